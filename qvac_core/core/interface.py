@@ -1,0 +1,103 @@
+"""What a front door may ask of the core: the intents, as one Protocol that `Core` implements and GUI tests fake.
+
+All coroutines run on the core's loop. Every one may raise a QvacError whose message is a sentence for the user.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Protocol
+
+from qvac_core.core.state import (
+    AccessMode,
+    AccessRules,
+    ActiveRequest,
+    Conversation,
+    CoreEvent,
+    Knock,
+    LogEntry,
+    Message,
+    ProviderEntry,
+    SharedModel,
+    SharingState,
+    Target,
+)
+
+
+class CoreInterface(Protocol):
+    def subscribe(self, listener: Callable[[CoreEvent], None]) -> Callable[[], None]:
+        """Call `listener` on the core's loop for every event; returns the function that ends it."""
+
+    async def start(self) -> None:
+        """Open the store, the identity and the network node. Quick: the network's bootstrap goes on in the background."""
+
+    async def close(self) -> None:
+        """End everything: answers, connections, announcements, workers, tasks. Bounded in time."""
+
+    # Identity and settings
+    @property
+    def public_key(self) -> str:
+        """64 hex digits."""
+
+    async def setting(self, key: str) -> str:
+        """A user setting as text ("" = unset): theme (system, light, dark), display_name, tab, …"""
+
+    async def set_setting(self, key: str, value: str) -> None: ...
+
+    # Share my GPU
+    async def sharing(self) -> SharingState: ...
+    async def start_sharing(self) -> None: ...
+    async def stop_sharing(self) -> None: ...
+    async def shared_models(self) -> tuple[SharedModel, ...]: ...
+    async def set_model_shared(self, name: str, shared: bool) -> None: ...
+    async def add_model_file(self, path: Path) -> SharedModel: ...
+    async def download_model(self, name_or_source: str) -> None:
+        """Fetch a model into the library; progress as DownloadChanged events. Returns when done; "" = the default small model."""
+
+    async def cancel_download(self, name_or_source: str) -> None: ...
+    async def access_rules(self) -> AccessRules: ...
+    async def set_access_mode(self, mode: AccessMode) -> None: ...
+    async def set_knocks(self, enabled: bool) -> None: ...
+    async def allow_key(self, public_key: str, name: str, *, hours: float | None = None) -> None:
+        """Admit a key (hex, any spacing). Acts at once; ends its knock. IdentityError when it is not a key."""
+
+    async def block_key(self, public_key: str, name: str = "") -> None:
+        """Refuse in silence, and cut what is open."""
+
+    async def remove_key(self, public_key: str) -> None: ...
+    async def rename_key(self, public_key: str, name: str) -> None: ...
+    async def knocks(self) -> tuple[Knock, ...]: ...
+    async def dismiss_knock(self, public_key: str) -> None: ...
+    async def active_requests(self) -> tuple[ActiveRequest, ...]: ...
+    async def stop_request(self, request_id: str) -> None: ...
+    async def request_log(self, limit: int = 200, search: str = "") -> tuple[LogEntry, ...]: ...
+    async def clear_log(self) -> None: ...
+
+    # Chat
+    async def providers(self) -> tuple[ProviderEntry, ...]: ...
+    async def add_provider(self, public_key: str, name: str = "") -> ProviderEntry:
+        """Remember a provider (my own key is refused with a sentence: it means this machine)."""
+
+    async def rename_provider(self, public_key: str, name: str) -> None: ...
+    async def remove_provider(self, public_key: str) -> None: ...
+    async def connect_provider(self, public_key: str) -> ProviderEntry:
+        """Connect (stages as ConnectionStage events), ask for its models. Raises when it cannot be reached or refuses."""
+
+    async def conversations(self) -> tuple[Conversation, ...]: ...
+    async def messages(self, conversation_id: str) -> tuple[Message, ...]: ...
+    async def new_conversation(self, target: Target) -> Conversation: ...
+    async def rename_conversation(self, conversation_id: str, title: str) -> None: ...
+    async def pin_conversation(self, conversation_id: str, pinned: bool) -> None: ...
+    async def delete_conversation(self, conversation_id: str) -> None: ...
+    async def search_conversations(self, text: str) -> tuple[Conversation, ...]: ...
+    async def set_target(self, conversation_id: str, target: Target) -> None: ...
+    async def ask(self, conversation_id: str, text: str) -> str:
+        """Append the user's message and start an answer; returns the answer's message id at once. Events follow:
+        AnswerStarted, AnswerTokens…, AnswerFinished. With a provider target and fallback on, goes on locally (AnswerSeam)."""
+
+    async def retry(self, conversation_id: str) -> str:
+        """Answer the last user message again, replacing a failed or finished last answer."""
+
+    async def stop_answer(self, message_id: str) -> None:
+        """Cancel down to the GPU; AnswerFinished with status "stopped" follows."""

@@ -1,0 +1,335 @@
+"""The state of the one `Core`, as immutable values: what a screen renders and what the command line prints.
+
+State flows one way (ARCHITECTURE.md, "One core, one owner"): core → events of this module → presenter → view.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class SharingPhase(StrEnum):
+    OFF = "off"
+    STARTING = "starting"
+    ANNOUNCED = "announced"  # the key can be found; nobody has reached us yet
+    REACHABLE = "reachable"  # the network saw us unfirewalled, or a peer is connected
+    UNREACHABLE = "unreachable"  # `detail` says why and what helps
+    STOPPING = "stopping"
+
+
+@dataclass(frozen=True, slots=True)
+class SharingState:
+    """`since`: Unix seconds of the last change. `path`: how peers reach us: direct, holepunch, relay, or ""."""
+
+    phase: SharingPhase = SharingPhase.OFF
+    since: float = 0.0
+    detail: str = ""
+    path: str = ""
+    peers: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class SharedModel:
+    """A model of the library with its switch. `state`: "loaded", "loading", "idle" (loads when asked), "failed: …"."""
+
+    name: str
+    display_name: str
+    quantization: str
+    size_bytes: int
+    memory_bytes: int
+    n_ctx: int
+    slots: int
+    shared: bool
+    state: str
+
+
+class AccessMode(StrEnum):
+    ALLOW = "allow"  # only the keys of the list
+    DENY = "deny"  # everybody except the blocked
+
+
+@dataclass(frozen=True, slots=True)
+class AccessKey:
+    """One key the owner decided about. Times in Unix seconds; None = never."""
+
+    public_key: str
+    name: str
+    blocked: bool
+    added_at: float
+    expires_at: float | None = None
+    last_seen: float | None = None
+    connected: bool = False
+    tokens_today: int = 0
+    tokens_per_day: int | None = None
+    parallel: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AccessRules:
+    mode: AccessMode = AccessMode.ALLOW
+    knocks: bool = True
+    keys: tuple[AccessKey, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Knock:
+    """A stranger's key at the door. No text of the stranger, ever."""
+
+    public_key: str
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class ActiveRequest:
+    id: str
+    remote_public_key: str
+    method: str
+    model: str
+    started_at: float
+    tokens: int = 0
+    tokens_per_second: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class LogEntry:
+    """One finished request. outcome: eos, length, stopSequence, cancelled, disconnected, error. ms: duration."""
+
+    id: str
+    remote_public_key: str
+    method: str
+    model: str
+    started_at: float
+    ms: float
+    prompt_tokens: int
+    generated_tokens: int
+    outcome: str
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorInfo:
+    """An error as a person reads it: `title` who/what (one clause), `message` then what helps, `name`/`code` for Copy details."""
+
+    name: str
+    code: int
+    title: str
+    message: str
+
+
+class Stage(StrEnum):
+    FINDING = "finding"
+    CONNECTING = "connecting"
+    HANDSHAKE = "handshake"
+    LOADING = "loading"
+    READY = "ready"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteModel:
+    """A model a provider offers. `source` is what load_model sends."""
+
+    name: str
+    source: str
+    size_bytes: int = 0
+    context_tokens: int = 0
+    loaded: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ProviderEntry:
+    """A provider in my list. state: "unknown", "connecting", "online", "offline", "refused"."""
+
+    public_key: str
+    name: str
+    state: str = "unknown"
+    rtt_ms: float | None = None
+    models: tuple[RemoteModel, ...] = ()
+    added_at: float = 0.0
+    last_connected: float | None = None
+    error: ErrorInfo | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Where a message goes: provider_key "" = this machine. `model` is a model name or source; "" = choose."""
+
+    provider_key: str = ""
+    model: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerStats:
+    """Who computed the answer and how well. path: direct, relay, local. Times in seconds."""
+
+    who: str
+    where: str  # "delegated" | "local"
+    path: str
+    model: str
+    time_to_first_token: float
+    tokens_per_second: float
+    prompt_tokens: int
+    generated_tokens: int
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One message of a conversation. status: "done", "streaming", "stopped", "failed". seams: (offset in text, sentence)."""
+
+    id: str
+    role: str  # "user" | "assistant"
+    text: str
+    created_at: float
+    status: str = "done"
+    stats: AnswerStats | None = None
+    error: ErrorInfo | None = None
+    seams: tuple[tuple[int, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Conversation:
+    id: str
+    title: str
+    created_at: float
+    updated_at: float
+    pinned: bool = False
+    target: Target = Target()
+
+
+# --- Events -------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class SharingChanged:
+    state: SharingState
+
+
+@dataclass(frozen=True, slots=True)
+class SharedModelsChanged:
+    models: tuple[SharedModel, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class AccessChanged:
+    rules: AccessRules
+
+
+@dataclass(frozen=True, slots=True)
+class KnocksChanged:
+    knocks: tuple[Knock, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PeerConnection:
+    """A consumer's connection to our provider: state "open", "closed", "refused", "blocked", "knock"."""
+
+    remote_public_key: str
+    state: str
+    remote_address: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RequestStarted:
+    request: ActiveRequest
+
+
+@dataclass(frozen=True, slots=True)
+class RequestProgressed:
+    request: ActiveRequest
+
+
+@dataclass(frozen=True, slots=True)
+class RequestEnded:
+    entry: LogEntry
+
+
+@dataclass(frozen=True, slots=True)
+class ProvidersChanged:
+    providers: tuple[ProviderEntry, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionStage:
+    """Progress of reaching a provider. seconds: how long this stage took or runs. fraction: of a load or download, or None."""
+
+    provider_key: str
+    stage: Stage
+    seconds: float
+    fraction: float | None = None
+    error: ErrorInfo | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ConversationsChanged:
+    conversations: tuple[Conversation, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerStarted:
+    conversation_id: str
+    message: Message
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerTokens:
+    """Text that was added to a streaming answer."""
+
+    conversation_id: str
+    message_id: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerSeam:
+    conversation_id: str
+    message_id: str
+    offset: int
+    sentence: str
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerFinished:
+    conversation_id: str
+    message: Message
+
+
+@dataclass(frozen=True, slots=True)
+class DownloadChanged:
+    """A model download. done: True once the file is complete and checked; error when it failed."""
+
+    model: str
+    downloaded: int
+    total: int
+    rate: float
+    done: bool = False
+    error: ErrorInfo | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """Something a person should know once: a settings file set aside, another machine answering for my key, …"""
+
+    title: str
+    message: str
+
+
+CoreEvent = (
+    SharingChanged
+    | SharedModelsChanged
+    | AccessChanged
+    | KnocksChanged
+    | PeerConnection
+    | RequestStarted
+    | RequestProgressed
+    | RequestEnded
+    | ProvidersChanged
+    | ConnectionStage
+    | ConversationsChanged
+    | AnswerStarted
+    | AnswerTokens
+    | AnswerSeam
+    | AnswerFinished
+    | DownloadChanged
+    | Notice
+)

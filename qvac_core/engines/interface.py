@@ -1,0 +1,215 @@
+"""What a running model is to everybody else: the `Engine` interface and the values that cross it.
+
+Engines run in worker processes (ARCHITECTURE.md, "One core, one owner"); nothing here names llama.cpp, so that a speech or an
+upstream engine is another implementation and not another code path.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import Protocol
+
+
+class StopReason(StrEnum):
+    """How an answer ended. Values as in wire/QVAC.md section 5, plus our own log words."""
+
+    EOS = "eos"
+    LENGTH = "length"
+    STOP_SEQUENCE = "stopSequence"
+    CANCELLED = "cancelled"
+
+
+@dataclass(frozen=True, slots=True)
+class ModelConfig:
+    """How to load a model: llama.cpp's names. Already clamped to the owner's limits by whoever calls.
+
+    n_ctx: tokens per chat. slots: chats that advance together. gpu_layers: -1 = all that fit. device: "gpu" or "cpu".
+    threads: 0 = leave one core free. system_prompt: put before a history that has no system message ("" = none).
+    """
+
+    n_ctx: int = 4096
+    slots: int = 4
+    gpu_layers: int = -1
+    device: str = "gpu"
+    threads: int = 0
+    system_prompt: str = ""
+    sampling: SamplingParams | None = None
+    stop: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class SamplingParams:
+    """Sampling of one answer; None = the model's or engine's default. predict: -1 = until the end or the context is full."""
+
+    temp: float | None = None
+    top_p: float | None = None
+    top_k: int | None = None
+    seed: int | None = None
+    predict: int | None = None
+    repeat_penalty: float | None = None
+    frequency_penalty: float | None = None
+    presence_penalty: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ChatMessage:
+    role: str
+    content: str
+
+
+@dataclass(frozen=True, slots=True)
+class CompletionRequest:
+    """One answer to make. `owner` scopes prefix reuse: two owners never share a cached prefix (timing would leak it).
+
+    continue_from: text that already stands at the start of the assistant's turn (wire/QVAC.md section 12).
+    """
+
+    request_id: str
+    history: tuple[ChatMessage, ...]
+    sampling: SamplingParams = field(default_factory=SamplingParams)
+    stop: tuple[str, ...] = ()
+    owner: str = ""
+    continue_from: str = ""
+    response_schema: str | None = None  # JSON schema text, bounded by the caller
+
+
+@dataclass(frozen=True, slots=True)
+class CompletionStats:
+    """Field names of completionStats in wire/QVAC.md section 5. Times in milliseconds, as on the wire."""
+
+    time_to_first_token: float
+    tokens_per_second: float
+    prompt_tokens: int
+    generated_tokens: int
+    cache_tokens: int = 0
+    avg_concurrent_seq: float = 1.0
+    backend_device: str = "cpu"
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    stop_reason: StopReason
+    stats: CompletionStats
+
+
+CompletionEvent = Token | Finished
+
+
+@dataclass(frozen=True, slots=True)
+class LoadProgress:
+    """fraction 0..1 of mapping the weights into memory."""
+
+    fraction: float
+
+
+@dataclass(frozen=True, slots=True)
+class ModelInfo:
+    """What was loaded. memory_bytes: resident size of weights and caches as the engine reports it."""
+
+    name: str
+    sha256: str
+    n_ctx: int
+    n_ctx_train: int
+    slots: int
+    parameters: int
+    size_bytes: int
+    memory_bytes: int
+    backend_device: str
+    chat_template: bool
+
+
+class LoadedModel(Protocol):
+    """One model in a worker of its own. Safe to call from one asyncio loop."""
+
+    @property
+    def info(self) -> ModelInfo: ...
+
+    @property
+    def alive(self) -> bool: ...
+
+    def complete(self, request: CompletionRequest) -> AsyncIterator[CompletionEvent]:
+        """Tokens, then exactly one Finished. Closing the iterator or `cancel` frees the slot before the next batch.
+
+        Raises ModelError (52421 CONTEXT_OVERFLOW, …) or EngineCrashed (50205) when the worker ended.
+        """
+
+    def cancel(self, request_id: str) -> bool:
+        """Ask the worker to stop this answer between two steps; its iterator then yields Finished(CANCELLED). False = unknown."""
+
+    async def unload(self) -> None:
+        """End the worker. Answers in flight fail with EngineCrashed unless they were cancelled."""
+
+
+class Engine(Protocol):
+    async def load(
+        self, path: Path, config: ModelConfig, on_progress: Callable[[LoadProgress], None] | None = None
+    ) -> LoadedModel:
+        """Start a worker and load the model. Raises ModelError: missing, truncated, not a GGUF, not enough memory."""
+
+    async def close(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class LibraryModel:
+    """A model file this machine has. `sources`: registry:// or https:// addresses it answers to (catalog)."""
+
+    name: str
+    path: Path
+    size_bytes: int
+    sha256: str
+    model_type: str
+    quantization: str
+    parameters: str
+    sources: tuple[str, ...]
+    licence: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class DownloadProgress:
+    """Bytes so far and in all (0 = unknown), and the rate in bytes per second."""
+
+    key: str
+    downloaded: int
+    total: int
+    rate: float
+
+
+class ModelLibrary(Protocol):
+    """Models on disk and where to get more. Nothing here opens a path that a remote peer named."""
+
+    def models(self) -> Sequence[LibraryModel]: ...
+
+    def find(self, name_or_source: str) -> LibraryModel | None:
+        """By catalog name, file name, registry or https source, or sha256. None when this machine has no such file."""
+
+    async def add_file(self, path: Path) -> LibraryModel:
+        """Take a GGUF the owner points at into the library (by reference). Raises ModelError when it is not one."""
+
+    async def ensure(
+        self, name_or_source: str, on_progress: Callable[[DownloadProgress], None] | None = None
+    ) -> LibraryModel:
+        """Find it, else download it (resumable, checksummed). Raises ModelError with what to do."""
+
+    async def remove(self, name: str) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Device:
+    """A device that the engine's build can compute on."""
+
+    name: str
+    description: str
+    kind: str  # "gpu" | "cpu" | "accelerator"
+    free_bytes: int
+    total_bytes: int
+
+
+EngineSettings = Mapping[str, str]
