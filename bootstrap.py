@@ -1,0 +1,232 @@
+"""Sets everything up and runs it: `python3 bootstrap.py run` opens the app, `python3 bootstrap.py test` passes the tests.
+
+Standard library only. What it makes lies in `.venv` and `.cache` of this folder; the one thing kept elsewhere is the compiled
+engine (a wheel in the user's cache folder), so that no machine ever compiles it twice.
+"""
+
+from __future__ import annotations
+
+import ctypes.util
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+import threading
+import time
+import tomllib
+import venv
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent
+VENV = ROOT / ".venv"
+BIN = VENV / ("Scripts" if os.name == "nt" else "bin")
+PYTHON = BIN / ("python.exe" if os.name == "nt" else "python")
+STAMP = VENV / ".qvac-setup"
+
+USAGE = """usage: python3 bootstrap.py run [ARGS…]    set up, then start QVAC Desktop (the demo in the terminal where there is no screen)
+       python3 bootstrap.py test [ARGS…]   set up, then run the checks and tests (ARGS go to pytest)
+       python3 bootstrap.py setup          set up only"""
+
+# Library that Qt loads → (Debian/Ubuntu package, Fedora package). Source: PACKAGING.md's list of what Qt 6.11 needs.
+QT_LIBRARIES = {
+    "EGL": ("libegl1", "mesa-libEGL"),
+    "GL": ("libgl1", "mesa-libGL"),
+    "fontconfig": ("libfontconfig1", "fontconfig"),
+    "glib-2.0": ("libglib2.0-0", "glib2"),
+    "dbus-1": ("libdbus-1-3", "dbus-libs"),
+    "xkbcommon": ("libxkbcommon0", "libxkbcommon"),
+}
+XCB_LIBRARIES = {
+    "xcb-cursor": ("libxcb-cursor0", "xcb-util-cursor"),
+    "xcb-icccm": ("libxcb-icccm4", "xcb-util-wm"),
+    "xcb-keysyms": ("libxcb-keysyms1", "xcb-util-keysyms"),
+    "xcb-shape": ("libxcb-shape0", "libxcb"),
+    "xkbcommon-x11": ("libxkbcommon-x11-0", "libxkbcommon-x11"),
+}
+
+
+def say(text: str) -> None:
+    print(f"\033[1m› {text}\033[0m" if sys.stderr.isatty() else f"› {text}", file=sys.stderr, flush=True)
+
+
+def fail(text: str) -> None:
+    print(f"\n{text}", file=sys.stderr)
+    raise SystemExit(1)
+
+
+def has_screen() -> bool:
+    return sys.platform != "linux" or bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
+
+
+def missing_packages(libraries: dict[str, tuple[str, str]]) -> list[str]:
+    debian = shutil.which("apt-get") is not None
+    return [deb if debian else rpm for name, (deb, rpm) in libraries.items() if ctypes.util.find_library(name) is None]
+
+
+def install_hint(packages: list[str]) -> str:
+    command = "sudo apt-get install -y" if shutil.which("apt-get") else "sudo dnf install -y"
+    return f"{command} {' '.join(packages)}"
+
+
+def check_python() -> None:
+    if sys.version_info < (3, 11):
+        fail(f"QVAC Desktop needs Python 3.11 or newer; this is {sys.version.split()[0]}.")
+    try:
+        import ensurepip  # noqa: F401
+    except ImportError:
+        fail(f"Python's venv module is incomplete here. Install it: {install_hint(['python3-venv'])}")
+
+
+def check_screen_libraries(*, window: bool) -> None:
+    """Qt's own message for a missing library names neither the library nor the package."""
+    if sys.platform != "linux":
+        return
+    wanted = dict(QT_LIBRARIES)
+    if window and os.environ.get("DISPLAY"):
+        wanted |= XCB_LIBRARIES
+    packages = missing_packages(wanted)
+    if packages:
+        fail(
+            f"The window needs system libraries that are not installed. Install them, then run this again:\n\n  {install_hint(packages)}"
+        )
+
+
+def cache_folder() -> Path:
+    if os.name == "nt":
+        base = Path(os.environ.get("LOCALAPPDATA", Path.home() / "AppData/Local"))
+    elif sys.platform == "darwin":
+        base = Path.home() / "Library/Caches"
+    else:
+        base = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache"))
+    return base / "qvac-desktop" / "wheels"
+
+
+def engine_requirement() -> str:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    return next(d for d in project["dependencies"] if d.startswith("llama-cpp-python"))
+
+
+def run(*command: str | Path, env: dict[str, str] | None = None) -> None:
+    result = subprocess.run([str(part) for part in command], cwd=ROOT, env=env, check=False)
+    if result.returncode:
+        fail(f"This step failed (exit {result.returncode}): {' '.join(str(part) for part in command)}")
+
+
+def find_engine_wheel(requirement: str) -> bool:
+    """Install the engine from a wheel that is already there: our own cache, or wherever pip is told to look."""
+    folders = [cache_folder(), ROOT.parent / "shared" / "wheels"]
+    links = [part for folder in folders if folder.is_dir() for part in ("--find-links", str(folder))]
+    command = [PYTHON, "-m", "pip", "install", "-q", "--no-deps", "--no-index", *links, requirement]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, check=False).returncode == 0
+
+
+def compile_engine(requirement: str) -> None:
+    if not any(shutil.which(name) for name in ("c++", "g++", "clang++", "cl")):
+        tool = {"darwin": "xcode-select --install", "win32": "the Build Tools for Visual Studio (C++ workload)"}
+        fail(
+            f"The engine (llama.cpp) is compiled once and needs a C++ compiler. Install: {tool.get(sys.platform, install_hint(['g++']))}"
+        )
+    say("Compiling the engine (llama.cpp). This takes 4 to 25 minutes, once on this machine; later set-ups reuse it.")
+    folder = cache_folder()
+    folder.mkdir(parents=True, exist_ok=True)
+    log = folder / "build.log"
+    done = threading.Event()
+
+    def show_alive(started: float) -> None:
+        while not done.wait(15):
+            minutes, seconds = divmod(int(time.monotonic() - started), 60)
+            say(f"  still compiling, {minutes}:{seconds:02d} (log: {log})")
+
+    threading.Thread(target=show_alive, args=(time.monotonic(),), daemon=True).start()
+    with log.open("w") as output:
+        command = [
+            PYTHON,
+            "-m",
+            "pip",
+            "wheel",
+            "-v",
+            "--no-deps",
+            "--no-binary",
+            "llama-cpp-python",
+            "-w",
+            folder,
+            requirement,
+        ]
+        result = subprocess.run([str(part) for part in command], cwd=ROOT, stdout=output, stderr=output, check=False)
+    done.set()
+    if result.returncode:
+        tail = "\n".join(log.read_text(errors="replace").splitlines()[-20:])
+        fail(f"The engine did not compile. The end of {log}:\n\n{tail}")
+
+
+def fingerprint() -> str:
+    parts = [(ROOT / name).read_bytes() for name in ("requirements.lock", "pyproject.toml")]
+    return hashlib.sha256(b"".join(parts)).hexdigest() + f" {sys.version_info[:2]} {ROOT}"
+
+
+def setup() -> None:
+    check_python()
+    if STAMP.is_file() and STAMP.read_text() == fingerprint():
+        return
+    say("Setting up in .venv (a few minutes the first time)")
+    if not PYTHON.exists():
+        venv.create(VENV, with_pip=True)
+    run(PYTHON, "-m", "pip", "install", "-q", "--require-hashes", "-r", ROOT / "requirements.lock")
+    requirement = engine_requirement()
+    if not find_engine_wheel(requirement):
+        compile_engine(requirement)
+        if not find_engine_wheel(requirement):
+            fail(f"The engine was compiled but cannot be installed from {cache_folder()}.")
+    run(PYTHON, "-m", "pip", "install", "-q", "--no-deps", "-e", ROOT)
+    STAMP.write_text(fingerprint())
+
+
+def start(arguments: list[str]) -> int:
+    setup()
+    if not arguments and not has_screen():
+        say("There is no screen here: running the demo in the terminal instead of the window.")
+        arguments = ["demo"]
+    elif not arguments:
+        check_screen_libraries(window=True)
+    return subprocess.run([str(BIN / "qvac-desktop"), *arguments], check=False).returncode
+
+
+def test(arguments: list[str]) -> int:
+    for tool in ("node", "npm"):
+        if shutil.which(tool) is None:
+            fail(f"The tests run against the JavaScript originals and need {tool} (Node.js 20 or newer).")
+    check_screen_libraries(window=False)
+    setup()
+    environment = {**os.environ, "QT_QPA_PLATFORM": "offscreen", "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}"}
+    for title, command in (
+        ("Linter", ["ruff", "check", "."]),
+        ("Formatter", ["ruff", "format", "--check", "."]),
+        ("Types", ["mypy"]),
+        ("Import contracts", ["lint-imports"]),
+    ):
+        say(title)
+        run(BIN / command[0], *command[1:], env=environment)
+    say("Tests")
+    command = [str(BIN / "pytest"), "-m", "not long", *arguments]
+    return subprocess.run(command, cwd=ROOT, env=environment, check=False).returncode
+
+
+def main() -> int:
+    verb, *arguments = sys.argv[1:] or [""]
+    if verb == "run":
+        return start(arguments)
+    if verb == "test":
+        return test(arguments)
+    if verb == "setup":
+        setup()
+        return 0
+    print(USAGE, file=sys.stderr)
+    return 2
+
+
+if __name__ == "__main__":
+    try:
+        raise SystemExit(main())
+    except KeyboardInterrupt:
+        raise SystemExit(130) from None
