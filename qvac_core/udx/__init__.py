@@ -1,0 +1,20 @@
+"""Reliable ordered streams over datagrams: the UDX protocol as a state machine without I/O.
+
+HYPERDHT.md section 5; wire of libudx as shipped in udx-native 1.21.3.
+"""
+
+from .events import Closed, DataReceived, Drained, EndReceived, Event, MessageReceived, RemoteChanged
+from .packet import parse_stream_id
+from .stream import Stream
+
+__all__ = [
+    "Closed",
+    "DataReceived",
+    "Drained",
+    "EndReceived",
+    "Event",
+    "MessageReceived",
+    "RemoteChanged",
+    "Stream",
+    "parse_stream_id",
+]
