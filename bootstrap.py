@@ -1,7 +1,7 @@
-"""Sets everything up and runs it: `python3 bootstrap.py run` opens the app, `python3 bootstrap.py test` passes the tests.
+"""Sets everything up and runs it: `bootstrap.py run` opens the app, `bootstrap.py test` passes the tests.
 
-Standard library only. What it makes lies in `.venv` and `.cache` of this folder; the one thing kept elsewhere is the compiled
-engine (a wheel in the user's cache folder), so that no machine ever compiles it twice.
+Standard library only. What it makes lies in `.venv` and `.cache` of this folder; the one thing kept elsewhere is the
+compiled engine (a wheel in the user's cache folder), so that no machine ever compiles it twice.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ import subprocess
 import sys
 import threading
 import time
-import tomllib
 import venv
 from pathlib import Path
 
@@ -24,7 +23,7 @@ BIN = VENV / ("Scripts" if os.name == "nt" else "bin")
 PYTHON = BIN / ("python.exe" if os.name == "nt" else "python")
 STAMP = VENV / ".qvac-setup"
 
-USAGE = """usage: python3 bootstrap.py run [ARGS…]    set up, then start QVAC Desktop (the demo in the terminal where there is no screen)
+USAGE = """usage: python3 bootstrap.py run [ARGS…]    set up, then start QVAC Desktop (without a screen: the demo)
        python3 bootstrap.py test [ARGS…]   set up, then run the checks and tests (ARGS go to pytest)
        python3 bootstrap.py setup          set up only"""
 
@@ -70,7 +69,7 @@ def install_hint(packages: list[str]) -> str:
 
 
 def check_python() -> None:
-    if sys.version_info < (3, 11):
+    if sys.version_info < (3, 11):  # noqa: UP036 (this file must start on older ones to say so)
         fail(f"QVAC Desktop needs Python 3.11 or newer; this is {sys.version.split()[0]}.")
     try:
         import ensurepip  # noqa: F401
@@ -88,7 +87,8 @@ def check_screen_libraries(*, window: bool) -> None:
     packages = missing_packages(wanted)
     if packages:
         fail(
-            f"The window needs system libraries that are not installed. Install them, then run this again:\n\n  {install_hint(packages)}"
+            "The window needs system libraries that are not installed. Install them, then run this again:\n\n"
+            f"  {install_hint(packages)}"
         )
 
 
@@ -103,6 +103,8 @@ def cache_folder() -> Path:
 
 
 def engine_requirement() -> str:
+    import tomllib  # not there before 3.11, which check_python answers with a sentence
+
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     return next(d for d in project["dependencies"] if d.startswith("llama-cpp-python"))
 
@@ -125,9 +127,10 @@ def compile_engine(requirement: str) -> None:
     if not any(shutil.which(name) for name in ("c++", "g++", "clang++", "cl")):
         tool = {"darwin": "xcode-select --install", "win32": "the Build Tools for Visual Studio (C++ workload)"}
         fail(
-            f"The engine (llama.cpp) is compiled once and needs a C++ compiler. Install: {tool.get(sys.platform, install_hint(['g++']))}"
+            "The engine (llama.cpp) is compiled once and needs a C++ compiler. Install: "
+            + tool.get(sys.platform, install_hint(["g++"]))
         )
-    say("Compiling the engine (llama.cpp). This takes 4 to 25 minutes, once on this machine; later set-ups reuse it.")
+    say("Compiling the engine (llama.cpp): 4 to 25 minutes, once on this machine. Later set-ups reuse it.")
     folder = cache_folder()
     folder.mkdir(parents=True, exist_ok=True)
     log = folder / "build.log"
