@@ -1,0 +1,130 @@
+"""Which addresses may be shared, dialled or preferred, and the written forms of a peer's key.
+
+From wire reference sections 2.6, 6.2 and 6.3 (bogon, hypercore-id-encoding, hyperdht-address; `matchAddress` and
+`getFirstRemoteAddress` of hyperdht 6.34.0).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from qvac_core.codec import Address, Reader, Writer
+from qvac_core.errors import IdentityError, RemoteProtocolError
+
+_Z_BASE_32 = "ybndrfg8ejkmcpqxot1uwisza345h769"
+_Z_VALUES = {letter: value for value, letter in enumerate(_Z_BASE_32)}
+_MAX_NODES = 64
+
+
+def _octets(host: str) -> tuple[int, ...]:
+    parts = host.split(".")
+    if len(parts) != 4 or not all(part.isdigit() and len(part) <= 3 for part in parts):
+        return ()
+    return tuple(int(part) for part in parts)
+
+
+def is_private(host: str) -> bool:
+    """Private use, carrier-grade NAT, link local and loopback: reachable at most from nearby."""
+    match _octets(host):
+        case (10 | 127, *_) | (192, 168, *_) | (169, 254, *_):
+            return True
+        case (100, second, *_):
+            return 64 <= second <= 127
+        case (172, second, *_):
+            return 16 <= second <= 31
+    return False
+
+
+def is_reserved(host: str) -> bool:
+    """Ranges in which no peer can live at all (and what is not an IPv4 address)."""
+    match _octets(host):
+        case (0, *_) | (192, 0, 0 | 2, _) | (198, 18 | 19, *_) | (198, 51, 100, _) | (203, 0, 113, _):
+            return True
+        case (first, *_):
+            return first >= 224
+    return True
+
+
+def is_bogon(host: str) -> bool:
+    return is_private(host) or is_reserved(host)
+
+
+def is_dialable(address: Address) -> bool:
+    """Whether an address that somebody told us can be sent to at all."""
+    return 0 < address[1] < 65536 and not is_reserved(address[0])
+
+
+def match_address(mine: Sequence[Address], theirs: Sequence[Address]) -> Address | None:
+    """The address of theirs that shares most leading octets with one of mine; None when no first octet agrees."""
+    best: Address | None = None
+    best_segments = 0
+    for local in mine:
+        a = local[0].split(".")
+        for remote in theirs:
+            b = remote[0].split(".")
+            shared = next((i for i in range(3) if a[i : i + 1] != b[i : i + 1]), 3)
+            if shared == 3:
+                return remote
+            if shared > best_segments:
+                best, best_segments = remote, shared
+    return best
+
+
+def lan_address(mine: Sequence[Address], theirs: Sequence[Address]) -> Address | None:
+    """Where to try a peer that shares our public address: the best match, else the first address that can exist."""
+    usable = [address for address in theirs if is_dialable(address)]
+    if not usable:
+        return None
+    return match_address(mine, usable) or usable[0]
+
+
+def first_public_address(addresses: Sequence[Address], otherwise: Address) -> Address:
+    return next((a for a in addresses if not is_bogon(a[0]) and is_dialable(a)), otherwise)
+
+
+def encode_key_address(public_key: bytes, nodes: Sequence[Address] = ()) -> bytes:
+    """A key together with nodes that know its owner."""
+    writer = Writer().fixed(public_key).uint(1 if nodes else 0)
+    if nodes:
+        writer.array(nodes, Writer.ipv4)
+    return writer.finish()
+
+
+def decode_key(key: bytes | str) -> tuple[bytes, tuple[Address, ...]]:
+    """The 32-byte key, and nodes to ask first, from any written form of it.
+
+    Forms: 32 bytes; a key with nodes (more bytes); either of these as hex or as z-base-32 text.
+    Raises IdentityError for anything else.
+    """
+    raw = key if isinstance(key, bytes) else _decode_text(key.strip())
+    if len(raw) < 32:
+        raise IdentityError("A public key has 32 bytes: 64 hexadecimal digits or 52 letters of z-base-32.")
+    if len(raw) == 32:
+        return raw, ()
+    reader = Reader(raw)
+    try:
+        public_key, flags = reader.fixed(32), reader.uint()
+        nodes = tuple(reader.array(Reader.ipv4, _MAX_NODES)) if flags & 1 else ()
+    except RemoteProtocolError as error:
+        raise IdentityError("This is longer than a public key, and no address of a peer either.") from error
+    return public_key, nodes
+
+
+def _decode_text(text: str) -> bytes:
+    if len(text) == 64 or (len(text) > 64 and not set(text.lower()) - set("0123456789abcdef")):
+        try:
+            return bytes.fromhex(text)
+        except ValueError as error:
+            raise IdentityError("A public key of 64 characters is written in hexadecimal digits.") from error
+    bits, count = 0, 0
+    out = bytearray()
+    for letter in text.lower():
+        value = _Z_VALUES.get(letter)
+        if value is None:
+            raise IdentityError("A public key is 64 hexadecimal digits or 52 letters of z-base-32.")
+        bits, count = (bits << 5) | value, count + 5
+        if count >= 8:
+            count -= 8
+            out.append((bits >> count) & 0xFF)
+            bits &= (1 << count) - 1
+    return bytes(out)
