@@ -1,0 +1,37 @@
+"""The request layer of the DHT: routing table, requests, tokens, queries, our own address. No I/O.
+
+wire/HYPERDHT.md section 1; the protocol of dht-rpc 6.27.0.
+"""
+
+from qvac_core.dht_rpc.commands import Internal, ReplyError, SocketId
+from qvac_core.dht_rpc.events import Ephemeral, Event, NatUpdated, NetworkChanged, Persistent, Ready, WakeUp
+from qvac_core.dht_rpc.incoming import IncomingRequest
+from qvac_core.dht_rpc.messages import RequestMessage, ResponseMessage, decode, peer_id
+from qvac_core.dht_rpc.node import Node, Query, QueryResult, Request
+from qvac_core.dht_rpc.reply import OnDone, Outcome, Reply, RequestSpec
+
+__all__ = [
+    "Ephemeral",
+    "Event",
+    "IncomingRequest",
+    "Internal",
+    "NatUpdated",
+    "NetworkChanged",
+    "Node",
+    "OnDone",
+    "Outcome",
+    "Persistent",
+    "Query",
+    "QueryResult",
+    "Ready",
+    "Reply",
+    "ReplyError",
+    "Request",
+    "RequestMessage",
+    "RequestSpec",
+    "ResponseMessage",
+    "SocketId",
+    "WakeUp",
+    "decode",
+    "peer_id",
+]
