@@ -30,7 +30,7 @@ class CoreInterface(Protocol):
         """Call `listener` on the core's loop for every event; returns the function that ends it."""
 
     async def start(self) -> None:
-        """Open the store, the identity and the network node. Quick: the network's bootstrap goes on in the background."""
+        """Open the store, the identity and the network node. Quick: bootstrapping goes on in the background."""
 
     async def close(self) -> None:
         """End everything: answers, connections, announcements, workers, tasks. Bounded in time."""
@@ -53,7 +53,7 @@ class CoreInterface(Protocol):
     async def set_model_shared(self, name: str, shared: bool) -> None: ...
     async def add_model_file(self, path: Path) -> SharedModel: ...
     async def download_model(self, name_or_source: str) -> None:
-        """Fetch a model into the library; progress as DownloadChanged events. Returns when done; "" = the default small model."""
+        """Fetch a model into the library, with DownloadChanged events; returns when done. "" = the default small model."""
 
     async def cancel_download(self, name_or_source: str) -> None: ...
     async def access_rules(self) -> AccessRules: ...
@@ -82,7 +82,7 @@ class CoreInterface(Protocol):
     async def rename_provider(self, public_key: str, name: str) -> None: ...
     async def remove_provider(self, public_key: str) -> None: ...
     async def connect_provider(self, public_key: str) -> ProviderEntry:
-        """Connect (stages as ConnectionStage events), ask for its models. Raises when it cannot be reached or refuses."""
+        """Connect (ConnectionStage events), ask for its models. Raises when it cannot be reached or refuses."""
 
     async def conversations(self) -> tuple[Conversation, ...]: ...
     async def messages(self, conversation_id: str) -> tuple[Message, ...]: ...
@@ -94,7 +94,7 @@ class CoreInterface(Protocol):
     async def set_target(self, conversation_id: str, target: Target) -> None: ...
     async def ask(self, conversation_id: str, text: str) -> str:
         """Append the user's message and start an answer; returns the answer's message id at once. Events follow:
-        AnswerStarted, AnswerTokens…, AnswerFinished. With a provider target and fallback on, goes on locally (AnswerSeam)."""
+        AnswerStarted, AnswerTokens…, AnswerFinished. When the provider goes away it goes on locally (AnswerSeam)."""
 
     async def retry(self, conversation_id: str) -> str:
         """Answer the last user message again, replacing a failed or finished last answer."""

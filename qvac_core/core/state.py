@@ -109,7 +109,7 @@ class LogEntry:
 
 @dataclass(frozen=True, slots=True)
 class ErrorInfo:
-    """An error as a person reads it: `title` who/what (one clause), `message` then what helps, `name`/`code` for Copy details."""
+    """An error as a person reads it: `title` says what happened, `message` what helps; `name`, `code` for details."""
 
     name: str
     code: int
@@ -175,7 +175,7 @@ class AnswerStats:
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One message of a conversation. status: "done", "streaming", "stopped", "failed". seams: (offset in text, sentence)."""
+    """One message of a conversation. status: done, streaming, stopped, failed. seams: (offset in text, sentence)."""
 
     id: str
     role: str  # "user" | "assistant"
@@ -251,7 +251,7 @@ class ProvidersChanged:
 
 @dataclass(frozen=True, slots=True)
 class ConnectionStage:
-    """Progress of reaching a provider. seconds: how long this stage took or runs. fraction: of a load or download, or None."""
+    """Progress of reaching a provider. seconds: how long this stage took or runs. fraction: of a load, or None."""
 
     provider_key: str
     stage: Stage

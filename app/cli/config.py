@@ -1,0 +1,32 @@
+"""From a verb's options to the core's configuration."""
+
+from __future__ import annotations
+
+import argparse
+
+from qvac_core.core.config import CoreConfig, RuleOverride
+
+
+def core_config(options: argparse.Namespace) -> CoreConfig:
+    """Options that a verb does not have count as not given."""
+    bootstrap = getattr(options, "bootstrap", None)
+    return CoreConfig(
+        data_dir=getattr(options, "data_dir", None),
+        seed=getattr(options, "seed", None),
+        bootstrap=tuple(bootstrap) if bootstrap else None,
+        port=getattr(options, "port", None) or 0,
+        rules=_rules(options),
+        models=tuple(options.model) if getattr(options, "verb", "") == "provider" and options.model else None,
+    )
+
+
+def _rules(options: argparse.Namespace) -> RuleOverride | None:
+    if getattr(options, "verb", "") != "provider":
+        return None
+    rules = RuleOverride(
+        allow=tuple(key.hex() for key in options.allow),
+        deny=tuple(key.hex() for key in options.deny),
+        allow_all=options.allow_all,
+        knock=options.knock,
+    )
+    return rules if rules.given or rules.knock else None

@@ -1,0 +1,97 @@
+"""`qvac-desktop provider`: share models under this machine's key until interrupted."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+
+from app.cli.config import core_config
+from app.cli.output import Output
+from qvac_core.codec.key_text import short_key
+from qvac_core.core import Core
+from qvac_core.core.state import (
+    AccessMode,
+    AccessRules,
+    CoreEvent,
+    DownloadChanged,
+    KnocksChanged,
+    Notice,
+    PeerConnection,
+    RequestEnded,
+    RequestStarted,
+    SharingChanged,
+    SharingPhase,
+)
+
+
+async def provide(options: argparse.Namespace, output: Output) -> int:
+    """Runs until cancelled. Events: ready, connection, request, done (and progress while a model is fetched)."""
+    core = Core(core_config(options))
+    core.subscribe(lambda event: _report(event, output))
+    try:
+        await core.start()
+        await core.start_sharing()
+        models = [model.name for model in await core.shared_models() if model.shared]
+        output.event("ready", publicKey=core.public_key, models=models)
+        output.text(f"Sharing under the key\n\n  {core.public_key}\n")
+        output.text("Models: " + (", ".join(models) or "none (give --model NAME_OR_PATH)"))
+        output.text(_who(await core.access_rules()))
+        await asyncio.Event().wait()
+    finally:
+        await core.close()
+    return 0
+
+
+def _who(rules: AccessRules) -> str:
+    blocked = sum(key.blocked for key in rules.keys)
+    allowed = len(rules.keys) - blocked
+    if rules.mode is AccessMode.DENY:
+        return f"Open to everybody who knows the key, except {blocked} blocked. Ctrl-C ends it."
+    if not allowed:
+        return (
+            "Nobody may use it yet: give --allow KEY (they find theirs with `qvac-desktop public-key`). Ctrl-C ends it."
+        )
+    return f"{allowed} {'key' if allowed == 1 else 'keys'} may use it. Ctrl-C ends it."
+
+
+def _report(event: CoreEvent, output: Output) -> None:
+    match event:
+        case PeerConnection():
+            output.event("connection", remotePublicKey=event.remote_public_key, state=event.state)
+            output.text(f"{short_key(event.remote_public_key)}: {event.state}")
+        case RequestStarted(request=request):
+            output.event(
+                "request",
+                id=request.id,
+                remotePublicKey=request.remote_public_key,
+                method=request.method,
+                model=request.model,
+            )
+        case RequestEnded(entry=entry):
+            output.event(
+                "done",
+                id=entry.id,
+                remotePublicKey=entry.remote_public_key,
+                method=entry.method,
+                outcome=entry.outcome,
+                promptTokens=entry.prompt_tokens,
+                generatedTokens=entry.generated_tokens,
+                ms=round(entry.ms, 1),
+            )
+            output.text(
+                f"{short_key(entry.remote_public_key)}: {entry.method} {entry.model}, {entry.outcome}, "
+                f"{entry.prompt_tokens} in, {entry.generated_tokens} out, {entry.ms / 1000:.1f} s"
+            )
+        case KnocksChanged(knocks=knocks) if knocks:
+            output.event("knock", remotePublicKey=knocks[0].public_key)
+            output.text(f"A key asks to use this machine: {knocks[0].public_key} (restart with --allow to admit it)")
+        case SharingChanged(state=state):
+            output.event("sharing", phase=state.phase, detail=state.detail)
+            if state.phase is SharingPhase.UNREACHABLE:
+                output.note(state.detail)
+        case DownloadChanged():
+            output.event("progress", model=event.model, downloaded=event.downloaded, total=event.total)
+        case Notice():
+            output.note(f"{event.title} {event.message}")
+        case _:
+            pass

@@ -1,0 +1,48 @@
+"""What a `Core` is started with. Everything left None comes from the data folder or has a default."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from qvac_core.codec import Address
+
+
+@dataclass(frozen=True, slots=True)
+class RuleOverride:
+    """Who may use the provider in this run, in place of the rules kept in the data folder (keys: 64 hex digits).
+
+    The table of ARCHITECTURE.md "Safe by default": nothing given = nobody.
+    """
+
+    allow: tuple[str, ...] = ()
+    deny: tuple[str, ...] = ()
+    allow_all: bool = False
+    knock: bool = False
+
+    @property
+    def given(self) -> bool:
+        return bool(self.allow or self.deny or self.allow_all)
+
+
+@dataclass(frozen=True, slots=True)
+class CoreConfig:
+    """data_dir: identity, database, caches, lock. seed: 32 bytes. bootstrap: None = the public network.
+
+    port: UDP port wanted, 0 = any. models: shared in this run, by name or path (None = the switches of the library).
+    """
+
+    data_dir: Path | None = None
+    seed: bytes | None = field(default=None, repr=False)
+    bootstrap: tuple[Address, ...] | None = None
+    port: int = 0
+    rules: RuleOverride | None = None
+    models: tuple[str, ...] | None = None
+    exclusive: bool = True  # hold the one-instance lock of the data folder
+
+    @property
+    def host(self) -> str | None:
+        """A network that lives on loopback gets sockets on loopback: a test must never talk to the outside."""
+        if self.bootstrap and all(host == "localhost" or host.startswith("127.") for host, _port in self.bootstrap):
+            return "127.0.0.1"
+        return None

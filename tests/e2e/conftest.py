@@ -1,0 +1,16 @@
+"""What end-to-end tests share: a loopback network of our own nodes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.e2e.program import testnet
+
+
+@pytest.fixture(scope="session")
+def bootstrap() -> Iterator[str]:
+    """HOST:PORT of a testnet that lives as long as the session."""
+    with testnet() as net:
+        yield str(net.until("ready")["bootstrap"][0])

@@ -1,0 +1,117 @@
+"""The installed program as a user runs it: a `qvac-desktop` process whose JSON lines a test waits for."""
+
+from __future__ import annotations
+
+import json
+import os
+import queue
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Any
+
+LIMIT = 90.0  # seconds for one expected event; a hang fails, slowness does not
+
+
+class Program:
+    """One process. Use as a context manager: leaving it ends the process by pid and waits for it."""
+
+    def __init__(self, command: Sequence[str], *, env: dict[str, str] | None = None) -> None:
+        self.command = list(command)
+        self.events: list[dict[str, Any]] = []
+        self._lines: queue.Queue[dict[str, Any] | None] = queue.Queue()
+        self._stderr: list[str] = []
+        environment = {k: v for k, v in os.environ.items() if not k.startswith("QVAC_HYPERSWARM")}
+        self.process = subprocess.Popen(
+            self.command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env={**environment, **(env or {})},
+        )
+        assert self.process.stdout is not None
+        assert self.process.stderr is not None
+        self._readers = [
+            threading.Thread(target=self._read_stdout, args=(self.process.stdout,), daemon=True),
+            threading.Thread(target=self._read_stderr, args=(self.process.stderr,), daemon=True),
+        ]
+        for reader in self._readers:
+            reader.start()
+
+    def _read_stdout(self, pipe: IO[str]) -> None:
+        for line in pipe:
+            self._lines.put(json.loads(line) if line.startswith("{") else {"event": "text", "text": line.rstrip("\n")})
+        self._lines.put(None)
+
+    def _read_stderr(self, pipe: IO[str]) -> None:
+        self._stderr.extend(pipe)
+
+    @property
+    def stderr(self) -> str:
+        return "".join(self._stderr)
+
+    def until(self, name: str, limit: float = LIMIT, **fields: Any) -> dict[str, Any]:
+        """The next event with this name (and field values). AssertionError with all output when it does not come."""
+        while True:
+            try:
+                event = self._lines.get(timeout=limit)
+            except queue.Empty:
+                raise AssertionError(f"no {name} from {self.command}: {self.events[-20:]}\n{self.stderr}") from None
+            if event is None:
+                raise AssertionError(f"ended before {name}: {self.command}: {self.events[-20:]}\n{self.stderr}")
+            self.events.append(event)
+            if event["event"] == name and all(event.get(key) == value for key, value in fields.items()):
+                return event
+
+    def finish(self, limit: float = LIMIT) -> int:
+        """Wait for the end; all events are in `events` then."""
+        code = self.process.wait(limit)
+        for reader in self._readers:
+            reader.join(limit)
+        while (event := self._lines.get(timeout=limit)) is not None:
+            self.events.append(event)
+        return code
+
+    def of(self, name: str) -> list[dict[str, Any]]:
+        return [event for event in self.events if event["event"] == name]
+
+    def kill(self) -> None:
+        """SIGKILL: no goodbye of any kind."""
+        self.process.kill()
+        self.process.wait(10)
+
+    def interrupt(self) -> None:
+        self.process.send_signal(signal.SIGINT)
+
+    def __enter__(self) -> Program:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, tb: TracebackType | None) -> None:
+        if self.process.poll() is None:
+            self.process.terminate()
+            try:
+                self.process.wait(15)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait(10)
+        for reader in self._readers:
+            reader.join(10)
+        for pipe in (self.process.stdin, self.process.stdout, self.process.stderr):
+            if pipe is not None:
+                pipe.close()
+
+
+def qvac_desktop(*arguments: str, data_dir: Path) -> Program:
+    """`qvac-desktop VERB … --data-dir DIR`, as installed beside this Python."""
+    program = str(Path(sys.executable).parent / "qvac-desktop")
+    verb, *rest = arguments
+    return Program([program, verb, "--data-dir", str(data_dir), *rest])
+
+
+def testnet() -> Program:
+    return Program([sys.executable, "-m", "tests.e2e.testnet"])
