@@ -1,0 +1,29 @@
+"""A connection as this room needs it: bytes both ways, in order, with back-pressure.
+
+`qvac_core.hyperdht.Connection` is one, tests use a pair in memory. Chunks have no meaning: frames come split or joined.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Protocol
+
+
+class PeerStream(Protocol):
+    @property
+    def remote_public_key(self) -> bytes: ...
+
+    @property
+    def remote_address(self) -> tuple[str, int]: ...
+
+    async def write(self, data: bytes) -> None:
+        """Hand bytes over; waits while the peer does not take them. Raises ConnectionClosed."""
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        """Chunks until the peer ends; raises ConnectionClosed when it breaks."""
+
+    async def close(self) -> None:
+        """End gracefully: what was written is delivered first. Bounded in time."""
+
+    def destroy(self) -> None:
+        """Drop it now."""

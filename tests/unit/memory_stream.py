@@ -1,0 +1,139 @@
+"""Two ends of one connection in memory, and an event loop whose time jumps: what delegation's tests run on.
+
+A pair holds at most `capacity` bytes on the way in each direction, so a peer that does not read is felt by its writer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import selectors
+from collections import deque
+from collections.abc import AsyncIterator, Coroutine
+from typing import Any, TypeVar
+
+from qvac_core.errors import ConnectionClosed
+
+T = TypeVar("T")
+
+
+class MemoryStream:
+    """One end. `cut` makes chunks of that many bytes, to split frames anywhere."""
+
+    def __init__(self, remote_public_key: bytes, *, capacity: int = 256 * 1024, cut: int | None = None) -> None:
+        self.remote_public_key = remote_public_key
+        self.remote_address = ("127.0.0.1", 4000)
+        self.peer: MemoryStream
+        self.written = bytearray()
+        self.destroyed = False
+        self.closed = False
+        self._capacity = capacity
+        self._cut = cut
+        self._inbox: deque[bytes] = deque()
+        self._inbox_bytes = 0
+        self._changed = asyncio.Event()
+        self._room = asyncio.Event()
+        self._error: ConnectionClosed | None = None
+        self._ended = False
+
+    async def write(self, data: bytes) -> None:
+        peer = self.peer
+        while peer._inbox_bytes >= self._capacity and self._error is None:
+            peer._room.clear()
+            await peer._room.wait()
+        if self._error is not None or self.closed:
+            raise self._error or ConnectionClosed("closed", name="ECLOSED")
+        self.written += data
+        step = self._cut or max(1, len(data))
+        for start in range(0, len(data), step):
+            peer._inbox.append(data[start : start + step])
+        peer._inbox_bytes += len(data)
+        peer._changed.set()
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        while True:
+            while self._inbox:
+                chunk = self._inbox.popleft()
+                self._inbox_bytes -= len(chunk)
+                self._room.set()
+                yield chunk
+            if self._error is not None and not self._ended:
+                if self.destroyed:
+                    return
+                raise self._error
+            if self._ended:
+                return
+            self._changed.clear()
+            await self._changed.wait()
+
+    async def close(self) -> None:
+        if not self.closed:
+            self.closed = True
+            self.peer._ended = True
+            self.peer._changed.set()
+            self._break("closed", "ECLOSED")
+
+    def destroy(self) -> None:
+        if self.destroyed or self.closed:
+            return
+        self.destroyed = True
+        self._break("destroyed", "ECLOSED")
+        self.peer._inbox.clear()
+        self.peer._break("connection reset by peer", "ECONNRESET")
+
+    def _break(self, message: str, name: str) -> None:
+        if self._error is None:
+            self._error = ConnectionClosed(message, name=name)
+        self._changed.set()
+        self._room.set()
+        self.peer._room.set()
+
+
+def stream_pair(
+    left_key: bytes = b"\x01" * 32,
+    right_key: bytes = b"\x02" * 32,
+    *,
+    capacity: int = 256 * 1024,
+    cut: int | None = None,
+) -> tuple[MemoryStream, MemoryStream]:
+    """(the end that the left peer holds, the end that the right peer holds)."""
+    left = MemoryStream(right_key, capacity=capacity, cut=cut)
+    right = MemoryStream(left_key, capacity=capacity, cut=cut)
+    left.peer, right.peer = right, left
+    return left, right
+
+
+class JumpingSelector(selectors.SelectSelector):
+    """Never waits: where a loop would, its time jumps to the next timer instead."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.now = 0.0
+
+    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+        ready = super().select(0)
+        if not ready and timeout is None:
+            raise RuntimeError("every task waits for something that will not come")
+        if not ready and timeout is not None and timeout > 0:
+            self.now += timeout
+        return ready
+
+
+class JumpingLoop(asyncio.SelectorEventLoop):
+    def __init__(self) -> None:
+        self._jumping = JumpingSelector()
+        super().__init__(self._jumping)
+
+    def time(self) -> float:
+        return self._jumping.now
+
+
+def run(main: Coroutine[Any, Any, T]) -> T:
+    """Run to the end in jumping time: an hour's timeout takes no time, a deadlock is an error."""
+    with asyncio.Runner(loop_factory=JumpingLoop) as runner:
+        return runner.run(main)
+
+
+async def settle(steps: int = 20) -> None:
+    """Let everything that is ready run."""
+    for _ in range(steps):
+        await asyncio.sleep(0)
