@@ -8,6 +8,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from qvac_core.store.records import AnswerStats as AnswerStats
+from qvac_core.store.records import Conversation as Conversation
+from qvac_core.store.records import ErrorInfo as ErrorInfo
+from qvac_core.store.records import LogEntry as LogEntry
+from qvac_core.store.records import Message as Message
+from qvac_core.store.records import Target as Target
+
 
 class SharingPhase(StrEnum):
     OFF = "off"
@@ -91,32 +98,6 @@ class ActiveRequest:
     tokens_per_second: float = 0.0
 
 
-@dataclass(frozen=True, slots=True)
-class LogEntry:
-    """One finished request. outcome: eos, length, stopSequence, cancelled, disconnected, error. ms: duration."""
-
-    id: str
-    remote_public_key: str
-    method: str
-    model: str
-    started_at: float
-    ms: float
-    prompt_tokens: int
-    generated_tokens: int
-    outcome: str
-    error: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class ErrorInfo:
-    """An error as a person reads it: `title` says what happened, `message` what helps; `name`, `code` for details."""
-
-    name: str
-    code: int
-    title: str
-    message: str
-
-
 class Stage(StrEnum):
     FINDING = "finding"
     CONNECTING = "connecting"
@@ -149,52 +130,6 @@ class ProviderEntry:
     added_at: float = 0.0
     last_connected: float | None = None
     error: ErrorInfo | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Target:
-    """Where a message goes: provider_key "" = this machine. `model` is a model name or source; "" = choose."""
-
-    provider_key: str = ""
-    model: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class AnswerStats:
-    """Who computed the answer and how well. path: direct, relay, local. Times in seconds."""
-
-    who: str
-    where: str  # "delegated" | "local"
-    path: str
-    model: str
-    time_to_first_token: float
-    tokens_per_second: float
-    prompt_tokens: int
-    generated_tokens: int
-
-
-@dataclass(frozen=True, slots=True)
-class Message:
-    """One message of a conversation. status: done, streaming, stopped, failed. seams: (offset in text, sentence)."""
-
-    id: str
-    role: str  # "user" | "assistant"
-    text: str
-    created_at: float
-    status: str = "done"
-    stats: AnswerStats | None = None
-    error: ErrorInfo | None = None
-    seams: tuple[tuple[int, str], ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Conversation:
-    id: str
-    title: str
-    created_at: float
-    updated_at: float
-    pinned: bool = False
-    target: Target = Target()
 
 
 # --- Events -------------------------------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""`python -m tests.bench.network JS_HOME`: our hyperdht against the JavaScript original on the same testnet, in one run.
+"""`python -m tests.bench.network JS_HOME`: our hyperdht against the original on the same testnet, in one run.
 
 JS_HOME is a folder where tests/interop/package.json was installed (the tests use .cache/interop-js).
 """

@@ -1,4 +1,4 @@
-"""Medians of alternating runs, as a table of ratios. Absolute figures are shown beside them and mean little elsewhere."""
+"""Medians of alternating runs, as a table of ratios. The absolute figures beside them mean little elsewhere."""
 
 from __future__ import annotations
 
