@@ -1,0 +1,446 @@
+"""Every message that crosses the wire between a consumer and a provider, validated on arrival.
+
+wire/QVAC.md sections 2, 5, 7 and 12; strict where 0.16.0's zod schemas are (dist/schemas), dropping unknown keys where
+those do. An optional field may be absent but not null, as in zod.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, TypeVar
+
+import msgspec
+from msgspec import UNSET, Meta, Raw, Struct, UnsetType, field
+
+from qvac_core.delegation.model_config import LlmConfig, Number, ReasoningBudget
+from qvac_core.errors import RemoteProtocolError
+
+Text = Annotated[str, Meta(min_length=1)]
+Seq = Annotated[int, Meta(ge=0)]
+Count = Annotated[int, Meta(ge=0)]
+
+
+class Message(Struct, frozen=True, omit_defaults=True, rename="camel", tag_field="type"):
+    """Base of all: `type` names the message; Python names in snake_case."""
+
+
+class Part(Struct, frozen=True, omit_defaults=True, rename="camel"):
+    """A structure inside a message."""
+
+
+class Envelope(Struct, frozen=True):
+    """What decides how a request is answered, read before anything else is validated."""
+
+    type: str | UnsetType = UNSET
+    modelType: Any = UNSET
+    withProgress: Any = UNSET
+
+
+# --- Requests -----------------------------------------------------------------------------------------------------
+
+
+class Heartbeat(Message, frozen=True, tag="heartbeat"):
+    pass
+
+
+class LoadModel(Message, frozen=True, tag="loadModel", forbid_unknown_fields=True):
+    """For a chat model. `delegate` is stripped by its sender; a peer that leaves it in is refused by the provider."""
+
+    model_src: str
+    model_type: str
+    model_config: LlmConfig
+    model_name: str | UnsetType = UNSET
+    with_progress: bool | UnsetType = UNSET
+    seed: bool | UnsetType = UNSET
+    request_id: Text | UnsetType = UNSET
+    delegate: Raw | UnsetType = UNSET
+    profiling: Raw | UnsetType = field(name="__profiling", default=UNSET)
+
+
+class Attachment(Part, frozen=True):
+    path: str
+
+
+class HistoryMessage(Part, frozen=True):
+    role: str
+    content: str
+    attachments: list[Attachment] | UnsetType = UNSET
+
+
+class GenerationParams(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
+    temp: Number | UnsetType = UNSET
+    top_p: Number | UnsetType = UNSET
+    top_k: Number | UnsetType = UNSET
+    predict: Number | UnsetType = UNSET
+    seed: Number | UnsetType = UNSET
+    frequency_penalty: Number | UnsetType = UNSET
+    presence_penalty: Number | UnsetType = UNSET
+    repeat_penalty: Number | UnsetType = UNSET
+    reasoning_budget: ReasoningBudget | UnsetType = UNSET
+    remove_thinking_from_context: bool | UnsetType = UNSET
+
+
+class ToolProperty(Part, frozen=True):
+    type: Literal["string", "number", "integer", "boolean", "object", "array"]
+    description: str | UnsetType = UNSET
+    enum: list[str | float | bool | None] | UnsetType = UNSET
+
+
+class ToolParameters(Part, frozen=True):
+    type: Literal["object"]
+    properties: dict[str, ToolProperty]
+    required: list[str] | UnsetType = UNSET
+
+
+class Tool(Part, frozen=True):
+    type: Literal["function"]
+    name: str
+    description: str
+    parameters: ToolParameters
+
+
+class TextFormat(Struct, frozen=True, tag="text", tag_field="type", forbid_unknown_fields=True):
+    pass
+
+
+class JsonObjectFormat(Struct, frozen=True, tag="json_object", tag_field="type", forbid_unknown_fields=True):
+    pass
+
+
+class NamedSchema(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
+    name: Text
+    schema: dict[str, Any]
+    description: str | UnsetType = UNSET
+    strict: bool | UnsetType = UNSET
+
+
+class JsonSchemaFormat(Struct, frozen=True, tag="json_schema", tag_field="type", forbid_unknown_fields=True):
+    json_schema: NamedSchema
+
+
+ResponseFormat = TextFormat | JsonObjectFormat | JsonSchemaFormat
+
+
+class ContinueFrom(Part, frozen=True):
+    """Our own (section 12): the answer so far, to go on from, if the provider's model file is the same."""
+
+    text: str
+    model_sha256: str
+
+
+class CompletionStream(Message, frozen=True, tag="completionStream"):
+    model_id: str
+    history: list[HistoryMessage]
+    stream: bool
+    kv_cache: bool | Text | UnsetType = UNSET
+    tools: list[Tool] | UnsetType = UNSET
+    tool_dialect: Literal["hermes", "pythonic", "json", "harmony", "qwen35", "gemma4"] | UnsetType = UNSET
+    response_format: ResponseFormat | UnsetType = UNSET
+    generation_params: GenerationParams | UnsetType = UNSET
+    capture_thinking: bool | UnsetType = UNSET
+    emit_raw_deltas: bool | UnsetType = UNSET
+    request_id: Text | UnsetType = UNSET
+    continue_from: ContinueFrom | UnsetType = UNSET
+
+    def __post_init__(self) -> None:
+        structured = isinstance(self.response_format, JsonObjectFormat | JsonSchemaFormat)
+        if structured and self.tools:
+            raise ValueError("responseFormat cannot be combined with tools")
+
+
+CancelKind = Literal[
+    "completion",
+    "batchCompletion",
+    "embeddings",
+    "transcribe",
+    "translate",
+    "diffusion",
+    "tts",
+    "ocr",
+    "vla",
+    "finetune",
+    "loadModel",
+    "downloadAsset",
+    "rag",
+]
+
+
+class Cancel(Message, frozen=True, tag="cancel"):
+    operation: Literal["request", "broad"]
+    request_id: Text | UnsetType = UNSET
+    model_id: str | UnsetType = UNSET
+    kind: CancelKind | UnsetType = UNSET
+    clear_cache: bool | UnsetType = UNSET
+
+    def __post_init__(self) -> None:
+        wanted = self.request_id if self.operation == "request" else self.model_id
+        if wanted is UNSET:
+            raise ValueError("cancel needs requestId for the operation request, modelId for broad")
+
+
+class UnloadModel(Message, frozen=True, tag="unloadModel"):
+    model_id: str
+    clear_storage: bool = msgspec.field(default=False)
+
+
+class Hello(Message, frozen=True, tag="hello"):
+    app: str
+    version: int
+    features: list[str] = []
+
+
+class ListModels(Message, frozen=True, tag="listModels"):
+    pass
+
+
+class Keepalive(Message, frozen=True, tag="keepalive"):
+    pass
+
+
+Request = Heartbeat | LoadModel | CompletionStream | Cancel | UnloadModel | Hello | ListModels | Keepalive
+
+
+# --- Replies ------------------------------------------------------------------------------------------------------
+
+
+class HeartbeatReply(Message, frozen=True, tag="heartbeat"):
+    number: Number
+
+
+class LoadModelReply(Message, frozen=True, tag="loadModel"):
+    """`name` and `code` are ours, for our own consumers; 0.16 drops them."""
+
+    success: bool
+    model_id: str | UnsetType = UNSET
+    error: str | UnsetType = UNSET
+    name: str | UnsetType = UNSET
+    code: int | UnsetType = UNSET
+
+
+class ModelProgress(Message, frozen=True, tag="modelProgress"):
+    """Bytes, and percent with two decimals. Shard and file-set details are passed on as they are."""
+
+    downloaded: Number
+    total: Number
+    percentage: Number
+    download_key: str
+    shard_info: dict[str, Any] | UnsetType = UNSET
+    file_set_info: dict[str, Any] | UnsetType = UNSET
+
+
+class CancelReply(Message, frozen=True, tag="cancel"):
+    success: bool
+    cancelled: Count | UnsetType = UNSET
+    error: str | UnsetType = UNSET
+
+
+class UnloadModelReply(Message, frozen=True, tag="unloadModel"):
+    success: bool
+    error: str | UnsetType = UNSET
+    has_active_models: bool | UnsetType = UNSET
+    has_active_providers: bool | UnsetType = UNSET
+
+
+class ErrorReply(Message, frozen=True, tag="error"):
+    """`code` must be a number. A JavaScript provider adds stack and timestamp; ours never does."""
+
+    message: str
+    name: str | UnsetType = UNSET
+    code: Number | UnsetType = UNSET
+    typed_fields: dict[str, Any] | UnsetType = UNSET
+
+
+class HelloReply(Message, frozen=True, tag="hello"):
+    version: int
+    features: list[str]
+    name: str = ""
+    logs_content: bool = False
+
+
+class ModelEntry(Part, frozen=True):
+    """A model this key may use: never a path or an address of the owner's. Sizes in bytes and tokens, waits in ms."""
+
+    name: str
+    model_type: str
+    abilities: list[str]
+    size_bytes: int
+    context_tokens: int
+    sha256: str
+    loaded: bool
+    wait_ms: Number = 0
+
+
+class ListModelsReply(Message, frozen=True, tag="listModels"):
+    models: list[ModelEntry]
+
+
+class KeepaliveReply(Message, frozen=True, tag="keepalive"):
+    pass
+
+
+class QueueLine(Message, frozen=True, tag="queue"):
+    """To our own consumers, before the first line of an answer and whenever the place changes."""
+
+    place: int
+    wait_ms: Number = 0
+
+
+# --- The events of an answer --------------------------------------------------------------------------------------
+
+
+class ContentDelta(Message, frozen=True, tag="contentDelta"):
+    seq: Seq
+    text: str
+
+
+class RawDelta(Message, frozen=True, tag="rawDelta"):
+    seq: Seq
+    text: str
+
+
+class ThinkingDelta(Message, frozen=True, tag="thinkingDelta"):
+    seq: Seq
+    text: str
+
+
+class ToolCallParts(Part, frozen=True):
+    id: str
+    name: str
+    arguments: dict[str, Any]
+    raw: str | UnsetType = UNSET
+
+
+class ToolCall(Message, frozen=True, tag="toolCall"):
+    seq: Seq
+    call: ToolCallParts
+
+
+class ToolFailure(Part, frozen=True):
+    code: Literal["PARSE_ERROR", "VALIDATION_ERROR", "UNKNOWN_TOOL"]
+    message: str
+    raw: str | UnsetType = UNSET
+
+
+class ToolError(Message, frozen=True, tag="toolError"):
+    seq: Seq
+    error: ToolFailure
+
+
+class Stats(Part, frozen=True):
+    """timeToFirstToken in ms, the rest in tokens or tokens per second."""
+
+    time_to_first_token: Number | UnsetType = UNSET
+    tokens_per_second: Number | UnsetType = UNSET
+    cache_tokens: Number | UnsetType = UNSET
+    prompt_tokens: Number | UnsetType = UNSET
+    generated_tokens: Number | UnsetType = UNSET
+    avg_concurrent_seq: Number | UnsetType = UNSET
+    backend_device: Literal["cpu", "gpu"] | UnsetType = UNSET
+
+
+class CompletionStats(Message, frozen=True, tag="completionStats"):
+    seq: Seq
+    stats: Stats
+
+
+class RawOutput(Part, frozen=True):
+    full_text: str
+
+
+class CompletionFailure(Part, frozen=True):
+    message: str
+
+
+class CompletionDone(Message, frozen=True, tag="completionDone", forbid_unknown_fields=True):
+    """The end. A missing stopReason is a natural end."""
+
+    seq: Seq
+    stop_reason: Literal["eos", "length", "stopSequence", "cancelled", "error"] | UnsetType = UNSET
+    raw: RawOutput | UnsetType = UNSET
+    error: CompletionFailure | UnsetType = UNSET
+
+    def __post_init__(self) -> None:
+        if (self.stop_reason == "error") != (self.error is not UNSET):
+            raise ValueError("completionDone has an error exactly when its stopReason is error")
+
+
+Event = ContentDelta | RawDelta | ThinkingDelta | ToolCall | ToolError | CompletionStats | CompletionDone
+
+
+class CompletionLine(Message, frozen=True, tag="completionStream", forbid_unknown_fields=True):
+    """One line of an answer; the last one has `done`."""
+
+    events: list[Event]
+    done: bool | UnsetType = UNSET
+    profiling: Raw | UnsetType = field(name="__profiling", default=UNSET)
+
+
+Reply = (
+    HeartbeatReply
+    | LoadModelReply
+    | ModelProgress
+    | CompletionLine
+    | CancelReply
+    | UnloadModelReply
+    | ErrorReply
+    | HelloReply
+    | ListModelsReply
+    | KeepaliveReply
+    | QueueLine
+)
+
+# --- Coding -------------------------------------------------------------------------------------------------------
+
+_envelopes = msgspec.json.Decoder(Envelope)
+_requests: Mapping[str, msgspec.json.Decoder[Any]] = {
+    "heartbeat": msgspec.json.Decoder(Heartbeat),
+    "loadModel": msgspec.json.Decoder(LoadModel),
+    "completionStream": msgspec.json.Decoder(CompletionStream),
+    "cancel": msgspec.json.Decoder(Cancel),
+    "unloadModel": msgspec.json.Decoder(UnloadModel),
+    "hello": msgspec.json.Decoder(Hello),
+    "listModels": msgspec.json.Decoder(ListModels),
+    "keepalive": msgspec.json.Decoder(Keepalive),
+}
+_replies: msgspec.json.Decoder[Reply] = msgspec.json.Decoder(Reply)
+_trailers = msgspec.json.Decoder(dict[str, Any])
+_encoder = msgspec.json.Encoder()
+
+# A profiled stream may end in such a line; readers skip it (section 8).
+_PROFILING_TRAILER = "__profilingTrailer"
+
+T = TypeVar("T")
+
+
+def encode(message: Message) -> bytes:
+    return _encoder.encode(message)
+
+
+def _decoded(decoder: msgspec.json.Decoder[T], body: bytes, what: str) -> T:
+    try:
+        return decoder.decode(body)
+    except msgspec.ValidationError as error:
+        raise RemoteProtocolError(f"Invalid input in {what}: {error}") from error
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        # Not JSON, not UTF-8, or nested without end.
+        raise RemoteProtocolError(f"{what} is not valid JSON") from error
+
+
+def decode_envelope(body: bytes) -> Envelope:
+    """Raises RemoteProtocolError when it is not a JSON object with a `type`."""
+    return _decoded(_envelopes, body, "the request")
+
+
+def decode_request(method: str, body: bytes) -> Request:
+    """`method` is one of methods.REMOTE_SAFE. Raises RemoteProtocolError with the field that is wrong."""
+    request: Request = _decoded(_requests[method], body, method)
+    return request
+
+
+def decode_reply(body: bytes) -> Reply | None:
+    """None for a line that readers skip. Raises RemoteProtocolError."""
+    if body.find(_PROFILING_TRAILER.encode()) >= 0:
+        trailer = _decoded(_trailers, body, "the provider's answer")
+        if trailer.get(_PROFILING_TRAILER) is True:
+            return None
+    return _decoded(_replies, body, "the provider's answer")

@@ -1,0 +1,150 @@
+"""`modelConfig` of a loadModel request for a chat model, and the id that a loaded model gets from it.
+
+wire/QVAC.md section 4; types and bounds of 0.16.0's dist/schemas/llamacpp-config.js; unknown keys are dropped, as there.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import UNSET, Meta, Struct, UnsetType, field
+
+from qvac_core.delegation.js_json import canonical
+from qvac_core.engines.interface import SamplingParams
+
+LLM_MODEL_TYPE = "llamacpp-completion"
+
+# The names that are valid on the wire. A request for one whose engine is not here is answered as a load that failed.
+CANONICAL_MODEL_TYPES = frozenset(
+    {
+        LLM_MODEL_TYPE,
+        "llamacpp-embedding",
+        "whispercpp-transcription",
+        "parakeet-transcription",
+        "bci-whispercpp-transcription",
+        "nmtcpp-translation",
+        "tts-ggml",
+        "ggml-ocr",
+        "sdcpp-generation",
+        "ggml-vla",
+        "ggml-classification",
+    }
+)
+# Names of the JavaScript API only (and one old canonical name): refused as invalid input on the wire.
+API_ONLY_MODEL_TYPES = frozenset(
+    {
+        "llm",
+        "embeddings",
+        "whisper",
+        "parakeet",
+        "bci",
+        "nmt",
+        "tts",
+        "ocr",
+        "diffusion",
+        "vla",
+        "classification",
+        "onnx-tts",
+    }
+)
+
+MODEL_ID_HEX_DIGITS = 16
+REASONING_BUDGET_MAX = 2**31 - 1
+
+Number = float
+Temperature = Annotated[float, Meta(ge=0, le=2)]
+Probability = Annotated[float, Meta(ge=0, le=1)]
+TopK = Annotated[int, Meta(ge=0, le=128)]
+Natural = Annotated[int, Meta(ge=0)]
+Positive = Annotated[int, Meta(ge=1)]
+Predict = Annotated[int, Meta(ge=-2)]
+ReasoningBudget = Annotated[int, Meta(ge=-1, le=REASONING_BUDGET_MAX)]
+
+
+class LlmConfig(Struct, frozen=True):
+    """0.16.0 names. Sizes in tokens; predict: -1 until the end, -2 until the context is full."""
+
+    ctx_size: Number | UnsetType = UNSET
+    temp: Temperature | UnsetType = UNSET
+    top_p: Probability | UnsetType = UNSET
+    top_k: TopK | UnsetType = UNSET
+    seed: Number | UnsetType = UNSET
+    gpu_layers: Number | UnsetType = UNSET
+    lora: str | UnsetType = UNSET
+    device: str | UnsetType = UNSET
+    predict: Predict | UnsetType = UNSET
+    system_prompt: str | UnsetType = UNSET
+    no_mmap: bool | UnsetType = UNSET
+    verbosity: Literal[0, 1, 2, 3] | UnsetType = UNSET
+    presence_penalty: Number | UnsetType = UNSET
+    frequency_penalty: Number | UnsetType = UNSET
+    repeat_penalty: Number | UnsetType = UNSET
+    stop_sequences: list[str] | UnsetType = UNSET
+    n_discarded: Number | UnsetType = UNSET
+    parallel: Positive | UnsetType = UNSET
+    tools: bool | UnsetType = UNSET
+    toolsMode: Literal["static", "dynamic"] | UnsetType = UNSET
+    cache_type_k: str | UnsetType = field(name="cache-type-k", default=UNSET)
+    cache_type_v: str | UnsetType = field(name="cache-type-v", default=UNSET)
+    main_gpu: Natural | Literal["integrated", "dedicated"] | UnsetType = field(name="main-gpu", default=UNSET)
+    split_mode: Literal["none", "layer", "row"] | UnsetType = field(name="split-mode", default=UNSET)
+    tensor_split: str | UnsetType = field(name="tensor-split", default=UNSET)
+    openclCacheDir: str | UnsetType = UNSET
+    reasoning_budget: ReasoningBudget | UnsetType = UNSET
+    projectionModelSrc: str | dict[str, Any] | UnsetType = UNSET
+    image_tile_mode: Literal["disabled", "batched", "sequential"] | UnsetType = UNSET
+    mmproj_use_gpu: bool | UnsetType = field(name="mmproj-use-gpu", default=UNSET)
+
+    def __post_init__(self) -> None:
+        if self.predict == 0:
+            raise ValueError("predict is -1, -2 or at least 1")
+
+
+# LLM_CONFIG_DEFAULTS of 0.16.0: filled in by the sender, and again by the provider for what is missing.
+LLM_DEFAULTS: Mapping[str, Any] = {
+    "ctx_size": 1024,
+    "gpu_layers": 99,
+    "device": "gpu",
+    "system_prompt": "You are a helpful assistant.",
+    "image_tile_mode": "sequential",
+}
+
+
+def with_defaults(config: LlmConfig) -> LlmConfig:
+    missing = {key: value for key, value in LLM_DEFAULTS.items() if getattr(config, key) is UNSET}
+    return msgspec.structs.replace(config, **missing)
+
+
+def model_id(model_type: str, model_src: str, config: LlmConfig) -> str:
+    """16 hex digits, the same for the same request, as a 0.16.0 provider derives it. `config` is with its defaults."""
+    fields: dict[str, Any] = msgspec.to_builtins(config)
+    projection = fields.get("projectionModelSrc")
+    if isinstance(projection, dict) and "src" in projection:
+        fields["projectionModelSrc"] = projection["src"]
+    text = f"{model_type}:{model_src}:{canonical(fields)}"
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:MODEL_ID_HEX_DIGITS]
+
+
+def _number(value: float | UnsetType) -> float | None:
+    return None if isinstance(value, UnsetType) else float(value)
+
+
+def _whole(value: float | UnsetType) -> int | None:
+    return None if isinstance(value, UnsetType) else int(value)
+
+
+def sampling_of(config: LlmConfig) -> SamplingParams:
+    """What the model was loaded with; a request's generationParams go over it."""
+    return SamplingParams(
+        temp=_number(config.temp),
+        top_p=_number(config.top_p),
+        top_k=_whole(config.top_k),
+        seed=_whole(config.seed),
+        predict=_whole(config.predict),
+        repeat_penalty=_number(config.repeat_penalty),
+        frequency_penalty=_number(config.frequency_penalty),
+        presence_penalty=_number(config.presence_penalty),
+    )
