@@ -7,10 +7,14 @@ from qvac_core.dht_rpc.commands import Internal, ReplyError, SocketId
 from qvac_core.dht_rpc.events import Ephemeral, Event, NatUpdated, NetworkChanged, Persistent, Ready, WakeUp
 from qvac_core.dht_rpc.incoming import IncomingRequest
 from qvac_core.dht_rpc.messages import RequestMessage, ResponseMessage, decode, peer_id
-from qvac_core.dht_rpc.node import Node, Query, QueryResult, Request
+from qvac_core.dht_rpc.node import Node
+from qvac_core.dht_rpc.query import Commit, Query, QueryResult
 from qvac_core.dht_rpc.reply import OnDone, Outcome, Reply, RequestSpec
+from qvac_core.dht_rpc.requests import Request
+from qvac_core.dht_rpc.table import TableNode
 
 __all__ = [
+    "Commit",
     "Ephemeral",
     "Event",
     "IncomingRequest",
@@ -31,6 +35,7 @@ __all__ = [
     "RequestSpec",
     "ResponseMessage",
     "SocketId",
+    "TableNode",
     "WakeUp",
     "decode",
     "peer_id",

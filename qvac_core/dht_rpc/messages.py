@@ -48,6 +48,19 @@ def peer_id(address: Address) -> bytes:
     return blake2b(pack_address(address))
 
 
+@lru_cache(maxsize=_CACHED_ADDRESSES)
+def peer_key(address: Address) -> int:
+    """The same id as a number: what distances are computed with."""
+    return int.from_bytes(peer_id(address))
+
+
+def is_reachable(address: Address) -> bool:
+    """Whether a datagram can be meant for this address at all: no port 0, no "this network", multicast, broadcast."""
+    host, port = address
+    first = int(host[: host.index(".")])
+    return port != 0 and 0 < first < 224
+
+
 @dataclass(frozen=True, slots=True)
 class RequestMessage:
     """A request as it travels. `id` is what the sender says, None when it does not fit its address."""

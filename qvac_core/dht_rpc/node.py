@@ -1,56 +1,91 @@
 """A node of the DHT without its sockets: datagrams and time in, datagrams and the next timer out.
 
-dht-rpc 6.27.0 `index.js`; wire/HYPERDHT.md section 1.
+wire/HYPERDHT.md section 1; dht-rpc 6.27.0 `index.js`.
 """
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Sequence
 from random import Random
-from typing import Any
 
-from qvac_core.codec import Address
-from qvac_core.dht_rpc.events import Event
+from qvac_core.codec import Address, Reader
+from qvac_core.dht_rpc.bootstrap import Bootstrap
+from qvac_core.dht_rpc.commands import (
+    BACKGROUND_CONCURRENCY,
+    DEFAULT_CONCURRENCY,
+    DEFAULT_RETRIES,
+    MAX_DELAYED_PING,
+    OLD_NODE,
+    QUERY_RETRIES,
+    REFRESH_TICKS,
+    SLEEP_GAP,
+    TICK,
+    Internal,
+    ReplyError,
+    SocketId,
+)
+from qvac_core.dht_rpc.events import Event, NetworkChanged, Ready, WakeUp
+from qvac_core.dht_rpc.health import Health
 from qvac_core.dht_rpc.incoming import IncomingRequest
-from qvac_core.dht_rpc.reply import OnDone, Reply, RequestSpec
+from qvac_core.dht_rpc.limits import RateLimit
+from qvac_core.dht_rpc.messages import (
+    ID_SIZE,
+    RequestMessage,
+    ResponseMessage,
+    decode,
+    is_reachable,
+    pack_address,
+)
+from qvac_core.dht_rpc.neighbourhood import Neighbourhood
+from qvac_core.dht_rpc.query import Commit, OnFinished, Query, QueryResult
+from qvac_core.dht_rpc.reachability import Reachability, random_offset
+from qvac_core.dht_rpc.reply import OnDone, Outcome, Reply, node_suspended, request_destroyed
+from qvac_core.dht_rpc.requests import Request, Requests
+from qvac_core.dht_rpc.table import Table, TableNode
+from qvac_core.dht_rpc.timers import Timers
+from qvac_core.dht_rpc.tokens import Tokens
+from qvac_core.errors import RemoteProtocolError
 
-
-class Request:
-    """A request in flight. `cancel` settles it with REQUEST_DESTROYED, unless it is settled already."""
-
-    done: bool
-
-    def cancel(self) -> None:
-        raise NotImplementedError
-
-
-class QueryResult:
-    """closest_replies nearest first; error None or a NetworkError; commits: the answers to the commit, also refusals."""
-
-    closest_replies: tuple[Reply, ...]
-    commits: tuple[Reply, ...]
-    successes: int
-    errors: int
-    error: Any
-
-
-class Query:
-    closest_replies: Sequence[Reply]
-    done: bool
-
-    def cancel(self) -> None:
-        raise NotImplementedError
-
-
-Commit = bool | Callable[[Reply], RequestSpec | None] | None
+_TICK_START = 100
+_DOWN_HINTS_PER_TICK = 50
+_MAX_DELAYED_PINGS = 1024
+_FEW_IN_FLIGHT = 3
 
 
 class Node:
-    """Callbacks run inside the method that caused them, never before `request` or `query` returned their object."""
+    """Feed `receive` and `handle_timer`, then take `transmissions`, `next_event` until None, and `get_timer`.
 
-    on_request: Callable[[IncomingRequest], None] | None
-    firewalled: bool
-    ephemeral: bool
+    Callbacks run inside the method that caused them, never before `request` or `query` returned their object, and
+    exactly once. After `close` new requests fail at once.
+    """
+
+    __slots__ = (
+        "_bootstrap",
+        "_closed",
+        "_delayed_pings",
+        "_down_hints",
+        "_events",
+        "_filter_node",
+        "_last_tick",
+        "_limits",
+        "_now",
+        "_outbox",
+        "_queries",
+        "_random",
+        "_refresh_ticks",
+        "_suspended",
+        "_timers",
+        "_tokens",
+        "bootstrap_nodes",
+        "bootstrapped",
+        "health",
+        "neighbourhood",
+        "on_request",
+        "reachability",
+        "requests",
+        "server_port",
+    )
 
     def __init__(
         self,
@@ -64,28 +99,156 @@ class Node:
         filter_node: Callable[[Address], bool] | None = None,
         nodes: Sequence[Address] = (),
     ) -> None:
-        raise NotImplementedError
+        """`filter_node` says whom we deal with; `nodes` are those known from last time, newest first."""
+        self._now = now
+        self._random = random
+        self._outbox: list[tuple[int, Address, bytes]] = []
+        self._events: deque[Event] = deque()
+        self._timers = Timers()
+        self._tokens = Tokens(now, random)
+        self._limits = RateLimit()
+        self._filter_node = filter_node
+        self._queries: set[Query] = set()
+        self._delayed_pings = 0
+        self._down_hints = 0
+        self._refresh_ticks = random_offset(REFRESH_TICKS, random)
+        self._last_tick = now
+        self._closed = False
+        self._suspended = False
+        self.on_request: Callable[[IncomingRequest], None] | None = None
+        self.bootstrap_nodes = tuple(bootstrap)
+        self.bootstrapped = False
+        self.server_port = 0
+        self.health = Health()
+        self.requests = Requests(
+            now=now,
+            clock=lambda: self._now,
+            random=random,
+            timers=self._timers,
+            transmit=self.transmit,
+            on_timeout=self._on_timeout,
+        )
+        self.neighbourhood = Neighbourhood(self, random.randbytes(ID_SIZE), random_offset(_TICK_START, random))
+        self.reachability = Reachability(self, ephemeral=ephemeral, firewalled=firewalled)
+        self._bootstrap = Bootstrap(self, force_persistent=ephemeral is False, quick_firewall=quick_firewall)
+        for address in reversed(nodes):
+            self.add_node(address)
+
+    # What we know
+
+    @property
+    def now(self) -> float:
+        """The time that we were told last."""
+        return self._now
+
+    @property
+    def id(self) -> bytes | None:
+        """Our id as others know it, None while we are ephemeral."""
+        return None if self.ephemeral else self.table.id
+
+    @property
+    def key(self) -> int:
+        return self.table.key
+
+    @property
+    def table(self) -> Table:
+        return self.neighbourhood.table
+
+    @property
+    def ephemeral(self) -> bool:
+        return self.reachability.ephemeral
+
+    @property
+    def firewalled(self) -> bool:
+        return self.reachability.firewalled
+
+    @property
+    def online(self) -> bool:
+        return self.health.online
+
+    @property
+    def host(self) -> str | None:
+        """Our address as others see it, None while they disagree."""
+        return self.reachability.nat.host
+
+    @property
+    def port(self) -> int:
+        """The port that goes with `host`; 0 when it differs from peer to peer."""
+        return self.reachability.nat.port
+
+    @property
+    def socket(self) -> SocketId:
+        """The socket that requests leave from."""
+        return SocketId.CLIENT if self.firewalled else SocketId.SERVER
+
+    def remote_address(self) -> Address | None:
+        return self.reachability.remote_address()
+
+    def closest(self, target: bytes, k: int | None = None) -> list[TableNode]:
+        return self.table.closest(target, k)
+
+    def to_array(self, limit: int | None = None) -> list[Address]:
+        """The nodes heard from last, newest first: what to keep for the next start."""
+        return [node.address for node in self.neighbourhood.recent.latest(limit)]
+
+    def wants(self, address: Address) -> bool:
+        return self._filter_node is None or self._filter_node(address)
+
+    def add_node(self, address: Address) -> None:
+        """Takes a node into the table on somebody's word; it leaves again if it does not answer."""
+        self.neighbourhood.add(TableNode(address, self.neighbourhood.tick))
+
+    # The owner's five verbs
 
     def set_server_port(self, port: int) -> None:
-        raise NotImplementedError
+        """The local port of the server socket; before `bootstrap`."""
+        self.server_port = port
+
+    def know_address(self, address: Address) -> None:
+        """For nodes that are told their public address, as the network's first node is."""
+        self.reachability.sample(address)
 
     def bootstrap(self, now: float) -> None:
-        raise NotImplementedError
+        """Starts the node: its ticks and the search for its neighbourhood. Ends with the event Ready."""
+        self._advance(now)
+        self._last_tick = now
+        self._timers.at(now + TICK, self._tick)
+        self._bootstrap.start()
 
     def receive(self, datagrams: Sequence[tuple[bytes, Address]], socket: int, now: float) -> None:
-        raise NotImplementedError
+        """Takes what arrived on one socket. Whatever is not a message of ours is dropped."""
+        self._advance(now)
+        if self._closed or self._suspended:
+            return
+        for datagram, sender in datagrams:
+            try:
+                message = decode(datagram, sender)
+            except RemoteProtocolError:
+                continue  # anybody can send anything to a UDP port: no answer, no trace
+            if isinstance(message, ResponseMessage):
+                self._on_response(message, sender, socket)
+            else:
+                self._on_request(message, sender, socket)
 
     def transmissions(self) -> list[tuple[int, Address, bytes]]:
-        raise NotImplementedError
+        """(socket, to, datagram) since the last call, in order."""
+        outbox, self._outbox = self._outbox, []
+        return outbox
 
     def get_timer(self) -> float | None:
-        raise NotImplementedError
+        return self._timers.next()
 
     def handle_timer(self, now: float) -> None:
-        raise NotImplementedError
+        self._advance(now)
+        self._timers.run(self._now)
 
     def next_event(self) -> Event | None:
-        raise NotImplementedError
+        return self._events.popleft() if self._events else None
+
+    def _advance(self, now: float) -> None:
+        self._now = max(self._now, now)
+
+    # Asking
 
     def request(
         self,
@@ -98,11 +261,20 @@ class Node:
         target: bytes | None = None,
         value: bytes | None = None,
         token: bytes | None = None,
-        retries: int = 3,
+        retries: int = DEFAULT_RETRIES,
         socket: int | None = None,
         timeout: float | None = None,
     ) -> Request:
-        raise NotImplementedError
+        """Sends up to 1 + `retries` times, `timeout` (1 s) apart. A Reply with `error` is an answer too."""
+        self._advance(now)
+        request = self.create_request(
+            command, to, on_done=on_done, internal=internal, target=target, value=value, token=token, socket=socket
+        )
+        request.retries = retries
+        if timeout is not None:
+            request.timeout = timeout
+        self.send_request(request)
+        return request
 
     def ping(
         self,
@@ -110,11 +282,22 @@ class Node:
         *,
         now: float,
         on_done: OnDone,
-        retries: int = 3,
+        value: bytes | None = None,
+        retries: int = DEFAULT_RETRIES,
         socket: int | None = None,
         timeout: float | None = None,
     ) -> Request:
-        raise NotImplementedError
+        return self.request(
+            Internal.PING,
+            to,
+            now=now,
+            on_done=on_done,
+            internal=True,
+            value=value,
+            retries=retries,
+            socket=socket,
+            timeout=timeout,
+        )
 
     def query(
         self,
@@ -123,28 +306,328 @@ class Node:
         value: bytes | None = None,
         *,
         now: float,
-        on_finished: Callable[[QueryResult], None],
+        on_finished: OnFinished,
         on_reply: Callable[[Reply], None] | None = None,
         internal: bool = False,
         nodes: Sequence[Address] = (),
         only_nodes: bool = False,
-        retries: int = 5,
-        concurrency: int = 10,
-        commit: Commit = None,
+        retries: int = QUERY_RETRIES,
+        concurrency: int = DEFAULT_CONCURRENCY,
+        commit: Commit | None = None,
     ) -> Query:
-        raise NotImplementedError
+        """Walks to the 20 nodes nearest to `target`, from `nodes` (and the table, unless `only_nodes`).
+
+        `on_reply` gets every answer with error 0; `commit` then writes to the nearest (see QueryResult).
+        """
+        self._advance(now)
+        self._refresh_ticks = REFRESH_TICKS
+        query = Query(
+            self,
+            target,
+            command,
+            value,
+            internal=internal,
+            nodes=nodes,
+            only_nodes=only_nodes,
+            retries=retries,
+            concurrency=concurrency,
+            on_reply=on_reply,
+            on_finished=on_finished,
+            commit=commit,
+        )
+        self._queries.add(query)
+        if self._closed:
+            query.cancel()
+        else:
+            query.start()
+        return query
 
     def find_node(
-        self, target: bytes, *, now: float, on_finished: Callable[[QueryResult], None], **options: Any
+        self,
+        target: bytes,
+        *,
+        now: float,
+        on_finished: OnFinished,
+        on_reply: Callable[[Reply], None] | None = None,
+        concurrency: int = DEFAULT_CONCURRENCY,
     ) -> Query:
-        raise NotImplementedError
+        return self.query(
+            target,
+            Internal.FIND_NODE,
+            now=now,
+            on_finished=on_finished,
+            on_reply=on_reply,
+            internal=True,
+            concurrency=concurrency,
+        )
+
+    def refresh(self) -> None:
+        """Looks around a random known node, so that the table stays filled."""
+        node = self.table.random(self._random)
+        self.background_query(self.table.id if node is None else node.id)
+
+    def background_query(
+        self,
+        target: bytes,
+        *,
+        on_reply: Callable[[Reply], None] | None = None,
+        on_finished: OnFinished | None = None,
+    ) -> Query:
+        """A FIND_NODE that yields to other traffic."""
+
+        def on_background_reply(reply: Reply) -> None:
+            quiet = len(self.requests) < _FEW_IN_FLIGHT
+            query.concurrency = DEFAULT_CONCURRENCY if quiet else BACKGROUND_CONCURRENCY
+            if on_reply is not None:
+                on_reply(reply)
+
+        query = self.find_node(
+            target,
+            now=self._now,
+            on_finished=on_finished or _ignore_result,
+            on_reply=on_background_reply,
+            concurrency=BACKGROUND_CONCURRENCY,
+        )
+        return query
+
+    # Asking, from inside the room
+
+    def create_request(
+        self,
+        command: int,
+        to: Address,
+        *,
+        on_done: OnDone,
+        internal: bool = False,
+        target: bytes | None = None,
+        value: bytes | None = None,
+        token: bytes | None = None,
+        socket: int | None = None,
+    ) -> Request:
+        through = self.socket if socket is None else socket
+        return self.requests.create(
+            to,
+            through,
+            on_done,
+            id=self.id_on(through),
+            internal=internal,
+            command=command,
+            target=target,
+            value=value,
+            token=token,
+        )
+
+    def send_request(self, request: Request) -> None:
+        if self._closed:
+            self.requests.settle(request, request_destroyed())
+        elif self._suspended:
+            self.requests.settle(request, node_suspended())
+        else:
+            self.requests.send(request)
+
+    def send_internal(self, command: Internal, to: Address, *, on_done: OnDone, value: bytes | None = None) -> None:
+        self.send_request(self.create_request(command, to, on_done=on_done, internal=True, value=value))
+
+    def send_down_hint(self, to: Address, down: Address) -> None:
+        """Tells `to` that a node it named does not answer."""
+        if self._down_hints < _DOWN_HINTS_PER_TICK:
+            self._down_hints += 1
+            self.send_internal(Internal.DOWN_HINT, to, value=pack_address(down), on_done=_ignore_outcome)
+
+    def query_ended(self, query: Query) -> None:
+        self._queries.discard(query)
+
+    def soon(self, callback: Callable[[], None]) -> None:
+        """Runs the callback with the next timer, which is due at once."""
+        self._timers.at(self._now, lambda _: callback())
+
+    def emit(self, event: Event) -> None:
+        self._events.append(event)
+
+    def bootstrap_done(self) -> None:
+        if not self.bootstrapped:
+            self.bootstrapped = True
+            self.emit(Ready())
+
+    def adopt_id(self, id: bytes) -> None:
+        if id == self.table.id:
+            return
+        self.neighbourhood.adopt_id(id)
+        if self.bootstrapped:
+            self.refresh()
+
+    def _on_timeout(self, request: Request) -> None:
+        if request.known_node:
+            self.neighbourhood.timed_out(request.to)
+
+    # Answering
+
+    def _on_response(self, message: ResponseMessage, sender: Address, socket: int) -> None:
+        request = self.requests.match(message, sender)
+        if request is None:
+            return
+        self._heard_from(sender, message.id, message.to, socket)
+        self.requests.answered(request, message, socket)
+
+    def _heard_from(self, sender: Address, id: bytes | None, to: Address, socket: int) -> None:
+        if not self.wants(sender):
+            return
+        if id is not None:
+            self.neighbourhood.heard_from(sender, to, sample=socket == self.socket)
+        else:
+            self.reachability.sample_from_stranger(sender, to)
+
+    def _on_request(self, message: RequestMessage, sender: Address, socket: int) -> None:
+        if not is_reachable(sender):
+            return
+        request = IncomingRequest(self, message, sender, socket)
+        if message.token is not None and not request.token_valid:
+            request.error(ReplyError.INVALID_TOKEN, token=True)
+            return
+        if message.id is not None:
+            self._heard_from(sender, message.id, message.to, socket)
+        if message.internal:
+            if self._limits.allows(message.command, sender, self._now):
+                self._on_internal(request)
+        elif self.on_request is not None:
+            self.on_request(request)
+        else:
+            request.error(ReplyError.UNKNOWN_COMMAND)
+
+    def _on_internal(self, request: IncomingRequest) -> None:
+        match request.command:
+            case Internal.PING:
+                request.reply(token=False, closer_nodes=False)
+            case Internal.PING_NAT:
+                self._on_ping_nat(request)
+            case Internal.FIND_NODE:
+                if request.target is not None:
+                    request.reply(token=False)
+            case Internal.DOWN_HINT:
+                if request.value is not None and len(request.value) >= 6:
+                    self.neighbourhood.down_hint(request.value)
+                    request.reply(token=False, closer_nodes=False)
+            case Internal.DELAYED_PING:
+                self._on_delayed_ping(request)
+            case _:
+                request.error(ReplyError.UNKNOWN_COMMAND)
+
+    def _on_ping_nat(self, request: IncomingRequest) -> None:
+        """The answer goes to another port of the sender's: so it learns whether that one is open."""
+        if request.value is None or len(request.value) < 2:
+            return
+        port = Reader(request.value).uint16()
+        if port != 0:
+            request.reply(token=False, closer_nodes=False, to=(request.from_[0], port))
+
+    def _on_delayed_ping(self, request: IncomingRequest) -> None:
+        if request.value is None or len(request.value) < 4:
+            return
+        milliseconds = Reader(request.value).uint32()
+        if milliseconds > MAX_DELAYED_PING or self._delayed_pings >= _MAX_DELAYED_PINGS:
+            return
+
+        def answer(_: float) -> None:
+            self._delayed_pings -= 1
+            request.reply(token=False, closer_nodes=False)
+
+        self._delayed_pings += 1
+        self._timers.at(self._now + milliseconds / 1000, answer)
+
+    # What an incoming request needs of us
+
+    def id_on(self, socket: int) -> bytes | None:
+        """Only the server socket has the address that our id is the hash of."""
+        return None if self.ephemeral or socket != SocketId.SERVER else self.table.id
+
+    def token_for(self, host: str) -> bytes:
+        return self._tokens.issue(host, self._now)
+
+    def accepts_token(self, token: bytes, host: str) -> bool:
+        return self._tokens.accepts(token, host, self._now)
+
+    def closer_nodes(self, target: bytes) -> list[Address]:
+        return [node.address for node in self.table.closest(target)]
+
+    def transmit(self, socket: int, to: Address, datagram: bytes) -> None:
+        if not self._closed:
+            self._outbox.append((socket, to, datagram))
+
+    # Time
+
+    def _tick(self, now: float) -> None:
+        slept = now - self._last_tick > SLEEP_GAP
+        self._last_tick = now
+        self._timers.at(now + TICK, self._tick)
+        if self._suspended:
+            return
+        if slept:
+            self.wake_up(now)
+        else:
+            self.neighbourhood.tick += 1
+        if self.bootstrapped:
+            self._upkeep()
+
+    def _upkeep(self) -> None:
+        tick = self.neighbourhood.tick
+        self.reachability.tick()
+        if tick % 8 == 0:
+            self.neighbourhood.ping_some(len(self.requests) >= _FEW_IN_FLIGHT, self.refresh)
+        self._refresh_ticks -= 1
+        if self._refresh_ticks <= 0 or (tick % 64 == 0 and len(self.table) < self.table.k):
+            self.refresh()
+        self._down_hints = 0
+        self._update_health()
+
+    def _update_health(self) -> None:
+        before = (self.health.online, self.health.degraded)
+        self.health.update(self.requests.stats.responses, self.requests.stats.timeouts)
+        if before != (self.health.online, self.health.degraded):
+            self.emit(NetworkChanged(self.health.online, self.health.degraded))
+
+    def wake_up(self, now: float) -> None:
+        """After a sleep everything known is old: ping in two ticks, refresh in one, check our address again."""
+        self._advance(now)
+        neighbourhood = self.neighbourhood
+        neighbourhood.tick += 2 * OLD_NODE
+        neighbourhood.tick += 8 - neighbourhood.tick % 8 - 2
+        self._refresh_ticks = 1
+        before = (self.health.online, self.health.degraded)
+        self.health.reset()
+        if before != (True, False):
+            self.emit(NetworkChanged(True, False))
+        self.reachability.woke_up()
+        self.emit(WakeUp())
+
+    def suspend(self, now: float) -> None:
+        """Stops all traffic; requests under way fail with IO_SUSPENDED."""
+        self._advance(now)
+        self._suspended = True
+        self.requests.fail_all(node_suspended)
+        self.requests.window.clear()
+
+    def resume(self, now: float) -> None:
+        self._advance(now)
+        if self._suspended:
+            self._suspended = False
+            self._last_tick = now
+            self.wake_up(now)
+            self.refresh()
 
     def close(self) -> None:
-        raise NotImplementedError
+        """Ends everything that is under way (REQUEST_DESTROYED, QUERY_CANCELLED) and sends nothing any more."""
+        if self._closed:
+            return
+        self._closed = True
+        for query in list(self._queries):
+            query.cancel()
+        self.requests.fail_all(request_destroyed)
+        self._timers.clear()
 
-    @property
-    def id(self) -> bytes | None:
-        raise NotImplementedError
 
-    def remote_address(self) -> Address | None:
-        raise NotImplementedError
+def _ignore_outcome(_: Outcome) -> None:
+    """For hints: whoever does not hear them learns it in another way."""
+
+
+def _ignore_result(_: QueryResult) -> None:
+    """For refreshes: what they bring is in the table."""

@@ -16,8 +16,9 @@ from qvac_core.errors import NetworkError
 class Reply:
     """A response that matched a request of ours.
 
-    `from_` is who answered, `to` our address as it saw us, `id` its verified id (None: ephemeral or false), `token` what
-    lets us write there within the next seconds, `socket` where the answer arrived, `rtt` seconds since the first send.
+    `from_` is who answered, `to` our address as it saw us, `id` its verified id (None: ephemeral or false), `token`
+    lets us write there within the next seconds, `socket` is where the answer arrived, `rtt` the seconds since the first
+    send.
     """
 
     tid: int

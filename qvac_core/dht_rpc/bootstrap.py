@@ -1,0 +1,57 @@
+"""The first minutes of a node: find the neighbourhood, find out whether we are reachable, find it again under our id.
+
+wire/HYPERDHT.md section 1.8 "Bootstrap"; dht-rpc 6.27.0 `index.js` _bootstrap.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from qvac_core.dht_rpc.commands import Internal
+from qvac_core.dht_rpc.query import QueryResult
+from qvac_core.dht_rpc.reply import Outcome, Reply
+
+if TYPE_CHECKING:
+    from qvac_core.dht_rpc.node import Node
+
+_ROUNDS = 2
+
+
+class Bootstrap:
+    """Runs once. The quick firewall test asks only the first node that answers; if it fails, time will tell."""
+
+    __slots__ = ("_force_persistent", "_node", "_quick", "_reached", "_round")
+
+    def __init__(self, node: Node, *, force_persistent: bool, quick_firewall: bool) -> None:
+        self._node = node
+        self._force_persistent = force_persistent
+        self._quick = quick_firewall and node.firewalled and not force_persistent
+        self._reached = False
+        self._round = 0
+
+    def start(self) -> None:
+        self._node.background_query(self._node.table.id, on_reply=self._on_reply, on_finished=self._on_finished)
+
+    def _on_reply(self, reply: Reply) -> None:
+        if not self._quick:
+            return
+        self._quick = False
+        value = self._node.reachability.ping_nat_value()
+        self._node.send_internal(Internal.PING_NAT, reply.from_, value=value, on_done=self._on_pong)
+
+    def _on_pong(self, outcome: Outcome) -> None:
+        if isinstance(outcome, Reply):
+            self._reached = True
+
+    def _on_finished(self, _: QueryResult) -> None:
+        self._round += 1
+        if self._node.bootstrapped or not (self._reached or self._force_persistent):
+            self._node.bootstrap_done()
+        else:
+            self._node.reachability.update(self._on_update, only_firewall=not self._force_persistent)
+
+    def _on_update(self, changed: bool) -> None:
+        if changed and self._round < _ROUNDS:
+            self.start()
+        else:
+            self._node.bootstrap_done()

@@ -1,0 +1,142 @@
+"""Who is in the routing table and who has to leave it: newcomers, checks by ping, down hints, the work of every tick.
+
+wire/HYPERDHT.md sections 1.5 and 1.9; dht-rpc 6.27.0 `index.js`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING
+
+from qvac_core.codec import Address
+from qvac_core.dht_rpc.commands import OLD_NODE, RECENT_NODE, Internal
+from qvac_core.dht_rpc.messages import peer_key, unpack_address
+from qvac_core.dht_rpc.reply import Outcome, Reply
+from qvac_core.dht_rpc.table import Recency, Table, TableNode
+
+if TYPE_CHECKING:
+    from qvac_core.dht_rpc.node import Node
+
+_MAX_REPINGS = 3
+_MAX_CHECKS = 10
+_ADDRESS_SIZE = 6
+
+
+class Neighbourhood:
+    """The table with its upkeep. `tick` counts 5 s steps from a random start, as every age in it does."""
+
+    __slots__ = ("_checks", "_node", "_repings", "recent", "table", "tick")
+
+    def __init__(self, node: Node, id: bytes, tick: int) -> None:
+        self._node = node
+        self._repings = 0
+        self._checks = 0
+        self.table = Table(id)
+        self.recent = Recency()
+        self.tick = tick
+
+    def heard_from(self, address: Address, to: Address, sample: bool) -> None:
+        """A message with a valid id came from `address`; `to` is our address as it sees us."""
+        known = self.table.get(peer_key(address))
+        if known is None:
+            self.add(TableNode(address, self.tick, to))
+            return
+        if sample and (known.sampled == 0 or self.tick - known.sampled >= OLD_NODE):
+            known.to = to
+            known.sampled = self.tick
+            self._node.reachability.sample(to)
+        known.pinged = known.seen = self.tick
+        self.recent.touch(known)
+
+    def add(self, newcomer: TableNode) -> None:
+        if newcomer.id == self.table.id or newcomer in self.table:
+            return
+        newcomer.added = newcomer.pinged = newcomer.seen = self.tick
+        if not self.table.add(newcomer):
+            self._row_is_full(newcomer)
+            return
+        self.recent.touch(newcomer)
+        if newcomer.to is not None and newcomer.sampled == 0:
+            newcomer.sampled = self.tick
+            self._node.reachability.sample(newcomer.to)
+
+    def remove(self, node: TableNode) -> None:
+        if self.table.remove(node):
+            self.recent.remove(node)
+
+    def timed_out(self, address: Address) -> None:
+        node = self.table.get(peer_key(address))
+        if node is not None:
+            self.remove(node)
+
+    def adopt_id(self, id: bytes) -> None:
+        """The table sorted anew around another id of ours; nodes that find their row full are let go."""
+        old = self.table
+        self.table = Table(id)
+        for node in old.closest(old.id, len(old)):
+            if node.id == id or not self.table.add(node):
+                self.recent.remove(node)
+
+    def _row_is_full(self, newcomer: TableNode) -> None:
+        if not self._node.bootstrapped or self._repings >= _MAX_REPINGS:
+            return
+        candidates = [node for node in self.table.row(newcomer.key) if node.pinged != self.tick]
+        if not candidates:
+            return
+        oldest = min(candidates, key=lambda node: (node.pinged, node.added))
+        if self.tick - oldest.pinged < RECENT_NODE and self.tick - oldest.added > OLD_NODE:
+            return
+        self._reping(oldest, newcomer)
+
+    def _reping(self, old: TableNode, newcomer: TableNode) -> None:
+        """Keeps the old node if it answers, else gives its place away. The ping retries: loss is not death."""
+        last_seen = old.seen
+        old.pinged = self.tick
+        self._repings += 1
+
+        def on_done(outcome: Outcome) -> None:
+            self._repings -= 1
+            if isinstance(outcome, Reply) and old.seen > last_seen:
+                return
+            if isinstance(outcome, Reply) or outcome.name == "REQUEST_TIMEOUT":
+                self.remove(old)
+                self.add(newcomer)
+
+        self._node.send_internal(Internal.PING, old.address, on_done=on_done)
+
+    def check(self, node: TableNode) -> None:
+        """Pings a node and drops it if it is silent or has lost its id."""
+        last_seen = node.seen
+        node.pinged = self.tick
+        self._checks += 1
+        self._node.send_internal(Internal.PING, node.address, on_done=partial(self._checked, node, last_seen))
+
+    def _checked(self, node: TableNode, last_seen: int, outcome: Outcome) -> None:
+        self._checks -= 1
+        if isinstance(outcome, Reply):
+            if node.seen <= last_seen:
+                self.remove(node)
+        elif outcome.name == "REQUEST_TIMEOUT":
+            self.remove(node)
+
+    def down_hint(self, value: bytes) -> None:
+        """Somebody says that a node is down: we look ourselves, but not at everybody's word and not again and again."""
+        if self._checks >= _MAX_CHECKS:
+            return
+        node = self.table.get(peer_key(unpack_address(value[:_ADDRESS_SIZE])))
+        if node is not None and (node.pinged < self.tick or node.down_hints == 0):
+            node.down_hints += 1
+            self.check(node)
+
+    def ping_some(self, busy: bool, refresh: Callable[[], None]) -> None:
+        """Checks the nodes not heard of for longest, fewer of them when we are busy or know them to be fresh."""
+        oldest = self.recent.oldest(3 if busy else 5)
+        if not oldest:
+            refresh()
+            return
+        if self.tick - oldest[0].pinged < RECENT_NODE:
+            del oldest[2:]
+        for node in oldest:
+            if node.pinged != self.tick:
+                self.check(node)
