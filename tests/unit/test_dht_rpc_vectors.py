@@ -44,7 +44,7 @@ def test_requests() -> None:
         assert message.encode().hex() == case["hex"], case["label"]
 
 
-RESPONSES = {
+RESPONSES: dict[str, dict[str, Any]] = {
     "reply to ping (no token, no nodes)": {},
     "reply to find-node": {"closer_nodes": NODES},
     "user reply, value, token, nodes": {"token": TOKEN, "closer_nodes": NODES, "value": b"hello"},
