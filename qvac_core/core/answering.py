@@ -1,0 +1,38 @@
+"""One answer, wherever it is computed: what the chats ask of a responder."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from qvac_core.core.state import AnswerStats, Target
+from qvac_core.engines.interface import ChatMessage
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What is to be answered. so_far: text that already stands at the start of the answer, to be continued."""
+
+    answer_id: str
+    target: Target
+    history: tuple[ChatMessage, ...]
+    so_far: str = ""
+
+
+class Responder(Protocol):
+    def answer(self, question: Question) -> AsyncGenerator[str | AnswerStats, None]:
+        """Text as it comes, then once the statistics. Closing it early cancels down to the GPU. Raises QvacError."""
+
+
+class LocalResponder(Responder, Protocol):
+    async def can_answer(self) -> bool:
+        """Whether this machine has a model to go on with."""
+
+    async def describe(self) -> str:
+        """The model it would use, by display name."""
+
+
+def chat_history(messages: Sequence[tuple[str, str]]) -> tuple[ChatMessage, ...]:
+    """(role, text) pairs as the engine takes them; empty answers (failed before their first token) are left out."""
+    return tuple(ChatMessage(role, text) for role, text in messages if text)

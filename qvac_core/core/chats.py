@@ -1,0 +1,209 @@
+"""The conversations of this person: asking, streaming, stopping, going on elsewhere, and keeping all of it.
+
+PRODUCT.md "Chat (guest)". An answer belongs to this object and not to a screen: a closed tab ends nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from dataclasses import dataclass, replace
+
+from qvac_core.core.answering import LocalResponder, Question, Responder, chat_history
+from qvac_core.core.error_text import describe
+from qvac_core.core.event_hub import EventHub
+from qvac_core.core.state import (
+    AnswerFinished,
+    AnswerSeam,
+    AnswerStarted,
+    AnswerTokens,
+    Conversation,
+    ConversationsChanged,
+    Message,
+    Target,
+)
+from qvac_core.core.tasks import TaskOwner
+from qvac_core.errors import QvacError, StoreError
+from qvac_core.store.conversations import new_id
+from qvac_core.store.store import Store
+
+TITLE_LETTERS = 48
+# A streaming answer reaches the disk this often (seconds): a power cut costs at most this much of it.
+KEEP_EVERY = 1.0
+
+
+@dataclass(slots=True)
+class _Streaming:
+    conversation: Conversation
+    message: Message
+    task: asyncio.Task[None] | None = None
+    kept_at: float = 0.0
+
+
+class Chats:
+    def __init__(self, store: Store, events: EventHub, remote: Responder, local: LocalResponder) -> None:
+        self._store = store
+        self._run = store.database.run
+        self._events = events
+        self._remote = remote
+        self._local = local
+        self._tasks = TaskOwner()
+        self._streaming: dict[str, _Streaming] = {}
+
+    async def close(self) -> None:
+        """Stop every answer; what was streamed so far is kept as stopped."""
+        await self._tasks.close()
+
+    # --- Conversations --------------------------------------------------------------------------------------------
+
+    async def conversations(self) -> tuple[Conversation, ...]:
+        return await self._run(self._store.conversations.list)
+
+    async def messages(self, conversation_id: str) -> tuple[Message, ...]:
+        """Stored messages; one that streams now is given as far as it has come."""
+        stored = await self._run(self._store.conversations.messages, conversation_id)
+        return tuple(self._streaming[m.id].message if m.id in self._streaming else m for m in stored)
+
+    async def new(self, target: Target) -> Conversation:
+        conversation = await self._run(self._store.conversations.create, target, time.time())
+        await self._changed()
+        return conversation
+
+    async def rename(self, conversation_id: str, title: str) -> None:
+        await self._run(self._store.conversations.rename, conversation_id, title.strip())
+        await self._changed()
+
+    async def pin(self, conversation_id: str, pinned: bool) -> None:
+        await self._run(self._store.conversations.pin, conversation_id, pinned)
+        await self._changed()
+
+    async def delete(self, conversation_id: str) -> None:
+        for streaming in list(self._streaming.values()):
+            if streaming.conversation.id == conversation_id:
+                await self.stop(streaming.message.id)
+        await self._run(self._store.conversations.delete, conversation_id)
+        await self._changed()
+
+    async def search(self, text: str) -> tuple[Conversation, ...]:
+        return await self._run(self._store.conversations.search, text)
+
+    async def set_target(self, conversation_id: str, target: Target) -> None:
+        await self._run(self._store.conversations.set_target, conversation_id, target)
+        await self._changed()
+
+    # --- Answers --------------------------------------------------------------------------------------------------
+
+    async def ask(self, conversation_id: str, text: str) -> str:
+        """Append the user's message, start the answer, return the answer's message id at once."""
+        conversation = await self._run(self._store.conversations.get, conversation_id)
+        self._refuse_second_answer(conversation_id)
+        question = Message(new_id(), "user", text, time.time())
+        await self._run(self._store.conversations.append, conversation_id, question, time.time())
+        if not conversation.title:
+            await self._run(self._store.conversations.rename, conversation_id, _title(text))
+        await self._changed()
+        return await self._start_answer(conversation)
+
+    async def retry(self, conversation_id: str) -> str:
+        """Answer the last user message again; the last answer is replaced."""
+        conversation = await self._run(self._store.conversations.get, conversation_id)
+        self._refuse_second_answer(conversation_id)
+        messages = await self._run(self._store.conversations.messages, conversation_id)
+        for message in reversed(messages):
+            if message.role == "user":
+                return await self._start_answer(conversation)
+            await self._run(self._store.conversations.remove_message, message.id)
+        raise StoreError("There is no message to answer in this conversation.")
+
+    async def stop(self, message_id: str) -> None:
+        """Cancel an answer and wait until it has ended; one that has ended already is fine."""
+        streaming = self._streaming.get(message_id)
+        if streaming is None or streaming.task is None:
+            return
+        streaming.task.cancel()
+        await asyncio.wait([streaming.task])
+
+    def _refuse_second_answer(self, conversation_id: str) -> None:
+        if any(streaming.conversation.id == conversation_id for streaming in self._streaming.values()):
+            raise StoreError("This conversation is still being answered. Stop that answer first.", name="BUSY")
+
+    async def _start_answer(self, conversation: Conversation) -> str:
+        stored = await self._run(self._store.conversations.messages, conversation.id)
+        history = chat_history([(m.role, m.text) for m in stored])
+        answer = Message(new_id(), "assistant", "", time.time(), status="streaming")
+        await self._run(self._store.conversations.append, conversation.id, answer, time.time())
+        streaming = _Streaming(conversation, answer, kept_at=time.monotonic())
+        self._streaming[answer.id] = streaming
+        self._events.emit(AnswerStarted(conversation.id, answer))
+        question = Question(answer.id, conversation.target, history)
+        streaming.task = self._tasks.start(self._answer(streaming, question), f"answer {answer.id}")
+        return answer.id
+
+    async def _answer(self, streaming: _Streaming, question: Question) -> None:
+        try:
+            await self._answer_somewhere(streaming, question)
+            streaming.message = replace(streaming.message, status="done")
+        except asyncio.CancelledError:
+            streaming.message = replace(streaming.message, status="stopped")
+            raise
+        except QvacError as error:
+            streaming.message = replace(streaming.message, status="failed", error=describe(error))
+        finally:
+            # Shielded: an answer that is cancelled because the app closes must still reach the disk.
+            await asyncio.shield(self._finish(streaming))
+
+    async def _answer_somewhere(self, streaming: _Streaming, question: Question) -> None:
+        """Where the conversation points; if that provider goes away, on this machine from the same point."""
+        if not question.target.provider_key:
+            await self._stream(self._local, streaming, question)
+            return
+        try:
+            await self._stream(self._remote, streaming, question)
+        except QvacError as error:
+            fallback = self._store.settings.settings.chat.fallback
+            if not fallback or not await self._local.can_answer():
+                raise
+            await self._seam(streaming, f"{describe(error).title} This machine continues with {{}}.")
+            here = replace(question, target=Target(), so_far=streaming.message.text)
+            await self._stream(self._local, streaming, here)
+
+    async def _stream(self, responder: Responder, streaming: _Streaming, question: Question) -> None:
+        async with contextlib.aclosing(responder.answer(question)) as parts:
+            async for part in parts:
+                if isinstance(part, str):
+                    await self._add(streaming, part)
+                else:
+                    streaming.message = replace(streaming.message, stats=part)
+
+    async def _add(self, streaming: _Streaming, text: str) -> None:
+        streaming.message = replace(streaming.message, text=streaming.message.text + text)
+        self._events.emit(AnswerTokens(streaming.conversation.id, streaming.message.id, text))
+        if time.monotonic() - streaming.kept_at >= KEEP_EVERY:
+            streaming.kept_at = time.monotonic()
+            await self._run(self._store.conversations.update, streaming.message)
+
+    async def _seam(self, streaming: _Streaming, sentence: str) -> None:
+        sentence = sentence.format(await self._local.describe())
+        offset = len(streaming.message.text)
+        streaming.message = replace(streaming.message, seams=(*streaming.message.seams, (offset, sentence)))
+        self._events.emit(AnswerSeam(streaming.conversation.id, streaming.message.id, offset, sentence))
+
+    async def _finish(self, streaming: _Streaming) -> None:
+        self._streaming.pop(streaming.message.id, None)
+        try:
+            await self._run(self._store.conversations.update, streaming.message)
+        except StoreError as error:
+            streaming.message = replace(streaming.message, error=describe(error))
+        self._events.emit(AnswerFinished(streaming.conversation.id, streaming.message))
+
+    async def _changed(self) -> None:
+        self._events.emit(ConversationsChanged(await self.conversations()))
+
+
+def _title(text: str) -> str:
+    """The first line of the first message, cut at a word."""
+    line = text.strip().splitlines()[0] if text.strip() else "New conversation"
+    if len(line) <= TITLE_LETTERS:
+        return line
+    return line[:TITLE_LETTERS].rsplit(" ", 1)[0].rstrip(",;:") + " …"

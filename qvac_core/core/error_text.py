@@ -1,0 +1,70 @@
+"""Errors in words for a person: what happened, then what helps. The words are DESIGN.md's, "Words"."""
+
+from __future__ import annotations
+
+import re
+
+from qvac_core.core.state import ErrorInfo
+from qvac_core.errors import DelegationError, QvacError
+
+# By name: (what happened, what helps).
+_BY_NAME: dict[str, tuple[str, str]] = {
+    "NOT_ADMITTED": (
+        "The owner has not allowed your key yet.",
+        "The machine is online and answered. Send its owner your key and ask again.",
+    ),
+    "PEER_NOT_FOUND": (
+        "No machine answers for this key.",
+        "It may be off, or the key has a typing mistake.",
+    ),
+    "PEER_CONNECTION_FAILED": (
+        "The machine was found but does not answer.",
+        "It may have just gone off, or its owner blocked your key. Try again in a moment.",
+    ),
+    "CANNOT_HOLEPUNCH": (
+        "Both routers block a direct path and no relay is set.",
+        "Try from another network, or ask the owner to open a port.",
+    ),
+    "REQUEST_TIMEOUT": ("The machine did not answer in time.", "It may be busy or the connection slow. Try again."),
+    "ECONNRESET": ("The machine went offline.", "The connection ended. Try again when it is back."),
+    "ETIMEDOUT": ("The machine went offline.", "Nothing has come from it for a while. Try again when it is back."),
+    "ECLOSED": ("The connection was closed.", "Try again."),
+    "NETWORK_OFFLINE": ("This machine has no network.", "Check the connection; QVAC Desktop goes on by itself."),
+    "MODEL_NOT_FOUND": ("The machine does not share this model.", "Choose one of the models it shares."),
+    "CONTEXT_OVERFLOW": (
+        "The conversation is longer than the model can take in.",
+        "Start a new conversation, or shorten your message.",
+    ),
+    "WORKER_CRASHED": (
+        "The model process ended unexpectedly and was restarted.",
+        "This request was lost. Send it again.",
+    ),
+}
+
+_HOLEPUNCH = re.compile(r"HOLEPUNCH|NOT_HOLEPUNCH")
+
+
+def describe(error: QvacError) -> ErrorInfo:
+    """The words for an error. An error without words of its own keeps its sentence: the first one is the title."""
+    name = _name(error)
+    if name in _BY_NAME:
+        title, message = _BY_NAME[name]
+    else:
+        title, message = _split(error.message)
+    return ErrorInfo(name=error.name, code=error.code, title=title, message=message)
+
+
+def _name(error: QvacError) -> str:
+    """The entry of the table: a policy's reason and the cause of a failed connection say more than the wrapper."""
+    if isinstance(error, DelegationError) and error.typed_fields.get("reason") == "not_admitted":
+        return "NOT_ADMITTED"
+    if error.name not in _BY_NAME and isinstance(error.__cause__, QvacError):
+        return _name(error.__cause__)
+    if _HOLEPUNCH.search(error.name):
+        return "CANNOT_HOLEPUNCH"
+    return error.name
+
+
+def _split(sentence: str) -> tuple[str, str]:
+    first, end, rest = sentence.partition(". ")
+    return (first + "." if end else first), rest.strip()
