@@ -1,7 +1,7 @@
 """What a running model is to everybody else: the `Engine` interface and the values that cross it.
 
-Engines run in worker processes (ARCHITECTURE.md, "One core, one owner"); nothing here names llama.cpp, so that a speech or an
-upstream engine is another implementation and not another code path.
+Engines run in worker processes (ARCHITECTURE.md, "One core, one owner"); nothing here names llama.cpp, so that a speech
+or an upstream engine is another implementation and not another code path.
 """
 
 from __future__ import annotations
@@ -42,7 +42,10 @@ class ModelConfig:
 
 @dataclass(frozen=True, slots=True)
 class SamplingParams:
-    """Sampling of one answer; None = the model's or engine's default. predict: -1 = until the end or the context is full."""
+    """Sampling of one answer; None = the model's or engine's default.
+
+    predict: most tokens to make; -1 or -2 = until the model ends or the context is full.
+    """
 
     temp: float | None = None
     top_p: float | None = None
@@ -142,7 +145,7 @@ class LoadedModel(Protocol):
         """
 
     def cancel(self, request_id: str) -> bool:
-        """Ask the worker to stop this answer between two steps; its iterator then yields Finished(CANCELLED). False = unknown."""
+        """Stop this answer between two steps: its iterator then yields Finished(CANCELLED). False = no such answer."""
 
     async def unload(self) -> None:
         """End the worker. Answers in flight fail with EngineCrashed unless they were cancelled."""

@@ -1,0 +1,54 @@
+"""From tokens' bytes to the text of an answer: whole characters only, and nothing of a stop sequence.
+
+A token can end inside a character, and a stop sequence can begin in one token and end three later (ENGINES.md).
+"""
+
+from __future__ import annotations
+
+import codecs
+from collections.abc import Sequence
+
+STOP_COUNT_LIMIT = 32
+STOP_LENGTH_LIMIT = 512  # characters
+
+
+class AnswerText:
+    """Takes the bytes of each token and gives the text that may be shown now.
+
+    Text that may yet turn out to be the beginning of a stop sequence is held back until that is decided.
+    """
+
+    def __init__(self, stop: Sequence[str] = ()) -> None:
+        self._stop = tuple(dict.fromkeys(sequence for sequence in stop if sequence))
+        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
+        self._held = ""
+        self.stopped = False
+
+    def push(self, piece: bytes) -> str:
+        """The text to show after this token. Sets `stopped` when a stop sequence is complete; it is not shown."""
+        if self.stopped:
+            return ""
+        text = self._held + self._decoder.decode(piece)
+        found = [at for at in (text.find(sequence) for sequence in self._stop) if at >= 0]
+        if found:
+            self.stopped = True
+            self._held = ""
+            return text[: min(found)]
+        keep = self._undecided(text)
+        self._held = text[len(text) - keep :]
+        return text[: len(text) - keep]
+
+    def finish(self) -> str:
+        """What was held back, at an end that is no stop sequence. A character cut in half is left out."""
+        text, self._held = self._held, ""
+        return text
+
+    def _undecided(self, text: str) -> int:
+        """Length of the longest end of `text` that begins a stop sequence."""
+        longest = 0
+        for sequence in self._stop:
+            for length in range(min(len(sequence) - 1, len(text)), longest, -1):
+                if text.endswith(sequence[:length]):
+                    longest = length
+                    break
+        return longest

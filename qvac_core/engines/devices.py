@@ -1,0 +1,69 @@
+"""The devices that this build of the engine can compute on, and how many CPU threads it should take.
+
+ggml's backend list by ctypes (ENGINES.md, "Devices"): llama-cpp-python does not wrap it. Worker process only.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import sys
+from pathlib import Path
+
+import psutil
+
+from qvac_core.engines.interface import Device
+
+THREAD_LIMIT = 16  # more memory-bound threads than this only wait for each other
+_KINDS = {0: "cpu", 1: "gpu", 2: "gpu", 3: "accelerator"}  # ggml_backend_dev_type: CPU, GPU, IGPU, ACCEL
+
+
+def cpu_threads() -> int:
+    """Leave a core free: on a busy machine one thread too many cost 95 % of the speed (ENGINES.md)."""
+    usable = len(os.sched_getaffinity(0)) if sys.platform == "linux" else (os.cpu_count() or 1)
+    physical = psutil.cpu_count(logical=False) or usable
+    return max(1, min(usable, physical, THREAD_LIMIT + 1) - 1)
+
+
+def list_devices() -> tuple[Device, ...]:
+    """Every device with its free and total memory in bytes; the CPU alone where the list cannot be read."""
+    try:
+        ggml, base = _library("ggml"), _library("ggml-base")
+        count = ggml.ggml_backend_dev_count
+        get = ggml.ggml_backend_dev_get
+    except (OSError, AttributeError):
+        return (_cpu(),)
+    count.restype = ctypes.c_size_t
+    get.restype, get.argtypes = ctypes.c_void_p, [ctypes.c_size_t]
+    devices = tuple(_device(base, get(index)) for index in range(count()))
+    return devices or (_cpu(),)
+
+
+def _device(base: ctypes.CDLL, handle: int) -> Device:
+    for function in (base.ggml_backend_dev_name, base.ggml_backend_dev_description):
+        function.restype, function.argtypes = ctypes.c_char_p, [ctypes.c_void_p]
+    base.ggml_backend_dev_type.restype = ctypes.c_int
+    base.ggml_backend_dev_type.argtypes = [ctypes.c_void_p]
+    base.ggml_backend_dev_memory.restype = None
+    base.ggml_backend_dev_memory.argtypes = [ctypes.c_void_p] + [ctypes.POINTER(ctypes.c_size_t)] * 2
+    free, total = ctypes.c_size_t(), ctypes.c_size_t()
+    base.ggml_backend_dev_memory(handle, ctypes.byref(free), ctypes.byref(total))
+    return Device(
+        name=(base.ggml_backend_dev_name(handle) or b"").decode("utf-8", "replace"),
+        description=(base.ggml_backend_dev_description(handle) or b"").decode("utf-8", "replace"),
+        kind=_KINDS.get(base.ggml_backend_dev_type(handle), "accelerator"),
+        free_bytes=free.value,
+        total_bytes=total.value,
+    )
+
+
+def _cpu() -> Device:
+    memory = psutil.virtual_memory()
+    return Device(name="CPU", description="", kind="cpu", free_bytes=memory.available, total_bytes=memory.total)
+
+
+def _library(name: str) -> ctypes.CDLL:
+    import llama_cpp
+
+    pattern = {"win32": f"{name}.dll", "darwin": f"lib{name}.dylib"}.get(sys.platform, f"lib{name}.so")
+    return ctypes.CDLL(str(Path(llama_cpp.__file__).parent / "lib" / pattern))

@@ -1,0 +1,323 @@
+"""A llama.cpp model and its context behind the scheduler's `Backend`.
+
+The low-level API of llama-cpp-python 0.3.36 (llama.cpp 0c1e57098). Imported in the worker process only: a native assert
+in here ends the process.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import random
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from llama_cpp import llama_cpp as llama
+
+from qvac_core.engines.chat_template import ChatTemplate
+from qvac_core.engines.devices import cpu_threads
+from qvac_core.engines.gguf import GgufInfo, read_gguf
+from qvac_core.engines.interface import ModelConfig, ModelInfo, SamplingParams
+from qvac_core.engines.scheduler import Batch
+from qvac_core.errors import ModelError
+
+N_BATCH = 512  # tokens; chunks are chosen by time and rarely reach it
+PENALTY_WINDOW = 64  # tokens, llama.cpp's own default
+DEFAULT_TEMP, DEFAULT_TOP_K, DEFAULT_TOP_P, DEFAULT_MIN_P = 0.8, 40, 0.95, 0.05  # llama.cpp's own defaults
+SPARE_MEMORY = 256 * 1024 * 1024  # bytes left for compute buffers and for the rest of the machine
+CHARACTERS_PER_TOKEN = 64  # no text has more over its whole length; a longer prompt needs no counting
+
+
+class NativeLog:
+    """The last error lines of llama.cpp: its functions answer NULL, and only the log says why."""
+
+    def __init__(self) -> None:
+        self._errors: list[str] = []
+        self._callback = llama.llama_log_callback(self._line)
+        llama.llama_log_set(self._callback, ctypes.c_void_p(0))
+
+    def _line(self, level: int, text: bytes, _user_data: object) -> None:
+        if level == 3:  # GGML_LOG_LEVEL_ERROR
+            self._errors = [*self._errors[-7:], text.decode("utf-8", "replace").strip()]
+
+    def take(self) -> str:
+        text, self._errors = "\n".join(self._errors), []
+        return text
+
+
+class LlamaSampler:
+    """One answer's sampler chain."""
+
+    def __init__(self, chain: Any, context: Any) -> None:
+        self._chain = chain
+        self._context = context
+
+    def sample(self, index: int) -> int:
+        return int(llama.llama_sampler_sample(self._chain, self._context, index))
+
+    def close(self) -> None:
+        if self._chain is not None:
+            llama.llama_sampler_free(self._chain)
+            self._chain = None
+
+
+class LlamaBackend:
+    """One loaded model with one context of `config.slots` sequences. Used from one thread."""
+
+    def __init__(self, path: Path, config: ModelConfig, on_progress: Callable[[float], None]) -> None:
+        """Raises ModelError with a sentence that helps."""
+        self._gguf = read_gguf(path)
+        self._log = NativeLog()
+        llama.llama_backend_init()
+        _check_memory(path, config, self._gguf)
+        self._model, self.device = self._load(path, config, on_progress)
+        self._vocab = llama.llama_model_get_vocab(self._model)
+        if not llama.llama_model_has_decoder(self._model):
+            raise ModelError("This model makes embeddings; it cannot chat. Choose a chat model.")
+        trained = int(llama.llama_model_n_ctx_train(self._model))
+        self.n_ctx = min(config.n_ctx, trained) if trained > 0 else config.n_ctx
+        self._context = self._make_context(config)
+        self._memory = llama.llama_get_memory(self._context)
+        self.n_batch = int(llama.llama_n_batch(self._context))
+        self.n_cells = int(llama.llama_n_ctx(self._context))
+        # A recurrent state has no positions: it can be copied whole only, and never cut.
+        self.can_copy = not (llama.llama_model_is_recurrent(self._model) or llama.llama_model_is_hybrid(self._model))
+        self._batch = _NativeBatch(self.n_batch)
+        self._piece_buffer = ctypes.create_string_buffer(256)
+        self._pieces: dict[int, bytes] = {}
+        self.template = ChatTemplate(self._gguf.chat_template, bos=self._special("bos"), eos=self._special("eos"))
+
+    def _load(self, path: Path, config: ModelConfig, on_progress: Callable[[float], None]) -> tuple[Any, str]:
+        wants_gpu = config.device == "gpu" and config.gpu_layers != 0 and bool(llama.llama_supports_gpu_offload())
+        if wants_gpu:
+            model = self._load_on(path, config.gpu_layers, on_progress)
+            if model is not None:
+                return model, "gpu"
+        # Without a GPU, or with one whose memory did not take the model: the CPU can still answer.
+        model = self._load_on(path, 0, on_progress)
+        if model is None:
+            raise _load_error(self._gguf, self._log.take())
+        return model, "cpu"
+
+    def _load_on(self, path: Path, gpu_layers: int, on_progress: Callable[[float], None]) -> Any:
+        def progress(fraction: float, _user_data: object) -> bool:
+            on_progress(fraction)
+            return True
+
+        params = llama.llama_model_default_params()
+        params.n_gpu_layers = gpu_layers
+        no_devices = (ctypes.c_void_p * 1)(None)
+        if gpu_layers == 0:
+            params.devices = ctypes.cast(no_devices, ctypes.c_void_p)
+        callback = llama.llama_progress_callback(progress)
+        params.progress_callback = callback
+        return llama.llama_model_load_from_file(str(path).encode(), params)
+
+    def _make_context(self, config: ModelConfig) -> Any:
+        params = llama.llama_context_default_params()
+        params.n_ctx = self.n_ctx * config.slots
+        params.n_batch = params.n_ubatch = max(N_BATCH, config.slots)
+        params.n_seq_max = config.slots
+        params.n_outputs_max = config.slots  # one per sequence and step; the default reserves n_batch rows of logits
+        params.n_threads = params.n_threads_batch = config.threads or cpu_threads()
+        params.kv_unified = True
+        params.offload_kqv = params.op_offload = self.device == "gpu"
+        context = llama.llama_init_from_model(self._model, params)
+        if context is None:
+            raise _memory_error(self._log.take())
+        return context
+
+    # --- What the scheduler asks ------------------------------------------------------------------------------------
+
+    def decode(self, batch: Batch) -> int:
+        return int(llama.llama_decode(self._context, self._batch.fill(batch)))
+
+    def keep(self, slot: int, tokens: int) -> bool:
+        return bool(llama.llama_memory_seq_rm(self._memory, slot, tokens, -1))
+
+    def copy(self, source: int, target: int, tokens: int) -> None:
+        llama.llama_memory_seq_cp(self._memory, source, target, 0, tokens)
+
+    def is_end(self, token: int) -> bool:
+        return bool(llama.llama_vocab_is_eog(self._vocab, token))
+
+    def piece(self, token: int) -> bytes:
+        """The bytes of a token; b"" for control tokens."""
+        known = self._pieces.get(token)
+        if known is None:
+            known = self._pieces[token] = self._read_piece(token, special=False)
+        return known
+
+    def _read_piece(self, token: int, *, special: bool) -> bytes:
+        buffer = self._piece_buffer
+        length = llama.llama_token_to_piece(self._vocab, token, buffer, len(buffer), 0, special)
+        if length < 0:
+            buffer = self._piece_buffer = ctypes.create_string_buffer(-length)
+            length = llama.llama_token_to_piece(self._vocab, token, buffer, len(buffer), 0, special)
+        return buffer.raw[:length]
+
+    # --- What a request needs before it is scheduled ------------------------------------------------------------------
+
+    def tokenize(self, text: str, *, special: bool) -> list[int]:
+        """`special`: whether the text of control tokens stands for them (prompts), or for itself (a peer's text)."""
+        data = text.encode("utf-8", "replace")
+        room = len(data) + 8
+        tokens = (llama.llama_token * room)()
+        count = llama.llama_tokenize(self._vocab, data, len(data), tokens, room, False, special)
+        if count < 0:
+            raise ModelError("The model cannot read this text.", name="COMPLETION_FAILED", code=52406)
+        return list(tokens[:count])
+
+    def prompt_tokens(self, prompt: str, continue_from: str = "") -> list[int]:
+        """The prompt as tokens, with the start of the sequence where the model wants one and the template made none."""
+        characters = len(prompt) + len(continue_from)
+        if characters > self.n_ctx * CHARACTERS_PER_TOKEN:
+            return [0] * (characters // CHARACTERS_PER_TOKEN)  # too long whatever it says; counting would take seconds
+        tokens = self.tokenize(prompt, special=True)
+        bos = int(llama.llama_vocab_bos(self._vocab))
+        if llama.llama_vocab_get_add_bos(self._vocab) and tokens[:1] != [bos]:
+            tokens.insert(0, bos)
+        return tokens + self.tokenize(continue_from, special=False) if continue_from else tokens
+
+    def sampler(self, sampling: SamplingParams, grammar: str = "") -> LlamaSampler:
+        """A chain in llama.cpp's own order. Raises ModelError when the grammar cannot be used."""
+        chain = llama.llama_sampler_chain_init(llama.llama_sampler_chain_default_params())
+        for sampler in self._samplers(sampling, grammar):
+            if sampler is None:
+                llama.llama_sampler_free(chain)
+                raise ModelError(
+                    "The response schema is too complex for this model.", name="COMPLETION_FAILED", code=52406
+                )
+            llama.llama_sampler_chain_add(chain, sampler)
+        return LlamaSampler(chain, self._context)
+
+    def _samplers(self, sampling: SamplingParams, grammar: str) -> list[Any]:
+        temp = _or(sampling.temp, DEFAULT_TEMP)
+        chain: list[Any] = []
+        if grammar:
+            chain.append(llama.llama_sampler_init_grammar(self._vocab, grammar.encode(), b"root"))
+        chain.append(
+            llama.llama_sampler_init_penalties(
+                llama.llama_vocab_n_tokens(self._vocab),
+                PENALTY_WINDOW,
+                _or(sampling.repeat_penalty, 1.0),
+                _or(sampling.frequency_penalty, 0.0),
+                _or(sampling.presence_penalty, 0.0),
+            )
+        )
+        if temp <= 0:
+            return [*chain, llama.llama_sampler_init_greedy()]
+        seed = sampling.seed if sampling.seed is not None and sampling.seed >= 0 else random.getrandbits(32)
+        return [
+            *chain,
+            llama.llama_sampler_init_top_k(int(_or(sampling.top_k, DEFAULT_TOP_K))),
+            llama.llama_sampler_init_top_p(_or(sampling.top_p, DEFAULT_TOP_P), 1),
+            llama.llama_sampler_init_min_p(DEFAULT_MIN_P, 1),
+            llama.llama_sampler_init_temp(temp),
+            llama.llama_sampler_init_dist(seed & 0xFFFFFFFF),
+        ]
+
+    def info(self, path: Path, slots: int) -> ModelInfo:
+        weights = int(llama.llama_model_size(self._model))
+        return ModelInfo(
+            name=self._gguf.name or path.name,
+            sha256="",
+            n_ctx=self.n_ctx,
+            n_ctx_train=int(llama.llama_model_n_ctx_train(self._model)),
+            slots=slots,
+            parameters=int(llama.llama_model_n_params(self._model)),
+            size_bytes=path.stat().st_size,
+            memory_bytes=weights + cache_bytes(self._gguf, self.n_cells),
+            backend_device=self.device,
+            chat_template=self.template.own,
+        )
+
+    def _special(self, name: str) -> str:
+        token = {"bos": llama.llama_vocab_bos, "eos": llama.llama_vocab_eos}[name](self._vocab)
+        return "" if token < 0 else self._read_piece(token, special=True).decode("utf-8", "replace")
+
+
+class _NativeBatch:
+    """A llama_batch whose arrays are ours, filled by slices: element by element a full batch costs 10 ms of Python."""
+
+    def __init__(self, size: int) -> None:
+        self._tokens: Any = (llama.llama_token * size)()
+        self._positions: Any = (llama.llama_pos * size)()
+        self._counts = (ctypes.c_int32 * size)(*([1] * size))
+        self._slots: Any = (llama.llama_seq_id * size)()
+        self._outputs: Any = (ctypes.c_int8 * size)()
+        pointer = ctypes.POINTER(llama.llama_seq_id)
+        width = ctypes.sizeof(llama.llama_seq_id)
+        start = ctypes.addressof(self._slots)
+        self._slot_pointers = (pointer * size)(*(ctypes.cast(start + index * width, pointer) for index in range(size)))
+        self._size = size
+
+    def fill(self, batch: Batch) -> Any:
+        count = len(batch)
+        if count > self._size:
+            raise AssertionError("more tokens than n_batch would end the process")
+        self._tokens[:count] = batch.tokens
+        self._positions[:count] = batch.positions
+        self._slots[:count] = batch.slots
+        self._outputs[:count] = batch.outputs
+        return llama.llama_batch(
+            count, self._tokens, None, self._positions, self._counts, self._slot_pointers, self._outputs
+        )
+
+
+def _or(value: float | None, default: float) -> float:
+    return default if value is None else value
+
+
+def cache_bytes(gguf: GgufInfo, tokens: int) -> int:
+    """Bytes of a 16-bit key and value cache: an estimate, right for plain attention and too large for the others."""
+
+    def number(key: str, default: int = 0) -> int:
+        value = gguf.metadata.get(f"{gguf.architecture}.{key}", default)
+        return int(value) if not isinstance(value, str) else default
+
+    heads = number("attention.head_count", 1) or 1
+    width = number("embedding_length") // heads
+    keys = number("attention.key_length", width)
+    values = number("attention.value_length", width)
+    return number("block_count") * number("attention.head_count_kv", heads) * (keys + values) * 2 * tokens
+
+
+def _check_memory(path: Path, config: ModelConfig, gguf: GgufInfo) -> None:
+    """Refuse before loading what would only make the machine swap. A GPU answers for its own memory."""
+    if config.device == "gpu" and llama.llama_supports_gpu_offload():
+        return
+    import psutil
+
+    needed = path.stat().st_size + cache_bytes(gguf, config.n_ctx * config.slots) + SPARE_MEMORY
+    free = int(psutil.virtual_memory().available)
+    if needed > free:
+        raise ModelError(
+            f"Not enough memory: this model needs about {needed / 1e9:.1f} GB and {free / 1e9:.1f} GB are free. "
+            "Close other programs, or choose a smaller model, a smaller context or fewer parallel chats.",
+            typed_fields={"reason": "memory", "neededBytes": needed, "freeBytes": free},
+        )
+
+
+def _memory_error(log: str) -> ModelError:
+    return ModelError(
+        "Not enough memory for this model's context. Choose a smaller context or fewer parallel chats.",
+        typed_fields={"reason": "memory", "log": log},
+    )
+
+
+def _load_error(gguf: GgufInfo, log: str) -> ModelError:
+    if gguf.architecture in ("clip", "mmproj"):
+        return ModelError("This file is the vision part (mmproj) of another model; it cannot answer by itself.")
+    if "unknown model architecture" in log or "unknown architecture" in log:
+        return ModelError(
+            f"Models of the architecture {gguf.architecture[:40]!r} are not supported by this version of the engine. "
+            "Choose another model, or update QVAC Desktop."
+        )
+    if "corrupted or incomplete" in log or "not within the file bounds" in log:
+        return ModelError("The model file is damaged. Download it again.")
+    if "alloc" in log or "memory" in log:
+        return _memory_error(log)
+    return ModelError(
+        "The engine cannot load this model file. Download it again, or choose another model.", typed_fields={"log": log}
+    )

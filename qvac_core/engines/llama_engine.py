@@ -1,0 +1,368 @@
+"""Chat models in worker processes: `Engine` and `LoadedModel` for llama.cpp, the parent's side.
+
+A crash of the worker fails the answers in flight, each with EngineCrashed, and the model is loaded again at once;
+whoever holds it goes on using it (ARCHITECTURE.md, "One core, one owner").
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+
+from qvac_core.engines.interface import (
+    CompletionEvent,
+    CompletionRequest,
+    CompletionStats,
+    Device,
+    Finished,
+    LoadProgress,
+    ModelConfig,
+    ModelInfo,
+    StopReason,
+    Token,
+)
+from qvac_core.engines.worker_process import WorkerExit, WorkerProcess
+from qvac_core.engines.worker_protocol import (
+    Cancel,
+    DeviceList,
+    Done,
+    Failed,
+    ListDevices,
+    Load,
+    Loaded,
+    Loading,
+    Report,
+    Shutdown,
+    Submit,
+    Text,
+)
+from qvac_core.errors import EngineCrashed, ModelError, QvacError
+
+log = logging.getLogger("qvac.engines")
+
+STALL_TIMEOUT = 300.0  # seconds without a word from a busy worker: a hung driver. A step of a huge model takes seconds
+UNLOAD_PATIENCE = 3.0  # seconds that a worker gets to leave by itself
+KILL_PATIENCE = 10.0  # seconds for the kernel to take a killed process away
+DEVICES_TIMEOUT = 60.0
+CRASH_LIMIT, CRASH_WINDOW = 3, 120.0  # crashes in so many seconds: then it is not started again by itself
+EVENTS_KEPT = 64  # of an answer nobody reads; later tokens join the last one
+
+CRASHED = "The model process ended unexpectedly and was restarted. The answer it was making is lost: ask again."
+KEEPS_CRASHING = (
+    "The model process keeps ending unexpectedly. Load the model with a smaller context, close other programs, "
+    "or choose another model."
+)
+
+
+class _Answer:
+    """The events of one answer on their way from the worker to whoever iterates."""
+
+    def __init__(self, id: int, request_id: str) -> None:
+        self.id = id
+        self.request_id = request_id
+        self.ended = False
+        self._events: deque[CompletionEvent | QvacError] = deque()
+        self._wake = asyncio.Event()
+
+    def text(self, text: str) -> None:
+        last = self._events[-1] if len(self._events) >= EVENTS_KEPT else None
+        if isinstance(last, Token):
+            self._events[-1] = Token(last.text + text)
+        else:
+            self._events.append(Token(text))
+        self._wake.set()
+
+    def end(self, event: Finished | QvacError) -> None:
+        if not self.ended:
+            self.ended = True
+            self._events.append(event)
+            self._wake.set()
+
+    async def next(self) -> CompletionEvent:
+        while not self._events:
+            self._wake.clear()
+            await self._wake.wait()  # bounded by the worker's stall timeout
+        event = self._events.popleft()
+        if isinstance(event, QvacError):
+            raise event
+        return event
+
+
+class LlamaModel:
+    """A model in a worker of its own. Made by `LlamaEngine.load`; used from the loop that made it."""
+
+    def __init__(self, path: Path, config: ModelConfig, *, stall_timeout: float = STALL_TIMEOUT) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._path = path
+        self._config = config
+        self._stall_timeout = stall_timeout
+        self._info: ModelInfo | None = None
+        self._worker: WorkerProcess | None = None
+        self._exited = asyncio.Event()
+        self._loading: asyncio.Future[ModelInfo] | None = None
+        self._on_progress: Callable[[LoadProgress], None] | None = None
+        self._restart: asyncio.Task[None] | None = None
+        self._answers: dict[int, _Answer] = {}
+        self._next_id = 0
+        self._crashes: list[float] = []
+        self._stall_timer: asyncio.TimerHandle | None = None
+        self._stalled = False
+        self._unloading = False
+
+    @property
+    def info(self) -> ModelInfo:
+        if self._info is None:
+            raise ModelError("The model is not loaded.", name="MODEL_NOT_LOADED", code=52003)
+        return self._info
+
+    @property
+    def alive(self) -> bool:
+        """Whether it answers now or will after the restart that is under way."""
+        return not self._unloading and (self._worker is not None or self._restart is not None)
+
+    @property
+    def worker_pid(self) -> int | None:
+        """The process that runs the model now, for diagnostics and tests."""
+        return self._worker.pid if self._worker is not None else None
+
+    # --- Life -----------------------------------------------------------------------------------------------------
+
+    async def start(self, on_progress: Callable[[LoadProgress], None] | None = None) -> None:
+        """Start the worker and load. Raises ModelError; cancelling ends the worker."""
+        self._exited.clear()
+        self._stalled = False
+        self._loading = self._loop.create_future()
+        self._on_progress = on_progress
+        worker = WorkerProcess(self._loop, self._on_reports, self._on_exit)
+        self._worker = worker
+        worker.send(Load(str(self._path), self._config))
+        self._watch()
+        try:
+            self._info = await self._loading
+        except BaseException:
+            # Also when cancelled: a worker that nobody waits for must not stay.
+            worker.kill()
+            await self._wait_exit(KILL_PATIENCE)
+            raise
+        finally:
+            self._loading = None
+            self._on_progress = None
+
+    async def unload(self) -> None:
+        """End the worker; bounded in time, safe to call twice."""
+        self._unloading = True
+        if self._restart is not None:
+            self._restart.cancel()
+            await asyncio.wait([self._restart], timeout=KILL_PATIENCE)
+        worker = self._worker
+        if worker is None:
+            return
+        worker.send(Shutdown())
+        if not await self._wait_exit(UNLOAD_PATIENCE):
+            worker.kill()
+            await self._wait_exit(KILL_PATIENCE)
+
+    async def _wait_exit(self, patience: float) -> bool:
+        try:
+            await asyncio.wait_for(self._exited.wait(), patience)
+        except TimeoutError:
+            return False
+        return True
+
+    async def _restart_now(self) -> None:
+        try:
+            await self.start()
+        except ModelError as error:
+            log.warning("model worker could not be restarted: %s", error.message)
+        finally:
+            self._restart = None
+
+    # --- Answers --------------------------------------------------------------------------------------------------
+
+    async def complete(self, request: CompletionRequest) -> AsyncIterator[CompletionEvent]:
+        """See `LoadedModel.complete`. Nothing is asked of the worker before the first event is awaited."""
+        answer = self._register(request)
+        try:
+            await self._ready()
+            if not answer.ended:
+                self._send(Submit(answer.id, request))
+                self._watch()
+            while True:
+                event = await answer.next()
+                yield event
+                if isinstance(event, Finished):
+                    return
+        finally:
+            del self._answers[answer.id]
+            if not answer.ended and self._worker is not None:
+                self._send(Cancel(answer.id))
+
+    def cancel(self, request_id: str) -> bool:
+        for answer in self._answers.values():
+            if answer.request_id == request_id and not answer.ended:
+                if self._restart is not None:
+                    answer.end(_cancelled())
+                else:
+                    self._send(Cancel(answer.id))
+                return True
+        return False
+
+    def _register(self, request: CompletionRequest) -> _Answer:
+        if any(answer.request_id == request.request_id for answer in self._answers.values()):
+            raise ModelError(
+                "An answer with this request id is being made already.", name="REQUEST_ID_CONFLICT", code=52417
+            )
+        self._next_id += 1
+        answer = self._answers[self._next_id] = _Answer(self._next_id, request.request_id)
+        return answer
+
+    async def _ready(self) -> None:
+        """Wait for a restart under way. Raises when there is no worker and none is coming."""
+        if self._restart is not None:
+            await asyncio.wait([self._restart])  # bounded: a load ends by the stall timeout
+        if self._unloading:
+            raise ModelError("The model is not loaded any more.", name="MODEL_NOT_LOADED", code=52003)
+        if self._worker is None:
+            raise EngineCrashed(KEEPS_CRASHING)
+
+    def _send(self, command: Submit | Cancel) -> None:
+        if self._worker is not None:
+            self._worker.send(command)
+
+    # --- From the worker ------------------------------------------------------------------------------------------
+
+    def _on_reports(self, reports: list[Report]) -> None:
+        for report in reports:
+            if isinstance(report, Text):
+                if (answer := self._answers.get(report.id)) is not None:
+                    answer.text(report.text)
+            elif isinstance(report, Done):
+                if (answer := self._answers.get(report.id)) is not None:
+                    answer.end(Finished(report.stop_reason, report.stats))
+            elif isinstance(report, Failed):
+                self._on_failed(report)
+            elif isinstance(report, Loaded):
+                if self._loading is not None and not self._loading.done():
+                    self._loading.set_result(report.info)
+            elif isinstance(report, Loading) and self._on_progress is not None:
+                self._on_progress(LoadProgress(report.fraction))
+        self._watch()
+
+    def _on_failed(self, report: Failed) -> None:
+        error = ModelError(report.message, name=report.name, code=report.code, typed_fields=dict(report.fields))
+        if report.detail:
+            log.info("model worker: %s", report.detail)
+        if report.id == 0:
+            if self._loading is not None and not self._loading.done():
+                self._loading.set_exception(error)
+        elif (answer := self._answers.get(report.id)) is not None:
+            answer.end(error)
+
+    def _on_exit(self, exit: WorkerExit) -> None:
+        self._worker = None
+        self._exited.set()
+        self._stop_watching()
+        if self._loading is not None:
+            if not self._loading.done():
+                self._loading.set_exception(_ended_while_loading(exit, self._stalled))
+            return
+        if self._unloading:
+            self._fail_answers(EngineCrashed("The model was unloaded while it was answering."))
+            return
+        log.warning("model worker ended with code %d: %s", exit.code, exit.output[-1000:])
+        now = self._loop.time()
+        self._crashes = [at for at in self._crashes if now - at < CRASH_WINDOW] + [now]
+        if len(self._crashes) >= CRASH_LIMIT:
+            self._fail_answers(EngineCrashed(KEEPS_CRASHING))
+        else:
+            self._fail_answers(EngineCrashed(CRASHED))
+            self._restart = self._loop.create_task(self._restart_now())
+
+    def _fail_answers(self, error: EngineCrashed) -> None:
+        for answer in self._answers.values():
+            answer.end(EngineCrashed(error.message))  # one object each: a traceback belongs to one raise
+
+    # --- A worker that says nothing -------------------------------------------------------------------------------
+
+    def _watch(self) -> None:
+        """(Re)start the stall timer while something is expected of the worker."""
+        self._stop_watching()
+        expecting = self._loading is not None or any(not answer.ended for answer in self._answers.values())
+        if expecting:
+            self._stall_timer = self._loop.call_later(self._stall_timeout, self._on_stall)
+
+    def _stop_watching(self) -> None:
+        if self._stall_timer is not None:
+            self._stall_timer.cancel()
+            self._stall_timer = None
+
+    def _on_stall(self) -> None:
+        log.warning("model worker said nothing for %.0f s: killed", self._stall_timeout)
+        self._stalled = True
+        if self._worker is not None:
+            self._worker.kill()
+
+
+class LlamaEngine:
+    """Loads GGUF chat models, each in a worker process. Keeps track of them so that `close` leaves none behind."""
+
+    def __init__(self, *, stall_timeout: float = STALL_TIMEOUT) -> None:
+        self._stall_timeout = stall_timeout
+        self._models: set[LlamaModel] = set()
+
+    async def load(
+        self, path: Path, config: ModelConfig, on_progress: Callable[[LoadProgress], None] | None = None
+    ) -> LlamaModel:
+        model = LlamaModel(path, config, stall_timeout=self._stall_timeout)
+        self._models = {known for known in self._models if known.alive} | {model}
+        await model.start(on_progress)
+        return model
+
+    async def devices(self) -> tuple[Device, ...]:
+        """What this build can compute on. Starts a short-lived worker: asking a driver can crash, too."""
+        loop = asyncio.get_running_loop()
+        answer: asyncio.Future[tuple[Device, ...]] = loop.create_future()
+        exited = asyncio.Event()
+
+        def on_reports(reports: list[Report]) -> None:
+            for report in reports:
+                if isinstance(report, DeviceList) and not answer.done():
+                    answer.set_result(report.devices)
+
+        def on_exit(exit: WorkerExit) -> None:
+            exited.set()
+            if not answer.done():
+                answer.set_exception(EngineCrashed("The list of devices could not be read: its process ended."))
+
+        worker = WorkerProcess(loop, on_reports, on_exit)
+        worker.send(ListDevices())
+        worker.send(Shutdown())
+        try:
+            return await asyncio.wait_for(answer, DEVICES_TIMEOUT)
+        except TimeoutError:
+            raise EngineCrashed("The list of devices could not be read in time.") from None
+        finally:
+            if answer.cancelled():
+                worker.kill()
+            await asyncio.wait_for(exited.wait(), KILL_PATIENCE)
+
+    async def close(self) -> None:
+        models, self._models = self._models, set()
+        await asyncio.gather(*(model.unload() for model in models))
+
+
+def _cancelled() -> Finished:
+    return Finished(StopReason.CANCELLED, CompletionStats(0.0, 0.0, 0, 0))
+
+
+def _ended_while_loading(exit: WorkerExit, stalled: bool) -> ModelError:
+    log.warning("model worker ended while loading with code %d: %s", exit.code, exit.output[-1000:])
+    if stalled:
+        return ModelError("Loading the model made no progress for minutes and was stopped. Try again, or on the CPU.")
+    return ModelError(
+        "The model process ended while it was loading, most likely for want of memory. "
+        "Close other programs, or choose a smaller model or context."
+    )

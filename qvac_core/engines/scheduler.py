@@ -1,0 +1,412 @@
+"""The slot scheduler: several answers advance together in one context, step by step.
+
+Theory of operation (shape and numbers: ENGINES.md, "The scheduler"). A step fills one batch: one token for every
+answer that is decoding, then a chunk of the waiting prompts, shortest remaining first, as large as time allows. The
+backend decodes it, a token is sampled wherever a sequence stands at its end, and the text goes out. Between two steps
+answers are admitted, cancelled and ended; so a cancel costs one step. Nothing here knows llama.cpp, a process or a
+thread: `step` is called by whoever owns the backend, with a clock given, and tests run it in virtual time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from qvac_core.engines.answer_text import AnswerText
+from qvac_core.engines.interface import CompletionStats, StopReason
+from qvac_core.engines.pace import Pace
+from qvac_core.engines.slots import Slot, place
+from qvac_core.errors import ModelError
+
+WAITING_LIMIT = 64  # answers; as the SDK's own queue (wire/QVAC.md section 3)
+NO_ROOM = 1  # llama_decode: no place in the cache for this batch
+
+
+class Sampler(Protocol):
+    """The sampler chain of one answer."""
+
+    def sample(self, index: int) -> int:
+        """The next token, from the output of the batch's entry `index`."""
+
+    def close(self) -> None: ...
+
+
+class Backend(Protocol):
+    """What the scheduler needs of a context. One sequence per slot index."""
+
+    @property
+    def n_batch(self) -> int:
+        """Most tokens in one batch; one more ends the process."""
+
+    @property
+    def n_cells(self) -> int:
+        """Tokens that fit into the cache, all sequences together."""
+
+    @property
+    def can_copy(self) -> bool:
+        """Whether a prefix of one sequence can be shared with another."""
+
+    @property
+    def device(self) -> str: ...
+
+    def decode(self, batch: Batch) -> int:
+        """0, or llama_decode's status."""
+
+    def keep(self, slot: int, tokens: int) -> bool:
+        """Forget everything of a sequence from position `tokens` on. False: impossible, it is as it was."""
+
+    def copy(self, source: int, target: int, tokens: int) -> None: ...
+
+    def piece(self, token: int) -> bytes: ...
+
+    def is_end(self, token: int) -> bool: ...
+
+
+@dataclass(slots=True)
+class Batch:
+    """One step's tokens, as parallel lists."""
+
+    tokens: list[int] = field(default_factory=list)
+    positions: list[int] = field(default_factory=list)
+    slots: list[int] = field(default_factory=list)
+    outputs: list[bool] = field(default_factory=list)
+
+    def add(self, token: int, position: int, slot: int, output: bool) -> None:
+        self.tokens.append(token)
+        self.positions.append(position)
+        self.slots.append(slot)
+        self.outputs.append(output)
+
+    def __len__(self) -> int:
+        return len(self.tokens)
+
+
+@dataclass(slots=True, eq=False)
+class Job:
+    """One answer to make. `predict`: most tokens, None = no limit. The scheduler closes the sampler."""
+
+    id: int
+    prompt: list[int]
+    sampler: Sampler
+    owner: str = ""
+    stop: tuple[str, ...] = ()
+    predict: int | None = None
+    # The scheduler's own:
+    text: AnswerText = field(default_factory=AnswerText)
+    slot: Slot | None = None
+    pending: int | None = None  # the sampled token that the next step decodes
+    submitted_at: float = 0.0
+    first_token_at: float = 0.0
+    last_token_at: float = 0.0
+    generated: int = 0
+    cached: int = 0
+    steps: int = 0
+    company: int = 0  # answers in the batch, summed over the steps
+
+
+class Output(Protocol):
+    """Where the scheduler's results go."""
+
+    def text(self, job_id: int, text: str) -> None: ...
+
+    def done(self, job_id: int, reason: StopReason, stats: CompletionStats) -> None: ...
+
+    def failed(self, job_id: int, error: ModelError) -> None: ...
+
+
+class Scheduler:
+    """Owner of the slots. Not thread-safe: one thread submits, cancels and steps."""
+
+    def __init__(self, backend: Backend, output: Output, *, slots: int, n_ctx: int, clock: Callable[[], float]) -> None:
+        self._backend = backend
+        self._output = output
+        self._clock = clock
+        self._n_ctx = n_ctx
+        self._slots = [Slot(index) for index in range(slots)]
+        self._waiting: list[Job] = []
+        self._running: list[Job] = []
+        self._pace = Pace()
+
+    @property
+    def busy(self) -> bool:
+        return bool(self._running or self._waiting)
+
+    @property
+    def waiting(self) -> int:
+        return len(self._waiting)
+
+    def submit(self, job: Job) -> None:
+        """Queue an answer. Raises ModelError: CONTEXT_OVERFLOW (52421), or 52420 when too many are waiting."""
+        if len(job.prompt) >= self._n_ctx or not job.prompt:
+            job.sampler.close()
+            raise _overflow(len(job.prompt), self._n_ctx)
+        if len(self._waiting) >= WAITING_LIMIT:
+            job.sampler.close()
+            raise ModelError(
+                "Too many answers are waiting for this model. Try again in a minute.",
+                name="REQUEST_REJECTED_BY_POLICY",
+                code=52420,
+                typed_fields={"reason": "queue_full"},
+            )
+        job.text = AnswerText(job.stop)
+        job.submitted_at = self._clock()
+        self._waiting.append(job)
+
+    def cancel(self, job_id: int) -> bool:
+        """End an answer now; its Done(CANCELLED) is out when this returns."""
+        for job in [*self._running, *self._waiting]:
+            if job.id == job_id:
+                self._finish(job, StopReason.CANCELLED)
+                return True
+        return False
+
+    def step(self) -> bool:
+        """Admit, fill, decode, sample. False when there was nothing to do."""
+        self._admit()
+        if not self._running:
+            return False
+        batch, chunks, answering = self._fill()
+        if not len(batch):
+            return True  # the cache was full and somebody was ended for it
+        started = self._clock()
+        status = self._decode(batch)
+        if status != 0:
+            self._fail_step([*chunks, *answering], status)
+            return True
+        prompt_tokens = sum(count for _, count in chunks.values())
+        self._pace.observe(prompt_tokens, len(answering), self._clock() - started)
+        self._advance(batch, chunks, answering)
+        return True
+
+    # --- Admission ------------------------------------------------------------------------------------------------
+
+    def _admit(self) -> None:
+        while self._waiting and len(self._running) < len(self._slots):
+            job = self._next_waiting()
+            placement = place(self._slots, job.prompt, job.owner, can_copy=self._backend.can_copy)
+            if placement is None:
+                return
+            self._waiting.remove(job)
+            slot = placement.slot
+            if placement.source is not slot:
+                self._clear(slot)
+                self._backend.copy(placement.source.index, slot.index, placement.keep)
+                slot.tokens = placement.source.tokens[: placement.keep]
+                job.cached = placement.keep
+            else:
+                job.cached = self._keep(slot, placement.keep)
+            slot.owner, slot.busy, slot.used_at = job.owner, True, self._clock()
+            job.slot = slot
+            self._running.append(job)
+
+    def _next_waiting(self) -> Job:
+        """First come, first served; but an owner with fewer answers running goes before one with more."""
+        load: dict[str, int] = {}
+        for job in self._running:
+            load[job.owner] = load.get(job.owner, 0) + 1
+        return min(self._waiting, key=lambda job: load.get(job.owner, 0))  # min keeps the order among equals
+
+    def _keep(self, slot: Slot, tokens: int) -> int:
+        """Cut a slot down to its first tokens; 0 where the model's memory cannot be cut (recurrent, sliding window)."""
+        if tokens == len(slot.tokens):
+            return tokens
+        if tokens and self._backend.keep(slot.index, tokens):
+            del slot.tokens[tokens:]
+            return tokens
+        self._clear(slot)
+        return 0
+
+    def _clear(self, slot: Slot) -> None:
+        self._backend.keep(slot.index, 0)
+        slot.tokens = []
+
+    # --- One step -------------------------------------------------------------------------------------------------
+
+    def _fill(self) -> tuple[Batch, dict[Job, tuple[int, int]], dict[Job, int]]:
+        """The batch; its prompt chunks as job -> (index of the last token, count); the answering jobs' indices."""
+        batch = Batch()
+        answering: dict[Job, int] = {}
+        decoding = [job for job in self._running if job.pending is not None]
+        self._make_room(len(decoding))
+        for job in decoding:
+            slot = job.slot
+            if slot is None or job.pending is None or job not in self._running:
+                continue  # ended by _make_room
+            answering[job] = len(batch)
+            batch.add(job.pending, len(slot.tokens), slot.index, True)
+        chunks: dict[Job, tuple[int, int]] = {}
+        prompts = [job for job in self._running if job.pending is None]
+        if prompts:
+            budget = min(self._pace.chunk(decoding=bool(answering)), self._backend.n_batch - len(batch))
+            budget = min(budget, self._make_room(len(batch) + budget) - len(batch))
+            # Shortest first, but the oldest never stands still: others could go before it for ever.
+            oldest = prompts[0]
+            reserved = min(_remaining(oldest), max(1, budget // 4))
+            for job in sorted(prompts, key=_remaining):
+                if job is oldest:
+                    reserved = 0
+                count = min(_remaining(job), budget - reserved)
+                if count > 0:
+                    chunks[job] = (self._add_chunk(batch, job, count), count)
+                    budget -= count
+            if not len(batch):
+                self._finish_for_room(prompts[-1])
+        return batch, chunks, answering
+
+    def _add_chunk(self, batch: Batch, job: Job, count: int) -> int:
+        slot = job.slot
+        assert slot is not None
+        start = len(slot.tokens)
+        end = start + count
+        for position in range(start, end):
+            batch.add(job.prompt[position], position, slot.index, position == len(job.prompt) - 1)
+        return len(batch) - 1
+
+    def _make_room(self, wanted: int) -> int:
+        """Free cells in the cache, after forgetting idle chats (oldest first) as far as `wanted` needs it.
+
+        Ends the longest answers with LENGTH when even the running ones do not fit. Shared prefixes are counted once
+        per sequence: too careful, never too bold.
+        """
+        free = self._backend.n_cells - sum(len(slot.tokens) for slot in self._slots)
+        idle = sorted((slot for slot in self._slots if not slot.busy and slot.tokens), key=lambda slot: slot.used_at)
+        for slot in idle:
+            if free >= wanted:
+                break
+            free += len(slot.tokens)
+            self._clear(slot)
+        answering = sum(job.pending is not None for job in self._running)
+        while free < answering:
+            longest = max((job for job in self._running if job.pending is not None), key=_cells)
+            free += _cells(longest)
+            self._finish_for_room(longest)
+            answering -= 1
+        return free
+
+    def _finish_for_room(self, job: Job) -> None:
+        slot = job.slot
+        self._finish(job, StopReason.LENGTH)
+        if slot is not None:
+            self._clear(slot)
+
+    def _decode(self, batch: Batch) -> int:
+        status = self._backend.decode(batch)
+        if status == NO_ROOM:
+            for slot in self._slots:
+                if not slot.busy:
+                    self._clear(slot)
+            status = self._backend.decode(batch)
+        return status
+
+    def _fail_step(self, jobs: list[Job], status: int) -> None:
+        """End the jobs of this step, and only them; their sequences are in an unknown state and are forgotten."""
+        for job in jobs:
+            slot = job.slot
+            self._release(job)
+            if slot is not None:
+                self._clear(slot)
+            error = ModelError(
+                f"The model could not compute this answer (status {status}). "
+                "Try again, or load it with a smaller context.",
+                name="COMPLETION_FAILED",
+                code=52406,
+            )
+            self._output.failed(job.id, error)
+
+    def _advance(self, batch: Batch, chunks: dict[Job, tuple[int, int]], answering: dict[Job, int]) -> None:
+        company = len(chunks) + len(answering)
+        sampled: list[tuple[Job, int]] = []
+        for job, index in answering.items():
+            assert job.slot is not None
+            job.slot.tokens.append(batch.tokens[index])
+            sampled.append((job, index))
+        for job, (index, count) in chunks.items():
+            assert job.slot is not None
+            job.slot.tokens.extend(batch.tokens[index + 1 - count : index + 1])
+            if batch.outputs[index]:
+                sampled.append((job, index))
+        for job in [*answering, *chunks]:
+            job.steps += 1
+            job.company += company
+        # In the order of the batch, as llama_sampler_sample wants it.
+        for job, index in sorted(sampled, key=lambda entry: entry[1]):
+            self._take(job, job.sampler.sample(index))
+
+    def _take(self, job: Job, token: int) -> None:
+        """One sampled token of an answer: show it, and end the answer where it ends."""
+        now = self._clock()
+        if self._backend.is_end(token):
+            self._finish(job, StopReason.EOS)
+            return
+        job.generated += 1
+        job.last_token_at = now
+        if job.generated == 1:
+            job.first_token_at = now
+        job.pending = token
+        text = job.text.push(self._backend.piece(token))
+        if text:
+            self._output.text(job.id, text)
+        assert job.slot is not None
+        if job.text.stopped:
+            self._finish(job, StopReason.STOP_SEQUENCE)
+        elif job.generated == job.predict or len(job.slot.tokens) >= self._n_ctx:
+            self._finish(job, StopReason.LENGTH)
+
+    # --- Endings --------------------------------------------------------------------------------------------------
+
+    def _finish(self, job: Job, reason: StopReason) -> None:
+        rest = job.text.finish()
+        if rest:
+            self._output.text(job.id, rest)
+        self._release(job)
+        self._output.done(job.id, reason, self._stats(job))
+
+    def _release(self, job: Job) -> None:
+        if job in self._running:
+            self._running.remove(job)
+        else:
+            self._waiting.remove(job)
+        if job.slot is not None:
+            job.slot.busy = False
+            job.slot.used_at = self._clock()
+            job.slot = None
+        job.sampler.close()
+
+    def _stats(self, job: Job) -> CompletionStats:
+        first = (job.first_token_at or self._clock()) - job.submitted_at
+        spent = job.last_token_at - job.first_token_at
+        rate = (job.generated - 1) / spent if job.generated > 1 and spent > 0 else 0.0
+        if job.generated == 1 and first > 0:
+            rate = 1 / first
+        return CompletionStats(
+            time_to_first_token=first * 1000,
+            tokens_per_second=rate,
+            prompt_tokens=len(job.prompt),
+            generated_tokens=job.generated,
+            cache_tokens=job.cached,
+            avg_concurrent_seq=job.company / job.steps if job.steps else 1.0,
+            backend_device=self._backend.device,
+        )
+
+
+def _remaining(job: Job) -> int:
+    return len(job.prompt) - len(job.slot.tokens) if job.slot is not None else len(job.prompt)
+
+
+def _cells(job: Job) -> int:
+    return len(job.slot.tokens) if job.slot is not None else 0
+
+
+def _overflow(tokens: int, n_ctx: int) -> ModelError:
+    if not tokens:
+        return ModelError(
+            "There is nothing to answer: the conversation is empty.", name="COMPLETION_FAILED", code=52406
+        )
+    return ModelError(
+        f"The conversation has {tokens} tokens and this model was loaded with room for {n_ctx}. "
+        "Start a new conversation, shorten it, or load the model with a larger context.",
+        name="CONTEXT_OVERFLOW",
+        code=52421,
+        typed_fields={"promptTokens": tokens, "contextTokens": n_ctx},
+    )

@@ -1,0 +1,63 @@
+"""The slots of one context: which sequence holds which tokens, for whom, and which of them a new prompt should take.
+
+ENGINES.md, "The scheduler", point 6. A prefix is shared between chats of one owner only: the time to a first token
+would tell another owner what was asked before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+WORTH_KEEPING = 0.5  # of a slot's tokens: below it, the slot's own chat would lose more than the new one gains
+
+
+@dataclass(slots=True, eq=False)
+class Slot:
+    """One sequence of the context. `tokens` are those in its cache; `busy` while an answer is made in it."""
+
+    index: int
+    tokens: list[int] = field(default_factory=list)
+    owner: str = ""
+    busy: bool = False
+    used_at: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """Where a prompt goes: `slot`, and the first `keep` tokens from `source` (the slot itself, or one to copy from)."""
+
+    slot: Slot
+    source: Slot
+    keep: int
+
+
+def common_prefix(a: Sequence[int], b: Sequence[int]) -> int:
+    length = min(len(a), len(b))
+    if a[:length] == b[:length]:
+        return length
+    low, high = 0, length
+    while low < high - 1:
+        middle = (low + high) // 2
+        if a[low:middle] == b[low:middle]:
+            low = middle
+        else:
+            high = middle
+    return low
+
+
+def place(slots: Sequence[Slot], prompt: Sequence[int], owner: str, *, can_copy: bool) -> Placement | None:
+    """The slot for this prompt, or None when all are busy. At least the last prompt token is left to decode."""
+    free = [slot for slot in slots if not slot.busy]
+    if not free:
+        return None
+    reusable = prompt[:-1]
+    shared = {slot.index: common_prefix(slot.tokens, reusable) if slot.owner == owner else 0 for slot in slots}
+    own = max(free, key=lambda slot: (shared[slot.index], -slot.used_at))
+    if shared[own.index] and shared[own.index] >= WORTH_KEEPING * len(own.tokens):
+        return Placement(own, own, shared[own.index])
+    slot = min(free, key=lambda slot: (bool(slot.tokens), slot.used_at))
+    source = max(slots, key=lambda slot: shared[slot.index])
+    if can_copy and shared[source.index] > shared[slot.index]:
+        return Placement(slot, source, shared[source.index])
+    return Placement(slot, slot, shared[slot.index])

@@ -1,0 +1,221 @@
+"""The worker process: one model, one context, one thread that steps the scheduler.
+
+`python -m qvac_core.engines.worker`, or `THE-APP --worker` where the app is frozen. Speaks `worker_protocol` on the
+pipes that were its stdin and stdout; whatever native code prints goes to stderr. Ends when its parent does.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+import queue
+import signal
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import BinaryIO
+
+from qvac_core.engines.interface import CompletionRequest, CompletionStats, ModelConfig, SamplingParams, StopReason
+from qvac_core.engines.llama import LlamaBackend
+from qvac_core.engines.response_grammar import grammar_for
+from qvac_core.engines.scheduler import Job, Scheduler
+from qvac_core.engines.worker_protocol import (
+    Alive,
+    Cancel,
+    Command,
+    DeviceList,
+    Done,
+    Failed,
+    ListDevices,
+    Load,
+    Loaded,
+    Loading,
+    Report,
+    Shutdown,
+    Submit,
+    Text,
+    read_commands,
+    write_frame,
+)
+from qvac_core.errors import ModelError
+
+ALIVE_INTERVAL = 1.0  # seconds
+PROGRESS_STEP = 0.01  # of the load, between two reports
+_PR_SET_PDEATHSIG = 1  # <sys/prctl.h>
+
+
+class Outbox:
+    """Collects what one step produced and writes it as one frame."""
+
+    def __init__(self, pipe: BinaryIO) -> None:
+        self._pipe = pipe
+        self._reports: list[Report] = []
+        self._sent_at = time.monotonic()
+
+    def put(self, report: Report) -> None:
+        self._reports.append(report)
+
+    def text(self, job_id: int, text: str) -> None:
+        self.put(Text(job_id, text))
+
+    def done(self, job_id: int, reason: StopReason, stats: CompletionStats) -> None:
+        self.put(Done(job_id, reason, stats))
+
+    def failed(self, job_id: int, error: ModelError) -> None:
+        self.put(failed(job_id, error))
+
+    def flush(self, *, busy: bool = False) -> None:
+        if not self._reports and busy and time.monotonic() - self._sent_at > ALIVE_INTERVAL:
+            self._reports.append(Alive())
+        if self._reports:
+            write_frame(self._pipe, self._reports)
+            self._reports = []
+            self._sent_at = time.monotonic()
+
+
+def failed(job_id: int, error: ModelError) -> Failed:
+    fields = dict(error.typed_fields)
+    detail = str(fields.pop("log", ""))
+    return Failed(job_id, error.name, error.code, error.message, detail, fields)
+
+
+class Worker:
+    """One loaded model, from its load to the end of the process."""
+
+    def __init__(self, load: Load, outbox: Outbox) -> None:
+        self._outbox = outbox
+        self._config = load.config
+        self._reported = -1.0
+        path = Path(load.path)
+        self._backend = LlamaBackend(path, load.config, self._progress)
+        self._scheduler = Scheduler(
+            self._backend, outbox, slots=load.config.slots, n_ctx=self._backend.n_ctx, clock=time.perf_counter
+        )
+        outbox.put(Loaded(self._backend.info(path, load.config.slots)))
+        outbox.flush()
+
+    def _progress(self, fraction: float) -> None:
+        if fraction >= 1.0 or fraction - self._reported >= PROGRESS_STEP:
+            self._reported = fraction
+            self._outbox.put(Loading(fraction))
+            self._outbox.flush()
+
+    def run(self, inbox: queue.SimpleQueue[Command]) -> None:
+        """Until Shutdown."""
+        while True:
+            while not (self._scheduler.busy and inbox.empty()):
+                command = inbox.get()
+                if isinstance(command, Shutdown):
+                    return
+                self._obey(command)
+            self._scheduler.step()
+            self._outbox.flush(busy=self._scheduler.busy)
+
+    def _obey(self, command: Command) -> None:
+        if isinstance(command, Submit):
+            try:
+                self._scheduler.submit(self._job(command.id, command.request))
+            except ModelError as error:
+                self._outbox.failed(command.id, error)
+        elif isinstance(command, Cancel):
+            self._scheduler.cancel(command.id)
+        self._outbox.flush()
+
+    def _job(self, job_id: int, request: CompletionRequest) -> Job:
+        config = self._config
+        prompt = self._backend.template.render(request.history, config.system_prompt)
+        tokens = self._backend.prompt_tokens(prompt, request.continue_from)
+        sampling = merged(request.sampling, config)
+        grammar = grammar_for(request.response_schema) if request.response_schema else ""
+        predict = sampling.predict
+        return Job(
+            id=job_id,
+            prompt=tokens,
+            sampler=self._backend.sampler(sampling, grammar),
+            owner=request.owner,
+            stop=(*config.stop, *request.stop),
+            predict=predict if predict is not None and predict > 0 else None,
+        )
+
+
+def merged(sampling: SamplingParams, config: ModelConfig) -> SamplingParams:
+    """The request's parameters over the model's."""
+    base = config.sampling or SamplingParams()
+    chosen = {
+        name: getattr(base, name) if getattr(sampling, name) is None else getattr(sampling, name)
+        for name in SamplingParams.__dataclass_fields__
+    }
+    return SamplingParams(**chosen)
+
+
+def main() -> int:
+    """The process. Returns its exit code; native memory goes back to the system by leaving."""
+    commands, reports = _take_pipes()
+    _die_with_parent()
+    inbox: queue.SimpleQueue[Command] = queue.SimpleQueue()
+    threading.Thread(target=_read, args=(commands, inbox), name="commands", daemon=True).start()
+    outbox = Outbox(reports)
+    with contextlib.suppress(BrokenPipeError):  # the parent has gone: nobody is left to tell
+        _serve(inbox, outbox)
+    return 0
+
+
+def _serve(inbox: queue.SimpleQueue[Command], outbox: Outbox) -> None:
+    while True:
+        command = inbox.get()
+        if isinstance(command, ListDevices):
+            from qvac_core.engines.devices import list_devices
+
+            outbox.put(DeviceList(list_devices()))
+            outbox.flush()
+        elif isinstance(command, Load):
+            try:
+                worker = Worker(command, outbox)
+            except ModelError as error:
+                outbox.failed(0, error)
+                outbox.flush()
+                return
+            worker.run(inbox)
+            return
+        elif isinstance(command, Shutdown):
+            return
+
+
+def _read(pipe: BinaryIO, inbox: queue.SimpleQueue[Command]) -> None:
+    try:
+        while (messages := read_commands(pipe)) is not None:
+            for message in messages:
+                inbox.put(message)
+    finally:
+        # The parent is gone, however it went. The other thread may be deep in native code: leave without asking it.
+        os._exit(0)
+
+
+def _take_pipes() -> tuple[BinaryIO, BinaryIO]:
+    """The protocol's pipes, moved away from where C's printf and Python's print would write into them."""
+    commands, reports = os.dup(0), os.dup(1)
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nothing, 0)
+    os.close(nothing)
+    os.dup2(2, 1)
+    if sys.platform == "win32":
+        import msvcrt
+
+        for descriptor in (commands, reports):
+            msvcrt.setmode(descriptor, os.O_BINARY)
+    return os.fdopen(commands, "rb"), os.fdopen(reports, "wb")
+
+
+def _die_with_parent() -> None:
+    """On Linux the kernel sees to it even while native code holds everything up; elsewhere the closed pipe does."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C in a terminal reaches the whole group: the parent decides
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+if __name__ == "__main__":
+    code = main()
+    sys.stderr.flush()
+    os._exit(code)
