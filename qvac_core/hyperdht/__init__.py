@@ -1,0 +1,26 @@
+"""The network's library: nodes, servers, connections and records of hyperdht, on asyncio.
+
+From hyperdht 6.34.0, whose peers these are; nothing in here knows what travels inside a connection.
+"""
+
+from qvac_core.hyperdht.connection import Connection
+from qvac_core.hyperdht.dht import DHT
+from qvac_core.hyperdht.network import DatagramSocket, Network, SystemNetwork
+from qvac_core.hyperdht.records import MutableValue
+from qvac_core.hyperdht.server import Refusal, Server
+from qvac_core.hyperdht.testnet import Testnet, create_testnet
+from qvac_core.noise import KeyPair
+
+__all__ = [
+    "DHT",
+    "Connection",
+    "DatagramSocket",
+    "KeyPair",
+    "MutableValue",
+    "Network",
+    "Refusal",
+    "Server",
+    "SystemNetwork",
+    "Testnet",
+    "create_testnet",
+]

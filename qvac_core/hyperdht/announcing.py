@@ -1,0 +1,114 @@
+"""Keeping a server findable: the walk, the announces, the pings that keep NAT mappings open, the next walk.
+
+From wire reference section 7 (hyperdht/lib/announcer.js 6.34.0); the decisions are rendezvous.Announcer's.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+
+from qvac_core.codec import Address
+from qvac_core.dht_rpc import Reply
+from qvac_core.errors import NetworkError
+from qvac_core.hyperdht.endpoint import Endpoint
+from qvac_core.hyperdht.records import withdraw
+from qvac_core.hyperdht.requests import Requests
+from qvac_core.rendezvous.announcer import MIN_UPDATE_INTERVAL, PING_INTERVAL, PINGS_PER_CYCLE, Announcer
+from qvac_core.rendezvous.constants import Command
+
+logger = logging.getLogger(__name__)
+
+UPDATE_LIMIT = 60.0
+"""Seconds for one walk with its announces; a walk that hangs must not end the announcing for good."""
+WITHDRAW_LIMIT = 2.0
+_RETRY_FIRST, _RETRY_LAST = 3.0, 30.0
+
+
+class Announcing:
+    def __init__(self, endpoint: Endpoint, requests: Requests, announcer: Announcer) -> None:
+        self._endpoint = endpoint
+        self._requests = requests
+        self._announcer = announcer
+        self._refresh = asyncio.Event()
+
+    def refresh(self) -> None:
+        """Announce again soon: the network changed."""
+        self._refresh.set()
+
+    async def update(self) -> int:
+        """One walk and its announces; how many nodes relay to us now."""
+        announcer = self._announcer
+        announcer.begin()
+        result = await self._requests.query(announcer.target, Command.FIND_PEER, nodes=announcer.closest_nodes)
+        replies = result.closest_replies if result is not None else ()
+        await asyncio.gather(*(self._announce_at(reply) for reply in announcer.pick(replies)))
+        announcer.publish([reply.from_ for reply in replies], self._endpoint.node.remote_address())
+        await withdraw(self._requests, announcer.target, announcer.key_pair, announcer.dropped())
+        return len(announcer.relays)
+
+    async def _announce_at(self, reply: Reply) -> None:
+        assert reply.id is not None and reply.token is not None
+        announcer = self._announcer
+        message = announcer.announce(reply.id, reply.token)
+        try:
+            stored = await self._requests.request(
+                Command.ANNOUNCE, reply.from_, target=announcer.target, value=message.encode(), token=reply.token
+            )
+        except NetworkError:
+            return
+        if stored.error == 0:
+            announcer.committed(reply.from_, stored.to)
+
+    async def run(self) -> None:
+        """Until cancelled, after a first `update`."""
+        retry = _RETRY_FIRST
+        while True:
+            await self._keep_alive()
+            self._refresh.clear()
+            try:
+                async with asyncio.timeout(UPDATE_LIMIT):
+                    relays = await self.update()
+            except (TimeoutError, NetworkError) as error:
+                logger.warning("announcing failed: %s", error)
+                relays = 0
+            if relays:
+                retry = _RETRY_FIRST
+                continue
+            await self._pause(retry)
+            retry = min(2 * retry, _RETRY_LAST)
+
+    async def _keep_alive(self) -> None:
+        """Ping the relays until it is time to announce again, or there is reason to."""
+        await self._pause(MIN_UPDATE_INTERVAL)
+        for _ in range(PINGS_PER_CYCLE):
+            relays = self._announcer.current()
+            if self._refresh.is_set() or not relays:
+                return
+            pongs = await asyncio.gather(*map(self._ping, relays))
+            moved = any(pong is not None and self._announcer.moved(pong.from_, pong.to) for pong in pongs)
+            if moved or self._announcer.lost_too_many(len(pongs), sum(pong is not None for pong in pongs)):
+                return
+            await self._pause(PING_INTERVAL)
+
+    async def _ping(self, relay: Address) -> Reply | None:
+        try:
+            return await self._requests.ping(relay)
+        except NetworkError:
+            return None
+
+    async def _pause(self, seconds: float) -> None:
+        try:
+            async with asyncio.timeout(seconds):
+                await self._refresh.wait()
+        except TimeoutError:
+            return
+
+    async def withdraw(self) -> None:
+        """Take the announces back, as far as that goes quickly."""
+        announcer = self._announcer
+        try:
+            async with asyncio.timeout(WITHDRAW_LIMIT):
+                await withdraw(self._requests, announcer.target, announcer.key_pair, announcer.current())
+        except (TimeoutError, NetworkError):
+            return

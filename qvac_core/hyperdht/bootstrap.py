@@ -1,0 +1,71 @@
+"""The first nodes to ask, as addresses or names.
+
+From wire reference section 1.10 (dht-rpc 6.27.0 `parseNode`). Of `ip@host:port` the address is taken.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import logging
+import socket
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from qvac_core.codec import Address
+from qvac_core.errors import NetworkError
+
+logger = logging.getLogger(__name__)
+
+RESOLVE_LIMIT = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Bootstrap:
+    addresses: tuple[Address, ...] = ()
+    names: tuple[Address, ...] = ()
+
+    @property
+    def empty(self) -> bool:
+        return not self.addresses and not self.names
+
+    @classmethod
+    def parse(cls, entries: Sequence[Address | str]) -> Bootstrap:
+        """Raises NetworkError BAD_BOOTSTRAP for what is no `host:port`."""
+        addresses: list[Address] = []
+        names: list[Address] = []
+        for entry in entries:
+            host, port = _split(entry) if isinstance(entry, str) else entry
+            ip, _, name = host.rpartition("@")
+            try:
+                addresses.append((str(ipaddress.IPv4Address(ip or name)), port))
+            except ValueError:
+                names.append((name, port))
+        return cls(tuple(addresses), tuple(names))
+
+
+def _split(entry: str) -> Address:
+    host, _, port = entry.rpartition(":")
+    if not host or not port.isdigit() or not 0 < int(port) < 65536:
+        raise NetworkError(f"A bootstrap node is written HOST:PORT, not {entry!r}.", name="BAD_BOOTSTRAP")
+    return host, int(port)
+
+
+async def resolve(bootstrap: Bootstrap) -> list[Address]:
+    """All addresses; names that cannot be resolved are left out."""
+    if not bootstrap.names:
+        return list(bootstrap.addresses)
+    found = await asyncio.gather(*map(_look_up, bootstrap.names))
+    return [*bootstrap.addresses, *(address for address in found if address is not None)]
+
+
+async def _look_up(name: Address) -> Address | None:
+    loop = asyncio.get_running_loop()
+    try:
+        async with asyncio.timeout(RESOLVE_LIMIT):
+            infos = await loop.getaddrinfo(*name, family=socket.AF_INET, type=socket.SOCK_DGRAM)
+    except (OSError, TimeoutError) as error:
+        logger.warning("bootstrap node %s is unknown: %s", name[0], error)
+        return None
+    host, port = infos[0][4][:2]
+    return str(host), int(port)

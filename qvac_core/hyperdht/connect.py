@@ -1,0 +1,284 @@
+"""Connecting to a peer by its key: find who relays to it, shake hands through them, then take the best path.
+
+From wire reference section 6.3 (hyperdht/lib/connect.js 6.34.0). Walk and handshakes run side by side, and nodes
+that relayed to this key before are asked at once: a second connect need not wait for a walk.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from qvac_core.codec import Address, blake2b
+from qvac_core.dht_rpc import Reply, SocketId
+from qvac_core.errors import NetworkError, RemoteProtocolError
+from qvac_core.hyperdht.connection import Connection
+from qvac_core.hyperdht.raw_stream import RawStream
+from qvac_core.noise import KeyPair
+from qvac_core.rendezvous.constants import PASSIVE_WAIT, Command, Firewall, Mode
+from qvac_core.rendezvous.handshake import ClientHandshake, Session
+from qvac_core.rendezvous.messages import HandshakeMessage, NoisePayload, PeerRecord, UdxInfo
+from qvac_core.rendezvous.paths import HandshakeReply, Path, Way, check_payload, choose_paths
+
+if TYPE_CHECKING:
+    from qvac_core.hyperdht.dht import DHT
+
+logger = logging.getLogger(__name__)
+
+CONNECT_LIMIT = 60.0
+"""Seconds for a whole connect. Its parts end much sooner; this is for the sum of all bad luck."""
+MAX_HANDSHAKES = 3
+"""Handshakes through different relays at a time; they all carry the same message."""
+_HANDSHAKE_RETRIES = 3
+_WALK_RETRIES = 3
+
+
+@dataclass(frozen=True, slots=True)
+class _Met:
+    """The first valid answer to our handshake, and the socket that heard it."""
+
+    reply: HandshakeReply
+    payload: NoisePayload
+    udx: UdxInfo
+    session: Session
+    socket: int
+
+
+class Attempt:
+    """One connect, from key to Connection. `run` is called once."""
+
+    def __init__(self, dht: DHT, public_key: bytes, key_pair: KeyPair, relays: Sequence[Address]) -> None:
+        self._dht = dht
+        self._endpoint = dht.endpoint
+        self._loop = self._endpoint.loop
+        self._public_key = public_key
+        self._key_pair = key_pair
+        self._target = blake2b(public_key)
+        self._known = list(dict.fromkeys(relays))
+        self._handshake = ClientHandshake(
+            key_pair=key_pair, ephemeral=dht.ephemeral_key(), remote_public_key=public_key
+        )
+        self._firewall = Firewall.UNKNOWN
+        self._tried: list[Address] = []
+        self._heard = 0
+        self._slots = asyncio.Semaphore(MAX_HANDSHAKES)
+        self._asking: set[asyncio.Task[None]] = set()
+        self._met: asyncio.Future[_Met] = self._loop.create_future()
+        self._arrived: asyncio.Future[tuple[int, Address]] = self._loop.create_future()
+        self._raw = RawStream(self._endpoint)
+        self._raw.on_unexpected = self._on_unexpected
+
+    def abort(self, error: NetworkError) -> None:
+        """Make `run` fail: the node is closing."""
+        for waiting in (self._met, self._arrived):
+            if not waiting.done():
+                waiting.set_exception(error)
+                waiting.exception()
+
+    async def run(self, limit: float) -> Connection:
+        """Raises NetworkError (PEER_NOT_FOUND, PEER_CONNECTION_FAILED, SERVER_ERROR, …)."""
+        try:
+            async with asyncio.timeout(limit):
+                met = await self._meet()
+                socket, address = await self._reach(met)
+                return self._open(met, socket, address)
+        except TimeoutError as error:
+            message = f"The peer could not be reached within {limit:g} seconds."
+            raise NetworkError(message, name="PEER_CONNECTION_FAILED") from error
+        finally:
+            if not self._raw.connected:
+                self._raw.destroy()
+
+    def _open(self, met: _Met, socket: int, address: Address) -> Connection:
+        self._raw.on_unexpected = None
+        self._raw.connect(socket, address, met.udx.id)
+        relays = met.payload.relay_addresses or tuple(self._tried)
+        self._dht.remember_relays(self._public_key, relays)
+        return self._dht.new_connection(self._raw, met.session, initiator=True, public_key=self._key_pair.public_key)
+
+    def _on_unexpected(self, socket: int, source: Address) -> None:
+        """The server's packets found us before we knew the way."""
+        if not self._arrived.done():
+            self._arrived.set_result((socket, source))
+
+    # Meeting: any relay through which the server answers
+
+    async def _meet(self) -> _Met:
+        explore = asyncio.create_task(self._explore(), name="looking for a peer")
+        waiting: list[asyncio.Future[Any]] = [self._met, explore]
+        try:
+            await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+            if self._met.done():
+                return self._met.result()
+            explore.result()
+            raise self._not_met()
+        finally:
+            running = [explore, *self._asking]
+            for task in running:
+                task.cancel()
+            await asyncio.gather(*running, return_exceptions=True)
+
+    def _not_met(self) -> NetworkError:
+        if self._tried:
+            return NetworkError(
+                "The peer is announced, but did not answer: it went away, or does not admit this key.",
+                name="PEER_CONNECTION_FAILED",
+            )
+        if self._heard == 0:
+            return NetworkError("Nobody in the network answered: check the connection.", name="PEER_NOT_FOUND")
+        return NetworkError("The peer is not online: nobody in the network knows its key.", name="PEER_NOT_FOUND")
+
+    async def _explore(self) -> None:
+        """Ends when everybody who might relay to the peer has been asked."""
+        for address in self._known:
+            self._ask_soon(address)
+        await self._walk(self._known)
+        await self._asked()
+        if self._known:
+            # The remembered nodes led nowhere: walk once more from what the routing table knows.
+            await self._walk(())
+            await self._asked()
+
+    async def _asked(self) -> None:
+        while self._asking:
+            await asyncio.wait(self._asking)
+
+    async def _walk(self, nodes: Sequence[Address]) -> None:
+        def see(reply: Reply) -> bool:
+            self._heard += 1
+            if reply.value is not None and self._is_record(reply.value):
+                self._ask_soon(reply.from_)
+            return False
+
+        await self._dht.requests.query(
+            self._target, Command.FIND_PEER, nodes=nodes, retries=_WALK_RETRIES, on_reply=see
+        )
+
+    def _is_record(self, value: bytes) -> bool:
+        try:
+            return PeerRecord.decode(value).public_key == self._public_key
+        except RemoteProtocolError:
+            return False
+
+    def _ask_soon(self, relay: Address) -> None:
+        if relay in self._tried or self._met.done():
+            return
+        self._tried.append(relay)
+        task = asyncio.create_task(self._ask(relay), name="handshake")
+        self._asking.add(task)
+        task.add_done_callback(self._asking.discard)
+
+    async def _ask(self, relay: Address) -> None:
+        async with self._slots:
+            try:
+                met = await self._shake_hands(relay)
+            except (NetworkError, RemoteProtocolError) as error:
+                logger.debug("no handshake through %s: %s", relay, error)
+                return
+            except _FatalAnswer as answer:
+                if not self._met.done():
+                    self._met.set_exception(answer.error)
+                return
+            if not self._met.done():
+                self._met.set_result(met)
+
+    async def _shake_hands(self, relay: Address) -> _Met:
+        message = HandshakeMessage(Mode.FROM_CLIENT, self._handshake.message(self._make_payload))
+        reply = await self._dht.requests.request(
+            Command.PEER_HANDSHAKE, relay, target=self._target, value=message.encode(), retries=_HANDSHAKE_RETRIES
+        )
+        answer = _check_reply(reply, relay)
+        payload, session = self._handshake.read(answer.noise)
+        try:
+            udx = check_payload(payload)
+        except NetworkError as error:
+            # It is authentic: asking another relay gets the same answer.
+            raise _FatalAnswer(error) from error
+        return _Met(answer, payload, udx, session, reply.socket)
+
+    def _make_payload(self) -> NoisePayload:
+        own_address = self._endpoint.node.remote_address()
+        self._firewall = Firewall.OPEN if own_address is not None else Firewall.UNKNOWN
+        addresses = [own_address] if own_address is not None else []
+        return NoisePayload(
+            firewall=self._firewall,
+            addresses4=(*addresses, *self._endpoint.local_addresses()),
+            udx=UdxInfo(self._raw.id),
+            secret_stream=True,
+        )
+
+    # Reaching: a path for the stream itself
+
+    async def _reach(self, met: _Met) -> tuple[int, Address]:
+        if self._arrived.done():
+            return self._arrived.result()
+        paths = choose_paths(
+            met.reply, met.payload, firewall=self._firewall, local_addresses=self._endpoint.local_addresses()
+        )
+        failure = NetworkError("There is no path to the peer from here.", name="CANNOT_HOLEPUNCH")
+        for path in paths:
+            try:
+                return await self._try_path(path, met)
+            except NetworkError as error:
+                failure = error
+        raise failure
+
+    async def _try_path(self, path: Path, met: _Met) -> tuple[int, Address]:
+        match path.way:
+            case Way.DIRECT if path.address is not None:
+                return met.socket, path.address
+            case Way.OPEN if path.address is not None:
+                return self._endpoint.request_socket, path.address
+            case Way.PASSIVE:
+                return await self._wait_for_server()
+            case Way.LAN if path.address is not None:
+                return await self._try_lan(path.address)
+        raise NetworkError("Both peers are behind NATs; hole punching is not possible yet.", name="CANNOT_HOLEPUNCH")
+
+    async def _wait_for_server(self) -> tuple[int, Address]:
+        done, _ = await asyncio.wait([self._arrived], timeout=PASSIVE_WAIT)
+        if not done:
+            raise NetworkError("The peer answered, but never came to us.", name="HOLEPUNCH_ABORTED")
+        return self._arrived.result()
+
+    async def _try_lan(self, address: Address) -> tuple[int, Address]:
+        ping = asyncio.create_task(self._dht.requests.ping(address), name="LAN ping")
+        waiting: list[asyncio.Future[Any]] = [ping, self._arrived]
+        try:
+            await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+            if self._arrived.done():
+                return self._arrived.result()
+            ping.result()
+        except NetworkError as error:
+            raise NetworkError("The peer is in this network, but does not answer.", name="HOLEPUNCH_ABORTED") from error
+        finally:
+            ping.cancel()
+            await asyncio.gather(ping, return_exceptions=True)
+        return SocketId.SERVER, address
+
+
+class _FatalAnswer(Exception):
+    """An authentic answer that ends the connect."""
+
+    def __init__(self, error: NetworkError) -> None:
+        super().__init__(str(error))
+        self.error = error
+
+
+def _check_reply(reply: Reply, relay: Address) -> HandshakeReply:
+    """What a PEER_HANDSHAKE answer shows; RemoteProtocolError when it is none (answers are matched by number only)."""
+    if reply.from_ != relay or reply.value is None or reply.error:
+        raise RemoteProtocolError("this node does not relay to the peer", name="BAD_HANDSHAKE_REPLY")
+    message = HandshakeMessage.decode(reply.value)
+    if message.mode != Mode.REPLY or not message.noise:
+        raise RemoteProtocolError("this is no answer to a handshake", name="BAD_HANDSHAKE_REPLY")
+    return HandshakeReply(
+        noise=message.noise,
+        relayed=message.peer_address is not None,
+        relay_address=relay,
+        server_address=message.peer_address or relay,
+        client_address=reply.to,
+    )

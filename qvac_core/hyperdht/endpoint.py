@@ -1,0 +1,201 @@
+"""The driver of one node: its sockets, its dht-rpc state machine and its UDX streams on one event loop.
+
+Ours; the demultiplexing is that of wire reference section 1.1. Everything that arrives in one wake-up is handed over at
+once, and everything that this makes us want to send leaves before the loop turns.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from random import Random
+from typing import Protocol
+
+from qvac_core.codec import Address
+from qvac_core.dht_rpc import Event, Node, SocketId
+from qvac_core.errors import NetworkError
+from qvac_core.hyperdht.network import DatagramSocket, Network
+
+logger = logging.getLogger(__name__)
+
+_PORTS_TRIED = 5
+_UDX_HEADER = 20
+_UDX_MAGIC = b"\xff\x01"
+
+
+class StreamDriver(Protocol):
+    """What the endpoint needs of a stream; RawStream is one."""
+
+    def feed(self, datagrams: list[bytes], socket: int, source: Address, now: float) -> None: ...
+
+    def flush(self, now: float) -> None: ...
+
+
+class Endpoint:
+    """Opens sockets at once; `start` begins to speak. `on_event` gets the node's events."""
+
+    def __init__(
+        self, node: Node, network: Network, *, host: str, port: int, chance: Random, on_event: Callable[[Event], None]
+    ) -> None:
+        self.loop = asyncio.get_running_loop()
+        self.node = node
+        self.network = network
+        self.chance = chance
+        self.closed = False
+        self._on_event = on_event
+        self._streams: dict[int, StreamDriver] = {}
+        self._dirty: dict[StreamDriver, None] = {}
+        self._flush_scheduled = False
+        self._timer: asyncio.TimerHandle | None = None
+        self._timer_at = 0.0
+        self._sockets: dict[int, DatagramSocket] = {}
+        self._sockets[SocketId.SERVER] = self._open_server(host, port)
+        try:
+            self._sockets[SocketId.CLIENT] = self._open(SocketId.CLIENT, host, 0)
+        except OSError:
+            self._sockets[SocketId.SERVER].close()
+            raise
+        node.set_server_port(self.server_address[1])
+
+    @property
+    def server_address(self) -> Address:
+        return self._sockets[SocketId.SERVER].address
+
+    @property
+    def request_socket(self) -> int:
+        """The socket from which requests leave now (wire reference 1.1)."""
+        return SocketId.CLIENT if self.node.firewalled else SocketId.SERVER
+
+    def start(self) -> None:
+        self.node.bootstrap(self.loop.time())
+        self.flush_node()
+
+    def close(self) -> None:
+        """Release sockets and timers. Streams must have been destroyed before."""
+        if self.closed:
+            return
+        self.flush_node()
+        self.closed = True
+        self.node.close()
+        if self._timer is not None:
+            self._timer.cancel()
+        for sock in self._sockets.values():
+            sock.close()
+        self._streams.clear()
+        self._dirty.clear()
+
+    def local_addresses(self) -> list[Address]:
+        """Where peers in our own network may reach the server socket (wire reference 6.2)."""
+        host, port = self.server_address
+        if host.startswith("127."):
+            return [(host, port)]
+        hosts = self.network.local_hosts() if host == "0.0.0.0" else [host]
+        return [(local, port) for local in hosts] or [("127.0.0.1", port)]
+
+    # Streams
+
+    def new_stream_id(self) -> int:
+        while (stream_id := self.chance.getrandbits(32)) in self._streams or stream_id == 0:
+            pass
+        return stream_id
+
+    def add_stream(self, stream_id: int, stream: StreamDriver) -> None:
+        if self.closed:
+            raise NetworkError("This node is closed.", name="NODE_DESTROYED")
+        self._streams[stream_id] = stream
+
+    def remove_stream(self, stream_id: int) -> None:
+        stream = self._streams.pop(stream_id, None)
+        if stream is not None:
+            self._dirty.pop(stream, None)
+
+    def flush_soon(self, stream: StreamDriver) -> None:
+        """Flush a stream at the end of this turn of the loop, so that small writes share packets."""
+        self._dirty[stream] = None
+        if not self._flush_scheduled:
+            self._flush_scheduled = True
+            self.loop.call_soon(self._flush_dirty)
+
+    def _flush_dirty(self) -> None:
+        self._flush_scheduled = False
+        dirty, self._dirty = self._dirty, {}
+        now = self.loop.time()
+        for stream in dirty:
+            stream.flush(now)
+
+    def send_train(self, socket: int, datagrams: list[bytes], to: Address) -> None:
+        sock = self._sockets.get(socket)
+        if sock is not None and not self.closed:
+            sock.send_train(datagrams, to)
+
+    # The node
+
+    def flush_node(self) -> None:
+        """Send what the node wants to send, hand out its events, set its timer. After every call that changes it."""
+        if self.closed:
+            return
+        batches: dict[int, list[tuple[bytes, Address]]] = {}
+        for socket, to, datagram in self.node.transmissions():
+            batches.setdefault(socket, []).append((datagram, to))
+        for socket, batch in batches.items():
+            if socket in self._sockets:
+                self._sockets[socket].send_many(batch)
+        while (event := self.node.next_event()) is not None:
+            self._on_event(event)
+        self._set_timer()
+
+    def _set_timer(self) -> None:
+        when = self.node.get_timer()
+        if when is None or self.closed:
+            return
+        if self._timer is not None and self._timer_at <= when:
+            return  # it comes early, looks, and is set again: cheaper than moving it each time
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer_at = when
+        self._timer = self.loop.call_at(when, self._on_timer)
+
+    def _on_timer(self) -> None:
+        self._timer = None
+        if self.closed:
+            return
+        self.node.handle_timer(self.loop.time())
+        self.flush_node()
+
+    # Datagrams
+
+    def _open_server(self, host: str, port: int) -> DatagramSocket:
+        for wanted in range(port, port + _PORTS_TRIED) if port else ():
+            try:
+                return self._open(SocketId.SERVER, host, wanted)
+            except OSError:
+                continue
+        return self._open(SocketId.SERVER, host, 0)
+
+    def _open(self, socket: int, host: str, port: int) -> DatagramSocket:
+        return self.network.open(host, port, lambda batch: self._receive(socket, batch))
+
+    def _receive(self, socket: int, batch: list[tuple[bytes, Address]]) -> None:
+        now = self.loop.time()
+        streams = self._streams
+        messages: list[tuple[bytes, Address]] = []
+        trains: dict[tuple[StreamDriver, Address], list[bytes]] = {}
+        for item in batch:
+            datagram = item[0]
+            if datagram[:2] == _UDX_MAGIC and len(datagram) >= _UDX_HEADER:
+                stream = streams.get(int.from_bytes(datagram[4:8], "little"))
+                if stream is not None:
+                    key = (stream, item[1])
+                    train = trains.get(key)
+                    if train is None:
+                        trains[key] = [datagram]
+                    else:
+                        train.append(datagram)
+            else:
+                messages.append(item)
+        for (stream, source), train in trains.items():
+            stream.feed(train, socket, source, now)
+        if messages:
+            self.node.receive(messages, socket, now)
+            self.flush_node()

@@ -1,0 +1,158 @@
+"""The driver of one UDX stream: its path (socket and address), its timer, its events.
+
+Ours, in the place of udx-native's `UDXStream`. Packets that arrive on a socket the stream does not use are shown to
+`on_unexpected` first, which may connect the stream there (wire reference 5.3 item 2).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+from qvac_core.codec import Address
+from qvac_core.errors import ConnectionClosed
+from qvac_core.hyperdht.endpoint import Endpoint
+from qvac_core.udx import Closed, Event, Stream
+
+# A stream that waits for its path keeps what comes before; a stranger must not be able to fill it.
+_MAX_EARLY_DATAGRAMS = 64
+
+
+class RawStream:
+    """Owned by a connection, or by an attempt at one. After Closed it is forgotten by the endpoint."""
+
+    __slots__ = (
+        "_early",
+        "_endpoint",
+        "_flushing",
+        "_removed",
+        "_timer",
+        "_timer_at",
+        "id",
+        "on_event",
+        "on_unexpected",
+        "remote_address",
+        "socket",
+        "stream",
+    )
+
+    def __init__(self, endpoint: Endpoint) -> None:
+        self._endpoint = endpoint
+        self.id = endpoint.new_stream_id()
+        self.stream = Stream(self.id, now=endpoint.loop.time(), random=endpoint.chance)
+        self.socket: int | None = None
+        self.remote_address: Address | None = None
+        self.on_event: Callable[[Event], None] | None = None
+        self.on_unexpected: Callable[[int, Address], None] | None = None
+        self._early = 0
+        self._removed = False
+        self._flushing = False
+        self._timer: asyncio.TimerHandle | None = None
+        self._timer_at = 0.0
+        endpoint.add_stream(self.id, self)
+
+    @property
+    def connected(self) -> bool:
+        return self.stream.connected
+
+    def connect(self, socket: int, address: Address, remote_id: int) -> None:
+        self.socket, self.remote_address = socket, address
+        self.stream.connect(remote_id, self._endpoint.loop.time())
+        self._endpoint.flush_soon(self)
+
+    def feed(self, datagrams: list[bytes], socket: int, source: Address, now: float) -> None:
+        if self._removed:
+            return
+        if socket != self.socket and self.on_unexpected is not None:
+            self.on_unexpected(socket, source)
+        if not self.stream.connected:
+            datagrams = datagrams[: _MAX_EARLY_DATAGRAMS - self._early]
+            self._early += len(datagrams)
+        self.stream.receive_datagrams(datagrams, now)
+        self.flush(now)
+
+    def write(self, data: bytes) -> bool:
+        """False: above the watermark, wait for Drained. Raises ConnectionClosed."""
+        if self._removed:
+            raise ConnectionClosed("The connection is closed.", name="ECLOSED")
+        room = self.stream.write(data, self._endpoint.loop.time())
+        self._endpoint.flush_soon(self)
+        return room
+
+    def consumed(self, size: int) -> None:
+        """Give the peer room for what the reader has taken."""
+        if not self._removed:
+            self.stream.consumed(size)
+            self._endpoint.flush_soon(self)
+
+    def end(self) -> None:
+        if not self._removed:
+            self.stream.end(self._endpoint.loop.time())
+            self._endpoint.flush_soon(self)
+
+    def destroy(self) -> None:
+        """Drop the stream at once; a connected peer is told with one packet."""
+        if not self._removed:
+            now = self._endpoint.loop.time()
+            self.stream.destroy(now)
+            self.flush(now)
+            self._remove()
+
+    def flush(self, now: float) -> None:
+        """Send, hand out events, set the timer."""
+        if self._removed or self._flushing:
+            return
+        self._flushing = True
+        try:
+            self._send(now)
+            closed = self._hand_out_events()
+            if closed:
+                self._remove()
+            else:
+                self._set_timer()
+        finally:
+            self._flushing = False
+
+    def _send(self, now: float) -> None:
+        datagrams = self.stream.datagrams_to_send(now)
+        if datagrams and self.socket is not None and self.remote_address is not None:
+            self._endpoint.send_train(self.socket, datagrams, self.remote_address)
+
+    def _hand_out_events(self) -> bool:
+        if self.on_event is None and not self.stream.closed:
+            return False  # what came before the connection was made waits for it
+        while (event := self.stream.next_event()) is not None:
+            if self.on_event is not None:
+                self.on_event(event)
+            if isinstance(event, Closed):
+                return True
+        return False
+
+    def _set_timer(self) -> None:
+        when = self.stream.get_timer()
+        if when is None:
+            return
+        if self._timer is not None:
+            if self._timer_at <= when:
+                return
+            self._timer.cancel()
+        self._timer_at = when
+        self._timer = self._endpoint.loop.call_at(when, self._on_timer)
+
+    def _on_timer(self) -> None:
+        self._timer = None
+        if self._removed:
+            return
+        now = self._endpoint.loop.time()
+        self.stream.handle_timer(now)
+        self.flush(now)
+
+    def _remove(self) -> None:
+        if self._removed:
+            return
+        self._removed = True
+        self.on_unexpected = None
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        self._endpoint.remove_stream(self.id)

@@ -1,0 +1,164 @@
+"""Announces, lookups, mutable and immutable records: what a user of the network reads and writes there.
+
+From wire reference section 2.5 (hyperdht/index.js 6.34.0).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from qvac_core.codec import Address, Writer, blake2b
+from qvac_core.dht_rpc import QueryResult, Reply
+from qvac_core.errors import LocalProtocolError, NetworkError, RemoteProtocolError
+from qvac_core.hyperdht.requests import Requests
+from qvac_core.noise import KeyPair
+from qvac_core.rendezvous.constants import MAX_RECORDS_PER_LOOKUP, MAX_RELAY_ADDRESSES, Command
+from qvac_core.rendezvous.messages import LookupReply, MutablePut, MutableRecord, PeerRecord
+from qvac_core.rendezvous.signatures import sign_announce, sign_mutable, sign_unannounce, verify_mutable
+
+MAX_VALUE_BYTES = 1000
+"""A value must fit into one datagram beside a key, a token and a signature."""
+
+
+@dataclass(frozen=True, slots=True)
+class MutableValue:
+    seq: int
+    value: bytes
+    signature: bytes
+
+
+def _closest(result: QueryResult | None) -> Sequence[Reply]:
+    return result.closest_replies if result is not None else ()
+
+
+def _check_value(value: bytes) -> None:
+    if not 0 < len(value) <= MAX_VALUE_BYTES:
+        raise LocalProtocolError(f"A record holds 1 to {MAX_VALUE_BYTES} bytes, not {len(value)}.")
+
+
+async def announce(
+    requests: Requests, topic: bytes, key_pair: KeyPair, relay_addresses: Sequence[Address] = (), bump: int = 0
+) -> int:
+    """Say that `key_pair` serves `topic`; how many nodes remember it. Each gets a signature of its own."""
+    result = await requests.query(topic, Command.LOOKUP)
+    relays = tuple(relay_addresses[:MAX_RELAY_ADDRESSES])
+
+    def sign(node_id: bytes, token: bytes) -> bytes:
+        return sign_announce(
+            key_pair, target=topic, node_id=node_id, token=token, relay_addresses=relays, bump=bump
+        ).encode()
+
+    return await requests.store(Command.ANNOUNCE, topic, _closest(result), sign)
+
+
+async def unannounce(requests: Requests, topic: bytes, key_pair: KeyPair) -> None:
+    """Take an announce back wherever it is found (a full list may hide it)."""
+    holders: list[Reply] = []
+
+    def see(reply: Reply) -> bool:
+        peers = _peers(reply)
+        hidden = len(peers) >= MAX_RECORDS_PER_LOOKUP
+        if hidden or any(peer.public_key == key_pair.public_key for peer in peers):
+            holders.append(reply)
+        return False
+
+    await requests.query(topic, Command.LOOKUP, on_reply=see)
+
+    def sign(node_id: bytes, token: bytes) -> bytes:
+        return sign_unannounce(key_pair, target=topic, node_id=node_id, token=token).encode()
+
+    if holders:
+        await requests.store(Command.UNANNOUNCE, topic, holders, sign)
+
+
+def _peers(reply: Reply) -> tuple[PeerRecord, ...]:
+    if reply.error or reply.value is None:
+        return ()
+    try:
+        return LookupReply.decode(reply.value).peers
+    except RemoteProtocolError:
+        return ()
+
+
+async def lookup(requests: Requests, topic: bytes) -> list[PeerRecord]:
+    """Everybody who announced `topic`, each key once."""
+    found: dict[bytes, PeerRecord] = {}
+
+    def see(reply: Reply) -> bool:
+        for peer in _peers(reply):
+            found.setdefault(peer.public_key, peer)
+        return False
+
+    await requests.query(topic, Command.LOOKUP, on_reply=see)
+    return list(found.values())
+
+
+async def immutable_put(requests: Requests, value: bytes) -> bytes:
+    """Store a value under its hash, which is returned."""
+    _check_value(value)
+    target = blake2b(value)
+    result = await requests.query(target, Command.IMMUTABLE_GET)
+    await requests.store(Command.IMMUTABLE_PUT, target, _closest(result), lambda node_id, token: value)
+    return target
+
+
+async def immutable_get(requests: Requests, target: bytes) -> bytes | None:
+    found: list[bytes] = []
+
+    def see(reply: Reply) -> bool:
+        if not reply.error and reply.value is not None and blake2b(reply.value) == target:
+            found.append(reply.value)
+        return bool(found)
+
+    await requests.query(target, Command.IMMUTABLE_GET, on_reply=see)
+    return found[0] if found else None
+
+
+async def mutable_put(requests: Requests, key_pair: KeyPair, value: bytes, seq: int) -> int:
+    """Store a signed value; how many nodes took it. Raises NetworkError SEQ_TOO_LOW or SEQ_REUSED."""
+    _check_value(value)
+    target = blake2b(key_pair.public_key)
+    put = MutablePut(key_pair.public_key, seq, value, sign_mutable(key_pair, seq, value)).encode()
+    result = await requests.query(target, Command.MUTABLE_GET, Writer().uint(0).finish())
+    return await requests.store(Command.MUTABLE_PUT, target, _closest(result), lambda node_id, token: put)
+
+
+async def mutable_get(requests: Requests, public_key: bytes, seq: int, latest: bool) -> MutableValue | None:
+    """The value with the highest sequence number of at least `seq`, or the first one found when not `latest`."""
+    best: MutableValue | None = None
+
+    def see(reply: Reply) -> bool:
+        nonlocal best
+        if reply.error or reply.value is None:
+            return False
+        try:
+            record = MutableRecord.decode(reply.value)
+        except RemoteProtocolError:
+            return False
+        if record.seq < seq or (best is not None and record.seq <= best.seq):
+            return False
+        if not verify_mutable(record.signature, record.seq, record.value, public_key):
+            return False
+        best = MutableValue(record.seq, record.value, record.signature)
+        return not latest
+
+    await requests.query(blake2b(public_key), Command.MUTABLE_GET, Writer().uint(seq).finish(), on_reply=see)
+    return best
+
+
+async def withdraw(requests: Requests, target: bytes, key_pair: KeyPair, nodes: Sequence[Address]) -> None:
+    """Unannounce a server at nodes that may have forgotten it or be gone; failing is no news."""
+
+    async def withdraw_at(node: Address) -> None:
+        try:
+            reply = await requests.request(Command.FIND_PEER, node, target=target)
+            if reply.token is None or reply.id is None or reply.value is None:
+                return
+            message = sign_unannounce(key_pair, target=target, node_id=reply.id, token=reply.token)
+            await requests.request(Command.UNANNOUNCE, node, target=target, value=message.encode(), token=reply.token)
+        except NetworkError:
+            return
+
+    await asyncio.gather(*map(withdraw_at, nodes))

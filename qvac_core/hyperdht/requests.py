@@ -1,0 +1,147 @@
+"""Requests and queries of a node as coroutines.
+
+Ours; dht_rpc.Node works with callbacks, and everything that waits for an answer waits here. Cancelling a coroutine
+cancels its request.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+
+from qvac_core.codec import Address
+from qvac_core.dht_rpc import Outcome, QueryResult, Reply
+from qvac_core.errors import NetworkError
+from qvac_core.hyperdht.endpoint import Endpoint
+from qvac_core.rendezvous.constants import SEQ_REUSED, SEQ_TOO_LOW
+
+_REFUSALS = {
+    SEQ_REUSED: ("SEQ_REUSED", "Another value is stored under this sequence number."),
+    SEQ_TOO_LOW: ("SEQ_TOO_LOW", "A newer value is stored already: use a higher sequence number."),
+}
+
+
+class Requests:
+    def __init__(self, endpoint: Endpoint) -> None:
+        self._endpoint = endpoint
+        self._loop = endpoint.loop
+
+    def _check_open(self) -> None:
+        if self._endpoint.closed:
+            raise NetworkError("This node is closed.", name="NODE_DESTROYED")
+
+    async def request(
+        self,
+        command: int,
+        to: Address,
+        *,
+        target: bytes | None = None,
+        value: bytes | None = None,
+        token: bytes | None = None,
+        retries: int = 3,
+        socket: int | None = None,
+    ) -> Reply:
+        """The answer, which may carry an error number. Raises NetworkError (REQUEST_TIMEOUT, …)."""
+        self._check_open()
+        done: asyncio.Future[Outcome] = self._loop.create_future()
+        request = self._endpoint.node.request(
+            command,
+            to,
+            now=self._loop.time(),
+            on_done=lambda outcome: _settle(done, outcome),
+            target=target,
+            value=value,
+            token=token,
+            retries=retries,
+            socket=socket,
+        )
+        self._endpoint.flush_node()
+        return await self._outcome(done, request.cancel)
+
+    async def ping(self, to: Address, *, retries: int = 3) -> Reply:
+        self._check_open()
+        done: asyncio.Future[Outcome] = self._loop.create_future()
+        request = self._endpoint.node.ping(
+            to, now=self._loop.time(), on_done=lambda outcome: _settle(done, outcome), retries=retries
+        )
+        self._endpoint.flush_node()
+        return await self._outcome(done, request.cancel)
+
+    async def _outcome(self, done: asyncio.Future[Outcome], cancel: Callable[[], None]) -> Reply:
+        try:
+            outcome = await done
+        except asyncio.CancelledError:
+            cancel()
+            self._endpoint.flush_node()
+            raise
+        if isinstance(outcome, NetworkError):
+            raise outcome
+        return outcome
+
+    async def query(
+        self,
+        target: bytes,
+        command: int,
+        value: bytes | None = None,
+        *,
+        nodes: Sequence[Address] = (),
+        retries: int = 5,
+        on_reply: Callable[[Reply], bool] | None = None,
+    ) -> QueryResult | None:
+        """Walk towards `target`. `on_reply` returns True when it has seen enough: the result is None then."""
+        self._check_open()
+        done: asyncio.Future[QueryResult | None] = self._loop.create_future()
+
+        def see(reply: Reply) -> None:
+            if on_reply is not None and not done.done() and on_reply(reply):
+                done.set_result(None)
+
+        query = self._endpoint.node.query(
+            target,
+            command,
+            value,
+            now=self._loop.time(),
+            on_finished=lambda result: None if done.done() else done.set_result(result),
+            on_reply=see,
+            nodes=nodes,
+            retries=retries,
+        )
+        self._endpoint.flush_node()
+        try:
+            return await done
+        finally:
+            if not query.done:
+                query.cancel()
+                self._endpoint.flush_node()
+
+    async def store(
+        self, command: int, target: bytes, replies: Sequence[Reply], make_value: Callable[[bytes, bytes], bytes]
+    ) -> int:
+        """Send `command` to the nodes of a finished walk; how many of them accepted it.
+
+        `make_value(node_id, token)` gives what is sent to one node. Raises NetworkError when none accepted.
+        """
+
+        async def store_at(reply: Reply) -> Outcome:
+            assert reply.id is not None and reply.token is not None
+            value = make_value(reply.id, reply.token)
+            try:
+                return await self.request(command, reply.from_, target=target, value=value, token=reply.token)
+            except NetworkError as error:
+                return error
+
+        usable = [reply for reply in replies if reply.id is not None and reply.token is not None]
+        outcomes = await asyncio.gather(*map(store_at, usable))
+        stored = sum(1 for outcome in outcomes if isinstance(outcome, Reply) and outcome.error == 0)
+        if stored:
+            return stored
+        for outcome in outcomes:
+            if isinstance(outcome, Reply) and outcome.error in _REFUSALS:
+                name, sentence = _REFUSALS[outcome.error]
+                raise NetworkError(sentence, name=name)
+        raise NetworkError("No node of the network stored it: too few nodes responded.", name="TOO_FEW_NODES")
+
+
+def _settle(done: asyncio.Future[Outcome], outcome: Outcome) -> None:
+    if not done.done():
+        done.set_result(outcome)

@@ -1,0 +1,334 @@
+"""A server: answers handshakes for its key pair, decides who may connect, hands connections to the application.
+
+From wire reference section 6.3b (hyperdht/lib/server.js 6.34.0), with a third verdict of the firewall (Refusal) that
+answers instead of staying silent. Hole punching is not offered yet: clients are told to send to us directly.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import logging
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from types import TracebackType
+from typing import TYPE_CHECKING
+
+from qvac_core.codec import Address
+from qvac_core.errors import NetworkError, RemoteProtocolError
+from qvac_core.hyperdht.announcing import Announcing
+from qvac_core.hyperdht.connection import Connection
+from qvac_core.hyperdht.raw_stream import RawStream
+from qvac_core.noise import KeyPair
+from qvac_core.rendezvous.announcer import Announcer
+from qvac_core.rendezvous.constants import FIRST_PACKET_WAIT, Firewall, PeerError
+from qvac_core.rendezvous.handshake import HandshakeMemory, RememberedHandshake, ServerHandshake, Session
+from qvac_core.rendezvous.messages import NOISE_PAYLOAD_VERSION, HolepunchPayload, NoisePayload, UdxInfo
+from qvac_core.rendezvous.request import Request
+from qvac_core.rendezvous.router import Answer
+from qvac_core.rendezvous.secure_payload import NONCE_BYTES, SecurePayload
+
+if TYPE_CHECKING:
+    from qvac_core.hyperdht.dht import DHT
+
+logger = logging.getLogger(__name__)
+
+FIREWALL_LIMIT = 10.0
+"""Seconds for an asynchronous firewall decision; the client has given up by then."""
+REFUSALS_PER_SECOND = 50
+"""More refusals than this are silent: answering strangers must not cost more than it tells them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """A firewall's verdict: no, and the peer is told so at once (it fails with SERVER_ERROR)."""
+
+
+Verdict = bool | Refusal
+FirewallFunction = Callable[[bytes, NoisePayload], Verdict | Awaitable[Verdict]]
+OnConnection = Callable[[Connection], Awaitable[None] | None]
+
+
+@dataclass(slots=True)
+class _Client:
+    """A handshake that is on its way to a connection."""
+
+    entry: RememberedHandshake
+    handshake: ServerHandshake
+    remote_public_key: bytes
+    payload: NoisePayload
+    peer_address: Address
+    direct: bool
+    socket: int
+    raw: RawStream | None = None
+    session: Session | None = None
+    timer: asyncio.TimerHandle | None = None
+
+
+class Server:
+    """Made by `DHT.create_server`; `await server.listen()` makes it findable, `await server.close()` withdraws it.
+
+    Connections that are open stay open when the server closes.
+    """
+
+    def __init__(
+        self,
+        dht: DHT,
+        on_connection: OnConnection,
+        firewall: FirewallFunction | None = None,
+        *,
+        share_local_address: bool = True,
+    ) -> None:
+        self._dht = dht
+        self._on_connection = on_connection
+        self._firewall = firewall
+        self._share_local_address = share_local_address
+        self._memory = HandshakeMemory()
+        self._clients: dict[int, _Client] = {}
+        self._key_pair: KeyPair | None = None
+        self._announcer: Announcer | None = None
+        self._announcing: Announcing | None = None
+        self._announce_task: asyncio.Task[None] | None = None
+        self._refusals = 0
+        self._refusals_since = 0.0
+        self.closed = False
+
+    async def __aenter__(self) -> Server:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    @property
+    def public_key(self) -> bytes | None:
+        return self._key_pair.public_key if self._key_pair is not None else None
+
+    @property
+    def listening(self) -> bool:
+        return self._announce_task is not None and not self.closed
+
+    @property
+    def relay_addresses(self) -> tuple[Address, ...]:
+        """Nodes that relay handshakes to us now; empty means that nobody finds us."""
+        return self._announcer.relay_addresses if self._announcer is not None else ()
+
+    async def listen(self, key_pair: KeyPair | None = None) -> Server:
+        """Announce `key_pair` (the node's own by default) and answer for it.
+
+        Raises NetworkError: ALREADY_LISTENING, KEYPAIR_ALREADY_USED, NODE_DESTROYED, ANNOUNCE_FAILED.
+        """
+        if self._key_pair is not None or self.closed:
+            raise NetworkError("This server is listening already, or closed.", name="ALREADY_LISTENING")
+        endpoint = await self._dht.open()
+        key_pair = key_pair or self._dht.key_pair
+        self._announcer = Announcer(key_pair)
+        self._dht.register_server(self, key_pair.public_key, self._announcer.target, self._announcer.record)
+        self._key_pair = key_pair
+        self._announcing = Announcing(endpoint, self._dht.requests, self._announcer)
+        try:
+            relays = await self._announcing.update()
+            if relays == 0 and self._dht.has_bootstrap:
+                raise NetworkError("No node of the network took the announce.", name="ANNOUNCE_FAILED")
+        except BaseException:
+            self._stop()
+            raise
+        if self.closed:
+            raise NetworkError("The server was closed while it began to listen.", name="NODE_DESTROYED")
+        self._announce_task = self._dht.spawn(self._announcing.run(), "announcing")
+        return self
+
+    async def close(self) -> None:
+        """Withdraw the announces and stop answering. May be called again."""
+        if self.closed:
+            return
+        self._stop()
+        if self._announce_task is not None:
+            self._announce_task.cancel()
+            await asyncio.wait([self._announce_task])
+        if self._announcing is not None and not self._dht.closed:
+            await self._announcing.withdraw()
+
+    def _stop(self) -> None:
+        self.closed = True
+        if self._announcer is not None:
+            self._dht.unregister_server(self, self._announcer.target)
+        for client in list(self._clients.values()):
+            self._give_up(client)
+        self._memory.clear()
+
+    def refresh(self) -> None:
+        """Announce again soon: the network changed."""
+        if self._announcing is not None:
+            self._announcing.refresh()
+
+    # Handshakes (rendezvous.LocalServer)
+
+    def on_peer_handshake(
+        self, noise: bytes, peer_address: Address | None, request: Request, answer: Callable[[Answer], None]
+    ) -> None:
+        now = self._dht.now()
+        entry = self._memory.find(noise, now)
+        if entry is not None:
+            entry.ask(answer)
+            return
+        entry = self._memory.open(noise, now)
+        if entry is None or self._key_pair is None:
+            return
+        entry.ask(answer)
+        handshake = ServerHandshake(key_pair=self._key_pair, ephemeral=self._dht.ephemeral_key())
+        try:
+            remote_public_key, payload = handshake.read(noise)
+        except RemoteProtocolError as error:
+            logger.debug("handshake from %s is none: %s", request.from_, error)
+            self._silence(entry)
+            return
+        client = _Client(
+            entry,
+            handshake,
+            remote_public_key,
+            payload,
+            peer_address=peer_address or request.from_,
+            direct=peer_address is None,
+            socket=request.socket,
+        )
+        self._ask_firewall(client)
+
+    def _ask_firewall(self, client: _Client) -> None:
+        if self._firewall is None:
+            self._decide(client, False)
+            return
+        try:
+            verdict = self._firewall(client.remote_public_key, client.payload)
+        except Exception:
+            logger.exception("the firewall function failed; the peer gets no answer")
+            self._silence(client.entry)
+            return
+        if inspect.isawaitable(verdict):
+            self._dht.spawn(self._decide_later(client, verdict), "firewall decision")
+        else:
+            self._decide(client, verdict)
+
+    async def _decide_later(self, client: _Client, verdict: Awaitable[Verdict]) -> None:
+        try:
+            async with asyncio.timeout(FIREWALL_LIMIT):
+                decided = await verdict
+        except Exception:
+            logger.exception("the firewall function failed; the peer gets no answer")
+            decided = True
+        self._decide(client, decided)
+        self._dht.endpoint.flush_node()
+
+    def _decide(self, client: _Client, verdict: Verdict) -> None:
+        if self.closed:
+            return
+        if isinstance(verdict, Refusal):
+            if self._may_refuse():
+                self._answer_error(client, PeerError.ABORTED)
+            else:
+                self._silence(client.entry)
+        elif verdict:
+            self._silence(client.entry)
+        elif client.payload.version != NOISE_PAYLOAD_VERSION:
+            self._answer_error(client, PeerError.VERSION_MISMATCH)
+        elif client.payload.udx is None:
+            self._answer_error(client, PeerError.ABORTED)
+        else:
+            self._admit(client)
+
+    def _may_refuse(self) -> bool:
+        now = self._dht.now()
+        if now - self._refusals_since >= 1:
+            self._refusals, self._refusals_since = 0, now
+        self._refusals += 1
+        return self._refusals <= REFUSALS_PER_SECOND
+
+    def _silence(self, entry: RememberedHandshake) -> None:
+        entry.settle(None)
+        self._memory.finish(entry, self._dht.now())
+
+    def _answer_error(self, client: _Client, error: PeerError) -> None:
+        noise, _ = client.handshake.answer(NoisePayload(error=error))
+        client.entry.settle(Answer(noise))
+        self._memory.finish(client.entry, self._dht.now())
+
+    def _admit(self, client: _Client) -> None:
+        endpoint = self._dht.endpoint
+        own_address = endpoint.node.remote_address()
+        client.raw = raw = RawStream(endpoint)
+        raw.on_unexpected = lambda socket, source: self._connect(client, socket, source)
+        addresses = [own_address] if own_address is not None else []
+        if self._share_local_address:
+            addresses += endpoint.local_addresses()
+        noise, client.session = client.handshake.answer(
+            NoisePayload(
+                firewall=Firewall.OPEN if own_address is not None else Firewall.UNKNOWN,
+                holepunch=None,
+                addresses4=tuple(addresses),
+                udx=UdxInfo(raw.id),
+                secret_stream=True,
+                relay_addresses=self.relay_addresses or None,
+            )
+        )
+        client.entry.settle(Answer(noise))
+        self._clients[client.entry.id] = client
+        client.timer = endpoint.loop.call_later(FIRST_PACKET_WAIT, self._give_up, client)
+        if client.direct:
+            self._connect(client, client.socket, client.peer_address)
+        elif client.payload.firewall == Firewall.OPEN:
+            self._connect(client, endpoint.request_socket, client.peer_address)
+
+    def _connect(self, client: _Client, socket: int, address: Address) -> None:
+        raw, session, udx = client.raw, client.session, client.payload.udx
+        if raw is None or raw.connected or session is None or udx is None or self._key_pair is None:
+            return
+        raw.on_unexpected = None
+        raw.connect(socket, address, udx.id)
+
+        def opened(connection: Connection) -> None:
+            self._forget(client)
+            self._hand_over(connection)
+
+        self._dht.new_connection(raw, session, initiator=False, public_key=self._key_pair.public_key, on_open=opened)
+
+    def _hand_over(self, connection: Connection) -> None:
+        try:
+            outcome = self._on_connection(connection)
+        except Exception:
+            logger.exception("on_connection failed; the connection is dropped")
+            self._dht.endpoint.loop.call_soon(connection.destroy)
+            return
+        if inspect.iscoroutine(outcome):
+            self._dht.spawn(outcome, "on_connection")
+
+    def _give_up(self, client: _Client) -> None:
+        """The client never came: drop the stream that waits for it."""
+        self._forget(client)
+        if client.raw is not None:
+            client.raw.destroy()
+
+    def _forget(self, client: _Client) -> None:
+        if client.timer is not None:
+            client.timer.cancel()
+            client.timer = None
+        self._clients.pop(client.entry.id, None)
+        self._memory.finish(client.entry, self._dht.now())
+
+    # Hole punching (rendezvous.LocalServer)
+
+    def on_peer_holepunch(
+        self, id: int, payload: bytes, peer_address: Address, request: Request, answer: Callable[[Answer], None]
+    ) -> None:
+        """Decline: we offered none, but a peer that asks anyway shall not wait for a timeout."""
+        client = self._clients.get(id)
+        if client is None or client.session is None:
+            return
+        chance = self._dht.chance
+        secure = SecurePayload(client.session.holepunch_secret, local_secret=chance.randbytes(32))
+        try:
+            asked = secure.open(payload)
+        except RemoteProtocolError:
+            return
+        declined = HolepunchPayload(error=PeerError.ABORTED, round=asked.round)
+        answer(Answer(secure.seal(declined, chance.randbytes(NONCE_BYTES))))
