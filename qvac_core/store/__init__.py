@@ -1,0 +1,56 @@
+"""What outlives a run: one SQLite file, the settings, the identity, the folders, the one-instance lock.
+
+ARCHITECTURE.md "On disk".
+"""
+
+from qvac_core.store.access_list import AccessList
+from qvac_core.store.conversations import Conversations, new_id
+from qvac_core.store.database import Database
+from qvac_core.store.folders import DataDir, InstanceLock
+from qvac_core.store.identity import Identity, IdentityStore, SeedSource
+from qvac_core.store.known_nodes import load_known_nodes, save_known_nodes
+from qvac_core.store.providers import Providers
+from qvac_core.store.records import (
+    AccessRecord,
+    AnswerStats,
+    Conversation,
+    ErrorInfo,
+    KnownProvider,
+    LogEntry,
+    Message,
+    Target,
+)
+from qvac_core.store.request_log import RequestLog
+from qvac_core.store.settings import Admission, ChatSettings, Settings, SettingsFile, SharingSettings, Theme
+from qvac_core.store.store import Store
+
+__all__ = [
+    "AccessList",
+    "AccessRecord",
+    "Admission",
+    "AnswerStats",
+    "ChatSettings",
+    "Conversation",
+    "Conversations",
+    "DataDir",
+    "Database",
+    "ErrorInfo",
+    "Identity",
+    "IdentityStore",
+    "InstanceLock",
+    "KnownProvider",
+    "LogEntry",
+    "Message",
+    "Providers",
+    "RequestLog",
+    "SeedSource",
+    "Settings",
+    "SettingsFile",
+    "SharingSettings",
+    "Store",
+    "Target",
+    "Theme",
+    "load_known_nodes",
+    "new_id",
+    "save_known_nodes",
+]

@@ -1,0 +1,150 @@
+"""The chats: conversations and their messages, each change on the disk before the call returns.
+
+PRODUCT.md "Chat (guest)".
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import uuid
+from typing import Final
+
+import msgspec
+
+from qvac_core.errors import StoreError
+from qvac_core.store.database import Database, Value
+from qvac_core.store.records import AnswerStats, Conversation, ErrorInfo, Message, Target
+
+_CONVERSATION: Final = "id, title, created_at, updated_at, pinned, provider_key, model"
+_MESSAGE: Final = "id, role, text, created_at, status, stats, error, seams"
+_ORDER: Final = "ORDER BY pinned DESC, updated_at DESC, rowid DESC"
+
+
+def new_id() -> str:
+    """An id for a conversation or a message that nobody has used."""
+    return uuid.uuid4().hex
+
+
+class Conversations:
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def create(self, target: Target, now: float, *, title: str = "") -> Conversation:
+        conversation = Conversation(new_id(), title, now, now, False, target)
+        self._database.execute(
+            f"INSERT INTO conversations ({_CONVERSATION}) VALUES (?, ?, ?, ?, 0, ?, ?)",
+            (conversation.id, title, now, now, target.provider_key, target.model),
+        )
+        return conversation
+
+    def list(self) -> tuple[Conversation, ...]:
+        """Pinned ones first, then the most recently changed."""
+        return tuple(map(_conversation, self._database.rows(f"SELECT {_CONVERSATION} FROM conversations {_ORDER}")))
+
+    def get(self, conversation_id: str) -> Conversation:
+        """Raises StoreError NO_SUCH_CONVERSATION."""
+        rows = self._database.rows(f"SELECT {_CONVERSATION} FROM conversations WHERE id = ?", (conversation_id,))
+        if not rows:
+            raise _missing()
+        return _conversation(rows[0])
+
+    def search(self, text: str) -> tuple[Conversation, ...]:
+        """Those whose title or messages contain the text, in any case; all of them for no text."""
+        needle = text.strip().casefold()
+        rows = self._database.rows(
+            f"SELECT {_CONVERSATION} FROM conversations AS c WHERE instr(casefolded(title), ?) OR EXISTS "
+            f"(SELECT 1 FROM messages WHERE conversation_id = c.id AND instr(casefolded(text), ?)) {_ORDER}",
+            (needle, needle),
+        )
+        return tuple(map(_conversation, rows))
+
+    def rename(self, conversation_id: str, title: str) -> None:
+        self._change(conversation_id, "title = ?", title)
+
+    def pin(self, conversation_id: str, pinned: bool) -> None:
+        self._change(conversation_id, "pinned = ?", int(pinned))
+
+    def set_target(self, conversation_id: str, target: Target) -> None:
+        self._change(conversation_id, "provider_key = ?, model = ?", target.provider_key, target.model)
+
+    def delete(self, conversation_id: str) -> None:
+        """The conversation and all its messages; one that is gone already is fine."""
+        self._database.execute("DELETE FROM conversations WHERE id = ?", (conversation_id,))
+
+    def messages(self, conversation_id: str) -> tuple[Message, ...]:
+        """In the order in which they were appended."""
+        rows = self._database.rows(
+            f"SELECT {_MESSAGE} FROM messages WHERE conversation_id = ? ORDER BY number", (conversation_id,)
+        )
+        return tuple(map(_message, rows))
+
+    def append(self, conversation_id: str, message: Message, now: float) -> None:
+        """Raises StoreError NO_SUCH_CONVERSATION."""
+        with self._database.transaction() as connection:
+            touched = connection.execute(
+                "UPDATE conversations SET updated_at = ? WHERE id = ?", (now, conversation_id)
+            ).rowcount
+            if not touched:
+                raise _missing()
+            connection.execute(
+                f"INSERT INTO messages (conversation_id, {_MESSAGE}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                (conversation_id, *_values(message)),
+            )
+
+    def update(self, message: Message) -> None:
+        """Replace the message of that id, in its place; one whose conversation was deleted meanwhile is fine."""
+        id, *values = _values(message)
+        self._database.execute(
+            "UPDATE messages SET role = ?, text = ?, created_at = ?, status = ?, stats = ?, error = ?, seams = ? "
+            "WHERE id = ?",
+            (*values, id),
+        )
+
+    def remove_message(self, message_id: str) -> None:
+        self._database.execute("DELETE FROM messages WHERE id = ?", (message_id,))
+
+    def close_unfinished(self) -> int:
+        """At start: answers that a crash or a power cut interrupted keep their text as "stopped"; how many."""
+        return self._database.execute("UPDATE messages SET status = 'stopped' WHERE status = 'streaming'")
+
+    def _change(self, conversation_id: str, assignment: str, *values: Value) -> None:
+        if not self._database.execute(
+            f"UPDATE conversations SET {assignment} WHERE id = ?", (*values, conversation_id)
+        ):
+            raise _missing()
+
+
+def _missing() -> StoreError:
+    return StoreError("This conversation does not exist any more.", name="NO_SUCH_CONVERSATION")
+
+
+def _conversation(row: sqlite3.Row) -> Conversation:
+    id, title, created_at, updated_at, pinned, provider_key, model = row
+    return Conversation(id, title, created_at, updated_at, bool(pinned), Target(provider_key, model))
+
+
+def _values(message: Message) -> tuple[Value, ...]:
+    return (
+        message.id,
+        message.role,
+        message.text,
+        message.created_at,
+        message.status,
+        None if message.stats is None else msgspec.json.encode(message.stats).decode(),
+        None if message.error is None else msgspec.json.encode(message.error).decode(),
+        msgspec.json.encode(message.seams).decode(),
+    )
+
+
+def _message(row: sqlite3.Row) -> Message:
+    id, role, text, created_at, status, stats, error, seams = row
+    return Message(
+        id,
+        role,
+        text,
+        created_at,
+        status,
+        None if stats is None else msgspec.json.decode(stats, type=AnswerStats),
+        None if error is None else msgspec.json.decode(error, type=ErrorInfo),
+        msgspec.json.decode(seams, type=tuple[tuple[int, str], ...]),
+    )

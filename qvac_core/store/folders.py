@@ -1,0 +1,153 @@
+"""Where everything of one installation lies, and the lock that keeps a second one out of it.
+
+ARCHITECTURE.md "Contracts that others rely on": `--data-dir`, `QVAC_DESKTOP_HOME`, else the place of the platform.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Final
+
+import platformdirs
+
+from qvac_core.errors import StoreError
+from qvac_core.store.disk import PRIVATE_FILE, make_folder, store_error
+
+APP_NAME: Final = "qvac-desktop"
+HOME_VARIABLE: Final = "QVAC_DESKTOP_HOME"
+
+
+@dataclass(frozen=True, slots=True)
+class DataDir:
+    """The data folder. `explicit`: chosen by option or environment, so that several can live on one machine."""
+
+    root: Path
+    explicit: bool = False
+
+    @classmethod
+    def locate(cls, data_dir: Path | None = None, environ: Mapping[str, str] = os.environ) -> DataDir:
+        """The folder that applies; touches nothing on disk."""
+        chosen = data_dir or environ.get(HOME_VARIABLE)
+        if chosen:
+            return cls(Path(chosen).expanduser().absolute(), explicit=True)
+        return cls(platformdirs.user_data_path(APP_NAME, appauthor=False, roaming=False))
+
+    def create(self) -> DataDir:
+        """Make the folder if need be. Raises StoreError."""
+        if self.root.exists() and not self.root.is_dir():
+            raise StoreError(f"The data folder {self.root} is a file. Name another one with --data-dir.")
+        make_folder(self.root)
+        return self
+
+    @property
+    def identity_file(self) -> Path:
+        return self.root / "identity"
+
+    @property
+    def settings_file(self) -> Path:
+        return self.root / "settings.toml"
+
+    @property
+    def database_file(self) -> Path:
+        return self.root / "qvac.db"
+
+    @property
+    def known_nodes_file(self) -> Path:
+        return self.root / "known-nodes.json"
+
+    @property
+    def models_folder(self) -> Path:
+        return self.root / "models"
+
+    @property
+    def lock_file(self) -> Path:
+        return self.root / "lock"
+
+
+class InstanceLock:
+    """Held by the one running instance of a data folder; the system lets go of it when the process dies.
+
+    The file stays behind on purpose: removing it would let two processes hold two different files of one name.
+    """
+
+    # Beyond the process id, because Windows lets nobody read a locked range.
+    _LOCKED_BYTE: Final = 1024
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._descriptor: int | None = None
+
+    @property
+    def held(self) -> bool:
+        return self._descriptor is not None
+
+    def acquire(self) -> None:
+        """Take the lock at once. Raises StoreError ALREADY_RUNNING if another process has it."""
+        if self._descriptor is not None:
+            return
+        try:
+            descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT, PRIVATE_FILE)
+        except OSError as error:
+            raise store_error(error, "lock the data folder") from error
+        try:
+            self._lock(descriptor)
+        except OSError as error:
+            holder = os.pread(descriptor, 32, 0).decode("ascii", "replace").strip() if os.name != "nt" else ""
+            os.close(descriptor)
+            who = f" (process {holder})" if holder.isdigit() else ""
+            raise StoreError(
+                f"QVAC Desktop is already running with the data folder {self.path.parent}{who}. "
+                "Use that one, or name another folder with --data-dir.",
+                name="ALREADY_RUNNING",
+            ) from error
+        os.ftruncate(descriptor, 0)
+        os.write(descriptor, f"{os.getpid()}\n".encode("ascii"))
+        self._descriptor = descriptor
+
+    def release(self) -> None:
+        if self._descriptor is None:
+            return
+        descriptor, self._descriptor = self._descriptor, None
+        self._unlock(descriptor)
+        os.close(descriptor)
+
+    def __enter__(self) -> InstanceLock:
+        self.acquire()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.release()
+
+    if sys.platform == "win32":
+
+        def _lock(self, descriptor: int) -> None:
+            import msvcrt
+
+            os.lseek(descriptor, self._LOCKED_BYTE, os.SEEK_SET)
+            msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
+            os.lseek(descriptor, 0, os.SEEK_SET)
+
+        def _unlock(self, descriptor: int) -> None:
+            import msvcrt
+
+            os.lseek(descriptor, self._LOCKED_BYTE, os.SEEK_SET)
+            msvcrt.locking(descriptor, msvcrt.LK_UNLCK, 1)
+
+    else:
+
+        def _lock(self, descriptor: int) -> None:
+            import fcntl
+
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+        def _unlock(self, descriptor: int) -> None:
+            import fcntl
+
+            fcntl.flock(descriptor, fcntl.LOCK_UN)

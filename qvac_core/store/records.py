@@ -1,0 +1,108 @@
+"""What the store keeps, as immutable values. Times are Unix seconds, keys are 64 lower-case hex digits.
+
+The screens' words for these things are in wire/QVAC.md section 5 (statistics) and PRODUCT.md (the rest).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from qvac_core.codec import Address
+
+
+@dataclass(frozen=True, slots=True)
+class LogEntry:
+    """One finished request. outcome: eos, length, stopSequence, cancelled, disconnected, error. ms: duration."""
+
+    id: str
+    remote_public_key: str
+    method: str
+    model: str
+    started_at: float
+    ms: float
+    prompt_tokens: int
+    generated_tokens: int
+    outcome: str
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class AccessRecord:
+    """What the owner decided about one key. None: never, or no limit of its own."""
+
+    public_key: str
+    name: str
+    blocked: bool
+    added_at: float
+    expires_at: float | None = None
+    last_seen: float | None = None
+    tokens_per_day: int | None = None
+    parallel: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class KnownProvider:
+    """A provider that somebody added. `relays`: nodes that led to it last time, tried first the next time."""
+
+    public_key: str
+    name: str
+    added_at: float
+    last_connected: float | None = None
+    last_model: str = ""
+    relays: tuple[Address, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorInfo:
+    """An error as it is shown: `title` who/what (one clause), `message` what helps, `name`/`code` for Copy details."""
+
+    name: str
+    code: int
+    title: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Where a message goes: provider_key "" = this machine. `model` is a model name or source; "" = choose."""
+
+    provider_key: str = ""
+    model: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerStats:
+    """Who computed an answer and how well. path: direct, relay, local. Times in seconds."""
+
+    who: str
+    where: str  # "delegated" | "local"
+    path: str
+    model: str
+    time_to_first_token: float
+    tokens_per_second: float
+    prompt_tokens: int
+    generated_tokens: int
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One message. status: "done", "streaming", "stopped", "failed". seams: (offset in text, sentence)."""
+
+    id: str
+    role: str  # "user" | "assistant"
+    text: str
+    created_at: float
+    status: str = "done"
+    stats: AnswerStats | None = None
+    error: ErrorInfo | None = None
+    seams: tuple[tuple[int, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Conversation:
+    id: str
+    title: str
+    created_at: float
+    updated_at: float
+    pinned: bool = False
+    target: Target = Target()

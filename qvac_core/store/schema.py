@@ -1,0 +1,78 @@
+"""The database's schema as data: entry N of MIGRATIONS turns version N into version N + 1.
+
+Ours. A released entry is never edited: a change is one more entry, with its test in tests/unit/test_store_database.py.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+# One migration: statements that run in one transaction together with the new version number.
+Migration = tuple[str, ...]
+
+_VERSION_1: Final[Migration] = (
+    """CREATE TABLE requests (
+        number INTEGER PRIMARY KEY,
+        id TEXT NOT NULL,
+        remote_public_key TEXT NOT NULL,
+        method TEXT NOT NULL,
+        model TEXT NOT NULL,
+        started_at REAL NOT NULL,
+        ms REAL NOT NULL DEFAULT 0,
+        prompt_tokens INTEGER NOT NULL DEFAULT 0,
+        generated_tokens INTEGER NOT NULL DEFAULT 0,
+        outcome TEXT NOT NULL DEFAULT '',
+        error TEXT NOT NULL DEFAULT ''
+    )""",
+    "CREATE INDEX requests_by_time ON requests (started_at)",
+    "CREATE INDEX requests_by_id ON requests (id)",
+    # Apart from the log: clearing or pruning the log must not refill anybody's quota.
+    """CREATE TABLE token_usage (
+        remote_public_key TEXT NOT NULL,
+        day TEXT NOT NULL,
+        tokens INTEGER NOT NULL,
+        PRIMARY KEY (remote_public_key, day)
+    ) WITHOUT ROWID""",
+    """CREATE TABLE access_keys (
+        public_key TEXT PRIMARY KEY CHECK (length(public_key) = 64),
+        name TEXT NOT NULL,
+        blocked INTEGER NOT NULL,
+        added_at REAL NOT NULL,
+        expires_at REAL,
+        last_seen REAL,
+        tokens_per_day INTEGER,
+        parallel INTEGER
+    )""",
+    """CREATE TABLE providers (
+        public_key TEXT PRIMARY KEY CHECK (length(public_key) = 64),
+        name TEXT NOT NULL,
+        added_at REAL NOT NULL,
+        last_connected REAL,
+        last_model TEXT NOT NULL DEFAULT '',
+        relays TEXT NOT NULL DEFAULT '[]'
+    )""",
+    """CREATE TABLE conversations (
+        id TEXT PRIMARY KEY,
+        title TEXT NOT NULL,
+        created_at REAL NOT NULL,
+        updated_at REAL NOT NULL,
+        pinned INTEGER NOT NULL DEFAULT 0,
+        provider_key TEXT NOT NULL DEFAULT '',
+        model TEXT NOT NULL DEFAULT ''
+    )""",
+    """CREATE TABLE messages (
+        number INTEGER PRIMARY KEY,
+        id TEXT NOT NULL UNIQUE,
+        conversation_id TEXT NOT NULL REFERENCES conversations (id) ON DELETE CASCADE,
+        role TEXT NOT NULL,
+        text TEXT NOT NULL,
+        created_at REAL NOT NULL,
+        status TEXT NOT NULL,
+        stats TEXT,
+        error TEXT,
+        seams TEXT NOT NULL DEFAULT '[]'
+    )""",
+    "CREATE INDEX messages_by_conversation ON messages (conversation_id, number)",
+)
+
+MIGRATIONS: Final[tuple[Migration, ...]] = (_VERSION_1,)

@@ -1,0 +1,55 @@
+"""Everything that one data folder keeps, opened together.
+
+ARCHITECTURE.md "On disk".
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from qvac_core.store.access_list import AccessList
+from qvac_core.store.conversations import Conversations
+from qvac_core.store.database import Database
+from qvac_core.store.folders import DataDir
+from qvac_core.store.providers import Providers
+from qvac_core.store.request_log import RequestLog
+from qvac_core.store.settings import SettingsFile
+
+
+@dataclass(frozen=True, slots=True)
+class Store:
+    """`notices`: sentences that the user must read once (something broken was set aside)."""
+
+    folder: DataDir
+    database: Database
+    settings: SettingsFile
+    request_log: RequestLog
+    conversations: Conversations
+    access_list: AccessList
+    providers: Providers
+    notices: tuple[str, ...]
+
+    @classmethod
+    def open(cls, folder: DataDir, *, now: float) -> Store:
+        """Open or make everything in the folder, and end what a crash left unfinished. Raises StoreError."""
+        folder.create()
+        settings = SettingsFile(folder.settings_file, now=now)
+        database = Database.open(folder.database_file, now=now)
+        request_log, conversations = RequestLog(database), Conversations(database)
+        request_log.close_unfinished()
+        request_log.prune(now, settings.settings.sharing.log_days)
+        conversations.close_unfinished()
+        notices = tuple(notice for notice in (settings.notice, database.notice) if notice is not None)
+        return cls(
+            folder,
+            database,
+            settings,
+            request_log,
+            conversations,
+            AccessList(database),
+            Providers(database),
+            notices,
+        )
+
+    def close(self) -> None:
+        self.database.close()

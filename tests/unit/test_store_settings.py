@@ -1,0 +1,207 @@
+"""Settings: typed, kept across power cuts and newer versions, and never a reason not to start.
+
+qvac_core/store/settings.py and disk.py.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+import tomllib
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from qvac_core.errors import StoreError
+from qvac_core.store import Admission, Settings, SettingsFile, SharingSettings, Theme
+from qvac_core.store.disk import create_once, write_atomically
+
+NOW = 1_750_000_000.0
+CHANGED = Settings(
+    theme=Theme.DARK,
+    display_name='Käthe\'s "PC"\n',
+    tab="share",
+    sharing=SharingSettings(on_start=True, admission=Admission.DENY, knocks=False, models=("a", "b"), log_days=7),
+)
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "settings.toml"
+
+
+def test_no_file_means_defaults_and_no_word(path: Path) -> None:
+    file = SettingsFile(path, now=NOW)
+    assert file.settings == Settings()
+    assert file.notice is None
+    assert not path.exists()
+
+
+def test_saved_settings_come_back(path: Path) -> None:
+    SettingsFile(path, now=NOW).save(CHANGED)
+    file = SettingsFile(path, now=NOW)
+    assert file.settings == CHANGED
+    assert file.notice is None
+    if os.name != "nt":
+        assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert [entry.name for entry in path.parent.iterdir()] == ["settings.toml"]
+
+
+def test_unknown_keys_stay(path: Path) -> None:
+    path.write_text('theme = "light"\nfuture = [1, 2]\n[sharing]\nhours = "8-20"\n[mine]\nx = 2026-01-02\n')
+    file = SettingsFile(path, now=NOW)
+    assert file.settings.theme is Theme.LIGHT
+    file.save(replace(file.settings, theme=Theme.DARK))
+    document = tomllib.loads(path.read_text())
+    assert document["theme"] == "dark"
+    assert document["future"] == [1, 2]
+    assert document["sharing"]["hours"] == "8-20"
+    assert document["mine"]["x"].isoformat() == "2026-01-02"
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"theme = ", b"\xff\xfe", b"[a]\n[a]\n", b"a = 1\na = 2", b"x = " + b"[" * 5000, b"#" * (1 << 20) + b"\n"],
+    ids=["cut off", "not UTF-8", "section twice", "key twice", "deep", "huge"],
+)
+def test_broken_file_is_set_aside_and_told(path: Path, content: bytes) -> None:
+    path.write_bytes(content)
+    file = SettingsFile(path, now=NOW)
+    assert file.settings == Settings()
+    (kept,) = path.parent.iterdir()
+    assert kept.name.startswith("settings.toml.corrupt-20")
+    assert kept.read_bytes() == content
+    assert file.notice is not None
+    assert kept.name in file.notice
+
+
+def test_wrong_values_are_named_and_the_rest_applies(path: Path) -> None:
+    path.write_text(
+        'theme = "purple"\ndisplay_name = 5\ntab = "chat"\nreduced_motion = 1\nchat = "x"\n'
+        '[sharing]\non_start = true\nlog_days = true\nmodels = ["a", 1]\nadmission = []\n'
+    )
+    file = SettingsFile(path, now=NOW)
+    assert file.settings == Settings(tab="chat", sharing=SharingSettings(on_start=True))
+    assert file.notice is not None
+    for name in (
+        "theme",
+        "display_name",
+        "reduced_motion",
+        "chat",
+        "sharing.log_days",
+        "sharing.models",
+        "sharing.admission",
+    ):
+        assert name in file.notice
+    assert "sharing.on_start" not in file.notice
+
+
+def test_negative_number_keeps_the_default(path: Path) -> None:
+    path.write_text("[sharing]\nlog_days = -1\n")
+    assert SettingsFile(path, now=NOW).settings.sharing.log_days == 90
+
+
+def test_settings_by_text(path: Path) -> None:
+    file = SettingsFile(path, now=NOW)
+    assert file.text("theme") == "system"
+    assert file.text("window.geometry") == ""
+    file.set_text("theme", "dark")
+    file.set_text("sharing.on_start", "true")
+    file.set_text("sharing.log_days", "30")
+    file.set_text("window.geometry", "1,2,3")
+    again = SettingsFile(path, now=NOW)
+    assert again.settings.theme is Theme.DARK
+    assert again.settings.sharing.on_start is True
+    assert again.settings.sharing.log_days == 30
+    assert [again.text(name) for name in ("theme", "sharing.on_start", "sharing.log_days", "window.geometry")] == [
+        "dark",
+        "true",
+        "30",
+        "1,2,3",
+    ]
+    again.set_text("theme", "")
+    again.set_text("window.geometry", "")
+    assert again.text("theme") == "system"
+    assert again.text("window.geometry") == ""
+    assert again.text("sharing") == again.text("theme.x") == again.text("sharing.models") == ""
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("theme", "purple"),
+        ("sharing.on_start", "yes"),
+        ("sharing.log_days", "-1"),
+        ("sharing.log_days", "²"),
+        ("sharing.models", "a"),
+        ("sharing", "x"),
+        ("theme.x", "y"),
+        ("", "x"),
+        ("a..b", "x"),
+    ],
+)
+def test_impossible_text_changes_nothing(path: Path, name: str, value: str) -> None:
+    file = SettingsFile(path, now=NOW)
+    file.save(CHANGED)
+    before = path.read_bytes()
+    with pytest.raises(StoreError):
+        file.set_text(name, value)
+    assert file.settings == CHANGED
+    assert path.read_bytes() == before
+
+
+def test_text_without_utf_8_is_written_with_a_question_mark(path: Path) -> None:
+    file = SettingsFile(path, now=NOW)
+    file.save(Settings(display_name="a\udc80b"))
+    assert SettingsFile(path, now=NOW).settings.display_name == "a?b"
+
+
+def test_failed_save_keeps_file_and_settings(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = SettingsFile(path, now=NOW)
+    file.save(CHANGED)
+    before = path.read_bytes()
+
+    def full(_descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(StoreError, match="disk is full") as caught:
+        file.save(Settings())
+    assert caught.value.name == "DISK_FULL"
+    assert file.settings == CHANGED
+    assert path.read_bytes() == before
+    assert [entry.name for entry in path.parent.iterdir()] == ["settings.toml"]
+
+
+def test_replace_that_fails_leaves_no_litter(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def locked(_self: Path, target: Path) -> None:
+        raise PermissionError(errno.EACCES, "denied", str(target))
+
+    monkeypatch.setattr(Path, "replace", locked)
+    with pytest.raises(StoreError, match="may not write there") as caught:
+        write_atomically(path, b"x", action="write the settings")
+    assert caught.value.name == "NOT_PERMITTED"
+    assert list(path.parent.iterdir()) == []
+
+
+def test_unreadable_place(tmp_path: Path) -> None:
+    with pytest.raises(StoreError, match="read the settings"):
+        SettingsFile(tmp_path, now=NOW)
+
+
+def test_create_once_never_overwrites(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "identity"
+    assert create_once(path, b"first", action="write")
+    assert not create_once(path, b"second", action="write")
+
+    def no_links(_source: Path, _target: Path) -> None:
+        raise OSError(errno.EOPNOTSUPP, "no hard links here")
+
+    monkeypatch.setattr(os, "link", no_links)
+    assert not create_once(path, b"third", action="write")
+    assert path.read_bytes() == b"first"
+    assert create_once(tmp_path / "other", b"fourth", action="write")
+    assert (tmp_path / "other").read_bytes() == b"fourth"
+    assert sorted(entry.name for entry in tmp_path.iterdir()) == ["identity", "other"]
