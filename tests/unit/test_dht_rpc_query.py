@@ -9,7 +9,7 @@ import pytest
 
 from qvac_core.codec import Address
 from qvac_core.dht_rpc import Internal, Query, QueryResult, Reply, ReplyError, RequestMessage, RequestSpec, peer_id
-from qvac_core.dht_rpc.messages import peer_key, unpack_address
+from qvac_core.dht_rpc.messages import peer_key
 from tests.unit.lone_node import LoneNode, address
 
 TARGET = bytes(32)
