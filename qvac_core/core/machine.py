@@ -1,0 +1,258 @@
+"""The models of this machine: the library with its share switches, downloads, and answers computed here."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from qvac_core.core.answering import Question
+from qvac_core.core.error_text import describe
+from qvac_core.core.event_hub import EventHub
+from qvac_core.core.state import AnswerStats, DownloadChanged, SharedModel, SharedModelsChanged
+from qvac_core.core.tasks import TaskOwner
+from qvac_core.delegation.admission import Limits
+from qvac_core.delegation.parts import OfferedModel
+from qvac_core.engines.interface import (
+    CompletionRequest,
+    DownloadProgress,
+    Finished,
+    LibraryModel,
+    LoadProgress,
+    ModelConfig,
+    SamplingParams,
+    Token,
+)
+from qvac_core.engines.library import Library
+from qvac_core.engines.pool import Lease, ModelPool
+from qvac_core.errors import ModelError, QvacError
+from qvac_core.models import DEFAULT_SMALL_MODEL
+from qvac_core.store.store import Store
+
+LOCAL_OWNER = "local"
+CHAT_TYPE = "llamacpp-completion"
+THIS_MACHINE = "This machine"
+
+
+def load_config(limits: Limits) -> ModelConfig:
+    """How this machine loads a chat model, for guests and for its owner: both share one copy."""
+    return ModelConfig(
+        n_ctx=limits.n_ctx,
+        slots=limits.slots,
+        gpu_layers=limits.gpu_layers,
+        device=limits.device,
+        threads=limits.threads,
+    )
+
+
+class Machine:
+    """Implements delegation's SharedModels for the provider and LocalResponder for the chats."""
+
+    def __init__(
+        self,
+        store: Store,
+        events: EventHub,
+        library: Library,
+        pool: ModelPool,
+        limits: Limits,
+        only: Sequence[str] | None = None,
+    ) -> None:
+        """only: names or paths shared in this run, in place of the switches kept in the settings."""
+        self._store = store
+        self._events = events
+        self._library = library
+        self.pool = pool
+        self._limits = limits
+        self._only = only
+        self._shared_now: frozenset[str] | None = None
+        self._downloads: dict[str, asyncio.Task[LibraryModel]] = {}
+        self._tasks = TaskOwner()
+
+    async def start(self) -> None:
+        """Take the models of this run into the library. Raises ModelError for one that is not there or no model."""
+        if self._only is not None:
+            models = [await self.require(name) for name in self._only]
+            self._shared_now = frozenset(model.name for model in models)
+
+    async def close(self) -> None:
+        await self._tasks.close()
+        await self.pool.close()
+
+    # --- Library and switches -------------------------------------------------------------------------------------
+
+    def chat_models(self) -> list[LibraryModel]:
+        return [model for model in self._library.models() if model.model_type == CHAT_TYPE]
+
+    async def require(self, name_or_path: str) -> LibraryModel:
+        """A model the owner names: of the library, a file of theirs, or one to download. Raises ModelError."""
+        if (found := self._library.find(name_or_path)) is not None:
+            return found
+        path = await asyncio.to_thread(_owners_file, name_or_path)
+        if path is not None:
+            return await self._library.add_file(path)
+        return await self._download(name_or_path)
+
+    def shared_names(self) -> frozenset[str]:
+        if self._shared_now is not None:
+            return self._shared_now
+        return frozenset(self._store.settings.settings.sharing.models)
+
+    def shared_models(self) -> tuple[SharedModel, ...]:
+        shared = self.shared_names()
+        return tuple(self._as_shared(model, model.name in shared) for model in self.chat_models())
+
+    def _as_shared(self, model: LibraryModel, shared: bool) -> SharedModel:
+        running = self.pool.running(model)
+        return SharedModel(
+            name=model.name,
+            display_name=display_name(model),
+            quantization=model.quantization,
+            size_bytes=model.size_bytes,
+            memory_bytes=running.memory_bytes if running is not None else model.size_bytes,
+            n_ctx=running.n_ctx if running is not None else self._limits.n_ctx,
+            slots=running.slots if running is not None else self._limits.slots,
+            shared=shared,
+            state="loaded" if running is not None else "idle",
+        )
+
+    async def set_shared(self, name: str, shared: bool) -> None:
+        names = self.shared_names() | {name} if shared else self.shared_names() - {name}
+        if self._shared_now is not None:
+            self._shared_now = frozenset(names)
+        else:
+            settings = self._store.settings.settings
+            sharing = replace(settings.sharing, models=tuple(sorted(names)))
+            await self._store.database.run(self._store.settings.save, replace(settings, sharing=sharing))
+        self.announce()
+
+    async def add_file(self, path: Path) -> SharedModel:
+        """A file the owner chose; it is shared from now on, which is what they came for."""
+        model = await self._library.add_file(path)
+        await self.set_shared(model.name, True)
+        return self._as_shared(model, True)
+
+    def announce(self) -> None:
+        self._events.emit(SharedModelsChanged(self.shared_models()))
+
+    # --- Downloads ------------------------------------------------------------------------------------------------
+
+    async def download(self, name_or_source: str) -> None:
+        await self._download(name_or_source or DEFAULT_SMALL_MODEL.name)
+        self.announce()
+
+    async def cancel_download(self, name_or_source: str) -> None:
+        task = self._downloads.get(name_or_source or DEFAULT_SMALL_MODEL.name)
+        if task is not None:
+            task.cancel()
+            await asyncio.wait([task])
+
+    async def _download(self, name: str) -> LibraryModel:
+        """One download per model however many ask; it ends with the last caller or by `cancel_download`."""
+        task = self._downloads.get(name)
+        if task is None:
+            task = self._tasks.start(self._fetch(name), f"download {name}")
+            self._downloads[name] = task
+            task.add_done_callback(lambda _task: self._downloads.pop(name, None))
+        try:
+            return await asyncio.shield(task)
+        except asyncio.CancelledError:
+            if task.cancelled():
+                raise ModelError(
+                    "The download was cancelled. What has come so far is kept.", name="DOWNLOAD_CANCELLED", code=53001
+                ) from None
+            raise
+
+    async def _fetch(self, name: str) -> LibraryModel:
+        last = DownloadProgress(name, 0, 0, 0.0)
+
+        def report(progress: DownloadProgress) -> None:
+            nonlocal last
+            last = progress
+            self._events.emit(DownloadChanged(name, progress.downloaded, progress.total, progress.rate))
+
+        try:
+            model = await self._library.ensure(name, report)
+        except QvacError as error:
+            self._events.emit(DownloadChanged(name, last.downloaded, last.total, 0.0, error=describe(error)))
+            raise
+        self._events.emit(DownloadChanged(name, model.size_bytes, model.size_bytes, 0.0, done=True))
+        return model
+
+    # --- For the provider: delegation's SharedModels --------------------------------------------------------------
+
+    def find(self, source_or_name: str, public_key: bytes) -> LibraryModel | None:
+        model = self._library.find(source_or_name)
+        return model if model is not None and model.name in self.shared_names() else None
+
+    def list(self, public_key: bytes) -> Sequence[OfferedModel]:
+        shared = self.shared_names()
+        return [
+            OfferedModel(model, self._limits.n_ctx, loaded=self.pool.running(model) is not None)
+            for model in self.chat_models()
+            if model.name in shared
+        ]
+
+    # --- For the chats: LocalResponder ----------------------------------------------------------------------------
+
+    async def can_answer(self) -> bool:
+        return self._choose("") is not None
+
+    async def describe(self) -> str:
+        model = self._choose("")
+        return display_name(model) if model is not None else ""
+
+    def _choose(self, name: str) -> LibraryModel | None:
+        wanted = name or self._store.settings.settings.chat.local_model
+        if wanted and (found := self._library.find(wanted)) is not None:
+            return found
+        return next(iter(self.chat_models()), None) if not name else None
+
+    async def acquire(self, model: LibraryModel, on_progress: Callable[[LoadProgress], None] | None = None) -> Lease:
+        return await self.pool.acquire(model, load_config(self._limits), on_progress)
+
+    async def answer(self, question: Question) -> AsyncGenerator[str | AnswerStats, None]:
+        """Text as it comes, then the statistics. Raises ModelError when there is no model or it cannot run."""
+        model = self._choose(question.target.model)
+        if model is None:
+            raise ModelError(
+                "There is no model on this machine yet. Get a small one, or add a GGUF file.",
+                name="MODEL_NOT_FOUND_HERE",
+            )
+        lease = await self.acquire(model)
+        try:
+            self.announce()
+            request = CompletionRequest(
+                request_id=question.answer_id,
+                history=question.history,
+                sampling=SamplingParams(),
+                owner=LOCAL_OWNER,
+                continue_from=question.so_far,
+            )
+            async for event in lease.model.complete(request):
+                if isinstance(event, Token):
+                    yield event.text
+                elif isinstance(event, Finished):
+                    yield AnswerStats(
+                        who=THIS_MACHINE,
+                        where="local",
+                        path="local",
+                        model=display_name(model),
+                        time_to_first_token=event.stats.time_to_first_token / 1000,
+                        tokens_per_second=event.stats.tokens_per_second,
+                        prompt_tokens=event.stats.prompt_tokens,
+                        generated_tokens=event.stats.generated_tokens,
+                    )
+        finally:
+            lease.release()
+
+
+def _owners_file(text: str) -> Path | None:
+    """The absolute path that the owner means, whether it exists or not; None for what is no path."""
+    path = Path(text).expanduser()
+    return path.absolute() if path.suffix == ".gguf" or path.is_file() else None
+
+
+def display_name(model: LibraryModel) -> str:
+    """A name for people: the file name without its ending says more than the constant in capitals."""
+    return model.path.stem.replace("_", " ") if model.path.suffix == ".gguf" else model.name

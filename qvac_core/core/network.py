@@ -1,0 +1,79 @@
+"""This machine's node in the network: its life, and the nodes it remembers for a quick second start."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from pathlib import Path
+
+from qvac_core.core.config import CoreConfig
+from qvac_core.core.tasks import TaskOwner
+from qvac_core.errors import NetworkError, StoreError
+from qvac_core.hyperdht import DHT, Connection, KeyPair
+from qvac_core.store.known_nodes import load_known_nodes, save_known_nodes
+
+logger = logging.getLogger(__name__)
+
+# The first connect of a process includes entering the network (seconds); later ones find everything warm.
+FIRST_CONNECT_LIMIT = 60.0
+CONNECT_LIMIT = 10.0
+SAVE_EVERY = 300.0
+
+
+class NetworkNode:
+    """Owns the one DHT node. `connect` may be called while the node is still entering the network."""
+
+    def __init__(self, config: CoreConfig, key_pair: KeyPair, known_nodes_file: Path) -> None:
+        self._file = known_nodes_file
+        self._private = config.bootstrap is not None
+        self._tasks = TaskOwner()
+        self._connected_once = False
+        port = {"port": config.port} if config.port else {}
+        self.dht = DHT(
+            bootstrap=config.bootstrap,
+            key_pair=key_pair,
+            host=config.host,
+            # Nodes of the public network are no use in a private one, and the other way round.
+            nodes=() if self._private else load_known_nodes(known_nodes_file),
+            **port,
+        )
+
+    async def start(self) -> None:
+        """Bind now, enter the network in the background. Raises NetworkError when nothing can be bound."""
+        try:
+            await self.dht.open()
+        except OSError as error:
+            raise NetworkError(
+                f"The UDP port cannot be opened ({error.strerror}). Choose another one with --port, or leave it out.",
+                name="BIND_FAILED",
+            ) from error
+        self._tasks.start(self._live(), "network node")
+
+    async def _live(self) -> None:
+        try:
+            await self.dht.ready()
+        except NetworkError:
+            logger.info("the network did not answer yet; the node keeps trying")
+        while not self._private:
+            await asyncio.sleep(SAVE_EVERY)
+            self._save()
+
+    async def connect(self, public_key: bytes, timeout: float | None = None) -> Connection:  # noqa: ASYNC109
+        """Connect to a provider. timeout: seconds; None = 60 for the first connect of this process, 10 later."""
+        limit = timeout or (CONNECT_LIMIT if self._connected_once else FIRST_CONNECT_LIMIT)
+        connection = await self.dht.connect(public_key, timeout=limit)
+        self._connected_once = True
+        return connection
+
+    def _save(self) -> None:
+        try:
+            if nodes := self.dht.to_array():
+                save_known_nodes(self._file, nodes)
+        except (NetworkError, StoreError) as error:
+            logger.info("known nodes were not kept: %s", error)
+
+    async def close(self) -> None:
+        await self._tasks.close()
+        if not self._private:
+            self._save()
+        await self.dht.close()

@@ -1,0 +1,310 @@
+"""Share my GPU: the provider with its server, its rules, who knocks, what runs, and a status that is always true."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import OrderedDict
+from dataclasses import replace
+from types import MappingProxyType
+
+from qvac_core.core.config import RuleOverride
+from qvac_core.core.event_hub import EventHub
+from qvac_core.core.machine import Machine
+from qvac_core.core.network import NetworkNode
+from qvac_core.core.state import (
+    AccessChanged,
+    AccessKey,
+    AccessMode,
+    AccessRules,
+    ActiveRequest,
+    Knock,
+    KnocksChanged,
+    LogEntry,
+    PeerConnection,
+    RequestEnded,
+    RequestProgressed,
+    RequestStarted,
+    SharingChanged,
+    SharingPhase,
+    SharingState,
+)
+from qvac_core.core.tasks import TaskOwner
+from qvac_core.delegation import admission, events
+from qvac_core.delegation.admission import AccessPolicy, Allowance, Limits
+from qvac_core.delegation.provider import Provider
+from qvac_core.errors import QvacError
+from qvac_core.hyperdht import KeyPair, Server
+from qvac_core.store.settings import Admission
+from qvac_core.store.store import Store
+
+MAX_KNOCKS = 64
+STATUS_EVERY = 2.0  # seconds between looks at what the network says about us
+
+
+class Sharing:
+    def __init__(
+        self,
+        store: Store,
+        hub: EventHub,
+        network: NetworkNode,
+        machine: Machine,
+        key_pair: KeyPair,
+        limits: Limits,
+        rules: RuleOverride | None,
+    ) -> None:
+        self._store = store
+        self._run = store.database.run
+        self._hub = hub
+        self._network = network
+        self._machine = machine
+        self._key_pair = key_pair
+        self._override = rules
+        self._policy = AccessPolicy()
+        self._tasks = TaskOwner()
+        self._provider = Provider(
+            models=machine,
+            pool=machine.pool,
+            policy=self._policy,
+            limits=limits,
+            log=store.request_log,
+            on_event=self._on_provider_event,
+            public_key=key_pair.public_key,
+        )
+        self._server: Server | None = None
+        self._state = SharingState()
+        self._switch = asyncio.Lock()
+        self._connections: dict[str, int] = {}
+        self._active: dict[str, ActiveRequest] = {}
+        self._knocks: OrderedDict[str, Knock] = OrderedDict()
+        self._watch: asyncio.Task[None] | None = None
+
+    @property
+    def state(self) -> SharingState:
+        return self._state
+
+    # --- The switch -----------------------------------------------------------------------------------------------
+
+    async def start(self) -> None:
+        """Announce the key. Raises QvacError; the state then says why sharing is off."""
+        async with self._switch:
+            if self._server is not None:
+                return
+            self._set(SharingPhase.STARTING)
+            await self._apply_rules()
+            server = self._network.dht.create_server(self._provider.serve, firewall=self._provider.firewall)
+            try:
+                await server.listen(self._key_pair)
+            except QvacError as error:
+                self._set(SharingPhase.UNREACHABLE, error.message)
+                await server.close()
+                raise
+            self._server = server
+            self._set(SharingPhase.ANNOUNCED)
+            self._watch = self._tasks.start(self._watch_network(), "sharing status")
+
+    async def stop(self) -> None:
+        """Withdraw the key, end open answers properly, close the connections."""
+        async with self._switch:
+            if self._server is None:
+                return
+            self._set(SharingPhase.STOPPING)
+            if self._watch is not None:
+                self._watch.cancel()
+            server, self._server = self._server, None
+            await server.close()
+            await self._provider.close()
+            self._set(SharingPhase.OFF)
+
+    async def close(self) -> None:
+        await self.stop()
+        await self._tasks.close()
+
+    async def _watch_network(self) -> None:
+        while True:
+            await asyncio.sleep(STATUS_EVERY)
+            self._refresh()
+
+    def _refresh(self) -> None:
+        """What the network says now: offline, seen from outside, or only announced."""
+        if self._server is None:
+            return
+        peers = len(self._connections)
+        if not self._network.dht.online and not peers:
+            self._set(
+                SharingPhase.UNREACHABLE, "This machine has no network. Sharing goes on by itself when it is back."
+            )
+        elif peers or not self._network.dht.firewalled:
+            self._set(SharingPhase.REACHABLE, path="direct", peers=peers)
+        else:
+            self._set(SharingPhase.ANNOUNCED)
+
+    def _set(self, phase: SharingPhase, detail: str = "", path: str = "", peers: int = 0) -> None:
+        new = replace(self._state, phase=phase, detail=detail, path=path, peers=peers)
+        if new != self._state:
+            self._state = replace(new, since=time.time() if phase is not self._state.phase else self._state.since)
+            self._hub.emit(SharingChanged(self._state))
+
+    # --- Who may use it -------------------------------------------------------------------------------------------
+
+    async def rules(self) -> AccessRules:
+        if self._override is not None:
+            return _overridden(self._override)
+        sharing = self._store.settings.settings.sharing
+        records = await self._run(self._store.access_list.records)
+        today = await self._run(self._store.request_log.tokens_today_by_key, time.time())
+        keys = tuple(
+            AccessKey(
+                public_key=record.public_key,
+                name=record.name,
+                blocked=record.blocked,
+                added_at=record.added_at,
+                expires_at=record.expires_at,
+                last_seen=record.last_seen,
+                connected=record.public_key in self._connections,
+                tokens_today=today.get(record.public_key, 0),
+                tokens_per_day=record.tokens_per_day,
+                parallel=record.parallel,
+            )
+            for record in records
+        )
+        return AccessRules(AccessMode(sharing.admission.value), sharing.knocks, keys)
+
+    async def set_mode(self, mode: AccessMode) -> None:
+        await self._save_sharing(admission=Admission(mode.value))
+
+    async def set_knocks(self, enabled: bool) -> None:
+        await self._save_sharing(knocks=enabled)
+
+    async def allow(self, public_key: str, name: str, hours: float | None) -> None:
+        expires_at = None if hours is None else time.time() + hours * 3600
+        await self._run(self._store.access_list.allow, public_key, name, time.time(), expires_at=expires_at)
+        await self._rules_changed(public_key)
+
+    async def block(self, public_key: str, name: str) -> None:
+        await self._run(self._store.access_list.block, public_key, name, time.time())
+        await self._rules_changed(public_key)
+
+    async def remove(self, public_key: str) -> None:
+        await self._run(self._store.access_list.remove, public_key)
+        await self._rules_changed()
+
+    async def rename(self, public_key: str, name: str) -> None:
+        await self._run(self._store.access_list.rename, public_key, name.strip())
+        await self._rules_changed()
+
+    async def _save_sharing(self, **changes: object) -> None:
+        settings = self._store.settings.settings
+        sharing = replace(settings.sharing, **changes)  # type: ignore[arg-type]
+        await self._run(self._store.settings.save, replace(settings, sharing=sharing))
+        await self._rules_changed()
+
+    async def _rules_changed(self, decided_key: str = "") -> None:
+        """Apply at once, on open connections too; a decided key has no knock any more."""
+        await self._apply_rules()
+        self._hub.emit(AccessChanged(await self.rules()))
+        if self._knocks.pop(decided_key, None) is not None:
+            self._emit_knocks()
+
+    async def _apply_rules(self) -> None:
+        rules = await self.rules()
+        denied = frozenset(bytes.fromhex(key.public_key) for key in rules.keys if key.blocked)
+        allowed = {
+            bytes.fromhex(key.public_key): Allowance(key.expires_at, key.tokens_per_day, key.parallel)
+            for key in rules.keys
+            if not key.blocked
+        }
+        mode = admission.AccessMode(rules.mode.value)
+        self._policy.set_rules(admission.AccessRules(mode, MappingProxyType(allowed), denied, rules.knocks))
+
+    # --- Knocks, requests, log ------------------------------------------------------------------------------------
+
+    def knocks(self) -> tuple[Knock, ...]:
+        """Newest first."""
+        return tuple(reversed(self._knocks.values()))
+
+    def dismiss_knock(self, public_key: str) -> None:
+        if self._knocks.pop(public_key, None) is not None:
+            self._emit_knocks()
+
+    def active_requests(self) -> tuple[ActiveRequest, ...]:
+        return tuple(self._active.values())
+
+    def stop_request(self, request_id: str) -> None:
+        self._provider.stop_request(request_id)
+
+    async def log(self, limit: int, search: str) -> tuple[LogEntry, ...]:
+        return await self._run(self._store.request_log.entries, limit, None, search)
+
+    async def clear_log(self) -> None:
+        await self._run(self._store.request_log.clear)
+
+    def _emit_knocks(self) -> None:
+        self._hub.emit(KnocksChanged(self.knocks()))
+
+    def _on_provider_event(self, event: events.ProviderEvent) -> None:
+        match event:
+            case events.ConnectionChanged():
+                self._on_connection(event)
+            case events.RequestStarted():
+                request = ActiveRequest(event.id, event.remote_public_key, event.method, event.model, event.started_at)
+                self._active[event.id] = request
+                self._hub.emit(RequestStarted(request))
+            case events.RequestProgressed():
+                if (known := self._active.get(event.id)) is not None:
+                    request = replace(known, tokens=event.generated_tokens, tokens_per_second=event.tokens_per_second)
+                    self._active[event.id] = request
+                    self._hub.emit(RequestProgressed(request))
+            case events.RequestEnded():
+                self._on_ended(event)
+            case events.ModelsInUseChanged():
+                self._machine.announce()
+
+    def _on_connection(self, event: events.ConnectionChanged) -> None:
+        key, state = event.remote_public_key, event.state
+        if state is events.ConnectionState.KNOCK:
+            self._knocks.pop(key, None)
+            self._knocks[key] = Knock(key, time.time())
+            while len(self._knocks) > MAX_KNOCKS:
+                self._knocks.popitem(last=False)
+            self._emit_knocks()
+        elif state is events.ConnectionState.OPEN:
+            self._connections[key] = self._connections.get(key, 0) + 1
+            self._tasks.start(self._seen(key), "last seen")
+        elif state is events.ConnectionState.CLOSED and key in self._connections:
+            self._connections[key] -= 1
+            if not self._connections[key]:
+                del self._connections[key]
+            self._tasks.start(self._seen(key), "last seen")
+        self._hub.emit(PeerConnection(key, state.value, event.remote_address))
+        self._refresh()
+
+    async def _seen(self, public_key: str) -> None:
+        await self._run(self._store.access_list.seen, public_key, time.time())
+        self._hub.emit(AccessChanged(await self.rules()))
+
+    def _on_ended(self, event: events.RequestEnded) -> None:
+        self._active.pop(event.id, None)
+        entry = LogEntry(
+            id=event.id,
+            remote_public_key=event.remote_public_key,
+            method=event.method,
+            model=event.model,
+            started_at=event.started_at,
+            ms=event.ms,
+            prompt_tokens=event.prompt_tokens,
+            generated_tokens=event.generated_tokens,
+            outcome=event.outcome.value,
+            error=event.error,
+        )
+        self._hub.emit(RequestEnded(entry))
+
+
+def _overridden(rules: RuleOverride) -> AccessRules:
+    """The rules of one run, from the command line (the table of ARCHITECTURE.md "Safe by default")."""
+    everybody = rules.allow_all or (bool(rules.deny) and not rules.allow)
+    keys = (
+        *(AccessKey(key, "", False, 0.0) for key in rules.allow if key not in rules.deny),
+        *(AccessKey(key, "", True, 0.0) for key in rules.deny),
+    )
+    return AccessRules(AccessMode.DENY if everybody else AccessMode.ALLOW, rules.knock, keys)
