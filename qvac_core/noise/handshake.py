@@ -65,12 +65,12 @@ class HandshakeState:
         if initiator:
             if remote_public_key is None or not is_public_key(remote_public_key):
                 raise IdentityError("That is not a public key: no peer can have it.")
-            self._remote_static: bytes | None = bytes(remote_public_key)
+            self._remote_static = bytes(remote_public_key)
             self.symmetric_state.mix_hash(self._remote_static)
         else:
             if remote_public_key is not None:
                 raise LocalProtocolError("The responder learns the remote key from message 1.")
-            self._remote_static = None
+            self._remote_static = b""
             self.symmetric_state.mix_hash(static.public_key)
 
     def write_message(self, payload: bytes) -> bytes:
@@ -133,7 +133,7 @@ class HandshakeState:
         return self._rx
 
     def _write_1(self, payload: bytes) -> bytes:
-        symmetric, remote_static = self.symmetric_state, self._known_remote()
+        symmetric, remote_static = self.symmetric_state, self._remote_static
         symmetric.mix_hash(self._ephemeral.public_key)
         symmetric.mix_key(dh(remote_static, self._ephemeral.secret_key))
         static = symmetric.encrypt_and_hash(self._static.public_key)
@@ -154,7 +154,7 @@ class HandshakeState:
         symmetric = self.symmetric_state
         symmetric.mix_hash(self._ephemeral.public_key)
         symmetric.mix_key(dh(self._remote_ephemeral, self._ephemeral.secret_key))
-        symmetric.mix_key(dh(self._known_remote(), self._ephemeral.secret_key))
+        symmetric.mix_key(dh(self._remote_static, self._ephemeral.secret_key))
         return self._ephemeral.public_key + symmetric.encrypt_and_hash(payload)
 
     def _read_2(self, message: bytes) -> bytes:
@@ -168,11 +168,6 @@ class HandshakeState:
         self._remote_ephemeral = message[:PUBLIC_KEY_BYTES]
         self.symmetric_state.mix_hash(self._remote_ephemeral)
         return self._remote_ephemeral
-
-    def _known_remote(self) -> bytes:
-        if self._remote_static is None:
-            raise LocalProtocolError("The remote key is not known yet.")
-        return self._remote_static
 
     def _complete(self) -> None:
         initiator_key, responder_key = self.symmetric_state.split()

@@ -34,11 +34,11 @@ _KEPT_BYTES: Final = 1 << 17
 
 
 class _State:
+    """One direction. The caller has checked that `key` has 32 bytes and `header` 24: C reads that many."""
+
     __slots__ = ("_area", "_area_bytes", "_state", "_view")
 
     def __init__(self, key: bytes, header: bytes) -> None:
-        if len(key) != KEY_BYTES or len(header) != HEADER_BYTES:
-            raise ValueError("a secretstream needs a key of 32 bytes and a header of 24")
         self._state = _ffi.new("unsigned char[]", _STATE_BYTES)
         # For one key and header, the sending and the receiving state start out equal in libsodium.
         _init(self._state, header, key)

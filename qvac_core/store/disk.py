@@ -17,6 +17,8 @@ from qvac_core.errors import StoreError
 # Only the owner may read what we write: chats, keys, names of other people's keys.
 PRIVATE_FILE = 0o600
 PRIVATE_FOLDER = 0o700
+# How long a write may take; older temporary files are nobody's.
+FRESH_SECONDS = 60.0
 
 
 def store_error(error: OSError, action: str) -> StoreError:
@@ -76,6 +78,16 @@ def set_aside(path: Path, now: float) -> Path:
     except OSError as error:
         raise store_error(error, f"set the broken file {path.name} aside") from error
     return target
+
+
+def sweep_temporaries(folder: Path, now: float) -> None:
+    """Remove half-written files that a kill or a power cut left behind; fresh ones may be another process's."""
+    for leftover in folder.glob(".*.tmp"):
+        try:
+            if leftover.stat().st_mtime < now - FRESH_SECONDS:
+                leftover.unlink()
+        except OSError:  # gone meanwhile, or held by a virus scanner: the next start tries again
+            continue
 
 
 def make_folder(path: Path) -> None:

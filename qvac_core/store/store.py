@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from qvac_core.store.access_list import AccessList
 from qvac_core.store.conversations import Conversations
 from qvac_core.store.database import Database
+from qvac_core.store.disk import sweep_temporaries
 from qvac_core.store.folders import DataDir
 from qvac_core.store.providers import Providers
 from qvac_core.store.request_log import RequestLog
@@ -33,6 +34,7 @@ class Store:
     def open(cls, folder: DataDir, *, now: float) -> Store:
         """Open or make everything in the folder, and end what a crash left unfinished. Raises StoreError."""
         folder.create()
+        sweep_temporaries(folder.root, now)
         settings = SettingsFile(folder.settings_file, now=now)
         database = Database.open(folder.database_file, now=now)
         request_log, conversations = RequestLog(database), Conversations(database)

@@ -9,6 +9,7 @@ import pytest
 
 from qvac_core.errors import IdentityError, LocalProtocolError, RemoteProtocolError
 from qvac_core.noise import HandshakeState, KeyPair, dh, is_public_key, sign, verify
+from qvac_core.noise.symmetric_state import SymmetricState
 
 P = 2**255 - 19
 ALICE, BOB, MALLORY = (KeyPair.from_seed(bytes([n]) * 32) for n in (1, 2, 3))
@@ -137,6 +138,13 @@ def test_each_flipped_bit_of_message_1_is_noticed() -> None:
 def test_impossible_lengths(length: int) -> None:
     with pytest.raises(RemoteProtocolError, match="cannot be one"):
         responder().read_message(bytes(length))
+
+
+def test_ciphertext_without_room_for_its_tag() -> None:
+    symmetric = SymmetricState()
+    symmetric.mix_key(bytes(32))
+    with pytest.raises(RemoteProtocolError, match="too short"):
+        symmetric.decrypt_and_hash(bytes(15))
 
 
 def test_empty_and_largest_payload_pass() -> None:

@@ -39,6 +39,14 @@ def test_messages_keep_their_boundaries_both_ways() -> None:
         assert receiver.receive(b"".join(frames)) == messages
 
 
+def test_sizes_around_the_work_areas() -> None:
+    a, b = opened_pair()
+    limits = (2048, 2 * 2048, 1 << 17)
+    messages = [bytes([n % 251]) * n for limit in limits for n in range(limit - 21, limit + 2)]
+    for message in (*messages, *reversed(messages)):
+        assert b.receive(a.encrypt(message)) == [message]
+
+
 @pytest.mark.parametrize("chunk", [1, 2, 3, 19, 58, 59, 60, 61, 1000])
 def test_any_chunking(chunk: int) -> None:
     a, b = pair()

@@ -103,6 +103,30 @@ def test_corrupt_file_is_set_aside_and_told(tmp_path: Path) -> None:
     again.close()
 
 
+def test_companions_of_a_corrupt_file_do_not_spoil_the_new_one(tmp_path: Path) -> None:
+    path = tmp_path / "a.db"
+    for suffix in ("", "-wal", "-shm"):
+        (tmp_path / f"a.db{suffix}").write_bytes(f"garbage{suffix}".encode() * 1000)
+    database = Database.open(path, now=NOW)
+    assert database.set_aside_as is not None
+    assert database.set_aside_as.read_bytes() == b"garbage" * 1000
+    database.execute("INSERT INTO conversations VALUES ('a', 'new', 0, 0, 0, '', '')")
+    database.close()
+    database = Database.open(path, now=NOW)
+    assert database.set_aside_as is None
+    assert len(database.rows("SELECT * FROM conversations")) == 1
+    database.close()
+
+
+def test_read_only_database_is_a_sentence(tmp_path: Path) -> None:
+    database = Database.open(tmp_path / "a.db", now=NOW)
+    database.rows("PRAGMA query_only = 1")
+    with pytest.raises(StoreError, match="may not write") as caught:
+        database.execute("DELETE FROM conversations")
+    assert caught.value.name == "NOT_PERMITTED"
+    database.close()
+
+
 def test_damage_inside_the_file_is_found(tmp_path: Path) -> None:
     path = tmp_path / "a.db"
     database = Database.open(path, now=NOW)

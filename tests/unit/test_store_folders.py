@@ -129,3 +129,14 @@ def test_log_is_pruned_by_the_setting(tmp_path: Path) -> None:
             store.request_log.finish("r1", "eos")
         assert len(store.request_log.entries()) == left
         store.close()
+
+
+def test_litter_of_a_power_cut_is_swept_but_not_a_write_in_progress(tmp_path: Path) -> None:
+    for name, age in ((".settings.toml.0123abcd.tmp", 61), (".identity.0123abcd.tmp", 59), ("notes.tmp", 9999)):
+        (tmp_path / name).write_text("half")
+        os.utime(tmp_path / name, (NOW - age, NOW - age))
+    Store.open(DataDir(tmp_path), now=NOW).close()
+    assert {path.name for path in tmp_path.glob("*.tmp")} | {path.name for path in tmp_path.glob(".*.tmp")} == {
+        ".identity.0123abcd.tmp",
+        "notes.tmp",
+    }

@@ -190,6 +190,17 @@ def test_loser_of_a_race_takes_what_the_winner_made(tmp_path: Path) -> None:
     assert second.load() == Identity(SEED, SeedSource.FILE)
 
 
+def test_the_systems_keyring_is_asked_by_our_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import keyring
+
+    kept: dict[tuple[str, str], str] = {}
+    monkeypatch.setattr(keyring, "get_password", lambda service, name: kept.get((service, name)))
+    monkeypatch.setattr(keyring, "set_password", lambda service, name, secret: kept.update({(service, name): secret}))
+    identity = IdentityStore(DataDir(tmp_path), environ={}).load()
+    assert identity.source is SeedSource.KEYRING
+    assert kept == {("qvac-desktop", "identity"): identity.seed.hex()}
+
+
 def test_replaced_on_purpose(tmp_path: Path) -> None:
     for keyring, source in ((FakeKeyring(), SeedSource.KEYRING), (NoKeyring(), SeedSource.FILE)):
         identities = store(tmp_path / source.value, keyring)
