@@ -59,11 +59,9 @@ class ChatTemplate:
             self.own = False
             self._template = environment.from_string(CHATML)
 
-    def render(self, history: Sequence[ChatMessage], system_prompt: str = "") -> str:
+    def render(self, history: Sequence[ChatMessage]) -> str:
         """The prompt up to where the assistant's turn begins. Raises ModelError when the template refuses."""
         messages = [{"role": message.role, "content": message.content} for message in history]
-        if system_prompt and not any(message["role"] == "system" for message in messages):
-            messages.insert(0, {"role": "system", "content": system_prompt})
         try:
             return self._apply(messages)
         except jinja2.TemplateError as error:

@@ -17,8 +17,10 @@ import time
 from pathlib import Path
 from typing import BinaryIO
 
-from qvac_core.engines.interface import CompletionRequest, CompletionStats, ModelConfig, SamplingParams, StopReason
+from qvac_core.engines.answer_text import checked_stop
+from qvac_core.engines.interface import CompletionRequest, CompletionStats, StopReason
 from qvac_core.engines.llama import LlamaBackend
+from qvac_core.engines.request_defaults import with_defaults
 from qvac_core.engines.response_grammar import grammar_for
 from qvac_core.engines.scheduler import Job, Scheduler
 from qvac_core.engines.worker_protocol import (
@@ -124,34 +126,23 @@ class Worker:
         self._outbox.flush()
 
     def _job(self, job_id: int, request: CompletionRequest) -> Job:
-        config = self._config
-        prompt = self._backend.template.render(request.history, config.system_prompt)
+        request = with_defaults(request, self._config)
+        prompt = self._backend.template.render(request.history)
         tokens = self._backend.prompt_tokens(prompt, request.continue_from)
-        sampling = merged(request.sampling, config)
         grammar = grammar_for(request.response_schema) if request.response_schema else ""
-        predict = sampling.predict
+        predict = request.sampling.predict
         return Job(
             id=job_id,
             prompt=tokens,
-            sampler=self._backend.sampler(sampling, grammar),
+            sampler=self._backend.sampler(request.sampling, grammar),
             owner=request.owner,
-            stop=(*config.stop, *request.stop),
+            stop=checked_stop(request.stop),
             predict=predict if predict is not None and predict > 0 else None,
         )
 
 
-def merged(sampling: SamplingParams, config: ModelConfig) -> SamplingParams:
-    """The request's parameters over the model's."""
-    base = config.sampling or SamplingParams()
-    chosen = {
-        name: getattr(base, name) if getattr(sampling, name) is None else getattr(sampling, name)
-        for name in SamplingParams.__dataclass_fields__
-    }
-    return SamplingParams(**chosen)
-
-
 def main() -> int:
-    """The process. Returns its exit code; native memory goes back to the system by leaving."""
+    """The process, to its end: it never returns. Leaving gives all native memory back, without native destructors."""
     commands, reports = _take_pipes()
     _die_with_parent()
     inbox: queue.SimpleQueue[Command] = queue.SimpleQueue()
@@ -159,7 +150,8 @@ def main() -> int:
     outbox = Outbox(reports)
     with contextlib.suppress(BrokenPipeError):  # the parent has gone: nobody is left to tell
         _serve(inbox, outbox)
-    return 0
+    sys.stderr.flush()
+    os._exit(0)
 
 
 def _serve(inbox: queue.SimpleQueue[Command], outbox: Outbox) -> None:
@@ -216,6 +208,4 @@ def _die_with_parent() -> None:
 
 
 if __name__ == "__main__":
-    code = main()
-    sys.stderr.flush()
-    os._exit(code)
+    main()

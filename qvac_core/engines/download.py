@@ -1,0 +1,230 @@
+"""Fetches a model file from where its source points: resumable, checked, with progress.
+
+Hugging Face's own addresses (huggingface_hub's URL form and token, revision-pinned), and plain https. The file's sha256
+comes from the catalog, else from the X-Linked-Etag header that Hugging Face sends for large files.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import os
+import re
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+
+from qvac_core.engines.interface import DownloadProgress
+from qvac_core.engines.part_file import PartFile
+from qvac_core.errors import ModelError
+from qvac_core.models import HuggingFaceSource, UrlSource, canonical_source
+from qvac_core.models.source import HUGGING_FACE
+
+CONNECT_TIMEOUT = 8.0  # seconds: without internet this is how long it takes to know
+READ_TIMEOUT = 30.0  # seconds without a byte
+ATTEMPTS = 4  # of a download that broke off, each going on where the last one stopped
+RETRY_DELAY = 2.0  # seconds, doubled each time
+CHUNK = 1 << 20  # bytes
+PROGRESS_INTERVAL = 0.2  # seconds
+RATE_WINDOW = 5.0  # seconds over which the rate is taken
+_SHA256 = re.compile(r'"?([0-9a-f]{64})"?')
+_SAFE_NAME = re.compile(r"[^\w.+-]", re.ASCII)
+
+Progress = Callable[[DownloadProgress], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """A file to fetch. `key` is what progress reports are named by; sha256 "" and size 0 where nobody says."""
+
+    key: str
+    source: HuggingFaceSource | UrlSource
+    file_name: str
+    sha256: str = ""
+    size_bytes: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    path: Path
+    sha256: str
+    size_bytes: int
+
+
+class Meter:
+    """Turns byte counts into progress reports with a rate, at most one per interval."""
+
+    def __init__(self, key: str, total: int, report: Progress | None) -> None:
+        self.total = total
+        self._key = key
+        self._report = report
+        self._samples: list[tuple[float, int]] = []
+        self._reported_at = float("-inf")
+
+    def update(self, downloaded: int, *, last: bool = False) -> None:
+        if self._report is None:
+            return
+        now = time.monotonic()
+        if not last and now - self._reported_at < PROGRESS_INTERVAL:
+            return
+        self._reported_at = now
+        self._samples = [sample for sample in self._samples if now - sample[0] <= RATE_WINDOW] + [(now, downloaded)]
+        (start, first) = self._samples[0]
+        rate = (downloaded - first) / (now - start) if now > start else 0.0
+        self._report(DownloadProgress(self._key, downloaded, max(self.total, downloaded) if last else self.total, rate))
+
+
+async def fetch(wanted: Wanted, folder: Path, on_progress: Progress | None = None) -> Fetched:
+    """Download into `folder`. Cancelling keeps what was downloaded, and the next call goes on from there.
+
+    Raises ModelError: HTTP_ERROR (53003), CHECKSUM_VALIDATION_FAILED (53002), DISK_FULL.
+    """
+    part = await asyncio.to_thread(PartFile, part_path(folder, str(wanted.source)))
+    try:
+        await asyncio.to_thread(part.resume)
+        meter = Meter(wanted.key, wanted.size_bytes, on_progress)
+        sha256 = await _download(wanted, part, meter)
+        meter.update(part.size, last=True)
+        target = free_target(folder, wanted.file_name)
+        found = await asyncio.to_thread(part.finish, target, sha256)
+        return Fetched(target, found, part.size)
+    finally:
+        part.close()
+
+
+def part_path(folder: Path, source: str) -> Path:
+    """Where the unfinished download of a source lies: one place for all spellings of it."""
+    return folder / f"{hashlib.sha256(canonical_source(source).encode()).hexdigest()[:16]}.part"
+
+
+def free_target(folder: Path, file_name: str) -> Path:
+    """A path in `folder` with this name, made harmless, that no file has yet."""
+    name = _SAFE_NAME.sub("_", file_name).lstrip(".")[-160:] or "model.gguf"
+    target = folder / name
+    number = 2
+    while target.exists():
+        target = folder / f"{Path(name).stem}-{number}{Path(name).suffix}"
+        number += 1
+    return target
+
+
+async def _download(wanted: Wanted, part: PartFile, meter: Meter) -> str:
+    """Until the part file is whole; returns the sha256 that it should have ("" = nobody knows)."""
+    delay = RETRY_DELAY
+    for attempt in range(1, ATTEMPTS + 1):
+        try:
+            async with _client() as client:
+                return await _attempt(client, wanted, part, meter)
+        except (httpx.ConnectError, httpx.ConnectTimeout) as error:
+            if part.size == 0 or attempt == ATTEMPTS:
+                raise _unreachable(wanted) from error
+        except httpx.TransportError as error:
+            if attempt == ATTEMPTS:
+                raise _broke_off(wanted) from error
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            raise _broke_off(wanted) from error
+        await asyncio.sleep(delay)
+        delay *= 2
+    raise _broke_off(wanted)
+
+
+@asynccontextmanager
+async def _client() -> AsyncIterator[httpx.AsyncClient]:
+    timeout = httpx.Timeout(READ_TIMEOUT, connect=CONNECT_TIMEOUT)
+    async with httpx.AsyncClient(timeout=timeout, follow_redirects=True, max_redirects=5) as client:
+        yield client
+
+
+async def _attempt(client: httpx.AsyncClient, wanted: Wanted, part: PartFile, meter: Meter) -> str:
+    endpoint = os.environ.get("HF_ENDPOINT") or HUGGING_FACE
+    url = wanted.source.url(endpoint)
+    headers = {"Accept-Encoding": "identity", "User-Agent": "qvac-desktop"}
+    if part.size:
+        if wanted.size_bytes and part.size >= wanted.size_bytes:
+            if part.size == wanted.size_bytes and wanted.sha256:
+                return wanted.sha256
+            await asyncio.to_thread(part.restart)
+        else:
+            headers["Range"] = f"bytes={part.size}-"
+    if isinstance(wanted.source, HuggingFaceSource) and (token := await asyncio.to_thread(_token)):
+        headers["Authorization"] = f"Bearer {token}"
+    async with client.stream("GET", url, headers=headers) as response:
+        if url.startswith("https:") and response.url.scheme != "https":
+            raise ModelError("The server sends the model over an unencrypted connection: refused.", name="HTTP_ERROR")
+        if response.status_code == 416:  # the part is as long as the file, or longer: only a fresh one can be judged
+            await asyncio.to_thread(part.restart)
+            raise httpx.ReadError("the part does not fit the file")
+        _check_status(response, wanted)
+        if response.status_code != 206 or not _continues(response, part.size):
+            await asyncio.to_thread(part.restart)
+        length = int(response.headers.get("Content-Length", 0) or 0)
+        meter.total = wanted.size_bytes or (part.size + length if length else 0)
+        if meter.total:
+            await asyncio.to_thread(part.check_room, meter.total)
+        async for chunk in response.aiter_bytes(CHUNK):
+            await asyncio.to_thread(part.write, chunk)
+            meter.update(part.size)
+        if meter.total and part.size < meter.total:
+            raise httpx.ReadError("the connection ended early")
+        return wanted.sha256 or _linked_sha256(response)
+
+
+def _continues(response: httpx.Response, start: int) -> bool:
+    return str(response.headers.get("Content-Range", "")).startswith(f"bytes {start}-")
+
+
+def _linked_sha256(response: httpx.Response) -> str:
+    """Hugging Face states the sha256 of a large file in the answer that redirects to its store."""
+    for answer in [*response.history, response]:
+        match = _SHA256.fullmatch(answer.headers.get("X-Linked-Etag", ""))
+        if match:
+            return match[1]
+    return ""
+
+
+def _token() -> str | None:
+    """The user's own Hugging Face token, where they logged in: for models behind a licence."""
+    from huggingface_hub import get_token
+
+    return get_token()
+
+
+def _check_status(response: httpx.Response, wanted: Wanted) -> None:
+    status = response.status_code
+    if status in (200, 206):
+        return
+    place = _place(wanted)
+    if status in (401, 403):
+        sentence = f"{place} does not give this model without login. Accept its licence there and set HF_TOKEN."
+    elif status in (404, 410):
+        sentence = f"{place} has no such file (any more). Choose another model."
+    elif status == 429 or status >= 500:
+        sentence = f"{place} is overloaded at the moment (HTTP {status}). Try again later."
+    else:
+        sentence = f"{place} refused the download (HTTP {status})."
+    raise ModelError(sentence, name="HTTP_ERROR", code=53003)
+
+
+def _place(wanted: Wanted) -> str:
+    return "Hugging Face" if isinstance(wanted.source, HuggingFaceSource) else "The server"
+
+
+def _unreachable(wanted: Wanted) -> ModelError:
+    return ModelError(
+        f"{_place(wanted)} could not be reached. Check the internet connection and try again; "
+        "what was downloaded is kept.",
+        name="HTTP_ERROR",
+        code=53003,
+    )
+
+
+def _broke_off(wanted: Wanted) -> ModelError:
+    return ModelError(
+        f"The download from {_place(wanted)} broke off several times. Try again later; what was downloaded is kept.",
+        name="HTTP_ERROR",
+        code=53003,
+    )

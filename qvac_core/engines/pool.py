@@ -1,0 +1,267 @@
+"""Running models, shared: whoever needs one takes a lease, and all leases of a model use one copy.
+
+ARCHITECTURE.md, "Safe by default": two consumers of one model share one copy. An idle model is unloaded after a while.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import logging
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, field
+from types import TracebackType
+
+from qvac_core.engines.interface import (
+    CompletionEvent,
+    CompletionRequest,
+    Engine,
+    LibraryModel,
+    LoadedModel,
+    LoadProgress,
+    ModelConfig,
+    ModelInfo,
+)
+from qvac_core.engines.request_defaults import with_defaults
+from qvac_core.errors import ModelError
+
+log = logging.getLogger("qvac.engines")
+
+IDLE_SECONDS = 600.0  # without a lease, then the memory is given back
+
+Progress = Callable[[LoadProgress], None]
+
+
+@dataclass(frozen=True, slots=True)
+class PooledModel:
+    """A model of the pool as a screen shows it. `info` is None while it loads."""
+
+    model: LibraryModel
+    info: ModelInfo | None
+    leases: int
+
+
+@dataclass(eq=False)
+class _Entry:
+    library_model: LibraryModel
+    loading: asyncio.Task[LoadedModel]
+    listeners: list[Progress] = field(default_factory=list)
+    leases: int = 0
+    waiters: int = 0
+    idle_timer: asyncio.TimerHandle | None = None
+
+    @property
+    def loaded(self) -> LoadedModel | None:
+        done = self.loading.done() and not self.loading.cancelled() and self.loading.exception() is None
+        return self.loading.result() if done else None
+
+
+class LeasedModel:
+    """A model as one lease sees it: its own defaults, the library's name. Unloading is the pool's business."""
+
+    def __init__(self, model: LoadedModel, library_model: LibraryModel, config: ModelConfig) -> None:
+        self._model = model
+        self._config = config
+        self._info = dataclasses.replace(model.info, name=library_model.name, sha256=library_model.sha256)
+
+    @property
+    def info(self) -> ModelInfo:
+        return self._info
+
+    @property
+    def alive(self) -> bool:
+        return self._model.alive
+
+    def complete(self, request: CompletionRequest) -> AsyncIterator[CompletionEvent]:
+        return self._model.complete(with_defaults(request, self._config))
+
+    def cancel(self, request_id: str) -> bool:
+        return self._model.cancel(request_id)
+
+    async def unload(self) -> None:
+        """Nothing: release the lease instead."""
+
+
+class Lease:
+    """One holder's reference to a running model. `release` may be called twice; it never waits."""
+
+    def __init__(self, model: LoadedModel, release: Callable[[], None]) -> None:
+        self._model = model
+        self._release: Callable[[], None] | None = release
+
+    @property
+    def model(self) -> LoadedModel:
+        return self._model
+
+    def release(self) -> None:
+        release, self._release = self._release, None
+        if release is not None:
+            release()
+
+    def __enter__(self) -> Lease:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.release()
+
+
+class ModelPool:
+    """Used from one asyncio loop. `on_changed` is called after a model was loaded, leased, released or unloaded."""
+
+    def __init__(
+        self, engine: Engine, *, idle_seconds: float = IDLE_SECONDS, on_changed: Callable[[], None] | None = None
+    ) -> None:
+        self._engine = engine
+        self._idle_seconds = idle_seconds
+        self._on_changed = on_changed or (lambda: None)
+        self._entries: dict[str, _Entry] = {}
+        self._unloading: set[asyncio.Task[None]] = set()
+        self._closed = False
+
+    def loaded(self) -> tuple[PooledModel, ...]:
+        """The models in memory or on their way there."""
+        return tuple(
+            PooledModel(entry.library_model, entry.loaded.info if entry.loaded else None, entry.leases)
+            for entry in self._entries.values()
+        )
+
+    async def acquire(
+        self, library_model: LibraryModel, config: ModelConfig, on_progress: Progress | None = None
+    ) -> Lease:
+        """The running model, loaded if need be. Context, slots and device are those of whoever loaded it first.
+
+        Raises ModelError. Cancelling gives up this caller's wait; the load ends when nobody waits for it any more.
+        """
+        if self._closed:
+            raise ModelError("QVAC Desktop is closing: no model can be loaded now.")
+        key = library_model.sha256 or str(library_model.path)
+        entry = self._entries.get(key)
+        if entry is not None and entry.loaded is not None and not entry.loaded.alive:
+            self._forget(key, entry)  # it crashed for good; leases of the dead one stay with it
+            entry = None
+        if entry is None:
+            entry = self._load(key, library_model, config)
+        model = await self._wait(key, entry, on_progress)
+        if self._entries.get(key) is not entry:  # unloaded between its load and our turn
+            return await self.acquire(library_model, config, on_progress)
+        entry.leases += 1
+        self._stop_idling(entry)
+        self._on_changed()
+        released = entry
+
+        def release() -> None:
+            self._released(key, released)
+
+        return Lease(LeasedModel(model, library_model, config), release)
+
+    async def unload_idle(self) -> None:
+        """Give back the memory of all models that nobody holds, now."""
+        for key, entry in list(self._entries.items()):
+            if entry.leases == 0 and entry.waiters == 0:
+                self._forget(key, entry)
+        await self._finish_unloading()
+
+    async def close(self) -> None:
+        """Unload everything, leases or not."""
+        self._closed = True
+        for key, entry in list(self._entries.items()):
+            self._forget(key, entry)
+        await self._finish_unloading()
+
+    # --- Loading --------------------------------------------------------------------------------------------------
+
+    def _load(self, key: str, library_model: LibraryModel, config: ModelConfig) -> _Entry:
+        plain = dataclasses.replace(config, system_prompt="", sampling=None, stop=())  # each lease has its own
+        listeners: list[Progress] = []
+
+        def progress(report: LoadProgress) -> None:
+            for listener in list(listeners):
+                listener(report)
+
+        async def load() -> LoadedModel:
+            try:
+                return await self._engine.load(library_model.path, plain, progress)
+            except ModelError as error:
+                if error.typed_fields.get("reason") != "memory" or not self._has_idle():
+                    raise
+            await self.unload_idle()
+            return await self._engine.load(library_model.path, plain, progress)
+
+        entry = _Entry(library_model, asyncio.get_running_loop().create_task(load()), listeners)
+        self._entries[key] = entry
+        self._on_changed()
+        return entry
+
+    async def _wait(self, key: str, entry: _Entry, on_progress: Progress | None) -> LoadedModel:
+        if on_progress is not None:
+            entry.listeners.append(on_progress)
+        entry.waiters += 1
+        try:
+            return await asyncio.shield(entry.loading)
+        except BaseException:
+            self._give_up(key, entry)
+            raise
+        finally:
+            entry.waiters -= 1
+            if on_progress is not None:
+                entry.listeners.remove(on_progress)
+
+    def _give_up(self, key: str, entry: _Entry) -> None:
+        """A wait ended without a model: the load failed, or this caller was cancelled."""
+        if self._entries.get(key) is not entry:
+            return
+        failed = entry.loading.done() and entry.loaded is None
+        abandoned = entry.waiters == 1 and entry.leases == 0
+        if failed or (abandoned and not entry.loading.done()):
+            self._forget(key, entry)
+        elif abandoned:
+            self._idle_later(key, entry)
+
+    def _has_idle(self) -> bool:
+        return any(e.loaded is not None and e.leases == 0 and e.waiters == 0 for e in self._entries.values())
+
+    # --- Letting go -----------------------------------------------------------------------------------------------
+
+    def _released(self, key: str, entry: _Entry) -> None:
+        entry.leases -= 1
+        if entry.leases == 0 and entry.waiters == 0 and self._entries.get(key) is entry:
+            self._idle_later(key, entry)
+        self._on_changed()
+
+    def _idle_later(self, key: str, entry: _Entry) -> None:
+        if self._idle_seconds <= 0:
+            self._forget(key, entry)
+        else:
+            loop = asyncio.get_running_loop()
+            entry.idle_timer = loop.call_later(self._idle_seconds, self._idle, key, entry)
+
+    def _idle(self, key: str, entry: _Entry) -> None:
+        if entry.leases == 0 and entry.waiters == 0 and self._entries.get(key) is entry:
+            self._forget(key, entry)
+
+    def _stop_idling(self, entry: _Entry) -> None:
+        if entry.idle_timer is not None:
+            entry.idle_timer.cancel()
+            entry.idle_timer = None
+
+    def _forget(self, key: str, entry: _Entry) -> None:
+        """Take it out at once, so that the next acquire loads anew; end it in the background, awaited by `close`."""
+        self._stop_idling(entry)
+        self._entries.pop(key, None)
+        task = asyncio.get_running_loop().create_task(self._end(entry))
+        self._unloading.add(task)
+        task.add_done_callback(self._unloading.discard)
+
+    async def _end(self, entry: _Entry) -> None:
+        if not entry.loading.done():
+            entry.loading.cancel()
+            await asyncio.wait([entry.loading])
+        if (model := entry.loaded) is not None:
+            await model.unload()
+        self._on_changed()
+
+    async def _finish_unloading(self) -> None:
+        if self._unloading:
+            await asyncio.gather(*self._unloading)
