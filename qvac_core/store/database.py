@@ -28,7 +28,7 @@ T = TypeVar("T")
 
 # A second process of ours (`public-key`, a backup tool) may hold the file for a moment.
 BUSY_SECONDS: Final = 5.0
-# A complete check reads the whole file; beyond this size only after a crash or an error (about 0.2 s per 64 MiB).
+# A complete check reads the whole file; beyond this size only after a crash or an error (about 0.1 s for so much).
 ALWAYS_CHECKED_BYTES: Final = 1 << 26
 
 _BROKEN: Final = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)

@@ -6,7 +6,7 @@ PRODUCT.md; TOML 1.0. Unknown keys (of a newer version, or of somebody's own) st
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, is_dataclass, replace
 from enum import StrEnum
 from pathlib import Path
@@ -100,6 +100,15 @@ class SettingsFile:
         document = _written(settings, self._document)
         self._save_document(document)
         self.settings = settings
+
+    def change(self, update: Callable[[Settings], Settings]) -> Settings:
+        """Save what `update` makes of the present settings.
+
+        Two changes that were asked for at the same time both last, if both are called through `Database.run`.
+        """
+        settings = update(self.settings)
+        self.save(settings)
+        return settings
 
     def text(self, name: str) -> str:
         """A setting as text ("" = unset), e.g. "theme", "sharing.on_start", or any name that `set_text` was given."""

@@ -6,7 +6,7 @@ wire/HYPERDHT.md section 3.
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from qvac_core.errors import RemoteProtocolError
@@ -27,6 +27,7 @@ def handshake(initiator: bool, static: KeyPair, ephemeral: KeyPair) -> Handshake
 
 
 @given(static=seeds, first=seeds, second=seeds, payload_1=st.binary(max_size=500), payload_2=st.binary(max_size=500))
+@settings(deadline=None)
 def test_any_two_keys_agree(static: bytes, first: bytes, second: bytes, payload_1: bytes, payload_2: bytes) -> None:
     caller = handshake(True, KeyPair.from_seed(static), KeyPair.from_seed(first))
     callee = handshake(False, BOB, KeyPair.from_seed(second))
@@ -38,6 +39,7 @@ def test_any_two_keys_agree(static: bytes, first: bytes, second: bytes, payload_
 
 
 @given(message=st.binary(max_size=300))
+@settings(deadline=None)
 def test_any_message_1(message: bytes) -> None:
     callee = handshake(False, BOB, KeyPair.from_seed(bytes(32)))
     with pytest.raises(RemoteProtocolError):
@@ -46,6 +48,7 @@ def test_any_message_1(message: bytes) -> None:
 
 
 @given(ephemeral=seeds, rest=st.binary(min_size=64, max_size=300))
+@settings(deadline=None)
 def test_any_message_1_with_a_good_ephemeral(ephemeral: bytes, rest: bytes) -> None:
     callee = handshake(False, BOB, KeyPair.from_seed(bytes(32)))
     with pytest.raises(RemoteProtocolError, match="decrypt"):
@@ -53,6 +56,7 @@ def test_any_message_1_with_a_good_ephemeral(ephemeral: bytes, rest: bytes) -> N
 
 
 @given(message=st.binary(max_size=300))
+@settings(deadline=None)
 def test_any_message_2(message: bytes) -> None:
     caller = handshake(True, KeyPair.from_seed(bytes(32)), KeyPair.from_seed(bytes([1]) * 32))
     caller.write_message(b"")
@@ -62,6 +66,7 @@ def test_any_message_2(message: bytes) -> None:
 
 
 @given(position=st.integers(0), bit=st.integers(0, 7), payload=st.binary(max_size=100))
+@settings(deadline=None)
 def test_one_flipped_bit(position: int, bit: int, payload: bytes) -> None:
     caller = handshake(True, KeyPair.from_seed(bytes(32)), KeyPair.from_seed(bytes([1]) * 32))
     message = bytearray(caller.write_message(payload))
@@ -71,6 +76,7 @@ def test_one_flipped_bit(position: int, bit: int, payload: bytes) -> None:
 
 
 @given(point=st.binary(max_size=40), secret=seeds)
+@settings(deadline=None)
 def test_any_point(point: bytes, secret: bytes) -> None:
     pair = KeyPair.from_seed(secret)
     if is_public_key(point):
@@ -81,6 +87,7 @@ def test_any_point(point: bytes, secret: bytes) -> None:
 
 
 @given(secret=seeds, message=st.binary(max_size=200), position=st.integers(0, 511))
+@settings(deadline=None)
 def test_signatures_hold_for_nothing_else(secret: bytes, message: bytes, position: int) -> None:
     pair = KeyPair.from_seed(secret)
     signature = sign(message, pair.secret_key)
@@ -92,5 +99,6 @@ def test_signatures_hold_for_nothing_else(secret: bytes, message: bytes, positio
 
 
 @given(signature=st.binary(max_size=80), message=st.binary(max_size=80), public_key=st.binary(max_size=40))
+@settings(deadline=None)
 def test_any_signature_is_just_false(signature: bytes, message: bytes, public_key: bytes) -> None:
     assert not verify(signature, message, public_key)

@@ -23,6 +23,7 @@ def pair() -> tuple[SecretStream, SecretStream]:
 
 
 @given(messages=st.lists(st.binary(max_size=200), max_size=20), cuts=st.lists(st.integers(1, 400), min_size=1))
+@settings(deadline=None)
 def test_any_messages_in_any_chunks(messages: list[bytes], cuts: list[int]) -> None:
     a, b = pair()
     wire = a.start() + b"".join(map(a.encrypt, messages))
@@ -37,6 +38,7 @@ def test_any_messages_in_any_chunks(messages: list[bytes], cuts: list[int]) -> N
 
 
 @given(chunks=st.lists(st.binary(max_size=100)), started=st.booleans())
+@settings(deadline=None)
 def test_any_bytes_raise_nothing_else(chunks: list[bytes], started: bool) -> None:
     a, b = pair()
     total = 0
@@ -56,7 +58,7 @@ def test_any_bytes_raise_nothing_else(chunks: list[bytes], started: bool) -> Non
     bit=st.integers(0, 7),
     step=st.integers(1, 100),
 )
-@settings(max_examples=200)
+@settings(max_examples=200, deadline=None)
 def test_one_flipped_bit_never_changes_a_message(messages: list[bytes], where: int, bit: int, step: int) -> None:
     a, b = pair()
     wire = bytearray(a.start() + b"".join(map(a.encrypt, messages)))

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import tomli_w
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from qvac_core.store import Admission, ChatSettings, Settings, SettingsFile, SharingSettings, Theme
@@ -45,6 +45,7 @@ documents = st.dictionaries(names, values, max_size=6)
 
 
 @given(settings=all_settings)
+@settings(deadline=None)
 def test_settings_come_back_as_they_were(settings: Settings) -> None:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "settings.toml"
@@ -55,6 +56,7 @@ def test_settings_come_back_as_they_were(settings: Settings) -> None:
 
 
 @given(document=documents, settings=all_settings)
+@settings(deadline=None)
 def test_any_document_is_read_and_what_is_unknown_stays(document: dict[str, Any], settings: Settings) -> None:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "settings.toml"
@@ -71,6 +73,7 @@ def test_any_document_is_read_and_what_is_unknown_stays(document: dict[str, Any]
 
 
 @given(content=st.binary(max_size=200))
+@settings(deadline=None)
 def test_any_bytes_are_survived(content: bytes) -> None:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "settings.toml"

@@ -152,6 +152,13 @@ def test_impossible_text_changes_nothing(path: Path, name: str, value: str) -> N
     assert path.read_bytes() == before
 
 
+def test_changes_build_on_each_other(path: Path) -> None:
+    file = SettingsFile(path, now=NOW)
+    file.change(lambda settings: replace(settings, theme=Theme.DARK))
+    file.change(lambda settings: replace(settings, display_name="Anna"))
+    assert file.settings == SettingsFile(path, now=NOW).settings == Settings(theme=Theme.DARK, display_name="Anna")
+
+
 def test_text_without_utf_8_is_written_with_a_question_mark(path: Path) -> None:
     file = SettingsFile(path, now=NOW)
     file.save(Settings(display_name="a\udc80b"))
