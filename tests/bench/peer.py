@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import secrets
 import struct
 import sys
 import time
@@ -58,7 +59,7 @@ class Peer:
         return {}
 
     async def listen(self) -> dict[str, Any]:
-        key_pair = KeyPair.generate()
+        key_pair = KeyPair.from_seed(secrets.token_bytes(32))
         server = self.dht.create_server(serve)
         await server.listen(key_pair)
         return {"key": key_pair.public_key.hex()}
