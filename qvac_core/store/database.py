@@ -51,6 +51,7 @@ class Database:
         self._connection = connection
         self._lock = threading.RLock()
         self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="store")
+        self._closing = False
         self._closed = False
 
     @classmethod
@@ -119,13 +120,18 @@ class Database:
                 raise self._sentence(error) from error
 
     async def run(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Call a synchronous function of the store in the store's thread, after all earlier calls."""
-        self._require_open()
+        """Call a synchronous function of the store in the store's thread, after all earlier calls.
+
+        A caller that is cancelled before its turn has changed nothing; one cancelled later has changed everything.
+        """
+        if self._closing:
+            raise _closed()
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._executor, lambda: function(*args, **kwargs))
 
     def close(self) -> None:
         """Finish what is queued and close the file. May be called again."""
+        self._closing = True
         self._executor.shutdown(wait=True)
         with self._lock:
             if not self._closed:
@@ -134,7 +140,7 @@ class Database:
 
     def _require_open(self) -> None:
         if self._closed:
-            raise StoreError("The database is closed.", name="CLOSED")
+            raise _closed()
 
     def _sentence(self, error: sqlite3.Error) -> StoreError:
         code = _primary_code(error)
@@ -194,6 +200,10 @@ def _migrate(connection: sqlite3.Connection, migrations: Sequence[Migration], pa
             if connection.in_transaction:
                 connection.execute("ROLLBACK")
             raise
+
+
+def _closed() -> StoreError:
+    return StoreError("The database is closed.", name="CLOSED")
 
 
 def _suspicion(path: Path) -> Path:

@@ -10,6 +10,7 @@ import os
 import shutil
 import sqlite3
 import stat
+import threading
 from pathlib import Path
 
 import pytest
@@ -248,6 +249,29 @@ def test_run_keeps_the_order_and_leaves_the_loop_alone(tmp_path: Path) -> None:
             await database.run(database.execute, "INSERT INTO nowhere VALUES (1)")
 
     asyncio.run(main())
+    database.close()
+
+
+def test_closing_finishes_what_is_queued_and_takes_nothing_more(tmp_path: Path) -> None:
+    database = Database.open(tmp_path / "a.db", now=NOW)
+    gate = threading.Event()
+
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        held = loop.create_task(database.run(gate.wait))
+        insert = "INSERT INTO conversations VALUES ('a', 'queued', 0, 0, 0, '', '')"
+        queued = loop.create_task(database.run(database.execute, insert))
+        await asyncio.sleep(0)  # both stand in the queue now
+        closing = loop.create_task(asyncio.to_thread(database.close))
+        await asyncio.sleep(0)
+        gate.set()
+        await asyncio.gather(held, queued, closing)
+        with pytest.raises(StoreError, match="closed"):
+            await database.run(database.rows, "SELECT 1")
+
+    asyncio.run(main())
+    database = Database.open(tmp_path / "a.db", now=NOW)
+    assert [row["title"] for row in database.rows("SELECT title FROM conversations")] == ["queued"]
     database.close()
 
 
