@@ -53,7 +53,7 @@ class DHT:
 
     `bootstrap` None means the public network, an empty list the first node of a network of its own. `nodes` are
     addresses known from last time (`to_array`), which make the start quick. `ephemeral` False makes a node that stores
-    for others; None decides by whether others can reach us.
+    for others; None decides by whether others can reach us, which `quick_firewall` finds out while starting.
     """
 
     def __init__(
@@ -65,6 +65,7 @@ class DHT:
         *,
         port: int = DEFAULT_PORT,
         firewalled: bool | None = None,
+        quick_firewall: bool = True,
         nodes: Sequence[Address] = (),
         keep_alive: float = KEEP_ALIVE,
         network: Network | None = None,
@@ -74,7 +75,7 @@ class DHT:
         self.key_pair = key_pair or KeyPair.from_seed(self.chance.randbytes(32))
         self.closed = False
         self._bootstrap = Bootstrap.parse(BOOTSTRAP_NODES if bootstrap is None else bootstrap)
-        self._ephemeral, self._firewalled = ephemeral, firewalled
+        self._ephemeral, self._firewalled, self._quick_firewall = ephemeral, firewalled, quick_firewall
         self._host, self._port = host or "0.0.0.0", port
         self._known_nodes = tuple(nodes)
         self._keep_alive = keep_alive
@@ -135,6 +136,7 @@ class DHT:
             bootstrap=bootstrap,
             ephemeral=self._ephemeral,
             firewalled=self._firewalled,
+            quick_firewall=self._quick_firewall,
             filter_node=_is_no_stray,
             nodes=self._known_nodes,
         )
