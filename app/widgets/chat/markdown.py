@@ -1,0 +1,199 @@
+"""An answer's Markdown as a list of top-level blocks, ready to be shown one widget per block. Knows no Qt.
+
+CommonMark with tables and strike-through (markdown-it-py). Raw HTML stays text, pictures become links, nothing is
+loaded.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from html import escape
+from typing import Any
+
+from markdown_it import MarkdownIt
+from markdown_it.renderer import RendererHTML
+from markdown_it.token import Token
+
+_NEWLINE = re.compile(r"\r\n?")
+_DEFINITION = re.compile(r"\]:")
+# A last line that may still become a fence, a list, a heading or a rule: shown too early, the answer jumps.
+_UNDECIDED = re.compile(r"^\s*(?:`+|~+|[-=+*_]+|#{1,6}|\d{1,9}[.)]?|>+)\s*$")
+_OPENING_FENCE = re.compile(r"^ {0,3}(?:`{3,}[^`]*|~{3,}.*)$")
+_TABLE_ROW = re.compile(r"^ {0,3}\|")
+_INLINE_CODE = re.compile(r"(`+)(?!`)(.+?)(?<!`)\1(?!`)")
+
+
+class BlockKind(StrEnum):
+    PROSE = "prose"
+    QUOTE = "quote"
+    CODE = "code"
+    RULE = "rule"
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """One top-level block. `html` of prose and quotes, `code` and `language` of code. `level`: of a heading, else 0."""
+
+    kind: BlockKind
+    html: str = ""
+    code: str = ""
+    language: str = ""
+    level: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class _Placed:
+    block: Block
+    start: int  # first line
+
+
+class _Renderer(RendererHTML):
+    def image(self, tokens: Sequence[Token], idx: int, options: Any, env: Any) -> str:
+        """A picture from an answer is never fetched: it is a link that says where it points."""
+        token = tokens[idx]
+        label = self.renderInlineAsText(token.children, options, env) if token.children else ""
+        source = str(token.attrGet("src") or "")
+        return f'<a href="{escape(source)}">{escape(label or source)}</a>'
+
+
+def _parser() -> MarkdownIt:
+    options = {"html": False, "breaks": True, "maxNesting": 40}
+    return MarkdownIt("commonmark", options, renderer_cls=_Renderer).enable(["table", "strikethrough"])
+
+
+_MARKDOWN = _parser()
+
+
+def clean(text: str) -> str:
+    """Text that Qt can take: one kind of line end, no half surrogates (two halves that meet become one letter)."""
+    text = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+    return _NEWLINE.sub("\n", text).replace("\0", "\N{REPLACEMENT CHARACTER}")
+
+
+def parse(text: str) -> tuple[Block, ...]:
+    """All blocks of a finished text."""
+    return tuple(placed.block for placed in _parse(clean(text)))
+
+
+def settled(text: str) -> str:
+    """The part of a text that still grows which can be shown without jumping back later."""
+    start = text.rfind("\n") + 1
+    last = text[start:]
+    if _UNDECIDED.match(last) or _OPENING_FENCE.match(last):
+        return text[:start]
+    return text[: _undecided_table(text)]
+
+
+def open_fence(text: str) -> str:
+    """The fence line that a text leaves open, or "": a continuation of the text starts inside that code."""
+    marker = ""
+    opening = ""
+    for line in clean(text).split("\n"):
+        found = re.match(r"^ {0,3}(`{3,}|~{3,})(.*)$", line)
+        if found is None:
+            continue
+        fence, rest = found.groups()
+        if not marker:
+            if fence[0] == "~" or "`" not in rest:
+                marker, opening = fence, line
+        elif fence[0] == marker[0] and len(fence) >= len(marker) and not rest.strip():
+            marker = opening = ""
+    return opening
+
+
+def question_html(text: str) -> str:
+    """A person's own message: their text as it is, with `code` in the fixed font."""
+    return "".join(_question_parts(clean(text)))
+
+
+class GrowingText:
+    """The blocks of a text that grows at its end: only the part that a new line can still change is parsed again.
+
+    Lines of CommonMark never change a closed block, so all blocks that were begun before the last line, but for the
+    last of them, stay. A link definition may change any block: a text with one is parsed whole.
+    """
+
+    def __init__(self) -> None:
+        self._text = ""
+        self._stable: list[Block] = []
+        self._stable_end = 0  # letters of the text that the stable blocks cover
+
+    def update(self, text: str) -> tuple[Block, ...]:
+        text = clean(text)
+        if not text.startswith(self._text) or _DEFINITION.search(text):
+            self._stable, self._stable_end = [], 0
+        self._text = text
+        if _DEFINITION.search(text):
+            return tuple(placed.block for placed in _parse(text))
+        tail = text[self._stable_end :]
+        placed = _parse(tail)
+        blocks = (*self._stable, *(part.block for part in placed))
+        self._settle(tail, placed)
+        return blocks
+
+    def _settle(self, tail: str, placed: list[_Placed]) -> None:
+        lines = tail.split("\n")
+        begun = [part for part in placed if part.start < len(lines) - 1]
+        if len(begun) < 2:
+            return
+        kept = begun[:-1]
+        self._stable.extend(part.block for part in kept)
+        self._stable_end += sum(len(line) + 1 for line in lines[: begun[-1].start])
+
+
+def _parse(text: str) -> list[_Placed]:
+    env: dict[str, Any] = {}
+    tokens = _MARKDOWN.parse(text, env)
+    placed: list[_Placed] = []
+    first = 0
+    for index, token in enumerate(tokens):
+        if token.level == 0 and token.nesting == 1:
+            first = index
+        if token.level == 0 and token.nesting != 1:
+            part = tokens[first : index + 1] if token.nesting == -1 else [token]
+            placed.append(_Placed(_block(part, env), (part[0].map or [0])[0]))
+    return placed
+
+
+def _block(tokens: list[Token], env: dict[str, Any]) -> Block:
+    head = tokens[0]
+    if head.type in ("fence", "code_block"):
+        words = head.info.split()
+        return Block(BlockKind.CODE, code=head.content.removesuffix("\n"), language=words[0] if words else "")
+    if head.type == "hr":
+        return Block(BlockKind.RULE)
+    if head.type == "blockquote_open":
+        return Block(BlockKind.QUOTE, html=_html(tokens[1:-1], env))
+    return Block(BlockKind.PROSE, html=_html(tokens, env), level=int(head.tag[1]) if head.type == "heading_open" else 0)
+
+
+def _html(tokens: list[Token], env: dict[str, Any]) -> str:
+    rendered: str = _MARKDOWN.renderer.render(tokens, _MARKDOWN.options, env)
+    # Qt draws a table from its attributes; the colours of its lines come with the document's style sheet.
+    return rendered.strip().replace("<table>", '<table cellspacing="0" cellpadding="6" border="1">')
+
+
+def _undecided_table(text: str) -> int:
+    """Where a table begins whose second row, which makes it one, is not complete; else the end of the text."""
+    start = text.rfind("\n") + 1
+    if not _TABLE_ROW.match(text[start:]):
+        return len(text)
+    above = text.rfind("\n", 0, start - 1) + 1 if start else 0
+    if start == 0 or not _TABLE_ROW.match(text[above:start]):
+        return start
+    before = text.rfind("\n", 0, above - 1) + 1 if above else 0
+    if above == 0 or not _TABLE_ROW.match(text[before:above]):
+        return above
+    return len(text)
+
+
+def _question_parts(text: str) -> Iterator[str]:
+    end = 0
+    for found in _INLINE_CODE.finditer(text):
+        yield escape(text[end : found.start()])
+        yield f"<code>{escape(found.group(2))}</code>"
+        end = found.end()
+    yield escape(text[end:])
