@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from qvac_core.dht_rpc.commands import Internal
 from qvac_core.dht_rpc.query import QueryResult
 from qvac_core.dht_rpc.reply import Outcome, Reply
+from qvac_core.dht_rpc.upkeep import background_query
 
 if TYPE_CHECKING:
     from qvac_core.dht_rpc.node import Node
@@ -30,7 +31,7 @@ class Bootstrap:
         self._round = 0
 
     def start(self) -> None:
-        self._node.background_query(self._node.table.id, on_reply=self._on_reply, on_finished=self._on_finished)
+        background_query(self._node, self._node.table.id, on_reply=self._on_reply, on_finished=self._on_finished)
 
     def _on_reply(self, reply: Reply) -> None:
         if not self._quick:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from random import Random
 from typing import TYPE_CHECKING
 
 from qvac_core.codec import Address
@@ -22,16 +23,26 @@ _MAX_REPINGS = 3
 _MAX_CHECKS = 10
 _ADDRESS_SIZE = 6
 
+_MAX_LOST = 64
+_LOST_ASKED = 2
+"""Silent nodes that are tried again per refresh."""
+
 
 class Neighbourhood:
-    """The table with its upkeep. `tick` counts 5 s steps from a random start, as every age in it does."""
+    """The table with its upkeep. `tick` counts 5 s steps from a random start, as every age in it does.
 
-    __slots__ = ("_checks", "_node", "_repings", "recent", "table", "tick")
+    One thing is ours: nodes that fell silent are remembered and tried again now and then. Without that two halves of a
+    network that lost each other for a quarter of an hour forget each other and never join again: only an empty table
+    sends a node back to its bootstrap nodes.
+    """
+
+    __slots__ = ("_checks", "_lost", "_node", "_repings", "recent", "table", "tick")
 
     def __init__(self, node: Node, id: bytes, tick: int) -> None:
         self._node = node
         self._repings = 0
         self._checks = 0
+        self._lost: dict[Address, None] = {}
         self.table = Table(id)
         self.recent = Recency()
         self.tick = tick
@@ -68,7 +79,24 @@ class Neighbourhood:
     def timed_out(self, address: Address) -> None:
         node = self.table.get(peer_key(address))
         if node is not None:
-            self.remove(node)
+            self._lose(node)
+
+    def _lose(self, node: TableNode) -> None:
+        self.remove(node)
+        self._lost[node.address] = None
+        if len(self._lost) > _MAX_LOST:
+            del self._lost[next(iter(self._lost))]
+
+    def retry_lost(self, random: Random, found: Callable[[], None]) -> None:
+        """Asks some of the nodes that fell silent; `found` is called for each that is back."""
+        lost = list(self._lost)
+        for address in random.sample(lost, min(_LOST_ASKED, len(lost))):
+
+            def on_done(outcome: Outcome, address: Address = address) -> None:
+                if isinstance(outcome, Reply) and self._lost.pop(address, address) is None:
+                    found()
+
+            self._node.send_internal(Internal.PING, address, on_done=on_done, retries=0)
 
     def adopt_id(self, id: bytes) -> None:
         """The table sorted anew around another id of ours; nodes that find their row full are let go."""
@@ -99,8 +127,11 @@ class Neighbourhood:
             self._repings -= 1
             if isinstance(outcome, Reply) and old.seen > last_seen:
                 return
-            if isinstance(outcome, Reply) or outcome.name == "REQUEST_TIMEOUT":
+            if isinstance(outcome, Reply):
                 self.remove(old)
+                self.add(newcomer)
+            elif outcome.name == "REQUEST_TIMEOUT":
+                self._lose(old)
                 self.add(newcomer)
 
         self._node.send_internal(Internal.PING, old.address, on_done=on_done)
@@ -118,7 +149,7 @@ class Neighbourhood:
             if node.seen <= last_seen:
                 self.remove(node)
         elif outcome.name == "REQUEST_TIMEOUT":
-            self.remove(node)
+            self._lose(node)
 
     def down_hint(self, value: bytes) -> None:
         """Somebody says that a node is down: we look ourselves, but not at everybody's word and not again and again."""

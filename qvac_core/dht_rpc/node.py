@@ -9,26 +9,19 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from random import Random
 
-from qvac_core.codec import Address, Reader
+from qvac_core.codec import Address
 from qvac_core.dht_rpc.bootstrap import Bootstrap
 from qvac_core.dht_rpc.commands import (
-    BACKGROUND_CONCURRENCY,
     DEFAULT_CONCURRENCY,
     DEFAULT_RETRIES,
-    MAX_DELAYED_PING,
-    OLD_NODE,
     QUERY_RETRIES,
-    REFRESH_TICKS,
-    SLEEP_GAP,
-    TICK,
     Internal,
     ReplyError,
     SocketId,
 )
-from qvac_core.dht_rpc.events import Event, NetworkChanged, Ready, WakeUp
-from qvac_core.dht_rpc.health import Health
+from qvac_core.dht_rpc.events import Event, Ready
 from qvac_core.dht_rpc.incoming import IncomingRequest
-from qvac_core.dht_rpc.limits import RateLimit
+from qvac_core.dht_rpc.internal import InternalCommands
 from qvac_core.dht_rpc.messages import (
     ID_SIZE,
     RequestMessage,
@@ -38,18 +31,17 @@ from qvac_core.dht_rpc.messages import (
     pack_address,
 )
 from qvac_core.dht_rpc.neighbourhood import Neighbourhood
-from qvac_core.dht_rpc.query import Commit, OnFinished, Query, QueryResult
+from qvac_core.dht_rpc.query import Commit, OnFinished, Query
 from qvac_core.dht_rpc.reachability import Reachability, random_offset
 from qvac_core.dht_rpc.reply import OnDone, Outcome, Reply, node_suspended, request_destroyed
 from qvac_core.dht_rpc.requests import Request, Requests
 from qvac_core.dht_rpc.table import Table, TableNode
 from qvac_core.dht_rpc.timers import Timers
 from qvac_core.dht_rpc.tokens import Tokens
+from qvac_core.dht_rpc.upkeep import Upkeep, background_query
 from qvac_core.errors import RemoteProtocolError
 
 _TICK_START = 100
-_DOWN_HINTS_PER_TICK = 50
-_MAX_DELAYED_PINGS = 1024
 _FEW_IN_FLIGHT = 3
 
 
@@ -59,33 +51,6 @@ class Node:
     Callbacks run inside the method that caused them, never before `request` or `query` returned their object, and
     exactly once. After `close` new requests fail at once.
     """
-
-    __slots__ = (
-        "_bootstrap",
-        "_closed",
-        "_delayed_pings",
-        "_down_hints",
-        "_events",
-        "_filter_node",
-        "_last_tick",
-        "_limits",
-        "_now",
-        "_outbox",
-        "_queries",
-        "_random",
-        "_refresh_ticks",
-        "_suspended",
-        "_timers",
-        "_tokens",
-        "bootstrap_nodes",
-        "bootstrapped",
-        "health",
-        "neighbourhood",
-        "on_request",
-        "reachability",
-        "requests",
-        "server_port",
-    )
 
     def __init__(
         self,
@@ -106,20 +71,16 @@ class Node:
         self._events: deque[Event] = deque()
         self._timers = Timers()
         self._tokens = Tokens(now, random)
-        self._limits = RateLimit()
+        self._internal = InternalCommands(self)
+        self._upkeep = Upkeep(self, now, random)
         self._filter_node = filter_node
         self._queries: set[Query] = set()
-        self._delayed_pings = 0
-        self._down_hints = 0
-        self._refresh_ticks = random_offset(REFRESH_TICKS, random)
-        self._last_tick = now
         self._closed = False
-        self._suspended = False
+        self.suspended = False
         self.on_request: Callable[[IncomingRequest], None] | None = None
         self.bootstrap_nodes = tuple(bootstrap)
         self.bootstrapped = False
         self.server_port = 0
-        self.health = Health()
         self.requests = Requests(
             now=now,
             clock=lambda: self._now,
@@ -164,7 +125,12 @@ class Node:
 
     @property
     def online(self) -> bool:
-        return self.health.online
+        """Whether anybody answered lately."""
+        return self._upkeep.health.online
+
+    @property
+    def busy(self) -> bool:
+        return len(self.requests) >= _FEW_IN_FLIGHT
 
     @property
     def host(self) -> str | None:
@@ -211,14 +177,13 @@ class Node:
     def bootstrap(self, now: float) -> None:
         """Starts the node: its ticks and the search for its neighbourhood. Ends with the event Ready."""
         self._advance(now)
-        self._last_tick = now
-        self._timers.at(now + TICK, self._tick)
+        self._upkeep.start(now)
         self._bootstrap.start()
 
     def receive(self, datagrams: Sequence[tuple[bytes, Address]], socket: int, now: float) -> None:
         """Takes what arrived on one socket. Whatever is not a message of ours is dropped."""
         self._advance(now)
-        if self._closed or self._suspended:
+        if self._closed or self.suspended:
             return
         for datagram, sender in datagrams:
             try:
@@ -320,7 +285,7 @@ class Node:
         `on_reply` gets every answer with error 0; `commit` then writes to the nearest (see QueryResult).
         """
         self._advance(now)
-        self._refresh_ticks = REFRESH_TICKS
+        self._upkeep.query_started()
         query = Query(
             self,
             target,
@@ -362,33 +327,10 @@ class Node:
         )
 
     def refresh(self) -> None:
-        """Looks around a random known node, so that the table stays filled."""
+        """Looks around a random known node, so that the table stays filled, and for some that fell silent."""
         node = self.table.random(self._random)
-        self.background_query(self.table.id if node is None else node.id)
-
-    def background_query(
-        self,
-        target: bytes,
-        *,
-        on_reply: Callable[[Reply], None] | None = None,
-        on_finished: OnFinished | None = None,
-    ) -> Query:
-        """A FIND_NODE that yields to other traffic."""
-
-        def on_background_reply(reply: Reply) -> None:
-            quiet = len(self.requests) < _FEW_IN_FLIGHT
-            query.concurrency = DEFAULT_CONCURRENCY if quiet else BACKGROUND_CONCURRENCY
-            if on_reply is not None:
-                on_reply(reply)
-
-        query = self.find_node(
-            target,
-            now=self._now,
-            on_finished=on_finished or _ignore_result,
-            on_reply=on_background_reply,
-            concurrency=BACKGROUND_CONCURRENCY,
-        )
-        return query
+        background_query(self, self.table.id if node is None else node.id)
+        self.neighbourhood.retry_lost(self._random, lambda: background_query(self, self.table.id))
 
     # Asking, from inside the room
 
@@ -420,26 +362,34 @@ class Node:
     def send_request(self, request: Request) -> None:
         if self._closed:
             self.requests.settle(request, request_destroyed())
-        elif self._suspended:
+        elif self.suspended:
             self.requests.settle(request, node_suspended())
         else:
             self.requests.send(request)
 
-    def send_internal(self, command: Internal, to: Address, *, on_done: OnDone, value: bytes | None = None) -> None:
-        self.send_request(self.create_request(command, to, on_done=on_done, internal=True, value=value))
+    def send_internal(
+        self,
+        command: Internal,
+        to: Address,
+        *,
+        on_done: OnDone,
+        value: bytes | None = None,
+        retries: int = DEFAULT_RETRIES,
+    ) -> None:
+        request = self.create_request(command, to, on_done=on_done, internal=True, value=value)
+        request.retries = retries
+        self.send_request(request)
 
     def send_down_hint(self, to: Address, down: Address) -> None:
         """Tells `to` that a node it named does not answer."""
-        if self._down_hints < _DOWN_HINTS_PER_TICK:
-            self._down_hints += 1
+        if self._upkeep.may_hint():
             self.send_internal(Internal.DOWN_HINT, to, value=pack_address(down), on_done=_ignore_outcome)
 
     def query_ended(self, query: Query) -> None:
         self._queries.discard(query)
 
-    def soon(self, callback: Callable[[], None]) -> None:
-        """Runs the callback with the next timer, which is due at once."""
-        self._timers.at(self._now, lambda _: callback())
+    def later(self, seconds: float, callback: Callable[[], None]) -> None:
+        self._timers.at(self._now + seconds, lambda _: callback())
 
     def emit(self, event: Event) -> None:
         self._events.append(event)
@@ -487,52 +437,11 @@ class Node:
         if message.id is not None:
             self._heard_from(sender, message.id, message.to, socket)
         if message.internal:
-            if self._limits.allows(message.command, sender, self._now):
-                self._on_internal(request)
+            self._internal.answer(request)
         elif self.on_request is not None:
             self.on_request(request)
         else:
             request.error(ReplyError.UNKNOWN_COMMAND)
-
-    def _on_internal(self, request: IncomingRequest) -> None:
-        match request.command:
-            case Internal.PING:
-                request.reply(token=False, closer_nodes=False)
-            case Internal.PING_NAT:
-                self._on_ping_nat(request)
-            case Internal.FIND_NODE:
-                if request.target is not None:
-                    request.reply(token=False)
-            case Internal.DOWN_HINT:
-                if request.value is not None and len(request.value) >= 6:
-                    self.neighbourhood.down_hint(request.value)
-                    request.reply(token=False, closer_nodes=False)
-            case Internal.DELAYED_PING:
-                self._on_delayed_ping(request)
-            case _:
-                request.error(ReplyError.UNKNOWN_COMMAND)
-
-    def _on_ping_nat(self, request: IncomingRequest) -> None:
-        """The answer goes to another port of the sender's: so it learns whether that one is open."""
-        if request.value is None or len(request.value) < 2:
-            return
-        port = Reader(request.value).uint16()
-        if port != 0:
-            request.reply(token=False, closer_nodes=False, to=(request.from_[0], port))
-
-    def _on_delayed_ping(self, request: IncomingRequest) -> None:
-        if request.value is None or len(request.value) < 4:
-            return
-        milliseconds = Reader(request.value).uint32()
-        if milliseconds > MAX_DELAYED_PING or self._delayed_pings >= _MAX_DELAYED_PINGS:
-            return
-
-        def answer(_: float) -> None:
-            self._delayed_pings -= 1
-            request.reply(token=False, closer_nodes=False)
-
-        self._delayed_pings += 1
-        self._timers.at(self._now + milliseconds / 1000, answer)
 
     # What an incoming request needs of us
 
@@ -553,65 +462,25 @@ class Node:
         if not self._closed:
             self._outbox.append((socket, to, datagram))
 
-    # Time
-
-    def _tick(self, now: float) -> None:
-        slept = now - self._last_tick > SLEEP_GAP
-        self._last_tick = now
-        self._timers.at(now + TICK, self._tick)
-        if self._suspended:
-            return
-        if slept:
-            self.wake_up(now)
-        else:
-            self.neighbourhood.tick += 1
-        if self.bootstrapped:
-            self._upkeep()
-
-    def _upkeep(self) -> None:
-        tick = self.neighbourhood.tick
-        self.reachability.tick()
-        if tick % 8 == 0:
-            self.neighbourhood.ping_some(len(self.requests) >= _FEW_IN_FLIGHT, self.refresh)
-        self._refresh_ticks -= 1
-        if self._refresh_ticks <= 0 or (tick % 64 == 0 and len(self.table) < self.table.k):
-            self.refresh()
-        self._down_hints = 0
-        self._update_health()
-
-    def _update_health(self) -> None:
-        before = (self.health.online, self.health.degraded)
-        self.health.update(self.requests.stats.responses, self.requests.stats.timeouts)
-        if before != (self.health.online, self.health.degraded):
-            self.emit(NetworkChanged(self.health.online, self.health.degraded))
+    # Sleeping and ending
 
     def wake_up(self, now: float) -> None:
-        """After a sleep everything known is old: ping in two ticks, refresh in one, check our address again."""
+        """For owners that know better than the clock that the machine slept or changed its network."""
         self._advance(now)
-        neighbourhood = self.neighbourhood
-        neighbourhood.tick += 2 * OLD_NODE
-        neighbourhood.tick += 8 - neighbourhood.tick % 8 - 2
-        self._refresh_ticks = 1
-        before = (self.health.online, self.health.degraded)
-        self.health.reset()
-        if before != (True, False):
-            self.emit(NetworkChanged(True, False))
-        self.reachability.woke_up()
-        self.emit(WakeUp())
+        self._upkeep.wake_up()
 
     def suspend(self, now: float) -> None:
         """Stops all traffic; requests under way fail with IO_SUSPENDED."""
         self._advance(now)
-        self._suspended = True
+        self.suspended = True
         self.requests.fail_all(node_suspended)
         self.requests.window.clear()
 
     def resume(self, now: float) -> None:
         self._advance(now)
-        if self._suspended:
-            self._suspended = False
-            self._last_tick = now
-            self.wake_up(now)
+        if self.suspended:
+            self.suspended = False
+            self._upkeep.resume(now)
             self.refresh()
 
     def close(self) -> None:
@@ -627,7 +496,3 @@ class Node:
 
 def _ignore_outcome(_: Outcome) -> None:
     """For hints: whoever does not hear them learns it in another way."""
-
-
-def _ignore_result(_: QueryResult) -> None:
-    """For refreshes: what they bring is in the table."""

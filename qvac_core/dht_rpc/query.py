@@ -353,6 +353,6 @@ class Query:
         self._node.query_ended(self)
         result = QueryResult(tuple(self.closest_replies), self.successes, self.errors, tuple(self._commits), error)
         if self._starting:
-            self._node.soon(lambda: self._on_finished(result))
+            self._node.later(0.0, lambda: self._on_finished(result))
         else:
             self._on_finished(result)

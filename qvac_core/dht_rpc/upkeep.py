@@ -1,0 +1,131 @@
+"""What a node does by itself every few seconds: checks, refreshes, its health, and noticing that it slept.
+
+wire/HYPERDHT.md section 1.9; dht-rpc 6.27.0 `index.js` _ontick, _onwakeup.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from random import Random
+from typing import TYPE_CHECKING
+
+from qvac_core.dht_rpc.commands import (
+    BACKGROUND_CONCURRENCY,
+    DEFAULT_CONCURRENCY,
+    OLD_NODE,
+    REFRESH_TICKS,
+    SLEEP_GAP,
+    TICK,
+)
+from qvac_core.dht_rpc.events import NetworkChanged, WakeUp
+from qvac_core.dht_rpc.health import Health
+from qvac_core.dht_rpc.query import OnFinished, QueryResult
+from qvac_core.dht_rpc.reachability import random_offset
+from qvac_core.dht_rpc.reply import Reply
+
+if TYPE_CHECKING:
+    from qvac_core.dht_rpc.node import Node
+
+_PING_TICKS = 8
+_SMALL_TABLE_TICKS = 64
+_DOWN_HINTS_PER_TICK = 50
+
+
+def background_query(
+    node: Node,
+    target: bytes,
+    *,
+    on_reply: Callable[[Reply], None] | None = None,
+    on_finished: OnFinished | None = None,
+) -> None:
+    """A FIND_NODE that yields to other traffic; what it brings is in the table afterwards."""
+
+    def on_background_reply(reply: Reply) -> None:
+        query.concurrency = BACKGROUND_CONCURRENCY if node.busy else DEFAULT_CONCURRENCY
+        if on_reply is not None:
+            on_reply(reply)
+
+    query = node.find_node(
+        target,
+        now=node.now,
+        on_finished=on_finished or _ignore,
+        on_reply=on_background_reply,
+        concurrency=BACKGROUND_CONCURRENCY,
+    )
+
+
+def _ignore(_: QueryResult) -> None:
+    """For refreshes: nobody waits for their end."""
+
+
+class Upkeep:
+    """Ticks come every 5 s; one that is more than 15 s late means that the machine slept."""
+
+    __slots__ = ("_down_hints", "_last_tick", "_node", "_refresh_ticks", "health")
+
+    def __init__(self, node: Node, now: float, random: Random) -> None:
+        self._node = node
+        self._last_tick = now
+        self._refresh_ticks = random_offset(REFRESH_TICKS, random)
+        self._down_hints = 0
+        self.health = Health()
+
+    def start(self, now: float) -> None:
+        self._last_tick = now
+        self._node.later(TICK, self._tick)
+
+    def query_started(self) -> None:
+        """Any lookup keeps the table fresh, so the next refresh can wait."""
+        self._refresh_ticks = REFRESH_TICKS
+
+    def may_hint(self) -> bool:
+        """Counts one down hint, unless this tick has had its share."""
+        self._down_hints += 1
+        return self._down_hints <= _DOWN_HINTS_PER_TICK
+
+    def _tick(self) -> None:
+        node = self._node
+        slept = node.now - self._last_tick > SLEEP_GAP
+        self.start(node.now)
+        if node.suspended:
+            return
+        if slept:
+            self.wake_up()
+        else:
+            node.neighbourhood.tick += 1
+        if node.bootstrapped:
+            self._work()
+
+    def _work(self) -> None:
+        node = self._node
+        tick = node.neighbourhood.tick
+        node.reachability.tick()
+        if tick % _PING_TICKS == 0:
+            node.neighbourhood.ping_some(node.busy, node.refresh)
+        self._refresh_ticks -= 1
+        if self._refresh_ticks <= 0 or (tick % _SMALL_TABLE_TICKS == 0 and len(node.table) < node.table.k):
+            node.refresh()
+        self._down_hints = 0
+        before = (self.health.online, self.health.degraded)
+        self.health.update(node.requests.stats.responses, node.requests.stats.timeouts)
+        self._report_change(before)
+
+    def _report_change(self, before: tuple[bool, bool]) -> None:
+        if before != (self.health.online, self.health.degraded):
+            self._node.emit(NetworkChanged(self.health.online, self.health.degraded))
+
+    def wake_up(self) -> None:
+        """Everything known is old: ping in two ticks, refresh in one, check our address again."""
+        neighbourhood = self._node.neighbourhood
+        neighbourhood.tick += 2 * OLD_NODE
+        neighbourhood.tick += _PING_TICKS - neighbourhood.tick % _PING_TICKS - 2
+        self._refresh_ticks = 1
+        before = (self.health.online, self.health.degraded)
+        self.health.reset()
+        self._report_change(before)
+        self._node.reachability.woke_up()
+        self._node.emit(WakeUp())
+
+    def resume(self, now: float) -> None:
+        self._last_tick = now
+        self.wake_up()
