@@ -25,7 +25,7 @@ from qvac_core.engines.interface import (
     Token,
 )
 from qvac_core.engines.library import Library
-from qvac_core.engines.pool import Lease, ModelPool
+from qvac_core.engines.pool import Lease, ModelPool, PooledModel
 from qvac_core.errors import ModelError, QvacError
 from qvac_core.models import DEFAULT_SMALL_MODEL
 from qvac_core.store.store import Store
@@ -103,27 +103,32 @@ class Machine:
         return tuple(self._as_shared(model, model.name in shared) for model in self.chat_models())
 
     def _as_shared(self, model: LibraryModel, shared: bool) -> SharedModel:
-        running = self.pool.running(model)
+        pooled = self._pooled(model)
+        info = pooled.info if pooled is not None else None
         return SharedModel(
             name=model.name,
             display_name=display_name(model),
             quantization=model.quantization,
             size_bytes=model.size_bytes,
-            memory_bytes=running.memory_bytes if running is not None else model.size_bytes,
-            n_ctx=running.n_ctx if running is not None else self._limits.n_ctx,
-            slots=running.slots if running is not None else self._limits.slots,
+            memory_bytes=info.memory_bytes if info is not None else model.size_bytes,
+            n_ctx=info.n_ctx if info is not None else self._limits.n_ctx,
+            slots=info.slots if info is not None else self._limits.slots,
             shared=shared,
-            state="loaded" if running is not None else "idle",
+            state="idle" if pooled is None else "loading" if info is None else "loaded",
         )
+
+    def _pooled(self, model: LibraryModel) -> PooledModel | None:
+        return next((pooled for pooled in self.pool.loaded() if pooled.model.sha256 == model.sha256), None)
 
     async def set_shared(self, name: str, shared: bool) -> None:
         names = self.shared_names() | {name} if shared else self.shared_names() - {name}
         if self._shared_now is not None:
             self._shared_now = frozenset(names)
         else:
-            settings = self._store.settings.settings
-            sharing = replace(settings.sharing, models=tuple(sorted(names)))
-            await self._store.database.run(self._store.settings.save, replace(settings, sharing=sharing))
+            models = tuple(sorted(names))
+            await self._store.database.run(
+                self._store.settings.change, lambda now: replace(now, sharing=replace(now.sharing, models=models))
+            )
         self.announce()
 
     async def add_file(self, path: Path) -> SharedModel:
@@ -188,7 +193,7 @@ class Machine:
     def list(self, public_key: bytes) -> Sequence[OfferedModel]:
         shared = self.shared_names()
         return [
-            OfferedModel(model, self._limits.n_ctx, loaded=self.pool.running(model) is not None)
+            OfferedModel(model, self._limits.n_ctx, loaded=self._pooled(model) is not None)
             for model in self.chat_models()
             if model.name in shared
         ]

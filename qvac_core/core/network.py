@@ -10,6 +10,7 @@ from qvac_core.core.config import CoreConfig
 from qvac_core.core.tasks import TaskOwner
 from qvac_core.errors import NetworkError, StoreError
 from qvac_core.hyperdht import DHT, Connection, KeyPair
+from qvac_core.hyperdht.dht import DEFAULT_PORT
 from qvac_core.store.known_nodes import load_known_nodes, save_known_nodes
 
 logger = logging.getLogger(__name__)
@@ -28,14 +29,14 @@ class NetworkNode:
         self._private = config.bootstrap is not None
         self._tasks = TaskOwner()
         self._connected_once = False
-        port = {"port": config.port} if config.port else {}
+        self._wanted_port = config.port
         self.dht = DHT(
             bootstrap=config.bootstrap,
             key_pair=key_pair,
             host=config.host,
             # Nodes of the public network are no use in a private one, and the other way round.
             nodes=() if self._private else load_known_nodes(known_nodes_file),
-            **port,
+            port=config.port or DEFAULT_PORT,
         )
 
     async def start(self) -> None:
@@ -48,6 +49,14 @@ class NetworkNode:
                 name="BIND_FAILED",
             ) from error
         self._tasks.start(self._live(), "network node")
+
+    @property
+    def notice(self) -> str:
+        """What the user must know about the sockets; "" when all is as they asked."""
+        port = self.dht.address[1]
+        if self._wanted_port and port != self._wanted_port:
+            return f"UDP port {self._wanted_port} is in use by another program; port {port} is used instead."
+        return ""
 
     async def _live(self) -> None:
         try:

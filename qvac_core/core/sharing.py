@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import OrderedDict
+from collections.abc import Callable
 from dataclasses import replace
 from types import MappingProxyType
 
@@ -35,7 +36,7 @@ from qvac_core.delegation.admission import AccessPolicy, Allowance, Limits
 from qvac_core.delegation.provider import Provider
 from qvac_core.errors import QvacError
 from qvac_core.hyperdht import KeyPair, Server
-from qvac_core.store.settings import Admission
+from qvac_core.store.settings import Admission, SharingSettings
 from qvac_core.store.store import Store
 
 MAX_KNOCKS = 64
@@ -171,10 +172,11 @@ class Sharing:
         return AccessRules(AccessMode(sharing.admission.value), sharing.knocks, keys)
 
     async def set_mode(self, mode: AccessMode) -> None:
-        await self._save_sharing(admission=Admission(mode.value))
+        admission_mode = Admission(mode.value)
+        await self._save(lambda sharing: replace(sharing, admission=admission_mode))
 
     async def set_knocks(self, enabled: bool) -> None:
-        await self._save_sharing(knocks=enabled)
+        await self._save(lambda sharing: replace(sharing, knocks=enabled))
 
     async def allow(self, public_key: str, name: str, hours: float | None) -> None:
         expires_at = None if hours is None else time.time() + hours * 3600
@@ -193,10 +195,8 @@ class Sharing:
         await self._run(self._store.access_list.rename, public_key, name.strip())
         await self._rules_changed()
 
-    async def _save_sharing(self, **changes: object) -> None:
-        settings = self._store.settings.settings
-        sharing = replace(settings.sharing, **changes)  # type: ignore[arg-type]
-        await self._run(self._store.settings.save, replace(settings, sharing=sharing))
+    async def _save(self, change: Callable[[SharingSettings], SharingSettings]) -> None:
+        await self._run(self._store.settings.change, lambda now: replace(now, sharing=change(now.sharing)))
         await self._rules_changed()
 
     async def _rules_changed(self, decided_key: str = "") -> None:

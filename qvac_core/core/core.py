@@ -1,0 +1,286 @@
+"""`Core`: identity, network, engines, provider and consumer, put together once and ended together.
+
+The one object behind every front door (ARCHITECTURE.md, "One core, one owner"). It is started and used on one asyncio
+loop; `CoreInterface` says what each intent does.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+from qvac_core.codec.key_text import parse_public_key
+from qvac_core.core.chats import Chats
+from qvac_core.core.config import CoreConfig
+from qvac_core.core.contacts import Contacts
+from qvac_core.core.event_hub import EventHub
+from qvac_core.core.machine import Machine
+from qvac_core.core.network import NetworkNode
+from qvac_core.core.sharing import Sharing
+from qvac_core.core.state import (
+    AccessMode,
+    AccessRules,
+    ActiveRequest,
+    Conversation,
+    CoreEvent,
+    Knock,
+    LogEntry,
+    Message,
+    Notice,
+    ProviderEntry,
+    SharedModel,
+    SharingState,
+    Target,
+)
+from qvac_core.delegation.admission import Limits
+from qvac_core.delegation.consumer import Consumer
+from qvac_core.engines.library import Library
+from qvac_core.engines.llama_engine import LlamaEngine
+from qvac_core.engines.pool import ModelPool
+from qvac_core.errors import QvacError
+from qvac_core.hyperdht import KeyPair
+from qvac_core.store.folders import DataDir, InstanceLock
+from qvac_core.store.identity import IdentityStore
+from qvac_core.store.store import Store
+
+logger = logging.getLogger(__name__)
+
+# Ending one part may not keep the others from ending (seconds each).
+CLOSE_LIMIT = 10.0
+
+
+def load_key_pair(config: CoreConfig) -> KeyPair:
+    """The identity that a core of this configuration has. May wait for the system's keyring: not for an event loop."""
+    if config.seed is not None:
+        return KeyPair.from_seed(config.seed)
+    return KeyPair.from_seed(IdentityStore(DataDir.locate(config.data_dir)).load().seed)
+
+
+class Core:
+    """Implements CoreInterface. `async with Core(config) as core` starts and closes it."""
+
+    def __init__(self, config: CoreConfig | None = None) -> None:
+        self._config = config or CoreConfig()
+        self._hub = EventHub()
+        self._stack = AsyncExitStack()
+        self._started = False
+        self._closed = False
+
+    def subscribe(self, listener: Callable[[CoreEvent], None]) -> Callable[[], None]:
+        return self._hub.subscribe(listener)
+
+    async def __aenter__(self) -> Core:
+        await self.start()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    # --- Life -----------------------------------------------------------------------------------------------------
+
+    async def start(self) -> None:
+        """Open store, identity and node. Raises QvacError, having closed again what it opened."""
+        if self._started:
+            return
+        self._started = True
+        try:
+            await self._open()
+        except BaseException:
+            await self.close()
+            raise
+
+    async def _open(self) -> None:
+        folder = await asyncio.to_thread(DataDir.locate(self._config.data_dir).create)
+        if self._config.exclusive:
+            lock = InstanceLock(folder.lock_file)
+            await asyncio.to_thread(lock.acquire)
+            self._stack.callback(lock.release)
+        self._store = await asyncio.to_thread(Store.open, folder, now=time.time())
+        self._stack.push_async_callback(asyncio.to_thread, self._store.close)
+        self._key_pair = await asyncio.to_thread(load_key_pair, self._config)
+
+        self._network = NetworkNode(self._config, self._key_pair, folder.known_nodes_file)
+        self._on_close("network", self._network.close)
+        await self._network.start()
+
+        limits = Limits()
+        self._engine = LlamaEngine()
+        self._on_close("engine", self._engine.close)
+        library = await asyncio.to_thread(Library, folder.models_folder)
+        pool = ModelPool(self._engine, on_changed=self._on_models_changed)
+        self.machine = Machine(self._store, self._hub, library, pool, limits, only=self._config.models)
+        self._on_close("machine", self.machine.close)
+
+        self.consumer = Consumer(self._network.connect_for_consumer)
+        self._on_close("consumer", self.consumer.close)
+        self._contacts = Contacts(self._store, self._hub, self.consumer, self._key_pair.public_key)
+        self._on_close("contacts", self._contacts.close)
+        self._chats = Chats(self._store, self._hub, self._contacts, self.machine)
+        self._on_close("chats", self._chats.close)
+        self._sharing = Sharing(
+            self._store, self._hub, self._network, self.machine, self._key_pair, limits, self._config.rules
+        )
+        self._on_close("sharing", self._sharing.close)
+        for sentence in (*self._store.notices, self._network.notice):
+            if sentence:
+                self._hub.emit(Notice("", sentence))
+
+    def _on_close(self, name: str, close: Callable[[], object]) -> None:
+        """Parts end in the reverse of their start, each within a limit, whatever another one did."""
+
+        async def end() -> None:
+            try:
+                async with asyncio.timeout(CLOSE_LIMIT):
+                    await close()  # type: ignore[misc]
+            except TimeoutError:
+                logger.error("%s did not end within %d s", name, CLOSE_LIMIT)
+            except QvacError as error:
+                logger.error("%s ended with an error: %s", name, error)
+
+        self._stack.push_async_callback(end)
+
+    async def close(self) -> None:
+        if not self._closed:
+            self._closed = True
+            await self._stack.aclose()
+
+    def _on_models_changed(self) -> None:
+        if not self._closed:
+            self.machine.announce()
+
+    # --- Identity and settings ------------------------------------------------------------------------------------
+
+    @property
+    def public_key(self) -> str:
+        return self._key_pair.public_key.hex()
+
+    async def setting(self, key: str) -> str:
+        return self._store.settings.text(key)
+
+    async def set_setting(self, key: str, value: str) -> None:
+        await self._store.database.run(self._store.settings.set_text, key, value)
+
+    # --- Share my GPU ---------------------------------------------------------------------------------------------
+
+    async def sharing(self) -> SharingState:
+        return self._sharing.state
+
+    async def start_sharing(self) -> None:
+        await self.machine.start()
+        await self._sharing.start()
+
+    async def stop_sharing(self) -> None:
+        await self._sharing.stop()
+
+    async def shared_models(self) -> tuple[SharedModel, ...]:
+        return self.machine.shared_models()
+
+    async def set_model_shared(self, name: str, shared: bool) -> None:
+        await self.machine.set_shared(name, shared)
+
+    async def add_model_file(self, path: Path) -> SharedModel:
+        return await self.machine.add_file(path)
+
+    async def download_model(self, name_or_source: str) -> None:
+        await self.machine.download(name_or_source)
+
+    async def cancel_download(self, name_or_source: str) -> None:
+        await self.machine.cancel_download(name_or_source)
+
+    async def access_rules(self) -> AccessRules:
+        return await self._sharing.rules()
+
+    async def set_access_mode(self, mode: AccessMode) -> None:
+        await self._sharing.set_mode(mode)
+
+    async def set_knocks(self, enabled: bool) -> None:
+        await self._sharing.set_knocks(enabled)
+
+    async def allow_key(self, public_key: str, name: str, *, hours: float | None = None) -> None:
+        await self._sharing.allow(_hex(public_key), name, hours)
+
+    async def block_key(self, public_key: str, name: str = "") -> None:
+        await self._sharing.block(_hex(public_key), name)
+
+    async def remove_key(self, public_key: str) -> None:
+        await self._sharing.remove(_hex(public_key))
+
+    async def rename_key(self, public_key: str, name: str) -> None:
+        await self._sharing.rename(_hex(public_key), name)
+
+    async def knocks(self) -> tuple[Knock, ...]:
+        return self._sharing.knocks()
+
+    async def dismiss_knock(self, public_key: str) -> None:
+        self._sharing.dismiss_knock(_hex(public_key))
+
+    async def active_requests(self) -> tuple[ActiveRequest, ...]:
+        return self._sharing.active_requests()
+
+    async def stop_request(self, request_id: str) -> None:
+        self._sharing.stop_request(request_id)
+
+    async def request_log(self, limit: int = 200, search: str = "") -> tuple[LogEntry, ...]:
+        return await self._sharing.log(limit, search)
+
+    async def clear_log(self) -> None:
+        await self._sharing.clear_log()
+
+    # --- Chat -----------------------------------------------------------------------------------------------------
+
+    async def providers(self) -> tuple[ProviderEntry, ...]:
+        return self._contacts.entries()
+
+    async def add_provider(self, public_key: str, name: str = "") -> ProviderEntry:
+        return await self._contacts.add(_hex(public_key), name)
+
+    async def rename_provider(self, public_key: str, name: str) -> None:
+        await self._contacts.rename(_hex(public_key), name)
+
+    async def remove_provider(self, public_key: str) -> None:
+        await self._contacts.remove(_hex(public_key))
+
+    async def connect_provider(self, public_key: str) -> ProviderEntry:
+        return await self._contacts.connect(_hex(public_key))
+
+    async def conversations(self) -> tuple[Conversation, ...]:
+        return await self._chats.conversations()
+
+    async def messages(self, conversation_id: str) -> tuple[Message, ...]:
+        return await self._chats.messages(conversation_id)
+
+    async def new_conversation(self, target: Target) -> Conversation:
+        return await self._chats.new(target)
+
+    async def rename_conversation(self, conversation_id: str, title: str) -> None:
+        await self._chats.rename(conversation_id, title)
+
+    async def pin_conversation(self, conversation_id: str, pinned: bool) -> None:
+        await self._chats.pin(conversation_id, pinned)
+
+    async def delete_conversation(self, conversation_id: str) -> None:
+        await self._chats.delete(conversation_id)
+
+    async def search_conversations(self, text: str) -> tuple[Conversation, ...]:
+        return await self._chats.search(text)
+
+    async def set_target(self, conversation_id: str, target: Target) -> None:
+        await self._chats.set_target(conversation_id, target)
+
+    async def ask(self, conversation_id: str, text: str) -> str:
+        return await self._chats.ask(conversation_id, text)
+
+    async def retry(self, conversation_id: str) -> str:
+        return await self._chats.retry(conversation_id)
+
+    async def stop_answer(self, message_id: str) -> None:
+        await self._chats.stop(message_id)
+
+
+def _hex(public_key: str) -> str:
+    """A key as people write it, as the 64 hex digits everything uses. Raises IdentityError."""
+    return parse_public_key(public_key).hex()
