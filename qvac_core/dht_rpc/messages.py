@@ -9,7 +9,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from functools import lru_cache
 
-from qvac_core.codec import Address, Reader, Writer, blake2b
+from qvac_core.codec import ARRAY_LIMIT, Address, Reader, Writer, blake2b
 from qvac_core.errors import RemoteProtocolError
 
 VERSION = 3
@@ -54,6 +54,7 @@ def peer_key(address: Address) -> int:
     return int.from_bytes(peer_id(address))
 
 
+@lru_cache(maxsize=_CACHED_ADDRESSES)
 def is_reachable(address: Address) -> bool:
     """Whether a datagram can be meant for this address at all: no port 0, no "this network", multicast, broadcast."""
     host, port = address
@@ -121,7 +122,7 @@ class ResponseMessage:
         if self.token is not None:
             out.fixed(self.token)
         if self.closer_nodes:
-            out.array(self.closer_nodes, _write_address)
+            out.uint(len(self.closer_nodes)).raw(b"".join(map(pack_address, self.closer_nodes)))
         if self.error:
             out.uint(self.error)
         if self.value is not None:
@@ -129,12 +130,13 @@ class ResponseMessage:
         return out.finish()
 
 
-def _write_address(out: Writer, address: Address) -> None:
-    out.raw(pack_address(address))
-
-
-def _read_address(reader: Reader) -> Address:
-    return unpack_address(reader.fixed(_ADDRESS_SIZE))
+def _read_addresses(reader: Reader) -> tuple[Address, ...]:
+    """Codec's array of addresses, but by slices: this is what a node does most."""
+    count = reader.uint()
+    if count > ARRAY_LIMIT:
+        raise RemoteProtocolError(f"{count} closer nodes, {ARRAY_LIMIT} are allowed")
+    raw = reader.fixed(count * _ADDRESS_SIZE)
+    return tuple(unpack_address(raw[at : at + _ADDRESS_SIZE]) for at in range(0, len(raw), _ADDRESS_SIZE))
 
 
 def _verified(claimed: bytes, sender: Address) -> bytes | None:
@@ -157,7 +159,7 @@ def decode(datagram: bytes, sender: Address) -> RequestMessage | ResponseMessage
 def _decode_request(reader: Reader, sender: Address) -> RequestMessage:
     flags = reader.uint()
     tid = reader.uint16()
-    to = _read_address(reader)
+    to = unpack_address(reader.fixed(_ADDRESS_SIZE))
     id = _verified(reader.fixed(ID_SIZE), sender) if flags & _FLAG_ID else None
     token = reader.fixed(TOKEN_SIZE) if flags & _FLAG_TOKEN else None
     command = reader.uint()
@@ -169,10 +171,10 @@ def _decode_request(reader: Reader, sender: Address) -> RequestMessage:
 def _decode_response(reader: Reader, sender: Address) -> ResponseMessage:
     flags = reader.uint()
     tid = reader.uint16()
-    to = _read_address(reader)
+    to = unpack_address(reader.fixed(_ADDRESS_SIZE))
     id = _verified(reader.fixed(ID_SIZE), sender) if flags & _FLAG_ID else None
     token = reader.fixed(TOKEN_SIZE) if flags & _FLAG_TOKEN else None
-    closer_nodes = tuple(reader.array(_read_address)) if flags & _FLAG_CLOSER_NODES else ()
+    closer_nodes = _read_addresses(reader) if flags & _FLAG_CLOSER_NODES else ()
     error = reader.uint() if flags & _FLAG_ERROR else 0
     value = reader.buffer() if flags & _FLAG_VALUE else None
     return ResponseMessage(tid, to, id, token, closer_nodes, error, value)

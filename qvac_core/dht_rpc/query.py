@@ -257,9 +257,9 @@ class Query:
             self._on_reply(reply)
 
     def _learn(self, reply: Reply) -> None:
-        node = self._node
+        wants, our_key = self._node.wants, self._node.key
         for address in reply.closer_nodes[:K]:
-            if not is_reachable(address) or not node.wants(address) or peer_key(address) == node.key:
+            if peer_key(address) == our_key or not is_reachable(address) or not wants(address):
                 continue
             if not self._add_pending(address, reply.from_):
                 break
