@@ -167,6 +167,8 @@ class DHT:
         await asyncio.gather(*tasks, return_exceptions=True)
         if self._endpoint is not None:
             self._endpoint.close()
+        if self._requests is not None:
+            self._requests.close()
 
     @property
     def endpoint(self) -> Endpoint:

@@ -14,6 +14,9 @@ from qvac_core.errors import ConnectionClosed
 from qvac_core.hyperdht.endpoint import Endpoint
 from qvac_core.udx import Closed, Event, Stream
 
+LINGER = 3.0
+"""Seconds for which an ended stream still answers a peer whose last ACK from us was lost: else it fails after 13 s."""
+
 # A stream that waits for its path keeps what comes before; a stranger must not be able to fill it.
 _MAX_EARLY_DATAGRAMS = 64
 
@@ -25,6 +28,7 @@ class RawStream:
         "_early",
         "_endpoint",
         "_flushing",
+        "_lingering",
         "_removed",
         "_timer",
         "_timer_at",
@@ -46,6 +50,7 @@ class RawStream:
         self.on_unexpected: Callable[[int, Address], None] | None = None
         self._early = 0
         self._removed = False
+        self._lingering = False
         self._flushing = False
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = 0.0
@@ -55,12 +60,22 @@ class RawStream:
     def connected(self) -> bool:
         return self.stream.connected
 
+    @property
+    def closed(self) -> bool:
+        return self.stream.closed
+
     def connect(self, socket: int, address: Address, remote_id: int) -> None:
+        """Raises ConnectionClosed when the peer has destroyed the stream already."""
+        if self.stream.closed:
+            raise ConnectionClosed("The peer dropped the connection at once.")
         self.socket, self.remote_address = socket, address
         self.stream.connect(remote_id, self._endpoint.loop.time())
         self._endpoint.flush_soon(self)
 
     def feed(self, datagrams: list[bytes], socket: int, source: Address, now: float) -> None:
+        if self._lingering:
+            self.stream.receive_datagrams(datagrams, now)
+            self._send(now)
         if self._removed:
             return
         if socket != self.socket and self.on_unexpected is not None:
@@ -95,7 +110,7 @@ class RawStream:
         if not self._removed:
             now = self._endpoint.loop.time()
             self.stream.destroy(now)
-            self.flush(now)
+            self._send(now)
             self._remove()
 
     def flush(self, now: float) -> None:
@@ -105,10 +120,9 @@ class RawStream:
         self._flushing = True
         try:
             self._send(now)
-            closed = self._hand_out_events()
-            if closed:
+            if self._hand_out_events():
                 self._remove()
-            else:
+            elif not self._removed:
                 self._set_timer()
         finally:
             self._flushing = False
@@ -125,6 +139,7 @@ class RawStream:
             if self.on_event is not None:
                 self.on_event(event)
             if isinstance(event, Closed):
+                self._lingering = event.error is None and not self._removed
                 return True
         return False
 
@@ -155,4 +170,7 @@ class RawStream:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        self._endpoint.remove_stream(self.id)
+        if self._lingering:
+            self._endpoint.loop.call_later(LINGER, self._endpoint.remove_stream, self.id)
+        else:
+            self._endpoint.remove_stream(self.id)

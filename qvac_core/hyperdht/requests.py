@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from qvac_core.codec import Address
 from qvac_core.dht_rpc import Outcome, QueryResult, Reply
@@ -25,10 +26,21 @@ class Requests:
     def __init__(self, endpoint: Endpoint) -> None:
         self._endpoint = endpoint
         self._loop = endpoint.loop
+        self._waiting: set[asyncio.Future[Any]] = set()
 
-    def _check_open(self) -> None:
+    def close(self) -> None:
+        """Fail everything that still waits, after the endpoint was closed."""
+        for future in list(self._waiting):
+            if not future.done():
+                future.set_exception(_destroyed())
+
+    def _future(self) -> asyncio.Future[Any]:
         if self._endpoint.closed:
-            raise NetworkError("This node is closed.", name="NODE_DESTROYED")
+            raise _destroyed()
+        future = self._loop.create_future()
+        self._waiting.add(future)
+        future.add_done_callback(self._waiting.discard)
+        return future
 
     async def request(
         self,
@@ -42,8 +54,7 @@ class Requests:
         socket: int | None = None,
     ) -> Reply:
         """The answer, which may carry an error number. Raises NetworkError (REQUEST_TIMEOUT, …)."""
-        self._check_open()
-        done: asyncio.Future[Outcome] = self._loop.create_future()
+        done: asyncio.Future[Outcome] = self._future()
         request = self._endpoint.node.request(
             command,
             to,
@@ -59,8 +70,7 @@ class Requests:
         return await self._outcome(done, request.cancel)
 
     async def ping(self, to: Address, *, retries: int = 3) -> Reply:
-        self._check_open()
-        done: asyncio.Future[Outcome] = self._loop.create_future()
+        done: asyncio.Future[Outcome] = self._future()
         request = self._endpoint.node.ping(
             to, now=self._loop.time(), on_done=lambda outcome: _settle(done, outcome), retries=retries
         )
@@ -89,8 +99,7 @@ class Requests:
         on_reply: Callable[[Reply], bool] | None = None,
     ) -> QueryResult | None:
         """Walk towards `target`. `on_reply` returns True when it has seen enough: the result is None then."""
-        self._check_open()
-        done: asyncio.Future[QueryResult | None] = self._loop.create_future()
+        done: asyncio.Future[QueryResult | None] = self._future()
 
         def see(reply: Reply) -> None:
             if on_reply is not None and not done.done() and on_reply(reply):
@@ -108,11 +117,14 @@ class Requests:
         )
         self._endpoint.flush_node()
         try:
-            return await done
+            result = await done
         finally:
             if not query.done:
                 query.cancel()
                 self._endpoint.flush_node()
+        if result is not None and result.error is not None:
+            raise _destroyed() if self._endpoint.closed else result.error
+        return result
 
     async def store(
         self, command: int, target: bytes, replies: Sequence[Reply], make_value: Callable[[bytes, bytes], bytes]
@@ -140,6 +152,10 @@ class Requests:
                 name, sentence = _REFUSALS[outcome.error]
                 raise NetworkError(sentence, name=name)
         raise NetworkError("No node of the network stored it: too few nodes responded.", name="TOO_FEW_NODES")
+
+
+def _destroyed() -> NetworkError:
+    return NetworkError("This node is closed.", name="NODE_DESTROYED")
 
 
 def _settle(done: asyncio.Future[Outcome], outcome: Outcome) -> None:

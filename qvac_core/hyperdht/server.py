@@ -281,7 +281,7 @@ class Server:
 
     def _connect(self, client: _Client, socket: int, address: Address) -> None:
         raw, session, udx = client.raw, client.session, client.payload.udx
-        if raw is None or raw.connected or session is None or udx is None or self._key_pair is None:
+        if raw is None or raw.connected or raw.closed or session is None or udx is None or self._key_pair is None:
             return
         raw.on_unexpected = None
         raw.connect(socket, address, udx.id)

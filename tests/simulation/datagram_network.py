@@ -1,0 +1,161 @@
+"""Hosts that exchange datagrams in memory, behind the same wall as real sockets (hyperdht.Network).
+
+Ours. Delay, loss, duplication, NATs, partitions and crashes, all drawn from one seed; it needs a running event loop,
+which may well be a VirtualLoop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from hashlib import blake2b
+from random import Random
+
+from qvac_core.codec import Address
+
+Receive = Callable[[list[tuple[bytes, Address]]], None]
+Filter = Callable[[Address, Address, bytes], bool]
+
+_FIRST_PORT = 49152
+MAPPING_LIFE = 60.0
+
+
+@dataclass(slots=True)
+class Link:
+    """Seconds of one-way delay (from, to), and shares of datagrams lost or doubled."""
+
+    delay: tuple[float, float] = (0.01, 0.02)
+    loss: float = 0.0
+    duplicate: float = 0.0
+
+
+class Internet:
+    """Everybody's switch. `trace` is a hash over all that was delivered: equal seeds give equal traces."""
+
+    def __init__(self, seed: int, link: Link | None = None) -> None:
+        self.random = Random(seed)
+        self.link = link or Link()
+        self.delivered = 0
+        self.drops: list[Filter] = []
+        self._sockets: dict[Address, SimulatedSocket] = {}
+        self._trace = blake2b()
+        self._hosts = 0
+
+    @property
+    def trace(self) -> str:
+        return self._trace.hexdigest()
+
+    def host(self, *, nat: bool = False) -> Host:
+        """A new host with an address of its own; behind a NAT only those it wrote to get in."""
+        self._hosts += 1
+        n = self._hosts
+        return Host(self, f"{20 + (n >> 16)}.{(n >> 8) & 255}.{n & 255}.1", nat=nat)
+
+    def bind(self, sock: SimulatedSocket) -> None:
+        self._sockets[sock.outside] = sock
+
+    def unbind(self, sock: SimulatedSocket) -> None:
+        self._sockets.pop(sock.outside, None)
+
+    def is_free(self, address: Address) -> bool:
+        return address not in self._sockets
+
+    def send(self, source: Address, datagrams: Sequence[bytes], to: Address) -> None:
+        chance, link = self.random, self.link
+        train: list[bytes] = []
+        for datagram in datagrams:
+            if link.loss and chance.random() < link.loss:
+                continue
+            if any(drop(source, to, datagram) for drop in self.drops):
+                continue
+            train.append(datagram)
+            if link.duplicate and chance.random() < link.duplicate:
+                train.append(datagram)
+        if train:
+            loop = asyncio.get_running_loop()
+            loop.call_later(chance.uniform(*link.delay), self._deliver, source, train, to)
+
+    def _deliver(self, source: Address, train: list[bytes], to: Address) -> None:
+        sock = self._sockets.get(to)
+        if sock is None or not sock.lets_in(source):
+            return
+        for datagram in train:
+            self._trace.update(f"{source}{to}".encode() + datagram)
+        self.delivered += len(train)
+        sock.receive([(datagram, source) for datagram in train])
+
+
+class Host:
+    """One machine: a hyperdht.Network."""
+
+    def __init__(self, internet: Internet, address: str, *, nat: bool) -> None:
+        self.internet = internet
+        self.address = address
+        self.nat = nat
+        self._sockets: list[SimulatedSocket] = []
+        self._next_port = _FIRST_PORT
+
+    def open(self, host: str, port: int, receive: Receive) -> SimulatedSocket:
+        if not port:
+            self._next_port += 1
+            port = self._next_port
+        if not self.internet.is_free((self.address, port)):
+            raise OSError("address in use")
+        sock = SimulatedSocket(self, host, port, receive)
+        self._sockets.append(sock)
+        return sock
+
+    def local_hosts(self) -> list[str]:
+        return [self.address] if not self.nat else ["192.168.1.2"]
+
+    def remap(self) -> None:
+        """The NAT forgets all mappings and gives every socket a new outside port."""
+        for sock in self._sockets:
+            sock.remap()
+
+    def crash(self) -> None:
+        """Gone without a word."""
+        for sock in self._sockets:
+            self.internet.unbind(sock)
+
+
+class SimulatedSocket:
+    def __init__(self, host: Host, bound: str, port: int, receive: Receive) -> None:
+        self.address: Address = (bound, port)
+        self.outside: Address = (host.address, port)
+        self.receive = receive
+        self._host = host
+        self._closed = False
+        self._contacted: dict[Address, float] = {}
+        host.internet.bind(self)
+
+    def remap(self) -> None:
+        internet = self._host.internet
+        internet.unbind(self)
+        self.outside = (self._host.address, self.outside[1] + 1000)
+        self._contacted.clear()
+        internet.bind(self)
+
+    def lets_in(self, source: Address) -> bool:
+        if not self._host.nat:
+            return True
+        last = self._contacted.get(source)
+        return last is not None and asyncio.get_running_loop().time() - last < MAPPING_LIFE
+
+    def send_many(self, datagrams: Sequence[tuple[bytes, Address]]) -> None:
+        for datagram, to in datagrams:
+            self.send_train([datagram], to)
+
+    def send_train(self, datagrams: Sequence[bytes], to: Address) -> None:
+        if self._closed:
+            return
+        self._contacted[to] = asyncio.get_running_loop().time()
+        self._host.internet.send(self.outside, datagrams, to)
+
+    def send_with_ttl(self, datagram: bytes, to: Address, ttl: int) -> None:
+        self.send_train([datagram], to)
+
+    def close(self) -> None:
+        self._closed = True
+        self._host.internet.unbind(self)

@@ -1,0 +1,299 @@
+"""Whole nodes on a simulated internet in virtual time: the code that runs on real sockets, seeded and replayable."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
+from random import Random
+
+import pytest
+
+from qvac_core.codec import Address
+from qvac_core.errors import ConnectionClosed, NetworkError
+from qvac_core.hyperdht import DHT, Connection, KeyPair, Server
+
+from .datagram_network import Host, Internet, Link
+from .virtual_loop import run
+
+ROUGH = Link(delay=(0.005, 0.06), loss=0.05, duplicate=0.02)
+
+
+class World:
+    """An internet with a DHT of `size` nodes on public addresses."""
+
+    def __init__(self, seed: int, stack: AsyncExitStack, link: Link | None = None) -> None:
+        self.internet = Internet(seed, link)
+        self.stack = stack
+        self.seed = seed
+        self.bootstrap: list[Address] = []
+        self.hosts: dict[Address, Host] = {}
+
+    def now(self) -> float:
+        return asyncio.get_running_loop().time()
+
+    def make(self, host: Host, **options: object) -> DHT:
+        number = self.internet.random.getrandbits(64)
+        return DHT(self.bootstrap, network=host, random=Random(number), **options)  # type: ignore[arg-type]
+
+    async def grow(self, size: int) -> None:
+        for _ in range(size):
+            host = self.internet.host()
+            node = await self.stack.enter_async_context(self.make(host, ephemeral=False, firewalled=False))
+            address = (host.address, node.address[1])
+            self.hosts[address] = host
+            if not self.bootstrap:
+                self.bootstrap.append(address)
+                node.endpoint.node.know_address(address)
+
+    async def node(self, *, nat: bool = False, host: Host | None = None, **options: object) -> DHT:
+        host = host or self.internet.host(nat=nat)
+        return await self.stack.enter_async_context(self.make(host, **options))
+
+    async def serve(self, dht: DHT, on_connection: Callable[[Connection], Awaitable[None]]) -> Server:
+        server = dht.create_server(on_connection)
+        await server.listen()
+        return server
+
+
+def simulate(test: Callable[[World], Awaitable[None]], *, seed: int, link: Link | None = None, size: int = 12) -> str:
+    async def body() -> str:
+        async with AsyncExitStack() as stack:
+            world = World(seed, stack, link)
+            await world.grow(size)
+            await test(world)
+        return world.internet.trace
+
+    return run(body())
+
+
+async def echo(connection: Connection) -> None:
+    async for message in connection:
+        await connection.write(message)
+    await connection.close()
+
+
+async def pump(connection: Connection, size: int, seed: int = 1) -> None:
+    data = Random(seed).randbytes(size)
+    pieces = [data[start : start + 20_000] for start in range(0, size, 20_000)]
+
+    async def write() -> None:
+        for piece in pieces:
+            await connection.write(piece)
+
+    writing = asyncio.create_task(write())
+    received = [await anext(connection) for _ in pieces]
+    await writing
+    assert hashlib.sha256(b"".join(received)).digest() == hashlib.sha256(data).digest()
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_connect_and_echo_through_a_rough_network(seed: int) -> None:
+    async def test(world: World) -> None:
+        server = await world.node()
+        await world.serve(server, echo)
+        client = await world.node()
+        connection = await client.connect(server.key_pair.public_key)
+        await pump(connection, 300_000)
+        await connection.close()
+        assert connection.error is None
+
+    simulate(test, seed=seed, link=ROUGH)
+
+
+def test_the_same_seed_gives_the_same_run() -> None:
+    async def test(world: World) -> None:
+        server = await world.node()
+        await world.serve(server, echo)
+        connection = await (await world.node()).connect(server.key_pair.public_key)
+        await pump(connection, 50_000)
+        await connection.close()
+
+    first, again, other = (simulate(test, seed=seed, link=ROUGH, size=6) for seed in (5, 5, 6))
+    assert first == again
+    assert first != other
+
+
+@pytest.mark.parametrize(("server_nat", "client_nat"), [(False, False), (True, False), (False, True)])
+def test_one_nat_between_two_peers_is_no_obstacle(server_nat: bool, client_nat: bool) -> None:
+    async def test(world: World) -> None:
+        server = await world.node(nat=server_nat)
+        await world.serve(server, echo)
+        client = await world.node(nat=client_nat)
+        assert (server.firewalled, client.firewalled) == (server_nat, client_nat)
+        connection = await client.connect(server.key_pair.public_key)
+        await pump(connection, 50_000)
+
+    simulate(test, seed=11)
+
+
+def test_two_nats_end_in_an_error_and_not_in_waiting() -> None:
+    async def test(world: World) -> None:
+        server = await world.node(nat=True)
+        await world.serve(server, echo)
+        client = await world.node(nat=True)
+        started = world.now()
+        with pytest.raises(NetworkError):
+            connection = await client.connect(server.key_pair.public_key)
+            await connection.read()
+        assert world.now() - started < 30
+
+    simulate(test, seed=12)
+
+
+def test_a_warm_connect_takes_fewer_round_trips_than_a_cold_one() -> None:
+    async def test(world: World) -> None:
+        server = await world.node()
+        await world.serve(server, echo)
+        client = await world.node()
+        times = []
+        for _ in range(2):
+            started = world.now()
+            connection = await client.connect(server.key_pair.public_key)
+            times.append(world.now() - started)
+            await connection.close()
+        cold, warm = times
+        # One way is 10 ms: handshakes take four ways (over a relay), the walk before it at least two.
+        assert warm < 0.05
+        assert cold < 0.15
+        assert warm < cold
+
+    simulate(test, seed=13, link=Link(delay=(0.01, 0.01)), size=30)
+
+
+def test_a_server_is_found_again_after_its_relays_crashed() -> None:
+    async def test(world: World) -> None:
+        server = await world.node()
+        listening = await world.serve(server, echo)
+        before = set(listening.relay_addresses) & set(world.hosts)
+        assert len(before) >= 2
+        for address in before:
+            if address not in world.bootstrap:
+                world.hosts[address].crash()
+        await asyncio.sleep(30)
+        assert not set(listening.relay_addresses) & (before - set(world.bootstrap))
+        client = await world.node()
+        connection = await client.connect(server.key_pair.public_key)
+        await pump(connection, 1000)
+
+    simulate(test, seed=14, size=20)
+
+
+def test_a_server_whose_nat_gave_it_a_new_port_announces_again_within_seconds() -> None:
+    async def test(world: World) -> None:
+        host = world.internet.host(nat=True)
+        server = await world.node(host=host)
+        await world.serve(server, echo)
+        client = await world.node()
+        await pump(await client.connect(server.key_pair.public_key), 1000)
+        host.remap()
+        await asyncio.sleep(15)
+        connection = await (await world.node()).connect(server.key_pair.public_key)
+        await pump(connection, 1000)
+
+    simulate(test, seed=15)
+
+
+def test_a_vanished_peer_is_noticed_by_both_sides() -> None:
+    async def test(world: World) -> None:
+        accepted: asyncio.Future[Connection] = asyncio.get_running_loop().create_future()
+
+        async def accept(connection: Connection) -> None:
+            accepted.set_result(connection)
+
+        server = await world.node()
+        await world.serve(server, accept)
+        client = await world.node()
+        connection = await client.connect(server.key_pair.public_key)
+        other = await accepted
+        await asyncio.sleep(120)
+        assert not connection.closed
+        assert not other.closed
+        cut = world.now()
+        world.internet.drops.append(lambda source, to, datagram: datagram[:2] == b"\xff\x01")
+        for side in (connection, other):
+            with pytest.raises(ConnectionClosed) as lost:
+                await side.read()
+            assert lost.value.name == "ETIMEDOUT"
+        assert 10 < world.now() - cut < 20
+
+    simulate(test, seed=16)
+
+
+def test_a_reader_that_sleeps_stops_the_writer_and_not_the_connection() -> None:
+    async def test(world: World) -> None:
+        accepted: asyncio.Future[Connection] = asyncio.get_running_loop().create_future()
+
+        async def accept(connection: Connection) -> None:
+            accepted.set_result(connection)
+
+        server = await world.node()
+        await world.serve(server, accept)
+        client = await world.node()
+        connection = await client.connect(server.key_pair.public_key)
+        reader = await accepted
+        written = 0
+
+        async def write() -> None:
+            nonlocal written
+            for _ in range(400):
+                await connection.write(bytes(50_000))
+                written += 1
+
+        writing = asyncio.create_task(write())
+        await asyncio.sleep(120)
+        held = reader._queued_bytes
+        assert not writing.done()
+        assert not connection.closed
+        # The peer's window is 4 MiB; beside it only what our own watermark lets wait.
+        assert held < 4.5 * 1024 * 1024
+        assert written * 50_000 < 12 * 1024 * 1024
+        for _ in range(400):
+            assert len(await anext(reader)) == 50_000
+        await writing
+
+    simulate(test, seed=17, size=4, link=Link(delay=(0.02, 0.02)))
+
+
+def test_connects_that_are_cancelled_leave_nothing_behind() -> None:
+    async def test(world: World) -> None:
+        server = await world.node()
+        await world.serve(server, echo)
+        client = await world.node()
+        for moment in range(0, 200, 7):
+            connecting = asyncio.create_task(client.connect(server.key_pair.public_key))
+            await asyncio.sleep(moment / 1000)
+            if connecting.done():
+                (await connecting).destroy()
+                continue
+            connecting.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await connecting
+            assert len(asyncio.all_tasks()) <= 1 + len(server._tasks) + len(client._tasks)
+        await asyncio.sleep(30)
+        assert not client.endpoint._streams
+        assert not server.endpoint._streams
+        await pump(await client.connect(server.key_pair.public_key), 1000)
+
+    simulate(test, seed=18, size=8)
+
+
+def test_closing_a_node_fails_what_waits_for_it() -> None:
+    async def test(world: World) -> None:
+        client = await world.node()
+        # Nobody relays, so that the connect is still looking when the node closes.
+        world.internet.drops.append(lambda source, to, datagram: True)
+        connecting = asyncio.create_task(client.connect(KeyPair.from_seed(bytes(32)).public_key))
+        looking = asyncio.create_task(client.lookup(bytes(32)))
+        await asyncio.sleep(0.5)
+        await client.close()
+        for task in (connecting, looking):
+            with pytest.raises(NetworkError) as failed:
+                await task
+            assert failed.value.name in ("NODE_DESTROYED", "REQUEST_DESTROYED", "QUERY_CANCELLED")
+        with pytest.raises(NetworkError):
+            await client.connect(bytes(32))
+        await client.close()
+
+    simulate(test, seed=19, size=4)
