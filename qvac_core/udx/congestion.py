@@ -168,10 +168,11 @@ class Bbr:
 
     def _cycle_is_over(self, sample: RateSample, in_flight: int, now: float) -> bool:
         lasted = now - self._cycle_at > (self.min_rtt or MIN_RTT_FLOOR)
+        before = in_flight + sample.acked
         if self.pacing_gain > 1.0:
-            return lasted and (sample.lost > 0 or in_flight > self._in_flight_target(self.pacing_gain))
+            return lasted and (sample.lost > 0 or before >= self._in_flight_target(self.pacing_gain))
         if self.pacing_gain < 1.0:
-            return lasted or in_flight <= self._in_flight_target(1.0)
+            return lasted or before <= self._in_flight_target(1.0)
         return lasted
 
     def _next_cycle(self, now: float) -> None:

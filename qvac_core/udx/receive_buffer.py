@@ -10,7 +10,10 @@ from bisect import bisect_right
 from .packet import MAX_SACK_BLOCKS, TYPE_DATA, TYPE_END, SackBlock
 
 RECEIVE_WINDOW = 4 * 1024 * 1024  # bytes, what JavaScript peers offer and assume
-OVERRUN = 256 * 1024  # bytes accepted above the window: tail-loss probes may ignore it
+EARLY_FREE = 256 * 1024  # bytes of early packets that do not narrow the window
+# Bytes accepted above the window: tail-loss probes and retransmissions ignore it, and a sender of libudx counts
+# neither lost packets nor those that a SACK named against it.
+OVERRUN = 1024 * 1024
 MAX_AHEAD = 65536  # packets beyond the next expected one; a SACK of libudx reaches no further
 WINDOW_UPDATE = RECEIVE_WINDOW // 4  # reopening by less is not worth a packet of its own
 
@@ -31,7 +34,10 @@ class ReceiveBuffer:
 
     @property
     def window(self) -> int:
-        return max(0, RECEIVE_WINDOW - self.backlog)
+        window = RECEIVE_WINDOW - self.backlog
+        if self.early_bytes > EARLY_FREE:
+            window -= self.early_bytes - EARLY_FREE
+        return max(0, window)
 
     def advertise(self) -> int:
         """The window, as a packet that leaves now carries it."""

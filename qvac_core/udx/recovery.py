@@ -168,7 +168,7 @@ class Recovery:
 
     def _acknowledge(self, seqs: range, acked: Acked, now: float, *, cumulative: bool) -> None:
         in_flight = self.in_flight
-        newest, fresh = acked.newest, None
+        newest, fresh, oldest_fresh = acked.newest, None, None
         order = newest.order if newest is not None else 0
         count = size = out_of_flight = 0
         for seq in seqs:
@@ -184,6 +184,8 @@ class Recovery:
             if packet.order > order:
                 newest, order = packet, packet.order
             if not packet.marks & MARK_RETRANSMITTED:
+                if fresh is None:
+                    oldest_fresh = packet
                 fresh = packet
             if packet.marks & MARK_PROBE:
                 acked.probe_acked = True
@@ -199,10 +201,9 @@ class Recovery:
             self._measure(fresh, acked, now)
         if newest is not None:
             self._update_rack(newest, acked, now)
-        if seqs.stop > self._fack:
-            self._fack = seqs.stop
-        elif fresh is not None and fresh.seq + 1 < self._fack:
+        if oldest_fresh is not None and oldest_fresh.seq + 1 < self._fack:
             self._reordering_seen = True
+        self._fack = max(self._fack, seqs.stop)
 
     def _measure(self, packet: SentPacket, acked: Acked, now: float) -> None:
         acked.rtt = self.rtt.clamp(now - packet.sent)
@@ -266,8 +267,11 @@ class Recovery:
         self.lost_total += 1
         return True
 
-    def on_timeout(self, now: float) -> bool:
-        """The retransmission timeout. False when a packet has timed out too often: the peer is gone."""
+    def on_timeout(self, now: float, *, alive: bool = False) -> bool:
+        """The retransmission timeout. False when a packet has timed out too often: the peer is gone.
+
+        `alive`: the peer answers but has no room, so that this timeout says nothing about its health.
+        """
         self.timeout_count += 1
         self.state = CaState.LOSS
         self._high_seq = self.next_seq
@@ -276,9 +280,9 @@ class Recovery:
         overdue = self._rack_rtt + self._reorder_window()
         for packet in list(self.in_flight.values()):
             if packet.seq == self.una or packet.sent + overdue < now:
-                if packet.timeouts >= MAX_TIMEOUTS:
+                if packet.timeouts >= MAX_TIMEOUTS and not alive:
                     return False
-                packet.timeouts += 1
+                packet.timeouts += not alive
                 self._lose(packet)
         self.lost = dict(sorted(self.lost.items()))
         return True

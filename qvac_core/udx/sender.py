@@ -43,6 +43,7 @@ class Sender:
         self.unacked = 0  # written bytes that the peer has not acknowledged
         self.ending = self.ended = False  # asked to end; END acknowledged
         self.window = RECEIVE_WINDOW  # bytes the peer has room for
+        self.heard = False  # anything from the peer since the last timeout
         self.urgent: list[bytes] = []  # probes: they leave whatever the windows say
         self.retransmits = 0
         self.recovery = Recovery()
@@ -156,7 +157,9 @@ class Sender:
                 self.bbr.on_enter_recovery()
             self._count_lost_probes()
         if recovery.rto_at is not None and recovery.rto_at <= now:
-            if not recovery.on_timeout(now):
+            alive = self.heard and not self.window
+            self.heard = False
+            if not recovery.on_timeout(now, alive=alive):
                 return False
             self.bbr.on_timeout()
             self._count_lost_probes()

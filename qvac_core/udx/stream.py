@@ -293,14 +293,13 @@ class Stream:
         if self._receive.ended and not self._eof_told:
             self._eof_told = True
             self._tell_reader(EndReceived())
+        self._sender.heard = True
         had_ended = self._sender.ended
         self._sender.on_ack(ack, sacked, now)
         if self._sender.ended:
             if not had_ended:
                 self._ack_due = True  # a last word, so that the peer knows that we know
             if self._eof_told:
-                self._control.append(self._ack_packet())
-                self._ack_due = False
                 self._close(None)
 
     def _receive_closed(self, datagrams: Sequence[bytes | memoryview]) -> None:
@@ -321,6 +320,9 @@ class Stream:
         else:
             self._held.clear()
             self._events.append(Closed(error))
+        if error is not None:
+            self._ack_due = False
+            self._control.clear()
         self._sender.clear()
         self._receive.clear()
 

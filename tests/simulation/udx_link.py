@@ -10,7 +10,7 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from qvac_core.udx import Closed, DataReceived, EndReceived, Event, MessageReceived, Stream
+from qvac_core.udx import Closed, DataReceived, Drained, EndReceived, Event, MessageReceived, Stream
 
 UDP_IP_HEADERS = 28
 
@@ -81,6 +81,7 @@ class Endpoint:
         self.sent: list[bytes] = []
         self.keep_sent = False
         self.chunk = 65536
+        self.room = True  # what `write` said last, or Drained since
 
     @property
     def closed(self) -> Closed | None:
@@ -104,15 +105,15 @@ class Endpoint:
                     stream.consumed(len(event.data))
                 continue
             self.events.append(event)
+            if isinstance(event, Drained):
+                self.room = True
             if isinstance(event, MessageReceived):
                 self.messages.append(event.data)
             if isinstance(event, EndReceived) and self.end_on_end:
                 stream.end(now)
-        while self.to_write and not stream.closed:
-            room = stream.write(self.to_write[: self.chunk], now)
+        while self.to_write and self.room and not stream.closed:
+            self.room = stream.write(self.to_write[: self.chunk], now)
             self.to_write = self.to_write[self.chunk :]
-            if not room:
-                break
         if self.end_after_writing and not self.to_write:
             self.end_after_writing = False
             stream.end(now)
@@ -144,6 +145,7 @@ class Simulation:
         self.timer_late = timer_late
         self.train = train
         self.steps = 0
+        self.elapsed = 0.0
         self._wire: list[tuple[float, int, int, bytes]] = []
         self._serial = 0
 
@@ -161,7 +163,6 @@ class Simulation:
 
     def step(self, until: float) -> bool:
         """Advance to the next datagram or timer; False when there is none before `until`."""
-        self.flush()
         times = [t + self.timer_late for e in (self.a, self.b) if (t := e.stream.get_timer()) is not None]
         if self._wire:
             times.append(self._wire[0][0] + self.train)
@@ -180,12 +181,13 @@ class Simulation:
             timer = endpoint.stream.get_timer()
             if timer is not None and timer <= self.now:
                 endpoint.stream.handle_timer(self.now)
+        self.flush()
         return True
 
     def run(self, seconds: float, done: Callable[[], bool] | None = None) -> float:
         """Run for at most that long, or until `done`; the virtual seconds it took."""
         start = self.now
+        self.flush()
         while not (done is not None and done()) and self.step(start + seconds):
             assert self.steps < 3_000_000, "a busy loop"
-        self.flush()
         return self.now - start
