@@ -1,0 +1,98 @@
+"""Events that wait for the window's next frame: tokens joined, progress and whole states newest only, order kept."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from dataclasses import replace
+
+from qvac_core.core.state import (
+    AccessChanged,
+    AnswerFinished,
+    AnswerSeam,
+    AnswerStarted,
+    AnswerTokens,
+    ConnectionStage,
+    ConversationsChanged,
+    CoreEvent,
+    DownloadChanged,
+    KnocksChanged,
+    ProvidersChanged,
+    RequestEnded,
+    RequestProgressed,
+    RequestStarted,
+    SharedModelsChanged,
+    SharingChanged,
+)
+
+WHOLE_STATES = (
+    SharingChanged,
+    SharedModelsChanged,
+    AccessChanged,
+    KnocksChanged,
+    ProvidersChanged,
+    ConversationsChanged,
+)
+
+
+class EventBuffer:
+    """Not thread-safe: lives on the core's loop."""
+
+    def __init__(self) -> None:
+        self._events: list[CoreEvent] = []
+        self._places: dict[Hashable, int] = {}
+
+    def add(self, event: CoreEvent) -> None:
+        if (barrier := _closes(event)) is not None:
+            self._places.pop(barrier, None)
+        key = _key(event)
+        place = self._places.get(key) if key is not None else None
+        if place is None:
+            if key is not None:
+                self._places[key] = len(self._events)
+            self._events.append(event)
+            return
+        waiting = self._events[place]
+        if isinstance(event, AnswerTokens) and isinstance(waiting, AnswerTokens):
+            self._events[place] = replace(waiting, text=waiting.text + event.text)
+        else:
+            self._events[place] = event
+
+    def take(self) -> tuple[CoreEvent, ...]:
+        events = tuple(self._events)
+        self._events.clear()
+        self._places.clear()
+        return events
+
+
+def _key(event: CoreEvent) -> Hashable | None:
+    """Events of one key stand for each other; None: every one counts."""
+    match event:
+        case AnswerTokens():
+            return (AnswerTokens, event.message_id)
+        case RequestProgressed():
+            return (RequestProgressed, event.request.id)
+        case ConnectionStage():
+            return (ConnectionStage, event.provider_key, event.stage)
+        case DownloadChanged() if not event.done and event.error is None:
+            return (DownloadChanged, event.model)
+        case _ if isinstance(event, WHOLE_STATES):
+            return ("whole", type(event).__name__)
+        case _:
+            return None
+
+
+def _closes(event: CoreEvent) -> Hashable | None:
+    """The key that must not be merged across `event`."""
+    match event:
+        case AnswerStarted() | AnswerFinished():
+            return (AnswerTokens, event.message.id)
+        case AnswerSeam():
+            return (AnswerTokens, event.message_id)
+        case RequestStarted():
+            return (RequestProgressed, event.request.id)
+        case RequestEnded():
+            return (RequestProgressed, event.entry.id)
+        case DownloadChanged():
+            return (DownloadChanged, event.model) if event.done or event.error is not None else None
+        case _:
+            return None

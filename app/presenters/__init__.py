@@ -1,0 +1,1 @@
+"""Between core and views: events become state to render, clicks become intents of the core."""

@@ -1,0 +1,233 @@
+"""Colours, type and the application-wide style sheet: everything on screen reads its looks from here.
+
+From the design's token table. The palette comes first (Fusion paints from it), the sheet second.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import cast
+
+from PySide6.QtCore import QObject, Qt, Signal
+from PySide6.QtGui import QColor, QFont, QFontDatabase, QGuiApplication, QIcon, QPalette, QPixmap
+from PySide6.QtWidgets import QApplication, QStyle
+
+from app.icons import IconStore
+from app.style_sheet import style_sheet
+
+SCALES = {"small": 0.85, "hint": 0.92, "body": 1.0, "answer": 1.04, "state": 1.23, "display": 1.85}
+SETTINGS = ("system", "light", "dark")
+
+
+@dataclass(frozen=True, slots=True)
+class CodeColours:
+    background: str
+    keyword: str
+    string: str
+    comment: str
+    number: str
+    function: str
+
+
+@dataclass(frozen=True, slots=True)
+class Tokens:
+    """One theme. Names as in the design's table; every value is #RRGGBB."""
+
+    bg: str
+    surface: str
+    side: str
+    text: str
+    text2: str
+    text3: str
+    ctl: str
+    border: str
+    accent: str
+    accent_hover: str
+    accent_soft: str
+    onacc: str
+    live: str
+    local: str
+    local_soft: str
+    warn: str
+    warn_soft: str
+    danger: str
+    danger_soft: str
+    sel: str
+    track: str
+    code: CodeColours
+
+
+LIGHT = Tokens(
+    bg="#F3F5F3",
+    surface="#FFFFFF",
+    side="#EBEEEB",
+    text="#17201C",
+    text2="#46514B",
+    text3="#5C6761",
+    ctl="#7F8983",
+    border="#D8DDD9",
+    accent="#0A6B5F",
+    accent_hover="#075448",
+    accent_soft="#DCEFEA",
+    onacc="#FFFFFF",
+    live="#0E8A6E",
+    local="#6240A8",
+    local_soft="#EFE9F9",
+    warn="#805200",
+    warn_soft="#FCF0D6",
+    danger="#B3261E",
+    danger_soft="#FCE8E6",
+    sel="#DDE7E2",
+    track="#DFE4E0",
+    code=CodeColours("#F5F7F5", "#9A2C6B", "#2C6E1F", "#626D66", "#1D5FA8", "#6240A8"),
+)
+
+DARK = Tokens(
+    bg="#131715",
+    surface="#1B201E",
+    side="#171B19",
+    text="#E7ECE9",
+    text2="#B1BCB6",
+    text3="#929E97",
+    ctl="#76827B",
+    border="#2D3431",
+    accent="#4FC7B1",
+    accent_hover="#74D8C5",
+    accent_soft="#16352F",
+    onacc="#05231D",
+    live="#3FCFA6",
+    local="#BBA2F2",
+    local_soft="#2A2340",
+    warn="#E5B650",
+    warn_soft="#382C12",
+    danger="#F58B82",
+    danger_soft="#3E201E",
+    sel="#27302C",
+    track="#303834",
+    code=CodeColours("#151918", "#F092C5", "#97D183", "#8E9A93", "#82B7F2", "#BBA2F2"),
+)
+
+TOKEN_NAMES = frozenset(field.name for field in fields(Tokens) if field.name != "code")
+
+
+class Theme(QObject):
+    """The theme in force. `changed` follows the palette and the sheet: repaint, re-icon, re-highlight on it."""
+
+    changed = Signal()
+
+    def __init__(self, app: QApplication) -> None:
+        super().__init__(app)
+        self._app = app
+        self._setting = "system"
+        self._tokens = LIGHT
+        self._icons = IconStore()
+        self.reduced_motion = False
+        QGuiApplication.styleHints().colorSchemeChanged.connect(self._system_changed)
+
+    @property
+    def tokens(self) -> Tokens:
+        return self._tokens
+
+    @property
+    def dark(self) -> bool:
+        return self._tokens is DARK
+
+    @property
+    def setting(self) -> str:
+        """What the user chose: system, light or dark."""
+        return self._setting
+
+    def choose(self, setting: str) -> None:
+        """Take a user's setting; anything unknown (or unset) means: follow the system."""
+        self._setting = setting if setting in SETTINGS else "system"
+        scheme = {"light": Qt.ColorScheme.Light, "dark": Qt.ColorScheme.Dark}.get(self._setting, Qt.ColorScheme.Unknown)
+        # The platform follows too: title bar, native file dialogs. Offscreen this does nothing.
+        QGuiApplication.styleHints().setColorScheme(scheme)
+        self._apply()
+
+    def colour(self, token: str) -> QColor:
+        return QColor(cast("str", getattr(self._tokens, token)))
+
+    def font(self, scale: str = "body", weight: int = 400, *, tabular: bool = False) -> QFont:
+        """The system's UI font at one of the design's SCALES. `tabular`: all figures equally wide, for columns."""
+        font = QFont(self._app.font())
+        font.setPointSizeF(self.base_points * SCALES[scale])
+        font.setWeight(QFont.Weight(weight))
+        if tabular:
+            font.setFeature(QFont.Tag("tnum"), 1)
+        return font
+
+    def fixed_font(self, scale: str = "body") -> QFont:
+        """The system's fixed font, for keys and code."""
+        font = QFontDatabase.systemFont(QFontDatabase.SystemFont.FixedFont)
+        font.setPointSizeF(self.base_points * SCALES[scale])
+        return font
+
+    @property
+    def base_points(self) -> float:
+        points = self._app.font().pointSizeF()
+        # A platform that gives pixels says -1 points; 96 dots per inch is Qt's logical resolution.
+        return points if points > 0 else self._app.font().pixelSize() * 72 / 96
+
+    def duration(self, milliseconds: int) -> int:
+        """How long a motion takes: nothing where the system asks for less motion, or `reduced_motion` is set."""
+        style = self._app.style()
+        still = self.reduced_motion or not style.styleHint(QStyle.StyleHint.SH_Widget_Animate)
+        return 0 if still else milliseconds
+
+    def icon(self, name: str, token: str = "text2", size: int = 16) -> QIcon:
+        """A Lucide icon in a token's colour; its disabled form is text3."""
+        return self._icons.icon(name, self.colour(token), self.colour("text3"), size)
+
+    def pixmap(self, name: str, token: str = "text2", size: int = 16, ratio: float = 1.0) -> QPixmap:
+        return self._icons.pixmap(name, self.colour(token), size, ratio)
+
+    def _system_changed(self, _scheme: Qt.ColorScheme) -> None:
+        if self._setting == "system":
+            self._apply()
+
+    def _apply(self) -> None:
+        dark = self._setting == "dark" or (
+            self._setting == "system" and QGuiApplication.styleHints().colorScheme() == Qt.ColorScheme.Dark
+        )
+        self._tokens = DARK if dark else LIGHT
+        self._icons.clear()
+        self._app.setPalette(palette(self._tokens))
+        self._app.setStyleSheet(style_sheet(self._tokens, self.base_points, SCALES))
+        self.changed.emit()
+
+
+def palette(tokens: Tokens) -> QPalette:
+    """Every role that Fusion reads, so that a widget without a rule in the sheet still belongs."""
+    role = QPalette.ColorRole
+    colours = {
+        role.Window: tokens.bg,
+        role.WindowText: tokens.text,
+        role.Base: tokens.surface,
+        role.AlternateBase: tokens.side,
+        role.Text: tokens.text,
+        role.Button: tokens.surface,
+        role.ButtonText: tokens.text,
+        role.BrightText: tokens.danger,
+        role.ToolTipBase: tokens.surface,
+        role.ToolTipText: tokens.text,
+        role.PlaceholderText: tokens.text3,
+        role.Highlight: tokens.accent,
+        role.HighlightedText: tokens.onacc,
+        role.Link: tokens.accent,
+        role.LinkVisited: tokens.accent,
+        role.Accent: tokens.accent,
+        role.Light: tokens.surface,
+        role.Midlight: tokens.side,
+        role.Mid: tokens.border,
+        role.Dark: tokens.ctl,
+        role.Shadow: tokens.border,
+    }
+    result = QPalette()
+    for name, value in colours.items():
+        result.setColor(name, QColor(value))
+    for name in (role.WindowText, role.Text, role.ButtonText, role.PlaceholderText):
+        result.setColor(QPalette.ColorGroup.Disabled, name, QColor(tokens.text3))
+    result.setColor(QPalette.ColorGroup.Disabled, role.Highlight, QColor(tokens.track))
+    result.setColor(QPalette.ColorGroup.Disabled, role.HighlightedText, QColor(tokens.text3))
+    return result

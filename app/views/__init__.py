@@ -1,0 +1,1 @@
+"""What is on screen: widgets that render a presenter's state and send its intents."""

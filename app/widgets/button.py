@@ -1,0 +1,129 @@
+"""Buttons by kind: primary, quiet (the default), flat, danger, link, stop.
+
+One primary per region; destructive acts are outlined in red, never filled.
+"""
+
+from __future__ import annotations
+
+from PySide6.QtCore import QSize, Qt, QTimer
+from PySide6.QtGui import QClipboard, QGuiApplication
+from PySide6.QtWidgets import QSizePolicy, QWidget
+
+from app.theme import Theme
+from app.widgets.focus import KeyboardFocusButton
+from app.widgets.label import restyle
+
+ICON_TOKEN = {
+    "primary": "onacc",
+    "quiet": "text",
+    "flat": "text2",
+    "danger": "danger",
+    "link": "accent",
+    "stop": "bg",
+}
+COPIED_SECONDS = 2.0
+
+
+class Button(KeyboardFocusButton):
+    """`size`: small (24, headers), medium (28), large (32). Without `text`, `name` is accessible name and tooltip."""
+
+    def __init__(
+        self,
+        theme: Theme,
+        text: str = "",
+        *,
+        kind: str = "quiet",
+        icon: str = "",
+        name: str = "",
+        size: str = "medium",
+        parent: QWidget | None = None,
+    ) -> None:
+        super().__init__(text, parent)
+        self._theme = theme
+        self._icon = icon
+        self._busy: tuple[str, str] | None = None
+        self.setProperty("kind", kind)
+        self.setProperty("size", size)
+        self.setProperty("iconOnly", "true" if icon and not text else "false")
+        self.setAutoDefault(False)
+        self.setAccessibleName(name or text.rstrip("….").strip())
+        if not text:
+            self.setToolTip(name)
+        self.setCursor(Qt.CursorShape.ArrowCursor)
+        self.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Fixed)
+        self._show_icon()
+        theme.changed.connect(self._show_icon)
+
+    @property
+    def kind(self) -> str:
+        return str(self.property("kind"))
+
+    def set_kind(self, kind: str) -> None:
+        if kind != self.kind:
+            self.setProperty("kind", kind)
+            restyle(self)
+            self._show_icon()
+
+    def set_icon(self, icon: str) -> None:
+        self._icon = icon
+        self._show_icon()
+
+    def start_busy(self, doing: str) -> None:
+        """Keep the width, say what is being done, take no more clicks."""
+        if self._busy is None:
+            self._busy = (self.text(), self._icon)
+            self.setMinimumWidth(self.width())
+            self.setText(doing)
+            self.set_icon("loader-circle")
+            self.setEnabled(False)
+
+    def end_busy(self) -> None:
+        if self._busy is not None:
+            text, icon = self._busy
+            self._busy = None
+            self.setMinimumWidth(0)
+            self.setText(text)
+            self.set_icon(icon)
+            self.setEnabled(True)
+
+    def _show_icon(self) -> None:
+        if self._icon:
+            self.setIcon(self._theme.icon(self._icon, ICON_TOKEN[self.kind], 16))
+            self.setIconSize(QSize(16, 16))
+
+
+class CopyButton(Button):
+    """Copies `value` and says so for two seconds."""
+
+    def __init__(
+        self,
+        theme: Theme,
+        value: str = "",
+        *,
+        text: str = "Copy",
+        name: str = "",
+        kind: str = "quiet",
+        size: str = "medium",
+        parent: QWidget | None = None,
+    ) -> None:
+        super().__init__(theme, text, kind=kind, icon="copy", name=name, size=size, parent=parent)
+        self.value = value
+        self._text = text
+        self._timer = QTimer(self)
+        self._timer.setSingleShot(True)
+        self._timer.setInterval(int(COPIED_SECONDS * 1000))
+        self._timer.timeout.connect(self._restore)
+        self.clicked.connect(self.copy)
+
+    def copy(self) -> None:
+        QGuiApplication.clipboard().setText(self.value, QClipboard.Mode.Clipboard)
+        self.setMinimumWidth(self.width())
+        if self._text:
+            self.setText("Copied")
+        self.set_icon("check")
+        self._timer.start()
+
+    def _restore(self) -> None:
+        self.setMinimumWidth(0)
+        self.setText(self._text)
+        self.set_icon("copy")

@@ -1,0 +1,90 @@
+"""An error where it happened: soft red, bold cause, a sentence that helps, the remedy first, Copy details last."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from PySide6.QtCore import Qt, Signal
+from PySide6.QtGui import QAccessible, QAccessibleEvent
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QVBoxLayout, QWidget
+
+from app.theme import Theme
+from app.widgets.button import Button, CopyButton
+from app.widgets.icon_label import IconLabel
+from app.widgets.label import Label
+from qvac_core.core.state import ErrorInfo
+
+
+@dataclass(frozen=True, slots=True)
+class Act:
+    """A button that helps: what it says and what it does."""
+
+    text: str
+    do: Callable[[], None]
+    kind: str = "quiet"
+    icon: str = ""
+
+
+class ErrorPanel(QFrame):
+    """Hidden until `show_error`. `dismissed` fires when the person puts it away."""
+
+    dismissed = Signal()
+
+    def __init__(self, theme: Theme, *, dismissable: bool = True, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._theme = theme
+        self._dismissable = dismissable
+        self.setObjectName("errorPanel")
+        self.title = Label(weight=600, wrap=True, selectable=True)
+        self.message = Label(tone="text2", wrap=True, selectable=True)
+        self._acts = QHBoxLayout()
+        self._acts.setSpacing(8)
+        texts = QVBoxLayout()
+        texts.setSpacing(4)
+        texts.addWidget(self.title)
+        texts.addWidget(self.message)
+        texts.addSpacing(4)
+        texts.addLayout(self._acts)
+        layout = QHBoxLayout(self)
+        layout.setContentsMargins(12, 12, 12, 12)
+        layout.setSpacing(8)
+        layout.addWidget(IconLabel(theme, "circle-x", "danger"), 0, Qt.AlignmentFlag.AlignTop)
+        layout.addLayout(texts, 1)
+        self.hide()
+
+    def show_error(self, error: ErrorInfo, acts: Sequence[Act] = ()) -> None:
+        self._empty_acts()
+        self.title.setText(error.title)
+        self.message.setText(error.message)
+        self.message.setVisible(bool(error.message))
+        for act in acts:
+            button = Button(self._theme, act.text, kind=act.kind, icon=act.icon)
+            button.clicked.connect(act.do)
+            self._acts.addWidget(button)
+        self._acts.addStretch(1)
+        details = CopyButton(self._theme, describe(error), text="Copy details", kind="flat")
+        self._acts.addWidget(details)
+        if self._dismissable:
+            close = Button(self._theme, "Dismiss", kind="flat", name="Dismiss this message")
+            close.clicked.connect(self.clear)
+            close.clicked.connect(self.dismissed)
+            self._acts.addWidget(close)
+        self.show()
+        self.setAccessibleName(f"{error.title} {error.message}".strip())
+        QAccessible.updateAccessibility(QAccessibleEvent(self, QAccessible.Event.Alert))
+
+    def clear(self) -> None:
+        self.hide()
+
+    def _empty_acts(self) -> None:
+        while (item := self._acts.takeAt(0)) is not None:
+            if (widget := item.widget()) is not None:
+                widget.hide()
+                widget.deleteLater()
+
+
+def describe(error: ErrorInfo) -> str:
+    """What Copy details puts on the clipboard: codes belong here, not into the sentence."""
+    code = f" ({error.code})" if error.code else ""
+    return f"{error.name}{code}: {error.title} {error.message}".strip()

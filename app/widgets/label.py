@@ -1,0 +1,46 @@
+"""A text in one of the design's sizes, tones and weights."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import Qt
+from PySide6.QtWidgets import QLabel, QSizePolicy, QWidget
+
+
+class Label(QLabel):
+    """`scale`, `tone` and `weight` are names of the theme; the sheet does the rest, theme changes included."""
+
+    def __init__(
+        self,
+        text: str = "",
+        *,
+        scale: str = "body",
+        tone: str = "text",
+        weight: int = 400,
+        wrap: bool = False,
+        selectable: bool = False,
+        parent: QWidget | None = None,
+    ) -> None:
+        super().__init__(parent)
+        # Names and sentences come from people and peers: never let Qt guess that one of them is HTML.
+        self.setTextFormat(Qt.TextFormat.PlainText)
+        self.setText(text)
+        self.setProperty("scale", scale)
+        self.setProperty("tone", tone)
+        self.setProperty("strength", str(weight))
+        self.setWordWrap(wrap)
+        if wrap:
+            self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.MinimumExpanding)
+        if selectable:
+            self.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+
+    def set_tone(self, tone: str) -> None:
+        if self.property("tone") != tone:
+            self.setProperty("tone", tone)
+            restyle(self)
+
+
+def restyle(widget: QWidget) -> None:
+    """Make the sheet look again at a widget whose properties changed."""
+    widget.style().unpolish(widget)
+    widget.style().polish(widget)
+    widget.update()

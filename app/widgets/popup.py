@@ -1,0 +1,50 @@
+"""A small window that floats below its button and goes away on Esc or a click elsewhere."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import QPoint, QPropertyAnimation, Qt
+from PySide6.QtWidgets import QFrame, QVBoxLayout, QWidget
+
+from app.theme import Theme
+
+FADE_MS = 90
+GAP = 4
+
+
+class Popup(QWidget):
+    """`body` is its layout. The frame inside is what the sheet styles; the window around it is see-through."""
+
+    def __init__(self, theme: Theme, name: str, parent: QWidget) -> None:
+        super().__init__(parent, Qt.WindowType.Popup | Qt.WindowType.FramelessWindowHint)
+        self._theme = theme
+        self.setAttribute(Qt.WidgetAttribute.WA_TranslucentBackground)
+        self.setAccessibleName(name)
+        self.frame = QFrame()
+        self.frame.setObjectName("popup")
+        outer = QVBoxLayout(self)
+        outer.setContentsMargins(0, 0, 0, 0)
+        outer.addWidget(self.frame)
+        self.body = QVBoxLayout(self.frame)
+        self.body.setContentsMargins(12, 12, 12, 12)
+        self.body.setSpacing(8)
+        self._fade = QPropertyAnimation(self, b"windowOpacity", self)
+
+    def open_below(self, anchor: QWidget, *, align_end: bool = False) -> None:
+        self.adjustSize()
+        corner = anchor.mapToGlobal(QPoint(0, anchor.height() + GAP))
+        right = align_end != (self.layoutDirection() == Qt.LayoutDirection.RightToLeft)
+        x = corner.x() + (anchor.width() - self.width() if right else 0)
+        area = anchor.screen().availableGeometry()
+        x = max(area.left() + GAP, min(x, area.right() - self.width() - GAP))
+        y = corner.y()
+        if y + self.height() > area.bottom():
+            y = max(area.top(), anchor.mapToGlobal(QPoint(0, 0)).y() - GAP - self.height())
+        self.move(x, y)
+        duration = self._theme.duration(FADE_MS)
+        if duration:
+            self.setWindowOpacity(0.0)
+            self._fade.setDuration(duration)
+            self._fade.setStartValue(0.0)
+            self._fade.setEndValue(1.0)
+            self._fade.start()
+        self.show()

@@ -1,0 +1,93 @@
+"""Fixtures of the GUI tests: a qasync loop that must end empty, a theme, a fake core and a proxy to it."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import os
+from collections.abc import Callable, Coroutine, Iterator
+from typing import Any, TypeVar
+
+import pytest
+
+os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
+
+from PySide6.QtWidgets import QApplication
+from qasync import QEventLoop
+
+from app.bridge import CoreProxy, CoreThread
+from app.theme import Theme
+from qvac_core.core.interface import CoreInterface
+from tests.gui.fake_core import FakeCore
+
+T = TypeVar("T")
+
+
+class DirectProxy(CoreProxy):
+    """The proxy's interface with a core on the window's own loop: a test sees every event at once, in order."""
+
+    def __init__(self, core: CoreInterface) -> None:
+        super().__init__(CoreThread(lambda: core))
+        self._core = core
+
+    async def start(self) -> None:
+        self._core.subscribe(self.core_event.emit)
+        await self._core.start()
+
+    async def close(self, seconds: float = 10.0) -> bool:
+        await asyncio.wait_for(self._core.close(), seconds)
+        return True
+
+    async def call(self, ask: Callable[[CoreInterface], Coroutine[Any, Any, T]]) -> T:
+        return await ask(self._core)
+
+    @property
+    def public_key(self) -> str:
+        return self._core.public_key
+
+
+@pytest.fixture(scope="session")
+def qapp_cls() -> type[QApplication]:
+    return QApplication
+
+
+@pytest.fixture
+def qloop(qapp: QApplication) -> Iterator[QEventLoop]:
+    """Run coroutines with `qloop.run_until_complete`; what is still pending afterwards fails the test."""
+    loop = QEventLoop(qapp)
+    asyncio.set_event_loop(loop)
+    failures: list[dict[str, Any]] = []
+    loop.set_exception_handler(lambda _loop, context: failures.append(context))
+    yield loop
+    pending = [task for task in asyncio.all_tasks(loop) if not task.done()]
+    loop.run_until_complete(loop.shutdown_asyncgens())
+    loop.close()
+    asyncio.set_event_loop(None)
+    assert not pending, f"tasks outlive the test: {pending}"
+    assert not failures, f"tasks failed: {failures}"
+
+
+@pytest.fixture(scope="session")
+def _theme(qapp: QApplication) -> Theme:
+    qapp.setStyle("Fusion")
+    theme = Theme(qapp)
+    theme.reduced_motion = True
+    return theme
+
+
+@pytest.fixture
+def theme(_theme: Theme) -> Iterator[Theme]:
+    """The one theme of the application, light at the start of every test, without motion."""
+    _theme.choose("light")
+    yield _theme
+    gc.collect()
+
+
+@pytest.fixture
+def fake_core() -> FakeCore:
+    return FakeCore()
+
+
+@pytest.fixture
+def proxy(qapp: QApplication, fake_core: FakeCore) -> DirectProxy:
+    return DirectProxy(fake_core)

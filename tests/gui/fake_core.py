@@ -1,0 +1,471 @@
+"""A core without network, models or disk: keeps the state of CoreInterface in memory and does what a test scripts.
+
+Shared by the tests of both tabs. Every intent is noted in `calls`; `fail` makes one raise; `emit` sends any event.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from qvac_core.core.state import (
+    AccessChanged,
+    AccessKey,
+    AccessMode,
+    AccessRules,
+    ActiveRequest,
+    AnswerFinished,
+    AnswerSeam,
+    AnswerStarted,
+    AnswerStats,
+    AnswerTokens,
+    ConnectionStage,
+    Conversation,
+    ConversationsChanged,
+    CoreEvent,
+    DownloadChanged,
+    ErrorInfo,
+    Knock,
+    KnocksChanged,
+    LogEntry,
+    Message,
+    ProviderEntry,
+    ProvidersChanged,
+    RemoteModel,
+    RequestEnded,
+    RequestStarted,
+    SharedModel,
+    SharedModelsChanged,
+    SharingChanged,
+    SharingPhase,
+    SharingState,
+    Stage,
+    Target,
+)
+from qvac_core.errors import IdentityError, QvacError
+
+MY_KEY = "2744ccd10c7533bd736ad890f9dd5cab2adb27b07d500b9493f29cdc420cb2e0"
+NOW = 1_795_532_000.0  # 24 November 2026, 13:33 UTC
+HOUR = 3600.0
+STATS = AnswerStats("Studio desktop", "delegated", "direct", "Qwen3 8B", 0.31, 64.0, 212, 248)
+
+
+@dataclass
+class Script:
+    """What the next answer does: the pieces it streams, where it breaks or is handed on, how it ends.
+
+    `hold`: after the pieces, wait for `stop_answer` or `FakeCore.release`. `seam`: (after which piece, sentence).
+    """
+
+    pieces: tuple[str, ...] = ("Hello", ", ", "world.")
+    stats: AnswerStats | None = STATS
+    seam: tuple[int, str] | None = None
+    error: ErrorInfo | None = None
+    hold: bool = False
+
+
+@dataclass
+class FakeCore:
+    """Implements CoreInterface. All fields may be set before (or while) the window runs."""
+
+    key: str = MY_KEY
+    clock: Callable[[], float] = lambda: NOW
+    settings: dict[str, str] = field(default_factory=dict)
+    sharing_state: SharingState = field(default_factory=SharingState)
+    models: tuple[SharedModel, ...] = ()
+    rules: AccessRules = field(default_factory=AccessRules)
+    open_knocks: tuple[Knock, ...] = ()
+    requests: tuple[ActiveRequest, ...] = ()
+    log: tuple[LogEntry, ...] = ()
+    provider_list: tuple[ProviderEntry, ...] = ()
+    conversation_list: tuple[Conversation, ...] = ()
+    message_lists: dict[str, tuple[Message, ...]] = field(default_factory=dict)
+    script: Script = field(default_factory=Script)
+    calls: list[tuple[object, ...]] = field(default_factory=list)
+    fail: dict[str, QvacError] = field(default_factory=dict)  # intent → what it raises, once
+    slow: dict[str, asyncio.Event] = field(default_factory=dict)  # intent → what it waits for first
+    started: bool = False
+    closed: bool = False
+
+    def __post_init__(self) -> None:
+        self._listeners: list[Callable[[CoreEvent], None]] = []
+        self._answers: dict[str, asyncio.Task[None]] = {}
+        self._released = asyncio.Event()
+        self._count = 0
+
+    # --- For tests
+
+    def emit(self, event: CoreEvent) -> None:
+        for listener in list(self._listeners):
+            listener(event)
+
+    def release(self) -> None:
+        """Let a held answer finish."""
+        self._released.set()
+
+    def called(self, name: str) -> list[tuple[object, ...]]:
+        return [call[1:] for call in self.calls if call[0] == name]
+
+    async def answers_ended(self) -> None:
+        while self._answers:
+            await asyncio.wait(set(self._answers.values()))
+
+    def set_sharing(self, state: SharingState) -> None:
+        self.sharing_state = state
+        self.emit(SharingChanged(state))
+
+    def knock(self, public_key: str, at: float | None = None) -> None:
+        self.open_knocks = (Knock(public_key, self.clock() if at is None else at), *self.open_knocks)
+        self.emit(KnocksChanged(self.open_knocks))
+
+    def begin_request(self, request: ActiveRequest) -> None:
+        self.requests = (*self.requests, request)
+        self.emit(RequestStarted(request))
+
+    def end_request(self, request_id: str, outcome: str) -> None:
+        request = next(r for r in self.requests if r.id == request_id)
+        self.requests = tuple(r for r in self.requests if r.id != request_id)
+        entry = LogEntry(
+            request.id,
+            request.remote_public_key,
+            request.method,
+            request.model,
+            request.started_at,
+            (self.clock() - request.started_at) * 1000,
+            100,
+            request.tokens,
+            outcome,
+        )
+        self.log = (entry, *self.log)
+        self.emit(RequestEnded(entry))
+
+    async def _enter(self, name: str, *arguments: object) -> None:
+        self.calls.append((name, *arguments))
+        if (gate := self.slow.get(name)) is not None:
+            await gate.wait()
+        if (error := self.fail.pop(name, None)) is not None:
+            raise error
+
+    # --- Life, identity, settings
+
+    def subscribe(self, listener: Callable[[CoreEvent], None]) -> Callable[[], None]:
+        self._listeners.append(listener)
+        return lambda: self._listeners.remove(listener)
+
+    async def start(self) -> None:
+        await self._enter("start")
+        self.started = True
+
+    async def close(self) -> None:
+        await self._enter("close")
+        for task in list(self._answers.values()):
+            task.cancel()
+        await asyncio.gather(*self._answers.values(), return_exceptions=True)
+        self.closed = True
+
+    @property
+    def public_key(self) -> str:
+        return self.key
+
+    async def setting(self, key: str) -> str:
+        return self.settings.get(key, "")
+
+    async def set_setting(self, key: str, value: str) -> None:
+        await self._enter("set_setting", key, value)
+        self.settings[key] = value
+
+    # --- Share my GPU
+
+    async def sharing(self) -> SharingState:
+        return self.sharing_state
+
+    async def start_sharing(self) -> None:
+        await self._enter("start_sharing")
+        self.set_sharing(SharingState(SharingPhase.STARTING, self.clock()))
+        self.set_sharing(SharingState(SharingPhase.ANNOUNCED, self.clock()))
+
+    async def stop_sharing(self) -> None:
+        await self._enter("stop_sharing")
+        self.set_sharing(SharingState(SharingPhase.OFF, self.clock()))
+
+    async def shared_models(self) -> tuple[SharedModel, ...]:
+        return self.models
+
+    async def set_model_shared(self, name: str, shared: bool) -> None:
+        await self._enter("set_model_shared", name, shared)
+        self._set_models(tuple(replace(m, shared=shared) if m.name == name else m for m in self.models))
+
+    async def add_model_file(self, path: Path) -> SharedModel:
+        await self._enter("add_model_file", path)
+        model = SharedModel(path.name, path.stem, "Q4_1", 98_000_000, 210_000_000, 2048, 4, True, "idle")
+        self._set_models((*self.models, model))
+        return model
+
+    async def download_model(self, name_or_source: str) -> None:
+        await self._enter("download_model", name_or_source)
+        name = name_or_source or "SmolLM2-135M-Instruct"
+        self.emit(DownloadChanged(name, 49_000_000, 98_000_000, 9_800_000.0))
+        if (gate := self.slow.get("download")) is not None:
+            await gate.wait()
+        self.emit(DownloadChanged(name, 98_000_000, 98_000_000, 9_800_000.0, done=True))
+        model = SharedModel(name, "SmolLM2 135M Instruct", "Q4_1", 98_000_000, 210_000_000, 2048, 4, True, "idle")
+        self._set_models((*self.models, model))
+
+    async def cancel_download(self, name_or_source: str) -> None:
+        await self._enter("cancel_download", name_or_source)
+        if (gate := self.slow.get("download")) is not None:
+            gate.set()
+
+    def _set_models(self, models: tuple[SharedModel, ...]) -> None:
+        self.models = models
+        self.emit(SharedModelsChanged(models))
+
+    async def access_rules(self) -> AccessRules:
+        return self.rules
+
+    async def set_access_mode(self, mode: AccessMode) -> None:
+        await self._enter("set_access_mode", mode)
+        self._set_rules(replace(self.rules, mode=mode))
+
+    async def set_knocks(self, enabled: bool) -> None:
+        await self._enter("set_knocks", enabled)
+        self._set_rules(replace(self.rules, knocks=enabled))
+
+    async def allow_key(self, public_key: str, name: str, *, hours: float | None = None) -> None:
+        await self._enter("allow_key", public_key, name, hours)
+        key = _checked(public_key)
+        expires = None if hours is None else self.clock() + hours * HOUR
+        self._put_key(AccessKey(key, name, False, self.clock(), expires_at=expires))
+        self._end_knock(key)
+
+    async def block_key(self, public_key: str, name: str = "") -> None:
+        await self._enter("block_key", public_key, name)
+        key = _checked(public_key)
+        known = next((k for k in self.rules.keys if k.public_key == key), None)
+        blocked = AccessKey(key, name, True, self.clock()) if known is None else replace(known, blocked=True)
+        self._put_key(replace(blocked, connected=False))
+        self._end_knock(key)
+
+    async def remove_key(self, public_key: str) -> None:
+        await self._enter("remove_key", public_key)
+        self._set_rules(replace(self.rules, keys=tuple(k for k in self.rules.keys if k.public_key != public_key)))
+
+    async def rename_key(self, public_key: str, name: str) -> None:
+        await self._enter("rename_key", public_key, name)
+        keys = tuple(replace(k, name=name) if k.public_key == public_key else k for k in self.rules.keys)
+        self._set_rules(replace(self.rules, keys=keys))
+
+    def _put_key(self, key: AccessKey) -> None:
+        others = tuple(k for k in self.rules.keys if k.public_key != key.public_key)
+        self._set_rules(replace(self.rules, keys=(*others, key)))
+
+    def _set_rules(self, rules: AccessRules) -> None:
+        self.rules = rules
+        self.emit(AccessChanged(rules))
+
+    def _end_knock(self, public_key: str) -> None:
+        self.open_knocks = tuple(k for k in self.open_knocks if k.public_key != public_key)
+        self.emit(KnocksChanged(self.open_knocks))
+
+    async def knocks(self) -> tuple[Knock, ...]:
+        return self.open_knocks
+
+    async def dismiss_knock(self, public_key: str) -> None:
+        await self._enter("dismiss_knock", public_key)
+        self._end_knock(public_key)
+
+    async def active_requests(self) -> tuple[ActiveRequest, ...]:
+        return self.requests
+
+    async def stop_request(self, request_id: str) -> None:
+        await self._enter("stop_request", request_id)
+        self.end_request(request_id, "cancelled")
+
+    async def request_log(self, limit: int = 200, search: str = "") -> tuple[LogEntry, ...]:
+        await self._enter("request_log", limit, search)
+        names = {key.public_key: key.name for key in self.rules.keys}
+        wanted = search.lower()
+        found = [
+            entry
+            for entry in self.log
+            if wanted in f"{entry.model} {names.get(entry.remote_public_key, '')} {entry.outcome}".lower()
+        ]
+        return tuple(found[:limit])
+
+    async def clear_log(self) -> None:
+        await self._enter("clear_log")
+        self.log = ()
+
+    # --- Chat
+
+    async def providers(self) -> tuple[ProviderEntry, ...]:
+        return self.provider_list
+
+    async def add_provider(self, public_key: str, name: str = "") -> ProviderEntry:
+        await self._enter("add_provider", public_key, name)
+        key = _checked(public_key)
+        if key == self.key:
+            raise IdentityError("This is your own key: it means this machine.")
+        entry = ProviderEntry(key, name or key[:8], added_at=self.clock())
+        self._set_providers((*(p for p in self.provider_list if p.public_key != key), entry))
+        return entry
+
+    async def rename_provider(self, public_key: str, name: str) -> None:
+        await self._enter("rename_provider", public_key, name)
+        self._set_providers(
+            tuple(replace(p, name=name) if p.public_key == public_key else p for p in self.provider_list)
+        )
+
+    async def remove_provider(self, public_key: str) -> None:
+        await self._enter("remove_provider", public_key)
+        self._set_providers(tuple(p for p in self.provider_list if p.public_key != public_key))
+
+    async def connect_provider(self, public_key: str) -> ProviderEntry:
+        """Runs through all stages; `fail["connect_provider"]` fails while connecting, as the real core reports it."""
+        self.emit(ConnectionStage(public_key, Stage.FINDING, 0.0))
+        self._change_provider(public_key, state="connecting")
+        self.emit(ConnectionStage(public_key, Stage.CONNECTING, 0.4))
+        try:
+            await self._enter("connect_provider", public_key)
+        except QvacError as error:
+            info = ErrorInfo(error.name, error.code, error.message, "")
+            self.emit(ConnectionStage(public_key, Stage.FAILED, 0.9, error=info))
+            self._change_provider(public_key, state="offline", error=info)
+            raise
+        self.emit(ConnectionStage(public_key, Stage.HANDSHAKE, 0.1))
+        self.emit(ConnectionStage(public_key, Stage.READY, 0.6))
+        models = (
+            RemoteModel("Qwen3 8B", "qwen3-8b-q4_k_m.gguf", 5_000_000_000, 8192, True),
+            RemoteModel("GPT-OSS 20B", "gpt-oss-20b.gguf", 12_100_000_000, 8192, False),
+        )
+        entry = next(p for p in self.provider_list if p.public_key == public_key)
+        return self._change_provider(public_key, state="online", rtt_ms=38.0, models=entry.models or models, error=None)
+
+    def _change_provider(self, public_key: str, **changes: object) -> ProviderEntry:
+        self._set_providers(
+            tuple(
+                replace(p, **changes) if p.public_key == public_key else p  # type: ignore[arg-type]
+                for p in self.provider_list
+            )
+        )
+        return next(p for p in self.provider_list if p.public_key == public_key)
+
+    def _set_providers(self, providers: tuple[ProviderEntry, ...]) -> None:
+        self.provider_list = providers
+        self.emit(ProvidersChanged(providers))
+
+    async def conversations(self) -> tuple[Conversation, ...]:
+        return self.conversation_list
+
+    async def messages(self, conversation_id: str) -> tuple[Message, ...]:
+        return self.message_lists.get(conversation_id, ())
+
+    async def new_conversation(self, target: Target) -> Conversation:
+        await self._enter("new_conversation", target)
+        now = self.clock()
+        conversation = Conversation(self._id("conversation"), "New conversation", now, now, target=target)
+        self.message_lists[conversation.id] = ()
+        self._set_conversations((conversation, *self.conversation_list))
+        return conversation
+
+    async def rename_conversation(self, conversation_id: str, title: str) -> None:
+        await self._enter("rename_conversation", conversation_id, title)
+        self._change_conversation(conversation_id, title=title)
+
+    async def pin_conversation(self, conversation_id: str, pinned: bool) -> None:
+        await self._enter("pin_conversation", conversation_id, pinned)
+        self._change_conversation(conversation_id, pinned=pinned)
+
+    async def delete_conversation(self, conversation_id: str) -> None:
+        await self._enter("delete_conversation", conversation_id)
+        self._set_conversations(tuple(c for c in self.conversation_list if c.id != conversation_id))
+
+    async def search_conversations(self, text: str) -> tuple[Conversation, ...]:
+        await self._enter("search_conversations", text)
+        return tuple(
+            c
+            for c in self.conversation_list
+            if text.lower() in c.title.lower()
+            or any(text.lower() in m.text.lower() for m in self.message_lists.get(c.id, ()))
+        )
+
+    async def set_target(self, conversation_id: str, target: Target) -> None:
+        await self._enter("set_target", conversation_id, target)
+        self._change_conversation(conversation_id, target=target)
+
+    async def ask(self, conversation_id: str, text: str) -> str:
+        await self._enter("ask", conversation_id, text)
+        message = Message(self._id("message"), "user", text, self.clock())
+        self.message_lists[conversation_id] = (*self.message_lists.get(conversation_id, ()), message)
+        return self._answer(conversation_id)
+
+    async def retry(self, conversation_id: str) -> str:
+        await self._enter("retry", conversation_id)
+        messages = self.message_lists[conversation_id]
+        if messages and messages[-1].role == "assistant":
+            self.message_lists[conversation_id] = messages[:-1]
+        return self._answer(conversation_id)
+
+    async def stop_answer(self, message_id: str) -> None:
+        await self._enter("stop_answer", message_id)
+        if (task := self._answers.get(message_id)) is not None:
+            task.cancel()
+
+    def _answer(self, conversation_id: str) -> str:
+        message = Message(self._id("answer"), "assistant", "", self.clock(), status="streaming")
+        self._released.clear()
+        task = asyncio.get_running_loop().create_task(self._stream(conversation_id, message, self.script))
+        self._answers[message.id] = task
+        task.add_done_callback(lambda _task: self._answers.pop(message.id, None))
+        return message.id
+
+    async def _stream(self, conversation_id: str, message: Message, script: Script) -> None:
+        """Events as the real core sends them; each piece gives the loop back once."""
+        self._keep(conversation_id, message)
+        self.emit(AnswerStarted(conversation_id, message))
+        try:
+            for index, piece in enumerate(script.pieces):
+                if script.seam is not None and script.seam[0] == index:
+                    offset = len(message.text)
+                    message = replace(message, seams=(*message.seams, (offset, script.seam[1])))
+                    self.emit(AnswerSeam(conversation_id, message.id, offset, script.seam[1]))
+                message = replace(message, text=message.text + piece)
+                self.emit(AnswerTokens(conversation_id, message.id, piece))
+                await asyncio.sleep(0)
+            if script.hold:
+                await self._released.wait()
+            status = "failed" if script.error is not None else "done"
+            message = replace(message, status=status, stats=script.stats, error=script.error)
+        except asyncio.CancelledError:
+            message = replace(message, status="stopped", stats=script.stats)
+        self._keep(conversation_id, message)
+        self.emit(AnswerFinished(conversation_id, message))
+
+    def _keep(self, conversation_id: str, message: Message) -> None:
+        others = tuple(m for m in self.message_lists.get(conversation_id, ()) if m.id != message.id)
+        self.message_lists[conversation_id] = (*others, message)
+
+    def _change_conversation(self, conversation_id: str, **changes: object) -> None:
+        self._set_conversations(
+            tuple(
+                replace(c, **changes) if c.id == conversation_id else c  # type: ignore[arg-type]
+                for c in self.conversation_list
+            )
+        )
+
+    def _set_conversations(self, conversations: tuple[Conversation, ...]) -> None:
+        self.conversation_list = conversations
+        self.emit(ConversationsChanged(conversations))
+
+    def _id(self, kind: str) -> str:
+        self._count += 1
+        return f"{kind}-{self._count}"
+
+
+def _checked(public_key: str) -> str:
+    bare = "".join(public_key.split()).lower()
+    if len(bare) != 64 or any(c not in "0123456789abcdef" for c in bare):
+        raise IdentityError("This is not a public key: 64 hexadecimal digits are needed.")
+    return bare
