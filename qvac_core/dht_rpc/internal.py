@@ -26,9 +26,9 @@ class InternalCommands:
 
     __slots__ = ("_delayed_pings", "_limits", "_node")
 
-    def __init__(self, node: Node) -> None:
+    def __init__(self, node: Node, limits: RateLimit) -> None:
         self._node = node
-        self._limits = RateLimit()
+        self._limits = limits
         self._delayed_pings = 0
 
     def answer(self, request: IncomingRequest) -> None:

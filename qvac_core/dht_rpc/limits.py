@@ -9,11 +9,15 @@ from __future__ import annotations
 from qvac_core.codec import Address
 from qvac_core.dht_rpc.commands import Internal
 
+REFUSAL = -1
+"""Not a command: answers to wrong tokens, which are larger than what a forged sender has to send."""
+
 PER_SECOND: dict[int, int] = {
     Internal.PING_NAT: 20,
     Internal.FIND_NODE: 100,
     Internal.DOWN_HINT: 50,
     Internal.DELAYED_PING: 20,
+    REFUSAL: 100,
 }
 """A JavaScript node sends at most 50 down hints in five seconds, to all its peers together."""
 

@@ -22,6 +22,7 @@ from qvac_core.dht_rpc.commands import (
 from qvac_core.dht_rpc.events import Event, Ready
 from qvac_core.dht_rpc.incoming import IncomingRequest
 from qvac_core.dht_rpc.internal import InternalCommands
+from qvac_core.dht_rpc.limits import REFUSAL, RateLimit
 from qvac_core.dht_rpc.messages import (
     ID_SIZE,
     RequestMessage,
@@ -71,7 +72,8 @@ class Node:
         self._events: deque[Event] = deque()
         self._timers = Timers()
         self._tokens = Tokens(now, random)
-        self._internal = InternalCommands(self)
+        self._limits = RateLimit()
+        self._internal = InternalCommands(self, self._limits)
         self._upkeep = Upkeep(self, now, random)
         self._filter_node = filter_node
         self._queries: set[Query] = set()
@@ -432,7 +434,8 @@ class Node:
             return
         request = IncomingRequest(self, message, sender, socket)
         if message.token is not None and not request.token_valid:
-            request.error(ReplyError.INVALID_TOKEN, token=True)
+            if self._limits.allows(REFUSAL, sender, self._now):
+                request.error(ReplyError.INVALID_TOKEN, token=True)
             return
         if message.id is not None:
             self._heard_from(sender, message.id, message.to, socket)

@@ -27,13 +27,19 @@ Answer = Callable[[bool], None]
 
 
 class Reachability:
-    """`firewalled` and `ephemeral` start true unless told; `adaptive` when ephemeral was left to us."""
+    """`firewalled` and `ephemeral` start true unless told; `adaptive` when ephemeral was left to us.
+
+    One thing is ours: a persistent node that others see at a new address gives its id up at once and earns one anew.
+    The original keeps sending the old id, which nobody accepts any more.
+    """
 
     __slots__ = (
+        "_address",
         "_bootstrap_samples",
         "_last_host",
         "_node",
         "_stable_ticks",
+        "_starts_firewalled",
         "adaptive",
         "ephemeral",
         "firewalled",
@@ -47,7 +53,9 @@ class Reachability:
         self.nat = NatSampler()
         self.adaptive = ephemeral is None
         self.ephemeral = True
-        self.firewalled = firewalled is not False
+        self._starts_firewalled = firewalled is not False
+        self.firewalled = self._starts_firewalled
+        self._address: tuple[str | None, int] | None = None
         self._stable_ticks = STABLE_TICKS if self.adaptive else 0
 
     def sample(self, to: Address) -> None:
@@ -64,8 +72,20 @@ class Reachability:
         self.sample(to)
 
     def _report_change(self, before: tuple[str | None, int]) -> None:
-        if (self.nat.host, self.nat.port) != before:
-            self._node.emit(NatUpdated(self.nat.host, self.nat.port))
+        now = (self.nat.host, self.nat.port)
+        if now == before:
+            return
+        self._node.emit(NatUpdated(*now))
+        if not self.ephemeral and now[0] is not None and now[1] != 0 and now != self._address:
+            self._node.later(0.0, self._address_changed)
+
+    def _address_changed(self) -> None:
+        if self.ephemeral or (self.nat.host, self.nat.port) == self._address:
+            return
+        self.ephemeral = True
+        self.firewalled = self._starts_firewalled
+        self._node.emit(Ephemeral())
+        self.update(lambda _: None)
 
     def remote_address(self) -> Address | None:
         """Where anybody reaches our server socket, None while that is unknown or not so."""
@@ -145,6 +165,7 @@ class Reachability:
             return False
         if sampler.host != address[0] or sampler.port == 0:
             return False
+        self._address = (sampler.host, sampler.port)
         if not only_firewall:
             self.ephemeral = False
         if sampler is not self.nat:

@@ -8,7 +8,7 @@ import pytest
 
 from qvac_core.codec import Writer
 from qvac_core.dht_rpc import IncomingRequest, Internal, ReplyError, RequestMessage, ResponseMessage, SocketId, peer_id
-from qvac_core.dht_rpc.limits import PER_SECOND
+from qvac_core.dht_rpc.limits import PER_SECOND, REFUSAL
 from qvac_core.dht_rpc.messages import pack_address
 from qvac_core.dht_rpc.tokens import LIFETIME
 from tests.unit.lone_node import OUR_HOST, SERVER_PORT, LoneNode, address
@@ -195,6 +195,13 @@ def test_one_address_cannot_make_us_work_without_end() -> None:
     lone.now += 1.0
     lone.ask(PEER, Internal.FIND_NODE, internal=True, target=TARGET)
     assert len(lone.sent()) == 1
+
+
+def test_forged_tokens_do_not_make_us_a_loudspeaker() -> None:
+    lone = LoneNode()
+    for _ in range(PER_SECOND[REFUSAL] + 50):
+        lone.ask(PEER, PUT, target=TARGET, token=bytes(32))
+    assert len(lone.sent()) == PER_SECOND[REFUSAL]
 
 
 def test_a_down_hint_makes_us_look_ourselves_once() -> None:

@@ -167,6 +167,34 @@ def test_a_sleep_makes_it_ephemeral_and_look_around_again() -> None:
     assert lone.node.online
 
 
+def test_a_new_address_needs_a_new_id() -> None:
+    lone = started(ephemeral=False)
+    serve(lone, open_road)
+    assert lone.node.id == peer_id(US)
+    lone.events()
+    moved = ("203.0.113.50", SERVER_PORT)
+    for n in range(100, 116):
+        lone.ask(address(n), Internal.PING, internal=True, id=peer_id(address(n)), to=moved)
+    lone.sent()
+    lone.advance(0)
+    assert Ephemeral() in lone.events()
+    for socket, to, message in lone.sent():
+        assert socket == SocketId.CLIENT, "whether the new address is open has to be found out first"
+        if isinstance(message, RequestMessage):
+            lone.answer(message, to, socket=SocketId.SERVER, to=moved)
+    assert lone.node.id == peer_id(moved)
+    assert lone.node.remote_address() == moved
+
+
+def test_a_few_odd_voices_do_not_shake_it() -> None:
+    lone = started(ephemeral=False, firewalled=False)
+    serve(lone, open_road)
+    for n in range(100, 103):
+        lone.ask(address(n), Internal.PING, internal=True, id=peer_id(address(n)), to=("203.0.113.50", SERVER_PORT))
+    lone.advance(1)
+    assert lone.node.id == peer_id(US)
+
+
 def test_a_late_timer_is_not_a_sleep() -> None:
     lone = started()
     serve(lone, open_road, 20)
