@@ -178,7 +178,7 @@ class Limits:
     parallel: int = 8
     parallel_per_key: int = 4
     queue_length: int = 64
-    models_per_key: int = 4
+    models_per_key: int = 8
     connections: int = 256
     connections_per_key: int = 8
     # Frames, and the door.

@@ -1,7 +1,7 @@
 """Errors on their way to a peer and back: SDK names and numeric codes, a sentence, never a stack or a path.
 
-wire/QVAC.md sections 7 and 12. What an engine or the disk says may name the owner's files, so only sentences written here
-cross the wire.
+wire/QVAC.md sections 7 and 12. What an engine or the disk says may name the owner's files, so only sentences written
+here cross the wire.
 """
 
 from __future__ import annotations
@@ -74,8 +74,9 @@ def not_admitted(own_key: str) -> Rejection:
 
 
 # What a peer reads when something of ours failed. The code says which; the owner's log has the details.
+_TOO_LONG = "The conversation is longer than this provider's context. Shorten it or start a new one."
 _SENTENCES: dict[int, str] = {
-    Code.CONTEXT_OVERFLOW.value: "The conversation is longer than this provider's context. Start a new one or shorten it.",
+    Code.CONTEXT_OVERFLOW.value: _TOO_LONG,
     Code.WORKER_CRASHED.value: "The provider's model worker ended unexpectedly. Ask again.",
     Code.INFERENCE_CANCELLED.value: "The answer was cancelled.",
     Code.MODEL_OPERATION_NOT_SUPPORTED.value: "The provider's model cannot do this.",

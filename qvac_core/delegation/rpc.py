@@ -122,6 +122,12 @@ class Rpc:
             logger.debug("a peer did not take the last bytes of its connection")
         self.destroy()
 
+    async def finish(self, seconds: float) -> None:
+        """Let the requests that are being answered end, for so long at most, and close gracefully."""
+        if self._handlers:
+            await asyncio.wait(set(self._handlers), timeout=seconds)
+        await self.close()
+
     def _fail(self, error: QvacError) -> None:
         if self._error is not None:
             return

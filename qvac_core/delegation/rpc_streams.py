@@ -64,6 +64,11 @@ class OutgoingStream:
         self._check()
         await self._sink.send(encode_stream(self._id, RESPONSE_STREAM | StreamFlag.DATA, data))
 
+    def write_soon(self, data: bytes) -> None:
+        """A small line that may be lost on a reader that pauses: news, not part of the answer."""
+        if self._flowing.is_set() and not self.ended:
+            self._sink.send_soon(encode_stream(self._id, RESPONSE_STREAM | StreamFlag.DATA, data))
+
     def end(self) -> None:
         """Everything is written. Both frames are small and go out even to a reader that pauses."""
         if self.ended:

@@ -1,0 +1,282 @@
+"""Answering one completionStream: from its request to its last line, whatever happens in between.
+
+wire/QVAC.md sections 5 and 6. Every path ends with a `done` line or an `error` line, because a JavaScript consumer
+waits for ever otherwise, and with exactly one outcome in the log.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from dataclasses import dataclass
+from typing import Protocol, cast
+
+from msgspec import UNSET, UnsetType
+
+from qvac_core.delegation.admission import Limits
+from qvac_core.delegation.completion_request import completion_request
+from qvac_core.delegation.events import Outcome
+from qvac_core.delegation.failures import Reason, by_policy, error_reply
+from qvac_core.delegation.held_models import KnownModel
+from qvac_core.delegation.live_requests import Ending, LiveRequest, LiveRequests
+from qvac_core.delegation.messages import (
+    CompletionDone,
+    CompletionFailure,
+    CompletionLine,
+    CompletionStats,
+    CompletionStream,
+    ContentDelta,
+    Event,
+    QueueLine,
+    RawDelta,
+    RawOutput,
+    Stats,
+    ThinkingDelta,
+    encode,
+)
+from qvac_core.delegation.messages import Message as WireMessage
+from qvac_core.delegation.rpc_streams import OutgoingStream, StreamGone
+from qvac_core.delegation.thinking import Piece, ThinkingSplitter
+from qvac_core.delegation.turns import Turns
+from qvac_core.engines.interface import (
+    CompletionEvent,
+    Finished,
+    LoadedModel,
+    StopReason,
+    Token,
+)
+from qvac_core.engines.interface import CompletionStats as EngineStats
+from qvac_core.errors import ConnectionClosed, EngineCrashed, QvacError
+
+# How long the engine may take to stop between two steps before the answer is ended without it.
+STOP_GRACE_SECONDS = 2.0
+
+STOPPED_SENTENCE = "The provider stopped this answer."
+_OUTCOMES = {
+    StopReason.EOS: Outcome.EOS,
+    StopReason.LENGTH: Outcome.LENGTH,
+    StopReason.STOP_SEQUENCE: Outcome.STOP_SEQUENCE,
+    StopReason.CANCELLED: Outcome.CANCELLED,
+}
+
+
+class AnswerParts(Protocol):
+    """What an answer needs of the connection it goes to."""
+
+    limits: Limits
+    turns: Turns
+    requests: LiveRequests
+    public_key: bytes
+    tells_places: bool
+
+    @property
+    def parallel(self) -> int: ...
+
+    async def running_model(self, known: KnownModel) -> LoadedModel: ...
+
+    def drop(self) -> None:
+        """The peer does not take what it asked for: end its connection."""
+
+
+@dataclass(slots=True)
+class _Result:
+    """How the engine ended it; None for what it did not get to say."""
+
+    stop_reason: StopReason | None = None
+    stats: EngineStats | None = None
+
+
+class Answer:
+    """One answer on its way to one consumer."""
+
+    def __init__(
+        self,
+        parts: AnswerParts,
+        stream: OutgoingStream,
+        live: LiveRequest,
+        message: CompletionStream,
+        known: KnownModel,
+    ) -> None:
+        self._parts = parts
+        self._stream = stream
+        self._live = live
+        self._message = message
+        self._known = known
+        self._seq = 0
+        self._text: list[str] = []
+        self._kept: list[Event] = []
+        self._thinking = ThinkingSplitter() if message.capture_thinking is True else None
+        self._model: LoadedModel | None = None
+        self._deadline: asyncio.Timeout | None = None
+
+    async def run(self, forbidden: QvacError | None = None) -> None:
+        """Generate, send, log. `forbidden`: why it may not be answered at all, if so."""
+        result = _Result()
+        try:
+            if forbidden is not None:
+                raise forbidden
+            await self._generate(result)
+            await self._send_end(result)
+        except (StreamGone, ConnectionClosed):
+            self._live.stop(Ending.DISCONNECTED)  # what was said before, by DESTROY or cancel, stays
+        except QvacError as error:
+            self._finish(Outcome.ERROR, result, error=error_reply(error).message)
+            await self._send_error(error)
+        except asyncio.CancelledError:
+            self._live.stop(Ending.DISCONNECTED)
+            raise
+        finally:
+            self._finish(self._outcome(result), result)
+
+    def _outcome(self, result: _Result) -> Outcome:
+        if self._live.ending is Ending.DISCONNECTED:
+            return Outcome.DISCONNECTED
+        if self._live.ending is not None:
+            return Outcome.CANCELLED
+        return _OUTCOMES[result.stop_reason] if result.stop_reason else Outcome.ERROR
+
+    def _finish(self, outcome: Outcome, result: _Result, error: str = "") -> None:
+        stats = result.stats
+        self._parts.requests.finish(
+            self._live,
+            outcome,
+            prompt_tokens=stats.prompt_tokens if stats else 0,
+            generated_tokens=stats.generated_tokens if stats else None,
+            error=error,
+        )
+
+    # --- Generating -------------------------------------------------------------------------------------------
+
+    async def _generate(self, result: _Result) -> None:
+        """Until the engine is done or the request is stopped (then `live.ending` says why)."""
+        parts = self._parts
+        try:
+            async with asyncio.timeout(parts.limits.request_seconds) as deadline:
+                self._deadline = deadline
+                self._live.on_stop(self._stop)
+                request = completion_request(self._live.id, parts.public_key, self._message, self._known, parts.limits)
+                async with parts.turns.turn(parts.public_key, parts.parallel, self._on_place):
+                    model = await parts.running_model(self._known)
+                    self._model = model
+                    events = cast(AsyncGenerator[CompletionEvent, None], model.complete(request))
+                    async with aclosing(events):
+                        async for event in events:
+                            await self._take(event, result)
+                    if result.stop_reason is None and self._live.ending is None:
+                        raise EngineCrashed("the engine ended an answer without saying how")
+        except TimeoutError:
+            if self._live.ending is None:
+                raise by_policy(
+                    Reason.LIMIT, f"An answer may take {parts.limits.request_seconds:.0f} seconds here."
+                ) from None
+        except QvacError:
+            if self._live.ending is None:
+                raise  # an engine that fails while it is being stopped has stopped
+        finally:
+            self._live.on_stop(None)
+            self._deadline = None
+            self._model = None
+
+    def _stop(self) -> None:
+        """The request is to end. The engine gets a moment to stop and say how far it came."""
+        assert self._deadline is not None
+        now = asyncio.get_running_loop().time()
+        stopping = self._model is not None and self._model.cancel(self._live.id)
+        self._deadline.reschedule(now + STOP_GRACE_SECONDS if stopping else now)
+
+    async def _take(self, event: CompletionEvent, result: _Result) -> None:
+        if isinstance(event, Finished):
+            result.stop_reason, result.stats = event.stop_reason, event.stats
+            return
+        self._parts.requests.progress(self._live)
+        if self._stream.ended or self._live.ending is Ending.STOPPED:
+            return  # the engine is stopping; its last word is still wanted for the log
+        try:
+            await self._send_token(event)
+        except (StreamGone, ConnectionClosed):
+            self._live.stop(Ending.DISCONNECTED)
+
+    def _on_place(self, place: int) -> None:
+        if self._parts.tells_places:
+            self._stream.write_soon(_line(QueueLine(place=place)))
+
+    # --- Sending ----------------------------------------------------------------------------------------------
+
+    def _next_seq(self) -> int:
+        self._seq += 1
+        return self._seq - 1
+
+    async def _send_token(self, token: Token) -> None:
+        self._text.append(token.text)
+        events: list[Event] = []
+        if self._message.emit_raw_deltas is True:
+            events.append(RawDelta(self._next_seq(), token.text))
+        pieces = self._thinking.feed(token.text) if self._thinking else [Piece(token.text, thinking=False)]
+        events += self._deltas(pieces)
+        await self._send_events(events)
+
+    def _deltas(self, pieces: list[Piece]) -> list[Event]:
+        return [
+            (ThinkingDelta if piece.thinking else ContentDelta)(self._next_seq(), piece.text)
+            for piece in pieces
+            if piece.text
+        ]
+
+    async def _send_events(self, events: list[Event]) -> None:
+        if not self._message.stream:
+            self._kept += events
+        elif events:
+            await self._write(CompletionLine(events=events))
+
+    async def _send_end(self, result: _Result) -> None:
+        """The last line; nothing when nobody is there to read it."""
+        if self._live.ending is Ending.DISCONNECTED:
+            return
+        events = self._kept + (self._deltas(self._thinking.end()) if self._thinking else [])
+        if result.stats is not None:
+            events.append(CompletionStats(self._next_seq(), _wire_stats(result.stats)))
+        raw = RawOutput("".join(self._text))
+        if self._live.ending is Ending.STOPPED:
+            failure = CompletionFailure(self._live.sentence or STOPPED_SENTENCE)
+            events.append(CompletionDone(self._next_seq(), stop_reason="error", raw=raw, error=failure))
+        else:
+            reason = StopReason.CANCELLED if self._live.ending is not None else result.stop_reason
+            events.append(CompletionDone(self._next_seq(), stop_reason=reason.value if reason else UNSET, raw=raw))
+        await self._write(CompletionLine(events=events, done=True))
+
+    async def _send_error(self, error: QvacError) -> None:
+        try:
+            await self._write(error_reply(error))
+        except (StreamGone, ConnectionClosed):
+            return  # the outcome is in the log; there is nobody to tell
+
+    async def _write(self, message: WireMessage) -> None:
+        try:
+            async with asyncio.timeout(self._parts.limits.stall_seconds):
+                await self._stream.write(_line(message))
+        except TimeoutError:
+            self._parts.drop()
+            raise ConnectionClosed("the consumer does not take its answer", name="ETIMEDOUT") from None
+
+
+def _line(message: WireMessage) -> bytes:
+    return encode(message) + b"\n"
+
+
+def _finite(value: float) -> float | UnsetType:
+    """NaN and infinity have no JSON: the field is optional, so it is left out."""
+    return value if math.isfinite(value) else UNSET
+
+
+def _wire_stats(stats: EngineStats) -> Stats:
+    return Stats(
+        time_to_first_token=_finite(stats.time_to_first_token),
+        tokens_per_second=_finite(stats.tokens_per_second),
+        cache_tokens=stats.cache_tokens,
+        prompt_tokens=stats.prompt_tokens,
+        generated_tokens=stats.generated_tokens,
+        avg_concurrent_seq=_finite(stats.avg_concurrent_seq),
+        backend_device="cpu" if stats.backend_device == "cpu" else "gpu",
+    )

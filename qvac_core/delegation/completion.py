@@ -1,0 +1,319 @@
+"""One delegated answer as its caller sees it: events as they come, the whole text, the statistics, and ways to stop it.
+
+The surfaces of 0.16.0's CompletionRun (dist/client/api/completion-stream.js), with what that one lacks: an idle timer,
+and a way to leave that a JavaScript provider survives (wire/QVAC.md sections 3 and 6).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Generator
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, Generic, TypeVar
+
+from qvac_core.delegation.connection import CANCEL_SECONDS, ProviderConnection, timed_out
+from qvac_core.delegation.failures import Code
+from qvac_core.delegation.messages import (
+    Cancel,
+    CancelReply,
+    CompletionDone,
+    CompletionLine,
+    CompletionStats,
+    CompletionStream,
+    ContentDelta,
+    Event,
+    Keepalive,
+    KeepaliveReply,
+    QueueLine,
+    Stats,
+    ThinkingDelta,
+)
+from qvac_core.errors import (
+    DelegationError,
+    InferenceCancelled,
+    ProviderError,
+    QvacError,
+    RemoteProtocolError,
+)
+
+logger = logging.getLogger(__name__)
+
+# wire/QVAC.md section 12.
+KEEPALIVE_SECONDS = 0.3
+SUSPECT_AFTER_UNANSWERED = 2
+# Leaving early: for the last line, after the reply to the cancel.
+LAST_LINE_SECONDS = 3.0
+# After `done` a JavaScript provider ends its stream at once; nothing is lost by not waiting longer.
+END_SECONDS = 1.0
+# Text of one answer that is kept, in bytes: many times the longest context there is.
+MAX_ANSWER_BYTES = 64 * 1024 * 1024
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class CompletionFinal:
+    """The whole answer. stop_reason: eos, length, stopSequence, or "" where it was left out (a natural end)."""
+
+    text: str
+    thinking: str
+    stats: Stats | None
+    stop_reason: str
+
+
+class _Later(Generic[T]):
+    """Awaitable as often as wanted, and not a mistake when nobody awaits it."""
+
+    def __init__(self, make: Callable[[], Coroutine[Any, Any, T]]) -> None:
+        self._make = make
+
+    def __await__(self) -> Generator[Any, None, T]:
+        return self._make().__await__()
+
+
+class Completion:
+    """Events are kept: every iterator sees the answer from its start. `async with` leaves properly when it ends early.
+
+    A cancelled answer ends its iterators normally; `text`, `stats` and `final` then raise InferenceCancelled with what
+    came so far in `typed_fields["text"]`.
+    """
+
+    def __init__(
+        self,
+        connection: ProviderConnection,
+        message: CompletionStream,
+        *,
+        idle_seconds: float,
+        on_suspect: Callable[[Completion], None] | None = None,
+    ) -> None:
+        """Starts at once. The connection is ready; `message` has a request id."""
+        assert isinstance(message.request_id, str)
+        self.request_id: str = message.request_id
+        self.model_id = message.model_id
+        self.connection = connection
+        self.place: int | None = None
+        self.suspect = False
+        self._idle_seconds = idle_seconds
+        self._on_suspect = on_suspect
+        self._events: list[Event] = []
+        self._bytes = 0
+        self._line_at = asyncio.get_running_loop().time()
+        self._error: QvacError | None = None
+        self._done: CompletionDone | None = None
+        self._finished = asyncio.Event()
+        self._changed = asyncio.Event()
+        self._stream = connection.open_stream(message)
+        self.task = asyncio.get_running_loop().create_task(self._pump())
+
+    async def __aenter__(self) -> Completion:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.leave()
+
+    # --- What the caller reads --------------------------------------------------------------------------------
+
+    @property
+    def finished(self) -> bool:
+        return self._finished.is_set()
+
+    @property
+    def events(self) -> AsyncIterator[Event]:
+        """Every event, from the first. Raises what ended the answer, unless it ended properly or was cancelled."""
+        return self._iterate()
+
+    @property
+    def token_stream(self) -> AsyncIterator[str]:
+        """The text as it comes."""
+        return self._tokens()
+
+    @property
+    def text(self) -> Awaitable[str]:
+        return _Later(self._text)
+
+    @property
+    def stats(self) -> Awaitable[Stats | None]:
+        return _Later(self._stats)
+
+    @property
+    def final(self) -> Awaitable[CompletionFinal]:
+        return _Later(self._final)
+
+    @property
+    def text_so_far(self) -> str:
+        return "".join(event.text for event in self._events if isinstance(event, ContentDelta))
+
+    async def _iterate(self) -> AsyncIterator[Event]:
+        index = 0
+        while True:
+            while index < len(self._events):
+                yield self._events[index]
+                index += 1
+            if self.finished:
+                if self._error is not None:
+                    raise self._error
+                return
+            await self._changed.wait()
+
+    async def _tokens(self) -> AsyncIterator[str]:
+        async for event in self._iterate():
+            if isinstance(event, ContentDelta):
+                yield event.text
+
+    async def _final(self) -> CompletionFinal:
+        await self._finished.wait()
+        if self._error is not None:
+            raise self._error
+        assert self._done is not None
+        if self._done.stop_reason == "cancelled":
+            raise InferenceCancelled("The answer was cancelled.", typed_fields={"text": self.text_so_far})
+        thinking = "".join(event.text for event in self._events if isinstance(event, ThinkingDelta))
+        stats = next((event.stats for event in self._events if isinstance(event, CompletionStats)), None)
+        stop_reason = self._done.stop_reason if isinstance(self._done.stop_reason, str) else ""
+        return CompletionFinal(self.text_so_far, thinking, stats, stop_reason)
+
+    async def _text(self) -> str:
+        return (await self._final()).text
+
+    async def _stats(self) -> Stats | None:
+        return (await self._final()).stats
+
+    # --- Stopping ---------------------------------------------------------------------------------------------
+
+    async def cancel(self, seconds: float = CANCEL_SECONDS) -> int:
+        """Ask the provider to stop this answer; how many it stopped (0: it had ended). The last line follows."""
+        if self.finished:
+            return 0
+        message = Cancel(operation="request", request_id=self.request_id)
+        reply = await self.connection.ask(message, CancelReply, seconds)
+        return reply.cancelled if isinstance(reply.cancelled, int) else 0
+
+    async def leave(self) -> None:
+        """End it whatever its state: targeted cancel, the last line if it comes soon, else a plain DESTROY. Bounded."""
+        if not self.finished:
+            await self._leave_early()
+        self.task.cancel()
+        await asyncio.wait({self.task})
+
+    async def _leave_early(self) -> None:
+        try:
+            await self.cancel()
+            async with asyncio.timeout(LAST_LINE_SECONDS):
+                await self._finished.wait()
+        except TimeoutError:
+            logger.debug("no last line came after a cancel")
+        except QvacError as error:
+            logger.debug("a cancel was not answered: %s", error)
+        self._stream.destroy()
+        self._finish(InferenceCancelled("The answer was left before its end.", typed_fields={"text": self.text_so_far}))
+
+    # --- Receiving --------------------------------------------------------------------------------------------
+
+    async def _pump(self) -> None:
+        keeping = asyncio.create_task(self._keep_alive())
+        try:
+            await self._receive()
+        except TimeoutError:
+            await self._fail_idle()
+        except ProviderError as error:
+            self._finish(error)
+        except QvacError as error:
+            self._stream.destroy()
+            self._finish(error)
+        finally:
+            keeping.cancel()
+            await asyncio.wait({keeping})
+            self._stream.destroy()
+            self._finish(InferenceCancelled("The answer was left before its end."))
+
+    async def _receive(self) -> None:
+        loop = asyncio.get_running_loop()
+        async with asyncio.timeout(self._idle_seconds) as idle:
+            async for reply in self.connection.replies(self._stream):
+                self._line_at = loop.time()
+                idle.reschedule(self._line_at + (END_SECONDS if self.finished else self._idle_seconds))
+                if isinstance(reply, CompletionLine):
+                    self._take(reply)
+                    if self.finished:
+                        idle.reschedule(loop.time() + END_SECONDS)
+                elif isinstance(reply, QueueLine):
+                    self.place = reply.place
+                elif self.connection.hello is None:
+                    raise RemoteProtocolError("the provider sent a line that does not belong to an answer")
+        if not self.finished:
+            raise DelegationError(
+                "The provider ended the answer without finishing it.",
+                name=Code.COMPLETION_FAILED.name,
+                code=Code.COMPLETION_FAILED.value,
+            )
+
+    def _take(self, line: CompletionLine) -> None:
+        if self.finished:
+            return
+        self.place = None
+        self._events += line.events
+        self._bytes += sum(len(event.text) for event in line.events if isinstance(event, ContentDelta))
+        if self._bytes > MAX_ANSWER_BYTES:
+            raise RemoteProtocolError("the provider sends an answer without end")
+        if line.done is True:
+            self._end(line)
+        else:
+            self._wake()
+
+    def _end(self, line: CompletionLine) -> None:
+        done = next((event for event in line.events if isinstance(event, CompletionDone)), None)
+        if done is None:
+            raise RemoteProtocolError("the provider's last line does not say how the answer ended")
+        self._done = done
+        if done.stop_reason == "error":
+            message = done.error.message if done.error else ""
+            error = ProviderError(message, name=Code.COMPLETION_FAILED.name, code=Code.COMPLETION_FAILED.value)
+            self._finish(error)
+        else:
+            self._finish(None)
+
+    async def _fail_idle(self) -> None:
+        """Nothing came for too long: stop the work there if it still listens, then fail."""
+        if self.finished:
+            return
+        await self.connection.stop_request(self.request_id)
+        self._stream.destroy()
+        self._finish(timed_out(self._idle_seconds))
+
+    def _finish(self, error: QvacError | None) -> None:
+        if self.finished:
+            return
+        self._error = error
+        self._finished.set()
+        self._wake()
+
+    def _wake(self) -> None:
+        self._changed.set()
+        self._changed = asyncio.Event()
+
+    async def _keep_alive(self) -> None:
+        """Only towards our own providers, and only while nothing comes: two unanswered make it suspect."""
+        loop = asyncio.get_running_loop()
+        unanswered = 0
+        while True:
+            await asyncio.sleep(KEEPALIVE_SECONDS)
+            quiet = loop.time() - self._line_at >= KEEPALIVE_SECONDS
+            if self.finished or not quiet or not self.connection.offers("keepalive"):
+                unanswered = 0
+                continue
+            try:
+                await self.connection.ask(Keepalive(), KeepaliveReply, KEEPALIVE_SECONDS)
+                unanswered = 0
+            except QvacError:
+                unanswered += 1
+            self._judge(unanswered)
+
+    def _judge(self, unanswered: int) -> None:
+        suspect = unanswered >= SUSPECT_AFTER_UNANSWERED
+        if suspect and not self.suspect and self._on_suspect is not None:
+            self._on_suspect(self)
+        self.suspect = suspect

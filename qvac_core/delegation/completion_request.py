@@ -1,0 +1,136 @@
+"""From a completionStream message to the engine's request: bounds checked, the owner's limits over the asker's wishes.
+
+wire/QVAC.md sections 4 and 5; ARCHITECTURE.md "Safe by default". Pure.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from msgspec import UNSET, UnsetType
+
+from qvac_core.delegation.admission import Limits
+from qvac_core.delegation.failures import Code, Reason, Rejection, by_policy
+from qvac_core.delegation.held_models import KnownModel
+from qvac_core.delegation.messages import CompletionStream, GenerationParams, JsonObjectFormat, JsonSchemaFormat
+from qvac_core.delegation.model_config import sampling_of
+from qvac_core.engines.interface import ChatMessage, CompletionRequest, SamplingParams
+
+SEED_BITS = 32
+MAX_TOP_K = 1000
+
+
+def completion_request(
+    engine_id: str, public_key: bytes, message: CompletionStream, known: KnownModel, limits: Limits
+) -> CompletionRequest:
+    """Raises Rejection for what this provider does not do or not this much of."""
+    _check_tools(message, known)
+    return CompletionRequest(
+        request_id=engine_id,
+        history=_history(message, known, limits),
+        sampling=_sampling(message, known, limits),
+        stop=_stop(known.config.stop_sequences, limits),
+        owner=public_key.hex(),
+        continue_from=_continue_from(message, known),
+        response_schema=_schema(message, limits),
+    )
+
+
+def _check_tools(message: CompletionStream, known: KnownModel) -> None:
+    # As in 0.16, tools act only if the model was loaded with them, and are ignored in silence otherwise.
+    if message.tools and known.config.tools is True:
+        raise Rejection(Code.MODEL_OPERATION_NOT_SUPPORTED, "This provider does not call tools.")
+
+
+def _history(message: CompletionStream, known: KnownModel, limits: Limits) -> tuple[ChatMessage, ...]:
+    if len(message.history) > limits.history_messages:
+        raise by_policy(Reason.LIMIT, f"A conversation may have {limits.history_messages} messages at most here.")
+    for entry in message.history:
+        if entry.attachments:
+            # A path on the provider's machine: never opened, and whether it exists is not told.
+            raise Rejection(Code.ATTACHMENT_NOT_FOUND, "This provider does not open attachments.")
+    history = [ChatMessage(entry.role, entry.content) for entry in message.history]
+    system_prompt = known.config.system_prompt
+    if isinstance(system_prompt, str) and system_prompt and not any(entry.role == "system" for entry in history):
+        history.insert(0, ChatMessage("system", system_prompt))
+    return tuple(history)
+
+
+def _sampling(message: CompletionStream, known: KnownModel, limits: Limits) -> SamplingParams:
+    sampling = sampling_of(known.config)
+    if not isinstance(message.generation_params, UnsetType):
+        sampling = replace(sampling, **_given(message.generation_params))
+    predict = sampling.predict
+    if predict is None or predict < 0 or predict > limits.max_tokens:
+        predict = limits.max_tokens
+    seed = sampling.seed
+    return replace(
+        sampling,
+        predict=predict,
+        seed=None if seed is None or seed < 0 else seed % 2**SEED_BITS,
+        top_k=None if sampling.top_k is None else max(0, min(sampling.top_k, MAX_TOP_K)),
+    )
+
+
+def _given(params: GenerationParams) -> dict[str, Any]:
+    given: dict[str, Any] = {}
+    for name in ("temp", "top_p", "repeat_penalty", "frequency_penalty", "presence_penalty"):
+        value = getattr(params, name)
+        if value is not UNSET and math.isfinite(value):
+            given[name] = float(value)
+    for name in ("top_k", "seed", "predict"):
+        value = getattr(params, name)
+        if value is not UNSET and math.isfinite(value):
+            given[name] = int(value)
+    return given
+
+
+def _stop(sequences: Sequence[str] | UnsetType, limits: Limits) -> tuple[str, ...]:
+    if isinstance(sequences, UnsetType):
+        return ()
+    kept = tuple(sequence for sequence in sequences if sequence)
+    too_long = any(len(sequence.encode("utf-8", "replace")) > limits.stop_sequence_bytes for sequence in kept)
+    if len(kept) > limits.stop_sequences or too_long:
+        raise by_policy(Reason.LIMIT, f"At most {limits.stop_sequences} short stop sequences are taken here.")
+    return kept
+
+
+def _continue_from(message: CompletionStream, known: KnownModel) -> str:
+    wanted = message.continue_from
+    if isinstance(wanted, UnsetType):
+        return ""
+    if wanted.model_sha256 != known.model.sha256:
+        raise Rejection(
+            Code.MODEL_OPERATION_NOT_SUPPORTED, "The answer was begun by another model file; ask for it anew."
+        )
+    return wanted.text
+
+
+def _schema(message: CompletionStream, limits: Limits) -> str | None:
+    if isinstance(message.response_format, JsonObjectFormat):
+        return '{"type":"object"}'
+    if not isinstance(message.response_format, JsonSchemaFormat):
+        return None
+    schema = message.response_format.json_schema.schema
+    if _depth(schema) > limits.schema_depth:
+        raise by_policy(Reason.LIMIT, f"A schema may be nested {limits.schema_depth} deep at most here.")
+    text = json.dumps(schema, ensure_ascii=False, separators=(",", ":"))
+    if len(text.encode("utf-8", "replace")) > limits.schema_bytes:
+        raise by_policy(Reason.LIMIT, f"A schema may have {limits.schema_bytes} bytes at most here.")
+    return text
+
+
+def _depth(value: object) -> int:
+    """Nesting depth, without recursion: the value is a stranger's."""
+    deepest = 0
+    pending: list[tuple[object, int]] = [(value, 1)]
+    while pending:
+        item, depth = pending.pop()
+        deepest = max(deepest, depth)
+        children = item.values() if isinstance(item, dict) else item if isinstance(item, list) else ()
+        pending.extend((child, depth + 1) for child in children)
+    return deepest

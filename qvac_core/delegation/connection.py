@@ -1,0 +1,209 @@
+"""A consumer's connection to one provider: requests with a time limit, answers as lines, health probe, greeting.
+
+wire/QVAC.md sections 1, 3, 7, 12; what 0.16.0 does in dist/server/bare/delegate-rpc-client.js, delegate-transport.js.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from typing import TypeVar
+
+from qvac_core.delegation.failures import Code, Reason, provider_error
+from qvac_core.delegation.lines import lines_of
+from qvac_core.delegation.messages import (
+    Cancel,
+    CancelReply,
+    ErrorReply,
+    Heartbeat,
+    HeartbeatReply,
+    Hello,
+    HelloReply,
+    Message,
+    Reply,
+    decode_reply,
+    encode,
+)
+from qvac_core.delegation.peer_stream import PeerStream
+from qvac_core.delegation.rpc import Rpc
+from qvac_core.delegation.rpc_streams import IncomingStream
+from qvac_core.delegation.serving import APP_NAME, HELLO_VERSION, OUR_FEATURES
+from qvac_core.errors import (
+    ConnectionClosed,
+    DelegationError,
+    NetworkError,
+    ProviderError,
+    QvacError,
+    RemoteProtocolError,
+)
+
+logger = logging.getLogger(__name__)
+
+HELLO_SECONDS = 10.0
+# Leaving early: for the reply to the cancel.
+CANCEL_SECONDS = 1.5
+
+ReplyT = TypeVar("ReplyT", bound=Message)
+
+
+class ProviderConnection:
+    """Owned by a Consumer, which awaits `task`. `hello` is what one of our own providers said; None for others."""
+
+    def __init__(self, stream: PeerStream) -> None:
+        self.stream = stream
+        self.public_key = stream.remote_public_key
+        self.hello: HelloReply | None = None
+        self._rpc = Rpc(stream)
+        self._rejected: ProviderError | None = None
+        self._greeting: asyncio.Task[None] | None = None
+        self.task = asyncio.get_running_loop().create_task(self._run())
+
+    async def _run(self) -> None:
+        try:
+            await self._rpc.run()
+        finally:
+            if self._greeting is not None:
+                self._greeting.cancel()
+                await asyncio.wait({self._greeting})
+
+    @property
+    def closed(self) -> bool:
+        return self._rpc.closed
+
+    @property
+    def received_at(self) -> float:
+        """Loop time of the last bytes that came."""
+        return self._rpc.received_at
+
+    def offers(self, feature: str) -> bool:
+        return self.hello is not None and feature in self.hello.features
+
+    def destroy(self) -> None:
+        self._rpc.destroy()
+
+    async def close(self) -> None:
+        await self._rpc.close()
+
+    # --- Asking -----------------------------------------------------------------------------------------------
+
+    async def ask(self, message: Message, expect: type[ReplyT], seconds: float) -> ReplyT:
+        """One request, one reply. Raises ProviderError for the provider's own errors, which leave the connection good.
+
+        Raises ConnectionClosed, RemoteProtocolError or DelegationError (REQUEST_TIMEOUT) when it is of no use any more.
+        """
+        self._greet_soon()
+        try:
+            async with asyncio.timeout(seconds):
+                reply = decode_reply(await self._rpc.request(encode(message)))
+        except TimeoutError:
+            raise timed_out(seconds) from None
+        except ConnectionClosed as error:
+            raise self.failure(error) from error
+        except RemoteProtocolError:
+            self.destroy()
+            raise
+        self.check(reply)
+        if not isinstance(reply, expect):
+            self.destroy()
+            raise RemoteProtocolError(f"the provider answered {type(message).__name__} with something else")
+        return reply
+
+    def open_stream(self, message: Message) -> IncomingStream:
+        self._greet_soon()
+        return self._rpc.open_stream(encode(message))
+
+    async def replies(self, stream: IncomingStream) -> AsyncIterator[Reply]:
+        """The lines of an answer. Raises ProviderError for an error line, else what a lost connection raises."""
+        try:
+            async for line in lines_of(stream):
+                reply = decode_reply(line)
+                if reply is not None:
+                    self.check(reply)
+                    yield reply
+        except ConnectionClosed as error:
+            raise self.failure(error) from error
+
+    def check(self, reply: Reply | None) -> None:
+        """Raise a provider's error. A refusal explains whatever fails on this connection afterwards."""
+        if isinstance(reply, ErrorReply):
+            error = provider_error(reply)
+            if error.typed_fields.get("reason") == Reason.NOT_ADMITTED.value:
+                self._rejected = error
+            raise error
+
+    def raise_if_rejected(self, error: ProviderError) -> None:
+        if self._rejected is not None:
+            raise self._rejected from error
+
+    def failure(self, error: QvacError) -> QvacError:
+        """Why something failed here: the provider's refusal, if it said one before it closed."""
+        return self._rejected or error
+
+    async def stop_request(self, request_id: str) -> None:
+        """Tell a provider that fell silent to stop working on it; one that does not answer even that is dropped."""
+        try:
+            await self.ask(Cancel(operation="request", request_id=request_id), CancelReply, CANCEL_SECONDS)
+        except ProviderError as error:
+            logger.debug("a silent provider refused the cancel: %s", error)
+        except QvacError:
+            self.destroy()
+
+    async def healthy(self, seconds: float) -> bool:
+        """The probe in front of every call on a connection that is kept."""
+        try:
+            await self.ask(Heartbeat(), HeartbeatReply, seconds)
+        except QvacError as error:
+            logger.debug("a provider failed the health probe: %s", error)
+            return False
+        return True
+
+    # --- Our own providers ------------------------------------------------------------------------------------
+
+    def _greet_soon(self) -> None:
+        """Beside the first request, behind it: a provider that does not admit us answers the request itself."""
+        if self._greeting is None:
+            self._greeting = asyncio.get_running_loop().create_task(self._greet())
+
+    async def _greet(self) -> None:
+        hello = Hello(app=APP_NAME, version=HELLO_VERSION, features=sorted(OUR_FEATURES))
+        try:
+            self.hello = await self.ask(hello, HelloReply, HELLO_SECONDS)
+        except QvacError as error:
+            logger.debug("not one of our own providers: %s", error)
+
+    async def greeted(self) -> HelloReply | None:
+        """What the provider said to our greeting, once it has; None when it is not one of ours."""
+        self._greet_soon()
+        assert self._greeting is not None
+        await asyncio.wait({self._greeting})
+        return self.hello
+
+
+def timed_out(seconds: float) -> DelegationError:
+    return DelegationError(
+        f"The provider did not answer within {seconds:g} seconds.",
+        name="REQUEST_TIMEOUT",
+        code=Code.DELEGATE_CONNECTION_FAILED.value,
+    )
+
+
+# How hyperdht names a handshake that the other side refused on purpose.
+_REFUSED = "SERVER_ERROR"
+_UNREACHABLE = frozenset({"PEER_CONNECTION_FAILED", "CANNOT_HOLEPUNCH", "REMOTE_ABORTED"})
+
+
+def connection_failed(public_key: bytes, error: NetworkError) -> DelegationError:
+    """DELEGATE_CONNECTION_FAILED under the name of its cause (wire/QVAC.md section 7)."""
+    key = public_key.hex()
+    fields: dict[str, object] = {}
+    if error.name == "PEER_NOT_FOUND":
+        message = f"Provider {key} was not found on the DHT: it is offline, or the key is wrong."
+    elif error.name == _REFUSED:
+        message = f"Provider {key} refused the connection: its owner has not allowed your key."
+        fields["reason"] = Reason.NOT_ADMITTED.value
+    elif error.name in _UNREACHABLE or "HOLEPUNCH" in error.name:
+        message = f"Provider {key} was found but a connection could not be established ({error.name})."
+    else:
+        message = f"Connecting to provider {key} failed: {error.message}"
+    return DelegationError(message, name=error.name, code=Code.DELEGATE_CONNECTION_FAILED.value, typed_fields=fields)

@@ -1,0 +1,478 @@
+"""Using somebody else's models by key: load, ask, cancel, unload, over one kept and probed connection per provider.
+
+What 0.16.0 does in dist/server/rpc/handlers/*-delegated.js and delegate-rpc-client.js (wire/QVAC.md sections 2, 3, 6
+and 7), with every wait bounded. Times are in seconds.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import uuid
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import msgspec
+from msgspec import UNSET
+
+from qvac_core.delegation.completion import Completion
+from qvac_core.delegation.connection import ProviderConnection, ReplyT, connection_failed, timed_out
+from qvac_core.delegation.failures import Code
+from qvac_core.delegation.messages import (
+    Cancel,
+    CancelKind,
+    CancelReply,
+    CompletionStream,
+    ContinueFrom,
+    GenerationParams,
+    Heartbeat,
+    HeartbeatReply,
+    HelloReply,
+    HistoryMessage,
+    ListModels,
+    ListModelsReply,
+    LoadModel,
+    LoadModelReply,
+    Message,
+    ModelEntry,
+    ModelProgress,
+    ResponseFormat,
+    Tool,
+    UnloadModel,
+    UnloadModelReply,
+)
+from qvac_core.delegation.model_config import LLM_MODEL_TYPE, LlmConfig, with_defaults
+from qvac_core.delegation.peer_stream import PeerStream
+from qvac_core.errors import (
+    ConnectionClosed,
+    DelegationError,
+    IdentityError,
+    LocalProtocolError,
+    ModelError,
+    NetworkError,
+    ProviderError,
+    QvacError,
+    RemoteProtocolError,
+)
+
+logger = logging.getLogger(__name__)
+
+KEY_BYTES = 32
+# 0.16.0: delegate.timeout and healthCheckTimeout are at least this.
+MIN_TIMEOUT = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class Delegate:
+    """Whose models, and how. timeout: to connect, then for each reply and each silence of a stream; None = defaults.
+
+    fallback_to_local and force_new_connection act in `load_model` only, as in the SDK.
+    """
+
+    provider_public_key: bytes
+    timeout: float | None = None
+    fallback_to_local: bool = False
+    force_new_connection: bool = False
+    health_check_timeout: float = 1.5
+
+    def __post_init__(self) -> None:
+        if len(self.provider_public_key) != KEY_BYTES:
+            raise IdentityError("A provider's key is 32 bytes, written as 64 hex digits.")
+        if (self.timeout is not None and self.timeout < MIN_TIMEOUT) or self.health_check_timeout < MIN_TIMEOUT:
+            raise LocalProtocolError(f"A timeout is at least {MIN_TIMEOUT} seconds.")
+
+
+@dataclass(frozen=True, slots=True)
+class Waits:
+    """Bounds where a delegate sets none. first_connect: the network may be cold. idle: silence inside an answer."""
+
+    first_connect: float = 60.0
+    connect: float = 10.0
+    reply: float = 30.0
+    load: float = 900.0
+    load_idle: float = 300.0
+    idle: float = 60.0
+
+
+class Connect(Protocol):
+    async def __call__(self, public_key: bytes, force_new: bool) -> PeerStream:
+        """An open connection to the peer. Raises NetworkError."""
+
+
+ProgressCallback = Callable[[ModelProgress], None]
+
+
+class LocalLoader(Protocol):
+    async def __call__(
+        self, model_src: str, model_config: Mapping[str, Any], on_progress: ProgressCallback | None
+    ) -> str:
+        """Load it on this machine instead; returns its model id. Raises QvacError."""
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """where: "delegated" or "local". delegated_error: why it fell back to local."""
+
+    model_id: str
+    where: str
+    provider_public_key: bytes | None = None
+    delegated_error: QvacError | None = None
+
+
+class Consumer:
+    """`connect` opens connections; nothing here knows the network. Used from one loop; `close()` ends everything."""
+
+    def __init__(
+        self,
+        connect: Connect,
+        *,
+        local_loader: LocalLoader | None = None,
+        waits: Waits | None = None,
+        on_suspect: Callable[[Completion], None] | None = None,
+    ) -> None:
+        self._connect = connect
+        self._local_loader = local_loader
+        self._waits = waits or Waits()
+        self._on_suspect = on_suspect
+        self._connections: dict[bytes, ProviderConnection] = {}
+        self._connecting: dict[bytes, asyncio.Task[ProviderConnection]] = {}
+        self._connected_once = False
+        self._models: dict[str, Delegate] = {}
+        self._runs: dict[str, Completion] = {}
+        self._loads: dict[str, ProviderConnection] = {}
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._closed = False
+
+    # --- Connections ------------------------------------------------------------------------------------------
+
+    def connection(self, public_key: bytes) -> ProviderConnection | None:
+        """The open connection to this provider, if there is one now."""
+        connection = self._connections.get(public_key)
+        return None if connection is None or connection.closed else connection
+
+    async def _ready(self, delegate: Delegate, *, force_new: bool = False) -> ProviderConnection:
+        """A connection that answers: the kept one if it passes its probe, else a new one."""
+        if self._closed:
+            raise ConnectionClosed("The consumer is closed.", name="ECLOSED")
+        key = delegate.provider_public_key
+        kept = self.connection(key)
+        if kept is not None and not force_new:
+            probe = delegate.health_check_timeout
+            if await kept.healthy(probe if delegate.timeout is None else min(probe, delegate.timeout / 2)):
+                return kept
+            kept.destroy()
+            if (newer := self.connection(key)) is not None and newer is not kept:
+                return newer
+        elif kept is not None:
+            await self._retire(kept)
+        return await self._open(key, delegate.timeout, force_new)
+
+    async def _open(self, key: bytes, wanted: float | None, force_new: bool) -> ProviderConnection:
+        """Connect once for all who wait. Each waits for its own time; the attempt itself is bounded too."""
+        default = self._waits.connect if self._connected_once else self._waits.first_connect
+        seconds = default if wanted is None else wanted
+        task = self._connecting.get(key)
+        if task is None:
+            task = asyncio.get_running_loop().create_task(self._open_once(key, max(seconds, default), force_new))
+            self._connecting[key] = task
+            self._own(task)
+        try:
+            async with asyncio.timeout(seconds):
+                return await asyncio.shield(task)
+        except TimeoutError:
+            raise timed_out(seconds) from None
+        except NetworkError as error:
+            raise connection_failed(key, error) from error
+
+    async def _open_once(self, key: bytes, seconds: float, force_new: bool) -> ProviderConnection:
+        try:
+            async with asyncio.timeout(seconds):
+                stream = await self._connect(key, force_new)
+        finally:
+            self._connecting.pop(key, None)
+        connection = ProviderConnection(stream)
+        self._connections[key] = connection
+        self._connected_once = True
+        self._own(connection.task)
+        connection.task.add_done_callback(lambda _: self._forget_connection(connection))
+        return connection
+
+    def _forget_connection(self, connection: ProviderConnection) -> None:
+        if self._connections.get(connection.public_key) is connection:
+            del self._connections[connection.public_key]
+
+    def _own(self, task: asyncio.Task[Any]) -> None:
+        self._tasks.add(task)
+
+        def done(task: asyncio.Task[Any]) -> None:
+            self._tasks.discard(task)
+            if not task.cancelled() and isinstance(task.exception(), QvacError | TimeoutError | None):
+                return  # whoever waited has heard of it
+            if not task.cancelled():
+                logger.error("a task of the consumer failed", exc_info=task.exception())
+
+        task.add_done_callback(done)
+
+    async def _retire(self, connection: ProviderConnection) -> None:
+        """Close a connection in a way that a JavaScript provider survives: its answers are left properly first."""
+        await self._leave_all([run for run in self._runs.values() if run.connection is connection])
+        await connection.close()
+
+    async def _leave_all(self, runs: Sequence[Completion]) -> None:
+        async with asyncio.TaskGroup() as group:
+            for run in runs:
+                group.create_task(run.leave())
+
+    async def _ask(
+        self, connection: ProviderConnection, message: Message, expect: type[ReplyT], seconds: float
+    ) -> ReplyT:
+        """As `ProviderConnection.ask`; a failure that is not the provider's own drops the connection, as in the SDK."""
+        try:
+            return await connection.ask(message, expect, seconds)
+        except ProviderError:
+            raise
+        except QvacError:
+            connection.destroy()
+            raise
+
+    # --- Calls ------------------------------------------------------------------------------------------------
+
+    async def heartbeat(self, delegate: Delegate) -> float:
+        """Ask whether the provider is there; the time it took in seconds."""
+        connection = await self._ready(delegate)
+        loop = asyncio.get_running_loop()
+        started = loop.time()
+        await self._ask(connection, Heartbeat(), HeartbeatReply, delegate.timeout or self._waits.reply)
+        return loop.time() - started
+
+    async def hello(self, delegate: Delegate) -> HelloReply | None:
+        """What the provider says of itself; None when it is not one of ours. Raises its refusal."""
+        connection = await self._ready(delegate)
+        await self._ask(connection, Heartbeat(), HeartbeatReply, delegate.timeout or self._waits.reply)
+        return await connection.greeted()
+
+    async def list_models(self, delegate: Delegate) -> list[ModelEntry] | None:
+        """The models this key may use there; None when the provider is not one of ours and cannot tell."""
+        connection = await self._ready(delegate)
+        seconds = delegate.timeout or self._waits.reply
+        try:
+            return (await self._ask(connection, ListModels(), ListModelsReply, seconds)).models
+        except ProviderError as error:
+            connection.raise_if_rejected(error)
+            return None
+
+    async def load_model(
+        self,
+        model_src: str,
+        *,
+        delegate: Delegate,
+        model_type: str = LLM_MODEL_TYPE,
+        model_config: Mapping[str, Any] | None = None,
+        model_name: str | None = None,
+        on_progress: ProgressCallback | None = None,
+        request_id: str | None = None,
+    ) -> Loaded:
+        """Have the provider load a model. Raises ModelError if it cannot, DelegationError if it cannot be reached."""
+        config = _config(model_config)
+        try:
+            return await self._load_delegated(
+                LoadModel(
+                    model_src=model_src,
+                    model_type=model_type,
+                    model_config=config,
+                    model_name=UNSET if model_name is None else model_name,
+                    with_progress=True if on_progress else UNSET,
+                    seed=False,
+                    request_id=request_id or str(uuid.uuid4()),
+                ),
+                delegate,
+                on_progress,
+            )
+        except ModelError:
+            raise  # it was reached and said no: the SDK does not fall back then either
+        except QvacError as error:
+            if not delegate.fallback_to_local or self._local_loader is None:
+                raise
+            return await self._load_locally(model_src, model_config or {}, on_progress, error)
+
+    async def completion(
+        self,
+        model_id: str,
+        history: Sequence[HistoryMessage],
+        *,
+        delegate: Delegate | None = None,
+        stream: bool = True,
+        generation_params: GenerationParams | None = None,
+        kv_cache: bool | str | None = None,
+        tools: Sequence[Tool] | None = None,
+        response_format: ResponseFormat | None = None,
+        capture_thinking: bool = False,
+        emit_raw_deltas: bool = False,
+        continue_from: ContinueFrom | None = None,
+        request_id: str | None = None,
+    ) -> Completion:
+        """Start an answer of a loaded model. Raises if its provider cannot be reached; the rest fails in the answer."""
+        delegate = delegate or self._delegate_of(model_id)
+        message = CompletionStream(
+            model_id=model_id,
+            history=list(history),
+            stream=stream,
+            kv_cache=UNSET if kv_cache is None else kv_cache,
+            tools=list(tools) if tools else UNSET,
+            response_format=UNSET if response_format is None else response_format,
+            generation_params=UNSET if generation_params is None else generation_params,
+            capture_thinking=True if capture_thinking else UNSET,
+            emit_raw_deltas=True if emit_raw_deltas else UNSET,
+            continue_from=UNSET if continue_from is None else continue_from,
+            request_id=request_id or str(uuid.uuid4()),
+        )
+        connection = await self._ready(delegate)
+        run = Completion(
+            connection, message, idle_seconds=delegate.timeout or self._waits.idle, on_suspect=self._on_suspect
+        )
+        self._runs[run.request_id] = run
+        self._own(run.task)
+        run.task.add_done_callback(lambda _: self._runs.pop(run.request_id, None))
+        return run
+
+    async def cancel(
+        self, *, request_id: str | None = None, model_id: str | None = None, kind: CancelKind | None = None
+    ) -> int:
+        """Stop one request, or all of this key on a model, at the provider; how many it stopped."""
+        if request_id is not None:
+            return await self._cancel_request(request_id)
+        if model_id is None:
+            raise LocalProtocolError("cancel needs a request_id or a model_id")
+        delegate = self._delegate_of(model_id)
+        connection = await self._ready(delegate)
+        message = Cancel(operation="broad", model_id=model_id, kind=UNSET if kind is None else kind)
+        reply = await self._ask(connection, message, CancelReply, delegate.timeout or self._waits.reply)
+        if not reply.success:
+            raise ProviderError(reply.error if isinstance(reply.error, str) else "The provider could not cancel.")
+        return reply.cancelled if isinstance(reply.cancelled, int) else 0
+
+    async def unload_model(self, model_id: str) -> bool:
+        """Give the model back. It is forgotten here in any case; False when the provider did not confirm."""
+        delegate = self._models.pop(model_id, None)
+        if delegate is None:
+            return False
+        try:
+            connection = await self._ready(delegate)
+            seconds = delegate.timeout or self._waits.reply
+            reply = await self._ask(connection, UnloadModel(model_id=model_id), UnloadModelReply, seconds)
+        except QvacError as error:
+            logger.debug("a provider was not told of an unload: %s", error)
+            return False
+        return reply.success
+
+    async def disconnect(self, public_key: bytes) -> None:
+        """Leave this provider's answers and close its connection."""
+        if (connection := self.connection(public_key)) is not None:
+            await self._retire(connection)
+
+    async def close(self) -> None:
+        """Leave every answer properly, close every connection, end every task. Bounded."""
+        self._closed = True
+        for task in self._connecting.values():
+            task.cancel()
+        await self._leave_all(list(self._runs.values()))
+        async with asyncio.TaskGroup() as group:
+            for connection in list(self._connections.values()):
+                group.create_task(connection.close())
+        if self._tasks:
+            await asyncio.wait(set(self._tasks))
+
+    # --- Parts of calls ---------------------------------------------------------------------------------------
+
+    async def _load_delegated(
+        self, message: LoadModel, delegate: Delegate, on_progress: ProgressCallback | None
+    ) -> Loaded:
+        connection = await self._ready(delegate, force_new=delegate.force_new_connection)
+        request_id = str(message.request_id)
+        self._loads[request_id] = connection
+        try:
+            if on_progress is None:
+                seconds = delegate.timeout or self._waits.load
+                reply = await self._ask(connection, message, LoadModelReply, seconds)
+            else:
+                seconds = delegate.timeout or self._waits.load_idle
+                reply = await self._load_streamed(connection, message, on_progress, seconds)
+        finally:
+            self._loads.pop(request_id, None)
+        if not reply.success:
+            raise _load_failed(reply)
+        model_id = reply.model_id if isinstance(reply.model_id, str) else message.model_src
+        self._models[model_id] = delegate
+        return Loaded(model_id, "delegated", delegate.provider_public_key)
+
+    async def _load_streamed(
+        self, connection: ProviderConnection, message: LoadModel, on_progress: ProgressCallback, seconds: float
+    ) -> LoadModelReply:
+        loop = asyncio.get_running_loop()
+        stream = connection.open_stream(message)
+        try:
+            async with asyncio.timeout(seconds) as idle:
+                async for reply in connection.replies(stream):
+                    idle.reschedule(loop.time() + seconds)
+                    if isinstance(reply, LoadModelReply):
+                        return reply
+                    if isinstance(reply, ModelProgress):
+                        on_progress(reply)
+        except TimeoutError:
+            await connection.stop_request(str(message.request_id))
+            raise timed_out(seconds) from None
+        except (ConnectionClosed, RemoteProtocolError):
+            connection.destroy()
+            raise
+        finally:
+            stream.destroy()
+        code = Code.DELEGATE_NO_FINAL_RESPONSE
+        raise DelegationError("The provider ended the load without a result.", name=code.name, code=code.value)
+
+    async def _load_locally(
+        self, source: str, config: Mapping[str, Any], on_progress: ProgressCallback | None, delegated: QvacError
+    ) -> Loaded:
+        assert self._local_loader is not None
+        try:
+            model_id = await self._local_loader(source, config, on_progress)
+        except QvacError as local:
+            raise ModelError(
+                "Both delegated and local loading failed. "
+                f"Delegated error: {delegated.message} Local error: {local.message}"
+            ) from local
+        return Loaded(model_id, "local", delegated_error=delegated)
+
+    async def _cancel_request(self, request_id: str) -> int:
+        run = self._runs.get(request_id)
+        connection = self._loads.get(request_id) if run is None else run.connection
+        if connection is None:
+            return 0
+        message = Cancel(operation="request", request_id=request_id)
+        reply = await self._ask(connection, message, CancelReply, self._waits.reply)
+        return reply.cancelled if isinstance(reply.cancelled, int) else 0
+
+    def _delegate_of(self, model_id: str) -> Delegate:
+        delegate = self._models.get(model_id)
+        if delegate is None:
+            code = Code.MODEL_NOT_FOUND
+            raise DelegationError(
+                f'Model with ID "{model_id}" is not loaded at a provider.', name=code.name, code=code.value
+            )
+        return delegate
+
+
+def _config(config: Mapping[str, Any] | None) -> LlmConfig:
+    try:
+        return with_defaults(msgspec.convert(dict(config or {}), LlmConfig))
+    except msgspec.ValidationError as error:
+        raise LocalProtocolError(f"The model configuration is not valid: {error}") from error
+
+
+def _load_failed(reply: LoadModelReply) -> ModelError:
+    said = reply.error if isinstance(reply.error, str) else "Unknown error"
+    return ModelError(
+        f"The provider failed to load the model: {said}",
+        name=reply.name if isinstance(reply.name, str) else None,
+        code=reply.code if isinstance(reply.code, int) else None,
+    )

@@ -1,0 +1,128 @@
+"""Models that consumers hold: a reference per connection, and a memory of ids per key that outlives a connection.
+
+wire/QVAC.md section 6: a consumer whose connection broke connects anew and asks by the model id it got before, without
+loading again. So an id stays known to its key; the running model is held only while a connection of the key is open.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from qvac_core.delegation.admission import Limits
+from qvac_core.delegation.failures import Code, Reason, Rejection, by_policy
+from qvac_core.delegation.model_config import LlmConfig
+from qvac_core.delegation.parts import Lease, ModelPool
+from qvac_core.engines.interface import LibraryModel, LoadedModel, LoadProgress, ModelConfig
+
+# Ids remembered: per key, and keys in all. Beyond, the oldest is forgotten and its owner has to load again.
+IDS_PER_KEY = 32
+KEYS_REMEMBERED = 1024
+
+
+@dataclass(frozen=True, slots=True)
+class KnownModel:
+    """What a model id means to the key that loaded it."""
+
+    model_id: str
+    model: LibraryModel
+    source: str
+    config: LlmConfig
+
+
+class KnownModels:
+    """Model ids by key."""
+
+    def __init__(self) -> None:
+        self._by_key: OrderedDict[bytes, OrderedDict[str, KnownModel]] = OrderedDict()
+
+    def remember(self, public_key: bytes, known: KnownModel) -> None:
+        models = self._by_key.setdefault(public_key, OrderedDict())
+        models[known.model_id] = known
+        models.move_to_end(known.model_id)
+        if len(models) > IDS_PER_KEY:
+            models.popitem(last=False)
+        self._by_key.move_to_end(public_key)
+        if len(self._by_key) > KEYS_REMEMBERED:
+            self._by_key.popitem(last=False)
+
+    def get(self, public_key: bytes, model_id: str) -> KnownModel | None:
+        return self._by_key.get(public_key, OrderedDict()).get(model_id)
+
+    def forget(self, public_key: bytes, model_id: str) -> None:
+        self._by_key.get(public_key, OrderedDict()).pop(model_id, None)
+
+
+def loading_config(limits: Limits) -> ModelConfig:
+    """How models are loaded for consumers: as the owner says, whoever asks, so that all share one copy."""
+    return ModelConfig(
+        n_ctx=limits.n_ctx,
+        slots=limits.slots,
+        gpu_layers=limits.gpu_layers,
+        device=limits.device,
+        threads=limits.threads,
+    )
+
+
+class HeldModels:
+    """The leases of one connection, by model id."""
+
+    def __init__(self, pool: ModelPool, limits: Limits, on_changed: Callable[[], None]) -> None:
+        self._pool = pool
+        self._limits = limits
+        self._on_changed = on_changed
+        self._leases: dict[str, tuple[KnownModel, Lease]] = {}
+        self._locks: dict[str, asyncio.Lock] = {}
+
+    def __contains__(self, model_id: str) -> bool:
+        return model_id in self._leases
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(known.model.name for known, _ in self._leases.values())
+
+    async def hold(self, known: KnownModel, on_progress: Callable[[LoadProgress], None] | None = None) -> LoadedModel:
+        """The running model of this id; loads it when it is not held or its worker has ended.
+
+        Raises Rejection, ModelError, EngineCrashed.
+        """
+        lock = self._locks.setdefault(known.model_id, asyncio.Lock())
+        try:
+            async with lock:
+                return await self._hold(known, on_progress)
+        finally:
+            if not lock.locked():
+                self._locks.pop(known.model_id, None)
+
+    async def _hold(self, known: KnownModel, on_progress: Callable[[LoadProgress], None] | None) -> LoadedModel:
+        held = self._leases.get(known.model_id)
+        if held is not None and held[1].model.alive:
+            return held[1].model
+        if held is not None:
+            self.release(known.model_id)
+        if len(self._leases) >= self._limits.models_per_key:
+            raise by_policy(Reason.LIMIT, "You hold too many models here. Unload one before loading another.")
+        lease = await self._pool.acquire(known.model, loading_config(self._limits), on_progress)
+        self._leases[known.model_id] = (known, lease)
+        self._on_changed()
+        return lease.model
+
+    def release(self, model_id: str) -> bool:
+        """False when this connection does not hold it."""
+        held = self._leases.pop(model_id, None)
+        if held is None:
+            return False
+        self._on_changed()
+        held[1].release()
+        return True
+
+    def release_all(self) -> None:
+        for model_id in list(self._leases):
+            self.release(model_id)
+
+
+def model_not_found(model_id: str) -> Rejection:
+    """Unknown and not shared read alike. The id is the peer's own word, cut short."""
+    return Rejection(Code.MODEL_NOT_FOUND, f'Model with ID "{model_id[:64]}" not found')

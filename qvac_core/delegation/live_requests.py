@@ -1,0 +1,186 @@
+"""The requests a provider works on now: found for cancel, stopped when their peer goes, and logged exactly once.
+
+wire/QVAC.md sections 5 and 6; a stranger reaches only requests of its own key.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from enum import Enum
+
+from qvac_core.delegation.events import (
+    Outcome,
+    ProviderEvent,
+    RequestEnded,
+    RequestProgressed,
+    RequestStarted,
+)
+from qvac_core.delegation.failures import Code, Rejection
+from qvac_core.delegation.parts import RequestLog
+from qvac_core.delegation.rpc_streams import Gone
+from qvac_core.errors import StoreError
+
+logger = logging.getLogger(__name__)
+
+# Progress events of one request: at most one in this many seconds.
+PROGRESS_SECONDS = 0.5
+
+
+class Kind(Enum):
+    """Values are the `kind` of a broad cancel. Only completions are logged: they are what costs the owner."""
+
+    COMPLETION = "completion"
+    LOAD = "loadModel"
+
+
+class Ending(Enum):
+    """Why a request is asked to stop before its end."""
+
+    CANCELLED = "cancelled"  # its consumer said so, by cancel or by destroying the answer
+    DISCONNECTED = "disconnected"  # its consumer is gone
+    STOPPED = "stopped"  # the owner said so: this request, or all by no longer sharing
+
+
+class LiveRequest:
+    """One request in work. `stop` may be called from anywhere, any number of times; the first reason stays."""
+
+    def __init__(
+        self, kind: Kind, public_key: bytes, session: object, request_id: str, model_id: str, model: str, now: float
+    ) -> None:
+        self.id = uuid.uuid4().hex
+        self.kind = kind
+        self.public_key = public_key
+        self.session = session
+        self.request_id = request_id
+        self.model_id = model_id
+        self.model = model
+        self.started = now
+        self.started_at = time.time()
+        self.ending: Ending | None = None
+        self.sentence = ""
+        self.generated_tokens = 0
+        self.progressed = now
+        self._on_stop: Callable[[], None] | None = None
+
+    def stop(self, ending: Ending, sentence: str = "") -> bool:
+        """True when this call is the one that stops it. `sentence` is for its consumer, where the owner stopped it."""
+        if self.ending is not None:
+            return False
+        self.ending = ending
+        self.sentence = sentence
+        if self._on_stop is not None:
+            self._on_stop()
+        return True
+
+    def on_stop(self, callback: Callable[[], None] | None) -> None:
+        """Called at once when it was stopped already."""
+        self._on_stop = callback
+        if callback is not None and self.ending is not None:
+            callback()
+
+
+def stop_for(request: LiveRequest, gone: Gone) -> None:
+    """Its consumer took back what it asked for, or is no longer there."""
+    request.stop(Ending.DISCONNECTED if gone is Gone.DISCONNECTED else Ending.CANCELLED)
+
+
+class LiveRequests:
+    """All of one provider. `clock` gives loop time in seconds."""
+
+    def __init__(self, log: RequestLog, emit: Callable[[ProviderEvent], None], clock: Callable[[], float]) -> None:
+        self._log = log
+        self._emit = emit
+        self._clock = clock
+        self._requests: dict[str, LiveRequest] = {}
+
+    def __iter__(self) -> Iterator[LiveRequest]:
+        return iter(list(self._requests.values()))
+
+    def __len__(self) -> int:
+        return len(self._requests)
+
+    def open(
+        self, kind: Kind, public_key: bytes, session: object, request_id: str | None, model_id: str, model: str
+    ) -> LiveRequest:
+        """Raises Rejection REQUEST_ID_CONFLICT when the key has a live request of this id."""
+        if request_id is not None and self.find(public_key, request_id) is not None:
+            raise Rejection(Code.REQUEST_ID_CONFLICT, "A request with this requestId is still being answered.")
+        request = LiveRequest(kind, public_key, session, request_id or "", model_id, model, self._clock())
+        self._requests[request.id] = request
+        if kind is Kind.COMPLETION:
+            self._log_start(request)
+            self._emit(
+                RequestStarted(request.id, public_key.hex(), "completionStream", request.model, request.started_at)
+            )
+        return request
+
+    def find(self, public_key: bytes, request_id: str) -> LiveRequest | None:
+        for request in self._requests.values():
+            if request.request_id == request_id and request.public_key == public_key:
+                return request
+        return None
+
+    def get(self, id: str) -> LiveRequest | None:
+        return self._requests.get(id)
+
+    def progress(self, request: LiveRequest) -> None:
+        """Count one token and now and then tell the owner."""
+        request.generated_tokens += 1
+        now = self._clock()
+        if now - request.progressed >= PROGRESS_SECONDS:
+            request.progressed = now
+            rate = request.generated_tokens / (now - request.started)
+            self._emit(RequestProgressed(request.id, request.generated_tokens, rate))
+
+    def finish(
+        self,
+        request: LiveRequest,
+        outcome: Outcome,
+        *,
+        prompt_tokens: int = 0,
+        generated_tokens: int | None = None,
+        error: str = "",
+    ) -> None:
+        """End it. A second call does nothing, so that every outcome is logged once."""
+        if self._requests.pop(request.id, None) is None:
+            return
+        request.on_stop(None)
+        if request.kind is not Kind.COMPLETION:
+            return
+        ended = RequestEnded(
+            id=request.id,
+            remote_public_key=request.public_key.hex(),
+            method="completionStream",
+            model=request.model,
+            started_at=request.started_at,
+            ms=(self._clock() - request.started) * 1000,
+            outcome=outcome,
+            prompt_tokens=prompt_tokens,
+            generated_tokens=request.generated_tokens if generated_tokens is None else generated_tokens,
+            error=error,
+        )
+        self._log_end(ended)
+        self._emit(ended)
+
+    def _log_start(self, request: LiveRequest) -> None:
+        try:
+            self._log.start(request.id, request.public_key.hex(), "completionStream", request.model, request.started_at)
+        except StoreError:
+            # A full disk costs the log a line, not the consumer an answer.
+            logger.warning("a request could not be logged", exc_info=True)
+
+    def _log_end(self, ended: RequestEnded) -> None:
+        try:
+            self._log.finish(
+                ended.id,
+                ended.outcome.value,
+                prompt_tokens=ended.prompt_tokens,
+                generated_tokens=ended.generated_tokens,
+                ms=ended.ms,
+                error=ended.error,
+            )
+        except StoreError:
+            logger.warning("the end of a request could not be logged", exc_info=True)

@@ -1,0 +1,176 @@
+"""Answering one loadModel: look the source up among the shared models, load or join, report progress, reply.
+
+wire/QVAC.md sections 2 to 4. A load that fails is a reply with `success: false`, not an error. Nothing is ever opened
+by a name from outside: `SharedModels.find` is the only way to a file.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Coroutine
+from typing import Any, Protocol
+
+from msgspec import UNSET
+
+from qvac_core.delegation.admission import Limits
+from qvac_core.delegation.events import Outcome
+from qvac_core.delegation.failures import Code, Rejection, error_reply
+from qvac_core.delegation.held_models import HeldModels, KnownModel, KnownModels
+from qvac_core.delegation.live_requests import Kind, LiveRequest, LiveRequests, stop_for
+from qvac_core.delegation.messages import LoadModel, LoadModelReply, ModelProgress, encode
+from qvac_core.delegation.model_config import LLM_MODEL_TYPE, model_id, with_defaults
+from qvac_core.delegation.parts import SharedModels
+from qvac_core.delegation.rpc_streams import IncomingRequest, OutgoingStream
+from qvac_core.engines.interface import LoadProgress
+from qvac_core.errors import QvacError
+
+# 0.16.0 dist/server/rpc/progress-throttle.js: one write per 150 ms, and at most 100 lines held back.
+PROGRESS_SECONDS = 0.15
+PROGRESS_MAX_PENDING = 100
+
+
+class LoadParts(Protocol):
+    """What a load needs of the connection it answers."""
+
+    limits: Limits
+    models: SharedModels
+    held: HeldModels
+    known: KnownModels
+    requests: LiveRequests
+    public_key: bytes
+
+
+class ProgressLines:
+    """Progress of a load as lines on a stream, throttled. Lines that find no room are dropped, the oldest first."""
+
+    def __init__(self, stream: OutgoingStream, download_key: str, size_bytes: int) -> None:
+        self._stream = stream
+        self._key = download_key
+        self._size = size_bytes
+        self._pending: deque[bytes] = deque(maxlen=PROGRESS_MAX_PENDING)
+        self._changed = asyncio.Event()
+
+    def report(self, progress: LoadProgress) -> None:
+        fraction = min(1.0, max(0.0, progress.fraction))
+        line = ModelProgress(
+            downloaded=round(fraction * self._size),
+            total=self._size,
+            percentage=round(fraction * 100, 2),
+            download_key=self._key,
+        )
+        self._pending.append(encode(line) + b"\n")
+        self._changed.set()
+
+    async def run(self) -> None:
+        """Write until cancelled."""
+        while True:
+            await self._changed.wait()
+            await self.flush()
+            await asyncio.sleep(PROGRESS_SECONDS)
+
+    async def flush(self) -> None:
+        self._changed.clear()
+        lines = b"".join(self._pending)
+        self._pending.clear()
+        if lines:
+            await self._stream.write(lines)
+
+
+def plugin_not_found(model_type: str) -> LoadModelReply:
+    """0.16's words for an engine that a provider does not have."""
+    code = Code.PLUGIN_NOT_FOUND
+    sentence = f'Plugin not found for model type "{model_type[:64]}". This provider serves chat models.'
+    return _failed(Rejection(code, sentence))
+
+
+async def load(parts: LoadParts, request: IncomingRequest, message: LoadModel) -> None:
+    """Answer on `request`, as a stream when the message asks for progress."""
+    streamed = message.with_progress is True
+    stream = request.respond() if streamed else None
+    reply = await _load(parts, request, message, stream)
+    if stream is not None:
+        await stream.write(encode(reply) + b"\n")
+    else:
+        await request.reply(encode(reply))
+
+
+async def _load(
+    parts: LoadParts, request: IncomingRequest, message: LoadModel, stream: OutgoingStream | None
+) -> LoadModelReply:
+    try:
+        known = _lookup(parts, message)
+        request_id = message.request_id if isinstance(message.request_id, str) else None
+        live = parts.requests.open(Kind.LOAD, parts.public_key, parts, request_id, known.model_id, known.model.name)
+    except QvacError as error:
+        return _failed(error)
+    try:
+        request.on_gone = lambda gone: stop_for(live, gone)
+        if request.gone is not None:
+            stop_for(live, request.gone)
+        await _hold(parts, live, known, message, stream)
+        parts.known.remember(parts.public_key, known)
+        return LoadModelReply(success=True, model_id=known.model_id)
+    except QvacError as error:
+        return _failed(error)
+    finally:
+        parts.requests.finish(live, Outcome.ERROR)
+
+
+async def _hold(
+    parts: LoadParts, live: LiveRequest, known: KnownModel, message: LoadModel, stream: OutgoingStream | None
+) -> None:
+    """Load or join, within the time limit, until stopped."""
+    try:
+        async with asyncio.timeout(parts.limits.load_seconds) as deadline:
+            live.on_stop(lambda: deadline.reschedule(asyncio.get_running_loop().time()))
+            if stream is None:
+                await parts.held.hold(known)
+                return
+            progress = ProgressLines(stream, _download_key(message.model_src), known.model.size_bytes)
+            await _beside(progress.run(), parts.held.hold(known, progress.report))
+            await progress.flush()
+    except TimeoutError:
+        if live.ending is not None:
+            raise Rejection(Code.INFERENCE_CANCELLED, "Loading was cancelled.") from None
+        raise Rejection(Code.MODEL_LOAD_FAILED, "Loading the model took too long.") from None
+
+
+async def _beside(helper: Coroutine[Any, Any, None], main: Awaitable[object]) -> None:
+    """Await `main` while `helper` runs; a helper whose stream is gone ends quietly."""
+    task = asyncio.create_task(helper)
+    try:
+        await main
+    finally:
+        task.cancel()
+        await asyncio.wait({task})
+        if not task.cancelled() and (error := task.exception()) and not isinstance(error, QvacError):
+            raise error
+
+
+def _lookup(parts: LoadParts, message: LoadModel) -> KnownModel:
+    config = message.model_config
+    if message.delegate is not UNSET:
+        raise Rejection(Code.MODEL_OPERATION_NOT_SUPPORTED, "This provider does not delegate onward.")
+    if message.seed is True:
+        raise Rejection(Code.SEEDING_NOT_SUPPORTED, "Seeding is only supported for hyperdrive models")
+    if config.lora or config.projectionModelSrc:
+        # Path-like fields of a stranger: never opened, and whether the file exists is not told.
+        raise Rejection(Code.MODEL_NOT_FOUND, "The adapter or projection model is not shared by this provider.")
+    model = parts.models.find(message.model_src, parts.public_key)
+    if model is None:
+        raise Rejection(Code.MODEL_NOT_FOUND, "This provider does not share a model of that name.")
+    config = with_defaults(config)
+    return KnownModel(model_id(LLM_MODEL_TYPE, message.model_src, config), model, message.model_src, config)
+
+
+def _download_key(source: str) -> str:
+    """0.16's form, made of the peer's own words: registry:SOURCE:PATH, http:URL, else the name."""
+    if source.startswith("registry://"):
+        return "registry:" + source.removeprefix("registry://").replace("/", ":", 1)
+    return f"http:{source}" if source.startswith(("http://", "https://")) else source
+
+
+def _failed(error: QvacError) -> LoadModelReply:
+    reply = error_reply(error)
+    return LoadModelReply(success=False, error=reply.message, name=reply.name, code=error.code)

@@ -1,0 +1,251 @@
+"""A machine that answers for others: who gets in, what runs for whom, and an end that leaves nobody waiting.
+
+ARCHITECTURE.md "Safe by default"; wire/QVAC.md sections 6, 7, 12. The network hands in connections, others the models.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+
+from qvac_core.delegation.admission import AccessPolicy, Decision, KnockLimit, Limits
+from qvac_core.delegation.events import ConnectionChanged, ConnectionState, ModelsInUseChanged, ProviderEvent
+from qvac_core.delegation.failures import not_admitted
+from qvac_core.delegation.held_models import KnownModels
+from qvac_core.delegation.live_requests import Ending, LiveRequests
+from qvac_core.delegation.messages import decode_envelope
+from qvac_core.delegation.methods import Shape, shape_of
+from qvac_core.delegation.parts import ModelPool, RequestLog, SharedModels
+from qvac_core.delegation.peer_stream import PeerStream
+from qvac_core.delegation.rpc import Rpc, RpcLimits
+from qvac_core.delegation.rpc_streams import IncomingRequest
+from qvac_core.delegation.serving import Greeting, Service, Session, send_error
+from qvac_core.delegation.turns import Turns
+from qvac_core.errors import RemoteProtocolError
+from qvac_core.hyperdht import Refusal
+
+logger = logging.getLogger(__name__)
+
+# How long open answers may take to write their last line when sharing stops.
+STOP_SECONDS = 5.0
+# A handshake that is tried again (through another relay, by a client in a loop) is told to the owner once in this time.
+REPEAT_SECONDS = 10.0
+REMEMBERED_VERDICTS = 1024
+KNOCK_OPEN_REQUESTS = 4
+
+STOPPED_SHARING = "The provider stopped sharing."
+STOPPED_BY_OWNER = "The provider's owner stopped this answer."
+NO_LONGER_ADMITTED = "The provider's owner no longer admits you."
+
+
+class Provider:
+    """Serves connections for as long as its owner shares. `close()` ends all of them; it may serve again afterwards."""
+
+    def __init__(
+        self,
+        *,
+        models: SharedModels,
+        pool: ModelPool,
+        policy: AccessPolicy,
+        log: RequestLog,
+        limits: Limits | None = None,
+        on_event: Callable[[ProviderEvent], None] = lambda event: None,
+        public_key: bytes = b"",
+        greeting: Greeting | None = None,
+        wall_clock: Callable[[], float] = time.time,
+    ) -> None:
+        """`wall_clock` gives Unix seconds."""
+        self.public_key = public_key
+        self.paused = False
+        self._limits = limits or Limits()
+        self._policy = policy
+        self._emit = on_event
+        self._now = wall_clock
+        self._stopping = False
+        self._sessions: set[Session] = set()
+        self._ended = asyncio.Event()
+        self._endings: set[asyncio.Task[None]] = set()
+        self._knock_limit = KnockLimit(self._limits.knocks, self._limits.knocks_per_address)
+        self._told: OrderedDict[tuple[bytes, ConnectionState], float] = OrderedDict()
+        self._in_use: tuple[str, ...] = ()
+        self.requests = LiveRequests(log, on_event, lambda: asyncio.get_running_loop().time())
+        self._service = Service(
+            limits=self._limits,
+            policy=policy,
+            models=models,
+            pool=pool,
+            known=KnownModels(),
+            requests=self.requests,
+            turns=Turns(self._limits.parallel, self._limits.queue_length),
+            log=log,
+            greeting=greeting or Greeting(),
+            now=wall_clock,
+            accepting=lambda: not self.paused and not self._stopping,
+            on_models_changed=self._models_changed,
+        )
+        policy.subscribe(self._judge_again)
+
+    # --- The door ---------------------------------------------------------------------------------------------
+
+    def firewall(self, remote_public_key: bytes, payload: object = None) -> bool | Refusal:
+        """The decision inside the handshake: False admits, True is silence, a Refusal answers no."""
+        decision = self._policy.decide(remote_public_key, self._now())
+        if decision is Decision.BLOCK:
+            self._tell(remote_public_key, ConnectionState.BLOCKED)
+            return True
+        full = len(self._sessions) >= self._limits.connections
+        if decision is Decision.KNOCK and not full and self._knock_limit.allows_any(self._now()):
+            return False
+        if decision is Decision.ADMIT and not full:
+            return False
+        self._tell(remote_public_key, ConnectionState.REFUSED)
+        return Refusal()
+
+    async def serve(self, stream: PeerStream) -> None:
+        """One connection, until it ends."""
+        decision = self._policy.decide(stream.remote_public_key, self._now())
+        if decision is Decision.KNOCK and not self._stopping:
+            await self._hear_knock(stream)
+        elif decision is Decision.ADMIT and not self._stopping and self._has_room(stream.remote_public_key):
+            await self._serve(stream)
+        else:
+            stream.destroy()  # the rules changed since the handshake
+
+    def _has_room(self, public_key: bytes) -> bool:
+        own = sum(session.public_key == public_key for session in self._sessions)
+        return own < self._limits.connections_per_key and len(self._sessions) < self._limits.connections
+
+    async def _serve(self, stream: PeerStream) -> None:
+        session = Session(self._service, stream)
+        address = "{}:{}".format(*stream.remote_address)
+        self._sessions.add(session)
+        self._connection_event(session.public_key, ConnectionState.OPEN, address)
+        expiry = self._watch_expiry(session.public_key)
+        try:
+            await session.run()
+        except ExceptionGroup:
+            # A mistake of ours in one request: it costs its connection, not the provider.
+            logger.exception("serving a consumer failed")
+        finally:
+            if expiry is not None:
+                expiry.cancel()
+            self._sessions.discard(session)
+            self._ended.set()
+            self._connection_event(session.public_key, ConnectionState.CLOSED, address)
+
+    async def _hear_knock(self, stream: PeerStream) -> None:
+        """A stranger may say one thing, is told that its key is not admitted, and leaves. Its words are not kept."""
+        host, port = stream.remote_address
+        if not self._knock_limit.take(host, self._now()):
+            stream.destroy()
+            return
+        self._connection_event(stream.remote_public_key, ConnectionState.KNOCK, f"{host}:{port}")
+        heard = asyncio.Event()
+
+        async def answer(request: IncomingRequest) -> None:
+            await send_error(request, _expected_shape(request), not_admitted(stream.remote_public_key.hex()))
+            heard.set()
+
+        limits = RpcLimits(frame_bytes=self._limits.knock_frame_bytes, open_requests=KNOCK_OPEN_REQUESTS)
+        rpc = Rpc(stream, answer, limits)
+        running = asyncio.create_task(rpc.run())
+        running.add_done_callback(lambda _: heard.set())
+        try:
+            async with asyncio.timeout(self._limits.knock_seconds):
+                await heard.wait()
+                await rpc.finish(self._limits.knock_seconds)
+        except TimeoutError:
+            logger.debug("a knock said nothing")
+        finally:
+            rpc.destroy()
+            await running
+
+    def _watch_expiry(self, public_key: bytes) -> asyncio.TimerHandle | None:
+        expires_at = self._policy.expiry(public_key)
+        if expires_at is None:
+            return None
+        return asyncio.get_running_loop().call_later(max(0.0, expires_at - self._now()), self._judge_again)
+
+    # --- Rules that change ------------------------------------------------------------------------------------
+
+    def _judge_again(self) -> None:
+        """End the connections that the rules of now would not admit."""
+        for session in list(self._sessions):
+            decision = self._policy.decide(session.public_key, self._now())
+            if decision is Decision.BLOCK:
+                session.rpc.destroy()
+            elif decision is not Decision.ADMIT:
+                self._end_soon(session, NO_LONGER_ADMITTED)
+
+    def _end_soon(self, session: Session, sentence: str) -> None:
+        task = asyncio.get_running_loop().create_task(self._end(session, sentence))
+        self._endings.add(task)
+        task.add_done_callback(self._endings.discard)
+
+    async def _end(self, session: Session, sentence: str) -> None:
+        """Its open answers get their last line, then the connection closes."""
+        session.stop_requests(Ending.STOPPED, sentence)
+        await session.rpc.finish(STOP_SECONDS)
+
+    # --- The owner's hand -------------------------------------------------------------------------------------
+
+    def stop_request(self, id: str) -> bool:
+        """Stop one answer; `id` is the one of its events. False = it is not running."""
+        request = self.requests.get(id)
+        return request is not None and request.stop(Ending.STOPPED, STOPPED_BY_OWNER)
+
+    @property
+    def models_in_use(self) -> tuple[str, ...]:
+        """Names of the models that consumers hold, sorted."""
+        return self._in_use
+
+    async def close(self) -> None:
+        """End all open answers with a last line, then all connections. Bounded by STOP_SECONDS and a little."""
+        self._stopping = True
+        try:
+            async with asyncio.TaskGroup() as group:
+                for session in list(self._sessions):
+                    group.create_task(self._end(session, STOPPED_SHARING))
+            if self._endings:
+                await asyncio.wait(set(self._endings))
+            while self._sessions:
+                self._ended.clear()
+                await self._ended.wait()
+        finally:
+            self._stopping = False
+
+    # --- Events -----------------------------------------------------------------------------------------------
+
+    def _connection_event(self, public_key: bytes, state: ConnectionState, address: str) -> None:
+        self._emit(ConnectionChanged(public_key.hex(), state, address))
+
+    def _tell(self, public_key: bytes, state: ConnectionState) -> None:
+        """A verdict of the handshake, which peers repeat: told once in a while."""
+        now = self._now()
+        last = self._told.pop((public_key, state), None)
+        self._told[public_key, state] = now if last is None or now - last >= REPEAT_SECONDS else last
+        if len(self._told) > REMEMBERED_VERDICTS:
+            self._told.popitem(last=False)
+        if last is None or now - last >= REPEAT_SECONDS:
+            self._emit(ConnectionChanged(public_key.hex(), state))
+
+    def _models_changed(self) -> None:
+        names = tuple(sorted({name for session in self._sessions for name in session.held.names}))
+        if names != self._in_use:
+            self._in_use = names
+            self._emit(ModelsInUseChanged(names))
+
+
+def _expected_shape(request: IncomingRequest) -> Shape:
+    """The shape in which a stranger's request wants its refusal."""
+    if request.body is None:
+        return Shape.DUPLEX
+    try:
+        envelope = decode_envelope(request.body)
+    except RemoteProtocolError:
+        return Shape.REPLY
+    method = envelope.type if isinstance(envelope.type, str) else ""
+    return shape_of(method, envelope.withProgress is True)

@@ -1,0 +1,294 @@
+"""One consumer's connection at a provider: which method a request names, whether it may, and who answers it.
+
+wire/QVAC.md sections 1, 2 and 12; ARCHITECTURE.md "Safe by default". A heartbeat is answered here and now, in
+front of every queue.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from msgspec import UNSET
+
+from qvac_core.delegation.admission import AccessPolicy, Allowance, Limits
+from qvac_core.delegation.answers import Answer
+from qvac_core.delegation.failures import Code, Reason, Rejection, by_policy, error_reply
+from qvac_core.delegation.held_models import HeldModels, KnownModel, KnownModels, model_not_found
+from qvac_core.delegation.live_requests import Ending, Kind, LiveRequests, stop_for
+from qvac_core.delegation.loads import load, plugin_not_found
+from qvac_core.delegation.messages import (
+    Cancel,
+    CancelReply,
+    CompletionStream,
+    Envelope,
+    Heartbeat,
+    HeartbeatReply,
+    Hello,
+    HelloReply,
+    Keepalive,
+    KeepaliveReply,
+    ListModels,
+    ListModelsReply,
+    LoadModel,
+    Message,
+    ModelEntry,
+    UnloadModel,
+    UnloadModelReply,
+    decode_envelope,
+    decode_request,
+    encode,
+)
+from qvac_core.delegation.methods import REMOTE_SAFE, SHAPES, Shape, shape_of
+from qvac_core.delegation.model_config import API_ONLY_MODEL_TYPES, LLM_MODEL_TYPE
+from qvac_core.delegation.parts import ModelPool, OfferedModel, RequestLog, SharedModels
+from qvac_core.delegation.peer_stream import PeerStream
+from qvac_core.delegation.rpc import Rpc, RpcLimits
+from qvac_core.delegation.rpc_streams import IncomingRequest
+from qvac_core.delegation.turns import Turns
+from qvac_core.engines.interface import LoadedModel
+from qvac_core.errors import ConnectionClosed, QvacError, RemoteProtocolError
+
+logger = logging.getLogger(__name__)
+
+HELLO_VERSION = 1
+# Of wire/QVAC.md section 12, what this version does. Grants, receipts and countersigning come later.
+OUR_FEATURES = frozenset({"models", "queue", "continue", "keepalive"})
+APP_NAME = "qvac-desktop"
+
+
+@dataclass(frozen=True, slots=True)
+class Greeting:
+    """What a provider says of itself to our own consumers. logs_content: prompts and answers are kept."""
+
+    name: str = ""
+    logs_content: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """What all connections of one provider share. `now`: Unix seconds. `accepting`: False while it pauses or stops."""
+
+    limits: Limits
+    policy: AccessPolicy
+    models: SharedModels
+    pool: ModelPool
+    known: KnownModels
+    requests: LiveRequests
+    turns: Turns
+    log: RequestLog
+    greeting: Greeting
+    now: Callable[[], float]
+    accepting: Callable[[], bool]
+    on_models_changed: Callable[[], None]
+
+
+class Session:
+    """An admitted consumer on one connection. The provider owns it and awaits `run()`."""
+
+    def __init__(self, service: Service, stream: PeerStream) -> None:
+        self._service = service
+        self.public_key = stream.remote_public_key
+        self.limits = service.limits
+        self.models = service.models
+        self.known = service.known
+        self.requests = service.requests
+        self.turns = service.turns
+        self.held = HeldModels(service.pool, service.limits, service.on_models_changed)
+        self.tells_places = False
+        self.rpc = Rpc(stream, self.handle, RpcLimits(frame_bytes=service.limits.frame_bytes))
+
+    # --- Life -------------------------------------------------------------------------------------------------
+
+    async def run(self) -> None:
+        """Serve until the connection ends; then nothing of it runs or is held any more."""
+        try:
+            await self.rpc.run()
+        finally:
+            self.stop_requests(Ending.DISCONNECTED)
+            self.held.release_all()
+
+    def stop_requests(self, ending: Ending, sentence: str = "") -> None:
+        for request in self.requests:
+            if request.session is self:
+                request.stop(ending, sentence)
+
+    def drop(self) -> None:
+        self.rpc.destroy(ConnectionClosed("the consumer does not take what it asked for", name="ETIMEDOUT"))
+
+    @property
+    def parallel(self) -> int:
+        own = self._allowance().parallel
+        return self.limits.parallel_per_key if own is None else own
+
+    def _allowance(self) -> Allowance:
+        return self._service.policy.allowance(self.public_key, self._service.now())
+
+    async def running_model(self, known: KnownModel) -> LoadedModel:
+        return await self.held.hold(known)
+
+    # --- Requests ---------------------------------------------------------------------------------------------
+
+    async def handle(self, request: IncomingRequest) -> None:
+        """Answer one request, whatever it is. The only exceptions that leave are those of a connection that ended."""
+        shape = Shape.REPLY if request.body is not None else Shape.DUPLEX
+        try:
+            if request.body is None:
+                raise _not_for_strangers("a request of the duplex shape")
+            envelope = decode_envelope(request.body)
+            method = envelope.type
+            if not isinstance(method, str):
+                raise RemoteProtocolError("Invalid input in the request: it has no type")
+            shape = shape_of(method, envelope.withProgress is True)
+            if method not in REMOTE_SAFE:
+                raise _not_for_strangers(method if method in SHAPES else "this request type")
+            await self._dispatch(request, method, envelope, request.body)
+        except ConnectionClosed:
+            raise
+        except QvacError as error:
+            await send_error(request, shape, error)
+
+    async def _dispatch(self, request: IncomingRequest, method: str, envelope: Envelope, body: bytes) -> None:
+        if method == "loadModel" and (answer := _other_engine(envelope)) is not None:
+            await self._reply(request, answer, streamed=envelope.withProgress is True)
+            return
+        message = decode_request(method, body)
+        if isinstance(message, Heartbeat):
+            await self._reply(request, HeartbeatReply(number=random.random() * 100))
+        elif isinstance(message, Keepalive):
+            await self._reply(request, KeepaliveReply())
+        elif isinstance(message, Hello):
+            await self._reply(request, self._hello(message))
+        elif isinstance(message, ListModels):
+            await self._reply(request, self._list_models())
+        elif isinstance(message, Cancel):
+            await self._reply(request, self._cancel(message))
+        elif isinstance(message, UnloadModel):
+            await self._reply(request, self._unload(message))
+        elif isinstance(message, LoadModel):
+            self._check_accepting()
+            await load(self, request, message)
+        else:
+            await self._complete(request, message, len(body))
+
+    async def _reply(self, request: IncomingRequest, message: Message, *, streamed: bool = False) -> None:
+        if streamed:
+            await request.respond().write(encode(message) + b"\n")
+        else:
+            await request.reply(encode(message))
+
+    def _hello(self, message: Hello) -> HelloReply:
+        features = sorted(OUR_FEATURES & set(message.features))
+        self.tells_places = message.app == APP_NAME and "queue" in features
+        return HelloReply(
+            version=HELLO_VERSION,
+            features=features,
+            name=self._service.greeting.name,
+            logs_content=self._service.greeting.logs_content,
+        )
+
+    def _list_models(self) -> ListModelsReply:
+        return ListModelsReply([_entry(offered) for offered in self.models.list(self.public_key)])
+
+    def _cancel(self, message: Cancel) -> CancelReply:
+        """Only the caller's own requests. A targeted cancel that finds nothing is a success, as in 0.16."""
+        if isinstance(message.request_id, str) and message.operation == "request":
+            found = self.requests.find(self.public_key, message.request_id)
+            return CancelReply(success=True, cancelled=int(found is not None and found.stop(Ending.CANCELLED)))
+        model_id = message.model_id if isinstance(message.model_id, str) else ""
+        if self.known.get(self.public_key, model_id) is None:
+            return CancelReply(success=False, error=model_not_found(model_id).message)
+        wanted = [
+            live
+            for live in self.requests
+            if live.public_key == self.public_key
+            and live.model_id == model_id
+            and (message.kind is UNSET or message.kind == live.kind.value)
+        ]
+        return CancelReply(success=True, cancelled=sum(live.stop(Ending.CANCELLED) for live in wanted))
+
+    def _unload(self, message: UnloadModel) -> UnloadModelReply:
+        """Only this connection's reference; files are never touched, whatever clearStorage says."""
+        for live in self.requests:
+            if live.session is self and live.model_id == message.model_id:
+                live.stop(Ending.CANCELLED)
+        if not self.held.release(message.model_id):
+            error = f'Model with ID "{message.model_id[:64]}" is not loaded'
+            return UnloadModelReply(success=False, error=error)
+        self.known.forget(self.public_key, message.model_id)
+        return UnloadModelReply(success=True, has_active_models=bool(self.held.names), has_active_providers=True)
+
+    async def _complete(self, request: IncomingRequest, message: CompletionStream, size: int) -> None:
+        stream = request.respond()
+        known = self.known.get(self.public_key, message.model_id)
+        if known is None or self.models.find(known.source, self.public_key) is None:
+            raise model_not_found(message.model_id)
+        request_id = message.request_id if isinstance(message.request_id, str) else None
+        live = self.requests.open(
+            Kind.COMPLETION, self.public_key, self, request_id, message.model_id, known.model.name
+        )
+        request.on_gone = lambda gone: stop_for(live, gone)
+        if request.gone is not None:
+            stop_for(live, request.gone)
+        await Answer(self, stream, live, message, known).run(self._check(size))
+
+    def _check(self, size: int) -> QvacError | None:
+        """What forbids one more answer now."""
+        try:
+            self._check_accepting()
+            if size > self.limits.message_bytes:
+                raise by_policy(Reason.LIMIT, f"A request may have {self.limits.message_bytes} bytes at most here.")
+            quota = self._allowance().tokens_per_day
+            if quota is not None and self._tokens_today() >= quota:
+                raise by_policy(Reason.QUOTA, "Your tokens for today are used up at this provider.")
+        except Rejection as error:
+            return error
+        return None
+
+    def _tokens_today(self) -> int:
+        return self._service.log.tokens_today(self.public_key.hex(), self._service.now())
+
+    def _check_accepting(self) -> None:
+        if not self._service.accepting():
+            raise by_policy(Reason.PAUSED, "This provider is not taking requests now.")
+
+
+async def send_error(request: IncomingRequest, shape: Shape, error: QvacError) -> None:
+    """An error in the shape that its caller waits for."""
+    body = encode(error_reply(error))
+    if request.stream is not None:
+        await request.stream.write(body + b"\n")
+    elif shape is Shape.REPLY:
+        await request.reply(body)
+    else:
+        await request.respond().write(body + b"\n")
+
+
+def _not_for_strangers(what: str) -> Rejection:
+    return Rejection(Code.RPC_UNKNOWN_REQUEST_TYPE, f"A remote peer cannot ask this provider for {what}.")
+
+
+def _other_engine(envelope: Envelope) -> Message | None:
+    """The answer to a load for an engine that is not here; None for a chat model. Raises RemoteProtocolError."""
+    model_type = envelope.modelType
+    if model_type == LLM_MODEL_TYPE:
+        return None
+    if not isinstance(model_type, str) or model_type in API_ONLY_MODEL_TYPES:
+        raise RemoteProtocolError("Invalid input in loadModel: modelType is not a canonical name")
+    return plugin_not_found(model_type)
+
+
+def _entry(offered: OfferedModel) -> ModelEntry:
+    model = offered.model
+    return ModelEntry(
+        name=model.name,
+        model_type=model.model_type,
+        abilities=list(offered.abilities),
+        size_bytes=model.size_bytes,
+        context_tokens=offered.context_tokens,
+        sha256=model.sha256,
+        loaded=offered.loaded,
+        wait_ms=offered.wait_ms,
+    )
