@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from itertools import pairwise
 
 from qvac_core.udx.packet import TYPE_DATA, TYPE_END
 from qvac_core.udx.receive_buffer import EARLY_FREE, MAX_AHEAD, OVERRUN, RECEIVE_WINDOW, ReceiveBuffer
@@ -30,7 +31,7 @@ def test_ranges_are_those_of_a_plain_set_for_any_order() -> None:
             covered = {n for start, end in buffer.sack_blocks() for n in range(start, end)}
             assert covered == held
             blocks = buffer.sack_blocks()
-            assert all(end < start for (_, end), (start, _) in zip(blocks, blocks[1:], strict=False))
+            assert all(end < start for (_, end), (start, _) in pairwise(blocks))
 
 
 def test_duplicates_and_old_packets_change_nothing() -> None:
@@ -44,10 +45,11 @@ def test_duplicates_and_old_packets_change_nothing() -> None:
 
 def test_an_end_counts_once_everything_before_it_is_there() -> None:
     buffer = ReceiveBuffer()
-    buffer.accept(1, TYPE_END, b"")
-    assert not buffer.ended
-    assert buffer.accept(0, TYPE_DATA, b"a") == [b"a"]
-    assert buffer.ended and buffer.next_seq == 2
+    ended = []
+    for seq, kind, payload in ((1, TYPE_END, b""), (0, TYPE_DATA, b"a")):
+        buffer.accept(seq, kind, payload)
+        ended.append(buffer.ended)
+    assert ended == [False, True] and buffer.next_seq == 2
     assert buffer.accept(2, TYPE_DATA, b"after the end") == []
 
 

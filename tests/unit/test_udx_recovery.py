@@ -25,10 +25,16 @@ def sent(recovery: Recovery, count: int, now: float, *, probe: bool = False) -> 
     return packets
 
 
+def state(recovery: Recovery) -> CaState:
+    """Behind a call, so that the type checker does not take it for unchanged."""
+    return recovery.state
+
+
 def test_round_trip_estimates_follow_the_spec() -> None:
     rtt = Rtt()
     rtt.update(0.4, 0.0)
-    assert (rtt.smoothed, rtt.variance, rtt.rto) == (0.4, 0.2, pytest.approx(1.2))
+    assert (rtt.smoothed, rtt.variance) == (0.4, 0.2)
+    assert rtt.rto == pytest.approx(1.2)
     rtt.update(0.8, 1.0)
     assert rtt.variance == pytest.approx((3 * 0.2 + 0.4) / 4)
     assert rtt.smoothed == pytest.approx((7 * 0.4 + 0.8) / 8)
@@ -66,12 +72,12 @@ def test_a_sack_beyond_a_gap_finds_the_loss_and_enters_recovery() -> None:
     acked = recovery.on_ack(3, [(4, 10)], 1.05)
     assert acked.packets == 9 and acked.lost == 1 and acked.entered_recovery
     assert list(recovery.lost) == [3]
-    assert recovery.state is CaState.RECOVERY
+    assert state(recovery) is CaState.RECOVERY
     assert recovery.bytes_in_flight == 0
     recovery.on_retransmit(recovery.lost[3], 1.05)
     assert recovery.bytes_in_flight == SIZE
     recovery.on_ack(10, [], 1.1)
-    assert recovery.state is CaState.OPEN and not recovery.outstanding
+    assert state(recovery) is CaState.OPEN and not recovery.outstanding
     assert recovery.bytes_in_flight == 0
 
 
