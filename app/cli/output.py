@@ -18,7 +18,7 @@ class Output:
     def __init__(self, *, as_json: bool) -> None:
         self.as_json = as_json
 
-    def event(self, name: str, **fields: Any) -> None:
+    def event(self, name: str, /, **fields: Any) -> None:
         """One JSON object on stdout; nothing without `--json`."""
         if self.as_json:
             print(json.dumps({"event": name, **fields}, ensure_ascii=False), flush=True)

@@ -30,6 +30,7 @@ class CoreConfig:
     """data_dir: identity, database, caches, lock. seed: 32 bytes. bootstrap: None = the public network.
 
     port: UDP port wanted, 0 = any. models: shared in this run, by name or path (None = the switches of the library).
+    models_folder: the library, when it is not the data folder's own.
     """
 
     data_dir: Path | None = None
@@ -38,6 +39,7 @@ class CoreConfig:
     port: int = 0
     rules: RuleOverride | None = None
     models: tuple[str, ...] | None = None
+    models_folder: Path | None = None
     exclusive: bool = True  # hold the one-instance lock of the data folder
 
     @property

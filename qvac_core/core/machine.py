@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from qvac_core.core.answering import Question
 from qvac_core.core.error_text import describe
@@ -13,12 +14,14 @@ from qvac_core.core.event_hub import EventHub
 from qvac_core.core.state import AnswerStats, DownloadChanged, SharedModel, SharedModelsChanged
 from qvac_core.core.tasks import TaskOwner
 from qvac_core.delegation.admission import Limits
+from qvac_core.delegation.messages import ModelProgress
 from qvac_core.delegation.parts import OfferedModel
 from qvac_core.engines.interface import (
     CompletionRequest,
     DownloadProgress,
     Finished,
     LibraryModel,
+    LoadedModel,
     LoadProgress,
     ModelConfig,
     SamplingParams,
@@ -67,6 +70,7 @@ class Machine:
         self._only = only
         self._shared_now: frozenset[str] | None = None
         self._downloads: dict[str, asyncio.Task[LibraryModel]] = {}
+        self._leases: dict[str, Lease] = {}
         self._tasks = TaskOwner()
 
     async def start(self) -> None:
@@ -250,6 +254,41 @@ class Machine:
                     )
         finally:
             lease.release()
+
+    # --- For programs: models loaded here by id -------------------------------------------------------------------
+
+    async def load_local(
+        self,
+        model_src: str,
+        model_config: Mapping[str, Any] | None = None,
+        on_progress: Callable[[ModelProgress], None] | None = None,
+    ) -> str:
+        """Load a model on this machine (delegation's LocalLoader); returns its id. Raises ModelError."""
+        model = await self.require(model_src or DEFAULT_SMALL_MODEL.name)
+        model_id = f"local-{model.sha256[:16]}"
+
+        def report(progress: LoadProgress) -> None:
+            if on_progress is not None:
+                done = round(progress.fraction * model.size_bytes)
+                on_progress(ModelProgress(done, model.size_bytes, round(progress.fraction * 100, 2), model.name))
+
+        if model_id not in self._leases:
+            lease = await self.acquire(model, report)
+            if model_id in self._leases:
+                lease.release()
+            else:
+                self._leases[model_id] = lease
+        return model_id
+
+    def loaded_here(self, model_id: str) -> LoadedModel | None:
+        lease = self._leases.get(model_id)
+        return lease.model if lease is not None else None
+
+    def unload_local(self, model_id: str) -> bool:
+        lease = self._leases.pop(model_id, None)
+        if lease is not None:
+            lease.release()
+        return lease is not None
 
 
 def _owners_file(text: str) -> Path | None:

@@ -15,10 +15,7 @@ from qvac_core.store.known_nodes import load_known_nodes, save_known_nodes
 
 logger = logging.getLogger(__name__)
 
-# The first connect of a process includes entering the network (seconds); later ones find everything warm.
-FIRST_CONNECT_LIMIT = 60.0
-CONNECT_LIMIT = 10.0
-SAVE_EVERY = 300.0
+SAVE_EVERY = 300.0  # seconds
 
 
 class NetworkNode:
@@ -28,7 +25,6 @@ class NetworkNode:
         self._file = known_nodes_file
         self._private = config.bootstrap is not None
         self._tasks = TaskOwner()
-        self._connected_once = False
         self._wanted_port = config.port
         self.dht = DHT(
             bootstrap=config.bootstrap,
@@ -67,12 +63,9 @@ class NetworkNode:
             await asyncio.sleep(SAVE_EVERY)
             self._save()
 
-    async def connect(self, public_key: bytes, timeout: float | None = None) -> Connection:  # noqa: ASYNC109
-        """Connect to a provider. timeout: seconds; None = 60 for the first connect of this process, 10 later."""
-        limit = timeout or (CONNECT_LIMIT if self._connected_once else FIRST_CONNECT_LIMIT)
-        connection = await self.dht.connect(public_key, timeout=limit)
-        self._connected_once = True
-        return connection
+    async def connect(self, public_key: bytes, force_new: bool = False) -> Connection:
+        """Connect to a provider; the consumer, which calls this, keeps connections and bounds the time."""
+        return await self.dht.connect(public_key)
 
     def _save(self) -> None:
         try:

@@ -1,0 +1,231 @@
+"""`qvac-desktop chat`: ask a provider's model once, or line by line; with `--fallback` this machine can go on."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import sys
+import time
+import uuid
+from dataclasses import dataclass, field
+
+from msgspec import UNSET
+
+from app.cli.config import core_config
+from app.cli.output import Output
+from qvac_core.codec.key_text import short_key
+from qvac_core.core import Core
+from qvac_core.core.error_text import describe
+from qvac_core.core.local_completion import LocalCompletion
+from qvac_core.core.state import CoreEvent, DownloadChanged
+from qvac_core.delegation.completion import Completion
+from qvac_core.delegation.consumer import Delegate
+from qvac_core.delegation.messages import GenerationParams, HistoryMessage, ModelProgress, Stats
+from qvac_core.engines.interface import ChatMessage, CompletionRequest, SamplingParams
+from qvac_core.errors import DelegationError, ModelError, QvacError
+from qvac_core.models import by_name
+
+CONTEXT_TOKENS = 4096
+LOCAL = "local"
+DELEGATED = "delegated"
+
+
+@dataclass(slots=True)
+class _Chat:
+    """One conversation in the terminal. `model_id` is the provider's or this machine's, as `where` says."""
+
+    core: Core
+    options: argparse.Namespace
+    output: Output
+    where: str = DELEGATED
+    model_id: str = ""
+    history: list[HistoryMessage] = field(default_factory=list)
+
+    @property
+    def delegate(self) -> Delegate:
+        return Delegate(
+            self.options.provider_key,
+            timeout=self.options.timeout,
+            force_new_connection=self.options.force_new_connection,
+        )
+
+
+async def chat(options: argparse.Namespace, output: Output) -> int:
+    """Returns the exit code; raises QvacError, whose sentence is the one line that says why."""
+    core = Core(core_config(options))
+    core.subscribe(lambda event: _report(event, output))
+    try:
+        await core.start()
+        conversation = _Chat(core, options, output)
+        await _load(conversation)
+        if options.prompt is not None:
+            await _ask(conversation, options.prompt)
+        else:
+            await _converse(conversation)
+    finally:
+        await core.close()
+    return 0
+
+
+def _report(event: CoreEvent, output: Output) -> None:
+    if isinstance(event, DownloadChanged):
+        output.event("progress", model=event.model, downloaded=event.downloaded, total=event.total)
+
+
+async def _load(conversation: _Chat) -> None:
+    core, options, output = conversation.core, conversation.options, conversation.output
+    if options.provider_key.hex() == core.public_key:
+        output.note("This is your own key: the model of this machine answers.")
+        await _load_here(conversation)
+        return
+    try:
+        source = await _source(conversation)
+        loaded = await core.consumer.load_model(
+            source,
+            delegate=conversation.delegate,
+            model_name=options.model if options.model and by_name(options.model) else None,
+            model_config={"ctx_size": CONTEXT_TOKENS},
+            on_progress=lambda report: _progress(output, report),
+        )
+    except ModelError:
+        raise  # the provider was reached and said no: another machine is not what was asked for
+    except QvacError as error:
+        if not options.fallback:
+            raise
+        output.note(f"{describe(error).title} This machine answers instead.")
+        await _load_here(conversation)
+        return
+    conversation.model_id = loaded.model_id
+    output.event("loaded", modelId=loaded.model_id, where=DELEGATED, model=source)
+    output.note(f"Connected to {short_key(options.provider_key.hex())}, model {source}.")
+
+
+async def _source(conversation: _Chat) -> str:
+    """What is sent as modelSrc: the SDK's name of a model becomes its source; without `--model`, what is shared."""
+    name = conversation.options.model
+    if name:
+        known = by_name(name)
+        return known.src if known is not None else str(name)
+    listed = await conversation.core.consumer.list_models(conversation.delegate)
+    if listed is None:
+        raise DelegationError(
+            "This provider does not list its models. Name one with --model: an SDK name such as "
+            "LLAMA_3_2_1B_INST_Q4_0, or a path on the provider."
+        )
+    offers = [entry for entry in listed if "chat" in entry.abilities]
+    if not offers:
+        raise DelegationError("This provider shares no chat model at the moment. Ask its owner to share one.")
+    return next((entry.name for entry in offers if entry.loaded), offers[0].name)
+
+
+def _progress(output: Output, report: ModelProgress) -> None:
+    output.event(
+        "progress",
+        downloaded=report.downloaded,
+        total=report.total,
+        percentage=report.percentage,
+        model=report.download_key,
+    )
+
+
+async def _load_here(conversation: _Chat) -> None:
+    """The local model: `--local-model`, else the same model, else any of the library."""
+    core, options = conversation.core, conversation.options
+    name = options.local_model or options.model
+    if not name:
+        models = core.machine.chat_models()
+        if not models:
+            raise ModelError("There is no local model to answer with. Name one with --local-model NAME_OR_PATH.")
+        name = models[0].name
+    model_id = await core.machine.load_local(name, None, lambda report: _progress(conversation.output, report))
+    conversation.where, conversation.model_id = LOCAL, model_id
+    conversation.output.event("loaded", modelId=model_id, where=LOCAL, model=name)
+
+
+async def _converse(conversation: _Chat) -> None:
+    conversation.output.note("Ask something; an empty line or Ctrl-D ends it.")
+    loop = asyncio.get_running_loop()
+    while True:
+        print("> ", end="", file=sys.stderr, flush=True)
+        line = await loop.run_in_executor(None, sys.stdin.readline)
+        if not line.strip():
+            return
+        try:
+            await _ask(conversation, line.strip())
+        except QvacError as error:
+            conversation.output.error(error)
+            conversation.history.pop()
+
+
+async def _ask(conversation: _Chat, prompt: str) -> None:
+    """One answer, streamed; where the provider goes away in the middle, `--fallback` lets this machine finish it."""
+    conversation.history.append(HistoryMessage("user", prompt))
+    output = conversation.output
+    started = time.monotonic()
+    text: list[str] = []
+    try:
+        stats = await _stream(conversation, text, so_far="")
+    except ModelError:
+        raise
+    except QvacError as error:
+        if not conversation.options.fallback or conversation.where == LOCAL:
+            raise
+        output.note(f"{describe(error).title} This machine goes on.")
+        await _load_here(conversation)
+        output.event("seam", **{"from": DELEGATED, "to": LOCAL})
+        stats = await _stream(conversation, text, so_far="".join(text))
+    output.text("")
+    conversation.history.append(HistoryMessage("assistant", "".join(text)))
+    _show_stats(output, conversation.where, stats, time.monotonic() - started)
+
+
+async def _stream(conversation: _Chat, text: list[str], *, so_far: str) -> Stats | None:
+    async with await _start(conversation, so_far) as completion:
+        async for token in completion.token_stream:
+            text.append(token)
+            conversation.output.event("token", text=token)
+            conversation.output.text(token, end="")
+        return await completion.stats
+
+
+async def _start(conversation: _Chat, so_far: str) -> Completion | LocalCompletion:
+    core, options, history = conversation.core, conversation.options, conversation.history
+    if conversation.where == DELEGATED:
+        params = GenerationParams(
+            temp=UNSET if options.temp is None else options.temp,
+            predict=UNSET if options.predict is None else options.predict,
+        )
+        return await core.consumer.completion(conversation.model_id, history, generation_params=params)
+    model = core.machine.loaded_here(conversation.model_id)
+    if model is None:
+        raise ModelError("The local model was unloaded.")
+    request = CompletionRequest(
+        request_id=str(uuid.uuid4()),
+        history=tuple(ChatMessage(message.role, message.content) for message in history),
+        sampling=SamplingParams(temp=options.temp, predict=options.predict),
+        owner=LOCAL,
+        continue_from=so_far,
+    )
+    return LocalCompletion(model, request)
+
+
+def _show_stats(output: Output, where: str, stats: Stats | None, seconds: float) -> None:
+    if stats is None:
+        return
+    fields = {
+        "timeToFirstToken": stats.time_to_first_token,
+        "tokensPerSecond": stats.tokens_per_second,
+        "cacheTokens": stats.cache_tokens,
+        "promptTokens": stats.prompt_tokens,
+        "generatedTokens": stats.generated_tokens,
+        "avgConcurrentSeq": stats.avg_concurrent_seq,
+        "backendDevice": stats.backend_device,
+    }
+    known = {name: value for name, value in fields.items() if value is not UNSET}
+    output.event("stats", where=where, **known)
+    if not output.as_json:
+        first = float(known.get("timeToFirstToken", 0)) / 1000
+        output.note(
+            f"{where} · first token {first:.2f} s · {float(known.get('tokensPerSecond', 0)):.0f} tok/s · "
+            f"{known.get('promptTokens', 0)} in, {known.get('generatedTokens', 0)} out · {seconds:.1f} s in all"
+        )

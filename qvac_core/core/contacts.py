@@ -1,0 +1,285 @@
+"""The providers this person knows: their names, whether they can be reached, their models, and answers from them."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import AsyncGenerator
+from dataclasses import dataclass, replace
+
+from msgspec import UNSET
+
+from qvac_core.codec.key_text import short_key
+from qvac_core.core.answering import Question
+from qvac_core.core.error_text import describe
+from qvac_core.core.event_hub import EventHub
+from qvac_core.core.state import (
+    AnswerStats,
+    ConnectionStage,
+    ErrorInfo,
+    ProviderEntry,
+    ProvidersChanged,
+    RemoteModel,
+    Stage,
+)
+from qvac_core.delegation.completion import Completion
+from qvac_core.delegation.connection import ProviderConnection
+from qvac_core.delegation.consumer import Consumer, Delegate
+from qvac_core.delegation.failures import Code, Reason
+from qvac_core.delegation.messages import ContinueFrom, HistoryMessage, ModelProgress
+from qvac_core.errors import DelegationError, IdentityError, ModelError, QvacError
+from qvac_core.models import all_models
+from qvac_core.store.records import KnownProvider
+from qvac_core.store.store import Store
+
+# What we ask for; a provider of ours answers with its owner's own limits, the original takes it as it is.
+CONTEXT_TOKENS = 4096
+CHAT_TYPE = "llamacpp-completion"
+
+
+@dataclass(frozen=True, slots=True)
+class _LoadedAt:
+    """A model that a provider loaded for us, on the connection that holds it."""
+
+    connection: ProviderConnection
+    model_id: str
+    sha256: str
+
+
+class Contacts:
+    """Implements Responder for providers."""
+
+    def __init__(self, store: Store, events: EventHub, consumer: Consumer, own_key: bytes) -> None:
+        self._store = store
+        self._events = events
+        self._consumer = consumer
+        self._own_key = own_key.hex()
+        self._entries = {known.public_key: _entry(known) for known in store.providers.records()}
+        self._loaded: dict[tuple[str, str], _LoadedAt] = {}
+
+    async def close(self) -> None:
+        """Nothing runs here by itself; answers belong to the chats and connections to the consumer."""
+
+    # --- The list -------------------------------------------------------------------------------------------------
+
+    def entries(self) -> tuple[ProviderEntry, ...]:
+        return tuple(self._entries.values())
+
+    async def add(self, public_key: str, name: str) -> ProviderEntry:
+        """Remember a provider. Raises IdentityError for one's own key."""
+        if public_key == self._own_key:
+            raise IdentityError("This is your own key. To use this machine's models, choose This machine.")
+        known = await self._store.database.run(self._store.providers.add, public_key, name.strip(), time.time())
+        self._put(replace(self._entries.get(public_key, _entry(known)), name=known.name or short_key(public_key)))
+        return self._entries[public_key]
+
+    async def rename(self, public_key: str, name: str) -> None:
+        await self._store.database.run(self._store.providers.rename, public_key, name.strip())
+        if public_key in self._entries:
+            self._put(replace(self._entries[public_key], name=name.strip() or short_key(public_key)))
+
+    async def remove(self, public_key: str) -> None:
+        await self._store.database.run(self._store.providers.remove, public_key)
+        self._entries.pop(public_key, None)
+        await self._consumer.disconnect(bytes.fromhex(public_key))
+        self._changed()
+
+    def _put(self, entry: ProviderEntry) -> None:
+        self._entries[entry.public_key] = entry
+        self._changed()
+
+    def _changed(self) -> None:
+        self._events.emit(ProvidersChanged(self.entries()))
+
+    # --- Reaching one ---------------------------------------------------------------------------------------------
+
+    async def connect(self, public_key: str) -> ProviderEntry:
+        """Connect and ask for the models. Raises DelegationError; the entry then says why as well."""
+        if public_key not in self._entries:
+            await self.add(public_key, "")
+        stages = _Stages(self._events, public_key)
+        self._put(replace(self._entries[public_key], state="connecting", error=None))
+        delegate = Delegate(bytes.fromhex(public_key))
+        try:
+            stages.enter(Stage.FINDING)
+            rtt = await self._consumer.heartbeat(delegate)
+            stages.enter(Stage.HANDSHAKE)
+            models = await self._models(delegate)
+        except QvacError as error:
+            self._failed(public_key, stages, error)
+            raise
+        self._watch(public_key)
+        stages.enter(Stage.READY)
+        await self._store.database.run(self._store.providers.connected, public_key, time.time())
+        if public_key in self._entries:  # it may have been removed meanwhile
+            entry = self._entries[public_key]
+            self._put(replace(entry, state="online", rtt_ms=rtt * 1000, models=models, last_connected=time.time()))
+        return self._entries.get(public_key, ProviderEntry(public_key, short_key(public_key), "online"))
+
+    async def _models(self, delegate: Delegate) -> tuple[RemoteModel, ...]:
+        """What it shares; an original provider does not tell, and loads what the SDK's model list names."""
+        listed = await self._consumer.list_models(delegate)
+        if listed is None:
+            return tuple(
+                RemoteModel(model.name, model.src, model.size_bytes)
+                for model in all_models()
+                if model.model_type == CHAT_TYPE and model.src.startswith("registry://")
+            )
+        return tuple(
+            RemoteModel(entry.name, entry.name, entry.size_bytes, entry.context_tokens, entry.loaded)
+            for entry in listed
+            if "chat" in entry.abilities
+        )
+
+    def _failed(self, public_key: str, stages: _Stages, error: QvacError) -> None:
+        described = describe(error)
+        refused = isinstance(error, DelegationError) and error.typed_fields.get("reason") == Reason.NOT_ADMITTED.value
+        stages.fail(described)
+        if public_key in self._entries:
+            state = "refused" if refused else "offline"
+            self._put(replace(self._entries[public_key], state=state, rtt_ms=None, error=described))
+
+    def _watch(self, public_key: str) -> None:
+        """When the connection ends the entry says so at once; the next message connects again."""
+        connection = self._consumer.connection(bytes.fromhex(public_key))
+        if connection is None:
+            return
+
+        def ended(_: asyncio.Task[None]) -> None:
+            entry = self._entries.get(public_key)
+            if entry is not None and self._consumer.connection(connection.public_key) is None:
+                self._put(replace(entry, state="unknown", rtt_ms=None))
+
+        connection.task.add_done_callback(ended)
+
+    # --- Responder ------------------------------------------------------------------------------------------------
+
+    async def answer(self, question: Question) -> AsyncGenerator[str | AnswerStats, None]:
+        """Text as it comes, then the statistics. Closing it early cancels at the provider."""
+        started = time.monotonic()
+        first_token: float | None = None
+        key = question.target.provider_key
+        completion = await self._start(question)
+        async with completion:
+            async for text in completion.token_stream:
+                if first_token is None:
+                    first_token = time.monotonic() - started
+                yield text
+            stats = await completion.stats
+        entry = self._entries.get(key)
+        yield AnswerStats(
+            who=entry.name if entry is not None else short_key(key),
+            where="delegated",
+            path="direct",
+            model=question.target.model,
+            time_to_first_token=first_token or time.monotonic() - started,
+            tokens_per_second=_number(stats.tokens_per_second if stats else UNSET),
+            prompt_tokens=int(_number(stats.prompt_tokens if stats else UNSET)),
+            generated_tokens=int(_number(stats.generated_tokens if stats else UNSET)),
+        )
+
+    async def _start(self, question: Question) -> Completion:
+        """Start the answer; a provider that forgot the model (it restarted) is asked to load it once more."""
+        key, model = question.target.provider_key, question.target.model
+        stages = _Stages(self._events, key)
+        history = [HistoryMessage(message.role, message.content) for message in question.history]
+        for last_try in (False, True):
+            try:
+                loaded = await self._load(key, model, stages)
+                completion = await self._consumer.completion(
+                    loaded.model_id,
+                    history,
+                    delegate=Delegate(bytes.fromhex(key)),
+                    request_id=question.answer_id,
+                    continue_from=ContinueFrom(question.so_far, loaded.sha256) if question.so_far else None,
+                )
+            except QvacError as error:
+                self._failed(key, stages, error)
+                raise
+            if loaded.connection is completion.connection or last_try:
+                return completion
+            # The connection was replaced under us: what was loaded belonged to the old one.
+            self._loaded.pop((key, model), None)
+            await completion.leave()
+        raise AssertionError("unreachable")
+
+    async def _load(self, key: str, model: str, stages: _Stages) -> _LoadedAt:
+        delegate = Delegate(bytes.fromhex(key))
+        kept = self._loaded.get((key, model))
+        if kept is not None and not kept.connection.closed:
+            return kept
+        entry = self._entries.get(key)
+        if entry is None or entry.state != "online" or not entry.models:
+            entry = await self.connect(key)
+        chosen = _choose(entry, model)
+        stages.enter(Stage.LOADING)
+
+        def progress(report: ModelProgress) -> None:
+            stages.progress(report.downloaded / report.total if report.total else None)
+
+        loaded = await self._consumer.load_model(
+            chosen.source,
+            delegate=delegate,
+            model_name=chosen.name,
+            model_config={"ctx_size": CONTEXT_TOKENS},
+            on_progress=progress,
+        )
+        connection = self._consumer.connection(delegate.provider_public_key)
+        if connection is None:
+            raise DelegationError("The connection ended while the model was loading.", name="ECONNRESET")
+        self._watch(key)
+        stages.enter(Stage.READY)
+        result = _LoadedAt(connection, loaded.model_id, "")
+        self._loaded[key, model] = result
+        with contextlib.suppress(KeyError):
+            self._put(replace(self._entries[key], state="online", error=None))
+        return result
+
+
+class _Stages:
+    """Reports the stages of reaching a provider, each with the time it took."""
+
+    def __init__(self, events: EventHub, provider_key: str) -> None:
+        self._events = events
+        self._key = provider_key
+        self._stage = Stage.FINDING
+        self._since = time.monotonic()
+
+    def enter(self, stage: Stage) -> None:
+        self._stage, self._since = stage, time.monotonic()
+        self._events.emit(ConnectionStage(self._key, stage, 0.0))
+
+    def progress(self, fraction: float | None) -> None:
+        self._events.emit(ConnectionStage(self._key, self._stage, time.monotonic() - self._since, fraction))
+
+    def fail(self, error: ErrorInfo) -> None:
+        seconds = time.monotonic() - self._since
+        self._events.emit(ConnectionStage(self._key, Stage.FAILED, seconds, error=error))
+
+
+def _choose(entry: ProviderEntry, model: str) -> RemoteModel:
+    """The model that was asked for, else one that runs already, else the first. Raises ModelError."""
+    if model:
+        named = next((offer for offer in entry.models if model in (offer.name, offer.source)), None)
+        return named or RemoteModel(model, model)
+    if not entry.models:
+        raise ModelError(
+            f"{entry.name} shares no model at the moment. Ask its owner to share one.",
+            name=Code.MODEL_NOT_FOUND.name,
+            code=Code.MODEL_NOT_FOUND.value,
+        )
+    return next((offer for offer in entry.models if offer.loaded), entry.models[0])
+
+
+def _entry(known: KnownProvider) -> ProviderEntry:
+    return ProviderEntry(
+        public_key=known.public_key,
+        name=known.name or short_key(known.public_key),
+        added_at=known.added_at,
+        last_connected=known.last_connected,
+    )
+
+
+def _number(value: object) -> float:
+    return float(value) if isinstance(value, int | float) else 0.0

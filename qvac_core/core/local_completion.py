@@ -1,0 +1,119 @@
+"""An answer of this machine with the surface of a delegated one, so that a caller need not ask where it runs.
+
+The names are those of `qvac_core.delegation.completion.Completion`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable
+from types import TracebackType
+
+from qvac_core.delegation.completion import CompletionFinal
+from qvac_core.delegation.messages import Stats
+from qvac_core.engines.interface import CompletionRequest, Finished, LoadedModel, StopReason, Token
+from qvac_core.errors import InferenceCancelled, QvacError
+
+
+class LocalCompletion:
+    """Starts at once. Every iterator sees the answer from its start. Used from the loop that made it."""
+
+    def __init__(self, model: LoadedModel, request: CompletionRequest) -> None:
+        self.request_id = request.request_id
+        self._model = model
+        self._texts: list[str] = []
+        self._changed = asyncio.Event()
+        self._final: asyncio.Future[CompletionFinal] = asyncio.get_running_loop().create_future()
+        self._final.add_done_callback(lambda future: future.cancelled() or future.exception())
+        self.task = asyncio.get_running_loop().create_task(self._run(request))
+
+    async def __aenter__(self) -> LocalCompletion:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.leave()
+
+    async def _run(self, request: CompletionRequest) -> None:
+        try:
+            async for event in self._model.complete(request):
+                if isinstance(event, Token):
+                    self._texts.append(event.text)
+                    self._wake()
+                else:
+                    self._finish(event)
+        except QvacError as error:
+            self._fail(error)
+        finally:
+            self._fail(InferenceCancelled("The answer was left before its end."))
+
+    def _finish(self, event: Finished) -> None:
+        text = "".join(self._texts)
+        if event.stop_reason is StopReason.CANCELLED:
+            self._fail(InferenceCancelled("The answer was cancelled.", typed_fields={"text": text}))
+            return
+        stats = Stats(
+            time_to_first_token=event.stats.time_to_first_token,
+            tokens_per_second=event.stats.tokens_per_second,
+            cache_tokens=event.stats.cache_tokens,
+            prompt_tokens=event.stats.prompt_tokens,
+            generated_tokens=event.stats.generated_tokens,
+            avg_concurrent_seq=event.stats.avg_concurrent_seq,
+            backend_device="gpu" if event.stats.backend_device == "gpu" else "cpu",
+        )
+        reason = "" if event.stop_reason is StopReason.EOS else event.stop_reason.value
+        self._final.set_result(CompletionFinal(text, "", stats, reason))
+        self._wake()
+
+    def _fail(self, error: QvacError) -> None:
+        if not self._final.done():
+            self._final.set_exception(error)
+        self._wake()
+
+    def _wake(self) -> None:
+        self._changed.set()
+        self._changed = asyncio.Event()
+
+    @property
+    def token_stream(self) -> AsyncIterator[str]:
+        return self._tokens()
+
+    async def _tokens(self) -> AsyncIterator[str]:
+        index = 0
+        while True:
+            while index < len(self._texts):
+                yield self._texts[index]
+                index += 1
+            if self._final.done():
+                error = self._final.exception()
+                if error is not None and not isinstance(error, InferenceCancelled):
+                    raise error
+                return
+            await self._changed.wait()
+
+    @property
+    def final(self) -> Awaitable[CompletionFinal]:
+        return asyncio.shield(self._final)
+
+    async def _text(self) -> str:
+        return (await asyncio.shield(self._final)).text
+
+    async def _stats(self) -> Stats | None:
+        return (await asyncio.shield(self._final)).stats
+
+    @property
+    def text(self) -> Awaitable[str]:
+        return asyncio.ensure_future(self._text())
+
+    @property
+    def stats(self) -> Awaitable[Stats | None]:
+        return asyncio.ensure_future(self._stats())
+
+    async def cancel(self) -> int:
+        """Stop it between two steps; how many were stopped (0: it had ended)."""
+        return int(self._model.cancel(self.request_id)) if not self._final.done() else 0
+
+    async def leave(self) -> None:
+        self.task.cancel()
+        await asyncio.wait({self.task})
