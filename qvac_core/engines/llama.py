@@ -22,6 +22,7 @@ from qvac_core.engines.scheduler import Batch
 from qvac_core.errors import ModelError
 
 N_BATCH = 512  # tokens; chunks are chosen by time and rarely reach it
+GGML_LOG_LEVEL_ERROR = 4  # ggml.h; the comment in llama-cpp-python's _logger.py has older numbers
 PENALTY_WINDOW = 64  # tokens, llama.cpp's own default
 DEFAULT_TEMP, DEFAULT_TOP_K, DEFAULT_TOP_P, DEFAULT_MIN_P = 0.8, 40, 0.95, 0.05  # llama.cpp's own defaults
 SPARE_MEMORY = 256 * 1024 * 1024  # bytes left for compute buffers and for the rest of the machine
@@ -37,7 +38,7 @@ class NativeLog:
         llama.llama_log_set(self._callback, ctypes.c_void_p(0))
 
     def _line(self, level: int, text: bytes, _user_data: object) -> None:
-        if level == 3:  # GGML_LOG_LEVEL_ERROR
+        if level == GGML_LOG_LEVEL_ERROR:
             self._errors = [*self._errors[-7:], text.decode("utf-8", "replace").strip()]
 
     def take(self) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from pathlib import Path
 
 from qvac_core.engines.interface import (
@@ -174,15 +174,19 @@ class LlamaModel:
 
     async def _restart_now(self) -> None:
         try:
-            await self.start()
-        except ModelError as error:
-            log.warning("model worker could not be restarted: %s", error.message)
+            while len(self._crashes) < CRASH_LIMIT:
+                try:
+                    await self.start()
+                    return
+                except ModelError as error:
+                    log.warning("model worker could not be restarted: %s", error.message)
+                    self._crashes.append(self._loop.time())
         finally:
             self._restart = None
 
     # --- Answers --------------------------------------------------------------------------------------------------
 
-    async def complete(self, request: CompletionRequest) -> AsyncIterator[CompletionEvent]:
+    async def complete(self, request: CompletionRequest) -> AsyncGenerator[CompletionEvent, None]:
         """See `LoadedModel.complete`. Nothing is asked of the worker before the first event is awaited."""
         answer = self._register(request)
         try:
@@ -348,6 +352,10 @@ class LlamaEngine:
             if answer.cancelled():
                 worker.kill()
             await asyncio.wait_for(exited.wait(), KILL_PATIENCE)
+
+    def worker_pids(self) -> tuple[int, ...]:
+        """The processes that run now."""
+        return tuple(pid for model in self._models if (pid := model.worker_pid) is not None)
 
     async def close(self) -> None:
         models, self._models = self._models, set()
