@@ -22,34 +22,34 @@ class IconStore:
 
     def __init__(self) -> None:
         self._sources: dict[str, bytes] = {}
-        self._pixmaps: dict[tuple[str, str, int, float], QPixmap] = {}
-        self._icons: dict[tuple[str, str, int], QIcon] = {}
+        self._pixmaps: dict[tuple[str, str, int, float, int], QPixmap] = {}
+        self._icons: dict[tuple[str, str, int, int], QIcon] = {}
 
     def clear(self) -> None:
         self._pixmaps.clear()
         self._icons.clear()
 
-    def icon(self, name: str, colour: QColor, disabled: QColor, size: int) -> QIcon:
-        key = (name, colour.name(), size)
+    def icon(self, name: str, colour: QColor, disabled: QColor, size: int, pad: int = 0) -> QIcon:
+        key = (name, colour.name(), size, pad)
         if key not in self._icons:
             icon = QIcon()
             for ratio in RATIOS:
-                icon.addPixmap(self.pixmap(name, colour, size, ratio))
-                icon.addPixmap(self.pixmap(name, disabled, size, ratio), QIcon.Mode.Disabled)
+                icon.addPixmap(self.pixmap(name, colour, size, ratio, pad))
+                icon.addPixmap(self.pixmap(name, disabled, size, ratio, pad), QIcon.Mode.Disabled)
             self._icons[key] = icon
         return self._icons[key]
 
-    def pixmap(self, name: str, colour: QColor, size: int, ratio: float) -> QPixmap:
-        key = (name, colour.name(), size, ratio)
+    def pixmap(self, name: str, colour: QColor, size: int, ratio: float, pad: int = 0) -> QPixmap:
+        key = (name, colour.name(), size, ratio, pad)
         if key not in self._pixmaps:
-            self._pixmaps[key] = self._render(name, colour, size, ratio)
+            self._pixmaps[key] = self._render(name, colour, size, ratio, pad)
         return self._pixmaps[key]
 
-    def _render(self, name: str, colour: QColor, size: int, ratio: float) -> QPixmap:
+    def _render(self, name: str, colour: QColor, size: int, ratio: float, pad: int) -> QPixmap:
         source = self._source(name).replace(b"currentColor", colour.name().encode())
         if size >= 16:
             source = source.replace(STROKE_IN_FILE, STROKE_FROM_16)
-        pixmap = QPixmap(round(size * ratio), round(size * ratio))
+        pixmap = QPixmap(round((size + pad) * ratio), round(size * ratio))
         pixmap.setDevicePixelRatio(ratio)
         pixmap.fill(Qt.GlobalColor.transparent)
         painter = QPainter(pixmap)

@@ -14,8 +14,14 @@ if TYPE_CHECKING:
 TONES = ("text", "text2", "text3", "accent", "live", "local", "warn", "danger", "onacc")
 
 
-def style_sheet(tokens: Tokens, base_points: float, scales: Mapping[str, float]) -> str:
-    parts = [_labels(base_points, scales, tokens), _buttons(tokens), _fields(tokens), _frames(tokens), _views(tokens)]
+def style_sheet(tokens: Tokens, base_points: float, scales: Mapping[str, float], fixed_family: str) -> str:
+    parts = [
+        _labels(base_points, scales, tokens),
+        _buttons(tokens),
+        _fields(tokens, fixed_family),
+        _frames(tokens),
+        _views(tokens),
+    ]
     return "\n".join(parts)
 
 
@@ -51,14 +57,14 @@ QPushButton:hover {{ background: {t.sel}; }}
 QPushButton:pressed {{ background: {t.track}; }}
 QPushButton:disabled {{ color: {t.text3}; border-color: {t.border}; background: transparent; }}
 QPushButton[keyboardFocus="true"] {{ border: 2px solid {t.accent}; padding: 0 11px; min-height: 24px; }}
-QPushButton[size="small"] {{ min-height: 22px; padding: 0 9px; }}
-QPushButton[size="small"][keyboardFocus="true"] {{ min-height: 20px; padding: 0 8px; }}
-QPushButton[size="large"] {{ min-height: 30px; padding: 0 14px; }}
-QPushButton[size="large"][keyboardFocus="true"] {{ min-height: 28px; padding: 0 13px; }}
+QPushButton[measure="small"] {{ min-height: 22px; padding: 0 9px; }}
+QPushButton[measure="small"][keyboardFocus="true"] {{ min-height: 20px; padding: 0 8px; }}
+QPushButton[measure="large"] {{ min-height: 30px; padding: 0 14px; }}
+QPushButton[measure="large"][keyboardFocus="true"] {{ min-height: 28px; padding: 0 13px; }}
 QPushButton[iconOnly="true"] {{ padding: 0; min-width: 26px; max-width: 26px; }}
-QPushButton[iconOnly="true"][size="small"] {{ min-width: 22px; max-width: 22px; }}
+QPushButton[iconOnly="true"][measure="small"] {{ min-width: 22px; max-width: 22px; }}
 QPushButton[iconOnly="true"][keyboardFocus="true"] {{ padding: 0; min-width: 24px; max-width: 24px; }}
-QPushButton[iconOnly="true"][size="small"][keyboardFocus="true"] {{ min-width: 20px; max-width: 20px; }}
+QPushButton[iconOnly="true"][measure="small"][keyboardFocus="true"] {{ min-width: 20px; max-width: 20px; }}
 QPushButton[kind="primary"] {{ color: {t.onacc}; background: {t.accent}; border-color: {t.accent}; }}
 QPushButton[kind="primary"]:hover {{ background: {t.accent_hover}; border-color: {t.accent_hover}; }}
 QPushButton[kind="primary"]:pressed {{ background: {t.accent_hover}; }}
@@ -84,14 +90,15 @@ QPushButton[segment]:checked {{ color: {t.accent}; background: {t.accent_soft}; 
 QPushButton[segment][keyboardFocus="true"] {{ border: 2px solid {t.accent}; padding: 0 9px; min-height: 20px; }}"""
 
 
-def _fields(t: Tokens) -> str:
+def _fields(t: Tokens, fixed_family: str) -> str:
     return f"""
 QLineEdit, QComboBox {{ min-height: 26px; padding: 0 9px; border: 1px solid {t.ctl}; border-radius: 6px;
   color: {t.text}; background: {t.surface}; selection-color: {t.onacc}; selection-background-color: {t.accent}; }}
 QLineEdit:focus, QComboBox:focus {{ border: 2px solid {t.accent}; padding: 0 8px; min-height: 24px; }}
+QLineEdit[state="key"], QLineEdit[state="partial"] {{ font-family: "{fixed_family}"; }}
 QLineEdit[state="wrong"] {{ border-color: {t.danger}; }}
-QLineEdit[size="small"] {{ min-height: 22px; }}
-QLineEdit[size="small"]:focus {{ min-height: 20px; }}
+QLineEdit[measure="small"] {{ min-height: 22px; }}
+QLineEdit[measure="small"]:focus {{ min-height: 20px; }}
 QLineEdit:disabled, QComboBox:disabled {{ color: {t.text3}; border-color: {t.border}; }}
 QComboBox::drop-down {{ border: none; width: 22px; }}
 QComboBox QAbstractItemView {{ border: 1px solid {t.ctl}; padding: 4px; background: {t.surface}; outline: none;

@@ -175,9 +175,9 @@ class Theme(QObject):
         still = self.reduced_motion or not style.styleHint(QStyle.StyleHint.SH_Widget_Animate)
         return 0 if still else milliseconds
 
-    def icon(self, name: str, token: str = "text2", size: int = 16) -> QIcon:
-        """A Lucide icon in a token's colour; its disabled form is text3."""
-        return self._icons.icon(name, self.colour(token), self.colour("text3"), size)
+    def icon(self, name: str, token: str = "text2", size: int = 16, pad: int = 0) -> QIcon:
+        """A Lucide icon in a token's colour; its disabled form is text3. `pad`: room after it, before a text."""
+        return self._icons.icon(name, self.colour(token), self.colour("text3"), size, pad)
 
     def pixmap(self, name: str, token: str = "text2", size: int = 16, ratio: float = 1.0) -> QPixmap:
         return self._icons.pixmap(name, self.colour(token), size, ratio)
@@ -193,7 +193,7 @@ class Theme(QObject):
         self._tokens = DARK if dark else LIGHT
         self._icons.clear()
         self._app.setPalette(palette(self._tokens))
-        self._app.setStyleSheet(style_sheet(self._tokens, self.base_points, SCALES))
+        self._app.setStyleSheet(style_sheet(self._tokens, self.base_points, SCALES, self.fixed_font().family()))
         self.changed.emit()
 
 

@@ -22,6 +22,7 @@ ICON_TOKEN = {
     "stop": "bg",
 }
 COPIED_SECONDS = 2.0
+ICON_PAD = 3
 
 
 class Button(KeyboardFocusButton):
@@ -43,7 +44,7 @@ class Button(KeyboardFocusButton):
         self._icon = icon
         self._busy: tuple[str, str] | None = None
         self.setProperty("kind", kind)
-        self.setProperty("size", size)
+        self.setProperty("measure", size)
         self.setProperty("iconOnly", "true" if icon and not text else "false")
         self.setAutoDefault(False)
         self.setAccessibleName(name or text.rstrip("….").strip())
@@ -88,8 +89,10 @@ class Button(KeyboardFocusButton):
 
     def _show_icon(self) -> None:
         if self._icon:
-            self.setIcon(self._theme.icon(self._icon, ICON_TOKEN[self.kind], 16))
-            self.setIconSize(QSize(16, 16))
+            # Fusion leaves 4 px between icon and text; the design wants 7.
+            pad = ICON_PAD if self.text() and not self.isRightToLeft() else 0
+            self.setIcon(self._theme.icon(self._icon, ICON_TOKEN[self.kind], 16, pad))
+            self.setIconSize(QSize(16 + pad, 16))
 
 
 class CopyButton(Button):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QGridLayout, QHBoxLayout, QVBoxLayout, QWidget
 
 from app.theme import Theme
 from app.widgets.button import Button
@@ -37,11 +37,16 @@ class EmptyState(QWidget):
         layout.addStretch(1)
         layout.addWidget(IconTile(theme, icon, tone), 0, Qt.AlignmentFlag.AlignHCenter)
         layout.addSpacing(12)
-        for label in (self.title, self.sentence):
+        texts = QGridLayout()
+        texts.setSpacing(4)
+        texts.setColumnStretch(0, 1)
+        texts.setColumnStretch(2, 1)
+        for row, label in enumerate((self.title, self.sentence)):
             label.setAlignment(Qt.AlignmentFlag.AlignCenter)
             label.setFixedWidth(SENTENCE_WIDTH)
-            layout.addWidget(label, 0, Qt.AlignmentFlag.AlignHCenter)
-            layout.addSpacing(4)
+            texts.addWidget(label, row, 1)
+        layout.addLayout(texts)
+        layout.addSpacing(4)
         if hint:
             below = Label(hint, scale="hint", tone="text3")
             layout.addSpacing(8)

@@ -103,8 +103,6 @@ class KeyField(QLineEdit):
         if self.property("state") != state.value:
             self.setProperty("state", state.value)
             restyle(self)
-            fixed = state in (KeyCheck.KEY, KeyCheck.PARTIAL)
-            self.setFont(self._theme.fixed_font() if fixed else self._theme.font())
             self._show_icon()
         self.checked.emit(state, sentence)
 

@@ -29,9 +29,16 @@ class Label(QLabel):
         self.setProperty("strength", str(weight))
         self.setWordWrap(wrap)
         if wrap:
-            self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.MinimumExpanding)
+            self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Minimum)
+            self._follow_height()
         if selectable:
             self.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+
+    def _follow_height(self) -> None:
+        # setSizePolicy replaced the one that setWordWrap marked.
+        policy = self.sizePolicy()
+        policy.setHeightForWidth(True)
+        self.setSizePolicy(policy)
 
     def set_tone(self, tone: str) -> None:
         if self.property("tone") != tone:

@@ -1,0 +1,152 @@
+"""Rows of a table as immutable cells, and the Qt model that shows them with the fewest signals.
+
+Views build whole lists of `Row`; `RowModel.show` finds what changed, so hover, current row and scrolling survive.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from PySide6.QtCore import QAbstractTableModel, QModelIndex, QObject, QPersistentModelIndex, Qt, Signal
+
+Index = QModelIndex | QPersistentModelIndex
+CELL_ROLE = Qt.ItemDataRole.UserRole + 1
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """`width` in logical pixels of a 13 px font, 0 = takes what is left. `right`: numbers, header likewise."""
+
+    title: str
+    width: int = 0
+    right: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """What a delegate paints, start to end: switch, avatar, dot, icon, text; or one button. Tones are theme tokens."""
+
+    text: str = ""
+    tone: str = "text"
+    weight: int = 400
+    fixed: bool = False
+    avatar: str = ""
+    dot: str = ""
+    icon: str = ""
+    icon_tone: str = "text2"
+    detail: str = ""
+    state: str = ""  # after the detail, in `state_tone`
+    state_tone: str = "accent"
+    switch: bool | None = None
+    fraction: float | None = None  # a bar before the text
+    button: str = ""
+    button_icon: str = ""
+    menu: bool = False
+    accessible: str = ""
+    tooltip: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    key: str
+    cells: tuple[Cell, ...]
+    tooltip: str = ""
+
+
+class RowModel(QAbstractTableModel):
+    """`toggled(key, on)`: somebody wants a row's switch changed; the model itself waits for the new rows."""
+
+    toggled = Signal(str, bool)
+
+    def __init__(self, columns: Sequence[Column], parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self.columns = tuple(columns)
+        self._rows: list[Row] = []
+
+    @property
+    def rows(self) -> tuple[Row, ...]:
+        return tuple(self._rows)
+
+    def show(self, rows: Sequence[Row]) -> None:
+        wanted = {row.key for row in rows}
+        for place in range(len(self._rows) - 1, -1, -1):
+            if self._rows[place].key not in wanted:
+                self.beginRemoveRows(QModelIndex(), place, place)
+                del self._rows[place]
+                self.endRemoveRows()
+        kept = [row.key for row in self._rows]
+        present = set(kept)
+        if kept != [row.key for row in rows if row.key in present]:
+            self.beginResetModel()
+            self._rows = list(rows)
+            self.endResetModel()
+            return
+        self._insert(rows, present)
+        for place, row in enumerate(rows):
+            if self._rows[place] != row:
+                self._rows[place] = row
+                self.dataChanged.emit(self.index(place, 0), self.index(place, len(self.columns) - 1))
+
+    def _insert(self, rows: Sequence[Row], present: set[str]) -> None:
+        """Insert what is new, one signal for each run of neighbours."""
+        place = 0
+        while place < len(rows):
+            if rows[place].key in present:
+                place += 1
+                continue
+            end = place
+            while end < len(rows) and rows[end].key not in present:
+                end += 1
+            self.beginInsertRows(QModelIndex(), place, end - 1)
+            self._rows[place:place] = rows[place:end]
+            self.endInsertRows()
+            place = end
+
+    def row(self, place: int) -> Row:
+        return self._rows[place]
+
+    def cell(self, index: Index) -> Cell:
+        return self._rows[index.row()].cells[index.column()]
+
+    def rowCount(self, parent: Index | None = None) -> int:
+        return 0 if parent is not None and parent.isValid() else len(self._rows)
+
+    def columnCount(self, parent: Index | None = None) -> int:
+        return 0 if parent is not None and parent.isValid() else len(self.columns)
+
+    def data(self, index: Index, role: int = Qt.ItemDataRole.DisplayRole) -> object:
+        if not index.isValid():
+            return None
+        cell = self.cell(index)
+        match role:
+            case Qt.ItemDataRole.DisplayRole:
+                return cell.text
+            case Qt.ItemDataRole.AccessibleTextRole:
+                return cell.accessible or " ".join(filter(None, (cell.text, cell.detail + cell.state, cell.button)))
+            case Qt.ItemDataRole.ToolTipRole:
+                return cell.tooltip or self._rows[index.row()].tooltip or None
+            case Qt.ItemDataRole.CheckStateRole if cell.switch is not None:
+                # The enum as its number: Qt's own accessibility reads it back as one.
+                return Qt.CheckState.Checked.value if cell.switch else Qt.CheckState.Unchecked.value
+            case _ if role == CELL_ROLE:
+                return cell
+        return None
+
+    def setData(self, index: Index, value: object, role: int = Qt.ItemDataRole.EditRole) -> bool:
+        if role != Qt.ItemDataRole.CheckStateRole or self.cell(index).switch is None:
+            return False
+        on = value in (Qt.CheckState.Checked, Qt.CheckState.Checked.value)
+        self.toggled.emit(self._rows[index.row()].key, on)
+        return True
+
+    def flags(self, index: Index) -> Qt.ItemFlag:
+        flags = Qt.ItemFlag.ItemIsEnabled | Qt.ItemFlag.ItemIsSelectable
+        if index.isValid() and self.cell(index).switch is not None:
+            flags |= Qt.ItemFlag.ItemIsUserCheckable
+        return flags
+
+    def headerData(self, section: int, orientation: Qt.Orientation, role: int = Qt.ItemDataRole.DisplayRole) -> object:
+        if orientation == Qt.Orientation.Horizontal and role == Qt.ItemDataRole.DisplayRole:
+            return self.columns[section].title
+        return None

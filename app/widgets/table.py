@@ -1,0 +1,260 @@
+"""The one kind of table: no grid, quiet header aligned as its cells, keyboard acts on rows, as tall as its rows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from PySide6.QtCore import QModelIndex, QPersistentModelIndex, QPoint, QRect, QRectF, QSize, Qt, Signal
+from PySide6.QtGui import (
+    QContextMenuEvent,
+    QFocusEvent,
+    QFontMetricsF,
+    QKeyEvent,
+    QMouseEvent,
+    QPainter,
+    QPaintEvent,
+    QPen,
+    QResizeEvent,
+)
+from PySide6.QtWidgets import QAbstractItemView, QHeaderView, QSizePolicy, QTableView, QWidget
+
+from app.theme import Theme
+from app.widgets.cell_delegate import CellDelegate
+from app.widgets.focus import KEYBOARD_REASONS
+from app.widgets.rows import Column, Row, RowModel
+
+ROW = 34
+ROW_LOG = 28
+ROW_TWO_LINES = 40
+HEADER = 28
+CARD_FOOT = 4  # a table is opaque and would cut the card's rounded corners
+
+
+class Header(QHeaderView):
+    """Titles in small text3, aligned as the cells below them."""
+
+    def __init__(self, theme: Theme, parent: QTableView) -> None:
+        super().__init__(Qt.Orientation.Horizontal, parent)
+        self._theme = theme
+        self._table = parent
+        self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        self.setSectionsClickable(False)
+        self.setHighlightSections(False)
+        self.setMinimumSectionSize(8)
+
+    def sizeHint(self) -> QSize:
+        text = QFontMetricsF(self._theme.font("small")).height()
+        return QSize(super().sizeHint().width(), max(HEADER, round(text) + 10))
+
+    def paintSection(self, painter: QPainter, rect: QRect, section: int) -> None:
+        model = self._table.model()
+        delegate = self._table.itemDelegate()
+        if not isinstance(model, RowModel) or not isinstance(delegate, CellDelegate):
+            return
+        column = model.columns[section]
+        painter.save()
+        box = QRectF(rect)
+        painter.fillRect(box, self._theme.colour("surface"))
+        painter.fillRect(QRectF(box.left(), box.bottom() - 1, box.width(), 1), self._theme.colour("border"))
+        font = self._theme.font("small")
+        area = delegate.content(box, section)
+        painter.setFont(font)
+        painter.setPen(self._theme.colour("text3"))
+        if self._table.isRightToLeft():
+            painter.setLayoutDirection(Qt.LayoutDirection.RightToLeft)
+        align = Qt.AlignmentFlag.AlignRight if column.right else Qt.AlignmentFlag.AlignLeft
+        text = QFontMetricsF(font).elidedText(column.title, Qt.TextElideMode.ElideRight, area.width() + 1)
+        painter.drawText(area, int(align | Qt.AlignmentFlag.AlignVCenter), text)
+        painter.restore()
+
+
+class Table(QTableView):
+    """Signals carry the row's key. `fit`: the table is exactly as tall as its rows and never scrolls."""
+
+    toggled = Signal(str, bool)
+    pressed = Signal(str)
+    menu_wanted = Signal(str, QPoint)
+    delete_wanted = Signal(str)
+
+    def __init__(
+        self,
+        theme: Theme,
+        name: str,
+        columns: Sequence[Column],
+        *,
+        row_height: int = ROW,
+        header: bool = True,
+        fit: bool = True,
+        parent: QWidget | None = None,
+    ) -> None:
+        super().__init__(parent)
+        self._theme = theme
+        self._fit = fit
+        self._ring = False
+        self.rows = RowModel(columns, self)
+        self.setModel(self.rows)
+        self.delegate = CellDelegate(theme, row_height, self)
+        self.setItemDelegate(self.delegate)
+        self.setHorizontalHeader(Header(theme, self))
+        self.horizontalHeader().setVisible(header)
+        self.setAccessibleName(name)
+        self._dress()
+        self.rows.toggled.connect(self.toggled)
+        self.delegate.pressed.connect(lambda index: self.pressed.emit(self._key(index)))
+        self.delegate.menu.connect(lambda index, point: self.menu_wanted.emit(self._key(index), point))
+        for signal in (self.rows.rowsInserted, self.rows.rowsRemoved, self.rows.modelReset):
+            signal.connect(self._sized)
+        theme.changed.connect(self._themed)
+        self._sized()
+
+    def _dress(self) -> None:
+        self.setShowGrid(False)
+        self.verticalHeader().hide()
+        self.verticalHeader().setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
+        self.horizontalHeader().setSectionResizeMode(QHeaderView.ResizeMode.Fixed)
+        self.setSelectionMode(QAbstractItemView.SelectionMode.NoSelection)
+        self.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
+        self.setTabKeyNavigation(False)
+        self.setCornerButtonEnabled(False)
+        self.setMouseTracking(True)
+        self.setWordWrap(False)
+        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.setVerticalScrollMode(QAbstractItemView.ScrollMode.ScrollPerPixel)
+        if self._fit:
+            self.setVerticalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+            self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+
+    def show_rows(self, rows: Sequence[Row]) -> None:
+        self.rows.show(rows)
+
+    def hide_columns(self, hidden: Sequence[int]) -> None:
+        """Show all columns but these."""
+        for column in range(len(self.rows.columns)):
+            self.setColumnHidden(column, column in hidden)
+        self._share_width()
+
+    @property
+    def current_key(self) -> str:
+        index = self.currentIndex()
+        return self._key(index) if index.isValid() else ""
+
+    def header_height(self) -> int:
+        header = self.horizontalHeader()
+        return header.sizeHint().height() if not header.isHidden() else 0
+
+    def sizeHint(self) -> QSize:
+        return QSize(super().sizeHint().width(), self._rows_height() if self._fit else super().sizeHint().height())
+
+    def minimumSizeHint(self) -> QSize:
+        return QSize(120, self._rows_height() if self._fit else super().minimumSizeHint().height())
+
+    def _rows_height(self) -> int:
+        return self.header_height() + sum(self.sizeHintForRow(row) for row in range(self.rows.rowCount()))
+
+    def _sized(self) -> None:
+        if self._fit:
+            self.setFixedHeight(self._rows_height())
+            self.updateGeometry()
+
+    def _themed(self) -> None:
+        self._sized()
+        self.viewport().update()
+        self.horizontalHeader().viewport().update()
+
+    def _share_width(self) -> None:
+        """Fixed columns get their width in the font's scale, the one without a width what is left."""
+        scale = QFontMetricsF(self._theme.font()).averageCharWidth() / 7.4
+        left = self.viewport().width()
+        open_column = -1
+        for place, column in enumerate(self.rows.columns):
+            if self.isColumnHidden(place):
+                continue
+            if column.width == 0:
+                open_column = place
+                continue
+            width = round(column.width * max(1.0, scale))
+            self.setColumnWidth(place, width)
+            left -= width
+        if open_column >= 0:
+            self.setColumnWidth(open_column, max(60, left))
+
+    def _key(self, index: QModelIndex) -> str:
+        return self.rows.row(index.row()).key
+
+    # --- Qt's events
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        self._share_width()
+
+    def mouseMoveEvent(self, event: QMouseEvent) -> None:
+        super().mouseMoveEvent(event)
+        index = self.indexAt(event.position().toPoint())
+        over = QPersistentModelIndex()
+        if index.isValid():
+            cell = self.rows.cell(index)
+            box = self.delegate.button_rect(QRectF(self.visualRect(index)), index.column(), cell)
+            if (cell.button or cell.menu) and box.contains(event.position()):
+                over = QPersistentModelIndex(index)
+        self._hover(index.row() if index.isValid() else -1, over)
+
+    def leaveEvent(self, event: object) -> None:
+        super().leaveEvent(event)  # type: ignore[arg-type]
+        self._hover(-1, QPersistentModelIndex())
+
+    def _hover(self, row: int, button: QPersistentModelIndex) -> None:
+        if (row, button) != (self.delegate.hover_row, self.delegate.hover_button):
+            self.delegate.hover_row, self.delegate.hover_button = row, button
+            self.viewport().update()
+
+    def focusInEvent(self, event: QFocusEvent) -> None:
+        super().focusInEvent(event)
+        self._ring = event.reason() in KEYBOARD_REASONS
+        if not self.currentIndex().isValid() and self.rows.rowCount():
+            self.setCurrentIndex(self.rows.index(0, 0))
+        self.viewport().update()
+
+    def focusOutEvent(self, event: QFocusEvent) -> None:
+        super().focusOutEvent(event)
+        self._ring = False
+        self.viewport().update()
+
+    def contextMenuEvent(self, event: QContextMenuEvent) -> None:
+        index = self.indexAt(event.pos())
+        if index.isValid():
+            self.menu_wanted.emit(self._key(index), event.globalPos())
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        index = self.currentIndex()
+        if not index.isValid():
+            super().keyPressEvent(event)
+            return
+        self._ring = True
+        cells = self.rows.row(index.row()).cells
+        match event.key():
+            case Qt.Key.Key_Space if any(cell.switch is not None for cell in cells):
+                switch = next(cell.switch for cell in cells if cell.switch is not None)
+                self.toggled.emit(self._key(index), not switch)
+            case Qt.Key.Key_Space | Qt.Key.Key_Return | Qt.Key.Key_Enter if any(cell.button for cell in cells):
+                self.pressed.emit(self._key(index))
+            case Qt.Key.Key_Return | Qt.Key.Key_Enter | Qt.Key.Key_Menu:
+                rect = self.visualRect(index)
+                self.menu_wanted.emit(self._key(index), self.viewport().mapToGlobal(rect.bottomLeft()))
+            case Qt.Key.Key_Delete:
+                self.delete_wanted.emit(self._key(index))
+            case _:
+                super().keyPressEvent(event)
+                self.viewport().update()
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        super().paintEvent(event)
+        index = self.currentIndex()
+        if not (self._ring and self.hasFocus() and index.isValid()):
+            return
+        painter = QPainter(self.viewport())
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        painter.setPen(QPen(self._theme.colour("accent"), 2))
+        row = self.visualRect(index)
+        ring = QRectF(0, row.top(), self.viewport().width(), row.height() - 1).adjusted(2, 1, -2, -1)
+        painter.drawRoundedRect(ring, 4, 4)
+        painter.end()
