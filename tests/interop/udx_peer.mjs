@@ -1,5 +1,6 @@
 // One UDX stream of the real udx-native, driven by a JSON argument and one line on stdin; tells what happened in JSON lines.
-// argument: { localId, remoteId, mode: 'echo' | 'send' | 'destroy', bytes, message }
+// argument: { localId, remoteId, mode: 'echo' | 'sink' | 'send' | 'destroy', bytes, plain }
+// plain: the same chunk over and over and no checksum, for measurements
 import { createHash } from 'crypto'
 import { createRequire } from 'module'
 import { createInterface } from 'readline'
@@ -18,8 +19,9 @@ let received = 0
 let started = 0
 
 stream.on('data', (data) => {
+  if (received === 0) started = performance.now()
   received += data.byteLength
-  hash.update(data)
+  if (!options.plain) hash.update(data)
   if (options.mode === 'echo' && !stream.write(data)) {
     stream.pause()
     stream.once('drain', () => stream.resume())
@@ -40,6 +42,7 @@ stream.on('close', async () => {
 
 // the same bytes as udx_driver.py's `pattern`
 const CHUNK = 65536
+const PLAIN = Buffer.alloc(CHUNK, 7)
 function pattern (index) {
   const chunk = Buffer.alloc(CHUNK)
   for (let i = 0; i < CHUNK; i += 4) chunk.writeUInt32LE((Math.imul(index, 2654435761) + i) >>> 0, i)
@@ -51,7 +54,7 @@ function send () {
   let left = options.bytes
   const more = () => {
     while (left > 0) {
-      const chunk = pattern(index++).subarray(0, Math.min(CHUNK, left))
+      const chunk = (options.plain ? PLAIN : pattern(index++)).subarray(0, Math.min(CHUNK, left))
       left -= chunk.byteLength
       if (!stream.write(chunk)) return stream.once('drain', more)
     }
@@ -63,7 +66,6 @@ function send () {
 createInterface({ input: process.stdin }).once('line', (line) => {
   const { port } = JSON.parse(line)
   stream.connect(socket, options.remoteId, port, '127.0.0.1')
-  started = performance.now()
   if (options.mode === 'send') send()
 })
 say('listening', { port: socket.address().port })
