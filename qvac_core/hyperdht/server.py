@@ -1,7 +1,7 @@
 """A server: answers handshakes for its key pair, decides who may connect, hands connections to the application.
 
 From wire reference section 6.3b (hyperdht/lib/server.js 6.34.0), with a third verdict of the firewall (Refusal) that
-answers instead of staying silent. Hole punching is not offered yet: clients are told to send to us directly.
+answers instead of staying silent. Hole punching is declined so far.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 
 from qvac_core.codec import Address
-from qvac_core.errors import NetworkError, RemoteProtocolError
+from qvac_core.errors import ConnectionClosed, NetworkError, RemoteProtocolError
 from qvac_core.hyperdht.announcing import Announcing
 from qvac_core.hyperdht.connection import Connection
 from qvac_core.hyperdht.raw_stream import RawStream
@@ -23,7 +23,7 @@ from qvac_core.noise import KeyPair
 from qvac_core.rendezvous.announcer import Announcer
 from qvac_core.rendezvous.constants import FIRST_PACKET_WAIT, Firewall, PeerError
 from qvac_core.rendezvous.handshake import HandshakeMemory, RememberedHandshake, ServerHandshake, Session
-from qvac_core.rendezvous.messages import NOISE_PAYLOAD_VERSION, HolepunchPayload, NoisePayload, UdxInfo
+from qvac_core.rendezvous.messages import NOISE_PAYLOAD_VERSION, HolepunchInfo, HolepunchPayload, NoisePayload, UdxInfo
 from qvac_core.rendezvous.request import Request
 from qvac_core.rendezvous.router import Answer
 from qvac_core.rendezvous.secure_payload import NONCE_BYTES, SecurePayload
@@ -44,9 +44,29 @@ class Refusal:
     """A firewall's verdict: no, and the peer is told so at once (it fails with SERVER_ERROR)."""
 
 
+HANDSHAKES_PER_SECOND = 400
+"""First messages that are read; each costs two curve multiplications, and a stranger nothing. The rest is dropped."""
+LAN_HEAD_START = 2.0
+"""Seconds by which a declined hole punch is answered late to a peer in our own network, which tries that way, too."""
+
 Verdict = bool | Refusal
 FirewallFunction = Callable[[bytes, NoisePayload], Verdict | Awaitable[Verdict]]
 OnConnection = Callable[[Connection], Awaitable[None] | None]
+
+
+class _Budget:
+    """So many per second, and no more."""
+
+    def __init__(self, per_second: int) -> None:
+        self._per_second = per_second
+        self._used = 0
+        self._since = 0.0
+
+    def allows(self, now: float) -> bool:
+        if now - self._since >= 1:
+            self._used, self._since = 0, now
+        self._used += 1
+        return self._used <= self._per_second
 
 
 @dataclass(slots=True)
@@ -61,8 +81,10 @@ class _Client:
     direct: bool
     socket: int
     raw: RawStream | None = None
+    connection: Connection | None = None
     session: Session | None = None
     timer: asyncio.TimerHandle | None = None
+    declining: bool = False
 
 
 class Server:
@@ -89,8 +111,8 @@ class Server:
         self._announcer: Announcer | None = None
         self._announcing: Announcing | None = None
         self._announce_task: asyncio.Task[None] | None = None
-        self._refusals = 0
-        self._refusals_since = 0.0
+        self._reads = _Budget(HANDSHAKES_PER_SECOND)
+        self._refusals = _Budget(REFUSALS_PER_SECOND)
         self.closed = False
 
     async def __aenter__(self) -> Server:
@@ -173,9 +195,9 @@ class Server:
         if entry is not None:
             entry.ask(answer)
             return
-        entry = self._memory.open(noise, now)
-        if entry is None or self._key_pair is None:
+        if self._key_pair is None or not self._reads.allows(now):
             return
+        entry = self._memory.open(noise, now)
         entry.ask(answer)
         handshake = ServerHandshake(key_pair=self._key_pair, ephemeral=self._dht.ephemeral_key())
         try:
@@ -224,7 +246,7 @@ class Server:
         if self.closed:
             return
         if isinstance(verdict, Refusal):
-            if self._may_refuse():
+            if self._refusals.allows(self._dht.now()):
                 self._answer_error(client, PeerError.ABORTED)
             else:
                 self._silence(client.entry)
@@ -236,13 +258,6 @@ class Server:
             self._answer_error(client, PeerError.ABORTED)
         else:
             self._admit(client)
-
-    def _may_refuse(self) -> bool:
-        now = self._dht.now()
-        if now - self._refusals_since >= 1:
-            self._refusals, self._refusals_since = 0, now
-        self._refusals += 1
-        return self._refusals <= REFUSALS_PER_SECOND
 
     def _silence(self, entry: RememberedHandshake) -> None:
         entry.settle(None)
@@ -264,7 +279,7 @@ class Server:
         noise, client.session = client.handshake.answer(
             NoisePayload(
                 firewall=Firewall.OPEN if own_address is not None else Firewall.UNKNOWN,
-                holepunch=None,
+                holepunch=self._holepunch_info(client.entry.id) if own_address is None else None,
                 addresses4=tuple(addresses),
                 udx=UdxInfo(raw.id),
                 secret_stream=True,
@@ -273,11 +288,16 @@ class Server:
         )
         client.entry.settle(Answer(noise))
         self._clients[client.entry.id] = client
+        client.entry.on_removed = lambda: self._give_up(client)
         client.timer = endpoint.loop.call_later(FIRST_PACKET_WAIT, self._give_up, client)
         if client.direct:
             self._connect(client, client.socket, client.peer_address)
         elif client.payload.firewall == Firewall.OPEN:
             self._connect(client, endpoint.request_socket, client.peer_address)
+
+    def _holepunch_info(self, id: int) -> HolepunchInfo | None:
+        relays = self._announcer.relays if self._announcer is not None else ()
+        return HolepunchInfo(id, relays) if relays else None
 
     def _connect(self, client: _Client, socket: int, address: Address) -> None:
         raw, session, udx = client.raw, client.session, client.payload.udx
@@ -290,7 +310,9 @@ class Server:
             self._forget(client)
             self._hand_over(connection)
 
-        self._dht.new_connection(raw, session, initiator=False, public_key=self._key_pair.public_key, on_open=opened)
+        client.connection = self._dht.new_connection(
+            raw, session, initiator=False, public_key=self._key_pair.public_key, on_open=opened
+        )
 
     def _hand_over(self, connection: Connection) -> None:
         try:
@@ -299,16 +321,28 @@ class Server:
             logger.exception("on_connection failed; the connection is dropped")
             self._dht.endpoint.loop.call_soon(connection.destroy)
             return
-        if inspect.iscoroutine(outcome):
-            self._dht.spawn(outcome, "on_connection")
+        if inspect.isawaitable(outcome):
+            self._dht.spawn(self._serve(connection, outcome), "on_connection")
+
+    async def _serve(self, connection: Connection, work: Awaitable[None]) -> None:
+        try:
+            await work
+        except ConnectionClosed as error:
+            logger.debug("%r: %s", connection, error)
+        except BaseException:
+            connection.destroy()
+            raise
 
     def _give_up(self, client: _Client) -> None:
         """The client never came: drop the stream that waits for it."""
         self._forget(client)
-        if client.raw is not None:
+        if client.connection is not None:
+            client.connection.destroy()
+        elif client.raw is not None:
             client.raw.destroy()
 
     def _forget(self, client: _Client) -> None:
+        client.entry.on_removed = None
         if client.timer is not None:
             client.timer.cancel()
             client.timer = None
@@ -320,7 +354,7 @@ class Server:
     def on_peer_holepunch(
         self, id: int, payload: bytes, peer_address: Address, request: Request, answer: Callable[[Answer], None]
     ) -> None:
-        """Decline: we offered none, but a peer that asks anyway shall not wait for a timeout."""
+        """Decline, so that nobody waits for a timeout; a peer nearby gets the time to find us without punching."""
         client = self._clients.get(id)
         if client is None or client.session is None:
             return
@@ -331,4 +365,15 @@ class Server:
         except RemoteProtocolError:
             return
         declined = HolepunchPayload(error=PeerError.ABORTED, round=asked.round)
-        answer(Answer(secure.seal(declined, chance.randbytes(NONCE_BYTES))))
+        sealed = Answer(secure.seal(declined, chance.randbytes(NONCE_BYTES)))
+        if peer_address[0] != request.to[0]:
+            answer(sealed)
+        elif not client.declining:
+            client.declining = True
+            self._dht.endpoint.loop.call_later(LAN_HEAD_START, self._decline_late, client, answer, sealed)
+
+    def _decline_late(self, client: _Client, answer: Callable[[Answer], None], sealed: Answer) -> None:
+        client.declining = False
+        if not self.closed and not self._dht.closed and self._clients.get(client.entry.id) is client:
+            answer(sealed)
+            self._dht.endpoint.flush_node()
