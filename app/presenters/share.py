@@ -1,0 +1,275 @@
+"""The Share tab's presenter: keeps what the core says about sharing, turns clicks into intents, failures into words.
+
+Every list is asked for once at the start; afterwards the core's events keep it true.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import Any
+
+from PySide6.QtCore import QObject, Signal
+
+from app.bridge import CoreProxy
+from app.tasks import Tasks
+from qvac_core.core.interface import CoreInterface
+from qvac_core.core.state import (
+    AccessChanged,
+    AccessKey,
+    AccessMode,
+    AccessRules,
+    ActiveRequest,
+    DownloadChanged,
+    ErrorInfo,
+    Knock,
+    KnocksChanged,
+    LogEntry,
+    Notice,
+    RequestEnded,
+    RequestProgressed,
+    RequestStarted,
+    SharedModel,
+    SharedModelsChanged,
+    SharingChanged,
+    SharingPhase,
+    SharingState,
+)
+from qvac_core.errors import QvacError
+
+LOG_ROWS = 500
+HOUR_GRANT = 1.0
+
+Intent = Callable[[CoreInterface], Coroutine[Any, Any, object]]
+
+
+class SharePresenter(QObject):
+    """Attributes are the state to render; each has its `…_changed`. `failed(place, ErrorInfo)`: where it happened is
+    one of status, models, knock, access, running, log."""
+
+    sharing_changed = Signal()
+    models_changed = Signal()
+    rules_changed = Signal()
+    knocks_changed = Signal()
+    running_changed = Signal()
+    log_changed = Signal()
+    download_changed = Signal()
+    failed = Signal(str, object)
+    cleared = Signal(str)
+    noticed = Signal(object)
+
+    def __init__(
+        self, core: CoreProxy, *, clock: Callable[[], float] = time.time, parent: QObject | None = None
+    ) -> None:
+        super().__init__(parent)
+        self._core = core
+        self.clock = clock
+        self.tasks = Tasks()
+        self.sharing = SharingState()
+        self.models: tuple[SharedModel, ...] = ()
+        self.rules = AccessRules()
+        self.knocks: tuple[Knock, ...] = ()
+        self.running: dict[str, ActiveRequest] = {}
+        self.stopping: set[str] = set()
+        self.log: list[LogEntry] = []
+        self.filter = ""
+        self.download: DownloadChanged | None = None
+        self._asked_log = 0
+        core.core_event.connect(self._take)
+
+    @property
+    def public_key(self) -> str:
+        return self._core.public_key
+
+    @property
+    def on(self) -> bool:
+        """Whether the switch shows on: everything but off and on its way there."""
+        return self.sharing.phase not in (SharingPhase.OFF, SharingPhase.STOPPING)
+
+    @property
+    def slots(self) -> int:
+        return sum(model.slots for model in self.models if model.shared)
+
+    @property
+    def people_on(self) -> int:
+        return max(self.sharing.peers, sum(key.connected for key in self.rules.keys))
+
+    def name_of(self, public_key: str) -> str:
+        """The owner's name for a key, or "" for a stranger's."""
+        key = self.key_of(public_key)
+        return key.name if key is not None else ""
+
+    def key_of(self, public_key: str) -> AccessKey | None:
+        return next((key for key in self.rules.keys if key.public_key == public_key), None)
+
+    # --- Life
+
+    async def load(self) -> None:
+        self.sharing = await self._core.call(lambda core: core.sharing())
+        self.models = await self._core.call(lambda core: core.shared_models())
+        self.rules = await self._core.call(lambda core: core.access_rules())
+        self.knocks = await self._core.call(lambda core: core.knocks())
+        self.running = {r.id: r for r in await self._core.call(lambda core: core.active_requests())}
+        for signal in (
+            self.rules_changed,
+            self.sharing_changed,
+            self.models_changed,
+            self.knocks_changed,
+            self.running_changed,
+        ):
+            signal.emit()
+        await self._load_log()
+
+    async def close(self) -> None:
+        await self.tasks.close()
+
+    # --- Intents
+
+    def set_sharing(self, on: bool) -> None:
+        if on:
+            self._do("status", "Sharing could not start.", lambda core: core.start_sharing(), self.sharing_changed)
+        else:
+            self._do("status", "Sharing could not be stopped.", lambda core: core.stop_sharing(), self.sharing_changed)
+
+    def try_again(self) -> None:
+        """Announce anew after the network said no."""
+
+        async def restart(core: CoreInterface) -> None:
+            await core.stop_sharing()
+            await core.start_sharing()
+
+        self._do("status", "Sharing could not start.", restart, self.sharing_changed)
+
+    def set_model_shared(self, name: str, shared: bool) -> None:
+        title = "This model could not be shared." if shared else "This model is still shared."
+        self._do("models", title, lambda core: core.set_model_shared(name, shared), self.models_changed)
+
+    def add_model_file(self, path: Path) -> None:
+        self._do("models", f"{path.name} was not added.", lambda core: core.add_model_file(path))
+
+    def get_small_model(self) -> None:
+        if self.download is None:
+            self.download = DownloadChanged("", 0, 0, 0.0)
+            self.download_changed.emit()
+            self._do("models", "The model was not downloaded.", lambda core: core.download_model(""))
+
+    def cancel_download(self) -> None:
+        if self.download is not None:
+            name = self.download.model
+            self._do("models", "The download goes on.", lambda core: core.cancel_download(name))
+
+    def set_mode(self, mode: AccessMode) -> None:
+        self._do("access", "The rule was not changed.", lambda core: core.set_access_mode(mode), self.rules_changed)
+
+    def set_knocks(self, enabled: bool) -> None:
+        self._do("access", "The rule was not changed.", lambda core: core.set_knocks(enabled), self.rules_changed)
+
+    def allow(self, public_key: str, name: str, *, hours: float | None = None, place: str = "access") -> None:
+        self._do(place, "This key was not allowed.", lambda core: core.allow_key(public_key, name, hours=hours))
+
+    def block(self, public_key: str, place: str = "access") -> None:
+        name = self.name_of(public_key)
+        self._do(place, "This key was not blocked.", lambda core: core.block_key(public_key, name))
+
+    def remove(self, public_key: str) -> None:
+        self._do("access", "This key was not removed.", lambda core: core.remove_key(public_key))
+
+    def rename(self, public_key: str, name: str) -> None:
+        self._do("access", "The name was not changed.", lambda core: core.rename_key(public_key, name))
+
+    def deny(self, public_key: str) -> None:
+        self._do("knock", "The request is still open.", lambda core: core.dismiss_knock(public_key))
+
+    def stop(self, request_id: str) -> None:
+        if request_id in self.running and request_id not in self.stopping:
+            self.stopping.add(request_id)
+            self.running_changed.emit()
+            self._do("running", "This request still runs.", lambda core: core.stop_request(request_id))
+
+    def set_filter(self, text: str) -> None:
+        if text != self.filter:
+            self.filter = text
+            self.tasks.start(self._load_log(), lambda error: self._fail("log", "The log could not be read.", error))
+
+    def clear_log(self) -> None:
+        async def clear() -> None:
+            await self._core.call(lambda core: core.clear_log())
+            await self._load_log()
+
+        self.tasks.start(clear(), lambda error: self._fail("log", "The log was not cleared.", error))
+
+    def _do(self, place: str, title: str, ask: Intent, restore: object = None) -> None:
+        """Run an intent. On failure say so at `place`, and emit `restore`, so that a switch shows the truth again."""
+        self.cleared.emit(place)
+
+        def failed(error: QvacError) -> None:
+            if place == "models" and self.download is not None:
+                self.download = None
+                self.download_changed.emit()
+            if place == "running":
+                self.stopping.clear()
+                self.running_changed.emit()
+            self._fail(place, title, error)
+            if restore is not None:
+                restore.emit()  # type: ignore[attr-defined]
+
+        self.tasks.start(self._core.call(ask), failed)
+
+    def _fail(self, place: str, title: str, error: QvacError) -> None:
+        self.failed.emit(place, ErrorInfo(error.name, error.code, title, error.message))
+
+    async def _load_log(self) -> None:
+        """The newest question wins: an answer to an older filter is thrown away."""
+        self._asked_log += 1
+        asked, text = self._asked_log, self.filter
+        entries = await self._core.call(lambda core: core.request_log(LOG_ROWS, text))
+        if asked == self._asked_log:
+            self.log = list(entries)
+            self.log_changed.emit()
+
+    # --- Events of the core
+
+    def _take(self, event: object) -> None:
+        match event:
+            case SharingChanged():
+                self.sharing = event.state
+                self.sharing_changed.emit()
+            case SharedModelsChanged():
+                self.models = event.models
+                self.models_changed.emit()
+            case AccessChanged():
+                self.rules = event.rules
+                self.rules_changed.emit()
+            case KnocksChanged():
+                self.knocks = event.knocks
+                self.knocks_changed.emit()
+            case RequestStarted() | RequestProgressed():
+                # A progress report may overtake the end of its request in the core; the log knows better.
+                if not any(entry.id == event.request.id for entry in self.log[:50]):
+                    self.running[event.request.id] = event.request
+                    self.running_changed.emit()
+            case RequestEnded():
+                self._end_request(event.entry)
+            case DownloadChanged():
+                self._take_download(event)
+            case Notice():
+                self.noticed.emit(event)
+
+    def _end_request(self, entry: LogEntry) -> None:
+        self.running.pop(entry.id, None)
+        self.stopping.discard(entry.id)
+        self.running_changed.emit()
+        if self.filter:
+            # Whether the entry matches is the core's to say.
+            self.tasks.start(self._load_log(), lambda error: self._fail("log", "The log could not be read.", error))
+        else:
+            self.log = [entry, *self.log][:LOG_ROWS]
+            self.log_changed.emit()
+
+    def _take_download(self, event: DownloadChanged) -> None:
+        # Downloads that the Chat tab began are shown too: the library is one.
+        self.download = None if event.done or event.error is not None else event
+        self.download_changed.emit()
+        if event.error is not None:
+            self.failed.emit("models", event.error)

@@ -1,0 +1,247 @@
+"""The Share tab's state as rows of its tables: pure functions of state and time, so that a test can read a screen."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from datetime import datetime
+
+from app import words
+from app.widgets.keys import group_key, short_key
+from app.widgets.rows import Cell, Column, Row
+from qvac_core.core.state import (
+    AccessKey,
+    AccessRules,
+    ActiveRequest,
+    LogEntry,
+    SharedModel,
+    SharingPhase,
+    SharingState,
+)
+
+NameOf = Callable[[str], str]
+
+MODEL_COLUMNS = (
+    Column("", 50),
+    Column("Model"),
+    Column("Memory", 78, right=True),
+    Column("Context", 64, right=True),
+    Column("Slots", 54, right=True),
+)
+ACCESS_COLUMNS = (
+    Column("Name"),
+    Column("Key", 150),
+    Column("Tokens today", 176),
+    Column("At once", 64, right=True),
+    Column("Expires", 84),
+    Column("Last seen", 116),
+    Column("", 47),
+)
+ACCESS_KEY, ACCESS_AT_ONCE, ACCESS_EXPIRES = 1, 3, 4
+RUNNING_COLUMNS = (
+    Column("Who", 180),
+    Column("Model"),
+    Column("Tokens", 104, right=True),
+    Column("Speed", 100, right=True),
+    Column("Since", 66, right=True),
+    Column("", 112),
+)
+LOG_COLUMNS = (
+    Column("Time", 90),
+    Column("Who", 130),
+    Column("Model"),
+    Column("Tokens in / out", 130, right=True),
+    Column("Took", 92, right=True),
+    Column("Ended", 168),
+)
+
+
+def model_rows(models: Iterable[SharedModel]) -> list[Row]:
+    return [_model_row(model) for model in models]
+
+
+def _model_row(model: SharedModel) -> Row:
+    state, tone = _model_state(model)
+    name = model.display_name or model.name
+    quiet = "text" if model.shared else "text2"
+    comma = f"{model.quantization}, " if model.quantization else ""
+    return Row(
+        model.name,
+        (
+            Cell(switch=model.shared, accessible=f"Share {name}"),
+            Cell(
+                name,
+                quiet,
+                detail=comma,
+                state=state,
+                state_tone=tone,
+                accessible=f"{name}, {comma}{state}",
+                tooltip=f"{name} ({words.size(model.size_bytes)} file)",
+            ),
+            Cell(words.size(model.memory_bytes), quiet),
+            Cell(words.context(model.n_ctx), "text2"),
+            Cell(str(model.slots), "text2"),
+        ),
+    )
+
+
+def _model_state(model: SharedModel) -> tuple[str, str]:
+    if model.state.startswith("failed"):
+        reason = model.state.partition(":")[2].strip()
+        return (f"failed: {reason}" if reason else "failed"), "danger"
+    if not model.shared:
+        return "not shared", "text3"
+    return {"loaded": ("loaded", "accent"), "loading": ("loading…", "text2")}.get(
+        model.state, ("loads when asked", "text3")
+    )
+
+
+def access_rows(rules: AccessRules, now: float) -> list[Row]:
+    """The allowed first, then the blocked; each group as the core orders it."""
+    return [_access_row(key, now) for key in sorted(rules.keys, key=lambda key: key.blocked)]
+
+
+def _access_row(key: AccessKey, now: float) -> Row:
+    name = key.name or short_key(key.public_key)
+    expires, expires_tone = _expires(key, now)
+    seen = "now" if key.connected else "never" if key.last_seen is None else _seen(key.last_seen, now)
+    quota, fraction = _quota(key)
+    at_once = "–" if key.parallel is None or key.blocked else str(key.parallel)
+    tooltip = f"{name}\n{group_key(key.public_key)}\nExpires: {expires}, last seen: {seen}"
+    return Row(
+        key.public_key,
+        (
+            Cell(name, "text2" if key.blocked else "text", weight=500, avatar=key.public_key, tooltip=tooltip),
+            Cell(short_key(key.public_key), "text2", fixed=True),
+            Cell(
+                quota,
+                "danger" if key.blocked else "text2",
+                fraction=fraction,
+                icon="ban" if key.blocked else "",
+                icon_tone="danger",
+                accessible=f"Quota of {name}, {quota}",
+            ),
+            Cell(at_once, "text2"),
+            Cell(expires, expires_tone),
+            Cell(seen, "text2", dot="live" if key.connected else ""),
+            Cell(menu=True, accessible=f"Acts for {name}"),
+        ),
+        tooltip,
+    )
+
+
+def _quota(key: AccessKey) -> tuple[str, float | None]:
+    if key.blocked:
+        return "blocked", None
+    used = words.short_count(key.tokens_today)
+    if key.tokens_per_day is None:
+        return used, None
+    limit = max(1, key.tokens_per_day)
+    return f"{used} of {words.short_count(key.tokens_per_day)}", key.tokens_today / limit
+
+
+def _expires(key: AccessKey, now: float) -> tuple[str, str]:
+    if key.blocked:
+        return "–", "text3"
+    soon = key.expires_at is not None and key.expires_at - now < words.DAY
+    return words.expiry(key.expires_at, now), "warn" if soon else "text2"
+
+
+def _seen(then: float, now: float) -> str:
+    return words.ago(then, now) if now - then < 6 * words.HOUR else words.day(then, now)
+
+
+def running_rows(requests: Iterable[ActiveRequest], stopping: set[str], name_of: NameOf, now: float) -> list[Row]:
+    return [_running_row(request, request.id in stopping, name_of, now) for request in requests]
+
+
+def _running_row(request: ActiveRequest, stopping: bool, name_of: NameOf, now: float) -> Row:
+    who = name_of(request.remote_public_key) or short_key(request.remote_public_key)
+    speed = f"{request.tokens_per_second:.0f} tok/s" if request.tokens_per_second > 0 else "reading…"
+    last = (
+        Cell("Stopping…", "text3")
+        if stopping
+        else Cell(button="Stop", button_icon="square", accessible=f"Stop request of {who}")
+    )
+    return Row(
+        request.id,
+        (
+            Cell(who, weight=500, avatar=request.remote_public_key),
+            Cell(request.model or request.method, "text2"),
+            Cell(f"{request.tokens:,} tokens"),
+            Cell(speed),
+            Cell(words.whole_duration(now - request.started_at), "text2"),
+            last,
+        ),
+        f"{who}\n{group_key(request.remote_public_key)}\n{request.method}",
+    )
+
+
+ENDINGS = {
+    "eos": ("done", "check", "accent"),
+    "stopSequence": ("done", "check", "accent"),
+    "length": ("done, length reached", "check", "accent"),
+    "cancelled": ("stopped", "square", "text2"),
+    "disconnected": ("guest left", "square", "text2"),
+}
+
+
+def log_rows(entries: Iterable[LogEntry], name_of: NameOf, now: float) -> list[Row]:
+    return [_log_row(entry, name_of, now) for entry in entries]
+
+
+def _log_row(entry: LogEntry, name_of: NameOf, now: float) -> Row:
+    who = name_of(entry.remote_public_key) or short_key(entry.remote_public_key)
+    ended, icon, tone = ENDINGS.get(entry.outcome, (entry.error or "failed", "circle-x", "danger"))
+    at = datetime.fromtimestamp(entry.started_at)
+    today = datetime.fromtimestamp(now).date() == at.date()
+    clock = f"{at:%H:%M:%S}" if today else f"{at.day} {at:%b} {at:%H:%M}"
+    return Row(
+        entry.id,
+        (
+            Cell(clock, "text2", tooltip=f"{at:%Y-%m-%d %H:%M:%S}"),
+            Cell(who),
+            Cell(entry.model or entry.method, "text2"),
+            Cell(f"{entry.prompt_tokens:,} / {entry.generated_tokens:,}"),
+            Cell(words.duration(entry.ms / 1000), "text2"),
+            Cell(ended, icon=icon, icon_tone=tone, tooltip=entry.error),
+        ),
+        f"{who}\n{group_key(entry.remote_public_key)}\n{entry.method}",
+    )
+
+
+PATHS = {
+    "direct": ("Reachable directly.", "radio-tower"),
+    "holepunch": ("Reachable by hole punching.", "radio-tower"),
+    "relay": ("Reachable by relay only.", "cable"),
+}
+
+
+def status(state: SharingState, people_on: int, models: int, now: float) -> tuple[str, str, str, str]:
+    """The line that is always true: icon, first clause, facts, tone."""
+    connected = f"{words.people(people_on)} connected" if people_on else "nobody connected"
+    since = words.ago(state.since, now) if state.since else ""
+    nothing = "" if models else " No model is shared yet."
+    match state.phase:
+        case SharingPhase.OFF:
+            return (
+                "power",
+                "Off.",
+                state.detail or "Your key stays the same. Nobody can connect while this is off.",
+                "text2",
+            )
+        case SharingPhase.STARTING:
+            return "clock", "Starting.", "Joining the network and announcing your key.", "text2"
+        case SharingPhase.STOPPING:
+            return "clock", "Stopping.", "Ending what runs and withdrawing your key from the network.", "text2"
+        case SharingPhase.ANNOUNCED:
+            facts = f"Announced {since}, {connected}." if since else f"{connected.capitalize()}."
+            detail = f" {state.detail}" if state.detail else ""
+            return "radio-tower", "Your key can be found.", facts + detail + nothing, "accent"
+        case SharingPhase.REACHABLE:
+            clause, icon = PATHS.get(state.path, ("Reachable.", "radio-tower"))
+            facts = f"Announced {since}, {connected}." if since else f"{connected.capitalize()}."
+            return icon, clause, facts + nothing, "accent"
+        case SharingPhase.UNREACHABLE:
+            detail = state.detail.rstrip(".")
+            clause = f"Not reachable, because {detail}." if detail else "Not reachable."
+            return "triangle-alert", clause, "Nobody new can connect until this changes.", "danger"
