@@ -9,7 +9,7 @@ import time
 import uuid
 from dataclasses import dataclass, field
 
-from msgspec import UNSET
+from msgspec import UNSET, UnsetType
 
 from app.cli.config import core_config
 from app.cli.output import Output
@@ -212,7 +212,7 @@ async def _start(conversation: _Chat, so_far: str) -> Completion | LocalCompleti
 def _show_stats(output: Output, where: str, stats: Stats | None, seconds: float) -> None:
     if stats is None:
         return
-    fields = {
+    fields: dict[str, float | str | UnsetType] = {
         "timeToFirstToken": stats.time_to_first_token,
         "tokensPerSecond": stats.tokens_per_second,
         "cacheTokens": stats.cache_tokens,
@@ -221,11 +221,18 @@ def _show_stats(output: Output, where: str, stats: Stats | None, seconds: float)
         "avgConcurrentSeq": stats.avg_concurrent_seq,
         "backendDevice": stats.backend_device,
     }
-    known = {name: value for name, value in fields.items() if value is not UNSET}
-    output.event("stats", where=where, **known)
+    output.event("stats", where=where, **{name: _plain(value) for name, value in fields.items() if value is not UNSET})
     if not output.as_json:
-        first = float(known.get("timeToFirstToken", 0)) / 1000
-        output.note(
-            f"{where} · first token {first:.2f} s · {float(known.get('tokensPerSecond', 0)):.0f} tok/s · "
-            f"{known.get('promptTokens', 0)} in, {known.get('generatedTokens', 0)} out · {seconds:.1f} s in all"
+        first, speed, taken, given = (
+            value if isinstance(value := fields[name], int | float) else 0
+            for name in ("timeToFirstToken", "tokensPerSecond", "promptTokens", "generatedTokens")
         )
+        output.note(
+            f"{where} · first token {first / 1000:.2f} s · {speed:.0f} tok/s · {taken:.0f} in, {given:.0f} out"
+            f" · {seconds:.1f} s in all"
+        )
+
+
+def _plain(value: float | str | UnsetType) -> float | str | UnsetType:
+    """A count as JavaScript writes it: 32, not 32.0."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value

@@ -1,0 +1,90 @@
+"""A small file server on loopback that behaves as Hugging Face does: redirects, ranges, checksums, and bad days."""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+
+@dataclass
+class FileServer:
+    """`files`: path to bytes. `cut_after`: bytes after which the coming answers break off. `status`: instead of 200."""
+
+    files: dict[str, bytes] = field(default_factory=dict)
+    cut_after: list[int] = field(default_factory=list)
+    status: int = 200
+    ranges: bool = True
+    linked_etag: bool = True
+    requests: list[tuple[str, str]] = field(default_factory=list)
+    gate: threading.Event = field(default_factory=threading.Event)
+    address: str = ""
+
+
+@contextmanager
+def file_server() -> Iterator[FileServer]:
+    state = FileServer()
+    state.gate.set()
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def log_message(self, format: str, *args: object) -> None: ...
+
+        def do_GET(self) -> None:
+            state.requests.append((self.path, self.headers.get("Range", "")))
+            if state.status != 200:
+                self.answer(state.status, b"")
+            elif not self.path.startswith("/store"):
+                data = state.files.get(self.path)
+                if data is None:
+                    self.answer(404, b"")
+                    return
+                etag = {"X-Linked-Etag": f'"{hashlib.sha256(data).hexdigest()}"'} if state.linked_etag else {}
+                self.answer(302, b"", {"Location": "/store" + self.path, **etag})
+            else:
+                self.send_file(state.files[self.path.removeprefix("/store")])
+
+        def send_file(self, data: bytes) -> None:
+            asked = self.headers.get("Range", "")
+            start = int(asked.removeprefix("bytes=").rstrip("-")) if asked and state.ranges else 0
+            if start >= len(data) and asked:
+                self.answer(416, b"")
+                return
+            headers = {"Content-Range": f"bytes {start}-{len(data) - 1}/{len(data)}"} if start else {}
+            self.answer(206 if start else 200, data[start:], headers)
+
+        def answer(self, status: int, body: bytes, headers: dict[str, str] | None = None) -> None:
+            self.send_response(status)
+            for name, value in (headers or {}).items():
+                self.send_header(name, value)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            cut = state.cut_after.pop(0) if body and state.cut_after else None
+            try:
+                if cut is None and not state.gate.is_set():
+                    self.wfile.write(body[: len(body) // 2])
+                    self.wfile.flush()
+                    state.gate.wait(20)
+                    body = body[len(body) // 2 :]
+                self.wfile.write(body if cut is None else body[:cut])
+            except OSError:
+                self.close_connection = True  # the client left: that is what is tested
+            if cut is not None:
+                self.close_connection = True
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.daemon_threads = True
+    state.address = f"http://127.0.0.1:{server.server_address[1]}"
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
+    thread.start()
+    try:
+        yield state
+    finally:
+        state.gate.set()
+        server.shutdown()
+        thread.join()
+        server.server_close()

