@@ -34,6 +34,7 @@ MAX_HANDSHAKES = 3
 """Handshakes through different relays at a time; they all carry the same message."""
 _HANDSHAKE_RETRIES = 3
 _WALK_RETRIES = 3
+_PING_RETRIES = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,7 +237,9 @@ class Attempt:
                 return await self._wait_for_server()
             case Way.LAN if path.address is not None:
                 return await self._try_lan(path.address)
-        raise NetworkError("Both peers are behind NATs; hole punching is not possible yet.", name="CANNOT_HOLEPUNCH")
+            case Way.PUNCH:
+                return await self._try_directly(met.reply.server_address)
+        raise NetworkError("There is no path to the peer from here.", name="CANNOT_HOLEPUNCH")
 
     async def _wait_for_server(self) -> tuple[int, Address]:
         done, _ = await asyncio.wait([self._arrived], timeout=PASSIVE_WAIT)
@@ -245,19 +248,35 @@ class Attempt:
         return self._arrived.result()
 
     async def _try_lan(self, address: Address) -> tuple[int, Address]:
-        ping = asyncio.create_task(self._dht.requests.ping(address), name="LAN ping")
+        try:
+            arrived = await self._ping_or_arrival(address)
+        except NetworkError as error:
+            raise NetworkError("The peer is in this network, but does not answer.", name="HOLEPUNCH_ABORTED") from error
+        return arrived or (SocketId.SERVER, address)
+
+    async def _try_directly(self, address: Address) -> tuple[int, Address]:
+        """In the place of hole punching: a server that believes itself behind a NAT may be reachable after all."""
+        socket = self._endpoint.request_socket
+        try:
+            arrived = await self._ping_or_arrival(address)
+        except NetworkError as error:
+            message = "Both peers are behind NATs; hole punching is not possible yet."
+            raise NetworkError(message, name="CANNOT_HOLEPUNCH") from error
+        return arrived or (socket, address)
+
+    async def _ping_or_arrival(self, address: Address) -> tuple[int, Address] | None:
+        """None when the address answers; the path when the peer comes to us first. Raises NetworkError."""
+        ping = asyncio.create_task(self._dht.requests.ping(address, retries=_PING_RETRIES), name="ping")
         waiting: list[asyncio.Future[Any]] = [ping, self._arrived]
         try:
             await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
             if self._arrived.done():
                 return self._arrived.result()
             ping.result()
-        except NetworkError as error:
-            raise NetworkError("The peer is in this network, but does not answer.", name="HOLEPUNCH_ABORTED") from error
+            return None
         finally:
             ping.cancel()
             await asyncio.gather(ping, return_exceptions=True)
-        return SocketId.SERVER, address
 
 
 class _FatalAnswer(Exception):

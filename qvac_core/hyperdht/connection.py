@@ -113,7 +113,7 @@ class Connection:
 
     async def write(self, data: bytes) -> None:
         """Send one message; waits while too much is on the way. Raises ConnectionClosed."""
-        while not self._has_room and not self.closed:
+        while not self._has_room and not self._ended and not self.closed:
             waiter: asyncio.Future[None] = self._loop.create_future()
             self._writers.append(waiter)
             try:
@@ -185,20 +185,22 @@ class Connection:
     async def close(self) -> None:
         """End our side in order, wait for the peer to end its own, then let go. Bounded; never raises ConnectionClosed.
 
-        What the peer still sends is thrown away.
+        What the peer still sends is thrown away. Cancelled, it lets go at once.
         """
         if self.closed:
             return
         self._end()
         deadline = self._loop.time() + CLOSE_LIMIT
         delivered = -1
-        while not self.closed and self._loop.time() < deadline:
-            progress = self._delivered()
-            if progress == delivered:
-                break
-            delivered = progress
-            await asyncio.wait([self._closed], timeout=CLOSE_STEP)
-        self.destroy()
+        try:
+            while not self.closed and self._loop.time() < deadline:
+                progress = self._delivered()
+                if progress == delivered:
+                    break
+                delivered = progress
+                await asyncio.wait([self._closed], timeout=CLOSE_STEP)
+        finally:
+            self.destroy()
 
     def _end(self) -> None:
         if not self._ended:

@@ -160,8 +160,10 @@ class Endpoint:
         self._timer = None
         if self.closed:
             return
-        self.node.handle_timer(self.loop.time())
-        self.flush_node()
+        try:
+            self.node.handle_timer(self.loop.time())
+        finally:
+            self.flush_node()
 
     # Datagrams
 
@@ -197,5 +199,7 @@ class Endpoint:
         for (stream, source), train in trains.items():
             stream.feed(train, socket, source, now)
         if messages:
-            self.node.receive(messages, socket, now)
-            self.flush_node()
+            try:
+                self.node.receive(messages, socket, now)
+            finally:
+                self.flush_node()

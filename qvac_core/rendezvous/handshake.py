@@ -97,6 +97,7 @@ class RememberedHandshake:
     settled: bool = False
     answer: Answer | None = None
     forget_at: float | None = None
+    on_removed: Callable[[], None] | None = None
     _waiting: list[Callable[[Answer], None]] = field(default_factory=list)
 
     MAX_WAITING = 16
@@ -140,11 +141,14 @@ class HandshakeMemory:
     def by_id(self, id: int) -> RememberedHandshake | None:
         return self._by_id.get(id)
 
-    def open(self, noise: bytes, now: float) -> RememberedHandshake | None:
-        """A new entry, or None when too many handshakes are going on."""
+    def open(self, noise: bytes, now: float) -> RememberedHandshake:
+        """A new entry. When there are too many, a finished one makes room, else the oldest.
+
+        Turning newcomers away instead would let a stranger shut the door for 10 s with one burst of handshakes.
+        """
         self._forget(now)
-        if len(self._by_noise) >= self._limit and not self._drop_one():
-            return None
+        if len(self._by_noise) >= self._limit:
+            self._remove(self._least_needed())
         id = next(i for i in range(len(self._by_id) + 1) if i not in self._by_id)
         entry = RememberedHandshake(id, noise)
         self._by_noise[noise] = self._by_id[id] = entry
@@ -164,13 +168,12 @@ class HandshakeMemory:
         for entry in old:
             self._remove(entry)
 
-    def _drop_one(self) -> bool:
-        finished = next((e for e in self._by_noise.values() if e.forget_at is not None), None)
-        if finished is None:
-            return False
-        self._remove(finished)
-        return True
+    def _least_needed(self) -> RememberedHandshake:
+        entries = self._by_noise.values()
+        return next((entry for entry in entries if entry.forget_at is not None), next(iter(entries)))
 
     def _remove(self, entry: RememberedHandshake) -> None:
+        if entry.on_removed is not None:
+            entry.on_removed()
         self._by_noise.pop(entry.noise, None)
         self._by_id.pop(entry.id, None)

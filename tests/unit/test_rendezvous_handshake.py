@@ -137,7 +137,6 @@ def test_hops_in_the_trace_are_those_our_router_makes() -> None:
 def test_a_repeated_handshake_gets_the_same_answer() -> None:
     memory = HandshakeMemory()
     entry = memory.open(b"noise", 0)
-    assert entry is not None
     answers: list[Answer] = []
     entry.ask(answers.append)
     assert memory.find(b"noise", 1) is entry
@@ -158,7 +157,6 @@ def test_a_repeated_handshake_gets_the_same_answer() -> None:
 def test_silence_is_remembered_too() -> None:
     memory = HandshakeMemory()
     entry = memory.open(b"noise", 0)
-    assert entry is not None
     answers: list[Answer] = []
     entry.ask(answers.append)
     entry.settle(None)
@@ -168,15 +166,18 @@ def test_silence_is_remembered_too() -> None:
 
 def test_handshakes_in_memory_are_bounded() -> None:
     memory = HandshakeMemory(limit=3)
-    entries = [memory.open(bytes([i]), 0) for i in range(4)]
-    assert entries[3] is None
-    assert [entry.id for entry in entries if entry] == [0, 1, 2]
-    assert entries[1] is not None
+    removed: list[int] = []
+    entries = [memory.open(bytes([i]), 0) for i in range(3)]
+    for entry in entries:
+        entry.on_removed = lambda id=entry.id: removed.append(id)
+    assert [entry.id for entry in entries] == [0, 1, 2]
     memory.finish(entries[1], 0)
     replaced = memory.open(b"x", 0)
-    assert replaced is not None
     assert replaced.id == 1
     assert memory.by_id(1) is replaced
+    assert memory.open(b"y", 0).id == 0
+    assert removed == [1, 0]
+    assert len(memory) == 3
     asked: list[Answer] = []
     for _ in range(100):
         replaced.ask(asked.append)
