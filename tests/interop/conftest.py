@@ -10,6 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.interop.sdk_peer import sdk_peer_home
+
+__all__ = ["js_home", "sdk_peer_home"]
+
 HERE = Path(__file__).parent
 CACHE = HERE.parent.parent / ".cache" / "interop-js"
 INSTALL_TIMEOUT = 170.0

@@ -1,0 +1,208 @@
+"""The real @qvac/sdk 0.16 as a consumer of our provider, over our network. The engine is scripted; the wire is not."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from qvac_core.delegation.admission import AccessMode, AccessPolicy, AccessRules
+from qvac_core.delegation.events import ConnectionChanged, ConnectionState, ProviderEvent
+from qvac_core.delegation.provider import Provider
+from qvac_core.errors import EngineCrashed
+from qvac_core.hyperdht import DHT, KeyPair, create_testnet
+from tests.interop.sdk_peer import SdkPeer
+from tests.unit.scripted_engine import SMOL, MemoryLog, OneShared, ScriptedPool
+
+EVERYBODY = AccessRules(AccessMode.DENY)
+SEED = "11" * 32
+CONSUMER_KEY = KeyPair.from_seed(bytes.fromhex(SEED)).public_key
+
+
+@dataclass
+class Stage:
+    provider: Provider
+    policy: AccessPolicy
+    pool: ScriptedPool
+    models: OneShared
+    log: MemoryLog
+    events: list[ProviderEvent]
+    public_key: str
+    home: Path
+    data: Path
+    bootstrap: list[tuple[str, int]]
+
+    def consumer(self, model: str, prompt: str, *options: str) -> SdkPeer:
+        arguments = (self.public_key, model, prompt, "--seed", SEED, "--timeout", "20000", *options)
+        return SdkPeer(self.home, self.data, self.bootstrap, "consumer.mjs", *arguments)
+
+    def raw(self, *requests: str) -> SdkPeer:
+        arguments = (self.public_key, *requests, "--seed", SEED, "--wait", "5000")
+        return SdkPeer(self.home, self.data, self.bootstrap, "raw.mjs", *arguments)
+
+
+@asynccontextmanager
+async def stage(home: Path, data: Path, rules: AccessRules = EVERYBODY) -> AsyncIterator[Stage]:
+    """A testnet of ours, a node of ours, our provider listening on it."""
+    policy, pool, models, log = AccessPolicy(rules), ScriptedPool(), OneShared(), MemoryLog()
+    events: list[ProviderEvent] = []
+    provider = Provider(models=models, pool=pool, policy=policy, log=log, on_event=events.append)
+    async with await create_testnet(4) as net, DHT(net.bootstrap, host="127.0.0.1") as dht:
+        await dht.ready()
+        key_pair = KeyPair.from_seed(b"\x07" * 32)
+        server = dht.create_server(provider.serve, firewall=provider.firewall)
+        await server.listen(key_pair)
+        yield Stage(
+            provider, policy, pool, models, log, events, key_pair.public_key.hex(), home, data, list(net.bootstrap)
+        )
+        await server.close()
+        await provider.close()
+    assert pool.leases == 0 and len(provider.requests) == 0
+
+
+def test_load_with_progress_stream_statistics_unload(sdk_peer_home: Path, tmp_path: Path) -> None:
+    async def main() -> None:
+        async with stage(sdk_peer_home, tmp_path) as scene:
+            async with scene.consumer(SMOL.sources[0], "Hello", "--heartbeat", "1", "--runs", "2", "--profile") as peer:
+                assert await peer.finish() == 0, peer.events
+            progress = [event["data"] for event in peer.of("progress")]
+            assert progress and progress[-1]["percentage"] == 100
+            assert progress[0]["downloadKey"].startswith("registry:hf:")
+            assert [event["text"] for event in peer.of("token")] == ["one ", "two ", "three"] * 2
+            final = peer.of("final")[0]
+            assert final["text"] == "one two three" and final["stopReason"] == "eos"
+            assert final["stats"]["generatedTokens"] == 3 and final["stats"]["timeToFirstToken"] == 12.5
+            assert len(peer.of("unloaded")) == 1
+            assert scene.log.outcomes == ["eos", "eos"]
+            assert scene.pool.leases == 0
+
+    asyncio.run(main())
+
+
+def test_cancel_by_model_stops_our_engine(sdk_peer_home: Path, tmp_path: Path) -> None:
+    async def main() -> None:
+        async with stage(sdk_peer_home, tmp_path) as scene:
+            scene.pool.model.words = ["word "] * 600
+            async with scene.consumer(SMOL.name, "Hello", "--cancel-after", "3", "--no-progress") as peer:
+                await peer.until("cancelled")
+                failed = await peer.until("final")
+                assert failed["failed"] and failed["tokens"] < 10
+                await peer.finish()
+            done = [event["data"] for event in peer.of("completion-event") if event["data"]["type"] == "completionDone"]
+            assert done[0]["stopReason"] == "cancelled"
+            assert scene.log.outcomes == ["cancelled"]
+            assert scene.pool.model.running == {}
+
+    asyncio.run(main())
+
+
+def test_answers_in_parallel(sdk_peer_home: Path, tmp_path: Path) -> None:
+    async def main() -> None:
+        async with stage(sdk_peer_home, tmp_path) as scene:
+            async with scene.consumer(SMOL.name, "Hello", "--parallel", "6", "--quiet") as peer:
+                assert await peer.finish() == 0, peer.events
+            assert [event["text"] for event in peer.of("final")] == ["one two three"] * 6
+            assert scene.pool.model.most_running == 4
+
+    asyncio.run(main())
+
+
+def test_extras_of_a_completion_are_understood(sdk_peer_home: Path, tmp_path: Path) -> None:
+    extras = {
+        "stream": False,
+        "kvCache": "../../etc/passwd",
+        "emitRawDeltas": True,
+        "captureThinking": True,
+        "generationParams": {"temp": 0, "top_k": 40, "reasoning_budget": -1},
+        "responseFormat": {
+            "type": "json_schema",
+            "json_schema": {"name": "person", "schema": {"type": "object", "properties": {"name": {"type": "string"}}}},
+        },
+    }
+
+    async def main() -> None:
+        async with stage(sdk_peer_home, tmp_path) as scene:
+            async with scene.consumer(SMOL.name, "Hello", "--request", json.dumps(extras)) as peer:
+                assert await peer.finish() == 0, peer.events
+            assert peer.of("final")[0]["text"] == "one two three"
+            request = scene.pool.model.requests[0]
+            assert request.response_schema is not None and json.loads(request.response_schema)["type"] == "object"
+            assert request.sampling.temp == 0
+
+    asyncio.run(main())
+
+
+def test_errors_are_read_as_errors(sdk_peer_home: Path, tmp_path: Path) -> None:
+    async def main() -> None:
+        async with stage(sdk_peer_home, tmp_path) as scene:
+            async with scene.consumer("/etc/passwd", "Hello") as peer:
+                assert await peer.finish() == 1
+            assert "does not share a model of that name" in peer.of("error")[0]["message"]
+            scene.pool.model.failure = EngineCrashed("worker at /owner/secret died")
+            async with scene.consumer(SMOL.name, "Hello") as peer:
+                assert await peer.finish() == 1
+            error = peer.of("error")[0]
+            assert error["code"] == 52406 and "ended unexpectedly" in error["message"]
+            assert "secret" not in json.dumps(peer.events)
+            assert scene.log.outcomes == ["error"]
+
+    asyncio.run(main())
+
+
+def test_an_answer_in_work_ends_properly_when_sharing_stops(sdk_peer_home: Path, tmp_path: Path) -> None:
+    async def main() -> None:
+        async with stage(sdk_peer_home, tmp_path) as scene:
+            scene.pool.model.words = ["word "] * 600
+            async with scene.consumer(SMOL.name, "Hello") as peer:
+                await peer.until("token")
+                await scene.provider.close()
+                error = await peer.until("error", limit=10)
+                assert "stopped sharing" in error["message"]
+            assert scene.log.outcomes == ["cancelled"]
+
+    asyncio.run(main())
+
+
+def test_a_key_that_is_not_allowed_is_refused_at_once_and_a_knock_is_told_why(
+    sdk_peer_home: Path, tmp_path: Path
+) -> None:
+    async def main() -> None:
+        async with stage(sdk_peer_home, tmp_path, AccessRules()) as scene:
+            async with scene.consumer(SMOL.name, "Hello") as peer:
+                assert await peer.finish() == 1
+            assert peer.of("load-failed")[0]["ms"] < 8000
+            scene.policy.set_rules(AccessRules(knock=True))
+            async with scene.consumer(SMOL.name, "Hello") as peer:
+                assert await peer.finish() == 1
+            message = peer.of("error")[0]["message"]
+            assert f"Ask its owner to allow your key: {CONSUMER_KEY.hex()}" in message
+            states = {event.state for event in scene.events if isinstance(event, ConnectionChanged)}
+            assert states == {ConnectionState.REFUSED, ConnectionState.KNOCK}
+            assert scene.pool.loads == 0
+
+    asyncio.run(main())
+
+
+def test_what_strangers_may_not_call_is_answered_in_its_shape(sdk_peer_home: Path, tmp_path: Path) -> None:
+    requests = [
+        '{"type":"state"}',
+        '{"type":"__shutdown__"}',
+        '{"type":"stopProvide","topic":"x"}',
+        '~{"type":"loggingStream","namespace":"x"}',
+        "#not json",
+        '{"type":"heartbeat"}',
+    ]
+
+    async def main() -> None:
+        async with stage(sdk_peer_home, tmp_path) as scene:
+            async with scene.raw(*requests) as peer:
+                await peer.finish()
+            replies = [line[kind] for line in peer.events for kind in ("reply", "chunk") if kind in line]
+            assert [reply["type"] for reply in replies] == ["error"] * 5 + ["heartbeat"]
+            assert [reply.get("code") for reply in replies[:4]] == [53704] * 4
+            assert all("stack" not in reply for reply in replies)
+
+    asyncio.run(main())

@@ -1,0 +1,153 @@
+"""The real @qvac/sdk 0.16 as a provider for our consumer, over our network, with a real small model in its engine."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from qvac_core.delegation.consumer import Consumer, Delegate
+from qvac_core.delegation.messages import GenerationParams, HistoryMessage, ModelProgress
+from qvac_core.errors import DelegationError, InferenceCancelled, ModelError, ProviderError
+from qvac_core.hyperdht import DHT, Connection, KeyPair, create_testnet
+from tests.interop.sdk_peer import SdkPeer
+
+ASK = [HistoryMessage(role="user", content="What is the capital of France?")]
+STORY = [HistoryMessage(role="user", content="Tell me a very long story about a river.")]
+SHORT = GenerationParams(temp=0, predict=8)
+LONG = GenerationParams(temp=0.0, predict=900)
+CONFIG = {"ctx_size": 1024, "device": "cpu"}
+
+
+@dataclass
+class Stage:
+    consumer: Consumer
+    delegate: Delegate
+    provider: SdkPeer
+
+
+@asynccontextmanager
+async def stage(home: Path, data: Path, *options: str) -> AsyncIterator[Stage]:
+    """A testnet of ours, the SDK's provider on it, and our consumer."""
+    async with await create_testnet(4) as net:
+        async with SdkPeer(home, data, net.bootstrap, "provider.mjs", *options) as provider:
+            ready = await provider.until("ready")
+            async with DHT(net.bootstrap, host="127.0.0.1") as dht:
+                await dht.ready()
+                key_pair = KeyPair.from_seed(b"\x09" * 32)
+
+                async def connect(public_key: bytes, force_new: bool) -> Connection:
+                    return await dht.connect(public_key, key_pair)
+
+                consumer = Consumer(connect)
+                yield Stage(consumer, Delegate(bytes.fromhex(ready["publicKey"]), timeout=60), provider)
+                await consumer.close()
+
+
+def test_load_stream_statistics_parallel_unload(sdk_peer_home: Path, tmp_path: Path, small_model_path: Path) -> None:
+    async def main() -> None:
+        async with stage(sdk_peer_home, tmp_path) as scene:
+            consumer, delegate = scene.consumer, scene.delegate
+            assert await consumer.heartbeat(delegate) < 1.5
+            progress: list[ModelProgress] = []
+            loaded = await consumer.load_model(
+                str(small_model_path), delegate=delegate, model_config=CONFIG, on_progress=progress.append
+            )
+            assert loaded.where == "delegated"
+            run = await consumer.completion(loaded.model_id, ASK, generation_params=SHORT)
+            tokens = [token async for token in run.token_stream]
+            final = await run.final
+            assert final.text == "".join(tokens) and len(tokens) > 1
+            assert final.stop_reason == "length"
+            assert final.stats is not None and final.stats.generated_tokens == 8
+            assert final.stats.backend_device == "cpu"
+            runs = [await consumer.completion(loaded.model_id, ASK, generation_params=SHORT) for _ in range(3)]
+            assert await asyncio.gather(*(one.text for one in runs)) == [final.text] * 3
+            whole = await consumer.completion(loaded.model_id, ASK, generation_params=SHORT, stream=False)
+            assert await whole.text == final.text
+            connection = consumer.connection(delegate.provider_public_key)
+            assert connection is not None and connection.hello is None  # it is not one of ours, and did not mind
+            assert await consumer.unload_model(loaded.model_id)
+            again = await consumer.load_model(str(small_model_path), delegate=delegate, model_config=CONFIG)
+            assert again.model_id == loaded.model_id
+
+    asyncio.run(main())
+
+
+def test_cancel_both_ways(sdk_peer_home: Path, tmp_path: Path, small_model_path: Path) -> None:
+    async def main() -> None:
+        async with stage(sdk_peer_home, tmp_path) as scene:
+            consumer = scene.consumer
+            loaded = await consumer.load_model(str(small_model_path), delegate=scene.delegate, model_config=CONFIG)
+            for by_request in (True, False):
+                run = await consumer.completion(loaded.model_id, STORY, generation_params=LONG)
+                tokens = run.token_stream
+                await anext(tokens)
+                if by_request:
+                    assert await consumer.cancel(request_id=run.request_id) == 1
+                else:
+                    assert await consumer.cancel(model_id=loaded.model_id) == 1
+                with pytest.raises(InferenceCancelled) as caught:
+                    await asyncio.wait_for(_text(run.text), 10)
+                assert caught.value.typed_fields["text"]
+
+    asyncio.run(main())
+
+
+async def _text(text: object) -> str:
+    answer: str = await text  # type: ignore[misc]
+    return answer
+
+
+def test_it_survives_our_consumer_leaving_mid_answer(
+    sdk_peer_home: Path, tmp_path: Path, small_model_path: Path
+) -> None:
+    async def main() -> None:
+        async with stage(sdk_peer_home, tmp_path) as scene:
+            consumer = scene.consumer
+            loaded = await consumer.load_model(str(small_model_path), delegate=scene.delegate, model_config=CONFIG)
+            async with await consumer.completion(loaded.model_id, STORY, generation_params=LONG) as run:
+                await anext(run.token_stream)
+            # and with the connection closed under it, as when the window closes
+            await consumer.completion(loaded.model_id, STORY, generation_params=LONG)
+            run = await consumer.completion(loaded.model_id, STORY, generation_params=LONG)
+            await consumer.disconnect(scene.delegate.provider_public_key)
+            # A worker that died would have forgotten the model.
+            answer = await consumer.completion(loaded.model_id, ASK, generation_params=SHORT)
+            assert await answer.text
+            assert not scene.provider.of("error")
+
+    asyncio.run(main())
+
+
+def test_its_errors_are_ours(sdk_peer_home: Path, tmp_path: Path) -> None:
+    async def main() -> None:
+        async with stage(sdk_peer_home, tmp_path) as scene:
+            consumer, delegate = scene.consumer, scene.delegate
+            with pytest.raises(ModelError, match="failed to load") as failed:
+                await consumer.load_model("/nowhere/x.gguf", delegate=delegate, on_progress=lambda p: None)
+            assert failed.value.code == 52200
+            run = await consumer.completion("deadbeefdeadbeef", ASK, delegate=delegate)
+            with pytest.raises(ProviderError, match="not found"):
+                await run.text
+            assert await consumer.list_models(delegate) is None
+            with pytest.raises(DelegationError) as unknown:
+                await consumer.heartbeat(Delegate(KeyPair.from_seed(b"\x01" * 32).public_key, timeout=20))
+            assert (unknown.value.name, unknown.value.code) == ("PEER_NOT_FOUND", 53701)
+            assert await consumer.heartbeat(delegate) < 1.5
+
+    asyncio.run(main())
+
+
+def test_its_firewall_is_an_error_of_the_connection(sdk_peer_home: Path, tmp_path: Path) -> None:
+    async def main() -> None:
+        async with stage(sdk_peer_home, tmp_path, "--allow", "ab" * 32) as scene:
+            with pytest.raises(DelegationError) as refused:
+                await scene.consumer.heartbeat(scene.delegate)
+            assert (refused.value.name, refused.value.code) == ("PEER_CONNECTION_FAILED", 53701)
+
+    asyncio.run(main())
