@@ -1,0 +1,487 @@
+"""What the Chat tab shows and does: conversations, the open one with its streaming answer, targets, providers.
+
+State flows core → here → view by signals; intents flow back as owned tasks. ARCHITECTURE.md, "One core, one owner".
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass, replace
+from typing import Any
+
+from PySide6.QtCore import QObject, Signal
+
+from app.bridge import CoreProxy
+from app.presenters.chat_words import THIS_MACHINE, default_model, error_info
+from app.tasks import Tasks
+from qvac_core.core.state import (
+    AnswerFinished,
+    AnswerSeam,
+    AnswerStarted,
+    AnswerTokens,
+    ConnectionStage,
+    Conversation,
+    ConversationsChanged,
+    CoreEvent,
+    DownloadChanged,
+    ErrorInfo,
+    Message,
+    ProviderEntry,
+    ProvidersChanged,
+    SharedModel,
+    SharedModelsChanged,
+    Target,
+)
+from qvac_core.errors import QvacError
+
+Work = Coroutine[Any, Any, object]
+
+DRAFT = ""  # the id of a conversation that nobody has written in yet; the core does not know it
+NOBODY = Target("", "")
+
+
+@dataclass(frozen=True, slots=True)
+class Speaker:
+    """Who computes: a provider with its key, or this machine (no key)."""
+
+    name: str
+    public_key: str = ""
+
+    @property
+    def local(self) -> bool:
+        return not self.public_key and self.name == THIS_MACHINE
+
+
+class ChatPresenter(QObject):
+    """`start` loads what is there. All signals fire in the window's thread, after the fields they speak of are set."""
+
+    conversations_changed = Signal()
+    opened = Signal()  # another conversation (or none): `messages` is new from the first to the last
+    message_added = Signal(object)  # Message
+    message_changed = Signal(object)  # Message: text, seam or status of a message that is shown
+    message_removed = Signal(str)
+    answering_changed = Signal()
+    target_changed = Signal()
+    providers_changed = Signal()
+    models_changed = Signal()
+    stage_changed = Signal(object)  # ConnectionStage
+    download_changed = Signal(object)  # DownloadChanged
+    failed = Signal(object)  # ErrorInfo of an intent that has no better place
+    first_start_changed = Signal()
+    share_requested = Signal()
+
+    def __init__(
+        self, core: CoreProxy, parent: QObject | None = None, *, clock: Callable[[], float] = time.time
+    ) -> None:
+        super().__init__(parent)
+        self._core = core
+        self._clock = clock
+        self._tasks = Tasks()
+        self.conversations: tuple[Conversation, ...] = ()
+        self.found: tuple[Conversation, ...] | None = None  # None: no search
+        self.search_text = ""
+        self.messages: list[Message] = []
+        self.open_id = DRAFT
+        self.providers: tuple[ProviderEntry, ...] = ()
+        self.models: tuple[SharedModel, ...] = ()
+        self.download: DownloadChanged | None = None
+        self._draft_target = NOBODY
+        self._streaming: dict[str, tuple[str, Message]] = {}  # message id → conversation id, message so far
+        self._asking = False
+        self._began = False
+        self._loaded = False
+        core.core_event.connect(self._take)
+
+    # --- Life
+
+    async def start(self) -> None:
+        self.providers = await self._core.call(lambda core: core.providers())
+        self.models = await self._core.call(lambda core: core.shared_models())
+        self.conversations = await self._core.call(lambda core: core.conversations())
+        self._loaded = True
+        self._draft_target = self._likely_target()
+        for signal in (self.providers_changed, self.models_changed, self.conversations_changed):
+            signal.emit()
+        self.first_start_changed.emit()
+        if self.conversations:
+            await self._open(max(self.conversations, key=lambda c: c.updated_at).id)
+        else:
+            self.new_conversation()
+
+    async def close(self) -> None:
+        await self._tasks.close()
+
+    async def settle(self) -> None:
+        """Wait until every intent has ended (tests, and screens that close)."""
+        await self._tasks.settle()
+
+    # --- What is so
+
+    @property
+    def now(self) -> float:
+        return self._clock()
+
+    @property
+    def public_key(self) -> str:
+        return self._core.public_key
+
+    @property
+    def first_start(self) -> bool:
+        """Nothing was chosen yet: no conversation, no provider, and no card of the first screen pressed."""
+        return self._loaded and not (self._began or self.conversations or self.providers)
+
+    @property
+    def conversation(self) -> Conversation | None:
+        return next((c for c in self.conversations if c.id == self.open_id), None)
+
+    @property
+    def target(self) -> Target:
+        conversation = self.conversation
+        return conversation.target if conversation is not None else self._draft_target
+
+    @property
+    def answering(self) -> Message | None:
+        """The answer that streams into the open conversation."""
+        for conversation_id, message in self._streaming.values():
+            if conversation_id == self.open_id:
+                return message
+        return None
+
+    @property
+    def busy(self) -> bool:
+        return self._asking or self.answering is not None
+
+    def provider(self, public_key: str) -> ProviderEntry | None:
+        return next((p for p in self.providers if p.public_key == public_key), None)
+
+    def target_name(self, target: Target) -> str:
+        if not target.provider_key:
+            return THIS_MACHINE
+        provider = self.provider(target.provider_key)
+        return provider.name if provider is not None else f"{target.provider_key[:8]} …"
+
+    def model_name(self, target: Target) -> str:
+        """The model's name for people; "" when the machine chooses and has none."""
+        if not target.provider_key:
+            local = next((m for m in self.models if m.name == target.model), None)
+            if local is None and not target.model:
+                local = next(iter(self.models), None)
+            return local.display_name if local is not None else target.model
+        provider = self.provider(target.provider_key)
+        models = provider.models if provider is not None else ()
+        found = next((m for m in models if target.model in (m.name, m.source)), None)
+        if found is None and not target.model:
+            found = next(iter(models), None)
+        return found.name if found is not None else target.model
+
+    def context_tokens(self, target: Target) -> int:
+        if not target.provider_key:
+            chosen = [m for m in self.models if m.name == target.model] or list(self.models)
+            return chosen[0].n_ctx if chosen else 0
+        provider = self.provider(target.provider_key)
+        models = [m for m in provider.models if target.model in (m.name, m.source)] if provider is not None else []
+        return models[0].context_tokens if models else 0
+
+    def speaker(self, message: Message) -> Speaker:
+        """Who gave (or gives) an answer, as far as it is known."""
+        if message.stats is None:
+            target = self.target
+            return Speaker(self.target_name(target), target.provider_key)
+        if message.stats.where == "local":
+            return Speaker(THIS_MACHINE)
+        for provider in self.providers:
+            if provider.name == message.stats.who or provider.public_key.startswith(message.stats.who):
+                return Speaker(provider.name, provider.public_key)
+        return Speaker(message.stats.who)
+
+    def last_question(self) -> str:
+        return next((m.text for m in reversed(self.messages) if m.role == "user"), "")
+
+    def last_answer(self) -> Message | None:
+        return next((m for m in reversed(self.messages) if m.role == "assistant"), None)
+
+    # --- Conversations
+
+    def new_conversation(self) -> None:
+        """An empty conversation; it is kept from its first message on."""
+        self._draft_target = self.target if self.open_id else self._draft_target
+        if not self._usable(self._draft_target):
+            self._draft_target = self._likely_target()
+        self.open_id = DRAFT
+        self.messages = []
+        self.opened.emit()
+        self.target_changed.emit()
+        self.answering_changed.emit()
+
+    def open(self, conversation_id: str) -> None:
+        if conversation_id != self.open_id:
+            self._start(self._open(conversation_id))
+
+    def rename(self, conversation_id: str, title: str) -> None:
+        if title.strip():
+            self._start(self._core.call(lambda core: core.rename_conversation(conversation_id, title.strip())))
+
+    def pin(self, conversation_id: str, pinned: bool) -> None:
+        self._start(self._core.call(lambda core: core.pin_conversation(conversation_id, pinned)))
+
+    def delete(self, conversation_id: str) -> None:
+        """The view has asked already."""
+        self._start(self._delete(conversation_id))
+
+    def search(self, text: str) -> None:
+        self.search_text = text.strip()
+        if not self.search_text:
+            self.found = None
+            self.conversations_changed.emit()
+            return
+        self._start(self._search(self.search_text))
+
+    async def _open(self, conversation_id: str) -> None:
+        self.open_id = conversation_id
+        messages = await self._core.call(lambda core: core.messages(conversation_id))
+        if self.open_id != conversation_id:
+            return
+        # What streams is shown as far as its events have come: those that follow are added to that, none twice.
+        self.messages = [self._streaming[m.id][1] if m.id in self._streaming else m for m in messages]
+        self.opened.emit()
+        self.target_changed.emit()
+        self.answering_changed.emit()
+
+    async def _delete(self, conversation_id: str) -> None:
+        await self._core.call(lambda core: core.delete_conversation(conversation_id))
+        self._streaming = {k: v for k, v in self._streaming.items() if v[0] != conversation_id}
+        if conversation_id == self.open_id:
+            rest = [c for c in self.conversations if c.id != conversation_id]
+            if rest:
+                await self._open(max(rest, key=lambda c: c.updated_at).id)
+            else:
+                self.open_id = DRAFT
+                self.new_conversation()
+
+    async def _search(self, text: str) -> None:
+        found = await self._core.call(lambda core: core.search_conversations(text))
+        if text == self.search_text:
+            self.found = found
+            self.conversations_changed.emit()
+
+    # --- Asking
+
+    def send(self, text: str) -> bool:
+        """Ask; False when there is nothing to ask or an answer still runs (the text stays with the person)."""
+        if not text.strip() or self.busy:
+            return False
+        self._asking = True
+        self._began = True
+        question = Message(f"asked-{len(self.messages)}", "user", text.strip(), self._clock())
+        self.messages.append(question)
+        self.message_added.emit(question)
+        self.answering_changed.emit()
+        self._start(self._ask(question), lambda error: self._not_asked(question, error))
+        return True
+
+    def retry(self) -> None:
+        """Answer the last question again; the last answer goes."""
+        if self.busy or not any(m.role == "user" for m in self.messages):
+            return
+        conversation_id = self.open_id
+        unsent = bool(self.messages) and self.messages[-1].id.startswith("asked-") and not conversation_id
+        removed = []
+        while self.messages and self.messages[-1].role == "assistant":
+            removed.append(self.messages.pop().id)
+        for message_id in removed:
+            self.message_removed.emit(message_id)
+        self._asking = True
+        self.answering_changed.emit()
+        question = self.messages[-1]
+        if unsent or any(message_id.startswith("failed-") for message_id in removed):
+            self._start(self._ask(question), lambda error: self._not_asked(question, error))
+        else:
+            self._start(self._retry(conversation_id), lambda error: self._not_asked(question, error))
+
+    def stop(self) -> None:
+        answer = self.answering
+        if answer is not None:
+            self._start(self._core.call(lambda core: core.stop_answer(answer.id)))
+
+    async def _ask(self, question: Message) -> None:
+        conversation_id = self.open_id
+        if not conversation_id:
+            target = self._draft_target
+            conversation = await self._core.call(lambda core: core.new_conversation(target))
+            conversation_id = conversation.id
+            if self.open_id == DRAFT:
+                self.open_id = conversation_id
+                self.conversations_changed.emit()
+                self.first_start_changed.emit()
+        await self._core.call(lambda core: core.ask(conversation_id, question.text))
+        self._asked()
+
+    async def _retry(self, conversation_id: str) -> None:
+        await self._core.call(lambda core: core.retry(conversation_id))
+        self._asked()
+
+    def _asked(self) -> None:
+        self._asking = False
+        self.answering_changed.emit()
+
+    def _not_asked(self, question: Message, error: QvacError) -> None:
+        """The core did not take it: the question stays, and below it why and Retry."""
+        self._asking = False
+        answer = Message(
+            f"failed-{len(self.messages)}", "assistant", "", self._clock(), status="failed", error=error_info(error)
+        )
+        if question in self.messages:
+            self.messages.append(answer)
+            self.message_added.emit(answer)
+        self.answering_changed.emit()
+
+    # --- Targets and providers
+
+    def set_target(self, target: Target) -> None:
+        self._began = True
+        self.first_start_changed.emit()
+        if not self.open_id:
+            self._draft_target = target
+            self.target_changed.emit()
+            return
+        conversation_id = self.open_id
+        self._start(self._core.call(lambda core: core.set_target(conversation_id, target)))
+
+    async def add_provider(self, public_key: str, name: str) -> ProviderEntry:
+        """Remember a provider and connect to it. Raises QvacError; stages come as `stage_changed`."""
+        if self.provider(public_key) is None:
+            await self._core.call(lambda core: core.add_provider(public_key, name))
+        elif name:
+            await self._core.call(lambda core: core.rename_provider(public_key, name))
+        return await self._core.call(lambda core: core.connect_provider(public_key))
+
+    def connect_provider(self, public_key: str) -> None:
+        """From the picker: what fails is shown there, with the provider."""
+        self._start(self._core.call(lambda core: core.connect_provider(public_key)), lambda _error: None)
+
+    def rename_provider(self, public_key: str, name: str) -> None:
+        self._start(self._core.call(lambda core: core.rename_provider(public_key, name)))
+
+    def remove_provider(self, public_key: str) -> None:
+        self._start(self._core.call(lambda core: core.remove_provider(public_key)))
+
+    def run(self, work: Work, on_error: Callable[[QvacError], None]) -> None:
+        """Own a coroutine of a dialog."""
+        self._tasks.start(work, on_error)
+
+    # --- The small model
+
+    def download_default(self) -> None:
+        name = default_model()[0]
+        self.download = DownloadChanged(name, 0, default_model()[1], 0.0)
+        self.download_changed.emit(self.download)
+        self._start(self._core.call(lambda core: core.download_model("")), self._not_downloaded)
+
+    def cancel_download(self) -> None:
+        self._start(self._core.call(lambda core: core.cancel_download("")))
+
+    def chat_here(self) -> None:
+        """This machine answers from now on."""
+        self.set_target(NOBODY)
+
+    def _not_downloaded(self, error: QvacError) -> None:
+        if error.name == "DOWNLOAD_CANCELLED":
+            self.download = None
+            self.download_changed.emit(None)
+        elif self.download is None or self.download.error is None:
+            name = default_model()[0]
+            self.download = DownloadChanged(name, 0, 0, 0.0, error=error_info(error))
+            self.download_changed.emit(self.download)
+
+    # --- Events
+
+    def _take(self, event: CoreEvent) -> None:
+        match event:
+            case AnswerTokens():
+                self._grow(event.message_id, lambda m: replace(m, text=m.text + event.text))
+            case AnswerSeam():
+                self._grow(event.message_id, lambda m: replace(m, seams=(*m.seams, (event.offset, event.sentence))))
+            case AnswerStarted():
+                self._started(event.conversation_id, event.message)
+            case AnswerFinished():
+                self._finished(event.message)
+            case ConversationsChanged():
+                self._take_conversations(event.conversations)
+            case ProvidersChanged():
+                self.providers = event.providers
+                self.providers_changed.emit()
+                self.target_changed.emit()
+                self.first_start_changed.emit()
+            case SharedModelsChanged():
+                self.models = event.models
+                self.models_changed.emit()
+                self.target_changed.emit()
+            case ConnectionStage():
+                self.stage_changed.emit(event)
+            case DownloadChanged():
+                self.download = event
+                self.download_changed.emit(event)
+            case _:
+                pass  # the Share tab's
+
+    def _started(self, conversation_id: str, message: Message) -> None:
+        self._streaming[message.id] = (conversation_id, message)
+        if conversation_id == self.open_id:
+            self.messages.append(message)
+            self.message_added.emit(message)
+            self.answering_changed.emit()
+
+    def _grow(self, message_id: str, change: Callable[[Message], Message]) -> None:
+        if message_id not in self._streaming:
+            return
+        conversation_id, message = self._streaming[message_id]
+        message = change(message)
+        self._streaming[message_id] = (conversation_id, message)
+        self._show(message)
+
+    def _finished(self, message: Message) -> None:
+        self._streaming.pop(message.id, None)
+        self._show(message)
+        self.answering_changed.emit()
+
+    def _show(self, message: Message) -> None:
+        for index in range(len(self.messages) - 1, -1, -1):
+            if self.messages[index].id == message.id:
+                self.messages[index] = message
+                self.message_changed.emit(message)
+                return
+
+    def _take_conversations(self, conversations: tuple[Conversation, ...]) -> None:
+        self.conversations = conversations
+        self.conversations_changed.emit()
+        self.first_start_changed.emit()
+        self.target_changed.emit()
+        if self.search_text:
+            self._start(self._search(self.search_text))
+
+    # --- Inside
+
+    def _start(self, work: Work, on_error: Callable[[QvacError], None] | None = None) -> None:
+        self._tasks.start(work, on_error or self._report)
+
+    def _report(self, error: QvacError) -> None:
+        self.failed.emit(error_info(error))
+
+    def _usable(self, target: Target) -> bool:
+        if target.provider_key:
+            return self.provider(target.provider_key) is not None
+        return bool(self.models)
+
+    def _likely_target(self) -> Target:
+        """The one used last, else a provider, else this machine."""
+        for conversation in sorted(self.conversations, key=lambda c: -c.updated_at):
+            if self._usable(conversation.target):
+                return conversation.target
+        if self.models or not self.providers:
+            return NOBODY
+        provider = self.providers[0]
+        return Target(provider.public_key, provider.models[0].source if provider.models else "")
+
+
+__all__ = ["DRAFT", "ChatPresenter", "ErrorInfo", "Speaker"]

@@ -1,0 +1,69 @@
+"""What the model picker lists: this machine, then every provider with its models or the reason there are none."""
+
+from __future__ import annotations
+
+from app.presenters.chat_words import (
+    THIS_MACHINE,
+    default_model,
+    local_state,
+    provider_sentence,
+    provider_state,
+    size,
+)
+from app.widgets.chat.picker_rows import Group, PickerRow, RowKind
+from qvac_core.core.state import ProviderEntry, RemoteModel, SharedModel, Target
+
+
+def groups(models: tuple[SharedModel, ...], providers: tuple[ProviderEntry, ...], current: Target) -> tuple[Group, ...]:
+    return (_here(models, current), *(_provider(entry, current) for entry in providers))
+
+
+def _here(models: tuple[SharedModel, ...], current: Target) -> Group:
+    head = PickerRow(RowKind.GROUP, THIS_MACHINE, "local", local=True, online=True)
+    if not models:
+        name, octets, _licence = default_model()
+        act = f"Get {name}, {size(octets)}"
+        return Group(head, (PickerRow(RowKind.DOWNLOAD, "No model yet.", act=act, local=True),))
+    chosen = current.model or models[0].name
+    rows = tuple(
+        PickerRow(
+            RowKind.MODEL,
+            model.display_name,
+            local_state(model),
+            target=Target("", model.name),
+            local=True,
+            current=not current.provider_key and model.name == chosen,
+        )
+        for model in models
+    )
+    return Group(head, rows)
+
+
+def _provider(entry: ProviderEntry, current: Target) -> Group:
+    online = entry.state == "online"
+    head = PickerRow(RowKind.GROUP, entry.name, provider_state(entry), entry.public_key, online=online)
+    if not entry.models or entry.state in ("offline", "refused"):
+        act = "" if entry.state == "connecting" else "Try again" if entry.error is not None else "Connect"
+        note = PickerRow(RowKind.CONNECT, provider_sentence(entry), public_key=entry.public_key, act=act)
+        return Group(head, (note,))
+    mine = current.provider_key == entry.public_key
+    chosen = current.model or entry.models[0].source
+    rows = tuple(
+        PickerRow(
+            RowKind.MODEL,
+            model.name,
+            _remote_state(model),
+            entry.public_key,
+            Target(entry.public_key, model.source),
+            online=online,
+            current=mine and chosen in (model.name, model.source),
+        )
+        for model in entry.models
+    )
+    return Group(head, rows)
+
+
+def _remote_state(model: RemoteModel) -> str:
+    if model.loaded:
+        return "loaded"
+    return size(model.size_bytes) if model.size_bytes else ""

@@ -1,0 +1,137 @@
+"""Words of the Chat tab: sizes, numbers, what answers, and which buttons help against which failure. Knows no Qt.
+
+The words are DESIGN.md's, "Words"; causes are recognised by the names of qvac_core.core.error_text.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from qvac_core.core.state import AnswerStats, ErrorInfo, ProviderEntry, SharedModel
+from qvac_core.errors import QvacError
+from qvac_core.models import DEFAULT_SMALL_MODEL
+
+THIS_MACHINE = "This machine"
+
+
+class Cause(StrEnum):
+    """Why something failed, as far as it decides which button helps."""
+
+    REFUSED = "refused"
+    NOT_FOUND = "not_found"
+    OFFLINE = "offline"
+    MODEL_NOT_SHARED = "model_not_shared"
+    NO_MODEL_HERE = "no_model_here"
+    OWN_KEY = "own_key"
+    OTHER = "other"
+
+
+_CAUSES = {
+    "NOT_ADMITTED": Cause.REFUSED,
+    "PEER_NOT_FOUND": Cause.NOT_FOUND,
+    "PEER_CONNECTION_FAILED": Cause.OFFLINE,
+    "ECONNRESET": Cause.OFFLINE,
+    "ETIMEDOUT": Cause.OFFLINE,
+    "ECLOSED": Cause.OFFLINE,
+    "REQUEST_TIMEOUT": Cause.OFFLINE,
+    "NETWORK_OFFLINE": Cause.OFFLINE,
+    "MODEL_NOT_FOUND": Cause.MODEL_NOT_SHARED,
+    "MODEL_NOT_FOUND_HERE": Cause.NO_MODEL_HERE,
+}
+# A wrapper keeps its own name while its title already says the cause.
+_TITLES = {
+    "The owner has not allowed your key yet.": Cause.REFUSED,
+    "No machine answers for this key.": Cause.NOT_FOUND,
+    "The machine went offline.": Cause.OFFLINE,
+    "The machine does not share this model.": Cause.MODEL_NOT_SHARED,
+}
+
+
+def cause_of(error: ErrorInfo) -> Cause:
+    return _CAUSES.get(error.name) or _TITLES.get(error.title, Cause.OTHER)
+
+
+def error_info(error: QvacError) -> ErrorInfo:
+    """For an error that reached the window as an exception: its first sentence is the title."""
+    first, end, rest = error.message.partition(". ")
+    return ErrorInfo(error.name, error.code, first + "." if end else first, rest.strip())
+
+
+def size(octets: int) -> str:
+    """As people read it: 98 MB, 1.06 GB, 12.1 GB."""
+    if octets < 1_000_000:
+        return f"{max(1, round(octets / 1000))} kB"
+    if octets < 1_000_000_000:
+        return f"{octets / 1_000_000:.0f} MB"
+    giga = octets / 1_000_000_000
+    return f"{giga:.2f} GB" if giga < 2 else f"{giga:.1f} GB"
+
+
+def seconds(value: float) -> str:
+    """0.31 s, 8.5 s, 42 s, 3 min 5 s."""
+    if value < 1:
+        return f"{value:.2f} s"
+    if value < 10:
+        return f"{value:.1f} s"
+    if value < 60:
+        return f"{value:.0f} s"
+    return f"{int(value) // 60} min {int(value) % 60} s"
+
+
+def time_left(octets: int, rate: float) -> str:
+    return f"about {seconds(max(1.0, round(octets / rate)))} left" if rate > 0 else ""
+
+
+def tokens(count: int) -> str:
+    return str(count) if count < 1000 else f"{count / 1000:.1f}k"
+
+
+def context(count: int) -> str:
+    """8k context; nothing when it is not known."""
+    if count <= 0:
+        return ""
+    return f"{count // 1024}k context" if count >= 1024 else f"{count} context"
+
+
+def stats_words(stats: AnswerStats) -> tuple[str, ...]:
+    """The facts after the name in the line under an answer."""
+    words = [stats.path or "path unknown", f"first token {seconds(stats.time_to_first_token)}"]
+    words.append(f"{stats.tokens_per_second:.0f} tok/s" if stats.tokens_per_second >= 10 else _slow(stats))
+    words.append(f"{stats.prompt_tokens} in, {stats.generated_tokens} out")
+    return tuple(words)
+
+
+def _slow(stats: AnswerStats) -> str:
+    return f"{stats.tokens_per_second:.1f} tok/s"
+
+
+def provider_state(provider: ProviderEntry) -> str:
+    """What stands at the right of a provider's name."""
+    if provider.state == "online":
+        return f"{provider.rtt_ms:.0f} ms" if provider.rtt_ms is not None else "online"
+    return {"connecting": "connecting…", "offline": "offline", "refused": "refused"}.get(provider.state, "")
+
+
+def provider_sentence(provider: ProviderEntry) -> str:
+    """The line under a provider that shows no models."""
+    if provider.state == "connecting":
+        return "Connecting…"
+    if provider.error is not None:
+        return provider.error.title
+    if provider.state == "online":
+        return "It shares no model with you."
+    return "Not connected yet."
+
+
+def local_state(model: SharedModel) -> str:
+    if model.state == "loaded":
+        return f"{size(model.size_bytes)}, ready"
+    if model.state == "loading":
+        return f"{size(model.size_bytes)}, loading"
+    return size(model.size_bytes)
+
+
+def default_model() -> tuple[str, int, str]:
+    """Name, bytes and licence of the small model for this machine."""
+    model = DEFAULT_SMALL_MODEL
+    return model.file.rsplit(".", 2)[0].replace("-", " "), model.size_bytes, model.licence

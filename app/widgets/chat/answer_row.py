@@ -1,0 +1,158 @@
+"""An answer: the face of who computes it, its Markdown, why it failed if it did, and the line of facts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from PySide6.QtCore import Qt, Signal
+from PySide6.QtWidgets import QHBoxLayout, QLabel, QSizePolicy, QVBoxLayout, QWidget
+
+from app.theme import Theme
+from app.widgets.avatar import Avatar
+from app.widgets.chat.answer_text import AnswerText
+from app.widgets.chat.markdown_view import MarkdownView
+from app.widgets.chat.stats_line import StatsLine
+from app.widgets.error_panel import Act, ErrorPanel
+from app.widgets.icon_label import IconLabel
+from app.widgets.label import Label
+from qvac_core.core.state import Message
+
+FACE = 26
+GAP = 12
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerFacts:
+    """What a row says beside the text. `public_key` "" and `local` False: a provider whose key is not known here."""
+
+    who: str
+    public_key: str
+    local: bool
+    words: tuple[str, ...] = ()
+    waiting: str = ""  # while nothing has come yet: what is being done
+    remedies: tuple[Act, ...] = ()
+    last: bool = False
+
+
+class AnswerRow(QWidget):
+    link_activated = Signal(str)
+    regenerate = Signal()
+
+    def __init__(self, theme: Theme, message: Message, facts: AnswerFacts, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._theme = theme
+        self._message = message
+        self._facts = facts
+        self._text = AnswerText()
+        self._face = Face(theme, facts)
+        self.view = MarkdownView(theme)
+        self.view.link_activated.connect(self.link_activated)
+        self.waiting = Label(scale="answer", tone="text3")
+        self.error = ErrorPanel(theme, dismissable=False)
+        self.stats = StatsLine(theme)
+        self.stats.regenerate.connect(self.regenerate)
+        column = QVBoxLayout()
+        column.setContentsMargins(0, 2, 0, 0)
+        column.setSpacing(8)
+        for widget in (self.view, self.waiting, self.error, self.stats):
+            column.addWidget(widget)
+        layout = QHBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(GAP)
+        layout.addWidget(self._face, 0, Qt.AlignmentFlag.AlignTop)
+        layout.addLayout(column, 1)
+        self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Fixed)
+        self._show()
+
+    @property
+    def message(self) -> Message:
+        return self._message
+
+    def show_message(self, message: Message, facts: AnswerFacts) -> None:
+        self._message, self._facts = message, facts
+        self._show()
+
+    def fit(self, column: int, *, narrow: bool) -> None:
+        self.view.fit(max(80, column - FACE - GAP))
+        self.stats.set_narrow(narrow)
+
+    def retheme(self) -> None:
+        self.view.retheme()
+        self._face.update()
+
+    def blocks(self) -> tuple[QWidget, ...]:
+        """What Enter walks: the blocks of text, then the acts."""
+        acts = (self.stats.copy, self.stats.again, self.stats.more)
+        return (*(w for w in self.view.widgets if w.isVisible()), *(act for act in acts if act.isVisible()))
+
+    def _show(self) -> None:
+        message, facts = self._message, self._facts
+        streaming = message.status == "streaming"
+        caret = ("local" if facts.local else "accent") if streaming else ""
+        self.view.show_parts(self._text.update(message.text, message.seams, streaming=streaming), caret=caret)
+        self.view.setVisible(bool(message.text))
+        self.waiting.setText(facts.waiting)
+        self.waiting.setVisible(streaming and not message.text)
+        if message.error is None or streaming:
+            self.error.clear()
+        elif not self.error.isVisibleTo(self):
+            self.error.show_error(message.error, facts.remedies)
+        self._face.show_facts(facts)
+        self._show_stats(streaming)
+        self.setAccessibleName(self._spoken())
+
+    def _show_stats(self, streaming: bool) -> None:
+        message, facts = self._message, self._facts
+        failed = message.status == "failed"
+        words = list(facts.words)
+        if streaming:
+            words.append("answering…")
+        elif message.status == "stopped":
+            words.append("stopped")
+        self.stats.show_facts(facts.who, words, local=facts.local)
+        self.stats.copy.value = message.text
+        self.stats.set_acts(
+            copyable=bool(message.text) and not streaming, regenerable=facts.last and not streaming and not failed
+        )
+        self.stats.setVisible(bool(message.text) or not (streaming or failed))
+
+    def _spoken(self) -> str:
+        message = self._message
+        seams = " ".join(sentence for _, sentence in message.seams)
+        error = f" {message.error.title}" if message.error is not None else ""
+        return f"{self._facts.who} answered: {message.text} {seams}".rstrip() + error
+
+
+class Face(QWidget):
+    """The avatar of a key; a tile with a laptop for this machine."""
+
+    def __init__(self, theme: Theme, facts: AnswerFacts, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._avatar = Avatar(facts.public_key, FACE, self)
+        self._tile = IconLabel(theme, "laptop", "local", 16, self)
+        self._tile.setObjectName("iconTile")
+        self._tile.setAlignment(Qt.AlignmentFlag.AlignCenter)
+        self._tile.setFixedSize(FACE, FACE)
+        self.setFixedSize(FACE, FACE)
+        self.show_facts(facts)
+
+    def show_facts(self, facts: AnswerFacts) -> None:
+        self._avatar.setVisible(bool(facts.public_key))
+        self._tile.setVisible(not facts.public_key)
+        if facts.public_key:
+            self._avatar.set_key(facts.public_key)
+        else:
+            tone = "local" if facts.local else "accent"
+            self._tile.set_icon("laptop" if facts.local else "waypoints", tone)
+            _set_tone(self._tile, tone)
+
+
+def _set_tone(tile: QLabel, tone: str) -> None:
+    if tile.property("tone") != tone:
+        tile.setProperty("tone", tone)
+        tile.style().unpolish(tile)
+        tile.style().polish(tile)
+
+
+Describe = Callable[[Message], AnswerFacts]

@@ -1,0 +1,207 @@
+"""A block of code: language and Copy above, the lines below in the theme's colours, scrolled sideways by itself."""
+
+from __future__ import annotations
+
+import math
+
+from PySide6.QtCore import QRectF, Qt
+from PySide6.QtGui import (
+    QColor,
+    QFont,
+    QPainter,
+    QPaintEvent,
+    QPalette,
+    QPen,
+    QTextBlockFormat,
+    QTextCharFormat,
+    QTextCursor,
+    QTextLayout,
+    QTextOption,
+    QWheelEvent,
+)
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QSizePolicy, QTextEdit, QVBoxLayout, QWidget
+
+from app.theme import Theme
+from app.widgets.button import CopyButton
+from app.widgets.chat.highlight import Span, spans
+from app.widgets.label import Label
+
+HEADER_HEIGHT = 30
+PADDING = 12
+RADIUS = 8
+LINE_HEIGHT = 1.5  # of the font's size
+SCROLL_BAR = 10
+# Past this many lines a growing block is coloured at line ends only: lexing all of it costs more than a frame.
+LEX_AT_LINE_ENDS = 200
+
+
+class CodeBlock(QFrame):
+    def __init__(self, theme: Theme, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._theme = theme
+        self._code = ""
+        self._language = ""
+        self.language = Label(scale="small", tone="text3")
+        self.copy = CopyButton(theme, kind="flat", size="small", name="Copy code")
+        self.copy.setFocusPolicy(Qt.FocusPolicy.ClickFocus)
+        self.text = CodeText(theme)
+        header = QHBoxLayout()
+        header.setContentsMargins(PADDING, 0, 6, 0)
+        header.setSpacing(8)
+        header.addWidget(self.language, 1)
+        header.addWidget(self.copy)
+        holder = QWidget()
+        holder.setFixedHeight(HEADER_HEIGHT)
+        holder.setLayout(header)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(1, 1, 1, 1)
+        layout.setSpacing(0)
+        layout.addWidget(holder)
+        layout.addSpacing(1)
+        layout.addWidget(self.text)
+        self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Fixed)
+        self.setLayoutDirection(Qt.LayoutDirection.LeftToRight)
+
+    @property
+    def code(self) -> str:
+        return self._code
+
+    def show_code(self, code: str, language: str, *, growing: bool = False) -> None:
+        if language != self._language or not self.copy.accessibleName().startswith("Copy code,"):
+            self.language.setText(language or "text")
+            name = f"Code, {language}" if language else "Code"
+            self.text.setAccessibleName(name)
+            self.copy.setAccessibleName(f"Copy code, {language or 'text'}")
+        changed = code != self._code or language != self._language
+        self._code, self._language = code, language
+        self.copy.value = code
+        if changed:
+            self.text.show_code(code, language, growing=growing)
+
+    def retheme(self) -> None:
+        self.text.retheme()
+        self.update()
+
+    def fit(self, width: int) -> int:
+        """Take a width; returns the height that follows from it."""
+        height = HEADER_HEIGHT + 3 + self.text.fit(width - 2)
+        if height != self.height() or height != self.minimumHeight():
+            self.setFixedHeight(height)
+        return height
+
+    def paintEvent(self, _event: QPaintEvent) -> None:
+        painter = QPainter(self)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        painter.setPen(QPen(self._theme.colour("border"), 1))
+        painter.setBrush(QColor(self._theme.tokens.code.background))
+        painter.drawRoundedRect(QRectF(self.rect()).adjusted(0.5, 0.5, -0.5, -0.5), RADIUS, RADIUS)
+        painter.fillRect(QRectF(1, HEADER_HEIGHT + 1, self.width() - 2, 1), self._theme.colour("border"))
+        painter.end()
+
+
+class CodeText(QTextEdit):
+    """Not QPlainTextEdit: that one has no line height, and a fixed font's own is too tight to read."""
+
+    def __init__(self, theme: Theme, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._theme = theme
+        self._code = ""
+        self._language = ""
+        self._coloured: list[tuple[Span, ...]] = []
+        self.setReadOnly(True)
+        self.setUndoRedoEnabled(False)
+        self.setAcceptRichText(False)
+        self.setFrameShape(QFrame.Shape.NoFrame)
+        self.setFocusPolicy(Qt.FocusPolicy.ClickFocus)
+        self.setLineWrapMode(QTextEdit.LineWrapMode.NoWrap)
+        self.setWordWrapMode(QTextOption.WrapMode.NoWrap)
+        self.setVerticalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAsNeeded)
+        self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Fixed)
+        self.viewport().setAutoFillBackground(False)
+        self.document().setDocumentMargin(PADDING)
+        self._apply_theme()
+
+    def show_code(self, code: str, language: str, *, growing: bool) -> None:
+        cursor = QTextCursor(self.document())
+        if self._code and code.startswith(self._code) and language == self._language:
+            # Only the end is written, so that whatever is selected stays selected.
+            cursor.movePosition(QTextCursor.MoveOperation.End)
+            cursor.insertText(code[len(self._code) :])
+        else:
+            self.setPlainText(code)
+            cursor.select(QTextCursor.SelectionType.Document)
+            cursor.setBlockFormat(self._line_format())
+            self._coloured = []
+        ended = code.count("\n") != self._code.count("\n")
+        self._code, self._language = code, language
+        if not growing or ended or self.document().blockCount() <= LEX_AT_LINE_ENDS:
+            self.colour()
+
+    def retheme(self) -> None:
+        self._apply_theme()
+        cursor = QTextCursor(self.document())
+        cursor.select(QTextCursor.SelectionType.Document)
+        cursor.setBlockFormat(self._line_format())
+        self._coloured = []
+        self.colour()
+
+    def fit(self, width: int) -> int:
+        size = self.document().size()
+        height = math.ceil(size.height())
+        if math.ceil(self.document().idealWidth()) > width:
+            height += SCROLL_BAR
+        if height != self.height() or height != self.minimumHeight():
+            self.setFixedHeight(height)
+        return height
+
+    def colour(self) -> None:
+        """Colour the lines whose spans changed; a line that keeps its colours is not touched."""
+        lines = spans(self._code, self._language)
+        formats = {role: self._format(role) for role in ("keyword", "string", "comment", "number", "function")}
+        block = self.document().begin()
+        for index, line in enumerate(lines):
+            if not block.isValid():
+                break
+            if index >= len(self._coloured) or self._coloured[index] != line:
+                ranges = []
+                for span in line:
+                    part = QTextLayout.FormatRange()
+                    part.start, part.length, part.format = span.start, span.length, formats[span.role]
+                    ranges.append(part)
+                block.layout().setFormats(ranges)
+                self.document().markContentsDirty(block.position(), block.length())
+            block = block.next()
+        self._coloured = lines
+
+    def _format(self, role: str) -> QTextCharFormat:
+        form = QTextCharFormat()
+        form.setForeground(QColor(getattr(self._theme.tokens.code, role)))
+        return form
+
+    def _line_format(self) -> QTextBlockFormat:
+        form = QTextBlockFormat()
+        size = self._font().pointSizeF() * 96 / 72
+        form.setLineHeight(round(size * LINE_HEIGHT), QTextBlockFormat.LineHeightTypes.FixedHeight.value)
+        return form
+
+    def _font(self) -> QFont:
+        return self._theme.fixed_font("hint")
+
+    def _apply_theme(self) -> None:
+        palette = self.palette()
+        palette.setColor(QPalette.ColorRole.Base, Qt.GlobalColor.transparent)
+        palette.setColor(QPalette.ColorRole.Text, self._theme.colour("text"))
+        palette.setColor(QPalette.ColorRole.Highlight, self._theme.colour("accent"))
+        palette.setColor(QPalette.ColorRole.HighlightedText, self._theme.colour("onacc"))
+        self.setPalette(palette)
+        self.document().setDefaultFont(self._font())
+        self.setTabStopDistance(4 * self.fontMetrics().horizontalAdvance(" "))
+
+    def wheelEvent(self, event: QWheelEvent) -> None:
+        """Sideways is ours; up and down belongs to the conversation."""
+        sideways = abs(event.angleDelta().x()) > abs(event.angleDelta().y())
+        if sideways or event.modifiers() & Qt.KeyboardModifier.ShiftModifier:
+            super().wheelEvent(event)
+        else:
+            event.ignore()

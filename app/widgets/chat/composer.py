@@ -1,0 +1,239 @@
+"""Where a message is written: grows with its text, Enter sends, and Stop stands where Send stood."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import QEvent, QObject, QRectF, Qt, Signal
+from PySide6.QtGui import QKeyEvent, QPainter, QPaintEvent, QPalette, QPen
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QPlainTextEdit, QSizePolicy, QVBoxLayout, QWidget
+
+from app.theme import Theme
+from app.widgets.button import Button
+from app.widgets.icon_label import IconLabel
+from app.widgets.label import Label
+
+WIDEST = 760
+RADIUS = 12
+MOST_LINES = 8
+PRIVACY = "The provider's owner can technically read what you send."
+PRIVACY_SHORT = "The owner can technically read this."
+PRIVATE = "Computed on this machine. Nothing leaves it."
+PRIVATE_SHORT = "Nothing leaves this machine."
+WAITS = "Sent when this answer ends. Esc takes it back."
+
+
+class Composer(QFrame):
+    """The page takes the text on `submitted` and calls `clear` once the question is on its way."""
+
+    submitted = Signal(str)
+    stop = Signal()
+    recall = Signal()
+
+    def __init__(self, theme: Theme, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._theme = theme
+        self._answering = False
+        self._stopping = False
+        self._local = False
+        self._narrow = False
+        self._waiting = False
+        self.text = ComposerText(theme)
+        self.text.send.connect(self._submit)
+        self.text.recall.connect(self.recall)
+        self.text.escaped.connect(self._escape)
+        self.text.textChanged.connect(self._text_changed)
+        self.text.focus_changed.connect(self.update)
+        self._eye = IconLabel(theme, "eye", "text3")
+        self.privacy = Label(scale="hint", tone="text3")
+        self.room = Label(scale="hint", tone="text3")
+        self.button = Button(theme, "Send", kind="primary", icon="send", name="Send the message")
+        self.button.clicked.connect(self._pressed)
+        below = QHBoxLayout()
+        below.setContentsMargins(4, 0, 0, 0)
+        below.setSpacing(6)
+        below.addWidget(self._eye)
+        below.addWidget(self.privacy, 1)
+        below.addWidget(self.room)
+        below.addSpacing(6)
+        below.addWidget(self.button)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(9, 9, 8, 8)
+        layout.setSpacing(6)
+        layout.addWidget(self.text)
+        layout.addLayout(below)
+        self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Fixed)
+        self.setFocusProxy(self.text)
+        self.show_state(name="", local=False, answering=False)
+
+    @property
+    def waiting(self) -> bool:
+        """The text is to be sent as soon as the running answer ends."""
+        return self._waiting
+
+    def show_state(self, *, name: str, local: bool, answering: bool) -> None:
+        if answering != self._answering:
+            self._stopping = False
+        self._answering, self._local = answering, local
+        to = f"Ask {name}" if name and not local else "Ask this machine"
+        self.text.setPlaceholderText("Ask the next thing; it waits until this answer ends" if answering else to)
+        self._show()
+
+    def show_room(self, used: int, of: str, used_words: str) -> None:
+        """Tokens of the conversation against the model's context; nothing when either is not known."""
+        self.room.setText(f"{used_words} of {of} tokens" if used and of else "")
+        self.room.setVisible(bool(self.room.text()) and not self._narrow)
+
+    def set_narrow(self, narrow: bool) -> None:
+        self._narrow = narrow
+        self._show()
+
+    def clear(self) -> None:
+        self._waiting = False
+        self.text.clear()
+        self._show()
+
+    def set_text(self, text: str) -> None:
+        self.text.setPlainText(text)
+        cursor = self.text.textCursor()
+        cursor.movePosition(cursor.MoveOperation.End)
+        self.text.setTextCursor(cursor)
+
+    def fit(self) -> None:
+        self.text.fit()
+
+    def _show(self) -> None:
+        if self._answering:
+            self.button.set_kind("stop")
+            self.button.set_icon("loader-circle" if self._stopping else "square")
+            self.button.setText("Stopping…" if self._stopping else "Stop")
+            self.button.setAccessibleName("Stop the answer")
+            self.button.setEnabled(not self._stopping)
+            self.button.setToolTip("Esc")
+        else:
+            self.button.set_kind("primary")
+            self.button.set_icon("send")
+            self.button.setText("Send")
+            self.button.setAccessibleName("Send the message")
+            empty = not self.text.toPlainText().strip()
+            self.button.setEnabled(not empty)
+            self.button.setToolTip("Write something first" if empty else "Enter")
+        self.privacy.setText(self._privacy())
+        self._eye.set_icon("clock" if self._waiting else "laptop" if self._local else "eye", self._eye_token())
+
+    def _privacy(self) -> str:
+        if self._waiting:
+            return WAITS
+        if self._local:
+            return PRIVATE_SHORT if self._narrow else PRIVATE
+        return PRIVACY_SHORT if self._narrow else PRIVACY
+
+    def _eye_token(self) -> str:
+        return "local" if self._local and not self._waiting else "text3"
+
+    def _pressed(self) -> None:
+        if self._answering:
+            self._stop()
+        else:
+            self._submit()
+        self.text.setFocus()
+
+    def _submit(self) -> None:
+        text = self.text.toPlainText()
+        if not text.strip():
+            return
+        if self._answering:
+            self._waiting = True
+            self._show()
+            return
+        self.submitted.emit(text)
+
+    def _escape(self) -> None:
+        if self._waiting:
+            self._waiting = False
+            self._show()
+        elif self._answering:
+            self._stop()
+
+    def _stop(self) -> None:
+        if not self._stopping:
+            self._stopping = True
+            self._show()
+            self.stop.emit()
+
+    def _text_changed(self) -> None:
+        self._waiting = False
+        self._show()
+
+    def paintEvent(self, _event: QPaintEvent) -> None:
+        painter = QPainter(self)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        focus = self.text.hasFocus()
+        width = 2 if focus else 1
+        painter.setPen(QPen(self._theme.colour("accent" if focus else "ctl"), width))
+        painter.setBrush(self._theme.colour("surface"))
+        inset = width / 2
+        painter.drawRoundedRect(QRectF(self.rect()).adjusted(inset, inset, -inset, -inset), RADIUS, RADIUS)
+        painter.end()
+
+
+class ComposerText(QPlainTextEdit):
+    send = Signal()
+    recall = Signal()
+    escaped = Signal()
+    focus_changed = Signal()
+
+    def __init__(self, theme: Theme, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._theme = theme
+        self.setFrameShape(QFrame.Shape.NoFrame)
+        self.setTabChangesFocus(True)
+        self.setAccessibleName("Message")
+        self.viewport().setAutoFillBackground(False)
+        self.document().setDocumentMargin(4)
+        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Fixed)
+        self.textChanged.connect(self.fit)
+        self.installEventFilter(self)
+        theme.changed.connect(self._apply_theme)
+        self._apply_theme()
+        self.fit()
+
+    def fit(self) -> None:
+        """As high as the text, from one line to some; beyond that it scrolls."""
+        lines = 0
+        block = self.document().begin()
+        while block.isValid():
+            lines += max(1, block.layout().lineCount())
+            block = block.next()
+        shown = max(1, min(MOST_LINES, lines))
+        self.setVerticalScrollBarPolicy(
+            Qt.ScrollBarPolicy.ScrollBarAsNeeded if lines > MOST_LINES else Qt.ScrollBarPolicy.ScrollBarAlwaysOff
+        )
+        height = shown * self.fontMetrics().lineSpacing() + 2 * int(self.document().documentMargin()) + 2
+        if height != self.height() or height != self.minimumHeight():
+            self.setFixedHeight(height)
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        if event.type() in (QEvent.Type.FocusIn, QEvent.Type.FocusOut):
+            self.focus_changed.emit()
+        if event.type() == QEvent.Type.Resize:
+            self.fit()
+        return super().eventFilter(watched, event)
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        key = event.key()
+        enter = key in (Qt.Key.Key_Return, Qt.Key.Key_Enter)
+        if enter and not event.modifiers() & Qt.KeyboardModifier.ShiftModifier:
+            self.send.emit()
+        elif key == Qt.Key.Key_Escape:
+            self.escaped.emit()
+        elif key == Qt.Key.Key_Up and not self.toPlainText():
+            self.recall.emit()
+        else:
+            super().keyPressEvent(event)
+
+    def _apply_theme(self) -> None:
+        palette = self.palette()
+        palette.setColor(QPalette.ColorRole.Base, Qt.GlobalColor.transparent)
+        palette.setColor(QPalette.ColorRole.Text, self._theme.colour("text"))
+        palette.setColor(QPalette.ColorRole.PlaceholderText, self._theme.colour("text3"))
+        self.setPalette(palette)

@@ -1,0 +1,140 @@
+"""An answer's text on screen: one widget per block; new text touches only the blocks that it changed."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import Signal
+from PySide6.QtGui import QPainter, QPaintEvent
+from PySide6.QtWidgets import QFrame, QSizePolicy, QVBoxLayout, QWidget
+
+from app.theme import Theme
+from app.widgets.card import rule
+from app.widgets.chat.answer_text import Part, SeamMark
+from app.widgets.chat.code_block import CodeBlock
+from app.widgets.chat.markdown import BlockKind
+from app.widgets.chat.prose_block import ProseBlock
+from app.widgets.chat.seam import Seam
+
+SPACING = 8
+QUOTE_BAR = 3
+RULE_HEIGHT = 9
+
+BlockWidget = ProseBlock | CodeBlock | Seam | QFrame
+
+
+class MarkdownView(QWidget):
+    link_activated = Signal(str)
+
+    def __init__(self, theme: Theme, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._theme = theme
+        self._parts: list[Part] = []
+        self._widgets: list[BlockWidget] = []
+        self._column = 0
+        self._caret = ""
+        self._layout = QVBoxLayout(self)
+        self._layout.setContentsMargins(0, 0, 0, 0)
+        self._layout.setSpacing(SPACING)
+        self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Fixed)
+
+    @property
+    def widgets(self) -> tuple[BlockWidget, ...]:
+        return tuple(self._widgets)
+
+    def show_parts(self, parts: tuple[Part, ...], *, caret: str = "") -> None:
+        """`caret`: the token of the block that marks the growing end, "" when it does not grow."""
+        growing = bool(caret)
+        for index, part in enumerate(parts):
+            if index < len(self._parts) and self._parts[index] == part:
+                continue
+            self._put(index, part, growing=growing and index == len(parts) - 1)
+        for widget in self._widgets[len(parts) :]:
+            self._drop(widget)
+        del self._widgets[len(parts) :]
+        if self._caret and not growing:
+            self._finish_code()
+        self._parts = list(parts)
+        self._caret = caret
+        for widget in self._widgets:
+            if isinstance(widget, ProseBlock):
+                widget.set_caret(caret if widget is self._widgets[-1] else "")
+
+    def fit(self, column: int) -> None:
+        self._column = column
+        for widget in self._widgets:
+            self._fit(widget)
+
+    def retheme(self) -> None:
+        for widget in self._widgets:
+            if isinstance(widget, ProseBlock | CodeBlock | Seam):
+                widget.retheme()
+                self._fit(widget)
+        self.update()
+
+    def _put(self, index: int, part: Part, *, growing: bool) -> None:
+        old = self._widgets[index] if index < len(self._widgets) else None
+        widget = old if old is not None and _fits(old, part) else self._make(part)
+        if widget is not old:
+            if old is not None:
+                self._drop(old)
+                self._widgets[index] = widget
+            else:
+                self._widgets.append(widget)
+            self._layout.insertWidget(index, widget)
+        self._fill(widget, part, growing=growing)
+        self._fit(widget)
+
+    def _make(self, part: Part) -> BlockWidget:
+        if isinstance(part, SeamMark):
+            return Seam(self._theme, part.sentence)
+        if part.kind is BlockKind.CODE:
+            return CodeBlock(self._theme)
+        if part.kind is BlockKind.RULE:
+            line = rule()
+            line.setFixedHeight(1)
+            return line
+        prose = ProseBlock(self._theme, quote=part.kind is BlockKind.QUOTE)
+        prose.link_activated.connect(self.link_activated)
+        return prose
+
+    def _fill(self, widget: BlockWidget, part: Part, *, growing: bool) -> None:
+        if isinstance(part, SeamMark):
+            if isinstance(widget, Seam):
+                widget.set_sentence(part.sentence)
+        elif isinstance(widget, CodeBlock):
+            widget.show_code(part.code, part.language, growing=growing)
+        elif isinstance(widget, ProseBlock):
+            widget.set_html(part.html)
+
+    def _finish_code(self) -> None:
+        """Colour what a long block left plain while it grew."""
+        for widget in self._widgets:
+            if isinstance(widget, CodeBlock):
+                widget.text.colour()
+
+    def _fit(self, widget: BlockWidget) -> None:
+        if self._column and isinstance(widget, ProseBlock | CodeBlock | Seam):
+            widget.fit(self._column)
+
+    def _drop(self, widget: BlockWidget) -> None:
+        self._layout.removeWidget(widget)
+        widget.hide()
+        widget.deleteLater()
+
+    def paintEvent(self, _event: QPaintEvent) -> None:
+        painter = QPainter(self)
+        for widget in self._widgets:
+            if isinstance(widget, ProseBlock) and widget.indent:
+                x = widget.x() if not self.isRightToLeft() else widget.geometry().right() - QUOTE_BAR
+                painter.fillRect(x, widget.y(), QUOTE_BAR, widget.height(), self._theme.colour("border"))
+        painter.end()
+
+
+def _fits(widget: BlockWidget, part: Part) -> bool:
+    """Whether a widget can show a part; a block that changes its kind gets a new one."""
+    if isinstance(part, SeamMark):
+        return isinstance(widget, Seam)
+    if part.kind is BlockKind.CODE:
+        return isinstance(widget, CodeBlock)
+    if part.kind is BlockKind.RULE:
+        return isinstance(widget, QFrame) and not isinstance(widget, CodeBlock | ProseBlock)
+    return isinstance(widget, ProseBlock) and bool(widget.indent) == (part.kind is BlockKind.QUOTE)

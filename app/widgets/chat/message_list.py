@@ -1,0 +1,352 @@
+"""The conversation: one row per message, which follows a growing answer unless the person has scrolled up.
+
+The newest rows are made at once, older ones in idle slices. The design's "Proven in Qt" has the measurements.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from PySide6.QtCore import QEvent, QObject, QRectF, Qt, QTimer, Signal
+from PySide6.QtGui import (
+    QAccessible,
+    QAccessibleEvent,
+    QFocusEvent,
+    QKeyEvent,
+    QPainter,
+    QPaintEvent,
+    QPen,
+    QResizeEvent,
+)
+from PySide6.QtWidgets import QScrollArea, QVBoxLayout, QWidget
+
+from app.theme import Theme
+from app.widgets.chat.answer_row import AnswerRow, Describe
+from app.widgets.chat.question_row import QuestionRow
+from app.widgets.focus import KEYBOARD_REASONS
+from qvac_core.core.state import Message
+
+COLUMN = 736
+NARROW_MARGIN = 28
+TOP, BOTTOM, SPACING = 16, 12, 16
+FIRST_ROWS = 20
+ROWS_PER_SLICE = 4
+NEAR_END = 8  # px: who is this close to the end is following
+
+Row = QuestionRow | AnswerRow
+
+
+class MessageList(QScrollArea):
+    link_activated = Signal(str)
+    regenerate = Signal()
+
+    def __init__(self, theme: Theme, describe: Describe, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._theme = theme
+        self._describe = describe
+        self._rows: dict[str, Row] = {}
+        self._order: list[str] = []  # ids of the rows that are made, first to last
+        self._older: list[Message] = []  # not made yet, first to last
+        self._following = True
+        self._ours = False
+        self._narrow = False
+        self._current: str | None = None
+        self._canvas = Canvas(self)
+        self._layout = QVBoxLayout(self._canvas)
+        self._layout.setSpacing(SPACING)
+        self._layout.addStretch(1)
+        self._slices = QTimer(self)
+        self._slices.setInterval(0)
+        self._slices.timeout.connect(self._make_older)
+        self.setWidget(self._canvas)
+        self.setWidgetResizable(True)
+        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+        self.setAccessibleName("Messages")
+        self.verticalScrollBar().valueChanged.connect(self._moved)
+        self.verticalScrollBar().rangeChanged.connect(self._grew)
+        theme.changed.connect(self._retheme)
+
+    # --- Content
+
+    @property
+    def rows(self) -> tuple[Row, ...]:
+        return tuple(self._rows[message_id] for message_id in self._order)
+
+    @property
+    def following(self) -> bool:
+        return self._following
+
+    @property
+    def waiting_rows(self) -> int:
+        """Messages that have no row yet."""
+        return len(self._older)
+
+    def show_messages(self, messages: Sequence[Message]) -> None:
+        self._slices.stop()
+        for message_id in list(self._order):
+            self._drop(message_id)
+        self._current = None
+        self._following = True
+        self._older = list(messages[:-FIRST_ROWS])
+        for message in messages[-FIRST_ROWS:]:
+            self._append(message)
+        self.settle()
+        self.scroll_to_end()
+        if self._older:
+            self._slices.start()
+
+    def add(self, message: Message) -> None:
+        """A new message at the end. My own question is always brought into view."""
+        if self._order:
+            self._refresh(self._order[-1])
+        self._append(message)
+        if message.role == "user":
+            self._following = True
+        if message.status == "streaming":
+            self._announce(message.id, QAccessible.Event.Alert)
+
+    def change(self, message: Message) -> None:
+        row = self._rows.get(message.id)
+        if isinstance(row, AnswerRow):
+            ended = row.message.status == "streaming" and message.status != "streaming"
+            row.show_message(message, self._describe(message))
+            if ended:
+                self._announce(message.id, QAccessible.Event.Alert)
+
+    def remove(self, message_id: str) -> None:
+        if message_id in self._rows:
+            self._drop(message_id)
+
+    def refresh(self) -> None:
+        """Names, stages or remedies changed: ask for the facts of every answer again."""
+        for message_id in self._order:
+            self._refresh(message_id)
+
+    def scroll_to_end(self) -> None:
+        self._following = True
+        self._to_end()
+
+    def set_narrow(self, narrow: bool) -> None:
+        if narrow != self._narrow:
+            self._narrow = narrow
+            self._fit_all()
+
+    def _append(self, message: Message) -> None:
+        row = self._make(message)
+        self._rows[message.id] = row
+        self._order.append(message.id)
+        self._layout.insertWidget(self._layout.count() - 1, row)
+
+    def _make(self, message: Message) -> Row:
+        row: Row
+        if message.role == "user":
+            row = QuestionRow(self._theme, message)
+            row.bubble.text.link_activated.connect(self.link_activated)
+        else:
+            row = AnswerRow(self._theme, message, self._describe(message))
+            row.link_activated.connect(self.link_activated)
+            row.regenerate.connect(self.regenerate)
+        row.fit(self._column(), narrow=self._narrow)
+        return row
+
+    def _make_older(self) -> None:
+        """A slice of older rows on top; what is in view stays where it is."""
+        slice_, self._older = self._older[-ROWS_PER_SLICE:], self._older[:-ROWS_PER_SLICE]
+        anchor = self._anchor()
+        for message in reversed(slice_):
+            self._rows[message.id] = row = self._make(message)
+            self._order.insert(0, message.id)
+            self._layout.insertWidget(0, row)
+        self._back_to(anchor)
+        if not self._older:
+            self._slices.stop()
+
+    def _refresh(self, message_id: str) -> None:
+        row = self._rows[message_id]
+        if isinstance(row, AnswerRow):
+            row.show_message(row.message, self._describe(row.message))
+
+    def _drop(self, message_id: str) -> None:
+        row = self._rows.pop(message_id)
+        self._order.remove(message_id)
+        self._layout.removeWidget(row)
+        row.hide()
+        row.deleteLater()
+
+    def _retheme(self) -> None:
+        for row in self._rows.values():
+            row.retheme()
+        self._fit_all()
+
+    # --- Following
+
+    def _moved(self, value: int) -> None:
+        if not self._ours:
+            self._following = value >= self.verticalScrollBar().maximum() - NEAR_END
+
+    def _grew(self, _minimum: int, _maximum: int) -> None:
+        if self._following:
+            self._to_end()
+
+    def _to_end(self) -> None:
+        self._set_value(self.verticalScrollBar().maximum())
+
+    def _set_value(self, value: int) -> None:
+        self._ours = True
+        self.verticalScrollBar().setValue(value)
+        self._ours = False
+
+    # --- Geometry
+
+    def _column(self) -> int:
+        margin = NARROW_MARGIN if self._narrow else NARROW_MARGIN // 2
+        return max(200, min(COLUMN, self.width() - 2 * margin) if not self._narrow else self.width() - 2 * margin)
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        anchor = self._anchor()
+        super().resizeEvent(event)
+        if event.oldSize().width() != event.size().width():
+            self._fit_all(anchor)
+
+    def _fit_all(self, anchor: tuple[str, int] | None = None) -> None:
+        """Give every row its width at once and put what was in view back, before anything is painted."""
+        anchor = anchor or self._anchor()
+        column = self._column()
+        # Centred in the window, not in what the scroll bar leaves, so that it lines up with the composer.
+        side = (self.width() - column) // 2
+        self._layout.setContentsMargins(side, TOP, max(0, self.viewport().width() - side - column), BOTTOM)
+        for row in self._rows.values():
+            row.fit(column, narrow=self._narrow)
+        self._back_to(anchor)
+
+    def settle(self) -> None:
+        """Lay everything out now; without this the heights come with the next turn of the loop."""
+        for row in self._rows.values():
+            if (layout := row.layout()) is not None:
+                layout.activate()
+        self._layout.activate()
+        height = max(self.viewport().height(), self._layout.sizeHint().height())
+        self._canvas.resize(self.viewport().width(), height)
+
+    def _anchor(self) -> tuple[str, int] | None:
+        """The first row in view and where its top is, or None while the end is followed."""
+        if self._following:
+            return None
+        top = self.verticalScrollBar().value()
+        for message_id in self._order:
+            row = self._rows[message_id]
+            if row.geometry().bottom() >= top:
+                return message_id, row.y() - top
+        return None
+
+    def _back_to(self, anchor: tuple[str, int] | None) -> None:
+        self.settle()
+        if anchor is not None and anchor[0] in self._rows:
+            bar = self.verticalScrollBar()
+            value = self._rows[anchor[0]].y() - anchor[1]
+            self._ours = True
+            bar.setRange(0, max(0, self._canvas.height() - self.viewport().height()))
+            bar.setValue(value)
+            self._ours = False
+        elif self._following:
+            self._to_end()
+
+    # --- Keyboard: the list is one stop; arrows walk messages, Enter goes into one, Esc comes back
+
+    @property
+    def current(self) -> Row | None:
+        return self._rows.get(self._current) if self._current is not None else None
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        key = event.key()
+        if key in (Qt.Key.Key_Up, Qt.Key.Key_Down) and self._order:
+            self._step(-1 if key == Qt.Key.Key_Up else 1)
+        elif key in (Qt.Key.Key_Return, Qt.Key.Key_Enter) and self.current is not None:
+            self._enter(self.current)
+        elif key == Qt.Key.Key_End:
+            self.scroll_to_end()
+        elif key == Qt.Key.Key_Home:
+            self.verticalScrollBar().setValue(0)
+        else:
+            super().keyPressEvent(event)
+
+    def focusInEvent(self, event: QFocusEvent) -> None:
+        super().focusInEvent(event)
+        if event.reason() in KEYBOARD_REASONS and self._order:
+            self._set_current(self._current if self._current in self._rows else self._order[-1])
+
+    def focusOutEvent(self, event: QFocusEvent) -> None:
+        super().focusOutEvent(event)
+        self._canvas.update()
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        """Inside a message: Tab walks its blocks and acts, Esc goes back to the list."""
+        row = self.current
+        if event.type() == QEvent.Type.KeyPress and isinstance(event, QKeyEvent) and row is not None:
+            stops = row.blocks()
+            if event.key() == Qt.Key.Key_Escape:
+                self.setFocus(Qt.FocusReason.ShortcutFocusReason)
+                return True
+            if event.key() in (Qt.Key.Key_Tab, Qt.Key.Key_Backtab) and watched in stops:
+                step = 1 if event.key() == Qt.Key.Key_Tab else -1
+                index = stops.index(watched) + step
+                if 0 <= index < len(stops):
+                    self._focus_stop(stops[index])
+                    return True
+                self.setFocus(Qt.FocusReason.TabFocusReason)
+                return True
+        return super().eventFilter(watched, event)
+
+    def _step(self, step: int) -> None:
+        index = self._order.index(self._current) if self._current in self._order else len(self._order)
+        self._set_current(self._order[max(0, min(len(self._order) - 1, index + step))])
+
+    def _set_current(self, message_id: str | None) -> None:
+        self._current = message_id
+        if message_id is not None:
+            row = self._rows[message_id]
+            self.ensureWidgetVisible(row, 0, SPACING)
+            QAccessible.updateAccessibility(QAccessibleEvent(row, QAccessible.Event.Focus))
+        self._canvas.update()
+
+    def _enter(self, row: Row) -> None:
+        stops = row.blocks()
+        for stop in stops:
+            stop.removeEventFilter(self)
+            stop.installEventFilter(self)
+        if stops:
+            self._focus_stop(stops[0])
+
+    def _focus_stop(self, stop: QWidget) -> None:
+        stop.setFocus(Qt.FocusReason.TabFocusReason)
+        self.ensureWidgetVisible(stop, 0, SPACING)
+
+    def ring(self) -> QRectF | None:
+        """Where the focus ring is painted, in the canvas."""
+        row = self.current
+        if row is None or not self.hasFocus():
+            return None
+        return QRectF(row.geometry()).adjusted(-6, -5, 6, 5)
+
+    def _announce(self, message_id: str, event: QAccessible.Event) -> None:
+        """A streaming answer is spoken of once when it begins and once when it is done, never per token."""
+        QAccessible.updateAccessibility(QAccessibleEvent(self._rows[message_id], event))
+
+
+class Canvas(QWidget):
+    def __init__(self, owner: MessageList) -> None:
+        super().__init__()
+        self._owner = owner
+        self.setObjectName("conversation")
+
+    def paintEvent(self, _event: QPaintEvent) -> None:
+        theme = self._owner._theme
+        painter = QPainter(self)
+        painter.fillRect(self.rect(), theme.colour("surface"))
+        ring = self._owner.ring()
+        if ring is not None:
+            painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+            painter.setPen(QPen(theme.colour("accent"), 2))
+            painter.drawRoundedRect(ring, 8, 8)
+        painter.end()

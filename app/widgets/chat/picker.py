@@ -1,0 +1,248 @@
+"""The model picker: a button that says who answers, and a popup with this machine and every provider by name."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import QEvent, QModelIndex, QObject, QRectF, QSize, Qt, Signal
+from PySide6.QtGui import QKeyEvent, QPainter, QPaintEvent
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QLineEdit, QSizePolicy, QTreeView, QVBoxLayout, QWidget
+
+from app.theme import Theme
+from app.widgets.badge import Badge
+from app.widgets.button import Button
+from app.widgets.card import rule
+from app.widgets.chat.picker_rows import Group, PickerDelegate, PickerModel, RowKind
+from app.widgets.focus import KeyboardFocusButton
+from app.widgets.icon_label import IconLabel
+from app.widgets.label import Label
+from app.widgets.popup import Popup
+from qvac_core.core.state import Target
+
+WIDTH = 420
+TALLEST = 420
+BUTTON_HEIGHT = 34
+
+
+class Dot(QWidget):
+    """The live dot: filled while reachable, a ring while not; violet for this machine."""
+
+    def __init__(self, theme: Theme, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._theme = theme
+        self._token, self._filled = "ctl", False
+        self.setFixedSize(10, 10)
+
+    def show_state(self, token: str, *, filled: bool) -> None:
+        self._token, self._filled = token, filled
+        self.update()
+
+    def paintEvent(self, _event: QPaintEvent) -> None:
+        painter = QPainter(self)
+        paint_dot(painter, self._theme, QRectF(1, 1, 8, 8), self._token, filled=self._filled)
+        painter.end()
+
+
+def paint_dot(painter: QPainter, theme: Theme, rect: QRectF, token: str, *, filled: bool) -> None:
+    painter.save()
+    painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+    if filled:
+        painter.setPen(Qt.PenStyle.NoPen)
+        painter.setBrush(theme.colour(token))
+        painter.drawEllipse(rect)
+    else:
+        painter.setPen(theme.colour("ctl"))
+        painter.setBrush(Qt.BrushStyle.NoBrush)
+        painter.drawEllipse(rect.adjusted(0.5, 0.5, -0.5, -0.5))
+    painter.restore()
+
+
+class PickerButton(KeyboardFocusButton):
+    """Dot, name, distance, model, context. Its accessible name is the whole sentence."""
+
+    def __init__(self, theme: Theme, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setAutoDefault(False)
+        self.dot = Dot(theme)
+        self.who = Label(weight=600)
+        self.distance = Label(scale="hint", tone="text3")
+        self.line = QFrame()
+        self.line.setObjectName("rule")
+        self.line.setFixedSize(1, 18)
+        self.model = Label()
+        self.context = Badge(tone="text2")
+        layout = QHBoxLayout(self)
+        layout.setContentsMargins(12, 0, 10, 0)
+        layout.setSpacing(8)
+        for widget in (self.dot, self.who, self.distance, self.line, self.model, self.context):
+            layout.addWidget(widget)
+            widget.setAttribute(Qt.WidgetAttribute.WA_TransparentForMouseEvents)
+        chevron = IconLabel(theme, "chevron-down", "text2")
+        chevron.setAttribute(Qt.WidgetAttribute.WA_TransparentForMouseEvents)
+        layout.addWidget(chevron)
+        self.setSizePolicy(QSizePolicy.Policy.Maximum, QSizePolicy.Policy.Fixed)
+        self.setFixedHeight(BUTTON_HEIGHT)
+
+    def show_target(
+        self, who: str, *, state: str, distance: str, model: str, context: str, local: bool, online: bool
+    ) -> None:
+        token = "local" if local else "live"
+        self.dot.show_state(token, filled=local or online)
+        self.who.setText(who)
+        self.distance.setText(distance)
+        self.distance.setVisible(bool(distance))
+        self.model.setText(model)
+        self.line.setVisible(bool(model))
+        self.model.setVisible(bool(model))
+        self.context.setText(context)
+        self.context.setVisible(bool(context))
+        said = [f"{'This machine' if local else f'Provider {who}'}", state, model]
+        self.setAccessibleName("Answering: " + ", ".join(part for part in said if part))
+        self.updateGeometry()
+
+    def sizeHint(self) -> QSize:
+        layout = self.layout()
+        width = layout.sizeHint().width() if layout is not None else 0
+        return QSize(width, BUTTON_HEIGHT)
+
+    def minimumSizeHint(self) -> QSize:
+        return QSize(120, BUTTON_HEIGHT)
+
+
+class PickerPopup(Popup):
+    """Type to filter, arrows, Enter, Esc. `chosen` with a target, `connect_wanted` with a provider's key."""
+
+    chosen = Signal(object)  # Target
+    connect_wanted = Signal(str)
+    download_wanted = Signal()
+    add_wanted = Signal()
+
+    def __init__(self, theme: Theme, parent: QWidget) -> None:
+        super().__init__(theme, "Choose who answers", parent)
+        self.body.setContentsMargins(1, 8, 1, 1)
+        self.body.setSpacing(0)
+        self.frame.setFixedWidth(WIDTH)
+        self.search = QLineEdit()
+        self.search.setPlaceholderText("Find a provider or a model")
+        self.search.setAccessibleName("Find a provider or a model")
+        self._glass = self.search.addAction(theme.icon("search", "text3"), QLineEdit.ActionPosition.LeadingPosition)
+        self.search.textChanged.connect(self._filter)
+        self.search.installEventFilter(self)
+        self.model = PickerModel(self)
+        self.tree = QTreeView()
+        self.tree.setModel(self.model)
+        self.tree.setItemDelegate(PickerDelegate(theme, paint_dot, self.tree))
+        self.tree.setHeaderHidden(True)
+        self.tree.setRootIsDecorated(False)
+        self.tree.setIndentation(0)
+        self.tree.setItemsExpandable(False)
+        self.tree.setExpandsOnDoubleClick(False)
+        self.tree.setMouseTracking(True)
+        self.tree.setUniformRowHeights(False)
+        self.tree.setAccessibleName("Providers and models")
+        self.tree.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.tree.clicked.connect(self._take)
+        self.tree.installEventFilter(self)
+        self.add = AddRow(theme)
+        self.add.clicked.connect(self._add)
+        self.nothing = Label("", tone="text3", wrap=True)
+        top = QVBoxLayout()
+        top.setContentsMargins(8, 0, 8, 6)
+        top.addWidget(self.search)
+        self.body.addLayout(top)
+        self.body.addWidget(self.tree)
+        nothing = QVBoxLayout()
+        nothing.setContentsMargins(16, 0, 16, 0)
+        nothing.addWidget(self.nothing)
+        self.body.addLayout(nothing)
+        self.body.addWidget(rule())
+        self.body.addWidget(self.add)
+        theme.changed.connect(lambda: self._glass.setIcon(theme.icon("search", "text3")))
+
+    def show_groups(self, groups: tuple[Group, ...], current: Target) -> None:
+        self.model.show_groups(groups, current, self.search.text())
+        self.tree.expandAll()
+        self._select_something()
+        self._resize()
+
+    def open_at(self, anchor: QWidget) -> None:
+        self.search.clear()
+        self._select_something()
+        self._resize()
+        self.open_below(anchor)
+        self.search.setFocus(Qt.FocusReason.PopupFocusReason)
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        if event.type() == QEvent.Type.KeyPress and isinstance(event, QKeyEvent):
+            key = event.key()
+            if key in (Qt.Key.Key_Return, Qt.Key.Key_Enter):
+                self._take(self.tree.currentIndex())
+                return True
+            if watched is self.search and key in (Qt.Key.Key_Up, Qt.Key.Key_Down):
+                self._step(-1 if key == Qt.Key.Key_Up else 1)
+                return True
+        return super().eventFilter(watched, event)
+
+    def _filter(self, text: str) -> None:
+        self.model.filter(text)
+        self.tree.expandAll()
+        self.nothing.setText(f"No provider and no model is called “{text.strip()}”.")
+        self._select_something()
+        self._resize()
+
+    def _select_something(self) -> None:
+        index = self.model.current_index()
+        if not index.isValid():
+            selectable = self.model.selectable()
+            index = selectable[0] if selectable else QModelIndex()
+        self.tree.setCurrentIndex(index)
+
+    def _step(self, step: int) -> None:
+        selectable = self.model.selectable()
+        if not selectable:
+            return
+        current = self.tree.currentIndex()
+        place = selectable.index(current) + step if current in selectable else 0
+        index = selectable[max(0, min(len(selectable) - 1, place))]
+        self.tree.setCurrentIndex(index)
+        self.tree.scrollTo(index)
+
+    def _resize(self) -> None:
+        height = sum(self.tree.sizeHintForIndex(index).height() for index in self.model.all_indexes()) + 4
+        self.tree.setFixedHeight(min(TALLEST, height))
+        self.tree.setVisible(self.model.rowCount() > 0)
+        self.nothing.setVisible(self.model.rowCount() == 0)
+        if self.isVisible():
+            self.adjustSize()
+
+    def _take(self, index: QModelIndex) -> None:
+        row = self.model.row(index)
+        if row is None:
+            return
+        if row.kind is RowKind.MODEL and row.target is not None:
+            self.chosen.emit(row.target)
+            self.close()
+        elif row.kind is RowKind.CONNECT:
+            self.connect_wanted.emit(row.public_key)
+        elif row.kind is RowKind.DOWNLOAD:
+            self.download_wanted.emit()
+            self.close()
+
+    def _add(self) -> None:
+        self.close()
+        self.add_wanted.emit()
+
+
+class AddRow(Button):
+    """The last line of the popup, with its shortcut at the end."""
+
+    def __init__(self, theme: Theme) -> None:
+        super().__init__(theme, "Add a provider…", kind="link", icon="plus", name="Add a provider")
+        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+        self.setStyleSheet("")
+        self.setProperty("row", "true")
+        self._hint = Label("Ctrl+Shift+N", scale="hint", tone="text3")
+        self._hint.setAttribute(Qt.WidgetAttribute.WA_TransparentForMouseEvents)
+        layout = QHBoxLayout(self)
+        layout.setContentsMargins(0, 0, 12, 0)
+        layout.addStretch(1)
+        layout.addWidget(self._hint)
+        self.setFixedHeight(40)

@@ -1,0 +1,163 @@
+"""A block of prose: one QTextBrowser as high as its text, which loads nothing and opens no link by itself."""
+
+from __future__ import annotations
+
+import math
+
+from PySide6.QtCore import QRectF, Qt, QUrl, Signal
+from PySide6.QtGui import QFontMetricsF, QPainter, QPaintEvent, QPalette, QTextCursor, QTextOption, QWheelEvent
+from PySide6.QtWidgets import QFrame, QSizePolicy, QTextBrowser, QWidget
+
+from app.theme import SCALES, Theme
+
+LINE_HEIGHT = 1.55  # of the font's size
+HEADINGS = {1: 1.4, 2: 1.23, 3: 1.1}
+QUOTE_INDENT = 14
+CARET_WIDTH = 7
+
+
+def document_style(theme: Theme, scale: str) -> str:
+    """The sheet of a rich text. Qt counts line heights in parts of the font's own, the design in parts of its size."""
+    font = theme.font(scale)
+    metrics = QFontMetricsF(font)
+    line = round(100 * LINE_HEIGHT * _pixels(theme, scale) / metrics.height())
+    tokens = theme.tokens
+    fixed = theme.fixed_font().family()
+    fixed_points = theme.base_points * SCALES["hint"]
+    headings = "\n".join(
+        f"h{level} {{ font-size: {theme.base_points * HEADINGS.get(level, 1.04):.2f}pt; font-weight: 600; margin: 0; }}"
+        for level in range(1, 7)
+    )
+    return f"""
+p, li, h1, h2, h3, h4, h5, h6 {{ line-height: {line}%; }}
+p {{ margin: 0; }}
+li {{ margin: 2px 0; }}
+ul, ol {{ margin: 0; }}
+{headings}
+a {{ color: {tokens.accent}; text-decoration: underline; }}
+code {{ font-family: '{fixed}'; font-size: {fixed_points:.2f}pt; background-color: {tokens.track}; }}
+pre {{ font-family: '{fixed}'; font-size: {fixed_points:.2f}pt; margin: 4px 0; }}
+table {{ border-collapse: collapse; border-color: {tokens.border}; border-style: solid; margin: 0; }}
+th {{ font-weight: 600; text-align: left; background-color: {tokens.code.background}; }}
+th, td {{ border-color: {tokens.border}; }}
+blockquote {{ margin: 4px 0 4px 12px; }}"""
+
+
+class ProseBlock(QTextBrowser):
+    """`fit` gives it a width; its height follows. A `quote` leaves room at its start for the bar that the list
+    of blocks paints there."""
+
+    link_activated = Signal(str)
+
+    def __init__(
+        self, theme: Theme, *, scale: str = "answer", quote: bool = False, parent: QWidget | None = None
+    ) -> None:
+        super().__init__(parent)
+        self._theme = theme
+        self._scale = scale
+        self._quote = quote
+        self._html = ""
+        self._caret = ""
+        self.setFrameShape(QFrame.Shape.NoFrame)
+        self.setOpenLinks(False)
+        self.setUndoRedoEnabled(False)
+        self.setFocusPolicy(Qt.FocusPolicy.ClickFocus)
+        self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Fixed)
+        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.setVerticalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.setContextMenuPolicy(Qt.ContextMenuPolicy.DefaultContextMenu)
+        self.viewport().setAutoFillBackground(False)
+        self.document().setDocumentMargin(0)
+        if quote:
+            self.setViewportMargins(QUOTE_INDENT, 0, 0, 0)
+        option = self.document().defaultTextOption()
+        option.setWrapMode(QTextOption.WrapMode.WrapAtWordBoundaryOrAnywhere)
+        self.document().setDefaultTextOption(option)
+        self.anchorClicked.connect(self._clicked)
+        self._apply_theme()
+
+    @property
+    def indent(self) -> int:
+        return QUOTE_INDENT if self._quote else 0
+
+    def set_html(self, html: str) -> None:
+        """Show `html`; what is selected stays selected."""
+        if html == self._html:
+            return
+        self._html = html
+        self._render()
+
+    def retheme(self) -> None:
+        self._apply_theme()
+        self._render()
+
+    def set_caret(self, token: str) -> None:
+        """Where the text grows: a small block in the token's colour behind the last letter; "" takes it away."""
+        if token != self._caret:
+            self._caret = token
+            self.viewport().update()
+
+    def fit(self, width: int) -> int:
+        """Wrap at `width` and take the height of the text; returns it."""
+        self.document().setTextWidth(max(1, width - self.indent))
+        height = math.ceil(self.document().size().height())
+        if height != self.height() or height != self.minimumHeight():
+            self.setFixedHeight(height)
+        return height
+
+    def natural_width(self, limit: int) -> int:
+        """The width that the text needs, at most `limit`."""
+        self.document().setTextWidth(limit)
+        return min(limit, math.ceil(self.document().idealWidth()) + 1)
+
+    def _render(self) -> None:
+        cursor = self.textCursor()
+        anchor, position = cursor.anchor(), cursor.position()
+        self.setHtml(self._html)
+        end = max(0, self.document().characterCount() - 1)
+        if anchor != position and max(anchor, position) <= end:
+            cursor = self.textCursor()
+            cursor.setPosition(anchor)
+            cursor.setPosition(position, QTextCursor.MoveMode.KeepAnchor)
+            self.setTextCursor(cursor)
+        if self.document().textWidth() > 0:
+            self.fit(int(self.document().textWidth()) + self.indent)
+
+    def _apply_theme(self) -> None:
+        palette = self.palette()
+        palette.setColor(QPalette.ColorRole.Base, Qt.GlobalColor.transparent)
+        palette.setColor(QPalette.ColorRole.Text, self._theme.colour("text2" if self._quote else "text"))
+        palette.setColor(QPalette.ColorRole.Highlight, self._theme.colour("accent"))
+        palette.setColor(QPalette.ColorRole.HighlightedText, self._theme.colour("onacc"))
+        self.setPalette(palette)
+        self.document().setDefaultFont(self._theme.font(self._scale))
+        self.document().setDefaultStyleSheet(document_style(self._theme, self._scale))
+
+    def _clicked(self, url: QUrl) -> None:
+        self.link_activated.emit(url.toString())
+
+    # --- Qt
+
+    def loadResource(self, _kind: int, _name: QUrl | str) -> None:
+        """Nothing an answer names is fetched, neither from the network nor from this disk."""
+
+    def wheelEvent(self, event: QWheelEvent) -> None:
+        event.ignore()  # the conversation scrolls, not this block
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        super().paintEvent(event)
+        if not self._caret:
+            return
+        cursor = QTextCursor(self.document())
+        cursor.movePosition(QTextCursor.MoveOperation.End)
+        rect = QRectF(self.cursorRect(cursor))
+        height = QFontMetricsF(self._theme.font(self._scale)).ascent() + 1
+        painter = QPainter(self.viewport())
+        painter.fillRect(
+            QRectF(rect.left() + 2, rect.bottom() - height - 1, CARET_WIDTH, height), self._theme.colour(self._caret)
+        )
+        painter.end()
+
+
+def _pixels(theme: Theme, scale: str) -> float:
+    return theme.base_points * SCALES[scale] * 96 / 72

@@ -1,0 +1,83 @@
+"""A small question in its own window: what will happen, Cancel, and the act in its own words."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from PySide6.QtCore import Qt
+from PySide6.QtWidgets import QDialog, QHBoxLayout, QLineEdit, QVBoxLayout, QWidget
+
+from app.theme import Theme
+from app.widgets.button import Button, CopyButton
+from app.widgets.label import Label
+
+WIDTH = 420
+
+
+class QuestionBox(QDialog):
+    """Opens without a loop of its own; `accepted` fires for the act."""
+
+    def __init__(
+        self, theme: Theme, title: str, sentence: str, act: str, *, kind: str = "primary", parent: QWidget | None = None
+    ) -> None:
+        super().__init__(parent)
+        self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        self.setWindowTitle(title)
+        self.setFixedWidth(WIDTH)
+        self.title = Label(title, weight=600, wrap=True)
+        self.sentence = Label(sentence, tone="text2", wrap=True)
+        self.cancel = Button(theme, "Cancel")
+        self.act = Button(theme, act, kind=kind)
+        self.cancel.clicked.connect(self.reject)
+        self.act.clicked.connect(self.accept)
+        self.buttons = QHBoxLayout()
+        self.buttons.setSpacing(8)
+        self.buttons.addStretch(1)
+        self.buttons.addWidget(self.cancel)
+        self.buttons.addWidget(self.act)
+        self.body = QVBoxLayout(self)
+        self.body.setContentsMargins(16, 16, 16, 12)
+        self.body.setSpacing(8)
+        self.body.addWidget(self.title)
+        self.body.addWidget(self.sentence)
+        self.body.addSpacing(4)
+        self.body.addLayout(self.buttons)
+        self.act.setDefault(kind == "primary")
+        (self.act if kind == "primary" else self.cancel).setFocus()
+
+
+def ask_to_delete(theme: Theme, title: str, delete: Callable[[], None], parent: QWidget) -> QuestionBox:
+    box = QuestionBox(
+        theme,
+        f"Delete “{title}”?",
+        "Its messages are removed from this machine. This cannot be undone.",
+        "Delete conversation",
+        kind="danger",
+        parent=parent,
+    )
+    box.accepted.connect(delete)
+    box.open()
+    return box
+
+
+def ask_to_open(theme: Theme, address: str, open_it: Callable[[], None], parent: QWidget) -> QuestionBox:
+    """A link of an answer: the whole address is shown first, for its words may say something else."""
+    box = QuestionBox(theme, "Open this address in your browser?", address, "Open", parent=parent)
+    box.sentence.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+    box.buttons.insertWidget(0, CopyButton(theme, address, text="Copy address", kind="flat"))
+    box.accepted.connect(open_it)
+    box.open()
+    return box
+
+
+def ask_for_name(theme: Theme, title: str, name: str, rename: Callable[[str], None], parent: QWidget) -> QuestionBox:
+    box = QuestionBox(theme, title, "This name is yours; nobody else sees it.", "Rename", parent=parent)
+    field = QLineEdit(name)
+    field.setAccessibleName("Name")
+    field.selectAll()
+    box.body.insertWidget(2, field)
+    field.textChanged.connect(lambda text: box.act.setEnabled(bool(text.strip())))
+    box.accepted.connect(lambda: rename(field.text().strip()))
+    field.setFocus()
+    box.open()
+    return box

@@ -1,0 +1,79 @@
+"""The line under an answer: who computed it, by which path, how fast; at its end the acts, always in full view."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from PySide6.QtCore import Qt, Signal
+from PySide6.QtWidgets import QHBoxLayout, QMenu, QSizePolicy, QWidget
+
+from app.theme import Theme
+from app.widgets.button import Button, CopyButton
+from app.widgets.icon_label import IconLabel
+from app.widgets.label import Label
+
+HEIGHT = 28
+
+
+class StatsLine(QWidget):
+    """`regenerate` and `copy` are acts of the whole answer. Narrow: copy and a menu."""
+
+    regenerate = Signal()
+
+    def __init__(self, theme: Theme, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._theme = theme
+        self._facts: tuple[str, ...] = ()
+        self._regenerable = False
+        self._narrow = False
+        self.icon = IconLabel(theme, "waypoints", "accent")
+        self.who = Label(scale="hint", tone="text2", weight=600)
+        self.facts = Label(scale="hint", tone="text3")
+        self.facts.setFont(theme.font("hint", tabular=True))
+        self.copy = CopyButton(theme, text="", kind="flat", name="Copy the answer")
+        self.again = Button(theme, kind="flat", icon="rotate-ccw", name="Answer again")
+        self.more = Button(theme, kind="flat", icon="ellipsis", name="More for this answer")
+        self.again.clicked.connect(self.regenerate)
+        self.more.clicked.connect(self._open_menu)
+        layout = QHBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(6)
+        for widget in (self.icon, self.who, self.facts):
+            layout.addWidget(widget, 0, Qt.AlignmentFlag.AlignVCenter)
+        layout.addStretch(1)
+        for button in (self.copy, self.again, self.more):
+            button.setFocusPolicy(Qt.FocusPolicy.ClickFocus)
+            layout.addWidget(button)
+        self.setMinimumHeight(HEIGHT)
+        self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Fixed)
+
+    @property
+    def words(self) -> str:
+        return " · ".join((self.who.text(), *self._facts))
+
+    def show_facts(self, who: str, facts: Sequence[str], *, local: bool) -> None:
+        self._facts = tuple(facts)
+        self.icon.set_icon("laptop" if local else "waypoints", "local" if local else "accent")
+        self.who.setText(who)
+        self.facts.setText("".join(f"  ·  {fact}" for fact in facts))
+        self.setAccessibleName(self.words)
+        self._show_acts()
+
+    def set_acts(self, *, copyable: bool, regenerable: bool) -> None:
+        self.copy.setVisible(copyable)
+        self._regenerable = regenerable
+        self._show_acts()
+
+    def set_narrow(self, narrow: bool) -> None:
+        self._narrow = narrow
+        self._show_acts()
+
+    def _show_acts(self) -> None:
+        self.again.setVisible(self._regenerable and not self._narrow)
+        self.more.setVisible(self._regenerable and self._narrow)
+
+    def _open_menu(self) -> None:
+        menu = QMenu(self)
+        menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        menu.addAction(self._theme.icon("rotate-ccw"), "Answer again", self.regenerate.emit)
+        menu.popup(self.more.mapToGlobal(self.more.rect().bottomLeft()))
