@@ -71,6 +71,7 @@ class Query:
         "_committing",
         "_distances",
         "_from_table",
+        "_hopeless",
         "_internal",
         "_node",
         "_on_finished",
@@ -124,6 +125,7 @@ class Query:
         self._slowed_down = False
         self._starting = False
         self._slow = 0
+        self._hopeless = 0
         self._asked = 0
         self._target_key = int.from_bytes(target)
         self._seen: dict[Address, list[Address] | _Seen] = {}
@@ -203,7 +205,7 @@ class Query:
             self._slowed_down = True
         if self._pending:
             return
-        if not self._requests or (self._slow == len(self._requests) and len(self._distances) >= K):
+        if not self._requests or (self._hopeless == len(self._requests) and len(self._distances) >= K):
             if not self._from_table and self.successes < K // 4:
                 self._add_from_table()
                 self._read_more()
@@ -224,18 +226,23 @@ class Query:
         )
         request.retries = self._retries
         request.known_node = True
-        request.on_slow = self._on_slow
+        request.eager = True
+        request.on_expired = self._on_expired
         self._requests[address] = request
         self._node.send_request(request)
 
-    def _on_slow(self) -> None:
-        self._slow += 1
+    def _on_expired(self, request: Request) -> None:
+        """A slow node lends its place to another; after a second attempt the query can end without it."""
+        if request.expired == 1:
+            self._slow += 1
+        elif request.expired == 2:
+            self._hopeless += 1
         self._read_more()
 
     def _on_outcome(self, address: Address, outcome: Outcome) -> None:
         request = self._requests.pop(address)
-        if request.was_slow:
-            self._slow -= 1
+        self._slow -= request.expired >= 1
+        self._hopeless -= request.expired >= 2
         if isinstance(outcome, Reply):
             self._on_answer(outcome)
         else:
@@ -342,7 +349,7 @@ class Query:
         requests, self._requests = self._requests, {}
         for request in requests.values():
             request.abandon()
-        self._slow = 0
+        self._slow = self._hopeless = 0
 
     def _finish(self, error: NetworkError | None) -> None:
         if self.done:

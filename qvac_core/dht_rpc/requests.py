@@ -2,6 +2,7 @@
 
 wire/HYPERDHT.md sections 1.2 and 1.7; dht-rpc 6.27.0 `lib/io.js`. Two things are stricter: transaction ids are random
 instead of counted up, and an answer must come from the address that was asked (the original looks at the id alone).
+One is quicker: a query's requests are sent again as soon as others would have answered, not after a whole second.
 """
 
 from __future__ import annotations
@@ -29,6 +30,9 @@ _MAX_IN_FLIGHT = _TIDS // 2
 
 _NO_TID = -1
 
+_MIN_PATIENCE = 0.25
+"""Seconds that every node has for its answer, however quick the others are."""
+
 
 @dataclass(slots=True)
 class Stats:
@@ -40,8 +44,35 @@ class Stats:
     retries: int = 0
 
 
+class RoundTrips:
+    """How long answers take, over all peers: smoothed as TCP does it (RFC 6298), from requests sent once."""
+
+    __slots__ = ("_mean", "_variation")
+
+    def __init__(self) -> None:
+        self._mean: float | None = None
+        self._variation = 0.0
+
+    def add(self, rtt: float) -> None:
+        if self._mean is None:
+            self._mean, self._variation = rtt, rtt / 2
+        else:
+            self._variation += (abs(rtt - self._mean) - self._variation) / 4
+            self._mean += (rtt - self._mean) / 8
+
+    def patience(self, attempt: int) -> float:
+        """Seconds after which hardly anybody answers any more, twice as many for each further attempt."""
+        if self._mean is None:
+            return ATTEMPT_TIMEOUT
+        return min(max(self._mean + 4 * self._variation, _MIN_PATIENCE) * (1 << (attempt - 1)), ATTEMPT_TIMEOUT)
+
+
 class Request:
-    """One request; `on_done` is called exactly once, with a Reply or a NetworkError."""
+    """One request; `on_done` is called exactly once, with a Reply or a NetworkError.
+
+    `expired` counts the attempts that got no answer in time; `eager` ones learn from the others what that is, the rest
+    wait `timeout` seconds each.
+    """
 
     __slots__ = (
         "_datagram",
@@ -51,15 +82,16 @@ class Request:
         "_timer",
         "attempts",
         "done",
+        "eager",
+        "expired",
         "known_node",
-        "on_slow",
+        "on_expired",
         "retries",
         "sent_at",
         "socket",
         "tid",
         "timeout",
         "to",
-        "was_slow",
     )
 
     def __init__(
@@ -79,8 +111,9 @@ class Request:
         self.sent_at = 0.0
         self.done = False
         self.known_node = False
-        self.was_slow = False
-        self.on_slow: Callable[[], None] | None = None
+        self.eager = False
+        self.expired = 0
+        self.on_expired: Callable[[Request], None] | None = None
 
     def cancel(self) -> None:
         """Settles the request with REQUEST_DESTROYED; nothing happens when it is settled already."""
@@ -102,6 +135,7 @@ class Requests:
         "_on_timeout",
         "_queue",
         "_random",
+        "_round_trips",
         "_timers",
         "_transmit",
         "stats",
@@ -126,6 +160,7 @@ class Requests:
         self._in_flight: dict[int, Request] = {}
         self._queue: deque[Request] = deque()
         self._drain: Timer | None = None
+        self._round_trips = RoundTrips()
         self.window = RequestWindow(now)
         self.stats = Stats()
 
@@ -175,15 +210,15 @@ class Requests:
         request.attempts += 1
         request._slot = self.window.send(now)
         self.stats.sent += 1
-        request._timer = self._timers.at(now + request.timeout, partial(self._expire, request))
+        patience = self._round_trips.patience(request.attempts) if request.eager else request.timeout
+        request._timer = self._timers.at(now + patience, partial(self._expire, request))
         self._transmit(request.socket, request.to, request._datagram)
 
     def _expire(self, request: Request, now: float) -> None:
         request._timer = None
-        on_slow, request.on_slow = request.on_slow, None
-        if on_slow is not None:
-            request.was_slow = True
-            on_slow()
+        request.expired += 1
+        if request.on_expired is not None:
+            request.on_expired(request)
         if request.done:
             return
         if request.attempts > request.retries:
@@ -201,6 +236,9 @@ class Requests:
 
     def answered(self, request: Request, message: ResponseMessage, socket: int) -> None:
         self.stats.responses += 1
+        rtt = self._clock() - request.sent_at
+        if request.attempts == 1:
+            self._round_trips.add(rtt)
         reply = Reply(
             message.tid,
             request.to,
@@ -211,7 +249,7 @@ class Requests:
             message.error,
             message.value,
             socket,
-            self._clock() - request.sent_at,
+            rtt,
         )
         self.settle(request, reply)
 
@@ -219,7 +257,7 @@ class Requests:
         if request.done:
             return
         request.done = True
-        request.on_slow = None
+        request.on_expired = None
         self._in_flight.pop(request.tid, None)
         if request._timer is not None:
             request._timer.cancel()

@@ -185,6 +185,35 @@ def test_slow_nodes_are_not_waited_for_when_twenty_are_there() -> None:
     walk.assert_nothing_left()
 
 
+def test_a_query_asks_again_as_soon_as_others_would_have_answered() -> None:
+    lone = lone_with(20)
+    for n in range(200, 240):
+        lone.request(address(n))
+    for to, message in lone.sent_requests():
+        lone.now += 0.001
+        lone.answer(message, to)
+    walk = Walk(lone)
+    first = lone.sent_requests()
+    lone.advance(0.2)
+    assert lone.sent_requests() == []
+    lone.advance(0.05)
+    again = lone.sent_requests()
+    assert again[0] == first[0]
+    assert len(again) == 20, "ten a second time, and ten more in their places"
+    walk.run(everybody)
+    walk.assert_nothing_left()
+
+
+def test_without_experience_a_query_waits_a_second() -> None:
+    lone = lone_with(20)
+    Walk(lone)
+    lone.sent()
+    lone.advance(0.9)
+    assert lone.sent_requests() == []
+    lone.advance(0.1)
+    assert len(lone.sent_requests()) == 20
+
+
 def test_invented_nodes_do_not_keep_it_busy_for_ever() -> None:
     lone = lone_with(1)
     n = 1000

@@ -9,6 +9,7 @@ import pytest
 
 from qvac_core.dht_rpc import Reply
 from qvac_core.dht_rpc.congestion import MAX_WINDOW, SLOT, RequestWindow
+from qvac_core.dht_rpc.requests import RoundTrips
 from qvac_core.errors import NetworkError
 from tests.unit.lone_node import LoneNode, address
 
@@ -199,6 +200,19 @@ def test_callbacks_may_ask_again() -> None:
         lone.answer(message, to)
     assert len(answers) == 5
     assert lone.window_total == 0
+
+
+def test_patience_follows_the_round_trips_within_bounds() -> None:
+    trips = RoundTrips()
+    assert trips.patience(1) == 1.0, "nothing known yet"
+    for _ in range(50):
+        trips.add(0.1)
+    assert trips.patience(1) == pytest.approx(0.25)
+    assert trips.patience(2) == pytest.approx(0.5)
+    assert trips.patience(9) == 1.0
+    for n in range(50):
+        trips.add(0.1 + 0.2 * (n % 2))
+    assert 0.3 < trips.patience(1) < 1.0
 
 
 def test_the_window_of_the_original() -> None:
