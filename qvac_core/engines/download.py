@@ -28,7 +28,8 @@ CONNECT_TIMEOUT = 8.0  # seconds: without internet this is how long it takes to 
 READ_TIMEOUT = 30.0  # seconds without a byte
 ATTEMPTS = 4  # of a download that broke off, each going on where the last one stopped
 RETRY_DELAY = 2.0  # seconds, doubled each time
-CHUNK = 1 << 20  # bytes
+CHUNK = 1 << 20  # bytes of one write to disk
+WRITE_INTERVAL = 0.5  # seconds between writes on a slow line
 PROGRESS_INTERVAL = 0.2  # seconds
 RATE_WINDOW = 5.0  # seconds over which the rate is taken
 _SHA256 = re.compile(r'"?([0-9a-f]{64})"?')
@@ -165,12 +166,27 @@ async def _attempt(client: httpx.AsyncClient, wanted: Wanted, part: PartFile, me
         meter.total = wanted.size_bytes or (part.size + length if length else 0)
         if meter.total:
             await asyncio.to_thread(part.check_room, meter.total)
-        async for chunk in response.aiter_bytes(CHUNK):
-            await asyncio.to_thread(part.write, chunk)
-            meter.update(part.size)
+        await _receive(response, part, meter)
         if meter.total and part.size < meter.total:
             raise httpx.ReadError("the connection ended early")
         return wanted.sha256 or _linked_sha256(response)
+
+
+async def _receive(response: httpx.Response, part: PartFile, meter: Meter) -> None:
+    """Write what comes, in large pieces; what had come before an end of any kind is written too."""
+    buffer = bytearray()
+    written_at = time.monotonic()
+    try:
+        async for chunk in response.aiter_raw():
+            buffer += chunk
+            if len(buffer) >= CHUNK or time.monotonic() - written_at >= WRITE_INTERVAL:
+                piece, buffer = bytes(buffer), bytearray()
+                await asyncio.to_thread(part.write, piece)
+                meter.update(part.size)
+                written_at = time.monotonic()
+    finally:
+        if buffer:
+            part.write(bytes(buffer))
 
 
 def _continues(response: httpx.Response, start: int) -> bool:

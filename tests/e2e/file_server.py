@@ -65,7 +65,7 @@ def file_server() -> Iterator[FileServer]:
             self.end_headers()
             cut = state.cut_after.pop(0) if body and state.cut_after else None
             try:
-                if cut is None and not state.gate.is_set():
+                if body and cut is None and not state.gate.is_set():
                     self.wfile.write(body[: len(body) // 2])
                     self.wfile.flush()
                     state.gate.wait(20)
