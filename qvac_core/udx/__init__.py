@@ -5,7 +5,7 @@ HYPERDHT.md section 5; wire of libudx as shipped in udx-native 1.21.3.
 
 from .events import Closed, DataReceived, Drained, EndReceived, Event, MessageReceived, RemoteChanged
 from .packet import parse_stream_id
-from .stream import Stream
+from .stream import Stats, Stream
 
 __all__ = [
     "Closed",
@@ -15,6 +15,7 @@ __all__ = [
     "Event",
     "MessageReceived",
     "RemoteChanged",
+    "Stats",
     "Stream",
     "parse_stream_id",
 ]

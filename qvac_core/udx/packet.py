@@ -28,6 +28,7 @@ SEQ_MASK = 0xFFFFFFFF
 # magic+version, type, data offset, receiver's stream id, receive window, seq, ack
 HEADER = struct.Struct("<HBBIIII")
 _STREAM_ID = struct.Struct("<H2xI12x")
+_SACK_BLOCKS = [struct.Struct(f"<{2 * count}I") for count in range(MAX_SACK_BLOCKS + 1)]
 
 SackBlock = tuple[int, int]
 
@@ -68,7 +69,7 @@ def decode_sacks(datagram: bytes | memoryview, padding: int) -> Sequence[int]:
     if 0 < padding < room:
         room = padding
     count = min(room // 8, MAX_SACK_BLOCKS)
-    return struct.unpack_from(f"<{2 * count}I", datagram, HEADER_SIZE)
+    return _SACK_BLOCKS[count].unpack_from(datagram, HEADER_SIZE)
 
 
 def encode_packet(packet: Packet) -> bytes:

@@ -6,6 +6,7 @@ HYPERDHT.md 5.4 to 5.7; `send_packets`, `send_new_packet`, `retransmit_packet` a
 from __future__ import annotations
 
 from collections import deque
+from itertools import islice
 from random import Random
 
 from .congestion import MIN_RTT_FLOOR, Bbr
@@ -266,7 +267,7 @@ class Sender:
         recovery = self.recovery
         stamp = self._rate.stamp(now, idle=False)
         out = []
-        for packet in list(recovery.lost.values())[:limit]:
+        for packet in list(islice(recovery.lost.values(), limit)):
             out.append(self._repeat(packet, now))
             packet.stamp = stamp
         return out

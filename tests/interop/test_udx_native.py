@@ -103,6 +103,21 @@ def test_an_echo_carries_both_directions_at_once(js_home: Path) -> None:
         assert peer.event("end")["received"] == size
 
 
+@pytest.mark.parametrize("loss", [0.01, 0.05])
+def test_both_repair_what_the_other_direction_loses(js_home: Path, loss: float) -> None:
+    size = 4_000_000
+    sha = hashlib.sha256()
+    with connected(js_home, "echo") as (driver, peer):
+        driver.on_data = sha.update
+        driver.loss = loss
+        driver.send(pattern(size))
+        driver.run(TIMEOUT, lambda: driver.closed is not None)
+        assert driver.closed is not None and driver.closed.error is None
+        assert sha.hexdigest() == digest(size)
+        assert driver.stream.stats.retransmits > size / 1452 * loss / 2
+        assert peer.event("end")["received"] == size
+
+
 def test_unordered_messages_cross_both_ways(js_home: Path) -> None:
     with connected(js_home, "echo") as (driver, _peer):
         received = bytearray()

@@ -5,6 +5,7 @@ Ours; the shape that the asyncio driver of qvac_core.hyperdht has, without the l
 
 from __future__ import annotations
 
+import random
 import select
 import socket
 import struct
@@ -44,6 +45,8 @@ class SocketDriver:
         self.on_data: Callable[[bytes], None] = lambda data: None
         self.to_write: Iterator[bytes] | None = None
         self.unsent: list[bytes] = []
+        self.loss = 0.0  # share of datagrams thrown away, in each direction
+        self.chance = random.Random(1).random
 
     def connect(self, remote_id: int, port: int) -> None:
         self.remote = ("127.0.0.1", port)
@@ -75,14 +78,17 @@ class SocketDriver:
         """One train; True when the socket may hold more."""
         receive = self.socket.recv
         train = []
+        more = True
         try:
             for _ in range(TRAIN):
                 train.append(receive(2048))
         except BlockingIOError:
-            pass
+            more = False
+        if self.loss:
+            train = [datagram for datagram in train if self.chance() >= self.loss]
         if train:
             self.stream.receive_datagrams(train, time.monotonic())
-        return len(train) == TRAIN
+        return more
 
     def _handle_events(self) -> None:
         stream = self.stream
@@ -99,6 +105,8 @@ class SocketDriver:
         send, remote = self.socket.sendto, self.remote
         pending = self.unsent or self.stream.datagrams_to_send(time.monotonic())
         for index, datagram in enumerate(pending):
+            if self.loss and self.chance() < self.loss:
+                continue
             try:
                 send(datagram, remote)
             except BlockingIOError:

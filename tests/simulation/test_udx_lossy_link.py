@@ -111,6 +111,17 @@ def test_a_blackout_shorter_than_the_deadline_is_survived() -> None:
     assert bytes(sim.b.received) == content
 
 
+def test_a_talk_of_small_messages_does_not_slow_the_bulk_after_it() -> None:
+    """Rates seen while the application had little to say must not be taken for the path's."""
+    sim = Simulation(Weather(delay=0.025, bandwidth=10 * MB), timer_late=0.001)
+    for turn in range(300):
+        sim.a.stream.write(b"token", sim.now)
+        sim.run(0.04)  # a bit more than it takes to get there
+        assert len(sim.b.received) == 5 * (turn + 1)
+    sim.a.send(bytes(5_000_000))
+    assert sim.run(10.0, lambda: sim.b.ended) < 1.2
+
+
 def test_both_directions_at_once_through_loss() -> None:
     sim = Simulation(Weather(delay=0.02, bandwidth=2 * MB, loss=0.02), seed=9)
     there, back = random.Random(1).randbytes(2_000_000), random.Random(2).randbytes(2_000_000)
