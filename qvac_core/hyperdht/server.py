@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from qvac_core.codec import Address
 from qvac_core.errors import ConnectionClosed, NetworkError, RemoteProtocolError
-from qvac_core.hyperdht.announcing import Announcing
+from qvac_core.hyperdht.announcing import WITHDRAW_LIMIT, Announcing
 from qvac_core.hyperdht.connection import Connection
 from qvac_core.hyperdht.raw_stream import RawStream
 from qvac_core.noise import KeyPair
@@ -111,6 +111,7 @@ class Server:
         self._announcer: Announcer | None = None
         self._announcing: Announcing | None = None
         self._announce_task: asyncio.Task[None] | None = None
+        self._beginning: asyncio.Future[None] | None = None
         self._reads = _Budget(HANDSHAKES_PER_SECOND)
         self._refusals = _Budget(REFUSALS_PER_SECOND)
         self.closed = False
@@ -149,6 +150,7 @@ class Server:
         self._dht.register_server(self, key_pair.public_key, self._announcer.target, self._announcer.record)
         self._key_pair = key_pair
         self._announcing = Announcing(endpoint, self._dht.requests, self._announcer)
+        self._beginning = endpoint.loop.create_future()
         try:
             relays = await self._announcing.update()
             if relays == 0 and self._dht.has_bootstrap:
@@ -156,6 +158,8 @@ class Server:
         except BaseException:
             self._stop()
             raise
+        finally:
+            self._beginning.set_result(None)
         if self.closed:
             raise NetworkError("The server was closed while it began to listen.", name="NODE_DESTROYED")
         self._announce_task = self._dht.spawn(self._announcing.run(), "announcing")
@@ -169,6 +173,9 @@ class Server:
         if self._announce_task is not None:
             self._announce_task.cancel()
             await asyncio.wait([self._announce_task])
+        if self._beginning is not None:
+            # What is announced after the withdrawal would stay for 20 minutes.
+            await asyncio.wait([self._beginning], timeout=WITHDRAW_LIMIT)
         if self._announcing is not None and not self._dht.closed:
             await self._announcing.withdraw()
 
