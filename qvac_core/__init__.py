@@ -1,0 +1,54 @@
+"""QVAC Desktop's core: share and use models by public key, peer to peer. The SDK's functions, in Python.
+
+    from qvac_core import Delegate, load_model, completion
+
+`qvac_core.hyperdht` is the network alone, `qvac_core.models` the SDK's model names. Names are looked up on first use,
+so that `import qvac_core.hyperdht` loads no engine.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from qvac_core.api import (
+        Answer,
+        Delegate,
+        Firewall,
+        Provided,
+        cancel,
+        close,
+        completion,
+        configure,
+        get_consumer_public_key,
+        heartbeat,
+        load_model,
+        start_qvac_provider,
+        stop_qvac_provider,
+        unload_model,
+    )
+
+__all__ = [
+    "Answer",
+    "Delegate",
+    "Firewall",
+    "Provided",
+    "cancel",
+    "close",
+    "completion",
+    "configure",
+    "get_consumer_public_key",
+    "heartbeat",
+    "load_model",
+    "start_qvac_provider",
+    "stop_qvac_provider",
+    "unload_model",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name in __all__:
+        from qvac_core import api
+
+        return getattr(api, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from qvac_core.codec.key_text import parse_public_key
 from qvac_core.core.chats import Chats
-from qvac_core.core.config import CoreConfig
+from qvac_core.core.config import CoreConfig, RuleOverride
 from qvac_core.core.contacts import Contacts
 from qvac_core.core.event_hub import EventHub
 from qvac_core.core.machine import Machine
@@ -172,6 +172,10 @@ class Core:
     async def start_sharing(self) -> None:
         await self.machine.start()
         await self._sharing.start()
+
+    async def use_rules(self, rules: RuleOverride) -> None:
+        """Who may use it in this run, in place of the kept rules; acts at once."""
+        await self._sharing.use_rules(rules)
 
     async def stop_sharing(self) -> None:
         await self._sharing.stop()

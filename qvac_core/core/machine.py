@@ -97,6 +97,12 @@ class Machine:
             return await self._library.add_file(path)
         return await self._download(name_or_path)
 
+    async def share_only(self, names: Sequence[str]) -> None:
+        """Share these in this run, in place of the switches. Raises ModelError."""
+        self._only = tuple(names)
+        await self.start()
+        self.announce()
+
     def shared_names(self) -> frozenset[str]:
         if self._shared_now is not None:
             return self._shared_now

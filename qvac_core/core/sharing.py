@@ -171,6 +171,10 @@ class Sharing:
         )
         return AccessRules(AccessMode(sharing.admission.value), sharing.knocks, keys)
 
+    async def use_rules(self, rules: RuleOverride) -> None:
+        self._override = rules
+        await self._rules_changed()
+
     async def set_mode(self, mode: AccessMode) -> None:
         admission_mode = Admission(mode.value)
         await self._save(lambda sharing: replace(sharing, admission=admission_mode))

@@ -1,0 +1,319 @@
+"""`start_qvac_provider`, `load_model`, `completion`, …: the SDK's calls, on one core that starts with the first.
+
+Names, defaults and meanings are those of `@qvac/sdk` 0.16 (its delegation page); times are in seconds. A program that
+needs several cores, or settings of its own, uses `qvac_core.core.Core` instead.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Generator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Literal, TypeVar
+
+import msgspec
+
+from qvac_core.codec.key_text import parse_public_key, parse_seed
+from qvac_core.core import Core, CoreConfig, RuleOverride, load_key_pair
+from qvac_core.core.local_completion import LocalCompletion
+from qvac_core.delegation import consumer as delegated
+from qvac_core.delegation.completion import Completion, CompletionFinal
+from qvac_core.delegation.messages import GenerationParams, HistoryMessage, ModelProgress, Stats
+from qvac_core.engines.interface import ChatMessage, CompletionRequest, SamplingParams
+from qvac_core.errors import LocalProtocolError, ModelError
+from qvac_core.models import ModelDescriptor
+
+T = TypeVar("T")
+
+Progress = Callable[[ModelProgress], None]
+History = Sequence[Mapping[str, str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Delegate:
+    """Whose GPU. provider_public_key: 64 hex digits or 32 bytes. Seconds; None = 60 for the first connect, 10 later.
+
+    fallback_to_local, force_new_connection: act in `load_model`, as in the SDK.
+    """
+
+    provider_public_key: str | bytes
+    timeout: float | None = None
+    fallback_to_local: bool = False
+    force_new_connection: bool = False
+    health_check_timeout: float = 1.5
+
+    def resolved(self) -> delegated.Delegate:
+        """Raises IdentityError for what is no key."""
+        key = self.provider_public_key
+        return delegated.Delegate(
+            key if isinstance(key, bytes) else parse_public_key(key),
+            self.timeout,
+            self.fallback_to_local,
+            self.force_new_connection,
+            self.health_check_timeout,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Firewall:
+    """mode "allow": only these keys; "deny": everybody but these. An empty allow list admits nobody."""
+
+    mode: Literal["allow", "deny"]
+    public_keys: Sequence[str] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Provided:
+    """The key to pass on, 64 hex digits."""
+
+    public_key: str
+
+
+class _Session:
+    """The one core of this process, for one event loop."""
+
+    def __init__(self) -> None:
+        self.config = CoreConfig(exclusive=False)
+        self.core: Core | None = None
+        self._lock: asyncio.Lock | None = None
+
+    async def started(self) -> Core:
+        if self._lock is None:
+            self._lock = asyncio.Lock()
+        async with self._lock:
+            if self.core is None:
+                core = Core(self.config)
+                await core.start()
+                self.core = core
+            return self.core
+
+    async def close(self) -> None:
+        core, self.core, self._lock = self.core, None, None
+        if core is not None:
+            await core.close()
+
+
+_session = _Session()
+
+
+def configure(config: CoreConfig) -> None:
+    """Where the core of this process keeps its data, its seed, its bootstrap nodes. Before the first call only."""
+    if _session.core is not None:
+        raise LocalProtocolError("configure() comes before the first call; close() first.")
+    _session.config = config
+
+
+def get_consumer_public_key(seed: str | None = None) -> str:
+    """The key that a consumer with this seed (64 hex digits) shows; None = this process's identity.
+
+    Raises IdentityError for what is no seed.
+    """
+    config = _session.config if seed is None else CoreConfig(seed=parse_seed(seed))
+    return load_key_pair(config).public_key.hex()
+
+
+async def start_qvac_provider(
+    firewall: Firewall | None = None, *, models: Sequence[str | ModelDescriptor] | None = None
+) -> Provided:
+    """Share models under this process's key. models: names, files or descriptors; None = the library's switches.
+
+    Without a firewall nobody is admitted: ours is safe by default. Raises QvacError.
+    """
+    if _session.core is None:
+        rules = RuleOverride() if firewall is None else _rules(firewall)
+        names = None if models is None else tuple(_source(model) for model in models)
+        _session.config = replace(_session.config, rules=rules, models=names)
+        core = await _session.started()
+    else:
+        core = _session.core
+        await core.use_rules(RuleOverride() if firewall is None else _rules(firewall))
+        if models is not None:
+            await core.machine.share_only([_source(model) for model in models])
+    await core.start_sharing()
+    return Provided(core.public_key)
+
+
+async def stop_qvac_provider() -> None:
+    """Withdraw the key and end what is served, properly."""
+    if _session.core is not None:
+        await _session.core.stop_sharing()
+
+
+async def load_model(
+    model_src: str | ModelDescriptor,
+    *,
+    delegate: Delegate | None = None,
+    model_config: Mapping[str, Any] | None = None,
+    on_progress: Progress | None = None,
+) -> str:
+    """Load a model at the provider, or on this machine without `delegate`; returns its id.
+
+    on_progress gets downloaded and total bytes and the percentage. Raises ModelError, DelegationError, IdentityError.
+    """
+    core = await _session.started()
+    source = _source(model_src)
+    if delegate is None:
+        return await core.machine.load_local(source, model_config, on_progress)
+    loaded = await core.consumer.load_model(
+        source,
+        delegate=delegate.resolved(),
+        model_name=model_src.name if isinstance(model_src, ModelDescriptor) else None,
+        model_config=model_config,
+        on_progress=on_progress,
+    )
+    return loaded.model_id
+
+
+async def heartbeat(delegate: Delegate) -> float:
+    """Ask whether a provider is there; seconds it took."""
+    return await (await _session.started()).consumer.heartbeat(delegate.resolved())
+
+
+class _Result(Awaitable[T]):
+    def __init__(self, make: Callable[[], Coroutine[Any, Any, T]]) -> None:
+        self._make = make
+
+    def __await__(self) -> Generator[Any, Any, T]:
+        return self._make().__await__()
+
+
+class Answer:
+    """One answer. `async with` it, or read it to its end; leaving early cancels down to the GPU.
+
+    token_stream: text as it comes. text, stats, final: awaitable, once it has ended; InferenceCancelled when cancelled.
+    """
+
+    def __init__(self, start: Coroutine[Any, Any, Completion | LocalCompletion], request_id: str) -> None:
+        self.request_id = request_id
+        self._started = asyncio.get_running_loop().create_task(start)
+        self._started.add_done_callback(lambda task: task.cancelled() or task.exception())
+
+    async def __aenter__(self) -> Answer:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.leave()
+
+    @property
+    def token_stream(self) -> AsyncIterator[str]:
+        return self._tokens()
+
+    async def _tokens(self) -> AsyncIterator[str]:
+        async for token in (await self._started).token_stream:
+            yield token
+
+    @property
+    def events(self) -> AsyncIterator[object]:
+        """The provider's events (contentDelta, completionStats, …); of this machine only its text."""
+        return self._events()
+
+    async def _events(self) -> AsyncIterator[object]:
+        run = await self._started
+        stream: AsyncIterator[object] = run.events if isinstance(run, Completion) else run.token_stream
+        async for event in stream:
+            yield event
+
+    @property
+    def text(self) -> Awaitable[str]:
+        return _Result(self._text)
+
+    async def _text(self) -> str:
+        return await (await self._started).text
+
+    @property
+    def stats(self) -> Awaitable[Stats | None]:
+        return _Result(self._stats)
+
+    async def _stats(self) -> Stats | None:
+        return await (await self._started).stats
+
+    @property
+    def final(self) -> Awaitable[CompletionFinal]:
+        return _Result(self._final)
+
+    async def _final(self) -> CompletionFinal:
+        return await (await self._started).final
+
+    async def cancel(self) -> int:
+        """Stop it at the provider; how many it stopped (0: it had ended)."""
+        return await (await self._started).cancel()
+
+    async def leave(self) -> None:
+        """End it whatever its state, in a way that a JavaScript provider survives."""
+        if not self._started.done():
+            self._started.cancel()
+        await asyncio.wait({self._started})
+        if not self._started.cancelled() and self._started.exception() is None:
+            await self._started.result().leave()
+
+
+def completion(
+    model_id: str,
+    history: History,
+    *,
+    generation_params: Mapping[str, Any] | None = None,
+    request_id: str | None = None,
+) -> Answer:
+    """Start an answer of a loaded model. history: [{"role", "content"}, …]. Call it inside a running event loop.
+
+    generation_params: temp, top_p, top_k, predict, seed, repeat_penalty, frequency_penalty, presence_penalty.
+    """
+    request_id = request_id or str(uuid.uuid4())
+    return Answer(_start(model_id, history, generation_params or {}, request_id), request_id)
+
+
+async def _start(
+    model_id: str, history: History, params: Mapping[str, Any], request_id: str
+) -> Completion | LocalCompletion:
+    core = await _session.started()
+    here = core.machine.loaded_here(model_id)
+    try:
+        if here is None:
+            return await core.consumer.completion(
+                model_id,
+                [HistoryMessage(turn["role"], turn["content"]) for turn in history],
+                generation_params=msgspec.convert(dict(params), GenerationParams),
+                request_id=request_id,
+            )
+        request = CompletionRequest(
+            request_id=request_id,
+            history=tuple(ChatMessage(turn["role"], turn["content"]) for turn in history),
+            sampling=msgspec.convert(dict(params), SamplingParams),
+            owner="local",
+        )
+    except (msgspec.ValidationError, KeyError) as error:
+        raise LocalProtocolError(f"The request is not valid: {error}") from error
+    return LocalCompletion(here, request)
+
+
+async def cancel(*, request_id: str | None = None, model_id: str | None = None) -> int:
+    """Stop one request, or all of ours on a model; how many were stopped."""
+    core = await _session.started()
+    return await core.consumer.cancel(request_id=request_id, model_id=model_id)
+
+
+async def unload_model(model_id: str) -> bool:
+    """Give a model back. False when it was not loaded, or its provider did not confirm."""
+    core = await _session.started()
+    return core.machine.unload_local(model_id) or await core.consumer.unload_model(model_id)
+
+
+async def close() -> None:
+    """End everything this process started; the next call starts anew."""
+    await _session.close()
+
+
+def _source(model: str | ModelDescriptor) -> str:
+    if isinstance(model, ModelDescriptor):
+        return model.src
+    if not model:
+        raise ModelError("A model is named by its source, its file or its SDK name; this name is empty.")
+    return model
+
+
+def _rules(firewall: Firewall) -> RuleOverride:
+    keys = tuple(parse_public_key(key).hex() for key in firewall.public_keys)
+    if firewall.mode == "allow":
+        return RuleOverride(allow=keys)
+    return RuleOverride(deny=keys, allow_all=True)
