@@ -33,19 +33,21 @@ class Stage:
 @asynccontextmanager
 async def stage(home: Path, data: Path, *options: str) -> AsyncIterator[Stage]:
     """A testnet of ours, the SDK's provider on it, and our consumer."""
-    async with await create_testnet(4) as net:
-        async with SdkPeer(home, data, net.bootstrap, "provider.mjs", *options) as provider:
-            ready = await provider.until("ready")
-            async with DHT(net.bootstrap, host="127.0.0.1") as dht:
-                await dht.ready()
-                key_pair = KeyPair.from_seed(b"\x09" * 32)
+    async with (
+        await create_testnet(4) as net,
+        SdkPeer(home, data, net.bootstrap, "provider.mjs", *options) as provider,
+        DHT(net.bootstrap, host="127.0.0.1") as dht,
+    ):
+        ready = await provider.until("ready")
+        await dht.ready()
+        key_pair = KeyPair.from_seed(b"\x09" * 32)
 
-                async def connect(public_key: bytes, force_new: bool) -> Connection:
-                    return await dht.connect(public_key, key_pair)
+        async def connect(public_key: bytes, force_new: bool) -> Connection:
+            return await dht.connect(public_key, key_pair)
 
-                consumer = Consumer(connect)
-                yield Stage(consumer, Delegate(bytes.fromhex(ready["publicKey"]), timeout=60), provider)
-                await consumer.close()
+        consumer = Consumer(connect)
+        yield Stage(consumer, Delegate(bytes.fromhex(ready["publicKey"]), timeout=60), provider)
+        await consumer.close()
 
 
 def test_load_stream_statistics_parallel_unload(sdk_peer_home: Path, tmp_path: Path, small_model_path: Path) -> None:
@@ -92,15 +94,11 @@ def test_cancel_both_ways(sdk_peer_home: Path, tmp_path: Path, small_model_path:
                 else:
                     assert await consumer.cancel(model_id=loaded.model_id) == 1
                 with pytest.raises(InferenceCancelled) as caught:
-                    await asyncio.wait_for(_text(run.text), 10)
+                    async with asyncio.timeout(10):
+                        await run.text
                 assert caught.value.typed_fields["text"]
 
     asyncio.run(main())
-
-
-async def _text(text: object) -> str:
-    answer: str = await text  # type: ignore[misc]
-    return answer
 
 
 def test_it_survives_our_consumer_leaving_mid_answer(
