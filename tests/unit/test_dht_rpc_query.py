@@ -198,7 +198,7 @@ def test_a_query_asks_again_as_soon_as_others_would_have_answered() -> None:
     assert lone.sent_requests() == []
     lone.advance(0.05)
     again = lone.sent_requests()
-    assert set(to for to, _ in first) < set(to for to, _ in again)
+    assert {to for to, _ in first} < {to for to, _ in again}
     assert len(again) == 20, "ten a second time, and ten more in their places"
     walk.run(everybody)
     walk.assert_nothing_left()
