@@ -163,3 +163,19 @@ def test_a_reader_that_stops_stops_the_javascript_sender(js_home: Path, pause: f
         driver.run(TIMEOUT, lambda: driver.saw(EndReceived))
         assert sha.hexdigest() == digest(size)
     assert backlog[0] < 6_000_000
+
+
+@pytest.mark.long
+def test_a_killed_javascript_peer_is_noticed_13_seconds_after_the_next_write(js_home: Path) -> None:
+    with connected(js_home, "echo") as (driver, peer):
+        received = bytearray()
+        driver.on_data = received.extend
+        driver.stream.write(b"hello", 0.0)
+        driver.run(TIMEOUT, lambda: bytes(received) == b"hello")
+        peer.process.kill()
+        peer.process.wait()
+        driver.stream.write(b"anybody there?", 0.0)
+        took = driver.run(TIMEOUT, lambda: driver.closed is not None)
+        assert driver.closed is not None and driver.closed.error is not None
+        assert driver.closed.error.name == "ETIMEDOUT"
+        assert 12.5 < took < 16.0
