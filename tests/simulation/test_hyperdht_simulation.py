@@ -253,7 +253,7 @@ def test_a_reader_that_sleeps_stops_the_writer_and_not_the_connection() -> None:
             assert len(await anext(reader)) == 50_000
         await writing
 
-    simulate(test, seed=17, size=4, link=Link(delay=(0.02, 0.02)))
+    simulate(test, seed=17, size=4)
 
 
 def test_connects_that_are_cancelled_leave_nothing_behind() -> None:
