@@ -44,7 +44,9 @@ class Bootstrap:
         if isinstance(outcome, Reply):
             self._reached = True
 
-    def _on_finished(self, _: QueryResult) -> None:
+    def _on_finished(self, result: QueryResult) -> None:
+        if result.error is not None:
+            return  # the node was closed
         self._round += 1
         if self._node.bootstrapped or not (self._reached or self._force_persistent):
             self._node.bootstrap_done()

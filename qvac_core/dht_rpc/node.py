@@ -50,7 +50,8 @@ class Node:
     """Feed `receive` and `handle_timer`, then take `transmissions`, `next_event` until None, and `get_timer`.
 
     Callbacks run inside the method that caused them, never before `request` or `query` returned their object, and
-    exactly once. After `close` new requests fail at once.
+    exactly once. Only after `close` do new requests and queries fail at once, inside the call. Hosts are dotted IPv4
+    everywhere: names are resolved by the owner.
     """
 
     def __init__(
@@ -365,7 +366,7 @@ class Node:
         if self._closed:
             self.requests.settle(request, request_destroyed())
         elif self.suspended:
-            self.requests.settle(request, node_suspended())
+            self.later(0.0, lambda: self.requests.settle(request, node_suspended()))
         else:
             self.requests.send(request)
 

@@ -46,9 +46,10 @@ class Timers:
         return heap[0][0] if heap else None
 
     def run(self, now: float) -> None:
-        """Runs what is due, and what becomes due by that at once."""
+        """Runs what is due. What a callback sets for this same moment waits for the next call: no endless loops."""
         heap = self._heap
-        while heap and heap[0][0] <= now:
+        set_later = next(self._count)
+        while heap and heap[0][0] <= now and heap[0][1] < set_later:
             timer = heapq.heappop(heap)[2]
             callback, timer.callback = timer.callback, None
             if callback is not None:

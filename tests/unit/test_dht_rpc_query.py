@@ -338,6 +338,22 @@ def test_cancel_from_inside_its_own_callback() -> None:
     walk.assert_nothing_left()
 
 
+def test_suspending_the_node_ends_queries_however_many_they_wanted_to_ask() -> None:
+    lone = LoneNode()
+    walk = Walk(lone, nodes=[address(n) for n in range(400)])
+    lone.node.suspend(lone.now)
+    lone.advance(1)
+    assert walk.result.errors == 400
+    walk.assert_nothing_left()
+
+
+def test_closing_the_node_during_its_bootstrap_is_not_readiness() -> None:
+    lone = LoneNode(bootstrap=[address(1)])
+    lone.node.bootstrap(lone.now)
+    lone.node.close()
+    assert lone.events() == []
+
+
 def test_closing_the_node_ends_queries() -> None:
     lone = lone_with(20)
     walk = Walk(lone)

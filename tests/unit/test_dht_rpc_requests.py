@@ -10,6 +10,7 @@ import pytest
 from qvac_core.dht_rpc import Reply
 from qvac_core.dht_rpc.congestion import MAX_WINDOW, SLOT, RequestWindow
 from qvac_core.dht_rpc.requests import RoundTrips
+from qvac_core.dht_rpc.timers import Timers
 from qvac_core.errors import NetworkError
 from tests.unit.lone_node import LoneNode, address
 
@@ -169,11 +170,26 @@ def test_suspend_fails_what_is_open_and_resume_works_again() -> None:
     lone.request(PEER)
     lone.node.suspend(lone.now)
     lone.request(PEER)
+    lone.advance(0)
     assert names(lone.outcomes) == ["IO_SUSPENDED", "IO_SUSPENDED"]
     lone.sent()
     lone.node.resume(lone.now)
     lone.request(PEER)
     assert len(lone.sent_requests()) == 1
+
+
+def test_timers_set_for_this_moment_wait_for_the_next_call() -> None:
+    timers = Timers()
+    ran = []
+
+    def again(now: float) -> None:
+        ran.append(now)
+        timers.at(now, again)
+
+    timers.at(1.0, again)
+    timers.run(1.0)
+    assert ran == [1.0]
+    assert timers.next() == 1.0
 
 
 def test_too_many_requests_fail_by_name() -> None:
