@@ -1,0 +1,351 @@
+"""Who gets in, and what happens to open connections when the owner changes his mind."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+
+import pytest
+
+from qvac_core.delegation.admission import AccessMode, AccessRules, Allowance, Limits, Rate
+from qvac_core.delegation.consumer import Delegate
+from qvac_core.delegation.events import ConnectionChanged, ConnectionState
+from qvac_core.delegation.frames import FrameReader, ResponseMessage, StreamMessage, encode_request
+from qvac_core.errors import ConnectionClosed, DelegationError, NetworkError, ProviderError
+from tests.unit.delegation_room import (
+    ASK,
+    CONSUMER_KEY,
+    DELEGATE,
+    PROVIDER_KEY,
+    STRANGER_KEY,
+    Room,
+    admitting,
+    provider_room,
+)
+from tests.unit.memory_stream import run, settle
+from tests.unit.scripted_engine import SMOL
+
+
+def states(room: Room) -> list[ConnectionState]:
+    return [event.state for event in room.events if isinstance(event, ConnectionChanged)]
+
+
+def test_a_refusal_is_an_error_that_says_so() -> None:
+    async def main() -> None:
+        async with provider_room() as room:
+            stranger = room.consumer(STRANGER_KEY)
+            with pytest.raises(DelegationError, match="has not allowed your key") as caught:
+                await stranger.load_model(SMOL.name, delegate=DELEGATE)
+            assert (caught.value.name, caught.value.code) == ("SERVER_ERROR", 53701)
+            assert caught.value.typed_fields["reason"] == "not_admitted"
+            assert states(room) == [ConnectionState.REFUSED]
+            await stranger.close()
+
+    run(main())
+
+
+def test_a_blocked_key_meets_silence() -> None:
+    async def main() -> None:
+        async with provider_room(AccessRules(AccessMode.DENY, denied=frozenset({STRANGER_KEY}))) as room:
+            stranger = room.consumer(STRANGER_KEY)
+            with pytest.raises(DelegationError) as caught:
+                await stranger.heartbeat(DELEGATE)
+            assert caught.value.name == "PEER_CONNECTION_FAILED"
+            assert states(room) == [ConnectionState.BLOCKED]
+            await stranger.close()
+
+    run(main())
+
+
+@pytest.mark.parametrize("progress", [True, False])
+def test_a_knock_is_heard_answered_in_its_shape_and_let_go(progress: bool) -> None:
+    async def main() -> None:
+        async with provider_room(admitting(CONSUMER_KEY, knock=True)) as room:
+            stranger = room.consumer(STRANGER_KEY)
+            with pytest.raises(ProviderError, match=STRANGER_KEY.hex()) as caught:
+                await stranger.load_model(
+                    SMOL.name, delegate=DELEGATE, on_progress=(lambda p: None) if progress else None
+                )
+            assert (caught.value.name, caught.value.code) == ("REQUEST_REJECTED_BY_POLICY", 52420)
+            assert caught.value.typed_fields == {"reason": "not_admitted"}
+            await settle()
+            assert stranger.connection(PROVIDER_KEY) is None
+            assert states(room) == [ConnectionState.KNOCK]
+            assert room.models.asked == [] and room.pool.loads == 0
+            await stranger.close()
+
+    run(main())
+
+
+def test_a_knock_that_says_nothing_or_too_much_is_dropped() -> None:
+    async def main() -> None:
+        async with provider_room(AccessRules(knock=True)) as room:
+            silent = room.stream_as(STRANGER_KEY)
+            before = asyncio.get_running_loop().time()
+            with pytest.raises(ConnectionClosed):
+                async for _ in silent:
+                    pass
+            assert asyncio.get_running_loop().time() - before == pytest.approx(2.0)
+            loud = room.stream_as(STRANGER_KEY)
+            await loud.write(encode_request(1, 1, bytes(65 * 1024)))
+            with pytest.raises(ConnectionClosed):
+                async for _ in loud:
+                    pass
+
+    run(main())
+
+
+def test_knocks_beyond_the_limit_are_refused_before_they_open() -> None:
+    async def main() -> None:
+        async with provider_room(AccessRules(knock=True), Limits(knocks=Rate(3, 60.0))) as room:
+            for n in range(3):
+                stream = room.stream_as(bytes([n]) * 32)
+                await settle()
+                stream.destroy()
+            with pytest.raises(NetworkError, match="refused"):
+                room.stream_as(STRANGER_KEY)
+            await asyncio.sleep(61)
+            room.stream_as(STRANGER_KEY)
+
+    run(main())
+
+
+def test_repeated_verdicts_are_told_once_in_a_while() -> None:
+    async def main() -> None:
+        async with provider_room() as room:
+            for _ in range(100):
+                room.provider.firewall(STRANGER_KEY)
+            assert len(states(room)) == 1
+            await asyncio.sleep(11)
+            room.provider.firewall(STRANGER_KEY)
+            assert len(states(room)) == 2
+            for n in range(5000):
+                room.provider.firewall(n.to_bytes(32, "big"))
+            assert len(room.provider._told) <= 1024
+
+    run(main())
+
+
+@pytest.mark.parametrize(
+    ("rules", "error"), [(AccessRules(), ProviderError), (admitting(STRANGER_KEY, knock=True), ProviderError)]
+)
+def test_a_key_that_is_taken_off_the_list_loses_its_open_answer_and_connection(
+    rules: AccessRules, error: type[Exception]
+) -> None:
+    async def main() -> None:
+        async with provider_room() as room:
+            room.pool.model.words = ["word "] * 1000
+            consumer = room.consumer()
+            loaded = await consumer.load_model(SMOL.name, delegate=DELEGATE)
+            answer = await consumer.completion(loaded.model_id, ASK)
+            await anext(answer.token_stream)
+            room.policy.set_rules(rules)
+            with pytest.raises(error, match="no longer admits you"):
+                await answer.text
+            await asyncio.sleep(0.1)
+            assert consumer.connection(PROVIDER_KEY) is None
+            assert room.pool.model.running == {} and room.pool.leases == 0
+            assert room.log.outcomes == ["cancelled"]
+            await consumer.close()
+
+    run(main())
+
+
+def test_a_blocked_key_is_cut_off_at_once() -> None:
+    async def main() -> None:
+        async with provider_room() as room:
+            room.pool.model.words = ["word "] * 1000
+            consumer = room.consumer()
+            loaded = await consumer.load_model(SMOL.name, delegate=DELEGATE)
+            answer = await consumer.completion(loaded.model_id, ASK)
+            await anext(answer.token_stream)
+            room.policy.set_rules(AccessRules(AccessMode.DENY, denied=frozenset({CONSUMER_KEY})))
+            with pytest.raises(ConnectionClosed):
+                await answer.text
+            await asyncio.sleep(0.2)
+            assert room.log.outcomes == ["disconnected"]
+            await consumer.close()
+
+    run(main())
+
+
+def test_an_hours_allowance_ends_on_open_connections_too() -> None:
+    async def main() -> None:
+        rules = AccessRules(AccessMode.ALLOW, {CONSUMER_KEY: Allowance(expires_at=3600.0)})
+        async with provider_room(rules) as room:
+            consumer = room.consumer()
+            await consumer.heartbeat(DELEGATE)
+            await asyncio.sleep(3599 - asyncio.get_running_loop().time())
+            assert consumer.connection(PROVIDER_KEY) is not None
+            await asyncio.sleep(2)
+            assert consumer.connection(PROVIDER_KEY) is None
+            await consumer.close()
+
+    run(main())
+
+
+def test_a_key_added_to_the_list_is_admitted_at_its_next_try() -> None:
+    async def main() -> None:
+        async with provider_room() as room:
+            stranger = room.consumer(STRANGER_KEY)
+            with pytest.raises(DelegationError):
+                await stranger.heartbeat(DELEGATE)
+            room.policy.set_rules(admitting(STRANGER_KEY))
+            assert await stranger.heartbeat(DELEGATE) == 0.0
+            await stranger.close()
+
+    run(main())
+
+
+def test_connections_are_limited_per_key_and_in_all() -> None:
+    async def main() -> None:
+        rules = AccessRules(AccessMode.DENY)
+        async with provider_room(rules, Limits(connections=5, connections_per_key=3)) as room:
+            own = [room.stream_as(CONSUMER_KEY) for _ in range(4)]
+            await settle()
+            assert [stream.peer.destroyed for stream in own] == [False, False, False, True]
+            for n in range(2):
+                room.stream_as(bytes([n]) * 32)
+                await settle()
+            with pytest.raises(NetworkError, match="refused"):
+                room.stream_as(STRANGER_KEY)
+
+    run(main())
+
+
+def test_quota_size_and_pause_are_told_by_policy() -> None:
+    async def main() -> None:
+        rules = admitting(CONSUMER_KEY, tokens_per_day=1000)
+        async with provider_room(rules, Limits(message_bytes=2000)) as room:
+            consumer = room.consumer()
+            loaded = await consumer.load_model(SMOL.name, delegate=DELEGATE)
+
+            async def refused() -> str:
+                answer = await consumer.completion(loaded.model_id, ASK)
+                with pytest.raises(ProviderError) as caught:
+                    await answer.text
+                assert caught.value.code == 52420
+                reason: str = caught.value.typed_fields["reason"]
+                return reason
+
+            room.log.today = 1000
+            assert await refused() == "quota"
+            room.log.today = 0
+            room.provider.paused = True
+            assert await refused() == "paused"
+            assert await consumer.heartbeat(DELEGATE) == 0.0
+            room.provider.paused = False
+            long = [type(ASK[0])(role="user", content="x" * 3000)]
+            answer = await consumer.completion(loaded.model_id, long)
+            with pytest.raises(ProviderError, match="2000 bytes"):
+                await answer.text
+            assert room.log.outcomes == ["error"] * 3
+            await consumer.close()
+
+    run(main())
+
+
+def test_a_full_queue_is_told_by_policy() -> None:
+    async def main() -> None:
+        async with provider_room(limits=Limits(parallel=1, queue_length=2)) as room:
+            room.pool.model.words = ["word "] * 50
+            consumer = room.consumer()
+            loaded = await consumer.load_model(SMOL.name, delegate=DELEGATE)
+            runs = [await consumer.completion(loaded.model_id, ASK) for _ in range(4)]
+            with pytest.raises(ProviderError) as caught:
+                await runs[3].text
+            assert caught.value.typed_fields == {"reason": "queue_full"}
+            assert [await one.text for one in runs[:3]] == ["word " * 50] * 3
+            await consumer.close()
+
+    run(main())
+
+
+def test_two_consumers_share_one_copy_and_reach_only_their_own() -> None:
+    async def main() -> None:
+        async with provider_room(AccessRules(AccessMode.DENY)) as room:
+            room.pool.model.words = ["word "] * 20
+            ann, eve = room.consumer(CONSUMER_KEY), room.consumer(STRANGER_KEY)
+            one = await ann.load_model(SMOL.name, delegate=DELEGATE)
+            two = await eve.load_model(SMOL.name, delegate=DELEGATE)
+            assert one.model_id == two.model_id and room.pool.leases == 2
+            assert {request.owner for request in room.pool.model.requests} == set()
+            answer = await ann.completion(one.model_id, ASK, request_id="the-id")
+            await anext(answer.token_stream)
+            assert await eve.cancel(model_id=two.model_id) == 0
+            eve._runs["the-id"] = await eve.completion(two.model_id, ASK, request_id="the-id")
+            assert await eve.cancel(request_id="the-id") == 1
+            assert await eve.unload_model(two.model_id)
+            assert await answer.text == "word " * 20
+            assert room.pool.leases == 1
+            assert {request.owner for request in room.pool.model.requests} == {
+                CONSUMER_KEY.hex(),
+                STRANGER_KEY.hex(),
+            }
+            await ann.close()
+            await eve.close()
+
+    run(main())
+
+
+def test_what_our_own_peers_tell_each_other() -> None:
+    async def main() -> None:
+        async with provider_room() as room:
+            consumer = room.consumer()
+            hello = await consumer.hello(DELEGATE)
+            assert hello is not None and hello.name == "Test box" and not hello.logs_content
+            assert set(hello.features) == {"models", "queue", "continue", "keepalive"}
+            models = await consumer.list_models(DELEGATE)
+            assert models is not None and [model.name for model in models] == [SMOL.name]
+            assert models[0].context_tokens == 4096 and models[0].sha256 == SMOL.sha256
+            wire = b"".join(bytes(stream.peer.written) for stream in room.streams)
+            assert b"/owner/secret" not in wire and b"registry://" not in wire
+            await consumer.close()
+
+    run(main())
+
+
+def test_a_request_id_may_not_be_used_twice_at_once() -> None:
+    async def main() -> None:
+        async with provider_room() as room:
+            consumer = room.consumer()
+            loaded = await consumer.load_model(SMOL.name, delegate=DELEGATE)
+            first = await consumer.completion(loaded.model_id, ASK, request_id="same")
+            await settle()
+            body = json.dumps(
+                {
+                    "type": "completionStream",
+                    "modelId": loaded.model_id,
+                    "history": [],
+                    "stream": True,
+                    "requestId": "same",
+                }
+            ).encode()
+            second = room.stream_as(CONSUMER_KEY)
+            await second.write(encode_request(1, 1, body))
+            await settle()
+            messages = FrameReader(1 << 20).feed(bytes(second.peer.written))
+            assert [type(m) for m in messages] == [ResponseMessage, StreamMessage, StreamMessage, StreamMessage]
+            assert isinstance(messages[1], StreamMessage)
+            assert json.loads(messages[1].data or b"")["code"] == 52417
+            assert await first.text == "one two three"
+            await consumer.close()
+
+    run(main())
+
+
+def test_force_new_connection_and_the_probe() -> None:
+    async def main() -> None:
+        async with provider_room() as room:
+            consumer = room.consumer()
+            await consumer.load_model(SMOL.name, delegate=DELEGATE)
+            await consumer.load_model(SMOL.name, delegate=DELEGATE)
+            assert room.connects == 1
+            forced = Delegate(PROVIDER_KEY, force_new_connection=True)
+            await consumer.load_model(SMOL.name, delegate=forced)
+            assert room.connects == 2
+            await consumer.heartbeat(forced)
+            assert room.connects == 2
+            await consumer.close()
+
+    run(main())
