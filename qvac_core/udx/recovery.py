@@ -137,7 +137,7 @@ class Recovery:
     # acknowledgements
 
     def on_ack(self, ack: int, blocks: Iterable[SackBlock], now: float) -> Acked:
-        """`ack` between `una` and `next_seq`; invalid blocks are ignored."""
+        """`ack` between `una` and `next_seq`; `blocks` in ascending order, invalid ones are ignored."""
         acked = Acked()
         advanced = ack > self.una
         if self._tlp_end is not None and ack >= self._tlp_end + self._tlp_is_retransmission:
@@ -149,12 +149,14 @@ class Recovery:
                 self._sacked_to = {s: e for s, e in self._sacked_to.items() if e > ack}
             if self.state is not CaState.OPEN and ack >= self._high_seq:
                 self.state = CaState.OPEN
+        reach = self.una  # blocks that overlap must not make us walk the same packets over and over
         for start, end in blocks:
             if self.una <= start < end <= self.next_seq:
-                known = self._sacked_to.get(start, start)
+                known = max(self._sacked_to.get(start, start), reach)
                 self._sacked_to[start] = max(end, known)
                 if known < end:
                     self._acknowledge(range(known, end), acked, now, cumulative=False)
+                    reach = end
         if acked.packets:
             self.reorder_at = None
             if not self.outstanding:

@@ -166,7 +166,8 @@ def test_closing_at_any_moment_of_a_connection_ends_everything(who: str) -> None
             talking = asyncio.create_task(talk())
             await asyncio.sleep(moment / 1000)
             started = siege.now()
-            await {"client": client, "server": server, "listening": listening}[who].close()
+            ends: dict[str, DHT | Server] = {"client": client, "server": server, "listening": listening}
+            await ends[who].close()
             assert siege.now() - started < 3
             try:
                 async with asyncio.timeout(40):
