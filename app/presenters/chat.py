@@ -25,7 +25,6 @@ from qvac_core.core.state import (
     ConversationsChanged,
     CoreEvent,
     DownloadChanged,
-    ErrorInfo,
     Message,
     ProviderEntry,
     ProvidersChanged,
@@ -54,7 +53,7 @@ class Speaker:
 
 
 class ChatPresenter(QObject):
-    """`start` loads what is there. All signals fire in the window's thread, after the fields they speak of are set."""
+    """`load` fetches what is there. All signals fire in the window's thread, after the fields they speak of are set."""
 
     conversations_changed = Signal()
     opened = Signal()  # another conversation (or none): `messages` is new from the first to the last
@@ -86,6 +85,7 @@ class ChatPresenter(QObject):
         self.providers: tuple[ProviderEntry, ...] = ()
         self.models: tuple[SharedModel, ...] = ()
         self.download: DownloadChanged | None = None
+        self.stages: dict[str, ConnectionStage] = {}  # the last one of each provider
         self._draft_target = NOBODY
         self._streaming: dict[str, tuple[str, Message]] = {}  # message id → conversation id, message so far
         self._asking = False
@@ -95,7 +95,7 @@ class ChatPresenter(QObject):
 
     # --- Life
 
-    async def start(self) -> None:
+    async def load(self) -> None:
         self.providers = await self._core.call(lambda core: core.providers())
         self.models = await self._core.call(lambda core: core.shared_models())
         self.conversations = await self._core.call(lambda core: core.conversations())
@@ -299,6 +299,21 @@ class ChatPresenter(QObject):
         else:
             self._start(self._retry(conversation_id), lambda error: self._not_asked(question, error))
 
+    def retry_with(self, target: Target) -> None:
+        """Answer the last question again, by somebody else."""
+        conversation_id = self.open_id
+        if not conversation_id:
+            self._draft_target = target
+            self.target_changed.emit()
+            self.retry()
+            return
+
+        async def move_and_retry() -> None:
+            await self._core.call(lambda core: core.set_target(conversation_id, target))
+            self.retry()
+
+        self._start(move_and_retry())
+
     def stop(self) -> None:
         answer = self.answering
         if answer is not None:
@@ -418,6 +433,7 @@ class ChatPresenter(QObject):
                 self.models_changed.emit()
                 self.target_changed.emit()
             case ConnectionStage():
+                self.stages[event.provider_key] = event
                 self.stage_changed.emit(event)
             case DownloadChanged():
                 self.download = event
@@ -482,6 +498,3 @@ class ChatPresenter(QObject):
             return NOBODY
         provider = self.providers[0]
         return Target(provider.public_key, provider.models[0].source if provider.models else "")
-
-
-__all__ = ["DRAFT", "ChatPresenter", "ErrorInfo", "Speaker"]

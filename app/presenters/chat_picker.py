@@ -8,9 +8,9 @@ from app.presenters.chat_words import (
     local_state,
     provider_sentence,
     provider_state,
-    size,
 )
 from app.widgets.chat.picker_rows import Group, PickerRow, RowKind
+from app.words import size
 from qvac_core.core.state import ProviderEntry, RemoteModel, SharedModel, Target
 
 

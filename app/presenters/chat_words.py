@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 
+from app.words import duration, size, whole_duration
 from qvac_core.core.state import AnswerStats, ErrorInfo, ProviderEntry, SharedModel
 from qvac_core.errors import QvacError
 from qvac_core.models import DEFAULT_SMALL_MODEL
@@ -57,29 +58,9 @@ def error_info(error: QvacError) -> ErrorInfo:
     return ErrorInfo(error.name, error.code, first + "." if end else first, rest.strip())
 
 
-def size(octets: int) -> str:
-    """As people read it: 98 MB, 1.06 GB, 12.1 GB."""
-    if octets < 1_000_000:
-        return f"{max(1, round(octets / 1000))} kB"
-    if octets < 1_000_000_000:
-        return f"{octets / 1_000_000:.0f} MB"
-    giga = octets / 1_000_000_000
-    return f"{giga:.2f} GB" if giga < 2 else f"{giga:.1f} GB"
-
-
-def seconds(value: float) -> str:
-    """0.31 s, 8.5 s, 42 s, 3 min 5 s."""
-    if value < 1:
-        return f"{value:.2f} s"
-    if value < 10:
-        return f"{value:.1f} s"
-    if value < 60:
-        return f"{value:.0f} s"
-    return f"{int(value) // 60} min {int(value) % 60} s"
-
-
 def time_left(octets: int, rate: float) -> str:
-    return f"about {seconds(max(1.0, round(octets / rate)))} left" if rate > 0 else ""
+    """Of a download: bytes still to come at a rate of bytes per second."""
+    return f"about {whole_duration(octets / rate)} left" if rate > 0 else ""
 
 
 def tokens(count: int) -> str:
@@ -95,7 +76,7 @@ def context(count: int) -> str:
 
 def stats_words(stats: AnswerStats) -> tuple[str, ...]:
     """The facts after the name in the line under an answer."""
-    words = [stats.path or "path unknown", f"first token {seconds(stats.time_to_first_token)}"]
+    words = [stats.path or "path unknown", f"first token {duration(stats.time_to_first_token)}"]
     words.append(f"{stats.tokens_per_second:.0f} tok/s" if stats.tokens_per_second >= 10 else _slow(stats))
     words.append(f"{stats.prompt_tokens} in, {stats.generated_tokens} out")
     return tuple(words)

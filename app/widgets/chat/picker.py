@@ -8,7 +8,6 @@ from PySide6.QtWidgets import QFrame, QHBoxLayout, QLineEdit, QSizePolicy, QTree
 
 from app.theme import Theme
 from app.widgets.badge import Badge
-from app.widgets.button import Button
 from app.widgets.card import rule
 from app.widgets.chat.picker_rows import Group, PickerDelegate, PickerModel, RowKind
 from app.widgets.focus import KeyboardFocusButton
@@ -231,18 +230,21 @@ class PickerPopup(Popup):
         self.add_wanted.emit()
 
 
-class AddRow(Button):
+class AddRow(KeyboardFocusButton):
     """The last line of the popup, with its shortcut at the end."""
 
     def __init__(self, theme: Theme) -> None:
-        super().__init__(theme, "Add a provider…", kind="link", icon="plus", name="Add a provider")
+        super().__init__()
+        self.setProperty("kind", "flat")
+        self.setAutoDefault(False)
+        self.setAccessibleName("Add a provider")
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
-        self.setStyleSheet("")
-        self.setProperty("row", "true")
-        self._hint = Label("Ctrl+Shift+N", scale="hint", tone="text3")
-        self._hint.setAttribute(Qt.WidgetAttribute.WA_TransparentForMouseEvents)
         layout = QHBoxLayout(self)
-        layout.setContentsMargins(0, 0, 12, 0)
-        layout.addStretch(1)
-        layout.addWidget(self._hint)
+        layout.setContentsMargins(12, 0, 12, 0)
+        layout.setSpacing(8)
+        layout.addWidget(IconLabel(theme, "plus", "accent"))
+        layout.addWidget(Label("Add a provider…", tone="accent", weight=600), 1)
+        layout.addWidget(Label("Ctrl+Shift+N", scale="hint", tone="text3"))
+        for child in self.findChildren(QWidget):
+            child.setAttribute(Qt.WidgetAttribute.WA_TransparentForMouseEvents)
         self.setFixedHeight(40)

@@ -1,0 +1,223 @@
+"""The conversation side of the Chat tab: bar, messages or the empty state, what went wrong, and the composer."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import Qt, QUrl, Signal
+from PySide6.QtGui import QDesktopServices, QPainter, QPaintEvent, QResizeEvent
+from PySide6.QtWidgets import QHBoxLayout, QProgressBar, QStackedWidget, QVBoxLayout, QWidget
+
+from app.presenters.chat import ChatPresenter
+from app.presenters.chat_words import stats_words, tokens
+from app.theme import Theme
+from app.views.chat_bar import ChatBar
+from app.views.chat_first_start import download_words
+from app.views.chat_remedies import Remedies
+from app.widgets.button import Button
+from app.widgets.chat.answer_row import AnswerFacts
+from app.widgets.chat.composer import WIDEST, Composer
+from app.widgets.chat.message_list import MessageList
+from app.widgets.chat.question_box import ask_to_open
+from app.widgets.empty_state import EmptyState
+from app.widgets.error_panel import Act, ErrorPanel
+from app.widgets.label import Label
+from qvac_core.core.state import DownloadChanged, ErrorInfo, Message, Stage
+
+COMPOSER_MARGIN = 16
+OPENABLE = ("http", "https")
+
+
+class Conversation(QWidget):
+    provider_wanted = Signal(str)
+
+    def __init__(self, presenter: ChatPresenter, theme: Theme, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._presenter = presenter
+        self._theme = theme
+        self._remedies = Remedies(presenter, self.provider_wanted.emit)
+        self.bar = ChatBar(presenter, theme)
+        self.messages = MessageList(theme, self.facts)
+        self.empty = EmptyState(
+            theme, "message-square", "Ask the first question", "", hint="Type below, or press Ctrl+N anywhere"
+        )
+        self.stack = QStackedWidget()
+        self.stack.addWidget(self.messages)
+        self.stack.addWidget(self.empty)
+        self.error = ErrorPanel(theme)
+        self.download = DownloadBar(theme)
+        self.download.cancel.clicked.connect(presenter.cancel_download)
+        self.composer = Composer(theme)
+        self._below = QVBoxLayout()
+        self._below.setSpacing(8)
+        for widget in (self.error, self.download, self.composer):
+            self._below.addWidget(widget)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(0)
+        layout.addWidget(self.bar)
+        layout.addWidget(self.stack, 1)
+        layout.addLayout(self._below)
+        self._connect()
+        self._show_target()
+
+    def facts(self, message: Message) -> AnswerFacts:
+        speaker = self._presenter.speaker(message)
+        return AnswerFacts(
+            who=speaker.name,
+            public_key=speaker.public_key,
+            local=speaker.local,
+            words=stats_words(message.stats) if message.stats is not None else (),
+            waiting=self._waiting_words() if message.status == "streaming" else "",
+            remedies=self._remedies.acts(message),
+            last=self._presenter.last_answer() is not None and self._presenter.messages[-1].id == message.id,
+        )
+
+    def set_narrow(self, narrow: bool) -> None:
+        self.bar.set_narrow(narrow)
+        self.messages.set_narrow(narrow)
+        self.composer.set_narrow(narrow)
+
+    def _connect(self) -> None:
+        presenter = self._presenter
+        presenter.opened.connect(self._show_messages)
+        presenter.message_added.connect(self._add)
+        presenter.message_changed.connect(self.messages.change)
+        presenter.message_removed.connect(self.messages.remove)
+        presenter.answering_changed.connect(self._show_state)
+        presenter.stage_changed.connect(self._show_stage)
+        presenter.failed.connect(self._show_failure)
+        presenter.download_changed.connect(self._show_download)
+        for signal in (presenter.target_changed, presenter.providers_changed, presenter.models_changed):
+            signal.connect(self._show_target)
+        self.messages.link_activated.connect(self.open_link)
+        self.messages.regenerate.connect(presenter.retry)
+        self.composer.submitted.connect(self._send)
+        self.composer.stop.connect(presenter.stop)
+        self.composer.recall.connect(lambda: self.composer.set_text(presenter.last_question()))
+
+    # --- Messages
+
+    def _show_messages(self) -> None:
+        self.messages.show_messages(self._presenter.messages)
+        self._show_state()
+        self.composer.text.setFocus()
+
+    def _add(self, message: Message) -> None:
+        self.messages.add(message)
+        self._show_state()
+
+    def _send(self, text: str) -> None:
+        if self._presenter.send(text):
+            self.composer.clear()
+
+    def open_link(self, address: str) -> None:
+        """Only web addresses, and only after they were shown in full."""
+        url = QUrl(address)
+        if url.scheme().lower() in OPENABLE and url.host():
+            ask_to_open(self._theme, url.toString(), lambda: _open(url), self)
+
+    def _show_stage(self, _event: object) -> None:
+        answer = self._presenter.answering
+        if answer is not None and not answer.text:
+            self.messages.change(answer)
+
+    def _waiting_words(self) -> str:
+        target = self._presenter.target
+        name = self._presenter.target_name(target)
+        stage = self._presenter.stages.get(target.provider_key)
+        if not target.provider_key or stage is None:
+            return f"{name} is reading…"
+        part = f", {stage.fraction:.0%}" if stage.fraction is not None else ""
+        return {
+            Stage.FINDING: f"Finding {name} on the network…",
+            Stage.CONNECTING: f"Connecting to {name}…",
+            Stage.HANDSHAKE: f"Connecting to {name}…",
+            Stage.LOADING: f"{name} loads {self._presenter.model_name(target) or 'the model'}{part}…",
+        }.get(stage.stage, f"{name} is reading…")
+
+    # --- State
+
+    def _show_state(self) -> None:
+        target = self._presenter.target
+        answering = self._presenter.busy
+        waited = self.composer.waiting and not answering
+        self.stack.setCurrentIndex(0 if self._presenter.messages else 1)
+        self.composer.show_state(
+            name=self._presenter.target_name(target), local=not target.provider_key, answering=answering
+        )
+        self._show_room()
+        if waited:
+            self._send(self.composer.text.toPlainText())
+
+    def _show_room(self) -> None:
+        answer = self._presenter.last_answer()
+        used = answer.stats.prompt_tokens + answer.stats.generated_tokens if answer and answer.stats else 0
+        of = self._presenter.context_tokens(self._presenter.target)
+        self.composer.show_room(used, f"{of // 1024}k" if of >= 1024 else "", tokens(used))
+
+    def _show_target(self) -> None:
+        target = self._presenter.target
+        who, model = self._presenter.target_name(target), self._presenter.model_name(target)
+        self.empty.sentence.setText(f"{who} will answer, with {model}." if model else f"{who} will answer.")
+        self._show_state()
+        self.messages.refresh()
+
+    def _show_failure(self, error: ErrorInfo) -> None:
+        self.error.show_error(error)
+
+    def _show_download(self, download: DownloadChanged | None) -> None:
+        running = download is not None and not download.done and download.error is None
+        self.download.setVisible(running and not self._presenter.first_start)
+        if download is None:
+            return
+        if download.error is not None:
+            again = Act("Try again", self._presenter.download_default, "primary", "rotate-cw")
+            self.error.show_error(download.error, [again])
+        else:
+            self.download.show_download(download)
+
+    # --- Geometry
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        side = max(COMPOSER_MARGIN, (event.size().width() - WIDEST) // 2)
+        self._below.setContentsMargins(side, 4, side, 12)
+
+    def paintEvent(self, _event: QPaintEvent) -> None:
+        painter = QPainter(self)
+        painter.fillRect(self.rect(), self._theme.colour("surface"))
+        painter.end()
+
+
+class DownloadBar(QWidget):
+    """A model on its way to this machine, above the composer."""
+
+    def __init__(self, theme: Theme, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.title = Label(weight=600)
+        self.words = Label(scale="hint", tone="text3")
+        self.bar = QProgressBar()
+        self.bar.setTextVisible(False)
+        self.bar.setRange(0, 1000)
+        self.bar.setAccessibleName("Download")
+        self.cancel = Button(theme, "Cancel", kind="flat", name="Cancel the download")
+        texts = QHBoxLayout()
+        texts.setSpacing(8)
+        texts.addWidget(self.title)
+        texts.addWidget(self.words)
+        texts.addStretch(1)
+        texts.addWidget(self.cancel, 0, Qt.AlignmentFlag.AlignRight)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(4, 0, 4, 4)
+        layout.setSpacing(2)
+        layout.addLayout(texts)
+        layout.addWidget(self.bar)
+        self.hide()
+
+    def show_download(self, download: DownloadChanged) -> None:
+        self.title.setText(f"Downloading {download.model}")
+        self.words.setText(download_words(download))
+        self.bar.setValue(round(1000 * download.downloaded / download.total) if download.total else 0)
+
+
+def _open(url: QUrl) -> None:
+    QDesktopServices.openUrl(url)

@@ -1,0 +1,281 @@
+"""The first screen: three cards, one for each thing this program does. Nothing leaves the machine before a choice."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import Qt, Signal
+from PySide6.QtGui import QPainter, QPaintEvent, QResizeEvent
+from PySide6.QtWidgets import QBoxLayout, QFrame, QHBoxLayout, QProgressBar, QScrollArea, QVBoxLayout, QWidget
+
+from app.presenters.chat import ChatPresenter
+from app.presenters.chat_words import default_model, time_left
+from app.theme import Theme
+from app.widgets.button import Button
+from app.widgets.chat.composer import PRIVACY
+from app.widgets.error_panel import Act, ErrorPanel
+from app.widgets.icon_label import IconLabel, IconTile
+from app.widgets.keys import KeyCheck, KeyField
+from app.widgets.label import Label
+from app.words import pair_of_sizes, size
+from qvac_core.codec.key_text import parse_public_key
+from qvac_core.core.state import DownloadChanged
+from qvac_core.errors import IdentityError
+
+CARDS_WIDTH = 1040
+STACKED_BELOW = 860
+
+
+class ChoiceCard(QFrame):
+    """Icon, title, two lines, the act, and one small line at the foot."""
+
+    def __init__(self, theme: Theme, icon: str, tone: str, title: str, sentence: str, foot: str) -> None:
+        super().__init__()
+        self.setObjectName("card")
+        self.act = QVBoxLayout()
+        self.act.setSpacing(8)
+        self.foot = Label(foot, scale="hint", tone="text3", wrap=True)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(20, 20, 20, 16)
+        layout.setSpacing(4)
+        layout.addWidget(IconTile(theme, icon, tone))
+        layout.addSpacing(10)
+        layout.addWidget(Label(title, scale="state", weight=600))
+        layout.addWidget(Label(sentence, tone="text2", wrap=True))
+        layout.addSpacing(12)
+        layout.addLayout(self.act)
+        layout.addStretch(1)
+        layout.addSpacing(12)
+        layout.addWidget(self.foot)
+
+
+class FirstStart(QScrollArea):
+    """`provider_wanted` with a complete key; the other two choices go to the presenter."""
+
+    provider_wanted = Signal(str)
+    here_wanted = Signal()
+
+    def __init__(self, presenter: ChatPresenter, theme: Theme, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._presenter = presenter
+        self._theme = theme
+        self.setWidgetResizable(True)
+        self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        self._use = self._use_card()
+        self._share = self._share_card()
+        self._here = self._here_card()
+        self._cards = QBoxLayout(QBoxLayout.Direction.LeftToRight)
+        self._cards.setSpacing(16)
+        for card in (self._use, self._share, self._here):
+            self._cards.addWidget(card, 1)
+        self.setWidget(self._page())
+        presenter.download_changed.connect(self._show_download)
+        presenter.models_changed.connect(self._show_models)
+        self._show_models()
+
+    def focus_first(self) -> None:
+        self.key.setFocus()
+
+    def _page(self) -> QWidget:
+        title = Label("What would you like to do?", scale="display", weight=600)
+        hint = Label("Nothing leaves this machine before you choose. You can do the other two later.", tone="text2")
+        for label in (title, hint):
+            label.setAlignment(Qt.AlignmentFlag.AlignCenter)
+            label.setWordWrap(True)
+        holder = QWidget()
+        holder.setLayout(self._cards)
+        holder.setMaximumWidth(CARDS_WIDTH)
+        self._cards.setContentsMargins(0, 0, 0, 0)
+        promise = QHBoxLayout()
+        promise.setSpacing(8)
+        promise.addStretch(1)
+        promise.addWidget(IconLabel(self._theme, "shield", "text2"))
+        promise.addWidget(
+            Label(
+                "No account and no telemetry. Machines find each other by key and talk encrypted end to end.",
+                scale="hint",
+                tone="text2",
+            )
+        )
+        promise.addStretch(1)
+        page = Surface(self._theme)
+        layout = QVBoxLayout(page)
+        layout.setContentsMargins(24, 24, 24, 24)
+        layout.setSpacing(8)
+        layout.addStretch(2)
+        layout.addWidget(title)
+        layout.addWidget(hint)
+        layout.addSpacing(20)
+        row = QHBoxLayout()
+        row.addStretch(1)
+        row.addWidget(holder, 1000)
+        row.addStretch(1)
+        layout.addLayout(row)
+        layout.addSpacing(16)
+        layout.addLayout(promise)
+        layout.addStretch(3)
+        return page
+
+    def _use_card(self) -> ChoiceCard:
+        card = ChoiceCard(
+            self._theme,
+            "waypoints",
+            "accent",
+            "Use somebody's GPU",
+            "Paste the key its owner gave you. You see what it shares before you write anything.",
+            PRIVACY,
+        )
+        self.key = KeyField(self._theme, "Key of the provider", "Provider key or qvac:// link")
+        self.checked = Label(scale="hint", tone="text3", wrap=True)
+        self.connect_ = Button(self._theme, "Connect…", kind="primary", size="large")
+        self.connect_.clicked.connect(self._use_key)
+        self.key.returnPressed.connect(self._use_key)
+        self.key.checked.connect(self._show_check)
+        row = QHBoxLayout()
+        row.setSpacing(8)
+        row.addWidget(self.connect_)
+        row.addWidget(self.checked, 1)
+        card.act.addWidget(self.key)
+        card.act.addLayout(row)
+        self._show_check(KeyCheck.EMPTY, "")
+        return card
+
+    def _share_card(self) -> ChoiceCard:
+        card = ChoiceCard(
+            self._theme,
+            "radio-tower",
+            "accent",
+            "Share my GPU",
+            "Let people you allow use this machine's GPU. Nobody is admitted until you say so.",
+            "You can stop at any time.",
+        )
+        self.share = Button(self._theme, "Choose what to share", size="large", icon="arrow-right")
+        self.share.setLayoutDirection(Qt.LayoutDirection.RightToLeft)
+        self.share.clicked.connect(self._presenter.share_requested)
+        _stretch(self.share)
+        card.act.addWidget(self.share)
+        return card
+
+    def _here_card(self) -> ChoiceCard:
+        card = ChoiceCard(
+            self._theme,
+            "laptop",
+            "local",
+            "Chat on this machine",
+            "Download a small model and chat without anybody else. It works offline afterwards.",
+            "Computed here: nothing you write leaves this machine.",
+        )
+        name, octets, licence = default_model()
+        self.model = Label(name, weight=600)
+        self.about = Label(f"{size(octets)}, {licence}, from Hugging Face", scale="hint", tone="text3")
+        about = QHBoxLayout()
+        about.setSpacing(10)
+        texts = QVBoxLayout()
+        texts.setSpacing(0)
+        texts.addWidget(self.model)
+        texts.addWidget(self.about)
+        about.addWidget(IconLabel(self._theme, "hard-drive", "text2", 18))
+        about.addLayout(texts, 1)
+        self.get = Button(self._theme, f"Download {size(octets)}", size="large", icon="download")
+        self.get.clicked.connect(self._get)
+        _stretch(self.get)
+        self.bar = QProgressBar()
+        self.bar.setTextVisible(False)
+        self.bar.setAccessibleName("Download")
+        self.rate = Label(scale="hint", tone="text3", wrap=True)
+        self.cancel = Button(self._theme, "Cancel", kind="flat", name="Cancel the download")
+        self.cancel.clicked.connect(self._presenter.cancel_download)
+        self.error = ErrorPanel(self._theme, dismissable=False)
+        card.act.addLayout(about)
+        for widget in (self.get, self.bar, self.rate, self.cancel, self.error):
+            card.act.addWidget(widget)
+        for widget in (self.bar, self.rate, self.cancel):
+            widget.hide()
+        return card
+
+    # --- Use somebody's GPU
+
+    def _show_check(self, state: KeyCheck, sentence: str) -> None:
+        if state is KeyCheck.WRONG:
+            try:
+                self.key.set_key(parse_public_key(self.key.text()).hex())
+            except IdentityError:
+                pass
+            else:
+                return
+        self.checked.setText({KeyCheck.EMPTY: "", KeyCheck.KEY: "Valid key"}.get(state, sentence))
+        self.checked.set_tone({KeyCheck.KEY: "accent", KeyCheck.WRONG: "danger"}.get(state, "text3"))
+        self.connect_.setEnabled(state is KeyCheck.KEY)
+        self.connect_.setToolTip("" if state is KeyCheck.KEY else "Paste the whole key first")
+
+    def _use_key(self) -> None:
+        if self.key.key:
+            self.provider_wanted.emit(self.key.key)
+
+    # --- Chat on this machine
+
+    def _get(self) -> None:
+        if self._presenter.models:
+            self.here_wanted.emit()
+        else:
+            self._presenter.download_default()
+
+    def _show_models(self) -> None:
+        models = self._presenter.models
+        if models:
+            self.model.setText(models[0].display_name)
+            self.about.setText(f"{size(models[0].size_bytes)}, on this machine")
+            self.get.setText("Start to chat")
+            self.get.set_icon("message-square")
+            self.get.setAccessibleName("Start to chat on this machine")
+
+    def _show_download(self, download: DownloadChanged | None) -> None:
+        running = download is not None and not download.done and download.error is None
+        self.get.setVisible(not running)
+        for widget in (self.bar, self.rate, self.cancel):
+            widget.setVisible(running)
+        if download is None:
+            return
+        if download.error is not None:
+            again = Act("Try again", self._presenter.download_default, "primary", "rotate-cw")
+            self.error.show_error(download.error, [again])
+            return
+        self.error.clear()
+        self.bar.setRange(0, 1000)
+        self.bar.setValue(round(1000 * download.downloaded / download.total) if download.total else 0)
+        self.rate.setText(download_words(download))
+        if download.done and self.isVisible():
+            self.here_wanted.emit()
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        stacked = event.size().width() < STACKED_BELOW
+        direction = QBoxLayout.Direction.TopToBottom if stacked else QBoxLayout.Direction.LeftToRight
+        if self._cards.direction() != direction:
+            self._cards.setDirection(direction)
+
+
+class Surface(QWidget):
+    """A page in the colour of cards and conversations."""
+
+    def __init__(self, theme: Theme) -> None:
+        super().__init__()
+        self._theme = theme
+
+    def paintEvent(self, _event: QPaintEvent) -> None:
+        painter = QPainter(self)
+        painter.fillRect(self.rect(), self._theme.colour("surface"))
+        painter.end()
+
+
+def download_words(download: DownloadChanged) -> str:
+    """ "49 of 98 MB, 9.8 MB/s, about 5 s left"."""
+    words = [pair_of_sizes(download.downloaded, download.total)]
+    if download.rate > 0:
+        words.append(f"{size(download.rate)}/s")
+        words.append(time_left(download.total - download.downloaded, download.rate))
+    return ", ".join(word for word in words if word)
+
+
+def _stretch(button: Button) -> None:
+    policy = button.sizePolicy()
+    policy.setHorizontalPolicy(policy.Policy.Expanding)
+    button.setSizePolicy(policy)

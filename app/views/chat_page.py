@@ -1,0 +1,296 @@
+"""The Chat tab: the side list, the conversation, and the first screen while nothing was chosen.
+
+Below 1080 px the side list is an overlay. DESIGN.md, "Sizes, scale, platforms".
+"""
+
+from __future__ import annotations
+
+from PySide6.QtCore import QEvent, QObject, Qt
+from PySide6.QtGui import (
+    QColor,
+    QGuiApplication,
+    QKeyEvent,
+    QKeySequence,
+    QMouseEvent,
+    QPainter,
+    QPaintEvent,
+    QResizeEvent,
+    QShortcut,
+)
+from PySide6.QtWidgets import QHBoxLayout, QMenu, QStackedWidget, QVBoxLayout, QWidget
+
+from app.presenters import chat_groups
+from app.presenters.chat import ChatPresenter
+from app.theme import Theme
+from app.views.chat_conversation import Conversation
+from app.views.chat_first_start import FirstStart
+from app.views.chat_provider_dialog import ProviderDialog
+from app.widgets.chat.conversation_list import ConversationList
+from app.widgets.chat.question_box import QuestionBox, ask_for_name, ask_to_delete
+
+SIDE_WIDTH = 252
+OVERLAY_WIDTH = 284
+NARROW_BELOW = 1080
+
+
+class ChatPage(QWidget):
+    def __init__(self, presenter: ChatPresenter, theme: Theme) -> None:
+        super().__init__()
+        self.setObjectName("chatPage")
+        self._presenter = presenter
+        self._theme = theme
+        self._narrow = False
+        self.dialog: ProviderDialog | None = None
+        self.question: QuestionBox | None = None
+        self.first_start = FirstStart(presenter, theme)
+        self.side = ConversationList(theme)
+        self.conversation = Conversation(presenter, theme)
+        self.scrim = Scrim(self)
+        self.scrim.installEventFilter(self)
+        self.side.installEventFilter(self)
+        self._chat = QWidget()
+        self._row = QHBoxLayout(self._chat)
+        self._row.setContentsMargins(0, 0, 0, 0)
+        self._row.setSpacing(0)
+        self.side.setFixedWidth(SIDE_WIDTH)
+        self._row.addWidget(self.side)
+        self._row.addWidget(self.conversation, 1)
+        self.stack = QStackedWidget()
+        self.stack.addWidget(self._chat)
+        self.stack.addWidget(self.first_start)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addWidget(self.stack)
+        self._connect()
+        self._add_shortcuts()
+        self._show_first_start()
+
+    def _connect(self) -> None:
+        presenter, side = self._presenter, self.side
+        presenter.conversations_changed.connect(self._show_conversations)
+        presenter.opened.connect(self._show_conversations)
+        presenter.first_start_changed.connect(self._show_first_start)
+        side.chosen.connect(self._choose)
+        side.new_wanted.connect(self._new)
+        side.searched.connect(presenter.search)
+        side.renamed.connect(presenter.rename)
+        side.pinned.connect(presenter.pin)
+        side.delete_wanted.connect(self.ask_to_delete)
+        self.conversation.provider_wanted.connect(self.add_provider)
+        self.conversation.bar.panel_wanted.connect(self._open_side)
+        self.conversation.bar.popup.add_wanted.connect(self.add_provider)
+        self.conversation.bar.menu_wanted.connect(self._fill_menu)
+        self.first_start.provider_wanted.connect(self._use_provider)
+        self.first_start.here_wanted.connect(presenter.chat_here)
+
+    # --- Conversations
+
+    def _show_conversations(self) -> None:
+        presenter = self._presenter
+        shown = presenter.found if presenter.found is not None else presenter.conversations
+        self.side.show_rows(
+            chat_groups.rows(shown, presenter.now),
+            presenter.open_id,
+            searching=presenter.search_text,
+            of=len(presenter.conversations),
+        )
+
+    def _show_first_start(self) -> None:
+        first = self._presenter.first_start
+        if first == (self.stack.currentIndex() == 1):
+            return
+        self.stack.setCurrentIndex(1 if first else 0)
+        if first:
+            self.first_start.focus_first()
+        else:
+            self.conversation.composer.text.setFocus()
+
+    def _choose(self, conversation_id: str) -> None:
+        self._close_side()
+        self._presenter.open(conversation_id)
+
+    def _new(self) -> None:
+        self._close_side()
+        self._presenter.new_conversation()
+
+    def ask_to_delete(self, conversation_id: str) -> None:
+        found = next((c for c in self._presenter.conversations if c.id == conversation_id), None)
+        if found is not None:
+            self.question = ask_to_delete(
+                self._theme,
+                found.title or chat_groups.UNTITLED,
+                lambda: self._presenter.delete(conversation_id),
+                self,
+            )
+
+    # --- Providers
+
+    def add_provider(self, key: str = "") -> ProviderDialog:
+        dialog = ProviderDialog(self._presenter, self._theme, self, key=key)
+        dialog.chosen.connect(self._presenter.set_target)
+        dialog.here_wanted.connect(self._presenter.chat_here)
+        dialog.destroyed.connect(self._forget_dialog)
+        self.dialog = dialog
+        dialog.open()
+        return dialog
+
+    def _use_provider(self, key: str) -> None:
+        self.add_provider(key)
+
+    def _forget_dialog(self) -> None:
+        self.dialog = None
+
+    # --- Menu and keyboard
+
+    def _fill_menu(self, menu: QMenu) -> None:
+        presenter = self._presenter
+        conversation = presenter.conversation
+        menu.addAction("New conversation", QKeySequence("Ctrl+N"), self._new)
+        menu.addAction("Add a provider…", QKeySequence("Ctrl+Shift+N"), self.add_provider)
+        menu.addSeparator()
+        again = menu.addAction("Answer again", QKeySequence("Ctrl+R"), presenter.retry)
+        again.setEnabled(not presenter.busy and bool(presenter.messages))
+        copy = menu.addAction("Copy the last answer", QKeySequence("Ctrl+Shift+C"), self._copy_answer)
+        copy.setEnabled(presenter.last_answer() is not None)
+        if conversation is not None:
+            menu.addSeparator()
+            menu.addAction("Rename the conversation…", self._rename_conversation)
+            pinned = conversation.pinned
+            menu.addAction("Unpin" if pinned else "Pin", lambda: presenter.pin(conversation.id, not pinned))
+            menu.addAction("Delete the conversation…", lambda: self.ask_to_delete(conversation.id))
+        provider = presenter.provider(presenter.target.provider_key)
+        if provider is not None:
+            menu.addSeparator()
+            menu.addAction(f"Rename {provider.name}…", lambda: self._rename_provider(provider.public_key))
+            menu.addAction(f"Remove {provider.name}…", lambda: self._remove_provider(provider.public_key))
+
+    def _add_shortcuts(self) -> None:
+        for keys, act in (
+            ("Ctrl+N", self._new),
+            ("Ctrl+Shift+N", self.add_provider),
+            ("Ctrl+K", self.conversation.bar.open_picker),
+            ("Ctrl+F", self._search),
+            ("Ctrl+R", self._presenter.retry),
+            ("Ctrl+Shift+C", self._copy_answer),
+        ):
+            shortcut = QShortcut(QKeySequence(keys), self)
+            shortcut.setContext(Qt.ShortcutContext.WidgetWithChildrenShortcut)
+            shortcut.activated.connect(act)
+
+    def _search(self) -> None:
+        if self._narrow:
+            self._open_side()
+        self.side.search.setFocus(Qt.FocusReason.ShortcutFocusReason)
+        self.side.search.selectAll()
+
+    def _copy_answer(self) -> None:
+        answer = self._presenter.last_answer()
+        if answer is not None:
+            QGuiApplication.clipboard().setText(answer.text)
+
+    def _rename_conversation(self) -> None:
+        conversation = self._presenter.conversation
+        if conversation is not None:
+            self.question = ask_for_name(
+                self._theme,
+                "Rename the conversation",
+                conversation.title,
+                lambda name: self._presenter.rename(conversation.id, name),
+                self,
+            )
+
+    def _rename_provider(self, key: str) -> None:
+        provider = self._presenter.provider(key)
+        if provider is not None:
+            self.question = ask_for_name(
+                self._theme,
+                f"Rename {provider.name}",
+                provider.name,
+                lambda name: self._presenter.rename_provider(key, name),
+                self,
+            )
+
+    def _remove_provider(self, key: str) -> None:
+        provider = self._presenter.provider(key)
+        if provider is not None:
+            self.question = QuestionBox(
+                self._theme,
+                f"Remove {provider.name}?",
+                "Conversations with it stay. To use it again you need its key.",
+                "Remove provider",
+                kind="danger",
+                parent=self,
+            )
+            self.question.accepted.connect(lambda: self._presenter.remove_provider(key))
+            self.question.open()
+
+    # --- Wide and narrow
+
+    @property
+    def narrow(self) -> bool:
+        return self._narrow
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        narrow = event.size().width() < NARROW_BELOW
+        if narrow != self._narrow:
+            self._set_narrow(narrow)
+        self._place_side()
+
+    def _set_narrow(self, narrow: bool) -> None:
+        self._narrow = narrow
+        self._close_side()
+        if narrow:
+            self._row.removeWidget(self.side)
+            self.side.setParent(self)
+            self.side.setFixedWidth(OVERLAY_WIDTH)
+            self.side.hide()
+        else:
+            self.side.setFixedWidth(SIDE_WIDTH)
+            self._row.insertWidget(0, self.side)
+            self.side.show()
+        self.conversation.set_narrow(narrow)
+
+    def _open_side(self) -> None:
+        if not self._narrow:
+            return
+        self._place_side()
+        for widget in (self.scrim, self.side):
+            widget.show()
+            widget.raise_()
+        self.side.search.setFocus()
+
+    def _close_side(self) -> None:
+        self.scrim.hide()
+        if self._narrow:
+            self.side.hide()
+
+    def _place_side(self) -> None:
+        self.scrim.setGeometry(self.rect())
+        if self._narrow:
+            x = self.width() - OVERLAY_WIDTH if self.isRightToLeft() else 0
+            self.side.setGeometry(x, 0, OVERLAY_WIDTH, self.height())
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        if watched is self.scrim and isinstance(event, QMouseEvent) and event.type() == QEvent.Type.MouseButtonPress:
+            self._close_side()
+            return True
+        escape = isinstance(event, QKeyEvent) and event.key() == Qt.Key.Key_Escape
+        if watched is self.side and escape and event.type() == QEvent.Type.KeyPress and self._narrow:
+            self._close_side()
+            self.conversation.composer.text.setFocus()
+            return True
+        return super().eventFilter(watched, event)
+
+
+class Scrim(QWidget):
+    """What lies under the open side list is dimmed; a click there closes the list."""
+
+    def __init__(self, parent: QWidget) -> None:
+        super().__init__(parent)
+        self.hide()
+
+    def paintEvent(self, _event: QPaintEvent) -> None:
+        painter = QPainter(self)
+        painter.fillRect(self.rect(), QColor(0, 0, 0, 90))
+        painter.end()

@@ -1,0 +1,289 @@
+"""Adding a provider: a key that is checked as it is typed, stages with their seconds, and what helps when one fails."""
+
+from __future__ import annotations
+
+import asyncio
+
+from PySide6.QtCore import Qt, Signal
+from PySide6.QtWidgets import QDialog, QHBoxLayout, QLineEdit, QVBoxLayout, QWidget
+
+from app.presenters.chat import ChatPresenter
+from app.presenters.chat_words import Cause, cause_of, error_info
+from app.theme import Theme
+from app.widgets.avatar import Avatar
+from app.widgets.button import Button, CopyButton
+from app.widgets.card import rule
+from app.widgets.chat.stages import Stages
+from app.widgets.error_panel import Act, ErrorPanel
+from app.widgets.keys import KeyCheck, KeyField, check_key, short_key
+from app.widgets.label import Label
+from app.words import duration
+from qvac_core.codec.key_text import parse_public_key
+from qvac_core.core.state import ConnectionStage, ProviderEntry, Stage, Target
+from qvac_core.errors import IdentityError, QvacError
+
+WIDTH = 540
+OWN_KEY = "This is your own key: it means this machine."
+FAILED_STAGE = {
+    Cause.REFUSED: "Refused by the owner",
+    Cause.NOT_FOUND: "Not found on the network",
+    Cause.OFFLINE: "Found, but it does not answer",
+}
+
+
+class ProviderDialog(QDialog):
+    """`chosen`: a target to chat with from now on. `here_wanted`: this machine instead."""
+
+    chosen = Signal(object)  # Target
+    here_wanted = Signal()
+
+    def __init__(self, presenter: ChatPresenter, theme: Theme, parent: QWidget | None = None, *, key: str = "") -> None:
+        super().__init__(parent)
+        self._presenter = presenter
+        self._theme = theme
+        self._task: asyncio.Task[object] | None = None
+        self._entry: ProviderEntry | None = None
+        self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        self.setWindowTitle("Add a provider")
+        self.setFixedWidth(WIDTH)
+        self.key = KeyField(theme, "Key of the provider", "Paste the key its owner gave you")
+        self.checked = Label(scale="hint", tone="text3")
+        self.face = Avatar("", 28)
+        self.name = QLineEdit()
+        self.name.setAccessibleName("Name on this machine")
+        self.name.setPlaceholderText("For example Studio desktop")
+        self.name.setMaxLength(60)
+        self.stages = Stages(theme)
+        self.error = ErrorPanel(theme, dismissable=False)
+        self.mine = MyKey(theme, presenter.public_key)
+        self.progress = Label(scale="hint", tone="text3")
+        self.cancel = Button(theme, "Cancel")
+        self.go = Button(theme, "Connect", kind="primary")
+        self.key.checked.connect(self._show_check)
+        self.cancel.clicked.connect(self.reject)
+        self.go.clicked.connect(self._go)
+        self.key.returnPressed.connect(self._go)
+        self.name.returnPressed.connect(self._go)
+        presenter.stage_changed.connect(self._take_stage)
+        self.finished.connect(self._end)
+        self._lay_out()
+        self.stages.hide()
+        self.mine.hide()
+        if key:
+            self.key.set_key(key)
+            self.name.setFocus()
+        else:
+            self._show_check(KeyCheck.EMPTY, "")
+
+    @property
+    def connecting(self) -> bool:
+        return self._task is not None
+
+    def start(self) -> None:
+        """Connect with what the fields say."""
+        self._go()
+
+    def _lay_out(self) -> None:
+        self.setLayout(outer := QVBoxLayout())
+        outer.setContentsMargins(0, 0, 0, 0)
+        outer.setSpacing(0)
+        body = QVBoxLayout()
+        body.setContentsMargins(20, 18, 20, 16)
+        body.setSpacing(6)
+        title = Label("Add a provider", scale="state", weight=600)
+        labels = QHBoxLayout()
+        labels.addWidget(Label("Key or qvac:// link", scale="hint", tone="text2"), 1)
+        labels.addWidget(self.checked)
+        field = QHBoxLayout()
+        field.setSpacing(8)
+        field.addWidget(self.key, 1)
+        field.addWidget(self.face)
+        keep = self.face.sizePolicy()
+        keep.setRetainSizeWhenHidden(True)
+        self.face.setSizePolicy(keep)
+        body.addWidget(title)
+        body.addSpacing(8)
+        body.addLayout(labels)
+        body.addLayout(field)
+        body.addSpacing(6)
+        body.addWidget(Label("Name on this machine", scale="hint", tone="text2"))
+        body.addWidget(self.name)
+        body.addSpacing(8)
+        body.addWidget(self.stages)
+        body.addWidget(self.error)
+        body.addWidget(self.mine)
+        outer.addLayout(body, 1)
+        outer.addWidget(rule())
+        footer = QHBoxLayout()
+        footer.setContentsMargins(20, 12, 20, 12)
+        footer.setSpacing(8)
+        footer.addWidget(self.progress, 1)
+        footer.addWidget(self.cancel)
+        footer.addWidget(self.go)
+        outer.addLayout(footer)
+
+    # --- The key
+
+    def _show_check(self, state: KeyCheck, sentence: str) -> None:
+        if state is KeyCheck.WRONG and self._take_other_spelling():
+            return
+        own = self.key.key == self._presenter.public_key
+        words = {KeyCheck.EMPTY: "", KeyCheck.KEY: "Valid key"}.get(state, sentence)
+        self.checked.setText(OWN_KEY if own else words)
+        self.checked.set_tone(
+            "local" if own else {KeyCheck.KEY: "accent", KeyCheck.WRONG: "danger"}.get(state, "text3")
+        )
+        self.face.setVisible(state is KeyCheck.KEY)
+        self.face.set_key(self.key.key)
+        known = self._presenter.provider(self.key.key)
+        if known is not None and not self.name.text():
+            self.name.setText(known.name)
+        self._entry = None
+        self._show_button()
+
+    def _take_other_spelling(self) -> bool:
+        """z-base-32, as the JavaScript tools print keys: turned into hex, so that there is one look for a key."""
+        try:
+            self.key.set_key(parse_public_key(self.key.text()).hex())
+        except IdentityError:
+            return False
+        return True
+
+    def _show_button(self) -> None:
+        self.go.setVisible(True)
+        if self._entry is not None:
+            model = self._entry.models[0].name if self._entry.models else ""
+            self.go.setText(f"Chat with {model}" if model else "Chat")
+            self.go.setEnabled(bool(model))
+        elif self.key.key and self.key.key == self._presenter.public_key:
+            self.go.setText("Chat on this machine")
+            self.go.setEnabled(True)
+        else:
+            self.go.setText("Connect")
+            self.go.setEnabled(check_key(self.key.text())[0] is KeyCheck.KEY)
+            self.go.setToolTip("" if self.go.isEnabled() else "Paste the whole key first")
+        self.go.setAccessibleName(self.go.text())
+
+    # --- Connecting
+
+    def _go(self) -> None:
+        if self.connecting or not self.go.isEnabled():
+            return
+        if self._entry is not None:
+            self.chosen.emit(Target(self._entry.public_key, self._entry.models[0].source))
+            self.accept()
+        elif self.key.key == self._presenter.public_key:
+            self.here_wanted.emit()
+            self.accept()
+        elif self.key.key:
+            self._presenter.run(self._connect(self.key.key, self.name.text().strip()), self._failed)
+
+    async def _connect(self, key: str, name: str) -> None:
+        self._task = asyncio.current_task()
+        self._show_connecting(True)
+        try:
+            self._entry = await self._presenter.add_provider(key, name)
+        except QvacError:
+            self._task = None
+            raise
+        except asyncio.CancelledError:
+            self._task = None
+            raise
+        self._task = None
+        self._show_connecting(False)
+        self._succeeded(self._entry)
+
+    def _show_connecting(self, connecting: bool) -> None:
+        for field in (self.key, self.name):
+            field.setReadOnly(connecting)
+        self.go.setVisible(not connecting)
+        self.cancel.setText("Cancel" if connecting else "Close")
+        if connecting:
+            self.error.clear()
+            self.mine.hide()
+            self.stages.show()
+            self.stages.begin()
+            self.progress.setText("")
+        self._resize()
+
+    def _take_stage(self, event: ConnectionStage) -> None:
+        if event.provider_key == self.key.key and self.connecting:
+            self.stages.take(event)
+            if event.stage is not Stage.FAILED:
+                self.progress.setText(f"Running for {duration(self.stages.total)}")
+
+    def _succeeded(self, entry: ProviderEntry) -> None:
+        names = [model.name for model in entry.models]
+        shares = " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
+        self.stages.finish(f"It shares {shares}" if names else "It shares no model with you yet")
+        self.progress.setText(f"Connected after {duration(self.stages.total)}")
+        self._show_button()
+        self.go.setFocus()
+        self._resize()
+
+    def _failed(self, error: QvacError) -> None:
+        self._task = None
+        self._show_connecting(False)
+        entry = self._presenter.provider(self.key.key)
+        info = entry.error if entry is not None and entry.error is not None else error_info(error)
+        cause = cause_of(info)
+        self.stages.fail(FAILED_STAGE.get(cause, "Failed"))
+        self.progress.setText(f"Stopped after {duration(self.stages.total)}")
+        self.error.show_error(info, self._remedies(cause))
+        self.mine.setVisible(cause is Cause.REFUSED)
+        self.go.setVisible(False)
+        self._resize()
+
+    def _remedies(self, cause: Cause) -> list[Act]:
+        if cause is Cause.REFUSED:
+            acts = [Act("Ask again", self._again, "primary", "send")]
+        else:
+            acts = [Act("Try again", self._again, "primary", "rotate-cw")]
+        if cause is Cause.NOT_FOUND:
+            acts.append(Act("Check the key", self._check_key))
+        else:
+            acts.append(Act("Chat on this machine", self._here, icon="laptop"))
+        return acts
+
+    def _again(self) -> None:
+        self._show_button()
+        self._go()
+
+    def _check_key(self) -> None:
+        self.error.clear()
+        self.stages.hide()
+        self._show_button()
+        self.key.setFocus()
+        self.key.selectAll()
+        self._resize()
+
+    def _here(self) -> None:
+        self.here_wanted.emit()
+        self.accept()
+
+    def _end(self, _result: int) -> None:
+        if self._task is not None:
+            self._task.cancel()
+
+    def _resize(self) -> None:
+        layout = self.layout()
+        if layout is not None:
+            layout.activate()
+            self.setFixedHeight(max(layout.totalHeightForWidth(WIDTH), layout.totalMinimumSize().height()))
+
+
+class MyKey(QWidget):
+    """What the owner needs to admit me."""
+
+    def __init__(self, theme: Theme, public_key: str) -> None:
+        super().__init__()
+        key = Label(short_key(public_key))
+        key.setFont(theme.fixed_font("hint"))
+        layout = QHBoxLayout(self)
+        layout.setContentsMargins(12, 4, 0, 0)
+        layout.setSpacing(8)
+        layout.addWidget(Label("My key", scale="hint", tone="text2"))
+        layout.addWidget(Avatar(public_key, 20))
+        layout.addWidget(key)
+        layout.addStretch(1)
+        layout.addWidget(CopyButton(theme, public_key, text="Copy my key"))

@@ -1,0 +1,71 @@
+"""Which buttons stand under a failed answer: each cause has its remedy first. DESIGN.md, "Words"."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from PySide6.QtGui import QClipboard, QGuiApplication
+
+from app.presenters.chat import ChatPresenter
+from app.presenters.chat_words import Cause, cause_of, default_model
+from app.widgets.error_panel import Act
+from app.words import size
+from qvac_core.core.state import Message, Target
+
+MOST_MODELS = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Remedies:
+    """`add_provider` opens the dialog, with a key to check or with none."""
+
+    presenter: ChatPresenter
+    add_provider: Callable[[str], None]
+
+    def acts(self, message: Message) -> tuple[Act, ...]:
+        if message.error is None:
+            return ()
+        cause = cause_of(message.error)
+        retry = self.presenter.retry
+        key = self.presenter.target.provider_key
+        if cause is Cause.REFUSED:
+            return (Act("Ask again", retry, "primary", "send"), Act("Copy my key", self._copy_key), *self._here())
+        if cause is Cause.NOT_FOUND:
+            check = Act("Check the key", lambda: self.add_provider(key))
+            return (Act("Try again", retry, "primary", "rotate-cw"), check, *self._here())
+        if cause is Cause.MODEL_NOT_SHARED:
+            return (*self._other_models(), Act("Try again", retry))
+        if cause is Cause.NO_MODEL_HERE:
+            return (self._get("primary"), Act("Add a provider…", lambda: self.add_provider("")))
+        return (Act("Retry", retry, "primary", "rotate-ccw"), *self._here())
+
+    def _here(self) -> tuple[Act, ...]:
+        if not self.presenter.target.provider_key:
+            return ()
+        if not self.presenter.models:
+            return (self._get("quiet"),)
+        return (Act("Chat on this machine", self._answer_here, icon="laptop"),)
+
+    def _get(self, kind: str) -> Act:
+        name, octets, _licence = default_model()
+        return Act(f"Get {name.rsplit(' ', 1)[0]}, {size(octets)}", self.presenter.download_default, kind, "download")
+
+    def _other_models(self) -> tuple[Act, ...]:
+        key = self.presenter.target.provider_key
+        provider = self.presenter.provider(key)
+        models = provider.models[:MOST_MODELS] if provider is not None else ()
+
+        def use(source: str) -> Callable[[], None]:
+            return lambda: self.presenter.retry_with(Target(key, source))
+
+        return tuple(
+            Act(f"Use {model.name}", use(model.source), "primary" if index == 0 else "quiet")
+            for index, model in enumerate(models)
+        )
+
+    def _answer_here(self) -> None:
+        self.presenter.retry_with(Target())
+
+    def _copy_key(self) -> None:
+        QGuiApplication.clipboard().setText(self.presenter.public_key, QClipboard.Mode.Clipboard)
