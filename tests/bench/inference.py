@@ -1,0 +1,110 @@
+"""`python -m tests.bench.inference MODEL.gguf`: an answer by delegation against the same answer by the local engine.
+
+Both are asked from this process, alternating; the provider is the installed program in its own process, reached over
+a loopback network. Each prompt is asked once per side, so that no cached prefix helps either.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+
+from qvac_core.core import Core, CoreConfig, load_key_pair
+from qvac_core.core.local_completion import LocalCompletion
+from qvac_core.delegation.completion import Completion
+from qvac_core.delegation.consumer import Delegate
+from qvac_core.delegation.messages import GenerationParams, HistoryMessage
+from qvac_core.engines.interface import ChatMessage, CompletionRequest, SamplingParams
+from tests.bench.table import Row, print_table
+from tests.e2e.program import qvac_desktop, testnet
+
+RUNS = 15
+TOKENS = 96
+SEED = bytes([7]) * 32
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """first: seconds to the first token, as the caller sees it. rate: tokens per second after it."""
+
+    first: float
+    rate: float
+
+
+async def timed(start: float, run: Completion | LocalCompletion) -> Timing:
+    arrivals: list[float] = []
+    async for _text in run.token_stream:
+        arrivals.append(time.perf_counter())
+    stats = await run.stats
+    assert stats is not None
+    tokens = float(stats.generated_tokens)  # type: ignore[arg-type]
+    return Timing(arrivals[0] - start, (tokens - 1) / (arrivals[-1] - arrivals[0]))
+
+
+async def local(core: Core, model_id: str, prompt: str) -> Timing:
+    model = core.machine.loaded_here(model_id)
+    assert model is not None
+    start = time.perf_counter()
+    request = CompletionRequest(
+        f"local {prompt}", (ChatMessage("user", prompt),), SamplingParams(temp=0, predict=TOKENS), owner="local"
+    )
+    return await timed(start, LocalCompletion(model, request))
+
+
+async def delegated(core: Core, model_id: str, prompt: str) -> Timing:
+    start = time.perf_counter()
+    params = GenerationParams(temp=0, predict=TOKENS)
+    run = await core.consumer.completion(model_id, [HistoryMessage("user", prompt)], generation_params=params)
+    return await timed(start, run)
+
+
+async def measure(core: Core, provider_key: str, model: Path) -> None:
+    here = await core.machine.load_local(str(model))
+    delegate = Delegate(bytes.fromhex(provider_key))
+    there = (
+        await core.consumer.load_model(model.name, delegate=delegate, model_config={"ctx_size": 4096, "device": "cpu"})
+    ).model_id
+    sides: dict[str, list[Timing]] = {"here": [], "there": []}
+    for run in range(RUNS + 1):
+        prompt = f"Story {run}: tell me about a lighthouse keeper and {run + 2} ships in a storm."
+        mine, theirs = await local(core, here, prompt), await delegated(core, there, prompt)
+        if run:  # the first pair warms both workers up
+            sides["here"].append(mine)
+            sides["there"].append(theirs)
+
+    def all_of(side: str, field: str, factor: float = 1.0) -> tuple[float, ...]:
+        return tuple(getattr(timing, field) * factor for timing in sides[side])
+
+    first = Row(
+        "first token", "ms", all_of("there", "first", 1000), all_of("here", "first", 1000), "at most 10 ms more"
+    )
+    rate = Row("tokens per second", "tok/s", all_of("there", "rate"), all_of("here", "rate"), ">= 0.97")
+    print_table([first, rate], ours="delegated", theirs="local")
+    more = median(t - h for t, h in zip(first.ours, first.theirs, strict=True))
+    print(f"\nFirst token by delegation: {more:+.1f} ms against local (median of {RUNS} pairs)")
+
+
+def main(model: Path) -> None:
+    guest = load_key_pair(CoreConfig(seed=SEED)).public_key.hex()
+    with testnet() as net, tempfile.TemporaryDirectory() as folder:
+        bootstrap = str(net.until("ready")["bootstrap"][0])
+        options = ("--json", "--allow", guest, "--model", str(model), "--bootstrap", bootstrap)
+        with qvac_desktop("provider", *options, data_dir=Path(folder) / "provider") as provider:
+            key = provider.until("ready")["publicKey"]
+            host, _, port = bootstrap.rpartition(":")
+
+            async def run() -> None:
+                config = CoreConfig(Path(folder) / "guest", SEED, bootstrap=((host, int(port)),))
+                async with Core(config) as core:
+                    await measure(core, key, model)
+
+            asyncio.run(run())
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]).resolve())

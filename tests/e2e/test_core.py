@@ -1,0 +1,256 @@
+"""Two cores with a real model on a loopback network: what the window does, without the window."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import TypeVar
+
+import pytest
+
+from qvac_core.core import Core, CoreConfig
+from qvac_core.core.state import (
+    AccessMode,
+    AnswerFinished,
+    AnswerSeam,
+    AnswerTokens,
+    CoreEvent,
+    KnocksChanged,
+    Message,
+    RequestEnded,
+    RequestStarted,
+    SharingChanged,
+    SharingPhase,
+    Target,
+)
+from qvac_core.errors import DelegationError, IdentityError, QvacError
+from qvac_core.hyperdht import create_testnet
+
+E = TypeVar("E")
+LIMIT = 60.0
+QUESTION = "What is the capital of France? Answer in one sentence."
+LONG = "Write a very long story about a lighthouse, with many chapters."
+
+
+class Watched:
+    """A core and the events it gave, so that a test can wait for one."""
+
+    def __init__(self, core: Core) -> None:
+        self.core = core
+        self.events: list[CoreEvent] = []
+        self._changed = asyncio.Event()
+        core.subscribe(self._take)
+
+    def _take(self, event: CoreEvent) -> None:
+        self.events.append(event)
+        self._changed.set()
+        self._changed = asyncio.Event()
+
+    async def until(self, kind: type[E], wanted: Callable[[E], bool] = lambda _: True) -> E:
+        async with asyncio.timeout(LIMIT):
+            seen = 0
+            while True:
+                for event in self.events[seen:]:
+                    if isinstance(event, kind) and wanted(event):
+                        return event
+                seen = len(self.events)
+                changed = self._changed
+                if seen == len(self.events):
+                    await changed.wait()
+
+    def answered(self) -> int:
+        """Letters of all answers so far."""
+        return sum(len(event.text) for event in self.events if isinstance(event, AnswerTokens))
+
+    async def answer_of(self, message_id: str) -> Message:
+        finished = await self.until(AnswerFinished, lambda event: event.message.id == message_id)
+        return finished.message
+
+
+@asynccontextmanager
+async def two_cores(folder: Path) -> AsyncIterator[tuple[Watched, Watched]]:
+    """An owner and a guest, both started, nothing shared yet."""
+    async with await create_testnet(4) as net:
+        bootstrap = tuple(net.bootstrap)
+        owner = Watched(Core(CoreConfig(folder / "owner", bootstrap=bootstrap)))
+        guest = Watched(Core(CoreConfig(folder / "guest", bootstrap=bootstrap)))
+        async with owner.core, guest.core:
+            yield owner, guest
+
+
+def run(test: Callable[[Watched, Watched], Awaitable[None]], folder: Path) -> None:
+    async def main() -> None:
+        async with two_cores(folder) as (owner, guest):
+            await test(owner, guest)
+        left = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
+        assert not left, left
+
+    asyncio.run(main())
+
+
+async def share(owner: Watched, model: Path) -> None:
+    await owner.core.add_model_file(model)
+    await owner.core.start_sharing()
+
+
+async def admitted(owner: Watched, guest: Watched, model: Path) -> str:
+    """The guest is on the owner's list and has a conversation with it; returns its id."""
+    await share(owner, model)
+    await owner.core.allow_key(guest.core.public_key, "Laptop")
+    await guest.core.add_provider(owner.core.public_key, "Studio")
+    return (await guest.core.new_conversation(Target(owner.core.public_key))).id
+
+
+def test_a_knock_is_allowed_and_the_guest_is_answered(small_model_path: Path, tmp_path: Path) -> None:
+    async def test(owner: Watched, guest: Watched) -> None:
+        await share(owner, small_model_path)
+        await guest.core.add_provider(owner.core.public_key, "Studio")
+        with pytest.raises(DelegationError) as refused:
+            await guest.core.connect_provider(owner.core.public_key)
+        assert refused.value.typed_fields["reason"] == "not_admitted"
+        (entry,) = await guest.core.providers()
+        assert entry.state == "refused"
+        assert entry.error is not None
+        assert entry.error.title == "The owner has not allowed your key yet."
+
+        knock = (await owner.until(KnocksChanged, lambda event: bool(event.knocks))).knocks[0]
+        assert knock.public_key == guest.core.public_key
+        await owner.core.allow_key(knock.public_key, "Laptop", hours=1)
+        assert await owner.core.knocks() == ()
+
+        entry = await guest.core.connect_provider(owner.core.public_key)
+        assert entry.state == "online"
+        assert len(entry.models) == 1
+        conversation = await guest.core.new_conversation(Target(owner.core.public_key, entry.models[0].source))
+        answer = await guest.answer_of(await guest.core.ask(conversation.id, QUESTION))
+        assert "Paris" in answer.text
+        assert answer.status == "done"
+        assert answer.stats is not None
+        assert (answer.stats.who, answer.stats.where) == ("Studio", "delegated")
+        assert answer.stats.generated_tokens > 0
+
+        ended = await owner.until(RequestEnded)
+        assert ended.entry.outcome in ("eos", "length")
+        assert (await owner.core.request_log())[0].remote_public_key == guest.core.public_key
+        (key,) = (await owner.core.access_rules()).keys
+        assert key.tokens_today == ended.entry.prompt_tokens + ended.entry.generated_tokens
+        kept = await guest.core.messages(conversation.id)
+        assert [message.role for message in kept] == ["user", "assistant"]
+        (listed,) = await guest.core.conversations()
+        assert listed.title.startswith("What is the capital")
+
+    run(test, tmp_path)
+
+
+def test_stop_reaches_the_owners_engine(small_model_path: Path, tmp_path: Path) -> None:
+    async def test(owner: Watched, guest: Watched) -> None:
+        conversation = await admitted(owner, guest, small_model_path)
+        message_id = await guest.core.ask(conversation, LONG)
+        await guest.until(AnswerTokens)
+        with pytest.raises(QvacError, match="still being answered"):
+            await guest.core.ask(conversation, "And another one")
+        await guest.core.stop_answer(message_id)
+        answer = await guest.answer_of(message_id)
+        assert answer.status == "stopped"
+        assert answer.text
+        assert (await owner.until(RequestEnded)).entry.outcome == "cancelled"
+        assert await owner.core.active_requests() == ()
+
+        retried = await guest.core.retry(conversation)
+        await guest.until(AnswerTokens, lambda event: event.message_id == retried)
+        await guest.core.stop_answer(retried)
+        assert len(await guest.core.messages(conversation)) == 2
+
+    run(test, tmp_path)
+
+
+def test_the_owner_stops_a_request_and_blocks_a_key(small_model_path: Path, tmp_path: Path) -> None:
+    async def test(owner: Watched, guest: Watched) -> None:
+        await guest.core.set_setting("chat.fallback", "false")
+        conversation = await admitted(owner, guest, small_model_path)
+        first = await guest.core.ask(conversation, LONG)
+        started = await owner.until(RequestStarted)
+        await guest.until(AnswerTokens)
+        await owner.core.stop_request(started.request.id)
+        answer = await guest.answer_of(first)
+        assert answer.text
+        assert (await owner.until(RequestEnded)).entry.outcome == "cancelled"
+
+        second = await guest.core.ask(conversation, LONG)
+        await guest.until(AnswerTokens, lambda event: event.message_id == second)
+        await owner.core.block_key(guest.core.public_key)
+        assert (await guest.answer_of(second)).status == "failed"
+        assert (await owner.until(RequestEnded, lambda e: e.entry.id != started.request.id)).entry.outcome != "eos"
+
+    run(test, tmp_path)
+
+
+def test_when_the_owner_goes_away_this_machine_goes_on(small_model_path: Path, tmp_path: Path) -> None:
+    async def test(owner: Watched, guest: Watched) -> None:
+        conversation = await admitted(owner, guest, small_model_path)
+        await guest.core.add_model_file(small_model_path)
+        message_id = await guest.core.ask(conversation, LONG)
+        await guest.until(AnswerTokens)
+        await owner.core.block_key(guest.core.public_key)
+        seam = await guest.until(AnswerSeam)
+        assert "This machine continues" in seam.sentence
+        await guest.until(AnswerTokens, lambda _: guest.answered() > seam.offset)
+        await guest.core.stop_answer(message_id)
+        answer = await guest.answer_of(message_id)
+        assert len(answer.text) > seam.offset
+        assert answer.seams == ((seam.offset, seam.sentence),)
+
+    run(test, tmp_path)
+
+
+def test_sharing_can_be_switched_off_and_on_again(small_model_path: Path, tmp_path: Path) -> None:
+    async def test(owner: Watched, guest: Watched) -> None:
+        await guest.core.set_setting("chat.fallback", "false")
+        conversation = await admitted(owner, guest, small_model_path)
+        assert "Paris" in (await guest.answer_of(await guest.core.ask(conversation, QUESTION))).text
+        await owner.core.stop_sharing()
+        assert (await owner.core.sharing()).phase is SharingPhase.OFF
+        failed = await guest.answer_of(await guest.core.retry(conversation))
+        assert failed.status == "failed"
+        assert failed.error is not None
+        await owner.core.start_sharing()
+        await owner.until(SharingChanged, lambda event: event.state.phase is SharingPhase.ANNOUNCED)
+        assert "Paris" in (await guest.answer_of(await guest.core.retry(conversation))).text
+
+    run(test, tmp_path)
+
+
+def test_everybody_except_and_not_shared_models(small_model_path: Path, tmp_path: Path) -> None:
+    async def test(owner: Watched, guest: Watched) -> None:
+        await share(owner, small_model_path)
+        await owner.core.set_access_mode(AccessMode.DENY)
+        entry = await guest.core.connect_provider(owner.core.public_key)
+        assert entry.state == "online"
+        (model,) = await owner.core.shared_models()
+        await owner.core.set_model_shared(model.name, False)
+        conversation = await guest.core.new_conversation(Target(owner.core.public_key, model.name))
+        answer = await guest.answer_of(await guest.core.ask(conversation.id, QUESTION))
+        assert answer.error is not None
+        assert answer.error.title == "The machine does not share this model."
+        assert str(small_model_path.parent) not in repr(answer)
+
+    run(test, tmp_path)
+
+
+def test_local_answers_and_ones_own_key(small_model_path: Path, tmp_path: Path) -> None:
+    async def test(_: Watched, guest: Watched) -> None:
+        with pytest.raises(IdentityError, match="your own key"):
+            await guest.core.add_provider(guest.core.public_key)
+        conversation = await guest.core.new_conversation(Target())
+        failed = await guest.answer_of(await guest.core.ask(conversation.id, QUESTION))
+        assert failed.error is not None
+        assert failed.error.title.startswith("There is no model on this machine yet")
+        await guest.core.add_model_file(small_model_path)
+        answer = await guest.answer_of(await guest.core.retry(conversation.id))
+        assert "Paris" in answer.text
+        assert answer.stats is not None
+        assert answer.stats.where == "local"
+
+    run(test, tmp_path)
