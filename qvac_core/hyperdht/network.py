@@ -8,6 +8,7 @@ carries a whole train of equal datagrams (UDP_SEGMENT, UDP_GRO).
 from __future__ import annotations
 
 import asyncio
+import errno
 import logging
 import socket
 import struct
@@ -62,6 +63,8 @@ _MAX_TRAIN_SEGMENTS = 64
 _READS_PER_WAKEUP = 64
 _DATAGRAMS_PER_WAKEUP = 512
 _MAX_QUEUED = 8192
+_MAX_HOSTS = 8  # they travel in one datagram
+_HOSTS_AGE = 10.0  # seconds; asking the system takes milliseconds
 
 # Values of <netinet/in.h> and <linux/udp.h> that the socket module does not name.
 _IP_MTU_DISCOVER, _IP_PMTUDISC_DO = 10, 2
@@ -78,20 +81,29 @@ class SystemNetwork:
 
     def __init__(self, *, offload: bool = True) -> None:
         self._offload = offload
+        self._hosts: list[str] = []
+        self._hosts_until = 0.0
 
     def open(self, host: str, port: int, receive: Receive) -> DatagramSocket:
         return SystemSocket(asyncio.get_running_loop(), host, port, receive, offload=self._offload)
 
     def local_hosts(self) -> list[str]:
-        import psutil  # slow to import, and not needed on loopback
+        now = asyncio.get_running_loop().time()
+        if now >= self._hosts_until:
+            self._hosts, self._hosts_until = _interface_hosts(), now + _HOSTS_AGE
+        return self._hosts
 
-        hosts: list[str] = []
-        up = {name for name, stats in psutil.net_if_stats().items() if stats.isup}
-        for name, addresses in psutil.net_if_addrs().items():
-            for entry in addresses:
-                if name in up and entry.family == socket.AF_INET and not entry.address.startswith("127."):
-                    hosts.append(entry.address)
-        return hosts
+
+def _interface_hosts() -> list[str]:
+    import psutil  # slow to import, and not needed on loopback
+
+    hosts: list[str] = []
+    up = {name for name, stats in psutil.net_if_stats().items() if stats.isup}
+    for name, addresses in psutil.net_if_addrs().items():
+        for entry in addresses:
+            if name in up and entry.family == socket.AF_INET and not entry.address.startswith("127."):
+                hosts.append(entry.address)
+    return hosts[:_MAX_HOSTS]
 
 
 class SystemSocket:
@@ -214,7 +226,9 @@ class SystemSocket:
         except BlockingIOError:
             return False
         except OSError as error:
-            # EIO, EINVAL: a device that cannot; EMSGSIZE: longer than the path takes. One by one, then.
+            # Longer than the path takes, or a device that cannot: one by one, then.
+            if error.errno in (errno.EIO, errno.EOPNOTSUPP):
+                self._gso = False
             logger.debug("no train of %d datagrams to %s: %s", len(datagrams), to, error)
             return False
         return True

@@ -46,11 +46,11 @@ class World:
 
     def __init__(self, js_home: Path, stack: AsyncExitStack) -> None:
         self._js_home = js_home
-        self._stack = stack
+        self.stack = stack
         self.bootstrap: list[tuple[str, int]] = []
 
     async def js(self) -> JsPeer:
-        return await self._stack.enter_async_context(JsPeer(self._js_home))
+        return await self.stack.enter_async_context(JsPeer(self._js_home))
 
     async def js_testnet(self, size: int = 4) -> None:
         peer = await self.js()
@@ -58,7 +58,7 @@ class World:
         self.bootstrap = [(host, port) for host, port in answer["bootstrap"]]
 
     async def our_testnet(self, size: int = 4) -> None:
-        testnet = await self._stack.enter_async_context(await create_testnet(size))
+        testnet = await self.stack.enter_async_context(await create_testnet(size))
         self.bootstrap = testnet.bootstrap
 
     async def js_node(self, seed: bytes | None = None, **options: Any) -> JsPeer:
@@ -69,12 +69,12 @@ class World:
         return peer
 
     async def our_node(self, key_pair: KeyPair | None = None, **options: Any) -> DHT:
-        return await self._stack.enter_async_context(DHT(self.bootstrap, key_pair, host="127.0.0.1", **options))
+        return await self.stack.enter_async_context(DHT(self.bootstrap, key_pair, host="127.0.0.1", **options))
 
     async def serve(self, dht: DHT, on_connection: Callable[[Connection], Awaitable[None]], **options: Any) -> Server:
         server = dht.create_server(on_connection, **options)
         await server.listen()
-        return await self._stack.enter_async_context(server)
+        return await self.stack.enter_async_context(server)
 
 
 def with_world(test: Callable[[World], Awaitable[None]], js_home: Path) -> None:
@@ -186,6 +186,29 @@ def test_our_nodes_relay_between_two_javascript_peers(js_home: Path) -> None:
             assert "failed" not in answer, answer
             answer = await client.call("pump", name=name, bytes=100_000)
             assert answer["equal"]
+
+    with_world(test, js_home)
+
+
+def test_both_kinds_of_nodes_make_one_network(js_home: Path) -> None:
+    async def test(world: World) -> None:
+        await world.js_testnet(3)
+        await world.stack.enter_async_context(await create_testnet(3, bootstrap=world.bootstrap))
+        server = await world.js_node(SERVER_SEED)
+        await server.call("listen")
+        client = await world.js_node(CLIENT_SEED)
+        dht = await world.our_node()
+        await world.serve(dht, echo)
+        for key in (SERVER_KEYS.public_key, dht.key_pair.public_key):
+            answer = await client.call("connect", name=key.hex(), key=key.hex())
+            assert "failed" not in answer, answer
+            assert (await client.call("pump", name=key.hex(), bytes=100_000))["equal"]
+        await pump(await dht.connect(SERVER_KEYS.public_key), 100_000)
+        assert await dht.mutable_put(CLIENT_KEYS, b"everywhere", seq=1) == 5
+        for _ in range(2):
+            peer = await world.js_node()
+            answer = await peer.call("mutableGet", key=CLIENT_KEYS.public_key.hex())
+            assert answer["found"] == {"seq": 1, "value": "everywhere"}
 
     with_world(test, js_home)
 
