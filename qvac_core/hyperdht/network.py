@@ -149,7 +149,7 @@ class SystemSocket:
     def _read_singles(self) -> list[tuple[bytes, Address]]:
         batch: list[tuple[bytes, Address]] = []
         receive_into, buffer, view = self._socket.recvfrom_into, self._buffer, self._view
-        while len(batch) < _DATAGRAMS_PER_WAKEUP:
+        for _ in range(_DATAGRAMS_PER_WAKEUP):
             try:
                 size, address = receive_into(buffer)
             except BlockingIOError:
