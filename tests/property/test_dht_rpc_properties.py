@@ -221,4 +221,4 @@ class RequestLife(RuleBasedStateMachine):
 
 
 TestRequestLife = RequestLife.TestCase
-TestRequestLife.settings = settings(max_examples=40, stateful_step_count=25, deadline=None)
+TestRequestLife.settings = settings(max_examples=30, stateful_step_count=25, deadline=None)

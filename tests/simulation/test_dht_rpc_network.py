@@ -7,6 +7,7 @@ from statistics import mean
 
 import pytest
 
+from qvac_core.codec import Address
 from qvac_core.dht_rpc import IncomingRequest, Persistent, QueryResult, Reply, RequestSpec
 from qvac_core.dht_rpc.commands import TICK
 from tests.simulation.network import Network, SimulatedNode
@@ -229,6 +230,21 @@ def test_a_hundred_lookups_at_once_do_not_wait_for_each_other() -> None:
     assert all(len(result.closest_replies) == 20 for result in results)
     network.run_for(2 * TICK)
     assert len(nodes[7].node.requests) < 10
+
+
+def test_liars_who_invent_nodes_cannot_keep_anybody_from_the_nearest() -> None:
+    network = Network(SEED)
+    nodes = network.build(120)
+
+    def invent(_: bytes) -> list[Address]:
+        return [(f"11.{network.random.randrange(256)}.0.{n}", 4000) for n in range(1, 21)]
+
+    for liar in network.random.sample(nodes[1:], 24):
+        setattr(liar.node, "closer_nodes", invent)  # noqa: B010 (a method of this one node)
+    lookups = look_up(network, 20)
+    assert lookups.nearest_found == 1.0
+    assert lookups.recall > 0.9
+    assert lookups.seconds < 10
 
 
 @pytest.mark.long
