@@ -267,7 +267,6 @@ class Consumer:
         model_src: str,
         *,
         delegate: Delegate,
-        model_type: str = LLM_MODEL_TYPE,
         model_config: Mapping[str, Any] | None = None,
         model_name: str | None = None,
         on_progress: ProgressCallback | None = None,
@@ -279,7 +278,7 @@ class Consumer:
             return await self._load_delegated(
                 LoadModel(
                     model_src=model_src,
-                    model_type=model_type,
+                    model_type=LLM_MODEL_TYPE,
                     model_config=config,
                     model_name=UNSET if model_name is None else model_name,
                     with_progress=True if on_progress else UNSET,

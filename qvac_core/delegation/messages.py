@@ -47,7 +47,7 @@ class LoadModel(Message, frozen=True, tag="loadModel", forbid_unknown_fields=Tru
     """For a chat model. `delegate` is stripped by its sender; a peer that leaves it in is refused by the provider."""
 
     model_src: str
-    model_type: str
+    model_type: Literal["llamacpp-completion"]
     model_config: LlmConfig
     model_name: str | UnsetType = UNSET
     with_progress: bool | UnsetType = UNSET

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
 import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType, field
@@ -15,7 +15,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType, field
 from qvac_core.delegation.js_json import canonical
 from qvac_core.engines.interface import SamplingParams
 
-LLM_MODEL_TYPE = "llamacpp-completion"
+LLM_MODEL_TYPE: Final = "llamacpp-completion"
 
 # The names that are valid on the wire. A request for one whose engine is not here is answered as a load that failed.
 CANONICAL_MODEL_TYPES = frozenset(

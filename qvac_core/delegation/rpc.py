@@ -56,7 +56,7 @@ class RpcLimits:
     open_requests: int = 256
     open_request_bytes: int = 128 * 1024 * 1024
     outbox_bytes: int = 256 * 1024
-    stream_buffer_bytes: int = 8 * 1024 * 1024
+    stream_buffer_bytes: int = 32 * 1024 * 1024
 
 
 class Rpc:

@@ -290,8 +290,9 @@ def test_a_provider_that_ignores_pause_loses_that_stream_only() -> None:
         b"\x02\x00\x00\x00\x01\xff",
         b"\x08\x00\x00\x00\x01\x01\x01\x00\xfe\xff\xff\xff",
         b"\x05\x00\x00\x00\x02\x01\x01\x00\x03",
+        b"\x0d\x00\x00\x00\x01\xff" + (2**60).to_bytes(8, "little") + b"\x01\x00\x00",
     ],
-    ids=["1 GB", "unknown type", "empty", "cut short", "length beyond the frame", "error without its text"],
+    ids=["1 GB", "unknown type", "empty", "cut short", "length beyond the frame", "error without its text", "huge id"],
 )
 def test_a_frame_that_is_wrong_ends_the_connection_at_once(junk: bytes) -> None:
     async def handler(request: IncomingRequest) -> None:
