@@ -93,11 +93,15 @@ def _open_window(options: argparse.Namespace, output: Output) -> int:
     ):
         output.note("There is no screen here. Use `qvac-desktop provider`, `chat` or `demo` (see --help).")
         return EXIT_FAILED
+    from app.cli.config import core_config
+    from qvac_core.core import Core
+
     try:
-        from app.start_window import start_window
+        from app.application import run as run_window
     except ImportError as error:
         output.note(
             f"The window cannot open: {error}. On Debian or Ubuntu: apt-get install libegl1 libgl1 libxcb-cursor0"
         )
         return EXIT_FAILED
-    return start_window(options)
+    config = core_config(options)
+    return run_window(lambda: Core(config))

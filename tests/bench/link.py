@@ -45,7 +45,7 @@ def main(delay: float, loss: float, port_a: int, port_b: int, seed: int) -> None
         readable, _, _ = select.select([towards_a, towards_b, sys.stdin], [], [], timeout)
         if sys.stdin in readable:
             return
-        for sock in readable:
+        for sock in (way for way in ways if way in readable):
             out, target = ways[sock]
             due = time.monotonic() + delay
             for _ in range(BATCH):
