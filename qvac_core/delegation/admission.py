@@ -165,6 +165,7 @@ class Limits:
     threads: int = 0
     # One request.
     message_bytes: int = 4 * 1024 * 1024
+    load_bytes: int = 32 * 1024
     max_tokens: int = 8192
     request_seconds: float = 1800.0
     load_seconds: float = 900.0
@@ -182,7 +183,8 @@ class Limits:
     connections: int = 256
     connections_per_key: int = 8
     # Frames, and the door.
-    frame_bytes: int = 64 * 1024 * 1024
+    frame_bytes: int = 16 * 1024 * 1024
+    open_request_bytes: int = 32 * 1024 * 1024
     knock_frame_bytes: int = 64 * 1024
     knock_seconds: float = 2.0
     knocks: Rate = Rate(60, 60.0)

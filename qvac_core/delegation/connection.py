@@ -71,11 +71,6 @@ class ProviderConnection:
     def closed(self) -> bool:
         return self._rpc.closed
 
-    @property
-    def received_at(self) -> float:
-        """Loop time of the last bytes that came."""
-        return self._rpc.received_at
-
     def offers(self, feature: str) -> bool:
         return self.hello is not None and feature in self.hello.features
 

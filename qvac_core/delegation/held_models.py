@@ -18,8 +18,8 @@ from qvac_core.delegation.parts import Lease, ModelPool
 from qvac_core.engines.interface import LibraryModel, LoadedModel, LoadProgress, ModelConfig
 
 # Ids remembered: per key, and keys in all. Beyond, the oldest is forgotten and its owner has to load again.
-IDS_PER_KEY = 32
-KEYS_REMEMBERED = 1024
+IDS_PER_KEY = 8
+KEYS_REMEMBERED = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,8 +76,10 @@ class HeldModels:
         self._leases: dict[str, tuple[KnownModel, Lease]] = {}
         self._locks: dict[str, asyncio.Lock] = {}
 
-    def __contains__(self, model_id: str) -> bool:
-        return model_id in self._leases
+    def known(self, model_id: str) -> KnownModel | None:
+        """What this id means, if this connection holds it."""
+        held = self._leases.get(model_id)
+        return None if held is None else held[0]
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -65,7 +65,7 @@ class Provider:
         self._emit = on_event
         self._now = wall_clock
         self._stopping = False
-        self._sessions: set[Session] = set()
+        self._sessions: dict[Session, asyncio.TimerHandle | None] = {}
         self._ended = asyncio.Event()
         self._endings: set[asyncio.Task[None]] = set()
         self._knock_limit = KnockLimit(self._limits.knocks, self._limits.knocks_per_address)
@@ -121,18 +121,16 @@ class Provider:
     async def _serve(self, stream: PeerStream) -> None:
         session = Session(self._service, stream)
         address = "{}:{}".format(*stream.remote_address)
-        self._sessions.add(session)
+        self._watch_expiry(session)
         self._connection_event(session.public_key, ConnectionState.OPEN, address)
-        expiry = self._watch_expiry(session.public_key)
         try:
             await session.run()
         except ExceptionGroup:
             # A mistake of ours in one request: it costs its connection, not the provider.
             logger.exception("serving a consumer failed")
         finally:
-            if expiry is not None:
+            if (expiry := self._sessions.pop(session)) is not None:
                 expiry.cancel()
-            self._sessions.discard(session)
             self._ended.set()
             self._connection_event(session.public_key, ConnectionState.CLOSED, address)
 
@@ -163,11 +161,16 @@ class Provider:
             rpc.destroy()
             await running
 
-    def _watch_expiry(self, public_key: bytes) -> asyncio.TimerHandle | None:
-        expires_at = self._policy.expiry(public_key)
-        if expires_at is None:
-            return None
-        return asyncio.get_running_loop().call_later(max(0.0, expires_at - self._now()), self._judge_again)
+    def _watch_expiry(self, session: Session) -> None:
+        """Judge again when the session's allowance ends, as the rules are now."""
+        if (timer := self._sessions.get(session)) is not None:
+            timer.cancel()
+        expires_at = self._policy.expiry(session.public_key)
+        self._sessions[session] = (
+            None
+            if expires_at is None
+            else asyncio.get_running_loop().call_later(max(0.0, expires_at - self._now()), self._judge_again)
+        )
 
     # --- Rules that change ------------------------------------------------------------------------------------
 
@@ -179,6 +182,8 @@ class Provider:
                 session.rpc.destroy()
             elif decision is not Decision.ADMIT:
                 self._end_soon(session, NO_LONGER_ADMITTED)
+            else:
+                self._watch_expiry(session)
 
     def _end_soon(self, session: Session, sentence: str) -> None:
         task = asyncio.get_running_loop().create_task(self._end(session, sentence))

@@ -80,7 +80,6 @@ class Rpc:
         self._outbox_filled = asyncio.Event()
         self._outbox_room = asyncio.Event()
         self._error: QvacError | None = None
-        self.received_at = asyncio.get_running_loop().time()
 
     # --- Life -------------------------------------------------------------------------------------------------
 
@@ -242,10 +241,8 @@ class Rpc:
     # --- Reading ----------------------------------------------------------------------------------------------
 
     async def _read_frames(self, group: asyncio.TaskGroup) -> None:
-        loop = asyncio.get_running_loop()
         try:
             async for chunk in self._stream:
-                self.received_at = loop.time()
                 for message in self._frames.feed(chunk):
                     self._dispatch(message, group)
                 if self._error is not None:

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 
 from msgspec import UNSET
 
-from qvac_core.delegation.admission import AccessPolicy, Allowance, Limits
+from qvac_core.delegation.admission import AccessPolicy, Allowance, Decision, Limits
 from qvac_core.delegation.answers import Answer
-from qvac_core.delegation.failures import Code, Reason, Rejection, by_policy, error_reply
+from qvac_core.delegation.failures import Code, Reason, Rejection, by_policy, error_reply, not_admitted
 from qvac_core.delegation.held_models import HeldModels, KnownModel, KnownModels, model_not_found
 from qvac_core.delegation.live_requests import Ending, Kind, LiveRequests, stop_for
 from qvac_core.delegation.loads import load, plugin_not_found
@@ -98,7 +98,8 @@ class Session:
         self.turns = service.turns
         self.held = HeldModels(service.pool, service.limits, service.on_models_changed)
         self.tells_places = False
-        self.rpc = Rpc(stream, self.handle, RpcLimits(frame_bytes=service.limits.frame_bytes))
+        limits = RpcLimits(frame_bytes=service.limits.frame_bytes, open_request_bytes=service.limits.open_request_bytes)
+        self.rpc = Rpc(stream, self.handle, limits)
 
     # --- Life -------------------------------------------------------------------------------------------------
 
@@ -123,6 +124,9 @@ class Session:
         own = self._allowance().parallel
         return self.limits.parallel_per_key if own is None else own
 
+    def _known(self, model_id: str) -> KnownModel | None:
+        return self.held.known(model_id) or self.known.get(self.public_key, model_id)
+
     def _allowance(self) -> Allowance:
         return self._service.policy.allowance(self.public_key, self._service.now())
 
@@ -142,6 +146,8 @@ class Session:
             if not isinstance(method, str):
                 raise RemoteProtocolError("Invalid input in the request: it has no type")
             shape = shape_of(method, envelope.withProgress is True)
+            if self._service.policy.decide(self.public_key, self._service.now()) is not Decision.ADMIT:
+                raise not_admitted(self.public_key.hex())  # an allowance that ended while the machine slept
             if method not in REMOTE_SAFE:
                 raise _not_for_strangers(method if method in SHAPES else "this request type")
             await self._dispatch(request, method, envelope, request.body)
@@ -169,6 +175,7 @@ class Session:
             await self._reply(request, self._unload(message))
         elif isinstance(message, LoadModel):
             self._check_accepting()
+            _check_size(len(body), self.limits.load_bytes)
             await load(self, request, message)
         else:
             await self._complete(request, message, len(body))
@@ -198,7 +205,7 @@ class Session:
             found = self.requests.find(self.public_key, message.request_id)
             return CancelReply(success=True, cancelled=int(found is not None and found.stop(Ending.CANCELLED)))
         model_id = message.model_id if isinstance(message.model_id, str) else ""
-        if self.known.get(self.public_key, model_id) is None:
+        if self._known(model_id) is None:
             return CancelReply(success=False, error=model_not_found(model_id).message)
         wanted = [
             live
@@ -222,7 +229,7 @@ class Session:
 
     async def _complete(self, request: IncomingRequest, message: CompletionStream, size: int) -> None:
         stream = request.respond()
-        known = self.known.get(self.public_key, message.model_id)
+        known = self._known(message.model_id)
         if known is None or self.models.find(known.source, self.public_key) is None:
             raise model_not_found(message.model_id)
         request_id = message.request_id if isinstance(message.request_id, str) else None
@@ -238,8 +245,7 @@ class Session:
         """What forbids one more answer now."""
         try:
             self._check_accepting()
-            if size > self.limits.message_bytes:
-                raise by_policy(Reason.LIMIT, f"A request may have {self.limits.message_bytes} bytes at most here.")
+            _check_size(size, self.limits.message_bytes)
             quota = self._allowance().tokens_per_day
             if quota is not None and self._tokens_today() >= quota:
                 raise by_policy(Reason.QUOTA, "Your tokens for today are used up at this provider.")
@@ -253,6 +259,11 @@ class Session:
     def _check_accepting(self) -> None:
         if not self._service.accepting():
             raise by_policy(Reason.PAUSED, "This provider is not taking requests now.")
+
+
+def _check_size(size: int, limit: int) -> None:
+    if size > limit:
+        raise by_policy(Reason.LIMIT, f"This request may have {limit} bytes at most here.")
 
 
 async def send_error(request: IncomingRequest, shape: Shape, error: QvacError) -> None:

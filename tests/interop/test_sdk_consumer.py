@@ -9,6 +9,8 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import pytest
+
 from qvac_core.delegation.admission import AccessMode, AccessPolicy, AccessRules
 from qvac_core.delegation.events import ConnectionChanged, ConnectionState, ProviderEvent
 from qvac_core.delegation.provider import Provider
@@ -16,6 +18,9 @@ from qvac_core.errors import EngineCrashed
 from qvac_core.hyperdht import DHT, KeyPair, create_testnet
 from tests.interop.sdk_peer import SdkPeer
 from tests.unit.scripted_engine import SMOL, MemoryLog, OneShared, ScriptedPool
+
+# The kit is installed by whoever comes first.
+pytestmark = pytest.mark.timeout(900)
 
 EVERYBODY = AccessRules(AccessMode.DENY)
 SEED = "11" * 32

@@ -16,6 +16,9 @@ from qvac_core.errors import DelegationError, InferenceCancelled, ModelError, Pr
 from qvac_core.hyperdht import DHT, Connection, KeyPair, create_testnet
 from tests.interop.sdk_peer import SdkPeer
 
+# The kit is installed by whoever comes first.
+pytestmark = pytest.mark.timeout(900)
+
 ASK = [HistoryMessage(role="user", content="What is the capital of France?")]
 STORY = [HistoryMessage(role="user", content="Tell me a very long story about a river.")]
 SHORT = GenerationParams(temp=0, predict=8)

@@ -184,6 +184,22 @@ def test_an_hours_allowance_ends_on_open_connections_too() -> None:
     run(main())
 
 
+def test_an_allowance_that_is_shortened_or_lengthened_while_connected_ends_when_it_now_says() -> None:
+    async def main() -> None:
+        async with provider_room() as room:
+            consumer = room.consumer()
+            await consumer.heartbeat(DELEGATE)
+            for expires_at in (100.0, 3600.0, 200.0):
+                room.policy.set_rules(AccessRules(AccessMode.ALLOW, {CONSUMER_KEY: Allowance(expires_at=expires_at)}))
+            await asyncio.sleep(199)
+            assert consumer.connection(PROVIDER_KEY) is not None
+            await asyncio.sleep(2)
+            assert consumer.connection(PROVIDER_KEY) is None
+            await consumer.close()
+
+    run(main())
+
+
 def test_a_key_added_to_the_list_is_admitted_at_its_next_try() -> None:
     async def main() -> None:
         async with provider_room() as room:

@@ -18,7 +18,9 @@ from qvac_core.delegation.frames import (
     encode_request,
     encode_stream,
 )
+from qvac_core.delegation.held_models import KnownModel, KnownModels
 from qvac_core.delegation.methods import REMOTE_SAFE, SHAPES, Shape
+from qvac_core.delegation.model_config import LlmConfig
 from qvac_core.errors import (
     ModelError,
     ProviderError,
@@ -240,6 +242,27 @@ def test_a_consumer_that_pauses_for_ever_is_dropped_too() -> None:
             await asyncio.sleep(70)
             assert peer.stream.peer.destroyed and room.log.outcomes == ["disconnected"]
             await consumer.close()
+
+    run(main())
+
+
+def test_what_is_remembered_of_consumers_is_bounded() -> None:
+    async def main() -> None:
+        async with provider_room() as room:
+            peer = RawPeer(room)
+            load = {"type": "loadModel", "modelSrc": SMOL.name, "modelType": "llamacpp-completion"}
+            big = {**load, "modelConfig": {"system_prompt": "x" * 40_000}}
+            request_id = await peer.send(json.dumps(big).encode())
+            await settle(100)
+            assert peer.answers()[request_id][0]["typedFields"] == {"reason": "limit"}
+            known = KnownModels()
+            for n in range(1000):
+                key = n.to_bytes(32, "big")
+                for model in range(20):
+                    known.remember(key, KnownModel(str(model), SMOL, SMOL.name, LlmConfig()))
+            assert known.get((0).to_bytes(32, "big"), "19") is None
+            assert known.get((999).to_bytes(32, "big"), "19") is not None
+            assert known.get((999).to_bytes(32, "big"), "11") is None
 
     run(main())
 
