@@ -18,7 +18,8 @@ def parse_public_key(text: str) -> bytes:
 
     Raises IdentityError with a sentence that says what is wrong.
     """
-    compact = re.sub(r"[\s:·-]", "", text).lower().removeprefix("qvac://").rstrip("/")
+    bare = text.strip().lower().removeprefix("qvac://").rstrip("/")
+    compact = re.sub(r"[\s:·-]", "", bare)
     if _HEX64.fullmatch(compact):
         return bytes.fromhex(compact)
     if len(compact) == 52 and all(letter in _Z_BASE_32 for letter in compact):

@@ -1,0 +1,216 @@
+"""Conversations with responders that are scripted: what is kept, what is told, what happens when one goes away."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from pathlib import Path
+
+import pytest
+
+from qvac_core.core.answering import Question
+from qvac_core.core.chats import Chats
+from qvac_core.core.event_hub import EventHub
+from qvac_core.core.state import (
+    AnswerFinished,
+    AnswerSeam,
+    AnswerStarted,
+    AnswerStats,
+    AnswerTokens,
+    CoreEvent,
+    Message,
+    Target,
+)
+from qvac_core.errors import ConnectionClosed, QvacError, StoreError
+from qvac_core.store.folders import DataDir
+from qvac_core.store.store import Store
+
+STATS = AnswerStats("Studio", "delegated", "direct", "m", 0.1, 50.0, 10, 3)
+REMOTE = Target("ab" * 32, "m")
+
+
+class Scripted:
+    """Says its parts; an exception among them is raised there, None waits to be stopped."""
+
+    def __init__(self, *parts: str | AnswerStats | QvacError | None) -> None:
+        self.parts = parts
+        self.questions: list[Question] = []
+        self.left = False
+
+    async def answer(self, question: Question) -> AsyncGenerator[str | AnswerStats, None]:
+        self.questions.append(question)
+        try:
+            for part in self.parts:
+                if isinstance(part, QvacError):
+                    raise part
+                if part is None:
+                    await asyncio.Event().wait()
+                else:
+                    yield part
+        finally:
+            self.left = True
+
+    async def can_answer(self) -> bool:
+        return bool(self.parts)
+
+    async def describe(self) -> str:
+        return "Small model"
+
+
+class Scene:
+    def __init__(self, store: Store, remote: Scripted, local: Scripted) -> None:
+        self.store, self.remote, self.local = store, remote, local
+        self.events: list[CoreEvent] = []
+        hub = EventHub()
+        hub.subscribe(self.events.append)
+        self.chats = Chats(store, hub, remote, local)
+
+    async def finished(self) -> Message:
+        """The answer, once it has ended."""
+        for _ in range(1000):
+            if (event := next((e for e in self.events if isinstance(e, AnswerFinished)), None)) is not None:
+                return event.message
+            await asyncio.sleep(0.001)
+        raise AssertionError(f"no end: {self.events}")
+
+    async def said(self, text: str) -> None:
+        for _ in range(1000):
+            if "".join(e.text for e in self.events if isinstance(e, AnswerTokens)) == text:
+                return
+            await asyncio.sleep(0.001)
+        raise AssertionError(f"not said: {self.events}")
+
+
+def play(folder: Path, remote: Scripted, local: Scripted, act: Callable[[Scene], Awaitable[None]]) -> None:
+    async def main() -> None:
+        store = Store.open(DataDir(folder, explicit=True), now=1000.0)
+        scene = Scene(store, remote, local)
+        try:
+            await act(scene)
+        finally:
+            await scene.chats.close()
+            store.close()
+
+    asyncio.run(main())
+
+
+def test_an_answer_is_streamed_and_kept(tmp_path: Path) -> None:
+    async def act(scene: Scene) -> None:
+        conversation = await scene.chats.new(REMOTE)
+        message_id = await scene.chats.ask(conversation.id, "Hello there,\nhow are you?")
+        answer = await scene.finished()
+        assert answer == Message(answer.id, "assistant", "Fine.", answer.created_at, "done", STATS)
+        assert answer.id == message_id
+        assert [type(event) for event in scene.events[-4:]] == [
+            AnswerStarted,
+            AnswerTokens,
+            AnswerTokens,
+            AnswerFinished,
+        ]
+        assert (await scene.chats.messages(conversation.id))[1] == answer
+        assert (await scene.chats.conversations())[0].title == "Hello there,"
+        assert [m.content for m in scene.remote.questions[0].history] == ["Hello there,\nhow are you?"]
+        assert scene.local.questions == []
+
+    play(tmp_path, Scripted("Fi", "ne.", STATS), Scripted("no"), act)
+
+
+def test_a_provider_that_goes_away_is_continued_here(tmp_path: Path) -> None:
+    async def act(scene: Scene) -> None:
+        conversation = await scene.chats.new(REMOTE)
+        await scene.chats.ask(conversation.id, "Hello")
+        answer = await scene.finished()
+        assert (answer.text, answer.status) == ("One two", "done")
+        ((offset, sentence),) = answer.seams
+        assert offset == 4
+        assert sentence == "The machine went offline. This machine continues with Small model."
+        assert any(isinstance(event, AnswerSeam) for event in scene.events)
+        (question,) = scene.local.questions
+        assert question.so_far == "One "
+        assert question.target == Target()
+
+    gone = ConnectionClosed("gone", name="ECONNRESET")
+    play(tmp_path, Scripted("One ", gone), Scripted("two"), act)
+
+
+@pytest.mark.parametrize("fallback", [True, False])
+def test_without_a_way_on_the_error_stands_under_what_came(tmp_path: Path, fallback: bool) -> None:
+    async def act(scene: Scene) -> None:
+        scene.store.settings.set_text("chat.fallback", "true" if fallback else "false")
+        conversation = await scene.chats.new(REMOTE)
+        await scene.chats.ask(conversation.id, "Hello")
+        answer = await scene.finished()
+        assert (answer.text, answer.status, answer.seams) == ("One ", "failed", ())
+        assert answer.error is not None
+        assert answer.error.title == "The machine went offline."
+
+    local = Scripted() if fallback else Scripted("two")
+    play(tmp_path, Scripted("One ", ConnectionClosed("gone")), local, act)
+
+
+def test_stopping_keeps_what_came_and_leaves_the_responder(tmp_path: Path) -> None:
+    async def act(scene: Scene) -> None:
+        conversation = await scene.chats.new(REMOTE)
+        message_id = await scene.chats.ask(conversation.id, "Hello")
+        await scene.said("One ")
+        assert (await scene.chats.messages(conversation.id))[1].text == "One "
+        with pytest.raises(StoreError, match="still being answered"):
+            await scene.chats.ask(conversation.id, "And?")
+        await scene.chats.stop(message_id)
+        assert scene.remote.left
+        assert (await scene.finished()).status == "stopped"
+        assert (await scene.chats.messages(conversation.id))[1].text == "One "
+        await scene.chats.stop(message_id)
+
+    play(tmp_path, Scripted("One ", None), Scripted(), act)
+
+
+def test_retry_replaces_the_last_answer(tmp_path: Path) -> None:
+    async def act(scene: Scene) -> None:
+        conversation = await scene.chats.new(REMOTE)
+        first = await scene.chats.ask(conversation.id, "Hello")
+        await scene.finished()
+        scene.events.clear()
+        second = await scene.chats.retry(conversation.id)
+        await scene.finished()
+        ids = [message.id for message in await scene.chats.messages(conversation.id)]
+        assert first not in ids
+        assert ids[1:] == [second]
+        assert [m.content for m in scene.remote.questions[1].history] == ["Hello"]
+
+    play(tmp_path, Scripted("Fine."), Scripted(), act)
+
+
+def test_closing_keeps_a_streaming_answer_as_stopped(tmp_path: Path) -> None:
+    async def act(scene: Scene) -> None:
+        conversation = await scene.chats.new(REMOTE)
+        await scene.chats.ask(conversation.id, "Hello")
+        await scene.said("One ")
+        await scene.chats.close()
+        kept = scene.store.conversations.messages(conversation.id)[1]
+        assert (kept.text, kept.status) == ("One ", "stopped")
+
+    play(tmp_path, Scripted("One ", None), Scripted(), act)
+
+
+def test_deleting_a_conversation_ends_its_answer(tmp_path: Path) -> None:
+    async def act(scene: Scene) -> None:
+        conversation = await scene.chats.new(REMOTE)
+        await scene.chats.ask(conversation.id, "Hello")
+        await scene.said("One ")
+        await scene.chats.delete(conversation.id)
+        assert scene.remote.left
+        assert await scene.chats.conversations() == ()
+
+    play(tmp_path, Scripted("One ", None), Scripted(), act)
+
+
+def test_a_long_first_line_becomes_a_short_title(tmp_path: Path) -> None:
+    async def act(scene: Scene) -> None:
+        conversation = await scene.chats.new(Target())
+        await scene.chats.ask(conversation.id, "Please explain to me in simple words, how a lighthouse works")
+        await scene.finished()
+        (kept,) = await scene.chats.conversations()
+        assert kept.title == "Please explain to me in simple words, how a …"
+
+    play(tmp_path, Scripted(), Scripted("By light."), act)

@@ -1,0 +1,52 @@
+"""Errors in words: the cause decides, not its wrapper, and a code never stands in the sentence."""
+
+from __future__ import annotations
+
+import pytest
+
+from qvac_core.core.error_text import describe
+from qvac_core.delegation.connection import connection_failed
+from qvac_core.errors import ConnectionClosed, DelegationError, EngineCrashed, ModelError, NetworkError, ProviderError
+
+KEY = bytes(32)
+
+
+@pytest.mark.parametrize(
+    ("cause", "title"),
+    [
+        ("SERVER_ERROR", "The owner has not allowed your key yet."),
+        ("PEER_NOT_FOUND", "No machine answers for this key."),
+        ("PEER_CONNECTION_FAILED", "The machine was found but does not answer."),
+        ("HOLEPUNCH_ABORTED", "Both routers block a direct path and no relay is set."),
+        ("CANNOT_HOLEPUNCH", "Both routers block a direct path and no relay is set."),
+    ],
+)
+def test_a_failed_connection_names_its_cause(cause: str, title: str) -> None:
+    error = connection_failed(KEY, NetworkError("internal words", name=cause))
+    described = describe(error)
+    assert described.title == title
+    assert described.message
+    assert cause not in described.title + described.message
+    assert described.name == cause
+
+
+def test_a_wrapped_error_is_told_by_what_it_wraps() -> None:
+    try:
+        raise DelegationError("the answer failed") from ConnectionClosed("gone", name="ETIMEDOUT")
+    except DelegationError as error:
+        assert describe(error).title == "The machine went offline."
+
+
+def test_a_provider_that_does_not_admit_us() -> None:
+    error = ProviderError("…", code=52420, typed_fields={"reason": "not_admitted"})
+    assert describe(error).title == "The owner has not allowed your key yet."
+
+
+def test_the_engines_end_and_an_unshared_model() -> None:
+    assert describe(EngineCrashed("exit 134")).message == "This request was lost. Send it again."
+    assert "does not share" in describe(ProviderError("…", name="MODEL_NOT_FOUND", code=52002)).title
+
+
+def test_an_error_without_words_of_its_own_keeps_its_sentence() -> None:
+    described = describe(ModelError("The file is not a GGUF model. Choose another one.", name="MODEL_FILE_INVALID"))
+    assert (described.title, described.message) == ("The file is not a GGUF model.", "Choose another one.")
