@@ -173,6 +173,8 @@ def test_a_walk_that_never_ends_does_not_end_the_announcing(monkeypatch: pytest.
     monkeypatch.setattr(announcing, "MIN_UPDATE_INTERVAL", 0.0)
     monkeypatch.setattr(announcing, "_RETRY_FIRST", 0.0)
 
+    third = asyncio.Event()
+
     class Hanging(FakeRequests):
         async def query(self, target: bytes, command: int, value: bytes | None = None, **options: Any) -> Any:
             self.walks.append((command, ()))
@@ -182,14 +184,11 @@ def test_a_walk_that_never_ends_does_not_end_the_announcing(monkeypatch: pytest.
             return await super().query(target, command, value, **options)
 
     async def main() -> None:
-        nonlocal third
-        third = asyncio.Event()
         running = asyncio.create_task(cycle.run())
         await third.wait()
         running.cancel()
         await asyncio.wait([running])
 
-    third: asyncio.Event
     cycle = Announcing(cast(Any, FakeEndpoint()), cast(Requests, Hanging([reply()])), Announcer(KEYS))
     asyncio.run(main())
 
