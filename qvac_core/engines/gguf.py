@@ -14,9 +14,11 @@ from qvac_core.errors import ModelError
 
 MAGIC = b"GGUF"
 COUNT_LIMIT = 1_000_000  # entries or tensors; real files have thousands
+KEPT_ARRAY = 4096  # integers: one per layer is what models keep in arrays
 KEPT_STRING = 1 << 20  # bytes; longer strings (none known) are skipped
 _ARRAY, _STRING = 9, 8
 _SCALARS = {0: "B", 1: "b", 2: "H", 3: "h", 4: "I", 5: "i", 6: "f", 7: "?", 10: "Q", 11: "q", 12: "d"}
+_INTEGERS = frozenset((0, 1, 2, 3, 4, 5, 10, 11))
 _SIZES = {kind: struct.calcsize("<" + code) for kind, code in _SCALARS.items()}
 
 # ggml type -> (weights in a block, bytes of a block): ggml.h and ggml-common.h
@@ -36,12 +38,12 @@ _FILE_TYPES = {
     29: "iq2_m", 30: "iq4_xs", 31: "iq1_m", 32: "bf16", 36: "tq1_0", 37: "tq2_0", 38: "mxfp4",
 }  # fmt: skip
 
-Scalar = int | float | bool | str
+Value = int | float | bool | str | tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class GgufInfo:
-    """`metadata` has the scalars and strings of the header; arrays (the vocabulary) are skipped."""
+    """`metadata`: scalars, strings and short arrays of integers; other arrays (the vocabulary) are skipped."""
 
     architecture: str
     name: str
@@ -50,7 +52,7 @@ class GgufInfo:
     licence: str
     context_length: int
     chat_template: str
-    metadata: dict[str, Scalar]
+    metadata: dict[str, Value]
 
 
 def read_gguf(path: Path) -> GgufInfo:
@@ -103,7 +105,7 @@ class _Header:
         tensors, entries = self._number("Q"), self._number("Q")
         if tensors > COUNT_LIMIT or entries > COUNT_LIMIT:
             raise _damaged()
-        metadata: dict[str, Scalar] = {}
+        metadata: dict[str, Value] = {}
         for _ in range(entries):
             key = self._string()
             value = self._value(self._number("I"))
@@ -112,7 +114,7 @@ class _Header:
         self._check_tensors(tensors, metadata)
         return _info(metadata)
 
-    def _check_tensors(self, count: int, metadata: dict[str, Scalar]) -> None:
+    def _check_tensors(self, count: int, metadata: dict[str, Value]) -> None:
         end = 0
         for _ in range(count):
             self._string()
@@ -153,12 +155,11 @@ class _Header:
         self._skip(length)
         return "" if length > KEPT_STRING else self._data[start : self._at].decode("utf-8", "replace")
 
-    def _value(self, kind: int) -> Scalar | None:
+    def _value(self, kind: int) -> Value | None:
         if kind == _STRING:
             return self._string()
         if kind == _ARRAY:
-            self._skip_array()
-            return None
+            return self._array()
         code = _SCALARS.get(kind)
         if code is None:
             raise _damaged()
@@ -167,10 +168,13 @@ class _Header:
         value: int | float | bool = struct.unpack_from("<" + code, self._data, start)[0]
         return value
 
-    def _skip_array(self) -> None:
+    def _array(self) -> tuple[int, ...] | None:
         kind, count = self._number("I"), self._number("Q")
         if kind in _SIZES:
+            start = self._at
             self._skip(_SIZES[kind] * count)
+            if kind in _INTEGERS and count <= KEPT_ARRAY:
+                return struct.unpack_from(f"<{count}{_SCALARS[kind]}", self._data, start)
         elif kind == _STRING:
             if count > self._size // 8:
                 raise _truncated()
@@ -181,9 +185,10 @@ class _Header:
             self._skip(0)
         else:
             raise _damaged()
+        return None
 
 
-def _info(metadata: dict[str, Scalar]) -> GgufInfo:
+def _info(metadata: dict[str, Value]) -> GgufInfo:
     architecture = str(metadata.get("general.architecture", ""))
     file_type = metadata.get("general.file_type")
     context = metadata.get(f"{architecture}.context_length", 0)

@@ -7,7 +7,10 @@ in here ends the process.
 from __future__ import annotations
 
 import ctypes
+import math
+import os
 import random
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -18,14 +21,16 @@ from qvac_core.engines.chat_template import ChatTemplate
 from qvac_core.engines.devices import cpu_threads
 from qvac_core.engines.gguf import GgufInfo, read_gguf
 from qvac_core.engines.interface import ModelConfig, ModelInfo, SamplingParams
+from qvac_core.engines.memory import cache_bytes, check_memory, memory_error
 from qvac_core.engines.scheduler import Batch
 from qvac_core.errors import ModelError
 
+GREEDY_BELOW = 0.001  # temperature; dividing by less overflows
+SMALLEST_CONTEXT = 64  # tokens; below it no template fits
 N_BATCH = 512  # tokens; chunks are chosen by time and rarely reach it
 GGML_LOG_LEVEL_ERROR = 4  # ggml.h; the comment in llama-cpp-python's _logger.py has older numbers
 PENALTY_WINDOW = 64  # tokens, llama.cpp's own default
 DEFAULT_TEMP, DEFAULT_TOP_K, DEFAULT_TOP_P, DEFAULT_MIN_P = 0.8, 40, 0.95, 0.05  # llama.cpp's own defaults
-SPARE_MEMORY = 256 * 1024 * 1024  # bytes left for compute buffers and for the rest of the machine
 CHARACTERS_PER_TOKEN = 64  # no text has more over its whole length; a longer prompt needs no counting
 
 
@@ -70,17 +75,13 @@ class LlamaBackend:
         self._gguf = read_gguf(path)
         self._log = NativeLog()
         llama.llama_backend_init()
-        _check_memory(path, config, self._gguf)
-        self._model, self.device = self._load(path, config, on_progress)
+        self._config = config
+        self._model, self._context, self.device = self._open(path, on_progress)
         self._vocab = llama.llama_model_get_vocab(self._model)
-        if not llama.llama_model_has_decoder(self._model):
-            raise ModelError("This model makes embeddings; it cannot chat. Choose a chat model.")
-        trained = int(llama.llama_model_n_ctx_train(self._model))
-        self.n_ctx = min(config.n_ctx, trained) if trained > 0 else config.n_ctx
-        self._context = self._make_context(config)
         self._memory = llama.llama_get_memory(self._context)
         self.n_batch = int(llama.llama_n_batch(self._context))
         self.n_cells = int(llama.llama_n_ctx(self._context))
+        self.n_ctx = self._n_ctx()
         # A recurrent state has no positions: it can be copied whole only, and never cut.
         self.can_copy = not (llama.llama_model_is_recurrent(self._model) or llama.llama_model_is_hybrid(self._model))
         self._batch = _NativeBatch(self.n_batch)
@@ -88,19 +89,23 @@ class LlamaBackend:
         self._pieces: dict[int, bytes] = {}
         self.template = ChatTemplate(self._gguf.chat_template, bos=self._special("bos"), eos=self._special("eos"))
 
-    def _load(self, path: Path, config: ModelConfig, on_progress: Callable[[float], None]) -> tuple[Any, str]:
-        wants_gpu = config.device == "gpu" and config.gpu_layers != 0 and bool(llama.llama_supports_gpu_offload())
-        if wants_gpu:
-            model = self._load_on(path, config.gpu_layers, on_progress)
-            if model is not None:
-                return model, "gpu"
-        # Without a GPU, or with one whose memory did not take the model: the CPU can still answer.
-        model = self._load_on(path, 0, on_progress)
-        if model is None:
-            raise _load_error(self._gguf, self._log.take())
-        return model, "cpu"
+    def _n_ctx(self) -> int:
+        """Tokens per chat: what was asked for, within what the model was trained on."""
+        trained = self._gguf.context_length or self._config.n_ctx
+        return max(SMALLEST_CONTEXT, min(self._config.n_ctx or trained, trained))
 
-    def _load_on(self, path: Path, gpu_layers: int, on_progress: Callable[[float], None]) -> Any:
+    def _open(self, path: Path, on_progress: Callable[[float], None]) -> tuple[Any, Any, str]:
+        config = self._config
+        if config.device == "gpu" and config.gpu_layers != 0 and llama.llama_supports_gpu_offload():
+            try:
+                return (*self._load(path, config.gpu_layers, on_progress), "gpu")
+            except ModelError as error:
+                # Most likely its memory is too small. The CPU can still answer; backend_device says so.
+                print(f"the GPU did not take the model: {error.message}", file=sys.stderr)  # noqa: T201 (to the log)
+        check_memory(path, self._gguf, self._n_ctx() * config.slots)
+        return (*self._load(path, 0, on_progress), "cpu")
+
+    def _load(self, path: Path, gpu_layers: int, on_progress: Callable[[float], None]) -> tuple[Any, Any]:
         def progress(fraction: float, _user_data: object) -> bool:
             on_progress(fraction)
             return True
@@ -112,21 +117,28 @@ class LlamaBackend:
             params.devices = ctypes.cast(no_devices, ctypes.c_void_p)
         callback = llama.llama_progress_callback(progress)
         params.progress_callback = callback
-        return llama.llama_model_load_from_file(str(path).encode(), params)
-
-    def _make_context(self, config: ModelConfig) -> Any:
-        params = llama.llama_context_default_params()
-        params.n_ctx = self.n_ctx * config.slots
-        params.n_batch = params.n_ubatch = max(N_BATCH, config.slots)
-        params.n_seq_max = config.slots
-        params.n_outputs_max = config.slots  # one per sequence and step; the default reserves n_batch rows of logits
-        params.n_threads = params.n_threads_batch = config.threads or cpu_threads()
-        params.kv_unified = True
-        params.offload_kqv = params.op_offload = self.device == "gpu"
-        context = llama.llama_init_from_model(self._model, params)
+        model = llama.llama_model_load_from_file(os.fsencode(path), params)
+        if model is None:
+            raise _load_error(self._gguf, self._log.take())
+        if not llama.llama_model_has_decoder(model):
+            raise ModelError("This model makes embeddings; it cannot chat. Choose a chat model.")
+        context = llama.llama_init_from_model(model, self._context_params(gpu=gpu_layers != 0))
         if context is None:
-            raise _memory_error(self._log.take())
-        return context
+            llama.llama_model_free(model)
+            raise memory_error(self._log.take())
+        return model, context
+
+    def _context_params(self, *, gpu: bool) -> Any:
+        slots = self._config.slots
+        params = llama.llama_context_default_params()
+        params.n_ctx = self._n_ctx() * slots
+        params.n_batch = params.n_ubatch = max(N_BATCH, slots)
+        params.n_seq_max = slots
+        params.n_outputs_max = slots  # one per sequence and step; the default reserves n_batch rows of logits
+        params.n_threads = params.n_threads_batch = self._config.threads or cpu_threads()
+        params.kv_unified = True
+        params.offload_kqv = params.op_offload = gpu
+        return params
 
     # --- What the scheduler asks ------------------------------------------------------------------------------------
 
@@ -184,7 +196,7 @@ class LlamaBackend:
         """A chain in llama.cpp's own order. Raises ModelError when the grammar cannot be used."""
         chain = llama.llama_sampler_chain_init(llama.llama_sampler_chain_default_params())
         for sampler in self._samplers(sampling, grammar):
-            if sampler is None:
+            if not sampler:  # a null pointer is an object to ctypes
                 llama.llama_sampler_free(chain)
                 raise ModelError(
                     "The response schema is too complex for this model.", name="COMPLETION_FAILED", code=52406
@@ -193,7 +205,7 @@ class LlamaBackend:
         return LlamaSampler(chain, self._context)
 
     def _samplers(self, sampling: SamplingParams, grammar: str) -> list[Any]:
-        temp = _or(sampling.temp, DEFAULT_TEMP)
+        temp = _within(sampling.temp, DEFAULT_TEMP, 0.0, 5.0)
         chain: list[Any] = []
         if grammar:
             chain.append(llama.llama_sampler_init_grammar(self._vocab, grammar.encode(), b"root"))
@@ -201,18 +213,18 @@ class LlamaBackend:
             llama.llama_sampler_init_penalties(
                 llama.llama_vocab_n_tokens(self._vocab),
                 PENALTY_WINDOW,
-                _or(sampling.repeat_penalty, 1.0),
-                _or(sampling.frequency_penalty, 0.0),
-                _or(sampling.presence_penalty, 0.0),
+                _within(sampling.repeat_penalty, 1.0, 0.1, 5.0),
+                _within(sampling.frequency_penalty, 0.0, -2.0, 2.0),
+                _within(sampling.presence_penalty, 0.0, -2.0, 2.0),
             )
         )
-        if temp <= 0:
+        if temp < GREEDY_BELOW:
             return [*chain, llama.llama_sampler_init_greedy()]
         seed = sampling.seed if sampling.seed is not None and sampling.seed >= 0 else random.getrandbits(32)
         return [
             *chain,
-            llama.llama_sampler_init_top_k(int(_or(sampling.top_k, DEFAULT_TOP_K))),
-            llama.llama_sampler_init_top_p(_or(sampling.top_p, DEFAULT_TOP_P), 1),
+            llama.llama_sampler_init_top_k(int(_within(sampling.top_k, DEFAULT_TOP_K, 0, 1 << 20))),
+            llama.llama_sampler_init_top_p(_within(sampling.top_p, DEFAULT_TOP_P, 0.0, 1.0), 1),
             llama.llama_sampler_init_min_p(DEFAULT_MIN_P, 1),
             llama.llama_sampler_init_temp(temp),
             llama.llama_sampler_init_dist(seed & 0xFFFFFFFF),
@@ -266,45 +278,11 @@ class _NativeBatch:
         )
 
 
-def _or(value: float | None, default: float) -> float:
-    return default if value is None else value
-
-
-def cache_bytes(gguf: GgufInfo, tokens: int) -> int:
-    """Bytes of a 16-bit key and value cache: an estimate, right for plain attention and too large for the others."""
-
-    def number(key: str, default: int = 0) -> int:
-        value = gguf.metadata.get(f"{gguf.architecture}.{key}", default)
-        return int(value) if not isinstance(value, str) else default
-
-    heads = number("attention.head_count", 1) or 1
-    width = number("embedding_length") // heads
-    keys = number("attention.key_length", width)
-    values = number("attention.value_length", width)
-    return number("block_count") * number("attention.head_count_kv", heads) * (keys + values) * 2 * tokens
-
-
-def _check_memory(path: Path, config: ModelConfig, gguf: GgufInfo) -> None:
-    """Refuse before loading what would only make the machine swap. A GPU answers for its own memory."""
-    if config.device == "gpu" and llama.llama_supports_gpu_offload():
-        return
-    import psutil
-
-    needed = path.stat().st_size + cache_bytes(gguf, config.n_ctx * config.slots) + SPARE_MEMORY
-    free = int(psutil.virtual_memory().available)
-    if needed > free:
-        raise ModelError(
-            f"Not enough memory: this model needs about {needed / 1e9:.1f} GB and {free / 1e9:.1f} GB are free. "
-            "Close other programs, or choose a smaller model, a smaller context or fewer parallel chats.",
-            typed_fields={"reason": "memory", "neededBytes": needed, "freeBytes": free},
-        )
-
-
-def _memory_error(log: str) -> ModelError:
-    return ModelError(
-        "Not enough memory for this model's context. Choose a smaller context or fewer parallel chats.",
-        typed_fields={"reason": "memory", "log": log},
-    )
+def _within(value: float | None, default: float, low: float, high: float) -> float:
+    """A parameter as a stranger sent it, within what samplers can bear: an infinity in there ends the process."""
+    if value is None or not math.isfinite(value):
+        return default
+    return min(max(value, low), high)
 
 
 def _load_error(gguf: GgufInfo, log: str) -> ModelError:
@@ -318,7 +296,7 @@ def _load_error(gguf: GgufInfo, log: str) -> ModelError:
     if "corrupted or incomplete" in log or "not within the file bounds" in log:
         return ModelError("The model file is damaged. Download it again.")
     if "alloc" in log or "memory" in log:
-        return _memory_error(log)
+        return memory_error(log)
     return ModelError(
         "The engine cannot load this model file. Download it again, or choose another model.", typed_fields={"log": log}
     )

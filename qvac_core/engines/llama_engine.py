@@ -24,6 +24,7 @@ from qvac_core.engines.interface import (
     StopReason,
     Token,
 )
+from qvac_core.engines.request_defaults import encodable
 from qvac_core.engines.worker_process import WorkerExit, WorkerProcess
 from qvac_core.engines.worker_protocol import (
     Cancel,
@@ -192,7 +193,7 @@ class LlamaModel:
         try:
             await self._ready()
             if not answer.ended:
-                self._send(Submit(answer.id, request))
+                self._send(Submit(answer.id, encodable(request)))
                 self._watch()
             while True:
                 event = await answer.next()

@@ -9,6 +9,9 @@ import dataclasses
 
 from qvac_core.engines.interface import ChatMessage, CompletionRequest, ModelConfig, SamplingParams
 
+SEEDS = 1 << 32  # llama.cpp's seeds are 32 bits
+COUNT_LIMIT = 1 << 31  # above any count of tokens
+
 
 def with_defaults(request: CompletionRequest, config: ModelConfig) -> CompletionRequest:
     """The request as if it had said everything itself."""
@@ -21,6 +24,34 @@ def with_defaults(request: CompletionRequest, config: ModelConfig) -> Completion
         sampling=merge_sampling(request.sampling, config.sampling),
         stop=(*config.stop, *request.stop),
     )
+
+
+def encodable(request: CompletionRequest) -> CompletionRequest:
+    """Without lone surrogates and endless numbers: JSON from a peer can carry them, and no pipe and no model can."""
+    sampling = request.sampling
+    return dataclasses.replace(
+        request,
+        history=tuple(ChatMessage(_clean(message.role), _clean(message.content)) for message in request.history),
+        sampling=dataclasses.replace(
+            sampling,
+            seed=None if sampling.seed is None or sampling.seed < 0 else sampling.seed % SEEDS,
+            top_k=_limited(sampling.top_k),
+            predict=_limited(sampling.predict),
+        ),
+        stop=tuple(map(_clean, request.stop)),
+        continue_from=_clean(request.continue_from),
+        owner=_clean(request.owner),
+        request_id=_clean(request.request_id),
+        response_schema=None if request.response_schema is None else _clean(request.response_schema),
+    )
+
+
+def _limited(value: int | None) -> int | None:
+    return None if value is None else max(-COUNT_LIMIT, min(value, COUNT_LIMIT))
+
+
+def _clean(text: str) -> str:
+    return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")
 
 
 def merge_sampling(chosen: SamplingParams, base: SamplingParams | None) -> SamplingParams:

@@ -14,6 +14,7 @@ import signal
 import sys
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO
 
@@ -38,12 +39,13 @@ from qvac_core.engines.worker_protocol import (
     Shutdown,
     Submit,
     Text,
+    frame,
     read_commands,
-    write_frame,
 )
 from qvac_core.errors import ModelError
 
 ALIVE_INTERVAL = 1.0  # seconds
+SLOT_LIMIT = 64  # chats in one context; llama.cpp bears 256 sequences
 PROGRESS_STEP = 0.01  # of the load, between two reports
 _PR_SET_PDEATHSIG = 1  # <sys/prctl.h>
 
@@ -72,7 +74,8 @@ class Outbox:
         if not self._reports and busy and time.monotonic() - self._sent_at > ALIVE_INTERVAL:
             self._reports.append(Alive())
         if self._reports:
-            write_frame(self._pipe, self._reports)
+            self._pipe.write(frame(self._reports))
+            self._pipe.flush()
             self._reports = []
             self._sent_at = time.monotonic()
 
@@ -88,14 +91,14 @@ class Worker:
 
     def __init__(self, load: Load, outbox: Outbox) -> None:
         self._outbox = outbox
-        self._config = load.config
+        self._config = config = replace(load.config, slots=min(max(load.config.slots, 1), SLOT_LIMIT))
         self._reported = -1.0
         path = Path(load.path)
-        self._backend = LlamaBackend(path, load.config, self._progress)
+        self._backend = LlamaBackend(path, config, self._progress)
         self._scheduler = Scheduler(
-            self._backend, outbox, slots=load.config.slots, n_ctx=self._backend.n_ctx, clock=time.perf_counter
+            self._backend, outbox, slots=config.slots, n_ctx=self._backend.n_ctx, clock=time.perf_counter
         )
-        outbox.put(Loaded(self._backend.info(path, load.config.slots)))
+        outbox.put(Loaded(self._backend.info(path, config.slots)))
         outbox.flush()
 
     def _progress(self, fraction: float) -> None:

@@ -20,7 +20,7 @@ from typing import IO, TypeVar
 
 import msgspec
 
-from qvac_core.engines.worker_protocol import Command, Report, read_reports, write_frame
+from qvac_core.engines.worker_protocol import Command, Report, frame, read_reports
 from qvac_core.errors import LocalProtocolError
 
 _Value = TypeVar("_Value")
@@ -57,7 +57,7 @@ class WorkerProcess:
         self._loop = loop
         self._on_reports = on_reports
         self._on_exit = on_exit
-        self._outgoing: queue.SimpleQueue[Command | None] = queue.SimpleQueue()
+        self._outgoing: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
         self._lock = threading.Lock()
         self._process: subprocess.Popen[bytes] | None = None
         self._killed = False
@@ -72,8 +72,8 @@ class WorkerProcess:
             return self._process.pid if self._process is not None else None
 
     def send(self, command: Command) -> None:
-        """Never blocks; lost when the process has ended."""
-        self._outgoing.put(command)
+        """Never blocks; lost when the process has ended. Raises LocalProtocolError when it is too large."""
+        self._outgoing.put(frame([command]))
 
     def kill(self) -> None:
         with self._lock:
@@ -139,8 +139,9 @@ class WorkerProcess:
 
     def _write(self, pipe: IO[bytes]) -> None:
         with contextlib.suppress(OSError):  # it has ended; its exit is told by the other thread
-            while (command := self._outgoing.get()) is not None:
-                write_frame(pipe, [command])
+            while (data := self._outgoing.get()) is not None:
+                pipe.write(data)
+                pipe.flush()
         with contextlib.suppress(OSError):  # close flushes, into a pipe that may be broken
             pipe.close()
 

@@ -88,12 +88,11 @@ _commands = msgspec.msgpack.Decoder(list[Command])
 _reports = msgspec.msgpack.Decoder(list[Report])
 
 
-def write_frame(pipe: IO[bytes], messages: Sequence[Command] | Sequence[Report]) -> None:
+def frame(messages: Sequence[Command] | Sequence[Report]) -> bytes:
     body = _encoder.encode(list(messages))
     if len(body) > FRAME_LIMIT:
         raise LocalProtocolError("A message to or from the model process is too large.")
-    pipe.write(_LENGTH.pack(len(body)) + body)
-    pipe.flush()
+    return _LENGTH.pack(len(body)) + body
 
 
 def read_commands(pipe: IO[bytes]) -> list[Command] | None:

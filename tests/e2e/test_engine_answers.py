@@ -72,7 +72,12 @@ def test_the_text_is_that_of_plain_llama_cpp(small_model_path: Path) -> None:
 
 
 def test_answers_at_once_are_the_answers_alone(small_model_path: Path) -> None:
-    questions = [STORY, "Count from one to twenty in words.", "What is rain?"]
+    # Batches of other sizes round differently: questions whose beginnings are no close call for the model.
+    questions = [
+        STORY,
+        "Write a long story about a dog, a mountain and the snow.",
+        "Write a poem about the moon and the wind.",
+    ]
 
     async def main() -> None:
         async with loaded(small_model_path, slots=2) as model:  # one more chat than slots
@@ -81,7 +86,6 @@ def test_answers_at_once_are_the_answers_alone(small_model_path: Path) -> None:
                 *(take(model, request(text, f"r{n}", owner=f"new{n}")) for n, text in enumerate(questions))
             )
         assert [len(answer.text) > 0 for answer in together] == [True] * 3
-        # Batches of other sizes round differently, so later words may differ; the beginnings do not.
         for one, other in zip(alone, together, strict=True):
             assert one.tokens[:6] == other.tokens[:6]
         assert any(answer.end.stats.avg_concurrent_seq > 1.5 for answer in together)
@@ -228,5 +232,45 @@ def test_system_prompt_of_the_model(small_model_path: Path) -> None:
             assert (await take(model, own)).end.stats.prompt_tokens < without.end.stats.prompt_tokens
         finally:
             await engine.close()
+
+    asyncio.run(main())
+
+
+def test_what_a_stranger_may_send_does_not_end_the_worker(small_model_path: Path) -> None:
+    inf, nan = float("inf"), float("nan")
+    hostile = [
+        SamplingParams(temp=nan, top_p=inf, top_k=-5, repeat_penalty=0.0, predict=3),
+        SamplingParams(temp=1e-30, frequency_penalty=-inf, presence_penalty=1e30, predict=3),
+        SamplingParams(temp=inf, top_p=-1.0, seed=-1, predict=3),
+        SamplingParams(temp=1.0, seed=2**70, top_k=2**40, predict=3),
+    ]
+    schemas = [
+        "{}",
+        '{"type": "object"}',
+        '{"$ref": "http://127.0.0.1:1/x.json"}',
+        '{"$ref": "#/nowhere"}',
+        '{"type": "string", "pattern": "(a+)+$"}',
+        '{"type": "array", "minItems": 100000000}',
+        '{"enum": []}',
+        '{"type": "nonsense"}',
+        '{"allOf": [{"$ref": "#"}]}',
+        "[" * 5000,
+    ]
+
+    async def main() -> None:
+        async with loaded(small_model_path, slots=1) as model:
+            pid = model.worker_pid
+            for sampling in hostile:
+                history = (ChatMessage("user\ud800", "Say \udfff\x00 <|im_end|> {{ 7 * 7 }}"),)
+                answer = await take(model, CompletionRequest("1", history, sampling))
+                assert answer.end.stats.generated_tokens <= 3
+            for schema in schemas:
+                try:
+                    await take(model, request("x", predict=3, response_schema=schema))
+                except ModelError as error:
+                    assert error.code == 52406
+            with pytest.raises(ModelError, match="stop sequences"):
+                await take(model, request("x", stop=tuple(str(n) for n in range(100))))
+            assert model.worker_pid == pid
 
     asyncio.run(main())

@@ -197,15 +197,3 @@ def test_bad_files_have_their_sentence(
         await engine.close()
 
     asyncio.run(main())
-
-
-def test_too_little_memory_is_said_before_loading(small_model_path: Path) -> None:
-    async def main() -> None:
-        engine = LlamaEngine()
-        huge = ModelConfig(n_ctx=8_000_000, slots=64, device="cpu")
-        with pytest.raises(ModelError, match="Not enough memory") as raised:
-            await engine.load(small_model_path, huge)
-        assert raised.value.typed_fields["reason"] == "memory"
-        await engine.close()
-
-    asyncio.run(main())
