@@ -39,6 +39,7 @@ class Stage:
     home: Path
     data: Path
     bootstrap: list[tuple[str, int]]
+    changed: asyncio.Event
 
     def consumer(self, model: str, prompt: str, *options: str) -> SdkPeer:
         arguments = (self.public_key, model, prompt, "--seed", SEED, "--timeout", "20000", *options)
@@ -54,15 +55,20 @@ async def stage(home: Path, data: Path, rules: AccessRules = EVERYBODY) -> Async
     """A testnet of ours, a node of ours, our provider listening on it."""
     policy, pool, models, log = AccessPolicy(rules), ScriptedPool(), OneShared(), MemoryLog()
     events: list[ProviderEvent] = []
-    provider = Provider(models=models, pool=pool, policy=policy, log=log, on_event=events.append)
+    changed = asyncio.Event()
+
+    def note(event: ProviderEvent) -> None:
+        events.append(event)
+        changed.set()
+
+    provider = Provider(models=models, pool=pool, policy=policy, log=log, on_event=note)
     async with await create_testnet(4) as net, DHT(net.bootstrap, host="127.0.0.1") as dht:
         await dht.ready()
         key_pair = KeyPair.from_seed(b"\x07" * 32)
         server = dht.create_server(provider.serve, firewall=provider.firewall)
         await server.listen(key_pair)
-        yield Stage(
-            provider, policy, pool, models, log, events, key_pair.public_key.hex(), home, data, list(net.bootstrap)
-        )
+        key, bootstrap = key_pair.public_key.hex(), list(net.bootstrap)
+        yield Stage(provider, policy, pool, models, log, events, key, home, data, bootstrap, changed)
         await server.close()
         await provider.close()
     assert pool.leases == 0 and len(provider.requests) == 0
@@ -209,5 +215,22 @@ def test_what_strangers_may_not_call_is_answered_in_its_shape(sdk_peer_home: Pat
             assert [reply["type"] for reply in replies] == ["error"] * 5 + ["heartbeat"]
             assert [reply.get("code") for reply in replies[:4]] == [53704] * 4
             assert all("stack" not in reply for reply in replies)
+
+    asyncio.run(main())
+
+
+def test_a_killed_consumer_stops_its_generation(sdk_peer_home: Path, tmp_path: Path) -> None:
+    async def main() -> None:
+        async with stage(sdk_peer_home, tmp_path) as scene:
+            scene.pool.model.words = ["word "] * 100_000
+            async with scene.consumer(SMOL.name, "Hello") as peer:
+                await peer.until("token")
+                peer.kill()
+                async with asyncio.timeout(60):
+                    while not scene.log.finished:
+                        await scene.changed.wait()
+                        scene.changed.clear()
+            assert scene.log.outcomes == ["disconnected"]
+            assert scene.pool.model.running == {}
 
     asyncio.run(main())
