@@ -1,15 +1,12 @@
-"""`python -m tests.bench.network JS_HOME`: our hyperdht against the original on the same testnet, in one run.
-
-JS_HOME is a folder where tests/interop/package.json was installed (the tests use .cache/interop-js).
-"""
+"""`python -m tests.bench.network`: our hyperdht against the original on the same testnet, in one run."""
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 from tests.bench.driver import BenchPeer
 from tests.bench.table import Row, print_table
+from tests.interop.install import install_js_peers
 
 RUNS = 9
 STREAM_BYTES = 64 << 20
@@ -37,7 +34,8 @@ def measure(kind: str, bootstrap: str, js_home: Path, results: dict[str, list[fl
         note("burst", client.do("burst", key=key, count=BURST)["ms"])
 
 
-def main(js_home: Path) -> None:
+def main() -> None:
+    js_home = install_js_peers()
     with BenchPeer("js", "--testnet", "8", js_home=js_home) as net:
         (bootstrap,) = net.hello["bootstrap"][:1]
         ours: dict[str, list[float]] = {}
@@ -59,4 +57,4 @@ def main(js_home: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]).resolve())
+    main()

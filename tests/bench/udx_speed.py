@@ -1,6 +1,6 @@
 """UDX alone, one stream between two processes on loopback: ours against udx-native, in every pairing.
 
-python -m tests.bench.udx_speed JS_HOME [MEGABYTES] [RUNS]
+python -m tests.bench.udx_speed [MEGABYTES] [RUNS] [RTT_MS LOSS]
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from typing import Any
 
 from qvac_core.udx import EndReceived
 from tests.bench.table import Row, print_table
+from tests.interop.install import install_js_peers
 from tests.interop.udx_driver import CHUNK, SocketDriver
 
 ROOT = Path(__file__).parent.parent.parent
@@ -108,11 +109,10 @@ def measure(
             process.communicate()
 
 
-def main() -> None:
-    js_home = sys.argv[1]
-    size = int(float(sys.argv[2]) * 1e6) if len(sys.argv) > 2 else 100_000_000
-    runs = int(sys.argv[3]) if len(sys.argv) > 3 else 5
-    path = (float(sys.argv[4]), float(sys.argv[5])) if len(sys.argv) > 5 else None
+def main(megabytes: float = 100.0, runs: int = 5, path: tuple[float, float] | None = None) -> None:
+    """path: round-trip time in ms and loss as a fraction, through the link emulator; None = loopback as it is."""
+    js_home = str(install_js_peers())
+    size = int(megabytes * 1e6)
     size -= size % CHUNK
     pairs = [("py", "py"), ("py", "js"), ("js", "py"), ("js", "js")]
     speeds: dict[tuple[str, str], list[float]] = {pair: [] for pair in pairs}
@@ -127,7 +127,8 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    if sys.argv[1] == "--peer":
+    if sys.argv[1:2] == ["--peer"]:
         be_peer(json.loads(sys.argv[2]))
     else:
-        main()
+        numbers = [float(text) for text in sys.argv[1:]]
+        main(*numbers[:1], *map(int, numbers[1:2]), path=(numbers[2], numbers[3]) if len(numbers) > 3 else None)

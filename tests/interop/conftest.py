@@ -1,45 +1,18 @@
-"""The real JavaScript peers: installed once from package-lock.json, into a cache inside the clone."""
+"""The real JavaScript peers: installed once, into a cache inside the clone."""
 
 from __future__ import annotations
 
-import hashlib
-import shutil
-import subprocess
-import tempfile
 from pathlib import Path
 
 import pytest
 
+from tests.interop.install import install_js_peers
 from tests.interop.sdk_peer import sdk_peer_home
 
 __all__ = ["js_home", "sdk_peer_home"]
 
-HERE = Path(__file__).parent
-CACHE = HERE.parent.parent / ".cache" / "interop-js"
-INSTALL_TIMEOUT = 170.0
-
 
 @pytest.fixture(scope="session")
 def js_home() -> Path:
-    """A folder whose node_modules hold the packages of tests/interop/package.json.
-
-    Scripts find them with `createRequire(process.env.JS_HOME + '/')`.
-    """
-    manifests = [HERE / "package.json", HERE / "package-lock.json"]
-    version = hashlib.sha256(b"".join(m.read_bytes() for m in manifests)).hexdigest()[:16]
-    home = CACHE / version
-    if home.exists():
-        return home
-    CACHE.mkdir(parents=True, exist_ok=True)
-    # into a folder of its own, then renamed: another session may be installing the same
-    building = Path(tempfile.mkdtemp(prefix="install-", dir=CACHE))
-    for manifest in manifests:
-        shutil.copy(manifest, building)
-    subprocess.run(
-        ["npm", "ci", "--no-audit", "--no-fund", "--loglevel=error"], cwd=building, check=True, timeout=INSTALL_TIMEOUT
-    )
-    try:
-        building.rename(home)
-    except OSError:  # somebody was faster
-        shutil.rmtree(building)
-    return home
+    """A folder whose node_modules hold the packages of tests/interop/package.json."""
+    return install_js_peers()
