@@ -1,4 +1,4 @@
-"""`python -m tests.bench`: every table of ratios, each in one run. About ten minutes; nothing else should run beside it."""
+"""`python -m tests.bench`: every table of ratios, each in one run. Ten minutes, with nothing else beside it."""
 
 from __future__ import annotations
 

@@ -130,5 +130,6 @@ if __name__ == "__main__":
     if sys.argv[1:2] == ["--peer"]:
         be_peer(json.loads(sys.argv[2]))
     else:
-        numbers = [float(text) for text in sys.argv[1:]]
-        main(*numbers[:1], *map(int, numbers[1:2]), path=(numbers[2], numbers[3]) if len(numbers) > 3 else None)
+        defaults = ["100", "5", "0", "0"]
+        megabytes, runs, rtt_ms, loss = [*sys.argv[1:], *defaults[len(sys.argv) - 1 :]]
+        main(float(megabytes), int(runs), (float(rtt_ms), float(loss)) if float(rtt_ms) else None)
