@@ -197,3 +197,13 @@ def test_bad_files_have_their_sentence(
         await engine.close()
 
     asyncio.run(main())
+
+
+def test_devices_are_listed_by_a_process_of_their_own() -> None:
+    async def main() -> None:
+        engine = LlamaEngine()
+        devices = await engine.devices()
+        assert any(device.kind == "cpu" and device.total_bytes > 0 for device in devices)
+        await engine.close()
+
+    asyncio.run(main())
