@@ -125,6 +125,7 @@ class Core:
             self._store, self._hub, self._network, self.machine, self._key_pair, limits, self._config.rules
         )
         self._on_close("sharing", self._sharing.close)
+        self.machine.open()
         for sentence in (*self._store.notices, self._network.notice):
             if sentence:
                 self._hub.emit(Notice("", sentence))

@@ -73,6 +73,14 @@ class Machine:
         self._leases: dict[str, Lease] = {}
         self._tasks = TaskOwner()
 
+    def open(self) -> None:
+        """Look in the background for model files that were put into the folder by hand."""
+        self._tasks.start(self._scan(), "scan of the models folder")
+
+    async def _scan(self) -> None:
+        await self._library.scan()
+        self.announce()
+
     async def start(self) -> None:
         """Take the models of this run into the library. Raises ModelError for one that is not there or no model."""
         if self._only is not None:
