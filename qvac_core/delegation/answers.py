@@ -52,6 +52,8 @@ from qvac_core.errors import ConnectionClosed, EngineCrashed, QvacError
 
 # How long the engine may take to stop between two steps before the answer is ended without it.
 STOP_GRACE_SECONDS = 2.0
+# To our own consumers, which give up on silence: how often an answer that waits or reads a prompt says that it lives.
+STILL_HERE_SECONDS = 10.0
 
 STOPPED_SENTENCE = "The provider stopped this answer."
 _OUTCOMES = {
@@ -109,6 +111,8 @@ class Answer:
         self._kept: list[Event] = []
         self._thinking = ThinkingSplitter() if message.capture_thinking is True else None
         self._model: LoadedModel | None = None
+        self._place = 0
+        self._still_here: asyncio.TimerHandle | None = None
         self._deadline: asyncio.Timeout | None = None
 
     async def run(self, forbidden: QvacError | None = None) -> None:
@@ -156,8 +160,10 @@ class Answer:
             async with asyncio.timeout(parts.limits.request_seconds) as deadline:
                 self._deadline = deadline
                 self._live.on_stop(self._stop)
+                self._say_still_here_later()
                 request = completion_request(self._live.id, parts.public_key, self._message, self._known, parts.limits)
                 async with parts.turns.turn(parts.public_key, parts.parallel, self._on_place):
+                    self._place = 0
                     model = await parts.running_model(self._known)
                     self._model = model
                     events = cast(AsyncGenerator[CompletionEvent, None], model.complete(request))
@@ -175,6 +181,7 @@ class Answer:
             if self._live.ending is None:
                 raise  # an engine that fails while it is being stopped has stopped
         finally:
+            self._be_silent()
             self._live.on_stop(None)
             self._deadline = None
             self._model = None
@@ -199,8 +206,21 @@ class Answer:
             self._live.stop(Ending.DISCONNECTED)
 
     def _on_place(self, place: int) -> None:
+        self._place = place
         if self._parts.tells_places:
             self._stream.write_soon(_line(QueueLine(place=place)))
+
+    def _say_still_here_later(self) -> None:
+        self._still_here = asyncio.get_running_loop().call_later(STILL_HERE_SECONDS, self._say_still_here)
+
+    def _say_still_here(self) -> None:
+        self._on_place(self._place)
+        self._say_still_here_later()
+
+    def _be_silent(self) -> None:
+        if self._still_here is not None:
+            self._still_here.cancel()
+            self._still_here = None
 
     # --- Sending ----------------------------------------------------------------------------------------------
 
@@ -209,6 +229,7 @@ class Answer:
         return self._seq - 1
 
     async def _send_token(self, token: Token) -> None:
+        self._be_silent()
         self._text.append(token.text)
         events: list[Event] = []
         if self._message.emit_raw_deltas is True:

@@ -184,6 +184,10 @@ class Consumer:
             raise timed_out(seconds) from None
         except NetworkError as error:
             raise connection_failed(key, error) from error
+        except asyncio.CancelledError:
+            if not (self._closed and task.cancelled()):
+                raise
+            raise ConnectionClosed("The consumer was closed.", name="ECLOSED") from None
 
     async def _open_once(self, key: bytes, seconds: float, force_new: bool) -> ProviderConnection:
         try:

@@ -279,7 +279,10 @@ class KeepaliveReply(Message, frozen=True, tag="keepalive"):
 
 
 class QueueLine(Message, frozen=True, tag="queue"):
-    """To our own consumers, before the first line of an answer and whenever the place changes."""
+    """To our own consumers, before the first line of an answer: its place, again when that changes, and now and then.
+
+    place 0: it is being worked on, its first token is not there yet.
+    """
 
     place: int
     wait_ms: Number = 0

@@ -9,7 +9,7 @@ import math
 from typing import Any
 
 import msgspec
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from qvac_core.delegation.frames import (
@@ -56,6 +56,7 @@ def cuts(data: bytes, points: list[int]) -> list[bytes]:
     return [data[start:end] for start, end in itertools.pairwise(edges)]
 
 
+@settings(deadline=None)
 @given(st.lists(frames, max_size=8), st.lists(st.integers(0, 10_000), max_size=12))
 def test_frames_come_out_the_same_however_they_are_cut(given_frames: list[bytes], points: list[int]) -> None:
     wire = b"".join(given_frames)
@@ -65,6 +66,7 @@ def test_frames_come_out_the_same_however_they_are_cut(given_frames: list[bytes]
     assert len(whole) == len(given_frames) and reader.buffered == 0
 
 
+@settings(deadline=None)
 @given(st.lists(st.binary(max_size=64), max_size=10))
 def test_any_bytes_give_messages_or_an_error_of_theirs_and_memory_stays_bounded(chunks: list[bytes]) -> None:
     reader = FrameReader(256)
@@ -76,6 +78,7 @@ def test_any_bytes_give_messages_or_an_error_of_theirs_and_memory_stays_bounded(
         pass
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=200) | json_values.map(lambda value: json.dumps(value).encode()))
 def test_any_body_gives_a_message_or_an_error_of_theirs(body: bytes) -> None:
     for decode in (decode_envelope, decode_reply):
@@ -86,6 +89,7 @@ def test_any_body_gives_a_message_or_an_error_of_theirs(body: bytes) -> None:
             decode_request(method, body)
 
 
+@settings(deadline=None)
 @given(st.dictionaries(st.sampled_from(list(LlmConfig.__struct_encode_fields__)), json_values, max_size=5))
 def test_any_configuration_is_refused_or_has_an_id(config: dict[str, Any]) -> None:
     try:
@@ -96,11 +100,13 @@ def test_any_configuration_is_refused_or_has_an_id(config: dict[str, Any]) -> No
     assert len(identity) == 16 and identity == model_id("llamacpp-completion", "m", parsed)
 
 
+@settings(deadline=None)
 @given(st.floats(allow_nan=False, allow_infinity=False))
 def test_numbers_in_javascript_text_read_back(value: float) -> None:
     assert float(number_text(value)) == value
 
 
+@settings(deadline=None)
 @given(json_values)
 def test_canonical_json_reads_back(value: Any) -> None:
     def same(left: Any, right: Any) -> bool:
@@ -119,6 +125,7 @@ def test_canonical_json_reads_back(value: Any) -> None:
     assert same(value, json.loads(canonical(value)))
 
 
+@settings(deadline=None)
 @given(st.lists(st.binary(min_size=1, max_size=20).filter(lambda b: b"\n" not in b and b.strip())), st.data())
 def test_lines_come_out_the_same_however_they_are_cut(lines: list[bytes], data: st.DataObject) -> None:
     wire = b"".join(line + b"\n" for line in lines)
@@ -127,6 +134,7 @@ def test_lines_come_out_the_same_however_they_are_cut(lines: list[bytes], data: 
     assert [line for chunk in chunks for line in splitter.feed(chunk)] == lines
 
 
+@settings(deadline=None)
 @given(st.lists(st.sampled_from(["a", "<", OPEN_TAG, CLOSE_TAG, "think>", "</", "b "]), max_size=12), st.data())
 def test_thinking_is_split_the_same_however_it_is_cut(parts: list[str], data: st.DataObject) -> None:
     text = "".join(parts)

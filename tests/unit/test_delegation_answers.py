@@ -380,6 +380,23 @@ def test_parallel_answers_share_one_connection_and_one_copy() -> None:
     run(main())
 
 
+def test_a_long_wait_is_no_silence_to_our_own_consumers() -> None:
+    async def main() -> None:
+        async with provider_room(limits=Limits(parallel=1)) as room:
+            room.pool.model.words, room.pool.model.step = ["at last"], 100.0
+            consumer = room.consumer()
+            loaded = await consumer.load_model(SMOL.name, delegate=DELEGATE)
+            first = await consumer.completion(loaded.model_id, ASK)
+            second = await consumer.completion(loaded.model_id, ASK)
+            await asyncio.sleep(30)
+            assert (first.place, second.place) == (0, 1)
+            assert [await first.text, await second.text] == ["at last"] * 2
+            assert asyncio.get_running_loop().time() > 200
+            await consumer.close()
+
+    run(main())
+
+
 def test_heartbeat_is_answered_at_once_while_everything_else_waits() -> None:
     async def main() -> None:
         async with provider_room(limits=Limits(parallel=1)) as room:

@@ -28,7 +28,7 @@ from qvac_core.errors import (
     RemoteProtocolError,
 )
 from tests.unit.delegation_room import ASK, CONSUMER_KEY, DELEGATE, PROVIDER_KEY
-from tests.unit.memory_stream import MemoryStream, run, stream_pair
+from tests.unit.memory_stream import MemoryStream, run, settle, stream_pair
 
 
 class FakeProvider:
@@ -308,9 +308,12 @@ def test_connects_are_bounded_and_shared() -> None:
         assert all(isinstance(result, DelegationError) and result.code == 53701 for result in results)
         with pytest.raises(DelegationError, match="within 2 seconds"):
             await consumer.heartbeat(Delegate(PROVIDER_KEY, timeout=2))
+        waiting = asyncio.create_task(consumer.heartbeat(DELEGATE))
+        await settle()
         await consumer.close()
-        with pytest.raises(ConnectionClosed):
-            await consumer.heartbeat(DELEGATE)
+        for refused in (waiting, consumer.heartbeat(DELEGATE)):
+            with pytest.raises(ConnectionClosed):
+                await refused
 
     run(main())
 
