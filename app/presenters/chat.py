@@ -186,14 +186,24 @@ class ChatPresenter(QObject):
     def speaker(self, message: Message) -> Speaker:
         """Who gave (or gives) an answer, as far as it is known."""
         if message.stats is None:
-            target = self.target
-            return Speaker(self.target_name(target), target.provider_key)
+            return self._speaker_so_far(message)
         if message.stats.where == "local":
             return Speaker(THIS_MACHINE)
         for provider in self.providers:
             if provider.name == message.stats.who or provider.public_key.startswith(message.stats.who):
                 return Speaker(provider.name, provider.public_key)
         return Speaker(message.stats.who)
+
+    def asked_first(self, message: Message) -> Speaker:
+        """Whose face stands beside an answer: who began it, also where another machine went on."""
+        return (
+            Speaker(self.target_name(self.target), self.target.provider_key) if message.seams else self.speaker(message)
+        )
+
+    def _speaker_so_far(self, message: Message) -> Speaker:
+        if message.seams and THIS_MACHINE in message.seams[-1][1]:
+            return Speaker(THIS_MACHINE)
+        return Speaker(self.target_name(self.target), self.target.provider_key)
 
     def last_question(self) -> str:
         return next((m.text for m in reversed(self.messages) if m.role == "user"), "")

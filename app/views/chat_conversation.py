@@ -33,6 +33,7 @@ class Conversation(QWidget):
         super().__init__(parent)
         self._presenter = presenter
         self._theme = theme
+        self._narrow = False
         self._remedies = Remedies(presenter, self.provider_wanted.emit)
         self.bar = ChatBar(presenter, theme)
         self.messages = MessageList(theme, self.facts)
@@ -63,15 +64,17 @@ class Conversation(QWidget):
         speaker = self._presenter.speaker(message)
         return AnswerFacts(
             who=speaker.name,
-            public_key=speaker.public_key,
+            public_key=self._presenter.asked_first(message).public_key,
             local=speaker.local,
-            words=stats_words(message.stats) if message.stats is not None else (),
+            words=self._words(message, local=speaker.local),
             waiting=self._waiting_words() if message.status == "streaming" else "",
             remedies=self._remedies.acts(message),
             last=self._presenter.last_answer() is not None and self._presenter.messages[-1].id == message.id,
         )
 
     def set_narrow(self, narrow: bool) -> None:
+        self._narrow = narrow
+        self._place_composer()
         self.bar.set_narrow(narrow)
         self.messages.set_narrow(narrow)
         self.composer.set_narrow(narrow)
@@ -114,6 +117,11 @@ class Conversation(QWidget):
         url = QUrl(address)
         if url.scheme().lower() in OPENABLE and url.host():
             ask_to_open(self._theme, url.toString(), lambda: _open(url), self)
+
+    def _words(self, message: Message, *, local: bool) -> tuple[str, ...]:
+        if message.stats is not None:
+            return stats_words(message.stats)
+        return ("local",) if local else ()
 
     def _show_stage(self, _event: object) -> None:
         answer = self._presenter.answering
@@ -179,7 +187,10 @@ class Conversation(QWidget):
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)
-        side = max(COMPOSER_MARGIN, (event.size().width() - WIDEST) // 2)
+        self._place_composer()
+
+    def _place_composer(self) -> None:
+        side = COMPOSER_MARGIN if self._narrow else max(COMPOSER_MARGIN, (self.width() - WIDEST) // 2)
         self._below.setContentsMargins(side, 4, side, 12)
 
     def paintEvent(self, _event: QPaintEvent) -> None:

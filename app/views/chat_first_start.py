@@ -165,7 +165,7 @@ class FirstStart(QScrollArea):
         )
         name, octets, licence = default_model()
         self.model = Label(name, weight=600)
-        self.about = Label(f"{size(octets)}, {licence}, from Hugging Face", scale="hint", tone="text3")
+        self.about = Label(f"{size(octets)}, {licence}, from Hugging Face", scale="hint", tone="text3", wrap=True)
         about = QHBoxLayout()
         about.setSpacing(10)
         texts = QVBoxLayout()

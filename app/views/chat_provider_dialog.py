@@ -71,6 +71,7 @@ class ProviderDialog(QDialog):
         self.mine.hide()
         if key:
             self.key.set_key(key)
+            self.key.setCursorPosition(0)
             self.name.setFocus()
         else:
             self._show_check(KeyCheck.EMPTY, "")
@@ -112,6 +113,7 @@ class ProviderDialog(QDialog):
         body.addWidget(self.stages)
         body.addWidget(self.error)
         body.addWidget(self.mine)
+        body.addStretch(1)
         outer.addLayout(body, 1)
         outer.addWidget(rule())
         footer = QHBoxLayout()
@@ -269,7 +271,9 @@ class ProviderDialog(QDialog):
         layout = self.layout()
         if layout is not None:
             layout.activate()
-            self.setFixedHeight(max(layout.totalHeightForWidth(WIDTH), layout.totalMinimumSize().height()))
+            # Not the minimum size: that counts wrapped labels at their narrowest.
+            wanted = layout.totalHeightForWidth(WIDTH) if layout.hasHeightForWidth() else -1
+            self.setFixedHeight(wanted if wanted > 0 else layout.totalSizeHint().height())
 
 
 class MyKey(QWidget):

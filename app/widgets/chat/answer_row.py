@@ -24,7 +24,7 @@ GAP = 12
 
 @dataclass(frozen=True, slots=True)
 class AnswerFacts:
-    """What a row says beside the text. `public_key` "" and `local` False: a provider whose key is not known here."""
+    """What a row says beside the text. `public_key`: the face; "" and not `local`: a provider without a known key."""
 
     who: str
     public_key: str

@@ -119,7 +119,6 @@ class CodeText(QTextEdit):
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAsNeeded)
         self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Fixed)
         self.viewport().setAutoFillBackground(False)
-        self.document().setDocumentMargin(PADDING)
         self._apply_theme()
 
     def show_code(self, code: str, language: str, *, growing: bool) -> None:
@@ -130,6 +129,7 @@ class CodeText(QTextEdit):
             cursor.insertText(code[len(self._code) :])
         else:
             self.setPlainText(code)
+            self._set_margins()
             cursor.select(QTextCursor.SelectionType.Document)
             cursor.setBlockFormat(self._line_format())
             self._coloured = []
@@ -184,6 +184,14 @@ class CodeText(QTextEdit):
         size = self._font().pointSizeF() * 96 / 72
         form.setLineHeight(round(size * LINE_HEIGHT), QTextBlockFormat.LineHeightTypes.FixedHeight.value)
         return form
+
+    def _set_margins(self) -> None:
+        frame = self.document().rootFrame()
+        form = frame.frameFormat()
+        form.setMargin(PADDING)
+        # A line of a fixed height has its spare room above the letters.
+        form.setTopMargin(PADDING - 4)
+        frame.setFrameFormat(form)
 
     def _font(self) -> QFont:
         return self._theme.fixed_font("hint")

@@ -46,7 +46,8 @@ def spans(code: str, language: str) -> list[tuple[Span, ...]]:
         return [()] * lines
     result: list[list[Span]] = [[]]
     column = 0
-    for role, text in _tokens(lexer, code):
+    # Some lexers see a comment only when its line ends.
+    for role, text in _tokens(lexer, code + "\n"):
         for index, part in enumerate(text.split("\n")):
             if index:
                 result.append([])

@@ -23,6 +23,8 @@ _DEFINITION = re.compile(r"\]:")
 _UNDECIDED = re.compile(r"^\s*(?:`+|~+|[-=+*_]+|#{1,6}|\d{1,9}[.)]?|>+)\s*$")
 _OPENING_FENCE = re.compile(r"^ {0,3}(?:`{3,}[^`]*|~{3,}.*)$")
 _TABLE_ROW = re.compile(r"^ {0,3}\|")
+# Qt enlarges h1 to h6 by itself, on top of what a style sheet says.
+_HEADING = re.compile(r"<(/?)h([1-6])>")
 _INLINE_CODE = re.compile(r"(`+)(?!`)(.+?)(?<!`)\1(?!`)")
 
 
@@ -173,6 +175,7 @@ def _block(tokens: list[Token], env: dict[str, Any]) -> Block:
 def _html(tokens: list[Token], env: dict[str, Any]) -> str:
     rendered: str = _MARKDOWN.renderer.render(tokens, _MARKDOWN.options, env)
     # Qt draws a table from its attributes; the colours of its lines come with the document's style sheet.
+    rendered = _HEADING.sub(lambda tag: "</p>" if tag[1] else f'<p class="h{tag[2]}">', rendered)
     return rendered.strip().replace("<table>", '<table cellspacing="0" cellpadding="6" border="1">')
 
 

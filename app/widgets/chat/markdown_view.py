@@ -16,6 +16,7 @@ from app.widgets.chat.seam import Seam
 
 SPACING = 8
 QUOTE_BAR = 3
+HEADING_SPACE = 8
 RULE_HEIGHT = 9
 
 BlockWidget = ProseBlock | CodeBlock | Seam | QFrame
@@ -80,7 +81,7 @@ class MarkdownView(QWidget):
             else:
                 self._widgets.append(widget)
             self._layout.insertWidget(index, widget)
-        self._fill(widget, part, growing=growing)
+        self._fill(index, widget, part, growing=growing)
         self._fit(widget)
 
     def _make(self, part: Part) -> BlockWidget:
@@ -96,13 +97,14 @@ class MarkdownView(QWidget):
         prose.link_activated.connect(self.link_activated)
         return prose
 
-    def _fill(self, widget: BlockWidget, part: Part, *, growing: bool) -> None:
+    def _fill(self, index: int, widget: BlockWidget, part: Part, *, growing: bool) -> None:
         if isinstance(part, SeamMark):
             if isinstance(widget, Seam):
                 widget.set_sentence(part.sentence)
         elif isinstance(widget, CodeBlock):
             widget.show_code(part.code, part.language, growing=growing)
         elif isinstance(widget, ProseBlock):
+            widget.set_space_above(HEADING_SPACE if part.level and index else 0)
             widget.set_html(part.html)
 
     def _finish_code(self) -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from PySide6.QtCore import QEvent, QObject, QRectF, Qt, QTimer, Signal
+from PySide6.QtCore import QEvent, QObject, QRectF, QSize, Qt, QTimer, Signal
 from PySide6.QtGui import (
     QAccessible,
     QAccessibleEvent,
@@ -54,6 +54,7 @@ class MessageList(QScrollArea):
         self._canvas = Canvas(self)
         self._layout = QVBoxLayout(self._canvas)
         self._layout.setSpacing(SPACING)
+        self._layout.setSizeConstraint(QVBoxLayout.SizeConstraint.SetNoConstraint)
         self._layout.addStretch(1)
         self._slices = QTimer(self)
         self._slices.setInterval(0)
@@ -226,8 +227,8 @@ class MessageList(QScrollArea):
             if (layout := row.layout()) is not None:
                 layout.activate()
         self._layout.activate()
-        height = max(self.viewport().height(), self._layout.sizeHint().height())
-        self._canvas.resize(self.viewport().width(), height)
+        width = self.viewport().width()
+        self._canvas.resize(width, max(self.viewport().height(), self._canvas.wanted_height(width)))
 
     def _anchor(self) -> tuple[str, int] | None:
         """The first row in view and where its top is, or None while the end is followed."""
@@ -339,6 +340,16 @@ class Canvas(QWidget):
         super().__init__()
         self._owner = owner
         self.setObjectName("conversation")
+
+    def wanted_height(self, width: int) -> int:
+        layout = self.layout()
+        if layout is None:
+            return 0
+        return layout.heightForWidth(width) if layout.hasHeightForWidth() else layout.sizeHint().height()
+
+    def minimumSizeHint(self) -> QSize:
+        # A layout's own minimum counts wrapped labels at their narrowest, which leaves room below the last message.
+        return QSize(0, self.wanted_height(self.width()))
 
     def paintEvent(self, _event: QPaintEvent) -> None:
         theme = self._owner._theme

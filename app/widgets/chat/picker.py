@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from PySide6.QtCore import QEvent, QModelIndex, QObject, QRectF, QSize, Qt, Signal
 from PySide6.QtGui import QKeyEvent, QPainter, QPaintEvent
-from PySide6.QtWidgets import QFrame, QHBoxLayout, QLineEdit, QSizePolicy, QTreeView, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QLineEdit, QSizePolicy, QTreeView, QVBoxLayout, QWidget
 
 from app.theme import Theme
 from app.widgets.badge import Badge
@@ -54,6 +54,18 @@ def paint_dot(painter: QPainter, theme: Theme, rect: QRectF, token: str, *, fill
     painter.restore()
 
 
+class Divider(QWidget):
+    def __init__(self, theme: Theme, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._theme = theme
+        self.setFixedSize(1, 18)
+
+    def paintEvent(self, _event: QPaintEvent) -> None:
+        painter = QPainter(self)
+        painter.fillRect(self.rect(), self._theme.colour("ctl"))
+        painter.end()
+
+
 class PickerButton(KeyboardFocusButton):
     """Dot, name, distance, model, context. Its accessible name is the whole sentence."""
 
@@ -63,9 +75,7 @@ class PickerButton(KeyboardFocusButton):
         self.dot = Dot(theme)
         self.who = Label(weight=600)
         self.distance = Label(scale="hint", tone="text3")
-        self.line = QFrame()
-        self.line.setObjectName("rule")
-        self.line.setFixedSize(1, 18)
+        self.line = Divider(theme)
         self.model = Label()
         self.context = Badge(tone="text2")
         layout = QHBoxLayout(self)
@@ -154,7 +164,7 @@ class PickerPopup(Popup):
         self.body.addLayout(nothing)
         self.body.addWidget(rule())
         self.body.addWidget(self.add)
-        theme.changed.connect(lambda: self._glass.setIcon(theme.icon("search", "text3")))
+        theme.changed.connect(self._retheme)
 
     def show_groups(self, groups: tuple[Group, ...], current: Target) -> None:
         self.model.show_groups(groups, current, self.search.text())
@@ -179,6 +189,9 @@ class PickerPopup(Popup):
                 self._step(-1 if key == Qt.Key.Key_Up else 1)
                 return True
         return super().eventFilter(watched, event)
+
+    def _retheme(self) -> None:
+        self._glass.setIcon(self._theme.icon("search", "text3"))
 
     def _filter(self, text: str) -> None:
         self.model.filter(text)

@@ -13,6 +13,7 @@ from app.theme import SCALES, Theme
 LINE_HEIGHT = 1.55  # of the font's size
 HEADINGS = {1: 1.4, 2: 1.23, 3: 1.1}
 QUOTE_INDENT = 14
+LIST_INDENT = 22
 CARET_WIDTH = 7
 
 
@@ -24,18 +25,20 @@ def document_style(theme: Theme, scale: str) -> str:
     tokens = theme.tokens
     fixed = theme.fixed_font().family()
     fixed_points = theme.base_points * SCALES["hint"]
+    # In a bubble the fixed font is enough: grey on its teal is one surface too many.
+    code_background = tokens.track if scale == "answer" else "transparent"
     headings = "\n".join(
-        f"h{level} {{ font-size: {theme.base_points * HEADINGS.get(level, 1.04):.2f}pt; font-weight: 600; margin: 0; }}"
+        f".h{level} {{ font-size: {theme.base_points * HEADINGS.get(level, 1.04):.2f}pt; font-weight: 600; }}"
         for level in range(1, 7)
     )
     return f"""
-p, li, h1, h2, h3, h4, h5, h6 {{ line-height: {line}%; }}
+p, li {{ line-height: {line}%; }}
 p {{ margin: 0; }}
 li {{ margin: 2px 0; }}
 ul, ol {{ margin: 0; }}
 {headings}
 a {{ color: {tokens.accent}; text-decoration: underline; }}
-code {{ font-family: '{fixed}'; font-size: {fixed_points:.2f}pt; background-color: {tokens.track}; }}
+code {{ font-family: '{fixed}'; font-size: {fixed_points:.2f}pt; background-color: {code_background}; }}
 pre {{ font-family: '{fixed}'; font-size: {fixed_points:.2f}pt; margin: 4px 0; }}
 table {{ border-collapse: collapse; border-color: {tokens.border}; border-style: solid; margin: 0; }}
 th {{ font-weight: 600; text-align: left; background-color: {tokens.code.background}; }}
@@ -58,6 +61,7 @@ class ProseBlock(QTextBrowser):
         self._quote = quote
         self._html = ""
         self._caret = ""
+        self._space = 0
         self.setFrameShape(QFrame.Shape.NoFrame)
         self.setOpenLinks(False)
         self.setUndoRedoEnabled(False)
@@ -68,8 +72,8 @@ class ProseBlock(QTextBrowser):
         self.setContextMenuPolicy(Qt.ContextMenuPolicy.DefaultContextMenu)
         self.viewport().setAutoFillBackground(False)
         self.document().setDocumentMargin(0)
-        if quote:
-            self.setViewportMargins(QUOTE_INDENT, 0, 0, 0)
+        self.document().setIndentWidth(LIST_INDENT)
+        self.set_space_above(0)
         option = self.document().defaultTextOption()
         option.setWrapMode(QTextOption.WrapMode.WrapAtWordBoundaryOrAnywhere)
         self.document().setDefaultTextOption(option)
@@ -79,6 +83,11 @@ class ProseBlock(QTextBrowser):
     @property
     def indent(self) -> int:
         return QUOTE_INDENT if self._quote else 0
+
+    def set_space_above(self, space: int) -> None:
+        """Headings stand a little further from what is above them."""
+        self._space = space
+        self.setViewportMargins(self.indent, space, 0, 0)
 
     def set_html(self, html: str) -> None:
         """Show `html`; what is selected stays selected."""
@@ -100,7 +109,7 @@ class ProseBlock(QTextBrowser):
     def fit(self, width: int) -> int:
         """Wrap at `width` and take the height of the text; returns it."""
         self.document().setTextWidth(max(1, width - self.indent))
-        height = math.ceil(self.document().size().height())
+        height = math.ceil(self.document().size().height()) + self._space
         if height != self.height() or height != self.minimumHeight():
             self.setFixedHeight(height)
         return height

@@ -41,6 +41,7 @@ class QuestionBox(QDialog):
         self.body.addWidget(self.title)
         self.body.addWidget(self.sentence)
         self.body.addSpacing(4)
+        self.body.addStretch(1)
         self.body.addLayout(self.buttons)
         self.act.setDefault(kind == "primary")
         (self.act if kind == "primary" else self.cancel).setFocus()

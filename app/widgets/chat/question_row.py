@@ -12,7 +12,7 @@ from app.widgets.chat.prose_block import ProseBlock
 from qvac_core.core.state import Message
 
 WIDEST = 560
-PADDING_X, PADDING_Y = 12, 8
+PADDING_X, PADDING_TOP, PADDING_BOTTOM = 12, 9, 6  # a line's spare room is below its letters
 RADIUS, SPEAKER_RADIUS = 12, 3
 
 
@@ -22,14 +22,14 @@ class Bubble(QWidget):
         self._theme = theme
         self.text = ProseBlock(theme, scale="body")
         layout = QVBoxLayout(self)
-        layout.setContentsMargins(PADDING_X, PADDING_Y, PADDING_X, PADDING_Y)
+        layout.setContentsMargins(PADDING_X, PADDING_TOP, PADDING_X, PADDING_BOTTOM)
         layout.addWidget(self.text)
         self.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Fixed)
 
     def fit(self, column: int) -> None:
         width = self.text.natural_width(max(60, min(WIDEST, column) - 2 * PADDING_X))
         height = self.text.fit(width)
-        self.setFixedSize(width + 2 * PADDING_X, height + 2 * PADDING_Y)
+        self.setFixedSize(width + 2 * PADDING_X, height + PADDING_TOP + PADDING_BOTTOM)
 
     def paintEvent(self, _event: QPaintEvent) -> None:
         painter = QPainter(self)

@@ -37,7 +37,7 @@ class StatsLine(QWidget):
         self.more.clicked.connect(self._open_menu)
         layout = QHBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
-        layout.setSpacing(6)
+        layout.setSpacing(7)
         for widget in (self.icon, self.who, self.facts):
             layout.addWidget(widget, 0, Qt.AlignmentFlag.AlignVCenter)
         layout.addStretch(1)
@@ -55,7 +55,7 @@ class StatsLine(QWidget):
         self._facts = tuple(facts)
         self.icon.set_icon("laptop" if local else "waypoints", "local" if local else "accent")
         self.who.setText(who)
-        self.facts.setText("".join(f"  ·  {fact}" for fact in facts))
+        self.facts.setText("  ·  ".join(("", *facts)).lstrip())
         self.setAccessibleName(self.words)
         self._show_acts()
 

@@ -1,0 +1,261 @@
+"""Pictures of the Chat tab with a busy fake core: `python -m tests.gui.screenshots_chat FOLDER [NAME…]`.
+
+Offscreen unless QT_QPA_PLATFORM says otherwise. To be looked at beside the design's pictures.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from PySide6.QtGui import QFont, QPainter, QPixmap
+from PySide6.QtWidgets import QApplication, QWidget
+from qasync import QEventLoop
+
+from app.presenters.chat import ChatPresenter
+from app.theme import Theme
+from app.views.chat_page import ChatPage
+from qvac_core.core.state import (
+    AnswerSeam,
+    AnswerStarted,
+    AnswerTokens,
+    ConnectionStage,
+    DownloadChanged,
+    Message,
+    Stage,
+)
+from qvac_core.errors import NetworkError
+from tests.gui import chat_scenes as scenes
+from tests.gui.conftest import DirectProxy
+from tests.gui.fake_core import FakeCore
+
+# The design's pictures hold a title bar and the tab bar of the window above the page.
+WIDE = (1280, 800 - 72)
+NARROW = (900, 640 - 72)
+SMALLEST = (720, 520 - 42)
+
+
+@dataclass
+class Scene:
+    core: FakeCore
+    presenter: ChatPresenter
+    page: ChatPage
+    extra: list[QWidget]
+
+
+Act = Callable[[Scene], Awaitable[None]]
+
+
+async def settle() -> None:
+    # Not processEvents: that would enter another task from inside this one.
+    for _round in range(6):
+        await asyncio.sleep(0.005)
+
+
+async def nothing(_stage: Scene) -> None:
+    return
+
+
+async def stream(stage: Scene) -> None:
+    answer = Message("m4", "assistant", "", scenes.NOW, "streaming")
+    stage.core.emit(AnswerStarted("merge", answer))
+    stage.core.emit(AnswerTokens("merge", "m4", scenes.BEFORE))
+    stage.core.emit(AnswerSeam("merge", "m4", len(scenes.BEFORE), scenes.SEAM))
+    stage.core.emit(AnswerTokens("merge", "m4", scenes.AFTER))
+
+
+async def stream_remote(stage: Scene) -> None:
+    stage.core.emit(AnswerStarted("merge", Message("m4", "assistant", "", scenes.NOW, "streaming")))
+    stage.core.emit(AnswerTokens("merge", "m4", "Yes. Two million rows need roughly 1.2 GB of memory"))
+
+
+async def waiting(stage: Scene) -> None:
+    stage.core.emit(ConnectionStage(scenes.STUDIO, Stage.LOADING, 3.0, 0.64))
+    stage.core.emit(AnswerStarted("merge", Message("m4", "assistant", "", scenes.NOW, "streaming")))
+
+
+def open_conversation(name: str) -> Act:
+    async def act(stage: Scene) -> None:
+        stage.presenter.open(name)
+        await stage.presenter.settle()
+
+    return act
+
+
+async def picker(stage: Scene) -> None:
+    await stream(stage)
+    stage.page.conversation.bar.open_picker()
+    stage.extra.append(stage.page.conversation.bar.popup)
+
+
+async def side(stage: Scene) -> None:
+    stage.page._open_side()
+
+
+async def empty(stage: Scene) -> None:
+    stage.presenter.new_conversation()
+
+
+async def search(stage: Scene) -> None:
+    stage.presenter.search("kiln")
+    await stage.presenter.settle()
+
+
+async def download(stage: Scene) -> None:
+    stage.core.emit(DownloadChanged("SmolLM2-135M-Instruct", 61_000_000, 98_000_000, 9_800_000.0))
+
+
+async def typed_key(stage: Scene) -> None:
+    stage.page.first_start.key.set_key(scenes.STUDIO[:50])
+
+
+async def connecting(stage: Scene) -> None:
+    stage.core.slow["connect_provider"] = asyncio.Event()
+    dialog = stage.page.add_provider("5510" + scenes.STUDIO[4:])
+    dialog.name.setText("Attic machine")
+    dialog.start()
+    await settle()
+    stage.core.emit(ConnectionStage("5510" + scenes.STUDIO[4:], Stage.HANDSHAKE, 0.1))
+    stage.core.emit(ConnectionStage("5510" + scenes.STUDIO[4:], Stage.LOADING, 6.0, 0.64))
+    dialog._resize()
+    stage.extra.append(dialog)
+
+
+async def connected(stage: Scene) -> None:
+    dialog = stage.page.add_provider("5510" + scenes.STUDIO[4:])
+    dialog.name.setText("Attic machine")
+    dialog.start()
+    await settle()
+    stage.extra.append(dialog)
+
+
+async def refused(stage: Scene) -> None:
+    stage.core.fail["connect_provider"] = NetworkError(scenes.REFUSED.title, name="NOT_ADMITTED")
+    await connected(stage)
+
+
+async def not_found(stage: Scene) -> None:
+    stage.core.fail["connect_provider"] = NetworkError(scenes.NOT_FOUND.title, name="PEER_NOT_FOUND")
+    await connected(stage)
+
+
+async def delete(stage: Scene) -> None:
+    stage.page.ask_to_delete("merge")
+    assert stage.page.question is not None
+    stage.extra.append(stage.page.question)
+
+
+async def link(stage: Scene) -> None:
+    stage.page.conversation.open_link("https://example.org/a/very/long/path/that/goes/on?with=words&and=more")
+    stage.extra.extend(w for w in QApplication.topLevelWidgets() if w.isVisible() and w is not stage.page)
+
+
+@dataclass(frozen=True)
+class Picture:
+    name: str
+    act: Act = nothing
+    theme: str = "light"
+    size: tuple[int, int] = WIDE
+    core: Callable[[], FakeCore] = scenes.chat
+
+
+def fresh() -> FakeCore:
+    return FakeCore(clock=lambda: scenes.NOW)
+
+
+def failed() -> FakeCore:
+    return scenes.chat(failed=True)
+
+
+PICTURES = (
+    Picture("chat-light", stream),
+    Picture("chat-dark", stream, "dark"),
+    Picture("chat-narrow", stream_remote, size=NARROW),
+    Picture("chat-narrow-dark", stream_remote, "dark", NARROW),
+    Picture("chat-narrow-side", side, size=NARROW),
+    Picture("chat-smallest", open_conversation("zfs"), size=SMALLEST),
+    Picture("chat-waiting", waiting),
+    Picture("chat-markdown", open_conversation("backup"), size=(1280, 1100)),
+    Picture("chat-markdown-dark", open_conversation("backup"), "dark", (1280, 1100)),
+    Picture("chat-picker", picker),
+    Picture("chat-picker-dark", picker, "dark"),
+    Picture("chat-failed", nothing, core=failed),
+    Picture("chat-failed-dark", nothing, "dark", core=failed),
+    Picture("chat-refused", open_conversation("zfs")),
+    Picture("chat-empty", empty),
+    Picture("chat-search", search),
+    Picture("chat-download", download),
+    Picture("chat-delete", delete),
+    Picture("chat-link", link),
+    Picture("first-start", typed_key, core=fresh),
+    Picture("first-start-dark", nothing, "dark", core=fresh),
+    Picture("first-start-download", download, core=fresh),
+    Picture("first-start-narrow", nothing, size=NARROW, core=fresh),
+    Picture("first-start-smallest", nothing, size=SMALLEST, core=fresh),
+    Picture("provider-connecting", connecting),
+    Picture("provider-connected", connected),
+    Picture("provider-refused", refused),
+    Picture("provider-refused-dark", refused, "dark"),
+    Picture("provider-not-found", not_found),
+)
+
+
+def compose(stage: Scene) -> QPixmap:
+    """The page with the windows that float above it: a grab shows one window only."""
+    picture = stage.page.grab()
+    painter = QPainter(picture)
+    for window in stage.extra:
+        place = window.mapToGlobal(window.rect().topLeft()) - stage.page.mapToGlobal(stage.page.rect().topLeft())
+        painter.drawPixmap(place, window.grab())
+    painter.end()
+    return picture
+
+
+async def take(picture: Picture, theme: Theme, folder: Path) -> None:
+    theme.choose(picture.theme)
+    core = picture.core()
+    proxy = DirectProxy(core)
+    presenter = ChatPresenter(proxy, clock=core.clock)
+    page = ChatPage(presenter, theme)
+    await proxy.start()
+    page.resize(*picture.size)
+    page.show()
+    await presenter.load()
+    await settle()
+    stage = Scene(core, presenter, page, [])
+    await picture.act(stage)
+    await settle()
+    compose(stage).save(str(folder / f"{picture.name}.png"))
+    for window in stage.extra:
+        window.close()
+    page.hide()
+    await presenter.close()
+    await proxy.close()
+    page.deleteLater()
+    await settle()
+
+
+def main() -> None:
+    folder = Path(sys.argv[1])
+    wanted = sys.argv[2:]
+    folder.mkdir(parents=True, exist_ok=True)
+    os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
+    app = QApplication(["screenshots"])
+    app.setStyle("Fusion")
+    app.setFont(QFont("Inter", 10))
+    theme = Theme(app)
+    theme.reduced_motion = True
+    loop = QEventLoop(app)
+    asyncio.set_event_loop(loop)
+    for picture in PICTURES:
+        if not wanted or any(picture.name.startswith(name) for name in wanted):
+            loop.run_until_complete(take(picture, theme, folder))
+    loop.close()
+
+
+if __name__ == "__main__":
+    main()
