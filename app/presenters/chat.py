@@ -7,14 +7,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from PySide6.QtCore import QObject, Signal
 
 from app.bridge import CoreProxy
-from app.presenters.chat_words import THIS_MACHINE, default_model, error_info
+from app.presenters.chat_directory import Directory, Speaker
+from app.presenters.chat_words import default_model
 from app.tasks import Tasks
+from qvac_core.core.error_text import describe
 from qvac_core.core.state import (
     AnswerFinished,
     AnswerSeam,
@@ -38,18 +40,6 @@ Work = Coroutine[Any, Any, object]
 
 DRAFT = ""  # the id of a conversation that nobody has written in yet; the core does not know it
 NOBODY = Target("", "")
-
-
-@dataclass(frozen=True, slots=True)
-class Speaker:
-    """Who computes: a provider with its key, or this machine (no key)."""
-
-    name: str
-    public_key: str = ""
-
-    @property
-    def local(self) -> bool:
-        return not self.public_key and self.name == THIS_MACHINE
 
 
 class ChatPresenter(QObject):
@@ -152,58 +142,25 @@ class ChatPresenter(QObject):
     def busy(self) -> bool:
         return self._asking or self.answering is not None
 
+    @property
+    def directory(self) -> Directory:
+        """Names for what is known now."""
+        return Directory(self.providers, self.models)
+
     def provider(self, public_key: str) -> ProviderEntry | None:
-        return next((p for p in self.providers if p.public_key == public_key), None)
+        return self.directory.provider(public_key)
 
     def target_name(self, target: Target) -> str:
-        if not target.provider_key:
-            return THIS_MACHINE
-        provider = self.provider(target.provider_key)
-        return provider.name if provider is not None else f"{target.provider_key[:8]} …"
+        return self.directory.target_name(target)
 
     def model_name(self, target: Target) -> str:
-        """The model's name for people; "" when the machine chooses and has none."""
-        if not target.provider_key:
-            local = next((m for m in self.models if m.name == target.model), None)
-            if local is None and not target.model:
-                local = next(iter(self.models), None)
-            return local.display_name if local is not None else target.model
-        provider = self.provider(target.provider_key)
-        models = provider.models if provider is not None else ()
-        found = next((m for m in models if target.model in (m.name, m.source)), None)
-        if found is None and not target.model:
-            found = next(iter(models), None)
-        return found.name if found is not None else target.model
-
-    def context_tokens(self, target: Target) -> int:
-        if not target.provider_key:
-            chosen = [m for m in self.models if m.name == target.model] or list(self.models)
-            return chosen[0].n_ctx if chosen else 0
-        provider = self.provider(target.provider_key)
-        models = [m for m in provider.models if target.model in (m.name, m.source)] if provider is not None else []
-        return models[0].context_tokens if models else 0
+        return self.directory.model_name(target)
 
     def speaker(self, message: Message) -> Speaker:
-        """Who gave (or gives) an answer, as far as it is known."""
-        if message.stats is None:
-            return self._speaker_so_far(message)
-        if message.stats.where == "local":
-            return Speaker(THIS_MACHINE)
-        for provider in self.providers:
-            if provider.name == message.stats.who or provider.public_key.startswith(message.stats.who):
-                return Speaker(provider.name, provider.public_key)
-        return Speaker(message.stats.who)
+        return self.directory.speaker(message, self.target)
 
-    def asked_first(self, message: Message) -> Speaker:
-        """Whose face stands beside an answer: who began it, also where another machine went on."""
-        return (
-            Speaker(self.target_name(self.target), self.target.provider_key) if message.seams else self.speaker(message)
-        )
-
-    def _speaker_so_far(self, message: Message) -> Speaker:
-        if message.seams and THIS_MACHINE in message.seams[-1][1]:
-            return Speaker(THIS_MACHINE)
-        return Speaker(self.target_name(self.target), self.target.provider_key)
+    def face(self, message: Message) -> Speaker:
+        return self.directory.face(message, self.target)
 
     def last_question(self) -> str:
         return next((m.text for m in reversed(self.messages) if m.role == "user"), "")
@@ -216,7 +173,7 @@ class ChatPresenter(QObject):
     def new_conversation(self) -> None:
         """An empty conversation; it is kept from its first message on."""
         self._draft_target = self.target if self.open_id else self._draft_target
-        if not self._usable(self._draft_target):
+        if not self.directory.usable(self._draft_target):
             self._draft_target = self._likely_target()
         self.open_id = DRAFT
         self.messages = []
@@ -354,7 +311,7 @@ class ChatPresenter(QObject):
         """The core did not take it: the question stays, and below it why and Retry."""
         self._asking = False
         answer = Message(
-            f"failed-{len(self.messages)}", "assistant", "", self._clock(), status="failed", error=error_info(error)
+            f"failed-{len(self.messages)}", "assistant", "", self._clock(), status="failed", error=describe(error)
         )
         if question in self.messages:
             self.messages.append(answer)
@@ -416,7 +373,7 @@ class ChatPresenter(QObject):
             self.download_changed.emit(None)
         elif self.download is None or self.download.error is None:
             name = default_model()[0]
-            self.download = DownloadChanged(name, 0, 0, 0.0, error=error_info(error))
+            self.download = DownloadChanged(name, 0, 0, 0.0, error=describe(error))
             self.download_changed.emit(self.download)
 
     # --- Events
@@ -492,17 +449,12 @@ class ChatPresenter(QObject):
         self._tasks.start(work, on_error or self._report)
 
     def _report(self, error: QvacError) -> None:
-        self.failed.emit(error_info(error))
-
-    def _usable(self, target: Target) -> bool:
-        if target.provider_key:
-            return self.provider(target.provider_key) is not None
-        return bool(self.models)
+        self.failed.emit(describe(error))
 
     def _likely_target(self) -> Target:
         """The one used last, else a provider, else this machine."""
         for conversation in sorted(self.conversations, key=lambda c: -c.updated_at):
-            if self._usable(conversation.target):
+            if self.directory.usable(conversation.target):
                 return conversation.target
         if self.models or not self.providers:
             return NOBODY

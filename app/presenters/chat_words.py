@@ -9,7 +9,6 @@ from enum import StrEnum
 
 from app.words import duration, size, whole_duration
 from qvac_core.core.state import AnswerStats, ErrorInfo, ProviderEntry, SharedModel
-from qvac_core.errors import QvacError
 from qvac_core.models import DEFAULT_SMALL_MODEL
 
 THIS_MACHINE = "This machine"
@@ -50,12 +49,6 @@ _TITLES = {
 
 def cause_of(error: ErrorInfo) -> Cause:
     return _CAUSES.get(error.name) or _TITLES.get(error.title, Cause.OTHER)
-
-
-def error_info(error: QvacError) -> ErrorInfo:
-    """For an error that reached the window as an exception: its first sentence is the title."""
-    first, end, rest = error.message.partition(". ")
-    return ErrorInfo(error.name, error.code, first + "." if end else first, rest.strip())
 
 
 def time_left(octets: int, rate: float) -> str:

@@ -74,7 +74,7 @@ class ChatBar(QWidget):
             state=f"{reach}{state}".replace(" ms", " milliseconds"),
             distance=state,
             model=self._presenter.model_name(target),
-            context="" if self._narrow else context(self._presenter.context_tokens(target)),
+            context="" if self._narrow else context(self._presenter.directory.context_tokens(target)),
             local=not target.provider_key,
             online=online,
         )

@@ -64,7 +64,7 @@ class Conversation(QWidget):
         speaker = self._presenter.speaker(message)
         return AnswerFacts(
             who=speaker.name,
-            public_key=self._presenter.asked_first(message).public_key,
+            public_key=self._presenter.face(message).public_key,
             local=speaker.local,
             words=self._words(message, local=speaker.local),
             waiting=self._waiting_words() if message.status == "streaming" else "",
@@ -159,7 +159,7 @@ class Conversation(QWidget):
     def _show_room(self) -> None:
         answer = self._presenter.last_answer()
         used = answer.stats.prompt_tokens + answer.stats.generated_tokens if answer and answer.stats else 0
-        of = self._presenter.context_tokens(self._presenter.target)
+        of = self._presenter.directory.context_tokens(self._presenter.target)
         self.composer.show_room(used, f"{of // 1024}k" if of >= 1024 else "", tokens(used))
 
     def _show_target(self) -> None:

@@ -8,7 +8,7 @@ from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QDialog, QHBoxLayout, QLineEdit, QVBoxLayout, QWidget
 
 from app.presenters.chat import ChatPresenter
-from app.presenters.chat_words import Cause, cause_of, error_info
+from app.presenters.chat_words import Cause, cause_of
 from app.theme import Theme
 from app.widgets.avatar import Avatar
 from app.widgets.button import Button, CopyButton
@@ -19,6 +19,7 @@ from app.widgets.keys import KeyCheck, KeyField, check_key, short_key
 from app.widgets.label import Label
 from app.words import duration
 from qvac_core.codec.key_text import parse_public_key
+from qvac_core.core.error_text import describe
 from qvac_core.core.state import ConnectionStage, ProviderEntry, Stage, Target
 from qvac_core.errors import IdentityError, QvacError
 
@@ -226,8 +227,7 @@ class ProviderDialog(QDialog):
     def _failed(self, error: QvacError) -> None:
         self._task = None
         self._show_connecting(False)
-        entry = self._presenter.provider(self.key.key)
-        info = entry.error if entry is not None and entry.error is not None else error_info(error)
+        info = describe(error)
         cause = cause_of(info)
         self.stages.fail(FAILED_STAGE.get(cause, "Failed"))
         self.progress.setText(f"Stopped after {duration(self.stages.total)}")

@@ -1,0 +1,83 @@
+"""Who is who: names of targets and models, and who gave an answer. Knows no Qt."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from app.presenters.chat_words import THIS_MACHINE
+from qvac_core.core.state import Message, ProviderEntry, SharedModel, Target
+
+
+@dataclass(frozen=True, slots=True)
+class Speaker:
+    """Who computes: a provider with its key (as far as it is known), or this machine."""
+
+    name: str
+    public_key: str = ""
+
+    @property
+    def local(self) -> bool:
+        return not self.public_key and self.name == THIS_MACHINE
+
+
+@dataclass(frozen=True, slots=True)
+class Directory:
+    providers: tuple[ProviderEntry, ...]
+    models: tuple[SharedModel, ...]
+
+    def provider(self, public_key: str) -> ProviderEntry | None:
+        return next((p for p in self.providers if p.public_key == public_key), None) if public_key else None
+
+    def target_name(self, target: Target) -> str:
+        if not target.provider_key:
+            return THIS_MACHINE
+        provider = self.provider(target.provider_key)
+        return provider.name if provider is not None else f"{target.provider_key[:8]} …"
+
+    def model_name(self, target: Target) -> str:
+        """The model's name for people; "" when the machine chooses and has none."""
+        if not target.provider_key:
+            here = self._local_model(target)
+            return here.display_name if here is not None else target.model
+        provider = self.provider(target.provider_key)
+        models = provider.models if provider is not None else ()
+        found = next((m for m in models if target.model in (m.name, m.source)), None)
+        if found is None and not target.model:
+            found = next(iter(models), None)
+        return found.name if found is not None else target.model
+
+    def context_tokens(self, target: Target) -> int:
+        """Of the model that answers; 0 when it is not known."""
+        if not target.provider_key:
+            here = self._local_model(target)
+            return here.n_ctx if here is not None else 0
+        provider = self.provider(target.provider_key)
+        models = provider.models if provider is not None else ()
+        return next((m.context_tokens for m in models if target.model in (m.name, m.source)), 0)
+
+    def speaker(self, message: Message, target: Target) -> Speaker:
+        """Who gave an answer, or gives it now; `target` is where its conversation points."""
+        if message.stats is None:
+            if message.seams and THIS_MACHINE in message.seams[-1][1]:
+                return Speaker(THIS_MACHINE)
+            return self._of(target)
+        if message.stats.where == "local":
+            return Speaker(THIS_MACHINE)
+        named = next((p for p in self.providers if p.name == message.stats.who), None)
+        return Speaker(named.name, named.public_key) if named is not None else Speaker(message.stats.who)
+
+    def face(self, message: Message, target: Target) -> Speaker:
+        """Whose face stands beside an answer: who began it, also where another machine went on."""
+        return self._of(target) if message.seams else self.speaker(message, target)
+
+    def usable(self, target: Target) -> bool:
+        if target.provider_key:
+            return self.provider(target.provider_key) is not None
+        return bool(self.models)
+
+    def _of(self, target: Target) -> Speaker:
+        return Speaker(self.target_name(target), target.provider_key)
+
+    def _local_model(self, target: Target) -> SharedModel | None:
+        found = next((m for m in self.models if m.name == target.model), None)
+        return found if found is not None or target.model else next(iter(self.models), None)
