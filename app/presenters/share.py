@@ -76,6 +76,7 @@ class SharePresenter(QObject):
         self.filter = ""
         self.download: DownloadChanged | None = None
         self._asked_log = 0
+        self.announced_at = 0.0
         core.core_event.connect(self._take)
 
     @property
@@ -106,7 +107,7 @@ class SharePresenter(QObject):
     # --- Life
 
     async def load(self) -> None:
-        self.sharing = await self._core.call(lambda core: core.sharing())
+        self._take_sharing(await self._core.call(lambda core: core.sharing()))
         self.models = await self._core.call(lambda core: core.shared_models())
         self.rules = await self._core.call(lambda core: core.access_rules())
         self.knocks = await self._core.call(lambda core: core.knocks())
@@ -168,9 +169,9 @@ class SharePresenter(QObject):
     def allow(self, public_key: str, name: str, *, hours: float | None = None, place: str = "access") -> None:
         self._do(place, "This key was not allowed.", lambda core: core.allow_key(public_key, name, hours=hours))
 
-    def block(self, public_key: str, place: str = "access") -> None:
-        name = self.name_of(public_key)
-        self._do(place, "This key was not blocked.", lambda core: core.block_key(public_key, name))
+    def block(self, public_key: str, place: str = "access", *, name: str = "") -> None:
+        known = name or self.name_of(public_key)
+        self._do(place, "This key was not blocked.", lambda core: core.block_key(public_key, known))
 
     def remove(self, public_key: str) -> None:
         self._do("access", "This key was not removed.", lambda core: core.remove_key(public_key))
@@ -233,7 +234,7 @@ class SharePresenter(QObject):
     def _take(self, event: object) -> None:
         match event:
             case SharingChanged():
-                self.sharing = event.state
+                self._take_sharing(event.state)
                 self.sharing_changed.emit()
             case SharedModelsChanged():
                 self.models = event.models
@@ -255,6 +256,14 @@ class SharePresenter(QObject):
                 self._take_download(event)
             case Notice():
                 self.noticed.emit(event)
+
+    def _take_sharing(self, state: SharingState) -> None:
+        """`since` is of the phase; people ask how long their key can be found, through every change of path."""
+        if state.phase in (SharingPhase.ANNOUNCED, SharingPhase.REACHABLE):
+            self.announced_at = self.announced_at or state.since
+        elif state.phase is not SharingPhase.UNREACHABLE:
+            self.announced_at = 0.0
+        self.sharing = state
 
     def _end_request(self, entry: LogEntry) -> None:
         self.running.pop(entry.id, None)

@@ -216,10 +216,12 @@ PATHS = {
 }
 
 
-def status(state: SharingState, people_on: int, models: int, now: float) -> tuple[str, str, str, str]:
+def status(
+    state: SharingState, announced_at: float, people_on: int, models: int, now: float
+) -> tuple[str, str, str, str]:
     """The line that is always true: icon, first clause, facts, tone."""
     connected = f"{words.people(people_on)} connected" if people_on else "nobody connected"
-    since = words.ago(state.since, now) if state.since else ""
+    since = words.ago(announced_at, now) if announced_at else ""
     nothing = "" if models else " No model is shared yet."
     match state.phase:
         case SharingPhase.OFF:
@@ -242,6 +244,5 @@ def status(state: SharingState, people_on: int, models: int, now: float) -> tupl
             facts = f"Announced {since}, {connected}." if since else f"{connected.capitalize()}."
             return icon, clause, facts + nothing, "accent"
         case SharingPhase.UNREACHABLE:
-            detail = state.detail.rstrip(".")
-            clause = f"Not reachable, because {detail}." if detail else "Not reachable."
-            return "triangle-alert", clause, "Nobody new can connect until this changes.", "danger"
+            why = state.detail or "Nobody new can connect until the network changes."
+            return "triangle-alert", "Not reachable.", why, "danger"

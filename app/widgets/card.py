@@ -8,6 +8,7 @@ from app.widgets.label import Label
 
 TITLE_ROW = 40
 PADDING = 16
+CARD_FOOT = 4  # below a table: it is opaque and would cut the card's rounded corners
 
 
 class Card(QFrame):

@@ -37,6 +37,11 @@ class CellDelegate(QStyledItemDelegate):
         self.hover_row = -1
         self.hover_button = QPersistentModelIndex()
 
+    def row_height(self, lines: float | None = None) -> int:
+        """Pixels of a row: the design's, or more where the system's text is larger."""
+        text = QFontMetricsF(self._theme.font()).height() if lines is None else lines
+        return max(self._row_height, round(text) + 8)
+
     # --- Geometry, shared with the header
 
     def content(self, rect: QRectF, column: int) -> QRectF:
@@ -65,7 +70,7 @@ class CellDelegate(QStyledItemDelegate):
         lines = QFontMetricsF(self._theme.font()).height()
         if cell.detail:
             lines += QFontMetricsF(self._theme.font("small")).height()
-        return QSize(0, max(self._row_height, round(lines) + 8))
+        return QSize(0, self.row_height(lines))
 
     # --- Painting
 

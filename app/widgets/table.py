@@ -27,7 +27,6 @@ ROW = 34
 ROW_LOG = 28
 ROW_TWO_LINES = 40
 HEADER = 28
-CARD_FOOT = 4  # a table is opaque and would cut the card's rounded corners
 
 
 class Header(QHeaderView):

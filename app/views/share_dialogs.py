@@ -1,0 +1,185 @@
+"""The questions of the Share tab: a key with its name, a name alone, the large QR, and "are you sure"."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from PySide6.QtCore import QRectF, QSize
+from PySide6.QtGui import QPainter, QPaintEvent
+from PySide6.QtWidgets import QComboBox, QHBoxLayout, QLineEdit, QListView, QVBoxLayout, QWidget
+
+from app.theme import Theme
+from app.widgets.avatar import Avatar
+from app.widgets.button import CopyButton
+from app.widgets.dialog import Dialog
+from app.widgets.keys import KeyCheck, KeyField, group_key
+from app.widgets.label import Label
+from app.widgets.qr import paint_qr, qr_modules
+
+NAME_LIMIT = 60
+DURATIONS: tuple[tuple[str, float | None], ...] = (
+    ("Until I say otherwise", None),
+    ("For an hour", 1.0),
+    ("For a day", 24.0),
+    ("For a week", 7 * 24.0),
+)
+QR_LARGE = 320
+
+
+class KeyDialog(Dialog):
+    """Asks for a key as it is typed, its name, and (to allow it) for how long. `confirmed(key, name, hours)`."""
+
+    def __init__(
+        self,
+        theme: Theme,
+        own_key: str,
+        confirmed: Callable[[str, str, float | None], None],
+        *,
+        blocking: bool = False,
+        public_key: str = "",
+        parent: QWidget | None = None,
+    ) -> None:
+        title = "Block a key" if blocking else "Allow this key" if public_key else "Add a key"
+        sentence = (
+            "Its requests are met with silence."
+            if blocking
+            else "Whoever holds this key may use the models you share, until you say otherwise."
+        )
+        super().__init__(theme, title, sentence, "Block" if blocking else "Allow", parent=parent)
+        if blocking:
+            self.confirm.set_kind("danger")
+        self._own_key = own_key
+        self._given = public_key
+        self.key = KeyField(theme, "Key of the guest", "64 characters, as their app shows them")
+        self.said = Label(scale="hint", tone="text3", wrap=True)
+        self.name = QLineEdit()
+        self.name.setMaxLength(NAME_LIMIT)
+        self.name.setPlaceholderText("Studio laptop")
+        self.duration = _durations()
+        if public_key:
+            self.body.addSpacing(8)
+            self.body.addWidget(_known_key(theme, public_key))
+        else:
+            self.add_field("Key", self.key)
+            self.body.addWidget(self.said)
+        self.add_field("Name, as you want to see it", self.name)
+        if not blocking:
+            self.add_field("How long", self.duration)
+        self.key.checked.connect(self._check)
+        self.name.textChanged.connect(lambda _text: self._ready())
+        self.accepted.connect(lambda: confirmed(self._key(), self.name.text().strip(), self._hours()))
+        self._blocking = blocking
+        self._ready()
+        (self.name if public_key else self.key).setFocus()
+
+    def _key(self) -> str:
+        return self._given or self.key.key
+
+    def _hours(self) -> float | None:
+        return DURATIONS[self.duration.currentIndex()][1]
+
+    def _check(self, state: KeyCheck, sentence: str) -> None:
+        own = self.key.key == self._own_key
+        self.said.setText("This is your own key: you need no permission." if own else sentence)
+        self.said.set_tone("danger" if own or state is KeyCheck.WRONG else "text3")
+        self._ready()
+
+    def _ready(self) -> None:
+        key = self._key()
+        fit = bool(key) and key != self._own_key and (self._blocking or bool(self.name.text().strip()))
+        self.confirm.setEnabled(fit)
+        why = "" if fit else "A complete key is needed." if not key else "Give the key a name first."
+        self.confirm.setToolTip(why)
+
+
+class NameDialog(Dialog):
+    """Renames a key. `confirmed(name)`."""
+
+    def __init__(
+        self, theme: Theme, public_key: str, name: str, confirmed: Callable[[str], None], parent: QWidget | None = None
+    ) -> None:
+        super().__init__(theme, "Rename", "", "Rename", parent=parent)
+        self.body.addWidget(_known_key(theme, public_key))
+        self.name = QLineEdit(name)
+        self.name.setMaxLength(NAME_LIMIT)
+        self.name.selectAll()
+        self.add_field("Name", self.name)
+        self.name.textChanged.connect(lambda text: self.confirm.setEnabled(bool(text.strip())))
+        self.accepted.connect(lambda: confirmed(self.name.text().strip()))
+        self.name.setFocus()
+
+
+class QrDialog(Dialog):
+    """My key, large enough for a camera across a table."""
+
+    def __init__(self, theme: Theme, public_key: str, parent: QWidget | None = None) -> None:
+        super().__init__(
+            theme, "My key", "Scan it, or copy it. It lets nobody in by itself.", "", cancel="Close", parent=parent
+        )
+        row = QHBoxLayout()
+        row.addStretch(1)
+        row.addWidget(_LargeQr(public_key))
+        row.addStretch(1)
+        self.body.addSpacing(8)
+        self.body.addLayout(row)
+        key = Label(group_key(public_key), wrap=True, selectable=True)
+        key.setFont(theme.fixed_font())
+        self.body.addSpacing(8)
+        self.body.addWidget(key)
+        copy = CopyButton(theme, public_key, name="Copy my key")
+        self.body.addSpacing(8)
+        self.body.addWidget(copy)
+
+
+def confirm(
+    theme: Theme, title: str, sentence: str, act: str, confirmed: Callable[[], None], parent: QWidget
+) -> Dialog:
+    """Ask before something that cannot be taken back; opens at once."""
+    dialog = Dialog(theme, title, sentence, act, kind="danger", parent=parent)
+    dialog.accepted.connect(confirmed)
+    dialog.open()
+    return dialog
+
+
+class _LargeQr(QWidget):
+    def __init__(self, public_key: str) -> None:
+        super().__init__()
+        self._modules = qr_modules(public_key.upper())
+        self.setFixedSize(QR_LARGE, QR_LARGE)
+        self.setAccessibleName("QR code of my key")
+
+    def sizeHint(self) -> QSize:
+        return QSize(QR_LARGE, QR_LARGE)
+
+    def paintEvent(self, _event: QPaintEvent) -> None:
+        painter = QPainter(self)
+        paint_qr(painter, QRectF(self.rect()), self._modules)
+        painter.end()
+
+
+def _durations() -> QComboBox:
+    combo = QComboBox()
+    combo.setView(QListView())
+    combo.setAccessibleName("How long")
+    for text, _hours in DURATIONS:
+        combo.addItem(text)
+    return combo
+
+
+def _known_key(theme: Theme, public_key: str) -> QWidget:
+    """The face and all digits of a key that is already given."""
+    holder = QWidget()
+    row = QHBoxLayout(holder)
+    row.setContentsMargins(0, 0, 0, 0)
+    row.setSpacing(10)
+    row.addWidget(Avatar(public_key, 32))
+    lines = QVBoxLayout()
+    lines.setSpacing(0)
+    groups = group_key(public_key).split(" ")
+    for half in (groups[:8], groups[8:]):
+        line = Label(" ".join(half), tone="text2", selectable=True)
+        line.setFont(theme.fixed_font("hint"))
+        lines.addWidget(line)
+    row.addLayout(lines)
+    row.addStretch(1)
+    return holder

@@ -1,0 +1,51 @@
+"""My key: the QR, the digits in groups of four, Copy and the large QR."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import Qt
+from PySide6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
+
+from app.theme import Theme
+from app.views.share_dialogs import QrDialog
+from app.widgets.button import Button, CopyButton
+from app.widgets.card import PADDING, Card
+from app.widgets.keys import KeyGrid
+from app.widgets.qr import Qr
+
+QR_SIZE = 99
+
+
+class KeyCard(Card):
+    def __init__(self, theme: Theme, parent: QWidget | None = None) -> None:
+        super().__init__("My key", "give it to the people you allow", parent=parent)
+        self._theme = theme
+        self._public_key = ""
+        self.qr = Qr(theme, QR_SIZE, "Show the QR code of my key large")
+        self.grid = KeyGrid(theme)
+        self.copy = CopyButton(theme, name="Copy my key")
+        self.large = Button(theme, "QR", icon="qr-code", name="Show the QR code of my key")
+        buttons = QVBoxLayout()
+        buttons.setSpacing(6)
+        for button in (self.copy, self.large):
+            button.setMinimumWidth(92)
+            buttons.addWidget(button)
+        buttons.addStretch(1)
+        row = QHBoxLayout()
+        row.setContentsMargins(PADDING - 1, 0, PADDING - 1, PADDING - 5)
+        row.setSpacing(16)
+        row.addWidget(self.qr, 0, Qt.AlignmentFlag.AlignTop)
+        row.addWidget(self.grid, 0, Qt.AlignmentFlag.AlignVCenter)
+        row.addStretch(1)
+        row.addLayout(buttons)
+        self.body.addLayout(row)
+        self.qr.clicked.connect(self.show_large)
+        self.large.clicked.connect(self.show_large)
+
+    def show_key(self, public_key: str) -> None:
+        self._public_key = public_key
+        self.qr.set_text(public_key.upper())
+        self.grid.set_key(public_key)
+        self.copy.value = public_key
+
+    def show_large(self) -> None:
+        QrDialog(self._theme, self._public_key, self.window()).open()

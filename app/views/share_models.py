@@ -1,0 +1,125 @@
+"""Models I share: a switch for each, what it takes, how it stands; and how to get one when there is none."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from PySide6.QtWidgets import QFileDialog, QHBoxLayout, QProgressBar, QVBoxLayout, QWidget
+
+from app import words
+from app.presenters.share import SharePresenter
+from app.presenters.share_rows import MODEL_COLUMNS, model_rows
+from app.theme import Theme
+from app.widgets.button import Button
+from app.widgets.card import CARD_FOOT, Card
+from app.widgets.empty_state import EmptyState
+from app.widgets.error_panel import ErrorPanel
+from app.widgets.label import Label
+from app.widgets.table import ROW_TWO_LINES, Table
+from qvac_core.core.state import DownloadChanged, ErrorInfo
+
+
+class ModelsCard(Card):
+    def __init__(self, presenter: SharePresenter, theme: Theme, parent: QWidget | None = None) -> None:
+        super().__init__("Models I share", parent=parent)
+        self._presenter = presenter
+        self.add = Button(theme, "Add model…", icon="plus", size="small", name="Add a model file")
+        self.add_act(self.add)
+        self.table = Table(theme, "Models I share", MODEL_COLUMNS, row_height=ROW_TWO_LINES)
+        self.add_wide(self.table)
+        download = Button(theme, "Get a small model", kind="primary", icon="download")
+        open_file = Button(theme, "Open file…", icon="folder-open", name="Open a model file")
+        self.get = download
+        self.empty = EmptyState(
+            theme,
+            "hard-drive",
+            "No model in the library",
+            "Download a small one to begin with, or open a GGUF file of yours.",
+            [download, open_file],
+        )
+        self.add_wide(self.empty)
+        self.progress = DownloadPanel(theme)
+        self._progress_holder = self.add_padded(self.progress, top=8, bottom=12)
+        self.error = ErrorPanel(theme)
+        self._error_holder = self.add_padded(self.error, top=8, bottom=12)
+        self._error_holder.hide()
+        self.body.addSpacing(CARD_FOOT)
+        self.table.toggled.connect(presenter.set_model_shared)
+        self.add.clicked.connect(self.choose_file)
+        open_file.clicked.connect(self.choose_file)
+        download.clicked.connect(presenter.get_small_model)
+        self.progress.cancel.clicked.connect(presenter.cancel_download)
+        self.error.dismissed.connect(self._error_holder.hide)
+        presenter.models_changed.connect(self.refresh)
+        presenter.download_changed.connect(self.refresh)
+        self.refresh()
+
+    def refresh(self) -> None:
+        presenter = self._presenter
+        self.table.show_rows(model_rows(presenter.models))
+        empty = not presenter.models and presenter.download is None
+        self.table.setVisible(bool(presenter.models))
+        self.empty.setVisible(empty)
+        self.add.setVisible(not empty)
+        self._progress_holder.setVisible(presenter.download is not None)
+        if presenter.download is not None:
+            self.progress.show_progress(presenter.download)
+
+    def choose_file(self) -> None:
+        dialog = QFileDialog(self.window(), "Add a model", str(Path.home()), "GGUF models (*.gguf)")
+        dialog.setFileMode(QFileDialog.FileMode.ExistingFile)
+        dialog.fileSelected.connect(lambda name: self._presenter.add_model_file(Path(name)))
+        dialog.finished.connect(dialog.deleteLater)
+        dialog.open()
+
+    def show_error(self, error: ErrorInfo) -> None:
+        self._error_holder.show()
+        self.error.show_error(error)
+
+    def clear_error(self) -> None:
+        self.error.clear()
+        self._error_holder.hide()
+
+
+class DownloadPanel(QWidget):
+    """A download: what, how much, how fast, how long still; and a way out."""
+
+    def __init__(self, theme: Theme, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.title = Label(weight=600)
+        self.amount = Label(scale="hint", tone="text3")
+        self.bar = QProgressBar()
+        self.bar.setTextVisible(False)
+        self.bar.setRange(0, 1000)
+        self.bar.setAccessibleName("Download")
+        self.rate = Label(scale="hint", tone="text2")
+        self.cancel = Button(theme, "Cancel", kind="flat", size="small", name="Cancel the download")
+        top, bottom = QHBoxLayout(), QHBoxLayout()
+        for row in (top, bottom):
+            row.setSpacing(8)
+        top.addWidget(self.title, 1)
+        top.addWidget(self.amount)
+        bottom.addWidget(self.rate, 1)
+        bottom.addWidget(self.cancel)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(6)
+        layout.addLayout(top)
+        layout.addWidget(self.bar)
+        layout.addLayout(bottom)
+
+    def show_progress(self, download: DownloadChanged) -> None:
+        self.title.setText(f"Downloading {download.model}" if download.model else "Downloading a small model")
+        if download.total <= 0:
+            self.bar.setRange(0, 0)
+            self.amount.setText("")
+            self.rate.setText("Asking where to get it from…")
+            return
+        self.bar.setRange(0, 1000)
+        self.bar.setValue(round(1000 * download.downloaded / download.total))
+        self.amount.setText(words.pair_of_sizes(download.downloaded, download.total))
+        if download.rate > 0:
+            left = words.whole_duration((download.total - download.downloaded) / download.rate)
+            self.rate.setText(f"{words.size(download.rate)}/s, about {left} left")
+        else:
+            self.rate.setText("Waiting for the first bytes…")

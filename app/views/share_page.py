@@ -1,0 +1,162 @@
+"""The Share my GPU tab: am I sharing, with whom, and what is it costing me? Two columns, or one where it is narrow."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+from PySide6.QtCore import Qt, QTimer
+from PySide6.QtGui import QHideEvent, QResizeEvent, QShowEvent
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QScrollArea, QVBoxLayout, QWidget
+
+from app.presenters.share import SharePresenter
+from app.theme import Theme
+from app.views.share_access import AccessCard
+from app.views.share_key import KeyCard
+from app.views.share_knocks import KnockList
+from app.views.share_log import LogCard
+from app.views.share_models import ModelsCard
+from app.views.share_running import RunningCard
+from app.views.share_status import StatusCard
+from qvac_core.core.state import ErrorInfo
+
+NARROW = 1080  # below: one column
+LEFT_WIDTH = 428
+MARGIN = 16
+TOP = 12
+GAP = 12
+TICK_MS = 1000
+
+
+class SharePage(QWidget):
+    def __init__(self, presenter: SharePresenter, theme: Theme, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._presenter = presenter
+        self.status = StatusCard(presenter, theme)
+        self.key = KeyCard(theme)
+        self.models = ModelsCard(presenter, theme)
+        self.knocks = KnockList(presenter, theme)
+        self.access = AccessCard(presenter, theme)
+        self.running = RunningCard(presenter, theme)
+        self.log = LogCard(presenter, theme)
+        self._build_columns()
+        self._narrow: bool | None = None
+        # Ages ("20 s ago") move on their own; nothing else here runs on time.
+        self._ticking = QTimer(self)
+        self._ticking.setInterval(TICK_MS)
+        self._ticking.timeout.connect(self._tick)
+        presenter.failed.connect(self._show_error)
+        presenter.cleared.connect(self._clear_error)
+        presenter.running_changed.connect(self._show_running)
+        presenter.sharing_changed.connect(self._show_running)
+        self.log.start_wanted.connect(lambda: presenter.set_sharing(True))
+        self._show_running()
+        self._arrange(False)
+
+    @property
+    def narrow(self) -> bool:
+        return bool(self._narrow)
+
+    def show_key(self, public_key: str) -> None:
+        self.key.show_key(public_key)
+        self.access.show_key(public_key)
+
+    def regions(self) -> list[QWidget]:
+        """Where F6 goes, in reading order."""
+        return [self.status.switch, self.key.copy, self.models.add, self.access.mode.button("allow"), self.log.filter]
+
+    def _build_columns(self) -> None:
+        self._content = QWidget()
+        self._left, self._right = QWidget(), QWidget()
+        self._left_column, self._right_column = QVBoxLayout(self._left), QVBoxLayout(self._right)
+        for column in (self._left_column, self._right_column):
+            column.setContentsMargins(0, 0, 0, 0)
+            column.setSpacing(GAP)
+        row = QHBoxLayout(self._content)
+        row.setContentsMargins(MARGIN, TOP, MARGIN, TOP)
+        row.setSpacing(GAP)
+        row.addWidget(self._left)
+        row.addWidget(self._right, 1)
+        self.area = QScrollArea()
+        self.area.setObjectName("page")
+        self.area.setFrameShape(QFrame.Shape.NoFrame)
+        self.area.setWidgetResizable(True)
+        self.area.setWidget(self._content)
+        outer = QVBoxLayout(self)
+        outer.setContentsMargins(0, 0, 0, 0)
+        outer.addWidget(self.area)
+
+    def _arrange(self, narrow: bool) -> None:
+        """Put the cards into two columns or one; the order is what matters most first."""
+        if narrow == self._narrow:
+            return
+        self._narrow = narrow
+        for column in (self._left_column, self._right_column):
+            while column.takeAt(0) is not None:
+                pass
+        if narrow:
+            left: list[QWidget] = []
+            right = [self.status, self.knocks, self.running, self.access, self.models, self.key, self.log]
+        else:
+            left = [self.status, self.key, self.models]
+            right = [self.knocks, self.access, self.running, self.log]
+        for column, cards in ((self._left_column, left), (self._right_column, right)):
+            for card in cards:
+                column.addWidget(card, 1 if card is self.log else 0)
+        self._left_column.addStretch(1)
+        self._left.setVisible(not narrow)
+        self._left.setFixedWidth(LEFT_WIDTH)
+        self._order_tabs([*left, *right])
+
+    def _order_tabs(self, cards: list[QWidget]) -> None:
+        """Tab walks the cards as the eye does; inside a card the order of making holds."""
+        stops = [stop for card in cards for stop in _stops(card)]
+        for before, after in pairwise(stops):
+            QWidget.setTabOrder(before, after)
+
+    def _show_running(self) -> None:
+        presenter = self._presenter
+        self.running.setVisible(bool(presenter.running) or (presenter.on and bool(presenter.log)))
+
+    def _tick(self) -> None:
+        self.status.tick()
+        self.knocks.tick()
+        self.access.tick()
+        if self._presenter.running:
+            self.running.tick()
+
+    def _card(self, place: str) -> StatusCard | ModelsCard | AccessCard | RunningCard | LogCard | KnockList:
+        cards: dict[str, StatusCard | ModelsCard | AccessCard | RunningCard | LogCard | KnockList] = {
+            "status": self.status,
+            "models": self.models,
+            "access": self.access,
+            "knock": self.knocks,
+            "running": self.running,
+            "log": self.log,
+        }
+        return cards[place]
+
+    def _show_error(self, place: str, error: ErrorInfo) -> None:
+        self._card(place).show_error(error)
+
+    def _clear_error(self, place: str) -> None:
+        self._card(place).clear_error()
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        width = self.width()
+        self._arrange(width < NARROW)
+        self.access.fit_width(width - 2 * MARGIN - (0 if self.narrow else LEFT_WIDTH + GAP))
+
+    def showEvent(self, event: QShowEvent) -> None:
+        super().showEvent(event)
+        self._tick()
+        self._ticking.start()
+
+    def hideEvent(self, event: QHideEvent) -> None:
+        super().hideEvent(event)
+        self._ticking.stop()
+
+
+def _stops(card: QWidget) -> list[QWidget]:
+    """The focusable widgets of a card, in the order of making."""
+    return [child for child in card.findChildren(QWidget) if child.focusPolicy() & Qt.FocusPolicy.TabFocus]

@@ -1,0 +1,80 @@
+"""The first card: one switch, and under it a line that is always true."""
+
+from __future__ import annotations
+
+from PySide6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
+
+from app.presenters.share import SharePresenter
+from app.presenters.share_rows import status
+from app.theme import Theme
+from app.widgets.button import Button
+from app.widgets.card import PADDING, Card
+from app.widgets.error_panel import Act, ErrorPanel
+from app.widgets.label import Label
+from app.widgets.status_line import StatusLine
+from app.widgets.switch import RING, Switch
+from qvac_core.core.state import ErrorInfo, SharingPhase
+
+TITLES = {
+    SharingPhase.OFF: "Sharing is off",
+    SharingPhase.STOPPING: "Sharing is off",
+}
+
+
+class StatusCard(Card):
+    def __init__(self, presenter: SharePresenter, theme: Theme, parent: QWidget | None = None) -> None:
+        super().__init__(parent=parent)
+        self._presenter = presenter
+        self.switch = Switch(theme, "Share my GPU")
+        self.state = Label(scale="state", weight=600)
+        self.line = StatusLine(theme)
+        self.again = Button(theme, "Try now", icon="refresh-cw", name="Try to reach the network now")
+        self.error = ErrorPanel(theme)
+        top = QHBoxLayout()
+        top.setSpacing(12 - RING)
+        top.addWidget(self.switch)
+        top.addWidget(self.state, 1)
+        acts = QHBoxLayout()
+        acts.setContentsMargins(27, 0, 0, 0)
+        acts.addWidget(self.again)
+        acts.addStretch(1)
+        inner = QVBoxLayout()
+        inner.setContentsMargins(PADDING - 1, 11 - RING + 1, PADDING - 1, PADDING - 2)
+        inner.setSpacing(10)
+        inner.addLayout(top)
+        inner.addWidget(self.line)
+        inner.addLayout(acts)
+        inner.addWidget(self.error)
+        # The ring's room belongs to the switch, not to the margin.
+        top.setContentsMargins(-RING, 0, 0, 0)
+        self.body.addLayout(inner)
+        self.switch.clicked.connect(presenter.set_sharing)
+        self.again.clicked.connect(presenter.try_again)
+        for signal in (presenter.sharing_changed, presenter.models_changed, presenter.rules_changed):
+            signal.connect(self.refresh)
+        self.refresh()
+
+    def refresh(self) -> None:
+        presenter = self._presenter
+        state = presenter.sharing
+        if self.switch.isChecked() != presenter.on:
+            self.switch.setChecked(presenter.on)
+        self.switch.setEnabled(state.phase is not SharingPhase.STOPPING)
+        self.state.setText(TITLES.get(state.phase, "Sharing is on"))
+        self.again.setVisible(state.phase is SharingPhase.UNREACHABLE)
+        self.tick()
+
+    def tick(self) -> None:
+        presenter = self._presenter
+        shared = sum(model.shared for model in presenter.models)
+        icon, clause, facts, tone = status(
+            presenter.sharing, presenter.announced_at, presenter.people_on, shared, presenter.clock()
+        )
+        self.line.show_status(icon, clause, facts, tone)
+
+    def show_error(self, error: ErrorInfo) -> None:
+        retry = Act("Try again", lambda: self._presenter.set_sharing(True), "quiet", "rotate-ccw")
+        self.error.show_error(error, [] if self._presenter.on else [retry])
+
+    def clear_error(self) -> None:
+        self.error.clear()

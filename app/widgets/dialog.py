@@ -1,0 +1,70 @@
+"""A small window with one question: title, explanation, fields, and the buttons at the end.
+
+Opened with `open()`, never `exec()`: a nested event loop under qasync would run other coroutines inside this one.
+"""
+
+from __future__ import annotations
+
+from PySide6.QtCore import Qt
+from PySide6.QtWidgets import QDialog, QHBoxLayout, QVBoxLayout, QWidget
+
+from app.theme import Theme
+from app.widgets.button import Button
+from app.widgets.label import Label
+
+WIDTH = 460
+
+
+class Dialog(QDialog):
+    """`body` takes the fields; `accepted` fires for the confirm button. Deletes itself when done."""
+
+    def __init__(
+        self,
+        theme: Theme,
+        title: str,
+        sentence: str,
+        confirm: str,
+        *,
+        kind: str = "primary",
+        cancel: str = "Cancel",
+        parent: QWidget | None = None,
+    ) -> None:
+        super().__init__(parent)
+        self._theme = theme
+        self.setWindowTitle(title.rstrip("?"))
+        self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        self.setMinimumWidth(WIDTH)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(16, 16, 16, 16)
+        layout.setSpacing(8)
+        layout.addWidget(Label(title, scale="answer", weight=600, wrap=True))
+        self.sentence = Label(sentence, tone="text2", wrap=True)
+        self.sentence.setVisible(bool(sentence))
+        layout.addWidget(self.sentence)
+        self.body = QVBoxLayout()
+        self.body.setSpacing(4)
+        layout.addLayout(self.body)
+        layout.addSpacing(8)
+        self.cancel = Button(theme, cancel)
+        self.confirm = Button(theme, confirm, kind=kind)
+        self.cancel.clicked.connect(self.reject)
+        self.confirm.clicked.connect(self.accept)
+        # Enter takes the safe way out of a destructive question.
+        (self.cancel if kind == "danger" else self.confirm).setDefault(True)
+        row = QHBoxLayout()
+        row.setSpacing(8)
+        row.addStretch(1)
+        row.addWidget(self.cancel)
+        row.addWidget(self.confirm)
+        self.confirm.setVisible(bool(confirm))
+        layout.addLayout(row)
+
+    def add_field(self, label: str, field: QWidget) -> None:
+        """A field with its label above."""
+        self.body.addSpacing(8)
+        text = Label(label, scale="hint", tone="text2", weight=500)
+        text.setBuddy(field)
+        if not field.accessibleName():
+            field.setAccessibleName(label)
+        self.body.addWidget(text)
+        self.body.addWidget(field)

@@ -1,0 +1,33 @@
+"""One line below the tabs for what a person should know once; it stays until put away."""
+
+from __future__ import annotations
+
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QWidget
+
+from app.theme import Theme
+from app.widgets.button import Button
+from app.widgets.icon_label import IconLabel
+from app.widgets.label import Label
+
+
+class NoticeBar(QFrame):
+    def __init__(self, theme: Theme, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setObjectName("noticeBar")
+        self.title = Label(weight=600)
+        self.message = Label(tone="text2", wrap=True)
+        self.close_button = Button(theme, kind="flat", icon="x", size="small", name="Dismiss this notice")
+        row = QHBoxLayout(self)
+        row.setContentsMargins(16, 6, 12, 6)
+        row.setSpacing(8)
+        row.addWidget(IconLabel(theme, "info", "warn"))
+        row.addWidget(self.title)
+        row.addWidget(self.message, 1)
+        row.addWidget(self.close_button)
+        self.close_button.clicked.connect(self.hide)
+        self.hide()
+
+    def show_notice(self, title: str, message: str) -> None:
+        self.title.setText(title)
+        self.message.setText(message)
+        self.show()

@@ -1,0 +1,215 @@
+"""The main window: two tabs, the shortcuts, what it remembers between starts, and the question before it closes.
+
+It makes the presenters and pages; the core is reached through the proxy alone.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+
+from PySide6.QtCore import QByteArray, Qt, Signal
+from PySide6.QtGui import QCloseEvent, QKeySequence, QShortcut
+from PySide6.QtWidgets import QHBoxLayout, QStackedWidget, QVBoxLayout, QWidget
+
+from app.bridge import CoreProxy
+from app.presenters.chat import ChatPresenter
+from app.presenters.share import SharePresenter
+from app.tasks import Tasks
+from app.theme import Theme
+from app.views.share_dialogs import confirm
+from app.views.share_page import SharePage
+from app.widgets.button import Button
+from app.widgets.notice_bar import NoticeBar
+from app.widgets.tab_bar import TabBar
+from app.window_settings import SettingsPopup
+from app.words import people
+from qvac_core.core.state import ErrorInfo, Notice
+from qvac_core.errors import QvacError
+
+try:
+    from app.views.chat_page import ChatPage
+except ImportError:
+
+    class ChatPage(QWidget):  # type: ignore[no-redef]
+        """Stands in until the page is there."""
+
+        def __init__(self, _presenter: ChatPresenter, _theme: Theme) -> None:
+            super().__init__()
+
+
+MINIMUM = (720, 520)
+FIRST_SIZE = (1280, 800)
+SHARE, CHAT = 0, 1
+TAB_NAMES = ("share", "chat")
+
+
+class MainWindow(QWidget):
+    """`leaving` fires once, when the person has closed the window for good."""
+
+    leaving = Signal()
+
+    def __init__(self, core: CoreProxy, theme: Theme) -> None:
+        super().__init__()
+        self._core, self._theme = core, theme
+        self.tasks = Tasks()
+        self.share = SharePresenter(core, parent=self)
+        self.chat = ChatPresenter(core, parent=self)
+        self.share_page = SharePage(self.share, theme)
+        self.chat_page = ChatPage(self.chat, theme)
+        self.settings = SettingsPopup(theme, self)
+        self.notice = NoticeBar(theme)
+        self._left = False
+        self.setWindowTitle("QVAC Desktop")
+        self.setMinimumSize(*MINIMUM)
+        self.resize(*FIRST_SIZE)
+        self._build(theme)
+        self._connect()
+        self._add_shortcuts()
+        self._show_live()
+
+    def _build(self, theme: Theme) -> None:
+        self.tabs = TabBar(theme)
+        self.tabs.add("Share my GPU", tooltip="Ctrl+1")
+        self.tabs.add("Chat", icon="message-square", tooltip="Ctrl+2")
+        self.gear = Button(theme, kind="flat", icon="settings", name="Settings")
+        row = QWidget()
+        row.setObjectName("tabRow")
+        row.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
+        layout = QHBoxLayout(row)
+        layout.setContentsMargins(16, 0, 12, 1)
+        layout.setSpacing(8)
+        layout.addWidget(self.tabs)
+        layout.addStretch(1)
+        layout.addWidget(self.gear)
+        self.stack = QStackedWidget()
+        self.stack.addWidget(self.share_page)
+        self.stack.addWidget(self.chat_page)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(0)
+        column.addWidget(row)
+        column.addWidget(self.notice)
+        column.addWidget(self.stack, 1)
+        self.tabs.setCurrentIndex(CHAT)
+        self.stack.setCurrentIndex(CHAT)
+
+    def _connect(self) -> None:
+        self.tabs.currentChanged.connect(self.stack.setCurrentIndex)
+        self.tabs.currentChanged.connect(lambda tab: self._remember("tab", TAB_NAMES[tab]))
+        self.gear.clicked.connect(self.open_settings)
+        self.settings.theme_chosen.connect(self._choose_theme)
+        self.share.sharing_changed.connect(self._show_live)
+        self.share.rules_changed.connect(self._show_live)
+        self.share.noticed.connect(self._show_notice)
+        self.chat.share_requested.connect(lambda: self.tabs.setCurrentIndex(SHARE))
+
+    def _add_shortcuts(self) -> None:
+        for keys, act in (
+            ("Ctrl+1", lambda: self.tabs.setCurrentIndex(SHARE)),
+            ("Ctrl+2", lambda: self.tabs.setCurrentIndex(CHAT)),
+            ("Ctrl+Shift+S", lambda: self.share.set_sharing(not self.share.on)),
+            ("Ctrl+,", self.open_settings),
+            ("Ctrl+Q", self.close),
+            ("F6", self.next_region),
+        ):
+            QShortcut(QKeySequence(keys), self).activated.connect(act)
+
+    # --- Life
+
+    async def load(self) -> None:
+        """Take over what the core keeps: theme, place of the window, tab, and the state of both tabs."""
+        self._theme.choose(await self._setting("theme"))
+        self.settings.show_choice(self._theme.setting)
+        self._restore(await self._setting("geometry"))
+        tab = await self._setting("tab")
+        self.share_page.show_key(self._core.public_key)
+        await self.share.load()
+        await self.chat.load()
+        # The first start is on Chat: its three cards ask what a person wants.
+        self.tabs.setCurrentIndex(SHARE if tab == TAB_NAMES[SHARE] else CHAT)
+        self.tabs.setFocus(Qt.FocusReason.OtherFocusReason)
+
+    async def unload(self) -> None:
+        """End what the presenters run. The core is closed by whoever started it."""
+        await self.tasks.settle()
+        await self.share.close()
+        await self.chat.close()
+        await self.tasks.close()
+
+    def closeEvent(self, event: QCloseEvent) -> None:
+        event.ignore()
+        if self._left:
+            return
+        guests = len({request.remote_public_key for request in self.share.running.values()})
+        guests = max(guests, self.share.people_on if self.share.on else 0)
+        if guests:
+            verb = "uses" if guests == 1 else "use"
+            confirm(
+                self._theme,
+                "Stop sharing and quit?",
+                f"{people(guests).capitalize()} {verb} this GPU now. Their answers end when you quit.",
+                "Quit",
+                self._leave,
+                self,
+            )
+            return
+        self._leave()
+
+    def _leave(self) -> None:
+        if not self._left:
+            self._left = True
+            self._remember("geometry", bytes(self.saveGeometry().toBase64().data()).decode())
+            self.hide()
+            self.leaving.emit()
+
+    def _restore(self, saved: str) -> None:
+        try:
+            geometry = base64.b64decode(saved, validate=True)
+        except binascii.Error:
+            return
+        if geometry:
+            self.restoreGeometry(QByteArray(geometry))
+
+    # --- Acts
+
+    def open_settings(self) -> None:
+        self.settings.open_below(self.gear, align_end=True)
+
+    def next_region(self) -> None:
+        """F6: tab bar, then the regions of the page in front."""
+        page = self.share_page if self.stack.currentIndex() == SHARE else None
+        stops = [self.tabs, *(page.regions() if page is not None else _chat_regions(self.chat_page))]
+        stops = [stop for stop in stops if stop.isVisible() and stop.isEnabled()]
+        here = next((i for i, stop in enumerate(stops) if stop.hasFocus() or stop.isAncestorOf(_focus(self))), -1)
+        stops[(here + 1) % len(stops)].setFocus(Qt.FocusReason.ShortcutFocusReason)
+
+    def _choose_theme(self, setting: str) -> None:
+        self._theme.choose(setting)
+        self._remember("theme", setting)
+
+    def _show_live(self) -> None:
+        on = self.share.people_on if self.share.on else 0
+        self.tabs.show_live(SHARE, self.share.on, f"{on} on" if on else "")
+
+    def _show_notice(self, notice: Notice) -> None:
+        self.notice.show_notice(notice.title, notice.message)
+
+    async def _setting(self, key: str) -> str:
+        return await self._core.call(lambda core: core.setting(key))
+
+    def _remember(self, key: str, value: str) -> None:
+        self.tasks.start(self._core.call(lambda core: core.set_setting(key, value)), self._not_remembered)
+
+    def _not_remembered(self, error: QvacError) -> None:
+        info = ErrorInfo(error.name, error.code, "A setting was not saved.", error.message)
+        self.notice.show_notice(info.title, info.message)
+
+
+def _focus(window: QWidget) -> QWidget:
+    return window.focusWidget() or window
+
+
+def _chat_regions(page: ChatPage) -> list[QWidget]:
+    regions = getattr(page, "regions", None)
+    return list(regions()) if regions is not None else []

@@ -1,0 +1,150 @@
+"""Pictures of the Share tab with a busy fake core: `python -m tests.gui.screenshots FOLDER`.
+
+Offscreen unless QT_QPA_PLATFORM says otherwise (it runs under Xvfb too). To be looked at beside the design's pictures.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from PySide6.QtGui import QFont
+from PySide6.QtWidgets import QApplication
+from qasync import QEventLoop
+
+from app.theme import Theme
+from app.window import SHARE, MainWindow
+from qvac_core.core.state import (
+    AccessMode,
+    AccessRules,
+    DownloadChanged,
+    ErrorInfo,
+    SharingPhase,
+    SharingState,
+)
+from tests.gui.conftest import DirectProxy
+from tests.gui.fake_core import FakeCore
+from tests.gui.populated import NOON, populate
+
+WIDE = (1280, 800 - 28)  # the design's pictures have a title bar of their own
+NARROW = (900, 640 - 28)
+
+
+def _nothing(_window: MainWindow) -> None:
+    return
+
+
+@dataclass(frozen=True)
+class Picture:
+    name: str
+    core: Callable[[], FakeCore]
+    theme: str = "light"
+    size: tuple[int, int] = WIDE
+    act: Callable[[MainWindow], None] = field(default=_nothing)
+
+
+def _busy() -> FakeCore:
+    return populate(FakeCore())
+
+
+def _empty() -> FakeCore:
+    return FakeCore(clock=lambda: NOON)
+
+
+def _sharing_empty() -> FakeCore:
+    core = _empty()
+    core.sharing_state = SharingState(SharingPhase.ANNOUNCED, NOON - 30)
+    return core
+
+
+def _many_knocks() -> FakeCore:
+    core = _busy()
+    for digit in "3456":
+        core.knock(digit * 64, NOON - int(digit) * 40)
+    return core
+
+
+def _trouble() -> FakeCore:
+    core = _busy()
+    core.sharing_state = SharingState(
+        SharingPhase.UNREACHABLE,
+        NOON - 20,
+        "This machine has no network. Sharing goes on by itself when it is back.",
+    )
+    core.rules = AccessRules(AccessMode.DENY, True, core.rules.keys)
+    return core
+
+
+def _fail(window: MainWindow) -> None:
+    error = ErrorInfo("MODEL_LOAD_FAILED", 52200, "notes.gguf was not added.", "This file is not a GGUF model.")
+    window.share.failed.emit("models", error)
+    window.share.download = DownloadChanged("SmolLM2 135M Instruct", 61_000_000, 98_000_000, 9_800_000.0)
+    window.share.download_changed.emit()
+
+
+def _ask_open(window: MainWindow) -> None:
+    window.share_page.access.mode.button("deny").click()
+
+
+PICTURES = (
+    Picture("share-light", _busy),
+    Picture("share-dark", _busy, "dark"),
+    Picture("narrow-share", _busy, size=NARROW),
+    Picture("narrow-share-dark", _busy, "dark", NARROW),
+    Picture("share-smallest", _busy, size=(720, 520)),
+    Picture("share-tall-narrow", _busy, size=(900, 1500)),
+    Picture("share-off-empty", _empty),
+    Picture("share-on-empty", _sharing_empty, "dark"),
+    Picture("share-knocks", _many_knocks),
+    Picture("share-trouble", _trouble, act=_fail),
+    Picture("share-ask-open", _busy, "dark", act=_ask_open),
+)
+
+
+async def take(picture: Picture, theme: Theme, folder: Path) -> None:
+    core = picture.core()
+    core.settings["theme"] = picture.theme
+    core.settings["tab"] = "share"
+    proxy = DirectProxy(core)
+    window = MainWindow(proxy, theme)
+    window.share.clock = core.clock
+    await proxy.start()
+    window.resize(*picture.size)
+    window.show()
+    await window.load()
+    window.tabs.setCurrentIndex(SHARE)
+    picture.act(window)
+    for _round in range(3):
+        QApplication.processEvents()
+        await asyncio.sleep(0)
+    window.grab().save(str(folder / f"{picture.name}.png"))
+    window.hide()
+    await window.unload()
+    await proxy.close()
+    window.deleteLater()
+
+
+def main() -> None:
+    folder = Path(sys.argv[1])
+    wanted = sys.argv[2:]
+    folder.mkdir(parents=True, exist_ok=True)
+    os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
+    app = QApplication(["screenshots"])
+    app.setStyle("Fusion")
+    app.setFont(QFont("Inter", 10))
+    theme = Theme(app)
+    theme.reduced_motion = True
+    loop = QEventLoop(app)
+    asyncio.set_event_loop(loop)
+    for picture in PICTURES:
+        if not wanted or picture.name in wanted:
+            loop.run_until_complete(take(picture, theme, folder))
+    loop.close()
+
+
+if __name__ == "__main__":
+    main()
