@@ -31,6 +31,8 @@ class Tasks:
         """Wait until nothing runs, including what the running ones start."""
         while self._running:
             await asyncio.wait(set(self._running))
+            # `wait` returns at once for what has ended; the callbacks that discard it need a turn of the loop.
+            await asyncio.sleep(0)
 
     async def close(self) -> None:
         """Cancel what still runs and wait for its end."""

@@ -111,6 +111,7 @@ class FakeCore:
     async def answers_ended(self) -> None:
         while self._answers:
             await asyncio.wait(set(self._answers.values()))
+            await asyncio.sleep(0)
 
     def set_sharing(self, state: SharingState) -> None:
         self.sharing_state = state
