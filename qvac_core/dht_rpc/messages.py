@@ -5,7 +5,7 @@ wire/HYPERDHT.md sections 1.2 and 1.3; dht-rpc 6.27.0 `lib/io.js`.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -145,14 +145,19 @@ def _verified(claimed: bytes, sender: Address) -> bytes | None:
     return expected if claimed == expected else None
 
 
-def decode(datagram: bytes, sender: Address) -> RequestMessage | ResponseMessage:
-    """The message in a datagram that came from `sender`. RemoteProtocolError: not one of ours."""
+def decode(
+    datagram: bytes, sender: Address, awaits: Callable[[int, Address], bool] | None = None
+) -> RequestMessage | ResponseMessage:
+    """The message in a datagram that came from `sender`. RemoteProtocolError: not one of ours.
+
+    `awaits(tid, sender)` says whether a response is wanted; the 240 addresses of one that is not are never read.
+    """
     reader = Reader(datagram)
     kind = reader.uint8()
     if kind == REQUEST:
         return _decode_request(reader, sender)
     if kind == RESPONSE:
-        return _decode_response(reader, sender)
+        return _decode_response(reader, sender, awaits)
     raise RemoteProtocolError(f"neither request nor response: first byte {kind:#04x}")
 
 
@@ -168,9 +173,11 @@ def _decode_request(reader: Reader, sender: Address) -> RequestMessage:
     return RequestMessage(tid, to, command, bool(flags & _FLAG_INTERNAL), id, token, target, value)
 
 
-def _decode_response(reader: Reader, sender: Address) -> ResponseMessage:
+def _decode_response(reader: Reader, sender: Address, awaits: Callable[[int, Address], bool] | None) -> ResponseMessage:
     flags = reader.uint()
     tid = reader.uint16()
+    if awaits is not None and not awaits(tid, sender):
+        raise RemoteProtocolError("an answer to nothing that we asked")
     to = unpack_address(reader.fixed(_ADDRESS_SIZE))
     id = _verified(reader.fixed(ID_SIZE), sender) if flags & _FLAG_ID else None
     token = reader.fixed(TOKEN_SIZE) if flags & _FLAG_TOKEN else None

@@ -5,8 +5,10 @@ wire/HYPERDHT.md sections 1.5 and 1.9; dht-rpc 6.27.0 `index.js`.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
 from functools import partial
+from ipaddress import IPv4Address
 from random import Random
 from typing import TYPE_CHECKING
 
@@ -27,6 +29,10 @@ _MAX_LOST = 64
 _LOST_ASKED = 2
 """Silent nodes that are tried again per refresh."""
 
+_SAMPLES_REMEMBERED = 16
+_SAMPLES_PER_HOST = 3
+"""Of half an hour. Ports are free and so are the ids that belong to them: the original lets one machine outvote all."""
+
 
 class Neighbourhood:
     """The table with its upkeep. `tick` counts 5 s steps from a random start, as every age in it does.
@@ -36,13 +42,14 @@ class Neighbourhood:
     sends a node back to its bootstrap nodes.
     """
 
-    __slots__ = ("_checks", "_lost", "_node", "_repings", "recent", "table", "tick")
+    __slots__ = ("_checks", "_lost", "_node", "_repings", "_samplers", "recent", "table", "tick")
 
     def __init__(self, node: Node, id: bytes, tick: int) -> None:
         self._node = node
         self._repings = 0
         self._checks = 0
         self._lost: dict[Address, None] = {}
+        self._samplers: deque[tuple[int, str]] = deque(maxlen=_SAMPLES_REMEMBERED)
         self.table = Table(id)
         self.recent = Recency()
         self.tick = tick
@@ -56,7 +63,7 @@ class Neighbourhood:
         if sample and (known.sampled == 0 or self.tick - known.sampled >= OLD_NODE):
             known.to = to
             known.sampled = self.tick
-            self._node.reachability.sample(to)
+            self._sample(address[0], to)
         known.pinged = known.seen = self.tick
         self.recent.touch(known)
 
@@ -70,7 +77,16 @@ class Neighbourhood:
         self.recent.touch(newcomer)
         if newcomer.to is not None and newcomer.sampled == 0:
             newcomer.sampled = self.tick
-            self._node.reachability.sample(newcomer.to)
+            self._sample(newcomer.host, newcomer.to)
+
+    def _sample(self, host: str, to: Address) -> None:
+        """Somebody at `host` says that our address is `to`. Whole networks on one private host are testnets."""
+        if IPv4Address(host).is_global:
+            votes = sum(voter == host and self.tick - tick < OLD_NODE for tick, voter in self._samplers)
+            if votes >= _SAMPLES_PER_HOST:
+                return
+        self._samplers.append((self.tick, host))
+        self._node.reachability.sample(to)
 
     def remove(self, node: TableNode) -> None:
         if self.table.remove(node):

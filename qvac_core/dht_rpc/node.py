@@ -188,9 +188,10 @@ class Node:
         self._advance(now)
         if self._closed or self.suspended:
             return
+        awaits = self.requests.awaits
         for datagram, sender in datagrams:
             try:
-                message = decode(datagram, sender)
+                message = decode(datagram, sender, awaits)
             except RemoteProtocolError:
                 continue  # anybody can send anything to a UDP port: no answer, no trace
             if isinstance(message, ResponseMessage):

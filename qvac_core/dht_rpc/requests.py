@@ -229,6 +229,10 @@ class Requests:
             self.stats.retries += 1
             self.send(request)
 
+    def awaits(self, tid: int, sender: Address) -> bool:
+        request = self._in_flight.get(tid)
+        return request is not None and request.to == sender
+
     def match(self, message: ResponseMessage, sender: Address) -> Request | None:
         """The request that this response answers, if it does."""
         request = self._in_flight.get(message.tid)
