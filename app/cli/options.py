@@ -4,13 +4,39 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable
+from importlib.metadata import version
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, NoReturn, TypeVar
 
 from qvac_core.codec.key_text import parse_public_key, parse_seed
 from qvac_core.errors import IdentityError
 
 T = TypeVar("T")
+
+EXIT_USAGE = 2
+# Beyond any context there is.
+MAX_PREDICT = 1_000_000
+# The network's and the SDK's bounds on sampling temperature (wire/QVAC.md section 4).
+MAX_TEMP = 2.0
+
+_EXAMPLES = """examples:
+  qvac-desktop provider --model path/to/model.gguf --allow KEY_OF_YOUR_FRIEND
+  qvac-desktop chat PROVIDER_KEY --prompt "Why is the sky blue?"
+  qvac-desktop public-key
+
+Exit codes: 0 done, 1 failed (one line says why), 2 wrong usage, 130 on Ctrl-C."""
+
+
+class _Parser(argparse.ArgumentParser):
+    """One line for wrong usage, as for every other failure; the whole usage is a `--help` away."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        # No abbreviations: what a typing mistake means must not be guessed where it decides who gets in.
+        super().__init__(**{"allow_abbrev": False, **kwargs})
+
+    def error(self, message: str) -> NoReturn:
+        message = message.removeprefix("argument ").rstrip(".")
+        self.exit(EXIT_USAGE, f"Error: {message}. See: {self.prog} --help\n")
 
 
 def _checked(parse: Callable[[str], T]) -> Callable[[str], T]:
@@ -30,19 +56,65 @@ def _address(text: str) -> tuple[str, int]:
     return host, int(port)
 
 
-def _seconds(text: str) -> float:
+def _number(text: str, low: float, high: float, what: str) -> float:
     try:
         value = float(text)
     except ValueError:
-        value = -1.0
-    if not 0.1 <= value <= 86400:
-        raise argparse.ArgumentTypeError(f"'{text}' is not a number of seconds between 0.1 and 86400")
+        value = low - 1
+    if not low <= value <= high:  # false for "nan" as well
+        raise argparse.ArgumentTypeError(f"'{text}' is not {what} between {low:g} and {high:g}")
     return value
 
 
+def _seconds(text: str) -> float:
+    return _number(text, 0.1, 86400, "a number of seconds")
+
+
+def _temperature(text: str) -> float:
+    return _number(text, 0.0, MAX_TEMP, "a temperature")
+
+
+def _whole(text: str, high: int, what: str) -> int:
+    if not text.isascii() or not text.isdecimal() or not 0 < int(text) <= high:
+        raise argparse.ArgumentTypeError(f"'{text}' is not {what} between 1 and {high}")
+    return int(text)
+
+
+def _port(text: str) -> int:
+    return _whole(text, 65535, "a port")
+
+
+def _tokens(text: str) -> int:
+    return _whole(text, MAX_PREDICT, "a number of tokens")
+
+
+def _text(text: str) -> str:
+    """Something to send or to look up: not empty (an unset variable of a script), and whole UTF-8."""
+    if not text.strip():
+        raise argparse.ArgumentTypeError("it is empty")
+    return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+
+
+def _name_or_path(text: str) -> str:
+    if not text.strip():
+        raise argparse.ArgumentTypeError("it is empty")
+    return text  # a path may hold bytes that are no UTF-8
+
+
+def _folder(text: str) -> Path:
+    if not text.strip():
+        raise argparse.ArgumentTypeError("it is empty")
+    return Path(text)
+
+
 def _common(parser: argparse.ArgumentParser) -> None:
+    # No default: an option that was given before the verb must not be overwritten by the verb's.
     parser.add_argument(
-        "--data-dir", type=Path, metavar="DIR", help="identity, database and caches live here (or QVAC_DESKTOP_HOME)"
+        "--data-dir",
+        type=_folder,
+        default=argparse.SUPPRESS,
+        metavar="DIR",
+        help="identity, database and caches live here (or QVAC_DESKTOP_HOME)",
     )
 
 
@@ -57,10 +129,17 @@ def _network(parser: argparse.ArgumentParser) -> None:
         "--bootstrap",
         type=_address,
         action="append",
+        default=argparse.SUPPRESS,
         metavar="HOST:PORT",
         help="enter the network here instead of at the public nodes; may be repeated",
     )
-    parser.add_argument("--port", type=int, metavar="PORT", help="UDP port wanted (the next free one is taken)")
+    parser.add_argument(
+        "--port",
+        type=_port,
+        default=argparse.SUPPRESS,
+        metavar="PORT",
+        help="UDP port to use (if it is taken, the next free one)",
+    )
 
 
 def _json(parser: argparse.ArgumentParser) -> None:
@@ -68,50 +147,93 @@ def _json(parser: argparse.ArgumentParser) -> None:
 
 
 def build_parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="qvac-desktop",
         description="Share a GPU by public key, and chat through it. Without a verb: the window.",
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    parser.add_argument("--version", action="version", version=f"qvac-desktop {version('qvac-desktop')}")
     _common(parser)
     _network(parser)
     verbs = parser.add_subparsers(dest="verb", metavar="VERB")
-    _provider(verbs.add_parser("provider", help="share models under this machine's key"))
-    _chat(verbs.add_parser("chat", help="ask a provider's model"))
-    public_key = verbs.add_parser("public-key", help="print the key that this identity shows to others")
-    _common(public_key)
-    _identity(public_key)
-    demo = verbs.add_parser("demo", help="a provider, a consumer and a small real model on a network of their own")
-    demo.add_argument("--prompt", default="What is the capital of France? Answer in one sentence.", metavar="TEXT")
-    _json(demo)
+    _provider(_verb(verbs, "provider", "share models under this machine's key"))
+    _chat(_verb(verbs, "chat", "ask a provider's model"))
+    _public_key(_verb(verbs, "public-key", "print the key that this identity shows to others"))
+    _demo(_verb(verbs, "demo", "a provider, a guest and a small real model on a network of their own"))
     return parser
 
 
-def _provider(parser: argparse.ArgumentParser) -> None:
-    key = _checked(parse_public_key)
+def _verb(verbs: argparse._SubParsersAction[_Parser], name: str, summary: str) -> _Parser:
+    parser = verbs.add_parser(name, help=summary, description=f"{summary[0].upper()}{summary[1:]}.")
     _common(parser)
+    return parser
+
+
+def _public_key(parser: argparse.ArgumentParser) -> None:
     _identity(parser)
-    parser.add_argument("--allow", type=key, action="append", default=[], metavar="KEY", help="admit this key")
-    parser.add_argument("--deny", type=key, action="append", default=[], metavar="KEY", help="block this key")
-    parser.add_argument("--allow-all", action="store_true", help="admit everybody who knows the key")
-    parser.add_argument("--knock", action="store_true", help="let refused keys ask, and print who asked")
+
+
+def _demo(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--model", action="append", default=[], metavar="NAME_OR_PATH", help="share this model; may be repeated"
+        "--prompt",
+        type=_text,
+        default="What is the capital of France? Answer in one sentence.",
+        metavar="TEXT",
+        help="what the guest asks",
+    )
+    _json(parser)
+
+
+def _provider(parser: argparse.ArgumentParser) -> None:
+    parser.description = (
+        "Share models under this machine's key, until Ctrl-C. Nobody may use them until you say who: with --allow, "
+        "or with --allow-all or --deny for everybody but those. Your friend finds their key with "
+        "`qvac-desktop public-key`."
+    )
+    key = _checked(parse_public_key)
+    _identity(parser)
+    parser.add_argument("--allow", type=key, action="append", default=[], metavar="KEY", help="let this key in")
+    parser.add_argument(
+        "--deny", type=key, action="append", default=[], metavar="KEY", help="never let this key in, but others"
+    )
+    parser.add_argument("--allow-all", action="store_true", help="let everybody in who knows the key")
+    parser.add_argument("--knock", action="store_true", help="print the keys that ask to be let in")
+    parser.add_argument(
+        "--model",
+        type=_name_or_path,
+        action="append",
+        default=[],
+        metavar="NAME_OR_PATH",
+        help="share this model: a GGUF file, an SDK name or an https address; may be repeated",
     )
     _network(parser)
     _json(parser)
 
 
 def _chat(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("provider_key", type=_checked(parse_public_key), metavar="PROVIDER_KEY")
-    _common(parser)
+    parser.description = (
+        "Ask a model on somebody else's machine: once with --prompt, else question by question in the terminal."
+    )
+    parser.add_argument(
+        "provider_key", type=_checked(parse_public_key), metavar="PROVIDER_KEY", help="the key its owner gave you"
+    )
     _identity(parser)
-    parser.add_argument("--model", metavar="NAME", help="model to use (default: what the provider shares)")
-    parser.add_argument("--local-model", metavar="NAME_OR_PATH", help="what --fallback answers with")
-    parser.add_argument("--prompt", metavar="TEXT", help="ask once (default: interactive)")
-    parser.add_argument("--timeout", type=_seconds, metavar="SECONDS", help="longest silence that is waited for")
-    parser.add_argument("--predict", type=int, metavar="TOKENS", help="longest answer")
-    parser.add_argument("--temp", type=float, metavar="T", help="sampling temperature")
-    parser.add_argument("--fallback", action="store_true", help="answer locally when the provider cannot be reached")
-    parser.add_argument("--force-new-connection", action="store_true")
+    parser.add_argument(
+        "--model", type=_text, metavar="NAME", help="model to use (default: the first that the provider shares)"
+    )
+    parser.add_argument(
+        "--local-model", type=_name_or_path, metavar="NAME_OR_PATH", help="model of this machine for --fallback"
+    )
+    parser.add_argument("--prompt", type=_text, metavar="TEXT", help="ask this and end (default: interactive)")
+    parser.add_argument(
+        "--timeout", type=_seconds, metavar="SECONDS", help="give up after this long without a sign of the provider"
+    )
+    parser.add_argument("--predict", type=_tokens, metavar="TOKENS", help="longest answer, in tokens")
+    parser.add_argument("--temp", type=_temperature, metavar="T", help="0 (always the same answer) to 2 (wild)")
+    parser.add_argument("--fallback", action="store_true", help="answer on this machine when the provider is away")
+    parser.add_argument(
+        "--force-new-connection", action="store_true", help="do not use a connection that is already open"
+    )
     _network(parser)
     _json(parser)
