@@ -16,6 +16,8 @@ from app.cli.options import build_parser
 from app.cli.output import Output
 from qvac_core.errors import QvacError
 
+logger = logging.getLogger(__name__)
+
 EXIT_OK = 0
 EXIT_FAILED = 1
 EXIT_USAGE = 2
@@ -31,15 +33,51 @@ def main(argv: list[str] | None = None) -> int:
 
         return worker_main()
     options = build_parser().parse_args(arguments)
-    logging.basicConfig(level=os.environ.get("QVAC_LOG_LEVEL", "ERROR").upper(), stream=sys.stderr)
     output = Output(as_json=getattr(options, "json", False))
+    _log_to_stderr()
     try:
-        return _dispatch(options, output)
+        code = _dispatch(options, output)
     except QvacError as error:
         output.error(error)
         return EXIT_FAILED
     except KeyboardInterrupt:
         return EXIT_INTERRUPTED
+    except Exception as error:
+        logger.debug("the details", exc_info=error)
+        output.error(_mistake(error))
+        return EXIT_FAILED
+    if output.failure is not None:
+        output.error(output.failure)
+        return EXIT_FAILED
+    return code
+
+
+def _mistake(error: Exception) -> QvacError:
+    what = f"{type(error).__name__}: {error}".splitlines()[0]
+    return QvacError(
+        f"QVAC Desktop made a mistake ({what}). Please report it; QVAC_LOG_LEVEL=DEBUG shows the details.",
+        name="INTERNAL_ERROR",
+    )
+
+
+class _OneLine(logging.Formatter):
+    """A person gets one line per problem; QVAC_LOG_LEVEL=DEBUG shows where it comes from."""
+
+    def formatException(self, ei: Any) -> str:
+        return ""
+
+    def format(self, record: logging.LogRecord) -> str:
+        text = super().format(record).rstrip()
+        if record.exc_info and record.exc_info[1] is not None:
+            text += f" ({type(record.exc_info[1]).__name__}: {record.exc_info[1]})"
+        return " ".join(text.split())
+
+
+def _log_to_stderr() -> None:
+    level = logging.getLevelNamesMapping().get(os.environ.get("QVAC_LOG_LEVEL", "").upper(), logging.ERROR)
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(_OneLine("%(levelname)s: %(message)s") if level > logging.DEBUG else None)
+    logging.basicConfig(level=level, handlers=[handler])
 
 
 def _dispatch(options: argparse.Namespace, output: Output) -> int:
@@ -50,20 +88,21 @@ def _dispatch(options: argparse.Namespace, output: Output) -> int:
     if options.verb == "provider":
         from app.cli.provider import provide
 
-        return run_until_done(provide(options, output))
+        return run_until_done(provide(options, output), output)
     if options.verb == "chat":
         from app.cli.chat import chat
 
-        return run_until_done(chat(options, output))
+        return run_until_done(chat(options, output), output)
     if options.verb == "demo":
         from app.cli.demo import demo
 
-        return run_until_done(demo(options, output))
+        return run_until_done(demo(options, output), output)
     return _open_window(options, output)
 
 
-def run_until_done(coroutine: Coroutine[Any, Any, int]) -> int:
-    """Run a verb on the core's kind of loop; SIGINT and SIGTERM cancel it, so that it cleans up before it ends."""
+def run_until_done(coroutine: Coroutine[Any, Any, int], output: Output) -> int:
+    """Run a verb on the core's kind of loop. Ctrl-C, a request to end, a terminal or a reader that goes away cancel it,
+    so that it cleans up before it ends."""
     # On Windows the default loop goes deaf to UDP (PACKAGING.md, "Threads and loops").
     factory = asyncio.SelectorEventLoop if sys.platform == "win32" else None
     interrupted = False
@@ -77,13 +116,17 @@ def run_until_done(coroutine: Coroutine[Any, Any, int]) -> int:
             task.cancel()
 
         if sys.platform != "win32":
-            loop.add_signal_handler(signal.SIGTERM, interrupt)
-            loop.add_signal_handler(signal.SIGINT, interrupt)
+            for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+                if signal.getsignal(number) is not signal.SIG_IGN:  # nohup, or a shell's background job
+                    loop.add_signal_handler(number, interrupt)
+        output.on_failure = task.cancel
         try:
             return loop.run_until_complete(task)
         except asyncio.CancelledError:
             if interrupted:
                 return EXIT_INTERRUPTED
+            if output.failure is not None:
+                return EXIT_FAILED
             raise
 
 

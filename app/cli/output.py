@@ -5,34 +5,76 @@ The events and their fields are a contract (ARCHITECTURE.md, "Contracts that oth
 
 from __future__ import annotations
 
+import io
 import json
+import os
 import sys
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TextIO
 
-from qvac_core.errors import QvacError
+from qvac_core.core.error_text import describe
+from qvac_core.errors import QvacError, StoreError
 
 
 class Output:
-    """One command's voice. Every line is flushed: a program reads us through a pipe while we run."""
+    """One command's voice. Every line is flushed: a program reads us through a pipe while we run.
+
+    When nobody can read any more (`| head -1`, a full disk), `failure` says why and `on_failure` is called once.
+    """
 
     def __init__(self, *, as_json: bool) -> None:
         self.as_json = as_json
+        self.failure: StoreError | None = None
+        self.on_failure: Callable[[], object] = lambda: None
+        for stream in (sys.stdout, sys.stderr):
+            if isinstance(stream, io.TextIOWrapper):
+                # A terminal without our letters shows others; it must not end an answer. Programs always get UTF-8.
+                stream.reconfigure(encoding="utf-8" if as_json and stream is sys.stdout else None, errors="replace")
 
     def event(self, name: str, /, **fields: Any) -> None:
         """One JSON object on stdout; nothing without `--json`."""
         if self.as_json:
-            print(json.dumps({"event": name, **fields}, ensure_ascii=False), flush=True)
+            self._print(json.dumps({"event": name, **fields}, ensure_ascii=False) + "\n")
 
     def text(self, text: str, *, end: str = "\n") -> None:
         """The command's result for a person: stdout, or nothing when programs read it."""
         if not self.as_json:
-            print(text, end=end, flush=True)
+            self._print(text + end)
 
-    def note(self, text: str) -> None:
+    def note(self, text: str, *, end: str = "\n") -> None:
         """A word beside the result: always stderr."""
-        print(text, file=sys.stderr, flush=True)
+        _write(sys.stderr, text + end)
 
     def error(self, error: QvacError) -> None:
         """The one line that says why, and the `error` event."""
         self.event("error", name=error.name, code=error.code, message=error.message)
-        self.note(f"Error: {error.message}")
+        words = describe(error)
+        self.note("Error: " + f"{words.title} {words.message}".strip())
+
+    def _print(self, text: str) -> None:
+        if self.failure is not None:
+            return
+        error = _write(sys.stdout, text)
+        if error is not None:
+            reason = "nobody reads it any more" if isinstance(error, BrokenPipeError) else error.strerror
+            self.failure = StoreError(f"The output cannot be written: {reason}.", name="OUTPUT_CLOSED")
+            _discard(sys.stdout)
+            self.on_failure()
+
+
+def _write(stream: TextIO | None, text: str) -> OSError | None:
+    """What kept it from being written; a stream that was closed before we started takes everything."""
+    try:
+        if stream is not None:
+            stream.write(text)
+            stream.flush()
+    except OSError as error:
+        return error
+    return None
+
+
+def _discard(stream: TextIO) -> None:
+    """What the broken stream still holds must not fail again when the interpreter ends."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, stream.fileno())
+    os.close(nowhere)

@@ -23,6 +23,8 @@ from qvac_core.core.state import (
     SharingPhase,
 )
 
+_FINDABLE = (SharingPhase.ANNOUNCED, SharingPhase.REACHABLE)
+
 
 async def provide(options: argparse.Namespace, output: Output) -> int:
     """Runs until cancelled. Events: ready, connection, request, done (and progress while a model is fetched)."""
@@ -31,6 +33,7 @@ async def provide(options: argparse.Namespace, output: Output) -> int:
     try:
         await core.start()
         await core.start_sharing()
+        await _announced(core)
         models = [model.name for model in await core.shared_models() if model.shared]
         output.event("ready", publicKey=core.public_key, models=models)
         output.text(f"Sharing under the key\n\n  {core.public_key}\n")
@@ -40,6 +43,20 @@ async def provide(options: argparse.Namespace, output: Output) -> int:
     finally:
         await core.close()
     return 0
+
+
+async def _announced(core: Core) -> None:
+    """Wait until the key can be found; why it cannot has been said by then."""
+    reached = asyncio.Event()
+
+    def look(event: CoreEvent) -> None:
+        if isinstance(event, SharingChanged) and event.state.phase in _FINDABLE:
+            reached.set()
+
+    unsubscribe = core.subscribe(look)
+    if (await core.sharing()).phase not in _FINDABLE:
+        await reached.wait()
+    unsubscribe()
 
 
 def _who(rules: AccessRules) -> str:
@@ -92,6 +109,6 @@ def _report(event: CoreEvent, output: Output) -> None:
         case DownloadChanged():
             output.event("progress", model=event.model, downloaded=event.downloaded, total=event.total)
         case Notice():
-            output.note(f"{event.title} {event.message}")
+            output.note(f"{event.title} {event.message}".strip())
         case _:
             pass

@@ -29,6 +29,7 @@ from qvac_core.delegation.consumer import Consumer, Delegate
 from qvac_core.delegation.failures import Code, Reason
 from qvac_core.delegation.messages import ContinueFrom, HistoryMessage, ModelProgress
 from qvac_core.errors import DelegationError, IdentityError, ModelError, QvacError
+from qvac_core.hyperdht import ConnectStage
 from qvac_core.models import all_models
 from qvac_core.store.records import KnownProvider
 from qvac_core.store.store import Store
@@ -56,6 +57,7 @@ class Contacts:
         self._consumer = consumer
         self._own_key = own_key.hex()
         self._entries = {known.public_key: _entry(known) for known in store.providers.records()}
+        self._stages: dict[str, _Stages] = {}
         self._loaded: dict[tuple[str, str], _LoadedAt] = {}
 
     async def close(self) -> None:
@@ -98,13 +100,13 @@ class Contacts:
         """Connect and ask for the models. Raises DelegationError; the entry then says why as well."""
         if public_key not in self._entries:
             await self.add(public_key, "")
-        stages = _Stages(self._events, public_key)
+        stages = self._stages[public_key] = _Stages(self._events, public_key)
         self._put(replace(self._entries[public_key], state="connecting", error=None))
         delegate = Delegate(bytes.fromhex(public_key))
         try:
-            stages.enter(Stage.FINDING)
+            await self._consumer.heartbeat(delegate)  # connects
             rtt = await self._consumer.heartbeat(delegate)
-            stages.enter(Stage.HANDSHAKE)
+            stages.enter(Stage.LOADING)
             models = await self._models(delegate)
         except QvacError as error:
             self._failed(public_key, stages, error)
@@ -116,6 +118,11 @@ class Contacts:
             entry = self._entries[public_key]
             self._put(replace(entry, state="online", rtt_ms=rtt * 1000, models=models, last_connected=time.time()))
         return self._entries.get(public_key, ProviderEntry(public_key, short_key(public_key), "online"))
+
+    def on_stage(self, public_key: bytes, stage: ConnectStage) -> None:
+        """How far a connection to this provider has come, from the network."""
+        if (stages := self._stages.get(public_key.hex())) is not None:
+            stages.enter(Stage(stage.value))
 
     async def _models(self, delegate: Delegate) -> tuple[RemoteModel, ...]:
         """What it shares; an original provider does not tell, and loads what the SDK's model list names."""
@@ -182,7 +189,7 @@ class Contacts:
     async def _start(self, question: Question) -> Completion:
         """Start the answer; a provider that forgot the model (it restarted) is asked to load it once more."""
         key, model = question.target.provider_key, question.target.model
-        stages = _Stages(self._events, key)
+        stages = self._stages[key] = _Stages(self._events, key)
         history = [HistoryMessage(message.role, message.content) for message in question.history]
         for last_try in (False, True):
             try:

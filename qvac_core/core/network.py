@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable
 from pathlib import Path
 
 from qvac_core.core.config import CoreConfig
 from qvac_core.core.tasks import TaskOwner
 from qvac_core.errors import NetworkError, StoreError
-from qvac_core.hyperdht import DHT, Connection, KeyPair
+from qvac_core.hyperdht import DHT, Connection, ConnectStage, KeyPair
 from qvac_core.hyperdht.dht import DEFAULT_PORT
 from qvac_core.store.known_nodes import load_known_nodes, save_known_nodes
 
@@ -25,6 +26,7 @@ class NetworkNode:
         self._file = known_nodes_file
         self._private = config.bootstrap is not None
         self._tasks = TaskOwner()
+        self.on_stage: Callable[[bytes, ConnectStage], None] = lambda public_key, stage: None
         self._wanted_port = config.port
         self.dht = DHT(
             bootstrap=config.bootstrap,
@@ -65,7 +67,7 @@ class NetworkNode:
 
     async def connect(self, public_key: bytes, force_new: bool = False) -> Connection:
         """Connect to a provider; the consumer, which calls this, keeps connections and bounds the time."""
-        return await self.dht.connect(public_key)
+        return await self.dht.connect(public_key, on_stage=lambda stage: self.on_stage(public_key, stage))
 
     def _save(self) -> None:
         try:

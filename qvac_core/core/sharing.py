@@ -34,12 +34,13 @@ from qvac_core.core.tasks import TaskOwner
 from qvac_core.delegation import admission, events
 from qvac_core.delegation.admission import AccessPolicy, Allowance, Limits
 from qvac_core.delegation.provider import Provider
-from qvac_core.errors import QvacError
+from qvac_core.errors import NetworkError
 from qvac_core.hyperdht import KeyPair, Server
 from qvac_core.store.settings import Admission, SharingSettings
 from qvac_core.store.store import Store
 
 MAX_KNOCKS = 64
+FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0  # seconds between two tries to announce
 STATUS_EVERY = 2.0  # seconds between looks at what the network says about us
 
 
@@ -78,7 +79,9 @@ class Sharing:
         self._connections: dict[str, int] = {}
         self._active: dict[str, ActiveRequest] = {}
         self._knocks: OrderedDict[str, Knock] = OrderedDict()
+        self._wanted = False
         self._watch: asyncio.Task[None] | None = None
+        self._retry: asyncio.Task[None] | None = None
 
     @property
     def state(self) -> SharingState:
@@ -87,33 +90,56 @@ class Sharing:
     # --- The switch -----------------------------------------------------------------------------------------------
 
     async def start(self) -> None:
-        """Announce the key. Raises QvacError; the state then says why sharing is off."""
+        """Switch it on: announce the key, now or as soon as there is a network; the state tells which."""
         async with self._switch:
-            if self._server is not None:
+            if self._wanted:
                 return
             self._set(SharingPhase.STARTING)
             await self._apply_rules()
-            server = self._network.dht.create_server(self._provider.serve, firewall=self._provider.firewall)
-            try:
-                await server.listen(self._key_pair)
-            except QvacError as error:
-                self._set(SharingPhase.UNREACHABLE, error.message)
-                await server.close()
-                raise
-            self._server = server
-            self._set(SharingPhase.ANNOUNCED)
+            self._wanted = True
+            if not await self._listen():
+                self._retry = self._tasks.start(self._listen_later(), "announce again")
             self._watch = self._tasks.start(self._watch_network(), "sharing status")
+
+    async def _listen(self) -> bool:
+        """Announce the key; False when nobody could be told, and then the state says so."""
+        server = self._network.dht.create_server(self._provider.serve, firewall=self._provider.firewall)
+        try:
+            await server.listen(self._key_pair)
+        except NetworkError as error:
+            await server.close()
+            self._set(SharingPhase.UNREACHABLE, f"{error.message} It is tried again by itself.")
+            return False
+        except BaseException:
+            await server.close()
+            raise
+        self._server = server
+        self._set(SharingPhase.ANNOUNCED)
+        return True
+
+    async def _listen_later(self) -> None:
+        """An owner who switched sharing on at a start without a network wants it on when there is one."""
+        pause = FIRST_PAUSE
+        while True:
+            await asyncio.sleep(pause)
+            if await self._listen():
+                return
+            pause = min(pause * 2, LONGEST_PAUSE)
 
     async def stop(self) -> None:
         """Withdraw the key, end open answers properly, close the connections."""
         async with self._switch:
-            if self._server is None:
+            if not self._wanted:
                 return
+            self._wanted = False
             self._set(SharingPhase.STOPPING)
-            if self._watch is not None:
-                self._watch.cancel()
+            for task in (self._watch, self._retry):
+                if task is not None:
+                    task.cancel()
+                    await asyncio.wait([task])
             server, self._server = self._server, None
-            await server.close()
+            if server is not None:
+                await server.close()
             await self._provider.close()
             self._set(SharingPhase.OFF)
 

@@ -3,6 +3,7 @@
 From hyperdht 6.34.0, whose peers these are; nothing in here knows what travels inside a connection.
 """
 
+from qvac_core.hyperdht.connect import ConnectStage
 from qvac_core.hyperdht.connection import Connection
 from qvac_core.hyperdht.dht import DHT
 from qvac_core.hyperdht.network import DatagramSocket, Network, SystemNetwork
@@ -13,6 +14,7 @@ from qvac_core.noise import KeyPair
 
 __all__ = [
     "DHT",
+    "ConnectStage",
     "Connection",
     "DatagramSocket",
     "KeyPair",

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from enum import Enum
 from typing import TYPE_CHECKING, Any
 
 from qvac_core.codec import Address, blake2b
@@ -37,6 +38,17 @@ _WALK_RETRIES = 3
 _PING_RETRIES = 2
 
 
+class ConnectStage(Enum):
+    """How far a connect has come; each is told once, in this order. A remembered relay skips no stage."""
+
+    FINDING = "finding"  # asking the network who knows the key
+    CONNECTING = "connecting"  # somebody does: the handshake is on its way through them
+    HANDSHAKE = "handshake"  # the peer has answered and proved its key; the stream gets its path
+
+
+OnStage = Callable[[ConnectStage], None]
+
+
 @dataclass(frozen=True, slots=True)
 class _Met:
     """The first valid answer to our handshake, and the socket that heard it."""
@@ -51,7 +63,15 @@ class _Met:
 class Attempt:
     """One connect, from key to Connection. `run` is called once."""
 
-    def __init__(self, dht: DHT, public_key: bytes, key_pair: KeyPair, relays: Sequence[Address]) -> None:
+    def __init__(
+        self,
+        dht: DHT,
+        public_key: bytes,
+        key_pair: KeyPair,
+        relays: Sequence[Address],
+        on_stage: OnStage | None = None,
+    ) -> None:
+        self._on_stage = on_stage or (lambda stage: None)
         self._dht = dht
         self._endpoint = dht.endpoint
         self._loop = self._endpoint.loop
@@ -83,7 +103,9 @@ class Attempt:
         """Raises NetworkError (PEER_NOT_FOUND, PEER_CONNECTION_FAILED, SERVER_ERROR, …)."""
         try:
             async with asyncio.timeout(limit):
+                self._on_stage(ConnectStage.FINDING)
                 met = await self._meet()
+                self._on_stage(ConnectStage.HANDSHAKE)
                 socket, address = await self._reach(met)
                 return self._open(met, socket, address)
         except TimeoutError as error:
@@ -167,6 +189,8 @@ class Attempt:
     def _ask_soon(self, relay: Address) -> None:
         if relay in self._tried or self._met.done():
             return
+        if not self._tried:
+            self._on_stage(ConnectStage.CONNECTING)
         self._tried.append(relay)
         task = asyncio.create_task(self._ask(relay), name="handshake")
         self._asking.add(task)

@@ -18,7 +18,7 @@ from qvac_core.dht_rpc import Event, IncomingRequest, NetworkChanged, Node, Pers
 from qvac_core.errors import NetworkError
 from qvac_core.hyperdht import records
 from qvac_core.hyperdht.bootstrap import Bootstrap, resolve
-from qvac_core.hyperdht.connect import CONNECT_LIMIT, Attempt
+from qvac_core.hyperdht.connect import CONNECT_LIMIT, Attempt, OnStage
 from qvac_core.hyperdht.connection import KEEP_ALIVE, Connection
 from qvac_core.hyperdht.endpoint import Endpoint
 from qvac_core.hyperdht.network import Network, SystemNetwork
@@ -213,11 +213,13 @@ class DHT:
         relay_through: bytes | None = None,
         *,
         relay_addresses: Sequence[Address] = (),
+        on_stage: OnStage | None = None,
         timeout: float = CONNECT_LIMIT,  # noqa: ASYNC109  a limit that callers choose, with a name of its own
     ) -> Connection:
         """An open connection to the server with this key (bytes, hex or z-base-32).
 
-        `relay_addresses` are nodes to ask first. Raises IdentityError for what is no key and NetworkError:
+        `relay_addresses` are nodes to ask first; `on_stage` hears how far it has come. Raises IdentityError for what is
+        no key and NetworkError:
         PEER_NOT_FOUND, PEER_CONNECTION_FAILED, SERVER_ERROR (it refused), SERVER_INCOMPATIBLE, CANNOT_HOLEPUNCH,
         HOLEPUNCH_ABORTED, NODE_DESTROYED.
         """
@@ -225,7 +227,7 @@ class DHT:
         endpoint = await self.open()
         now = endpoint.loop.time()
         known = list(relay_addresses or nodes or self._relays.get(key, now) or ())[:MAX_RELAY_ADDRESSES]
-        attempt = Attempt(self, key, key_pair or self.key_pair, known)
+        attempt = Attempt(self, key, key_pair or self.key_pair, known, on_stage)
         self._attempts.add(attempt)
         try:
             return await attempt.run(timeout)
