@@ -23,7 +23,7 @@ def parse_public_key(text: str) -> bytes:
     if _HEX64.fullmatch(compact):
         return bytes.fromhex(compact)
     if len(compact) == 52 and all(letter in _Z_BASE_32 for letter in compact):
-        return _decode_z_base_32(compact)
+        return decode_z_base_32(compact)
     wrong = sorted({letter for letter in compact if letter not in "0123456789abcdef"})
     if len(compact) == 64 and wrong:
         raise IdentityError(f"This is not a key: '{wrong[0]}' is not a hex digit. Copy the key again.")
@@ -46,8 +46,13 @@ def short_key(public_key: str) -> str:
     return f"{public_key[:4]} {public_key[4:8]} … {public_key[-4:]}"
 
 
-def _decode_z_base_32(text: str) -> bytes:
+def decode_z_base_32(text: str) -> bytes:
+    """The bytes of lower-case z-base-32 text; bits that fill no byte are padding. Raises IdentityError."""
     value = 0
     for letter in text:
-        value = value << 5 | _Z_BASE_32.index(letter)
-    return (value >> 4).to_bytes(32, "big")  # 52 letters carry 260 bits; the last 4 are padding
+        digit = _Z_BASE_32.find(letter)
+        if digit < 0:
+            raise IdentityError("A public key is 64 hexadecimal digits or 52 letters of z-base-32.")
+        value = value << 5 | digit
+    size = len(text) * 5 // 8
+    return (value >> (len(text) * 5 - size * 8)).to_bytes(size, "big")

@@ -11,6 +11,7 @@ from types import MappingProxyType
 
 from qvac_core.core.config import RuleOverride
 from qvac_core.core.event_hub import EventHub
+from qvac_core.core.log_writer import LogWriter
 from qvac_core.core.machine import Machine
 from qvac_core.core.network import NetworkNode
 from qvac_core.core.state import (
@@ -64,12 +65,13 @@ class Sharing:
         self._override = rules
         self._policy = AccessPolicy()
         self._tasks = TaskOwner()
+        self._log = LogWriter(store)
         self._provider = Provider(
             models=machine,
             pool=machine.pool,
             policy=self._policy,
             limits=limits,
-            log=store.request_log,
+            log=self._log,
             on_event=self._on_provider_event,
             public_key=key_pair.public_key,
         )
@@ -146,6 +148,7 @@ class Sharing:
     async def close(self) -> None:
         await self.stop()
         await self._tasks.close()
+        await self._log.close()
 
     async def _watch_network(self) -> None:
         while True:

@@ -7,11 +7,16 @@ import logging
 from collections.abc import Coroutine
 from typing import Any
 
+from qvac_core.errors import QvacError
+
 logger = logging.getLogger(__name__)
 
 
 class TaskOwner:
-    """Starts tasks and, at the end, cancels and awaits all of them. A task's error is logged once."""
+    """Starts tasks and, at the end, cancels and awaits all of them. A mistake of ours in a task is logged once.
+
+    A QvacError is a sentence for whoever waits for the task, and no mistake.
+    """
 
     def __init__(self) -> None:
         self._tasks: set[asyncio.Task[Any]] = set()
@@ -28,8 +33,16 @@ class TaskOwner:
 
     def _done(self, task: asyncio.Task[Any]) -> None:
         self._tasks.discard(task)
-        if not task.cancelled() and (error := task.exception()) is not None:
+        error = None if task.cancelled() else task.exception()
+        if isinstance(error, QvacError):
+            logger.warning("%s: %s", task.get_name(), error)
+        elif error is not None:
             logger.error("task %s failed", task.get_name(), exc_info=error)
+
+    async def finish(self) -> None:
+        """Await all tasks without cancelling them; no new ones may start."""
+        self._closed = True
+        await asyncio.gather(*self._tasks, return_exceptions=True)
 
     async def close(self) -> None:
         self._closed = True

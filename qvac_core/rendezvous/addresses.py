@@ -9,10 +9,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from qvac_core.codec import Address, Reader, Writer
+from qvac_core.codec.key_text import decode_z_base_32
 from qvac_core.errors import IdentityError, RemoteProtocolError
 
-_Z_BASE_32 = "ybndrfg8ejkmcpqxot1uwisza345h769"
-_Z_VALUES = {letter: value for value, letter in enumerate(_Z_BASE_32)}
 _MAX_NODES = 64
 
 
@@ -116,15 +115,4 @@ def _decode_text(text: str) -> bytes:
             return bytes.fromhex(text)
         except ValueError as error:
             raise IdentityError("A public key of 64 characters is written in hexadecimal digits.") from error
-    bits, count = 0, 0
-    out = bytearray()
-    for letter in text.lower():
-        value = _Z_VALUES.get(letter)
-        if value is None:
-            raise IdentityError("A public key is 64 hexadecimal digits or 52 letters of z-base-32.")
-        bits, count = (bits << 5) | value, count + 5
-        if count >= 8:
-            count -= 8
-            out.append((bits >> count) & 0xFF)
-            bits &= (1 << count) - 1
-    return bytes(out)
+    return decode_z_base_32(text.lower())

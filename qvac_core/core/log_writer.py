@@ -1,0 +1,77 @@
+"""The provider's request log, written behind the core's loop: a slow disk must not delay a heartbeat."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+
+from qvac_core.core.tasks import TaskOwner
+from qvac_core.errors import StoreError
+from qvac_core.store.store import Store
+
+logger = logging.getLogger(__name__)
+
+
+class LogWriter:
+    """Implements delegation's RequestLog. Writes go to the store's one thread, in order; quotas count in memory."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._tasks = TaskOwner()
+        self._keys: dict[str, str] = {}
+        self._day = _today()
+        self._tokens = store.request_log.tokens_today_by_key(time.time())
+
+    async def close(self) -> None:
+        """Nothing is cancelled here: what was served is written."""
+        await self._tasks.finish()
+
+    def start(self, id: str, remote_public_key: str, method: str, model: str, started_at: float) -> None:
+        self._keys[id] = remote_public_key
+        self._write(lambda: self._store.request_log.start(id, remote_public_key, method, model, started_at))
+
+    def finish(
+        self,
+        id: str,
+        outcome: str,
+        *,
+        prompt_tokens: int = 0,
+        generated_tokens: int = 0,
+        ms: float = 0.0,
+        error: str = "",
+    ) -> None:
+        key = self._keys.pop(id, "")
+        self._count(key, prompt_tokens + generated_tokens)
+        self._write(
+            lambda: self._store.request_log.finish(
+                id, outcome, prompt_tokens=prompt_tokens, generated_tokens=generated_tokens, ms=ms, error=error
+            )
+        )
+
+    def tokens_today(self, remote_public_key: str, now: float) -> int:
+        self._turn_day()
+        return self._tokens.get(remote_public_key, 0)
+
+    def _count(self, key: str, tokens: int) -> None:
+        self._turn_day()
+        self._tokens[key] = self._tokens.get(key, 0) + tokens
+
+    def _turn_day(self) -> None:
+        """Quotas begin anew at local midnight."""
+        if (today := _today()) != self._day:
+            self._day = today
+            self._tokens.clear()
+
+    def _write(self, write: Callable[[], object]) -> None:
+        self._tasks.start(self._written(write), "request log")
+
+    async def _written(self, write: Callable[[], object]) -> None:
+        try:
+            await self._store.database.run(write)
+        except StoreError as error:  # a full disk costs the log a line, not the consumer an answer
+            logger.warning("a request could not be logged: %s", error)
+
+
+def _today() -> str:
+    return time.strftime("%Y-%m-%d")
