@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import asyncio
-import sys
 import time
 import uuid
 from dataclasses import dataclass, field
@@ -12,14 +10,16 @@ from dataclasses import dataclass, field
 from msgspec import UNSET, UnsetType
 
 from app.cli.config import core_config
+from app.cli.lines import Lines
 from app.cli.output import Output
 from qvac_core.codec.key_text import short_key
 from qvac_core.core import Core
 from qvac_core.core.error_text import describe
 from qvac_core.core.local_completion import LocalCompletion
-from qvac_core.core.state import CoreEvent, DownloadChanged
+from qvac_core.core.state import CoreEvent, DownloadChanged, Notice
 from qvac_core.delegation.completion import Completion
 from qvac_core.delegation.consumer import Delegate
+from qvac_core.delegation.failures import Code, Reason
 from qvac_core.delegation.messages import GenerationParams, HistoryMessage, ModelProgress, Stats
 from qvac_core.engines.interface import ChatMessage, CompletionRequest, SamplingParams
 from qvac_core.errors import DelegationError, ModelError, QvacError
@@ -68,7 +68,9 @@ async def chat(options: argparse.Namespace, output: Output) -> int:
 
 
 def _report(event: CoreEvent, output: Output) -> None:
-    if isinstance(event, DownloadChanged):
+    if isinstance(event, Notice):
+        output.note(f"{event.title} {event.message}".strip())
+    elif isinstance(event, DownloadChanged):
         output.event("progress", model=event.model, downloaded=event.downloaded, total=event.total)
 
 
@@ -87,9 +89,12 @@ async def _load(conversation: _Chat) -> None:
             model_config={"ctx_size": CONTEXT_TOKENS},
             on_progress=lambda report: _progress(output, report),
         )
-    except ModelError:
-        raise  # the provider was reached and said no: another machine is not what was asked for
+    except ModelError as error:
+        # The provider was reached and said no: another machine is not what was asked for.
+        raise await _with_offers(conversation, error) from error
     except QvacError as error:
+        if _is_refusal(error) and not options.fallback:
+            raise _with_own_key(core, error) from None
         if not options.fallback:
             raise
         output.note(f"{describe(error).title} This machine answers instead.")
@@ -98,6 +103,37 @@ async def _load(conversation: _Chat) -> None:
     conversation.model_id = loaded.model_id
     output.event("loaded", modelId=loaded.model_id, where=DELEGATED, model=source)
     output.note(f"Connected to {short_key(options.provider_key.hex())}, model {source}.")
+
+
+def _is_refusal(error: QvacError) -> bool:
+    return isinstance(error, DelegationError) and error.typed_fields.get("reason") == Reason.NOT_ADMITTED.value
+
+
+def _with_own_key(core: Core, error: QvacError) -> DelegationError:
+    """Who is not admitted needs their own key for what comes next."""
+    return DelegationError(
+        "The owner has not allowed your key yet. The machine is online: send its owner your key, then ask again. "
+        f"Your key: {core.public_key}",
+        name=error.name,
+        code=error.code,
+    )
+
+
+async def _with_offers(conversation: _Chat, error: ModelError) -> ModelError:
+    """An unknown model is told with those that there are."""
+    if error.code != Code.MODEL_NOT_FOUND.value:
+        return error
+    try:
+        listed = await conversation.core.consumer.list_models(conversation.delegate)
+    except QvacError:  # it went away meanwhile; what it said still holds
+        return error
+    offers = ", ".join(entry.name for entry in listed or () if "chat" in entry.abilities)
+    return ModelError(
+        f"This provider does not share a model named {conversation.options.model}. "
+        + (f"It shares: {offers}" if offers else "Ask its owner which one it shares."),
+        name=error.name,
+        code=error.code,
+    )
 
 
 async def _source(conversation: _Chat) -> str:
@@ -143,17 +179,20 @@ async def _load_here(conversation: _Chat) -> None:
 
 
 async def _converse(conversation: _Chat) -> None:
-    conversation.output.note("Ask something; an empty line or Ctrl-D ends it.")
-    loop = asyncio.get_running_loop()
+    output = conversation.output
+    output.note("Ask something; an empty line or Ctrl-D ends it.")
+    lines = Lines()
     while True:
-        print("> ", end="", file=sys.stderr, flush=True)
-        line = await loop.run_in_executor(None, sys.stdin.readline)
-        if not line.strip():
+        output.note("> ", end="")
+        line = await lines.next()
+        if line is None:
+            output.note("")  # Ctrl-D leaves the cursor behind the prompt
+        if line is None or not line.strip():
             return
         try:
             await _ask(conversation, line.strip())
         except QvacError as error:
-            conversation.output.error(error)
+            output.error(error)
             conversation.history.pop()
 
 
@@ -165,10 +204,10 @@ async def _ask(conversation: _Chat, prompt: str) -> None:
     text: list[str] = []
     try:
         stats = await _stream(conversation, text, so_far="")
-    except ModelError:
-        raise
     except QvacError as error:
-        if not conversation.options.fallback or conversation.where == LOCAL:
+        if isinstance(error, ModelError) or not conversation.options.fallback or conversation.where == LOCAL:
+            if text:
+                output.text("")
             raise
         output.note(f"{describe(error).title} This machine goes on.")
         await _load_here(conversation)

@@ -101,8 +101,7 @@ def _dispatch(options: argparse.Namespace, output: Output) -> int:
 
 
 def run_until_done(coroutine: Coroutine[Any, Any, int], output: Output) -> int:
-    """Run a verb on the core's kind of loop. Ctrl-C, a request to end, a terminal or a reader that goes away cancel it,
-    so that it cleans up before it ends."""
+    """Run a verb on the core's kind of loop; signals and a reader that goes away cancel it, so that it cleans up."""
     # On Windows the default loop goes deaf to UDP (PACKAGING.md, "Threads and loops").
     factory = asyncio.SelectorEventLoop if sys.platform == "win32" else None
     interrupted = False
@@ -116,9 +115,10 @@ def run_until_done(coroutine: Coroutine[Any, Any, int], output: Output) -> int:
             task.cancel()
 
         if sys.platform != "win32":
-            for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-                if signal.getsignal(number) is not signal.SIG_IGN:  # nohup, or a shell's background job
-                    loop.add_signal_handler(number, interrupt)
+            loop.add_signal_handler(signal.SIGTERM, interrupt)
+            loop.add_signal_handler(signal.SIGINT, interrupt)
+            if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # nohup
+                loop.add_signal_handler(signal.SIGHUP, interrupt)
         output.on_failure = task.cancel
         try:
             return loop.run_until_complete(task)

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from typing import Any, TextIO
 
 from qvac_core.core.error_text import describe
-from qvac_core.errors import QvacError, StoreError
+from qvac_core.errors import ModelError, QvacError, StoreError
 
 
 class Output:
@@ -49,7 +49,10 @@ class Output:
         """The one line that says why, and the `error` event."""
         self.event("error", name=error.name, code=error.code, message=error.message)
         words = describe(error)
-        self.note("Error: " + f"{words.title} {words.message}".strip())
+        # What is wrong with a model is said best where it was noticed.
+        self.note(
+            f"Error: {error.message if isinstance(error, ModelError) else f'{words.title} {words.message}'.strip()}"
+        )
 
     def _print(self, text: str) -> None:
         if self.failure is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import stat
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -30,7 +31,7 @@ from qvac_core.engines.interface import (
 from qvac_core.engines.library import Library
 from qvac_core.engines.pool import Lease, ModelPool, PooledModel
 from qvac_core.errors import ModelError, QvacError
-from qvac_core.models import DEFAULT_SMALL_MODEL
+from qvac_core.models import DEFAULT_SMALL_MODEL, by_file, by_name, is_source
 from qvac_core.store.store import Store
 
 LOCAL_OWNER = "local"
@@ -103,6 +104,8 @@ class Machine:
         path = await asyncio.to_thread(_owners_file, name_or_path)
         if path is not None:
             return await self._library.add_file(path)
+        if not is_source(name_or_path) and by_name(name_or_path) is None and by_file(name_or_path) is None:
+            raise _no_such_model(name_or_path)
         return await self._download(name_or_path)
 
     async def share_only(self, names: Sequence[str]) -> None:
@@ -306,9 +309,39 @@ class Machine:
 
 
 def _owners_file(text: str) -> Path | None:
-    """The absolute path that the owner means, whether it exists or not; None for what is no path."""
-    path = Path(text).expanduser()
-    return path.absolute() if path.suffix == ".gguf" or path.is_file() else None
+    """The absolute path of a file that the owner means; None for what is a name or an address.
+
+    Raises ModelError for what lies there and is no file: reading a folder fails later, a pipe for ever.
+    """
+    if is_source(text):
+        return None
+    try:
+        path = Path(text).expanduser().absolute()
+        mode = path.stat().st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        if path.suffix == ".gguf" and by_file(text) is None:
+            raise _no_such_file(f"There is no file {path}.") from None
+        return None
+    except RuntimeError:  # "~name" of nobody
+        raise _no_such_file(f"There is no file {text}.") from None
+    except OSError as error:
+        raise _no_such_file(f"{text[:128]} cannot be read: {error.strerror}.") from None
+    if stat.S_ISREG(mode):
+        return path
+    raise _no_such_file(f"{text} is {'a folder' if stat.S_ISDIR(mode) else 'no file'}. Name a GGUF file.")
+
+
+def _no_such_file(sentence: str) -> ModelError:
+    return ModelError(sentence, name="MODEL_FILE_NOT_FOUND", code=52201)
+
+
+def _no_such_model(name: str) -> ModelError:
+    return ModelError(
+        f"There is no model {name} on this machine, and none of that name in the SDK's list. "
+        "Check its spelling, or name a GGUF file.",
+        name="MODEL_NOT_FOUND_HERE",
+        code=52002,
+    )
 
 
 def display_name(model: LibraryModel) -> str:
