@@ -105,9 +105,13 @@ class InstanceLock:
                 "Use that one, or name another folder with --data-dir.",
                 name="ALREADY_RUNNING",
             ) from error
-        os.ftruncate(descriptor, 0)
-        os.write(descriptor, f"{os.getpid()}\n".encode("ascii"))
         self._descriptor = descriptor
+        try:
+            os.ftruncate(descriptor, 0)
+            os.write(descriptor, f"{os.getpid()}\n".encode("ascii"))
+        except OSError as error:
+            self.release()
+            raise store_error(error, "lock the data folder") from error
 
     def release(self) -> None:
         if self._descriptor is None:

@@ -129,8 +129,8 @@ class IdentityStore:
         path = self._folder.identity_file
         try:
             content = path.read_text("ascii").strip()
-        except FileNotFoundError:
-            return None
+        except (FileNotFoundError, NotADirectoryError):
+            return None  # whoever makes one says what is wrong with the folder
         except OSError as error:
             raise store_error(error, "read the identity") from error
         except UnicodeDecodeError:
