@@ -7,6 +7,7 @@ by name, file name, source or checksum (ARCHITECTURE.md, "Safe by default"); no 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 import logging
 import os
@@ -352,11 +353,18 @@ def _read_index(path: Path) -> list[_Record]:
 
 
 def _write_index(path: Path, index: _Index) -> None:
-    """All or nothing, also when the power goes."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    """All or nothing, also when the power goes. Raises ModelError."""
     temporary = path.with_suffix(f".{os.getpid()}-{threading.get_ident()}.tmp")
-    with temporary.open("wb") as file:
-        file.write(msgspec.json.format(msgspec.json.encode(index), indent=1))
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with temporary.open("wb") as file:
+            file.write(msgspec.json.format(msgspec.json.encode(index), indent=1))
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
+        raise ModelError(
+            f"The list of models cannot be written to {path.parent}: {error.strerror}.", name="LIBRARY_NOT_SAVED"
+        ) from error

@@ -27,8 +27,11 @@ class PartFile:
         self.size = 0
         self._hash = hashlib.sha256()
         self._lock = threading.Lock()  # a cancelled download may close it while a thread still writes
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self._file = path.open("a+b")
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._file = path.open("a+b")
+        except OSError as error:
+            raise ModelError(f"No model can be written to {path.parent}: {error.strerror}.") from None
         try:
             _lock_file(self._file.fileno())
         except OSError:
