@@ -25,6 +25,7 @@ from qvac_core.core.interface import CoreInterface
 from qvac_core.errors import QvacError
 
 DONE, FAILED, INTERRUPTED = 0, 1, 130
+SHOW_AFTER = 0.3  # seconds
 
 
 def run(core_factory: Callable[[], CoreInterface]) -> int:
@@ -55,19 +56,25 @@ async def live(core: CoreProxy, theme: Theme) -> int:
     interrupts = Interrupts(left.set)
     window = MainWindow(core, theme)
     window.leaving.connect(left.set)
-    # The window first: a core that opens a large store must not delay it.
-    window.show()
     code = DONE
+    leaving = asyncio.ensure_future(left.wait())
+    beginning = asyncio.ensure_future(_begin(core, window))
     try:
-        try:
-            await core.start()
-            await window.load()
-        except QvacError as error:
-            code = FAILED
-            await _say(theme, window, error)
-        else:
-            await left.wait()
+        # Shown as it was left, if the core tells in time; a core that opens a large store must not delay the window.
+        await asyncio.wait({beginning}, timeout=SHOW_AFTER)
+        window.show()
+        await asyncio.wait({beginning, leaving}, return_when=asyncio.FIRST_COMPLETED)
+        if beginning.done():
+            try:
+                beginning.result()
+            except QvacError as error:
+                code = FAILED
+                _say(theme, window, error)
+            await leaving
     finally:
+        for task in (beginning, leaving):
+            task.cancel()
+        await asyncio.gather(beginning, leaving, return_exceptions=True)
         window.hide()
         await window.unload()
         ended = await core.close()
@@ -78,14 +85,17 @@ async def live(core: CoreProxy, theme: Theme) -> int:
     return INTERRUPTED if interrupts.came else code
 
 
-async def _say(theme: Theme, window: MainWindow, error: QvacError) -> None:
-    """The core did not start: say why, then leave."""
-    closed = asyncio.Event()
+async def _begin(core: CoreProxy, window: MainWindow) -> None:
+    await core.start()
+    await window.load()
+
+
+def _say(theme: Theme, window: MainWindow, error: QvacError) -> None:
+    """The core did not start: say why; closing that leaves."""
     dialog = Dialog(theme, "QVAC Desktop could not start", error.message, "", cancel="Quit", parent=window)
-    dialog.finished.connect(lambda _result: closed.set())
+    dialog.finished.connect(window.leaving)
     print(error.message, file=sys.stderr)  # noqa: T201
     dialog.open()
-    await closed.wait()
 
 
 class Interrupts:

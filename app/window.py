@@ -17,6 +17,7 @@ from app.presenters.chat import ChatPresenter
 from app.presenters.share import SharePresenter
 from app.tasks import Tasks
 from app.theme import Theme
+from app.views.chat_page import ChatPage
 from app.views.share_dialogs import confirm
 from app.views.share_page import SharePage
 from app.widgets.button import Button
@@ -24,19 +25,8 @@ from app.widgets.notice_bar import NoticeBar
 from app.widgets.tab_bar import TabBar
 from app.window_settings import SettingsPopup
 from app.words import people
-from qvac_core.core.state import ErrorInfo, Notice
+from qvac_core.core.state import ErrorInfo, Notice, SharingPhase
 from qvac_core.errors import QvacError
-
-try:
-    from app.views.chat_page import ChatPage
-except ImportError:
-
-    class ChatPage(QWidget):  # type: ignore[no-redef]
-        """Stands in until the page is there."""
-
-        def __init__(self, _presenter: ChatPresenter, _theme: Theme) -> None:
-            super().__init__()
-
 
 MINIMUM = (720, 520)
 FIRST_SIZE = (1280, 800)
@@ -178,9 +168,8 @@ class MainWindow(QWidget):
 
     def next_region(self) -> None:
         """F6: tab bar, then the regions of the page in front."""
-        page = self.share_page if self.stack.currentIndex() == SHARE else None
-        stops = [self.tabs, *(page.regions() if page is not None else _chat_regions(self.chat_page))]
-        stops = [stop for stop in stops if stop.isVisible() and stop.isEnabled()]
+        regions = self.share_page.regions() if self.stack.currentIndex() == SHARE else self.chat_page.regions()
+        stops = [stop for stop in (self.tabs, *regions) if stop.isVisible() and stop.isEnabled()]
         here = next((i for i, stop in enumerate(stops) if stop.hasFocus() or stop.isAncestorOf(_focus(self))), -1)
         stops[(here + 1) % len(stops)].setFocus(Qt.FocusReason.ShortcutFocusReason)
 
@@ -190,7 +179,8 @@ class MainWindow(QWidget):
 
     def _show_live(self) -> None:
         on = self.share.people_on if self.share.on else 0
-        self.tabs.show_live(SHARE, self.share.on, f"{on} on" if on else "")
+        found = self.share.on and self.share.sharing.phase is not SharingPhase.UNREACHABLE
+        self.tabs.show_live(SHARE, found, f"{on} on" if on else "")
 
     def _show_notice(self, notice: Notice) -> None:
         self.notice.show_notice(notice.title, notice.message)
@@ -208,8 +198,3 @@ class MainWindow(QWidget):
 
 def _focus(window: QWidget) -> QWidget:
     return window.focusWidget() or window
-
-
-def _chat_regions(page: ChatPage) -> list[QWidget]:
-    regions = getattr(page, "regions", None)
-    return list(regions()) if regions is not None else []

@@ -43,10 +43,10 @@ def context(tokens: int) -> str:
     return f"{tokens // 1024}k" if tokens % 1024 == 0 else f"{tokens:,}"
 
 
-def duration(seconds: float) -> str:
-    """How long something took: "0.31 s", "4.1 s", "1 min 16 s"."""
+def duration(seconds: float, digits: int = 2) -> str:
+    """How long something took: "0.31 s" (with `digits`), "4.1 s", "1 min 16 s"."""
     if seconds < 1:
-        return f"{seconds:.2f} s"
+        return f"{seconds:.{digits}f} s"
     if seconds < MINUTE:
         return f"{seconds:.1f} s"
     return whole_duration(seconds)

@@ -10,6 +10,7 @@ from app.widgets.keys import group_key, short_key
 from app.widgets.rows import Cell, Column, Row
 from qvac_core.core.state import (
     AccessKey,
+    AccessMode,
     AccessRules,
     ActiveRequest,
     LogEntry,
@@ -23,9 +24,9 @@ NameOf = Callable[[str], str]
 MODEL_COLUMNS = (
     Column("", 50),
     Column("Model"),
-    Column("Memory", 78, right=True),
-    Column("Context", 64, right=True),
-    Column("Slots", 54, right=True),
+    Column("Memory", 74, right=True),
+    Column("Context", 62, right=True),
+    Column("Slots", 52, right=True),
 )
 ACCESS_COLUMNS = (
     Column("Name"),
@@ -46,8 +47,8 @@ RUNNING_COLUMNS = (
     Column("", 112),
 )
 LOG_COLUMNS = (
-    Column("Time", 90),
-    Column("Who", 130),
+    Column("Time", 92),
+    Column("Who", 140),
     Column("Model"),
     Column("Tokens in / out", 130, right=True),
     Column("Took", 92, right=True),
@@ -96,8 +97,9 @@ def _model_state(model: SharedModel) -> tuple[str, str]:
 
 
 def access_rows(rules: AccessRules, now: float) -> list[Row]:
-    """The allowed first, then the blocked; each group as the core orders it."""
-    return [_access_row(key, now) for key in sorted(rules.keys, key=lambda key: key.blocked)]
+    """Those the mode is about first: the allowed, or the blocked; each group as the core orders it."""
+    blocked_first = rules.mode is AccessMode.DENY
+    return [_access_row(key, now) for key in sorted(rules.keys, key=lambda key: key.blocked is not blocked_first)]
 
 
 def _access_row(key: AccessKey, now: float) -> Row:
@@ -179,7 +181,7 @@ def _running_row(request: ActiveRequest, stopping: bool, name_of: NameOf, now: f
 ENDINGS = {
     "eos": ("done", "check", "accent"),
     "stopSequence": ("done", "check", "accent"),
-    "length": ("done, length reached", "check", "accent"),
+    "length": ("length reached", "check", "accent"),
     "cancelled": ("stopped", "square", "text2"),
     "disconnected": ("guest left", "square", "text2"),
 }
@@ -202,7 +204,7 @@ def _log_row(entry: LogEntry, name_of: NameOf, now: float) -> Row:
             Cell(who),
             Cell(entry.model or entry.method, "text2"),
             Cell(f"{entry.prompt_tokens:,} / {entry.generated_tokens:,}"),
-            Cell(words.duration(entry.ms / 1000), "text2"),
+            Cell(words.duration(entry.ms / 1000, 1), "text2"),
             Cell(ended, icon=icon, icon_tone=tone, tooltip=entry.error),
         ),
         f"{who}\n{group_key(entry.remote_public_key)}\n{entry.method}",
@@ -228,7 +230,7 @@ def status(
             return (
                 "power",
                 "Off.",
-                state.detail or "Your key stays the same. Nobody can connect while this is off.",
+                state.detail or "Nobody can connect. Your key stays the same.",
                 "text2",
             )
         case SharingPhase.STARTING:

@@ -21,9 +21,7 @@ from app.widgets.segmented import Segmented
 from app.widgets.table import Table
 from qvac_core.core.state import AccessKey, AccessMode, ErrorInfo
 
-DROP_KEY_BELOW = 780  # width of the card
-DROP_EXPIRES_BELOW = 720
-DROP_AT_ONCE_BELOW = 660
+NAME_AT_LEAST = 160
 
 
 class OpenQuestion(QFrame):
@@ -63,7 +61,7 @@ class AccessCard(Card):
             "Who may use it",
             [(AccessMode.ALLOW.value, "People I allow"), (AccessMode.DENY.value, "Everybody except…")],
         )
-        self.add_beside_title(self.mode)
+        self.add_beside_title(self.mode, space=8)
         self.opened = Badge("open to everybody", "warn")
         self.add_beside_title(self.opened)
         self.add = Button(theme, "Add a key…", icon="user-plus", size="small")
@@ -131,8 +129,7 @@ class AccessCard(Card):
 
     def fit_width(self, width: int) -> None:
         """Drop columns into the tooltip when the card gets narrow: the key, then the expiry, then at once."""
-        limits = {ACCESS_KEY: DROP_KEY_BELOW, ACCESS_EXPIRES: DROP_EXPIRES_BELOW, ACCESS_AT_ONCE: DROP_AT_ONCE_BELOW}
-        self.table.hide_columns([column for column, limit in limits.items() if width < limit])
+        self.table.drop_columns((ACCESS_KEY, ACCESS_EXPIRES, ACCESS_AT_ONCE), width - 2, NAME_AT_LEAST)
 
     # --- Acts
 

@@ -67,7 +67,7 @@ class LogCard(Card):
             theme,
             "power",
             "Not sharing",
-            "Your key stays the same. Nobody can connect while this is off.",
+            "Once you share, requests appear here while they run.",
             [self.start],
         )
         self.quiet = EmptyState(

@@ -34,19 +34,21 @@ class StatusCard(Card):
         top.setSpacing(12 - RING)
         top.addWidget(self.switch)
         top.addWidget(self.state, 1)
-        acts = QHBoxLayout()
+        # A hidden holder takes no spacing; an empty layout would.
+        self._acts = QWidget()
+        acts = QHBoxLayout(self._acts)
         acts.setContentsMargins(27, 0, 0, 0)
         acts.addWidget(self.again)
         acts.addStretch(1)
+        # The ring's room belongs to the switch, not to the margin: its edge stands where text begins.
+        top.setContentsMargins(PADDING - 1 - RING, 12 - RING, PADDING - 1, 6)
         inner = QVBoxLayout()
-        inner.setContentsMargins(PADDING - 1, 11 - RING + 1, PADDING - 1, PADDING - 2)
+        inner.setContentsMargins(PADDING - 1, 0, PADDING - 1, PADDING - 4)
         inner.setSpacing(10)
-        inner.addLayout(top)
         inner.addWidget(self.line)
-        inner.addLayout(acts)
+        inner.addWidget(self._acts)
         inner.addWidget(self.error)
-        # The ring's room belongs to the switch, not to the margin.
-        top.setContentsMargins(-RING, 0, 0, 0)
+        self.body.addLayout(top)
         self.body.addLayout(inner)
         self.switch.clicked.connect(presenter.set_sharing)
         self.again.clicked.connect(presenter.try_again)
@@ -61,7 +63,7 @@ class StatusCard(Card):
             self.switch.setChecked(presenter.on)
         self.switch.setEnabled(state.phase is not SharingPhase.STOPPING)
         self.state.setText(TITLES.get(state.phase, "Sharing is on"))
-        self.again.setVisible(state.phase is SharingPhase.UNREACHABLE)
+        self._acts.setVisible(state.phase is SharingPhase.UNREACHABLE)
         self.tick()
 
     def tick(self) -> None:

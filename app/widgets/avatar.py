@@ -38,7 +38,7 @@ def paint_avatar(painter: QPainter, rect: QRectF, public_key: str) -> None:
     painter.setRenderHint(QPainter.RenderHint.Antialiasing, False)
     # Whole device pixels, or neighbouring cells show hairlines between them.
     ratio = painter.device().devicePixelRatio()
-    cell = int(rect.width() * 0.68 / CELLS * ratio) / ratio
+    cell = int(rect.width() * 0.72 / CELLS * ratio) / ratio
     left = rect.left() + round((rect.width() - cell * CELLS) / 2 * ratio) / ratio
     top = rect.top() + round((rect.height() - cell * CELLS) / 2 * ratio) / ratio
     for index, on in enumerate(cells):

@@ -46,7 +46,8 @@ class Card(QFrame):
         self.hint.setText(text)
         self.hint.setVisible(bool(text))
 
-    def add_beside_title(self, widget: QWidget) -> None:
+    def add_beside_title(self, widget: QWidget, *, space: int = 0) -> None:
+        self._titles.addSpacing(space)
         self._titles.addWidget(widget)
 
     def add_act(self, widget: QWidget) -> None:

@@ -81,7 +81,8 @@ class CellDelegate(QStyledItemDelegate):
         current = self._table.hasFocus() and self._table.currentIndex().row() == index.row()
         if current or index.row() == self.hover_row:
             painter.fillRect(rect, self._theme.colour("sel"))
-        painter.fillRect(QRectF(rect.left(), rect.bottom() - 1, rect.width(), 1), self._theme.colour("border"))
+        if index.row() < self._model.rowCount() - 1:
+            painter.fillRect(QRectF(rect.left(), rect.bottom() - 1, rect.width(), 1), self._theme.colour("border"))
         if cell.button or cell.menu:
             self._paint_button(painter, self.button_rect(rect, index.column(), cell), cell, index)
         else:

@@ -15,8 +15,9 @@ WHITE, BLACK = QColor("#FFFFFF"), QColor("#101512")
 
 
 def qr_modules(text: str) -> tuple[tuple[bool, ...], ...]:
-    """The dark modules, row by row, without quiet zone. Upper-case hex packs into the smaller alphanumeric mode."""
-    code = segno.make(text, error="m", micro=False)
+    """The dark modules, row by row, without quiet zone. Upper-case hex packs into the smaller alphanumeric
+    mode, and a screen needs no more than level L: a key then has 29 modules a side."""
+    code = segno.make(text, error="l", micro=False)
     return tuple(tuple(bool(module) for module in row) for row in code.matrix)
 
 

@@ -27,6 +27,8 @@ ROW = 34
 ROW_LOG = 28
 ROW_TWO_LINES = 40
 HEADER = 28
+SAMPLE = "Studio laptop 0123456789"
+SAMPLE_WIDTH = 163.4  # in Inter at 10 points
 
 
 class Header(QHeaderView):
@@ -126,11 +128,22 @@ class Table(QTableView):
     def show_rows(self, rows: Sequence[Row]) -> None:
         self.rows.show(rows)
 
-    def hide_columns(self, hidden: Sequence[int]) -> None:
-        """Show all columns but these."""
-        for column in range(len(self.rows.columns)):
-            self.setColumnHidden(column, column in hidden)
+    def drop_columns(self, order: Sequence[int], width: int, open_at_least: int) -> None:
+        """Hide columns of `order`, first ones first, until the open column has its least width at table width `width`."""
+        scale = self._scale()
+        shown = set(range(len(self.rows.columns)))
+        for column in order:
+            fixed = sum(round(self.rows.columns[place].width * scale) for place in shown)
+            if width - fixed >= open_at_least * scale:
+                break
+            shown.discard(column)
+        for place in range(len(self.rows.columns)):
+            self.setColumnHidden(place, place not in shown)
         self._share_width()
+
+    def _scale(self) -> float:
+        """How much wider than the design's 13 px Inter the font in force runs."""
+        return max(1.0, QFontMetricsF(self._theme.font()).horizontalAdvance(SAMPLE) / SAMPLE_WIDTH)
 
     @property
     def current_key(self) -> str:
@@ -162,7 +175,7 @@ class Table(QTableView):
 
     def _share_width(self) -> None:
         """Fixed columns get their width in the font's scale, the one without a width what is left."""
-        scale = QFontMetricsF(self._theme.font()).averageCharWidth() / 7.4
+        scale = self._scale()
         left = self.viewport().width()
         open_column = -1
         for place, column in enumerate(self.rows.columns):
@@ -171,7 +184,7 @@ class Table(QTableView):
             if column.width == 0:
                 open_column = place
                 continue
-            width = round(column.width * max(1.0, scale))
+            width = round(column.width * scale)
             self.setColumnWidth(place, width)
             left -= width
         if open_column >= 0:

@@ -118,9 +118,9 @@ async def take(picture: Picture, theme: Theme, folder: Path) -> None:
     await window.load()
     window.tabs.setCurrentIndex(SHARE)
     picture.act(window)
-    for _round in range(3):
-        QApplication.processEvents()
-        await asyncio.sleep(0)
+    # Layouts settle over a few turns; processEvents would run other coroutines inside this one.
+    for _turn in range(4):
+        await asyncio.sleep(0.02)
     window.grab().save(str(folder / f"{picture.name}.png"))
     window.hide()
     await window.unload()
