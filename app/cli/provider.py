@@ -15,6 +15,7 @@ from qvac_core.core.state import (
     CoreEvent,
     DownloadChanged,
     KnocksChanged,
+    LogEntry,
     Notice,
     PeerConnection,
     RequestEnded,
@@ -63,7 +64,8 @@ def _who(rules: AccessRules) -> str:
     blocked = sum(key.blocked for key in rules.keys)
     allowed = len(rules.keys) - blocked
     if rules.mode is AccessMode.DENY:
-        return f"Open to everybody who knows the key, except {blocked} blocked. Ctrl-C ends it."
+        exception = f", except {blocked} blocked" if blocked else ""
+        return f"Open to everybody who knows the key{exception}. Ctrl-C ends it."
     if not allowed:
         return (
             "Nobody may use it yet: give --allow KEY (they find theirs with `qvac-desktop public-key`). Ctrl-C ends it."
@@ -71,11 +73,44 @@ def _who(rules: AccessRules) -> str:
     return f"{allowed} {'key' if allowed == 1 else 'keys'} may use it. Ctrl-C ends it."
 
 
+def _comes_or_goes(public_key: str, state: str) -> str:
+    match state:
+        case "open":
+            return f"{short_key(public_key)} is connected."
+        case "closed":
+            return f"{short_key(public_key)} has left."
+        case "refused":
+            return f"Refused, because it is not allowed: {public_key}. To let it in, restart with --allow and this key."
+        case "blocked":
+            return f"{short_key(public_key)} is blocked and got no answer."
+        case _:
+            return f"{short_key(public_key)}: {state}"
+
+
+_OUTCOMES = {
+    "eos": "finished",
+    "length": "ended at the longest answer that was asked for",
+    "stopSequence": "finished",
+    "cancelled": "stopped by the guest",
+    "disconnected": "ended, because the guest went away",
+    "error": "failed",
+}
+
+
+def _ended(entry: LogEntry) -> str:
+    outcome = _OUTCOMES.get(entry.outcome, entry.outcome)
+    what = "An answer" if entry.method == "completionStream" else entry.method
+    reason = f" ({entry.error})" if entry.error else ""
+    figures = f"{entry.prompt_tokens} tokens in, {entry.generated_tokens} out, {entry.ms / 1000:.1f} s"
+    return f"{short_key(entry.remote_public_key)}: {what} of {entry.model} {outcome}{reason}: {figures}."
+
+
 def _report(event: CoreEvent, output: Output) -> None:
     match event:
         case PeerConnection():
             output.event("connection", remotePublicKey=event.remote_public_key, state=event.state)
-            output.text(f"{short_key(event.remote_public_key)}: {event.state}")
+            if event.state != "knock":  # told with the key in full, below
+                output.text(_comes_or_goes(event.remote_public_key, event.state))
         case RequestStarted(request=request):
             output.event(
                 "request",
@@ -95,13 +130,10 @@ def _report(event: CoreEvent, output: Output) -> None:
                 generatedTokens=entry.generated_tokens,
                 ms=round(entry.ms, 1),
             )
-            output.text(
-                f"{short_key(entry.remote_public_key)}: {entry.method} {entry.model}, {entry.outcome}, "
-                f"{entry.prompt_tokens} in, {entry.generated_tokens} out, {entry.ms / 1000:.1f} s"
-            )
+            output.text(_ended(entry))
         case KnocksChanged(knocks=knocks) if knocks:
             output.event("knock", remotePublicKey=knocks[0].public_key)
-            output.text(f"A key asks to use this machine: {knocks[0].public_key} (restart with --allow to admit it)")
+            output.text(f"Asks to be let in: {knocks[0].public_key}. To let it in, restart with --allow and this key.")
         case SharingChanged(state=state):
             output.event("sharing", phase=state.phase, detail=state.detail)
             if state.phase is SharingPhase.UNREACHABLE:
