@@ -21,7 +21,7 @@ from qvac_core.delegation.consumer import Delegate
 from qvac_core.delegation.messages import GenerationParams, HistoryMessage
 from qvac_core.engines.interface import ChatMessage, CompletionRequest, SamplingParams
 from tests.bench.table import Row, print_table
-from tests.e2e.program import qvac_desktop, testnet
+from tests.e2e.program import loopback_network, qvac_desktop
 
 RUNS = 15
 TOKENS = 96
@@ -91,7 +91,7 @@ async def measure(core: Core, provider_key: str, model: Path) -> None:
 
 def main(model: Path) -> None:
     guest = load_key_pair(CoreConfig(seed=SEED)).public_key.hex()
-    with testnet() as net, tempfile.TemporaryDirectory() as folder:
+    with loopback_network() as net, tempfile.TemporaryDirectory() as folder:
         bootstrap = str(net.until("ready")["bootstrap"][0])
         options = ("--json", "--allow", guest, "--model", str(model), "--bootstrap", bootstrap)
         with qvac_desktop("provider", *options, data_dir=Path(folder) / "provider") as provider:

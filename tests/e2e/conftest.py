@@ -6,11 +6,11 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.e2e.program import testnet
+from tests.e2e.program import loopback_network
 
 
 @pytest.fixture(scope="session")
 def bootstrap() -> Iterator[str]:
     """HOST:PORT of a testnet that lives as long as the session."""
-    with testnet() as net:
+    with loopback_network() as net:
         yield str(net.until("ready")["bootstrap"][0])

@@ -113,5 +113,5 @@ def qvac_desktop(*arguments: str, data_dir: Path) -> Program:
     return Program([program, verb, "--data-dir", str(data_dir), *rest])
 
 
-def testnet() -> Program:
+def loopback_network() -> Program:
     return Program([sys.executable, "-m", "tests.e2e.testnet"])
