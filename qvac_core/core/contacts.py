@@ -30,7 +30,7 @@ from qvac_core.delegation.failures import Code, Reason
 from qvac_core.delegation.messages import ContinueFrom, HistoryMessage, ModelProgress
 from qvac_core.errors import DelegationError, IdentityError, ModelError, QvacError
 from qvac_core.hyperdht import ConnectStage
-from qvac_core.models import all_models
+from qvac_core.models import all_models, by_name, model_title
 from qvac_core.store.records import KnownProvider
 from qvac_core.store.store import Store
 
@@ -129,12 +129,12 @@ class Contacts:
         listed = await self._consumer.list_models(delegate)
         if listed is None:
             return tuple(
-                RemoteModel(model.name, model.src, model.size_bytes)
+                RemoteModel(f"{model_title(model.file)} {model.quantization}", model.src, model.size_bytes)
                 for model in all_models()
-                if model.model_type == CHAT_TYPE and model.src.startswith("registry://")
+                if model.model_type == CHAT_TYPE and not model.name.startswith("MMPROJ")  # vision projectors of others
             )
         return tuple(
-            RemoteModel(entry.name, entry.name, entry.size_bytes, entry.context_tokens, entry.loaded)
+            RemoteModel(_title(entry.name), entry.name, entry.size_bytes, entry.context_tokens, entry.loaded)
             for entry in listed
             if "chat" in entry.abilities
         )
@@ -175,11 +175,12 @@ class Contacts:
                 yield text
             stats = await completion.stats
         entry = self._entries.get(key)
+        models = entry.models if entry is not None else ()
         yield AnswerStats(
             who=entry.name if entry is not None else short_key(key),
             where="delegated",
             path="direct",
-            model=question.target.model,
+            model=next((m.name for m in models if m.source == question.target.model), question.target.model),
             time_to_first_token=first_token or time.monotonic() - started,
             tokens_per_second=_number(stats.tokens_per_second if stats else UNSET),
             prompt_tokens=int(_number(stats.prompt_tokens if stats else UNSET)),
@@ -277,6 +278,12 @@ def _choose(entry: ProviderEntry, model: str) -> RemoteModel:
             code=Code.MODEL_NOT_FOUND.value,
         )
     return next((offer for offer in entry.models if offer.loaded), entry.models[0])
+
+
+def _title(name: str) -> str:
+    """An SDK name in capitals becomes the name of its file; a provider's own name stays."""
+    known = by_name(name)
+    return model_title(known.file if known is not None else name)
 
 
 def _entry(known: KnownProvider) -> ProviderEntry:

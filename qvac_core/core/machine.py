@@ -31,7 +31,7 @@ from qvac_core.engines.interface import (
 from qvac_core.engines.library import Library
 from qvac_core.engines.pool import Lease, ModelPool, PooledModel
 from qvac_core.errors import ModelError, QvacError
-from qvac_core.models import DEFAULT_SMALL_MODEL, by_file, by_name, is_source
+from qvac_core.models import DEFAULT_SMALL_MODEL, by_file, by_name, by_sha256, is_source, model_title
 from qvac_core.store.store import Store
 
 LOCAL_OWNER = "local"
@@ -345,5 +345,6 @@ def _no_such_model(name: str) -> ModelError:
 
 
 def display_name(model: LibraryModel) -> str:
-    """A name for people: the file name without its ending says more than the constant in capitals."""
-    return model.path.stem.replace("_", " ") if model.path.suffix == ".gguf" else model.name
+    """A name for people; a model of the catalog has its own file's name, whatever ours is called."""
+    known = by_sha256(model.sha256)
+    return model_title(known.file if known is not None else model.path.name)

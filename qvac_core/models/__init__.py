@@ -21,6 +21,7 @@ from qvac_core.models.source import (
     is_source,
     parse_source,
 )
+from qvac_core.models.title import model_title
 
 __all__ = [
     "DEFAULT_SMALL_MODEL",
@@ -34,6 +35,7 @@ __all__ = [
     "by_source",
     "canonical_source",
     "is_source",
+    "model_title",
     "parse_source",
 ]
 

@@ -1,0 +1,16 @@
+"""What people call a model: its file name without the quantization and the ending."""
+
+from __future__ import annotations
+
+import re
+
+# llama.cpp's names of quantizations, at the end of a GGUF's file name: "-Q4_K_M", ".IQ3_XXS", "-UD-Q4_K_XL", "_f16".
+_QUANTIZATION = re.compile(r"[-._](UD[-._])?(I?Q\d\w*|T[QL]\d\w*|B?F16|F32|MXFP4\w*)$", re.IGNORECASE)
+_PART = re.compile(r"-\d{5}-of-\d{5}$")
+
+
+def model_title(file_name: str) -> str:
+    """ "SmolLM2-135M-Instruct.Q4_1.gguf" → "SmolLM2 135M Instruct"."""
+    stem = _PART.sub("", file_name.removesuffix(".gguf"))
+    bare = _QUANTIZATION.sub("", stem) or stem
+    return re.sub(r"[-_]+", " ", bare).strip() or file_name
