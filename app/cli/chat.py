@@ -91,7 +91,9 @@ async def _load(conversation: _Chat) -> None:
         )
     except ModelError as error:
         # The provider was reached and said no: another machine is not what was asked for.
-        raise await _with_offers(conversation, error) from error
+        if error.code == Code.MODEL_NOT_FOUND.value:
+            raise await _with_offers(conversation, error) from None
+        raise
     except QvacError as error:
         if _is_refusal(error) and not options.fallback:
             raise _with_own_key(core, error) from None
@@ -121,8 +123,6 @@ def _with_own_key(core: Core, error: QvacError) -> DelegationError:
 
 async def _with_offers(conversation: _Chat, error: ModelError) -> ModelError:
     """An unknown model is told with those that there are."""
-    if error.code != Code.MODEL_NOT_FOUND.value:
-        return error
     try:
         listed = await conversation.core.consumer.list_models(conversation.delegate)
     except QvacError:  # it went away meanwhile; what it said still holds

@@ -99,8 +99,10 @@ _OUTCOMES = {
 
 def _ended(entry: LogEntry) -> str:
     outcome = _OUTCOMES.get(entry.outcome, entry.outcome)
-    what = "An answer" if entry.method == "completionStream" else entry.method
     reason = f" ({entry.error})" if entry.error else ""
+    if entry.method == "loadModel":
+        return f"{short_key(entry.remote_public_key)}: Loading {entry.model} {outcome}{reason}"
+    what = "An answer" if entry.method == "completionStream" else entry.method
     figures = f"{entry.prompt_tokens} tokens in, {entry.generated_tokens} out, {entry.ms / 1000:.1f} s"
     return f"{short_key(entry.remote_public_key)}: {what} of {entry.model} {outcome}{reason}: {figures}."
 

@@ -126,7 +126,7 @@ class Answer:
         except (StreamGone, ConnectionClosed):
             self._live.stop(Ending.DISCONNECTED)  # what was said before, by DESTROY or cancel, stays
         except QvacError as error:
-            self._finish(Outcome.ERROR, result, error=error_reply(error).message)
+            self._finish(Outcome.ERROR, result, error=error.message)  # the owner may know more
             await self._send_error(error)
         except asyncio.CancelledError:
             self._live.stop(Ending.DISCONNECTED)

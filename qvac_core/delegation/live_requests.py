@@ -30,7 +30,7 @@ PROGRESS_SECONDS = 0.5
 
 
 class Kind(Enum):
-    """Values are the `kind` of a broad cancel. Only completions are logged: they are what costs the owner."""
+    """Values are the `kind` of a broad cancel. Logged are completions, which cost the owner, and loads that failed."""
 
     COMPLETION = "completion"
     LOAD = "loadModel"
@@ -87,6 +87,9 @@ def stop_for(request: LiveRequest, gone: Gone) -> None:
     request.stop(Ending.DISCONNECTED if gone is Gone.DISCONNECTED else Ending.CANCELLED)
 
 
+_METHODS = {Kind.COMPLETION: "completionStream", Kind.LOAD: "loadModel"}
+
+
 class LiveRequests:
     """All of one provider. `clock` gives loop time in seconds."""
 
@@ -111,10 +114,7 @@ class LiveRequests:
         request = LiveRequest(kind, public_key, session, request_id or "", model_id, model, self._clock())
         self._requests[request.id] = request
         if kind is Kind.COMPLETION:
-            self._log_start(request)
-            self._emit(
-                RequestStarted(request.id, public_key.hex(), "completionStream", request.model, request.started_at)
-            )
+            self._start(request)
         return request
 
     def find(self, public_key: bytes, request_id: str) -> LiveRequest | None:
@@ -149,11 +149,13 @@ class LiveRequests:
             return
         request.on_stop(None)
         if request.kind is not Kind.COMPLETION:
-            return
+            if not error:
+                return
+            self._start(request)  # a load that goes well is no news; of one that fails only the owner can learn why
         ended = RequestEnded(
             id=request.id,
             remote_public_key=request.public_key.hex(),
-            method="completionStream",
+            method=_METHODS[request.kind],
             model=request.model,
             started_at=request.started_at,
             ms=(self._clock() - request.started) * 1000,
@@ -165,9 +167,15 @@ class LiveRequests:
         self._log_end(ended)
         self._emit(ended)
 
-    def _log_start(self, request: LiveRequest) -> None:
+    def _start(self, request: LiveRequest) -> None:
+        method = _METHODS[request.kind]
+        self._log_start(request, method)
+        key = request.public_key.hex()
+        self._emit(RequestStarted(request.id, key, method, request.model, request.started_at))
+
+    def _log_start(self, request: LiveRequest, method: str) -> None:
         try:
-            self._log.start(request.id, request.public_key.hex(), "completionStream", request.model, request.started_at)
+            self._log.start(request.id, request.public_key.hex(), method, request.model, request.started_at)
         except StoreError:
             # A full disk costs the log a line, not the consumer an answer.
             logger.warning("a request could not be logged", exc_info=True)

@@ -23,7 +23,7 @@ from qvac_core.delegation.model_config import LLM_MODEL_TYPE, model_id, with_def
 from qvac_core.delegation.parts import SharedModels
 from qvac_core.delegation.rpc_streams import IncomingRequest, OutgoingStream
 from qvac_core.engines.interface import LoadProgress
-from qvac_core.errors import QvacError
+from qvac_core.errors import ConnectionClosed, QvacError
 
 # 0.16.0 dist/server/rpc/progress-throttle.js: one write per 150 ms, and at most 100 lines held back.
 PROGRESS_SECONDS = 0.15
@@ -112,6 +112,8 @@ async def _load(
         parts.known.remember(parts.public_key, known)
         return LoadModelReply(success=True, model_id=known.model_id)
     except QvacError as error:
+        if not isinstance(error, Rejection | ConnectionClosed):
+            parts.requests.finish(live, Outcome.ERROR, error=error.message)
         return _failed(error)
     finally:
         parts.requests.finish(live, Outcome.ERROR)
