@@ -89,9 +89,9 @@ def _comes_or_goes(public_key: str, state: str) -> str:
 
 _OUTCOMES = {
     "eos": "finished",
-    "length": "ended at the longest answer that was asked for",
+    "length": "ended at its greatest length",
     "stopSequence": "finished",
-    "cancelled": "stopped by the guest",
+    "cancelled": "was stopped",
     "disconnected": "ended, because the guest went away",
     "error": "failed",
 }

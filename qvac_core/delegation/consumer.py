@@ -474,8 +474,10 @@ def _config(config: Mapping[str, Any] | None) -> LlmConfig:
 
 def _load_failed(reply: LoadModelReply) -> ModelError:
     said = reply.error if isinstance(reply.error, str) else "Unknown error"
+    # Ours says who speaks; the original's text does not.
+    ours = said.startswith(("This provider ", "The provider "))
     return ModelError(
-        f"The provider failed to load the model: {said}",
+        said if ours else f"The provider failed to load the model: {said}",
         name=reply.name if isinstance(reply.name, str) else None,
         code=reply.code if isinstance(reply.code, int) else None,
     )
