@@ -117,7 +117,7 @@ class DHT:
 
     async def open(self) -> Endpoint:
         """Bind the sockets and start, once. Raises NetworkError NODE_DESTROYED, OSError when nothing can be bound."""
-        if self.closed:
+        if self.closed or self._closing is not None:
             raise _destroyed()
         if self._endpoint is None:
             if self._opening is None:

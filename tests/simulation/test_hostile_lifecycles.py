@@ -38,15 +38,13 @@ NAMES = {
 
 @types.coroutine
 def _cancelled_at(work: Coroutine[Any, Any, T], step: int) -> Generator[Any, Any, T]:
-    """Runs `work` and throws CancelledError into its await number `step`."""
+    """Runs `work` and cancels its await number `step`, as Task.cancel would."""
     done = 0
     try:
         waiting = work.send(None)
         while True:
             done += 1
-            if done == step:
-                if isinstance(waiting, asyncio.Future):
-                    waiting._asyncio_future_blocking = False
+            if done == step and not (isinstance(waiting, asyncio.Future) and waiting.cancel()):
                 waiting = work.throw(asyncio.CancelledError())
                 continue
             try:
