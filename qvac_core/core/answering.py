@@ -25,6 +25,11 @@ class Responder(Protocol):
         """Text as it comes, then once the statistics. Closing it early cancels down to the GPU. Raises QvacError."""
 
 
+class RemoteResponder(Responder, Protocol):
+    def name_of(self, provider_key: str) -> str:
+        """What this person calls the provider."""
+
+
 class LocalResponder(Responder, Protocol):
     async def can_answer(self) -> bool:
         """Whether this machine has a model to go on with."""

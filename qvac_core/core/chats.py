@@ -10,7 +10,7 @@ import contextlib
 import time
 from dataclasses import dataclass, replace
 
-from qvac_core.core.answering import LocalResponder, Question, Responder, chat_history
+from qvac_core.core.answering import LocalResponder, Question, RemoteResponder, Responder, chat_history
 from qvac_core.core.error_text import describe
 from qvac_core.core.event_hub import EventHub
 from qvac_core.core.state import (
@@ -42,7 +42,7 @@ class _Streaming:
 
 
 class Chats:
-    def __init__(self, store: Store, events: EventHub, remote: Responder, local: LocalResponder) -> None:
+    def __init__(self, store: Store, events: EventHub, remote: RemoteResponder, local: LocalResponder) -> None:
         self._store = store
         self._run = store.database.run
         self._events = events
@@ -164,7 +164,9 @@ class Chats:
             fallback = self._store.settings.settings.chat.fallback
             if not fallback or not await self._local.can_answer():
                 raise
-            await self._seam(streaming, f"{describe(error).title} This machine continues with {{}}.")
+            name = self._remote.name_of(question.target.provider_key)
+            left = describe(error).title.replace("The machine", name, 1)
+            await self._seam(streaming, f"{left} This machine continues with {await self._local.describe()}.")
             here = replace(question, target=Target(), so_far=streaming.message.text)
             await self._stream(self._local, streaming, here)
 
@@ -184,7 +186,6 @@ class Chats:
             await self._run(self._store.conversations.update, streaming.message)
 
     async def _seam(self, streaming: _Streaming, sentence: str) -> None:
-        sentence = sentence.format(await self._local.describe())
         offset = len(streaming.message.text)
         streaming.message = replace(streaming.message, seams=(*streaming.message.seams, (offset, sentence)))
         self._events.emit(AnswerSeam(streaming.conversation.id, streaming.message.id, offset, sentence))

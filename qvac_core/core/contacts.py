@@ -160,6 +160,10 @@ class Contacts:
 
         connection.task.add_done_callback(ended)
 
+    def name_of(self, provider_key: str) -> str:
+        entry = self._entries.get(provider_key)
+        return entry.name if entry is not None else short_key(provider_key)
+
     # --- Responder ------------------------------------------------------------------------------------------------
 
     async def answer(self, question: Question) -> AsyncGenerator[str | AnswerStats, None]:
@@ -177,7 +181,7 @@ class Contacts:
         entry = self._entries.get(key)
         models = entry.models if entry is not None else ()
         yield AnswerStats(
-            who=entry.name if entry is not None else short_key(key),
+            who=self.name_of(key),
             where="delegated",
             path="direct",
             model=next((m.name for m in models if m.source == question.target.model), question.target.model),

@@ -53,6 +53,9 @@ class Scripted:
     async def can_answer(self) -> bool:
         return bool(self.parts)
 
+    def name_of(self, provider_key: str) -> str:
+        return "Studio"
+
     async def describe(self) -> str:
         return "Small model"
 
@@ -123,7 +126,7 @@ def test_a_provider_that_goes_away_is_continued_here(tmp_path: Path) -> None:
         assert (answer.text, answer.status) == ("One two", "done")
         ((offset, sentence),) = answer.seams
         assert offset == 4
-        assert sentence == "The machine went offline. This machine continues with Small model."
+        assert sentence == "Studio went offline. This machine continues with Small model."
         assert any(isinstance(event, AnswerSeam) for event in scene.events)
         (question,) = scene.local.questions
         assert question.so_far == "One "
