@@ -46,6 +46,7 @@ class SharePage(QWidget):
         self._ticking.timeout.connect(self._tick)
         presenter.failed.connect(self._show_error)
         presenter.cleared.connect(self._clear_error)
+        presenter.knocks_changed.connect(self._order_tabs)
         presenter.running_changed.connect(self._show_running)
         presenter.sharing_changed.connect(self._show_running)
         self.log.start_wanted.connect(lambda: presenter.set_sharing(True))
@@ -78,6 +79,7 @@ class SharePage(QWidget):
         row.addWidget(self._right, 1)
         self.area = QScrollArea()
         self.area.setObjectName("page")
+        self.area.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         self.area.setFrameShape(QFrame.Shape.NoFrame)
         self.area.setWidgetResizable(True)
         self.area.setWidget(self._content)
@@ -105,11 +107,12 @@ class SharePage(QWidget):
         self._left_column.addStretch(1)
         self._left.setVisible(not narrow)
         self._left.setFixedWidth(LEFT_WIDTH)
-        self._order_tabs([*left, *right])
+        self._order = [*left, *right]
+        self._order_tabs()
 
-    def _order_tabs(self, cards: list[QWidget]) -> None:
+    def _order_tabs(self) -> None:
         """Tab walks the cards as the eye does; inside a card the order of making holds."""
-        stops = [stop for card in cards for stop in _stops(card)]
+        stops = [stop for card in self._order for stop in _stops(card)]
         for before, after in pairwise(stops):
             QWidget.setTabOrder(before, after)
 

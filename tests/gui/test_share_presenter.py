@@ -21,7 +21,6 @@ from qvac_core.core.state import (
     Notice,
     RequestProgressed,
     SharedModel,
-    SharedModelsChanged,
     SharingPhase,
     SharingState,
 )
@@ -176,12 +175,13 @@ def test_the_newest_filter_wins(
         await share.load()
         gate = fake_core.slow["request_log"] = asyncio.Event()
         share.set_filter("gpt")
+        await asyncio.sleep(0)
         share.set_filter("media")
         await asyncio.sleep(0)
         gate.set()
         await share.tasks.settle()
         assert [entry.model for entry in share.log] == ["Qwen3 8B"]
-        assert fake_core.called("request_log")[-2:] == [(500, "gpt"), (500, "media")]
+        assert fake_core.called("request_log")[1:] == [(500, "gpt"), (500, "media")]
         # What ends while a filter is on is asked for, not guessed.
         fake_core.end_request("r1", "eos")
         await share.tasks.settle()

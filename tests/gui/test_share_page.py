@@ -1,0 +1,674 @@
+"""The Share tab in the real window with a fake core: what a person sees, clicks and types."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from PySide6.QtCore import Qt
+from PySide6.QtGui import QAccessible, QGuiApplication
+from PySide6.QtTest import QTest
+from PySide6.QtWidgets import QDialog, QWidget
+from qasync import QEventLoop
+
+from app.theme import Theme
+from app.views.share_dialogs import KeyDialog, NameDialog, QrDialog
+from app.widgets.dialog import Dialog
+from app.window import CHAT, SHARE, MainWindow
+from qvac_core.core.state import AccessMode, Notice, SharingPhase, SharingState
+from qvac_core.errors import ModelError, NetworkError
+from tests.gui.conftest import DirectProxy
+from tests.gui.fake_core import MY_KEY, FakeCore
+from tests.gui.populated import MEDIA, NOON, READING, STRANGER, STUDIO, populate
+
+Test = Callable[[MainWindow], Awaitable[None]]
+Run = Callable[[Test], None]
+# What the offscreen platform says about every popup window.
+POPUP = pytest.mark.qt_log_ignore("This plugin does not support (raise|grabbing)", extend=True)
+
+
+@pytest.fixture
+def run(qloop: QEventLoop, proxy: DirectProxy, fake_core: FakeCore, theme: Theme) -> Run:
+    """Run a coroutine with a loaded window on screen, and end everything afterwards."""
+
+    @asynccontextmanager
+    async def opened() -> AsyncIterator[MainWindow]:
+        window = MainWindow(proxy, theme)
+        window.share.clock = fake_core.clock
+        await proxy.start()
+        window.resize(1280, 800)
+        window.show()
+        await window.load()
+        window.activateWindow()
+        await asyncio.sleep(0.01)
+        try:
+            yield window
+        finally:
+            window.hide()
+            await window.unload()
+            await proxy.close()
+            window.deleteLater()
+
+    async def body(test: Test) -> None:
+        async with opened() as window:
+            await test(window)
+
+    return lambda test: qloop.run_until_complete(body(test))
+
+
+@pytest.fixture
+def busy(fake_core: FakeCore) -> FakeCore:
+    return populate(fake_core)
+
+
+async def settle(window: MainWindow) -> None:
+    await window.share.tasks.settle()
+    await window.tasks.settle()
+    await asyncio.sleep(0.01)
+
+
+def dialog_of(window: MainWindow, kind: type[Dialog]) -> Any:
+    return next(d for d in window.findChildren(QDialog) if isinstance(d, kind) and d.isVisible())
+
+
+# --- First start, tabs, remembering
+
+
+def test_the_first_start_is_on_chat_and_later_ones_where_one_was(run: Run, fake_core: FakeCore) -> None:
+    async def first(window: MainWindow) -> None:
+        assert window.tabs.currentIndex() == CHAT
+        window.tabs.setCurrentIndex(SHARE)
+        assert window.share_page.isVisible()
+        await settle(window)
+        assert fake_core.settings["tab"] == "share"
+
+    run(first)
+
+
+def test_the_tab_and_place_come_back(run: Run, busy: FakeCore, qloop: QEventLoop) -> None:
+    async def test(window: MainWindow) -> None:
+        assert window.tabs.currentIndex() == SHARE
+        window.resize(760, 600)  # the offscreen screen is 800x800
+        window.share.set_sharing(False)
+        busy.set_sharing(SharingState())
+        for request in busy.requests:
+            busy.end_request(request.id, "eos")
+        left: list[bool] = []
+        window.leaving.connect(lambda: left.append(True))
+        window.close()
+        await settle(window)
+        assert left == [True]
+        before = window.size()
+        window.resize(1280, 800)
+        window._restore(busy.settings["geometry"])
+        assert window.size() == before
+
+    run(test)
+
+
+def test_rubbish_in_the_settings_hurts_nothing(run: Run, fake_core: FakeCore) -> None:
+    fake_core.settings = {"geometry": "not base64!", "tab": "nonsense", "theme": "purple"}
+
+    async def test(window: MainWindow) -> None:
+        assert window.tabs.currentIndex() == CHAT
+        assert window.settings.buttons["system"].isChecked()
+
+    run(test)
+
+
+@POPUP
+def test_shortcuts(run: Run, busy: FakeCore) -> None:
+    async def test(window: MainWindow) -> None:
+        control, shift = Qt.KeyboardModifier.ControlModifier, Qt.KeyboardModifier.ShiftModifier
+        QTest.keyClick(window, Qt.Key.Key_2, control)
+        assert window.stack.currentWidget() is window.chat_page
+        QTest.keyClick(window, Qt.Key.Key_1, control)
+        assert window.stack.currentWidget() is window.share_page
+        QTest.keyClick(window, Qt.Key.Key_S, control | shift)
+        await settle(window)
+        assert busy.called("stop_sharing") == [()]
+        QTest.keyClick(window, Qt.Key.Key_Comma, control)
+        assert window.settings.isVisible()
+        window.settings.hide()
+        seen = []
+        window.tabs.setFocus()
+        for _press in range(6):
+            QTest.keyClick(window, Qt.Key.Key_F6)
+            seen.append(window.focusWidget())
+        page = window.share_page
+        assert seen == [*page.regions(), window.tabs]
+
+    run(test)
+
+
+@POPUP
+def test_the_theme_is_chosen_in_the_settings_and_kept(run: Run, busy: FakeCore, theme: Theme) -> None:
+    async def test(window: MainWindow) -> None:
+        window.gear.click()
+        window.settings.buttons["dark"].click()
+        await settle(window)
+        assert theme.dark
+        assert busy.settings["theme"] == "dark"
+
+    run(test)
+
+
+def test_the_share_tab_carries_its_light(run: Run, busy: FakeCore) -> None:
+    async def test(window: MainWindow) -> None:
+        assert window.tabs.accessibleTabName(SHARE) == "Share my GPU, sharing is on, 2 on"
+        busy.set_sharing(SharingState(SharingPhase.OFF, NOON))
+        assert window.tabs.accessibleTabName(SHARE) == "Share my GPU, sharing is off"
+
+    run(test)
+
+
+# --- The switch and its line
+
+
+def test_the_switch_acts_at_once_and_the_line_follows(run: Run, fake_core: FakeCore) -> None:
+    fake_core.settings["tab"] = "share"
+
+    async def test(window: MainWindow) -> None:
+        card = window.share_page.status
+        assert card.state.text() == "Sharing is off"
+        assert card.line.text.startswith("Off.")
+        card.switch.click()
+        await settle(window)
+        assert fake_core.called("start_sharing") == [()]
+        assert card.state.text() == "Sharing is on"
+        assert card.line.text.startswith("Your key can be found.")
+        assert card.switch.isChecked()
+
+    run(test)
+
+
+def test_a_switch_that_failed_goes_back_and_says_why(run: Run, fake_core: FakeCore) -> None:
+    fake_core.settings["tab"] = "share"
+    fake_core.fail["start_sharing"] = NetworkError("The port is in use by another program.", name="EADDRINUSE")
+
+    async def test(window: MainWindow) -> None:
+        card = window.share_page.status
+        card.switch.click()
+        await settle(window)
+        assert not card.switch.isChecked()
+        assert card.error.isVisible()
+        assert card.error.title.text() == "Sharing could not start."
+        assert "port is in use" in card.error.message.text()
+        # The next try takes the old message away.
+        card.switch.click()
+        await settle(window)
+        assert not card.error.isVisible()
+        assert card.switch.isChecked()
+
+    run(test)
+
+
+def test_unreachable_says_why_and_offers_another_try(run: Run, busy: FakeCore) -> None:
+    async def test(window: MainWindow) -> None:
+        card = window.share_page.status
+        assert not card.again.isVisible()
+        busy.set_sharing(SharingState(SharingPhase.UNREACHABLE, NOON, "This machine has no network."))
+        assert card.line.text == "Not reachable. This machine has no network."
+        card.again.click()
+        await settle(window)
+        assert [call[0] for call in busy.calls if "sharing" in str(call[0])] == ["stop_sharing", "start_sharing"]
+
+    run(test)
+
+
+# --- My key
+
+
+def test_my_key_is_copied_bare_and_shown_large(run: Run, busy: FakeCore) -> None:
+    async def test(window: MainWindow) -> None:
+        card = window.share_page.key
+        card.copy.click()
+        assert QGuiApplication.clipboard().text() == MY_KEY
+        assert "2744 ccd1" in card.grid.accessibleName()
+        card.qr.click()
+        dialog = dialog_of(window, QrDialog)
+        dialog.cancel.click()
+        assert not dialog.isVisible()
+
+    run(test)
+
+
+# --- Models
+
+
+def test_a_models_switch_asks_the_core(run: Run, busy: FakeCore) -> None:
+    async def test(window: MainWindow) -> None:
+        table = window.share_page.models.table
+        middle = table.visualRect(table.rows.index(3, 0)).center()
+        QTest.mouseClick(table.viewport(), Qt.MouseButton.LeftButton, pos=middle)
+        await settle(window)
+        assert busy.called("set_model_shared") == [("gemma", True)]
+        assert table.rows.row(3).cells[0].switch is True
+
+    run(test)
+
+
+def test_an_empty_library_offers_a_small_model(run: Run, fake_core: FakeCore) -> None:
+    fake_core.settings["tab"] = "share"
+    gate = fake_core.slow["download"] = asyncio.Event()
+
+    async def test(window: MainWindow) -> None:
+        card = window.share_page.models
+        assert card.empty.isVisible()
+        assert not card.add.isVisible()
+        card.get.click()
+        await asyncio.sleep(0.02)
+        assert card.progress.isVisible()
+        assert card.progress.amount.text() == "49 of 98 MB"
+        assert card.progress.rate.text() == "10 MB/s, about 5 s left"
+        gate.set()
+        await settle(window)
+        assert not card.progress.isVisible()
+        assert card.table.isVisible()
+
+    run(test)
+
+
+def test_a_broken_file_is_refused_where_it_was_added(run: Run, busy: FakeCore, tmp_path: Any) -> None:
+    busy.fail["add_model_file"] = ModelError("This file is not a GGUF model.")
+
+    async def test(window: MainWindow) -> None:
+        window.share.add_model_file(tmp_path / "notes.gguf")
+        await settle(window)
+        panel = window.share_page.models.error
+        assert panel.isVisible()
+        assert panel.title.text() == "notes.gguf was not added."
+
+    run(test)
+
+
+# --- Who may use it
+
+
+def test_opening_to_everybody_is_asked_once_and_visibly(run: Run, busy: FakeCore) -> None:
+    async def test(window: MainWindow) -> None:
+        card = window.share_page.access
+        card.mode.button("deny").click()
+        assert card.question.isVisible()
+        assert busy.called("set_access_mode") == []
+        card.question.cancel.click()
+        assert not card.question.isVisible()
+        assert card.mode.choice == "allow"
+        card.mode.button("deny").click()
+        card.question.open.click()
+        await settle(window)
+        assert busy.called("set_access_mode") == [(AccessMode.DENY,)]
+        assert card.opened.isVisible()
+        assert card.add.text() == "Block a key…"
+        # Back needs no question.
+        card.mode.button("allow").click()
+        await settle(window)
+        assert busy.rules.mode is AccessMode.ALLOW
+        assert not card.opened.isVisible()
+
+    run(test)
+
+
+def test_a_key_is_checked_as_it_is_typed(run: Run, busy: FakeCore) -> None:
+    key = "ab12" * 16
+
+    async def test(window: MainWindow) -> None:
+        window.share_page.access.add.click()
+        dialog = dialog_of(window, KeyDialog)
+        assert not dialog.confirm.isEnabled()
+        dialog.name.setText("New laptop")
+        dialog.key.setText("xyz")
+        assert dialog.said.text().startswith("A key has only")
+        dialog.key.set_key(MY_KEY)
+        assert dialog.said.text() == "This is your own key: you need no permission."
+        assert not dialog.confirm.isEnabled()
+        dialog.key.set_key(key[:20])
+        assert dialog.said.text() == "20 of 64 characters."
+        dialog.key.set_key(key.upper())
+        assert dialog.confirm.isEnabled()
+        dialog.duration.setCurrentIndex(2)
+        dialog.confirm.click()
+        await settle(window)
+        assert busy.called("allow_key") == [(key, "New laptop", 24.0)]
+        assert window.share.name_of(key) == "New laptop"
+
+    run(test)
+
+
+def test_the_rows_menu_renames_copies_blocks_and_removes(run: Run, busy: FakeCore) -> None:
+    async def test(window: MainWindow) -> None:
+        card = window.share_page.access
+
+        def act(public_key: str, text: str) -> None:
+            key = window.share.key_of(public_key)
+            assert key is not None
+            menu = card.menu_of(key)
+            next(action for action in menu.actions() if action.text() == text).trigger()
+            menu.deleteLater()
+
+        act(STUDIO, "Copy key")
+        assert QGuiApplication.clipboard().text() == STUDIO
+        act(STUDIO, "Rename…")
+        dialog = dialog_of(window, NameDialog)
+        dialog.name.setText("  Big laptop ")
+        dialog.confirm.click()
+        act(READING, "Block")
+        act(MEDIA, "Remove")
+        await settle(window)
+        assert busy.called("rename_key") == [(STUDIO, "Big laptop")]
+        assert busy.called("block_key") == [(READING, "Reading room")]
+        assert busy.called("remove_key") == [(MEDIA,)]
+        act(READING, "Allow")
+        await settle(window)
+        assert busy.called("allow_key") == [(READING, "Reading room", None)]
+
+    run(test)
+
+
+def test_delete_blocks_after_a_question(run: Run, busy: FakeCore) -> None:
+    async def test(window: MainWindow) -> None:
+        table = window.share_page.access.table
+        table.setFocus(Qt.FocusReason.TabFocusReason)
+        QTest.keyClick(table, Qt.Key.Key_Delete)
+        dialog = dialog_of(window, Dialog)
+        # Enter takes the safe way out.
+        assert dialog.cancel.isDefault()
+        assert busy.called("block_key") == []
+        dialog.confirm.click()
+        await settle(window)
+        assert busy.called("block_key") == [(STUDIO, "Studio laptop")]
+
+    run(test)
+
+
+def test_nobody_yet_offers_my_key(run: Run, fake_core: FakeCore) -> None:
+    fake_core.settings["tab"] = "share"
+
+    async def test(window: MainWindow) -> None:
+        card = window.share_page.access
+        assert card.nobody.isVisible()
+        card.copy_key.click()
+        assert QGuiApplication.clipboard().text() == MY_KEY
+        card.mode.button("deny").click()
+        card.question.open.click()
+        await settle(window)
+        assert card.everybody.isVisible()
+        assert not card.nobody.isVisible()
+
+    run(test)
+
+
+# --- Knocks
+
+
+def test_a_knock_is_allowed_by_name_for_an_hour_or_denied(run: Run, busy: FakeCore) -> None:
+    second, third = "12" * 32, "34" * 32
+    busy.knock(second, NOON - 50)
+    busy.knock(third, NOON - 60)
+
+    async def test(window: MainWindow) -> None:
+        knocks = window.share_page.knocks
+        assert [card.public_key for card in knocks.cards] == [STRANGER, second, third]
+        assert [card.allow.kind for card in knocks.cards] == ["primary", "quiet", "quiet"]
+        first = knocks.cards[0]
+        first.allow.click()
+        dialog = dialog_of(window, KeyDialog)
+        assert not dialog.confirm.isEnabled()
+        dialog.name.setText("Attic PC")
+        dialog.confirm.click()
+        await settle(window)
+        knocks.cards[0].hour.click()
+        await settle(window)
+        knocks.cards[0].deny.click()
+        await settle(window)
+        assert busy.called("allow_key") == [(STRANGER, "Attic PC", None), (second, "Guest 1212", 1.0)]
+        assert busy.called("dismiss_knock") == [(third,)]
+        assert not knocks.isVisible()
+
+    run(test)
+
+
+def test_three_knocks_are_shown_and_the_others_wait(run: Run, busy: FakeCore) -> None:
+    for number in range(10, 14):
+        busy.knock(str(number) * 32, NOON - number)
+
+    async def test(window: MainWindow) -> None:
+        knocks = window.share_page.knocks
+        assert len(knocks.cards) == 3
+        assert knocks.more.text() == "2 more"
+        knocks.more.click()
+        assert len(knocks.cards) == 5
+        assert not knocks.more.isVisible()
+
+    run(test)
+
+
+def test_a_knock_acts_by_keyboard_while_the_focus_is_inside(run: Run, busy: FakeCore) -> None:
+    async def test(window: MainWindow) -> None:
+        card = window.share_page.knocks.cards[0]
+        QTest.keyClick(window, Qt.Key.Key_D, Qt.KeyboardModifier.AltModifier)
+        await settle(window)
+        assert busy.called("dismiss_knock") == []
+        card.hour.setFocus()
+        QTest.keyClick(card.hour, Qt.Key.Key_D, Qt.KeyboardModifier.AltModifier)
+        await settle(window)
+        assert busy.called("dismiss_knock") == [(STRANGER,)]
+
+    run(test)
+
+
+def test_a_new_knock_takes_no_click_meant_for_another(run: Run, busy: FakeCore) -> None:
+    async def test(window: MainWindow) -> None:
+        old = window.share_page.knocks.cards[0]
+        busy.knock("56" * 32, NOON)
+        assert window.share_page.knocks.cards[1] is old
+        assert old.allow.kind == "quiet"
+
+    run(test)
+
+
+# --- Running and log
+
+
+def test_stop_stops(run: Run, busy: FakeCore) -> None:
+    async def test(window: MainWindow) -> None:
+        page = window.share_page
+        table = page.running.table
+        assert page.running.slots.text() == "2 of 7 slots"
+        index = table.rows.index(0, 5)
+        box = table.delegate.button_rect(table.visualRect(index).toRectF(), 5, table.rows.cell(index))
+        QTest.mouseClick(table.viewport(), Qt.MouseButton.LeftButton, pos=box.center().toPoint())
+        await settle(window)
+        assert busy.called("stop_request") == [("r1",)]
+        assert [row.key for row in table.rows.rows] == ["r2"]
+        assert page.log.table.rows.row(0).cells[5].text == "stopped"
+
+    run(test)
+
+
+def test_the_log_is_filtered_and_cleared_after_a_question(run: Run, busy: FakeCore) -> None:
+    async def test(window: MainWindow) -> None:
+        card = window.share_page.log
+        card.filter.setText("kiln")
+        card._wait.timeout.emit()
+        await settle(window)
+        assert card.no_hit.isVisible()
+        assert card.no_hit.title.text() == "Nothing contains “kiln”"
+        card.clear_search.click()
+        card._wait.timeout.emit()
+        await settle(window)
+        assert card.table.rows.rowCount() == 7
+        card.ask_clear()
+        dialog_of(window, Dialog).confirm.click()
+        await settle(window)
+        assert busy.called("clear_log") == [()]
+        assert card.quiet.isVisible()
+
+    run(test)
+
+
+def test_off_with_an_empty_log_offers_to_start(run: Run, fake_core: FakeCore) -> None:
+    fake_core.settings["tab"] = "share"
+
+    async def test(window: MainWindow) -> None:
+        card = window.share_page.log
+        assert card.off.isVisible()
+        assert not window.share_page.running.isVisible()
+        card.start.click()
+        await settle(window)
+        assert fake_core.called("start_sharing") == [()]
+        assert card.quiet.isVisible()
+
+    run(test)
+
+
+def test_a_long_log_stays_quick(run: Run, busy: FakeCore) -> None:
+    entry = busy.log[0]
+    busy.log = tuple(replace(entry, id=f"many-{i}", started_at=NOON - i) for i in range(400))
+
+    async def test(window: MainWindow) -> None:
+        table = window.share_page.log.table
+        assert table.rows.rowCount() == 400
+        inserted: list[tuple[int, int]] = []
+        resets: list[bool] = []
+        table.rows.rowsInserted.connect(lambda _parent, first, last: inserted.append((first, last)))
+        table.rows.modelReset.connect(lambda: resets.append(True))
+        busy.end_request("r1", "eos")
+        await settle(window)
+        assert (inserted, resets) == ([(0, 0)], [])
+
+    run(test)
+
+
+# --- The window as a whole
+
+
+def test_quitting_asks_while_guests_are_on(run: Run, busy: FakeCore) -> None:
+    async def test(window: MainWindow) -> None:
+        left: list[bool] = []
+        window.leaving.connect(lambda: left.append(True))
+        QTest.keyClick(window, Qt.Key.Key_Q, Qt.KeyboardModifier.ControlModifier)
+        dialog = dialog_of(window, Dialog)
+        assert "2 people use this GPU now" in dialog.sentence.text()
+        dialog.cancel.click()
+        assert window.isVisible()
+        assert left == []
+        window.close()
+        dialog_of(window, Dialog).confirm.click()
+        assert left == [True]
+        assert not window.isVisible()
+
+    run(test)
+
+
+def test_a_notice_is_shown_until_put_away(run: Run, busy: FakeCore) -> None:
+    async def test(window: MainWindow) -> None:
+        busy.emit(Notice("A settings file was set aside.", "It could not be read."))
+        assert window.notice.isVisible()
+        assert window.notice.title.text() == "A settings file was set aside."
+        window.notice.close_button.click()
+        assert not window.notice.isVisible()
+
+    run(test)
+
+
+def focusable(root: QWidget) -> list[QWidget]:
+    return [
+        widget
+        for widget in root.findChildren(QWidget)
+        if widget.isVisible() and widget.isEnabled() and widget.focusPolicy() & Qt.FocusPolicy.TabFocus
+    ]
+
+
+@POPUP
+def test_every_stop_has_an_accessible_name(run: Run, busy: FakeCore) -> None:
+    def nameless(root: QWidget) -> list[str]:
+        names = {
+            widget: QAccessible.queryAccessibleInterface(widget).text(QAccessible.Text.Name)
+            for widget in focusable(root)
+        }
+        return [f"{type(widget).__name__} {widget.objectName()}" for widget, name in names.items() if not name]
+
+    async def test(window: MainWindow) -> None:
+        window.share_page.access.mode.button("deny").click()
+        await settle(window)
+        assert len(focusable(window)) > 15
+        assert nameless(window) == []
+        window.share_page.access.add.click()
+        assert nameless(dialog_of(window, KeyDialog)) == []
+        window.gear.click()
+        assert nameless(window.settings) == []
+        window.settings.hide()
+
+    run(test)
+
+
+def test_tab_walks_the_page_as_the_eye_does(run: Run, busy: FakeCore) -> None:
+    async def test(window: MainWindow) -> None:
+        page = window.share_page
+        wanted = [
+            window.tabs,
+            page.status.switch,
+            page.key.qr,
+            page.key.copy,
+            page.models.add,
+            page.models.table,
+            page.knocks.cards[0].allow,
+            page.access.mode.button("allow"),
+            page.access.add,
+            page.access.table,
+            page.running.table,
+            page.log.filter,
+            page.log.table,
+        ]
+        window.tabs.setFocus(Qt.FocusReason.TabFocusReason)
+        walked: list[QWidget | None] = []
+        for _press in range(40):
+            walked.append(window.focusWidget())
+            QTest.keyClick(window.focusWidget() or window, Qt.Key.Key_Tab)
+        places = [walked.index(widget) for widget in wanted]
+        assert places == sorted(places)
+
+    run(test)
+
+
+def test_narrow_is_one_column_with_what_matters_first(run: Run, busy: FakeCore) -> None:
+    async def test(window: MainWindow) -> None:
+        page = window.share_page
+        for width, narrow in ((900, True), (1280, False), (720, True)):
+            window.resize(width, 640)
+            await asyncio.sleep(0.02)
+            assert page.narrow is narrow
+            cards = [page.status, page.knocks, page.running, page.access, page.models, page.key, page.log]
+            tops = [card.mapTo(page, card.rect().topLeft()).y() for card in cards]
+            if narrow:
+                assert tops == sorted(tops)
+            # Nothing is wider than the window.
+            for card in cards:
+                assert card.mapTo(window, card.rect().topRight()).x() < width
+            name = page.access.table.columnWidth(0)
+            assert name >= 150
+
+    run(test)
+
+
+@pytest.mark.parametrize("size", [(1280, 800), (900, 640), (720, 520)])
+def test_it_paints_mirrored_and_dark_without_a_warning(
+    run: Run, busy: FakeCore, theme: Theme, size: tuple[int, int]
+) -> None:
+    async def test(window: MainWindow) -> None:
+        window.resize(*size)
+        window.setLayoutDirection(Qt.LayoutDirection.RightToLeft)
+        theme.choose("dark")
+        await asyncio.sleep(0.02)
+        picture = window.grab().toImage()
+        page = theme.colour("bg")
+        assert picture.pixelColor(4, size[1] - 4) == page
+        # The first card starts at the right edge now.
+        assert window.share_page.status.mapTo(window, window.share_page.status.rect().topRight()).x() > size[0] - 40
+
+    run(test)
