@@ -12,7 +12,6 @@ import sys
 from collections.abc import Callable
 from typing import Any, TextIO
 
-from qvac_core.core.error_text import describe
 from qvac_core.errors import ModelError, QvacError, StoreError
 
 
@@ -48,6 +47,9 @@ class Output:
     def error(self, error: QvacError) -> None:
         """The one line that says why, and the `error` event."""
         self.event("error", name=error.name, code=error.code, message=error.message)
+        # The core takes a while to import: wrong usage and --help need not wait for it.
+        from qvac_core.core.error_text import describe
+
         words = describe(error)
         # What is wrong with a model is said best where it was noticed.
         self.note(
