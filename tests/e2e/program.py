@@ -115,3 +115,25 @@ def qvac_desktop(*arguments: str, data_dir: Path) -> Program:
 
 def loopback_network() -> Program:
     return Program([sys.executable, "-m", "tests.e2e.testnet"])
+
+
+def run(*arguments: str, env: dict[str, str] | None = None, stdin: str = "") -> subprocess.CompletedProcess[str]:
+    """`qvac-desktop …` from start to end, as typed."""
+    program = str(Path(sys.executable).parent / "qvac-desktop")
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("QVAC_HYPERSWARM")}
+    return subprocess.run(
+        [program, *arguments],
+        input=stdin,
+        capture_output=True,
+        text=True,
+        env={**environment, **(env or {})},
+        timeout=LIMIT,
+        check=False,
+    )
+
+
+def one_line(result: subprocess.CompletedProcess[str]) -> str:
+    """The one line of stderr that says why; AssertionError when there is more, less, or a trace."""
+    (line,) = result.stderr.splitlines() or [""]
+    assert line.startswith("Error: "), result.stderr
+    return line
