@@ -44,8 +44,10 @@ class Refusal:
     """A firewall's verdict: no, and the peer is told so at once (it fails with SERVER_ERROR)."""
 
 
-HANDSHAKES_PER_SECOND = 400
+HANDSHAKES_PER_SECOND = 1000
 """First messages that are read; each costs two curve multiplications, and a stranger nothing. The rest is dropped."""
+HANDSHAKES_PER_SOURCE = 200
+"""Of these, from one host (a relay, or the client itself): what one sender floods must not use up what all have."""
 LAN_HEAD_START = 2.0
 """Seconds by which a declined hole punch is answered late to a peer in our own network, which tries that way, too."""
 
@@ -55,18 +57,25 @@ OnConnection = Callable[[Connection], Awaitable[None] | None]
 
 
 class _Budget:
-    """So many per second, and no more."""
+    """So many per second, of which one source gets only a part."""
 
-    def __init__(self, per_second: int) -> None:
+    def __init__(self, per_second: int, per_source: int | None = None) -> None:
         self._per_second = per_second
+        self._per_source = per_source or per_second
         self._used = 0
+        self._used_by: dict[str, int] = {}
         self._since = 0.0
 
-    def allows(self, now: float) -> bool:
+    def allows(self, now: float, source: str = "") -> bool:
         if now - self._since >= 1:
             self._used, self._since = 0, now
+            self._used_by.clear()
+        used = self._used_by.get(source, 0)
+        if self._used >= self._per_second or used >= self._per_source:
+            return False
         self._used += 1
-        return self._used <= self._per_second
+        self._used_by[source] = used + 1
+        return True
 
 
 @dataclass(slots=True)
@@ -112,7 +121,7 @@ class Server:
         self._announcing: Announcing | None = None
         self._announce_task: asyncio.Task[None] | None = None
         self._beginning: asyncio.Future[None] | None = None
-        self._reads = _Budget(HANDSHAKES_PER_SECOND)
+        self._reads = _Budget(HANDSHAKES_PER_SECOND, HANDSHAKES_PER_SOURCE)
         self._refusals = _Budget(REFUSALS_PER_SECOND)
         self.closed = False
 
@@ -202,7 +211,7 @@ class Server:
         if entry is not None:
             entry.ask(answer)
             return
-        if self._key_pair is None or not self._reads.allows(now):
+        if self._key_pair is None or not self._reads.allows(now, request.from_[0]):
             return
         entry = self._memory.open(noise, now)
         entry.ask(answer)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 
+import pytest
+
 from qvac_core.codec import blake2b
 from qvac_core.dht_rpc import ResponseMessage
 from qvac_core.hyperdht import DHT, Connection, Refusal
@@ -61,9 +63,10 @@ def test_true_handshakes_that_go_no_further_are_bounded_and_forgotten() -> None:
         dht = await siege.node(keep_alive=1.0)
         server = dht.create_server(echo)
         await server.listen()
-        stranger = Stranger(siege)
+        strangers = [Stranger(siege) for _ in range(6)]
         target = blake2b(dht.key_pair.public_key)
         for n in range(MAX_REMEMBERED + 50):
+            stranger = strangers[n % 6]
             _, value = stranger.handshake(dht.key_pair.public_key, n, firewall=(Firewall.UNKNOWN, Firewall.OPEN)[n % 2])
             stranger.ask(address_of(dht), Command.PEER_HANDSHAKE, tid=n, target=target, value=value)
             if n % 100 == 0:
@@ -85,9 +88,10 @@ def test_a_flood_of_true_handshakes_does_not_lock_others_out() -> None:
         dht = await siege.node()
         server = dht.create_server(echo)
         await server.listen()
-        stranger = Stranger(siege)
+        strangers = [Stranger(siege) for _ in range(6)]
         target = blake2b(dht.key_pair.public_key)
         for n in range(MAX_REMEMBERED + 50):
+            stranger = strangers[n % 6]
             _, value = stranger.handshake(dht.key_pair.public_key, n)
             stranger.ask(address_of(dht), Command.PEER_HANDSHAKE, tid=n, target=target, value=value)
         await asyncio.sleep(0.1)
@@ -197,5 +201,37 @@ def test_refusals_are_rate_limited() -> None:
         answers = [message for message in stranger.messages() if isinstance(message, ResponseMessage)]
         assert 0 < len(answers) <= 100
         nothing_is_left(dht)
+
+    besiege(test)
+
+
+@pytest.mark.parametrize("true", [False, True])
+def test_during_a_steady_flood_from_one_address_others_get_in(true: bool) -> None:
+    async def test(siege: Siege) -> None:
+        dht = await siege.node()
+        server = dht.create_server(echo)
+        await server.listen()
+        stranger = Stranger(siege)
+        key = dht.key_pair.public_key
+        to = address_of(dht)
+        _, good = stranger.handshake(key, 1)
+
+        async def flood() -> None:
+            for n in range(1_000_000):
+                value = good[:10] + siege.chance.randbytes(len(good) - 10)
+                if true:
+                    _, value = stranger.handshake(key, n)
+                stranger.ask(to, Command.PEER_HANDSHAKE, tid=n & 0xFFFF, target=blake2b(key), value=value)
+                await asyncio.sleep(0.001)
+
+        client = await siege.node()
+        flooding = asyncio.create_task(flood())
+        await asyncio.sleep(0.9)
+        connection = await client.connect(key)
+        await connection.write(b"in spite of all")
+        assert await connection.read() == b"in spite of all"
+        flooding.cancel()
+        await asyncio.wait([flooding])
+        connection.destroy()
 
     besiege(test)
