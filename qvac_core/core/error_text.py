@@ -29,6 +29,10 @@ _BY_NAME: dict[str, tuple[str, str]] = {
     "ECONNRESET": ("The machine went offline.", "The connection ended. Try again when it is back."),
     "ETIMEDOUT": ("The machine went offline.", "Nothing has come from it for a while. Try again when it is back."),
     "ECLOSED": ("The connection was closed.", "Try again."),
+    "BOOTSTRAP_FAILED": (
+        "No machine of the network answers.",
+        "Check this machine's connection, and the --bootstrap address if you gave one.",
+    ),
     "NETWORK_OFFLINE": ("This machine has no network.", "Check the connection; QVAC Desktop goes on by itself."),
     "MODEL_NOT_FOUND": ("The machine does not share this model.", "Choose one of the models it shares."),
     "CONTEXT_OVERFLOW": (

@@ -67,7 +67,13 @@ class NetworkNode:
 
     async def connect(self, public_key: bytes, force_new: bool = False) -> Connection:
         """Connect to a provider; the consumer, which calls this, keeps connections and bounds the time."""
-        return await self.dht.connect(public_key, on_stage=lambda stage: self.on_stage(public_key, stage))
+        try:
+            return await self.dht.connect(public_key, on_stage=lambda stage: self.on_stage(public_key, stage))
+        except NetworkError as error:
+            if error.name == "PEER_NOT_FOUND" and not self.dht.to_array(1):
+                # Nobody could be asked: that says nothing about the provider.
+                raise NetworkError("No machine of the network answers.", name="BOOTSTRAP_FAILED") from error
+            raise
 
     def _save(self) -> None:
         try:

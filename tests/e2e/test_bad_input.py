@@ -1,4 +1,4 @@
-"""What a person may type wrongly, and files and folders that are not what they should be: one line, the right exit code.
+"""What a person may type wrongly, and files and folders that are not what they should be: one line, an exit code.
 
 ARCHITECTURE.md "Contracts that others rely on": 1 failed, 2 wrong usage, one line that says why.
 """
@@ -22,7 +22,7 @@ SEED = "51" * 32
 KEY = KeyPair.from_seed(bytes.fromhex(SEED)).public_key.hex()
 
 
-# --- Options -----------------------------------------------------------------------------------------------------------
+# --- Options ---------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -101,7 +101,7 @@ def test_the_window_without_a_screen_says_what_to_do_instead() -> None:
     assert "provider" in result.stderr
 
 
-# --- Models ------------------------------------------------------------------------------------------------------------
+# --- Models ----------------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
@@ -178,7 +178,7 @@ def test_a_file_that_may_not_be_read(small_model_path: Path, bootstrap: str, tmp
     assert "Permission denied" in one_line(result)
 
 
-# --- Folders and disks -------------------------------------------------------------------------------------------------
+# --- Folders and disks -----------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("verb", ["provider", "public-key"])
@@ -266,7 +266,7 @@ def test_a_full_disk(filled: bool, small_disk: Path, bootstrap: str, small_model
         assert not (small_disk / "other" / "identity").exists()
 
 
-# --- Network -----------------------------------------------------------------------------------------------------------
+# --- Network ---------------------------------------------------------------------------------------------------------
 
 
 def test_a_port_in_use_is_told_and_the_next_one_taken(bootstrap: str, tmp_path: Path) -> None:
@@ -286,7 +286,7 @@ def test_a_port_in_use_is_told_and_the_next_one_taken(bootstrap: str, tmp_path: 
 def test_nobody_answers_at_the_bootstrap_address(where: str, tmp_path: Path) -> None:
     guest = run("chat", KEY, "--bootstrap", where, "--data-dir", str(tmp_path / "guest"), "--prompt", "Hello")
     assert guest.returncode == 1
-    one_line(guest)
+    assert "No machine of the network answers" in one_line(guest), "the provider's key is not to blame"
     with qvac_desktop("provider", "--json", "--bootstrap", where, data_dir=tmp_path / "provider") as provider:
         waiting = provider.until("sharing", phase="unreachable")
         assert waiting["detail"]
