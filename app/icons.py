@@ -8,13 +8,12 @@ from __future__ import annotations
 from importlib import resources
 
 from PySide6.QtCore import QByteArray, QRectF, Qt
-from PySide6.QtGui import QColor, QIcon, QPainter, QPixmap
+from PySide6.QtGui import QColor, QGuiApplication, QIcon, QPainter, QPixmap
 from PySide6.QtSvg import QSvgRenderer
 
 # The files are drawn with 2 on a 24 grid; at 16 px and above that is too heavy beside 400-weight text.
 STROKE_FROM_16 = b'stroke-width="1.75"'
 STROKE_IN_FILE = b'stroke-width="2"'
-RATIOS = (1.0, 1.25, 1.5, 2.0, 3.0)
 
 
 class IconStore:
@@ -33,7 +32,8 @@ class IconStore:
         key = (name, colour.name(), size, pad)
         if key not in self._icons:
             icon = QIcon()
-            for ratio in RATIOS:
+            # The sharpest screen's; Qt scales down for the others.
+            for ratio in {1.0, max(screen.devicePixelRatio() for screen in QGuiApplication.screens())}:
                 icon.addPixmap(self.pixmap(name, colour, size, ratio, pad))
                 icon.addPixmap(self.pixmap(name, disabled, size, ratio, pad), QIcon.Mode.Disabled)
             self._icons[key] = icon

@@ -121,6 +121,7 @@ class Theme(QObject):
         self._setting = "system"
         self._tokens = LIGHT
         self._icons = IconStore()
+        self._applied: tuple[bool, float] | None = None
         self.reduced_motion = False
         QGuiApplication.styleHints().colorSchemeChanged.connect(self._system_changed)
 
@@ -190,7 +191,12 @@ class Theme(QObject):
         dark = self._setting == "dark" or (
             self._setting == "system" and QGuiApplication.styleHints().colorScheme() == Qt.ColorScheme.Dark
         )
-        self._tokens = DARK if dark else LIGHT
+        tokens = DARK if dark else LIGHT
+        if self._applied == (dark, self.base_points):
+            # A new sheet polishes every widget again: 0.2 s with both tabs.
+            return
+        self._applied = (dark, self.base_points)
+        self._tokens = tokens
         self._icons.clear()
         self._app.setPalette(palette(self._tokens))
         self._app.setStyleSheet(style_sheet(self._tokens, self.base_points, SCALES, self.fixed_font().family()))

@@ -12,11 +12,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from PySide6.QtCore import Qt
 from PySide6.QtGui import QFont
 from PySide6.QtWidgets import QApplication
 from qasync import QEventLoop
 
 from app.theme import Theme
+from app.views.share_dialogs import KeyDialog
 from app.window import SHARE, MainWindow
 from qvac_core.core.state import (
     AccessMode,
@@ -90,6 +92,33 @@ def _ask_open(window: MainWindow) -> None:
     window.share_page.access.mode.button("deny").click()
 
 
+def _mirrored(window: MainWindow) -> None:
+    window.setLayoutDirection(Qt.LayoutDirection.RightToLeft)
+
+
+def _keyboard(window: MainWindow) -> None:
+    window.activateWindow()
+    window.share_page.access.table.setFocus(Qt.FocusReason.TabFocusReason)
+
+
+def _dialog(window: MainWindow) -> None:
+    window.share_page.knocks.cards[0].ask_name()
+
+
+def _add_key(window: MainWindow) -> None:
+    window.share_page.access.add.click()
+    dialog = window.findChildren(KeyDialog)[0]
+    dialog.key.set_key("cf6c88ea" * 5)
+
+
+def _qr(window: MainWindow) -> None:
+    window.share_page.key.show_large()
+
+
+def _settings(window: MainWindow) -> None:
+    window.open_settings()
+
+
 PICTURES = (
     Picture("share-light", _busy),
     Picture("share-dark", _busy, "dark"),
@@ -102,6 +131,12 @@ PICTURES = (
     Picture("share-knocks", _many_knocks),
     Picture("share-trouble", _trouble, act=_fail),
     Picture("share-ask-open", _busy, "dark", act=_ask_open),
+    Picture("share-mirrored", _busy, act=_mirrored),
+    Picture("share-keyboard", _busy, act=_keyboard),
+    Picture("dialog-allow", _busy, act=_dialog),
+    Picture("dialog-add-key", _busy, "dark", act=_add_key),
+    Picture("dialog-qr", _busy, "dark", act=_qr),
+    Picture("popup-settings", _busy, act=_settings),
 )
 
 
@@ -121,7 +156,11 @@ async def take(picture: Picture, theme: Theme, folder: Path) -> None:
     # Layouts settle over a few turns; processEvents would run other coroutines inside this one.
     for _turn in range(4):
         await asyncio.sleep(0.02)
-    window.grab().save(str(folder / f"{picture.name}.png"))
+    floating = [w for w in QApplication.topLevelWidgets() if w.isVisible() and w is not window]
+    for place, shown in enumerate(floating or [window]):
+        shown.grab().save(str(folder / f"{picture.name}{place or ''}.png"))
+        if shown is not window:
+            shown.close()
     window.hide()
     await window.unload()
     await proxy.close()
