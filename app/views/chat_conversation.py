@@ -16,7 +16,7 @@ from app.widgets.button import Button
 from app.widgets.chat.answer_row import AnswerFacts
 from app.widgets.chat.composer import WIDEST, Composer
 from app.widgets.chat.message_list import MessageList
-from app.widgets.chat.question_box import ask_to_open
+from app.widgets.chat.question_box import QuestionBox, ask_to_open
 from app.widgets.empty_state import EmptyState
 from app.widgets.error_panel import Act, ErrorPanel
 from app.widgets.label import Label
@@ -34,6 +34,7 @@ class Conversation(QWidget):
         self._presenter = presenter
         self._theme = theme
         self._narrow = False
+        self.question: QuestionBox | None = None
         self._remedies = Remedies(presenter, self.provider_wanted.emit)
         self.bar = ChatBar(presenter, theme)
         self.messages = MessageList(theme, self.facts)
@@ -116,7 +117,7 @@ class Conversation(QWidget):
         """Only web addresses, and only after they were shown in full."""
         url = QUrl(address)
         if url.scheme().lower() in OPENABLE and url.host():
-            ask_to_open(self._theme, url.toString(), lambda: _open(url), self)
+            self.question = ask_to_open(self._theme, url.toString(), lambda: _open(url), self)
 
     def _words(self, message: Message, *, local: bool) -> tuple[str, ...]:
         if message.stats is not None:

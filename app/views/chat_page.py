@@ -65,6 +65,13 @@ class ChatPage(QWidget):
         self._add_shortcuts()
         self._show_first_start()
 
+    def regions(self) -> list[QWidget]:
+        """Where F6 stops, in order."""
+        if self.stack.currentWidget() is self.first_start:
+            return [self.first_start.key, self.first_start.share, self.first_start.get]
+        conversation = self.conversation
+        return [self.side.view, conversation.bar.picker, conversation.messages, conversation.composer.text]
+
     def _connect(self) -> None:
         presenter, side = self._presenter, self.side
         presenter.conversations_changed.connect(self._show_conversations)

@@ -78,6 +78,8 @@ def test_line_breaks_of_models_are_kept() -> None:
         ("abc\n| a | b |", "abc\n"),
         ("abc\n| a | b |\n|--", "abc\n"),
         ("| a | b |\n|---|---|\n", "| a | b |\n|---|---|\n"),
+        ("see [the guide](https://exam", "see "),
+        ("see [the guide](https://example.org)", "see [the guide](https://example.org)"),
         ("| a |\n|---|\n| c", "| a |\n|---|\n| c"),
     ],
 )

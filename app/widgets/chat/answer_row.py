@@ -57,11 +57,11 @@ class AnswerRow(QWidget):
         column.setSpacing(8)
         for widget in (self.view, self.waiting, self.error, self.stats):
             column.addWidget(widget)
-        layout = QHBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.setSpacing(GAP)
-        layout.addWidget(self._face, 0, Qt.AlignmentFlag.AlignTop)
-        layout.addLayout(column, 1)
+        self._layout = QHBoxLayout(self)
+        self._layout.setContentsMargins(0, 0, 0, 0)
+        self._layout.setSpacing(GAP)
+        self._layout.addWidget(self._face, 0, Qt.AlignmentFlag.AlignTop)
+        self._layout.addLayout(column, 1)
         self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Fixed)
         self._show()
 
@@ -77,9 +77,18 @@ class AnswerRow(QWidget):
         self.view.fit(max(80, column - FACE - GAP))
         self.stats.set_narrow(narrow)
 
+    def settle(self) -> None:
+        """Lay out from the inside out: an outer layout does not see that an inner one has changed."""
+        self.view.settle()
+        self._layout.activate()
+
     def retheme(self) -> None:
         self.view.retheme()
         self._face.update()
+
+    def anchors(self) -> tuple[QWidget, ...]:
+        """What can be kept in place while widths change, from the top down."""
+        return tuple(w for w in (*self.view.widgets, self.error, self.stats) if w.isVisibleTo(self))
 
     def blocks(self) -> tuple[QWidget, ...]:
         """What Enter walks: the blocks of text, then the acts."""

@@ -22,6 +22,7 @@ _DEFINITION = re.compile(r"\]:")
 # A last line that may still become a fence, a list, a heading or a rule: shown too early, the answer jumps.
 _UNDECIDED = re.compile(r"^\s*(?:`+|~+|[-=+*_]+|#{1,6}|\d{1,9}[.)]?|>+)\s*$")
 _OPENING_FENCE = re.compile(r"^ {0,3}(?:`{3,}[^`]*|~{3,}.*)$")
+_UNFINISHED_LINK = re.compile(r"!?\[[^\[\]]*\]\([^()]*$")
 _TABLE_ROW = re.compile(r"^ {0,3}\|")
 # Qt enlarges h1 to h6 by itself, on top of what a style sheet says.
 _HEADING = re.compile(r"<(/?)h([1-6])>")
@@ -86,6 +87,10 @@ def settled(text: str) -> str:
     last = text[start:]
     if _UNDECIDED.match(last) or _OPENING_FENCE.match(last):
         return text[:start]
+    unfinished = _UNFINISHED_LINK.search(last)
+    if unfinished is not None:
+        # Its address would be shown as text first, and taken away again with the closing bracket.
+        return text[: start + unfinished.start()]
     return text[: _undecided_table(text)]
 
 
@@ -181,16 +186,15 @@ def _html(tokens: list[Token], env: dict[str, Any]) -> str:
 
 def _undecided_table(text: str) -> int:
     """Where a table begins whose second row, which makes it one, is not complete; else the end of the text."""
-    start = text.rfind("\n") + 1
-    if not _TABLE_ROW.match(text[start:]):
+    lines = text.split("\n")
+    complete = not lines[-1]
+    rows = lines[:-1] if complete else lines
+    run = 0
+    while run < len(rows) and run < 3 and _TABLE_ROW.match(rows[-1 - run]):
+        run += 1
+    if run == 0 or run > 2 or (run == 2 and complete):
         return len(text)
-    above = text.rfind("\n", 0, start - 1) + 1 if start else 0
-    if start == 0 or not _TABLE_ROW.match(text[above:start]):
-        return start
-    before = text.rfind("\n", 0, above - 1) + 1 if above else 0
-    if above == 0 or not _TABLE_ROW.match(text[before:above]):
-        return above
-    return len(text)
+    return len(text) - sum(len(row) + 1 for row in rows[len(rows) - run :]) + (0 if complete else 1)
 
 
 def _question_parts(text: str) -> Iterator[str]:

@@ -64,6 +64,9 @@ class MarkdownView(QWidget):
         for widget in self._widgets:
             self._fit(widget)
 
+    def settle(self) -> None:
+        self._layout.activate()
+
     def retheme(self) -> None:
         for widget in self._widgets:
             if isinstance(widget, ProseBlock | CodeBlock | Seam):
@@ -81,6 +84,7 @@ class MarkdownView(QWidget):
             else:
                 self._widgets.append(widget)
             self._layout.insertWidget(index, widget)
+            widget.show()  # a layout shows new widgets a turn of the loop later
         self._fill(index, widget, part, growing=growing)
         self._fit(widget)
 

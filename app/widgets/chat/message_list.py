@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from PySide6.QtCore import QEvent, QObject, QRectF, QSize, Qt, QTimer, Signal
+from PySide6.QtCore import QEvent, QObject, QPoint, QRectF, QSize, Qt, QTimer, Signal
 from PySide6.QtGui import (
     QAccessible,
     QAccessibleEvent,
@@ -138,6 +138,7 @@ class MessageList(QScrollArea):
         self._rows[message.id] = row
         self._order.append(message.id)
         self._layout.insertWidget(self._layout.count() - 1, row)
+        row.show()  # at once: the layout would show it a turn of the loop later, and count it as hidden until then
 
     def _make(self, message: Message) -> Row:
         row: Row
@@ -159,6 +160,7 @@ class MessageList(QScrollArea):
             self._rows[message.id] = row = self._make(message)
             self._order.insert(0, message.id)
             self._layout.insertWidget(0, row)
+            row.show()
         self._back_to(anchor)
         if not self._older:
             self._slices.stop()
@@ -210,7 +212,7 @@ class MessageList(QScrollArea):
         if event.oldSize().width() != event.size().width():
             self._fit_all(anchor)
 
-    def _fit_all(self, anchor: tuple[str, int] | None = None) -> None:
+    def _fit_all(self, anchor: tuple[QWidget, int] | None = None) -> None:
         """Give every row its width at once and put what was in view back, before anything is painted."""
         anchor = anchor or self._anchor()
         column = self._column()
@@ -224,28 +226,34 @@ class MessageList(QScrollArea):
     def settle(self) -> None:
         """Lay everything out now; without this the heights come with the next turn of the loop."""
         for row in self._rows.values():
-            if (layout := row.layout()) is not None:
-                layout.activate()
+            row.settle()
         self._layout.activate()
         width = self.viewport().width()
         self._canvas.resize(width, max(self.viewport().height(), self._canvas.wanted_height(width)))
 
-    def _anchor(self) -> tuple[str, int] | None:
-        """The first row in view and where its top is, or None while the end is followed."""
+    def _anchor(self) -> tuple[QWidget, int] | None:
+        """The first block that begins in view and where its top is, or None while the end is followed."""
         if self._following:
             return None
-        top = self.verticalScrollBar().value()
-        for message_id in self._order:
-            row = self._rows[message_id]
-            if row.geometry().bottom() >= top:
-                return message_id, row.y() - top
-        return None
+        top, height = self.verticalScrollBar().value(), self.viewport().height()
+        partly: QWidget | None = None
+        for row in self.rows:
+            if row.geometry().bottom() < top:
+                continue
+            for block in row.anchors():
+                y = block.mapTo(self._canvas, QPoint(0, 0)).y()
+                if top <= y < top + height:
+                    return block, y - top
+                if y < top:
+                    partly = block
+        return (partly, partly.mapTo(self._canvas, QPoint(0, 0)).y() - top) if partly is not None else None
 
-    def _back_to(self, anchor: tuple[str, int] | None) -> None:
+    def _back_to(self, anchor: tuple[QWidget, int] | None) -> None:
         self.settle()
-        if anchor is not None and anchor[0] in self._rows:
+        if anchor is not None:
+            block, offset = anchor
             bar = self.verticalScrollBar()
-            value = self._rows[anchor[0]].y() - anchor[1]
+            value = block.mapTo(self._canvas, QPoint(0, 0)).y() - offset
             self._ours = True
             bar.setRange(0, max(0, self._canvas.height() - self.viewport().height()))
             bar.setValue(value)

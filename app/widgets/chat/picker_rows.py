@@ -46,7 +46,7 @@ class PickerRow:
         if self.kind is RowKind.GROUP and not self.local:
             reach = "reachable" if self.online else "not reachable"
             return f"Provider {self.text}, {reach}, {self.state}".rstrip(", ")
-        return ", ".join(part for part in (self.text, self.state, self.act) if part)
+        return ", ".join(part.rstrip(".") for part in (self.text, self.state, self.act) if part)
 
 
 @dataclass(frozen=True, slots=True)

@@ -53,10 +53,10 @@ class QuestionRow(QWidget):
         self.bubble = Bubble(theme)
         self.bubble.text.set_html(f'<p style="white-space: pre-wrap">{question_html(message.text)}</p>')
         self.bubble.text.setAccessibleName("My message")
-        layout = QHBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.addStretch(1)
-        layout.addWidget(self.bubble, 0, Qt.AlignmentFlag.AlignTop)
+        self._layout = QHBoxLayout(self)
+        self._layout.setContentsMargins(0, 0, 0, 0)
+        self._layout.addStretch(1)
+        self._layout.addWidget(self.bubble, 0, Qt.AlignmentFlag.AlignTop)
         self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Fixed)
         self.setAccessibleName(f"I wrote: {message.text}")
 
@@ -67,8 +67,14 @@ class QuestionRow(QWidget):
     def fit(self, column: int, *, narrow: bool) -> None:
         self.bubble.fit(column)
 
+    def settle(self) -> None:
+        self._layout.activate()
+
     def retheme(self) -> None:
         self.bubble.text.retheme()
+
+    def anchors(self) -> tuple[QWidget, ...]:
+        return (self.bubble,)
 
     def blocks(self) -> tuple[QWidget, ...]:
         return (self.bubble.text,)

@@ -1,0 +1,629 @@
+"""The Chat page as a person uses it, with a fake core: keys and clicks in, what is on screen out."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import weakref
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import pytest
+from PySide6.QtCore import Qt
+from PySide6.QtGui import QAccessible, QGuiApplication
+from PySide6.QtWidgets import QApplication, QMenu, QPushButton, QWidget
+from pytestqt.qtbot import QtBot
+from qasync import QEventLoop
+
+from app.presenters.chat import ChatPresenter
+from app.theme import Theme
+from app.views import chat_conversation
+from app.views.chat_page import ChatPage
+from app.widgets.chat.answer_row import AnswerRow
+from app.widgets.chat.composer import PRIVACY, PRIVATE
+from app.widgets.chat.conversation_list import ROLE
+from qvac_core.core.state import ConnectionStage, DownloadChanged, Stage, Target
+from qvac_core.errors import NetworkError
+from tests.gui import chat_scenes as scenes
+from tests.gui.conftest import DirectProxy
+from tests.gui.fake_core import MY_KEY, FakeCore, Script
+
+# What the offscreen platform says when a popup opens.
+pytestmark = pytest.mark.qt_log_ignore("This plugin does not support (raise|grabbing)", extend=True)
+
+ATTIC = "5510" + scenes.STUDIO[4:]
+Z_BASE_32 = "yyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyo"
+
+
+@dataclass
+class Chat:
+    """The page, with short words for what a person does."""
+
+    qtbot: QtBot
+    loop: QEventLoop
+    core: FakeCore
+    presenter: ChatPresenter
+    page: ChatPage
+
+    def settle(self, *, answers: bool = True) -> None:
+        async def all_of_it() -> None:
+            await self.presenter.settle()
+            if answers:
+                await self.core.answers_ended()
+                await self.presenter.settle()
+            for _round in range(8):
+                await asyncio.sleep(0)
+
+        self.loop.run_until_complete(all_of_it())
+
+    def type(self, text: str) -> None:
+        self.qtbot.keyClicks(self.page.conversation.composer.text, text)
+
+    def press(self, key: Qt.Key, modifier: Qt.KeyboardModifier = Qt.KeyboardModifier.NoModifier) -> None:
+        self.qtbot.keyClick(self.page.conversation.composer.text, key, modifier)
+
+    def ask(self, text: str, *, answers: bool = True) -> None:
+        self.type(text)
+        self.press(Qt.Key.Key_Return)
+        self.settle(answers=answers)
+
+    def last(self) -> AnswerRow:
+        row = self.page.conversation.messages.rows[-1]
+        assert isinstance(row, AnswerRow)
+        return row
+
+    def acts(self) -> dict[str, QPushButton]:
+        """The buttons of the last answer's failure."""
+        buttons = self.last().error.findChildren(QPushButton)
+        return {button.text(): button for button in buttons if button.isVisibleTo(self.last())}
+
+    @property
+    def composed(self) -> str:
+        return self.page.conversation.composer.text.toPlainText()
+
+
+Open = Callable[..., Chat]
+
+
+@pytest.fixture
+def open_chat(qtbot: QtBot, qloop: QEventLoop, theme: Theme) -> Iterator[Open]:
+    opened: list[tuple[Chat, DirectProxy]] = []
+
+    def open_it(core: FakeCore, size: tuple[int, int] = (1280, 728)) -> Chat:
+        proxy = DirectProxy(core)
+        presenter = ChatPresenter(proxy, clock=core.clock)
+        page = ChatPage(presenter, theme)
+        qtbot.addWidget(page)
+        chat = Chat(qtbot, qloop, core, presenter, page)
+        opened.append((chat, proxy))
+
+        async def begin() -> None:
+            await proxy.start()
+            page.resize(*size)
+            page.show()
+            await presenter.load()
+
+        qloop.run_until_complete(begin())
+        return chat
+
+    yield open_it
+
+    async def end() -> None:
+        for chat, proxy in opened:
+            await chat.presenter.close()
+            await proxy.close()
+
+    qloop.run_until_complete(end())
+
+
+@contextmanager
+def no_browser(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
+    opened: list[str] = []
+    monkeypatch.setattr(chat_conversation, "_open", lambda url: opened.append(url.toString()))
+    yield opened
+
+
+def populated() -> FakeCore:
+    return scenes.chat()
+
+
+# --- Asking
+
+
+def test_enter_sends_and_the_answer_streams_in(open_chat: Open) -> None:
+    chat = open_chat(populated())
+    chat.ask("Shift")
+    assert chat.core.called("ask") == [("merge", "Shift")]
+    assert chat.composed == ""
+    assert chat.last().message.text == "Hello, world."
+    assert chat.last().stats.words == "Studio desktop · direct · first token 0.31 s · 64 tok/s · 212 in, 248 out"
+
+
+def test_shift_enter_is_a_new_line(open_chat: Open) -> None:
+    chat = open_chat(populated())
+    chat.type("one")
+    chat.press(Qt.Key.Key_Return, Qt.KeyboardModifier.ShiftModifier)
+    chat.type("two")
+    assert chat.composed == "one\ntwo"
+    assert chat.core.called("ask") == []
+
+
+def test_stop_stands_where_send_stood_and_esc_stops(open_chat: Open) -> None:
+    core = populated()
+    core.script = Script(hold=True)
+    chat = open_chat(core)
+    button = chat.page.conversation.composer.button
+    place = button.geometry()
+    chat.ask("Go", answers=False)
+    assert button.text() == "Stop"
+    assert button.kind == "stop"
+    assert button.geometry().topRight() == place.topRight()
+    chat.press(Qt.Key.Key_Escape)
+    assert button.text() == "Stopping…"
+    assert not button.isEnabled()
+    chat.settle()
+    assert button.text() == "Send"
+    assert chat.last().message.status == "stopped"
+    assert chat.last().stats.words.endswith("stopped")
+
+
+def test_a_question_typed_meanwhile_waits_for_the_end(open_chat: Open) -> None:
+    core = populated()
+    core.script = Script(hold=True)
+    chat = open_chat(core)
+    chat.ask("First", answers=False)
+    chat.ask("Second", answers=False)
+    assert chat.composed == "Second"
+    assert chat.page.conversation.composer.waiting
+    chat.press(Qt.Key.Key_Escape)
+    assert not chat.page.conversation.composer.waiting
+    chat.press(Qt.Key.Key_Return)
+    core.script = Script()
+    chat.core.release()
+    chat.settle()
+    assert [text for _, text in core.called("ask")] == ["First", "Second"]
+    assert chat.composed == ""
+
+
+def test_up_in_an_empty_composer_takes_the_last_question(open_chat: Open) -> None:
+    chat = open_chat(populated())
+    chat.press(Qt.Key.Key_Up)
+    assert chat.composed == "Will that hold for two million rows?"
+
+
+def test_who_reads_it_is_said_in_the_composer(open_chat: Open) -> None:
+    chat = open_chat(populated())
+    composer = chat.page.conversation.composer
+    assert composer.privacy.text() == PRIVACY
+    chat.presenter.set_target(Target("", "qwen3-4b"))
+    chat.settle()
+    assert composer.privacy.text() == PRIVATE
+    assert composer.text.placeholderText() == "Ask this machine"
+
+
+def test_waiting_says_what_the_provider_does(open_chat: Open) -> None:
+    core = populated()
+    core.script = Script(pieces=(), hold=True)
+    chat = open_chat(core)
+    chat.ask("Go", answers=False)
+    core.emit(ConnectionStage(scenes.STUDIO, Stage.LOADING, 1.0, 0.64))
+    assert chat.last().waiting.text() == "Studio desktop loads Qwen3 8B, 64%…"
+    core.release()
+    chat.settle()
+
+
+def test_the_answer_is_copied_and_asked_again(open_chat: Open) -> None:
+    chat = open_chat(populated())
+    chat.ask("Go")
+    chat.last().stats.copy.click()
+    assert QGuiApplication.clipboard().text() == "Hello, world."
+    chat.last().stats.again.click()
+    chat.settle()
+    assert chat.core.called("retry") == [("merge",)]
+    assert len(chat.page.conversation.messages.rows) == len(chat.presenter.messages)
+
+
+# --- Failing
+
+
+def test_a_failure_names_its_remedy_and_retry_works(open_chat: Open) -> None:
+    core = populated()
+    core.script = Script(pieces=("Half",), stats=None, error=scenes.OFFLINE)
+    chat = open_chat(core)
+    chat.ask("Go")
+    row = chat.last()
+    assert row.error.isVisibleTo(row)
+    assert row.error.title.text() == scenes.OFFLINE.title
+    core.script = Script()
+    chat.acts()["Retry"].click()
+    chat.settle()
+    assert chat.last().message.text == "Hello, world."
+    assert not chat.last().error.isVisibleTo(chat.last())
+
+
+def test_refused_offers_to_ask_again_my_key_and_this_machine(open_chat: Open) -> None:
+    core = populated()
+    core.script = Script(pieces=(), stats=None, error=scenes.REFUSED)
+    chat = open_chat(core)
+    chat.ask("Go")
+    assert list(chat.acts()) == ["Ask again", "Copy my key", "Chat on this machine", "Copy details"]
+    chat.acts()["Copy my key"].click()
+    assert QGuiApplication.clipboard().text() == MY_KEY
+    core.script = Script(stats=scenes.LOCAL_STATS)
+    chat.acts()["Chat on this machine"].click()
+    chat.settle()
+    assert core.called("set_target") == [("merge", Target())]
+    assert chat.last().stats.who.text() == "This machine"
+
+
+def test_not_found_offers_to_check_the_key(open_chat: Open) -> None:
+    core = populated()
+    core.script = Script(pieces=(), stats=None, error=scenes.NOT_FOUND)
+    chat = open_chat(core)
+    chat.ask("Go")
+    chat.acts()["Check the key"].click()
+    assert chat.page.dialog is not None
+    assert chat.page.dialog.key.key == scenes.STUDIO
+    chat.page.dialog.close()
+
+
+# --- Conversations
+
+
+def shown(chat: Chat) -> list[str]:
+    model = chat.page.side.model
+    return [str(model.index(row).data()) for row in range(model.rowCount())]
+
+
+def test_conversations_are_listed_opened_and_renamed(open_chat: Open) -> None:
+    chat = open_chat(populated())
+    assert shown(chat)[:3] == ["Pinned", "Barcode CSV merge", "Exhibition labels, EN to DE"]
+    model = chat.page.side.model
+    index = model.index(model.row_of("zfs"))
+    chat.page.side.view.clicked.emit(index)
+    chat.settle()
+    assert chat.presenter.open_id == "zfs"
+    assert chat.page.side.view.currentIndex().data(ROLE).conversation.id == "zfs"
+    model.setData(chat.page.side.view.currentIndex(), "Snapshots")
+    chat.settle()
+    assert chat.core.called("rename_conversation") == [("zfs", "Snapshots")]
+    assert "Snapshots" in shown(chat)
+
+
+def test_del_asks_before_it_deletes(open_chat: Open) -> None:
+    chat = open_chat(populated())
+    chat.qtbot.keyClick(chat.page.side.view, Qt.Key.Key_Delete)
+    question = chat.page.question
+    assert question is not None
+    assert chat.core.called("delete_conversation") == []
+    question.act.click()
+    chat.settle()
+    assert chat.core.called("delete_conversation") == [("merge",)]
+
+
+def test_search_shows_what_was_found_or_that_nothing_was(open_chat: Open) -> None:
+    chat = open_chat(populated())
+    chat.page.side.searched.emit("explain")
+    chat.settle()
+    assert shown(chat) == ["November", "Explain ZFS snapshots"]
+    chat.page.side.searched.emit("kiln")
+    chat.settle()
+    assert chat.page.side.nothing.title.text() == "Nothing contains “kiln”"
+    assert chat.page.side.stack.currentIndex() == 1
+
+
+def test_a_new_conversation_keeps_the_target(open_chat: Open) -> None:
+    chat = open_chat(populated())
+    chat.page.side.new.click()
+    conversation = chat.page.conversation
+    assert conversation.stack.currentWidget() is conversation.empty
+    assert conversation.empty.sentence.text() == "Studio desktop will answer, with Qwen3 8B."
+    chat.ask("New")
+    assert chat.core.called("new_conversation") == [(Target(scenes.STUDIO, "qwen3-8b"),)]
+
+
+# --- Picker
+
+
+def test_the_picker_filters_and_chooses_by_keyboard(open_chat: Open) -> None:
+    chat = open_chat(populated())
+    bar = chat.page.conversation.bar
+    assert bar.picker.accessibleName() == "Answering: Provider Studio desktop, reachable, 38 milliseconds, Qwen3 8B"
+    bar.open_picker()
+    popup = bar.popup
+    chat.qtbot.keyClicks(popup.search, "gpt")
+    assert [popup.model.row(i).text for i in popup.model.all_indexes()] == [  # type: ignore[union-attr]
+        "Studio desktop",
+        "GPT-OSS 20B",
+    ]
+    chat.qtbot.keyClick(popup.search, Qt.Key.Key_Return)
+    chat.settle()
+    assert not popup.isVisible()
+    assert chat.core.called("set_target") == [("merge", Target(scenes.STUDIO, "gpt-oss-20b"))]
+    assert bar.picker.model.text() == "GPT-OSS 20B"
+
+
+def test_arrows_walk_what_can_be_chosen(open_chat: Open) -> None:
+    chat = open_chat(populated())
+    popup = chat.page.conversation.bar.popup
+    chat.page.conversation.bar.open_picker()
+    chat.qtbot.keyClick(popup.search, Qt.Key.Key_Down)
+    chat.qtbot.keyClick(popup.search, Qt.Key.Key_Down)
+    row = popup.model.row(popup.tree.currentIndex())
+    assert row is not None
+    assert row.target == Target(scenes.WORKSHOP, "qwen3-4b")
+    chat.qtbot.keyClick(popup.search, Qt.Key.Key_Escape)
+    assert not popup.isVisible()
+
+
+def test_an_offline_provider_is_tried_again_from_the_picker(open_chat: Open) -> None:
+    chat = open_chat(populated())
+    popup = chat.page.conversation.bar.popup
+    chat.page.conversation.bar.open_picker()
+    chat.qtbot.keyClicks(popup.search, "library")
+    chat.qtbot.keyClick(popup.search, Qt.Key.Key_Return)
+    chat.settle()
+    assert chat.core.called("connect_provider") == [(scenes.LIBRARY,)]
+    assert popup.isVisible()
+    library = popup.model.row(popup.model.all_indexes()[0])
+    assert library is not None
+    assert library.online
+    popup.close()
+
+
+# --- Adding a provider
+
+
+def test_the_key_is_checked_as_it_is_typed(open_chat: Open) -> None:
+    chat = open_chat(populated())
+    dialog = chat.page.add_provider()
+    assert not dialog.go.isEnabled()
+    chat.qtbot.keyClicks(dialog.key, ATTIC[:20])
+    assert dialog.checked.text() == "20 of 64 characters."
+    dialog.key.set_key("not a key!")
+    assert dialog.checked.property("tone") == "danger"
+    dialog.key.set_key(" ".join(ATTIC[i : i + 8] for i in range(0, 64, 8)).upper())
+    assert dialog.checked.text() == "Valid key"
+    assert dialog.go.isEnabled()
+    dialog.close()
+
+
+def test_a_key_in_z_base_32_is_read(open_chat: Open) -> None:
+    chat = open_chat(populated())
+    dialog = chat.page.add_provider()
+    dialog.key.setText(Z_BASE_32)
+    assert len(dialog.key.key) == 64
+    assert dialog.checked.text() == "Valid key"
+    dialog.close()
+
+
+def test_my_own_key_means_this_machine(open_chat: Open) -> None:
+    chat = open_chat(populated())
+    dialog = chat.page.add_provider()
+    dialog.key.set_key(MY_KEY)
+    assert dialog.checked.text() == "This is your own key: it means this machine."
+    dialog.go.click()
+    chat.settle()
+    assert chat.core.called("add_provider") == []
+    assert chat.core.called("set_target") == [("merge", Target())]
+
+
+def test_a_provider_is_added_through_all_stages_and_chosen(open_chat: Open) -> None:
+    chat = open_chat(populated())
+    dialog = chat.page.add_provider()
+    dialog.key.set_key(ATTIC)
+    dialog.name.setText("Attic machine")
+    dialog.go.click()
+    chat.settle()
+    rows = [row.title.text() for row in dialog.stages.rows.values()]
+    assert rows == ["Found on the network", "Connected", "Handshake", "It shares Qwen3 8B and GPT-OSS 20B"]
+    assert dialog.go.text() == "Chat with Qwen3 8B"
+    dialog.go.click()
+    chat.settle()
+    assert chat.core.called("add_provider") == [(ATTIC, "Attic machine")]
+    assert chat.presenter.target == Target(ATTIC, "qwen3-8b-q4_k_m.gguf")
+    assert chat.page.conversation.bar.picker.who.text() == "Attic machine"
+
+
+@pytest.mark.parametrize(
+    ("name", "stage", "acts", "my_key"),
+    [
+        ("NOT_ADMITTED", "Refused by the owner", ["Ask again", "Chat on this machine"], True),
+        ("PEER_NOT_FOUND", "Not found on the network", ["Try again", "Check the key"], False),
+        ("PEER_CONNECTION_FAILED", "Found, but it does not answer", ["Try again", "Chat on this machine"], False),
+    ],
+)
+def test_a_failed_connection_says_why_and_what_helps(
+    open_chat: Open, name: str, stage: str, acts: list[str], my_key: bool
+) -> None:
+    core = populated()
+    core.fail["connect_provider"] = NetworkError("It failed.", name=name)
+    chat = open_chat(core)
+    dialog = chat.page.add_provider(ATTIC)
+    dialog.start()
+    chat.settle()
+    titles = [row.title.text() for row in dialog.stages.rows.values() if row.isVisibleTo(dialog)]
+    assert titles[-1] == stage
+    assert dialog.error.isVisibleTo(dialog)
+    assert dialog.mine.isVisibleTo(dialog) == my_key
+    buttons = [b for b in dialog.error.findChildren(QPushButton) if b.isVisibleTo(dialog)]
+    assert [button.text() for button in buttons][:-1] == acts
+    buttons[0].click()
+    chat.settle()
+    assert dialog.go.text() == "Chat with Qwen3 8B"
+    dialog.close()
+
+
+def test_cancel_ends_the_attempt(open_chat: Open) -> None:
+    core = populated()
+    core.slow["connect_provider"] = asyncio.Event()
+    chat = open_chat(core)
+    dialog = chat.page.add_provider(ATTIC)
+    dialog.start()
+
+    async def soon() -> None:
+        for _round in range(4):
+            await asyncio.sleep(0)
+
+    chat.loop.run_until_complete(soon())
+    assert dialog.connecting
+    assert dialog.cancel.text() == "Cancel"
+    dialog.cancel.click()
+    chat.settle()
+
+
+# --- First start
+
+
+def test_the_first_screen_has_three_ways(open_chat: Open) -> None:
+    chat = open_chat(FakeCore())
+    first = chat.page.first_start
+    assert chat.page.stack.currentWidget() is first
+    assert first.about.text() == "98 MB, Apache-2.0, from Hugging Face"
+    assert chat.core.calls == [("start",)]
+    with chat.qtbot.waitSignal(chat.presenter.share_requested, timeout=1000):
+        first.share.click()
+    first.key.set_key(ATTIC)
+    first.connect_.click()
+    assert chat.page.dialog is not None
+    chat.page.dialog.start()
+    chat.settle()
+    chat.page.dialog.go.click()
+    chat.settle()
+    assert chat.page.stack.currentWidget() is not first
+    assert chat.presenter.target.provider_key == ATTIC
+
+
+def test_the_small_model_is_downloaded_and_then_chatted_with(open_chat: Open) -> None:
+    core = FakeCore()
+    core.slow["download"] = asyncio.Event()
+    chat = open_chat(core)
+    first = chat.page.first_start
+    first.get.click()
+
+    async def soon() -> None:
+        for _round in range(4):
+            await asyncio.sleep(0)
+
+    chat.loop.run_until_complete(soon())
+    assert first.bar.isVisible()
+    assert first.cancel.isVisible()
+    assert first.rate.text() == "49 of 98 MB, 10 MB/s, about 5 s left"
+    core.slow["download"].set()
+    chat.settle()
+    assert chat.page.stack.currentWidget() is not first
+    chat.ask("Hello")
+    assert core.called("new_conversation") == [(Target(),)]
+
+
+def test_a_failed_download_can_be_tried_again(open_chat: Open) -> None:
+    chat = open_chat(FakeCore())
+    chat.core.emit(DownloadChanged("x", 1, 98_000_000, 0.0, error=scenes.NOT_FOUND))
+    first = chat.page.first_start
+    assert first.error.isVisibleTo(first)
+    button = next(b for b in first.error.findChildren(QPushButton) if b.text() == "Try again")
+    button.click()
+    chat.settle()
+    assert chat.core.called("download_model") == [("",)]
+
+
+# --- Links
+
+
+def test_a_link_is_shown_before_it_is_opened(open_chat: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+    chat = open_chat(populated())
+    with no_browser(monkeypatch) as opened:
+        chat.page.conversation.open_link("https://example.org/a?b=c")
+        box = chat.page.conversation.question
+        assert box is not None
+        assert box.sentence.text() == "https://example.org/a?b=c"
+        assert opened == []
+        box.act.click()
+        assert opened == ["https://example.org/a?b=c"]
+
+
+@pytest.mark.parametrize("address", ["file:///etc/passwd", "javascript:alert(1)", "mailto:a@b.c", "https:", "x"])
+def test_other_addresses_are_not_opened(open_chat: Open, address: str) -> None:
+    chat = open_chat(populated())
+    chat.page.conversation.open_link(address)
+    assert chat.page.conversation.question is None
+
+
+# --- Sizes, keyboard, accessibility, life
+
+
+def test_narrow_the_side_list_is_an_overlay(open_chat: Open) -> None:
+    chat = open_chat(populated(), (900, 568))
+    assert chat.page.narrow
+    assert not chat.page.side.isVisible()
+    chat.page.conversation.bar.panel.click()
+    assert chat.page.side.isVisible()
+    chat.qtbot.mouseClick(chat.page.scrim, Qt.MouseButton.LeftButton)
+    assert not chat.page.side.isVisible()
+    chat.page.resize(1280, 728)
+    assert chat.page.side.isVisible()
+    assert not chat.page.conversation.bar.panel.isVisible()
+
+
+def test_the_theme_changes_everything(open_chat: Open, theme: Theme) -> None:
+    chat = open_chat(populated())
+    theme.choose("dark")
+    chat.settle()
+    image = chat.page.grab().toImage()
+    bright = [
+        (x, y)
+        for x in range(2, image.width(), 24)
+        for y in range(2, image.height(), 24)
+        if image.pixelColor(x, y).lightness() > 235
+    ]
+    assert len(bright) < 40  # letters, not surfaces
+
+
+def focusable(page: QWidget) -> list[QWidget]:
+    widgets = [w for w in page.findChildren(QWidget) if w.focusPolicy() != Qt.FocusPolicy.NoFocus]
+    return [w for w in widgets if w.isVisibleTo(page) and w.window() is page.window()]
+
+
+@pytest.mark.parametrize("core", [populated, FakeCore, lambda: scenes.chat(failed=True)])
+def test_everything_that_takes_focus_has_a_name(open_chat: Open, core: Callable[[], FakeCore]) -> None:
+    chat = open_chat(core())
+    nameless = [
+        widget
+        for widget in focusable(chat.page)
+        if not QAccessible.queryAccessibleInterface(widget).text(QAccessible.Text.Name)
+    ]
+    assert nameless == []
+
+
+def test_every_act_is_in_the_menu(open_chat: Open) -> None:
+    chat = open_chat(populated())
+    menu = QMenu()
+    chat.qtbot.addWidget(menu)
+    chat.page._fill_menu(menu)
+    texts = [action.text() for action in menu.actions() if action.text()]
+    assert texts == [
+        "New conversation",
+        "Add a provider…",
+        "Answer again",
+        "Copy the last answer",
+        "Rename the conversation…",
+        "Unpin",
+        "Delete the conversation…",
+        "Rename Studio desktop…",
+        "Remove Studio desktop…",
+    ]
+
+
+def test_a_page_that_is_closed_is_gone(qtbot: QtBot, theme: Theme) -> None:
+    proxy = DirectProxy(populated())
+    presenter = ChatPresenter(proxy)
+    page = ChatPage(presenter, theme)
+    page.show()
+    gone = weakref.ref(page)
+    page.deleteLater()
+    QApplication.sendPostedEvents(None, 52)  # QEvent.DeferredDelete
+    theme.changed.emit()
+    del page
+    gc.collect()
+    assert gone() is None
