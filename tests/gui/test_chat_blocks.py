@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PySide6.QtCore import QPoint, QPointF, Qt, QUrl
-from PySide6.QtGui import QAccessible, QGuiApplication, QTextCursor, QWheelEvent
+from PySide6.QtGui import QAccessible, QGuiApplication, QTextCursor, QTextDocument, QWheelEvent
 from pytestqt.qtbot import QtBot
 
 from app.theme import Theme
@@ -194,7 +194,8 @@ def test_links_are_handed_on_and_nothing_is_loaded(qtbot: QtBot, theme: Theme) -
     prose = view.widgets[0]
     assert isinstance(prose, ProseBlock)
     assert "￼" not in prose.toPlainText()
-    assert prose.loadResource(2, QUrl("https://example.org/cat.png")) is None
+    resource = prose.document().resource(QTextDocument.ResourceType.ImageResource, QUrl("https://example.org/cat.png"))
+    assert resource is None
     with qtbot.waitSignal(view.link_activated, timeout=1000) as clicked:
         prose.anchorClicked.emit(QUrl("https://example.org/x"))
     assert clicked.args == ["https://example.org/x"]

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import pytest
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QAccessible, QGuiApplication
+from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QMenu, QPushButton, QWidget
 from pytestqt.qtbot import QtBot
 from qasync import QEventLoop
@@ -58,10 +59,10 @@ class Chat:
         self.loop.run_until_complete(all_of_it())
 
     def type(self, text: str) -> None:
-        self.qtbot.keyClicks(self.page.conversation.composer.text, text)
+        QTest.keyClicks(self.page.conversation.composer.text, text)
 
     def press(self, key: Qt.Key, modifier: Qt.KeyboardModifier = Qt.KeyboardModifier.NoModifier) -> None:
-        self.qtbot.keyClick(self.page.conversation.composer.text, key, modifier)
+        QTest.keyClick(self.page.conversation.composer.text, key, modifier)
 
     def ask(self, text: str, *, answers: bool = True) -> None:
         self.type(text)
@@ -77,6 +78,9 @@ class Chat:
         """The buttons of the last answer's failure."""
         buttons = self.last().error.findChildren(QPushButton)
         return {button.text(): button for button in buttons if button.isVisibleTo(self.last())}
+
+    def waiting(self) -> bool:
+        return self.page.conversation.composer.waiting
 
     @property
     def composed(self) -> str:
@@ -175,9 +179,9 @@ def test_a_question_typed_meanwhile_waits_for_the_end(open_chat: Open) -> None:
     chat.ask("First", answers=False)
     chat.ask("Second", answers=False)
     assert chat.composed == "Second"
-    assert chat.page.conversation.composer.waiting
+    assert chat.waiting()
     chat.press(Qt.Key.Key_Escape)
-    assert not chat.page.conversation.composer.waiting
+    assert not chat.waiting()
     chat.press(Qt.Key.Key_Return)
     core.script = Script()
     chat.core.release()
@@ -293,7 +297,7 @@ def test_conversations_are_listed_opened_and_renamed(open_chat: Open) -> None:
 
 def test_del_asks_before_it_deletes(open_chat: Open) -> None:
     chat = open_chat(populated())
-    chat.qtbot.keyClick(chat.page.side.view, Qt.Key.Key_Delete)
+    QTest.keyClick(chat.page.side.view, Qt.Key.Key_Delete)
     question = chat.page.question
     assert question is not None
     assert chat.core.called("delete_conversation") == []
@@ -332,12 +336,12 @@ def test_the_picker_filters_and_chooses_by_keyboard(open_chat: Open) -> None:
     assert bar.picker.accessibleName() == "Answering: Provider Studio desktop, reachable, 38 milliseconds, Qwen3 8B"
     bar.open_picker()
     popup = bar.popup
-    chat.qtbot.keyClicks(popup.search, "gpt")
+    QTest.keyClicks(popup.search, "gpt")
     assert [popup.model.row(i).text for i in popup.model.all_indexes()] == [  # type: ignore[union-attr]
         "Studio desktop",
         "GPT-OSS 20B",
     ]
-    chat.qtbot.keyClick(popup.search, Qt.Key.Key_Return)
+    QTest.keyClick(popup.search, Qt.Key.Key_Return)
     chat.settle()
     assert not popup.isVisible()
     assert chat.core.called("set_target") == [("merge", Target(scenes.STUDIO, "gpt-oss-20b"))]
@@ -348,12 +352,12 @@ def test_arrows_walk_what_can_be_chosen(open_chat: Open) -> None:
     chat = open_chat(populated())
     popup = chat.page.conversation.bar.popup
     chat.page.conversation.bar.open_picker()
-    chat.qtbot.keyClick(popup.search, Qt.Key.Key_Down)
-    chat.qtbot.keyClick(popup.search, Qt.Key.Key_Down)
+    QTest.keyClick(popup.search, Qt.Key.Key_Down)
+    QTest.keyClick(popup.search, Qt.Key.Key_Down)
     row = popup.model.row(popup.tree.currentIndex())
     assert row is not None
     assert row.target == Target(scenes.WORKSHOP, "qwen3-4b")
-    chat.qtbot.keyClick(popup.search, Qt.Key.Key_Escape)
+    QTest.keyClick(popup.search, Qt.Key.Key_Escape)
     assert not popup.isVisible()
 
 
@@ -361,8 +365,8 @@ def test_an_offline_provider_is_tried_again_from_the_picker(open_chat: Open) -> 
     chat = open_chat(populated())
     popup = chat.page.conversation.bar.popup
     chat.page.conversation.bar.open_picker()
-    chat.qtbot.keyClicks(popup.search, "library")
-    chat.qtbot.keyClick(popup.search, Qt.Key.Key_Return)
+    QTest.keyClicks(popup.search, "library")
+    QTest.keyClick(popup.search, Qt.Key.Key_Return)
     chat.settle()
     assert chat.core.called("connect_provider") == [(scenes.LIBRARY,)]
     assert popup.isVisible()
@@ -379,7 +383,7 @@ def test_the_key_is_checked_as_it_is_typed(open_chat: Open) -> None:
     chat = open_chat(populated())
     dialog = chat.page.add_provider()
     assert not dialog.go.isEnabled()
-    chat.qtbot.keyClicks(dialog.key, ATTIC[:20])
+    QTest.keyClicks(dialog.key, ATTIC[:20])
     assert dialog.checked.text() == "20 of 64 characters."
     dialog.key.set_key("not a key!")
     assert dialog.checked.property("tone") == "danger"
@@ -559,7 +563,7 @@ def test_narrow_the_side_list_is_an_overlay(open_chat: Open) -> None:
     assert not chat.page.side.isVisible()
     chat.page.conversation.bar.panel.click()
     assert chat.page.side.isVisible()
-    chat.qtbot.mouseClick(chat.page.scrim, Qt.MouseButton.LeftButton)
+    QTest.mouseClick(chat.page.scrim, Qt.MouseButton.LeftButton)
     assert not chat.page.side.isVisible()
     chat.page.resize(1280, 728)
     assert chat.page.side.isVisible()

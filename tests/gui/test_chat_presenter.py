@@ -19,6 +19,7 @@ from qvac_core.core.state import (
     AnswerStarted,
     AnswerTokens,
     Conversation,
+    DownloadChanged,
     ErrorInfo,
     Message,
     ProviderEntry,
@@ -70,6 +71,18 @@ def begun(qloop: QEventLoop, presenter: ChatPresenter) -> None:
     qloop.run_until_complete(some())
 
 
+def busy(presenter: ChatPresenter) -> bool:
+    return presenter.busy
+
+
+def first_start(presenter: ChatPresenter) -> bool:
+    return presenter.first_start
+
+
+def download(presenter: ChatPresenter) -> DownloadChanged | None:
+    return presenter.download
+
+
 def said(presenter: ChatPresenter) -> list[tuple[str, str, str]]:
     return [(m.role, m.text, m.status) for m in presenter.messages]
 
@@ -79,11 +92,11 @@ def test_a_question_is_streamed_and_finished(qloop: QEventLoop, fake_core: FakeC
         seen: list[str] = []
         presenter.message_changed.connect(lambda message: seen.append(message.text))
         assert presenter.send("  Hello?  ")
-        assert presenter.busy
+        assert busy(presenter)
         settle(qloop, presenter, fake_core)
         assert said(presenter) == [("user", "Hello?", "done"), ("assistant", "Hello, world.", "done")]
         assert seen == ["Hello", "Hello, ", "Hello, world.", "Hello, world."]
-        assert not presenter.busy
+        assert not busy(presenter)
         assert fake_core.called("new_conversation") == [(HERE,)]
         assert fake_core.called("ask") == [(presenter.open_id, "Hello?")]
 
@@ -180,14 +193,14 @@ def test_an_answer_goes_on_while_another_conversation_is_open(qloop: QEventLoop,
         presenter.open("zfs")
         settle(qloop, presenter, fake_core)
         assert said(presenter) == [("user", "ZFS?", "done")]
-        assert not presenter.busy
+        assert not busy(presenter)
         fake_core.emit(AnswerTokens("merge", "a", "two"))
         # The core's own list may be ahead of the events or behind them: the events decide.
         fake_core.message_lists["merge"] = (replace(answer, text="One two th"),)
         presenter.open("merge")
         settle(qloop, presenter, fake_core)
         assert said(presenter) == [("assistant", "One two", "streaming")]
-        assert presenter.busy
+        assert busy(presenter)
         fake_core.emit(AnswerTokens("merge", "a", " three"))
         assert said(presenter) == [("assistant", "One two three", "streaming")]
 
@@ -261,12 +274,12 @@ def test_the_target_of_a_conversation_is_set_in_the_core(qloop: QEventLoop, fake
 
 def test_first_start_ends_with_a_choice(qloop: QEventLoop, fake_core: FakeCore) -> None:
     with running(qloop, fake_core) as presenter:
-        assert presenter.first_start
+        assert first_start(presenter)
         presenter.chat_here()
-        assert not presenter.first_start
+        assert not first_start(presenter)
     fake_core.provider_list = scenes.providers()
     with running(qloop, fake_core) as presenter:
-        assert not presenter.first_start
+        assert not first_start(presenter)
 
 
 def test_a_provider_is_added_and_connected(qloop: QEventLoop, fake_core: FakeCore) -> None:
@@ -288,11 +301,12 @@ def test_a_cancelled_download_is_no_failure(qloop: QEventLoop, fake_core: FakeCo
     with running(qloop, fake_core) as presenter:
         presenter.download_default()
         settle(qloop, presenter, fake_core)
-        assert presenter.download is None
+        assert download(presenter) is None
         presenter.download_default()
         settle(qloop, presenter, fake_core)
-        assert presenter.download is not None
-        assert presenter.download.done
+        done = download(presenter)
+        assert done is not None
+        assert done.done
         assert presenter.models
 
 
