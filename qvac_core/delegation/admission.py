@@ -177,7 +177,7 @@ class Limits:
     schema_depth: int = 24
     # Concurrency.
     parallel: int = 8
-    parallel_per_key: int = 4
+    parallel_per_key: int = 3  # fewer than slots: one guest's long answers leave a place for another's
     queue_length: int = 64
     models_per_key: int = 8
     connections: int = 256

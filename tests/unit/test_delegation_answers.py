@@ -373,7 +373,7 @@ def test_parallel_answers_share_one_connection_and_one_copy() -> None:
             runs = [await consumer.completion(loaded[0].model_id, ASK) for _ in range(6)]
             texts = await asyncio.gather(*(run.text for run in runs))
             assert texts == ["word " * 20] * 6
-            assert room.pool.model.most_running == 4  # the limit per key; the others waited
+            assert room.pool.model.most_running == Limits().parallel_per_key  # the others waited
             assert room.connects == 1
             await consumer.close()
 
