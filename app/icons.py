@@ -49,11 +49,11 @@ class IconStore:
         source = self._source(name).replace(b"currentColor", colour.name().encode())
         if size >= 16:
             source = source.replace(STROKE_IN_FILE, STROKE_FROM_16)
-        pixmap = QPixmap(round((size + pad) * ratio), round(size * ratio))
+        pixmap = QPixmap(round((size + abs(pad)) * ratio), round(size * ratio))
         pixmap.setDevicePixelRatio(ratio)
         pixmap.fill(Qt.GlobalColor.transparent)
         painter = QPainter(pixmap)
-        QSvgRenderer(QByteArray(source)).render(painter, QRectF(0, 0, size, size))
+        QSvgRenderer(QByteArray(source)).render(painter, QRectF(max(0, -pad), 0, size, size))
         painter.end()
         return pixmap
 

@@ -9,13 +9,15 @@ from dataclasses import dataclass, fields
 from typing import cast
 
 from PySide6.QtCore import QObject, Qt, Signal
-from PySide6.QtGui import QColor, QFont, QFontDatabase, QGuiApplication, QIcon, QPalette, QPixmap
+from PySide6.QtGui import QColor, QFont, QFontDatabase, QFontMetricsF, QGuiApplication, QIcon, QPalette, QPixmap
 from PySide6.QtWidgets import QApplication, QStyle
 
 from app.icons import IconStore
 from app.style_sheet import style_sheet
 
 SCALES = {"small": 0.85, "hint": 0.92, "body": 1.0, "answer": 1.04, "state": 1.23, "display": 1.85}
+SAMPLE = "Studio laptop 0123456789"
+SAMPLE_WIDTH = 163.4  # in Inter at 10 points
 SETTINGS = ("system", "light", "dark")
 
 
@@ -165,6 +167,11 @@ class Theme(QObject):
         return font
 
     @property
+    def breadth(self) -> float:
+        """How much wider than the design's 13 px Inter the font in force runs, at least 1: columns grow with it."""
+        return max(1.0, QFontMetricsF(self._app.font()).horizontalAdvance(SAMPLE) / SAMPLE_WIDTH)
+
+    @property
     def base_points(self) -> float:
         points = self._app.font().pointSizeF()
         # A platform that gives pixels says -1 points; 96 dots per inch is Qt's logical resolution.
@@ -177,7 +184,7 @@ class Theme(QObject):
         return 0 if still else milliseconds
 
     def icon(self, name: str, token: str = "text2", size: int = 16, pad: int = 0) -> QIcon:
-        """A Lucide icon in a token's colour; its disabled form is text3. `pad`: room after it, before a text."""
+        """A Lucide icon in a token's colour; its disabled form is text3. `pad`: room after it (below 0: before it)."""
         return self._icons.icon(name, self.colour(token), self.colour("text3"), size, pad)
 
     def pixmap(self, name: str, token: str = "text2", size: int = 16, ratio: float = 1.0) -> QPixmap:

@@ -21,6 +21,7 @@ from qvac_core.core.state import (
 
 NameOf = Callable[[str], str]
 
+MODEL_DROP = (3, 4)
 MODEL_COLUMNS = (
     Column("", 50),
     Column("Model"),
@@ -37,7 +38,7 @@ ACCESS_COLUMNS = (
     Column("Last seen", 116),
     Column("", 47),
 )
-ACCESS_KEY, ACCESS_AT_ONCE, ACCESS_EXPIRES = 1, 3, 4
+ACCESS_DROP = (1, 4, 3, 5)  # the key, then the expiry, then at once
 RUNNING_COLUMNS = (
     Column("Who", 180),
     Column("Model"),
@@ -46,6 +47,7 @@ RUNNING_COLUMNS = (
     Column("Since", 66, right=True),
     Column("", 112),
 )
+RUNNING_DROP = (4, 3)
 LOG_COLUMNS = (
     Column("Time", 92),
     Column("Who", 140),
@@ -54,6 +56,7 @@ LOG_COLUMNS = (
     Column("Took", 92, right=True),
     Column("Ended", 168),
 )
+LOG_DROP = (2, 4)
 
 
 def model_rows(models: Iterable[SharedModel]) -> list[Row]:

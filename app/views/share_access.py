@@ -7,7 +7,7 @@ from PySide6.QtGui import QClipboard, QGuiApplication
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QMenu, QVBoxLayout, QWidget
 
 from app.presenters.share import SharePresenter
-from app.presenters.share_rows import ACCESS_AT_ONCE, ACCESS_COLUMNS, ACCESS_EXPIRES, ACCESS_KEY, access_rows
+from app.presenters.share_rows import ACCESS_COLUMNS, ACCESS_DROP, access_rows
 from app.theme import Theme
 from app.views.share_dialogs import KeyDialog, NameDialog, confirm
 from app.widgets.badge import Badge
@@ -74,7 +74,7 @@ class AccessCard(Card):
         self.error = ErrorPanel(theme)
         self._error_holder = self.add_padded(self.error, top=4, bottom=12)
         self._error_holder.hide()
-        self.table = Table(theme, "Who may use it", ACCESS_COLUMNS)
+        self.table = Table(theme, "Who may use it", ACCESS_COLUMNS, drop=ACCESS_DROP, open_at_least=NAME_AT_LEAST)
         self.add_wide(self.table)
         self.copy_key = CopyButton(theme, text="Copy my key", kind="primary")
         self.empty_add = Button(theme, "Add a key…", icon="user-plus")
@@ -126,10 +126,6 @@ class AccessCard(Card):
 
     def tick(self) -> None:
         self.table.show_rows(access_rows(self._presenter.rules, self._presenter.clock()))
-
-    def fit_width(self, width: int) -> None:
-        """Drop columns into the tooltip when the card gets narrow: the key, then the expiry, then at once."""
-        self.table.drop_columns((ACCESS_KEY, ACCESS_EXPIRES, ACCESS_AT_ONCE), width - 2, NAME_AT_LEAST)
 
     # --- Acts
 

@@ -6,11 +6,12 @@ from collections.abc import Callable
 
 from PySide6.QtCore import QRectF, QSize
 from PySide6.QtGui import QPainter, QPaintEvent
-from PySide6.QtWidgets import QComboBox, QHBoxLayout, QLineEdit, QListView, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QLineEdit, QVBoxLayout, QWidget
 
 from app.theme import Theme
 from app.widgets.avatar import Avatar
 from app.widgets.button import CopyButton
+from app.widgets.combo import Combo
 from app.widgets.dialog import Dialog
 from app.widgets.keys import KeyCheck, KeyField, group_key
 from app.widgets.label import Label
@@ -41,9 +42,7 @@ class KeyDialog(Dialog):
     ) -> None:
         title = "Block a key" if blocking else "Allow this key" if public_key else "Add a key"
         sentence = (
-            "Its requests are met with silence."
-            if blocking
-            else "Whoever holds this key may use the models you share, until you say otherwise."
+            "Its requests are met with silence." if blocking else "Whoever holds this key may use the models you share."
         )
         super().__init__(theme, title, sentence, "Block" if blocking else "Allow", parent=parent)
         if blocking:
@@ -55,7 +54,7 @@ class KeyDialog(Dialog):
         self.name = QLineEdit()
         self.name.setMaxLength(NAME_LIMIT)
         self.name.setPlaceholderText("Studio laptop")
-        self.duration = _durations()
+        self.duration = _durations(theme)
         if public_key:
             self.body.addSpacing(8)
             self.body.addWidget(_known_key(theme, public_key))
@@ -82,6 +81,7 @@ class KeyDialog(Dialog):
         own = self.key.key == self._own_key
         self.said.setText("This is your own key: you need no permission." if own else sentence)
         self.said.set_tone("danger" if own or state is KeyCheck.WRONG else "text3")
+        self.fit()
         self._ready()
 
     def _ready(self) -> None:
@@ -126,9 +126,7 @@ class QrDialog(Dialog):
         key.setFont(theme.fixed_font())
         self.body.addSpacing(8)
         self.body.addWidget(key)
-        copy = CopyButton(theme, public_key, name="Copy my key")
-        self.body.addSpacing(8)
-        self.body.addWidget(copy)
+        self.buttons.insertWidget(1, CopyButton(theme, public_key, name="Copy my key"))
 
 
 def confirm(
@@ -157,10 +155,8 @@ class _LargeQr(QWidget):
         painter.end()
 
 
-def _durations() -> QComboBox:
-    combo = QComboBox()
-    combo.setView(QListView())
-    combo.setAccessibleName("How long")
+def _durations(theme: Theme) -> Combo:
+    combo = Combo(theme, "How long")
     for text, _hours in DURATIONS:
         combo.addItem(text)
     return combo

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QSizePolicy, QVBoxLayout, QWidget
 
 from app.theme import Theme
 from app.views.share_dialogs import QrDialog
@@ -13,6 +13,7 @@ from app.widgets.keys import KeyGrid
 from app.widgets.qr import Qr
 
 QR_SIZE = 99
+BUTTON_WIDTH = 92
 
 
 class KeyCard(Card):
@@ -26,8 +27,9 @@ class KeyCard(Card):
         self.large = Button(theme, "QR", icon="qr-code", name="Show the QR code of my key")
         buttons = QVBoxLayout()
         buttons.setSpacing(6)
+        buttons.addStrut(BUTTON_WIDTH)
         for button in (self.copy, self.large):
-            button.setMinimumWidth(92)
+            button.setSizePolicy(QSizePolicy.Policy.Minimum, QSizePolicy.Policy.Fixed)
             buttons.addWidget(button)
         buttons.addStretch(1)
         row = QHBoxLayout()

@@ -39,7 +39,7 @@ class KnockCard(QFrame):
         self.hour = Button(theme, "For an hour", name=f"Allow key {short} for an hour")
         self.deny = Button(theme, "Deny", name=f"Deny key {short}")
         self.more = Button(theme, kind="flat", icon="ellipsis", name=f"More for key {short}")
-        self._lay_out(Label("An unknown key asks to use your GPU", weight=600))
+        self._lay_out(Label("An unknown key asks to use your GPU", weight=600, wrap=True))
         self.setAccessibleName(f"Unknown key {short} asks to use your GPU")
         self.allow.clicked.connect(self.ask_name)
         self.hour.clicked.connect(self._for_an_hour)

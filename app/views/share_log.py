@@ -7,7 +7,7 @@ from PySide6.QtGui import QAction
 from PySide6.QtWidgets import QLineEdit, QMenu, QWidget
 
 from app.presenters.share import SharePresenter
-from app.presenters.share_rows import LOG_COLUMNS, log_rows
+from app.presenters.share_rows import LOG_COLUMNS, LOG_DROP, log_rows
 from app.theme import Theme
 from app.views.share_dialogs import confirm
 from app.widgets.button import Button
@@ -43,7 +43,7 @@ class LogCard(Card):
         self.error = ErrorPanel(theme)
         self._error_holder = self.add_padded(self.error, top=4, bottom=12)
         self._error_holder.hide()
-        self.table = Table(theme, "Log", LOG_COLUMNS, row_height=ROW_LOG, fit=False)
+        self.table = Table(theme, "Log", LOG_COLUMNS, row_height=ROW_LOG, fit=False, drop=LOG_DROP, open_at_least=90)
         self.add_wide(self.table, 1)
         self._build_empty(theme)
         self.body.addSpacing(CARD_FOOT)

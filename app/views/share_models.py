@@ -8,7 +8,7 @@ from PySide6.QtWidgets import QFileDialog, QHBoxLayout, QProgressBar, QVBoxLayou
 
 from app import words
 from app.presenters.share import SharePresenter
-from app.presenters.share_rows import MODEL_COLUMNS, model_rows
+from app.presenters.share_rows import MODEL_COLUMNS, MODEL_DROP, model_rows
 from app.theme import Theme
 from app.widgets.button import Button
 from app.widgets.card import CARD_FOOT, Card
@@ -25,7 +25,9 @@ class ModelsCard(Card):
         self._presenter = presenter
         self.add = Button(theme, "Add model…", icon="plus", size="small", name="Add a model file")
         self.add_act(self.add)
-        self.table = Table(theme, "Models I share", MODEL_COLUMNS, row_height=ROW_TWO_LINES)
+        self.table = Table(
+            theme, "Models I share", MODEL_COLUMNS, row_height=ROW_TWO_LINES, drop=MODEL_DROP, open_at_least=130
+        )
         self.add_wide(self.table)
         download = Button(theme, "Get a small model", kind="primary", icon="download")
         open_file = Button(theme, "Open file…", icon="folder-open", name="Open a model file")

@@ -30,7 +30,7 @@ TICK_MS = 1000
 class SharePage(QWidget):
     def __init__(self, presenter: SharePresenter, theme: Theme, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self._presenter = presenter
+        self._presenter, self._theme = presenter, theme
         self.status = StatusCard(presenter, theme)
         self.key = KeyCard(theme)
         self.models = ModelsCard(presenter, theme)
@@ -106,7 +106,7 @@ class SharePage(QWidget):
                 column.addWidget(card, 1 if card is self.log else 0)
         self._left_column.addStretch(1)
         self._left.setVisible(not narrow)
-        self._left.setFixedWidth(LEFT_WIDTH)
+        self._left.setFixedWidth(round(LEFT_WIDTH * self._theme.breadth))
         self._order = [*left, *right]
         self._order_tabs()
 
@@ -146,9 +146,7 @@ class SharePage(QWidget):
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)
-        width = self.width()
-        self._arrange(width < NARROW)
-        self.access.fit_width(width - 2 * MARGIN - (0 if self.narrow else LEFT_WIDTH + GAP))
+        self._arrange(self.width() < NARROW * self._theme.breadth)
 
     def showEvent(self, event: QShowEvent) -> None:
         super().showEvent(event)

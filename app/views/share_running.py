@@ -5,7 +5,7 @@ from __future__ import annotations
 from PySide6.QtWidgets import QWidget
 
 from app.presenters.share import SharePresenter
-from app.presenters.share_rows import RUNNING_COLUMNS, running_rows
+from app.presenters.share_rows import RUNNING_COLUMNS, RUNNING_DROP, running_rows
 from app.theme import Theme
 from app.widgets.badge import Badge
 from app.widgets.card import CARD_FOOT, PADDING, Card, rule
@@ -23,7 +23,7 @@ class RunningCard(Card):
         self.add_beside_title(self.slots)
         self.line = rule()
         self.add_wide(self.line)
-        self.table = Table(theme, "Running now", RUNNING_COLUMNS, header=False)
+        self.table = Table(theme, "Running now", RUNNING_COLUMNS, header=False, drop=RUNNING_DROP, open_at_least=110)
         self.add_wide(self.table)
         self._nothing = self.add_padded(Label("Nothing is running.", tone="text2"), bottom=PADDING - CARD_FOOT)
         self.error = ErrorPanel(theme)

@@ -5,7 +5,7 @@ One primary per region; destructive acts are outlined in red, never filled.
 
 from __future__ import annotations
 
-from PySide6.QtCore import QSize, Qt, QTimer
+from PySide6.QtCore import QEvent, QSize, Qt, QTimer
 from PySide6.QtGui import QClipboard, QGuiApplication
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
@@ -87,12 +87,17 @@ class Button(KeyboardFocusButton):
             self.set_icon(icon)
             self.setEnabled(True)
 
+    def changeEvent(self, event: QEvent) -> None:
+        super().changeEvent(event)
+        if event.type() == QEvent.Type.LayoutDirectionChange:
+            self._show_icon()
+
     def _show_icon(self) -> None:
         if self._icon:
             # Fusion leaves 4 px between icon and text; the design wants 7.
-            pad = ICON_PAD if self.text() and not self.isRightToLeft() else 0
+            pad = (-ICON_PAD if self.isRightToLeft() else ICON_PAD) if self.text() else 0
             self.setIcon(self._theme.icon(self._icon, ICON_TOKEN[self.kind], 16, pad))
-            self.setIconSize(QSize(16 + pad, 16))
+            self.setIconSize(QSize(16 + abs(pad), 16))
 
 
 class CopyButton(Button):

@@ -119,12 +119,10 @@ class CellDelegate(QStyledItemDelegate):
 
     def _paint_text(self, painter: QPainter, area: QRectF, cell: Cell, right: bool) -> None:
         font = self._theme.fixed_font("hint") if cell.fixed else self._theme.font(weight=cell.weight, tabular=right)
-        align = Qt.AlignmentFlag.AlignRight if right else Qt.AlignmentFlag.AlignLeft
-        if cell.fixed:
-            # A key reads left to right; on a mirrored page it still starts at the column's start.
-            painter.setLayoutDirection(Qt.LayoutDirection.LeftToRight)
-        elif self._table.isRightToLeft():
-            painter.setLayoutDirection(Qt.LayoutDirection.RightToLeft)
+        # Words decide their own direction, columns their side: "6.1 GB" and keys stay as they are on a mirrored page.
+        painter.setLayoutDirection(Qt.LayoutDirection.LayoutDirectionAuto)
+        end = right != self._table.isRightToLeft()
+        align = Qt.AlignmentFlag.AlignAbsolute | (Qt.AlignmentFlag.AlignRight if end else Qt.AlignmentFlag.AlignLeft)
         if not cell.detail:
             self._line(painter, area, cell.text, font, cell.tone, align | Qt.AlignmentFlag.AlignVCenter)
             return
@@ -135,7 +133,7 @@ class CellDelegate(QStyledItemDelegate):
         first = QRectF(area.left(), top, area.width(), upper)
         self._line(painter, first, cell.text, font, cell.tone, align | Qt.AlignmentFlag.AlignVCenter)
         second = QRectF(area.left(), top + upper, area.width(), lower)
-        self._line(painter, second, cell.detail, small, "text3", align | Qt.AlignmentFlag.AlignVCenter)
+        self._line(painter, second, cell.detail.rstrip(), small, "text3", align | Qt.AlignmentFlag.AlignVCenter)
         if cell.state:
             used = QFontMetricsF(small).horizontalAdvance(cell.detail)
             rest = second.adjusted(0, 0, -used, 0) if self._table.isRightToLeft() else second.adjusted(used, 0, 0, 0)

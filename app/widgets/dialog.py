@@ -6,7 +6,8 @@ Opened with `open()`, never `exec()`: a nested event loop under qasync would run
 from __future__ import annotations
 
 from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QDialog, QHBoxLayout, QVBoxLayout, QWidget
+from PySide6.QtGui import QShowEvent
+from PySide6.QtWidgets import QDialog, QHBoxLayout, QLayout, QVBoxLayout, QWidget
 
 from app.theme import Theme
 from app.widgets.button import Button
@@ -36,6 +37,8 @@ class Dialog(QDialog):
         self.setMinimumWidth(WIDTH)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(16, 16, 16, 16)
+        # The layout's own least height is that of texts wrapped far narrower than this window ever is.
+        layout.setSizeConstraint(QLayout.SizeConstraint.SetNoConstraint)
         layout.setSpacing(8)
         layout.addWidget(Label(title, scale="answer", weight=600, wrap=True))
         self.sentence = Label(sentence, tone="text2", wrap=True)
@@ -45,19 +48,29 @@ class Dialog(QDialog):
         self.body.setSpacing(4)
         layout.addLayout(self.body)
         layout.addSpacing(8)
+        layout.addStretch(1)
         self.cancel = Button(theme, cancel)
         self.confirm = Button(theme, confirm, kind=kind)
         self.cancel.clicked.connect(self.reject)
         self.confirm.clicked.connect(self.accept)
         # Enter takes the safe way out of a destructive question.
         (self.cancel if kind == "danger" else self.confirm).setDefault(True)
-        row = QHBoxLayout()
+        self.buttons = row = QHBoxLayout()
         row.setSpacing(8)
         row.addStretch(1)
         row.addWidget(self.cancel)
         row.addWidget(self.confirm)
         self.confirm.setVisible(bool(confirm))
         layout.addLayout(row)
+
+    def showEvent(self, event: QShowEvent) -> None:
+        self.fit()
+        super().showEvent(event)
+
+    def fit(self) -> None:
+        """As tall as the texts are at this width."""
+        width = max(WIDTH, self.layout().minimumSize().width())
+        self.resize(width, self.layout().totalHeightForWidth(width))
 
     def add_field(self, label: str, field: QWidget) -> None:
         """A field with its label above."""

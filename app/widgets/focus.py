@@ -18,15 +18,29 @@ KEYBOARD_REASONS = (
 )
 
 
+# The window went to the back, or a menu opened: the focus comes back to where it was, and so does the ring.
+PASSING_REASONS = (Qt.FocusReason.ActiveWindowFocusReason, Qt.FocusReason.PopupFocusReason)
+
+
+def ring_after(event: QFocusEvent, ring: bool) -> bool:
+    """Whether the ring is to be seen after a focus event; `ring`: whether it was before."""
+    if event.reason() in PASSING_REASONS:
+        return ring
+    return event.gotFocus() and event.reason() in KEYBOARD_REASONS
+
+
 class KeyboardFocusButton(QPushButton):
     def focusInEvent(self, event: QFocusEvent) -> None:
         super().focusInEvent(event)
-        if event.reason() in KEYBOARD_REASONS:
-            self.setProperty("keyboardFocus", "true")
-            restyle(self)
+        self._show_ring(event)
 
     def focusOutEvent(self, event: QFocusEvent) -> None:
         super().focusOutEvent(event)
-        if self.property("keyboardFocus") == "true":
-            self.setProperty("keyboardFocus", "false")
+        self._show_ring(event)
+
+    def _show_ring(self, event: QFocusEvent) -> None:
+        before = self.property("keyboardFocus") == "true"
+        ring = ring_after(event, before)
+        if ring != before:
+            self.setProperty("keyboardFocus", "true" if ring else "false")
             restyle(self)

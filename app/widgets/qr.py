@@ -8,7 +8,7 @@ from PySide6.QtGui import QColor, QFocusEvent, QPainter, QPaintEvent, QPen
 from PySide6.QtWidgets import QAbstractButton, QSizePolicy, QWidget
 
 from app.theme import Theme
-from app.widgets.focus import KEYBOARD_REASONS
+from app.widgets.focus import ring_after
 
 QUIET_ZONE = 2  # modules; the standard says 4, the white card around adds the rest
 WHITE, BLACK = QColor("#FFFFFF"), QColor("#101512")
@@ -64,18 +64,18 @@ class Qr(QAbstractButton):
         return QSize(self._size, self._size)
 
     def focusInEvent(self, event: QFocusEvent) -> None:
-        self._ring = event.reason() in KEYBOARD_REASONS
+        self._ring = ring_after(event, self._ring)
         super().focusInEvent(event)
 
     def focusOutEvent(self, event: QFocusEvent) -> None:
-        self._ring = False
+        self._ring = ring_after(event, self._ring)
         super().focusOutEvent(event)
 
     def paintEvent(self, _event: QPaintEvent) -> None:
         painter = QPainter(self)
         if self._modules:
             paint_qr(painter, QRectF(self.rect()), self._modules)
-        if self._ring:
+        if self._ring and self.hasFocus():
             painter.setRenderHint(QPainter.RenderHint.Antialiasing)
             painter.setPen(QPen(self._theme.colour("accent"), 2))
             painter.drawRoundedRect(QRectF(self.rect()).adjusted(1, 1, -1, -1), 6, 6)

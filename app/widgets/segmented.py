@@ -4,10 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from PySide6.QtCore import Signal
+from PySide6.QtCore import QEvent, QSize, Signal
+from PySide6.QtGui import QFont, QFontMetrics
 from PySide6.QtWidgets import QButtonGroup, QHBoxLayout, QWidget
 
 from app.widgets.focus import KeyboardFocusButton
+from app.widgets.label import restyle
+
+PAD = 12
+
+
+class Segment(KeyboardFocusButton):
+    """As wide as its word is when chosen: bold, which the sheet's own size does not count."""
+
+    def sizeHint(self) -> QSize:
+        font = QFont(self.font())
+        font.setWeight(QFont.Weight.DemiBold)
+        return QSize(QFontMetrics(font).horizontalAdvance(self.text()) + 2 * PAD, super().sizeHint().height())
 
 
 class Segmented(QWidget):
@@ -18,16 +31,14 @@ class Segmented(QWidget):
     def __init__(self, name: str, choices: Sequence[tuple[str, str]], parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.setAccessibleName(name)
-        self._buttons: dict[str, KeyboardFocusButton] = {}
+        self._buttons: dict[str, Segment] = {}
         group = QButtonGroup(self)
         group.setExclusive(True)
         layout = QHBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(0)
-        for index, (value, text) in enumerate(choices):
-            button = KeyboardFocusButton(text)
-            place = "first" if index == 0 else "last" if index == len(choices) - 1 else "middle"
-            button.setProperty("segment", place)
+        for value, text in choices:
+            button = Segment(text)
             button.setCheckable(True)
             button.setAutoDefault(False)
             button.setAccessibleName(f"{name}: {text}".rstrip("…"))
@@ -35,6 +46,7 @@ class Segmented(QWidget):
             group.addButton(button)
             layout.addWidget(button)
             self._buttons[value] = button
+        self._round_ends()
 
     @property
     def choice(self) -> str:
@@ -43,5 +55,19 @@ class Segmented(QWidget):
     def show_choice(self, value: str) -> None:
         self._buttons[value].setChecked(True)
 
-    def button(self, value: str) -> KeyboardFocusButton:
+    def _round_ends(self) -> None:
+        """The sheet knows left and right only; on a mirrored page the first is at the right."""
+        buttons = list(self._buttons.values())
+        ends = ("last", "first") if self.isRightToLeft() else ("first", "last")
+        for button in buttons:
+            place = ends[0] if button is buttons[0] else ends[1] if button is buttons[-1] else "middle"
+            button.setProperty("segment", place)
+            restyle(button)
+
+    def changeEvent(self, event: QEvent) -> None:
+        super().changeEvent(event)
+        if event.type() == QEvent.Type.LayoutDirectionChange:
+            self._round_ends()
+
+    def button(self, value: str) -> Segment:
         return self._buttons[value]

@@ -7,7 +7,7 @@ from PySide6.QtGui import QFocusEvent, QPainter, QPaintEvent, QPen
 from PySide6.QtWidgets import QAbstractButton, QSizePolicy, QWidget
 
 from app.theme import Theme
-from app.widgets.focus import KEYBOARD_REASONS
+from app.widgets.focus import ring_after
 
 MAIN_SIZE = QSize(44, 24)
 ROW_SIZE = QSize(32, 18)
@@ -82,11 +82,11 @@ class Switch(QAbstractButton):
         self._animation.start()
 
     def focusInEvent(self, event: QFocusEvent) -> None:
-        self._ring = event.reason() in KEYBOARD_REASONS
+        self._ring = ring_after(event, self._ring)
         super().focusInEvent(event)
 
     def focusOutEvent(self, event: QFocusEvent) -> None:
-        self._ring = False
+        self._ring = ring_after(event, self._ring)
         super().focusOutEvent(event)
 
     def paintEvent(self, _event: QPaintEvent) -> None:
@@ -97,7 +97,7 @@ class Switch(QAbstractButton):
             painter.translate(self.width(), 0)
             painter.scale(-1, 1)
         paint_switch(painter, self._theme, rect, position, enabled=self.isEnabled())
-        if self._ring:
+        if self._ring and self.hasFocus():
             painter.setRenderHint(QPainter.RenderHint.Antialiasing)
             painter.setPen(QPen(self._theme.colour("accent"), 2))
             painter.setBrush(Qt.BrushStyle.NoBrush)

@@ -9,7 +9,7 @@ from PySide6.QtGui import QFocusEvent, QFontMetricsF, QMouseEvent, QPainter, QPa
 from PySide6.QtWidgets import QTabBar, QWidget
 
 from app.theme import Theme
-from app.widgets.focus import KEYBOARD_REASONS
+from app.widgets.focus import ring_after
 
 HEIGHT = 42
 PAD = 10  # at both sides of a tab's content, below which the underline runs too
@@ -106,7 +106,7 @@ class TabBar(QTabBar):
         if chosen:
             line = self._at(whole, QRectF(area.left(), whole.bottom() - 2, end - area.left(), 2))
             painter.fillRect(line, self._theme.colour("accent"))
-            if self._ring:
+            if self._ring and self.hasFocus():
                 painter.setPen(QPen(self._theme.colour("accent"), 2))
                 painter.setBrush(Qt.BrushStyle.NoBrush)
                 ring = self._at(whole, QRectF(area.left() - 8, whole.top() + 6, end - area.left() + 16, HEIGHT - 14))
@@ -144,10 +144,10 @@ class TabBar(QTabBar):
 
     def focusInEvent(self, event: QFocusEvent) -> None:
         super().focusInEvent(event)
-        self._ring = event.reason() in KEYBOARD_REASONS
+        self._ring = ring_after(event, self._ring)
         self.update()
 
     def focusOutEvent(self, event: QFocusEvent) -> None:
         super().focusOutEvent(event)
-        self._ring = False
+        self._ring = ring_after(event, self._ring)
         self.update()

@@ -20,15 +20,13 @@ from PySide6.QtWidgets import QAbstractItemView, QHeaderView, QSizePolicy, QTabl
 
 from app.theme import Theme
 from app.widgets.cell_delegate import CellDelegate
-from app.widgets.focus import KEYBOARD_REASONS
+from app.widgets.focus import ring_after
 from app.widgets.rows import Column, Row, RowModel
 
 ROW = 34
 ROW_LOG = 28
 ROW_TWO_LINES = 40
 HEADER = 28
-SAMPLE = "Studio laptop 0123456789"
-SAMPLE_WIDTH = 163.4  # in Inter at 10 points
 
 
 class Header(QHeaderView):
@@ -86,11 +84,15 @@ class Table(QTableView):
         row_height: int = ROW,
         header: bool = True,
         fit: bool = True,
+        drop: Sequence[int] = (),
+        open_at_least: int = 0,
         parent: QWidget | None = None,
     ) -> None:
         super().__init__(parent)
         self._theme = theme
         self._fit = fit
+        self._drop = tuple(drop)
+        self._open_at_least = open_at_least
         self._ring = False
         self.rows = RowModel(columns, self)
         self.setModel(self.rows)
@@ -128,23 +130,6 @@ class Table(QTableView):
     def show_rows(self, rows: Sequence[Row]) -> None:
         self.rows.show(rows)
 
-    def drop_columns(self, order: Sequence[int], width: int, open_at_least: int) -> None:
-        """Hide columns of `order`, first ones first, until the open column has its least width at table width `width`."""
-        scale = self._scale()
-        shown = set(range(len(self.rows.columns)))
-        for column in order:
-            fixed = sum(round(self.rows.columns[place].width * scale) for place in shown)
-            if width - fixed >= open_at_least * scale:
-                break
-            shown.discard(column)
-        for place in range(len(self.rows.columns)):
-            self.setColumnHidden(place, place not in shown)
-        self._share_width()
-
-    def _scale(self) -> float:
-        """How much wider than the design's 13 px Inter the font in force runs."""
-        return max(1.0, QFontMetricsF(self._theme.font()).horizontalAdvance(SAMPLE) / SAMPLE_WIDTH)
-
     @property
     def current_key(self) -> str:
         index = self.currentIndex()
@@ -170,25 +155,25 @@ class Table(QTableView):
 
     def _themed(self) -> None:
         self._sized()
+        self._share_width()
         self.viewport().update()
         self.horizontalHeader().viewport().update()
 
     def _share_width(self) -> None:
-        """Fixed columns get their width in the font's scale, the one without a width what is left."""
-        scale = self._scale()
-        left = self.viewport().width()
-        open_column = -1
+        """Fixed columns get their width in the font's scale, the one without a width what is left. Where that is less
+        than `open_at_least`, columns of `drop` go, first ones first: tooltip and menu still tell them."""
+        breadth = self._theme.breadth
+        widths = {place: round(column.width * breadth) for place, column in enumerate(self.rows.columns)}
+        room = self.viewport().width()
+        for column in self._drop:
+            if room - sum(widths.values()) >= self._open_at_least * breadth:
+                break
+            widths.pop(column)
+        left = room - sum(widths.values())
         for place, column in enumerate(self.rows.columns):
-            if self.isColumnHidden(place):
-                continue
-            if column.width == 0:
-                open_column = place
-                continue
-            width = round(column.width * scale)
-            self.setColumnWidth(place, width)
-            left -= width
-        if open_column >= 0:
-            self.setColumnWidth(open_column, max(60, left))
+            self.setColumnHidden(place, place not in widths)
+            if place in widths:
+                self.setColumnWidth(place, widths[place] if column.width else max(60, left))
 
     def _key(self, index: QModelIndex) -> str:
         return self.rows.row(index.row()).key
@@ -221,14 +206,14 @@ class Table(QTableView):
 
     def focusInEvent(self, event: QFocusEvent) -> None:
         super().focusInEvent(event)
-        self._ring = event.reason() in KEYBOARD_REASONS
+        self._ring = ring_after(event, self._ring)
         if not self.currentIndex().isValid() and self.rows.rowCount():
             self.setCurrentIndex(self.rows.index(0, 0))
         self.viewport().update()
 
     def focusOutEvent(self, event: QFocusEvent) -> None:
         super().focusOutEvent(event)
-        self._ring = False
+        self._ring = ring_after(event, self._ring)
         self.viewport().update()
 
     def contextMenuEvent(self, event: QContextMenuEvent) -> None:
@@ -237,11 +222,11 @@ class Table(QTableView):
             self.menu_wanted.emit(self._key(index), event.globalPos())
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
+        self._ring = True
         index = self.currentIndex()
         if not index.isValid():
             super().keyPressEvent(event)
             return
-        self._ring = True
         cells = self.rows.row(index.row()).cells
         match event.key():
             case Qt.Key.Key_Space if any(cell.switch is not None for cell in cells):

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QFont
+from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication
 from qasync import QEventLoop
 
@@ -99,6 +100,7 @@ def _mirrored(window: MainWindow) -> None:
 def _keyboard(window: MainWindow) -> None:
     window.activateWindow()
     window.share_page.access.table.setFocus(Qt.FocusReason.TabFocusReason)
+    QTest.keyClick(window.share_page.access.table, Qt.Key.Key_Down)
 
 
 def _dialog(window: MainWindow) -> None:

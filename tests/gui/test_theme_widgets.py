@@ -293,10 +293,11 @@ def test_a_table_acts_by_mouse_only_where_a_control_is(theme: Theme, shown: Show
     assert heard == [("b", True), ("menu", "b")]
 
 
-def test_columns_go_in_order_until_the_name_has_room(theme: Theme) -> None:
-    table = Table(theme, "Models", COLUMNS)
-    for width, hidden in ((600, []), (330, [2]), (250, [2, 3])):
-        table.drop_columns((2, 3), width, 200)
+def test_columns_go_in_order_until_the_name_has_room(theme: Theme, shown: Shown) -> None:
+    table = Table(theme, "Models", COLUMNS, drop=(2, 3), open_at_least=200)
+    shown(table)
+    for width, hidden in ((600, []), (330, [2]), (270, [2, 3])):
+        table.resize(round(width * theme.breadth), 100)
         assert [column for column in range(4) if table.isColumnHidden(column)] == hidden, width
 
 
