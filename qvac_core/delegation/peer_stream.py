@@ -16,6 +16,9 @@ class PeerStream(Protocol):
     @property
     def remote_address(self) -> tuple[str, int]: ...
 
+    def limit_frames(self, size: int) -> None:
+        """Break the connection when the peer sends a message above `size` bytes, before it is buffered."""
+
     async def write(self, data: bytes) -> None:
         """Hand bytes over; waits while the peer does not take them. Raises ConnectionClosed."""
 

@@ -119,6 +119,7 @@ class Provider:
         return own < self._limits.connections_per_key and len(self._sessions) < self._limits.connections
 
     async def _serve(self, stream: PeerStream) -> None:
+        stream.limit_frames(self._limits.frame_bytes)
         session = Session(self._service, stream)
         address = "{}:{}".format(*stream.remote_address)
         self._watch_expiry(session)
@@ -140,6 +141,7 @@ class Provider:
         if not self._knock_limit.take(host, self._now()):
             stream.destroy()
             return
+        stream.limit_frames(self._limits.knock_frame_bytes)
         self._connection_event(stream.remote_public_key, ConnectionState.KNOCK, f"{host}:{port}")
         heard = asyncio.Event()
 

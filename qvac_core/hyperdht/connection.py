@@ -15,7 +15,7 @@ from qvac_core.errors import ConnectionClosed, RemoteProtocolError
 from qvac_core.hyperdht.endpoint import Endpoint
 from qvac_core.hyperdht.raw_stream import RawStream
 from qvac_core.rendezvous.handshake import Session
-from qvac_core.secret_stream import SecretStream
+from qvac_core.secret_stream import MAX_FRAME_BYTES, MAX_MESSAGE_BYTES, SecretStream
 from qvac_core.udx import Closed, DataReceived, Drained, EndReceived, Event
 
 KEEP_ALIVE = 5.0
@@ -103,6 +103,10 @@ class Connection:
         address = self._raw.remote_address
         assert address is not None
         return address
+
+    def limit_frames(self, size: int) -> None:
+        """From now on a message of the peer above `size` bytes breaks the connection, before it is buffered."""
+        self._secret.limit_frames(min(size, MAX_MESSAGE_BYTES) + MAX_FRAME_BYTES - MAX_MESSAGE_BYTES)
 
     @property
     def rtt(self) -> float:

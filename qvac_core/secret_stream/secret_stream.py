@@ -92,12 +92,10 @@ class SecretStream:
             raise LocalProtocolError("A secret stream needs keys of 32 bytes, a hash of 64 and a header of 24.")
         if counter is not None and len(counter) != COUNTER_BYTES:
             raise LocalProtocolError("The counter of unordered datagrams has 8 bytes.")
-        if not FIRST_FRAME_BYTES <= max_frame <= MAX_FRAME_BYTES:
-            raise LocalProtocolError(f"max_frame must lie between {FIRST_FRAME_BYTES} and {MAX_FRAME_BYTES}.")
+        self.limit_frames(max_frame)
         self._initiator = initiator
         self._handshake_hash = bytes(handshake_hash)
         self._header = bytes(header)
-        self._max_frame = max_frame
         self._rx = bytes(rx)
         self._push = Push(bytes(tx), self._header)
         self._pull: Pull | None = None
@@ -126,6 +124,12 @@ class SecretStream:
     def buffered(self) -> int:
         """Bytes held of a frame that has not arrived completely."""
         return len(self._buffer)
+
+    def limit_frames(self, max_frame: int) -> None:
+        """From now on a frame that announces more bytes than this ends the stream. Overhead included."""
+        if not FIRST_FRAME_BYTES <= max_frame <= MAX_FRAME_BYTES:
+            raise LocalProtocolError(f"max_frame must lie between {FIRST_FRAME_BYTES} and {MAX_FRAME_BYTES}.")
+        self._max_frame = max_frame
 
     def start(self) -> bytes:
         """Our first frame; send it once, before anything else."""

@@ -26,6 +26,7 @@ class MemoryStream:
         self.written = bytearray()
         self.destroyed = False
         self.closed = False
+        self.frame_limit: int | None = None
         self._capacity = capacity
         self._cut = cut
         self._inbox: deque[bytes] = deque()
@@ -71,6 +72,10 @@ class MemoryStream:
             self.peer._ended = True
             self.peer._changed.set()
             self._break("closed", "ECLOSED")
+
+    def limit_frames(self, size: int) -> None:
+        """A pair in memory has no frames; what it was told is for tests to read."""
+        self.frame_limit = size
 
     def destroy(self) -> None:
         if self.destroyed or self.closed:

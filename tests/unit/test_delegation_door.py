@@ -91,6 +91,7 @@ def test_a_knock_that_says_nothing_or_too_much_is_dropped() -> None:
             with pytest.raises(ConnectionClosed):
                 async for _ in loud:
                     pass
+            assert loud.peer.frame_limit == 64 * 1024
 
     run(main())
 

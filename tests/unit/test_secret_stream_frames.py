@@ -102,6 +102,15 @@ def test_own_limit_on_frames() -> None:
         b.receive(a.encrypt(bytes(984))[:3])
 
 
+def test_a_limit_that_comes_later() -> None:
+    a, b = opened_pair()
+    assert b.receive(a.encrypt(bytes(984))) == [bytes(984)]
+    b.limit_frames(1000)
+    assert b.receive(a.encrypt(bytes(983))) == [bytes(983)]
+    with pytest.raises(RemoteProtocolError, match="1001"):
+        b.receive(a.encrypt(bytes(984))[:3])
+
+
 @pytest.mark.parametrize("size", [0, 1, 16])
 def test_frames_too_short_to_be_one(size: int) -> None:
     _, b = opened_pair()
