@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 from PySide6.QtCore import QObject, Qt, Signal
 
 from app.coalesce import EventBuffer
+from app.garbage import window_thread_garbage
 from qvac_core.core.interface import CoreInterface
 from qvac_core.core.state import CoreEvent
 
@@ -47,6 +48,7 @@ class CoreThread:
     async def start(self, attach: Callable[[CoreInterface], None]) -> None:
         """Start the thread, make the core there, let `attach` subscribe, start it. Raises what `core.start` raises."""
         sys.setswitchinterval(SWITCH_INTERVAL)
+        window_thread_garbage.hold()
         self._thread.start()
         await asyncio.wrap_future(self._running)
         await self.call(self._open(attach))
@@ -72,7 +74,10 @@ class CoreThread:
             loop.call_soon_threadsafe(loop.stop)
         waiter = asyncio.get_running_loop()
         await waiter.run_in_executor(None, self._thread.join, 1.0)
-        return ended and not self._thread.is_alive()
+        if self._thread.is_alive():
+            return False
+        window_thread_garbage.release()
+        return ended
 
     async def _open(self, attach: Callable[[CoreInterface], None]) -> None:
         self._core = self._factory()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import threading
 
 import pytest
@@ -12,6 +13,7 @@ from qasync import QEventLoop
 
 from app.bridge import CoreProxy, CoreThread
 from app.coalesce import EventBuffer
+from app.garbage import collect
 from app.tasks import Tasks
 from qvac_core.core.state import (
     ActiveRequest,
@@ -119,6 +121,42 @@ def test_calls_run_on_the_cores_thread_and_events_arrive_in_the_windows(qapp: QA
     assert len(tokens) < 500
     assert isinstance(seen[-1], AnswerFinished)
     assert "core" not in {thread.name for thread in threading.enumerate()}
+
+
+class Cycle:
+    """Garbage that only the collector finds; tells which thread found it."""
+
+    def __init__(self, found: set[str]) -> None:
+        self.itself = self
+        self.found = found
+
+    def __del__(self) -> None:
+        self.found.add(threading.current_thread().name)
+
+
+def test_the_cores_thread_never_collects_what_belongs_to_the_window(qloop: QEventLoop) -> None:
+    core = FakeCore()
+    proxy = CoreProxy(CoreThread(lambda: core))
+    found: set[str] = set()
+
+    async def allocate(_core: object) -> None:
+        for _round in range(50):
+            kept = [[number] for number in range(2000)]
+            assert len(kept) == 2000
+
+    async def main() -> None:
+        await proxy.start()
+        for _cycle in range(100):
+            Cycle(found)
+        await proxy.call(allocate)
+        assert found == set()
+        collect()
+        assert await proxy.close()
+
+    qloop.run_until_complete(main())
+    assert gc.isenabled()
+    gc.collect()
+    assert found == {threading.main_thread().name}
 
 
 def test_errors_of_the_core_come_back_to_who_asked(qloop: QEventLoop) -> None:
