@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import cast
 
-from PySide6.QtCore import QEvent, QModelIndex, QPersistentModelIndex, QPoint, QPointF, QRect, QRectF, QSize, Qt, Signal
+from PySide6.QtCore import QEvent, QModelIndex, QPersistentModelIndex, QPoint, QPointF, QRectF, QSize, Qt, Signal
 from PySide6.QtGui import QFont, QFontMetricsF, QMouseEvent, QPainter, QPen
 from PySide6.QtWidgets import QStyledItemDelegate, QStyleOptionViewItem, QTableView
 
@@ -76,7 +76,7 @@ class CellDelegate(QStyledItemDelegate):
 
     def paint(self, painter: QPainter, option: QStyleOptionViewItem, index: Index) -> None:
         cell = self._model.cell(index)
-        rect = QRectF(cast("QRect", option.rect))  # type: ignore[attr-defined]
+        rect = QRectF(option.rect)
         painter.save()
         current = self._table.hasFocus() and self._table.currentIndex().row() == index.row()
         if current or index.row() == self.hover_row:
@@ -191,7 +191,7 @@ class CellDelegate(QStyledItemDelegate):
         if event.button() != Qt.MouseButton.LeftButton:
             return False
         cell = self._model.cell(index)
-        rect = QRectF(cast("QRect", option.rect))  # type: ignore[attr-defined]
+        rect = QRectF(option.rect)
         plain = self._model.index(index.row(), index.column())
         if cell.switch is not None:
             checked = Qt.CheckState.Unchecked if cell.switch else Qt.CheckState.Checked

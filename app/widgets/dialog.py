@@ -35,7 +35,7 @@ class Dialog(QDialog):
         self.setWindowTitle(title.rstrip("?"))
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         self.setMinimumWidth(WIDTH)
-        layout = QVBoxLayout(self)
+        self._layout = layout = QVBoxLayout(self)
         layout.setContentsMargins(16, 16, 16, 16)
         # The layout's own least height is that of texts wrapped far narrower than this window ever is.
         layout.setSizeConstraint(QLayout.SizeConstraint.SetNoConstraint)
@@ -69,8 +69,8 @@ class Dialog(QDialog):
 
     def fit(self) -> None:
         """As tall as the texts are at this width."""
-        width = max(WIDTH, self.layout().minimumSize().width())
-        self.resize(width, self.layout().totalHeightForWidth(width))
+        width = max(WIDTH, self._layout.minimumSize().width())
+        self.resize(width, self._layout.totalHeightForWidth(width))
 
     def add_field(self, label: str, field: QWidget) -> None:
         """A field with its label above."""

@@ -41,10 +41,10 @@ class EmptyState(QWidget):
         texts.setSpacing(4)
         texts.setColumnStretch(0, 1)
         texts.setColumnStretch(2, 1)
-        for row, label in enumerate((self.title, self.sentence)):
+        for line, label in enumerate((self.title, self.sentence)):
             label.setAlignment(Qt.AlignmentFlag.AlignCenter)
             label.setFixedWidth(SENTENCE_WIDTH)
-            texts.addWidget(label, row, 1)
+            texts.addWidget(label, line, 1)
         layout.addLayout(texts)
         layout.addSpacing(4)
         if hint:

@@ -165,10 +165,10 @@ class Table(QTableView):
         breadth = self._theme.breadth
         widths = {place: round(column.width * breadth) for place, column in enumerate(self.rows.columns)}
         room = self.viewport().width()
-        for column in self._drop:
+        for dropped in self._drop:
             if room - sum(widths.values()) >= self._open_at_least * breadth:
                 break
-            widths.pop(column)
+            widths.pop(dropped)
         left = room - sum(widths.values())
         for place, column in enumerate(self.rows.columns):
             self.setColumnHidden(place, place not in widths)

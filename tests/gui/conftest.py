@@ -19,6 +19,8 @@ from app.bridge import CoreProxy, CoreThread
 from app.theme import Theme
 from qvac_core.core.interface import CoreInterface
 from tests.gui.fake_core import FakeCore
+from tests.gui.populated import populate
+from tests.gui.share_window import Run, Test, opened
 
 T = TypeVar("T")
 
@@ -91,3 +93,20 @@ def fake_core() -> FakeCore:
 @pytest.fixture
 def proxy(qapp: QApplication, fake_core: FakeCore) -> DirectProxy:
     return DirectProxy(fake_core)
+
+
+@pytest.fixture
+def run(qloop: QEventLoop, proxy: DirectProxy, fake_core: FakeCore, theme: Theme) -> Run:
+    """Run a coroutine with a loaded window on screen, and end everything afterwards."""
+
+    async def body(test: Test) -> None:
+        async with opened(proxy, theme, fake_core.clock) as window:
+            await test(window)
+
+    return lambda test: qloop.run_until_complete(body(test))
+
+
+@pytest.fixture
+def busy(fake_core: FakeCore) -> FakeCore:
+    """The fake core, as busy as in the design's pictures."""
+    return populate(fake_core)
