@@ -18,6 +18,7 @@ from qvac_core.core.state import (
     SharingPhase,
     SharingState,
 )
+from qvac_core.models import by_name, model_title
 
 NameOf = Callable[[str], str]
 
@@ -171,7 +172,7 @@ def _running_row(request: ActiveRequest, stopping: bool, name_of: NameOf, now: f
         request.id,
         (
             Cell(who, weight=500, avatar=request.remote_public_key),
-            Cell(request.model or request.method, "text2"),
+            Cell(_model(request.model) or request.method, "text2"),
             Cell(f"{request.tokens:,} tokens"),
             Cell(speed),
             Cell(words.whole_duration(now - request.started_at), "text2"),
@@ -205,7 +206,7 @@ def _log_row(entry: LogEntry, name_of: NameOf, now: float) -> Row:
         (
             Cell(clock, "text2", tooltip=f"{at:%Y-%m-%d %H:%M:%S}"),
             Cell(who),
-            Cell(entry.model or entry.method, "text2"),
+            Cell(_model(entry.model) or entry.method, "text2"),
             Cell(f"{entry.prompt_tokens:,} / {entry.generated_tokens:,}"),
             Cell(words.duration(entry.ms / 1000, 1), "text2"),
             Cell(ended, icon=icon, icon_tone=tone, tooltip=entry.error),
@@ -251,3 +252,9 @@ def status(
         case SharingPhase.UNREACHABLE:
             why = state.detail or "Nobody new can connect until the network changes."
             return "triangle-alert", "Not reachable.", why, "danger"
+
+
+def _model(name: str) -> str:
+    """The SDK's name in capitals becomes the name people know."""
+    known = by_name(name)
+    return model_title(known.file) if known is not None else name

@@ -314,6 +314,9 @@ class Sharing:
 
     async def _seen(self, public_key: str) -> None:
         await self._run(self._store.access_list.seen, public_key, time.time())
+        await self._tell_access()
+
+    async def _tell_access(self) -> None:
         self._hub.emit(AccessChanged(await self.rules()))
 
     def _on_ended(self, event: events.RequestEnded) -> None:
@@ -331,6 +334,7 @@ class Sharing:
             error=event.error,
         )
         self._hub.emit(RequestEnded(entry))
+        self._tasks.start(self._tell_access(), "tokens used")
 
 
 def _overridden(rules: RuleOverride) -> AccessRules:
