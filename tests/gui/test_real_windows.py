@@ -136,6 +136,7 @@ async def ask(owner: MainWindow, guest: MainWindow) -> None:
     click(owner.findChildren(KnockCard)[0].hour)
     await until(lambda: not owner.findChildren(KnockCard), "the knock answered")
 
+    dialog.name.setText("Studio desktop")
     dialog.start()
     await until(lambda: dialog.go.isVisible() and dialog.go.isEnabled(), "connected")
     picture(dialog, "connected")
@@ -148,6 +149,6 @@ async def ask(owner: MainWindow, guest: MainWindow) -> None:
     answer = guest.chat.messages[1]
     assert "Paris" in answer.text
     assert answer.stats is not None
-    assert answer.stats.where == "delegated"
+    assert (answer.stats.where, answer.stats.who) == ("delegated", "Studio desktop")
     await until(lambda: owner.share.log, "the owner's log")
     assert owner.share.log[0].remote_public_key == guest.share.public_key
