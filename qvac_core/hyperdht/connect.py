@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from qvac_core.codec import Address, blake2b
 from qvac_core.dht_rpc import Reply, SocketId
 from qvac_core.errors import NetworkError, RemoteProtocolError
+from qvac_core.hyperdht.client_punch import ClientPunch
 from qvac_core.hyperdht.connection import Connection
 from qvac_core.hyperdht.raw_stream import RawStream
 from qvac_core.noise import KeyPair
@@ -36,6 +37,9 @@ MAX_HANDSHAKES = 3
 _HANDSHAKE_RETRIES = 3
 _WALK_RETRIES = 3
 _PING_RETRIES = 2
+NEXT_PATH_AFTER = 0.5
+"""Seconds that a path nearby has for itself. A peer in this house answers sooner, and then nothing is punched; one
+behind the same carrier's NAT never does, and must not wait for the ping to fail."""
 
 
 class ConnectStage(Enum):
@@ -89,6 +93,7 @@ class Attempt:
         self._asking: set[asyncio.Task[None]] = set()
         self._met: asyncio.Future[_Met] = self._loop.create_future()
         self._arrived: asyncio.Future[tuple[int, Address]] = self._loop.create_future()
+        self._punch: ClientPunch | None = None
         self._raw = RawStream(self._endpoint)
         self._raw.on_unexpected = self._on_unexpected
 
@@ -114,6 +119,8 @@ class Attempt:
         finally:
             if not self._raw.connected:
                 self._raw.destroy()
+            if self._punch is not None:
+                self._punch.close()
 
     def _open(self, met: _Met, socket: int, address: Address) -> Connection:
         self._raw.on_unexpected = None
@@ -238,18 +245,38 @@ class Attempt:
     # Reaching: a path for the stream itself
 
     async def _reach(self, met: _Met) -> tuple[int, Address]:
-        if self._arrived.done():
-            return self._arrived.result()
+        """Tries the paths one after the other, the next one soon beside the last; the first that works wins.
+
+        So does the server when it comes to us: whatever it sends shows a way.
+        """
         paths = choose_paths(
             met.reply, met.payload, firewall=self._firewall, local_addresses=self._endpoint.local_addresses()
         )
         failure = NetworkError("There is no path to the peer from here.", name="CANNOT_HOLEPUNCH")
-        for path in paths:
-            try:
-                return await self._try_path(path, met)
-            except NetworkError as error:
-                failure = error
-        raise failure
+        waiting = list(paths)
+        trying: set[asyncio.Future[tuple[int, Address]]] = set()
+        try:
+            while not self._arrived.done() and (waiting or trying):
+                if waiting:
+                    trying.add(asyncio.create_task(self._try_path(waiting.pop(0), met), name="path to a peer"))
+                await asyncio.wait(
+                    {*trying, self._arrived},
+                    timeout=NEXT_PATH_AFTER if waiting else None,
+                    return_when=asyncio.FIRST_COMPLETED,
+                )
+                for tried in [task for task in trying if task.done()]:
+                    trying.discard(tried)
+                    try:
+                        return tried.result()
+                    except NetworkError as error:
+                        failure = error
+            if self._arrived.done():
+                return self._arrived.result()
+            raise failure
+        finally:
+            for task in trying:
+                task.cancel()
+            await asyncio.gather(*trying, return_exceptions=True)
 
     async def _try_path(self, path: Path, met: _Met) -> tuple[int, Address]:
         match path.way:
@@ -262,7 +289,8 @@ class Attempt:
             case Way.LAN if path.address is not None:
                 return await self._try_lan(path.address)
             case Way.PUNCH:
-                return await self._try_directly(met.reply.server_address)
+                self._punch = ClientPunch(self._dht, self._target, met.payload, met.reply, met.session)
+                return await self._punch.run(path.relays)
         raise NetworkError("There is no path to the peer from here.", name="CANNOT_HOLEPUNCH")
 
     async def _wait_for_server(self) -> tuple[int, Address]:
@@ -273,34 +301,10 @@ class Attempt:
 
     async def _try_lan(self, address: Address) -> tuple[int, Address]:
         try:
-            arrived = await self._ping_or_arrival(address)
+            await self._dht.requests.ping(address, retries=_PING_RETRIES)
         except NetworkError as error:
             raise NetworkError("The peer is in this network, but does not answer.", name="HOLEPUNCH_ABORTED") from error
-        return arrived or (SocketId.SERVER, address)
-
-    async def _try_directly(self, address: Address) -> tuple[int, Address]:
-        """In the place of hole punching: a server that believes itself behind a NAT may be reachable after all."""
-        socket = self._endpoint.request_socket
-        try:
-            arrived = await self._ping_or_arrival(address)
-        except NetworkError as error:
-            message = "Both peers are behind NATs; hole punching is not possible yet."
-            raise NetworkError(message, name="CANNOT_HOLEPUNCH") from error
-        return arrived or (socket, address)
-
-    async def _ping_or_arrival(self, address: Address) -> tuple[int, Address] | None:
-        """None when the address answers; the path when the peer comes to us first. Raises NetworkError."""
-        ping = asyncio.create_task(self._dht.requests.ping(address, retries=_PING_RETRIES), name="ping")
-        waiting: list[asyncio.Future[Any]] = [ping, self._arrived]
-        try:
-            await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
-            if self._arrived.done():
-                return self._arrived.result()
-            ping.result()
-            return None
-        finally:
-            ping.cancel()
-            await asyncio.gather(ping, return_exceptions=True)
+        return SocketId.SERVER, address
 
 
 class _FatalAnswer(Exception):

@@ -15,7 +15,7 @@ from typing import Any
 
 from qvac_core.codec import Address
 from qvac_core.errors import NetworkError
-from qvac_core.rendezvous.constants import Firewall, PeerError
+from qvac_core.rendezvous.constants import Firewall, PeerError, read_firewall
 from qvac_core.rendezvous.holepuncher import Holepuncher, State, coerce
 from qvac_core.rendezvous.messages import HolepunchPayload, RelayInfo
 
@@ -140,7 +140,7 @@ class ClientRounds:
         echoed = payload.token is not None and answer.remote_token == payload.token
         self._puncher.update_remote(
             punching=answer.punching,
-            firewall=firewall_of(answer),
+            firewall=read_firewall(answer.firewall),
             addresses=answer.addresses,
             verified_host=peer_address[0] if echoed else None,
         )
@@ -148,7 +148,7 @@ class ClientRounds:
 
     def _waits_for(self, answer: HolepunchPayload) -> bool:
         """A peer that still tells its view keeps its socket and means what it says; the original's does not."""
-        return self._may_wait or firewall_of(answer) is not Firewall.UNKNOWN
+        return self._may_wait or read_firewall(answer.firewall) is not Firewall.UNKNOWN
 
     def _probe(self, *, retry: bool) -> Generator[Step, Any, tuple[bytes | None, Address]]:
         """Learn the server's view and tell ours. Returns its token for us and its address as its relay sees it."""
@@ -245,7 +245,7 @@ class ServerRounds:
             echoed = trusted and asked.remote_token == token
             puncher.update_remote(
                 punching=asked.punching,
-                firewall=firewall_of(asked),
+                firewall=read_firewall(asked.firewall),
                 addresses=asked.addresses,
                 verified_host=peer_address[0] if echoed else None,
             )
@@ -277,11 +277,3 @@ class ServerRounds:
 
     def refuse(self) -> Answered:
         return Answered(HolepunchPayload(error=PeerError.ABORTED, round=self._round), over=True)
-
-
-def firewall_of(payload: HolepunchPayload) -> Firewall:
-    """What the peer says stands before it; what we do not know counts as unknown."""
-    try:
-        return Firewall(payload.firewall)
-    except ValueError:
-        return Firewall.UNKNOWN
