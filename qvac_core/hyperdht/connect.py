@@ -20,6 +20,7 @@ from qvac_core.hyperdht.client_punch import ClientPunch
 from qvac_core.hyperdht.connection import Connection
 from qvac_core.hyperdht.raw_stream import RawStream
 from qvac_core.noise import KeyPair
+from qvac_core.rendezvous.addresses import match_address
 from qvac_core.rendezvous.constants import PASSIVE_WAIT, Command, Firewall, Mode
 from qvac_core.rendezvous.handshake import ClientHandshake, Session
 from qvac_core.rendezvous.messages import HandshakeMessage, NoisePayload, PeerRecord, UdxInfo
@@ -55,13 +56,12 @@ OnStage = Callable[[ConnectStage], None]
 
 @dataclass(frozen=True, slots=True)
 class _Met:
-    """The first valid answer to our handshake, and the socket that heard it."""
+    """The first valid answer to our handshake."""
 
     reply: HandshakeReply
     payload: NoisePayload
     udx: UdxInfo
     session: Session
-    socket: int
 
 
 class Attempt:
@@ -218,18 +218,21 @@ class Attempt:
                 self._met.set_result(met)
 
     async def _shake_hands(self, relay: Address) -> _Met:
-        message = HandshakeMessage(Mode.FROM_CLIENT, self._handshake.message(self._make_payload))
-        reply = await self._dht.requests.request(
-            Command.PEER_HANDSHAKE, relay, target=self._target, value=message.encode(), retries=_HANDSHAKE_RETRIES
-        )
-        answer = _check_reply(reply, relay)
+        answer = await self._ask_for_answer(relay, _HANDSHAKE_RETRIES)
         payload, session = self._handshake.read(answer.noise)
         try:
             udx = check_payload(payload)
         except NetworkError as error:
             # It is authentic: asking another relay gets the same answer.
             raise _FatalAnswer(error) from error
-        return _Met(answer, payload, udx, session, reply.socket)
+        return _Met(answer, payload, udx, session)
+
+    async def _ask_for_answer(self, relay: Address, retries: int) -> HandshakeReply:
+        message = HandshakeMessage(Mode.FROM_CLIENT, self._handshake.message(self._make_payload))
+        reply = await self._dht.requests.request(
+            Command.PEER_HANDSHAKE, relay, target=self._target, value=message.encode(), retries=retries
+        )
+        return _check_reply(reply, relay)
 
     def _make_payload(self) -> NoisePayload:
         own_address = self._endpoint.node.remote_address()
@@ -281,13 +284,13 @@ class Attempt:
     async def _try_path(self, path: Path, met: _Met) -> tuple[int, Address]:
         match path.way:
             case Way.DIRECT if path.address is not None:
-                return met.socket, path.address
+                return met.reply.socket, path.address
             case Way.OPEN if path.address is not None:
                 return self._endpoint.request_socket, path.address
             case Way.PASSIVE:
                 return await self._wait_for_server()
             case Way.LAN if path.address is not None:
-                return await self._try_lan(path.address)
+                return await self._try_lan(path.address, met)
             case Way.PUNCH:
                 self._punch = ClientPunch(self._dht, self._target, met.payload, met.reply, met.session)
                 return await self._punch.run(path.relays)
@@ -299,10 +302,19 @@ class Attempt:
             raise NetworkError("The peer answered, but never came to us.", name="HOLEPUNCH_ABORTED")
         return self._arrived.result()
 
-    async def _try_lan(self, address: Address) -> tuple[int, Address]:
+    async def _try_lan(self, address: Address, met: _Met) -> tuple[int, Address]:
+        """Ours asks for the handshake's answer once more, there: a pong could come from anybody.
+
+        Houses behind one carrier use the same private addresses; the original's ping finds a node of our own house
+        there, or ourselves, and connects to it.
+        """
         try:
-            await self._dht.requests.ping(address, retries=_PING_RETRIES)
-        except NetworkError as error:
+            if match_address(self._endpoint.local_addresses(), [address]) is None:
+                # Neither side sees the other as nearby, and its handshakes are answered by the punching socket.
+                await self._dht.requests.ping(address, retries=_PING_RETRIES)
+            elif (await self._ask_for_answer(address, _PING_RETRIES)).noise != met.reply.noise:
+                raise RemoteProtocolError("somebody else lives at the peer's private address")
+        except (NetworkError, RemoteProtocolError) as error:
             raise NetworkError("The peer is in this network, but does not answer.", name="HOLEPUNCH_ABORTED") from error
         return SocketId.SERVER, address
 
@@ -328,4 +340,5 @@ def _check_reply(reply: Reply, relay: Address) -> HandshakeReply:
         relay_address=relay,
         server_address=message.peer_address or relay,
         client_address=reply.to,
+        socket=reply.socket,
     )

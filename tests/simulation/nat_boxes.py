@@ -35,9 +35,19 @@ class Kind(Enum):
 class NatBox:
     """A network of its own for those inside, one address for those outside."""
 
-    def __init__(self, internet: Internet, kind: Kind, *, outer: NatBox | None = None, hairpin: bool = False) -> None:
+    def __init__(
+        self,
+        internet: Internet,
+        kind: Kind,
+        *,
+        outer: NatBox | None = None,
+        hairpin: bool = False,
+        isolated: bool = False,
+    ) -> None:
+        """`hairpin`: those inside reach each other's outside ports. `isolated`: never directly, as on a guest Wi-Fi."""
         self.kind = kind
         self.hairpin = hairpin
+        self.isolated = isolated
         self._internet = internet
         self._outer: Wire = outer or internet
         self.address = outer.inside_address() if outer is not None else internet.next_address()
@@ -76,7 +86,8 @@ class NatBox:
 
     def send(self, source: Address, datagrams: Sequence[bytes], to: Address, ttl: int) -> None:
         if to[0].rpartition(".")[0] == self._prefix:
-            self._hand_over(source, datagrams, to)
+            if not self.isolated:
+                self._hand_over(source, datagrams, to)
             return
         if self.kind is Kind.BLOCKED or ttl <= 1:
             return

@@ -11,11 +11,9 @@ import pytest
 
 from qvac_core.errors import NetworkError
 from qvac_core.hyperdht import DHT
-from qvac_core.hyperdht.punching import Punching
-from qvac_core.rendezvous.holepuncher import Method
 
 from .datagram_network import Host, Link
-from .nat_boxes import Kind, NatBox, home
+from .nat_boxes import Kind, home
 from .test_hyperdht_simulation import World, echo, pump, simulate
 
 QUIET = Link(delay=(0.005, 0.03))
