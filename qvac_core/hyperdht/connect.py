@@ -20,7 +20,7 @@ from qvac_core.hyperdht.client_punch import ClientPunch
 from qvac_core.hyperdht.connection import Connection
 from qvac_core.hyperdht.raw_stream import RawStream
 from qvac_core.noise import KeyPair
-from qvac_core.rendezvous.addresses import match_address
+from qvac_core.rendezvous.addresses import is_private, match_address
 from qvac_core.rendezvous.constants import PASSIVE_WAIT, Command, Firewall, Mode
 from qvac_core.rendezvous.handshake import ClientHandshake, Session
 from qvac_core.rendezvous.messages import HandshakeMessage, NoisePayload, PeerRecord, UdxInfo
@@ -255,13 +255,14 @@ class Attempt:
         paths = choose_paths(
             met.reply, met.payload, firewall=self._firewall, local_addresses=self._endpoint.local_addresses()
         )
-        failure = NetworkError("There is no path to the peer from here.", name="CANNOT_HOLEPUNCH")
+        failures: dict[str, NetworkError] = {}
         waiting = list(paths)
-        trying: set[asyncio.Future[tuple[int, Address]]] = set()
+        trying: set[asyncio.Task[tuple[int, Address]]] = set()
         try:
             while not self._arrived.done() and (waiting or trying):
                 if waiting:
-                    trying.add(asyncio.create_task(self._try_path(waiting.pop(0), met), name="path to a peer"))
+                    path = waiting.pop(0)
+                    trying.add(asyncio.create_task(self._try_path(path, met), name=path.way.name))
                 await asyncio.wait(
                     {*trying, self._arrived},
                     timeout=NEXT_PATH_AFTER if waiting else None,
@@ -272,10 +273,13 @@ class Attempt:
                     try:
                         return tried.result()
                     except NetworkError as error:
-                        failure = error
+                        failures[tried.get_name()] = error
             if self._arrived.done():
                 return self._arrived.result()
-            raise failure
+            # That a peer nearby did not answer says less than how the punch went.
+            if failures:
+                raise failures[paths[-1].way.name]
+            raise NetworkError("There is no path to the peer from here.", name="CANNOT_HOLEPUNCH")
         finally:
             for task in trying:
                 task.cancel()
@@ -308,9 +312,10 @@ class Attempt:
         Houses behind one carrier use the same private addresses; the original's ping finds a node of our own house
         there, or ourselves, and connects to it.
         """
+        ours = [own for own in self._endpoint.local_addresses() if is_private(own[0])]
         try:
-            if match_address(self._endpoint.local_addresses(), [address]) is None:
-                # Neither side sees the other as nearby, and its handshakes are answered by the punching socket.
+            if match_address(met.payload.addresses4, ours) is None:
+                # The server does not take us for nearby either: its punching socket answers handshakes.
                 await self._dht.requests.ping(address, retries=_PING_RETRIES)
             elif (await self._ask_for_answer(address, _PING_RETRIES)).noise != met.reply.noise:
                 raise RemoteProtocolError("somebody else lives at the peer's private address")
