@@ -428,7 +428,7 @@ class Node:
             return
         if id is not None:
             self.neighbourhood.heard_from(sender, to, sample=socket == self.socket)
-        else:
+        elif socket == self.socket:
             self.reachability.sample_from_stranger(sender, to)
 
     def _on_request(self, message: RequestMessage, sender: Address, socket: int) -> None:

@@ -16,9 +16,11 @@ from typing import TYPE_CHECKING, Any
 from qvac_core.codec import Address, blake2b
 from qvac_core.dht_rpc import Reply, SocketId
 from qvac_core.errors import NetworkError, RemoteProtocolError
+from qvac_core.hyperdht.client_punch import ClientPunch
 from qvac_core.hyperdht.connection import Connection
 from qvac_core.hyperdht.raw_stream import RawStream
 from qvac_core.noise import KeyPair
+from qvac_core.rendezvous.addresses import is_private, match_address
 from qvac_core.rendezvous.constants import PASSIVE_WAIT, Command, Firewall, Mode
 from qvac_core.rendezvous.handshake import ClientHandshake, Session
 from qvac_core.rendezvous.messages import HandshakeMessage, NoisePayload, PeerRecord, UdxInfo
@@ -36,6 +38,9 @@ MAX_HANDSHAKES = 3
 _HANDSHAKE_RETRIES = 3
 _WALK_RETRIES = 3
 _PING_RETRIES = 2
+NEXT_PATH_AFTER = 0.5
+"""Seconds that a path nearby has for itself. A peer in this house answers sooner, and then nothing is punched; one
+behind the same carrier's NAT never does, and must not wait for the ping to fail."""
 
 
 class ConnectStage(Enum):
@@ -51,13 +56,12 @@ OnStage = Callable[[ConnectStage], None]
 
 @dataclass(frozen=True, slots=True)
 class _Met:
-    """The first valid answer to our handshake, and the socket that heard it."""
+    """The first valid answer to our handshake."""
 
     reply: HandshakeReply
     payload: NoisePayload
     udx: UdxInfo
     session: Session
-    socket: int
 
 
 class Attempt:
@@ -89,6 +93,7 @@ class Attempt:
         self._asking: set[asyncio.Task[None]] = set()
         self._met: asyncio.Future[_Met] = self._loop.create_future()
         self._arrived: asyncio.Future[tuple[int, Address]] = self._loop.create_future()
+        self._punch: ClientPunch | None = None
         self._raw = RawStream(self._endpoint)
         self._raw.on_unexpected = self._on_unexpected
 
@@ -114,6 +119,8 @@ class Attempt:
         finally:
             if not self._raw.connected:
                 self._raw.destroy()
+            if self._punch is not None:
+                self._punch.close()
 
     def _open(self, met: _Met, socket: int, address: Address) -> Connection:
         self._raw.on_unexpected = None
@@ -211,18 +218,21 @@ class Attempt:
                 self._met.set_result(met)
 
     async def _shake_hands(self, relay: Address) -> _Met:
-        message = HandshakeMessage(Mode.FROM_CLIENT, self._handshake.message(self._make_payload))
-        reply = await self._dht.requests.request(
-            Command.PEER_HANDSHAKE, relay, target=self._target, value=message.encode(), retries=_HANDSHAKE_RETRIES
-        )
-        answer = _check_reply(reply, relay)
+        answer = await self._ask_for_answer(relay, _HANDSHAKE_RETRIES)
         payload, session = self._handshake.read(answer.noise)
         try:
             udx = check_payload(payload)
         except NetworkError as error:
             # It is authentic: asking another relay gets the same answer.
             raise _FatalAnswer(error) from error
-        return _Met(answer, payload, udx, session, reply.socket)
+        return _Met(answer, payload, udx, session)
+
+    async def _ask_for_answer(self, relay: Address, retries: int) -> HandshakeReply:
+        message = HandshakeMessage(Mode.FROM_CLIENT, self._handshake.message(self._make_payload))
+        reply = await self._dht.requests.request(
+            Command.PEER_HANDSHAKE, relay, target=self._target, value=message.encode(), retries=retries
+        )
+        return _check_reply(reply, relay)
 
     def _make_payload(self) -> NoisePayload:
         own_address = self._endpoint.node.remote_address()
@@ -238,31 +248,56 @@ class Attempt:
     # Reaching: a path for the stream itself
 
     async def _reach(self, met: _Met) -> tuple[int, Address]:
-        if self._arrived.done():
-            return self._arrived.result()
+        """Tries the paths one after the other, the next one soon beside the last; the first that works wins.
+
+        So does the server when it comes to us: whatever it sends shows a way.
+        """
         paths = choose_paths(
             met.reply, met.payload, firewall=self._firewall, local_addresses=self._endpoint.local_addresses()
         )
-        failure = NetworkError("There is no path to the peer from here.", name="CANNOT_HOLEPUNCH")
-        for path in paths:
-            try:
-                return await self._try_path(path, met)
-            except NetworkError as error:
-                failure = error
-        raise failure
+        failures: dict[str, NetworkError] = {}
+        waiting = list(paths)
+        trying: set[asyncio.Task[tuple[int, Address]]] = set()
+        try:
+            while not self._arrived.done() and (waiting or trying):
+                if waiting:
+                    path = waiting.pop(0)
+                    trying.add(asyncio.create_task(self._try_path(path, met), name=path.way.name))
+                await asyncio.wait(
+                    {*trying, self._arrived},
+                    timeout=NEXT_PATH_AFTER if waiting else None,
+                    return_when=asyncio.FIRST_COMPLETED,
+                )
+                for tried in [task for task in trying if task.done()]:
+                    trying.discard(tried)
+                    try:
+                        return tried.result()
+                    except NetworkError as error:
+                        failures[tried.get_name()] = error
+            if self._arrived.done():
+                return self._arrived.result()
+            # That a peer nearby did not answer says less than how the punch went.
+            if failures:
+                raise failures[paths[-1].way.name]
+            raise NetworkError("There is no path to the peer from here.", name="CANNOT_HOLEPUNCH")
+        finally:
+            for task in trying:
+                task.cancel()
+            await asyncio.gather(*trying, return_exceptions=True)
 
     async def _try_path(self, path: Path, met: _Met) -> tuple[int, Address]:
         match path.way:
             case Way.DIRECT if path.address is not None:
-                return met.socket, path.address
+                return met.reply.socket, path.address
             case Way.OPEN if path.address is not None:
                 return self._endpoint.request_socket, path.address
             case Way.PASSIVE:
                 return await self._wait_for_server()
             case Way.LAN if path.address is not None:
-                return await self._try_lan(path.address)
+                return await self._try_lan(path.address, met)
             case Way.PUNCH:
-                return await self._try_directly(met.reply.server_address)
+                self._punch = ClientPunch(self._dht, self._target, met.payload, met.reply, met.session)
+                return await self._punch.run(path.relays)
         raise NetworkError("There is no path to the peer from here.", name="CANNOT_HOLEPUNCH")
 
     async def _wait_for_server(self) -> tuple[int, Address]:
@@ -271,36 +306,22 @@ class Attempt:
             raise NetworkError("The peer answered, but never came to us.", name="HOLEPUNCH_ABORTED")
         return self._arrived.result()
 
-    async def _try_lan(self, address: Address) -> tuple[int, Address]:
+    async def _try_lan(self, address: Address, met: _Met) -> tuple[int, Address]:
+        """Ours asks for the handshake's answer once more, there: a pong could come from anybody.
+
+        Houses behind one carrier use the same private addresses; the original's ping finds a node of our own house
+        there, or ourselves, and connects to it.
+        """
+        ours = [own for own in self._endpoint.local_addresses() if is_private(own[0])]
         try:
-            arrived = await self._ping_or_arrival(address)
-        except NetworkError as error:
+            if match_address(met.payload.addresses4, ours) is None:
+                # The server does not take us for nearby either: its punching socket answers handshakes.
+                await self._dht.requests.ping(address, retries=_PING_RETRIES)
+            elif (await self._ask_for_answer(address, _PING_RETRIES)).noise != met.reply.noise:
+                raise RemoteProtocolError("somebody else lives at the peer's private address")
+        except (NetworkError, RemoteProtocolError) as error:
             raise NetworkError("The peer is in this network, but does not answer.", name="HOLEPUNCH_ABORTED") from error
-        return arrived or (SocketId.SERVER, address)
-
-    async def _try_directly(self, address: Address) -> tuple[int, Address]:
-        """In the place of hole punching: a server that believes itself behind a NAT may be reachable after all."""
-        socket = self._endpoint.request_socket
-        try:
-            arrived = await self._ping_or_arrival(address)
-        except NetworkError as error:
-            message = "Both peers are behind NATs; hole punching is not possible yet."
-            raise NetworkError(message, name="CANNOT_HOLEPUNCH") from error
-        return arrived or (socket, address)
-
-    async def _ping_or_arrival(self, address: Address) -> tuple[int, Address] | None:
-        """None when the address answers; the path when the peer comes to us first. Raises NetworkError."""
-        ping = asyncio.create_task(self._dht.requests.ping(address, retries=_PING_RETRIES), name="ping")
-        waiting: list[asyncio.Future[Any]] = [ping, self._arrived]
-        try:
-            await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
-            if self._arrived.done():
-                return self._arrived.result()
-            ping.result()
-            return None
-        finally:
-            ping.cancel()
-            await asyncio.gather(ping, return_exceptions=True)
+        return SocketId.SERVER, address
 
 
 class _FatalAnswer(Exception):
@@ -324,4 +345,5 @@ def _check_reply(reply: Reply, relay: Address) -> HandshakeReply:
         relay_address=relay,
         server_address=message.peer_address or relay,
         client_address=reply.to,
+        socket=reply.socket,
     )

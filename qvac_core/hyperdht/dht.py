@@ -22,6 +22,7 @@ from qvac_core.hyperdht.connect import CONNECT_LIMIT, Attempt, OnStage
 from qvac_core.hyperdht.connection import KEEP_ALIVE, Connection
 from qvac_core.hyperdht.endpoint import Endpoint
 from qvac_core.hyperdht.network import Network, SystemNetwork
+from qvac_core.hyperdht.punching import Punching
 from qvac_core.hyperdht.raw_stream import RawStream
 from qvac_core.hyperdht.records import MutableValue
 from qvac_core.hyperdht.requests import Requests
@@ -31,6 +32,7 @@ from qvac_core.rendezvous.addresses import decode_key
 from qvac_core.rendezvous.cache import Cache
 from qvac_core.rendezvous.constants import BOOTSTRAP_NODES, MAX_RELAY_ADDRESSES, Command
 from qvac_core.rendezvous.handshake import Session
+from qvac_core.rendezvous.holepuncher import RandomPunches
 from qvac_core.rendezvous.messages import PeerRecord
 from qvac_core.rendezvous.records import Records
 from qvac_core.rendezvous.router import LocalServer, Router
@@ -92,6 +94,8 @@ class DHT:
         self._connections: set[Connection] = set()
         self._attempts: set[Attempt] = set()
         self._tasks: set[asyncio.Task[Any]] = set()
+        self.random_punches = RandomPunches()
+        self.punchings: set[Punching] = set()
 
     async def __aenter__(self) -> DHT:
         await self.ready()
@@ -165,6 +169,8 @@ class DHT:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        for punching in list(self.punchings):
+            punching.close()
         if self._endpoint is not None:
             self._endpoint.close()
         if self._requests is not None:

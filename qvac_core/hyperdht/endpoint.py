@@ -16,12 +16,17 @@ from qvac_core.codec import Address
 from qvac_core.dht_rpc import Event, Node, SocketId
 from qvac_core.errors import NetworkError
 from qvac_core.hyperdht.network import DatagramSocket, Network
+from qvac_core.rendezvous.holepuncher import LOW_TTL, PROBE, Probe
+from qvac_core.rendezvous.socket_pool import FIRST_POOL_SOCKET, SocketPool
 
 logger = logging.getLogger(__name__)
 
 _PORTS_TRIED = 5
 _UDX_HEADER = 20
 _UDX_MAGIC = b"\xff\x01"
+
+OnProbe = Callable[[int, Address], None]
+"""Hears of datagrams of at most one byte on a socket that punches: (socket, source)."""
 
 
 class StreamDriver(Protocol):
@@ -49,6 +54,10 @@ class Endpoint:
         self._flush_scheduled = False
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = 0.0
+        self.pool = SocketPool()
+        self._host = host
+        self._on_probe: dict[int, OnProbe] = {}
+        self._pool_timer: asyncio.TimerHandle | None = None
         self._sockets: dict[int, DatagramSocket] = {}
         self._sockets[SocketId.SERVER] = self._open_server(host, port)
         try:
@@ -80,8 +89,12 @@ class Endpoint:
         self.node.close()
         if self._timer is not None:
             self._timer.cancel()
+        if self._pool_timer is not None:
+            self._pool_timer.cancel()
         for sock in self._sockets.values():
             sock.close()
+        self.pool.clear()
+        self._on_probe.clear()
         self._streams.clear()
         self._dirty.clear()
 
@@ -128,6 +141,55 @@ class Endpoint:
         sock = self._sockets.get(socket)
         if sock is not None and not self.closed:
             sock.send_train(datagrams, to)
+
+    # Sockets beside the node's own
+
+    def acquire_socket(self, on_probe: OnProbe) -> int:
+        """A fresh socket that takes part in everything, for hole punching. Raises OSError when there is none."""
+        if self.closed:
+            raise NetworkError("This node is closed.", name="NODE_DESTROYED")
+        socket = self.pool.acquire()
+        try:
+            self._sockets[socket] = self._open(socket, self._host, 0)
+        except OSError:
+            self.let_go_socket(socket)
+            raise
+        self._on_probe[socket] = on_probe
+        return socket
+
+    def release_socket(self, socket: int) -> None:
+        """The puncher is done with it; a stream that holds it keeps it open."""
+        if self._on_probe.pop(socket, None) is not None:
+            self.let_go_socket(socket)
+
+    def hold_socket(self, socket: int) -> None:
+        self.pool.hold(socket)
+
+    def let_go_socket(self, socket: int) -> None:
+        self.pool.release(socket, self.loop.time())
+        self._close_unused()
+
+    def _close_unused(self) -> None:
+        for socket in self.pool.closable(self.loop.time()):
+            sock = self._sockets.pop(socket, None)
+            if sock is not None:
+                sock.close()
+        when = self.pool.get_timer()
+        if when is not None and self._pool_timer is None and not self.closed:
+            self._pool_timer = self.loop.call_at(when, self._on_pool_timer)
+
+    def _on_pool_timer(self) -> None:
+        self._pool_timer = None
+        self._close_unused()
+
+    def send_probe(self, probe: Probe) -> None:
+        sock = self._sockets.get(probe.socket)
+        if sock is None:
+            return
+        if probe.low_ttl:
+            sock.send_with_ttl(PROBE, probe.to, LOW_TTL)
+        else:
+            sock.send_many([(PROBE, probe.to)])
 
     # The node
 
@@ -178,8 +240,19 @@ class Endpoint:
     def _open(self, socket: int, host: str, port: int) -> DatagramSocket:
         return self.network.open(host, port, lambda batch: self._receive(socket, batch))
 
+    def _take_probes(self, socket: int, batch: list[tuple[bytes, Address]]) -> list[tuple[bytes, Address]]:
+        on_probe = self._on_probe.get(socket)
+        if on_probe is None:
+            return batch
+        for datagram, source in batch:
+            if len(datagram) <= len(PROBE):
+                on_probe(socket, source)
+        return [item for item in batch if len(item[0]) > len(PROBE)]
+
     def _receive(self, socket: int, batch: list[tuple[bytes, Address]]) -> None:
         now = self.loop.time()
+        if socket >= FIRST_POOL_SOCKET:
+            batch = self._take_probes(socket, batch)
         streams = self._streams
         messages: list[tuple[bytes, Address]] = []
         trains: dict[tuple[StreamDriver, Address], list[bytes]] = {}

@@ -57,7 +57,6 @@ class Network(Protocol):
 
 
 BUFFER_BYTES = 2 * 1024 * 1024
-_MAX_DATAGRAM = 2048
 _MAX_TRAIN_BYTES = 65507 - 28
 _MAX_TRAIN_SEGMENTS = 64
 _READS_PER_WAKEUP = 64
@@ -81,11 +80,13 @@ class SystemNetwork:
 
     def __init__(self, *, offload: bool = True) -> None:
         self._offload = offload
+        # One for all sockets: what was read leaves it before the next read, and a hole punch may open 256 of them.
+        self._buffer = bytearray(1 << 16)
         self._hosts: list[str] = []
         self._hosts_until = 0.0
 
     def open(self, host: str, port: int, receive: Receive) -> DatagramSocket:
-        return SystemSocket(asyncio.get_running_loop(), host, port, receive, offload=self._offload)
+        return SystemSocket(asyncio.get_running_loop(), host, port, receive, offload=self._offload, buffer=self._buffer)
 
     def local_hosts(self) -> list[str]:
         now = asyncio.get_running_loop().time()
@@ -110,8 +111,16 @@ class SystemSocket:
     """One non-blocking UDP socket."""
 
     def __init__(
-        self, loop: asyncio.AbstractEventLoop, host: str, port: int, receive: Receive, *, offload: bool
+        self,
+        loop: asyncio.AbstractEventLoop,
+        host: str,
+        port: int,
+        receive: Receive,
+        *,
+        offload: bool,
+        buffer: bytearray,
     ) -> None:
+        """`buffer` has 64 KiB and may be shared by all sockets of one thread."""
         self._loop = loop
         self._receive = receive
         self._queue: deque[tuple[bytes, Address]] = deque()
@@ -126,8 +135,8 @@ class SystemSocket:
         self.address: Address = self._socket.getsockname()
         self._gso = offload and sys.platform == "linux"
         self._gro = self._gso and _try_option(self._socket, _SOL_UDP, _UDP_GRO, 1)
-        self._buffer = bytearray(1 << 16 if self._gro else _MAX_DATAGRAM)
-        self._view = memoryview(self._buffer)
+        self._buffer = buffer
+        self._view = memoryview(buffer)
         self._read = self._read_trains if self._gro else self._read_singles
         loop.add_reader(self._socket.fileno(), self._on_readable)
 
@@ -234,6 +243,8 @@ class SystemSocket:
         return True
 
     def send_with_ttl(self, datagram: bytes, to: Address, ttl: int) -> None:
+        if self._socket.fileno() < 0:
+            return
         self._socket.setsockopt(socket.IPPROTO_IP, socket.IP_TTL, ttl)
         try:
             self._socket.sendto(datagram, to)

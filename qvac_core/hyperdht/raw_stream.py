@@ -69,6 +69,7 @@ class RawStream:
         if self.stream.closed:
             raise ConnectionClosed("The peer dropped the connection at once.")
         self.socket, self.remote_address = socket, address
+        self._endpoint.hold_socket(socket)
         self.stream.connect(remote_id, self._endpoint.loop.time())
         self._endpoint.flush_soon(self)
 
@@ -171,6 +172,11 @@ class RawStream:
             self._timer.cancel()
             self._timer = None
         if self._lingering:
-            self._endpoint.loop.call_later(LINGER, self._endpoint.remove_stream, self.id)
+            self._endpoint.loop.call_later(LINGER, self._leave)
         else:
-            self._endpoint.remove_stream(self.id)
+            self._leave()
+
+    def _leave(self) -> None:
+        self._endpoint.remove_stream(self.id)
+        if self.socket is not None:
+            self._endpoint.let_go_socket(self.socket)

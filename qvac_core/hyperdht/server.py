@@ -1,7 +1,7 @@
 """A server: answers handshakes for its key pair, decides who may connect, hands connections to the application.
 
 From wire reference section 6.3b (hyperdht/lib/server.js 6.34.0), with a third verdict of the firewall (Refusal) that
-answers instead of staying silent. Hole punching is declined so far.
+answers instead of staying silent. Hole punching is in server_punch.
 """
 
 from __future__ import annotations
@@ -19,14 +19,16 @@ from qvac_core.errors import ConnectionClosed, NetworkError, RemoteProtocolError
 from qvac_core.hyperdht.announcing import WITHDRAW_LIMIT, Announcing
 from qvac_core.hyperdht.connection import Connection
 from qvac_core.hyperdht.raw_stream import RawStream
+from qvac_core.hyperdht.server_punch import ServerPunch
 from qvac_core.noise import KeyPair
+from qvac_core.rendezvous.addresses import is_private, match_address
 from qvac_core.rendezvous.announcer import Announcer
 from qvac_core.rendezvous.constants import FIRST_PACKET_WAIT, Firewall, PeerError
 from qvac_core.rendezvous.handshake import HandshakeMemory, RememberedHandshake, ServerHandshake, Session
-from qvac_core.rendezvous.messages import NOISE_PAYLOAD_VERSION, HolepunchInfo, HolepunchPayload, NoisePayload, UdxInfo
+from qvac_core.rendezvous.holepunch_rounds import TRY_LATER_LIMIT
+from qvac_core.rendezvous.messages import NOISE_PAYLOAD_VERSION, HolepunchInfo, NoisePayload, UdxInfo
 from qvac_core.rendezvous.request import Request
 from qvac_core.rendezvous.router import Answer
-from qvac_core.rendezvous.secure_payload import NONCE_BYTES, SecurePayload
 
 if TYPE_CHECKING:
     from qvac_core.hyperdht.dht import DHT
@@ -48,8 +50,6 @@ HANDSHAKES_PER_SECOND = 1000
 """First messages that are read; each costs two curve multiplications, and a stranger nothing. The rest is dropped."""
 HANDSHAKES_PER_SOURCE = 200
 """Of these, from one host (a relay, or the client itself): what one sender floods must not use up what all have."""
-LAN_HEAD_START = 2.0
-"""Seconds by which a declined hole punch is answered late to a peer in our own network, which tries that way, too."""
 
 Verdict = bool | Refusal
 FirewallFunction = Callable[[bytes, NoisePayload], Verdict | Awaitable[Verdict]]
@@ -87,13 +87,15 @@ class _Client:
     remote_public_key: bytes
     payload: NoisePayload
     peer_address: Address
+    seen_as: Address
+    """Ourselves, as the relay (or the peer, when direct) sees us."""
     direct: bool
     socket: int
     raw: RawStream | None = None
     connection: Connection | None = None
     session: Session | None = None
     timer: asyncio.TimerHandle | None = None
-    declining: bool = False
+    punch: ServerPunch | None = None
 
 
 class Server:
@@ -228,6 +230,7 @@ class Server:
             remote_public_key,
             payload,
             peer_address=peer_address or request.from_,
+            seen_as=request.to,
             direct=peer_address is None,
             socket=request.socket,
         )
@@ -302,14 +305,52 @@ class Server:
                 relay_addresses=self.relay_addresses or None,
             )
         )
-        client.entry.settle(Answer(noise))
         self._clients[client.entry.id] = client
         client.entry.on_removed = lambda: self._give_up(client)
-        client.timer = endpoint.loop.call_later(FIRST_PACKET_WAIT, self._give_up, client)
+        self._give_up_after(client, FIRST_PACKET_WAIT)
+        socket: int | None = None
         if client.direct:
             self._connect(client, client.socket, client.peer_address)
         elif client.payload.firewall == Firewall.OPEN:
             self._connect(client, endpoint.request_socket, client.peer_address)
+        elif own_address is None:
+            client.punch = self._make_punch(client)
+            # Nearby the peer goes for our server socket: the answer must show its mapping, not the puncher's.
+            socket = None if self._is_nearby(client) else client.punch.socket
+        client.entry.settle(Answer(noise, socket))
+
+    def _make_punch(self, client: _Client) -> ServerPunch:
+        assert client.session is not None and self._announcer is not None
+
+        def progress(later: bool) -> None:
+            self._give_up_after(client, TRY_LATER_LIMIT if later else None)
+
+        return ServerPunch(
+            self._dht,
+            client.session,
+            client.payload.firewall,
+            is_relay=self._announcer.is_relay,
+            on_end=lambda: self._punch_ended(client),
+            on_progress=progress,
+        )
+
+    def _is_nearby(self, client: _Client) -> bool:
+        if not self._share_local_address or client.peer_address[0] != client.seen_as[0]:
+            return False
+        theirs = [address for address in client.payload.addresses4 if is_private(address[0])]
+        return match_address(self._dht.endpoint.local_addresses(), theirs) is not None
+
+    def _punch_ended(self, client: _Client) -> None:
+        if client.connection is None:
+            self._give_up(client)
+
+    def _give_up_after(self, client: _Client, seconds: float | None) -> None:
+        """None: the puncher says when."""
+        if client.timer is not None:
+            client.timer.cancel()
+            client.timer = None
+        if seconds is not None:
+            client.timer = self._dht.endpoint.loop.call_later(seconds, self._give_up, client)
 
     def _holepunch_info(self, id: int) -> HolepunchInfo | None:
         relays = self._announcer.relays if self._announcer is not None else ()
@@ -321,6 +362,9 @@ class Server:
             return
         raw.on_unexpected = None
         raw.connect(socket, address, udx.id)
+        if client.punch is not None:
+            client.punch.close()
+        self._give_up_after(client, FIRST_PACKET_WAIT)
 
         def opened(connection: Connection) -> None:
             self._forget(client)
@@ -359,9 +403,9 @@ class Server:
 
     def _forget(self, client: _Client) -> None:
         client.entry.on_removed = None
-        if client.timer is not None:
-            client.timer.cancel()
-            client.timer = None
+        self._give_up_after(client, None)
+        if client.punch is not None:
+            client.punch.close()
         self._clients.pop(client.entry.id, None)
         self._memory.finish(client.entry, self._dht.now())
 
@@ -370,26 +414,6 @@ class Server:
     def on_peer_holepunch(
         self, id: int, payload: bytes, peer_address: Address, request: Request, answer: Callable[[Answer], None]
     ) -> None:
-        """Decline, so that nobody waits for a timeout; a peer nearby gets the time to find us without punching."""
         client = self._clients.get(id)
-        if client is None or client.session is None:
-            return
-        chance = self._dht.chance
-        secure = SecurePayload(client.session.holepunch_secret, local_secret=chance.randbytes(32))
-        try:
-            asked = secure.open(payload)
-        except RemoteProtocolError:
-            return
-        declined = HolepunchPayload(error=PeerError.ABORTED, round=asked.round)
-        sealed = Answer(secure.seal(declined, chance.randbytes(NONCE_BYTES)))
-        if peer_address[0] != request.to[0]:
-            answer(sealed)
-        elif not client.declining:
-            client.declining = True
-            self._dht.endpoint.loop.call_later(LAN_HEAD_START, self._decline_late, client, answer, sealed)
-
-    def _decline_late(self, client: _Client, answer: Callable[[Answer], None], sealed: Answer) -> None:
-        client.declining = False
-        if not self.closed and not self._dht.closed and self._clients.get(client.entry.id) is client:
-            answer(sealed)
-            self._dht.endpoint.flush_node()
+        if client is not None and client.punch is not None:
+            client.punch.receive(payload, peer_address, request, answer)

@@ -70,8 +70,11 @@ def match_address(mine: Sequence[Address], theirs: Sequence[Address]) -> Address
 
 
 def lan_address(mine: Sequence[Address], theirs: Sequence[Address]) -> Address | None:
-    """Where to try a peer that shares our public address: the best match, else the first address that can exist."""
-    usable = [address for address in theirs if is_dialable(address)]
+    """Where to try a peer that shares our public address: the best match, else the first address that can exist.
+
+    Not where we are ourselves: a peer in another house of the same carrier may have our very address.
+    """
+    usable = [address for address in theirs if is_dialable(address) and address not in mine]
     if not usable:
         return None
     return match_address(mine, usable) or usable[0]

@@ -35,6 +35,14 @@ class Firewall(IntEnum):
     RANDOM = 3
 
 
+def read_firewall(value: int) -> Firewall:
+    """What a peer says stands before it; what we do not know counts as unknown."""
+    try:
+        return Firewall(value)
+    except ValueError:
+        return Firewall.UNKNOWN
+
+
 class PeerError(IntEnum):
     """Error field of Noise and hole punch payloads."""
 

@@ -40,7 +40,8 @@ class Path:
 class HandshakeReply:
     """A PEER_HANDSHAKE that was answered: by whom, and which addresses the answer showed.
 
-    `server_address` is the server as its relay sees it, `client_address` ourselves as the relay sees us.
+    `server_address` is the server as its relay sees it, `client_address` ourselves as the relay sees us, `socket` where
+    the answer arrived.
     """
 
     noise: bytes
@@ -48,6 +49,7 @@ class HandshakeReply:
     relay_address: Address
     server_address: Address
     client_address: Address
+    socket: int = 0
 
 
 def check_payload(payload: NoisePayload) -> UdxInfo:

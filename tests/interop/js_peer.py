@@ -1,4 +1,4 @@
-"""A JavaScript peer in a process of its own, spoken to in JSON lines.
+"""A peer in a process of its own, JavaScript or ours, spoken to in JSON lines.
 
 The process is killed by its own id when the test leaves it, however that happens.
 """
@@ -9,6 +9,7 @@ import asyncio
 import itertools
 import json
 from collections import deque
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -22,11 +23,18 @@ class JsError(Exception):
 
 
 class JsPeer:
-    """`async with JsPeer(js_home) as peer: await peer.call("node", bootstrap=[...])`."""
+    """`async with JsPeer(js_home) as peer: await peer.call("node", bootstrap=[...])`.
 
-    def __init__(self, js_home: Path, script: Path = PEER_SCRIPT) -> None:
+    `within` is what to put before the command, `program` what runs the script: another peer than node may.
+    """
+
+    def __init__(
+        self, js_home: Path, script: Path = PEER_SCRIPT, *, within: Sequence[str] = (), program: str = "node"
+    ) -> None:
         self._js_home = js_home
         self._script = script
+        self._within = within
+        self._program = program
         self._process: asyncio.subprocess.Process | None = None
         self._reader: asyncio.Task[None] | None = None
         self._ids = itertools.count(1)
@@ -36,7 +44,8 @@ class JsPeer:
 
     async def __aenter__(self) -> JsPeer:
         self._process = await asyncio.create_subprocess_exec(
-            "node",
+            *self._within,
+            self._program,
             str(self._script),
             cwd=self._js_home,
             stdin=asyncio.subprocess.PIPE,

@@ -43,8 +43,8 @@ function keep(name, socket) {
 }
 
 const calls = {
-  async testnet({ size }) {
-    testnet = await createTestnet(size)
+  async testnet({ size, host }) {
+    testnet = await createTestnet(size, { host })
     return { bootstrap: testnet.bootstrap.map(({ host, port }) => [host, port]) }
   },
   async node({ bootstrap, seed, options = {} }) {
@@ -73,7 +73,8 @@ const calls = {
     return new Promise((resolve) => {
       socket.once('open', () => {
         keep(name, socket)
-        resolve({ ms: Date.now() - from })
+        const { remoteHost, remotePort } = socket.rawStream
+        resolve({ ms: Date.now() - from, remote: [remoteHost, remotePort] })
       })
       socket.once('error', (error) => resolve({ failed: error.code, ms: Date.now() - from }))
     })

@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 from random import Random
+from typing import Protocol
 
 from qvac_core.codec import Address
 
@@ -19,6 +20,31 @@ Filter = Callable[[Address, Address, bytes], bool]
 
 _FIRST_PORT = 49152
 MAPPING_LIFE = 60.0
+DEFAULT_TTL = 64
+HOPS = 8
+"""Routers between any two on the internet: a datagram with a smaller TTL opens the sender's own NAT, and no more."""
+
+
+class Port(Protocol):
+    """What can be bound to an address: a socket, or a NAT box's mapping."""
+
+    outside: Address
+
+    def lets_in(self, source: Address) -> bool: ...
+
+    def receive(self, batch: list[tuple[bytes, Address]], /) -> None: ...
+
+
+class Wire(Protocol):
+    """What hosts and boxes are plugged into."""
+
+    def bind(self, port: Port) -> None: ...
+
+    def unbind(self, port: Port) -> None: ...
+
+    def is_free(self, address: Address) -> bool: ...
+
+    def send(self, source: Address, datagrams: Sequence[bytes], to: Address, ttl: int) -> None: ...
 
 
 @dataclass(slots=True)
@@ -38,7 +64,7 @@ class Internet:
         self.link = link or Link()
         self.delivered = 0
         self.drops: list[Filter] = []
-        self._sockets: dict[Address, SimulatedSocket] = {}
+        self._sockets: dict[Address, Port] = {}
         self._trace = blake2b()
         self._hosts = 0
 
@@ -46,22 +72,27 @@ class Internet:
     def trace(self) -> str:
         return self._trace.hexdigest()
 
-    def host(self, *, nat: bool = False) -> Host:
-        """A new host with an address of its own; behind a NAT only those it wrote to get in."""
+    def next_address(self) -> str:
         self._hosts += 1
         n = self._hosts
-        return Host(self, f"{20 + (n >> 16)}.{(n >> 8) & 255}.{n & 255}.1", nat=nat)
+        return f"{20 + (n >> 16)}.{(n >> 8) & 255}.{n & 255}.1"
 
-    def bind(self, sock: SimulatedSocket) -> None:
-        self._sockets[sock.outside] = sock
+    def host(self, *, nat: bool = False) -> Host:
+        """A new host with an address of its own; behind a NAT only those it wrote to get in."""
+        return Host(self, self.next_address(), nat=nat)
 
-    def unbind(self, sock: SimulatedSocket) -> None:
-        self._sockets.pop(sock.outside, None)
+    def bind(self, port: Port) -> None:
+        self._sockets[port.outside] = port
+
+    def unbind(self, port: Port) -> None:
+        self._sockets.pop(port.outside, None)
 
     def is_free(self, address: Address) -> bool:
         return address not in self._sockets
 
-    def send(self, source: Address, datagrams: Sequence[bytes], to: Address) -> None:
+    def send(self, source: Address, datagrams: Sequence[bytes], to: Address, ttl: int = DEFAULT_TTL) -> None:
+        if ttl <= HOPS:
+            return
         chance, link = self.random, self.link
         train: list[bytes] = []
         for datagram in datagrams:
@@ -89,8 +120,8 @@ class Internet:
 class Host:
     """One machine: a hyperdht.Network."""
 
-    def __init__(self, internet: Internet, address: str, *, nat: bool) -> None:
-        self.internet = internet
+    def __init__(self, wire: Wire, address: str, *, nat: bool = False) -> None:
+        self.wire = wire
         self.address = address
         self.nat = nat
         self._sockets: list[SimulatedSocket] = []
@@ -100,7 +131,7 @@ class Host:
         if not port:
             self._next_port += 1
             port = self._next_port
-        if not self.internet.is_free((self.address, port)):
+        if not self.wire.is_free((self.address, port)):
             raise OSError("address in use")
         sock = SimulatedSocket(self, host, port, receive)
         self._sockets.append(sock)
@@ -117,7 +148,7 @@ class Host:
     def crash(self) -> None:
         """Gone without a word."""
         for sock in self._sockets:
-            self.internet.unbind(sock)
+            self.wire.unbind(sock)
 
 
 class SimulatedSocket:
@@ -128,14 +159,14 @@ class SimulatedSocket:
         self._host = host
         self._closed = False
         self._contacted: dict[Address, float] = {}
-        host.internet.bind(self)
+        host.wire.bind(self)
 
     def remap(self) -> None:
-        internet = self._host.internet
-        internet.unbind(self)
+        wire = self._host.wire
+        wire.unbind(self)
         self.outside = (self._host.address, self.outside[1] + 1000)
         self._contacted.clear()
-        internet.bind(self)
+        wire.bind(self)
 
     def lets_in(self, source: Address) -> bool:
         if not self._host.nat:
@@ -148,14 +179,17 @@ class SimulatedSocket:
             self.send_train([datagram], to)
 
     def send_train(self, datagrams: Sequence[bytes], to: Address) -> None:
+        self._send(datagrams, to, DEFAULT_TTL)
+
+    def send_with_ttl(self, datagram: bytes, to: Address, ttl: int) -> None:
+        self._send([datagram], to, ttl)
+
+    def _send(self, datagrams: Sequence[bytes], to: Address, ttl: int) -> None:
         if self._closed:
             return
         self._contacted[to] = asyncio.get_running_loop().time()
-        self._host.internet.send(self.outside, datagrams, to)
-
-    def send_with_ttl(self, datagram: bytes, to: Address, ttl: int) -> None:
-        self.send_train([datagram], to)
+        self._host.wire.send(self.outside, datagrams, to, ttl)
 
     def close(self) -> None:
         self._closed = True
-        self._host.internet.unbind(self)
+        self._host.wire.unbind(self)

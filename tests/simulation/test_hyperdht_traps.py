@@ -150,23 +150,6 @@ def test_a_network_that_does_not_answer_fails_writes_loudly() -> None:
     simulate(test, seed=35, size=0)
 
 
-def test_a_peer_of_the_same_network_that_cannot_be_reached_ends_in_an_error() -> None:
-    async def test(world: World) -> None:
-        dht = await world.node(nat=True)
-        await world.serve(dht, echo)
-        host = world.internet.host(nat=True)
-        host.address = dht._network.address  # type: ignore[attr-defined]  # behind the same NAT, which does no hairpin
-        host._next_port = 60000
-        client = await world.node(host=host, port=50001)
-        started = world.now()
-        with pytest.raises(NetworkError) as failed:
-            await client.connect(dht.key_pair.public_key)
-        assert failed.value.name in ("HOLEPUNCH_ABORTED", "CANNOT_HOLEPUNCH")
-        assert world.now() - started < 12
-
-    simulate(test, seed=36)
-
-
 def test_a_machine_that_slept_announces_again() -> None:
     async def test(world: World) -> None:
         dht = await world.node()

@@ -1,0 +1,105 @@
+"""The connecting side of one hole punch: its PEER_HOLEPUNCH rounds, then probes until one comes back.
+
+From wire reference section 6.4 (hyperdht/lib/connect.js `updateHolepunch` 6.34.0).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from qvac_core.codec import Address
+from qvac_core.errors import NetworkError, RemoteProtocolError
+from qvac_core.hyperdht.punching import Punching
+from qvac_core.rendezvous.constants import Command, Mode, PeerError, read_firewall
+from qvac_core.rendezvous.handshake import Session
+from qvac_core.rendezvous.holepunch_rounds import Ask, Asked, ClientRounds
+from qvac_core.rendezvous.messages import HolepunchMessage, NoisePayload, RelayInfo
+from qvac_core.rendezvous.paths import HandshakeReply
+from qvac_core.rendezvous.secure_payload import NONCE_BYTES, SecurePayload
+
+if TYPE_CHECKING:
+    from qvac_core.hyperdht.dht import DHT
+
+_RETRIES = 3
+_ABORT_RETRIES = 0
+
+
+class ClientPunch:
+    """`run` once; `close` in any case, after the stream has taken over the winning socket."""
+
+    def __init__(self, dht: DHT, target: bytes, payload: NoisePayload, reply: HandshakeReply, session: Session) -> None:
+        assert payload.holepunch is not None
+        self._dht = dht
+        self._target = target
+        self._id = payload.holepunch.id
+        self._reply = reply
+        self._secure = SecurePayload(session.holepunch_secret, local_secret=dht.chance.randbytes(32))
+        self._ended: asyncio.Future[tuple[int, Address] | None] = dht.endpoint.loop.create_future()
+        try:
+            self._punching = Punching(
+                dht,
+                initiator=True,
+                remote_firewall=read_firewall(payload.firewall),
+                on_end=self._on_end,
+            )
+        except OSError as error:
+            raise NetworkError("No socket is left for hole punching.", name="HOLEPUNCH_ABORTED") from error
+
+    def close(self) -> None:
+        self._punching.close()
+        self._ended.cancel()
+
+    def _on_end(self, path: tuple[int, Address] | None) -> None:
+        if not self._ended.done():
+            self._ended.set_result(path)
+
+    async def run(self, relays: Sequence[RelayInfo]) -> tuple[int, Address]:
+        """The socket and address to connect the stream to. Raises NetworkError with the original's codes."""
+        rounds = ClientRounds(
+            self._punching.puncher,
+            relays=relays,
+            relay_address=self._reply.relay_address,
+            server_address=self._reply.server_address,
+            token=self._secure.token,
+            random=self._dht.chance,
+        )
+        talking = asyncio.create_task(self._punching.run(rounds.run(), self._ask), name="hole punch rounds")
+        try:
+            # A probe may come before the rounds are through ("fast mode"), usually does.
+            either: list[asyncio.Future[Any]] = [talking, self._ended]
+            await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+            if not self._ended.done():
+                talking.result()
+                await asyncio.wait({self._ended})
+        finally:
+            talking.cancel()
+            await asyncio.gather(talking, return_exceptions=True)
+        path = self._ended.result()
+        if path is None:
+            raise NetworkError("No probe of the peer came through its NAT and ours.", name="HOLEPUNCH_ABORTED")
+        return path
+
+    async def _ask(self, step: Ask) -> Asked:
+        """One payload through a relay and back."""
+        sealed = self._secure.seal(step.payload, self._dht.chance.randbytes(NONCE_BYTES))
+        message = HolepunchMessage(Mode.FROM_CLIENT, self._id, sealed, peer_address=step.peer_address)
+        reply = await self._dht.requests.request(
+            Command.PEER_HOLEPUNCH,
+            step.relay,
+            target=self._target,
+            value=message.encode(),
+            retries=_RETRIES if step.payload.error == PeerError.NONE else _ABORT_RETRIES,
+            socket=self._punching.puncher.socket,
+        )
+        if reply.error or reply.value is None:
+            raise NetworkError("The relay did not pass the hole punch on.", name="BAD_HOLEPUNCH_REPLY")
+        try:
+            answer = HolepunchMessage.decode(reply.value)
+            payload = self._secure.open(answer.payload)
+        except RemoteProtocolError as error:
+            raise NetworkError("The answer to the hole punch is not the peer's.", name="HOLEPUNCH_INVALID") from error
+        if answer.mode != Mode.REPLY or answer.peer_address is None:
+            raise NetworkError("The relay did not pass the hole punch on.", name="BAD_HOLEPUNCH_REPLY")
+        return Asked(payload, answer.peer_address, reply.to, reply.from_)
