@@ -37,7 +37,7 @@ async def demo(options: argparse.Namespace, output: Output) -> int:
                     seed=secrets.token_bytes(32),
                     bootstrap=bootstrap,
                     rules=RuleOverride(allow=(guest_key,)),
-                    models_folder=DataDir.locate().models_folder,
+                    models_folder=DataDir.locate(getattr(options, "data_dir", None)).models_folder,
                     models=(DEFAULT_SMALL_MODEL.name,),
                 )
             )

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
@@ -23,6 +24,7 @@ class Program:
     def __init__(self, command: Sequence[str], *, env: dict[str, str] | None = None) -> None:
         self.command = list(command)
         self.events: list[dict[str, Any]] = []
+        self.arrivals: list[tuple[float, str]] = []  # every event with the time it came, whether waited for or not
         self._lines: queue.Queue[dict[str, Any] | None] = queue.Queue()
         self._stderr: list[str] = []
         environment = {k: v for k, v in os.environ.items() if not k.startswith("QVAC_HYPERSWARM")}
@@ -45,7 +47,9 @@ class Program:
 
     def _read_stdout(self, pipe: IO[str]) -> None:
         for line in pipe:
-            self._lines.put(json.loads(line) if line.startswith("{") else {"event": "text", "text": line.rstrip("\n")})
+            event = json.loads(line) if line.startswith("{") else {"event": "text", "text": line.rstrip("\n")}
+            self.arrivals.append((time.monotonic(), event["event"]))
+            self._lines.put(event)
         self._lines.put(None)
 
     def _read_stderr(self, pipe: IO[str]) -> None:
@@ -106,11 +110,11 @@ class Program:
                 pipe.close()
 
 
-def qvac_desktop(*arguments: str, data_dir: Path) -> Program:
+def qvac_desktop(*arguments: str, data_dir: Path, env: dict[str, str] | None = None) -> Program:
     """`qvac-desktop VERB … --data-dir DIR`, as installed beside this Python."""
     program = str(Path(sys.executable).parent / "qvac-desktop")
     verb, *rest = arguments
-    return Program([program, verb, "--data-dir", str(data_dir), *rest])
+    return Program([program, verb, "--data-dir", str(data_dir), *rest], env=env)
 
 
 def loopback_network() -> Program:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from qvac_core.delegation.admission import AccessMode, AccessPolicy, AccessRules
+from qvac_core.delegation.admission import AccessMode, AccessPolicy, AccessRules, Limits
 from qvac_core.delegation.events import ConnectionChanged, ConnectionState, ProviderEvent
 from qvac_core.delegation.provider import Provider
 from qvac_core.errors import EngineCrashed
@@ -116,7 +116,7 @@ def test_answers_in_parallel(sdk_peer_home: Path, tmp_path: Path) -> None:
             async with scene.consumer(SMOL.name, "Hello", "--parallel", "6", "--quiet") as peer:
                 assert await peer.finish() == 0, peer.events
             assert [event["text"] for event in peer.of("final")] == ["one two three"] * 6
-            assert scene.pool.model.most_running == 4
+            assert scene.pool.model.most_running == Limits().parallel_per_key
 
     asyncio.run(main())
 
