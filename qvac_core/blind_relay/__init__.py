@@ -3,7 +3,7 @@
 From wire reference section 6.7 (blind-relay 1.6.1, protomux 3.12.1).
 """
 
-from qvac_core.blind_relay.client import PAIRING_LIMIT, ClientEvent, Paired, PairingFailed, RelayClient
+from qvac_core.blind_relay.client import PAIRING_LIMIT, ClientEvent, Paired, PairingFailed, RelayClient, Unpaired
 from qvac_core.blind_relay.protomux import Protomux
 from qvac_core.blind_relay.server import (
     Matched,
@@ -33,4 +33,5 @@ __all__ = [
     "RelaySession",
     "RelayState",
     "ServerEvent",
+    "Unpaired",
 ]

@@ -32,7 +32,14 @@ class PairingFailed:
     reason: str
 
 
-ClientEvent = Paired | PairingFailed
+@dataclass(frozen=True, slots=True)
+class Unpaired:
+    """The relay ended a pair: its partner left, or the relay has had enough (ours says so, the original's does not)."""
+
+    token: bytes
+
+
+ClientEvent = Paired | PairingFailed | Unpaired
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,8 +90,11 @@ class RelayClient:
         """Raises RemoteProtocolError, after which the connection to the relay is to be dropped."""
         self._mux.receive(message)
         while (event := self._mux.next_event()) is not None:
-            if isinstance(event, ChannelMessage) and event.type == TYPE_PAIR:
-                self._on_pair(Pair.decode(event.payload))
+            if isinstance(event, ChannelMessage):
+                if event.type == TYPE_PAIR:
+                    self._on_pair(Pair.decode(event.payload))
+                elif event.type == TYPE_UNPAIR:
+                    self._events.append(Unpaired(Unpair.decode(event.payload).token))
             elif isinstance(event, ChannelClosed):
                 self._fail_all(_CLOSED)
 

@@ -57,9 +57,10 @@ class Matched:
 
 @dataclass(frozen=True, slots=True)
 class PairingCancelled:
-    """A matched token is over: one of its peers said so. Drop its streams."""
+    """A matched token is over: drop its streams. `sessions` had it; those still open have been told."""
 
     token: bytes
+    sessions: tuple[RelaySession, RelaySession]
 
 
 ServerEvent = PairingRequested | PairingExpired | Matched | PairingCancelled
@@ -92,6 +93,10 @@ class RelaySession:
     def answer(self, side: PairingSide, token: bytes, stream_id: int) -> None:
         """Tell this peer under which stream of ours its partner is found."""
         self._mux.send(self._channel, TYPE_PAIR, Pair(side.is_initiator, token, stream_id).encode())
+
+    def cancel(self, token: bytes) -> None:
+        """Tell this peer that its pair is over. The original's peers do not listen to it; ours end at once."""
+        self._mux.send(self._channel, TYPE_UNPAIR, Unpair(token).encode())
 
     def frames_to_send(self) -> list[bytes]:
         return self._mux.frames_to_send()
@@ -145,7 +150,9 @@ class RelayState:
         for session in sessions:
             session.links.discard(token)
             _count(self._links_of, session.public_key, -1)
-        self._events.append(PairingCancelled(token))
+            if not session.closed:
+                session.cancel(token)
+        self._events.append(PairingCancelled(token, sessions))
 
     def next_event(self) -> ServerEvent | None:
         return self._events.popleft() if self._events else None

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Generic, TypeVar
 
-from .packet import TYPE_DESTROY, encode_header, parse_stream_id
+from .packet import HEADER, SEQ_MASK, TYPE_DATA_OR_END, TYPE_DESTROY, encode_header, parse_stream_id
 
 Path = TypeVar("Path")
 """Where a peer is reached, as the driver writes it: a socket and an address."""
@@ -21,7 +21,7 @@ class RelayStream(Generic[Path]):
     others are forwarded (as the original does), but nothing is sent to them.
     """
 
-    __slots__ = ("_other", "closed", "forwarded", "local_id", "path", "path_known", "remote_id")
+    __slots__ = ("_next_seq", "_other", "closed", "forwarded", "local_id", "path", "path_known", "remote_id")
 
     def __init__(self, local_id: int, remote_id: int, path: Path | None = None) -> None:
         self.local_id = local_id
@@ -32,6 +32,7 @@ class RelayStream(Generic[Path]):
         self.forwarded = 0
         """Bytes of datagrams that came from this peer and were handed on."""
         self._other: RelayStream[Path] | None = None
+        self._next_seq = 0  # of this peer, as far as its packets show
 
     def relay_to(self, other: RelayStream[Path]) -> None:
         self._other = other
@@ -57,12 +58,29 @@ class RelayStream(Generic[Path]):
             if datagram[2] & TYPE_DESTROY:
                 self.closed = True
                 break
-        self.forwarded += sum(map(len, out))
+        if out:
+            self.forwarded += sum(map(len, out))
+            self._note_seq(out[-1])
         return out
 
-    def destroy(self) -> bytes | None:
-        """Close this half; the packet that tells its peer, None when there is no way to it."""
+    def _note_seq(self, datagram: bytes) -> None:
+        _, kind, _, _, _, seq, _ = HEADER.unpack_from(datagram)
+        following = seq + 1 if kind & TYPE_DATA_OR_END else seq
+        ahead = (following - self._next_seq) & SEQ_MASK
+        if 0 < ahead < 0x80000000:
+            self._next_seq = following & SEQ_MASK
+
+    def destroy(self, *, abort: bool = False) -> bytes | None:
+        """Close this half; the packet that tells its peer, None when there is no way to it.
+
+        The original's DESTROY carries number 0, and a stream that has received anything ignores it: so it must be
+        when a peer leaves the relay because its stream has moved to a direct path. With `abort` the number is the
+        other peer's next one, which ends the stream: the relay stops, and nothing else would tell.
+        """
         if self.closed:
             return None
         self.closed = True
-        return encode_header(TYPE_DESTROY, self.remote_id, 0, 0, 0) if self.path is not None else None
+        if self.path is None:
+            return None
+        seq = self._other._next_seq if abort and self._other is not None else 0
+        return encode_header(TYPE_DESTROY, self.remote_id, 0, seq, 0)

@@ -27,6 +27,7 @@ from qvac_core.blind_relay import (
     RelaySession,
     RelayState,
     ServerEvent,
+    Unpaired,
 )
 from qvac_core.blind_relay.messages import Pair, Unpair
 from qvac_core.errors import LocalProtocolError, RemoteProtocolError
@@ -169,14 +170,17 @@ def test_a_pairing_that_waits_too_long_is_forgotten_by_the_relay() -> None:
 
 def test_who_leaves_takes_its_links_and_requests_along() -> None:
     room = Room()
-    alice, _ = both(room)
+    alice, bob = both(room)
     alice.pair(is_initiator=True, token=b"u" * 32, stream_id=12, now=0)
     room.settle()
     assert (room.state.pending, room.state.links) == (1, 1)
     alice.close()
     room.settle()
     assert (room.state.pending, room.state.links) == (0, 0)
-    assert room.told[-1] == PairingCancelled(TOKEN)
+    cancelled = room.told[-1]
+    assert isinstance(cancelled, PairingCancelled)
+    assert cancelled.token == TOKEN
+    assert heard(bob)[-1] == Unpaired(TOKEN)
 
 
 def test_unpair_ends_what_is_waiting_or_matched_but_only_ones_own() -> None:
