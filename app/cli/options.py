@@ -107,6 +107,16 @@ def _folder(text: str) -> Path:
     return Path(text)
 
 
+def _megabytes(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value <= 1e12:
+        raise argparse.ArgumentTypeError(f"'{text}' is not a number of megabytes")
+    return value
+
+
 def _common(parser: argparse.ArgumentParser) -> None:
     # No default: an option that was given before the verb must not be overwritten by the verb's.
     parser.add_argument(
@@ -207,6 +217,21 @@ def _provider(parser: argparse.ArgumentParser) -> None:
         metavar="NAME_OR_PATH",
         help="share this model: a GGUF file, an SDK name or an https address; may be repeated",
     )
+    _network(parser)
+    _json(parser)
+
+
+def _relay(parser: argparse.ArgumentParser) -> None:
+    key = _checked(parse_public_key)
+    _common(parser)
+    _identity(parser)
+    parser.add_argument(
+        "--allow", type=key, action="append", default=[], metavar="KEY", help="only these keys; may be repeated"
+    )
+    parser.add_argument(
+        "--rate", type=_megabytes, default=4.0, metavar="MB", help="megabytes per second and key (default 4; 0: no limit)"
+    )
+    parser.add_argument("--quota", type=_megabytes, metavar="MB", help="megabytes per key in all")
     _network(parser)
     _json(parser)
 

@@ -8,6 +8,14 @@ from qvac_core.hyperdht.connection import Connection
 from qvac_core.hyperdht.dht import DHT
 from qvac_core.hyperdht.network import DatagramSocket, Network, SystemNetwork
 from qvac_core.hyperdht.records import MutableValue
+from qvac_core.hyperdht.relay_server import (
+    RelayEvent,
+    RelayPaired,
+    RelayPairing,
+    RelayPolicy,
+    RelayServer,
+    RelayUnpaired,
+)
 from qvac_core.hyperdht.server import Refusal, Server
 from qvac_core.hyperdht.testnet import Testnet, create_testnet
 from qvac_core.noise import KeyPair
@@ -21,6 +29,12 @@ __all__ = [
     "MutableValue",
     "Network",
     "Refusal",
+    "RelayEvent",
+    "RelayPaired",
+    "RelayPairing",
+    "RelayPolicy",
+    "RelayServer",
+    "RelayUnpaired",
     "Server",
     "SystemNetwork",
     "Testnet",

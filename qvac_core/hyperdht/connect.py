@@ -17,8 +17,10 @@ from qvac_core.codec import Address, blake2b
 from qvac_core.dht_rpc import Reply, SocketId
 from qvac_core.errors import NetworkError, RemoteProtocolError
 from qvac_core.hyperdht.client_punch import ClientPunch
+from qvac_core.hyperdht.client_relay import ClientRelay
 from qvac_core.hyperdht.connection import Connection
 from qvac_core.hyperdht.raw_stream import RawStream
+from qvac_core.hyperdht.relay_leg import RelayKeys, RelayLeg
 from qvac_core.noise import KeyPair
 from qvac_core.rendezvous.addresses import is_private, match_address
 from qvac_core.rendezvous.constants import PASSIVE_WAIT, Command, Firewall, Mode
@@ -74,7 +76,10 @@ class Attempt:
         key_pair: KeyPair,
         relays: Sequence[Address],
         on_stage: OnStage | None = None,
+        relay_through: RelayKeys | None = None,
     ) -> None:
+        self._relay = ClientRelay(dht, relay_through)
+        self._relayed = False
         self._on_stage = on_stage or (lambda stage: None)
         self._dht = dht
         self._endpoint = dht.endpoint
@@ -111,27 +116,49 @@ class Attempt:
                 self._on_stage(ConnectStage.FINDING)
                 met = await self._meet()
                 self._on_stage(ConnectStage.HANDSHAKE)
-                socket, address = await self._reach(met)
-                return self._open(met, socket, address)
+                if self._relay.agreed(met.payload) is not None and not self._is_open(met):
+                    return await self._reach_or_relay(met)
+                return self._open(met, *await self._reach(met))
         except TimeoutError as error:
             message = f"The peer could not be reached within {limit:g} seconds."
             raise NetworkError(message, name="PEER_CONNECTION_FAILED") from error
         finally:
             if not self._raw.connected:
                 self._raw.destroy()
-            if self._punch is not None:
-                self._punch.close()
+            if not self._relayed:
+                self._end_punch()
+
+    def _end_punch(self) -> None:
+        if self._punch is not None:
+            self._punch.close()
 
     def _open(self, met: _Met, socket: int, address: Address) -> Connection:
+        return self._open_at(met, socket, address, met.udx.id)
+
+    async def _reach_or_relay(self, met: _Met) -> Connection:
+        def open_relayed(leg: RelayLeg) -> Connection:
+            self._relayed = True  # the punch goes on, and ends with `on_over`
+            return self._open_at(met, *leg.path, leg.remote_id)
+
+        return await self._relay.reach(
+            self._raw,
+            met.payload,
+            self._reach(met),
+            open_direct=lambda path: self._open(met, *path),
+            open_relayed=open_relayed,
+            on_over=self._end_punch,
+        )
+
+    def _open_at(self, met: _Met, socket: int, address: Address, remote_id: int) -> Connection:
         self._raw.on_unexpected = None
-        self._raw.connect(socket, address, met.udx.id)
+        self._raw.connect(socket, address, remote_id)
         relays = met.payload.relay_addresses or tuple(self._tried)
         self._dht.remember_relays(self._public_key, relays)
         return self._dht.new_connection(self._raw, met.session, initiator=True, public_key=self._key_pair.public_key)
 
     def _on_unexpected(self, socket: int, source: Address) -> None:
         """The server's packets found us before we knew the way."""
-        if not self._arrived.done():
+        if not self._arrived.done() and not self._relay.is_relay(socket, source):
             self._arrived.set_result((socket, source))
 
     # Meeting: any relay through which the server answers
@@ -243,6 +270,7 @@ class Attempt:
             addresses4=(*addresses, *self._endpoint.local_addresses()),
             udx=UdxInfo(self._raw.id),
             secret_stream=True,
+            relay_through=self._relay.wish,
         )
 
     # Reaching: a path for the stream itself
@@ -284,6 +312,10 @@ class Attempt:
             for task in trying:
                 task.cancel()
             await asyncio.gather(*trying, return_exceptions=True)
+
+    def _is_open(self, met: _Met) -> bool:
+        """A server that needs neither punch nor relay."""
+        return not met.reply.relayed or met.payload.firewall == Firewall.OPEN
 
     async def _try_path(self, path: Path, met: _Met) -> tuple[int, Address]:
         match path.way:

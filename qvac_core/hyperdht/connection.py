@@ -53,6 +53,7 @@ class Connection:
         self.public_key = public_key
         self.remote_public_key = session.remote_public_key
         self.handshake_hash = session.handshake_hash
+        self.relayed = False
         self._endpoint = endpoint
         self._loop = endpoint.loop
         self._raw = raw
@@ -109,6 +110,17 @@ class Connection:
         self._secret.limit_frames(min(size, MAX_MESSAGE_BYTES) + MAX_FRAME_BYTES - MAX_MESSAGE_BYTES)
 
     @property
+    def path(self) -> str:
+        """ "direct", or "relay" while a third machine forwards what we say (it cannot read it)."""
+        return "relay" if self.relayed else "direct"
+
+    @property
+    def socket_and_address(self) -> tuple[int, Address]:
+        """The path in use now, as the endpoint names it."""
+        assert self._raw.socket is not None
+        return self._raw.socket, self.remote_address
+
+    @property
     def rtt(self) -> float:
         """Smoothed round trip time in seconds, 0 before the first measurement."""
         return self._raw.stream.srtt
@@ -137,6 +149,12 @@ class Connection:
             raise self._error or closed_by_us()
         self._last_write = self._loop.time()
         self._has_room = self._raw.write(self._secret.encrypt(data))
+
+    def write_keep_alive(self) -> None:
+        """A word that tells nothing but that we live, and that the peer acknowledges."""
+        if not self.closed and not self._ended:
+            self._last_write = self._loop.time()
+            self._raw.write(self._secret.keepalive())
 
     def _on_keep_alive(self) -> None:
         self._keep_alive_timer = None
@@ -234,6 +252,10 @@ class Connection:
     async def wait_closed(self) -> None:
         """Returns when the connection is gone, whoever ended it."""
         await asyncio.wait([self._closed])
+
+    def when_closed(self, then: Callable[[Connection], None]) -> None:
+        """Call back, from the loop, once the connection is gone."""
+        self._closed.add_done_callback(lambda _: then(self))
 
     # Events of the stream
 

@@ -25,6 +25,8 @@ from qvac_core.hyperdht.network import Network, SystemNetwork
 from qvac_core.hyperdht.punching import Punching
 from qvac_core.hyperdht.raw_stream import RawStream
 from qvac_core.hyperdht.records import MutableValue
+from qvac_core.hyperdht.relay_leg import RelayKeys
+from qvac_core.hyperdht.relay_server import RelayEvent, RelayPolicy, RelayServer
 from qvac_core.hyperdht.requests import Requests
 from qvac_core.hyperdht.server import FirewallFunction, OnConnection, Server
 from qvac_core.noise import KeyPair
@@ -96,6 +98,7 @@ class DHT:
         self._tasks: set[asyncio.Task[Any]] = set()
         self.random_punches = RandomPunches()
         self.punchings: set[Punching] = set()
+        self.server_pairings: set[asyncio.Task[None]] = set()
 
     async def __aenter__(self) -> DHT:
         await self.ready()
@@ -216,7 +219,7 @@ class DHT:
         self,
         public_key: bytes | str,
         key_pair: KeyPair | None = None,
-        relay_through: bytes | None = None,
+        relay_through: RelayKeys | None = None,
         *,
         relay_addresses: Sequence[Address] = (),
         on_stage: OnStage | None = None,
@@ -227,13 +230,16 @@ class DHT:
         `relay_addresses` are nodes to ask first; `on_stage` hears how far it has come. Raises IdentityError for what is
         no key and NetworkError:
         PEER_NOT_FOUND, PEER_CONNECTION_FAILED, SERVER_ERROR (it refused), SERVER_INCOMPATIBLE, CANNOT_HOLEPUNCH,
-        HOLEPUNCH_ABORTED, NODE_DESTROYED.
+        HOLEPUNCH_ABORTED, RELAY_ABORTED, NODE_DESTROYED.
+
+        `relay_through` is the key of a blind relay, or of several of which one is taken: the connection runs through
+        it (encrypted end to end) when no direct path is there sooner, and moves to a direct path that is found later.
         """
         key, nodes = decode_key(public_key)
         endpoint = await self.open()
         now = endpoint.loop.time()
         known = list(relay_addresses or nodes or self._relays.get(key, now) or ())[:MAX_RELAY_ADDRESSES]
-        attempt = Attempt(self, key, key_pair or self.key_pair, known, on_stage)
+        attempt = Attempt(self, key, key_pair or self.key_pair, known, on_stage, relay_through)
         self._attempts.add(attempt)
         try:
             return await attempt.run(timeout)
@@ -248,15 +254,22 @@ class DHT:
         self,
         on_connection: OnConnection,
         firewall: FirewallFunction | None = None,
-        relay_through: bytes | None = None,
+        relay_through: RelayKeys | None = None,
         *,
         share_local_address: bool = True,
     ) -> Server:
         """A server that is not listening yet. `on_connection(connection)` may be a function or a coroutine function.
 
         `firewall(remote_public_key, payload)`: True is silence, a Refusal an answer, False admits; may be a coroutine.
+        `relay_through` as in `connect`: clients are asked to come to that relay, too.
         """
-        return Server(self, on_connection, firewall, share_local_address=share_local_address)
+        return Server(self, on_connection, firewall, relay_through, share_local_address=share_local_address)
+
+    def create_relay_server(
+        self, policy: RelayPolicy | None = None, on_event: Callable[[RelayEvent], None] | None = None
+    ) -> RelayServer:
+        """A blind relay that is not listening yet; its public key is what others give as `relay_through`."""
+        return RelayServer(self, policy, on_event)
 
     # Records
 

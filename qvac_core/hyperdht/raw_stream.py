@@ -34,6 +34,7 @@ class RawStream:
         "_timer_at",
         "id",
         "on_event",
+        "on_heard",
         "on_unexpected",
         "remote_address",
         "socket",
@@ -48,6 +49,8 @@ class RawStream:
         self.remote_address: Address | None = None
         self.on_event: Callable[[Event], None] | None = None
         self.on_unexpected: Callable[[int, Address], None] | None = None
+        self.on_heard: Callable[[int, Address], None] | None = None
+        """Every train's path, after the train was taken in: for a stream that may move."""
         self._early = 0
         self._removed = False
         self._lingering = False
@@ -85,7 +88,26 @@ class RawStream:
             datagrams = datagrams[: _MAX_EARLY_DATAGRAMS - self._early]
             self._early += len(datagrams)
         self.stream.receive_datagrams(datagrams, now)
+        if self.on_heard is not None and not self.stream.closed:
+            self.on_heard(socket, source)
         self.flush(now)
+
+    def move(self, socket: int, address: Address, remote_id: int) -> None:
+        """Send to another place from now on (wire reference 5.10), and say so there with an empty message."""
+        if self._removed or not self.stream.connected or self.stream.closed or self.socket is None:
+            return
+        now = self._endpoint.loop.time()
+        self._endpoint.hold_socket(socket)
+        self._endpoint.let_go_socket(self.socket)
+        self.socket, self.remote_address = socket, address
+        self.stream.change_remote(remote_id, now)
+        self.show_path()
+
+    def show_path(self) -> None:
+        """An empty unordered message: the peer sees where we are."""
+        if not self._removed and self.stream.connected and not self.stream.closed:
+            self.stream.send_message(b"", self._endpoint.loop.time())
+            self._endpoint.flush_soon(self)
 
     def write(self, data: bytes) -> bool:
         """False: above the watermark, wait for Drained. Raises ConnectionClosed."""
@@ -167,7 +189,7 @@ class RawStream:
         if self._removed:
             return
         self._removed = True
-        self.on_unexpected = None
+        self.on_unexpected = self.on_heard = None
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None

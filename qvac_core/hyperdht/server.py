@@ -19,7 +19,9 @@ from qvac_core.errors import ConnectionClosed, NetworkError, RemoteProtocolError
 from qvac_core.hyperdht.announcing import WITHDRAW_LIMIT, Announcing
 from qvac_core.hyperdht.connection import Connection
 from qvac_core.hyperdht.raw_stream import RawStream
+from qvac_core.hyperdht.relay_leg import RelayKeys, RelayLeg
 from qvac_core.hyperdht.server_punch import ServerPunch
+from qvac_core.hyperdht.server_relay import ServerRelay
 from qvac_core.noise import KeyPair
 from qvac_core.rendezvous.addresses import is_private, match_address
 from qvac_core.rendezvous.announcer import Announcer
@@ -96,6 +98,11 @@ class _Client:
     session: Session | None = None
     timer: asyncio.TimerHandle | None = None
     punch: ServerPunch | None = None
+    relay: ServerRelay | None = None
+    expired: bool = False
+    """It did not come directly in time; a relay may still bring it."""
+    handed_over: bool = False
+    """It is the application's, but relayed: a direct path is still looked for."""
 
 
 class Server:
@@ -109,12 +116,14 @@ class Server:
         dht: DHT,
         on_connection: OnConnection,
         firewall: FirewallFunction | None = None,
+        relay_through: RelayKeys | None = None,
         *,
         share_local_address: bool = True,
     ) -> None:
         self._dht = dht
         self._on_connection = on_connection
         self._firewall = firewall
+        self._relay_through = relay_through
         self._share_local_address = share_local_address
         self._memory = HandshakeMemory()
         self._clients: dict[int, _Client] = {}
@@ -291,6 +300,7 @@ class Server:
         endpoint = self._dht.endpoint
         own_address = endpoint.node.remote_address()
         client.raw = raw = RawStream(endpoint)
+        relay = ServerRelay(self._dht, self._relay_through, client.payload)
         raw.on_unexpected = lambda socket, source: self._connect(client, socket, source)
         addresses = [own_address] if own_address is not None else []
         if self._share_local_address:
@@ -302,6 +312,7 @@ class Server:
                 addresses4=tuple(addresses),
                 udx=UdxInfo(raw.id),
                 secret_stream=True,
+                relay_through=relay.wish,
                 relay_addresses=self.relay_addresses or None,
             )
         )
@@ -318,6 +329,14 @@ class Server:
             # Nearby the peer goes for our server socket: the answer must show its mapping, not the puncher's.
             socket = None if self._is_nearby(client) else client.punch.socket
         client.entry.settle(Answer(noise, socket))
+        if not raw.connected and relay.wanted:
+            client.relay = relay
+            relay.start(
+                raw,
+                connect=lambda leg: self._connect_relayed(client, leg),
+                on_settled=lambda: self._forget(client),
+                on_failed=lambda: self._relay_failed(client),
+            )
 
     def _make_punch(self, client: _Client) -> ServerPunch:
         assert client.session is not None and self._announcer is not None
@@ -342,7 +361,7 @@ class Server:
 
     def _punch_ended(self, client: _Client) -> None:
         if client.connection is None:
-            self._give_up(client)
+            self._expire(client)
 
     def _give_up_after(self, client: _Client, seconds: float | None) -> None:
         """None: the puncher says when."""
@@ -350,7 +369,7 @@ class Server:
             client.timer.cancel()
             client.timer = None
         if seconds is not None:
-            client.timer = self._dht.endpoint.loop.call_later(seconds, self._give_up, client)
+            client.timer = self._dht.endpoint.loop.call_later(seconds, self._expire, client)
 
     def _holepunch_info(self, id: int) -> HolepunchInfo | None:
         relays = self._announcer.relays if self._announcer is not None else ()
@@ -360,8 +379,12 @@ class Server:
         raw, session, udx = client.raw, client.session, client.payload.udx
         if raw is None or raw.connected or raw.closed or session is None or udx is None or self._key_pair is None:
             return
+        if client.relay is not None and client.relay.is_relay(socket, address):
+            return
         raw.on_unexpected = None
         raw.connect(socket, address, udx.id)
+        if client.relay is not None:
+            client.relay.stop()
         if client.punch is not None:
             client.punch.close()
         self._give_up_after(client, FIRST_PACKET_WAIT)
@@ -373,6 +396,38 @@ class Server:
         client.connection = self._dht.new_connection(
             raw, session, initiator=False, public_key=self._key_pair.public_key, on_open=opened
         )
+
+    def _connect_relayed(self, client: _Client, leg: RelayLeg) -> Connection | None:
+        """What is punched goes on: the connection moves to a direct path when one is there."""
+        raw, session = client.raw, client.session
+        if raw is None or raw.connected or raw.closed or session is None or self._key_pair is None or self.closed:
+            return None
+        raw.on_unexpected = None
+        raw.connect(*leg.path, leg.remote_id)
+        self._give_up_after(client, FIRST_PACKET_WAIT)
+
+        def opened(connection: Connection) -> None:
+            client.handed_over = True
+            self._give_up_after(client, None)
+            self._hand_over(connection)
+
+        client.connection = self._dht.new_connection(
+            raw, session, initiator=False, public_key=self._key_pair.public_key, on_open=opened
+        )
+        return client.connection
+
+    def _relay_failed(self, client: _Client) -> None:
+        if client.expired:
+            self._give_up(client)
+
+    def _expire(self, client: _Client) -> None:
+        """Nothing came directly in time."""
+        if client.relay is not None and client.relay.pairing:
+            client.expired = True
+            if client.punch is not None:
+                client.punch.close()
+        else:
+            self._give_up(client)
 
     def _hand_over(self, connection: Connection) -> None:
         try:
@@ -396,6 +451,8 @@ class Server:
     def _give_up(self, client: _Client) -> None:
         """The client never came: drop the stream that waits for it."""
         self._forget(client)
+        if client.handed_over:
+            return
         if client.connection is not None:
             client.connection.destroy()
         elif client.raw is not None:
@@ -406,6 +463,8 @@ class Server:
         self._give_up_after(client, None)
         if client.punch is not None:
             client.punch.close()
+        if client.relay is not None and not client.handed_over:
+            client.relay.stop()
         self._clients.pop(client.entry.id, None)
         self._memory.finish(client.entry, self._dht.now())
 

@@ -5,6 +5,7 @@ HYPERDHT.md section 5; wire of libudx as shipped in udx-native 1.21.3.
 
 from .events import Closed, DataReceived, Drained, EndReceived, Event, MessageReceived, RemoteChanged
 from .packet import parse_stream_id
+from .relay_stream import RelayStream
 from .stream import Stats, Stream
 
 __all__ = [
@@ -14,6 +15,7 @@ __all__ = [
     "EndReceived",
     "Event",
     "MessageReceived",
+    "RelayStream",
     "RemoteChanged",
     "Stats",
     "Stream",

@@ -58,6 +58,7 @@ class Sender:
         self._zero_window_at: float | None = None
         self._pace_at: float | None = None
         self._changed_at_seq: int | None = None
+        self._first_seq_there = 0  # of the packets that only ever went to where we send now
         self._rate = DeliveryRate(now)
         self._pacer = Pacer(now)
 
@@ -78,11 +79,16 @@ class Sender:
 
     def change_remote(self, remote_id: int) -> None:
         self.remote_id = remote_id
+        self._first_seq_there = self.recovery.next_seq
         self.mtu.reset()
         if self.recovery.outstanding:
             self._changed_at_seq = self.recovery.next_seq
         else:
             self._events.append(RemoteChanged())
+
+    @property
+    def remote_confirmed(self) -> bool:
+        return self.recovery.una > self._first_seq_there
 
     def clear(self) -> None:
         self.recovery.clear()

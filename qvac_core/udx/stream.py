@@ -108,6 +108,11 @@ class Stream:
             raise LocalProtocolError("only a connected stream can change its remote")
         self._sender.change_remote(remote_id)
 
+    @property
+    def remote_confirmed(self) -> bool:
+        """Whether the peer has acknowledged anything that was first sent after the last `change_remote`."""
+        return self._sender.remote_confirmed
+
     def write(self, data: bytes | bytearray | memoryview, now: float) -> bool:
         """False when more is queued than the watermark: wait for Drained. The data is taken in any case.
 

@@ -7,11 +7,14 @@ import { createInterface } from 'node:readline'
 const require = createRequire(process.cwd() + '/')
 const DHT = require('hyperdht')
 const createTestnet = require('hyperdht/testnet')
+const { Server: BlindRelayServer } = require('blind-relay')
 
 const sockets = new Map()
 let testnet = null
 let node = null
 let server = null
+let relay = null
+let relayServer = null
 
 const say = (message) => process.stdout.write(JSON.stringify(message) + '\n')
 const hex = (text) => Buffer.from(text, 'hex')
@@ -52,9 +55,16 @@ const calls = {
     await node.fullyBootstrapped()
     return { firewalled: node.firewalled, ephemeral: node.ephemeral, publicKey: node.defaultKeyPair.publicKey.toString('hex') }
   },
-  async listen({ seed, echo = true, refuse = [], refuseAll = false }) {
+  async listen({ seed, echo = true, refuse = [], refuseAll = false, relayThrough = null, hidden = false }) {
     let count = 0
-    server = node.createServer({ firewall: (key) => refuseAll || refuse.includes(key.toString('hex')) }, (socket) => {
+    const options = {
+      firewall: (key) => refuseAll || refuse.includes(key.toString('hex')),
+      relayThrough: relayThrough && hex(relayThrough),
+      // hidden: only a relay leads here
+      shareLocalAddress: !hidden,
+      holepunch: hidden ? false : undefined
+    }
+    server = node.createServer(options, (socket) => {
       const name = `in${count++}`
       socket.echoing = echo
       keep(name, socket)
@@ -67,8 +77,24 @@ const calls = {
     await server.close()
     return {}
   },
-  connect({ name, key, seed }) {
-    const socket = node.connect(hex(key), { keyPair: keyPair(seed) })
+  // A blind relay, as the original's tests set one up.
+  async relay({ seed }) {
+    relay = new BlindRelayServer({ createStream: (options) => node.createRawStream({ ...options, framed: true }) })
+    relayServer = node.createServer((socket) => {
+      socket.on('error', () => {})
+      relay.accept(socket, { id: socket.remotePublicKey }).on('error', () => {})
+    })
+    await relayServer.listen(keyPair(seed))
+    return { publicKey: relayServer.publicKey.toString('hex') }
+  },
+  relayStats() {
+    const { pairings, streams, sessions } = relay.stats
+    return { matched: pairings.matched, active: streams.active, sessions: sessions.active }
+  },
+  connect({ name, key, seed, relayThrough = null, hidden = false }) {
+    const options = { keyPair: keyPair(seed), relayThrough: relayThrough && hex(relayThrough) }
+    if (hidden) Object.assign(options, { localConnection: false, fastOpen: false, holepunch: () => false })
+    const socket = node.connect(hex(key), options)
     const from = Date.now()
     return new Promise((resolve) => {
       socket.once('open', () => {

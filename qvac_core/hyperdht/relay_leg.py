@@ -1,0 +1,151 @@
+"""One peer's connection to a blind relay, and the partner that was found there for one stream.
+
+From wire reference section 6.7 (hyperdht/lib/connect.js, lib/server.js `_relayConnection` and lib/relay-connection.js
+6.34.0).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
+from random import Random
+from typing import TYPE_CHECKING
+
+from qvac_core.blind_relay import PAIRING_LIMIT, Paired, PairingFailed, RelayClient, Unpaired
+from qvac_core.codec import Address
+from qvac_core.errors import ConnectionClosed, NetworkError, RemoteProtocolError
+from qvac_core.hyperdht.connection import Connection
+
+if TYPE_CHECKING:
+    from qvac_core.hyperdht.dht import DHT
+
+logger = logging.getLogger(__name__)
+
+RelayKeys = bytes | Sequence[bytes]
+"""One relay's public key, or several of which one is taken."""
+
+
+def choose_relay(relays: RelayKeys | None, chance: Random) -> bytes | None:
+    if not relays:
+        return None
+    return relays if isinstance(relays, bytes) else chance.choice(list(relays))
+
+
+def relay_aborted(why: str) -> NetworkError:
+    return NetworkError(why, name="RELAY_ABORTED")
+
+
+class RelayLeg:
+    """Made by `pair_through`. `on_lost` is called when the relay is gone or has ended the pair, not after `close`."""
+
+    def __init__(self, dht: DHT, connection: Connection, client: RelayClient, remote_id: int) -> None:
+        self.remote_id = remote_id
+        self.on_lost: Callable[[], None] | None = None
+        self.lost = False
+        self._dht = dht
+        self._connection = connection
+        self._client = client
+        self._closing = False
+        self._path = connection.socket_and_address
+        dht.spawn(self._watch(), "connection to a relay")
+
+    @property
+    def path(self) -> tuple[int, Address]:
+        """Where the relayed stream goes: the same socket and address as the connection to the relay."""
+        return self._path
+
+    def close(self) -> None:
+        """Leave the relay in order. May be called again."""
+        if self._closing:
+            return
+        self._closing = True
+        if not self._dht.closed and not self._connection.closed:
+            self._client.close()
+            self._dht.spawn(self._leave(), "leaving a relay")
+
+    async def _leave(self) -> None:
+        try:
+            await _flush(self._client, self._connection)
+            await self._connection.close()
+        except ConnectionClosed:
+            logger.debug("the relay was gone before we left it")
+
+    async def _watch(self) -> None:
+        try:
+            while (message := await self._connection.read()) is not None:
+                self._client.receive(message, self._dht.now())
+                if self._client.closed or self._unpaired():
+                    break
+        except (ConnectionClosed, RemoteProtocolError) as error:
+            logger.debug("the connection to the relay broke: %s", error)
+        self.lost = True
+        if not self._closing and self.on_lost is not None:
+            self.on_lost()
+
+    def _unpaired(self) -> bool:
+        found = False
+        while (event := self._client.next_event()) is not None:
+            found = found or isinstance(event, Unpaired)
+        return found
+
+
+async def pair_through(
+    dht: DHT,
+    relay: bytes,
+    token: bytes,
+    *,
+    is_initiator: bool,
+    stream_id: int,
+    on_path: Callable[[tuple[int, Address]], None],
+    limit: float = PAIRING_LIMIT,
+) -> RelayLeg:
+    """Meet the peer that names the same token at this relay. Raises NetworkError RELAY_ABORTED.
+
+    `on_path` hears early where the relay is: the partner's first packets may overtake the relay's word that it is
+    there, and must not be taken for a direct path.
+    """
+    deadline = dht.now() + limit
+    try:
+        async with asyncio.timeout_at(deadline):
+            connection = await dht.connect(relay)
+    except TimeoutError as error:
+        raise relay_aborted("The relay could not be reached in time.") from error
+    except NetworkError as error:
+        raise relay_aborted(f"The relay could not be reached: {error.message}") from error
+    try:
+        async with asyncio.timeout_at(deadline):
+            on_path(connection.socket_and_address)
+            client = RelayClient(connection.public_key)
+            client.pair(is_initiator=is_initiator, token=token, stream_id=stream_id, now=dht.now(), limit=limit)
+            remote_id = await _wait_for_partner(dht, client, connection)
+        return RelayLeg(dht, connection, client, remote_id)
+    except TimeoutError as error:
+        connection.destroy()
+        raise relay_aborted("The other peer did not come to the relay in time.") from error
+    except (ConnectionClosed, RemoteProtocolError) as error:
+        connection.destroy()
+        raise relay_aborted("The relay dropped the connection.") from error
+    except BaseException:
+        connection.destroy()
+        raise
+
+
+async def _wait_for_partner(dht: DHT, client: RelayClient, connection: Connection) -> int:
+    while True:
+        await _flush(client, connection)
+        message = await connection.read()
+        if message is None:
+            client.connection_lost()
+        else:
+            client.receive(message, dht.now())
+        while (event := client.next_event()) is not None:
+            if isinstance(event, Paired):
+                return event.remote_id
+            if isinstance(event, PairingFailed):
+                raise relay_aborted(event.reason)
+
+
+async def _flush(client: RelayClient, connection: Connection) -> None:
+    for frame in client.frames_to_send():
+        await connection.write(frame)
