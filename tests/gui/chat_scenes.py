@@ -23,14 +23,14 @@ STUDIO = "a510366613cc145101ca088373474288" * 2
 WORKSHOP = "37146d4e7b7b4b0a1f3a5a6b7c8d9e0f" * 2
 LIBRARY = "1a600efd6bdecce0aa0e23f84c239c46" * 2
 
-CODE = '''```python
+CODE = """```python
 import csv, pathlib
 latest = {}
 for path in sorted(pathlib.Path("scans").glob("*.csv")):
     with path.open(newline="") as f:
         for row in csv.DictReader(f):
             latest[row["barcode"]] = row   # a later day wins
-```'''
+```"""
 ANSWER = f"The file names are dates, so sorted order is day order and the last row per barcode stays:\n\n{CODE}"
 BEFORE = "Yes. Two million rows need roughly 1.2 GB of memory. If that is too much,"
 AFTER = (
