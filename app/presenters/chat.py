@@ -210,7 +210,7 @@ class ChatPresenter(QObject):
         if self.open_id != conversation_id:
             return
         # What streams is shown as far as its events have come: those that follow are added to that, none twice.
-        self.messages = [self._streaming[m.id][1] if m.id in self._streaming else m for m in messages]
+        self.messages = [self._streaming[m.id][1] if m.id in self._streaming else _at_rest(m) for m in messages]
         self.opened.emit()
         self.target_changed.emit()
         self.answering_changed.emit()
@@ -296,16 +296,11 @@ class ChatPresenter(QObject):
                 self.open_id = conversation_id
                 self.conversations_changed.emit()
                 self.first_start_changed.emit()
+        # Busy until AnswerStarted: the call returns a frame before its events come.
         await self._core.call(lambda core: core.ask(conversation_id, question.text))
-        self._asked()
 
     async def _retry(self, conversation_id: str) -> None:
         await self._core.call(lambda core: core.retry(conversation_id))
-        self._asked()
-
-    def _asked(self) -> None:
-        self._asking = False
-        self.answering_changed.emit()
 
     def _not_asked(self, question: Message, error: QvacError) -> None:
         """The core did not take it: the question stays, and below it why and Retry."""
@@ -410,10 +405,11 @@ class ChatPresenter(QObject):
 
     def _started(self, conversation_id: str, message: Message) -> None:
         self._streaming[message.id] = (conversation_id, message)
-        if conversation_id == self.open_id:
+        self._asking = False
+        if conversation_id == self.open_id and not self._show(message):
             self.messages.append(message)
             self.message_added.emit(message)
-            self.answering_changed.emit()
+        self.answering_changed.emit()
 
     def _grow(self, message_id: str, change: Callable[[Message], Message]) -> None:
         if message_id not in self._streaming:
@@ -428,12 +424,14 @@ class ChatPresenter(QObject):
         self._show(message)
         self.answering_changed.emit()
 
-    def _show(self, message: Message) -> None:
+    def _show(self, message: Message) -> bool:
+        """Put a message in the place of its older self; False when it is not in the open conversation."""
         for index in range(len(self.messages) - 1, -1, -1):
             if self.messages[index].id == message.id:
                 self.messages[index] = message
                 self.message_changed.emit(message)
-                return
+                return True
+        return False
 
     def _take_conversations(self, conversations: tuple[Conversation, ...]) -> None:
         self.conversations = conversations
@@ -460,3 +458,8 @@ class ChatPresenter(QObject):
             return NOBODY
         provider = self.providers[0]
         return Target(provider.public_key, provider.models[0].source if provider.models else "")
+
+
+def _at_rest(message: Message) -> Message:
+    """A stored answer that nobody streams any more: the program ended in the middle of it."""
+    return replace(message, status="stopped") if message.status == "streaming" else message

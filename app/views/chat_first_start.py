@@ -40,10 +40,10 @@ class ChoiceCard(QFrame):
         layout.addSpacing(10)
         layout.addWidget(Label(title, scale="state", weight=600))
         layout.addWidget(Label(sentence, tone="text2", wrap=True))
-        layout.addSpacing(12)
+        layout.addSpacing(16)
         layout.addLayout(self.act)
         layout.addStretch(1)
-        layout.addSpacing(12)
+        layout.addSpacing(20)
         layout.addWidget(self.foot)
 
 

@@ -221,3 +221,33 @@ def test_the_wheel_belongs_to_the_conversation(qtbot: QtBot, theme: Theme) -> No
         )
         widget.wheelEvent(event)
         assert not event.isAccepted()
+
+
+LONG_CODE = (
+    "\n".join(f'def f{i}(x):\n    return "{i}" + x  # {i}' for i in range(30)) + '\n"""a\nlong\n' + "text\n" * 40
+)
+
+
+def coloured(code: CodeBlock) -> list[list[tuple[int, int, str]]]:
+    result = []
+    block = code.text.document().begin()
+    while block.isValid():
+        formats = block.layout().formats()
+        result.append([(part.start, part.length, part.format.foreground().color().name()) for part in formats])
+        block = block.next()
+    return result
+
+
+def test_code_that_grew_is_coloured_as_code_that_came_at_once(qtbot: QtBot, theme: Theme) -> None:
+    """Growing code is lexed at its end only, and a long string reaches into that end from above."""
+    grown, whole = make(qtbot, theme), make(qtbot, theme)
+    answer = AnswerText()
+    text = f"```python\n{LONG_CODE}"
+    for end in range(0, len(text), 11):
+        grown.show_parts(answer.update(text[:end], (), streaming=True), caret="accent")
+    grown.show_parts(answer.update(text, (), streaming=False))
+    show(whole, text)
+    (first,), (second,) = grown.widgets, whole.widgets
+    assert isinstance(first, CodeBlock)
+    assert isinstance(second, CodeBlock)
+    assert coloured(first) == coloured(second)

@@ -205,6 +205,26 @@ def test_an_answer_goes_on_while_another_conversation_is_open(qloop: QEventLoop,
         assert said(presenter) == [("assistant", "One two three", "streaming")]
 
 
+def test_busy_from_the_question_to_the_end_without_a_gap(qloop: QEventLoop, fake_core: FakeCore) -> None:
+    with running(qloop, fake_core) as presenter:
+        states: list[bool] = []
+        presenter.answering_changed.connect(lambda: states.append(presenter.busy))
+        presenter.send("One")
+        settle(qloop, presenter, fake_core)
+        assert states[-1] is False
+        assert all(states[:-1])
+
+
+def test_an_answer_that_a_power_cut_ended_does_not_stream_for_ever(qloop: QEventLoop, fake_core: FakeCore) -> None:
+    fake_core.conversation_list = scenes.conversations()
+    fake_core.message_lists = {"merge": (Message("a", "assistant", "Half", 0.0, "streaming"),)}
+    with running(qloop, fake_core) as presenter:
+        assert said(presenter) == [("assistant", "Half", "stopped")]
+        # Unless its start is only on its way here.
+        fake_core.emit(AnswerStarted("merge", Message("a", "assistant", "Half", 0.0, "streaming")))
+        assert said(presenter) == [("assistant", "Half", "streaming")]
+
+
 def test_tokens_of_strangers_change_nothing(qloop: QEventLoop, fake_core: FakeCore) -> None:
     with running(qloop, fake_core) as presenter:
         fake_core.emit(AnswerTokens("nowhere", "nobody", "boo"))

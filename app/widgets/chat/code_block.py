@@ -33,6 +33,7 @@ LINE_HEIGHT = 1.5  # of the font's size
 SCROLL_BAR = 10
 # Past this many lines a growing block is coloured at line ends only: lexing all of it costs more than a frame.
 LEX_AT_LINE_ENDS = 200
+TAIL_LINES = 16
 
 
 class CodeBlock(QFrame):
@@ -133,9 +134,10 @@ class CodeText(QTextEdit):
             cursor.select(QTextCursor.SelectionType.Document)
             cursor.setBlockFormat(self._line_format())
             self._coloured = []
-        ended = code.count("\n") != self._code.count("\n")
         self._code, self._language = code, language
-        if not growing or ended or self.document().blockCount() <= LEX_AT_LINE_ENDS:
+        if growing:
+            self._colour_end()
+        else:
             self.colour()
 
     def retheme(self) -> None:
@@ -157,10 +159,30 @@ class CodeText(QTextEdit):
 
     def colour(self) -> None:
         """Colour the lines whose spans changed; a line that keeps its colours is not touched."""
-        lines = spans(self._code, self._language)
+        self._show_colours(0, spans(self._code, self._language))
+
+    def _colour_end(self) -> None:
+        """Colour code that grows: its last lines are lexed alone.
+
+        Where they disagree with what the same lines had before, something open (a string, a comment) reaches into
+        them from above: then all of it is lexed.
+        """
+        lines = self._code.split("\n")
+        start = len(lines) - TAIL_LINES
+        if start <= 0:
+            self.colour()
+            return
+        tail = spans("\n".join(lines[start:]), self._language)
+        known = self._coloured[start:-1]
+        if known and tail[: len(known)] == known:
+            self._show_colours(start, tail)
+        elif len(lines) <= LEX_AT_LINE_ENDS or not lines[-1]:
+            self.colour()
+
+    def _show_colours(self, start: int, lines: list[tuple[Span, ...]]) -> None:
         formats = {role: self._format(role) for role in ("keyword", "string", "comment", "number", "function")}
-        block = self.document().begin()
-        for index, line in enumerate(lines):
+        block = self.document().findBlockByNumber(start)
+        for index, line in enumerate(lines, start):
             if not block.isValid():
                 break
             if index >= len(self._coloured) or self._coloured[index] != line:
@@ -172,7 +194,7 @@ class CodeText(QTextEdit):
                 block.layout().setFormats(ranges)
                 self.document().markContentsDirty(block.position(), block.length())
             block = block.next()
-        self._coloured = lines
+        self._coloured[start:] = lines
 
     def _format(self, role: str) -> QTextCharFormat:
         form = QTextCharFormat()

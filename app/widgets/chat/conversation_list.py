@@ -35,6 +35,7 @@ from PySide6.QtWidgets import (
 from app.presenters.chat_groups import Entry, Heading, Row
 from app.theme import Theme
 from app.widgets.button import Button
+from app.widgets.chat.bidi import isolated
 from app.widgets.empty_state import EmptyState
 
 Index = QModelIndex | QPersistentModelIndex
@@ -137,11 +138,11 @@ class ConversationDelegate(QStyledItemDelegate):
         painter.setFont(self._theme.font("body", 500))
         elided = painter.fontMetrics().elidedText(row.title, Qt.TextElideMode.ElideRight, title.width())
         flags = int(Qt.AlignmentFlag.AlignLeading | Qt.AlignmentFlag.AlignVCenter)
-        painter.drawText(QStyle.visualRect(direction, inner, title), flags, elided)
+        painter.drawText(QStyle.visualRect(direction, inner, title), flags, isolated(elided))
         painter.setPen(self._theme.colour("text3"))
         painter.setFont(self._theme.font("hint", tabular=True))
         trailing = int(Qt.AlignmentFlag.AlignTrailing | Qt.AlignmentFlag.AlignVCenter)
-        painter.drawText(QStyle.visualRect(direction, inner, when), trailing, row.when)
+        painter.drawText(QStyle.visualRect(direction, inner, when), trailing, isolated(row.when))
 
     def places(self, inner: QRect, row: Entry) -> tuple[QRect, QRect, QRect | None]:
         """Title, time and pin of a row, left to right."""

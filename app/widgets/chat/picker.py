@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from PySide6.QtCore import QEvent, QModelIndex, QObject, QRectF, QSize, Qt, Signal
-from PySide6.QtGui import QKeyEvent, QPainter, QPaintEvent
+from PySide6.QtGui import QKeyEvent, QKeySequence, QPainter, QPaintEvent
 from PySide6.QtWidgets import QHBoxLayout, QLineEdit, QSizePolicy, QTreeView, QVBoxLayout, QWidget
 
 from app.theme import Theme
@@ -252,12 +252,13 @@ class AddRow(KeyboardFocusButton):
         self.setAutoDefault(False)
         self.setAccessibleName("Add a provider")
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+        shortcut = QKeySequence("Ctrl+Shift+N").toString(QKeySequence.SequenceFormat.NativeText)
         layout = QHBoxLayout(self)
         layout.setContentsMargins(12, 0, 12, 0)
         layout.setSpacing(8)
         layout.addWidget(IconLabel(theme, "plus", "accent"))
         layout.addWidget(Label("Add a provider…", tone="accent", weight=600), 1)
-        layout.addWidget(Label("Ctrl+Shift+N", scale="hint", tone="text3"))
+        layout.addWidget(Label(shortcut, scale="hint", tone="text3"))
         for child in self.findChildren(QWidget):
             child.setAttribute(Qt.WidgetAttribute.WA_TransparentForMouseEvents)
         self.setFixedHeight(40)

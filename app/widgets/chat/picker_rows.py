@@ -11,6 +11,7 @@ from PySide6.QtGui import QFontMetrics, QPainter, QStandardItem, QStandardItemMo
 from PySide6.QtWidgets import QStyle, QStyledItemDelegate, QStyleOptionViewItem, QWidget
 
 from app.theme import Theme
+from app.widgets.chat.bidi import isolated
 from qvac_core.core.state import Target
 
 Index = QModelIndex | QPersistentModelIndex
@@ -173,13 +174,15 @@ class PickerDelegate(QStyledItemDelegate):
         act_font = self._theme.font("hint", 600)
         act_width = QFontMetrics(act_font).horizontalAdvance(row.act) + 6 if row.act else 0
         elided = painter.fontMetrics().elidedText(row.text, Qt.TextElideMode.ElideRight, text.width() - act_width)
-        painter.drawText(QStyle.visualRect(direction, inner, text), leading, elided)
+        painter.drawText(QStyle.visualRect(direction, inner, text), leading, isolated(elided))
         if row.act:
             used = painter.fontMetrics().horizontalAdvance(elided) + 5
             painter.setFont(act_font)
             painter.setPen(self._theme.colour("accent"))
-            painter.drawText(QStyle.visualRect(direction, inner, text.adjusted(used, 0, 0, 0)), leading, row.act)
+            painter.drawText(
+                QStyle.visualRect(direction, inner, text.adjusted(used, 0, 0, 0)), leading, isolated(row.act)
+            )
         painter.setFont(state_font)
         painter.setPen(self._theme.colour("accent" if row.current else "text3"))
         state = QRect(inner.right() - 8 - state_width, inner.top(), state_width, inner.height())
-        painter.drawText(QStyle.visualRect(direction, inner, state), trailing, row.state)
+        painter.drawText(QStyle.visualRect(direction, inner, state), trailing, isolated(row.state))

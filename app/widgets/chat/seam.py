@@ -7,6 +7,7 @@ from PySide6.QtGui import QFontMetrics, QPainter, QPaintEvent, QPen
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
 from app.theme import Theme
+from app.widgets.chat.bidi import isolated
 
 ICON = 16
 GAP = 8
@@ -80,5 +81,7 @@ class Seam(QWidget):
         painter.drawPixmap(round(left), round(middle - ICON / 2), pixmap)
         painter.setPen(colour)
         flags = Qt.TextFlag.TextWordWrap | Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter
-        painter.drawText(QRectF(left + ICON + GAP, 0, text_width + 1, self.height()), int(flags), self._sentence)
+        painter.drawText(
+            QRectF(left + ICON + GAP, 0, text_width + 1, self.height()), int(flags), isolated(self._sentence)
+        )
         painter.end()
