@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from qvac_core.blind_relay import PAIRING_LIMIT, Paired, PairingFailed, RelayClient, Unpaired
 from qvac_core.codec import Address
-from qvac_core.errors import ConnectionClosed, NetworkError, RemoteProtocolError
+from qvac_core.errors import ConnectionClosed, IdentityError, NetworkError, RemoteProtocolError
 from qvac_core.hyperdht.connection import Connection
 
 if TYPE_CHECKING:
@@ -111,7 +111,7 @@ async def pair_through(
             connection = await dht.connect(relay)
     except TimeoutError as error:
         raise relay_aborted("The relay could not be reached in time.") from error
-    except NetworkError as error:
+    except (NetworkError, IdentityError) as error:  # the peer named the relay, and may name what is no key
         raise relay_aborted(f"The relay could not be reached: {error.message}") from error
     try:
         async with asyncio.timeout_at(deadline):
