@@ -96,7 +96,7 @@ def _dispatch(options: argparse.Namespace, output: Output) -> int:
     if options.verb == "relay":
         from app.cli.relay import relay
 
-        return run_until_done(relay(options, output))
+        return run_until_done(relay(options, output), output)
     if options.verb == "demo":
         from app.cli.demo import demo
 

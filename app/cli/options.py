@@ -229,7 +229,11 @@ def _relay(parser: argparse.ArgumentParser) -> None:
         "--allow", type=key, action="append", default=[], metavar="KEY", help="only these keys; may be repeated"
     )
     parser.add_argument(
-        "--rate", type=_megabytes, default=4.0, metavar="MB", help="megabytes per second and key (default 4; 0: no limit)"
+        "--rate",
+        type=_megabytes,
+        default=4.0,
+        metavar="MB",
+        help="megabytes per second and key (default 4, 0 for no limit)",
     )
     parser.add_argument("--quota", type=_megabytes, metavar="MB", help="megabytes per key in all")
     _network(parser)

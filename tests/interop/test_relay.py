@@ -95,7 +95,7 @@ async def our_relay(world: World, events: list[RelayEvent]) -> RelayServer:
 
 
 async def js_relay(world: World) -> JsPeer:
-    peer = await world.js_node(**OPEN)
+    peer = await world.js_node(None, **OPEN)
     answer = await peer.call("relay", seed=RELAY_SEED.hex())
     assert answer["publicKey"] == RELAY_KEY.hex()
     return peer
