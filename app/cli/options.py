@@ -152,6 +152,16 @@ def _network(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def _relays(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--relay-through",
+        type=_checked(parse_public_key),
+        action="append",
+        metavar="KEY",
+        help="go through this relay (`qvac-desktop relay`) where no direct path is found; may be repeated",
+    )
+
+
 def _json(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="one JSON object per line on stdout")
 
@@ -169,6 +179,7 @@ def build_parser() -> argparse.ArgumentParser:
     verbs = parser.add_subparsers(dest="verb", metavar="VERB")
     _provider(_verb(verbs, "provider", "share models under this machine's key"))
     _chat(_verb(verbs, "chat", "ask a provider's model"))
+    _relay(_verb(verbs, "relay", "forward between peers that find no direct path to each other"))
     _public_key(_verb(verbs, "public-key", "print the key that this identity shows to others"))
     _demo(_verb(verbs, "demo", "a provider, a guest and a small real model on a network of their own"))
     return parser
@@ -218,18 +229,25 @@ def _provider(parser: argparse.ArgumentParser) -> None:
         help="share this model: a GGUF file, an SDK name or an https address; may be repeated",
     )
     _network(parser)
+    _relays(parser)
     _json(parser)
 
 
 def _relay(parser: argparse.ArgumentParser) -> None:
+    parser.description = (
+        "Relay for others: peers that find no direct path meet here. What passes is encrypted and cannot be read."
+    )
     key = _checked(parse_public_key)
-    _common(parser)
     _identity(parser)
     parser.add_argument(
         "--allow", type=key, action="append", default=[], metavar="KEY", help="only these keys; may be repeated"
     )
     parser.add_argument(
-        "--rate", type=_megabytes, default=4.0, metavar="MB", help="megabytes per second and key (default 4; 0: none)"
+        "--rate",
+        type=_megabytes,
+        default=4.0,
+        metavar="MB",
+        help="megabytes per second and key (default 4, 0 for no limit)",
     )
     parser.add_argument("--quota", type=_megabytes, metavar="MB", help="megabytes per key in all")
     _network(parser)
@@ -261,4 +279,5 @@ def _chat(parser: argparse.ArgumentParser) -> None:
         "--force-new-connection", action="store_true", help="do not use a connection that is already open"
     )
     _network(parser)
+    _relays(parser)
     _json(parser)

@@ -40,6 +40,7 @@ class CoreConfig:
     rules: RuleOverride | None = None
     models: tuple[str, ...] | None = None
     models_folder: Path | None = None
+    relays: tuple[bytes, ...] = ()  # public keys of blind relays to go through where no direct path is found
     exclusive: bool = True  # hold the one-instance lock of the data folder
 
     @property

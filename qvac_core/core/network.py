@@ -28,6 +28,7 @@ class NetworkNode:
         self._tasks = TaskOwner()
         self.on_stage: Callable[[bytes, ConnectStage], None] = lambda public_key, stage: None
         self._wanted_port = config.port
+        self.relays = config.relays or None
         self.dht = DHT(
             bootstrap=config.bootstrap,
             key_pair=key_pair,
@@ -68,7 +69,11 @@ class NetworkNode:
     async def connect(self, public_key: bytes, force_new: bool = False) -> Connection:
         """Connect to a provider; the consumer, which calls this, keeps connections and bounds the time."""
         try:
-            return await self.dht.connect(public_key, on_stage=lambda stage: self.on_stage(public_key, stage))
+            return await self.dht.connect(
+                public_key,
+                relay_through=self.relays,
+                on_stage=lambda stage: self.on_stage(public_key, stage),
+            )
         except NetworkError as error:
             if error.name == "PEER_NOT_FOUND" and not self.dht.to_array(1):
                 # Nobody could be asked: that says nothing about the provider.

@@ -105,7 +105,9 @@ class Sharing:
 
     async def _listen(self) -> bool:
         """Announce the key; False when nobody could be told, and then the state says so."""
-        server = self._network.dht.create_server(self._provider.serve, firewall=self._provider.firewall)
+        server = self._network.dht.create_server(
+            self._provider.serve, firewall=self._provider.firewall, relay_through=self._network.relays
+        )
         try:
             await server.listen(self._key_pair)
         except NetworkError as error:
