@@ -10,7 +10,8 @@ import shutil
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -25,42 +26,57 @@ KEY = KeyPair.from_seed(bytes.fromhex(SEED)).public_key.hex()
 # --- Options ---------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    ("arguments", "says"),
-    [
-        (("chat",), "PROVIDER_KEY"),
-        (("chat", "abc"), "this has 3"),
-        (("chat", KEY[:-1]), "this has 63"),
-        (("chat", KEY + "0"), "this has 65"),
-        (("chat", "g" + KEY[1:]), "'g' is not a hex digit"),
-        (("chat", "ä" * 64), "not a hex digit"),
-        (("chat", ""), "this has 0"),
-        (("chat", KEY, "--prompt", ""), "empty"),
-        (("chat", KEY, "--predict", "0"), "'0' is not a number of tokens"),
-        (("chat", KEY, "--predict", "1e3"), "number of tokens"),
-        (("chat", KEY, "--temp", "nan"), "temperature"),
-        (("chat", KEY, "--timeout", "-1"), "number of seconds"),
-        (("chat", KEY, "--seed", SEED[:-2]), "has 62 characters"),
-        (("chat", KEY, "--seed", SEED[:-1] + "z"), "64 hex digits"),
-        (("provider", "--seed", ""), "has 0 characters"),
-        (("provider", "--allow", "nobody"), "this has 6"),
-        (("provider", "--deny", KEY + KEY), "this has 128"),
-        (("provider", "--model", ""), "empty"),
-        (("provider", "--data-dir", ""), "empty"),
-        (("provider", "--port", "65536"), "'65536' is not a port"),
-        (("provider", "--port", "-5"), "port"),
-        (("provider", "--port", "http"), "port"),
-        (("provider", "--bootstrap", "somewhere"), "HOST:PORT"),
-        (("provider", "--bootstrap", ":49737"), "HOST:PORT"),
-        (("provider", "--bootstrap", "127.0.0.1:0"), "HOST:PORT"),
-        (("provider", "--bootstrap", "127.0.0.1:99999"), "HOST:PORT"),
-        (("provider", "--allow-al"), "--allow-al"),  # no guessing where it decides who gets in
-        (("public-key", "--seed", "12"), "has 2 characters"),
-        (("serve-me",), "serve-me"),
-    ],
-)
-def test_wrong_usage_is_one_line_and_exit_code_2(arguments: tuple[str, ...], says: str) -> None:
-    result = run(*arguments)
+Arguments = tuple[str, ...]
+Results = Mapping[Arguments, subprocess.CompletedProcess[str]]
+
+
+def run_all(commands: Sequence[Arguments]) -> Results:
+    """Every command to its end, as many at once as there are cores."""
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        return dict(zip(commands, pool.map(lambda arguments: run(*arguments), commands), strict=True))
+
+
+WRONG_USAGE: list[tuple[Arguments, str]] = [
+    (("chat",), "PROVIDER_KEY"),
+    (("chat", "abc"), "this has 3"),
+    (("chat", KEY[:-1]), "this has 63"),
+    (("chat", KEY + "0"), "this has 65"),
+    (("chat", "g" + KEY[1:]), "'g' is not a hex digit"),
+    (("chat", "ä" * 64), "not a hex digit"),
+    (("chat", ""), "this has 0"),
+    (("chat", KEY, "--prompt", ""), "empty"),
+    (("chat", KEY, "--predict", "0"), "'0' is not a number of tokens"),
+    (("chat", KEY, "--predict", "1e3"), "number of tokens"),
+    (("chat", KEY, "--temp", "nan"), "temperature"),
+    (("chat", KEY, "--timeout", "-1"), "number of seconds"),
+    (("chat", KEY, "--seed", SEED[:-2]), "has 62 characters"),
+    (("chat", KEY, "--seed", SEED[:-1] + "z"), "64 hex digits"),
+    (("provider", "--seed", ""), "has 0 characters"),
+    (("provider", "--allow", "nobody"), "this has 6"),
+    (("provider", "--deny", KEY + KEY), "this has 128"),
+    (("provider", "--model", ""), "empty"),
+    (("provider", "--data-dir", ""), "empty"),
+    (("provider", "--port", "65536"), "'65536' is not a port"),
+    (("provider", "--port", "-5"), "port"),
+    (("provider", "--port", "http"), "port"),
+    (("provider", "--bootstrap", "somewhere"), "HOST:PORT"),
+    (("provider", "--bootstrap", ":49737"), "HOST:PORT"),
+    (("provider", "--bootstrap", "127.0.0.1:0"), "HOST:PORT"),
+    (("provider", "--bootstrap", "127.0.0.1:99999"), "HOST:PORT"),
+    (("provider", "--allow-al"), "--allow-al"),  # no guessing where it decides who gets in
+    (("public-key", "--seed", "12"), "has 2 characters"),
+    (("serve-me",), "serve-me"),
+]
+
+
+@pytest.fixture(scope="module")
+def usage() -> Results:
+    return run_all([arguments for arguments, _ in WRONG_USAGE])
+
+
+@pytest.mark.parametrize(("arguments", "says"), WRONG_USAGE)
+def test_wrong_usage_is_one_line_and_exit_code_2(arguments: Arguments, says: str, usage: Results) -> None:
+    result = usage[arguments]
     assert result.returncode == 2, result.stderr
     line = one_line(result)
     assert says in line
@@ -123,49 +139,55 @@ def bad_models(small_model_path: Path, tmp_path_factory: pytest.TempPathFactory)
     return folder
 
 
-@pytest.mark.parametrize(
-    ("name", "says"),
-    [
-        ("empty.gguf", "empty"),
-        ("cut in its header.gguf", "not complete"),
-        ("cut in its tensors.gguf", "not complete"),
-        ("text.gguf", "not a GGUF"),
-        ("picture.png", "not a GGUF"),
-        ("huge counts.gguf", "model file"),
-        ("random.gguf", "model file"),
-        ("folder.gguf", "folder"),
-        ("pipe.gguf", "no file"),
-        ("missing.gguf", "no file"),
-        (".", "folder"),
-    ],
-)
-def test_a_file_that_is_no_model(name: str, says: str, bad_models: Path, bootstrap: str, tmp_path: Path) -> None:
-    result = run(
-        *("provider", "--json", "--bootstrap", bootstrap, "--model", str(bad_models / name)),
-        *("--data-dir", str(tmp_path)),
-    )
+NO_MODELS = [
+    ("empty.gguf", "empty"),
+    ("cut in its header.gguf", "not complete"),
+    ("cut in its tensors.gguf", "not complete"),
+    ("text.gguf", "not a GGUF"),
+    ("picture.png", "not a GGUF"),
+    ("huge counts.gguf", "model file"),
+    ("random.gguf", "model file"),
+    ("folder.gguf", "folder"),
+    ("pipe.gguf", "no file"),
+    ("missing.gguf", "no file"),
+    (".", "folder"),
+    # Names and addresses.
+    ("NO_SUCH_MODEL", "NO_SUCH_MODEL"),
+    ("registry://s3/bucket/model.gguf", "registry://s3"),
+    ("pear://abcdef/model.gguf", "pear://"),
+    ("http://127.0.0.1:9/model.gguf", "https"),
+    ("file:///etc/passwd", "address"),
+    ("https://127.0.0.1:9/model.gguf", "could not be reached"),
+]
+
+
+def in_folder(folder: Path, name: str) -> str:
+    return str(folder / name) if name.endswith((".gguf", ".png", ".")) and "//" not in name else name
+
+
+@pytest.fixture(scope="module")
+def attempts(bad_models: Path, bootstrap: str, tmp_path_factory: pytest.TempPathFactory) -> Results:
+    """A provider for each of them, to its end; the keys are the names."""
+    commands = {
+        (name,): (
+            *("provider", "--json", "--bootstrap", bootstrap, "--model", in_folder(bad_models, name)),
+            *("--data-dir", str(tmp_path_factory.mktemp("data"))),
+        )
+        for name, _ in NO_MODELS
+    }
+    results = run_all(list(commands.values()))
+    return {name: results[arguments] for name, arguments in commands.items()}
+
+
+@pytest.mark.parametrize(("name", "says"), NO_MODELS)
+def test_what_is_no_model(name: str, says: str, attempts: Results) -> None:
+    result = attempts[name,]
     assert result.returncode == 1
     assert says in one_line(result)
     assert '"event": "error"' in result.stdout
     assert '"event": "ready"' not in result.stdout
-
-
-@pytest.mark.parametrize(
-    ("name", "says"),
-    [
-        ("NO_SUCH_MODEL", "NO_SUCH_MODEL"),
-        ("registry://s3/bucket/model.gguf", "registry://s3"),
-        ("pear://abcdef/model.gguf", "pear://"),
-        ("http://127.0.0.1:9/model.gguf", "https"),
-        ("file:///etc/passwd", "address"),
-        ("https://127.0.0.1:9/model.gguf", "could not be reached"),
-    ],
-)
-def test_a_name_that_leads_to_no_model(name: str, says: str, bootstrap: str, tmp_path: Path) -> None:
-    result = run("provider", "--bootstrap", bootstrap, "--model", name, "--data-dir", str(tmp_path))
-    assert result.returncode == 1
-    assert says in one_line(result)
-    assert not list(tmp_path.rglob("*.part")), "what failed at once leaves nothing behind"
+    data = Path(result.args[-1])
+    assert not list(data.rglob("*.part")), "what failed at once leaves nothing behind"
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything: not run")
@@ -284,12 +306,11 @@ def test_a_port_in_use_is_told_and_the_next_one_taken(bootstrap: str, tmp_path: 
 
 @pytest.mark.parametrize("where", ["127.0.0.1:1", "no-such-host.invalid:49737"])
 def test_nobody_answers_at_the_bootstrap_address(where: str, tmp_path: Path) -> None:
-    guest = run("chat", KEY, "--bootstrap", where, "--data-dir", str(tmp_path / "guest"), "--prompt", "Hello")
-    assert guest.returncode == 1
-    assert "No machine of the network answers" in one_line(guest), "the provider's key is not to blame"
     with qvac_desktop("provider", "--json", "--bootstrap", where, data_dir=tmp_path / "provider") as provider:
-        waiting = provider.until("sharing", phase="unreachable")
-        assert waiting["detail"]
+        guest = run("chat", KEY, "--bootstrap", where, "--data-dir", str(tmp_path / "guest"), "--prompt", "Hello")
+        assert guest.returncode == 1
+        assert "No machine of the network answers" in one_line(guest), "the provider's key is not to blame"
+        assert provider.until("sharing", phase="unreachable")["detail"]
         provider.interrupt()
         assert provider.finish() == 130
     assert not provider.of("ready"), "a key that nobody can find is not ready"

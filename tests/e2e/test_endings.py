@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
@@ -150,7 +151,8 @@ def test_a_guest_that_is_asked_to_end(number: signal.Signals, site: Site) -> Non
             guest.until("token")
             guest.process.send_signal(number)
             assert guest.finish() == 130
-        assert provider.until("done")["outcome"] == "cancelled"
+        # Cancelled, unless the machine is so busy that its goodbye comes too late.
+        assert provider.until("done")["outcome"] in ("cancelled", "disconnected")
     assert not guest.of("error")
     no_trace(guest, provider)
 
@@ -159,15 +161,15 @@ def test_two_guests_advance_together(site: Site) -> None:
     with site.provider() as provider:
         provider.until("ready")
         with (
-            site.chat(*LONG, "--predict", "300") as one,
-            site.chat(*LONG, "--predict", "300", seed="74" * 32) as other,
+            site.chat(*LONG, "--predict", "120") as one,
+            site.chat(*LONG, "--predict", "120", seed="74" * 32) as other,
         ):
             assert (one.finish(), other.finish()) == (0, 0)
     times = [[at for at, name in guest.arrivals if name == "token"] for guest in (one, other)]
     begun, ended = max(tokens[0] for tokens in times), min(tokens[-1] for tokens in times)
     for tokens in times:
         together = sum(begun <= at <= ended for at in tokens)
-        assert together >= 50, "one waited for the other"
+        assert together >= 20, "one waited for the other"
 
 
 @pytest.mark.parametrize("as_json", [True, False])
@@ -183,7 +185,7 @@ def test_nobody_reads_the_answer_any_more(as_json: bool, site: Site) -> None:
         with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as guest:
             assert guest.stdout is not None and guest.stderr is not None
             wanted = b'"token"' if as_json else b" "  # the answer has begun
-            while wanted not in (some := guest.stdout.read1()):
+            while wanted not in (some := os.read(guest.stdout.fileno(), 4096)):
                 assert some, "ended before the answer"
             guest.stdout.close()
             said = guest.stderr.read().decode()
