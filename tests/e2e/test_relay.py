@@ -6,6 +6,7 @@ import asyncio
 import os
 from pathlib import Path
 
+from qvac_core.errors import QvacError
 from qvac_core.hyperdht import DHT, Connection, KeyPair
 from tests.e2e.program import LIMIT, qvac_desktop
 from tests.interop.test_relay import Wall
@@ -66,8 +67,8 @@ def test_a_relay_for_some_keys_only_refuses_the_rest(bootstrap: str, tmp_path: P
             async with DHT([bootstrap], host="127.0.0.1") as dht:
                 try:
                     await dht.connect(RELAY_KEY, timeout=20)
-                except Exception as error:
-                    return getattr(error, "name", repr(error))
+                except QvacError as error:
+                    return error.name
             return "connected"
 
         assert asyncio.run(knock()) == "SERVER_ERROR"
