@@ -194,6 +194,10 @@ class Server:
         self.closed = True
         if self._announcer is not None:
             self._dht.unregister_server(self, self._announcer.target)
+        self.drop_handshakes()
+
+    def drop_handshakes(self) -> None:
+        """Forget clients that are not connected yet."""
         for client in list(self._clients.values()):
             self._give_up(client)
         self._memory.clear()
