@@ -40,9 +40,9 @@ MAX_HANDSHAKES = 3
 _HANDSHAKE_RETRIES = 3
 _WALK_RETRIES = 3
 _PING_RETRIES = 2
-NEXT_PATH_AFTER = 0.5
-"""Seconds that a path nearby has for itself. A peer in this house answers sooner, and then nothing is punched; one
-behind the same carrier's NAT never does, and must not wait for the ping to fail."""
+_LAN_ATTEMPT = 0.5
+"""Seconds for each of three tries to reach a peer nearby. In this house it answers within milliseconds, or after the
+delays of address resolution; behind the same carrier's NAT never, and then the punch waits for these tries to end."""
 
 
 class ConnectStage(Enum):
@@ -254,10 +254,15 @@ class Attempt:
             raise _FatalAnswer(error) from error
         return _Met(answer, payload, udx, session)
 
-    async def _ask_for_answer(self, relay: Address, retries: int) -> HandshakeReply:
+    async def _ask_for_answer(self, relay: Address, retries: int, timeout: float | None = None) -> HandshakeReply:  # noqa: ASYNC109
         message = HandshakeMessage(Mode.FROM_CLIENT, self._handshake.message(self._make_payload))
         reply = await self._dht.requests.request(
-            Command.PEER_HANDSHAKE, relay, target=self._target, value=message.encode(), retries=retries
+            Command.PEER_HANDSHAKE,
+            relay,
+            target=self._target,
+            value=message.encode(),
+            retries=retries,
+            timeout=timeout,
         )
         return _check_reply(reply, relay)
 
@@ -276,42 +281,29 @@ class Attempt:
     # Reaching: a path for the stream itself
 
     async def _reach(self, met: _Met) -> tuple[int, Address]:
-        """Tries the paths one after the other, the next one soon beside the last; the first that works wins.
+        """The first path that works. Or the server comes to us: whatever it sends shows a way.
 
-        So does the server when it comes to us: whatever it sends shows a way.
+        One after the other: a server gives the whole connect up with the punch, so none may run beside the LAN's path.
         """
-        paths = choose_paths(
+        failure = NetworkError("There is no path to the peer from here.", name="CANNOT_HOLEPUNCH")
+        for path in choose_paths(
             met.reply, met.payload, firewall=self._firewall, local_addresses=self._endpoint.local_addresses()
-        )
-        failures: dict[str, NetworkError] = {}
-        waiting = list(paths)
-        trying: set[asyncio.Task[tuple[int, Address]]] = set()
-        try:
-            while not self._arrived.done() and (waiting or trying):
-                if waiting:
-                    path = waiting.pop(0)
-                    trying.add(asyncio.create_task(self._try_path(path, met), name=path.way.name))
-                await asyncio.wait(
-                    {*trying, self._arrived},
-                    timeout=NEXT_PATH_AFTER if waiting else None,
-                    return_when=asyncio.FIRST_COMPLETED,
-                )
-                for tried in [task for task in trying if task.done()]:
-                    trying.discard(tried)
-                    try:
-                        return tried.result()
-                    except NetworkError as error:
-                        failures[tried.get_name()] = error
-            if self._arrived.done():
-                return self._arrived.result()
-            # That a peer nearby did not answer says less than how the punch went.
-            if failures:
-                raise failures[paths[-1].way.name]
-            raise NetworkError("There is no path to the peer from here.", name="CANNOT_HOLEPUNCH")
-        finally:
-            for task in trying:
-                task.cancel()
-            await asyncio.gather(*trying, return_exceptions=True)
+        ):
+            trying = asyncio.create_task(self._try_path(path, met), name="path to a peer")
+            waiting: list[asyncio.Future[Any]] = [trying, self._arrived]
+            try:
+                await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+                if self._arrived.done():
+                    return self._arrived.result()
+                return trying.result()
+            except NetworkError as error:
+                if self._arrived.done():
+                    raise
+                failure = error
+            finally:
+                trying.cancel()
+                await asyncio.gather(trying, return_exceptions=True)
+        raise failure
 
     def _is_open(self, met: _Met) -> bool:
         """A server that needs neither punch nor relay."""
@@ -348,8 +340,8 @@ class Attempt:
         try:
             if match_address(met.payload.addresses4, ours) is None:
                 # The server does not take us for nearby either: its punching socket answers handshakes.
-                await self._dht.requests.ping(address, retries=_PING_RETRIES)
-            elif (await self._ask_for_answer(address, _PING_RETRIES)).noise != met.reply.noise:
+                await self._dht.requests.ping(address, retries=_PING_RETRIES, timeout=_LAN_ATTEMPT)
+            elif (await self._ask_for_answer(address, _PING_RETRIES, _LAN_ATTEMPT)).noise != met.reply.noise:
                 raise RemoteProtocolError("somebody else lives at the peer's private address")
         except (NetworkError, RemoteProtocolError) as error:
             raise NetworkError("The peer is in this network, but does not answer.", name="HOLEPUNCH_ABORTED") from error

@@ -29,6 +29,7 @@ from qvac_core.hyperdht.relay_leg import RelayKeys
 from qvac_core.hyperdht.relay_server import RelayEvent, RelayPolicy, RelayServer
 from qvac_core.hyperdht.requests import Requests
 from qvac_core.hyperdht.server import FirewallFunction, OnConnection, Server
+from qvac_core.hyperdht.sleep_watch import SleepWatch
 from qvac_core.noise import KeyPair
 from qvac_core.rendezvous.addresses import decode_key
 from qvac_core.rendezvous.cache import Cache
@@ -96,6 +97,8 @@ class DHT:
         self._connections: set[Connection] = set()
         self._attempts: set[Attempt] = set()
         self._tasks: set[asyncio.Task[Any]] = set()
+        self._sleep_watch: SleepWatch | None = None
+        self._suspended = False
         self.random_punches = RandomPunches()
         self.punchings: set[Punching] = set()
         self.server_pairings: set[asyncio.Task[None]] = set()
@@ -153,6 +156,7 @@ class DHT:
         )
         self._requests = Requests(self._endpoint)
         self._endpoint.start()
+        self._sleep_watch = SleepWatch(self._endpoint.loop, self._woke_up)
 
     async def close(self) -> None:
         """Withdraw servers, drop connections (peers see it at once), end all tasks, close the sockets."""
@@ -161,6 +165,8 @@ class DHT:
         await asyncio.shield(self._closing)
 
     async def _close(self) -> None:
+        if self._sleep_watch is not None:
+            self._sleep_watch.stop()
         for attempt in list(self._attempts):
             attempt.abort(_destroyed())
         await asyncio.gather(*(server.close() for server in list(self._servers.values())))
@@ -178,6 +184,34 @@ class DHT:
             self._endpoint.close()
         if self._requests is not None:
             self._requests.close()
+
+    def suspend(self) -> None:
+        """Fall silent, as before the machine sleeps: what is under way fails, handshakes get no answer.
+
+        Connections stay, for as long as their peers wait.
+        """
+        endpoint = self.endpoint
+        self._suspended = True
+        for attempt in list(self._attempts):
+            attempt.abort(_is_suspended())
+        for server in self._servers.values():
+            server.drop_handshakes()
+        endpoint.node.suspend(endpoint.loop.time())
+        endpoint.flush_node()
+
+    def resume(self) -> None:
+        """Look around again, and announce the servers again at once."""
+        endpoint = self.endpoint
+        if self._suspended:
+            self._suspended = False
+            endpoint.node.resume(endpoint.loop.time())
+            endpoint.flush_node()
+
+    def _woke_up(self) -> None:
+        endpoint = self.endpoint
+        if not self._suspended:
+            endpoint.node.wake_up(endpoint.loop.time())
+            endpoint.flush_node()
 
     @property
     def endpoint(self) -> Endpoint:
@@ -230,13 +264,15 @@ class DHT:
         `relay_addresses` are nodes to ask first; `on_stage` hears how far it has come. Raises IdentityError for what is
         no key and NetworkError:
         PEER_NOT_FOUND, PEER_CONNECTION_FAILED, SERVER_ERROR (it refused), SERVER_INCOMPATIBLE, CANNOT_HOLEPUNCH,
-        HOLEPUNCH_ABORTED, RELAY_ABORTED, NODE_DESTROYED.
+        HOLEPUNCH_ABORTED and its kin, RELAY_ABORTED, NODE_DESTROYED, SUSPENDED.
 
         `relay_through` is the key of a blind relay, or of several of which one is taken: the connection runs through
         it (encrypted end to end) when no direct path is there sooner, and moves to a direct path that is found later.
         """
         key, nodes = decode_key(public_key)
         endpoint = await self.open()
+        if self._suspended:
+            raise _is_suspended()
         now = endpoint.loop.time()
         known = list(relay_addresses or nodes or self._relays.get(key, now) or ())[:MAX_RELAY_ADDRESSES]
         attempt = Attempt(self, key, key_pair or self.key_pair, known, on_stage, relay_through)
@@ -395,6 +431,10 @@ class DHT:
 
 def _destroyed() -> NetworkError:
     return NetworkError("This node is closed.", name="NODE_DESTROYED")
+
+
+def _is_suspended() -> NetworkError:
+    return NetworkError("This node is suspended: resume it first.", name="SUSPENDED")
 
 
 def _is_no_stray(address: Address) -> bool:

@@ -52,6 +52,7 @@ class Requests:
         token: bytes | None = None,
         retries: int = 3,
         socket: int | None = None,
+        timeout: float | None = None,  # noqa: ASYNC109  of each attempt, on the wire
     ) -> Reply:
         """The answer, which may carry an error number. Raises NetworkError (REQUEST_TIMEOUT, …)."""
         done: asyncio.Future[Outcome] = self._future()
@@ -65,14 +66,15 @@ class Requests:
             token=token,
             retries=retries,
             socket=socket,
+            timeout=timeout,
         )
         self._endpoint.flush_node()
         return await self._outcome(done, request.cancel)
 
-    async def ping(self, to: Address, *, retries: int = 3) -> Reply:
+    async def ping(self, to: Address, *, retries: int = 3, timeout: float | None = None) -> Reply:  # noqa: ASYNC109
         done: asyncio.Future[Outcome] = self._future()
         request = self._endpoint.node.ping(
-            to, now=self._loop.time(), on_done=lambda outcome: _settle(done, outcome), retries=retries
+            to, now=self._loop.time(), on_done=lambda outcome: _settle(done, outcome), retries=retries, timeout=timeout
         )
         self._endpoint.flush_node()
         return await self._outcome(done, request.cancel)

@@ -203,6 +203,10 @@ class Server:
         self.closed = True
         if self._announcer is not None:
             self._dht.unregister_server(self, self._announcer.target)
+        self.drop_handshakes()
+
+    def drop_handshakes(self) -> None:
+        """Forget clients that are not connected yet."""
         for client in list(self._clients.values()):
             self._give_up(client)
         self._memory.clear()
@@ -360,8 +364,15 @@ class Server:
         return match_address(self._dht.endpoint.local_addresses(), theirs) is not None
 
     def _punch_ended(self, client: _Client) -> None:
-        if client.connection is None:
+        if client.connection is not None:
+            return
+        if client.peer_address[0] != client.seen_as[0]:
             self._expire(client)
+        elif client.punch is not None:
+            # It may be on its way to us inside our common network, where it has been told already that we are here.
+            client.punch.close()
+            if client.timer is None:
+                self._give_up_after(client, FIRST_PACKET_WAIT)
 
     def _give_up_after(self, client: _Client, seconds: float | None) -> None:
         """None: the puncher says when."""

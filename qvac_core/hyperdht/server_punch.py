@@ -16,7 +16,6 @@ from qvac_core.hyperdht.punching import Punching
 from qvac_core.rendezvous.constants import PeerError, read_firewall
 from qvac_core.rendezvous.handshake import Session
 from qvac_core.rendezvous.holepunch_rounds import Answered, ServerRounds
-from qvac_core.rendezvous.holepuncher import State
 from qvac_core.rendezvous.messages import HolepunchPayload
 from qvac_core.rendezvous.request import Request
 from qvac_core.rendezvous.router import Answer
@@ -27,6 +26,9 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+LAN_HEAD_START = 2.0
+"""Seconds by which the end of a punch is confirmed late to a peer with our own public address: the original pings us
+inside at the same time, and when the punch is over before that, it fails."""
 _MAX_WAITING = 4
 """Messages of one client that are worked on at a time; more than its retransmissions means no good."""
 
@@ -88,25 +90,29 @@ class ServerPunch:
         except RemoteProtocolError as error:
             logger.debug("hole punch message from %s: %s", request.from_, error)
             return
-        punching, rounds = self.punching, self._rounds
-        if punching is None or rounds is None or punching.closed:
-            self._send(Answered(HolepunchPayload(error=PeerError.ABORTED, round=asked.round)), None, answer)
-        elif len(self._tasks) < _MAX_WAITING:
-            work = self._answer(punching, rounds, asked, peer_address, request, answer)
-            task = self._dht.spawn(work, "hole punch round")
+        if len(self._tasks) < _MAX_WAITING:
+            task = self._dht.spawn(self._answer(asked, peer_address, request, answer), "hole punch round")
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
 
     async def _answer(
-        self,
-        punching: Punching,
-        rounds: ServerRounds,
-        asked: HolepunchPayload,
-        peer_address: Address,
-        request: Request,
-        answer: Callable[[Answer], None],
+        self, asked: HolepunchPayload, peer_address: Address, request: Request, answer: Callable[[Answer], None]
     ) -> None:
         async with self._turn:
+            answered = await self._ask_rounds(asked, peer_address, request)
+            if answered.over and peer_address[0] == request.to[0]:
+                await asyncio.sleep(LAN_HEAD_START)
+            # A refusal ends the punching socket, so it leaves from one that stays.
+            socket = self._dht.endpoint.request_socket if answered.over or self.socket is None else self.socket
+            self._send(answered, socket, answer)
+            if answered.over:
+                self._on_end()
+            elif answered.later or answered.payload.punching:
+                self._on_progress(answered.later)
+
+    async def _ask_rounds(self, asked: HolepunchPayload, peer_address: Address, request: Request) -> Answered:
+        punching, rounds = self.punching, self._rounds
+        if punching is not None and rounds is not None and not punching.closed:
             steps = rounds.answer(
                 asked,
                 peer_address=peer_address,
@@ -116,19 +122,10 @@ class ServerPunch:
                 trusted=self._is_relay(request.from_),
             )
             try:
-                answered = await punching.run(steps)
+                return await punching.run(steps)
             except NetworkError as error:
                 logger.debug("hole punch given up: %s", error)
-                answered = rounds.refuse()
-            if punching.closed:
-                return
-            # A refusal ends the punching socket, so it leaves from one that stays.
-            socket = self._dht.endpoint.request_socket if answered.over else punching.puncher.socket
-            self._send(answered, socket, answer)
-            if answered.over:
-                self._on_end()
-            elif answered.later or punching.puncher.state is State.PUNCHING:
-                self._on_progress(answered.later)
+        return Answered(HolepunchPayload(error=PeerError.ABORTED, round=asked.round), over=True)
 
     def _send(self, answered: Answered, socket: int | None, answer: Callable[[Answer], None]) -> None:
         sealed = self._secure.seal(answered.payload, self._dht.chance.randbytes(NONCE_BYTES))

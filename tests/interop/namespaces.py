@@ -52,7 +52,8 @@ def why_not() -> str | None:
             return f"the program `{tool}` is missing"
     try:
         with Internet() as internet:
-            internet.home(Nat.KEEPING)
+            _run("ip", "-n", internet.public, "link", "add", "one", "type", "veth", "peer", "name", "two")
+            _run(*inside(internet.public), "nft", "-f", "-", stdin=_RULES.format(flags=""))
     except OSError as error:
         return str(error)
     return None
@@ -90,9 +91,13 @@ class Internet:
 
     def home(self, nat: Nat) -> str:
         """The namespace of a machine behind a box of its own."""
+        return self.house(nat, 1)[0]
+
+    def house(self, nat: Nat, machines: int) -> list[str]:
+        """The namespaces of several machines behind one box."""
         self._homes += 1
         number = self._homes
-        box, machine = self._space(f"box{number}"), self._space(f"home{number}")
+        box = self._space(f"box{number}")
         outside = f"60.0.{number}.2"
         self._ip(self.public, "link", "add", f"to{number}", "type", "veth", "peer", "name", "wan", "netns", box)
         self._ip(self.public, "link", "set", f"to{number}", "up")
@@ -101,15 +106,26 @@ class Internet:
         self._ip(box, "link", "set", "wan", "up")
         self._ip(box, "route", "add", f"{PUBLIC_HOST}/32", "dev", "wan")
         self._ip(box, "route", "add", "default", "via", PUBLIC_HOST, "dev", "wan")
-        self._ip(box, "link", "add", "lan", "type", "veth", "peer", "name", "eth0", "netns", machine)
-        self._ip(box, "addr", "add", "192.168.1.1/24", "dev", "lan")
-        self._ip(box, "link", "set", "lan", "up")
-        self._ip(machine, "addr", "add", "192.168.1.2/24", "dev", "eth0")
-        self._ip(machine, "link", "set", "eth0", "up")
-        self._ip(machine, "route", "add", "default", "via", "192.168.1.1")
+        self._ip(box, "addr", "add", "192.168.1.1/32", "dev", "lo")
+        # The box answers for the machines among each other (proxy ARP): bridges are missing from many kernels.
+        _run(*inside(box), "sysctl", "-q", "-w", "net.ipv4.conf.default.proxy_arp=1")
+        rooms = [self._room(box, f"home{number}-{n}", n) for n in range(machines)]
         self._forward(box)
         rules = _RULES.format(flags="fully-random" if nat is Nat.RANDOM else "")
         _run(*inside(box), "nft", "-f", "-", stdin=rules)
+        return rooms
+
+    def _room(self, box: str, name: str, n: int) -> str:
+        machine = self._space(name)
+        address = f"192.168.1.{2 + n}"
+        self._ip(box, "link", "add", f"lan{n}", "type", "veth", "peer", "name", "eth0", "netns", machine)
+        self._ip(box, "link", "set", f"lan{n}", "up")
+        # The kernel would wait up to 0.8 s before it answers for another; no house does.
+        _run(*inside(box), "sysctl", "-q", "-w", f"net.ipv4.neigh.lan{n}.proxy_delay=0")
+        self._ip(box, "route", "add", f"{address}/32", "dev", f"lan{n}", "src", "192.168.1.1")
+        self._ip(machine, "addr", "add", f"{address}/24", "dev", "eth0")
+        self._ip(machine, "link", "set", "eth0", "up")
+        self._ip(machine, "route", "add", "default", "via", "192.168.1.1")
         return machine
 
     def _space(self, name: str) -> str:

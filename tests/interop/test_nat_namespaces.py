@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from collections.abc import Callable
 from contextlib import AsyncExitStack
 from pathlib import Path
 
@@ -52,27 +53,31 @@ class World:
         bootstrap: list[list[object]] = answer["bootstrap"]
         return bootstrap
 
-    async def node(self, kind: str, nat: Nat, bootstrap: list[list[object]], seed: bytes) -> JsPeer:
-        peer = await self.peer(kind, self.internet.home(nat))
+    async def node(self, kind: str, space: str, bootstrap: list[list[object]], seed: bytes) -> JsPeer:
+        peer = await self.peer(kind, space)
         options = {"host": "0.0.0.0"}
         answer = await peer.call("node", bootstrap=bootstrap, seed=seed.hex(), options=options)
         assert answer["firewalled"]
         return peer
 
 
-def punch(js_home: Path, network: str, kinds: tuple[str, str], nats: tuple[Nat, Nat]) -> None:
+def meet(
+    js_home: Path, network: str, kinds: tuple[str, str], homes: Callable[[Internet], list[str]], remote: str
+) -> None:
+    """`remote`: the host at which the client must have found the server."""
+
     async def body() -> None:
         async with asyncio.timeout(LIMIT), AsyncExitStack() as stack:
             world = World(js_home, stack)
             bootstrap = await world.testnet(network)
-            server = await world.node(kinds[0], nats[0], bootstrap, SERVER_SEED)
+            spaces = homes(world.internet)
+            server = await world.node(kinds[0], spaces[0], bootstrap, SERVER_SEED)
             listening = await server.call("listen")
             assert listening["relays"] > 0
-            client = await world.node(kinds[1], nats[1], bootstrap, CLIENT_SEED)
+            client = await world.node(kinds[1], spaces[1], bootstrap, CLIENT_SEED)
             connected = await client.call("connect", name="out", key=listening["publicKey"], limit=60)
             assert "failed" not in connected, connected
-            # Straight to the server's own box, whose address nobody but it has.
-            assert connected["remote"][0] == "60.0.1.2"
+            assert connected["remote"][0] == remote
             await server.event("connection")
             pumped = await client.call("pump", name="out", bytes=BYTES)
             assert pumped["equal"], pumped
@@ -80,6 +85,19 @@ def punch(js_home: Path, network: str, kinds: tuple[str, str], nats: tuple[Nat, 
             await server.event("close")
 
     asyncio.run(body())
+
+
+def punch(js_home: Path, network: str, kinds: tuple[str, str], nats: tuple[Nat, Nat]) -> None:
+    # Nobody but the server's own box has this address.
+    meet(js_home, network, kinds, lambda internet: [internet.home(nat) for nat in nats], "60.0.1.2")
+
+
+@pytest.mark.parametrize("kinds", IMPLEMENTATIONS, ids=lambda kinds: " to ".join(reversed(kinds)))
+@pytest.mark.parametrize("nat", [K, R], ids=["keeping", "random"])
+def test_two_machines_of_one_house_meet_inside_it(
+    permitted: None, js_home: Path, kinds: tuple[str, str], nat: Nat
+) -> None:
+    meet(js_home, "js", kinds, lambda internet: internet.house(nat, 2), "192.168.1.2")
 
 
 @pytest.mark.parametrize("network", ["js", "ours"])
@@ -101,9 +119,9 @@ def test_two_nats_with_random_ports_are_told_so(permitted: None, js_home: Path) 
         async with asyncio.timeout(LIMIT), AsyncExitStack() as stack:
             world = World(js_home, stack)
             bootstrap = await world.testnet("js")
-            server = await world.node("js", R, bootstrap, SERVER_SEED)
+            server = await world.node("js", world.internet.home(R), bootstrap, SERVER_SEED)
             listening = await server.call("listen")
-            client = await world.node("ours", R, bootstrap, CLIENT_SEED)
+            client = await world.node("ours", world.internet.home(R), bootstrap, CLIENT_SEED)
             connected = await client.call("connect", name="out", key=listening["publicKey"], limit=60)
             assert connected["failed"] in ("HOLEPUNCH_DOUBLE_RANDOMIZED_NATS", "REMOTE_ABORTED")
 

@@ -56,7 +56,7 @@ def test_peers_of_one_house_meet_inside_it_without_a_punch(kind: Kind) -> None:
 def test_guests_kept_apart_by_their_access_point_meet_by_hairpin() -> None:
     async def test(world: World) -> None:
         box = NatBox(world.internet, Kind.PORT_RESTRICTED, hairpin=True, isolated=True)
-        await meet(world, box.host(), box.host(), limit=2.0)
+        await meet(world, box.host(), box.host(), limit=3.0)
 
     simulate(test, seed=2, link=QUIET)
 
@@ -65,7 +65,7 @@ def test_customers_of_one_carrier_meet_by_hairpin() -> None:
     async def test(world: World) -> None:
         carrier = NatBox(world.internet, Kind.CGNAT, hairpin=True)
         first, second = (NatBox(world.internet, Kind.PORT_RESTRICTED, outer=carrier) for _ in range(2))
-        await meet(world, first.host(), second.host(), limit=2.0)
+        await meet(world, first.host(), second.host(), limit=3.0)
 
     simulate(test, seed=3, link=QUIET)
 
@@ -75,7 +75,7 @@ def test_a_node_of_our_own_house_at_the_peers_private_address_is_not_taken_for_t
         carrier = NatBox(world.internet, Kind.CGNAT, hairpin=True)
         first, second = (NatBox(world.internet, Kind.PORT_RESTRICTED, outer=carrier) for _ in range(2))
         await world.node(host=second.host())  # it has the address there that the server has in its house
-        await meet(world, first.host(), second.host(), limit=2.0)
+        await meet(world, first.host(), second.host(), limit=3.0)
 
     simulate(test, seed=3, link=QUIET)
 

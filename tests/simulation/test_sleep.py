@@ -1,0 +1,104 @@
+"""Machines that sleep: noticed by a clock that does not sleep, and on purpose by suspend and resume."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from qvac_core.errors import NetworkError
+from qvac_core.hyperdht.sleep_watch import GAP, INTERVAL, SleepWatch
+
+from .nat_boxes import Kind, NatBox, home
+from .test_hyperdht_simulation import World, echo, pump, simulate
+from .test_nat_matrix import QUIET
+from .virtual_loop import run
+
+
+@pytest.mark.parametrize(("slept", "noticed"), [(0.0, 0), (GAP - 1, 0), (GAP + 1, 1), (8 * 3600.0, 1)])
+def test_a_gap_between_the_two_clocks_is_a_sleep(slept: float, noticed: int) -> None:
+    async def body() -> None:
+        loop = asyncio.get_running_loop()
+        ahead, wakes = 100.0, []
+        watch = SleepWatch(loop, lambda: wakes.append(loop.time()), clock=lambda: loop.time() + ahead)
+        await asyncio.sleep(12)
+        ahead += slept
+        await asyncio.sleep(INTERVAL)
+        assert len(wakes) == noticed
+        await asyncio.sleep(60)
+        assert len(wakes) == noticed
+        watch.stop()
+
+    run(body())
+
+
+def test_a_server_that_slept_behind_its_nat_is_found_again_within_seconds() -> None:
+    async def test(world: World) -> None:
+        box = NatBox(world.internet, Kind.PORT_RESTRICTED)
+        dht = await world.node(host=box.host())
+        server = await world.serve(dht, echo)
+        ahead = 0.0
+        watch = dht._sleep_watch
+        assert watch is not None
+        watch._clock = lambda: world.now() + ahead
+        watch._offset = 0.0
+        box.remap()
+        announced: list[float] = []
+        server.refresh = lambda: announced.append(world.now())  # type: ignore[method-assign]
+        ahead = 3600.0
+        await asyncio.sleep(INTERVAL)
+        assert len(announced) == 1
+
+    simulate(test, seed=1, link=QUIET)
+
+
+def test_suspended_nothing_is_sent_and_resumed_all_works_again() -> None:
+    async def test(world: World) -> None:
+        dht = await world.node(host=home(world.internet, Kind.PORT_RESTRICTED))
+        await world.serve(dht, echo)
+        client = await world.node(host=home(world.internet, Kind.PORT_RESTRICTED))
+        await (await client.connect(dht.key_pair.public_key)).close()
+        await asyncio.sleep(10)
+        dht.suspend()
+        with pytest.raises(NetworkError) as failed:
+            await dht.connect(client.key_pair.public_key)
+        assert failed.value.name == "SUSPENDED"
+        with pytest.raises(NetworkError) as failed:
+            await client.connect(dht.key_pair.public_key)
+        assert failed.value.name == "PEER_CONNECTION_FAILED"
+        sent = 0
+
+        def count(source: tuple[str, int], to: tuple[str, int], datagram: bytes) -> bool:
+            nonlocal sent
+            sent += source[0] == dht._network.wire.address  # type: ignore[attr-defined]
+            return False
+
+        world.internet.drops.append(count)
+        await asyncio.sleep(600)
+        assert sent == 0
+        dht.resume()
+        await asyncio.sleep(20)
+        assert sent > 0
+        await pump(await client.connect(dht.key_pair.public_key), 1000)
+
+    simulate(test, seed=2, link=QUIET)
+
+
+def test_a_connect_that_is_under_way_fails_when_the_node_is_suspended() -> None:
+    async def test(world: World) -> None:
+        dht = await world.node(host=home(world.internet, Kind.PORT_RESTRICTED))
+        await world.serve(dht, echo)
+        client = await world.node(host=home(world.internet, Kind.SYMMETRIC))
+        connecting = asyncio.create_task(client.connect(dht.key_pair.public_key))
+        while not client.punchings:
+            await asyncio.sleep(0.001)
+        client.suspend()
+        with pytest.raises(NetworkError) as failed:
+            await connecting
+        assert failed.value.name == "SUSPENDED"
+        assert not client.punchings
+        client.resume()
+        await asyncio.sleep(40)
+        await pump(await client.connect(dht.key_pair.public_key), 1000)
+
+    simulate(test, seed=3, link=QUIET)
