@@ -90,7 +90,7 @@ class RelayServer:
         on_event: Callable[[RelayEvent], None] | None = None,
     ) -> None:
         self.policy = policy or RelayPolicy()
-        self._dht = dht
+        self.dht = dht
         self._on_event = on_event
         self._server = dht.create_server(self._serve, firewall=self._admit)
         self._state = RelayState(self.policy.pairings)
@@ -125,7 +125,7 @@ class RelayServer:
     async def listen(self, key_pair: KeyPair | None = None) -> RelayServer:
         """Raises NetworkError as `Server.listen` does."""
         await self._server.listen(key_pair)
-        self._timer = self._dht.endpoint.loop.call_later(_CHECK_EVERY, self._check)
+        self._timer = self.dht.endpoint.loop.call_later(_CHECK_EVERY, self._check)
         return self
 
     async def close(self) -> None:
@@ -154,7 +154,7 @@ class RelayServer:
     async def _serve(self, connection: Connection) -> None:
         session = self._state.accept(connection.remote_public_key)
         self._connections[session] = connection
-        self._idle_since[session] = self._dht.now()
+        self._idle_since[session] = self.dht.now()
         try:
             await self._converse(session, connection)
             await connection.close()
@@ -166,7 +166,7 @@ class RelayServer:
             del self._connections[session], self._idle_since[session]
             connection.destroy()
             session.close()
-            if not self._dht.closed:
+            if not self.dht.closed:
                 self._settle()
 
     async def _converse(self, session: RelaySession, connection: Connection) -> None:
@@ -178,7 +178,7 @@ class RelayServer:
             message = await connection.read()
             if message is None:
                 return
-            session.receive(message, self._dht.now())
+            session.receive(message, self.dht.now())
             self._settle()
 
     def _settle(self) -> None:
@@ -217,7 +217,7 @@ class RelayServer:
         self._numbers += 1
         link = RelayLink(
             self._numbers,
-            self._dht.endpoint,
+            self.dht.endpoint,
             ((sides[0], first.socket_and_address), (sides[1], second.socket_and_address)),
             (self._account(initiator), self._account(responder)),
             lambda: self._unlink(matched.token),
@@ -230,7 +230,7 @@ class RelayServer:
 
     def _unlink(self, token: bytes) -> None:
         """End a pair because we want it so; the peers are told."""
-        if token in self._links and not self._dht.closed:
+        if token in self._links and not self.dht.closed:
             self._cut(token, abort=True)
             self._state.unlink(token)
             self._settle()
@@ -243,7 +243,7 @@ class RelayServer:
         for account in link.accounts:
             if account.forgettable:
                 self._accounts.pop(account.key, None)
-        self._tell(RelayUnpaired(link.id, link.forwarded, self._dht.now() - link.since))
+        self._tell(RelayUnpaired(link.id, link.forwarded, self.dht.now() - link.since))
 
     def _account(self, key: bytes) -> RelayAccount:
         account = self._accounts.get(key)
@@ -253,7 +253,7 @@ class RelayServer:
                 if oldest is not None:
                     del self._accounts[oldest]
             policy = self.policy
-            account = RelayAccount(key, policy.bytes_per_second, policy.bytes_in_all, self._dht.now())
+            account = RelayAccount(key, policy.bytes_per_second, policy.bytes_in_all, self.dht.now())
             self._accounts[key] = account
         return account
 
@@ -264,10 +264,10 @@ class RelayServer:
     # Time
 
     def _check(self) -> None:
-        if self._server.closed or self._dht.closed:
+        if self._server.closed or self.dht.closed:
             return
-        now = self._dht.now()
-        self._timer = self._dht.endpoint.loop.call_later(_CHECK_EVERY, self._check)
+        now = self.dht.now()
+        self._timer = self.dht.endpoint.loop.call_later(_CHECK_EVERY, self._check)
         self._state.handle_timer(now)
         for token, link in list(self._links.items()):
             if now - link.heard > IDLE_LIMIT:

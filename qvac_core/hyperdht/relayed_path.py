@@ -87,6 +87,8 @@ class RelayedPath:
         self._set_timer(_SHOW_EVERY)
 
     def _on_heard(self, socket: int, source: Address) -> None:
+        if (socket, source) == self._leg.path:
+            return
         if self._state is _State.RELAYED:
             self.found(socket, source)
         elif self._state is _State.MOVING:

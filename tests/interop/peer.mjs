@@ -109,6 +109,7 @@ const calls = {
   async pump({ name, bytes, chunk = 65536 }) {
     const socket = sockets.get(name)
     const sent = createHash('sha256')
+    socket.hash = createHash('sha256') // of what comes back from here on
     const back = new Promise((resolve) => { socket.awaiting = { bytes: (socket.received || 0) + bytes, resolve } })
     for (let left = bytes; left > 0; ) {
       const data = randomBytes(Math.min(chunk, left))

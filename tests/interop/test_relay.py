@@ -19,6 +19,7 @@ from qvac_core.hyperdht import (
     RelayPaired,
     RelayServer,
     SystemNetwork,
+    create_testnet,
 )
 from qvac_core.hyperdht.network import Receive
 
@@ -61,6 +62,18 @@ class Wall(SystemNetwork):
         sock = WalledSocket(self, super().open(host, port, filtered))
         self.ports.add(sock.address[1])
         return sock
+
+
+class Gate(Wall):
+    """While it is shut, only what `allowed` ports send or get passes."""
+
+    def __init__(self, allowed: set[int]) -> None:
+        super().__init__()
+        self.allowed = allowed
+        self.shut = True
+
+    def passes(self, address: Address) -> bool:
+        return not self.shut or address[1] in self.allowed
 
 
 class WalledSocket:
@@ -235,5 +248,83 @@ def test_our_relay_that_closes_ends_a_javascript_connection_at_once(js_home: Pat
         assert answer["equal"]
         await relay.close()
         await peer.event("close", name="out", limit=5)
+
+    with_world(test, js_home)
+
+
+async def network_with_a_relay(world: World) -> tuple[RelayServer, set[int]]:
+    """All of it ours and in this process, so that its ports are known."""
+    nodes = (await world.stack.enter_async_context(await create_testnet(4))).nodes
+    world.bootstrap = [("127.0.0.1", nodes[0].address[1])]
+    relay = await our_relay(world, [])
+    nodes = [*nodes, relay.dht]
+    return relay, {sock.address[1] for node in nodes for sock in node.endpoint._sockets.values()}
+
+
+async def wait_until_direct(connection: Connection) -> None:
+    async with asyncio.timeout(15):
+        while connection.path == "relay":
+            await pump(connection, 20_000)
+            await asyncio.sleep(0.1)
+    await pump(connection, 1_000_000)
+
+
+async def wait_until_unused(relay: RelayServer) -> None:
+    """Both peers have left it: JavaScript does so when data came directly, at the latest with a keep-alive."""
+    async with asyncio.timeout(12):
+        while relay.links or relay.sessions:
+            await asyncio.sleep(0.1)
+
+
+def test_our_relayed_client_moves_to_the_direct_path_with_a_javascript_server(js_home: Path) -> None:
+    async def test(world: World) -> None:
+        relay, ports = await network_with_a_relay(world)
+        server = await world.js_node(SERVER_SEED, **FIREWALLED)
+        await server.call("listen", seed=SERVER_SEED.hex())
+        gate = Gate(ports)
+        dht = await world.our_node(CLIENT_KEYS, network=gate, **OURS_BEHIND_NAT)
+        connection = await dht.connect(SERVER_KEYS.public_key, relay_through=RELAY_KEY)
+        await pump(connection, 100_000)
+        assert connection.path == "relay"
+        relayed_at = connection.remote_address
+        gate.shut = False
+        await wait_until_direct(connection)
+        assert connection.remote_address != relayed_at
+        await wait_until_unused(relay)
+        await pump(connection, 1_000_000)
+        await connection.close()
+        assert connection.error is None
+
+    with_world(test, js_home)
+
+
+def test_our_relayed_server_moves_to_the_direct_path_with_a_javascript_client(js_home: Path) -> None:
+    async def test(world: World) -> None:
+        relay, ports = await network_with_a_relay(world)
+        gate = Gate(ports)
+        served: list[Connection] = []
+
+        async def on_connection(connection: Connection) -> None:
+            served.append(connection)
+            await echo(connection)
+
+        dht = await world.our_node(SERVER_KEYS, network=gate, **OURS_BEHIND_NAT)
+        await world.serve(dht, on_connection, relay_through=RELAY_KEY)
+        peer = await world.js_node(CLIENT_SEED, **FIREWALLED)
+        await peer.call("connect", name="out", key=SERVER_KEYS.public_key.hex())
+        answer = await peer.call("pump", name="out", bytes=100_000)
+        assert answer["equal"]
+        assert served[0].path == "relay"
+        gate.shut = False
+        async with asyncio.timeout(15):
+            while served[0].path == "relay":
+                await peer.call("pump", name="out", bytes=20_000)
+                await asyncio.sleep(0.1)
+        await wait_until_unused(relay)
+        answer = await peer.call("pump", name="out", bytes=1_000_000)
+        assert answer["equal"]
+        await peer.call("end", name="out")
+        await peer.event("close", name="out")
+        assert served[0].error is None
 
     with_world(test, js_home)
