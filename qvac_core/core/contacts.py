@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 
 from msgspec import UNSET
 
+from qvac_core.codec import Address
 from qvac_core.codec.key_text import short_key
 from qvac_core.core.answering import Question
 from qvac_core.core.error_text import describe
@@ -23,6 +24,7 @@ from qvac_core.core.state import (
     RemoteModel,
     Stage,
 )
+from qvac_core.core.tasks import TaskOwner
 from qvac_core.delegation.completion import Completion
 from qvac_core.delegation.connection import ProviderConnection
 from qvac_core.delegation.consumer import Consumer, Delegate
@@ -58,10 +60,15 @@ class Contacts:
         self._own_key = own_key.hex()
         self._entries = {known.public_key: _entry(known) for known in store.providers.records()}
         self._stages: dict[str, _Stages] = {}
+        self._relays = {known.public_key: known.relays for known in store.providers.records()}
         self._loaded: dict[tuple[str, str], _LoadedAt] = {}
+        self._tasks = TaskOwner()
+        self._closed = False
 
     async def close(self) -> None:
-        """Nothing runs here by itself; answers belong to the chats and connections to the consumer."""
+        """Answers belong to the chats, and connections to the consumer."""
+        self._closed = True
+        await self._tasks.close()
 
     # --- The list -------------------------------------------------------------------------------------------------
 
@@ -84,6 +91,7 @@ class Contacts:
     async def remove(self, public_key: str) -> None:
         await self._store.database.run(self._store.providers.remove, public_key)
         self._entries.pop(public_key, None)
+        self._relays.pop(public_key, None)
         await self._consumer.disconnect(bytes.fromhex(public_key))
         self._changed()
 
@@ -113,11 +121,22 @@ class Contacts:
             raise
         self._watch(public_key)
         stages.enter(Stage.READY)
-        await self._store.database.run(self._store.providers.connected, public_key, time.time())
         if public_key in self._entries:  # it may have been removed meanwhile
             entry = self._entries[public_key]
             self._put(replace(entry, state="online", rtt_ms=rtt * 1000, models=models, last_connected=time.time()))
         return self._entries.get(public_key, ProviderEntry(public_key, short_key(public_key), "online"))
+
+    def remembered(self, public_key: bytes) -> tuple[Address, ...]:
+        """The nodes that led to this provider the last time, also in an earlier run."""
+        return self._relays.get(public_key.hex(), ())
+
+    def on_connected(self, public_key: bytes, relays: tuple[Address, ...]) -> None:
+        """The network reached this key, for whatever purpose: keep what helps the next time."""
+        key = public_key.hex()
+        if key in self._entries and not self._closed:
+            self._relays[key] = relays or self._relays.get(key, ())
+            keep = self._store.database.run(self._store.providers.connected, key, time.time(), relays)
+            self._tasks.start(keep, "keep the relays")
 
     def on_stage(self, public_key: bytes, stage: ConnectStage) -> None:
         """How far a connection to this provider has come, from the network."""

@@ -158,12 +158,10 @@ class Attempt:
         """Ends when everybody who might relay to the peer has been asked."""
         for address in self._known:
             self._ask_soon(address)
+        # What was remembered may be gone: it must not keep those from being asked who are found now.
+        self._slots = asyncio.Semaphore(MAX_HANDSHAKES)
         await self._walk(self._known)
         await self._asked()
-        if self._known:
-            # The remembered nodes led nowhere: walk once more from what the routing table knows.
-            await self._walk(())
-            await self._asked()
 
     async def _asked(self) -> None:
         while self._asking:
@@ -192,12 +190,12 @@ class Attempt:
         if not self._tried:
             self._on_stage(ConnectStage.CONNECTING)
         self._tried.append(relay)
-        task = asyncio.create_task(self._ask(relay), name="handshake")
+        task = asyncio.create_task(self._ask(relay, self._slots), name="handshake")
         self._asking.add(task)
         task.add_done_callback(self._asking.discard)
 
-    async def _ask(self, relay: Address) -> None:
-        async with self._slots:
+    async def _ask(self, relay: Address, slots: asyncio.Semaphore) -> None:
+        async with slots:
             try:
                 met = await self._shake_hands(relay)
             except (NetworkError, RemoteProtocolError) as error:

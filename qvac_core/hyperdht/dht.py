@@ -206,6 +206,10 @@ class DHT:
 
     # Peers
 
+    def relays_of(self, public_key: bytes) -> tuple[Address, ...]:
+        """Nodes that led to this key last time, for `relay_addresses` at the next start; none when it was never met."""
+        return self._relays.get(public_key, self.now()) or ()
+
     async def connect(
         self,
         public_key: bytes | str,
