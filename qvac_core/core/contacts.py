@@ -15,6 +15,7 @@ from qvac_core.codec.key_text import short_key
 from qvac_core.core.answering import Question
 from qvac_core.core.error_text import describe
 from qvac_core.core.event_hub import EventHub
+from qvac_core.core.reconnecting import Reconnecting
 from qvac_core.core.state import (
     AnswerStats,
     ConnectionStage,
@@ -39,6 +40,8 @@ from qvac_core.store.store import Store
 # What we ask for; a provider of ours answers with its owner's own limits, the original takes it as it is.
 CONTEXT_TOKENS = 4096
 CHAT_TYPE = "llamacpp-completion"
+# A provider that is tried again within this many seconds is shown as connecting, not as offline.
+SOON = 8.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,11 +66,13 @@ class Contacts:
         self._relays = {known.public_key: known.relays for known in store.providers.records()}
         self._loaded: dict[tuple[str, str], _LoadedAt] = {}
         self._tasks = TaskOwner()
+        self._reconnecting = Reconnecting(self._connect_again, _is_refusal)
         self._closed = False
 
     async def close(self) -> None:
         """Answers belong to the chats, and connections to the consumer."""
         self._closed = True
+        await self._reconnecting.close()
         await self._tasks.close()
 
     # --- The list -------------------------------------------------------------------------------------------------
@@ -89,6 +94,7 @@ class Contacts:
             self._put(replace(self._entries[public_key], name=name.strip() or short_key(public_key)))
 
     async def remove(self, public_key: str) -> None:
+        self._reconnecting.stop(public_key)
         await self._store.database.run(self._store.providers.remove, public_key)
         self._entries.pop(public_key, None)
         self._relays.pop(public_key, None)
@@ -121,6 +127,7 @@ class Contacts:
             raise
         self._watch(public_key)
         stages.enter(Stage.READY)
+        self._reconnecting.stop(public_key)
         if public_key in self._entries:  # it may have been removed meanwhile
             entry = self._entries[public_key]
             self._put(replace(entry, state="online", rtt_ms=rtt * 1000, models=models, last_connected=time.time()))
@@ -160,28 +167,53 @@ class Contacts:
 
     def _failed(self, public_key: str, stages: _Stages, error: QvacError) -> None:
         described = describe(error)
-        refused = isinstance(error, DelegationError) and error.typed_fields.get("reason") == Reason.NOT_ADMITTED.value
         stages.fail(described)
         if public_key in self._entries:
-            state = "refused" if refused else "offline"
+            soon = 0 < self._reconnecting.pause(public_key) <= SOON
+            state = "refused" if _is_refusal(error) else "connecting" if soon else "offline"
             self._put(replace(self._entries[public_key], state=state, rtt_ms=None, error=described))
 
     def _watch(self, public_key: str) -> None:
-        """When the connection ends the entry says so at once; the next message connects again."""
+        """When the connection ends the entry says so at once, and the provider is brought back."""
         connection = self._consumer.connection(bytes.fromhex(public_key))
         if connection is None:
             return
 
         def ended(_: asyncio.Task[None]) -> None:
             entry = self._entries.get(public_key)
-            if entry is not None and self._consumer.connection(connection.public_key) is None:
-                self._put(replace(entry, state="unknown", rtt_ms=None))
+            if entry is None or self._closed or self._consumer.connection(connection.public_key) is not None:
+                return
+            self._put(replace(entry, state="connecting", rtt_ms=None))
+            self._reconnecting.lost(public_key)
 
         connection.task.add_done_callback(ended)
 
     def name_of(self, provider_key: str) -> str:
         entry = self._entries.get(provider_key)
         return entry.name if entry is not None else short_key(provider_key)
+
+    async def _connect_again(self, public_key: str) -> None:
+        if public_key in self._entries:
+            await self.connect(public_key)
+
+    def network_changed(self) -> None:
+        """The machine woke up or its network is another one: what is lost is tried now, what seems open is probed."""
+        if self._closed:
+            return
+        self._reconnecting.hurry()
+        for key, entry in self._entries.items():
+            if entry.state == "online":
+                self._tasks.start(self._probe(key), "probe after a change of the network")
+
+    async def _probe(self, public_key: str) -> None:
+        """A connection that broke meanwhile is replaced now, and not when the stream gives up after 16 s."""
+        try:
+            await self._consumer.heartbeat(Delegate(bytes.fromhex(public_key)))
+        except QvacError:
+            if public_key in self._entries and not self._closed:
+                self._reconnecting.lost(public_key)
+        else:
+            self._watch(public_key)
 
     # --- Responder ------------------------------------------------------------------------------------------------
 
@@ -287,6 +319,10 @@ class _Stages:
     def fail(self, error: ErrorInfo) -> None:
         seconds = time.monotonic() - self._since
         self._events.emit(ConnectionStage(self._key, Stage.FAILED, seconds, error=error))
+
+
+def _is_refusal(error: QvacError) -> bool:
+    return isinstance(error, DelegationError) and error.typed_fields.get("reason") == Reason.NOT_ADMITTED.value
 
 
 def _choose(entry: ProviderEntry, model: str) -> RemoteModel:

@@ -10,6 +10,7 @@ from pathlib import Path
 from qvac_core.codec import Address
 from qvac_core.core.config import CoreConfig
 from qvac_core.core.tasks import TaskOwner
+from qvac_core.dht_rpc import Event, NetworkChanged, WakeUp
 from qvac_core.errors import NetworkError, StoreError
 from qvac_core.hyperdht import DHT, Connection, ConnectStage, KeyPair
 from qvac_core.hyperdht.dht import DEFAULT_PORT
@@ -26,6 +27,7 @@ class NetworkNode:
     """Owns the one DHT node. `connect` may be called while the node is still entering the network.
 
     `remembered` gives the nodes that led to a key in an earlier run; `on_connected` hears which did in this one.
+    `on_changed` is called when the machine woke up or its network came back or is another one.
     """
 
     def __init__(self, config: CoreConfig, key_pair: KeyPair, known_nodes_file: Path) -> None:
@@ -35,6 +37,7 @@ class NetworkNode:
         self._tasks = TaskOwner()
         self.on_stage: Callable[[bytes, ConnectStage], None] = lambda public_key, stage: None
         self.remembered: Callable[[bytes], tuple[Address, ...]] = lambda public_key: ()
+        self.on_changed: Callable[[], None] = lambda: None
         self.on_connected: Callable[[bytes, tuple[Address, ...]], None] = lambda public_key, relays: None
         self._wanted_port = config.port
         if config.bootstrap is not None:
@@ -45,6 +48,7 @@ class NetworkNode:
             host=config.host,
             nodes=load_known_nodes(self._file) if self._keeps_nodes else (),
             port=config.port or DEFAULT_PORT,
+            on_change=self._on_change,
         )
 
     async def start(self) -> None:
@@ -86,6 +90,10 @@ class NetworkNode:
         )
         self.on_connected(public_key, self.dht.relays_of(public_key))
         return connection
+
+    def _on_change(self, change: Event) -> None:
+        if isinstance(change, WakeUp) or (isinstance(change, NetworkChanged) and change.online):
+            self.on_changed()
 
     def _save(self) -> None:
         try:
