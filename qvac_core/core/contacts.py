@@ -31,7 +31,7 @@ from qvac_core.delegation.connection import ProviderConnection
 from qvac_core.delegation.consumer import Consumer, Delegate
 from qvac_core.delegation.failures import Code, Reason
 from qvac_core.delegation.messages import ContinueFrom, HistoryMessage, ModelProgress
-from qvac_core.errors import DelegationError, IdentityError, ModelError, QvacError
+from qvac_core.errors import DelegationError, IdentityError, ModelError, NetworkError, QvacError
 from qvac_core.hyperdht import ConnectStage
 from qvac_core.models import all_models, by_name, model_title
 from qvac_core.store.records import KnownProvider
@@ -40,6 +40,7 @@ from qvac_core.store.store import Store
 # What we ask for; a provider of ours answers with its owner's own limits, the original takes it as it is.
 CONTEXT_TOKENS = 4096
 CHAT_TYPE = "llamacpp-completion"
+SUSPICIONS = {ConnectStage.SILENT: "PEER_CONNECTION_FAILED", ConnectStage.ALONE: "NETWORK_OFFLINE"}
 # A provider that is tried again within this many seconds is shown as connecting, not as offline.
 SOON = 8.0
 
@@ -147,7 +148,11 @@ class Contacts:
 
     def on_stage(self, public_key: bytes, stage: ConnectStage) -> None:
         """How far a connection to this provider has come, from the network."""
-        if (stages := self._stages.get(public_key.hex())) is not None:
+        if (stages := self._stages.get(public_key.hex())) is None:
+            return
+        if stage in SUSPICIONS:
+            stages.suspect(describe(NetworkError("The peer does not answer yet.", name=SUSPICIONS[stage])))
+        else:
             stages.enter(Stage(stage.value))
 
     async def _models(self, delegate: Delegate) -> tuple[RemoteModel, ...]:
@@ -315,6 +320,11 @@ class _Stages:
 
     def progress(self, fraction: float | None) -> None:
         self._events.emit(ConnectionStage(self._key, self._stage, time.monotonic() - self._since, fraction))
+
+    def suspect(self, error: ErrorInfo) -> None:
+        """It goes on, but this is why it will probably fail."""
+        seconds = time.monotonic() - self._since
+        self._events.emit(ConnectionStage(self._key, self._stage, seconds, error=error))
 
     def fail(self, error: ErrorInfo) -> None:
         seconds = time.monotonic() - self._since

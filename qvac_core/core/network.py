@@ -30,23 +30,26 @@ class NetworkNode:
     `on_changed` is called when the machine woke up or its network came back or is another one.
     """
 
-    def __init__(self, config: CoreConfig, key_pair: KeyPair, known_nodes_file: Path) -> None:
+    def __init__(
+        self, config: CoreConfig, key_pair: KeyPair, known_nodes_file: Path, *, keep_nodes: bool = True
+    ) -> None:
         self._file = file_of_network(known_nodes_file, config.bootstrap)
         # The first node of a network of its own asks nobody.
-        self._keeps_nodes = config.bootstrap != ()
+        uses_nodes = config.bootstrap != ()
+        self._keeps_nodes = keep_nodes and uses_nodes
         self._tasks = TaskOwner()
         self.on_stage: Callable[[bytes, ConnectStage], None] = lambda public_key, stage: None
         self.remembered: Callable[[bytes], tuple[Address, ...]] = lambda public_key: ()
         self.on_changed: Callable[[], None] = lambda: None
         self.on_connected: Callable[[bytes, tuple[Address, ...]], None] = lambda public_key, relays: None
         self._wanted_port = config.port
-        if config.bootstrap is not None:
+        if config.bootstrap is not None and keep_nodes:
             prune_networks(known_nodes_file)
         self.dht = DHT(
             bootstrap=config.bootstrap,
             key_pair=key_pair,
             host=config.host,
-            nodes=load_known_nodes(self._file) if self._keeps_nodes else (),
+            nodes=load_known_nodes(self._file) if uses_nodes else (),
             port=config.port or DEFAULT_PORT,
             on_change=self._on_change,
         )

@@ -33,6 +33,11 @@ CONNECT_LIMIT = 60.0
 """Seconds for a whole connect. Its parts end much sooner; this is for the sum of all bad luck."""
 MAX_HANDSHAKES = 3
 """Handshakes through different relays at a time; they all carry the same message."""
+SUSPECT_AFTER = 1.5
+"""Seconds without an answer after which `on_stage` hears SILENT or ALONE; a refusal has come long before."""
+SILENCE_LIMIT = 6.0
+"""Seconds for all handshakes through everybody who knows the peer. One that lives answers in a fraction of a second; a
+firewall function may take its time."""
 _HANDSHAKE_RETRIES = 3
 _WALK_RETRIES = 3
 _PING_RETRIES = 2
@@ -44,6 +49,9 @@ class ConnectStage(Enum):
     FINDING = "finding"  # asking the network who knows the key
     CONNECTING = "connecting"  # somebody does: the handshake is on its way through them
     HANDSHAKE = "handshake"  # the peer has answered and proved its key; the stream gets its path
+    # Beside the order, and not the end: why it is likely to fail.
+    SILENT = "silent"  # the peer is known, but has not answered yet
+    ALONE = "alone"  # nobody in the network has answered yet
 
 
 OnStage = Callable[[ConnectStage], None]
@@ -85,6 +93,7 @@ class Attempt:
         self._firewall = Firewall.UNKNOWN
         self._tried: list[Address] = []
         self._heard = 0
+        self._asked_at = 0.0
         self._slots = asyncio.Semaphore(MAX_HANDSHAKES)
         self._asking: set[asyncio.Task[None]] = set()
         self._met: asyncio.Future[_Met] = self._loop.create_future()
@@ -101,6 +110,7 @@ class Attempt:
 
     async def run(self, limit: float) -> Connection:
         """Raises NetworkError (PEER_NOT_FOUND, PEER_CONNECTION_FAILED, SERVER_ERROR, …)."""
+        suspicion = self._loop.call_later(SUSPECT_AFTER, self._suspect)
         try:
             async with asyncio.timeout(limit):
                 self._on_stage(ConnectStage.FINDING)
@@ -112,6 +122,7 @@ class Attempt:
             message = f"The peer could not be reached within {limit:g} seconds."
             raise NetworkError(message, name="PEER_CONNECTION_FAILED") from error
         finally:
+            suspicion.cancel()
             if not self._raw.connected:
                 self._raw.destroy()
 
@@ -126,6 +137,10 @@ class Attempt:
         """The server's packets found us before we knew the way."""
         if not self._arrived.done():
             self._arrived.set_result((socket, source))
+
+    def _suspect(self) -> None:
+        if not self._met.done() and (self._tried or self._heard == 0):
+            self._on_stage(ConnectStage.SILENT if self._tried else ConnectStage.ALONE)
 
     # Meeting: any relay through which the server answers
 
@@ -164,8 +179,8 @@ class Attempt:
         await self._asked()
 
     async def _asked(self) -> None:
-        while self._asking:
-            await asyncio.wait(self._asking)
+        while self._asking and (left := self._asked_at + SILENCE_LIMIT - self._loop.time()) > 0:
+            await asyncio.wait(self._asking, timeout=left)
 
     async def _walk(self, nodes: Sequence[Address]) -> None:
         def see(reply: Reply) -> bool:
@@ -188,6 +203,7 @@ class Attempt:
         if relay in self._tried or self._met.done():
             return
         if not self._tried:
+            self._asked_at = self._loop.time()
             self._on_stage(ConnectStage.CONNECTING)
         self._tried.append(relay)
         task = asyncio.create_task(self._ask(relay, self._slots), name="handshake")

@@ -128,7 +128,7 @@ def test_a_provider_that_restarts_is_back_without_anybody_touching_it(
                         assert Stage.READY in guest.stages
                     lost = asyncio.create_task(guest.until("connecting"))
                     guest.stages.clear()
-                    await asyncio.to_thread(process.kill if number < kills else process.__exit__, *END[number < kills])
+                    await asyncio.to_thread(process.kill if number < kills else process.end)
                     await lost
                 dht = core._network.dht
                 counts.add(len(dht._connections) + len(core.consumer._connections) + len(core.consumer._runs))
@@ -140,14 +140,11 @@ def test_a_provider_that_restarts_is_back_without_anybody_touching_it(
     run(test)
 
 
-END: dict[bool, tuple[None, ...]] = {True: (), False: (None, None, None)}
-
-
 def test_a_refused_guest_is_not_tried_again(tmp_path: Path) -> None:
     async def test() -> None:
         async with await create_testnet(4) as net, provider(tmp_path / "owner", net) as owner:
-            async with Core(CoreConfig(tmp_path / "guest", bootstrap=tuple(net.bootstrap))) as core:
-                guest = Watched(core)
+            guest = Watched(Core(CoreConfig(tmp_path / "guest", bootstrap=tuple(net.bootstrap))))
+            async with guest.core as core:
                 await core.connect_provider(owner.public_key)
                 refused = asyncio.create_task(guest.until("refused"))
                 await owner.use_rules(RuleOverride(allow=("0b" * 32,)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from itertools import pairwise
 from random import Random
 
 import pytest
@@ -31,7 +32,7 @@ def test_pauses_grow_end_early_when_hurried_and_stop_at_a_refusal() -> None:
         again.lost(KEY)
         again.lost(KEY)  # the same loss, told twice
         await asyncio.sleep(400)
-        gaps = [after - before for before, after in zip(tries, tries[1:], strict=False)]
+        gaps = [after - before for before, after in pairwise(tries)]
         for gap, pause in zip(gaps, [1, 2, 4, 8, 16, 32, *[LONGEST_PAUSE] * 20], strict=False):
             assert pause * (1 - JITTER) <= gap <= pause * (1 + JITTER)
         assert len(gaps) >= 8
