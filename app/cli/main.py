@@ -97,6 +97,10 @@ def _dispatch(options: argparse.Namespace, output: Output) -> int:
         from app.cli.relay import relay
 
         return run_until_done(relay(options, output), output)
+    if options.verb == "diagnose":
+        from app.cli.diagnose import diagnose
+
+        return run_until_done(diagnose(options, output), output)
     if options.verb == "demo":
         from app.cli.demo import demo
 

@@ -181,6 +181,7 @@ def build_parser() -> argparse.ArgumentParser:
     _chat(_verb(verbs, "chat", "ask a provider's model"))
     _relay(_verb(verbs, "relay", "forward between peers that find no direct path to each other"))
     _public_key(_verb(verbs, "public-key", "print the key that this identity shows to others"))
+    _diagnose(_verb(verbs, "diagnose", "say in words why this machine, or a provider, is not connected"))
     _demo(_verb(verbs, "demo", "a provider, a guest and a small real model on a network of their own"))
     return parser
 
@@ -193,6 +194,19 @@ def _verb(verbs: argparse._SubParsersAction[_Parser], name: str, summary: str) -
 
 def _public_key(parser: argparse.ArgumentParser) -> None:
     _identity(parser)
+
+
+def _diagnose(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "key",
+        type=_checked(parse_public_key),
+        nargs="?",
+        metavar="KEY",
+        help="try to reach this provider as well (one who is not allowed yet knocks at its door)",
+    )
+    _identity(parser)
+    _network(parser)
+    _json(parser)
 
 
 def _demo(parser: argparse.ArgumentParser) -> None:

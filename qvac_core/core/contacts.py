@@ -10,10 +10,12 @@ from dataclasses import dataclass, replace
 
 from msgspec import UNSET
 
+from qvac_core.codec import Address
 from qvac_core.codec.key_text import short_key
 from qvac_core.core.answering import Question
 from qvac_core.core.error_text import describe
 from qvac_core.core.event_hub import EventHub
+from qvac_core.core.reconnecting import Reconnecting
 from qvac_core.core.state import (
     AnswerStats,
     ConnectionStage,
@@ -23,12 +25,13 @@ from qvac_core.core.state import (
     RemoteModel,
     Stage,
 )
+from qvac_core.core.tasks import TaskOwner
 from qvac_core.delegation.completion import Completion
 from qvac_core.delegation.connection import ProviderConnection
 from qvac_core.delegation.consumer import Consumer, Delegate
 from qvac_core.delegation.failures import Code, Reason
 from qvac_core.delegation.messages import ContinueFrom, HistoryMessage, ModelProgress
-from qvac_core.errors import DelegationError, IdentityError, ModelError, QvacError
+from qvac_core.errors import DelegationError, IdentityError, ModelError, NetworkError, QvacError
 from qvac_core.hyperdht import ConnectStage
 from qvac_core.models import all_models, by_name, model_title
 from qvac_core.store.records import KnownProvider
@@ -37,6 +40,9 @@ from qvac_core.store.store import Store
 # What we ask for; a provider of ours answers with its owner's own limits, the original takes it as it is.
 CONTEXT_TOKENS = 4096
 CHAT_TYPE = "llamacpp-completion"
+SUSPICIONS = {ConnectStage.SILENT: "PEER_CONNECTION_FAILED", ConnectStage.ALONE: "NETWORK_OFFLINE"}
+# A provider that is tried again within this many seconds is shown as connecting, not as offline.
+SOON = 8.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,10 +64,17 @@ class Contacts:
         self._own_key = own_key.hex()
         self._entries = {known.public_key: _entry(known) for known in store.providers.records()}
         self._stages: dict[str, _Stages] = {}
+        self._relays = {known.public_key: known.relays for known in store.providers.records()}
         self._loaded: dict[tuple[str, str], _LoadedAt] = {}
+        self._tasks = TaskOwner()
+        self._reconnecting = Reconnecting(self._connect_again, _is_refusal)
+        self._closed = False
 
     async def close(self) -> None:
-        """Nothing runs here by itself; answers belong to the chats and connections to the consumer."""
+        """Answers belong to the chats, and connections to the consumer."""
+        self._closed = True
+        await self._reconnecting.close()
+        await self._tasks.close()
 
     # --- The list -------------------------------------------------------------------------------------------------
 
@@ -82,8 +95,10 @@ class Contacts:
             self._put(replace(self._entries[public_key], name=name.strip() or short_key(public_key)))
 
     async def remove(self, public_key: str) -> None:
+        self._reconnecting.stop(public_key)
         await self._store.database.run(self._store.providers.remove, public_key)
         self._entries.pop(public_key, None)
+        self._relays.pop(public_key, None)
         await self._consumer.disconnect(bytes.fromhex(public_key))
         self._changed()
 
@@ -113,15 +128,31 @@ class Contacts:
             raise
         self._watch(public_key)
         stages.enter(Stage.READY)
-        await self._store.database.run(self._store.providers.connected, public_key, time.time())
+        self._reconnecting.stop(public_key)
         if public_key in self._entries:  # it may have been removed meanwhile
             entry = self._entries[public_key]
             self._put(replace(entry, state="online", rtt_ms=rtt * 1000, models=models, last_connected=time.time()))
         return self._entries.get(public_key, ProviderEntry(public_key, short_key(public_key), "online"))
 
+    def remembered(self, public_key: bytes) -> tuple[Address, ...]:
+        """The nodes that led to this provider the last time, also in an earlier run."""
+        return self._relays.get(public_key.hex(), ())
+
+    def on_connected(self, public_key: bytes, relays: tuple[Address, ...]) -> None:
+        """The network reached this key, for whatever purpose: keep what helps the next time."""
+        key = public_key.hex()
+        if key in self._entries and not self._closed:
+            self._relays[key] = relays or self._relays.get(key, ())
+            keep = self._store.database.run(self._store.providers.connected, key, time.time(), relays)
+            self._tasks.start(keep, "keep the relays")
+
     def on_stage(self, public_key: bytes, stage: ConnectStage) -> None:
         """How far a connection to this provider has come, from the network."""
-        if (stages := self._stages.get(public_key.hex())) is not None:
+        if (stages := self._stages.get(public_key.hex())) is None:
+            return
+        if stage in SUSPICIONS:
+            stages.suspect(describe(NetworkError("The peer does not answer yet.", name=SUSPICIONS[stage])))
+        else:
             stages.enter(Stage(stage.value))
 
     async def _models(self, delegate: Delegate) -> tuple[RemoteModel, ...]:
@@ -141,28 +172,53 @@ class Contacts:
 
     def _failed(self, public_key: str, stages: _Stages, error: QvacError) -> None:
         described = describe(error)
-        refused = isinstance(error, DelegationError) and error.typed_fields.get("reason") == Reason.NOT_ADMITTED.value
         stages.fail(described)
         if public_key in self._entries:
-            state = "refused" if refused else "offline"
+            soon = 0 < self._reconnecting.pause(public_key) <= SOON
+            state = "refused" if _is_refusal(error) else "connecting" if soon else "offline"
             self._put(replace(self._entries[public_key], state=state, rtt_ms=None, error=described))
 
     def _watch(self, public_key: str) -> None:
-        """When the connection ends the entry says so at once; the next message connects again."""
+        """When the connection ends the entry says so at once, and the provider is brought back."""
         connection = self._consumer.connection(bytes.fromhex(public_key))
         if connection is None:
             return
 
         def ended(_: asyncio.Task[None]) -> None:
             entry = self._entries.get(public_key)
-            if entry is not None and self._consumer.connection(connection.public_key) is None:
-                self._put(replace(entry, state="unknown", rtt_ms=None))
+            if entry is None or self._closed or self._consumer.connection(connection.public_key) is not None:
+                return
+            self._put(replace(entry, state="connecting", rtt_ms=None))
+            self._reconnecting.lost(public_key)
 
         connection.task.add_done_callback(ended)
 
     def name_of(self, provider_key: str) -> str:
         entry = self._entries.get(provider_key)
         return entry.name if entry is not None else short_key(provider_key)
+
+    async def _connect_again(self, public_key: str) -> None:
+        if public_key in self._entries:
+            await self.connect(public_key)
+
+    def network_changed(self) -> None:
+        """The machine woke up or its network is another one: what is lost is tried now, what seems open is probed."""
+        if self._closed:
+            return
+        self._reconnecting.hurry()
+        for key, entry in self._entries.items():
+            if entry.state == "online":
+                self._tasks.start(self._probe(key), "probe after a change of the network")
+
+    async def _probe(self, public_key: str) -> None:
+        """A connection that broke meanwhile is replaced now, and not when the stream gives up after 16 s."""
+        try:
+            await self._consumer.heartbeat(Delegate(bytes.fromhex(public_key)))
+        except QvacError:
+            if public_key in self._entries and not self._closed:
+                self._reconnecting.lost(public_key)
+        else:
+            self._watch(public_key)
 
     # --- Responder ------------------------------------------------------------------------------------------------
 
@@ -265,9 +321,18 @@ class _Stages:
     def progress(self, fraction: float | None) -> None:
         self._events.emit(ConnectionStage(self._key, self._stage, time.monotonic() - self._since, fraction))
 
+    def suspect(self, error: ErrorInfo) -> None:
+        """It goes on, but this is why it will probably fail."""
+        seconds = time.monotonic() - self._since
+        self._events.emit(ConnectionStage(self._key, self._stage, seconds, error=error))
+
     def fail(self, error: ErrorInfo) -> None:
         seconds = time.monotonic() - self._since
         self._events.emit(ConnectionStage(self._key, Stage.FAILED, seconds, error=error))
+
+
+def _is_refusal(error: QvacError) -> bool:
+    return isinstance(error, DelegationError) and error.typed_fields.get("reason") == Reason.NOT_ADMITTED.value
 
 
 def _choose(entry: ProviderEntry, model: str) -> RemoteModel:

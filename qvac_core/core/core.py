@@ -119,6 +119,9 @@ class Core:
         self._on_close("consumer", self.consumer.close)
         self._contacts = Contacts(self._store, self._hub, self.consumer, self._key_pair.public_key)
         self._network.on_stage = self._contacts.on_stage
+        self._network.on_changed = self._contacts.network_changed
+        self._network.on_connected = self._contacts.on_connected
+        self._network.remembered = self._contacts.remembered
         self._on_close("contacts", self._contacts.close)
         self._chats = Chats(self._store, self._hub, self._contacts, self.machine)
         self._on_close("chats", self._chats.close)

@@ -7,35 +7,52 @@ import logging
 from collections.abc import Callable
 from pathlib import Path
 
+from qvac_core.codec import Address
 from qvac_core.core.config import CoreConfig
 from qvac_core.core.tasks import TaskOwner
+from qvac_core.dht_rpc import Event, NetworkChanged, WakeUp
 from qvac_core.errors import NetworkError, StoreError
 from qvac_core.hyperdht import DHT, Connection, ConnectStage, KeyPair
 from qvac_core.hyperdht.dht import DEFAULT_PORT
-from qvac_core.store.known_nodes import load_known_nodes, save_known_nodes
+from qvac_core.store.known_nodes import file_of_network, load_known_nodes, prune_networks, save_known_nodes
 
 logger = logging.getLogger(__name__)
 
 SAVE_EVERY = 300.0  # seconds
+# The first time soon after the start: a program that is killed has no other.
+SAVE_FIRST = 10.0
 
 
 class NetworkNode:
-    """Owns the one DHT node. `connect` may be called while the node is still entering the network."""
+    """Owns the one DHT node. `connect` may be called while the node is still entering the network.
 
-    def __init__(self, config: CoreConfig, key_pair: KeyPair, known_nodes_file: Path) -> None:
-        self._file = known_nodes_file
-        self._private = config.bootstrap is not None
+    `remembered` gives the nodes that led to a key in an earlier run; `on_connected` hears which did in this one.
+    `on_changed` is called when the machine woke up or its network came back or is another one.
+    """
+
+    def __init__(
+        self, config: CoreConfig, key_pair: KeyPair, known_nodes_file: Path, *, keep_nodes: bool = True
+    ) -> None:
+        self._file = file_of_network(known_nodes_file, config.bootstrap)
+        # The first node of a network of its own asks nobody.
+        uses_nodes = config.bootstrap != ()
+        self._keeps_nodes = keep_nodes and uses_nodes
         self._tasks = TaskOwner()
         self.on_stage: Callable[[bytes, ConnectStage], None] = lambda public_key, stage: None
+        self.remembered: Callable[[bytes], tuple[Address, ...]] = lambda public_key: ()
+        self.on_changed: Callable[[], None] = lambda: None
+        self.on_connected: Callable[[bytes, tuple[Address, ...]], None] = lambda public_key, relays: None
         self._wanted_port = config.port
         self.relays = config.relays or None
+        if config.bootstrap is not None and keep_nodes:
+            prune_networks(known_nodes_file)
         self.dht = DHT(
             bootstrap=config.bootstrap,
             key_pair=key_pair,
             host=config.host,
-            # Nodes of the public network are no use in a private one, and the other way round.
-            nodes=() if self._private else load_known_nodes(known_nodes_file),
+            nodes=load_known_nodes(self._file) if uses_nodes else (),
             port=config.port or DEFAULT_PORT,
+            on_change=self._on_change,
         )
 
     async def start(self) -> None:
@@ -62,16 +79,19 @@ class NetworkNode:
             await self.dht.ready()
         except NetworkError:
             logger.info("the network did not answer yet; the node keeps trying")
-        while not self._private:
-            await asyncio.sleep(SAVE_EVERY)
+        pause = SAVE_FIRST
+        while self._keeps_nodes:
+            await asyncio.sleep(pause)
             self._save()
+            pause = SAVE_EVERY
 
     async def connect(self, public_key: bytes, force_new: bool = False) -> Connection:
         """Connect to a provider; the consumer, which calls this, keeps connections and bounds the time."""
         try:
-            return await self.dht.connect(
+            connection = await self.dht.connect(
                 public_key,
                 relay_through=self.relays,
+                relay_addresses=self.dht.relays_of(public_key) or self.remembered(public_key),
                 on_stage=lambda stage: self.on_stage(public_key, stage),
             )
         except NetworkError as error:
@@ -79,6 +99,12 @@ class NetworkNode:
                 # Nobody could be asked: that says nothing about the provider.
                 raise NetworkError("No machine of the network answers.", name="BOOTSTRAP_FAILED") from error
             raise
+        self.on_connected(public_key, self.dht.relays_of(public_key))
+        return connection
+
+    def _on_change(self, change: Event) -> None:
+        if isinstance(change, WakeUp) or (isinstance(change, NetworkChanged) and change.online):
+            self.on_changed()
 
     def _save(self) -> None:
         try:
@@ -89,6 +115,6 @@ class NetworkNode:
 
     async def close(self) -> None:
         await self._tasks.close()
-        if not self._private:
+        if self._keeps_nodes:
             self._save()
         await self.dht.close()

@@ -186,7 +186,10 @@ class ProvidersChanged:
 
 @dataclass(frozen=True, slots=True)
 class ConnectionStage:
-    """Progress of reaching a provider. seconds: how long this stage took or runs. fraction: of a load, or None."""
+    """Progress of reaching a provider. seconds: how long this stage took or runs. fraction: of a load, or None.
+
+    error in a stage other than FAILED: it goes on, and this is why it may fail (told within 2 s).
+    """
 
     provider_key: str
     stage: Stage

@@ -148,10 +148,12 @@ class Query:
         """Asks the first nodes. Without any the end is reported by the node's next timer, not from in here."""
         self._starting = True
         self._add_from_table()
-        if len(self._pending) < K:
+        if len(self._pending) < K or not self._node.bootstrapped:
             for address in self._node.bootstrap_nodes:
                 self._add_pending(address, None)
         self._read_more()
+        if not self._node.bootstrapped:
+            self._ask_bootstrap_nodes()
         self._starting = False
 
     def cancel(self) -> None:
@@ -187,6 +189,15 @@ class Query:
             self._seen[address] = [] if told_by is None else [told_by]
             heapq.heappush(self._pending, (distance, address))
         return is_closer
+
+    def _ask_bootstrap_nodes(self) -> None:
+        """What was remembered from last time may all be gone: whoever lets us in is asked beside it, and not after."""
+        for address in self._node.bootstrap_nodes:
+            waiting = (peer_key(address) ^ self._target_key, address)
+            if waiting in self._pending:
+                self._pending.remove(waiting)
+                heapq.heapify(self._pending)
+                self._visit(address)
 
     # Asking
 

@@ -37,6 +37,11 @@ CONNECT_LIMIT = 60.0
 """Seconds for a whole connect. Its parts end much sooner; this is for the sum of all bad luck."""
 MAX_HANDSHAKES = 3
 """Handshakes through different relays at a time; they all carry the same message."""
+SUSPECT_AFTER = 1.5
+"""Seconds without an answer after which `on_stage` hears SILENT or ALONE; a refusal has come long before."""
+SILENCE_LIMIT = 6.0
+"""Seconds for all handshakes through everybody who knows the peer. One that lives answers in a fraction of a second; a
+firewall function may take its time."""
 _HANDSHAKE_RETRIES = 3
 _WALK_RETRIES = 3
 _PING_RETRIES = 2
@@ -51,6 +56,9 @@ class ConnectStage(Enum):
     FINDING = "finding"  # asking the network who knows the key
     CONNECTING = "connecting"  # somebody does: the handshake is on its way through them
     HANDSHAKE = "handshake"  # the peer has answered and proved its key; the stream gets its path
+    # Beside the order, and not the end: why it is likely to fail.
+    SILENT = "silent"  # the peer is known, but has not answered yet
+    ALONE = "alone"  # nobody in the network has answered yet
 
 
 OnStage = Callable[[ConnectStage], None]
@@ -94,6 +102,7 @@ class Attempt:
         self._firewall = Firewall.UNKNOWN
         self._tried: list[Address] = []
         self._heard = 0
+        self._asked_at = 0.0
         self._slots = asyncio.Semaphore(MAX_HANDSHAKES)
         self._asking: set[asyncio.Task[None]] = set()
         self._met: asyncio.Future[_Met] = self._loop.create_future()
@@ -111,6 +120,7 @@ class Attempt:
 
     async def run(self, limit: float) -> Connection:
         """Raises NetworkError (PEER_NOT_FOUND, PEER_CONNECTION_FAILED, SERVER_ERROR, …)."""
+        suspicion = self._loop.call_later(SUSPECT_AFTER, self._suspect)
         try:
             async with asyncio.timeout(limit):
                 self._on_stage(ConnectStage.FINDING)
@@ -123,6 +133,7 @@ class Attempt:
             message = f"The peer could not be reached within {limit:g} seconds."
             raise NetworkError(message, name="PEER_CONNECTION_FAILED") from error
         finally:
+            suspicion.cancel()
             if not self._raw.connected:
                 self._raw.destroy()
             if not self._relayed:
@@ -161,6 +172,10 @@ class Attempt:
         if not self._arrived.done() and not self._relay.is_relay(socket, source):
             self._arrived.set_result((socket, source))
 
+    def _suspect(self) -> None:
+        if not self._met.done() and (self._tried or self._heard == 0):
+            self._on_stage(ConnectStage.SILENT if self._tried else ConnectStage.ALONE)
+
     # Meeting: any relay through which the server answers
 
     async def _meet(self) -> _Met:
@@ -192,16 +207,14 @@ class Attempt:
         """Ends when everybody who might relay to the peer has been asked."""
         for address in self._known:
             self._ask_soon(address)
+        # What was remembered may be gone: it must not keep those from being asked who are found now.
+        self._slots = asyncio.Semaphore(MAX_HANDSHAKES)
         await self._walk(self._known)
         await self._asked()
-        if self._known:
-            # The remembered nodes led nowhere: walk once more from what the routing table knows.
-            await self._walk(())
-            await self._asked()
 
     async def _asked(self) -> None:
-        while self._asking:
-            await asyncio.wait(self._asking)
+        while self._asking and (left := self._asked_at + SILENCE_LIMIT - self._loop.time()) > 0:
+            await asyncio.wait(self._asking, timeout=left)
 
     async def _walk(self, nodes: Sequence[Address]) -> None:
         def see(reply: Reply) -> bool:
@@ -224,14 +237,15 @@ class Attempt:
         if relay in self._tried or self._met.done():
             return
         if not self._tried:
+            self._asked_at = self._loop.time()
             self._on_stage(ConnectStage.CONNECTING)
         self._tried.append(relay)
-        task = asyncio.create_task(self._ask(relay), name="handshake")
+        task = asyncio.create_task(self._ask(relay, self._slots), name="handshake")
         self._asking.add(task)
         task.add_done_callback(self._asking.discard)
 
-    async def _ask(self, relay: Address) -> None:
-        async with self._slots:
+    async def _ask(self, relay: Address, slots: asyncio.Semaphore) -> None:
+        async with slots:
             try:
                 met = await self._shake_hands(relay)
             except (NetworkError, RemoteProtocolError) as error:

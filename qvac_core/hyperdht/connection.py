@@ -161,7 +161,7 @@ class Connection:
         if self.closed or self._ended:
             return
         now = self._loop.time()
-        if now - self._last_write >= self._keep_alive:
+        if now >= self._last_write + self._keep_alive:  # as the timer was set: a difference would round
             self._last_write = now
             self._raw.write(self._secret.keepalive())
         self._keep_alive_timer = self._loop.call_at(self._last_write + self._keep_alive, self._on_keep_alive)

@@ -59,6 +59,7 @@ class DHT:
     `bootstrap` None means the public network, an empty list the first node of a network of its own. `nodes` are
     addresses known from last time (`to_array`), which make the start quick. `ephemeral` False makes a node that stores
     for others; None decides by whether others can reach us, which `quick_firewall` finds out while starting.
+    `on_change` hears what the node notices: that it slept, that nobody answers any more, that its address changed.
     """
 
     def __init__(
@@ -75,6 +76,7 @@ class DHT:
         keep_alive: float = KEEP_ALIVE,
         network: Network | None = None,
         random: Random | None = None,
+        on_change: Callable[[Event], None] | None = None,
     ) -> None:
         self.chance = random or SystemRandom()
         self.key_pair = key_pair or KeyPair.from_seed(self.chance.randbytes(32))
@@ -85,6 +87,7 @@ class DHT:
         self._known_nodes = tuple(nodes)
         self._keep_alive = keep_alive
         self._network = network or SystemNetwork()
+        self._on_change = on_change
         self._endpoint: Endpoint | None = None
         self._requests: Requests | None = None
         self._opening: asyncio.Lock | None = None
@@ -249,6 +252,10 @@ class DHT:
 
     # Peers
 
+    def relays_of(self, public_key: bytes) -> tuple[Address, ...]:
+        """Nodes that led to this key last time, for `relay_addresses` at the next start; none when it was never met."""
+        return self._relays.get(public_key, self.now()) or ()
+
     async def connect(
         self,
         public_key: bytes | str,
@@ -408,6 +415,8 @@ class DHT:
         elif isinstance(event, WakeUp | Persistent) or (isinstance(event, NetworkChanged) and event.online):
             for server in self._servers.values():
                 server.refresh()
+        if self._on_change is not None:
+            self._on_change(event)
 
     def _on_request(self, request: IncomingRequest) -> None:
         try:

@@ -8,7 +8,7 @@ from qvac_core.store.conversations import Conversations, new_id
 from qvac_core.store.database import Database
 from qvac_core.store.folders import DataDir, InstanceLock
 from qvac_core.store.identity import Identity, IdentityStore, SeedSource
-from qvac_core.store.known_nodes import load_known_nodes, save_known_nodes
+from qvac_core.store.known_nodes import file_of_network, load_known_nodes, prune_networks, save_known_nodes
 from qvac_core.store.providers import Providers
 from qvac_core.store.records import (
     AccessRecord,
@@ -50,7 +50,9 @@ __all__ = [
     "Store",
     "Target",
     "Theme",
+    "file_of_network",
     "load_known_nodes",
     "new_id",
+    "prune_networks",
     "save_known_nodes",
 ]

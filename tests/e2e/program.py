@@ -89,6 +89,11 @@ class Program:
         self.process.kill()
         self.process.wait(10)
 
+    def end(self) -> None:
+        """SIGTERM, and wait: it says goodbye to its peers."""
+        self.process.terminate()
+        self.process.wait(15)
+
     def interrupt(self) -> None:
         self.process.send_signal(signal.SIGINT)
 

@@ -5,6 +5,7 @@ qvac_core/store/access_list.py, providers.py, known_nodes.py.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,7 +18,9 @@ from qvac_core.store import (
     Database,
     KnownProvider,
     Providers,
+    file_of_network,
     load_known_nodes,
+    prune_networks,
     save_known_nodes,
 )
 
@@ -123,3 +126,23 @@ def test_known_nodes_with_impossible_ports_are_left_out(tmp_path: Path) -> None:
     path = tmp_path / "known-nodes.json"
     path.write_bytes(b'[{"host":"a","port":0},{"host":"b","port":65536},{"host":"c","port":7,"id":"x"}]')
     assert load_known_nodes(path) == (("c", 7),)
+
+
+def test_each_network_has_nodes_of_its_own(tmp_path: Path) -> None:
+    path = tmp_path / "known-nodes.json"
+    home = file_of_network(path, [("127.0.0.1", 1), ("127.0.0.1", 2)])
+    assert file_of_network(path, None) == path
+    assert home == file_of_network(path, [("127.0.0.1", 2), ("127.0.0.1", 1)])
+    assert home != file_of_network(path, [("127.0.0.1", 1)])
+    assert home.parent == tmp_path
+
+
+def test_networks_not_used_for_long_are_forgotten(tmp_path: Path) -> None:
+    path = tmp_path / "known-nodes.json"
+    files = [file_of_network(path, [("127.0.0.1", port)]) for port in range(1, 20)]
+    for age, file in enumerate([path, *files]):
+        save_known_nodes(file, [("1.2.3.4", 5)])
+        os.utime(file, (1e9 + age, 1e9 + age))
+    prune_networks(path)
+    assert path.exists()
+    assert [file for file in files if file.exists()] == files[-16:]

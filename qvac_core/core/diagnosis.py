@@ -1,0 +1,189 @@
+"""Why it is not connected, in words: the network as this machine sees it, and one provider in it.
+
+Ours; the original ends with PEER_NOT_FOUND after 8 s, whatever was wrong. The words are DESIGN.md's.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+
+from qvac_core.codec import Address, blake2b
+from qvac_core.core.config import CoreConfig
+from qvac_core.core.error_text import describe
+from qvac_core.core.network import NetworkNode
+from qvac_core.delegation.consumer import Consumer, Delegate
+from qvac_core.delegation.failures import Reason
+from qvac_core.dht_rpc import Reply
+from qvac_core.errors import DelegationError, NetworkError, QvacError, RemoteProtocolError
+from qvac_core.hyperdht import DHT, Connection, ConnectStage, KeyPair
+from qvac_core.rendezvous.constants import Command
+from qvac_core.rendezvous.messages import PeerRecord
+from qvac_core.store.folders import DataDir
+
+READY_LIMIT = 6.0
+"""Seconds for entering the network; more is a network that does not answer."""
+ASKED = 20
+PING_RETRIES = 1
+ENOUGH_SAMPLES = 4
+"""Nodes that must agree on our port before it is called consistent (wire/TRAPS.md)."""
+
+
+class Nat(StrEnum):
+    OPEN = "open"
+    CONSISTENT = "consistent"
+    RANDOM = "random"
+    UNKNOWN = "unknown"
+
+
+class Outcome(StrEnum):
+    CONNECTED = "connected"
+    REFUSED = "refused"
+    SILENT = "silent"
+    NOT_FOUND = "not found"
+    NO_PATH = "no path"
+    NO_NETWORK = "no network"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkReport:
+    """`address` as others see us; None while they disagree or say nothing. Port 0: another one for each of them."""
+
+    asked: int
+    answered: int
+    address: Address | None
+    firewalled: bool
+    nat: Nat
+
+    @property
+    def reachable(self) -> bool:
+        return self.answered > 0
+
+
+@dataclass(frozen=True, slots=True)
+class PeerReport:
+    """`relays`: nodes that know the key. `path` and `rtt` (seconds) only when it is connected."""
+
+    outcome: Outcome
+    relays: int
+    seconds: float
+    address: Address | None = None
+    path: str = ""
+    rtt: float | None = None
+    title: str = ""
+    helps: str = ""
+
+
+def nat_of(seen: list[Address], *, firewalled: bool) -> tuple[Nat, Address | None]:
+    """What the addresses under which others see one socket say about the NAT before it."""
+    hosts = {host for host, _ in seen}
+    if len(hosts) != 1:
+        return Nat.UNKNOWN, None
+    (host,) = hosts
+    ports = {port for _, port in seen}
+    if not firewalled:
+        return Nat.OPEN, (host, ports.pop() if len(ports) == 1 else 0)
+    if len(ports) > 1:
+        return Nat.RANDOM, (host, 0)
+    nat = Nat.CONSISTENT if len(seen) >= ENOUGH_SAMPLES else Nat.UNKNOWN
+    return nat, (host, ports.pop())
+
+
+class Diagnosis:
+    """`async with Diagnosis(config, key_pair) as it`. Needs no lock: it may run beside the app of the same folder."""
+
+    def __init__(self, config: CoreConfig, key_pair: KeyPair) -> None:
+        self._node = NetworkNode(config, key_pair, DataDir.locate(config.data_dir).known_nodes_file, keep_nodes=False)
+        self._consumer = Consumer(self._connect)
+        self._bootstrap: tuple[Address, ...] = config.bootstrap or ()
+        self._connection: Connection | None = None
+
+    async def __aenter__(self) -> Diagnosis:
+        await self._node.start()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._consumer.close()
+        await self._node.close()
+
+    async def network(self) -> NetworkReport:
+        """Who answers, and what they say of our address."""
+        dht = self._node.dht
+        try:
+            async with asyncio.timeout(READY_LIMIT):
+                await dht.ready()
+        except (TimeoutError, NetworkError):
+            pass  # the pings below say it
+        nodes = list(dict.fromkeys([*self._bootstrap, *dht.to_array(), *dht.endpoint.node.bootstrap_nodes]))[:ASKED]
+        pongs = [pong for pong in await asyncio.gather(*(_ping(dht, node) for node in nodes)) if pong is not None]
+        nat, address = nat_of([pong.to for pong in pongs], firewalled=dht.firewalled)
+        return NetworkReport(len(nodes), len(pongs), address, dht.firewalled, nat)
+
+    async def peer(self, public_key: bytes, on_stage: Callable[[ConnectStage], None]) -> PeerReport:
+        """Try to connect and to ask, as the app does: one who is not allowed yet knocks at the owner's door."""
+        loop = asyncio.get_running_loop()
+        self._node.on_stage = lambda _, stage: on_stage(stage)
+        started = loop.time()
+        delegate = Delegate(public_key)
+        try:
+            await self._consumer.heartbeat(delegate)
+            seconds = loop.time() - started
+            rtt = await self._consumer.heartbeat(delegate)
+        except QvacError as error:
+            seconds = loop.time() - started
+            words = describe(error)
+            return PeerReport(
+                _outcome(error), await self._relays(public_key), seconds, title=words.title, helps=words.message
+            )
+        address = self._connection.remote_address if self._connection is not None else None
+        relays = await self._relays(public_key)
+        return PeerReport(Outcome.CONNECTED, relays, seconds, address, "direct", rtt)
+
+    async def _connect(self, public_key: bytes, force_new: bool) -> Connection:
+        self._connection = await self._node.connect(public_key, force_new)
+        return self._connection
+
+    async def _relays(self, public_key: bytes) -> int:
+        """How many nodes know the key now."""
+        found: set[Address] = set()
+
+        def see(reply: Reply) -> bool:
+            try:
+                if reply.value is not None and PeerRecord.decode(reply.value).public_key == public_key:
+                    found.add(reply.from_)
+            except RemoteProtocolError:
+                pass  # a node that answers nonsense relays to nobody
+            return False
+
+        try:
+            async with asyncio.timeout(READY_LIMIT):
+                await self._node.dht.requests.query(
+                    blake2b(public_key), Command.FIND_PEER, on_reply=see, retries=PING_RETRIES
+                )
+        except (TimeoutError, NetworkError):
+            pass  # what was found so far
+        return len(found)
+
+
+async def _ping(dht: DHT, node: Address) -> Reply | None:
+    try:
+        return await dht.requests.ping(node, retries=PING_RETRIES)
+    except NetworkError:
+        return None
+
+
+def _outcome(error: QvacError) -> Outcome:
+    if isinstance(error, DelegationError) and error.typed_fields.get("reason") == Reason.NOT_ADMITTED.value:
+        return Outcome.REFUSED
+    match error.name:
+        case "PEER_NOT_FOUND":
+            alone = isinstance(error.__cause__, NetworkError) and error.__cause__.message.startswith("Nobody")
+            return Outcome.NO_NETWORK if alone else Outcome.NOT_FOUND
+        case "PEER_CONNECTION_FAILED" | "REQUEST_TIMEOUT":
+            return Outcome.SILENT
+        case "CANNOT_HOLEPUNCH" | "HOLEPUNCH_ABORTED":
+            return Outcome.NO_PATH
+    return Outcome.FAILED

@@ -1,0 +1,156 @@
+"""Staying connected, with whole cores on loopback: second starts, providers that come back, refusals. No model runs."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from qvac_core.codec import Address
+from qvac_core.core import Core, CoreConfig
+from qvac_core.core.config import RuleOverride
+from qvac_core.core.state import ConnectionStage, CoreEvent, ProvidersChanged, Stage
+from qvac_core.hyperdht import KeyPair, Testnet, create_testnet
+from tests.e2e.program import Program, qvac_desktop
+
+OPEN = RuleOverride(allow_all=True)
+
+
+def run(test: Callable[[], Awaitable[None]]) -> None:
+    async def main() -> None:
+        await test()
+        left = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
+        assert not left, left
+
+    asyncio.run(main())
+
+
+@asynccontextmanager
+async def provider(folder: Path, net: Testnet, rules: RuleOverride = OPEN) -> AsyncIterator[Core]:
+    async with Core(CoreConfig(folder, bootstrap=tuple(net.bootstrap), rules=rules)) as core:
+        await core.start_sharing()
+        yield core
+
+
+def test_a_second_start_needs_no_bootstrap_node(tmp_path: Path) -> None:
+    async def test() -> None:
+        async with await create_testnet(5) as net, provider(tmp_path / "owner", net) as owner:
+            bootstrap: tuple[Address, ...] = tuple(net.bootstrap)
+            async with Core(CoreConfig(tmp_path / "guest", bootstrap=bootstrap)) as guest:
+                assert (await guest.connect_provider(owner.public_key)).state == "online"
+            await net.nodes[0].close()
+            async with asyncio.timeout(20), Core(CoreConfig(tmp_path / "guest", bootstrap=bootstrap)) as guest:
+                assert (await guest.connect_provider(owner.public_key)).state == "online"
+            stranger = CoreConfig(tmp_path / "stranger", bootstrap=bootstrap)
+            async with Core(stranger) as guest:
+                await guest._network.dht.ready()
+                assert guest._network.dht.to_array() == []  # so the bootstrap node was really needed the first time
+
+    run(test)
+
+
+def test_relays_alone_lead_to_a_provider_again(tmp_path: Path) -> None:
+    """The list of known nodes is lost or stale: what was kept with the provider is asked side by side with the rest."""
+
+    async def test() -> None:
+        async with await create_testnet(5) as net, provider(tmp_path / "owner", net) as owner:
+            bootstrap: tuple[Address, ...] = tuple(net.bootstrap)
+            async with Core(CoreConfig(tmp_path / "guest", bootstrap=bootstrap)) as guest:
+                await guest.connect_provider(owner.public_key)
+            (kept,) = (tmp_path / "guest").glob("known-nodes-*.json")
+            kept.write_text('[{"host": "127.0.0.1", "port": 9}]')
+            await net.nodes[0].close()
+            async with Core(CoreConfig(tmp_path / "guest", bootstrap=bootstrap)) as guest:
+                async with asyncio.timeout(3):
+                    entry = await guest.connect_provider(owner.public_key)
+                assert entry.state == "online"
+
+    run(test)
+
+
+class Watched:
+    """A guest and the states that its provider went through."""
+
+    def __init__(self, core: Core) -> None:
+        self.core = core
+        self.states: list[str] = []
+        self.stages: list[Stage] = []
+        self._changed = asyncio.Event()
+        core.subscribe(self._take)
+
+    def _take(self, event: CoreEvent) -> None:
+        if isinstance(event, ProvidersChanged) and event.providers:
+            self.states.append(event.providers[0].state)
+        elif isinstance(event, ConnectionStage):
+            self.stages.append(event.stage)
+        self._changed.set()
+
+    async def until(self, state: str) -> None:
+        """Until the provider is shown so after now."""
+        self.states.clear()
+        async with asyncio.timeout(60):
+            while state not in self.states:
+                self._changed.clear()
+                await self._changed.wait()
+
+
+def owner_process(folder: Path, bootstrap: str) -> Program:
+    return qvac_desktop(
+        "provider", "--allow-all", "--seed", "5e" * 32, "--bootstrap", bootstrap, "--json", data_dir=folder
+    )
+
+
+@pytest.mark.parametrize(
+    ("restarts", "kills"), [(5, 1), pytest.param(50, 50, marks=[pytest.mark.long, pytest.mark.timeout(3600)])]
+)
+def test_a_provider_that_restarts_is_back_without_anybody_touching_it(
+    bootstrap: str, tmp_path: Path, restarts: int, kills: int
+) -> None:
+    """A killed one is noticed when its connection times out (about 15 s), one that ends says so at once."""
+
+    async def test() -> None:
+        host, port = bootstrap.split(":")
+        async with Core(CoreConfig(tmp_path / "guest", bootstrap=((host, int(port)),))) as core:
+            guest = Watched(core)
+            counts: set[int] = set()
+            for number in range(restarts + 1):
+                with owner_process(tmp_path / "owner", bootstrap) as process:
+                    back = asyncio.create_task(guest.until("online")) if number else None
+                    await asyncio.to_thread(process.until, "ready")
+                    if back is None:
+                        public_key = KeyPair.from_seed(bytes.fromhex("5e" * 32)).public_key.hex()
+                        await core.connect_provider(public_key)
+                    else:
+                        await back
+                        assert Stage.READY in guest.stages
+                    lost = asyncio.create_task(guest.until("connecting"))
+                    guest.stages.clear()
+                    await asyncio.to_thread(process.kill if number < kills else process.end)
+                    await lost
+                dht = core._network.dht
+                counts.add(len(dht._connections) + len(core.consumer._connections) + len(core.consumer._runs))
+            assert counts == {0}
+            (entry,) = await core.providers()
+            await core.remove_provider(entry.public_key)
+            assert not core._contacts._reconnecting.keys
+
+    run(test)
+
+
+def test_a_refused_guest_is_not_tried_again(tmp_path: Path) -> None:
+    async def test() -> None:
+        async with await create_testnet(4) as net, provider(tmp_path / "owner", net) as owner:
+            guest = Watched(Core(CoreConfig(tmp_path / "guest", bootstrap=tuple(net.bootstrap))))
+            async with guest.core as core:
+                await core.connect_provider(owner.public_key)
+                refused = asyncio.create_task(guest.until("refused"))
+                await owner.use_rules(RuleOverride(allow=("0b" * 32,)))
+                await refused
+                assert "connecting" in guest.states  # it tried once by itself
+                await asyncio.sleep(0)
+                assert not core._contacts._reconnecting.keys
+
+    run(test)
