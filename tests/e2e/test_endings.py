@@ -13,6 +13,7 @@ import psutil
 import pytest
 
 from qvac_core.hyperdht import KeyPair
+from qvac_core.store.known_nodes import file_of_network
 from tests.e2e.program import LIMIT, Program, qvac_desktop
 
 PROVIDER_SEED, GUEST_SEED = "71" * 32, "72" * 32
@@ -55,7 +56,9 @@ class Site:
         for folder in self.folder.iterdir():
             if folder != self.temporary:
                 names = {path.name for path in folder.iterdir()}
-                assert names <= KEPT | {"qvac.db-wal", "qvac.db-shm"}, folder
+                host, _, port = self.bootstrap.rpartition(":")
+                nodes = file_of_network(folder / "known-nodes.json", [(host, int(port))]).name
+                assert names <= KEPT | {nodes, "qvac.db-wal", "qvac.db-shm"}, folder
 
 
 @pytest.fixture
