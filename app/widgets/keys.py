@@ -11,6 +11,7 @@ from PySide6.QtWidgets import QGridLayout, QLabel, QLineEdit, QWidget
 
 from app.theme import Theme
 from app.widgets.label import restyle
+from qvac_core.codec.key_text import short_key as short_key
 
 KEY_DIGITS = 64
 GROUP = 4
@@ -52,11 +53,6 @@ def check_key(text: str) -> tuple[KeyCheck, str]:
 def group_key(public_key: str) -> str:
     """In groups of four, for eyes."""
     return " ".join(public_key[i : i + GROUP] for i in range(0, len(public_key), GROUP))
-
-
-def short_key(public_key: str) -> str:
-    """Enough to recognise: first eight, last four."""
-    return f"{public_key[:4]} {public_key[4:8]} … {public_key[-4:]}"
 
 
 class KeyField(QLineEdit):

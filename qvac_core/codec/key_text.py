@@ -42,7 +42,7 @@ def parse_seed(text: str) -> bytes:
 
 
 def short_key(public_key: str) -> str:
-    """The key as lists and logs show it: first and last eight digits."""
+    """The key as lists and logs show it, enough to recognise: first eight digits, last four."""
     return f"{public_key[:4]} {public_key[4:8]} … {public_key[-4:]}"
 
 
