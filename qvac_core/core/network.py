@@ -43,7 +43,7 @@ class NetworkNode:
         self.on_changed: Callable[[], None] = lambda: None
         self.on_connected: Callable[[bytes, tuple[Address, ...]], None] = lambda public_key, relays: None
         self._wanted_port = config.port
-        self.relays = config.relays or None
+        self.relays = config.relays
         if config.bootstrap is not None and keep_nodes:
             prune_networks(known_nodes_file)
         self.dht = DHT(

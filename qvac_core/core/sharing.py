@@ -121,6 +121,11 @@ class Sharing:
         self._set(SharingPhase.ANNOUNCED)
         return True
 
+    def use_relays(self) -> None:
+        """The owner chose other relays: guests that come from now on are asked to use these."""
+        if self._server is not None:
+            self._server.relay_through = self._network.relays
+
     async def _listen_later(self) -> None:
         """An owner who switched sharing on at a start without a network wants it on when there is one."""
         pause = FIRST_PAUSE

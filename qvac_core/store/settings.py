@@ -52,6 +52,13 @@ class ChatSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class NetworkSettings:
+    """[network]: `relays`: public keys of blind relays, 64 hex digits each."""
+
+    relays: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     theme: Theme = Theme.SYSTEM
     display_name: str = ""
@@ -60,6 +67,7 @@ class Settings:
     reduced_motion: bool = False
     sharing: SharingSettings = field(default_factory=SharingSettings)
     chat: ChatSettings = field(default_factory=ChatSettings)
+    network: NetworkSettings = field(default_factory=NetworkSettings)
 
 
 class SettingsFile:
