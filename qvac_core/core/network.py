@@ -10,7 +10,7 @@ from pathlib import Path
 from qvac_core.codec import Address
 from qvac_core.core.config import CoreConfig
 from qvac_core.core.tasks import TaskOwner
-from qvac_core.dht_rpc import Event, NetworkChanged, WakeUp
+from qvac_core.dht_rpc import AddressesChanged, Event, NetworkChanged, WakeUp
 from qvac_core.errors import NetworkError, StoreError
 from qvac_core.hyperdht import DHT, Connection, ConnectStage, KeyPair
 from qvac_core.hyperdht.dht import DEFAULT_PORT
@@ -103,7 +103,7 @@ class NetworkNode:
         return connection
 
     def _on_change(self, change: Event) -> None:
-        if isinstance(change, WakeUp) or (isinstance(change, NetworkChanged) and change.online):
+        if isinstance(change, AddressesChanged | WakeUp) or (isinstance(change, NetworkChanged) and change.online):
             self.on_changed()
 
     def _save(self) -> None:

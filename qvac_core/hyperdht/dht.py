@@ -14,7 +14,17 @@ from types import TracebackType
 from typing import Any, TypeVar
 
 from qvac_core.codec import Address
-from qvac_core.dht_rpc import Event, IncomingRequest, NetworkChanged, Node, Persistent, Ready, ReplyError, WakeUp
+from qvac_core.dht_rpc import (
+    AddressesChanged,
+    Event,
+    IncomingRequest,
+    NetworkChanged,
+    Node,
+    Persistent,
+    Ready,
+    ReplyError,
+    WakeUp,
+)
 from qvac_core.errors import NetworkError
 from qvac_core.hyperdht import records
 from qvac_core.hyperdht.bootstrap import Bootstrap, resolve
@@ -22,6 +32,7 @@ from qvac_core.hyperdht.connect import CONNECT_LIMIT, Attempt, OnStage
 from qvac_core.hyperdht.connection import KEEP_ALIVE, Connection
 from qvac_core.hyperdht.endpoint import Endpoint
 from qvac_core.hyperdht.network import Network, SystemNetwork
+from qvac_core.hyperdht.network_watch import NetworkWatch
 from qvac_core.hyperdht.punching import Punching
 from qvac_core.hyperdht.raw_stream import RawStream
 from qvac_core.hyperdht.records import MutableValue
@@ -101,6 +112,7 @@ class DHT:
         self._attempts: set[Attempt] = set()
         self._tasks: set[asyncio.Task[Any]] = set()
         self._sleep_watch: SleepWatch | None = None
+        self._network_watch: NetworkWatch | None = None
         self._suspended = False
         self.random_punches = RandomPunches()
         self.punchings: set[Punching] = set()
@@ -160,6 +172,10 @@ class DHT:
         self._requests = Requests(self._endpoint)
         self._endpoint.start()
         self._sleep_watch = SleepWatch(self._endpoint.loop, self._woke_up)
+        if not self._host.startswith("127."):
+            self._network_watch = NetworkWatch(
+                self._endpoint.loop, self._network, self.network_changed, lambda: self.endpoint.broken
+            )
 
     async def close(self) -> None:
         """Withdraw servers, drop connections (peers see it at once), end all tasks, close the sockets."""
@@ -170,6 +186,8 @@ class DHT:
     async def _close(self) -> None:
         if self._sleep_watch is not None:
             self._sleep_watch.stop()
+        if self._network_watch is not None:
+            self._network_watch.stop()
         for attempt in list(self._attempts):
             attempt.abort(_destroyed())
         await asyncio.gather(*(server.close() for server in list(self._servers.values())))
@@ -215,6 +233,23 @@ class DHT:
         if not self._suspended:
             endpoint.node.wake_up(endpoint.loop.time())
             endpoint.flush_node()
+
+    def network_changed(self, *, rebind: bool = False) -> None:
+        """This machine is in another network: called by itself, and by owners that notice sooner.
+
+        Dead sockets (with `rebind` all) are bound anew, the node looks around, servers are announced again, and open
+        connections move along, or end when their peer cannot follow.
+        """
+        endpoint = self.endpoint
+        rebound = endpoint.rebind(everything=rebind)
+        if not self._suspended:
+            endpoint.node.network_changed(endpoint.loop.time())
+            self._check_connections(rebound)
+            endpoint.flush_node()
+
+    def _check_connections(self, rebound: frozenset[int] = frozenset()) -> None:
+        for connection in list(self._connections):
+            connection.following.network_changed(rebound)
 
     @property
     def endpoint(self) -> Endpoint:
@@ -412,9 +447,12 @@ class DHT:
     def _on_event(self, event: Event) -> None:
         if isinstance(event, Ready):
             self._ready.set()
-        elif isinstance(event, WakeUp | Persistent) or (isinstance(event, NetworkChanged) and event.online):
+        back = isinstance(event, WakeUp) or (isinstance(event, NetworkChanged) and event.online)
+        if back or isinstance(event, AddressesChanged | Persistent):
             for server in self._servers.values():
                 server.refresh()
+        if back:
+            self._check_connections()
         if self._on_change is not None:
             self._on_change(event)
 
