@@ -11,6 +11,7 @@ Needs the extra `fuzz` (atheris: CPython 3.11 to 3.13 on Linux, x86-64). What is
 
 from __future__ import annotations
 
+import importlib
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -82,11 +83,14 @@ def _fuzz(name: str, seconds: int) -> int:
     except ImportError:
         print(NO_ATHERIS)
         return 1
-    rooms = ["qvac_core", "app.widgets.chat.markdown", "bare_rpc", "compact_encoding", "tomli_w"]
+    rooms = ["qvac_core", "app.widgets.chat.markdown", "bare_rpc", "tomli_w", "llama_cpp.llama_grammar"]
     with atheris.instrument_imports(include=rooms):
         from tests.fuzz.corpus import inputs
         from tests.fuzz.targets import TARGETS
-    target = TARGETS[name]
+
+        target = TARGETS[name]
+        for module in target.modules:
+            importlib.import_module(module)  # one that is imported late would not be instrumented
     seeds, found = WORK / name / "seeds", WORK / name / "found"
     for folder in (seeds, found):
         folder.mkdir(parents=True, exist_ok=True)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from tests.fuzz.target import Target
-from tests.fuzz.targets import files, text, wire
+from tests.fuzz.targets import crypto, delegation, files, network, relay, streams, text, wire
 
-TARGETS: dict[str, Target] = {target.name: target for module in (wire, text, files) for target in module.TARGETS}
+_MODULES = (wire, crypto, streams, network, relay, delegation, text, files)
+
+TARGETS: dict[str, Target] = {target.name: target for module in _MODULES for target in module.TARGETS}
