@@ -280,8 +280,7 @@ class Connection:
             self._has_room = True
             _wake(self._writers)
         elif isinstance(event, EndReceived):
-            self._remote_ended = True
-            _wake(self._readers)
+            self._on_end()
         elif isinstance(event, MessageReceived):
             self.following.receive(event.data)
         elif isinstance(event, Closed):
@@ -292,10 +291,7 @@ class Connection:
         try:
             messages = self._secret.receive(data)
         except RemoteProtocolError as error:
-            broken = ConnectionClosed(f"The peer broke the encryption: {error.message}", name="ECONNRESET")
-            broken.__cause__ = error
-            # Not from inside the event: the stream is in the middle of handing them out.
-            self._loop.call_soon(self.destroy, broken)
+            self._break(f"The peer broke the encryption: {error.message}", error)
             return
         if self._on_open is not None and self._secret.opened:
             opened, self._on_open = self._on_open, None
@@ -309,10 +305,25 @@ class Connection:
             _wake(self._readers)
         self._give_room()
 
+    def _on_end(self) -> None:
+        if self._secret.buffered:
+            # The end itself is not encrypted: whoever sits on the path can forge one, or the length before a message.
+            self._break("The stream of the peer ended in the middle of a message.")
+            return
+        self._remote_ended = True
+        _wake(self._readers)
+
+    def _break(self, sentence: str, cause: RemoteProtocolError | None = None) -> None:
+        """The peer, or somebody in its name, broke the rules. Stays the reason, even if a good end follows at once."""
+        self._error = ConnectionClosed(sentence, name="ECONNRESET")
+        self._error.__cause__ = cause
+        # Not from inside the event: the stream is in the middle of handing them out.
+        self._loop.call_soon(self.destroy, self._error)
+
     def _finish(self, error: ConnectionClosed | None) -> None:
         if self.closed:
             return
-        self._error = error
+        self._error = self._error or error
         self._closed.set_result(None)
         self._secret.destroy()
         self.following.stop()
