@@ -21,7 +21,7 @@ from qvac_core.hyperdht import KeyPair, MulticastDns
 from qvac_core.hyperdht import local_network as room
 from qvac_core.hyperdht.connection import LOCAL_PATH
 from qvac_core.hyperdht.local_names import Question, encode_answer, encode_question, service_name
-from qvac_core.hyperdht.local_network import GROUP, MAX_ADDRESSES, networks_of
+from qvac_core.hyperdht.local_network import MAX_ADDRESSES, networks_of
 
 LOOPBACK = networks_of(["127.0.0.1"])
 KEY = bytes(range(32))
@@ -76,7 +76,7 @@ def _listener() -> socket.socket:
 
 
 def _questions_for(sock: socket.socket, key: bytes) -> list[tuple[bytes, Address]]:
-    heard = []
+    heard: list[tuple[bytes, Address]] = []
     while True:
         try:
             data, source = sock.recvfrom(2048)
