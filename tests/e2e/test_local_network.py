@@ -13,8 +13,6 @@ import pytest
 from qvac_core.codec import Address
 from qvac_core.core import Core, CoreConfig
 from qvac_core.core.config import RuleOverride
-from qvac_core.core.diagnosis import Diagnosis, Outcome
-from qvac_core.core.error_text import describe
 from qvac_core.core.state import SharingPhase
 from qvac_core.errors import DelegationError
 from qvac_core.hyperdht import KeyPair, MulticastDns
@@ -191,33 +189,33 @@ def test_whole_cores_meet_without_any_network_and_say_where(tmp_path: Path) -> N
             assert (entry.state, entry.path) == ("online", LOCAL_PATH)
             assert guest.path_to(bytes.fromhex(owner.public_key)) == LOCAL_PATH
             assert (await owner.sharing()).peers == 1
-            with pytest.raises(DelegationError) as failed:
-                await guest.connect_provider(KeyPair.from_seed(bytes(32)).public_key.hex())
-            assert describe(failed.value).title == "No machine of the network answers."
-            seed = bytes([7]) * 32
-            async with Diagnosis(config(tmp_path / "third"), KeyPair.from_seed(seed)) as diagnosis:
-                assert not (await diagnosis.network()).reachable
-                report = await diagnosis.peer(bytes.fromhex(owner.public_key), lambda stage: None)
-                assert (report.outcome, report.path) == (Outcome.CONNECTED, LOCAL_PATH)
 
     run(test)
 
 
-def test_switched_off_it_neither_asks_nor_answers(tmp_path: Path) -> None:
+def test_the_setting_switches_it_off(tmp_path: Path) -> None:
     async def test() -> None:
+        key = KeyPair.from_seed(bytes(32)).public_key
         with _listener() as ear:
-            owner_off = config(tmp_path / "owner", local=False, rules=OPEN)
-            async with Core(owner_off) as owner, Core(config(tmp_path / "guest")) as guest:
-                await owner.start_sharing()
-                assert (await owner.sharing()).phase is SharingPhase.UNREACHABLE
-                key = owner.public_key
-                with pytest.raises(DelegationError):
-                    await guest.connect_provider(key)
-                assert _questions_for(ear, bytes.fromhex(key))
+            async with Core(config(tmp_path)) as guest:
+                task = asyncio.create_task(guest.connect_provider(key.hex()))
+                while not _questions_for(ear, key):
+                    await asyncio.sleep(0.01)
+                task.cancel()
+                await asyncio.wait([task])
                 await guest.set_setting("local_network", "false")
-            async with Core(config(tmp_path / "guest")) as guest:
+            async with Core(config(tmp_path)) as guest:
                 with pytest.raises(DelegationError):
-                    await guest.connect_provider(key)
-                assert _questions_for(ear, bytes.fromhex(key)) == []
+                    await guest.connect_provider(key.hex())
+                assert _questions_for(ear, key) == []
+
+    run(test)
+
+
+def test_an_owner_who_is_found_nowhere_says_so(tmp_path: Path) -> None:
+    async def test() -> None:
+        async with Core(config(tmp_path, local=False, rules=OPEN)) as owner:
+            await owner.start_sharing()
+            assert (await owner.sharing()).phase is SharingPhase.UNREACHABLE
 
     run(test)
