@@ -13,6 +13,7 @@ from qvac_core.core import load_key_pair
 from qvac_core.core.diagnosis import Diagnosis, Outcome, PeerReport
 from qvac_core.core.state import NetworkReport
 from qvac_core.hyperdht import ConnectStage
+from qvac_core.hyperdht.connection import LOCAL_PATH
 
 _SUSPICION = {
     ConnectStage.SILENT: "The network knows the key, but the machine has not answered yet…",
@@ -77,5 +78,6 @@ def _tell_peer(public_key: str, report: PeerReport, output: Output) -> None:
     known = f"{report.relays} {'node knows' if report.relays == 1 else 'nodes know'} the key"
     head = f"Provider {short_key(public_key)}: {report.outcome}; {known}; {report.seconds:.1f} s."
     if report.rtt is not None:
-        head += f" Path: {report.path}, {host}:{port}; round trip {report.rtt * 1000:.1f} ms."
+        where = "on the local network" if report.path == LOCAL_PATH else report.path
+        head += f" Path: {where}, {host}:{port}; round trip {report.rtt * 1000:.1f} ms."
     output.text(f"{head} {report.title} {report.helps}".strip())

@@ -89,7 +89,8 @@ def _slow(stats: AnswerStats) -> str:
 def provider_state(provider: ProviderEntry) -> str:
     """What stands at the right of a provider's name."""
     if provider.state == "online":
-        return f"{provider.rtt_ms:.0f} ms" if provider.rtt_ms is not None else "online"
+        nearby = " · your network" if provider.path == "local network" else ""
+        return f"{provider.rtt_ms:.0f} ms{nearby}" if provider.rtt_ms is not None else "online"
     return {"connecting": "connecting…", "offline": "offline", "refused": "refused"}.get(provider.state, "")
 
 

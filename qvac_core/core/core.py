@@ -107,7 +107,13 @@ class Core:
         self._stack.push_async_callback(asyncio.to_thread, self._store.close)
         self._key_pair = await asyncio.to_thread(load_key_pair, self._config)
 
-        self._network = NetworkNode(self._config, self._key_pair, folder.known_nodes_file)
+        local = self._config.local_network
+        self._network = NetworkNode(
+            self._config,
+            self._key_pair,
+            folder.known_nodes_file,
+            local_network=self._store.settings.settings.local_network if local is None else local,
+        )
         self._on_close("network", self._network.close)
         await self._network.start()
         if not self._config.relays:
@@ -128,6 +134,7 @@ class Core:
         self._network.on_changed = self._contacts.network_changed
         self._network.on_connected = self._contacts.on_connected
         self._network.remembered = self._contacts.remembered
+        self._contacts.path_to = self._network.path_to
         self._on_close("contacts", self._contacts.close)
         self._chats = Chats(self._store, self._hub, self._contacts, self.machine)
         self._on_close("chats", self._chats.close)
@@ -205,6 +212,10 @@ class Core:
             except IdentityError as error:
                 self._hub.emit(Notice("", f"A relay in the settings is not used: '{text[:80]}'. {error.message}"))
         return tuple(keys)
+
+    def path_to(self, public_key: bytes) -> str:
+        """How the open connection to a provider runs: "direct", "relay", "local network"; "" when there is none."""
+        return self._network.path_to(public_key)
 
     # --- Share my GPU ---------------------------------------------------------------------------------------------
 

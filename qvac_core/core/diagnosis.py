@@ -6,6 +6,7 @@ Ours; the original ends with PEER_NOT_FOUND after 8 s, whatever was wrong. The w
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -23,6 +24,7 @@ from qvac_core.hyperdht import DHT, Connection, ConnectStage, KeyPair
 from qvac_core.rendezvous.constants import Command
 from qvac_core.rendezvous.messages import PeerRecord
 from qvac_core.store.folders import DataDir
+from qvac_core.store.settings import SettingsFile
 
 READY_LIMIT = 6.0
 """Seconds for entering the network; more is a network that does not answer."""
@@ -75,7 +77,11 @@ class Diagnosis:
     """`async with Diagnosis(config, key_pair) as it`. Needs no lock: it may run beside the app of the same folder."""
 
     def __init__(self, config: CoreConfig, key_pair: KeyPair) -> None:
-        self._node = NetworkNode(config, key_pair, DataDir.locate(config.data_dir).known_nodes_file, keep_nodes=False)
+        folder = DataDir.locate(config.data_dir)
+        local = config.local_network
+        if local is None:
+            local = SettingsFile(folder.settings_file, now=time.time()).settings.local_network
+        self._node = NetworkNode(config, key_pair, folder.known_nodes_file, local_network=local, keep_nodes=False)
         self._consumer = Consumer(self._connect)
         self._bootstrap: tuple[Address, ...] = config.bootstrap or ()
         self._connection: Connection | None = None
@@ -109,7 +115,7 @@ class Diagnosis:
             )
         address = self._connection.remote_address if self._connection is not None else None
         relays = await self._relays(public_key)
-        return PeerReport(Outcome.CONNECTED, relays, seconds, address, "direct", rtt)
+        return PeerReport(Outcome.CONNECTED, relays, seconds, address, self._node.path_to(public_key), rtt)
 
     async def _connect(self, public_key: bytes, force_new: bool) -> Connection:
         self._connection = await self._node.connect(public_key, force_new)

@@ -21,6 +21,7 @@ class SharingPhase(StrEnum):
     STARTING = "starting"
     ANNOUNCED = "announced"  # the key can be found; nobody has reached us yet
     REACHABLE = "reachable"  # the network saw us unfirewalled, or a peer is connected
+    LOCAL = "local"  # no node of the network knows the key, but machines of the own network find it
     UNREACHABLE = "unreachable"  # `detail` says why and what helps
     STOPPING = "stopping"
 
@@ -144,7 +145,10 @@ class RemoteModel:
 
 @dataclass(frozen=True, slots=True)
 class ProviderEntry:
-    """A provider in my list. state: "unknown", "connecting", "online", "offline", "refused"."""
+    """A provider in my list. state: "unknown", "connecting", "online", "offline", "refused".
+
+    `path` while it is online: "direct", "relay", "local network".
+    """
 
     public_key: str
     name: str
@@ -154,6 +158,7 @@ class ProviderEntry:
     added_at: float = 0.0
     last_connected: float | None = None
     error: ErrorInfo | None = None
+    path: str = ""
 
 
 # --- Events -------------------------------------------------------------------------------------------------------

@@ -23,6 +23,7 @@ KEEP_ALIVE = 5.0
 CLOSE_STEP = 2.0
 """A closing connection may go on while it still delivers something within this many seconds."""
 CLOSE_LIMIT = 30.0
+LOCAL_PATH = "local network"
 _FRAME_OVERHEAD = 20
 _HEADER_BYTES = 24
 
@@ -55,6 +56,7 @@ class Connection:
         self.remote_public_key = session.remote_public_key
         self.handshake_hash = session.handshake_hash
         self._relayed = False
+        self.local = False
         self._endpoint = endpoint
         self._loop = endpoint.loop
         self._raw = raw
@@ -125,8 +127,8 @@ class Connection:
 
     @property
     def path(self) -> str:
-        """ "direct", or "relay" while a third machine forwards what we say (it cannot read it)."""
-        return "relay" if self.relayed else "direct"
+        """ "local network", "direct", or "relay" while a third machine forwards what we say (it cannot read it)."""
+        return "relay" if self.relayed else LOCAL_PATH if self.local else "direct"
 
     @property
     def socket_and_address(self) -> tuple[int, Address]:
