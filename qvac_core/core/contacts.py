@@ -117,7 +117,7 @@ class Contacts:
         if public_key not in self._entries:
             await self.add(public_key, "")
         stages = self._stages[public_key] = _Stages(self._events, public_key)
-        self._put(replace(self._entries[public_key], state="connecting", error=None))
+        self._put(replace(self._entries[public_key], state="connecting", error=None, retry_at=None))
         delegate = Delegate(bytes.fromhex(public_key))
         try:
             await self._consumer.heartbeat(delegate)  # connects
@@ -177,9 +177,11 @@ class Contacts:
         described = describe(error)
         stages.fail(described)
         if public_key in self._entries:
-            soon = 0 < self._reconnecting.pause(public_key) <= SOON
-            state = "refused" if _is_refusal(error) else "connecting" if soon else "offline"
-            self._put(replace(self._entries[public_key], state=state, rtt_ms=None, error=described))
+            pause = self._reconnecting.pause(public_key)
+            again = time.time() + pause if pause > 0 and not _is_refusal(error) else None
+            state = "refused" if _is_refusal(error) else "connecting" if 0 < pause <= SOON else "offline"
+            entry = replace(self._entries[public_key], state=state, rtt_ms=None, error=described, retry_at=again)
+            self._put(entry)
 
     def _watch(self, public_key: str) -> None:
         """When the connection ends the entry says so at once, and the provider is brought back."""
@@ -191,7 +193,7 @@ class Contacts:
             entry = self._entries.get(public_key)
             if entry is None or self._closed or self._consumer.connection(connection.public_key) is not None:
                 return
-            self._put(replace(entry, state="connecting", rtt_ms=None))
+            self._put(replace(entry, state="connecting", rtt_ms=None, retry_at=None))
             self._reconnecting.lost(public_key)
 
         connection.task.add_done_callback(ended)
