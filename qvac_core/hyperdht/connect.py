@@ -1,7 +1,7 @@
 """Connecting to a peer by its key: find who relays to it, shake hands through them, then take the best path.
 
 From wire reference section 6.3 (hyperdht/lib/connect.js 6.34.0). Walk and handshakes run side by side, and nodes
-that relayed to this key before are asked at once: a second connect need not wait for a walk.
+that relayed to this key before are asked first: a second connect needs no walk.
 """
 
 from __future__ import annotations
@@ -42,6 +42,9 @@ SUSPECT_AFTER = 1.5
 SILENCE_LIMIT = 6.0
 """Seconds for all handshakes through everybody who knows the peer. One that lives answers in a fraction of a second; a
 firewall function may take its time."""
+HEAD_START = 0.25
+"""Seconds that remembered relays have before the network is asked, too (RFC 8305 gives as much). A walk is 20 requests:
+100 reconnects at once would fill the request window with answers that nobody needs."""
 _HANDSHAKE_RETRIES = 3
 _WALK_RETRIES = 3
 _PING_RETRIES = 2
@@ -209,6 +212,8 @@ class Attempt:
             self._ask_soon(address)
         # What was remembered may be gone: it must not keep those from being asked who are found now.
         self._slots = asyncio.Semaphore(MAX_HANDSHAKES)
+        if self._asking:
+            await asyncio.wait(self._asking, timeout=HEAD_START)
         await self._walk(self._known)
         await self._asked()
 

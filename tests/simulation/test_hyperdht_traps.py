@@ -244,7 +244,7 @@ def test_an_idle_connection_is_kept_alive_with_little() -> None:
     simulate(test, seed=41)
 
 
-@pytest.mark.parametrize("seed", range(50, 54))
+@pytest.mark.parametrize("seed", range(51, 55))
 def test_an_end_that_is_lost_is_still_an_end(seed: int) -> None:
     async def test(world: World) -> None:
         ends: list[Connection] = []
