@@ -217,6 +217,8 @@ class DHT:
             attempt.abort(_is_suspended())
         for server in self._servers.values():
             server.drop_handshakes()
+        for punching in list(self.punchings):
+            punching.abandon()  # those beside a relayed connection belong to no attempt any more
         endpoint.node.suspend(endpoint.loop.time())
         endpoint.flush_node()
 
