@@ -31,6 +31,7 @@ from qvac_core.hyperdht.bootstrap import Bootstrap, resolve
 from qvac_core.hyperdht.connect import CONNECT_LIMIT, Attempt, OnStage
 from qvac_core.hyperdht.connection import KEEP_ALIVE, Connection
 from qvac_core.hyperdht.endpoint import Endpoint
+from qvac_core.hyperdht.following import MeetAgain, PathFinder
 from qvac_core.hyperdht.network import Network, SystemNetwork
 from qvac_core.hyperdht.network_watch import NetworkWatch
 from qvac_core.hyperdht.punching import Punching
@@ -418,6 +419,7 @@ class DHT:
         initiator: bool,
         public_key: bytes,
         on_open: Callable[[Connection], None] | None = None,
+        meet_again: Callable[[], PathFinder] | None = None,
     ) -> Connection:
         connection = Connection(
             self.endpoint,
@@ -428,6 +430,7 @@ class DHT:
             keep_alive=self._keep_alive,
             on_open=on_open,
             on_closed=self._connections.discard,
+            meet_again=MeetAgain(meet_again, self.spawn) if meet_again is not None else None,
         )
         self._connections.add(connection)
         return connection
