@@ -207,23 +207,12 @@ class Contacts:
             await self.connect(public_key)
 
     def network_changed(self) -> None:
-        """The machine woke up or its network is another one: what is lost is tried now, what seems open is probed."""
-        if self._closed:
-            return
-        self._reconnecting.hurry()
-        for key, entry in self._entries.items():
-            if entry.state == "online":
-                self._tasks.start(self._probe(key), "probe after a change of the network")
+        """The machine woke up or its network is another one: what is lost is tried now.
 
-    async def _probe(self, public_key: str) -> None:
-        """A connection that broke meanwhile is replaced now, and not when the stream gives up after 16 s."""
-        try:
-            await self._consumer.heartbeat(Delegate(bytes.fromhex(public_key)))
-        except QvacError:
-            if public_key in self._entries and not self._closed:
-                self._reconnecting.lost(public_key)
-        else:
-            self._watch(public_key)
+        What seems open is none of ours: the node finds out whether its peers follow, and ends what does not.
+        """
+        if not self._closed:
+            self._reconnecting.hurry()
 
     # --- Responder ------------------------------------------------------------------------------------------------
 

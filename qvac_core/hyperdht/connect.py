@@ -142,6 +142,21 @@ class Attempt:
             if not self._relayed:
                 self._end_punch()
 
+    async def find_path(self, limit: float) -> tuple[int, Address]:
+        """Instead of `run`: only the way to the peer, for a stream that exists. `release` when it is on it, or not.
+
+        The peer waits in vain for the stream of this handshake. Raises NetworkError, TimeoutError.
+        """
+        async with asyncio.timeout(limit):
+            met = await self._meet()
+            if met.payload.relay_addresses:
+                self._dht.remember_relays(self._public_key, met.payload.relay_addresses)
+            return await self._reach(met)
+
+    def release(self) -> None:
+        self._raw.destroy()
+        self._end_punch()
+
     def _end_punch(self) -> None:
         if self._punch is not None:
             self._punch.close()
@@ -168,7 +183,13 @@ class Attempt:
         self._raw.connect(socket, address, remote_id)
         relays = met.payload.relay_addresses or tuple(self._tried)
         self._dht.remember_relays(self._public_key, relays)
-        return self._dht.new_connection(self._raw, met.session, initiator=True, public_key=self._key_pair.public_key)
+        return self._dht.new_connection(
+            self._raw, met.session, initiator=True, public_key=self._key_pair.public_key, meet_again=self._meet_again
+        )
+
+    def _meet_again(self) -> Attempt:
+        """For a connection whose peer is not where it was."""
+        return Attempt(self._dht, self._public_key, self._key_pair, self._dht.relays_of(self._public_key))
 
     def _on_unexpected(self, socket: int, source: Address) -> None:
         """The server's packets found us before we knew the way."""

@@ -31,6 +31,7 @@ from qvac_core.hyperdht.bootstrap import Bootstrap, resolve
 from qvac_core.hyperdht.connect import CONNECT_LIMIT, Attempt, OnStage
 from qvac_core.hyperdht.connection import KEEP_ALIVE, Connection
 from qvac_core.hyperdht.endpoint import Endpoint
+from qvac_core.hyperdht.following import MeetAgain, PathFinder
 from qvac_core.hyperdht.local_connect import LocalAttempt, Progress, first_of
 from qvac_core.hyperdht.local_network import LocalNetwork
 from qvac_core.hyperdht.network import Network, SystemNetwork
@@ -224,6 +225,8 @@ class DHT:
             attempt.abort(_is_suspended())
         for server in self._servers.values():
             server.drop_handshakes()
+        for punching in list(self.punchings):
+            punching.abandon()  # those beside a relayed connection belong to no attempt any more
         endpoint.node.suspend(endpoint.loop.time())
         endpoint.flush_node()
 
@@ -431,6 +434,7 @@ class DHT:
         initiator: bool,
         public_key: bytes,
         on_open: Callable[[Connection], None] | None = None,
+        meet_again: Callable[[], PathFinder] | None = None,
     ) -> Connection:
         connection = Connection(
             self.endpoint,
@@ -441,6 +445,7 @@ class DHT:
             keep_alive=self._keep_alive,
             on_open=on_open,
             on_closed=self._connections.discard,
+            meet_again=MeetAgain(meet_again, self.spawn) if meet_again is not None else None,
         )
         self._connections.add(connection)
         return connection

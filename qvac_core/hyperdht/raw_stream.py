@@ -32,6 +32,10 @@ class Follower(Protocol):
 
     def heard(self, socket: int, source: Address, size: int) -> None: ...
 
+    def silent(self) -> None:
+        """Nothing comes any more, though something should; told more than once."""
+        ...
+
 
 class RawStream:
     """Owned by a connection, or by an attempt at one. After Closed it is forgotten by the endpoint."""
@@ -225,6 +229,8 @@ class RawStream:
             return
         now = self._endpoint.loop.time()
         self.stream.handle_timer(now)
+        if self.follower is not None and self.stream.silent:
+            self.follower.silent()
         self.flush(now)
 
     def _remove(self) -> None:

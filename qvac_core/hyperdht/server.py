@@ -178,6 +178,9 @@ class Server:
                 raise NetworkError("No node of the network took the announce.", name="ANNOUNCE_FAILED")
         except BaseException:
             self._stop()
+            # Cancelled, it has announced itself at some nodes already, which would remember that for 20 minutes.
+            if not self._dht.closed:
+                self._dht.spawn(self._announcing.withdraw(), "withdrawing an announce that was cancelled")
             raise
         finally:
             self._beginning.set_result(None)
