@@ -12,7 +12,7 @@ from collections.abc import Callable
 from qvac_core.codec import Address
 from qvac_core.errors import ConnectionClosed
 from qvac_core.hyperdht.endpoint import Endpoint
-from qvac_core.udx import Closed, Event, Stream
+from qvac_core.udx import Closed, Event, Stream, is_farewell_of_relay
 
 LINGER = 3.0
 """Seconds for which an ended stream still answers a peer whose last ACK from us was lost: else it fails after 13 s."""
@@ -36,6 +36,7 @@ class RawStream:
         "on_event",
         "on_heard",
         "on_unexpected",
+        "relay_path",
         "remote_address",
         "socket",
         "stream",
@@ -51,6 +52,8 @@ class RawStream:
         self.on_unexpected: Callable[[int, Address], None] | None = None
         self.on_heard: Callable[[int, Address], None] | None = None
         """Every train's path, after the train was taken in: for a stream that may move."""
+        self.relay_path: tuple[int, Address] | None = None
+        """Where a relay is that may carry the stream. What it says of itself ends no stream that went another way."""
         self._early = 0
         self._removed = False
         self._lingering = False
@@ -82,6 +85,8 @@ class RawStream:
             self._send(now)
         if self._removed:
             return
+        if (socket, source) == self.relay_path != (self.socket, self.remote_address):
+            datagrams = [datagram for datagram in datagrams if not is_farewell_of_relay(datagram)]
         if socket != self.socket and self.on_unexpected is not None:
             self.on_unexpected(socket, source)
         if not self.stream.connected:
