@@ -13,7 +13,7 @@ from typing import Protocol
 from qvac_core.codec import Address
 from qvac_core.errors import ConnectionClosed
 from qvac_core.hyperdht.endpoint import Endpoint
-from qvac_core.udx import Closed, Event, Stream
+from qvac_core.udx import Closed, Event, Stream, is_farewell_of_relay
 
 LINGER = 3.0
 """Seconds for which an ended stream still answers a peer whose last ACK from us was lost: else it fails after 13 s."""
@@ -54,6 +54,7 @@ class RawStream:
         "on_event",
         "on_heard",
         "on_unexpected",
+        "relay_path",
         "remote_address",
         "socket",
         "stream",
@@ -72,6 +73,8 @@ class RawStream:
         self.follower: Follower | None = None
         self.heard_from: tuple[int, Address] | None = None
         """The path of the train whose events are being handed out."""
+        self.relay_path: tuple[int, Address] | None = None
+        """Where a relay is that may carry the stream. What it says of itself ends no stream that went another way."""
         self._early = 0
         self._removed = False
         self._lingering = False
@@ -103,6 +106,8 @@ class RawStream:
             self._send(now)
         if self._removed:
             return
+        if (socket, source) == self.relay_path != (self.socket, self.remote_address):
+            datagrams = [datagram for datagram in datagrams if not is_farewell_of_relay(datagram)]
         if socket != self.socket and self.on_unexpected is not None:
             self.on_unexpected(socket, source)
         if not self.stream.connected:
