@@ -22,18 +22,18 @@ from tests.unit.scripted_engine import SMOL, MemoryLog, OneShared, ScriptedModel
 from .datagram_network import Host
 from .test_hyperdht_simulation import World, pump
 
+_NODES = 3  # at most, whose tables are counted together
 BOUNDED = {
-    "NatSampler._samples": 2 * 32,
-    "Neighbourhood._samplers": 2 * 16,
-    "Neighbourhood._lost": 2 * 64,
-    "Announcer._generations[]": 3 * 3,
-    "RelayInfo": 3 * 3,
-    "Timers._heap": 2 * 16,  # a cancelled timer stays in it until its time
-    "Timer": 2 * 16,
-    **dict.fromkeys(("Recency._nodes", "Table._by_key", "Table._rows[]", "TableNode"), 2 * 14),  # all that there are
-    **dict.fromkeys(("Cache._newest", "Cache._oldest", "Forward"), 8),  # by age
+    "NatSampler._samples": _NODES * 32,
+    "Neighbourhood._samplers": _NODES * 16,
+    "Neighbourhood._lost": _NODES * 64,
+    **dict.fromkeys(("Announcer._generations[]", "RelayInfo"), _NODES * 3 * 3),
+    **dict.fromkeys(("Timers._heap", "Timer"), _NODES * 16),  # a cancelled timer stays in it until its time
+    **dict.fromkeys(("Recency._nodes", "Table._by_key", "Table._rows[]", "TableNode"), _NODES * 15),  # all there are
+    **dict.fromkeys(("Cache._newest", "Cache._oldest", "Forward"), _NODES * 4),  # by age
+    "RateLimit._counts": _NODES * 16,  # of the last second in which anybody asked
 }
-"""Memories of a node that fill up slowly, to the size they may have (for two nodes)."""
+"""Memories of nodes that fill up slowly, to the size that they may have."""
 
 KEY = "ab" * 32
 
