@@ -66,6 +66,7 @@ class Contacts:
         self._stages: dict[str, _Stages] = {}
         self._relays = {known.public_key: known.relays for known in store.providers.records()}
         self._loaded: dict[tuple[str, str], _LoadedAt] = {}
+        self._watched: dict[str, ProviderConnection] = {}
         self._tasks = TaskOwner()
         self._reconnecting = Reconnecting(self._connect_again, _is_refusal)
         self._closed = False
@@ -186,10 +187,13 @@ class Contacts:
     def _watch(self, public_key: str) -> None:
         """When the connection ends the entry says so at once, and the provider is brought back."""
         connection = self._consumer.connection(bytes.fromhex(public_key))
-        if connection is None:
-            return
+        if connection is None or self._watched.get(public_key) is connection:
+            return  # a connection that lasts is asked about at every change of the network
+        self._watched[public_key] = connection
 
         def ended(_: asyncio.Task[None]) -> None:
+            if self._watched.get(public_key) is connection:
+                del self._watched[public_key]
             entry = self._entries.get(public_key)
             if entry is None or self._closed or self._consumer.connection(connection.public_key) is not None:
                 return
