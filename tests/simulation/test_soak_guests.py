@@ -9,9 +9,9 @@ import pytest
 from qvac_core.hyperdht import DHT, KeyPair, create_testnet
 from tests.holdings import grown, process, resident_bytes, tables
 
+from .nat_meeting import QUIET
 from .soak import BOUNDED, Stand, Visitor
 from .test_hyperdht_simulation import World, simulate
-from .test_nat_matrix import QUIET
 
 VANISHED = 30.0
 """Seconds until a provider must have noticed guests that say nothing any more."""
