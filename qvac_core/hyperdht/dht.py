@@ -400,12 +400,14 @@ class DHT:
 
     def use_local_network(self, local_network: LocalNetwork | None) -> None:
         """Find peers nearby, and be found by them, through this one from now on; the one before is closed."""
-        if self._local_network is not None:
-            self._local_network.close()
-        self._local_network = local_network
+        before, self._local_network = self._local_network, local_network
         for server in self._servers.values():
             if server.public_key is not None:
+                if before is not None:
+                    before.stop_serving(server.public_key)
                 self._serve_nearby(server, server.public_key)
+        if before is not None:
+            before.close()
 
     # For servers and attempts
 
