@@ -25,6 +25,7 @@ class RawStream:
     """Owned by a connection, or by an attempt at one. After Closed it is forgotten by the endpoint."""
 
     __slots__ = (
+        "_ack_waits",
         "_early",
         "_endpoint",
         "_flushing",
@@ -51,6 +52,7 @@ class RawStream:
         self.on_unexpected: Callable[[int, Address], None] | None = None
         self.on_heard: Callable[[int, Address], None] | None = None
         """Every train's path, after the train was taken in: for a stream that may move."""
+        self._ack_waits = False
         self._early = 0
         self._removed = False
         self._lingering = False
@@ -137,14 +139,23 @@ class RawStream:
             self._remove()
 
     def flush(self, now: float) -> None:
-        """Send, hand out events, set the timer."""
+        """Send, hand out events, set the timer.
+
+        A mere acknowledgement waits until the end of this turn of the loop: a reader that answers at once sends both in
+        one packet, and a round trip takes two packets instead of four.
+        """
         if self._removed or self._flushing:
             return
         self._flushing = True
+        self._ack_waits = not self._ack_waits and self.stream.only_ack_due
         try:
-            self._send(now)
+            if not self._ack_waits:
+                self._send(now)
             if self._hand_out_events():
+                self._send(now)
                 self._remove()
+            elif self._ack_waits:
+                self._endpoint.flush_soon(self)
             elif not self._removed:
                 self._set_timer()
         finally:
