@@ -41,6 +41,7 @@ class RawStream:
     """Owned by a connection, or by an attempt at one. After Closed it is forgotten by the endpoint."""
 
     __slots__ = (
+        "_ack_waits",
         "_early",
         "_endpoint",
         "_flushing",
@@ -75,6 +76,7 @@ class RawStream:
         """The path of the train whose events are being handed out."""
         self.relay_path: tuple[int, Address] | None = None
         """Where a relay is that may carry the stream. What it says of itself ends no stream that went another way."""
+        self._ack_waits = False
         self._early = 0
         self._removed = False
         self._lingering = False
@@ -188,14 +190,23 @@ class RawStream:
             self._remove()
 
     def flush(self, now: float) -> None:
-        """Send, hand out events, set the timer."""
+        """Send, hand out events, set the timer.
+
+        A mere acknowledgement waits until the end of this turn of the loop: a reader that answers at once sends both in
+        one packet, and a round trip takes two packets instead of four.
+        """
         if self._removed or self._flushing:
             return
         self._flushing = True
+        self._ack_waits = not self._ack_waits and self.stream.only_ack_due
         try:
-            self._send(now)
+            if not self._ack_waits:
+                self._send(now)
             if self._hand_out_events():
+                self._send(now)
                 self._remove()
+            elif self._ack_waits:
+                self._endpoint.flush_soon(self)
             elif not self._removed:
                 self._set_timer()
         finally:
