@@ -189,7 +189,7 @@ class PuncherMachine(RuleBasedStateMachine):
 
 
 TestPuncherMachine = PuncherMachine.TestCase
-TestPuncherMachine.settings = settings(max_examples=60, stateful_step_count=30, deadline=None)
+TestPuncherMachine.settings = settings(max_examples=40, stateful_step_count=30, deadline=None)
 
 
 @given(st.lists(addresses, min_size=1, max_size=30), st.integers(0, 8))

@@ -99,7 +99,7 @@ class PoolMachine(RuleBasedStateMachine):
 
 
 TestPoolMachine = PoolMachine.TestCase
-TestPoolMachine.settings = settings(max_examples=60, stateful_step_count=30, deadline=None)
+TestPoolMachine.settings = settings(max_examples=40, stateful_step_count=30, deadline=None)
 
 
 def test_routes_are_remembered_only_so_far() -> None:
