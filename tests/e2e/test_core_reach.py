@@ -157,7 +157,6 @@ def test_a_refused_guest_is_not_tried_again(tmp_path: Path) -> None:
     run(test)
 
 
-<<<<<<< HEAD
 def test_a_connection_that_lasts_is_watched_once(tmp_path: Path) -> None:
     """However often the machine sleeps and the network changes."""
 
@@ -176,7 +175,10 @@ def test_a_connection_that_lasts_is_watched_once(tmp_path: Path) -> None:
                 await asyncio.wait(set(guest._contacts._tasks._tasks))
             assert not connection.closed
             assert len(connection.task._callbacks) == watchers
-=======
+
+    run(test)
+
+
 def test_relays_are_kept_and_reach_the_open_server(tmp_path: Path) -> None:
     relays = [KeyPair.from_seed(bytes([i]) * 32).public_key.hex() for i in (1, 2)]
 
@@ -198,6 +200,5 @@ def test_relays_are_kept_and_reach_the_open_server(tmp_path: Path) -> None:
             settings.write_text(settings.read_text().replace(relays[1], "rubbish"))
             async with Core(CoreConfig(tmp_path / "owner", bootstrap=tuple(net.bootstrap))) as again:
                 assert await again.relays() == (relays[0],)
->>>>>>> main
 
     run(test)

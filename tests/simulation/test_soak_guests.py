@@ -11,9 +11,9 @@ from qvac_core.hyperdht import DHT, KeyPair, create_testnet
 from tests.holdings import grown, process, resident_bytes, tables
 
 from .datagram_network import Link
+from .nat_meeting import QUIET
 from .soak import BOUNDED, Stand, Visitor
 from .test_hyperdht_simulation import World, simulate
-from .test_nat_matrix import QUIET
 
 VANISHED = 30.0
 """Seconds until a provider must have noticed guests that say nothing any more."""
@@ -23,7 +23,7 @@ VANISHED = 30.0
 def test_guests_that_crash_in_mid_answer(guests: int) -> None:
     async def test(world: World) -> None:
         dht = await world.node()
-        stand = Stand(dht)
+        stand = Stand(dht, words=40, step=1.0)  # longer than it takes to notice that a guest is gone
         await stand.open()
 
         async def come_and_crash(count: int) -> None:

@@ -11,9 +11,9 @@ from tests.holdings import grown
 
 from . import datagram_network, nat_boxes
 from .nat_boxes import Kind, home
+from .nat_meeting import QUIET
 from .soak import BOUNDED, least, most
 from .test_hyperdht_simulation import World, echo, pump, simulate
-from .test_nat_matrix import QUIET
 
 HOUR = 3600.0
 SHORT_MAPPINGS = 30.0

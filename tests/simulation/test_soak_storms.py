@@ -13,9 +13,9 @@ from qvac_core.hyperdht import DHT, Connection
 from tests.holdings import grown
 
 from .nat_boxes import Kind, NatBox
+from .nat_meeting import QUIET
 from .soak import BOUNDED, Guest, least, most
 from .test_hyperdht_simulation import World, echo, pump, simulate
-from .test_nat_matrix import QUIET
 
 WARM = 3
 """Misfortunes before the first count."""
