@@ -110,9 +110,9 @@ class Guest:
 class Stand:
     """A provider with a scripted engine on a node of its own: who comes is admitted, each word takes a while."""
 
-    def __init__(self, dht: DHT, *, words: int = 40) -> None:
+    def __init__(self, dht: DHT, *, words: int, step: float = 0.05) -> None:
         self.dht = dht
-        self.pool = ScriptedPool(ScriptedModel([f"{n} " for n in range(words)], step=0.05), load_seconds=0.1)
+        self.pool = ScriptedPool(ScriptedModel([f"{n} " for n in range(words)], step=step), load_seconds=0.1)
         self.log = MemoryLog()
         self.provider = Provider(
             models=OneShared(),

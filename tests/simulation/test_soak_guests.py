@@ -6,9 +6,11 @@ import asyncio
 
 import pytest
 
+from qvac_core.errors import ProviderError
 from qvac_core.hyperdht import DHT, KeyPair, create_testnet
 from tests.holdings import grown, process, resident_bytes, tables
 
+from .datagram_network import Link
 from .nat_meeting import QUIET
 from .soak import BOUNDED, Stand, Visitor
 from .test_hyperdht_simulation import World, simulate
@@ -21,7 +23,7 @@ VANISHED = 30.0
 def test_guests_that_crash_in_mid_answer(guests: int) -> None:
     async def test(world: World) -> None:
         dht = await world.node()
-        stand = Stand(dht)
+        stand = Stand(dht, words=40, step=1.0)  # longer than it takes to notice that a guest is gone
         await stand.open()
 
         async def come_and_crash(count: int) -> None:
@@ -48,6 +50,27 @@ def test_guests_that_crash_in_mid_answer(guests: int) -> None:
         assert tasks == tasks_after
 
     simulate(test, seed=121, link=QUIET)
+
+
+@pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.long) for seed in range(1, 10))])
+def test_guests_hear_the_last_words_of_a_provider_that_stops_on_a_bad_network(seed: int) -> None:
+    """A tenth of all packets is lost; the sentence that says why comes all the same, and not a broken connection."""
+
+    async def test(world: World) -> None:
+        stand = Stand(await world.node(), words=200)
+        await stand.open()
+        visitors = [Visitor(await world.node(), stand) for _ in range(10)]
+        await asyncio.gather(*(visitor.ask() for visitor in visitors))
+        answers = [answer for visitor in visitors for answer in visitor.consumer._runs.values()]
+        assert len(answers) == 10
+        await stand.provider.close()
+        for answer in answers:
+            with pytest.raises(ProviderError, match="stopped sharing"):
+                await answer.text
+        for visitor in visitors:
+            await visitor.consumer.close()
+
+    simulate(test, seed=seed, link=Link(delay=(0.01, 0.04), loss=0.1))
 
 
 @pytest.mark.parametrize("guests", [8, pytest.param(100, marks=[pytest.mark.long, pytest.mark.timeout(900)])])
