@@ -43,9 +43,10 @@ SUSPECT_AFTER = 1.5
 SILENCE_LIMIT = 6.0
 """Seconds for all handshakes through everybody who knows the peer. One that lives answers in a fraction of a second; a
 firewall function may take its time."""
-HEAD_START = 0.25
-"""Seconds that remembered relays have before the network is asked, too (RFC 8305 gives as much). A walk is 20 requests:
-100 reconnects at once would fill the request window with answers that nobody needs."""
+HEAD_START = 0.08
+"""Seconds that a remembered relay has before the next one is asked, and the last before the network is. With three of
+them the network waits as long as the second address of RFC 8305 does. A walk is 20 requests: 100 reconnects at once
+would fill the request window with answers that nobody needs."""
 _HANDSHAKE_RETRIES = 3
 _WALK_RETRIES = 3
 _PING_RETRIES = 2
@@ -234,10 +235,10 @@ class Attempt:
         """Ends when everybody who might relay to the peer has been asked."""
         for address in self._known:
             self._ask_soon(address)
+            if self._asking:
+                await asyncio.wait(self._asking, timeout=HEAD_START)
         # What was remembered may be gone: it must not keep those from being asked who are found now.
         self._slots = asyncio.Semaphore(MAX_HANDSHAKES)
-        if self._asking:
-            await asyncio.wait(self._asking, timeout=HEAD_START)
         await self._walk(self._known)
         await self._asked()
 
