@@ -77,7 +77,6 @@ class Node:
         self._internal = InternalCommands(self, self._limits)
         self._upkeep = Upkeep(self, now, random)
         self._filter_node = filter_node
-        self._quick_firewall = quick_firewall
         self._queries: set[Query] = set()
         self._closed = False
         self.suspended = False
@@ -480,10 +479,9 @@ class Node:
         self._advance(now)
         if self._closed or self.suspended:
             return
-        self.requests.window.clear()
         self._upkeep.distrust()
         self.reachability.restart()
-        self._bootstrap.restart(quick_firewall=self._quick_firewall)
+        self._bootstrap.restart()
         self.emit(AddressesChanged())
 
     def suspend(self, now: float) -> None:
