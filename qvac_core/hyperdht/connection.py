@@ -23,6 +23,7 @@ KEEP_ALIVE = 5.0
 CLOSE_STEP = 2.0
 """A closing connection may go on while it still delivers something within this many seconds."""
 CLOSE_LIMIT = 30.0
+LOCAL_PATH = "local network"
 _FRAME_OVERHEAD = 20
 _HEADER_BYTES = 24
 
@@ -61,6 +62,7 @@ class Connection:
         self.on_path_moved: Callable[[], None] | None = None
         """Called when the peer was followed to another address."""
         self._relayed = False
+        self.local = False
         self._endpoint = endpoint
         self._loop = endpoint.loop
         self._raw = raw
@@ -131,8 +133,8 @@ class Connection:
 
     @property
     def path(self) -> str:
-        """ "direct", or "relay" while a third machine forwards what we say (it cannot read it)."""
-        return "relay" if self.relayed else "direct"
+        """ "local network", "direct", or "relay" while a third machine forwards what we say (it cannot read it)."""
+        return "relay" if self.relayed else LOCAL_PATH if self.local else "direct"
 
     @property
     def socket_and_address(self) -> tuple[int, Address]:
@@ -286,8 +288,7 @@ class Connection:
             self._has_room = True
             _wake(self._writers)
         elif isinstance(event, EndReceived):
-            self._remote_ended = True
-            _wake(self._readers)
+            self._on_end()
         elif isinstance(event, MessageReceived):
             self.following.receive(event.data)
         elif isinstance(event, Closed):
@@ -298,10 +299,7 @@ class Connection:
         try:
             messages = self._secret.receive(data)
         except RemoteProtocolError as error:
-            broken = ConnectionClosed(f"The peer broke the encryption: {error.message}", name="ECONNRESET")
-            broken.__cause__ = error
-            # Not from inside the event: the stream is in the middle of handing them out.
-            self._loop.call_soon(self.destroy, broken)
+            self._break(f"The peer broke the encryption: {error.message}", error)
             return
         if self._on_open is not None and self._secret.opened:
             opened, self._on_open = self._on_open, None
@@ -315,10 +313,25 @@ class Connection:
             _wake(self._readers)
         self._give_room()
 
+    def _on_end(self) -> None:
+        if self._secret.buffered:
+            # The end itself is not encrypted: whoever sits on the path can forge one, or the length before a message.
+            self._break("The stream of the peer ended in the middle of a message.")
+            return
+        self._remote_ended = True
+        _wake(self._readers)
+
+    def _break(self, sentence: str, cause: RemoteProtocolError | None = None) -> None:
+        """The peer, or somebody in its name, broke the rules. Stays the reason, even if a good end follows at once."""
+        self._error = ConnectionClosed(sentence, name="ECONNRESET")
+        self._error.__cause__ = cause
+        # Not from inside the event: the stream is in the middle of handing them out.
+        self._loop.call_soon(self.destroy, self._error)
+
     def _finish(self, error: ConnectionClosed | None) -> None:
         if self.closed:
             return
-        self._error = error
+        self._error = self._error or error
         self._closed.set_result(None)
         self._secret.destroy()
         self.following.stop()

@@ -32,6 +32,8 @@ from qvac_core.hyperdht.connect import CONNECT_LIMIT, Attempt, OnStage
 from qvac_core.hyperdht.connection import KEEP_ALIVE, Connection
 from qvac_core.hyperdht.endpoint import Endpoint
 from qvac_core.hyperdht.following import MeetAgain, PathFinder
+from qvac_core.hyperdht.local_connect import LocalAttempt, Progress, first_of
+from qvac_core.hyperdht.local_network import LocalNetwork
 from qvac_core.hyperdht.network import Network, SystemNetwork
 from qvac_core.hyperdht.network_watch import NetworkWatch
 from qvac_core.hyperdht.punching import Punching
@@ -72,6 +74,7 @@ class DHT:
     addresses known from last time (`to_array`), which make the start quick. `ephemeral` False makes a node that stores
     for others; None decides by whether others can reach us, which `quick_firewall` finds out while starting.
     `on_change` hears what the node notices: that it slept, that nobody answers any more, that its address changed.
+    `local_network` (a MulticastDns, closed with the node) finds peers, and lets them find us, without the DHT.
     """
 
     def __init__(
@@ -89,6 +92,7 @@ class DHT:
         network: Network | None = None,
         random: Random | None = None,
         on_change: Callable[[Event], None] | None = None,
+        local_network: LocalNetwork | None = None,
     ) -> None:
         self.chance = random or SystemRandom()
         self.key_pair = key_pair or KeyPair.from_seed(self.chance.randbytes(32))
@@ -100,6 +104,7 @@ class DHT:
         self._keep_alive = keep_alive
         self._network = network or SystemNetwork()
         self._on_change = on_change
+        self._local_network = local_network
         self._endpoint: Endpoint | None = None
         self._requests: Requests | None = None
         self._opening: asyncio.Lock | None = None
@@ -202,6 +207,8 @@ class DHT:
         await asyncio.gather(*tasks, return_exceptions=True)
         for punching in list(self.punchings):
             punching.close()
+        if self._local_network is not None:
+            self._local_network.close()
         if self._endpoint is not None:
             self._endpoint.close()
         if self._requests is not None:
@@ -320,10 +327,14 @@ class DHT:
             raise _is_suspended()
         now = endpoint.loop.time()
         known = list(relay_addresses or nodes or self._relays.get(key, now) or ())[:MAX_RELAY_ADDRESSES]
-        attempt = Attempt(self, key, key_pair or self.key_pair, known, on_stage, relay_through)
+        progress = Progress(on_stage)
+        attempt = Attempt(self, key, key_pair or self.key_pair, known, progress, relay_through)
         self._attempts.add(attempt)
         try:
-            return await attempt.run(timeout)
+            if self._local_network is None:
+                return await attempt.run(timeout)
+            near = LocalAttempt(self, key, key_pair or self.key_pair, self._local_network)
+            return await first_of(attempt.run(timeout), near, progress)
         except NetworkError as error:
             if self.closed:
                 raise _destroyed() from error
@@ -401,11 +412,15 @@ class DHT:
         self._servers[target] = server
         local: LocalServer = server
         self._router.add_server(target, record, local)
+        if self._local_network is not None and server.shares_local_address:
+            self._local_network.serve(public_key, self.address[1])
 
     def unregister_server(self, server: Server, target: bytes) -> None:
         if self._servers.get(target) is server:
             del self._servers[target]
             self._router.remove_server(target)
+            if self._local_network is not None and server.public_key is not None:
+                self._local_network.stop_serving(server.public_key)
 
     def remember_relays(self, public_key: bytes, relays: Sequence[Address]) -> None:
         if relays:

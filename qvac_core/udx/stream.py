@@ -106,7 +106,8 @@ class Stream:
         """New packets go to another place (the driver knows where); RemoteChanged says when the old one is done."""
         if not self.connected:
             raise LocalProtocolError("only a connected stream can change its remote")
-        self._sender.change_remote(remote_id)
+        if not self.closed:  # a closed one has no more events
+            self._sender.change_remote(remote_id)
 
     def change_path(self, now: float) -> None:
         """The way to the same remote is another one: what is under way is sent again, and all estimates start anew."""

@@ -188,11 +188,15 @@ class Attacker:
         self.host = world.internet.host()
         self.received: list[bytes] = []
         self.sent = 0
-        self.socket = self.host.open("0.0.0.0", 0, lambda batch: self.received.extend(data for data, _ in batch))
+        self.hear: Callable[[list[tuple[bytes, Address]]], None] = self.keep
+        self.socket = self.host.open("0.0.0.0", 0, lambda batch: self.hear(batch))
         server = peers.server_host
         assert peers.near._raw.remote_address is not None
         self.target: Address = (server.address, peers.near.remote_address[1])
         self.client: Address = peers.far.remote_address
+
+    def keep(self, batch: list[tuple[bytes, Address]]) -> None:
+        self.received.extend(data for data, _ in batch)
 
     def send(self, datagram: bytes) -> None:
         self.sent += len(datagram)
@@ -268,11 +272,11 @@ def test_who_copies_and_passes_challenges_on_does_not_get_the_stream_either() ->
         attacker = Attacker(world, peers)
 
         def pass_on(batch: list[tuple[bytes, Address]]) -> None:
-            attacker.received.extend(data for data, _ in batch)
+            attacker.keep(batch)
             for datagram, source in batch:
                 world.internet.send(source, [datagram], attacker.client)
 
-        attacker.socket.receive = pass_on
+        attacker.hear = pass_on
 
         def copy(source: Address, to: Address, datagram: bytes) -> bool:
             if source == attacker.client and datagram[:2] == UDX:
