@@ -24,18 +24,19 @@ class Bootstrap:
     The quick firewall test asks only the first node that answers; if it fails, time will tell.
     """
 
-    __slots__ = ("_done", "_force_persistent", "_node", "_quick", "_reached", "_round")
+    __slots__ = ("_done", "_force_persistent", "_node", "_quick", "_reached", "_round", "_wants_quick")
 
     def __init__(self, node: Node, *, force_persistent: bool, quick_firewall: bool) -> None:
         self._node = node
         self._force_persistent = force_persistent
+        self._wants_quick = quick_firewall
         self._quick = quick_firewall and node.firewalled and not force_persistent
         self._reached = False
         self._done = False
         self._round = 0
 
-    def restart(self, *, quick_firewall: bool) -> None:
-        self._quick = quick_firewall and self._node.firewalled and not self._force_persistent
+    def restart(self) -> None:
+        self._quick = self._wants_quick and self._node.firewalled and not self._force_persistent
         self._reached = self._done = False
         self._round = 0
         self.start()

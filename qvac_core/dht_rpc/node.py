@@ -23,18 +23,11 @@ from qvac_core.dht_rpc.events import AddressesChanged, Event, Ready
 from qvac_core.dht_rpc.incoming import IncomingRequest
 from qvac_core.dht_rpc.internal import InternalCommands
 from qvac_core.dht_rpc.limits import REFUSAL, RateLimit
-from qvac_core.dht_rpc.messages import (
-    ID_SIZE,
-    RequestMessage,
-    ResponseMessage,
-    decode,
-    is_reachable,
-    pack_address,
-)
+from qvac_core.dht_rpc.messages import ID_SIZE, RequestMessage, ResponseMessage, decode, is_reachable
 from qvac_core.dht_rpc.neighbourhood import Neighbourhood
 from qvac_core.dht_rpc.query import Commit, OnFinished, Query
 from qvac_core.dht_rpc.reachability import Reachability, random_offset
-from qvac_core.dht_rpc.reply import OnDone, Outcome, Reply, node_suspended, request_destroyed
+from qvac_core.dht_rpc.reply import OnDone, Reply, node_suspended, request_destroyed
 from qvac_core.dht_rpc.requests import Request, Requests
 from qvac_core.dht_rpc.table import Table, TableNode
 from qvac_core.dht_rpc.timers import Timers
@@ -75,9 +68,8 @@ class Node:
         self._tokens = Tokens(now, random)
         self._limits = RateLimit()
         self._internal = InternalCommands(self, self._limits)
-        self._upkeep = Upkeep(self, now, random)
+        self.upkeep = Upkeep(self, now, random)
         self._filter_node = filter_node
-        self._quick_firewall = quick_firewall
         self._queries: set[Query] = set()
         self._closed = False
         self.suspended = False
@@ -130,7 +122,7 @@ class Node:
     @property
     def online(self) -> bool:
         """Whether anybody answered lately."""
-        return self._upkeep.health.online
+        return self.upkeep.health.online
 
     @property
     def busy(self) -> bool:
@@ -181,7 +173,7 @@ class Node:
     def bootstrap(self, now: float) -> None:
         """Starts the node: its ticks and the search for its neighbourhood. Ends with the event Ready."""
         self._advance(now)
-        self._upkeep.start(now)
+        self.upkeep.start(now)
         self._bootstrap.start()
 
     def receive(self, datagrams: Sequence[tuple[bytes, Address]], socket: int, now: float) -> None:
@@ -290,7 +282,7 @@ class Node:
         `on_reply` gets every answer with error 0; `commit` then writes to the nearest (see QueryResult).
         """
         self._advance(now)
-        self._upkeep.query_started()
+        self.upkeep.query_started()
         query = Query(
             self,
             target,
@@ -385,11 +377,6 @@ class Node:
         request.retries = retries
         self.send_request(request)
 
-    def send_down_hint(self, to: Address, down: Address) -> None:
-        """Tells `to` that a node it named does not answer."""
-        if self._upkeep.may_hint():
-            self.send_internal(Internal.DOWN_HINT, to, value=pack_address(down), on_done=_ignore_outcome)
-
     def query_ended(self, query: Query) -> None:
         self._queries.discard(query)
 
@@ -473,17 +460,16 @@ class Node:
     def wake_up(self, now: float) -> None:
         """For owners that know better than the clock that the machine slept."""
         self._advance(now)
-        self._upkeep.wake_up()
+        self.upkeep.wake_up()
 
     def network_changed(self, now: float) -> None:
         """Our own addresses are others now: find out anew how others see us, and look around at once."""
         self._advance(now)
         if self._closed or self.suspended:
             return
-        self.requests.window.clear()
-        self._upkeep.distrust()
+        self.upkeep.distrust()
         self.reachability.restart()
-        self._bootstrap.restart(quick_firewall=self._quick_firewall)
+        self._bootstrap.restart()
         self.emit(AddressesChanged())
 
     def suspend(self, now: float) -> None:
@@ -497,7 +483,7 @@ class Node:
         self._advance(now)
         if self.suspended:
             self.suspended = False
-            self._upkeep.resume(now)
+            self.upkeep.resume(now)
             self.refresh()
 
     def close(self) -> None:
@@ -509,7 +495,3 @@ class Node:
             query.cancel()
         self.requests.fail_all(request_destroyed)
         self._timers.clear()
-
-
-def _ignore_outcome(_: Outcome) -> None:
-    """For hints: whoever does not hear them learns it in another way."""

@@ -181,7 +181,7 @@ class Query:
         seen = self._seen.get(address)
         if seen is _Seen.DOWN:
             if told_by is not None:
-                self._node.send_down_hint(told_by, address)
+                self._node.upkeep.send_down_hint(told_by, address)
         elif isinstance(seen, list):
             if told_by is not None:
                 seen.append(told_by)
@@ -288,7 +288,7 @@ class Query:
             self._seen[address] = _Seen.DOWN
             if isinstance(told_by, list):
                 for teller in told_by:
-                    self._node.send_down_hint(teller, address)
+                    self._node.upkeep.send_down_hint(teller, address)
         self.errors += 1
 
     def _add_closest(self, reply: Reply) -> None:

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from random import Random
 from typing import TYPE_CHECKING
 
+from qvac_core.codec import Address
 from qvac_core.dht_rpc.commands import (
     BACKGROUND_CONCURRENCY,
     DEFAULT_CONCURRENCY,
@@ -16,12 +17,14 @@ from qvac_core.dht_rpc.commands import (
     REFRESH_TICKS,
     SLEEP_GAP,
     TICK,
+    Internal,
 )
 from qvac_core.dht_rpc.events import NetworkChanged, WakeUp
 from qvac_core.dht_rpc.health import Health
+from qvac_core.dht_rpc.messages import pack_address
 from qvac_core.dht_rpc.query import OnFinished, QueryResult
 from qvac_core.dht_rpc.reachability import random_offset
-from qvac_core.dht_rpc.reply import Reply
+from qvac_core.dht_rpc.reply import Outcome, Reply
 
 if TYPE_CHECKING:
     from qvac_core.dht_rpc.node import Node
@@ -58,6 +61,10 @@ def _ignore(_: QueryResult) -> None:
     """For refreshes: nobody waits for their end."""
 
 
+def _ignore_outcome(_: Outcome) -> None:
+    """For hints: whoever does not hear them learns it in another way."""
+
+
 class Upkeep:
     """Ticks come every 5 s; one that is more than 15 s late means that the machine slept."""
 
@@ -78,10 +85,11 @@ class Upkeep:
         """Any lookup keeps the table fresh, so the next refresh can wait."""
         self._refresh_ticks = REFRESH_TICKS
 
-    def may_hint(self) -> bool:
-        """Counts one down hint, unless this tick has had its share."""
+    def send_down_hint(self, to: Address, down: Address) -> None:
+        """Tells `to` that a node it named does not answer."""
         self._down_hints += 1
-        return self._down_hints <= _DOWN_HINTS_PER_TICK
+        if self._down_hints <= _DOWN_HINTS_PER_TICK:
+            self._node.send_internal(Internal.DOWN_HINT, to, value=pack_address(down), on_done=_ignore_outcome)
 
     def _tick(self) -> None:
         node = self._node

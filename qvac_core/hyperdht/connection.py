@@ -59,6 +59,8 @@ class Connection:
         self.public_key = public_key
         self.remote_public_key = session.remote_public_key
         self.handshake_hash = session.handshake_hash
+        self.on_path_moved: Callable[[], None] | None = None
+        """Called when the peer was followed to another address."""
         self._relayed = False
         self.local = False
         self._endpoint = endpoint

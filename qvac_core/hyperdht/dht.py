@@ -27,7 +27,7 @@ from qvac_core.dht_rpc import (
 )
 from qvac_core.errors import NetworkError
 from qvac_core.hyperdht import records
-from qvac_core.hyperdht.bootstrap import Bootstrap, resolve
+from qvac_core.hyperdht.bootstrap import Bootstrap, is_no_stray, resolve
 from qvac_core.hyperdht.connect import CONNECT_LIMIT, Attempt, OnStage
 from qvac_core.hyperdht.connection import KEEP_ALIVE, Connection
 from qvac_core.hyperdht.endpoint import Endpoint
@@ -60,9 +60,6 @@ DEFAULT_PORT = 49737
 READY_LIMIT = 60.0
 _REMEMBERED_RELAYS = 512
 _SAVED_NODES = 100
-# Testnet nodes that once got mixed into the public network (hyperdht/index.js `filterNode`).
-_STRAYS = {("134.209.28.98", 49738), ("167.99.142.185", 49738), ("35.233.47.252", 9400)}
-_STRAY_HOST = "150.136.142.116"
 
 T = TypeVar("T")
 
@@ -168,7 +165,7 @@ class DHT:
             ephemeral=self._ephemeral,
             firewalled=self._firewalled,
             quick_firewall=self._quick_firewall,
-            filter_node=_is_no_stray,
+            filter_node=is_no_stray,
             nodes=self._known_nodes,
         )
         node.on_request = self._on_request
@@ -245,11 +242,7 @@ class DHT:
             endpoint.flush_node()
 
     def network_changed(self, *, rebind: bool = False) -> None:
-        """This machine is in another network: called by itself, and by owners that notice sooner.
-
-        Dead sockets (with `rebind` all) are bound anew, the node looks around, servers are announced again, and open
-        connections move along, or end when their peer cannot follow.
-        """
+        """Told by owners that notice before we do. Sockets that are dead (with `rebind` all) are bound anew."""
         endpoint = self.endpoint
         rebound = endpoint.rebind(everything=rebind)
         if not self._suspended:
@@ -516,7 +509,3 @@ def _destroyed() -> NetworkError:
 
 def _is_suspended() -> NetworkError:
     return NetworkError("This node is suspended: resume it first.", name="SUSPENDED")
-
-
-def _is_no_stray(address: Address) -> bool:
-    return address not in _STRAYS and address[0] != _STRAY_HOST

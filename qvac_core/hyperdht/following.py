@@ -241,6 +241,8 @@ class Following:
                 self._source = self._endpoint.network.source_host(event.path[1][0])
                 self._raw.follow(*event.path)
                 self._confirmed()
+                if self._connection.on_path_moved is not None:
+                    self._connection.on_path_moved()
             elif isinstance(event, PathConfirmed):
                 self._confirmed()
         self._set_timer()

@@ -36,6 +36,7 @@ class NetworkWatch:
         self._is_broken = is_broken
         self._source = network.source_host(_FAR_AWAY)
         self._hosts = frozenset(network.local_hosts())
+        self._offline = self._source is None and not self._hosts
         self._timer = loop.call_later(INTERVAL, self._look_again)
 
     def stop(self) -> None:
@@ -51,8 +52,9 @@ class NetworkWatch:
         hosts = frozenset(self._network.local_hosts())
         gone = self._hosts - hosts
         if not hosts and source is None:
+            self._offline = True
             return
-        changed = source != self._source or bool(gone)
-        self._source, self._hosts = source, hosts
+        changed = source != self._source or bool(gone) or self._offline
+        self._source, self._hosts, self._offline = source, hosts, False
         if changed or self._is_broken():
             self._on_change()

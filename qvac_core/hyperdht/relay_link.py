@@ -127,6 +127,11 @@ class RelayLink:
         if half.stream.closed:
             self._over()
 
+    def move(self, side: int, path: Path) -> None:
+        """The connection of that side's peer to us was followed to another address: its stream is there, too."""
+        stream = self._halves[side].stream
+        stream.path, stream.path_known = path, True
+
     def _over(self) -> None:
         # Not from inside the endpoint's walk over what arrived.
         self._endpoint.loop.call_soon(self._on_over)

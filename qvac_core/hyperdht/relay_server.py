@@ -97,6 +97,7 @@ class RelayServer:
         self._connections: dict[RelaySession, Connection] = {}
         self._idle_since: dict[RelaySession, float] = {}
         self._links: dict[bytes, RelayLink] = {}
+        self._sides: dict[RelayLink, tuple[Connection, Connection]] = {}
         self._accounts: dict[bytes, RelayAccount] = {}
         self._numbers = 0
         self._timer: asyncio.TimerHandle | None = None
@@ -155,6 +156,7 @@ class RelayServer:
         session = self._state.accept(connection.remote_public_key)
         self._connections[session] = connection
         self._idle_since[session] = self.dht.now()
+        connection.on_path_moved = lambda: self._follow(connection)
         try:
             await self._converse(session, connection)
             await connection.close()
@@ -223,10 +225,18 @@ class RelayServer:
             lambda: self._unlink(matched.token),
         )
         self._links[matched.token] = link
+        self._sides[link] = (first, second)
         for side, stream_id in zip(sides, link.stream_ids, strict=True):
             side.session.answer(side, matched.token, stream_id)
         self._flush((matched.initiator.session, matched.responder.session))
         self._tell(RelayPaired(link.id, initiator, responder))
+
+    def _follow(self, moved: Connection) -> None:
+        """Its relayed streams come from where it is itself."""
+        for link, connections in self._sides.items():
+            for side, connection in enumerate(connections):
+                if connection is moved:
+                    link.move(side, moved.socket_and_address)
 
     def _unlink(self, token: bytes) -> None:
         """End a pair because we want it so; the peers are told."""
@@ -239,6 +249,7 @@ class RelayServer:
         link = self._links.pop(token, None)
         if link is None:
             return
+        del self._sides[link]
         link.close(abort=abort)
         for account in link.accounts:
             if account.forgettable:

@@ -204,7 +204,7 @@ class PathValidation:
         if address == self.path[1]:
             if self._current.sent_at(nonce) is not None:
                 self._answered_at = now
-                self._decision = None
+                self._prefer_current(now)
                 if self.confirming:
                     self.confirming = False
                     self._current.next_at = None
@@ -225,6 +225,12 @@ class PathValidation:
         elif self._decision is None:
             grace = min(max(2 * (now - asked), MIN_GRACE), MAX_GRACE)
             self._decision = (max(asked + grace, now), address)
+
+    def _prefer_current(self, now: float) -> None:
+        check = self._candidates.get(self._decision[1]) if self._decision is not None else None
+        self._decision = None
+        if check is not None:
+            self._rest(check, now)
 
     # Candidates
 

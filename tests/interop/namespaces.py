@@ -103,8 +103,25 @@ class Internet:
         """The namespace of a machine behind a box of its own."""
         return self.house(nat, 1)[0]
 
+    def move(self, machine: str, nat: Nat) -> None:
+        """Into another house, as from Wi-Fi to mobile: the interface goes, another one comes with another address."""
+        self._ip(machine, "link", "del", "eth0")
+        self._plug(self._house(nat), machine, 9)
+
+    def change_address(self, machine: str, host: str) -> None:
+        """Another lease of the same router."""
+        box = next(space for space in self._spaces if space.endswith(f"box{self._homes}"))
+        self._ip(box, "route", "add", f"{host}/32", "dev", "lan0", "src", "192.168.1.1")
+        self._ip(machine, "addr", "flush", "dev", "eth0")
+        self._ip(machine, "addr", "add", f"{host}/24", "dev", "eth0")
+        self._ip(machine, "route", "add", "default", "via", "192.168.1.1")
+
     def house(self, nat: Nat, machines: int, *, lost_bytes: int = 0) -> list[str]:
         """The namespaces of several machines behind one box, which loses the first bytes of the second to the first."""
+        box = self._house(nat, lost_bytes)
+        return [self._room(box, f"home{self._homes}-{n}", n) for n in range(machines)]
+
+    def _house(self, nat: Nat, lost_bytes: int = 0) -> str:
         self._homes += 1
         number = self._homes
         box = self._space(f"box{number}")
@@ -119,14 +136,17 @@ class Internet:
         self._ip(box, "addr", "add", "192.168.1.1/32", "dev", "lo")
         # The box answers for the machines among each other (proxy ARP): bridges are missing from many kernels.
         _run(*inside(box), "sysctl", "-q", "-w", "net.ipv4.conf.default.proxy_arp=1")
-        rooms = [self._room(box, f"home{number}-{n}", n) for n in range(machines)]
         self._forward(box)
         rules = _RULES.format(flags="fully-random" if nat is Nat.RANDOM else "")
         _run(*inside(box), "nft", "-f", "-", stdin=rules + (_LOSS.format(bytes=lost_bytes) if lost_bytes else ""))
-        return rooms
+        return box
 
     def _room(self, box: str, name: str, n: int) -> str:
         machine = self._space(name)
+        self._plug(box, machine, n)
+        return machine
+
+    def _plug(self, box: str, machine: str, n: int) -> None:
         address = f"192.168.1.{2 + n}"
         self._ip(box, "link", "add", f"lan{n}", "type", "veth", "peer", "name", "eth0", "netns", machine)
         self._ip(box, "link", "set", f"lan{n}", "up")
@@ -136,7 +156,6 @@ class Internet:
         self._ip(machine, "addr", "add", f"{address}/24", "dev", "eth0")
         self._ip(machine, "link", "set", "eth0", "up")
         self._ip(machine, "route", "add", "default", "via", "192.168.1.1")
-        return machine
 
     def _space(self, name: str) -> str:
         space = f"{self._prefix}-{name}"

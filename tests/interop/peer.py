@@ -88,6 +88,41 @@ class Peer:
         await writing
         return {"equal": sent.digest() == received.digest(), "received": count}
 
+    async def exchange(self, *, name: str, seconds: float) -> dict[str, Any]:
+        """Small pieces there and back for so long; whether each came back as it was, and where the peer was seen."""
+        connection = self.connections[name]
+        loop = asyncio.get_running_loop()
+        until, longest, count = loop.time() + seconds, 0.0, 0
+        hosts = {connection.remote_address[0]}
+        while loop.time() < until:
+            piece, asked = os.urandom(10_000), loop.time()
+            await connection.write(piece)
+            if await anext(connection) != piece:
+                return {"equal": False}
+            longest, count = max(longest, loop.time() - asked), count + 1
+            hosts.add(connection.remote_address[0])
+            await asyncio.sleep(0.02)
+        return {"equal": True, "count": count, "longest": longest, "hosts": sorted(hosts)}
+
+    async def wait_closed(self, *, name: str) -> dict[str, Any]:
+        """Seconds until the connection is gone, and why."""
+        connection = self.connections[name]
+        loop = asyncio.get_running_loop()
+        started = loop.time()
+        await connection.wait_closed()
+        return {"seconds": loop.time() - started, "error": connection.error.name if connection.error else None}
+
+    async def ignore_network(self) -> dict[str, Any]:
+        """As the original: nobody looks whether the network changes."""
+        watch = self.node_._network_watch
+        assert watch is not None
+        watch.stop()
+        return {}
+
+    async def addresses(self) -> dict[str, Any]:
+        """Where the peers of accepted connections are."""
+        return {"hosts": [c.remote_address[0] for c in self.node_._connections], "online": self.node_.online}
+
     async def end(self, *, name: str) -> dict[str, Any]:
         await self.connections[name].close()
         return {}

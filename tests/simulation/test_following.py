@@ -16,7 +16,8 @@ from qvac_core.udx.packet import HEADER
 
 from .datagram_network import Host, Link
 from .nat_boxes import Kind, NatBox
-from .test_hyperdht_simulation import ROUGH, World, simulate
+from .test_hyperdht_simulation import ROUGH, World, pump, simulate
+from .test_relay import Meeting, meet
 
 UDX = b"\xff\x01"
 END = b"end"
@@ -454,3 +455,27 @@ def test_a_provider_that_was_restarted_is_told_from_one_that_moved() -> None:
         assert world.now() - crashed < 13
 
     simulate(test, seed=37)
+
+
+def test_a_relayed_connection_moves_with_its_peer() -> None:
+    """The relay follows the connection that it has with the peer, and the streams it forwards go the same way."""
+
+    async def test(meeting: Meeting) -> None:
+        internet = meeting.world.internet
+        await meeting.set_up(Kind.SYMMETRIC, Kind.SYMMETRIC)
+        connection = await meeting.connect()
+        await pump(connection, 50_000)
+        await asyncio.sleep(20)
+        box = NatBox(internet, Kind.SYMMETRIC)
+        host = meeting.client._network
+        assert isinstance(host, Host)
+        host.move(box, box.inside_address())
+        await asyncio.sleep(4)
+        for _ in range(10):
+            await pump(connection, 50_000)
+            await asyncio.sleep(1)
+        assert connection.path == "relay"
+        await connection.close()
+        assert connection.error is None
+
+    meet(test)

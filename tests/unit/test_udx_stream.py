@@ -348,3 +348,38 @@ def test_a_closed_stream_that_changes_its_remote_says_no_more() -> None:
     sim.a.stream.change_remote(0x0B0B0B0B, sim.now)
     sim.flush()
     assert sim.a.events[-1] == Closed(None)
+
+
+def test_another_path_to_the_same_peer_is_measured_anew_and_everything_under_way_goes_again() -> None:
+    sim = Simulation(Weather(delay=0.05, bandwidth=2e6))
+    sim.a.send(bytes(3_000_000), end=True)
+    sim.run(1.0)
+    before = sim.a.stream.stats
+    assert (before.mtu > 1200, before.srtt > 0, before.cwnd > 10, sim.a.stream.bytes_in_flight > 0) == (True,) * 4
+    for link in sim.links:
+        link.drop = lambda index, datagram: True  # the old path is gone
+    sim.run(1.5)
+    for link in sim.links:
+        link.drop = None
+    for side in (sim.a, sim.b):
+        side.stream.change_path(sim.now)
+    after = sim.a.stream.stats
+    assert (after.mtu, after.srtt, after.cwnd, sim.a.stream.bytes_in_flight) == (1200, 0.0, 10, 0)
+    assert after.lost <= before.lost + before.cwnd  # it is no loss: nothing was counted again by the change
+    sim.flush()
+    assert sim.a.stream.bytes_in_flight > 0
+    sim.run(30.0)
+    assert len(sim.b.received) == 3_000_000
+    assert sim.a.stream.stats.mtu > 1200  # the search went on there
+
+
+def test_silence_is_two_timeouts_without_a_word() -> None:
+    stream = lone()
+    stream.write(b"anybody?", 0.0)
+    stream.datagrams_to_send(0.0)
+    silent = []
+    for now in (1.0, 3.1):
+        stream.handle_timer(now)
+        silent.append((stream.stats.timeouts, stream.silent))
+    stream.receive_datagrams([data(0)], 3.2)
+    assert (silent[-1], stream.silent) == ((2, True), False)
