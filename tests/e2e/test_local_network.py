@@ -19,7 +19,7 @@ from qvac_core.hyperdht import KeyPair, MulticastDns
 from qvac_core.hyperdht import local_network as room
 from qvac_core.hyperdht.connection import LOCAL_PATH
 from qvac_core.hyperdht.local_names import Question, encode_answer, encode_question, service_name
-from qvac_core.hyperdht.local_network import MAX_ADDRESSES, networks_of
+from qvac_core.hyperdht.local_network import MAX_ADDRESSES_OF_HOST, networks_of
 
 LOOPBACK = networks_of(["127.0.0.1"])
 KEY = bytes(range(32))
@@ -122,7 +122,7 @@ def test_a_flood_of_lies_is_bounded() -> None:
             async with asyncio.timeout(20):
                 await task  # it has heard enough
             # Never the address that an answer names, only the one that it came from.
-            assert found == [("127.0.0.1", port) for port in range(1, MAX_ADDRESSES + 1)]
+            assert found == [("127.0.0.1", port) for port in range(1, MAX_ADDRESSES_OF_HOST + 1)]
 
     run(test)
 
