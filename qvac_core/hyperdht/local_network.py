@@ -19,6 +19,7 @@ from random import Random, SystemRandom
 from typing import Protocol
 
 from qvac_core.codec import Address
+from qvac_core.hyperdht.budget import Budget
 
 logger = logging.getLogger(__name__)
 
@@ -79,21 +80,6 @@ def networks_of(hosts: Sequence[str]) -> Interfaces:
     return lambda: [interface for interface in own_networks() if str(interface.ip) in hosts]
 
 
-class PerSecond:
-    """Counts what happens in one second."""
-
-    def __init__(self) -> None:
-        self._used = 0
-        self._since = 0.0
-
-    def allows(self, limit: int) -> bool:
-        now = asyncio.get_running_loop().time()
-        if now - self._since >= 1:
-            self._used, self._since = 0, now
-        self._used += 1
-        return self._used <= limit
-
-
 class MulticastDns:
     """Sockets are opened when first needed. Where multicast is not possible nobody is found, and all else goes on."""
 
@@ -105,8 +91,8 @@ class MulticastDns:
         self._joined: dict[IPv4Interface, None] = {}
         self._look: asyncio.TimerHandle | None = None
         self._complained = False
-        self._answers = PerSecond()
-        self._questions = PerSecond()
+        self._answers = Budget(ANSWERS_PER_SECOND)
+        self._questions = Budget(QUESTIONS_PER_SECOND)
         self.closed = False
 
     # Being found
@@ -185,7 +171,7 @@ class MulticastDns:
                 return
             except OSError:  # an ICMP answer to something sent earlier
                 continue
-            if self._questions.allows(QUESTIONS_PER_SECOND):
+            if self._questions.allows(asyncio.get_running_loop().time()):
                 self._answer(data, source[:2])
 
     def _answer(self, data: bytes, source: Address) -> None:
@@ -196,7 +182,7 @@ class MulticastDns:
         own = _on_link(source[0], self._joined)
         if question is None or port is None or own is None or self._socket is None:
             return
-        if not self._answers.allows(ANSWERS_PER_SECOND):
+        if not self._answers.allows(asyncio.get_running_loop().time()):
             return
         with suppress(OSError):  # it asks again
             self._socket.sendto(encode_answer(question, (str(own.ip), port)), source)

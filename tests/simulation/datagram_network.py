@@ -140,6 +140,9 @@ class Host:
     def local_hosts(self) -> list[str]:
         return [self.address] if not self.nat else ["192.168.1.2"]
 
+    def local_hosts6(self) -> list[str]:
+        return []
+
     def remap(self) -> None:
         """The NAT forgets all mappings and gives every socket a new outside port."""
         for sock in self._sockets:
