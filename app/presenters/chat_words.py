@@ -23,6 +23,8 @@ class Cause(StrEnum):
     MODEL_NOT_SHARED = "model_not_shared"
     NO_MODEL_HERE = "no_model_here"
     OWN_KEY = "own_key"
+    NO_PATH = "no_path"
+    NO_NETWORK = "no_network"
     OTHER = "other"
 
 
@@ -34,7 +36,9 @@ _CAUSES = {
     "ETIMEDOUT": Cause.OFFLINE,
     "ECLOSED": Cause.OFFLINE,
     "REQUEST_TIMEOUT": Cause.OFFLINE,
-    "NETWORK_OFFLINE": Cause.OFFLINE,
+    "NETWORK_OFFLINE": Cause.NO_NETWORK,
+    "BOOTSTRAP_FAILED": Cause.NO_NETWORK,
+    "CANNOT_HOLEPUNCH": Cause.NO_PATH,
     "MODEL_NOT_FOUND": Cause.MODEL_NOT_SHARED,
     "MODEL_NOT_FOUND_HERE": Cause.NO_MODEL_HERE,
 }
@@ -44,6 +48,9 @@ _TITLES = {
     "No machine answers for this key.": Cause.NOT_FOUND,
     "The machine went offline.": Cause.OFFLINE,
     "The machine does not share this model.": Cause.MODEL_NOT_SHARED,
+    "Both routers block a direct path and no relay is set.": Cause.NO_PATH,
+    "No machine of the network answers.": Cause.NO_NETWORK,
+    "This machine has no network.": Cause.NO_NETWORK,
 }
 
 

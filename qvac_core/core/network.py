@@ -11,7 +11,7 @@ from pathlib import Path
 from qvac_core.codec import Address
 from qvac_core.core.config import CoreConfig
 from qvac_core.core.tasks import TaskOwner
-from qvac_core.dht_rpc import Event, NetworkChanged, WakeUp
+from qvac_core.dht_rpc import AddressesChanged, Event, NetworkChanged, WakeUp
 from qvac_core.errors import NetworkError, StoreError
 from qvac_core.hyperdht import DHT, Connection, ConnectStage, KeyPair, MulticastDns
 from qvac_core.hyperdht.dht import DEFAULT_PORT
@@ -51,7 +51,7 @@ class NetworkNode:
         self.on_changed: Callable[[], None] = lambda: None
         self.on_connected: Callable[[bytes, tuple[Address, ...]], None] = lambda public_key, relays: None
         self._wanted_port = config.port
-        self.relays = config.relays or None
+        self.relays = config.relays
         local = _local_network(config) if local_network else None
         self.local = local is not None
         self._connections: dict[bytes, Connection] = {}
@@ -129,7 +129,7 @@ class NetworkNode:
         return connection.path if connection is not None else ""
 
     def _on_change(self, change: Event) -> None:
-        if isinstance(change, WakeUp) or (isinstance(change, NetworkChanged) and change.online):
+        if isinstance(change, AddressesChanged | WakeUp) or (isinstance(change, NetworkChanged) and change.online):
             self.on_changed()
 
     def _save(self) -> None:

@@ -125,6 +125,11 @@ class Sharing:
             self._set(SharingPhase.ANNOUNCED)
         return True
 
+    def use_relays(self) -> None:
+        """The owner chose other relays: guests that come from now on are asked to use these."""
+        if self._server is not None:
+            self._server.relay_through = self._network.relays
+
     def _only_local(self, server: Server) -> bool:
         dht = self._network.dht
         announced = bool(server.relay_addresses) or not dht.has_bootstrap

@@ -99,6 +99,30 @@ class ActiveRequest:
     tokens_per_second: float = 0.0
 
 
+class Nat(StrEnum):
+    """What the router in front of this machine does with its port."""
+
+    OPEN = "open"
+    CONSISTENT = "consistent"
+    RANDOM = "random"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkReport:
+    """`address` as others see us; None while they disagree or say nothing. Port 0: another one for each of them."""
+
+    asked: int
+    answered: int
+    address: tuple[str, int] | None
+    firewalled: bool
+    nat: Nat
+
+    @property
+    def reachable(self) -> bool:
+        return self.answered > 0
+
+
 class Stage(StrEnum):
     FINDING = "finding"
     CONNECTING = "connecting"

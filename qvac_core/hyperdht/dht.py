@@ -14,16 +14,27 @@ from types import TracebackType
 from typing import Any, TypeVar
 
 from qvac_core.codec import Address
-from qvac_core.dht_rpc import Event, IncomingRequest, NetworkChanged, Node, Persistent, Ready, ReplyError, WakeUp
+from qvac_core.dht_rpc import (
+    AddressesChanged,
+    Event,
+    IncomingRequest,
+    NetworkChanged,
+    Node,
+    Persistent,
+    Ready,
+    ReplyError,
+    WakeUp,
+)
 from qvac_core.errors import NetworkError
 from qvac_core.hyperdht import records
-from qvac_core.hyperdht.bootstrap import Bootstrap, resolve
+from qvac_core.hyperdht.bootstrap import Bootstrap, is_no_stray, resolve
 from qvac_core.hyperdht.connect import CONNECT_LIMIT, Attempt, OnStage
 from qvac_core.hyperdht.connection import KEEP_ALIVE, Connection
 from qvac_core.hyperdht.endpoint import Endpoint
 from qvac_core.hyperdht.local_connect import LocalAttempt, Progress, first_of
 from qvac_core.hyperdht.local_network import LocalNetwork
 from qvac_core.hyperdht.network import Network, SystemNetwork
+from qvac_core.hyperdht.network_watch import NetworkWatch
 from qvac_core.hyperdht.punching import Punching
 from qvac_core.hyperdht.raw_stream import RawStream
 from qvac_core.hyperdht.records import MutableValue
@@ -48,9 +59,6 @@ DEFAULT_PORT = 49737
 READY_LIMIT = 60.0
 _REMEMBERED_RELAYS = 512
 _SAVED_NODES = 100
-# Testnet nodes that once got mixed into the public network (hyperdht/index.js `filterNode`).
-_STRAYS = {("134.209.28.98", 49738), ("167.99.142.185", 49738), ("35.233.47.252", 9400)}
-_STRAY_HOST = "150.136.142.116"
 
 T = TypeVar("T")
 
@@ -106,6 +114,7 @@ class DHT:
         self._attempts: set[Attempt] = set()
         self._tasks: set[asyncio.Task[Any]] = set()
         self._sleep_watch: SleepWatch | None = None
+        self._network_watch: NetworkWatch | None = None
         self._suspended = False
         self.random_punches = RandomPunches()
         self.punchings: set[Punching] = set()
@@ -155,7 +164,7 @@ class DHT:
             ephemeral=self._ephemeral,
             firewalled=self._firewalled,
             quick_firewall=self._quick_firewall,
-            filter_node=_is_no_stray,
+            filter_node=is_no_stray,
             nodes=self._known_nodes,
         )
         node.on_request = self._on_request
@@ -165,6 +174,10 @@ class DHT:
         self._requests = Requests(self._endpoint)
         self._endpoint.start()
         self._sleep_watch = SleepWatch(self._endpoint.loop, self._woke_up)
+        if not self._host.startswith("127."):
+            self._network_watch = NetworkWatch(
+                self._endpoint.loop, self._network, self.network_changed, lambda: self.endpoint.broken
+            )
 
     async def close(self) -> None:
         """Withdraw servers, drop connections (peers see it at once), end all tasks, close the sockets."""
@@ -175,6 +188,8 @@ class DHT:
     async def _close(self) -> None:
         if self._sleep_watch is not None:
             self._sleep_watch.stop()
+        if self._network_watch is not None:
+            self._network_watch.stop()
         for attempt in list(self._attempts):
             attempt.abort(_destroyed())
         await asyncio.gather(*(server.close() for server in list(self._servers.values())))
@@ -222,6 +237,23 @@ class DHT:
         if not self._suspended:
             endpoint.node.wake_up(endpoint.loop.time())
             endpoint.flush_node()
+
+    def network_changed(self, *, rebind: bool = False) -> None:
+        """This machine is in another network: called by itself, and by owners that notice sooner.
+
+        Dead sockets (with `rebind` all) are bound anew, the node looks around, servers are announced again, and open
+        connections move along, or end when their peer cannot follow.
+        """
+        endpoint = self.endpoint
+        rebound = endpoint.rebind(everything=rebind)
+        if not self._suspended:
+            endpoint.node.network_changed(endpoint.loop.time())
+            self._check_connections(rebound)
+            endpoint.flush_node()
+
+    def _check_connections(self, rebound: frozenset[int] = frozenset()) -> None:
+        for connection in list(self._connections):
+            connection.following.network_changed(rebound)
 
     @property
     def endpoint(self) -> Endpoint:
@@ -427,9 +459,12 @@ class DHT:
     def _on_event(self, event: Event) -> None:
         if isinstance(event, Ready):
             self._ready.set()
-        elif isinstance(event, WakeUp | Persistent) or (isinstance(event, NetworkChanged) and event.online):
+        back = isinstance(event, WakeUp) or (isinstance(event, NetworkChanged) and event.online)
+        if back or isinstance(event, AddressesChanged | Persistent):
             for server in self._servers.values():
                 server.refresh()
+        if back:
+            self._check_connections()
         if self._on_change is not None:
             self._on_change(event)
 
@@ -459,7 +494,3 @@ def _destroyed() -> NetworkError:
 
 def _is_suspended() -> NetworkError:
     return NetworkError("This node is suspended: resume it first.", name="SUSPENDED")
-
-
-def _is_no_stray(address: Address) -> bool:
-    return address not in _STRAYS and address[0] != _STRAY_HOST

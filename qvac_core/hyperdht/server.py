@@ -104,7 +104,7 @@ class Server:
         self._dht = dht
         self._on_connection = on_connection
         self._firewall = firewall
-        self._relay_through = relay_through
+        self.relay_through = relay_through
         self.shares_local_address = share_local_address
         self._memory = HandshakeMemory()
         self._clients: dict[int, _Client] = {}
@@ -286,7 +286,7 @@ class Server:
         endpoint = self._dht.endpoint
         own_address = endpoint.node.remote_address()
         client.raw = raw = RawStream(endpoint)
-        relay = ServerRelay(self._dht, self._relay_through, client.payload)
+        relay = ServerRelay(self._dht, self.relay_through, client.payload)
         raw.on_unexpected = lambda socket, source: self._connect(client, socket, source)
         addresses = [own_address] if own_address is not None else []
         if self.shares_local_address:

@@ -52,6 +52,13 @@ class ChatSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class NetworkSettings:
+    """[network]: `relays`: public keys of blind relays, 64 hex digits each."""
+
+    relays: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """`local_network`: find providers, and be found by guests, on the own network without the internet."""
 
@@ -63,6 +70,7 @@ class Settings:
     local_network: bool = True
     sharing: SharingSettings = field(default_factory=SharingSettings)
     chat: ChatSettings = field(default_factory=ChatSettings)
+    network: NetworkSettings = field(default_factory=NetworkSettings)
 
 
 class SettingsFile:
