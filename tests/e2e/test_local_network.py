@@ -210,12 +210,3 @@ def test_the_setting_switches_it_off(tmp_path: Path) -> None:
                 assert _questions_for(ear, key) == []
 
     run(test)
-
-
-def test_an_owner_who_is_found_nowhere_says_so(tmp_path: Path) -> None:
-    async def test() -> None:
-        async with Core(config(tmp_path, local=False, rules=OPEN)) as owner:
-            await owner.start_sharing()
-            assert (await owner.sharing()).phase is SharingPhase.UNREACHABLE
-
-    run(test)

@@ -114,7 +114,7 @@ def test_the_originals_peers_do_not_mind_our_ipv6_addresses(
 
 
 @pytest.mark.parametrize("nat", [K, R], ids=["keeping", "random"])
-@pytest.mark.parametrize("server", ["js", "ours"])
+@pytest.mark.parametrize("server", ["js", pytest.param("ours", marks=pytest.mark.long)])
 def test_a_punch_that_begins_beside_does_not_end_the_way_inside_the_house(
     permitted: None, js_home: Path, server: str, nat: Nat
 ) -> None:
