@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import importlib
 import logging
 from collections.abc import Callable
 from pathlib import Path
@@ -75,6 +76,9 @@ class NetworkNode:
 
     async def start(self) -> None:
         """Bind now, enter the network in the background. Raises NetworkError when nothing can be bound."""
+        if self.local:
+            # Slow to import: not when a peer waits.
+            await asyncio.to_thread(importlib.import_module, "qvac_core.hyperdht.local_names")
         try:
             await self.dht.open()
         except OSError as error:

@@ -20,6 +20,7 @@ from qvac_core.errors import NetworkError, RemoteProtocolError
 from qvac_core.hyperdht.client_punch import ClientPunch
 from qvac_core.hyperdht.client_relay import ClientRelay
 from qvac_core.hyperdht.connection import Connection
+from qvac_core.hyperdht.ipv6_path import ClientGreeting
 from qvac_core.hyperdht.raw_stream import RawStream
 from qvac_core.hyperdht.relay_leg import RelayKeys, RelayLeg
 from qvac_core.noise import KeyPair
@@ -317,6 +318,7 @@ class Attempt:
         return NoisePayload(
             firewall=self._firewall,
             addresses4=(*addresses, *self._endpoint.local_addresses()),
+            addresses6=tuple(self._endpoint.ipv6_addresses()),
             udx=UdxInfo(self._raw.id),
             secret_stream=True,
             relay_through=self._relay.wish,
@@ -336,14 +338,19 @@ class Attempt:
                 met.reply, met.payload, firewall=self._firewall, local_addresses=self._endpoint.local_addresses()
             )
         )
+        if (not paths or paths[0].way in (Way.LAN, Way.PUNCH)) and self._both_have_ipv6(met):
+            paths.appendleft(Path(Way.IPV6))
         trying: list[asyncio.Task[tuple[int, Address]]] = []
         try:
             while paths or any(not task.done() for task in trying):
+                head_start = 0.0
                 if paths:
-                    work = self._try_path(paths.popleft(), met, tuple(trying))
+                    path = paths.popleft()
+                    head_start = _HEAD_START if path.way is not Way.IPV6 else 0.0
+                    work = self._try_path(path, met, tuple(trying))
                     trying.append(asyncio.create_task(work, name="path to a peer"))
                 running = [task for task in trying if not task.done()]
-                patience = _HEAD_START if paths else None
+                patience = head_start if paths else None
                 await asyncio.wait([*running, self._arrived], timeout=patience, return_when=asyncio.FIRST_COMPLETED)
                 if self._arrived.done():
                     return self._arrived.result()
@@ -361,6 +368,9 @@ class Attempt:
                 task.cancel()
             await asyncio.gather(*trying, return_exceptions=True)
 
+    def _both_have_ipv6(self, met: _Met) -> bool:
+        return bool(met.payload.addresses6) and bool(self._endpoint.ipv6_addresses())
+
     def _is_open(self, met: _Met) -> bool:
         """A server that needs neither punch nor relay."""
         return not met.reply.relayed or met.payload.firewall == Firewall.OPEN
@@ -377,6 +387,9 @@ class Attempt:
                 return await self._wait_for_server()
             case Way.LAN if path.address is not None:
                 return await self._try_lan(path.address, met)
+            case Way.IPV6:
+                greeting = ClientGreeting(self._endpoint, met.payload.addresses6, met.session.holepunch_secret)
+                return await greeting.run()
             case Way.PUNCH:
                 self._punch = ClientPunch(self._dht, self._target, met.payload, met.reply, met.session)
                 return await self._punch.run(path.relays, earlier)

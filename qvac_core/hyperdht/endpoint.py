@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from random import Random
 from typing import Protocol
 
@@ -16,6 +16,7 @@ from qvac_core.codec import Address
 from qvac_core.dht_rpc import Event, Node, SocketId
 from qvac_core.errors import NetworkError
 from qvac_core.hyperdht.network import DatagramSocket, Network
+from qvac_core.rendezvous.addresses import usable_hosts6
 from qvac_core.rendezvous.holepuncher import LOW_TTL, PROBE, Probe
 from qvac_core.rendezvous.socket_pool import FIRST_POOL_SOCKET, SocketPool
 
@@ -24,6 +25,10 @@ logger = logging.getLogger(__name__)
 _PORTS_TRIED = 5
 _UDX_HEADER = 20
 _UDX_MAGIC = b"\xff\x01"
+IPV6_SOCKET = -1
+"""Takes streams and greetings only: the network of nodes speaks IPv4."""
+_ANY6 = "::"
+_MAX_IPV6_ADDRESSES = 3
 
 OnProbe = Callable[[int, Address], None]
 """Hears of datagrams of at most one byte on a socket that punches: (socket, source)."""
@@ -59,6 +64,7 @@ class Endpoint:
         self._on_probe: dict[int, OnProbe] = {}
         self._pool_timer: asyncio.TimerHandle | None = None
         self._sockets: dict[int, DatagramSocket] = {}
+        self._greetings: dict[bytes, Callable[[Address], None]] = {}
         self._sockets[SocketId.SERVER] = self._open_server(host, port)
         try:
             self._sockets[SocketId.CLIENT] = self._open(SocketId.CLIENT, host, 0)
@@ -95,6 +101,7 @@ class Endpoint:
             sock.close()
         self.pool.clear()
         self._on_probe.clear()
+        self._greetings.clear()
         self._streams.clear()
         self._dirty.clear()
 
@@ -105,6 +112,35 @@ class Endpoint:
             return [(host, port)]
         hosts = self.network.local_hosts() if host == "0.0.0.0" else [host]
         return [(local, port) for local in hosts] or [("127.0.0.1", port)]
+
+    # IPv6
+
+    def ipv6_addresses(self) -> list[Address]:
+        """Where peers of ours may reach us over IPv6; opens the socket for it. None when the node has a fixed host."""
+        hosts = usable_hosts6(self.network.local_hosts6()) if self._host == "0.0.0.0" and not self.closed else []
+        if hosts and IPV6_SOCKET not in self._sockets:
+            try:
+                self._sockets[IPV6_SOCKET] = self._open_on(IPV6_SOCKET, _ANY6, (self.server_address[1], 0))
+            except OSError as error:
+                logger.debug("no socket for IPv6: %s", error)
+                return []
+        return [(host, self._sockets[IPV6_SOCKET].address[1]) for host in hosts[:_MAX_IPV6_ADDRESSES]]
+
+    def expect_greeting(self, word: bytes, then: Callable[[Address], None]) -> None:
+        """Call `then(source)` whenever exactly this datagram comes over IPv6."""
+        self._greetings[word] = then
+
+    def forget_greeting(self, word: bytes) -> None:
+        self._greetings.pop(word, None)
+
+    def send_ipv6(self, datagram: bytes, to: Sequence[Address]) -> None:
+        if (sock := self._sockets.get(IPV6_SOCKET)) is not None and not self.closed:
+            sock.send_many([(datagram, address) for address in to])
+
+    def _take_greetings(self, messages: list[tuple[bytes, Address]]) -> None:
+        for datagram, source in messages:
+            if (then := self._greetings.get(datagram)) is not None:
+                then(source)
 
     # Streams
 
@@ -187,7 +223,8 @@ class Endpoint:
     @property
     def broken(self) -> bool:
         """Whether any socket is of no use any more."""
-        return any(sock.broken for sock in self._sockets.values())
+        # A peer chooses where its greeting over IPv6 goes: that it cannot be sent says nothing about us.
+        return any(sock.broken for socket, sock in self._sockets.items() if socket != IPV6_SOCKET)
 
     def rebind(self, *, everything: bool = False) -> frozenset[int]:
         """Bind anew what is broken, to the same port where that is free; the numbers of those that were."""
@@ -258,14 +295,20 @@ class Endpoint:
     # Datagrams
 
     def _open_server(self, host: str, port: int) -> DatagramSocket:
-        for wanted in range(port, port + _PORTS_TRIED) if port else ():
+        return self._open_on(SocketId.SERVER, host, (*(range(port, port + _PORTS_TRIED) if port else ()), 0))
+
+    def _open_on(self, socket: int, host: str, ports: Sequence[int]) -> DatagramSocket:
+        """On the first of these ports that is free."""
+        for wanted in ports[:-1]:
             try:
-                return self._open(SocketId.SERVER, host, wanted)
+                return self._open(socket, host, wanted)
             except OSError:
                 continue
-        return self._open(SocketId.SERVER, host, 0)
+        return self._open(socket, host, ports[-1])
 
     def _open(self, socket: int, host: str, port: int) -> DatagramSocket:
+        # Whoever opens a socket anew knows the host of the others.
+        host = _ANY6 if socket == IPV6_SOCKET else host
         return self.network.open(host, port, lambda batch: self._receive(socket, batch))
 
     def _take_probes(self, socket: int, batch: list[tuple[bytes, Address]]) -> list[tuple[bytes, Address]]:
@@ -299,7 +342,9 @@ class Endpoint:
                 messages.append(item)
         for (stream, source), train in trains.items():
             stream.feed(train, socket, source, now)
-        if messages:
+        if socket == IPV6_SOCKET:
+            self._take_greetings(messages)
+        elif messages:
             try:
                 self.node.receive(messages, socket, now)
             finally:

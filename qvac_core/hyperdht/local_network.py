@@ -19,6 +19,7 @@ from random import Random, SystemRandom
 from typing import Protocol
 
 from qvac_core.codec import Address
+from qvac_core.hyperdht.budget import Budget
 
 logger = logging.getLogger(__name__)
 
@@ -27,9 +28,12 @@ ASK_AT = (0.0, 0.25, 1.0, 2.5, 5.0, 10.0, 20.0, 40.0)
 """Seconds after the start at which a question goes out: one datagram may be lost, and Wi-Fi delays multicast."""
 MAX_ADDRESSES = 4
 """Different places that one search believes; an honest network has one."""
+MAX_ADDRESSES_OF_HOST = 2
 MAX_ANSWERS = 64
 """Datagrams that one search looks at, whoever sent them."""
 ANSWERS_PER_SECOND = 50
+QUESTIONS_PER_SECOND = 500
+"""Datagrams that are read; more than a house ever asks, and little work."""
 MAX_INTERFACES = 16
 LOOK_EVERY = 15.0
 """Seconds between looks at which networks this machine is in."""
@@ -87,8 +91,8 @@ class MulticastDns:
         self._joined: dict[IPv4Interface, None] = {}
         self._look: asyncio.TimerHandle | None = None
         self._complained = False
-        self._answers = 0
-        self._answers_since = 0.0
+        self._answers = Budget(ANSWERS_PER_SECOND)
+        self._questions = Budget(QUESTIONS_PER_SECOND)
         self.closed = False
 
     # Being found
@@ -167,7 +171,8 @@ class MulticastDns:
                 return
             except OSError:  # an ICMP answer to something sent earlier
                 continue
-            self._answer(data, source[:2])
+            if self._questions.allows(asyncio.get_running_loop().time()):
+                self._answer(data, source[:2])
 
     def _answer(self, data: bytes, source: Address) -> None:
         from qvac_core.hyperdht.local_names import decode_question, encode_answer
@@ -175,17 +180,12 @@ class MulticastDns:
         question = decode_question(data)
         port = self._ports.get(question.name) if question is not None else None
         own = _on_link(source[0], self._joined)
-        if question is None or port is None or own is None or not self._may_answer() or self._socket is None:
+        if question is None or port is None or own is None or self._socket is None:
+            return
+        if not self._answers.allows(asyncio.get_running_loop().time()):
             return
         with suppress(OSError):  # it asks again
             self._socket.sendto(encode_answer(question, (str(own.ip), port)), source)
-
-    def _may_answer(self) -> bool:
-        now = asyncio.get_running_loop().time()
-        if now - self._answers_since >= 1:
-            self._answers, self._answers_since = 0, now
-        self._answers += 1
-        return self._answers <= ANSWERS_PER_SECOND
 
     # Finding
 
@@ -263,7 +263,9 @@ class _Search:
                 self.error = error
 
     def _on_readable(self) -> None:
-        while not self._over:
+        for _ in range(_DATAGRAMS_PER_WAKEUP):
+            if self._over:
+                return
             try:
                 data, source = self._socket.recvfrom(_READ_BYTES)
             except BlockingIOError:
@@ -279,7 +281,8 @@ class _Search:
         if source[1] != GROUP[1] or _on_link(source[0], self._interfaces) is None:
             return
         port = self._decode(data)
-        if port is not None and (source[0], port) not in self._found:
+        of_host = [found for found in self._found if found[0] == source[0]]
+        if port is not None and (source[0], port) not in of_host and len(of_host) < MAX_ADDRESSES_OF_HOST:
             self._found.append((source[0], port))
             self._fresh.set()
 

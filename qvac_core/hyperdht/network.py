@@ -60,6 +60,10 @@ class Network(Protocol):
         """IPv4 addresses of this machine's own interfaces, loopback left out."""
         ...
 
+    def local_hosts6(self) -> list[str]:
+        """IPv6 addresses of this machine's own interfaces, without those that are valid on one link only."""
+        ...
+
     def source_host(self, to: str) -> str | None:
         """From which of our own addresses datagrams to `to` leave now; None when there is no way. Sends nothing."""
         ...
@@ -80,6 +84,7 @@ _HOSTS_AGE = 10.0  # seconds; asking the system takes milliseconds
 
 # Values of <netinet/in.h> and <linux/udp.h> that the socket module does not name.
 _IP_MTU_DISCOVER, _IP_PMTUDISC_DO = 10, 2
+_IPV6_MTU_DISCOVER, _LINUX_IPV6_DONTFRAG = 23, 62
 _DARWIN_IP_DONTFRAG = 28
 _WINDOWS_IP_DONTFRAGMENT = 14
 _SOL_UDP, _UDP_SEGMENT, _UDP_GRO = 17, 103, 104
@@ -89,46 +94,57 @@ _GRO_SPACE = 32
 
 
 class SystemNetwork:
-    """Sockets of this machine on the running event loop (it must support `add_reader`)."""
+    """Sockets of this machine on the running event loop (it must support `add_reader`); IPv6 where the host is."""
 
     def __init__(self, *, offload: bool = True) -> None:
         self._offload = offload
         # One for all sockets: what was read leaves it before the next read, and a hole punch may open 256 of them.
         self._buffer = bytearray(1 << 16)
         self._hosts: list[str] = []
+        self._hosts6: list[str] = []
         self._hosts_until = 0.0
 
     def open(self, host: str, port: int, receive: Receive) -> DatagramSocket:
         return SystemSocket(asyncio.get_running_loop(), host, port, receive, offload=self._offload, buffer=self._buffer)
 
     def local_hosts(self) -> list[str]:
-        now = asyncio.get_running_loop().time()
-        if now >= self._hosts_until:
-            self._hosts, self._hosts_until = _interface_hosts(), now + _HOSTS_AGE
+        self._look_at_interfaces()
         return self._hosts
 
+    def local_hosts6(self) -> list[str]:
+        self._look_at_interfaces()
+        return self._hosts6
+
     def source_host(self, to: str) -> str | None:
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asking:
+        with socket.socket(socket.AF_INET6 if ":" in to else socket.AF_INET, socket.SOCK_DGRAM) as asking:
             try:
                 asking.connect((to, _ANY_PORT))
                 host: str = asking.getsockname()[0]
             except OSError:  # no route
                 return None
-        if host not in self._hosts:
+        if host not in self._hosts and host not in self._hosts6:
             self._hosts_until = 0.0
         return host
 
+    def _look_at_interfaces(self) -> None:
+        now = asyncio.get_running_loop().time()
+        if now >= self._hosts_until:
+            (self._hosts, self._hosts6), self._hosts_until = _interface_hosts(), now + _HOSTS_AGE
 
-def _interface_hosts() -> list[str]:
+
+def _interface_hosts() -> tuple[list[str], list[str]]:
     import psutil  # slow to import, and not needed on loopback
 
     hosts: list[str] = []
+    hosts6: list[str] = []
     up = {name for name, stats in psutil.net_if_stats().items() if stats.isup}
     for name, addresses in psutil.net_if_addrs().items():
         for entry in addresses:
             if name in up and entry.family == socket.AF_INET and not entry.address.startswith("127."):
                 hosts.append(entry.address)
-    return hosts[:_MAX_HOSTS]
+            elif name in up and entry.family == socket.AF_INET6 and "%" not in entry.address and entry.address != "::1":
+                hosts6.append(entry.address)
+    return hosts[:_MAX_HOSTS], hosts6[:_MAX_HOSTS]
 
 
 class SystemSocket:
@@ -148,15 +164,16 @@ class SystemSocket:
         self._loop = loop
         self._receive = receive
         self._queue: deque[tuple[bytes, Address]] = deque()
-        self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self._ipv6 = ":" in host
+        self._socket = socket.socket(socket.AF_INET6 if self._ipv6 else socket.AF_INET, socket.SOCK_DGRAM)
         try:
             self._socket.setblocking(False)
-            _tune(self._socket)
+            _tune(self._socket, ipv6=self._ipv6)
             self._socket.bind((host, port))
         except OSError:
             self._socket.close()
             raise
-        self.address: Address = self._socket.getsockname()
+        self.address: Address = self._socket.getsockname()[:2]
         self._unsent = 0
         self._gso = offload and sys.platform == "linux"
         self._gro = self._gso and _try_option(self._socket, _SOL_UDP, _UDP_GRO, 1)
@@ -181,6 +198,8 @@ class SystemSocket:
 
     def _on_readable(self) -> None:
         batch = self._read()
+        if self._ipv6:
+            batch = [(datagram, (source[0], source[1])) for datagram, source in batch]
         if batch:
             self._receive(batch)
 
@@ -332,11 +351,16 @@ def _try_option(sock: socket.socket, level: int, option: int, value: int) -> boo
     return True
 
 
-def _tune(sock: socket.socket) -> None:
+def _tune(sock: socket.socket, *, ipv6: bool) -> None:
     """Room for bursts, and no fragmentation: the MTU search needs oversized packets to be lost."""
     _try_option(sock, socket.SOL_SOCKET, socket.SO_RCVBUF, BUFFER_BYTES)
     _try_option(sock, socket.SOL_SOCKET, socket.SO_SNDBUF, BUFFER_BYTES)
+    if ipv6:
+        _try_option(sock, socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        _try_option(sock, socket.IPPROTO_IPV6, getattr(socket, "IPV6_DONTFRAG", _LINUX_IPV6_DONTFRAG), 1)
     if sys.platform == "linux":
+        if ipv6:
+            _try_option(sock, socket.IPPROTO_IPV6, _IPV6_MTU_DISCOVER, _IP_PMTUDISC_DO)
         _try_option(sock, socket.IPPROTO_IP, _IP_MTU_DISCOVER, _IP_PMTUDISC_DO)
     elif sys.platform == "darwin":
         _try_option(sock, socket.IPPROTO_IP, _DARWIN_IP_DONTFRAG, 1)

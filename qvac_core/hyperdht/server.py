@@ -17,7 +17,9 @@ from typing import TYPE_CHECKING
 from qvac_core.codec import Address
 from qvac_core.errors import ConnectionClosed, NetworkError, RemoteProtocolError
 from qvac_core.hyperdht.announcing import WITHDRAW_LIMIT, Announcing
+from qvac_core.hyperdht.budget import Budget
 from qvac_core.hyperdht.connection import Connection
+from qvac_core.hyperdht.ipv6_path import ServerGreeting
 from qvac_core.hyperdht.raw_stream import RawStream
 from qvac_core.hyperdht.relay_leg import RelayKeys, RelayLeg
 from qvac_core.hyperdht.server_punch import ServerPunch
@@ -58,28 +60,6 @@ FirewallFunction = Callable[[bytes, NoisePayload], Verdict | Awaitable[Verdict]]
 OnConnection = Callable[[Connection], Awaitable[None] | None]
 
 
-class _Budget:
-    """So many per second, of which one source gets only a part."""
-
-    def __init__(self, per_second: int, per_source: int | None = None) -> None:
-        self._per_second = per_second
-        self._per_source = per_source or per_second
-        self._used = 0
-        self._used_by: dict[str, int] = {}
-        self._since = 0.0
-
-    def allows(self, now: float, source: str = "") -> bool:
-        if now - self._since >= 1:
-            self._used, self._since = 0, now
-            self._used_by.clear()
-        used = self._used_by.get(source, 0)
-        if self._used >= self._per_second or used >= self._per_source:
-            return False
-        self._used += 1
-        self._used_by[source] = used + 1
-        return True
-
-
 @dataclass(slots=True)
 class _Client:
     """A handshake that is on its way to a connection."""
@@ -99,6 +79,7 @@ class _Client:
     timer: asyncio.TimerHandle | None = None
     punch: ServerPunch | None = None
     relay: ServerRelay | None = None
+    greeting: ServerGreeting | None = None
     expired: bool = False
     """It did not come directly in time; a relay may still bring it."""
     handed_over: bool = False
@@ -132,8 +113,8 @@ class Server:
         self._announcing: Announcing | None = None
         self._announce_task: asyncio.Task[None] | None = None
         self._beginning: asyncio.Future[None] | None = None
-        self._reads = _Budget(HANDSHAKES_PER_SECOND, HANDSHAKES_PER_SOURCE)
-        self._refusals = _Budget(REFUSALS_PER_SECOND)
+        self._reads = Budget(HANDSHAKES_PER_SECOND, HANDSHAKES_PER_SOURCE)
+        self._refusals = Budget(REFUSALS_PER_SECOND)
         self.closed = False
 
     async def __aenter__(self) -> Server:
@@ -313,11 +294,14 @@ class Server:
         addresses = [own_address] if own_address is not None else []
         if self.shares_local_address:
             addresses += endpoint.local_addresses()
+        needs_way = own_address is None and not client.direct
+        addresses6 = endpoint.ipv6_addresses() if needs_way and self.shares_local_address else []
         noise, client.session = client.handshake.answer(
             NoisePayload(
                 firewall=Firewall.OPEN if own_address is not None else Firewall.UNKNOWN,
                 holepunch=self._holepunch_info(client.entry.id) if own_address is None else None,
                 addresses4=tuple(addresses),
+                addresses6=tuple(addresses6),
                 udx=UdxInfo(raw.id),
                 secret_stream=True,
                 relay_through=relay.wish,
@@ -337,6 +321,8 @@ class Server:
             # Nearby the peer goes for our server socket: the answer must show its mapping, not the puncher's.
             socket = None if self._is_nearby(client) else client.punch.socket
         client.entry.settle(Answer(noise, socket))
+        if addresses6 and client.payload.addresses6 and not raw.connected:
+            client.greeting = ServerGreeting(endpoint, client.payload.addresses6, client.session.holepunch_secret)
         if not raw.connected and relay.wanted:
             client.relay = relay
             relay.start(
@@ -402,6 +388,8 @@ class Server:
             client.relay.stop()
         if client.punch is not None:
             client.punch.close()
+        if client.greeting is not None:
+            client.greeting.close()
         self._give_up_after(client, FIRST_PACKET_WAIT)
 
         def opened(connection: Connection) -> None:
@@ -478,6 +466,8 @@ class Server:
         self._give_up_after(client, None)
         if client.punch is not None:
             client.punch.close()
+        if client.greeting is not None:
+            client.greeting.close()
         if client.relay is not None and not client.handed_over:
             client.relay.stop()
         self._clients.pop(client.entry.id, None)

@@ -7,12 +7,14 @@ From wire reference sections 2.6, 6.2 and 6.3 (bogon, hypercore-id-encoding, hyp
 from __future__ import annotations
 
 from collections.abc import Sequence
+from ipaddress import IPv6Address, IPv6Network
 
 from qvac_core.codec import Address, Reader, Writer
 from qvac_core.codec.key_text import decode_z_base_32
 from qvac_core.errors import IdentityError, RemoteProtocolError
 
 _MAX_NODES = 64
+_UNICAST6 = (IPv6Network("2000::/3"), IPv6Network("fc00::/7"))
 
 
 def _octets(host: str) -> tuple[int, ...]:
@@ -51,6 +53,21 @@ def is_bogon(host: str) -> bool:
 def is_dialable(address: Address) -> bool:
     """Whether an address that somebody told us can be sent to at all."""
     return 0 < address[1] < 65536 and not is_reserved(address[0])
+
+
+def is_dialable6(address: Address) -> bool:
+    """Whether an IPv6 address that somebody told us can be a peer's: global unicast, or of a private network."""
+    try:
+        host = IPv6Address(address[0])
+    except ValueError:
+        return False
+    return 0 < address[1] < 65536 and any(host in network for network in _UNICAST6)
+
+
+def usable_hosts6(hosts: Sequence[str]) -> list[str]:
+    """Our own addresses that others may reach: global ones first, then those of a private network."""
+    usable = [host for host in hosts if is_dialable6((host, 1))]
+    return sorted(usable, key=lambda host: not IPv6Address(host).is_global)
 
 
 def match_address(mine: Sequence[Address], theirs: Sequence[Address]) -> Address | None:

@@ -25,6 +25,8 @@ class Way(Enum):
     """We can be reached by anybody: the server comes to us."""
     LAN = auto()
     """Same public address: ping `address`, then connect there from the server socket."""
+    IPV6 = auto()
+    """Beside the others, never chosen here: greetings over IPv6, between two of ours."""
     PUNCH = auto()
     """Both are behind NATs: hole punching through `relays`."""
 

@@ -39,6 +39,11 @@ table ip filter {{
 """
 
 
+_RULES6 = """
+table ip6 filter {
+  chain through { type filter hook forward priority filter; iifname "wan" ct state new drop; }
+}
+"""
 _LOSS = """
 table ip loss {{
   chain through {{
@@ -99,9 +104,27 @@ class Internet:
                 ["ip", "netns", "del", self._spaces.pop()], capture_output=True, timeout=_COMMAND_LIMIT, check=False
             )
 
-    def home(self, nat: Nat) -> str:
+    def home(self, nat: Nat, *, ipv6: bool = False) -> str:
         """The namespace of a machine behind a box of its own."""
-        return self.house(nat, 1)[0]
+        machine = self.house(nat, 1)[0]
+        if ipv6:
+            self._add_ipv6(machine)
+        return machine
+
+    def _add_ipv6(self, machine: str) -> None:
+        """An address that everybody can write to, if the box lets them: only who was written to first."""
+        number, box = self._homes, machine.replace("home", "box").removesuffix("-0")
+        inner, outer = f"fd00:{number}::2", f"fd00:{number}::1"
+        for space in (self.public, box):
+            _run(*inside(space), "sysctl", "-q", "-w", "net.ipv6.conf.all.forwarding=1")
+        self._ip(machine, "addr", "add", f"{inner}/64", "dev", "eth0", "nodad")
+        self._ip(box, "addr", "add", f"{outer}/64", "dev", "lan0", "nodad")
+        self._ip(machine, "route", "add", "default", "via", outer)
+        self._ip(self.public, "addr", "add", f"fd01:{number}::1/64", "dev", f"to{number}", "nodad")
+        self._ip(box, "addr", "add", f"fd01:{number}::2/64", "dev", "wan", "nodad")
+        self._ip(box, "route", "add", "default", "via", f"fd01:{number}::1")
+        self._ip(self.public, "route", "add", f"fd00:{number}::/64", "via", f"fd01:{number}::2")
+        _run(*inside(box), "nft", "-f", "-", stdin=_RULES6)
 
     def move(self, machine: str, nat: Nat) -> None:
         """Into another house, as from Wi-Fi to mobile: the interface goes, another one comes with another address."""

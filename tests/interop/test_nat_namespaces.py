@@ -101,8 +101,20 @@ def test_two_machines_of_one_house_meet_inside_it(
     meet(js_home, "js", kinds, lambda internet: internet.house(nat, 2), "192.168.1.2")
 
 
+def test_two_of_ours_meet_over_ipv6_where_ipv4_has_no_way(permitted: None, js_home: Path) -> None:
+    """Two boxes with random ports, and over IPv6 two firewalls that let nobody in unasked."""
+    meet(js_home, "js", ("ours", "ours"), lambda internet: [internet.home(R, ipv6=True) for _ in "12"], "fd00:1::2")
+
+
+@pytest.mark.parametrize("kinds", [("ours", "js"), ("js", "ours")], ids=lambda kinds: " to ".join(reversed(kinds)))
+def test_the_originals_peers_do_not_mind_our_ipv6_addresses(
+    permitted: None, js_home: Path, kinds: tuple[str, str]
+) -> None:
+    meet(js_home, "js", kinds, lambda internet: [internet.home(K, ipv6=True) for _ in "12"], "60.0.1.2")
+
+
 @pytest.mark.parametrize("nat", [K, R], ids=["keeping", "random"])
-@pytest.mark.parametrize("server", ["js", "ours"])
+@pytest.mark.parametrize("server", ["js", pytest.param("ours", marks=pytest.mark.long)])
 def test_a_punch_that_begins_beside_does_not_end_the_way_inside_the_house(
     permitted: None, js_home: Path, server: str, nat: Nat
 ) -> None:

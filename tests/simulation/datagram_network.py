@@ -165,6 +165,9 @@ class Host:
             return []
         return [self.address] if not self.nat else ["192.168.1.2"]
 
+    def local_hosts6(self) -> list[str]:
+        return []
+
     def source_host(self, to: str) -> str | None:
         return self.address if self.online else None
 
