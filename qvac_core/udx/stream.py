@@ -120,6 +120,11 @@ class Stream:
         self._sender.mark_path()
 
     @property
+    def silent(self) -> bool:
+        """Whether nothing at all came between the last two timeouts: the peer or the way to it is gone."""
+        return self._sender.silent_timeouts > 0 and not self._sender.heard
+
+    @property
     def remote_confirmed(self) -> bool:
         """Whether the peer has acknowledged anything that was first sent after `change_remote` or `mark_path`."""
         return self._sender.remote_confirmed
