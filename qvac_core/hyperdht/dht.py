@@ -391,6 +391,17 @@ class DHT:
         await self.open()
         return await records.immutable_get(self.requests, target)
 
+    def use_local_network(self, local_network: LocalNetwork | None) -> None:
+        """Find peers nearby, and be found by them, through this one from now on; the one before is closed."""
+        before, self._local_network = self._local_network, local_network
+        for server in self._servers.values():
+            if server.public_key is not None:
+                if before is not None:
+                    before.stop_serving(server.public_key)
+                self._serve_nearby(server, server.public_key)
+        if before is not None:
+            before.close()
+
     # For servers and attempts
 
     def now(self) -> float:
@@ -405,6 +416,9 @@ class DHT:
         self._servers[target] = server
         local: LocalServer = server
         self._router.add_server(target, record, local)
+        self._serve_nearby(server, public_key)
+
+    def _serve_nearby(self, server: Server, public_key: bytes) -> None:
         if self._local_network is not None and server.shares_local_address:
             self._local_network.serve(public_key, self.address[1])
 

@@ -481,7 +481,8 @@ class Server:
         if client.relay is not None and not client.handed_over:
             client.relay.stop()
         self._clients.pop(client.entry.id, None)
-        self._memory.finish(client.entry, self._dht.now())
+        if not self._dht.closed:
+            self._memory.finish(client.entry, self._dht.now())
 
     # Hole punching (rendezvous.LocalServer)
 

@@ -190,6 +190,12 @@ class Stream:
         return self._events.popleft() if self._events else None
 
     @property
+    def only_ack_due(self) -> bool:
+        """Whether an acknowledgement is all that waits to be sent: whatever is written next could carry it."""
+        sender = self._sender
+        return self._ack_due and not (self.closed or self._control or sender.urgent or sender.has_work)
+
+    @property
     def bytes_in_flight(self) -> int:
         return self._sender.recovery.bytes_in_flight
 

@@ -39,6 +39,16 @@ table ip filter {{
 """
 
 
+_LOSS = """
+table ip loss {{
+  chain through {{
+    type filter hook forward priority filter
+    iifname "lan1" oifname "lan0" quota until {bytes} bytes drop
+  }}
+}}
+"""
+
+
 def _run(*command: str, stdin: str | None = None) -> None:
     done = subprocess.run(command, input=stdin, capture_output=True, text=True, timeout=_COMMAND_LIMIT, check=False)
     if done.returncode:
@@ -106,12 +116,12 @@ class Internet:
         self._ip(machine, "addr", "add", f"{host}/24", "dev", "eth0")
         self._ip(machine, "route", "add", "default", "via", "192.168.1.1")
 
-    def house(self, nat: Nat, machines: int) -> list[str]:
-        """The namespaces of several machines behind one box."""
-        box = self._house(nat)
+    def house(self, nat: Nat, machines: int, *, lost_bytes: int = 0) -> list[str]:
+        """The namespaces of several machines behind one box, which loses the first bytes of the second to the first."""
+        box = self._house(nat, lost_bytes)
         return [self._room(box, f"home{self._homes}-{n}", n) for n in range(machines)]
 
-    def _house(self, nat: Nat) -> str:
+    def _house(self, nat: Nat, lost_bytes: int = 0) -> str:
         self._homes += 1
         number = self._homes
         box = self._space(f"box{number}")
@@ -128,7 +138,7 @@ class Internet:
         _run(*inside(box), "sysctl", "-q", "-w", "net.ipv4.conf.default.proxy_arp=1")
         self._forward(box)
         rules = _RULES.format(flags="fully-random" if nat is Nat.RANDOM else "")
-        _run(*inside(box), "nft", "-f", "-", stdin=rules)
+        _run(*inside(box), "nft", "-f", "-", stdin=rules + (_LOSS.format(bytes=lost_bytes) if lost_bytes else ""))
         return box
 
     def _room(self, box: str, name: str, n: int) -> str:

@@ -66,6 +66,7 @@ def test_a_listen_that_does_not_end_leaves_no_announce_behind(closing: bool) -> 
             else:
                 listening.cancel()
             await asyncio.wait([listening])
+            assert listening.cancelled() or listening.exception() is not None
             await asyncio.sleep(1)
             with pytest.raises(NetworkError) as failed:
                 await client.connect(key_pair.public_key)
