@@ -103,6 +103,7 @@ class SystemNetwork:
         self._hosts: list[str] = []
         self._hosts6: list[str] = []
         self._hosts_until = 0.0
+        self._source = ""
 
     def open(self, host: str, port: int, receive: Receive) -> DatagramSocket:
         return SystemSocket(asyncio.get_running_loop(), host, port, receive, offload=self._offload, buffer=self._buffer)
@@ -122,8 +123,8 @@ class SystemNetwork:
                 host: str = asking.getsockname()[0]
             except OSError:  # no route
                 return None
-        if host not in self._hosts and host not in self._hosts6:
-            self._hosts_until = 0.0
+        if host != self._source and not host.startswith("127."):
+            self._source, self._hosts_until = host, 0.0  # what was asked before may be old
         return host
 
     def _look_at_interfaces(self) -> None:
