@@ -1,7 +1,7 @@
 """Connecting to a peer by its key: find who relays to it, shake hands through them, then take the best path.
 
 From wire reference section 6.3 (hyperdht/lib/connect.js 6.34.0). Walk and handshakes run side by side, and nodes
-that relayed to this key before are asked at once: a second connect need not wait for a walk.
+that relayed to this key before are asked first: a second connect needs no walk.
 """
 
 from __future__ import annotations
@@ -44,6 +44,9 @@ SUSPECT_AFTER = 1.5
 SILENCE_LIMIT = 6.0
 """Seconds for all handshakes through everybody who knows the peer. One that lives answers in a fraction of a second; a
 firewall function may take its time."""
+HEAD_START = 0.25
+"""Seconds that remembered relays have before the network is asked, too (RFC 8305 gives as much). A walk is 20 requests:
+100 reconnects at once would fill the request window with answers that nobody needs."""
 _HANDSHAKE_RETRIES = 3
 _WALK_RETRIES = 3
 _PING_RETRIES = 2
@@ -143,6 +146,21 @@ class Attempt:
             if not self._relayed:
                 self._end_punch()
 
+    async def find_path(self, limit: float) -> tuple[int, Address]:
+        """Instead of `run`: only the way to the peer, for a stream that exists. `release` when it is on it, or not.
+
+        The peer waits in vain for the stream of this handshake. Raises NetworkError, TimeoutError.
+        """
+        async with asyncio.timeout(limit):
+            met = await self._meet()
+            if met.payload.relay_addresses:
+                self._dht.remember_relays(self._public_key, met.payload.relay_addresses)
+            return await self._reach(met)
+
+    def release(self) -> None:
+        self._raw.destroy()
+        self._end_punch()
+
     def _end_punch(self) -> None:
         if self._punch is not None:
             self._punch.close()
@@ -169,7 +187,13 @@ class Attempt:
         self._raw.connect(socket, address, remote_id)
         relays = met.payload.relay_addresses or tuple(self._tried)
         self._dht.remember_relays(self._public_key, relays)
-        return self._dht.new_connection(self._raw, met.session, initiator=True, public_key=self._key_pair.public_key)
+        return self._dht.new_connection(
+            self._raw, met.session, initiator=True, public_key=self._key_pair.public_key, meet_again=self._meet_again
+        )
+
+    def _meet_again(self) -> Attempt:
+        """For a connection whose peer is not where it was."""
+        return Attempt(self._dht, self._public_key, self._key_pair, self._dht.relays_of(self._public_key))
 
     def _on_unexpected(self, socket: int, source: Address) -> None:
         """The server's packets found us before we knew the way."""
@@ -213,6 +237,8 @@ class Attempt:
             self._ask_soon(address)
         # What was remembered may be gone: it must not keep those from being asked who are found now.
         self._slots = asyncio.Semaphore(MAX_HANDSHAKES)
+        if self._asking:
+            await asyncio.wait(self._asking, timeout=HEAD_START)
         await self._walk(self._known)
         await self._asked()
 
