@@ -18,6 +18,8 @@ from qvac_core.errors import StoreError
 from qvac_core.store.disk import set_aside, store_error, write_atomically
 
 MAX_FILE_BYTES: Final = 1 << 20
+MAX_DEPTH: Final = 32
+"""Tables and lists inside each other: deeper ones can be read but not be written again."""
 
 
 class Theme(StrEnum):
@@ -94,7 +96,10 @@ class SettingsFile:
         try:
             if len(content) > MAX_FILE_BYTES:
                 raise ValueError("larger than any settings file")
-            self._document = tomllib.loads(content.decode("utf-8"))
+            document = tomllib.loads(content.decode("utf-8"))
+            if _is_deeper(document, MAX_DEPTH):
+                raise ValueError("nested more deeply than any settings file")
+            self._document = document
         except (ValueError, RecursionError) as error:  # TOMLDecodeError and UnicodeDecodeError are ValueErrors
             kept = set_aside(path, now)
             self.notice = (
@@ -160,6 +165,13 @@ class SettingsFile:
         content = tomli_w.dumps(document).encode("utf-8", "replace")
         write_atomically(self.path, content, action="write the settings")
         self._document = document
+
+
+def _is_deeper(value: Any, depth: int) -> bool:
+    if not isinstance(value, (dict, list)):
+        return False
+    inner = value.values() if isinstance(value, dict) else value
+    return depth == 0 or any(_is_deeper(one, depth - 1) for one in inner)
 
 
 S = TypeVar("S")

@@ -338,7 +338,7 @@ def test_the_server_probes_nobody_who_did_not_ask(
         assert len(fast) <= 1, "one probe at most to whoever asks"
         assert len(probes) == len(fast) or (puncher.state is State.PUNCHING and probes[-1].to[0] in proved)
         assert puncher.state is State.IDLE or puncher.remote_addresses or said.punching
-        assert not answered.later or payload.punching
+        assert not answered.later or puncher.remote_punching
         if answered.over:
             break
 

@@ -17,7 +17,7 @@ from qvac_core.delegation.turns import Turns
 from qvac_core.errors import DelegationError, NetworkError
 from tests.unit.memory_stream import JumpingLoop, settle
 
-PARALLEL, QUEUE = 3, 5
+PARALLEL, QUEUE, QUEUE_PER_KEY = 3, 5, 3
 OWN_LIMITS = {b"a": 1, b"b": 2, b"c": 5}
 
 
@@ -61,17 +61,18 @@ class Asker:
 
 
 class TurnsMachine(LoopMachine):
-    """Bounded in all and per key, first come first served among those who may run, and no place is lost."""
+    """Bounded in all and per key, in order within a key, and neither a turn nor a place is lost."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.turns = Turns(PARALLEL, QUEUE)
+        self.turns = Turns(PARALLEL, QUEUE, QUEUE_PER_KEY)
         self.askers: list[Asker] = []
         self.number = 0
 
     @rule(key=st.sampled_from(sorted(OWN_LIMITS)))
     def ask(self, key: bytes) -> None:
-        full = self.turns.waiting >= QUEUE
+        own = sum(asker.key == key and not asker.running for asker in self.askers)
+        full = self.turns.waiting >= QUEUE or own >= QUEUE_PER_KEY
         self.number += 1
         asker = Asker(self.number, key)
         asker.task = self.loop.create_task(asker.ask(self.turns))
@@ -111,7 +112,11 @@ class TurnsMachine(LoopMachine):
         waiting = [asker for asker in self.askers if not asker.running]
         assert self.turns.running == len(running) <= PARALLEL
         assert self.turns.waiting == len(waiting) <= QUEUE
-        assert [asker.place for asker in waiting] == list(range(1, len(waiting) + 1)), "places in order of coming"
+        assert sorted(asker.place or 0 for asker in waiting) == list(range(1, len(waiting) + 1))
+        for key in OWN_LIMITS:
+            places = [asker.place or 0 for asker in waiting if asker.key == key]
+            assert places == sorted(places), "first come, first served within one key"
+            assert len(places) <= QUEUE_PER_KEY
         counts = {key: sum(asker.key == key for asker in running) for key in OWN_LIMITS}
         assert all(counts[key] <= limit for key, limit in OWN_LIMITS.items())
         if len(running) < PARALLEL:

@@ -77,6 +77,15 @@ def test_broken_file_is_set_aside_and_told(path: Path, content: bytes) -> None:
     assert kept.name in file.notice
 
 
+@pytest.mark.parametrize("content", [b"x = " + b"[" * 300 + b"]" * 300, b".".join([b"x"] * 400) + b" = 1"])
+def test_a_file_too_deep_to_be_written_again_is_set_aside(path: Path, content: bytes) -> None:
+    path.write_bytes(content)
+    file = SettingsFile(path, now=NOW)
+    assert file.notice is not None and "nested" in file.notice
+    file.save(CHANGED)
+    assert SettingsFile(path, now=NOW).settings == CHANGED
+
+
 def test_wrong_values_are_named_and_the_rest_applies(path: Path) -> None:
     path.write_text(
         'theme = "purple"\ndisplay_name = 5\ntab = "chat"\nreduced_motion = 1\nchat = "x"\n'

@@ -100,6 +100,8 @@ def _gguf_seeds() -> Iterator[bytes]:
 def _settings_seeds() -> Iterator[bytes]:
     yield b'theme = "dark"\ndisplay_name = "x"\n\n[sharing]\non_start = true\nmodels = ["a", "b"]\nlog_days = 3\n'
     yield b'[chat]\nfallback = false\nx = 1979-05-27T07:32:00Z\n[window]\ngeometry = "00"\n[[y]]\nz = {a.b = 1e6}\n'
+    yield b"x = " + b"[" * 300 + b"]" * 300
+    yield b".".join([b"x"] * 300) + b" = 1"
     yield b"sharing = 3\ntheme = 7\nlog = [1, [2.5, inf], 'x']\n"
 
 
