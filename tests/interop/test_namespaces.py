@@ -87,9 +87,10 @@ def places(permitted: None) -> Iterator[Places]:
         yield Places(stack)
 
 
-def meets(sender: Peer, to: Address, receiver: Peer) -> bool:
+def meets(sender: Peer, to: Address, receiver: Peer, *, hoped: bool) -> bool:
+    """Whether a datagram gets there; what is hoped for may take its time on a busy machine."""
     sender.send(to)
-    return receiver.receive(SILENCE) is not None
+    return receiver.receive(ANSWER_WAIT if hoped else SILENCE) is not None
 
 
 @pytest.mark.parametrize("nat", BOXES, ids=lambda nat: nat.value)
@@ -101,9 +102,9 @@ def test_whom_a_box_lets_in_and_which_ports_it_shows(places: Places, nat: Nat) -
     seen = friend.receive()
     assert seen is not None
     assert (seen[1] == PORT) == (nat not in (Nat.RANDOM, Nat.MOBILE))
-    entered = [meets(outsider, seen, machine) for outsider in (friend, neighbour, stranger)]
-    expected = {Nat.FULL_CONE: [True, True, True], Nat.ADDRESS_RESTRICTED: [True, True, False]}
-    assert entered == expected.get(nat, [True, False, False])
+    welcome = {Nat.FULL_CONE: (True, True, True), Nat.ADDRESS_RESTRICTED: (True, True, False)}
+    for outsider, hoped in zip((friend, neighbour, stranger), welcome.get(nat, (True, False, False)), strict=True):
+        assert meets(outsider, seen, machine, hoped=hoped) == hoped
     machine.send(stranger.address)
     other = stranger.receive()
     assert other is not None
@@ -114,8 +115,8 @@ def test_whom_a_box_lets_in_and_which_ports_it_shows(places: Places, nat: Nat) -
 def test_which_datagrams_leave(places: Places, nat: Nat, port: int, passes: bool) -> None:
     machine = places.peer(places.internet.home(nat))
     public = places.internet.public
-    assert not meets(machine, (PUBLIC_HOST, PORT), places.peer(public, PUBLIC_HOST, PORT))
-    assert meets(machine, (PUBLIC_HOST, port), places.peer(public, PUBLIC_HOST, port)) == passes
+    assert not meets(machine, (PUBLIC_HOST, PORT), places.peer(public, PUBLIC_HOST, PORT), hoped=False)
+    assert meets(machine, (PUBLIC_HOST, port), places.peer(public, PUBLIC_HOST, port), hoped=passes) == passes
 
 
 @pytest.mark.parametrize("hairpin", [False, True])
@@ -131,15 +132,16 @@ def test_what_a_carrier_turns_round(places: Places, hairpin: bool) -> None:
         outside.append(witness.receive())
     assert outside == [("60.0.1.2", PORT), ("60.0.1.2", PORT + 1)]
     first.send(("60.0.1.2", PORT + 1))  # opens its own box
-    assert meets(second, ("60.0.1.2", PORT), first) == hairpin
+    assert meets(second, ("60.0.1.2", PORT), first, hoped=hairpin) == hairpin
     if hairpin:
         second.send(("60.0.1.2", PORT))
         assert first.receive() == ("60.0.1.2", PORT + 1)
 
 
-def test_machines_of_one_house_see_each_other_at_once(places: Places) -> None:
+def test_machines_of_one_house_see_each_other(places: Places) -> None:
     first, second = (places.peer(space) for space in places.internet.house(Nat.KEEPING, 2))
-    assert meets(first, ("192.168.1.3", second.address[1]), second)
+    assert meets(first, ("192.168.1.3", second.address[1]), second, hoped=True)
+    assert meets(second, ("192.168.1.2", first.address[1]), first, hoped=True)
 
 
 def test_nothing_is_left_of_an_internet(permitted: None) -> None:
