@@ -45,9 +45,11 @@ class Sender:
         self.ending = self.ended = False  # asked to end; END acknowledged
         self.window = RECEIVE_WINDOW  # bytes the peer has room for
         self.heard = False  # anything from the peer since the last timeout
+        self.silent_timeouts = 0  # timeouts in a row between which nothing came
         self.urgent: list[bytes] = []  # probes: they leave whatever the windows say
         self.retransmits = 0
         self.recovery = Recovery()
+        self._random = random
         self.bbr = Bbr(now, random)
         self.mtu = mtu
         self._receive = receive
@@ -85,6 +87,20 @@ class Sender:
             self._changed_at_seq = self.recovery.next_seq
         else:
             self._events.append(RemoteChanged())
+
+    def mark_path(self) -> None:
+        self._first_seq_there = self.recovery.next_seq
+
+    def change_path(self, now: float) -> None:
+        """Nothing measured on the old way holds on the new one (RFC 9000 section 9.4)."""
+        self.mark_path()
+        self._count_lost_probes()
+        self.mtu.reset()
+        self._rate.restart(now)
+        self.recovery.change_path(now, self._rate.stamp(now, idle=True))
+        self.bbr = Bbr(now, self._random)
+        self._pacer = Pacer(now)
+        self._pace_at = None
 
     @property
     def remote_confirmed(self) -> bool:
@@ -165,6 +181,7 @@ class Sender:
             self._count_lost_probes()
         if recovery.rto_at is not None and recovery.rto_at <= now:
             alive = self.heard and not self.window
+            self.silent_timeouts = 0 if self.heard else self.silent_timeouts + 1
             self.heard = False
             if not recovery.on_timeout(now, alive=alive):
                 return False

@@ -94,6 +94,16 @@ def _rules(nat: Nat, outside: str, *, hairpin: bool) -> str:
     )
 
 
+_LOSS = """
+table ip loss {{
+  chain through {{
+    type filter hook forward priority filter
+    iifname "lan1" oifname "lan0" quota until {bytes} bytes drop
+  }}
+}}
+"""
+
+
 def _run(*command: str, stdin: str | None = None) -> None:
     done = subprocess.run(command, input=stdin, capture_output=True, text=True, timeout=_COMMAND_LIMIT, check=False)
     if done.returncode:
@@ -166,9 +176,16 @@ class Internet:
             return self.carrier(Nat.RANDOM if nat is Nat.MOBILE else Nat.KEEPING, 1)[0]
         return self.house(nat, 1)[0]
 
-    def house(self, nat: Nat, machines: int, *, hairpin: bool = False) -> list[str]:
-        """The namespaces of several machines behind one box, who reach each other's outside ports with `hairpin`."""
-        return self._house(nat, machines, self._street, hairpin=hairpin)
+    def house(self, nat: Nat, machines: int, *, hairpin: bool = False, lost_bytes: int = 0) -> list[str]:
+        """The namespaces of several machines behind one box.
+
+        With `hairpin` they reach each other's outside ports; `lost_bytes` of the second to the first are lost at first.
+        """
+        rooms = self._house(nat, machines, self._street, hairpin=hairpin)
+        if lost_bytes:
+            box = f"{self._prefix}-box{self._boxes}"
+            _run(*inside(box), "nft", "-f", "-", stdin=_LOSS.format(bytes=lost_bytes))
+        return rooms
 
     def carrier(self, nat: Nat, houses: int, *, hairpin: bool = False, alike: bool = False) -> list[str]:
         """The namespaces of machines that each have a box of their own which keeps ports, behind one of this kind.

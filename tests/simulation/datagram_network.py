@@ -145,6 +145,7 @@ class Host:
         self.wire = wire
         self.address = address
         self.nat = nat
+        self.online = True
         self.clock = MachineClock()
         self._sockets: list[SimulatedSocket] = []
         self._next_port = _FIRST_PORT
@@ -160,7 +161,26 @@ class Host:
         return sock
 
     def local_hosts(self) -> list[str]:
+        if not self.online:
+            return []
         return [self.address] if not self.nat else ["192.168.1.2"]
+
+    def source_host(self, to: str) -> str | None:
+        return self.address if self.online else None
+
+    def move(self, wire: Wire, address: str) -> None:
+        """Into another network: sockets stay open and have the new address from now on."""
+        for sock in self._sockets:
+            self.wire.unbind(sock)
+        self.wire, self.address, self.online = wire, address, True
+        for sock in self._sockets:
+            sock.moved()
+
+    def unplug(self) -> None:
+        """No network at all, until `move`."""
+        self.online = False
+        for sock in self._sockets:
+            self.wire.unbind(sock)
 
     def remap(self) -> None:
         """The NAT forgets all mappings and gives every socket a new outside port."""
@@ -204,6 +224,16 @@ class SimulatedSocket:
         self._contacted.clear()
         wire.bind(self)
 
+    def moved(self) -> None:
+        self.outside = (self._host.address, self.outside[1])
+        self._contacted.clear()
+        if not self._closed:
+            self._host.wire.bind(self)
+
+    @property
+    def broken(self) -> bool:
+        return False
+
     def lets_in(self, source: Address) -> bool:
         if not self._host.nat:
             return True
@@ -225,7 +255,7 @@ class SimulatedSocket:
         self._send([datagram], to, ttl)
 
     def _send(self, datagrams: Sequence[bytes], to: Address, ttl: int) -> None:
-        if self._closed:
+        if self._closed or not self._host.online:
             return
         self._contacted[to] = world_time()
         self._host.wire.send(self.outside, datagrams, to, ttl)
