@@ -10,7 +10,7 @@ import sys
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from qvac_core.errors import ConnectionClosed, NetworkError
+from qvac_core.errors import ConnectionClosed, IdentityError, NetworkError
 from qvac_core.hyperdht import DHT, Connection, KeyPair, Server, Testnet, create_testnet
 
 
@@ -36,10 +36,12 @@ class Peer:
         self.testnet_ = await create_testnet(size, host=host)
         return {"bootstrap": self.testnet_.bootstrap}
 
-    async def node(self, *, bootstrap: list[list[Any]], seed: str, options: dict[str, Any]) -> dict[str, Any]:
+    async def node(
+        self, *, bootstrap: list[list[Any]], seed: str, options: dict[str, Any], wait: bool = True
+    ) -> dict[str, Any]:
         keys = KeyPair.from_seed(bytes.fromhex(seed))
         self.dht = DHT([(host, port) for host, port in bootstrap], keys, **options)
-        await self.dht.ready()
+        await (self.dht.ready() if wait else self.dht.open())
         return {"firewalled": self.dht.firewalled, "publicKey": keys.public_key.hex()}
 
     async def listen(self) -> dict[str, Any]:
@@ -145,7 +147,7 @@ async def main() -> None:
     async def answer(id: int, call: Callable[..., Awaitable[dict[str, Any]]], options: dict[str, Any]) -> None:
         try:
             say({"id": id, "result": await call(**options)})
-        except NetworkError as error:
+        except (NetworkError, IdentityError) as error:
             say({"id": id, "error": error.name})
 
     async for line in lines:

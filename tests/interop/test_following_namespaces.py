@@ -11,9 +11,7 @@ import pytest
 
 from .js_peer import JsPeer
 from .namespaces import Internet, Nat
-from .test_nat_namespaces import CLIENT_SEED, LIMIT, SERVER_SEED, World, permitted
-
-__all__ = ["permitted"]
+from .test_nat_namespaces import CLIENT_SEED, LIMIT, SERVER_SEED, World
 
 K, R = Nat.KEEPING, Nat.RANDOM
 SECONDS = 9.0
