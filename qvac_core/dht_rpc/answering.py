@@ -6,7 +6,6 @@ wire/HYPERDHT.md sections 1.4 and 1.6; dht-rpc 6.27.0 `index.js` _onrequest.
 from __future__ import annotations
 
 from collections.abc import Callable
-from random import Random
 from typing import TYPE_CHECKING
 
 from qvac_core.codec import Address
@@ -15,11 +14,10 @@ from qvac_core.dht_rpc.incoming import IncomingRequest
 from qvac_core.dht_rpc.internal import InternalCommands
 from qvac_core.dht_rpc.limits import REFUSAL, RateLimit, ReplyBudget
 from qvac_core.dht_rpc.messages import RequestMessage, is_reachable
+from qvac_core.dht_rpc.tokens import Tokens
 
 if TYPE_CHECKING:
     from qvac_core.dht_rpc.node import Node
-
-_SECRET_SIZE = 32
 
 
 class Answering:
@@ -27,10 +25,10 @@ class Answering:
 
     __slots__ = ("_budget", "_internal", "_limits", "_node", "on_request")
 
-    def __init__(self, node: Node, random: Random) -> None:
+    def __init__(self, node: Node, tokens: Tokens) -> None:
         self._node = node
-        self._limits = RateLimit(random.randbytes(_SECRET_SIZE))
-        self._budget = ReplyBudget(random.randbytes(_SECRET_SIZE))
+        self._limits = RateLimit(tokens.secret(b"requests"))
+        self._budget = ReplyBudget(tokens.secret(b"replies"))
         self._internal = InternalCommands(node, self._limits)
         self.on_request: Callable[[IncomingRequest], None] | None = None
 
