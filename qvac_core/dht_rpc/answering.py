@@ -14,7 +14,6 @@ from qvac_core.dht_rpc.incoming import IncomingRequest
 from qvac_core.dht_rpc.internal import InternalCommands
 from qvac_core.dht_rpc.limits import REFUSAL, RateLimit, ReplyBudget
 from qvac_core.dht_rpc.messages import RequestMessage, is_reachable
-from qvac_core.dht_rpc.tokens import Tokens
 
 if TYPE_CHECKING:
     from qvac_core.dht_rpc.node import Node
@@ -25,10 +24,10 @@ class Answering:
 
     __slots__ = ("_budget", "_internal", "_limits", "_node", "on_request")
 
-    def __init__(self, node: Node, tokens: Tokens) -> None:
+    def __init__(self, node: Node) -> None:
         self._node = node
-        self._limits = RateLimit(tokens.secret(b"requests"))
-        self._budget = ReplyBudget(tokens.secret(b"replies"))
+        self._limits = RateLimit()
+        self._budget = ReplyBudget()
         self._internal = InternalCommands(node, self._limits)
         self.on_request: Callable[[IncomingRequest], None] | None = None
 

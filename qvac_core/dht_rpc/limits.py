@@ -6,10 +6,10 @@ forged, and ports are free: so everything counts by host, and whoever is counted
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import lru_cache
 from ipaddress import ip_address
 
-from qvac_core.codec import blake2b
 from qvac_core.dht_rpc.commands import Internal
 
 REFUSAL = -1
@@ -48,19 +48,36 @@ def is_public(host: str) -> bool:
         return False
 
 
+def network_of(host: str) -> str:
+    """The /24 (IPv4) or /48 (IPv6) that a public host is in: what one customer of a hoster easily has."""
+    return host.rpartition(".")[0] or ":".join(host.split(":")[:3])
+
+
+def crowds(host: str, hosts: Iterable[str], *, per_host: int, per_network: int) -> bool:
+    """Whether one more of `host` is too many among `hosts`. Ports are free, and so are the ids that belong to them."""
+    if not is_public(host):
+        return False
+    network = network_of(host)
+    same = near = 0
+    for other in hosts:
+        same += other == host
+        near += network_of(other) == network
+    return same >= per_host or near >= per_network
+
+
 class HostCounts:
     """Counts per key in windows of time, in bounded memory.
 
-    A key has one of so many places, which `secret` spreads: two keys that meet in one share what they may.
+    A key has one of so many places; two keys that meet in one share what they may. Python spreads them by a secret of
+    the process, so that nobody can choose with whom he meets.
     That happens under a flood of forged sources, and lets nearly everybody pass where a list of limited length would
     turn away whoever comes late.
     """
 
-    __slots__ = ("_counts", "_secret", "_since", "_slots", "_window")
+    __slots__ = ("_counts", "_since", "_slots", "_window")
 
-    def __init__(self, window: float, secret: bytes, slots: int = _SLOTS) -> None:
+    def __init__(self, window: float, slots: int = _SLOTS) -> None:
         self._window = window
-        self._secret = secret
         self._slots = slots
         self._since = 0.0
         self._counts: dict[int, int] = {}
@@ -70,7 +87,7 @@ class HostCounts:
         if not 0 <= now - self._since < self._window:
             self._since = now
             self._counts.clear()
-        slot = int.from_bytes(blake2b(key.encode(), key=self._secret, size=8)) % self._slots
+        slot = hash(key) % self._slots
         count = self._counts.get(slot, 0) + amount
         if count > limit:
             return False
@@ -83,8 +100,8 @@ class RateLimit:
 
     __slots__ = ("_counts",)
 
-    def __init__(self, secret: bytes) -> None:
-        self._counts = HostCounts(1.0, secret)
+    def __init__(self) -> None:
+        self._counts = HostCounts(1.0)
 
     def allows(self, command: int, host: str, now: float) -> bool:
         limit = PER_SECOND.get(command)
@@ -100,8 +117,8 @@ class ReplyBudget:
 
     __slots__ = ("_counts",)
 
-    def __init__(self, secret: bytes) -> None:
-        self._counts = HostCounts(EXCESS_WINDOW, secret)
+    def __init__(self) -> None:
+        self._counts = HostCounts(EXCESS_WINDOW)
 
     def allows(self, host: str, excess: int, now: float) -> bool:
         return excess <= 0 or not is_public(host) or self._counts.take(host, excess, EXCESS_BYTES, now)

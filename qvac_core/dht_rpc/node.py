@@ -69,7 +69,7 @@ class Node:
         self._events: deque[Event] = deque()
         self._timers = Timers()
         self._tokens = Tokens(now, random)
-        self._answering = Answering(self, self._tokens)
+        self._answering = Answering(self)
         self._upkeep = Upkeep(self, now, random)
         self._filter_node = filter_node
         self._queries: set[Query] = set()

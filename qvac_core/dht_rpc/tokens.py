@@ -39,10 +39,6 @@ class Tokens:
     def _secret(self, generation: int) -> bytes:
         return blake2b(generation.to_bytes(8, "little", signed=True), key=self._root)
 
-    def secret(self, purpose: bytes) -> bytes:
-        """A key of this node's own for other keyed hashes."""
-        return blake2b(purpose, key=self._root)
-
     def issue(self, host: str, now: float) -> bytes:
         self._turn(now)
         return token(self._current, host)

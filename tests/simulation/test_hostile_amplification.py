@@ -265,7 +265,7 @@ def test_a_server_that_admits_everybody_sends_a_claimed_address_little(relayed: 
         scales = Scales.on(siege)
         victim = siege.internet.next_address(), 777
         for n in range(100):
-            handshake, value = stranger.handshake(key, n, firewall=Firewall.OPEN)
+            _, value = stranger.handshake(key, n, firewall=Firewall.OPEN)
             if relayed:
                 noise = HandshakeMessage.decode(value).noise
                 value = HandshakeMessage(Mode.FROM_RELAY, noise, peer_address=victim).encode()

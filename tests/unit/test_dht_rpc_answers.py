@@ -205,7 +205,7 @@ def test_a_test_network_on_one_host_may_ask_more() -> None:
 
 
 def test_a_hundred_thousand_forged_senders_take_bounded_memory_and_lock_nobody_out() -> None:
-    counts = HostCounts(1.0, bytes(32))
+    counts = HostCounts(1.0)
     limit = PER_SECOND[Internal.FIND_NODE]
     for n in range(100_000):
         counts.take(f"2 {20 + (n >> 16)}.{n >> 8 & 255}.{n & 255}.7", 1, limit, 10.0)
