@@ -16,7 +16,8 @@ from qvac_core.hyperdht.relay_server import (
     RelayServer,
     RelayUnpaired,
 )
-from qvac_core.hyperdht.server import Refusal, Server
+from qvac_core.hyperdht.server import Server
+from qvac_core.hyperdht.server_limits import Refusal, ServerLimits, Stranger
 from qvac_core.hyperdht.testnet import Testnet, create_testnet
 from qvac_core.noise import KeyPair
 
@@ -36,6 +37,8 @@ __all__ = [
     "RelayServer",
     "RelayUnpaired",
     "Server",
+    "ServerLimits",
+    "Stranger",
     "SystemNetwork",
     "Testnet",
     "create_testnet",

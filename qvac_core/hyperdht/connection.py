@@ -281,6 +281,8 @@ class Connection:
             # Not from inside the event: the stream is in the middle of handing them out.
             self._loop.call_soon(self.destroy, broken)
             return
+        if self._secret.opened:
+            self._raw.believe_source()
         if self._on_open is not None and self._secret.opened:
             opened, self._on_open = self._on_open, None
             opened(self)
