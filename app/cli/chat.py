@@ -23,6 +23,7 @@ from qvac_core.delegation.failures import Code, Reason
 from qvac_core.delegation.messages import GenerationParams, HistoryMessage, ModelProgress, Stats
 from qvac_core.engines.interface import ChatMessage, CompletionRequest, SamplingParams
 from qvac_core.errors import DelegationError, ModelError, QvacError
+from qvac_core.hyperdht.connection import LOCAL_PATH
 from qvac_core.models import by_name
 
 CONTEXT_TOKENS = 4096
@@ -103,8 +104,10 @@ async def _load(conversation: _Chat) -> None:
         await _load_here(conversation)
         return
     conversation.model_id = loaded.model_id
-    output.event("loaded", modelId=loaded.model_id, where=DELEGATED, model=source)
-    output.note(f"Connected to {short_key(options.provider_key.hex())}, model {source}.")
+    path = core.path_to(options.provider_key)
+    output.event("loaded", modelId=loaded.model_id, where=DELEGATED, model=source, path=path)
+    found = ", found on your network" if path == LOCAL_PATH else ""
+    output.note(f"Connected to {short_key(options.provider_key.hex())}{found}, model {source}.")
 
 
 def _is_refusal(error: QvacError) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass, replace
 
 from msgspec import UNSET
@@ -69,6 +69,7 @@ class Contacts:
         self._tasks = TaskOwner()
         self._reconnecting = Reconnecting(self._connect_again, _is_refusal)
         self._closed = False
+        self.path_to: Callable[[bytes], str] = lambda public_key: ""
 
     async def close(self) -> None:
         """Answers belong to the chats, and connections to the consumer."""
@@ -131,7 +132,9 @@ class Contacts:
         self._reconnecting.stop(public_key)
         if public_key in self._entries:  # it may have been removed meanwhile
             entry = self._entries[public_key]
-            self._put(replace(entry, state="online", rtt_ms=rtt * 1000, models=models, last_connected=time.time()))
+            path = self.path_to(delegate.provider_public_key)
+            online = replace(entry, state="online", rtt_ms=rtt * 1000, models=models, path=path)
+            self._put(replace(online, last_connected=time.time()))
         return self._entries.get(public_key, ProviderEntry(public_key, short_key(public_key), "online"))
 
     def remembered(self, public_key: bytes) -> tuple[Address, ...]:
@@ -239,7 +242,7 @@ class Contacts:
         yield AnswerStats(
             who=self.name_of(key),
             where="delegated",
-            path="direct",
+            path=self.path_to(bytes.fromhex(key)) or "direct",
             model=next((m.name for m in models if m.source == question.target.model), question.target.model),
             time_to_first_token=first_token or time.monotonic() - started,
             tokens_per_second=_number(stats.tokens_per_second if stats else UNSET),

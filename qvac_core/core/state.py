@@ -21,6 +21,7 @@ class SharingPhase(StrEnum):
     STARTING = "starting"
     ANNOUNCED = "announced"  # the key can be found; nobody has reached us yet
     REACHABLE = "reachable"  # the network saw us unfirewalled, or a peer is connected
+    LOCAL = "local"  # no node of the network knows the key, but machines of the own network find it
     UNREACHABLE = "unreachable"  # `detail` says why and what helps
     STOPPING = "stopping"
 
@@ -98,6 +99,30 @@ class ActiveRequest:
     tokens_per_second: float = 0.0
 
 
+class Nat(StrEnum):
+    """What the router in front of this machine does with its port."""
+
+    OPEN = "open"
+    CONSISTENT = "consistent"
+    RANDOM = "random"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkReport:
+    """`address` as others see us; None while they disagree or say nothing. Port 0: another one for each of them."""
+
+    asked: int
+    answered: int
+    address: tuple[str, int] | None
+    firewalled: bool
+    nat: Nat
+
+    @property
+    def reachable(self) -> bool:
+        return self.answered > 0
+
+
 class Stage(StrEnum):
     FINDING = "finding"
     CONNECTING = "connecting"
@@ -120,7 +145,10 @@ class RemoteModel:
 
 @dataclass(frozen=True, slots=True)
 class ProviderEntry:
-    """A provider in my list. state: "unknown", "connecting", "online", "offline", "refused"."""
+    """A provider in my list. state: "unknown", "connecting", "online", "offline", "refused".
+
+    `path` while it is online: "direct", "relay", "local network".
+    """
 
     public_key: str
     name: str
@@ -130,6 +158,7 @@ class ProviderEntry:
     added_at: float = 0.0
     last_connected: float | None = None
     error: ErrorInfo | None = None
+    path: str = ""
 
 
 # --- Events -------------------------------------------------------------------------------------------------------

@@ -5,7 +5,6 @@ wire/HYPERDHT.md sections 1.4 and 1.6; dht-rpc 6.27.0 `index.js` _onrequest.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from qvac_core.codec import Address
@@ -20,16 +19,15 @@ if TYPE_CHECKING:
 
 
 class Answering:
-    """`on_request` gets the user's commands; without it they are unknown."""
+    """The node's `on_request` gets the user's commands; without it they are unknown."""
 
-    __slots__ = ("_budget", "_internal", "_limits", "_node", "on_request")
+    __slots__ = ("_budget", "_internal", "_limits", "_node")
 
     def __init__(self, node: Node) -> None:
         self._node = node
         self._limits = RateLimit()
         self._budget = ReplyBudget()
         self._internal = InternalCommands(node, self._limits)
-        self.on_request: Callable[[IncomingRequest], None] | None = None
 
     def may_send(self, host: str, excess: int) -> bool:
         return self._budget.allows(host, excess, self._node.now)
@@ -47,7 +45,7 @@ class Answering:
             node.heard_from(sender, message.id, message.to, socket)
         if message.internal:
             self._internal.answer(request)
-        elif self.on_request is not None:
-            self.on_request(request)
+        elif node.on_request is not None:
+            node.on_request(request)
         else:
             request.error(ReplyError.UNKNOWN_COMMAND)

@@ -14,7 +14,17 @@ from types import TracebackType
 from typing import Any, TypeVar
 
 from qvac_core.codec import Address
-from qvac_core.dht_rpc import Event, IncomingRequest, NetworkChanged, Node, Persistent, Ready, ReplyError, WakeUp
+from qvac_core.dht_rpc import (
+    AddressesChanged,
+    Event,
+    IncomingRequest,
+    NetworkChanged,
+    Node,
+    Persistent,
+    Ready,
+    ReplyError,
+    WakeUp,
+)
 from qvac_core.errors import NetworkError
 from qvac_core.hyperdht import records
 from qvac_core.hyperdht.application import OnConnection
@@ -22,7 +32,10 @@ from qvac_core.hyperdht.bootstrap import Bootstrap, resolve
 from qvac_core.hyperdht.connect import CONNECT_LIMIT, Attempt, OnStage
 from qvac_core.hyperdht.connection import KEEP_ALIVE, Connection
 from qvac_core.hyperdht.endpoint import Endpoint
+from qvac_core.hyperdht.local_connect import LocalAttempt, Progress, first_of
+from qvac_core.hyperdht.local_network import LocalNetwork
 from qvac_core.hyperdht.network import Network, SystemNetwork
+from qvac_core.hyperdht.network_watch import NetworkWatch
 from qvac_core.hyperdht.punching import Punching
 from qvac_core.hyperdht.raw_stream import RawStream
 from qvac_core.hyperdht.records import MutableValue
@@ -62,6 +75,7 @@ class DHT:
     addresses known from last time (`to_array`), which make the start quick. `ephemeral` False makes a node that stores
     for others; None decides by whether others can reach us, which `quick_firewall` finds out while starting.
     `on_change` hears what the node notices: that it slept, that nobody answers any more, that its address changed.
+    `local_network` (a MulticastDns, closed with the node) finds peers, and lets them find us, without the DHT.
     """
 
     def __init__(
@@ -79,6 +93,7 @@ class DHT:
         network: Network | None = None,
         random: Random | None = None,
         on_change: Callable[[Event], None] | None = None,
+        local_network: LocalNetwork | None = None,
     ) -> None:
         self.chance = random or SystemRandom()
         self.key_pair = key_pair or KeyPair.from_seed(self.chance.randbytes(32))
@@ -90,6 +105,7 @@ class DHT:
         self._keep_alive = keep_alive
         self._network = network or SystemNetwork()
         self._on_change = on_change
+        self._local_network = local_network
         self._endpoint: Endpoint | None = None
         self._requests: Requests | None = None
         self._opening: asyncio.Lock | None = None
@@ -103,6 +119,7 @@ class DHT:
         self._attempts: set[Attempt] = set()
         self._tasks: set[asyncio.Task[Any]] = set()
         self._sleep_watch: SleepWatch | None = None
+        self._network_watch: NetworkWatch | None = None
         self._suspended = False
         self.random_punches = RandomPunches()
         self.punchings: set[Punching] = set()
@@ -162,6 +179,10 @@ class DHT:
         self._requests = Requests(self._endpoint)
         self._endpoint.start()
         self._sleep_watch = SleepWatch(self._endpoint.loop, self._woke_up)
+        if not self._host.startswith("127."):
+            self._network_watch = NetworkWatch(
+                self._endpoint.loop, self._network, self.network_changed, lambda: self.endpoint.broken
+            )
 
     async def close(self) -> None:
         """Withdraw servers, drop connections (peers see it at once), end all tasks, close the sockets."""
@@ -172,6 +193,8 @@ class DHT:
     async def _close(self) -> None:
         if self._sleep_watch is not None:
             self._sleep_watch.stop()
+        if self._network_watch is not None:
+            self._network_watch.stop()
         for attempt in list(self._attempts):
             attempt.abort(_destroyed())
         await asyncio.gather(*(server.close() for server in list(self._servers.values())))
@@ -185,6 +208,8 @@ class DHT:
         await asyncio.gather(*tasks, return_exceptions=True)
         for punching in list(self.punchings):
             punching.close()
+        if self._local_network is not None:
+            self._local_network.close()
         if self._endpoint is not None:
             self._endpoint.close()
         if self._requests is not None:
@@ -217,6 +242,23 @@ class DHT:
         if not self._suspended:
             endpoint.node.wake_up(endpoint.loop.time())
             endpoint.flush_node()
+
+    def network_changed(self, *, rebind: bool = False) -> None:
+        """This machine is in another network: called by itself, and by owners that notice sooner.
+
+        Dead sockets (with `rebind` all) are bound anew, the node looks around, servers are announced again, and open
+        connections move along, or end when their peer cannot follow.
+        """
+        endpoint = self.endpoint
+        rebound = endpoint.rebind(everything=rebind)
+        if not self._suspended:
+            endpoint.node.network_changed(endpoint.loop.time())
+            self._check_connections(rebound)
+            endpoint.flush_node()
+
+    def _check_connections(self, rebound: frozenset[int] = frozenset()) -> None:
+        for connection in list(self._connections):
+            connection.following.network_changed(rebound)
 
     @property
     def endpoint(self) -> Endpoint:
@@ -284,10 +326,14 @@ class DHT:
             raise _is_suspended()
         now = endpoint.loop.time()
         known = list(relay_addresses or nodes or self._relays.get(key, now) or ())[:MAX_RELAY_ADDRESSES]
-        attempt = Attempt(self, key, key_pair or self.key_pair, known, on_stage, relay_through)
+        progress = Progress(on_stage)
+        attempt = Attempt(self, key, key_pair or self.key_pair, known, progress, relay_through)
         self._attempts.add(attempt)
         try:
-            return await attempt.run(timeout)
+            if self._local_network is None:
+                return await attempt.run(timeout)
+            near = LocalAttempt(self, key, key_pair or self.key_pair, self._local_network)
+            return await first_of(attempt.run(timeout), near, progress)
         except NetworkError as error:
             if self.closed:
                 raise _destroyed() from error
@@ -369,11 +415,15 @@ class DHT:
         self._servers[target] = server
         local: LocalServer = server
         self._router.add_server(target, record, local)
+        if self._local_network is not None and server.shares_local_address:
+            self._local_network.serve(public_key, self.address[1])
 
     def unregister_server(self, server: Server, target: bytes) -> None:
         if self._servers.get(target) is server:
             del self._servers[target]
             self._router.remove_server(target)
+            if self._local_network is not None and server.public_key is not None:
+                self._local_network.stop_serving(server.public_key)
 
     def remember_relays(self, public_key: bytes, relays: Sequence[Address]) -> None:
         if relays:
@@ -418,9 +468,12 @@ class DHT:
     def _on_event(self, event: Event) -> None:
         if isinstance(event, Ready):
             self._ready.set()
-        elif isinstance(event, WakeUp | Persistent) or (isinstance(event, NetworkChanged) and event.online):
+        back = isinstance(event, WakeUp) or (isinstance(event, NetworkChanged) and event.online)
+        if back or isinstance(event, AddressesChanged | Persistent):
             for server in self._servers.values():
                 server.refresh()
+        if back:
+            self._check_connections()
         if self._on_change is not None:
             self._on_change(event)
 

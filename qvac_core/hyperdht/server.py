@@ -104,8 +104,8 @@ class Server:
         self._dht = dht
         self._application = Application(dht, on_connection, limits or ServerLimits())
         self._firewall = firewall
-        self._relay_through = relay_through
-        self._share_local_address = share_local_address
+        self.relay_through = relay_through
+        self.shares_local_address = share_local_address
         self._memory = HandshakeMemory()
         self._clients: dict[int, _Client] = {}
         self._key_pair: KeyPair | None = None
@@ -138,9 +138,10 @@ class Server:
         """Nodes that relay handshakes to us now; empty means that nobody finds us."""
         return self._announcer.relay_addresses if self._announcer is not None else ()
 
-    async def listen(self, key_pair: KeyPair | None = None) -> Server:
+    async def listen(self, key_pair: KeyPair | None = None, *, alone: bool = False) -> Server:
         """Announce `key_pair` (the node's own by default) and answer for it.
 
+        `alone`: also while no node takes the announce; it is repeated until one does. `relay_addresses` tells.
         Raises NetworkError: ALREADY_LISTENING, KEYPAIR_ALREADY_USED, NODE_DESTROYED, ANNOUNCE_FAILED.
         """
         if self._key_pair is not None or self.closed:
@@ -153,8 +154,8 @@ class Server:
         self._announcing = Announcing(endpoint, self._dht.requests, self._announcer)
         self._beginning = endpoint.loop.create_future()
         try:
-            relays = await self._announcing.update()
-            if relays == 0 and self._dht.has_bootstrap:
+            relays = await self._announcing.try_update() if alone else await self._announcing.update()
+            if relays == 0 and self._dht.has_bootstrap and not alone:
                 raise NetworkError("No node of the network took the announce.", name="ANNOUNCE_FAILED")
         except BaseException:
             self._stop()
@@ -306,10 +307,10 @@ class Server:
         endpoint = self._dht.endpoint
         own_address = endpoint.node.remote_address()
         client.raw = raw = RawStream(endpoint)
-        relay = ServerRelay(self._dht, self._relay_through, client.payload)
+        relay = ServerRelay(self._dht, self.relay_through, client.payload)
         raw.on_unexpected = lambda socket, source: self._connect(client, socket, source)
         addresses = [own_address] if own_address is not None else []
-        if self._share_local_address:
+        if self.shares_local_address:
             addresses += endpoint.local_addresses()
         noise, client.session = client.handshake.answer(
             NoisePayload(
@@ -361,7 +362,7 @@ class Server:
         )
 
     def _is_nearby(self, client: _Client) -> bool:
-        if not self._share_local_address or client.peer_address[0] != client.seen_as[0]:
+        if not self.shares_local_address or client.peer_address[0] != client.seen_as[0]:
             return False
         theirs = [address for address in client.payload.addresses4 if is_private(address[0])]
         return match_address(self._dht.endpoint.local_addresses(), theirs) is not None
