@@ -179,10 +179,6 @@ def test_a_friends_handshake_that_was_overheard_does_not_lock_him_out() -> None:
     async def test(siege: Siege) -> None:
         accepted: list[Connection] = []
         dht = await siege.node()
-        server = dht.create_server(
-            accepted.append, lambda key, payload: False if key == friend.public_key else Refusal()
-        )
-        await server.listen()
         friend = KeyPair.from_seed(bytes([77]) * 32)
 
         def admits(key: bytes, payload: object) -> bool | Refusal:
