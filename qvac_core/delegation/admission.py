@@ -183,6 +183,7 @@ class Limits:
     models_per_key: int = 8
     connections: int = 256
     connections_per_key: int = 8
+    connections_per_host: int = 64  # a house, or a relay
     # Frames, and the door.
     frame_bytes: int = 16 * 1024 * 1024
     open_request_bytes: int = 32 * 1024 * 1024

@@ -25,7 +25,8 @@ from qvac_core.delegation.rpc_streams import IncomingRequest
 from qvac_core.delegation.serving import Greeting, Service, Session, send_error
 from qvac_core.delegation.turns import Turns
 from qvac_core.errors import RemoteProtocolError
-from qvac_core.hyperdht import Refusal
+from qvac_core.hyperdht import Refusal, Stranger
+from qvac_core.rendezvous.places import Bounds, Full, Place, who_gives_way
 
 logger = logging.getLogger(__name__)
 
@@ -66,6 +67,7 @@ class Provider:
         self._now = wall_clock
         self._stopping = False
         self._sessions: dict[Session, asyncio.TimerHandle | None] = {}
+        self._dismissed: set[Session] = set()
         self._ended = asyncio.Event()
         self._endings: set[asyncio.Task[None]] = set()
         self._knock_limit = KnockLimit(self._limits.knocks, self._limits.knocks_per_address)
@@ -90,17 +92,17 @@ class Provider:
 
     # --- The door ---------------------------------------------------------------------------------------------
 
-    def firewall(self, remote_public_key: bytes, payload: object = None) -> bool | Refusal:
-        """The decision inside the handshake: False admits, True is silence, a Refusal answers no."""
+    def firewall(self, remote_public_key: bytes, payload: object = None) -> bool | Refusal | Stranger:
+        """The decision inside the handshake: False admits, True is silence, a Refusal answers no, a Stranger knocks."""
         decision = self._policy.decide(remote_public_key, self._now())
         if decision is Decision.BLOCK:
             self._tell(remote_public_key, ConnectionState.BLOCKED)
             return True
+        if decision is Decision.ADMIT:
+            return False
         full = len(self._sessions) >= self._limits.connections
         if decision is Decision.KNOCK and not full and self._knock_limit.allows_any(self._now()):
-            return False
-        if decision is Decision.ADMIT and not full:
-            return False
+            return Stranger()
         self._tell(remote_public_key, ConnectionState.REFUSED)
         return Refusal()
 
@@ -109,18 +111,29 @@ class Provider:
         decision = self._policy.decide(stream.remote_public_key, self._now())
         if decision is Decision.KNOCK and not self._stopping:
             await self._hear_knock(stream)
-        elif decision is Decision.ADMIT and not self._stopping and self._has_room(stream.remote_public_key):
+        elif decision is Decision.ADMIT and not self._stopping:
             await self._serve(stream)
         else:
             stream.destroy()  # the rules changed since the handshake
 
-    def _has_room(self, public_key: bytes) -> bool:
-        own = sum(session.public_key == public_key for session in self._sessions)
-        return own < self._limits.connections_per_key and len(self._sessions) < self._limits.connections
+    def _make_room(self, session: Session) -> bool:
+        """Idle connections give way to new ones; False when there is no idle one that should."""
+        busy = {request.session for request in self.requests}
+        present = [_place(other, other in busy) for other in self._sessions if other not in self._dismissed]
+        limits = self._limits
+        bounds = Bounds(limits.connections, limits.connections_per_key, limits.connections_per_host)
+        leaving = who_gives_way(_place(session), present, bounds)
+        if isinstance(leaving, Session):
+            self._dismissed.add(leaving)
+            leaving.rpc.destroy()
+        return not isinstance(leaving, Full)
 
     async def _serve(self, stream: PeerStream) -> None:
         stream.limit_frames(self._limits.frame_bytes)
         session = Session(self._service, stream)
+        if not self._make_room(session):
+            stream.destroy()
+            return
         address = "{}:{}".format(*stream.remote_address)
         self._watch_expiry(session)
         self._connection_event(session.public_key, ConnectionState.OPEN, address)
@@ -132,6 +145,7 @@ class Provider:
         finally:
             if (expiry := self._sessions.pop(session)) is not None:
                 expiry.cancel()
+            self._dismissed.discard(session)
             self._ended.set()
             self._connection_event(session.public_key, ConnectionState.CLOSED, address)
 
@@ -244,6 +258,10 @@ class Provider:
         if names != self._in_use:
             self._in_use = names
             self._emit(ModelsInUseChanged(names))
+
+
+def _place(session: Session, busy: bool = False) -> Place[Session]:
+    return Place(session, session.public_key, session.host, busy=busy)
 
 
 def _expected_shape(request: IncomingRequest) -> Shape:

@@ -91,6 +91,7 @@ class Session:
     def __init__(self, service: Service, stream: PeerStream) -> None:
         self._service = service
         self.public_key = stream.remote_public_key
+        self.host = stream.remote_address[0]
         self.limits = service.limits
         self.models = service.models
         self.known = service.known

@@ -1,4 +1,4 @@
-"""The commands that every node answers by itself, each within what one address may ask for.
+"""The commands that every node answers by itself, each within what one host may ask for.
 
 wire/HYPERDHT.md section 1.4; dht-rpc 6.27.0 `index.js` _onrequest.
 """
@@ -32,7 +32,7 @@ class InternalCommands:
         self._delayed_pings = 0
 
     def answer(self, request: IncomingRequest) -> None:
-        if not self._limits.allows(request.command, request.from_, self._node.now):
+        if not self._limits.allows(request.command, request.from_[0], self._node.now):
             return
         match request.command:
             case Internal.PING:

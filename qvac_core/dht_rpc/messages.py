@@ -18,7 +18,7 @@ RESPONSE = 1 << 4 | VERSION
 
 ID_SIZE = 32
 TOKEN_SIZE = 32
-_ADDRESS_SIZE = 6
+ADDRESS_SIZE = 6
 
 _FLAG_ID = 1
 _FLAG_TOKEN = 2
@@ -28,7 +28,8 @@ _FLAG_TARGET = 8
 _FLAG_ERROR = 8
 _FLAG_VALUE = 16
 
-_CACHED_ADDRESSES = 1 << 16
+_CACHED_ADDRESSES = 1 << 14
+"""In each of the memories here: strangers can fill them, so they are some megabytes, and not more."""
 
 
 @lru_cache(maxsize=_CACHED_ADDRESSES)
@@ -135,8 +136,8 @@ def _read_addresses(reader: Reader) -> tuple[Address, ...]:
     count = reader.uint()
     if count > ARRAY_LIMIT:
         raise RemoteProtocolError(f"{count} closer nodes, {ARRAY_LIMIT} are allowed")
-    raw = reader.fixed(count * _ADDRESS_SIZE)
-    return tuple(unpack_address(raw[at : at + _ADDRESS_SIZE]) for at in range(0, len(raw), _ADDRESS_SIZE))
+    raw = reader.fixed(count * ADDRESS_SIZE)
+    return tuple(unpack_address(raw[at : at + ADDRESS_SIZE]) for at in range(0, len(raw), ADDRESS_SIZE))
 
 
 def _verified(claimed: bytes, sender: Address) -> bytes | None:
@@ -164,7 +165,7 @@ def decode(
 def _decode_request(reader: Reader, sender: Address) -> RequestMessage:
     flags = reader.uint()
     tid = reader.uint16()
-    to = unpack_address(reader.fixed(_ADDRESS_SIZE))
+    to = unpack_address(reader.fixed(ADDRESS_SIZE))
     id = _verified(reader.fixed(ID_SIZE), sender) if flags & _FLAG_ID else None
     token = reader.fixed(TOKEN_SIZE) if flags & _FLAG_TOKEN else None
     command = reader.uint()
@@ -178,7 +179,7 @@ def _decode_response(reader: Reader, sender: Address, awaits: Callable[[int, Add
     tid = reader.uint16()
     if awaits is not None and not awaits(tid, sender):
         raise RemoteProtocolError("an answer to nothing that we asked")
-    to = unpack_address(reader.fixed(_ADDRESS_SIZE))
+    to = unpack_address(reader.fixed(ADDRESS_SIZE))
     id = _verified(reader.fixed(ID_SIZE), sender) if flags & _FLAG_ID else None
     token = reader.fixed(TOKEN_SIZE) if flags & _FLAG_TOKEN else None
     closer_nodes = _read_addresses(reader) if flags & _FLAG_CLOSER_NODES else ()

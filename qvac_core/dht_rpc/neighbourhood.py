@@ -68,7 +68,7 @@ class Neighbourhood:
         self.recent.touch(known)
 
     def add(self, newcomer: TableNode) -> None:
-        if newcomer.id == self.table.id or newcomer in self.table:
+        if newcomer.id == self.table.id or newcomer in self.table or self.table.crowded(newcomer):
             return
         newcomer.added = newcomer.pinged = newcomer.seen = self.tick
         if not self.table.add(newcomer):

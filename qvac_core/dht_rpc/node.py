@@ -10,20 +10,22 @@ from collections.abc import Callable, Sequence
 from random import Random
 
 from qvac_core.codec import Address
+from qvac_core.dht_rpc.answering import Answering
 from qvac_core.dht_rpc.bootstrap import Bootstrap
 from qvac_core.dht_rpc.commands import (
     DEFAULT_CONCURRENCY,
     DEFAULT_RETRIES,
     QUERY_RETRIES,
     Internal,
-    ReplyError,
     SocketId,
 )
 from qvac_core.dht_rpc.events import AddressesChanged, Event, Ready
 from qvac_core.dht_rpc.incoming import IncomingRequest
-from qvac_core.dht_rpc.internal import InternalCommands
-from qvac_core.dht_rpc.limits import REFUSAL, RateLimit
-from qvac_core.dht_rpc.messages import ID_SIZE, RequestMessage, ResponseMessage, decode, is_reachable
+from qvac_core.dht_rpc.messages import (
+    ID_SIZE,
+    ResponseMessage,
+    decode,
+)
 from qvac_core.dht_rpc.neighbourhood import Neighbourhood
 from qvac_core.dht_rpc.query import Commit, OnFinished, Query
 from qvac_core.dht_rpc.reachability import Reachability, random_offset
@@ -66,14 +68,13 @@ class Node:
         self._events: deque[Event] = deque()
         self._timers = Timers()
         self._tokens = Tokens(now, random)
-        self._limits = RateLimit()
-        self._internal = InternalCommands(self, self._limits)
+        self._answering = Answering(self)
+        self.on_request: Callable[[IncomingRequest], None] | None = None
         self.upkeep = Upkeep(self, now, random)
         self._filter_node = filter_node
         self._queries: set[Query] = set()
         self._closed = False
         self.suspended = False
-        self.on_request: Callable[[IncomingRequest], None] | None = None
         self.bootstrap_nodes = tuple(bootstrap)
         self.bootstrapped = False
         self.server_port = 0
@@ -190,7 +191,7 @@ class Node:
             if isinstance(message, ResponseMessage):
                 self._on_response(message, sender, socket)
             else:
-                self._on_request(message, sender, socket)
+                self._answering.answer(message, sender, socket, len(datagram))
 
     def transmissions(self) -> list[tuple[int, Address, bytes]]:
         """(socket, to, datagram) since the last call, in order."""
@@ -408,33 +409,16 @@ class Node:
         request = self.requests.match(message, sender)
         if request is None:
             return
-        self._heard_from(sender, message.id, message.to, socket)
+        self.heard_from(sender, message.id, message.to, socket)
         self.requests.answered(request, message, socket)
 
-    def _heard_from(self, sender: Address, id: bytes | None, to: Address, socket: int) -> None:
+    def heard_from(self, sender: Address, id: bytes | None, to: Address, socket: int) -> None:
         if not self.wants(sender):
             return
         if id is not None:
             self.neighbourhood.heard_from(sender, to, sample=socket == self.socket)
         elif socket == self.socket:
             self.reachability.sample_from_stranger(sender, to)
-
-    def _on_request(self, message: RequestMessage, sender: Address, socket: int) -> None:
-        if not is_reachable(sender):
-            return
-        request = IncomingRequest(self, message, sender, socket)
-        if message.token is not None and not request.token_valid:
-            if self._limits.allows(REFUSAL, sender, self._now):
-                request.error(ReplyError.INVALID_TOKEN, token=True)
-            return
-        if message.id is not None:
-            self._heard_from(sender, message.id, message.to, socket)
-        if message.internal:
-            self._internal.answer(request)
-        elif self.on_request is not None:
-            self.on_request(request)
-        else:
-            request.error(ReplyError.UNKNOWN_COMMAND)
 
     # What an incoming request needs of us
 
@@ -450,6 +434,9 @@ class Node:
 
     def closer_nodes(self, target: bytes) -> list[Address]:
         return [node.address for node in self.table.closest(target)]
+
+    def may_send(self, host: str, excess: int) -> bool:
+        return self._answering.may_send(host, excess)
 
     def transmit(self, socket: int, to: Address, datagram: bytes) -> None:
         if not self._closed:

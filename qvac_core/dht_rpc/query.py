@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Literal
 
 from qvac_core.codec import Address
 from qvac_core.dht_rpc.commands import SLOWED_CONCURRENCY, K, ReplyError
+from qvac_core.dht_rpc.limits import crowds, is_public, network_of
 from qvac_core.dht_rpc.messages import is_reachable, peer_key
 from qvac_core.dht_rpc.reply import Outcome, Reply, RequestSpec
 from qvac_core.errors import NetworkError
@@ -30,6 +31,12 @@ Commit = Literal[True] | Callable[[Reply], RequestSpec | None]
 
 _MAX_ASKED = 512
 """Nodes that one query asks at most: invented closer nodes must not keep it busy for ever."""
+_ASKED_PER_HOST = 16
+_ASKED_PER_NETWORK = 64
+_CLOSEST_PER_HOST = 4
+_CLOSEST_PER_NETWORK = 8
+"""Of the 20 nearest. One machine with many ports can be nearer to any target than everybody else: what is written there
+only, it can make disappear."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +72,7 @@ class Query:
 
     __slots__ = (
         "_asked",
+        "_asked_of",
         "_commit",
         "_commits",
         "_commits_open",
@@ -127,6 +135,7 @@ class Query:
         self._slow = 0
         self._hopeless = 0
         self._asked = 0
+        self._asked_of: dict[str, int] = {}
         self._target_key = int.from_bytes(target)
         self._seen: dict[Address, list[Address] | _Seen] = {}
         self._pending: list[tuple[int, Address]] = []
@@ -224,7 +233,7 @@ class Query:
                 self._flush()
 
     def _visit(self, address: Address) -> None:
-        if self._asked >= _MAX_ASKED:
+        if self._asked >= _MAX_ASKED or not self._may_ask(address[0]):
             return
         self._asked += 1
         request = self._node.create_request(
@@ -241,6 +250,16 @@ class Query:
         request.on_expired = self._on_expired
         self._requests[address] = request
         self._node.send_request(request)
+
+    def _may_ask(self, host: str) -> bool:
+        if not is_public(host):
+            return True
+        for place, limit in ((host, _ASKED_PER_HOST), (network_of(host), _ASKED_PER_NETWORK)):
+            asked = self._asked_of.get(place, 0)
+            if asked >= limit:
+                return False
+            self._asked_of[place] = asked + 1
+        return True
 
     def _on_expired(self, request: Request) -> None:
         """A slow node lends its place to another; after a second attempt the query can end without it."""
@@ -276,9 +295,12 @@ class Query:
 
     def _learn(self, reply: Reply) -> None:
         wants, our_key = self._node.wants, self._node.key
+        from_afar = is_public(reply.from_[0])
         for address in reply.closer_nodes[:K]:
             if peer_key(address) == our_key or not is_reachable(address) or not wants(address):
                 continue
+            if from_afar and not is_public(address[0]):
+                continue  # it wants us to look around in our own network
             if not self._add_pending(address, reply.from_):
                 break
 
@@ -296,9 +318,24 @@ class Query:
         position = bisect_left(self._distances, distance)
         if position >= K or (position < len(self._distances) and self._distances[position] == distance):
             return
+        if not self._make_room(reply.from_[0], position):
+            return
         self._distances.insert(position, distance)
         self.closest_replies.insert(position, reply)
         del self._distances[K:], self.closest_replies[K:]
+
+    def _make_room(self, host: str, position: int) -> bool:
+        """Of those at one place in the network the nearest stay."""
+        hosts = [reply.from_[0] for reply in self.closest_replies]
+        if not crowds(host, hosts, per_host=_CLOSEST_PER_HOST, per_network=_CLOSEST_PER_NETWORK):
+            return True
+        same = [i for i, other in enumerate(hosts) if other == host]
+        if len(same) < _CLOSEST_PER_HOST:
+            same = [i for i, other in enumerate(hosts) if network_of(other) == network_of(host)]
+        if same[-1] < position:
+            return False
+        del self._distances[same[-1]], self.closest_replies[same[-1]]
+        return True
 
     # Writing
 

@@ -13,9 +13,14 @@ from random import Random
 
 from qvac_core.codec import Address
 from qvac_core.dht_rpc.commands import K
+from qvac_core.dht_rpc.limits import crowds
 from qvac_core.dht_rpc.messages import ID_SIZE, peer_id, peer_key
 
 ROWS = ID_SIZE * 8
+
+PER_HOST = 4
+PER_NETWORK = 8
+"""Of the 20 nodes of a row, from one public host and one /24: with free ports one machine could take all places."""
 
 
 class TableNode:
@@ -96,6 +101,11 @@ class Table:
             row.insert(position, node)
         self._by_key[node.key] = node
         return True
+
+    def crowded(self, node: TableNode) -> bool:
+        """Whether the node's neighbours, in the network and not in the table, have enough places of its row."""
+        others = (other.host for other in self.row(node.key) if other.key != node.key)
+        return crowds(node.host, others, per_host=PER_HOST, per_network=PER_NETWORK)
 
     def remove(self, node: TableNode) -> bool:
         if node not in self:

@@ -17,7 +17,8 @@ from qvac_core.hyperdht.relay_server import (
     RelayServer,
     RelayUnpaired,
 )
-from qvac_core.hyperdht.server import Refusal, Server
+from qvac_core.hyperdht.server import Server
+from qvac_core.hyperdht.server_limits import Refusal, ServerLimits, Stranger
 from qvac_core.hyperdht.testnet import Testnet, create_testnet
 from qvac_core.noise import KeyPair
 
@@ -39,6 +40,8 @@ __all__ = [
     "RelayServer",
     "RelayUnpaired",
     "Server",
+    "ServerLimits",
+    "Stranger",
     "SystemNetwork",
     "Testnet",
     "create_testnet",

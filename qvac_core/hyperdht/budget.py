@@ -1,11 +1,9 @@
-"""How much of something is done for strangers in one second."""
+"""So much per second, of which one source gets only a part: what keeps strangers from using up what all have."""
 
 from __future__ import annotations
 
 
 class Budget:
-    """So many per second, of which one source gets only a part."""
-
     def __init__(self, per_second: int, per_source: int | None = None) -> None:
         self._per_second = per_second
         self._per_source = per_source or per_second

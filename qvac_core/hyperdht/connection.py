@@ -301,6 +301,8 @@ class Connection:
         except RemoteProtocolError as error:
             self._break(f"The peer broke the encryption: {error.message}", error)
             return
+        if self._secret.opened:
+            self._raw.believe_source()
         if self._on_open is not None and self._secret.opened:
             opened, self._on_open = self._on_open, None
             opened(self)

@@ -27,6 +27,7 @@ from qvac_core.dht_rpc import (
 )
 from qvac_core.errors import NetworkError
 from qvac_core.hyperdht import records
+from qvac_core.hyperdht.application import OnConnection
 from qvac_core.hyperdht.bootstrap import Bootstrap, is_no_stray, resolve
 from qvac_core.hyperdht.connect import CONNECT_LIMIT, Attempt, OnStage
 from qvac_core.hyperdht.connection import KEEP_ALIVE, Connection
@@ -42,7 +43,8 @@ from qvac_core.hyperdht.records import MutableValue
 from qvac_core.hyperdht.relay_leg import RelayKeys
 from qvac_core.hyperdht.relay_server import RelayEvent, RelayPolicy, RelayServer
 from qvac_core.hyperdht.requests import Requests
-from qvac_core.hyperdht.server import FirewallFunction, OnConnection, Server
+from qvac_core.hyperdht.server import Server
+from qvac_core.hyperdht.server_limits import FirewallFunction, ServerLimits
 from qvac_core.hyperdht.sleep_watch import SleepWatch
 from qvac_core.noise import KeyPair
 from qvac_core.rendezvous.addresses import decode_key
@@ -342,13 +344,17 @@ class DHT:
         relay_through: RelayKeys | None = None,
         *,
         share_local_address: bool = True,
+        limits: ServerLimits | None = None,
     ) -> Server:
         """A server that is not listening yet. `on_connection(connection)` may be a function or a coroutine function.
 
-        `firewall(remote_public_key, payload)`: True is silence, a Refusal an answer, False admits; may be a coroutine.
+        `firewall(remote_public_key, payload)`: True is silence, a Refusal an answer, False admits, and so does a
+        Stranger for as long as there is room; may be a coroutine.
         `relay_through` as in `connect`: clients are asked to come to that relay, too.
         """
-        return Server(self, on_connection, firewall, relay_through, share_local_address=share_local_address)
+        return Server(
+            self, on_connection, firewall, relay_through, share_local_address=share_local_address, limits=limits
+        )
 
     def create_relay_server(
         self, policy: RelayPolicy | None = None, on_event: Callable[[RelayEvent], None] | None = None

@@ -18,6 +18,9 @@ from qvac_core.udx import Closed, Event, Stream, is_farewell_of_relay
 LINGER = 3.0
 """Seconds for which an ended stream still answers a peer whose last ACK from us was lost: else it fails after 13 s."""
 
+_MAX_SOURCES = 8
+"""Addresses of one peer that are believed: where it has been, and where else it speaks from."""
+
 # A stream that waits for its path keeps what comes before; a stranger must not be able to fill it.
 _MAX_EARLY_DATAGRAMS = 64
 
@@ -47,6 +50,7 @@ class RawStream:
         "_flushing",
         "_lingering",
         "_removed",
+        "_sources",
         "_timer",
         "_timer_at",
         "follower",
@@ -71,6 +75,7 @@ class RawStream:
         self.on_unexpected: Callable[[int, Address], None] | None = None
         self.on_heard: Callable[[int, Address], None] | None = None
         """Every train's path, after the train was taken in: for a stream that may move."""
+        self._sources: dict[Address, None] = {}
         self.follower: Follower | None = None
         self.heard_from: tuple[int, Address] | None = None
         """The path of the train whose events are being handed out."""
@@ -115,7 +120,10 @@ class RawStream:
         if not self.stream.connected:
             datagrams = datagrams[: _MAX_EARLY_DATAGRAMS - self._early]
             self._early += len(datagrams)
-        self.stream.receive_datagrams(datagrams, now)
+        if self._is_foreign(source):
+            self.stream.receive_foreign(datagrams, now)
+        else:
+            self.stream.receive_datagrams(datagrams, now)
         if self.on_heard is not None and not self.stream.closed:
             self.on_heard(socket, source)
         follower = self.follower
@@ -124,6 +132,22 @@ class RawStream:
         self.heard_from = (socket, source)
         self.flush(now)
         self.heard_from = None
+
+    def believe_source(self) -> None:
+        """While an event is handed out: what came with it was the peer's, so it is where that came from.
+
+        That need not be where we send to: machines with several addresses answer from another one. From the first time
+        on, packets from elsewhere are taken with care.
+        """
+        if self.heard_from is not None and self.heard_from[1] not in self._sources:
+            self._sources[self.heard_from[1]] = None
+            if len(self._sources) > _MAX_SOURCES:
+                del self._sources[next(iter(self._sources))]
+
+    def _is_foreign(self, source: Address) -> bool:
+        if not self._sources or source == self.remote_address or self.on_heard is not None:
+            return False
+        return source not in self._sources
 
     def follow(self, socket: int, address: Address) -> None:
         """The peer is at another place: everything goes there, and what is under way goes again."""

@@ -24,7 +24,7 @@ from qvac_core.blind_relay import (
 from qvac_core.errors import ConnectionClosed, RemoteProtocolError
 from qvac_core.hyperdht.connection import Connection
 from qvac_core.hyperdht.relay_link import RelayAccount, RelayLink
-from qvac_core.hyperdht.server import Refusal, Verdict
+from qvac_core.hyperdht.server_limits import Refusal, ServerLimits, Verdict
 from qvac_core.noise import KeyPair
 from qvac_core.rendezvous.messages import NoisePayload
 
@@ -38,6 +38,8 @@ IDLE_LIMIT = 60.0
 is asked or relayed lives as long."""
 _CHECK_EVERY = 15.0
 _MAX_ACCOUNTS = 65536
+_HOSTS_AT_LEAST = 4
+"""One public host gets a quarter of the sessions at most; when all are taken, the one with most gives way."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +94,10 @@ class RelayServer:
         self.policy = policy or RelayPolicy()
         self.dht = dht
         self._on_event = on_event
-        self._server = dht.create_server(self._serve, firewall=self._admit)
+        limits = ServerLimits(
+            self.policy.sessions, self.policy.sessions_per_key, max(1, self.policy.sessions // _HOSTS_AT_LEAST)
+        )
+        self._server = dht.create_server(self._serve, firewall=self._admit, limits=limits)
         self._state = RelayState(self.policy.pairings)
         self._connections: dict[RelaySession, Connection] = {}
         self._idle_since: dict[RelaySession, float] = {}
@@ -145,7 +150,7 @@ class RelayServer:
         if policy.admitted is not None and remote_public_key not in policy.admitted:
             return Refusal()
         account = self._accounts.get(remote_public_key)
-        if len(self._connections) >= policy.sessions or (account is not None and account.exhausted):
+        if account is not None and account.exhausted:
             return Refusal()
         own = sum(session.public_key == remote_public_key for session in self._connections)
         return Refusal() if own >= policy.sessions_per_key else False

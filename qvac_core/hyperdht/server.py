@@ -1,7 +1,7 @@
 """A server: answers handshakes for its key pair, decides who may connect, hands connections to the application.
 
-From wire reference section 6.3b (hyperdht/lib/server.js 6.34.0), with a third verdict of the firewall (Refusal) that
-answers instead of staying silent. Hole punching is in server_punch.
+From wire reference section 6.3b (hyperdht/lib/server.js 6.34.0), with more verdicts of the firewall (Refusal answers
+instead of staying silent) and with limits, both in server_limits. Hole punching is in server_punch.
 """
 
 from __future__ import annotations
@@ -15,22 +15,36 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 
 from qvac_core.codec import Address
-from qvac_core.errors import ConnectionClosed, NetworkError, RemoteProtocolError
+from qvac_core.errors import NetworkError, RemoteProtocolError
 from qvac_core.hyperdht.announcing import WITHDRAW_LIMIT, Announcing
+from qvac_core.hyperdht.application import Application, OnConnection
 from qvac_core.hyperdht.budget import Budget
 from qvac_core.hyperdht.connection import Connection
 from qvac_core.hyperdht.ipv6_path import ServerGreeting
 from qvac_core.hyperdht.raw_stream import RawStream
 from qvac_core.hyperdht.relay_leg import RelayKeys, RelayLeg
+from qvac_core.hyperdht.server_limits import (
+    HANDSHAKES_PER_SECOND,
+    HANDSHAKES_PER_SOURCE,
+    PENDING,
+    PUNCHES,
+    REFUSALS_PER_SECOND,
+    FirewallFunction,
+    Refusal,
+    ServerLimits,
+    Stranger,
+    Verdict,
+)
 from qvac_core.hyperdht.server_punch import ServerPunch
 from qvac_core.hyperdht.server_relay import ServerRelay
 from qvac_core.noise import KeyPair
 from qvac_core.rendezvous.addresses import is_private, match_address
 from qvac_core.rendezvous.announcer import Announcer
-from qvac_core.rendezvous.constants import FIRST_PACKET_WAIT, Firewall, PeerError
+from qvac_core.rendezvous.constants import FIREWALL_LIMIT, FIRST_PACKET_WAIT, Firewall, PeerError
 from qvac_core.rendezvous.handshake import HandshakeMemory, RememberedHandshake, ServerHandshake, Session
 from qvac_core.rendezvous.holepunch_rounds import TRY_LATER_LIMIT
 from qvac_core.rendezvous.messages import NOISE_PAYLOAD_VERSION, HolepunchInfo, NoisePayload, UdxInfo
+from qvac_core.rendezvous.places import Bounds, Full, Place, who_gives_way
 from qvac_core.rendezvous.request import Request
 from qvac_core.rendezvous.router import Answer
 
@@ -38,26 +52,6 @@ if TYPE_CHECKING:
     from qvac_core.hyperdht.dht import DHT
 
 logger = logging.getLogger(__name__)
-
-FIREWALL_LIMIT = 10.0
-"""Seconds for an asynchronous firewall decision; the client has given up by then."""
-REFUSALS_PER_SECOND = 50
-"""More refusals than this are silent: answering strangers must not cost more than it tells them."""
-
-
-@dataclass(frozen=True, slots=True)
-class Refusal:
-    """A firewall's verdict: no, and the peer is told so at once (it fails with SERVER_ERROR)."""
-
-
-HANDSHAKES_PER_SECOND = 1000
-"""First messages that are read; each costs two curve multiplications, and a stranger nothing. The rest is dropped."""
-HANDSHAKES_PER_SOURCE = 200
-"""Of these, from one host (a relay, or the client itself): what one sender floods must not use up what all have."""
-
-Verdict = bool | Refusal
-FirewallFunction = Callable[[bytes, NoisePayload], Verdict | Awaitable[Verdict]]
-OnConnection = Callable[[Connection], Awaitable[None] | None]
 
 
 @dataclass(slots=True)
@@ -73,6 +67,9 @@ class _Client:
     """Ourselves, as the relay (or the peer, when direct) sees us."""
     direct: bool
     socket: int
+    source: str
+    """The host that answers for it: its own, as far as one of our relays says so, else whoever sent it."""
+    loose: bool = False
     raw: RawStream | None = None
     connection: Connection | None = None
     session: Session | None = None
@@ -84,6 +81,10 @@ class _Client:
     """It did not come directly in time; a relay may still bring it."""
     handed_over: bool = False
     """It is the application's, but relayed: a direct path is still looked for."""
+
+
+def _place(client: _Client) -> Place[_Client]:
+    return Place(client, client.remote_public_key, client.source, loose=client.loose)
 
 
 class Server:
@@ -100,9 +101,10 @@ class Server:
         relay_through: RelayKeys | None = None,
         *,
         share_local_address: bool = True,
+        limits: ServerLimits | None = None,
     ) -> None:
         self._dht = dht
-        self._on_connection = on_connection
+        self._application = Application(dht, on_connection, limits or ServerLimits())
         self._firewall = firewall
         self.relay_through = relay_through
         self.shares_local_address = share_local_address
@@ -231,8 +233,13 @@ class Server:
             seen_as=request.to,
             direct=peer_address is None,
             socket=request.socket,
+            source=self._source(peer_address, request),
         )
         self._ask_firewall(client)
+
+    def _source(self, peer_address: Address | None, request: Request) -> str:
+        trusted = self._announcer is not None and self._announcer.is_relay(request.from_)
+        return peer_address[0] if peer_address is not None and trusted else request.from_[0]
 
     def _ask_firewall(self, client: _Client) -> None:
         if self._firewall is None:
@@ -267,13 +274,14 @@ class Server:
                 self._answer_error(client, PeerError.ABORTED)
             else:
                 self._silence(client.entry)
-        elif verdict:
+        elif verdict and not isinstance(verdict, Stranger):
             self._silence(client.entry)
         elif client.payload.version != NOISE_PAYLOAD_VERSION:
             self._answer_error(client, PeerError.VERSION_MISMATCH)
         elif client.payload.udx is None:
             self._answer_error(client, PeerError.ABORTED)
         else:
+            client.loose = isinstance(verdict, Stranger)
             self._admit(client)
 
     def _silence(self, entry: RememberedHandshake) -> None:
@@ -285,7 +293,22 @@ class Server:
         client.entry.settle(Answer(noise))
         self._memory.finish(client.entry, self._dht.now())
 
+    def _make_way(self, client: _Client, bounds: Bounds, *, punching: bool = False) -> bool:
+        """False: there is no place for this client, and nobody who had to leave for it."""
+        pending = [
+            _place(other)
+            for other in self._clients.values()
+            if other is not client and not other.handed_over and (not punching or other.punch is not None)
+        ]
+        leaving = who_gives_way(_place(client), pending, bounds)
+        if isinstance(leaving, _Client):
+            self._give_up(leaving)
+        return not isinstance(leaving, Full)
+
     def _admit(self, client: _Client) -> None:
+        if not self._make_way(client, PENDING):
+            self._silence(client.entry)
+            return
         endpoint = self._dht.endpoint
         own_address = endpoint.node.remote_address()
         client.raw = raw = RawStream(endpoint)
@@ -317,6 +340,7 @@ class Server:
         elif client.payload.firewall == Firewall.OPEN:
             self._connect(client, endpoint.request_socket, client.peer_address)
         elif own_address is None:
+            self._make_way(client, PUNCHES, punching=True)
             client.punch = self._make_punch(client)
             # Nearby the peer goes for our server socket: the answer must show its mapping, not the puncher's.
             socket = None if self._is_nearby(client) else client.punch.socket
@@ -394,7 +418,7 @@ class Server:
 
         def opened(connection: Connection) -> None:
             self._forget(client)
-            self._hand_over(connection)
+            self._application.take(connection)
 
         client.connection = self._dht.new_connection(
             raw, session, initiator=False, public_key=self._key_pair.public_key, on_open=opened
@@ -412,7 +436,7 @@ class Server:
         def opened(connection: Connection) -> None:
             client.handed_over = True
             self._give_up_after(client, None)
-            self._hand_over(connection)
+            self._application.take(connection)
 
         client.connection = self._dht.new_connection(
             raw, session, initiator=False, public_key=self._key_pair.public_key, on_open=opened
@@ -431,25 +455,6 @@ class Server:
                 client.punch.close()
         else:
             self._give_up(client)
-
-    def _hand_over(self, connection: Connection) -> None:
-        try:
-            outcome = self._on_connection(connection)
-        except Exception:
-            logger.exception("on_connection failed; the connection is dropped")
-            self._dht.endpoint.loop.call_soon(connection.destroy)
-            return
-        if inspect.isawaitable(outcome):
-            self._dht.spawn(self._serve(connection, outcome), "on_connection")
-
-    async def _serve(self, connection: Connection, work: Awaitable[None]) -> None:
-        try:
-            await work
-        except ConnectionClosed as error:
-            logger.debug("%r: %s", connection, error)
-        except BaseException:
-            connection.destroy()
-            raise
 
     def _give_up(self, client: _Client) -> None:
         """The client never came: drop the stream that waits for it."""

@@ -132,6 +132,7 @@ class HandshakeMemory:
     def __init__(self, *, limit: int = MAX_REMEMBERED) -> None:
         self._limit = limit
         self._by_noise: dict[bytes, RememberedHandshake] = {}
+        self._finished: dict[bytes, RememberedHandshake] = {}  # in the order in which they are forgotten
         self._by_id: dict[int, RememberedHandshake] = {}
 
     def __len__(self) -> int:
@@ -161,22 +162,27 @@ class HandshakeMemory:
         """The handshake led to a connection or to nothing; repeats are still answered for a while."""
         if entry.forget_at is None:
             entry.forget_at = now + HANDSHAKE_MEMORY
+            if self._by_noise.get(entry.noise) is entry:
+                self._finished[entry.noise] = entry
 
     def clear(self) -> None:
         self._by_noise.clear()
+        self._finished.clear()
         self._by_id.clear()
 
     def _forget(self, now: float) -> None:
-        old = [e for e in self._by_noise.values() if e.forget_at is not None and e.forget_at <= now]
-        for entry in old:
+        while self._finished:
+            entry = next(iter(self._finished.values()))
+            if entry.forget_at is None or entry.forget_at > now:
+                return
             self._remove(entry)
 
     def _least_needed(self) -> RememberedHandshake:
-        entries = self._by_noise.values()
-        return next((entry for entry in entries if entry.forget_at is not None), next(iter(entries)))
+        return next(iter(self._finished.values()), None) or next(iter(self._by_noise.values()))
 
     def _remove(self, entry: RememberedHandshake) -> None:
         if entry.on_removed is not None:
             entry.on_removed()
         self._by_noise.pop(entry.noise, None)
+        self._finished.pop(entry.noise, None)
         self._by_id.pop(entry.id, None)

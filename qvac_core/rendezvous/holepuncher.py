@@ -33,6 +33,8 @@ _CONSISTENT_INTERVAL = 1.0
 _UNVERIFIED_EVERY = 4
 _RANDOM_PORTS = range(1000, 65536)
 _MAX_REMOTE_ADDRESSES = 8
+_MAX_ANSWERS = 512
+"""Probes answered with a probe. Two that are being reached would play ball with a forged one until both give up."""
 
 
 class State(Enum):
@@ -105,6 +107,7 @@ class Holepuncher:
         self._random = random
         self._outbox: list[Probe] = []
         self._tries = 0
+        self._answers = 0
         self._timer: float | None = None
         self._ports: list[int] = []
         self._turn = 0
@@ -204,7 +207,9 @@ class Holepuncher:
         if socket not in self.sockets or self.state is State.ENDED or not is_dialable(source):
             return
         if not self.initiator:
-            self._outbox.append(Probe(socket, source))
+            if self._answers < _MAX_ANSWERS:
+                self._answers += 1
+                self._outbox.append(Probe(socket, source))
         elif self.state is not State.CONNECTED:
             self.state = State.CONNECTED
             self.path = (socket, source)

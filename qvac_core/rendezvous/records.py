@@ -1,7 +1,7 @@
 """What a persistent node stores for others: announces, mutable and immutable records.
 
-From wire reference section 2.4 (hyperdht/lib/persistent.js 6.34.0), with its limits. Requests that do not verify get no
-answer at all: their sender times out.
+From wire reference section 2.4 (hyperdht/lib/persistent.js 6.34.0), with its limits, and ours by host. Requests that
+do not verify get no answer at all: their sender times out.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from qvac_core.codec import Reader, blake2b
+from qvac_core.dht_rpc.limits import NEARBY_FACTOR, HostCounts, is_public, network_of
 from qvac_core.errors import RemoteProtocolError
 from qvac_core.rendezvous.cache import Cache, RecordCache
 from qvac_core.rendezvous.constants import (
@@ -29,6 +30,14 @@ MAX_ENTRIES = 65536
 ANNOUNCE_AGE = 20 * 60.0
 VALUE_AGE = 48 * 3600.0
 MAX_BUMP_DRIFT_MS = 60_000
+
+WRITES_WINDOW = 20 * 60.0
+WRITES_PER_HOST = 1024
+WRITES_PER_NETWORK = 4096
+"""Announces and values that one host, and one /24, may store or renew here in that time: keys are free, and the memory
+of all others is what they would crowd out. A host proves by its token that it is there."""
+WRITES_PER_TOPIC = 64
+"""Of one host: a lookup picks 20 by chance, and whoever announces a thousand keys is all that is found."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +62,7 @@ class Records:
         self._refreshes: Cache[bytes, _Refreshable] = Cache(max_size=max_size, max_age=max_age)
         self._mutables: Cache[bytes, MutableRecord] = Cache(max_size=max_size // 2, max_age=VALUE_AGE)
         self._immutables: Cache[bytes, bytes] = Cache(max_size=max_size // 2, max_age=VALUE_AGE)
+        self._writes = HostCounts(WRITES_WINDOW)
         self._handlers: dict[int, Callable[[Request, bytes, float], None]] = {
             Command.FIND_PEER: self._on_find_peer,
             Command.LOOKUP: self._on_lookup,
@@ -87,6 +97,17 @@ class Records:
             self._router.forget_forward(target)
         self._records.remove(target, public_key)
 
+    def _may_write(self, request: Request, now: float, *, topic: bytes | None = None) -> bool:
+        """Counts one write of this host's, before it costs a signature."""
+        host = request.from_[0]
+        factor = 1 if is_public(host) else NEARBY_FACTOR
+        take = self._writes.take
+        return (
+            (topic is None or take(f"{host} {topic.hex()}", 1, factor * WRITES_PER_TOPIC, now))
+            and take(host, 1, factor * WRITES_PER_HOST, now)
+            and take(network_of(host), 1, factor * WRITES_PER_NETWORK, now)
+        )
+
     def _on_find_peer(self, request: Request, target: bytes, now: float) -> None:
         forward = self._router.get(target, now)
         request.reply(forward.record if forward else None)
@@ -109,6 +130,8 @@ class Records:
             if announce.refresh is not None:
                 self._refresh(request, announce.refresh, now)
             return
+        if not self._may_write(request, now, topic=target):
+            return
         if not verify_announce(announce, target=target, node_id=node_id, token=token):
             return
         record = PeerRecord(peer.public_key, peer.relay_addresses[:MAX_RELAY_ADDRESSES]).encode()
@@ -124,7 +147,7 @@ class Records:
     def _refresh(self, request: Request, preimage: bytes, now: float) -> None:
         key = blake2b(preimage)
         entry = self._refreshes.get(key, now)
-        if entry is None:
+        if entry is None or not self._may_write(request, now):
             return
         self._store(request, entry, now)
         self._refreshes.delete(key)
@@ -164,7 +187,7 @@ class Records:
         put = MutablePut.decode(request.value)
         if blake2b(put.public_key) != target or not put.value:
             return
-        if not verify_mutable(put.signature, put.seq, put.value, put.public_key):
+        if not self._may_write(request, now) or not verify_mutable(put.signature, put.seq, put.value, put.public_key):
             return
         stored = self._mutables.get(target, now)
         if stored is not None and stored.seq == put.seq and stored.value != put.value:
@@ -181,7 +204,7 @@ class Records:
     def _on_immutable_put(self, request: Request, target: bytes, now: float) -> None:
         if request.token is None or not request.token_valid or not request.value:
             return
-        if blake2b(request.value) != target:
+        if blake2b(request.value) != target or not self._may_write(request, now):
             return
         self._immutables.set(target, request.value, now)
         request.reply(None)

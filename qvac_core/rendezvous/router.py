@@ -82,7 +82,7 @@ class Router:
         if forward is not None and forward.server is not None:
             self._handshake_for_us(forward.server, message, request)
         else:
-            _handshake_for_another(forward.relay if forward else None, message, request)
+            _handshake_for_another(forward, message, request)
 
     def _handshake_for_us(self, server: LocalServer, message: HandshakeMessage, request: Request) -> None:
         peer = message.peer_address
@@ -120,7 +120,7 @@ class Router:
                 to = message.peer_address or (forward.relay if forward else None)
                 if to is not None:
                     onward = HolepunchMessage(Mode.FROM_RELAY, message.id, message.payload, peer_address=request.from_)
-                    request.relay(onward.encode(), to)
+                    request.relay(onward.encode(), to, wanted=_announced_from(forward, to))
             case Mode.FROM_RELAY if forward is not None and forward.server is not None:
                 self._holepunch_for_us(forward.server, message, request)
             case Mode.FROM_SERVER if message.peer_address is not None:
@@ -140,7 +140,16 @@ class Router:
         server.on_peer_holepunch(message.id, message.payload, peer, request, answer)
 
 
-def _handshake_for_another(relay: Address | None, message: HandshakeMessage, request: Request) -> None:
+def _announced_from(forward: Forward | None, address: Address) -> bool:
+    """Whether the server that announced here is at this host: it proved with a token that it is, and wants its peers.
+
+    Anybody else that a message names may never have heard of us.
+    """
+    return forward is not None and forward.relay is not None and forward.relay[0] == address[0]
+
+
+def _handshake_for_another(forward: Forward | None, message: HandshakeMessage, request: Request) -> None:
+    relay = forward.relay if forward else None
     match message.mode:
         case Mode.FROM_CLIENT:
             to = message.relay_address or relay
@@ -149,12 +158,12 @@ def _handshake_for_another(relay: Address | None, message: HandshakeMessage, req
                 request.reply(None, token=False, closer_nodes=True)
                 return
             onward = HandshakeMessage(Mode.FROM_RELAY, message.noise, peer_address=request.from_)
-            request.relay(onward.encode(), to)
+            request.relay(onward.encode(), to, wanted=_announced_from(forward, to))
         case Mode.FROM_RELAY if relay is not None:
             onward = HandshakeMessage(
                 Mode.FROM_SECOND_RELAY, message.noise, message.peer_address, relay_address=request.from_
             )
-            request.relay(onward.encode(), relay)
+            request.relay(onward.encode(), relay, wanted=True)
         case Mode.FROM_SERVER if message.peer_address is not None:
             reply = HandshakeMessage(Mode.REPLY, message.noise, peer_address=request.from_)
             request.reply(reply.encode(), token=False, closer_nodes=False, to=message.peer_address)

@@ -299,6 +299,23 @@ class Stream:
                 self._take_in_order(parts)
             self._after_train(recovery.una + best, sacked, now)
 
+    def receive_foreign(self, datagrams: Sequence[bytes | memoryview], now: float) -> None:
+        """Datagrams from where the peer has never been seen: it may have moved there, or they may be forged.
+
+        Taken is what comes next in order, and messages. What ends the stream, acknowledges, or waits for others to
+        come first is not: a peer that moved sends it again, and who only saw or guessed the ids cannot do harm by it.
+        """
+        for datagram in datagrams:
+            if self.closed or len(datagram) < HEADER_SIZE:
+                continue
+            magic, kind, padding, stream_id, _, seq, _ = HEADER.unpack_from(datagram)
+            if magic != MAGIC_AND_VERSION or stream_id != self.local_id or padding > len(datagram) - HEADER_SIZE:
+                continue
+            if kind == TYPE_MESSAGE or (kind == TYPE_DATA and seq == self._receive.next_seq & SEQ_MASK):
+                self._packets_received += 1
+                self._bytes_received += len(datagram)
+                self._receive_slowly(kind, seq, datagram[HEADER_SIZE + padding :])
+
     def _take_in_order(self, parts: list[bytes | memoryview]) -> None:
         self._receive.next_seq += len(parts)
         self._ack_due = True

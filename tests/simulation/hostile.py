@@ -39,6 +39,7 @@ class Siege:
         self.chance = self.internet.random
         self.stack = stack
         self.bootstrap: list[Address] = []
+        self.nodes: list[DHT] = []
         self.faults: list[str] = []
         asyncio.get_running_loop().set_exception_handler(self._on_fault)
 
@@ -52,6 +53,7 @@ class Siege:
         host = options.pop("host", None) or self.internet.host(nat=options.pop("nat", False))
         dht = DHT(self.bootstrap, network=host, random=Random(self.chance.getrandbits(64)), **options)
         await self.stack.enter_async_context(dht)
+        self.nodes.append(dht)
         if not self.bootstrap:
             self.bootstrap.append((host.address, dht.address[1]))
             dht.endpoint.node.know_address(self.bootstrap[0])

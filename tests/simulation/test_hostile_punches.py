@@ -6,6 +6,7 @@ import asyncio
 
 from qvac_core.codec import Address, blake2b
 from qvac_core.hyperdht.punching import MAX_PUNCHERS
+from qvac_core.hyperdht.server_limits import PUNCHES
 from qvac_core.rendezvous.constants import Command, Mode
 from qvac_core.rendezvous.holepuncher import RANDOM_TRIES
 from qvac_core.rendezvous.messages import HolepunchMessage, HolepunchPayload
@@ -84,7 +85,7 @@ def test_a_flood_of_handshakes_does_not_take_all_sockets() -> None:
             _, value = stranger.handshake(key, number)
             stranger.ask(relay, Command.PEER_HANDSHAKE, tid=number, target=blake2b(key), value=value)
         await asyncio.sleep(1)
-        assert len(server.endpoint._sockets) == 2 + MAX_PUNCHERS
+        assert len(server.endpoint._sockets) == 2 + PUNCHES.per_host
         await asyncio.sleep(30)
         assert len(server.endpoint._sockets) == 2
         assert address_of(server)

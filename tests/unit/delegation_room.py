@@ -51,7 +51,7 @@ class Room:
         verdict = self.provider.firewall(key, None)
         if isinstance(verdict, Refusal):
             raise NetworkError("refused", name="SERVER_ERROR")
-        if verdict:
+        if verdict is True:
             raise NetworkError("no answer", name="PEER_CONNECTION_FAILED")
         ours, theirs = stream_pair(key, PROVIDER_KEY, capacity=capacity)
         self.streams.append(ours)

@@ -39,7 +39,7 @@ class FakeRequest:
     def error(self, code: int, *, token: bool = False, closer_nodes: bool = True) -> None:
         self.errors.append(code)
 
-    def relay(self, value: bytes, to: Address, *, socket: int | None = None) -> None:
+    def relay(self, value: bytes, to: Address, *, socket: int | None = None, wanted: bool = False) -> None:
         self.relayed.append((value, to, socket))
 
     @property

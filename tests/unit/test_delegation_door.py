@@ -214,18 +214,56 @@ def test_a_key_added_to_the_list_is_admitted_at_its_next_try() -> None:
     run(main())
 
 
-def test_connections_are_limited_per_key_and_in_all() -> None:
+def test_a_keys_newest_connection_replaces_its_oldest_idle_one() -> None:
     async def main() -> None:
         rules = AccessRules(AccessMode.DENY)
         async with provider_room(rules, Limits(connections=5, connections_per_key=3)) as room:
             own = [room.stream_as(CONSUMER_KEY) for _ in range(4)]
             await settle()
-            assert [stream.peer.destroyed for stream in own] == [False, False, False, True]
-            for n in range(2):
+            assert [stream.peer.destroyed for stream in own] == [True, False, False, False]
+            own.append(room.stream_as(CONSUMER_KEY))
+            await settle()
+            assert [stream.peer.destroyed for stream in own] == [True, True, False, False, False]
+
+    run(main())
+
+
+def test_when_all_places_are_taken_a_friend_still_gets_in() -> None:
+    async def main() -> None:
+        rules = AccessRules(AccessMode.DENY)
+        limits = Limits(connections=5, connections_per_key=3, connections_per_host=3)
+        async with provider_room(rules, limits) as room:
+            crowd = [room.stream_as(bytes([n]) * 32) for n in range(20)]
+            await settle()
+            assert len(room.provider._sessions) == 5
+            consumer = room.consumer()
+            loaded = await consumer.load_model(SMOL.name, delegate=DELEGATE)
+            answer = await consumer.completion(loaded.model_id, ASK)
+            assert await answer.text
+            assert len(room.provider._sessions) == 5
+            assert sum(not stream.peer.destroyed for stream in crowd) == 4
+            await consumer.close()
+
+    run(main())
+
+
+def test_a_connection_with_an_answer_under_way_is_not_taken_away() -> None:
+    async def main() -> None:
+        rules = AccessRules(AccessMode.DENY)
+        async with provider_room(rules, Limits(connections=2, connections_per_key=1)) as room:
+            room.pool.model.words = ["word "] * 200
+            consumer = room.consumer()
+            loaded = await consumer.load_model(SMOL.name, delegate=DELEGATE)
+            answer = await consumer.completion(loaded.model_id, ASK)
+            await anext(answer.token_stream)
+            own = room.stream_as(CONSUMER_KEY)
+            await settle()
+            assert own.peer.destroyed, "its only place is busy"
+            for n in range(5):
                 room.stream_as(bytes([n]) * 32)
                 await settle()
-            with pytest.raises(NetworkError, match="refused"):
-                room.stream_as(STRANGER_KEY)
+            assert len(await answer.text) == 200 * len("word ")
+            await consumer.close()
 
     run(main())
 

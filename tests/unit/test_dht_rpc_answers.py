@@ -8,7 +8,7 @@ import pytest
 
 from qvac_core.codec import Writer
 from qvac_core.dht_rpc import IncomingRequest, Internal, ReplyError, RequestMessage, ResponseMessage, SocketId, peer_id
-from qvac_core.dht_rpc.limits import PER_SECOND, REFUSAL
+from qvac_core.dht_rpc.limits import PER_SECOND, REFUSAL, HostCounts
 from qvac_core.dht_rpc.messages import pack_address
 from qvac_core.dht_rpc.tokens import LIFETIME
 from tests.unit.lone_node import OUR_HOST, SERVER_PORT, LoneNode, address
@@ -184,23 +184,39 @@ def test_garbage_and_impossible_senders_get_no_answer() -> None:
     assert len(lone.sent()) == 1, "later versions may add fields at the end"
 
 
-def test_one_address_cannot_make_us_work_without_end() -> None:
+def test_one_host_cannot_make_us_work_without_end_whatever_its_ports() -> None:
     lone = LoneNode()
     limit = PER_SECOND[Internal.FIND_NODE]
-    for _ in range(limit + 50):
-        lone.ask(PEER, Internal.FIND_NODE, internal=True, target=TARGET)
+    for n in range(limit + 50):
+        lone.ask(("20.0.0.1", 1000 + n), Internal.FIND_NODE, internal=True, target=TARGET)
     assert len(lone.sent()) == limit
-    lone.ask(address(2), Internal.FIND_NODE, internal=True, target=TARGET)
+    lone.ask(("20.0.0.2", 1000), Internal.FIND_NODE, internal=True, target=TARGET)
     assert len(lone.sent()) == 1
     lone.now += 1.0
-    lone.ask(PEER, Internal.FIND_NODE, internal=True, target=TARGET)
+    lone.ask(("20.0.0.1", 1000), Internal.FIND_NODE, internal=True, target=TARGET)
     assert len(lone.sent()) == 1
+
+
+def test_a_test_network_on_one_host_may_ask_more() -> None:
+    lone = LoneNode()
+    for n in range(PER_SECOND[Internal.FIND_NODE] * 4):
+        lone.ask(("127.0.0.1", 1000 + n), Internal.FIND_NODE, internal=True, target=TARGET)
+    assert len(lone.sent()) == PER_SECOND[Internal.FIND_NODE] * 4
+
+
+def test_a_hundred_thousand_forged_senders_take_bounded_memory_and_lock_nobody_out() -> None:
+    counts = HostCounts(1.0)
+    limit = PER_SECOND[Internal.FIND_NODE]
+    for n in range(100_000):
+        counts.take(f"2 {20 + (n >> 16)}.{n >> 8 & 255}.{n & 255}.7", 1, limit, 10.0)
+    assert len(counts._counts) <= 1 << 14
+    assert all(counts.take("2 9.9.9.9", 1, limit, 10.5) for _ in range(limit // 2))
 
 
 def test_forged_tokens_do_not_make_us_a_loudspeaker() -> None:
     lone = LoneNode()
-    for _ in range(PER_SECOND[REFUSAL] + 50):
-        lone.ask(PEER, PUT, target=TARGET, token=bytes(32))
+    for n in range(PER_SECOND[REFUSAL] + 50):
+        lone.ask(("20.0.0.1", 1000 + n), PUT, target=TARGET, token=bytes(32))
     assert len(lone.sent()) == PER_SECOND[REFUSAL]
 
 

@@ -131,7 +131,7 @@ def test_given_nodes_that_fail_send_it_back_to_the_table() -> None:
     for n in range(1, 6):
         lone.node.add_node(address(n))
     walk = Walk(lone, nodes=given)
-    result = walk.run(lambda to, message: {} if to not in given else {"error": 1})
+    result = walk.run(lambda to, message: {} if to not in given else {"error": 1, "id": False})
     assert {reply.from_ for reply in result.closest_replies} == {address(n) for n in range(1, 6)}
 
 
