@@ -7,6 +7,7 @@ import contextlib
 import time
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass, replace
+from weakref import WeakSet
 
 from msgspec import UNSET
 
@@ -68,6 +69,7 @@ class Contacts:
         self._loaded: dict[tuple[str, str], _LoadedAt] = {}
         self._tasks = TaskOwner()
         self._reconnecting = Reconnecting(self._connect_again, _is_refusal)
+        self._watched: WeakSet[ProviderConnection] = WeakSet()
         self._closed = False
 
     async def close(self) -> None:
@@ -131,7 +133,8 @@ class Contacts:
         self._reconnecting.stop(public_key)
         if public_key in self._entries:  # it may have been removed meanwhile
             entry = self._entries[public_key]
-            self._put(replace(entry, state="online", rtt_ms=rtt * 1000, models=models, last_connected=time.time()))
+            online = replace(entry, state="online", rtt_ms=rtt * 1000, models=models, last_connected=time.time())
+            self._put(self._with_path(online))
         return self._entries.get(public_key, ProviderEntry(public_key, short_key(public_key), "online"))
 
     def remembered(self, public_key: bytes) -> tuple[Address, ...]:
@@ -176,7 +179,8 @@ class Contacts:
         if public_key in self._entries:
             soon = 0 < self._reconnecting.pause(public_key) <= SOON
             state = "refused" if _is_refusal(error) else "connecting" if soon else "offline"
-            self._put(replace(self._entries[public_key], state=state, rtt_ms=None, error=described))
+            failed = replace(self._entries[public_key], state=state, rtt_ms=None, error=described)
+            self._put(replace(failed, path="", relay=""))
 
     def _watch(self, public_key: str) -> None:
         """When the connection ends the entry says so at once, and the provider is brought back."""
@@ -188,10 +192,22 @@ class Contacts:
             entry = self._entries.get(public_key)
             if entry is None or self._closed or self._consumer.connection(connection.public_key) is not None:
                 return
-            self._put(replace(entry, state="connecting", rtt_ms=None))
+            self._put(replace(entry, state="connecting", rtt_ms=None, path="", relay=""))
             self._reconnecting.lost(public_key)
 
         connection.task.add_done_callback(ended)
+        if connection not in self._watched:
+            self._watched.add(connection)
+            connection.stream.when_path_changes(lambda _: self._moved(public_key, connection))
+
+    def _moved(self, public_key: str, connection: ProviderConnection) -> None:
+        entry = self._entries.get(public_key)
+        if entry is not None and not self._closed and self._consumer.connection(connection.public_key) is connection:
+            self._put(self._with_path(entry))
+
+    def _with_path(self, entry: ProviderEntry) -> ProviderEntry:
+        connection = self._consumer.connection(bytes.fromhex(entry.public_key))
+        return entry if connection is None else replace(entry, path=connection.path, relay=connection.relay)
 
     def name_of(self, provider_key: str) -> str:
         entry = self._entries.get(provider_key)
@@ -239,7 +255,7 @@ class Contacts:
         yield AnswerStats(
             who=self.name_of(key),
             where="delegated",
-            path="direct",
+            path=completion.connection.path,
             model=next((m.name for m in models if m.source == question.target.model), question.target.model),
             time_to_first_token=first_token or time.monotonic() - started,
             tokens_per_second=_number(stats.tokens_per_second if stats else UNSET),
@@ -301,7 +317,7 @@ class Contacts:
         result = _LoadedAt(connection, loaded.model_id, "")
         self._loaded[key, model] = result
         with contextlib.suppress(KeyError):
-            self._put(replace(self._entries[key], state="online", error=None))
+            self._put(self._with_path(replace(self._entries[key], state="online", error=None)))
         return result
 
 

@@ -27,7 +27,7 @@ class SharingPhase(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class SharingState:
-    """`since`: Unix seconds of the last change. `path`: how peers reach us: direct, holepunch, relay, or ""."""
+    """`since`: Unix seconds of the last change. `path`: how peers reach us: direct, relay (all of them), or ""."""
 
     phase: SharingPhase = SharingPhase.OFF
     since: float = 0.0
@@ -120,7 +120,10 @@ class RemoteModel:
 
 @dataclass(frozen=True, slots=True)
 class ProviderEntry:
-    """A provider in my list. state: "unknown", "connecting", "online", "offline", "refused"."""
+    """A provider in my list. state: "unknown", "connecting", "online", "offline", "refused".
+
+    path while it is online: "direct" or "relay", then `relay` is the relay's key.
+    """
 
     public_key: str
     name: str
@@ -130,6 +133,8 @@ class ProviderEntry:
     added_at: float = 0.0
     last_connected: float | None = None
     error: ErrorInfo | None = None
+    path: str = ""
+    relay: str = ""
 
 
 # --- Events -------------------------------------------------------------------------------------------------------
@@ -157,11 +162,16 @@ class KnocksChanged:
 
 @dataclass(frozen=True, slots=True)
 class PeerConnection:
-    """A consumer's connection to our provider: state "open", "closed", "refused", "blocked", "knock"."""
+    """A consumer's connection to our provider: state "open", "moved", "closed", "refused", "blocked", "knock".
+
+    path: "direct" or "relay", then `relay` is the relay's key; both "" where no connection was made.
+    """
 
     remote_public_key: str
     state: str
     remote_address: str = ""
+    path: str = ""
+    relay: str = ""
 
 
 @dataclass(frozen=True, slots=True)

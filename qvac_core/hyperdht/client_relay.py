@@ -33,6 +33,7 @@ class ClientRelay:
     def __init__(self, dht: DHT, relays: RelayKeys | None) -> None:
         self._dht = dht
         self._path: DirectPath | None = None
+        self._of_use = False
         relay = choose_relay(relays, dht.chance)
         self.wish = RelayThrough(relay, dht.chance.randbytes(TOKEN_BYTES)) if relay is not None else None
 
@@ -41,6 +42,11 @@ class ClientRelay:
         if answer.relay_through is not None:
             return answer.relay_through, False
         return (self.wish, True) if self.wish is not None else None
+
+    @property
+    def of_use(self) -> bool:
+        """A relay carries the connection, or may still do so."""
+        return self._of_use
 
     def is_relay(self, socket: int, address: Address) -> bool:
         return (socket, address) == self._path
@@ -65,6 +71,7 @@ class ClientRelay:
         agreed = self.agreed(answer)
         assert agreed is not None and answer.udx is not None
         through, is_initiator = agreed
+        self._of_use = True
         finding = asyncio.create_task(direct, name="direct path beside a relay")
         pairing = asyncio.create_task(
             pair_through(
@@ -77,6 +84,7 @@ class ClientRelay:
             ),
             name="pairing at a relay",
         )
+        pairing.add_done_callback(self._on_paired)
         try:
             leg_or_path = await _first(finding, pairing)
         except BaseException:
@@ -102,6 +110,9 @@ class ClientRelay:
         upgrade.path = RelayedPath(self._dht, raw, connection, leg_or_path, answer.udx.id, upgrade.end)
         self._dht.spawn(upgrade.run(), "direct path of a relayed connection")
         return connection
+
+    def _on_paired(self, pairing: asyncio.Task[RelayLeg]) -> None:
+        self._of_use = not pairing.cancelled() and pairing.exception() is None
 
 
 class _Upgrade:

@@ -23,7 +23,7 @@ from qvac_core.hyperdht.raw_stream import RawStream
 from qvac_core.hyperdht.relay_leg import RelayKeys, RelayLeg
 from qvac_core.noise import KeyPair
 from qvac_core.rendezvous.addresses import is_private, match_address
-from qvac_core.rendezvous.constants import PASSIVE_WAIT, Command, Firewall, Mode
+from qvac_core.rendezvous.constants import FIREWALL_LIMIT, PASSIVE_WAIT, Command, Firewall, Mode
 from qvac_core.rendezvous.handshake import ClientHandshake, Session
 from qvac_core.rendezvous.messages import HandshakeMessage, NoisePayload, PeerRecord, UdxInfo
 from qvac_core.rendezvous.paths import HandshakeReply, Path, Way, check_payload, choose_paths
@@ -39,10 +39,11 @@ MAX_HANDSHAKES = 3
 """Handshakes through different relays at a time; they all carry the same message."""
 SUSPECT_AFTER = 1.5
 """Seconds without an answer after which `on_stage` hears SILENT or ALONE; a refusal has come long before."""
-SILENCE_LIMIT = 6.0
+SILENCE_LIMIT = FIREWALL_LIMIT + 1.0
 """Seconds for all handshakes through everybody who knows the peer. One that lives answers in a fraction of a second; a
-firewall function may take its time."""
+firewall function may take its time, and what it says must still find us listening."""
 _HANDSHAKE_RETRIES = 3
+_PATIENT_RETRIES = 4
 _WALK_RETRIES = 3
 _PING_RETRIES = 2
 _LAN_ATTEMPT = 0.5
@@ -245,21 +246,27 @@ class Attempt:
         task.add_done_callback(self._asking.discard)
 
     async def _ask(self, relay: Address, slots: asyncio.Semaphore) -> None:
-        async with slots:
-            try:
-                met = await self._shake_hands(relay)
-            except (NetworkError, RemoteProtocolError) as error:
-                logger.debug("no handshake through %s: %s", relay, error)
-                return
-            except _FatalAnswer as answer:
-                if not self._met.done():
-                    self._met.set_exception(answer.error)
-                return
+        try:
+            met = await self._shake_hands(relay, slots)
+        except (NetworkError, RemoteProtocolError) as error:
+            logger.debug("no handshake through %s: %s", relay, error)
+            return
+        except _FatalAnswer as answer:
             if not self._met.done():
-                self._met.set_result(met)
+                self._met.set_exception(answer.error)
+            return
+        if not self._met.done():
+            self._met.set_result(met)
 
-    async def _shake_hands(self, relay: Address) -> _Met:
-        answer = await self._ask_for_answer(relay, _HANDSHAKE_RETRIES)
+    async def _shake_hands(self, relay: Address, slots: asyncio.Semaphore) -> _Met:
+        try:
+            async with slots:
+                answer = await self._ask_for_answer(relay, _HANDSHAKE_RETRIES)
+        except NetworkError as error:
+            if error.name != "REQUEST_TIMEOUT":
+                raise
+            # The owner may be thinking. Whoever comes after this relay need not wait for that.
+            answer = await self._ask_for_answer(relay, _PATIENT_RETRIES)
         payload, session = self._handshake.read(answer.noise)
         try:
             udx = check_payload(payload)
@@ -334,7 +341,14 @@ class Attempt:
             case Way.LAN if path.address is not None:
                 return await self._try_lan(path.address, met)
             case Way.PUNCH:
-                self._punch = ClientPunch(self._dht, self._target, met.payload, met.reply, met.session)
+                self._punch = ClientPunch(
+                    self._dht,
+                    self._target,
+                    met.payload,
+                    met.reply,
+                    met.session,
+                    may_wait=lambda: self._relay.of_use,
+                )
                 return await self._punch.run(path.relays)
         raise NetworkError("There is no path to the peer from here.", name="CANNOT_HOLEPUNCH")
 

@@ -53,7 +53,9 @@ class Connection:
         self.public_key = public_key
         self.remote_public_key = session.remote_public_key
         self.handshake_hash = session.handshake_hash
-        self.relayed = False
+        self.relay: bytes | None = None
+        """The key of the blind relay in use now; None on a direct path."""
+        self._path_watchers: list[Callable[[Connection], None]] = []
         self._endpoint = endpoint
         self._loop = endpoint.loop
         self._raw = raw
@@ -112,7 +114,19 @@ class Connection:
     @property
     def path(self) -> str:
         """ "direct", or "relay" while a third machine forwards what we say (it cannot read it)."""
-        return "relay" if self.relayed else "direct"
+        return "direct" if self.relay is None else "relay"
+
+    def go_through(self, relay: bytes | None) -> None:
+        """The stream has moved: to this relay, or (None) to a direct path."""
+        if relay == self.relay:
+            return
+        self.relay = relay
+        for watcher in self._path_watchers:
+            self._loop.call_soon(watcher, self)
+
+    def when_path_changes(self, then: Callable[[Connection], None]) -> None:
+        """Call back, from the loop, whenever `path` or `relay` have become other ones."""
+        self._path_watchers.append(then)
 
     @property
     def socket_and_address(self) -> tuple[int, Address]:

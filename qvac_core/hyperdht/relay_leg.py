@@ -41,6 +41,7 @@ class RelayLeg:
 
     def __init__(self, dht: DHT, connection: Connection, client: RelayClient, remote_id: int) -> None:
         self.remote_id = remote_id
+        self.relay = connection.remote_public_key
         self.on_lost: Callable[[], None] | None = None
         self.lost = False
         self._dht = dht

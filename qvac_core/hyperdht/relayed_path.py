@@ -60,7 +60,7 @@ class RelayedPath:
         self._moves = 0
         self._deadline = 0.0
         self._timer: asyncio.TimerHandle | None = None
-        connection.relayed = True
+        connection.go_through(leg.relay)
         connection.when_closed(self._on_closed)
         raw.on_unexpected = None
         raw.on_heard = self._on_heard
@@ -98,7 +98,7 @@ class RelayedPath:
 
     def _settle(self) -> None:
         self._state = _State.DIRECT
-        self._connection.relayed = False
+        self._connection.go_through(None)
         self._raw.on_heard = None
         self._stop_timer()
         self._raw.show_path()  # the peer may be waiting for a word on this path

@@ -25,7 +25,7 @@ from qvac_core.hyperdht.server_relay import ServerRelay
 from qvac_core.noise import KeyPair
 from qvac_core.rendezvous.addresses import is_private, match_address
 from qvac_core.rendezvous.announcer import Announcer
-from qvac_core.rendezvous.constants import FIRST_PACKET_WAIT, Firewall, PeerError
+from qvac_core.rendezvous.constants import FIREWALL_LIMIT, FIRST_PACKET_WAIT, Firewall, PeerError
 from qvac_core.rendezvous.handshake import HandshakeMemory, RememberedHandshake, ServerHandshake, Session
 from qvac_core.rendezvous.holepunch_rounds import TRY_LATER_LIMIT
 from qvac_core.rendezvous.messages import NOISE_PAYLOAD_VERSION, HolepunchInfo, NoisePayload, UdxInfo
@@ -37,8 +37,6 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-FIREWALL_LIMIT = 10.0
-"""Seconds for an asynchronous firewall decision; the client has given up by then."""
 REFUSALS_PER_SECOND = 50
 """More refusals than this are silent: answering strangers must not cost more than it tells them."""
 
@@ -224,6 +222,7 @@ class Server:
         now = self._dht.now()
         entry = self._memory.find(noise, now)
         if entry is not None:
+            self._answer_from_open_socket(entry)
             entry.ask(answer)
             return
         if self._key_pair is None or not self._reads.allows(now, request.from_[0]):
@@ -248,6 +247,14 @@ class Server:
             socket=request.socket,
         )
         self._ask_firewall(client)
+
+    def _answer_from_open_socket(self, entry: RememberedHandshake) -> None:
+        """A punch may have taken a fresh socket since, or be over: what left from a closed one would be lost."""
+        if entry.answer is None or entry.answer.socket is None or self._dht.endpoint.has_socket(entry.answer.socket):
+            return
+        client = self._clients.get(entry.id)
+        punch = client.punch if client is not None and client.entry is entry else None
+        entry.answer = Answer(entry.answer.payload, punch.socket if punch is not None and not punch.closed else None)
 
     def _ask_firewall(self, client: _Client) -> None:
         if self._firewall is None:

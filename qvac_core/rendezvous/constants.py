@@ -84,3 +84,5 @@ MAX_RECORDS_PER_LOOKUP = 20
 HANDSHAKE_MEMORY = 10.0
 FIRST_PACKET_WAIT = 10.0
 PASSIVE_WAIT = 10.0
+FIREWALL_LIMIT = 6.0
+"""Ours: seconds for an asynchronous firewall decision. The original's client with three relays has given up after 8."""
