@@ -17,10 +17,13 @@ from qvac_core.codec import Address, blake2b
 from qvac_core.dht_rpc import Reply, SocketId
 from qvac_core.errors import NetworkError, RemoteProtocolError
 from qvac_core.hyperdht.client_punch import ClientPunch
-from qvac_core.hyperdht.client_relay import ClientRelay
+from qvac_core.hyperdht.client_relay import ClientRelay, cancel
 from qvac_core.hyperdht.connection import Connection
+from qvac_core.hyperdht.path_keeper import MeetAgain, PathKeeper
 from qvac_core.hyperdht.raw_stream import RawStream
-from qvac_core.hyperdht.relay_leg import RelayKeys, RelayLeg
+from qvac_core.hyperdht.relay_choice import RelayKeys
+from qvac_core.hyperdht.relay_leg import RelayLeg
+from qvac_core.hyperdht.relayed_path import RelayedPath
 from qvac_core.noise import KeyPair
 from qvac_core.rendezvous.addresses import is_private, match_address
 from qvac_core.rendezvous.constants import FIREWALL_LIMIT, PASSIVE_WAIT, Command, Firewall, Mode
@@ -75,8 +78,18 @@ class _Met:
     session: Session
 
 
+@dataclass(frozen=True, slots=True)
+class Relaying:
+    """`relay` is named in the handshake, and the last that can be; `all` are those for later, with `meet_again`."""
+
+    relay: bytes | None
+    is_last: bool
+    all: RelayKeys | None
+    meet_again: MeetAgain
+
+
 class Attempt:
-    """One connect, from key to Connection. `run` is called once."""
+    """One meeting with a server. Either `run` is called once: from key to Connection; or `find_again`, with `path`."""
 
     def __init__(
         self,
@@ -84,10 +97,14 @@ class Attempt:
         public_key: bytes,
         key_pair: KeyPair,
         relays: Sequence[Address],
+        relaying: Relaying,
         on_stage: OnStage | None = None,
-        relay_through: RelayKeys | None = None,
+        path: RelayedPath | None = None,
+        needs_relay: bool = False,
     ) -> None:
-        self._relay = ClientRelay(dht, relay_through)
+        self._relaying = relaying
+        self._relay = ClientRelay(dht, relaying.relay, is_last=relaying.is_last)
+        self._needs_relay = needs_relay
         self._relayed = False
         self._on_stage = on_stage or (lambda stage: None)
         self._dht = dht
@@ -109,8 +126,11 @@ class Attempt:
         self._met: asyncio.Future[_Met] = self._loop.create_future()
         self._arrived: asyncio.Future[tuple[int, Address]] = self._loop.create_future()
         self._punch: ClientPunch | None = None
-        self._raw = RawStream(self._endpoint)
-        self._raw.on_unexpected = self._on_unexpected
+        if path is not None:
+            self._raw = path.raw
+        else:
+            self._raw = RawStream(self._endpoint)
+            self._raw.on_unexpected = self._on_unexpected
 
     def abort(self, error: NetworkError) -> None:
         """Make `run` fail: the node is closing."""
@@ -119,8 +139,8 @@ class Attempt:
                 waiting.set_exception(error)
                 waiting.exception()
 
-    async def run(self, limit: float) -> Connection:
-        """Raises NetworkError (PEER_NOT_FOUND, PEER_CONNECTION_FAILED, SERVER_ERROR, …)."""
+    async def run(self, limit: float, of: float) -> Connection:
+        """`limit` seconds are left of `of`. Raises NetworkError (PEER_NOT_FOUND, SERVER_ERROR, …)."""
         suspicion = self._loop.call_later(SUSPECT_AFTER, self._suspect)
         try:
             async with asyncio.timeout(limit):
@@ -131,7 +151,7 @@ class Attempt:
                     return await self._reach_or_relay(met)
                 return self._open(met, *await self._reach(met))
         except TimeoutError as error:
-            message = f"The peer could not be reached within {limit:g} seconds."
+            message = f"The peer could not be reached within {of:g} seconds."
             raise NetworkError(message, name="PEER_CONNECTION_FAILED") from error
         finally:
             suspicion.cancel()
@@ -147,19 +167,47 @@ class Attempt:
     def _open(self, met: _Met, socket: int, address: Address) -> Connection:
         return self._open_at(met, socket, address, met.udx.id)
 
-    async def _reach_or_relay(self, met: _Met) -> Connection:
-        def open_relayed(leg: RelayLeg) -> Connection:
-            self._relayed = True  # the punch goes on, and ends with `on_over`
-            return self._open_at(met, *leg.path, leg.remote_id)
+    @property
+    def failed_relay(self) -> bytes | None:
+        """The relay that was agreed on, if it was of no use."""
+        return self._relay.used if self._relay.failed else None
 
-        return await self._relay.reach(
-            self._raw,
-            met.payload,
-            self._reach(met),
-            open_direct=lambda path: self._open(met, *path),
-            open_relayed=open_relayed,
-            on_over=self._end_punch,
+    @property
+    def relay_named_by_server(self) -> bool:
+        return self._relay.named_by_server
+
+    async def _reach_or_relay(self, met: _Met) -> Connection:
+        leg_or_path, finding = await self._relay.reach(self._raw, met.payload, self._reach(met))
+        if not isinstance(leg_or_path, RelayLeg):
+            return self._open(met, *leg_or_path)
+        try:
+            connection = self._open_at(met, *leg_or_path.path, leg_or_path.remote_id)
+        except BaseException:
+            await cancel(finding)
+            leg_or_path.close()
+            raise
+        self._relayed = True  # the punch goes on, and ends with the keeper
+        path = RelayedPath(
+            self._dht, self._raw, connection, leg_or_path, met.udx.id, _nothing, resumable=met.udx.resumable
         )
+        relaying = self._relaying
+        keeper = PathKeeper(self._dht, path, relaying.all, finding, relaying.meet_again, self._end_punch)
+        self._dht.spawn(keeper.run(), "path of a relayed connection")
+        return connection
+
+    async def find_again(self, path: RelayedPath, limit: float) -> None:
+        """Another path for a connection that is open. Raises NetworkError."""
+        try:
+            async with asyncio.timeout(limit):
+                met = await self._meet()
+                if met.udx.id != path.direct_id:
+                    message = "The peer does not know this connection any more."
+                    raise NetworkError(message, name="CONNECTION_UNKNOWN")
+                await self._relay.reach_again(path, met.payload, self._reach(met))
+        except TimeoutError as error:
+            raise NetworkError("No other path was found in time.", name="RELAY_ABORTED") from error
+        finally:
+            self._end_punch()
 
     def _open_at(self, met: _Met, socket: int, address: Address, remote_id: int) -> Connection:
         self._raw.on_unexpected = None
@@ -294,7 +342,7 @@ class Attempt:
         return NoisePayload(
             firewall=self._firewall,
             addresses4=(*addresses, *self._endpoint.local_addresses()),
-            udx=UdxInfo(self._raw.id),
+            udx=UdxInfo(self._raw.id, resumable=True, needs_relay=self._needs_relay),
             secret_stream=True,
             relay_through=self._relay.wish,
         )
@@ -374,6 +422,10 @@ class Attempt:
         except (NetworkError, RemoteProtocolError) as error:
             raise NetworkError("The peer is in this network, but does not answer.", name="HOLEPUNCH_ABORTED") from error
         return SocketId.SERVER, address
+
+
+def _nothing() -> None:
+    """The keeper sees for itself how the path ended."""
 
 
 class _FatalAnswer(Exception):

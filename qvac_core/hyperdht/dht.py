@@ -21,11 +21,12 @@ from qvac_core.hyperdht.bootstrap import Bootstrap, resolve
 from qvac_core.hyperdht.connect import CONNECT_LIMIT, Attempt, OnStage
 from qvac_core.hyperdht.connection import KEEP_ALIVE, Connection
 from qvac_core.hyperdht.endpoint import Endpoint
+from qvac_core.hyperdht.meeting import Meeting
 from qvac_core.hyperdht.network import Network, SystemNetwork
 from qvac_core.hyperdht.punching import Punching
 from qvac_core.hyperdht.raw_stream import RawStream
 from qvac_core.hyperdht.records import MutableValue
-from qvac_core.hyperdht.relay_leg import RelayKeys
+from qvac_core.hyperdht.relay_choice import RelayChoice, RelayKeys
 from qvac_core.hyperdht.relay_server import RelayEvent, RelayPolicy, RelayServer
 from qvac_core.hyperdht.requests import Requests
 from qvac_core.hyperdht.server import FirewallFunction, OnConnection, Server
@@ -103,6 +104,7 @@ class DHT:
         self._sleep_watch: SleepWatch | None = None
         self._suspended = False
         self.random_punches = RandomPunches()
+        self.relay_choice = RelayChoice()
         self.punchings: set[Punching] = set()
         self.server_pairings: set[asyncio.Task[None]] = set()
 
@@ -273,8 +275,9 @@ class DHT:
         PEER_NOT_FOUND, PEER_CONNECTION_FAILED, SERVER_ERROR (it refused), SERVER_INCOMPATIBLE, CANNOT_HOLEPUNCH,
         HOLEPUNCH_ABORTED and its kin, RELAY_ABORTED, NODE_DESTROYED, SUSPENDED.
 
-        `relay_through` is the key of a blind relay, or of several of which one is taken: the connection runs through
-        it (encrypted end to end) when no direct path is there sooner, and moves to a direct path that is found later.
+        `relay_through` is the key of a blind relay, or of several that are tried one after the other: the connection
+        runs through it (encrypted end to end) when no direct path is there sooner, and moves to a direct path that is
+        found later. When the relay goes away, two peers of ours go on through another one.
         """
         key, nodes = decode_key(public_key)
         endpoint = await self.open()
@@ -282,10 +285,13 @@ class DHT:
             raise _is_suspended()
         now = endpoint.loop.time()
         known = list(relay_addresses or nodes or self._relays.get(key, now) or ())[:MAX_RELAY_ADDRESSES]
-        attempt = Attempt(self, key, key_pair or self.key_pair, known, on_stage, relay_through)
+        meeting = Meeting(self, key, key_pair or self.key_pair, known, relay_through)
+        return await meeting.connect(timeout, on_stage)
+
+    async def run_attempt(self, attempt: Attempt, running: Coroutine[Any, Any, T]) -> T:
         self._attempts.add(attempt)
         try:
-            return await attempt.run(timeout)
+            return await running
         except NetworkError as error:
             if self.closed:
                 raise _destroyed() from error
@@ -400,6 +406,13 @@ class DHT:
         task = asyncio.create_task(work, name=name)
         self._tasks.add(task)
         task.add_done_callback(self._on_task_done)
+        return task
+
+    def spawn_quietly(self, work: Coroutine[Any, Any, T], name: str) -> asyncio.Task[T]:
+        """The same for one whose owner awaits it."""
+        task = asyncio.create_task(work, name=name)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
         return task
 
     def _on_task_done(self, task: asyncio.Task[Any]) -> None:

@@ -11,17 +11,21 @@ import inspect
 import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING
 
 from qvac_core.codec import Address
 from qvac_core.errors import ConnectionClosed, NetworkError, RemoteProtocolError
 from qvac_core.hyperdht.announcing import WITHDRAW_LIMIT, Announcing
+from qvac_core.hyperdht.budget import Budget
 from qvac_core.hyperdht.connection import Connection
 from qvac_core.hyperdht.raw_stream import RawStream
-from qvac_core.hyperdht.relay_leg import RelayKeys, RelayLeg
+from qvac_core.hyperdht.relay_choice import RelayKeys
+from qvac_core.hyperdht.relay_leg import RelayLeg
+from qvac_core.hyperdht.relayed_path import RelayedPath
 from qvac_core.hyperdht.server_punch import ServerPunch
-from qvac_core.hyperdht.server_relay import ServerRelay
+from qvac_core.hyperdht.server_relay import RelayedStreams, ServerRelay
 from qvac_core.noise import KeyPair
 from qvac_core.rendezvous.addresses import is_private, match_address
 from qvac_core.rendezvous.announcer import Announcer
@@ -56,28 +60,6 @@ FirewallFunction = Callable[[bytes, NoisePayload], Verdict | Awaitable[Verdict]]
 OnConnection = Callable[[Connection], Awaitable[None] | None]
 
 
-class _Budget:
-    """So many per second, of which one source gets only a part."""
-
-    def __init__(self, per_second: int, per_source: int | None = None) -> None:
-        self._per_second = per_second
-        self._per_source = per_source or per_second
-        self._used = 0
-        self._used_by: dict[str, int] = {}
-        self._since = 0.0
-
-    def allows(self, now: float, source: str = "") -> bool:
-        if now - self._since >= 1:
-            self._used, self._since = 0, now
-            self._used_by.clear()
-        used = self._used_by.get(source, 0)
-        if self._used >= self._per_second or used >= self._per_source:
-            return False
-        self._used += 1
-        self._used_by[source] = used + 1
-        return True
-
-
 @dataclass(slots=True)
 class _Client:
     """A handshake that is on its way to a connection."""
@@ -101,6 +83,8 @@ class _Client:
     """It did not come directly in time; a relay may still bring it."""
     handed_over: bool = False
     """It is the application's, but relayed: a direct path is still looked for."""
+    path: RelayedPath | None = None
+    """Of the open connection for which the client meets us again."""
 
 
 class Server:
@@ -123,6 +107,7 @@ class Server:
         self._firewall = firewall
         self._relay_through = relay_through
         self._share_local_address = share_local_address
+        self._relayed = RelayedStreams(dht)
         self._memory = HandshakeMemory()
         self._clients: dict[int, _Client] = {}
         self._key_pair: KeyPair | None = None
@@ -130,8 +115,8 @@ class Server:
         self._announcing: Announcing | None = None
         self._announce_task: asyncio.Task[None] | None = None
         self._beginning: asyncio.Future[None] | None = None
-        self._reads = _Budget(HANDSHAKES_PER_SECOND, HANDSHAKES_PER_SOURCE)
-        self._refusals = _Budget(REFUSALS_PER_SECOND)
+        self._reads = Budget(HANDSHAKES_PER_SECOND, HANDSHAKES_PER_SOURCE)
+        self._refusals = Budget(REFUSALS_PER_SECOND)
         self.closed = False
 
     async def __aenter__(self) -> Server:
@@ -310,9 +295,19 @@ class Server:
     def _admit(self, client: _Client) -> None:
         endpoint = self._dht.endpoint
         own_address = endpoint.node.remote_address()
-        client.raw = raw = RawStream(endpoint)
-        relay = ServerRelay(self._dht, self._relay_through, client.payload)
-        raw.on_unexpected = lambda socket, source: self._connect(client, socket, source)
+        client.path = path = self._relayed.find(client.remote_public_key, client.payload)
+        asked = client.payload.udx
+        needs_relay = path is None or (asked is not None and asked.needs_relay)
+        if path is not None and needs_relay:
+            self._dht.relay_choice.failed(path.relay, self._dht.now())
+        wishes = self._relay_through if needs_relay else None
+        relay = ServerRelay(self._dht, client.remote_public_key, wishes, client.payload)
+        if path is not None:
+            raw, client.connection, client.handed_over = path.raw, path.connection, True
+            path.try_again()
+        else:
+            client.raw = raw = RawStream(endpoint)
+            raw.on_unexpected = lambda socket, source: self._connect(client, socket, source)
         addresses = [own_address] if own_address is not None else []
         if self._share_local_address:
             addresses += endpoint.local_addresses()
@@ -321,7 +316,7 @@ class Server:
                 firewall=Firewall.OPEN if own_address is not None else Firewall.UNKNOWN,
                 holepunch=self._holepunch_info(client.entry.id) if own_address is None else None,
                 addresses4=tuple(addresses),
-                udx=UdxInfo(raw.id),
+                udx=UdxInfo(raw.id, resumable=True),
                 secret_stream=True,
                 relay_through=relay.wish,
                 relay_addresses=self.relay_addresses or None,
@@ -340,14 +335,14 @@ class Server:
             # Nearby the peer goes for our server socket: the answer must show its mapping, not the puncher's.
             socket = None if self._is_nearby(client) else client.punch.socket
         client.entry.settle(Answer(noise, socket))
-        if not raw.connected and relay.wanted:
+        if path is not None and relay.wanted:
             client.relay = relay
-            relay.start(
-                raw,
-                connect=lambda leg: self._connect_relayed(client, leg),
-                on_settled=lambda: self._forget(client),
-                on_failed=lambda: self._relay_failed(client),
-            )
+            deliver = partial(self._take_relay, client, path)
+            relay.start(raw.id, deliver, lambda: self._relay_failed(client), path.expect_relay)
+        elif not raw.connected and relay.wanted:
+            client.relay = relay
+            deliver = partial(self._connect_relayed, client)
+            relay.start(raw.id, deliver, lambda: self._relay_failed(client))
 
     def _make_punch(self, client: _Client) -> ServerPunch:
         assert client.session is not None and self._announcer is not None
@@ -371,6 +366,8 @@ class Server:
         return match_address(self._dht.endpoint.local_addresses(), theirs) is not None
 
     def _punch_ended(self, client: _Client) -> None:
+        if client.path is not None:
+            self._expire(client)
         if client.connection is not None:
             return
         if client.peer_address[0] != client.seen_as[0]:
@@ -394,6 +391,9 @@ class Server:
         return HolepunchInfo(id, relays) if relays else None
 
     def _connect(self, client: _Client, socket: int, address: Address) -> None:
+        if client.path is not None:
+            client.path.found(socket, address)
+            return
         raw, session, udx = client.raw, client.session, client.payload.udx
         if raw is None or raw.connected or raw.closed or session is None or udx is None or self._key_pair is None:
             return
@@ -415,11 +415,12 @@ class Server:
             raw, session, initiator=False, public_key=self._key_pair.public_key, on_open=opened
         )
 
-    def _connect_relayed(self, client: _Client, leg: RelayLeg) -> Connection | None:
+    def _connect_relayed(self, client: _Client, leg: RelayLeg) -> None:
         """What is punched goes on: the connection moves to a direct path when one is there."""
         raw, session = client.raw, client.session
         if raw is None or raw.connected or raw.closed or session is None or self._key_pair is None or self.closed:
-            return None
+            leg.close()
+            return
         raw.on_unexpected = None
         raw.connect(*leg.path, leg.remote_id)
         self._give_up_after(client, FIRST_PACKET_WAIT)
@@ -432,7 +433,12 @@ class Server:
         client.connection = self._dht.new_connection(
             raw, session, initiator=False, public_key=self._key_pair.public_key, on_open=opened
         )
-        return client.connection
+        self._relayed.add(raw, client.connection, leg, client.payload, lambda: self._forget(client))
+
+    def _take_relay(self, client: _Client, path: RelayedPath, leg: RelayLeg) -> None:
+        path.take(leg)
+        if client.expired:
+            self._forget(client)
 
     def _relay_failed(self, client: _Client) -> None:
         if client.expired:
