@@ -10,14 +10,16 @@ import binascii
 
 from PySide6.QtCore import QByteArray, Qt, Signal
 from PySide6.QtGui import QCloseEvent, QKeySequence, QShortcut
-from PySide6.QtWidgets import QHBoxLayout, QStackedWidget, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QApplication, QHBoxLayout, QStackedWidget, QVBoxLayout, QWidget
 
 from app.bridge import CoreProxy
 from app.presenters.chat import ChatPresenter
+from app.presenters.network import NetworkPresenter
 from app.presenters.share import SharePresenter
 from app.tasks import Tasks
 from app.theme import Theme
 from app.views.chat_page import ChatPage
+from app.views.network_dialog import NetworkDialog
 from app.views.share_dialogs import confirm
 from app.views.share_page import SharePage
 from app.widgets.button import Button
@@ -45,6 +47,7 @@ class MainWindow(QWidget):
         self.tasks = Tasks()
         self.share = SharePresenter(core, parent=self)
         self.chat = ChatPresenter(core, parent=self)
+        self.network = NetworkPresenter(core, parent=self)
         self.share_page = SharePage(self.share, theme)
         self.chat_page = ChatPage(self.chat, theme)
         self.settings = SettingsPopup(theme, self)
@@ -89,6 +92,9 @@ class MainWindow(QWidget):
         self.tabs.currentChanged.connect(lambda tab: self._remember("tab", TAB_NAMES[tab]))
         self.gear.clicked.connect(self.open_settings)
         self.settings.theme_chosen.connect(self._choose_theme)
+        self.settings.network_wanted.connect(self.open_network)
+        self.share_page.status.network_wanted.connect(self.open_network)
+        self.chat_page.network_wanted.connect(self.open_network)
         self.share.sharing_changed.connect(self._show_live)
         self.share.rules_changed.connect(self._show_live)
         self.share.noticed.connect(self._show_notice)
@@ -114,6 +120,7 @@ class MainWindow(QWidget):
         self._restore(await self._setting("geometry"))
         tab = await self._setting("tab")
         self.share_page.show_key(self._core.public_key)
+        await self.network.load()
         await self.share.load()
         await self.chat.load()
         # The first start is on Chat: its three cards ask what a person wants.
@@ -123,6 +130,7 @@ class MainWindow(QWidget):
     async def unload(self) -> None:
         """End what the presenters run. The core is closed by whoever started it."""
         await self.tasks.settle()
+        await self.network.close()
         await self.share.close()
         await self.chat.close()
         await self.tasks.close()
@@ -165,6 +173,13 @@ class MainWindow(QWidget):
 
     def open_settings(self) -> None:
         self.settings.open_below(self.gear, align_end=True)
+
+    def open_network(self) -> NetworkDialog:
+        """How this machine is connected, and its relays."""
+        # In front of the dialog that asks for it, if one does.
+        dialog = NetworkDialog(self.network, self._theme, QApplication.activeModalWidget() or self)
+        dialog.open()
+        return dialog
 
     def next_region(self) -> None:
         """F6: tab bar, then the regions of the page in front."""

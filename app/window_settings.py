@@ -1,4 +1,4 @@
-"""What the gear opens: the theme, for now. Choices act at once."""
+"""What the gear opens: the theme, and the way to the network. Choices act at once."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QButtonGroup, QRadioButton, QWidget
 
 from app.theme import Theme
+from app.widgets.button import Button
+from app.widgets.card import rule
 from app.widgets.label import Label
 from app.widgets.popup import Popup
 
@@ -13,9 +15,10 @@ CHOICES = (("system", "As the system"), ("light", "Light"), ("dark", "Dark"))
 
 
 class SettingsPopup(Popup):
-    """`theme_chosen(setting)`: system, light or dark."""
+    """`theme_chosen(setting)`: system, light or dark. `network_wanted`: the dialog with the relays."""
 
     theme_chosen = Signal(str)
+    network_wanted = Signal()
 
     def __init__(self, theme: Theme, parent: QWidget) -> None:
         super().__init__(theme, "Settings", parent)
@@ -29,6 +32,11 @@ class SettingsPopup(Popup):
             group.addButton(button)
             self.body.addWidget(button)
             self.buttons[value] = button
+        self.network = Button(theme, "Network and relays…", icon="cable")
+        self.network.clicked.connect(self.hide)
+        self.network.clicked.connect(self.network_wanted)
+        self.body.addWidget(rule())
+        self.body.addWidget(self.network)
         self.frame.setMinimumWidth(180)
 
     def show_choice(self, value: str) -> None:

@@ -23,6 +23,7 @@ from qvac_core.delegation.failures import Code, Reason
 from qvac_core.delegation.messages import GenerationParams, HistoryMessage, ModelProgress, Stats
 from qvac_core.engines.interface import ChatMessage, CompletionRequest, SamplingParams
 from qvac_core.errors import DelegationError, ModelError, QvacError
+from qvac_core.hyperdht.connection import LOCAL_PATH
 from qvac_core.models import by_name
 
 CONTEXT_TOKENS = 4096
@@ -105,7 +106,7 @@ async def _load(conversation: _Chat) -> None:
     conversation.model_id = loaded.model_id
     path, relay = _path(conversation)
     output.event("loaded", modelId=loaded.model_id, where=DELEGATED, model=source, path=path, relay=relay or None)
-    way = f" through the relay {short_key(relay)}" if relay else ""
+    way = f" through the relay {short_key(relay)}" if relay else ", found on your network" if path == LOCAL_PATH else ""
     output.note(f"Connected to {short_key(options.provider_key.hex())}{way}, model {source}.")
     _watch_path(conversation)
 

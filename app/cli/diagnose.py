@@ -7,23 +7,14 @@ import asyncio
 
 from app.cli.config import core_config
 from app.cli.output import Output
+from app.network_words import OFFLINE, ROUTER, address_seen, answers
 from qvac_core.codec.key_text import short_key
 from qvac_core.core import load_key_pair
-from qvac_core.core.diagnosis import Diagnosis, Nat, NetworkReport, Outcome, PeerReport
+from qvac_core.core.diagnosis import Diagnosis, Outcome, PeerReport
+from qvac_core.core.state import NetworkReport
 from qvac_core.hyperdht import ConnectStage
+from qvac_core.hyperdht.connection import LOCAL_PATH
 
-_NAT = {
-    Nat.OPEN: "Others can reach this machine directly.",
-    Nat.CONSISTENT: "This machine is behind a router that shows everybody the same port: most others can be reached.",
-    Nat.RANDOM: (
-        "This machine is behind a router that shows everybody another port. Peers behind such a router as well cannot "
-        "be reached directly: forward the UDP port, or use another network."
-    ),
-    Nat.UNKNOWN: "Too few nodes answered to say what the router in front of this machine does.",
-}
-_OFFLINE = (
-    "Nobody answers. Check the connection, and whether a firewall blocks UDP; on a closed network give --bootstrap."
-)
 _SUSPICION = {
     ConnectStage.SILENT: "The network knows the key, but the machine has not answered yet…",
     ConnectStage.ALONE: "Nobody in the network has answered yet…",
@@ -63,12 +54,11 @@ def _tell_network(report: NetworkReport, output: Output) -> None:
         nat=report.nat,
     )
     if not report.reachable:
-        output.text(f"Network: not reachable. {_OFFLINE}")
+        output.text(f"Network: not reachable. {OFFLINE}")
         return
-    output.text(f"Network: reachable; {report.answered} of {report.asked} nodes answer.")
-    seen = "others disagree about it" if host is None else f"{host}, port {port or 'different for each node'}"
-    output.text(f"Address as others see it: {seen}; {'firewalled' if report.firewalled else 'open'}.")
-    output.text(_NAT[report.nat])
+    output.text(f"Network: reachable; {answers(report)}.")
+    output.text(f"Address as others see it: {address_seen(report)}; {'firewalled' if report.firewalled else 'open'}.")
+    output.text(ROUTER[report.nat])
 
 
 def _tell_peer(public_key: str, report: PeerReport, output: Output) -> None:
@@ -89,6 +79,8 @@ def _tell_peer(public_key: str, report: PeerReport, output: Output) -> None:
     known = f"{report.relays} {'node knows' if report.relays == 1 else 'nodes know'} the key"
     head = f"Provider {short_key(public_key)}: {report.outcome}; {known}; {report.seconds:.1f} s."
     if report.rtt is not None:
-        way = report.path if report.relay is None else f"relay {short_key(report.relay.hex())}"
-        head += f" Path: {way}, {host}:{port}; round trip {report.rtt * 1000:.1f} ms."
+        where = "on the local network" if report.path == LOCAL_PATH else report.path
+        if report.relay is not None:
+            where = f"relay {short_key(report.relay.hex())}"
+        head += f" Path: {where}, {host}:{port}; round trip {report.rtt * 1000:.1f} ms."
     output.text(f"{head} {report.title} {report.helps}".strip())

@@ -152,6 +152,15 @@ def _network(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def _local_network(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--no-local-network",
+        action="store_true",
+        default=argparse.SUPPRESS,
+        help="neither look for peers on the own network, nor be found there without the internet",
+    )
+
+
 def _relays(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--relay-through",
@@ -176,6 +185,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"qvac-desktop {version('qvac-desktop')}")
     _common(parser)
     _network(parser)
+    _local_network(parser)
     verbs = parser.add_subparsers(dest="verb", metavar="VERB")
     _provider(_verb(verbs, "provider", "share models under this machine's key"))
     _chat(_verb(verbs, "chat", "ask a provider's model"))
@@ -206,6 +216,7 @@ def _diagnose(parser: argparse.ArgumentParser) -> None:
     )
     _identity(parser)
     _network(parser)
+    _local_network(parser)
     _json(parser)
 
 
@@ -243,6 +254,7 @@ def _provider(parser: argparse.ArgumentParser) -> None:
         help="share this model: a GGUF file, an SDK name or an https address; may be repeated",
     )
     _network(parser)
+    _local_network(parser)
     _relays(parser)
     _json(parser)
 
@@ -293,5 +305,6 @@ def _chat(parser: argparse.ArgumentParser) -> None:
         "--force-new-connection", action="store_true", help="do not use a connection that is already open"
     )
     _network(parser)
+    _local_network(parser)
     _relays(parser)
     _json(parser)

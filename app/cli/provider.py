@@ -24,7 +24,7 @@ from qvac_core.core.state import (
     SharingPhase,
 )
 
-_FINDABLE = (SharingPhase.ANNOUNCED, SharingPhase.REACHABLE)
+_FINDABLE = (SharingPhase.ANNOUNCED, SharingPhase.REACHABLE, SharingPhase.LOCAL)
 
 
 async def provide(options: argparse.Namespace, output: Output) -> int:
@@ -148,7 +148,7 @@ def _report(event: CoreEvent, output: Output) -> None:
             output.text(f"Asks to be let in: {knocks[0].public_key}. To let it in, restart with --allow and this key.")
         case SharingChanged(state=state):
             output.event("sharing", phase=state.phase, detail=state.detail)
-            if state.phase is SharingPhase.UNREACHABLE:
+            if state.phase in (SharingPhase.UNREACHABLE, SharingPhase.LOCAL):
                 output.note(state.detail)
         case DownloadChanged():
             output.event("progress", model=event.model, downloaded=event.downloaded, total=event.total)

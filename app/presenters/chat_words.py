@@ -23,6 +23,8 @@ class Cause(StrEnum):
     MODEL_NOT_SHARED = "model_not_shared"
     NO_MODEL_HERE = "no_model_here"
     OWN_KEY = "own_key"
+    NO_PATH = "no_path"
+    NO_NETWORK = "no_network"
     OTHER = "other"
 
 
@@ -35,7 +37,9 @@ _CAUSES = {
     "ECLOSED": Cause.OFFLINE,
     "RELAY_LOST": Cause.OFFLINE,
     "REQUEST_TIMEOUT": Cause.OFFLINE,
-    "NETWORK_OFFLINE": Cause.OFFLINE,
+    "NETWORK_OFFLINE": Cause.NO_NETWORK,
+    "BOOTSTRAP_FAILED": Cause.NO_NETWORK,
+    "CANNOT_HOLEPUNCH": Cause.NO_PATH,
     "MODEL_NOT_FOUND": Cause.MODEL_NOT_SHARED,
     "MODEL_NOT_FOUND_HERE": Cause.NO_MODEL_HERE,
 }
@@ -45,6 +49,9 @@ _TITLES = {
     "No machine answers for this key.": Cause.NOT_FOUND,
     "The machine went offline.": Cause.OFFLINE,
     "The machine does not share this model.": Cause.MODEL_NOT_SHARED,
+    "Both routers block a direct path and no relay is set.": Cause.NO_PATH,
+    "No machine of the network answers.": Cause.NO_NETWORK,
+    "This machine has no network.": Cause.NO_NETWORK,
 }
 
 
@@ -83,7 +90,8 @@ def _slow(stats: AnswerStats) -> str:
 def provider_state(provider: ProviderEntry) -> str:
     """What stands at the right of a provider's name."""
     if provider.state == "online":
-        return f"{provider.rtt_ms:.0f} ms" if provider.rtt_ms is not None else "online"
+        nearby = " · your network" if provider.path == "local network" else ""
+        return f"{provider.rtt_ms:.0f} ms{nearby}" if provider.rtt_ms is not None else "online"
     return {"connecting": "connecting…", "offline": "offline", "refused": "refused"}.get(provider.state, "")
 
 

@@ -261,7 +261,7 @@ class SharePresenter(QObject):
         """`since` is of the phase; people ask how long their key can be found, through every change of path."""
         if state.phase in (SharingPhase.ANNOUNCED, SharingPhase.REACHABLE):
             self.announced_at = self.announced_at or state.since
-        elif state.phase is not SharingPhase.UNREACHABLE:
+        elif state.phase not in (SharingPhase.LOCAL, SharingPhase.UNREACHABLE):
             self.announced_at = 0.0
         self.sharing = state
 

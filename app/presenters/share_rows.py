@@ -249,6 +249,9 @@ def status(
             clause, icon = PATHS.get(state.path, ("Reachable.", "radio-tower"))
             facts = f"Announced {since}, {connected}." if since else f"{connected.capitalize()}."
             return icon, clause, facts + nothing, "accent"
+        case SharingPhase.LOCAL:
+            facts = f"{state.detail} {connected.capitalize()}.".strip()
+            return "radio-tower", "Found on your network only.", facts + nothing, "text2"
         case SharingPhase.UNREACHABLE:
             why = state.detail or "Nobody new can connect until the network changes."
             return "triangle-alert", "Not reachable.", why, "danger"

@@ -28,6 +28,7 @@ OPENABLE = ("http", "https")
 
 class Conversation(QWidget):
     provider_wanted = Signal(str)
+    network_wanted = Signal()
 
     def __init__(self, presenter: ChatPresenter, theme: Theme, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -35,7 +36,7 @@ class Conversation(QWidget):
         self._theme = theme
         self._narrow = False
         self.question: QuestionBox | None = None
-        self._remedies = Remedies(presenter, self.provider_wanted.emit)
+        self._remedies = Remedies(presenter, self.provider_wanted.emit, self.network_wanted.emit)
         self.bar = ChatBar(presenter, theme)
         self.messages = MessageList(theme, self.facts)
         self.empty = EmptyState(

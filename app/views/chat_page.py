@@ -5,7 +5,7 @@ Below 1080 px the side list is an overlay. DESIGN.md, "Sizes, scale, platforms".
 
 from __future__ import annotations
 
-from PySide6.QtCore import QEvent, QObject, Qt
+from PySide6.QtCore import QEvent, QObject, Qt, Signal
 from PySide6.QtGui import (
     QColor,
     QGuiApplication,
@@ -34,6 +34,8 @@ NARROW_BELOW = 1080
 
 
 class ChatPage(QWidget):
+    network_wanted = Signal()
+
     def __init__(self, presenter: ChatPresenter, theme: Theme) -> None:
         super().__init__()
         self.setObjectName("chatPage")
@@ -84,6 +86,7 @@ class ChatPage(QWidget):
         side.pinned.connect(presenter.pin)
         side.delete_wanted.connect(self.ask_to_delete)
         self.conversation.provider_wanted.connect(self.add_provider)
+        self.conversation.network_wanted.connect(self.network_wanted)
         self.conversation.bar.panel_wanted.connect(self._open_side)
         self.conversation.bar.popup.add_wanted.connect(self.add_provider)
         self.conversation.bar.menu_wanted.connect(self._fill_menu)
@@ -136,6 +139,7 @@ class ChatPage(QWidget):
         dialog = ProviderDialog(self._presenter, self._theme, self, key=key)
         dialog.chosen.connect(self._presenter.set_target)
         dialog.here_wanted.connect(self._presenter.chat_here)
+        dialog.network_wanted.connect(self.network_wanted)
         dialog.destroyed.connect(self._forget_dialog)
         self.dialog = dialog
         dialog.open()

@@ -29,14 +29,20 @@ FAILED_STAGE = {
     Cause.REFUSED: "Refused by the owner",
     Cause.NOT_FOUND: "Not found on the network",
     Cause.OFFLINE: "Found, but it does not answer",
+    Cause.NO_PATH: "Found, but no path leads there",
+    Cause.NO_NETWORK: "No network",
 }
 
 
 class ProviderDialog(QDialog):
-    """`chosen`: a target to chat with from now on. `here_wanted`: this machine instead."""
+    """`chosen`: a target to chat with from now on. `here_wanted`: this machine instead.
+
+    `network_wanted`: how this machine is connected, and its relays.
+    """
 
     chosen = Signal(object)  # Target
     here_wanted = Signal()
+    network_wanted = Signal()
 
     def __init__(self, presenter: ChatPresenter, theme: Theme, parent: QWidget | None = None, *, key: str = "") -> None:
         super().__init__(parent)
@@ -241,7 +247,11 @@ class ProviderDialog(QDialog):
             acts = [Act("Ask again", self._again, "primary", "send")]
         else:
             acts = [Act("Try again", self._again, "primary", "rotate-cw")]
-        if cause is Cause.NOT_FOUND:
+        if cause is Cause.NO_PATH:
+            acts.append(Act("Add a relay", self.network_wanted.emit, icon="cable"))
+        elif cause is Cause.NO_NETWORK:
+            acts.append(Act("Network", self.network_wanted.emit))
+        elif cause is Cause.NOT_FOUND:
             acts.append(Act("Check the key", self._check_key))
         else:
             acts.append(Act("Chat on this machine", self._here, icon="laptop"))

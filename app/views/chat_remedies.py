@@ -18,10 +18,11 @@ MOST_MODELS = 2
 
 @dataclass(frozen=True, slots=True)
 class Remedies:
-    """`add_provider` opens the dialog, with a key to check or with none."""
+    """`add_provider` opens its dialog, with a key to check or with none; `network` opens the one with the relays."""
 
     presenter: ChatPresenter
     add_provider: Callable[[str], None]
+    network: Callable[[], None]
 
     def acts(self, message: Message) -> tuple[Act, ...]:
         if message.error is None:
@@ -34,6 +35,10 @@ class Remedies:
         if cause is Cause.NOT_FOUND:
             check = Act("Check the key", lambda: self.add_provider(key))
             return (Act("Try again", retry, "primary", "rotate-cw"), check, *self._here())
+        if cause is Cause.NO_PATH:
+            return (Act("Add a relay", self.network, "primary", "cable"), Act("Try again", retry), *self._here())
+        if cause is Cause.NO_NETWORK:
+            return (Act("Try again", retry, "primary", "rotate-cw"), Act("Network", self.network), *self._here())
         if cause is Cause.MODEL_NOT_SHARED:
             return (*self._other_models(), Act("Try again", retry))
         if cause is Cause.NO_MODEL_HERE:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
 
 from app.presenters.share import SharePresenter
@@ -22,6 +23,10 @@ TITLES = {
 
 
 class StatusCard(Card):
+    """`network_wanted`: somebody asks why, and what helps."""
+
+    network_wanted = Signal()
+
     def __init__(self, presenter: SharePresenter, theme: Theme, parent: QWidget | None = None) -> None:
         super().__init__(parent=parent)
         self._presenter = presenter
@@ -29,6 +34,7 @@ class StatusCard(Card):
         self.state = Label(scale="state", weight=600)
         self.line = StatusLine(theme)
         self.again = Button(theme, "Try now", icon="refresh-cw", name="Try to reach the network now")
+        self.network = Button(theme, "Network", icon="cable", name="How this machine is connected")
         self.error = ErrorPanel(theme)
         top = QHBoxLayout()
         top.setSpacing(12 - RING)
@@ -38,7 +44,9 @@ class StatusCard(Card):
         self._acts = QWidget()
         acts = QHBoxLayout(self._acts)
         acts.setContentsMargins(27, 0, 0, 0)
+        acts.setSpacing(8)
         acts.addWidget(self.again)
+        acts.addWidget(self.network)
         acts.addStretch(1)
         # The ring's room belongs to the switch, not to the margin: its edge stands where text begins.
         top.setContentsMargins(PADDING - 1 - RING, 12 - RING, PADDING - 1, 6)
@@ -52,6 +60,7 @@ class StatusCard(Card):
         self.body.addLayout(inner)
         self.switch.clicked.connect(presenter.set_sharing)
         self.again.clicked.connect(presenter.try_again)
+        self.network.clicked.connect(self.network_wanted)
         for signal in (presenter.sharing_changed, presenter.models_changed, presenter.rules_changed):
             signal.connect(self.refresh)
         self.refresh()

@@ -51,3 +51,5 @@ class StatusLine(QWidget):
             f"{escape(self._clause)}</span>{facts}</p>"
         )
         self.label.setAccessibleName(self.text)
+        # Now, and not once our own layout has heard of it: whoever measures next must get the new height.
+        self.updateGeometry()

@@ -40,6 +40,8 @@ class CoreConfig:
     rules: RuleOverride | None = None
     models: tuple[str, ...] | None = None
     models_folder: Path | None = None
+    local_network: bool | None = None  # find and be found there without the internet; None = as the settings say
+    local_hosts: tuple[str, ...] | None = None  # own addresses whose networks these are; None = all of them
     relays: tuple[bytes, ...] = ()  # public keys of blind relays to go through where no direct path is found
     exclusive: bool = True  # hold the one-instance lock of the data folder
 

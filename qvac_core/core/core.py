@@ -9,14 +9,16 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from pathlib import Path
 
 from qvac_core.codec.key_text import parse_public_key
 from qvac_core.core.chats import Chats
 from qvac_core.core.config import CoreConfig, RuleOverride
 from qvac_core.core.contacts import Contacts
+from qvac_core.core.diagnosis import examine_network
 from qvac_core.core.event_hub import EventHub
 from qvac_core.core.machine import Machine
 from qvac_core.core.network import NetworkNode
@@ -30,6 +32,7 @@ from qvac_core.core.state import (
     Knock,
     LogEntry,
     Message,
+    NetworkReport,
     Notice,
     ProviderEntry,
     SharedModel,
@@ -41,10 +44,11 @@ from qvac_core.delegation.consumer import Consumer
 from qvac_core.engines.library import Library
 from qvac_core.engines.llama_engine import LlamaEngine
 from qvac_core.engines.pool import ModelPool
-from qvac_core.errors import QvacError
+from qvac_core.errors import IdentityError, QvacError
 from qvac_core.hyperdht import KeyPair
 from qvac_core.store.folders import DataDir, InstanceLock
 from qvac_core.store.identity import IdentityStore
+from qvac_core.store.settings import Settings
 from qvac_core.store.store import Store
 
 logger = logging.getLogger(__name__)
@@ -103,9 +107,17 @@ class Core:
         self._stack.push_async_callback(asyncio.to_thread, self._store.close)
         self._key_pair = await asyncio.to_thread(load_key_pair, self._config)
 
-        self._network = NetworkNode(self._config, self._key_pair, folder.known_nodes_file)
+        local = self._config.local_network
+        self._network = NetworkNode(
+            self._config,
+            self._key_pair,
+            folder.known_nodes_file,
+            local_network=self._store.settings.settings.local_network if local is None else local,
+        )
         self._on_close("network", self._network.close)
         await self._network.start()
+        if not self._config.relays:
+            self._network.relays = self._kept_relays()
 
         limits = Limits()
         self._engine = LlamaEngine()
@@ -168,6 +180,41 @@ class Core:
 
     async def set_setting(self, key: str, value: str) -> None:
         await self._store.database.run(self._store.settings.set_text, key, value)
+
+    # --- The network ----------------------------------------------------------------------------------------------
+
+    async def network_report(self) -> NetworkReport:
+        return await examine_network(self._network.dht, self._config.bootstrap or ())
+
+    async def relays(self) -> tuple[str, ...]:
+        return tuple(key.hex() for key in self._network.relays)
+
+    async def set_relays(self, public_keys: Sequence[str]) -> None:
+        keys = tuple(dict.fromkeys(parse_public_key(text) for text in public_keys))
+        if self._key_pair.public_key in keys:
+            raise IdentityError("This is your own key. A relay is another machine, which both of you can reach.")
+        kept = tuple(key.hex() for key in keys)
+
+        def update(settings: Settings) -> Settings:
+            return replace(settings, network=replace(settings.network, relays=kept))
+
+        await self._store.database.run(self._store.settings.change, update)
+        self._network.relays = keys
+        self._sharing.use_relays()
+
+    def _kept_relays(self) -> tuple[bytes, ...]:
+        """Those of the settings file, which a person may have edited: what is no key is told and left out."""
+        keys = []
+        for text in self._store.settings.settings.network.relays:
+            try:
+                keys.append(parse_public_key(text))
+            except IdentityError as error:
+                self._hub.emit(Notice("", f"A relay in the settings is not used: '{text[:80]}'. {error.message}"))
+        return tuple(keys)
+
+    def path_to(self, public_key: bytes) -> str:
+        """How the open connection to a provider runs: "direct", "relay", "local network"; "" when there is none."""
+        return self._network.path_to(public_key)
 
     # --- Share my GPU ---------------------------------------------------------------------------------------------
 

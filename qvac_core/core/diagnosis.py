@@ -6,7 +6,8 @@ Ours; the original ends with PEER_NOT_FOUND after 8 s, whatever was wrong. The w
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
@@ -14,6 +15,7 @@ from qvac_core.codec import Address, blake2b
 from qvac_core.core.config import CoreConfig
 from qvac_core.core.error_text import describe
 from qvac_core.core.network import NetworkNode
+from qvac_core.core.state import Nat, NetworkReport
 from qvac_core.delegation.consumer import Consumer, Delegate
 from qvac_core.delegation.failures import Reason
 from qvac_core.dht_rpc import Reply
@@ -22,6 +24,7 @@ from qvac_core.hyperdht import DHT, Connection, ConnectStage, KeyPair
 from qvac_core.rendezvous.constants import Command
 from qvac_core.rendezvous.messages import PeerRecord
 from qvac_core.store.folders import DataDir
+from qvac_core.store.settings import SettingsFile
 
 READY_LIMIT = 6.0
 """Seconds for entering the network; more is a network that does not answer."""
@@ -29,13 +32,6 @@ ASKED = 20
 PING_RETRIES = 1
 ENOUGH_SAMPLES = 4
 """Nodes that must agree on our port before it is called consistent (wire/TRAPS.md)."""
-
-
-class Nat(StrEnum):
-    OPEN = "open"
-    CONSISTENT = "consistent"
-    RANDOM = "random"
-    UNKNOWN = "unknown"
 
 
 class Outcome(StrEnum):
@@ -46,21 +42,6 @@ class Outcome(StrEnum):
     NO_PATH = "no path"
     NO_NETWORK = "no network"
     FAILED = "failed"
-
-
-@dataclass(frozen=True, slots=True)
-class NetworkReport:
-    """`address` as others see us; None while they disagree or say nothing. Port 0: another one for each of them."""
-
-    asked: int
-    answered: int
-    address: Address | None
-    firewalled: bool
-    nat: Nat
-
-    @property
-    def reachable(self) -> bool:
-        return self.answered > 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +81,11 @@ class Diagnosis:
     """`async with Diagnosis(config, key_pair) as it`. Needs no lock: it may run beside the app of the same folder."""
 
     def __init__(self, config: CoreConfig, key_pair: KeyPair) -> None:
-        self._node = NetworkNode(config, key_pair, DataDir.locate(config.data_dir).known_nodes_file, keep_nodes=False)
+        folder = DataDir.locate(config.data_dir)
+        local = config.local_network
+        if local is None:
+            local = SettingsFile(folder.settings_file, now=time.time()).settings.local_network
+        self._node = NetworkNode(config, key_pair, folder.known_nodes_file, local_network=local, keep_nodes=False)
         self._consumer = Consumer(self._connect)
         self._bootstrap: tuple[Address, ...] = config.bootstrap or ()
         self._connection: Connection | None = None
@@ -114,17 +99,7 @@ class Diagnosis:
         await self._node.close()
 
     async def network(self) -> NetworkReport:
-        """Who answers, and what they say of our address."""
-        dht = self._node.dht
-        try:
-            async with asyncio.timeout(READY_LIMIT):
-                await dht.ready()
-        except (TimeoutError, NetworkError):
-            pass  # the pings below say it
-        nodes = list(dict.fromkeys([*self._bootstrap, *dht.to_array(), *dht.endpoint.node.bootstrap_nodes]))[:ASKED]
-        pongs = [pong for pong in await asyncio.gather(*(_ping(dht, node) for node in nodes)) if pong is not None]
-        nat, address = nat_of([pong.to for pong in pongs], firewalled=dht.firewalled)
-        return NetworkReport(len(nodes), len(pongs), address, dht.firewalled, nat)
+        return await examine_network(self._node.dht, self._bootstrap)
 
     async def peer(self, public_key: bytes, on_stage: Callable[[ConnectStage], None]) -> PeerReport:
         """Try to connect and to ask, as the app does: one who is not allowed yet knocks at the owner's door."""
@@ -172,6 +147,19 @@ class Diagnosis:
         except (TimeoutError, NetworkError):
             pass  # what was found so far
         return len(found)
+
+
+async def examine_network(dht: DHT, bootstrap: Sequence[Address] = ()) -> NetworkReport:
+    """Who answers this node, and what they say of its address. Bounded: `READY_LIMIT` and one round of pings."""
+    try:
+        async with asyncio.timeout(READY_LIMIT):
+            await dht.ready()
+    except (TimeoutError, NetworkError):
+        pass  # the pings below say it
+    nodes = list(dict.fromkeys([*bootstrap, *dht.to_array(), *dht.endpoint.node.bootstrap_nodes]))[:ASKED]
+    pongs = [pong for pong in await asyncio.gather(*(_ping(dht, node) for node in nodes)) if pong is not None]
+    nat, address = nat_of([pong.to for pong in pongs], firewalled=dht.firewalled)
+    return NetworkReport(len(nodes), len(pongs), address, dht.firewalled, nat)
 
 
 async def _ping(dht: DHT, node: Address) -> Reply | None:

@@ -23,7 +23,7 @@ _BY_NAME: dict[str, tuple[str, str]] = {
     ),
     "CANNOT_HOLEPUNCH": (
         "Both routers block a direct path and no relay is set.",
-        "Try from another network, or ask the owner to open a port.",
+        "Add a relay that both machines can reach, try from another network, or ask the owner to open a port.",
     ),
     "REQUEST_TIMEOUT": ("The machine did not answer in time.", "It may be busy or the connection slow. Try again."),
     "ECONNRESET": ("The machine went offline.", "The connection ended. Try again when it is back."),

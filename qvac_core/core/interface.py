@@ -5,7 +5,7 @@ All coroutines run on the core's loop. Every one may raise a QvacError whose mes
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -18,6 +18,7 @@ from qvac_core.core.state import (
     Knock,
     LogEntry,
     Message,
+    NetworkReport,
     ProviderEntry,
     SharedModel,
     SharingState,
@@ -44,6 +45,16 @@ class CoreInterface(Protocol):
         """A user setting as text ("" = unset): theme (system, light, dark), display_name, tab, …"""
 
     async def set_setting(self, key: str, value: str) -> None: ...
+
+    # The network
+    async def network_report(self) -> NetworkReport:
+        """Ask some nodes how they see this machine. At most about ten seconds, when nobody answers."""
+
+    async def relays(self) -> tuple[str, ...]:
+        """Public keys of the relays to go through where no direct path is found, the first one first."""
+
+    async def set_relays(self, public_keys: Sequence[str]) -> None:
+        """Keep other relays; holds from the next connection on. IdentityError for what is no key."""
 
     # Share my GPU
     async def sharing(self) -> SharingState: ...

@@ -10,10 +10,11 @@ from pathlib import Path
 from qvac_core.codec import Address
 from qvac_core.core.config import CoreConfig
 from qvac_core.core.tasks import TaskOwner
-from qvac_core.dht_rpc import Event, NetworkChanged, WakeUp
+from qvac_core.dht_rpc import AddressesChanged, Event, NetworkChanged, WakeUp
 from qvac_core.errors import NetworkError, StoreError
-from qvac_core.hyperdht import DHT, Connection, ConnectStage, KeyPair
+from qvac_core.hyperdht import DHT, Connection, ConnectStage, KeyPair, MulticastDns
 from qvac_core.hyperdht.dht import DEFAULT_PORT
+from qvac_core.hyperdht.local_network import networks_of, own_networks
 from qvac_core.store.known_nodes import file_of_network, load_known_nodes, prune_networks, save_known_nodes
 
 logger = logging.getLogger(__name__)
@@ -31,7 +32,13 @@ class NetworkNode:
     """
 
     def __init__(
-        self, config: CoreConfig, key_pair: KeyPair, known_nodes_file: Path, *, keep_nodes: bool = True
+        self,
+        config: CoreConfig,
+        key_pair: KeyPair,
+        known_nodes_file: Path,
+        *,
+        local_network: bool,
+        keep_nodes: bool = True,
     ) -> None:
         self._file = file_of_network(known_nodes_file, config.bootstrap)
         # The first node of a network of its own asks nobody.
@@ -43,7 +50,10 @@ class NetworkNode:
         self.on_changed: Callable[[], None] = lambda: None
         self.on_connected: Callable[[bytes, tuple[Address, ...]], None] = lambda public_key, relays: None
         self._wanted_port = config.port
-        self.relays = config.relays or None
+        self.relays = config.relays
+        local = _local_network(config) if local_network else None
+        self.local = local is not None
+        self._connections: dict[bytes, Connection] = {}
         if config.bootstrap is not None and keep_nodes:
             prune_networks(known_nodes_file)
         self.dht = DHT(
@@ -53,6 +63,7 @@ class NetworkNode:
             nodes=load_known_nodes(self._file) if uses_nodes else (),
             port=config.port or DEFAULT_PORT,
             on_change=self._on_change,
+            local_network=local,
         )
 
     async def start(self) -> None:
@@ -99,11 +110,22 @@ class NetworkNode:
                 # Nobody could be asked: that says nothing about the provider.
                 raise NetworkError("No machine of the network answers.", name="BOOTSTRAP_FAILED") from error
             raise
+        self._connections[public_key] = connection
+        connection.when_closed(lambda _: self._forget(public_key, connection))
         self.on_connected(public_key, self.dht.relays_of(public_key))
         return connection
 
+    def _forget(self, public_key: bytes, connection: Connection) -> None:
+        if self._connections.get(public_key) is connection:
+            del self._connections[public_key]
+
+    def path_to(self, public_key: bytes) -> str:
+        """How the open connection to this key runs: "direct", "relay", "local network"; "" when there is none."""
+        connection = self._connections.get(public_key)
+        return connection.path if connection is not None else ""
+
     def _on_change(self, change: Event) -> None:
-        if isinstance(change, WakeUp) or (isinstance(change, NetworkChanged) and change.online):
+        if isinstance(change, AddressesChanged | WakeUp) or (isinstance(change, NetworkChanged) and change.online):
             self.on_changed()
 
     def _save(self) -> None:
@@ -118,3 +140,10 @@ class NetworkNode:
         if self._keeps_nodes:
             self._save()
         await self.dht.close()
+
+
+def _local_network(config: CoreConfig) -> MulticastDns | None:
+    """A network that lives on loopback leaves this machine's other networks alone, unless it is told which they are."""
+    if config.local_hosts is not None:
+        return MulticastDns(networks_of(config.local_hosts))
+    return MulticastDns(own_networks) if config.host is None else None

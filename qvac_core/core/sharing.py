@@ -42,6 +42,7 @@ from qvac_core.store.store import Store
 
 MAX_KNOCKS = 64
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0  # seconds between two tries to announce
+ONLY_LOCAL = "The internet does not answer. Machines on your own network find this one; others when it is back."
 STATUS_EVERY = 2.0  # seconds between looks at what the network says about us
 
 
@@ -109,7 +110,7 @@ class Sharing:
             self._provider.serve, firewall=self._provider.firewall, relay_through=self._network.relays
         )
         try:
-            await server.listen(self._key_pair)
+            await server.listen(self._key_pair, alone=self._network.local)
         except NetworkError as error:
             await server.close()
             self._set(SharingPhase.UNREACHABLE, f"{error.message} It is tried again by itself.")
@@ -118,8 +119,21 @@ class Sharing:
             await server.close()
             raise
         self._server = server
-        self._set(SharingPhase.ANNOUNCED)
+        if self._only_local(server):
+            self._set(SharingPhase.LOCAL, ONLY_LOCAL)
+        else:
+            self._set(SharingPhase.ANNOUNCED)
         return True
+
+    def use_relays(self) -> None:
+        """The owner chose other relays: guests that come from now on are asked to use these."""
+        if self._server is not None:
+            self._server.relay_through = self._network.relays
+
+    def _only_local(self, server: Server) -> bool:
+        dht = self._network.dht
+        announced = bool(server.relay_addresses) or not dht.has_bootstrap
+        return self._network.local and not (dht.online and announced)
 
     async def _listen_later(self) -> None:
         """An owner who switched sharing on at a start without a network wants it on when there is one."""
@@ -162,7 +176,9 @@ class Sharing:
         if self._server is None:
             return
         peers = len(self._connections)
-        if not self._network.dht.online and not peers:
+        if self._only_local(self._server):
+            self._set(SharingPhase.LOCAL, ONLY_LOCAL, peers=peers)
+        elif not self._network.dht.online and not peers:
             self._set(
                 SharingPhase.UNREACHABLE, "This machine has no network. Sharing goes on by itself when it is back."
             )

@@ -21,6 +21,7 @@ class SharingPhase(StrEnum):
     STARTING = "starting"
     ANNOUNCED = "announced"  # the key can be found; nobody has reached us yet
     REACHABLE = "reachable"  # the network saw us unfirewalled, or a peer is connected
+    LOCAL = "local"  # no node of the network knows the key, but machines of the own network find it
     UNREACHABLE = "unreachable"  # `detail` says why and what helps
     STOPPING = "stopping"
 
@@ -98,6 +99,30 @@ class ActiveRequest:
     tokens_per_second: float = 0.0
 
 
+class Nat(StrEnum):
+    """What the router in front of this machine does with its port."""
+
+    OPEN = "open"
+    CONSISTENT = "consistent"
+    RANDOM = "random"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkReport:
+    """`address` as others see us; None while they disagree or say nothing. Port 0: another one for each of them."""
+
+    asked: int
+    answered: int
+    address: tuple[str, int] | None
+    firewalled: bool
+    nat: Nat
+
+    @property
+    def reachable(self) -> bool:
+        return self.answered > 0
+
+
 class Stage(StrEnum):
     FINDING = "finding"
     CONNECTING = "connecting"
@@ -122,7 +147,7 @@ class RemoteModel:
 class ProviderEntry:
     """A provider in my list. state: "unknown", "connecting", "online", "offline", "refused".
 
-    path while it is online: "direct" or "relay", then `relay` is the relay's key.
+    path while it is online: "direct", "local network" or "relay", then `relay` is the relay's key.
     """
 
     public_key: str

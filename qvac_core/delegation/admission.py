@@ -179,6 +179,7 @@ class Limits:
     parallel: int = 8
     parallel_per_key: int = 3  # fewer than slots: one guest's long answers leave a place for another's
     queue_length: int = 64
+    queue_length_per_key: int = 16
     models_per_key: int = 8
     connections: int = 256
     connections_per_key: int = 8

@@ -79,7 +79,7 @@ class Provider:
             pool=pool,
             known=KnownModels(),
             requests=self.requests,
-            turns=Turns(self._limits.parallel, self._limits.queue_length),
+            turns=Turns(self._limits.parallel, self._limits.queue_length, self._limits.queue_length_per_key),
             log=log,
             greeting=greeting or Greeting(),
             now=wall_clock,

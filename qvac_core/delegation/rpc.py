@@ -80,6 +80,8 @@ class Rpc:
         self._outbox_filled = asyncio.Event()
         self._outbox_room = asyncio.Event()
         self._error: QvacError | None = None
+        self._closing = False
+        self._let_go = asyncio.Event()
 
     # --- Life -------------------------------------------------------------------------------------------------
 
@@ -100,16 +102,17 @@ class Rpc:
                 await self._read_frames(group)
                 await self._end_handlers()
         finally:
-            self._fail(ConnectionClosed("the connection was closed", name="ECLOSED"))
-            self._stream.destroy()
+            self.destroy()
 
     def destroy(self, error: QvacError | None = None) -> None:
         """Drop the connection now; everything open on it fails with `error`."""
         self._fail(error or ConnectionClosed("the connection was closed", name="ECLOSED"))
         self._stream.destroy()
+        self._let_go.set()
 
     async def close(self) -> None:
         """Deliver what is queued, then end the connection gracefully. Bounded: a peer that does not read is dropped."""
+        self._closing = True
         try:
             async with asyncio.timeout(CLOSE_SECONDS):
                 while self._outbox_bytes and self._error is None:
@@ -119,7 +122,8 @@ class Rpc:
                     await self._stream.close()
         except TimeoutError:
             logger.debug("a peer did not take the last bytes of its connection")
-        self.destroy()
+        finally:
+            self.destroy()
 
     async def finish(self, seconds: float) -> None:
         """Let the requests that are being answered end, for so long at most, and close gracefully."""
@@ -221,6 +225,8 @@ class Rpc:
                     await self._outbox_filled.wait()
                     continue
                 await self._write(self._take_batch())
+        except ConnectionClosed:
+            pass  # the reader sees the same end, behind what the peer said before it
         except QvacError as error:
             self.destroy(error)
 
@@ -247,9 +253,17 @@ class Rpc:
                     self._dispatch(message, group)
                 if self._error is not None:
                     return
+            await self._begin_handlers()
             self._fail(ConnectionClosed("the peer closed the connection"))
+            if self._closing:
+                await self._let_go.wait()  # or what is still on its way would be lost with the first lost packet
         except QvacError as error:
+            await self._begin_handlers()
             self.destroy(error)
+
+    async def _begin_handlers(self) -> None:
+        """What came right before the end was said by a peer that was there: its cancel is no mere disconnect."""
+        await asyncio.sleep(0)
 
     def _dispatch(self, message: Message, group: asyncio.TaskGroup) -> None:
         if message.id == 0:

@@ -1,18 +1,18 @@
 """Whose turn it is: a fair queue in front of the models, bounded in all and per key.
 
 wire/QVAC.md section 3: 0.16 runs completions of a model one after the other and lets 64 wait; here several run at once,
-and one key cannot take every place.
+keys take turns, and one key has only so many places.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
-from qvac_core.delegation.failures import Reason, by_policy
+from qvac_core.delegation.failures import Reason, Rejection, by_policy
 
 
 @dataclass(eq=False, slots=True)
@@ -21,16 +21,22 @@ class _Waiter:
     parallel: int
     on_place: Callable[[int], None]
     turn: asyncio.Future[None] = field(repr=False)
+    place: int = 0
 
 
 class Turns:
-    """At most `parallel` turns at once, `queue_length` waiting; first come, first served among keys below their own."""
+    """At most `parallel` turns at once, `queue_length` waiting, `queue_length_per_key` of them for one key.
 
-    def __init__(self, parallel: int, queue_length: int) -> None:
+    Round-robin between keys, first come, first served within one. When every place is taken, a key with fewer than its
+    fair share takes the last place of the one that has most.
+    """
+
+    def __init__(self, parallel: int, queue_length: int, queue_length_per_key: int | None = None) -> None:
         self._parallel = parallel
         self._queue_length = queue_length
+        self._per_key = queue_length if queue_length_per_key is None else queue_length_per_key
         self._taken: dict[bytes, int] = {}
-        self._waiting: deque[_Waiter] = deque()
+        self._waiting: dict[bytes, deque[_Waiter]] = {}  # the key whose turn comes next is first
 
     @property
     def running(self) -> int:
@@ -38,7 +44,7 @@ class Turns:
 
     @property
     def waiting(self) -> int:
-        return len(self._waiting)
+        return sum(map(len, self._waiting.values()))
 
     @asynccontextmanager
     async def turn(
@@ -46,7 +52,7 @@ class Turns:
     ) -> AsyncIterator[None]:
         """Wait for a turn and hold it. `on_place` hears the place in the queue (1 = next) whenever it changes.
 
-        Raises Rejection (queue_full) instead of waiting behind too many.
+        Raises Rejection (queue_full) instead of waiting behind too many, also later when others need the place more.
         """
         await self._take(public_key, max(1, parallel), on_place)
         try:
@@ -55,23 +61,44 @@ class Turns:
             self._give_back(public_key)
 
     async def _take(self, public_key: bytes, parallel: int, on_place: Callable[[int], None]) -> None:
-        if self._may_run(public_key, parallel):
+        if public_key not in self._waiting and self._may_run(public_key, parallel):
             self._taken[public_key] = self._taken.get(public_key, 0) + 1
             return
-        if len(self._waiting) >= self._queue_length:
-            raise by_policy(Reason.QUEUE_FULL, "Too many requests are waiting at this provider. Try again later.")
+        self._make_room(public_key)
         waiter = _Waiter(public_key, parallel, on_place, asyncio.get_running_loop().create_future())
-        self._waiting.append(waiter)
-        on_place(len(self._waiting))
+        self._waiting.setdefault(public_key, deque()).append(waiter)
+        self._tell_places()
         try:
             await waiter.turn
         except asyncio.CancelledError:
-            if waiter.turn.done() and not waiter.turn.cancelled():
-                self._give_back(public_key)
-            else:
-                self._waiting.remove(waiter)
+            if not waiter.turn.done() or waiter.turn.cancelled():
+                self._leave(waiter)
                 self._tell_places()
+            elif waiter.turn.exception() is None:
+                self._give_back(public_key)
             raise
+
+    def _make_room(self, public_key: bytes) -> None:
+        own = len(self._waiting.get(public_key, ()))
+        if own >= self._per_key:
+            raise by_policy(
+                Reason.QUEUE_FULL,
+                f"{own} of your requests are waiting at this provider already. Send more when some are answered.",
+            )
+        if self.waiting < self._queue_length:
+            return
+        greediest = max(self._waiting.values(), key=len, default=None)
+        if greediest is None or len(greediest) <= own + 1:
+            raise _queue_full()
+        last = greediest[-1]
+        self._leave(last)
+        last.turn.set_exception(_queue_full())
+
+    def _leave(self, waiter: _Waiter) -> None:
+        line = self._waiting[waiter.public_key]
+        line.remove(waiter)
+        if not line:
+            del self._waiting[waiter.public_key]
 
     def _may_run(self, public_key: bytes, parallel: int) -> bool:
         return self.running < self._parallel and self._taken.get(public_key, 0) < parallel
@@ -86,15 +113,36 @@ class Turns:
 
     def _start_waiting(self) -> None:
         moved = False
-        for waiter in list(self._waiting):
-            if self._may_run(waiter.public_key, waiter.parallel) and not waiter.turn.done():
-                self._waiting.remove(waiter)
-                self._taken[waiter.public_key] = self._taken.get(waiter.public_key, 0) + 1
-                waiter.turn.set_result(None)
-                moved = True
+        while (waiter := self._next()) is not None:
+            self._taken[waiter.public_key] = self._taken.get(waiter.public_key, 0) + 1
+            waiter.turn.set_result(None)
+            moved = True
         if moved:
             self._tell_places()
 
+    def _next(self) -> _Waiter | None:
+        """The first in line of the first key that may run; the key then queues up behind the others."""
+        for public_key, line in self._waiting.items():
+            if self._may_run(public_key, line[0].parallel):
+                waiter = line.popleft()
+                del self._waiting[public_key]
+                if line:
+                    self._waiting[public_key] = line
+                return waiter
+        return None
+
+    def _in_order(self) -> Iterator[_Waiter]:
+        """As turns will come if all answers take equally long: the first of each key, then the second of each."""
+        lines = list(self._waiting.values())
+        for nth in range(max(map(len, lines), default=0)):
+            yield from (line[nth] for line in lines if nth < len(line))
+
     def _tell_places(self) -> None:
-        for place, waiter in enumerate(self._waiting, start=1):
-            waiter.on_place(place)
+        for place, waiter in enumerate(list(self._in_order()), start=1):
+            if waiter.place != place:
+                waiter.place = place
+                waiter.on_place(place)
+
+
+def _queue_full() -> Rejection:
+    return by_policy(Reason.QUEUE_FULL, "Too many requests are waiting at this provider. Try again later.")

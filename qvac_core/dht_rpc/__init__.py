@@ -4,7 +4,16 @@ wire/HYPERDHT.md section 1; the protocol of dht-rpc 6.27.0.
 """
 
 from qvac_core.dht_rpc.commands import Internal, ReplyError, SocketId
-from qvac_core.dht_rpc.events import Ephemeral, Event, NatUpdated, NetworkChanged, Persistent, Ready, WakeUp
+from qvac_core.dht_rpc.events import (
+    AddressesChanged,
+    Ephemeral,
+    Event,
+    NatUpdated,
+    NetworkChanged,
+    Persistent,
+    Ready,
+    WakeUp,
+)
 from qvac_core.dht_rpc.incoming import IncomingRequest
 from qvac_core.dht_rpc.messages import RequestMessage, ResponseMessage, decode, peer_id
 from qvac_core.dht_rpc.node import Node
@@ -14,6 +23,7 @@ from qvac_core.dht_rpc.requests import Request
 from qvac_core.dht_rpc.table import TableNode
 
 __all__ = [
+    "AddressesChanged",
     "Commit",
     "Ephemeral",
     "Event",

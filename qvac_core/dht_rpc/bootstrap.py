@@ -19,16 +19,26 @@ _ROUNDS = 2
 
 
 class Bootstrap:
-    """Runs once. The quick firewall test asks only the first node that answers; if it fails, time will tell."""
+    """Runs once, and again in another network.
 
-    __slots__ = ("_force_persistent", "_node", "_quick", "_reached", "_round")
+    The quick firewall test asks only the first node that answers; if it fails, time will tell.
+    """
+
+    __slots__ = ("_done", "_force_persistent", "_node", "_quick", "_reached", "_round")
 
     def __init__(self, node: Node, *, force_persistent: bool, quick_firewall: bool) -> None:
         self._node = node
         self._force_persistent = force_persistent
         self._quick = quick_firewall and node.firewalled and not force_persistent
         self._reached = False
+        self._done = False
         self._round = 0
+
+    def restart(self, *, quick_firewall: bool) -> None:
+        self._quick = quick_firewall and self._node.firewalled and not self._force_persistent
+        self._reached = self._done = False
+        self._round = 0
+        self.start()
 
     def start(self) -> None:
         background_query(self._node, self._node.table.id, on_reply=self._on_reply, on_finished=self._on_finished)
@@ -48,8 +58,8 @@ class Bootstrap:
         if result.error is not None:
             return  # the node was closed
         self._round += 1
-        if self._node.bootstrapped or not (self._reached or self._force_persistent):
-            self._node.bootstrap_done()
+        if self._done or not (self._reached or self._force_persistent):
+            self._finish()
         else:
             self._node.reachability.update(self._on_update, only_firewall=not self._force_persistent)
 
@@ -57,4 +67,8 @@ class Bootstrap:
         if changed and self._round < _ROUNDS:
             self.start()
         else:
-            self._node.bootstrap_done()
+            self._finish()
+
+    def _finish(self) -> None:
+        self._done = True
+        self._node.bootstrap_done()

@@ -44,4 +44,9 @@ class WakeUp:
     """The clock jumped: the machine slept. The owner rebinds its sockets and announces again."""
 
 
-Event = Ready | Persistent | Ephemeral | NatUpdated | NetworkChanged | WakeUp
+@dataclass(frozen=True, slots=True)
+class AddressesChanged:
+    """This machine's own addresses changed: it is in another network now."""
+
+
+Event = AddressesChanged | Ready | Persistent | Ephemeral | NatUpdated | NetworkChanged | WakeUp

@@ -19,7 +19,7 @@ from qvac_core.dht_rpc.commands import (
     ReplyError,
     SocketId,
 )
-from qvac_core.dht_rpc.events import Event, Ready
+from qvac_core.dht_rpc.events import AddressesChanged, Event, Ready
 from qvac_core.dht_rpc.incoming import IncomingRequest
 from qvac_core.dht_rpc.internal import InternalCommands
 from qvac_core.dht_rpc.limits import REFUSAL, RateLimit
@@ -77,6 +77,7 @@ class Node:
         self._internal = InternalCommands(self, self._limits)
         self._upkeep = Upkeep(self, now, random)
         self._filter_node = filter_node
+        self._quick_firewall = quick_firewall
         self._queries: set[Query] = set()
         self._closed = False
         self.suspended = False
@@ -470,9 +471,20 @@ class Node:
     # Sleeping and ending
 
     def wake_up(self, now: float) -> None:
-        """For owners that know better than the clock that the machine slept or changed its network."""
+        """For owners that know better than the clock that the machine slept."""
         self._advance(now)
         self._upkeep.wake_up()
+
+    def network_changed(self, now: float) -> None:
+        """Our own addresses are others now: find out anew how others see us, and look around at once."""
+        self._advance(now)
+        if self._closed or self.suspended:
+            return
+        self.requests.window.clear()
+        self._upkeep.distrust()
+        self.reachability.restart()
+        self._bootstrap.restart(quick_firewall=self._quick_firewall)
+        self.emit(AddressesChanged())
 
     def suspend(self, now: float) -> None:
         """Stops all traffic; requests under way fail with IO_SUSPENDED."""

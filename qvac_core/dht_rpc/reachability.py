@@ -192,6 +192,17 @@ class Reachability:
         else:
             self.update(lambda _: None)
 
+    def restart(self) -> None:
+        """We are in another network: nothing that was seen of us holds any more."""
+        before = (self.nat.host, self.nat.port)
+        self.nat = NatSampler()
+        self._bootstrap_samples.clear()
+        self._address = None
+        self.woke_up()
+        if self.ephemeral:
+            self.firewalled = self._starts_firewalled
+        self._report_change(before)
+
     def woke_up(self) -> None:
         self._stable_ticks = MORE_STABLE_TICKS
         self._last_host = None

@@ -116,6 +116,12 @@ class Upkeep:
 
     def wake_up(self) -> None:
         """Everything known is old: ping in two ticks, refresh in one, check our address again."""
+        self.distrust()
+        self._node.reachability.woke_up()
+        self._node.emit(WakeUp())
+
+    def distrust(self) -> None:
+        """What we know of others is old, and their silence of lately says nothing."""
         neighbourhood = self._node.neighbourhood
         neighbourhood.tick += 2 * OLD_NODE
         neighbourhood.tick += _PING_TICKS - neighbourhood.tick % _PING_TICKS - 2
@@ -123,8 +129,6 @@ class Upkeep:
         before = (self.health.online, self.health.degraded)
         self.health.reset()
         self._report_change(before)
-        self._node.reachability.woke_up()
-        self._node.emit(WakeUp())
 
     def resume(self, now: float) -> None:
         self._last_tick = now

@@ -181,8 +181,9 @@ class _Header:
             unpack, data, at = struct.Struct("<Q").unpack_from, self._data, self._at
             for _ in range(count):
                 at += 8 + unpack(data, at)[0]
+                if at > self._size:
+                    raise _truncated()
             self._at = at
-            self._skip(0)
         else:
             raise _damaged()
         return None

@@ -6,6 +6,7 @@ From hyperdht 6.34.0, whose peers these are; nothing in here knows what travels 
 from qvac_core.hyperdht.connect import ConnectStage
 from qvac_core.hyperdht.connection import Connection
 from qvac_core.hyperdht.dht import DHT
+from qvac_core.hyperdht.local_network import LocalNetwork, MulticastDns
 from qvac_core.hyperdht.network import DatagramSocket, Network, SystemNetwork
 from qvac_core.hyperdht.records import MutableValue
 from qvac_core.hyperdht.relay_server import (
@@ -26,6 +27,8 @@ __all__ = [
     "Connection",
     "DatagramSocket",
     "KeyPair",
+    "LocalNetwork",
+    "MulticastDns",
     "MutableValue",
     "Network",
     "Refusal",

@@ -47,6 +47,15 @@ class Announcing:
         await withdraw(self._requests, announcer.target, announcer.key_pair, announcer.dropped())
         return len(announcer.relays)
 
+    async def try_update(self) -> int:
+        """0 as well when the walk failed."""
+        try:
+            async with asyncio.timeout(UPDATE_LIMIT):
+                return await self.update()
+        except (TimeoutError, NetworkError) as error:
+            logger.warning("announcing failed: %s", error)
+            return 0
+
     async def _announce_at(self, reply: Reply) -> None:
         assert reply.id is not None and reply.token is not None
         announcer = self._announcer
@@ -66,13 +75,7 @@ class Announcing:
         while True:
             await self._keep_alive()
             self._refresh.clear()
-            try:
-                async with asyncio.timeout(UPDATE_LIMIT):
-                    relays = await self.update()
-            except (TimeoutError, NetworkError) as error:
-                logger.warning("announcing failed: %s", error)
-                relays = 0
-            if relays:
+            if await self.try_update():
                 retry = _RETRY_FIRST
                 continue
             await self._pause(retry)

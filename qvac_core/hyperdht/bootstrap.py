@@ -19,6 +19,10 @@ logger = logging.getLogger(__name__)
 
 RESOLVE_LIMIT = 5.0
 
+# Testnet nodes that once got mixed into the public network (hyperdht/index.js `filterNode`).
+_STRAYS = {("134.209.28.98", 49738), ("167.99.142.185", 49738), ("35.233.47.252", 9400)}
+_STRAY_HOST = "150.136.142.116"
+
 
 @dataclass(frozen=True, slots=True)
 class Bootstrap:
@@ -69,3 +73,7 @@ async def _look_up(name: Address) -> Address | None:
         return None
     host, port = infos[0][4][:2]
     return str(host), int(port)
+
+
+def is_no_stray(address: Address) -> bool:
+    return address not in _STRAYS and address[0] != _STRAY_HOST

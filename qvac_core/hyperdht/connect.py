@@ -333,7 +333,7 @@ class Attempt:
             retries=retries,
             timeout=timeout,
         )
-        return _check_reply(reply, relay)
+        return read_handshake_reply(reply, relay)
 
     def _make_payload(self) -> NoisePayload:
         own_address = self._endpoint.node.remote_address()
@@ -436,7 +436,7 @@ class _FatalAnswer(Exception):
         self.error = error
 
 
-def _check_reply(reply: Reply, relay: Address) -> HandshakeReply:
+def read_handshake_reply(reply: Reply, relay: Address) -> HandshakeReply:
     """What a PEER_HANDSHAKE answer shows; RemoteProtocolError when it is none (answers are matched by number only)."""
     if reply.from_ != relay or reply.value is None or reply.error:
         raise RemoteProtocolError("this node does not relay to the peer", name="BAD_HANDSHAKE_REPLY")

@@ -13,15 +13,17 @@ from collections.abc import Callable
 from qvac_core.codec import Address
 from qvac_core.errors import ConnectionClosed, RemoteProtocolError
 from qvac_core.hyperdht.endpoint import Endpoint
+from qvac_core.hyperdht.following import Following
 from qvac_core.hyperdht.raw_stream import RawStream
 from qvac_core.rendezvous.handshake import Session
 from qvac_core.secret_stream import MAX_FRAME_BYTES, MAX_MESSAGE_BYTES, SecretStream
-from qvac_core.udx import Closed, DataReceived, Drained, EndReceived, Event
+from qvac_core.udx import Closed, DataReceived, Drained, EndReceived, Event, MessageReceived
 
 KEEP_ALIVE = 5.0
 CLOSE_STEP = 2.0
 """A closing connection may go on while it still delivers something within this many seconds."""
 CLOSE_LIMIT = 30.0
+LOCAL_PATH = "local network"
 _FRAME_OVERHEAD = 20
 _HEADER_BYTES = 24
 
@@ -55,6 +57,9 @@ class Connection:
         self.handshake_hash = session.handshake_hash
         self.relay: bytes | None = None
         """The key of the blind relay in use now; None on a direct path."""
+        self.local = False
+        self.on_silent: Callable[[], bool] | None = None
+        """Asked before the connection is given up because nothing came on the path in use: True, there are others."""
         self._path_watchers: list[Callable[[Connection], None]] = []
         self._endpoint = endpoint
         self._loop = endpoint.loop
@@ -76,12 +81,14 @@ class Connection:
         self._has_room = True
         self._ended = False
         self._remote_ended = False
+        self._introduced = False
         self._discarding = False
         self._error: ConnectionClosed | None = None
         self._closed: asyncio.Future[None] = self._loop.create_future()
         self._keep_alive = keep_alive
         self._last_write = self._loop.time()
         self._keep_alive_timer: asyncio.TimerHandle | None = None
+        self.following = Following(self, endpoint, raw, self._secret)
         raw.on_event = self._on_event
         raw.write(self._secret.start())
         if keep_alive > 0:
@@ -112,15 +119,21 @@ class Connection:
         self._secret.limit_frames(min(size, MAX_MESSAGE_BYTES) + MAX_FRAME_BYTES - MAX_MESSAGE_BYTES)
 
     @property
+    def relayed(self) -> bool:
+        return self.relay is not None
+
+    @property
     def path(self) -> str:
-        """ "direct", or "relay" while a third machine forwards what we say (it cannot read it)."""
-        return "direct" if self.relay is None else "relay"
+        """ "local network", "direct", or "relay" while a third machine forwards what we say (it cannot read it)."""
+        return "relay" if self.relayed else LOCAL_PATH if self.local else "direct"
 
     def go_through(self, relay: bytes | None) -> None:
         """The stream has moved: to this relay, or (None) to a direct path."""
         if relay == self.relay:
             return
         self.relay = relay
+        if relay is None:
+            self.following.introduce()
         for watcher in self._path_watchers:
             self._loop.call_soon(watcher, self)
 
@@ -280,8 +293,9 @@ class Connection:
             self._has_room = True
             _wake(self._writers)
         elif isinstance(event, EndReceived):
-            self._remote_ended = True
-            _wake(self._readers)
+            self._on_end()
+        elif isinstance(event, MessageReceived):
+            self.following.receive(event.data)
         elif isinstance(event, Closed):
             self._finish(event.error)
 
@@ -290,26 +304,42 @@ class Connection:
         try:
             messages = self._secret.receive(data)
         except RemoteProtocolError as error:
-            broken = ConnectionClosed(f"The peer broke the encryption: {error.message}", name="ECONNRESET")
-            broken.__cause__ = error
-            # Not from inside the event: the stream is in the middle of handing them out.
-            self._loop.call_soon(self.destroy, broken)
+            self._break(f"The peer broke the encryption: {error.message}", error)
             return
         if self._on_open is not None and self._secret.opened:
             opened, self._on_open = self._on_open, None
             opened(self)
+        if not self._introduced and self._secret.opened:
+            self._introduced = True
+            self.following.introduce()
         if messages and not self._discarding:
             self._messages.extend(messages)
             self._queued_bytes += sum(map(len, messages)) + _FRAME_OVERHEAD * len(messages)
             _wake(self._readers)
         self._give_room()
 
+    def _on_end(self) -> None:
+        if self._secret.buffered:
+            # The end itself is not encrypted: whoever sits on the path can forge one, or the length before a message.
+            self._break("The stream of the peer ended in the middle of a message.")
+            return
+        self._remote_ended = True
+        _wake(self._readers)
+
+    def _break(self, sentence: str, cause: RemoteProtocolError | None = None) -> None:
+        """The peer, or somebody in its name, broke the rules. Stays the reason, even if a good end follows at once."""
+        self._error = ConnectionClosed(sentence, name="ECONNRESET")
+        self._error.__cause__ = cause
+        # Not from inside the event: the stream is in the middle of handing them out.
+        self._loop.call_soon(self.destroy, self._error)
+
     def _finish(self, error: ConnectionClosed | None) -> None:
         if self.closed:
             return
-        self._error = error
+        self._error = self._error or error
         self._closed.set_result(None)
         self._secret.destroy()
+        self.following.stop()
         if self._keep_alive_timer is not None:
             self._keep_alive_timer.cancel()
         _wake(self._readers)

@@ -14,15 +14,28 @@ from types import TracebackType
 from typing import Any, TypeVar
 
 from qvac_core.codec import Address
-from qvac_core.dht_rpc import Event, IncomingRequest, NetworkChanged, Node, Persistent, Ready, ReplyError, WakeUp
+from qvac_core.dht_rpc import (
+    AddressesChanged,
+    Event,
+    IncomingRequest,
+    NetworkChanged,
+    Node,
+    Persistent,
+    Ready,
+    ReplyError,
+    WakeUp,
+)
 from qvac_core.errors import NetworkError
 from qvac_core.hyperdht import records
-from qvac_core.hyperdht.bootstrap import Bootstrap, resolve
+from qvac_core.hyperdht.bootstrap import Bootstrap, is_no_stray, resolve
 from qvac_core.hyperdht.connect import CONNECT_LIMIT, Attempt, OnStage
 from qvac_core.hyperdht.connection import KEEP_ALIVE, Connection
 from qvac_core.hyperdht.endpoint import Endpoint
+from qvac_core.hyperdht.local_connect import LocalAttempt, Progress, first_of
+from qvac_core.hyperdht.local_network import LocalNetwork
 from qvac_core.hyperdht.meeting import Meeting
 from qvac_core.hyperdht.network import Network, SystemNetwork
+from qvac_core.hyperdht.network_watch import NetworkWatch
 from qvac_core.hyperdht.punching import Punching
 from qvac_core.hyperdht.raw_stream import RawStream
 from qvac_core.hyperdht.records import MutableValue
@@ -47,10 +60,6 @@ DEFAULT_PORT = 49737
 READY_LIMIT = 60.0
 _REMEMBERED_RELAYS = 512
 _SAVED_NODES = 100
-# Testnet nodes that once got mixed into the public network (hyperdht/index.js `filterNode`).
-_STRAYS = {("134.209.28.98", 49738), ("167.99.142.185", 49738), ("35.233.47.252", 9400)}
-_STRAY_HOST = "150.136.142.116"
-
 T = TypeVar("T")
 
 
@@ -61,6 +70,7 @@ class DHT:
     addresses known from last time (`to_array`), which make the start quick. `ephemeral` False makes a node that stores
     for others; None decides by whether others can reach us, which `quick_firewall` finds out while starting.
     `on_change` hears what the node notices: that it slept, that nobody answers any more, that its address changed.
+    `local_network` (a MulticastDns, closed with the node) finds peers, and lets them find us, without the DHT.
     """
 
     def __init__(
@@ -78,6 +88,7 @@ class DHT:
         network: Network | None = None,
         random: Random | None = None,
         on_change: Callable[[Event], None] | None = None,
+        local_network: LocalNetwork | None = None,
     ) -> None:
         self.chance = random or SystemRandom()
         self.key_pair = key_pair or KeyPair.from_seed(self.chance.randbytes(32))
@@ -89,6 +100,7 @@ class DHT:
         self._keep_alive = keep_alive
         self._network = network or SystemNetwork()
         self._on_change = on_change
+        self._local_network = local_network
         self._endpoint: Endpoint | None = None
         self._requests: Requests | None = None
         self._opening: asyncio.Lock | None = None
@@ -99,9 +111,10 @@ class DHT:
         self._relays: Cache[bytes, tuple[Address, ...]] = Cache(max_size=2 * _REMEMBERED_RELAYS, max_age=0)
         self._servers: dict[bytes, Server] = {}
         self._connections: set[Connection] = set()
-        self._attempts: set[Attempt] = set()
+        self.attempts: set[Attempt] = set()
         self._tasks: set[asyncio.Task[Any]] = set()
         self._sleep_watch: SleepWatch | None = None
+        self._network_watch: NetworkWatch | None = None
         self._suspended = False
         self.random_punches = RandomPunches()
         self.relay_choice = RelayChoice()
@@ -152,7 +165,7 @@ class DHT:
             ephemeral=self._ephemeral,
             firewalled=self._firewalled,
             quick_firewall=self._quick_firewall,
-            filter_node=_is_no_stray,
+            filter_node=is_no_stray,
             nodes=self._known_nodes,
         )
         node.on_request = self._on_request
@@ -162,6 +175,10 @@ class DHT:
         self._requests = Requests(self._endpoint)
         self._endpoint.start()
         self._sleep_watch = SleepWatch(self._endpoint.loop, self._woke_up)
+        if not self._host.startswith("127."):
+            self._network_watch = NetworkWatch(
+                self._endpoint.loop, self._network, self.network_changed, lambda: self.endpoint.broken
+            )
 
     async def close(self) -> None:
         """Withdraw servers, drop connections (peers see it at once), end all tasks, close the sockets."""
@@ -172,7 +189,9 @@ class DHT:
     async def _close(self) -> None:
         if self._sleep_watch is not None:
             self._sleep_watch.stop()
-        for attempt in list(self._attempts):
+        if self._network_watch is not None:
+            self._network_watch.stop()
+        for attempt in list(self.attempts):
             attempt.abort(_destroyed())
         await asyncio.gather(*(server.close() for server in list(self._servers.values())))
         self.closed = True
@@ -185,6 +204,8 @@ class DHT:
         await asyncio.gather(*tasks, return_exceptions=True)
         for punching in list(self.punchings):
             punching.close()
+        if self._local_network is not None:
+            self._local_network.close()
         if self._endpoint is not None:
             self._endpoint.close()
         if self._requests is not None:
@@ -197,7 +218,7 @@ class DHT:
         """
         endpoint = self.endpoint
         self._suspended = True
-        for attempt in list(self._attempts):
+        for attempt in list(self.attempts):
             attempt.abort(_is_suspended())
         for server in self._servers.values():
             server.drop_handshakes()
@@ -217,6 +238,23 @@ class DHT:
         if not self._suspended:
             endpoint.node.wake_up(endpoint.loop.time())
             endpoint.flush_node()
+
+    def network_changed(self, *, rebind: bool = False) -> None:
+        """This machine is in another network: called by itself, and by owners that notice sooner.
+
+        Dead sockets (with `rebind` all) are bound anew, the node looks around, servers are announced again, and open
+        connections move along, or end when their peer cannot follow.
+        """
+        endpoint = self.endpoint
+        rebound = endpoint.rebind(everything=rebind)
+        if not self._suspended:
+            endpoint.node.network_changed(endpoint.loop.time())
+            self._check_connections(rebound)
+            endpoint.flush_node()
+
+    def _check_connections(self, rebound: frozenset[int] = frozenset()) -> None:
+        for connection in list(self._connections):
+            connection.following.network_changed(rebound)
 
     @property
     def endpoint(self) -> Endpoint:
@@ -285,19 +323,12 @@ class DHT:
             raise _is_suspended()
         now = endpoint.loop.time()
         known = list(relay_addresses or nodes or self._relays.get(key, now) or ())[:MAX_RELAY_ADDRESSES]
+        progress = Progress(on_stage)
         meeting = Meeting(self, key, key_pair or self.key_pair, known, relay_through)
-        return await meeting.connect(timeout, on_stage)
-
-    async def run_attempt(self, attempt: Attempt, running: Coroutine[Any, Any, T]) -> T:
-        self._attempts.add(attempt)
-        try:
-            return await running
-        except NetworkError as error:
-            if self.closed:
-                raise _destroyed() from error
-            raise
-        finally:
-            self._attempts.discard(attempt)
+        if self._local_network is None:
+            return await meeting.connect(timeout, progress)
+        near = LocalAttempt(self, key, key_pair or self.key_pair, self._local_network)
+        return await first_of(meeting.connect(timeout, progress), near, progress)
 
     def create_server(
         self,
@@ -369,11 +400,15 @@ class DHT:
         self._servers[target] = server
         local: LocalServer = server
         self._router.add_server(target, record, local)
+        if self._local_network is not None and server.shares_local_address:
+            self._local_network.serve(public_key, self.address[1])
 
     def unregister_server(self, server: Server, target: bytes) -> None:
         if self._servers.get(target) is server:
             del self._servers[target]
             self._router.remove_server(target)
+            if self._local_network is not None and server.public_key is not None:
+                self._local_network.stop_serving(server.public_key)
 
     def remember_relays(self, public_key: bytes, relays: Sequence[Address]) -> None:
         if relays:
@@ -408,13 +443,6 @@ class DHT:
         task.add_done_callback(self._on_task_done)
         return task
 
-    def spawn_quietly(self, work: Coroutine[Any, Any, T], name: str) -> asyncio.Task[T]:
-        """The same for one whose owner awaits it."""
-        task = asyncio.create_task(work, name=name)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-        return task
-
     def _on_task_done(self, task: asyncio.Task[Any]) -> None:
         self._tasks.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
@@ -425,9 +453,12 @@ class DHT:
     def _on_event(self, event: Event) -> None:
         if isinstance(event, Ready):
             self._ready.set()
-        elif isinstance(event, WakeUp | Persistent) or (isinstance(event, NetworkChanged) and event.online):
+        back = isinstance(event, WakeUp) or (isinstance(event, NetworkChanged) and event.online)
+        if back or isinstance(event, AddressesChanged | Persistent):
             for server in self._servers.values():
                 server.refresh()
+        if back:
+            self._check_connections()
         if self._on_change is not None:
             self._on_change(event)
 
@@ -457,7 +488,3 @@ def _destroyed() -> NetworkError:
 
 def _is_suspended() -> NetworkError:
     return NetworkError("This node is suspended: resume it first.", name="SUSPENDED")
-
-
-def _is_no_stray(address: Address) -> bool:
-    return address not in _STRAYS and address[0] != _STRAY_HOST

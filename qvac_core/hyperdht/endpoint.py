@@ -185,6 +185,34 @@ class Endpoint:
         self._pool_timer = None
         self._close_unused()
 
+    # Sockets bound anew
+
+    @property
+    def broken(self) -> bool:
+        """Whether any socket is of no use any more."""
+        return any(sock.broken for sock in self._sockets.values())
+
+    def rebind(self, *, everything: bool = False) -> frozenset[int]:
+        """Bind anew what is broken, to the same port where that is free; the numbers of those that were."""
+        rebound = set()
+        for socket, sock in list(self._sockets.items()):
+            if (everything or sock.broken) and self._rebind(socket, sock):
+                rebound.add(socket)
+        if SocketId.SERVER in rebound:
+            self.node.set_server_port(self.server_address[1])
+        return frozenset(rebound)
+
+    def _rebind(self, socket: int, sock: DatagramSocket) -> bool:
+        sock.close()
+        for port in (sock.address[1], 0):
+            try:
+                self._sockets[socket] = self._open(socket, self._host, port)
+            except OSError as error:
+                logger.debug("socket %d cannot be bound to %s:%d: %s", socket, self._host, port, error)
+            else:
+                return True
+        return False  # the address it is bound to may come back: it stays broken until then
+
     def send_probe(self, probe: Probe) -> None:
         sock = self._sockets.get(probe.socket)
         if sock is None:

@@ -6,8 +6,8 @@ Ours; a handshake names one relay, and the original tries one.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Coroutine, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from qvac_core.codec import Address
 from qvac_core.errors import NetworkError
@@ -19,6 +19,8 @@ from qvac_core.noise import KeyPair
 
 if TYPE_CHECKING:
     from qvac_core.hyperdht.dht import DHT
+
+T = TypeVar("T")
 
 RELAYS_TRIED = 4
 """Different relays in one connect."""
@@ -36,8 +38,8 @@ class Meeting:
         self._known = known
         self._relay_through = relay_through
 
-    async def connect(self, limit: float, on_stage: OnStage | None) -> Connection:
-        """As DHT.connect."""
+    async def connect(self, limit: float, on_stage: OnStage) -> Connection:
+        """As DHT.connect. `on_stage` sees to it that each stage is told once."""
         dht = self._dht
         deadline = dht.now() + limit
         relays = dht.relay_choice.order(self._relay_through, dht.chance, dht.now())
@@ -49,7 +51,7 @@ class Meeting:
             relaying = Relaying(left[0] if left else None, is_last, self._relay_through, self.meet_again)
             attempt = Attempt(dht, self._key, self._key_pair, self._known, relaying, on_stage)
             try:
-                return await dht.run_attempt(attempt, attempt.run(deadline - dht.now(), limit))
+                return await self._run(attempt, attempt.run(deadline - dht.now(), limit))
             except NetworkError:
                 relay = attempt.failed_relay
                 if dht.closed or relay is None or relay in failed or len(failed) >= RELAYS_TRIED - 1:
@@ -57,7 +59,6 @@ class Meeting:
                 failed.add(relay)
                 if not attempt.relay_named_by_server and failed.issuperset(relays):
                     raise
-            on_stage = None  # each is told once
 
     def meet_again(
         self, path: RelayedPath, relay: bytes | None, *, needs_relay: bool, is_last: bool, limit: float
@@ -66,4 +67,16 @@ class Meeting:
         known = dht.relays_of(self._key) or self._known
         relaying = Relaying(relay, is_last, self._relay_through, self.meet_again)
         attempt = Attempt(dht, self._key, self._key_pair, known, relaying, path=path, needs_relay=needs_relay)
-        return dht.spawn_quietly(dht.run_attempt(attempt, attempt.find_again(path, limit)), "meeting a peer again")
+        return asyncio.create_task(self._run(attempt, attempt.find_again(path, limit)), name="meeting a peer again")
+
+    async def _run(self, attempt: Attempt, running: Coroutine[Any, Any, T]) -> T:
+        dht = self._dht
+        dht.attempts.add(attempt)
+        try:
+            return await running
+        except NetworkError as error:
+            if dht.closed:
+                raise NetworkError("This node is closed.", name="NODE_DESTROYED") from error
+            raise
+        finally:
+            dht.attempts.discard(attempt)

@@ -33,6 +33,11 @@ class DatagramSocket(Protocol):
         """Where it is bound."""
         ...
 
+    @property
+    def broken(self) -> bool:
+        """Nothing can be sent any more, as when its address has left this machine: bind a new one."""
+        ...
+
     def send_many(self, datagrams: Sequence[tuple[bytes, Address]]) -> None:
         """Never blocks, never raises: what cannot be sent now is queued, what cannot be sent at all is lost."""
         ...
@@ -55,6 +60,10 @@ class Network(Protocol):
         """IPv4 addresses of this machine's own interfaces, loopback left out."""
         ...
 
+    def source_host(self, to: str) -> str | None:
+        """From which of our own addresses datagrams to `to` leave now; None when there is no way. Sends nothing."""
+        ...
+
 
 BUFFER_BYTES = 2 * 1024 * 1024
 _MAX_TRAIN_BYTES = 65507 - 28
@@ -63,6 +72,10 @@ _READS_PER_WAKEUP = 64
 _DATAGRAMS_PER_WAKEUP = 512
 _MAX_QUEUED = 8192
 _MAX_HOSTS = 8  # they travel in one datagram
+_ANY_PORT = 9
+_BROKEN_AFTER = 3
+"""Datagrams in a row that did not leave because something is wrong on our side."""
+_UNSENDABLE = {errno.EADDRNOTAVAIL, errno.EBADF, errno.ENODEV, errno.ENETDOWN}
 _HOSTS_AGE = 10.0  # seconds; asking the system takes milliseconds
 
 # Values of <netinet/in.h> and <linux/udp.h> that the socket module does not name.
@@ -93,6 +106,17 @@ class SystemNetwork:
         if now >= self._hosts_until:
             self._hosts, self._hosts_until = _interface_hosts(), now + _HOSTS_AGE
         return self._hosts
+
+    def source_host(self, to: str) -> str | None:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asking:
+            try:
+                asking.connect((to, _ANY_PORT))
+                host: str = asking.getsockname()[0]
+            except OSError:  # no route
+                return None
+        if host not in self._hosts:
+            self._hosts_until = 0.0
+        return host
 
 
 def _interface_hosts() -> list[str]:
@@ -133,6 +157,7 @@ class SystemSocket:
             self._socket.close()
             raise
         self.address: Address = self._socket.getsockname()
+        self._unsent = 0
         self._gso = offload and sys.platform == "linux"
         self._gro = self._gso and _try_option(self._socket, _SOL_UDP, _UDP_GRO, 1)
         self._buffer = buffer
@@ -147,6 +172,10 @@ class SystemSocket:
         self._loop.remove_writer(self._socket.fileno())
         self._socket.close()
         self._queue.clear()
+
+    @property
+    def broken(self) -> bool:
+        return self._unsent >= _BROKEN_AFTER or self._socket.fileno() < 0
 
     # Receiving
 
@@ -212,6 +241,8 @@ class SystemSocket:
                 self._lost(address, error)
                 if self._socket.fileno() < 0:
                     return
+            else:
+                self._unsent = 0
 
     def send_train(self, datagrams: Sequence[bytes], to: Address) -> None:
         if not self._gso or len(datagrams) < 2 or self._queue:
@@ -240,6 +271,7 @@ class SystemSocket:
                 self._gso = False
             logger.debug("no train of %d datagrams to %s: %s", len(datagrams), to, error)
             return False
+        self._unsent = 0
         return True
 
     def send_with_ttl(self, datagram: bytes, to: Address, ttl: int) -> None:
@@ -253,8 +285,8 @@ class SystemSocket:
         finally:
             self._socket.setsockopt(socket.IPPROTO_IP, socket.IP_TTL, DEFAULT_TTL)
 
-    @staticmethod
-    def _lost(address: Address, error: OSError) -> None:
+    def _lost(self, address: Address, error: OSError) -> None:
+        self._unsent += error.errno in _UNSENDABLE
         # No route, refused, too long for the path: on UDP all of these are just loss.
         logger.debug("datagram to %s not sent: %s", address, error)
 

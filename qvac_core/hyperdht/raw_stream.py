@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from typing import Protocol
 
 from qvac_core.codec import Address
 from qvac_core.errors import ConnectionClosed
@@ -21,6 +22,17 @@ LINGER = 3.0
 _MAX_EARLY_DATAGRAMS = 64
 
 
+class Follower(Protocol):
+    """Watches where a connected stream's packets come from."""
+
+    @property
+    def watching(self) -> bool:
+        """Whether it wants to hear of packets from the usual address, too."""
+        ...
+
+    def heard(self, socket: int, source: Address, size: int) -> None: ...
+
+
 class RawStream:
     """Owned by a connection, or by an attempt at one. After Closed it is forgotten by the endpoint."""
 
@@ -32,6 +44,8 @@ class RawStream:
         "_removed",
         "_timer",
         "_timer_at",
+        "follower",
+        "heard_from",
         "id",
         "on_event",
         "on_heard",
@@ -51,6 +65,9 @@ class RawStream:
         self.on_unexpected: Callable[[int, Address], None] | None = None
         self.on_heard: Callable[[int, Address], None] | None = None
         """Every train's path, after the train was taken in: for a stream that may move."""
+        self.follower: Follower | None = None
+        self.heard_from: tuple[int, Address] | None = None
+        """The path of the train whose events are being handed out."""
         self._early = 0
         self._removed = False
         self._lingering = False
@@ -90,7 +107,32 @@ class RawStream:
         self.stream.receive_datagrams(datagrams, now)
         if self.on_heard is not None and not self.stream.closed:
             self.on_heard(socket, source)
+        follower = self.follower
+        if follower is not None and (source != self.remote_address or follower.watching):
+            follower.heard(socket, source, sum(map(len, datagrams)))
+        self.heard_from = (socket, source)
         self.flush(now)
+        self.heard_from = None
+
+    def follow(self, socket: int, address: Address) -> None:
+        """The peer is at another place: everything goes there, and what is under way goes again."""
+        if self._removed or self.stream.closed or self.socket is None:
+            return
+        self._endpoint.hold_socket(socket)
+        self._endpoint.let_go_socket(self.socket)
+        self.socket, self.remote_address = socket, address
+        self.path_changed()
+
+    def path_changed(self) -> None:
+        """The way to the peer is another one, though its address may be the same."""
+        if not self._removed:
+            self.stream.change_path(self._endpoint.loop.time())
+            self._endpoint.flush_soon(self)
+
+    def send_message_to(self, socket: int, address: Address, data: bytes) -> None:
+        """An unordered message to a place where the stream does not go, or not yet."""
+        if not self._removed and self.stream.connected and not self.stream.closed:
+            self._endpoint.send_train(socket, [self.stream.message_packet(data)], address)
 
     def move(self, socket: int, address: Address, remote_id: int) -> None:
         """Send to another place from now on (wire reference 5.10), and say so there with an empty message."""
@@ -189,7 +231,7 @@ class RawStream:
         if self._removed:
             return
         self._removed = True
-        self.on_unexpected = self.on_heard = None
+        self.on_unexpected = self.on_heard = self.follower = None
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None

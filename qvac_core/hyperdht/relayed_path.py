@@ -86,6 +86,7 @@ class RelayedPath:
         connection.when_closed(self._on_closed)
         raw.on_unexpected = None
         raw.on_heard = self._on_heard
+        connection.on_silent = self._on_silent
         leg.on_lost = self._on_relay_lost
         if leg.lost:
             self._on_relay_lost()
@@ -183,6 +184,7 @@ class RelayedPath:
         self._enter(_State.DIRECT)
         self.connection.go_through(None)
         self.raw.on_heard = None
+        self.connection.on_silent = None
         self._stop_timer()
         self._check_timer.cancel()
         self.raw.show_path()  # the peer may be waiting for a word on this path
@@ -216,6 +218,13 @@ class RelayedPath:
             self.connection.write_keep_alive()
         if self.raw.stream.bytes_unacked and silent >= (SILENT_AFTER if self.resumable else HOPELESS_AFTER):
             self._lose()
+
+    def _on_silent(self) -> bool:
+        """Our network changed, and the relay does not follow us."""
+        if not self.resumable:
+            return False
+        self._lose()
+        return True
 
     def _on_relay_lost(self) -> None:
         if self._state is _State.RELAYED:

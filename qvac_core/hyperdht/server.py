@@ -24,13 +24,14 @@ from qvac_core.hyperdht.raw_stream import RawStream
 from qvac_core.hyperdht.relay_choice import RelayKeys
 from qvac_core.hyperdht.relay_leg import RelayLeg
 from qvac_core.hyperdht.relayed_path import RelayedPath
+from qvac_core.hyperdht.server_client import Client
 from qvac_core.hyperdht.server_punch import ServerPunch
 from qvac_core.hyperdht.server_relay import RelayedStreams, ServerRelay
 from qvac_core.noise import KeyPair
 from qvac_core.rendezvous.addresses import is_private, match_address
 from qvac_core.rendezvous.announcer import Announcer
 from qvac_core.rendezvous.constants import FIREWALL_LIMIT, FIRST_PACKET_WAIT, Firewall, PeerError
-from qvac_core.rendezvous.handshake import HandshakeMemory, RememberedHandshake, ServerHandshake, Session
+from qvac_core.rendezvous.handshake import HandshakeMemory, RememberedHandshake, ServerHandshake
 from qvac_core.rendezvous.holepunch_rounds import TRY_LATER_LIMIT
 from qvac_core.rendezvous.messages import NOISE_PAYLOAD_VERSION, HolepunchInfo, NoisePayload, UdxInfo
 from qvac_core.rendezvous.request import Request
@@ -60,33 +61,6 @@ FirewallFunction = Callable[[bytes, NoisePayload], Verdict | Awaitable[Verdict]]
 OnConnection = Callable[[Connection], Awaitable[None] | None]
 
 
-@dataclass(slots=True)
-class _Client:
-    """A handshake that is on its way to a connection."""
-
-    entry: RememberedHandshake
-    handshake: ServerHandshake
-    remote_public_key: bytes
-    payload: NoisePayload
-    peer_address: Address
-    seen_as: Address
-    """Ourselves, as the relay (or the peer, when direct) sees us."""
-    direct: bool
-    socket: int
-    raw: RawStream | None = None
-    connection: Connection | None = None
-    session: Session | None = None
-    timer: asyncio.TimerHandle | None = None
-    punch: ServerPunch | None = None
-    relay: ServerRelay | None = None
-    expired: bool = False
-    """It did not come directly in time; a relay may still bring it."""
-    handed_over: bool = False
-    """It is the application's, but relayed: a direct path is still looked for."""
-    path: RelayedPath | None = None
-    """Of the open connection for which the client meets us again."""
-
-
 class Server:
     """Made by `DHT.create_server`; `await server.listen()` makes it findable, `await server.close()` withdraws it.
 
@@ -105,11 +79,11 @@ class Server:
         self._dht = dht
         self._on_connection = on_connection
         self._firewall = firewall
-        self._relay_through = relay_through
-        self._share_local_address = share_local_address
+        self.relay_through = relay_through
+        self.shares_local_address = share_local_address
         self._relayed = RelayedStreams(dht)
         self._memory = HandshakeMemory()
-        self._clients: dict[int, _Client] = {}
+        self._clients: dict[int, Client] = {}
         self._key_pair: KeyPair | None = None
         self._announcer: Announcer | None = None
         self._announcing: Announcing | None = None
@@ -140,9 +114,10 @@ class Server:
         """Nodes that relay handshakes to us now; empty means that nobody finds us."""
         return self._announcer.relay_addresses if self._announcer is not None else ()
 
-    async def listen(self, key_pair: KeyPair | None = None) -> Server:
+    async def listen(self, key_pair: KeyPair | None = None, *, alone: bool = False) -> Server:
         """Announce `key_pair` (the node's own by default) and answer for it.
 
+        `alone`: also while no node takes the announce; it is repeated until one does. `relay_addresses` tells.
         Raises NetworkError: ALREADY_LISTENING, KEYPAIR_ALREADY_USED, NODE_DESTROYED, ANNOUNCE_FAILED.
         """
         if self._key_pair is not None or self.closed:
@@ -155,8 +130,8 @@ class Server:
         self._announcing = Announcing(endpoint, self._dht.requests, self._announcer)
         self._beginning = endpoint.loop.create_future()
         try:
-            relays = await self._announcing.update()
-            if relays == 0 and self._dht.has_bootstrap:
+            relays = await self._announcing.try_update() if alone else await self._announcing.update()
+            if relays == 0 and self._dht.has_bootstrap and not alone:
                 raise NetworkError("No node of the network took the announce.", name="ANNOUNCE_FAILED")
         except BaseException:
             self._stop()
@@ -221,7 +196,7 @@ class Server:
             logger.debug("handshake from %s is none: %s", request.from_, error)
             self._silence(entry)
             return
-        client = _Client(
+        client = Client(
             entry,
             handshake,
             remote_public_key,
@@ -241,7 +216,7 @@ class Server:
         punch = client.punch if client is not None and client.entry is entry else None
         entry.answer = Answer(entry.answer.payload, punch.socket if punch is not None and not punch.closed else None)
 
-    def _ask_firewall(self, client: _Client) -> None:
+    def _ask_firewall(self, client: Client) -> None:
         if self._firewall is None:
             self._decide(client, False)
             return
@@ -256,7 +231,7 @@ class Server:
         else:
             self._decide(client, verdict)
 
-    async def _decide_later(self, client: _Client, verdict: Awaitable[Verdict]) -> None:
+    async def _decide_later(self, client: Client, verdict: Awaitable[Verdict]) -> None:
         try:
             async with asyncio.timeout(FIREWALL_LIMIT):
                 decided = await verdict
@@ -266,7 +241,7 @@ class Server:
         self._decide(client, decided)
         self._dht.endpoint.flush_node()
 
-    def _decide(self, client: _Client, verdict: Verdict) -> None:
+    def _decide(self, client: Client, verdict: Verdict) -> None:
         if self.closed:
             return
         if isinstance(verdict, Refusal):
@@ -287,12 +262,12 @@ class Server:
         entry.settle(None)
         self._memory.finish(entry, self._dht.now())
 
-    def _answer_error(self, client: _Client, error: PeerError) -> None:
+    def _answer_error(self, client: Client, error: PeerError) -> None:
         noise, _ = client.handshake.answer(NoisePayload(error=error))
         client.entry.settle(Answer(noise))
         self._memory.finish(client.entry, self._dht.now())
 
-    def _admit(self, client: _Client) -> None:
+    def _admit(self, client: Client) -> None:
         endpoint = self._dht.endpoint
         own_address = endpoint.node.remote_address()
         client.path = path = self._relayed.find(client.remote_public_key, client.payload)
@@ -300,7 +275,7 @@ class Server:
         needs_relay = path is None or (asked is not None and asked.needs_relay)
         if path is not None and needs_relay:
             self._dht.relay_choice.failed(path.relay, self._dht.now())
-        wishes = self._relay_through if needs_relay else None
+        wishes = self.relay_through if needs_relay else None
         relay = ServerRelay(self._dht, client.remote_public_key, wishes, client.payload)
         if path is not None:
             raw, client.connection, client.handed_over = path.raw, path.connection, True
@@ -309,7 +284,7 @@ class Server:
             client.raw = raw = RawStream(endpoint)
             raw.on_unexpected = lambda socket, source: self._connect(client, socket, source)
         addresses = [own_address] if own_address is not None else []
-        if self._share_local_address:
+        if self.shares_local_address:
             addresses += endpoint.local_addresses()
         noise, client.session = client.handshake.answer(
             NoisePayload(
@@ -344,7 +319,7 @@ class Server:
             deliver = partial(self._connect_relayed, client)
             relay.start(raw.id, deliver, lambda: self._relay_failed(client))
 
-    def _make_punch(self, client: _Client) -> ServerPunch:
+    def _make_punch(self, client: Client) -> ServerPunch:
         assert client.session is not None and self._announcer is not None
 
         def progress(later: bool) -> None:
@@ -359,13 +334,13 @@ class Server:
             on_progress=progress,
         )
 
-    def _is_nearby(self, client: _Client) -> bool:
-        if not self._share_local_address or client.peer_address[0] != client.seen_as[0]:
+    def _is_nearby(self, client: Client) -> bool:
+        if not self.shares_local_address or client.peer_address[0] != client.seen_as[0]:
             return False
         theirs = [address for address in client.payload.addresses4 if is_private(address[0])]
         return match_address(self._dht.endpoint.local_addresses(), theirs) is not None
 
-    def _punch_ended(self, client: _Client) -> None:
+    def _punch_ended(self, client: Client) -> None:
         if client.path is not None:
             self._expire(client)
         if client.connection is not None:
@@ -378,7 +353,7 @@ class Server:
             if client.timer is None:
                 self._give_up_after(client, FIRST_PACKET_WAIT)
 
-    def _give_up_after(self, client: _Client, seconds: float | None) -> None:
+    def _give_up_after(self, client: Client, seconds: float | None) -> None:
         """None: the puncher says when."""
         if client.timer is not None:
             client.timer.cancel()
@@ -390,7 +365,7 @@ class Server:
         relays = self._announcer.relays if self._announcer is not None else ()
         return HolepunchInfo(id, relays) if relays else None
 
-    def _connect(self, client: _Client, socket: int, address: Address) -> None:
+    def _connect(self, client: Client, socket: int, address: Address) -> None:
         if client.path is not None:
             client.path.found(socket, address)
             return
@@ -415,7 +390,7 @@ class Server:
             raw, session, initiator=False, public_key=self._key_pair.public_key, on_open=opened
         )
 
-    def _connect_relayed(self, client: _Client, leg: RelayLeg) -> None:
+    def _connect_relayed(self, client: Client, leg: RelayLeg) -> None:
         """What is punched goes on: the connection moves to a direct path when one is there."""
         raw, session = client.raw, client.session
         if raw is None or raw.connected or raw.closed or session is None or self._key_pair is None or self.closed:
@@ -435,16 +410,16 @@ class Server:
         )
         self._relayed.add(raw, client.connection, leg, client.payload, lambda: self._forget(client))
 
-    def _take_relay(self, client: _Client, path: RelayedPath, leg: RelayLeg) -> None:
+    def _take_relay(self, client: Client, path: RelayedPath, leg: RelayLeg) -> None:
         path.take(leg)
         if client.expired:
             self._forget(client)
 
-    def _relay_failed(self, client: _Client) -> None:
+    def _relay_failed(self, client: Client) -> None:
         if client.expired:
             self._give_up(client)
 
-    def _expire(self, client: _Client) -> None:
+    def _expire(self, client: Client) -> None:
         """Nothing came directly in time."""
         if client.relay is not None and client.relay.pairing:
             client.expired = True
@@ -472,7 +447,7 @@ class Server:
             connection.destroy()
             raise
 
-    def _give_up(self, client: _Client) -> None:
+    def _give_up(self, client: Client) -> None:
         """The client never came: drop the stream that waits for it."""
         self._forget(client)
         if client.handed_over:
@@ -482,7 +457,7 @@ class Server:
         elif client.raw is not None:
             client.raw.destroy()
 
-    def _forget(self, client: _Client) -> None:
+    def _forget(self, client: Client) -> None:
         client.entry.on_removed = None
         self._give_up_after(client, None)
         if client.punch is not None:

@@ -68,6 +68,8 @@ def parse_source(text: str) -> HuggingFaceSource | UrlSource:
     """Raises ModelError with a sentence for what cannot be fetched: other registries, hyperdrives, plain http."""
     if len(text) > SOURCE_LIMIT:
         raise ModelError("This model address is too long.", name="MODEL_SOURCE_INVALID")
+    if any("\ud800" <= letter <= "\udfff" for letter in text):  # bytes of the command line that are no UTF-8
+        raise ModelError("This is not an address of a model.", name="MODEL_SOURCE_INVALID")
     scheme, _, rest = text.partition("://")
     if scheme == "registry":
         registry, _, path = rest.partition("/")
@@ -116,7 +118,10 @@ def _hugging_face(path: str) -> HuggingFaceSource:
 
 
 def _https(text: str) -> HuggingFaceSource | UrlSource:
-    parts = urlsplit(text)
+    try:
+        parts = urlsplit(text)
+    except ValueError:  # brackets that enclose no IPv6 address, letters that turn into delimiters
+        raise ModelError("This is not an address of a model.", name="MODEL_SOURCE_INVALID") from None
     if parts.hostname in ("huggingface.co", "hf.co") and _PATH.fullmatch(unquote(parts.path.lstrip("/"))):
         return _hugging_face(unquote(parts.path.lstrip("/")))
     source = UrlSource(text)

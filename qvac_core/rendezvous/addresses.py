@@ -17,7 +17,7 @@ _MAX_NODES = 64
 
 def _octets(host: str) -> tuple[int, ...]:
     parts = host.split(".")
-    if len(parts) != 4 or not all(part.isdigit() and len(part) <= 3 for part in parts):
+    if len(parts) != 4 or not all(part.isascii() and part.isdigit() and len(part) <= 3 for part in parts):
         return ()
     return tuple(int(part) for part in parts)
 

@@ -34,6 +34,8 @@ MAX_MESSAGE_BYTES: Final = MAX_FRAME_BYTES - OVERHEAD_BYTES
 _INITIATOR: Final = namespace("hyperswarm/secret-stream", 0)
 _RESPONDER: Final = namespace("hyperswarm/secret-stream", 1)
 _SEND: Final = namespace("hyperswarm/secret-stream", 2)
+# Ours: the original tries its own key on these datagrams, fails, and drops them without a word.
+_PATH: Final = namespace("qvac-desktop/path", 0)
 
 
 def stream_id(handshake_hash: bytes, *, initiator: bool) -> bytes:
@@ -41,8 +43,8 @@ def stream_id(handshake_hash: bytes, *, initiator: bool) -> bytes:
     return blake2b(_INITIATOR if initiator else _RESPONDER, key=handshake_hash)
 
 
-def _unordered_key(handshake_hash: bytes, *, initiator: bool) -> bytes:
-    return blake2b(_INITIATOR if initiator else _RESPONDER, _SEND, key=handshake_hash)
+def _unordered_key(handshake_hash: bytes, *, initiator: bool, purpose: bytes = _SEND) -> bytes:
+    return blake2b(_INITIATOR if initiator else _RESPONDER, purpose, key=handshake_hash)
 
 
 class SecretStream:
@@ -63,6 +65,8 @@ class SecretStream:
         "_header",
         "_initiator",
         "_max_frame",
+        "_path_rx",
+        "_path_sender",
         "_pull",
         "_push",
         "_rx",
@@ -105,6 +109,11 @@ class SecretStream:
             self._header[:COUNTER_BYTES] if counter is None else counter,
         )
         self._unordered_rx = _unordered_key(self._handshake_hash, initiator=not initiator)
+        self._path_sender = UnorderedSender(
+            _unordered_key(self._handshake_hash, initiator=initiator, purpose=_PATH),
+            self._header[:COUNTER_BYTES] if counter is None else counter,
+        )
+        self._path_rx = _unordered_key(self._handshake_hash, initiator=not initiator, purpose=_PATH)
         self._buffer = bytearray()
         # How much the buffer must hold before it is worth looking into: small chunks of a large frame cost nothing.
         self._wanted = LENGTH_BYTES
@@ -187,6 +196,18 @@ class SecretStream:
             return None
         return decrypt_unordered(self._unordered_rx, bytes(datagram))
 
+    def seal_path(self, message: bytes) -> bytes:
+        """As `encrypt_unordered`, under a key that only our own implementation knows of."""
+        if self._destroyed:
+            raise LocalProtocolError("The secret stream is not open for writing.")
+        return self._path_sender.encrypt(bytes(message))
+
+    def open_path(self, datagram: bytes) -> bytes | None:
+        """The message of a `seal_path` of the peer; None for anything else, which harms nobody."""
+        if self._destroyed:
+            return None
+        return decrypt_unordered(self._path_rx, bytes(datagram))
+
     def destroy(self) -> None:
         """Forget keys and half frames. May be called again."""
         if self._destroyed:
@@ -196,7 +217,7 @@ class SecretStream:
         if self._pull is not None:
             self._pull.wipe()
         self._buffer = bytearray()
-        self._rx = self._unordered_rx = b""
+        self._rx = self._unordered_rx = self._path_rx = b""
 
     def _open_frames(self, data: bytes | bytearray) -> tuple[list[bytes], int]:
         """The messages of all complete frames at the start of `data`, and how many bytes those were."""

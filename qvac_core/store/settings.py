@@ -52,14 +52,25 @@ class ChatSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class NetworkSettings:
+    """[network]: `relays`: public keys of blind relays, 64 hex digits each."""
+
+    relays: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
+    """`local_network`: find providers, and be found by guests, on the own network without the internet."""
+
     theme: Theme = Theme.SYSTEM
     display_name: str = ""
     tab: str = ""
     start_at_login: bool = False
     reduced_motion: bool = False
+    local_network: bool = True
     sharing: SharingSettings = field(default_factory=SharingSettings)
     chat: ChatSettings = field(default_factory=ChatSettings)
+    network: NetworkSettings = field(default_factory=NetworkSettings)
 
 
 class SettingsFile:

@@ -34,6 +34,11 @@ class DeliveryRate:
         self._first_sent = now
         self.app_limited_until = 0  # samples count as limited by the application until so many are delivered
 
+    def restart(self, now: float) -> None:
+        """Another path: no interval reaches back before it. The count goes on, as stamps under way refer to it."""
+        self._first_sent = self.delivered_time = now
+        self.app_limited_until = 0
+
     def stamp(self, now: float, *, idle: bool) -> RateStamp:
         """What packets sent now carry along; `idle`: nothing is in flight."""
         if idle:

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum
 
-from .flight import MARK_PROBE, MARK_RETRANSMITTED, SentPacket
+from .flight import MARK_PROBE, MARK_RETRANSMITTED, RateStamp, SentPacket
 from .packet import SackBlock
 from .windowed import WindowedMax
 
@@ -288,6 +288,24 @@ class Recovery:
                 self._lose(packet)
         self.lost = dict(sorted(self.lost.items()))
         return True
+
+    def change_path(self, now: float, stamp: RateStamp) -> None:
+        """What is in flight went the old way: all of it is due again, none of it counts as loss."""
+        self.rtt = Rtt()
+        self.lost.update(self.in_flight)
+        self.in_flight.clear()
+        self.lost = dict(sorted(self.lost.items()))
+        self.bytes_in_flight = 0
+        for packet in self.lost.values():
+            packet.marks = MARK_RETRANSMITTED  # a late answer on the old way measures nothing
+            packet.timeouts = 0
+            packet.stamp = stamp
+        self.state = CaState.OPEN
+        self._rack_rtt = 0.0
+        self._reordering_seen = False
+        self._tlp_allowed = False
+        self._tlp_end = self.tlp_at = self.reorder_at = None
+        self.rto_at = now + self.rtt.rto if self.outstanding else None
 
     # tail-loss probes
 

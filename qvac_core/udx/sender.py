@@ -48,6 +48,7 @@ class Sender:
         self.urgent: list[bytes] = []  # probes: they leave whatever the windows say
         self.retransmits = 0
         self.recovery = Recovery()
+        self._random = random
         self.bbr = Bbr(now, random)
         self.mtu = mtu
         self._receive = receive
@@ -85,6 +86,20 @@ class Sender:
             self._changed_at_seq = self.recovery.next_seq
         else:
             self._events.append(RemoteChanged())
+
+    def mark_path(self) -> None:
+        self._first_seq_there = self.recovery.next_seq
+
+    def change_path(self, now: float) -> None:
+        """Nothing measured on the old way holds on the new one (RFC 9000 section 9.4)."""
+        self.mark_path()
+        self._count_lost_probes()
+        self.mtu.reset()
+        self._rate.restart(now)
+        self.recovery.change_path(now, self._rate.stamp(now, idle=True))
+        self.bbr = Bbr(now, self._random)
+        self._pacer = Pacer(now)
+        self._pace_at = None
 
     @property
     def remote_confirmed(self) -> bool:

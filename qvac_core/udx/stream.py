@@ -106,11 +106,22 @@ class Stream:
         """New packets go to another place (the driver knows where); RemoteChanged says when the old one is done."""
         if not self.connected:
             raise LocalProtocolError("only a connected stream can change its remote")
-        self._sender.change_remote(remote_id)
+        if not self.closed:  # a closed one has no more events
+            self._sender.change_remote(remote_id)
+
+    def change_path(self, now: float) -> None:
+        """The way to the same remote is another one: what is under way is sent again, and all estimates start anew."""
+        if self.connected and not self.closed:
+            self._sender.change_path(now)
+            self._ack_due = True  # the last one may have gone the old way
+
+    def mark_path(self) -> None:
+        """`remote_confirmed` counts from now on."""
+        self._sender.mark_path()
 
     @property
     def remote_confirmed(self) -> bool:
-        """Whether the peer has acknowledged anything that was first sent after the last `change_remote`."""
+        """Whether the peer has acknowledged anything that was first sent after `change_remote` or `mark_path`."""
         return self._sender.remote_confirmed
 
     def write(self, data: bytes | bytearray | memoryview, now: float) -> bool:
@@ -151,6 +162,10 @@ class Stream:
             raise LocalProtocolError(f"{len(data)} bytes do not fit into one packet")
         if not self.closed:
             self._control.append(self._sender.header(TYPE_MESSAGE) + data)
+
+    def message_packet(self, data: bytes) -> bytes:
+        """A datagram with an unordered message, for a driver that sends it elsewhere than the stream goes."""
+        return self._sender.header(TYPE_MESSAGE) + data
 
     def pause_reading(self) -> None:
         """Hold DataReceived and EndReceived back until `resume_reading`; they stay within the receive window."""

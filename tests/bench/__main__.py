@@ -1,4 +1,4 @@
-"""`python -m tests.bench`: every table of ratios, each in one run. Ten minutes, with nothing else beside it."""
+"""`python -m tests.bench`: every table of ratios, each in one run. Half an hour, with nothing else beside it."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ def main() -> None:
     model = Path(given) if given else asyncio.run(Library(CACHE).ensure(DEFAULT_SMALL_MODEL.name)).path
     print("## Network: our hyperdht against the original, same testnet\n")
     network.main()
-    print("\n## One UDX stream on loopback\n")
+    print("\n## One UDX stream on loopback, in every pairing\n")
     udx_speed.main(50, 3)
-    print("\n## One UDX stream, 50 ms round trip, 1 % loss\n")
+    print("\n## The same with 50 ms round trip, 1 % loss\n")
     udx_speed.main(20, 3, LOSSY)
     print("\n## Answers: delegated against local\n")
     inference.main(model)

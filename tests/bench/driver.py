@@ -6,20 +6,24 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+import psutil
+
 HERE = Path(__file__).parent
+_COMMANDS = {"js": ["node", "--expose-gc", str(HERE / "peer.mjs")], "py": [sys.executable, "-m", "tests.bench.peer"]}
 
 
 class BenchPeer:
     """One peer process. `do(verb, **fields)` waits for its answer; RuntimeError when it failed or died."""
 
-    def __init__(self, kind: str, *arguments: str, js_home: Path) -> None:
-        command = ["node", str(HERE / "peer.mjs")] if kind == "js" else [sys.executable, "-m", "tests.bench.peer"]
+    def __init__(self, kind: str, *arguments: str, js_home: Path, inside: Sequence[str] = ()) -> None:
+        """kind: "js" or "py". inside: a command to run it in (a network namespace)."""
         self.process = subprocess.Popen(
-            [*command, *arguments],
+            [*inside, *_COMMANDS[kind], *arguments],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -43,6 +47,11 @@ class BenchPeer:
         self.process.stdin.write(json.dumps({"do": verb, **fields}) + "\n")
         self.process.stdin.flush()
         return self._answer()
+
+    def memory(self) -> float:
+        """Kilobytes of memory that the process has in use, garbage collected before."""
+        self.do("collect")
+        return float(psutil.Process(self.process.pid).memory_info().rss / 1000)
 
     def __enter__(self) -> BenchPeer:
         return self

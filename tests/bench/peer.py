@@ -2,23 +2,31 @@
 
 from __future__ import annotations
 
+import argparse
 import asyncio
+import gc
 import json
 import secrets
 import struct
 import sys
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import Any
 
-from qvac_core.errors import QvacError
-from qvac_core.hyperdht import DHT, Connection, KeyPair, create_testnet
+from qvac_core.codec import Address
+from qvac_core.errors import NetworkError, QvacError
+from qvac_core.hyperdht import DHT, Connection, KeyPair
+from qvac_core.hyperdht.network import SystemNetwork
 
 CHUNK = bytes([7]) * 65536
 
 
 def say(**fields: Any) -> None:
     print(json.dumps(fields), flush=True)
+
+
+def milliseconds(start: float) -> float:
+    return (time.perf_counter() - start) * 1000
 
 
 async def lines() -> AsyncIterator[str]:
@@ -45,27 +53,32 @@ async def serve(connection: Connection) -> None:
 
 
 class Peer:
-    def __init__(self, bootstrap: str) -> None:
-        host, _, port = bootstrap.rpartition(":")
-        self.bootstrap = [(host, int(port))]
+    def __init__(self, bootstrap: str, host: str, *, offload: bool) -> None:
+        name, _, port = bootstrap.rpartition(":")
+        self.bootstrap = [(name, int(port))]
+        self.host = host
+        self.offload = offload
         self.dht = self.make()
         self.stream: Connection | None = None
+        self.keys: list[str] = []
+        self.idling: list[Connection] = []
 
-    def make(self) -> DHT:
-        return DHT(bootstrap=self.bootstrap, host="127.0.0.1")
+    def make(self, nodes: Sequence[Address] = ()) -> DHT:
+        return DHT(bootstrap=self.bootstrap, host=self.host, nodes=nodes, network=SystemNetwork(offload=self.offload))
 
     async def ready(self) -> dict[str, Any]:
         await self.dht.ready()
         return {}
 
-    async def listen(self) -> dict[str, Any]:
-        key_pair = KeyPair.from_seed(secrets.token_bytes(32))
-        server = self.dht.create_server(serve)
-        await server.listen(key_pair)
-        return {"key": key_pair.public_key.hex()}
+    async def listen(self, count: int) -> dict[str, Any]:
+        for _ in range(count):
+            key_pair = KeyPair.from_seed(secrets.token_bytes(32))
+            await self.dht.create_server(serve).listen(key_pair)
+            self.keys.append(key_pair.public_key.hex())
+        return {"keys": self.keys}
 
-    async def open(self, key: str) -> Connection:
-        stream = await self.dht.connect(bytes.fromhex(key))
+    async def open(self, key: str, relays: Sequence[Address] = ()) -> Connection:
+        stream = await self.dht.connect(bytes.fromhex(key), relay_addresses=relays)
         await stream.write(b"x")
         await anext(aiter(stream))
         return stream
@@ -79,15 +92,67 @@ class Peer:
             await self.dht.ready()
         start = time.perf_counter()
         self.stream = await self.open(key)
-        return {"ms": (time.perf_counter() - start) * 1000}
+        return {"ms": milliseconds(start)}
 
-    async def burst(self, key: str, count: int) -> dict[str, Any]:
+    async def saved(self, key: str) -> dict[str, Any]:
+        return {"saved": {"nodes": self.dht.to_array(), "relays": self.dht.relays_of(bytes.fromhex(key))}}
+
+    async def restart(self, key: str, saved: dict[str, list[list[Any]]]) -> dict[str, Any]:
+        await self.dht.close()
+        nodes, relays = ([(host, port) for host, port in saved[name]] for name in ("nodes", "relays"))
         start = time.perf_counter()
-        streams = await asyncio.gather(*(self.open(key) for _ in range(count)))
-        elapsed = (time.perf_counter() - start) * 1000
+        self.dht = self.make(nodes)
+        self.stream = await self.open(key, relays)
+        return {"ms": milliseconds(start)}
+
+    async def burst(self, keys: list[str], count: int) -> dict[str, Any]:
+        start = time.perf_counter()
+        streams = await asyncio.gather(*(self.open(keys[number % len(keys)]) for number in range(count)))
+        elapsed = milliseconds(start)
         for stream in streams:
             stream.destroy()
         return {"ms": elapsed}
+
+    async def rate(self, key: str, seconds: float, workers: int) -> dict[str, Any]:
+        start = time.perf_counter()
+
+        async def work() -> int:
+            count = 0
+            while time.perf_counter() - start < seconds:
+                (await self.open(key)).destroy()
+                count += 1
+            return count
+
+        made = sum(await asyncio.gather(*(work() for _ in range(workers))))
+        return {"rate": made / (time.perf_counter() - start)}
+
+    async def announce(self, topic: str) -> dict[str, Any]:
+        start = time.perf_counter()
+        await self.dht.announce(bytes.fromhex(topic))
+        return {"ms": milliseconds(start)}
+
+    async def lookup(self, topic: str) -> dict[str, Any]:
+        start = time.perf_counter()
+        peers = await self.dht.lookup(bytes.fromhex(topic))
+        elapsed = milliseconds(start)
+        if not peers:
+            raise NetworkError("the announced peer was not found", name="PEER_NOT_FOUND")
+        return {"ms": elapsed}
+
+    async def idle(self, key: str, count: int) -> dict[str, Any]:
+        for _ in range(count):
+            self.idling.append(await self.open(key))
+        return {}
+
+    async def collect(self) -> dict[str, Any]:
+        gc.collect()
+        return {}
+
+    async def drop(self) -> dict[str, Any]:
+        for connection in self.idling:
+            connection.destroy()
+        self.idling.clear()
+        return {}
 
     async def rtt(self, count: int, size: int) -> dict[str, Any]:
         assert self.stream is not None
@@ -98,7 +163,7 @@ class Peer:
             start = time.perf_counter()
             await self.stream.write(message)
             await anext(incoming)
-            times.append((time.perf_counter() - start) * 1000)
+            times.append(milliseconds(start))
         times.sort()
         return {"p50": times[count // 2], "p99": times[int(count * 0.99)]}
 
@@ -112,27 +177,15 @@ class Peer:
             await self.stream.write(chunk)
             sent += len(chunk)
         await anext(aiter(self.stream))
-        return {"ms": (time.perf_counter() - start) * 1000}
+        return {"ms": milliseconds(start)}
 
 
-async def testnet(size: int) -> None:
-    async with await create_testnet(size) as net:
-        say(event="ready", bootstrap=[f"{host}:{port}" for host, port in net.bootstrap])
-        await asyncio.get_running_loop().run_in_executor(None, sys.stdin.read)
-
-
-async def main() -> None:
-    if sys.argv[1] == "--testnet":
-        await testnet(int(sys.argv[2]))
-        return
-    peer = Peer(sys.argv[1])
+async def main(options: argparse.Namespace) -> None:
+    peer = Peer(options.bootstrap, options.host, offload=options.offload)
     say(event="started")
     async for line in lines():
         command = json.loads(line)
-        verb = command.pop("do")
-        if verb == "exit":
-            break
-        action: Callable[..., Awaitable[dict[str, Any]]] = getattr(peer, verb)
+        action: Callable[..., Awaitable[dict[str, Any]]] = getattr(peer, command.pop("do"))
         try:
             say(event="done", **await action(**command))
         except QvacError as error:
@@ -141,4 +194,8 @@ async def main() -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main())
+    parser = argparse.ArgumentParser()
+    parser.add_argument("bootstrap")
+    parser.add_argument("host", nargs="?", default="127.0.0.1")
+    parser.add_argument("--no-offload", dest="offload", action="store_false")
+    asyncio.run(main(parser.parse_args()))

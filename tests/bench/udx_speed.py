@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from qvac_core.udx import EndReceived
+from tests.bench.link import Link, ceiling
 from tests.bench.table import Row, print_table
 from tests.interop.install import install_js_peers
 from tests.interop.udx_driver import CHUNK, SocketDriver
@@ -63,26 +64,11 @@ def start(kind: str, mode: str, size: int, local_id: int, remote_id: int, js_hom
     )
 
 
-def through_link(ports: list[int], rtt_ms: float, loss: float, seed: int) -> tuple[subprocess.Popen[str], list[int]]:
-    """The emulator's process, and the ports behind which the two peers are now."""
-    arguments = [rtt_ms / 2, loss, *ports, seed]
-    link = subprocess.Popen(
-        [sys.executable, "-m", "tests.bench.link", *map(str, arguments)],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-        cwd=ROOT,
-    )
-    assert link.stdout is not None
-    ready = json.loads(link.stdout.readline())
-    return link, [ready["b"], ready["a"]]  # who sends to "a" reaches the second port
-
-
 def measure(
     sender: str, receiver: str, size: int, js_home: str, path: tuple[float, float] | None = None, seed: int = 0
 ) -> float:
     """Megabytes per second from the first byte to the end, as the receiver saw it. path: (RTT in ms, loss)."""
-    link: subprocess.Popen[str] | None = None
+    link: Link | None = None
     receiving = start(receiver, "sink", size, RECEIVER, SENDER, js_home)
     sending = start(sender, "send", size, SENDER, RECEIVER, js_home)
     try:
@@ -91,7 +77,8 @@ def measure(
             assert process.stdout is not None
             ports.append(json.loads(process.stdout.readline())["port"])
         if path is not None:
-            link, ports = through_link(ports, *path, seed)
+            link = Link(ports, *path, seed)
+            ports = link.ports
         for process, port in zip((receiving, sending), reversed(ports), strict=True):
             assert process.stdin is not None
             process.stdin.write(json.dumps({"port": port}) + "\n")
@@ -104,9 +91,11 @@ def measure(
             print(sender, receiver, sending_said.strip())
         return float(end["received"] / end["seconds"] / 1e6)
     finally:
-        for process in (receiving, sending) if link is None else (receiving, sending, link):
+        for process in (receiving, sending):
             process.kill()
             process.communicate()
+        if link is not None:
+            link.close()
 
 
 def main(megabytes: float = 100.0, runs: int = 5, path: tuple[float, float] | None = None) -> None:
@@ -124,6 +113,8 @@ def main(megabytes: float = 100.0, runs: int = 5, path: tuple[float, float] | No
     names = {"py": "ours", "js": "udx-native"}
     rows = [Row(f"{names[a]} sends to {names[b]}", "MB/s", tuple(speeds[a, b]), baseline, aim) for a, b in pairs[:-1]]
     print_table(rows, ours="ours", theirs="js to js")
+    if path is not None:
+        print(f"\nThe link emulator passes {ceiling():.0f} MB/s at most.")
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ from qvac_core.codec import Address
 from qvac_core.core import Core, CoreConfig
 from qvac_core.core.config import RuleOverride
 from qvac_core.core.state import ConnectionStage, CoreEvent, ProvidersChanged, Stage
+from qvac_core.errors import IdentityError
 from qvac_core.hyperdht import KeyPair, Testnet, create_testnet
 from tests.e2e.program import Program, qvac_desktop
 
@@ -152,5 +153,30 @@ def test_a_refused_guest_is_not_tried_again(tmp_path: Path) -> None:
                 assert "connecting" in guest.states  # it tried once by itself
                 await asyncio.sleep(0)
                 assert not core._contacts._reconnecting.keys
+
+    run(test)
+
+
+def test_relays_are_kept_and_reach_the_open_server(tmp_path: Path) -> None:
+    relays = [KeyPair.from_seed(bytes([i]) * 32).public_key.hex() for i in (1, 2)]
+
+    async def test() -> None:
+        async with await create_testnet(3) as net:
+            async with provider(tmp_path / "owner", net) as owner:
+                assert await owner.relays() == ()
+                await owner.set_relays([relays[0].upper(), relays[1], relays[0]])
+                assert await owner.relays() == tuple(relays)
+                assert owner._sharing._server is not None
+                assert owner._sharing._server.relay_through == tuple(bytes.fromhex(key) for key in relays)
+                for wrong in (["no key"], [owner.public_key]):
+                    with pytest.raises(IdentityError):
+                        await owner.set_relays(wrong)
+                assert await owner.relays() == tuple(relays)
+                report = await owner.network_report()
+                assert report.reachable and report.answered <= report.asked
+            settings = next((tmp_path / "owner").glob("**/settings.toml"))
+            settings.write_text(settings.read_text().replace(relays[1], "rubbish"))
+            async with Core(CoreConfig(tmp_path / "owner", bootstrap=tuple(net.bootstrap))) as again:
+                assert await again.relays() == (relays[0],)
 
     run(test)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,16 +16,18 @@ PROVIDER_SEED = "11" * 32
 GUEST_SEED = "22" * 32
 STRANGER_SEED = "33" * 32
 GUEST_KEY = KeyPair.from_seed(bytes.fromhex(GUEST_SEED)).public_key.hex()
+LONG_ANSWER = ("--prompt", "Write a very long story about a lighthouse.", "--predict", "4000", "--temp", "0")
 PROMPT = "What is the capital of France? Answer in one sentence."
+
+
+def providing(bootstrap: str, model: Path, data_dir: Path, seed: str = PROVIDER_SEED) -> Program:
+    options = ("--json", "--seed", seed, "--allow", GUEST_KEY, "--bootstrap", bootstrap, "--model", str(model))
+    return qvac_desktop("provider", *options, data_dir=data_dir)
 
 
 @pytest.fixture(scope="module")
 def provider(bootstrap: str, small_model_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Program]:
-    with qvac_desktop(
-        *("provider", "--json", "--seed", PROVIDER_SEED, "--allow", GUEST_KEY, "--bootstrap", bootstrap),
-        *("--model", str(small_model_path)),
-        data_dir=tmp_path_factory.mktemp("provider"),
-    ) as program:
+    with providing(bootstrap, small_model_path, tmp_path_factory.mktemp("provider")) as program:
         ready = program.until("ready")
         assert ready["publicKey"] == KeyPair.from_seed(bytes.fromhex(PROVIDER_SEED)).public_key.hex()
         assert len(ready["models"]) == 1
@@ -85,8 +88,7 @@ def test_without_fallback_an_absent_provider_is_an_error(bootstrap: str, tmp_pat
 
 
 def test_a_killed_guest_frees_the_slot(provider: Program, key: str, bootstrap: str, tmp_path: Path) -> None:
-    long_answer = ("--prompt", "Write a very long story about a lighthouse.", "--predict", "4000", "--temp", "0")
-    with chat(key, bootstrap, tmp_path, *long_answer) as guest:
+    with chat(key, bootstrap, tmp_path, *LONG_ANSWER) as guest:
         guest.until("token")
         guest.kill()
     done = provider.until("done", method="completionStream")
@@ -99,13 +101,54 @@ def test_a_killed_guest_frees_the_slot(provider: Program, key: str, bootstrap: s
 def test_ctrl_c_in_the_middle_cancels_on_the_provider(
     provider: Program, key: str, bootstrap: str, tmp_path: Path
 ) -> None:
-    with chat(
-        key, bootstrap, tmp_path, "--prompt", "Count to a thousand.", "--predict", "4000", "--temp", "0"
-    ) as guest:
+    with chat(key, bootstrap, tmp_path, *LONG_ANSWER) as guest:
         guest.until("token")
         guest.interrupt()
         assert guest.finish() == 130, guest.stderr
     assert provider.until("done", method="completionStream")["outcome"] == "cancelled"
+
+
+def test_ctrl_c_towards_a_provider_that_does_not_answer_cancels_there_all_the_same(
+    provider: Program, key: str, bootstrap: str, tmp_path: Path
+) -> None:
+    """As on a machine that is far too busy: the guest's goodbye is read long after the guest has gone."""
+    with chat(key, bootstrap, tmp_path, *LONG_ANSWER) as guest:
+        guest.until("token")
+        provider.process.send_signal(signal.SIGSTOP)
+        try:
+            guest.interrupt()
+            assert guest.finish() == 130, guest.stderr
+        finally:
+            provider.process.send_signal(signal.SIGCONT)
+    assert provider.until("done", method="completionStream")["outcome"] == "cancelled"
+
+
+def test_a_provider_killed_in_mid_answer_is_followed_by_the_local_model(
+    bootstrap: str, small_model_path: Path, tmp_path: Path
+) -> None:
+    """Nobody loses what was said: the rest comes from here, behind a seam."""
+    seed = "55" * 32
+    with providing(bootstrap, small_model_path, tmp_path / "provider", seed) as provider:
+        provider.until("ready")
+        public_key = KeyPair.from_seed(bytes.fromhex(seed)).public_key.hex()
+        options = ("--prompt", "Write a very long story about a lighthouse.", "--predict", "150", "--temp", "0")
+        local = ("--fallback", "--local-model", str(small_model_path))
+        with chat(public_key, bootstrap, tmp_path / "guest", *options, *local) as guest:
+            assert guest.until("loaded")["where"] == "delegated"
+            guest.until("token")
+            provider.kill()
+            assert guest.until("loaded")["where"] == "local"
+            seam = guest.until("seam")
+            assert guest.finish() == 0, guest.stderr
+    assert (seam["from"], seam["to"]) == ("delegated", "local")
+    names = [event["event"] for event in guest.events]
+    at = names.index("seam")
+    assert "token" in names[:at], "nothing came from the provider"
+    assert "token" in names[at:], "nothing came from here"
+    assert not guest.of("error")
+    (stats,) = guest.of("stats")
+    assert stats["where"] == "local"
+    assert stats["generatedTokens"] > 0
 
 
 def test_an_unknown_model_is_an_error_that_names_what_is_shared(

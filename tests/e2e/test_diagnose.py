@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from qvac_core.core.diagnosis import Nat, nat_of
+from qvac_core.core.diagnosis import nat_of
+from qvac_core.core.state import Nat
 from qvac_core.hyperdht import KeyPair
 from tests.e2e.program import qvac_desktop
 

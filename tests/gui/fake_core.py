@@ -6,7 +6,7 @@ Shared by the tests of both tabs. Every intent is noted in `calls`; `fail` makes
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -31,6 +31,8 @@ from qvac_core.core.state import (
     KnocksChanged,
     LogEntry,
     Message,
+    Nat,
+    NetworkReport,
     ProviderEntry,
     ProvidersChanged,
     RemoteModel,
@@ -50,6 +52,8 @@ MY_KEY = "2744ccd10c7533bd736ad890f9dd5cab2adb27b07d500b9493f29cdc420cb2e0"
 NOW = 1_795_532_000.0  # 24 November 2026, 13:33 UTC
 HOUR = 3600.0
 STATS = AnswerStats("Studio desktop", "delegated", "direct", "Qwen3 8B", 0.31, 64.0, 212, 248)
+
+REPORT = NetworkReport(20, 18, ("203.0.113.7", 49737), True, Nat.CONSISTENT)
 
 
 @dataclass
@@ -79,6 +83,8 @@ class FakeCore:
     open_knocks: tuple[Knock, ...] = ()
     requests: tuple[ActiveRequest, ...] = ()
     log: tuple[LogEntry, ...] = ()
+    relay_keys: tuple[str, ...] = ()
+    report: NetworkReport = REPORT
     provider_list: tuple[ProviderEntry, ...] = ()
     conversation_list: tuple[Conversation, ...] = ()
     message_lists: dict[str, tuple[Message, ...]] = field(default_factory=dict)
@@ -176,6 +182,19 @@ class FakeCore:
     async def set_setting(self, key: str, value: str) -> None:
         await self._enter("set_setting", key, value)
         self.settings[key] = value
+
+    # --- The network
+
+    async def network_report(self) -> NetworkReport:
+        await self._enter("network_report")
+        return self.report
+
+    async def relays(self) -> tuple[str, ...]:
+        return self.relay_keys
+
+    async def set_relays(self, public_keys: Sequence[str]) -> None:
+        await self._enter("set_relays", tuple(public_keys))
+        self.relay_keys = tuple(_checked(key) for key in public_keys)
 
     # --- Share my GPU
 

@@ -26,6 +26,8 @@ from qvac_core.core.state import (
     AccessRules,
     DownloadChanged,
     ErrorInfo,
+    Nat,
+    NetworkReport,
     SharingPhase,
     SharingState,
 )
@@ -121,6 +123,23 @@ def _settings(window: MainWindow) -> None:
     window.open_settings()
 
 
+def _network(window: MainWindow) -> None:
+    window.open_network()
+
+
+def _with_relays() -> FakeCore:
+    core = _busy()
+    core.relay_keys = ("ab" * 32, "3c5e" * 16)
+    core.report = NetworkReport(20, 20, ("203.0.113.7", 0), True, Nat.RANDOM)
+    return core
+
+
+def _offline() -> FakeCore:
+    core = _trouble()
+    core.report = NetworkReport(3, 0, None, True, Nat.UNKNOWN)
+    return core
+
+
 PICTURES = (
     Picture("share-light", _busy),
     Picture("share-dark", _busy, "dark"),
@@ -139,6 +158,9 @@ PICTURES = (
     Picture("dialog-add-key", _busy, "dark", act=_add_key),
     Picture("dialog-qr", _busy, "dark", act=_qr),
     Picture("popup-settings", _busy, act=_settings),
+    Picture("dialog-network", _busy, act=_network),
+    Picture("dialog-network-relays", _with_relays, "dark", act=_network),
+    Picture("dialog-network-offline", _offline, act=_network),
 )
 
 

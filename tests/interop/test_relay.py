@@ -85,6 +85,10 @@ class WalledSocket:
     def address(self) -> Address:
         return self._sock.address
 
+    @property
+    def broken(self) -> bool:
+        return self._sock.broken
+
     def send_many(self, datagrams: Sequence[tuple[bytes, Address]]) -> None:
         self._sock.send_many([item for item in datagrams if self._wall.passes(item[1])])
 

@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from qvac_core.errors import ConnectionClosed
-from qvac_core.udx import Closed, DataReceived, EndReceived, Event, Stream, parse_stream_id
+from qvac_core.udx import Closed, Event, Stream, parse_stream_id
 from qvac_core.udx.packet import SEQ_MASK, TYPE_SACK, Packet, decode_packet, encode_packet, unwrap
-from qvac_core.udx.receive_buffer import OVERRUN, RECEIVE_WINDOW
+from tests.simulation.udx_invariants import check, well_ordered
 from tests.simulation.udx_link import Simulation, Weather
 
 uint32 = st.integers(0, 0xFFFFFFFF)
@@ -75,31 +75,6 @@ def test_decoding_survives_any_bytes(raw: bytes) -> None:
 @given(st.integers(0, 2**40), st.integers(-(2**31) + 1, 2**31 - 1))
 def test_unwrapping_inverts_wrapping(near: int, distance: int) -> None:
     assert unwrap((near + distance) & SEQ_MASK, near) == near + distance
-
-
-def check(stream: Stream) -> None:
-    sender, receive = stream._sender, stream._receive
-    recovery = sender.recovery
-    if not stream.closed:
-        flight = [*recovery.in_flight.values(), *recovery.lost.values()]
-        assert stream.bytes_in_flight == sum(p.size for p in recovery.in_flight.values())
-        assert not recovery.in_flight.keys() & recovery.lost.keys()
-        assert all(recovery.una <= p.seq < recovery.next_seq for p in flight)
-        assert recovery._sacked == recovery.next_seq - recovery.una - len(flight)
-        assert stream.bytes_unacked == sender._queue.size + sum(p.size - 20 for p in flight)
-        assert not recovery.outstanding or recovery.rto_at is not None
-    assert receive.early_bytes == sum(len(payload) for _, payload in receive.early.values())
-    assert 0 <= receive.backlog + receive.early_bytes <= RECEIVE_WINDOW + OVERRUN
-    assert all(seq > receive.next_seq for seq in receive.early)
-    assert sender.bbr.cwnd >= 1
-
-
-def well_ordered(events: list[Event]) -> bool:
-    """Closed is the last event and comes once; no data follows the end."""
-    kinds = [type(e) for e in events]
-    if kinds.count(Closed) > 1 or kinds.count(EndReceived) > 1 or (Closed in kinds and kinds[-1] is not Closed):
-        return False
-    return EndReceived not in kinds or DataReceived not in kinds[kinds.index(EndReceived) :]
 
 
 actions = st.one_of(

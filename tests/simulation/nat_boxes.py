@@ -6,13 +6,13 @@ in. A box is plugged into the internet or into another box, which makes a carrie
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 from enum import Enum
 
 from qvac_core.codec import Address
 
-from .datagram_network import MAPPING_LIFE, Host, Internet, Port, Wire
+from .datagram_network import MAPPING_LIFE, Host, Internet, Port, Wire, on_the_way
+from .virtual_loop import world_time
 
 _LAN_DELAY = 0.0005
 _RANDOM_PORTS = (1024, 65535)
@@ -28,8 +28,16 @@ class Kind(Enum):
     """A random outside port for every destination, from which alone answers are let in."""
     CGNAT = "cgnat"
     """A port-restricted box at home behind a port-restricted box of the carrier."""
+    MOBILE = "mobile"
+    """A port-restricted box at home, or in the phone, behind a symmetric one of the carrier."""
+    WEB_ONLY = "web only"
+    """Port-restricted, and datagrams leave for ports 53 and 443 alone."""
     BLOCKED = "blocked"
     """No datagram passes in either direction."""
+
+
+RANDOM = (Kind.SYMMETRIC, Kind.MOBILE)
+_WEB_PORTS = (53, 443)
 
 
 class NatBox:
@@ -43,15 +51,19 @@ class NatBox:
         outer: NatBox | None = None,
         hairpin: bool = False,
         isolated: bool = False,
+        carrier: bool = False,
     ) -> None:
-        """`hairpin`: those inside reach each other's outside ports. `isolated`: never directly, as on a guest Wi-Fi."""
+        """`hairpin`: those inside reach each other's outside ports. `isolated`: never directly, as on a guest Wi-Fi.
+
+        `carrier`: those inside are boxes with carrier-grade addresses (of kind CGNAT it always is one).
+        """
         self.kind = kind
         self.hairpin = hairpin
         self.isolated = isolated
         self._internet = internet
         self._outer: Wire = outer or internet
         self.address = outer.inside_address() if outer is not None else internet.next_address()
-        self._prefix = "192.168.1" if kind is not Kind.CGNAT else "100.64.0"
+        self._prefix = "100.64.0" if carrier or kind is Kind.CGNAT else "192.168.1"
         self._inside = 1
         self._ports: dict[Address, Port] = {}
         self._by_key: dict[tuple[Address, Address | None], Mapping] = {}
@@ -89,10 +101,10 @@ class NatBox:
             if not self.isolated:
                 self._hand_over(source, datagrams, to)
             return
-        if self.kind is Kind.BLOCKED or ttl <= 1:
+        if ttl <= 1 or self.kind is Kind.BLOCKED or (self.kind is Kind.WEB_ONLY and to[1] not in _WEB_PORTS):
             return
         mapping = self._map(source, to)
-        mapping.contacted[to] = mapping.used = self._now()
+        mapping.contacted[to] = mapping.used = world_time()
         if to[0] != self.address:
             self._outer.send(mapping.outside, datagrams, to, ttl - 1)
         elif self.hairpin:
@@ -102,7 +114,7 @@ class NatBox:
 
     def _hand_over(self, source: Address, datagrams: Sequence[bytes], to: Address) -> None:
         batch = [(datagram, source) for datagram in datagrams]
-        asyncio.get_running_loop().call_later(_LAN_DELAY, self.arrived, to, batch)
+        on_the_way(_LAN_DELAY, self.arrived, to, batch)
 
     def arrived(self, to: Address, batch: list[tuple[bytes, Address]]) -> None:
         port = self._ports.get(to)
@@ -111,14 +123,10 @@ class NatBox:
 
     # Mappings
 
-    @staticmethod
-    def _now() -> float:
-        return asyncio.get_running_loop().time()
-
     def _map(self, source: Address, to: Address) -> Mapping:
         key = (source, to if self.kind is Kind.SYMMETRIC else None)
         mapping = self._by_key.get(key)
-        if mapping is not None and self._now() - mapping.used < MAPPING_LIFE:
+        if mapping is not None and world_time() - mapping.used < MAPPING_LIFE:
             return mapping
         if mapping is not None:
             self.drop(mapping)
@@ -152,7 +160,7 @@ class Mapping:
         self._box = box
 
     def lets_in(self, source: Address) -> bool:
-        now = asyncio.get_running_loop().time()
+        now = world_time()
         if now - self.used >= MAPPING_LIFE:
             return False
         match self._box.kind:
@@ -170,7 +178,7 @@ def home(internet: Internet, kind: Kind, *, hairpin: bool = False) -> Host:
     """A machine of its own behind a box of this kind."""
     if kind is Kind.OPEN:
         return internet.host()
-    if kind is Kind.CGNAT:
-        carrier = NatBox(internet, Kind.CGNAT, hairpin=hairpin)
+    if kind in (Kind.CGNAT, Kind.MOBILE):
+        carrier = NatBox(internet, Kind.CGNAT if kind is Kind.CGNAT else Kind.SYMMETRIC, hairpin=hairpin, carrier=True)
         return NatBox(internet, Kind.PORT_RESTRICTED, outer=carrier).host()
     return NatBox(internet, kind, hairpin=hairpin).host()

@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from statistics import mean
 
-import pytest
-
 from qvac_core.codec import Address
 from qvac_core.dht_rpc import IncomingRequest, Persistent, QueryResult, Reply, RequestSpec
 from qvac_core.dht_rpc.commands import TICK
@@ -245,15 +243,3 @@ def test_liars_who_invent_nodes_cannot_keep_anybody_from_the_nearest() -> None:
     assert lookups.nearest_found == 1.0
     assert lookups.recall > 0.9
     assert lookups.seconds < 10
-
-
-@pytest.mark.long
-@pytest.mark.timeout(3600)
-def test_ten_thousand_nodes() -> None:
-    network = Network(SEED, loss=0.01)
-    network.build(10_000, at_once=200)
-    assert persistent(network) > 9_900
-    lookups = look_up(network, 100)
-    assert lookups.recall > 0.9
-    assert lookups.nearest_found > 0.95
-    assert lookups.answers < 80

@@ -12,8 +12,8 @@ from qvac_core.hyperdht import DHT
 from qvac_core.rendezvous.holepuncher import Method, State
 
 from .nat_boxes import Kind, NatBox, home
+from .nat_meeting import QUIET, meet
 from .test_hyperdht_simulation import World, echo, pump, simulate
-from .test_nat_matrix import QUIET, meet
 
 
 def nothing_left(*nodes: DHT) -> bool:

@@ -88,7 +88,7 @@ class Relays:
             assert not dht.punchings
             assert not dht.endpoint._streams
             assert not dht.server_pairings
-            assert not dht._attempts
+            assert not dht.attempts
             assert len(dht.endpoint._sockets) == 2
 
 
@@ -336,14 +336,14 @@ def test_tries_for_a_direct_path_become_seldom() -> None:
         await relays.set_up(1)
         connection = await relays.connect(relays.keys)
         tries: list[float] = []
-        attempts = relays.client._attempts
+        attempts = relays.client.attempts
 
         class Noted(set[object]):
             def add(self, attempt: object) -> None:
                 tries.append(relays.world.now())
                 super().add(attempt)
 
-        relays.client._attempts = Noted(attempts)  # type: ignore[assignment]
+        relays.client.attempts = Noted(attempts)  # type: ignore[assignment]
         await asyncio.sleep(1500)
         pauses = [later - sooner for sooner, later in itertools.pairwise(tries)]
         assert len(tries) <= 9

@@ -10,8 +10,8 @@ from qvac_core.errors import NetworkError
 from qvac_core.hyperdht.sleep_watch import GAP, INTERVAL, SleepWatch
 
 from .nat_boxes import Kind, NatBox, home
+from .nat_meeting import QUIET
 from .test_hyperdht_simulation import World, echo, pump, simulate
-from .test_nat_matrix import QUIET
 from .virtual_loop import run
 
 

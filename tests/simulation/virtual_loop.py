@@ -6,13 +6,32 @@ Ours, after trio's autojump clock. A wait that nothing can end raises instead of
 from __future__ import annotations
 
 import asyncio
+import heapq
 import selectors
-from collections.abc import Coroutine
-from typing import Any, TypeVar
+from collections.abc import Callable, Coroutine
+from contextvars import Context, ContextVar
+from typing import Any, TypeVar, TypeVarTuple
 
 T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
 
 START = 1000.0
+
+
+class MachineClock:
+    """The clock of one simulated machine; it falls behind the world's when the machine sleeps."""
+
+    def __init__(self) -> None:
+        self.behind = 0.0
+        self.wakes = START
+
+    @property
+    def stands_still(self) -> bool:
+        return world_time() < self.wakes
+
+
+CLOCK: ContextVar[MachineClock | None] = ContextVar("clock", default=None)
+"""Whose clock the running code and its timers go by; None is the world's own."""
 
 
 class _JumpingSelector(selectors.DefaultSelector):
@@ -39,8 +58,35 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         # The clock has no resolution of its own: a timer set for t runs at t.
         self._clock_resolution = 1e-9
 
-    def time(self) -> float:
+    def world_time(self) -> float:
         return self._jumping.now
+
+    def time(self) -> float:
+        clock = CLOCK.get()
+        return self._jumping.now - (clock.behind if clock is not None else 0.0)
+
+    def call_at(
+        self, when: float, callback: Callable[[*Ts], object], *args: *Ts, context: Context | None = None
+    ) -> asyncio.TimerHandle:
+        clock = CLOCK.get() if context is None else context.get(CLOCK)
+        behind = clock.behind if clock is not None else 0.0
+        return super().call_at(when + behind, callback, *args, context=context)
+
+    def stop_clock(self, clock: MachineClock, seconds: float) -> None:
+        """As the monotonic clock of Linux and macOS while a machine sleeps: its timers come so much later."""
+        clock.behind += seconds
+        clock.wakes = self._jumping.now + seconds
+        timers: list[Any] = self._scheduled  # type: ignore[attr-defined]
+        for timer in timers:
+            if timer._context.get(CLOCK) is clock:
+                timer._when += seconds
+        heapq.heapify(timers)
+
+
+def world_time() -> float:
+    """Seconds by the clock that never stops."""
+    loop = asyncio.get_running_loop()
+    return loop.world_time() if isinstance(loop, VirtualLoop) else loop.time()
 
 
 def run(main: Coroutine[Any, Any, T]) -> T:

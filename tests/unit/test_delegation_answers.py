@@ -411,3 +411,31 @@ def test_heartbeat_is_answered_at_once_while_everything_else_waits() -> None:
             await consumer.close()
 
     run(main())
+
+
+def test_a_cancel_that_arrives_together_with_the_end_of_its_connection_is_a_cancel(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A guest that leaves a busy provider says so, waits in vain and goes; the provider then reads both at once."""
+
+    async def main() -> None:
+        async with provider_room() as room:
+            consumer = room.consumer()
+            loaded = await consumer.load_model(SMOL.name, delegate=DELEGATE)
+            run = await consumer.completion(loaded.model_id, ASK)
+            await anext(run.token_stream)
+            (ours,) = room.streams
+            write = ours.write
+
+            async def last_words(data: bytes) -> None:
+                await write(data)
+                ours.peer._break("connection reset by peer", "ECONNRESET")
+                ours._break("closed", "ECLOSED")
+
+            monkeypatch.setattr(ours, "write", last_words)
+            with pytest.raises(ConnectionClosed):
+                await run.cancel()
+            await consumer.close()
+        assert room.log.outcomes == ["cancelled"]
+
+    run(main())

@@ -399,3 +399,47 @@ def test_close_delivers_what_is_queued() -> None:
             assert client.closed
 
     run(main())
+
+
+class SlowlyClosing(MemoryStream):
+    """Ends as a connection does: its reader ends at once, and what was written is delivered in a second."""
+
+    async def close(self) -> None:
+        self._ended = True
+        self._changed.set()
+        await asyncio.sleep(1)
+        await super().close()
+
+
+def test_a_close_lets_the_transport_deliver_what_was_written() -> None:
+    async def main() -> None:
+        asking, _ = stream_pair()
+        ending = SlowlyClosing(b"\x02" * 32)
+        ending.peer, asking.peer = asking, ending
+        rpc = Rpc(ending)
+        running = asyncio.create_task(rpc.run())
+        await rpc.send(b"the last words")
+        await rpc.close()
+        await running
+        assert asyncio.get_running_loop().time() == pytest.approx(1)
+        assert ending.closed
+        assert not ending.destroyed
+
+    run(main())
+
+
+def test_a_close_that_is_cancelled_lets_go() -> None:
+    async def main() -> None:
+        asking, _ = stream_pair()
+        ending = SlowlyClosing(b"\x02" * 32)
+        ending.peer, asking.peer = asking, ending
+        rpc = Rpc(ending)
+        running = asyncio.create_task(rpc.run())
+        await settle()
+        closing = asyncio.create_task(rpc.close())
+        await settle()
+        closing.cancel()
+        await running
+        assert ending.destroyed
+
+    run(main())

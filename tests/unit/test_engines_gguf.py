@@ -66,6 +66,7 @@ def test_every_shorter_file_is_refused(tmp_path: Path) -> None:
         (gguf([entry("k", 8, struct.pack("<Q", 1 << 60))]), "not complete"),
         (gguf([entry("k", 9, struct.pack("<IQ", 8, 1 << 60))]), "not complete"),
         (gguf([entry("k", 9, struct.pack("<IQ", 4, 1 << 60))]), "not complete"),
+        (gguf([entry("k", 9, struct.pack("<IQQQ", 8, 2, (1 << 64) - 9, 0))]), "not complete"),
         (gguf([entry("general.alignment", 4, bytes(4))]), "damaged"),
         (b"GGUF" + struct.pack("<IQQ", 3, 1 << 50, 0) + bytes(64), "damaged"),
         (gguf(tensors=string("w") + struct.pack("<I", 99)), "damaged"),

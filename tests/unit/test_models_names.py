@@ -86,9 +86,18 @@ def test_urls() -> None:
         ("registry://hf/owner/repo/resolve/main/a\\b", "OWNER/REPOSITORY"),
         ("https://example.org/", "no file"),
         ("https://example.org/..", "no file"),
+        ("https://[x/model.gguf", "not an address"),
+        ("https://\u2100/model.gguf", "not an address"),
+        ("registry://hf/owner/repo/resolve/main/a\udcff.gguf", "not an address"),
         ("https://example.org/" + "a" * 3000, "too long"),
     ],
 )
 def test_what_cannot_be_fetched_is_refused_by_name(address: str, words: str) -> None:
     with pytest.raises(ModelError, match=words):
         parse_source(address)
+
+
+def test_any_text_of_a_stranger_has_a_canonical_spelling() -> None:
+    """`modelSrc` is looked up before anybody knows whether it is an address."""
+    for text in ("https://[x/model.gguf", "https://a]b/c", "https://\u2100/x", "://", "https://"):
+        assert canonical_source(text) == text

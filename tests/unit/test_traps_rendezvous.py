@@ -215,8 +215,8 @@ def handshake_reply(mode: int = Mode.REPLY, noise: bytes = b"noise", peer: Addre
 )
 def test_an_answer_to_a_handshake_is_checked_before_it_is_read(false: Reply) -> None:
     with pytest.raises(RemoteProtocolError):
-        connect._check_reply(false, RELAY)
-    assert connect._check_reply(reply(value=handshake_reply()), RELAY).server_address == SERVER
+        connect.read_handshake_reply(false, RELAY)
+    assert connect.read_handshake_reply(reply(value=handshake_reply()), RELAY).server_address == SERVER
 
 
 # Counts

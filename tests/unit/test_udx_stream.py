@@ -339,3 +339,12 @@ def test_packets_for_another_stream_are_ignored() -> None:
     stream = lone()
     stream.receive_datagrams([encode_packet(Packet(TYPE_DATA, 99, WINDOW, 0, 0, payload=b"x"))], 0.0)
     assert stream.next_event() is None and stream.datagrams_to_send(0.0) == []
+
+
+def test_a_closed_stream_that_changes_its_remote_says_no_more() -> None:
+    sim = Simulation()
+    sim.flush()
+    sim.a.stream.destroy(sim.now)
+    sim.a.stream.change_remote(0x0B0B0B0B, sim.now)
+    sim.flush()
+    assert sim.a.events[-1] == Closed(None)

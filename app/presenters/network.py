@@ -1,0 +1,70 @@
+"""The network as this machine sees it, and the relays to go through: what the Network dialog shows and changes."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import QObject, Signal
+
+from app.bridge import CoreProxy
+from app.tasks import Tasks
+from qvac_core.core.error_text import describe
+from qvac_core.core.state import NetworkReport
+from qvac_core.errors import QvacError
+
+
+class NetworkPresenter(QObject):
+    """`report` is None until the first look has ended; `looking` while one runs. `failed(ErrorInfo)`: of the relays."""
+
+    looked = Signal()  # a look began or ended
+    relays_changed = Signal()
+    failed = Signal(object)
+
+    def __init__(self, core: CoreProxy, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self._core = core
+        self._tasks = Tasks()
+        self.report: NetworkReport | None = None
+        self.looking = False
+        self.relays: tuple[str, ...] = ()
+
+    @property
+    def public_key(self) -> str:
+        return self._core.public_key
+
+    async def load(self) -> None:
+        self.relays = await self._core.call(lambda core: core.relays())
+        self.relays_changed.emit()
+
+    async def close(self) -> None:
+        await self._tasks.close()
+
+    def look(self) -> None:
+        """Ask the network how it sees this machine; one look at a time."""
+        if not self.looking:
+            self.looking = True
+            self.looked.emit()
+            self._tasks.start(self._look(), self._not_looked)
+
+    def add_relay(self, public_key: str) -> None:
+        if public_key not in self.relays:
+            self._set((*self.relays, public_key))
+
+    def remove_relay(self, public_key: str) -> None:
+        self._set(tuple(key for key in self.relays if key != public_key))
+
+    async def _look(self) -> None:
+        self.report = await self._core.call(lambda core: core.network_report())
+        self.looking = False
+        self.looked.emit()
+
+    def _not_looked(self, error: QvacError) -> None:
+        self.report = None
+        self.looking = False
+        self.looked.emit()
+        self.failed.emit(describe(error))
+
+    def _set(self, relays: tuple[str, ...]) -> None:
+        async def change() -> None:
+            await self._core.call(lambda core: core.set_relays(relays))
+            await self.load()
+
+        self._tasks.start(change(), lambda error: self.failed.emit(describe(error)))

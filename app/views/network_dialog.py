@@ -1,0 +1,148 @@
+"""The network in words, and the relays: why peers may not be reached, and what helps. DESIGN.md, "Words"."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import QTimer
+from PySide6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
+
+from app.network_words import headline
+from app.presenters.network import NetworkPresenter
+from app.theme import Theme
+from app.widgets.avatar import Avatar
+from app.widgets.button import Button
+from app.widgets.dialog import Dialog
+from app.widgets.error_panel import ErrorPanel
+from app.widgets.keys import KeyCheck, KeyField, group_key
+from app.widgets.label import Label
+from app.widgets.status_line import StatusLine
+from qvac_core.codec.key_text import short_key
+from qvac_core.core.state import ErrorInfo
+
+RELAY_SENTENCE = (
+    "Where two routers allow no direct path, a relay forwards what it cannot read. Anybody who can be reached runs one "
+    "with 'qvac-desktop relay' and gives you its key. One of the two machines has to name it."
+)
+OWN_KEY = "This is your own key. A relay is another machine, which both of you can reach."
+
+
+class NetworkDialog(Dialog):
+    """Looks at once when it opens, and again when asked. Changes of the relays act at once."""
+
+    def __init__(self, presenter: NetworkPresenter, theme: Theme, parent: QWidget | None = None) -> None:
+        super().__init__(theme, "Network", "", "", cancel="Close", parent=parent)
+        self._presenter = presenter
+        self._busy = False
+        self.line = StatusLine(theme)
+        self.again = Button(theme, "Look again", icon="refresh-cw", name="Look at the network again")
+        self.error = ErrorPanel(theme)
+        self.key = KeyField(theme, "Key of a relay", "Key of a relay, 64 characters")
+        self.said = Label(scale="hint", tone="text3", wrap=True)
+        self.add = Button(theme, "Add relay", icon="plus")
+        self.rows = QVBoxLayout()
+        self.rows.setSpacing(2)
+        self.removes: dict[str, Button] = {}
+        self._lay_out()
+        self.again.clicked.connect(presenter.look)
+        self.add.clicked.connect(self._add)
+        self.key.checked.connect(self._check)
+        self.key.returnPressed.connect(self._add)
+        presenter.looked.connect(self._show_report)
+        presenter.relays_changed.connect(self._show_relays)
+        presenter.failed.connect(self._show_error)
+        self._show_report()
+        self._show_relays()
+        self._check(KeyCheck.EMPTY, "")
+        # No default button: Enter in the key field adds the key, and does not close.
+        self.cancel.setDefault(False)
+        self.cancel.setAutoDefault(False)
+        self.again.setFocus()
+        presenter.look()
+
+    def _lay_out(self) -> None:
+        self.body.addSpacing(4)
+        self.body.addWidget(self.line)
+        self.body.addSpacing(4)
+        self.body.addLayout(_at_start(self.again))
+        self.body.addSpacing(12)
+        self.body.addWidget(Label("Relays", weight=600))
+        self.body.addWidget(Label(RELAY_SENTENCE, tone="text2", wrap=True))
+        self.body.addSpacing(4)
+        self.body.addLayout(self.rows)
+        entry = QHBoxLayout()
+        entry.setSpacing(8)
+        entry.addWidget(self.key, 1)
+        entry.addWidget(self.add)
+        self.body.addLayout(entry)
+        self.body.addWidget(self.said)
+        self.body.addWidget(self.error)
+
+    def _show_report(self) -> None:
+        presenter = self._presenter
+        self.again.setEnabled(not presenter.looking)
+        if presenter.looking:
+            self.line.show_status("clock", "Looking at the network…", "Some machines are asked how they see this one.")
+        elif presenter.report is None:
+            self.line.show_status("triangle-alert", "The network could not be looked at.", "", "danger")
+        else:
+            self.line.show_status(*headline(presenter.report))
+        self._refit()
+
+    def _show_relays(self) -> None:
+        while (item := self.rows.takeAt(0)) is not None:
+            if (row := item.widget()) is not None:
+                row.hide()
+                row.deleteLater()
+        self.removes = {}
+        for place, public_key in enumerate(self._presenter.relays):
+            self.rows.addWidget(self._row(public_key, first=place == 0))
+        self.error.clear()
+        self._refit()
+
+    def _row(self, public_key: str, *, first: bool) -> QWidget:
+        holder = QWidget()
+        row = QHBoxLayout(holder)
+        row.setContentsMargins(0, 2, 0, 2)
+        row.setSpacing(10)
+        row.addWidget(Avatar(public_key, 24))
+        key = Label(short_key(public_key), selectable=True)
+        key.setFont(self._theme.fixed_font())
+        key.setToolTip(group_key(public_key))
+        row.addWidget(key)
+        place = "tried first" if first and len(self._presenter.relays) > 1 else ""
+        row.addWidget(Label(place, scale="hint", tone="text3"), 1)
+        remove = Button(self._theme, "Remove", kind="flat", name=f"Remove the relay {short_key(public_key)}")
+        remove.clicked.connect(lambda: self._presenter.remove_relay(public_key))
+        row.addWidget(remove)
+        self.removes[public_key] = remove
+        return holder
+
+    def _check(self, state: KeyCheck, sentence: str) -> None:
+        own = self.key.key == self._presenter.public_key and bool(self.key.key)
+        known = self.key.key in self._presenter.relays
+        self.said.setText(OWN_KEY if own else "This relay is in the list already." if known else sentence)
+        self.said.set_tone("danger" if own or state is KeyCheck.WRONG else "text3")
+        self.said.setVisible(bool(self.said.text()))
+        self.add.setEnabled(state is KeyCheck.KEY and not own and not known)
+        self.add.setToolTip("" if self.add.isEnabled() else "A complete key is needed.")
+        self._refit()
+
+    def _add(self) -> None:
+        if self.add.isEnabled():
+            self._presenter.add_relay(self.key.key)
+            self.key.clear()
+
+    def _show_error(self, error: ErrorInfo) -> None:
+        self.error.show_error(error)
+        self._refit()
+
+    def _refit(self) -> None:
+        if self.isVisible():
+            # Once rows that left are gone.
+            QTimer.singleShot(0, self, self.fit)
+
+
+def _at_start(widget: QWidget) -> QHBoxLayout:
+    row = QHBoxLayout()
+    row.addWidget(widget)
+    row.addStretch(1)
+    return row

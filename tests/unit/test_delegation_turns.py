@@ -1,0 +1,145 @@
+"""The queue in front of the models: fair between keys, bounded per key and in all, honest about places."""
+
+from __future__ import annotations
+
+import asyncio
+from random import Random
+
+import pytest
+
+from qvac_core.delegation.failures import Rejection
+from qvac_core.delegation.turns import Turns
+
+from .memory_stream import run
+
+ANN, BOB, EVE = (bytes([n]) * 32 for n in (1, 2, 3))
+
+
+class Room:
+    """Requests that hold their turn until they are told to go."""
+
+    def __init__(self, turns: Turns) -> None:
+        self.turns = turns
+        self.started: list[str] = []
+        self.refused: list[str] = []
+        self.places: dict[str, list[int]] = {}
+        self._go: dict[str, asyncio.Event] = {}
+        self.tasks: dict[str, asyncio.Task[None]] = {}
+
+    async def ask(self, key: bytes, name: str, parallel: int = 1) -> None:
+        self.places[name] = []
+        self._go[name] = asyncio.Event()
+        self.tasks[name] = asyncio.create_task(self._hold(key, name, parallel))
+        await self._settle()
+
+    async def _hold(self, key: bytes, name: str, parallel: int) -> None:
+        try:
+            async with self.turns.turn(key, parallel, self.places[name].append):
+                self.started.append(name)
+                await self._go[name].wait()
+        except Rejection as error:
+            assert error.typed_fields == {"reason": "queue_full"}
+            self.refused.append(name)
+
+    async def finish(self, name: str) -> None:
+        self._go[name].set()
+        await self._settle()
+
+    async def finish_all(self) -> None:
+        for go in self._go.values():
+            go.set()
+        await asyncio.gather(*self.tasks.values(), return_exceptions=True)
+        assert self.turns.running == self.turns.waiting == 0
+
+    @staticmethod
+    async def _settle() -> None:
+        for _ in range(5):
+            await asyncio.sleep(0)
+
+
+def test_keys_take_turns_however_many_requests_one_has_waiting() -> None:
+    async def main() -> None:
+        room = Room(Turns(parallel=1, queue_length=64))
+        for n in range(6):
+            await room.ask(EVE, f"eve{n}")
+        await room.ask(ANN, "ann0")
+        await room.ask(ANN, "ann1")
+        await room.ask(BOB, "bob0")
+        assert room.places["ann0"] == [2] and room.places["bob0"] == [3] and room.places["ann1"][0] == 4
+        for name in ("eve0", "eve1", "ann0", "bob0", "eve2", "ann1"):
+            assert room.started[-1] == name
+            await room.finish(name)
+        await room.finish_all()
+
+    run(main())
+
+
+def test_one_key_has_only_its_own_places_and_is_told_so() -> None:
+    async def main() -> None:
+        turns = Turns(parallel=1, queue_length=64, queue_length_per_key=4)
+        room = Room(turns)
+        for n in range(40):
+            await room.ask(EVE, f"eve{n}", parallel=3)
+        assert turns.waiting == 4 and len(room.refused) == 35
+        with pytest.raises(Rejection, match="4 of your requests are waiting"):
+            async with turns.turn(EVE, 3):
+                raise AssertionError("a place beyond its own")
+        await room.ask(ANN, "ann")
+        assert "ann" not in room.refused
+        await room.finish("eve0")
+        await room.finish("eve1")
+        assert room.started[-1] == "ann"
+        await room.finish_all()
+
+    run(main())
+
+
+def test_in_a_full_queue_the_last_of_the_greediest_makes_room_for_a_newcomer() -> None:
+    async def main() -> None:
+        turns = Turns(parallel=1, queue_length=6, queue_length_per_key=4)
+        room = Room(turns)
+        for n in range(5):
+            await room.ask(EVE, f"eve{n}")
+        await room.ask(BOB, "bob0")
+        await room.ask(BOB, "bob1")
+        assert turns.waiting == 6
+        await room.ask(ANN, "ann0")
+        assert room.refused == ["eve4"] and turns.waiting == 6
+        await room.ask(ANN, "ann1")
+        assert room.refused == ["eve4", "eve3"]
+        await room.ask(ANN, "ann2")  # everybody has two: nobody has to leave for a third
+        assert room.refused == ["eve4", "eve3", "ann2"] and turns.waiting == 6
+        await room.finish_all()
+
+    run(main())
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_whoever_comes_leaves_or_is_cancelled_no_turn_is_lost(seed: int) -> None:
+    async def main() -> None:
+        chance = Random(seed)
+        turns = Turns(parallel=2, queue_length=8, queue_length_per_key=3)
+        room = Room(turns)
+        for n in range(120):
+            await room.ask(bytes([chance.randrange(5)]) * 32, str(n), parallel=chance.choice((1, 2)))
+            assert turns.running <= 2 and turns.waiting <= 8
+            if chance.random() < 0.4:
+                await room.finish(chance.choice(list(room.tasks)))
+            if chance.random() < 0.3:
+                room.tasks[chance.choice(list(room.tasks))].cancel()
+        await room.finish_all()
+
+    run(main())
+
+
+def test_places_are_told_when_they_change_and_only_then() -> None:
+    async def main() -> None:
+        room = Room(Turns(parallel=1, queue_length=64))
+        for key, name in ((ANN, "a0"), (ANN, "a1"), (ANN, "a2"), (BOB, "b0")):
+            await room.ask(key, name)
+        assert room.places == {"a0": [], "a1": [1], "a2": [2, 3], "b0": [2]}
+        await room.finish("a0")
+        assert room.places == {"a0": [], "a1": [1], "a2": [2, 3, 2], "b0": [2, 1]}
+        await room.finish_all()
+
+    run(main())
