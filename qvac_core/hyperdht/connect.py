@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Any
@@ -24,12 +24,14 @@ from qvac_core.hyperdht.raw_stream import RawStream
 from qvac_core.hyperdht.relay_choice import RelayKeys
 from qvac_core.hyperdht.relay_leg import RelayLeg
 from qvac_core.hyperdht.relayed_path import RelayedPath
+from qvac_core.hyperdht.routes import remember_route
 from qvac_core.noise import KeyPair
 from qvac_core.rendezvous.addresses import is_private, match_address
 from qvac_core.rendezvous.constants import FIREWALL_LIMIT, PASSIVE_WAIT, Command, Firewall, Mode
 from qvac_core.rendezvous.handshake import ClientHandshake, Session
 from qvac_core.rendezvous.messages import HandshakeMessage, NoisePayload, PeerRecord, UdxInfo
 from qvac_core.rendezvous.paths import HandshakeReply, Path, Way, check_payload, choose_paths
+from qvac_core.rendezvous.socket_pool import Route
 
 if TYPE_CHECKING:
     from qvac_core.hyperdht.dht import DHT
@@ -47,7 +49,10 @@ SILENCE_LIMIT = FIREWALL_LIMIT + 1.0
 firewall function may take its time, and what it says must still find us listening."""
 _HANDSHAKE_RETRIES = 3
 _PATIENT_RETRIES = 4
+ROUTE_HEAD_START = 0.3
+"""Seconds in which only the way of the last connection is tried; the original waits 4 there."""
 _WALK_RETRIES = 3
+_ROUTE_RETRIES = 1
 _PING_RETRIES = 2
 _LAN_ATTEMPT = 0.5
 """Seconds for each of three tries to reach a peer nearby. In this house it answers within milliseconds, or after the
@@ -165,7 +170,10 @@ class Attempt:
             self._punch.close()
 
     def _open(self, met: _Met, socket: int, address: Address) -> Connection:
-        return self._open_at(met, socket, address, met.udx.id)
+        connection = self._open_at(met, socket, address, met.udx.id)
+        if met.udx.reusable_socket:
+            remember_route(self._endpoint, connection)
+        return connection
 
     @property
     def failed_relay(self) -> bytes | None:
@@ -254,6 +262,13 @@ class Attempt:
 
     async def _explore(self) -> None:
         """Ends when everybody who might relay to the peer has been asked."""
+        route = self._endpoint.pool.route(self._public_key)
+        if route is not None and self._endpoint.has_socket(route.socket):
+            self._asked_at = self._loop.time()
+            self._on_stage(ConnectStage.CONNECTING)
+            asking = self._spawn(self._ask_at(route))
+            first: list[asyncio.Future[Any]] = [asking, self._met]
+            await asyncio.wait(first, timeout=ROUTE_HEAD_START)
         for address in self._known:
             self._ask_soon(address)
         # What was remembered may be gone: it must not keep those from being asked who are found now.
@@ -289,13 +304,30 @@ class Attempt:
             self._asked_at = self._loop.time()
             self._on_stage(ConnectStage.CONNECTING)
         self._tried.append(relay)
-        task = asyncio.create_task(self._ask(relay, self._slots), name="handshake")
+        self._spawn(self._ask(self._shake_hands(relay, self._slots), relay))
+
+    def _spawn(self, asking: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        task = asyncio.create_task(asking, name="handshake")
         self._asking.add(task)
         task.add_done_callback(self._asking.discard)
+        return task
 
-    async def _ask(self, relay: Address, slots: asyncio.Semaphore) -> None:
+    async def _ask_at(self, route: Route) -> None:
+        """Where the last connection to this peer ran, or runs. The peer itself answers there, if it still does."""
+        self._endpoint.hold_socket(route.socket)
         try:
-            met = await self._shake_hands(relay, slots)
+            await self._ask(self._shake_hands_at(route), route.address)
+            if not self._met.done():
+                self._endpoint.pool.forget_route(self._public_key, route.socket)
+        finally:
+            self._endpoint.let_go_socket(route.socket)
+
+    async def _shake_hands_at(self, route: Route) -> _Met:
+        return self._read(await self._ask_for_answer(route.address, _ROUTE_RETRIES, socket=route.socket))
+
+    async def _ask(self, shaking_hands: Coroutine[Any, Any, _Met], relay: Address) -> None:
+        try:
+            met = await shaking_hands
         except (NetworkError, RemoteProtocolError) as error:
             logger.debug("no handshake through %s: %s", relay, error)
             return
@@ -315,6 +347,9 @@ class Attempt:
                 raise
             # The owner may be thinking. Whoever comes after this relay need not wait for that.
             answer = await self._ask_for_answer(relay, _PATIENT_RETRIES)
+        return self._read(answer)
+
+    def _read(self, answer: HandshakeReply) -> _Met:
         payload, session = self._handshake.read(answer.noise)
         try:
             udx = check_payload(payload)
@@ -323,7 +358,13 @@ class Attempt:
             raise _FatalAnswer(error) from error
         return _Met(answer, payload, udx, session)
 
-    async def _ask_for_answer(self, relay: Address, retries: int, timeout: float | None = None) -> HandshakeReply:  # noqa: ASYNC109
+    async def _ask_for_answer(
+        self,
+        relay: Address,
+        retries: int,
+        timeout: float | None = None,  # noqa: ASYNC109  of each attempt, on the wire
+        socket: int | None = None,
+    ) -> HandshakeReply:
         message = HandshakeMessage(Mode.FROM_CLIENT, self._handshake.message(self._make_payload))
         reply = await self._dht.requests.request(
             Command.PEER_HANDSHAKE,
@@ -332,6 +373,7 @@ class Attempt:
             value=message.encode(),
             retries=retries,
             timeout=timeout,
+            socket=socket,
         )
         return read_handshake_reply(reply, relay)
 
@@ -342,7 +384,7 @@ class Attempt:
         return NoisePayload(
             firewall=self._firewall,
             addresses4=(*addresses, *self._endpoint.local_addresses()),
-            udx=UdxInfo(self._raw.id, resumable=True, needs_relay=self._needs_relay),
+            udx=UdxInfo(self._raw.id, reusable_socket=True, resumable=True, needs_relay=self._needs_relay),
             secret_stream=True,
             relay_through=self._relay.wish,
         )

@@ -24,6 +24,7 @@ from qvac_core.hyperdht.raw_stream import RawStream
 from qvac_core.hyperdht.relay_choice import RelayKeys
 from qvac_core.hyperdht.relay_leg import RelayLeg
 from qvac_core.hyperdht.relayed_path import RelayedPath
+from qvac_core.hyperdht.routes import remember_route
 from qvac_core.hyperdht.server_client import Client
 from qvac_core.hyperdht.server_punch import ServerPunch
 from qvac_core.hyperdht.server_relay import RelayedStreams, ServerRelay
@@ -291,7 +292,7 @@ class Server:
                 firewall=Firewall.OPEN if own_address is not None else Firewall.UNKNOWN,
                 holepunch=self._holepunch_info(client.entry.id) if own_address is None else None,
                 addresses4=tuple(addresses),
-                udx=UdxInfo(raw.id, resumable=True),
+                udx=UdxInfo(raw.id, reusable_socket=True, resumable=True),
                 secret_stream=True,
                 relay_through=relay.wish,
                 relay_addresses=self.relay_addresses or None,
@@ -389,6 +390,8 @@ class Server:
         client.connection = self._dht.new_connection(
             raw, session, initiator=False, public_key=self._key_pair.public_key, on_open=opened
         )
+        if udx.reusable_socket:
+            remember_route(self._dht.endpoint, client.connection)
 
     def _connect_relayed(self, client: Client, leg: RelayLeg) -> None:
         """What is punched goes on: the connection moves to a direct path when one is there."""
