@@ -7,7 +7,6 @@ import contextlib
 import time
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass, replace
-from weakref import WeakSet
 
 from msgspec import UNSET
 
@@ -67,9 +66,9 @@ class Contacts:
         self._stages: dict[str, _Stages] = {}
         self._relays = {known.public_key: known.relays for known in store.providers.records()}
         self._loaded: dict[tuple[str, str], _LoadedAt] = {}
+        self._watched: dict[str, ProviderConnection] = {}
         self._tasks = TaskOwner()
         self._reconnecting = Reconnecting(self._connect_again, _is_refusal)
-        self._watched: WeakSet[ProviderConnection] = WeakSet()
         self._closed = False
 
     async def close(self) -> None:
@@ -118,7 +117,7 @@ class Contacts:
         if public_key not in self._entries:
             await self.add(public_key, "")
         stages = self._stages[public_key] = _Stages(self._events, public_key)
-        self._put(replace(self._entries[public_key], state="connecting", error=None))
+        self._put(replace(self._entries[public_key], state="connecting", error=None, retry_at=None))
         delegate = Delegate(bytes.fromhex(public_key))
         try:
             await self._consumer.heartbeat(delegate)  # connects
@@ -177,28 +176,30 @@ class Contacts:
         described = describe(error)
         stages.fail(described)
         if public_key in self._entries:
-            soon = 0 < self._reconnecting.pause(public_key) <= SOON
-            state = "refused" if _is_refusal(error) else "connecting" if soon else "offline"
-            failed = replace(self._entries[public_key], state=state, rtt_ms=None, error=described)
-            self._put(replace(failed, path="", relay=""))
+            pause = self._reconnecting.pause(public_key)
+            again = time.time() + pause if pause > 0 and not _is_refusal(error) else None
+            state = "refused" if _is_refusal(error) else "connecting" if 0 < pause <= SOON else "offline"
+            entry = replace(self._entries[public_key], state=state, rtt_ms=None, error=described, retry_at=again)
+            self._put(replace(entry, path="", relay=""))
 
     def _watch(self, public_key: str) -> None:
         """When the connection ends the entry says so at once, and the provider is brought back."""
         connection = self._consumer.connection(bytes.fromhex(public_key))
-        if connection is None:
-            return
+        if connection is None or self._watched.get(public_key) is connection:
+            return  # a connection that lasts is asked about at every change of the network
+        self._watched[public_key] = connection
 
         def ended(_: asyncio.Task[None]) -> None:
+            if self._watched.get(public_key) is connection:
+                del self._watched[public_key]
             entry = self._entries.get(public_key)
             if entry is None or self._closed or self._consumer.connection(connection.public_key) is not None:
                 return
-            self._put(replace(entry, state="connecting", rtt_ms=None, path="", relay=""))
+            self._put(replace(entry, state="connecting", rtt_ms=None, path="", relay="", retry_at=None))
             self._reconnecting.lost(public_key)
 
         connection.task.add_done_callback(ended)
-        if connection not in self._watched:
-            self._watched.add(connection)
-            connection.stream.when_path_changes(lambda _: self._moved(public_key, connection))
+        connection.stream.when_path_changes(lambda _: self._moved(public_key, connection))
 
     def _moved(self, public_key: str, connection: ProviderConnection) -> None:
         entry = self._entries.get(public_key)
@@ -218,23 +219,12 @@ class Contacts:
             await self.connect(public_key)
 
     def network_changed(self) -> None:
-        """The machine woke up or its network is another one: what is lost is tried now, what seems open is probed."""
-        if self._closed:
-            return
-        self._reconnecting.hurry()
-        for key, entry in self._entries.items():
-            if entry.state == "online":
-                self._tasks.start(self._probe(key), "probe after a change of the network")
+        """The machine woke up or its network is another one: what is lost is tried now.
 
-    async def _probe(self, public_key: str) -> None:
-        """A connection that broke meanwhile is replaced now, and not when the stream gives up after 16 s."""
-        try:
-            await self._consumer.heartbeat(Delegate(bytes.fromhex(public_key)))
-        except QvacError:
-            if public_key in self._entries and not self._closed:
-                self._reconnecting.lost(public_key)
-        else:
-            self._watch(public_key)
+        What seems open is none of ours: the node finds out whether its peers follow, and ends what does not.
+        """
+        if not self._closed:
+            self._reconnecting.hurry()
 
     # --- Responder ------------------------------------------------------------------------------------------------
 

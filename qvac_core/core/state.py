@@ -147,7 +147,8 @@ class RemoteModel:
 class ProviderEntry:
     """A provider in my list. state: "unknown", "connecting", "online", "offline", "refused".
 
-    path while it is online: "direct", "local network" or "relay", then `relay` is the relay's key.
+    path while it is online: "direct", "local network" or "relay", then `relay` is the relay's key. `retry_at`: Unix
+    seconds at which about it is tried again by itself; None when it is not, or is tried now.
     """
 
     public_key: str
@@ -160,6 +161,7 @@ class ProviderEntry:
     error: ErrorInfo | None = None
     path: str = ""
     relay: str = ""
+    retry_at: float | None = None
 
 
 # --- Events -------------------------------------------------------------------------------------------------------

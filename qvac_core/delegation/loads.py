@@ -70,11 +70,16 @@ class ProgressLines:
             await asyncio.sleep(PROGRESS_SECONDS)
 
     async def flush(self) -> None:
+        """What a cancelled flush was writing is written by the next one, perhaps twice: better than never."""
         self._changed.clear()
-        lines = b"".join(self._pending)
+        lines = list(self._pending)
         self._pending.clear()
-        if lines:
-            await self._stream.write(lines)
+        try:
+            if lines:
+                await self._stream.write(b"".join(lines))
+        except asyncio.CancelledError:
+            self._pending.extendleft(reversed(lines))
+            raise
 
 
 def plugin_not_found(model_type: str) -> LoadModelReply:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Coroutine
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from qvac_core.blind_relay import PAIRING_LIMIT
@@ -61,8 +62,8 @@ class ClientRelay:
     def is_relay(self, socket: int, address: Address) -> bool:
         return (socket, address) == self._path
 
-    def _note_path(self, path: DirectPath) -> None:
-        self._path = path
+    def _note_path(self, raw: RawStream, path: DirectPath) -> None:
+        self._path = raw.relay_path = path
 
     def _pair(
         self, answer: NoisePayload, stream_id: int, on_path: Callable[[DirectPath], None]
@@ -95,7 +96,7 @@ class ClientRelay:
         Raises NetworkError when both fail.
         """
         finding = asyncio.create_task(direct, name="direct path beside a relay")
-        pairing = self._pair(answer, raw.id, self._note_path)
+        pairing = self._pair(answer, raw.id, partial(self._note_path, raw))
         try:
             leg_or_path = await self._first(finding, pairing)
         except BaseException:

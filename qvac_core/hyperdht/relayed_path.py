@@ -124,6 +124,7 @@ class RelayedPath:
     def expect_relay(self, path: Path) -> None:
         """What comes from there comes through a relay: its word that our partner is there may be overtaken."""
         self._relays.add(path)
+        self.raw.relay_path = path
 
     def found(self, socket: int, address: Address) -> None:
         """A direct path that is believed to work: by a ping, a punch, or a packet that came that way."""

@@ -136,6 +136,9 @@ class Server:
                 raise NetworkError("No node of the network took the announce.", name="ANNOUNCE_FAILED")
         except BaseException:
             self._stop()
+            # Cancelled, it has announced itself at some nodes already, which would remember that for 20 minutes.
+            if not self._dht.closed:
+                self._dht.spawn(self._announcing.withdraw(), "withdrawing an announce that was cancelled")
             raise
         finally:
             self._beginning.set_result(None)
@@ -314,11 +317,11 @@ class Server:
         if path is not None and relay.wanted:
             client.relay = relay
             deliver = partial(self._take_relay, client, path)
-            relay.start(raw.id, deliver, lambda: self._relay_failed(client), path.expect_relay)
+            relay.start(raw, deliver, lambda: self._relay_failed(client), path.expect_relay)
         elif not raw.connected and relay.wanted:
             client.relay = relay
             deliver = partial(self._connect_relayed, client)
-            relay.start(raw.id, deliver, lambda: self._relay_failed(client))
+            relay.start(raw, deliver, lambda: self._relay_failed(client))
 
     def _make_punch(self, client: Client) -> ServerPunch:
         assert client.session is not None and self._announcer is not None
@@ -468,7 +471,8 @@ class Server:
         if client.relay is not None and not client.handed_over:
             client.relay.stop()
         self._clients.pop(client.entry.id, None)
-        self._memory.finish(client.entry, self._dht.now())
+        if not self._dht.closed:
+            self._memory.finish(client.entry, self._dht.now())
 
     # Hole punching (rendezvous.LocalServer)
 

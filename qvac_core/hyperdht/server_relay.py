@@ -54,7 +54,7 @@ class ServerRelay:
 
     def start(
         self,
-        stream_id: int,
+        raw: RawStream,
         deliver: Callable[[RelayLeg], None],
         on_failed: Callable[[], None],
         on_path: Callable[[tuple[int, Address]], None] | None = None,
@@ -65,11 +65,11 @@ class ServerRelay:
             return
 
         def note(path: tuple[int, Address]) -> None:
-            self._path = path
+            self._path = raw.relay_path = path
             if on_path is not None:
                 on_path(path)
 
-        task = self._dht.spawn(self._pair(stream_id, deliver, on_failed, note), "pairing at a relay")
+        task = self._dht.spawn(self._pair(raw.id, deliver, on_failed, note), "pairing at a relay")
         self._task = task
         self._dht.server_pairings.add(task)
         task.add_done_callback(self._dht.server_pairings.discard)

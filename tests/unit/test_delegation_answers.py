@@ -17,6 +17,7 @@ from qvac_core.delegation.events import (
     RequestEnded,
     RequestStarted,
 )
+from qvac_core.delegation.loads import ProgressLines
 from qvac_core.delegation.messages import (
     CompletionDone,
     CompletionStats,
@@ -27,7 +28,8 @@ from qvac_core.delegation.messages import (
     RawDelta,
     ThinkingDelta,
 )
-from qvac_core.engines.interface import StopReason
+from qvac_core.delegation.rpc_streams import OutgoingStream
+from qvac_core.engines.interface import LoadProgress, StopReason
 from qvac_core.errors import ConnectionClosed, EngineCrashed, InferenceCancelled, ModelError, ProviderError
 from tests.unit.delegation_room import ASK, CONSUMER_KEY, DELEGATE, PROVIDER_KEY, provider_room
 from tests.unit.memory_stream import run, settle
@@ -437,5 +439,35 @@ def test_a_cancel_that_arrives_together_with_the_end_of_its_connection_is_a_canc
                 await run.cancel()
             await consumer.close()
         assert room.log.outcomes == ["cancelled"]
+
+    run(main())
+
+
+def test_the_last_progress_of_a_load_is_told_to_a_reader_that_pauses() -> None:
+    """The load ends while its last lines wait for room."""
+
+    class Sink:
+        def __init__(self) -> None:
+            self.sent = b""
+
+        async def send(self, frame: bytes) -> None:
+            self.sent += frame
+
+        def send_soon(self, frame: bytes) -> None:
+            pass
+
+    async def main() -> None:
+        sink = Sink()
+        stream = OutgoingStream(sink, 1)
+        lines = ProgressLines(stream, "key", 100)
+        stream.on_pause()
+        writing = asyncio.create_task(lines.run())
+        lines.report(LoadProgress(1.0))
+        await settle()
+        writing.cancel()
+        await asyncio.wait({writing})
+        stream.on_resume()
+        await lines.flush()
+        assert b'"percentage":100' in sink.sent
 
     run(main())
