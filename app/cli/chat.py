@@ -104,10 +104,29 @@ async def _load(conversation: _Chat) -> None:
         await _load_here(conversation)
         return
     conversation.model_id = loaded.model_id
-    path = core.path_to(options.provider_key)
-    output.event("loaded", modelId=loaded.model_id, where=DELEGATED, model=source, path=path)
-    found = ", found on your network" if path == LOCAL_PATH else ""
-    output.note(f"Connected to {short_key(options.provider_key.hex())}{found}, model {source}.")
+    path, relay = _path(conversation)
+    output.event("loaded", modelId=loaded.model_id, where=DELEGATED, model=source, path=path, relay=relay or None)
+    way = f" through the relay {short_key(relay)}" if relay else ", found on your network" if path == LOCAL_PATH else ""
+    output.note(f"Connected to {short_key(options.provider_key.hex())}{way}, model {source}.")
+    _watch_path(conversation)
+
+
+def _path(conversation: _Chat) -> tuple[str, str]:
+    """How the provider is reached now, and the key of the relay."""
+    connection = conversation.core.consumer.connection(conversation.options.provider_key)
+    return ("", "") if connection is None else (connection.path, connection.relay)
+
+
+def _watch_path(conversation: _Chat) -> None:
+    connection = conversation.core.consumer.connection(conversation.options.provider_key)
+
+    def moved(_: object) -> None:
+        path, relay = _path(conversation)
+        if path:
+            conversation.output.event("path", path=path, relay=relay or None)
+
+    if connection is not None:
+        connection.stream.when_path_changes(moved)
 
 
 def _is_refusal(error: QvacError) -> bool:

@@ -70,6 +70,7 @@ def _tell_peer(public_key: str, report: PeerReport, output: Output) -> None:
         nodes=report.relays,
         seconds=round(report.seconds, 3),
         path=report.path or None,
+        relay=None if report.relay is None else report.relay.hex(),
         host=host,
         port=port,
         rttMs=None if report.rtt is None else round(report.rtt * 1000, 2),
@@ -79,5 +80,7 @@ def _tell_peer(public_key: str, report: PeerReport, output: Output) -> None:
     head = f"Provider {short_key(public_key)}: {report.outcome}; {known}; {report.seconds:.1f} s."
     if report.rtt is not None:
         where = "on the local network" if report.path == LOCAL_PATH else report.path
+        if report.relay is not None:
+            where = f"relay {short_key(report.relay.hex())}"
         head += f" Path: {where}, {host}:{port}; round trip {report.rtt * 1000:.1f} ms."
     output.text(f"{head} {report.title} {report.helps}".strip())

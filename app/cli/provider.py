@@ -73,10 +73,14 @@ def _who(rules: AccessRules) -> str:
     return f"{allowed} {'key' if allowed == 1 else 'keys'} may use it. Ctrl-C ends it."
 
 
-def _comes_or_goes(public_key: str, state: str) -> str:
+def _comes_or_goes(event: PeerConnection) -> str:
+    public_key, state = event.remote_public_key, event.state
+    way = f"through the relay {short_key(event.relay)}" if event.relay else "directly"
     match state:
         case "open":
-            return f"{short_key(public_key)} is connected."
+            return f"{short_key(public_key)} is connected{f', {way}' if event.relay else ''}."
+        case "moved":
+            return f"{short_key(public_key)} is connected {way} now."
         case "closed":
             return f"{short_key(public_key)} has left."
         case "refused":
@@ -110,9 +114,15 @@ def _ended(entry: LogEntry) -> str:
 def _report(event: CoreEvent, output: Output) -> None:
     match event:
         case PeerConnection():
-            output.event("connection", remotePublicKey=event.remote_public_key, state=event.state)
+            output.event(
+                "connection",
+                remotePublicKey=event.remote_public_key,
+                state=event.state,
+                path=event.path or None,
+                relay=event.relay or None,
+            )
             if event.state != "knock":  # told with the key in full, below
-                output.text(_comes_or_goes(event.remote_public_key, event.state))
+                output.text(_comes_or_goes(event))
         case RequestStarted(request=request):
             output.event(
                 "request",

@@ -142,6 +142,12 @@ class RelayState:
         for token in list(session.links):
             self.unlink(token)
 
+    def warn(self) -> None:
+        """Tell all pairs that they are about to end. They are forwarded until somebody ends them."""
+        for token, sessions in self._links.items():
+            for session in sessions:
+                session.cancel(token)
+
     def unlink(self, token: bytes) -> None:
         """End a matched pair, whoever wants it."""
         sessions = self._links.pop(token, None)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass, replace
 
 from msgspec import UNSET
@@ -70,7 +70,6 @@ class Contacts:
         self._tasks = TaskOwner()
         self._reconnecting = Reconnecting(self._connect_again, _is_refusal)
         self._closed = False
-        self.path_to: Callable[[bytes], str] = lambda public_key: ""
 
     async def close(self) -> None:
         """Answers belong to the chats, and connections to the consumer."""
@@ -133,9 +132,8 @@ class Contacts:
         self._reconnecting.stop(public_key)
         if public_key in self._entries:  # it may have been removed meanwhile
             entry = self._entries[public_key]
-            path = self.path_to(delegate.provider_public_key)
-            online = replace(entry, state="online", rtt_ms=rtt * 1000, models=models, path=path)
-            self._put(replace(online, last_connected=time.time()))
+            online = replace(entry, state="online", rtt_ms=rtt * 1000, models=models, last_connected=time.time())
+            self._put(self._with_path(online))
         return self._entries.get(public_key, ProviderEntry(public_key, short_key(public_key), "online"))
 
     def remembered(self, public_key: bytes) -> tuple[Address, ...]:
@@ -182,7 +180,7 @@ class Contacts:
             again = time.time() + pause if pause > 0 and not _is_refusal(error) else None
             state = "refused" if _is_refusal(error) else "connecting" if 0 < pause <= SOON else "offline"
             entry = replace(self._entries[public_key], state=state, rtt_ms=None, error=described, retry_at=again)
-            self._put(entry)
+            self._put(replace(entry, path="", relay=""))
 
     def _watch(self, public_key: str) -> None:
         """When the connection ends the entry says so at once, and the provider is brought back."""
@@ -197,10 +195,20 @@ class Contacts:
             entry = self._entries.get(public_key)
             if entry is None or self._closed or self._consumer.connection(connection.public_key) is not None:
                 return
-            self._put(replace(entry, state="connecting", rtt_ms=None, retry_at=None))
+            self._put(replace(entry, state="connecting", rtt_ms=None, path="", relay="", retry_at=None))
             self._reconnecting.lost(public_key)
 
         connection.task.add_done_callback(ended)
+        connection.stream.when_path_changes(lambda _: self._moved(public_key, connection))
+
+    def _moved(self, public_key: str, connection: ProviderConnection) -> None:
+        entry = self._entries.get(public_key)
+        if entry is not None and not self._closed and self._consumer.connection(connection.public_key) is connection:
+            self._put(self._with_path(entry))
+
+    def _with_path(self, entry: ProviderEntry) -> ProviderEntry:
+        connection = self._consumer.connection(bytes.fromhex(entry.public_key))
+        return entry if connection is None else replace(entry, path=connection.path, relay=connection.relay)
 
     def name_of(self, provider_key: str) -> str:
         entry = self._entries.get(provider_key)
@@ -237,7 +245,7 @@ class Contacts:
         yield AnswerStats(
             who=self.name_of(key),
             where="delegated",
-            path=self.path_to(bytes.fromhex(key)) or "direct",
+            path=completion.connection.path,
             model=next((m.name for m in models if m.source == question.target.model), question.target.model),
             time_to_first_token=first_token or time.monotonic() - started,
             tokens_per_second=_number(stats.tokens_per_second if stats else UNSET),
@@ -299,7 +307,7 @@ class Contacts:
         result = _LoadedAt(connection, loaded.model_id, "")
         self._loaded[key, model] = result
         with contextlib.suppress(KeyError):
-            self._put(replace(self._entries[key], state="online", error=None))
+            self._put(self._with_path(replace(self._entries[key], state="online", error=None)))
         return result
 
 

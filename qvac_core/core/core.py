@@ -135,7 +135,6 @@ class Core:
         self._network.on_changed = self._contacts.network_changed
         self._network.on_connected = self._contacts.on_connected
         self._network.remembered = self._contacts.remembered
-        self._contacts.path_to = self._network.path_to
         self._on_close("contacts", self._contacts.close)
         self._chats = Chats(self._store, self._hub, self._contacts, self.machine)
         self._on_close("chats", self._chats.close)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from qvac_core.codec import Address, blake2b
@@ -46,13 +46,17 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class PeerReport:
-    """`relays`: nodes that know the key. `path` and `rtt` (seconds) only when it is connected."""
+    """`relays`: nodes that know the key. `path` and `rtt` (seconds) only when it is connected.
+
+    `relay`: the blind relay in use at the end, `address` is the relay's then.
+    """
 
     outcome: Outcome
     relays: int
     seconds: float
     address: Address | None = None
     path: str = ""
+    relay: bytes | None = None
     rtt: float | None = None
     title: str = ""
     helps: str = ""
@@ -113,9 +117,11 @@ class Diagnosis:
             return PeerReport(
                 _outcome(error), await self._relays(public_key), seconds, title=words.title, helps=words.message
             )
-        address = self._connection.remote_address if self._connection is not None else None
         relays = await self._relays(public_key)
-        return PeerReport(Outcome.CONNECTED, relays, seconds, address, self._node.path_to(public_key), rtt)
+        report = PeerReport(Outcome.CONNECTED, relays, seconds, rtt=rtt)
+        if (connection := self._connection) is None:
+            return report
+        return replace(report, address=connection.remote_address, path=connection.path, relay=connection.relay)
 
     async def _connect(self, public_key: bytes, force_new: bool) -> Connection:
         self._connection = await self._node.connect(public_key, force_new)

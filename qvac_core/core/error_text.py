@@ -27,6 +27,10 @@ _BY_NAME: dict[str, tuple[str, str]] = {
     ),
     "REQUEST_TIMEOUT": ("The machine did not answer in time.", "It may be busy or the connection slow. Try again."),
     "ECONNRESET": ("The machine went offline.", "The connection ended. Try again when it is back."),
+    "RELAY_LOST": (
+        "The relay between the two machines went away.",
+        "No other way was found. Try again, or give a second --relay-through KEY.",
+    ),
     "ETIMEDOUT": ("The machine went offline.", "Nothing has come from it for a while. Try again when it is back."),
     "ECLOSED": ("The connection was closed.", "Try again."),
     "BOOTSTRAP_FAILED": (

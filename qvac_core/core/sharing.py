@@ -183,9 +183,13 @@ class Sharing:
                 SharingPhase.UNREACHABLE, "This machine has no network. Sharing goes on by itself when it is back."
             )
         elif peers or not self._network.dht.firewalled:
-            self._set(SharingPhase.REACHABLE, path="direct", peers=peers)
+            self._set(SharingPhase.REACHABLE, path=self._path(), peers=peers)
         else:
             self._set(SharingPhase.ANNOUNCED)
+
+    def _path(self) -> str:
+        paths = self._provider.paths
+        return "relay" if paths and all(path == "relay" for path in paths) else "direct"
 
     def _set(self, phase: SharingPhase, detail: str = "", path: str = "", peers: int = 0) -> None:
         new = replace(self._state, phase=phase, detail=detail, path=path, peers=peers)
@@ -327,7 +331,7 @@ class Sharing:
             if not self._connections[key]:
                 del self._connections[key]
             self._tasks.start(self._seen(key), "last seen")
-        self._hub.emit(PeerConnection(key, state.value, event.remote_address))
+        self._hub.emit(PeerConnection(key, state.value, event.remote_address, event.path, event.relay))
         self._refresh()
 
     async def _seen(self, public_key: str) -> None:

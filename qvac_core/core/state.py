@@ -28,7 +28,7 @@ class SharingPhase(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class SharingState:
-    """`since`: Unix seconds of the last change. `path`: how peers reach us: direct, holepunch, relay, or ""."""
+    """`since`: Unix seconds of the last change. `path`: how peers reach us: direct, relay (all of them), or ""."""
 
     phase: SharingPhase = SharingPhase.OFF
     since: float = 0.0
@@ -147,8 +147,8 @@ class RemoteModel:
 class ProviderEntry:
     """A provider in my list. state: "unknown", "connecting", "online", "offline", "refused".
 
-    `path` while it is online: "direct", "relay", "local network". `retry_at`: Unix seconds at which about it is tried
-    again by itself; None when it is not, or is tried now.
+    path while it is online: "direct", "local network" or "relay", then `relay` is the relay's key. `retry_at`: Unix
+    seconds at which about it is tried again by itself; None when it is not, or is tried now.
     """
 
     public_key: str
@@ -160,6 +160,7 @@ class ProviderEntry:
     last_connected: float | None = None
     error: ErrorInfo | None = None
     path: str = ""
+    relay: str = ""
     retry_at: float | None = None
 
 
@@ -188,11 +189,16 @@ class KnocksChanged:
 
 @dataclass(frozen=True, slots=True)
 class PeerConnection:
-    """A consumer's connection to our provider: state "open", "closed", "refused", "blocked", "knock"."""
+    """A consumer's connection to our provider: state "open", "moved", "closed", "refused", "blocked", "knock".
+
+    path: "direct" or "relay", then `relay` is the relay's key; both "" where no connection was made.
+    """
 
     remote_public_key: str
     state: str
     remote_address: str = ""
+    path: str = ""
+    relay: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -71,6 +71,16 @@ class ProviderConnection:
     def closed(self) -> bool:
         return self._rpc.closed
 
+    @property
+    def path(self) -> str:
+        """ "direct" or "relay", as it is now."""
+        return self.stream.path
+
+    @property
+    def relay(self) -> str:
+        """The key of the relay that forwards it now, in hex; "" on a direct path."""
+        return self.stream.relay.hex() if self.stream.relay is not None else ""
+
     def offers(self, feature: str) -> bool:
         return self.hello is not None and feature in self.hello.features
 

@@ -12,6 +12,7 @@ from enum import StrEnum
 class ConnectionState(StrEnum):
     OPEN = "open"
     CLOSED = "closed"
+    MOVED = "moved"  # it goes on, on another path: direct now, or through another relay
     REFUSED = "refused"
     BLOCKED = "blocked"
     KNOCK = "knock"
@@ -30,11 +31,13 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ConnectionChanged:
-    """remote_address: host:port, empty inside the handshake."""
+    """remote_address: host:port, empty inside the handshake. path: "direct" or "relay"; relay: its key."""
 
     remote_public_key: str
     state: ConnectionState
     remote_address: str = ""
+    path: str = ""
+    relay: str = ""
 
 
 @dataclass(frozen=True, slots=True)

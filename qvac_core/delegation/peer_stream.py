@@ -5,8 +5,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from typing import Protocol
+from collections.abc import AsyncIterator, Callable
+from typing import Any, Protocol
 
 
 class PeerStream(Protocol):
@@ -15,6 +15,17 @@ class PeerStream(Protocol):
 
     @property
     def remote_address(self) -> tuple[str, int]: ...
+
+    @property
+    def path(self) -> str:
+        """ "direct" or "relay", as it is now."""
+
+    @property
+    def relay(self) -> bytes | None:
+        """The key of the relay that forwards it now."""
+
+    def when_path_changes(self, then: Callable[[Any], None]) -> None:
+        """Call back whenever `path` or `relay` have become other ones."""
 
     def limit_frames(self, size: int) -> None:
         """Break the connection when the peer sends a message above `size` bytes, before it is buffered."""

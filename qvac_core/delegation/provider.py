@@ -134,9 +134,9 @@ class Provider:
         if not self._make_room(session):
             stream.destroy()
             return
-        address = "{}:{}".format(*stream.remote_address)
         self._watch_expiry(session)
-        self._connection_event(session.public_key, ConnectionState.OPEN, address)
+        self._stream_event(stream, ConnectionState.OPEN)
+        stream.when_path_changes(lambda _: self._moved(session, stream))
         try:
             await session.run()
         except ExceptionGroup:
@@ -147,16 +147,15 @@ class Provider:
                 expiry.cancel()
             self._dismissed.discard(session)
             self._ended.set()
-            self._connection_event(session.public_key, ConnectionState.CLOSED, address)
+            self._stream_event(stream, ConnectionState.CLOSED)
 
     async def _hear_knock(self, stream: PeerStream) -> None:
         """A stranger may say one thing, is told that its key is not admitted, and leaves. Its words are not kept."""
-        host, port = stream.remote_address
-        if not self._knock_limit.take(host, self._now()):
+        if not self._knock_limit.take(stream.remote_address[0], self._now()):
             stream.destroy()
             return
         stream.limit_frames(self._limits.knock_frame_bytes)
-        self._connection_event(stream.remote_public_key, ConnectionState.KNOCK, f"{host}:{port}")
+        self._stream_event(stream, ConnectionState.KNOCK)
         heard = asyncio.Event()
 
         async def answer(request: IncomingRequest) -> None:
@@ -240,8 +239,19 @@ class Provider:
 
     # --- Events -----------------------------------------------------------------------------------------------
 
-    def _connection_event(self, public_key: bytes, state: ConnectionState, address: str) -> None:
-        self._emit(ConnectionChanged(public_key.hex(), state, address))
+    def _stream_event(self, stream: PeerStream, state: ConnectionState) -> None:
+        host, port = stream.remote_address
+        relay = stream.relay.hex() if stream.relay is not None else ""
+        self._emit(ConnectionChanged(stream.remote_public_key.hex(), state, f"{host}:{port}", stream.path, relay))
+
+    def _moved(self, session: Session, stream: PeerStream) -> None:
+        if session in self._sessions:
+            self._stream_event(stream, ConnectionState.MOVED)
+
+    @property
+    def paths(self) -> list[str]:
+        """How those who are connected reach us: "direct" or "relay", one for each."""
+        return [session.stream.path for session in self._sessions]
 
     def _tell(self, public_key: bytes, state: ConnectionState) -> None:
         """A verdict of the handshake, which peers repeat: told once in a while."""

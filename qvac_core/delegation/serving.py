@@ -90,6 +90,7 @@ class Session:
 
     def __init__(self, service: Service, stream: PeerStream) -> None:
         self._service = service
+        self.stream = stream
         self.public_key = stream.remote_public_key
         self.host = stream.remote_address[0]
         self.limits = service.limits

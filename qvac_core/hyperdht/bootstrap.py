@@ -25,6 +25,10 @@ RESOLVE_LIMIT = 5.0
 _STRAYS = {("134.209.28.98", 49738), ("167.99.142.185", 49738), ("35.233.47.252", 9400)}
 _STRAY_HOST = "150.136.142.116"
 
+# Testnet nodes that once got mixed into the public network (hyperdht/index.js `filterNode`).
+_STRAYS = {("134.209.28.98", 49738), ("167.99.142.185", 49738), ("35.233.47.252", 9400)}
+_STRAY_HOST = "150.136.142.116"
+
 
 @dataclass(frozen=True, slots=True)
 class Bootstrap:

@@ -6,7 +6,7 @@ From wire reference section 6.4 (hyperdht/lib/connect.js `updateHolepunch` 6.34.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from qvac_core.codec import Address
@@ -29,12 +29,22 @@ _ABORT_RETRIES = 0
 class ClientPunch:
     """`run` once; `close` in any case, after the stream has taken over the winning socket."""
 
-    def __init__(self, dht: DHT, target: bytes, payload: NoisePayload, reply: HandshakeReply, session: Session) -> None:
+    def __init__(
+        self,
+        dht: DHT,
+        target: bytes,
+        payload: NoisePayload,
+        reply: HandshakeReply,
+        session: Session,
+        *,
+        may_wait: Callable[[], bool],
+    ) -> None:
         assert payload.holepunch is not None
         self._dht = dht
         self._target = target
         self._id = payload.holepunch.id
         self._reply = reply
+        self._may_wait = may_wait
         self._secure = SecurePayload(session.holepunch_secret, local_secret=dht.chance.randbytes(32))
         self._earlier: list[asyncio.Task[Any]] = []
         self._ended: asyncio.Future[tuple[int, Address] | None] = dht.endpoint.loop.create_future()
@@ -69,6 +79,7 @@ class ClientPunch:
             server_address=self._reply.server_address,
             token=self._secure.token,
             random=self._dht.chance,
+            may_wait=self._may_wait,
         )
         talking = asyncio.create_task(self._punching.run(rounds.run(), self._ask), name="hole punch rounds")
         try:

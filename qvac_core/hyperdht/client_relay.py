@@ -11,12 +11,12 @@ from collections.abc import Callable, Coroutine
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from qvac_core.blind_relay import PAIRING_LIMIT
 from qvac_core.blind_relay.messages import TOKEN_BYTES
 from qvac_core.codec import Address
 from qvac_core.errors import NetworkError
-from qvac_core.hyperdht.connection import Connection
 from qvac_core.hyperdht.raw_stream import RawStream
-from qvac_core.hyperdht.relay_leg import RelayKeys, RelayLeg, choose_relay, pair_through
+from qvac_core.hyperdht.relay_leg import RelayLeg, pair_through
 from qvac_core.hyperdht.relayed_path import RelayedPath
 from qvac_core.rendezvous.messages import NoisePayload, RelayThrough
 
@@ -25,17 +25,33 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+NEXT_RELAY_AFTER = 6.0
+"""Seconds for a relay while there are others; alone it gets the original's 15."""
+_DIRECT_GRACE = 1.0
+"""Seconds that a direct path has after its relay failed, before all is begun anew with the next relay."""
+
 DirectPath = tuple[int, Address]
 
 
 class ClientRelay:
-    """What one connect wants of relays. `wish` goes into its handshake."""
+    """What one meeting wants of a relay. `wish` goes into its handshake. `is_last`: no other relay is left to be tried.
 
-    def __init__(self, dht: DHT, relays: RelayKeys | None) -> None:
+    `used` is the relay that was agreed on, `failed` whether it turned out to be of no use.
+    """
+
+    def __init__(self, dht: DHT, relay: bytes | None, *, is_last: bool = True) -> None:
         self._dht = dht
+        self._is_last = is_last
         self._path: DirectPath | None = None
-        relay = choose_relay(relays, dht.chance)
+        self.of_use = False
+        """A relay carries the connection, or may still do so."""
+        self.used: bytes | None = None
+        self.named_by_server = False
         self.wish = RelayThrough(relay, dht.chance.randbytes(TOKEN_BYTES)) if relay is not None else None
+
+    @property
+    def failed(self) -> bool:
+        return self.used is not None and not self.of_use
 
     def agreed(self, answer: NoisePayload) -> tuple[RelayThrough, bool] | None:
         """The relay and token to use, and whether we are the initiator there: the server's wish goes before ours."""
@@ -49,105 +65,99 @@ class ClientRelay:
     def _note_path(self, raw: RawStream, path: DirectPath) -> None:
         self._path = raw.relay_path = path
 
-    async def reach(
-        self,
-        raw: RawStream,
-        answer: NoisePayload,
-        direct: Coroutine[Any, Any, DirectPath],
-        *,
-        open_direct: Callable[[DirectPath], Connection],
-        open_relayed: Callable[[RelayLeg], Connection],
-        on_over: Callable[[], None],
-    ) -> Connection:
-        """Whichever is there first; when that is the relay, `direct` goes on and the connection moves to what it finds.
-
-        `on_over` is called once: nothing uses what `direct` uses any more. Raises NetworkError when both fail.
-        """
+    def _pair(
+        self, answer: NoisePayload, stream_id: int, on_path: Callable[[DirectPath], None]
+    ) -> asyncio.Task[RelayLeg]:
         agreed = self.agreed(answer)
-        assert agreed is not None and answer.udx is not None
+        assert agreed is not None
         through, is_initiator = agreed
-        finding = asyncio.create_task(direct, name="direct path beside a relay")
-        pairing = asyncio.create_task(
-            pair_through(
-                self._dht,
-                through.public_key,
-                through.token,
-                is_initiator=is_initiator,
-                stream_id=raw.id,
-                on_path=partial(self._note_path, raw),
-            ),
-            name="pairing at a relay",
+        self.used, self.of_use, self.named_by_server = through.public_key, True, not is_initiator
+        pairing = pair_through(
+            self._dht,
+            through.public_key,
+            through.token,
+            is_initiator=is_initiator,
+            stream_id=stream_id,
+            on_path=on_path,
+            limit=PAIRING_LIMIT if self._is_last else NEXT_RELAY_AFTER,
         )
+        task = asyncio.create_task(pairing, name="pairing at a relay")
+        task.add_done_callback(self._on_paired)
+        return task
+
+    def _on_paired(self, pairing: asyncio.Task[RelayLeg]) -> None:
+        self.of_use = not pairing.cancelled() and pairing.exception() is None
+
+    async def reach(
+        self, raw: RawStream, answer: NoisePayload, direct: Coroutine[Any, Any, DirectPath]
+    ) -> tuple[DirectPath | RelayLeg, asyncio.Task[DirectPath]]:
+        """Whichever is there first, and the search for a direct path, which goes on when that is the relay.
+
+        Raises NetworkError when both fail.
+        """
+        finding = asyncio.create_task(direct, name="direct path beside a relay")
+        pairing = self._pair(answer, raw.id, partial(self._note_path, raw))
         try:
-            leg_or_path = await _first(finding, pairing)
+            leg_or_path = await self._first(finding, pairing)
         except BaseException:
-            await _cancel(finding, pairing)
+            await cancel(finding, pairing)
             _drop_leg(pairing)
-            on_over()
             raise
         if not isinstance(leg_or_path, RelayLeg):
-            await _cancel(pairing)
+            await cancel(pairing)
             _drop_leg(pairing)
-            try:
-                return open_direct(leg_or_path)
-            finally:
-                on_over()
+        return leg_or_path, finding
+
+    async def reach_again(
+        self, path: RelayedPath, answer: NoisePayload, direct: Coroutine[Any, Any, DirectPath]
+    ) -> None:
+        """The same for a connection that is open; `path` gets what is found, and the direct path for good.
+
+        Raises NetworkError when nothing was found.
+        """
+        finding = asyncio.create_task(direct, name="another direct path")
+        pairing = self._pair(answer, path.raw.id, path.expect_relay) if self.agreed(answer) is not None else None
+        failure: NetworkError | None = None
+        left: set[asyncio.Task[Any]] = {finding} if pairing is None else {finding, pairing}
         try:
-            connection = open_relayed(leg_or_path)
-        except BaseException:
-            await _cancel(finding)
-            leg_or_path.close()
-            on_over()
-            raise
-        upgrade = _Upgrade(finding, on_over)
-        upgrade.path = RelayedPath(self._dht, raw, connection, leg_or_path, answer.udx.id, upgrade.end)
-        self._dht.spawn(upgrade.run(), "direct path of a relayed connection")
-        return connection
-
-
-class _Upgrade:
-    """Waits for the direct path of a connection that is relayed meanwhile."""
-
-    def __init__(self, finding: asyncio.Task[DirectPath], on_over: Callable[[], None]) -> None:
-        self.path: RelayedPath
-        self._finding = finding
-        self._on_over = on_over
-        self._ended = asyncio.Event()
-
-    def end(self) -> None:
-        """It is direct, or closed."""
-        self._ended.set()
-
-    async def run(self) -> None:
-        ended = asyncio.create_task(self._ended.wait(), name="end of a relayed connection")
-        try:
-            await asyncio.wait([ended, self._finding], return_when=asyncio.FIRST_COMPLETED)
-            if self._finding.done() and not self._ended.is_set():
+            while left and not path.settled:
+                done, left = await asyncio.wait(left, return_when=asyncio.FIRST_COMPLETED)
                 try:
-                    self.path.found(*self._finding.result())
+                    if pairing is not None and pairing in done:
+                        path.take(pairing.result())
+                    if finding in done:
+                        path.found(*finding.result())
+                        await path.wait_while_moving()
                 except NetworkError as error:
-                    logger.debug("the connection stays on the relay: %s", error)
-                # What was punched is kept until the connection has moved there, or is gone.
-                await ended
+                    failure = error
+                    if path.lost and left == {finding}:
+                        _, left = await asyncio.wait(left, timeout=_DIRECT_GRACE)
+                        if not left and finding.exception() is None:
+                            path.found(*finding.result())
+                            await path.wait_while_moving()
+                        break
         finally:
-            await _cancel(ended, self._finding)
-            self._on_over()
+            await cancel(finding, *([] if pairing is None else [pairing]))
+        if path.lost:
+            raise failure or NetworkError("No other path was found.", name="RELAY_ABORTED")
+
+    async def _first(self, finding: asyncio.Task[DirectPath], pairing: asyncio.Task[RelayLeg]) -> DirectPath | RelayLeg:
+        """The result of the first that succeeds; the direct path when both are there. The later failure counts."""
+        await asyncio.wait([finding, pairing], return_when=asyncio.FIRST_COMPLETED)
+        if not finding.done() and pairing.exception() is not None and not self._is_last:
+            await asyncio.wait([finding], timeout=_DIRECT_GRACE)
+            return finding.result() if finding.done() else pairing.result()
+        for first, second in ((finding, pairing), (pairing, finding)):
+            if first.done():
+                try:
+                    return first.result()
+                except NetworkError as error:
+                    logger.debug("%s: %s", first.get_name(), error)
+                    return await second
+        raise AssertionError("one of the two was done")
 
 
-async def _first(finding: asyncio.Task[DirectPath], pairing: asyncio.Task[RelayLeg]) -> DirectPath | RelayLeg:
-    """The result of the first that succeeds; the direct path when both are there. The later failure counts."""
-    await asyncio.wait([finding, pairing], return_when=asyncio.FIRST_COMPLETED)
-    for first, second in ((finding, pairing), (pairing, finding)):
-        if first.done():
-            try:
-                return first.result()
-            except NetworkError as error:
-                logger.debug("%s: %s", first.get_name(), error)
-                return await second
-    raise AssertionError("one of the two was done")
-
-
-async def _cancel(*tasks: asyncio.Task[Any]) -> None:
+async def cancel(*tasks: asyncio.Task[Any]) -> None:
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)

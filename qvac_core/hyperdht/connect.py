@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Any
@@ -18,17 +18,22 @@ from qvac_core.codec import Address, blake2b
 from qvac_core.dht_rpc import Reply, SocketId
 from qvac_core.errors import NetworkError, RemoteProtocolError
 from qvac_core.hyperdht.client_punch import ClientPunch
-from qvac_core.hyperdht.client_relay import ClientRelay
+from qvac_core.hyperdht.client_relay import ClientRelay, cancel
 from qvac_core.hyperdht.connection import Connection
 from qvac_core.hyperdht.ipv6_path import ClientGreeting
+from qvac_core.hyperdht.path_keeper import MeetAgain, PathKeeper
 from qvac_core.hyperdht.raw_stream import RawStream
-from qvac_core.hyperdht.relay_leg import RelayKeys, RelayLeg
+from qvac_core.hyperdht.relay_choice import RelayKeys
+from qvac_core.hyperdht.relay_leg import RelayLeg
+from qvac_core.hyperdht.relayed_path import RelayedPath
+from qvac_core.hyperdht.routes import remember_route
 from qvac_core.noise import KeyPair
 from qvac_core.rendezvous.addresses import is_private, match_address
-from qvac_core.rendezvous.constants import PASSIVE_WAIT, Command, Firewall, Mode
+from qvac_core.rendezvous.constants import FIREWALL_LIMIT, PASSIVE_WAIT, Command, Firewall, Mode
 from qvac_core.rendezvous.handshake import ClientHandshake, Session
 from qvac_core.rendezvous.messages import HandshakeMessage, NoisePayload, PeerRecord, UdxInfo
 from qvac_core.rendezvous.paths import HandshakeReply, Path, Way, check_payload, choose_paths
+from qvac_core.rendezvous.socket_pool import Route
 
 if TYPE_CHECKING:
     from qvac_core.hyperdht.dht import DHT
@@ -41,15 +46,19 @@ MAX_HANDSHAKES = 3
 """Handshakes through different relays at a time; they all carry the same message."""
 SUSPECT_AFTER = 1.5
 """Seconds without an answer after which `on_stage` hears SILENT or ALONE; a refusal has come long before."""
-SILENCE_LIMIT = 6.0
+SILENCE_LIMIT = FIREWALL_LIMIT + 1.0
 """Seconds for all handshakes through everybody who knows the peer. One that lives answers in a fraction of a second; a
-firewall function may take its time."""
+firewall function may take its time, and what it says must still find us listening."""
 HEAD_START = 0.08
 """Seconds that a remembered relay has before the next one is asked, and the last before the network is. With three of
 them the network waits as long as the second address of RFC 8305 does. A walk is 20 requests: 100 reconnects at once
 would fill the request window with answers that nobody needs."""
 _HANDSHAKE_RETRIES = 3
+_PATIENT_RETRIES = 4
+ROUTE_HEAD_START = 0.3
+"""Seconds in which only the way of the last connection is tried; the original waits 4 there."""
 _WALK_RETRIES = 3
+_ROUTE_RETRIES = 1
 _PING_RETRIES = 2
 _LAN_ATTEMPT = 0.5
 """Seconds for each of three tries to reach a peer nearby. In this house it answers within milliseconds, or after the
@@ -82,8 +91,18 @@ class _Met:
     session: Session
 
 
+@dataclass(frozen=True, slots=True)
+class Relaying:
+    """`relay` is named in the handshake, and the last that can be; `all` are those for later, with `meet_again`."""
+
+    relay: bytes | None
+    is_last: bool
+    all: RelayKeys | None
+    meet_again: MeetAgain
+
+
 class Attempt:
-    """One connect, from key to Connection. `run` is called once."""
+    """One meeting with a server. Either `run` is called once: from key to Connection; or `find_again`, with `path`."""
 
     def __init__(
         self,
@@ -91,10 +110,14 @@ class Attempt:
         public_key: bytes,
         key_pair: KeyPair,
         relays: Sequence[Address],
+        relaying: Relaying,
         on_stage: OnStage | None = None,
-        relay_through: RelayKeys | None = None,
+        path: RelayedPath | None = None,
+        needs_relay: bool = False,
     ) -> None:
-        self._relay = ClientRelay(dht, relay_through)
+        self._relaying = relaying
+        self._relay = ClientRelay(dht, relaying.relay, is_last=relaying.is_last)
+        self._needs_relay = needs_relay
         self._relayed = False
         self._on_stage = on_stage or (lambda stage: None)
         self._dht = dht
@@ -116,8 +139,11 @@ class Attempt:
         self._met: asyncio.Future[_Met] = self._loop.create_future()
         self._arrived: asyncio.Future[tuple[int, Address]] = self._loop.create_future()
         self._punch: ClientPunch | None = None
-        self._raw = RawStream(self._endpoint)
-        self._raw.on_unexpected = self._on_unexpected
+        if path is not None:
+            self._raw = path.raw
+        else:
+            self._raw = RawStream(self._endpoint)
+            self._raw.on_unexpected = self._on_unexpected
 
     def abort(self, error: NetworkError) -> None:
         """Make `run` fail: the node is closing."""
@@ -126,8 +152,8 @@ class Attempt:
                 waiting.set_exception(error)
                 waiting.exception()
 
-    async def run(self, limit: float) -> Connection:
-        """Raises NetworkError (PEER_NOT_FOUND, PEER_CONNECTION_FAILED, SERVER_ERROR, …)."""
+    async def run(self, limit: float, of: float) -> Connection:
+        """`limit` seconds are left of `of`. Raises NetworkError (PEER_NOT_FOUND, SERVER_ERROR, …)."""
         suspicion = self._loop.call_later(SUSPECT_AFTER, self._suspect)
         try:
             async with asyncio.timeout(limit):
@@ -138,7 +164,7 @@ class Attempt:
                     return await self._reach_or_relay(met)
                 return self._open(met, *await self._reach(met))
         except TimeoutError as error:
-            message = f"The peer could not be reached within {limit:g} seconds."
+            message = f"The peer could not be reached within {of:g} seconds."
             raise NetworkError(message, name="PEER_CONNECTION_FAILED") from error
         finally:
             suspicion.cancel()
@@ -167,21 +193,52 @@ class Attempt:
             self._punch.close()
 
     def _open(self, met: _Met, socket: int, address: Address) -> Connection:
-        return self._open_at(met, socket, address, met.udx.id)
+        connection = self._open_at(met, socket, address, met.udx.id)
+        if met.udx.reusable_socket:
+            remember_route(self._endpoint, connection)
+        return connection
+
+    @property
+    def failed_relay(self) -> bytes | None:
+        """The relay that was agreed on, if it was of no use."""
+        return self._relay.used if self._relay.failed else None
+
+    @property
+    def relay_named_by_server(self) -> bool:
+        return self._relay.named_by_server
 
     async def _reach_or_relay(self, met: _Met) -> Connection:
-        def open_relayed(leg: RelayLeg) -> Connection:
-            self._relayed = True  # the punch goes on, and ends with `on_over`
-            return self._open_at(met, *leg.path, leg.remote_id)
-
-        return await self._relay.reach(
-            self._raw,
-            met.payload,
-            self._reach(met),
-            open_direct=lambda path: self._open(met, *path),
-            open_relayed=open_relayed,
-            on_over=self._end_punch,
+        leg_or_path, finding = await self._relay.reach(self._raw, met.payload, self._reach(met))
+        if not isinstance(leg_or_path, RelayLeg):
+            return self._open(met, *leg_or_path)
+        try:
+            connection = self._open_at(met, *leg_or_path.path, leg_or_path.remote_id)
+        except BaseException:
+            await cancel(finding)
+            leg_or_path.close()
+            raise
+        self._relayed = True  # the punch goes on, and ends with the keeper
+        path = RelayedPath(
+            self._dht, self._raw, connection, leg_or_path, met.udx.id, _nothing, resumable=met.udx.resumable
         )
+        relaying = self._relaying
+        keeper = PathKeeper(self._dht, path, relaying.all, finding, relaying.meet_again, self._end_punch)
+        self._dht.spawn(keeper.run(), "path of a relayed connection")
+        return connection
+
+    async def find_again(self, path: RelayedPath, limit: float) -> None:
+        """Another path for a connection that is open. Raises NetworkError."""
+        try:
+            async with asyncio.timeout(limit):
+                met = await self._meet()
+                if met.udx.id != path.direct_id:
+                    message = "The peer does not know this connection any more."
+                    raise NetworkError(message, name="CONNECTION_UNKNOWN")
+                await self._relay.reach_again(path, met.payload, self._reach(met))
+        except TimeoutError as error:
+            raise NetworkError("No other path was found in time.", name="RELAY_ABORTED") from error
+        finally:
+            self._end_punch()
 
     def _open_at(self, met: _Met, socket: int, address: Address, remote_id: int) -> Connection:
         self._raw.on_unexpected = None
@@ -194,7 +251,9 @@ class Attempt:
 
     def _meet_again(self) -> Attempt:
         """For a connection whose peer is not where it was."""
-        return Attempt(self._dht, self._public_key, self._key_pair, self._dht.relays_of(self._public_key))
+        relaying = Relaying(None, True, None, self._relaying.meet_again)
+        known = self._dht.relays_of(self._public_key)
+        return Attempt(self._dht, self._public_key, self._key_pair, known, relaying)
 
     def _on_unexpected(self, socket: int, source: Address) -> None:
         """The server's packets found us before we knew the way."""
@@ -234,6 +293,13 @@ class Attempt:
 
     async def _explore(self) -> None:
         """Ends when everybody who might relay to the peer has been asked."""
+        route = self._endpoint.pool.route(self._public_key)
+        if route is not None and self._endpoint.has_socket(route.socket):
+            self._asked_at = self._loop.time()
+            self._on_stage(ConnectStage.CONNECTING)
+            asking = self._spawn(self._ask_at(route))
+            first: list[asyncio.Future[Any]] = [asking, self._met]
+            await asyncio.wait(first, timeout=ROUTE_HEAD_START)
         for address in self._known:
             self._ask_soon(address)
             if self._asking:
@@ -271,26 +337,52 @@ class Attempt:
             self._asked_at = self._loop.time()
             self._on_stage(ConnectStage.CONNECTING)
         self._tried.append(relay)
-        task = asyncio.create_task(self._ask(relay, self._slots), name="handshake")
+        self._spawn(self._ask(self._shake_hands(relay, self._slots), relay))
+
+    def _spawn(self, asking: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        task = asyncio.create_task(asking, name="handshake")
         self._asking.add(task)
         task.add_done_callback(self._asking.discard)
+        return task
 
-    async def _ask(self, relay: Address, slots: asyncio.Semaphore) -> None:
-        async with slots:
-            try:
-                met = await self._shake_hands(relay)
-            except (NetworkError, RemoteProtocolError) as error:
-                logger.debug("no handshake through %s: %s", relay, error)
-                return
-            except _FatalAnswer as answer:
-                if not self._met.done():
-                    self._met.set_exception(answer.error)
-                return
+    async def _ask_at(self, route: Route) -> None:
+        """Where the last connection to this peer ran, or runs. The peer itself answers there, if it still does."""
+        self._endpoint.hold_socket(route.socket)
+        try:
+            await self._ask(self._shake_hands_at(route), route.address)
             if not self._met.done():
-                self._met.set_result(met)
+                self._endpoint.pool.forget_route(self._public_key, route.socket)
+        finally:
+            self._endpoint.let_go_socket(route.socket)
 
-    async def _shake_hands(self, relay: Address) -> _Met:
-        answer = await self._ask_for_answer(relay, _HANDSHAKE_RETRIES)
+    async def _shake_hands_at(self, route: Route) -> _Met:
+        return self._read(await self._ask_for_answer(route.address, _ROUTE_RETRIES, socket=route.socket))
+
+    async def _ask(self, shaking_hands: Coroutine[Any, Any, _Met], relay: Address) -> None:
+        try:
+            met = await shaking_hands
+        except (NetworkError, RemoteProtocolError) as error:
+            logger.debug("no handshake through %s: %s", relay, error)
+            return
+        except _FatalAnswer as answer:
+            if not self._met.done():
+                self._met.set_exception(answer.error)
+            return
+        if not self._met.done():
+            self._met.set_result(met)
+
+    async def _shake_hands(self, relay: Address, slots: asyncio.Semaphore) -> _Met:
+        try:
+            async with slots:
+                answer = await self._ask_for_answer(relay, _HANDSHAKE_RETRIES)
+        except NetworkError as error:
+            if error.name != "REQUEST_TIMEOUT":
+                raise
+            # The owner may be thinking. Whoever comes after this relay need not wait for that.
+            answer = await self._ask_for_answer(relay, _PATIENT_RETRIES)
+        return self._read(answer)
+
+    def _read(self, answer: HandshakeReply) -> _Met:
         payload, session = self._handshake.read(answer.noise)
         try:
             udx = check_payload(payload)
@@ -299,7 +391,13 @@ class Attempt:
             raise _FatalAnswer(error) from error
         return _Met(answer, payload, udx, session)
 
-    async def _ask_for_answer(self, relay: Address, retries: int, timeout: float | None = None) -> HandshakeReply:  # noqa: ASYNC109
+    async def _ask_for_answer(
+        self,
+        relay: Address,
+        retries: int,
+        timeout: float | None = None,  # noqa: ASYNC109  of each attempt, on the wire
+        socket: int | None = None,
+    ) -> HandshakeReply:
         message = HandshakeMessage(Mode.FROM_CLIENT, self._handshake.message(self._make_payload))
         reply = await self._dht.requests.request(
             Command.PEER_HANDSHAKE,
@@ -308,6 +406,7 @@ class Attempt:
             value=message.encode(),
             retries=retries,
             timeout=timeout,
+            socket=socket,
         )
         return read_handshake_reply(reply, relay)
 
@@ -319,7 +418,7 @@ class Attempt:
             firewall=self._firewall,
             addresses4=(*addresses, *self._endpoint.local_addresses()),
             addresses6=tuple(self._endpoint.ipv6_addresses()),
-            udx=UdxInfo(self._raw.id),
+            udx=UdxInfo(self._raw.id, reusable_socket=True, resumable=True, needs_relay=self._needs_relay),
             secret_stream=True,
             relay_through=self._relay.wish,
         )
@@ -391,7 +490,14 @@ class Attempt:
                 greeting = ClientGreeting(self._endpoint, met.payload.addresses6, met.session.holepunch_secret)
                 return await greeting.run()
             case Way.PUNCH:
-                self._punch = ClientPunch(self._dht, self._target, met.payload, met.reply, met.session)
+                self._punch = ClientPunch(
+                    self._dht,
+                    self._target,
+                    met.payload,
+                    met.reply,
+                    met.session,
+                    may_wait=lambda: self._relay.of_use,
+                )
                 return await self._punch.run(path.relays, earlier)
         raise NetworkError("There is no path to the peer from here.", name="CANNOT_HOLEPUNCH")
 
@@ -417,6 +523,10 @@ class Attempt:
         except (NetworkError, RemoteProtocolError) as error:
             raise NetworkError("The peer is in this network, but does not answer.", name="HOLEPUNCH_ABORTED") from error
         return SocketId.SERVER, address
+
+
+def _nothing() -> None:
+    """The keeper sees for itself how the path ended."""
 
 
 class _FatalAnswer(Exception):

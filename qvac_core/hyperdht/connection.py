@@ -61,8 +61,12 @@ class Connection:
         self.handshake_hash = session.handshake_hash
         self.on_path_moved: Callable[[], None] | None = None
         """Called when the peer was followed to another address."""
-        self._relayed = False
+        self.relay: bytes | None = None
+        """The key of the blind relay in use now; None on a direct path."""
         self.local = False
+        self.on_silent: Callable[[], bool] | None = None
+        """Asked before the connection is given up because nothing came on the path in use: True, there are others."""
+        self._path_watchers: list[Callable[[Connection], None]] = []
         self._endpoint = endpoint
         self._loop = endpoint.loop
         self._raw = raw
@@ -122,19 +126,26 @@ class Connection:
 
     @property
     def relayed(self) -> bool:
-        return self._relayed
-
-    @relayed.setter
-    def relayed(self, relayed: bool) -> None:
-        became_direct = self._relayed and not relayed
-        self._relayed = relayed
-        if became_direct:
-            self.following.introduce()
+        return self.relay is not None
 
     @property
     def path(self) -> str:
         """ "local network", "direct", or "relay" while a third machine forwards what we say (it cannot read it)."""
         return "relay" if self.relayed else LOCAL_PATH if self.local else "direct"
+
+    def go_through(self, relay: bytes | None) -> None:
+        """The stream has moved: to this relay, or (None) to a direct path."""
+        if relay == self.relay:
+            return
+        self.relay = relay
+        if relay is None:
+            self.following.introduce()
+        for watcher in self._path_watchers:
+            self._loop.call_soon(watcher, self)
+
+    def when_path_changes(self, then: Callable[[Connection], None]) -> None:
+        """Call back, from the loop, whenever `path` or `relay` have become other ones."""
+        self._path_watchers.append(then)
 
     @property
     def socket_and_address(self) -> tuple[int, Address]:

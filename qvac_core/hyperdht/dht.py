@@ -35,12 +35,13 @@ from qvac_core.hyperdht.endpoint import Endpoint
 from qvac_core.hyperdht.following import MeetAgain, PathFinder
 from qvac_core.hyperdht.local_connect import LocalAttempt, Progress, first_of
 from qvac_core.hyperdht.local_network import LocalNetwork
+from qvac_core.hyperdht.meeting import Meeting
 from qvac_core.hyperdht.network import Network, SystemNetwork
 from qvac_core.hyperdht.network_watch import NetworkWatch
 from qvac_core.hyperdht.punching import Punching
 from qvac_core.hyperdht.raw_stream import RawStream
 from qvac_core.hyperdht.records import MutableValue
-from qvac_core.hyperdht.relay_leg import RelayKeys
+from qvac_core.hyperdht.relay_choice import RelayChoice, RelayKeys
 from qvac_core.hyperdht.relay_server import RelayEvent, RelayPolicy, RelayServer
 from qvac_core.hyperdht.requests import Requests
 from qvac_core.hyperdht.server import Server
@@ -114,12 +115,13 @@ class DHT:
         self._relays: Cache[bytes, tuple[Address, ...]] = Cache(max_size=2 * _REMEMBERED_RELAYS, max_age=0)
         self._servers: dict[bytes, Server] = {}
         self._connections: set[Connection] = set()
-        self._attempts: set[Attempt] = set()
+        self.attempts: set[Attempt] = set()
         self._tasks: set[asyncio.Task[Any]] = set()
         self._sleep_watch: SleepWatch | None = None
         self._network_watch: NetworkWatch | None = None
         self._suspended = False
         self.random_punches = RandomPunches()
+        self.relay_choice = RelayChoice()
         self.punchings: set[Punching] = set()
         self.server_pairings: set[asyncio.Task[None]] = set()
 
@@ -193,7 +195,7 @@ class DHT:
             self._sleep_watch.stop()
         if self._network_watch is not None:
             self._network_watch.stop()
-        for attempt in list(self._attempts):
+        for attempt in list(self.attempts):
             attempt.abort(_destroyed())
         await asyncio.gather(*(server.close() for server in list(self._servers.values())))
         self.closed = True
@@ -220,7 +222,7 @@ class DHT:
         """
         endpoint = self.endpoint
         self._suspended = True
-        for attempt in list(self._attempts):
+        for attempt in list(self.attempts):
             attempt.abort(_is_suspended())
         for server in self._servers.values():
             server.drop_handshakes()
@@ -313,8 +315,9 @@ class DHT:
         PEER_NOT_FOUND, PEER_CONNECTION_FAILED, SERVER_ERROR (it refused), SERVER_INCOMPATIBLE, CANNOT_HOLEPUNCH,
         HOLEPUNCH_ABORTED and its kin, RELAY_ABORTED, NODE_DESTROYED, SUSPENDED.
 
-        `relay_through` is the key of a blind relay, or of several of which one is taken: the connection runs through
-        it (encrypted end to end) when no direct path is there sooner, and moves to a direct path that is found later.
+        `relay_through` is the key of a blind relay, or of several that are tried one after the other: the connection
+        runs through it (encrypted end to end) when no direct path is there sooner, and moves to a direct path that is
+        found later. When the relay goes away, two peers of ours go on through another one.
         """
         key, nodes = decode_key(public_key)
         endpoint = await self.open()
@@ -323,19 +326,11 @@ class DHT:
         now = endpoint.loop.time()
         known = list(relay_addresses or nodes or self._relays.get(key, now) or ())[:MAX_RELAY_ADDRESSES]
         progress = Progress(on_stage)
-        attempt = Attempt(self, key, key_pair or self.key_pair, known, progress, relay_through)
-        self._attempts.add(attempt)
-        try:
-            if self._local_network is None:
-                return await attempt.run(timeout)
-            near = LocalAttempt(self, key, key_pair or self.key_pair, self._local_network)
-            return await first_of(attempt.run(timeout), near, progress)
-        except NetworkError as error:
-            if self.closed:
-                raise _destroyed() from error
-            raise
-        finally:
-            self._attempts.discard(attempt)
+        meeting = Meeting(self, key, key_pair or self.key_pair, known, relay_through)
+        if self._local_network is None:
+            return await meeting.connect(timeout, progress)
+        near = LocalAttempt(self, key, key_pair or self.key_pair, self._local_network)
+        return await first_of(meeting.connect(timeout, progress), near, progress)
 
     def create_server(
         self,

@@ -198,6 +198,9 @@ class Endpoint:
         if self._on_probe.pop(socket, None) is not None:
             self.let_go_socket(socket)
 
+    def has_socket(self, socket: int) -> bool:
+        return socket in self._sockets
+
     def hold_socket(self, socket: int) -> None:
         self.pool.hold(socket)
 

@@ -176,6 +176,8 @@ class Following:
 
     def _left_behind(self) -> None:
         self._deadline = None
+        if self._connection.on_silent is not None and self._connection.on_silent():
+            return
         if not self.peer_follows or self._connection.relayed:
             logger.debug("%r did not follow us", self._connection)
             self._connection.destroy(_left_behind())

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
-from random import Random
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from qvac_core.blind_relay import PAIRING_LIMIT, Paired, PairingFailed, RelayClient, Unpaired
@@ -22,15 +21,6 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-RelayKeys = bytes | Sequence[bytes]
-"""One relay's public key, or several of which one is taken."""
-
-
-def choose_relay(relays: RelayKeys | None, chance: Random) -> bytes | None:
-    if not relays:
-        return None
-    return relays if isinstance(relays, bytes) else chance.choice(list(relays))
-
 
 def relay_aborted(why: str) -> NetworkError:
     return NetworkError(why, name="RELAY_ABORTED")
@@ -41,6 +31,7 @@ class RelayLeg:
 
     def __init__(self, dht: DHT, connection: Connection, client: RelayClient, remote_id: int) -> None:
         self.remote_id = remote_id
+        self.relay = connection.remote_public_key
         self.on_lost: Callable[[], None] | None = None
         self.lost = False
         self._dht = dht
@@ -110,8 +101,11 @@ async def pair_through(
         async with asyncio.timeout_at(deadline):
             connection = await dht.connect(relay)
     except TimeoutError as error:
+        dht.relay_choice.failed(relay, dht.now())
         raise relay_aborted("The relay could not be reached in time.") from error
     except (NetworkError, IdentityError) as error:  # the peer named the relay, and may name what is no key
+        if not dht.closed:
+            dht.relay_choice.failed(relay, dht.now())
         raise relay_aborted(f"The relay could not be reached: {error.message}") from error
     try:
         async with asyncio.timeout_at(deadline):
@@ -119,6 +113,7 @@ async def pair_through(
             client = RelayClient(connection.public_key)
             client.pair(is_initiator=is_initiator, token=token, stream_id=stream_id, now=dht.now(), limit=limit)
             remote_id = await _wait_for_partner(dht, client, connection)
+        dht.relay_choice.worked(relay)
         return RelayLeg(dht, connection, client, remote_id)
     except TimeoutError as error:
         connection.destroy()

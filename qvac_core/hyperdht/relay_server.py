@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import TYPE_CHECKING
@@ -36,6 +37,8 @@ logger = logging.getLogger(__name__)
 IDLE_LIMIT = 60.0
 """Seconds without a packet after which a relayed pair is dropped; peers write every 5. A connection on which nothing
 is asked or relayed lives as long."""
+NOTICE = 1.0
+"""Seconds that peers have to leave a relay that closes."""
 _CHECK_EVERY = 15.0
 _MAX_ACCOUNTS = 65536
 _HOSTS_AT_LEAST = 4
@@ -106,6 +109,7 @@ class RelayServer:
         self._accounts: dict[bytes, RelayAccount] = {}
         self._numbers = 0
         self._timer: asyncio.TimerHandle | None = None
+        self._no_links = asyncio.Event()
 
     async def __aenter__(self) -> RelayServer:
         return self
@@ -139,11 +143,22 @@ class RelayServer:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+        await self._warn()
         for token in list(self._links):
             self._unlink(token)
         for connection in list(self._connections.values()):
             connection.destroy()
         await self._server.close()
+
+    async def _warn(self) -> None:
+        """Peers of ours can take their pair somewhere else; ended at once it would be over."""
+        self._state.warn()
+        self._flush(tuple(self._connections))
+        self._no_links.clear()
+        if self._links:
+            with suppress(TimeoutError):  # the rest cannot, and is ended
+                async with asyncio.timeout(NOTICE):
+                    await self._no_links.wait()
 
     def _admit(self, remote_public_key: bytes, payload: NoisePayload) -> Verdict:
         policy = self.policy
@@ -256,6 +271,8 @@ class RelayServer:
             return
         del self._sides[link]
         link.close(abort=abort)
+        if not self._links:
+            self._no_links.set()
         for account in link.accounts:
             if account.forgettable:
                 self._accounts.pop(account.key, None)

@@ -10,7 +10,7 @@ import asyncio
 import inspect
 import logging
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING
 
@@ -22,7 +22,11 @@ from qvac_core.hyperdht.budget import Budget
 from qvac_core.hyperdht.connection import Connection
 from qvac_core.hyperdht.ipv6_path import ServerGreeting
 from qvac_core.hyperdht.raw_stream import RawStream
-from qvac_core.hyperdht.relay_leg import RelayKeys, RelayLeg
+from qvac_core.hyperdht.relay_choice import RelayKeys
+from qvac_core.hyperdht.relay_leg import RelayLeg
+from qvac_core.hyperdht.relayed_path import RelayedPath
+from qvac_core.hyperdht.routes import remember_route
+from qvac_core.hyperdht.server_client import Client
 from qvac_core.hyperdht.server_limits import (
     HANDSHAKES_PER_SECOND,
     HANDSHAKES_PER_SOURCE,
@@ -36,15 +40,15 @@ from qvac_core.hyperdht.server_limits import (
     Verdict,
 )
 from qvac_core.hyperdht.server_punch import ServerPunch
-from qvac_core.hyperdht.server_relay import ServerRelay
+from qvac_core.hyperdht.server_relay import RelayedStreams, ServerRelay
 from qvac_core.noise import KeyPair
 from qvac_core.rendezvous.addresses import is_private, match_address
 from qvac_core.rendezvous.announcer import Announcer
 from qvac_core.rendezvous.constants import FIREWALL_LIMIT, FIRST_PACKET_WAIT, Firewall, PeerError
-from qvac_core.rendezvous.handshake import HandshakeMemory, RememberedHandshake, ServerHandshake, Session
+from qvac_core.rendezvous.handshake import HandshakeMemory, RememberedHandshake, ServerHandshake
 from qvac_core.rendezvous.holepunch_rounds import TRY_LATER_LIMIT
 from qvac_core.rendezvous.messages import NOISE_PAYLOAD_VERSION, HolepunchInfo, NoisePayload, UdxInfo
-from qvac_core.rendezvous.places import Bounds, Full, Place, who_gives_way
+from qvac_core.rendezvous.places import Bounds, Full, who_gives_way
 from qvac_core.rendezvous.request import Request
 from qvac_core.rendezvous.router import Answer
 
@@ -53,38 +57,6 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-
-@dataclass(slots=True)
-class _Client:
-    """A handshake that is on its way to a connection."""
-
-    entry: RememberedHandshake
-    handshake: ServerHandshake
-    remote_public_key: bytes
-    payload: NoisePayload
-    peer_address: Address
-    seen_as: Address
-    """Ourselves, as the relay (or the peer, when direct) sees us."""
-    direct: bool
-    socket: int
-    source: str
-    """The host that answers for it: its own, as far as one of our relays says so, else whoever sent it."""
-    loose: bool = False
-    raw: RawStream | None = None
-    connection: Connection | None = None
-    session: Session | None = None
-    timer: asyncio.TimerHandle | None = None
-    punch: ServerPunch | None = None
-    relay: ServerRelay | None = None
-    greeting: ServerGreeting | None = None
-    expired: bool = False
-    """It did not come directly in time; a relay may still bring it."""
-    handed_over: bool = False
-    """It is the application's, but relayed: a direct path is still looked for."""
-
-
-def _place(client: _Client) -> Place[_Client]:
-    return Place(client, client.remote_public_key, client.source, loose=client.loose)
 
 
 class Server:
@@ -108,8 +80,9 @@ class Server:
         self._firewall = firewall
         self.relay_through = relay_through
         self.shares_local_address = share_local_address
+        self._relayed = RelayedStreams(dht)
         self._memory = HandshakeMemory()
-        self._clients: dict[int, _Client] = {}
+        self._clients: dict[int, Client] = {}
         self._key_pair: KeyPair | None = None
         self._announcer: Announcer | None = None
         self._announcing: Announcing | None = None
@@ -211,6 +184,7 @@ class Server:
         now = self._dht.now()
         entry = self._memory.find(noise, now)
         if entry is not None:
+            self._answer_from_open_socket(entry)
             entry.ask(answer)
             return
         if self._key_pair is None or not self._reads.allows(now, request.from_[0]):
@@ -224,7 +198,7 @@ class Server:
             logger.debug("handshake from %s is none: %s", request.from_, error)
             self._silence(entry)
             return
-        client = _Client(
+        client = Client(
             entry,
             handshake,
             remote_public_key,
@@ -241,7 +215,15 @@ class Server:
         trusted = self._announcer is not None and self._announcer.is_relay(request.from_)
         return peer_address[0] if peer_address is not None and trusted else request.from_[0]
 
-    def _ask_firewall(self, client: _Client) -> None:
+    def _answer_from_open_socket(self, entry: RememberedHandshake) -> None:
+        """A punch may have taken a fresh socket since, or be over: what left from a closed one would be lost."""
+        if entry.answer is None or entry.answer.socket is None or self._dht.endpoint.has_socket(entry.answer.socket):
+            return
+        client = self._clients.get(entry.id)
+        punch = client.punch if client is not None and client.entry is entry else None
+        entry.answer = Answer(entry.answer.payload, punch.socket if punch is not None and not punch.closed else None)
+
+    def _ask_firewall(self, client: Client) -> None:
         if self._firewall is None:
             self._decide(client, False)
             return
@@ -256,7 +238,7 @@ class Server:
         else:
             self._decide(client, verdict)
 
-    async def _decide_later(self, client: _Client, verdict: Awaitable[Verdict]) -> None:
+    async def _decide_later(self, client: Client, verdict: Awaitable[Verdict]) -> None:
         try:
             async with asyncio.timeout(FIREWALL_LIMIT):
                 decided = await verdict
@@ -266,7 +248,7 @@ class Server:
         self._decide(client, decided)
         self._dht.endpoint.flush_node()
 
-    def _decide(self, client: _Client, verdict: Verdict) -> None:
+    def _decide(self, client: Client, verdict: Verdict) -> None:
         if self.closed:
             return
         if isinstance(verdict, Refusal):
@@ -288,32 +270,42 @@ class Server:
         entry.settle(None)
         self._memory.finish(entry, self._dht.now())
 
-    def _answer_error(self, client: _Client, error: PeerError) -> None:
+    def _answer_error(self, client: Client, error: PeerError) -> None:
         noise, _ = client.handshake.answer(NoisePayload(error=error))
         client.entry.settle(Answer(noise))
         self._memory.finish(client.entry, self._dht.now())
 
-    def _make_way(self, client: _Client, bounds: Bounds, *, punching: bool = False) -> bool:
+    def _make_way(self, client: Client, bounds: Bounds, *, punching: bool = False) -> bool:
         """False: there is no place for this client, and nobody who had to leave for it."""
         pending = [
-            _place(other)
+            other.place
             for other in self._clients.values()
             if other is not client and not other.handed_over and (not punching or other.punch is not None)
         ]
-        leaving = who_gives_way(_place(client), pending, bounds)
-        if isinstance(leaving, _Client):
+        leaving = who_gives_way(client.place, pending, bounds)
+        if isinstance(leaving, Client):
             self._give_up(leaving)
         return not isinstance(leaving, Full)
 
-    def _admit(self, client: _Client) -> None:
+    def _admit(self, client: Client) -> None:
         if not self._make_way(client, PENDING):
             self._silence(client.entry)
             return
         endpoint = self._dht.endpoint
         own_address = endpoint.node.remote_address()
-        client.raw = raw = RawStream(endpoint)
-        relay = ServerRelay(self._dht, self.relay_through, client.payload)
-        raw.on_unexpected = lambda socket, source: self._connect(client, socket, source)
+        client.path = path = self._relayed.find(client.remote_public_key, client.payload)
+        asked = client.payload.udx
+        needs_relay = path is None or (asked is not None and asked.needs_relay)
+        if path is not None and needs_relay:
+            self._dht.relay_choice.failed(path.relay, self._dht.now())
+        wishes = self.relay_through if needs_relay else None
+        relay = ServerRelay(self._dht, client.remote_public_key, wishes, client.payload)
+        if path is not None:
+            raw, client.connection, client.handed_over = path.raw, path.connection, True
+            path.try_again()
+        else:
+            client.raw = raw = RawStream(endpoint)
+            raw.on_unexpected = lambda socket, source: self._connect(client, socket, source)
         addresses = [own_address] if own_address is not None else []
         if self.shares_local_address:
             addresses += endpoint.local_addresses()
@@ -325,7 +317,7 @@ class Server:
                 holepunch=self._holepunch_info(client.entry.id) if own_address is None else None,
                 addresses4=tuple(addresses),
                 addresses6=tuple(addresses6),
-                udx=UdxInfo(raw.id),
+                udx=UdxInfo(raw.id, reusable_socket=True, resumable=True),
                 secret_stream=True,
                 relay_through=relay.wish,
                 relay_addresses=self.relay_addresses or None,
@@ -347,16 +339,16 @@ class Server:
         client.entry.settle(Answer(noise, socket))
         if addresses6 and client.payload.addresses6 and not raw.connected:
             client.greeting = ServerGreeting(endpoint, client.payload.addresses6, client.session.holepunch_secret)
-        if not raw.connected and relay.wanted:
+        if path is not None and relay.wanted:
             client.relay = relay
-            relay.start(
-                raw,
-                connect=lambda leg: self._connect_relayed(client, leg),
-                on_settled=lambda: self._forget(client),
-                on_failed=lambda: self._relay_failed(client),
-            )
+            deliver = partial(self._take_relay, client, path)
+            relay.start(raw, deliver, lambda: self._relay_failed(client), path.expect_relay)
+        elif not raw.connected and relay.wanted:
+            client.relay = relay
+            deliver = partial(self._connect_relayed, client)
+            relay.start(raw, deliver, lambda: self._relay_failed(client))
 
-    def _make_punch(self, client: _Client) -> ServerPunch:
+    def _make_punch(self, client: Client) -> ServerPunch:
         assert client.session is not None and self._announcer is not None
 
         def progress(later: bool) -> None:
@@ -371,13 +363,15 @@ class Server:
             on_progress=progress,
         )
 
-    def _is_nearby(self, client: _Client) -> bool:
+    def _is_nearby(self, client: Client) -> bool:
         if not self.shares_local_address or client.peer_address[0] != client.seen_as[0]:
             return False
         theirs = [address for address in client.payload.addresses4 if is_private(address[0])]
         return match_address(self._dht.endpoint.local_addresses(), theirs) is not None
 
-    def _punch_ended(self, client: _Client) -> None:
+    def _punch_ended(self, client: Client) -> None:
+        if client.path is not None:
+            self._expire(client)
         if client.connection is not None:
             return
         if client.peer_address[0] != client.seen_as[0]:
@@ -388,7 +382,7 @@ class Server:
             if client.timer is None:
                 self._give_up_after(client, FIRST_PACKET_WAIT)
 
-    def _give_up_after(self, client: _Client, seconds: float | None) -> None:
+    def _give_up_after(self, client: Client, seconds: float | None) -> None:
         """None: the puncher says when."""
         if client.timer is not None:
             client.timer.cancel()
@@ -400,7 +394,10 @@ class Server:
         relays = self._announcer.relays if self._announcer is not None else ()
         return HolepunchInfo(id, relays) if relays else None
 
-    def _connect(self, client: _Client, socket: int, address: Address) -> None:
+    def _connect(self, client: Client, socket: int, address: Address) -> None:
+        if client.path is not None:
+            client.path.found(socket, address)
+            return
         raw, session, udx = client.raw, client.session, client.payload.udx
         if raw is None or raw.connected or raw.closed or session is None or udx is None or self._key_pair is None:
             return
@@ -423,12 +420,15 @@ class Server:
         client.connection = self._dht.new_connection(
             raw, session, initiator=False, public_key=self._key_pair.public_key, on_open=opened
         )
+        if udx.reusable_socket:
+            remember_route(self._dht.endpoint, client.connection)
 
-    def _connect_relayed(self, client: _Client, leg: RelayLeg) -> Connection | None:
+    def _connect_relayed(self, client: Client, leg: RelayLeg) -> None:
         """What is punched goes on: the connection moves to a direct path when one is there."""
         raw, session = client.raw, client.session
         if raw is None or raw.connected or raw.closed or session is None or self._key_pair is None or self.closed:
-            return None
+            leg.close()
+            return
         raw.on_unexpected = None
         raw.connect(*leg.path, leg.remote_id)
         self._give_up_after(client, FIRST_PACKET_WAIT)
@@ -441,13 +441,18 @@ class Server:
         client.connection = self._dht.new_connection(
             raw, session, initiator=False, public_key=self._key_pair.public_key, on_open=opened
         )
-        return client.connection
+        self._relayed.add(raw, client.connection, leg, client.payload, lambda: self._forget(client))
 
-    def _relay_failed(self, client: _Client) -> None:
+    def _take_relay(self, client: Client, path: RelayedPath, leg: RelayLeg) -> None:
+        path.take(leg)
+        if client.expired:
+            self._forget(client)
+
+    def _relay_failed(self, client: Client) -> None:
         if client.expired:
             self._give_up(client)
 
-    def _expire(self, client: _Client) -> None:
+    def _expire(self, client: Client) -> None:
         """Nothing came directly in time."""
         if client.relay is not None and client.relay.pairing:
             client.expired = True
@@ -456,7 +461,7 @@ class Server:
         else:
             self._give_up(client)
 
-    def _give_up(self, client: _Client) -> None:
+    def _give_up(self, client: Client) -> None:
         """The client never came: drop the stream that waits for it."""
         self._forget(client)
         if client.handed_over:
@@ -466,7 +471,7 @@ class Server:
         elif client.raw is not None:
             client.raw.destroy()
 
-    def _forget(self, client: _Client) -> None:
+    def _forget(self, client: Client) -> None:
         client.entry.on_removed = None
         self._give_up_after(client, None)
         if client.punch is not None:

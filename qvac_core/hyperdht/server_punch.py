@@ -76,6 +76,10 @@ class ServerPunch:
         """The one that punches: the handshake's answer leaves from it, so that the relay sees its address."""
         return self.punching.puncher.socket if self.punching is not None else None
 
+    @property
+    def closed(self) -> bool:
+        return self.punching is None or self.punching.closed
+
     def close(self) -> None:
         for task in self._tasks:
             task.cancel()

@@ -8,15 +8,15 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
-from functools import partial
 from typing import TYPE_CHECKING
 
 from qvac_core.blind_relay.messages import TOKEN_BYTES
 from qvac_core.codec import Address
-from qvac_core.errors import ConnectionClosed, NetworkError
+from qvac_core.errors import NetworkError
 from qvac_core.hyperdht.connection import Connection
 from qvac_core.hyperdht.raw_stream import RawStream
-from qvac_core.hyperdht.relay_leg import RelayKeys, RelayLeg, choose_relay, pair_through
+from qvac_core.hyperdht.relay_choice import RelayKeys
+from qvac_core.hyperdht.relay_leg import RelayLeg, pair_through
 from qvac_core.hyperdht.relayed_path import RelayedPath
 from qvac_core.rendezvous.messages import NoisePayload, RelayThrough
 
@@ -32,20 +32,17 @@ MAX_PAIRINGS = 64
 class ServerRelay:
     """One client's. `wish` goes into the answer to its handshake; ours goes before the client's."""
 
-    def __init__(self, dht: DHT, relays: RelayKeys | None, asked: NoisePayload) -> None:
+    def __init__(self, dht: DHT, client: bytes, relays: RelayKeys | None, asked: NoisePayload) -> None:
         self._dht = dht
-        relay = choose_relay(relays, dht.chance)
+        self._client = client
+        relay = dht.relay_choice.name_to(client, relays, dht.chance, dht.now())
         self.wish = RelayThrough(relay, dht.chance.randbytes(TOKEN_BYTES)) if relay is not None else None
         self._through = self.wish or asked.relay_through
-        self._direct_id = asked.udx.id if asked.udx is not None else 0
         self._task: asyncio.Task[None] | None = None
         self._path: tuple[int, Address] | None = None
 
     def is_relay(self, socket: int, address: Address) -> bool:
         return (socket, address) == self._path
-
-    def _note_path(self, raw: RawStream, path: tuple[int, Address]) -> None:
-        self._path = raw.relay_path = path
 
     @property
     def wanted(self) -> bool:
@@ -58,19 +55,21 @@ class ServerRelay:
     def start(
         self,
         raw: RawStream,
-        connect: Callable[[RelayLeg], Connection | None],
-        on_settled: Callable[[], None],
+        deliver: Callable[[RelayLeg], None],
         on_failed: Callable[[], None],
+        on_path: Callable[[tuple[int, Address]], None] | None = None,
     ) -> None:
-        """`connect` opens the stream through the leg, or says None when it is too late.
-
-        `on_settled` hears that the connection has become a direct one, or is closed; `on_failed` that the relay is of
-        no use.
-        """
+        """`deliver` gets the leg for good; `on_failed` hears that the relay is of no use; `on_path` where it is."""
         if len(self._dht.server_pairings) >= MAX_PAIRINGS:
             logger.warning("too many pairings at relays at once: one is left out")
             return
-        task = self._dht.spawn(self._pair(raw, connect, on_settled, on_failed), "pairing at a relay")
+
+        def note(path: tuple[int, Address]) -> None:
+            self._path = raw.relay_path = path
+            if on_path is not None:
+                on_path(path)
+
+        task = self._dht.spawn(self._pair(raw.id, deliver, on_failed, note), "pairing at a relay")
         self._task = task
         self._dht.server_pairings.add(task)
         task.add_done_callback(self._dht.server_pairings.discard)
@@ -82,10 +81,10 @@ class ServerRelay:
 
     async def _pair(
         self,
-        raw: RawStream,
-        connect: Callable[[RelayLeg], Connection | None],
-        on_settled: Callable[[], None],
+        stream_id: int,
+        deliver: Callable[[RelayLeg], None],
         on_failed: Callable[[], None],
+        on_path: Callable[[tuple[int, Address]], None],
     ) -> None:
         through = self._through
         assert through is not None
@@ -95,19 +94,43 @@ class ServerRelay:
                 through.public_key,
                 through.token,
                 is_initiator=self.wish is not None,
-                stream_id=raw.id,
-                on_path=partial(self._note_path, raw),
+                stream_id=stream_id,
+                on_path=on_path,
             )
         except NetworkError as error:
             logger.debug("no relay for a client: %s", error)
             self._task = None
             on_failed()
             return
-        try:
-            connection = connect(leg)
-        except ConnectionClosed:
-            connection = None
-        if connection is None:
-            leg.close()
-        else:
-            RelayedPath(self._dht, raw, connection, leg, self._direct_id, on_settled)
+        self._dht.relay_choice.met(self._client, through.public_key, self._dht.now())
+        deliver(leg)
+
+
+class RelayedStreams:
+    """A server's connections that run through relays, for clients that meet us again to find them another path."""
+
+    def __init__(self, dht: DHT) -> None:
+        self._dht = dht
+        self._paths: dict[tuple[bytes, int], RelayedPath] = {}
+
+    def add(
+        self, raw: RawStream, connection: Connection, leg: RelayLeg, asked: NoisePayload, on_settled: Callable[[], None]
+    ) -> None:
+        assert asked.udx is not None
+        key = (connection.remote_public_key, asked.udx.id)
+
+        def settled() -> None:
+            if self._paths.get(key) is path:
+                del self._paths[key]
+            if not self._dht.closed:
+                on_settled()
+
+        path = RelayedPath(self._dht, raw, connection, leg, asked.udx.id, settled, resumable=asked.udx.resumable)
+        if asked.udx.resumable and not path.settled:
+            self._paths[key] = path
+
+    def find(self, remote_public_key: bytes, asked: NoisePayload) -> RelayedPath | None:
+        """The open connection that a handshake of its client names. Nobody but the holder of its key can name it."""
+        if asked.udx is None or not asked.udx.resumable:
+            return None
+        return self._paths.get((remote_public_key, asked.udx.id))

@@ -6,6 +6,7 @@ From wire reference sections 3.4, 3.5 and 6.3b (hyperdht/lib/noise-wrap.js, `_on
 from __future__ import annotations
 
 import copy
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -16,6 +17,8 @@ from qvac_core.rendezvous.constants import HANDSHAKE_MEMORY, NS_PEER_HANDSHAKE, 
 from qvac_core.rendezvous.messages import NoisePayload
 from qvac_core.rendezvous.router import Answer
 
+MAX_WAITING = 16
+"""Askers of one undecided handshake that are answered."""
 MAX_REMEMBERED = 1024
 """Handshakes remembered by one server at a time. The original has no limit; message 1 costs a stranger nothing."""
 
@@ -101,14 +104,11 @@ class RememberedHandshake:
     answer: Answer | None = None
     forget_at: float | None = None
     on_removed: Callable[[], None] | None = None
-    _waiting: list[Callable[[Answer], None]] = field(default_factory=list)
-
-    MAX_WAITING = 16
+    _waiting: deque[Callable[[Answer], None]] = field(default_factory=lambda: deque(maxlen=MAX_WAITING))
 
     def ask(self, answer: Callable[[Answer], None]) -> None:
         if not self.settled:
-            if len(self._waiting) < self.MAX_WAITING:
-                self._waiting.append(answer)
+            self._waiting.append(answer)  # the oldest give way: who asks again does not listen to those any more
         elif self.answer is not None:
             answer(self.answer)
 
@@ -117,7 +117,8 @@ class RememberedHandshake:
         if self.settled:
             return
         self.settled, self.answer = True, answer
-        waiting, self._waiting = self._waiting, []
+        waiting = list(self._waiting)
+        self._waiting.clear()
         if answer is not None:
             for ask in waiting:
                 ask(answer)

@@ -91,8 +91,9 @@ def stabilise(puncher: Holepuncher, *, reopen: bool) -> Generator[Step, Any, boo
 class ClientRounds:
     """The connecting side. `run` ends when punching has begun; the puncher says what comes of it.
 
-    `relay_address` is the node through which the handshake went, `token` makes our proof for a host. `may_wait`: there
-    is another connection meanwhile, so that waiting for one's turn is better than failing.
+    `relay_address` is the node through which the handshake went, `token` makes our proof for a host. `may_wait` is
+    asked whenever it matters: there is another connection meanwhile, or may soon be, so that waiting for one's turn is
+    better than failing.
     """
 
     def __init__(
@@ -104,7 +105,7 @@ class ClientRounds:
         server_address: Address,
         token: Callable[[str], bytes],
         random: Random,
-        may_wait: bool = False,
+        may_wait: Callable[[], bool] = lambda: False,
     ) -> None:
         self._puncher = puncher
         self._relay_address = relay_address
@@ -148,7 +149,7 @@ class ClientRounds:
 
     def _waits_for(self, answer: HolepunchPayload) -> bool:
         """A peer that still tells its view keeps its socket and means what it says; the original's does not."""
-        return self._may_wait or read_firewall(answer.firewall) is not Firewall.UNKNOWN
+        return self._may_wait() or read_firewall(answer.firewall) is not Firewall.UNKNOWN
 
     def _probe(self, *, retry: bool) -> Generator[Step, Any, tuple[bytes | None, Address]]:
         """Learn the server's view and tell ours. Returns its token for us and its address as its relay sees it."""
@@ -188,7 +189,7 @@ class ClientRounds:
         token: bytes | None = self._token(to[0])
         while True:
             while puncher.is_random and not (yield ClaimRandomPunch()):
-                if not self._may_wait:
+                if not self._may_wait():
                     message = "Another hole punch with random ports runs or ran just now: try again in a while."
                     raise NetworkError(message, name="HOLEPUNCH_ABORTED")
                 if token is not None:

@@ -97,14 +97,26 @@ class HolepunchInfo:
     relays: tuple[RelayInfo, ...]
 
 
+_REUSABLE = 1
+# Far from what the original may use next; all of it stays one byte.
+_NEEDS_RELAY = 0x20
+_RESUMABLE = 0x40
+
+
 @dataclass(frozen=True, slots=True)
 class UdxInfo:
-    """The sender's own stream id: what its peer has to write into packets."""
+    """The sender's own stream id: what its peer has to write into packets.
+
+    Ours, and ignored by the original: `resumable` says that a handshake which names the stream of an open connection
+    looks for another path for it; `needs_relay` says in such a handshake that the relay in use is gone.
+    """
 
     id: int
     seq: int = 0
     reusable_socket: bool = False
     version: int = 1
+    resumable: bool = False
+    needs_relay: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +163,7 @@ class NoisePayload:
         if self.addresses6:
             writer.array(self.addresses6, Writer.ipv6)
         if self.udx is not None:
-            writer.uint(self.udx.version).uint(1 if self.udx.reusable_socket else 0)
+            writer.uint(self.udx.version).uint(_features(self.udx))
             writer.uint(self.udx.id).uint(self.udx.seq)
         if self.secret_stream:
             writer.uint(1)
@@ -202,12 +214,24 @@ def _read_holepunch_info(reader: Reader) -> HolepunchInfo:
     return HolepunchInfo(id=reader.uint(), relays=tuple(reader.array(_read_relay, _MAX_ADDRESSES)))
 
 
+def _features(udx: UdxInfo) -> int:
+    reusable, resumable = _REUSABLE * udx.reusable_socket, _RESUMABLE * udx.resumable
+    return reusable | resumable | _NEEDS_RELAY * udx.needs_relay
+
+
 def _read_udx(reader: Reader) -> UdxInfo:
     version, features = reader.uint(), reader.uint()
     stream_id, seq = reader.uint(), reader.uint()
     if stream_id > 0xFFFFFFFF:
         raise RemoteProtocolError("a stream id has 32 bits")
-    return UdxInfo(id=stream_id, seq=seq, reusable_socket=bool(features & 1), version=version)
+    return UdxInfo(
+        id=stream_id,
+        seq=seq,
+        reusable_socket=bool(features & _REUSABLE),
+        version=version,
+        resumable=bool(features & _RESUMABLE),
+        needs_relay=bool(features & _NEEDS_RELAY),
+    )
 
 
 def _read_relay_through(reader: Reader) -> RelayThrough:

@@ -115,11 +115,13 @@ class Program:
                 pipe.close()
 
 
-def qvac_desktop(*arguments: str, data_dir: Path, env: dict[str, str] | None = None) -> Program:
-    """`qvac-desktop VERB … --data-dir DIR`, as installed beside this Python."""
+def qvac_desktop(
+    *arguments: str, data_dir: Path, env: dict[str, str] | None = None, within: Sequence[str] = ()
+) -> Program:
+    """`qvac-desktop VERB … --data-dir DIR`, as installed beside this Python. `within`: what to put before it."""
     program = str(Path(sys.executable).parent / "qvac-desktop")
     verb, *rest = arguments
-    return Program([program, verb, "--data-dir", str(data_dir), *rest], env=env)
+    return Program([*within, program, verb, "--data-dir", str(data_dir), *rest], env=env)
 
 
 def loopback_network() -> Program:

@@ -1,4 +1,7 @@
-"""A testnet of our own nodes in a process of its own: prints its bootstrap address as JSON, ends when stdin closes."""
+"""A testnet of our own nodes in a process of its own: prints its bootstrap address as JSON, ends when stdin closes.
+
+`python -m tests.e2e.testnet [HOST]`.
+"""
 
 from __future__ import annotations
 
@@ -9,8 +12,8 @@ import sys
 from qvac_core.hyperdht import create_testnet
 
 
-async def main() -> None:
-    async with await create_testnet(4) as net:
+async def main(host: str) -> None:
+    async with await create_testnet(4, host=host) as net:
         print(
             json.dumps({"event": "ready", "bootstrap": [f"{host}:{port}" for host, port in net.bootstrap]}), flush=True
         )
@@ -18,4 +21,4 @@ async def main() -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main())
+    asyncio.run(main(sys.argv[1] if len(sys.argv) > 1 else "127.0.0.1"))

@@ -263,7 +263,7 @@ def test_the_clients_rounds_end_whatever_is_answered(
         server_address=SERVER,
         token=token,
         random=Random(1),
-        may_wait=may_wait,
+        may_wait=lambda: may_wait,
     ).run()
     waiting = iter(answers)
     outcome: Any = None

@@ -71,7 +71,7 @@ MESSAGES = st.one_of(
         holepunch=st.none() | st.builds(HolepunchInfo, uint, st.lists(relay, max_size=5).map(tuple)),
         addresses4=addresses,
         addresses6=st.lists(address6, max_size=5).map(tuple),
-        udx=st.none() | st.builds(UdxInfo, small, uint, st.booleans()),
+        udx=st.none() | st.builds(UdxInfo, small, uint, st.booleans(), st.just(1), st.booleans(), st.booleans()),
         secret_stream=st.booleans(),
         relay_through=st.none() | st.builds(RelayThrough, key, key),
         relay_addresses=st.none() | addresses,

@@ -18,7 +18,7 @@ from .hostile import RawPeer, Siege, Stranger, address_of, besiege
 def nothing_is_left(dht: DHT) -> None:
     assert not dht._connections
     assert not dht.endpoint._streams
-    assert not dht._attempts
+    assert not dht.attempts
 
 
 async def echo(connection: Connection) -> None:

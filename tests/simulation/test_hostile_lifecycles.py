@@ -69,7 +69,7 @@ async def echo(connection: Connection) -> None:
 
 
 def is_empty(dht: DHT) -> bool:
-    return not (dht._connections or dht._attempts or dht.endpoint._streams)
+    return not (dht._connections or dht.attempts or dht.endpoint._streams)
 
 
 def extra_tasks(*nodes: DHT) -> set[asyncio.Task[Any]]:
@@ -102,7 +102,7 @@ def test_connect_cancelled_at_each_of_its_awaits_leaves_nothing() -> None:
                     steps += 1
                     await settled()
                     assert not extra_tasks(client, server)
-                    assert not client._attempts
+                    assert not client.attempts
                     assert not client._connections
                     await client.close()
                     continue

@@ -120,7 +120,7 @@ def test_whatever_a_server_answers_a_connect_ends_and_leaves_nothing(peer_addres
             client._relays.delete(server.keys.public_key)
         await asyncio.sleep(20)
         assert not client._connections
-        assert not client._attempts
+        assert not client.attempts
         assert not client.endpoint._streams
 
     besiege(test)

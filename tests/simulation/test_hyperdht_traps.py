@@ -12,7 +12,7 @@ from qvac_core.dht_rpc import RequestMessage, ResponseMessage, decode
 from qvac_core.errors import NetworkError, RemoteProtocolError
 from qvac_core.hyperdht import Connection, Refusal
 from qvac_core.hyperdht.connection import KEEP_ALIVE
-from qvac_core.rendezvous.constants import Command, Mode
+from qvac_core.rendezvous.constants import FIREWALL_LIMIT, Command, Mode
 from qvac_core.rendezvous.messages import HandshakeMessage
 
 from .datagram_network import Link
@@ -33,14 +33,15 @@ def handshakes(datagram: bytes, source: Address) -> HandshakeMessage | None:
         return None
 
 
-def test_a_slow_firewall_is_asked_once_for_all_repeats_and_relays() -> None:
+@pytest.mark.parametrize("seconds", [2.5, FIREWALL_LIMIT - 0.5])
+def test_a_slow_firewall_is_asked_once_for_all_repeats_and_relays(seconds: float) -> None:
     async def test(world: World) -> None:
         asked: list[bytes] = []
         accepted: list[Connection] = []
 
         async def firewall(key: bytes, payload: object) -> bool:
             asked.append(key)
-            await asyncio.sleep(2.5)
+            await asyncio.sleep(seconds)
             return False
 
         dht = await world.node()

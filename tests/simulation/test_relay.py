@@ -213,7 +213,7 @@ def test_a_direct_path_that_leads_one_way_only_is_left_again() -> None:
     meet(test)
 
 
-def test_a_relay_that_closes_is_noticed_at_once_and_one_that_dies_soon() -> None:
+def test_the_end_of_the_only_relay_is_the_end_of_the_connection_soon() -> None:
     async def test(meeting: Meeting) -> None:
         await meeting.set_up(Kind.SYMMETRIC, Kind.SYMMETRIC)
         connection = await meeting.connect()
@@ -222,9 +222,9 @@ def test_a_relay_that_closes_is_noticed_at_once_and_one_that_dies_soon() -> None
         await meeting.relay.close()
         await connection.wait_closed()
         await meeting.served[0].wait_closed()
-        assert meeting.world.now() - started < 3
+        assert meeting.world.now() - started < 14  # until then it might have come back
         assert connection.error is not None
-        assert connection.error.name == "ECONNRESET"
+        assert connection.error.name == "RELAY_LOST"
 
     async def test_killed(meeting: Meeting) -> None:
         await meeting.set_up(Kind.SYMMETRIC, Kind.SYMMETRIC)

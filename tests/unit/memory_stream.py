@@ -22,6 +22,7 @@ class MemoryStream:
     def __init__(self, remote_public_key: bytes, *, capacity: int = 256 * 1024, cut: int | None = None) -> None:
         self.remote_public_key = remote_public_key
         self.remote_address = ("127.0.0.1", 4000)
+        self.path, self.relay = "direct", None
         self.peer: MemoryStream
         self.written = bytearray()
         self.destroyed = False
@@ -76,6 +77,9 @@ class MemoryStream:
     def limit_frames(self, size: int) -> None:
         """A pair in memory has no frames; what it was told is for tests to read."""
         self.frame_limit = size
+
+    def when_path_changes(self, then: object) -> None:
+        """A pair in memory has one path."""
 
     def destroy(self) -> None:
         if self.destroyed or self.closed:

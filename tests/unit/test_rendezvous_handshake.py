@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeGuard
 
@@ -12,7 +13,7 @@ from qvac_core.dht_rpc import RequestMessage, ResponseMessage, decode
 from qvac_core.errors import RemoteProtocolError
 from qvac_core.noise import KeyPair, dh
 from qvac_core.rendezvous.constants import Command, Mode
-from qvac_core.rendezvous.handshake import ClientHandshake, HandshakeMemory, ServerHandshake
+from qvac_core.rendezvous.handshake import MAX_WAITING, ClientHandshake, HandshakeMemory, ServerHandshake
 from qvac_core.rendezvous.messages import (
     HandshakeMessage,
     NoisePayload,
@@ -179,6 +180,10 @@ def test_silence_is_remembered_too() -> None:
     assert answers == []
 
 
+def _note(asked: list[int], number: int, _: Answer) -> None:
+    asked.append(number)
+
+
 def test_handshakes_in_memory_are_bounded() -> None:
     memory = HandshakeMemory(limit=3)
     removed: list[int] = []
@@ -193,8 +198,8 @@ def test_handshakes_in_memory_are_bounded() -> None:
     assert memory.open(b"y", 0).id == 0
     assert removed == [1, 0]
     assert len(memory) == 3
-    asked: list[Answer] = []
-    for _ in range(100):
-        replaced.ask(asked.append)
+    asked: list[int] = []
+    for number in range(100):
+        replaced.ask(partial(_note, asked, number))
     replaced.settle(Answer(b""))
-    assert len(asked) == replaced.MAX_WAITING
+    assert asked == list(range(100 - MAX_WAITING, 100))  # those who still listen

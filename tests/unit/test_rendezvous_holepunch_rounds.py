@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import replace
 from random import Random
 from typing import Any
@@ -82,6 +82,7 @@ class Meeting:
         self.asked: list[Ask] = []
         self.answers: list[Answered] = []
         self.tamper: Callable[[HolepunchPayload], HolepunchPayload] = lambda payload: payload
+        self.may_wait = False
         self.rounds = ServerRounds(self.server.puncher, token=token_of("server"))
         self.client_rounds = ClientRounds(
             self.client.puncher,
@@ -90,6 +91,7 @@ class Meeting:
             server_address=SERVER,
             token=token_of("client"),
             random=Random(1),
+            may_wait=lambda: self.may_wait,
         )
 
     def run(self) -> None:
@@ -227,6 +229,45 @@ def test_our_turn_has_not_come() -> None:
     meeting = Meeting([C], [R])
     meeting.client.may_claim = False
     assert meeting.fails() == "HOLEPUNCH_ABORTED"
+
+
+def test_with_a_relay_our_turn_is_waited_for() -> None:
+    meeting = Meeting([C], [R])
+    meeting.client.may_claim = False
+    meeting.may_wait = True
+    rounds, outcome = meeting.client_rounds.run(), None
+    while len(meeting.client.pauses) < 2:
+        step = rounds.send(outcome)
+        outcome = meeting.ask(step) if isinstance(step, Ask) else meeting.client.step(step)
+    # Told once that it will take a while, with the proof of our address; the server keeps its socket.
+    (waiting,) = [ask for ask in meeting.asked if ask.payload.token is not None]
+    assert not waiting.payload.punching
+    meeting.client.may_claim = True
+    with pytest.raises(StopIteration):
+        while True:
+            step = rounds.send(outcome)
+            outcome = meeting.ask(step) if isinstance(step, Ask) else meeting.client.step(step)
+    assert meeting.client.puncher.state is State.PUNCHING
+    assert all(pause.give_way for pause in meeting.client.pauses)
+
+
+def test_the_original_says_try_later_without_its_view_and_is_waited_for_only_beside_a_relay() -> None:
+    for may_wait in (False, True):
+        meeting = Meeting([C], [R])
+        meeting.may_wait = may_wait
+        busy = iter((True, False))
+
+        def tamper(payload: HolepunchPayload, busy: Iterator[bool] = busy) -> HolepunchPayload:
+            later = payload.punching and next(busy, False)
+            return HolepunchPayload(error=PeerError.TRY_LATER) if later else payload
+
+        meeting.tamper = tamper
+        if may_wait:
+            meeting.run()
+            assert len(meeting.client.pauses) == 1
+            assert meeting.client.puncher.state is State.PUNCHING
+        else:
+            assert meeting.fails() == "REMOTE_ABORTED"
 
 
 def test_a_server_that_is_busy_is_asked_again_later() -> None:

@@ -1,0 +1,52 @@
+"""One handshake of a server, while it is on its way to a connection."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+
+from qvac_core.codec import Address
+from qvac_core.hyperdht.connection import Connection
+from qvac_core.hyperdht.ipv6_path import ServerGreeting
+from qvac_core.hyperdht.raw_stream import RawStream
+from qvac_core.hyperdht.relayed_path import RelayedPath
+from qvac_core.hyperdht.server_punch import ServerPunch
+from qvac_core.hyperdht.server_relay import ServerRelay
+from qvac_core.rendezvous.handshake import RememberedHandshake, ServerHandshake, Session
+from qvac_core.rendezvous.messages import NoisePayload
+from qvac_core.rendezvous.places import Place
+
+
+@dataclass(slots=True)
+class Client:
+    """A handshake that is on its way to a connection."""
+
+    entry: RememberedHandshake
+    handshake: ServerHandshake
+    remote_public_key: bytes
+    payload: NoisePayload
+    peer_address: Address
+    seen_as: Address
+    """Ourselves, as the relay (or the peer, when direct) sees us."""
+    direct: bool
+    socket: int
+    source: str
+    """The host that answers for it: its own, as far as one of our relays says so, else whoever sent it."""
+    loose: bool = False
+    raw: RawStream | None = None
+    connection: Connection | None = None
+    session: Session | None = None
+    timer: asyncio.TimerHandle | None = None
+    punch: ServerPunch | None = None
+    relay: ServerRelay | None = None
+    greeting: ServerGreeting | None = None
+    expired: bool = False
+    """It did not come directly in time; a relay may still bring it."""
+    handed_over: bool = False
+    """It is the application's, but relayed: a direct path is still looked for."""
+    path: RelayedPath | None = None
+    """Of the open connection for which the client meets us again."""
+
+    @property
+    def place(self) -> Place[Client]:
+        return Place(self, self.remote_public_key, self.source, loose=self.loose)
