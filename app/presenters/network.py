@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Coroutine
+from typing import Any
+
 from PySide6.QtCore import QObject, Signal
 
 from app.bridge import CoreProxy
@@ -10,12 +13,18 @@ from qvac_core.core.error_text import describe
 from qvac_core.core.state import NetworkReport
 from qvac_core.errors import QvacError
 
+NEARBY = "local_network"
+
 
 class NetworkPresenter(QObject):
-    """`report` is None until the first look has ended; `looking` while one runs. `failed(ErrorInfo)`: of the relays."""
+    """`report` is None until the first look has ended; `looking` while one runs. `failed(ErrorInfo)`: of a change.
+
+    `nearby`: whether peers on the own network are found, and find this machine, by their keys alone.
+    """
 
     looked = Signal()  # a look began or ended
     relays_changed = Signal()
+    nearby_changed = Signal()
     failed = Signal(object)
 
     def __init__(self, core: CoreProxy, parent: QObject | None = None) -> None:
@@ -25,6 +34,7 @@ class NetworkPresenter(QObject):
         self.report: NetworkReport | None = None
         self.looking = False
         self.relays: tuple[str, ...] = ()
+        self.nearby = True
 
     @property
     def public_key(self) -> str:
@@ -33,6 +43,8 @@ class NetworkPresenter(QObject):
     async def load(self) -> None:
         self.relays = await self._core.call(lambda core: core.relays())
         self.relays_changed.emit()
+        self.nearby = await self._core.call(lambda core: core.setting(NEARBY)) != "false"
+        self.nearby_changed.emit()
 
     async def close(self) -> None:
         await self._tasks.close()
@@ -43,6 +55,9 @@ class NetworkPresenter(QObject):
             self.looking = True
             self.looked.emit()
             self._tasks.start(self._look(), self._not_looked)
+
+    def set_nearby(self, on: bool) -> None:
+        self._change(self._core.call(lambda core: core.set_setting(NEARBY, "true" if on else "false")))
 
     def add_relay(self, public_key: str) -> None:
         if public_key not in self.relays:
@@ -63,8 +78,15 @@ class NetworkPresenter(QObject):
         self.failed.emit(describe(error))
 
     def _set(self, relays: tuple[str, ...]) -> None:
-        async def change() -> None:
-            await self._core.call(lambda core: core.set_relays(relays))
-            await self.load()
+        self._change(self._core.call(lambda core: core.set_relays(relays)))
 
-        self._tasks.start(change(), lambda error: self.failed.emit(describe(error)))
+    def _change(self, change: Coroutine[Any, Any, object]) -> None:
+        """Make it, and show what holds then: after a failure, too."""
+
+        async def make() -> None:
+            try:
+                await change
+            finally:
+                await self.load()
+
+        self._tasks.start(make(), lambda error: self.failed.emit(describe(error)))

@@ -11,6 +11,7 @@ from app.presenters.chat_words import stats_words, tokens
 from app.theme import Theme
 from app.views.chat_bar import ChatBar
 from app.views.chat_first_start import download_words
+from app.views.chat_reach import ReachBar
 from app.views.chat_remedies import Remedies
 from app.widgets.button import Button
 from app.widgets.chat.answer_row import AnswerFacts
@@ -48,10 +49,11 @@ class Conversation(QWidget):
         self.error = ErrorPanel(theme)
         self.download = DownloadBar(theme)
         self.download.cancel.clicked.connect(presenter.cancel_download)
+        self.reach = ReachBar(presenter, theme)
         self.composer = Composer(theme)
         self._below = QVBoxLayout()
         self._below.setSpacing(8)
-        for widget in (self.error, self.download, self.composer):
+        for widget in (self.error, self.download, self.reach, self.composer):
             self._below.addWidget(widget)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)

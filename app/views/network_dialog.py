@@ -15,12 +15,17 @@ from app.widgets.error_panel import ErrorPanel
 from app.widgets.keys import KeyCheck, KeyField, group_key
 from app.widgets.label import Label
 from app.widgets.status_line import StatusLine
+from app.widgets.switch import ROW_SIZE, Switch
 from qvac_core.codec.key_text import short_key
 from qvac_core.core.state import ErrorInfo
 
 RELAY_SENTENCE = (
     "Where two routers allow no direct path, a relay forwards what it cannot read. Anybody who can be reached runs one "
     "with 'qvac-desktop relay' and gives you its key. One of the two machines has to name it."
+)
+NEARBY_SENTENCE = (
+    "Machines on the same network find each other by key, also without the internet. Who does not know the key learns "
+    "nothing."
 )
 OWN_KEY = "This is your own key. A relay is another machine, which both of you can reach."
 
@@ -34,6 +39,7 @@ class NetworkDialog(Dialog):
         self._busy = False
         self.line = StatusLine(theme)
         self.again = Button(theme, "Look again", icon="refresh-cw", name="Look at the network again")
+        self.nearby = Switch(theme, "Find each other on the local network", size=ROW_SIZE)
         self.error = ErrorPanel(theme)
         self.key = KeyField(theme, "Key of a relay", "Key of a relay, 64 characters")
         self.said = Label(scale="hint", tone="text3", wrap=True)
@@ -49,8 +55,11 @@ class NetworkDialog(Dialog):
         presenter.looked.connect(self._show_report)
         presenter.relays_changed.connect(self._show_relays)
         presenter.failed.connect(self._show_error)
+        presenter.nearby_changed.connect(self._show_nearby)
+        self.nearby.clicked.connect(presenter.set_nearby)
         self._show_report()
         self._show_relays()
+        self._show_nearby()
         self._check(KeyCheck.EMPTY, "")
         # No default button: Enter in the key field adds the key, and does not close.
         self.cancel.setDefault(False)
@@ -64,6 +73,9 @@ class NetworkDialog(Dialog):
         self.body.addSpacing(4)
         self.body.addLayout(_at_start(self.again))
         self.body.addSpacing(12)
+        self.body.addLayout(self._nearby_row())
+        self.body.addWidget(Label(NEARBY_SENTENCE, tone="text2", wrap=True))
+        self.body.addSpacing(12)
         self.body.addWidget(Label("Relays", weight=600))
         self.body.addWidget(Label(RELAY_SENTENCE, tone="text2", wrap=True))
         self.body.addSpacing(4)
@@ -75,6 +87,17 @@ class NetworkDialog(Dialog):
         self.body.addLayout(entry)
         self.body.addWidget(self.said)
         self.body.addWidget(self.error)
+
+    def _nearby_row(self) -> QHBoxLayout:
+        row = QHBoxLayout()
+        row.setSpacing(10)
+        row.addWidget(Label("Local network", weight=600))
+        row.addWidget(self.nearby)
+        row.addStretch(1)
+        return row
+
+    def _show_nearby(self) -> None:
+        self.nearby.setChecked(self._presenter.nearby)
 
     def _show_report(self) -> None:
         presenter = self._presenter

@@ -53,6 +53,7 @@ from qvac_core.store.store import Store
 
 logger = logging.getLogger(__name__)
 
+LOCAL_NETWORK = "local_network"  # of the settings
 # Ending one part may not keep the others from ending (seconds each).
 CLOSE_LIMIT = 10.0
 
@@ -181,6 +182,8 @@ class Core:
 
     async def set_setting(self, key: str, value: str) -> None:
         await self._store.database.run(self._store.settings.set_text, key, value)
+        if key == LOCAL_NETWORK and self._config.local_network is None:
+            self._network.use_local_network(self._store.settings.settings.local_network)
 
     # --- The network ----------------------------------------------------------------------------------------------
 

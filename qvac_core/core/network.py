@@ -51,6 +51,7 @@ class NetworkNode:
         self.on_connected: Callable[[bytes, tuple[Address, ...]], None] = lambda public_key, relays: None
         self._wanted_port = config.port
         self.relays = config.relays
+        self._config = config
         local = _local_network(config) if local_network else None
         self.local = local is not None
         self._connections: dict[bytes, Connection] = {}
@@ -65,6 +66,12 @@ class NetworkNode:
             on_change=self._on_change,
             local_network=local,
         )
+
+    def use_local_network(self, wanted: bool) -> None:
+        """Switch finding, and being found, on the own network on or off while it runs."""
+        local = _local_network(self._config) if wanted else None
+        self.local = local is not None
+        self.dht.use_local_network(local)
 
     async def start(self) -> None:
         """Bind now, enter the network in the background. Raises NetworkError when nothing can be bound."""

@@ -147,7 +147,8 @@ class RemoteModel:
 class ProviderEntry:
     """A provider in my list. state: "unknown", "connecting", "online", "offline", "refused".
 
-    `path` while it is online: "direct", "relay", "local network".
+    `path` while it is online: "direct", "relay", "local network". `retry_at`: Unix seconds at which about it is tried
+    again by itself; None when it is not, or is tried now.
     """
 
     public_key: str
@@ -159,6 +160,7 @@ class ProviderEntry:
     last_connected: float | None = None
     error: ErrorInfo | None = None
     path: str = ""
+    retry_at: float | None = None
 
 
 # --- Events -------------------------------------------------------------------------------------------------------

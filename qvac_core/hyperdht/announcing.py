@@ -31,6 +31,8 @@ class Announcing:
         self._requests = requests
         self._announcer = announcer
         self._refresh = asyncio.Event()
+        self._asked: set[Address] = set()
+        """Nodes whose answer to an announce is awaited: they may have it already."""
 
     def refresh(self) -> None:
         """Announce again soon: the network changed."""
@@ -60,6 +62,7 @@ class Announcing:
         assert reply.id is not None and reply.token is not None
         announcer = self._announcer
         message = announcer.announce(reply.id, reply.token)
+        self._asked.add(reply.from_)
         try:
             stored = await self._requests.request(
                 Command.ANNOUNCE, reply.from_, target=announcer.target, value=message.encode(), token=reply.token
@@ -68,6 +71,7 @@ class Announcing:
             return
         if stored.error == 0:
             announcer.committed(reply.from_, stored.to)
+        self._asked.discard(reply.from_)
 
     async def run(self) -> None:
         """Until cancelled, after a first `update`."""
@@ -112,6 +116,12 @@ class Announcing:
         announcer = self._announcer
         try:
             async with asyncio.timeout(WITHDRAW_LIMIT):
-                await withdraw(self._requests, announcer.target, announcer.key_pair, announcer.current())
+                await withdraw(
+                    self._requests,
+                    announcer.target,
+                    announcer.key_pair,
+                    announcer.everywhere(),
+                    arriving=tuple(self._asked),
+                )
         except (TimeoutError, NetworkError):
             return

@@ -36,6 +36,7 @@ class ClientPunch:
         self._id = payload.holepunch.id
         self._reply = reply
         self._secure = SecurePayload(session.holepunch_secret, local_secret=dht.chance.randbytes(32))
+        self._earlier: list[asyncio.Task[Any]] = []
         self._ended: asyncio.Future[tuple[int, Address] | None] = dht.endpoint.loop.create_future()
         try:
             self._punching = Punching(
@@ -55,8 +56,12 @@ class ClientPunch:
         if not self._ended.done():
             self._ended.set_result(path)
 
-    async def run(self, relays: Sequence[RelayInfo]) -> tuple[int, Address]:
-        """The socket and address to connect the stream to. Raises NetworkError with the original's codes."""
+    async def run(self, relays: Sequence[RelayInfo], earlier: Sequence[asyncio.Task[Any]] = ()) -> tuple[int, Address]:
+        """The socket and address to connect the stream to. Raises NetworkError with the original's codes.
+
+        Until the `earlier` paths have ended nothing is said that may end the punch at the server.
+        """
+        self._earlier = [task for task in earlier if not task.done()]
         rounds = ClientRounds(
             self._punching.puncher,
             relays=relays,
@@ -83,6 +88,9 @@ class ClientPunch:
 
     async def _ask(self, step: Ask) -> Asked:
         """One payload through a relay and back."""
+        random_ports = step.payload.punching and self._punching.puncher.is_random
+        if self._earlier and (random_ports or step.payload.error != PeerError.NONE):
+            await asyncio.wait(self._earlier)
         sealed = self._secure.seal(step.payload, self._dht.chance.randbytes(NONCE_BYTES))
         message = HolepunchMessage(Mode.FROM_CLIENT, self._id, sealed, peer_address=step.peer_address)
         reply = await self._dht.requests.request(

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Coroutine
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from qvac_core.blind_relay.messages import TOKEN_BYTES
@@ -45,8 +46,8 @@ class ClientRelay:
     def is_relay(self, socket: int, address: Address) -> bool:
         return (socket, address) == self._path
 
-    def _note_path(self, path: DirectPath) -> None:
-        self._path = path
+    def _note_path(self, raw: RawStream, path: DirectPath) -> None:
+        self._path = raw.relay_path = path
 
     async def reach(
         self,
@@ -73,7 +74,7 @@ class ClientRelay:
                 through.token,
                 is_initiator=is_initiator,
                 stream_id=raw.id,
-                on_path=self._note_path,
+                on_path=partial(self._note_path, raw),
             ),
             name="pairing at a relay",
         )

@@ -1,13 +1,14 @@
 """Connecting to a peer by its key: find who relays to it, shake hands through them, then take the best path.
 
 From wire reference section 6.3 (hyperdht/lib/connect.js 6.34.0). Walk and handshakes run side by side, and nodes
-that relayed to this key before are asked at once: a second connect need not wait for a walk.
+that relayed to this key before are asked first: a second connect needs no walk.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
+from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import Enum
@@ -42,12 +43,17 @@ SUSPECT_AFTER = 1.5
 SILENCE_LIMIT = 6.0
 """Seconds for all handshakes through everybody who knows the peer. One that lives answers in a fraction of a second; a
 firewall function may take its time."""
+HEAD_START = 0.25
+"""Seconds that remembered relays have before the network is asked, too (RFC 8305 gives as much). A walk is 20 requests:
+100 reconnects at once would fill the request window with answers that nobody needs."""
 _HANDSHAKE_RETRIES = 3
 _WALK_RETRIES = 3
 _PING_RETRIES = 2
 _LAN_ATTEMPT = 0.5
 """Seconds for each of three tries to reach a peer nearby. In this house it answers within milliseconds, or after the
-delays of address resolution; behind the same carrier's NAT never, and then the punch waits for these tries to end."""
+delays of address resolution; behind the same carrier's NAT never."""
+_HEAD_START = _LAN_ATTEMPT
+"""Seconds for the LAN's path alone; then the punch begins beside it."""
 
 
 class ConnectStage(Enum):
@@ -139,6 +145,21 @@ class Attempt:
             if not self._relayed:
                 self._end_punch()
 
+    async def find_path(self, limit: float) -> tuple[int, Address]:
+        """Instead of `run`: only the way to the peer, for a stream that exists. `release` when it is on it, or not.
+
+        The peer waits in vain for the stream of this handshake. Raises NetworkError, TimeoutError.
+        """
+        async with asyncio.timeout(limit):
+            met = await self._meet()
+            if met.payload.relay_addresses:
+                self._dht.remember_relays(self._public_key, met.payload.relay_addresses)
+            return await self._reach(met)
+
+    def release(self) -> None:
+        self._raw.destroy()
+        self._end_punch()
+
     def _end_punch(self) -> None:
         if self._punch is not None:
             self._punch.close()
@@ -165,7 +186,13 @@ class Attempt:
         self._raw.connect(socket, address, remote_id)
         relays = met.payload.relay_addresses or tuple(self._tried)
         self._dht.remember_relays(self._public_key, relays)
-        return self._dht.new_connection(self._raw, met.session, initiator=True, public_key=self._key_pair.public_key)
+        return self._dht.new_connection(
+            self._raw, met.session, initiator=True, public_key=self._key_pair.public_key, meet_again=self._meet_again
+        )
+
+    def _meet_again(self) -> Attempt:
+        """For a connection whose peer is not where it was."""
+        return Attempt(self._dht, self._public_key, self._key_pair, self._dht.relays_of(self._public_key))
 
     def _on_unexpected(self, socket: int, source: Address) -> None:
         """The server's packets found us before we knew the way."""
@@ -209,6 +236,8 @@ class Attempt:
             self._ask_soon(address)
         # What was remembered may be gone: it must not keep those from being asked who are found now.
         self._slots = asyncio.Semaphore(MAX_HANDSHAKES)
+        if self._asking:
+            await asyncio.wait(self._asking, timeout=HEAD_START)
         await self._walk(self._known)
         await self._asked()
 
@@ -297,33 +326,47 @@ class Attempt:
     async def _reach(self, met: _Met) -> tuple[int, Address]:
         """The first path that works. Or the server comes to us: whatever it sends shows a way.
 
-        One after the other: a server gives the whole connect up with the punch, so none may run beside the LAN's path.
+        A path begins when the one before has failed, or had its head start. A server gives the whole connect up with
+        the punch: beside the LAN's path nothing is said that may end it there.
         """
         failure = NetworkError("There is no path to the peer from here.", name="CANNOT_HOLEPUNCH")
-        for path in choose_paths(
-            met.reply, met.payload, firewall=self._firewall, local_addresses=self._endpoint.local_addresses()
-        ):
-            trying = asyncio.create_task(self._try_path(path, met), name="path to a peer")
-            waiting: list[asyncio.Future[Any]] = [trying, self._arrived]
-            try:
-                await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+        paths = deque(
+            choose_paths(
+                met.reply, met.payload, firewall=self._firewall, local_addresses=self._endpoint.local_addresses()
+            )
+        )
+        trying: list[asyncio.Task[tuple[int, Address]]] = []
+        try:
+            while paths or any(not task.done() for task in trying):
+                if paths:
+                    work = self._try_path(paths.popleft(), met, tuple(trying))
+                    trying.append(asyncio.create_task(work, name="path to a peer"))
+                running = [task for task in trying if not task.done()]
+                patience = _HEAD_START if paths else None
+                await asyncio.wait([*running, self._arrived], timeout=patience, return_when=asyncio.FIRST_COMPLETED)
                 if self._arrived.done():
                     return self._arrived.result()
-                return trying.result()
-            except NetworkError as error:
-                if self._arrived.done():
-                    raise
-                failure = error
-            finally:
-                trying.cancel()
-                await asyncio.gather(trying, return_exceptions=True)
-        raise failure
+                for task in running:
+                    if task.done() and (error := task.exception()) is None:
+                        return task.result()
+            for task in trying:
+                if isinstance(error := task.exception(), NetworkError):
+                    failure = error
+                elif error is not None:
+                    raise error
+            raise failure
+        finally:
+            for task in trying:
+                task.cancel()
+            await asyncio.gather(*trying, return_exceptions=True)
 
     def _is_open(self, met: _Met) -> bool:
         """A server that needs neither punch nor relay."""
         return not met.reply.relayed or met.payload.firewall == Firewall.OPEN
 
-    async def _try_path(self, path: Path, met: _Met) -> tuple[int, Address]:
+    async def _try_path(
+        self, path: Path, met: _Met, earlier: Sequence[asyncio.Task[tuple[int, Address]]]
+    ) -> tuple[int, Address]:
         match path.way:
             case Way.DIRECT if path.address is not None:
                 return met.reply.socket, path.address
@@ -335,7 +378,7 @@ class Attempt:
                 return await self._try_lan(path.address, met)
             case Way.PUNCH:
                 self._punch = ClientPunch(self._dht, self._target, met.payload, met.reply, met.session)
-                return await self._punch.run(path.relays)
+                return await self._punch.run(path.relays, earlier)
         raise NetworkError("There is no path to the peer from here.", name="CANNOT_HOLEPUNCH")
 
     async def _wait_for_server(self) -> tuple[int, Address]:

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from qvac_core.codec import Address
 from qvac_core.errors import ConnectionClosed, RemoteProtocolError
 from qvac_core.hyperdht.endpoint import Endpoint
-from qvac_core.hyperdht.following import Following
+from qvac_core.hyperdht.following import Following, MeetAgain
 from qvac_core.hyperdht.raw_stream import RawStream
 from qvac_core.rendezvous.handshake import Session
 from qvac_core.secret_stream import MAX_FRAME_BYTES, MAX_MESSAGE_BYTES, SecretStream
@@ -50,8 +50,12 @@ class Connection:
         keep_alive: float = KEEP_ALIVE,
         on_open: Callable[[Connection], None] | None = None,
         on_closed: Callable[[Connection], None] | None = None,
+        meet_again: MeetAgain | None = None,
     ) -> None:
-        """`raw` must be connected. `on_open` is called once, when the peer has proved that it holds its keys."""
+        """`raw` must be connected. `on_open` is called once, when the peer has proved that it holds its keys.
+
+        `meet_again` looks for a peer that cannot be found by following it.
+        """
         self.public_key = public_key
         self.remote_public_key = session.remote_public_key
         self.handshake_hash = session.handshake_hash
@@ -84,7 +88,7 @@ class Connection:
         self._keep_alive = keep_alive
         self._last_write = self._loop.time()
         self._keep_alive_timer: asyncio.TimerHandle | None = None
-        self.following = Following(self, endpoint, raw, self._secret)
+        self.following = Following(self, endpoint, raw, self._secret, meet_again)
         raw.on_event = self._on_event
         raw.write(self._secret.start())
         if keep_alive > 0:

@@ -31,6 +31,7 @@ from qvac_core.hyperdht.bootstrap import Bootstrap, resolve
 from qvac_core.hyperdht.connect import CONNECT_LIMIT, Attempt, OnStage
 from qvac_core.hyperdht.connection import KEEP_ALIVE, Connection
 from qvac_core.hyperdht.endpoint import Endpoint
+from qvac_core.hyperdht.following import MeetAgain, PathFinder
 from qvac_core.hyperdht.local_connect import LocalAttempt, Progress, first_of
 from qvac_core.hyperdht.local_network import LocalNetwork
 from qvac_core.hyperdht.network import Network, SystemNetwork
@@ -224,6 +225,8 @@ class DHT:
             attempt.abort(_is_suspended())
         for server in self._servers.values():
             server.drop_handshakes()
+        for punching in list(self.punchings):
+            punching.abandon()  # those beside a relayed connection belong to no attempt any more
         endpoint.node.suspend(endpoint.loop.time())
         endpoint.flush_node()
 
@@ -395,6 +398,17 @@ class DHT:
         await self.open()
         return await records.immutable_get(self.requests, target)
 
+    def use_local_network(self, local_network: LocalNetwork | None) -> None:
+        """Find peers nearby, and be found by them, through this one from now on; the one before is closed."""
+        before, self._local_network = self._local_network, local_network
+        for server in self._servers.values():
+            if server.public_key is not None:
+                if before is not None:
+                    before.stop_serving(server.public_key)
+                self._serve_nearby(server, server.public_key)
+        if before is not None:
+            before.close()
+
     # For servers and attempts
 
     def now(self) -> float:
@@ -409,6 +423,9 @@ class DHT:
         self._servers[target] = server
         local: LocalServer = server
         self._router.add_server(target, record, local)
+        self._serve_nearby(server, public_key)
+
+    def _serve_nearby(self, server: Server, public_key: bytes) -> None:
         if self._local_network is not None and server.shares_local_address:
             self._local_network.serve(public_key, self.address[1])
 
@@ -431,6 +448,7 @@ class DHT:
         initiator: bool,
         public_key: bytes,
         on_open: Callable[[Connection], None] | None = None,
+        meet_again: Callable[[], PathFinder] | None = None,
     ) -> Connection:
         connection = Connection(
             self.endpoint,
@@ -441,6 +459,7 @@ class DHT:
             keep_alive=self._keep_alive,
             on_open=on_open,
             on_closed=self._connections.discard,
+            meet_again=MeetAgain(meet_again, self.spawn) if meet_again is not None else None,
         )
         self._connections.add(connection)
         return connection

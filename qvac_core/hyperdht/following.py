@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
 
 from qvac_core.codec import Address
-from qvac_core.errors import ConnectionClosed
+from qvac_core.errors import ConnectionClosed, NetworkError
 from qvac_core.hyperdht.endpoint import Endpoint
 from qvac_core.hyperdht.raw_stream import RawStream
 from qvac_core.rendezvous.path_validation import PathConfirmed, PathMoved, PathValidation
@@ -27,14 +29,49 @@ CONFIRM_LIMIT = 3.0
 """Seconds in which the peer must be heard after our network changed; three retransmissions fit in."""
 
 
+MEET_AFTER = 0.8
+"""Seconds for the peer to follow by itself, before we look for each other through the network."""
+_MEET_LIMIT = 8.0
+_MEET_PAUSE = 1.0
+_PROOF_LIMIT = 4.0
+"""Seconds for a path that was found to be proven in both directions."""
+
+
+class PathFinder(Protocol):
+    """One try to meet the peer anew; connect.Attempt is one."""
+
+    async def find_path(self, limit: float) -> tuple[int, Address]: ...
+
+    def release(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class MeetAgain:
+    """How a connection may look for its peer through the network; `spawn` gives the search an owner."""
+
+    find: Callable[[], PathFinder]
+    spawn: Callable[[Coroutine[Any, Any, None], str], asyncio.Task[None]]
+
+
 def _left_behind() -> ConnectionClosed:
     return ConnectionClosed("The network changed, and the peer does not answer on the new one.", name="ETIMEDOUT")
+
+
+def _forgotten() -> ConnectionClosed:
+    return ConnectionClosed("The peer is there, but this connection is not: it was restarted.", name="ETIMEDOUT")
 
 
 class Following:
     """Made with a Connection, whose stream is connected. `stop` it."""
 
-    def __init__(self, connection: Connection, endpoint: Endpoint, raw: RawStream, secret: SecretStream) -> None:
+    def __init__(
+        self,
+        connection: Connection,
+        endpoint: Endpoint,
+        raw: RawStream,
+        secret: SecretStream,
+        meet_again: MeetAgain | None = None,
+    ) -> None:
         assert raw.socket is not None and raw.remote_address is not None
         self._connection = connection
         self._endpoint = endpoint
@@ -47,6 +84,9 @@ class Following:
         self._timer_at = 0.0
         self._deadline: asyncio.TimerHandle | None = None
         self._stopped = False
+        self._meet_again = meet_again
+        self._meeting: asyncio.Task[None] | None = None
+        self._found = asyncio.Event()
         raw.follower = self
 
     @property
@@ -56,12 +96,13 @@ class Following:
 
     @property
     def watching(self) -> bool:
-        return self._deadline is not None
+        return self._deadline is not None or self._validation.confirming
 
     def stop(self) -> None:
         self._stopped = True
         self._raw.follower = None
         self._end_deadline()
+        self._end_meeting()
         if self._timer is not None:
             self._timer.cancel()
 
@@ -112,20 +153,67 @@ class Following:
         # The original acknowledges this, if it can be reached and reaches us.
         self._connection.write_keep_alive()
         self._end_deadline()
-        self._deadline = self._loop.call_later(CONFIRM_LIMIT, self._silent)
+        self._end_meeting()
+        patience = MEET_AFTER if self.peer_follows else CONFIRM_LIMIT
+        self._deadline = self._loop.call_later(patience, self._left_behind)
         if not self._connection.relayed:
             self._sync()
             self._validation.confirm(self._loop.time())
             self._flush()
 
+    def silent(self) -> None:
+        if self.peer_follows and not self._connection.relayed and not self.watching and self._meeting is None:
+            self._raw.stream.mark_path()
+            self._sync()
+            self._validation.confirm(self._loop.time())
+            self._flush()
+            self._left_behind()
+
     def _confirmed(self) -> None:
         self._end_deadline()
+        self._end_meeting()
         self._validation.stop_confirming()
 
-    def _silent(self) -> None:
+    def _left_behind(self) -> None:
         self._deadline = None
-        logger.debug("%r did not follow us", self._connection)
-        self._connection.destroy(_left_behind())
+        if not self.peer_follows or self._connection.relayed:
+            logger.debug("%r did not follow us", self._connection)
+            self._connection.destroy(_left_behind())
+        elif self._meet_again is not None and self._meeting is None:
+            # A NAT lets nobody in whom it does not know: where we are now must be made known through the network.
+            self._meeting = self._meet_again.spawn(self._meet(self._meet_again.find), "meeting a peer again")
+        # Else it is the peer who looks for us; the stream's own patience is the limit.
+
+    async def _meet(self, find: Callable[[], PathFinder]) -> None:
+        self._found.clear()
+        while True:  # until it is found, or the stream loses its patience
+            finder = find()
+            try:
+                path = await finder.find_path(_MEET_LIMIT)
+                await self._prove(path)
+                return
+            except (NetworkError, TimeoutError) as error:
+                logger.debug("%r is not found again: %s", self._connection, error)
+            finally:
+                finder.release()
+            await asyncio.sleep(_MEET_PAUSE)
+
+    async def _prove(self, path: tuple[int, Address]) -> None:
+        self._sync()
+        self._validation.expect(path, self._loop.time())
+        self._flush()
+        try:
+            async with asyncio.timeout(_PROOF_LIMIT):
+                await self._found.wait()
+        except TimeoutError:
+            # It is there, and this way leads to it, but it has nothing to say to this stream.
+            self._connection.destroy(_forgotten())
+
+    def _end_meeting(self) -> None:
+        self._found.set()
+        if self._meeting is not None:
+            self._meeting.cancel()
+            self._meeting = None
 
     def _end_deadline(self) -> None:
         if self._deadline is not None:
@@ -152,6 +240,7 @@ class Following:
                 logger.debug("%r is at %s now", self._connection, event.path[1])
                 self._source = self._endpoint.network.source_host(event.path[1][0])
                 self._raw.follow(*event.path)
+                self._confirmed()
             elif isinstance(event, PathConfirmed):
                 self._confirmed()
         self._set_timer()

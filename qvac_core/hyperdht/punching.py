@@ -87,6 +87,12 @@ class Punching:
         for socket in self.puncher.sockets:
             self._endpoint.release_socket(socket)
 
+    def abandon(self) -> None:
+        """End it without a path, as far as its owner goes, too."""
+        if not self._closed:
+            self._end(None)
+            self.close()
+
     # Rounds
 
     async def run(self, rounds: Generator[Step, Any, T], ask: Callable[[Ask], Any] | None = None) -> T:

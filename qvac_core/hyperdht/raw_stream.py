@@ -13,7 +13,7 @@ from typing import Protocol
 from qvac_core.codec import Address
 from qvac_core.errors import ConnectionClosed
 from qvac_core.hyperdht.endpoint import Endpoint
-from qvac_core.udx import Closed, Event, Stream
+from qvac_core.udx import Closed, Event, Stream, is_farewell_of_relay
 
 LINGER = 3.0
 """Seconds for which an ended stream still answers a peer whose last ACK from us was lost: else it fails after 13 s."""
@@ -32,11 +32,16 @@ class Follower(Protocol):
 
     def heard(self, socket: int, source: Address, size: int) -> None: ...
 
+    def silent(self) -> None:
+        """Nothing comes any more, though something should; told more than once."""
+        ...
+
 
 class RawStream:
     """Owned by a connection, or by an attempt at one. After Closed it is forgotten by the endpoint."""
 
     __slots__ = (
+        "_ack_waits",
         "_early",
         "_endpoint",
         "_flushing",
@@ -50,6 +55,7 @@ class RawStream:
         "on_event",
         "on_heard",
         "on_unexpected",
+        "relay_path",
         "remote_address",
         "socket",
         "stream",
@@ -68,6 +74,9 @@ class RawStream:
         self.follower: Follower | None = None
         self.heard_from: tuple[int, Address] | None = None
         """The path of the train whose events are being handed out."""
+        self.relay_path: tuple[int, Address] | None = None
+        """Where a relay is that may carry the stream. What it says of itself ends no stream that went another way."""
+        self._ack_waits = False
         self._early = 0
         self._removed = False
         self._lingering = False
@@ -99,6 +108,8 @@ class RawStream:
             self._send(now)
         if self._removed:
             return
+        if (socket, source) == self.relay_path != (self.socket, self.remote_address):
+            datagrams = [datagram for datagram in datagrams if not is_farewell_of_relay(datagram)]
         if socket != self.socket and self.on_unexpected is not None:
             self.on_unexpected(socket, source)
         if not self.stream.connected:
@@ -179,14 +190,23 @@ class RawStream:
             self._remove()
 
     def flush(self, now: float) -> None:
-        """Send, hand out events, set the timer."""
+        """Send, hand out events, set the timer.
+
+        A mere acknowledgement waits until the end of this turn of the loop: a reader that answers at once sends both in
+        one packet, and a round trip takes two packets instead of four.
+        """
         if self._removed or self._flushing:
             return
         self._flushing = True
+        self._ack_waits = not self._ack_waits and self.stream.only_ack_due
         try:
-            self._send(now)
+            if not self._ack_waits:
+                self._send(now)
             if self._hand_out_events():
+                self._send(now)
                 self._remove()
+            elif self._ack_waits:
+                self._endpoint.flush_soon(self)
             elif not self._removed:
                 self._set_timer()
         finally:
@@ -225,6 +245,8 @@ class RawStream:
             return
         now = self._endpoint.loop.time()
         self.stream.handle_timer(now)
+        if self.follower is not None and self.stream.silent:
+            self.follower.silent()
         self.flush(now)
 
     def _remove(self) -> None:

@@ -148,17 +148,22 @@ async def mutable_get(requests: Requests, public_key: bytes, seq: int, latest: b
     return best
 
 
-async def withdraw(requests: Requests, target: bytes, key_pair: KeyPair, nodes: Sequence[Address]) -> None:
-    """Unannounce a server at nodes that may have forgotten it or be gone; failing is no news."""
+async def withdraw(
+    requests: Requests, target: bytes, key_pair: KeyPair, nodes: Sequence[Address], *, arriving: Sequence[Address] = ()
+) -> None:
+    """Unannounce a server at nodes that may have forgotten it or be gone; failing is no news.
+
+    `arriving`: nodes that an announce is on its way to; it may be overtaken by our question whether they have it.
+    """
 
     async def withdraw_at(node: Address) -> None:
         try:
             reply = await requests.request(Command.FIND_PEER, node, target=target)
-            if reply.token is None or reply.id is None or reply.value is None:
+            if reply.token is None or reply.id is None or (reply.value is None and node not in arriving):
                 return
             message = sign_unannounce(key_pair, target=target, node_id=reply.id, token=reply.token)
             await requests.request(Command.UNANNOUNCE, node, target=target, value=message.encode(), token=reply.token)
         except NetworkError:
             return
 
-    await asyncio.gather(*map(withdraw_at, nodes))
+    await asyncio.gather(*map(withdraw_at, dict.fromkeys((*nodes, *arriving))))

@@ -178,6 +178,9 @@ class Server:
                 raise NetworkError("No node of the network took the announce.", name="ANNOUNCE_FAILED")
         except BaseException:
             self._stop()
+            # Cancelled, it has announced itself at some nodes already, which would remember that for 20 minutes.
+            if not self._dht.closed:
+                self._dht.spawn(self._announcing.withdraw(), "withdrawing an announce that was cancelled")
             raise
         finally:
             self._beginning.set_result(None)
@@ -478,7 +481,8 @@ class Server:
         if client.relay is not None and not client.handed_over:
             client.relay.stop()
         self._clients.pop(client.entry.id, None)
-        self._memory.finish(client.entry, self._dht.now())
+        if not self._dht.closed:
+            self._memory.finish(client.entry, self._dht.now())
 
     # Hole punching (rendezvous.LocalServer)
 

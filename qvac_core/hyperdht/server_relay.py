@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING
 
 from qvac_core.blind_relay.messages import TOKEN_BYTES
@@ -43,8 +44,8 @@ class ServerRelay:
     def is_relay(self, socket: int, address: Address) -> bool:
         return (socket, address) == self._path
 
-    def _note_path(self, path: tuple[int, Address]) -> None:
-        self._path = path
+    def _note_path(self, raw: RawStream, path: tuple[int, Address]) -> None:
+        self._path = raw.relay_path = path
 
     @property
     def wanted(self) -> bool:
@@ -95,7 +96,7 @@ class ServerRelay:
                 through.token,
                 is_initiator=self.wish is not None,
                 stream_id=raw.id,
-                on_path=self._note_path,
+                on_path=partial(self._note_path, raw),
             )
         except NetworkError as error:
             logger.debug("no relay for a client: %s", error)

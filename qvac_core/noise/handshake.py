@@ -17,6 +17,7 @@ Each side writes one message and reads one, in the order of this table. Whatever
 
 from __future__ import annotations
 
+import copy
 from enum import Enum, auto
 from typing import Final
 
@@ -72,6 +73,12 @@ class HandshakeState:
                 raise LocalProtocolError("The responder learns the remote key from message 1.")
             self._remote_static = b""
             self.symmetric_state.mix_hash(static.public_key)
+
+    def __deepcopy__(self, memo: dict[int, object]) -> HandshakeState:
+        """Of its own is only the symmetric state: keys never change."""
+        twin = copy.copy(self)
+        twin.symmetric_state = copy.copy(self.symmetric_state)
+        return twin
 
     def write_message(self, payload: bytes) -> bytes:
         """Message 1 (initiator) or message 2 (responder) around `payload`; LocalProtocolError out of turn."""

@@ -88,6 +88,10 @@ class Announcer:
     def current(self) -> list[Address]:
         return list(self._generations[2])
 
+    def everywhere(self) -> list[Address]:
+        """Nodes that may still remember us."""
+        return [address for generation in self._generations for address in generation]
+
     def is_relay(self, address: Address) -> bool:
         return any(address in generation for generation in self._generations)
 

@@ -51,6 +51,7 @@ class ClientHandshake:
             remote_public_key=remote_public_key,
         )
         self._message: bytes | None = None
+        self._answer: tuple[bytes, NoisePayload, Session] | None = None
 
     def message(self, payload: Callable[[], NoisePayload]) -> bytes:
         """Message 1; `payload` is asked for the first time only."""
@@ -62,11 +63,13 @@ class ClientHandshake:
         """Payload and keys from message 2.
 
         Raises RemoteProtocolError for a false one, after which a true one of another relay still works: a relay that
-        lies must not be able to end the handshake.
+        lies must not be able to end the handshake. All relays bring the same true one; it is worked through once.
         """
-        attempt = copy.deepcopy(self._state)
-        payload = NoisePayload.decode(attempt.read_message(message))
-        return payload, _session(attempt)
+        if self._answer is None or self._answer[0] != message:
+            attempt = copy.deepcopy(self._state)
+            payload = NoisePayload.decode(attempt.read_message(message))
+            self._answer = message, payload, _session(attempt)
+        return self._answer[1:]
 
 
 class ServerHandshake:

@@ -158,7 +158,11 @@ class Holepuncher:
         """What `punch` would do, None when it cannot."""
         if not self.remote_addresses:
             return None
-        return choose_method(self.nat.firewall, self.remote_firewall, verified=self.verified_address is not None)
+        address = self.verified_address
+        method = choose_method(self.nat.firewall, self.remote_firewall, verified=address is not None)
+        if method is Method.BIRTHDAY and (address is None or not is_dialable(address)):
+            return None  # a port-keeping peer that names no port: 256 sockets would have nowhere to aim
+        return method
 
     def punch(self, now: float) -> bool:
         """Begin, once. False: there is no way for these two NATs."""
@@ -192,7 +196,7 @@ class Holepuncher:
         """One more for the birthday punch; it opens a mapping at once."""
         self.sockets.append(socket)
         address = self.verified_address
-        if address is not None:
+        if address is not None and is_dialable(address):
             self._outbox.append(Probe(socket, address, low_ttl=True))
 
     def receive_probe(self, socket: int, source: Address) -> None:

@@ -30,6 +30,7 @@ MESSAGE_COST = 20 + 8 + 16 + 1 + NONCE_BYTES
 """Bytes of the datagram that carries a challenge: UDX header, counter, authenticator, message."""
 MAX_CANDIDATES = 4
 TRIES = 4
+EXPECTED_TRIES = 8
 FIRST_REPEAT, LAST_REPEAT = 0.2, 0.8
 """Seconds until a challenge is repeated; each repeat waits twice as long, up to the last."""
 MIN_GRACE, MAX_GRACE = 0.05, 1.0
@@ -97,6 +98,7 @@ class PathValidation:
         self._candidates: dict[Address, _Check] = {}
         self._current = _Check(path, 0.0, proven=True)
         self._previous: _Check | None = None
+        self._expected: _Check | None = None
         self._answered_at = -1.0
         self._decision: tuple[float, Address] | None = None
         self.confirming = False
@@ -121,9 +123,17 @@ class PathValidation:
         """The owner moved the stream; what was under way here is void."""
         self.path = path
         self._current = _Check(path, 0.0, proven=True)
-        self._previous = self._decision = None
+        self._previous = self._expected = self._decision = None
         self.confirming = False
         self._candidates.clear()
+
+    def expect(self, path: Path, now: float) -> None:
+        """The owner met the peer anew and was shown this way: it is proven in both directions before it is taken."""
+        if path[1] == self.path[1] and path[0] == self.path[0]:
+            return
+        self._candidates.pop(path[1], None)
+        self._expected = _Check(path, now, authentic=True, proven=True)
+        self._challenge(self._expected, now)
 
     def confirm(self, now: float) -> None:
         """Our own address changed, or something else made us doubt: ask until PathConfirmed, or until told to stop."""
@@ -139,7 +149,7 @@ class PathValidation:
 
     def heard(self, path: Path, size: int, now: float) -> None:
         """`size` bytes for the stream, true or not, from an address that is not the one in use."""
-        if path[1] == self.path[1]:
+        if path[1] == self.path[1] or self._is_expected(path):
             return
         check = self._candidate(path, now)
         if check is None:
@@ -159,6 +169,9 @@ class PathValidation:
         self.peer_follows = True
         if kind == Kind.RESPONSE:
             self._on_response(nonce, path, now)
+        elif kind == Kind.CHALLENGE and self._expected is not None and self._is_expected(path):
+            self._out.append((path, bytes((Kind.RESPONSE,)) + nonce))
+            self._challenge(self._expected, now)
         elif path[1] != self.path[1]:
             self._on_authentic(path, now)
         elif kind == Kind.CHALLENGE:
@@ -166,6 +179,9 @@ class PathValidation:
             if self.confirming:
                 # It found out where we are, so this may be answered a round trip sooner than the next repeat.
                 self._challenge(self._current, now)
+
+    def _is_expected(self, path: Path) -> bool:
+        return self._expected is not None and self._expected.path == path
 
     def _on_authentic(self, path: Path, now: float) -> None:
         known = path[1] in self._candidates
@@ -181,6 +197,10 @@ class PathValidation:
 
     def _on_response(self, nonce: bytes, path: Path, now: float) -> None:
         address = path[1]
+        if self._expected is not None and self._is_expected(path):
+            if self._expected.sent_at(nonce) is not None:
+                self._move(self._expected, now)
+            return
         if address == self.path[1]:
             if self._current.sent_at(nonce) is not None:
                 self._answered_at = now
@@ -262,7 +282,8 @@ class PathValidation:
             self._previous = None
         check.proven, check.next_at = True, None
         self._current, self.path = check, check.path
-        self._decision = None
+        self._decision = self._expected = None
+        self.confirming = False
         self._moves.append(now)
         self._events.append(PathMoved(self.path))
 
@@ -272,6 +293,8 @@ class PathValidation:
         yield self._current
         if self._previous is not None:
             yield self._previous
+        if self._expected is not None:
+            yield self._expected
         yield from self._candidates.values()
 
     def get_timer(self) -> float | None:
@@ -303,6 +326,11 @@ class PathValidation:
             self._challenge(check, now)
         elif check is self._current:
             check.next_at = None
+        elif check is self._expected:
+            if check.tries < EXPECTED_TRIES:
+                self._challenge(check, now)
+            else:
+                self._expected = None
         elif check is self._previous:
             self._previous = None
         else:

@@ -4,7 +4,7 @@ HYPERDHT.md section 5; wire of libudx as shipped in udx-native 1.21.3.
 """
 
 from .events import Closed, DataReceived, Drained, EndReceived, Event, MessageReceived, RemoteChanged
-from .packet import parse_stream_id
+from .packet import is_farewell_of_relay, parse_stream_id
 from .relay_stream import RelayStream
 from .stream import Stats, Stream
 
@@ -19,5 +19,6 @@ __all__ = [
     "RemoteChanged",
     "Stats",
     "Stream",
+    "is_farewell_of_relay",
     "parse_stream_id",
 ]

@@ -55,6 +55,17 @@ def parse_stream_id(datagram: bytes | memoryview) -> int | None:
     return stream_id if magic == MAGIC_AND_VERSION else None
 
 
+def is_farewell_of_relay(datagram: bytes) -> bool:
+    """A DESTROY with number 0: what a relay sends when it lets a pair go (HYPERDHT.md 5.10).
+
+    A stream that has received something takes it for old; one that has not would take it for its peer's.
+    """
+    if len(datagram) < HEADER_SIZE:
+        return False
+    _, kind, _, _, _, seq, _ = HEADER.unpack_from(datagram)
+    return bool(kind & TYPE_DESTROY) and seq == 0
+
+
 def encode_header(packet_type: int, stream_id: int, window: int, seq: int, ack: int, padding: int = 0) -> bytes:
     return HEADER.pack(MAGIC_AND_VERSION, packet_type, padding, stream_id, window, seq & SEQ_MASK, ack & SEQ_MASK)
 

@@ -45,6 +45,7 @@ class Sender:
         self.ending = self.ended = False  # asked to end; END acknowledged
         self.window = RECEIVE_WINDOW  # bytes the peer has room for
         self.heard = False  # anything from the peer since the last timeout
+        self.silent_timeouts = 0  # timeouts in a row between which nothing came
         self.urgent: list[bytes] = []  # probes: they leave whatever the windows say
         self.retransmits = 0
         self.recovery = Recovery()
@@ -180,6 +181,7 @@ class Sender:
             self._count_lost_probes()
         if recovery.rto_at is not None and recovery.rto_at <= now:
             alive = self.heard and not self.window
+            self.silent_timeouts = 0 if self.heard else self.silent_timeouts + 1
             self.heard = False
             if not recovery.on_timeout(now, alive=alive):
                 return False

@@ -120,6 +120,11 @@ class Stream:
         self._sender.mark_path()
 
     @property
+    def silent(self) -> bool:
+        """Whether nothing at all came between the last two timeouts: the peer or the way to it is gone."""
+        return self._sender.silent_timeouts > 0 and not self._sender.heard
+
+    @property
     def remote_confirmed(self) -> bool:
         """Whether the peer has acknowledged anything that was first sent after `change_remote` or `mark_path`."""
         return self._sender.remote_confirmed
@@ -183,6 +188,12 @@ class Stream:
 
     def next_event(self) -> Event | None:
         return self._events.popleft() if self._events else None
+
+    @property
+    def only_ack_due(self) -> bool:
+        """Whether an acknowledgement is all that waits to be sent: whatever is written next could carry it."""
+        sender = self._sender
+        return self._ack_due and not (self.closed or self._control or sender.urgent or sender.has_work)
 
     @property
     def bytes_in_flight(self) -> int:

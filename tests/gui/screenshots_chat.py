@@ -86,6 +86,19 @@ def open_conversation(name: str) -> Act:
     return act
 
 
+def away(state: str, wait: float | None = None) -> Act:
+    async def act(stage: Scene) -> None:
+        stage.core._change_provider(
+            scenes.STUDIO,
+            state=state,
+            last_connected=scenes.NOW - 60,
+            retry_at=None if wait is None else scenes.NOW + wait,
+            error=scenes.REFUSED if state == "refused" else scenes.OFFLINE,
+        )
+
+    return act
+
+
 async def picker(stage: Scene) -> None:
     await stream(stage)
     stage.page.conversation.bar.open_picker()
@@ -185,6 +198,9 @@ PICTURES = (
     Picture("chat-picker-dark", picker, "dark"),
     Picture("chat-failed", nothing, core=failed),
     Picture("chat-failed-dark", nothing, "dark", core=failed),
+    Picture("chat-reconnecting", away("connecting")),
+    Picture("chat-away", away("offline", 32)),
+    Picture("chat-away-dark", away("refused"), "dark", NARROW),
     Picture("chat-refused", open_conversation("zfs")),
     Picture("chat-empty", empty),
     Picture("chat-search", search),

@@ -95,6 +95,24 @@ def test_relays_are_added_by_key_and_removed(run: Run, busy: FakeCore) -> None:
     run(test)
 
 
+def test_the_local_network_has_a_switch(run: Run, busy: FakeCore) -> None:
+    async def test(window: MainWindow) -> None:
+        dialog = window.open_network()
+        await turns()
+        assert dialog.nearby.isChecked()
+        dialog.nearby.click()
+        await turns()
+        assert busy.settings["local_network"] == "false" and not dialog.nearby.isChecked()
+        busy.fail["set_setting"] = StoreError("The disk is full. Free some space and try again.")
+        dialog.nearby.click()
+        await turns()
+        assert not dialog.nearby.isChecked()  # what holds, not what was wished
+        assert dialog.error.isVisible()
+        dialog.close()
+
+    run(test)
+
+
 @POPUP
 def test_ways_that_lead_to_it(run: Run, busy: FakeCore) -> None:
     async def test(window: MainWindow) -> None:

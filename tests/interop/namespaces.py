@@ -39,6 +39,16 @@ table ip filter {{
 """
 
 
+_LOSS = """
+table ip loss {{
+  chain through {{
+    type filter hook forward priority filter
+    iifname "lan1" oifname "lan0" quota until {bytes} bytes drop
+  }}
+}}
+"""
+
+
 def _run(*command: str, stdin: str | None = None) -> None:
     done = subprocess.run(command, input=stdin, capture_output=True, text=True, timeout=_COMMAND_LIMIT, check=False)
     if done.returncode:
@@ -93,8 +103,8 @@ class Internet:
         """The namespace of a machine behind a box of its own."""
         return self.house(nat, 1)[0]
 
-    def house(self, nat: Nat, machines: int) -> list[str]:
-        """The namespaces of several machines behind one box."""
+    def house(self, nat: Nat, machines: int, *, lost_bytes: int = 0) -> list[str]:
+        """The namespaces of several machines behind one box, which loses the first bytes of the second to the first."""
         self._homes += 1
         number = self._homes
         box = self._space(f"box{number}")
@@ -112,7 +122,7 @@ class Internet:
         rooms = [self._room(box, f"home{number}-{n}", n) for n in range(machines)]
         self._forward(box)
         rules = _RULES.format(flags="fully-random" if nat is Nat.RANDOM else "")
-        _run(*inside(box), "nft", "-f", "-", stdin=rules)
+        _run(*inside(box), "nft", "-f", "-", stdin=rules + (_LOSS.format(bytes=lost_bytes) if lost_bytes else ""))
         return rooms
 
     def _room(self, box: str, name: str, n: int) -> str:

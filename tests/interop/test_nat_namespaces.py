@@ -6,6 +6,7 @@ import asyncio
 import sys
 from collections.abc import Callable
 from contextlib import AsyncExitStack
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -98,6 +99,16 @@ def test_two_machines_of_one_house_meet_inside_it(
     permitted: None, js_home: Path, kinds: tuple[str, str], nat: Nat
 ) -> None:
     meet(js_home, "js", kinds, lambda internet: internet.house(nat, 2), "192.168.1.2")
+
+
+@pytest.mark.parametrize("nat", [K, R], ids=["keeping", "random"])
+@pytest.mark.parametrize("server", ["js", "ours"])
+def test_a_punch_that_begins_beside_does_not_end_the_way_inside_the_house(
+    permitted: None, js_home: Path, server: str, nat: Nat
+) -> None:
+    """The first question inside is lost, so that the punch has its head start behind it."""
+    house = partial(Internet.house, nat=nat, machines=2, lost_bytes=300)
+    meet(js_home, "js", (server, "ours"), house, "192.168.1.2")
 
 
 @pytest.mark.parametrize("network", ["js", "ours"])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections.abc import Awaitable, Callable
+from functools import partial
 from random import Random
 
 import pytest
@@ -325,3 +326,131 @@ def test_a_peer_that_lies_about_where_it_is_brings_no_more_upon_others_than_it_s
         assert peers.far.remote_address == victim.client
 
     simulate(test, seed=34)
+
+
+K = Kind
+MOVES = [
+    (K.PORT_RESTRICTED, K.PORT_RESTRICTED, "client"),
+    (K.PORT_RESTRICTED, K.SYMMETRIC, "client"),
+    (K.PORT_RESTRICTED, K.PORT_RESTRICTED, "server"),
+    (K.PORT_RESTRICTED, K.PORT_RESTRICTED, "both"),
+    (K.FULL_CONE, K.SYMMETRIC, "both"),
+]
+
+
+@pytest.mark.parametrize(("server", "client", "who"), MOVES, ids=lambda value: getattr(value, "value", value))
+def test_who_moves_where_nobody_lets_strangers_in_is_met_again_through_the_network(
+    server: Kind, client: Kind, who: str
+) -> None:
+    """Another box for the one that moves; the other one's box has never heard of it."""
+
+    async def test(world: World) -> None:
+        peers = await pair(
+            world, server=NatBox(world.internet, server).host(), client=NatBox(world.internet, client).host()
+        )
+        boxes = {"server": NatBox(world.internet, server), "client": NatBox(world.internet, client)}
+        hosts = {"server": peers.server_host, "client": peers.client_host}
+        await asyncio.sleep(60)  # one punch with random ports at a time, and a rest after it
+
+        async def meanwhile() -> None:
+            for name in hosts if who == "both" else (who,):
+                hosts[name].move(boxes[name], boxes[name].inside_address())
+            await asyncio.sleep(12)
+
+        await peers.transfer(meanwhile)
+        if who != "client":
+            assert peers.near.remote_address[0] == boxes["server"].address
+        if who != "server":
+            assert peers.far.remote_address[0] == boxes["client"].address
+        await asyncio.sleep(40)
+        for dht in (peers.server, peers.client):
+            assert not dht.punchings
+            assert len(dht.endpoint._streams) == 1
+            assert len(dht.endpoint._sockets) <= 3
+
+    simulate(test, seed=26)
+
+
+def make_deaf(connection: Connection) -> None:
+    """As the original is: it follows nobody, and takes challenges for noise."""
+    connection.following.stop()
+
+
+@pytest.mark.parametrize("busy", [False, True], ids=["idle", "busy"])
+def test_a_peer_that_follows_nobody_is_given_up_long_before_the_stream_times_out(busy: bool) -> None:
+    times: list[float] = []
+
+    async def test(world: World, *, watched: bool) -> None:
+        server, client = await world.node(), await world.node(host=(host := world.internet.host()))
+        accepted: asyncio.Future[Connection] = asyncio.get_running_loop().create_future()
+
+        def accept(connection: Connection) -> None:
+            make_deaf(connection)
+            if not accepted.done():
+                accepted.set_result(connection)
+
+        await server.create_server(accept).listen()
+        near = await client.connect(server.key_pair.public_key)
+        await near.write(b"hello")
+        far = await accepted
+        if not watched:
+            make_deaf(near)
+        await asyncio.sleep(20)
+        assert not near.following.peer_follows
+        move(world, host)
+        moved = world.now()
+        if busy:
+            far.write_nowait(bytes(1000))
+        await near.wait_closed()
+        times.append(world.now() - moved)
+        assert near.error is not None
+        assert near.error.name == "ETIMEDOUT"
+        # It is reached again at once, from where we are now.
+        again = await client.connect(server.key_pair.public_key)
+        assert again.remote_public_key == server.key_pair.public_key
+
+    for watched in (True, False):
+        simulate(partial(test, watched=watched), seed=35)
+    with_watch, without = times
+    assert 2 * with_watch < without
+
+
+def test_a_peer_that_follows_nobody_but_is_still_reached_keeps_its_stream() -> None:
+    """Our address inside changed, but the box shows the same one outside: nothing is to be done."""
+
+    async def test(world: World) -> None:
+        box = NatBox(world.internet, Kind.FULL_CONE)
+        peers = await pair(world, client=box.host())
+        make_deaf(peers.far)
+        peers.near.following._validation.peer_follows = False
+
+        async def meanwhile() -> None:
+            before = peers.client_host.address
+            for mapping in box._by_port.values():
+                mapping.inside = (box.inside_address(), mapping.inside[1])
+            (inside,) = {mapping.inside[0] for mapping in box._by_port.values()} or {before}
+            peers.client_host.move(box, inside)
+            await asyncio.sleep(10)
+
+        await peers.transfer(meanwhile)
+
+    simulate(test, seed=36)
+
+
+def test_a_provider_that_was_restarted_is_told_from_one_that_moved() -> None:
+    """It is met again, but knows nothing of the stream: that is clear sooner than by silence alone."""
+
+    async def test(world: World) -> None:
+        peers = await pair(world)
+        await asyncio.sleep(10)
+        peers.server_host.unplug()
+        crashed = world.now()
+        await peers.server.close()
+        again = await world.node(key_pair=peers.server.key_pair)
+        await world.serve(again, lambda connection: connection.wait_closed())
+        await peers.near.wait_closed()
+        assert peers.near.error is not None
+        assert "restarted" in peers.near.error.message
+        assert world.now() - crashed < 13
+
+    simulate(test, seed=37)

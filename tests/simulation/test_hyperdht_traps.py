@@ -244,7 +244,26 @@ def test_an_idle_connection_is_kept_alive_with_little() -> None:
     simulate(test, seed=41)
 
 
-@pytest.mark.parametrize("seed", range(50, 54))
+def test_an_answer_carries_the_acknowledgement_along() -> None:
+    async def test(world: World) -> None:
+        dht = await world.node()
+        await world.serve(dht, echo)
+        client = await world.node()
+        connection = await client.connect(dht.key_pair.public_key)
+        await pump(connection, 1000)
+        before = connection._raw.stream.stats
+        for _ in range(100):
+            await connection.write(b"ping")
+            assert await connection.read() == b"ping"
+        after = connection._raw.stream.stats
+        # One packet each way for every exchange, and one acknowledgement at the end.
+        assert after.packets_received - before.packets_received <= 102
+        assert after.packets_sent - before.packets_sent <= 102
+
+    simulate(test, seed=42)
+
+
+@pytest.mark.parametrize("seed", range(51, 55))
 def test_an_end_that_is_lost_is_still_an_end(seed: int) -> None:
     async def test(world: World) -> None:
         ends: list[Connection] = []

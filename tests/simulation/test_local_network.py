@@ -76,6 +76,7 @@ class Homes:
     def __init__(self, stack: AsyncExitStack, *, bootstrap: list[Address] | None = None) -> None:
         self.internet = Internet(5, Link(delay=(0.001, 0.002)))
         self.house = House()
+        self.plugs: dict[DHT, _Plugged] = {}
         self._stack = stack
         self._bootstrap = [NOWHERE] if bootstrap is None else bootstrap
 
@@ -90,6 +91,7 @@ class Homes:
         )
         self._stack.push_async_callback(dht.close)
         await dht.open()
+        self.plugs[dht] = self.house.plug(host)
         return dht
 
 
@@ -110,6 +112,8 @@ def now() -> float:
 async def listening(dht: DHT, **options: object) -> tuple[Server, asyncio.Task[Server]]:
     server = dht.create_server(echo, **options)  # type: ignore[arg-type]
     task = asyncio.create_task(server.listen(alone=True))
+    # A test may end before the network was ever there; then the node's end is this one's, too.
+    task.add_done_callback(lambda done: done.cancelled() or done.exception())
     await asyncio.sleep(0)
     return server, task
 
@@ -181,6 +185,20 @@ def test_a_server_that_hides_its_local_address_is_not_served() -> None:
         assert homes.house.served == {}
 
     at_home(test)
+
+
+def test_it_is_switched_off_and_on_while_a_server_runs() -> None:
+    async def test(homes: Homes) -> None:
+        owner, guest = await homes.machine(OWNER), await homes.machine(GUEST)
+        await listening(owner)
+        owner.use_local_network(None)
+        assert homes.house.served == {}
+        with pytest.raises(NetworkError):
+            await guest.connect(OWNER.public_key)
+        owner.use_local_network(homes.plugs[owner])
+        await converse(await guest.connect(OWNER.public_key))
+
+    at_home(test, bootstrap=[])
 
 
 # Beside the DHT

@@ -7,12 +7,14 @@ import asyncio
 import pytest
 
 from qvac_core.codec import Address
-from qvac_core.errors import NetworkError
+from qvac_core.errors import ConnectionClosed, NetworkError
 from qvac_core.hyperdht import DHT
+from qvac_core.hyperdht.raw_stream import RawStream
 from qvac_core.rendezvous.holepuncher import Method, State
+from qvac_core.udx.packet import TYPE_DESTROY, encode_header
 
 from .nat_boxes import Kind, NatBox, home
-from .nat_meeting import QUIET, meet
+from .nat_meeting import QUIET, ROUGH, Meeting, Path, meet, meet_by_kinds
 from .test_hyperdht_simulation import World, echo, pump, simulate
 
 
@@ -56,7 +58,8 @@ def test_peers_of_one_house_meet_inside_it_without_a_punch(kind: Kind) -> None:
 def test_guests_kept_apart_by_their_access_point_meet_by_hairpin() -> None:
     async def test(world: World) -> None:
         box = NatBox(world.internet, Kind.PORT_RESTRICTED, hairpin=True, isolated=True)
-        await meet(world, box.host(), box.host(), limit=3.0)
+        # The punch begins while the peer is still looked for inside.
+        await meet(world, box.host(), box.host(), limit=2.0)
 
     simulate(test, seed=2, link=QUIET)
 
@@ -271,3 +274,45 @@ def test_twenty_clients_at_once_through_port_keeping_nats() -> None:
         assert nothing_left(server, *clients)
 
     simulate(test, seed=13, link=QUIET)
+
+
+# Relays that were not needed
+
+
+@pytest.mark.parametrize("from_relay", [False, True])
+def test_a_relay_that_lets_a_pair_go_does_not_end_a_stream_that_went_directly(from_relay: bool) -> None:
+    """Its DESTROY carries number 0, which is what a stream expects that has not received anything yet."""
+
+    async def test(world: World) -> None:
+        dht = await world.node()
+        peer, relay = (0, ("20.9.9.1", 1000)), (0, ("20.9.9.2", 1000))
+        raw = RawStream(dht.endpoint)
+        raw.relay_path = relay
+        raw.connect(*peer, 7)
+        raw.feed([encode_header(TYPE_DESTROY, raw.id, 0, 0, 0)], *(relay if from_relay else peer), world.now())
+        assert raw.closed == (not from_relay)
+        raw.destroy()
+
+    simulate(test, seed=14, link=QUIET)
+
+
+@pytest.mark.parametrize("server", [Kind.OPEN, Kind.PORT_RESTRICTED])
+def test_the_direct_path_wins_or_loses_against_the_relay_and_nothing_breaks(server: Kind) -> None:
+    for seed in range(10, 26):
+        outcome = meet_by_kinds(server, Kind.PORT_RESTRICTED, relay=True, seed=seed, link=ROUGH)
+        assert outcome.path is Path.DIRECT
+
+
+def test_a_server_closes_in_order_while_a_connection_is_relayed() -> None:
+    async def test(world: World) -> None:
+        meeting = Meeting(world, relay=True)
+        await meeting.start_relay()
+        await meeting.listen(Kind.SYMMETRIC, home(world.internet, Kind.SYMMETRIC))
+        connection = await meeting.connect(Kind.SYMMETRIC, home(world.internet, Kind.SYMMETRIC))
+        await pump(connection, 1000)
+        assert connection.path == "relay"
+        await meeting.server.close()
+        with pytest.raises(ConnectionClosed):
+            await connection.read()
+
+    simulate(test, seed=15, link=QUIET)

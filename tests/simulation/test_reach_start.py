@@ -34,6 +34,22 @@ def test_dead_relays_do_not_keep_new_ones_from_being_asked() -> None:
     simulate(test, seed=72, link=Link(delay=(0.01, 0.01)), size=20)
 
 
+def test_a_second_connect_asks_nobody_but_those_who_led_there_before() -> None:
+    async def test(world: World) -> None:
+        dht = await world.node()
+        await world.serve(dht, echo)
+        client = await world.node()
+        sent: list[int] = []
+        for _ in range(2):
+            before = client.endpoint.node.requests.stats.sent
+            await pump(await client.connect(dht.key_pair.public_key), 1000)
+            sent.append(client.endpoint.node.requests.stats.sent - before)
+        assert sent[0] > 10  # a walk through the network
+        assert sent[1] <= 3  # handshakes only
+
+    simulate(test, seed=74, link=Link(delay=(0.01, 0.01)), size=20)
+
+
 def test_remembered_nodes_and_relays_stand_in_for_the_bootstrap_nodes() -> None:
     async def test(world: World) -> None:
         dht = await world.node()

@@ -90,12 +90,15 @@ def world_time() -> float:
 
 
 def run(main: Coroutine[Any, Any, T]) -> T:
-    """As asyncio.run, in virtual time; tasks that the coroutine leaves behind are an error."""
+    """As asyncio.run, in virtual time; tasks that are left behind are an error, and what a callback raises is one."""
 
     async def strict() -> T:
+        failures: list[dict[str, Any]] = []
+        asyncio.get_running_loop().set_exception_handler(lambda _, failure: failures.append(failure))
         result = await main
         left = asyncio.all_tasks() - {asyncio.current_task()}
         assert not left, f"tasks are left behind: {left}"
+        assert not failures, failures
         return result
 
     with asyncio.Runner(loop_factory=VirtualLoop) as runner:

@@ -10,7 +10,7 @@ import pytest
 
 from qvac_core.dht_rpc import RequestMessage, ResponseMessage, decode
 from qvac_core.errors import RemoteProtocolError
-from qvac_core.noise import KeyPair
+from qvac_core.noise import KeyPair, dh
 from qvac_core.rendezvous.constants import Command, Mode
 from qvac_core.rendezvous.handshake import ClientHandshake, HandshakeMemory, ServerHandshake
 from qvac_core.rendezvous.messages import (
@@ -71,6 +71,21 @@ def test_a_lying_relay_does_not_end_the_handshake() -> None:
 
 def _is_handshake(message: RequestMessage | ResponseMessage) -> TypeGuard[RequestMessage]:
     return isinstance(message, RequestMessage) and message.command == Command.PEER_HANDSHAKE and not message.internal
+
+
+def test_the_same_answer_through_other_relays_is_worked_through_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    client, server = client_handshake(), server_handshake()
+    server.read(client.message(lambda: NoisePayload(udx=UdxInfo(11))))
+    answer, _ = server.answer(NoisePayload(udx=UdxInfo(12)))
+    agreed: list[bytes] = []
+
+    def counted(public_key: bytes, secret_key: bytes) -> bytes:
+        agreed.append(public_key)
+        return dh(public_key, secret_key)
+
+    monkeypatch.setattr("qvac_core.noise.handshake.dh", counted)
+    assert client.read(answer) == client.read(bytes(bytearray(answer))) == client.read(answer)
+    assert len(agreed) == 2
 
 
 def test_message_1_in_the_trace_of_javascript_is_understood() -> None:

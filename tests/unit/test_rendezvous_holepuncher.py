@@ -185,3 +185,16 @@ def test_random_punches_come_one_by_one_with_a_rest_between() -> None:
     punches.begin()
     punches.end(26.0, punched=False)
     assert punches.allowed(26.0)
+
+
+def test_a_birthday_needs_a_port_to_aim_at() -> None:
+    """A peer that says it keeps its ports and names port 0: no 256 sockets, no probe that the kernel refuses."""
+    puncher = make(R, C)
+    puncher.update_remote(punching=True, firewall=C, addresses=[(PEER[0], 0)], verified_host=PEER[0])
+    assert puncher.next_method() is None and not puncher.punch(0.0)
+    assert puncher.sockets_wanted == 0
+    puncher = make(R, C)
+    assert puncher.punch(0.0)
+    puncher.update_remote(punching=True, firewall=C, addresses=[(PEER[0], 0)], verified_host=PEER[0])
+    puncher.add_socket(8)
+    assert puncher.transmissions() == []

@@ -104,14 +104,14 @@ def _settings_seeds() -> Iterator[bytes]:
 
 
 TARGETS = [
-    Target("settings_file", settings_file, ("qvac_core.store.settings", "tomli_w"), _settings_seeds, 2048, 0.3),
+    Target("settings_file", settings_file, ("qvac_core.store.settings", "tomli_w"), _settings_seeds, 2048, 0.15),
     Target(
         "known_nodes",
         known_nodes,
         ("qvac_core.store.known_nodes",),
         lambda: [b'[{"host":"1.2.3.4","port":5},{"host":"a","port":70000}]'],
         512,
-        0.5,
+        0.1,
     ),
-    Target("gguf_header", gguf_header, ("qvac_core.engines.gguf",), _gguf_seeds, 1024),
+    Target("gguf_header", gguf_header, ("qvac_core.engines.gguf",), _gguf_seeds, 1024, 0.5),
 ]

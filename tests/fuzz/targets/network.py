@@ -68,7 +68,7 @@ class _Node:
         to, message = self.asked.pop(script.byte() % len(self.asked))
         flags = script.byte()
         sender = address(script.byte()) if flags & 1 else to
-        nodes = [address(script.uint16()) for _ in range(script.byte() % 24)] if flags & 2 else []
+        nodes = [address(script.uint16() % 5000) for _ in range(script.byte() % 24)] if flags & 2 else []
         self.lone.answer(
             message,
             sender,

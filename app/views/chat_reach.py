@@ -1,0 +1,117 @@
+"""The line above the composer while the provider of this conversation is away: what happens, and what helps."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from PySide6.QtCore import QTimer
+from PySide6.QtWidgets import QHBoxLayout, QWidget
+
+from app.presenters.chat import ChatPresenter
+from app.theme import Theme
+from app.widgets.button import Button
+from app.widgets.status_line import StatusLine
+from app.words import whole_duration
+from qvac_core.core.state import ProviderEntry
+
+TICK_MS = 1000
+BACK_MS = 4000
+"""How long it says that the provider is back."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """Icon, first clause, facts, tone; `away`: nothing is tried at this moment."""
+
+    icon: str
+    clause: str
+    facts: str
+    tone: str
+    away: bool
+
+
+def reach(provider: ProviderEntry, now: float) -> Reach | None:
+    """None while there is nothing to say: it is online, or nobody has tried it yet."""
+    left = provider.retry_at - now if provider.retry_at is not None else 0.0
+    again = f"Trying again in about {whole_duration(left)}." if left >= 1 else ""
+    match provider.state:
+        case "connecting" if provider.last_connected is not None:
+            return Reach("refresh-cw", f"Reconnecting to {provider.name}…", again, "text2", False)
+        case "offline":
+            why = provider.error.title if provider.error is not None else ""
+            return Reach(
+                "triangle-alert", f"{provider.name} cannot be reached.", f"{why} {again}".strip(), "warn", True
+            )
+        case "refused":
+            why = provider.error.message if provider.error is not None else ""
+            return Reach("ban", f"{provider.name} does not let you in at the moment.", why, "warn", True)
+    return None
+
+
+class ReachBar(QWidget):
+    """Hidden while the provider answers, while this machine is the target, and while an answer is on its way."""
+
+    def __init__(self, presenter: ChatPresenter, theme: Theme, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._presenter = presenter
+        self._lost = ""  # the provider whose return is told
+        self.line = StatusLine(theme)
+        self.again = Button(theme, "Try now", size="small", name="Try to reach the provider now")
+        self.here = Button(theme, "Chat on this machine", icon="laptop", size="small")
+        layout = QHBoxLayout(self)
+        layout.setContentsMargins(4, 0, 4, 2)
+        layout.setSpacing(8)
+        layout.addWidget(self.line, 1)
+        layout.addWidget(self.again)
+        layout.addWidget(self.here)
+        self.again.clicked.connect(lambda: presenter.connect_provider(presenter.target.provider_key))
+        self.here.clicked.connect(presenter.chat_here)
+        self._tick = _timer(self, TICK_MS, self.refresh)
+        self._back = _timer(self, BACK_MS, self._end_back)
+        self._back.setSingleShot(True)
+        for signal in (presenter.target_changed, presenter.providers_changed, presenter.answering_changed):
+            signal.connect(self.refresh)
+        presenter.opened.connect(self.refresh)
+        self.refresh()
+
+    def refresh(self) -> None:
+        presenter = self._presenter
+        provider = presenter.provider(presenter.target.provider_key)
+        if provider is None or provider.public_key != self._lost:
+            self._lost = ""
+            self._back.stop()
+        told = reach(provider, presenter.now) if provider is not None else None
+        if provider is not None and told is not None and not presenter.busy:
+            self._show(told)
+            self._lost = provider.public_key
+            self._back.stop()
+        elif provider is not None and self._lost and provider.state == "online":
+            if not self._back.isActive():
+                self._show(Reach("circle-check", f"{provider.name} is back.", "", "accent", False))
+                self._back.start()
+        else:
+            self.hide()
+            self._tick.stop()
+
+    def _show(self, told: Reach) -> None:
+        # Below a failed answer stand its own remedies: the line alone is enough there.
+        last = self._presenter.messages[-1] if self._presenter.messages else None
+        acts = told.away and not (last is not None and last.status == "failed")
+        self.line.show_status(told.icon, told.clause, told.facts, told.tone)
+        self.again.setVisible(acts)
+        self.here.setVisible(acts and bool(self._presenter.models))
+        self.show()
+        if not self._tick.isActive():
+            self._tick.start()
+
+    def _end_back(self) -> None:
+        self._lost = ""
+        self.refresh()
+
+
+def _timer(owner: QWidget, ms: int, then: Callable[[], None]) -> QTimer:
+    timer = QTimer(owner)
+    timer.setInterval(ms)
+    timer.timeout.connect(then)
+    return timer
