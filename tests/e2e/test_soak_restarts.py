@@ -52,7 +52,7 @@ BOUNDED = {
     **dict.fromkeys(("HandshakeMemory._by_noise", "HandshakeMemory._by_id", "RememberedHandshake", "Answer"), 8),
     **dict.fromkeys(("Requests._in_flight", "Requests._waiting", "Request", "RateLimit._counts"), 8),
 }
-"""Bounded memories of a node (other networks on this machine may get mixed into its table), and what is on its way at the moment of a look."""
+"""Bounded memories, and what is on its way. Other networks on this machine may get mixed into the table of a node."""
 
 
 class Person:
