@@ -27,7 +27,7 @@ from qvac_core.hyperdht import KeyPair
 from tests.e2e.program import Program, qvac_desktop
 from tests.holdings import grown, process, resident_bytes, tables
 
-LONG = "Write a very long story about a lighthouse, with many chapters."
+LONG = "Write a very long story about a lighthouse."
 SHORT = "What is the capital of France? Answer in one sentence."
 LIMIT = 120.0
 WARM = 2
@@ -225,9 +225,9 @@ def test_a_provider_that_is_killed_again_and_again(
 @pytest.mark.long
 @pytest.mark.timeout(3600)
 def test_guests_that_are_killed_in_mid_answer(
-    bootstrap: str, small_model_path: Path, tmp_path: Path, kills: int = 50, at_once: int = 5
+    bootstrap: str, small_model_path: Path, tmp_path: Path, kills: int = 52, at_once: int = 4
 ) -> None:
-    """Their slots, their references and what their connections held are free again.
+    """Their slots (four, all in use), their references and what their connections held are free again.
 
     In CI: test_a_killed_guest_frees_the_slot (test_delegation), and many of them in simulation/test_soak_guests.
     """
@@ -245,7 +245,9 @@ def test_guests_that_are_killed_in_mid_answer(
             number = next(seeds)
             options = ("--json", "--seed", f"{1 + number % at_once:064x}", "--bootstrap", bootstrap, "--prompt", LONG)
             data_dir = tmp_path / f"guest {number % at_once}"
-            return qvac_desktop("chat", core.public_key, *options, "--predict", "8000", data_dir=data_dir)
+            return qvac_desktop(
+                "chat", core.public_key, *options, "--predict", "8000", "--temp", "0", data_dir=data_dir
+            )
 
         async def come_and_be_killed(count: int) -> None:
             programs = [start() for _ in range(count)]
