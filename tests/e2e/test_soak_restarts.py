@@ -7,9 +7,11 @@ model, real sockets.
 from __future__ import annotations
 
 import asyncio
+import gc
 import itertools
+import os
 import tracemalloc
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
@@ -25,13 +27,17 @@ from qvac_core.hyperdht import KeyPair
 from tests.e2e.program import Program, qvac_desktop
 from tests.holdings import grown, process, resident_bytes, tables
 
-LONG = "Write a very long story about a lighthouse, with many chapters."
+LONG = "Write a very long story about a lighthouse."
 SHORT = "What is the capital of France? Answer in one sentence."
 LIMIT = 120.0
 WARM = 2
 """Misfortunes before the first count."""
-FEW_BYTES = 32_000
-"""Python's own memory may grow by so much with each misfortune: caches of compiled things fill up."""
+FEW_BYTES = 16_000
+"""Python's own memory may grow by so much with each misfortune: caches fill up, and pytest keeps what is logged."""
+GROWTH = 16_000_000
+"""Bytes by which the process may grow in the second half of a long run."""
+LONG_RUN = 12
+COUNTED = ("tasks", "descriptors", "threads", "children")
 BOUNDED = {
     "NatSampler._samples": 32,
     "Neighbourhood._samplers": 16,
@@ -39,14 +45,14 @@ BOUNDED = {
     "Timers._heap": 32,
     "Timer": 32,
     **dict.fromkeys(("Health._window", "_Tick"), 4),
-    **dict.fromkeys(("Recency._nodes", "Table._by_key", "Table._rows[]", "TableNode"), 8),
+    **dict.fromkeys(("Recency._nodes", "Table._by_key", "Table._rows", "Table._rows[]", "TableNode"), 400),
     **dict.fromkeys(("Cache._newest", "Cache._oldest", "Forward"), 8),
     **dict.fromkeys(("Announcer._generations[]", "RelayInfo"), 9),
     **dict.fromkeys(("Recovery.in_flight", "SentPacket", "SendQueue._chunks", "Endpoint._dirty"), 8),
     **dict.fromkeys(("HandshakeMemory._by_noise", "HandshakeMemory._by_id", "RememberedHandshake", "Answer"), 8),
     **dict.fromkeys(("Requests._in_flight", "Requests._waiting", "Request", "RateLimit._counts"), 8),
 }
-"""Bounded memories of a node in this small network, and what is on its way at the moment of a look."""
+"""Bounded memories, and what is on its way. Other networks on this machine may get mixed into the table of a node."""
 
 
 class Person:
@@ -100,38 +106,36 @@ class Person:
 
 @dataclass
 class Ledger:
-    """Counts of this process after each misfortune."""
+    """Counts of this process after each misfortune. It keeps few of them: it must not grow itself."""
 
     roots: tuple[object, ...]
-    counts: list[Counter[str]] = field(default_factory=list)
-    resident: list[int] = field(default_factory=list)
-    python: list[int] = field(default_factory=list)
+    warm: Counter[str] = field(default_factory=Counter)
+    last: deque[Counter[str]] = field(default_factory=lambda: deque(maxlen=2))
+    lines: list[tuple[int, ...]] = field(default_factory=list)
 
     def take(self) -> None:
-        if len(self.counts) == WARM and not tracemalloc.is_tracing():
+        if len(self.lines) == WARM and not tracemalloc.is_tracing():
             tracemalloc.start()
-        self.counts.append(process() + tables(*self.roots))
-        print(len(self.counts), end=" ", flush=True)
-        self.resident.append(resident_bytes())
-        self.python.append(tracemalloc.get_traced_memory()[0] if tracemalloc.is_tracing() else 0)
+        gc.collect()  # what only waits for its collection is not held
+        held = process()
+        self.last.append(held + tables(*self.roots))
+        if len(self.lines) <= WARM:
+            self.warm |= self.last[-1]
+        python = tracemalloc.get_traced_memory()[0] if tracemalloc.is_tracing() else 0
+        line = (*(held[name] for name in COUNTED), resident_bytes(), python)
+        self.lines.append(line)
+        print(len(self.lines), *line, flush=True)
 
     def close(self) -> None:
         tracemalloc.stop()
-        before = self.counts[0]
-        for count in self.counts[1 : WARM + 1]:
-            before |= count
-        names = ("tasks", "descriptors", "threads", "children")
-        print({name: [count[name] for count in self.counts] for name in names})
-        print("resident MB", [size // 1_000_000 for size in self.resident])
-        print("traced kB", [size // 1000 for size in self.python])
         # Threads: asyncio's pool makes another one when all are busy, up to its limit.
-        bounded = {**BOUNDED, "threads": before["threads"] + 4}
-        assert not grown(before, self.counts[-1] & self.counts[-2], bounded)
-        settled = self.python[WARM + 1 :]
-        if len(settled) > 10:
-            half = len(settled) // 2
-            assert settled[-1] - settled[half] < FEW_BYTES * half
-            assert self.resident[-1] < self.resident[len(self.resident) // 2] + 16_000_000
+        bounded = {**BOUNDED, "threads": self.warm["threads"] + 4}
+        assert not grown(self.warm, self.last[0] & self.last[-1], bounded)
+        if len(self.lines) > LONG_RUN:
+            *_, resident, python = self.lines[len(self.lines) // 2]
+            *_, resident_now, python_now = self.lines[-1]
+            assert resident_now - resident < GROWTH
+            assert python_now - python < FEW_BYTES * len(self.lines) // 2
 
 
 def run(test: Callable[[AsyncExitStack], Awaitable[None]]) -> None:
@@ -159,7 +163,8 @@ def nothing_is_lost(answer: Message) -> None:
         assert answer.error is not None and answer.error.title
 
 
-PROVIDER_SEED = "6e" * 32
+# Not the same in two runs side by side: they would find each other's provider on the local network.
+PROVIDER_SEED = os.urandom(32).hex()
 PROVIDER_KEY = KeyPair.from_seed(bytes.fromhex(PROVIDER_SEED)).public_key.hex()
 
 
@@ -220,9 +225,9 @@ def test_a_provider_that_is_killed_again_and_again(
 @pytest.mark.long
 @pytest.mark.timeout(3600)
 def test_guests_that_are_killed_in_mid_answer(
-    bootstrap: str, small_model_path: Path, tmp_path: Path, kills: int = 50, at_once: int = 5
+    bootstrap: str, small_model_path: Path, tmp_path: Path, kills: int = 52, at_once: int = 4
 ) -> None:
-    """Their slots, their references and what their connections held are free again.
+    """Their slots (four, all in use), their references and what their connections held are free again.
 
     In CI: test_a_killed_guest_frees_the_slot (test_delegation), and many of them in simulation/test_soak_guests.
     """
@@ -240,7 +245,9 @@ def test_guests_that_are_killed_in_mid_answer(
             number = next(seeds)
             options = ("--json", "--seed", f"{1 + number % at_once:064x}", "--bootstrap", bootstrap, "--prompt", LONG)
             data_dir = tmp_path / f"guest {number % at_once}"
-            return qvac_desktop("chat", core.public_key, *options, "--predict", "8000", data_dir=data_dir)
+            return qvac_desktop(
+                "chat", core.public_key, *options, "--predict", "8000", "--temp", "0", data_dir=data_dir
+            )
 
         async def come_and_be_killed(count: int) -> None:
             programs = [start() for _ in range(count)]

@@ -29,7 +29,9 @@ BOUNDED = {
     "Neighbourhood._lost": _NODES * 64,
     **dict.fromkeys(("Announcer._generations[]", "RelayInfo"), _NODES * 3 * 3),
     **dict.fromkeys(("Timers._heap", "Timer"), _NODES * 16),  # a cancelled timer stays in it until its time
-    **dict.fromkeys(("Recency._nodes", "Table._by_key", "Table._rows[]", "TableNode"), _NODES * 15),  # all there are
+    **dict.fromkeys(
+        ("Recency._nodes", "Table._by_key", "Table._rows", "Table._rows[]", "TableNode"), _NODES * 15
+    ),  # all there are
     **dict.fromkeys(("Cache._newest", "Cache._oldest", "Forward"), _NODES * 4),  # by age
     "RateLimit._counts": _NODES * 16,  # of the last second in which anybody asked
 }
