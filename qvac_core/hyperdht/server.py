@@ -58,7 +58,6 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 
-
 class Server:
     """Made by `DHT.create_server`; `await server.listen()` makes it findable, `await server.close()` withdraws it.
 
