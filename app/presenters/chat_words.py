@@ -90,8 +90,8 @@ def _slow(stats: AnswerStats) -> str:
 def provider_state(provider: ProviderEntry) -> str:
     """What stands at the right of a provider's name."""
     if provider.state == "online":
-        nearby = " · your network" if provider.path == "local network" else ""
-        return f"{provider.rtt_ms:.0f} ms{nearby}" if provider.rtt_ms is not None else "online"
+        path = {"local network": " · your network", "relay": " · via relay"}.get(provider.path, "")
+        return f"{provider.rtt_ms:.0f} ms{path}" if provider.rtt_ms is not None else "online"
     return {"connecting": "connecting…", "offline": "offline", "refused": "refused"}.get(provider.state, "")
 
 

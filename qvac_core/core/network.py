@@ -72,7 +72,7 @@ class NetworkNode:
         """Switch finding, and being found, on the own network on or off while it runs."""
         local = _local_network(self._config) if wanted else None
         self.local = local is not None
-        self.dht.use_local_network(local)
+        self.dht.nearby.use(local)
 
     async def start(self) -> None:
         """Bind now, enter the network in the background. Raises NetworkError when nothing can be bound."""

@@ -3,7 +3,7 @@
 From hyperdht 6.34.0, whose peers these are; nothing in here knows what travels inside a connection.
 """
 
-from qvac_core.hyperdht.connect import ConnectStage
+from qvac_core.hyperdht.connect_stage import ConnectStage
 from qvac_core.hyperdht.connection import Connection
 from qvac_core.hyperdht.dht import DHT
 from qvac_core.hyperdht.local_network import LocalNetwork, MulticastDns

@@ -9,9 +9,8 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass
-from enum import Enum
 from typing import TYPE_CHECKING, Any
 
 from qvac_core.codec import Address, blake2b
@@ -19,11 +18,12 @@ from qvac_core.dht_rpc import Reply, SocketId
 from qvac_core.errors import NetworkError, RemoteProtocolError
 from qvac_core.hyperdht.client_punch import ClientPunch
 from qvac_core.hyperdht.client_relay import ClientRelay, cancel
+from qvac_core.hyperdht.connect_stage import ConnectStage, OnStage
 from qvac_core.hyperdht.connection import Connection
+from qvac_core.hyperdht.handshake_reply import FatalAnswer, read_handshake_reply
 from qvac_core.hyperdht.ipv6_path import ClientGreeting
-from qvac_core.hyperdht.path_keeper import MeetAgain, PathKeeper
+from qvac_core.hyperdht.path_keeper import PathKeeper, Relaying
 from qvac_core.hyperdht.raw_stream import RawStream
-from qvac_core.hyperdht.relay_choice import RelayKeys
 from qvac_core.hyperdht.relay_leg import RelayLeg
 from qvac_core.hyperdht.relayed_path import RelayedPath
 from qvac_core.hyperdht.routes import remember_route
@@ -67,20 +67,6 @@ _HEAD_START = _LAN_ATTEMPT
 """Seconds for the LAN's path alone; then the punch begins beside it."""
 
 
-class ConnectStage(Enum):
-    """How far a connect has come; each is told once, in this order. A remembered relay skips no stage."""
-
-    FINDING = "finding"  # asking the network who knows the key
-    CONNECTING = "connecting"  # somebody does: the handshake is on its way through them
-    HANDSHAKE = "handshake"  # the peer has answered and proved its key; the stream gets its path
-    # Beside the order, and not the end: why it is likely to fail.
-    SILENT = "silent"  # the peer is known, but has not answered yet
-    ALONE = "alone"  # nobody in the network has answered yet
-
-
-OnStage = Callable[[ConnectStage], None]
-
-
 @dataclass(frozen=True, slots=True)
 class _Met:
     """The first valid answer to our handshake."""
@@ -89,16 +75,6 @@ class _Met:
     payload: NoisePayload
     udx: UdxInfo
     session: Session
-
-
-@dataclass(frozen=True, slots=True)
-class Relaying:
-    """`relay` is named in the handshake, and the last that can be; `all` are those for later, with `meet_again`."""
-
-    relay: bytes | None
-    is_last: bool
-    all: RelayKeys | None
-    meet_again: MeetAgain
 
 
 class Attempt:
@@ -364,7 +340,7 @@ class Attempt:
         except (NetworkError, RemoteProtocolError) as error:
             logger.debug("no handshake through %s: %s", relay, error)
             return
-        except _FatalAnswer as answer:
+        except FatalAnswer as answer:
             if not self._met.done():
                 self._met.set_exception(answer.error)
             return
@@ -388,7 +364,7 @@ class Attempt:
             udx = check_payload(payload)
         except NetworkError as error:
             # It is authentic: asking another relay gets the same answer.
-            raise _FatalAnswer(error) from error
+            raise FatalAnswer(error) from error
         return _Met(answer, payload, udx, session)
 
     async def _ask_for_answer(
@@ -527,28 +503,3 @@ class Attempt:
 
 def _nothing() -> None:
     """The keeper sees for itself how the path ended."""
-
-
-class _FatalAnswer(Exception):
-    """An authentic answer that ends the connect."""
-
-    def __init__(self, error: NetworkError) -> None:
-        super().__init__(str(error))
-        self.error = error
-
-
-def read_handshake_reply(reply: Reply, relay: Address) -> HandshakeReply:
-    """What a PEER_HANDSHAKE answer shows; RemoteProtocolError when it is none (answers are matched by number only)."""
-    if reply.from_ != relay or reply.value is None or reply.error:
-        raise RemoteProtocolError("this node does not relay to the peer", name="BAD_HANDSHAKE_REPLY")
-    message = HandshakeMessage.decode(reply.value)
-    if message.mode != Mode.REPLY or not message.noise:
-        raise RemoteProtocolError("this is no answer to a handshake", name="BAD_HANDSHAKE_REPLY")
-    return HandshakeReply(
-        noise=message.noise,
-        relayed=message.peer_address is not None,
-        relay_address=relay,
-        server_address=message.peer_address or relay,
-        client_address=reply.to,
-        socket=reply.socket,
-    )

@@ -29,13 +29,15 @@ from qvac_core.errors import NetworkError
 from qvac_core.hyperdht import records
 from qvac_core.hyperdht.application import OnConnection
 from qvac_core.hyperdht.bootstrap import Bootstrap, is_no_stray, resolve
-from qvac_core.hyperdht.connect import CONNECT_LIMIT, Attempt, OnStage
+from qvac_core.hyperdht.connect import CONNECT_LIMIT, Attempt
+from qvac_core.hyperdht.connect_stage import OnStage
 from qvac_core.hyperdht.connection import KEEP_ALIVE, Connection
 from qvac_core.hyperdht.endpoint import Endpoint
 from qvac_core.hyperdht.following import MeetAgain, PathFinder
 from qvac_core.hyperdht.local_connect import LocalAttempt, Progress, first_of
 from qvac_core.hyperdht.local_network import LocalNetwork
 from qvac_core.hyperdht.meeting import Meeting
+from qvac_core.hyperdht.nearby import Nearby
 from qvac_core.hyperdht.network import Network, SystemNetwork
 from qvac_core.hyperdht.network_watch import NetworkWatch
 from qvac_core.hyperdht.punching import Punching
@@ -104,7 +106,7 @@ class DHT:
         self._keep_alive = keep_alive
         self._network = network or SystemNetwork()
         self._on_change = on_change
-        self._local_network = local_network
+        self.nearby = Nearby(local_network)
         self._endpoint: Endpoint | None = None
         self._requests: Requests | None = None
         self._opening: asyncio.Lock | None = None
@@ -208,8 +210,7 @@ class DHT:
         await asyncio.gather(*tasks, return_exceptions=True)
         for punching in list(self.punchings):
             punching.close()
-        if self._local_network is not None:
-            self._local_network.close()
+        self.nearby.close()
         if self._endpoint is not None:
             self._endpoint.close()
         if self._requests is not None:
@@ -327,9 +328,9 @@ class DHT:
         known = list(relay_addresses or nodes or self._relays.get(key, now) or ())[:MAX_RELAY_ADDRESSES]
         progress = Progress(on_stage)
         meeting = Meeting(self, key, key_pair or self.key_pair, known, relay_through)
-        if self._local_network is None:
+        if self.nearby.network is None:
             return await meeting.connect(timeout, progress)
-        near = LocalAttempt(self, key, key_pair or self.key_pair, self._local_network)
+        near = LocalAttempt(self, key, key_pair or self.key_pair, self.nearby.network)
         return await first_of(meeting.connect(timeout, progress), near, progress)
 
     def create_server(
@@ -392,17 +393,6 @@ class DHT:
         await self.open()
         return await records.immutable_get(self.requests, target)
 
-    def use_local_network(self, local_network: LocalNetwork | None) -> None:
-        """Find peers nearby, and be found by them, through this one from now on; the one before is closed."""
-        before, self._local_network = self._local_network, local_network
-        for server in self._servers.values():
-            if server.public_key is not None:
-                if before is not None:
-                    before.stop_serving(server.public_key)
-                self._serve_nearby(server, server.public_key)
-        if before is not None:
-            before.close()
-
     # For servers and attempts
 
     def now(self) -> float:
@@ -417,18 +407,13 @@ class DHT:
         self._servers[target] = server
         local: LocalServer = server
         self._router.add_server(target, record, local)
-        self._serve_nearby(server, public_key)
-
-    def _serve_nearby(self, server: Server, public_key: bytes) -> None:
-        if self._local_network is not None and server.shares_local_address:
-            self._local_network.serve(public_key, self.address[1])
+        self.nearby.serve(server, public_key, self.address[1])
 
     def unregister_server(self, server: Server, target: bytes) -> None:
         if self._servers.get(target) is server:
             del self._servers[target]
             self._router.remove_server(target)
-            if self._local_network is not None and server.public_key is not None:
-                self._local_network.stop_serving(server.public_key)
+            self.nearby.stop_serving(server)
 
     def remember_relays(self, public_key: bytes, relays: Sequence[Address]) -> None:
         if relays:

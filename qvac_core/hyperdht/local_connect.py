@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Any
 
 from qvac_core.codec import Address, blake2b
 from qvac_core.errors import ConnectionClosed, NetworkError, RemoteProtocolError
-from qvac_core.hyperdht.connect import ConnectStage, OnStage, read_handshake_reply
+from qvac_core.hyperdht.connect_stage import ConnectStage, OnStage
 from qvac_core.hyperdht.connection import Connection
+from qvac_core.hyperdht.handshake_reply import read_handshake_reply
 from qvac_core.hyperdht.local_network import LocalNetwork
 from qvac_core.hyperdht.raw_stream import RawStream
 from qvac_core.noise import KeyPair

@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from qvac_core.codec import Address
 from qvac_core.errors import NetworkError
-from qvac_core.hyperdht.connect import Attempt, OnStage, Relaying
+from qvac_core.hyperdht.connect import Attempt
+from qvac_core.hyperdht.connect_stage import OnStage
 from qvac_core.hyperdht.connection import Connection
+from qvac_core.hyperdht.path_keeper import Relaying
 from qvac_core.hyperdht.relay_choice import RelayKeys
 from qvac_core.hyperdht.relayed_path import RelayedPath
 from qvac_core.noise import KeyPair

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from qvac_core.codec import Address
@@ -40,6 +41,16 @@ class MeetAgain(Protocol):
         self, path: RelayedPath, relay: bytes | None, *, needs_relay: bool, is_last: bool, limit: float
     ) -> asyncio.Task[None]:
         """A task that shakes hands again for this connection. Raises NetworkError."""
+
+
+@dataclass(frozen=True, slots=True)
+class Relaying:
+    """`relay` is named in the handshake, and the last that can be; `all` are those for later, with `meet_again`."""
+
+    relay: bytes | None
+    is_last: bool
+    all: RelayKeys | None
+    meet_again: MeetAgain
 
 
 class PathKeeper:

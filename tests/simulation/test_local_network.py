@@ -191,11 +191,11 @@ def test_it_is_switched_off_and_on_while_a_server_runs() -> None:
     async def test(homes: Homes) -> None:
         owner, guest = await homes.machine(OWNER), await homes.machine(GUEST)
         await listening(owner)
-        owner.use_local_network(None)
+        owner.nearby.use(None)
         assert homes.house.served == {}
         with pytest.raises(NetworkError):
             await guest.connect(OWNER.public_key)
-        owner.use_local_network(homes.plugs[owner])
+        owner.nearby.use(homes.plugs[owner])
         await converse(await guest.connect(OWNER.public_key))
 
     at_home(test, bootstrap=[])

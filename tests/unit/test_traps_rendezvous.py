@@ -13,8 +13,9 @@ import pytest
 from qvac_core.codec import Address, Reader, Writer
 from qvac_core.dht_rpc import Reply
 from qvac_core.errors import NetworkError, RemoteProtocolError
-from qvac_core.hyperdht import announcing, connect
+from qvac_core.hyperdht import announcing
 from qvac_core.hyperdht.announcing import Announcing
+from qvac_core.hyperdht.handshake_reply import read_handshake_reply
 from qvac_core.hyperdht.records import announce
 from qvac_core.hyperdht.requests import Requests
 from qvac_core.rendezvous.announcer import Announcer
@@ -215,8 +216,8 @@ def handshake_reply(mode: int = Mode.REPLY, noise: bytes = b"noise", peer: Addre
 )
 def test_an_answer_to_a_handshake_is_checked_before_it_is_read(false: Reply) -> None:
     with pytest.raises(RemoteProtocolError):
-        connect.read_handshake_reply(false, RELAY)
-    assert connect.read_handshake_reply(reply(value=handshake_reply()), RELAY).server_address == SERVER
+        read_handshake_reply(false, RELAY)
+    assert read_handshake_reply(reply(value=handshake_reply()), RELAY).server_address == SERVER
 
 
 # Counts
