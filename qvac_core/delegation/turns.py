@@ -92,10 +92,14 @@ class Turns:
             raise _queue_full()
         last = greediest[-1]
         self._leave(last)
-        last.turn.set_exception(_queue_full())
+        if not last.turn.done():
+            last.turn.set_exception(_queue_full())
 
     def _leave(self, waiter: _Waiter) -> None:
-        line = self._waiting[waiter.public_key]
+        """Nothing happens when it was taken out already: one that is cancelled hears of it only in its next step."""
+        line = self._waiting.get(waiter.public_key)
+        if line is None or waiter not in line:
+            return
         line.remove(waiter)
         if not line:
             del self._waiting[waiter.public_key]
@@ -114,9 +118,10 @@ class Turns:
     def _start_waiting(self) -> None:
         moved = False
         while (waiter := self._next()) is not None:
-            self._taken[waiter.public_key] = self._taken.get(waiter.public_key, 0) + 1
-            waiter.turn.set_result(None)
             moved = True
+            if not waiter.turn.done():  # else it is cancelled, and does not know yet
+                self._taken[waiter.public_key] = self._taken.get(waiter.public_key, 0) + 1
+                waiter.turn.set_result(None)
         if moved:
             self._tell_places()
 

@@ -132,6 +132,39 @@ def test_whoever_comes_leaves_or_is_cancelled_no_turn_is_lost(seed: int) -> None
     run(main())
 
 
+def test_a_turn_that_comes_at_the_moment_of_a_cancel_goes_to_the_next() -> None:
+    """A cancelled waiter hears of it only in its next step: the turn that is given before must not be lost on it."""
+
+    async def test() -> None:
+        room = Room(Turns(1, 4))
+        for key, name in ((ANN, "first"), (BOB, "leaves"), (EVE, "stays")):
+            await room.ask(key, name)
+        leaving = room.tasks["leaves"]
+        finishing = asyncio.create_task(room.finish("first"))
+        await asyncio.sleep(0)  # the first goes in the next step,
+        leaving.cancel()  # and this one hears of its end behind it
+        await finishing
+        assert room.started == ["first", "stays"]
+        await room.finish_all()
+
+    run(test())
+
+
+def test_a_full_queue_takes_no_notice_of_one_that_is_just_cancelled() -> None:
+    async def test() -> None:
+        room = Room(Turns(1, 2))
+        for key, name in ((ANN, "runs"), (ANN, "second"), (ANN, "third")):
+            await room.ask(key, name)
+        asking = asyncio.create_task(room.ask(EVE, "newcomer"))
+        await asyncio.sleep(0)
+        room.tasks["third"].cancel()
+        await asking
+        assert room.refused == [] and room.turns.waiting == 2
+        await room.finish_all()
+
+    run(test())
+
+
 def test_places_are_told_when_they_change_and_only_then() -> None:
     async def main() -> None:
         room = Room(Turns(parallel=1, queue_length=64))
