@@ -33,7 +33,6 @@ BOUNDED = {
         ("Recency._nodes", "Table._by_key", "Table._rows", "Table._rows[]", "TableNode"), _NODES * 15
     ),  # all there are
     **dict.fromkeys(("Cache._newest", "Cache._oldest", "Forward"), _NODES * 4),  # by age
-    **dict.fromkeys(("Request", "Requests._in_flight", "Requests._waiting"), _NODES),  # asked in the moment of the look
     "RateLimit._counts": _NODES * 16,  # of the last second in which anybody asked
 }
 """Memories of nodes that fill up slowly, to the size that they may have."""
