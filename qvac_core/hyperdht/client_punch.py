@@ -102,6 +102,9 @@ class ClientPunch:
         random_ports = step.payload.punching and self._punching.puncher.is_random
         if self._earlier and (random_ports or step.payload.error != PeerError.NONE):
             await asyncio.wait(self._earlier)
+            if any(not task.cancelled() and task.exception() is None for task in self._earlier):
+                # One of them leads there. What we say now could end it at the server before its first packet is in.
+                await asyncio.wait([self._ended])
         sealed = self._secure.seal(step.payload, self._dht.chance.randbytes(NONCE_BYTES))
         message = HolepunchMessage(Mode.FROM_CLIENT, self._id, sealed, peer_address=step.peer_address)
         reply = await self._dht.requests.request(

@@ -306,8 +306,9 @@ def test_a_port_in_use_is_told_and_the_next_one_taken(bootstrap: str, tmp_path: 
 
 @pytest.mark.parametrize("where", ["127.0.0.1:1", "no-such-host.invalid:49737"])
 def test_nobody_answers_at_the_bootstrap_address(where: str, tmp_path: Path) -> None:
-    with qvac_desktop("provider", "--json", "--bootstrap", where, data_dir=tmp_path / "provider") as provider:
-        guest = run("chat", KEY, "--bootstrap", where, "--data-dir", str(tmp_path / "guest"), "--prompt", "Hello")
+    network = ("--bootstrap", where, "--no-local-network")
+    with qvac_desktop("provider", "--json", *network, data_dir=tmp_path / "provider") as provider:
+        guest = run("chat", KEY, *network, "--data-dir", str(tmp_path / "guest"), "--prompt", "Hello")
         assert guest.returncode == 1
         assert "No machine of the network answers" in one_line(guest), "the provider's key is not to blame"
         assert provider.until("sharing", phase="unreachable")["detail"]

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from qvac_core.hyperdht import KeyPair
-from tests.e2e.program import Program, qvac_desktop
+from tests.e2e.program import Program, is_to_the_point, qvac_desktop
 
 PROVIDER_SEED = "11" * 32
 GUEST_SEED = "22" * 32
@@ -48,7 +48,7 @@ def test_an_allowed_guest_gets_a_streamed_answer(provider: Program, key: str, bo
         assert guest.until("loaded")["where"] == "delegated"
         assert guest.finish() == 0, guest.stderr
     text = "".join(token["text"] for token in guest.of("token"))
-    assert "Paris" in text
+    assert is_to_the_point(text)
     (stats,) = guest.of("stats")
     assert stats["generatedTokens"] > 0
     assert stats["promptTokens"] > 0
