@@ -187,6 +187,8 @@ class Limits:
     # Frames, and the door.
     frame_bytes: int = 16 * 1024 * 1024
     open_request_bytes: int = 32 * 1024 * 1024
+    held_bytes: int = 512 * 1024 * 1024  # of all connections together, frames that are not whole yet included,
+    held_bytes_share: int = 1024 * 1024  # and so much for each even then
     knock_frame_bytes: int = 64 * 1024
     knock_seconds: float = 2.0
     knocks: Rate = Rate(60, 60.0)

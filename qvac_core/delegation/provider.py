@@ -14,6 +14,7 @@ from collections.abc import Callable
 from qvac_core.delegation.admission import AccessPolicy, Decision, KnockLimit, Limits
 from qvac_core.delegation.events import ConnectionChanged, ConnectionState, ModelsInUseChanged, ProviderEvent
 from qvac_core.delegation.failures import not_admitted
+from qvac_core.delegation.held_bytes import HeldBytes
 from qvac_core.delegation.held_models import KnownModels
 from qvac_core.delegation.live_requests import Ending, LiveRequests
 from qvac_core.delegation.messages import decode_envelope
@@ -82,6 +83,7 @@ class Provider:
             known=KnownModels(),
             requests=self.requests,
             turns=Turns(self._limits.parallel, self._limits.queue_length, self._limits.queue_length_per_key),
+            held=HeldBytes(self._limits.held_bytes, self._limits.held_bytes_share),
             log=log,
             greeting=greeting or Greeting(),
             now=wall_clock,

@@ -24,6 +24,7 @@ from qvac_core.delegation.frames import (
     encode_request,
     encode_stream,
 )
+from qvac_core.delegation.held_bytes import HeldBytes
 from qvac_core.delegation.peer_stream import PeerStream
 from qvac_core.delegation.rpc_streams import (
     Gone,
@@ -63,9 +64,15 @@ class Rpc:
     """One RPC object per connection. Its owner awaits `run()`, which ends with the connection."""
 
     def __init__(
-        self, stream: PeerStream, on_request: RequestHandler | None = None, limits: RpcLimits | None = None
+        self,
+        stream: PeerStream,
+        on_request: RequestHandler | None = None,
+        limits: RpcLimits | None = None,
+        held: HeldBytes | None = None,
     ) -> None:
+        """`held` counts what is held of the peer's frames, together with other connections."""
         self._stream = stream
+        self._held = held
         self._on_request = on_request
         self._limits = limits or RpcLimits()
         self._frames = FrameReader(self._limits.frame_bytes)
@@ -103,6 +110,8 @@ class Rpc:
                 await self._end_handlers()
         finally:
             self.destroy()
+            if self._held is not None:
+                self._held.release(self)
 
     def destroy(self, error: QvacError | None = None) -> None:
         """Drop the connection now; everything open on it fails with `error`."""
@@ -251,6 +260,7 @@ class Rpc:
             async for chunk in self._stream:
                 for message in self._frames.feed(chunk):
                     self._dispatch(message, group)
+                self._count_held()
                 if self._error is not None:
                     return
             await self._begin_handlers()
@@ -260,6 +270,10 @@ class Rpc:
         except QvacError as error:
             await self._begin_handlers()
             self.destroy(error)
+
+    def _count_held(self) -> None:
+        if self._held is not None and self._error is None:
+            self._held.hold(self, self._frames.buffered + self._open_request_bytes)
 
     async def _begin_handlers(self) -> None:
         """What came right before the end was said by a peer that was there: its cancel is no mere disconnect."""
@@ -306,6 +320,7 @@ class Rpc:
                 request.stream.end()
             self._incoming_requests.pop(request.id, None)
             self._open_request_bytes -= size
+            self._count_held()
 
     def _on_response_message(self, message: ResponseMessage) -> None:
         reply = self._replies.get(message.id)

@@ -16,6 +16,7 @@ from msgspec import UNSET
 from qvac_core.delegation.admission import AccessPolicy, Allowance, Decision, Limits
 from qvac_core.delegation.answers import Answer
 from qvac_core.delegation.failures import Code, Reason, Rejection, by_policy, error_reply, not_admitted
+from qvac_core.delegation.held_bytes import HeldBytes
 from qvac_core.delegation.held_models import HeldModels, KnownModel, KnownModels, model_not_found
 from qvac_core.delegation.live_requests import Ending, Kind, LiveRequests, stop_for
 from qvac_core.delegation.loads import load, plugin_not_found
@@ -78,6 +79,7 @@ class Service:
     known: KnownModels
     requests: LiveRequests
     turns: Turns
+    held: HeldBytes
     log: RequestLog
     greeting: Greeting
     now: Callable[[], float]
@@ -101,7 +103,7 @@ class Session:
         self.held = HeldModels(service.pool, service.limits, service.on_models_changed)
         self.tells_places = False
         limits = RpcLimits(frame_bytes=service.limits.frame_bytes, open_request_bytes=service.limits.open_request_bytes)
-        self.rpc = Rpc(stream, self.handle, limits)
+        self.rpc = Rpc(stream, self.handle, limits, service.held)
 
     # --- Life -------------------------------------------------------------------------------------------------
 
