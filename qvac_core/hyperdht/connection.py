@@ -20,8 +20,8 @@ from qvac_core.secret_stream import MAX_FRAME_BYTES, MAX_MESSAGE_BYTES, SecretSt
 from qvac_core.udx import Closed, DataReceived, Drained, EndReceived, Event, MessageReceived
 
 KEEP_ALIVE = 5.0
-CLOSE_STEP = 2.0
-"""A closing connection may go on while it still delivers something within this many seconds."""
+CLOSE_STEP = 4.0
+"""A closing connection may go on while it still delivers something in so many seconds: for two losses in a row."""
 CLOSE_LIMIT = 30.0
 LOCAL_PATH = "local network"
 _FRAME_OVERHEAD = 20

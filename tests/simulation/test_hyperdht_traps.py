@@ -264,7 +264,7 @@ def test_an_answer_carries_the_acknowledgement_along() -> None:
     simulate(test, seed=42)
 
 
-@pytest.mark.parametrize("seed", range(51, 55))
+@pytest.mark.parametrize("seed", [50, 51, 52, 53, 77])
 def test_an_end_that_is_lost_is_still_an_end(seed: int) -> None:
     async def test(world: World) -> None:
         ends: list[Connection] = []
