@@ -40,7 +40,8 @@ REST = 30.0
 SHORT_REST = 1.0
 """The same when the peer itself speaks from there, or somebody repeats what it said."""
 MOVES_PER_MINUTE = 6
-_NONCES_KEPT = 4
+_NONCES_KEPT = 16
+_MOST_DOUBLINGS = 8
 
 
 class Kind(IntEnum):
@@ -78,6 +79,7 @@ class _Check:
     tries: int = 0
     next_at: float | None = None
     rests_until: float = 0.0
+    hurried_at: float = -REST
     nonces: deque[tuple[bytes, float]] = field(default_factory=lambda: deque(maxlen=_NONCES_KEPT))
 
     def sent_at(self, nonce: bytes) -> float | None:
@@ -171,14 +173,14 @@ class PathValidation:
             self._on_response(nonce, path, now)
         elif kind == Kind.CHALLENGE and self._expected is not None and self._is_expected(path):
             self._out.append((path, bytes((Kind.RESPONSE,)) + nonce))
-            self._challenge(self._expected, now)
+            self._hurry(self._expected, now)
         elif path[1] != self.path[1]:
             self._on_authentic(path, now)
         elif kind == Kind.CHALLENGE:
             self._out.append((path, bytes((Kind.RESPONSE,)) + nonce))
             if self.confirming:
                 # It found out where we are, so this may be answered a round trip sooner than the next repeat.
-                self._challenge(self._current, now)
+                self._hurry(self._current, now)
 
     def _is_expected(self, path: Path) -> bool:
         return self._expected is not None and self._expected.path == path
@@ -259,8 +261,14 @@ class PathValidation:
                 self._challenge(self._current, now)
         self._challenge(check, now)
 
+    def _hurry(self, check: _Check, now: float) -> None:
+        """Challenge before the next repeat, but seldom: the peer does the same when it hears ours, and so on."""
+        if now - check.hurried_at >= FIRST_REPEAT:
+            check.hurried_at = now
+            self._challenge(check, now)
+
     def _challenge(self, check: _Check, now: float) -> None:
-        check.next_at = now + min(FIRST_REPEAT * 2**check.tries, LAST_REPEAT)
+        check.next_at = now + min(FIRST_REPEAT * 2 ** min(check.tries, _MOST_DOUBLINGS), LAST_REPEAT)
         check.tries += 1
         if check.may_spend():
             check.sent += MESSAGE_COST

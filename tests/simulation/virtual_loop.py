@@ -16,6 +16,9 @@ T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
 
 START = 1000.0
+ROUNDING = 1e-6
+"""Seconds by which a timer of a clock that is behind comes late: a sum and a difference of floats must not let it come
+early, or it would be set again for the same moment for ever."""
 
 
 class MachineClock:
@@ -69,8 +72,9 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         self, when: float, callback: Callable[[*Ts], object], *args: *Ts, context: Context | None = None
     ) -> asyncio.TimerHandle:
         clock = CLOCK.get() if context is None else context.get(CLOCK)
-        behind = clock.behind if clock is not None else 0.0
-        return super().call_at(when + behind, callback, *args, context=context)
+        if clock is not None and clock.behind:
+            when = max(when + clock.behind, clock.wakes) + ROUNDING
+        return super().call_at(when, callback, *args, context=context)
 
     def stop_clock(self, clock: MachineClock, seconds: float) -> None:
         """As the monotonic clock of Linux and macOS while a machine sleeps: its timers come so much later."""
@@ -79,7 +83,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         timers: list[Any] = self._scheduled  # type: ignore[attr-defined]
         for timer in timers:
             if timer._context.get(CLOCK) is clock:
-                timer._when += seconds
+                timer._when += seconds + ROUNDING
         heapq.heapify(timers)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import heapq
 from random import Random
 
 import pytest
@@ -230,3 +231,34 @@ def test_what_is_no_message_is_nothing(junk: bytes) -> None:
     room.one.receive(junk, THERE, room.now)
     room.take()
     assert (room.sent, room.events, room.one.peer_follows) == ([], [], False)
+
+
+def test_two_sides_that_both_doubt_do_not_challenge_each_other_without_end() -> None:
+    """Each answers the other's challenge with one of its own; on a slow path many of them are under way at once."""
+    one, other = PathValidation(HERE, Random(1)), PathValidation(HERE, Random(2))
+    sides = {one: other, other: one}
+    travelling: list[tuple[float, int, PathValidation, bytes]] = []
+    challenges, confirmed, now = 0, set(), 100.0
+    for side in sides:
+        side.confirm(now)
+    for _ in range(3000):
+        for side, peer in sides.items():
+            while (event := side.next_event()) is not None:
+                assert isinstance(event, PathConfirmed)
+                confirmed.add(side)
+            for _path, message in side.transmissions():
+                challenges += message[0] == Kind.CHALLENGE
+                heapq.heappush(travelling, (now + 1.2, len(travelling) + challenges, peer, message))
+        times = [when for side in sides if (when := side.get_timer()) is not None]
+        times += [at for at, *_ in travelling[:1]]
+        if not times:
+            break
+        now = max(now, min(times))
+        while travelling and travelling[0][0] <= now:
+            _, _, side, message = heapq.heappop(travelling)
+            side.receive(message, HERE, now)
+        for side in sides:
+            side.handle_timer(now)
+    assert confirmed == set(sides)
+    assert not travelling
+    assert challenges < 40
