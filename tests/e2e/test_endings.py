@@ -146,6 +146,15 @@ def test_a_killed_worker_costs_one_answer(site: Site) -> None:
     no_trace(guest, provider)
 
 
+@pytest.fixture
+def hang_up_is_heard() -> Iterator[None]:
+    """Programs inherit that it is ignored, where these tests run under nohup."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
+
+
+@pytest.mark.usefixtures("hang_up_is_heard")
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
 def test_a_guest_that_is_asked_to_end(number: signal.Signals, site: Site) -> None:
     with site.provider() as provider:
