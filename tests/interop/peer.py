@@ -44,8 +44,9 @@ class Peer:
         await (self.dht.ready() if wait else self.dht.open())
         return {"firewalled": self.dht.firewalled, "publicKey": keys.public_key.hex()}
 
-    async def listen(self) -> dict[str, Any]:
-        self.server = self.node_.create_server(self._echo)
+    async def listen(self, *, relayThrough: str | None = None) -> dict[str, Any]:
+        relays = bytes.fromhex(relayThrough) if relayThrough else None
+        self.server = self.node_.create_server(self._echo, relay_through=relays)
         await self.server.listen()
         return {"publicKey": self.node_.key_pair.public_key.hex(), "relays": len(self.server.relay_addresses)}
 
@@ -61,11 +62,18 @@ class Peer:
             pass
         say({"event": "close", "name": name})
 
-    async def connect(self, *, name: str, key: str) -> dict[str, Any]:
+    async def relay(self, *, seed: str) -> dict[str, Any]:
+        relay = self.node_.create_relay_server()
+        await relay.listen(KeyPair.from_seed(bytes.fromhex(seed)))
+        assert relay.public_key is not None
+        return {"publicKey": relay.public_key.hex()}
+
+    async def connect(self, *, name: str, key: str, relayThrough: str | None = None) -> dict[str, Any]:
+        relays = bytes.fromhex(relayThrough) if relayThrough else None
         loop = asyncio.get_running_loop()
         started = loop.time()
         try:
-            self.connections[name] = await self.node_.connect(key)
+            self.connections[name] = await self.node_.connect(key, relay_through=relays)
         except NetworkError as error:
             return {"failed": error.name, "ms": (loop.time() - started) * 1000}
         return {"ms": (loop.time() - started) * 1000, "remote": self.connections[name].remote_address}
