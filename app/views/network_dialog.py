@@ -36,7 +36,6 @@ class NetworkDialog(Dialog):
     def __init__(self, presenter: NetworkPresenter, theme: Theme, parent: QWidget | None = None) -> None:
         super().__init__(theme, "Network", "", "", cancel="Close", parent=parent)
         self._presenter = presenter
-        self._busy = False
         self.line = StatusLine(theme)
         self.again = Button(theme, "Look again", icon="refresh-cw", name="Look at the network again")
         self.nearby = Switch(theme, "Find each other on the local network", size=ROW_SIZE)

@@ -186,7 +186,7 @@ class Contacts:
         """When the connection ends the entry says so at once, and the provider is brought back."""
         connection = self._consumer.connection(bytes.fromhex(public_key))
         if connection is None or self._watched.get(public_key) is connection:
-            return  # a connection that lasts is asked about at every change of the network
+            return  # one that lasts comes by here with every connect and every load
         self._watched[public_key] = connection
 
         def ended(_: asyncio.Task[None]) -> None:

@@ -157,6 +157,27 @@ def test_a_refused_guest_is_not_tried_again(tmp_path: Path) -> None:
     run(test)
 
 
+def test_a_connection_that_lasts_is_watched_once(tmp_path: Path) -> None:
+    """However often it is asked for."""
+
+    async def test() -> None:
+        async with (
+            await create_testnet(4) as net,
+            provider(tmp_path / "owner", net) as owner,
+            Core(CoreConfig(tmp_path / "guest", bootstrap=tuple(net.bootstrap))) as guest,
+        ):
+            await guest.connect_provider(owner.public_key)
+            connection = guest.consumer.connection(bytes.fromhex(owner.public_key))
+            assert connection is not None
+            watchers = len(connection.task._callbacks)
+            for _ in range(5):
+                await guest.connect_provider(owner.public_key)
+            assert not connection.closed
+            assert len(connection.task._callbacks) == watchers
+
+    run(test)
+
+
 def test_relays_are_kept_and_reach_the_open_server(tmp_path: Path) -> None:
     relays = [KeyPair.from_seed(bytes([i]) * 32).public_key.hex() for i in (1, 2)]
 
