@@ -215,10 +215,6 @@ class Core:
                 self._hub.emit(Notice("", f"A relay in the settings is not used: '{text[:80]}'. {error.message}"))
         return tuple(keys)
 
-    def path_to(self, public_key: bytes) -> str:
-        """How the open connection to a provider runs: "direct", "relay", "local network"; "" when there is none."""
-        return self._network.path_to(public_key)
-
     # --- Share my GPU ---------------------------------------------------------------------------------------------
 
     async def sharing(self) -> SharingState:

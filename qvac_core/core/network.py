@@ -55,7 +55,6 @@ class NetworkNode:
         self._config = config
         local = _local_network(config) if local_network else None
         self.local = local is not None
-        self._connections: dict[bytes, Connection] = {}
         if config.bootstrap is not None and keep_nodes:
             prune_networks(known_nodes_file)
         self.dht = DHT(
@@ -121,19 +120,8 @@ class NetworkNode:
                 # Nobody could be asked: that says nothing about the provider.
                 raise NetworkError("No machine of the network answers.", name="BOOTSTRAP_FAILED") from error
             raise
-        self._connections[public_key] = connection
-        connection.when_closed(lambda _: self._forget(public_key, connection))
         self.on_connected(public_key, self.dht.relays_of(public_key))
         return connection
-
-    def _forget(self, public_key: bytes, connection: Connection) -> None:
-        if self._connections.get(public_key) is connection:
-            del self._connections[public_key]
-
-    def path_to(self, public_key: bytes) -> str:
-        """How the open connection to this key runs: "direct", "relay", "local network"; "" when there is none."""
-        connection = self._connections.get(public_key)
-        return connection.path if connection is not None else ""
 
     def _on_change(self, change: Event) -> None:
         if isinstance(change, AddressesChanged | WakeUp) or (isinstance(change, NetworkChanged) and change.online):

@@ -73,7 +73,7 @@ class ProviderConnection:
 
     @property
     def path(self) -> str:
-        """ "direct" or "relay", as it is now."""
+        """ "direct", "relay" or "local network", as it is now."""
         return self.stream.path
 
     @property

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import os
 import re
-import subprocess
 from itertools import count
 from types import TracebackType
 
-from tests.interop.namespaces import inside, why_not
+from tests.interop.namespaces import delete_space, inside, run, why_not
 
 HOSTS = ("192.168.77.1", "192.168.77.2")
 _COUNT_MDNS = """
@@ -16,15 +15,9 @@ table ip watch {
   chain out { type filter hook output priority filter; udp dport 5353 counter; }
 }
 """
-_LIMIT = 20.0
 _numbers = count(1)
 
 __all__ = ["HOSTS", "Cable", "inside", "why_not"]
-
-
-def _run(*command: str, stdin: str | None = None) -> str:
-    done = subprocess.run(command, input=stdin, capture_output=True, text=True, timeout=_LIMIT, check=True)
-    return done.stdout
 
 
 class Cable:
@@ -38,13 +31,13 @@ class Cable:
         first, second = self.machines
         try:
             for machine in self.machines:
-                _run("ip", "netns", "add", machine)
-                _run("ip", "-n", machine, "link", "set", "lo", "up")
-            _run("ip", "-n", first, "link", "add", "eth0", "type", "veth", "peer", "name", "eth0", "netns", second)
+                run("ip", "netns", "add", machine)
+                run("ip", "-n", machine, "link", "set", "lo", "up")
+            run("ip", "-n", first, "link", "add", "eth0", "type", "veth", "peer", "name", "eth0", "netns", second)
             for machine, host in zip(self.machines, HOSTS, strict=True):
-                _run("ip", "-n", machine, "addr", "add", f"{host}/24", "dev", "eth0")
-                _run("ip", "-n", machine, "link", "set", "eth0", "up")
-                _run(*inside(machine), "nft", "-f", "-", stdin=_COUNT_MDNS)
+                run("ip", "-n", machine, "addr", "add", f"{host}/24", "dev", "eth0")
+                run("ip", "-n", machine, "link", "set", "eth0", "up")
+                run(*inside(machine), "nft", "-f", "-", stdin=_COUNT_MDNS)
         except BaseException:
             self.close()
             raise
@@ -57,10 +50,10 @@ class Cable:
 
     def close(self) -> None:
         for machine in self.machines:
-            subprocess.run(["ip", "netns", "del", machine], capture_output=True, timeout=_LIMIT, check=False)
+            delete_space(machine)
 
     def questions(self, machine: str) -> int:
         """Datagrams that this machine sent to port 5353, of anybody, through any interface."""
-        found = re.search(r"counter packets (\d+)", _run(*inside(machine), "nft", "list", "table", "ip", "watch"))
+        found = re.search(r"counter packets (\d+)", run(*inside(machine), "nft", "list", "table", "ip", "watch"))
         assert found is not None
         return int(found[1])

@@ -187,7 +187,8 @@ def test_whole_cores_meet_without_any_network_and_say_where(tmp_path: Path) -> N
             assert "own network" in state.detail
             entry = await guest.connect_provider(owner.public_key)
             assert (entry.state, entry.path) == ("online", LOCAL_PATH)
-            assert guest.path_to(bytes.fromhex(owner.public_key)) == LOCAL_PATH
+            connection = guest.consumer.connection(bytes.fromhex(owner.public_key))
+            assert connection is not None and connection.path == LOCAL_PATH
             assert (await owner.sharing()).peers == 1
 
     run(test)

@@ -109,10 +109,12 @@ table ip loss {{
 """
 
 
-def _run(*command: str, stdin: str | None = None) -> None:
+def run(*command: str, stdin: str | None = None) -> str:
+    """What it printed. Raises OSError with what it complained about."""
     done = subprocess.run(command, input=stdin, capture_output=True, text=True, timeout=_COMMAND_LIMIT, check=False)
     if done.returncode:
         raise OSError(f"{' '.join(command)}: {done.stderr.strip() or done.stdout.strip()}")
+    return done.stdout
 
 
 def why_not() -> str | None:
@@ -122,8 +124,8 @@ def why_not() -> str | None:
             return f"the program `{tool}` is missing"
     try:
         with Internet() as internet:
-            _run("ip", "-n", internet.public, "link", "add", "one", "type", "veth", "peer", "name", "two")
-            _run(*inside(internet.public), "nft", "-f", "-", stdin=_rules(Nat.FULL_CONE, PUBLIC_HOST, hairpin=True))
+            run("ip", "-n", internet.public, "link", "add", "one", "type", "veth", "peer", "name", "two")
+            run(*inside(internet.public), "nft", "-f", "-", stdin=_rules(Nat.FULL_CONE, PUBLIC_HOST, hairpin=True))
     except OSError as error:
         return str(error)
     return None
@@ -165,9 +167,7 @@ class Internet:
 
     def close(self) -> None:
         while self._spaces:
-            subprocess.run(
-                ["ip", "netns", "del", self._spaces.pop()], capture_output=True, timeout=_COMMAND_LIMIT, check=False
-            )
+            delete_space(self._spaces.pop())
 
     def add_public_host(self, host: str) -> None:
         """One more address for the public namespace."""
@@ -193,7 +193,7 @@ class Internet:
         rooms = self._house(nat, machines, self._street, hairpin=hairpin)
         if lost_bytes:
             box = f"{self._prefix}-box{self._boxes}"
-            _run(*inside(box), "nft", "-f", "-", stdin=_LOSS.format(bytes=lost_bytes))
+            run(*inside(box), "nft", "-f", "-", stdin=_LOSS.format(bytes=lost_bytes))
         return rooms
 
     def move(self, machine: str, nat: Nat) -> None:
@@ -215,7 +215,7 @@ class Internet:
         number, box = self._boxes, machine.replace("home", "box").removesuffix("-0")
         inner, outer = f"fd00:{number}::2", f"fd00:{number}::1"
         for space in (self.public, box):
-            _run(*inside(space), "sysctl", "-q", "-w", "net.ipv6.conf.all.forwarding=1")
+            run(*inside(space), "sysctl", "-q", "-w", "net.ipv6.conf.all.forwarding=1")
         self._ip(machine, "addr", "add", f"{inner}/64", "dev", "eth0", "nodad")
         self._ip(box, "addr", "add", f"{outer}/64", "dev", "lan0", "nodad")
         self._ip(machine, "route", "add", "default", "via", outer)
@@ -223,7 +223,7 @@ class Internet:
         self._ip(box, "addr", "add", f"fd01:{number}::2/64", "dev", "wan", "nodad")
         self._ip(box, "route", "add", "default", "via", f"fd01:{number}::1")
         self._ip(self.public, "route", "add", f"fd00:{number}::/64", "via", f"fd01:{number}::2")
-        _run(*inside(box), "nft", "-f", "-", stdin=_RULES6)
+        run(*inside(box), "nft", "-f", "-", stdin=_RULES6)
 
     def carrier(self, nat: Nat, houses: int, *, hairpin: bool = False, alike: bool = False) -> list[str]:
         """The namespaces of machines that each have a box of their own which keeps ports, behind one of this kind.
@@ -257,9 +257,9 @@ class Internet:
     def _set_up_box(self, box: str, nat: Nat, outside: str, inside_address: str, *, hairpin: bool) -> None:
         self._ip(box, "addr", "add", f"{inside_address}/32", "dev", "lo")
         # The box answers for the machines among each other (proxy ARP): bridges are missing from many kernels.
-        _run(*inside(box), "sysctl", "-q", "-w", "net.ipv4.conf.default.proxy_arp=1")
+        run(*inside(box), "sysctl", "-q", "-w", "net.ipv4.conf.default.proxy_arp=1")
         self._forward(box)
-        _run(*inside(box), "nft", "-f", "-", stdin=_rules(nat, outside, hairpin=hairpin))
+        run(*inside(box), "nft", "-f", "-", stdin=_rules(nat, outside, hairpin=hairpin))
 
     def _room(self, box: str, name: str, n: int) -> str:
         machine = self._space(name)
@@ -271,7 +271,7 @@ class Internet:
         self._ip(box, "link", "add", f"lan{n}", "type", "veth", "peer", "name", "eth0", "netns", machine)
         self._ip(box, "link", "set", f"lan{n}", "up")
         # The kernel would wait up to 0.8 s before it answers for another; no house does.
-        _run(*inside(box), "sysctl", "-q", "-w", f"net.ipv4.neigh.lan{n}.proxy_delay=0")
+        run(*inside(box), "sysctl", "-q", "-w", f"net.ipv4.neigh.lan{n}.proxy_delay=0")
         self._ip(box, "route", "add", f"{address}/32", "dev", f"lan{n}", "src", "192.168.1.1")
         self._ip(machine, "addr", "add", f"{address}/24", "dev", "eth0")
         self._ip(machine, "link", "set", "eth0", "up")
@@ -279,18 +279,23 @@ class Internet:
 
     def _space(self, name: str) -> str:
         space = f"{self._prefix}-{name}"
-        _run("ip", "netns", "add", space)
+        run("ip", "netns", "add", space)
         self._spaces.append(space)
         self._ip(space, "link", "set", "lo", "up")
         return space
 
     @staticmethod
     def _ip(space: str, *command: str) -> None:
-        _run("ip", "-n", space, *command)
+        run("ip", "-n", space, *command)
 
     @staticmethod
     def _forward(space: str) -> None:
-        _run(*inside(space), "sysctl", "-q", "-w", "net.ipv4.ip_forward=1")
+        run(*inside(space), "sysctl", "-q", "-w", "net.ipv4.ip_forward=1")
+
+
+def delete_space(space: str) -> None:
+    """Whether or not it is there."""
+    subprocess.run(["ip", "netns", "del", space], capture_output=True, timeout=_COMMAND_LIMIT, check=False)
 
 
 def inside(space: str) -> tuple[str, ...]:
