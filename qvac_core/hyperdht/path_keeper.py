@@ -36,7 +36,7 @@ TRY_LIMIT = 60.0
 """Seconds for one try: a punch with random ports takes 35, and may wait for its turn."""
 
 
-class MeetAgain(Protocol):
+class ShakeHandsAgain(Protocol):
     def __call__(
         self, path: RelayedPath, relay: bytes | None, *, needs_relay: bool, is_last: bool, limit: float
     ) -> asyncio.Task[None]:
@@ -50,7 +50,7 @@ class Relaying:
     relay: bytes | None
     is_last: bool
     all: RelayKeys | None
-    meet_again: MeetAgain
+    meet_again: ShakeHandsAgain
 
 
 class PathKeeper:
@@ -62,7 +62,7 @@ class PathKeeper:
         path: RelayedPath,
         relays: RelayKeys | None,
         finding: asyncio.Task[tuple[int, Address]],
-        meet_again: MeetAgain,
+        meet_again: ShakeHandsAgain,
         on_over: Callable[[], None],
     ) -> None:
         self._dht = dht
