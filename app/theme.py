@@ -12,6 +12,7 @@ from PySide6.QtCore import QObject, Qt, Signal
 from PySide6.QtGui import QColor, QFont, QFontDatabase, QFontMetricsF, QGuiApplication, QIcon, QPalette, QPixmap
 from PySide6.QtWidgets import QApplication, QStyle
 
+from app.fonts import interface_font
 from app.icons import IconStore
 from app.style_sheet import style_sheet
 
@@ -120,6 +121,7 @@ class Theme(QObject):
     def __init__(self, app: QApplication) -> None:
         super().__init__(app)
         self._app = app
+        app.setFont(interface_font(app.font()))
         self._setting = "system"
         self._tokens = LIGHT
         self._icons = IconStore()
@@ -152,7 +154,7 @@ class Theme(QObject):
         return QColor(cast("str", getattr(self._tokens, token)))
 
     def font(self, scale: str = "body", weight: int = 400, *, tabular: bool = False) -> QFont:
-        """The system's UI font at one of the design's SCALES. `tabular`: all figures equally wide, for columns."""
+        """The interface font at one of the design's SCALES. `tabular`: all figures equally wide, for columns."""
         font = QFont(self._app.font())
         font.setPointSizeF(self.base_points * SCALES[scale])
         font.setWeight(QFont.Weight(weight))
