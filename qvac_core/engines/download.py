@@ -11,27 +11,26 @@ import hashlib
 import os
 import re
 import time
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
 
+from qvac_core.engines.http_client import ProxyFailed, distrusts, open_client
 from qvac_core.engines.interface import DownloadProgress
-from qvac_core.engines.part_file import PartFile
+from qvac_core.engines.part_file import PartFile, Version
 from qvac_core.errors import ModelError
 from qvac_core.models import HuggingFaceSource, UrlSource, canonical_source
 from qvac_core.models.source import HUGGING_FACE
 
-CONNECT_TIMEOUT = 8.0  # seconds: without internet this is how long it takes to know
-READ_TIMEOUT = 30.0  # seconds without a byte
 ATTEMPTS = 4  # of a download that broke off, each going on where the last one stopped
 RETRY_DELAY = 2.0  # seconds, doubled each time
 CHUNK = 1 << 20  # bytes of one write to disk
 WRITE_INTERVAL = 0.5  # seconds between writes on a slow line
 PROGRESS_INTERVAL = 0.2  # seconds
 RATE_WINDOW = 5.0  # seconds over which the rate is taken
+_CONTENT_RANGE = re.compile(r"bytes (\d+)-\d+/(\d+|\*)", re.IGNORECASE)
 _SHA256 = re.compile(r'"?([0-9a-f]{64})"?')
 _SAFE_NAME = re.compile(r"[^\w.+-]", re.ASCII)
 
@@ -89,6 +88,9 @@ async def fetch(wanted: Wanted, folder: Path, on_progress: Progress | None = Non
         await asyncio.to_thread(part.resume)
         meter = Meter(wanted.key, wanted.size_bytes, on_progress)
         sha256 = await _download(wanted, part, meter)
+        if part.continued and part.differs(sha256):  # a part of something else: once more, from the beginning
+            await asyncio.to_thread(part.restart)
+            sha256 = await _download(wanted, part, meter)
         meter.update(part.size, last=True)
         target = free_target(folder, wanted.file_name)
         found = await asyncio.to_thread(part.finish, target, sha256)
@@ -118,11 +120,11 @@ async def _download(wanted: Wanted, part: PartFile, meter: Meter) -> str:
     delay = RETRY_DELAY
     for attempt in range(1, ATTEMPTS + 1):
         try:
-            async with _client() as client:
+            async with await asyncio.to_thread(open_client) as client:
                 return await _attempt(client, wanted, part, meter)
-        except (httpx.ConnectError, httpx.ConnectTimeout) as error:
+        except (httpx.ConnectError, httpx.ConnectTimeout, ProxyFailed) as error:
             if part.size == 0 or attempt == ATTEMPTS:
-                raise _unreachable(wanted) from error
+                raise _unreachable(wanted, error) from error
         except httpx.TransportError as error:
             if attempt == ATTEMPTS:
                 raise _broke_off(wanted) from error
@@ -133,24 +135,21 @@ async def _download(wanted: Wanted, part: PartFile, meter: Meter) -> str:
     raise _broke_off(wanted)
 
 
-@asynccontextmanager
-async def _client() -> AsyncIterator[httpx.AsyncClient]:
-    timeout = httpx.Timeout(READ_TIMEOUT, connect=CONNECT_TIMEOUT)
-    async with httpx.AsyncClient(timeout=timeout, follow_redirects=True, max_redirects=5) as client:
-        yield client
-
-
 async def _attempt(client: httpx.AsyncClient, wanted: Wanted, part: PartFile, meter: Meter) -> str:
-    endpoint = os.environ.get("HF_ENDPOINT") or HUGGING_FACE
-    url = wanted.source.url(endpoint)
+    url = wanted.source.url(_endpoint())
     headers = {"Accept-Encoding": "identity", "User-Agent": "qvac-desktop"}
     if part.size:
         if wanted.size_bytes and part.size >= wanted.size_bytes:
             if part.size == wanted.size_bytes and wanted.sha256:
                 return wanted.sha256
             await asyncio.to_thread(part.restart)
+        elif not wanted.sha256 and part.version == Version():  # whether the rest is of the same file, nobody could tell
+            await asyncio.to_thread(part.restart)
         else:
             headers["Range"] = f"bytes={part.size}-"
+            # A checksum judges the whole anyway: then a mirror with another ETag need not send it all again.
+            if not wanted.sha256 and part.version.condition:
+                headers["If-Range"] = part.version.condition
     if isinstance(wanted.source, HuggingFaceSource) and (token := await asyncio.to_thread(_token)):
         headers["Authorization"] = f"Bearer {token}"
     async with client.stream("GET", url, headers=headers) as response:
@@ -160,16 +159,42 @@ async def _attempt(client: httpx.AsyncClient, wanted: Wanted, part: PartFile, me
             await asyncio.to_thread(part.restart)
             raise httpx.ReadError("the part does not fit the file")
         _check_status(response, wanted)
-        if response.status_code != 206 or not _continues(response, part.size):
+        start, total = _extent(response)
+        version = Version(
+            etag=response.headers.get("ETag", ""),
+            last_modified=response.headers.get("Last-Modified", ""),
+            linked_sha256=_linked_sha256(response),
+            size_bytes=total,
+        )
+        if version.contradicts(Version(linked_sha256=wanted.sha256, size_bytes=wanted.size_bytes)):
+            raise _another_file(wanted)
+        if start and (start != part.size or (not wanted.sha256 and version.contradicts(part.version))):
             await asyncio.to_thread(part.restart)
-        length = int(response.headers.get("Content-Length", 0) or 0)
-        meter.total = wanted.size_bytes or (part.size + length if length else 0)
+            raise httpx.ReadError("the file at the source is another one now")
+        if start:
+            part.continued = True
+        else:
+            await asyncio.to_thread(part.restart)
+            await asyncio.to_thread(part.begin, version)
+        meter.total = wanted.size_bytes or total
         if meter.total:
             await asyncio.to_thread(part.check_room, meter.total)
         await _receive(response, part, meter)
         if meter.total and part.size < meter.total:
             raise httpx.ReadError("the connection ended early")
-        return wanted.sha256 or _linked_sha256(response)
+        return wanted.sha256 or version.linked_sha256
+
+
+def _extent(response: httpx.Response) -> tuple[int, int]:
+    """Where the body begins in the file, and the whole file's size in bytes (0 = it does not say)."""
+    length = int(response.headers.get("Content-Length", 0) or 0)
+    if response.status_code != 206:
+        return 0, length
+    match = _CONTENT_RANGE.fullmatch(response.headers.get("Content-Range", ""))
+    if match is None:
+        raise httpx.ReadError("a part without a place")
+    start = int(match[1])
+    return start, int(match[2]) if match[2] != "*" else (start + length if length else 0)
 
 
 async def _receive(response: httpx.Response, part: PartFile, meter: Meter) -> None:
@@ -189,10 +214,6 @@ async def _receive(response: httpx.Response, part: PartFile, meter: Meter) -> No
             part.write(bytes(buffer))
 
 
-def _continues(response: httpx.Response, start: int) -> bool:
-    return str(response.headers.get("Content-Range", "")).startswith(f"bytes {start}-")
-
-
 def _linked_sha256(response: httpx.Response) -> str:
     """Hugging Face states the sha256 of a large file in the answer that redirects to its store."""
     for answer in [*response.history, response]:
@@ -206,7 +227,27 @@ def _token() -> str | None:
     """The user's own Hugging Face token, where they logged in: for models behind a licence."""
     from huggingface_hub import get_token
 
-    return get_token()
+    token = get_token()
+    if token and not (token.isascii() and token.isprintable()):
+        raise ModelError(
+            "The Hugging Face token (HF_TOKEN, or the one of your login) has letters that no token has. "
+            "Copy it again, or take it away.",
+            name="HTTP_ERROR",
+            code=53003,
+        )
+    return token
+
+
+def _endpoint() -> str:
+    """Hugging Face, or the mirror that HF_ENDPOINT names."""
+    endpoint = os.environ.get("HF_ENDPOINT", "").strip() or HUGGING_FACE
+    try:
+        url = httpx.URL(endpoint)
+    except httpx.InvalidURL as error:
+        raise _bad_endpoint() from error
+    if url.scheme not in ("http", "https") or not url.host:
+        raise _bad_endpoint()
+    return endpoint
 
 
 def _check_status(response: httpx.Response, wanted: Wanted) -> None:
@@ -229,12 +270,36 @@ def _place(wanted: Wanted) -> str:
     return "Hugging Face" if isinstance(wanted.source, HuggingFaceSource) else "The server"
 
 
-def _unreachable(wanted: Wanted) -> ModelError:
+def _unreachable(wanted: Wanted, error: httpx.TransportError) -> ModelError:
+    if isinstance(error, ProxyFailed):
+        sentence = f"{error} What was downloaded is kept."
+    elif distrusts(error):
+        sentence = (
+            f"{_place(wanted)} shows a certificate that this machine does not trust. If a proxy or a virus scanner "
+            "reads along, let SSL_CERT_FILE name the file with its certificate; else check the date and the network."
+        )
+    else:
+        sentence = (
+            f"{_place(wanted)} could not be reached. Check the internet connection and try again; "
+            "what was downloaded is kept."
+        )
+    return ModelError(sentence, name="HTTP_ERROR", code=53003)
+
+
+def _bad_endpoint() -> ModelError:
     return ModelError(
-        f"{_place(wanted)} could not be reached. Check the internet connection and try again; "
-        "what was downloaded is kept.",
+        "HF_ENDPOINT is not an address of a server. Write it https://HOST, or take it away.",
         name="HTTP_ERROR",
         code=53003,
+    )
+
+
+def _another_file(wanted: Wanted) -> ModelError:
+    return ModelError(
+        f"{_place(wanted)} sends another file than the one that was asked for (its size or checksum differs). "
+        "Try again later, or choose another source; what was downloaded is kept.",
+        name="CHECKSUM_VALIDATION_FAILED",
+        code=53002,
     )
 
 

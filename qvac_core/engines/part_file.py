@@ -1,10 +1,12 @@
 """A file that is being downloaded: what is there of it, its running checksum, and a lock against a second downloader.
 
-Blocking; the downloader calls it in threads. A part file outlives a cancel, a crash and a restart.
+Blocking; the downloader calls it in threads. A part file outlives a cancel, a crash and a restart. Beside it lies what
+the server said of the file that it is a part of, so that parts of two versions are never put together.
 """
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import hashlib
 import os
@@ -13,10 +15,34 @@ import sys
 import threading
 from pathlib import Path
 
+import msgspec
+
 from qvac_core.errors import ModelError
 
 READ_SIZE = 1 << 20  # bytes
 DISK_RESERVE = 256 << 20  # bytes that a download leaves free
+
+
+class Version(msgspec.Struct, frozen=True):
+    """Which version of a file a server sends (RFC 9110 section 8.8). "" and 0: it did not say.
+
+    `etag` and `last_modified` are those of the answer with the bytes, `linked_sha256` is what Hugging Face says.
+    """
+
+    etag: str = ""
+    last_modified: str = ""
+    linked_sha256: str = ""
+    size_bytes: int = 0
+
+    @property
+    def condition(self) -> str:
+        """What If-Range may hold; a weak ETag says nothing of bytes."""
+        return self.etag if self.etag.startswith('"') else self.last_modified
+
+    def contradicts(self, other: Version) -> bool:
+        """Whether both name a version and not the same one."""
+        pairs = zip(msgspec.structs.astuple(self), msgspec.structs.astuple(other), strict=True)
+        return any(mine and theirs and mine != theirs for mine, theirs in pairs)
 
 
 class PartFile:
@@ -25,6 +51,9 @@ class PartFile:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.size = 0
+        self.version = Version()  # of the file that this is a part of
+        self.continued = False  # whether its bytes came in several answers
+        self._version_path = path.with_suffix(".version")
         self._hash = hashlib.sha256()
         self._lock = threading.Lock()  # a cancelled download may close it while a thread still writes
         try:
@@ -45,6 +74,10 @@ class PartFile:
             while chunk := self._file.read(READ_SIZE):
                 self._hash.update(chunk)
                 self.size += len(chunk)
+            if self.size:
+                self.continued = True
+                with contextlib.suppress(OSError, msgspec.MsgspecError):  # not there or torn: a version unknown
+                    self.version = msgspec.json.decode(self._version_path.read_bytes(), type=Version)
         return self.size
 
     def restart(self) -> None:
@@ -53,6 +86,19 @@ class PartFile:
             self._file.truncate(0)
             self._hash = hashlib.sha256()
             self.size = 0
+            self.version = Version()
+            self.continued = False
+
+    def begin(self, version: Version) -> None:
+        """Say what the bytes to come are of. Kept before the first of them is: a power cut leaves no part unnamed."""
+        with self._lock:
+            self.version = version
+            try:
+                self._version_path.write_bytes(msgspec.json.encode(version))
+            except OSError as error:
+                if error.errno in (errno.ENOSPC, errno.EDQUOT):
+                    raise disk_full(0) from None
+                raise ModelError(f"The model cannot be written to disk: {error.strerror}.") from None
 
     def write(self, chunk: bytes) -> None:
         """Raises ModelError when the disk is full; what was written stays."""
@@ -75,14 +121,19 @@ class PartFile:
         if missing > shutil.disk_usage(self.path.parent).free:
             raise disk_full(total - self.size)
 
+    def differs(self, sha256: str) -> bool:
+        """Whether what is there is known not to have this checksum; "" is any."""
+        with self._lock:
+            return bool(sha256) and self._hash.hexdigest() != sha256.lower()
+
     def finish(self, target: Path, sha256: str) -> str:
         """Check the whole and move it to `target`; returns its sha256. Raises 53002 and removes it when it is wrong."""
         with self._lock:
             found = self._hash.hexdigest()
             if sha256 and found != sha256.lower():
                 self._file.truncate(0)
+                self.size = 0
                 self._close()
-                self.path.unlink(missing_ok=True)
                 raise ModelError(
                     "The downloaded model is not the one that was asked for (its checksum differs); it was removed. "
                     "Try again later, or choose another source.",
@@ -92,6 +143,7 @@ class PartFile:
             os.fsync(self._file.fileno())
             self._close()
             self.path.replace(target)
+            self._version_path.unlink(missing_ok=True)
             return found
 
     def close(self) -> None:
@@ -100,8 +152,9 @@ class PartFile:
 
     def _close(self) -> None:
         self._file.close()  # and with it the lock
-        if self.size == 0 and self.path.exists():
-            self.path.unlink()
+        if self.size == 0:
+            self.path.unlink(missing_ok=True)
+            self._version_path.unlink(missing_ok=True)
 
 
 def disk_full(needed: int) -> ModelError:

