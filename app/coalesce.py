@@ -10,6 +10,7 @@ from qvac_core.core.state import (
     AnswerFinished,
     AnswerSeam,
     AnswerStarted,
+    AnswerThinking,
     AnswerTokens,
     ConnectionStage,
     ConversationsChanged,
@@ -33,6 +34,8 @@ WHOLE_STATES = (
     ConversationsChanged,
 )
 
+JOINED = (AnswerTokens, AnswerThinking)  # their texts add up
+
 
 class EventBuffer:
     """Not thread-safe: lives on the core's loop."""
@@ -42,7 +45,7 @@ class EventBuffer:
         self._places: dict[Hashable, int] = {}
 
     def add(self, event: CoreEvent) -> None:
-        if (barrier := _closes(event)) is not None:
+        for barrier in _closes(event):
             self._places.pop(barrier, None)
         key = _key(event)
         place = self._places.get(key) if key is not None else None
@@ -52,7 +55,7 @@ class EventBuffer:
             self._events.append(event)
             return
         waiting = self._events[place]
-        if isinstance(event, AnswerTokens) and isinstance(waiting, AnswerTokens):
+        if isinstance(event, JOINED) and isinstance(waiting, JOINED):
             self._events[place] = replace(waiting, text=waiting.text + event.text)
         else:
             self._events[place] = event
@@ -67,8 +70,8 @@ class EventBuffer:
 def _key(event: CoreEvent) -> Hashable | None:
     """Events of one key stand for each other; None: every one counts."""
     match event:
-        case AnswerTokens():
-            return (AnswerTokens, event.message_id)
+        case AnswerTokens() | AnswerThinking():
+            return (type(event), event.message_id)
         case RequestProgressed():
             return (RequestProgressed, event.request.id)
         case ConnectionStage():
@@ -81,18 +84,18 @@ def _key(event: CoreEvent) -> Hashable | None:
             return None
 
 
-def _closes(event: CoreEvent) -> Hashable | None:
-    """The key that must not be merged across `event`."""
+def _closes(event: CoreEvent) -> tuple[Hashable, ...]:
+    """The keys that must not be merged across `event`."""
     match event:
         case AnswerStarted() | AnswerFinished():
-            return (AnswerTokens, event.message.id)
+            return (AnswerTokens, event.message.id), (AnswerThinking, event.message.id)
         case AnswerSeam():
-            return (AnswerTokens, event.message_id)
+            return (AnswerTokens, event.message_id), (AnswerThinking, event.message_id)
         case RequestStarted():
-            return (RequestProgressed, event.request.id)
+            return ((RequestProgressed, event.request.id),)
         case RequestEnded():
-            return (RequestProgressed, event.entry.id)
-        case DownloadChanged():
-            return (DownloadChanged, event.model) if event.done or event.error is not None else None
+            return ((RequestProgressed, event.entry.id),)
+        case DownloadChanged() if event.done or event.error is not None:
+            return ((DownloadChanged, event.model),)
         case _:
-            return None
+            return ()

@@ -21,6 +21,7 @@ from qvac_core.core.state import (
     AnswerFinished,
     AnswerSeam,
     AnswerStarted,
+    AnswerThinking,
     AnswerTokens,
     ConnectionStage,
     Conversation,
@@ -377,6 +378,8 @@ class ChatPresenter(QObject):
         match event:
             case AnswerTokens():
                 self._grow(event.message_id, lambda m: replace(m, text=m.text + event.text))
+            case AnswerThinking():
+                self._grow(event.message_id, lambda m: replace(m, thinking=m.thinking + event.text))
             case AnswerSeam():
                 self._grow(event.message_id, lambda m: replace(m, seams=(*m.seams, (event.offset, event.sentence))))
             case AnswerStarted():

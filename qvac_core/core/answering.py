@@ -20,9 +20,22 @@ class Question:
     so_far: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Thinking:
+    """A piece of what the model thinks before it answers."""
+
+    text: str
+
+
+AnswerPart = str | Thinking | AnswerStats
+
+
 class Responder(Protocol):
-    def answer(self, question: Question) -> AsyncGenerator[str | AnswerStats, None]:
-        """Text as it comes, then once the statistics. Closing it early cancels down to the GPU. Raises QvacError."""
+    def answer(self, question: Question) -> AsyncGenerator[AnswerPart, None]:
+        """Thinking and text as they come, then once the statistics. Closing it early cancels down to the GPU.
+
+        Raises QvacError.
+        """
 
 
 class RemoteResponder(Responder, Protocol):
@@ -39,5 +52,15 @@ class LocalResponder(Responder, Protocol):
 
 
 def chat_history(messages: Sequence[tuple[str, str]]) -> tuple[ChatMessage, ...]:
-    """(role, text) pairs as the engine takes them; empty answers (failed before their first token) are left out."""
-    return tuple(ChatMessage(role, text) for role, text in messages if text)
+    """(role, text) pairs as the engine takes them: without empty answers, and without the questions they leave open.
+
+    A question that was stopped or failed before its first token was not answered; many templates refuse two in a row.
+    """
+    kept: list[ChatMessage] = []
+    for role, text in messages:
+        if not text:
+            continue
+        if role == "user" and kept and kept[-1].role == "user":
+            kept.pop()
+        kept.append(ChatMessage(role, text))
+    return tuple(kept)

@@ -10,13 +10,14 @@ import contextlib
 import time
 from dataclasses import dataclass, replace
 
-from qvac_core.core.answering import LocalResponder, Question, RemoteResponder, Responder, chat_history
+from qvac_core.core.answering import LocalResponder, Question, RemoteResponder, Responder, Thinking, chat_history
 from qvac_core.core.error_text import describe
 from qvac_core.core.event_hub import EventHub
 from qvac_core.core.state import (
     AnswerFinished,
     AnswerSeam,
     AnswerStarted,
+    AnswerThinking,
     AnswerTokens,
     Conversation,
     ConversationsChanged,
@@ -175,12 +176,22 @@ class Chats:
             async for part in parts:
                 if isinstance(part, str):
                     await self._add(streaming, part)
+                elif isinstance(part, Thinking):
+                    await self._add_thinking(streaming, part.text)
                 else:
                     streaming.message = replace(streaming.message, stats=part)
 
     async def _add(self, streaming: _Streaming, text: str) -> None:
         streaming.message = replace(streaming.message, text=streaming.message.text + text)
         self._events.emit(AnswerTokens(streaming.conversation.id, streaming.message.id, text))
+        await self._keep(streaming)
+
+    async def _add_thinking(self, streaming: _Streaming, text: str) -> None:
+        streaming.message = replace(streaming.message, thinking=streaming.message.thinking + text)
+        self._events.emit(AnswerThinking(streaming.conversation.id, streaming.message.id, text))
+        await self._keep(streaming)
+
+    async def _keep(self, streaming: _Streaming) -> None:
         if time.monotonic() - streaming.kept_at >= KEEP_EVERY:
             streaming.kept_at = time.monotonic()
             await self._run(self._store.conversations.update, streaming.message)

@@ -12,7 +12,7 @@ from msgspec import UNSET
 
 from qvac_core.codec import Address
 from qvac_core.codec.key_text import short_key
-from qvac_core.core.answering import Question
+from qvac_core.core.answering import AnswerPart, Question, Thinking
 from qvac_core.core.error_text import describe
 from qvac_core.core.event_hub import EventHub
 from qvac_core.core.reconnecting import Reconnecting
@@ -30,7 +30,7 @@ from qvac_core.delegation.completion import Completion
 from qvac_core.delegation.connection import ProviderConnection
 from qvac_core.delegation.consumer import Consumer, Delegate
 from qvac_core.delegation.failures import Code, Reason
-from qvac_core.delegation.messages import ContinueFrom, HistoryMessage, ModelProgress
+from qvac_core.delegation.messages import ContentDelta, ContinueFrom, HistoryMessage, ModelProgress, ThinkingDelta
 from qvac_core.errors import DelegationError, IdentityError, ModelError, NetworkError, QvacError
 from qvac_core.hyperdht import ConnectStage
 from qvac_core.models import all_models, by_name, model_title
@@ -228,17 +228,19 @@ class Contacts:
 
     # --- Responder ------------------------------------------------------------------------------------------------
 
-    async def answer(self, question: Question) -> AsyncGenerator[str | AnswerStats, None]:
-        """Text as it comes, then the statistics. Closing it early cancels at the provider."""
+    async def answer(self, question: Question) -> AsyncGenerator[AnswerPart, None]:
+        """Thinking and text as they come, then the statistics. Closing it early cancels at the provider."""
         started = time.monotonic()
         first_token: float | None = None
         key = question.target.provider_key
         completion = await self._start(question)
         async with completion:
-            async for text in completion.token_stream:
+            async for event in completion.events:
+                if not isinstance(event, ContentDelta | ThinkingDelta):
+                    continue
                 if first_token is None:
                     first_token = time.monotonic() - started
-                yield text
+                yield event.text if isinstance(event, ContentDelta) else Thinking(event.text)
             stats = await completion.stats
         entry = self._entries.get(key)
         models = entry.models if entry is not None else ()
@@ -266,6 +268,7 @@ class Contacts:
                     history,
                     delegate=Delegate(bytes.fromhex(key)),
                     request_id=question.answer_id,
+                    capture_thinking=True,
                     continue_from=ContinueFrom(question.so_far, loaded.sha256) if question.so_far else None,
                 )
             except QvacError as error:

@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from qvac_core.core.answering import Question
+from qvac_core.core.answering import AnswerPart, Question
 from qvac_core.core.error_text import describe
 from qvac_core.core.event_hub import EventHub
 from qvac_core.core.state import AnswerStats, DownloadChanged, SharedModel, SharedModelsChanged
@@ -237,7 +237,7 @@ class Machine:
     async def acquire(self, model: LibraryModel, on_progress: Callable[[LoadProgress], None] | None = None) -> Lease:
         return await self.pool.acquire(model, load_config(self._limits), on_progress)
 
-    async def answer(self, question: Question) -> AsyncGenerator[str | AnswerStats, None]:
+    async def answer(self, question: Question) -> AsyncGenerator[AnswerPart, None]:
         """Text as it comes, then the statistics. Raises ModelError when there is no model or it cannot run."""
         model = self._choose(question.target.model)
         if model is None:

@@ -256,6 +256,16 @@ class AnswerTokens:
 
 
 @dataclass(frozen=True, slots=True)
+class AnswerThinking:
+    """Thinking that was added to a streaming answer's `thinking`. It comes before the text of the answer; where another
+    machine goes on, it may come again."""
+
+    conversation_id: str
+    message_id: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class AnswerSeam:
     conversation_id: str
     message_id: str
@@ -303,6 +313,7 @@ CoreEvent = (
     | ConversationsChanged
     | AnswerStarted
     | AnswerTokens
+    | AnswerThinking
     | AnswerSeam
     | AnswerFinished
     | DownloadChanged

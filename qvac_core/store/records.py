@@ -86,7 +86,11 @@ class AnswerStats:
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One message. status: "done", "streaming", "stopped", "failed". seams: (offset in text, sentence)."""
+    """One message. status: "done", "streaming", "stopped", "failed". seams: (offset in text, sentence).
+
+    thinking: what the model thought before this answer, "" for none. It is no part of `text`: it is shown folded away,
+    and never sent back to a model.
+    """
 
     id: str
     role: str  # "user" | "assistant"
@@ -96,6 +100,7 @@ class Message:
     stats: AnswerStats | None = None
     error: ErrorInfo | None = None
     seams: tuple[tuple[int, str], ...] = ()
+    thinking: str = ""
 
 
 @dataclass(frozen=True, slots=True)

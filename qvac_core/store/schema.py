@@ -75,4 +75,7 @@ _VERSION_1: Final[Migration] = (
     "CREATE INDEX messages_by_conversation ON messages (conversation_id, number)",
 )
 
-MIGRATIONS: Final[tuple[Migration, ...]] = (_VERSION_1,)
+# What a model thought before its answer is kept apart from it: a kept conversation does not send it back.
+_VERSION_2: Final[Migration] = ("ALTER TABLE messages ADD COLUMN thinking TEXT NOT NULL DEFAULT ''",)
+
+MIGRATIONS: Final[tuple[Migration, ...]] = (_VERSION_1, _VERSION_2)

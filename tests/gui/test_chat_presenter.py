@@ -17,6 +17,7 @@ from app.presenters.chat_words import Cause, cause_of, stats_words
 from app.widgets.chat.picker_rows import RowKind
 from qvac_core.core.state import (
     AnswerStarted,
+    AnswerThinking,
     AnswerTokens,
     Conversation,
     DownloadChanged,
@@ -202,7 +203,9 @@ def test_an_answer_goes_on_while_another_conversation_is_open(qloop: QEventLoop,
         assert said(presenter) == [("assistant", "One two", "streaming")]
         assert busy(presenter)
         fake_core.emit(AnswerTokens("merge", "a", " three"))
+        fake_core.emit(AnswerThinking("merge", "a", "Four?"))
         assert said(presenter) == [("assistant", "One two three", "streaming")]
+        assert presenter.messages[-1].thinking == "Four?"
 
 
 def test_busy_from_the_question_to_the_end_without_a_gap(qloop: QEventLoop, fake_core: FakeCore) -> None:

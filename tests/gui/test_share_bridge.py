@@ -19,6 +19,7 @@ from qvac_core.core.state import (
     ActiveRequest,
     AnswerFinished,
     AnswerSeam,
+    AnswerThinking,
     AnswerTokens,
     CoreEvent,
     DownloadChanged,
@@ -40,12 +41,15 @@ def request(tokens: int) -> ActiveRequest:
 
 def test_tokens_are_joined_and_progress_is_newest_only() -> None:
     buffer = EventBuffer()
+    buffer.add(AnswerThinking("c", "m1", "H"))
     buffer.add(AnswerTokens("c", "m1", "Hel"))
+    buffer.add(AnswerThinking("c", "m1", "m"))
     buffer.add(RequestProgressed(request(1)))
     buffer.add(AnswerTokens("c", "m2", "other"))
     buffer.add(AnswerTokens("c", "m1", "lo"))
     buffer.add(RequestProgressed(request(2)))
     assert buffer.take() == (
+        AnswerThinking("c", "m1", "Hm"),
         AnswerTokens("c", "m1", "Hello"),
         RequestProgressed(request(2)),
         AnswerTokens("c", "m2", "other"),

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from qvac_core.core.answering import Question
+from qvac_core.core.answering import AnswerPart, Question, Thinking
 from qvac_core.core.chats import Chats
 from qvac_core.core.event_hub import EventHub
 from qvac_core.core.state import (
@@ -16,6 +16,7 @@ from qvac_core.core.state import (
     AnswerSeam,
     AnswerStarted,
     AnswerStats,
+    AnswerThinking,
     AnswerTokens,
     CoreEvent,
     Message,
@@ -32,12 +33,12 @@ REMOTE = Target("ab" * 32, "m")
 class Scripted:
     """Says its parts; an exception among them is raised there, None waits to be stopped."""
 
-    def __init__(self, *parts: str | AnswerStats | QvacError | None) -> None:
+    def __init__(self, *parts: AnswerPart | QvacError | None) -> None:
         self.parts = parts
         self.questions: list[Question] = []
         self.left = False
 
-    async def answer(self, question: Question) -> AsyncGenerator[str | AnswerStats, None]:
+    async def answer(self, question: Question) -> AsyncGenerator[AnswerPart, None]:
         self.questions.append(question)
         try:
             for part in self.parts:
@@ -75,6 +76,11 @@ class Scene:
                 return event.message
             await asyncio.sleep(0.001)
         raise AssertionError(f"no end: {self.events}")
+
+    async def asked(self, count: int) -> None:
+        """The provider got that many questions."""
+        while len(self.remote.questions) < count:
+            await asyncio.sleep(0.001)
 
     async def said(self, text: str) -> None:
         for _ in range(1000):
@@ -116,6 +122,43 @@ def test_an_answer_is_streamed_and_kept(tmp_path: Path) -> None:
         assert scene.local.questions == []
 
     play(tmp_path, Scripted("Fi", "ne.", STATS), Scripted("no"), act)
+
+
+def test_thinking_is_told_and_kept_apart_from_the_answer(tmp_path: Path) -> None:
+    async def act(scene: Scene) -> None:
+        conversation = await scene.chats.new(REMOTE)
+        await scene.chats.ask(conversation.id, "Hello")
+        answer = await scene.finished()
+        assert (answer.thinking, answer.text) == ("They greet me.", "Fine.")
+        assert [e.text for e in scene.events if isinstance(e, AnswerThinking)] == ["They ", "greet me."]
+        assert [e.text for e in scene.events if isinstance(e, AnswerTokens)] == ["Fine."]
+        assert (await scene.chats.messages(conversation.id))[1] == answer
+        scene.events.clear()
+        await scene.chats.ask(conversation.id, "And now?")
+        await scene.finished()
+        assert [m.content for m in scene.remote.questions[-1].history] == ["Hello", "Fine.", "And now?"]
+
+    play(tmp_path, Scripted(Thinking("They "), Thinking("greet me."), "Fine.", STATS), Scripted(), act)
+
+
+@pytest.mark.parametrize("before", [(), (Thinking("Hm"),)])
+def test_a_question_stopped_before_its_answer_is_not_sent_again(tmp_path: Path, before: tuple[AnswerPart, ...]) -> None:
+    async def act(scene: Scene) -> None:
+        conversation = await scene.chats.new(REMOTE)
+        stopped = await scene.chats.ask(conversation.id, "Tell me evrything")
+        await scene.asked(1)
+        await scene.chats.stop(stopped)
+        assert (await scene.finished()).status == "stopped"
+        stopped = await scene.chats.ask(conversation.id, "Tell me everything")
+        await scene.asked(2)
+        await scene.chats.stop(stopped)
+        # The question that was stopped last is still there for a retry.
+        await scene.chats.retry(conversation.id)
+        await scene.asked(3)
+        for question in scene.remote.questions[1:]:
+            assert [m.content for m in question.history] == ["Tell me everything"]
+
+    play(tmp_path, Scripted(*before, None), Scripted(), act)
 
 
 def test_a_provider_that_goes_away_is_continued_here(tmp_path: Path) -> None:

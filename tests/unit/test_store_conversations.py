@@ -65,6 +65,7 @@ def test_messages_come_back_as_they_were(conversations: Conversations) -> None:
             STATS,
             ErrorInfo("PEER_NOT_FOUND", 0, "Anna is gone", "Try again."),
             ((3, "went on locally"), (7, "and back")),
+            "1 + 1 …",
         ),
     )
     for message in messages:

@@ -17,6 +17,8 @@ import pytest
 
 from qvac_core.errors import StoreError
 from qvac_core.store import Database
+from qvac_core.store.conversations import Conversations
+from qvac_core.store.records import Message
 from qvac_core.store.schema import MIGRATIONS, Migration
 
 NOW = 1_750_000_000.0
@@ -45,6 +47,19 @@ def test_every_older_version_becomes_the_newest(tmp_path: Path, old: int) -> Non
     assert migrated.set_aside_as is None
     migrated.close()
     fresh.close()
+
+
+def test_messages_of_the_first_version_have_no_thinking(tmp_path: Path) -> None:
+    old = Database.open(tmp_path / "old.db", now=NOW, migrations=MIGRATIONS[:1])
+    old.execute("INSERT INTO conversations VALUES ('c', 'old', 0, 0, 0, '', '')")
+    old.execute(
+        "INSERT INTO messages (id, conversation_id, role, text, created_at, status) VALUES (?, ?, ?, ?, ?, ?)",
+        ("m", "c", "assistant", "Forty-two.", 1.0, "done"),
+    )
+    old.close()
+    migrated = Database.open(tmp_path / "old.db", now=NOW)
+    assert Conversations(migrated).messages("c") == (Message("m", "assistant", "Forty-two.", 1.0),)
+    migrated.close()
 
 
 @pytest.mark.parametrize("old", [0, 1, 2, 3])
