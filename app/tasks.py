@@ -26,6 +26,7 @@ class Tasks:
         task = asyncio.get_event_loop().create_task(self._guard(work, on_error))
         self._running.add(task)
         task.add_done_callback(self._finished)
+        task.add_done_callback(lambda _: work.close())  # one that was cancelled before its first step never ran
 
     async def settle(self) -> None:
         """Wait until nothing runs, including what the running ones start."""

@@ -21,7 +21,7 @@ from qvac_core.delegation import consumer as delegated
 from qvac_core.delegation.completion import Completion, CompletionFinal
 from qvac_core.delegation.messages import GenerationParams, HistoryMessage, ModelProgress, Stats
 from qvac_core.engines.interface import ChatMessage, CompletionRequest, SamplingParams
-from qvac_core.errors import LocalProtocolError, ModelError
+from qvac_core.errors import InferenceCancelled, LocalProtocolError, ModelError
 from qvac_core.models import ModelDescriptor
 
 T = TypeVar("T")
@@ -195,12 +195,19 @@ class Answer:
     async def __aexit__(self, *_: object) -> None:
         await self.leave()
 
+    async def _run(self) -> Completion | LocalCompletion:
+        """Once it has started. Raises InferenceCancelled when it was left before."""
+        await asyncio.wait({self._started})
+        if self._started.cancelled():
+            raise InferenceCancelled("The answer was left before its end.", typed_fields={"text": ""})
+        return self._started.result()
+
     @property
     def token_stream(self) -> AsyncIterator[str]:
         return self._tokens()
 
     async def _tokens(self) -> AsyncIterator[str]:
-        async for token in (await self._started).token_stream:
+        async for token in (await self._run()).token_stream:
             yield token
 
     @property
@@ -209,7 +216,7 @@ class Answer:
         return self._events()
 
     async def _events(self) -> AsyncIterator[object]:
-        run = await self._started
+        run = await self._run()
         stream: AsyncIterator[object] = run.events if isinstance(run, Completion) else run.token_stream
         async for event in stream:
             yield event
@@ -219,25 +226,25 @@ class Answer:
         return _Result(self._text)
 
     async def _text(self) -> str:
-        return await (await self._started).text
+        return await (await self._run()).text
 
     @property
     def stats(self) -> Awaitable[Stats | None]:
         return _Result(self._stats)
 
     async def _stats(self) -> Stats | None:
-        return await (await self._started).stats
+        return await (await self._run()).stats
 
     @property
     def final(self) -> Awaitable[CompletionFinal]:
         return _Result(self._final)
 
     async def _final(self) -> CompletionFinal:
-        return await (await self._started).final
+        return await (await self._run()).final
 
     async def cancel(self) -> int:
         """Stop it at the provider; how many it stopped (0: it had ended)."""
-        return await (await self._started).cancel()
+        return await (await self._run()).cancel()
 
     async def leave(self) -> None:
         """End it whatever its state, in a way that a JavaScript provider survives."""

@@ -122,8 +122,7 @@ class Chats:
         streaming = self._streaming.get(message_id)
         if streaming is None or streaming.task is None:
             return
-        streaming.task.cancel()
-        await asyncio.wait([streaming.task])
+        await self._tasks.end(streaming.task)
 
     def _refuse_second_answer(self, conversation_id: str) -> None:
         if any(streaming.conversation.id == conversation_id for streaming in self._streaming.values()):

@@ -26,6 +26,7 @@ class LocalCompletion:
         self._final: asyncio.Future[CompletionFinal] = asyncio.get_running_loop().create_future()
         self._final.add_done_callback(lambda future: future.cancelled() or future.exception())
         self.task = asyncio.get_running_loop().create_task(self._run(request))
+        self.task.add_done_callback(lambda _: self._left())
 
     async def __aenter__(self) -> LocalCompletion:
         return self
@@ -45,8 +46,10 @@ class LocalCompletion:
                     self._finish(event)
         except QvacError as error:
             self._fail(error)
-        finally:
-            self._fail(InferenceCancelled("The answer was left before its end."))
+
+    def _left(self) -> None:
+        """Also for a task that was cancelled before its first step."""
+        self._fail(InferenceCancelled("The answer was left before its end."))
 
     def _finish(self, event: Finished) -> None:
         text = "".join(self._texts)

@@ -39,6 +39,15 @@ class TaskOwner:
         elif error is not None:
             logger.error("task %s failed", task.get_name(), exc_info=error)
 
+    async def end(self, task: asyncio.Task[Any]) -> None:
+        """Cancel one of these tasks and wait for its end.
+
+        It takes its first step before: a task that is cancelled earlier never runs, and neither does its `finally`.
+        """
+        await asyncio.sleep(0)
+        task.cancel()
+        await asyncio.wait({task})
+
     async def finish(self) -> None:
         """Await all tasks without cancelling them; no new ones may start."""
         self._closed = True
@@ -46,6 +55,7 @@ class TaskOwner:
 
     async def close(self) -> None:
         self._closed = True
+        await asyncio.sleep(0)  # every task takes its first step, as in `end`
         tasks = tuple(self._tasks)
         for task in tasks:
             task.cancel()

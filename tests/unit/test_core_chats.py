@@ -260,3 +260,26 @@ def test_a_long_first_line_becomes_a_short_title(tmp_path: Path) -> None:
         assert kept.title == "Please explain to me in simple words, how a …"
 
     play(tmp_path, Scripted(), Scripted("By light."), act)
+
+
+@pytest.mark.parametrize("way", ["stop", "delete", "close"])
+def test_an_answer_that_is_ended_in_the_turn_it_was_asked_in_ends(tmp_path: Path, way: str) -> None:
+    """A task that is cancelled before its first step never runs, and so never cleaned up."""
+
+    async def act(scene: Scene) -> None:
+        conversation = await scene.chats.new(REMOTE)
+        message_id = await scene.chats.ask(conversation.id, "Hello")
+        if way == "stop":
+            await scene.chats.stop(message_id)
+        elif way == "delete":
+            await scene.chats.delete(conversation.id)
+        else:
+            await scene.chats.close()
+        assert (await scene.finished()).status == "stopped"
+        assert scene.remote.left
+        if way == "stop":
+            assert (await scene.chats.messages(conversation.id))[1].status == "stopped"
+            again = await scene.chats.ask(conversation.id, "And now?")
+            await scene.chats.stop(again)
+
+    play(tmp_path, Scripted("One ", None), Scripted(), act)
