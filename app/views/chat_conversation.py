@@ -14,14 +14,14 @@ from app.views.chat_first_start import download_words
 from app.views.chat_reach import ReachBar
 from app.views.chat_remedies import Remedies
 from app.widgets.button import Button
-from app.widgets.chat.answer_row import AnswerFacts
+from app.widgets.chat.answer_row import AnswerFacts, nothing_yet
 from app.widgets.chat.composer import WIDEST, Composer
 from app.widgets.chat.message_list import MessageList
 from app.widgets.chat.question_box import QuestionBox, ask_to_open
 from app.widgets.empty_state import EmptyState
 from app.widgets.error_panel import Act, ErrorPanel
 from app.widgets.label import Label
-from qvac_core.core.state import DownloadChanged, ErrorInfo, Message, Stage
+from qvac_core.core.state import DownloadChanged, ErrorInfo, Message, Stage, Target
 
 COMPOSER_MARGIN = 16
 OPENABLE = ("http", "https")
@@ -71,7 +71,7 @@ class Conversation(QWidget):
             public_key=self._presenter.face(message).public_key,
             local=speaker.local,
             words=self._words(message, local=speaker.local),
-            waiting=self._waiting_words() if message.status == "streaming" else "",
+            waiting=self._waiting_words(local=speaker.local) if message.status == "streaming" else "",
             remedies=self._remedies.acts(message),
             last=self._presenter.last_answer() is not None and self._presenter.messages[-1].id == message.id,
         )
@@ -129,11 +129,12 @@ class Conversation(QWidget):
 
     def _show_stage(self, _event: object) -> None:
         answer = self._presenter.answering
-        if answer is not None and not answer.text:
+        if answer is not None and nothing_yet(answer):
             self.messages.change(answer)
 
-    def _waiting_words(self) -> str:
-        target = self._presenter.target
+    def _waiting_words(self, *, local: bool) -> str:
+        """`local`: this machine answers, also where the conversation points elsewhere."""
+        target = Target() if local else self._presenter.target
         name = self._presenter.target_name(target)
         stage = self._presenter.stages.get(target.provider_key)
         if not target.provider_key or stage is None:

@@ -73,6 +73,11 @@ async def stream_remote(stage: Scene) -> None:
     stage.core.emit(AnswerTokens("merge", "m4", "Yes. Two million rows need roughly 1.2 GB of memory"))
 
 
+async def waiting_here(stage: Scene) -> None:
+    stage.core.emit(AnswerStarted("merge", Message("m4", "assistant", "", scenes.NOW, "streaming")))
+    stage.core.emit(AnswerSeam("merge", "m4", 0, scenes.SEAM))
+
+
 async def waiting(stage: Scene) -> None:
     stage.core.emit(ConnectionStage(scenes.STUDIO, Stage.LOADING, 3.0, 0.64))
     stage.core.emit(AnswerStarted("merge", Message("m4", "assistant", "", scenes.NOW, "streaming")))
@@ -192,6 +197,7 @@ PICTURES = (
     Picture("chat-narrow-side", side, size=NARROW),
     Picture("chat-smallest", open_conversation("zfs"), size=SMALLEST),
     Picture("chat-waiting", waiting),
+    Picture("chat-waiting-here", waiting_here),
     Picture("chat-markdown", open_conversation("backup"), size=(1280, 1100)),
     Picture("chat-markdown-dark", open_conversation("backup"), "dark", (1280, 1100)),
     Picture("chat-picker", picker),

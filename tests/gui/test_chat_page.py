@@ -7,11 +7,11 @@ import gc
 import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pytest
-from PySide6.QtCore import Qt
-from PySide6.QtGui import QAccessible, QGuiApplication
+from PySide6.QtCore import QEvent, QObject, Qt
+from PySide6.QtGui import QAccessible, QGuiApplication, QPaintEvent, QRegion
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QMenu, QPushButton, QWidget
 from pytestqt.qtbot import QtBot
@@ -22,9 +22,20 @@ from app.theme import Theme
 from app.views import chat_conversation
 from app.views.chat_page import ChatPage
 from app.widgets.chat.answer_row import AnswerRow
-from app.widgets.chat.composer import PRIVACY, PRIVATE
+from app.widgets.chat.composer import PRIVACY, PRIVATE, Composer
 from app.widgets.chat.conversation_list import ROLE
-from qvac_core.core.state import ConnectionStage, DownloadChanged, Stage, Target
+from app.widgets.chat.seam import Seam
+from qvac_core.core.state import (
+    AnswerFinished,
+    AnswerSeam,
+    AnswerStarted,
+    AnswerTokens,
+    ConnectionStage,
+    DownloadChanged,
+    Message,
+    Stage,
+    Target,
+)
 from qvac_core.errors import NetworkError
 from tests.gui import chat_scenes as scenes
 from tests.gui.conftest import DirectProxy
@@ -190,6 +201,33 @@ def test_a_question_typed_meanwhile_waits_for_the_end(open_chat: Open) -> None:
     assert chat.composed == ""
 
 
+def test_a_new_placeholder_is_painted(qtbot: QtBot, theme: Theme) -> None:
+    """Qt knows the new text and goes on showing the old one until something else is painted there."""
+    composer = Composer(theme)
+    qtbot.addWidget(composer)
+    composer.resize(600, 90)
+    composer.show()
+    qtbot.waitExposed(composer)
+    painted: list[QRegion] = []
+
+    class Watch(QObject):
+        def eventFilter(self, _watched: QObject, event: QEvent) -> bool:
+            if isinstance(event, QPaintEvent):
+                painted.append(event.region())
+            return False
+
+    watch = Watch()
+    viewport = composer.text.viewport()
+    qtbot.wait(20)
+    viewport.installEventFilter(watch)
+    for answering, says in ((True, "waits until"), (False, "Ask Studio")):
+        painted.clear()
+        composer.show_state(name="Studio", local=False, answering=answering)
+        qtbot.wait(20)
+        assert says in composer.text.placeholderText()
+        assert any(region.boundingRect().width() == viewport.width() for region in painted)
+
+
 def test_up_in_an_empty_composer_takes_the_last_question(open_chat: Open) -> None:
     chat = open_chat(populated())
     chat.press(Qt.Key.Key_Up)
@@ -215,6 +253,26 @@ def test_waiting_says_what_the_provider_does(open_chat: Open) -> None:
     assert chat.last().waiting.text() == "Studio desktop loads Qwen3 8B, 64%…"
     core.release()
     chat.settle()
+
+
+def test_who_goes_on_is_said_before_the_first_word(open_chat: Open) -> None:
+    """The provider ends before it has said anything, or in the middle; this machine reads for a long time."""
+    core = populated()
+    chat = open_chat(core)
+    for offset, text in ((0, ""), (3, "Yes")):
+        answer = Message(f"late-{offset}", "assistant", "", scenes.NOW, "streaming")
+        core.emit(ConnectionStage(scenes.STUDIO, Stage.READY, 0.0))
+        core.emit(AnswerStarted("merge", answer))
+        if text:
+            core.emit(AnswerTokens("merge", answer.id, text))
+        core.emit(AnswerSeam("merge", answer.id, offset, scenes.SEAM))
+        row = chat.last()
+        assert [widget.sentence for widget in row.view.widgets if isinstance(widget, Seam)] == [scenes.SEAM]
+        assert row.view.isVisible() and row.waiting.isVisible()
+        assert row.waiting.text() == "This machine is reading…"
+        core.emit(AnswerTokens("merge", answer.id, " and more"))
+        assert not row.waiting.isVisible()
+        core.emit(AnswerFinished("merge", replace(answer, text=f"{text} and more", status="done")))
 
 
 def test_the_answer_is_copied_and_asked_again(open_chat: Open) -> None:

@@ -30,9 +30,14 @@ class AnswerFacts:
     public_key: str
     local: bool
     words: tuple[str, ...] = ()
-    waiting: str = ""  # while nothing has come yet: what is being done
+    waiting: str = ""  # while nothing has come of whoever answers now: what is being done
     remedies: tuple[Act, ...] = ()
     last: bool = False
+
+
+def nothing_yet(message: Message) -> bool:
+    """Whether whoever answers now has said nothing: a seam is where they began."""
+    return len(message.text) <= (message.seams[-1][0] if message.seams else 0)
 
 
 class AnswerRow(QWidget):
@@ -100,9 +105,9 @@ class AnswerRow(QWidget):
         streaming = message.status == "streaming"
         caret = ("local" if facts.local else "accent") if streaming else ""
         self.view.show_parts(self._text.update(message.text, message.seams, streaming=streaming), caret=caret)
-        self.view.setVisible(bool(message.text))
+        self.view.setVisible(bool(message.text or message.seams))
         self.waiting.setText(facts.waiting)
-        self.waiting.setVisible(streaming and not message.text)
+        self.waiting.setVisible(streaming and nothing_yet(message))
         if message.error is None or streaming:
             self.error.clear()
         elif not self.error.isVisibleTo(self):

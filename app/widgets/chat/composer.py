@@ -74,7 +74,7 @@ class Composer(QFrame):
             self._stopping = False
         self._answering, self._local = answering, local
         to = f"Ask {name}" if name and not local else "Ask this machine"
-        self.text.setPlaceholderText("Ask the next thing; it waits until this answer ends" if answering else to)
+        self.text.show_placeholder("Ask the next thing; it waits until this answer ends" if answering else to)
         self._show()
 
     def show_room(self, used: int, of: str, used_words: str) -> None:
@@ -196,6 +196,10 @@ class ComposerText(QPlainTextEdit):
         theme.changed.connect(self._apply_theme)
         self._apply_theme()
         self.fit()
+
+    def show_placeholder(self, text: str) -> None:
+        self.setPlaceholderText(text)
+        self.viewport().update()  # QPlainTextEdit (6.11) does not paint it by itself, unlike QTextEdit and QLineEdit
 
     def fit(self) -> None:
         """As high as the text, from one line to some; beyond that it scrolls."""
