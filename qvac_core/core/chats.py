@@ -10,6 +10,7 @@ import contextlib
 import time
 from dataclasses import dataclass, replace
 
+from qvac_core.core.answer_keeper import AnswerKeeper
 from qvac_core.core.answering import LocalResponder, Question, RemoteResponder, Responder, Thinking, chat_history
 from qvac_core.core.error_text import describe
 from qvac_core.core.event_hub import EventHub
@@ -51,10 +52,14 @@ class Chats:
         self._local = local
         self._tasks = TaskOwner()
         self._streaming: dict[str, _Streaming] = {}
+        self._keeper = AnswerKeeper(
+            lambda message: self._run(store.conversations.update, message), lambda notice: events.emit(notice)
+        )
 
     async def close(self) -> None:
         """Stop every answer; what was streamed so far is kept as stopped."""
         await self._tasks.close()
+        await self._keeper.close()
 
     # --- Conversations --------------------------------------------------------------------------------------------
 
@@ -64,7 +69,9 @@ class Chats:
     async def messages(self, conversation_id: str) -> tuple[Message, ...]:
         """Stored messages; one that streams now is given as far as it has come."""
         stored = await self._run(self._store.conversations.messages, conversation_id)
-        return tuple(self._streaming[m.id].message if m.id in self._streaming else m for m in stored)
+        return tuple(
+            self._streaming[m.id].message if m.id in self._streaming else self._keeper.newest(m) for m in stored
+        )
 
     async def new(self, target: Target) -> Conversation:
         conversation = await self._run(self._store.conversations.create, target, time.time())
@@ -110,7 +117,7 @@ class Chats:
         """Answer the last user message again; the last answer is replaced."""
         conversation = await self._run(self._store.conversations.get, conversation_id)
         self._refuse_second_answer(conversation_id)
-        messages = await self._run(self._store.conversations.messages, conversation_id)
+        messages = await self.messages(conversation_id)
         for message in reversed(messages):
             if message.role == "user":
                 return await self._start_answer(conversation)
@@ -129,7 +136,7 @@ class Chats:
             raise StoreError("This conversation is still being answered. Stop that answer first.", name="BUSY")
 
     async def _start_answer(self, conversation: Conversation) -> str:
-        stored = await self._run(self._store.conversations.messages, conversation.id)
+        stored = await self.messages(conversation.id)
         history = chat_history([(m.role, m.text) for m in stored])
         answer = Message(new_id(), "assistant", "", time.time(), status="streaming")
         await self._run(self._store.conversations.append, conversation.id, answer, time.time())
@@ -150,8 +157,7 @@ class Chats:
         except QvacError as error:
             streaming.message = replace(streaming.message, status="failed", error=describe(error))
         finally:
-            # Shielded: an answer that is cancelled because the app closes must still reach the disk.
-            await asyncio.shield(self._finish(streaming))
+            self._finish(streaming)
 
     async def _answer_somewhere(self, streaming: _Streaming, question: Question) -> None:
         """Where the conversation points; if that provider goes away, on this machine from the same point."""
@@ -174,38 +180,35 @@ class Chats:
         async with contextlib.aclosing(responder.answer(question)) as parts:
             async for part in parts:
                 if isinstance(part, str):
-                    await self._add(streaming, part)
+                    self._add(streaming, part)
                 elif isinstance(part, Thinking):
-                    await self._add_thinking(streaming, part.text)
+                    self._add_thinking(streaming, part.text)
                 else:
                     streaming.message = replace(streaming.message, stats=part)
 
-    async def _add(self, streaming: _Streaming, text: str) -> None:
+    def _add(self, streaming: _Streaming, text: str) -> None:
         streaming.message = replace(streaming.message, text=streaming.message.text + text)
         self._events.emit(AnswerTokens(streaming.conversation.id, streaming.message.id, text))
-        await self._keep(streaming)
+        self._keep(streaming)
 
-    async def _add_thinking(self, streaming: _Streaming, text: str) -> None:
+    def _add_thinking(self, streaming: _Streaming, text: str) -> None:
         streaming.message = replace(streaming.message, thinking=streaming.message.thinking + text)
         self._events.emit(AnswerThinking(streaming.conversation.id, streaming.message.id, text))
-        await self._keep(streaming)
+        self._keep(streaming)
 
-    async def _keep(self, streaming: _Streaming) -> None:
+    def _keep(self, streaming: _Streaming) -> None:
         if time.monotonic() - streaming.kept_at >= KEEP_EVERY:
             streaming.kept_at = time.monotonic()
-            await self._run(self._store.conversations.update, streaming.message)
+            self._keeper.keep(streaming.message)
 
     async def _seam(self, streaming: _Streaming, sentence: str) -> None:
         offset = len(streaming.message.text)
         streaming.message = replace(streaming.message, seams=(*streaming.message.seams, (offset, sentence)))
         self._events.emit(AnswerSeam(streaming.conversation.id, streaming.message.id, offset, sentence))
 
-    async def _finish(self, streaming: _Streaming) -> None:
+    def _finish(self, streaming: _Streaming) -> None:
         self._streaming.pop(streaming.message.id, None)
-        try:
-            await self._run(self._store.conversations.update, streaming.message)
-        except StoreError as error:
-            streaming.message = replace(streaming.message, error=describe(error))
+        self._keeper.keep(streaming.message)
         self._events.emit(AnswerFinished(streaming.conversation.id, streaming.message))
 
     async def _changed(self) -> None:

@@ -1,9 +1,14 @@
-"""The provider's request log, written behind the core's loop: a slow disk must not delay a heartbeat."""
+"""The provider's request log, written behind the core's loop: a slow disk must not delay a heartbeat.
+
+One write after the other, in order: an end that overtook its beginning would leave a request that never ends.
+"""
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import time
+from collections import deque
 from collections.abc import Callable
 
 from qvac_core.core.tasks import TaskOwner
@@ -12,6 +17,9 @@ from qvac_core.store.store import Store
 
 logger = logging.getLogger(__name__)
 
+BUSY_TRIES = 4  # while another program holds the file; each waits up to 5 s in SQLite itself
+BUSY_PAUSE = 0.5  # seconds between them
+
 
 class LogWriter:
     """Implements delegation's RequestLog. Writes go to the store's one thread, in order; quotas count in memory."""
@@ -19,6 +27,8 @@ class LogWriter:
     def __init__(self, store: Store) -> None:
         self._store = store
         self._tasks = TaskOwner()
+        self._waiting: deque[Callable[[], object]] = deque()
+        self._writing = False
         self._keys: dict[str, str] = {}
         self._day = _today()
         self._tokens = store.request_log.tokens_today_by_key(time.time())
@@ -64,13 +74,28 @@ class LogWriter:
             self._tokens.clear()
 
     def _write(self, write: Callable[[], object]) -> None:
-        self._tasks.start(self._written(write), "request log")
+        self._waiting.append(write)
+        if not self._writing:
+            self._writing = True
+            self._tasks.start(self._write_all(), "request log")
+
+    async def _write_all(self) -> None:
+        try:
+            while self._waiting:
+                await self._written(self._waiting.popleft())
+        finally:
+            self._writing = False
 
     async def _written(self, write: Callable[[], object]) -> None:
-        try:
-            await self._store.database.run(write)
-        except StoreError as error:  # a full disk costs the log a line, not the consumer an answer
-            logger.warning("a request could not be logged: %s", error)
+        for left in reversed(range(BUSY_TRIES)):
+            try:
+                await self._store.database.run(write)
+                return
+            except StoreError as error:  # a full disk costs the log a line, not the consumer an answer
+                if error.name != "DATABASE_BUSY" or not left:
+                    logger.warning("a request could not be logged: %s", error)
+                    return
+            await asyncio.sleep(BUSY_PAUSE)
 
 
 def _today() -> str:

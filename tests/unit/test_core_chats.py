@@ -31,16 +31,19 @@ REMOTE = Target("ab" * 32, "m")
 
 
 class Scripted:
-    """Says its parts; an exception among them is raised there, None waits to be stopped."""
+    """Says its parts, once the gate is open; an exception among them is raised there, None waits to be stopped."""
 
     def __init__(self, *parts: AnswerPart | QvacError | None) -> None:
         self.parts = parts
         self.questions: list[Question] = []
         self.left = False
+        self.gate: asyncio.Event | None = None
 
     async def answer(self, question: Question) -> AsyncGenerator[AnswerPart, None]:
         self.questions.append(question)
         try:
+            if self.gate is not None:
+                await self.gate.wait()
             for part in self.parts:
                 if isinstance(part, QvacError):
                     raise part
