@@ -88,7 +88,7 @@ class ChatPresenter(QObject):
 
     async def load(self) -> None:
         self.providers = await self._core.call(lambda core: core.providers())
-        self.models = await self._core.call(lambda core: core.shared_models())
+        self.models = _for_chat(await self._core.call(lambda core: core.shared_models()))
         self.conversations = await self._core.call(lambda core: core.conversations())
         self._loaded = True
         self._draft_target = self._likely_target()
@@ -394,7 +394,7 @@ class ChatPresenter(QObject):
                 self.target_changed.emit()
                 self.first_start_changed.emit()
             case SharedModelsChanged():
-                self.models = event.models
+                self.models = _for_chat(event.models)
                 self.models_changed.emit()
                 self.target_changed.emit()
             case ConnectionStage():
@@ -466,3 +466,7 @@ class ChatPresenter(QObject):
 def _at_rest(message: Message) -> Message:
     """A stored answer that nobody streams any more: the program ended in the middle of it."""
     return replace(message, status="stopped") if message.status == "streaming" else message
+
+
+def _for_chat(models: tuple[SharedModel, ...]) -> tuple[SharedModel, ...]:
+    return tuple(model for model in models if model.ability == "chat")

@@ -72,7 +72,7 @@ def _model_row(model: SharedModel) -> Row:
     return Row(
         model.name,
         (
-            Cell(switch=model.shared, accessible=f"Share {name}"),
+            Cell(switch=model.shared, accessible=f"Share {name}") if model.ability == "chat" else Cell(),
             Cell(
                 name,
                 quiet,
@@ -83,8 +83,8 @@ def _model_row(model: SharedModel) -> Row:
                 tooltip=f"{name} ({words.size(model.size_bytes)} file)",
             ),
             Cell(words.size(model.memory_bytes), quiet),
-            Cell(words.context(model.n_ctx), "text2"),
-            Cell(str(model.slots), "text2"),
+            Cell(words.context(model.n_ctx) if model.ability == "chat" else "–", "text2"),
+            Cell(str(model.slots) if model.ability == "chat" else "–", "text2"),
         ),
     )
 
@@ -93,6 +93,8 @@ def _model_state(model: SharedModel) -> tuple[str, str]:
     if model.state.startswith("failed"):
         reason = model.state.partition(":")[2].strip()
         return (f"failed: {reason}" if reason else "failed"), "danger"
+    if model.ability == "embed":
+        return "for embeddings only", "text3"
     if not model.shared:
         return "not shared", "text3"
     return {"loaded": ("loaded", "accent"), "loading": ("loading…", "text2")}.get(

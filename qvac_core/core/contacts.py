@@ -164,7 +164,7 @@ class Contacts:
             return tuple(
                 RemoteModel(f"{model_title(model.file)} {model.quantization}", model.src, model.size_bytes)
                 for model in all_models()
-                if model.model_type == CHAT_TYPE and not model.name.startswith("MMPROJ")  # vision projectors of others
+                if model.model_type == CHAT_TYPE and not model.is_projector
             )
         return tuple(
             RemoteModel(_title(entry.name), entry.name, entry.size_bytes, entry.context_tokens, entry.loaded)

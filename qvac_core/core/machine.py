@@ -29,13 +29,13 @@ from qvac_core.engines.interface import (
     Token,
 )
 from qvac_core.engines.library import Library
+from qvac_core.engines.model_kind import CHAT_TYPE, EMBEDDING_TYPE, require_chat_type
 from qvac_core.engines.pool import Lease, ModelPool, PooledModel
 from qvac_core.errors import ModelError, QvacError
-from qvac_core.models import DEFAULT_SMALL_MODEL, by_file, by_name, by_sha256, is_source, model_title
+from qvac_core.models import DEFAULT_SMALL_MODEL, by_file, by_name, by_sha256, by_source, is_source, model_title
 from qvac_core.store.store import Store
 
 LOCAL_OWNER = "local"
-CHAT_TYPE = "llamacpp-completion"
 THIS_MACHINE = "This machine"
 
 
@@ -98,14 +98,22 @@ class Machine:
         return [model for model in self._library.models() if model.model_type == CHAT_TYPE]
 
     async def require(self, name_or_path: str) -> LibraryModel:
-        """A model the owner names: of the library, a file of theirs, or one to download. Raises ModelError."""
+        """A chat model the owner names: of the library, a file of theirs, or one to download. Raises ModelError."""
+        model = await self._require(name_or_path)
+        require_chat_type(model.model_type)
+        return model
+
+    async def _require(self, name_or_path: str) -> LibraryModel:
         if (found := self._library.find(name_or_path)) is not None:
             return found
         path = await asyncio.to_thread(_owners_file, name_or_path)
         if path is not None:
             return await self._library.add_file(path)
-        if not is_source(name_or_path) and by_name(name_or_path) is None and by_file(name_or_path) is None:
+        known = by_source(name_or_path) if is_source(name_or_path) else by_name(name_or_path) or by_file(name_or_path)
+        if known is None and not is_source(name_or_path):
             raise _no_such_model(name_or_path)
+        if known is not None:
+            require_chat_type(known.model_type)  # before it is fetched
         return await self._download(name_or_path)
 
     async def share_only(self, names: Sequence[str]) -> None:
@@ -120,8 +128,13 @@ class Machine:
         return frozenset(self._store.settings.settings.sharing.models)
 
     def shared_models(self) -> tuple[SharedModel, ...]:
+        """Chat models with their switches, then those for embeddings, which nobody can be given to chat with."""
         shared = self.shared_names()
-        return tuple(self._as_shared(model, model.name in shared) for model in self.chat_models())
+        embedding = [model for model in self._library.models() if model.model_type == EMBEDDING_TYPE]
+        return (
+            *(self._as_shared(model, model.name in shared) for model in self.chat_models()),
+            *(self._as_shared(model, False) for model in embedding),
+        )
 
     def _as_shared(self, model: LibraryModel, shared: bool) -> SharedModel:
         pooled = self._pooled(model)
@@ -136,6 +149,7 @@ class Machine:
             slots=info.slots if info is not None else self._limits.slots,
             shared=shared,
             state="idle" if pooled is None else "loading" if info is None else "loaded",
+            ability="chat" if model.model_type == CHAT_TYPE else "embed",
         )
 
     def _pooled(self, model: LibraryModel) -> PooledModel | None:
@@ -153,10 +167,14 @@ class Machine:
         self.announce()
 
     async def add_file(self, path: Path) -> SharedModel:
-        """A file the owner chose; it is shared from now on, which is what they came for."""
+        """A file the owner chose; one that can chat is shared from now on, which is what they came for."""
         model = await self._library.add_file(path)
-        await self.set_shared(model.name, True)
-        return self._as_shared(model, True)
+        chats = model.model_type == CHAT_TYPE
+        if chats:
+            await self.set_shared(model.name, True)
+        else:
+            self.announce()
+        return self._as_shared(model, chats)
 
     def announce(self) -> None:
         self._events.emit(SharedModelsChanged(self.shared_models()))
@@ -209,7 +227,7 @@ class Machine:
 
     def find(self, source_or_name: str, public_key: bytes) -> LibraryModel | None:
         model = self._library.find(source_or_name)
-        return model if model is not None and model.name in self.shared_names() else None
+        return model if model in self.chat_models() and model.name in self.shared_names() else None
 
     def list(self, public_key: bytes) -> Sequence[OfferedModel]:
         shared = self.shared_names()
@@ -230,11 +248,13 @@ class Machine:
 
     def _choose(self, name: str) -> LibraryModel | None:
         wanted = name or self._store.settings.settings.chat.local_model
-        if wanted and (found := self._library.find(wanted)) is not None:
+        found = self._library.find(wanted) if wanted else None
+        if found is not None and (name or found.model_type == CHAT_TYPE):
             return found
         return next(iter(self.chat_models()), None) if not name else None
 
     async def acquire(self, model: LibraryModel, on_progress: Callable[[LoadProgress], None] | None = None) -> Lease:
+        require_chat_type(model.model_type)
         return await self.pool.acquire(model, load_config(self._limits), on_progress)
 
     async def answer(self, question: Question) -> AsyncGenerator[AnswerPart, None]:

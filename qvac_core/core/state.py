@@ -39,7 +39,10 @@ class SharingState:
 
 @dataclass(frozen=True, slots=True)
 class SharedModel:
-    """A model of the library with its switch. `state`: "loaded", "loading", "idle" (loads when asked), "failed: …"."""
+    """A model of the library with its switch. `state`: "loaded", "loading", "idle" (loads when asked), "failed: …".
+
+    `ability`: "chat", or "embed" for what makes embeddings: listed, and never shared to chat with.
+    """
 
     name: str
     display_name: str
@@ -50,6 +53,7 @@ class SharedModel:
     slots: int
     shared: bool
     state: str
+    ability: str = "chat"
 
 
 class AccessMode(StrEnum):

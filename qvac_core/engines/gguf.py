@@ -43,7 +43,10 @@ Value = int | float | bool | str | tuple[int, ...]
 
 @dataclass(frozen=True, slots=True)
 class GgufInfo:
-    """`metadata`: scalars, strings and short arrays of integers; other arrays (the vocabulary) are skipped."""
+    """`metadata`: scalars, strings and short arrays of integers; other arrays (the vocabulary) are skipped.
+
+    `tensors`: how many this file holds. `groups`: the first words of their names, "blk", "enc", "cls".
+    """
 
     architecture: str
     name: str
@@ -53,6 +56,8 @@ class GgufInfo:
     context_length: int
     chat_template: str
     metadata: dict[str, Value]
+    tensors: int = 0
+    groups: frozenset[str] = frozenset()
 
 
 def read_gguf(path: Path) -> GgufInfo:
@@ -111,13 +116,13 @@ class _Header:
             value = self._value(self._number("I"))
             if value is not None:
                 metadata[key] = value
-        self._check_tensors(tensors, metadata)
-        return _info(metadata)
+        return _info(metadata, tensors, self._check_tensors(tensors, metadata))
 
-    def _check_tensors(self, count: int, metadata: dict[str, Value]) -> None:
+    def _check_tensors(self, count: int, metadata: dict[str, Value]) -> frozenset[str]:
         end = 0
+        groups: set[str] = set()
         for _ in range(count):
-            self._string()
+            groups.add(self._string().partition(".")[0])
             weights = 1
             for _ in range(self._dimensions()):
                 weights *= self._number("Q")
@@ -131,6 +136,7 @@ class _Header:
         start = -(-self._at // alignment) * alignment
         if count and start + end > self._size:
             raise _truncated()
+        return frozenset(groups)
 
     def _dimensions(self) -> int:
         count = self._number("I")
@@ -189,7 +195,7 @@ class _Header:
         return None
 
 
-def _info(metadata: dict[str, Value]) -> GgufInfo:
+def _info(metadata: dict[str, Value], tensors: int, groups: frozenset[str]) -> GgufInfo:
     architecture = str(metadata.get("general.architecture", ""))
     file_type = metadata.get("general.file_type")
     context = metadata.get(f"{architecture}.context_length", 0)
@@ -202,4 +208,6 @@ def _info(metadata: dict[str, Value]) -> GgufInfo:
         context_length=context if isinstance(context, int) else 0,
         chat_template=str(metadata.get("tokenizer.chat_template", "")),
         metadata=metadata,
+        tensors=tensors,
+        groups=groups,
     )

@@ -20,8 +20,9 @@ import msgspec
 
 from qvac_core.engines.default_model import fetch_default_model
 from qvac_core.engines.download import Fetched, Progress, Wanted, fetch
-from qvac_core.engines.gguf import read_gguf
+from qvac_core.engines.gguf import GgufInfo, read_gguf
 from qvac_core.engines.interface import DownloadProgress, LibraryModel
+from qvac_core.engines.model_kind import CHAT_TYPE, EMBEDDING_TYPE, ModelKind, cannot_chat, kind_of
 from qvac_core.engines.part_file import READ_SIZE
 from qvac_core.errors import ModelError
 from qvac_core.models import (
@@ -39,22 +40,25 @@ from qvac_core.models import (
 log = logging.getLogger("qvac.engines")
 
 INDEX = "library.json"
-CHAT_MODEL = "llamacpp-completion"
 
 
 class _Record(msgspec.Struct, frozen=True):
-    """One file of the index. `mtime_ns` and `size_bytes` tell whether it is still the file that was hashed."""
+    """One file of the index. `mtime_ns` and `size_bytes` tell whether it is still the file that was hashed.
+
+    judged: whether `model_type` is what the file's header says; indexes of the first release called all of them chat.
+    """
 
     name: str
     path: str
     size_bytes: int
     mtime_ns: int
     sha256: str
-    model_type: str = CHAT_MODEL
+    model_type: str = CHAT_TYPE
     quantization: str = ""
     parameters: str = ""
     sources: tuple[str, ...] = ()
     licence: str = ""
+    judged: bool = False
 
 
 class _Index(msgspec.Struct, frozen=True):
@@ -110,13 +114,13 @@ class Library:
         path = _absolute(path)
         known = next((record for record in self._records if record.path == str(path) and _is_there(record)), None)
         if known is not None:
-            return _model(known)
+            return _model(await self._judge(known))
         return await self._add(path, sha256="", source="")
 
     async def scan(self) -> Sequence[LibraryModel]:
         """Take in GGUF files that were put into the models folder by hand, or that changed; returns all models."""
-        changed = [Path(record.path) for record in self._records if not _is_there(record)]
-        for path in [*await asyncio.to_thread(_gguf_files, self._folder), *changed]:
+        changed = [Path(record.path) for record in self._records if not _is_there(record) or not record.judged]
+        for path in dict.fromkeys([*await asyncio.to_thread(_gguf_files, self._folder), *changed]):
             try:
                 await self.add_file(path)
             except ModelError as error:
@@ -191,6 +195,8 @@ class Library:
                 name="MODEL_NOT_FOUND",
                 code=52002,
             )
+        if descriptor is not None and descriptor.is_projector:
+            raise cannot_chat(ModelKind.PROJECTOR)  # known before gigabytes were fetched
         source = parse_source(descriptor.src if descriptor else wanted)
         file_name = descriptor.file if descriptor else source.file_name
         if "-of-0" in file_name:
@@ -247,6 +253,22 @@ class Library:
         await self._save()
         return _model(record)
 
+    async def _judge(self, record: _Record) -> _Record:
+        """The record with the type that its header says. Raises ModelError, and forgets it, when it is of no use."""
+        if record.judged:
+            return record
+        others = [known for known in self._records if known is not record]
+        try:
+            model_type = await asyncio.to_thread(_model_type, record)
+        except ModelError:
+            self._records = others
+            await self._save()
+            raise
+        judged = msgspec.structs.replace(record, model_type=model_type, judged=True)
+        self._records = [judged if known is record else known for known in self._records]
+        await self._save()
+        return judged
+
     async def _save(self) -> None:
         await asyncio.to_thread(_write_index, self._folder / INDEX, _Index(1, self._records))
 
@@ -260,6 +282,7 @@ def _examine(path: Path, sha256: str, stop: threading.Event) -> _Record:
     catalogued = [model for model in all_models() if model.sha256 == sha256] if sha256 else []
     # Whisper's files are no GGUF; for those the checksum says what they are.
     gguf = read_gguf(path) if not catalogued or catalogued[0].model_type.startswith("llamacpp") else None
+    judged = _type_of(gguf) if gguf else ""
     status = path.stat()
     sha256 = sha256 or _sha256(path, stop)
     catalogued = [model for model in all_models() if model.sha256 == sha256]
@@ -267,7 +290,7 @@ def _examine(path: Path, sha256: str, stop: threading.Event) -> _Record:
         model = catalogued[0]
         facts = (model.name, model.model_type, model.quantization, model.params, model.licence)
     else:
-        facts = (path.stem, CHAT_MODEL, "", "", "")
+        facts = (path.stem, "", "", "", "")
     name, model_type, quantization, parameters, licence = facts
     return _Record(
         name=name,
@@ -275,12 +298,27 @@ def _examine(path: Path, sha256: str, stop: threading.Event) -> _Record:
         size_bytes=status.st_size,
         mtime_ns=status.st_mtime_ns,
         sha256=sha256,
-        model_type=model_type,
+        model_type=judged or model_type,
         quantization=quantization or (gguf.quantization if gguf else ""),
         parameters=parameters or (gguf.size_label if gguf else ""),
         sources=tuple(model.src for model in catalogued),
         licence=licence or (gguf.licence if gguf else ""),
+        judged=True,
     )
+
+
+def _model_type(record: _Record) -> str:
+    return _type_of(read_gguf(Path(record.path))) if record.model_type.startswith("llamacpp") else record.model_type
+
+
+def _type_of(gguf: GgufInfo) -> str:
+    """Raises ModelError for what is neither a chat nor an embedding model."""
+    kind = kind_of(gguf)
+    if kind is ModelKind.CHAT:
+        return CHAT_TYPE
+    if kind is ModelKind.EMBEDDING:
+        return EMBEDDING_TYPE
+    raise cannot_chat(kind)
 
 
 def _sha256(path: Path, stop: threading.Event) -> str:

@@ -22,6 +22,7 @@ from qvac_core.engines.devices import cpu_threads
 from qvac_core.engines.gguf import GgufInfo, read_gguf
 from qvac_core.engines.interface import ModelConfig, ModelInfo, SamplingParams
 from qvac_core.engines.memory import cache_bytes, check_memory, memory_error
+from qvac_core.engines.model_kind import ModelKind, cannot_chat, kind_of, require_chat
 from qvac_core.engines.scheduler import Batch
 from qvac_core.errors import ModelError
 
@@ -73,6 +74,7 @@ class LlamaBackend:
     def __init__(self, path: Path, config: ModelConfig, on_progress: Callable[[float], None]) -> None:
         """Raises ModelError with a sentence that helps."""
         self._gguf = read_gguf(path)
+        require_chat(kind_of(self._gguf))
         self._log = NativeLog()
         llama.llama_backend_init()
         self._config = config
@@ -120,12 +122,16 @@ class LlamaBackend:
         model = llama.llama_model_load_from_file(os.fsencode(path), params)
         if model is None:
             raise _load_error(self._gguf, self._log.take())
-        if not llama.llama_model_has_decoder(model):
-            raise ModelError("This model makes embeddings; it cannot chat. Choose a chat model.")
         context = llama.llama_init_from_model(model, self._context_params(gpu=gpu_layers != 0))
         if context is None:
             llama.llama_model_free(model)
             raise memory_error(self._log.take())
+        try:
+            _check_decoder(model, context)
+        except ModelError:
+            llama.llama_free(context)
+            llama.llama_model_free(model)
+            raise
         return model, context
 
     def _context_params(self, *, gpu: bool) -> Any:
@@ -285,9 +291,15 @@ def _within(value: float | None, default: float, low: float, high: float) -> flo
     return min(max(value, low), high)
 
 
+def _check_decoder(model: Any, context: Any) -> None:
+    """For a kind that its header did not tell: asking one of these for a next token would end the process."""
+    if llama.llama_model_has_encoder(model):
+        raise cannot_chat(ModelKind.ENCODER_DECODER)
+    if not llama.llama_get_memory(context) or not llama.llama_model_has_decoder(model):
+        raise cannot_chat(ModelKind.EMBEDDING)
+
+
 def _load_error(gguf: GgufInfo, log: str) -> ModelError:
-    if gguf.architecture in ("clip", "mmproj"):
-        return ModelError("This file is the vision part (mmproj) of another model; it cannot answer by itself.")
     if "unknown model architecture" in log or "unknown architecture" in log:
         return ModelError(
             f"Models of the architecture {gguf.architecture[:40]!r} are not supported by this version of the engine. "

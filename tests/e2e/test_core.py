@@ -25,8 +25,9 @@ from qvac_core.core.state import (
     SharingPhase,
     Target,
 )
-from qvac_core.errors import DelegationError, IdentityError, QvacError
+from qvac_core.errors import DelegationError, IdentityError, ModelError, QvacError
 from qvac_core.hyperdht import create_testnet
+from tests import gguf_files
 from tests.e2e.program import is_to_the_point
 
 E = TypeVar("E")
@@ -236,6 +237,37 @@ def test_everybody_except_and_not_shared_models(small_model_path: Path, tmp_path
         assert answer.error is not None
         assert answer.error.title == "The machine does not share this model."
         assert str(small_model_path.parent) not in repr(answer)
+
+    run(test, tmp_path)
+
+
+def test_an_embedding_model_is_listed_and_nobody_chats_with_it(small_model_path: Path, tmp_path: Path) -> None:
+    async def test(owner: Watched, guest: Watched) -> None:
+        encoder = tmp_path / "encoder.gguf"
+        encoder.write_bytes(gguf_files.bert_file())
+        await share(owner, small_model_path)
+        added = await owner.core.add_model_file(encoder)
+        assert (added.ability, added.shared) == ("embed", False)
+        await owner.core.set_model_shared("encoder", True)  # as settings of the first release may have it
+        chat, embed = await owner.core.shared_models()
+        assert (chat.ability, chat.shared) == ("chat", True)
+        assert (embed.name, embed.ability, embed.shared) == ("encoder", "embed", False)
+
+        await owner.core.allow_key(guest.core.public_key, "Laptop")
+        await guest.core.add_provider(owner.core.public_key, "Studio")
+        entry = await guest.core.connect_provider(owner.core.public_key)
+        assert [model.source for model in entry.models] == [chat.name]
+        conversation = await guest.core.new_conversation(Target(owner.core.public_key, "encoder"))
+        answer = await guest.answer_of(await guest.core.ask(conversation.id, QUESTION))
+        assert answer.error is not None
+        assert answer.error.name == "MODEL_NOT_FOUND"
+
+        conversation = await owner.core.new_conversation(Target("", "encoder"))
+        answer = await owner.answer_of(await owner.core.ask(conversation.id, QUESTION))
+        assert answer.error is not None
+        assert answer.error.title == "This model makes embeddings; it cannot chat."
+        with pytest.raises(ModelError, match="makes embeddings"):
+            await owner.core.machine.require(str(encoder))
 
     run(test, tmp_path)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import json
 import shutil
 import zipfile
 from collections.abc import Iterator
@@ -18,6 +19,7 @@ from qvac_core.engines.interface import DownloadProgress
 from qvac_core.engines.library import Library
 from qvac_core.errors import ModelError
 from qvac_core.models import UrlSource, parse_source
+from tests import gguf_files
 from tests.e2e.file_server import FileServer, file_server
 from tests.unit.test_engines_gguf import gguf
 
@@ -318,6 +320,56 @@ def test_files_of_the_owner_are_taken_by_reference(tmp_path: Path) -> None:
         assert other.exists()
         with pytest.raises(ModelError):
             await library.remove("mine (2)")
+
+    asyncio.run(main())
+
+
+def test_what_can_chat_is_told_apart_when_it_is_added(tmp_path: Path) -> None:
+    async def main() -> None:
+        library = Library(tmp_path / "models")
+        encoder, adapter = tmp_path / "encoder.gguf", tmp_path / "adapter.gguf"
+        encoder.write_bytes(gguf_files.bert_file())
+        adapter.write_bytes(gguf_files.llama_file(general__type="adapter", adapter__type="lora"))
+        assert (await library.add_file(encoder)).model_type == "llamacpp-embedding"
+        with pytest.raises(ModelError, match="adapter"):
+            await library.add_file(adapter)
+        with pytest.raises(ModelError, match="vision part"):
+            await library.ensure("MMPROJ_QWEN3_5_2B_MULTIMODAL_F16")  # without asking the network
+        assert [model.name for model in library.models()] == ["encoder"]
+
+    asyncio.run(main())
+
+
+def test_an_index_that_called_everything_chat_is_put_right(tmp_path: Path) -> None:
+    async def main() -> None:
+        files = {
+            "chat": gguf(),
+            "encoder": gguf_files.bert_file(),
+            "adapter": gguf_files.llama_file(adapter__type="lora"),
+        }
+        records = []
+        for name, data in files.items():
+            path = tmp_path / f"{name}.gguf"
+            path.write_bytes(data)
+            status = path.stat()
+            records.append(
+                {
+                    "name": f"my {name}",
+                    "path": str(path),
+                    "size_bytes": status.st_size,
+                    "mtime_ns": status.st_mtime_ns,
+                    "sha256": hashlib.sha256(data).hexdigest(),
+                    "sources": [f"https://example.org/{name}.gguf"],
+                }
+            )
+        (tmp_path / "library.json").write_text(json.dumps({"version": 1, "files": records}))
+        library = Library(tmp_path)
+        await library.scan()
+        types = {model.name: model.model_type for model in Library(tmp_path).models()}
+        assert types == {"my chat": "llamacpp-completion", "my encoder": "llamacpp-embedding"}
+        found = library.find("https://example.org/encoder.gguf")
+        assert found is not None and found.name == "my encoder"
+        assert (tmp_path / "adapter.gguf").exists()
 
     asyncio.run(main())
 

@@ -24,6 +24,7 @@ from qvac_core.core.state import (
     ErrorInfo,
     Message,
     ProviderEntry,
+    SharedModelsChanged,
     Target,
 )
 from qvac_core.errors import NetworkError, StoreError
@@ -377,6 +378,17 @@ def test_groups_of_conversations() -> None:
     assert heading.text == "October 2025"
     assert isinstance(entry, Entry)
     assert entry.title == "New conversation"
+
+
+def test_models_for_embeddings_are_not_offered(qloop: QEventLoop, fake_core: FakeCore) -> None:
+    chat, other = scenes.models()
+    embed = replace(other, ability="embed")
+    fake_core.models = (embed,)
+    with running(qloop, fake_core) as presenter:
+        offered = [presenter.models]
+        fake_core.emit(SharedModelsChanged((chat, embed)))
+        settle(qloop, presenter, fake_core)
+        assert [*offered, presenter.models] == [(), (chat,)]
 
 
 def test_what_the_picker_lists() -> None:

@@ -289,6 +289,11 @@ def test_rows_of_models_say_how_they_stand() -> None:
         (True, "failed: out of memory", "danger"),
     ]
     assert rows[0].cells[0].accessible == "Share a"
+    embed = SharedModel("e", "E5 small", "Q8_0", 1, 2, 4096, 2, False, "idle", "embed")
+    (row,) = share_rows.model_rows([embed])
+    assert row.cells[0].switch is None  # nothing to switch on
+    assert row.cells[1].accessible == "E5 small, Q8_0, for embeddings only"
+    assert [cell.text for cell in row.cells[3:]] == ["–", "–"]
 
 
 def test_rows_of_keys() -> None:

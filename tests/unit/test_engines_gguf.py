@@ -26,6 +26,7 @@ ENTRIES = [
     entry("llama.context_length", 4, struct.pack("<I", 2048)),
     entry("tokenizer.ggml.tokens", 9, struct.pack("<IQ", 8, 3) + string("a") + string("bb") + string("")),
     entry("tokenizer.ggml.scores", 9, struct.pack("<IQ", 6, 2) + bytes(8)),
+    entry("tokenizer.ggml.model", 8, string("gpt2")),
     entry("some.flag", 7, b"\x01"),
 ]
 TENSOR = string("w") + struct.pack("<IQQIQ", 2, 32, 4, 8, 0)  # 128 weights as q8_0: 4 blocks of 34 bytes
@@ -43,6 +44,7 @@ def test_what_the_header_says(tmp_path: Path) -> None:
     assert (info.architecture, info.name, info.quantization, info.context_length) == ("llama", "Tiny", "q4_k_m", 2048)
     assert info.metadata["some.flag"] is True
     assert "tokenizer.ggml.tokens" not in info.metadata
+    assert (info.tensors, info.groups) == (1, frozenset(("w",)))
 
 
 def test_every_shorter_file_is_refused(tmp_path: Path) -> None:

@@ -1,0 +1,67 @@
+"""Models without a next token, as real llama.cpp takes them: refused with a sentence, and no process ends."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from qvac_core.engines import llama
+from qvac_core.engines.interface import ModelConfig
+from qvac_core.engines.llama_engine import LlamaEngine
+from qvac_core.engines.model_kind import ModelKind
+from qvac_core.errors import ModelError
+from tests import gguf_files
+from tests.e2e.engine_bench import loaded, request, take
+
+
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        (gguf_files.bert_file(), "makes embeddings"),
+        (gguf_files.bert_file(bert__pooling_type=4), "ranks or classifies"),
+        (gguf_files.t5_file(), "as T5 does"),
+        (gguf_files.gguf_file(gguf_files.llama_header()), "vocabulary without a model"),
+        (gguf_files.llama_file(llama__pooling_type=3), "makes embeddings"),
+        (gguf_files.llama_file(llama__attention__causal=False), "makes embeddings"),
+    ],
+)
+def test_what_cannot_chat_is_refused_before_it_is_loaded(tmp_path: Path, data: bytes, words: str) -> None:
+    path = tmp_path / "model.gguf"
+    path.write_bytes(data)
+
+    async def main() -> None:
+        engine = LlamaEngine()
+        try:
+            with pytest.raises(ModelError, match=words) as raised:
+                await engine.load(path, ModelConfig(n_ctx=64, slots=1, device="cpu", threads=1))
+            assert (raised.value.name, raised.value.code) == ("MODEL_OPERATION_NOT_SUPPORTED", 52416)
+        finally:
+            await engine.close()
+
+    asyncio.run(main())
+
+
+def test_a_tiny_model_of_the_same_making_answers(tmp_path: Path) -> None:
+    path = tmp_path / "model.gguf"
+    path.write_bytes(gguf_files.llama_file())
+
+    async def main() -> None:
+        async with loaded(path, n_ctx=64, slots=1) as model:
+            assert (await take(model, request("a", predict=4))).end.stats.generated_tokens > 0
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize(
+    ("data", "words"), [(gguf_files.bert_file(), "makes embeddings"), (gguf_files.t5_file(), "as T5 does")]
+)
+def test_where_the_header_does_not_tell_the_context_does(
+    tmp_path: Path, data: bytes, words: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "model.gguf"
+    path.write_bytes(data)
+    monkeypatch.setattr(llama, "kind_of", lambda _: ModelKind.CHAT)  # an architecture that nobody has heard of
+    with pytest.raises(ModelError, match=words):
+        llama.LlamaBackend(path, ModelConfig(n_ctx=64, slots=1, device="cpu", threads=1), lambda _: None)

@@ -1,0 +1,217 @@
+"""Small GGUF files of any kind, written by hand: headers as llama.cpp's converter makes them, tensors of noise.
+
+Layout: ggml-org/ggml docs/gguf.md, version 3. llama.cpp loads what `llama_file`, `bert_file` and `t5_file` make.
+"""
+
+from __future__ import annotations
+
+import random
+import struct
+from collections.abc import Mapping, Sequence
+
+ALIGNMENT = 32
+_UINT32, _INT32, _FLOAT32, _BOOL, _STRING, _ARRAY, _UINT16 = 4, 5, 6, 7, 8, 9, 2
+WIDTH, FEED_FORWARD, HEADS, CONTEXT = 32, 64, 2, 64
+
+Value = int | float | bool | str | Sequence[int] | Sequence[float] | Sequence[str]
+Shape = tuple[int, ...]
+
+
+def gguf_file(metadata: Mapping[str, Value], tensors: Mapping[str, Shape] | None = None, seed: int = 1) -> bytes:
+    """A whole file. Integers become uint32 (`split.*`: uint16, as gguf-split writes them), tensors float32 noise."""
+    shapes = tensors or {}
+    head = b"GGUF" + struct.pack("<IQQ", 3, len(shapes), len(metadata))
+    head += b"".join(_string(key) + _value(key, value) for key, value in metadata.items())
+    noise, data = random.Random(seed), b""
+    for name, shape in shapes.items():
+        head += _string(name) + struct.pack("<I", len(shape)) + b"".join(struct.pack("<Q", size) for size in shape)
+        head += struct.pack("<IQ", 0, len(data))
+        count = 1
+        for size in shape:
+            count *= size
+        data += _padded(struct.pack(f"<{count}f", *(noise.uniform(-0.3, 0.3) for _ in range(count))))
+    return _padded(head) + data
+
+
+def llama_header(**extra: Value) -> dict[str, Value]:
+    """The header of a chat model with a vocabulary of the SentencePiece kind."""
+    return {
+        "general.architecture": "llama",
+        "llama.block_count": 1,
+        "llama.context_length": CONTEXT,
+        "llama.embedding_length": WIDTH,
+        "llama.feed_forward_length": FEED_FORWARD,
+        "llama.attention.head_count": HEADS,
+        "llama.attention.head_count_kv": HEADS,
+        "llama.attention.layer_norm_rms_epsilon": 1e-5,
+        **_sentencepiece(),
+        **{key.replace("__", "."): value for key, value in extra.items()},
+    }
+
+
+def llama_tensors() -> dict[str, Shape]:
+    count = len(VOCABULARY)
+    return {
+        "token_embd.weight": (WIDTH, count),
+        "output_norm.weight": (WIDTH,),
+        "output.weight": (WIDTH, count),
+        "blk.0.attn_norm.weight": (WIDTH,),
+        "blk.0.attn_q.weight": (WIDTH, WIDTH),
+        "blk.0.attn_k.weight": (WIDTH, WIDTH),
+        "blk.0.attn_v.weight": (WIDTH, WIDTH),
+        "blk.0.attn_output.weight": (WIDTH, WIDTH),
+        "blk.0.ffn_norm.weight": (WIDTH,),
+        "blk.0.ffn_gate.weight": (WIDTH, FEED_FORWARD),
+        "blk.0.ffn_up.weight": (WIDTH, FEED_FORWARD),
+        "blk.0.ffn_down.weight": (FEED_FORWARD, WIDTH),
+    }
+
+
+def llama_file(seed: int = 1, **extra: Value) -> bytes:
+    return gguf_file(llama_header(**extra), llama_tensors(), seed)
+
+
+def split_llama_files(count: int, seed: int = 1) -> list[bytes]:
+    """The same model as gguf-split cuts it: the header in the first part, the tensors over all."""
+    tensors = list(llama_tensors().items())
+    share = -(-len(tensors) // count)
+    files = []
+    for number in range(count):
+        own = dict(tensors[number * share : (number + 1) * share])
+        place: dict[str, Value] = {
+            "split.no": number,
+            "split.count": count,
+            "split.tensors.count": len(tensors),
+        }
+        files.append(gguf_file({**llama_header(), **place} if number == 0 else place, own, seed + number))
+    return files
+
+
+def bert_header(**extra: Value) -> dict[str, Value]:
+    """An encoder's header as convert_hf_to_gguf.py writes it."""
+    return {
+        "general.architecture": "bert",
+        "bert.block_count": 1,
+        "bert.context_length": CONTEXT,
+        "bert.embedding_length": WIDTH,
+        "bert.feed_forward_length": FEED_FORWARD,
+        "bert.attention.head_count": HEADS,
+        "bert.attention.layer_norm_epsilon": 1e-12,
+        "bert.attention.causal": False,
+        "bert.pooling_type": 1,
+        "tokenizer.ggml.model": "bert",
+        "tokenizer.ggml.pre": "jina-v2-en",
+        "tokenizer.ggml.tokens": ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *(f"▁{letter}" for letter in "abcdef")],
+        "tokenizer.ggml.token_type": [3, 2, 3, 3, 3, *[1] * 6],
+        "tokenizer.ggml.token_type_count": 2,
+        "tokenizer.ggml.unknown_token_id": 1,
+        "tokenizer.ggml.seperator_token_id": 3,
+        "tokenizer.ggml.padding_token_id": 0,
+        "tokenizer.ggml.cls_token_id": 2,
+        "tokenizer.ggml.mask_token_id": 4,
+        **{key.replace("__", "."): value for key, value in extra.items()},
+    }
+
+
+def bert_file(**extra: Value) -> bytes:
+    tensors: dict[str, Shape] = {
+        "token_embd.weight": (WIDTH, 11),
+        "token_types.weight": (WIDTH, 2),
+        "position_embd.weight": (WIDTH, CONTEXT),
+        "token_embd_norm.weight": (WIDTH,),
+        "token_embd_norm.bias": (WIDTH,),
+    }
+    for name in ("attn_q", "attn_k", "attn_v", "attn_output"):
+        tensors |= {f"blk.0.{name}.weight": (WIDTH, WIDTH), f"blk.0.{name}.bias": (WIDTH,)}
+    for name in ("attn_output_norm", "layer_output_norm"):
+        tensors |= {f"blk.0.{name}.weight": (WIDTH,), f"blk.0.{name}.bias": (WIDTH,)}
+    tensors |= {
+        "blk.0.ffn_up.weight": (WIDTH, FEED_FORWARD),
+        "blk.0.ffn_up.bias": (FEED_FORWARD,),
+        "blk.0.ffn_down.weight": (FEED_FORWARD, WIDTH),
+        "blk.0.ffn_down.bias": (WIDTH,),
+    }
+    return gguf_file(bert_header(**extra), tensors)
+
+
+def t5_file(**extra: Value) -> bytes:
+    """An encoder-decoder."""
+    count = len(VOCABULARY)
+    header: dict[str, Value] = {
+        "general.architecture": "t5",
+        "t5.block_count": 1,
+        "t5.context_length": CONTEXT,
+        "t5.embedding_length": WIDTH,
+        "t5.feed_forward_length": FEED_FORWARD,
+        "t5.attention.head_count": HEADS,
+        "t5.attention.key_length": WIDTH // HEADS,
+        "t5.attention.value_length": WIDTH // HEADS,
+        "t5.attention.layer_norm_epsilon": 1e-6,
+        "t5.attention.layer_norm_rms_epsilon": 1e-6,
+        "t5.attention.relative_buckets_count": 32,
+        "t5.decoder_start_token_id": 0,
+        **_sentencepiece(),
+        "tokenizer.ggml.model": "t5",
+        **{key.replace("__", "."): value for key, value in extra.items()},
+    }
+    tensors: dict[str, Shape] = {
+        "token_embd.weight": (WIDTH, count),
+        "enc.output_norm.weight": (WIDTH,),
+        "dec.output_norm.weight": (WIDTH,),
+        "output.weight": (WIDTH, count),
+    }
+    for side, attentions in (("enc", ("attn",)), ("dec", ("attn", "cross_attn"))):
+        for attention in attentions:
+            for name in ("q", "k", "v", "o"):
+                tensors[f"{side}.blk.0.{attention}_{name}.weight"] = (WIDTH, WIDTH)
+            tensors[f"{side}.blk.0.{attention}_norm.weight"] = (WIDTH,)
+            tensors[f"{side}.blk.0.{attention}_rel_b.weight"] = (HEADS, 32)
+        tensors |= {
+            f"{side}.blk.0.ffn_norm.weight": (WIDTH,),
+            f"{side}.blk.0.ffn_gate.weight": (WIDTH, FEED_FORWARD),
+            f"{side}.blk.0.ffn_up.weight": (WIDTH, FEED_FORWARD),
+            f"{side}.blk.0.ffn_down.weight": (FEED_FORWARD, WIDTH),
+        }
+    return gguf_file(header, tensors)
+
+
+# Three control tokens, the 256 bytes, then a few pieces: the shape of Llama 2's vocabulary.
+VOCABULARY = ("<unk>", "<s>", "</s>", *(f"<0x{byte:02X}>" for byte in range(256)), "▁", "a", "e", "t", "▁a", "▁the")
+
+
+def _sentencepiece() -> dict[str, Value]:
+    count = len(VOCABULARY)
+    return {
+        "tokenizer.ggml.model": "llama",
+        "tokenizer.ggml.tokens": VOCABULARY,
+        "tokenizer.ggml.scores": [0.0] * 3 + [-float(index) for index in range(count - 3)],
+        "tokenizer.ggml.token_type": [2, 3, 3, *[6] * 256, *[1] * (count - 259)],
+        "tokenizer.ggml.unknown_token_id": 0,
+        "tokenizer.ggml.bos_token_id": 1,
+        "tokenizer.ggml.eos_token_id": 2,
+    }
+
+
+def _string(text: str) -> bytes:
+    return struct.pack("<Q", len(text.encode())) + text.encode()
+
+
+def _value(key: str, value: Value) -> bytes:
+    if isinstance(value, bool):
+        return struct.pack("<I?", _BOOL, value)
+    if isinstance(value, int):
+        if key in ("split.no", "split.count"):
+            return struct.pack("<IH", _UINT16, value)
+        return struct.pack("<II", _UINT32, value) if key != "split.tensors.count" else struct.pack("<Ii", _INT32, value)
+    if isinstance(value, float):
+        return struct.pack("<If", _FLOAT32, value)
+    if isinstance(value, str):
+        return struct.pack("<I", _STRING) + _string(value)
+    if isinstance(value[0], str):
+        return struct.pack("<IIQ", _ARRAY, _STRING, len(value)) + b"".join(map(_string, map(str, value)))
+    kind, code = (_INT32, "i") if isinstance(value[0], int) else (_FLOAT32, "f")
+    return struct.pack(f"<IIQ{len(value)}{code}", _ARRAY, kind, len(value), *value)
+
+
+def _padded(data: bytes) -> bytes:
+    return data + bytes(-len(data) % ALIGNMENT)
