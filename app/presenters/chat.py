@@ -16,6 +16,7 @@ from app.bridge import CoreProxy
 from app.presenters.chat_directory import Directory, Speaker
 from app.presenters.chat_words import default_model
 from app.tasks import Tasks
+from qvac_core.core.answering import with_seam
 from qvac_core.core.error_text import describe
 from qvac_core.core.state import (
     AnswerFinished,
@@ -249,20 +250,23 @@ class ChatPresenter(QObject):
         return True
 
     def retry(self) -> None:
-        """Answer the last question again; the last answer goes."""
+        """Answer the last question again; the last answer goes. One that broke off in the middle stays and goes on."""
         if self.busy or not any(m.role == "user" for m in self.messages):
             return
         conversation_id = self.open_id
         unsent = bool(self.messages) and self.messages[-1].id.startswith("asked-") and not conversation_id
         removed = []
-        while self.messages and self.messages[-1].role == "assistant":
+        while self.messages[-1].role == "assistant" and not _broke_off(self.messages[-1]):
             removed.append(self.messages.pop().id)
         for message_id in removed:
             self.message_removed.emit(message_id)
         self._asking = True
         self.answering_changed.emit()
-        question = self.messages[-1]
-        if unsent or any(message_id.startswith("failed-") for message_id in removed):
+        goes_on = self.messages[-1].role == "assistant"
+        question = next(m for m in reversed(self.messages) if m.role == "user")
+        if goes_on:
+            self._start(self._retry(conversation_id), lambda error: self._not_asked(question, error))
+        elif unsent or any(message_id.startswith("failed-") for message_id in removed):
             self._start(self._ask(question), lambda error: self._not_asked(question, error))
         else:
             self._start(self._retry(conversation_id), lambda error: self._not_asked(question, error))
@@ -381,7 +385,7 @@ class ChatPresenter(QObject):
             case AnswerThinking():
                 self._grow(event.message_id, lambda m: replace(m, thinking=m.thinking + event.text))
             case AnswerSeam():
-                self._grow(event.message_id, lambda m: replace(m, seams=(*m.seams, (event.offset, event.sentence))))
+                self._grow(event.message_id, lambda m: with_seam(m, event.offset, event.sentence))
             case AnswerStarted():
                 self._started(event.conversation_id, event.message)
             case AnswerFinished():
@@ -461,6 +465,10 @@ class ChatPresenter(QObject):
             return NOBODY
         provider = self.providers[0]
         return Target(provider.public_key, provider.models[0].source if provider.models else "")
+
+
+def _broke_off(message: Message) -> bool:
+    return message.status == "failed" and bool(message.text)
 
 
 def _at_rest(message: Message) -> Message:

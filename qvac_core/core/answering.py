@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
-from qvac_core.core.state import AnswerStats, Target
+from qvac_core.core.state import AnswerStats, Message, Target
 from qvac_core.engines.interface import ChatMessage
 
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What is to be answered. so_far: text that already stands at the start of the answer, to be continued."""
+    """What is to be answered. so_far: text that already stands at the start of the answer, to be continued.
+
+    model_sha256: the model file that wrote it; "" when that is not known.
+    """
 
     answer_id: str
     target: Target
     history: tuple[ChatMessage, ...]
     so_far: str = ""
+    model_sha256: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,14 +31,22 @@ class Thinking:
     text: str
 
 
-AnswerPart = str | Thinking | AnswerStats
+@dataclass(frozen=True, slots=True)
+class Began:
+    """Who answers has begun: with which model file ("": unknown), and whether behind `so_far` or from the start."""
+
+    model_sha256: str
+    continues: bool
+
+
+AnswerPart = Began | str | Thinking | AnswerStats
 
 
 class Responder(Protocol):
     def answer(self, question: Question) -> AsyncGenerator[AnswerPart, None]:
-        """Thinking and text as they come, then once the statistics. Closing it early cancels down to the GPU.
+        """Once `Began`, thinking and text as they come, then once the statistics. Raises QvacError.
 
-        Raises QvacError.
+        Closing it early cancels down to the GPU.
         """
 
 
@@ -49,6 +61,23 @@ class LocalResponder(Responder, Protocol):
 
     async def describe(self) -> str:
         """The model it would use, by display name."""
+
+
+# The end of a seam's sentence below which the answer starts anew: what stands above it is kept, and is no part of it.
+ANEW = "answers anew."
+
+
+def start_of(seams: Sequence[tuple[int, str]]) -> int:
+    """Where in its text an answer starts: behind what was kept of an earlier attempt."""
+    return max((offset for offset, sentence in seams if sentence.endswith(ANEW)), default=0)
+
+
+def with_seam(message: Message, offset: int, sentence: str) -> Message:
+    """With a seam there; it takes the place of an earlier one behind which nothing was said."""
+    seams = message.seams
+    if seams and not message.text[seams[-1][0] : offset].strip():
+        seams = seams[:-1]
+    return replace(message, seams=(*seams, (offset, sentence)))
 
 
 def chat_history(messages: Sequence[tuple[str, str]]) -> tuple[ChatMessage, ...]:

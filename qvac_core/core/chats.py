@@ -8,10 +8,22 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from qvac_core.core.answer_keeper import AnswerKeeper
-from qvac_core.core.answering import LocalResponder, Question, RemoteResponder, Responder, Thinking, chat_history
+from qvac_core.core.answering import (
+    ANEW,
+    Began,
+    LocalResponder,
+    Question,
+    RemoteResponder,
+    Responder,
+    Thinking,
+    chat_history,
+    start_of,
+    with_seam,
+)
 from qvac_core.core.error_text import describe
 from qvac_core.core.event_hub import EventHub
 from qvac_core.core.state import (
@@ -22,10 +34,12 @@ from qvac_core.core.state import (
     AnswerTokens,
     Conversation,
     ConversationsChanged,
+    ErrorInfo,
     Message,
     Target,
 )
 from qvac_core.core.tasks import TaskOwner
+from qvac_core.engines.interface import ChatMessage
 from qvac_core.errors import QvacError, StoreError
 from qvac_core.store.conversations import new_id
 from qvac_core.store.store import Store
@@ -41,6 +55,7 @@ class _Streaming:
     message: Message
     task: asyncio.Task[None] | None = None
     kept_at: float = 0.0
+    asked: str = ""  # why it broke off and who is asked to go on, until they have begun
 
 
 class Chats:
@@ -114,10 +129,12 @@ class Chats:
         return await self._start_answer(conversation)
 
     async def retry(self, conversation_id: str) -> str:
-        """Answer the last user message again; the last answer is replaced."""
+        """Answer the last user message again; the last answer is replaced. One that broke off in the middle goes on."""
         conversation = await self._run(self._store.conversations.get, conversation_id)
         self._refuse_second_answer(conversation_id)
         messages = await self.messages(conversation_id)
+        if messages and _broke_off(messages[-1]):
+            return await self._go_on(conversation, messages[-1], messages[:-1])
         for message in reversed(messages):
             if message.role == "user":
                 return await self._start_answer(conversation)
@@ -137,15 +154,37 @@ class Chats:
 
     async def _start_answer(self, conversation: Conversation) -> str:
         stored = await self.messages(conversation.id)
-        history = chat_history([(m.role, m.text) for m in stored])
+        history = _history(stored)
         answer = Message(new_id(), "assistant", "", time.time(), status="streaming")
         await self._run(self._store.conversations.append, conversation.id, answer, time.time())
+        streaming = self._stream_into(conversation, answer)
+        self._run_answer(streaming, Question(answer.id, conversation.target, history))
+        return answer.id
+
+    async def _go_on(self, conversation: Conversation, half: Message, earlier: Sequence[Message]) -> str:
+        """Nothing of an answer that broke off is thrown away: it is continued, or answered anew below a seam."""
+        answer = replace(half, status="streaming", error=None, stats=None)
+        streaming = self._stream_into(conversation, answer)
+        target = conversation.target
+        name = self._remote.name_of(target.provider_key) if target.provider_key else ""
+        left = _left(half.error, name) if half.error is not None else ""
+        if name:
+            streaming.asked = f"{left} {name}".lstrip()
+            self._seam(streaming, f"{streaming.asked} is asked to go on.")
+        else:
+            self._seam(streaming, f"{left} {await self._here(answer)}".lstrip())
+        history = _history(earlier)
+        self._run_answer(streaming, Question(answer.id, target, history, _so_far(answer), answer.model_sha256))
+        return answer.id
+
+    def _stream_into(self, conversation: Conversation, answer: Message) -> _Streaming:
         streaming = _Streaming(conversation, answer, kept_at=time.monotonic())
         self._streaming[answer.id] = streaming
         self._events.emit(AnswerStarted(conversation.id, answer))
-        question = Question(answer.id, conversation.target, history)
-        streaming.task = self._tasks.start(self._answer(streaming, question), f"answer {answer.id}")
-        return answer.id
+        return streaming
+
+    def _run_answer(self, streaming: _Streaming, question: Question) -> None:
+        streaming.task = self._tasks.start(self._answer(streaming, question), f"answer {question.answer_id}")
 
     async def _answer(self, streaming: _Streaming, question: Question) -> None:
         try:
@@ -171,20 +210,39 @@ class Chats:
             if not fallback or not await self._local.can_answer():
                 raise
             name = self._remote.name_of(question.target.provider_key)
-            left = describe(error).title.replace("The machine", name, 1)
-            await self._seam(streaming, f"{left} This machine continues with {await self._local.describe()}.")
-            here = replace(question, target=Target(), so_far=streaming.message.text)
+            left = _left(describe(error), name)
+            streaming.asked = ""
+            message = streaming.message
+            self._seam(streaming, f"{left} {await self._here(message)}")
+            here = replace(question, target=Target(), so_far=_so_far(message), model_sha256=message.model_sha256)
             await self._stream(self._local, streaming, here)
+
+    async def _here(self, answer: Message) -> str:
+        """What this machine does with an answer that somebody else began."""
+        if answer.text and not _so_far(answer):
+            return f"This machine {ANEW}"
+        return f"This machine continues with {await self._local.describe()}."
 
     async def _stream(self, responder: Responder, streaming: _Streaming, question: Question) -> None:
         async with contextlib.aclosing(responder.answer(question)) as parts:
             async for part in parts:
-                if isinstance(part, str):
+                if isinstance(part, Began):
+                    self._begin(streaming, part)
+                elif isinstance(part, str):
                     self._add(streaming, part)
                 elif isinstance(part, Thinking):
                     self._add_thinking(streaming, part.text)
                 else:
                     streaming.message = replace(streaming.message, stats=part)
+
+    def _begin(self, streaming: _Streaming, began: Began) -> None:
+        streaming.message = replace(streaming.message, model_sha256=began.model_sha256)
+        if not streaming.asked:
+            return
+        if not began.continues and not streaming.message.text.endswith("\n\n"):
+            self._add(streaming, "\n\n")
+        self._seam(streaming, f"{streaming.asked} {'continues.' if began.continues else ANEW}")
+        streaming.asked = ""
 
     def _add(self, streaming: _Streaming, text: str) -> None:
         streaming.message = replace(streaming.message, text=streaming.message.text + text)
@@ -201,9 +259,9 @@ class Chats:
             streaming.kept_at = time.monotonic()
             self._keeper.keep(streaming.message)
 
-    async def _seam(self, streaming: _Streaming, sentence: str) -> None:
+    def _seam(self, streaming: _Streaming, sentence: str) -> None:
         offset = len(streaming.message.text)
-        streaming.message = replace(streaming.message, seams=(*streaming.message.seams, (offset, sentence)))
+        streaming.message = with_seam(streaming.message, offset, sentence)
         self._events.emit(AnswerSeam(streaming.conversation.id, streaming.message.id, offset, sentence))
 
     def _finish(self, streaming: _Streaming) -> None:
@@ -213,6 +271,24 @@ class Chats:
 
     async def _changed(self) -> None:
         self._events.emit(ConversationsChanged(await self.conversations()))
+
+
+def _broke_off(message: Message) -> bool:
+    """In the middle: some of it is there. One that a person stopped was not wanted any more."""
+    return message.role == "assistant" and message.status == "failed" and bool(message.text)
+
+
+def _so_far(answer: Message) -> str:
+    return answer.text[start_of(answer.seams) :]
+
+
+def _history(messages: Sequence[Message]) -> tuple[ChatMessage, ...]:
+    return chat_history([(m.role, m.text if m.role == "user" else _so_far(m)) for m in messages])
+
+
+def _left(error: ErrorInfo, name: str) -> str:
+    """Why somebody went, with their name where it is known."""
+    return error.title.replace("The machine", name, 1) if name else error.title
 
 
 def _title(text: str) -> str:

@@ -12,7 +12,7 @@ from msgspec import UNSET
 
 from qvac_core.codec import Address
 from qvac_core.codec.key_text import short_key
-from qvac_core.core.answering import AnswerPart, Question, Thinking
+from qvac_core.core.answering import AnswerPart, Began, Question, Thinking
 from qvac_core.core.error_text import describe
 from qvac_core.core.event_hub import EventHub
 from qvac_core.core.reconnecting import Reconnecting
@@ -30,8 +30,15 @@ from qvac_core.delegation.completion import Completion
 from qvac_core.delegation.connection import ProviderConnection
 from qvac_core.delegation.consumer import Consumer, Delegate
 from qvac_core.delegation.failures import Code, Reason
-from qvac_core.delegation.messages import ContentDelta, ContinueFrom, HistoryMessage, ModelProgress, ThinkingDelta
-from qvac_core.errors import DelegationError, IdentityError, ModelError, NetworkError, QvacError
+from qvac_core.delegation.messages import (
+    ContentDelta,
+    ContinueFrom,
+    HistoryMessage,
+    ModelEntry,
+    ModelProgress,
+    ThinkingDelta,
+)
+from qvac_core.errors import DelegationError, IdentityError, ModelError, NetworkError, ProviderError, QvacError
 from qvac_core.hyperdht import ConnectStage
 from qvac_core.models import all_models, by_name, model_title
 from qvac_core.store.records import KnownProvider
@@ -166,11 +173,7 @@ class Contacts:
                 for model in all_models()
                 if model.model_type == CHAT_TYPE and not model.is_projector
             )
-        return tuple(
-            RemoteModel(_title(entry.name), entry.name, entry.size_bytes, entry.context_tokens, entry.loaded)
-            for entry in listed
-            if "chat" in entry.abilities
-        )
+        return tuple(_offer(entry) for entry in listed if "chat" in entry.abilities)
 
     def _failed(self, public_key: str, stages: _Stages, error: QvacError) -> None:
         described = describe(error)
@@ -229,12 +232,27 @@ class Contacts:
     # --- Responder ------------------------------------------------------------------------------------------------
 
     async def answer(self, question: Question) -> AsyncGenerator[AnswerPart, None]:
-        """Thinking and text as they come, then the statistics. Closing it early cancels at the provider."""
+        """Began, thinking and text as they come, the statistics. Closing it early cancels at the provider."""
+        async with contextlib.aclosing(self._answer(question)) as parts:
+            try:
+                async for part in parts:
+                    yield part
+                return
+            except ProviderError as error:
+                # The model there is not the one of its list any more: what was begun cannot go on in it.
+                if not question.so_far or error.code != Code.MODEL_OPERATION_NOT_SUPPORTED.value:
+                    raise
+        async with contextlib.aclosing(self._answer(replace(question, so_far=""))) as parts:
+            async for part in parts:
+                yield part
+
+    async def _answer(self, question: Question) -> AsyncGenerator[AnswerPart, None]:
         started = time.monotonic()
         first_token: float | None = None
         key = question.target.provider_key
-        completion = await self._start(question)
+        completion, began = await self._start(question)
         async with completion:
+            yield began
             async for event in completion.events:
                 if not isinstance(event, ContentDelta | ThinkingDelta):
                     continue
@@ -255,7 +273,7 @@ class Contacts:
             generated_tokens=int(_number(stats.generated_tokens if stats else UNSET)),
         )
 
-    async def _start(self, question: Question) -> Completion:
+    async def _start(self, question: Question) -> tuple[Completion, Began]:
         """Start the answer; a provider that forgot the model (it restarted) is asked to load it once more."""
         key, model = question.target.provider_key, question.target.model
         stages = self._stages[key] = _Stages(self._events, key)
@@ -263,19 +281,20 @@ class Contacts:
         for last_try in (False, True):
             try:
                 loaded = await self._load(key, model, stages)
+                continues = await _can_continue(loaded, question)
                 completion = await self._consumer.completion(
                     loaded.model_id,
                     history,
                     delegate=Delegate(bytes.fromhex(key)),
                     request_id=question.answer_id,
                     capture_thinking=True,
-                    continue_from=ContinueFrom(question.so_far, loaded.sha256) if question.so_far else None,
+                    continue_from=ContinueFrom(question.so_far, loaded.sha256) if continues else None,
                 )
             except QvacError as error:
                 self._failed(key, stages, error)
                 raise
             if loaded.connection is completion.connection or last_try:
-                return completion
+                return completion, Began(loaded.sha256, continues)
             # The connection was replaced under us: what was loaded belonged to the old one.
             self._loaded.pop((key, model), None)
             await completion.leave()
@@ -307,7 +326,7 @@ class Contacts:
             raise DelegationError("The connection ended while the model was loading.", name="ECONNRESET")
         self._watch(key)
         stages.enter(Stage.READY)
-        result = _LoadedAt(connection, loaded.model_id, "")
+        result = _LoadedAt(connection, loaded.model_id, chosen.sha256)
         self._loaded[key, model] = result
         with contextlib.suppress(KeyError):
             self._put(self._with_path(replace(self._entries[key], state="online", error=None)))
@@ -340,6 +359,14 @@ class _Stages:
         self._events.emit(ConnectionStage(self._key, Stage.FAILED, seconds, error=error))
 
 
+async def _can_continue(loaded: _LoadedAt, question: Question) -> bool:
+    """Only in the same model file, and only at a provider that knows how; another one would start the turn again."""
+    if not question.so_far or not loaded.sha256 or loaded.sha256 != question.model_sha256:
+        return False
+    await loaded.connection.greeted()
+    return loaded.connection.offers("continue")
+
+
 def _is_refusal(error: QvacError) -> bool:
     return isinstance(error, DelegationError) and error.typed_fields.get("reason") == Reason.NOT_ADMITTED.value
 
@@ -356,6 +383,11 @@ def _choose(entry: ProviderEntry, model: str) -> RemoteModel:
             code=Code.MODEL_NOT_FOUND.value,
         )
     return next((offer for offer in entry.models if offer.loaded), entry.models[0])
+
+
+def _offer(entry: ModelEntry) -> RemoteModel:
+    size, context = entry.size_bytes, entry.context_tokens
+    return RemoteModel(_title(entry.name), entry.name, size, context, entry.loaded, entry.sha256)
 
 
 def _title(name: str) -> str:

@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from qvac_core.core.answering import AnswerPart, Question
+from qvac_core.core.answering import AnswerPart, Began, Question
 from qvac_core.core.error_text import describe
 from qvac_core.core.event_hub import EventHub
 from qvac_core.core.state import AnswerStats, DownloadChanged, SharedModel, SharedModelsChanged
@@ -275,6 +275,7 @@ class Machine:
                 owner=LOCAL_OWNER,
                 continue_from=question.so_far,
             )
+            yield Began(model.sha256, continues=bool(question.so_far))
             async for event in lease.model.complete(request):
                 if isinstance(event, Token):
                     yield event.text

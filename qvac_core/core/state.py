@@ -138,13 +138,14 @@ class Stage(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class RemoteModel:
-    """A model a provider offers. `source` is what load_model sends."""
+    """A model a provider offers. `source` is what load_model sends; sha256 is "" where it does not tell."""
 
     name: str
     source: str
     size_bytes: int = 0
     context_tokens: int = 0
     loaded: bool = False
+    sha256: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -271,6 +272,8 @@ class AnswerThinking:
 
 @dataclass(frozen=True, slots=True)
 class AnswerSeam:
+    """Somebody else goes on from `offset` in the text. One at the place of the last seam takes that one's place."""
+
     conversation_id: str
     message_id: str
     offset: int

@@ -16,7 +16,7 @@ from qvac_core.store.database import Database, Value
 from qvac_core.store.records import AnswerStats, Conversation, ErrorInfo, Message, Target
 
 _CONVERSATION: Final = "id, title, created_at, updated_at, pinned, provider_key, model"
-_MESSAGE: Final = "id, role, text, created_at, status, stats, error, seams, thinking"
+_MESSAGE: Final = "id, role, text, created_at, status, stats, error, seams, thinking, model_sha256"
 _ORDER: Final = "ORDER BY pinned DESC, updated_at DESC, rowid DESC"
 
 
@@ -87,7 +87,7 @@ class Conversations:
             if not touched:
                 raise _missing()
             connection.execute(
-                f"INSERT INTO messages (conversation_id, {_MESSAGE}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                f"INSERT INTO messages (conversation_id, {_MESSAGE}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 (conversation_id, *_values(message)),
             )
 
@@ -96,7 +96,7 @@ class Conversations:
         id, *values = _values(message)
         self._database.execute(
             "UPDATE messages SET role = ?, text = ?, created_at = ?, status = ?, stats = ?, error = ?, seams = ?, "
-            "thinking = ? WHERE id = ?",
+            "thinking = ?, model_sha256 = ? WHERE id = ?",
             (*values, id),
         )
 
@@ -134,11 +134,12 @@ def _values(message: Message) -> tuple[Value, ...]:
         None if message.error is None else msgspec.json.encode(message.error).decode(),
         msgspec.json.encode(message.seams).decode(),
         message.thinking,
+        message.model_sha256,
     )
 
 
 def _message(row: sqlite3.Row) -> Message:
-    id, role, text, created_at, status, stats, error, seams, thinking = row
+    id, role, text, created_at, status, stats, error, seams, thinking, model_sha256 = row
     return Message(
         id,
         role,
@@ -149,4 +150,5 @@ def _message(row: sqlite3.Row) -> Message:
         None if error is None else msgspec.json.decode(error, type=ErrorInfo),
         msgspec.json.decode(seams, type=tuple[tuple[int, str], ...]),
         thinking,
+        model_sha256,
     )

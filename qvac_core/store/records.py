@@ -89,7 +89,7 @@ class Message:
     """One message. status: "done", "streaming", "stopped", "failed". seams: (offset in text, sentence).
 
     thinking: what the model thought before this answer, "" for none. It is no part of `text`: it is shown folded away,
-    and never sent back to a model.
+    and never sent back to a model. model_sha256: the model file that writes or wrote it, "" when that is not known.
     """
 
     id: str
@@ -101,6 +101,7 @@ class Message:
     error: ErrorInfo | None = None
     seams: tuple[tuple[int, str], ...] = ()
     thinking: str = ""
+    model_sha256: str = ""
 
 
 @dataclass(frozen=True, slots=True)

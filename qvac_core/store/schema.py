@@ -78,4 +78,7 @@ _VERSION_1: Final[Migration] = (
 # What a model thought before its answer is kept apart from it: a kept conversation does not send it back.
 _VERSION_2: Final[Migration] = ("ALTER TABLE messages ADD COLUMN thinking TEXT NOT NULL DEFAULT ''",)
 
-MIGRATIONS: Final[tuple[Migration, ...]] = (_VERSION_1, _VERSION_2)
+# An answer that broke off can go on only in the model file that began it.
+_VERSION_3: Final[Migration] = ("ALTER TABLE messages ADD COLUMN model_sha256 TEXT NOT NULL DEFAULT ''",)
+
+MIGRATIONS: Final[tuple[Migration, ...]] = (_VERSION_1, _VERSION_2, _VERSION_3)

@@ -207,6 +207,34 @@ def test_when_the_owner_goes_away_this_machine_goes_on(small_model_path: Path, t
     run(test, tmp_path)
 
 
+def test_retry_goes_on_where_the_answer_broke_off(small_model_path: Path, tmp_path: Path) -> None:
+    """Without a model here; from the same point, because the provider has the same model file as before."""
+
+    async def test(owner: Watched, guest: Watched) -> None:
+        conversation = await admitted(owner, guest, small_model_path)
+        message_id = await guest.core.ask(conversation, LONG)
+        await guest.until(AnswerTokens, lambda _: guest.answered() > 40)
+        await owner.core.stop_sharing()
+        half = await guest.answer_of(message_id)
+        assert (half.status, len(half.model_sha256)) == ("failed", 64)
+        assert half.text
+        guest.events.clear()
+        await owner.core.start_sharing()
+        await owner.until(SharingChanged, lambda event: event.state.phase is SharingPhase.ANNOUNCED)
+        assert await guest.core.retry(conversation) == message_id
+        await guest.until(AnswerTokens, lambda _: guest.answered() > 40)
+        await guest.core.stop_answer(message_id)
+        answer = await guest.answer_of(message_id)
+        assert answer.text.startswith(half.text)
+        assert len(answer.text) > len(half.text)
+        ((offset, sentence),) = answer.seams
+        assert offset == len(half.text)
+        assert sentence.endswith("Studio continues."), sentence
+        assert len(await guest.core.messages(conversation)) == 2
+
+    run(test, tmp_path)
+
+
 def test_sharing_can_be_switched_off_and_on_again(small_model_path: Path, tmp_path: Path) -> None:
     async def test(owner: Watched, guest: Watched) -> None:
         await guest.core.set_setting("chat.fallback", "false")

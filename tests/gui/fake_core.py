@@ -424,6 +424,8 @@ class FakeCore:
     async def retry(self, conversation_id: str) -> str:
         await self._enter("retry", conversation_id)
         messages = self.message_lists[conversation_id]
+        if messages and messages[-1].status == "failed" and messages[-1].text:
+            return self._answer(conversation_id, replace(messages[-1], status="streaming", error=None))
         if messages and messages[-1].role == "assistant":
             self.message_lists[conversation_id] = messages[:-1]
         return self._answer(conversation_id)
@@ -433,8 +435,8 @@ class FakeCore:
         if (task := self._answers.get(message_id)) is not None:
             task.cancel()
 
-    def _answer(self, conversation_id: str) -> str:
-        message = Message(self._id("answer"), "assistant", "", self.clock(), status="streaming")
+    def _answer(self, conversation_id: str, half: Message | None = None) -> str:
+        message = half or Message(self._id("answer"), "assistant", "", self.clock(), status="streaming")
         self._released.clear()
         task = asyncio.get_running_loop().create_task(self._stream(conversation_id, message, self.script))
         self._answers[message.id] = task

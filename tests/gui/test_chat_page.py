@@ -300,7 +300,7 @@ def test_a_failure_names_its_remedy_and_retry_works(open_chat: Open) -> None:
     core.script = Script()
     chat.acts()["Retry"].click()
     chat.settle()
-    assert chat.last().message.text == "Hello, world."
+    assert chat.last().message.text == "HalfHello, world."
     assert not chat.last().error.isVisibleTo(chat.last())
 
 

@@ -142,12 +142,30 @@ def test_stop_stops_and_keeps_what_came(qloop: QEventLoop, fake_core: FakeCore) 
         assert said(presenter)[-1] == ("assistant", "Hello, world.", "stopped")
 
 
-def test_a_failed_answer_is_retried_and_replaced(qloop: QEventLoop, fake_core: FakeCore) -> None:
+def test_an_answer_that_broke_off_is_retried_and_goes_on(qloop: QEventLoop, fake_core: FakeCore) -> None:
     fake_core.script = Script(pieces=("Half",), stats=None, error=scenes.OFFLINE)
     with running(qloop, fake_core) as presenter:
         presenter.send("One")
         settle(qloop, presenter, fake_core)
-        assert said(presenter)[-1] == ("assistant", "Half", "failed")
+        half = presenter.messages[-1]
+        for error in (StoreError("The disk is full."), None):
+            if error is not None:
+                fake_core.fail["retry"] = error
+            presenter.retry()
+            assert presenter.messages[1].text == "Half"
+            fake_core.script = Script(seam=(0, "Studio desktop went offline. Studio desktop continues."))
+            settle(qloop, presenter, fake_core)
+        assert said(presenter) == [("user", "One", "done"), ("assistant", "HalfHello, world.", "done")]
+        assert presenter.messages[-1].id == half.id
+        assert presenter.messages[-1].seams[0][0] == 4
+
+
+def test_a_failed_answer_is_retried_and_replaced(qloop: QEventLoop, fake_core: FakeCore) -> None:
+    fake_core.script = Script(pieces=(), stats=None, error=scenes.OFFLINE)
+    with running(qloop, fake_core) as presenter:
+        presenter.send("One")
+        settle(qloop, presenter, fake_core)
+        assert said(presenter)[-1] == ("assistant", "", "failed")
         fake_core.script = Script()
         presenter.retry()
         settle(qloop, presenter, fake_core)

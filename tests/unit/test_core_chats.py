@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from qvac_core.core.answering import AnswerPart, Question, Thinking
+from qvac_core.core.answering import AnswerPart, Began, Question, Thinking
 from qvac_core.core.chats import Chats
 from qvac_core.core.event_hub import EventHub
 from qvac_core.core.state import (
@@ -84,6 +85,13 @@ class Scene:
         """The provider got that many questions."""
         while len(self.remote.questions) < count:
             await asyncio.sleep(0.001)
+
+    async def retry(self, conversation_id: str, *parts: AnswerPart | QvacError) -> Message:
+        """The answer, after the provider was asked once more and said these."""
+        self.remote.parts = parts
+        self.events.clear()
+        await self.chats.retry(conversation_id)
+        return await self.finished()
 
     async def said(self, text: str) -> None:
         for _ in range(1000):
@@ -263,6 +271,59 @@ def test_a_long_first_line_becomes_a_short_title(tmp_path: Path) -> None:
         assert kept.title == "Please explain to me in simple words, how a …"
 
     play(tmp_path, Scripted(), Scripted("By light."), act)
+
+
+@pytest.mark.parametrize("began", [Began("aa", continues=True), Began("bb", continues=False)])
+def test_retry_keeps_an_answer_that_broke_off(tmp_path: Path, began: Began) -> None:
+    """In the same model it goes on from there; in another one it is answered anew, below what stands there."""
+    gone = ConnectionClosed("gone", name="ECONNRESET")
+
+    async def act(scene: Scene) -> None:
+        conversation = await scene.chats.new(REMOTE)
+        message_id = await scene.chats.ask(conversation.id, "Hello")
+        half = await scene.finished()
+        assert (half.text, half.status, half.model_sha256) == ("One ", "failed", "aa")
+        assert await scene.retry(conversation.id, ConnectionClosed("gone", name="ECONNRESET")) == replace(
+            half, seams=((4, "Studio went offline. Studio is asked to go on."),)
+        )
+        answer = await scene.retry(conversation.id, began, "two", gone)
+        asked = scene.remote.questions[-1]
+        assert (asked.answer_id, asked.so_far, asked.model_sha256) == (message_id, "One ", "aa")
+        assert [m.content for m in asked.history] == ["Hello"]
+        if began.continues:
+            assert answer.text == "One two"
+            assert answer.seams == ((4, "Studio went offline. Studio continues."),)
+        else:
+            assert answer.text == "One \n\ntwo"
+            assert answer.seams == ((6, "Studio went offline. Studio answers anew."),)
+        answer = await scene.retry(conversation.id, began, " three")
+        assert scene.remote.questions[-1].so_far == ("One two" if began.continues else "two")
+        assert answer.status == "done"
+        assert len(await scene.chats.messages(conversation.id)) == 2
+
+        scene.events.clear()
+        await scene.chats.ask(conversation.id, "And?")
+        await scene.finished()
+        whole = answer.text if began.continues else " three"
+        assert [m.content for m in scene.remote.questions[-1].history] == ["Hello", whole, "And?"]
+
+    play(tmp_path, Scripted(Began("aa", continues=False), "One ", gone), Scripted(), act)
+
+
+def test_an_answer_that_broke_off_goes_on_here_when_it_is_moved_here(tmp_path: Path) -> None:
+    async def act(scene: Scene) -> None:
+        conversation = await scene.chats.new(REMOTE)
+        await scene.chats.ask(conversation.id, "Hello")
+        await scene.finished()
+        await scene.chats.set_target(conversation.id, Target())
+        scene.local.parts = ("two",)
+        scene.events.clear()
+        await scene.chats.retry(conversation.id)
+        answer = await scene.finished()
+        assert (answer.text, scene.local.questions[0].so_far) == ("One two", "One ")
+        assert answer.seams == ((4, "The machine went offline. This machine continues with Small model."),)
+
+    play(tmp_path, Scripted("One ", ConnectionClosed("gone", name="ECONNRESET")), Scripted(), act)
 
 
 @pytest.mark.parametrize("way", ["stop", "delete", "close"])

@@ -49,7 +49,7 @@ def test_every_older_version_becomes_the_newest(tmp_path: Path, old: int) -> Non
     fresh.close()
 
 
-def test_messages_of_the_first_version_have_no_thinking(tmp_path: Path) -> None:
+def test_messages_of_older_versions_have_no_thinking_and_no_model(tmp_path: Path) -> None:
     old = Database.open(tmp_path / "old.db", now=NOW, migrations=MIGRATIONS[:1])
     old.execute("INSERT INTO conversations VALUES ('c', 'old', 0, 0, 0, '', '')")
     old.execute(

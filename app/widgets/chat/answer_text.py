@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from app.widgets.chat.markdown import Block, GrowingText, open_fence, settled
+from qvac_core.core.answering import ANEW
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +34,7 @@ class AnswerText:
             if index:
                 parts.append(SeamMark(seams[index - 1][1]))
             piece = text[cuts[index] : cuts[index + 1]]
-            if opening:
+            if opening and not seams[index - 1][1].endswith(ANEW):
                 # The other machine goes on inside the same code: it is code on both sides of the seam.
                 piece = f"{opening}\n{piece}"
             if streaming and index == len(cuts) - 2:
