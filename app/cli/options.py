@@ -8,8 +8,9 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
+from qvac_core.codec.host_port import parse_host_port
 from qvac_core.codec.key_text import parse_public_key, parse_seed
-from qvac_core.errors import IdentityError
+from qvac_core.errors import IdentityError, NetworkError
 
 T = TypeVar("T")
 
@@ -43,17 +44,10 @@ def _checked(parse: Callable[[str], T]) -> Callable[[str], T]:
     def convert(text: str) -> T:
         try:
             return parse(text)
-        except IdentityError as error:
+        except (IdentityError, NetworkError) as error:
             raise argparse.ArgumentTypeError(error.message) from None
 
     return convert
-
-
-def _address(text: str) -> tuple[str, int]:
-    host, separator, port = text.rpartition(":")
-    if not separator or not host or not port.isdecimal() or not 0 < int(port) < 65536:
-        raise argparse.ArgumentTypeError(f"'{text}' is not HOST:PORT, such as 127.0.0.1:49737")
-    return host, int(port)
 
 
 def _number(text: str, low: float, high: float, what: str) -> float:
@@ -137,7 +131,7 @@ def _identity(parser: argparse.ArgumentParser) -> None:
 def _network(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--bootstrap",
-        type=_address,
+        type=_checked(parse_host_port),
         action="append",
         default=argparse.SUPPRESS,
         metavar="HOST:PORT",

@@ -13,12 +13,11 @@ from app.widgets.button import Button
 from app.widgets.chat.composer import PRIVACY
 from app.widgets.error_panel import Act, ErrorPanel
 from app.widgets.icon_label import IconLabel, IconTile
-from app.widgets.keys import KeyCheck, KeyField
+from app.widgets.keys import KeyField
 from app.widgets.label import Label
 from app.words import pair_of_sizes, size
-from qvac_core.codec.key_text import parse_public_key
+from qvac_core.codec.key_text import KeyCheck
 from qvac_core.core.state import DownloadChanged
-from qvac_core.errors import IdentityError
 
 CARDS_WIDTH = 1040
 STACKED_BELOW = 860
@@ -194,13 +193,6 @@ class FirstStart(QScrollArea):
     # --- Use somebody's GPU
 
     def _show_check(self, state: KeyCheck, sentence: str) -> None:
-        if state is KeyCheck.WRONG:
-            try:
-                self.key.set_key(parse_public_key(self.key.text()).hex())
-            except IdentityError:
-                pass
-            else:
-                return
         self.checked.setText({KeyCheck.EMPTY: "", KeyCheck.KEY: "Valid key"}.get(state, sentence))
         self.checked.set_tone({KeyCheck.KEY: "accent", KeyCheck.WRONG: "danger"}.get(state, "text3"))
         self.connect_.setEnabled(state is KeyCheck.KEY)

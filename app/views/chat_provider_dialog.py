@@ -15,13 +15,13 @@ from app.widgets.button import Button, CopyButton
 from app.widgets.card import rule
 from app.widgets.chat.stages import Stages
 from app.widgets.error_panel import Act, ErrorPanel
-from app.widgets.keys import KeyCheck, KeyField, check_key, short_key
+from app.widgets.keys import KeyField, short_key
 from app.widgets.label import Label
 from app.words import duration
-from qvac_core.codec.key_text import parse_public_key
+from qvac_core.codec.key_text import KeyCheck
 from qvac_core.core.error_text import describe
 from qvac_core.core.state import ConnectionStage, ProviderEntry, Stage, Target
-from qvac_core.errors import IdentityError, QvacError
+from qvac_core.errors import QvacError
 
 WIDTH = 540
 OWN_KEY = "This is your own key: it means this machine."
@@ -134,8 +134,6 @@ class ProviderDialog(QDialog):
     # --- The key
 
     def _show_check(self, state: KeyCheck, sentence: str) -> None:
-        if state is KeyCheck.WRONG and self._take_other_spelling():
-            return
         own = self.key.key == self._presenter.public_key
         words = {KeyCheck.EMPTY: "", KeyCheck.KEY: "Valid key"}.get(state, sentence)
         self.checked.setText(OWN_KEY if own else words)
@@ -150,14 +148,6 @@ class ProviderDialog(QDialog):
         self._entry = None
         self._show_button()
 
-    def _take_other_spelling(self) -> bool:
-        """z-base-32, as the JavaScript tools print keys: turned into hex, so that there is one look for a key."""
-        try:
-            self.key.set_key(parse_public_key(self.key.text()).hex())
-        except IdentityError:
-            return False
-        return True
-
     def _show_button(self) -> None:
         self.go.setVisible(True)
         if self._entry is not None:
@@ -169,7 +159,7 @@ class ProviderDialog(QDialog):
             self.go.setEnabled(True)
         else:
             self.go.setText("Connect")
-            self.go.setEnabled(check_key(self.key.text())[0] is KeyCheck.KEY)
+            self.go.setEnabled(bool(self.key.key))
             self.go.setToolTip("" if self.go.isEnabled() else "Paste the whole key first")
         self.go.setAccessibleName(self.go.text())
 

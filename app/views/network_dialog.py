@@ -12,11 +12,11 @@ from app.widgets.avatar import Avatar
 from app.widgets.button import Button
 from app.widgets.dialog import Dialog
 from app.widgets.error_panel import ErrorPanel
-from app.widgets.keys import KeyCheck, KeyField, group_key
+from app.widgets.keys import KeyField, group_key
 from app.widgets.label import Label
 from app.widgets.status_line import StatusLine
 from app.widgets.switch import ROW_SIZE, Switch
-from qvac_core.codec.key_text import short_key
+from qvac_core.codec.key_text import KeyCheck, short_key
 from qvac_core.core.state import ErrorInfo
 
 RELAY_SENTENCE = (

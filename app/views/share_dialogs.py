@@ -13,9 +13,10 @@ from app.widgets.avatar import Avatar
 from app.widgets.button import CopyButton
 from app.widgets.combo import Combo
 from app.widgets.dialog import Dialog
-from app.widgets.keys import KeyCheck, KeyField, group_key
+from app.widgets.keys import KeyField, group_key
 from app.widgets.label import Label
 from app.widgets.qr import paint_qr, qr_modules
+from qvac_core.codec.key_text import KeyCheck
 
 NAME_LIMIT = 60
 DURATIONS: tuple[tuple[str, float | None], ...] = (

@@ -1,9 +1,6 @@
-"""Public keys as people handle them: grouped in fours, shortened, read from any spacing, typed into a field."""
+"""Public keys as people handle them: grouped in fours, shortened, typed and pasted into a field."""
 
 from __future__ import annotations
-
-import re
-from enum import Enum
 
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QAction, QClipboard, QGuiApplication, QKeyEvent, QKeySequence
@@ -11,43 +8,10 @@ from PySide6.QtWidgets import QGridLayout, QLabel, QLineEdit, QWidget
 
 from app.theme import Theme
 from app.widgets.label import restyle
+from qvac_core.codec.key_text import KEY_DIGITS, KeyCheck, bare_key, read_key
 from qvac_core.codec.key_text import short_key as short_key
 
-KEY_DIGITS = 64
 GROUP = 4
-LINK = "qvac://"
-_NOISE = re.compile(r"[\s:\-]+")
-_HEX = re.compile(r"[0-9a-f]*")
-
-
-class KeyCheck(Enum):
-    """What a typed text is: nothing, the beginning of a key, a key, or no key."""
-
-    EMPTY = "empty"
-    PARTIAL = "partial"
-    KEY = "key"
-    WRONG = "wrong"
-
-
-def strip_key(text: str) -> str:
-    """The bare lower-case digits of whatever was pasted: spaces, line breaks, dashes and a qvac:// link go."""
-    bare = text.strip().lower()
-    bare = bare.removeprefix(LINK).split("?")[0].strip("/")
-    return _NOISE.sub("", bare)
-
-
-def check_key(text: str) -> tuple[KeyCheck, str]:
-    """The kind of `text` and a sentence about it ("" when there is nothing to say)."""
-    bare = strip_key(text)
-    if not bare:
-        return KeyCheck.EMPTY, ""
-    if not _HEX.fullmatch(bare):
-        return KeyCheck.WRONG, "A key has only the digits 0 to 9 and the letters a to f."
-    if len(bare) > KEY_DIGITS:
-        return KeyCheck.WRONG, f"A key has {KEY_DIGITS} characters, this has {len(bare)}."
-    if len(bare) < KEY_DIGITS:
-        return KeyCheck.PARTIAL, f"{len(bare)} of {KEY_DIGITS} characters."
-    return KeyCheck.KEY, ""
 
 
 def group_key(public_key: str) -> str:
@@ -77,30 +41,26 @@ class KeyField(QLineEdit):
     @property
     def key(self) -> str:
         """The complete key in hex, or "" while it is none."""
-        state, _ = check_key(self.text())
-        return strip_key(self.text()) if state is KeyCheck.KEY else ""
+        return read_key(self.text()).key.hex()
 
     def set_key(self, text: str) -> None:
-        self.setText(group_key(strip_key(text)) if check_key(text)[0] is not KeyCheck.WRONG else text)
+        self.setText(_shown(text))
 
     def _regroup(self, text: str) -> None:
-        state, _ = check_key(text)
-        if state in (KeyCheck.WRONG, KeyCheck.EMPTY):
+        shown = _shown(text)
+        if shown == text:
             return
-        before = len(strip_key(text[: self.cursorPosition()]))
-        grouped = group_key(strip_key(text))
-        if grouped == text:
-            return
-        self.setText(grouped)
-        self.setCursorPosition(min(len(grouped), before + max(0, before - 1) // GROUP))
+        before = len(bare_key(text[: self.cursorPosition()]))
+        self.setText(shown)
+        self.setCursorPosition(min(len(shown), before + max(0, before - 1) // GROUP))
 
     def _check(self, text: str) -> None:
-        state, sentence = check_key(text)
-        if self.property("state") != state.value:
-            self.setProperty("state", state.value)
+        found = read_key(text)
+        if self.property("state") != found.check.value:
+            self.setProperty("state", found.check.value)
             restyle(self)
             self._show_icon()
-        self.checked.emit(state, sentence)
+        self.checked.emit(found.check, found.sentence)
 
     def _show_icon(self) -> None:
         name, token = {"key": ("check", "accent"), "wrong": ("circle-x", "danger")}.get(
@@ -110,8 +70,8 @@ class KeyField(QLineEdit):
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
         if event.matches(QKeySequence.StandardKey.Copy) and self.hasSelectedText():
-            text = self.selectedText()
-            whole = text if check_key(text)[0] is KeyCheck.WRONG else strip_key(text)
+            found = read_key(self.selectedText())
+            whole = self.selectedText() if found.check is KeyCheck.WRONG else found.digits
             QGuiApplication.clipboard().setText(whole, QClipboard.Mode.Clipboard)
             return
         super().keyPressEvent(event)
@@ -142,6 +102,15 @@ class KeyGrid(QWidget):
     def _set_fonts(self) -> None:
         for label in self._labels:
             label.setFont(self._theme.fixed_font())
+
+
+def _shown(text: str) -> str:
+    """How a field shows what was typed: whole keys of any spelling as hex, so that a key has one look."""
+    found = read_key(text)
+    if found.check is KeyCheck.KEY:
+        return group_key(found.key.hex())
+    # While it is typed a key as z-base-32 stays as its owner sees it.
+    return group_key(found.digits) if found.check is KeyCheck.PARTIAL else text
 
 
 def _group_label() -> QLabel:

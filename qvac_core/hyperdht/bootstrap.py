@@ -1,18 +1,15 @@
-"""The first nodes to ask, as addresses or names.
-
-From wire reference section 1.10 (dht-rpc 6.27.0 `parseNode`). Of `ip@host:port` the address is taken.
-"""
+"""The first nodes to ask, as addresses or names (wire reference section 1.10)."""
 
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import logging
 import socket
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from qvac_core.codec import Address
+from qvac_core.codec.host_port import is_ipv4, is_ipv6, parse_host_port
 from qvac_core.errors import NetworkError
 
 logger = logging.getLogger(__name__)
@@ -20,14 +17,7 @@ logger = logging.getLogger(__name__)
 # Testnet nodes that once got mixed into the public network (hyperdht/index.js `filterNode`).
 _STRAYS = {("134.209.28.98", 49738), ("167.99.142.185", 49738), ("35.233.47.252", 9400)}
 _STRAY_HOST = "150.136.142.116"
-RESOLVE_LIMIT = 5.0
-# Testnet nodes that once got mixed into the public network (hyperdht/index.js `filterNode`).
-_STRAYS = {("134.209.28.98", 49738), ("167.99.142.185", 49738), ("35.233.47.252", 9400)}
-_STRAY_HOST = "150.136.142.116"
-
-# Testnet nodes that once got mixed into the public network (hyperdht/index.js `filterNode`).
-_STRAYS = {("134.209.28.98", 49738), ("167.99.142.185", 49738), ("35.233.47.252", 9400)}
-_STRAY_HOST = "150.136.142.116"
+RESOLVE_LIMIT = 5.0  # seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,24 +31,28 @@ class Bootstrap:
 
     @classmethod
     def parse(cls, entries: Sequence[Address | str]) -> Bootstrap:
-        """Raises NetworkError BAD_BOOTSTRAP for what is no `host:port`."""
+        """Entries are (host, port) or text. Raises NetworkError BAD_BOOTSTRAP for what can be no node."""
         addresses: list[Address] = []
         names: list[Address] = []
         for entry in entries:
-            host, port = _split(entry) if isinstance(entry, str) else entry
-            ip, _, name = host.rpartition("@")
-            try:
-                addresses.append((str(ipaddress.IPv4Address(ip or name)), port))
-            except ValueError:
-                names.append((name, port))
+            host, port = _split(entry)
+            if is_ipv6(host):
+                raise NetworkError(
+                    f"The network's nodes have IPv4 addresses: [{host}]:{port} cannot be one of them.",
+                    name="BAD_BOOTSTRAP",
+                )
+            (addresses if is_ipv4(host) else names).append((host, port))
         return cls(tuple(addresses), tuple(names))
 
 
-def _split(entry: str) -> Address:
-    host, _, port = entry.rpartition(":")
-    if not host or not port.isdigit() or not 0 < int(port) < 65536:
-        raise NetworkError(f"A bootstrap node is written HOST:PORT, not {entry!r}.", name="BAD_BOOTSTRAP")
-    return host, int(port)
+def _split(entry: Address | str) -> Address:
+    if not isinstance(entry, str):
+        host, port = entry
+        entry = f"[{host}]:{port}" if is_ipv6(host) else f"{host}:{port}"
+    try:
+        return parse_host_port(entry)
+    except NetworkError as error:
+        raise NetworkError(f"A bootstrap node: {error.message}.", name="BAD_BOOTSTRAP") from error
 
 
 async def resolve(bootstrap: Bootstrap) -> list[Address]:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from ipaddress import IPv6Address, IPv6Network
 
 from qvac_core.codec import Address, Reader, Writer
-from qvac_core.codec.key_text import decode_z_base_32
+from qvac_core.codec.key_text import bare_key, decode_z_base_32, parse_public_key
 from qvac_core.errors import IdentityError, RemoteProtocolError
 
 _MAX_NODES = 64
@@ -112,10 +112,10 @@ def encode_key_address(public_key: bytes, nodes: Sequence[Address] = ()) -> byte
 def decode_key(key: bytes | str) -> tuple[bytes, tuple[Address, ...]]:
     """The 32-byte key, and nodes to ask first, from any written form of it.
 
-    Forms: 32 bytes; a key with nodes (more bytes); either of these as hex or as z-base-32 text.
+    Forms: 32 bytes; a key with nodes (more bytes); either of these as hex or as z-base-32 text, as people paste it.
     Raises IdentityError for anything else.
     """
-    raw = key if isinstance(key, bytes) else _decode_text(key.strip())
+    raw = key if isinstance(key, bytes) else _decode_text(key)
     if len(raw) < 32:
         raise IdentityError("A public key has 32 bytes: 64 hexadecimal digits or 52 letters of z-base-32.")
     if len(raw) == 32:
@@ -130,9 +130,10 @@ def decode_key(key: bytes | str) -> tuple[bytes, tuple[Address, ...]]:
 
 
 def _decode_text(text: str) -> bytes:
-    if len(text) == 64 or (len(text) > 64 and not set(text.lower()) - set("0123456789abcdef")):
-        try:
-            return bytes.fromhex(text)
-        except ValueError as error:
-            raise IdentityError("A public key of 64 characters is written in hexadecimal digits.") from error
-    return decode_z_base_32(text.lower())
+    bare = bare_key(text)
+    if len(bare) <= 64:
+        return parse_public_key(text)
+    try:
+        return bytes.fromhex(bare)
+    except ValueError:
+        return decode_z_base_32(bare)

@@ -16,13 +16,14 @@ from app.theme import Theme
 from app.widgets.avatar import CELLS, pattern
 from app.widgets.button import Button, CopyButton
 from app.widgets.error_panel import Act, ErrorPanel
-from app.widgets.keys import KeyCheck, KeyField, check_key, group_key, short_key, strip_key
+from app.widgets.keys import KeyField, group_key, short_key
 from app.widgets.label import Label
 from app.widgets.qr import qr_modules
 from app.widgets.rows import Cell, Column, Row, RowModel
 from app.widgets.segmented import Segmented
 from app.widgets.switch import Switch
 from app.widgets.table import Table
+from qvac_core.codec.key_text import KeyCheck, parse_public_key, read_key
 from qvac_core.core.state import ErrorInfo
 from tests.gui.fake_core import MY_KEY
 
@@ -46,15 +47,7 @@ def test_a_key_survives_being_shown_and_pasted(raw: bytes) -> None:
     key = raw.hex()
     grouped = group_key(key)
     assert all(len(group) == 4 for group in grouped.split(" "))
-    for pasted in (grouped, grouped.upper(), f"qvac://{key}", grouped.replace(" ", "\n"), f" {key} "):
-        assert check_key(pasted) == (KeyCheck.KEY, "")
-        assert strip_key(pasted) == key
-
-
-@given(st.text(max_size=200))
-def test_any_text_gets_an_answer(text: str) -> None:
-    state, sentence = check_key(text)
-    assert (sentence == "") == (state in (KeyCheck.KEY, KeyCheck.EMPTY))
+    assert parse_public_key(grouped) == raw
 
 
 @pytest.mark.parametrize(
@@ -68,7 +61,35 @@ def test_any_text_gets_an_answer(text: str) -> None:
     ],
 )
 def test_what_a_typed_key_is(text: str, state: KeyCheck) -> None:
-    assert check_key(text)[0] is state
+    assert read_key(text).check is state
+
+
+@pytest.mark.parametrize(
+    "pasted",
+    [
+        "“{}”",
+        "\ufeff{}\u200b\r\n",
+        "qvac://{}?name=Studio",
+        "\u2066pear://{}/\u2069",
+    ],
+)
+def test_what_is_pasted_into_a_field_is_read_as_on_the_command_line(theme: Theme, shown: Shown, pasted: str) -> None:
+    field = KeyField(theme, "Key")
+    shown(field)
+    for key in (MY_KEY, MY_KEY.upper(), group_key(MY_KEY)):
+        QGuiApplication.clipboard().setText(pasted.format(key))
+        field.clear()
+        QTest.keyClick(field, Qt.Key.Key_V, Qt.KeyboardModifier.ControlModifier)
+        assert field.text() == group_key(MY_KEY)
+        assert field.key == MY_KEY
+
+
+def test_z_base_32_becomes_the_look_that_every_key_has(theme: Theme, shown: Shown) -> None:
+    field = KeyField(theme, "Key")
+    shown(field)
+    QGuiApplication.clipboard().setText("rjuc3dtbqq5ryh6xik4u7jg4uc6gqwfnyfp1kj3pkqbye16s3ooy")
+    QTest.keyClick(field, Qt.Key.Key_V, Qt.KeyboardModifier.ControlModifier)
+    assert field.text() == group_key(parse_public_key("rjuc3dtbqq5ryh6xik4u7jg4uc6gqwfnyfp1kj3pkqbye16s3ooy").hex())
 
 
 def test_a_field_regroups_while_typing_and_copies_without_spaces(theme: Theme, shown: Shown) -> None:
@@ -92,7 +113,7 @@ def test_a_field_regroups_while_typing_and_copies_without_spaces(theme: Theme, s
     assert QGuiApplication.clipboard().text() == MY_KEY
     QTest.keyClicks(field, "zz")
     assert field.key == ""
-    assert check_key(field.text())[0] is KeyCheck.WRONG
+    assert read_key(field.text()).check is KeyCheck.WRONG
 
 
 def test_a_short_key_shows_both_ends() -> None:

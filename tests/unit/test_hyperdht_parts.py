@@ -23,7 +23,17 @@ def test_bootstrap_entries_of_every_form() -> None:
     found = Bootstrap.parse([("127.0.0.1", 1), "127.0.0.1:2", "88.99.3.86@node1.hyperdht.org:49737", "localhost:3"])
     assert found.addresses == (("127.0.0.1", 1), ("127.0.0.1", 2), ("88.99.3.86", 49737))
     assert found.names == (("localhost", 3),)
-    for wrong in ("", "127.0.0.1", "127.0.0.1:", ":1", "127.0.0.1:0", "127.0.0.1:65536", "127.0.0.1:x"):
+    for wrong in (
+        "",
+        "127.0.0.1",
+        "127.0.0.1:",
+        ":1",
+        "127.0.0.1:0",
+        "127.0.0.1:65536",
+        "127.0.0.1:x",
+        "[::1]:1",
+        ("::1", 1),
+    ):
         with pytest.raises(NetworkError) as bad:
             Bootstrap.parse([wrong])
         assert bad.value.name == "BAD_BOOTSTRAP"
