@@ -15,6 +15,8 @@ import sys
 import threading
 import time
 import venv
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent
@@ -24,6 +26,7 @@ PYTHON = BIN / ("python.exe" if os.name == "nt" else "python")
 STAMP = VENV / ".qvac-setup"
 
 USAGE = """usage: python3 bootstrap.py run [ARGS…]    set up, then start QVAC Desktop (without a screen: the demo)
+       python3 bootstrap.py command        make `qvac-desktop` a command of your shell
        python3 bootstrap.py test [ARGS…]   set up, then run the checks and tests (ARGS go to pytest)
        python3 bootstrap.py setup          set up only"""
 
@@ -115,12 +118,42 @@ def run(*command: str | Path, env: dict[str, str] | None = None) -> None:
         fail(f"This step failed (exit {result.returncode}): {' '.join(str(part) for part in command)}")
 
 
+@contextmanager
+def alive(doing: str, where: str = "") -> Iterator[None]:
+    """Says every 15 s that it is still at work."""
+    done = threading.Event()
+
+    def show(started: float) -> None:
+        while not done.wait(15):
+            minutes, seconds = divmod(int(time.monotonic() - started), 60)
+            say(f"  still {doing}, {minutes}:{seconds:02d}{where}")
+
+    threading.Thread(target=show, args=(time.monotonic(),), daemon=True).start()
+    try:
+        yield
+    finally:
+        done.set()
+
+
+def pip(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    """pip's own words are for those who call pip: they are kept back, and shown where it fails."""
+    command = [PYTHON, "-m", "pip", "--disable-pip-version-check", "--no-input", *arguments]
+    return subprocess.run([str(part) for part in command], cwd=ROOT, capture_output=True, text=True, check=False)
+
+
+def pip_install(*arguments: str | Path) -> None:
+    with alive("installing"):
+        result = pip("install", "-q", *arguments)
+    if result.returncode:
+        tail = "\n".join((result.stderr or result.stdout).splitlines()[-12:])
+        fail(f"The packages could not be installed (pip ended with {result.returncode}):\n\n{tail}")
+
+
 def find_engine_wheel(requirement: str) -> bool:
     """Install the engine from a wheel that is already there: our own cache, or wherever pip is told to look."""
     folders = [cache_folder(), ROOT.parent / "shared" / "wheels"]
     links = [part for folder in folders if folder.is_dir() for part in ("--find-links", str(folder))]
-    command = [PYTHON, "-m", "pip", "install", "-q", "--no-deps", "--no-index", *links, requirement]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, check=False).returncode == 0
+    return pip("install", "-q", "--no-deps", "--no-index", *links, requirement).returncode == 0
 
 
 def compile_engine(requirement: str) -> None:
@@ -134,30 +167,11 @@ def compile_engine(requirement: str) -> None:
     folder = cache_folder()
     folder.mkdir(parents=True, exist_ok=True)
     log = folder / "build.log"
-    done = threading.Event()
-
-    def show_alive(started: float) -> None:
-        while not done.wait(15):
-            minutes, seconds = divmod(int(time.monotonic() - started), 60)
-            say(f"  still compiling, {minutes}:{seconds:02d} (log: {log})")
-
-    threading.Thread(target=show_alive, args=(time.monotonic(),), daemon=True).start()
-    with log.open("w") as output:
-        command = [
-            PYTHON,
-            "-m",
-            "pip",
-            "wheel",
-            "-v",
-            "--no-deps",
-            "--no-binary",
-            "llama-cpp-python",
-            "-w",
-            folder,
-            requirement,
-        ]
-        result = subprocess.run([str(part) for part in command], cwd=ROOT, stdout=output, stderr=output, check=False)
-    done.set()
+    command = [PYTHON, "-m", "pip", "wheel", "-v", "--no-deps", "--no-binary", "llama-cpp-python", "-w", folder]
+    with log.open("w") as output, alive("compiling", f" (log: {log})"):
+        result = subprocess.run(
+            [*(str(part) for part in command), requirement], cwd=ROOT, stdout=output, stderr=output, check=False
+        )
     if result.returncode:
         tail = "\n".join(log.read_text(errors="replace").splitlines()[-20:])
         fail(f"The engine did not compile. The end of {log}:\n\n{tail}")
@@ -175,13 +189,13 @@ def setup() -> None:
     say("Setting up in .venv (a few minutes the first time)")
     if not PYTHON.exists():
         venv.create(VENV, with_pip=True)
-    run(PYTHON, "-m", "pip", "install", "-q", "--require-hashes", "-r", ROOT / "requirements.lock")
+    pip_install("--require-hashes", "-r", ROOT / "requirements.lock")
     requirement = engine_requirement()
     if not find_engine_wheel(requirement):
         compile_engine(requirement)
         if not find_engine_wheel(requirement):
             fail(f"The engine was compiled but cannot be installed from {cache_folder()}.")
-    run(PYTHON, "-m", "pip", "install", "-q", "--no-deps", "-e", ROOT)
+    pip_install("--no-deps", "-e", ROOT)
     STAMP.write_text(fingerprint())
 
 
@@ -192,7 +206,44 @@ def start(arguments: list[str]) -> int:
         arguments = ["demo"]
     elif not arguments:
         check_screen_libraries(window=True)
-    return subprocess.run([str(BIN / "qvac-desktop"), *arguments], check=False).returncode
+    # What is typed to run this: the demo ends with what to type next.
+    typed = "qvac-desktop" if shutil.which("qvac-desktop") else "python3 bootstrap.py run"
+    environment = {"QVAC_DESKTOP_COMMAND": typed, **os.environ}
+    return subprocess.run([str(BIN / "qvac-desktop"), *arguments], env=environment, check=False).returncode
+
+
+def command_folder() -> Path:
+    """Where a person's own commands lie: on the PATH of Windows always, of Linux and macOS usually."""
+    if os.name == "nt":
+        return Path(os.environ.get("LOCALAPPDATA", Path.home() / "AppData/Local")) / "Microsoft" / "WindowsApps"
+    return Path(os.environ.get("XDG_BIN_HOME", Path.home() / ".local" / "bin"))
+
+
+def make_command() -> int:
+    """Put `qvac-desktop` where the shell finds it: a link to the one in .venv, so that it follows this clone."""
+    setup()
+    folder = command_folder()
+    target = BIN / ("qvac-desktop.exe" if os.name == "nt" else "qvac-desktop")
+    link = folder / ("qvac-desktop.cmd" if os.name == "nt" else "qvac-desktop")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        if os.name == "nt":
+            link.write_text(f'@"{target}" %*\r\n')
+        else:
+            if link.exists() and not link.is_symlink():
+                fail(f"There is a file {link} already. Move it away, then run this again.")
+            link.unlink(missing_ok=True)
+            link.symlink_to(target)
+    except OSError as error:
+        fail(f"The command cannot be put into {folder}: {error.strerror}.")
+    say(f"qvac-desktop is in {folder}.")
+    found = shutil.which("qvac-desktop")
+    if found is None:
+        say("Your shell does not look there yet. Add this line to its start-up file, then open a new terminal:")
+        print(f'export PATH="{folder}:$PATH"')
+    elif Path(found) != link:
+        say(f"Another one is found before it: {found}. Take that away, or put {folder} first in PATH.")
+    return 0
 
 
 def test(arguments: list[str]) -> int:
@@ -221,6 +272,8 @@ def main() -> int:
         return start(arguments)
     if verb == "test":
         return test(arguments)
+    if verb == "command":
+        return make_command()
     if verb == "setup":
         setup()
         return 0

@@ -228,14 +228,13 @@ async def _ask(conversation: _Chat, prompt: str) -> None:
         stats = await _stream(conversation, text, so_far="")
     except QvacError as error:
         if isinstance(error, ModelError) or not conversation.options.fallback or conversation.where == LOCAL:
-            if text:
-                output.text("")
+            output.end_line()
             raise
         output.note(f"{describe(error).title} This machine goes on.")
         await _load_here(conversation)
         output.event("seam", **{"from": DELEGATED, "to": LOCAL})
         stats = await _stream(conversation, text, so_far="".join(text))
-    output.text("")
+    output.end_line()
     conversation.history.append(HistoryMessage("assistant", "".join(text)))
     _show_stats(output, conversation.where, stats, time.monotonic() - started)
 

@@ -6,6 +6,7 @@ Everything on the path is what two real machines use; only the network is privat
 from __future__ import annotations
 
 import argparse
+import os
 import secrets
 import tempfile
 import time
@@ -20,6 +21,7 @@ from qvac_core.hyperdht import create_testnet
 from qvac_core.models import DEFAULT_SMALL_MODEL
 from qvac_core.store.folders import DataDir
 
+COMMAND_VARIABLE = "QVAC_DESKTOP_COMMAND"  # set by bootstrap.py: what is typed to run this
 PROGRESS_EVERY = 1.0  # seconds between two lines about a download
 
 
@@ -49,11 +51,23 @@ async def demo(options: argparse.Namespace, output: Output) -> int:
                 output.event("ready", publicKey=provider.public_key, models=[DEFAULT_SMALL_MODEL.name])
                 output.note(f"The provider shares it under the key {short_key(provider.public_key)}.")
                 output.note(f"The guest asks: {options.prompt}\n")
-                return await chat(
+                code = await chat(
                     _guest_options(options, provider.public_key, guest_seed, net.bootstrap, folder), output
                 )
             finally:
                 await provider.close()
+    if code == 0:
+        output.note(_next_steps(os.environ.get(COMMAND_VARIABLE, "qvac-desktop")))
+    return code
+
+
+def _next_steps(command: str) -> str:
+    """What to do after the demo; `command` as it is typed on this machine."""
+    return f"""
+This was all on one machine. With two:
+  on the one with the GPU     {command} provider --model {DEFAULT_SMALL_MODEL.name} --knock
+  on the other one            {command} chat KEY
+The first prints its KEY, and how to let the other one in. With a screen, `{command}` opens the window for both."""
 
 
 def _guest_options(

@@ -25,6 +25,7 @@ class Output:
         self.as_json = as_json
         self.failure: StoreError | None = None
         self.on_failure: Callable[[], object] = lambda: None
+        self._line_open = False  # whether the result's last line still waits for its end
         for stream in (sys.stdout, sys.stderr):
             if isinstance(stream, io.TextIOWrapper):
                 # A terminal without our letters shows others; it must not end an answer. Programs always get UTF-8.
@@ -37,11 +38,19 @@ class Output:
 
     def text(self, text: str, *, end: str = "\n") -> None:
         """The command's result for a person: stdout, or nothing when programs read it."""
-        if not self.as_json:
+        if not self.as_json and text + end:
+            self._line_open = not (text + end).endswith("\n")
             self._print(text + end)
 
+    def end_line(self) -> None:
+        """End the line that the result stands in, where it has not been ended."""
+        if self._line_open:
+            self.text("")
+
     def note(self, text: str, *, end: str = "\n") -> None:
-        """A word beside the result: always stderr."""
+        """A word beside the result: always stderr. On a terminal, where both are one, it gets a line of its own."""
+        if self._line_open and _is_terminal(sys.stdout) and _is_terminal(sys.stderr):
+            self.end_line()
         _write(sys.stderr, text + end)
 
     def error(self, error: QvacError) -> None:
@@ -76,6 +85,10 @@ def _write(stream: TextIO | None, text: str) -> OSError | None:
     except OSError as error:
         return error
     return None
+
+
+def _is_terminal(stream: TextIO | None) -> bool:
+    return stream is not None and stream.isatty()
 
 
 def _discard(stream: TextIO) -> None:

@@ -175,6 +175,20 @@ def test_the_demo_from_end_to_end(small_model_path: Path, tmp_path: Path) -> Non
     assert list(temporary.iterdir()) == []
 
 
+def test_the_last_word_of_an_answer_stands_alone_on_a_terminal(small_model_path: Path, tmp_path: Path) -> None:
+    models = tmp_path / "models"
+    models.mkdir()
+    (models / DEFAULT_SMALL_MODEL.file).symlink_to(small_model_path)
+    with Terminal("demo", "--data-dir", str(tmp_path)) as terminal:
+        screen = terminal.until("opens the window for both.")
+        assert terminal.process.wait(LIMIT) == 0
+    lines = [line.strip() for line in screen.splitlines()]
+    (log,) = (line for line in lines if "The provider's log" in line)
+    assert log.startswith("The provider's log")
+    (stats,) = (line for line in lines if "tok/s" in line)
+    assert stats.startswith("delegated")
+
+
 # --- --json ------------------------------------------------------------------------------------------------------
 
 FIELDS: dict[str, set[str]] = {

@@ -1,0 +1,148 @@
+"""The README's commands, as they are written, on machines that are new: an empty home each, no screen, a bare PATH."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from qvac_core.models import DEFAULT_SMALL_MODEL
+from tests.e2e.program import LIMIT, Program, is_to_the_point
+
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text()
+SETUP_LIMIT = 1800.0  # seconds; the engine may have to be compiled
+
+RUN_HERE = {
+    "git clone <this repository> qvac-desktop && cd qvac-desktop",
+    "python3 bootstrap.py run",
+    "python3 bootstrap.py command",
+    "qvac-desktop provider --model path/to/model.gguf --allow KEY_OF_YOUR_FRIEND",
+    'qvac-desktop chat PROVIDER_KEY --prompt "Why is the sky blue?"',
+    "qvac-desktop chat PROVIDER_KEY",
+    "qvac-desktop chat PROVIDER_KEY --fallback --local-model NAME",
+}
+RUN_BY_CI = {"python3 bootstrap.py test", "python3 bootstrap.py test tests/unit"}
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
+
+
+def test_no_command_of_the_readme_is_left_out() -> None:
+    lines = {re.sub(r"\s+#.*", "", line) for block in blocks("sh") for line in block.splitlines()}
+    assert lines == RUN_HERE | RUN_BY_CI
+
+
+class Machine:
+    """A person's home on a machine that knows Python and git, and nothing of ours."""
+
+    def __init__(self, folder: Path, small_model: Path) -> None:
+        self.home = folder
+        # The small model is there already: downloading it is what other tests do.
+        models = folder / ".local" / "share" / "qvac-desktop" / "models"
+        models.mkdir(parents=True)
+        (models / DEFAULT_SMALL_MODEL.file).symlink_to(small_model)
+        kept = {name: value for name, value in os.environ.items() if name.startswith("PIP_") or name == "LANG"}
+        self.environment = {
+            **kept,
+            "HOME": str(folder),
+            "PATH": f"{folder}/.local/bin:{Path(sys.base_prefix) / 'bin'}:{os.defpath}",
+        }
+
+    def start(self, line: str) -> Program:
+        return Program(["bash", "-c", f"exec env -i {self._environment()} bash -c 'exec '{_quoted(line)}"])
+
+    def run(self, line: str, *, cwd: Path = ROOT, stdin: str = "", limit: float = LIMIT) -> tuple[str, str]:
+        """Output and errors of a line that succeeds."""
+        result = subprocess.run(
+            ["bash", "-c", line],
+            cwd=cwd,
+            env=self.environment,
+            input=stdin,
+            capture_output=True,
+            text=True,
+            timeout=limit,
+            check=False,
+        )
+        assert result.returncode == 0, (line, result.stdout, result.stderr)
+        return result.stdout, result.stderr
+
+    def _environment(self) -> str:
+        return " ".join(_quoted(f"{name}={value}") for name, value in self.environment.items())
+
+
+def _quoted(text: str) -> str:
+    return "'" + text.replace("'", "'\\''") + "'"
+
+
+def check_demo(machine: Machine, clone: Path, limit: float) -> None:
+    """`python3 bootstrap.py run` without a screen."""
+    answer, words = machine.run("python3 bootstrap.py run", cwd=clone, limit=limit)
+    assert is_to_the_point(answer)
+    assert "WARNING" not in words
+    following = words[words.index("With two:") :]
+    (provider_line,) = re.findall(r"python3 bootstrap.py run provider --model \S+ --knock", following)
+    assert "python3 bootstrap.py run chat KEY" in following
+    assert DEFAULT_SMALL_MODEL.name in provider_line
+
+
+def test_the_commands_of_a_person(bootstrap: str, small_model_path: Path, tmp_path: Path) -> None:
+    owner, friend = Machine(tmp_path / "owner", small_model_path), Machine(tmp_path / "friend", small_model_path)
+    check_demo(owner, ROOT, LIMIT)
+    for machine in (owner, friend):
+        said = machine.run("python3 bootstrap.py command")[1]
+        assert f"qvac-desktop is in {machine.home}/.local/bin." in said
+        assert "does not look there" not in said
+    friends_key = friend.run("qvac-desktop public-key")[0].strip()
+    provider_line = "qvac-desktop provider --model path/to/model.gguf --allow KEY_OF_YOUR_FRIEND"
+    provider_line = provider_line.replace("path/to/model.gguf", str(small_model_path))
+    provider_line = provider_line.replace("KEY_OF_YOUR_FRIEND", friends_key)
+    with owner.start(f"{provider_line} --bootstrap {bootstrap}") as provider:
+        key = ""
+        while not key:
+            key = next(iter(re.findall("[0-9a-f]{64}", provider.until("text")["text"])), "")
+        for line, stdin in (
+            ('qvac-desktop chat PROVIDER_KEY --prompt "Why is the sky blue?"', ""),
+            ("qvac-desktop chat PROVIDER_KEY", "What is the capital of France?\n\n"),
+            ("qvac-desktop chat PROVIDER_KEY --fallback --local-model NAME", "What is the capital of France?\n\n"),
+        ):
+            line = line.replace("PROVIDER_KEY", key).replace("NAME", DEFAULT_SMALL_MODEL.name)
+            answer, words = friend.run(f"{line} --bootstrap {bootstrap} --temp 0 --predict 24", stdin=stdin)
+            assert answer.strip()
+            assert "delegated" in words
+        script = blocks("python")[0]
+        assert {"…64 hex digits…", "LLAMA_3_2_1B_INST_Q4_0"} <= set(re.findall(r"…64 hex digits…|LLAMA\w+", script))
+        script = script.replace("…64 hex digits…", key).replace("LLAMA_3_2_1B_INST_Q4_0", DEFAULT_SMALL_MODEL.name)
+        host, _, port = bootstrap.rpartition(":")
+        network = (
+            "from qvac_core import configure\nfrom qvac_core.core import CoreConfig\n"
+            f"configure(CoreConfig(bootstrap=(({host!r}, {port}),)))\n"
+        )
+        (tmp_path / "script.py").write_text(script.replace("\nasync def main", f"\n{network}\nasync def main", 1))
+        assert friend.run(f"{_quoted(sys.executable)} {tmp_path / 'script.py'}")[0].strip()
+
+
+def test_the_command_says_what_to_do_where_the_shell_does_not_look(small_model_path: Path, tmp_path: Path) -> None:
+    machine = Machine(tmp_path / "home", small_model_path)
+    machine.environment["PATH"] = machine.environment["PATH"].partition(":")[2]
+    advice, said = machine.run("python3 bootstrap.py command")
+    assert "does not look there yet" in said
+    assert machine.run(f"{advice.strip()}; qvac-desktop --help")[0].startswith("usage: qvac-desktop")
+    (machine.home / ".local" / "bin" / "qvac-desktop").unlink()
+    (machine.home / ".local" / "bin" / "qvac-desktop").write_text("mine")
+    with pytest.raises(AssertionError, match=r"There is a file .* already"):
+        machine.run("python3 bootstrap.py command")
+
+
+@pytest.mark.long
+@pytest.mark.timeout(SETUP_LIMIT)
+def test_the_first_two_commands_in_a_clone_of_its_own(small_model_path: Path, tmp_path: Path) -> None:
+    machine = Machine(tmp_path / "home", small_model_path)
+    line = "git clone <this repository> qvac-desktop && cd qvac-desktop".replace("<this repository>", str(ROOT))
+    machine.run(line, cwd=tmp_path)
+    check_demo(machine, tmp_path / "qvac-desktop", SETUP_LIMIT)
