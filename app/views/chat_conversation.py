@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from PySide6.QtCore import Qt, QUrl, Signal
 from PySide6.QtGui import QDesktopServices, QPainter, QPaintEvent, QResizeEvent
-from PySide6.QtWidgets import QHBoxLayout, QProgressBar, QStackedWidget, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QApplication, QHBoxLayout, QLineEdit, QProgressBar, QStackedWidget, QVBoxLayout, QWidget
 
 from app.presenters.chat import ChatPresenter
 from app.presenters.chat_words import stats_words, tokens
@@ -106,7 +106,9 @@ class Conversation(QWidget):
     def _show_messages(self) -> None:
         self.messages.show_messages(self._presenter.messages)
         self._show_state()
-        self.composer.text.setFocus()
+        # Opening takes its time: who types a name or a search by now must not go on in a message.
+        if not isinstance(QApplication.focusWidget(), QLineEdit):
+            self.composer.text.setFocus()
 
     def _add(self, message: Message) -> None:
         self.messages.add(message)

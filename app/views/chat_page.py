@@ -121,6 +121,7 @@ class ChatPage(QWidget):
 
     def _new(self) -> None:
         self._close_side()
+        self.conversation.composer.text.setFocus()
         self._presenter.new_conversation()
 
     def ask_to_delete(self, conversation_id: str) -> None:
@@ -165,7 +166,7 @@ class ChatPage(QWidget):
         copy.setEnabled(presenter.last_answer() is not None)
         if conversation is not None:
             menu.addSeparator()
-            menu.addAction("Rename the conversation…", self._rename_conversation)
+            menu.addAction("Rename the conversation…", QKeySequence("F2"), self._rename)
             pinned = conversation.pinned
             menu.addAction("Unpin" if pinned else "Pin", lambda: presenter.pin(conversation.id, not pinned))
             menu.addAction("Delete the conversation…", lambda: self.ask_to_delete(conversation.id))
@@ -181,6 +182,7 @@ class ChatPage(QWidget):
             ("Ctrl+Shift+N", self.add_provider),
             ("Ctrl+K", self.conversation.bar.open_picker),
             ("Ctrl+F", self._search),
+            ("F2", self._rename),
             ("Ctrl+R", self._presenter.retry),
             ("Ctrl+Shift+C", self._copy_answer),
         ):
@@ -198,6 +200,11 @@ class ChatPage(QWidget):
         answer = self._presenter.last_answer()
         if answer is not None:
             QGuiApplication.clipboard().setText(answer.text)
+
+    def _rename(self) -> None:
+        """F2: a click on a conversation opens it and leads on to the message field, so the key counts there, too."""
+        if not self.side.rename_current():
+            self._rename_conversation()
 
     def _rename_conversation(self) -> None:
         conversation = self._presenter.conversation

@@ -53,8 +53,9 @@ class Dialog(QDialog):
         self.confirm = Button(theme, confirm, kind=kind)
         self.cancel.clicked.connect(self.reject)
         self.confirm.clicked.connect(self.accept)
-        # Enter takes the safe way out of a destructive question.
-        (self.cancel if kind == "danger" else self.confirm).setDefault(True)
+        # Enter takes the safe way out of a destructive question, and the only way out where there is one.
+        self._first = self.confirm if confirm and kind != "danger" else self.cancel
+        self._first.setDefault(True)
         self.buttons = row = QHBoxLayout()
         row.setSpacing(8)
         row.addStretch(1)
@@ -65,6 +66,8 @@ class Dialog(QDialog):
 
     def showEvent(self, event: QShowEvent) -> None:
         self.fit()
+        if self.focusWidget() is None:
+            self._first.setFocus()
         super().showEvent(event)
 
     def fit(self) -> None:

@@ -1,12 +1,12 @@
-"""The focus ring that only a keyboard brings up.
+"""Buttons by keyboard: the focus ring that only a keyboard brings up, and Enter, which presses what has the focus.
 
-Qt focuses a button on a mouse click too; the sheet's ring asks for the property that this mixin keeps.
+Qt focuses a button on a mouse click too; the sheet's ring asks for the property that is kept here.
 """
 
 from __future__ import annotations
 
 from PySide6.QtCore import Qt
-from PySide6.QtGui import QFocusEvent
+from PySide6.QtGui import QFocusEvent, QKeyEvent
 from PySide6.QtWidgets import QPushButton
 
 from app.widgets.label import restyle
@@ -30,6 +30,16 @@ def ring_after(event: QFocusEvent, ring: bool) -> bool:
 
 
 class KeyboardFocusButton(QPushButton):
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        """Enter presses this button, and not the default one of its dialog, which Qt asks unless `autoDefault` is on.
+
+        That in turn would make any button the default of a dialog that has none on purpose.
+        """
+        if event.key() not in (Qt.Key.Key_Return, Qt.Key.Key_Enter):
+            super().keyPressEvent(event)
+        elif not event.isAutoRepeat():  # the Enter that opened a dialog may still be held
+            self.click()
+
     def focusInEvent(self, event: QFocusEvent) -> None:
         super().focusInEvent(event)
         self._show_ring(event)

@@ -13,7 +13,7 @@ import pytest
 from PySide6.QtCore import QEvent, QObject, Qt
 from PySide6.QtGui import QAccessible, QGuiApplication, QPaintEvent, QRegion
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QApplication, QMenu, QPushButton, QWidget
+from PySide6.QtWidgets import QApplication, QLineEdit, QMenu, QPushButton, QWidget
 from pytestqt.qtbot import QtBot
 from qasync import QEventLoop
 
@@ -351,6 +351,92 @@ def test_conversations_are_listed_opened_and_renamed(open_chat: Open) -> None:
     chat.settle()
     assert chat.core.called("rename_conversation") == [("zfs", "Snapshots")]
     assert "Snapshots" in shown(chat)
+
+
+def click(chat: Chat, conversation_id: str) -> None:
+    view = chat.page.side.view
+    place = view.visualRect(chat.page.side.model.index(chat.page.side.model.row_of(conversation_id))).center()
+    QTest.mouseClick(view.viewport(), Qt.MouseButton.LeftButton, pos=place)
+
+
+def keys(text: str) -> None:
+    """To whatever has the focus, as from a keyboard."""
+    for letter in text:
+        focus = QApplication.focusWidget()
+        assert focus is not None
+        QTest.keyClicks(focus, letter)
+
+
+def press(key: Qt.Key) -> None:
+    focus = QApplication.focusWidget()
+    assert focus is not None
+    QTest.keyClick(focus, key)
+
+
+@pytest.mark.parametrize("at_once", [True, False])
+def test_f2_after_a_click_renames_and_sends_nothing(open_chat: Open, at_once: bool) -> None:
+    chat = open_chat(populated())
+    QTest.qWaitForWindowActive(chat.page)
+    click(chat, "zfs")
+    if not at_once:
+        chat.settle()
+        assert QApplication.focusWidget() is chat.page.conversation.composer.text
+    press(Qt.Key.Key_F2)
+    chat.settle()  # what was clicked is open by now
+    keys("Snapshots")
+    press(Qt.Key.Key_Return)
+    chat.settle()
+    assert chat.core.called("rename_conversation") == [("zfs", "Snapshots")]
+    assert chat.core.called("ask") == []
+    assert chat.composed == ""
+    assert "Snapshots" in shown(chat)
+
+
+def test_what_the_core_tells_meanwhile_does_not_close_the_editor(open_chat: Open) -> None:
+    chat = open_chat(populated())
+    QTest.qWaitForWindowActive(chat.page)
+    click(chat, "zfs")
+    chat.settle()
+    press(Qt.Key.Key_F2)
+    keys("Snap")
+    chat.loop.run_until_complete(
+        chat.core.rename_conversation("merge", "Merged")
+    )  # another window, an answer that ends
+    chat.settle()
+    keys("shots")
+    press(Qt.Key.Key_Return)
+    chat.settle()
+    assert chat.core.called("rename_conversation")[-1] == ("zfs", "Snapshots")
+    assert chat.composed == ""
+    assert {"Snapshots", "Merged"} <= set(shown(chat))
+
+
+def test_f2_without_a_list_asks_for_the_name(open_chat: Open) -> None:
+    chat = open_chat(populated(), (800, 600))
+    QTest.qWaitForWindowActive(chat.page)
+    chat.presenter.open("zfs")
+    chat.settle()
+    press(Qt.Key.Key_F2)
+    assert chat.page.question is not None
+    field = chat.page.question.focusWidget()
+    assert isinstance(field, QLineEdit)
+    QTest.keyClicks(field, "Snapshots")
+    QTest.keyClick(field, Qt.Key.Key_Return)
+    chat.settle()
+    assert chat.core.called("rename_conversation") == [("zfs", "Snapshots")]
+    assert chat.composed == ""
+
+
+def test_a_search_that_is_typed_while_a_conversation_opens_stays_a_search(open_chat: Open) -> None:
+    chat = open_chat(populated())
+    QTest.qWaitForWindowActive(chat.page)
+    click(chat, "zfs")
+    chat.page._search()
+    keys("snap")
+    chat.settle()
+    keys("shot")
+    assert chat.page.side.search.text() == "snapshot"
+    assert chat.composed == ""
 
 
 def test_del_asks_before_it_deletes(open_chat: Open) -> None:

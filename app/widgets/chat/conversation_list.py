@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
+
 from PySide6.QtCore import (
     QAbstractItemModel,
     QAbstractListModel,
@@ -200,6 +203,10 @@ class ConversationView(QListView):
         self.setContextMenuPolicy(Qt.ContextMenuPolicy.CustomContextMenu)
         self.customContextMenuRequested.connect(self._menu)
 
+    @property
+    def editing(self) -> bool:
+        return self.state() is QAbstractItemView.State.EditingState
+
     def conversation_at(self, index: Index) -> str:
         row = index.data(ROLE) if index.isValid() else None
         return row.conversation.id if isinstance(row, Entry) else ""
@@ -236,6 +243,7 @@ class ConversationList(QWidget):
         super().__init__(parent)
         self._theme = theme
         self._menu: QMenu | None = None
+        self._held: Callable[[], None] | None = None
         self.search = QLineEdit()
         self.search.setPlaceholderText("Search")
         self.search.setAccessibleName("Search conversations")
@@ -247,7 +255,10 @@ class ConversationList(QWidget):
         self.model.renamed.connect(self.renamed)
         self.view = ConversationView(theme)
         self.view.setModel(self.model)
-        self.view.setItemDelegate(ConversationDelegate(theme, self.view))
+        delegate = ConversationDelegate(theme, self.view)
+        # Queued: the view is still closing its editor when this is told.
+        delegate.closeEditor.connect(self._show_held, Qt.ConnectionType.QueuedConnection)
+        self.view.setItemDelegate(delegate)
         self.view.clicked.connect(self._clicked)
         self.view.activated.connect(self._clicked)
         self.view.delete_wanted.connect(self.delete_wanted)
@@ -278,6 +289,11 @@ class ConversationList(QWidget):
         theme.changed.connect(self._retheme)
 
     def show_rows(self, rows: tuple[Row, ...], open_id: str, *, searching: str, of: int) -> None:
+        if self.view.editing:
+            # Other rows would close the editor, and what is typed on would go elsewhere.
+            self._held = partial(self.show_rows, rows, open_id, searching=searching, of=of)
+            return
+        self._held = None
         self.model.show_rows(rows)
         self.select(open_id)
         self.stack.setCurrentIndex(1 if searching and not rows else 0)
@@ -292,9 +308,19 @@ class ConversationList(QWidget):
         elif self.view.currentIndex().row() != row or not self.view.selectionModel().hasSelection():
             self.view.setCurrentIndex(self.model.index(row))
 
-    def rename_current(self) -> None:
-        if self.view.currentIndex().isValid():
-            self.view.edit(self.view.currentIndex())
+    def rename_current(self) -> bool:
+        """Open the editor in the current row, if there is one to be seen."""
+        index = self.view.currentIndex()
+        if not self.view.isVisible() or not self.view.conversation_at(index):
+            return False
+        if not self.view.editing:
+            self.view.scrollTo(index)
+            self.view.edit(index)
+        return True
+
+    def _show_held(self) -> None:
+        if self._held is not None:
+            self._held()
 
     def _clicked(self, index: QModelIndex) -> None:
         if conversation_id := self.view.conversation_at(index):

@@ -43,8 +43,9 @@ class QuestionBox(QDialog):
         self.body.addSpacing(4)
         self.body.addStretch(1)
         self.body.addLayout(self.buttons)
-        self.act.setDefault(kind == "primary")
-        (self.act if kind == "primary" else self.cancel).setFocus()
+        first = self.act if kind == "primary" else self.cancel
+        first.setDefault(True)
+        first.setFocus()
 
 
 def ask_to_delete(theme: Theme, title: str, delete: Callable[[], None], parent: QWidget) -> QuestionBox:
