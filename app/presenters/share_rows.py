@@ -68,11 +68,12 @@ def _model_row(model: SharedModel) -> Row:
     state, tone = _model_state(model)
     name = model.display_name or model.name
     quiet = "text" if model.shared else "text2"
+    chats = model.ability == "chat"
     comma = f"{model.quantization}, " if model.quantization else ""
     return Row(
         model.name,
         (
-            Cell(switch=model.shared, accessible=f"Share {name}") if model.ability == "chat" else Cell(),
+            Cell(switch=model.shared, accessible=f"Share {name}") if chats else Cell(),
             Cell(
                 name,
                 quiet,
@@ -80,11 +81,11 @@ def _model_row(model: SharedModel) -> Row:
                 state=state,
                 state_tone=tone,
                 accessible=f"{name}, {comma}{state}",
-                tooltip=f"{name} ({words.size(model.size_bytes)} file)",
+                tooltip=f"{name} ({words.size(model.size_bytes)} file)" if model.ability else f"{name}\n{state}",
             ),
-            Cell(words.size(model.memory_bytes), quiet),
-            Cell(words.context(model.n_ctx) if model.ability == "chat" else "–", "text2"),
-            Cell(str(model.slots) if model.ability == "chat" else "–", "text2"),
+            Cell(words.size(model.memory_bytes) if model.ability else "–", quiet),
+            Cell(words.context(model.n_ctx) if chats else "–", "text2"),
+            Cell(str(model.slots) if chats else "–", "text2"),
         ),
     )
 
@@ -92,6 +93,8 @@ def _model_row(model: SharedModel) -> Row:
 def _model_state(model: SharedModel) -> tuple[str, str]:
     if model.state.startswith("failed"):
         reason = model.state.partition(":")[2].strip()
+        if not model.ability:
+            return reason, "danger"
         return (f"failed: {reason}" if reason else "failed"), "danger"
     if model.ability == "embed":
         return "for embeddings only", "text3"

@@ -128,12 +128,13 @@ class Machine:
         return frozenset(self._store.settings.settings.sharing.models)
 
     def shared_models(self) -> tuple[SharedModel, ...]:
-        """Chat models with their switches, then those for embeddings, which nobody can be given to chat with."""
+        """Chat models with their switches; then what nobody can chat with: embedding models, files of no use."""
         shared = self.shared_names()
         embedding = [model for model in self._library.models() if model.model_type == EMBEDDING_TYPE]
         return (
             *(self._as_shared(model, model.name in shared) for model in self.chat_models()),
             *(self._as_shared(model, False) for model in embedding),
+            *(_left_out(name, reason) for name, reason in self._library.left_out.items()),
         )
 
     def _as_shared(self, model: LibraryModel, shared: bool) -> SharedModel:
@@ -363,6 +364,10 @@ def _no_such_model(name: str) -> ModelError:
         name="MODEL_NOT_FOUND_HERE",
         code=52002,
     )
+
+
+def _left_out(name: str, reason: str) -> SharedModel:
+    return SharedModel(name, name, "", 0, 0, 0, 0, False, f"failed: {reason}", ability="")
 
 
 def display_name(model: LibraryModel) -> str:

@@ -11,7 +11,7 @@ import hashlib
 import os
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -50,9 +50,12 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True)
 class Fetched:
+    """`parts`: the further files of a model that comes in several."""
+
     path: Path
     sha256: str
     size_bytes: int
+    parts: tuple[Path, ...] = ()
 
 
 class Meter:
@@ -106,13 +109,37 @@ def part_path(folder: Path, source: str) -> Path:
 
 def free_target(folder: Path, file_name: str) -> Path:
     """A path in `folder` with this name, made harmless, that no file has yet."""
-    name = _SAFE_NAME.sub("_", file_name).lstrip(".")[-160:] or "model.gguf"
+    name = safe_name(file_name)
     target = folder / name
     number = 2
     while target.exists():
         target = folder / f"{Path(name).stem}-{number}{Path(name).suffix}"
         number += 1
     return target
+
+
+def safe_name(file_name: str) -> str:
+    return _SAFE_NAME.sub("_", file_name).lstrip(".")[-160:] or "model.gguf"
+
+
+async def content_lengths(sources: Sequence[HuggingFaceSource | UrlSource]) -> list[int] | None:
+    """Bytes of each file, asked of its server before the download; None when it does not say."""
+    lengths: list[int] = []
+    try:
+        async with await asyncio.to_thread(open_client) as client:
+            for source in sources:
+                response = await client.head(source.url(_endpoint()), headers=await _headers(source))
+                lengths.append(int(response.headers.get("Content-Length", 0) or 0) if response.is_success else 0)
+    except (httpx.HTTPError, httpx.InvalidURL, ProxyFailed, ValueError):
+        return None
+    return lengths if all(lengths) else None
+
+
+async def _headers(source: HuggingFaceSource | UrlSource) -> dict[str, str]:
+    headers = {"Accept-Encoding": "identity", "User-Agent": "qvac-desktop"}
+    if isinstance(source, HuggingFaceSource) and (token := await asyncio.to_thread(_token)):
+        headers["Authorization"] = f"Bearer {token}"
+    return headers
 
 
 async def _download(wanted: Wanted, part: PartFile, meter: Meter) -> str:
@@ -137,7 +164,7 @@ async def _download(wanted: Wanted, part: PartFile, meter: Meter) -> str:
 
 async def _attempt(client: httpx.AsyncClient, wanted: Wanted, part: PartFile, meter: Meter) -> str:
     url = wanted.source.url(_endpoint())
-    headers = {"Accept-Encoding": "identity", "User-Agent": "qvac-desktop"}
+    headers = await _headers(wanted.source)
     if part.size:
         if wanted.size_bytes and part.size >= wanted.size_bytes:
             if part.size == wanted.size_bytes and wanted.sha256:
@@ -150,8 +177,6 @@ async def _attempt(client: httpx.AsyncClient, wanted: Wanted, part: PartFile, me
             # A checksum judges the whole anyway: then a mirror with another ETag need not send it all again.
             if not wanted.sha256 and part.version.condition:
                 headers["If-Range"] = part.version.condition
-    if isinstance(wanted.source, HuggingFaceSource) and (token := await asyncio.to_thread(_token)):
-        headers["Authorization"] = f"Bearer {token}"
     async with client.stream("GET", url, headers=headers) as response:
         if url.startswith("https:") and response.url.scheme != "https":
             raise ModelError("The server sends the model over an unencrypted connection: refused.", name="HTTP_ERROR")

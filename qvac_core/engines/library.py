@@ -7,28 +7,26 @@ by name, file name, source or checksum (ARCHITECTURE.md, "Safe by default"); no 
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import hashlib
 import logging
-import os
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import msgspec
 
 from qvac_core.engines.default_model import fetch_default_model
-from qvac_core.engines.download import Fetched, Progress, Wanted, fetch
-from qvac_core.engines.gguf import GgufInfo, read_gguf
+from qvac_core.engines.download import Fetched, Progress, Wanted
+from qvac_core.engines.examine import examine, examine_type
 from qvac_core.engines.interface import DownloadProgress, LibraryModel
-from qvac_core.engines.model_kind import CHAT_TYPE, EMBEDDING_TYPE, ModelKind, cannot_chat, kind_of
-from qvac_core.engines.part_file import READ_SIZE
+from qvac_core.engines.library_index import Record, read_index, write_index
+from qvac_core.engines.model_files import part_prefix
+from qvac_core.engines.model_kind import ModelKind, cannot_chat
+from qvac_core.engines.split_download import fetch_model
 from qvac_core.errors import ModelError
 from qvac_core.models import (
     DEFAULT_SMALL_MODEL,
     ModelDescriptor,
-    all_models,
     by_file,
     by_name,
     by_source,
@@ -40,30 +38,6 @@ from qvac_core.models import (
 log = logging.getLogger("qvac.engines")
 
 INDEX = "library.json"
-
-
-class _Record(msgspec.Struct, frozen=True):
-    """One file of the index. `mtime_ns` and `size_bytes` tell whether it is still the file that was hashed.
-
-    judged: whether `model_type` is what the file's header says; indexes of the first release called all of them chat.
-    """
-
-    name: str
-    path: str
-    size_bytes: int
-    mtime_ns: int
-    sha256: str
-    model_type: str = CHAT_TYPE
-    quantization: str = ""
-    parameters: str = ""
-    sources: tuple[str, ...] = ()
-    licence: str = ""
-    judged: bool = False
-
-
-class _Index(msgspec.Struct, frozen=True):
-    version: int
-    files: list[_Record]
 
 
 @dataclass(eq=False)
@@ -80,62 +54,73 @@ class Library:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._records: list[_Record] = _read_index(folder / INDEX)
+        self._records: list[Record] = read_index(folder / INDEX)
+        self._left_out: dict[str, str] = {}
         self._ensuring: dict[str, _Ensure] = {}
 
     # --- Asking ---------------------------------------------------------------------------------------------------
 
     def models(self) -> Sequence[LibraryModel]:
         """Those whose file is there, in the order they were added."""
-        return tuple(_model(record) for record in self._records if _is_there(record))
+        return tuple(record.model for record in self._records if record.is_there)
+
+    @property
+    def left_out(self) -> Mapping[str, str]:
+        """What the last scan met and could not take, and the sentence that says why."""
+        return self._left_out
 
     def find(self, name_or_source: str) -> LibraryModel | None:
         wanted = name_or_source.strip()
         descriptor = by_name(wanted) or (by_source(wanted) if is_source(wanted) else None)
         source = canonical_source(wanted) if is_source(wanted) else ""
-        tests: list[Callable[[_Record], bool]] = [
+        tests: list[Callable[[Record], bool]] = [
             lambda record: record.name.lower() == wanted.lower(),
-            lambda record: Path(record.path).name == wanted,
-            lambda record: record.path == wanted,
+            lambda record: record.has_name(wanted),
+            lambda record: record.has(wanted),
             lambda record: record.sha256 == wanted.lower(),
             lambda record: descriptor is not None and record.sha256 == descriptor.sha256,
             lambda record: bool(source) and source in map(canonical_source, record.sources),
         ]
-        there = [record for record in self._records if _is_there(record)] if wanted else []
+        there = [record for record in self._records if record.is_there] if wanted else []
         for test in tests:
             for record in there:
                 if test(record):
-                    return _model(record)
+                    return record.model
         return None
 
     # --- Adding and removing --------------------------------------------------------------------------------------
 
     async def add_file(self, path: Path) -> LibraryModel:
         path = _absolute(path)
-        known = next((record for record in self._records if record.path == str(path) and _is_there(record)), None)
+        known = next((record for record in self._records if record.has(str(path)) and record.is_there), None)
         if known is not None:
-            return _model(await self._judge(known))
-        return await self._add(path, sha256="", source="")
+            return (await self._judge(known)).model
+        return (await self._add(path, sha256="", source="")).model
 
     async def scan(self) -> Sequence[LibraryModel]:
         """Take in GGUF files that were put into the models folder by hand, or that changed; returns all models."""
-        changed = [Path(record.path) for record in self._records if not _is_there(record) or not record.judged]
+        changed = [Path(record.path) for record in self._records if not record.is_there or not record.judged]
+        left_out: dict[str, str] = {}
         for path in dict.fromkeys([*await asyncio.to_thread(_gguf_files, self._folder), *changed]):
             try:
                 await self.add_file(path)
             except ModelError as error:
-                log.info("a file in the models folder is left out: %s", error.message)
+                log.info("a model file is left out: %s", error.message)
+                if await asyncio.to_thread(path.exists):
+                    left_out[part_prefix(path.name)] = error.message
+        self._left_out = left_out
         return self.models()
 
     async def remove(self, name: str) -> None:
-        """Forget a model, and delete its file where it lies in the models folder. Raises ModelError when unknown."""
+        """Forget a model, and delete its files where they lie in the models folder. Raises ModelError when unknown."""
         model = self.find(name)
         if model is None:
             raise ModelError("There is no such model in the library.", name="MODEL_NOT_FOUND", code=52002)
+        removed = [record for record in self._records if record.path == str(model.path)]
         self._records = [record for record in self._records if record.path != str(model.path)]
         await self._save()
-        if model.path.parent == self._folder:
-            await asyncio.to_thread(model.path.unlink, missing_ok=True)
+        paths = [Path(file.path) for record in removed for file in record.files]
+        await asyncio.to_thread(_delete, [path for path in paths if path.parent == self._folder])
 
     async def ensure(
         self, name_or_source: str, on_progress: Callable[[DownloadProgress], None] | None = None
@@ -199,13 +184,6 @@ class Library:
             raise cannot_chat(ModelKind.PROJECTOR)  # known before gigabytes were fetched
         source = parse_source(descriptor.src if descriptor else wanted)
         file_name = descriptor.file if descriptor else source.file_name
-        if "-of-0" in file_name:
-            raise ModelError(
-                "This model comes in several files, which QVAC Desktop cannot download yet. "
-                "Download all of them into one folder and add the first one.",
-                name="REGISTRY_DOWNLOAD_FAILED",
-                code=53015,
-            )
         by_hand = await self._already_there(descriptor) if descriptor else None
         if by_hand is not None:
             return by_hand
@@ -213,9 +191,9 @@ class Library:
             fetched = await fetch_default_model(wanted, self._folder, progress)
         elif descriptor is not None:
             sha256, size = descriptor.sha256, descriptor.size_bytes
-            fetched = await fetch(Wanted(wanted, source, file_name, sha256, size), self._folder, progress)
+            fetched = await fetch_model(Wanted(wanted, source, file_name, sha256, size), self._folder, progress)
         else:
-            fetched = await fetch(Wanted(wanted, source, file_name), self._folder, progress)
+            fetched = await fetch_model(Wanted(wanted, source, file_name), self._folder, progress)
         return await self._take_in(fetched, str(source))
 
     async def _already_there(self, descriptor: ModelDescriptor) -> LibraryModel | None:
@@ -228,137 +206,64 @@ class Library:
 
     async def _take_in(self, fetched: Fetched, source: str) -> LibraryModel:
         try:
-            return await self._add(fetched.path, sha256=fetched.sha256, source=source)
+            return (await self._add(fetched.path, sha256=fetched.sha256, source=source)).model
         except ModelError:
-            await asyncio.to_thread(fetched.path.unlink, missing_ok=True)
+            await asyncio.to_thread(_delete, [fetched.path, *fetched.parts])
             raise
 
     # --- The index ------------------------------------------------------------------------------------------------
 
-    async def _add(self, path: Path, *, sha256: str, source: str) -> LibraryModel:
+    async def _add(self, path: Path, *, sha256: str, source: str) -> Record:
         stop = threading.Event()
         try:
-            record = await asyncio.to_thread(_examine, path, sha256, stop)
+            record = await asyncio.to_thread(examine, path, sha256, source, stop)
         except asyncio.CancelledError:
             stop.set()
             raise
-        same = next((known for known in self._records if known.sha256 == record.sha256 and _is_there(known)), None)
+        same = next((known for known in self._records if known.sha256 == record.sha256 and known.is_there), None)
         if same is not None and same.path != record.path:
-            return _model(same)
+            return same
         if source and source not in map(canonical_source, record.sources):
             record = msgspec.structs.replace(record, sources=(*record.sources, source))
         others = [known for known in self._records if known.path != record.path and known.sha256 != record.sha256]
         record = msgspec.structs.replace(record, name=_free_name(record.name, others))
         self._records = [*others, record]
         await self._save()
-        return _model(record)
+        return record
 
-    async def _judge(self, record: _Record) -> _Record:
-        """The record with the type that its header says. Raises ModelError, and forgets it, when it is of no use."""
+    async def _judge(self, record: Record) -> Record:
+        """The record with the type and parts that its header says. Raises ModelError, and forgets what is of no use."""
         if record.judged:
             return record
         others = [known for known in self._records if known is not record]
         try:
-            model_type = await asyncio.to_thread(_model_type, record)
+            model_type, files = await asyncio.to_thread(examine_type, record)
         except ModelError:
             self._records = others
             await self._save()
             raise
+        if files is not None and len(files.paths) > 1:  # its size and checksum are those of one part
+            first = next((known for known in self._records if known.path == str(files.paths[0])), record)
+            self._records = others
+            whole = await self._add(files.paths[0], sha256="", source="")
+            judged = msgspec.structs.replace(whole, name=first.name)  # by which it is shared
+            self._records = [judged if known is whole else known for known in self._records]
+            await self._save()
+            return judged
         judged = msgspec.structs.replace(record, model_type=model_type, judged=True)
         self._records = [judged if known is record else known for known in self._records]
         await self._save()
         return judged
 
     async def _save(self) -> None:
-        await asyncio.to_thread(_write_index, self._folder / INDEX, _Index(1, self._records))
+        await asyncio.to_thread(write_index, self._folder / INDEX, list(self._records))
 
 
 def _descriptor(wanted: str) -> ModelDescriptor | None:
     return by_name(wanted) or (by_source(wanted) if is_source(wanted) else by_file(wanted))
 
 
-def _examine(path: Path, sha256: str, stop: threading.Event) -> _Record:
-    """What a file is. Raises ModelError when it is not a model that we know or can read."""
-    catalogued = [model for model in all_models() if model.sha256 == sha256] if sha256 else []
-    # Whisper's files are no GGUF; for those the checksum says what they are.
-    gguf = read_gguf(path) if not catalogued or catalogued[0].model_type.startswith("llamacpp") else None
-    judged = _type_of(gguf) if gguf else ""
-    status = path.stat()
-    sha256 = sha256 or _sha256(path, stop)
-    catalogued = [model for model in all_models() if model.sha256 == sha256]
-    if catalogued:
-        model = catalogued[0]
-        facts = (model.name, model.model_type, model.quantization, model.params, model.licence)
-    else:
-        facts = (path.stem, "", "", "", "")
-    name, model_type, quantization, parameters, licence = facts
-    return _Record(
-        name=name,
-        path=str(path),
-        size_bytes=status.st_size,
-        mtime_ns=status.st_mtime_ns,
-        sha256=sha256,
-        model_type=judged or model_type,
-        quantization=quantization or (gguf.quantization if gguf else ""),
-        parameters=parameters or (gguf.size_label if gguf else ""),
-        sources=tuple(model.src for model in catalogued),
-        licence=licence or (gguf.licence if gguf else ""),
-        judged=True,
-    )
-
-
-def _model_type(record: _Record) -> str:
-    return _type_of(read_gguf(Path(record.path))) if record.model_type.startswith("llamacpp") else record.model_type
-
-
-def _type_of(gguf: GgufInfo) -> str:
-    """Raises ModelError for what is neither a chat nor an embedding model."""
-    kind = kind_of(gguf)
-    if kind is ModelKind.CHAT:
-        return CHAT_TYPE
-    if kind is ModelKind.EMBEDDING:
-        return EMBEDDING_TYPE
-    raise cannot_chat(kind)
-
-
-def _sha256(path: Path, stop: threading.Event) -> str:
-    digest = hashlib.sha256()
-    try:
-        with path.open("rb") as file:
-            while (chunk := file.read(READ_SIZE)) and not stop.is_set():
-                digest.update(chunk)
-    except OSError as error:
-        reason = error.strerror or "read error"
-        raise ModelError(
-            f"The model file cannot be read: {reason}.", name="MODEL_FILE_LOCATE_FAILED", code=52203
-        ) from None
-    return digest.hexdigest()
-
-
-def _model(record: _Record) -> LibraryModel:
-    return LibraryModel(
-        name=record.name,
-        path=Path(record.path),
-        size_bytes=record.size_bytes,
-        sha256=record.sha256,
-        model_type=record.model_type,
-        quantization=record.quantization,
-        parameters=record.parameters,
-        sources=record.sources,
-        licence=record.licence,
-    )
-
-
-def _is_there(record: _Record) -> bool:
-    """The file that was hashed, and not another one in its place."""
-    try:
-        status = Path(record.path).stat()
-    except OSError:
-        return False
-    return status.st_size == record.size_bytes and status.st_mtime_ns == record.mtime_ns
-
-
-def _free_name(name: str, others: Sequence[_Record]) -> str:
+def _free_name(name: str, others: Sequence[Record]) -> str:
     taken = {record.name.lower() for record in others}
     number, free = 2, name
     while free.lower() in taken:
@@ -376,33 +281,6 @@ def _gguf_files(folder: Path) -> list[Path]:
     return sorted(path for path in folder.glob("*.gguf") if path.is_file()) if folder.is_dir() else []
 
 
-def _read_index(path: Path) -> list[_Record]:
-    """The known files; a damaged index is set aside and the folder scanned anew."""
-    try:
-        data = path.read_bytes()
-    except FileNotFoundError:
-        return []
-    try:
-        return msgspec.json.decode(data, type=_Index).files
-    except msgspec.DecodeError:
-        log.warning("the model library's index is damaged and was set aside")
-        path.replace(path.with_suffix(".damaged"))
-        return []
-
-
-def _write_index(path: Path, index: _Index) -> None:
-    """All or nothing, also when the power goes. Raises ModelError."""
-    temporary = path.with_suffix(f".{os.getpid()}-{threading.get_ident()}.tmp")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with temporary.open("wb") as file:
-            file.write(msgspec.json.format(msgspec.json.encode(index), indent=1))
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    except OSError as error:
-        with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)
-        raise ModelError(
-            f"The list of models cannot be written to {path.parent}: {error.strerror}.", name="LIBRARY_NOT_SAVED"
-        ) from error
+def _delete(paths: Sequence[Path]) -> None:
+    for path in paths:
+        path.unlink(missing_ok=True)

@@ -19,9 +19,10 @@ from llama_cpp import llama_cpp as llama
 
 from qvac_core.engines.chat_template import ChatTemplate
 from qvac_core.engines.devices import cpu_threads
-from qvac_core.engines.gguf import GgufInfo, read_gguf
+from qvac_core.engines.gguf import GgufInfo
 from qvac_core.engines.interface import ModelConfig, ModelInfo, SamplingParams
 from qvac_core.engines.memory import cache_bytes, check_memory, memory_error
+from qvac_core.engines.model_files import read_model
 from qvac_core.engines.model_kind import ModelKind, cannot_chat, kind_of, require_chat
 from qvac_core.engines.scheduler import Batch
 from qvac_core.errors import ModelError
@@ -73,7 +74,8 @@ class LlamaBackend:
 
     def __init__(self, path: Path, config: ModelConfig, on_progress: Callable[[float], None]) -> None:
         """Raises ModelError with a sentence that helps."""
-        self._gguf = read_gguf(path)
+        files = read_model(path)
+        self._gguf, self._size = files.gguf, files.size_bytes
         require_chat(kind_of(self._gguf))
         self._log = NativeLog()
         llama.llama_backend_init()
@@ -104,7 +106,7 @@ class LlamaBackend:
             except ModelError as error:
                 # Most likely its memory is too small. The CPU can still answer; backend_device says so.
                 print(f"the GPU did not take the model: {error.message}", file=sys.stderr)  # noqa: T201 (to the log)
-        check_memory(path, self._gguf, self._n_ctx() * config.slots)
+        check_memory(self._size, self._gguf, self._n_ctx() * config.slots)
         return (*self._load(path, 0, on_progress), "cpu")
 
     def _load(self, path: Path, gpu_layers: int, on_progress: Callable[[float], None]) -> tuple[Any, Any]:
@@ -245,7 +247,7 @@ class LlamaBackend:
             n_ctx_train=int(llama.llama_model_n_ctx_train(self._model)),
             slots=slots,
             parameters=int(llama.llama_model_n_params(self._model)),
-            size_bytes=path.stat().st_size,
+            size_bytes=self._size,
             memory_bytes=weights + cache_bytes(self._gguf, self.n_cells),
             backend_device=self.device,
             chat_template=self.template.own,

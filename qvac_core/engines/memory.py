@@ -5,8 +5,6 @@ Sizes from the GGUF header (ENGINES.md measured 23 KB a token for SmolLM2-135M: 
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import psutil
 
 from qvac_core.engines.gguf import GgufInfo
@@ -37,10 +35,13 @@ def has_plain_cache(gguf: GgufInfo) -> bool:
     return not any(key.removeprefix(prefix).startswith(_PARTIAL) for key in gguf.metadata if key.startswith(prefix))
 
 
-def check_memory(path: Path, gguf: GgufInfo, tokens: int) -> None:
-    """Refuse what would only make the machine swap. Raises ModelError with typed field `reason`: "memory"."""
+def check_memory(size_bytes: int, gguf: GgufInfo, tokens: int) -> None:
+    """Refuse what would only make the machine swap. Raises ModelError with typed field `reason`: "memory".
+
+    size_bytes: of all files of the model. tokens: of all its chats together.
+    """
     cache = cache_bytes(gguf, tokens) if has_plain_cache(gguf) else 0
-    needed = path.stat().st_size + cache + SPARE
+    needed = size_bytes + cache + SPARE
     free = int(psutil.virtual_memory().available)
     if needed > free:
         raise ModelError(

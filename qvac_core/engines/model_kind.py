@@ -52,7 +52,7 @@ class ModelKind(Enum):
 
 
 def kind_of(gguf: GgufInfo) -> ModelKind:
-    """The kind of a file, or of a split model by its first part."""
+    """The kind of a model, by the header of all its files (`model_files.read_model`)."""
     metadata, architecture = gguf.metadata, gguf.architecture
     general = metadata.get("general.type")
     if general == "imatrix" or "imatrix.datasets" in metadata:
@@ -67,7 +67,7 @@ def kind_of(gguf: GgufInfo) -> ModelKind:
         return ModelKind.PICTURES
     if metadata.get("tokenizer.ggml.model", "no_vocab") == "no_vocab" or architecture == "wavtokenizer-dec":
         return ModelKind.OTHER
-    if not gguf.tensors and "split.count" not in metadata:
+    if not gguf.tensors:
         return ModelKind.VOCABULARY
     return _language_model(gguf)
 

@@ -6,8 +6,8 @@ Forms of wire/QVAC.md section 4; ENGINES.md, "The SDK's model names", says what 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
-from urllib.parse import quote, unquote, urlsplit
+from dataclasses import dataclass, replace
+from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
 from qvac_core.errors import ModelError
 
@@ -35,6 +35,11 @@ class HuggingFaceSource:
     def file_name(self) -> str:
         return self.file.rsplit("/", 1)[-1]
 
+    def sibling(self, file_name: str) -> HuggingFaceSource:
+        """Another file of the same folder."""
+        folder, slash, _ = self.file.rpartition("/")
+        return replace(self, file=folder + slash + file_name)
+
     def url(self, endpoint: str = HUGGING_FACE) -> str:
         return f"{endpoint.rstrip('/')}/{self.repo_id}/resolve/{self.revision}/{quote(self.file)}"
 
@@ -51,6 +56,12 @@ class UrlSource:
     @property
     def file_name(self) -> str:
         return unquote(urlsplit(self.address).path.rsplit("/", 1)[-1])
+
+    def sibling(self, file_name: str) -> UrlSource:
+        """Another file of the same folder."""
+        parts = urlsplit(self.address)
+        folder, slash, _ = parts.path.rpartition("/")
+        return UrlSource(urlunsplit(parts._replace(path=folder + slash + quote(file_name))))
 
     def url(self, endpoint: str = HUGGING_FACE) -> str:
         return self.address

@@ -59,6 +59,12 @@ def file_server(certificate: Path | None = None) -> Iterator[FileServer]:
             else:
                 self.send_file(state.files[self.path.removeprefix("/store")])
 
+        def do_HEAD(self) -> None:
+            data = state.files.get(self.path)
+            self.send_response(404 if data is None else 200)
+            self.send_header("Content-Length", str(len(data or b"")))
+            self.end_headers()
+
         def send_file(self, data: bytes) -> None:
             asked = self.headers.get("Range", "")
             if state.if_range and self.headers.get("If-Range", state.etag) not in (state.etag, state.last_modified):

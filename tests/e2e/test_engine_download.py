@@ -294,6 +294,78 @@ def test_a_cancelled_ensure_can_be_taken_up_again(server: FileServer, tmp_path: 
     asyncio.run(main())
 
 
+SPLIT = "registry://hf/owner/repo/resolve/abc/dir/big-00001-of-00003.gguf"
+
+
+def split_files(server: FileServer) -> list[bytes]:
+    parts = [part + bytes(200_000) for part in gguf_files.split_llama_files(3)]
+    for number, data in enumerate(parts, 1):
+        server.files[f"/owner/repo/resolve/abc/dir/big-{number:05d}-of-00003.gguf"] = data
+    return parts
+
+
+@pytest.mark.parametrize("asked", [SPLIT, SPLIT.replace("big-00001", "big-00002")])
+def test_a_model_in_parts_is_downloaded_whole(server: FileServer, tmp_path: Path, asked: str) -> None:
+    async def main() -> None:
+        parts = split_files(server)
+        whole = b"".join(parts)
+        (tmp_path / "big-00002-of-00003.gguf").write_bytes(b"something else")
+        reports: list[DownloadProgress] = []
+        library = Library(tmp_path)
+        model = await library.ensure(asked, reports.append)
+        assert (model.size_bytes, model.sha256) == (len(whole), hashlib.sha256(whole).hexdigest())
+        assert model.path.name == "big-2-00001-of-00003.gguf"  # no file of its name in that place, and still a set
+        assert {report.total for report in reports} == {len(whole)}
+        amounts = [report.downloaded for report in reports]
+        assert amounts == sorted(amounts)
+        assert amounts[-1] == len(whole)
+        assert await library.ensure(asked) == model
+        await library.remove(model.name)
+        assert {path.name for path in tmp_path.iterdir()} == {"library.json", "big-00002-of-00003.gguf"}
+
+    asyncio.run(main())
+
+
+def test_a_download_in_parts_goes_on_with_the_part_it_was_at(server: FileServer, tmp_path: Path) -> None:
+    async def main() -> None:
+        parts = split_files(server)
+        second = "/owner/repo/resolve/abc/dir/big-00002-of-00003.gguf"
+        server.files.pop(second)
+        library = Library(tmp_path)
+        with pytest.raises(ModelError, match="no such file"):
+            await library.ensure(SPLIT)
+        assert await library.scan() == ()
+        assert not library.left_out  # a half model is nowhere to be seen
+        server.files[second] = parts[1]
+        server.requests.clear()
+        assert (await library.ensure(SPLIT)).size_bytes == sum(map(len, parts))
+        fetched = [path.rsplit("/", 1)[1] for path, _ in server.requests if path.startswith("/store")]
+        assert fetched == ["big-00002-of-00003.gguf", "big-00003-of-00003.gguf"]
+        assert {path.suffix for path in tmp_path.iterdir()} == {".gguf", ".json"}
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("name", ["best-of-0-shot.gguf", "x-00001-of-00001.gguf", "x-00001-of-00002.gguf"])
+def test_what_only_has_the_name_of_a_part_is_downloaded_alone(server: FileServer, tmp_path: Path, name: str) -> None:
+    server.files[f"/owner/repo/resolve/abc/{name}"] = DATA
+    model = asyncio.run(Library(tmp_path).ensure(f"registry://hf/owner/repo/resolve/abc/{name}"))
+    assert (model.path.name, model.sha256) == (name, SHA256)
+
+
+def test_parts_that_will_not_fit_on_the_disk_are_not_begun(
+    server: FileServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    split_files(server)
+    room = part_file.DISK_RESERVE + 300_000  # for one part, not for three
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=room))
+    with pytest.raises(ModelError) as raised:
+        asyncio.run(Library(tmp_path).ensure(SPLIT))
+    assert raised.value.name == "DISK_FULL"
+    assert not server.requests
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_files_of_the_owner_are_taken_by_reference(tmp_path: Path) -> None:
     async def main() -> None:
         (tmp_path / "models").mkdir()

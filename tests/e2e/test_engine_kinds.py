@@ -10,6 +10,7 @@ import pytest
 from qvac_core.engines import llama
 from qvac_core.engines.interface import ModelConfig
 from qvac_core.engines.llama_engine import LlamaEngine
+from qvac_core.engines.model_files import part_names
 from qvac_core.engines.model_kind import ModelKind
 from qvac_core.errors import ModelError
 from tests import gguf_files
@@ -39,6 +40,23 @@ def test_what_cannot_chat_is_refused_before_it_is_loaded(tmp_path: Path, data: b
             assert (raised.value.name, raised.value.code) == ("MODEL_OPERATION_NOT_SUPPORTED", 52416)
         finally:
             await engine.close()
+
+    asyncio.run(main())
+
+
+def test_a_model_in_parts_answers_and_says_what_is_missing(tmp_path: Path) -> None:
+    paths = [tmp_path / name for name in part_names("big-00001-of-00003.gguf")]
+    for path, data in zip(paths, gguf_files.split_llama_files(3), strict=True):
+        path.write_bytes(data)
+
+    async def main() -> None:
+        async with loaded(paths[0], n_ctx=64, slots=1) as model:
+            assert (await take(model, request("a", predict=4))).end.stats.generated_tokens > 0
+            assert model.info.size_bytes == sum(path.stat().st_size for path in paths)
+        paths[2].unlink()
+        with pytest.raises(ModelError, match="Part 3 of 3 is missing"):
+            async with loaded(paths[0], n_ctx=64, slots=1):
+                pass
 
     asyncio.run(main())
 
