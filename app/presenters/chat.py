@@ -291,6 +291,12 @@ class ChatPresenter(QObject):
         if answer is not None:
             self._start(self._core.call(lambda core: core.stop_answer(answer.id)))
 
+    def continue_here(self) -> None:
+        """The provider says nothing: this machine goes on with the answer."""
+        answer = self.answering
+        if answer is not None:
+            self._start(self._core.call(lambda core: core.continue_answer_here(answer.id)))
+
     async def _ask(self, question: Message) -> None:
         conversation_id = self.open_id
         if not conversation_id:

@@ -92,7 +92,9 @@ def provider_state(provider: ProviderEntry) -> str:
     if provider.state == "online":
         path = {"local network": " · your network", "relay": " · via relay"}.get(provider.path, "")
         return f"{provider.rtt_ms:.0f} ms{path}" if provider.rtt_ms is not None else "online"
-    return {"connecting": "connecting…", "offline": "offline", "refused": "refused"}.get(provider.state, "")
+    return {"silent": "nothing comes", "connecting": "connecting…", "offline": "offline", "refused": "refused"}.get(
+        provider.state, ""
+    )
 
 
 def provider_sentence(provider: ProviderEntry) -> str:
@@ -101,6 +103,8 @@ def provider_sentence(provider: ProviderEntry) -> str:
         return "Connecting…"
     if provider.error is not None:
         return provider.error.title
+    if provider.state == "silent":
+        return "Nothing comes from it at the moment."
     if provider.state == "online":
         return "It shares no model with you."
     return "Not connected yet."

@@ -73,6 +73,7 @@ class Conversation(QWidget):
             words=self._words(message, local=speaker.local),
             waiting=self._waiting_words(local=speaker.local) if message.status == "streaming" else "",
             remedies=self._remedies.acts(message),
+            doing="nothing comes" if self._is_silent(speaker.public_key) else "answering…",
             last=self._presenter.last_answer() is not None and self._presenter.messages[-1].id == message.id,
         )
 
@@ -134,9 +135,15 @@ class Conversation(QWidget):
         if answer is not None and nothing_yet(answer):
             self.messages.change(answer)
 
+    def _is_silent(self, public_key: str) -> bool:
+        provider = self._presenter.provider(public_key)
+        return provider is not None and provider.state == "silent"
+
     def _waiting_words(self, *, local: bool) -> str:
         """`local`: this machine answers, also where the conversation points elsewhere."""
         target = Target() if local else self._presenter.target
+        if self._is_silent(target.provider_key):
+            return f"Nothing comes from {self._presenter.target_name(target)}."
         name = self._presenter.target_name(target)
         stage = self._presenter.stages.get(target.provider_key)
         if not target.provider_key or stage is None:

@@ -38,6 +38,9 @@ def reach(provider: ProviderEntry, now: float) -> Reach | None:
     match provider.state:
         case "connecting" if provider.last_connected is not None:
             return Reach("refresh-cw", f"Reconnecting to {provider.name}…", again, "text2", False)
+        case "silent":
+            since = f"No sign of it for {whole_duration(max(1.0, now - provider.silent_since))}."
+            return Reach("triangle-alert", f"Nothing comes from {provider.name}.", since, "warn", True)
         case "offline":
             why = provider.error.title if provider.error is not None else ""
             return Reach(
@@ -50,7 +53,10 @@ def reach(provider: ProviderEntry, now: float) -> Reach | None:
 
 
 class ReachBar(QWidget):
-    """Hidden while the provider answers, while this machine is the target, and while an answer is on its way."""
+    """Hidden while the provider answers and while this machine is the target.
+
+    While an answer is on its way it speaks only of a provider that has become silent, and offers not to wait for it.
+    """
 
     def __init__(self, presenter: ChatPresenter, theme: Theme, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -59,14 +65,20 @@ class ReachBar(QWidget):
         self.line = StatusLine(theme)
         self.again = Button(theme, "Try now", size="small", name="Try to reach the provider now")
         self.here = Button(theme, "Chat on this machine", icon="laptop", size="small")
+        self.stop = Button(theme, "Stop", size="small", name="Stop the answer that does not come")
+        self.go_on = Button(theme, "Go on with this machine", icon="laptop", size="small")
         layout = QHBoxLayout(self)
         layout.setContentsMargins(4, 0, 4, 2)
         layout.setSpacing(8)
         layout.addWidget(self.line, 1)
         layout.addWidget(self.again)
         layout.addWidget(self.here)
+        layout.addWidget(self.stop)
+        layout.addWidget(self.go_on)
         self.again.clicked.connect(lambda: presenter.connect_provider(presenter.target.provider_key))
         self.here.clicked.connect(presenter.chat_here)
+        self.stop.clicked.connect(presenter.stop)
+        self.go_on.clicked.connect(presenter.continue_here)
         self._tick = _timer(self, TICK_MS, self.refresh)
         self._back = _timer(self, BACK_MS, self._end_back)
         self._back.setSingleShot(True)
@@ -82,7 +94,7 @@ class ReachBar(QWidget):
             self._lost = ""
             self._back.stop()
         told = reach(provider, presenter.now) if provider is not None else None
-        if provider is not None and told is not None and not presenter.busy:
+        if provider is not None and told is not None and (not presenter.busy or self._keeps_waiting(provider)):
             self._show(told)
             self._lost = provider.public_key
             self._back.stop()
@@ -94,13 +106,23 @@ class ReachBar(QWidget):
             self.hide()
             self._tick.stop()
 
+    def _keeps_waiting(self, provider: ProviderEntry) -> bool:
+        """An answer is to come of a provider of which nothing comes."""
+        answer = self._presenter.answering
+        if provider.state != "silent" or answer is None:
+            return False
+        return not self._presenter.speaker(answer).local
+
     def _show(self, told: Reach) -> None:
         # Below a failed answer stand its own remedies: the line alone is enough there.
         last = self._presenter.messages[-1] if self._presenter.messages else None
-        acts = told.away and not (last is not None and last.status == "failed")
+        waits = self._presenter.busy
+        acts = told.away and not waits and not (last is not None and last.status == "failed")
         self.line.show_status(told.icon, told.clause, told.facts, told.tone)
         self.again.setVisible(acts)
         self.here.setVisible(acts and bool(self._presenter.models))
+        self.stop.setVisible(waits and not self._presenter.models)
+        self.go_on.setVisible(waits and bool(self._presenter.models))
         self.show()
         if not self._tick.isActive():
             self._tick.start()

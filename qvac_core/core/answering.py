@@ -8,6 +8,7 @@ from typing import Protocol
 
 from qvac_core.core.state import AnswerStats, Message, Target
 from qvac_core.engines.interface import ChatMessage
+from qvac_core.errors import ModelError
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +62,12 @@ class LocalResponder(Responder, Protocol):
 
     async def describe(self) -> str:
         """The model it would use, by display name."""
+
+
+def no_model_here() -> ModelError:
+    return ModelError(
+        "There is no model on this machine yet. Get a small one, or add a GGUF file.", name="MODEL_NOT_FOUND_HERE"
+    )
 
 
 # The end of a seam's sentence below which the answer starts anew: what stands above it is kept, and is no part of it.

@@ -21,6 +21,7 @@ from qvac_core.core.answering import (
     Responder,
     Thinking,
     chat_history,
+    no_model_here,
     start_of,
     with_seam,
 )
@@ -55,6 +56,8 @@ class _Streaming:
     message: Message
     task: asyncio.Task[None] | None = None
     kept_at: float = 0.0
+    patience: asyncio.Timeout | None = None  # with the provider, while it is asked
+    handed_over: bool = False  # a person did not want to wait for it any more
     asked: str = ""  # why it broke off and who is asked to go on, until they have begun
 
 
@@ -141,6 +144,22 @@ class Chats:
             await self._run(self._store.conversations.remove_message, message.id)
         raise StoreError("There is no message to answer in this conversation.")
 
+    async def continue_here(self, message_id: str) -> None:
+        """Do not wait for the provider any more: this machine goes on. Raises ModelError when it has no model."""
+        streaming = self._streaming.get(message_id)
+        if streaming is None or streaming.patience is None:
+            return
+        if not await self._local.can_answer():
+            raise no_model_here()
+        name = self._remote.name_of(streaming.conversation.target.provider_key)
+        here = await self._here(streaming.message)
+        if streaming.patience is not None and not streaming.handed_over:
+            streaming.handed_over = True
+            streaming.asked = ""
+            self._seam(streaming, f"Nothing came from {name} any more. {here}")
+            # Leaving a provider that does not answer takes some seconds, so the seam comes first.
+            streaming.patience.reschedule(asyncio.get_running_loop().time())
+
     async def stop(self, message_id: str) -> None:
         """Cancel an answer and wait until it has ended; one that has ended already is fine."""
         streaming = self._streaming.get(message_id)
@@ -204,18 +223,24 @@ class Chats:
             await self._stream(self._local, streaming, question)
             return
         try:
-            await self._stream(self._remote, streaming, question)
-        except QvacError as error:
-            fallback = self._store.settings.settings.chat.fallback
-            if not fallback or not await self._local.can_answer():
+            async with asyncio.timeout(None) as streaming.patience:
+                await self._stream(self._remote, streaming, question)
+            return
+        except TimeoutError:
+            if not streaming.handed_over:
                 raise
-            name = self._remote.name_of(question.target.provider_key)
-            left = _left(describe(error), name)
-            streaming.asked = ""
-            message = streaming.message
-            self._seam(streaming, f"{left} {await self._here(message)}")
-            here = replace(question, target=Target(), so_far=_so_far(message), model_sha256=message.model_sha256)
-            await self._stream(self._local, streaming, here)
+        except QvacError as error:
+            if not streaming.handed_over:
+                if not self._store.settings.settings.chat.fallback or not await self._local.can_answer():
+                    raise
+                left = _left(describe(error), self._remote.name_of(question.target.provider_key))
+                streaming.asked = ""
+                self._seam(streaming, f"{left} {await self._here(streaming.message)}")
+        finally:
+            streaming.patience = None
+        message = streaming.message
+        here = replace(question, target=Target(), so_far=_so_far(message), model_sha256=message.model_sha256)
+        await self._stream(self._local, streaming, here)
 
     async def _here(self, answer: Message) -> str:
         """What this machine does with an answer that somebody else began."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Iterator
 from dataclasses import dataclass, replace
 
 from msgspec import UNSET
@@ -30,6 +30,7 @@ from qvac_core.delegation.completion import Completion
 from qvac_core.delegation.connection import ProviderConnection
 from qvac_core.delegation.consumer import Consumer, Delegate
 from qvac_core.delegation.failures import Code, Reason
+from qvac_core.delegation.life_signs import LifeSigns
 from qvac_core.delegation.messages import (
     ContentDelta,
     ContinueFrom,
@@ -74,6 +75,7 @@ class Contacts:
         self._relays = {known.public_key: known.relays for known in store.providers.records()}
         self._loaded: dict[tuple[str, str], _LoadedAt] = {}
         self._watched: dict[str, ProviderConnection] = {}
+        self._life: dict[str, LifeSigns] = {}
         self._tasks = TaskOwner()
         self._reconnecting = Reconnecting(self._connect_again, _is_refusal)
         self._closed = False
@@ -233,18 +235,45 @@ class Contacts:
 
     async def answer(self, question: Question) -> AsyncGenerator[AnswerPart, None]:
         """Began, thinking and text as they come, the statistics. Closing it early cancels at the provider."""
-        async with contextlib.aclosing(self._answer(question)) as parts:
-            try:
+        with self._watching_life(question.target.provider_key):
+            async with contextlib.aclosing(self._answer(question)) as parts:
+                try:
+                    async for part in parts:
+                        yield part
+                    return
+                except ProviderError as error:
+                    # The model there is not the one of its list any more: what was begun cannot go on in it.
+                    if not question.so_far or error.code != Code.MODEL_OPERATION_NOT_SUPPORTED.value:
+                        raise
+            async with contextlib.aclosing(self._answer(replace(question, so_far=""))) as parts:
                 async for part in parts:
                     yield part
-                return
-            except ProviderError as error:
-                # The model there is not the one of its list any more: what was begun cannot go on in it.
-                if not question.so_far or error.code != Code.MODEL_OPERATION_NOT_SUPPORTED.value:
-                    raise
-        async with contextlib.aclosing(self._answer(replace(question, so_far=""))) as parts:
-            async for part in parts:
-                yield part
+
+    @contextlib.contextmanager
+    def _watching_life(self, key: str) -> Iterator[None]:
+        """While an answer is waited for: is the provider still there?"""
+        life = self._life.get(key)
+        if life is None:
+            public_key = bytes.fromhex(key)
+            life = LifeSigns(lambda: self._consumer.connection(public_key), lambda quiet: self._quiet(key, quiet))
+            self._life[key] = life
+            watching = self._tasks.start(life.watch(), "signs of life")
+            watching.add_done_callback(lambda _: self._life.pop(key, None))
+        else:
+            life.want()
+        try:
+            yield
+        finally:
+            life.release()
+
+    def _quiet(self, key: str, seconds: float | None) -> None:
+        entry = self._entries.get(key)
+        if entry is None or self._closed:
+            return
+        if seconds is not None and entry.state == "online":
+            self._put(replace(entry, state="silent", silent_since=time.time() - seconds))
+        elif seconds is None and entry.state == "silent":
+            self._put(replace(entry, state="online"))
 
     async def _answer(self, question: Question) -> AsyncGenerator[AnswerPart, None]:
         started = time.monotonic()

@@ -332,6 +332,9 @@ class Core:
     async def retry(self, conversation_id: str) -> str:
         return await self._chats.retry(conversation_id)
 
+    async def continue_answer_here(self, message_id: str) -> None:
+        await self._chats.continue_here(message_id)
+
     async def stop_answer(self, message_id: str) -> None:
         await self._chats.stop(message_id)
 

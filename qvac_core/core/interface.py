@@ -113,5 +113,8 @@ class CoreInterface(Protocol):
     async def retry(self, conversation_id: str) -> str:
         """Answer the last user message again, replacing a failed or finished last answer."""
 
+    async def continue_answer_here(self, message_id: str) -> None:
+        """Do not wait for the provider: this machine goes on from there (AnswerSeam). ModelError if it cannot."""
+
     async def stop_answer(self, message_id: str) -> None:
         """Cancel down to the GPU; AnswerFinished with status "stopped" follows."""

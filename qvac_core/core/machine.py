@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from qvac_core.core.answering import AnswerPart, Began, Question
+from qvac_core.core.answering import AnswerPart, Began, Question, no_model_here
 from qvac_core.core.error_text import describe
 from qvac_core.core.event_hub import EventHub
 from qvac_core.core.state import AnswerStats, DownloadChanged, SharedModel, SharedModelsChanged
@@ -262,10 +262,7 @@ class Machine:
         """Text as it comes, then the statistics. Raises ModelError when there is no model or it cannot run."""
         model = self._choose(question.target.model)
         if model is None:
-            raise ModelError(
-                "There is no model on this machine yet. Get a small one, or add a GGUF file.",
-                name="MODEL_NOT_FOUND_HERE",
-            )
+            raise no_model_here()
         lease = await self.acquire(model)
         try:
             self.announce()

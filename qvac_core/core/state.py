@@ -151,10 +151,11 @@ class RemoteModel:
 
 @dataclass(frozen=True, slots=True)
 class ProviderEntry:
-    """A provider in my list. state: "unknown", "connecting", "online", "offline", "refused".
+    """A provider in my list. state: "unknown", "connecting", "online", "silent", "offline", "refused".
 
     path while it is online: "direct", "local network" or "relay", then `relay` is the relay's key. `retry_at`: Unix
-    seconds at which about it is tried again by itself; None when it is not, or is tried now.
+    seconds at which about it is tried again by itself; None when it is not, or is tried now. "silent": connected,
+    asked, and nothing comes from it since `silent_since` (Unix seconds).
     """
 
     public_key: str
@@ -168,6 +169,7 @@ class ProviderEntry:
     path: str = ""
     relay: str = ""
     retry_at: float | None = None
+    silent_since: float = 0.0
 
 
 # --- Events -------------------------------------------------------------------------------------------------------

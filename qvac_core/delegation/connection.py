@@ -57,6 +57,8 @@ class ProviderConnection:
         self._rpc = Rpc(stream)
         self._rejected: ProviderError | None = None
         self._greeting: asyncio.Task[None] | None = None
+        self.heard_at = asyncio.get_running_loop().time()
+        """When something came of it the last time, in seconds of the loop."""
         self.task = asyncio.get_running_loop().create_task(self._run())
 
     async def _run(self) -> None:
@@ -108,6 +110,7 @@ class ProviderConnection:
         except RemoteProtocolError:
             self.destroy()
             raise
+        self._heard()
         self.check(reply)
         if not isinstance(reply, expect):
             self.destroy()
@@ -122,12 +125,16 @@ class ProviderConnection:
         """The lines of an answer. Raises ProviderError for an error line, else what a lost connection raises."""
         try:
             async for line in lines_of(stream):
+                self._heard()
                 reply = decode_reply(line)
                 if reply is not None:
                     self.check(reply)
                     yield reply
         except ConnectionClosed as error:
             raise self.failure(error) from error
+
+    def _heard(self) -> None:
+        self.heard_at = asyncio.get_running_loop().time()
 
     def check(self, reply: Reply | None) -> None:
         """Raise a provider's error. A refusal explains whatever fails on this connection afterwards."""

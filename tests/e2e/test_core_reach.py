@@ -12,7 +12,7 @@ import pytest
 from qvac_core.codec import Address
 from qvac_core.core import Core, CoreConfig
 from qvac_core.core.config import RuleOverride
-from qvac_core.core.state import ConnectionStage, CoreEvent, ProvidersChanged, Stage
+from qvac_core.core.state import AnswerTokens, ConnectionStage, CoreEvent, ProvidersChanged, Stage, Target
 from qvac_core.errors import IdentityError
 from qvac_core.hyperdht import KeyPair, Testnet, create_testnet
 from tests.e2e.program import Program, qvac_desktop
@@ -79,6 +79,7 @@ class Watched:
         self.core = core
         self.states: list[str] = []
         self.stages: list[Stage] = []
+        self.letters = 0  # of all answers
         self._changed = asyncio.Event()
         core.subscribe(self._take)
 
@@ -87,6 +88,8 @@ class Watched:
             self.states.append(event.providers[0].state)
         elif isinstance(event, ConnectionStage):
             self.stages.append(event.stage)
+        elif isinstance(event, AnswerTokens):
+            self.letters += len(event.text)
         self._changed.set()
 
     async def until(self, state: str) -> None:
@@ -94,6 +97,12 @@ class Watched:
         self.states.clear()
         async with asyncio.timeout(60):
             while state not in self.states:
+                self._changed.clear()
+                await self._changed.wait()
+
+    async def said(self, letters: int) -> None:
+        async with asyncio.timeout(60):
+            while self.letters < letters:
                 self._changed.clear()
                 await self._changed.wait()
 
@@ -137,6 +146,40 @@ def test_a_provider_that_restarts_is_back_without_anybody_touching_it(
             (entry,) = await core.providers()
             await core.remove_provider(entry.public_key)
             assert not core._contacts._reconnecting.keys
+
+    run(test)
+
+
+def test_a_killed_provider_is_told_before_its_connection_ends(
+    bootstrap: str, tmp_path: Path, small_model_path: Path
+) -> None:
+    """In the middle of an answer. It is no more shown as there, and this machine can go on at once."""
+
+    async def test() -> None:
+        host, port = bootstrap.split(":")
+        model = str(small_model_path)
+        arguments = ("--allow-all", "--seed", "5e" * 32, "--model", model, "--bootstrap", bootstrap, "--json")
+        async with Core(CoreConfig(tmp_path / "guest", bootstrap=((host, int(port)),))) as core:
+            await core.add_model_file(small_model_path)
+            guest = Watched(core)
+            with qvac_desktop("provider", *arguments, data_dir=tmp_path / "owner") as process:
+                await asyncio.to_thread(process.until, "ready")
+                public_key = KeyPair.from_seed(bytes.fromhex("5e" * 32)).public_key.hex()
+                await core.add_provider(public_key, "Studio")
+                conversation = await core.new_conversation(Target(public_key))
+                message_id = await core.ask(conversation.id, "Write a very long story about a lighthouse.")
+                await guest.said(20)
+                silent = asyncio.create_task(guest.until("silent"))
+                await asyncio.to_thread(process.kill)
+                await silent
+                assert "connecting" not in guest.states and "offline" not in guest.states
+                assert message_id in core._chats._streaming
+                await core.continue_answer_here(message_id)
+                (message,) = (m for m in await core.messages(conversation.id) if m.id == message_id)
+                ((offset, sentence),) = message.seams
+                assert sentence.startswith("Nothing came from Studio any more. This machine continues with ")
+                await guest.said(offset + 20)
+                await core.stop_answer(message_id)
 
     run(test)
 

@@ -430,6 +430,9 @@ class FakeCore:
             self.message_lists[conversation_id] = messages[:-1]
         return self._answer(conversation_id)
 
+    async def continue_answer_here(self, message_id: str) -> None:
+        await self._enter("continue_answer_here", message_id)
+
     async def stop_answer(self, message_id: str) -> None:
         await self._enter("stop_answer", message_id)
         if (task := self._answers.get(message_id)) is not None:

@@ -104,6 +104,11 @@ def away(state: str, wait: float | None = None) -> Act:
     return act
 
 
+async def silent(stage: Scene) -> None:
+    await stream_remote(stage)
+    stage.core._change_provider(scenes.STUDIO, state="silent", silent_since=scenes.NOW - 4)
+
+
 async def picker(stage: Scene) -> None:
     await stream(stage)
     stage.page.conversation.bar.open_picker()
@@ -205,6 +210,8 @@ PICTURES = (
     Picture("chat-failed", nothing, core=failed),
     Picture("chat-failed-dark", nothing, "dark", core=failed),
     Picture("chat-reconnecting", away("connecting")),
+    Picture("chat-silent", silent),
+    Picture("chat-silent-dark", silent, "dark", NARROW),
     Picture("chat-away", away("offline", 32)),
     Picture("chat-away-dark", away("refused"), "dark", NARROW),
     Picture("chat-refused", open_conversation("zfs")),

@@ -8,8 +8,9 @@ import pytest
 
 from app.views import chat_reach
 from app.views.chat_reach import ReachBar, reach
+from app.widgets.chat.answer_row import AnswerRow
 from app.window import CHAT, MainWindow
-from qvac_core.core.state import ErrorInfo, ProviderEntry, SharedModel, Target
+from qvac_core.core.state import AnswerSeam, ErrorInfo, ProviderEntry, SharedModel, Target
 from tests.gui import chat_scenes as scenes
 from tests.gui.fake_core import FakeCore, Script
 from tests.gui.share_window import Run
@@ -24,7 +25,9 @@ def entry(
 ) -> ProviderEntry:
     retry = None if wait is None else NOW + wait
     last = NOW - 60 if known else None
-    return ProviderEntry("ab" * 32, "Studio", state, last_connected=last, error=error, retry_at=retry)
+    return ProviderEntry(
+        "ab" * 32, "Studio", state, last_connected=last, error=error, retry_at=retry, silent_since=NOW - 4
+    )
 
 
 @pytest.mark.parametrize(
@@ -39,6 +42,7 @@ def entry(
             True,
         ),
         (entry("offline", error=GONE, wait=-5), "Studio cannot be reached.", "The machine went offline.", True),
+        (entry("silent"), "Nothing comes from Studio.", "No sign of it for 4 s.", True),
         (entry("refused", error=scenes.REFUSED), "Studio does not let you in", scenes.REFUSED.message, True),
     ],
 )
@@ -94,6 +98,38 @@ def test_away_tried_and_back(run: Run, away: FakeCore, monkeypatch: pytest.Monke
         assert "is back" in bar.line.text
         while bar.isVisible():
             await asyncio.sleep(0.02)
+
+    run(test)
+
+
+def test_a_provider_that_says_nothing_need_not_be_waited_for(run: Run, away: FakeCore) -> None:
+    """It is told while the answer is awaited, with what helps, and nothing looks as if it were there."""
+
+    async def test(window: MainWindow) -> None:
+        bar = bar_of(window)
+        presenter = window.chat_page.conversation._presenter
+        away.script = Script(pieces=("Half",), hold=True)
+        presenter.send("Go")
+        await turns()
+        row = window.chat_page.conversation.messages.rows[-1]
+        assert isinstance(row, AnswerRow)
+        assert "answering…" in row.stats.words and bar.isHidden()
+        away._change_provider(scenes.STUDIO, state="silent", silent_since=NOW - 3)
+        await turns()
+        assert bar.isVisible() and bar.line.text.startswith("Nothing comes from Studio desktop. No sign of it for")
+        assert "answering…" not in row.stats.words and "nothing comes" in row.stats.words
+        assert not window.chat_page.conversation.bar.picker.dot._filled
+        shown = [act for act in (bar.again, bar.here, bar.stop, bar.go_on) if act.isVisible()]
+        assert shown == [bar.go_on]
+        bar.go_on.click()
+        await turns()
+        assert [len(call) for call in away.called("continue_answer_here")] == [1]
+        away.emit(AnswerSeam(presenter.open_id, row.message.id, 4, scenes.SEAM))
+        await turns()
+        assert bar.isHidden()  # this machine answers now
+        away._change_provider(scenes.STUDIO, state="online")
+        away.release()
+        await turns()
 
     run(test)
 

@@ -23,7 +23,7 @@ from qvac_core.core.state import (
     Message,
     Target,
 )
-from qvac_core.errors import ConnectionClosed, QvacError, StoreError
+from qvac_core.errors import ConnectionClosed, ModelError, QvacError, StoreError
 from qvac_core.store.folders import DataDir
 from qvac_core.store.store import Store
 
@@ -324,6 +324,27 @@ def test_an_answer_that_broke_off_goes_on_here_when_it_is_moved_here(tmp_path: P
         assert answer.seams == ((4, "The machine went offline. This machine continues with Small model."),)
 
     play(tmp_path, Scripted("One ", ConnectionClosed("gone", name="ECONNRESET")), Scripted(), act)
+
+
+def test_a_provider_that_says_nothing_is_left_for_this_machine(tmp_path: Path) -> None:
+    async def act(scene: Scene) -> None:
+        conversation = await scene.chats.new(REMOTE)
+        message_id = await scene.chats.ask(conversation.id, "Hello")
+        await scene.said("One ")
+        with pytest.raises(ModelError, match="no model on this machine"):
+            await scene.chats.continue_here(message_id)
+        scene.local.parts = ("two",)
+        await scene.chats.continue_here(message_id)
+        seam = next(event for event in scene.events if isinstance(event, AnswerSeam))
+        assert seam.sentence == "Nothing came from Studio any more. This machine continues with Small model."
+        await scene.chats.continue_here(message_id)
+        answer = await scene.finished()
+        assert (answer.text, answer.status, len(answer.seams)) == ("One two", "done", 1)
+        assert scene.remote.left
+        assert scene.local.questions[0].so_far == "One "
+        await scene.chats.continue_here(message_id)
+
+    play(tmp_path, Scripted("One ", None), Scripted(), act)
 
 
 @pytest.mark.parametrize("way", ["stop", "delete", "close"])

@@ -41,6 +41,7 @@ class FakeProvider:
         self.lines: dict[str, list[Any]] = {}
         self.ends = True
         self.alive = True
+        self.gate: asyncio.Event | None = None  # what answers wait for
         self.connects = 0
         self.streams: list[MemoryStream] = []
 
@@ -57,6 +58,8 @@ class FakeProvider:
         kind = message["type"]
         if not self.alive:
             await asyncio.sleep(1e6)
+        if self.gate is not None:
+            await self.gate.wait()
         if kind in self.lines:
             stream = request.respond()
             for line in self.lines[kind]:

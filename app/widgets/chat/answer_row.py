@@ -33,6 +33,7 @@ class AnswerFacts:
     waiting: str = ""  # while nothing has come of whoever answers now: what is being done
     remedies: tuple[Act, ...] = ()
     last: bool = False
+    doing: str = "answering…"  # while it streams
 
 
 def nothing_yet(message: Message) -> bool:
@@ -121,7 +122,7 @@ class AnswerRow(QWidget):
         failed = message.status == "failed"
         words = list(facts.words)
         if streaming:
-            words.append("answering…")
+            words.append(facts.doing)
         elif message.status == "stopped":
             words.append("stopped")
         self.stats.show_facts(facts.who, words, local=facts.local)

@@ -1,0 +1,100 @@
+"""A provider of which nothing comes while somebody waits: it is asked, and told when it does not answer."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+
+from qvac_core.delegation.consumer import Consumer
+from qvac_core.delegation.life_signs import SILENT_SECONDS, LifeSigns
+from tests.unit.delegation_room import ASK, DELEGATE, PROVIDER_KEY
+from tests.unit.memory_stream import run
+from tests.unit.test_delegation_bad_providers import DELTA, FakeProvider
+
+OURS: dict[str, Any] = {"type": "hello", "version": 1, "features": ["keepalive"]}
+
+
+class Watch:
+    def __init__(self, consumer: Consumer, tasks: asyncio.TaskGroup) -> None:
+        self.told: list[float | None] = []
+        self.signs = LifeSigns(lambda: consumer.connection(PROVIDER_KEY), self.told.append)
+        self.task = tasks.create_task(self.signs.watch())
+
+    async def until_told(self, count: int) -> float:
+        """Seconds until so much was told."""
+        loop = asyncio.get_running_loop()
+        started = loop.time()
+        async with asyncio.timeout(60):
+            while len(self.told) < count:
+                await asyncio.sleep(0.01)
+        return loop.time() - started
+
+
+def watching(test: Callable[[FakeProvider, Watch], Awaitable[None]], *, ours: bool) -> None:
+    """While an answer has begun and goes on."""
+
+    async def main() -> None:
+        async with asyncio.TaskGroup() as tasks:
+            provider = FakeProvider(tasks)
+            if ours:
+                provider.replies |= {"hello": OURS, "keepalive": {"type": "keepalive"}}
+            provider.lines["completionStream"] = [DELTA]
+            provider.ends = False
+            consumer = Consumer(provider.connect)
+            await consumer.completion("abc", ASK, delegate=DELEGATE)
+            watch = Watch(consumer, tasks)
+            await test(provider, watch)
+            watch.signs.release()
+            provider.end()
+            await consumer.close()
+
+    run(main())
+
+
+@pytest.mark.parametrize("ours", [True, False])
+def test_a_provider_that_reads_for_long_is_there_and_one_that_died_is_told_after_three_seconds(ours: bool) -> None:
+    async def test(provider: FakeProvider, watch: Watch) -> None:
+        await asyncio.sleep(30)
+        assert watch.told == []
+        assert len(provider.of("keepalive" if ours else "heartbeat")) > 10
+        provider.alive = False
+        assert await watch.until_told(1) == pytest.approx(SILENT_SECONDS, abs=1.1)
+        assert watch.told[0] is not None and SILENT_SECONDS <= watch.told[0] < SILENT_SECONDS + 1
+        await asyncio.sleep(5)
+        assert len(watch.told) == 1
+
+    watching(test, ours=ours)
+
+
+def test_what_comes_late_counts() -> None:
+    """A provider that stood still for five seconds is there again with the answer to what it was asked then."""
+
+    async def test(provider: FakeProvider, watch: Watch) -> None:
+        gate = provider.gate = asyncio.Event()
+        await watch.until_told(1)
+        gate.set()
+        await watch.until_told(2)
+        assert watch.told[1] is None
+        asked = len(provider.of("heartbeat"))
+        assert asked <= 3  # one question at a time
+
+    watching(test, ours=False)
+
+
+def test_a_connection_that_ends_is_no_silence() -> None:
+    async def test(provider: FakeProvider, watch: Watch) -> None:
+        provider.alive = False
+        await watch.until_told(1)
+        watch.signs.release()  # nobody waits any more: it is watched until it is there again, or gone
+        await asyncio.sleep(2)
+        assert not watch.task.done()
+        provider.end()
+        await watch.until_told(2)
+        assert watch.told[1] is None
+        await watch.task
+        watch.signs.want()
+
+    watching(test, ours=True)
