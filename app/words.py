@@ -7,6 +7,7 @@ from datetime import datetime
 MINUTE = 60.0
 HOUR = 3600.0
 DAY = 86400.0
+ONE_LINE = 300  # letters: more than any line of the window has room for
 NOW_WITHIN = 3.0  # seconds that still read as "just now"
 
 
@@ -108,3 +109,8 @@ def expiry(at: float | None, now: float) -> str:
 
 def people(count: int) -> str:
     return "1 person" if count == 1 else f"{count} people"
+
+
+def one_line(text: str, most: int = ONE_LINE) -> str:
+    """A text for one line of the window. Names come from people and peers; eliding a million letters takes 0.4 s."""
+    return text if len(text) <= most else f"{text[:most]}…"

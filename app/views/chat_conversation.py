@@ -168,7 +168,7 @@ class Conversation(QWidget):
         )
         self._show_room()
         if waited:
-            self._send(self.composer.text.toPlainText())
+            self._send(self.composer.message)
 
     def _show_room(self) -> None:
         answer = self._presenter.last_answer()

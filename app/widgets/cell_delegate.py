@@ -12,6 +12,7 @@ from app.theme import Theme
 from app.widgets.avatar import paint_avatar
 from app.widgets.rows import Cell, RowModel
 from app.widgets.switch import ROW_SIZE, paint_switch
+from app.words import one_line
 
 Index = QModelIndex | QPersistentModelIndex
 PAD = 8
@@ -144,7 +145,7 @@ class CellDelegate(QStyledItemDelegate):
     ) -> None:
         painter.setFont(font)
         painter.setPen(self._theme.colour(tone))
-        shown = QFontMetricsF(font).elidedText(text, Qt.TextElideMode.ElideRight, area.width() + 1)
+        shown = QFontMetricsF(font).elidedText(one_line(text), Qt.TextElideMode.ElideRight, area.width() + 1)
         painter.drawText(area, int(align | Qt.TextFlag.TextSingleLine), shown)
 
     def _paint_bar(self, painter: QPainter, box: QRectF, cell: Cell) -> None:

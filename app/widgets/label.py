@@ -5,6 +5,10 @@ from __future__ import annotations
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QLabel, QSizePolicy, QWidget
 
+from app.words import ONE_LINE, one_line
+
+LONGEST = 4_000  # letters of a sentence that wraps
+
 
 class Label(QLabel):
     """`scale`, `tone` and `weight` are names of the theme; the sheet does the rest, theme changes included."""
@@ -23,6 +27,7 @@ class Label(QLabel):
         super().__init__(parent)
         # Names and sentences come from people and peers: never let Qt guess that one of them is HTML.
         self.setTextFormat(Qt.TextFormat.PlainText)
+        self._most = LONGEST if wrap else ONE_LINE
         self.setText(text)
         self.setProperty("scale", scale)
         self.setProperty("tone", tone)
@@ -33,6 +38,10 @@ class Label(QLabel):
             self._follow_height()
         if selectable:
             self.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+
+    def setText(self, text: str) -> None:
+        """No more than a line, or a paragraph, of what people and peers send."""
+        super().setText(one_line(text, self._most))
 
     def _follow_height(self) -> None:
         # setSizePolicy replaced the one that setWordWrap marked.

@@ -10,7 +10,10 @@ from dataclasses import dataclass
 
 from PySide6.QtCore import QAbstractTableModel, QModelIndex, QObject, QPersistentModelIndex, Qt, Signal
 
+from app.words import one_line
+
 Index = QModelIndex | QPersistentModelIndex
+LONGEST = 2_000  # letters of a tooltip
 CELL_ROLE = Qt.ItemDataRole.UserRole + 1
 
 
@@ -125,7 +128,7 @@ class RowModel(QAbstractTableModel):
             case Qt.ItemDataRole.AccessibleTextRole:
                 return cell.accessible or " ".join(filter(None, (cell.text, cell.detail + cell.state, cell.button)))
             case Qt.ItemDataRole.ToolTipRole:
-                return cell.tooltip or self._rows[index.row()].tooltip or None
+                return one_line(cell.tooltip or self._rows[index.row()].tooltip, LONGEST) or None
             case Qt.ItemDataRole.CheckStateRole if cell.switch is not None:
                 # The enum as its number: Qt's own accessibility reads it back as one.
                 return Qt.CheckState.Checked.value if cell.switch else Qt.CheckState.Unchecked.value

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.widgets.chat.highlight import spans
-from app.widgets.chat.markdown import Block, BlockKind, GrowingText, clean, open_fence, parse, question_html, settled
+from app.widgets.chat.markdown import Block, BlockKind, GrowingText, clean, open_fence, parse, question_blocks, settled
 
 # Letters that mean something in Markdown, so that random texts are lists, fences, tables and quotes.
 MARKDOWN_TEXT = st.text(alphabet="ab \n\n\n-*+_=#>`~|:[]()!12.<&\\\t", max_size=80)
@@ -100,7 +100,21 @@ def test_halves_of_a_letter_that_meet_become_one() -> None:
 
 
 def test_a_question_is_its_own_text() -> None:
-    assert question_html("<b> & `x < 1`") == "&lt;b&gt; &amp; <code>x &lt; 1</code>"
+    (block,) = question_blocks("<b> & `x < 1`")
+    assert block.html == '<p style="white-space: pre-wrap">&lt;b&gt; &amp; <code>x &lt; 1</code></p>'
+
+
+def test_fences_in_a_question_are_code() -> None:
+    """Everything between them stays as it was written, Markdown or not."""
+    text = "Review *this*:\n\n```python\nx = 1\n\n# not a heading\n```\n\n- and this\n~~~\nopen"
+    assert question_blocks(text) == (
+        Block(BlockKind.PROSE, html='<p style="white-space: pre-wrap">Review *this*:</p>'),
+        Block(BlockKind.CODE, code="x = 1\n\n# not a heading", language="python"),
+        Block(BlockKind.PROSE, html='<p style="white-space: pre-wrap">- and this</p>'),
+        Block(BlockKind.CODE, code="open"),
+    )
+    (plain,) = question_blocks("a ``` b")
+    assert plain.kind is BlockKind.PROSE
 
 
 def test_a_numbered_list_that_goes_on_is_one_list() -> None:
@@ -116,7 +130,7 @@ def test_any_text_can_be_shown(text: str) -> None:
     parse(text)
     assert text.startswith(settled(text))
     open_fence(text)
-    question_html(text)
+    question_blocks(text)
 
 
 @settings(deadline=None, max_examples=400)

@@ -112,11 +112,12 @@ def test_older_messages_are_made_later_and_move_nothing(qtbot: QtBot, theme: The
     view.resize(900, 500)
     view.show()
     view.show_messages(conversation(60))
-    assert len(view.rows) == FIRST_ROWS
-    assert view.waiting_rows == 40
+    first = len(view.rows)
+    assert 5 < first <= FIRST_ROWS
+    assert view.waiting_rows == 60 - first
     bar = view.verticalScrollBar()
     bar.setValue(bar.maximum() // 2)
-    row = view.rows[FIRST_ROWS // 2]
+    row = view.rows[first // 2]
     before = row.mapTo(view, row.rect().topLeft())
     qtbot.waitUntil(lambda: view.waiting_rows == 0, timeout=5000)
     settle()

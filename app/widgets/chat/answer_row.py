@@ -10,7 +10,10 @@ from PySide6.QtWidgets import QHBoxLayout, QLabel, QSizePolicy, QVBoxLayout, QWi
 
 from app.theme import Theme
 from app.widgets.avatar import Avatar
+from app.widgets.button import Button
 from app.widgets.chat.answer_text import AnswerText
+from app.widgets.chat.long_text import ANSWER, amount, cut
+from app.widgets.chat.long_text_box import open_long_text
 from app.widgets.chat.markdown_view import MarkdownView
 from app.widgets.chat.stats_line import StatsLine
 from app.widgets.error_panel import Act, ErrorPanel
@@ -44,6 +47,7 @@ def nothing_yet(message: Message) -> bool:
 class AnswerRow(QWidget):
     link_activated = Signal(str)
     regenerate = Signal()
+    unfolding = Signal()  # before more of it is shown
 
     def __init__(self, theme: Theme, message: Message, facts: AnswerFacts, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -55,13 +59,15 @@ class AnswerRow(QWidget):
         self.view = MarkdownView(theme)
         self.view.link_activated.connect(self.link_activated)
         self.waiting = Label(scale="answer", tone="text3")
+        self.whole = Button(theme, "", kind="link", size="small")
+        self.whole.clicked.connect(self._open_whole)
         self.error = ErrorPanel(theme, dismissable=False)
         self.stats = StatsLine(theme)
         self.stats.regenerate.connect(self.regenerate)
         column = QVBoxLayout()
         column.setContentsMargins(0, 2, 0, 0)
         column.setSpacing(8)
-        for widget in (self.view, self.waiting, self.error, self.stats):
+        for widget in (self.view, self.waiting, self.whole, self.error, self.stats):
             column.addWidget(widget)
         self._layout = QHBoxLayout(self)
         self._layout.setContentsMargins(0, 0, 0, 0)
@@ -98,14 +104,19 @@ class AnswerRow(QWidget):
 
     def blocks(self) -> tuple[QWidget, ...]:
         """What Enter walks: the blocks of text, then the acts."""
-        acts = (self.stats.copy, self.stats.again, self.stats.more)
+        acts = (self.whole, self.stats.copy, self.stats.again, self.stats.more)
         return (*(w for w in self.view.widgets if w.isVisible()), *(act for act in acts if act.isVisible()))
 
     def _show(self) -> None:
         message, facts = self._message, self._facts
         streaming = message.status == "streaming"
         caret = ("local" if facts.local else "accent") if streaming else ""
-        self.view.show_parts(self._text.update(message.text, message.seams, streaming=streaming), caret=caret)
+        shown = cut(message.text, ANSWER)
+        self.view.show_parts(self._text.update(shown, message.seams, streaming=streaming), caret=caret)
+        self.whole.setVisible(shown is not message.text)
+        if shown is not message.text:
+            self.whole.setText(f"Open all of it ({amount(message.text)})")
+            self.whole.setAccessibleName(f"Open all of the answer, {amount(message.text)}")
         self.view.setVisible(bool(message.text or message.seams))
         self.waiting.setText(facts.waiting)
         self.waiting.setVisible(streaming and nothing_yet(message))
@@ -115,7 +126,7 @@ class AnswerRow(QWidget):
             self.error.show_error(message.error, facts.remedies)
         self._face.show_facts(facts)
         self._show_stats(streaming)
-        self.setAccessibleName(self._spoken())
+        self.setAccessibleName(self._spoken(shown))
 
     def _show_stats(self, streaming: bool) -> None:
         message, facts = self._message, self._facts
@@ -132,11 +143,14 @@ class AnswerRow(QWidget):
         )
         self.stats.setVisible(bool(message.text) or not (streaming or failed))
 
-    def _spoken(self) -> str:
+    def _open_whole(self) -> None:
+        open_long_text(self._theme, "Answer", self._message.text, self.window())
+
+    def _spoken(self, shown: str) -> str:
         message = self._message
         seams = " ".join(sentence for _, sentence in message.seams)
         error = f" {message.error.title}" if message.error is not None else ""
-        return f"{self._facts.who} answered: {message.text} {seams}".rstrip() + error
+        return f"{self._facts.who} answered: {shown} {seams}".rstrip() + error
 
 
 class Face(QWidget):

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator, Sequence
+from itertools import islice
 
-from PySide6.QtCore import QRectF, Qt
+from PySide6.QtCore import QRectF, Qt, QTimer
 from PySide6.QtGui import (
     QColor,
     QFont,
@@ -23,7 +25,7 @@ from PySide6.QtWidgets import QFrame, QHBoxLayout, QSizePolicy, QTextEdit, QVBox
 
 from app.theme import Theme
 from app.widgets.button import CopyButton
-from app.widgets.chat.highlight import Span, spans
+from app.widgets.chat.highlight import Span, line_spans, spans
 from app.widgets.label import Label
 
 HEADER_HEIGHT = 30
@@ -34,6 +36,9 @@ SCROLL_BAR = 10
 # Past this many lines a growing block is coloured at line ends only: lexing all of it costs more than a frame.
 LEX_AT_LINE_ENDS = 200
 TAIL_LINES = 16
+# Longer code is coloured in idle slices, these many lines each.
+COLOUR_AT_ONCE = 3_000  # letters
+LINES_PER_SLICE = 100
 
 
 class CodeBlock(QFrame):
@@ -109,6 +114,11 @@ class CodeText(QTextEdit):
         self._code = ""
         self._language = ""
         self._coloured: list[tuple[Span, ...]] = []
+        self._to_colour: Iterator[tuple[Span, ...]] = iter(())
+        self._next_line = 0
+        self._slices = QTimer(self)
+        self._slices.setInterval(0)
+        self._slices.timeout.connect(self._colour_slice)
         self.setReadOnly(True)
         self.setUndoRedoEnabled(False)
         self.setAcceptRichText(False)
@@ -124,6 +134,7 @@ class CodeText(QTextEdit):
 
     def show_code(self, code: str, language: str, *, growing: bool) -> None:
         cursor = QTextCursor(self.document())
+        self._slices.stop()
         if self._code and code.startswith(self._code) and language == self._language:
             # Only the end is written, so that whatever is selected stays selected.
             cursor.movePosition(QTextCursor.MoveOperation.End)
@@ -159,7 +170,25 @@ class CodeText(QTextEdit):
 
     def colour(self) -> None:
         """Colour the lines whose spans changed; a line that keeps its colours is not touched."""
-        self._show_colours(0, spans(self._code, self._language))
+        self._slices.stop()
+        if len(self._code) <= COLOUR_AT_ONCE:
+            self._show_colours(0, spans(self._code, self._language))
+        else:
+            self._to_colour, self._next_line = line_spans(self._code, self._language), 0
+            self._slices.start()
+
+    @property
+    def colouring(self) -> bool:
+        """Whether idle slices still colour it."""
+        return self._slices.isActive()
+
+    def _colour_slice(self) -> None:
+        lines = list(islice(self._to_colour, LINES_PER_SLICE))
+        if not lines:
+            self._slices.stop()
+            return
+        self._show_colours(self._next_line, lines)
+        self._next_line += len(lines)
 
     def _colour_end(self) -> None:
         """Colour code that grows: its last lines are lexed alone.
@@ -179,9 +208,10 @@ class CodeText(QTextEdit):
         elif len(lines) <= LEX_AT_LINE_ENDS or not lines[-1]:
             self.colour()
 
-    def _show_colours(self, start: int, lines: list[tuple[Span, ...]]) -> None:
+    def _show_colours(self, start: int, lines: Sequence[tuple[Span, ...]]) -> None:
         formats = {role: self._format(role) for role in ("keyword", "string", "comment", "number", "function")}
         block = self.document().findBlockByNumber(start)
+        dirty: tuple[int, int] | None = None  # of the document's letters; one call: each costs a walk over all lines
         for index, line in enumerate(lines, start):
             if not block.isValid():
                 break
@@ -192,9 +222,11 @@ class CodeText(QTextEdit):
                     part.start, part.length, part.format = span.start, span.length, formats[span.role]
                     ranges.append(part)
                 block.layout().setFormats(ranges)
-                self.document().markContentsDirty(block.position(), block.length())
+                dirty = (dirty[0] if dirty else block.position(), block.position() + block.length())
             block = block.next()
-        self._coloured[start:] = lines
+        if dirty is not None:
+            self.document().markContentsDirty(dirty[0], dirty[1] - dirty[0])
+        self._coloured[start : start + len(lines)] = lines
 
     def _format(self, role: str) -> QTextCharFormat:
         form = QTextCharFormat()

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import QEvent, QObject, QRectF, Qt, Signal
+from PySide6.QtCore import QEvent, QMimeData, QObject, QRectF, Qt, Signal
 from PySide6.QtGui import QKeyEvent, QPainter, QPaintEvent, QPalette, QPen
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QPlainTextEdit, QSizePolicy, QVBoxLayout, QWidget
 
 from app.theme import Theme
 from app.widgets.button import Button
+from app.widgets.chat.long_text import IN_COMPOSER, fits
+from app.widgets.chat.pasted import Pasted
 from app.widgets.icon_label import IconLabel
 from app.widgets.label import Label
 
@@ -42,6 +44,9 @@ class Composer(QFrame):
         self.text.escaped.connect(self._escape)
         self.text.textChanged.connect(self._text_changed)
         self.text.focus_changed.connect(self.update)
+        self.pasted = Pasted(theme)
+        self.text.pasted.connect(self.pasted.add)
+        self.pasted.changed.connect(self._text_changed)
         self._eye = IconLabel(theme, "eye", "text3")
         self.privacy = Label(scale="hint", tone="text3")
         self.room = Label(scale="hint", tone="text3")
@@ -58,6 +63,7 @@ class Composer(QFrame):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(9, 9, 8, 8)
         layout.setSpacing(6)
+        layout.addWidget(self.pasted)
         layout.addWidget(self.text)
         layout.addLayout(below)
         self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Fixed)
@@ -68,6 +74,12 @@ class Composer(QFrame):
     def waiting(self) -> bool:
         """The text is to be sent as soon as the running answer ends."""
         return self._waiting
+
+    @property
+    def message(self) -> str:
+        """What Send sends: what was written, then what was pasted beside it."""
+        written = self.text.toPlainText()
+        return "\n\n".join(part for part in (written if written.strip() else "", *self.pasted.texts) if part)
 
     def show_state(self, *, name: str, local: bool, answering: bool) -> None:
         if answering != self._answering:
@@ -89,10 +101,15 @@ class Composer(QFrame):
     def clear(self) -> None:
         self._waiting = False
         self.text.clear()
+        self.pasted.clear()
         self._show()
 
     def set_text(self, text: str) -> None:
-        self.text.setPlainText(text)
+        """Replaces what is there; a text too long to be edited becomes a chip."""
+        self.pasted.clear()
+        self.text.setPlainText(text if fits(text, IN_COMPOSER) else "")
+        if not fits(text, IN_COMPOSER):
+            self.pasted.add(text)
         cursor = self.text.textCursor()
         cursor.movePosition(cursor.MoveOperation.End)
         self.text.setTextCursor(cursor)
@@ -113,7 +130,7 @@ class Composer(QFrame):
             self.button.set_icon("send")
             self.button.setText("Send")
             self.button.setAccessibleName("Send the message")
-            empty = not self.text.toPlainText().strip()
+            empty = not self.message
             self.button.setEnabled(not empty)
             self.button.setToolTip("Write something first" if empty else "Enter")
         self.privacy.setText(self._privacy())
@@ -137,8 +154,8 @@ class Composer(QFrame):
         self.text.setFocus()
 
     def _submit(self) -> None:
-        text = self.text.toPlainText()
-        if not text.strip():
+        text = self.message
+        if not text:
             return
         if self._answering:
             self._waiting = True
@@ -180,6 +197,7 @@ class ComposerText(QPlainTextEdit):
     recall = Signal()
     escaped = Signal()
     focus_changed = Signal()
+    pasted = Signal(str)  # a text that would make the editor slow
 
     def __init__(self, theme: Theme, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -215,6 +233,14 @@ class ComposerText(QPlainTextEdit):
         height = shown * self.fontMetrics().lineSpacing() + 2 * int(self.document().documentMargin()) + 2
         if height != self.height() or height != self.minimumHeight():
             self.setFixedHeight(height)
+
+    def insertFromMimeData(self, source: QMimeData) -> None:
+        """Paste and drop."""
+        text = source.text()
+        if source.hasText() and not fits(self.toPlainText() + text, IN_COMPOSER):
+            self.pasted.emit(text)
+        else:
+            super().insertFromMimeData(source)
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
         if event.type() in (QEvent.Type.FocusIn, QEvent.Type.FocusOut):

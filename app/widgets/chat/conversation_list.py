@@ -40,6 +40,7 @@ from app.theme import Theme
 from app.widgets.button import Button
 from app.widgets.chat.bidi import isolated
 from app.widgets.empty_state import EmptyState
+from app.words import one_line
 
 Index = QModelIndex | QPersistentModelIndex
 ROW_HEIGHT, HEADING_HEIGHT = 34, 30
@@ -139,7 +140,7 @@ class ConversationDelegate(QStyledItemDelegate):
             painter.drawPixmap(place.topLeft(), self._theme.pixmap("pin", "text3", 14, ratio))
         painter.setPen(self._theme.colour("text"))
         painter.setFont(self._theme.font("body", 500))
-        elided = painter.fontMetrics().elidedText(row.title, Qt.TextElideMode.ElideRight, title.width())
+        elided = painter.fontMetrics().elidedText(one_line(row.title), Qt.TextElideMode.ElideRight, title.width())
         flags = int(Qt.AlignmentFlag.AlignLeading | Qt.AlignmentFlag.AlignVCenter)
         painter.drawText(QStyle.visualRect(direction, inner, title), flags, isolated(elided))
         painter.setPen(self._theme.colour("text3"))
@@ -164,8 +165,9 @@ class ConversationDelegate(QStyledItemDelegate):
         if event.type() == QEvent.Type.ToolTip and isinstance(row, Entry):
             rect: QRect = option.rect
             title, _, _ = self.places(rect.adjusted(INSET, 0, -INSET, 0), row)
-            wide = QFontMetrics(self._theme.font("body", 500)).horizontalAdvance(row.title)
-            QToolTip.showText(event.globalPos(), row.title if wide > title.width() else "", view)
+            said = one_line(row.title)
+            wide = QFontMetrics(self._theme.font("body", 500)).horizontalAdvance(said)
+            QToolTip.showText(event.globalPos(), said if wide > title.width() else "", view)
             return True
         return super().helpEvent(event, view, option, index)
 

@@ -11,7 +11,7 @@ from pygments.lexers import get_lexer_by_name  # type: ignore[import-untyped]
 from pygments.token import Comment, Keyword, Name, Number, Operator, String, _TokenType  # type: ignore[import-untyped]
 from pygments.util import ClassNotFound  # type: ignore[import-untyped]
 
-# Lexing a page of code takes about a millisecond; what is longer is not worth a frozen window.
+# What is longer stays plain.
 MAX_LETTERS = 60_000
 
 _ROLES: tuple[tuple[_TokenType, str], ...] = (
@@ -40,24 +40,36 @@ class Span:
 
 def spans(code: str, language: str) -> list[tuple[Span, ...]]:
     """For each line of `code` its coloured spans; offsets count UTF-16 units, as Qt does."""
-    lines = code.count("\n") + 1
+    return list(line_spans(code, language))
+
+
+def line_spans(code: str, language: str) -> Iterator[tuple[Span, ...]]:
+    """As `spans`, line by line: a page of code takes about a millisecond, and a long one can be lexed in pieces."""
+    left = code.count("\n") + 1
     lexer = _lexer(language)
     if lexer is None or len(code) > MAX_LETTERS:
-        return [()] * lines
-    result: list[list[Span]] = [[]]
+        yield from [()] * left
+        return
+    line: list[Span] = []
     column = 0
     # Some lexers see a comment only when its line ends.
     for role, text in _tokens(lexer, code + "\n"):
         for index, part in enumerate(text.split("\n")):
             if index:
-                result.append([])
+                if left == 0:
+                    return
+                yield tuple(line)
+                left -= 1
+                line = []
                 column = 0
             length = _units(part)
             if role and length:
-                result[-1].append(Span(column, length, role))
+                line.append(Span(column, length, role))
             column += length
-    result.extend([] for _ in range(lines - len(result)))
-    return [tuple(line) for line in result[:lines]]
+    while left > 0:
+        yield tuple(line)
+        line = []
+        left -= 1
 
 
 def _tokens(lexer: Lexer, code: str) -> Iterator[tuple[str, str]]:

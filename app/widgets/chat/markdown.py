@@ -26,6 +26,7 @@ _UNFINISHED_LINK = re.compile(r"!?\[[^\[\]]*\]\([^()]*$")
 _TABLE_ROW = re.compile(r"^ {0,3}\|")
 # Qt enlarges h1 to h6 by itself, on top of what a style sheet says.
 _HEADING = re.compile(r"<(/?)h([1-6])>")
+_FENCE = re.compile(r"^ {0,3}(`{3,}|~{3,})(.*)$")
 _INLINE_CODE = re.compile(r"(`+)(?!`)(.+?)(?<!`)\1(?!`)")
 
 
@@ -99,7 +100,7 @@ def open_fence(text: str) -> str:
     marker = ""
     opening = ""
     for line in clean(text).split("\n"):
-        found = re.match(r"^ {0,3}(`{3,}|~{3,})(.*)$", line)
+        found = _FENCE.match(line)
         if found is None:
             continue
         fence, rest = found.groups()
@@ -111,9 +112,9 @@ def open_fence(text: str) -> str:
     return opening
 
 
-def question_html(text: str) -> str:
-    """A person's own message: their text as it is, with `code` in the fixed font."""
-    return "".join(_question_parts(clean(text)))
+def question_blocks(text: str) -> tuple[Block, ...]:
+    """A person's own message: their text as it is, with `code` in the fixed font and fences as code."""
+    return tuple(_question_blocks(clean(text)))
 
 
 class GrowingText:
@@ -195,6 +196,36 @@ def _undecided_table(text: str) -> int:
     if run == 0 or run > 2 or (run == 2 and complete):
         return len(text)
     return len(text) - sum(len(row) + 1 for row in rows[len(rows) - run :]) + (0 if complete else 1)
+
+
+def _question_blocks(text: str) -> Iterator[Block]:
+    plain: list[str] = []
+    code: list[str] = []
+    fence = info = ""
+
+    def closed() -> Iterator[Block]:
+        said = "\n".join(plain).strip("\n")
+        if said.strip():
+            yield Block(BlockKind.PROSE, html=f'<p style="white-space: pre-wrap">{"".join(_question_parts(said))}</p>')
+        plain.clear()
+
+    for line in text.split("\n"):
+        found = _FENCE.match(line)
+        if fence:
+            if found is not None and found[1].startswith(fence) and not found[2].strip():
+                yield Block(BlockKind.CODE, code="\n".join(code), language=info)
+                code.clear()
+                fence = ""
+            else:
+                code.append(line)
+        elif found is not None and (found[1][0] == "~" or "`" not in found[2]):
+            yield from closed()
+            fence, info = found[1], next(iter(found[2].split()), "")
+        else:
+            plain.append(line)
+    if fence:
+        yield Block(BlockKind.CODE, code="\n".join(code), language=info)
+    yield from closed()
 
 
 def _question_parts(text: str) -> Iterator[str]:

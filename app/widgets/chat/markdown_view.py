@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import Signal
+from PySide6.QtCore import QTimer, Signal
 from PySide6.QtGui import QPainter, QPaintEvent
 from PySide6.QtWidgets import QFrame, QSizePolicy, QVBoxLayout, QWidget
 
@@ -18,6 +18,8 @@ SPACING = 8
 QUOTE_BAR = 3
 HEADING_SPACE = 8
 RULE_HEIGHT = 9
+# A block takes 2 ms to make; a long answer's come in idle slices.
+BLOCKS_PER_SLICE = 16
 
 BlockWidget = ProseBlock | CodeBlock | Seam | QFrame
 
@@ -30,6 +32,10 @@ class MarkdownView(QWidget):
         self._theme = theme
         self._parts: list[Part] = []
         self._widgets: list[BlockWidget] = []
+        self._to_come: tuple[Part, ...] = ()  # all parts of the text, where not all of them have a widget yet
+        self._slices = QTimer(self)
+        self._slices.setInterval(0)
+        self._slices.timeout.connect(lambda: self._show(self._to_come))
         self._column = 0
         self._caret = ""
         self._layout = QVBoxLayout(self)
@@ -41,8 +47,23 @@ class MarkdownView(QWidget):
     def widgets(self) -> tuple[BlockWidget, ...]:
         return tuple(self._widgets)
 
+    @property
+    def filling(self) -> bool:
+        """Whether parts are still to come in idle slices."""
+        return self._slices.isActive()
+
     def show_parts(self, parts: tuple[Part, ...], *, caret: str = "") -> None:
         """`caret`: the token of the block that marks the growing end, "" when it does not grow."""
+        self._show(parts, caret=caret)
+
+    def _show(self, all_parts: tuple[Part, ...], *, caret: str | None = None) -> None:
+        parts = all_parts[: len(self._widgets) + BLOCKS_PER_SLICE]
+        caret = self._caret if caret is None else caret
+        self._to_come = all_parts if len(parts) < len(all_parts) else ()
+        if self._to_come:
+            self._slices.start()
+        else:
+            self._slices.stop()
         growing = bool(caret)
         for index, part in enumerate(parts):
             if index < len(self._parts) and self._parts[index] == part:

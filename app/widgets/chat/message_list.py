@@ -22,6 +22,7 @@ from PySide6.QtWidgets import QScrollArea, QVBoxLayout, QWidget
 
 from app.theme import Theme
 from app.widgets.chat.answer_row import AnswerRow, Describe
+from app.widgets.chat.long_text import ANSWER
 from app.widgets.chat.question_row import QuestionRow
 from app.widgets.focus import KEYBOARD_REASONS
 from qvac_core.core.state import Message
@@ -31,6 +32,9 @@ NARROW_MARGIN = 28
 TOP, BOTTOM, SPACING = 16, 12, 16
 FIRST_ROWS = 20
 ROWS_PER_SLICE = 4
+# Blocks of text that are made in one turn of the loop; each takes 2 ms.
+ROW_BLOCKS = (3, 1)  # what an answer's row, and a question's, cost beside their text
+FIRST_BLOCKS, BLOCKS_PER_SLICE = 40, 16
 NEAR_END = 8  # px: who is this close to the end is following
 
 Row = QuestionRow | AnswerRow
@@ -89,8 +93,9 @@ class MessageList(QScrollArea):
             self._drop(message_id)
         self._current = None
         self._following = True
-        self._older = list(messages[:-FIRST_ROWS])
-        for message in messages[-FIRST_ROWS:]:
+        first = len(messages) - _affordable(messages, FIRST_ROWS, FIRST_BLOCKS)
+        self._older = list(messages[:first])
+        for message in messages[first:]:
             self._append(message)
         self.settle()
         self.scroll_to_end()
@@ -144,17 +149,20 @@ class MessageList(QScrollArea):
         row: Row
         if message.role == "user":
             row = QuestionRow(self._theme, message)
-            row.bubble.text.link_activated.connect(self.link_activated)
+            row.link_activated.connect(self.link_activated)
+            row.unfolding.connect(self._stay)
         else:
             row = AnswerRow(self._theme, message, self._describe(message))
             row.link_activated.connect(self.link_activated)
             row.regenerate.connect(self.regenerate)
+            row.unfolding.connect(self._stay)
         row.fit(self._column(), narrow=self._narrow)
         return row
 
     def _make_older(self) -> None:
         """A slice of older rows on top; what is in view stays where it is."""
-        slice_, self._older = self._older[-ROWS_PER_SLICE:], self._older[:-ROWS_PER_SLICE]
+        first = len(self._older) - _affordable(self._older, ROWS_PER_SLICE, BLOCKS_PER_SLICE)
+        slice_, self._older = self._older[first:], self._older[:first]
         anchor = self._anchor()
         for message in reversed(slice_):
             self._rows[message.id] = row = self._make(message)
@@ -191,6 +199,10 @@ class MessageList(QScrollArea):
     def _grew(self, _minimum: int, _maximum: int) -> None:
         if self._following:
             self._to_end()
+
+    def _stay(self) -> None:
+        """What opens below a press is read from its beginning."""
+        self._following = False
 
     def _to_end(self) -> None:
         self._set_value(self.verticalScrollBar().maximum())
@@ -341,6 +353,18 @@ class MessageList(QScrollArea):
     def _announce(self, message_id: str, event: QAccessible.Event) -> None:
         """A streaming answer is spoken of once when it begins and once when it is done, never per token."""
         QAccessible.updateAccessibility(QAccessibleEvent(self._rows[message_id], event))
+
+
+def _affordable(messages: Sequence[Message], rows: int, blocks: int) -> int:
+    """How many of the last messages are made at once: at most `rows` with about `blocks`, at least one."""
+    count = 0
+    for message in reversed(messages[-rows:]):
+        paragraphs = message.text.count("\n\n", 0, ANSWER.letters)
+        blocks -= ROW_BLOCKS[message.role == "user"] + min(BLOCKS_PER_SLICE, paragraphs)
+        if blocks < 0 and count:
+            break
+        count += 1
+    return count
 
 
 class Canvas(QWidget):

@@ -12,6 +12,7 @@ from PySide6.QtWidgets import QStyle, QStyledItemDelegate, QStyleOptionViewItem,
 
 from app.theme import Theme
 from app.widgets.chat.bidi import isolated
+from app.words import one_line
 from qvac_core.core.state import Target
 
 Index = QModelIndex | QPersistentModelIndex
@@ -114,7 +115,7 @@ def _item(row: PickerRow, *, selectable: bool) -> QStandardItem:
     item.setData(row, ROLE)
     item.setData(row.spoken, Qt.ItemDataRole.AccessibleTextRole)
     if row.kind is not RowKind.MODEL:
-        item.setToolTip(row.text)
+        item.setToolTip(one_line(row.text))
     return item
 
 
@@ -173,7 +174,9 @@ class PickerDelegate(QStyledItemDelegate):
         painter.setPen(self._theme.colour("accent" if row.current else "text2" if note else "text"))
         act_font = self._theme.font("hint", 600)
         act_width = QFontMetrics(act_font).horizontalAdvance(row.act) + 6 if row.act else 0
-        elided = painter.fontMetrics().elidedText(row.text, Qt.TextElideMode.ElideRight, text.width() - act_width)
+        elided = painter.fontMetrics().elidedText(
+            one_line(row.text), Qt.TextElideMode.ElideRight, text.width() - act_width
+        )
         painter.drawText(QStyle.visualRect(direction, inner, text), leading, isolated(elided))
         if row.act:
             used = painter.fontMetrics().horizontalAdvance(elided) + 5

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from itertools import pairwise
 
-from app.widgets.chat.markdown import BlockKind, GrowingText, clean, open_fence, parse, question_html, settled
+from app.widgets.chat.markdown import BlockKind, GrowingText, clean, open_fence, parse, question_blocks, settled
 from qvac_core.codec.key_text import parse_public_key, parse_seed, short_key
 from qvac_core.delegation.lines import LineSplitter
 from qvac_core.delegation.thinking import CLOSE_TAG, OPEN_TAG, ThinkingSplitter
@@ -89,7 +89,7 @@ def markdown(data: bytes) -> None:
         growing.update(shown)
     assert growing.update(text) == whole
     open_fence(text)
-    for html in (question_html(text), *(block.html for block in whole)):
+    for html in (block.html for block in (*question_blocks(text), *whole)):
         lower = html.lower()
         assert "<script" not in lower and "<img" not in lower and "javascript:" not in _attributes(lower)
         assert len(html) <= 200 + 60 * len(text)
