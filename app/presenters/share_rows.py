@@ -61,7 +61,7 @@ LOG_DROP = (2, 4)
 
 
 def model_rows(models: Iterable[SharedModel]) -> list[Row]:
-    return [_model_row(model) for model in models]
+    return [_model_row(model) if model.ability else _row_of_no_use(model) for model in models]
 
 
 def _model_row(model: SharedModel) -> Row:
@@ -81,20 +81,25 @@ def _model_row(model: SharedModel) -> Row:
                 state=state,
                 state_tone=tone,
                 accessible=f"{name}, {comma}{state}",
-                tooltip=f"{name} ({words.size(model.size_bytes)} file)" if model.ability else f"{name}\n{state}",
+                tooltip=f"{name} ({words.size(model.size_bytes)} file)",
             ),
-            Cell(words.size(model.memory_bytes) if model.ability else "–", quiet),
+            Cell(words.size(model.memory_bytes), quiet),
             Cell(words.context(model.n_ctx) if chats else "–", "text2"),
             Cell(str(model.slots) if chats else "–", "text2"),
         ),
     )
 
 
+def _row_of_no_use(model: SharedModel) -> Row:
+    reason = model.state.removeprefix("failed: ")
+    first = reason.partition(". ")[0].removesuffix(".") + "."
+    name = Cell(model.name, "text2", state=first, state_tone="danger", accessible=f"{model.name}, {reason}")
+    return Row(model.name, (Cell(), name, *(Cell("–", "text2") for _ in range(3))), f"{model.name}\n{reason}")
+
+
 def _model_state(model: SharedModel) -> tuple[str, str]:
     if model.state.startswith("failed"):
         reason = model.state.partition(":")[2].strip()
-        if not model.ability:
-            return reason, "danger"
         return (f"failed: {reason}" if reason else "failed"), "danger"
     if model.ability == "embed":
         return "for embeddings only", "text3"

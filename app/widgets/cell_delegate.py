@@ -69,7 +69,7 @@ class CellDelegate(QStyledItemDelegate):
     def sizeHint(self, option: QStyleOptionViewItem, index: Index) -> QSize:
         cell = self._model.cell(index)
         lines = QFontMetricsF(self._theme.font()).height()
-        if cell.detail:
+        if cell.detail or cell.state:
             lines += QFontMetricsF(self._theme.font("small")).height()
         return QSize(0, self.row_height(lines))
 
@@ -124,7 +124,7 @@ class CellDelegate(QStyledItemDelegate):
         painter.setLayoutDirection(Qt.LayoutDirection.LayoutDirectionAuto)
         end = right != self._table.isRightToLeft()
         align = Qt.AlignmentFlag.AlignAbsolute | (Qt.AlignmentFlag.AlignRight if end else Qt.AlignmentFlag.AlignLeft)
-        if not cell.detail:
+        if not (cell.detail or cell.state):
             self._line(painter, area, cell.text, font, cell.tone, align | Qt.AlignmentFlag.AlignVCenter)
             return
         small = self._theme.font("small")

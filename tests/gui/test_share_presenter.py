@@ -297,8 +297,8 @@ def test_rows_of_models_say_how_they_stand() -> None:
     missing = "Part 2 of 2 is missing. Put f-00002-of-00002.gguf into the folder of the other parts."
     (row,) = share_rows.model_rows([SharedModel("f", "f", "", 0, 0, 0, 0, False, f"failed: {missing}", "")])
     assert row.cells[0].switch is None
-    assert (row.cells[1].state, row.cells[1].state_tone) == (missing, "danger")
-    assert missing in row.cells[1].tooltip
+    assert (row.cells[1].state, row.cells[1].state_tone) == ("Part 2 of 2 is missing.", "danger")
+    assert missing in row.tooltip and missing in row.cells[1].accessible
     assert [cell.text for cell in row.cells[2:]] == ["–", "–", "–"]
 
 

@@ -22,7 +22,7 @@ from app.widgets.qr import qr_modules
 from app.widgets.rows import Cell, Column, Row, RowModel
 from app.widgets.segmented import Segmented
 from app.widgets.switch import Switch
-from app.widgets.table import Table
+from app.widgets.table import ROW_TWO_LINES, Table
 from qvac_core.codec.key_text import KeyCheck, parse_public_key, read_key
 from qvac_core.core.state import ErrorInfo
 from tests.gui.fake_core import MY_KEY
@@ -320,6 +320,17 @@ def test_columns_go_in_order_until_the_name_has_room(theme: Theme, shown: Shown)
     for width, hidden in ((600, []), (330, [2]), (270, [2, 3])):
         table.resize(round(width * theme.breadth), 100)
         assert [column for column in range(4) if table.isColumnHidden(column)] == hidden, width
+
+
+def test_a_state_without_a_detail_is_painted(theme: Theme, shown: Shown) -> None:
+    table = Table(theme, "Models", COLUMNS, row_height=ROW_TWO_LINES)
+    table.resize(500, 100)
+    shown(table)
+    pictures = []
+    for cell in (Cell("a"), Cell("a", state="cannot be used", state_tone="danger")):
+        table.show_rows([Row("a", (Cell(), cell, Cell("1"), Cell()))])
+        pictures.append(table.viewport().grab().toImage())
+    assert pictures[0] != pictures[1]
 
 
 def test_a_screen_reader_hears_cells(theme: Theme) -> None:
