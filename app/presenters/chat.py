@@ -392,6 +392,7 @@ class ChatPresenter(QObject):
                 self._grow(event.message_id, lambda m: replace(m, thinking=m.thinking + event.text))
             case AnswerSeam():
                 self._grow(event.message_id, lambda m: with_seam(m, event.offset, event.sentence))
+                self.answering_changed.emit()
             case AnswerStarted():
                 self._started(event.conversation_id, event.message)
             case AnswerFinished():
