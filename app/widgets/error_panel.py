@@ -6,9 +6,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from PySide6.QtCore import Qt, Signal
-from PySide6.QtGui import QAccessible, QAccessibleEvent
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QVBoxLayout, QWidget
 
+from app.announcements import announce
 from app.theme import Theme
 from app.widgets.button import Button, CopyButton
 from app.widgets.icon_label import IconLabel
@@ -60,7 +60,8 @@ class ErrorPanel(QFrame):
         self.message.setVisible(bool(error.message))
         for act in acts:
             button = Button(self._theme, act.text, kind=act.kind, icon=act.icon)
-            button.clicked.connect(act.do)
+            # Through a function of ours: Qt keeps methods by weak reference, and not every object can have one.
+            button.clicked.connect(lambda _checked=False, do=act.do: do())
             self._acts.addWidget(button)
         self._acts.addStretch(1)
         details = CopyButton(self._theme, describe(error), text="Copy details", kind="flat")
@@ -71,8 +72,9 @@ class ErrorPanel(QFrame):
             close.clicked.connect(self.dismissed)
             self._acts.addWidget(close)
         self.show()
-        self.setAccessibleName(f"{error.title} {error.message}".strip())
-        QAccessible.updateAccessibility(QAccessibleEvent(self, QAccessible.Event.Alert))
+        said = f"{error.title} {error.message}".strip()
+        self.setAccessibleName(said)
+        announce(self, said, assertive=True)
 
     def clear(self) -> None:
         self.hide()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QWidget
 
+from app.announcements import announce
 from app.theme import Theme
 from app.widgets.button import Button
 from app.widgets.icon_label import IconLabel
@@ -31,3 +32,4 @@ class NoticeBar(QFrame):
         self.title.setText(title)
         self.message.setText(message)
         self.show()
+        announce(self, f"{title} {message}".strip())

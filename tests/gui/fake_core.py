@@ -61,6 +61,7 @@ class Script:
     """What the next answer does: the pieces it streams, where it breaks or is handed on, how it ends.
 
     `hold`: after the pieces, wait for `stop_answer` or `FakeCore.release`. `seam`: (after which piece, sentence).
+    `pace`: seconds between two pieces.
     """
 
     pieces: tuple[str, ...] = ("Hello", ", ", "world.")
@@ -68,6 +69,7 @@ class Script:
     seam: tuple[int, str] | None = None
     error: ErrorInfo | None = None
     hold: bool = False
+    pace: float = 0.0
 
 
 @dataclass
@@ -458,7 +460,7 @@ class FakeCore:
                     self.emit(AnswerSeam(conversation_id, message.id, offset, script.seam[1]))
                 message = replace(message, text=message.text + piece)
                 self.emit(AnswerTokens(conversation_id, message.id, piece))
-                await asyncio.sleep(0)
+                await asyncio.sleep(script.pace)
             if script.hold:
                 await self._released.wait()
             status = "failed" if script.error is not None else "done"

@@ -11,6 +11,7 @@ from PySide6.QtWidgets import QHBoxLayout, QLabel, QSizePolicy, QVBoxLayout, QWi
 from app.theme import Theme
 from app.widgets.avatar import Avatar
 from app.widgets.button import Button
+from app.widgets.chat.answer_speech import AnswerSpeech
 from app.widgets.chat.answer_text import AnswerText
 from app.widgets.chat.long_text import ANSWER, amount, cut
 from app.widgets.chat.long_text_box import open_long_text
@@ -22,6 +23,8 @@ from app.widgets.label import Label
 from qvac_core.core.state import Message
 
 FACE = 26
+ENDINGS = {"done": "The answer is complete.", "stopped": "The answer was stopped."}
+"""What is said when an answer has ended; one that failed has its panel, which says why."""
 GAP = 12
 
 
@@ -58,6 +61,7 @@ class AnswerRow(QWidget):
         self._face = Face(theme, facts)
         self.view = MarkdownView(theme)
         self.view.link_activated.connect(self.link_activated)
+        self._speech = AnswerSpeech(self, lambda: self.view.plain_text)
         self.waiting = Label(scale="answer", tone="text3")
         self.whole = Button(theme, "", kind="link", size="small")
         self.whole.clicked.connect(self._open_whole)
@@ -82,8 +86,26 @@ class AnswerRow(QWidget):
         return self._message
 
     def show_message(self, message: Message, facts: AnswerFacts) -> None:
+        before = self._message
         self._message, self._facts = message, facts
         self._show()
+        if message.status == "streaming":
+            self.speak()
+        elif before.status == "streaming":
+            self._speech.end(ENDINGS.get(message.status, ""))
+
+    def speak(self) -> None:
+        """Say what is new of an answer that is on its way."""
+        if self._message.text:
+            self._speech.grow()
+        else:
+            self._speech.wait(self._facts.waiting or f"{self._facts.who} answers.")
+
+    def name_for_reading(self) -> None:
+        """Be called by the text as it stands, for whoever comes here by keyboard."""
+        name = self._spoken(cut(self._message.text, ANSWER))
+        if name != self.accessibleName():
+            self.setAccessibleName(name)
 
     def fit(self, column: int, *, narrow: bool) -> None:
         self.view.fit(max(80, column - FACE - GAP))
@@ -126,7 +148,11 @@ class AnswerRow(QWidget):
             self.error.show_error(message.error, facts.remedies)
         self._face.show_facts(facts)
         self._show_stats(streaming)
-        self.setAccessibleName(self._spoken(shown))
+        if not streaming:
+            self.name_for_reading()
+        elif not message.text and not self.accessibleName():
+            # Every new name goes over the accessibility bus in full: it does not follow an answer that grows.
+            self.setAccessibleName(f"{facts.who} is answering")
 
     def _show_stats(self, streaming: bool) -> None:
         message, facts = self._message, self._facts

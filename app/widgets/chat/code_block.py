@@ -26,6 +26,7 @@ from PySide6.QtWidgets import QFrame, QHBoxLayout, QSizePolicy, QTextEdit, QVBox
 from app.theme import Theme
 from app.widgets.button import CopyButton
 from app.widgets.chat.highlight import Span, line_spans, spans
+from app.widgets.chat.text_changes import TextChanges
 from app.widgets.label import Label
 
 HEADER_HEIGHT = 30
@@ -114,6 +115,7 @@ class CodeText(QTextEdit):
         self._code = ""
         self._language = ""
         self._coloured: list[tuple[Span, ...]] = []
+        self._changes = TextChanges(self)
         self._to_colour: Iterator[tuple[Span, ...]] = iter(())
         self._next_line = 0
         self._slices = QTimer(self)
@@ -133,6 +135,10 @@ class CodeText(QTextEdit):
         self._apply_theme()
 
     def show_code(self, code: str, language: str, *, growing: bool) -> None:
+        with self._changes.quiet(growing=growing):
+            self._write(code, language, growing=growing)
+
+    def _write(self, code: str, language: str, *, growing: bool) -> None:
         cursor = QTextCursor(self.document())
         self._slices.stop()
         if self._code and code.startswith(self._code) and language == self._language:
@@ -153,11 +159,12 @@ class CodeText(QTextEdit):
 
     def retheme(self) -> None:
         self._apply_theme()
-        cursor = QTextCursor(self.document())
-        cursor.select(QTextCursor.SelectionType.Document)
-        cursor.setBlockFormat(self._line_format())
-        self._coloured = []
-        self.colour()
+        with self._changes.quiet(growing=False):
+            cursor = QTextCursor(self.document())
+            cursor.select(QTextCursor.SelectionType.Document)
+            cursor.setBlockFormat(self._line_format())
+            self._coloured = []
+            self.colour()
 
     def fit(self, width: int) -> int:
         size = self.document().size()
@@ -225,7 +232,8 @@ class CodeText(QTextEdit):
                 dirty = (dirty[0] if dirty else block.position(), block.position() + block.length())
             block = block.next()
         if dirty is not None:
-            self.document().markContentsDirty(dirty[0], dirty[1] - dirty[0])
+            with self._changes.quiet(growing=False):
+                self.document().markContentsDirty(dirty[0], dirty[1] - dirty[0])
         self._coloured[start : start + len(lines)] = lines
 
     def _format(self, role: str) -> QTextCharFormat:

@@ -80,6 +80,11 @@ class MarkdownView(QWidget):
             if isinstance(widget, ProseBlock):
                 widget.set_caret(caret if widget is self._widgets[-1] else "")
 
+    @property
+    def plain_text(self) -> str:
+        """What is on screen, block by block, without marks of Markdown."""
+        return "\n".join(filter(None, map(_plain, self._widgets)))
+
     def fit(self, column: int) -> None:
         self._column = column
         for widget in self._widgets:
@@ -130,7 +135,7 @@ class MarkdownView(QWidget):
             widget.show_code(part.code, part.language, growing=growing)
         elif isinstance(widget, ProseBlock):
             widget.set_space_above(HEADING_SPACE if part.level and index else 0)
-            widget.set_html(part.html)
+            widget.set_html(part.html, growing=growing)
 
     def _finish_code(self) -> None:
         """Colour what a long block left plain while it grew."""
@@ -154,6 +159,14 @@ class MarkdownView(QWidget):
                 x = widget.x() if not self.isRightToLeft() else widget.geometry().right() - QUOTE_BAR
                 painter.fillRect(x, widget.y(), QUOTE_BAR, widget.height(), self._theme.colour("border"))
         painter.end()
+
+
+def _plain(widget: BlockWidget) -> str:
+    if isinstance(widget, CodeBlock):
+        return widget.code
+    if isinstance(widget, Seam):
+        return widget.sentence
+    return widget.toPlainText() if isinstance(widget, ProseBlock) else ""
 
 
 def _fits(widget: BlockWidget, part: Part) -> bool:

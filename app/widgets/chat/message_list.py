@@ -109,16 +109,14 @@ class MessageList(QScrollArea):
         self._append(message)
         if message.role == "user":
             self._following = True
-        if message.status == "streaming":
-            self._announce(message.id, QAccessible.Event.Alert)
+        row = self._rows[message.id]
+        if message.status == "streaming" and isinstance(row, AnswerRow):
+            row.speak()
 
     def change(self, message: Message) -> None:
         row = self._rows.get(message.id)
         if isinstance(row, AnswerRow):
-            ended = row.message.status == "streaming" and message.status != "streaming"
             row.show_message(message, self._describe(message))
-            if ended:
-                self._announce(message.id, QAccessible.Event.Alert)
 
     def remove(self, message_id: str) -> None:
         if message_id in self._rows:
@@ -328,6 +326,8 @@ class MessageList(QScrollArea):
         if message_id is not None:
             row = self._rows[message_id]
             self.ensureWidgetVisible(row, 0, SPACING)
+            if isinstance(row, AnswerRow):
+                row.name_for_reading()
             QAccessible.updateAccessibility(QAccessibleEvent(row, QAccessible.Event.Focus))
         self._canvas.update()
 
@@ -349,10 +349,6 @@ class MessageList(QScrollArea):
         if row is None or not self.hasFocus():
             return None
         return QRectF(row.geometry()).adjusted(-6, -5, 6, 5)
-
-    def _announce(self, message_id: str, event: QAccessible.Event) -> None:
-        """A streaming answer is spoken of once when it begins and once when it is done, never per token."""
-        QAccessible.updateAccessibility(QAccessibleEvent(self._rows[message_id], event))
 
 
 def _affordable(messages: Sequence[Message], rows: int, blocks: int) -> int:

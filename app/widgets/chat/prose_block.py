@@ -9,6 +9,7 @@ from PySide6.QtGui import QFontMetricsF, QPainter, QPaintEvent, QPalette, QTextC
 from PySide6.QtWidgets import QFrame, QSizePolicy, QTextBrowser, QWidget
 
 from app.theme import SCALES, Theme
+from app.widgets.chat.text_changes import TextChanges
 
 LINE_HEIGHT = 1.55  # of the font's size
 HEADINGS = {1: 1.4, 2: 1.23, 3: 1.1}
@@ -60,6 +61,7 @@ class ProseBlock(QTextBrowser):
         self._scale = scale
         self._quote = quote
         self._html = ""
+        self._changes = TextChanges(self)
         self._caret = ""
         self._space = 0
         self.setFrameShape(QFrame.Shape.NoFrame)
@@ -73,6 +75,9 @@ class ProseBlock(QTextBrowser):
         self.setAccessibleName("Text of the answer")
         self.viewport().setAutoFillBackground(False)
         self.document().setDocumentMargin(0)
+        start = self.textCursor()
+        start.setKeepPositionOnInsert(True)
+        self.setTextCursor(start)
         self.document().setIndentWidth(LIST_INDENT)
         self.set_space_above(0)
         option = self.document().defaultTextOption()
@@ -90,12 +95,12 @@ class ProseBlock(QTextBrowser):
         self._space = space
         self.setViewportMargins(self.indent, space, 0, 0)
 
-    def set_html(self, html: str) -> None:
+    def set_html(self, html: str, *, growing: bool = False) -> None:
         """Show `html`; what is selected stays selected."""
         if html == self._html:
             return
         self._html = html
-        self._render()
+        self._render(growing=growing)
 
     def retheme(self) -> None:
         self._apply_theme()
@@ -120,10 +125,12 @@ class ProseBlock(QTextBrowser):
         self.document().setTextWidth(limit)
         return min(limit, math.ceil(self.document().idealWidth()) + 1)
 
-    def _render(self) -> None:
+    def _render(self, *, growing: bool = False) -> None:
         cursor = self.textCursor()
         anchor, position = cursor.anchor(), cursor.position()
-        self.setHtml(self._html)
+        with self._changes.quiet(growing=growing):
+            # The document's own: the widget's tells the bus each time that its cursor is at the start again.
+            self.document().setHtml(self._html)
         end = max(0, self.document().characterCount() - 1)
         if anchor != position and max(anchor, position) <= end:
             cursor = self.textCursor()

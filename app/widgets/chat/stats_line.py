@@ -56,7 +56,8 @@ class StatsLine(QWidget):
         self.icon.set_icon("laptop" if local else "waypoints", "local" if local else "accent")
         self.who.setText(who)
         self.facts.setText("  ·  ".join(("", *facts)).lstrip())
-        self.setAccessibleName(self.words)
+        if self.accessibleName() != self.words:
+            self.setAccessibleName(self.words)
         self._show_acts()
 
     def set_acts(self, *, copyable: bool, regenerable: bool) -> None:
