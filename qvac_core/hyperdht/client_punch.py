@@ -15,6 +15,7 @@ from qvac_core.hyperdht.punching import Punching
 from qvac_core.rendezvous.constants import Command, Mode, PeerError, read_firewall
 from qvac_core.rendezvous.handshake import Session
 from qvac_core.rendezvous.holepunch_rounds import Ask, Asked, ClientRounds
+from qvac_core.rendezvous.holepuncher import State
 from qvac_core.rendezvous.messages import HolepunchMessage, NoisePayload, RelayInfo
 from qvac_core.rendezvous.paths import HandshakeReply
 from qvac_core.rendezvous.secure_payload import NONCE_BYTES, SecurePayload
@@ -47,6 +48,9 @@ class ClientPunch:
         self._may_wait = may_wait
         self._secure = SecurePayload(session.holepunch_secret, local_secret=dht.chance.randbytes(32))
         self._earlier: list[asyncio.Task[Any]] = []
+        self._answered = asyncio.Event()
+        """No answer is awaited that may say that the peer takes no part."""
+        self._answered.set()
         self._ended: asyncio.Future[tuple[int, Address] | None] = dht.endpoint.loop.create_future()
         try:
             self._punching = Punching(
@@ -69,9 +73,10 @@ class ClientPunch:
     async def run(self, relays: Sequence[RelayInfo], earlier: Sequence[asyncio.Task[Any]] = ()) -> tuple[int, Address]:
         """The socket and address to connect the stream to. Raises NetworkError with the original's codes.
 
-        Until the `earlier` paths have ended nothing is said that may end the punch at the server.
+        Until the `earlier` paths have ended nothing is said that may end the punch at the server. Nor is anything said
+        once a way is found: a server that punches back and then refuses to punch gives up the way that it has shown.
         """
-        self._earlier = [task for task in earlier if not task.done()]
+        self._earlier = list(earlier)
         rounds = ClientRounds(
             self._punching.puncher,
             relays=relays,
@@ -86,9 +91,12 @@ class ClientPunch:
             # A probe may come before the rounds are through ("fast mode"), usually does.
             either: list[asyncio.Future[Any]] = [talking, self._ended]
             await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
-            if not self._ended.done():
-                talking.result()
-                await asyncio.wait({self._ended})
+            if self._ended.done():
+                await self._answered.wait()  # the probe may be older than a refusal that is on its way
+            error = talking.exception() if talking.done() else None
+            if error is not None and (not self._ended.done() or _is_refusal(error)):
+                raise error
+            await asyncio.wait({self._ended})
         finally:
             talking.cancel()
             await asyncio.gather(talking, return_exceptions=True)
@@ -99,12 +107,21 @@ class ClientPunch:
 
     async def _ask(self, step: Ask) -> Asked:
         """One payload through a relay and back."""
-        random_ports = step.payload.punching and self._punching.puncher.is_random
+        puncher = self._punching.puncher
+        random_ports = step.payload.punching and puncher.is_random
         if self._earlier and (random_ports or step.payload.error != PeerError.NONE):
             await asyncio.wait(self._earlier)
-            if any(not task.cancelled() and task.exception() is None for task in self._earlier):
-                # One of them leads there. What we say now could end it at the server before its first packet is in.
-                await asyncio.wait([self._ended])
+        if puncher.state is not State.IDLE or self._punching.closed or any(map(_leads_there, self._earlier)):
+            # What we say now could end, at the server, the way that is found, before its first packet is in.
+            raise NetworkError("The way to the peer is found, or given up.", name="HOLEPUNCH_OVER")
+        if step.payload.punching:
+            self._answered.clear()
+        try:
+            return await self._exchange(step)
+        finally:
+            self._answered.set()
+
+    async def _exchange(self, step: Ask) -> Asked:
         sealed = self._secure.seal(step.payload, self._dht.chance.randbytes(NONCE_BYTES))
         message = HolepunchMessage(Mode.FROM_CLIENT, self._id, sealed, peer_address=step.peer_address)
         reply = await self._dht.requests.request(
@@ -125,3 +142,11 @@ class ClientPunch:
         if answer.mode != Mode.REPLY or answer.peer_address is None:
             raise NetworkError("The relay did not pass the hole punch on.", name="BAD_HOLEPUNCH_REPLY")
         return Asked(payload, answer.peer_address, reply.to, reply.from_)
+
+
+def _leads_there(path: asyncio.Task[Any]) -> bool:
+    return path.done() and not path.cancelled() and path.exception() is None
+
+
+def _is_refusal(error: BaseException) -> bool:
+    return isinstance(error, NetworkError) and error.name == "REMOTE_ABORTED"

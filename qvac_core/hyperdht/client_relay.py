@@ -16,7 +16,7 @@ from qvac_core.blind_relay.messages import TOKEN_BYTES
 from qvac_core.codec import Address
 from qvac_core.errors import NetworkError
 from qvac_core.hyperdht.raw_stream import RawStream
-from qvac_core.hyperdht.relay_leg import RelayLeg, pair_through
+from qvac_core.hyperdht.relay_leg import RelayLeg, pair_through, wait_until_direct
 from qvac_core.hyperdht.relayed_path import RelayedPath
 from qvac_core.rendezvous.messages import NoisePayload, RelayThrough
 
@@ -43,11 +43,19 @@ class ClientRelay:
         self._dht = dht
         self._is_last = is_last
         self._path: DirectPath | None = None
+        self._pairing: asyncio.Task[RelayLeg] | None = None
+        self._aborted: asyncio.Future[DirectPath] = dht.endpoint.loop.create_future()
         self.of_use = False
         """A relay carries the connection, or may still do so."""
         self.used: bytes | None = None
         self.named_by_server = False
         self.wish = RelayThrough(relay, dht.chance.randbytes(TOKEN_BYTES)) if relay is not None else None
+
+    def abort(self, error: NetworkError) -> None:
+        """Make `reach` fail, whatever is under way."""
+        if not self._aborted.done():
+            self._aborted.set_exception(error)
+            self._aborted.exception()
 
     @property
     def failed(self) -> bool:
@@ -93,7 +101,7 @@ class ClientRelay:
     ) -> tuple[DirectPath | RelayLeg, asyncio.Task[DirectPath]]:
         """Whichever is there first, and the search for a direct path, which goes on when that is the relay.
 
-        Raises NetworkError when both fail.
+        When it is the direct path `leave` is called once the stream is on it. Raises NetworkError when both fail.
         """
         finding = asyncio.create_task(direct, name="direct path beside a relay")
         pairing = self._pair(answer, raw.id, partial(self._note_path, raw))
@@ -103,10 +111,20 @@ class ClientRelay:
             await cancel(finding, pairing)
             _drop_leg(pairing)
             raise
-        if not isinstance(leg_or_path, RelayLeg):
+        self._pairing = pairing
+        return leg_or_path, finding
+
+    async def leave(self, raw: RawStream | None) -> None:
+        """The relay is not needed: `raw` is on a direct path, or (None) there is no stream."""
+        pairing = self._pairing
+        if pairing is None:
+            return
+        try:
+            if raw is not None and self._path is not None:
+                await wait_until_direct(raw)
+        finally:
             await cancel(pairing)
             _drop_leg(pairing)
-        return leg_or_path, finding
 
     async def reach_again(
         self, path: RelayedPath, answer: NoisePayload, direct: Coroutine[Any, Any, DirectPath]
@@ -143,7 +161,10 @@ class ClientRelay:
 
     async def _first(self, finding: asyncio.Task[DirectPath], pairing: asyncio.Task[RelayLeg]) -> DirectPath | RelayLeg:
         """The result of the first that succeeds; the direct path when both are there. The later failure counts."""
-        await asyncio.wait([finding, pairing], return_when=asyncio.FIRST_COMPLETED)
+        ways: list[asyncio.Future[Any]] = [finding, pairing, self._aborted]
+        await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
+        if self._aborted.done():
+            return self._aborted.result()
         if not finding.done() and pairing.exception() is not None and not self._is_last:
             await asyncio.wait([finding], timeout=_DIRECT_GRACE)
             return finding.result() if finding.done() else pairing.result()
@@ -153,7 +174,9 @@ class ClientRelay:
                     return first.result()
                 except NetworkError as error:
                     logger.debug("%s: %s", first.get_name(), error)
-                    return await second
+                    ways.remove(first)
+                    await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
+                    return self._aborted.result() if self._aborted.done() else second.result()
         raise AssertionError("one of the two was done")
 
 

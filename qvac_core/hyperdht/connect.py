@@ -49,6 +49,8 @@ SUSPECT_AFTER = 1.5
 SILENCE_LIMIT = FIREWALL_LIMIT + 1.0
 """Seconds for all handshakes through everybody who knows the peer. One that lives answers in a fraction of a second; a
 firewall function may take its time, and what it says must still find us listening."""
+MEMORY_LIMIT = 3.0
+"""Seconds for nodes that are only remembered, when the network answers and knows nothing of the peer."""
 HEAD_START = 0.08
 """Seconds that a remembered relay has before the next one is asked, and the last before the network is. With three of
 them the network waits as long as the second address of RFC 8305 does. A walk is 20 requests: 100 reconnects at once
@@ -109,6 +111,8 @@ class Attempt:
         self._firewall = Firewall.UNKNOWN
         self._tried: list[Address] = []
         self._heard = 0
+        self._announced = False
+        """Somebody in the network said in this attempt that the peer is announced; what was remembered does not."""
         self._asked_at = 0.0
         self._slots = asyncio.Semaphore(MAX_HANDSHAKES)
         self._asking: set[asyncio.Task[None]] = set()
@@ -127,6 +131,7 @@ class Attempt:
             if not waiting.done():
                 waiting.set_exception(error)
                 waiting.exception()
+        self._relay.abort(error)
 
     async def run(self, limit: float, of: float) -> Connection:
         """`limit` seconds are left of `of`. Raises NetworkError (PEER_NOT_FOUND, SERVER_ERROR, …)."""
@@ -186,7 +191,13 @@ class Attempt:
     async def _reach_or_relay(self, met: _Met) -> Connection:
         leg_or_path, finding = await self._relay.reach(self._raw, met.payload, self._reach(met))
         if not isinstance(leg_or_path, RelayLeg):
-            return self._open(met, *leg_or_path)
+            try:
+                connection = self._open(met, *leg_or_path)
+            except BaseException:
+                await self._relay.leave(None)
+                raise
+            self._dht.spawn(self._relay.leave(self._raw), "leaving a relay that was not needed")
+            return connection
         try:
             connection = self._open_at(met, *leg_or_path.path, leg_or_path.remote_id)
         except BaseException:
@@ -237,8 +248,8 @@ class Attempt:
             self._arrived.set_result((socket, source))
 
     def _suspect(self) -> None:
-        if not self._met.done() and (self._tried or self._heard == 0):
-            self._on_stage(ConnectStage.SILENT if self._tried else ConnectStage.ALONE)
+        if not self._met.done() and (self._announced or self._heard == 0):
+            self._on_stage(ConnectStage.SILENT if self._announced else ConnectStage.ALONE)
 
     # Meeting: any relay through which the server answers
 
@@ -258,7 +269,7 @@ class Attempt:
             await asyncio.gather(*running, return_exceptions=True)
 
     def _not_met(self) -> NetworkError:
-        if self._tried:
+        if self._announced:
             return NetworkError(
                 "The peer is announced, but did not answer: it went away, or does not admit this key.",
                 name="PEER_CONNECTION_FAILED",
@@ -286,13 +297,15 @@ class Attempt:
         await self._asked()
 
     async def _asked(self) -> None:
-        while self._asking and (left := self._asked_at + SILENCE_LIMIT - self._loop.time()) > 0:
+        limit = SILENCE_LIMIT if self._announced or self._heard == 0 else MEMORY_LIMIT
+        while self._asking and (left := self._asked_at + limit - self._loop.time()) > 0:
             await asyncio.wait(self._asking, timeout=left)
 
     async def _walk(self, nodes: Sequence[Address]) -> None:
         def see(reply: Reply) -> bool:
             self._heard += 1
             if reply.value is not None and self._is_record(reply.value):
+                self._announced = True
                 self._ask_soon(reply.from_)
             return False
 

@@ -118,10 +118,13 @@ class Following:
     def heard(self, socket: int, source: Address, size: int) -> None:
         if self.watching and self._raw.stream.remote_confirmed:
             self._confirmed()
-        if source != self._raw.remote_address and not self._connection.relayed:
+        if source != self._raw.remote_address and not self._connection.relayed and not self._from_relay(socket, source):
             self._sync()
             self._validation.heard((socket, source), size, self._loop.time())
             self._flush()
+
+    def _from_relay(self, socket: int, source: Address) -> bool:
+        return (socket, source) == self._raw.relay_path
 
     def receive(self, data: bytes) -> None:
         """An unordered message of the stream, whoever made it."""

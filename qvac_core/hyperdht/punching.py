@@ -106,6 +106,8 @@ class Punching:
                 self.flush()
                 result: T = done.value
                 return result
+            if self._closed:
+                raise NetworkError("The hole punch was given up.", name="HOLEPUNCH_ABORTED")
             self.flush()
             outcome = failure = None
             try:

@@ -15,11 +15,18 @@ from qvac_core.blind_relay import PAIRING_LIMIT, Paired, PairingFailed, RelayCli
 from qvac_core.codec import Address
 from qvac_core.errors import ConnectionClosed, IdentityError, NetworkError, RemoteProtocolError
 from qvac_core.hyperdht.connection import Connection
+from qvac_core.hyperdht.raw_stream import RawStream
 
 if TYPE_CHECKING:
     from qvac_core.hyperdht.dht import DHT
 
 logger = logging.getLogger(__name__)
+
+PROOF_LIMIT = 4.0
+"""Seconds for a direct path to bring an acknowledgement; then a relay that is not needed is left all the same."""
+STAY = 3.0
+"""Seconds at the relay after that. What the original's stream sent through it before is on its way, and when that is
+lost it is sent there again: after one second, and after two more."""
 
 
 def relay_aborted(why: str) -> NetworkError:
@@ -124,6 +131,31 @@ async def pair_through(
     except BaseException:
         connection.destroy()
         raise
+
+
+async def wait_until_direct(raw: RawStream) -> None:
+    """Until a relay that was asked to pair may be left: the peer has acknowledged something, and some time has passed.
+
+    What a relay says when it lets a pair go ends a stream of the original's that has received nothing yet.
+    """
+    if raw.stream.remote_confirmed or raw.closed or raw.on_heard is not None:
+        return
+    confirmed = asyncio.Event()
+
+    def heard(socket: int, source: Address) -> None:
+        if raw.stream.remote_confirmed:
+            confirmed.set()
+
+    raw.on_heard = heard
+    try:
+        async with asyncio.timeout(PROOF_LIMIT):
+            await confirmed.wait()
+        await asyncio.sleep(STAY)
+    except TimeoutError:
+        return
+    finally:
+        if raw.on_heard is heard:
+            raw.on_heard = None
 
 
 async def _wait_for_partner(dht: DHT, client: RelayClient, connection: Connection) -> int:

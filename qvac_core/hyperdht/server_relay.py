@@ -16,7 +16,7 @@ from qvac_core.errors import NetworkError
 from qvac_core.hyperdht.connection import Connection
 from qvac_core.hyperdht.raw_stream import RawStream
 from qvac_core.hyperdht.relay_choice import RelayKeys
-from qvac_core.hyperdht.relay_leg import RelayLeg, pair_through
+from qvac_core.hyperdht.relay_leg import RelayLeg, pair_through, wait_until_direct
 from qvac_core.hyperdht.relayed_path import RelayedPath
 from qvac_core.rendezvous.messages import NoisePayload, RelayThrough
 
@@ -39,6 +39,7 @@ class ServerRelay:
         self.wish = RelayThrough(relay, dht.chance.randbytes(TOKEN_BYTES)) if relay is not None else None
         self._through = self.wish or asked.relay_through
         self._task: asyncio.Task[None] | None = None
+        self._raw: RawStream | None = None
         self._path: tuple[int, Address] | None = None
 
     def is_relay(self, socket: int, address: Address) -> bool:
@@ -70,14 +71,19 @@ class ServerRelay:
                 on_path(path)
 
         task = self._dht.spawn(self._pair(raw.id, deliver, on_failed, note), "pairing at a relay")
-        self._task = task
+        self._task, self._raw = task, raw
         self._dht.server_pairings.add(task)
         task.add_done_callback(self._dht.server_pairings.discard)
 
     def stop(self) -> None:
         """A direct path was sooner, or the client is given up. A connection that is relayed already stays."""
-        if self._task is not None:
-            self._task.cancel()
+        task, self._task = self._task, None
+        if task is None or task.done():
+            return
+        if self._path is not None and self._raw is not None and self._raw.connected and not self._raw.closed:
+            self._dht.spawn(_leave(task, self._raw), "leaving a relay that was not needed")
+        else:
+            task.cancel()
 
     async def _pair(
         self,
@@ -104,6 +110,13 @@ class ServerRelay:
             return
         self._dht.relay_choice.met(self._client, through.public_key, self._dht.now())
         deliver(leg)
+
+
+async def _leave(pairing: asyncio.Task[None], raw: RawStream) -> None:
+    try:
+        await wait_until_direct(raw)
+    finally:
+        pairing.cancel()
 
 
 class RelayedStreams:

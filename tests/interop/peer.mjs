@@ -55,14 +55,14 @@ const calls = {
     await node.fullyBootstrapped()
     return { firewalled: node.firewalled, ephemeral: node.ephemeral, publicKey: node.defaultKeyPair.publicKey.toString('hex') }
   },
-  async listen({ seed, echo = true, refuse = [], refuseAll = false, relayThrough = null, hidden = false }) {
+  async listen({ seed, echo = true, refuse = [], refuseAll = false, relayThrough = null, hidden = false, refusesPunch = false }) {
     let count = 0
     const options = {
       firewall: (key) => refuseAll || refuse.includes(key.toString('hex')),
       relayThrough: relayThrough && hex(relayThrough),
-      // hidden: only a relay leads here
-      shareLocalAddress: !hidden,
-      holepunch: hidden ? false : undefined
+      // hidden: only a relay leads here; refusesPunch: the same, but said only in answer to the second round
+      shareLocalAddress: !hidden && !refusesPunch,
+      holepunch: hidden ? false : refusesPunch ? () => false : undefined
     }
     server = node.createServer(options, (socket) => {
       const name = `in${count++}`

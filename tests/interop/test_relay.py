@@ -41,6 +41,8 @@ from .test_hyperdht import (
 RELAY_SEED = bytes([31]) * 32
 RELAY_KEY = KeyPair.from_seed(RELAY_SEED).public_key
 OURS_BEHIND_NAT = {"quick_firewall": False}
+REFUSALS = 16
+"""Connects to a server that refuses the punch; four of ten were dead when the refusal was asked for."""
 ASKS = pytest.mark.parametrize("server_asks", [False, True], ids=["client asks", "server asks"])
 
 
@@ -330,5 +332,22 @@ def test_our_relayed_server_moves_to_the_direct_path_with_a_javascript_client(js
         await peer.call("end", name="out")
         await peer.event("close", name="out")
         assert served[0].error is None
+
+    with_world(test, js_home)
+
+
+def test_a_javascript_server_that_refuses_the_punch_is_reached_all_the_same(js_home: Path) -> None:
+    """It punches back in the first round and refuses in the second: who asks for that gives up the path just found."""
+
+    async def test(world: World) -> None:
+        await network_with_a_relay(world)
+        server = await world.js_node(SERVER_SEED, **FIREWALLED)
+        await server.call("listen", seed=SERVER_SEED.hex(), refusesPunch=True)
+        dht = await world.our_node(CLIENT_KEYS, **OURS_BEHIND_NAT)
+        for _ in range(REFUSALS):
+            connection = await dht.connect(SERVER_KEYS.public_key, relay_through=RELAY_KEY)
+            async with asyncio.timeout(5):
+                await pump(connection, 1000)
+            connection.destroy()
 
     with_world(test, js_home)

@@ -10,7 +10,8 @@ import pytest
 from qvac_core.codec import Address
 from qvac_core.dht_rpc import RequestMessage, ResponseMessage, decode
 from qvac_core.errors import NetworkError, RemoteProtocolError
-from qvac_core.hyperdht import Connection, Refusal
+from qvac_core.hyperdht import Connection, ConnectStage, Refusal
+from qvac_core.hyperdht.connect import MEMORY_LIMIT
 from qvac_core.hyperdht.connection import KEEP_ALIVE
 from qvac_core.rendezvous.constants import FIREWALL_LIMIT, Command, Mode
 from qvac_core.rendezvous.messages import HandshakeMessage
@@ -202,6 +203,31 @@ def test_a_server_that_closes_is_not_found_any_more() -> None:
             await (await world.node()).connect(dht.key_pair.public_key)
         assert failed.value.name == "PEER_NOT_FOUND"
         await pump(open_connection, 1000)
+
+    simulate(test, seed=39)
+
+
+@pytest.mark.parametrize("gone", [False, True], ids=["relays there", "relays gone"])
+def test_a_client_that_has_met_a_server_hears_that_it_closed_as_a_fresh_one_does(gone: bool) -> None:
+    async def test(world: World) -> None:
+        dht = await world.node()
+        server = await world.serve(dht, echo)
+        client = await world.node()
+        await (await client.connect(dht.key_pair.public_key)).close()
+        relays = client.relays_of(dht.key_pair.public_key)
+        assert relays
+        await server.close()
+        if gone:
+            for relay in relays:
+                if relay in world.hosts and relay not in world.bootstrap:
+                    world.hosts[relay].crash()
+        stages: list[ConnectStage] = []
+        started = world.now()
+        with pytest.raises(NetworkError) as failed:
+            await client.connect(dht.key_pair.public_key, on_stage=stages.append)
+        assert failed.value.name == "PEER_NOT_FOUND"
+        assert ConnectStage.SILENT not in stages
+        assert world.now() - started < (MEMORY_LIMIT + 0.5 if gone else 0.5)
 
     simulate(test, seed=39)
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Generator
+from typing import Any
 
 import pytest
 
+from qvac_core.codec import Address
 from qvac_core.errors import ConnectionClosed, NetworkError
 from qvac_core.hyperdht import (
     DHT,
@@ -18,9 +20,13 @@ from qvac_core.hyperdht import (
     RelayPolicy,
     RelayServer,
     RelayUnpaired,
+    server_punch,
 )
+from qvac_core.rendezvous.holepunch_rounds import Answered, ServerRounds, Step
+from qvac_core.rendezvous.holepuncher import PROBE
+from qvac_core.rendezvous.messages import HolepunchPayload
 
-from .datagram_network import Link
+from .datagram_network import Link, on_the_way
 from .nat_boxes import Kind, home
 from .test_hyperdht_simulation import World, echo, pump, simulate
 
@@ -320,5 +326,62 @@ def test_idle_sessions_and_idle_pairs_are_dropped() -> None:
         await asyncio.sleep(300)  # keep-alives are use enough
         assert (connection.closed, meeting.relay.links) == (False, 1)
         await connection.close()
+
+    meet(test)
+
+
+class RefusesToPunch(ServerRounds):
+    """As an original's server whose `holepunch` hook says no: it has sent a probe in the first round by then."""
+
+    def answer(self, asked: HolepunchPayload, **seen: Any) -> Generator[Step, Any, Answered]:
+        if asked.punching:
+            return self.refuse()
+        return (yield from super().answer(asked, **seen))
+
+
+@pytest.mark.parametrize("late", [0.0, 0.02, 0.04, 0.06, 0.08, 0.1])
+@pytest.mark.parametrize("seed", range(3))
+def test_a_server_that_refuses_the_punch_gives_no_dead_connection(
+    seed: int, late: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`late`: seconds by which its probe comes later, as late as the refusal and later."""
+    monkeypatch.setattr(server_punch, "ServerRounds", RefusesToPunch)
+
+    async def test(meeting: Meeting) -> None:
+        await meeting.set_up(Kind.PORT_RESTRICTED, Kind.PORT_RESTRICTED)
+        internet = meeting.world.internet
+        held: list[bytes] = []
+
+        def hold(source: Address, to: Address, datagram: bytes) -> bool:
+            if datagram != PROBE or held or not late or source[0] != meeting.server.endpoint.node.host:
+                return False
+            held.append(datagram)
+            on_the_way(late, internet._deliver, source, [datagram], to)
+            return True
+
+        internet.drops.append(hold)
+        connection = await meeting.connect()
+        async with asyncio.timeout(5):
+            await pump(connection, 1000)
+        assert bool(held) == bool(late)
+        await connection.close()
+
+    meet(test, seed=seed)
+
+
+@pytest.mark.parametrize("after", [0.14, 0.155, 0.16, 0.17, 0.18])
+def test_a_connect_that_waits_for_its_relay_fails_when_the_node_is_suspended(after: float) -> None:
+    """`after`: seconds, when the two are about to meet there."""
+
+    async def test(meeting: Meeting) -> None:
+        await meeting.set_up(Kind.SYMMETRIC, Kind.SYMMETRIC)
+        connecting = asyncio.create_task(meeting.connect())
+        await asyncio.sleep(after)
+        assert not connecting.done()
+        meeting.client.suspend()
+        with pytest.raises(NetworkError) as failed:
+            await connecting
+        assert failed.value.name == "SUSPENDED"
+        meeting.client.resume()
 
     meet(test)
