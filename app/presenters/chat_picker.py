@@ -42,7 +42,7 @@ def _here(models: tuple[SharedModel, ...], current: Target) -> Group:
 def _provider(entry: ProviderEntry, current: Target) -> Group:
     online = entry.state == "online"
     head = PickerRow(RowKind.GROUP, entry.name, provider_state(entry), entry.public_key, online=online)
-    if not entry.models or entry.state in ("offline", "refused"):
+    if not entry.models or entry.state in ("offline", "refused", "waiting"):
         act = "" if entry.state == "connecting" else "Try again" if entry.error is not None else "Connect"
         note = PickerRow(RowKind.CONNECT, provider_sentence(entry), public_key=entry.public_key, act=act)
         return Group(head, (note,))

@@ -46,6 +46,7 @@ _CAUSES = {
 # A wrapper keeps its own name while its title already says the cause.
 _TITLES = {
     "The owner has not allowed your key yet.": Cause.REFUSED,
+    "The owner did not let you in.": Cause.REFUSED,
     "No machine answers for this key.": Cause.NOT_FOUND,
     "The machine went offline.": Cause.OFFLINE,
     "The machine does not share this model.": Cause.MODEL_NOT_SHARED,
@@ -92,15 +93,21 @@ def provider_state(provider: ProviderEntry) -> str:
     if provider.state == "online":
         path = {"local network": " · your network", "relay": " · via relay"}.get(provider.path, "")
         return f"{provider.rtt_ms:.0f} ms{path}" if provider.rtt_ms is not None else "online"
-    return {"silent": "nothing comes", "connecting": "connecting…", "offline": "offline", "refused": "refused"}.get(
-        provider.state, ""
-    )
+    return {
+        "silent": "nothing comes",
+        "connecting": "connecting…",
+        "offline": "offline",
+        "refused": "refused",
+        "waiting": "waiting for the owner",
+    }.get(provider.state, "")
 
 
 def provider_sentence(provider: ProviderEntry) -> str:
     """The line under a provider that shows no models."""
     if provider.state == "connecting":
         return "Connecting…"
+    if provider.state == "waiting":
+        return "Waiting for its owner to allow your key."
     if provider.error is not None:
         return provider.error.title
     if provider.state == "silent":

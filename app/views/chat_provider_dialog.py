@@ -72,6 +72,7 @@ class ProviderDialog(QDialog):
         self.key.returnPressed.connect(self._go)
         self.name.returnPressed.connect(self._go)
         presenter.stage_changed.connect(self._take_stage)
+        presenter.providers_changed.connect(self._take_providers)
         self.finished.connect(self._end)
         self._lay_out()
         self.stages.hide()
@@ -231,6 +232,17 @@ class ProviderDialog(QDialog):
         self.mine.setVisible(cause is Cause.REFUSED)
         self.go.setVisible(False)
         self._resize()
+
+    def _take_providers(self) -> None:
+        """The owner has allowed the key meanwhile, and it was connected by itself."""
+        entry = self._presenter.provider(self.key.key)
+        refused = self.error.isVisibleTo(self) and not self.connecting
+        if entry is not None and entry.state == "online" and self._entry is None and refused:
+            self._entry = entry
+            self.error.clear()
+            self.mine.hide()
+            self.stages.begin()
+            self._succeeded(entry)
 
     def _remedies(self, cause: Cause) -> list[Act]:
         if cause is Cause.REFUSED:

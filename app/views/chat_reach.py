@@ -46,9 +46,13 @@ def reach(provider: ProviderEntry, now: float) -> Reach | None:
             return Reach(
                 "triangle-alert", f"{provider.name} cannot be reached.", f"{why} {again}".strip(), "warn", True
             )
+        case "waiting":
+            facts = "Your key is shown there. It connects by itself once the key is allowed."
+            return Reach("clock", f"Waiting for the owner of {provider.name}.", facts, "text2", True)
         case "refused":
             why = provider.error.message if provider.error is not None else ""
-            return Reach("ban", f"{provider.name} does not let you in at the moment.", why, "warn", True)
+            facts = f"{why} {again.replace('Trying', 'Asking')}".strip()
+            return Reach("ban", f"{provider.name} does not let you in at the moment.", facts, "warn", True)
     return None
 
 
@@ -62,6 +66,7 @@ class ReachBar(QWidget):
         super().__init__(parent)
         self._presenter = presenter
         self._lost = ""  # the provider whose return is told
+        self._says_back = "is back."
         self.line = StatusLine(theme)
         self.again = Button(theme, "Try now", size="small", name="Try to reach the provider now")
         self.here = Button(theme, "Chat on this machine", icon="laptop", size="small")
@@ -97,10 +102,11 @@ class ReachBar(QWidget):
         if provider is not None and told is not None and (not presenter.busy or self._keeps_waiting(provider)):
             self._show(told)
             self._lost = provider.public_key
+            self._says_back = "lets you in now." if provider.state in ("waiting", "refused") else "is back."
             self._back.stop()
         elif provider is not None and self._lost and provider.state == "online":
             if not self._back.isActive():
-                self._show(Reach("circle-check", f"{provider.name} is back.", "", "accent", False))
+                self._show(Reach("circle-check", f"{provider.name} {self._says_back}", "", "accent", False))
                 self._back.start()
         else:
             self.hide()

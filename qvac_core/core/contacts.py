@@ -49,6 +49,10 @@ from qvac_core.store.store import Store
 CONTEXT_TOKENS = 4096
 CHAT_TYPE = "llamacpp-completion"
 SUSPICIONS = {ConnectStage.SILENT: "PEER_CONNECTION_FAILED", ConnectStage.ALONE: "NETWORK_OFFLINE"}
+# A provider lets five knocks a minute through from one address, behind which several may sit: three of each are enough.
+KNOCK_PAUSE = 10.0
+# What a provider may say about when to ask again, at most (seconds).
+MOST_DENIED = 86400.0
 # A provider that is tried again within this many seconds is shown as connecting, not as offline.
 SOON = 8.0
 
@@ -77,7 +81,7 @@ class Contacts:
         self._watched: dict[str, ProviderConnection] = {}
         self._life: dict[str, LifeSigns] = {}
         self._tasks = TaskOwner()
-        self._reconnecting = Reconnecting(self._connect_again, _is_refusal)
+        self._reconnecting = Reconnecting(self._connect_again, _is_final, least_pause=_least_pause)
         self._closed = False
 
     async def close(self) -> None:
@@ -126,7 +130,9 @@ class Contacts:
         if public_key not in self._entries:
             await self.add(public_key, "")
         stages = self._stages[public_key] = _Stages(self._events, public_key)
-        self._put(replace(self._entries[public_key], state="connecting", error=None, retry_at=None))
+        entry = self._entries[public_key]
+        if entry.state != "waiting":  # that goes on to be so while it is asked once more
+            self._put(replace(entry, state="connecting", error=None, retry_at=None))
         delegate = Delegate(bytes.fromhex(public_key))
         try:
             await self._consumer.heartbeat(delegate)  # connects
@@ -181,9 +187,14 @@ class Contacts:
         described = describe(error)
         stages.fail(described)
         if public_key in self._entries:
-            pause = self._reconnecting.pause(public_key)
-            again = time.time() + pause if pause > 0 and not _is_refusal(error) else None
-            state = "refused" if _is_refusal(error) else "connecting" if 0 < pause <= SOON else "offline"
+            refused = _is_refusal(error)
+            if refused and not _is_final(error):
+                self._reconnecting.lost(public_key, error)  # it connects by itself once the owner allows the key
+            pause = self._reconnecting.pause(public_key, error)
+            again = time.time() + pause if pause > 0 and not _is_final(error) else None
+            state = "connecting" if 0 < pause <= SOON else "offline"
+            if refused:
+                state = "waiting" if _was_heard(error) else "refused"
             entry = replace(self._entries[public_key], state=state, rtt_ms=None, error=described, retry_at=again)
             self._put(replace(entry, path="", relay=""))
 
@@ -398,6 +409,29 @@ async def _can_continue(loaded: _LoadedAt, question: Question) -> bool:
 
 def _is_refusal(error: QvacError) -> bool:
     return isinstance(error, DelegationError) and error.typed_fields.get("reason") == Reason.NOT_ADMITTED.value
+
+
+def _was_heard(error: QvacError) -> bool:
+    """A knock: the owner is told of it and has not decided yet."""
+    return error.code == Code.REQUEST_REJECTED_BY_POLICY.value and _denied_for(error) is None
+
+
+def _denied_for(error: QvacError) -> float | None:
+    """The seconds for which the owner wants to hear no more of this key; None when nothing was said about that."""
+    wanted = error.typed_fields.get("retryAfterMs") if isinstance(error, DelegationError) else None
+    return float(wanted) / 1000 if isinstance(wanted, int | float) and wanted >= 0 else None
+
+
+def _is_final(error: QvacError) -> bool:
+    """A blocked key hears nothing more."""
+    return isinstance(error, DelegationError) and error.typed_fields.get("reason") == "blocked"
+
+
+def _least_pause(error: QvacError) -> float:
+    if not _is_refusal(error):
+        return 0.0
+    denied = _denied_for(error)
+    return KNOCK_PAUSE if denied is None else max(KNOCK_PAUSE, min(denied, MOST_DENIED))
 
 
 def _choose(entry: ProviderEntry, model: str) -> RemoteModel:

@@ -11,7 +11,11 @@ from qvac_core.errors import DelegationError, QvacError
 _BY_NAME: dict[str, tuple[str, str]] = {
     "NOT_ADMITTED": (
         "The owner has not allowed your key yet.",
-        "The machine is online and answered. Send its owner your key and ask again.",
+        "The machine is online and answered. Send its owner your key: it connects by itself once the key is allowed.",
+    ),
+    "KNOCK_DENIED": (
+        "The owner did not let you in.",
+        "The machine is online. It is asked again by itself later; you may want to talk to its owner before.",
     ),
     "PEER_NOT_FOUND": (
         "No machine answers for this key.",
@@ -64,6 +68,8 @@ def describe(error: QvacError) -> ErrorInfo:
 
 def _name(error: QvacError) -> str:
     """The entry of the table: a policy's reason and the cause of a failed connection say more than the wrapper."""
+    if isinstance(error, DelegationError) and "retryAfterMs" in error.typed_fields:
+        return "KNOCK_DENIED"
     if isinstance(error, DelegationError) and error.typed_fields.get("reason") == "not_admitted":
         return "NOT_ADMITTED"
     if error.name not in _BY_NAME and isinstance(error.__cause__, QvacError):

@@ -258,6 +258,8 @@ class Sharing:
         """Apply at once, on open connections too; a decided key has no knock any more."""
         await self._apply_rules()
         self._hub.emit(AccessChanged(await self.rules()))
+        if decided_key:
+            self._provider.denials.lift(bytes.fromhex(decided_key))
         if self._knocks.pop(decided_key, None) is not None:
             self._emit_knocks()
 
@@ -279,6 +281,8 @@ class Sharing:
         return tuple(reversed(self._knocks.values()))
 
     def dismiss_knock(self, public_key: str) -> None:
+        """Not now: for a while its owner is told so, and it is not shown again."""
+        self._provider.denials.deny(bytes.fromhex(public_key), time.time())
         if self._knocks.pop(public_key, None) is not None:
             self._emit_knocks()
 

@@ -151,7 +151,8 @@ class RemoteModel:
 
 @dataclass(frozen=True, slots=True)
 class ProviderEntry:
-    """A provider in my list. state: "unknown", "connecting", "online", "silent", "offline", "refused".
+    """A provider in my list. state: "unknown", "connecting", "online", "silent", "offline", "refused",
+    "waiting" (for its owner, who was told of this key and has not decided).
 
     path while it is online: "direct", "local network" or "relay", then `relay` is the relay's key. `retry_at`: Unix
     seconds at which about it is tried again by itself; None when it is not, or is tried now. "silent": connected,

@@ -149,6 +149,37 @@ class KnockLimit:
         return self._all.allows(now)
 
 
+# For so long (seconds) a key that the owner denied is told so, and not shown again.
+DENIED_SECONDS = 3600.0
+MAX_DENIED = 1024
+
+
+class Denials:
+    """Keys whose knock the owner denied lately. Not blocked: they hear that they were denied, and when to ask again.
+
+    Keys cost nothing: only so many are remembered, the newest ones.
+    """
+
+    def __init__(self) -> None:
+        self._until: OrderedDict[bytes, float] = OrderedDict()
+
+    def deny(self, public_key: bytes, now: float) -> None:
+        self._until.pop(public_key, None)
+        self._until[public_key] = now + DENIED_SECONDS
+        if len(self._until) > MAX_DENIED:
+            self._until.popitem(last=False)
+
+    def lift(self, public_key: bytes) -> None:
+        self._until.pop(public_key, None)
+
+    def left(self, public_key: bytes, now: float) -> float:
+        """Seconds for which it is denied still; 0 when it is not."""
+        until = self._until.get(public_key, now)
+        if until <= now:
+            self._until.pop(public_key, None)
+        return max(0.0, until - now)
+
+
 @dataclass(frozen=True, slots=True)
 class Limits:
     """The owner's bounds on what strangers ask. They win over a remote modelConfig.

@@ -73,6 +73,17 @@ def not_admitted(own_key: str) -> Rejection:
     )
 
 
+def denied(seconds: float) -> Rejection:
+    """The owner said no to a knock, and wants to hear no more of this key for so long."""
+    minutes = max(1, round(seconds / 60))
+    fields = {"reason": Reason.NOT_ADMITTED.value, "retryAfterMs": round(seconds * 1000)}
+    return Rejection(
+        Code.REQUEST_REJECTED_BY_POLICY,
+        f"The owner of this provider did not let you in. Ask again in {minutes} min at the earliest.",
+        fields,
+    )
+
+
 # What a peer reads when something of ours failed. The code says which; the owner's log has the details.
 _TOO_LONG = "The conversation is longer than this provider's context. Shorten it or start a new one."
 _SENTENCES: dict[int, str] = {

@@ -11,9 +11,9 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable
 
-from qvac_core.delegation.admission import AccessPolicy, Decision, KnockLimit, Limits
+from qvac_core.delegation.admission import AccessPolicy, Decision, Denials, KnockLimit, Limits
 from qvac_core.delegation.events import ConnectionChanged, ConnectionState, ModelsInUseChanged, ProviderEvent
-from qvac_core.delegation.failures import not_admitted
+from qvac_core.delegation.failures import denied, not_admitted
 from qvac_core.delegation.held_bytes import HeldBytes
 from qvac_core.delegation.held_models import KnownModels
 from qvac_core.delegation.live_requests import Ending, LiveRequests
@@ -72,6 +72,7 @@ class Provider:
         self._ended = asyncio.Event()
         self._endings: set[asyncio.Task[None]] = set()
         self._knock_limit = KnockLimit(self._limits.knocks, self._limits.knocks_per_address)
+        self.denials = Denials()
         self._told: OrderedDict[tuple[bytes, ConnectionState], float] = OrderedDict()
         self._in_use: tuple[str, ...] = ()
         self.requests = LiveRequests(log, on_event, lambda: asyncio.get_running_loop().time())
@@ -157,11 +158,14 @@ class Provider:
             stream.destroy()
             return
         stream.limit_frames(self._limits.knock_frame_bytes)
-        self._stream_event(stream, ConnectionState.KNOCK)
+        denied_for = self.denials.left(stream.remote_public_key, self._now())
+        if not denied_for:
+            self._stream_event(stream, ConnectionState.KNOCK)
+        refusal = denied(denied_for) if denied_for else not_admitted(stream.remote_public_key.hex())
         heard = asyncio.Event()
 
         async def answer(request: IncomingRequest) -> None:
-            await send_error(request, _expected_shape(request), not_admitted(stream.remote_public_key.hex()))
+            await send_error(request, _expected_shape(request), refusal)
             heard.set()
 
         limits = RpcLimits(frame_bytes=self._limits.knock_frame_bytes, open_requests=KNOCK_OPEN_REQUESTS)

@@ -10,7 +10,7 @@ from typing import TypeVar
 
 import pytest
 
-from qvac_core.core import Core, CoreConfig
+from qvac_core.core import Core, CoreConfig, contacts
 from qvac_core.core.state import (
     AccessMode,
     AnswerFinished,
@@ -19,6 +19,7 @@ from qvac_core.core.state import (
     CoreEvent,
     KnocksChanged,
     Message,
+    ProvidersChanged,
     RequestEnded,
     RequestStarted,
     SharingChanged,
@@ -113,7 +114,7 @@ def test_a_knock_is_allowed_and_the_guest_is_answered(small_model_path: Path, tm
             await guest.core.connect_provider(owner.core.public_key)
         assert refused.value.typed_fields["reason"] == "not_admitted"
         (entry,) = await guest.core.providers()
-        assert entry.state == "refused"
+        assert entry.state == "waiting"
         assert entry.error is not None
         assert entry.error.title == "The owner has not allowed your key yet."
 
@@ -142,6 +143,42 @@ def test_a_knock_is_allowed_and_the_guest_is_answered(small_model_path: Path, tm
         assert [message.role for message in kept] == ["user", "assistant"]
         (listed,) = await guest.core.conversations()
         assert listed.title.startswith("What is the capital")
+
+    run(test, tmp_path)
+
+
+def test_a_guest_waits_for_the_owner_and_connects_by_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Deny holds: the guest is told so, and the knock is not shown again."""
+    monkeypatch.setattr(contacts, "KNOCK_PAUSE", 0.3)
+
+    def shown(state: str) -> Callable[[ProvidersChanged], bool]:
+        return lambda event: event.providers[0].state == state
+
+    async def test(owner: Watched, guest: Watched) -> None:
+        await owner.core.start_sharing()
+        await guest.core.add_provider(owner.core.public_key, "Studio")
+        with pytest.raises(DelegationError):
+            await guest.core.connect_provider(owner.core.public_key)
+        await guest.until(ProvidersChanged, shown("waiting"))
+        await owner.until(KnocksChanged, lambda event: bool(event.knocks))
+        await owner.core.dismiss_knock(guest.core.public_key)
+        denied = await guest.until(ProvidersChanged, shown("refused"))
+        (entry,) = denied.providers
+        assert entry.error is not None and entry.retry_at is not None
+        assert entry.error.title == "The owner did not let you in."
+        with pytest.raises(DelegationError, match="did not let you in"):
+            await guest.core.connect_provider(owner.core.public_key)
+        assert await owner.core.knocks() == ()
+
+        await owner.core.allow_key(guest.core.public_key, "Laptop")
+        await owner.core.remove_key(guest.core.public_key)  # decided anew, and back to where it was
+        guest.events.clear()
+        with pytest.raises(DelegationError):
+            await guest.core.connect_provider(owner.core.public_key)
+        await guest.until(ProvidersChanged, shown("waiting"))
+        guest.core._contacts.network_changed()  # what was to wait for an hour is asked now
+        await owner.core.allow_key(guest.core.public_key, "Laptop")
+        await guest.until(ProvidersChanged, shown("online"))
 
     run(test, tmp_path)
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from qvac_core.codec import Address
-from qvac_core.core import Core, CoreConfig
+from qvac_core.core import Core, CoreConfig, contacts
 from qvac_core.core.config import RuleOverride
 from qvac_core.core.state import AnswerTokens, ConnectionStage, CoreEvent, ProvidersChanged, Stage, Target
 from qvac_core.errors import IdentityError
@@ -184,7 +184,9 @@ def test_a_killed_provider_is_told_before_its_connection_ends(
     run(test)
 
 
-def test_a_refused_guest_is_not_tried_again(tmp_path: Path) -> None:
+def test_a_refused_guest_asks_again_slowly(tmp_path: Path) -> None:
+    """The owner may allow the key later, and need not tell anybody then."""
+
     async def test() -> None:
         async with await create_testnet(4) as net, provider(tmp_path / "owner", net) as owner:
             guest = Watched(Core(CoreConfig(tmp_path / "guest", bootstrap=tuple(net.bootstrap))))
@@ -194,8 +196,11 @@ def test_a_refused_guest_is_not_tried_again(tmp_path: Path) -> None:
                 await owner.use_rules(RuleOverride(allow=("0b" * 32,)))
                 await refused
                 assert "connecting" in guest.states  # it tried once by itself
+                (entry,) = await core.providers()
+                assert entry.state == "refused" and entry.retry_at is not None
+                assert core._contacts._reconnecting.keys == {owner.public_key}
                 await asyncio.sleep(0)
-                assert not core._contacts._reconnecting.keys
+                assert core._contacts._reconnecting._pauses[owner.public_key] >= 2 * contacts.KNOCK_PAUSE
 
     run(test)
 

@@ -98,7 +98,7 @@ def away(state: str, wait: float | None = None) -> Act:
             state=state,
             last_connected=scenes.NOW - 60,
             retry_at=None if wait is None else scenes.NOW + wait,
-            error=scenes.REFUSED if state == "refused" else scenes.OFFLINE,
+            error=scenes.REFUSED if state in ("refused", "waiting") else scenes.OFFLINE,
         )
 
     return act
@@ -214,6 +214,7 @@ PICTURES = (
     Picture("chat-silent-dark", silent, "dark", NARROW),
     Picture("chat-away", away("offline", 32)),
     Picture("chat-away-dark", away("refused"), "dark", NARROW),
+    Picture("chat-waiting-owner", away("waiting", 20)),
     Picture("chat-refused", open_conversation("zfs")),
     Picture("chat-empty", empty),
     Picture("chat-search", search),

@@ -603,6 +603,20 @@ def test_a_failed_connection_says_why_and_what_helps(
     dialog.close()
 
 
+def test_a_key_that_is_allowed_later_is_connected_in_the_open_dialog(open_chat: Open) -> None:
+    core = populated()
+    core.fail["connect_provider"] = NetworkError("Not yet.", name="NOT_ADMITTED")
+    chat = open_chat(core)
+    dialog = chat.page.add_provider(ATTIC)
+    dialog.start()
+    chat.settle()
+    assert dialog.error.isVisibleTo(dialog) and not dialog.go.isVisibleTo(dialog)
+    core._change_provider(ATTIC, state="online", models=core.provider_list[0].models)
+    assert dialog.go.isVisibleTo(dialog) and dialog.go.text() == "Chat with Qwen3 8B"
+    assert not dialog.error.isVisibleTo(dialog) and not dialog.mine.isVisibleTo(dialog)
+    dialog.close()
+
+
 def test_cancel_ends_the_attempt(open_chat: Open) -> None:
     core = populated()
     core.slow["connect_provider"] = asyncio.Event()

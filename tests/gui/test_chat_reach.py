@@ -43,6 +43,12 @@ def entry(
         ),
         (entry("offline", error=GONE, wait=-5), "Studio cannot be reached.", "The machine went offline.", True),
         (entry("silent"), "Nothing comes from Studio.", "No sign of it for 4 s.", True),
+        (
+            entry("waiting", error=scenes.REFUSED, wait=20),
+            "Waiting for the owner of Studio.",
+            "Your key is shown there. It connects by itself once the key is allowed.",
+            True,
+        ),
         (entry("refused", error=scenes.REFUSED), "Studio does not let you in", scenes.REFUSED.message, True),
     ],
 )

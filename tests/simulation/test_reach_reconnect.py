@@ -60,6 +60,31 @@ def test_pauses_grow_end_early_when_hurried_and_stop_at_a_refusal() -> None:
     run(test())
 
 
+def test_a_door_that_counts_knocks_is_not_hammered_at() -> None:
+    """After a refusal the first pause is long enough too, also when somebody tried by hand; three a minute at most."""
+
+    async def test() -> None:
+        loop = asyncio.get_running_loop()
+        tries: list[float] = []
+
+        async def connect(key: str) -> None:
+            tries.append(loop.time())
+            raise refusal
+
+        refusal = NetworkError("not yet", name="REFUSED")
+        again = Reconnecting(connect, lambda _: False, least_pause=lambda _: 10.0, chance=Random(1))
+        started = loop.time()
+        again.lost(KEY, refusal)
+        assert again.pause(KEY, refusal) == 10.0
+        await asyncio.sleep(300)
+        gaps = [after - before for before, after in pairwise([started, *tries])]
+        for gap, pause in zip(gaps, [10, 20, 40, *[LONGEST_PAUSE] * 20], strict=False):
+            assert pause * (1 - JITTER) <= gap <= pause * (1 + JITTER)
+        await again.close()
+
+    run(test())
+
+
 class Guest:
     """What Contacts does, with a bare connection in the place of a consumer's."""
 

@@ -4,12 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import json
+from typing import Any
 
 import pytest
 
-from qvac_core.delegation.admission import AccessMode, AccessRules, Allowance, Limits, Rate
+from qvac_core.delegation.admission import (
+    DENIED_SECONDS,
+    MAX_DENIED,
+    AccessMode,
+    AccessRules,
+    Allowance,
+    Denials,
+    Limits,
+    Rate,
+)
 from qvac_core.delegation.consumer import Delegate
 from qvac_core.delegation.events import ConnectionChanged, ConnectionState
+from qvac_core.delegation.failures import Code
 from qvac_core.delegation.frames import FrameReader, ResponseMessage, StreamMessage, encode_request
 from qvac_core.errors import ConnectionClosed, DelegationError, NetworkError, ProviderError
 from tests.unit.delegation_room import (
@@ -75,6 +86,43 @@ def test_a_knock_is_heard_answered_in_its_shape_and_let_go(progress: bool) -> No
             await stranger.close()
 
     run(main())
+
+
+def test_a_denied_knock_is_told_so_for_a_while_and_not_shown_again() -> None:
+    async def main() -> None:
+        async with provider_room(admitting(CONSUMER_KEY, knock=True)) as room:
+            consumer = room.consumer(STRANGER_KEY)
+            loop = asyncio.get_running_loop()
+
+            async def knock() -> dict[str, Any]:
+                with pytest.raises(ProviderError) as caught:
+                    await consumer.heartbeat(DELEGATE)
+                assert caught.value.code == Code.REQUEST_REJECTED_BY_POLICY.value
+                return caught.value.typed_fields
+
+            def heard() -> int:
+                return sum(isinstance(e, ConnectionChanged) and e.state is ConnectionState.KNOCK for e in room.events)
+
+            assert await knock() == {"reason": "not_admitted"} and heard() == 1
+            room.provider.denials.deny(STRANGER_KEY, loop.time())
+            await asyncio.sleep(60)
+            assert await knock() == {"reason": "not_admitted", "retryAfterMs": pytest.approx(3540_000, abs=2000)}
+            assert heard() == 1
+            await asyncio.sleep(3600)
+            assert await knock() == {"reason": "not_admitted"} and heard() == 2
+            room.provider.denials.deny(STRANGER_KEY, loop.time())
+            room.provider.denials.lift(STRANGER_KEY)
+            assert await knock() == {"reason": "not_admitted"} and heard() == 3
+
+    run(main())
+
+
+def test_denials_are_bounded() -> None:
+    denials = Denials()
+    for number in range(MAX_DENIED + 1):
+        denials.deny(number.to_bytes(32, "big"), float(number))
+    assert denials.left((0).to_bytes(32, "big"), 5.0) == 0
+    assert denials.left((1).to_bytes(32, "big"), 5.0) == DENIED_SECONDS - 4
 
 
 def test_a_knock_that_says_nothing_or_too_much_is_dropped() -> None:
