@@ -20,7 +20,14 @@ from qvac_core.core.state import CoreEvent, DownloadChanged, Notice
 from qvac_core.delegation.completion import Completion
 from qvac_core.delegation.consumer import Delegate
 from qvac_core.delegation.failures import Code, Reason
-from qvac_core.delegation.messages import GenerationParams, HistoryMessage, ModelProgress, Stats
+from qvac_core.delegation.messages import (
+    ContentDelta,
+    GenerationParams,
+    HistoryMessage,
+    ModelProgress,
+    Stats,
+    ThinkingDelta,
+)
 from qvac_core.engines.interface import ChatMessage, CompletionRequest, SamplingParams
 from qvac_core.errors import DelegationError, ModelError, QvacError
 from qvac_core.hyperdht.connection import LOCAL_PATH
@@ -241,10 +248,14 @@ async def _ask(conversation: _Chat, prompt: str) -> None:
 
 async def _stream(conversation: _Chat, text: list[str], *, so_far: str) -> Stats | None:
     async with await _start(conversation, so_far) as completion:
-        async for token in completion.token_stream:
-            text.append(token)
-            conversation.output.event("token", text=token)
-            conversation.output.text(token, end="")
+        async for event in completion.events:
+            if isinstance(event, ThinkingDelta):
+                conversation.output.event("thinking", text=event.text)
+            elif isinstance(event, ContentDelta):
+                token = event.text if text else event.text.lstrip("\n")  # empty lines end the thinking
+                text.append(token)
+                conversation.output.event("token", text=token)
+                conversation.output.text(token, end="")
         return await completion.stats
 
 
@@ -255,7 +266,9 @@ async def _start(conversation: _Chat, so_far: str) -> Completion | LocalCompleti
             temp=UNSET if options.temp is None else options.temp,
             predict=UNSET if options.predict is None else options.predict,
         )
-        return await core.consumer.completion(conversation.model_id, history, generation_params=params)
+        return await core.consumer.completion(
+            conversation.model_id, history, generation_params=params, capture_thinking=True
+        )
     model = core.machine.loaded_here(conversation.model_id)
     if model is None:
         raise ModelError("The local model was unloaded.")
@@ -266,7 +279,7 @@ async def _start(conversation: _Chat, so_far: str) -> Completion | LocalCompleti
         owner=LOCAL,
         continue_from=so_far,
     )
-    return LocalCompletion(model, request)
+    return LocalCompletion(model, request, capture_thinking=True)
 
 
 def _show_stats(output: Output, where: str, stats: Stats | None, seconds: float) -> None:

@@ -212,12 +212,12 @@ class Answer:
 
     @property
     def events(self) -> AsyncIterator[object]:
-        """The provider's events (contentDelta, completionStats, …); of this machine only its text."""
+        """The provider's events (contentDelta, completionStats, …); of this machine those with text."""
         return self._events()
 
     async def _events(self) -> AsyncIterator[object]:
         run = await self._run()
-        stream: AsyncIterator[object] = run.events if isinstance(run, Completion) else run.token_stream
+        stream: AsyncIterator[object] = run.events
         async for event in stream:
             yield event
 
@@ -260,18 +260,21 @@ def completion(
     history: History,
     *,
     generation_params: Mapping[str, Any] | None = None,
+    capture_thinking: bool = False,
     request_id: str | None = None,
 ) -> Answer:
     """Start an answer of a loaded model. history: [{"role", "content"}, …]. Call it inside a running event loop.
 
     generation_params: temp, top_p, top_k, predict, seed, repeat_penalty, frequency_penalty, presence_penalty.
+    capture_thinking: what the model thinks comes apart from its text (`final.thinking`, thinkingDelta).
     """
     request_id = request_id or str(uuid.uuid4())
-    return Answer(_start(model_id, history, generation_params or {}, request_id), request_id)
+    start = _start(model_id, history, generation_params or {}, request_id, capture_thinking=capture_thinking)
+    return Answer(start, request_id)
 
 
 async def _start(
-    model_id: str, history: History, params: Mapping[str, Any], request_id: str
+    model_id: str, history: History, params: Mapping[str, Any], request_id: str, *, capture_thinking: bool
 ) -> Completion | LocalCompletion:
     core = await _session.started()
     here = core.machine.loaded_here(model_id)
@@ -281,6 +284,7 @@ async def _start(
                 model_id,
                 [HistoryMessage(turn["role"], turn["content"]) for turn in history],
                 generation_params=msgspec.convert(dict(params), GenerationParams),
+                capture_thinking=capture_thinking,
                 request_id=request_id,
             )
         request = CompletionRequest(
@@ -291,7 +295,7 @@ async def _start(
         )
     except (msgspec.ValidationError, KeyError) as error:
         raise LocalProtocolError(f"The request is not valid: {error}") from error
-    return LocalCompletion(here, request)
+    return LocalCompletion(here, request, capture_thinking=capture_thinking)
 
 
 async def cancel(*, request_id: str | None = None, model_id: str | None = None) -> int:

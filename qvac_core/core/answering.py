@@ -8,6 +8,7 @@ from typing import Protocol
 
 from qvac_core.core.state import AnswerStats, Message, Target
 from qvac_core.engines.interface import ChatMessage
+from qvac_core.engines.thinking import without_thinking
 from qvac_core.errors import ModelError
 
 
@@ -38,6 +39,26 @@ class Began:
 
     model_sha256: str
     continues: bool
+
+
+class Edges:
+    """Takes off the empty lines with which models set their thinking and the answer behind it apart."""
+
+    def __init__(self) -> None:
+        self._thinking = False
+        self._answer = False
+        self._thought = False  # also where all of it was white space
+
+    def thinking(self, text: str) -> str:
+        self._thought = True
+        text = text if self._thinking else text.lstrip()
+        self._thinking = self._thinking or bool(text)
+        return text
+
+    def answer(self, text: str) -> str:
+        text = text if self._answer or not self._thought else text.lstrip()
+        self._answer = self._answer or bool(text)
+        return text
 
 
 AnswerPart = Began | str | Thinking | AnswerStats
@@ -94,6 +115,8 @@ def chat_history(messages: Sequence[tuple[str, str]]) -> tuple[ChatMessage, ...]
     """
     kept: list[ChatMessage] = []
     for role, text in messages:
+        if role == "assistant":
+            text = without_thinking(text)  # kept by an earlier version, as one text with tags
         if not text:
             continue
         if role == "user" and kept and kept[-1].role == "user":

@@ -15,6 +15,7 @@ from qvac_core.core.answer_keeper import AnswerKeeper
 from qvac_core.core.answering import (
     ANEW,
     Began,
+    Edges,
     LocalResponder,
     Question,
     RemoteResponder,
@@ -249,14 +250,17 @@ class Chats:
         return f"This machine continues with {await self._local.describe()}."
 
     async def _stream(self, responder: Responder, streaming: _Streaming, question: Question) -> None:
+        edges = Edges()
+        if streaming.message.thinking:
+            self._add_thinking(streaming, "\n\n")  # somebody else goes on, and may think anew
         async with contextlib.aclosing(responder.answer(question)) as parts:
             async for part in parts:
                 if isinstance(part, Began):
                     self._begin(streaming, part)
                 elif isinstance(part, str):
-                    self._add(streaming, part)
+                    self._add(streaming, edges.answer(part))
                 elif isinstance(part, Thinking):
-                    self._add_thinking(streaming, part.text)
+                    self._add_thinking(streaming, edges.thinking(part.text))
                 else:
                     streaming.message = replace(streaming.message, stats=part)
 
@@ -270,11 +274,15 @@ class Chats:
         streaming.asked = ""
 
     def _add(self, streaming: _Streaming, text: str) -> None:
+        if not text:
+            return
         streaming.message = replace(streaming.message, text=streaming.message.text + text)
         self._events.emit(AnswerTokens(streaming.conversation.id, streaming.message.id, text))
         self._keep(streaming)
 
     def _add_thinking(self, streaming: _Streaming, text: str) -> None:
+        if not text:
+            return
         streaming.message = replace(streaming.message, thinking=streaming.message.thinking + text)
         self._events.emit(AnswerThinking(streaming.conversation.id, streaming.message.id, text))
         self._keep(streaming)

@@ -10,18 +10,23 @@ from collections.abc import AsyncIterator, Awaitable
 from types import TracebackType
 
 from qvac_core.delegation.completion import CompletionFinal
-from qvac_core.delegation.messages import Stats
+from qvac_core.delegation.messages import ContentDelta, Stats, ThinkingDelta
 from qvac_core.engines.interface import CompletionRequest, Finished, LoadedModel, StopReason, Token
+from qvac_core.engines.thinking import TagWriter
 from qvac_core.errors import InferenceCancelled, QvacError
 
 
 class LocalCompletion:
-    """Starts at once. Every iterator sees the answer from its start. Used from the loop that made it."""
+    """Starts at once. Every iterator sees the answer from its start. Used from the loop that made it.
 
-    def __init__(self, model: LoadedModel, request: CompletionRequest) -> None:
+    capture_thinking: as on the wire; without it the thinking is part of the text, in `<think>` tags.
+    """
+
+    def __init__(self, model: LoadedModel, request: CompletionRequest, *, capture_thinking: bool = False) -> None:
         self.request_id = request.request_id
         self._model = model
-        self._texts: list[str] = []
+        self._tags = None if capture_thinking else TagWriter(channels=model.info.thinking_channels)
+        self._events: list[ContentDelta | ThinkingDelta] = []
         self._changed = asyncio.Event()
         self._final: asyncio.Future[CompletionFinal] = asyncio.get_running_loop().create_future()
         self._final.add_done_callback(lambda future: future.cancelled() or future.exception())
@@ -40,8 +45,7 @@ class LocalCompletion:
         try:
             async for event in self._model.complete(request):
                 if isinstance(event, Token):
-                    self._texts.append(event.text)
-                    self._wake()
+                    self._add(event)
                 else:
                     self._finish(event)
         except QvacError as error:
@@ -51,8 +55,16 @@ class LocalCompletion:
         """Also for a task that was cancelled before its first step."""
         self._fail(InferenceCancelled("The answer was left before its end."))
 
+    def _add(self, token: Token) -> None:
+        text = self._tags.write(token.text, thinking=token.thinking) if self._tags else token.text
+        delta = ThinkingDelta if token.thinking and self._tags is None else ContentDelta
+        if text:
+            self._events.append(delta(len(self._events), text))
+            self._wake()
+
     def _finish(self, event: Finished) -> None:
-        text = "".join(self._texts)
+        text = "".join(event.text for event in self._events if isinstance(event, ContentDelta))
+        thinking = "".join(event.text for event in self._events if isinstance(event, ThinkingDelta))
         if event.stop_reason is StopReason.CANCELLED:
             self._fail(InferenceCancelled("The answer was cancelled.", typed_fields={"text": text}))
             return
@@ -66,7 +78,7 @@ class LocalCompletion:
             backend_device="gpu" if event.stats.backend_device == "gpu" else "cpu",
         )
         reason = "" if event.stop_reason is StopReason.EOS else event.stop_reason.value
-        self._final.set_result(CompletionFinal(text, "", stats, reason))
+        self._final.set_result(CompletionFinal(text, thinking, stats, reason))
         self._wake()
 
     def _fail(self, error: QvacError) -> None:
@@ -83,10 +95,20 @@ class LocalCompletion:
         return self._tokens()
 
     async def _tokens(self) -> AsyncIterator[str]:
+        async for event in self.events:
+            if isinstance(event, ContentDelta):
+                yield event.text
+
+    @property
+    def events(self) -> AsyncIterator[ContentDelta | ThinkingDelta]:
+        """The text, and the thinking where it was asked for, as they come."""
+        return self._iterate()
+
+    async def _iterate(self) -> AsyncIterator[ContentDelta | ThinkingDelta]:
         index = 0
         while True:
-            while index < len(self._texts):
-                yield self._texts[index]
+            while index < len(self._events):
+                yield self._events[index]
                 index += 1
             if self._final.done():
                 error = self._final.exception()

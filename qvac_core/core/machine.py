@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from qvac_core.core.answering import AnswerPart, Began, Question, no_model_here
+from qvac_core.core.answering import AnswerPart, Began, Question, Thinking, no_model_here
 from qvac_core.core.error_text import describe
 from qvac_core.core.event_hub import EventHub
 from qvac_core.core.state import AnswerStats, DownloadChanged, SharedModel, SharedModelsChanged
@@ -259,7 +259,10 @@ class Machine:
         return await self.pool.acquire(model, load_config(self._limits), on_progress)
 
     async def answer(self, question: Question) -> AsyncGenerator[AnswerPart, None]:
-        """Text as it comes, then the statistics. Raises ModelError when there is no model or it cannot run."""
+        """Thinking and text as they come, then the statistics.
+
+        Raises ModelError when there is no model or it cannot run.
+        """
         model = self._choose(question.target.model)
         if model is None:
             raise no_model_here()
@@ -276,7 +279,7 @@ class Machine:
             yield Began(model.sha256, continues=bool(question.so_far))
             async for event in lease.model.complete(request):
                 if isinstance(event, Token):
-                    yield event.text
+                    yield Thinking(event.text) if event.thinking else event.text
                 elif isinstance(event, Finished):
                     yield AnswerStats(
                         who=THIS_MACHINE,

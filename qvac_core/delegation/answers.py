@@ -38,7 +38,6 @@ from qvac_core.delegation.messages import (
 )
 from qvac_core.delegation.messages import Message as WireMessage
 from qvac_core.delegation.rpc_streams import OutgoingStream, StreamGone
-from qvac_core.delegation.thinking import Piece, ThinkingSplitter
 from qvac_core.delegation.turns import Turns
 from qvac_core.engines.interface import (
     CompletionEvent,
@@ -48,6 +47,7 @@ from qvac_core.engines.interface import (
     Token,
 )
 from qvac_core.engines.interface import CompletionStats as EngineStats
+from qvac_core.engines.thinking import TagWriter
 from qvac_core.errors import ConnectionClosed, EngineCrashed, QvacError
 
 # How long the engine may take to stop between two steps before the answer is ended without it.
@@ -109,7 +109,8 @@ class Answer:
         self._seq = 0
         self._text: list[str] = []
         self._kept: list[Event] = []
-        self._thinking = ThinkingSplitter() if message.capture_thinking is True else None
+        self._raw = TagWriter()
+        self._content = TagWriter()
         self._model: LoadedModel | None = None
         self._place = 0
         self._still_here: asyncio.TimerHandle | None = None
@@ -166,6 +167,7 @@ class Answer:
                     self._place = 0
                     model = await parts.running_model(self._known)
                     self._model = model
+                    self._content = TagWriter(channels=model.info.thinking_channels)
                     events = cast(AsyncGenerator[CompletionEvent, None], model.complete(request))
                     async with aclosing(events):
                         async for event in events:
@@ -230,20 +232,18 @@ class Answer:
 
     async def _send_token(self, token: Token) -> None:
         self._be_silent()
-        self._text.append(token.text)
+        raw = self._raw.write(token.text, thinking=token.thinking)
+        self._text.append(raw)
         events: list[Event] = []
         if self._message.emit_raw_deltas is True:
-            events.append(RawDelta(self._next_seq(), token.text))
-        pieces = self._thinking.feed(token.text) if self._thinking else [Piece(token.text, thinking=False)]
-        events += self._deltas(pieces)
+            events.append(RawDelta(self._next_seq(), raw))
+        if self._message.capture_thinking is not True:
+            content = self._content.write(token.text, thinking=token.thinking)
+            if content:
+                events.append(ContentDelta(self._next_seq(), content))
+        elif token.text:
+            events.append((ThinkingDelta if token.thinking else ContentDelta)(self._next_seq(), token.text))
         await self._send_events(events)
-
-    def _deltas(self, pieces: list[Piece]) -> list[Event]:
-        return [
-            (ThinkingDelta if piece.thinking else ContentDelta)(self._next_seq(), piece.text)
-            for piece in pieces
-            if piece.text
-        ]
 
     async def _send_events(self, events: list[Event]) -> None:
         if not self._message.stream:
@@ -255,7 +255,7 @@ class Answer:
         """The last line; nothing when nobody is there to read it."""
         if self._live.ending is Ending.DISCONNECTED:
             return
-        events = self._kept + (self._deltas(self._thinking.end()) if self._thinking else [])
+        events = self._kept
         if result.stats is not None:
             events.append(CompletionStats(self._next_seq(), _wire_stats(result.stats)))
         raw = RawOutput("".join(self._text))

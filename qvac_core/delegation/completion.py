@@ -27,6 +27,7 @@ from qvac_core.delegation.messages import (
     Keepalive,
     KeepaliveReply,
     QueueLine,
+    RawDelta,
     Stats,
     ThinkingDelta,
 )
@@ -51,6 +52,7 @@ END_SECONDS = 1.0
 MAX_ANSWER_BYTES = 64 * 1024 * 1024
 
 T = TypeVar("T")
+_TEXTS = (ContentDelta, ThinkingDelta, RawDelta)
 
 
 @dataclass(frozen=True, slots=True)
@@ -256,7 +258,7 @@ class Completion:
             return
         self.place = None
         self._events += line.events
-        self._bytes += sum(len(event.text) for event in line.events if isinstance(event, ContentDelta))
+        self._bytes += sum(len(event.text) for event in line.events if isinstance(event, _TEXTS))
         if self._bytes > MAX_ANSWER_BYTES:
             raise RemoteProtocolError("the provider sends an answer without end")
         if line.done is True:

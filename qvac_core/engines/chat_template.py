@@ -1,23 +1,28 @@
 """From a chat history to the prompt text, through the model's own Jinja template, else ChatML.
 
 Behaves as Transformers' `apply_chat_template` (its environment: trim_blocks, lstrip_blocks, loop controls, `generation`
-tags, tojson without ASCII escapes), which is what template authors test against.
+tags, tojson without ASCII escapes), which is what template authors test against, and as llama.cpp, where others test:
+`{% do %}`, and lists and dicts that the template changes.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
-from typing import Any
+from itertools import product
+from typing import Any, Protocol
 
 import jinja2
 import jinja2.ext
 from jinja2 import nodes
 from jinja2.parser import Parser
-from jinja2.sandbox import ImmutableSandboxedEnvironment
+from jinja2.sandbox import SandboxedEnvironment
 
+from qvac_core.engines.history_forms import forms, known_roles
 from qvac_core.engines.interface import ChatMessage
+from qvac_core.engines.prompt import Disguise, Prompt, with_seams
+from qvac_core.engines.thinking import CHANNEL_TAGS, TAGS, ThinkingStyle
 from qvac_core.errors import ModelError
 
 CHATML = (
@@ -27,6 +32,9 @@ CHATML = (
 )
 TEMPLATE_LIMIT = 256 * 1024  # characters; the longest template in use has 20,000
 OVERHEAD_LIMIT = 64 * 1024  # characters that a template may add to the history itself
+# Templates look for these in earlier answers, to leave out the thinking.
+THINKING_TAGS = frozenset(tag for pair in (*TAGS, CHANNEL_TAGS) for tag in pair)
+TAIL = 24  # characters at the end of an answer by which it is known
 MESSAGE_OVERHEAD = 512  # characters that it may add to each message, besides
 
 
@@ -41,17 +49,32 @@ class _GenerationTag(jinja2.ext.Extension):
 
 
 class ChatTemplate:
-    """A compiled template. `own` is False where ChatML serves: the model brought none, or one that does not compile."""
+    """A compiled template. `own` is False where ChatML serves: the model brought none, or one that does not compile.
 
-    def __init__(self, source: str, *, bos: str = "", eos: str = "") -> None:
+    controls: the texts of the vocabulary that must come from the template alone.
+    """
+
+    def __init__(
+        self,
+        source: str,
+        *,
+        bos: str = "",
+        eos: str = "",
+        controls: Collection[str] = (),
+        style: ThinkingStyle | None = None,
+    ) -> None:
         self._bos = bos
         self._eos = eos
-        environment = ImmutableSandboxedEnvironment(
-            trim_blocks=True, lstrip_blocks=True, extensions=[_GenerationTag, jinja2.ext.loopcontrols]
+        self._controls = controls
+        self._style = style or ThinkingStyle()
+        # Lists may be changed: what the template gets is made anew for each rendering.
+        environment = SandboxedEnvironment(
+            trim_blocks=True,
+            lstrip_blocks=True,
+            extensions=[_GenerationTag, jinja2.ext.loopcontrols, jinja2.ext.do],
         )
         environment.filters["tojson"] = _to_json
         environment.globals["raise_exception"] = _raise
-        environment.globals["strftime_now"] = lambda form: datetime.now().strftime(form)
         self.own = bool(source) and len(source) <= TEMPLATE_LIMIT
         try:
             self._template = environment.from_string(source if self.own else CHATML)
@@ -59,27 +82,57 @@ class ChatTemplate:
             self.own = False
             self._template = environment.from_string(CHATML)
 
-    def render(self, history: Sequence[ChatMessage]) -> str:
-        """The prompt up to where the assistant's turn begins. Raises ModelError when the template refuses."""
-        messages = [{"role": message.role, "content": message.content} for message in history]
-        try:
-            return self._apply(messages)
-        except jinja2.TemplateError as error:
-            merged = _without_system(messages)
-            if merged is None:
-                raise _refused(error) from error
-        try:
-            return self._apply(merged)
-        except jinja2.TemplateError as error:
-            raise _refused(error) from error
+    def render(self, history: Sequence[ChatMessage], *, so_far: str = "", answer_now: bool = False) -> Prompt:
+        """The prompt up to where the assistant's turn begins, with the text that already stands there.
 
-    def _apply(self, messages: list[dict[str, str]]) -> str:
-        limit = OVERHEAD_LIMIT + sum(len(message["content"]) + MESSAGE_OVERHEAD for message in messages)
+        answer_now: the next words are to be the answer's, without any thinking. Raises ModelError when the template
+        refuses the history in every form.
+        """
+        prompt, disguise = self._conversation(history, so_far)
+        lead = self._style.answer_lead(prompt.marked) if so_far or answer_now else ""
+        marked = prompt.marked + lead
+        if so_far:
+            seam = disguise.seam()
+            marked += seam + disguise.hide(so_far) + seam
+        text = marked.translate(disguise.meanings)
+        opened = "" if so_far or answer_now else self._style.opened(prompt.marked)
+        return Prompt(text, marked, disguise.meanings, opened)
+
+    def _conversation(self, history: Sequence[ChatMessage], so_far: str) -> tuple[Prompt, Disguise]:
+        """The first form that the template takes with all of its text; else the one that loses least."""
+        rendering = _Rendering(self._apply, history, so_far, self._controls)
+        best: Prompt | None = None
+        least = 0
+        refusal: jinja2.TemplateError | None = None
+        for tools, typed in (None, False), (None, True), ([], False):
+            for form in forms(known_roles(history)):
+                try:
+                    prompt, lost = rendering.of(form, tools, typed=typed)
+                except jinja2.TemplateError as error:
+                    refusal = refusal or error
+                    continue
+                if not lost:
+                    return prompt, rendering.disguise
+                if best is None or lost < least:
+                    best, least = prompt, lost
+        if best is not None:
+            return best, rendering.disguise
+        assert refusal is not None
+        raise _refused(refusal) from refusal
+
+    def _apply(self, messages: list[dict[str, Any]], tools: list[Any] | None, characters: int, now: datetime) -> str:
+        limit = OVERHEAD_LIMIT + characters + len(messages) * MESSAGE_OVERHEAD
         parts: list[str] = []
         length = 0
         try:
             for part in self._template.generate(
-                messages=messages, add_generation_prompt=True, bos_token=self._bos, eos_token=self._eos, tools=None
+                messages=messages,
+                add_generation_prompt=True,
+                bos_token=self._bos,
+                eos_token=self._eos,
+                tools=tools,
+                documents=None,
+                strftime_now=now.strftime,
             ):
                 parts.append(part)
                 length += len(part)
@@ -91,14 +144,64 @@ class ChatTemplate:
         return "".join(parts)
 
 
-def _without_system(messages: list[dict[str, str]]) -> list[dict[str, str]] | None:
-    """Some templates (Gemma's) know no system role: its text then opens the first user message."""
-    system = "\n\n".join(message["content"] for message in messages if message["role"] == "system")
-    rest = [dict(message) for message in messages if message["role"] != "system"]
-    if not system or not rest or rest[0]["role"] != "user":
-        return None
-    rest[0]["content"] = f"{system}\n\n{rest[0]['content']}"
-    return rest
+class _Apply(Protocol):
+    def __call__(
+        self, messages: list[dict[str, Any]], tools: list[Any] | None, characters: int, now: datetime
+    ) -> str: ...
+
+
+class _Rendering:
+    """One history through one template: plain, and marked, and whether the template lost any of it."""
+
+    def __init__(self, apply: _Apply, history: Sequence[ChatMessage], so_far: str, controls: Collection[str]) -> None:
+        self._apply = apply
+        self._now = datetime.now()  # one moment for all renderings, which are compared
+        self.disguise = Disguise([*(message.content for message in history), so_far], controls)
+
+    def of(self, form: Sequence[ChatMessage], tools: list[Any] | None, *, typed: bool) -> tuple[Prompt, int]:
+        """The prompt, and how many messages it lost. Raises TemplateError when the template refuses."""
+        plain = self._render(form, [message.content for message in form], tools, typed)
+        for seams, spare in product((True, False), ((), THINKING_TAGS)):
+            marks = [self.disguise.seam() if seams else "" for _ in form]
+            contents = [
+                with_seams(self.disguise.hide(message.content, spare if message.role == "assistant" else ()), mark)
+                for message, mark in zip(form, marks, strict=True)
+            ]
+            try:
+                marked = self._render(form, contents, tools, typed)
+            except jinja2.TemplateError:
+                continue  # it looks closely at the text, which is another one now
+            if marked.translate(self.disguise.meanings) != plain:
+                continue
+            prompt = Prompt(plain, marked, self.disguise.meanings)
+            return prompt, sum(
+                not _shows(marked if mark else plain, message, mark) for message, mark in zip(form, marks, strict=True)
+            )
+        broken = [self.disguise.break_up(message.content) for message in form]
+        text = self._render(form, broken, tools, typed)
+        return Prompt(text, text), sum(
+            not _shows(text, ChatMessage(message.role, content), "")
+            for message, content in zip(form, broken, strict=True)
+        )
+
+    def _render(
+        self, form: Sequence[ChatMessage], contents: Sequence[str], tools: list[Any] | None, typed: bool
+    ) -> str:
+        messages: list[dict[str, Any]] = [
+            {"role": message.role, "content": [{"type": "text", "text": content}] if typed else content}
+            for message, content in zip(form, contents, strict=True)
+        ]
+        return self._apply(messages, tools if tools is None else [*tools], sum(map(len, contents)), self._now)
+
+
+def _shows(prompt: str, message: ChatMessage, mark: str) -> bool:
+    """Whether the text of a message is in the prompt; of an answer its end is enough, as its thinking is cut off."""
+    core = message.content.strip()
+    if not core:
+        return True
+    if mark:
+        return mark in prompt
+    return core[-TAIL:] in prompt if message.role == "assistant" else core in prompt
 
 
 def _refused(error: jinja2.TemplateError) -> ModelError:
@@ -112,5 +215,11 @@ def _raise(message: str) -> None:
     raise jinja2.TemplateRuntimeError(message)
 
 
-def _to_json(value: Any, indent: int | None = None, **options: Any) -> str:
-    return json.dumps(value, ensure_ascii=False, indent=indent, **options)
+def _to_json(
+    value: Any,
+    ensure_ascii: bool = False,
+    indent: int | str | None = None,
+    separators: tuple[str, str] | None = None,
+    sort_keys: bool = False,
+) -> str:
+    return json.dumps(value, ensure_ascii=ensure_ascii, indent=indent, separators=separators, sort_keys=sort_keys)

@@ -94,7 +94,10 @@ class CompletionStats:
 
 @dataclass(frozen=True, slots=True)
 class Token:
+    """thinking: the text is what the model thinks before it answers. Its marks are in neither."""
+
     text: str
+    thinking: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +118,10 @@ class LoadProgress:
 
 @dataclass(frozen=True, slots=True)
 class ModelInfo:
-    """What was loaded. memory_bytes: resident size of weights and caches as the engine reports it."""
+    """What was loaded. memory_bytes: resident size of weights and caches as the engine reports it.
+
+    thinking_channels: it thinks in a channel of its own, which SDK 0.16 leaves out unless it is asked for.
+    """
 
     name: str
     sha256: str
@@ -127,6 +133,7 @@ class ModelInfo:
     memory_bytes: int
     backend_device: str
     chat_template: bool
+    thinking_channels: bool = False
 
 
 class LoadedModel(Protocol):

@@ -25,6 +25,7 @@ from qvac_core.engines.memory import cache_bytes, check_memory, memory_error
 from qvac_core.engines.model_files import read_model
 from qvac_core.engines.model_kind import ModelKind, cannot_chat, kind_of, require_chat
 from qvac_core.engines.scheduler import Batch
+from qvac_core.engines.vocabulary import Vocabulary
 from qvac_core.errors import ModelError
 
 GREEDY_BELOW = 0.001  # temperature; dividing by less overflows
@@ -33,7 +34,6 @@ N_BATCH = 512  # tokens; chunks are chosen by time and rarely reach it
 GGML_LOG_LEVEL_ERROR = 4  # ggml.h; the comment in llama-cpp-python's _logger.py has older numbers
 PENALTY_WINDOW = 64  # tokens, llama.cpp's own default
 DEFAULT_TEMP, DEFAULT_TOP_K, DEFAULT_TOP_P, DEFAULT_MIN_P = 0.8, 40, 0.95, 0.05  # llama.cpp's own defaults
-CHARACTERS_PER_TOKEN = 64  # no text has more over its whole length; a longer prompt needs no counting
 
 
 class NativeLog:
@@ -82,6 +82,7 @@ class LlamaBackend:
         self._config = config
         self._model, self._context, self.device = self._open(path, on_progress)
         self._vocab = llama.llama_model_get_vocab(self._model)
+        self.vocabulary = vocabulary = Vocabulary(self._model, self._gguf.chat_template)
         self._memory = llama.llama_get_memory(self._context)
         self.n_batch = int(llama.llama_n_batch(self._context))
         self.n_cells = int(llama.llama_n_ctx(self._context))
@@ -89,9 +90,13 @@ class LlamaBackend:
         # A recurrent state has no positions: it can be copied whole only, and never cut.
         self.can_copy = not (llama.llama_model_is_recurrent(self._model) or llama.llama_model_is_hybrid(self._model))
         self._batch = _NativeBatch(self.n_batch)
-        self._piece_buffer = ctypes.create_string_buffer(256)
-        self._pieces: dict[int, bytes] = {}
-        self.template = ChatTemplate(self._gguf.chat_template, bos=self._special("bos"), eos=self._special("eos"))
+        self.template = ChatTemplate(
+            self._gguf.chat_template,
+            bos=vocabulary.bos,
+            eos=vocabulary.eos,
+            controls=vocabulary.controls,
+            style=vocabulary.style,
+        )
 
     def _n_ctx(self) -> int:
         """Tokens per chat: what was asked for, within what the model was trained on."""
@@ -160,45 +165,12 @@ class LlamaBackend:
         llama.llama_memory_seq_cp(self._memory, source, target, 0, tokens)
 
     def is_end(self, token: int) -> bool:
-        return bool(llama.llama_vocab_is_eog(self._vocab, token))
+        return self.vocabulary.is_end(token)
 
     def piece(self, token: int) -> bytes:
-        """The bytes of a token; b"" for control tokens."""
-        known = self._pieces.get(token)
-        if known is None:
-            known = self._pieces[token] = self._read_piece(token, special=False)
-        return known
-
-    def _read_piece(self, token: int, *, special: bool) -> bytes:
-        buffer = self._piece_buffer
-        length = llama.llama_token_to_piece(self._vocab, token, buffer, len(buffer), 0, special)
-        if length < 0:
-            buffer = self._piece_buffer = ctypes.create_string_buffer(-length)
-            length = llama.llama_token_to_piece(self._vocab, token, buffer, len(buffer), 0, special)
-        return buffer.raw[:length]
+        return self.vocabulary.piece(token)
 
     # --- What a request needs before it is scheduled ------------------------------------------------------------------
-
-    def tokenize(self, text: str, *, special: bool) -> list[int]:
-        """`special`: whether the text of control tokens stands for them (prompts), or for itself (a peer's text)."""
-        data = text.encode("utf-8", "replace")
-        room = len(data) + 8
-        tokens = (llama.llama_token * room)()
-        count = llama.llama_tokenize(self._vocab, data, len(data), tokens, room, False, special)
-        if count < 0:
-            raise ModelError("The model cannot read this text.", name="COMPLETION_FAILED", code=52406)
-        return list(tokens[:count])
-
-    def prompt_tokens(self, prompt: str, continue_from: str = "") -> list[int]:
-        """The prompt as tokens, with the start of the sequence where the model wants one and the template made none."""
-        characters = len(prompt) + len(continue_from)
-        if characters > self.n_ctx * CHARACTERS_PER_TOKEN:
-            return [0] * (characters // CHARACTERS_PER_TOKEN)  # too long whatever it says; counting would take seconds
-        tokens = self.tokenize(prompt, special=True)
-        bos = int(llama.llama_vocab_bos(self._vocab))
-        if llama.llama_vocab_get_add_bos(self._vocab) and tokens[:1] != [bos]:
-            tokens.insert(0, bos)
-        return tokens + self.tokenize(continue_from, special=False) if continue_from else tokens
 
     def sampler(self, sampling: SamplingParams, grammar: str = "") -> LlamaSampler:
         """A chain in llama.cpp's own order. Raises ModelError when the grammar cannot be used."""
@@ -251,11 +223,8 @@ class LlamaBackend:
             memory_bytes=weights + cache_bytes(self._gguf, self.n_cells),
             backend_device=self.device,
             chat_template=self.template.own,
+            thinking_channels=self.vocabulary.style.channels,
         )
-
-    def _special(self, name: str) -> str:
-        token = {"bos": llama.llama_vocab_bos, "eos": llama.llama_vocab_eos}[name](self._vocab)
-        return "" if token < 0 else self._read_piece(token, special=True).decode("utf-8", "replace")
 
 
 class _NativeBatch:

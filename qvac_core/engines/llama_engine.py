@@ -68,12 +68,12 @@ class _Answer:
         self._events: deque[CompletionEvent | QvacError] = deque()
         self._wake = asyncio.Event()
 
-    def text(self, text: str) -> None:
+    def text(self, text: str, *, thinking: bool) -> None:
         last = self._events[-1] if len(self._events) >= EVENTS_KEPT else None
-        if isinstance(last, Token):
-            self._events[-1] = Token(last.text + text)
+        if isinstance(last, Token) and last.thinking is thinking:
+            self._events[-1] = Token(last.text + text, thinking)
         else:
-            self._events.append(Token(text))
+            self._events.append(Token(text, thinking))
         self._wake.set()
 
     def end(self, event: Finished | QvacError) -> None:
@@ -243,7 +243,7 @@ class LlamaModel:
         for report in reports:
             if isinstance(report, Text):
                 if (answer := self._answers.get(report.id)) is not None:
-                    answer.text(report.text)
+                    answer.text(report.text, thinking=report.thinking)
             elif isinstance(report, Done):
                 if (answer := self._answers.get(report.id)) is not None:
                     answer.end(Finished(report.stop_reason, report.stats))

@@ -24,6 +24,7 @@ from qvac_core.engines.llama import LlamaBackend
 from qvac_core.engines.request_defaults import with_defaults
 from qvac_core.engines.response_grammar import grammar_for
 from qvac_core.engines.scheduler import Job, Scheduler
+from qvac_core.engines.thinking import Piece, ThinkingReader
 from qvac_core.engines.worker_protocol import (
     Alive,
     Cancel,
@@ -56,18 +57,29 @@ class Outbox:
     def __init__(self, pipe: BinaryIO) -> None:
         self._pipe = pipe
         self._reports: list[Report] = []
+        self._readers: dict[int, ThinkingReader] = {}
         self._sent_at = time.monotonic()
+
+    def read_as(self, job_id: int, reader: ThinkingReader) -> None:
+        """How the text of an answer is to be taken apart."""
+        self._readers[job_id] = reader
 
     def put(self, report: Report) -> None:
         self._reports.append(report)
 
     def text(self, job_id: int, text: str) -> None:
-        self.put(Text(job_id, text))
+        self._pieces(job_id, self._readers[job_id].feed(text))
+
+    def _pieces(self, job_id: int, pieces: list[Piece]) -> None:
+        for piece in pieces:
+            self.put(Text(job_id, piece.text, piece.thinking))
 
     def done(self, job_id: int, reason: StopReason, stats: CompletionStats) -> None:
+        self._pieces(job_id, self._readers.pop(job_id).end())
         self.put(Done(job_id, reason, stats))
 
     def failed(self, job_id: int, error: ModelError) -> None:
+        self._readers.pop(job_id, None)
         self.put(failed(job_id, error))
 
     def flush(self, *, busy: bool = False) -> None:
@@ -130,9 +142,13 @@ class Worker:
 
     def _job(self, job_id: int, request: CompletionRequest) -> Job:
         request = with_defaults(request, self._config)
-        prompt = self._backend.template.render(request.history)
-        tokens = self._backend.prompt_tokens(prompt, request.continue_from)
+        vocabulary = self._backend.vocabulary
         grammar = grammar_for(request.response_schema) if request.response_schema else ""
+        # A grammar leaves no room for thinking: it begins with the first token.
+        prompt = self._backend.template.render(request.history, so_far=request.continue_from, answer_now=bool(grammar))
+        tokens = vocabulary.prompt_tokens(prompt, self._backend.n_ctx)
+        begun = bool(request.continue_from or grammar)
+        self._outbox.read_as(job_id, ThinkingReader(vocabulary.style, prompt.opened, begun=begun))
         predict = request.sampling.predict
         return Job(
             id=job_id,

@@ -58,6 +58,7 @@ class DeviceList(msgspec.Struct, tag=True, frozen=True):
 class Text(msgspec.Struct, tag=True, frozen=True):
     id: int
     text: str
+    thinking: bool = False
 
 
 class Done(msgspec.Struct, tag=True, frozen=True):

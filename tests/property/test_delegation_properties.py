@@ -25,7 +25,7 @@ from qvac_core.delegation.lines import LineSplitter
 from qvac_core.delegation.messages import decode_envelope, decode_reply, decode_request
 from qvac_core.delegation.methods import REMOTE_SAFE
 from qvac_core.delegation.model_config import LlmConfig, model_id
-from qvac_core.delegation.thinking import CLOSE_TAG, OPEN_TAG, ThinkingSplitter
+from qvac_core.engines.thinking import CLOSE_TAG, OPEN_TAG, TAGS, Mark, TagWriter, ThinkingReader, ThinkingStyle
 from qvac_core.errors import RemoteProtocolError
 
 # JavaScript's largest exact integer, which the codec keeps to
@@ -134,19 +134,37 @@ def test_lines_come_out_the_same_however_they_are_cut(lines: list[bytes], data: 
     assert [line for chunk in chunks for line in splitter.feed(chunk)] == lines
 
 
+ALL_TAGS = ThinkingStyle(TAGS)
+SCRAPS = ["a", "<", OPEN_TAG, CLOSE_TAG, "think>", "</", "b ", "\n", "[THINK]", "[/THINK]", "final", *Mark]
+
+
 @settings(deadline=None)
-@given(st.lists(st.sampled_from(["a", "<", OPEN_TAG, CLOSE_TAG, "think>", "</", "b "]), max_size=12), st.data())
-def test_thinking_is_split_the_same_however_it_is_cut(parts: list[str], data: st.DataObject) -> None:
+@given(st.lists(st.sampled_from(SCRAPS), max_size=12), st.sampled_from(["", OPEN_TAG, "[THINK]"]), st.data())
+def test_thinking_is_split_the_same_however_it_is_cut(parts: list[str], opened: str, data: st.DataObject) -> None:
     text = "".join(parts)
 
     def split(pieces: list[str]) -> tuple[str, str]:
-        splitter = ThinkingSplitter()
-        found = [piece for part in pieces for piece in splitter.feed(part)] + splitter.end()
+        reader = ThinkingReader(ALL_TAGS, opened)
+        found = [piece for part in pieces for piece in reader.feed(part)] + reader.end()
         return (
             "".join(piece.text for piece in found if piece.thinking),
             "".join(piece.text for piece in found if not piece.thinking),
         )
 
-    points = data.draw(st.lists(st.integers(0, 100), max_size=6))
-    pieces = [chunk.decode() for chunk in cuts(text.encode(), points)]
+    points = sorted(data.draw(st.lists(st.integers(0, len(text)), max_size=6)))
+    pieces = [text[start:end] for start, end in itertools.pairwise([0, *points, len(text)])]
     assert split(pieces) == split([text])
+    assert not any(mark in part for part in split([text]) for mark in Mark)
+
+
+@given(st.lists(st.tuples(st.text(st.sampled_from("ab \n"), min_size=1), st.booleans()), max_size=6))
+def test_thinking_written_with_tags_is_read_again(pieces: list[tuple[str, bool]]) -> None:
+    """One stretch of thinking and one answer, as models make them."""
+    thinking = "".join(text for text, thought in pieces if thought)
+    answer = "".join(text for text, thought in pieces if not thought)
+    writer = TagWriter()
+    text = writer.write(thinking, thinking=True) + writer.write(answer, thinking=False)
+    reader = ThinkingReader()
+    found = [*reader.feed(text), *reader.end()]
+    assert "".join(piece.text for piece in found if piece.thinking) == thinking
+    assert "".join(piece.text for piece in found if not piece.thinking) == answer

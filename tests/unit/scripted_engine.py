@@ -55,11 +55,13 @@ def finished(
 
 
 class ScriptedModel:
-    """Says `words`, one per `step` seconds of loop time, and stops between two of them when cancelled."""
+    """Thinks `thoughts` and says `words`, one per `step` seconds of loop time. Stops between two of them."""
 
     def __init__(self, words: Sequence[str] = ("one ", "two ", "three"), *, step: float = 0.1) -> None:
+        self.thoughts: Sequence[str] = ()  # before the words
         self.words: Sequence[str] = words
         self.step = step
+        self.thinking_channels = False
         self.alive = True
         self.deaf = False
         self.failure: QvacError | None = None
@@ -71,7 +73,7 @@ class ScriptedModel:
 
     @property
     def info(self) -> ModelInfo:
-        return ModelInfo("scripted", "ab" * 32, 4096, 4096, 4, 1, 1, 1, "cpu", True)
+        return ModelInfo("scripted", "ab" * 32, 4096, 4096, 4, 1, 1, 1, "cpu", True, self.thinking_channels)
 
     async def complete(self, request: CompletionRequest) -> AsyncIterator[CompletionEvent]:
         self.requests.append(request)
@@ -80,14 +82,14 @@ class ScriptedModel:
         self.most_running = max(self.most_running, len(self.running))
         said = 0
         try:
-            for word in self.words:
+            for place, word in enumerate([*self.thoughts, *self.words]):
                 await asyncio.sleep(self.step)
                 self.steps += 1
                 if cancelled.is_set():
                     yield finished(StopReason.CANCELLED, generated=said)
                     return
                 said += 1
-                yield Token(word)
+                yield Token(word, thinking=place < len(self.thoughts))
             if self.failure is not None:
                 raise self.failure
             yield self.end or finished(generated=said)

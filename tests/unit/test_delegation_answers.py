@@ -336,15 +336,22 @@ def test_stream_false_comes_in_one_line_with_separate_deltas() -> None:
 def test_thinking_is_told_apart_when_asked_for() -> None:
     async def main() -> None:
         async with provider_room() as room:
-            room.pool.model.words = ["<th", "ink>let me", " see</thi", "nk>Paris", " <b>"]
+            room.pool.model.thoughts = ["let me", " see"]
+            room.pool.model.words = ["Paris", " <think> <b>"]
             consumer = room.consumer()
             loaded = await consumer.load_model(SMOL.name, delegate=DELEGATE)
             run = await consumer.completion(loaded.model_id, ASK, capture_thinking=True)
             final = await run.final
-            assert (final.thinking, final.text) == ("let me see", "Paris <b>")
+            assert (final.thinking, final.text) == ("let me see", "Paris <think> <b>")
             assert any(isinstance(event, ThinkingDelta) for event in [e async for e in run.events])
-            plain = await consumer.completion(loaded.model_id, ASK)
-            assert await plain.text == "".join(room.pool.model.words)
+            # As SDK 0.16: who did not ask gets the text as it was written, but nothing out of a channel for thinking.
+            whole = "<think>let me see</think>Paris <think> <b>"
+            for channels, expected in (False, whole), (True, "Paris <think> <b>"):
+                room.pool.model.thinking_channels = channels
+                plain = await consumer.completion(loaded.model_id, ASK, emit_raw_deltas=True)
+                assert await plain.text == expected
+                raw = [event.text async for event in plain.events if isinstance(event, RawDelta)]
+                assert "".join(raw) == whole
             await consumer.close()
 
     run(main())

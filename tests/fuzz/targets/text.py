@@ -9,7 +9,7 @@ from itertools import pairwise
 from app.widgets.chat.markdown import BlockKind, GrowingText, clean, open_fence, parse, question_blocks, settled
 from qvac_core.codec.key_text import parse_public_key, parse_seed, short_key
 from qvac_core.delegation.lines import LineSplitter
-from qvac_core.delegation.thinking import CLOSE_TAG, OPEN_TAG, ThinkingSplitter
+from qvac_core.engines.thinking import CLOSE_TAG, Mark, ThinkingReader
 from qvac_core.errors import IdentityError, ModelError, RemoteProtocolError
 from qvac_core.models.source import HUGGING_FACE, canonical_source, parse_source
 from qvac_core.rendezvous.addresses import (
@@ -117,12 +117,12 @@ def answer_text(data: bytes) -> None:
     pieces = _split([chunk.decode("latin-1") for chunk in chunks])
     assert pieces == _split([text])
     assert sum(len(piece) for piece, _ in pieces) <= len(text)
-    assert all(OPEN_TAG not in piece for piece, thinking in pieces if not thinking)
+    assert not any(mark in piece for piece, _ in pieces for mark in Mark)
     assert all(CLOSE_TAG not in piece for piece, thinking in pieces if thinking)
 
 
 def _split(chunks: list[str]) -> list[tuple[str, bool]]:
-    splitter = ThinkingSplitter()
+    splitter = ThinkingReader()
     found = [piece for chunk in chunks for piece in splitter.feed(chunk)] + splitter.end()
     joined: list[tuple[str, bool]] = []
     for piece in found:
@@ -204,7 +204,7 @@ TARGETS = [
     Target(
         "answer_text",
         answer_text,
-        ("qvac_core.delegation.lines", "qvac_core.delegation.thinking"),
+        ("qvac_core.delegation.lines", "qvac_core.engines.thinking"),
         _answer_seeds,
         512,
     ),

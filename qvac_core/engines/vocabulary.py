@@ -1,0 +1,173 @@
+"""A model's vocabulary: from text to tokens, and from tokens to text.
+
+llama.cpp cuts a text at its control tokens and tokenizes what lies between; with `parse_special` false it takes them
+for text. The low-level API of llama-cpp-python 0.3.36 (llama.cpp 0c1e57098).
+"""
+
+from __future__ import annotations
+
+import ctypes
+import re
+from itertools import pairwise
+from typing import Any
+
+from llama_cpp import llama_cpp as llama
+
+from qvac_core.engines.prompt import Prompt
+from qvac_core.engines.thinking import TAGS, ThinkingStyle, style_of
+from qvac_core.errors import ModelError
+
+CHARACTERS_PER_TOKEN = 64  # no text has more over its whole length; a longer prompt needs no counting
+# Without a space before them in any vocabulary, and rarely merged with what follows.
+_ANCHORS = ("\n", "|", ".", "0")
+
+
+class Vocabulary:
+    """Of one loaded model, for as long as that is loaded. template: its chat template's text."""
+
+    def __init__(self, model: Any, template: str = "") -> None:
+        self._vocab = llama.llama_model_get_vocab(model)
+        self._piece_buffer = ctypes.create_string_buffer(256)
+        self._pieces: dict[int, bytes] = {}
+        self._read_specials(template)
+        self.style: ThinkingStyle = style_of(template, self._hidden, self._added)
+        for text, mark in (self.style.marks or {}).items():
+            self._pieces[self._specials[text]] = mark.encode()
+        self.bos = self._special_text(llama.llama_vocab_bos)
+        self.eos = self._special_text(llama.llama_vocab_eos)
+
+    def _read_specials(self, template: str) -> None:
+        """Control tokens, and the added ones that the template uses: some models mark their turns with those."""
+        self._specials: dict[str, int] = {}
+        self._hidden: set[str] = set()  # the text of these is not shown when a model writes them
+        self._added: set[str] = set()
+        self._strips: dict[str, tuple[bool, bool]] = {}
+        tags = {tag for pair in TAGS for tag in pair}
+        for token in range(llama.llama_vocab_n_tokens(self._vocab)):
+            kind = llama.llama_vocab_get_attr(self._vocab, token)
+            hidden = bool(kind & (llama.LLAMA_TOKEN_ATTR_CONTROL | llama.LLAMA_TOKEN_ATTR_UNKNOWN))
+            if not hidden and not kind & llama.LLAMA_TOKEN_ATTR_USER_DEFINED:
+                continue
+            text = llama.llama_vocab_get_text(self._vocab, token).decode("utf-8", "replace")
+            if not hidden and text in tags:
+                self._added.add(text)
+            if not text.strip() or not (hidden or (len(text) > 1 and text in template)):
+                continue
+            self._specials[text] = token
+            self._strips[text] = bool(kind & llama.LLAMA_TOKEN_ATTR_LSTRIP), bool(kind & llama.LLAMA_TOKEN_ATTR_RSTRIP)
+            if hidden:
+                self._hidden.add(text)
+
+    def _special_text(self, name: Any) -> str:
+        token = name(self._vocab)
+        return "" if token < 0 else self.read(token).decode("utf-8", "replace")
+
+    @property
+    def controls(self) -> frozenset[str]:
+        """The texts that mean something in a prompt, and must therefore come from its template only."""
+        return frozenset(self._specials)
+
+    # --- To text --------------------------------------------------------------------------------------------------
+
+    def is_end(self, token: int) -> bool:
+        return bool(llama.llama_vocab_is_eog(self._vocab, token))
+
+    def piece(self, token: int) -> bytes:
+        """The bytes of a token; of control tokens b"", or the private character of a mark (`thinking.Mark`)."""
+        known = self._pieces.get(token)
+        if known is None:
+            known = self._pieces[token] = self._read_piece(token, special=False)
+        return known
+
+    def read(self, token: int) -> bytes:
+        """The bytes of a token as a prompt has them, control tokens too."""
+        return self._read_piece(token, special=True)
+
+    def _read_piece(self, token: int, *, special: bool) -> bytes:
+        buffer = self._piece_buffer
+        length = llama.llama_token_to_piece(self._vocab, token, buffer, len(buffer), 0, special)
+        if length < 0:
+            buffer = self._piece_buffer = ctypes.create_string_buffer(-length)
+            length = llama.llama_token_to_piece(self._vocab, token, buffer, len(buffer), 0, special)
+        return buffer.raw[:length]
+
+    # --- To tokens ------------------------------------------------------------------------------------------------
+
+    def tokenize(self, text: str, *, special: bool) -> list[int]:
+        """`special`: whether the text of control tokens stands for them, or for itself."""
+        data = text.encode("utf-8", "replace")
+        room = len(data) + 8
+        tokens = (llama.llama_token * room)()
+        count = llama.llama_tokenize(self._vocab, data, len(data), tokens, room, False, special)
+        if count < 0:
+            raise ModelError("The model cannot read this text.", name="COMPLETION_FAILED", code=52406)
+        return list(tokens[:count])
+
+    def prompt_tokens(self, prompt: Prompt, n_ctx: int) -> list[int]:
+        """The prompt as tokens, with the start of the sequence where the model wants one and the template made none."""
+        characters = len(prompt.text)
+        if characters > n_ctx * CHARACTERS_PER_TOKEN:
+            return [0] * (characters // CHARACTERS_PER_TOKEN)  # too long whatever it says; counting would take seconds
+        tokens = self._tokens(prompt)
+        bos = int(llama.llama_vocab_bos(self._vocab))
+        if llama.llama_vocab_get_add_bos(self._vocab) and tokens[:1] != [bos]:
+            tokens.insert(0, bos)
+        return tokens
+
+    def _tokens(self, prompt: Prompt) -> list[int]:
+        """As llama.cpp's own where each control token in the text is the template's, else cut in the same way here.
+
+        What lies between two control tokens is one text, whoever wrote which part of it: tokens merge across the seams,
+        and vocabularies of the SentencePiece kind put a space before each text that is tokenized alone.
+        """
+        if self._cut(prompt.marked)[1::2] == self._cut(prompt.text)[1::2]:
+            return self.tokenize(prompt.text, special=True)
+        return self.tokens_by_parts(prompt)
+
+    def tokens_by_parts(self, prompt: Prompt) -> list[int]:
+        """Cut at the control tokens of the template here."""
+        parts = self._cut(prompt.marked)
+        tokens: list[int] = []
+        for place, part in enumerate(parts):
+            if place % 2:
+                tokens.append(self._specials[part])
+                continue
+            before, after = parts[place - 1] if place else "", parts[place + 1] if place + 1 < len(parts) else ""
+            text = prompt.plain(part)
+            if self._strips.get(before, (False, False))[1]:
+                text = text.lstrip()
+            if self._strips.get(after, (False, False))[0]:
+                text = text.rstrip()
+            tokens += self._text(text)
+        return tokens
+
+    def _cut(self, text: str) -> list[str]:
+        """The text between control tokens and these, in turn: the odd places hold the control tokens."""
+        present = sorted((special for special in self._specials if special in text), key=len, reverse=True)
+        return re.split(f"({'|'.join(map(re.escape, present))})", text) if present else [text]
+
+    def _text(self, text: str) -> list[int]:
+        """Tokens of a text in which nothing is a control token.
+
+        llama.cpp finds the added tokens even here: those that mark turns are cut in two, so that it does not.
+        """
+        added = [special for special in self._specials if special not in self._hidden and special in text]
+        if not added:
+            return self.tokenize(text, special=False) if text else []
+        cuts = [match.start() + 1 for match in re.finditer("|".join(map(re.escape, added)), text)]
+        ends = [*cuts, len(text)]
+        tokens = self.tokenize(text[: ends[0]], special=False)
+        for start, end in pairwise(ends):
+            tokens += self._continued(text[start:end])
+        return tokens
+
+    def _continued(self, text: str) -> list[int]:
+        """Tokens of a text that goes on behind another one: without the space before it."""
+        for anchor in _ANCHORS:
+            tokens = self.tokenize(anchor + text, special=False)
+            read = b""
+            for count, token in enumerate(tokens, start=1):
+                read += self.read(token)
+                if read.lstrip(b" ") == anchor.encode():
+                    return tokens[count:]
+        return self.tokenize(text, special=False)
