@@ -14,6 +14,7 @@ from app.cli.lines import Lines
 from app.cli.output import Output
 from qvac_core.codec.key_text import short_key
 from qvac_core.core import Core
+from qvac_core.core.answering import Edges
 from qvac_core.core.error_text import describe
 from qvac_core.core.local_completion import LocalCompletion
 from qvac_core.core.state import CoreEvent, DownloadChanged, Notice
@@ -247,15 +248,19 @@ async def _ask(conversation: _Chat, prompt: str) -> None:
 
 
 async def _stream(conversation: _Chat, text: list[str], *, so_far: str) -> Stats | None:
+    output, edges = conversation.output, Edges()
+    thinks = False
     async with await _start(conversation, so_far) as completion:
         async for event in completion.events:
-            if isinstance(event, ThinkingDelta):
-                conversation.output.event("thinking", text=event.text)
-            elif isinstance(event, ContentDelta):
-                token = event.text if text else event.text.lstrip("\n")  # empty lines end the thinking
+            if isinstance(event, ThinkingDelta) and (thought := edges.thinking(event.text)):
+                if not thinks:
+                    output.note("Thinking …")
+                thinks = True
+                output.event("thinking", text=thought)
+            elif isinstance(event, ContentDelta) and (token := edges.answer(event.text)):
                 text.append(token)
-                conversation.output.event("token", text=token)
-                conversation.output.text(token, end="")
+                output.event("token", text=token)
+                output.text(token, end="")
         return await completion.stats
 
 

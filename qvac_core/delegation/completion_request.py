@@ -37,7 +37,16 @@ def completion_request(
         owner=public_key.hex(),
         continue_from=_continue_from(message, known),
         response_schema=_schema(message, limits),
+        thinking=_thinks(message, known),
     )
+
+
+def _thinks(message: CompletionStream, known: KnownModel) -> bool:
+    """A budget of 0 switches the model's thinking off; one in between is not kept to, and -1 is the default."""
+    budget = known.config.reasoning_budget
+    if not isinstance(message.generation_params, UnsetType) and message.generation_params.reasoning_budget is not UNSET:
+        budget = message.generation_params.reasoning_budget
+    return budget != 0
 
 
 def _check_tools(message: CompletionStream, known: KnownModel) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Sequence
 from datetime import datetime
+from functools import partial
 from itertools import product
 from typing import Any, Protocol
 
@@ -88,19 +89,22 @@ class ChatTemplate:
         answer_now: the next words are to be the answer's, without any thinking. Raises ModelError when the template
         refuses the history in every form.
         """
-        prompt, disguise = self._conversation(history, so_far)
-        lead = self._style.answer_lead(prompt.marked) if so_far or answer_now else ""
+        answer_now = answer_now or bool(so_far)
+        prompt, disguise = self._conversation(history, so_far, thinks=not answer_now)
+        lead = self._style.answer_lead(prompt.marked) if answer_now else ""
         marked = prompt.marked + lead
         if so_far:
             seam = disguise.seam()
             marked += seam + disguise.hide(so_far) + seam
         text = marked.translate(disguise.meanings)
-        opened = "" if so_far or answer_now else self._style.opened(prompt.marked)
+        opened = "" if answer_now else self._style.opened(prompt.marked)
         return Prompt(text, marked, disguise.meanings, opened)
 
-    def _conversation(self, history: Sequence[ChatMessage], so_far: str) -> tuple[Prompt, Disguise]:
+    def _conversation(self, history: Sequence[ChatMessage], so_far: str, *, thinks: bool) -> tuple[Prompt, Disguise]:
         """The first form that the template takes with all of its text; else the one that loses least."""
-        rendering = _Rendering(self._apply, history, so_far, self._controls)
+        # Templates of models that can do both ask for this name; only a plain False has a meaning in all of them.
+        switch = {} if thinks else {"enable_thinking": False}
+        rendering = _Rendering(partial(self._apply, switch), history, so_far, self._controls)
         best: Prompt | None = None
         least = 0
         refusal: jinja2.TemplateError | None = None
@@ -120,7 +124,14 @@ class ChatTemplate:
         assert refusal is not None
         raise _refused(refusal) from refusal
 
-    def _apply(self, messages: list[dict[str, Any]], tools: list[Any] | None, characters: int, now: datetime) -> str:
+    def _apply(
+        self,
+        switch: dict[str, bool],
+        messages: list[dict[str, Any]],
+        tools: list[Any] | None,
+        characters: int,
+        now: datetime,
+    ) -> str:
         limit = OVERHEAD_LIMIT + characters + len(messages) * MESSAGE_OVERHEAD
         parts: list[str] = []
         length = 0
@@ -133,6 +144,7 @@ class ChatTemplate:
                 tools=tools,
                 documents=None,
                 strftime_now=now.strftime,
+                **switch,
             ):
                 parts.append(part)
                 length += len(part)

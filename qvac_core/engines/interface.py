@@ -68,6 +68,7 @@ class CompletionRequest:
     """One answer to make. `owner` scopes prefix reuse: two owners never share a cached prefix (timing would leak it).
 
     continue_from: text that already stands at the start of the assistant's turn (wire/QVAC.md section 12).
+    thinking: False = the model is to answer without thinking first, where its template can say so.
     """
 
     request_id: str
@@ -77,6 +78,7 @@ class CompletionRequest:
     owner: str = ""
     continue_from: str = ""
     response_schema: str | None = None  # JSON schema text, bounded by the caller
+    thinking: bool = True
 
 
 @dataclass(frozen=True, slots=True)

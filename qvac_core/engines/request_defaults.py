@@ -10,13 +10,14 @@ import dataclasses
 from qvac_core.engines.interface import ChatMessage, CompletionRequest, ModelConfig, SamplingParams
 
 SEEDS = 1 << 32  # llama.cpp's seeds are 32 bits
+SYSTEM_ROLES = ("system", "developer")  # the second is a newer name of the first
 COUNT_LIMIT = 1 << 31  # above any count of tokens
 
 
 def with_defaults(request: CompletionRequest, config: ModelConfig) -> CompletionRequest:
     """The request as if it had said everything itself."""
     history = request.history
-    if config.system_prompt and not any(message.role == "system" for message in history):
+    if config.system_prompt and not any(message.role in SYSTEM_ROLES for message in history):
         history = (ChatMessage("system", config.system_prompt), *history)
     return dataclasses.replace(
         request,

@@ -145,7 +145,8 @@ class Worker:
         vocabulary = self._backend.vocabulary
         grammar = grammar_for(request.response_schema) if request.response_schema else ""
         # A grammar leaves no room for thinking: it begins with the first token.
-        prompt = self._backend.template.render(request.history, so_far=request.continue_from, answer_now=bool(grammar))
+        answer_now = bool(grammar) or not request.thinking
+        prompt = self._backend.template.render(request.history, so_far=request.continue_from, answer_now=answer_now)
         tokens = vocabulary.prompt_tokens(prompt, self._backend.n_ctx)
         begun = bool(request.continue_from or grammar)
         self._outbox.read_as(job_id, ThinkingReader(vocabulary.style, prompt.opened, begun=begun))

@@ -1,12 +1,21 @@
-"""What end-to-end tests share: a loopback network of our own nodes."""
+"""What end-to-end tests share: a loopback network of our own nodes, and a model that is left thinking."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
+from qvac_core.engines.gguf import read_gguf
 from tests.e2e.program import loopback_network
+
+STRICT_AND_THINKING = (
+    "{% for m in messages %}{% if (m.role == 'user') != (loop.index0 % 2 == 0) %}"
+    "{{ raise_exception('roles must alternate') }}{% endif %}"
+    "{{ '<|im_start|>' + m.role + '\n' + m.content + '<|im_end|>\n' }}{% endfor %}"
+    "{{ '<|im_start|>assistant\n<think>\n' }}"
+)
 
 
 @pytest.fixture(scope="session")
@@ -14,3 +23,15 @@ def bootstrap() -> Iterator[str]:
     """HOST:PORT of a testnet that lives as long as the session."""
     with loopback_network() as net:
         yield str(net.until("ready")["bootstrap"][0])
+
+
+@pytest.fixture(scope="session")
+def thinking_model_path(small_model_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The small model with this template in the place of its own, in as many bytes."""
+    own = read_gguf(small_model_path).chat_template.encode()
+    other = STRICT_AND_THINKING.encode()
+    other += b"{#" + b" " * (len(own) - len(other) - 4) + b"#}"
+    path = tmp_path_factory.mktemp("thinking") / "thinking.gguf"
+    path.write_bytes(small_model_path.read_bytes().replace(own, other, 1))
+    assert read_gguf(path).chat_template == other.decode()
+    return path

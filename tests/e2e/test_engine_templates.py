@@ -7,31 +7,10 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
-import pytest
-
-from qvac_core.engines.gguf import read_gguf
 from qvac_core.engines.interface import ChatMessage, CompletionRequest, LoadedModel, SamplingParams, Token
 from tests.e2e.engine_bench import loaded
 
-STRICT_AND_THINKING = (
-    "{% for m in messages %}{% if (m.role == 'user') != (loop.index0 % 2 == 0) %}"
-    "{{ raise_exception('roles must alternate') }}{% endif %}"
-    "{{ '<|im_start|>' + m.role + '\n' + m.content + '<|im_end|>\n' }}{% endfor %}"
-    "{{ '<|im_start|>assistant\n<think>\n' }}"
-)
 SCHEMA = '{"type":"object","properties":{"n":{"type":"integer"}},"required":["n"]}'
-
-
-@pytest.fixture(scope="module")
-def thinking_model_path(small_model_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The small model with this template in the place of its own, in as many bytes."""
-    own = read_gguf(small_model_path).chat_template.encode()
-    other = STRICT_AND_THINKING.encode()
-    other += b"{#" + b" " * (len(own) - len(other) - 4) + b"#}"
-    path = tmp_path_factory.mktemp("thinking") / "thinking.gguf"
-    path.write_bytes(small_model_path.read_bytes().replace(own, other, 1))
-    assert read_gguf(path).chat_template == other.decode()
-    return path
 
 
 async def take(model: LoadedModel, asked: CompletionRequest) -> tuple[str, str]:

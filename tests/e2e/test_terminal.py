@@ -63,6 +63,36 @@ def test_the_end_of_the_input_ends_the_chat(provider: Program, bootstrap: str, t
     assert (nothing.returncode, nothing.stdout) == (0, "")
 
 
+def test_thinking_is_no_part_of_the_answer(bootstrap: str, thinking_model_path: Path, tmp_path: Path) -> None:
+    """Over the wire, and here: what the model thinks is told apart, and a pipe gets the answer alone."""
+    seed = "83" * 32
+    key = KeyPair.from_seed(bytes.fromhex(seed)).public_key.hex()
+    with qvac_desktop(
+        *("provider", "--json", "--seed", seed, "--allow", GUEST_KEY, "--bootstrap", bootstrap),
+        *("--model", str(thinking_model_path)),
+        data_dir=tmp_path / "provider",
+    ) as program:
+        program.until("ready")
+        asked = (
+            "--seed",
+            GUEST_SEED,
+            "--bootstrap",
+            bootstrap,
+            "--data-dir",
+            str(tmp_path / "guest"),
+            "--predict",
+            "6",
+        )
+        result = run("chat", key, *asked, "--json", stdin="How many legs has a cat?")
+        assert result.returncode == 0, result.stderr
+        kinds = [json.loads(line)["event"] for line in result.stdout.splitlines()]
+        assert "thinking" in kinds
+        assert "token" not in kinds
+        result = run("chat", key, *asked, stdin="How many legs has a cat?")
+        assert (result.returncode, result.stdout.strip()) == (0, "")
+        assert "Thinking …" in result.stderr
+
+
 class Terminal:
     """The program on a terminal of its own."""
 

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
+from msgspec import UNSET
 
 from qvac_core.delegation.admission import Limits
 from qvac_core.delegation.consumer import Delegate
@@ -352,6 +353,21 @@ def test_thinking_is_told_apart_when_asked_for() -> None:
                 assert await plain.text == expected
                 raw = [event.text async for event in plain.events if isinstance(event, RawDelta)]
                 assert "".join(raw) == whole
+            await consumer.close()
+
+    run(main())
+
+
+def test_a_reasoning_budget_of_0_switches_thinking_off() -> None:
+    async def main() -> None:
+        async with provider_room() as room:
+            consumer = room.consumer()
+            loaded = await consumer.load_model(SMOL.name, delegate=DELEGATE)
+            quiet = await consumer.load_model(SMOL.name, delegate=DELEGATE, model_config={"reasoning_budget": 0})
+            for model, budget in (loaded, UNSET), (loaded, -1), (loaded, 0), (quiet, UNSET), (quiet, -1):
+                params = GenerationParams(reasoning_budget=budget)
+                await (await consumer.completion(model.model_id, ASK, generation_params=params)).text
+            assert [request.thinking for request in room.pool.model.requests] == [True, True, False, False, True]
             await consumer.close()
 
     run(main())

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
 
 from qvac_core.engines.chat_template import ChatTemplate
 from qvac_core.engines.interface import ChatMessage
@@ -175,3 +177,31 @@ def test_filters_and_globals_that_template_authors_count_on(source: str, text: s
 def test_a_malicious_template_is_only_refused(source: str) -> None:
     with pytest.raises(ModelError):
         ChatTemplate(source).render(HELLO)
+
+
+def test_thinking_is_switched_off_where_the_answer_is_to_begin() -> None:
+    """By the template where it knows how, else by closing what it opens."""
+    closes = "{{ messages[0].content }}<assistant>{% if enable_thinking is false %}<think></think>{% endif %}"
+    opens = "{{ messages[0].content }}<assistant>{{ '<think>\n' }}"
+    assert ChatTemplate(closes).render(HELLO).text == "Hello<assistant>"
+    assert ChatTemplate(closes).render(HELLO, answer_now=True).text == "Hello<assistant><think></think>"
+    assert ChatTemplate(closes).render(HELLO, so_far="Hi").text == "Hello<assistant><think></think>Hi"
+    assert ChatTemplate(opens).render(HELLO).opened == "<think>"
+    assert ChatTemplate(opens).render(HELLO, answer_now=True).text == "Hello<assistant><think>\n\n</think>\n\n"
+    assert ChatTemplate(opens).render(HELLO, answer_now=True).opened == ""
+
+
+@given(
+    st.lists(
+        st.tuples(st.sampled_from(["system", "developer", "user", "assistant", "tool", "x"]), st.sampled_from("abc ")),
+        min_size=1,
+        max_size=7,
+    ),
+    st.sampled_from([ALTERNATING, SYSTEM_FIRST, STRICT, TYPED]),
+)
+def test_no_form_of_a_history_loses_any_text(turns: list[tuple[str, str]], source: str) -> None:
+    texts = [f"{letter}{place}" if letter.strip() else "" for place, (_, letter) in enumerate(turns)]
+    assume(any(texts))
+    history = [ChatMessage(role, text) for (role, _), text in zip(turns, texts, strict=True)]
+    prompt = ChatTemplate(source).render(history).text
+    assert all(text in prompt for text in texts)
