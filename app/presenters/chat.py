@@ -5,19 +5,23 @@ State flows core → here → view by signals; intents flow back as owned tasks.
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable, Coroutine
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
-from PySide6.QtCore import QObject, Signal
+from PySide6.QtCore import QObject, QTimer, Signal
 
 from app.bridge import CoreProxy
 from app.presenters.chat_directory import Directory, Speaker
+from app.presenters.chat_drafts import Drafts
 from app.presenters.chat_words import default_model
 from app.tasks import Tasks
 from qvac_core.core.answering import with_seam
 from qvac_core.core.error_text import describe
+from qvac_core.core.interface import CoreInterface
 from qvac_core.core.state import (
     AnswerFinished,
     AnswerSeam,
@@ -29,6 +33,7 @@ from qvac_core.core.state import (
     ConversationsChanged,
     CoreEvent,
     DownloadChanged,
+    Draft,
     Message,
     ProviderEntry,
     ProvidersChanged,
@@ -39,6 +44,9 @@ from qvac_core.core.state import (
 from qvac_core.errors import QvacError
 
 Work = Coroutine[Any, Any, object]
+
+KEEP_DRAFTS_MS = 600
+"""A crash costs at most so much of what is being written."""
 
 DRAFT = ""  # the id of a conversation that nobody has written in yet; the core does not know it
 NOBODY = Target("", "")
@@ -61,6 +69,7 @@ class ChatPresenter(QObject):
     failed = Signal(object)  # ErrorInfo of an intent that has no better place
     first_start_changed = Signal()
     share_requested = Signal()
+    draft_changed = Signal()  # not by the person: what waited was sent
 
     def __init__(
         self, core: CoreProxy, parent: QObject | None = None, *, clock: Callable[[], float] = time.time
@@ -80,7 +89,13 @@ class ChatPresenter(QObject):
         self.stages: dict[str, ConnectionStage] = {}  # the last one of each provider
         self._draft_target = NOBODY
         self._streaming: dict[str, tuple[str, Message]] = {}  # message id → conversation id, message so far
-        self._asking = False
+        self._asking: set[str] = set()  # conversations whose question is on its way to the core
+        self._composing = DRAFT  # the conversation that the composer shows
+        self.drafts = Drafts()
+        self._keep_soon = QTimer(self)
+        self._keep_soon.setSingleShot(True)
+        self._keep_soon.setInterval(KEEP_DRAFTS_MS)
+        self._keep_soon.timeout.connect(lambda: self._start(self._keep_drafts()))
         self._began = False
         self._loaded = False
         core.core_event.connect(self._take)
@@ -91,6 +106,7 @@ class ChatPresenter(QObject):
         self.providers = await self._core.call(lambda core: core.providers())
         self.models = _for_chat(await self._core.call(lambda core: core.shared_models()))
         self.conversations = await self._core.call(lambda core: core.conversations())
+        self.drafts.load(await self._core.call(lambda core: core.drafts()))
         self._loaded = True
         self._draft_target = self._likely_target()
         for signal in (self.providers_changed, self.models_changed, self.conversations_changed):
@@ -102,6 +118,9 @@ class ChatPresenter(QObject):
             self.new_conversation()
 
     async def close(self) -> None:
+        self._keep_soon.stop()
+        with contextlib.suppress(QvacError):  # nobody is left to tell
+            await self._keep_drafts()
         await self._tasks.close()
 
     async def settle(self) -> None:
@@ -142,7 +161,7 @@ class ChatPresenter(QObject):
 
     @property
     def busy(self) -> bool:
-        return self._asking or self.answering is not None
+        return self.open_id in self._asking or self.answering is not None
 
     @property
     def directory(self) -> Directory:
@@ -164,6 +183,16 @@ class ChatPresenter(QObject):
     def face(self, message: Message) -> Speaker:
         return self.directory.face(message, self.target)
 
+    @property
+    def draft(self) -> Draft:
+        """What the composer shows."""
+        return self.drafts.get(self._composing)
+
+    @property
+    def draft_was_left(self) -> bool:
+        """It waited for an answer that ended with the program, and was not sent."""
+        return self.drafts.was_left(self._composing)
+
     def last_question(self) -> str:
         return next((m.text for m in reversed(self.messages) if m.role == "user"), "")
 
@@ -177,7 +206,7 @@ class ChatPresenter(QObject):
         self._draft_target = self.target if self.open_id else self._draft_target
         if not self.directory.usable(self._draft_target):
             self._draft_target = self._likely_target()
-        self.open_id = DRAFT
+        self.open_id = self._composing = DRAFT
         self.messages = []
         self.opened.emit()
         self.target_changed.emit()
@@ -213,11 +242,13 @@ class ChatPresenter(QObject):
             return
         # What streams is shown as far as its events have come: those that follow are added to that, none twice.
         self.messages = [self._streaming[m.id][1] if m.id in self._streaming else _at_rest(m) for m in messages]
+        self._composing = conversation_id
         self.opened.emit()
         self.target_changed.emit()
         self.answering_changed.emit()
 
     async def _delete(self, conversation_id: str) -> None:
+        self.drafts.drop(conversation_id)
         await self._core.call(lambda core: core.delete_conversation(conversation_id))
         self._streaming = {k: v for k, v in self._streaming.items() if v[0] != conversation_id}
         if conversation_id == self.open_id:
@@ -240,7 +271,7 @@ class ChatPresenter(QObject):
         """Ask; False when there is nothing to ask or an answer still runs (the text stays with the person)."""
         if not text.strip() or self.busy:
             return False
-        self._asking = True
+        self._asking.add(self.open_id)
         self._began = True
         question = Message(f"asked-{len(self.messages)}", "user", text.strip(), self._clock())
         self.messages.append(question)
@@ -260,7 +291,7 @@ class ChatPresenter(QObject):
             removed.append(self.messages.pop().id)
         for message_id in removed:
             self.message_removed.emit(message_id)
-        self._asking = True
+        self._asking.add(conversation_id)
         self.answering_changed.emit()
         goes_on = self.messages[-1].role == "assistant"
         question = next(m for m in reversed(self.messages) if m.role == "user")
@@ -299,23 +330,76 @@ class ChatPresenter(QObject):
 
     async def _ask(self, question: Message) -> None:
         conversation_id = self.open_id
-        if not conversation_id:
-            target = self._draft_target
-            conversation = await self._core.call(lambda core: core.new_conversation(target))
-            conversation_id = conversation.id
-            if self.open_id == DRAFT:
-                self.open_id = conversation_id
-                self.conversations_changed.emit()
-                self.first_start_changed.emit()
-        # Busy until AnswerStarted: the call returns a frame before its events come.
-        await self._core.call(lambda core: core.ask(conversation_id, question.text))
+        try:
+            if not conversation_id:
+                target = self._draft_target
+                conversation = await self._core.call(lambda core: core.new_conversation(target))
+                self._asking.discard(conversation_id)
+                conversation_id = conversation.id
+                self._asking.add(conversation_id)
+                self._adopt(conversation_id)
+            # Busy until AnswerStarted: the call returns a frame before its events come.
+            await self._core.call(lambda core: core.ask(conversation_id, question.text))
+        except QvacError:
+            self._asking.discard(conversation_id)
+            raise
+
+    def _adopt(self, conversation_id: str) -> None:
+        """What was written in first is kept from now on, under this id."""
+        if self._composing == DRAFT:
+            self._composing = conversation_id
+            self.drafts.move(DRAFT, conversation_id)
+            self._keep_drafts_soon()
+        if self.open_id == DRAFT:
+            self.open_id = conversation_id
+            self.conversations_changed.emit()
+            self.first_start_changed.emit()
 
     async def _retry(self, conversation_id: str) -> None:
-        await self._core.call(lambda core: core.retry(conversation_id))
+        try:
+            await self._core.call(lambda core: core.retry(conversation_id))
+        except QvacError:
+            self._asking.discard(conversation_id)
+            raise
+
+    # --- Drafts
+
+    def set_draft(self, draft: Draft) -> None:
+        """The person changed what the composer shows."""
+        self.drafts.put(self._composing, draft)
+        self._keep_drafts_soon()
+
+    def _keep_drafts_soon(self) -> None:
+        if not self._keep_soon.isActive():
+            self._keep_soon.start()
+
+    async def _keep_drafts(self) -> None:
+        for conversation_id, draft in self.drafts.take_unsaved():
+            await self._core.call(partial(_keep_draft, conversation_id, draft))
+
+    def _send_waiting(self, conversation_id: str) -> None:
+        """The answer before it has ended: ask what waited, also where another conversation is open now."""
+        draft = self.drafts.take_waiting(conversation_id)
+        if draft is None:
+            return
+        self._keep_drafts_soon()
+        if conversation_id == self.open_id == self._composing:
+            if not self.send(draft.message):
+                self.drafts.put(conversation_id, Draft(draft.text, draft.pasted), left=True)
+            self.draft_changed.emit()
+            return
+
+        def not_asked(error: QvacError) -> None:
+            self._asking.discard(conversation_id)
+            self.drafts.put(conversation_id, Draft(draft.text, draft.pasted), left=True)
+            self._keep_drafts_soon()
+            self._report(error)
+
+        self._asking.add(conversation_id)
+        self._start(self._core.call(lambda core: core.ask(conversation_id, draft.message)), not_asked)
 
     def _not_asked(self, question: Message, error: QvacError) -> None:
         """The core did not take it: the question stays, and below it why and Retry."""
-        self._asking = False
         answer = Message(
             f"failed-{len(self.messages)}", "assistant", "", self._clock(), status="failed", error=describe(error)
         )
@@ -323,6 +407,8 @@ class ChatPresenter(QObject):
             self.messages.append(answer)
             self.message_added.emit(answer)
         self.answering_changed.emit()
+        if not self.busy:
+            self._send_waiting(self.open_id)
 
     # --- Targets and providers
 
@@ -419,7 +505,7 @@ class ChatPresenter(QObject):
 
     def _started(self, conversation_id: str, message: Message) -> None:
         self._streaming[message.id] = (conversation_id, message)
-        self._asking = False
+        self._asking.discard(conversation_id)
         if conversation_id == self.open_id and not self._show(message):
             self.messages.append(message)
             self.message_added.emit(message)
@@ -434,9 +520,11 @@ class ChatPresenter(QObject):
         self._show(message)
 
     def _finished(self, message: Message) -> None:
-        self._streaming.pop(message.id, None)
+        conversation_id, _ = self._streaming.pop(message.id, (None, None))
         self._show(message)
         self.answering_changed.emit()
+        if conversation_id is not None:
+            self._send_waiting(conversation_id)
 
     def _show(self, message: Message) -> bool:
         """Put a message in the place of its older self; False when it is not in the open conversation."""
@@ -472,6 +560,10 @@ class ChatPresenter(QObject):
             return NOBODY
         provider = self.providers[0]
         return Target(provider.public_key, provider.models[0].source if provider.models else "")
+
+
+async def _keep_draft(conversation_id: str, draft: Draft, core: CoreInterface) -> None:
+    await core.keep_draft(conversation_id, draft)
 
 
 def _broke_off(message: Message) -> bool:

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 
 from qvac_core.core.state import Conversation
 
+DRAFT = "draft"
 UNTITLED = "New conversation"
 WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 MONTHS = (
@@ -44,8 +45,11 @@ class Entry:
 Row = Heading | Entry
 
 
-def rows(conversations: Iterable[Conversation], now: float) -> tuple[Row, ...]:
-    """Newest first within each group; a group without conversations has no heading."""
+def rows(conversations: Iterable[Conversation], now: float, written: frozenset[str] = frozenset()) -> tuple[Row, ...]:
+    """Newest first within each group; a group without conversations has no heading.
+
+    written: conversations with something that is not sent; that stands in the place of the time.
+    """
     ordered = sorted(conversations, key=lambda c: (not c.pinned, -c.updated_at))
     result: list[Row] = []
     heading = ""
@@ -54,7 +58,7 @@ def rows(conversations: Iterable[Conversation], now: float) -> tuple[Row, ...]:
         if group != heading:
             result.append(Heading(group))
             heading = group
-        result.append(Entry(conversation, when(conversation.updated_at, now)))
+        result.append(Entry(conversation, DRAFT if conversation.id in written else when(conversation.updated_at, now)))
     return tuple(result)
 
 

@@ -100,16 +100,22 @@ class Conversation(QWidget):
         self.messages.regenerate.connect(presenter.retry)
         self.composer.submitted.connect(self._send)
         self.composer.stop.connect(presenter.stop)
+        self.composer.edited.connect(lambda: presenter.set_draft(self.composer.draft))
+        presenter.draft_changed.connect(self._show_draft)
         self.composer.recall.connect(lambda: self.composer.set_text(presenter.last_question()))
 
     # --- Messages
 
     def _show_messages(self) -> None:
         self.messages.show_messages(self._presenter.messages)
+        self._show_draft()
         self._show_state()
         # Opening takes its time: who types a name or a search by now must not go on in a message.
         if not isinstance(QApplication.focusWidget(), QLineEdit):
             self.composer.text.setFocus()
+
+    def _show_draft(self) -> None:
+        self.composer.show_draft(self._presenter.draft, left=self._presenter.draft_was_left)
 
     def _add(self, message: Message) -> None:
         self.messages.add(message)
@@ -161,14 +167,11 @@ class Conversation(QWidget):
     def _show_state(self) -> None:
         target = self._presenter.target
         answering = self._presenter.busy
-        waited = self.composer.waiting and not answering
         self.stack.setCurrentIndex(0 if self._presenter.messages else 1)
         self.composer.show_state(
             name=self._presenter.target_name(target), local=not target.provider_key, answering=answering
         )
         self._show_room()
-        if waited:
-            self._send(self.composer.message)
 
     def _show_room(self) -> None:
         answer = self._presenter.last_answer()

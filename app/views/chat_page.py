@@ -99,7 +99,7 @@ class ChatPage(QWidget):
         presenter = self._presenter
         shown = presenter.found if presenter.found is not None else presenter.conversations
         self.side.show_rows(
-            chat_groups.rows(shown, presenter.now),
+            chat_groups.rows(shown, presenter.now, presenter.drafts.written - {presenter.open_id}),
             presenter.open_id,
             searching=presenter.search_text,
             of=len(presenter.conversations),

@@ -36,6 +36,7 @@ from qvac_core.core.state import (
     AnswerTokens,
     Conversation,
     ConversationsChanged,
+    Draft,
     ErrorInfo,
     Message,
     Target,
@@ -118,6 +119,12 @@ class Chats:
     async def set_target(self, conversation_id: str, target: Target) -> None:
         await self._run(self._store.conversations.set_target, conversation_id, target)
         await self._changed()
+
+    async def drafts(self) -> dict[str, Draft]:
+        return await self._run(self._store.conversations.drafts)
+
+    async def keep_draft(self, conversation_id: str, draft: Draft) -> None:
+        await self._run(self._store.conversations.keep_draft, conversation_id, draft)
 
     # --- Answers --------------------------------------------------------------------------------------------------
 

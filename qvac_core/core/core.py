@@ -29,6 +29,7 @@ from qvac_core.core.state import (
     ActiveRequest,
     Conversation,
     CoreEvent,
+    Draft,
     Knock,
     LogEntry,
     Message,
@@ -325,6 +326,12 @@ class Core:
 
     async def set_target(self, conversation_id: str, target: Target) -> None:
         await self._chats.set_target(conversation_id, target)
+
+    async def drafts(self) -> dict[str, Draft]:
+        return await self._chats.drafts()
+
+    async def keep_draft(self, conversation_id: str, draft: Draft) -> None:
+        await self._chats.keep_draft(conversation_id, draft)
 
     async def ask(self, conversation_id: str, text: str) -> str:
         return await self._chats.ask(conversation_id, text)

@@ -15,6 +15,7 @@ from qvac_core.core.state import (
     ActiveRequest,
     Conversation,
     CoreEvent,
+    Draft,
     Knock,
     LogEntry,
     Message,
@@ -106,6 +107,10 @@ class CoreInterface(Protocol):
     async def delete_conversation(self, conversation_id: str) -> None: ...
     async def search_conversations(self, text: str) -> tuple[Conversation, ...]: ...
     async def set_target(self, conversation_id: str, target: Target) -> None: ...
+    async def drafts(self) -> dict[str, Draft]:
+        """What is written and not sent, by conversation; "" is the one that nobody has written in yet."""
+
+    async def keep_draft(self, conversation_id: str, draft: Draft) -> None: ...
     async def ask(self, conversation_id: str, text: str) -> str:
         """Append the user's message and start an answer; returns the answer's message id at once. Events follow:
         AnswerStarted, AnswerTokens…, AnswerFinished. When the provider goes away it goes on locally (AnswerSeam)."""

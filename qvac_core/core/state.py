@@ -10,6 +10,7 @@ from enum import StrEnum
 
 from qvac_core.store.records import AnswerStats as AnswerStats
 from qvac_core.store.records import Conversation as Conversation
+from qvac_core.store.records import Draft as Draft
 from qvac_core.store.records import ErrorInfo as ErrorInfo
 from qvac_core.store.records import LogEntry as LogEntry
 from qvac_core.store.records import Message as Message

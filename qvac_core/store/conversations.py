@@ -13,7 +13,7 @@ import msgspec
 
 from qvac_core.errors import StoreError
 from qvac_core.store.database import Database, Value
-from qvac_core.store.records import AnswerStats, Conversation, ErrorInfo, Message, Target
+from qvac_core.store.records import AnswerStats, Conversation, Draft, ErrorInfo, Message, Target
 
 _CONVERSATION: Final = "id, title, created_at, updated_at, pinned, provider_key, model"
 _MESSAGE: Final = "id, role, text, created_at, status, stats, error, seams, thinking, model_sha256"
@@ -69,7 +69,9 @@ class Conversations:
 
     def delete(self, conversation_id: str) -> None:
         """The conversation and all its messages; one that is gone already is fine."""
-        self._database.execute("DELETE FROM conversations WHERE id = ?", (conversation_id,))
+        with self._database.transaction() as connection:
+            connection.execute("DELETE FROM conversations WHERE id = ?", (conversation_id,))
+            connection.execute("DELETE FROM drafts WHERE conversation_id = ?", (conversation_id,))
 
     def messages(self, conversation_id: str) -> tuple[Message, ...]:
         """In the order in which they were appended."""
@@ -102,6 +104,26 @@ class Conversations:
 
     def remove_message(self, message_id: str) -> None:
         self._database.execute("DELETE FROM messages WHERE id = ?", (message_id,))
+
+    def drafts(self) -> dict[str, Draft]:
+        """What is written and not sent, by conversation; "" for the one that is not there yet."""
+        rows = self._database.rows("SELECT conversation_id, text, pasted, waiting FROM drafts")
+        return {
+            id: Draft(text, msgspec.json.decode(pasted, type=tuple[str, ...]), bool(waiting))
+            for id, text, pasted, waiting in rows
+        }
+
+    def keep_draft(self, conversation_id: str, draft: Draft) -> None:
+        """In the place of the one before; an empty one is none. One of a conversation that is gone is not kept."""
+        with self._database.transaction() as connection:
+            connection.execute("DELETE FROM drafts WHERE conversation_id = ?", (conversation_id,))
+            if draft.message:
+                pasted = msgspec.json.encode(draft.pasted).decode()
+                connection.execute(
+                    "INSERT INTO drafts SELECT ?1, ?2, ?3, ?4 "
+                    "WHERE ?1 = '' OR EXISTS (SELECT 1 FROM conversations WHERE id = ?1)",
+                    (conversation_id, draft.text, pasted, int(draft.waiting)),
+                )
 
     def close_unfinished(self) -> int:
         """At start: answers that a crash or a power cut interrupted keep their text as "stopped"; how many."""

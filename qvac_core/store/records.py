@@ -105,6 +105,20 @@ class Message:
 
 
 @dataclass(frozen=True, slots=True)
+class Draft:
+    """What is written and not sent. pasted: long texts beside it. waiting: sent when the answer before it ends."""
+
+    text: str = ""
+    pasted: tuple[str, ...] = ()
+    waiting: bool = False
+
+    @property
+    def message(self) -> str:
+        """What Send sends: what was written, then what was pasted beside it."""
+        return "\n\n".join(part for part in (self.text if self.text.strip() else "", *self.pasted) if part)
+
+
+@dataclass(frozen=True, slots=True)
 class Conversation:
     id: str
     title: str

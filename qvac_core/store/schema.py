@@ -81,4 +81,14 @@ _VERSION_2: Final[Migration] = ("ALTER TABLE messages ADD COLUMN thinking TEXT N
 # An answer that broke off can go on only in the model file that began it.
 _VERSION_3: Final[Migration] = ("ALTER TABLE messages ADD COLUMN model_sha256 TEXT NOT NULL DEFAULT ''",)
 
-MIGRATIONS: Final[tuple[Migration, ...]] = (_VERSION_1, _VERSION_2, _VERSION_3)
+# The conversation "" is the one that nobody has written in yet.
+_VERSION_4: Final[Migration] = (
+    """CREATE TABLE drafts (
+        conversation_id TEXT PRIMARY KEY,
+        text TEXT NOT NULL,
+        pasted TEXT NOT NULL,
+        waiting INTEGER NOT NULL
+    ) WITHOUT ROWID""",
+)
+
+MIGRATIONS: Final[tuple[Migration, ...]] = (_VERSION_1, _VERSION_2, _VERSION_3, _VERSION_4)

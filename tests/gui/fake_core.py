@@ -26,6 +26,7 @@ from qvac_core.core.state import (
     ConversationsChanged,
     CoreEvent,
     DownloadChanged,
+    Draft,
     ErrorInfo,
     Knock,
     KnocksChanged,
@@ -90,6 +91,7 @@ class FakeCore:
     provider_list: tuple[ProviderEntry, ...] = ()
     conversation_list: tuple[Conversation, ...] = ()
     message_lists: dict[str, tuple[Message, ...]] = field(default_factory=dict)
+    kept_drafts: dict[str, Draft] = field(default_factory=dict)
     script: Script = field(default_factory=Script)
     calls: list[tuple[object, ...]] = field(default_factory=list)
     fail: dict[str, QvacError] = field(default_factory=dict)  # intent → what it raises, once
@@ -416,6 +418,15 @@ class FakeCore:
     async def set_target(self, conversation_id: str, target: Target) -> None:
         await self._enter("set_target", conversation_id, target)
         self._change_conversation(conversation_id, target=target)
+
+    async def drafts(self) -> dict[str, Draft]:
+        return dict(self.kept_drafts)
+
+    async def keep_draft(self, conversation_id: str, draft: Draft) -> None:
+        await self._enter("keep_draft", conversation_id, draft)
+        self.kept_drafts.pop(conversation_id, None)
+        if draft.message:
+            self.kept_drafts[conversation_id] = draft
 
     async def ask(self, conversation_id: str, text: str) -> str:
         await self._enter("ask", conversation_id, text)

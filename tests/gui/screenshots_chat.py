@@ -25,6 +25,7 @@ from qvac_core.core.state import (
     AnswerTokens,
     ConnectionStage,
     DownloadChanged,
+    Draft,
     Message,
     Stage,
 )
@@ -107,6 +108,13 @@ def away(state: str, wait: float | None = None) -> Act:
 async def silent(stage: Scene) -> None:
     await stream_remote(stage)
     stage.core._change_provider(scenes.STUDIO, state="silent", silent_since=scenes.NOW - 4)
+
+
+async def drafts(stage: Scene) -> None:
+    stage.page.conversation.composer.set_text("And what about duplicate")
+    stage.presenter.drafts.put("labels", Draft("What about the ones in French?"), left=True)
+    stage.presenter.open("labels")
+    await stage.presenter.settle()
 
 
 async def picker(stage: Scene) -> None:
@@ -214,6 +222,7 @@ PICTURES = (
     Picture("chat-silent-dark", silent, "dark", NARROW),
     Picture("chat-away", away("offline", 32)),
     Picture("chat-away-dark", away("refused"), "dark", NARROW),
+    Picture("chat-drafts", drafts),
     Picture("chat-waiting-owner", away("waiting", 20)),
     Picture("chat-refused", open_conversation("zfs")),
     Picture("chat-empty", empty),

@@ -18,11 +18,12 @@ from pytestqt.qtbot import QtBot
 from qasync import QEventLoop
 
 from app.presenters.chat import ChatPresenter
+from app.presenters.chat_groups import Entry
 from app.theme import Theme
 from app.views import chat_conversation
 from app.views.chat_page import ChatPage
 from app.widgets.chat.answer_row import AnswerRow
-from app.widgets.chat.composer import PRIVACY, PRIVATE, Composer
+from app.widgets.chat.composer import LEFT, PRIVACY, PRIVATE, Composer
 from app.widgets.chat.conversation_list import ROLE
 from app.widgets.chat.seam import Seam
 from qvac_core.core.state import (
@@ -32,6 +33,7 @@ from qvac_core.core.state import (
     AnswerTokens,
     ConnectionStage,
     DownloadChanged,
+    Draft,
     Message,
     Stage,
     Target,
@@ -226,6 +228,38 @@ def test_a_new_placeholder_is_painted(qtbot: QtBot, theme: Theme) -> None:
         qtbot.wait(20)
         assert says in composer.text.placeholderText()
         assert any(region.boundingRect().width() == viewport.width() for region in painted)
+
+
+def test_a_draft_stays_with_its_conversation(open_chat: Open) -> None:
+    core = populated()
+    chat = open_chat(core)
+    chat.type("half a thought")
+    chat.page._choose("zfs")
+    chat.settle()
+    assert chat.composed == ""
+    titles = {row.title: row.when for row in chat.page.side.model._rows if isinstance(row, Entry)}
+    assert titles["Barcode CSV merge"] == "draft"
+    chat.type("other")
+    chat.page._choose("merge")
+    chat.settle()
+    assert chat.composed == "half a thought"
+    chat.press(Qt.Key.Key_Return)
+    chat.settle()
+    assert chat.composed == "" and core.called("ask") == [("merge", "half a thought")]
+    chat.page._choose("zfs")
+    chat.settle()
+    assert chat.composed == "other"
+
+
+def test_what_waited_when_the_program_ended_is_told(open_chat: Open) -> None:
+    core = populated()
+    core.kept_drafts["merge"] = Draft("Second", waiting=True)
+    chat = open_chat(core)
+    composer = chat.page.conversation.composer
+    assert chat.composed == "Second" and composer.privacy.text() == LEFT
+    assert core.called("ask") == []
+    chat.type("?")
+    assert composer.privacy.text() == PRIVACY
 
 
 def test_up_in_an_empty_composer_takes_the_last_question(open_chat: Open) -> None:

@@ -21,6 +21,7 @@ from qvac_core.core.state import (
     AnswerTokens,
     Conversation,
     DownloadChanged,
+    Draft,
     ErrorInfo,
     Message,
     ProviderEntry,
@@ -158,6 +159,82 @@ def test_an_answer_that_broke_off_is_retried_and_goes_on(qloop: QEventLoop, fake
         assert said(presenter) == [("user", "One", "done"), ("assistant", "HalfHello, world.", "done")]
         assert presenter.messages[-1].id == half.id
         assert presenter.messages[-1].seams[0][0] == 4
+
+
+def test_a_draft_belongs_to_its_conversation_and_outlives_the_program(qloop: QEventLoop, fake_core: FakeCore) -> None:
+    with running(qloop, fake_core) as presenter:
+        presenter.set_draft(Draft("first of all"))
+        presenter.send("One")
+        presenter.set_draft(Draft("and then", ("long",)))
+        settle(qloop, presenter, fake_core)
+        first = presenter.open_id
+        assert presenter.draft == Draft("and then", ("long",))  # it came along when the conversation got its id
+        presenter.new_conversation()
+        assert presenter.draft == Draft()
+        presenter.set_draft(Draft("another"))
+        presenter.open(first)
+        assert presenter.draft == Draft("another")  # what the composer shows until the other one is there
+        settle(qloop, presenter, fake_core)
+        assert presenter.draft == Draft("and then", ("long",))
+    assert fake_core.kept_drafts == {first: Draft("and then", ("long",)), "": Draft("another")}
+    with running(qloop, fake_core) as presenter:
+        assert presenter.draft == Draft("and then", ("long",))
+        presenter.set_draft(Draft())
+        presenter.new_conversation()
+        assert presenter.draft == Draft("another") and not presenter.draft_was_left
+    assert fake_core.kept_drafts == {"": Draft("another")}
+
+
+def test_a_question_that_waits_is_sent_where_it_was_written(qloop: QEventLoop, fake_core: FakeCore) -> None:
+    fake_core.script = Script(pieces=("One",), hold=True)
+    with running(qloop, fake_core) as presenter:
+        presenter.send("First")
+        begun(qloop, presenter)
+        first = presenter.open_id
+        presenter.set_draft(Draft("Second", waiting=True))
+        presenter.new_conversation()
+        assert not presenter.busy  # this one is free
+        fake_core.script = Script()
+        fake_core.release()
+        settle(qloop, presenter, fake_core)
+        assert fake_core.called("ask") == [(first, "First"), (first, "Second")]
+        assert presenter.messages == [] and presenter.drafts.written == frozenset()
+        presenter.open(first)
+        settle(qloop, presenter, fake_core)
+        assert [m.text for m in presenter.messages] == ["First", "One", "Second", "Hello, world."]
+
+
+def test_a_question_that_waited_when_the_program_ended_is_kept_and_told(qloop: QEventLoop, fake_core: FakeCore) -> None:
+    fake_core.script = Script(pieces=("One",), hold=True)
+    with running(qloop, fake_core) as presenter:
+        presenter.send("First")
+        begun(qloop, presenter)
+        presenter.set_draft(Draft("Second", waiting=True))
+    with running(qloop, fake_core) as presenter:
+        assert presenter.draft == Draft("Second")
+        assert presenter.draft_was_left and not presenter.busy
+        assert len(fake_core.called("ask")) == 1
+        presenter.set_draft(Draft("Second?"))
+        assert not presenter.draft_was_left
+
+
+def test_a_question_that_waits_and_is_not_taken_comes_back(qloop: QEventLoop, fake_core: FakeCore) -> None:
+    fake_core.script = Script(pieces=("One",), hold=True)
+    with running(qloop, fake_core) as presenter:
+        told: list[ErrorInfo] = []
+        presenter.failed.connect(told.append)
+        presenter.send("First")
+        begun(qloop, presenter)
+        first = presenter.open_id
+        presenter.set_draft(Draft("Second", waiting=True))
+        presenter.new_conversation()
+        fake_core.fail["ask"] = StoreError("The disk is full.", name="DISK_FULL")
+        fake_core.release()
+        settle(qloop, presenter, fake_core)
+        assert [error.name for error in told] == ["DISK_FULL"]
+        presenter.open(first)
+        settle(qloop, presenter, fake_core)
+        assert presenter.draft == Draft("Second") and presenter.draft_was_left and not presenter.busy
 
 
 def test_a_failed_answer_is_retried_and_replaced(qloop: QEventLoop, fake_core: FakeCore) -> None:

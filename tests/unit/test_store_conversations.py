@@ -22,6 +22,9 @@ from qvac_core.store import (
     Target,
     new_id,
 )
+from qvac_core.store.folders import DataDir
+from qvac_core.store.records import Draft
+from qvac_core.store.store import Store
 
 NOW = 1_750_000_000.0
 STATS = AnswerStats("Anna", "delegated", "direct", "Llama", 0.12, 41.5, 20, 300)
@@ -144,3 +147,19 @@ def test_answer_cut_off_by_a_crash_keeps_its_text(conversations: Conversations) 
     assert conversations.close_unfinished() == 1
     (message,) = conversations.messages(id)
     assert (message.text, message.status) == ("half an ans", "stopped")
+
+
+def test_drafts_are_kept_replaced_and_go_with_their_conversation(tmp_path: Path) -> None:
+    store = Store.open(DataDir(tmp_path, explicit=True), now=NOW)
+    kept = store.conversations.create(Target(), NOW)
+    other = store.conversations.create(Target(), NOW)
+    for key in (kept.id, other.id, "", "gone"):
+        store.conversations.keep_draft(key, Draft(f"of {key}"))
+    store.conversations.keep_draft(kept.id, Draft("newer", ("long", "longer"), waiting=True))
+    store.conversations.delete(other.id)
+    store.close()
+    store = Store.open(DataDir(tmp_path, explicit=True), now=NOW)
+    assert store.conversations.drafts() == {kept.id: Draft("newer", ("long", "longer"), True), "": Draft("of ")}
+    store.conversations.keep_draft("", Draft("  \n"))
+    assert set(store.conversations.drafts()) == {kept.id}
+    store.close()

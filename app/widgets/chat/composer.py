@@ -12,6 +12,7 @@ from app.widgets.chat.long_text import IN_COMPOSER, fits
 from app.widgets.chat.pasted import Pasted
 from app.widgets.icon_label import IconLabel
 from app.widgets.label import Label
+from qvac_core.core.state import Draft
 
 WIDEST = 760
 RADIUS = 12
@@ -20,6 +21,7 @@ PRIVACY = "The provider's owner can technically read what you send."
 PRIVACY_SHORT = "The owner can technically read this."
 PRIVATE = "Computed on this machine. Nothing leaves it."
 PRIVATE_SHORT = "Nothing leaves this machine."
+LEFT = "This was waiting for its turn when QVAC Desktop ended. It was not sent."
 WAITS = "Sent when this answer ends. Esc takes it back."
 
 
@@ -29,10 +31,13 @@ class Composer(QFrame):
     submitted = Signal(str)
     stop = Signal()
     recall = Signal()
+    edited = Signal()  # by the person: `draft` is another one now
 
     def __init__(self, theme: Theme, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._theme = theme
+        self._left = False
+        self._filling = False
         self._answering = False
         self._stopping = False
         self._local = False
@@ -78,8 +83,22 @@ class Composer(QFrame):
     @property
     def message(self) -> str:
         """What Send sends: what was written, then what was pasted beside it."""
-        written = self.text.toPlainText()
-        return "\n\n".join(part for part in (written if written.strip() else "", *self.pasted.texts) if part)
+        return self.draft.message
+
+    @property
+    def draft(self) -> Draft:
+        return Draft(self.text.toPlainText(), self.pasted.texts, self._waiting)
+
+    def show_draft(self, draft: Draft, *, left: bool = False) -> None:
+        """In the place of what is there. `left`: it waited, and was not sent."""
+        self._filling = True
+        self.pasted.clear()
+        self.set_text(draft.text)
+        for text in draft.pasted:
+            self.pasted.add(text)
+        self._filling = False
+        self._waiting, self._left = draft.waiting, left
+        self._show()
 
     def show_state(self, *, name: str, local: bool, answering: bool) -> None:
         if answering != self._answering:
@@ -134,17 +153,20 @@ class Composer(QFrame):
             self.button.setEnabled(not empty)
             self.button.setToolTip("Write something first" if empty else "Enter")
         self.privacy.setText(self._privacy())
-        self._eye.set_icon("clock" if self._waiting else "laptop" if self._local else "eye", self._eye_token())
+        late = self._waiting or self._left
+        self._eye.set_icon("clock" if late else "laptop" if self._local else "eye", self._eye_token())
 
     def _privacy(self) -> str:
         if self._waiting:
             return WAITS
+        if self._left:
+            return LEFT
         if self._local:
             return PRIVATE_SHORT if self._narrow else PRIVATE
         return PRIVACY_SHORT if self._narrow else PRIVACY
 
     def _eye_token(self) -> str:
-        return "local" if self._local and not self._waiting else "text3"
+        return "local" if self._local and not (self._waiting or self._left) else "text3"
 
     def _pressed(self) -> None:
         if self._answering:
@@ -160,6 +182,7 @@ class Composer(QFrame):
         if self._answering:
             self._waiting = True
             self._show()
+            self.edited.emit()
             return
         self.submitted.emit(text)
 
@@ -167,6 +190,7 @@ class Composer(QFrame):
         if self._waiting:
             self._waiting = False
             self._show()
+            self.edited.emit()
         elif self._answering:
             self._stop()
 
@@ -177,8 +201,10 @@ class Composer(QFrame):
             self.stop.emit()
 
     def _text_changed(self) -> None:
-        self._waiting = False
-        self._show()
+        if not self._filling:
+            self._waiting = self._left = False
+            self._show()
+            self.edited.emit()
 
     def paintEvent(self, _event: QPaintEvent) -> None:
         painter = QPainter(self)
