@@ -1,85 +1,149 @@
 """Starts and ends the window: QApplication, Fusion, theme, the two loops; what was begun is ended before the exit.
 
-The command line calls `run` with a function that makes the core; nothing of Qt is imported before that.
+The command line calls `run` with a function that makes the core; nothing of Qt is imported before that. There is one
+way out, the end of `live`: a closed window, Cmd-Q, `quit()`, a log-off and a signal all only ask for it.
 """
 
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 import socket
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from types import FrameType
 
-from PySide6.QtCore import QSocketNotifier, Qt
+from PySide6.QtCore import QEvent, QSocketNotifier, Qt, QTimer, Signal
+from PySide6.QtCore import QEventLoop as QtEventLoop
 from PySide6.QtGui import QGuiApplication
-from PySide6.QtWidgets import QApplication
+from PySide6.QtWidgets import QApplication, QWidget
 from qasync import QEventLoop
 
 from app.bridge import CoreProxy, CoreThread
+from app.instance import TOKEN_VARIABLE, Call, Instance, as_call
 from app.theme import Theme
 from app.widgets.dialog import Dialog
 from app.window import MainWindow
 from qvac_core.core.interface import CoreInterface
 from qvac_core.errors import QvacError
+from qvac_core.store.folders import DataDir
 
 DONE, FAILED, INTERRUPTED = 0, 1, 130
 SHOW_AFTER = 0.3  # seconds
+# At a log-off, in seconds: Windows ends a program that takes more than five.
+LOG_OFF_LIMIT = 4.5
 
 
-def run(core_factory: Callable[[], CoreInterface]) -> int:
-    """Open the window and return the exit code once everything has ended. `core_factory` runs in the core's thread."""
+class Application(QApplication):
+    """Hands on every wish to quit, and ends nothing by itself.
+
+    Qt would leave the event loop at once where no visible window objects: the core stays open, its thread runs on, and
+    no `finally` of a coroutine is reached.
+    """
+
+    quit_wanted = Signal()
+
+    def event(self, event: QEvent) -> bool:
+        if event.type() == QEvent.Type.Quit:
+            event.ignore()
+            self.quit_wanted.emit()
+            return True
+        return super().event(event)
+
+
+def run(core_factory: Callable[[], CoreInterface], folder: DataDir | None = None, arguments: Sequence[str] = ()) -> int:
+    """Open the window and return the exit code once everything has ended. `core_factory` runs in the core's thread.
+
+    folder: one window for it; when one is running already, that one comes to the front and takes the arguments.
+    """
     QGuiApplication.setHighDpiScaleFactorRoundingPolicy(Qt.HighDpiScaleFactorRoundingPolicy.PassThrough)
-    app = QApplication.instance() or QApplication(sys.argv[:1])
+    call = as_call(arguments)  # before Qt: it takes the token out of the environment
+    app = QApplication.instance() or Application(sys.argv[:1])
     assert isinstance(app, QApplication)
     app.setApplicationName("qvac-desktop")
     app.setApplicationDisplayName("QVAC Desktop")
     app.setDesktopFileName("qvac-desktop")
     app.setStyle("Fusion")
-    # The core has to be closed first; the last window may go before that.
-    app.setQuitOnLastWindowClosed(False)
+    instance = Instance(folder) if folder is not None else None
+    refused: QvacError | None = None
+    try:
+        if instance is not None and not instance.claim(call):
+            print("QVAC Desktop is running already; its window comes to the front.", file=sys.stderr)  # noqa: T201
+            return DONE
+    except QvacError as error:
+        refused = error
     theme = Theme(app)
     theme.choose("system")
     loop = QEventLoop(app)
     asyncio.set_event_loop(loop)
     try:
-        return int(loop.run_until_complete(live(CoreProxy(CoreThread(core_factory)), theme)))
+        if refused is not None:
+            return int(loop.run_until_complete(refuse(refused, theme)))
+        return int(loop.run_until_complete(live(CoreProxy(CoreThread(core_factory)), theme, instance)))
     finally:
         loop.close()
         asyncio.set_event_loop(None)
+        if instance is not None:
+            instance.close()
 
 
-async def live(core: CoreProxy, theme: Theme) -> int:
+async def refuse(error: QvacError, theme: Theme) -> int:
+    """No window: say why, and end when that was read."""
+    left = asyncio.Event()
+    interrupts = Interrupts(left.set)
+    dialog = _say(theme, error, left.set)
+    _on_quit(left.set, left.set)
+    try:
+        await left.wait()
+    finally:
+        interrupts.close()
+        dialog.hide()
+        dialog.deleteLater()
+    return INTERRUPTED if interrupts.came else FAILED
+
+
+async def live(core: CoreProxy, theme: Theme, instance: Instance | None = None) -> int:
     """The whole life of the window, on the window's loop."""
     left = asyncio.Event()
     interrupts = Interrupts(left.set)
     window = MainWindow(core, theme)
     window.leaving.connect(left.set)
+    _on_quit(window.ask_to_leave, window.leave)
+    front: list[QWidget] = [window]
+    if instance is not None:
+        instance.called.connect(lambda call: _come_forward(front[-1], call))
     code = DONE
     leaving = asyncio.ensure_future(left.wait())
     beginning = asyncio.ensure_future(_begin(core, window))
     try:
         # Shown as it was left, if the core tells in time; a core that opens a large store must not delay the window.
         await asyncio.wait({beginning}, timeout=SHOW_AFTER)
-        window.show()
+        if not beginning.done() or beginning.exception() is None:
+            window.show()
         await asyncio.wait({beginning, leaving}, return_when=asyncio.FIRST_COMPLETED)
         if beginning.done():
             try:
                 beginning.result()
             except QvacError as error:
                 code = FAILED
-                _say(theme, window, error)
+                # A window without a core looks as if it could chat.
+                window.hide()
+                front.append(_say(theme, error, left.set))
             await leaving
     finally:
+        if instance is not None:
+            instance.leave()
         for task in (beginning, leaving):
             task.cancel()
         await asyncio.gather(beginning, leaving, return_exceptions=True)
-        window.hide()
+        for shown in front:
+            shown.hide()
         await window.unload()
         ended = await core.close()
         interrupts.close()
-        window.deleteLater()
+        for shown in front:
+            shown.deleteLater()
     if not ended:
         print("Some of the work did not end in time and was cut off.", file=sys.stderr)  # noqa: T201
     return INTERRUPTED if interrupts.came else code
@@ -90,16 +154,51 @@ async def _begin(core: CoreProxy, window: MainWindow) -> None:
     await window.load()
 
 
-def _say(theme: Theme, window: MainWindow, error: QvacError) -> None:
-    """The core did not start: say why; closing that leaves."""
-    dialog = Dialog(theme, "QVAC Desktop could not start", error.message, "", cancel="Quit", parent=window)
-    dialog.finished.connect(window.leaving)
+def _say(theme: Theme, error: QvacError, leave: Callable[[], None]) -> Dialog:
+    """It did not start: say why; closing that leaves."""
+    dialog = Dialog(theme, "QVAC Desktop could not start", error.message, "", cancel="Quit")
+    dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose, False)
+    dialog.finished.connect(lambda _result: leave())
     print(error.message, file=sys.stderr)  # noqa: T201
     dialog.open()
+    return dialog
+
+
+def _on_quit(ask: Callable[[], None], leave: Callable[[], None]) -> None:
+    """`ask`: a person wants to quit. `leave`: the system logs off, which waits for nobody's answer."""
+    # The core has to be closed first; the last window may go before that.
+    QGuiApplication.setQuitOnLastWindowClosed(False)
+    app = QApplication.instance()
+    if not isinstance(app, Application):
+        return
+    app.quit_wanted.connect(ask)
+
+    def log_off() -> None:
+        """The system ends what is left once this returns: it returns when all has ended, or nearly too late."""
+        leave()
+        waiting = QtEventLoop()
+        QTimer.singleShot(round(LOG_OFF_LIMIT * 1000), waiting, waiting.quit)
+        waiting.exec()
+
+    app.commitDataRequest.connect(log_off)
+
+
+def _come_forward(window: QWidget, call: Call) -> None:
+    """As far as the system lets a program do that; where it does not, the window asks for attention."""
+    if call.token:
+        os.environ[TOKEN_VARIABLE] = call.token  # Qt's Wayland platform takes it from there
+    window.setWindowState(window.windowState() & ~Qt.WindowState.WindowMinimized)
+    window.show()
+    window.raise_()
+    window.activateWindow()
+    QApplication.alert(window)
 
 
 class Interrupts:
-    """Ctrl-C and SIGTERM while Qt waits: Python runs signal handlers only when it runs at all, so a socket wakes it."""
+    """Ctrl-C, SIGTERM and a closed terminal while Qt waits.
+
+    Python runs signal handlers only when it runs at all, so a socket wakes it.
+    """
 
     def __init__(self, stop: Callable[[], None]) -> None:
         self._stop = stop
@@ -110,7 +209,7 @@ class Interrupts:
         self._notifier = QSocketNotifier(self._reader.fileno(), QSocketNotifier.Type.Read)
         self._notifier.activated.connect(self._woken)
         self._previous_fd = signal.set_wakeup_fd(self._writer.fileno(), warn_on_full_buffer=False)
-        self._previous = {number: signal.signal(number, self._take) for number in (signal.SIGINT, signal.SIGTERM)}
+        self._previous = {number: signal.signal(number, self._take) for number in _interrupts()}
 
     def close(self) -> None:
         for number, handler in self._previous.items():
@@ -126,3 +225,11 @@ class Interrupts:
     def _take(self, _number: int, _frame: FrameType | None) -> None:
         self.came = True
         self._stop()
+
+
+def _interrupts() -> list[signal.Signals]:
+    # SIGBREAK: Windows' Ctrl-Break, and the console that is closed.
+    names = ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK")
+    numbers = [signal.Signals[name] for name in names if name in signal.Signals.__members__]
+    # nohup asks to live on.
+    return [number for number in numbers if number.name != "SIGHUP" or signal.getsignal(number) is not signal.SIG_IGN]

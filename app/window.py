@@ -23,6 +23,7 @@ from app.views.network_dialog import NetworkDialog
 from app.views.share_dialogs import confirm
 from app.views.share_page import SharePage
 from app.widgets.button import Button
+from app.widgets.dialog import Dialog
 from app.widgets.notice_bar import NoticeBar
 from app.widgets.tab_bar import TabBar
 from app.window_settings import SettingsPopup
@@ -53,6 +54,7 @@ class MainWindow(QWidget):
         self.settings = SettingsPopup(theme, self)
         self.notice = NoticeBar(theme)
         self._left = False
+        self._question: Dialog | None = None
         self.setWindowTitle("QVAC Desktop")
         self.setMinimumSize(*MINIMUM)
         self.resize(*FIRST_SIZE)
@@ -137,24 +139,37 @@ class MainWindow(QWidget):
 
     def closeEvent(self, event: QCloseEvent) -> None:
         event.ignore()
+        self.ask_to_leave()
+
+    def ask_to_leave(self) -> None:
+        """Leave, after a question where somebody is served; also while the window is hidden."""
         if self._left:
+            return
+        if self._question is not None:
+            self._question.activateWindow()
             return
         guests = len({request.remote_public_key for request in self.share.running.values()})
         guests = max(guests, self.share.people_on if self.share.on else 0)
         if guests:
             verb = "uses" if guests == 1 else "use"
-            confirm(
+            self.show()
+            self._question = confirm(
                 self._theme,
                 "Stop sharing and quit?",
                 f"{people(guests).capitalize()} {verb} this GPU now. Their answers end when you quit.",
                 "Quit",
-                self._leave,
+                self.leave,
                 self,
             )
+            self._question.finished.connect(self._forget_question)
             return
-        self._leave()
+        self.leave()
 
-    def _leave(self) -> None:
+    def _forget_question(self) -> None:
+        self._question = None
+
+    def leave(self) -> None:
+        """Without a question."""
         if not self._left:
             self._left = True
             self._remember("geometry", bytes(self.saveGeometry().toBase64().data()).decode())

@@ -9,7 +9,8 @@ import multiprocessing
 import os
 import signal
 import sys
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
+from dataclasses import replace
 from typing import Any
 
 from app.cli.options import build_parser
@@ -36,7 +37,7 @@ def main(argv: list[str] | None = None) -> int:
     output = Output(as_json=getattr(options, "json", False))
     _log_to_stderr()
     try:
-        code = _dispatch(options, output)
+        code = _dispatch(options, output, arguments)
     except QvacError as error:
         output.error(error)
         return EXIT_FAILED
@@ -80,7 +81,7 @@ def _log_to_stderr() -> None:
     logging.basicConfig(level=level, handlers=[handler])
 
 
-def _dispatch(options: argparse.Namespace, output: Output) -> int:
+def _dispatch(options: argparse.Namespace, output: Output, arguments: Sequence[str]) -> int:
     if options.verb == "public-key":
         from app.cli.public_key import show_public_key
 
@@ -105,7 +106,7 @@ def _dispatch(options: argparse.Namespace, output: Output) -> int:
         from app.cli.demo import demo
 
         return run_until_done(demo(options, output), output)
-    return _open_window(options, output)
+    return _open_window(options, output, arguments)
 
 
 def run_until_done(coroutine: Coroutine[Any, Any, int], output: Output) -> int:
@@ -138,7 +139,7 @@ def run_until_done(coroutine: Coroutine[Any, Any, int], output: Output) -> int:
             raise
 
 
-def _open_window(options: argparse.Namespace, output: Output) -> int:
+def _open_window(options: argparse.Namespace, output: Output, arguments: Sequence[str]) -> int:
     if sys.platform == "linux" and not (
         os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY") or os.environ.get("QT_QPA_PLATFORM")
     ):
@@ -146,6 +147,7 @@ def _open_window(options: argparse.Namespace, output: Output) -> int:
         return EXIT_FAILED
     from app.cli.config import core_config
     from qvac_core.core import Core
+    from qvac_core.store.folders import DataDir
 
     try:
         from app.application import run as run_window
@@ -154,5 +156,6 @@ def _open_window(options: argparse.Namespace, output: Output) -> int:
             f"The window cannot open: {error}. On Debian or Ubuntu: apt-get install libegl1 libgl1 libxcb-cursor0"
         )
         return EXIT_FAILED
-    config = core_config(options)
-    return run_window(lambda: Core(config))
+    # The window holds the folder's lock itself, from before its first pixel until after its last thread.
+    config = replace(core_config(options), exclusive=False)
+    return run_window(lambda: Core(config), DataDir.locate(config.data_dir), arguments)

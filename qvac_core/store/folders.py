@@ -68,6 +68,11 @@ class DataDir:
     def lock_file(self) -> Path:
         return self.root / "lock"
 
+    @property
+    def instance_file(self) -> Path:
+        """Where the window that holds the lock takes calls of a second start."""
+        return self.root / "instance"
+
 
 class InstanceLock:
     """Held by the one running instance of a data folder; the system lets go of it when the process dies.

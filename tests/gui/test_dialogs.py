@@ -19,7 +19,6 @@ from app.widgets.chat.question_box import QuestionBox, ask_for_name
 from app.widgets.dialog import Dialog
 from app.window import MainWindow
 from qvac_core.errors import StoreError
-from tests.gui.conftest import DirectProxy
 from tests.gui.fake_core import MY_KEY
 from tests.gui.share_window import Run, settle
 
@@ -98,23 +97,20 @@ def test_enter_presses_the_focused_button(
 
 @pytest.mark.parametrize("key", [Qt.Key.Key_Return, Qt.Key.Key_Enter, Qt.Key.Key_Escape])
 def test_the_only_button_is_the_default(
-    theme: Theme, host: QWidget, proxy: DirectProxy, key: Qt.Key, capsys: pytest.CaptureFixture[str]
+    theme: Theme, host: QWidget, key: Qt.Key, capsys: pytest.CaptureFixture[str]
 ) -> None:
     dialog = QrDialog(theme, MY_KEY, host)
     dialog.open()
     press(dialog, key)
     assert not dialog.isVisible()
     # The dialog of a start that failed: Enter quits.
-    window = MainWindow(proxy, theme)
     left: list[bool] = []
-    window.leaving.connect(lambda: left.append(True))
-    _say(theme, window, StoreError("The data folder is a file."))
-    failed = window.findChildren(Dialog)[0]
+    failed = _say(theme, StoreError("The data folder is a file."), lambda: left.append(True))
     press(failed, key)
     assert not failed.isVisible()
     assert left == [True]
     assert "is a file" in capsys.readouterr().err
-    window.deleteLater()
+    failed.deleteLater()
 
 
 def test_enter_in_a_field_takes_the_default(theme: Theme, host: QWidget) -> None:
