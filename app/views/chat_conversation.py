@@ -11,6 +11,7 @@ from app.presenters.chat_words import stats_words, tokens
 from app.theme import Theme
 from app.views.chat_bar import ChatBar
 from app.views.chat_first_start import download_words
+from app.views.chat_missing import MissingBar, missing
 from app.views.chat_reach import ReachBar
 from app.views.chat_remedies import Remedies
 from app.widgets.button import Button
@@ -50,10 +51,11 @@ class Conversation(QWidget):
         self.download = DownloadBar(theme)
         self.download.cancel.clicked.connect(presenter.cancel_download)
         self.reach = ReachBar(presenter, theme)
+        self.missing = MissingBar(presenter, theme, self.provider_wanted.emit)
         self.composer = Composer(theme)
         self._below = QVBoxLayout()
         self._below.setSpacing(8)
-        for widget in (self.error, self.download, self.reach, self.composer):
+        for widget in (self.error, self.download, self.reach, self.missing, self.composer):
             self._below.addWidget(widget)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
@@ -182,7 +184,9 @@ class Conversation(QWidget):
     def _show_target(self) -> None:
         target = self._presenter.target
         who, model = self._presenter.target_name(target), self._presenter.model_name(target)
-        self.empty.sentence.setText(f"{who} will answer, with {model}." if model else f"{who} will answer.")
+        lacks = missing(target, self._presenter.models)
+        will = f"{who} will answer, with {model}." if model else f"{who} will answer."
+        self.empty.sentence.setText(lacks.clause if lacks is not None else will)
         self._show_state()
         self.messages.refresh()
 

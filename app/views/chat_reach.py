@@ -38,6 +38,9 @@ def reach(provider: ProviderEntry, now: float) -> Reach | None:
     match provider.state:
         case "connecting" if provider.last_connected is not None:
             return Reach("refresh-cw", f"Reconnecting to {provider.name}…", again, "text2", False)
+        case "online" if not provider.models:
+            facts = "Ask its owner to share one."
+            return Reach("triangle-alert", f"{provider.name} shares no model with you.", facts, "warn", True)
         case "silent":
             since = f"No sign of it for {whole_duration(max(1.0, now - provider.silent_since))}."
             return Reach("triangle-alert", f"Nothing comes from {provider.name}.", since, "warn", True)

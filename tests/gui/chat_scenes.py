@@ -70,7 +70,7 @@ REFUSED = ErrorInfo(
     "NOT_ADMITTED",
     52002,
     "The owner has not allowed your key yet.",
-    "The machine is online and answered. Send its owner your key and ask again.",
+    "The machine is online and answered. Send its owner your key: it connects by itself once the key is allowed.",
 )
 OFFLINE = ErrorInfo(
     "ECONNRESET", 0, "Studio desktop went offline.", "The answer so far is kept. It goes on when the machine is back."

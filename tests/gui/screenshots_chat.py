@@ -28,6 +28,7 @@ from qvac_core.core.state import (
     Draft,
     Message,
     Stage,
+    Target,
 )
 from qvac_core.errors import NetworkError
 from tests.gui import chat_scenes as scenes
@@ -115,6 +116,12 @@ async def drafts(stage: Scene) -> None:
     stage.presenter.drafts.put("labels", Draft("What about the ones in French?"), left=True)
     stage.presenter.open("labels")
     await stage.presenter.settle()
+
+
+async def no_model(stage: Scene) -> None:
+    stage.core._set_models(())
+    stage.presenter.new_conversation()
+    stage.presenter.set_target(Target())
 
 
 async def picker(stage: Scene) -> None:
@@ -222,6 +229,8 @@ PICTURES = (
     Picture("chat-silent-dark", silent, "dark", NARROW),
     Picture("chat-away", away("offline", 32)),
     Picture("chat-away-dark", away("refused"), "dark", NARROW),
+    Picture("chat-no-model", no_model),
+    Picture("chat-no-model-dark", no_model, "dark", NARROW),
     Picture("chat-drafts", drafts),
     Picture("chat-waiting-owner", away("waiting", 20)),
     Picture("chat-refused", open_conversation("zfs")),

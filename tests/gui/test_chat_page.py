@@ -591,6 +591,39 @@ def test_my_own_key_means_this_machine(open_chat: Open) -> None:
     assert chat.core.called("set_target") == [("merge", Target())]
 
 
+def test_a_missing_model_is_told_before_anything_is_sent(open_chat: Open) -> None:
+    """My own key means this machine, and that may have no model; or not the one of this conversation any more."""
+    core = populated()
+    here = core.models
+    core.models = ()
+    chat = open_chat(core)
+    bar = chat.page.conversation.missing
+    assert bar.isHidden()
+    dialog = chat.page.add_provider(MY_KEY)
+    dialog.go.click()
+    chat.settle()
+    assert bar.isVisible() and bar.line.text.startswith("There is no model on this machine yet.")
+    assert bar.get.isVisible() and bar.add.isVisible() and not bar.use.isVisible()
+    chat.presenter.new_conversation()
+    assert chat.presenter.target.provider_key  # somebody who can answer
+    chat.presenter.chat_here()
+    assert chat.page.conversation.empty.sentence.text() == "There is no model on this machine yet."
+    core.slow["download"] = asyncio.Event()
+    bar.get.click()
+    chat.loop.run_until_complete(asyncio.sleep(0.02))
+    assert bar.isHidden() and chat.page.conversation.download.isVisible()
+    core.slow["download"].set()
+    chat.settle()
+    assert bar.isHidden()
+
+    core._set_models(here)
+    chat.presenter.set_target(Target("", "gone.gguf"))
+    assert bar.line.text == "gone.gguf is not on this machine any more. Choose another model."
+    assert bar.use.text() == "Use Qwen3 4B" and not bar.get.isVisible()
+    bar.use.click()
+    assert chat.presenter.target == Target("", "qwen3-4b") and bar.isHidden()
+
+
 def test_a_provider_is_added_through_all_stages_and_chosen(open_chat: Open) -> None:
     chat = open_chat(populated())
     dialog = chat.page.add_provider()

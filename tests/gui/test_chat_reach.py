@@ -42,6 +42,7 @@ def entry(
             True,
         ),
         (entry("offline", error=GONE, wait=-5), "Studio cannot be reached.", "The machine went offline.", True),
+        (entry("online"), "Studio shares no model with you.", "Ask its owner to share one.", True),
         (entry("silent"), "Nothing comes from Studio.", "No sign of it for 4 s.", True),
         (
             entry("waiting", error=scenes.REFUSED, wait=20),
@@ -59,7 +60,7 @@ def test_words(provider: ProviderEntry, clause: str, facts: str, away: bool) -> 
     assert (told.facts, told.away) == (facts, away)
 
 
-@pytest.mark.parametrize("provider", [entry("online"), entry("unknown"), entry("connecting", known=False)])
+@pytest.mark.parametrize("provider", [scenes.providers()[0], entry("unknown"), entry("connecting", known=False)])
 def test_nothing_to_say(provider: ProviderEntry) -> None:
     assert reach(provider, NOW) is None
 

@@ -21,7 +21,7 @@ PRIVACY = "The provider's owner can technically read what you send."
 PRIVACY_SHORT = "The owner can technically read this."
 PRIVATE = "Computed on this machine. Nothing leaves it."
 PRIVATE_SHORT = "Nothing leaves this machine."
-LEFT = "This was waiting for its turn when QVAC Desktop ended. It was not sent."
+LEFT = "This was waiting for its turn and was not sent."
 WAITS = "Sent when this answer ends. Esc takes it back."
 
 
