@@ -5,7 +5,7 @@ Below 1080 px the side list is an overlay. DESIGN.md, "Sizes, scale, platforms".
 
 from __future__ import annotations
 
-from PySide6.QtCore import QEvent, QObject, Qt, Signal
+from PySide6.QtCore import QEvent, QObject, QPoint, Qt, Signal
 from PySide6.QtGui import (
     QColor,
     QGuiApplication,
@@ -88,7 +88,11 @@ class ChatPage(QWidget):
         self.conversation.provider_wanted.connect(self.add_provider)
         self.conversation.network_wanted.connect(self.network_wanted)
         self.conversation.bar.panel_wanted.connect(self._open_side)
-        self.conversation.bar.popup.add_wanted.connect(self.add_provider)
+        popup = self.conversation.bar.popup
+        popup.add_wanted.connect(self.add_provider)
+        popup.menu_wanted.connect(self._open_provider_menu)
+        popup.rename_wanted.connect(self._rename_provider)
+        popup.remove_wanted.connect(self._remove_provider)
         self.conversation.bar.menu_wanted.connect(self._fill_menu)
         self.first_start.provider_wanted.connect(self._use_provider)
         self.first_start.here_wanted.connect(presenter.chat_here)
@@ -175,6 +179,25 @@ class ChatPage(QWidget):
             menu.addSeparator()
             menu.addAction(f"Rename {provider.name}…", lambda: self._rename_provider(provider.public_key))
             menu.addAction(f"Remove {provider.name}…", lambda: self._remove_provider(provider.public_key))
+        if presenter.providers:
+            menu.addSeparator()
+            # Each of them: one that was never reached cannot be chosen to answer.
+            every = menu.addMenu("Providers")
+            for known in presenter.providers:
+                self._fill_provider(every.addMenu(known.name.replace("&", "&&")), known.public_key)
+
+    def _fill_provider(self, menu: QMenu, key: str) -> None:
+        menu.addAction(self._theme.icon("pencil"), "Rename…", lambda: self._rename_provider(key))
+        menu.addAction(self._theme.icon("copy"), "Copy key", lambda: QGuiApplication.clipboard().setText(key))
+        menu.addSeparator()
+        menu.addAction(self._theme.icon("trash-2", "danger"), "Remove…", lambda: self._remove_provider(key))
+
+    def _open_provider_menu(self, key: str, place: QPoint) -> None:
+        popup = self.conversation.bar.popup
+        menu = QMenu(popup)
+        menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        self._fill_provider(menu, key)
+        menu.popup(place)
 
     def _add_shortcuts(self) -> None:
         for keys, act in (
@@ -218,6 +241,7 @@ class ChatPage(QWidget):
             )
 
     def _rename_provider(self, key: str) -> None:
+        self.conversation.bar.popup.close()
         provider = self._presenter.provider(key)
         if provider is not None:
             self.question = ask_for_name(
@@ -229,6 +253,7 @@ class ChatPage(QWidget):
             )
 
     def _remove_provider(self, key: str) -> None:
+        self.conversation.bar.popup.close()
         provider = self._presenter.provider(key)
         if provider is not None:
             self.question = QuestionBox(

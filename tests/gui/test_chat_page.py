@@ -554,6 +554,76 @@ def test_an_offline_provider_is_tried_again_from_the_picker(open_chat: Open) -> 
     popup.close()
 
 
+def dead(chat: Chat) -> str:
+    """A key that nobody answers for, added and given up on."""
+    chat.core.fail["connect_provider"] = NetworkError("Nobody answers.", name="PEER_NOT_FOUND")
+    dialog = chat.page.add_provider()
+    dialog.key.set_key(ATTIC)
+    dialog.start()
+    chat.settle()
+    dialog.close()
+    provider = chat.presenter.provider(ATTIC)
+    assert provider is not None and not provider.models
+    return ATTIC
+
+
+def act(menu: QMenu, *path: str) -> None:
+    for text in path[:-1]:
+        inner = next(action for action in menu.actions() if action.text() == text).menu()
+        assert isinstance(inner, QMenu)
+        menu = inner
+    next(action for action in menu.actions() if action.text() == path[-1]).trigger()
+
+
+def test_a_provider_that_was_never_reached_can_be_renamed_and_removed(open_chat: Open) -> None:
+    chat = open_chat(populated())
+    key = dead(chat)
+    menu = QMenu()
+    chat.page._fill_menu(menu)
+    provider = chat.presenter.provider(key)
+    assert provider is not None
+    act(menu, "Providers", provider.name, "Rename…")
+    question = chat.page.question
+    assert question is not None
+    field = question.focusWidget()
+    assert isinstance(field, QLineEdit)
+    field.setText("Attic")
+    question.act.click()
+    chat.settle()
+    assert chat.core.called("rename_provider") == [(key, "Attic")]
+    again = QMenu()
+    chat.page._fill_menu(again)
+    act(again, "Providers", "Attic", "Remove…")
+    assert chat.page.question is not None
+    chat.page.question.act.click()
+    chat.settle()
+    assert chat.core.called("remove_provider") == [(key,)]
+    assert chat.presenter.provider(key) is None
+
+
+def test_the_picker_renames_and_removes_too(open_chat: Open) -> None:
+    chat = open_chat(populated())
+    key = dead(chat)
+    bar = chat.page.conversation.bar
+    for place in ("menu", Qt.Key.Key_F2, Qt.Key.Key_Delete):
+        bar.open_picker()
+        popup = bar.popup
+        index = next(i for i in popup.model.selectable() if (row := popup.model.row(i)) and row.public_key == key)
+        if isinstance(place, str):
+            popup.tree.customContextMenuRequested.emit(popup.tree.visualRect(index).center())
+            act(next(m for m in popup.findChildren(QMenu) if m.isVisible()), "Remove…")
+        else:
+            popup.tree.setCurrentIndex(index)
+            QTest.keyClick(popup.tree, place)
+        assert not popup.isVisible(), place
+        question = chat.page.question
+        assert question is not None
+        assert question.act.text() == ("Rename" if place == Qt.Key.Key_F2 else "Remove provider")
+        question.reject()
+    assert chat.core.called("remove_provider") == []
+    assert chat.core.called("rename_provider") == []
+
+
 # --- Adding a provider
 
 
@@ -841,6 +911,7 @@ def test_every_act_is_in_the_menu(open_chat: Open) -> None:
         "Delete the conversation…",
         "Rename Studio desktop…",
         "Remove Studio desktop…",
+        "Providers",
     ]
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import QEvent, QModelIndex, QObject, QRectF, QSize, Qt, Signal
+from PySide6.QtCore import QEvent, QModelIndex, QObject, QPoint, QRectF, QSize, Qt, Signal
 from PySide6.QtGui import QKeyEvent, QKeySequence, QPainter, QPaintEvent
 from PySide6.QtWidgets import QHBoxLayout, QLineEdit, QSizePolicy, QTreeView, QVBoxLayout, QWidget
 
@@ -117,10 +117,17 @@ class PickerButton(KeyboardFocusButton):
 
 
 class PickerPopup(Popup):
-    """Type to filter, arrows, Enter, Esc. `chosen` with a target, `connect_wanted` with a provider's key."""
+    """Type to filter, arrows, Enter, Esc. `chosen` with a target, the others with a provider's key.
+
+    `menu_wanted`: a right click, or the menu key, on any row of a provider, with its key and the place. In the list F2
+    and Del are short for the acts in that menu.
+    """
 
     chosen = Signal(object)  # Target
     connect_wanted = Signal(str)
+    menu_wanted = Signal(str, QPoint)
+    rename_wanted = Signal(str)
+    remove_wanted = Signal(str)
     download_wanted = Signal()
     add_wanted = Signal()
 
@@ -149,6 +156,8 @@ class PickerPopup(Popup):
         self.tree.setAccessibleName("Providers and models")
         self.tree.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.tree.clicked.connect(self._take)
+        self.tree.setContextMenuPolicy(Qt.ContextMenuPolicy.CustomContextMenu)
+        self.tree.customContextMenuRequested.connect(self._open_menu)
         self.tree.installEventFilter(self)
         self.add = AddRow(theme)
         self.add.clicked.connect(self._add)
@@ -180,10 +189,20 @@ class PickerPopup(Popup):
         self.search.setFocus(Qt.FocusReason.PopupFocusReason)
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
-        if event.type() == QEvent.Type.KeyPress and isinstance(event, QKeyEvent):
+        acts = {Qt.Key.Key_F2: self.rename_wanted, Qt.Key.Key_Delete: self.remove_wanted}
+        if event.type() == QEvent.Type.ShortcutOverride and isinstance(event, QKeyEvent):
+            if watched is self.tree and event.key() in acts:
+                event.accept()  # F2 on the page means the conversation
+                return True
+        elif event.type() == QEvent.Type.KeyPress and isinstance(event, QKeyEvent):
             key = event.key()
             if key in (Qt.Key.Key_Return, Qt.Key.Key_Enter):
                 self._take(self.tree.currentIndex())
+                return True
+            current = self.model.row(self.tree.currentIndex())
+            if watched is self.tree and key in acts and current is not None and current.public_key:
+                self.close()
+                acts[Qt.Key(key)].emit(current.public_key)
                 return True
             if watched is self.search and key in (Qt.Key.Key_Up, Qt.Key.Key_Down):
                 self._step(-1 if key == Qt.Key.Key_Up else 1)
@@ -237,6 +256,11 @@ class PickerPopup(Popup):
         elif row.kind is RowKind.DOWNLOAD:
             self.download_wanted.emit()
             self.close()
+
+    def _open_menu(self, place: QPoint) -> None:
+        row = self.model.row(self.tree.indexAt(place))
+        if row is not None and row.public_key:
+            self.menu_wanted.emit(row.public_key, self.tree.viewport().mapToGlobal(place))
 
     def _add(self) -> None:
         self.close()
