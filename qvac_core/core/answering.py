@@ -8,7 +8,7 @@ from typing import Protocol
 
 from qvac_core.core.state import AnswerStats, Message, Target
 from qvac_core.engines.interface import ChatMessage
-from qvac_core.engines.thinking import without_thinking
+from qvac_core.engines.thinking import CLOSE_TAG, OPEN_TAG, without_thinking
 from qvac_core.errors import ModelError
 
 
@@ -42,18 +42,24 @@ class Began:
 
 
 class Edges:
-    """Takes off the empty lines with which models set their thinking and the answer behind it apart."""
+    """Takes off the empty lines with which models set their thinking and the answer behind it apart.
 
-    def __init__(self) -> None:
+    before: what somebody else thought, who began this answer; new thinking goes below it.
+    """
+
+    def __init__(self, before: str = "") -> None:
+        self._before = before
         self._thinking = False
         self._answer = False
         self._thought = False  # also where all of it was white space
 
     def thinking(self, text: str) -> str:
         self._thought = True
-        text = text if self._thinking else text.lstrip()
-        self._thinking = self._thinking or bool(text)
-        return text
+        if self._thinking:
+            return text
+        text = text.lstrip()
+        self._thinking = bool(text)
+        return f"\n\n{text}" if text and self._before else text
 
     def answer(self, text: str) -> str:
         text = text if self._answer or not self._thought else text.lstrip()
@@ -89,6 +95,18 @@ def no_model_here() -> ModelError:
     return ModelError(
         "There is no model on this machine yet. Get a small one, or add a GGUF file.", name="MODEL_NOT_FOUND_HERE"
     )
+
+
+def told_apart(answer: Message) -> Message:
+    """An answer of a JavaScript provider whose model thinks from its prompt on, told apart at its end.
+
+    The SDK knows thinking by the tag that opens it. Where the prompt has that tag, it sends the thinking as text, with
+    the closing tag alone in it.
+    """
+    thinking, tag, text = answer.text.partition(CLOSE_TAG)
+    if not tag or OPEN_TAG in thinking or answer.thinking or answer.seams or answer.model_sha256:
+        return answer
+    return replace(answer, thinking=thinking.strip(), text=text.lstrip())
 
 
 # The end of a seam's sentence below which the answer starts anew: what stands above it is kept, and is no part of it.

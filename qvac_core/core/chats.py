@@ -24,6 +24,7 @@ from qvac_core.core.answering import (
     chat_history,
     no_model_here,
     start_of,
+    told_apart,
     with_seam,
 )
 from qvac_core.core.error_text import describe
@@ -257,9 +258,7 @@ class Chats:
         return f"This machine continues with {await self._local.describe()}."
 
     async def _stream(self, responder: Responder, streaming: _Streaming, question: Question) -> None:
-        edges = Edges()
-        if streaming.message.thinking:
-            self._add_thinking(streaming, "\n\n")  # somebody else goes on, and may think anew
+        edges = Edges(streaming.message.thinking)
         async with contextlib.aclosing(responder.answer(question)) as parts:
             async for part in parts:
                 if isinstance(part, Began):
@@ -306,6 +305,7 @@ class Chats:
 
     def _finish(self, streaming: _Streaming) -> None:
         self._streaming.pop(streaming.message.id, None)
+        streaming.message = told_apart(streaming.message)
         self._keeper.keep(streaming.message)
         self._events.emit(AnswerFinished(streaming.conversation.id, streaming.message))
 

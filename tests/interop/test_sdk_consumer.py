@@ -136,8 +136,12 @@ def test_extras_of_a_completion_are_understood(sdk_peer_home: Path, tmp_path: Pa
 
     async def main() -> None:
         async with stage(sdk_peer_home, tmp_path) as scene:
+            scene.pool.model.thoughts = ["zero, ", "then: "]
             async with scene.consumer(SMOL.name, "Hello", "--request", json.dumps(extras)) as peer:
                 assert await peer.finish() == 0, peer.events
+            events = [event["data"] for event in peer.of("completion-event")]
+            thinking = "".join(event["text"] for event in events if event["type"] == "thinkingDelta")
+            assert thinking == "zero, then: "
             assert peer.of("final")[0]["text"] == "one two three"
             request = scene.pool.model.requests[0]
             assert request.response_schema is not None and json.loads(request.response_schema)["type"] == "object"

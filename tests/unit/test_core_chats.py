@@ -172,6 +172,40 @@ def test_a_question_stopped_before_its_answer_is_not_sent_again(tmp_path: Path, 
     play(tmp_path, Scripted(*before, None), Scripted(), act)
 
 
+@pytest.mark.parametrize(
+    ("parts", "thinking", "text"),
+    [
+        (("Hm.\n</thi", "nk>\n\nFine."), "Hm.", "Fine."),
+        (("`<think>` is closed by `</think>`.",), "", "`<think>` is closed by `</think>`."),
+        ((Began("aa", continues=False), "It is `</think>`."), "", "It is `</think>`."),
+    ],
+)
+def test_thinking_that_a_javascript_provider_sends_as_text(
+    tmp_path: Path, parts: tuple[AnswerPart, ...], thinking: str, text: str
+) -> None:
+    """Its SDK knows thinking by the tag that opens it, and there is none where the prompt opens it."""
+
+    async def act(scene: Scene) -> None:
+        conversation = await scene.chats.new(REMOTE)
+        await scene.chats.ask(conversation.id, "Hello")
+        answer = await scene.finished()
+        assert (answer.thinking, answer.text) == (thinking, text)
+
+    play(tmp_path, Scripted(*parts, STATS), Scripted(), act)
+
+
+def test_who_goes_on_may_think_anew(tmp_path: Path) -> None:
+    async def act(scene: Scene) -> None:
+        conversation = await scene.chats.new(REMOTE)
+        await scene.chats.ask(conversation.id, "Hello")
+        answer = await scene.finished()
+        assert (answer.thinking, answer.text) == ("Hm.\n\nWell.\n", "Fine.")
+
+    gone = ConnectionClosed("gone", name="ECONNRESET")
+    here = Scripted(Thinking("\nWell"), Thinking(".\n"), "\n\nFine.")
+    play(tmp_path, Scripted(Thinking("\n"), Thinking("Hm."), gone), here, act)
+
+
 def test_a_provider_that_goes_away_is_continued_here(tmp_path: Path) -> None:
     async def act(scene: Scene) -> None:
         conversation = await scene.chats.new(REMOTE)
