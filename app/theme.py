@@ -13,6 +13,7 @@ from PySide6.QtGui import QColor, QFont, QFontDatabase, QFontMetricsF, QGuiAppli
 from PySide6.QtWidgets import QApplication, QStyle
 
 from app.fonts import interface_font
+from app.formulas import FormulaStore
 from app.icons import IconStore
 from app.style_sheet import style_sheet
 
@@ -125,6 +126,7 @@ class Theme(QObject):
         self._setting = "system"
         self._tokens = LIGHT
         self._icons = IconStore()
+        self.formulas = FormulaStore(self)
         self._applied: tuple[bool, float] | None = None
         self.reduced_motion = False
         QGuiApplication.styleHints().colorSchemeChanged.connect(self._system_changed)

@@ -25,7 +25,7 @@ from app.widgets.label import Label
 from qvac_core.core.state import DownloadChanged, ErrorInfo, Message, Stage, Target
 
 COMPOSER_MARGIN = 16
-OPENABLE = ("http", "https")
+WEB, MAIL = ("http", "https"), "mailto"
 
 
 class Conversation(QWidget):
@@ -128,10 +128,14 @@ class Conversation(QWidget):
             self.composer.clear()
 
     def open_link(self, address: str) -> None:
-        """Only web addresses, and only after they were shown in full."""
+        """Only addresses of the web and of mail, and only after they were shown in full, look-alike letters encoded."""
         url = QUrl(address)
-        if url.scheme().lower() in OPENABLE and url.host():
-            self.question = ask_to_open(self._theme, url.toString(), lambda: _open(url), self)
+        scheme = url.scheme().lower()
+        if scheme == MAIL:
+            url = QUrl(f"{MAIL}:{url.path()}")  # without a query: some mail programs attach files that it names
+        if (scheme in WEB and url.host()) or (scheme == MAIL and url.path()):
+            shown = url.toString(QUrl.ComponentFormattingOption.FullyEncoded)
+            self.question = ask_to_open(self._theme, shown, lambda: _open(url), self)
 
     def _words(self, message: Message, *, local: bool) -> tuple[str, ...]:
         if message.stats is not None:

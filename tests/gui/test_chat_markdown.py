@@ -117,6 +117,38 @@ def test_fences_in_a_question_are_code() -> None:
     assert plain.kind is BlockKind.PROSE
 
 
+def test_task_lists_have_boxes_and_no_bullets() -> None:
+    (block,) = parse("- [x] done *well*\n- [ ] open\n  - plain\n  - [ ] mixed")
+    assert block.html.count('<ul style="list-style-type: none">') == 1
+    assert "\N{BALLOT BOX WITH CHECK} done <em>well</em>" in block.html
+    assert "\N{BALLOT BOX} open" in block.html
+    assert "[" not in block.html
+    assert "[x]" in parse("- a [x] b")[0].html
+    assert "[x](y)" not in parse("- [x](https://y.org)")[0].html
+
+
+@pytest.mark.parametrize(
+    ("text", "address"),
+    [
+        ("see https://example.org/a_b(c).", "https://example.org/a_b(c)"),
+        ("(http://example.org/?a=1&b=2)", "http://example.org/?a=1&amp;b=2"),
+        ("**https://example.org**", "https://example.org"),
+        ("write to me@example.org!", "mailto:me@example.org"),
+    ],
+)
+def test_bare_addresses_are_links(text: str, address: str) -> None:
+    assert f'<a href="{address}">{address.removeprefix("mailto:")}</a>' in parse(text)[0].html
+
+
+@pytest.mark.parametrize("text", ["main.py", "www.example.org", "ftp://a.b", "javascript:x", "`https://a.b`", "//a.b"])
+def test_other_words_are_no_links(text: str) -> None:
+    assert "<a " not in parse(text)[0].html
+
+
+def test_a_look_alike_is_shown_as_it_was_written() -> None:
+    assert ">https://xn--e1afmkfd.org</a>" in parse("https://xn--e1afmkfd.org")[0].html
+
+
 def test_a_numbered_list_that_goes_on_is_one_list() -> None:
     growing = GrowingText()
     text = "1. a\n\n2. b\n"

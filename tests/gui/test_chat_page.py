@@ -842,7 +842,21 @@ def test_a_link_is_shown_before_it_is_opened(open_chat: Open, monkeypatch: pytes
         assert opened == ["https://example.org/a?b=c"]
 
 
-@pytest.mark.parametrize("address", ["file:///etc/passwd", "javascript:alert(1)", "mailto:a@b.c", "https:", "x"])
+def test_an_address_is_shown_truthfully(open_chat: Open) -> None:
+    """A look-alike by its encoded name; of a mail address nothing that the mail program would do by itself."""
+    chat = open_chat(populated())
+    conversation = chat.page.conversation
+    for address, shown in (
+        ("https://pаypal.com/a b", "https://xn--pypal-4ve.com/a%20b"),  # its first a is Cyrillic
+        ("mailto:me@example.org?attach=/etc/passwd", "mailto:me@example.org"),
+    ):
+        conversation.open_link(address)
+        assert conversation.question is not None
+        assert conversation.question.sentence.text() == shown
+        conversation.question.reject()
+
+
+@pytest.mark.parametrize("address", ["file:///etc/passwd", "javascript:alert(1)", "mailto:", "https:", "x"])
 def test_other_addresses_are_not_opened(open_chat: Open, address: str) -> None:
     chat = open_chat(populated())
     chat.page.conversation.open_link(address)

@@ -1,7 +1,8 @@
 """An answer's Markdown as a list of top-level blocks, ready to be shown one widget per block. Knows no Qt.
 
-CommonMark with tables and strike-through (markdown-it-py). Raw HTML stays text, pictures become links, nothing is
-loaded.
+CommonMark with tables, strike-through, task lists, bare addresses (markdown-it-py, linkify-it-py) and LaTeX. Raw HTML
+stays text, pictures become links, nothing is loaded. A formula stands in the HTML as `<maths>` (`display` or not) with
+its source: raw HTML never gets there.
 """
 
 from __future__ import annotations
@@ -15,7 +16,10 @@ from typing import Any
 
 from markdown_it import MarkdownIt
 from markdown_it.renderer import RendererHTML
+from markdown_it.rules_core import StateCore
 from markdown_it.token import Token
+
+from app.widgets.chat import maths
 
 _NEWLINE = re.compile(r"\r\n?")
 _DEFINITION = re.compile(r"\]:")
@@ -27,6 +31,8 @@ _TABLE_ROW = re.compile(r"^ {0,3}\|")
 # Qt enlarges h1 to h6 by itself, on top of what a style sheet says.
 _HEADING = re.compile(r"<(/?)h([1-6])>")
 _FENCE = re.compile(r"^ {0,3}(`{3,}|~{3,})(.*)$")
+_TASK = re.compile(r"\[([ xX])\]\s")
+OPEN_TASK, DONE_TASK = "\N{BALLOT BOX}", "\N{BALLOT BOX WITH CHECK}"
 _INLINE_CODE = re.compile(r"(`+)(?!`)(.+?)(?<!`)\1(?!`)")
 
 
@@ -54,7 +60,18 @@ class _Placed:
     start: int  # first line
 
 
+class _Parser(MarkdownIt):
+    def normalizeLinkText(self, link: str) -> str:
+        """A bare address is shown as it was written: decoded, a look-alike would read like the one it imitates."""
+        return link
+
+
 class _Renderer(RendererHTML):
+    def maths(self, tokens: Sequence[Token], idx: int, options: Any, env: Any) -> str:
+        token = tokens[idx]
+        html = f"<maths{' display' if token.info else ''}>{escape(token.content)}</maths>"
+        return f'<p class="formula">{html}</p>' if token.block else html
+
     def image(self, tokens: Sequence[Token], idx: int, options: Any, env: Any) -> str:
         """A picture from an answer is never fetched: it is a link that says where it points."""
         token = tokens[idx]
@@ -64,8 +81,35 @@ class _Renderer(RendererHTML):
 
 
 def _parser() -> MarkdownIt:
-    options = {"html": False, "breaks": True, "maxNesting": 40}
-    return MarkdownIt("commonmark", options, renderer_cls=_Renderer).enable(["table", "strikethrough"])
+    options = {"html": False, "breaks": True, "linkify": True, "maxNesting": 40}
+    parser = _Parser("commonmark", options, renderer_cls=_Renderer).enable(["table", "strikethrough", "linkify"])
+    assert parser.linkify is not None
+    # Words with a dot are more often files (main.py) than hosts.
+    parser.linkify.set({"fuzzy_link": False, "fuzzy_email": True}).add("ftp:", None).add("//", None)
+    maths.add_to(parser)
+    parser.core.ruler.push("tasks", _tasks)
+    return parser
+
+
+def _tasks(state: StateCore) -> None:
+    """`[ ]` and `[x]` at the start of a list item are boxes."""
+    for index, token in enumerate(state.tokens):
+        if token.type != "inline" or index < 2 or state.tokens[index - 2].type != "list_item_open":
+            continue
+        first = token.children[0] if token.children else token
+        found = _TASK.match(first.content) if first.type == "text" else None
+        if found is not None:
+            first.content = (OPEN_TASK if found[1] == " " else DONE_TASK) + " " + first.content[found.end() :]
+            state.tokens[index - 2].attrSet("class", "task")
+    lists: list[Token] = []
+    for token in state.tokens:
+        if token.type == "bullet_list_open":
+            token.attrSet("class", "tasks")
+            lists.append(token)
+        elif token.type == "bullet_list_close":
+            lists.pop()
+        elif token.type == "list_item_open" and lists and token.level == lists[-1].level + 1 and not token.attrs:
+            lists[-1].attrs.pop("class", None)
 
 
 _MARKDOWN = _parser()
@@ -92,7 +136,7 @@ def settled(text: str) -> str:
     if unfinished is not None:
         # Its address would be shown as text first, and taken away again with the closing bracket.
         return text[: start + unfinished.start()]
-    return text[: _undecided_table(text)]
+    return text[: min(_undecided_table(text), _open_formula(text))]
 
 
 def open_fence(text: str) -> str:
@@ -182,7 +226,16 @@ def _html(tokens: list[Token], env: dict[str, Any]) -> str:
     rendered: str = _MARKDOWN.renderer.render(tokens, _MARKDOWN.options, env)
     # Qt draws a table from its attributes; the colours of its lines come with the document's style sheet.
     rendered = _HEADING.sub(lambda tag: "</p>" if tag[1] else f'<p class="h{tag[2]}">', rendered)
+    # Qt has no list item without a mark; a list of tasks alone has none.
+    rendered = rendered.replace('<ul class="tasks">', '<ul style="list-style-type: none">')
     return rendered.strip().replace("<table>", '<table cellspacing="0" cellpadding="6" border="1">')
+
+
+def _open_formula(text: str) -> int:
+    """Where a formula of the last paragraph begins that is not closed yet; else the end of the text."""
+    start = max(text.rfind("\n\n") + 2 if "\n\n" in text else 0, len(text) - maths.LONGEST)
+    opened = maths.open_at(_INLINE_CODE.sub(lambda code: " " * len(code[0]), text[start:]))
+    return start + opened if opened is not None and not open_fence(text) else len(text)
 
 
 def _undecided_table(text: str) -> int:

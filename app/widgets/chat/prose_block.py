@@ -3,12 +3,26 @@
 from __future__ import annotations
 
 import math
+import re
+from html import escape, unescape
 
-from PySide6.QtCore import QRectF, Qt, QUrl, Signal
-from PySide6.QtGui import QFontMetricsF, QPainter, QPaintEvent, QPalette, QTextCursor, QTextOption, QWheelEvent
+from PySide6.QtCore import QMimeData, QRectF, Qt, QUrl, Signal
+from PySide6.QtGui import (
+    QFontMetricsF,
+    QPainter,
+    QPaintEvent,
+    QPalette,
+    QTextCursor,
+    QTextFormat,
+    QTextOption,
+    QWheelEvent,
+)
 from PySide6.QtWidgets import QFrame, QSizePolicy, QTextBrowser, QWidget
 
+from app.formulas import Formula
 from app.theme import SCALES, Theme
+from app.widgets.chat.formula_object import PREFIX, FormulaObject, Placed
+from app.widgets.chat.maths import split
 from app.widgets.chat.text_changes import TextChanges
 
 LINE_HEIGHT = 1.55  # of the font's size
@@ -16,6 +30,9 @@ HEADINGS = {1: 1.4, 2: 1.23, 3: 1.1}
 QUOTE_INDENT = 14
 LIST_INDENT = 22
 CARET_WIDTH = 7
+OBJECT = "\N{OBJECT REPLACEMENT CHARACTER}"
+_MATHS = re.compile(r"<maths( display)?>(.*?)</maths>", re.DOTALL)
+_PICTURE = re.compile(rf'<img[^>]*src="{PREFIX}(\d+)"[^>]*>')
 
 
 def document_style(theme: Theme, scale: str) -> str:
@@ -35,6 +52,7 @@ def document_style(theme: Theme, scale: str) -> str:
     return f"""
 p, li {{ line-height: {line}%; }}
 p {{ margin: 0; }}
+.formula {{ line-height: 100%; }}
 li {{ margin: 2px 0; }}
 ul, ol {{ margin: 0; }}
 {headings}
@@ -64,6 +82,9 @@ class ProseBlock(QTextBrowser):
         self._changes = TextChanges(self)
         self._caret = ""
         self._space = 0
+        self._waiting = False  # for formulas
+        self._formulas = FormulaObject(theme, self)
+        self.document().documentLayout().registerHandler(QTextFormat.ObjectTypes.ImageObject.value, self._formulas)
         self.setFrameShape(QFrame.Shape.NoFrame)
         self.setOpenLinks(False)
         self.setUndoRedoEnabled(False)
@@ -89,6 +110,11 @@ class ProseBlock(QTextBrowser):
     @property
     def indent(self) -> int:
         return QUOTE_INDENT if self._quote else 0
+
+    @property
+    def waiting(self) -> bool:
+        """Whether a formula of it is still being made."""
+        return self._waiting
 
     def set_space_above(self, space: int) -> None:
         """Headings stand a little further from what is above them."""
@@ -130,7 +156,11 @@ class ProseBlock(QTextBrowser):
         anchor, position = cursor.anchor(), cursor.position()
         with self._changes.quiet(growing=growing):
             # The document's own: the widget's tells the bus each time that its cursor is at the start again.
-            self.document().setHtml(self._html)
+            self.document().setHtml(_MATHS.sub(self._maths, self._with_formulas()))
+        # In the text itself a formula is a picture without words.
+        said = self.written(0, self.document().characterCount() - 1) if self._formulas.placed else ""
+        if said != self.accessibleDescription():
+            self.setAccessibleDescription(said)
         end = max(0, self.document().characterCount() - 1)
         if anchor != position and max(anchor, position) <= end:
             cursor = self.textCursor()
@@ -140,7 +170,65 @@ class ProseBlock(QTextBrowser):
         if self.document().textWidth() > 0:
             self.fit(int(self.document().textWidth()) + self.indent)
 
+    def _with_formulas(self) -> str:
+        """Forget the formulas of the text before; ask again when one is made that this text waits for."""
+        self._formulas.placed = []
+        if self._waiting:
+            self._theme.formulas.made.disconnect(self._made)
+            self._waiting = False
+        return self._html
+
+    def _maths(self, found: re.Match[str]) -> str:
+        """A formula as its picture, or as it was written while there is none."""
+        display, written = bool(found[1]), unescape(found[2])
+        formula = self._theme.formulas.get(split(written)[0], display=display)
+        if isinstance(formula, Formula):
+            placed = Placed(formula, written)
+            self._formulas.placed.append(placed)
+            place = "" if placed.shallow else ' style="vertical-align: middle"'
+            html = f'<img src="{PREFIX}{len(self._formulas.placed) - 1}"{place} />'
+        else:
+            if formula is None and not self._waiting:
+                self._waiting = True
+                self._theme.formulas.made.connect(self._made)
+            html = f"<code>{escape(written)}</code>"
+        if not display:
+            return html
+        text = found.string
+        before = "" if text.endswith(("<p>", '<p class="formula">', "<br />\n"), 0, found.start()) else "<br />"
+        after = "" if text.startswith(("</p>", "<br />"), found.end()) else "<br />"
+        return f"{before}{html}{after}"
+
+    def _made(self) -> None:
+        self._render()
+
+    def written(self, start: int, end: int) -> str:
+        """The text between two positions, formulas as they were written."""
+        cursor = QTextCursor(self.document())
+        cursor.setPosition(start)
+        cursor.setPosition(end, QTextCursor.MoveMode.KeepAnchor)
+        parts = cursor.selection().toPlainText().split(OBJECT)
+        formulas = []
+        for position in range(start, end):
+            if self.document().characterAt(position) == OBJECT:
+                cursor.setPosition(position + 1)
+                placed = self._formulas.at(cursor.charFormat())
+                formulas.append(placed.written if placed is not None else "")
+        return "".join(part + formula for part, formula in zip(parts, [*formulas, ""], strict=True))
+
+    def createMimeDataFromSelection(self) -> QMimeData:
+        """What is copied has the source of its formulas."""
+        if not self._formulas.placed:
+            return super().createMimeDataFromSelection()
+        cursor = self.textCursor()
+        html = cursor.selection().toHtml()
+        data = QMimeData()
+        data.setText(self.written(cursor.selectionStart(), cursor.selectionEnd()))
+        data.setHtml(_PICTURE.sub(lambda found: escape(self._formulas.placed[int(found[1])].written), html))
+        return data
+
     def _apply_theme(self) -> None:
+        self._formulas.token = "text2" if self._quote else "text"
         palette = self.palette()
         palette.setColor(QPalette.ColorRole.Base, Qt.GlobalColor.transparent)
         palette.setColor(QPalette.ColorRole.Text, self._theme.colour("text2" if self._quote else "text"))

@@ -64,7 +64,9 @@ def ask_to_delete(theme: Theme, title: str, delete: Callable[[], None], parent: 
 
 def ask_to_open(theme: Theme, address: str, open_it: Callable[[], None], parent: QWidget) -> QuestionBox:
     """A link of an answer: the whole address is shown first, for its words may say something else."""
-    box = QuestionBox(theme, "Open this address in your browser?", address, "Open", parent=parent)
+    mail = address.startswith("mailto:")
+    question = "Write to this address in your mail program?" if mail else "Open this address in your browser?"
+    box = QuestionBox(theme, question, address, "Open", parent=parent)
     box.sentence.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
     box.buttons.insertWidget(0, CopyButton(theme, address, text="Copy address", kind="flat"))
     box.accepted.connect(open_it)
