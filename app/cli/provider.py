@@ -95,7 +95,8 @@ _OUTCOMES = {
     "eos": "finished",
     "length": "ended at its greatest length",
     "stopSequence": "finished",
-    "cancelled": "was stopped",
+    "cancelled": "was stopped by the guest",
+    "stopped": "was stopped here",
     "disconnected": "ended, because the guest went away",
     "error": "failed",
 }
@@ -138,6 +139,7 @@ def _report(event: CoreEvent, output: Output) -> None:
                 remotePublicKey=entry.remote_public_key,
                 method=entry.method,
                 outcome=entry.outcome,
+                error=entry.error or None,
                 promptTokens=entry.prompt_tokens,
                 generatedTokens=entry.generated_tokens,
                 ms=round(entry.ms, 1),

@@ -196,7 +196,7 @@ ENDINGS = {
     "eos": ("done", "check", "accent"),
     "stopSequence": ("done", "check", "accent"),
     "length": ("length reached", "check", "accent"),
-    "cancelled": ("stopped", "square", "text2"),
+    "cancelled": ("guest stopped it", "square", "text2"),
     "disconnected": ("guest left", "square", "text2"),
 }
 
@@ -207,7 +207,10 @@ def log_rows(entries: Iterable[LogEntry], name_of: NameOf, now: float) -> list[R
 
 def _log_row(entry: LogEntry, name_of: NameOf, now: float) -> Row:
     who = name_of(entry.remote_public_key) or short_key(entry.remote_public_key)
-    ended, icon, tone = ENDINGS.get(entry.outcome, (entry.error or "failed", "circle-x", "danger"))
+    if entry.outcome == "stopped":  # by the owner: each way to do that has its own words
+        ended, icon, tone = entry.error or "stopped", "square", "text2"
+    else:
+        ended, icon, tone = ENDINGS.get(entry.outcome, (entry.error or "failed", "circle-x", "danger"))
     at = datetime.fromtimestamp(entry.started_at)
     today = datetime.fromtimestamp(now).date() == at.date()
     clock = f"{at:%H:%M:%S}" if today else f"{at.day} {at:%b} {at:%H:%M}"

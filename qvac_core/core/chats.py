@@ -328,7 +328,9 @@ def _history(messages: Sequence[Message]) -> tuple[ChatMessage, ...]:
 
 def _left(error: ErrorInfo, name: str) -> str:
     """Why somebody went, with their name where it is known."""
-    return error.title.replace("The machine", name, 1) if name else error.title
+    if not name:
+        return error.title
+    return error.title.replace("The machine", name, 1).replace("The owner", f"The owner of {name}", 1)
 
 
 def _title(text: str) -> str:

@@ -29,7 +29,7 @@ from qvac_core.core.tasks import TaskOwner
 from qvac_core.delegation.completion import Completion
 from qvac_core.delegation.connection import ProviderConnection
 from qvac_core.delegation.consumer import Consumer, Delegate
-from qvac_core.delegation.failures import Code, Reason
+from qvac_core.delegation.failures import Code, Reason, is_key_refused
 from qvac_core.delegation.life_signs import LifeSigns
 from qvac_core.delegation.messages import (
     ContentDelta,
@@ -212,7 +212,11 @@ class Contacts:
             if entry is None or self._closed or self._consumer.connection(connection.public_key) is not None:
                 return
             self._put(replace(entry, state="connecting", rtt_ms=None, path="", relay="", retry_at=None))
-            self._reconnecting.lost(public_key)
+            said = connection.rejection
+            if said is not None:
+                self._failed(public_key, _Stages(self._events, public_key), said)
+            else:
+                self._reconnecting.lost(public_key)
 
         connection.task.add_done_callback(ended)
         connection.stream.when_path_changes(lambda _: self._moved(public_key, connection))
@@ -408,12 +412,14 @@ async def _can_continue(loaded: _LoadedAt, question: Question) -> bool:
 
 
 def _is_refusal(error: QvacError) -> bool:
-    return isinstance(error, DelegationError) and error.typed_fields.get("reason") == Reason.NOT_ADMITTED.value
+    return is_key_refused(error)
 
 
 def _was_heard(error: QvacError) -> bool:
     """A knock: the owner is told of it and has not decided yet."""
-    return error.code == Code.REQUEST_REJECTED_BY_POLICY.value and _denied_for(error) is None
+    reason = error.typed_fields.get("reason") if isinstance(error, DelegationError) else None
+    by_policy = error.code == Code.REQUEST_REJECTED_BY_POLICY.value
+    return by_policy and reason == Reason.NOT_ADMITTED.value and _denied_for(error) is None
 
 
 def _denied_for(error: QvacError) -> float | None:

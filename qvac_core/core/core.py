@@ -165,6 +165,8 @@ class Core:
     async def close(self) -> None:
         if not self._closed:
             self._closed = True
+            if hasattr(self, "consumer"):
+                self.consumer.closing = True
             await self._stack.aclose()
 
     def _on_models_changed(self) -> None:

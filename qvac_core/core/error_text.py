@@ -17,6 +17,25 @@ _BY_NAME: dict[str, tuple[str, str]] = {
         "The owner did not let you in.",
         "The machine is online. It is asked again by itself later; you may want to talk to its owner before.",
     ),
+    "BLOCKED": (
+        "The owner blocked your key.",
+        "Ask the owner, if you think that this is a mistake, or choose another machine.",
+    ),
+    "EXPIRED": (
+        "The time for which the owner allowed your key is over.",
+        "Ask the owner for more, or choose another machine.",
+    ),
+    "NO_LONGER_ALLOWED": (
+        "The owner no longer allows your key.",
+        "Send its owner your key and ask again, or choose another machine.",
+    ),
+    "STOPPED": ("The owner stopped this answer.", "Ask again, or ask the owner why."),
+    "SHARING_OFF": (
+        "The machine stopped sharing.",
+        "Ask again when its owner shares again, or choose another machine.",
+    ),
+    "MODEL_OFF": ("The owner no longer shares this model.", "Choose one of the models that the machine shares."),
+    "PAUSED": ("The machine is not taking requests now.", "Ask again later, or choose another machine."),
     "PEER_NOT_FOUND": (
         "No machine answers for this key.",
         "It may be off, or the key has a typing mistake.",
@@ -53,6 +72,11 @@ _BY_NAME: dict[str, tuple[str, str]] = {
     ),
 }
 
+# Reasons of a provider (delegation/failures.py) whose words are those of the table.
+_REASONS = frozenset(
+    {"NOT_ADMITTED", "BLOCKED", "EXPIRED", "NO_LONGER_ALLOWED", "STOPPED", "SHARING_OFF", "MODEL_OFF", "PAUSED"}
+)
+
 _HOLEPUNCH = re.compile(r"HOLEPUNCH|NOT_HOLEPUNCH")
 
 
@@ -70,8 +94,9 @@ def _name(error: QvacError) -> str:
     """The entry of the table: a policy's reason and the cause of a failed connection say more than the wrapper."""
     if isinstance(error, DelegationError) and "retryAfterMs" in error.typed_fields:
         return "KNOCK_DENIED"
-    if isinstance(error, DelegationError) and error.typed_fields.get("reason") == "not_admitted":
-        return "NOT_ADMITTED"
+    reason = error.typed_fields.get("reason") if isinstance(error, DelegationError) else None
+    if isinstance(reason, str) and reason.upper() in _REASONS:
+        return reason.upper()
     if error.name not in _BY_NAME and isinstance(error.__cause__, QvacError):
         return _name(error.__cause__)
     if _HOLEPUNCH.search(error.name):

@@ -20,6 +20,7 @@ from qvac_core.core.state import (
     AccessMode,
     AccessRules,
     ActiveRequest,
+    CoreEvent,
     Knock,
     KnocksChanged,
     LogEntry,
@@ -27,6 +28,7 @@ from qvac_core.core.state import (
     RequestEnded,
     RequestProgressed,
     RequestStarted,
+    SharedModelsChanged,
     SharingChanged,
     SharingPhase,
     SharingState,
@@ -83,6 +85,7 @@ class Sharing:
         self._active: dict[str, ActiveRequest] = {}
         self._knocks: OrderedDict[str, Knock] = OrderedDict()
         self._wanted = False
+        hub.subscribe(self._on_core_event)
         self._watch: asyncio.Task[None] | None = None
         self._retry: asyncio.Task[None] | None = None
 
@@ -156,9 +159,11 @@ class Sharing:
                     task.cancel()
                     await asyncio.wait([task])
             server, self._server = self._server, None
-            if server is not None:
-                await server.close()
-            await self._provider.close()
+            # Beside each other: who waits for an answer hears of it now, whatever the withdrawal has to wait for.
+            async with asyncio.TaskGroup() as group:
+                if server is not None:
+                    group.create_task(server.close())
+                group.create_task(self._provider.close())
             self._set(SharingPhase.OFF)
 
     async def close(self) -> None:
@@ -297,6 +302,10 @@ class Sharing:
 
     async def clear_log(self) -> None:
         await self._run(self._store.request_log.clear)
+
+    def _on_core_event(self, event: CoreEvent) -> None:
+        if isinstance(event, SharedModelsChanged):
+            self._provider.judge_models_again()  # a model that is switched off stops answering at once
 
     def _emit_knocks(self) -> None:
         self._hub.emit(KnocksChanged(self.knocks()))

@@ -10,7 +10,7 @@ import asyncio
 import math
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol, cast
 
 from msgspec import UNSET, UnsetType
@@ -20,10 +20,10 @@ from qvac_core.delegation.completion_request import completion_request
 from qvac_core.delegation.events import Outcome
 from qvac_core.delegation.failures import Reason, by_policy, error_reply
 from qvac_core.delegation.held_models import KnownModel
+from qvac_core.delegation.kv_sessions import KvSessions, KvTurn
 from qvac_core.delegation.live_requests import Ending, LiveRequest, LiveRequests
 from qvac_core.delegation.messages import (
     CompletionDone,
-    CompletionFailure,
     CompletionLine,
     CompletionStats,
     CompletionStream,
@@ -41,6 +41,7 @@ from qvac_core.delegation.rpc_streams import OutgoingStream, StreamGone
 from qvac_core.delegation.turns import Turns
 from qvac_core.engines.interface import (
     CompletionEvent,
+    CompletionRequest,
     Finished,
     LoadedModel,
     StopReason,
@@ -55,7 +56,6 @@ STOP_GRACE_SECONDS = 2.0
 # To our own consumers, which give up on silence: how often an answer that waits or reads a prompt says that it lives.
 STILL_HERE_SECONDS = 10.0
 
-STOPPED_SENTENCE = "The provider stopped this answer."
 _OUTCOMES = {
     StopReason.EOS: Outcome.EOS,
     StopReason.LENGTH: Outcome.LENGTH,
@@ -70,8 +70,10 @@ class AnswerParts(Protocol):
     limits: Limits
     turns: Turns
     requests: LiveRequests
+    sessions: KvSessions
     public_key: bytes
     tells_places: bool
+    is_ours: bool
 
     @property
     def parallel(self) -> int: ...
@@ -112,6 +114,7 @@ class Answer:
         self._raw = TagWriter()
         self._content = TagWriter()
         self._model: LoadedModel | None = None
+        self._kv_turn: KvTurn | None = None
         self._place = 0
         self._still_here: asyncio.TimerHandle | None = None
         self._deadline: asyncio.Timeout | None = None
@@ -123,7 +126,12 @@ class Answer:
             if forbidden is not None:
                 raise forbidden
             await self._generate(result)
-            await self._send_end(result)
+            self._keep_session(result)
+            if self._live.owner_stop is not None:
+                self._finish(Outcome.STOPPED, result)
+                await self._send_error(self._live.owner_stop.rejection())
+            else:
+                await self._send_end(result)
         except (StreamGone, ConnectionClosed):
             self._live.stop(Ending.DISCONNECTED)  # what was said before, by DESTROY or cancel, stays
         except QvacError as error:
@@ -133,11 +141,22 @@ class Answer:
             self._live.stop(Ending.DISCONNECTED)
             raise
         finally:
+            if self._kv_turn is not None:
+                self._parts.sessions.forget(self._kv_turn)
             self._finish(self._outcome(result), result)
 
+    def _keep_session(self, result: _Result) -> None:
+        """As in 0.16, an answer that was stopped or reached its limit leaves nothing to go on from."""
+        whole = result.stop_reason in (StopReason.EOS, StopReason.STOP_SEQUENCE) and self._live.ending is None
+        if self._kv_turn is not None and whole and self._text:
+            self._parts.sessions.keep(self._kv_turn, self._message, "".join(self._text))
+            self._kv_turn = None
+
     def _outcome(self, result: _Result) -> Outcome:
-        if self._live.ending is Ending.DISCONNECTED:
+        if self._live.ending in (Ending.DISCONNECTED, Ending.LEFT):
             return Outcome.DISCONNECTED
+        if self._live.ending is Ending.STOPPED:
+            return Outcome.STOPPED
         if self._live.ending is not None:
             return Outcome.CANCELLED
         return _OUTCOMES[result.stop_reason] if result.stop_reason else Outcome.ERROR
@@ -149,7 +168,7 @@ class Answer:
             outcome,
             prompt_tokens=stats.prompt_tokens if stats else 0,
             generated_tokens=stats.generated_tokens if stats else None,
-            error=error,
+            error=error or self._live.note,
         )
 
     # --- Generating -------------------------------------------------------------------------------------------
@@ -162,7 +181,7 @@ class Answer:
                 self._deadline = deadline
                 self._live.on_stop(self._stop)
                 self._say_still_here_later()
-                request = completion_request(self._live.id, parts.public_key, self._message, self._known, parts.limits)
+                request = self._request()
                 async with parts.turns.turn(parts.public_key, parts.parallel, self._on_place):
                     self._place = 0
                     model = await parts.running_model(self._known)
@@ -187,6 +206,16 @@ class Answer:
             self._live.on_stop(None)
             self._deadline = None
             self._model = None
+
+    def _request(self) -> CompletionRequest:
+        parts = self._parts
+        request = completion_request(
+            self._live.id, parts.public_key, self._message, self._known, parts.limits, show_stop=not parts.is_ours
+        )
+        self._kv_turn = parts.sessions.begin(parts.public_key, self._known, self._message, request.history)
+        if self._kv_turn is None:
+            return request
+        return replace(request, session=self._kv_turn.session, history=self._kv_turn.history)
 
     def _stop(self) -> None:
         """The request is to end. The engine gets a moment to stop and say how far it came."""
@@ -257,14 +286,11 @@ class Answer:
             return
         events = self._kept
         if result.stats is not None:
-            events.append(CompletionStats(self._next_seq(), _wire_stats(result.stats)))
+            in_session = self._message.kv_cache not in (UNSET, False)
+            events.append(CompletionStats(self._next_seq(), _wire_stats(result.stats, in_session=in_session)))
         raw = RawOutput("".join(self._text))
-        if self._live.ending is Ending.STOPPED:
-            failure = CompletionFailure(self._live.sentence or STOPPED_SENTENCE)
-            events.append(CompletionDone(self._next_seq(), stop_reason="error", raw=raw, error=failure))
-        else:
-            reason = StopReason.CANCELLED if self._live.ending is not None else result.stop_reason
-            events.append(CompletionDone(self._next_seq(), stop_reason=reason.value if reason else UNSET, raw=raw))
+        reason = StopReason.CANCELLED if self._live.ending is not None else result.stop_reason
+        events.append(CompletionDone(self._next_seq(), stop_reason=reason.value if reason else UNSET, raw=raw))
         await self._write(CompletionLine(events=events, done=True))
 
     async def _send_error(self, error: QvacError) -> None:
@@ -278,6 +304,8 @@ class Answer:
             async with asyncio.timeout(self._parts.limits.stall_seconds):
                 await self._stream.write(_line(message))
         except TimeoutError:
+            seconds = self._parts.limits.stall_seconds
+            self._live.stop(Ending.DISCONNECTED, f"The guest took nothing of its answer for {seconds:.0f} seconds.")
             self._parts.drop()
             raise ConnectionClosed("the consumer does not take its answer", name="ETIMEDOUT") from None
 
@@ -291,12 +319,14 @@ def _finite(value: float) -> float | UnsetType:
     return value if math.isfinite(value) else UNSET
 
 
-def _wire_stats(stats: EngineStats) -> Stats:
+def _wire_stats(stats: EngineStats, *, in_session: bool) -> Stats:
+    """In a session 0.16 counts as prompt what was new, and as cache all that the session holds now."""
+    prompt_tokens = stats.prompt_tokens - stats.session_tokens
     return Stats(
         time_to_first_token=_finite(stats.time_to_first_token),
         tokens_per_second=_finite(stats.tokens_per_second),
-        cache_tokens=stats.cache_tokens,
-        prompt_tokens=stats.prompt_tokens,
+        cache_tokens=stats.prompt_tokens + stats.generated_tokens if in_session else stats.cache_tokens,
+        prompt_tokens=prompt_tokens,
         generated_tokens=stats.generated_tokens,
         avg_concurrent_seq=_finite(stats.avg_concurrent_seq),
         backend_device="cpu" if stats.backend_device == "cpu" else "gpu",

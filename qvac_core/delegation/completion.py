@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Generic, TypeVar
 
+from msgspec import UNSET
+
 from qvac_core.delegation.connection import CANCEL_SECONDS, ProviderConnection, timed_out
 from qvac_core.delegation.failures import Code
 from qvac_core.delegation.messages import (
@@ -89,8 +91,9 @@ class Completion:
         *,
         idle_seconds: float,
         on_suspect: Callable[[Completion], None] | None = None,
+        closing: Callable[[], bool] = lambda: False,
     ) -> None:
-        """Starts at once. The connection is ready; `message` has a request id."""
+        """Starts at once. The connection is ready; `message` has a request id. `closing`: the program is ending."""
         assert isinstance(message.request_id, str)
         self.request_id: str = message.request_id
         self.model_id = message.model_id
@@ -99,6 +102,7 @@ class Completion:
         self.suspect = False
         self._idle_seconds = idle_seconds
         self._on_suspect = on_suspect
+        self._closing = closing
         self._events: list[Event] = []
         self._bytes = 0
         self._line_at = asyncio.get_running_loop().time()
@@ -115,7 +119,7 @@ class Completion:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        await self.leave()
+        await self.leave(closing=self._closing())
 
     # --- What the caller reads --------------------------------------------------------------------------------
 
@@ -186,24 +190,31 @@ class Completion:
 
     # --- Stopping ---------------------------------------------------------------------------------------------
 
-    async def cancel(self, seconds: float = CANCEL_SECONDS) -> int:
-        """Ask the provider to stop this answer; how many it stopped (0: it had ended). The last line follows."""
+    async def cancel(self, seconds: float = CANCEL_SECONDS, *, leaving: bool = False) -> int:
+        """Ask the provider to stop this answer; how many it stopped (0: it had ended). The last line follows.
+
+        leaving: its owner may read that the guest went, and did not only stop it.
+        """
         if self.finished:
             return 0
-        message = Cancel(operation="request", request_id=self.request_id)
+        ours = self.connection.hello is not None
+        message = Cancel(operation="request", request_id=self.request_id, leaving=True if leaving and ours else UNSET)
         reply = await self.connection.ask(message, CancelReply, seconds)
         return reply.cancelled if isinstance(reply.cancelled, int) else 0
 
-    async def leave(self) -> None:
-        """End it whatever its state: targeted cancel, the last line if it comes soon, else a plain DESTROY. Bounded."""
+    async def leave(self, *, closing: bool = False) -> None:
+        """End it whatever its state: targeted cancel, the last line if it comes soon, else a plain DESTROY. Bounded.
+
+        closing: the connection ends as well.
+        """
         if not self.finished:
-            await self._leave_early()
+            await self._leave_early(closing)
         self.task.cancel()
         await asyncio.wait({self.task})
 
-    async def _leave_early(self) -> None:
+    async def _leave_early(self, closing: bool) -> None:
         try:
-            await self.cancel()
+            await self.cancel(leaving=closing)
             async with asyncio.timeout(LAST_LINE_SECONDS):
                 await self._finished.wait()
         except TimeoutError:

@@ -25,19 +25,26 @@ MAX_TOP_K = 1000
 
 
 def completion_request(
-    engine_id: str, public_key: bytes, message: CompletionStream, known: KnownModel, limits: Limits
+    engine_id: str,
+    public_key: bytes,
+    message: CompletionStream,
+    known: KnownModel,
+    limits: Limits,
+    *,
+    show_stop: bool = False,
 ) -> CompletionRequest:
     """Raises Rejection for what this provider does not do or not this much of."""
     _check_tools(message, known)
     return CompletionRequest(
         request_id=engine_id,
-        history=_history(message, known, limits),
+        history=_history(message, limits),
         sampling=_sampling(message, known, limits),
         stop=_stop(known.config.stop_sequences, limits),
         owner=public_key.hex(),
         continue_from=_continue_from(message, known),
         response_schema=_schema(message, limits),
         thinking=_thinks(message, known),
+        show_stop=show_stop,
     )
 
 
@@ -55,18 +62,15 @@ def _check_tools(message: CompletionStream, known: KnownModel) -> None:
         raise Rejection(Code.MODEL_OPERATION_NOT_SUPPORTED, "This provider does not call tools.")
 
 
-def _history(message: CompletionStream, known: KnownModel, limits: Limits) -> tuple[ChatMessage, ...]:
+def _history(message: CompletionStream, limits: Limits) -> tuple[ChatMessage, ...]:
     if len(message.history) > limits.history_messages:
         raise by_policy(Reason.LIMIT, f"A conversation may have {limits.history_messages} messages at most here.")
     for entry in message.history:
         if entry.attachments:
             # A path on the provider's machine: never opened, and whether it exists is not told.
             raise Rejection(Code.ATTACHMENT_NOT_FOUND, "This provider does not open attachments.")
-    history = [ChatMessage(entry.role, entry.content) for entry in message.history]
-    system_prompt = known.config.system_prompt
-    if isinstance(system_prompt, str) and system_prompt and not any(entry.role == "system" for entry in history):
-        history.insert(0, ChatMessage("system", system_prompt))
-    return tuple(history)
+    # The `system_prompt` of the load is not put before it: 0.16 uses that in KV-cache sessions only (kv_sessions.py).
+    return tuple(ChatMessage(entry.role, entry.content) for entry in message.history)
 
 
 def _sampling(message: CompletionStream, known: KnownModel, limits: Limits) -> SamplingParams:

@@ -10,7 +10,7 @@ import logging
 from collections.abc import AsyncIterator
 from typing import TypeVar
 
-from qvac_core.delegation.failures import Code, Reason, provider_error
+from qvac_core.delegation.failures import Code, Reason, is_key_refused, provider_error
 from qvac_core.delegation.lines import lines_of
 from qvac_core.delegation.messages import (
     Cancel,
@@ -140,9 +140,14 @@ class ProviderConnection:
         """Raise a provider's error. A refusal explains whatever fails on this connection afterwards."""
         if isinstance(reply, ErrorReply):
             error = provider_error(reply)
-            if error.typed_fields.get("reason") == Reason.NOT_ADMITTED.value:
+            if is_key_refused(error):
                 self._rejected = error
             raise error
+
+    @property
+    def rejection(self) -> ProviderError | None:
+        """What the provider said when it did not serve this key, or no longer."""
+        return self._rejected
 
     def raise_if_rejected(self, error: ProviderError) -> None:
         if self._rejected is not None:

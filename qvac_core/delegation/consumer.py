@@ -121,7 +121,10 @@ class Loaded:
 
 
 class Consumer:
-    """`connect` opens connections; nothing here knows the network. Used from one loop; `close()` ends everything."""
+    """`connect` opens connections; nothing here knows the network. Used from one loop; `close()` ends everything.
+
+    Set `closing` when the program begins to end: answers that are left from then on are left for good.
+    """
 
     def __init__(
         self,
@@ -143,6 +146,7 @@ class Consumer:
         self._loads: dict[str, ProviderConnection] = {}
         self._tasks: set[asyncio.Task[Any]] = set()
         self._closed = False
+        self.closing = False
 
     # --- Connections ------------------------------------------------------------------------------------------
 
@@ -226,7 +230,7 @@ class Consumer:
     async def _leave_all(self, runs: Sequence[Completion]) -> None:
         async with asyncio.TaskGroup() as group:
             for run in runs:
-                group.create_task(run.leave())
+                group.create_task(run.leave(closing=True))
 
     async def _ask(
         self, connection: ProviderConnection, message: Message, expect: type[ReplyT], seconds: float
@@ -332,7 +336,11 @@ class Consumer:
         )
         connection = await self._ready(delegate)
         run = Completion(
-            connection, message, idle_seconds=delegate.timeout or self._waits.idle, on_suspect=self._on_suspect
+            connection,
+            message,
+            idle_seconds=delegate.timeout or self._waits.idle,
+            on_suspect=self._on_suspect,
+            closing=lambda: self.closing,
         )
         self._runs[run.request_id] = run
         self._own(run.task)
@@ -376,7 +384,7 @@ class Consumer:
 
     async def close(self) -> None:
         """Leave every answer properly, close every connection, end every task. Bounded."""
-        self._closed = True
+        self._closed = self.closing = True
         for task in self._connecting.values():
             task.cancel()
         await self._leave_all(list(self._runs.values()))

@@ -25,7 +25,8 @@ class Outcome(StrEnum):
     LENGTH = "length"
     STOP_SEQUENCE = "stopSequence"
     CANCELLED = "cancelled"
-    DISCONNECTED = "disconnected"
+    DISCONNECTED = "disconnected"  # its consumer left, or was lost
+    STOPPED = "stopped"  # by the owner; `error` says how
     ERROR = "error"
 
 

@@ -54,6 +54,23 @@ class Reason(Enum):
     QUEUE_FULL = "queue_full"
     LIMIT = "limit"
     GRANT = "grant"
+    # Ours, beside those of section 12: what the owner did to a request that was admitted.
+    STOPPED = "stopped"
+    SHARING_OFF = "sharing_off"
+    MODEL_OFF = "model_off"
+    BLOCKED = "blocked"
+    EXPIRED = "expired"
+    NO_LONGER_ALLOWED = "no_longer_allowed"
+
+
+# The key itself is not wanted (any more): connecting again at once is of no use.
+KEY_REFUSED = frozenset({Reason.NOT_ADMITTED, Reason.BLOCKED, Reason.EXPIRED, Reason.NO_LONGER_ALLOWED})
+
+
+def is_key_refused(error: QvacError) -> bool:
+    """Whether a provider said that it does not serve this key, now or any more."""
+    said = error.typed_fields.get("reason") if isinstance(error, DelegationError) else None
+    return any(said == reason.value for reason in KEY_REFUSED)
 
 
 class Rejection(DelegationError):
@@ -89,6 +106,7 @@ _TOO_LONG = "The conversation is longer than this provider's context. Shorten it
 _SENTENCES: dict[int, str] = {
     Code.CONTEXT_OVERFLOW.value: _TOO_LONG,
     Code.WORKER_CRASHED.value: "The provider's model worker ended unexpectedly. Ask again.",
+    Code.MODEL_NOT_LOADED.value: "The provider unloaded the model while it was answering. Ask again.",
     Code.INFERENCE_CANCELLED.value: "The answer was cancelled.",
     Code.MODEL_OPERATION_NOT_SUPPORTED.value: "The provider's model cannot do this.",
 }

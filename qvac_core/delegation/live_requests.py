@@ -19,9 +19,10 @@ from qvac_core.delegation.events import (
     RequestStarted,
 )
 from qvac_core.delegation.failures import Code, Rejection
+from qvac_core.delegation.owner_stops import OwnerStop
 from qvac_core.delegation.parts import RequestLog
 from qvac_core.delegation.rpc_streams import Gone
-from qvac_core.errors import StoreError
+from qvac_core.errors import QvacError, StoreError
 
 logger = logging.getLogger(__name__)
 
@@ -41,7 +42,8 @@ class Ending(Enum):
 
     CANCELLED = "cancelled"  # its consumer said so, by cancel or by destroying the answer
     DISCONNECTED = "disconnected"  # its consumer is gone
-    STOPPED = "stopped"  # the owner said so: this request, or all by no longer sharing
+    LEFT = "left"  # its consumer is about to go, and still takes the last line
+    STOPPED = "stopped"  # the owner did something: see the request's `owner_stop`
 
 
 class LiveRequest:
@@ -60,20 +62,27 @@ class LiveRequest:
         self.started = now
         self.started_at = time.time()
         self.ending: Ending | None = None
-        self.sentence = ""
+        self.owner_stop: OwnerStop | None = None
+        self.note = ""
         self.generated_tokens = 0
         self.progressed = now
         self._on_stop: Callable[[], None] | None = None
 
-    def stop(self, ending: Ending, sentence: str = "") -> bool:
-        """True when this call is the one that stops it. `sentence` is for its consumer, where the owner stopped it."""
+    def stop(self, ending: Ending, note: str = "") -> bool:
+        """True when this call is the one that stops it. `note`: a sentence for the log, where there is more to say."""
         if self.ending is not None:
             return False
         self.ending = ending
-        self.sentence = sentence
+        self.note = note
         if self._on_stop is not None:
             self._on_stop()
         return True
+
+    def stop_by_owner(self, why: OwnerStop) -> bool:
+        """As `stop`; the consumer is told why, and the log as well."""
+        if self.ending is None:
+            self.owner_stop = why
+        return self.stop(Ending.STOPPED, why.logged)
 
     def on_stop(self, callback: Callable[[], None] | None) -> None:
         """Called at once when it was stopped already."""
@@ -82,9 +91,13 @@ class LiveRequest:
             callback()
 
 
-def stop_for(request: LiveRequest, gone: Gone) -> None:
+def stop_for(request: LiveRequest, gone: Gone, connection_error: QvacError | None = None) -> None:
     """Its consumer took back what it asked for, or is no longer there."""
-    request.stop(Ending.DISCONNECTED if gone is Gone.DISCONNECTED else Ending.CANCELLED)
+    if gone is not Gone.DISCONNECTED:
+        request.stop(Ending.CANCELLED)
+        return
+    lost = connection_error is not None and connection_error.name == "ETIMEDOUT"
+    request.stop(Ending.DISCONNECTED, "The connection to the guest was lost." if lost else "")
 
 
 _METHODS = {Kind.COMPLETION: "completionStream", Kind.LOAD: "loadModel"}

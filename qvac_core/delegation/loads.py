@@ -138,6 +138,8 @@ async def _hold(
             await _beside(progress.run(), parts.held.hold(known, progress.report))
             await progress.flush()
     except TimeoutError:
+        if live.owner_stop is not None:
+            raise live.owner_stop.rejection() from None
         if live.ending is not None:
             raise Rejection(Code.INFERENCE_CANCELLED, "Loading was cancelled.") from None
         raise Rejection(Code.MODEL_LOAD_FAILED, "Loading the model took too long.") from None

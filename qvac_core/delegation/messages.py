@@ -171,6 +171,7 @@ class Cancel(Message, frozen=True, tag="cancel"):
     model_id: str | UnsetType = UNSET
     kind: CancelKind | UnsetType = UNSET
     clear_cache: bool | UnsetType = UNSET
+    leaving: bool | UnsetType = UNSET  # our own: the consumer is about to go
 
     def __post_init__(self) -> None:
         wanted = self.request_id if self.operation == "request" else self.model_id

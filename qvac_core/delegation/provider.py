@@ -16,9 +16,18 @@ from qvac_core.delegation.events import ConnectionChanged, ConnectionState, Mode
 from qvac_core.delegation.failures import denied, not_admitted
 from qvac_core.delegation.held_bytes import HeldBytes
 from qvac_core.delegation.held_models import KnownModels
-from qvac_core.delegation.live_requests import Ending, LiveRequests
+from qvac_core.delegation.kv_sessions import KvSessions
+from qvac_core.delegation.live_requests import LiveRequests
 from qvac_core.delegation.messages import decode_envelope
 from qvac_core.delegation.methods import Shape, shape_of
+from qvac_core.delegation.owner_stops import (
+    BLOCKED,
+    EXPIRED,
+    NO_LONGER_ALLOWED,
+    SHARING_OFF,
+    STOPPED,
+    OwnerStop,
+)
 from qvac_core.delegation.parts import ModelPool, RequestLog, SharedModels
 from qvac_core.delegation.peer_stream import PeerStream
 from qvac_core.delegation.rpc import Rpc, RpcLimits
@@ -37,10 +46,6 @@ STOP_SECONDS = 5.0
 REPEAT_SECONDS = 10.0
 REMEMBERED_VERDICTS = 1024
 KNOCK_OPEN_REQUESTS = 4
-
-STOPPED_SHARING = "The provider stopped sharing."
-STOPPED_BY_OWNER = "The provider's owner stopped this answer."
-NO_LONGER_ADMITTED = "The provider's owner no longer admits you."
 
 
 class Provider:
@@ -85,6 +90,7 @@ class Provider:
             requests=self.requests,
             turns=Turns(self._limits.parallel, self._limits.queue_length, self._limits.queue_length_per_key),
             held=HeldBytes(self._limits.held_bytes, self._limits.held_bytes_share),
+            sessions=KvSessions(),
             log=log,
             greeting=greeting or Greeting(),
             now=wall_clock,
@@ -200,20 +206,30 @@ class Provider:
         for session in list(self._sessions):
             decision = self._policy.decide(session.public_key, self._now())
             if decision is Decision.BLOCK:
-                session.rpc.destroy()
+                # Strangers get silence; a guest who was let in reads what became of its answer.
+                self._end_soon(session, BLOCKED)
             elif decision is not Decision.ADMIT:
-                self._end_soon(session, NO_LONGER_ADMITTED)
+                self._end_soon(session, self._why_not_any_more(session.public_key))
             else:
                 self._watch_expiry(session)
 
-    def _end_soon(self, session: Session, sentence: str) -> None:
-        task = asyncio.get_running_loop().create_task(self._end(session, sentence))
+    def _why_not_any_more(self, public_key: bytes) -> OwnerStop:
+        expires_at = self._policy.expiry(public_key)
+        return EXPIRED if expires_at is not None and expires_at <= self._now() else NO_LONGER_ALLOWED
+
+    def judge_models_again(self) -> None:
+        """The owner shares other models now: answers of those that are shared no more end."""
+        for session in list(self._sessions):
+            session.stop_unshared()
+
+    def _end_soon(self, session: Session, why: OwnerStop) -> None:
+        task = asyncio.get_running_loop().create_task(self._end(session, why))
         self._endings.add(task)
         task.add_done_callback(self._endings.discard)
 
-    async def _end(self, session: Session, sentence: str) -> None:
+    async def _end(self, session: Session, why: OwnerStop) -> None:
         """Its open answers get their last line, then the connection closes."""
-        session.stop_requests(Ending.STOPPED, sentence)
+        session.stop_by_owner(why)
         await session.rpc.finish(STOP_SECONDS)
 
     # --- The owner's hand -------------------------------------------------------------------------------------
@@ -221,7 +237,7 @@ class Provider:
     def stop_request(self, id: str) -> bool:
         """Stop one answer; `id` is the one of its events. False = it is not running."""
         request = self.requests.get(id)
-        return request is not None and request.stop(Ending.STOPPED, STOPPED_BY_OWNER)
+        return request is not None and request.stop_by_owner(STOPPED)
 
     @property
     def models_in_use(self) -> tuple[str, ...]:
@@ -234,7 +250,7 @@ class Provider:
         try:
             async with asyncio.TaskGroup() as group:
                 for session in list(self._sessions):
-                    group.create_task(self._end(session, STOPPED_SHARING))
+                    group.create_task(self._end(session, SHARING_OFF))
             if self._endings:
                 await asyncio.wait(set(self._endings))
             while self._sessions:

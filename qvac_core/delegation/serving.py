@@ -18,6 +18,7 @@ from qvac_core.delegation.answers import Answer
 from qvac_core.delegation.failures import Code, Reason, Rejection, by_policy, error_reply, not_admitted
 from qvac_core.delegation.held_bytes import HeldBytes
 from qvac_core.delegation.held_models import HeldModels, KnownModel, KnownModels, model_not_found
+from qvac_core.delegation.kv_sessions import KvSessions
 from qvac_core.delegation.live_requests import Ending, Kind, LiveRequests, stop_for
 from qvac_core.delegation.loads import load, plugin_not_found
 from qvac_core.delegation.messages import (
@@ -44,6 +45,7 @@ from qvac_core.delegation.messages import (
 )
 from qvac_core.delegation.methods import REMOTE_SAFE, SHAPES, Shape, shape_of
 from qvac_core.delegation.model_config import API_ONLY_MODEL_TYPES, LLM_MODEL_TYPE
+from qvac_core.delegation.owner_stops import MODEL_OFF, OwnerStop
 from qvac_core.delegation.parts import ModelPool, OfferedModel, RequestLog, SharedModels
 from qvac_core.delegation.peer_stream import PeerStream
 from qvac_core.delegation.rpc import Rpc, RpcLimits
@@ -80,6 +82,7 @@ class Service:
     requests: LiveRequests
     turns: Turns
     held: HeldBytes
+    sessions: KvSessions
     log: RequestLog
     greeting: Greeting
     now: Callable[[], float]
@@ -101,7 +104,10 @@ class Session:
         self.requests = service.requests
         self.turns = service.turns
         self.held = HeldModels(service.pool, service.limits, service.on_models_changed)
+        self.sessions = service.sessions
         self.tells_places = False
+        self.is_ours = False
+        self._dismissed: OwnerStop | None = None
         limits = RpcLimits(frame_bytes=service.limits.frame_bytes, open_request_bytes=service.limits.open_request_bytes)
         self.rpc = Rpc(stream, self.handle, limits, service.held)
 
@@ -115,10 +121,25 @@ class Session:
             self.stop_requests(Ending.DISCONNECTED)
             self.held.release_all()
 
-    def stop_requests(self, ending: Ending, sentence: str = "") -> None:
+    def stop_requests(self, ending: Ending) -> None:
         for request in self.requests:
             if request.session is self:
-                request.stop(ending, sentence)
+                request.stop(ending)
+
+    def stop_by_owner(self, why: OwnerStop) -> None:
+        """End all that is in work here, and refuse whatever comes before the connection is closed."""
+        self._dismissed = why
+        for request in self.requests:
+            if request.session is self:
+                request.stop_by_owner(why)
+
+    def stop_unshared(self) -> None:
+        """End the answers of models that are not shared with this key any more."""
+        for request in self.requests:
+            if request.session is self and request.kind is Kind.COMPLETION:
+                known = self._known(request.model_id)
+                if known is None or self.models.find(known.source, self.public_key) is None:
+                    request.stop_by_owner(MODEL_OFF)
 
     def drop(self) -> None:
         self.rpc.destroy(ConnectionClosed("the consumer does not take what it asked for", name="ETIMEDOUT"))
@@ -150,6 +171,8 @@ class Session:
             if not isinstance(method, str):
                 raise RemoteProtocolError("Invalid input in the request: it has no type")
             shape = shape_of(method, envelope.withProgress is True)
+            if self._dismissed is not None:
+                raise self._dismissed.rejection()
             if self._service.policy.decide(self.public_key, self._service.now()) is not Decision.ADMIT:
                 raise not_admitted(self.public_key.hex())  # an allowance that ended while the machine slept
             if method not in REMOTE_SAFE:
@@ -192,7 +215,8 @@ class Session:
 
     def _hello(self, message: Hello) -> HelloReply:
         features = sorted(OUR_FEATURES & set(message.features))
-        self.tells_places = message.app == APP_NAME and "queue" in features
+        self.is_ours = message.app == APP_NAME
+        self.tells_places = self.is_ours and "queue" in features
         return HelloReply(
             version=HELLO_VERSION,
             features=features,
@@ -207,7 +231,8 @@ class Session:
         """Only the caller's own requests. A targeted cancel that finds nothing is a success, as in 0.16."""
         if isinstance(message.request_id, str) and message.operation == "request":
             found = self.requests.find(self.public_key, message.request_id)
-            return CancelReply(success=True, cancelled=int(found is not None and found.stop(Ending.CANCELLED)))
+            ending = Ending.LEFT if message.leaving is True else Ending.CANCELLED
+            return CancelReply(success=True, cancelled=int(found is not None and found.stop(ending)))
         model_id = message.model_id if isinstance(message.model_id, str) else ""
         if self._known(model_id) is None:
             return CancelReply(success=False, error=model_not_found(model_id).message)
@@ -234,15 +259,17 @@ class Session:
     async def _complete(self, request: IncomingRequest, message: CompletionStream, size: int) -> None:
         stream = request.respond()
         known = self._known(message.model_id)
-        if known is None or self.models.find(known.source, self.public_key) is None:
+        if known is None:
             raise model_not_found(message.model_id)
+        if self.models.find(known.source, self.public_key) is None:
+            raise MODEL_OFF.rejection()  # it was shared with this key, which loaded it
         request_id = message.request_id if isinstance(message.request_id, str) else None
         live = self.requests.open(
             Kind.COMPLETION, self.public_key, self, request_id, message.model_id, known.model.name
         )
-        request.on_gone = lambda gone: stop_for(live, gone)
+        request.on_gone = lambda gone: stop_for(live, gone, self.rpc.error)
         if request.gone is not None:
-            stop_for(live, request.gone)
+            stop_for(live, request.gone, self.rpc.error)
         await Answer(self, stream, live, message, known).run(self._check(size))
 
     def _check(self, size: int) -> QvacError | None:
@@ -262,7 +289,7 @@ class Session:
 
     def _check_accepting(self) -> None:
         if not self._service.accepting():
-            raise by_policy(Reason.PAUSED, "This provider is not taking requests now.")
+            raise by_policy(Reason.PAUSED, "This provider is not taking requests now. Ask again later.")
 
 
 def _check_size(size: int, limit: int) -> None:

@@ -29,19 +29,23 @@ def checked_stop(stop: Sequence[str]) -> tuple[str, ...]:
 class AnswerText:
     """Takes the bytes of each token and gives the text that may be shown now.
 
-    Text that may yet turn out to be the beginning of a stop sequence is held back until that is decided.
+    Text that may yet turn out to be the beginning of a stop sequence is held back until that is decided. With
+    `show_stop` nothing is: the stop sequence is shown, with all of the token that completes it, as @qvac/sdk 0.16 does.
     """
 
-    def __init__(self, stop: Sequence[str] = ()) -> None:
+    def __init__(self, stop: Sequence[str] = (), *, show_stop: bool = False) -> None:
         self._stop = tuple(dict.fromkeys(sequence for sequence in stop if sequence))
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
         self._held = ""
+        self._show_stop = show_stop
         self.stopped = False
 
     def push(self, piece: bytes) -> str:
-        """The text to show after this token. Sets `stopped` when a stop sequence is complete; it is not shown."""
+        """The text to show after this token. Sets `stopped` when a stop sequence is complete."""
         if self.stopped:
             return ""
+        if self._show_stop:
+            return self._push_shown(self._decoder.decode(piece))
         text = self._held + self._decoder.decode(piece)
         found = [at for at in (text.find(sequence) for sequence in self._stop) if at >= 0]
         if found:
@@ -52,10 +56,18 @@ class AnswerText:
         self._held = text[len(text) - keep :]
         return text[: len(text) - keep]
 
+    def _push_shown(self, text: str) -> str:
+        """`_held` is then the end of what was shown already, as much as a stop sequence may begin in."""
+        seen = self._held + text
+        self.stopped = any(sequence in seen for sequence in self._stop)
+        reach = max(map(len, self._stop), default=1) - 1
+        self._held = seen[-reach:] if reach and not self.stopped else ""
+        return text
+
     def finish(self) -> str:
         """What was held back, at an end that is no stop sequence. A character cut in half is left out."""
         text, self._held = self._held, ""
-        return text
+        return "" if self._show_stop else text
 
     def _undecided(self, text: str) -> int:
         """Length of the longest end of `text` that begins a stop sequence."""

@@ -83,14 +83,23 @@ class ChatTemplate:
             self.own = False
             self._template = environment.from_string(CHATML)
 
-    def render(self, history: Sequence[ChatMessage], *, so_far: str = "", answer_now: bool = False) -> Prompt:
+    def render(
+        self,
+        history: Sequence[ChatMessage],
+        *,
+        so_far: str = "",
+        answer_now: bool = False,
+        add_generation_prompt: bool = True,
+    ) -> Prompt:
         """The prompt up to where the assistant's turn begins, with the text that already stands there.
 
-        answer_now: the next words are to be the answer's, without any thinking. Raises ModelError when the template
-        refuses the history in every form.
+        answer_now: the next words are to be the answer's, without any thinking. add_generation_prompt False: only up to
+        the end of the last message. Raises ModelError when the template refuses the history in every form.
         """
         answer_now = answer_now or bool(so_far)
-        prompt, disguise = self._conversation(history, so_far, thinks=not answer_now)
+        prompt, disguise = self._conversation(
+            history, so_far, thinks=not answer_now, add_generation_prompt=add_generation_prompt
+        )
         lead = self._style.answer_lead(prompt.marked) if answer_now else ""
         marked = prompt.marked + lead
         if so_far:
@@ -100,10 +109,12 @@ class ChatTemplate:
         opened = "" if answer_now else self._style.opened(prompt.marked)
         return Prompt(text, marked, disguise.meanings, opened)
 
-    def _conversation(self, history: Sequence[ChatMessage], so_far: str, *, thinks: bool) -> tuple[Prompt, Disguise]:
+    def _conversation(
+        self, history: Sequence[ChatMessage], so_far: str, *, thinks: bool, add_generation_prompt: bool
+    ) -> tuple[Prompt, Disguise]:
         """The first form that the template takes with all of its text; else the one that loses least."""
         # Templates of models that can do both ask for this name; only a plain False has a meaning in all of them.
-        switch = {} if thinks else {"enable_thinking": False}
+        switch = {"add_generation_prompt": add_generation_prompt} | ({} if thinks else {"enable_thinking": False})
         rendering = _Rendering(partial(self._apply, switch), history, so_far, self._controls)
         best: Prompt | None = None
         least = 0
@@ -138,7 +149,6 @@ class ChatTemplate:
         try:
             for part in self._template.generate(
                 messages=messages,
-                add_generation_prompt=True,
                 bos_token=self._bos,
                 eos_token=self._eos,
                 tools=tools,

@@ -64,11 +64,23 @@ class ChatMessage:
 
 
 @dataclass(frozen=True, slots=True)
+class SessionTurn:
+    """What stands in a KV-cache session: messages that were a prompt of their own, and the answer they got.
+
+    answer: None when they opened no turn of the assistant, as the system prompt a session begins with.
+    """
+
+    history: tuple[ChatMessage, ...]
+    answer: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class CompletionRequest:
     """One answer to make. `owner` scopes prefix reuse: two owners never share a cached prefix (timing would leak it).
 
     continue_from: text that already stands at the start of the assistant's turn (wire/QVAC.md section 12).
     thinking: False = the model is to answer without thinking first, where its template can say so.
+    session: what the prompt follows, in a KV-cache session. show_stop: the stop sequence is part of the text.
     """
 
     request_id: str
@@ -79,11 +91,16 @@ class CompletionRequest:
     continue_from: str = ""
     response_schema: str | None = None  # JSON schema text, bounded by the caller
     thinking: bool = True
+    session: tuple[SessionTurn, ...] = ()
+    show_stop: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class CompletionStats:
-    """Field names of completionStats in wire/QVAC.md section 5. Times in milliseconds, as on the wire."""
+    """Field names of completionStats in wire/QVAC.md section 5. Times in milliseconds, as on the wire.
+
+    prompt_tokens: the whole prompt; session_tokens: how many of them stood in the KV-cache session already.
+    """
 
     time_to_first_token: float
     tokens_per_second: float
@@ -92,6 +109,7 @@ class CompletionStats:
     cache_tokens: int = 0
     avg_concurrent_seq: float = 1.0
     backend_device: str = "cpu"
+    session_tokens: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -275,7 +275,9 @@ class LlamaModel:
                 self._loading.set_exception(_ended_while_loading(exit, self._stalled))
             return
         if self._unloading:
-            self._fail_answers(EngineCrashed("The model was unloaded while it was answering."))
+            self._fail_answers(
+                EngineCrashed("The model was unloaded while it was answering.", name="MODEL_NOT_LOADED", code=52003)
+            )
             return
         log.warning("model worker ended with code %d: %s", exit.code, exit.output[-1000:])
         now = self._loop.time()
@@ -288,7 +290,9 @@ class LlamaModel:
 
     def _fail_answers(self, error: EngineCrashed) -> None:
         for answer in self._answers.values():
-            answer.end(EngineCrashed(error.message))  # one object each: a traceback belongs to one raise
+            answer.end(
+                EngineCrashed(error.message, name=error.name, code=error.code)
+            )  # one object each: a traceback belongs to one raise
 
     # --- A worker that says nothing -------------------------------------------------------------------------------
 

@@ -6,8 +6,9 @@ wire/QVAC.md section 4: a consumer may state them once, in `modelConfig`, and th
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 
-from qvac_core.engines.interface import ChatMessage, CompletionRequest, ModelConfig, SamplingParams
+from qvac_core.engines.interface import ChatMessage, CompletionRequest, ModelConfig, SamplingParams, SessionTurn
 
 SEEDS = 1 << 32  # llama.cpp's seeds are 32 bits
 SYSTEM_ROLES = ("system", "developer")  # the second is a newer name of the first
@@ -32,7 +33,11 @@ def encodable(request: CompletionRequest) -> CompletionRequest:
     sampling = request.sampling
     return dataclasses.replace(
         request,
-        history=tuple(ChatMessage(_clean(message.role), _clean(message.content)) for message in request.history),
+        history=_cleaned(request.history),
+        session=tuple(
+            SessionTurn(_cleaned(turn.history), None if turn.answer is None else _clean(turn.answer))
+            for turn in request.session
+        ),
         sampling=dataclasses.replace(
             sampling,
             seed=None if sampling.seed is None or sampling.seed < 0 else sampling.seed % SEEDS,
@@ -45,6 +50,20 @@ def encodable(request: CompletionRequest) -> CompletionRequest:
         request_id=_clean(request.request_id),
         response_schema=None if request.response_schema is None else _clean(request.response_schema),
     )
+
+
+def one_history(session: Sequence[SessionTurn]) -> tuple[ChatMessage, ...]:
+    """The turns of a session as messages of one conversation."""
+    messages: list[ChatMessage] = []
+    for turn in session:
+        messages += turn.history
+        if turn.answer is not None:
+            messages.append(ChatMessage("assistant", turn.answer))
+    return tuple(messages)
+
+
+def _cleaned(history: Sequence[ChatMessage]) -> tuple[ChatMessage, ...]:
+    return tuple(ChatMessage(_clean(message.role), _clean(message.content)) for message in history)
 
 
 def _limited(value: int | None) -> int | None:

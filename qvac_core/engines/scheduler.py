@@ -92,6 +92,8 @@ class Job:
     owner: str = ""
     stop: tuple[str, ...] = ()
     predict: int | None = None
+    session_tokens: int = 0
+    show_stop: bool = False
     # The scheduler's own:
     text: AnswerText = field(default_factory=AnswerText)
     slot: Slot | None = None
@@ -149,7 +151,7 @@ class Scheduler:
                 code=52420,
                 typed_fields={"reason": "queue_full"},
             )
-        job.text = AnswerText(job.stop)
+        job.text = AnswerText(job.stop, show_stop=job.show_stop)
         job.submitted_at = self._clock()
         self._waiting.append(job)
 
@@ -387,6 +389,7 @@ class Scheduler:
             cache_tokens=job.cached,
             avg_concurrent_seq=job.company / job.steps if job.steps else 1.0,
             backend_device=self._backend.device,
+            session_tokens=job.session_tokens,
         )
 
 

@@ -103,16 +103,26 @@ class Vocabulary:
             raise ModelError("The model cannot read this text.", name="COMPLETION_FAILED", code=52406)
         return list(tokens[:count])
 
-    def prompt_tokens(self, prompt: Prompt, n_ctx: int) -> list[int]:
-        """The prompt as tokens, with the start of the sequence where the model wants one and the template made none."""
+    def prompt_tokens(self, prompt: Prompt, n_ctx: int, *, opens: bool = True) -> list[int]:
+        """The prompt as tokens, with the start of the sequence where the model wants one and the template made none.
+
+        opens: nothing stands before it in its sequence.
+        """
         characters = len(prompt.text)
         if characters > n_ctx * CHARACTERS_PER_TOKEN:
             return [0] * (characters // CHARACTERS_PER_TOKEN)  # too long whatever it says; counting would take seconds
         tokens = self._tokens(prompt)
         bos = int(llama.llama_vocab_bos(self._vocab))
-        if llama.llama_vocab_get_add_bos(self._vocab) and tokens[:1] != [bos]:
-            tokens.insert(0, bos)
+        if llama.llama_vocab_get_add_bos(self._vocab):
+            if opens and tokens[:1] != [bos]:
+                tokens.insert(0, bos)
+            elif not opens and tokens[:1] == [bos]:
+                del tokens[0]
         return tokens
+
+    def answer_tokens(self, text: str) -> list[int]:
+        """What a model said, behind its prompt."""
+        return self._continued(text)
 
     def _tokens(self, prompt: Prompt) -> list[int]:
         """As llama.cpp's own where each control token in the text is the template's, else cut in the same way here.

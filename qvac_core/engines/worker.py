@@ -21,7 +21,7 @@ from typing import BinaryIO
 from qvac_core.engines.answer_text import checked_stop
 from qvac_core.engines.interface import CompletionRequest, CompletionStats, StopReason
 from qvac_core.engines.llama import LlamaBackend
-from qvac_core.engines.request_defaults import with_defaults
+from qvac_core.engines.request_defaults import one_history, with_defaults
 from qvac_core.engines.response_grammar import grammar_for
 from qvac_core.engines.scheduler import Job, Scheduler
 from qvac_core.engines.thinking import Piece, ThinkingReader
@@ -143,22 +143,40 @@ class Worker:
     def _job(self, job_id: int, request: CompletionRequest) -> Job:
         request = with_defaults(request, self._config)
         vocabulary = self._backend.vocabulary
+        session, request = self._session_tokens(request)
         grammar = grammar_for(request.response_schema) if request.response_schema else ""
         # A grammar leaves no room for thinking: it begins with the first token.
         answer_now = bool(grammar) or not request.thinking
         prompt = self._backend.template.render(request.history, so_far=request.continue_from, answer_now=answer_now)
-        tokens = vocabulary.prompt_tokens(prompt, self._backend.n_ctx)
+        tokens = session + vocabulary.prompt_tokens(prompt, self._backend.n_ctx, opens=not session)
         begun = bool(request.continue_from or grammar)
         self._outbox.read_as(job_id, ThinkingReader(vocabulary.style, prompt.opened, begun=begun))
         predict = request.sampling.predict
         return Job(
             id=job_id,
             prompt=tokens,
+            session_tokens=len(session),
+            show_stop=request.show_stop,
             sampler=self._backend.sampler(request.sampling, grammar),
             owner=request.owner,
             stop=checked_stop(request.stop),
             predict=predict if predict is not None and predict > 0 else None,
         )
+
+    def _session_tokens(self, request: CompletionRequest) -> tuple[list[int], CompletionRequest]:
+        """What stands in the session, and the request that follows it. Each turn was a prompt of its own there.
+
+        A template that refuses a turn by itself (a system prompt without a question) gets one history of all turns.
+        """
+        tokens: list[int] = []
+        try:
+            for turn in request.session:
+                prompt = self._backend.template.render(turn.history, add_generation_prompt=turn.answer is not None)
+                tokens += self._backend.vocabulary.prompt_tokens(prompt, self._backend.n_ctx, opens=not tokens)
+                tokens += self._backend.vocabulary.answer_tokens(turn.answer) if turn.answer else []
+        except ModelError:
+            return [], replace(request, history=(*one_history(request.session), *request.history), session=())
+        return tokens, request
 
 
 def main() -> int:

@@ -12,7 +12,10 @@ from qvac_core.codec import Address
 
 @dataclass(frozen=True, slots=True)
 class LogEntry:
-    """One finished request. outcome: eos, length, stopSequence, cancelled, disconnected, error. ms: duration."""
+    """One finished request. ms: its duration.
+
+    outcome: eos, length, stopSequence, cancelled (by the guest), disconnected, stopped (by the owner), error.
+    """
 
     id: str
     remote_public_key: str

@@ -215,13 +215,21 @@ def test_the_owner_stops_a_request_and_blocks_a_key(small_model_path: Path, tmp_
         await owner.core.stop_request(started.request.id)
         answer = await guest.answer_of(first)
         assert answer.text
-        assert (await owner.until(RequestEnded)).entry.outcome == "cancelled"
+        assert answer.error is not None and answer.error.title == "The owner stopped this answer."
+        entry = (await owner.until(RequestEnded)).entry
+        assert (entry.outcome, entry.error) == ("stopped", "You stopped it.")
+        assert entry.prompt_tokens > 0 and entry.generated_tokens > 0
 
         second = await guest.core.ask(conversation, LONG)
         await guest.until(AnswerTokens, lambda event: event.message_id == second)
         await owner.core.block_key(guest.core.public_key)
-        assert (await guest.answer_of(second)).status == "failed"
-        assert (await owner.until(RequestEnded, lambda e: e.entry.id != started.request.id)).entry.outcome != "eos"
+        answer = await guest.answer_of(second)
+        assert answer.status == "failed" and answer.error is not None
+        assert answer.error.title == "The owner blocked your key."
+        entry = (await owner.until(RequestEnded, lambda e: e.entry.id != started.request.id)).entry
+        assert (entry.outcome, entry.error) == ("stopped", "You blocked this key.") and entry.generated_tokens > 0
+        (known,) = (await guest.until(ProvidersChanged, lambda e: e.providers[0].state == "refused")).providers
+        assert known.error is not None and known.error.title == "The owner blocked your key."
 
     run(test, tmp_path)
 
@@ -234,7 +242,7 @@ def test_when_the_owner_goes_away_this_machine_goes_on(small_model_path: Path, t
         await guest.until(AnswerTokens)
         await owner.core.block_key(guest.core.public_key)
         seam = await guest.until(AnswerSeam)
-        assert "This machine continues" in seam.sentence
+        assert "blocked your key. This machine continues" in seam.sentence
         await guest.until(AnswerTokens, lambda _: guest.answered() > seam.offset)
         await guest.core.stop_answer(message_id)
         answer = await guest.answer_of(message_id)

@@ -135,7 +135,7 @@ class FakeCore:
         self.requests = (*self.requests, request)
         self.emit(RequestStarted(request))
 
-    def end_request(self, request_id: str, outcome: str) -> None:
+    def end_request(self, request_id: str, outcome: str, error: str = "") -> None:
         request = next(r for r in self.requests if r.id == request_id)
         self.requests = tuple(r for r in self.requests if r.id != request_id)
         entry = LogEntry(
@@ -148,6 +148,7 @@ class FakeCore:
             100,
             request.tokens,
             outcome,
+            error,
         )
         self.log = (entry, *self.log)
         self.emit(RequestEnded(entry))
@@ -305,7 +306,7 @@ class FakeCore:
 
     async def stop_request(self, request_id: str) -> None:
         await self._enter("stop_request", request_id)
-        self.end_request(request_id, "cancelled")
+        self.end_request(request_id, "stopped", "You stopped it.")
 
     async def request_log(self, limit: int = 200, search: str = "") -> tuple[LogEntry, ...]:
         await self._enter("request_log", limit, search)

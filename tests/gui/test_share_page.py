@@ -339,7 +339,7 @@ def test_stop_stops(run: Run, busy: FakeCore) -> None:
         await settle(window)
         assert busy.called("stop_request") == [("r1",)]
         assert [row.key for row in table.rows.rows] == ["r2"]
-        assert page.log.table.rows.row(0).cells[5].text == "stopped"
+        assert page.log.table.rows.row(0).cells[5].text == "You stopped it."
 
     run(test)
 

@@ -138,7 +138,7 @@ def test_stop_says_stopping_until_the_core_ended_it(
         assert share.stopping == set()
         assert list(share.running) == ["r2"]
         assert share.log[0].id == "r1"
-        assert share.log[0].outcome == "cancelled"
+        assert share.log[0].outcome == "stopped"
         await share.close()
         await proxy.close()
 
@@ -329,4 +329,4 @@ def test_rows_of_requests_and_log_name_people_or_shorten_keys() -> None:
     assert row.cells[5] == Cell(button="Stop", button_icon="square", accessible="Stop request of 8aca 4f36 … 92fb")
     assert share_rows.running_rows([request], {"r"}, lambda _key: "", NOON)[0].cells[5].text == "Stopping…"
     ends = [row.cells[5].text for row in share_rows.log_rows(populated.log(), lambda _key: "X", NOON)]
-    assert ends == ["done", "stopped", "length reached", "done", "memory was full", "done", "guest left"]
+    assert ends == ["done", "guest stopped it", "length reached", "done", "memory was full", "done", "guest left"]

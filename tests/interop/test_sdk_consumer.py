@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -44,6 +44,10 @@ class Stage:
     def consumer(self, model: str, prompt: str, *options: str) -> SdkPeer:
         arguments = (self.public_key, model, prompt, "--seed", SEED, "--timeout", "20000", *options)
         return SdkPeer(self.home, self.data, self.bootstrap, "consumer.mjs", *arguments)
+
+    def switch_model_off(self) -> None:
+        self.models.shared = False
+        self.provider.judge_models_again()
 
     def raw(self, *requests: str) -> SdkPeer:
         arguments = (self.public_key, *requests, "--seed", SEED, "--wait", "5000")
@@ -176,7 +180,31 @@ def test_an_answer_in_work_ends_properly_when_sharing_stops(sdk_peer_home: Path,
                 await scene.provider.close()
                 error = await peer.until("error", limit=10)
                 assert "stopped sharing" in error["message"]
-            assert scene.log.outcomes == ["cancelled"]
+            assert scene.log.outcomes == ["stopped"]
+
+    asyncio.run(main())
+
+
+def test_what_the_owner_does_to_an_answer_is_told_in_words(sdk_peer_home: Path, tmp_path: Path) -> None:
+    async def main() -> None:
+        async with stage(sdk_peer_home, tmp_path) as scene:
+            scene.pool.model.words = ["word "] * 600
+            blocked = AccessRules(AccessMode.DENY, denied=frozenset({CONSUMER_KEY}))
+            acts: list[tuple[Callable[[], object], str, str]] = [
+                (lambda: scene.provider.stop_request(scene.log.started[0]), "stopped this answer", "You stopped it."),
+                (scene.switch_model_off, "no longer shares this model", "You no longer share this model."),
+                (lambda: scene.policy.set_rules(blocked), "blocked your key", "You blocked this key."),
+            ]
+            for act, words, logged in acts:
+                async with scene.consumer(SMOL.name, "Hello") as peer:
+                    await peer.until("token")
+                    act()
+                    error = await peer.until("error", limit=20)
+                    assert words in error["message"] and "(code: 52" in error["message"]
+                    await peer.finish()
+                scene.models.shared = True
+                entry = scene.log.finished[-1]
+                assert (entry["outcome"], entry["error"]) == ("stopped", logged) and entry["generated_tokens"] > 0
 
     asyncio.run(main())
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import pytest
 
 from qvac_core.core.error_text import describe
+from qvac_core.delegation import owner_stops
 from qvac_core.delegation.connection import connection_failed
+from qvac_core.delegation.failures import error_reply, is_key_refused, provider_error
 from qvac_core.errors import ConnectionClosed, DelegationError, EngineCrashed, ModelError, NetworkError, ProviderError
 
 KEY = bytes(32)
@@ -40,6 +42,24 @@ def test_a_wrapped_error_is_told_by_what_it_wraps() -> None:
 def test_a_provider_that_does_not_admit_us() -> None:
     error = ProviderError("…", code=52420, typed_fields={"reason": "not_admitted"})
     assert describe(error).title == "The owner has not allowed your key yet."
+
+
+@pytest.mark.parametrize(
+    ("stop", "title"),
+    [
+        (owner_stops.STOPPED, "The owner stopped this answer."),
+        (owner_stops.SHARING_OFF, "The machine stopped sharing."),
+        (owner_stops.MODEL_OFF, "The owner no longer shares this model."),
+        (owner_stops.BLOCKED, "The owner blocked your key."),
+        (owner_stops.EXPIRED, "The time for which the owner allowed your key is over."),
+        (owner_stops.NO_LONGER_ALLOWED, "The owner no longer allows your key."),
+    ],
+)
+def test_what_an_owner_did_is_told_as_that(stop: owner_stops.OwnerStop, title: str) -> None:
+    heard = provider_error(error_reply(stop.rejection()))
+    described = describe(heard)
+    assert described.title == title and described.message
+    assert is_key_refused(heard) is (stop in (owner_stops.BLOCKED, owner_stops.EXPIRED, owner_stops.NO_LONGER_ALLOWED))
 
 
 def test_the_engines_end_and_an_unshared_model() -> None:

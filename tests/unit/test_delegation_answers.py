@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 
 import pytest
 from msgspec import UNSET
 
 from qvac_core.delegation.admission import Limits
+from qvac_core.delegation.completion import Completion
 from qvac_core.delegation.consumer import Delegate
 from qvac_core.delegation.events import (
     ConnectionChanged,
@@ -23,7 +23,6 @@ from qvac_core.delegation.messages import (
     CompletionDone,
     CompletionStats,
     ContentDelta,
-    Event,
     GenerationParams,
     ModelProgress,
     RawDelta,
@@ -85,7 +84,7 @@ def test_the_owners_limits_win_and_the_askers_wishes_are_carried() -> None:
             assert request.sampling.temp == 0.5 and request.sampling.top_k == 40 and request.sampling.seed == 7
             assert request.sampling.predict == 100
             assert request.stop == ("END",) and request.owner == CONSUMER_KEY.hex()
-            assert [m.role for m in request.history] == ["system", "user"]
+            assert [m.role for m in request.history] == ["user"]
             await consumer.close()
 
     run(main())
@@ -159,7 +158,7 @@ def test_closing_the_consumer_leaves_its_answers() -> None:
             runs = [await consumer.completion(loaded.model_id, ASK) for _ in range(3)]
             await anext(runs[0].token_stream)
             await consumer.close()
-            assert room.log.outcomes == ["cancelled"] * 3
+            assert room.log.outcomes == ["disconnected"] * 3  # it left, and did not only stop them
             for answer in runs:
                 with pytest.raises(InferenceCancelled):
                     await answer.text
@@ -223,9 +222,10 @@ def test_a_provider_that_stops_ends_open_answers_with_a_last_line() -> None:
             await room.provider.close()
             with pytest.raises(ProviderError, match="stopped sharing"):
                 await run.text
-            last = [event async for event in _until_error(run.events)][-1]
-            assert isinstance(last, CompletionDone)
-            assert room.log.outcomes == ["cancelled"]
+            assert (await _error_of(run)).typed_fields == {"reason": "sharing_off"}
+            assert [(entry["outcome"], entry["error"]) for entry in room.log.finished] == [
+                ("stopped", "Sharing was switched off.")
+            ]
             await settle()
             assert consumer.connection(PROVIDER_KEY) is None
             # It may share again afterwards.
@@ -236,11 +236,10 @@ def test_a_provider_that_stops_ends_open_answers_with_a_last_line() -> None:
     run(main())
 
 
-async def _until_error(events: AsyncIterator[Event]) -> AsyncIterator[Event]:
-    async for event in events:
-        yield event
-        if isinstance(event, CompletionDone):
-            return
+async def _error_of(run: Completion) -> ProviderError:
+    with pytest.raises(ProviderError) as raised:
+        await run.text
+    return raised.value
 
 
 def test_the_owner_stops_one_answer() -> None:
@@ -252,8 +251,13 @@ def test_the_owner_stops_one_answer() -> None:
             run = await consumer.completion(loaded.model_id, ASK)
             await anext(run.token_stream)
             assert room.provider.stop_request(room.log.started[0])
-            with pytest.raises(ProviderError, match="owner stopped"):
-                await run.text
+            error = await _error_of(run)
+            assert "owner stopped this answer" in error.message
+            assert (error.code, error.typed_fields) == (52420, {"reason": "stopped"})
+            assert [(entry["outcome"], entry["error"]) for entry in room.log.finished] == [
+                ("stopped", "You stopped it.")
+            ]
+            assert room.log.finished[0]["prompt_tokens"] == 31
             assert not room.provider.stop_request(room.log.started[0])
             assert consumer.connection(PROVIDER_KEY) is not None
             await consumer.close()
@@ -274,6 +278,7 @@ def test_an_engine_that_fails_mid_answer_is_an_error_and_the_next_answer_works()
             assert "secret" not in caught.value.message and "Traceback" not in caught.value.message
             assert run.text_so_far == "one two three"
             assert room.log.outcomes == ["error"]
+            assert room.log.finished[0]["generated_tokens"] == 3 and "died" in room.log.finished[0]["error"]
             room.pool.model.alive = False
             again = await consumer.completion(loaded.model_id, ASK)
             assert await again.text == "one two three"

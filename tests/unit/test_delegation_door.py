@@ -22,7 +22,7 @@ from qvac_core.delegation.consumer import Delegate
 from qvac_core.delegation.events import ConnectionChanged, ConnectionState
 from qvac_core.delegation.failures import Code
 from qvac_core.delegation.frames import FrameReader, ResponseMessage, StreamMessage, encode_request
-from qvac_core.errors import ConnectionClosed, DelegationError, NetworkError, ProviderError
+from qvac_core.errors import ConnectionClosed, DelegationError, ModelError, NetworkError, ProviderError
 from tests.unit.delegation_room import (
     ASK,
     CONSUMER_KEY,
@@ -175,11 +175,19 @@ def test_repeated_verdicts_are_told_once_in_a_while() -> None:
     run(main())
 
 
+BLOCKED = AccessRules(AccessMode.DENY, denied=frozenset({CONSUMER_KEY}))
+
+
 @pytest.mark.parametrize(
-    ("rules", "error"), [(AccessRules(), ProviderError), (admitting(STRANGER_KEY, knock=True), ProviderError)]
+    ("rules", "reason", "words", "logged"),
+    [
+        (AccessRules(), "no_longer_allowed", "no longer allows your key", "You no longer allow this key."),
+        (admitting(STRANGER_KEY, knock=True), "no_longer_allowed", "no longer allows", "You no longer allow this key."),
+        (BLOCKED, "blocked", "blocked your key", "You blocked this key."),
+    ],
 )
-def test_a_key_that_is_taken_off_the_list_loses_its_open_answer_and_connection(
-    rules: AccessRules, error: type[Exception]
+def test_a_key_that_is_taken_off_the_list_loses_its_open_answer_and_connection_and_both_sides_read_why(
+    rules: AccessRules, reason: str, words: str, logged: str
 ) -> None:
     async def main() -> None:
         async with provider_room() as room:
@@ -188,19 +196,66 @@ def test_a_key_that_is_taken_off_the_list_loses_its_open_answer_and_connection(
             loaded = await consumer.load_model(SMOL.name, delegate=DELEGATE)
             answer = await consumer.completion(loaded.model_id, ASK)
             await anext(answer.token_stream)
+            kept = consumer.connection(PROVIDER_KEY)
             room.policy.set_rules(rules)
-            with pytest.raises(error, match="no longer admits you"):
+            with pytest.raises(ProviderError, match=words) as raised:
                 await answer.text
+            assert (raised.value.code, raised.value.typed_fields) == (52420, {"reason": reason})
             await asyncio.sleep(0.1)
             assert consumer.connection(PROVIDER_KEY) is None
+            assert kept is not None and kept.rejection is raised.value  # whoever looks later knows why it ended
             assert room.pool.model.running == {} and room.pool.leases == 0
-            assert room.log.outcomes == ["cancelled"]
+            (entry,) = room.log.finished
+            assert (entry["outcome"], entry["error"]) == ("stopped", logged)
+            assert entry["prompt_tokens"] == 31 and entry["generated_tokens"] >= 1
             await consumer.close()
 
     run(main())
 
 
-def test_a_blocked_key_is_cut_off_at_once() -> None:
+def test_a_guest_who_is_blocked_while_it_waits_or_loads_reads_why() -> None:
+    async def main() -> None:
+        async with provider_room(limits=Limits(parallel=1)) as room:
+            room.pool.model.words = ["word "] * 1000
+            consumer = room.consumer()
+            loaded = await consumer.load_model(SMOL.name, delegate=DELEGATE)
+            answers = [await consumer.completion(loaded.model_id, ASK) for _ in range(2)]
+            await anext(answers[0].token_stream)
+            room.pool.load_seconds, config = 100.0, {"temp": 0.5}
+            loading = asyncio.create_task(
+                consumer.load_model(SMOL.name, delegate=DELEGATE, model_config=config, on_progress=lambda _: None)
+            )
+            await asyncio.sleep(1)
+            room.policy.set_rules(BLOCKED)
+            for answer in answers:
+                with pytest.raises(ProviderError, match="blocked your key"):
+                    await answer.text
+            with pytest.raises(ModelError, match="blocked your key"):
+                await loading
+            assert room.log.outcomes == ["stopped", "stopped"]
+            await consumer.close()
+
+    run(main())
+
+
+def test_an_answer_that_outlives_its_hour_says_so() -> None:
+    async def main() -> None:
+        rules = AccessRules(AccessMode.ALLOW, {CONSUMER_KEY: Allowance(expires_at=50.0)})
+        async with provider_room(rules) as room:
+            room.pool.model.words = ["word "] * 1000
+            consumer = room.consumer()
+            loaded = await consumer.load_model(SMOL.name, delegate=DELEGATE)
+            answer = await consumer.completion(loaded.model_id, ASK)
+            with pytest.raises(ProviderError, match="allowed your key is over") as raised:
+                await answer.text
+            assert raised.value.typed_fields == {"reason": "expired"}
+            assert [entry["error"] for entry in room.log.finished] == ["Its time was over."]
+            await consumer.close()
+
+    run(main())
+
+
+def test_a_model_that_is_switched_off_ends_its_answers_and_the_connection_stays() -> None:
     async def main() -> None:
         async with provider_room() as room:
             room.pool.model.words = ["word "] * 1000
@@ -208,11 +263,18 @@ def test_a_blocked_key_is_cut_off_at_once() -> None:
             loaded = await consumer.load_model(SMOL.name, delegate=DELEGATE)
             answer = await consumer.completion(loaded.model_id, ASK)
             await anext(answer.token_stream)
-            room.policy.set_rules(AccessRules(AccessMode.DENY, denied=frozenset({CONSUMER_KEY})))
-            with pytest.raises(ConnectionClosed):
-                await answer.text
-            await asyncio.sleep(0.2)
-            assert room.log.outcomes == ["disconnected"]
+            room.provider.judge_models_again()  # it is shared: nothing happens
+            await asyncio.sleep(1)
+            room.models.shared = False
+            room.provider.judge_models_again()
+            for ended in (answer, await consumer.completion(loaded.model_id, ASK)):
+                with pytest.raises(ProviderError, match="no longer shares this model") as raised:
+                    await ended.text
+                assert raised.value.typed_fields == {"reason": "model_off"}
+            assert consumer.connection(PROVIDER_KEY) is not None
+            (entry,) = room.log.finished
+            assert (entry["outcome"], entry["error"]) == ("stopped", "You no longer share this model.")
+            assert entry["generated_tokens"] >= 2
             await consumer.close()
 
     run(main())
