@@ -17,7 +17,7 @@ from typing import Any
 
 from llama_cpp import llama_cpp as llama
 
-from qvac_core.engines.chat_template import ChatTemplate
+from qvac_core.engines.chat_template import CHATML, ChatTemplate
 from qvac_core.engines.devices import cpu_threads
 from qvac_core.engines.gguf import GgufInfo
 from qvac_core.engines.interface import ModelConfig, ModelInfo, SamplingParams
@@ -82,7 +82,7 @@ class LlamaBackend:
         self._config = config
         self._model, self._context, self.device = self._open(path, on_progress)
         self._vocab = llama.llama_model_get_vocab(self._model)
-        self.vocabulary = vocabulary = Vocabulary(self._model, self._gguf.chat_template)
+        self.vocabulary = vocabulary = Vocabulary(self._model, self._gguf.chat_template + CHATML)
         self._memory = llama.llama_get_memory(self._context)
         self.n_batch = int(llama.llama_n_batch(self._context))
         self.n_cells = int(llama.llama_n_ctx(self._context))

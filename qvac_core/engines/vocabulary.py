@@ -18,6 +18,7 @@ from qvac_core.engines.thinking import TAGS, ThinkingStyle, style_of
 from qvac_core.errors import ModelError
 
 CHARACTERS_PER_TOKEN = 64  # no text has more over its whole length; a longer prompt needs no counting
+_TURN_MARK = re.compile(r"<[|｜].*[|｜]>", re.DOTALL)
 # Without a space before them in any vocabulary, and rarely merged with what follows.
 _ANCHORS = ("\n", "|", ".", "0")
 
@@ -37,7 +38,7 @@ class Vocabulary:
         self.eos = self._special_text(llama.llama_vocab_eos)
 
     def _read_specials(self, template: str) -> None:
-        """Control tokens, and the added ones that the template uses: some models mark their turns with those."""
+        """Control tokens, and the added ones that mark turns in some models."""
         self._specials: dict[str, int] = {}
         self._hidden: set[str] = set()  # the text of these is not shown when a model writes them
         self._added: set[str] = set()
@@ -51,7 +52,7 @@ class Vocabulary:
             text = llama.llama_vocab_get_text(self._vocab, token).decode("utf-8", "replace")
             if not hidden and text in tags:
                 self._added.add(text)
-            if not text.strip() or not (hidden or (len(text) > 1 and text in template)):
+            if not text.strip() or not (hidden or _marks_turns(text, template)):
                 continue
             self._specials[text] = token
             self._strips[text] = bool(kind & llama.LLAMA_TOKEN_ATTR_LSTRIP), bool(kind & llama.LLAMA_TOKEN_ATTR_RSTRIP)
@@ -181,3 +182,8 @@ class Vocabulary:
                 if read.lstrip(b" ") == anchor.encode():
                     return tokens[count:]
         return self.tokenize(text, special=False)
+
+
+def _marks_turns(added: str, template: str) -> bool:
+    """Whether an added token is one that the template uses: as it stands there, or put together around a role."""
+    return len(added) > 1 and (added in template or _TURN_MARK.fullmatch(added) is not None)
