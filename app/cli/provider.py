@@ -150,7 +150,7 @@ def _report(event: CoreEvent, output: Output) -> None:
             output.text(f"Asks to be let in: {knocks[0].public_key}. To let it in, restart with --allow and this key.")
         case SharingChanged(state=state):
             output.event("sharing", phase=state.phase, detail=state.detail)
-            if state.phase in (SharingPhase.UNREACHABLE, SharingPhase.LOCAL):
+            if state.detail:
                 output.note(state.detail)
         case DownloadChanged():
             output.event("progress", model=event.model, downloaded=event.downloaded, total=event.total)

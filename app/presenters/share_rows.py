@@ -261,7 +261,8 @@ def status(
         case SharingPhase.REACHABLE:
             clause, icon = PATHS.get(state.path, ("Reachable.", "radio-tower"))
             facts = f"Announced {since}, {connected}." if since else f"{connected.capitalize()}."
-            return icon, clause, facts + nothing, "accent"
+            detail = f" {state.detail}" if state.detail else ""
+            return icon, clause, facts + detail + nothing, "accent"
         case SharingPhase.LOCAL:
             facts = f"{state.detail} {connected.capitalize()}.".strip()
             return "radio-tower", "Found on your network only.", facts + nothing, "text2"

@@ -45,6 +45,10 @@ from qvac_core.store.store import Store
 MAX_KNOCKS = 64
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0  # seconds between two tries to announce
 ONLY_LOCAL = "The internet does not answer. Machines on your own network find this one; others when it is back."
+NOT_FOUND = "The network does not lead guests to this machine just now. Its key is announced again by itself."
+ANOTHER_MACHINE = (
+    "Another machine shares under the same key: guests reach either of the two. Give one an identity of its own."
+)
 STATUS_EVERY = 2.0  # seconds between looks at what the network says about us
 
 
@@ -122,10 +126,8 @@ class Sharing:
             await server.close()
             raise
         self._server = server
-        if self._only_local(server):
-            self._set(SharingPhase.LOCAL, ONLY_LOCAL)
-        else:
-            self._set(SharingPhase.ANNOUNCED)
+        server.on_seen = self._refresh
+        self._refresh()
         return True
 
     def use_relays(self) -> None:
@@ -177,20 +179,25 @@ class Sharing:
             self._refresh()
 
     def _refresh(self) -> None:
-        """What the network says now: offline, seen from outside, or only announced."""
-        if self._server is None:
+        """What the network says now. That guests find us is said when a handshake with our key came back to us."""
+        server = self._server
+        if server is None or not self._wanted:
             return
         peers = len(self._connections)
-        if self._only_local(self._server):
+        another = ANOTHER_MACHINE if server.another else ""
+        was_found = self._state.phase is not SharingPhase.STARTING
+        if self._only_local(server):
             self._set(SharingPhase.LOCAL, ONLY_LOCAL, peers=peers)
         elif not self._network.dht.online and not peers:
             self._set(
                 SharingPhase.UNREACHABLE, "This machine has no network. Sharing goes on by itself when it is back."
             )
-        elif peers or not self._network.dht.firewalled:
-            self._set(SharingPhase.REACHABLE, path=self._path(), peers=peers)
-        else:
-            self._set(SharingPhase.ANNOUNCED)
+        elif server.found is False:
+            self._set(SharingPhase.UNREACHABLE, another or NOT_FOUND, path=self._path() if peers else "", peers=peers)
+        elif peers or (server.found and not self._network.dht.firewalled and was_found):
+            self._set(SharingPhase.REACHABLE, another, path=self._path(), peers=peers)
+        elif server.found:
+            self._set(SharingPhase.ANNOUNCED, another)
 
     def _path(self) -> str:
         paths = self._provider.paths

@@ -20,8 +20,8 @@ from qvac_core.store.records import Target as Target
 class SharingPhase(StrEnum):
     OFF = "off"
     STARTING = "starting"
-    ANNOUNCED = "announced"  # the key can be found; nobody has reached us yet
-    REACHABLE = "reachable"  # the network saw us unfirewalled, or a peer is connected
+    ANNOUNCED = "announced"  # the network leads to us: we looked; nobody else has reached us yet
+    REACHABLE = "reachable"  # that, and the network saw us unfirewalled, or a peer is connected
     LOCAL = "local"  # no node of the network knows the key, but machines of the own network find it
     UNREACHABLE = "unreachable"  # `detail` says why and what helps
     STOPPING = "stopping"

@@ -122,6 +122,7 @@ class DHT:
         self._sleep_watch: SleepWatch | None = None
         self._network_watch: NetworkWatch | None = None
         self._suspended = False
+        self._switching = asyncio.Lock()
         self.random_punches = RandomPunches()
         self.relay_choice = RelayChoice()
         self.punchings: set[Punching] = set()
@@ -216,29 +217,47 @@ class DHT:
         if self._requests is not None:
             self._requests.close()
 
-    def suspend(self) -> None:
-        """Fall silent, as before the machine sleeps: what is under way fails, handshakes get no answer.
+    async def suspend(self) -> None:
+        """Withdraw the servers and fall silent, as before the machine sleeps: what is under way fails.
 
-        Connections stay, for as long as their peers wait.
+        Takes as long as the withdrawing, which is bounded. Connections stay, for as long as their peers wait.
         """
-        endpoint = self.endpoint
-        self._suspended = True
-        for attempt in list(self.attempts):
-            attempt.abort(_is_suspended())
-        for server in self._servers.values():
-            server.drop_handshakes()
-        for punching in list(self.punchings):
-            punching.abandon()  # those beside a relayed connection belong to no attempt any more
-        endpoint.node.suspend(endpoint.loop.time())
-        endpoint.flush_node()
+        endpoint = await self.open()
+        async with self._switching:
+            if self._suspended or self.closed:
+                return
+            self._suspended = True
+            for attempt in list(self.attempts):
+                attempt.abort(_is_suspended())
+            try:
+                await asyncio.gather(*(server.suspend() for server in list(self._servers.values())))
+            finally:
+                if not self.closed:
+                    for punching in list(self.punchings):
+                        punching.abandon()  # those beside a relayed connection belong to no attempt any more
+                    endpoint.node.suspend(endpoint.loop.time())
+                    endpoint.flush_node()
 
-    def resume(self) -> None:
+    async def resume(self) -> None:
         """Look around again, and announce the servers again at once."""
-        endpoint = self.endpoint
-        if self._suspended:
+        endpoint = await self.open()
+        async with self._switching:
+            if not self._suspended or self.closed:
+                return
             self._suspended = False
             endpoint.node.resume(endpoint.loop.time())
+            for server in list(self._servers.values()):
+                server.resume()
             endpoint.flush_node()
+
+    @property
+    def closing(self) -> bool:
+        """`close` has begun, and not ended."""
+        return self._closing is not None and not self._closing.done()
+
+    @property
+    def suspended(self) -> bool:
+        return self._suspended
 
     def _woke_up(self) -> None:
         endpoint = self.endpoint

@@ -26,6 +26,7 @@ from qvac_core.hyperdht.relay_choice import RelayKeys
 from qvac_core.hyperdht.relay_leg import RelayLeg
 from qvac_core.hyperdht.relayed_path import RelayedPath
 from qvac_core.hyperdht.routes import remember_route
+from qvac_core.hyperdht.self_check import SelfCheck
 from qvac_core.hyperdht.server_client import Client
 from qvac_core.hyperdht.server_limits import (
     HANDSHAKES_PER_SECOND,
@@ -85,11 +86,16 @@ class Server:
         self._key_pair: KeyPair | None = None
         self._announcer: Announcer | None = None
         self._announcing: Announcing | None = None
+        self._check: SelfCheck | None = None
         self._announce_task: asyncio.Task[None] | None = None
         self._beginning: asyncio.Future[None] | None = None
         self._reads = Budget(HANDSHAKES_PER_SECOND, HANDSHAKES_PER_SOURCE)
         self._refusals = Budget(REFUSALS_PER_SECOND)
+        self._closing: asyncio.Task[None] | None = None
+        self._suspended = False
         self.closed = False
+        self.on_seen: Callable[[], None] = lambda: None
+        """Called when `found` or `another` have changed."""
 
     async def __aenter__(self) -> Server:
         return self
@@ -105,53 +111,96 @@ class Server:
 
     @property
     def listening(self) -> bool:
-        return self._announce_task is not None and not self.closed
+        return not self.closed and (self._announce_task is not None or self._suspended)
 
     @property
     def relay_addresses(self) -> tuple[Address, ...]:
         """Nodes that relay handshakes to us now; empty means that nobody finds us."""
         return self._announcer.relay_addresses if self._announcer is not None else ()
 
+    @property
+    def found(self) -> bool | None:
+        """Whether the network led a handshake to us when we looked last (every 15 s); None before the first look."""
+        if self._announcing is None or not self.listening:
+            return None
+        if not self._dht.has_bootstrap and not self.relay_addresses:
+            return True  # the first node of a network: whoever comes, comes by us
+        return self._announcing.found
+
+    @property
+    def another(self) -> bool:
+        """Whether another machine listens under the same key: each is found by some, or only one by all."""
+        return self._announcing is not None and self._announcing.another
+
     async def listen(self, key_pair: KeyPair | None = None, *, alone: bool = False) -> Server:
-        """Announce `key_pair` (the node's own by default) and answer for it.
+        """Announce `key_pair` (the node's own by default) and answer for it; after `close`, again.
+
+        When the server or its node are closed meanwhile it returns, and the server does not listen.
 
         `alone`: also while no node takes the announce; it is repeated until one does. `relay_addresses` tells.
-        Raises NetworkError: ALREADY_LISTENING, KEYPAIR_ALREADY_USED, NODE_DESTROYED, ANNOUNCE_FAILED.
+        Raises NetworkError: ALREADY_LISTENING, KEYPAIR_ALREADY_USED, NODE_DESTROYED, SUSPENDED, ANNOUNCE_FAILED.
         """
-        if self._key_pair is not None or self.closed:
-            raise NetworkError("This server is listening already, or closed.", name="ALREADY_LISTENING")
-        endpoint = await self._dht.open()
+        if key_pair is not None and not isinstance(key_pair, KeyPair):
+            raise TypeError(f"A server listens under a KeyPair, not under a {type(key_pair).__name__}.")
+        if self._closing is not None and not self._closing.done():
+            await asyncio.wait([self._closing])
+        if self._key_pair is not None and not self.closed:
+            raise NetworkError("This server is listening already.", name="ALREADY_LISTENING")
+        try:
+            endpoint = await self._dht.open()
+        except NetworkError:
+            if self._dht.closing:
+                return self
+            raise
+        if self._dht.suspended:
+            raise NetworkError("This node is suspended: resume it first.", name="SUSPENDED")
         key_pair = key_pair or self._dht.key_pair
-        self._announcer = Announcer(key_pair)
-        self._dht.register_server(self, key_pair.public_key, self._announcer.target, self._announcer.record)
-        self._key_pair = key_pair
-        self._announcing = Announcing(endpoint, self._dht.requests, self._announcer)
+        announcer = Announcer(key_pair)
+        self._dht.register_server(self, key_pair.public_key, announcer.target, announcer.record)
+        self.closed, self._closing, self._suspended = False, None, False
+        self._announcer, self._key_pair = announcer, key_pair
+        self._check = SelfCheck(self._dht.requests, key_pair, self._dht.ephemeral_key, self._on_another)
+        announcing = Announcing(endpoint, self._dht.requests, announcer, self._check, self._on_seen)
+        self._announcing = announcing
         self._beginning = endpoint.loop.create_future()
         try:
-            relays = await self._announcing.try_update() if alone else await self._announcing.update()
+            relays = await announcing.try_update() if alone else await announcing.update()
             if relays == 0 and self._dht.has_bootstrap and not alone:
                 raise NetworkError("No node of the network took the announce.", name="ANNOUNCE_FAILED")
-        except BaseException:
+        except BaseException as error:
+            was_closed = self.closed
             self._stop()
             # Cancelled, it has announced itself at some nodes already, which would remember that for 20 minutes.
             if not self._dht.closed:
-                self._dht.spawn(self._announcing.withdraw(), "withdrawing an announce that was cancelled")
+                self._dht.spawn(announcing.withdraw(), "withdrawing an announce that was cancelled")
+            if was_closed and isinstance(error, NetworkError):
+                return self
             raise
         finally:
             self._beginning.set_result(None)
-        if self.closed:
-            raise NetworkError("The server was closed while it began to listen.", name="NODE_DESTROYED")
-        self._announce_task = self._dht.spawn(self._announcing.run(), "announcing")
+        if not self.closed and not self._suspended:
+            self._announce_task = self._dht.spawn(announcing.run(), "announcing")
         return self
 
+    def _on_seen(self) -> None:
+        self.on_seen()
+
+    def _on_another(self) -> None:
+        if self._announcing is not None:
+            self._announcing.met_another()
+
     async def close(self) -> None:
-        """Withdraw the announces and stop answering. May be called again."""
-        if self.closed:
-            return
-        self._stop()
-        if self._announce_task is not None:
-            self._announce_task.cancel()
-            await asyncio.wait([self._announce_task])
+        """Withdraw the announces and stop answering. May be called again, also while it closes."""
+        if self._closing is None:
+            self._stop()
+            self._closing = asyncio.create_task(self._withdraw(), name="closing a server")
+        await asyncio.shield(self._closing)
+
+    async def _withdraw(self) -> None:
+        task, self._announce_task = self._announce_task, None
+        if task is not None:
+            task.cancel()
+            await asyncio.wait([task])
         if self._beginning is not None:
             # What is announced after the withdrawal would stay for 20 minutes.
             await asyncio.wait([self._beginning], timeout=WITHDRAW_LIMIT)
@@ -163,6 +212,21 @@ class Server:
         if self._announcer is not None:
             self._dht.unregister_server(self, self._announcer.target)
         self.drop_handshakes()
+
+    async def suspend(self) -> None:
+        """Answer nobody and withdraw the announces, in bounded time, until `resume`."""
+        self._suspended = True
+        self.drop_handshakes()
+        await self._withdraw()
+
+    def resume(self) -> None:
+        """Announce again, at once."""
+        if not self._suspended:
+            return
+        self._suspended = False
+        if self._announcing is not None and not self.closed and self._announce_task is None:
+            self._announcing.refresh()
+            self._announce_task = self._dht.spawn(self._announcing.run(), "announcing")
 
     def drop_handshakes(self) -> None:
         """Forget clients that are not connected yet."""
@@ -180,6 +244,8 @@ class Server:
     def on_peer_handshake(
         self, noise: bytes, peer_address: Address | None, request: Request, answer: Callable[[Answer], None]
     ) -> None:
+        if self._suspended or (self._check is not None and self._check.arrived(noise)):
+            return
         now = self._dht.now()
         entry = self._memory.find(noise, now)
         if entry is not None:
@@ -196,6 +262,10 @@ class Server:
         except RemoteProtocolError as error:
             logger.debug("handshake from %s is none: %s", request.from_, error)
             self._silence(entry)
+            return
+        if remote_public_key == self._key_pair.public_key and payload.udx is None and self._check is not None:
+            entry.settle(Answer(self._check.answer(handshake, payload)))
+            self._memory.finish(entry, now)
             return
         client = Client(
             entry,

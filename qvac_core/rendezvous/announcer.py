@@ -92,6 +92,12 @@ class Announcer:
         """Nodes that may still remember us."""
         return [address for generation in self._generations for address in generation]
 
+    def forget(self) -> None:
+        """It was withdrawn everywhere; who was near is remembered."""
+        self._generations = [{}, {}, {}]
+        self._committed = []
+        self.relays = self.relay_addresses = ()
+
     def is_relay(self, address: Address) -> bool:
         return any(address in generation for generation in self._generations)
 

@@ -12,12 +12,23 @@ import pytest
 from qvac_core.codec import Address
 from qvac_core.core import Core, CoreConfig, contacts
 from qvac_core.core.config import RuleOverride
-from qvac_core.core.state import AnswerTokens, ConnectionStage, CoreEvent, ProvidersChanged, Stage, Target
+from qvac_core.core.sharing import ANOTHER_MACHINE
+from qvac_core.core.state import (
+    AnswerTokens,
+    ConnectionStage,
+    CoreEvent,
+    ProvidersChanged,
+    SharingPhase,
+    SharingState,
+    Stage,
+    Target,
+)
 from qvac_core.errors import IdentityError
-from qvac_core.hyperdht import KeyPair, Testnet, create_testnet
+from qvac_core.hyperdht import KeyPair, Testnet, announcing, create_testnet
 from tests.e2e.program import Program, qvac_desktop
 
 OPEN = RuleOverride(allow_all=True)
+FOUND = (SharingPhase.ANNOUNCED, SharingPhase.REACHABLE)
 
 
 def run(test: Callable[[], Awaitable[None]]) -> None:
@@ -247,5 +258,36 @@ def test_relays_are_kept_and_reach_the_open_server(tmp_path: Path) -> None:
             settings.write_text(settings.read_text().replace(relays[1], "rubbish"))
             async with Core(CoreConfig(tmp_path / "owner", bootstrap=tuple(net.bootstrap))) as again:
                 assert await again.relays() == (relays[0],)
+
+    run(test)
+
+
+def test_two_machines_with_one_key_are_told_and_the_one_that_stays_is_found_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(announcing, "LOOK_EVERY", 1)
+
+    async def until(core: Core, wanted: Callable[[SharingState], bool]) -> None:
+        async with asyncio.timeout(40):
+            while not wanted(await core.sharing()):
+                await asyncio.sleep(0.1)
+
+    async def test() -> None:
+        async with await create_testnet(6) as net:
+            bootstrap = tuple(net.bootstrap)
+            first, second = (
+                Core(CoreConfig(tmp_path / name, seed=bytes([7]) * 32, bootstrap=bootstrap, rules=OPEN))
+                for name in ("first", "second")
+            )
+            async with first:
+                await first.start_sharing()
+                await until(first, lambda state: state.phase in FOUND and not state.detail)
+                async with second:
+                    await second.start_sharing()
+                    for core in (first, second):
+                        await until(core, lambda state: state.detail == ANOTHER_MACHINE)
+                await until(first, lambda state: state.phase in FOUND)
+                async with Core(CoreConfig(tmp_path / "guest", bootstrap=bootstrap)) as guest:
+                    assert (await guest.connect_provider(first.public_key)).state == "online"
 
     run(test)

@@ -264,6 +264,8 @@ def test_what_the_line_says() -> None:
     assert line(relay, 1).startswith("Reachable by relay only. Announced 1 min ago, 1 person connected.")
     announced = SharingState(SharingPhase.ANNOUNCED, NOON - 65)
     assert line(announced, models=0).endswith("nobody connected. No model is shared yet.")
+    twins = replace(hole, detail="Another machine shares under the same key.")
+    assert line(twins, 2).endswith("2 people connected. Another machine shares under the same key.")
     offline = SharingState(SharingPhase.UNREACHABLE, NOON, "This machine has no network.")
     assert line(offline) == "Not reachable. This machine has no network."
 

@@ -24,7 +24,7 @@ def test_suspend_stops_the_punch_beside_a_relayed_connection() -> None:
         assert meeting.client.punchings
         assert meeting.server.punchings
         for dht in (meeting.client, meeting.server):
-            dht.suspend()
+            await dht.suspend()
             await asyncio.sleep(0)
             assert not dht.punchings
         probes = 0
@@ -39,7 +39,7 @@ def test_suspend_stops_the_punch_beside_a_relayed_connection() -> None:
         await asyncio.sleep(5)
         assert probes == 0
         for dht in (meeting.client, meeting.server):
-            dht.resume()
+            await dht.resume()
         await pump(connection, 50_000)
         await connection.close()
         assert connection.error is None

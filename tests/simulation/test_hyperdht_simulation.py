@@ -29,6 +29,8 @@ class World:
         self.seed = seed
         self.bootstrap: list[Address] = []
         self.hosts: dict[Address, Host] = {}
+        self.nodes: list[DHT] = []
+        """Those of the network."""
 
     def now(self) -> float:
         return asyncio.get_running_loop().time()
@@ -43,6 +45,7 @@ class World:
             node = await self.stack.enter_async_context(self.make(host, ephemeral=False, firewalled=False))
             address = (host.address, node.address[1])
             self.hosts[address] = host
+            self.nodes.append(node)
             if not self.bootstrap:
                 self.bootstrap.append(address)
                 node.endpoint.node.know_address(address)

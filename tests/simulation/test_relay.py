@@ -378,10 +378,10 @@ def test_a_connect_that_waits_for_its_relay_fails_when_the_node_is_suspended(aft
         connecting = asyncio.create_task(meeting.connect())
         await asyncio.sleep(after)
         assert not connecting.done()
-        meeting.client.suspend()
+        await meeting.client.suspend()
         with pytest.raises(NetworkError) as failed:
             await connecting
         assert failed.value.name == "SUSPENDED"
-        meeting.client.resume()
+        await meeting.client.resume()
 
     meet(test)

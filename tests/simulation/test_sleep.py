@@ -7,6 +7,7 @@ import asyncio
 import pytest
 
 from qvac_core.errors import NetworkError
+from qvac_core.hyperdht.announcing import WITHDRAW_LIMIT
 from qvac_core.hyperdht.sleep_watch import GAP, INTERVAL, SleepWatch
 
 from .nat_boxes import Kind, NatBox, home
@@ -59,13 +60,16 @@ def test_suspended_nothing_is_sent_and_resumed_all_works_again() -> None:
         client = await world.node(host=home(world.internet, Kind.PORT_RESTRICTED))
         await (await client.connect(dht.key_pair.public_key)).close()
         await asyncio.sleep(10)
-        dht.suspend()
+        await dht.suspend()
         with pytest.raises(NetworkError) as failed:
             await dht.connect(client.key_pair.public_key)
         assert failed.value.name == "SUSPENDED"
-        with pytest.raises(NetworkError) as failed:
-            await client.connect(dht.key_pair.public_key)
-        assert failed.value.name == "PEER_CONNECTION_FAILED"
+        for asking in (client, await world.node()):
+            asked = world.now()
+            with pytest.raises(NetworkError) as failed:
+                await asking.connect(dht.key_pair.public_key)
+            assert failed.value.name == "PEER_NOT_FOUND"
+            assert world.now() - asked < 0.5
         sent = 0
 
         def count(source: tuple[str, int], to: tuple[str, int], datagram: bytes) -> bool:
@@ -76,8 +80,8 @@ def test_suspended_nothing_is_sent_and_resumed_all_works_again() -> None:
         world.internet.drops.append(count)
         await asyncio.sleep(600)
         assert sent == 0
-        dht.resume()
-        await asyncio.sleep(20)
+        await dht.resume()
+        await asyncio.sleep(2)
         assert sent > 0
         await pump(await client.connect(dht.key_pair.public_key), 1000)
 
@@ -92,13 +96,44 @@ def test_a_connect_that_is_under_way_fails_when_the_node_is_suspended() -> None:
         connecting = asyncio.create_task(client.connect(dht.key_pair.public_key))
         while not client.punchings:
             await asyncio.sleep(0.001)
-        client.suspend()
+        await client.suspend()
         with pytest.raises(NetworkError) as failed:
             await connecting
         assert failed.value.name == "SUSPENDED"
         assert not client.punchings
-        client.resume()
+        await client.resume()
         await asyncio.sleep(40)
         await pump(await client.connect(dht.key_pair.public_key), 1000)
 
     simulate(test, seed=3, link=QUIET)
+
+
+def test_suspending_takes_bounded_time_without_a_network_and_resuming_may_come_at_any_moment() -> None:
+    async def test(world: World) -> None:
+        host = world.internet.host()
+        dht = await world.node(host=host)
+        server = await world.serve(dht, echo)
+        world.internet.part({host.address})
+        asked = world.now()
+        suspending = asyncio.create_task(dht.suspend())
+        resuming = asyncio.create_task(dht.resume())
+        await suspending
+        assert world.now() - asked < WITHDRAW_LIMIT + 0.1
+        await resuming
+        world.internet.heal()
+        await asyncio.sleep(60)
+        assert server.listening
+        await dht.suspend()
+        await dht.suspend()
+        assert server.listening
+        assert not server.relay_addresses
+        await dht.resume()
+        await asyncio.sleep(2)
+        await pump(await (await world.node()).connect(dht.key_pair.public_key), 1000)
+        await dht.suspend()
+        await server.close()
+        with pytest.raises(NetworkError) as failed:
+            await server.listen()
+        assert failed.value.name == "SUSPENDED"
+
+    simulate(test, seed=4, link=QUIET)

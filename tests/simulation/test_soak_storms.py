@@ -144,7 +144,7 @@ def test_a_machine_that_sleeps_again_and_again(times: int) -> None:
             nonlocal ahead
             kind = number % 3
             if kind == 0:
-                guest.dht.suspend()
+                await guest.dht.suspend()
             plug_in = unplug(world, box.address)
             # An hour in bed; while it is gone its own clock shows no more than a moment, or as much as the others'.
             await asyncio.sleep(5 if kind == 1 else 600)
@@ -153,7 +153,7 @@ def test_a_machine_that_sleeps_again_and_again(times: int) -> None:
                 box.remap()
             plug_in()
             if kind == 0:
-                guest.dht.resume()
+                await guest.dht.resume()
             await guest.works(60)
 
         await storm(times, once, server, guest.dht)

@@ -18,6 +18,8 @@ from qvac_core.hyperdht.announcing import Announcing
 from qvac_core.hyperdht.handshake_reply import read_handshake_reply
 from qvac_core.hyperdht.records import announce
 from qvac_core.hyperdht.requests import Requests
+from qvac_core.hyperdht.self_check import SelfCheck
+from qvac_core.noise import KeyPair
 from qvac_core.rendezvous.announcer import Announcer
 from qvac_core.rendezvous.constants import Command, Mode
 from qvac_core.rendezvous.messages import (
@@ -140,10 +142,16 @@ class FakeEndpoint:
     node = Node()
 
 
+def announcing_with(fake: FakeRequests, announcer: Announcer) -> Announcing:
+    requests = cast(Requests, fake)
+    check = SelfCheck(requests, KEYS, lambda: KeyPair.from_seed(bytes(32)), lambda: None)
+    return Announcing(cast(Any, FakeEndpoint()), requests, announcer, check)
+
+
 def test_each_cycle_starts_from_the_last_ones_closest_nodes() -> None:
     fake = FakeRequests([reply(RELAY), reply(SECOND, id=bytes(32))])
     announcer = Announcer(KEYS)
-    cycle = Announcing(cast(Any, FakeEndpoint()), cast(Requests, fake), announcer)
+    cycle = announcing_with(fake, announcer)
 
     async def main() -> None:
         await cycle.update()
@@ -164,7 +172,7 @@ def test_relays_are_published_only_when_every_commit_has_settled() -> None:
 
     nodes = [reply(("5.0.0.1", n), id=bytes([n]) * 32) for n in range(1, 4)]
     fake = FakeRequests(nodes, answer)
-    asyncio.run(Announcing(cast(Any, FakeEndpoint()), cast(Requests, fake), announcer).update())
+    asyncio.run(announcing_with(fake, announcer).update())
     assert seen == [(), (), ()]
     assert announcer.relay_addresses == tuple(node.from_ for node in nodes)
 
@@ -190,7 +198,7 @@ def test_a_walk_that_never_ends_does_not_end_the_announcing(monkeypatch: pytest.
         running.cancel()
         await asyncio.wait([running])
 
-    cycle = Announcing(cast(Any, FakeEndpoint()), cast(Requests, Hanging([reply()])), Announcer(KEYS))
+    cycle = announcing_with(Hanging([reply()]), Announcer(KEYS))
     asyncio.run(main())
 
 
