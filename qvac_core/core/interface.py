@@ -119,7 +119,8 @@ class CoreInterface(Protocol):
     async def keep_draft(self, conversation_id: str, draft: Draft) -> None: ...
     async def ask(self, conversation_id: str, text: str) -> str:
         """Append the user's message and start an answer; returns the answer's message id at once. Events follow:
-        AnswerStarted, AnswerTokens…, AnswerFinished. When the provider goes away it goes on locally (AnswerSeam)."""
+        AnswerStarted, AnswerThinking…, AnswerTokens…, AnswerFinished. When the provider goes away it goes on locally
+        (AnswerSeam)."""
 
     async def retry(self, conversation_id: str) -> str:
         """Answer the last user message again, replacing a failed or finished last answer."""

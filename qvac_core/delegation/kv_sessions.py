@@ -20,6 +20,7 @@ from qvac_core.delegation.held_models import KnownModel
 from qvac_core.delegation.messages import CompletionStream
 from qvac_core.delegation.model_config import LLM_DEFAULTS
 from qvac_core.engines.interface import ChatMessage, SessionTurn
+from qvac_core.engines.thinking import without_thinking
 
 # Text of all sessions together; beyond, those that were used longest ago are forgotten and begin anew.
 HELD_CHARACTERS = 16 * 1024 * 1024
@@ -104,8 +105,15 @@ def _variant(message: CompletionStream, history: Sequence[ChatMessage]) -> list[
 
 
 def _automatic(history: Sequence[ChatMessage]) -> str:
-    """`kvCache: true`: the session is found by the conversation up to the last answer."""
-    return _hash([[message.role, message.content] for message in history])
+    """`kvCache: true`: the session is found by the conversation up to the last answer.
+
+    As in 0.16 an answer is the same with its thinking and without: a consumer may send either back.
+    """
+    return _hash([[message.role, _answer(message)] for message in history])
+
+
+def _answer(message: ChatMessage) -> str:
+    return without_thinking(message.content).strip() if message.role == "assistant" else message.content
 
 
 def _hash(value: object) -> str:

@@ -24,7 +24,7 @@ from qvac_core.engines.llama import LlamaBackend
 from qvac_core.engines.request_defaults import one_history, with_defaults
 from qvac_core.engines.response_grammar import grammar_for
 from qvac_core.engines.scheduler import Job, Scheduler
-from qvac_core.engines.thinking import Piece, ThinkingReader
+from qvac_core.engines.thinking import OPEN_TAG, Piece, ThinkingReader
 from qvac_core.engines.worker_protocol import (
     Alive,
     Cancel,
@@ -173,7 +173,9 @@ class Worker:
             for turn in request.session:
                 prompt = self._backend.template.render(turn.history, add_generation_prompt=turn.answer is not None)
                 tokens += self._backend.vocabulary.prompt_tokens(prompt, self._backend.n_ctx, opens=not tokens)
-                tokens += self._backend.vocabulary.answer_tokens(turn.answer) if turn.answer else []
+                # An answer is kept with the tag that opens its thinking, also where the prompt has that tag.
+                answer = (turn.answer or "").removeprefix(OPEN_TAG if prompt.opened else "")
+                tokens += self._backend.vocabulary.answer_tokens(answer) if answer else []
         except ModelError:
             return [], replace(request, history=(*one_history(request.session), *request.history), session=())
         return tokens, request

@@ -69,6 +69,15 @@ def test_an_automatic_session_is_found_by_its_conversation() -> None:
     assert len(second.session) == 2 and second.history == (TWO,)
 
 
+def test_an_automatic_session_is_found_with_the_thinking_sent_back_and_without() -> None:
+    sessions = KvSessions()
+    for sent_back in "1", "<think>\nHm.\n</think>\n\n1", "<think>\nHm.\n</think>\n\n1 ":
+        first, message = _begin(sessions, True, ONE)
+        sessions.keep(first, message, "<think>\nHm.\n</think>\n\n1")
+        second, _ = _begin(sessions, True, ONE, replace(ANSWER, content=sent_back), TWO)
+        assert len(second.session) == 2 and second.history == (TWO,)
+
+
 def test_what_is_held_of_sessions_is_bounded() -> None:
     sessions = KvSessions(held_characters=1000)
     for number in range(50):
