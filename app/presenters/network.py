@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Coroutine, Mapping
+from collections.abc import Coroutine
 from typing import Any
 
 from PySide6.QtCore import QObject, Signal
@@ -19,8 +19,7 @@ NEARBY = "local_network"
 class NetworkPresenter(QObject):
     """`report` is None until the first look has ended; `looking` while one runs. `failed(ErrorInfo)`: of a change.
 
-    `nearby`: whether peers on the own network are found, and find this machine, by their keys alone. `given`: what the
-    command line decided for this run, by the names of `CoreInterface.given`.
+    `nearby`: whether peers on the own network are found, and find this machine, by their keys alone.
     """
 
     looked = Signal()  # a look began or ended
@@ -36,18 +35,15 @@ class NetworkPresenter(QObject):
         self.looking = False
         self.relays: tuple[str, ...] = ()
         self.nearby = True
-        self.given: Mapping[str, str] = {}
 
     @property
     def public_key(self) -> str:
         return self._core.public_key
 
     async def load(self) -> None:
-        self.given = await self._core.call(lambda core: core.given())
         self.relays = await self._core.call(lambda core: core.relays())
         self.relays_changed.emit()
-        kept = await self._core.call(lambda core: core.setting(NEARBY))
-        self.nearby = self.given.get(NEARBY, kept) != "false"
+        self.nearby = await self._core.call(lambda core: core.setting(NEARBY)) != "false"
         self.nearby_changed.emit()
 
     async def close(self) -> None:

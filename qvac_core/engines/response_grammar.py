@@ -1,64 +1,105 @@
-"""A JSON schema as a grammar that the sampler enforces.
+"""A JSON schema as a grammar that sampling enforces.
 
-The conversion is llama-cpp-python's; what is ours are the bounds, because a schema may come from a stranger
-(ARCHITECTURE.md, "Safe by default").
+The conversion is llguidance's, which llama.cpp and others use for the same; its bounds on time and memory are set here,
+because a schema may come from a stranger (ARCHITECTURE.md, "Safe by default").
 """
 
 from __future__ import annotations
 
 import json
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
 
+from llguidance import LLMatcher, LLParserLimits
+
+from qvac_core.engines.response_schema import parse_schema, prepared, refused
 from qvac_core.errors import ModelError
 
-SCHEMA_LIMIT = 16 * 1024  # characters
-DEPTH_LIMIT = 16
-REPEAT_LIMIT = 256  # minItems, maxLength, …: a grammar unrolls them
-GRAMMAR_LIMIT = 64 * 1024  # characters
-_REPEATS = ("minItems", "maxItems", "minLength", "maxLength")
+if TYPE_CHECKING:
+    from llguidance._lib import JsonCompileOptions
+
+MEND_LIMIT = 64  # parts of a schema that are looked at for the one that cannot be used
+_UNFULFILLABLE = "nsatisfiable"
+# lenient: what is not implemented is not enforced (response_schema.py lists it), in place of refusing the whole.
+# One blank, or one line with its indent: a small model would fill its context with white space otherwise.
+_OPTIONS: JsonCompileOptions = {
+    "lenient": True,
+    "coerce_one_of": True,
+    "whitespace_flexible": True,
+    "whitespace_pattern": r"( |\n {0,16})",
+}
+
+
+def limits() -> LLParserLimits:
+    """Of one grammar; the defaults allow seconds a token, and the states 500 MB."""
+    return LLParserLimits(
+        initial_lexer_fuel=1_000_000,
+        step_lexer_fuel=200_000,
+        step_max_items=20_000,
+        max_lexer_states=20_000,
+        max_grammar_size=100_000,
+        precompute_large_lexemes=False,
+        verbose_errors=False,
+    )
 
 
 def grammar_for(schema: str) -> str:
-    """GBNF for a JSON schema. Raises ModelError when it is malformed, unbounded or beyond what is supported."""
-    if len(schema) > SCHEMA_LIMIT:
-        raise _refused("it is too long")
-    try:
-        tree = json.loads(schema)
-    except (ValueError, RecursionError):
-        raise _refused("it is not JSON") from None
-    if not isinstance(tree, dict):
-        raise _refused("it is not an object")
-    _check(tree, 0)
-    from llama_cpp.llama_grammar import json_schema_to_gbnf
-
-    try:
-        grammar = str(json_schema_to_gbnf(schema))
-    except (ValueError, LookupError, TypeError, AttributeError, AssertionError, NotImplementedError, RecursionError):
-        raise _refused("it uses something that is not supported") from None
-    if len(grammar) > GRAMMAR_LIMIT:
-        raise _refused("it is too complex")
+    """llguidance's grammar for a JSON schema. Raises ModelError when it is malformed, or beyond what is supported."""
+    tree = prepared(parse_schema(schema), _is_pattern)
+    grammar, error = _compiled(tree)
+    if error and _UNFULFILLABLE not in error:
+        tree = _Mending(tree).mended(tree)
+        grammar, error = _compiled(tree)
+    if _UNFULFILLABLE in error:
+        raise refused("nothing can fulfil it")
+    if error:
+        raise refused("it is too complex, or uses something that is not supported")
     return grammar
 
 
-def _check(node: object, depth: int) -> None:
-    if depth > DEPTH_LIMIT:
-        raise _refused("it is nested too deeply")
-    if isinstance(node, list):
-        for item in node:
-            _check(item, depth + 1)
-    if not isinstance(node, dict):
-        return
-    reference = node.get("$ref")
-    if isinstance(reference, str) and not reference.startswith("#"):
-        raise _refused("it refers to another document")
-    if isinstance(node.get("pattern"), str):
-        raise _refused("patterns are not supported")
-    for key in _REPEATS:
-        value = node.get(key)
-        if isinstance(value, (int, float)) and value > REPEAT_LIMIT:
-            raise _refused(f"{key} is above {REPEAT_LIMIT}")
-    for value in node.values():
-        _check(value, depth + 1)
+def _compiled(tree: object) -> tuple[str, str]:
+    """The grammar, and what llguidance says against it ("" = nothing)."""
+    try:
+        grammar = LLMatcher.grammar_from_json_schema(json.dumps(tree), overrides=_OPTIONS)
+        failed, messages = LLMatcher.validate_grammar_with_warnings(grammar, None, limits=limits())
+    except (ValueError, TypeError, RecursionError) as error:
+        return "", str(error) or "error"
+    return grammar, (messages[0] if messages else "error") if failed else ""
 
 
-def _refused(reason: str) -> ModelError:
-    return ModelError(f"The response schema cannot be used: {reason}.", name="COMPLETION_FAILED", code=52406)
+@lru_cache(maxsize=512)
+def _is_pattern(pattern: str) -> bool:
+    return not _compiled({"type": "string", "pattern": pattern})[1]
+
+
+class _Mending:
+    """Finds the part of a schema that cannot be used, and lets anything of its type stand there."""
+
+    def __init__(self, root: dict[str, Any]) -> None:
+        self._definitions = {key: root[key] for key in ("$defs", "definitions") if key in root}
+        self._looks = 0
+
+    def mended(self, node: Any) -> Any:
+        if not isinstance(node, dict):
+            return node
+        self._looks += 1
+        if self._looks > MEND_LIMIT:
+            raise refused("it is too complex")
+        error = _compiled({**self._definitions, **node})[1]
+        if not error:
+            return node
+        if _UNFULFILLABLE in error:
+            raise refused("nothing can fulfil it")
+        if isinstance(names := node.get("properties"), dict):
+            return {**node, "properties": {name: self.mended(child) for name, child in names.items()}}
+        if isinstance(node.get("items"), dict):
+            return {**node, "items": self.mended(node["items"])}
+        kind = node.get("type")
+        return {"type": kind} if isinstance(kind, str) else {}
+
+
+def checked(matcher: LLMatcher) -> LLMatcher:
+    """Raises ModelError when it is in its error state, which it never leaves."""
+    if matcher.is_error():
+        raise ModelError("The response schema is too complex for this model.", name="COMPLETION_FAILED", code=52406)
+    return matcher

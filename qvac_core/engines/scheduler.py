@@ -27,7 +27,7 @@ class Sampler(Protocol):
     """The sampler chain of one answer."""
 
     def sample(self, index: int) -> int:
-        """The next token, from the output of the batch's entry `index`."""
+        """The next token, from the output of the batch's entry `index`. ModelError ends this answer alone."""
 
     def close(self) -> None: ...
 
@@ -333,7 +333,13 @@ class Scheduler:
             job.company += company
         # In the order of the batch, as llama_sampler_sample wants it.
         for job, index in sorted(sampled, key=lambda entry: entry[1]):
-            self._take(job, job.sampler.sample(index))
+            try:
+                token = job.sampler.sample(index)
+            except ModelError as error:
+                self._release(job)
+                self._output.failed(job.id, error)
+            else:
+                self._take(job, token)
 
     def _take(self, job: Job, token: int) -> None:
         """One sampled token of an answer: show it, and end the answer where it ends."""

@@ -68,10 +68,19 @@ class Vocabulary:
         """The texts that mean something in a prompt, and must therefore come from its template only."""
         return frozenset(self._specials)
 
+    @property
+    def size(self) -> int:
+        return int(llama.llama_vocab_n_tokens(self._vocab))
+
     # --- To text --------------------------------------------------------------------------------------------------
 
     def is_end(self, token: int) -> bool:
         return bool(llama.llama_vocab_is_eog(self._vocab, token))
+
+    def is_control(self, token: int) -> bool:
+        """Whether it stands for no text that an answer may be made of."""
+        kind = llama.llama_vocab_get_attr(self._vocab, token)
+        return bool(kind & (llama.LLAMA_TOKEN_ATTR_CONTROL | llama.LLAMA_TOKEN_ATTR_UNKNOWN))
 
     def piece(self, token: int) -> bytes:
         """The bytes of a token; of control tokens b"", or the private character of a mark (`thinking.Mark`)."""

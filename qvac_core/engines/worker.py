@@ -157,7 +157,7 @@ class Worker:
             prompt=tokens,
             session_tokens=len(session),
             show_stop=request.show_stop,
-            sampler=self._backend.sampler(request.sampling, grammar),
+            sampler=self._backend.sampler(request.sampling, grammar, request.continue_from),
             owner=request.owner,
             stop=checked_stop(request.stop),
             predict=predict if predict is not None and predict > 0 else None,

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import subprocess
 import sys
+from datetime import date
 from pathlib import Path
 
 import pytest
@@ -150,6 +152,41 @@ def test_a_schema_makes_json(small_model_path: Path) -> None:
             with pytest.raises(ModelError, match="schema"):
                 await take(model, request("x", response_schema="{not json"))
             assert (await take(model, request("Hello"))).text  # and it lives on
+
+    asyncio.run(main())
+
+
+def test_values_of_a_schema_arrive_as_they_stand(small_model_path: Path) -> None:
+    moods = ["glad 😀", 'a "quoted" one', "back\\slash", "two\nlines"]
+    schema = {
+        "type": "object",
+        "properties": {
+            "mood": {"enum": moods},
+            "stars": {"type": "integer", "minimum": 1, "maximum": 5},
+            "share": {"type": "number", "minimum": 0, "maximum": 1},
+            "born": {"type": "string", "format": "date"},
+            "code": {"type": "string", "pattern": r"^[A-Z]{2}\d{3}$"},
+        },
+        "required": ["mood", "stars", "share", "born", "code"],
+    }
+
+    async def main() -> None:
+        async with loaded(small_model_path) as model:
+            for seed in range(4):
+                asked = request(
+                    "Review a film as JSON.", predict=150, response_schema=json.dumps(schema), temp=1.2, seed=seed
+                )
+                answer = await take(model, asked)
+                assert answer.end.stop_reason is StopReason.EOS, answer.text
+                value = json.loads(answer.text)
+                assert set(value) == set(schema["properties"])
+                assert value["mood"] in moods
+                assert 1 <= value["stars"] <= 5 and 0 <= value["share"] <= 1
+                date.fromisoformat(value["born"])
+                assert re.fullmatch(r"[A-Z]{2}\d{3}", value["code"])
+            begun = '{"mood": "two\\n'
+            asked = request("Go on.", predict=150, response_schema=json.dumps(schema), continue_from=begun)
+            assert json.loads(begun + (await take(model, asked)).text)["mood"] == "two\nlines"
 
     asyncio.run(main())
 

@@ -23,6 +23,27 @@ def test_one_answer_streams_to_its_end() -> None:
     assert all(sampler.closed for sampler in bench.samplers)
 
 
+def test_a_sampler_that_fails_ends_its_own_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    bench = Bench()
+    for job in (1, 2):
+        bench.submit(job, [job], "abcdefgh")
+    bench.scheduler.step()
+    failing = bench.samplers[0]
+
+    def fail(_index: int) -> int:
+        raise ModelError("The response schema is too complex for this model.")
+
+    monkeypatch.setattr(failing, "sample", fail)
+    bench.run()
+    assert bench.out.failures[1].message.startswith("The response schema")
+    assert 1 not in bench.out.ends
+    assert bench.out.said(2) == "abcdefgh"
+    assert all(sampler.closed for sampler in bench.samplers)
+    bench.submit(3, [1, 2], "again")  # its slot is free, and its sequence as it was
+    bench.run()
+    assert bench.out.said(3) == "again"
+
+
 def test_answers_advance_together() -> None:
     bench = Bench()
     for job in range(4):

@@ -14,7 +14,8 @@ from qvac_core.delegation.methods import REMOTE_SAFE
 from qvac_core.delegation.model_config import model_id
 from qvac_core.delegation.rpc import Rpc, RpcLimits
 from qvac_core.delegation.rpc_streams import IncomingRequest
-from qvac_core.engines.response_grammar import GRAMMAR_LIMIT, grammar_for
+from qvac_core.engines.response_grammar import grammar_for
+from qvac_core.engines.response_schema import SCHEMA_LIMIT
 from qvac_core.errors import ModelError, QvacError, RemoteProtocolError
 from tests.fuzz.known_answers import rpc_frames, samples
 from tests.fuzz.script import Script
@@ -117,7 +118,7 @@ async def _ask(rpc: Rpc, streamed: bool) -> None:
 def response_schema(data: bytes) -> None:
     """A schema becomes a bounded grammar or a sentence."""
     with suppress(ModelError):
-        assert len(grammar_for(data.decode("utf-8", "replace"))) <= GRAMMAR_LIMIT
+        assert len(grammar_for(data.decode("utf-8", "replace"))) <= 8 * SCHEMA_LIMIT
 
 
 def _frame_seeds() -> Iterator[bytes]:
@@ -167,7 +168,7 @@ TARGETS = [
     Target(
         "response_schema",
         response_schema,
-        ("qvac_core.engines.response_grammar", "llama_cpp.llama_grammar"),
+        ("qvac_core.engines.response_grammar", "qvac_core.engines.response_schema"),
         _schema_seeds,
         1024,
     ),

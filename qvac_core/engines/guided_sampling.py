@@ -1,0 +1,91 @@
+"""Keeps an answer within a grammar: before each token, those that cannot follow lose their chance.
+
+llguidance says which tokens can follow (a bit each); their logits are changed in place, before the sampler chain.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy
+from llguidance import LLMatcher, LLTokenizer, TokenizerWrapper
+
+from qvac_core.engines.response_grammar import checked, limits
+from qvac_core.errors import ModelError
+
+_SPECIAL = b"\xff"  # how llguidance marks the text of a control token, which is no text of an answer
+_LONGEST = 64  # bytes of a token that a text is cut into
+
+
+class GuideVocabulary:
+    """A model's vocabulary as llguidance takes it. Made once per model: it reads every token."""
+
+    def __init__(
+        self,
+        pieces: Sequence[bytes],
+        ends: Sequence[int],
+        is_control: Callable[[int], bool],
+        tokenize: Callable[[str], list[int]],
+    ) -> None:
+        """pieces: the bytes of each token. ends: the tokens that end an answer."""
+        self._pieces = pieces
+        self._tokenize = tokenize
+        marked = [_SPECIAL + piece if is_control(token) else piece for token, piece in enumerate(pieces)]
+        self._by_bytes = {piece: token for token, piece in enumerate(marked) if 0 < len(piece) <= _LONGEST}
+        self.eos_token_id = ends[0]
+        self.bos_token_id = None
+        self.tokens = marked
+        self.special_token_ids: list[int] = []
+        self.tokenizer = LLTokenizer(TokenizerWrapper(self), n_vocab=len(pieces), eos_token=list(ends), slices=[])
+
+    def __call__(self, text: bytes) -> list[int]:
+        """Tokens of exactly this text: llguidance goes by them where only one text can follow.
+
+        The model's own, unless they say something else: vocabularies of the SentencePiece kind put a space before it.
+        """
+        try:
+            tokens = self._tokenize(text.decode("utf-8"))
+        except (UnicodeDecodeError, ModelError):
+            return self._longest_first(text)
+        return tokens if b"".join(self._pieces[token] for token in tokens) == text else self._longest_first(text)
+
+    def _longest_first(self, text: bytes) -> list[int]:
+        tokens: list[int] = []
+        at = 0
+        while at < len(text):
+            for end in range(min(len(text), at + _LONGEST), at, -1):
+                if (token := self._by_bytes.get(text[at:end])) is not None:
+                    tokens.append(token)
+                    at = end
+                    break
+            else:
+                return tokens
+        return tokens
+
+
+class Guide:
+    """One answer's place in its grammar."""
+
+    def __init__(self, vocabulary: GuideVocabulary, grammar: str, so_far: str = "") -> None:
+        """so_far: text that already stands at the start of the answer. Raises ModelError when it does not fit."""
+        self._size = vocabulary.tokenizer.vocab_size
+        self._matcher = checked(LLMatcher(vocabulary.tokenizer, grammar, log_level=0, limits=limits()))
+        if so_far and not self._matcher.consume_tokens(vocabulary(so_far.encode("utf-8", "replace"))):
+            raise ModelError(
+                "The answer so far does not fit the response schema: ask for it anew.",
+                name="COMPLETION_FAILED",
+                code=52406,
+            )
+
+    def restrict(self, logits: Any) -> None:
+        """Change the logits (float32, one per token) in place. Raises ModelError beyond the limits."""
+        bits = self._matcher.compute_bitmask()
+        checked(self._matcher)
+        allowed = numpy.unpackbits(numpy.frombuffer(bits, numpy.uint8), bitorder="little")
+        logits[allowed[: self._size] == 0] = -numpy.inf
+
+    def accept(self, token: int) -> None:
+        """Raises ModelError for a token that was not allowed, or beyond the limits."""
+        self._matcher.consume_token(token)
+        checked(self._matcher)
