@@ -296,7 +296,9 @@ def _chat(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--temp", type=_temperature, metavar="T", help="0 (always the same answer) to 2 (wild)")
     parser.add_argument("--fallback", action="store_true", help="answer on this machine when the provider is away")
     parser.add_argument(
-        "--force-new-connection", action="store_true", help="do not use a connection that is already open"
+        "--force-new-connection",
+        action="store_true",
+        help="look for the provider anew: use no open connection and nothing that is remembered of it",
     )
     _network(parser)
     _local_network(parser)

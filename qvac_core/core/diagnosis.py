@@ -123,8 +123,8 @@ class Diagnosis:
             return report
         return replace(report, address=connection.remote_address, path=connection.path, relay=connection.relay)
 
-    async def _connect(self, public_key: bytes, force_new: bool) -> Connection:
-        self._connection = await self._node.connect(public_key, force_new)
+    async def _connect(self, public_key: bytes, force_new: bool, seconds: float) -> Connection:
+        self._connection = await self._node.connect(public_key, force_new, seconds)
         return self._connection
 
     async def _relays(self, public_key: bytes) -> int:

@@ -14,6 +14,7 @@ from qvac_core.core.tasks import TaskOwner
 from qvac_core.dht_rpc import AddressesChanged, Event, NetworkChanged, WakeUp
 from qvac_core.errors import NetworkError, StoreError
 from qvac_core.hyperdht import DHT, Connection, ConnectStage, KeyPair, MulticastDns
+from qvac_core.hyperdht.connect import CONNECT_LIMIT
 from qvac_core.hyperdht.dht import DEFAULT_PORT
 from qvac_core.hyperdht.local_network import networks_of, own_networks
 from qvac_core.store.known_nodes import file_of_network, load_known_nodes, prune_networks, save_known_nodes
@@ -106,14 +107,21 @@ class NetworkNode:
             self._save()
             pause = SAVE_EVERY
 
-    async def connect(self, public_key: bytes, force_new: bool = False) -> Connection:
-        """Connect to a provider; the consumer, which calls this, keeps connections and bounds the time."""
+    async def connect(self, public_key: bytes, force_new: bool = False, seconds: float = CONNECT_LIMIT) -> Connection:
+        """Connect to a provider, for so long; the consumer, which calls this, keeps connections.
+
+        `force_new`: nothing that is remembered of it is used, the network is asked where it is.
+        """
+        if force_new:
+            self.dht.forget_peer(public_key)
+        remembered = () if force_new else self.dht.relays_of(public_key) or self.remembered(public_key)
         try:
             connection = await self.dht.connect(
                 public_key,
                 relay_through=self.relays,
-                relay_addresses=self.dht.relays_of(public_key) or self.remembered(public_key),
+                relay_addresses=remembered,
                 on_stage=lambda stage: self.on_stage(public_key, stage),
+                timeout=seconds,
             )
         except NetworkError as error:
             if error.name == "PEER_NOT_FOUND" and not self.dht.to_array(1):

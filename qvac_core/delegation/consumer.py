@@ -67,7 +67,8 @@ MIN_TIMEOUT = 0.1
 class Delegate:
     """Whose models, and how. timeout: to connect, then for each reply and each silence of a stream; None = defaults.
 
-    fallback_to_local and force_new_connection act in `load_model` only, as in the SDK.
+    fallback_to_local and force_new_connection act in `load_model` only, as in the SDK. Ours also forgets where the
+    provider was, and asks the network.
     """
 
     provider_public_key: bytes
@@ -96,8 +97,11 @@ class Waits:
 
 
 class Connect(Protocol):
-    async def __call__(self, public_key: bytes, force_new: bool) -> PeerStream:
-        """An open connection to the peer. Raises NetworkError."""
+    async def __call__(self, public_key: bytes, force_new: bool, seconds: float) -> PeerStream:
+        """An open connection to the peer, tried for so long; `force_new`: as if it had never been met.
+
+        Raises NetworkError.
+        """
 
 
 ProgressCallback = Callable[[ModelProgress], None]
@@ -176,16 +180,26 @@ class Consumer:
         """Connect once for all who wait. Each waits for its own time; the attempt itself is bounded too."""
         default = self._waits.connect if self._connected_once else self._waits.first_connect
         seconds = default if wanted is None else wanted
-        task = self._connecting.get(key)
-        if task is None:
-            task = asyncio.get_running_loop().create_task(self._open_once(key, max(seconds, default), force_new))
-            self._connecting[key] = task
-            self._own(task)
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + seconds
+        while True:
+            left = deadline - loop.time()
+            task = self._connecting.get(key)
+            if task is None:
+                task = loop.create_task(self._open_once(key, max(left, default), force_new))
+                self._connecting[key] = task
+                self._own(task)
+            try:
+                return await self._share(task, key, left)
+            except TimeoutError:
+                if loop.time() >= deadline:
+                    raise timed_out(seconds) from None
+                # It was begun by somebody who had less time than we have.
+
+    async def _share(self, task: asyncio.Task[ProviderConnection], key: bytes, seconds: float) -> ProviderConnection:
         try:
             async with asyncio.timeout(seconds):
                 return await asyncio.shield(task)
-        except TimeoutError:
-            raise timed_out(seconds) from None
         except NetworkError as error:
             raise connection_failed(key, error) from error
         except asyncio.CancelledError:
@@ -196,7 +210,7 @@ class Consumer:
     async def _open_once(self, key: bytes, seconds: float, force_new: bool) -> ProviderConnection:
         try:
             async with asyncio.timeout(seconds):
-                stream = await self._connect(key, force_new)
+                stream = await self._connect(key, force_new, seconds)
         finally:
             self._connecting.pop(key, None)
         connection = ProviderConnection(stream)

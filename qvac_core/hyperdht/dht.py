@@ -318,6 +318,13 @@ class DHT:
         """Nodes that led to this key last time, for `relay_addresses` at the next start; none when it was never met."""
         return self._relays.get(public_key, self.now()) or ()
 
+    def forget_peer(self, public_key: bytes) -> None:
+        """The next connect to it looks for it as if it had never been met."""
+        self._relays.delete(public_key)
+        route = self.endpoint.pool.route(public_key)
+        if route is not None:
+            self.endpoint.pool.forget_route(public_key, route.socket)
+
     async def connect(
         self,
         public_key: bytes | str,

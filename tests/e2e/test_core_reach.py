@@ -6,12 +6,14 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from qvac_core.codec import Address
 from qvac_core.core import Core, CoreConfig, contacts
 from qvac_core.core.config import RuleOverride
+from qvac_core.core.network import NetworkNode
 from qvac_core.core.sharing import ANOTHER_MACHINE
 from qvac_core.core.state import (
     AnswerTokens,
@@ -23,7 +25,7 @@ from qvac_core.core.state import (
     Stage,
     Target,
 )
-from qvac_core.errors import IdentityError
+from qvac_core.errors import IdentityError, NetworkError
 from qvac_core.hyperdht import KeyPair, Testnet, announcing, create_testnet
 from tests.e2e.program import Program, qvac_desktop
 
@@ -258,6 +260,37 @@ def test_relays_are_kept_and_reach_the_open_server(tmp_path: Path) -> None:
             settings.write_text(settings.read_text().replace(relays[1], "rubbish"))
             async with Core(CoreConfig(tmp_path / "owner", bootstrap=tuple(net.bootstrap))) as again:
                 assert await again.relays() == (relays[0],)
+
+    run(test)
+
+
+def test_a_connect_ends_when_it_is_told_to_and_a_forced_one_asks_the_network(tmp_path: Path) -> None:
+    async def test() -> None:
+        async with await create_testnet(5) as net, provider(tmp_path / "owner", net) as owner:
+            key = bytes.fromhex(owner.public_key)
+            config = CoreConfig(tmp_path / "guest", bootstrap=tuple(net.bootstrap))
+            node = NetworkNode(config, KeyPair.from_seed(bytes(32)), tmp_path / "nodes.json", local_network=False)
+            await node.start()
+            try:
+                with pytest.raises(NetworkError, match=r"within 0\.001 seconds"):
+                    await node.connect(key, seconds=0.001)
+                await (await node.connect(key)).close()
+                assert node.dht.relays_of(key)
+                walks = 0
+                query = node.dht.requests.query
+
+                async def count(*arguments: Any, **options: Any) -> Any:
+                    nonlocal walks
+                    walks += 1
+                    return await query(*arguments, **options)
+
+                node.dht.requests.query = count  # type: ignore[method-assign]
+                await (await node.connect(key)).close()
+                assert walks == 0
+                await (await node.connect(key, force_new=True)).close()
+                assert walks == 1
+            finally:
+                await node.close()
 
     run(test)
 

@@ -45,7 +45,7 @@ async def stage(home: Path, data: Path, *options: str) -> AsyncIterator[Stage]:
         await dht.ready()
         key_pair = KeyPair.from_seed(b"\x09" * 32)
 
-        async def connect(public_key: bytes, force_new: bool) -> Connection:
+        async def connect(public_key: bytes, force_new: bool, seconds: float) -> Connection:
             return await dht.connect(public_key, key_pair)
 
         consumer = Consumer(connect)

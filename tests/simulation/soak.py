@@ -149,7 +149,7 @@ class Visitor:
         self.dht = dht
         self._stand = stand
 
-        async def connect(public_key: bytes, force_new: bool) -> Connection:
+        async def connect(public_key: bytes, force_new: bool, seconds: float) -> Connection:
             return await dht.connect(public_key)
 
         self.consumer = Consumer(connect)

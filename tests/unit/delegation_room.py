@@ -61,7 +61,7 @@ class Room:
     def consumer(
         self, key: bytes = CONSUMER_KEY, *, waits: Waits | None = None, local_loader: LocalLoader | None = None
     ) -> Consumer:
-        async def connect(public_key: bytes, force_new: bool) -> MemoryStream:
+        async def connect(public_key: bytes, force_new: bool, seconds: float) -> MemoryStream:
             if public_key != PROVIDER_KEY:
                 raise NetworkError("nobody knows it", name="PEER_NOT_FOUND")
             return self.stream_as(key)

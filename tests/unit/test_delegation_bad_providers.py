@@ -45,7 +45,7 @@ class FakeProvider:
         self.connects = 0
         self.streams: list[MemoryStream] = []
 
-    async def connect(self, public_key: bytes, force_new: bool) -> MemoryStream:
+    async def connect(self, public_key: bytes, force_new: bool, seconds: float) -> MemoryStream:
         self.connects += 1
         ours, theirs = stream_pair(CONSUMER_KEY, PROVIDER_KEY)
         self.streams.append(ours)
@@ -268,10 +268,10 @@ def test_local_fallback_acts_where_the_load_throws_and_not_where_it_is_refused()
                     raise ModelError("no such file here")
                 return "local-id"
 
-            async def connect(public_key: bytes, force_new: bool) -> MemoryStream:
+            async def connect(public_key: bytes, force_new: bool, seconds: float) -> MemoryStream:
                 if public_key != PROVIDER_KEY:
                     raise NetworkError("nobody knows it", name="PEER_NOT_FOUND")
-                return await provider.connect(public_key, force_new)
+                return await provider.connect(public_key, force_new, seconds)
 
             consumer = Consumer(connect, local_loader=load_locally)
             gone = Delegate(b"\x55" * 32, fallback_to_local=True)
@@ -296,7 +296,7 @@ def test_connects_are_bounded_and_shared() -> None:
     async def main() -> None:
         calls = 0
 
-        async def connect(public_key: bytes, force_new: bool) -> MemoryStream:
+        async def connect(public_key: bytes, force_new: bool, seconds: float) -> MemoryStream:
             nonlocal calls
             calls += 1
             await asyncio.sleep(1e6)
@@ -317,6 +317,34 @@ def test_connects_are_bounded_and_shared() -> None:
         for refused in (waiting, consumer.heartbeat(DELEGATE)):
             with pytest.raises(ConnectionClosed):
                 await refused
+
+    run(main())
+
+
+def test_a_timeout_of_a_delegate_is_the_limit_of_its_connect_also_when_it_joins_a_shorter_one() -> None:
+    async def main() -> None:
+        limits: list[float] = []
+
+        async def connect(public_key: bytes, force_new: bool, seconds: float) -> MemoryStream:
+            limits.append(seconds)
+            await asyncio.sleep(90)
+            raise NetworkError("nobody knows it", name="PEER_NOT_FOUND")
+
+        loop = asyncio.get_running_loop()
+        consumer = Consumer(connect, waits=Waits(first_connect=60))
+        before = loop.time()
+        with pytest.raises(DelegationError, match="not found"):
+            await consumer.heartbeat(Delegate(PROVIDER_KEY, timeout=120))
+        assert loop.time() - before == pytest.approx(90)
+        assert limits == [120]
+        short = asyncio.create_task(consumer.heartbeat(DELEGATE))
+        await settle()
+        with pytest.raises(DelegationError, match="not found"):
+            await consumer.heartbeat(Delegate(PROVIDER_KEY, timeout=200))
+        with pytest.raises(DelegationError, match="within 60 seconds"):
+            await short
+        assert limits[1:] == [60, pytest.approx(140)]
+        await consumer.close()
 
     run(main())
 
