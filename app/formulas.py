@@ -44,7 +44,7 @@ class FormulaStore(QObject):
         super().__init__(parent)
         self._known: dict[tuple[str, bool], Formula | str] = {}
         self._asked: set[tuple[str, bool]] = set()
-        self._worker = ThreadPoolExecutor(1, "formulas")
+        self._worker: ThreadPoolExecutor | None = None
         self._arrived.connect(self._keep, Qt.ConnectionType.QueuedConnection)
         application = QCoreApplication.instance()
         if application is not None:
@@ -57,11 +57,16 @@ class FormulaStore(QObject):
             return WRONG
         if known is None and key not in self._asked:
             self._asked.add(key)
+            self._worker = self._worker or ThreadPoolExecutor(1, "formulas")
             self._worker.submit(self._make, key)
         return known
 
     def close(self) -> None:
-        self._worker.shutdown(wait=False, cancel_futures=True)
+        """End the worker; a formula asked for later (an event loop may be run again) has a new one."""
+        if self._worker is not None:
+            self._worker.shutdown(wait=False, cancel_futures=True)
+            self._worker = None
+            self._asked.clear()
 
     def _make(self, key: tuple[str, bool]) -> None:
         self._arrived.emit(key, make(key[0], display=key[1]))

@@ -180,9 +180,6 @@ class ChatPresenter(QObject):
     def speaker(self, message: Message) -> Speaker:
         return self.directory.speaker(message, self.target)
 
-    def face(self, message: Message) -> Speaker:
-        return self.directory.face(message, self.target)
-
     @property
     def draft(self) -> Draft:
         """What the composer shows."""

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from app.presenters.chat_words import THIS_MACHINE
 from qvac_core.core.state import Message, ProviderEntry, SharedModel, Target
+from qvac_core.models import by_name, model_title
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,13 +39,13 @@ class Directory:
         """The model's name for people; "" when the machine chooses and has none."""
         if not target.provider_key:
             here = self._local_model(target)
-            return here.display_name if here is not None else target.model
+            return here.display_name if here is not None else _titled(target.model)
         provider = self.provider(target.provider_key)
         models = provider.models if provider is not None else ()
         found = next((m for m in models if target.model in (m.name, m.source)), None)
         if found is None and not target.model:
             found = next(iter(models), None)
-        return found.name if found is not None else target.model
+        return found.name if found is not None else _titled(target.model)
 
     def context_tokens(self, target: Target) -> int:
         """Of the model that answers; 0 when it is not known."""
@@ -63,12 +64,9 @@ class Directory:
             return self._of(target)
         if message.stats.where == "local":
             return Speaker(THIS_MACHINE)
-        named = next((p for p in self.providers if p.name == message.stats.who), None)
-        return Speaker(named.name, named.public_key) if named is not None else Speaker(message.stats.who)
-
-    def face(self, message: Message, target: Target) -> Speaker:
-        """Whose face stands beside an answer: who began it, also where another machine went on."""
-        return self._of(target) if message.seams else self.speaker(message, target)
+        key = message.stats.provider_key
+        named = next((p for p in self.providers if (p.public_key == key if key else p.name == message.stats.who)), None)
+        return Speaker(named.name, named.public_key) if named is not None else Speaker(message.stats.who, key)
 
     def usable(self, target: Target) -> bool:
         if target.provider_key:
@@ -81,3 +79,9 @@ class Directory:
     def _local_model(self, target: Target) -> SharedModel | None:
         found = next((m for m in self.models if m.name == target.model), None)
         return found if found is not None or target.model else next(iter(self.models), None)
+
+
+def _titled(model: str) -> str:
+    """Of a model that nobody has described yet, as after the start: a name of the SDK's list becomes its file's."""
+    known = by_name(model)
+    return model_title(known.file) if known is not None else model

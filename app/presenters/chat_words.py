@@ -78,9 +78,15 @@ def context(count: int) -> str:
 
 def stats_words(stats: AnswerStats) -> tuple[str, ...]:
     """The facts after the name in the line under an answer."""
-    words = [stats.path or "path unknown", f"first token {duration(stats.time_to_first_token)}"]
-    words.append(f"{stats.tokens_per_second:.0f} tok/s" if stats.tokens_per_second >= 10 else _slow(stats))
-    words.append(f"{stats.prompt_tokens} in, {stats.generated_tokens} out")
+    if not stats.path and not stats.generated_tokens:
+        return ()  # it was asked, and nobody answered
+    words = [stats.path or "path unknown"]
+    if stats.generated_tokens or stats.prompt_tokens:
+        words.append(f"first token {duration(stats.time_to_first_token)}")
+        words.append(f"{stats.tokens_per_second:.0f} tok/s" if stats.tokens_per_second >= 10 else _slow(stats))
+        # How long the prompt was comes with the end of an answer: of one that was stopped it is not known.
+        in_ = f"{stats.prompt_tokens} in, " if stats.prompt_tokens else ""
+        words.append(f"{in_}{stats.generated_tokens} out")
     return tuple(words)
 
 

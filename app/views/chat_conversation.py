@@ -70,7 +70,7 @@ class Conversation(QWidget):
         speaker = self._presenter.speaker(message)
         return AnswerFacts(
             who=speaker.name,
-            public_key=self._presenter.face(message).public_key,
+            public_key=speaker.public_key,
             local=speaker.local,
             words=self._words(message, local=speaker.local),
             waiting=self._waiting_words(local=speaker.local) if message.status == "streaming" else "",

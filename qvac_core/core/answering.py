@@ -72,7 +72,9 @@ AnswerPart = Began | str | Thinking | AnswerStats
 
 class Responder(Protocol):
     def answer(self, question: Question) -> AsyncGenerator[AnswerPart, None]:
-        """Once `Began`, thinking and text as they come, then once the statistics. Raises QvacError.
+        """Once `Began`, thinking and text as they come, then the statistics. Raises QvacError.
+
+        Statistics without numbers may come before: who answers is known from there on, however it ends.
 
         Closing it early cancels down to the GPU.
         """

@@ -33,6 +33,7 @@ from qvac_core.core.state import (
     AnswerFinished,
     AnswerSeam,
     AnswerStarted,
+    AnswerStats,
     AnswerThinking,
     AnswerTokens,
     Conversation,
@@ -61,6 +62,9 @@ class _Streaming:
     kept_at: float = 0.0
     patience: asyncio.Timeout | None = None  # with the provider, while it is asked
     handed_over: bool = False  # a person did not want to wait for it any more
+    asked_at: float = 0.0  # of whoever answers now
+    first_at: float = 0.0  # their first piece; 0: none yet
+    pieces: int = 0  # theirs; a token each, as they send them
     asked: str = ""  # why it broke off and who is asked to go on, until they have begun
 
 
@@ -231,6 +235,9 @@ class Chats:
         if not question.target.provider_key:
             await self._stream(self._local, streaming, question)
             return
+        key = question.target.provider_key
+        asked = AnswerStats(self._remote.name_of(key), "delegated", "", question.target.model, 0.0, 0.0, 0, 0, key)
+        streaming.message = replace(streaming.message, stats=asked)
         try:
             async with asyncio.timeout(None) as streaming.patience:
                 await self._stream(self._remote, streaming, question)
@@ -259,8 +266,12 @@ class Chats:
 
     async def _stream(self, responder: Responder, streaming: _Streaming, question: Question) -> None:
         edges = Edges(streaming.message.thinking)
+        streaming.asked_at, streaming.first_at, streaming.pieces = time.monotonic(), 0.0, 0
         async with contextlib.aclosing(responder.answer(question)) as parts:
             async for part in parts:
+                if isinstance(part, str | Thinking):
+                    streaming.pieces += 1
+                    streaming.first_at = streaming.first_at or time.monotonic()
                 if isinstance(part, Began):
                     self._begin(streaming, part)
                 elif isinstance(part, str):
@@ -305,12 +316,27 @@ class Chats:
 
     def _finish(self, streaming: _Streaming) -> None:
         self._streaming.pop(streaming.message.id, None)
-        streaming.message = told_apart(streaming.message)
+        streaming.message = told_apart(_with_numbers(streaming))
         self._keeper.keep(streaming.message)
         self._events.emit(AnswerFinished(streaming.conversation.id, streaming.message))
 
     async def _changed(self) -> None:
         self._events.emit(ConversationsChanged(await self.conversations()))
+
+
+def _with_numbers(streaming: _Streaming) -> Message:
+    """What is known of an answer that ended before its statistics came: its pieces were counted here."""
+    message, stats = streaming.message, streaming.message.stats
+    if stats is None or message.status == "done" or not streaming.pieces or stats.generated_tokens:
+        return message
+    seconds = time.monotonic() - streaming.first_at
+    known = replace(
+        stats,
+        time_to_first_token=streaming.first_at - streaming.asked_at,
+        tokens_per_second=streaming.pieces / seconds if seconds > 0 else 0.0,
+        generated_tokens=streaming.pieces,
+    )
+    return replace(message, stats=known)
 
 
 def _broke_off(message: Message) -> bool:

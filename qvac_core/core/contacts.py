@@ -297,6 +297,20 @@ class Contacts:
         completion, began = await self._start(question)
         async with completion:
             yield began
+            entry = self._entries.get(key)
+            models = entry.models if entry is not None else ()
+            by = AnswerStats(
+                who=self.name_of(key),
+                where="delegated",
+                path=completion.connection.path,
+                model=next((m.name for m in models if m.source == question.target.model), question.target.model),
+                time_to_first_token=0.0,
+                tokens_per_second=0.0,
+                prompt_tokens=0,
+                generated_tokens=0,
+                provider_key=key,
+            )
+            yield by
             async for event in completion.events:
                 if not isinstance(event, ContentDelta | ThinkingDelta):
                     continue
@@ -304,13 +318,9 @@ class Contacts:
                     first_token = time.monotonic() - started
                 yield event.text if isinstance(event, ContentDelta) else Thinking(event.text)
             stats = await completion.stats
-        entry = self._entries.get(key)
-        models = entry.models if entry is not None else ()
-        yield AnswerStats(
-            who=self.name_of(key),
-            where="delegated",
+        yield replace(
+            by,
             path=completion.connection.path,
-            model=next((m.name for m in models if m.source == question.target.model), question.target.model),
             time_to_first_token=first_token or time.monotonic() - started,
             tokens_per_second=_number(stats.tokens_per_second if stats else UNSET),
             prompt_tokens=int(_number(stats.prompt_tokens if stats else UNSET)),

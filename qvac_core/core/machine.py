@@ -277,15 +277,14 @@ class Machine:
                 continue_from=question.so_far,
             )
             yield Began(model.sha256, continues=bool(question.so_far))
+            by = AnswerStats(THIS_MACHINE, "local", "local", display_name(model), 0.0, 0.0, 0, 0)
+            yield by
             async for event in lease.model.complete(request):
                 if isinstance(event, Token):
                     yield Thinking(event.text) if event.thinking else event.text
                 elif isinstance(event, Finished):
-                    yield AnswerStats(
-                        who=THIS_MACHINE,
-                        where="local",
-                        path="local",
-                        model=display_name(model),
+                    yield replace(
+                        by,
                         time_to_first_token=event.stats.time_to_first_token / 1000,
                         tokens_per_second=event.stats.tokens_per_second,
                         prompt_tokens=event.stats.prompt_tokens,

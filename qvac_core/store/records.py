@@ -75,7 +75,11 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class AnswerStats:
-    """Who computed an answer and how well. path: direct, relay, local. Times in seconds."""
+    """Who computed an answer and how well. path: direct, relay, local. Times in seconds.
+
+    Of an answer that was stopped or broke off: as far as it came, prompt_tokens 0, path "" where there was none yet.
+    provider_key: "" on this machine, and in what was stored before keys were kept.
+    """
 
     who: str
     where: str  # "delegated" | "local"
@@ -85,6 +89,7 @@ class AnswerStats:
     tokens_per_second: float
     prompt_tokens: int
     generated_tokens: int
+    provider_key: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QAccessible
 from PySide6.QtTest import QTest
@@ -204,3 +205,22 @@ def test_a_theme_change_reaches_every_row(qtbot: QtBot, theme: Theme) -> None:
 
 def _name(widget: object) -> str:
     return QAccessible.queryAccessibleInterface(widget).text(QAccessible.Text.Name)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("narrow", [100, 640])
+def test_a_conversation_opened_before_the_window_has_its_size_has_no_holes(
+    qtbot: QtBot, theme: Theme, narrow: int
+) -> None:
+    """As after a start: rows are made while the window is hidden and still small."""
+
+    def heights(first: int) -> list[int]:
+        view = MessageList(theme, facts)
+        qtbot.addWidget(view)
+        view.resize(first, 480)
+        view.show_messages([Message("q", "user", "hello", 0.0), Message("a", "assistant", PARAGRAPH * 2, 0.0)])
+        view.resize(900, 500)
+        view.show()
+        settle()
+        return [row.height() for row in view.rows]
+
+    assert heights(narrow) == heights(900)

@@ -276,7 +276,42 @@ def test_a_seam_is_kept_with_its_place(qloop: QEventLoop, fake_core: FakeCore) -
         answer = presenter.messages[-1]
         assert answer.seams == ((4, scenes.SEAM),)
         assert presenter.speaker(answer).local
-        assert presenter.face(answer).public_key == scenes.STUDIO
+        assert presenter.speaker(answer).public_key == ""
+
+
+def test_an_answer_keeps_who_gave_it(qloop: QEventLoop, fake_core: FakeCore) -> None:
+    """Whoever is chosen now, however it ended, whatever the provider is called by now."""
+    stopped = replace(scenes.STATS, prompt_tokens=0, generated_tokens=7, provider_key=scenes.STUDIO)
+    asked = replace(scenes.STATS, path="", generated_tokens=0, prompt_tokens=0, provider_key=scenes.STUDIO)
+    fake_core.provider_list = scenes.providers()
+    fake_core.conversation_list = (Conversation("c", "C", 0.0, 0.0, False, Target(scenes.WORKSHOP, "qwen3-4b")),)
+    answers = (
+        Message("a", "assistant", "Half", 0.0, "stopped", stopped),
+        Message("b", "assistant", "", 0.0, "failed", asked, scenes.OFFLINE),
+        Message("d", "assistant", "Old", 0.0, "done", replace(scenes.STATS, provider_key="")),
+    )
+    fake_core.message_lists = {"c": answers}
+    with running(qloop, fake_core) as presenter:
+        for answer in answers:
+            assert presenter.speaker(answer).public_key == scenes.STUDIO
+        renamed = replace(fake_core.provider_list[0], name="Attic")
+        presenter.providers = (renamed, *fake_core.provider_list[1:])
+        assert presenter.speaker(answers[0]).name == "Attic"
+        presenter.providers = ()
+        assert presenter.speaker(answers[0]).name == "Studio desktop"
+        assert presenter.speaker(answers[0]).public_key == scenes.STUDIO
+    assert stats_words(stopped) == ("direct", "first token 0.31 s", "64 tok/s", "7 out")
+    assert stats_words(asked) == ()
+
+
+def test_a_model_nobody_has_described_yet_has_a_readable_name(qloop: QEventLoop, fake_core: FakeCore) -> None:
+    """After the start, before its provider was reached."""
+    target = Target(scenes.LIBRARY, "SMOLLM2_135M_INST_Q4_1")
+    fake_core.provider_list = scenes.providers()
+    with running(qloop, fake_core) as presenter:
+        assert presenter.model_name(target) == "SmolLM2 135M Instruct"
+        assert presenter.model_name(Target("", "SMOLLM2_135M_INST_Q4_1")) == "SmolLM2 135M Instruct"
+        assert presenter.model_name(Target(scenes.LIBRARY, "my own model")) == "my own model"
 
 
 def test_an_answer_goes_on_while_another_conversation_is_open(qloop: QEventLoop, fake_core: FakeCore) -> None:

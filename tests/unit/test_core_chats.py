@@ -239,6 +239,34 @@ def test_without_a_way_on_the_error_stands_under_what_came(tmp_path: Path, fallb
     play(tmp_path, Scripted("One ", ConnectionClosed("gone")), local, act)
 
 
+def test_an_answer_that_ends_early_keeps_who_gave_it_and_how_much(tmp_path: Path) -> None:
+    """Stopped or broken off: its statistics never came, but what came was counted."""
+    begun = replace(STATS, time_to_first_token=0.0, tokens_per_second=0.0, prompt_tokens=0, generated_tokens=0)
+
+    async def stop(scene: Scene) -> None:
+        conversation = await scene.chats.new(REMOTE)
+        message_id = await scene.chats.ask(conversation.id, "Count")
+        await scene.said("One two")
+        await scene.chats.stop(message_id)
+        answer = await scene.finished()
+        assert answer.stats is not None
+        assert (answer.stats.who, answer.stats.path, answer.stats.generated_tokens) == ("Studio", "direct", 2)
+        assert answer.stats.tokens_per_second > 0
+        assert (await scene.chats.messages(conversation.id))[1].stats == answer.stats
+
+    async def fail(scene: Scene) -> None:
+        conversation = await scene.chats.new(REMOTE)
+        await scene.chats.ask(conversation.id, "Count")
+        answer = await scene.finished()
+        assert answer.status == "failed"
+        assert answer.stats is not None
+        assert (answer.stats.who, answer.stats.provider_key) == ("Studio", REMOTE.provider_key)
+        assert answer.stats.generated_tokens == 0
+
+    play(tmp_path / "stop", Scripted(begun, "One ", "two", None), Scripted(), stop)
+    play(tmp_path / "fail", Scripted(ConnectionClosed("The peer is not there.")), Scripted(), fail)
+
+
 def test_stopping_keeps_what_came_and_leaves_the_responder(tmp_path: Path) -> None:
     async def act(scene: Scene) -> None:
         conversation = await scene.chats.new(REMOTE)
@@ -317,9 +345,9 @@ def test_retry_keeps_an_answer_that_broke_off(tmp_path: Path, began: Began) -> N
         message_id = await scene.chats.ask(conversation.id, "Hello")
         half = await scene.finished()
         assert (half.text, half.status, half.model_sha256) == ("One ", "failed", "aa")
-        assert await scene.retry(conversation.id, ConnectionClosed("gone", name="ECONNRESET")) == replace(
-            half, seams=((4, "Studio went offline. Studio is asked to go on."),)
-        )
+        again = await scene.retry(conversation.id, ConnectionClosed("gone", name="ECONNRESET"))
+        seams = ((4, "Studio went offline. Studio is asked to go on."),)
+        assert replace(again, stats=None) == replace(half, stats=None, seams=seams)
         answer = await scene.retry(conversation.id, began, "two", gone)
         asked = scene.remote.questions[-1]
         assert (asked.answer_id, asked.so_far, asked.model_sha256) == (message_id, "One ", "aa")

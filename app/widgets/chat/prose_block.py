@@ -86,6 +86,7 @@ class ProseBlock(QTextBrowser):
         self._formulas = FormulaObject(theme, self)
         self.document().documentLayout().registerHandler(QTextFormat.ObjectTypes.ImageObject.value, self._formulas)
         self.setFrameShape(QFrame.Shape.NoFrame)
+        self.setLineWrapMode(QTextBrowser.LineWrapMode.FixedPixelWidth)
         self.setOpenLinks(False)
         self.setUndoRedoEnabled(False)
         self.setFocusPolicy(Qt.FocusPolicy.ClickFocus)
@@ -140,7 +141,7 @@ class ProseBlock(QTextBrowser):
 
     def fit(self, width: int) -> int:
         """Wrap at `width` and take the height of the text; returns it."""
-        self.document().setTextWidth(max(1, width - self.indent))
+        self._wrap_at(max(1, width - self.indent))
         height = math.ceil(self.document().size().height()) + self._space
         if height != self.height() or height != self.minimumHeight():
             self.setFixedHeight(height)
@@ -148,8 +149,13 @@ class ProseBlock(QTextBrowser):
 
     def natural_width(self, limit: int) -> int:
         """The width that the text needs, at most `limit`."""
-        self.document().setTextWidth(limit)
+        self._wrap_at(limit)
         return min(limit, math.ceil(self.document().idealWidth()) + 1)
+
+    def _wrap_at(self, width: int) -> None:
+        # Wrapping at the widget's own width, the editor lays out again at a width that is not the new one yet.
+        self.setLineWrapColumnOrWidth(width)
+        self.document().setTextWidth(width)
 
     def _render(self, *, growing: bool = False) -> None:
         cursor = self.textCursor()
