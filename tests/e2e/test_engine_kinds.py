@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from pathlib import Path
 
 import pytest
@@ -83,3 +84,18 @@ def test_where_the_header_does_not_tell_the_context_does(
     monkeypatch.setattr(llama, "kind_of", lambda _: ModelKind.CHAT)  # an architecture that nobody has heard of
     with pytest.raises(ModelError, match=words):
         llama.LlamaBackend(path, ModelConfig(n_ctx=64, slots=1, device="cpu", threads=1), lambda _: None)
+
+
+def test_a_vocabulary_of_the_sentencepiece_kind_keeps_to_a_schema(tmp_path: Path) -> None:
+    """Tokenized alone each text gets a space before it: none may get into what only the schema says."""
+    path = tmp_path / "model.gguf"
+    path.write_bytes(gguf_files.llama_file(llama__context_length=512))
+    schema = {"type": "object", "properties": {"a": {"enum": ["t 😀", "e e"]}}, "required": ["a"]}
+
+    async def main() -> None:
+        async with loaded(path, n_ctx=512, slots=1) as model:
+            for seed in range(3):
+                asked = request("a", predict=300, temp=1.0, seed=seed, response_schema=json.dumps(schema))
+                assert json.loads((await take(model, asked)).text)["a"] in ("t 😀", "e e")
+
+    asyncio.run(main())
