@@ -10,6 +10,8 @@ import re
 from PySide6.QtGui import QAccessible, QAccessibleAnnouncementEvent
 from PySide6.QtWidgets import QWidget
 
+from qvac_core.core.state import DownloadChanged
+
 _SENTENCE_ENDS = re.compile(r"""[.!?:;…]+["'”’»)\]]*(?=\s)|[。！？]+|\n""")
 
 
@@ -21,6 +23,23 @@ def announce(widget: QWidget, text: str, *, assertive: bool = False) -> None:
     politeness = QAccessible.AnnouncementPoliteness
     event.setPoliteness(politeness.Assertive if assertive else politeness.Polite)
     QAccessible.updateAccessibility(event)
+
+
+class DownloadSpeech:
+    """Says that a download begins and that it is done; how far it is can be read, and what failed has its panel."""
+
+    def __init__(self, window: QWidget) -> None:
+        self._window = window
+        self._running = ""
+
+    def take(self, event: object) -> None:
+        if not isinstance(event, DownloadChanged):
+            return
+        if event.done:
+            announce(self._window, f"{event.model} is on this machine now.")
+        elif event.error is None and event.model != self._running:
+            announce(self._window, f"Downloading {event.model}.")
+        self._running = "" if event.done or event.error is not None else event.model
 
 
 def whole_sentences(text: str, start: int) -> int:

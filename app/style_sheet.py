@@ -83,11 +83,14 @@ QPushButton[kind="link"][keyboardFocus="true"] {{ border: 2px solid {t.accent}; 
 QPushButton[kind="stop"] {{ color: {t.bg}; background: {t.text}; border-color: {t.text}; }}
 QPushButton[kind="stop"]:hover {{ background: {t.text2}; border-color: {t.text2}; }}
 QPushButton[kind="stop"][keyboardFocus="true"] {{ border: 2px solid {t.accent}; }}
-QPushButton[segment] {{ border-radius: 0; padding: 0 10px; min-height: 22px; font-weight: 400; color: {t.text2}; }}
-QPushButton[segment="first"] {{ border-top-left-radius: 6px; border-bottom-left-radius: 6px; border-right: none; }}
-QPushButton[segment="last"] {{ border-top-right-radius: 6px; border-bottom-right-radius: 6px; }}
-QPushButton[segment]:checked {{ color: {t.accent}; background: {t.accent_soft}; font-weight: 600; }}
-QPushButton[segment][keyboardFocus="true"] {{ border: 2px solid {t.accent}; padding: 0 9px; min-height: 20px; }}"""
+Segment[segment] {{ border: 1px solid {t.ctl}; border-radius: 0; padding: 0 10px; min-height: 22px; font-weight: 400;
+  color: {t.text2}; background: {t.surface}; }}
+Segment[segment]:hover {{ background: {t.sel}; }}
+Segment[segment]:pressed {{ background: {t.track}; }}
+Segment[segment="first"] {{ border-top-left-radius: 6px; border-bottom-left-radius: 6px; border-right: none; }}
+Segment[segment="last"] {{ border-top-right-radius: 6px; border-bottom-right-radius: 6px; }}
+Segment[segment]:checked {{ color: {t.accent}; background: {t.accent_soft}; font-weight: 600; }}
+Segment[segment][keyboardFocus="true"] {{ border: 2px solid {t.accent}; padding: 0 9px; min-height: 20px; }}"""
 
 
 def _fields(t: Tokens, fixed_family: str) -> str:

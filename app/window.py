@@ -9,9 +9,10 @@ import base64
 import binascii
 
 from PySide6.QtCore import QByteArray, Qt, Signal
-from PySide6.QtGui import QCloseEvent, QKeySequence, QShortcut
+from PySide6.QtGui import QAccessible, QCloseEvent, QKeySequence, QShortcut
 from PySide6.QtWidgets import QApplication, QHBoxLayout, QStackedWidget, QVBoxLayout, QWidget
 
+from app.announcements import DownloadSpeech
 from app.bridge import CoreProxy
 from app.presenters.chat import ChatPresenter
 from app.presenters.network import NetworkPresenter
@@ -40,6 +41,8 @@ TAB_NAMES = ("share", "chat")
 class MainWindow(QWidget):
     """`leaving` fires once, when the person has closed the window for good."""
 
+    accessible_role = QAccessible.Role.Window
+
     leaving = Signal()
 
     def __init__(self, core: CoreProxy, theme: Theme) -> None:
@@ -53,6 +56,7 @@ class MainWindow(QWidget):
         self.chat_page = ChatPage(self.chat, theme)
         self.settings = SettingsPopup(theme, self)
         self.notice = NoticeBar(theme)
+        self._downloads = DownloadSpeech(self)
         self._left = False
         self._question: Dialog | None = None
         self.setWindowTitle("QVAC Desktop")
@@ -97,6 +101,7 @@ class MainWindow(QWidget):
         self.settings.network_wanted.connect(self.open_network)
         self.share_page.status.network_wanted.connect(self.open_network)
         self.chat_page.network_wanted.connect(self.open_network)
+        self._core.core_event.connect(self._downloads.take)
         self.share.sharing_changed.connect(self._show_live)
         self.share.rules_changed.connect(self._show_live)
         self.share.noticed.connect(self._show_notice)

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import Signal
-from PySide6.QtWidgets import QButtonGroup, QRadioButton, QWidget
+from PySide6.QtCore import Qt, Signal
+from PySide6.QtWidgets import QButtonGroup, QWidget
 
 from app.theme import Theme
 from app.widgets.button import Button
 from app.widgets.card import rule
 from app.widgets.label import Label
 from app.widgets.popup import Popup
+from app.widgets.radio_button import RadioButton
 
 CHOICES = (("system", "As the system"), ("light", "Light"), ("dark", "Dark"))
 
@@ -23,10 +24,10 @@ class SettingsPopup(Popup):
     def __init__(self, theme: Theme, parent: QWidget) -> None:
         super().__init__(theme, "Settings", parent)
         self.body.addWidget(Label("Theme", weight=600))
-        self.buttons: dict[str, QRadioButton] = {}
+        self.buttons: dict[str, RadioButton] = {}
         group = QButtonGroup(self)
         for value, text in CHOICES:
-            button = QRadioButton(text)
+            button = RadioButton(text)
             button.setAccessibleName(f"Theme: {text}")
             button.clicked.connect(lambda _checked=False, value=value: self.theme_chosen.emit(value))
             group.addButton(button)
@@ -38,6 +39,12 @@ class SettingsPopup(Popup):
         self.body.addWidget(rule())
         self.body.addWidget(self.network)
         self.frame.setMinimumWidth(180)
+
+    def open_below(self, anchor: QWidget, *, align_end: bool = False) -> None:
+        super().open_below(anchor, align_end=align_end)
+        # Without a focus inside, keys reach nothing and a screen reader says nothing.
+        chosen = next((button for button in self.buttons.values() if button.isChecked()), self.network)
+        chosen.setFocus(Qt.FocusReason.PopupFocusReason)
 
     def show_choice(self, value: str) -> None:
         self.buttons[value if value in self.buttons else "system"].setChecked(True)

@@ -24,7 +24,7 @@ NameOf = Callable[[str], str]
 
 MODEL_DROP = (3, 4)
 MODEL_COLUMNS = (
-    Column("", 50),
+    Column("", 50, spoken="Shared"),
     Column("Model"),
     Column("Memory", 74, right=True),
     Column("Context", 62, right=True),
@@ -37,7 +37,7 @@ ACCESS_COLUMNS = (
     Column("At once", 64, right=True),
     Column("Expires", 84),
     Column("Last seen", 116),
-    Column("", 47),
+    Column("", 47, spoken="Acts"),
 )
 ACCESS_DROP = (1, 4, 3, 5)  # the key, then the expiry, then at once
 RUNNING_COLUMNS = (
@@ -46,7 +46,7 @@ RUNNING_COLUMNS = (
     Column("Tokens", 104, right=True),
     Column("Speed", 100, right=True),
     Column("Since", 66, right=True),
-    Column("", 112),
+    Column("", 112, spoken="Stop"),
 )
 RUNNING_DROP = (4, 3)
 LOG_COLUMNS = (

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import Qt, Signal
+from PySide6.QtCore import Signal
 from PySide6.QtGui import QPainter, QPaintEvent
-from PySide6.QtWidgets import QHBoxLayout, QMenu, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QWidget
 
 from app.presenters import chat_picker
 from app.presenters.chat import ChatPresenter
@@ -12,6 +12,7 @@ from app.presenters.chat_words import context, provider_state
 from app.theme import Theme
 from app.widgets.button import Button
 from app.widgets.chat.picker import PickerButton, PickerPopup
+from app.widgets.menu import Menu
 
 HEIGHT = 52
 
@@ -86,10 +87,9 @@ class ChatBar(QWidget):
         self.popup.show_groups(chat_picker.groups(self._presenter.models, self._presenter.providers, target), target)
 
     def _open_menu(self) -> None:
-        menu = QMenu(self)
-        menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        menu = Menu(self)
         self.menu_wanted.emit(menu)
-        menu.popup(self.more.mapToGlobal(self.more.rect().bottomLeft()))
+        menu.open_below(self.more)
 
     def paintEvent(self, _event: QPaintEvent) -> None:
         painter = QPainter(self)

@@ -27,6 +27,7 @@ from app.views.chat_first_start import FirstStart
 from app.views.chat_provider_dialog import ProviderDialog
 from app.widgets.chat.conversation_list import ConversationList
 from app.widgets.chat.question_box import QuestionBox, ask_for_name, ask_to_delete
+from app.widgets.menu import Menu
 
 SIDE_WIDTH = 252
 OVERLAY_WIDTH = 284
@@ -170,7 +171,8 @@ class ChatPage(QWidget):
         copy.setEnabled(presenter.last_answer() is not None)
         if conversation is not None:
             menu.addSeparator()
-            menu.addAction("Rename the conversation…", QKeySequence("F2"), self._rename)
+            # In a dialog: the editor in the list is no element of the accessible tree.
+            menu.addAction("Rename the conversation…", QKeySequence("F2"), self._rename_conversation)
             pinned = conversation.pinned
             menu.addAction("Unpin" if pinned else "Pin", lambda: presenter.pin(conversation.id, not pinned))
             menu.addAction("Delete the conversation…", lambda: self.ask_to_delete(conversation.id))
@@ -194,8 +196,7 @@ class ChatPage(QWidget):
 
     def _open_provider_menu(self, key: str, place: QPoint) -> None:
         popup = self.conversation.bar.popup
-        menu = QMenu(popup)
-        menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        menu = Menu(popup)
         self._fill_provider(menu, key)
         menu.popup(place)
 

@@ -7,6 +7,7 @@ import asyncio
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QDialog, QHBoxLayout, QLineEdit, QVBoxLayout, QWidget
 
+from app.announcements import announce
 from app.presenters.chat import ChatPresenter
 from app.presenters.chat_words import Cause, cause_of
 from app.theme import Theme
@@ -138,6 +139,8 @@ class ProviderDialog(QDialog):
         own = self.key.key == self._presenter.public_key
         words = {KeyCheck.EMPTY: "", KeyCheck.KEY: "Valid key"}.get(state, sentence)
         self.checked.setText(OWN_KEY if own else words)
+        if own:
+            announce(self, OWN_KEY)
         self.checked.set_tone(
             "local" if own else {KeyCheck.KEY: "accent", KeyCheck.WRONG: "danger"}.get(state, "text3")
         )

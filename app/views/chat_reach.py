@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from PySide6.QtCore import QTimer
 from PySide6.QtWidgets import QHBoxLayout, QWidget
 
+from app.announcements import announce
 from app.presenters.chat import ChatPresenter
 from app.theme import Theme
 from app.widgets.button import Button
@@ -132,7 +133,9 @@ class ReachBar(QWidget):
         self.here.setVisible(acts and bool(self._presenter.models))
         self.stop.setVisible(waits and not self._presenter.models)
         self.go_on.setVisible(waits and bool(self._presenter.models))
-        self.show()
+        if not self.isVisible():
+            self.show()
+            announce(self, self.line.text)
         if not self._tick.isActive():
             self._tick.start()
 

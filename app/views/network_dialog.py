@@ -5,6 +5,7 @@ from __future__ import annotations
 from PySide6.QtCore import QTimer
 from PySide6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
 
+from app.announcements import announce
 from app.network_words import headline
 from app.presenters.network import NetworkPresenter
 from app.theme import Theme
@@ -142,6 +143,8 @@ class NetworkDialog(Dialog):
         own = self.key.key == self._presenter.public_key and bool(self.key.key)
         known = self.key.key in self._presenter.relays
         self.said.setText(OWN_KEY if own else "This relay is in the list already." if known else sentence)
+        if own or known:
+            announce(self, self.said.text())
         self.said.set_tone("danger" if own or state is KeyCheck.WRONG else "text3")
         self.said.setVisible(bool(self.said.text()))
         self.add.setEnabled(state is KeyCheck.KEY and not own and not known)

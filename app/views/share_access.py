@@ -6,6 +6,7 @@ from PySide6.QtCore import QPoint, Qt
 from PySide6.QtGui import QClipboard, QGuiApplication
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QMenu, QVBoxLayout, QWidget
 
+from app.announcements import announce
 from app.presenters.share import SharePresenter
 from app.presenters.share_rows import ACCESS_COLUMNS, ACCESS_DROP, access_rows
 from app.theme import Theme
@@ -17,11 +18,17 @@ from app.widgets.empty_state import EmptyState
 from app.widgets.error_panel import ErrorPanel
 from app.widgets.keys import short_key
 from app.widgets.label import Label
+from app.widgets.menu import Menu
 from app.widgets.segmented import Segmented
 from app.widgets.table import Table
 from qvac_core.core.state import AccessKey, AccessMode, ErrorInfo
 
 NAME_AT_LEAST = 160
+OPEN_TITLE = "Open to everybody?"
+OPEN_SENTENCE = (
+    "Anyone who has your key may then use this GPU, up to your limits, until you switch back. "
+    "People you blocked stay blocked."
+)
 
 
 class OpenQuestion(QFrame):
@@ -40,15 +47,8 @@ class OpenQuestion(QFrame):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(12, 12, 12, 12)
         layout.setSpacing(4)
-        layout.addWidget(Label("Open to everybody?", weight=600))
-        layout.addWidget(
-            Label(
-                "Anyone who has your key may then use this GPU, up to your limits, until you switch back. "
-                "People you blocked stay blocked.",
-                tone="text2",
-                wrap=True,
-            )
-        )
+        layout.addWidget(Label(OPEN_TITLE, weight=600))
+        layout.addWidget(Label(OPEN_SENTENCE, tone="text2", wrap=True))
         layout.addSpacing(4)
         layout.addLayout(row)
 
@@ -144,6 +144,7 @@ class AccessCard(Card):
     def _choose(self, value: str) -> None:
         if value == AccessMode.DENY.value and self._presenter.rules.mode is AccessMode.ALLOW:
             self._question_holder.show()
+            announce(self.question, f"{OPEN_TITLE} {OPEN_SENTENCE}", assertive=True)
             self.question.cancel.setFocus(Qt.FocusReason.OtherFocusReason)
             return
         self._question_holder.hide()
@@ -159,13 +160,12 @@ class AccessCard(Card):
         self._presenter.set_mode(AccessMode.DENY)
 
     def _open_card_menu(self) -> None:
-        menu = QMenu(self)
-        menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        menu = Menu(self)
         knocks = menu.addAction("Unknown keys may ask")
         knocks.setCheckable(True)
         knocks.setChecked(self._presenter.rules.knocks)
         knocks.toggled.connect(self._presenter.set_knocks)
-        menu.popup(self.more.mapToGlobal(self.more.rect().bottomLeft()))
+        menu.open_below(self.more)
 
     def open_menu(self, public_key: str, point: QPoint) -> None:
         key = self._presenter.key_of(public_key)
@@ -174,8 +174,7 @@ class AccessCard(Card):
 
     def menu_of(self, key: AccessKey) -> QMenu:
         presenter, theme = self._presenter, self._theme
-        menu = QMenu(self)
-        menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        menu = Menu(self)
         rename = menu.addAction(theme.icon("pencil"), "Rename…")
         rename.triggered.connect(lambda: self._ask_name(key))
         copy = menu.addAction(theme.icon("copy"), "Copy key")

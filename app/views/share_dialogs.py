@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from PySide6.QtCore import QRectF, QSize
-from PySide6.QtGui import QPainter, QPaintEvent
+from PySide6.QtGui import QAccessible, QPainter, QPaintEvent
 from PySide6.QtWidgets import QHBoxLayout, QLineEdit, QVBoxLayout, QWidget
 
+from app.announcements import announce
 from app.theme import Theme
 from app.widgets.avatar import Avatar
 from app.widgets.button import CopyButton
@@ -81,6 +82,8 @@ class KeyDialog(Dialog):
     def _check(self, state: KeyCheck, sentence: str) -> None:
         own = self.key.key == self._own_key
         self.said.setText("This is your own key: you need no permission." if own else sentence)
+        if own:
+            announce(self, self.said.text())
         self.said.set_tone("danger" if own or state is KeyCheck.WRONG else "text3")
         self.fit()
         self._ready()
@@ -141,6 +144,8 @@ def confirm(
 
 
 class _LargeQr(QWidget):
+    accessible_role = QAccessible.Role.Graphic
+
     def __init__(self, public_key: str) -> None:
         super().__init__()
         self._modules = qr_modules(public_key.upper())

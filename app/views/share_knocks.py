@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from PySide6.QtCore import QEasingCurve, QPropertyAnimation, Qt
 from PySide6.QtGui import QKeySequence, QShortcut
-from PySide6.QtWidgets import QFrame, QHBoxLayout, QMenu, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QVBoxLayout, QWidget
 
 from app import words
+from app.announcements import announce
 from app.presenters.share import HOUR_GRANT, SharePresenter
 from app.theme import Theme
 from app.views.share_dialogs import KeyDialog
@@ -15,6 +16,7 @@ from app.widgets.button import Button
 from app.widgets.error_panel import ErrorPanel
 from app.widgets.keys import group_key, short_key
 from app.widgets.label import Label
+from app.widgets.menu import Menu
 from qvac_core.core.state import ErrorInfo, Knock
 
 SHOWN = 3
@@ -40,7 +42,7 @@ class KnockCard(QFrame):
         self.deny = Button(theme, "Deny", name=f"Deny key {short}")
         self.more = Button(theme, kind="flat", icon="ellipsis", name=f"More for key {short}")
         self._lay_out(Label("An unknown key asks to use your GPU", weight=600, wrap=True))
-        self.setAccessibleName(f"Unknown key {short} asks to use your GPU")
+        self.setAccessibleName(f"An unknown key asks to use your GPU: {short}")
         self.allow.clicked.connect(self.ask_name)
         self.hour.clicked.connect(self._for_an_hour)
         self.deny.clicked.connect(lambda: presenter.deny(knock.public_key))
@@ -87,11 +89,10 @@ class KnockCard(QFrame):
         self._presenter.allow(self.public_key, name, hours=HOUR_GRANT, place="knock")
 
     def _open_menu(self) -> None:
-        menu = QMenu(self)
-        menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        menu = Menu(self)
         block = menu.addAction(self._theme.icon("ban", "danger"), "Block this key")
         block.triggered.connect(lambda: self._presenter.block(self.public_key, "knock"))
-        menu.popup(self.more.mapToGlobal(self.more.rect().bottomLeft()))
+        menu.open_below(self.more)
 
     def _lay_out(self, title: Label) -> None:
         below = QHBoxLayout()
@@ -153,8 +154,11 @@ class KnockList(QWidget):
                 card = KnockCard(knock, self._presenter, self._theme, place == 0)
                 self._cards.insert(place, card)
                 self._column.insertWidget(place, card)
-                if self._filled and self.isVisible():
-                    card.slide_in()
+                if self._filled:
+                    # From the window: whoever is in the other tab shall hear it, too.
+                    announce(self.window(), f"{card.accessibleName()}.")
+                    if self.isVisible():
+                        card.slide_in()
             self._cards[place].set_primary(place == 0)
         self._filled = True
         left = len(newest) - len(shown)

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from PySide6.QtCore import QTimer, Signal
-from PySide6.QtGui import QAction
-from PySide6.QtWidgets import QLineEdit, QMenu, QWidget
+from PySide6.QtWidgets import QWidget
 
 from app.presenters.share import SharePresenter
 from app.presenters.share_rows import LOG_COLUMNS, LOG_DROP, log_rows
@@ -14,6 +13,8 @@ from app.widgets.button import Button
 from app.widgets.card import CARD_FOOT, Card
 from app.widgets.empty_state import EmptyState
 from app.widgets.error_panel import ErrorPanel
+from app.widgets.menu import Menu
+from app.widgets.search_field import SearchField
 from app.widgets.table import ROW_LOG, Table
 from qvac_core.core.state import ErrorInfo
 
@@ -29,14 +30,9 @@ class LogCard(Card):
     def __init__(self, presenter: SharePresenter, theme: Theme, parent: QWidget | None = None) -> None:
         super().__init__("Log", "no prompts or answers are kept", parent=parent)
         self._presenter, self._theme = presenter, theme
-        self.filter = QLineEdit()
+        self.filter = SearchField(theme, "Filter the log", "Filter")
         self.filter.setProperty("measure", "small")
-        self.filter.setPlaceholderText("Filter")
-        self.filter.setAccessibleName("Filter the log")
-        self.filter.setClearButtonEnabled(True)
         self.filter.setFixedWidth(150)
-        self._glass = QAction(self.filter)
-        self.filter.addAction(self._glass, QLineEdit.ActionPosition.LeadingPosition)
         self.more = Button(theme, kind="flat", icon="ellipsis", size="small", name="More about the log")
         self.add_act(self.filter)
         self.add_act(self.more)
@@ -99,10 +95,9 @@ class LogCard(Card):
         self._presenter.set_filter(self.filter.text().strip())
 
     def _open_menu(self) -> None:
-        menu = QMenu(self)
+        menu = Menu(self)
         menu.addAction(self._theme.icon("trash-2", "danger"), "Clear log…").triggered.connect(self.ask_clear)
-        menu.aboutToHide.connect(menu.deleteLater)
-        menu.popup(self.more.mapToGlobal(self.more.rect().bottomLeft()))
+        menu.open_below(self.more)
 
     def ask_clear(self) -> None:
         confirm(
@@ -115,7 +110,6 @@ class LogCard(Card):
         )
 
     def _themed(self) -> None:
-        self._glass.setIcon(self._theme.icon("search", "text3", 16))
         rows = ROWS_AT_LEAST * self.table.delegate.row_height()
         self.table.setMinimumHeight(self.table.header_height() + rows)
 

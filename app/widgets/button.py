@@ -9,6 +9,7 @@ from PySide6.QtCore import QEvent, QSize, Qt, QTimer
 from PySide6.QtGui import QClipboard, QGuiApplication
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
+from app.announcements import announce
 from app.theme import Theme
 from app.widgets.focus import KeyboardFocusButton
 from app.widgets.label import restyle
@@ -130,6 +131,7 @@ class CopyButton(Button):
             self.setText("Copied")
         self.set_icon("check")
         self._timer.start()
+        announce(self, "Copied.")
 
     def _restore(self) -> None:
         self.setMinimumWidth(0)

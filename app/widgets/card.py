@@ -17,6 +17,7 @@ class Card(QFrame):
     def __init__(self, title: str = "", hint: str = "", parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.setObjectName("card")
+        self.setAccessibleName(title)
         self.outer = QVBoxLayout(self)
         self.outer.setContentsMargins(1, 1, 1, 1)
         self.outer.setSpacing(0)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QFocusEvent, QKeyEvent
-from PySide6.QtWidgets import QPushButton
+from PySide6.QtWidgets import QPushButton, QWidget
 
 from app.widgets.label import restyle
 
@@ -29,6 +29,15 @@ def ring_after(event: QFocusEvent, ring: bool) -> bool:
     return event.gotFocus() and event.reason() in KEYBOARD_REASONS
 
 
+def show_ring(widget: QWidget, event: QFocusEvent) -> None:
+    """Keep the property that the sheet's ring asks for."""
+    before = widget.property("keyboardFocus") == "true"
+    ring = ring_after(event, before)
+    if ring != before:
+        widget.setProperty("keyboardFocus", "true" if ring else "false")
+        restyle(widget)
+
+
 class KeyboardFocusButton(QPushButton):
     def keyPressEvent(self, event: QKeyEvent) -> None:
         """Enter presses this button, and not the default one of its dialog, which Qt asks unless `autoDefault` is on.
@@ -42,15 +51,8 @@ class KeyboardFocusButton(QPushButton):
 
     def focusInEvent(self, event: QFocusEvent) -> None:
         super().focusInEvent(event)
-        self._show_ring(event)
+        show_ring(self, event)
 
     def focusOutEvent(self, event: QFocusEvent) -> None:
         super().focusOutEvent(event)
-        self._show_ring(event)
-
-    def _show_ring(self, event: QFocusEvent) -> None:
-        before = self.property("keyboardFocus") == "true"
-        ring = ring_after(event, before)
-        if ring != before:
-            self.setProperty("keyboardFocus", "true" if ring else "false")
-            restyle(self)
+        show_ring(self, event)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from PySide6.QtCore import Qt
+from PySide6.QtGui import QAccessible
 from PySide6.QtWidgets import QLabel, QWidget
 
 from app.theme import Theme
@@ -11,6 +12,9 @@ from app.widgets.label import restyle
 
 class IconLabel(QLabel):
     """Decoration: the text beside it says the same."""
+
+    accessible_role = QAccessible.Role.Client
+    accessible_leaf = True
 
     def __init__(
         self, theme: Theme, icon: str, token: str = "text2", size: int = 16, parent: QWidget | None = None

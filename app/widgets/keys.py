@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from PySide6.QtCore import Qt, Signal
-from PySide6.QtGui import QAction, QClipboard, QGuiApplication, QKeyEvent, QKeySequence
+from PySide6.QtGui import QAccessible, QAction, QClipboard, QGuiApplication, QKeyEvent, QKeySequence
 from PySide6.QtWidgets import QGridLayout, QLabel, QLineEdit, QWidget
 
+from app.announcements import announce
 from app.theme import Theme
 from app.widgets.label import restyle
 from qvac_core.codec.key_text import KEY_DIGITS, KeyCheck, bare_key, read_key
@@ -27,7 +28,8 @@ class KeyField(QLineEdit):
     def __init__(self, theme: Theme, name: str, placeholder: str = "", parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._theme = theme
-        self._icon = QAction(self)
+        # Qt makes it a button: without a text it would be one without a name.
+        self._icon = QAction("Key", self)
         self.addAction(self._icon, QLineEdit.ActionPosition.LeadingPosition)
         self.setAccessibleName(name)
         self.setPlaceholderText(placeholder)
@@ -60,6 +62,8 @@ class KeyField(QLineEdit):
             self.setProperty("state", found.check.value)
             restyle(self)
             self._show_icon()
+            if found.check in (KeyCheck.KEY, KeyCheck.WRONG):
+                announce(self, found.sentence or "Valid key.")
         self.checked.emit(found.check, found.sentence)
 
     def _show_icon(self) -> None:
@@ -79,6 +83,9 @@ class KeyField(QLineEdit):
 
 class KeyGrid(QWidget):
     """A key as four rows of four groups, in the fixed font."""
+
+    accessible_role = QAccessible.Role.StaticText
+    accessible_leaf = True
 
     def __init__(self, theme: Theme, parent: QWidget | None = None) -> None:
         super().__init__(parent)

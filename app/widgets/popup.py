@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from PySide6.QtCore import QPoint, QPropertyAnimation, Qt
+from PySide6.QtGui import QAccessible
 from PySide6.QtWidgets import QFrame, QVBoxLayout, QWidget
 
+from app.accessible import tell_opened
 from app.theme import Theme
 
 FADE_MS = 90
@@ -13,6 +15,8 @@ GAP = 4
 
 class Popup(QWidget):
     """`body` is its layout. The frame inside is what the sheet styles; the window around it is see-through."""
+
+    accessible_role = QAccessible.Role.Dialog
 
     def __init__(self, theme: Theme, name: str, parent: QWidget) -> None:
         super().__init__(parent, Qt.WindowType.Popup | Qt.WindowType.FramelessWindowHint)
@@ -48,3 +52,4 @@ class Popup(QWidget):
             self._fade.setEndValue(1.0)
             self._fade.start()
         self.show()
+        tell_opened(self)

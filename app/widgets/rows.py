@@ -19,11 +19,15 @@ CELL_ROLE = Qt.ItemDataRole.UserRole + 1
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """`width` in logical pixels of a 13 px font, 0 = takes what is left. `right`: numbers, header likewise."""
+    """`width` in logical pixels of a 13 px font, 0 = takes what is left. `right`: numbers, header likewise.
+
+    `spoken`: what a column without a title is called.
+    """
 
     title: str
     width: int = 0
     right: bool = False
+    spoken: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,4 +156,6 @@ class RowModel(QAbstractTableModel):
     def headerData(self, section: int, orientation: Qt.Orientation, role: int = Qt.ItemDataRole.DisplayRole) -> object:
         if orientation == Qt.Orientation.Horizontal and role == Qt.ItemDataRole.DisplayRole:
             return self.columns[section].title
+        if orientation == Qt.Orientation.Horizontal and role == Qt.ItemDataRole.AccessibleTextRole:
+            return self.columns[section].spoken or self.columns[section].title
         return None

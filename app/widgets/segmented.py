@@ -4,23 +4,59 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from PySide6.QtCore import QEvent, QSize, Signal
-from PySide6.QtGui import QFont, QFontMetrics
-from PySide6.QtWidgets import QButtonGroup, QHBoxLayout, QWidget
+from PySide6.QtCore import QEvent, QPoint, QSize, Qt, Signal
+from PySide6.QtGui import QFocusEvent, QFont, QFontMetrics, QKeyEvent, QPaintEvent
+from PySide6.QtWidgets import (
+    QButtonGroup,
+    QHBoxLayout,
+    QStyle,
+    QStyleOptionButton,
+    QStylePainter,
+    QWidget,
+)
 
-from app.widgets.focus import KeyboardFocusButton
+from app.widgets.focus import show_ring
 from app.widgets.label import restyle
+from app.widgets.radio_button import RadioButton
 
 PAD = 12
 
 
-class Segment(KeyboardFocusButton):
-    """As wide as its word is when chosen: bold, which the sheet's own size does not count."""
+class Segment(RadioButton):
+    """One of several, and called so by screen readers; it looks like a button.
+
+    As wide as its word is when chosen: bold, which the sheet's own size does not count.
+    """
 
     def sizeHint(self) -> QSize:
         font = QFont(self.font())
         font.setWeight(QFont.Weight.DemiBold)
         return QSize(QFontMetrics(font).horizontalAdvance(self.text()) + 2 * PAD, super().sizeHint().height())
+
+    def hitButton(self, position: QPoint) -> bool:
+        return self.rect().contains(position)
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        if event.key() not in (Qt.Key.Key_Return, Qt.Key.Key_Enter):
+            super().keyPressEvent(event)
+        elif not event.isAutoRepeat():
+            self.click()
+
+    def focusInEvent(self, event: QFocusEvent) -> None:
+        super().focusInEvent(event)
+        show_ring(self, event)
+
+    def focusOutEvent(self, event: QFocusEvent) -> None:
+        super().focusOutEvent(event)
+        show_ring(self, event)
+
+    def paintEvent(self, _event: QPaintEvent) -> None:
+        option = QStyleOptionButton()
+        self.initStyleOption(option)
+        option.state &= ~QStyle.StateFlag.State_HasFocus  # the sheet paints the ring
+        painter = QStylePainter(self)
+        painter.drawControl(QStyle.ControlElement.CE_PushButton, option)
+        painter.end()
 
 
 class Segmented(QWidget):
@@ -39,8 +75,6 @@ class Segmented(QWidget):
         layout.setSpacing(0)
         for value, text in choices:
             button = Segment(text)
-            button.setCheckable(True)
-            button.setAutoDefault(False)
             button.setAccessibleName(f"{name}: {text}".rstrip("…"))
             button.clicked.connect(lambda _checked=False, value=value: self.chosen.emit(value))
             group.addButton(button)

@@ -7,6 +7,7 @@ from html import escape
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QSizePolicy, QWidget
 
+from app.announcements import announce
 from app.theme import Theme
 from app.widgets.icon_label import IconLabel
 
@@ -39,6 +40,8 @@ class StatusLine(QWidget):
     def show_status(self, icon: str, clause: str, facts: str = "", tone: str = "text2") -> None:
         new = (icon, clause, facts, tone)
         if new != (self._icon_name, self._clause, self._facts, self._tone):
+            if clause != self._clause and self.isVisible():
+                announce(self, f"{clause} {facts}".strip())
             self._icon_name, self._clause, self._facts, self._tone = new
             self._render()
 

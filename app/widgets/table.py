@@ -4,7 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from PySide6.QtCore import QModelIndex, QPersistentModelIndex, QPoint, QRect, QRectF, QSize, Qt, Signal
+from PySide6.QtCore import (
+    QEvent,
+    QItemSelectionModel,
+    QModelIndex,
+    QPersistentModelIndex,
+    QPoint,
+    QRect,
+    QRectF,
+    QSize,
+    Qt,
+    Signal,
+)
 from PySide6.QtGui import (
     QContextMenuEvent,
     QFocusEvent,
@@ -19,6 +30,7 @@ from PySide6.QtGui import (
 from PySide6.QtWidgets import QAbstractItemView, QHeaderView, QSizePolicy, QTableView, QWidget
 
 from app.theme import Theme
+from app.widgets.acts import ActingSelection
 from app.widgets.cell_delegate import CellDelegate
 from app.widgets.focus import ring_after
 from app.widgets.rows import Column, Row, RowModel
@@ -96,6 +108,9 @@ class Table(QTableView):
         self._ring = False
         self.rows = RowModel(columns, self)
         self.setModel(self.rows)
+        acting = ActingSelection(self.rows, self)
+        acting.acted.connect(self._act)
+        self.setSelectionModel(acting)
         self.delegate = CellDelegate(theme, row_height, self)
         self.setItemDelegate(self.delegate)
         self.setHorizontalHeader(Header(theme, self))
@@ -115,7 +130,7 @@ class Table(QTableView):
         self.verticalHeader().hide()
         self.verticalHeader().setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
         self.horizontalHeader().setSectionResizeMode(QHeaderView.ResizeMode.Fixed)
-        self.setSelectionMode(QAbstractItemView.SelectionMode.NoSelection)
+        self.setSelectionMode(QAbstractItemView.SelectionMode.ExtendedSelection)
         self.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
         self.setTabKeyNavigation(False)
         self.setCornerButtonEnabled(False)
@@ -178,7 +193,31 @@ class Table(QTableView):
     def _key(self, index: QModelIndex) -> str:
         return self.rows.row(index.row()).key
 
+    def _act(self, index: QModelIndex) -> None:
+        """What a click on this cell would do."""
+        cell = self.rows.cell(index)
+        self.setCurrentIndex(index)
+        if cell.switch is not None:
+            self.toggled.emit(self._key(index), not cell.switch)
+        elif cell.menu:
+            self._open_menu(index)
+        elif cell.button:
+            self.pressed.emit(self._key(index))
+
+    def _open_menu(self, index: QModelIndex) -> None:
+        corner = self.visualRect(index).bottomLeft()
+        self.menu_wanted.emit(self._key(index), self.viewport().mapToGlobal(corner))
+
     # --- Qt's events
+
+    def selectionCommand(
+        self, _index: QModelIndex | QPersistentModelIndex, _event: QEvent | None = None
+    ) -> QItemSelectionModel.SelectionFlag:
+        """Nothing is ever selected: rows have a current one and acts."""
+        return QItemSelectionModel.SelectionFlag.NoUpdate
+
+    def selectAll(self) -> None:
+        return
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)
@@ -235,8 +274,7 @@ class Table(QTableView):
             case Qt.Key.Key_Space | Qt.Key.Key_Return | Qt.Key.Key_Enter if any(cell.button for cell in cells):
                 self.pressed.emit(self._key(index))
             case Qt.Key.Key_Return | Qt.Key.Key_Enter | Qt.Key.Key_Menu:
-                rect = self.visualRect(index)
-                self.menu_wanted.emit(self._key(index), self.viewport().mapToGlobal(rect.bottomLeft()))
+                self._open_menu(index)
             case Qt.Key.Key_Delete:
                 self.delete_wanted.emit(self._key(index))
             case _:

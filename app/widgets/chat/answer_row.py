@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from PySide6.QtCore import Qt, Signal
+from PySide6.QtGui import QAccessible
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QSizePolicy, QVBoxLayout, QWidget
 
 from app.theme import Theme
@@ -48,6 +49,8 @@ def nothing_yet(message: Message) -> bool:
 
 
 class AnswerRow(QWidget):
+    accessible_role = QAccessible.Role.ListItem
+
     link_activated = Signal(str)
     regenerate = Signal()
     unfolding = Signal()  # before more of it is shown

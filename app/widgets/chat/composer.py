@@ -6,6 +6,7 @@ from PySide6.QtCore import QEvent, QMimeData, QObject, QRectF, Qt, Signal
 from PySide6.QtGui import QKeyEvent, QPainter, QPaintEvent, QPalette, QPen
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QPlainTextEdit, QSizePolicy, QVBoxLayout, QWidget
 
+from app.announcements import announce
 from app.theme import Theme
 from app.widgets.button import Button
 from app.widgets.chat.long_text import IN_COMPOSER, fits
@@ -183,6 +184,7 @@ class Composer(QFrame):
             self._waiting = True
             self._show()
             self.edited.emit()
+            announce(self, WAITS)
             return
         self.submitted.emit(text)
 

@@ -9,6 +9,7 @@ from PySide6.QtCore import (
     QAbstractItemModel,
     QAbstractListModel,
     QEvent,
+    QItemSelectionModel,
     QModelIndex,
     QPersistentModelIndex,
     QPoint,
@@ -35,11 +36,15 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from app.announcements import announce
 from app.presenters.chat_groups import Entry, Heading, Row
 from app.theme import Theme
+from app.widgets.acts import ActingSelection, one_at_a_time
 from app.widgets.button import Button
 from app.widgets.chat.bidi import isolated
 from app.widgets.empty_state import EmptyState
+from app.widgets.menu import Menu
+from app.widgets.search_field import SearchField
 from app.words import one_line
 
 Index = QModelIndex | QPersistentModelIndex
@@ -198,6 +203,7 @@ class ConversationView(QListView):
         super().__init__(parent)
         self._theme = theme
         self.setMouseTracking(True)
+        self.setSelectionMode(QAbstractItemView.SelectionMode.ExtendedSelection)
         self.setAccessibleName("Conversations")
         self.setEditTriggers(QAbstractItemView.EditTrigger.EditKeyPressed)
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
@@ -208,6 +214,12 @@ class ConversationView(QListView):
     @property
     def editing(self) -> bool:
         return self.state() is QAbstractItemView.State.EditingState
+
+    def selectionCommand(self, _index: Index, event: QEvent | None = None) -> QItemSelectionModel.SelectionFlag:
+        return one_at_a_time(event)
+
+    def selectAll(self) -> None:
+        return
 
     def conversation_at(self, index: Index) -> str:
         row = index.data(ROLE) if index.isValid() else None
@@ -246,17 +258,16 @@ class ConversationList(QWidget):
         self._theme = theme
         self._menu: QMenu | None = None
         self._held: Callable[[], None] | None = None
-        self.search = QLineEdit()
-        self.search.setPlaceholderText("Search")
-        self.search.setAccessibleName("Search conversations")
-        self.search.setClearButtonEnabled(True)
-        self._glass = self.search.addAction(theme.icon("search", "text3"), QLineEdit.ActionPosition.LeadingPosition)
+        self.search = SearchField(theme, "Search conversations", "Search")
         self.new = Button(theme, kind="flat", icon="square-pen", name="New conversation")
         self.new.clicked.connect(self.new_wanted)
         self.model = ConversationModel(self)
         self.model.renamed.connect(self.renamed)
         self.view = ConversationView(theme)
         self.view.setModel(self.model)
+        acting = ActingSelection(self.model, self.view)
+        acting.acted.connect(self._clicked)
+        self.view.setSelectionModel(acting)
         delegate = ConversationDelegate(theme, self.view)
         # Queued: the view is still closing its editor when this is told.
         delegate.closeEditor.connect(self._show_held, Qt.ConnectionType.QueuedConnection)
@@ -298,8 +309,12 @@ class ConversationList(QWidget):
         self._held = None
         self.model.show_rows(rows)
         self.select(open_id)
-        self.stack.setCurrentIndex(1 if searching and not rows else 0)
-        self.nothing.title.setText(f"Nothing contains “{searching}”")
+        nothing = bool(searching) and not rows
+        self.stack.setCurrentIndex(1 if nothing else 0)
+        title = f"Nothing contains “{searching}”"
+        if nothing and self.nothing.title.text() != title:
+            announce(self, f"{title}.")
+        self.nothing.title.setText(title)
         self.nothing.sentence.setText(f"Searched titles and text of {of} conversations.")
 
     def select(self, conversation_id: str) -> None:
@@ -334,8 +349,7 @@ class ConversationList(QWidget):
         if not isinstance(row, Entry):
             return
         pinned = row.conversation.pinned
-        menu = QMenu(self)
-        menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        menu = Menu(self)
         menu.addAction(self._theme.icon("pencil"), "Rename", lambda: self.view.edit(index))
         menu.addAction(
             self._theme.icon("pin-off" if pinned else "pin"),
@@ -349,7 +363,6 @@ class ConversationList(QWidget):
         menu.popup(place)
 
     def _retheme(self) -> None:
-        self._glass.setIcon(self._theme.icon("search", "text3"))
         self.view.viewport().update()
         self.update()
 

@@ -41,6 +41,8 @@ Row = QuestionRow | AnswerRow
 
 
 class MessageList(QScrollArea):
+    accessible_role = QAccessible.Role.List
+
     link_activated = Signal(str)
     regenerate = Signal()
 

@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import QEvent, QModelIndex, QObject, QPoint, QRectF, QSize, Qt, Signal
+from PySide6.QtCore import (
+    QEvent,
+    QItemSelectionModel,
+    QModelIndex,
+    QObject,
+    QPersistentModelIndex,
+    QPoint,
+    QRectF,
+    QSize,
+    Qt,
+    Signal,
+)
 from PySide6.QtGui import QKeyEvent, QKeySequence, QPainter, QPaintEvent
-from PySide6.QtWidgets import QHBoxLayout, QLineEdit, QSizePolicy, QTreeView, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QSizePolicy, QTreeView, QVBoxLayout, QWidget
 
 from app.theme import Theme
+from app.widgets.acts import ActingSelection, one_at_a_time
 from app.widgets.badge import Badge
 from app.widgets.card import rule
 from app.widgets.chat.picker_rows import Group, PickerDelegate, PickerModel, RowKind
@@ -14,6 +26,7 @@ from app.widgets.focus import KeyboardFocusButton
 from app.widgets.icon_label import IconLabel
 from app.widgets.label import Label
 from app.widgets.popup import Popup
+from app.widgets.search_field import SearchField
 from qvac_core.core.state import Target
 
 WIDTH = 420
@@ -116,6 +129,21 @@ class PickerButton(KeyboardFocusButton):
         return QSize(120, BUTTON_HEIGHT)
 
 
+class PickerTree(QTreeView):
+    def __init__(self) -> None:
+        super().__init__()
+        self.setSelectionMode(QTreeView.SelectionMode.ExtendedSelection)
+        self.setSelectionBehavior(QTreeView.SelectionBehavior.SelectItems)
+
+    def selectionCommand(
+        self, _index: QModelIndex | QPersistentModelIndex, event: QEvent | None = None
+    ) -> QItemSelectionModel.SelectionFlag:
+        return one_at_a_time(event)
+
+    def selectAll(self) -> None:
+        return
+
+
 class PickerPopup(Popup):
     """Type to filter, arrows, Enter, Esc. `chosen` with a target, the others with a provider's key.
 
@@ -136,15 +164,15 @@ class PickerPopup(Popup):
         self.body.setContentsMargins(1, 8, 1, 1)
         self.body.setSpacing(0)
         self.frame.setFixedWidth(WIDTH)
-        self.search = QLineEdit()
-        self.search.setPlaceholderText("Find a provider or a model")
-        self.search.setAccessibleName("Find a provider or a model")
-        self._glass = self.search.addAction(theme.icon("search", "text3"), QLineEdit.ActionPosition.LeadingPosition)
+        self.search = SearchField(theme, "Find a provider or a model", "Find a provider or a model", clearable=False)
         self.search.textChanged.connect(self._filter)
         self.search.installEventFilter(self)
         self.model = PickerModel(self)
-        self.tree = QTreeView()
+        self.tree = PickerTree()
         self.tree.setModel(self.model)
+        acting = ActingSelection(self.model, self.tree)
+        acting.acted.connect(self._take)
+        self.tree.setSelectionModel(acting)
         self.tree.setItemDelegate(PickerDelegate(theme, paint_dot, self.tree))
         self.tree.setHeaderHidden(True)
         self.tree.setRootIsDecorated(False)
@@ -173,7 +201,6 @@ class PickerPopup(Popup):
         self.body.addLayout(nothing)
         self.body.addWidget(rule())
         self.body.addWidget(self.add)
-        theme.changed.connect(self._retheme)
 
     def show_groups(self, groups: tuple[Group, ...], current: Target) -> None:
         self.model.show_groups(groups, current, self.search.text())
@@ -208,9 +235,6 @@ class PickerPopup(Popup):
                 self._step(-1 if key == Qt.Key.Key_Up else 1)
                 return True
         return super().eventFilter(watched, event)
-
-    def _retheme(self) -> None:
-        self._glass.setIcon(self._theme.icon("search", "text3"))
 
     def _filter(self, text: str) -> None:
         self.model.filter(text)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from PySide6.QtCore import QRectF, Qt, Signal
-from PySide6.QtGui import QPainter, QPainterPath, QPaintEvent
+from PySide6.QtGui import QAccessible, QPainter, QPainterPath, QPaintEvent
 from PySide6.QtWidgets import QHBoxLayout, QSizePolicy, QVBoxLayout, QWidget
 
 from app.theme import Theme
@@ -96,6 +96,8 @@ class Bubble(QWidget):
 
 class QuestionRow(QWidget):
     """A long message is folded: `unfolding` before more of it is shown, so that the list stays where it is."""
+
+    accessible_role = QAccessible.Role.ListItem
 
     link_activated = Signal(str)
     unfolding = Signal()

@@ -8,6 +8,7 @@ from time import monotonic
 from PySide6.QtCore import Qt, QTimer
 from PySide6.QtWidgets import QGridLayout, QProgressBar, QWidget
 
+from app.announcements import announce
 from app.theme import Theme
 from app.widgets.icon_label import IconLabel
 from app.widgets.label import Label
@@ -150,6 +151,7 @@ class Stages(QWidget):
     def finish(self, title: str) -> None:
         """All is done; `title` says what the provider offers."""
         self._leave()
+        announce(self, f"{title}.")
         for stage, row in self.rows.items():
             row.finish(title if stage is Stage.LOADING else "")
         self._timer.stop()
@@ -177,6 +179,7 @@ class Stages(QWidget):
             self.rows[earlier].finish()
             self._seconds.setdefault(earlier, 0.0)
         self._running = stage
+        announce(self, f"{WORDS[stage].running}.")
         self._since = monotonic() - seconds
         self._seconds[stage] = seconds
         self.rows[stage].run(fraction)

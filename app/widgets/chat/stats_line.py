@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from PySide6.QtCore import Qt, Signal
-from PySide6.QtWidgets import QHBoxLayout, QMenu, QSizePolicy, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QSizePolicy, QWidget
 
 from app.theme import Theme
 from app.widgets.button import Button, CopyButton
 from app.widgets.icon_label import IconLabel
 from app.widgets.label import Label
+from app.widgets.menu import Menu
 
 HEIGHT = 28
 
@@ -74,7 +75,6 @@ class StatsLine(QWidget):
         self.more.setVisible(self._regenerable and self._narrow)
 
     def _open_menu(self) -> None:
-        menu = QMenu(self)
-        menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        menu = Menu(self)
         menu.addAction(self._theme.icon("rotate-ccw"), "Answer again", self.regenerate.emit)
-        menu.popup(self.more.mapToGlobal(self.more.rect().bottomLeft()))
+        menu.open_below(self.more)

@@ -40,6 +40,7 @@ STATES = {
     30: "visible",
     41: "checkable",
 }
+NAMED = {"push button", "graphic", "column header", "radio button", "check box", "menu item", "dialog", "frame"}
 LABELLED_BY = 2  # AtspiRelationType
 
 
@@ -185,6 +186,15 @@ class Element:
     def labels(self) -> list[Element]:
         relations = self.reader.ask(self._where, ACCESSIBLE, "GetRelationSet")
         return [Element(self.reader, *each) for kind, targets in relations if kind == LABELLED_BY for each in targets]
+
+    @property
+    def nameless(self) -> list[str]:
+        """What below this element a reader could only call by its kind: what takes the focus, is pressed, or heads."""
+        return [
+            f"{element.role} at {element.path}"
+            for element in self.walk()
+            if not element.name and (element.role in NAMED or "focusable" in element.states)
+        ]
 
     @property
     def description(self) -> str:

@@ -1,0 +1,35 @@
+"""A field to search in: a glass before the text, a cross that empties it, both with names."""
+
+from __future__ import annotations
+
+from PySide6.QtGui import QAction
+from PySide6.QtWidgets import QLineEdit, QWidget
+
+from app.theme import Theme
+
+# Qt names the action of its own clear button so, and gives it no text.
+CLEAR = "_q_qlineeditclearaction"
+
+
+class SearchField(QLineEdit):
+    """`name` is what a screen reader calls it; `clearable`: Qt's own cross appears beside a text."""
+
+    def __init__(
+        self, theme: Theme, name: str, placeholder: str, *, clearable: bool = True, parent: QWidget | None = None
+    ) -> None:
+        super().__init__(parent)
+        self._theme = theme
+        self.setAccessibleName(name)
+        self.setPlaceholderText(placeholder)
+        self.setClearButtonEnabled(clearable)
+        clear = self.findChild(QAction, CLEAR)
+        if isinstance(clear, QAction):
+            clear.setText("Clear")
+        self._glass = QAction(name, self)
+        self._glass.triggered.connect(self.setFocus)
+        self.addAction(self._glass, QLineEdit.ActionPosition.LeadingPosition)
+        theme.changed.connect(self._show_glass)
+        self._show_glass()
+
+    def _show_glass(self) -> None:
+        self._glass.setIcon(self._theme.icon("search", "text3"))
