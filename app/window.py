@@ -20,6 +20,7 @@ from app.presenters.share import SharePresenter
 from app.tasks import Tasks
 from app.theme import Theme
 from app.views.chat_page import ChatPage
+from app.views.knock_notice import KnockNotice
 from app.views.network_dialog import NetworkDialog
 from app.views.share_dialogs import confirm
 from app.views.share_page import SharePage
@@ -57,6 +58,7 @@ class MainWindow(QWidget):
         self.settings = SettingsPopup(theme, self)
         self.notice = NoticeBar(theme)
         self._downloads = DownloadSpeech(self)
+        self.knocks = KnockNotice(self.share, theme)
         self._left = False
         self._question: Dialog | None = None
         self.setWindowTitle("QVAC Desktop")
@@ -89,6 +91,7 @@ class MainWindow(QWidget):
         column.setSpacing(0)
         column.addWidget(row)
         column.addWidget(self.notice)
+        column.addWidget(self.knocks)
         column.addWidget(self.stack, 1)
         self.tabs.setCurrentIndex(CHAT)
         self.stack.setCurrentIndex(CHAT)
@@ -104,6 +107,12 @@ class MainWindow(QWidget):
         self._core.core_event.connect(self._downloads.take)
         self.share.sharing_changed.connect(self._show_live)
         self.share.rules_changed.connect(self._show_live)
+        self.share.knocks_changed.connect(self._show_live)
+        self.tabs.currentChanged.connect(lambda tab: self.knocks.show_here(tab != SHARE))
+        self.share.failed.connect(self._show_failed_knock)
+        self.knocks.all_wanted.connect(lambda: self.tabs.setCurrentIndex(SHARE))
+        # Also while another program is in front: Qt does nothing for a window that is looked at.
+        self.knocks.arrived.connect(lambda: QApplication.alert(self))
         self.share.noticed.connect(self._show_notice)
         self.chat.share_requested.connect(lambda: self.tabs.setCurrentIndex(SHARE))
 
@@ -215,10 +224,15 @@ class MainWindow(QWidget):
     def _show_live(self) -> None:
         on = self.share.people_on if self.share.on else 0
         found = self.share.on and self.share.sharing.phase is not SharingPhase.UNREACHABLE
-        self.tabs.show_live(SHARE, found, f"{on} on" if on else "")
+        self.tabs.show_live(SHARE, found, f"{on} on" if on else "", len(self.share.knocks))
 
     def _show_notice(self, notice: Notice) -> None:
         self.notice.show_notice(notice.title, notice.message)
+
+    def _show_failed_knock(self, place: str, error: ErrorInfo) -> None:
+        """The Share tab shows it where it happened; somebody who looks at Chat sees it here."""
+        if place == "knock" and self.tabs.currentIndex() != SHARE:
+            self.notice.show_notice(error.title, error.message)
 
     async def _setting(self, key: str) -> str:
         return await self._core.call(lambda core: core.setting(key))

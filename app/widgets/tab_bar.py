@@ -1,4 +1,4 @@
-"""The window's tabs: an underline of 2 px, and on Share the live dot with how many are on."""
+"""The window's tabs: an underline of 2 px, and on Share the live dot with how many are on and how many ask."""
 
 from __future__ import annotations
 
@@ -24,6 +24,13 @@ class _Mark:
     icon: str = ""
     live: bool = False
     badge: str = ""
+    asking: int = 0
+
+    @property
+    def badges(self) -> tuple[tuple[str, str], ...]:
+        """Text and tone of what stands after the word."""
+        asking = (str(self.asking), "warn") if self.asking else ("", "")
+        return tuple(badge for badge in ((self.badge, "accent"), asking) if badge[0])
 
 
 class TabBar(QTabBar):
@@ -47,11 +54,13 @@ class TabBar(QTabBar):
         self.setTabToolTip(place, tooltip)
         return place
 
-    def show_live(self, place: int, live: bool, badge: str) -> None:
+    def show_live(self, place: int, live: bool, badge: str, asking: int = 0) -> None:
+        """asking: how many wait for the owner's word."""
         mark = self._marks[place]
-        if (mark.live, mark.badge) != (live, badge):
-            mark.live, mark.badge = live, badge
-            words = ["sharing is on" if live else "sharing is off", badge]
+        if (mark.live, mark.badge, mark.asking) != (live, badge, asking):
+            mark.live, mark.badge, mark.asking = live, badge, asking
+            asks = f"{asking} {'asks' if asking == 1 else 'ask'} to use it" if asking else ""
+            words = ["sharing is on" if live else "sharing is off", badge, asks]
             self.setAccessibleTabName(place, ", ".join(filter(None, [self.tabText(place), *words])))
             self.updateGeometry()
             # Qt lays tabs out again only when a text changes.
@@ -61,9 +70,7 @@ class TabBar(QTabBar):
     def tabSizeHint(self, index: int) -> QSize:
         metrics = QFontMetricsF(self._theme.font(weight=600))
         width = 2 * PAD + MARK + 8 + metrics.horizontalAdvance(self.tabText(index)) + GAP
-        badge = self._marks[index].badge
-        if badge:
-            width += 8 + self._badge_width(badge)
+        width += sum(8 + self._badge_width(text) for text, _tone in self._marks[index].badges)
         return QSize(round(width), max(HEIGHT, round(metrics.height()) + 20))
 
     def minimumTabSizeHint(self, index: int) -> QSize:
@@ -99,9 +106,9 @@ class TabBar(QTabBar):
         text = self._at(whole, QRectF(left, area.top(), width, area.height()))
         painter.drawText(text, int(Qt.AlignmentFlag.AlignCenter), self.tabText(place))
         end = left + width
-        if mark.badge:
-            box = QRectF(end + 7, round(middle - 9), self._badge_width(mark.badge), 18)
-            self._paint_badge(painter, self._at(whole, box), mark.badge)
+        for badge, tone in mark.badges:
+            box = QRectF(end + 7, round(middle - 9), self._badge_width(badge), 18)
+            self._paint_badge(painter, self._at(whole, box), badge, tone)
             end = box.right()
         if chosen:
             line = self._at(whole, QRectF(area.left(), whole.bottom() - 2, end - area.left(), 2))
@@ -122,12 +129,12 @@ class TabBar(QTabBar):
         painter.setBrush(Qt.BrushStyle.NoBrush)
         painter.drawEllipse(box.adjusted(0.75, 0.75, -0.75, -0.75))
 
-    def _paint_badge(self, painter: QPainter, box: QRectF, text: str) -> None:
+    def _paint_badge(self, painter: QPainter, box: QRectF, text: str, tone: str) -> None:
         painter.setPen(Qt.PenStyle.NoPen)
-        painter.setBrush(self._theme.colour("accent_soft"))
+        painter.setBrush(self._theme.colour(f"{tone}_soft"))
         painter.drawRoundedRect(box, 4, 4)
         painter.setFont(self._theme.font("small", 500))
-        painter.setPen(self._theme.colour("accent"))
+        painter.setPen(self._theme.colour(tone))
         painter.drawText(box, int(Qt.AlignmentFlag.AlignCenter), text)
 
     def _at(self, whole: QRectF, box: QRectF) -> QRectF:

@@ -39,10 +39,10 @@ from qvac_core.delegation.admission import AccessPolicy, Allowance, Limits
 from qvac_core.delegation.provider import Provider
 from qvac_core.errors import NetworkError
 from qvac_core.hyperdht import KeyPair, Server
+from qvac_core.store.knocks import MAX_KNOCKS
 from qvac_core.store.settings import Admission, SharingSettings
 from qvac_core.store.store import Store
 
-MAX_KNOCKS = 64
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0  # seconds between two tries to announce
 ONLY_LOCAL = "The internet does not answer. Machines on your own network find this one; others when it is back."
 NOT_FOUND = "The network does not lead guests to this machine just now. Its key is announced again by itself."
@@ -87,7 +87,7 @@ class Sharing:
         self._switch = asyncio.Lock()
         self._connections: dict[str, int] = {}
         self._active: dict[str, ActiveRequest] = {}
-        self._knocks: OrderedDict[str, Knock] = OrderedDict()
+        self._knocks = OrderedDict((knock.public_key, knock) for knock in store.knocks.records())
         self._wanted = False
         hub.subscribe(self._on_core_event)
         self._watch: asyncio.Task[None] | None = None
@@ -272,8 +272,7 @@ class Sharing:
         self._hub.emit(AccessChanged(await self.rules()))
         if decided_key:
             self._provider.denials.lift(bytes.fromhex(decided_key))
-        if self._knocks.pop(decided_key, None) is not None:
-            self._emit_knocks()
+            self._end_knock(decided_key)
 
     async def _apply_rules(self) -> None:
         rules = await self.rules()
@@ -295,7 +294,11 @@ class Sharing:
     def dismiss_knock(self, public_key: str) -> None:
         """Not now: for a while its owner is told so, and it is not shown again."""
         self._provider.denials.deny(bytes.fromhex(public_key), time.time())
+        self._end_knock(public_key)
+
+    def _end_knock(self, public_key: str) -> None:
         if self._knocks.pop(public_key, None) is not None:
+            self._tasks.start(self._run(self._store.knocks.remove, public_key), "forget a knock")
             self._emit_knocks()
 
     def active_requests(self) -> tuple[ActiveRequest, ...]:
@@ -339,7 +342,8 @@ class Sharing:
         key, state = event.remote_public_key, event.state
         if state is events.ConnectionState.KNOCK:
             self._knocks.pop(key, None)
-            self._knocks[key] = Knock(key, time.time())
+            self._knocks[key] = knock = Knock(key, time.time())
+            self._tasks.start(self._run(self._store.knocks.put, key, knock.at), "keep a knock")
             while len(self._knocks) > MAX_KNOCKS:
                 self._knocks.popitem(last=False)
             self._emit_knocks()

@@ -12,6 +12,7 @@ from qvac_core.store.records import AnswerStats as AnswerStats
 from qvac_core.store.records import Conversation as Conversation
 from qvac_core.store.records import Draft as Draft
 from qvac_core.store.records import ErrorInfo as ErrorInfo
+from qvac_core.store.records import Knock as Knock
 from qvac_core.store.records import LogEntry as LogEntry
 from qvac_core.store.records import Message as Message
 from qvac_core.store.records import Target as Target
@@ -84,14 +85,6 @@ class AccessRules:
     mode: AccessMode = AccessMode.ALLOW
     knocks: bool = True
     keys: tuple[AccessKey, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Knock:
-    """A stranger's key at the door. No text of the stranger, ever."""
-
-    public_key: str
-    at: float
 
 
 @dataclass(frozen=True, slots=True)

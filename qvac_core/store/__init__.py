@@ -8,6 +8,7 @@ from qvac_core.store.conversations import Conversations, new_id
 from qvac_core.store.database import Database
 from qvac_core.store.folders import DataDir, InstanceLock
 from qvac_core.store.identity import Identity, IdentityStore, SeedSource
+from qvac_core.store.knocks import MAX_KNOCKS, Knocks
 from qvac_core.store.known_nodes import file_of_network, load_known_nodes, prune_networks, save_known_nodes
 from qvac_core.store.providers import Providers
 from qvac_core.store.records import (
@@ -15,6 +16,7 @@ from qvac_core.store.records import (
     AnswerStats,
     Conversation,
     ErrorInfo,
+    Knock,
     KnownProvider,
     LogEntry,
     Message,
@@ -25,6 +27,7 @@ from qvac_core.store.settings import Admission, ChatSettings, Settings, Settings
 from qvac_core.store.store import Store
 
 __all__ = [
+    "MAX_KNOCKS",
     "AccessList",
     "AccessRecord",
     "Admission",
@@ -38,6 +41,8 @@ __all__ = [
     "Identity",
     "IdentityStore",
     "InstanceLock",
+    "Knock",
+    "Knocks",
     "KnownProvider",
     "LogEntry",
     "Message",

@@ -44,6 +44,14 @@ class AccessRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class Knock:
+    """A stranger's key at the door. No text of the stranger, ever."""
+
+    public_key: str
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
 class KnownProvider:
     """A provider that somebody added. `relays`: nodes that led to it last time, tried first the next time."""
 

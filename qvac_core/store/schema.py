@@ -91,4 +91,12 @@ _VERSION_4: Final[Migration] = (
     ) WITHOUT ROWID""",
 )
 
-MIGRATIONS: Final[tuple[Migration, ...]] = (_VERSION_1, _VERSION_2, _VERSION_3, _VERSION_4)
+# Who knocked waits for the owner's word, over a restart too.
+_VERSION_5: Final[Migration] = (
+    """CREATE TABLE knocks (
+        public_key TEXT PRIMARY KEY CHECK (length(public_key) = 64),
+        at REAL NOT NULL
+    ) WITHOUT ROWID""",
+)
+
+MIGRATIONS: Final[tuple[Migration, ...]] = (_VERSION_1, _VERSION_2, _VERSION_3, _VERSION_4, _VERSION_5)

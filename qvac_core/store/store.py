@@ -12,6 +12,7 @@ from qvac_core.store.conversations import Conversations
 from qvac_core.store.database import Database
 from qvac_core.store.disk import sweep_temporaries
 from qvac_core.store.folders import DataDir
+from qvac_core.store.knocks import Knocks
 from qvac_core.store.providers import Providers
 from qvac_core.store.request_log import RequestLog
 from qvac_core.store.settings import SettingsFile
@@ -27,6 +28,7 @@ class Store:
     request_log: RequestLog
     conversations: Conversations
     access_list: AccessList
+    knocks: Knocks
     providers: Providers
     notices: tuple[str, ...]
 
@@ -49,6 +51,7 @@ class Store:
             request_log,
             conversations,
             AccessList(database),
+            Knocks(database),
             Providers(database),
             notices,
         )

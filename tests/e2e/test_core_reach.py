@@ -25,7 +25,7 @@ from qvac_core.core.state import (
     Stage,
     Target,
 )
-from qvac_core.errors import IdentityError, NetworkError
+from qvac_core.errors import DelegationError, IdentityError, NetworkError
 from qvac_core.hyperdht import KeyPair, Testnet, announcing, create_testnet
 from tests.e2e.program import Program, qvac_desktop
 
@@ -322,5 +322,28 @@ def test_two_machines_with_one_key_are_told_and_the_one_that_stays_is_found_agai
                 await until(first, lambda state: state.phase in FOUND)
                 async with Core(CoreConfig(tmp_path / "guest", bootstrap=bootstrap)) as guest:
                     assert (await guest.connect_provider(first.public_key)).state == "online"
+
+    run(test)
+
+
+def test_a_knock_outlives_a_restart_until_the_owner_decides(tmp_path: Path) -> None:
+    async def test() -> None:
+        async with await create_testnet(5) as net:
+            guests = [KeyPair.from_seed(bytes([number]) * 32).public_key.hex() for number in (1, 2, 3)]
+            async with provider(tmp_path / "owner", net, RuleOverride(knock=True)) as owner:
+                for number in (1, 2, 3):
+                    config = CoreConfig(
+                        tmp_path / f"guest{number}", seed=bytes([number]) * 32, bootstrap=tuple(net.bootstrap)
+                    )
+                    async with Core(config) as guest:
+                        with pytest.raises(DelegationError):
+                            await guest.connect_provider(owner.public_key)
+                assert [knock.public_key for knock in await owner.knocks()] == guests[::-1]
+                await owner.dismiss_knock(guests[1])
+            async with provider(tmp_path / "owner", net, RuleOverride(knock=True)) as owner:
+                assert [knock.public_key for knock in await owner.knocks()] == [guests[2], guests[0]]
+                await owner.allow_key(guests[0], "One")
+            async with Core(CoreConfig(tmp_path / "owner", bootstrap=tuple(net.bootstrap))) as owner:
+                assert [knock.public_key for knock in await owner.knocks()] == [guests[2]]
 
     run(test)

@@ -6,15 +6,18 @@ import asyncio
 from dataclasses import replace
 from typing import Any
 
+import pytest
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QGuiApplication
 from PySide6.QtTest import QTest
+from PySide6.QtWidgets import QApplication, QWidget
 
 from app.views.share_dialogs import KeyDialog, NameDialog, QrDialog
 from app.widgets.dialog import Dialog
-from app.window import MainWindow
+from app.widgets.keys import short_key
+from app.window import CHAT, SHARE, MainWindow
 from qvac_core.core.state import AccessMode, SharingPhase, SharingState
-from qvac_core.errors import ModelError, NetworkError
+from qvac_core.errors import ModelError, NetworkError, StoreError
 from tests.gui.fake_core import MY_KEY, FakeCore
 from tests.gui.populated import MEDIA, NOON, READING, STRANGER, STUDIO
 from tests.gui.share_window import Run, dialog_of, settle
@@ -256,6 +259,82 @@ def test_nobody_yet_offers_my_key(run: Run, fake_core: FakeCore) -> None:
 
 
 # --- Knocks
+
+
+def test_a_knock_is_seen_on_the_chat_tab(run: Run, busy: FakeCore, monkeypatch: pytest.MonkeyPatch) -> None:
+    second, third = "12" * 32, "34" * 32
+    alerts: list[QWidget] = []
+    monkeypatch.setattr(QApplication, "alert", alerts.append)
+    busy.open_knocks = ()
+
+    async def test(window: MainWindow) -> None:
+        window.tabs.setCurrentIndex(CHAT)
+        notice = window.knocks
+        assert not notice.isVisible()
+        busy.knock(STRANGER)
+        await settle(window)
+        assert notice.isVisible()
+        assert alerts == [window]
+        assert notice.key.text() == short_key(STRANGER)
+        assert "1 asks to use it" in window.tabs.accessibleTabName(SHARE)
+        # Put away, it comes back for another key only.
+        notice.close_button.click()
+        busy.knock(STRANGER)
+        await settle(window)
+        assert not notice.isVisible() and len(alerts) == 1
+        busy.open_knocks = busy.open_knocks[:1]
+        busy.knock(second, busy.clock() + 1)
+        await settle(window)
+        assert notice.isVisible() and len(alerts) == 2
+        assert notice.more.text() == "1 more"
+        assert "2 ask to use it" in window.tabs.accessibleTabName(SHARE)
+        notice.deny.click()
+        await settle(window)
+        assert busy.called("dismiss_knock") == [(second,)]
+        assert notice.key.text() == short_key(STRANGER) and not notice.more.isVisible()
+        notice.allow.click()
+        dialog = dialog_of(window, KeyDialog)
+        dialog.name.setText("Attic PC")
+        dialog.confirm.click()
+        await settle(window)
+        assert busy.called("allow_key") == [(STRANGER, "Attic PC", None)]
+        assert not notice.isVisible()
+        assert "use it" not in window.tabs.accessibleTabName(SHARE)
+        # The Share tab has its own cards.
+        busy.knock(third)
+        await settle(window)
+        assert notice.isVisible()
+        window.tabs.setCurrentIndex(SHARE)
+        assert not notice.isVisible()
+
+    run(test)
+
+
+def test_knocks_of_an_earlier_run_are_shown_without_an_alarm(
+    run: Run, busy: FakeCore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alerts: list[QWidget] = []
+    monkeypatch.setattr(QApplication, "alert", alerts.append)
+    busy.settings["tab"] = "chat"
+
+    async def test(window: MainWindow) -> None:
+        assert window.knocks.isVisible()
+        assert alerts == []
+
+    run(test)
+
+
+def test_a_knock_that_could_not_be_answered_is_said_on_the_chat_tab(run: Run, busy: FakeCore) -> None:
+    busy.settings["tab"] = "chat"
+    busy.fail["dismiss_knock"] = StoreError("The disk is full.")
+
+    async def test(window: MainWindow) -> None:
+        window.knocks.deny.click()
+        await settle(window)
+        assert "The disk is full." in window.notice.message.text()
+        assert window.knocks.isVisible()
+
+    run(test)
 
 
 def test_a_knock_is_allowed_by_name_for_an_hour_or_denied(run: Run, busy: FakeCore) -> None:

@@ -103,9 +103,9 @@ def test_the_theme_is_chosen_in_the_settings_and_kept(run: Run, busy: FakeCore, 
 
 def test_the_share_tab_carries_its_light(run: Run, busy: FakeCore) -> None:
     async def test(window: MainWindow) -> None:
-        assert window.tabs.accessibleTabName(SHARE) == "Share my GPU, sharing is on, 2 on"
+        assert window.tabs.accessibleTabName(SHARE) == "Share my GPU, sharing is on, 2 on, 1 asks to use it"
         busy.set_sharing(SharingState(SharingPhase.OFF, NOON))
-        assert window.tabs.accessibleTabName(SHARE) == "Share my GPU, sharing is off"
+        assert window.tabs.accessibleTabName(SHARE) == "Share my GPU, sharing is off, 1 asks to use it"
 
     run(test)
 

@@ -13,9 +13,12 @@ import pytest
 
 from qvac_core.errors import StoreError
 from qvac_core.store import (
+    MAX_KNOCKS,
     AccessList,
     AccessRecord,
     Database,
+    Knock,
+    Knocks,
     KnownProvider,
     Providers,
     file_of_network,
@@ -103,6 +106,28 @@ def test_what_helps_to_reach_a_provider_again(database: Database) -> None:
     assert providers.get(ALICE) == KnownProvider(
         ALICE, "Alice", NOW, NOW + 6, "Llama", (("192.0.2.1", 49737), ("192.0.2.2", 1))
     )
+
+
+def test_knocks_survive_and_only_the_newest_are_kept(tmp_path: Path) -> None:
+    database = Database.open(tmp_path / "a.db", now=NOW)
+    knocks = Knocks(database)
+    for number in range(MAX_KNOCKS + 10):
+        knocks.put(f"{number:064x}", NOW + number)
+    knocks.put(f"{20:064x}", NOW + 1000)  # again
+    database.close()
+    database = Database.open(tmp_path / "a.db", now=NOW)
+    kept = Knocks(database).records()
+    assert len(kept) == MAX_KNOCKS
+    assert kept[0] == Knock(f"{10:064x}", NOW + 10)
+    assert kept[-1] == Knock(f"{20:064x}", NOW + 1000)
+    Knocks(database).remove(kept[0].public_key)
+    Knocks(database).remove(kept[0].public_key)
+    # Decided about by another program in this folder: no question any more.
+    AccessList(database).block(kept[1].public_key, "", NOW)
+    assert Knocks(database).records() == kept[2:]
+    with pytest.raises(StoreError):
+        Knocks(database).put("short", NOW)
+    database.close()
 
 
 def test_known_nodes_come_back(tmp_path: Path) -> None:

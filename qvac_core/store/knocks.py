@@ -1,0 +1,44 @@
+"""The unknown keys that asked to be let in and wait for the owner's word, over a restart too.
+
+ARCHITECTURE.md "Safe by default": keys cost nothing, so only the newest ones are kept, and no text of a stranger.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from qvac_core.store.database import Database
+from qvac_core.store.records import Knock
+
+MAX_KNOCKS: Final = 64
+
+
+class Knocks:
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def records(self) -> tuple[Knock, ...]:
+        """Oldest first; keys that the owner decided about in another way are left out."""
+        rows = self._database.rows(
+            "SELECT public_key, at FROM knocks WHERE public_key NOT IN (SELECT public_key FROM access_keys) "
+            "ORDER BY at, public_key"
+        )
+        return tuple(Knock(row["public_key"], row["at"]) for row in rows)
+
+    def put(self, public_key: str, at: float) -> None:
+        """Keep a knock, or the newer time of one that is kept; the oldest goes when there are too many."""
+        with self._database.transaction() as connection:
+            connection.execute(
+                "INSERT INTO knocks (public_key, at) VALUES (?, ?) "
+                "ON CONFLICT (public_key) DO UPDATE SET at = excluded.at",
+                (public_key, at),
+            )
+            connection.execute(
+                "DELETE FROM knocks WHERE public_key NOT IN "
+                "(SELECT public_key FROM knocks ORDER BY at DESC, public_key LIMIT ?)",
+                (MAX_KNOCKS,),
+            )
+
+    def remove(self, public_key: str) -> None:
+        """Forget it; one that is not there is fine."""
+        self._database.execute("DELETE FROM knocks WHERE public_key = ?", (public_key,))
