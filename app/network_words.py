@@ -11,7 +11,10 @@ ROUTER = {
         "This machine is behind a router that shows everybody another port. Peers behind such a router as well cannot "
         "be reached directly: forward the UDP port, use another network, or go through a relay."
     ),
-    Nat.UNKNOWN: "Too few nodes answered to say what the router in front of this machine does.",
+    Nat.UNKNOWN: (
+        "Not sure yet what the router in front of this machine does: too few nodes answered, or not all alike. Try "
+        "again in a minute."
+    ),
 }
 OFFLINE = (
     "Nobody answers. Check the connection, and whether a firewall blocks UDP; on a closed network give --bootstrap."

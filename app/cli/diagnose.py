@@ -11,10 +11,11 @@ from app.network_words import OFFLINE, ROUTER, address_seen, answers
 from qvac_core.codec.key_text import short_key
 from qvac_core.core import load_key_pair
 from qvac_core.core.diagnosis import Diagnosis, Outcome, PeerReport
-from qvac_core.core.state import NetworkReport
+from qvac_core.core.state import Nat, NetworkReport
 from qvac_core.hyperdht import ConnectStage
 from qvac_core.hyperdht.connection import LOCAL_PATH
 
+_REACH = {Nat.OPEN: "open", Nat.CONSISTENT: "firewalled", Nat.RANDOM: "firewalled", Nat.UNKNOWN: "not sure if open"}
 _SUSPICION = {
     ConnectStage.SILENT: "The network knows the key, but the machine has not answered yet…",
     ConnectStage.ALONE: "Nobody in the network has answered yet…",
@@ -57,7 +58,7 @@ def _tell_network(report: NetworkReport, output: Output) -> None:
         output.text(f"Network: not reachable. {OFFLINE}")
         return
     output.text(f"Network: reachable; {answers(report)}.")
-    output.text(f"Address as others see it: {address_seen(report)}; {'firewalled' if report.firewalled else 'open'}.")
+    output.text(f"Address as others see it: {address_seen(report)}; {_REACH[report.nat]}.")
     output.text(ROUTER[report.nat])
 
 

@@ -32,6 +32,8 @@ ASKED = 20
 PING_RETRIES = 1
 ENOUGH_SAMPLES = 4
 """Nodes that must agree on our port before it is called consistent (wire/TRAPS.md)."""
+ENOUGH_ARRIVALS = 2
+"""Nodes whose unasked datagrams must come in before this machine is called open, and more than half of those asked."""
 
 
 class Outcome(StrEnum):
@@ -62,19 +64,24 @@ class PeerReport:
     helps: str = ""
 
 
-def nat_of(seen: list[Address], *, firewalled: bool) -> tuple[Nat, Address | None]:
-    """What the addresses under which others see one socket say about the NAT before it."""
+def nat_of(seen: Sequence[Address], arrived: Sequence[bool]) -> tuple[Nat, Address | None]:
+    """What the addresses under which others see one socket say about the NAT before it.
+
+    `arrived`: for each node that was asked, whether a datagram that nobody opened the way for came in from it.
+    Too few of either, or as many for as against, are no verdict.
+    """
     hosts = {host for host, _ in seen}
     if len(hosts) != 1:
         return Nat.UNKNOWN, None
     (host,) = hosts
     ports = {port for _, port in seen}
-    if not firewalled:
-        return Nat.OPEN, (host, ports.pop() if len(ports) == 1 else 0)
-    if len(ports) > 1:
-        return Nat.RANDOM, (host, 0)
-    nat = Nat.CONSISTENT if len(seen) >= ENOUGH_SAMPLES else Nat.UNKNOWN
-    return nat, (host, ports.pop())
+    address = (host, ports.pop() if len(ports) == 1 else 0)
+    came = sum(arrived)
+    if came >= ENOUGH_ARRIVALS and 2 * came > len(arrived):
+        return Nat.OPEN, address
+    if came or len(seen) < ENOUGH_SAMPLES:
+        return Nat.UNKNOWN, address
+    return Nat.RANDOM if address[1] == 0 else Nat.CONSISTENT, address
 
 
 class Diagnosis:
@@ -150,16 +157,43 @@ class Diagnosis:
 
 
 async def examine_network(dht: DHT, bootstrap: Sequence[Address] = ()) -> NetworkReport:
-    """Who answers this node, and what they say of its address. Bounded: `READY_LIMIT` and one round of pings."""
+    """Who answers this node, and what they say of its address. Bounded: twice `READY_LIMIT` and two rounds of pings.
+
+    Not what the node believes of itself: while it starts it asks once, maybe before anybody knows its address.
+    """
     try:
         async with asyncio.timeout(READY_LIMIT):
             await dht.ready()
     except (TimeoutError, NetworkError):
         pass  # the pings below say it
-    nodes = list(dict.fromkeys([*bootstrap, *dht.to_array(), *dht.endpoint.node.bootstrap_nodes]))[:ASKED]
+    near = await _neighbours(dht)
+    nodes = list(dict.fromkeys([*bootstrap, *near, *dht.to_array(), *dht.endpoint.node.bootstrap_nodes]))[:ASKED]
     pongs = [pong for pong in await asyncio.gather(*(_ping(dht, node) for node in nodes)) if pong is not None]
-    nat, address = nat_of([pong.to for pong in pongs], firewalled=dht.firewalled)
-    return NetworkReport(len(nodes), len(pongs), address, dht.firewalled, nat)
+    arrived = await asyncio.gather(*(_comes_in(dht, pong.from_) for pong in pongs))
+    nat, address = nat_of([pong.to for pong in pongs], arrived)
+    return NetworkReport(len(nodes), len(pongs), address, nat is not Nat.OPEN, nat)
+
+
+async def _neighbours(dht: DHT) -> list[Address]:
+    """Nodes that answer a walk: what a node knows just after its start is a matter of chance."""
+    found: dict[Address, None] = {}
+
+    def see(reply: Reply) -> bool:
+        found[reply.from_] = None
+        return False
+
+    try:
+        async with asyncio.timeout(READY_LIMIT):
+            await dht.requests.query(blake2b(dht.key_pair.public_key), Command.FIND_PEER, on_reply=see, retries=1)
+    except (TimeoutError, NetworkError):
+        pass  # those found so far
+    return list(found)
+
+
+async def _comes_in(dht: DHT, node: Address) -> bool:
+    """Whether it gets through to our server socket, and under the port that this has."""
+    reply = await dht.requests.ping_server_socket(node)
+    return reply is not None and reply.to[1] == dht.address[1]
 
 
 async def _ping(dht: DHT, node: Address) -> Reply | None:

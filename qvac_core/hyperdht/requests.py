@@ -11,7 +11,8 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from qvac_core.codec import Address
-from qvac_core.dht_rpc import Outcome, QueryResult, Reply
+from qvac_core.dht_rpc import Outcome, QueryResult, Reply, SocketId
+from qvac_core.dht_rpc.commands import Internal
 from qvac_core.errors import NetworkError
 from qvac_core.hyperdht.endpoint import Endpoint
 from qvac_core.rendezvous.constants import SEQ_REUSED, SEQ_TOO_LOW
@@ -78,6 +79,19 @@ class Requests:
         )
         self._endpoint.flush_node()
         return await self._outcome(done, request.cancel)
+
+    async def ping_server_socket(self, to: Address) -> Reply | None:
+        """A ping that is to be answered to our server socket, which nobody opened the way to; None: nothing came."""
+        done: asyncio.Future[Outcome] = self._future()
+        node = self._endpoint.node
+        value = node.reachability.ping_nat_value()
+        node.send_internal(
+            Internal.PING_NAT, to, value=value, on_done=lambda outcome: _settle(done, outcome), retries=1
+        )
+        self._endpoint.flush_node()
+        outcome = await done
+        arrived = isinstance(outcome, Reply) and outcome.socket == SocketId.SERVER
+        return outcome if arrived and isinstance(outcome, Reply) else None
 
     async def _outcome(self, done: asyncio.Future[Outcome], cancel: Callable[[], None]) -> Reply:
         try:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from pathlib import Path
 
 import pytest
 
-from qvac_core.core.diagnosis import nat_of
+from qvac_core.core.config import CoreConfig
+from qvac_core.core.diagnosis import Diagnosis, nat_of
 from qvac_core.core.state import Nat
-from qvac_core.hyperdht import KeyPair
+from qvac_core.hyperdht import KeyPair, create_testnet
 from tests.e2e.program import qvac_desktop
 
 OWNER_SEED = "6e" * 32
@@ -68,16 +70,35 @@ def test_a_key_that_nobody_knows_and_a_network_that_nobody_answers_in(bootstrap:
 
 
 @pytest.mark.parametrize(
-    ("ports", "firewalled", "nat"),
+    ("ports", "arrived", "nat"),
     [
-        ([7, 7, 7, 7], True, Nat.CONSISTENT),
-        ([7, 7, 7], True, Nat.UNKNOWN),
-        ([7, 8], True, Nat.RANDOM),
-        ([7, 7], False, Nat.OPEN),
-        ([], True, Nat.UNKNOWN),
+        ([7, 7, 7, 7], 0, Nat.CONSISTENT),
+        ([7, 7, 7], 0, Nat.UNKNOWN),
+        ([7, 8, 9, 10], 0, Nat.RANDOM),
+        ([7, 8], 0, Nat.UNKNOWN),
+        ([7, 7], 2, Nat.OPEN),
+        ([7], 1, Nat.UNKNOWN),
+        ([7, 7, 7, 7], 1, Nat.UNKNOWN),
+        ([7, 7, 7, 7], 2, Nat.UNKNOWN),
+        ([7, 7, 7, 7], 3, Nat.OPEN),
+        ([], 0, Nat.UNKNOWN),
     ],
 )
-def test_what_the_samples_say(ports: list[int], firewalled: bool, nat: Nat) -> None:
-    assert nat_of([("1.2.3.4", port) for port in ports], firewalled=firewalled)[0] is nat
+def test_what_the_samples_say(ports: list[int], arrived: int, nat: Nat) -> None:
+    came = [index < arrived for index in range(len(ports))]
+    assert nat_of([("1.2.3.4", port) for port in ports], came)[0] is nat
     if len(ports) > 1:
-        assert nat_of([("5.6.7.8", 7), *(("1.2.3.4", port) for port in ports)], firewalled=firewalled)[1] is None
+        assert nat_of([("5.6.7.8", 7), *(("1.2.3.4", port) for port in ports)], [True, *came])[1] is None
+
+
+@pytest.mark.parametrize(("size", "verdict"), [(1, Nat.UNKNOWN), (3, Nat.OPEN), (8, Nat.OPEN)])
+def test_one_network_gets_one_verdict(tmp_path: Path, size: int, verdict: Nat) -> None:
+    async def test() -> None:
+        async with await create_testnet(size) as net:
+            for n in range(6):
+                config = CoreConfig(tmp_path / str(n), bootstrap=tuple(net.bootstrap))
+                async with Diagnosis(config, KeyPair.from_seed(bytes([n]) * 32)) as diagnosis:
+                    report = await diagnosis.network()
+                assert (report.nat, report.firewalled) == (verdict, verdict is not Nat.OPEN)
+
+    asyncio.run(test())
