@@ -85,6 +85,18 @@ def test_selection_stays_while_the_block_grows(qtbot: QtBot, theme: Theme) -> No
     assert prose.toPlainText() == "Last words grow and grow"
 
 
+def test_nothing_is_selected_that_nobody_selected(qtbot: QtBot, theme: Theme) -> None:
+    view = make(qtbot, theme)
+    for end in range(1, 20):
+        show(view, "Last words grow and grow"[:end], streaming=True)
+        (prose,) = view.widgets
+        assert isinstance(prose, ProseBlock)
+        assert not prose.textCursor().hasSelection()
+    view.retheme()
+    assert isinstance(view.widgets[0], ProseBlock)
+    assert not view.widgets[0].textCursor().hasSelection()
+
+
 def test_selection_stays_in_growing_code(qtbot: QtBot, theme: Theme) -> None:
     view = make(qtbot, theme)
     show(view, "```python\nimport csv", streaming=True)

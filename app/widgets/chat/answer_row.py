@@ -18,6 +18,7 @@ from app.widgets.chat.long_text import ANSWER, amount, cut
 from app.widgets.chat.long_text_box import open_long_text
 from app.widgets.chat.markdown_view import MarkdownView
 from app.widgets.chat.stats_line import StatsLine
+from app.widgets.chat.thought import Thought
 from app.widgets.error_panel import Act, ErrorPanel
 from app.widgets.icon_label import IconLabel
 from app.widgets.label import Label
@@ -62,6 +63,8 @@ class AnswerRow(QWidget):
         self._facts = facts
         self._text = AnswerText()
         self._face = Face(theme, facts)
+        self.thought = Thought(theme)
+        self.thought.unfolding.connect(self.unfolding)
         self.view = MarkdownView(theme)
         self.view.link_activated.connect(self.link_activated)
         self._speech = AnswerSpeech(self, lambda: self.view.plain_text)
@@ -74,7 +77,7 @@ class AnswerRow(QWidget):
         column = QVBoxLayout()
         column.setContentsMargins(0, 2, 0, 0)
         column.setSpacing(8)
-        for widget in (self.view, self.waiting, self.whole, self.error, self.stats):
+        for widget in (self.thought, self.view, self.waiting, self.whole, self.error, self.stats):
             column.addWidget(widget)
         self._layout = QHBoxLayout(self)
         self._layout.setContentsMargins(0, 0, 0, 0)
@@ -111,26 +114,30 @@ class AnswerRow(QWidget):
             self.setAccessibleName(name)
 
     def fit(self, column: int, *, narrow: bool) -> None:
+        self.thought.fit(max(80, column - FACE - GAP))
         self.view.fit(max(80, column - FACE - GAP))
         self.stats.set_narrow(narrow)
 
     def settle(self) -> None:
         """Lay out from the inside out: an outer layout does not see that an inner one has changed."""
+        self.thought.settle()
         self.view.settle()
         self._layout.activate()
 
     def retheme(self) -> None:
+        self.thought.retheme()
         self.view.retheme()
         self._face.update()
 
     def anchors(self) -> tuple[QWidget, ...]:
         """What can be kept in place while widths change, from the top down."""
-        return tuple(w for w in (*self.view.widgets, self.error, self.stats) if w.isVisibleTo(self))
+        return tuple(w for w in (self.thought, *self.view.widgets, self.error, self.stats) if w.isVisibleTo(self))
 
     def blocks(self) -> tuple[QWidget, ...]:
         """What Enter walks: the blocks of text, then the acts."""
         acts = (self.whole, self.stats.copy, self.stats.again, self.stats.more)
-        return (*(w for w in self.view.widgets if w.isVisible()), *(act for act in acts if act.isVisible()))
+        before = (self.thought.line, self.thought.text, *self.view.widgets)
+        return (*(w for w in before if w.isVisible()), *(act for act in acts if act.isVisible()))
 
     def _show(self) -> None:
         message, facts = self._message, self._facts
@@ -144,7 +151,9 @@ class AnswerRow(QWidget):
             self.whole.setAccessibleName(f"Open all of the answer, {amount(message.text)}")
         self.view.setVisible(bool(message.text or message.seams))
         self.waiting.setText(facts.waiting)
-        self.waiting.setVisible(streaming and nothing_yet(message))
+        thinking = streaming and nothing_yet(message)
+        self.thought.show_thinking(message.thinking, running=thinking)
+        self.waiting.setVisible(thinking and not message.thinking)
         if message.error is None or streaming:
             self.error.clear()
         elif not self.error.isVisibleTo(self):

@@ -173,6 +173,10 @@ class ProseBlock(QTextBrowser):
             cursor.setPosition(anchor)
             cursor.setPosition(position, QTextCursor.MoveMode.KeepAnchor)
             self.setTextCursor(cursor)
+        elif self.textCursor().hasSelection():
+            # What was written into the document took the end of the cursor along.
+            cursor.setPosition(0)
+            self.setTextCursor(cursor)
         if self.document().textWidth() > 0:
             self.fit(int(self.document().textWidth()) + self.indent)
 
