@@ -23,6 +23,7 @@ from qvac_core.engines.devices import cpu_threads
 from qvac_core.engines.gguf import GgufInfo
 from qvac_core.engines.guided_sampling import Guide, GuideVocabulary
 from qvac_core.engines.interface import ModelConfig, ModelInfo, SamplingParams
+from qvac_core.engines.llama_vocabulary import LlamaVocabulary
 from qvac_core.engines.memory import cache_bytes, check_memory, memory_error
 from qvac_core.engines.model_files import read_model
 from qvac_core.engines.model_kind import ModelKind, cannot_chat, kind_of, require_chat
@@ -74,7 +75,7 @@ class LlamaSampler:
 class GuidedSampler(LlamaSampler):
     """A chain that only gets to choose among what a grammar allows."""
 
-    def __init__(self, chain: Any, context: Any, vocabulary: Vocabulary, guide: Guide) -> None:
+    def __init__(self, chain: Any, context: Any, vocabulary: LlamaVocabulary, guide: Guide) -> None:
         super().__init__(chain, context)
         self._vocabulary = vocabulary
         self._guide = guide
@@ -102,7 +103,8 @@ class LlamaBackend:
         self._config = config
         self._model, self._context, self.device = self._open(path, on_progress)
         self._guide_vocabulary: GuideVocabulary | None = None
-        self.vocabulary = vocabulary = Vocabulary(self._model, self._gguf.chat_template + CHATML)
+        self._tokens = LlamaVocabulary(self._model)
+        self.vocabulary = vocabulary = Vocabulary(self._tokens, self._gguf.chat_template + CHATML)
         self._memory = llama.llama_get_memory(self._context)
         self.n_batch = int(llama.llama_n_batch(self._context))
         self.n_cells = int(llama.llama_n_ctx(self._context))
@@ -185,7 +187,7 @@ class LlamaBackend:
         llama.llama_memory_seq_cp(self._memory, source, target, 0, tokens)
 
     def is_end(self, token: int) -> bool:
-        return self.vocabulary.is_end(token)
+        return self._tokens.is_end(token)
 
     def piece(self, token: int) -> bytes:
         return self.vocabulary.piece(token)
@@ -203,14 +205,14 @@ class LlamaBackend:
             llama.llama_sampler_chain_add(chain, sampler)
         if guide is None:
             return LlamaSampler(chain, self._context)
-        return GuidedSampler(chain, self._context, self.vocabulary, guide)
+        return GuidedSampler(chain, self._context, self._tokens, guide)
 
     def _guided(self) -> GuideVocabulary:
         """Made for the first answer that needs it: 0.25 s for 50,000 tokens."""
         if self._guide_vocabulary is None:
-            vocabulary = self.vocabulary
+            vocabulary = self._tokens
             self._guide_vocabulary = GuideVocabulary(
-                [vocabulary.read(token) for token in range(vocabulary.size)],
+                [vocabulary.piece(token, special=True) for token in range(vocabulary.size)],
                 [token for token in range(vocabulary.size) if vocabulary.is_end(token)],
                 vocabulary.is_control,
                 lambda text: vocabulary.tokenize(text, special=False),
@@ -222,7 +224,7 @@ class LlamaBackend:
         chain: list[Any] = []
         chain.append(
             llama.llama_sampler_init_penalties(
-                self.vocabulary.size,
+                self._tokens.size,
                 PENALTY_WINDOW,
                 _within(sampling.repeat_penalty, 1.0, 0.1, 5.0),
                 _within(sampling.frequency_penalty, 0.0, -2.0, 2.0),

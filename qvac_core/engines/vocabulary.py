@@ -1,21 +1,19 @@
 """A model's vocabulary: from text to tokens, and from tokens to text.
 
-llama.cpp cuts a text at its control tokens and tokenizes what lies between; with `parse_special` false it takes them
-for text. The low-level API of llama-cpp-python 0.3.36 (llama.cpp 0c1e57098).
+llama.cpp cuts a text at its control tokens and tokenizes what lies between; with `special` false it takes them for
+text. What a vocabulary holds, and llama.cpp's own cutting, come from an engine's `VocabularySource`.
 """
 
 from __future__ import annotations
 
-import ctypes
 import re
+from collections.abc import Iterable
+from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any
-
-from llama_cpp import llama_cpp as llama
+from typing import Protocol
 
 from qvac_core.engines.prompt import Prompt
 from qvac_core.engines.thinking import TAGS, ThinkingStyle, style_of
-from qvac_core.errors import ModelError
 
 CHARACTERS_PER_TOKEN = 64  # no text has more over its whole length; a longer prompt needs no counting
 _TURN_MARK = re.compile(r"<[|｜].*[|｜]>", re.DOTALL)
@@ -23,19 +21,54 @@ _TURN_MARK = re.compile(r"<[|｜].*[|｜]>", re.DOTALL)
 _ANCHORS = ("\n", "|", ".", "0")
 
 
+@dataclass(frozen=True, slots=True)
+class Special:
+    """A control token, or one that was added to the vocabulary. hidden: its text is not shown when a model writes it.
+
+    strips_left, strips_right: white space beside it goes.
+    """
+
+    token: int
+    text: str
+    hidden: bool
+    strips_left: bool = False
+    strips_right: bool = False
+
+
+class VocabularySource(Protocol):
+    """What an engine knows of the vocabulary of the model that it has loaded. Tokens are numbers; -1 is none."""
+
+    @property
+    def bos(self) -> int: ...
+
+    @property
+    def eos(self) -> int: ...
+
+    @property
+    def adds_bos(self) -> bool:
+        """Whether a sequence of this model begins with `bos`."""
+
+    def specials(self) -> Iterable[Special]: ...
+
+    def tokenize(self, text: str, *, special: bool) -> list[int]:
+        """Without the start of the sequence. Raises ModelError when the text cannot be read."""
+
+    def piece(self, token: int, *, special: bool) -> bytes:
+        """The bytes of a token; of control tokens only with `special`."""
+
+
 class Vocabulary:
     """Of one loaded model, for as long as that is loaded. template: its chat template's text."""
 
-    def __init__(self, model: Any, template: str = "") -> None:
-        self._vocab = llama.llama_model_get_vocab(model)
-        self._piece_buffer = ctypes.create_string_buffer(256)
+    def __init__(self, source: VocabularySource, template: str = "") -> None:
+        self._source = source
         self._pieces: dict[int, bytes] = {}
         self._read_specials(template)
         self.style: ThinkingStyle = style_of(template, self._hidden, self._added)
         for text, mark in (self.style.marks or {}).items():
             self._pieces[self._specials[text]] = mark.encode()
-        self.bos = self._special_text(llama.llama_vocab_bos)
-        self.eos = self._special_text(llama.llama_vocab_eos)
+        self.bos = self._special_text(source.bos)
+        self.eos = self._special_text(source.eos)
 
     def _read_specials(self, template: str) -> None:
         """Control tokens, and the added ones that mark turns in some models."""
@@ -44,74 +77,43 @@ class Vocabulary:
         self._added: set[str] = set()
         self._strips: dict[str, tuple[bool, bool]] = {}
         tags = {tag for pair in TAGS for tag in pair}
-        for token in range(llama.llama_vocab_n_tokens(self._vocab)):
-            kind = llama.llama_vocab_get_attr(self._vocab, token)
-            hidden = bool(kind & (llama.LLAMA_TOKEN_ATTR_CONTROL | llama.LLAMA_TOKEN_ATTR_UNKNOWN))
-            if not hidden and not kind & llama.LLAMA_TOKEN_ATTR_USER_DEFINED:
-                continue
-            text = llama.llama_vocab_get_text(self._vocab, token).decode("utf-8", "replace")
+        for special in self._source.specials():
+            text, hidden = special.text, special.hidden
             if not hidden and text in tags:
                 self._added.add(text)
             if not text.strip() or not (hidden or _marks_turns(text, template)):
                 continue
-            self._specials[text] = token
-            self._strips[text] = bool(kind & llama.LLAMA_TOKEN_ATTR_LSTRIP), bool(kind & llama.LLAMA_TOKEN_ATTR_RSTRIP)
+            self._specials[text] = special.token
+            self._strips[text] = special.strips_left, special.strips_right
             if hidden:
                 self._hidden.add(text)
 
-    def _special_text(self, name: Any) -> str:
-        token = name(self._vocab)
-        return "" if token < 0 else self.read(token).decode("utf-8", "replace")
+    def _special_text(self, token: int) -> str:
+        return "" if token < 0 else self._source.piece(token, special=True).decode("utf-8", "replace")
 
     @property
     def controls(self) -> frozenset[str]:
         """The texts that mean something in a prompt, and must therefore come from its template only."""
         return frozenset(self._specials)
 
-    @property
-    def size(self) -> int:
-        return int(llama.llama_vocab_n_tokens(self._vocab))
-
     # --- To text --------------------------------------------------------------------------------------------------
-
-    def is_end(self, token: int) -> bool:
-        return bool(llama.llama_vocab_is_eog(self._vocab, token))
-
-    def is_control(self, token: int) -> bool:
-        """Whether it stands for no text that an answer may be made of."""
-        kind = llama.llama_vocab_get_attr(self._vocab, token)
-        return bool(kind & (llama.LLAMA_TOKEN_ATTR_CONTROL | llama.LLAMA_TOKEN_ATTR_UNKNOWN))
 
     def piece(self, token: int) -> bytes:
         """The bytes of a token; of control tokens b"", or the private character of a mark (`thinking.Mark`)."""
         known = self._pieces.get(token)
         if known is None:
-            known = self._pieces[token] = self._read_piece(token, special=False)
+            known = self._pieces[token] = self._source.piece(token, special=False)
         return known
 
     def read(self, token: int) -> bytes:
         """The bytes of a token as a prompt has them, control tokens too."""
-        return self._read_piece(token, special=True)
-
-    def _read_piece(self, token: int, *, special: bool) -> bytes:
-        buffer = self._piece_buffer
-        length = llama.llama_token_to_piece(self._vocab, token, buffer, len(buffer), 0, special)
-        if length < 0:
-            buffer = self._piece_buffer = ctypes.create_string_buffer(-length)
-            length = llama.llama_token_to_piece(self._vocab, token, buffer, len(buffer), 0, special)
-        return buffer.raw[:length]
+        return self._source.piece(token, special=True)
 
     # --- To tokens ------------------------------------------------------------------------------------------------
 
     def tokenize(self, text: str, *, special: bool) -> list[int]:
         """`special`: whether the text of control tokens stands for them, or for itself."""
-        data = text.encode("utf-8", "replace")
-        room = len(data) + 8
-        tokens = (llama.llama_token * room)()
-        count = llama.llama_tokenize(self._vocab, data, len(data), tokens, room, False, special)
-        if count < 0:
-            raise ModelError("The model cannot read this text.", name="COMPLETION_FAILED", code=52406)
-        return list(tokens[:count])
+        return self._source.tokenize(text, special=special)
 
     def prompt_tokens(self, prompt: Prompt, n_ctx: int, *, opens: bool = True) -> list[int]:
         """The prompt as tokens, with the start of the sequence where the model wants one and the template made none.
@@ -122,8 +124,8 @@ class Vocabulary:
         if characters > n_ctx * CHARACTERS_PER_TOKEN:
             return [0] * (characters // CHARACTERS_PER_TOKEN)  # too long whatever it says; counting would take seconds
         tokens = self._tokens(prompt)
-        bos = int(llama.llama_vocab_bos(self._vocab))
-        if llama.llama_vocab_get_add_bos(self._vocab):
+        bos = self._source.bos
+        if self._source.adds_bos:
             if opens and tokens[:1] != [bos]:
                 tokens.insert(0, bos)
             elif not opens and tokens[:1] == [bos]:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from llama_cpp import llama_cpp as llama
 
+from qvac_core.engines.llama_vocabulary import LlamaVocabulary
 from qvac_core.engines.vocabulary import Vocabulary
 
 NORMAL, UNKNOWN, CONTROL, ADDED, BYTE = 1, 2, 3, 4, 6  # llama.h, enum llama_token_type
@@ -62,7 +63,7 @@ def loaded(path: Path, template: str = "") -> Iterator[Vocabulary]:
     model = llama.llama_model_load_from_file(str(path).encode(), params)
     assert model is not None
     try:
-        yield Vocabulary(model, template)
+        yield Vocabulary(LlamaVocabulary(model), template)
     finally:
         llama.llama_model_free(model)
         llama.llama_log_set(llama.llama_log_callback(), ctypes.c_void_p(0))
