@@ -1,7 +1,8 @@
 """Sets everything up and runs it: `bootstrap.py run` opens the app, `bootstrap.py test` passes the tests.
 
-Standard library only. What it makes lies in `.venv` and `.cache` of this folder; the one thing kept elsewhere is the
-compiled engine (a wheel in the user's cache folder), so that no machine ever compiles it twice.
+Standard library only. What it makes lies in `.venv` and `.cache` of this folder. The engine that it installs comes as a
+wheel and needs no compiler. The other one (`bootstrap.py engine`) is compiled, and kept as a wheel in the user's cache
+folder, so that no machine ever compiles it twice.
 """
 
 from __future__ import annotations
@@ -26,6 +27,8 @@ PYTHON = BIN / ("python.exe" if os.name == "nt" else "python")
 STAMP = VENV / ".qvac-setup"
 
 USAGE = """usage: python3 bootstrap.py run [ARGS…]    set up, then start QVAC Desktop (without a screen: the demo)
+       python3 bootstrap.py engine [--cuda|--vulkan|--metal|--hip]
+                                           compile the engine for many chats at once, or for this machine's GPU
        python3 bootstrap.py command        make `qvac-desktop` a command of your shell
        python3 bootstrap.py test [ARGS…]   set up, then run the checks and tests (ARGS go to pytest)
        python3 bootstrap.py setup          set up only"""
@@ -105,11 +108,27 @@ def cache_folder() -> Path:
     return base / "qvac-desktop" / "wheels"
 
 
+# What `engine --NAME` builds, and what it needs beside a C++ compiler.
+BACKENDS = {
+    "cpu": ("", ""),
+    "cuda": ("-DGGML_CUDA=on", "the CUDA toolkit (nvcc)"),
+    "vulkan": ("-DGGML_VULKAN=on", "the Vulkan SDK (glslc)"),
+    "metal": ("-DGGML_METAL=on", "Xcode's command line tools"),
+    "hip": ("-DGGML_HIP=on", "ROCm (hipcc)"),
+}
+
+
 def engine_requirement() -> str:
     import tomllib  # not there before 3.11, which check_python answers with a sentence
 
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    return next(d for d in project["dependencies"] if d.startswith("llama-cpp-python"))
+    (requirement,) = project["optional-dependencies"]["scheduler"]
+    return str(requirement)
+
+
+def has_module(name: str) -> bool:
+    command = [str(PYTHON), "-c", f"import importlib.util, sys; sys.exit(importlib.util.find_spec({name!r}) is None)"]
+    return subprocess.run(command, cwd=VENV, check=False).returncode == 0
 
 
 def run(*command: str | Path, env: dict[str, str] | None = None) -> None:
@@ -149,32 +168,62 @@ def pip_install(*arguments: str | Path) -> None:
         fail(f"The packages could not be installed (pip ended with {result.returncode}):\n\n{tail}")
 
 
-def find_engine_wheel(requirement: str) -> bool:
-    """Install the engine from a wheel that is already there: our own cache, or wherever pip is told to look."""
-    folders = [cache_folder(), ROOT.parent / "shared" / "wheels"]
+def find_engine_wheel(requirement: str, backend: str, *, anew: bool = False) -> bool:
+    """Install the compiled engine from a wheel that is there already: our own cache, or where pip is told to look.
+
+    anew: put it in the place of one that is installed, which may be of another backend.
+    """
+    folders = [cache_folder() / backend, *([ROOT.parent / "shared" / "wheels"] if backend == "cpu" else [])]
     links = [part for folder in folders if folder.is_dir() for part in ("--find-links", str(folder))]
-    return pip("install", "-q", "--no-deps", "--no-index", *links, requirement).returncode == 0
+    options = ["--force-reinstall"] if anew else []
+    return pip("install", "-q", "--no-deps", "--no-index", *options, *links, requirement).returncode == 0
 
 
-def compile_engine(requirement: str) -> None:
+def compile_engine(requirement: str, backend: str) -> None:
+    flags, needs = BACKENDS[backend]
     if not any(shutil.which(name) for name in ("c++", "g++", "clang++", "cl")):
         tool = {"darwin": "xcode-select --install", "win32": "the Build Tools for Visual Studio (C++ workload)"}
-        fail(
-            "The engine (llama.cpp) is compiled once and needs a C++ compiler. Install: "
-            + tool.get(sys.platform, install_hint(["g++"]))
-        )
-    say("Compiling the engine (llama.cpp): 4 to 25 minutes, once on this machine. Later set-ups reuse it.")
-    folder = cache_folder()
+        fail("This engine (llama.cpp) needs a C++ compiler. Install: " + tool.get(sys.platform, install_hint(["g++"])))
+    say("Compiling llama.cpp: 4 to 25 minutes, once on this machine. Later set-ups reuse it.")
+    folder = cache_folder() / backend
     folder.mkdir(parents=True, exist_ok=True)
     log = folder / "build.log"
+    environment = dict(os.environ)
+    if flags:
+        environment["CMAKE_ARGS"] = f"{flags} {environment.get('CMAKE_ARGS', '')}".strip()
     command = [PYTHON, "-m", "pip", "wheel", "-v", "--no-deps", "--no-binary", "llama-cpp-python", "-w", folder]
     with log.open("w") as output, alive("compiling", f" (log: {log})"):
         result = subprocess.run(
-            [*(str(part) for part in command), requirement], cwd=ROOT, stdout=output, stderr=output, check=False
+            [*(str(part) for part in command), requirement],
+            cwd=ROOT,
+            env=environment,
+            stdout=output,
+            stderr=output,
+            check=False,
         )
     if result.returncode:
         tail = "\n".join(log.read_text(errors="replace").splitlines()[-20:])
-        fail(f"The engine did not compile. The end of {log}:\n\n{tail}")
+        also = f" It needs {needs}." if needs else ""
+        fail(f"The engine did not compile.{also} The end of {log}:\n\n{tail}")
+
+
+def build_engine(backend: str, *, anew: bool) -> None:
+    requirement = engine_requirement()
+    if not find_engine_wheel(requirement, backend, anew=anew):
+        compile_engine(requirement, backend)
+        if not find_engine_wheel(requirement, backend, anew=anew):
+            fail(f"The engine was compiled but cannot be installed from {cache_folder() / backend}.")
+
+
+def switch_engine(arguments: list[str]) -> int:
+    names = [argument.removeprefix("--") for argument in arguments]
+    if len(names) > 1 or any(name not in BACKENDS for name in names):
+        print(USAGE, file=sys.stderr)
+        return 2
+    setup()
+    build_engine(names[0] if names else "cpu", anew=True)
+    say("From now on this engine answers. QVAC_ENGINE=xllamacpp takes the other one for a start.")
+    return 0
 
 
 def fingerprint() -> str:
@@ -190,11 +239,9 @@ def setup() -> None:
     if not PYTHON.exists():
         venv.create(VENV, with_pip=True)
     pip_install("--require-hashes", "-r", ROOT / "requirements.lock")
-    requirement = engine_requirement()
-    if not find_engine_wheel(requirement):
-        compile_engine(requirement)
-        if not find_engine_wheel(requirement):
-            fail(f"The engine was compiled but cannot be installed from {cache_folder()}.")
+    # One that was compiled before is preferred; without either there would be no answer at all.
+    if not find_engine_wheel(engine_requirement(), "cpu") and not has_module("xllamacpp"):
+        build_engine("cpu", anew=False)
     pip_install("--no-deps", "-e", ROOT)
     STAMP.write_text(fingerprint())
 
@@ -252,6 +299,8 @@ def test(arguments: list[str]) -> int:
             fail(f"The tests run against the JavaScript originals and need {tool} (Node.js 20 or newer).")
     check_screen_libraries(window=False)
     setup()
+    if not has_module("llama_cpp"):
+        build_engine("cpu", anew=False)  # the tests run on both
     environment = {**os.environ, "QT_QPA_PLATFORM": "offscreen", "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}"}
     for title, command in (
         ("Linter", ["ruff", "check", "."]),
@@ -272,6 +321,8 @@ def main() -> int:
         return start(arguments)
     if verb == "test":
         return test(arguments)
+    if verb == "engine":
+        return switch_engine(arguments)
     if verb == "command":
         return make_command()
     if verb == "setup":

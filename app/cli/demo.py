@@ -54,6 +54,9 @@ async def demo(options: argparse.Namespace, output: Output) -> int:
                 code = await chat(
                     _guest_options(options, provider.public_key, guest_seed, net.bootstrap, folder), output
                 )
+                for info in (model.info for model in provider.machine.pool.loaded()):
+                    if info is not None:
+                        output.note(f"The engine that answered: {info.engine}, on the {info.backend_device.upper()}.")
             finally:
                 await provider.close()
     if code == 0:

@@ -1,6 +1,7 @@
 """The devices that this build of the engine can compute on, and how many CPU threads it should take.
 
-ggml's backend list by ctypes (ENGINES.md, "Devices"): llama-cpp-python does not wrap it. Worker process only.
+xllamacpp tells them; for llama-cpp-python, which does not wrap it, ggml's backend list by ctypes. ggml says of the CPU
+that all of its memory is free: that is asked of the system. Worker process only.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from pathlib import Path
 
 import psutil
 
+from qvac_core.engines.available import EngineKind
 from qvac_core.engines.interface import Device
 
 THREAD_LIMIT = 16  # more memory-bound threads than this only wait for each other
@@ -25,18 +27,37 @@ def cpu_threads() -> int:
     return max(1, min(usable, physical, THREAD_LIMIT + 1) - 1)
 
 
-def list_devices() -> tuple[Device, ...]:
+def list_devices(engine: EngineKind) -> tuple[Device, ...]:
     """Every device with its free and total memory in bytes; the CPU alone where the list cannot be read."""
+    found = _of_server() if engine is EngineKind.SERVER else _of_libraries()
+    return tuple(_cpu(device) if device.kind == "cpu" else device for device in found) or (_cpu(),)
+
+
+def _of_server() -> tuple[Device, ...]:
+    import xllamacpp
+
+    return tuple(
+        Device(
+            name=str(device["name"]),
+            description=str(device["description"]),
+            kind=_KINDS.get(int(device["type"].value), "accelerator"),
+            free_bytes=int(device["memory_free"]),
+            total_bytes=int(device["memory_total"]),
+        )
+        for device in xllamacpp.get_device_info()
+    )
+
+
+def _of_libraries() -> tuple[Device, ...]:
     try:
         ggml, base = _library("ggml"), _library("ggml-base")
         count = ggml.ggml_backend_dev_count
         get = ggml.ggml_backend_dev_get
     except (OSError, AttributeError):
-        return (_cpu(),)
+        return ()
     count.restype = ctypes.c_size_t
     get.restype, get.argtypes = ctypes.c_void_p, [ctypes.c_size_t]
-    devices = tuple(_device(base, get(index)) for index in range(count()))
-    return devices or (_cpu(),)
+    return tuple(_device(base, get(index)) for index in range(count()))
 
 
 def _device(base: ctypes.CDLL, handle: int) -> Device:
@@ -57,9 +78,10 @@ def _device(base: ctypes.CDLL, handle: int) -> Device:
     )
 
 
-def _cpu() -> Device:
+def _cpu(known: Device | None = None) -> Device:
     memory = psutil.virtual_memory()
-    return Device(name="CPU", description="", kind="cpu", free_bytes=memory.available, total_bytes=memory.total)
+    name, description = ("CPU", "") if known is None else (known.name, known.description)
+    return Device(name=name, description=description, kind="cpu", free_bytes=memory.available, total_bytes=memory.total)
 
 
 def _library(name: str) -> ctypes.CDLL:

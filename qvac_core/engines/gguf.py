@@ -83,6 +83,18 @@ def read_gguf(path: Path) -> GgufInfo:
         raise _truncated() from None
 
 
+def read_token_types(path: Path) -> list[tuple[int, str, int]]:
+    """(token, text, type) of all tokens of a model's vocabulary that are not plain text or a byte. Blocking.
+
+    Types as gguf.TokenType: 2 unknown, 3 control, 4 user defined. Raises ModelError for a file that is damaged.
+    """
+    try:
+        with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+            return _Header(data).token_types()
+    except (struct.error, IndexError, ValueError, OSError):
+        raise _damaged() from None
+
+
 def _not_gguf(magic: bytes) -> ModelError:
     if not magic:
         return ModelError("The model file is empty. Download it again.")
@@ -117,6 +129,36 @@ class _Header:
             if value is not None:
                 metadata[key] = value
         return _info(metadata, tensors, self._check_tensors(tensors, metadata))
+
+    def token_types(self) -> list[tuple[int, str, int]]:
+        self._at = 16
+        texts: dict[int, bytes] = {}
+        types: tuple[int, ...] = ()
+        for _ in range(self._number("Q")):
+            key, kind = self._string(), self._number("I")
+            if kind == _ARRAY and key == "tokenizer.ggml.tokens":
+                element, count = self._number("I"), self._number("Q")
+                if element != _STRING or count > self._size // 8:
+                    raise _damaged()
+                for token in range(count):
+                    length = self._number("Q")
+                    start = self._at
+                    self._skip(length)
+                    texts[token] = self._data[start : self._at]
+            elif kind == _ARRAY and key == "tokenizer.ggml.token_type":
+                element, count = self._number("I"), self._number("Q")
+                start = self._at
+                if element not in _INTEGERS:
+                    raise _damaged()
+                self._skip(_SIZES[element] * count)
+                types = struct.unpack_from(f"<{count}{_SCALARS[element]}", self._data, start)
+            else:
+                self._value(kind)
+        return [
+            (token, texts[token].decode("utf-8", "replace"), kind)
+            for token, kind in enumerate(types)
+            if kind in (2, 3, 4) and token in texts
+        ]
 
     def _check_tensors(self, count: int, metadata: dict[str, Value]) -> frozenset[str]:
         end = 0

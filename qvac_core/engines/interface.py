@@ -154,6 +154,7 @@ class ModelInfo:
     backend_device: str
     chat_template: bool
     thinking_channels: bool = False
+    engine: str = ""
 
 
 class LoadedModel(Protocol):

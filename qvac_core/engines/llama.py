@@ -7,10 +7,9 @@ in here ends the process.
 from __future__ import annotations
 
 import ctypes
-import math
 import os
-import random
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -18,25 +17,25 @@ from typing import Any
 import numpy
 from llama_cpp import llama_cpp as llama
 
+from qvac_core.engines.answer_maker import Arrived, Order, Output
+from qvac_core.engines.available import EngineKind, describe
 from qvac_core.engines.chat_template import CHATML, ChatTemplate
 from qvac_core.engines.devices import cpu_threads
-from qvac_core.engines.gguf import GgufInfo
 from qvac_core.engines.guided_sampling import Guide, GuideVocabulary
 from qvac_core.engines.interface import ModelConfig, ModelInfo, SamplingParams
 from qvac_core.engines.llama_vocabulary import LlamaVocabulary
+from qvac_core.engines.load_error import load_error
 from qvac_core.engines.memory import cache_bytes, check_memory, memory_error
 from qvac_core.engines.model_files import read_model
 from qvac_core.engines.model_kind import ModelKind, cannot_chat, kind_of, require_chat
-from qvac_core.engines.scheduler import Batch
+from qvac_core.engines.sampling import PENALTY_WINDOW, decide
+from qvac_core.engines.scheduler import Batch, Job, Scheduler
 from qvac_core.engines.vocabulary import Vocabulary
 from qvac_core.errors import ModelError
 
-GREEDY_BELOW = 0.001  # temperature; dividing by less overflows
 SMALLEST_CONTEXT = 64  # tokens; below it no template fits
 N_BATCH = 512  # tokens; chunks are chosen by time and rarely reach it
 GGML_LOG_LEVEL_ERROR = 4  # ggml.h; the comment in llama-cpp-python's _logger.py has older numbers
-PENALTY_WINDOW = 64  # tokens, llama.cpp's own default
-DEFAULT_TEMP, DEFAULT_TOP_K, DEFAULT_TOP_P, DEFAULT_MIN_P = 0.8, 40, 0.95, 0.05  # llama.cpp's own defaults
 
 
 class NativeLog:
@@ -150,7 +149,7 @@ class LlamaBackend:
         params.progress_callback = callback
         model = llama.llama_model_load_from_file(os.fsencode(path), params)
         if model is None:
-            raise _load_error(self._gguf, self._log.take())
+            raise load_error(self._gguf, self._log.take())
         context = llama.llama_init_from_model(model, self._context_params(gpu=gpu_layers != 0))
         if context is None:
             llama.llama_model_free(model)
@@ -220,27 +219,26 @@ class LlamaBackend:
         return self._guide_vocabulary
 
     def _samplers(self, sampling: SamplingParams) -> list[Any]:
-        temp = _within(sampling.temp, DEFAULT_TEMP, 0.0, 5.0)
+        wanted = decide(sampling)
         chain: list[Any] = []
         chain.append(
             llama.llama_sampler_init_penalties(
                 self._tokens.size,
                 PENALTY_WINDOW,
-                _within(sampling.repeat_penalty, 1.0, 0.1, 5.0),
-                _within(sampling.frequency_penalty, 0.0, -2.0, 2.0),
-                _within(sampling.presence_penalty, 0.0, -2.0, 2.0),
+                wanted.repeat_penalty,
+                wanted.frequency_penalty,
+                wanted.presence_penalty,
             )
         )
-        if temp < GREEDY_BELOW:
+        if wanted.greedy:
             return [*chain, llama.llama_sampler_init_greedy()]
-        seed = sampling.seed if sampling.seed is not None and sampling.seed >= 0 else random.getrandbits(32)
         return [
             *chain,
-            llama.llama_sampler_init_top_k(int(_within(sampling.top_k, DEFAULT_TOP_K, 0, 1 << 20))),
-            llama.llama_sampler_init_top_p(_within(sampling.top_p, DEFAULT_TOP_P, 0.0, 1.0), 1),
-            llama.llama_sampler_init_min_p(DEFAULT_MIN_P, 1),
-            llama.llama_sampler_init_temp(temp),
-            llama.llama_sampler_init_dist(seed & 0xFFFFFFFF),
+            llama.llama_sampler_init_top_k(wanted.top_k),
+            llama.llama_sampler_init_top_p(wanted.top_p, 1),
+            llama.llama_sampler_init_min_p(wanted.min_p, 1),
+            llama.llama_sampler_init_temp(wanted.temp),
+            llama.llama_sampler_init_dist(wanted.seed),
         ]
 
     def info(self, path: Path, slots: int) -> ModelInfo:
@@ -257,7 +255,56 @@ class LlamaBackend:
             backend_device=self.device,
             chat_template=self.template.own,
             thinking_channels=self.vocabulary.style.channels,
+            engine=describe(EngineKind.SCHEDULER),
         )
+
+
+class SchedulerMaker:
+    """An `AnswerMaker`: our scheduler on a context of llama-cpp-python."""
+
+    def __init__(
+        self, path: Path, config: ModelConfig, output: Output, *, on_progress: Callable[[float], None]
+    ) -> None:
+        """Raises ModelError with a sentence that helps."""
+        self._backend = LlamaBackend(path, config, on_progress)
+        self.template = self._backend.template
+        self.vocabulary = self._backend.vocabulary
+        self.n_ctx = self._backend.n_ctx
+        self.info = self._backend.info(path, config.slots)
+        self._scheduler = Scheduler(
+            self._backend, output, slots=config.slots, n_ctx=self.n_ctx, clock=time.perf_counter
+        )
+
+    @property
+    def steps(self) -> bool:
+        return self._scheduler.busy
+
+    @property
+    def busy(self) -> bool:
+        return self._scheduler.busy
+
+    def submit(self, order: Order) -> None:
+        self._scheduler.submit(
+            Job(
+                id=order.id,
+                prompt=order.prompt,
+                sampler=self._backend.sampler(order.sampling, order.grammar, order.so_far),
+                owner=order.owner,
+                stop=order.stop,
+                predict=order.predict,
+                session_tokens=order.session_tokens,
+                show_stop=order.show_stop,
+            )
+        )
+
+    def cancel(self, job_id: int) -> bool:
+        return self._scheduler.cancel(job_id)
+
+    def step(self) -> None:
+        self._scheduler.step()
+
+    def take(self, arrived: Arrived) -> None:
+        raise AssertionError("no other thread works for the scheduler")
 
 
 class _NativeBatch:
@@ -288,31 +335,9 @@ class _NativeBatch:
         )
 
 
-def _within(value: float | None, default: float, low: float, high: float) -> float:
-    """A parameter as a stranger sent it, within what samplers can bear: an infinity in there ends the process."""
-    if value is None or not math.isfinite(value):
-        return default
-    return min(max(value, low), high)
-
-
 def _check_decoder(model: Any, context: Any) -> None:
     """For a kind that its header did not tell: asking one of these for a next token would end the process."""
     if llama.llama_model_has_encoder(model):
         raise cannot_chat(ModelKind.ENCODER_DECODER)
     if not llama.llama_get_memory(context) or not llama.llama_model_has_decoder(model):
         raise cannot_chat(ModelKind.EMBEDDING)
-
-
-def _load_error(gguf: GgufInfo, log: str) -> ModelError:
-    if "unknown model architecture" in log or "unknown architecture" in log:
-        return ModelError(
-            f"Models of the architecture {gguf.architecture[:40]!r} are not supported by this version of the engine. "
-            "Choose another model, or update QVAC Desktop."
-        )
-    if "corrupted or incomplete" in log or "not within the file bounds" in log:
-        return ModelError("The model file is damaged. Download it again.")
-    if "alloc" in log or "memory" in log:
-        return memory_error(log)
-    return ModelError(
-        "The engine cannot load this model file. Download it again, or choose another model.", typed_fields={"log": log}
-    )

@@ -95,7 +95,10 @@ class _Answer:
 class LlamaModel:
     """A model in a worker of its own. Made by `LlamaEngine.load`; used from the loop that made it."""
 
-    def __init__(self, path: Path, config: ModelConfig, *, stall_timeout: float = STALL_TIMEOUT) -> None:
+    def __init__(
+        self, path: Path, config: ModelConfig, *, engine: str = "", stall_timeout: float = STALL_TIMEOUT
+    ) -> None:
+        self._engine = engine
         self._loop = asyncio.get_running_loop()
         self._path = path
         self._config = config
@@ -139,7 +142,7 @@ class LlamaModel:
         self._on_progress = on_progress
         worker = WorkerProcess(self._loop, self._on_reports, self._on_exit)
         self._worker = worker
-        worker.send(Load(str(self._path), self._config))
+        worker.send(Load(str(self._path), self._config, self._engine))
         self._watch()
         try:
             self._info = await self._loading
@@ -316,16 +319,20 @@ class LlamaModel:
 
 
 class LlamaEngine:
-    """Loads GGUF chat models, each in a worker process. Keeps track of them so that `close` leaves none behind."""
+    """Loads GGUF chat models, each in a worker process. Keeps track of them so that `close` leaves none behind.
 
-    def __init__(self, *, stall_timeout: float = STALL_TIMEOUT) -> None:
+    engine: the package that runs them (`available.EngineKind`); "" = whichever is preferred here.
+    """
+
+    def __init__(self, *, engine: str = "", stall_timeout: float = STALL_TIMEOUT) -> None:
+        self._engine = engine
         self._stall_timeout = stall_timeout
         self._models: set[LlamaModel] = set()
 
     async def load(
         self, path: Path, config: ModelConfig, on_progress: Callable[[LoadProgress], None] | None = None
     ) -> LlamaModel:
-        model = LlamaModel(path, config, stall_timeout=self._stall_timeout)
+        model = LlamaModel(path, config, engine=self._engine, stall_timeout=self._stall_timeout)
         self._models = {known for known in self._models if known.alive} | {model}
         await model.start(on_progress)
         return model
@@ -347,7 +354,7 @@ class LlamaEngine:
                 answer.set_exception(EngineCrashed("The list of devices could not be read: its process ended."))
 
         worker = WorkerProcess(loop, on_reports, on_exit)
-        worker.send(ListDevices())
+        worker.send(ListDevices(self._engine))
         worker.send(Shutdown())
         try:
             return await asyncio.wait_for(answer, DEVICES_TIMEOUT)

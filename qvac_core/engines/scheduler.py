@@ -13,10 +13,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from qvac_core.engines.answer_maker import Output
 from qvac_core.engines.answer_text import AnswerText
 from qvac_core.engines.interface import CompletionStats, StopReason
 from qvac_core.engines.pace import Pace
-from qvac_core.engines.slots import Slot, place
+from qvac_core.engines.slots import Slot, next_in_turn, place
 from qvac_core.errors import ModelError
 
 WAITING_LIMIT = 64  # answers; as the SDK's own queue (wire/QVAC.md section 3)
@@ -107,16 +108,6 @@ class Job:
     company: int = 0  # answers in the batch, summed over the steps
 
 
-class Output(Protocol):
-    """Where the scheduler's results go."""
-
-    def text(self, job_id: int, text: str) -> None: ...
-
-    def done(self, job_id: int, reason: StopReason, stats: CompletionStats) -> None: ...
-
-    def failed(self, job_id: int, error: ModelError) -> None: ...
-
-
 class Scheduler:
     """Owner of the slots. Not thread-safe: one thread submits, cancels and steps."""
 
@@ -142,15 +133,10 @@ class Scheduler:
         """Queue an answer. Raises ModelError: CONTEXT_OVERFLOW (52421), or 52420 when too many are waiting."""
         if len(job.prompt) >= self._n_ctx or not job.prompt:
             job.sampler.close()
-            raise _overflow(len(job.prompt), self._n_ctx)
+            raise overflow(len(job.prompt), self._n_ctx)
         if len(self._waiting) >= WAITING_LIMIT:
             job.sampler.close()
-            raise ModelError(
-                "Too many answers are waiting for this model. Try again in a minute.",
-                name="REQUEST_REJECTED_BY_POLICY",
-                code=52420,
-                typed_fields={"reason": "queue_full"},
-            )
+            raise too_many_waiting()
         job.text = AnswerText(job.stop, show_stop=job.show_stop)
         job.submitted_at = self._clock()
         self._waiting.append(job)
@@ -185,7 +171,7 @@ class Scheduler:
 
     def _admit(self) -> None:
         while self._waiting and len(self._running) < len(self._slots):
-            job = self._next_waiting()
+            job = next_in_turn(self._waiting, self._running)
             placement = place(self._slots, job.prompt, job.owner, can_copy=self._backend.can_copy)
             if placement is None:
                 return
@@ -201,13 +187,6 @@ class Scheduler:
             slot.owner, slot.busy, slot.used_at = job.owner, True, self._clock()
             job.slot = slot
             self._running.append(job)
-
-    def _next_waiting(self) -> Job:
-        """First come, first served; but an owner with fewer answers running goes before one with more."""
-        load: dict[str, int] = {}
-        for job in self._running:
-            load[job.owner] = load.get(job.owner, 0) + 1
-        return min(self._waiting, key=lambda job: load.get(job.owner, 0))  # min keeps the order among equals
 
     def _keep(self, slot: Slot, tokens: int) -> int:
         """Cut a slot down to its first tokens; 0 where the model's memory cannot be cut (recurrent, sliding window)."""
@@ -407,7 +386,17 @@ def _cells(job: Job) -> int:
     return len(job.slot.tokens) if job.slot is not None else 0
 
 
-def _overflow(tokens: int, n_ctx: int) -> ModelError:
+def too_many_waiting() -> ModelError:
+    return ModelError(
+        "Too many answers are waiting for this model. Try again in a minute.",
+        name="REQUEST_REJECTED_BY_POLICY",
+        code=52420,
+        typed_fields={"reason": "queue_full"},
+    )
+
+
+def overflow(tokens: int, n_ctx: int) -> ModelError:
+    """For a prompt of so many tokens: too long, or empty."""
     if not tokens:
         return ModelError(
             "There is nothing to answer: the conversation is empty.", name="COMPLETION_FAILED", code=52406

@@ -6,8 +6,9 @@ would tell another owner what was asked before.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import Protocol, TypeVar
 
 WORTH_KEEPING = 0.5  # of a slot's tokens: below it, the slot's own chat would lose more than the new one gains
 
@@ -30,6 +31,22 @@ class Placement:
     slot: Slot
     source: Slot
     keep: int
+
+
+class Owned(Protocol):
+    @property
+    def owner(self) -> str: ...
+
+
+_Job = TypeVar("_Job", bound=Owned)
+
+
+def next_in_turn(waiting: Sequence[_Job], running: Iterable[Owned]) -> _Job:
+    """First come, first served; but an owner with fewer answers running goes before one with more."""
+    load: dict[str, int] = {}
+    for job in running:
+        load[job.owner] = load.get(job.owner, 0) + 1
+    return min(waiting, key=lambda job: load.get(job.owner, 0))  # min keeps the order among equals
 
 
 def common_prefix(a: Sequence[int], b: Sequence[int]) -> int:

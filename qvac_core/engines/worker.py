@@ -18,12 +18,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO
 
+from qvac_core.engines.answer_maker import Arrived, Order, open_maker
 from qvac_core.engines.answer_text import checked_stop
+from qvac_core.engines.available import choose
 from qvac_core.engines.interface import CompletionRequest, CompletionStats, StopReason
-from qvac_core.engines.llama import LlamaBackend
 from qvac_core.engines.request_defaults import one_history, with_defaults
 from qvac_core.engines.response_grammar import grammar_for
-from qvac_core.engines.scheduler import Job, Scheduler
 from qvac_core.engines.thinking import OPEN_TAG, Piece, ThinkingReader
 from qvac_core.engines.worker_protocol import (
     Alive,
@@ -49,6 +49,8 @@ ALIVE_INTERVAL = 1.0  # seconds
 SLOT_LIMIT = 64  # chats in one context; llama.cpp bears 256 sequences
 PROGRESS_STEP = 0.01  # of the load, between two reports
 _PR_SET_PDEATHSIG = 1  # <sys/prctl.h>
+
+Inbox = queue.SimpleQueue[Command | Arrived]  # from the app, and from an engine's own threads
 
 
 class Outbox:
@@ -101,16 +103,16 @@ def failed(job_id: int, error: ModelError) -> Failed:
 class Worker:
     """One loaded model, from its load to the end of the process."""
 
-    def __init__(self, load: Load, outbox: Outbox) -> None:
+    def __init__(self, load: Load, outbox: Outbox, inbox: Inbox) -> None:
         self._outbox = outbox
+        self._inbox = inbox
         self._config = config = replace(load.config, slots=min(max(load.config.slots, 1), SLOT_LIMIT))
         self._reported = -1.0
         path = Path(load.path)
-        self._backend = LlamaBackend(path, config, self._progress)
-        self._scheduler = Scheduler(
-            self._backend, outbox, slots=config.slots, n_ctx=self._backend.n_ctx, clock=time.perf_counter
+        self._maker = open_maker(
+            choose(load.engine), path, config, outbox, on_progress=self._progress, deliver=inbox.put
         )
-        outbox.put(Loaded(self._backend.info(path, config.slots)))
+        outbox.put(Loaded(self._maker.info))
         outbox.flush()
 
     def _progress(self, fraction: float) -> None:
@@ -119,45 +121,51 @@ class Worker:
             self._outbox.put(Loading(fraction))
             self._outbox.flush()
 
-    def run(self, inbox: queue.SimpleQueue[Command]) -> None:
+    def run(self) -> None:
         """Until Shutdown."""
         while True:
-            while not (self._scheduler.busy and inbox.empty()):
-                command = inbox.get()
-                if isinstance(command, Shutdown):
+            while not (self._maker.steps and self._inbox.empty()):
+                item = self._inbox.get()
+                if isinstance(item, Shutdown):
                     return
-                self._obey(command)
-            self._scheduler.step()
-            self._outbox.flush(busy=self._scheduler.busy)
+                if isinstance(item, Arrived):
+                    self._maker.take(item)
+                    self._outbox.flush(busy=self._maker.busy)
+                else:
+                    self._obey(item)
+            self._maker.step()
+            self._outbox.flush(busy=self._maker.busy)
 
     def _obey(self, command: Command) -> None:
         if isinstance(command, Submit):
             try:
-                self._scheduler.submit(self._job(command.id, command.request))
+                self._maker.submit(self._order(command.id, command.request))
             except ModelError as error:
                 self._outbox.failed(command.id, error)
         elif isinstance(command, Cancel):
-            self._scheduler.cancel(command.id)
+            self._maker.cancel(command.id)
         self._outbox.flush()
 
-    def _job(self, job_id: int, request: CompletionRequest) -> Job:
+    def _order(self, job_id: int, request: CompletionRequest) -> Order:
         request = with_defaults(request, self._config)
-        vocabulary = self._backend.vocabulary
+        vocabulary = self._maker.vocabulary
         session, request = self._session_tokens(request)
         grammar = grammar_for(request.response_schema) if request.response_schema else ""
         # A grammar leaves no room for thinking: it begins with the first token.
         answer_now = bool(grammar) or not request.thinking
-        prompt = self._backend.template.render(request.history, so_far=request.continue_from, answer_now=answer_now)
-        tokens = session + vocabulary.prompt_tokens(prompt, self._backend.n_ctx, opens=not session)
+        prompt = self._maker.template.render(request.history, so_far=request.continue_from, answer_now=answer_now)
+        tokens = session + vocabulary.prompt_tokens(prompt, self._maker.n_ctx, opens=not session)
         begun = bool(request.continue_from or grammar)
         self._outbox.read_as(job_id, ThinkingReader(vocabulary.style, prompt.opened, begun=begun))
         predict = request.sampling.predict
-        return Job(
+        return Order(
             id=job_id,
             prompt=tokens,
             session_tokens=len(session),
             show_stop=request.show_stop,
-            sampler=self._backend.sampler(request.sampling, grammar, request.continue_from),
+            sampling=request.sampling,
+            grammar=grammar,
+            so_far=request.continue_from,
             owner=request.owner,
             stop=checked_stop(request.stop),
             predict=predict if predict is not None and predict > 0 else None,
@@ -171,11 +179,11 @@ class Worker:
         tokens: list[int] = []
         try:
             for turn in request.session:
-                prompt = self._backend.template.render(turn.history, add_generation_prompt=turn.answer is not None)
-                tokens += self._backend.vocabulary.prompt_tokens(prompt, self._backend.n_ctx, opens=not tokens)
+                prompt = self._maker.template.render(turn.history, add_generation_prompt=turn.answer is not None)
+                tokens += self._maker.vocabulary.prompt_tokens(prompt, self._maker.n_ctx, opens=not tokens)
                 # An answer is kept with the tag that opens its thinking, also where the prompt has that tag.
                 answer = (turn.answer or "").removeprefix(OPEN_TAG if prompt.opened else "")
-                tokens += self._backend.vocabulary.answer_tokens(answer) if answer else []
+                tokens += self._maker.vocabulary.answer_tokens(answer) if answer else []
         except ModelError:
             return [], replace(request, history=(*one_history(request.session), *request.history), session=())
         return tokens, request
@@ -185,7 +193,7 @@ def main() -> int:
     """The process, to its end: it never returns. Leaving gives all native memory back, without native destructors."""
     commands, reports = _take_pipes()
     _die_with_parent()
-    inbox: queue.SimpleQueue[Command] = queue.SimpleQueue()
+    inbox: Inbox = queue.SimpleQueue()
     threading.Thread(target=_read, args=(commands, inbox), name="commands", daemon=True).start()
     outbox = Outbox(reports)
     with contextlib.suppress(BrokenPipeError):  # the parent has gone: nobody is left to tell
@@ -194,28 +202,28 @@ def main() -> int:
     os._exit(0)
 
 
-def _serve(inbox: queue.SimpleQueue[Command], outbox: Outbox) -> None:
+def _serve(inbox: Inbox, outbox: Outbox) -> None:
     while True:
         command = inbox.get()
         if isinstance(command, ListDevices):
             from qvac_core.engines.devices import list_devices
 
-            outbox.put(DeviceList(list_devices()))
+            outbox.put(DeviceList(list_devices(choose(command.engine))))
             outbox.flush()
         elif isinstance(command, Load):
             try:
-                worker = Worker(command, outbox)
+                worker = Worker(command, outbox, inbox)
             except ModelError as error:
                 outbox.failed(0, error)
                 outbox.flush()
                 return
-            worker.run(inbox)
+            worker.run()
             return
         elif isinstance(command, Shutdown):
             return
 
 
-def _read(pipe: BinaryIO, inbox: queue.SimpleQueue[Command]) -> None:
+def _read(pipe: BinaryIO, inbox: Inbox) -> None:
     try:
         while (messages := read_commands(pipe)) is not None:
             for message in messages:

@@ -19,8 +19,11 @@ _LENGTH = struct.Struct("<I")
 
 
 class Load(msgspec.Struct, tag=True, frozen=True):
+    """engine: the package that runs it; "" = whichever is preferred here."""
+
     path: str
     config: ModelConfig
+    engine: str = ""
 
 
 class Submit(msgspec.Struct, tag=True, frozen=True):
@@ -33,7 +36,7 @@ class Cancel(msgspec.Struct, tag=True, frozen=True):
 
 
 class ListDevices(msgspec.Struct, tag=True, frozen=True):
-    pass
+    engine: str = ""
 
 
 class Shutdown(msgspec.Struct, tag=True, frozen=True):

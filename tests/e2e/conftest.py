@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from qvac_core.engines.available import VARIABLE, EngineKind
 from qvac_core.engines.gguf import read_gguf
 from tests.e2e.program import loopback_network
 
@@ -35,3 +36,10 @@ def thinking_model_path(small_model_path: Path, tmp_path_factory: pytest.TempPat
     path.write_bytes(small_model_path.read_bytes().replace(own, other, 1))
     assert read_gguf(path).chat_template == other.decode()
     return path
+
+
+@pytest.fixture(params=list(EngineKind))
+def engine(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> EngineKind:
+    """Each engine in turn: what every one of them must do is tested on every one of them."""
+    monkeypatch.setenv(VARIABLE, request.param)
+    return EngineKind(request.param)

@@ -18,6 +18,8 @@ from qvac_core.engines.pool import ModelPool
 from qvac_core.errors import EngineCrashed, ModelError
 from tests.e2e.engine_bench import STORY, loaded, request, take
 
+pytestmark = pytest.mark.usefixtures("engine")
+
 CONFIG = ModelConfig(n_ctx=512, slots=2, device="cpu", threads=1)
 
 

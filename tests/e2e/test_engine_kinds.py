@@ -17,6 +17,8 @@ from qvac_core.errors import ModelError
 from tests import gguf_files
 from tests.e2e.engine_bench import loaded, request, take
 
+pytestmark = pytest.mark.usefixtures("engine")
+
 
 @pytest.mark.parametrize(
     ("data", "words"),

@@ -7,8 +7,12 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
+
 from qvac_core.engines.interface import ChatMessage, CompletionRequest, LoadedModel, SamplingParams, Token
 from tests.e2e.engine_bench import loaded
+
+pytestmark = pytest.mark.usefixtures("engine")
 
 SCHEMA = '{"type":"object","properties":{"n":{"type":"integer"}},"required":["n"]}'
 

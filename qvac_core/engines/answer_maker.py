@@ -1,0 +1,110 @@
+"""What makes the answers of one loaded model in its worker: our scheduler, or llama.cpp's server. One contract."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from qvac_core.engines.available import EngineKind
+from qvac_core.engines.chat_template import ChatTemplate
+from qvac_core.engines.interface import CompletionStats, ModelConfig, ModelInfo, SamplingParams, StopReason
+from qvac_core.engines.vocabulary import Vocabulary
+from qvac_core.errors import ModelError
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """One answer to make. prompt: tokens. predict: most tokens, None = until it ends.
+
+    grammar: of `response_grammar`, "" = free; so_far: text of the answer with which the prompt ends.
+    session_tokens: how many of the prompt stood in a KV-cache session. show_stop: a stop sequence is part of the text.
+    """
+
+    id: int
+    prompt: list[int]
+    sampling: SamplingParams
+    grammar: str = ""
+    so_far: str = ""
+    owner: str = ""
+    stop: tuple[str, ...] = ()
+    predict: int | None = None
+    session_tokens: int = 0
+    show_stop: bool = False
+
+
+class Output(Protocol):
+    """Where the answers go."""
+
+    def text(self, job_id: int, text: str) -> None: ...
+
+    def done(self, job_id: int, reason: StopReason, stats: CompletionStats) -> None: ...
+
+    def failed(self, job_id: int, error: ModelError) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Arrived:
+    """From another thread, for `AnswerMaker.take`: a chunk of an answer, or its end (None). error: what was raised."""
+
+    job_id: int
+    chunk: Mapping[str, object] | None
+    error: str = ""
+
+
+class AnswerMaker(Protocol):
+    """Used from one thread. Made with the model loaded."""
+
+    @property
+    def template(self) -> ChatTemplate: ...
+
+    @property
+    def vocabulary(self) -> Vocabulary: ...
+
+    @property
+    def n_ctx(self) -> int:
+        """Tokens of one chat."""
+
+    @property
+    def info(self) -> ModelInfo: ...
+
+    @property
+    def steps(self) -> bool:
+        """Whether `step` has something to do now."""
+
+    @property
+    def busy(self) -> bool:
+        """Whether an answer is being made or waits."""
+
+    def submit(self, order: Order) -> None:
+        """Raises ModelError: CONTEXT_OVERFLOW (52421), 52420 when too many wait, 52406 for a grammar of no use."""
+
+    def cancel(self, job_id: int) -> bool:
+        """End an answer now; its Done(CANCELLED) is out when this returns. False: no such answer."""
+
+    def step(self) -> None: ...
+
+    def take(self, arrived: Arrived) -> None: ...
+
+
+def open_maker(
+    kind: EngineKind,
+    path: Path,
+    config: ModelConfig,
+    output: Output,
+    *,
+    on_progress: Callable[[float], None],
+    deliver: Callable[[Arrived], None],
+) -> AnswerMaker:
+    """Load the model with this engine. Raises ModelError with a sentence that helps.
+
+    deliver: called on other threads; brings what it gets to `take`, on the thread that this is used from.
+    """
+    if kind is EngineKind.SERVER:
+        from qvac_core.engines.server import ServerMaker
+
+        return ServerMaker(path, config, output, on_progress=on_progress, deliver=deliver)
+    from qvac_core.engines.llama import SchedulerMaker
+
+    return SchedulerMaker(path, config, output, on_progress=on_progress)

@@ -1,0 +1,199 @@
+"""llama.cpp's own server, called in this process, behind the same requests as our scheduler.
+
+xllamacpp 2026.10.11549. Worker process only. Prompts are ours, as tokens (`prompt.py` says why: the server takes what
+looks like a control token for one, whoever wrote it), and each slot belongs to one owner at a time: by itself the
+server reuses whatever prompt is similar, and the time to a first token would tell one owner what another asked.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import xllamacpp
+
+from qvac_core.engines.answer_maker import Arrived, Order, Output
+from qvac_core.engines.available import EngineKind, describe
+from qvac_core.engines.chat_template import CHATML, ChatTemplate
+from qvac_core.engines.devices import cpu_threads
+from qvac_core.engines.interface import ModelConfig, ModelInfo
+from qvac_core.engines.load_error import load_error
+from qvac_core.engines.memory import cache_bytes, check_memory
+from qvac_core.engines.model_files import read_model
+from qvac_core.engines.model_kind import kind_of, require_chat
+from qvac_core.engines.sampling import decide
+from qvac_core.engines.server_answers import Chunk, ServerAnswers, ServerJob
+from qvac_core.engines.server_vocabulary import ServerClient, ServerVocabulary
+from qvac_core.engines.thinking import Mark
+from qvac_core.engines.vocabulary import Vocabulary
+from qvac_core.errors import ModelError
+
+SMALLEST_CONTEXT = 64  # tokens; below it no template fits
+N_BATCH = 256  # tokens of a prompt between two looks at other chats, and between two chances to cancel
+
+
+@contextmanager
+def _native_errors() -> Iterator[Callable[[], str]]:
+    """What native code writes to stderr meanwhile, which stderr gets afterwards. Calling the result reads it."""
+    with tempfile.TemporaryFile() as file:
+        stderr = os.dup(2)
+        os.dup2(file.fileno(), 2)
+
+        def read() -> str:
+            file.seek(0)
+            return file.read().decode("utf-8", "replace")
+
+        try:
+            yield read
+        finally:
+            os.dup2(stderr, 2)
+            os.close(stderr)
+            sys.stderr.write(read())
+
+
+def _native_grammar(order: Order) -> str:
+    """llguidance's grammar in the form in which llama.cpp hands it to its own llguidance."""
+    if not order.grammar:
+        return ""
+    if order.so_far:  # the server starts a grammar with the first token it makes, and cannot be told otherwise
+        raise ModelError(
+            "An answer with a response schema cannot be continued by this engine: ask for it anew.",
+            name="COMPLETION_FAILED",
+            code=52406,
+        )
+    (part,) = json.loads(order.grammar)["grammars"]
+    return f"%llguidance {{}}\nstart: %json {json.dumps(part['json_schema'])}"
+
+
+class ServerMaker:
+    """An `AnswerMaker`: one loaded model, with one slot of the server for each of `config.slots` chats."""
+
+    steps = False  # the server has threads of its own
+
+    def __init__(
+        self,
+        path: Path,
+        config: ModelConfig,
+        output: Output,
+        *,
+        on_progress: Callable[[float], None],
+        deliver: Callable[[Arrived], None],
+    ) -> None:
+        """Raises ModelError with a sentence that helps."""
+        files = read_model(path)
+        self._gguf, self._size = files.gguf, files.size_bytes
+        require_chat(kind_of(self._gguf))
+        trained = self._gguf.context_length or config.n_ctx
+        self.n_ctx = max(SMALLEST_CONTEXT, min(config.n_ctx or trained, trained))
+        self._cells = self.n_ctx * config.slots
+        on_progress(0.0)
+        self._key = secrets.token_hex(16)
+        self._server, self.device = self._open(path, config)
+        client = ServerClient(self._server.listening_address, self._key)
+        self._meta = client.get("/v1/models")["data"][0]["meta"]
+        source = ServerVocabulary(path, self._gguf, client)
+        self.vocabulary = vocabulary = Vocabulary(source, self._gguf.chat_template + CHATML)
+        self.template = ChatTemplate(
+            self._gguf.chat_template,
+            bos=vocabulary.bos,
+            eos=vocabulary.eos,
+            controls=vocabulary.controls,
+            style=vocabulary.style,
+        )
+        self._marks: dict[str, Mark] = dict(vocabulary.style.marks or {})
+        self._answers = ServerAnswers(
+            self, output, deliver, slots=config.slots, n_ctx=self.n_ctx, clock=time.perf_counter
+        )
+        self.info = self._info(path, config.slots)
+        on_progress(1.0)
+
+    @property
+    def busy(self) -> bool:
+        return self._answers.busy
+
+    def submit(self, order: Order) -> None:
+        self._answers.submit(
+            ServerJob(
+                id=order.id,
+                prompt=order.prompt,
+                sampling=decide(order.sampling),
+                grammar=_native_grammar(order),
+                owner=order.owner,
+                stop=order.stop,
+                predict=order.predict,
+                session_tokens=order.session_tokens,
+                show_stop=order.show_stop,
+                marks=self._marks,
+            )
+        )
+
+    def cancel(self, job_id: int) -> bool:
+        return self._answers.cancel(job_id)
+
+    def step(self) -> None:
+        raise AssertionError("nothing to step: the server runs by itself")
+
+    def take(self, arrived: Arrived) -> None:
+        self._answers.take(arrived)
+
+    def _open(self, path: Path, config: ModelConfig) -> tuple[Any, str]:
+        gpus = [device for device in xllamacpp.get_device_info() if "CPU" not in str(device["type"])]
+        if config.device == "gpu" and config.gpu_layers != 0 and gpus:
+            try:
+                return self._load(path, config, config.gpu_layers), "gpu"
+            except ModelError as error:
+                # Most likely its memory is too small. The CPU can still answer; backend_device says so.
+                print(f"the GPU did not take the model: {error.message}", file=sys.stderr)  # noqa: T201 (to the log)
+        check_memory(self._size, self._gguf, self._cells)
+        return self._load(path, config, 0), "cpu"
+
+    def _load(self, path: Path, config: ModelConfig, gpu_layers: int) -> Any:
+        params = xllamacpp.CommonParams()
+        params.model.path = str(path)
+        params.n_ctx = self._cells
+        params.n_parallel = config.slots
+        params.n_batch = params.n_ubatch = N_BATCH
+        params.n_gpu_layers = gpu_layers
+        # -1: llama.cpp's own fit chooses how many layers the device takes, from the memory that is free there.
+        params.fit_params = gpu_layers < 0
+        params.cpuparams.n_threads = params.cpuparams_batch.n_threads = config.threads or cpu_threads()
+        params.warmup = False
+        params.cache_ram_mib = 0  # its cache of earlier prompts knows no owners
+        params.slot_prompt_similarity = 0.0
+        params.api_keys = [self._key]
+        params.ui = params.endpoint_slots = False
+        params.port = 0
+        params.verbosity = 1  # errors, which say why it was not loaded
+        with _native_errors() as log:
+            try:
+                return xllamacpp.Server(params)
+            except RuntimeError as error:
+                raise load_error(self._gguf, log()) from error
+
+    def generate(self, body: Mapping[str, Any], on_chunk: Callable[[Chunk], bool]) -> None:
+        """Blocks until the answer is made, or until `on_chunk` has answered true, which ends it."""
+        self._server.handle_completions(dict(body), on_chunk)
+
+    def _info(self, path: Path, slots: int) -> ModelInfo:
+        return ModelInfo(
+            name=self._gguf.name or path.name,
+            sha256="",
+            n_ctx=self.n_ctx,
+            n_ctx_train=int(self._meta["n_ctx_train"]),
+            slots=slots,
+            parameters=int(self._meta["n_params"]),
+            size_bytes=self._size,
+            memory_bytes=int(self._meta["size"]) + cache_bytes(self._gguf, self._cells),
+            backend_device=self.device,
+            chat_template=self.template.own,
+            thinking_channels=self.vocabulary.style.channels,
+            engine=describe(EngineKind.SERVER),
+        )

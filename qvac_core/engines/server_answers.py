@@ -1,0 +1,265 @@
+"""The answers that llama.cpp's server makes: who gets which slot, what is asked of it, and what comes back.
+
+The server's threads only hand their chunks over (`Arrived`); all that is decided here is decided on the worker's one
+thread. The order of waiting answers and the choice of a slot are those of our scheduler (`slots.py`).
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from qvac_core.engines.answer_maker import Arrived, Output
+from qvac_core.engines.answer_text import AnswerText
+from qvac_core.engines.interface import CompletionStats, StopReason
+from qvac_core.engines.sampling import PENALTY_WINDOW, Sampling
+from qvac_core.engines.scheduler import WAITING_LIMIT, overflow, too_many_waiting
+from qvac_core.engines.slots import Slot, next_in_turn, place
+from qvac_core.errors import ModelError
+
+Chunk = Mapping[str, Any]
+
+
+class Generator(Protocol):
+    """What is needed of the server."""
+
+    @property
+    def device(self) -> str: ...
+
+    def generate(self, body: Mapping[str, Any], on_chunk: Callable[[Chunk], bool]) -> None: ...
+
+
+@dataclass(slots=True, eq=False)
+class ServerJob:
+    """One answer to make. grammar: as llama.cpp takes it. marks: control tokens that mean something, by their text.
+
+    The server gives the text of those it is asked to preserve, each whole and in one chunk.
+    """
+
+    id: int
+    prompt: list[int]
+    sampling: Sampling
+    grammar: str = ""
+    owner: str = ""
+    stop: tuple[str, ...] = ()
+    predict: int | None = None
+    marks: Mapping[str, str] = field(default_factory=dict)
+    session_tokens: int = 0
+    show_stop: bool = False
+    # Ours:
+    text: AnswerText = field(default_factory=AnswerText)
+    slot: Slot | None = None
+    reported: bool = False  # its end is told; the server may still be at it
+    leave: threading.Event = field(default_factory=threading.Event)
+    reuse: bool = False
+    submitted_at: float = 0.0
+    first_token_at: float = 0.0
+    last_token_at: float = 0.0
+    generated: int = 0
+    cached: int = 0
+    company: int = 0  # answers that were being made, summed over this one's chunks
+    chunks: int = 0
+    refusal: ModelError | None = None
+
+
+class ServerAnswers:
+    """Not thread-safe: one thread submits, cancels and takes what arrived. `deliver` runs on the server's threads."""
+
+    def __init__(
+        self,
+        generator: Generator,
+        output: Output,
+        deliver: Callable[[Arrived], None],
+        *,
+        slots: int,
+        n_ctx: int,
+        clock: Callable[[], float],
+    ) -> None:
+        self._generator = generator
+        self._output = output
+        self._deliver = deliver
+        self._n_ctx = n_ctx
+        self._clock = clock
+        self._slots = [Slot(index) for index in range(slots)]
+        self._waiting: list[ServerJob] = []
+        self._running: dict[int, ServerJob] = {}
+
+    @property
+    def busy(self) -> bool:
+        """Whether something is expected of the server."""
+        return bool(self._running)
+
+    def submit(self, job: ServerJob) -> None:
+        """Queue an answer. Raises ModelError: CONTEXT_OVERFLOW (52421), or 52420 when too many are waiting."""
+        if len(job.prompt) >= self._n_ctx or not job.prompt:
+            raise overflow(len(job.prompt), self._n_ctx)
+        if len(self._waiting) >= WAITING_LIMIT:
+            raise too_many_waiting()
+        job.text = AnswerText(job.stop, show_stop=job.show_stop)
+        job.submitted_at = self._clock()
+        self._waiting.append(job)
+        self._admit()
+
+    def cancel(self, job_id: int) -> bool:
+        """End an answer now; its Done(CANCELLED) is out when this returns. Its slot is free at the next chunk."""
+        for job in [*self._running.values(), *self._waiting]:
+            if job.id == job_id and not job.reported:
+                self._finish(job, StopReason.CANCELLED)
+                return True
+        return False
+
+    def take(self, arrived: Arrived) -> None:
+        job = self._running.get(arrived.job_id)
+        if job is None:
+            return
+        if arrived.chunk is None:
+            self._ended(job, arrived.error)
+        elif not job.reported:
+            self._chunk(job, arrived.chunk)
+
+    # --- Slots ----------------------------------------------------------------------------------------------------
+
+    def _admit(self) -> None:
+        while self._waiting and len(self._running) < len(self._slots):
+            job = next_in_turn(self._waiting, self._running.values())
+            placement = place(self._slots, job.prompt, job.owner, can_copy=False)
+            if placement is None:
+                return
+            self._waiting.remove(job)
+            slot = placement.slot
+            # Another owner's tokens are never looked at: how fast a prompt is read would tell what they are.
+            job.reuse = slot.owner == job.owner
+            slot.owner, slot.busy, slot.used_at, slot.tokens = job.owner, True, self._clock(), job.prompt
+            job.slot = slot
+            self._running[job.id] = job
+            threading.Thread(target=self._generate, args=(job, self._body(job)), name=f"answer-{job.id}").start()
+
+    def _body(self, job: ServerJob) -> dict[str, Any]:
+        assert job.slot is not None
+        sampling = job.sampling
+        return {
+            "prompt": job.prompt,
+            "stream": True,
+            "return_progress": True,
+            "id_slot": job.slot.index,
+            "cache_prompt": job.reuse,
+            "n_predict": job.predict if job.predict is not None else -1,
+            "temperature": 0.0 if sampling.greedy else sampling.temp,
+            "samplers": ["penalties", "top_k", "top_p", "min_p", "temperature"],
+            "top_k": sampling.top_k,
+            "top_p": sampling.top_p,
+            "min_p": sampling.min_p,
+            "seed": sampling.seed,
+            "repeat_last_n": PENALTY_WINDOW,
+            "repeat_penalty": sampling.repeat_penalty,
+            "frequency_penalty": sampling.frequency_penalty,
+            "presence_penalty": sampling.presence_penalty,
+            "preserved_tokens": list(job.marks),
+            **({"grammar": job.grammar} if job.grammar else {}),
+        }
+
+    def _generate(self, job: ServerJob, body: dict[str, Any]) -> None:
+        """On a thread of its own."""
+
+        def on_chunk(chunk: Chunk) -> bool:
+            self._deliver(Arrived(job.id, chunk))
+            return job.leave.is_set()
+
+        error = ""
+        try:
+            self._generator.generate(body, on_chunk)
+        except RuntimeError as raised:  # what xllamacpp makes of the server's own errors
+            error = str(raised) or "the engine gave no reason"
+        self._deliver(Arrived(job.id, None, error))
+
+    # --- What comes back ------------------------------------------------------------------------------------------
+
+    def _chunk(self, job: ServerJob, chunk: Chunk) -> None:
+        if (error := chunk.get("error")) is not None:
+            job.refusal = _refusal(error)
+            return
+        job.company += len(self._running)
+        job.chunks += 1
+        if (timings := chunk.get("timings")) is not None:
+            job.cached = int(timings["cache_n"])
+        choices = chunk.get("choices") or ()
+        if not choices:
+            return
+        text, reason = choices[0].get("text") or "", choices[0].get("finish_reason")
+        if reason is None and chunk.get("prompt_progress") is not None:
+            return
+        now = self._clock()
+        if reason is None:
+            job.generated += 1
+            job.last_token_at = now
+            job.first_token_at = job.first_token_at or now
+        elif (usage := chunk.get("usage")) is not None:
+            job.generated = int(usage["completion_tokens"])
+            job.cached = int(usage["prompt_tokens_details"]["cached_tokens"])
+        for control, mark in job.marks.items():
+            text = text.replace(control, mark)
+        if text and (shown := job.text.push(text.encode())):
+            self._output.text(job.id, shown)
+        if job.text.stopped:
+            self._finish(job, StopReason.STOP_SEQUENCE)
+        elif reason is not None:
+            self._finish(job, StopReason.LENGTH if reason == "length" else StopReason.EOS)
+
+    def _ended(self, job: ServerJob, error: str) -> None:
+        if not job.reported:
+            job.reported = True
+            self._output.failed(
+                job.id,
+                job.refusal
+                or ModelError(
+                    "The model could not compute this answer. Try again, or load it with a smaller context.",
+                    name="COMPLETION_FAILED",
+                    code=52406,
+                    typed_fields={"log": error},
+                ),
+            )
+        del self._running[job.id]
+        if job.slot is not None:
+            job.slot.busy = False
+            job.slot.used_at = self._clock()
+        self._admit()
+
+    def _finish(self, job: ServerJob, reason: StopReason) -> None:
+        if rest := job.text.finish():
+            self._output.text(job.id, rest)
+        job.reported = True
+        if reason in (StopReason.CANCELLED, StopReason.STOP_SEQUENCE):
+            job.leave.set()
+        if job in self._waiting:
+            self._waiting.remove(job)
+        self._output.done(job.id, reason, self._stats(job))
+
+    def _stats(self, job: ServerJob) -> CompletionStats:
+        first = (job.first_token_at or self._clock()) - job.submitted_at
+        spent = job.last_token_at - job.first_token_at
+        rate = (job.generated - 1) / spent if job.generated > 1 and spent > 0 else 0.0
+        if job.generated == 1 and first > 0:
+            rate = 1 / first
+        return CompletionStats(
+            time_to_first_token=first * 1000,
+            tokens_per_second=rate,
+            prompt_tokens=len(job.prompt),
+            generated_tokens=job.generated,
+            cache_tokens=job.cached,
+            avg_concurrent_seq=job.company / job.chunks if job.chunks else 1.0,
+            backend_device=self._generator.device,
+            session_tokens=job.session_tokens,
+        )
+
+
+def _refusal(error: Mapping[str, Any]) -> ModelError:
+    """What the server says before it begins. Its own words go to the log: they speak to who runs the server."""
+    if error.get("type") == "exceed_context_size_error":
+        return overflow(int(error["n_prompt_tokens"]), int(error["n_ctx"]))
+    sentence = "The model could not compute this answer. Try again, or load it with a smaller context."
+    if "grammar" in str(error.get("message", "")):
+        sentence = "The response schema is too complex for this model."
+    fields = {"log": str(error.get("message", ""))[:500]}
+    return ModelError(sentence, name="COMPLETION_FAILED", code=52406, typed_fields=fields)
