@@ -61,7 +61,7 @@ class LifeSigns:
                     continue
                 quiet = loop.time() - max(since, connection.heard_at)
                 if quiet >= ASK_AFTER_SECONDS and (self._asking is None or self._asking.done()):
-                    self._asking = loop.create_task(self._ask(connection))
+                    self._asking = loop.create_task(self.ask(connection))
                 self._tell(quiet if quiet >= SILENT_SECONDS else None)
         finally:
             if self._asking is not None:
@@ -73,7 +73,8 @@ class LifeSigns:
             self._silent = quiet is not None
             self._on_silent(quiet)
 
-    async def _ask(self, connection: ProviderConnection) -> None:
+    async def ask(self, connection: ProviderConnection) -> None:
+        """One question; the connection notes when its answer comes."""
         try:
             if connection.offers("keepalive"):
                 await connection.ask(Keepalive(), KeepaliveReply, REPLY_SECONDS)

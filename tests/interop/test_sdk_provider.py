@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from qvac_core.delegation.consumer import Consumer, Delegate
+from qvac_core.delegation.life_signs import LifeSigns
 from qvac_core.delegation.messages import GenerationParams, HistoryMessage, ModelProgress
 from qvac_core.errors import DelegationError, InferenceCancelled, ModelError, ProviderError
 from qvac_core.hyperdht import DHT, Connection, KeyPair, create_testnet
@@ -150,5 +151,32 @@ def test_its_firewall_is_an_error_of_the_connection(sdk_peer_home: Path, tmp_pat
             with pytest.raises(DelegationError) as refused:
                 await scene.consumer.heartbeat(scene.delegate)
             assert (refused.value.name, refused.value.code) == ("PEER_CONNECTION_FAILED", 53701)
+
+    asyncio.run(main())
+
+
+def test_it_gives_signs_of_life_while_it_answers_and_is_told_silent_when_killed(
+    sdk_peer_home: Path, tmp_path: Path, small_model_path: Path
+) -> None:
+    """Its heartbeat is all there is to ask it; it answers that beside its inference."""
+
+    async def main() -> None:
+        async with stage(sdk_peer_home, tmp_path) as scene:
+            consumer, delegate = scene.consumer, scene.delegate
+            loaded = await consumer.load_model(str(small_model_path.absolute()), delegate=delegate, model_config=CONFIG)
+            run = await consumer.completion(loaded.model_id, STORY, generation_params=LONG)
+            connection = consumer.connection(delegate.provider_public_key)
+            assert connection is not None
+            told: asyncio.Queue[float | None] = asyncio.Queue()
+            signs = LifeSigns(lambda: connection, told.put_nowait)
+            asked = connection.heard_at
+            await signs.ask(connection)
+            assert connection.heard_at > asked and not run.finished
+            watching = asyncio.create_task(signs.watch())
+            scene.provider.kill()
+            assert await told.get() is not None
+            assert not connection.closed  # the connection itself knows nothing yet
+            watching.cancel()
+            await asyncio.wait({watching})
 
     asyncio.run(main())
