@@ -106,6 +106,8 @@ class Completion:
         self._events: list[Event] = []
         self._bytes = 0
         self._line_at = asyncio.get_running_loop().time()
+        self._gone_out = 0
+        self._idle: asyncio.Timeout | None = None
         self._error: QvacError | None = None
         self._done: CompletionDone | None = None
         self._finished = asyncio.Event()
@@ -246,6 +248,7 @@ class Completion:
     async def _receive(self) -> None:
         loop = asyncio.get_running_loop()
         async with asyncio.timeout(self._idle_seconds) as idle:
+            self._idle = idle
             async for reply in self.connection.replies(self._stream):
                 self._line_at = loop.time()
                 idle.reschedule(self._line_at + (END_SECONDS if self.finished else self._idle_seconds))
@@ -314,6 +317,9 @@ class Completion:
         unanswered = 0
         while True:
             await asyncio.sleep(KEEPALIVE_SECONDS)
+            if self._goes_out():
+                unanswered = 0
+                continue
             quiet = loop.time() - self._line_at >= KEEPALIVE_SECONDS
             if self.finished or not quiet or not self.connection.offers("keepalive"):
                 unanswered = 0
@@ -324,6 +330,17 @@ class Completion:
             except QvacError:
                 unanswered += 1
             self._judge(unanswered)
+
+    def _goes_out(self) -> bool:
+        """A long request takes its time on a slow line, and nobody could answer it meanwhile: that is no silence."""
+        sent, gone_out = self.connection.sent(self._stream)
+        if sent:
+            return False
+        if gone_out > self._gone_out and self._idle is not None and not self.finished:
+            self._gone_out = gone_out
+            self._line_at = self.connection.heard_at = asyncio.get_running_loop().time()
+            self._idle.reschedule(self._line_at + self._idle_seconds)
+        return True
 
     def _judge(self, unanswered: int) -> None:
         suspect = unanswered >= SUSPECT_AFTER_UNANSWERED

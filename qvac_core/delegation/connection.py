@@ -101,8 +101,7 @@ class ProviderConnection:
         """
         self._greet_soon()
         try:
-            async with asyncio.timeout(seconds):
-                reply = decode_reply(await self._rpc.request(encode(message)))
+            reply = decode_reply(await self._rpc.request(encode(message), seconds))
         except TimeoutError:
             raise timed_out(seconds) from None
         except ConnectionClosed as error:
@@ -120,6 +119,10 @@ class ProviderConnection:
     def open_stream(self, message: Message) -> IncomingStream:
         self._greet_soon()
         return self._rpc.open_stream(encode(message))
+
+    def sent(self, stream: IncomingStream) -> tuple[bool, int]:
+        """Whether the request of this answer has gone out, and how many bytes have, of everything."""
+        return self._rpc.written_in_all >= stream.sent_at, self._rpc.written_in_all
 
     async def replies(self, stream: IncomingStream) -> AsyncIterator[Reply]:
         """The lines of an answer. Raises ProviderError for an error line, else what a lost connection raises."""

@@ -11,6 +11,7 @@ import asyncio
 import logging
 from collections import deque
 from dataclasses import dataclass
+from typing import Any
 
 from qvac_core.delegation.frames import (
     REQUEST_STREAM,
@@ -21,6 +22,7 @@ from qvac_core.delegation.frames import (
     ResponseMessage,
     StreamFlag,
     StreamMessage,
+    TooLongRequest,
     encode_request,
     encode_stream,
 )
@@ -54,6 +56,7 @@ class RpcLimits:
     """
 
     frame_bytes: int = 64 * 1024 * 1024
+    request_bytes: int | None = None  # a request beyond it is answered by its length; None: it ends the connection
     open_requests: int = 256
     open_request_bytes: int = 128 * 1024 * 1024
     outbox_bytes: int = 256 * 1024
@@ -75,15 +78,19 @@ class Rpc:
         self._held = held
         self._on_request = on_request
         self._limits = limits or RpcLimits()
-        self._frames = FrameReader(self._limits.frame_bytes)
+        self._frames = FrameReader(self._limits.frame_bytes, self._limits.request_bytes)
         self._last_id = 0
         self._replies: dict[int, asyncio.Future[bytes]] = {}
         self._incoming_streams: dict[int, IncomingStream] = {}
         self._incoming_requests: dict[int, IncomingRequest] = {}
         self._open_request_bytes = 0
         self._handlers: set[asyncio.Task[None]] = set()
-        self._outbox: deque[bytes] = deque()
+        self._outbox: deque[tuple[bytes, bool]] = deque()  # a frame, and whether it is a small one sent soon
         self._outbox_bytes = 0
+        self._soon_bytes = 0
+        self._queued_in_all = 0
+        self._written_in_all = 0
+        self._write_done: asyncio.Future[None] | None = None
         self._outbox_filled = asyncio.Event()
         self._outbox_room = asyncio.Event()
         self._error: QvacError | None = None
@@ -145,7 +152,7 @@ class Rpc:
             return
         self._error = error
         self._outbox.clear()
-        self._outbox_bytes = 0
+        self._outbox_bytes = self._soon_bytes = 0
         self._outbox_filled.set()
         self._outbox_room.set()
         for reply in self._replies.values():
@@ -167,24 +174,51 @@ class Rpc:
 
     # --- Asking -----------------------------------------------------------------------------------------------
 
-    async def request(self, body: bytes) -> bytes:
-        """Send a request of the reply shape and wait for its answer. Cancelling forgets the request."""
+    async def request(self, body: bytes, seconds: float | None = None) -> bytes:
+        """Send a request of the reply shape and wait for its answer. Cancelling forgets the request.
+
+        seconds: for the answer, from when the request has gone out: a long one before it takes its time on a slow line,
+        and nobody could answer meanwhile. As long as nothing at all goes out, too. Raises TimeoutError.
+        """
         request_id = self._next_id()
         reply: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
         self._replies[request_id] = reply
         try:
-            await self.send(encode_request(request_id, request_id, body))
-            return await reply
+            self._enqueue(encode_request(request_id, request_id, body))
+            end = self._queued_in_all
+            while self._written_in_all < end and not reply.done():
+                going_out = self._next_write()
+                waits: set[asyncio.Future[Any]] = {reply, going_out}
+                await asyncio.wait(waits, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+                if not reply.done() and not going_out.done():
+                    raise TimeoutError
+            async with asyncio.timeout(seconds):
+                return await reply
         finally:
             self._replies.pop(request_id, None)
 
+    def _next_write(self) -> asyncio.Future[None]:
+        """Done when the transport takes more."""
+        if self._write_done is None or self._write_done.done():
+            self._write_done = asyncio.get_running_loop().create_future()
+        return self._write_done
+
+    @property
+    def written_in_all(self) -> int:
+        """Bytes of those that the transport took: who waits for an answer sees whether its question still goes out."""
+        return self._written_in_all
+
     def open_stream(self, body: bytes) -> IncomingStream:
-        """Send a request of the stream shape; its answer arrives on the returned stream."""
+        """Send a request of the stream shape; its answer arrives on the returned stream.
+
+        The request may be long: it goes out as the transport takes it, in front of whatever is sent after it.
+        """
         request_id = self._next_id()
         self._enqueue(encode_request(request_id, request_id, body))
         stream = IncomingStream(
             self,
             request_id,
+            sent_at=self._queued_in_all,
             limit=self._limits.stream_buffer_bytes,
             on_closed=lambda closed: self._forget_stream(closed),
         )
@@ -213,16 +247,20 @@ class Rpc:
     def send_soon(self, frame: bytes) -> None:
         if self._error is not None:
             return
-        self._enqueue(frame)
-        if self._outbox_bytes > 4 * self._limits.outbox_bytes:
-            # Only a peer that provokes control frames and reads none of them gets here.
+        self._enqueue(frame, soon=True)
+        if self._soon_bytes > self._limits.outbox_bytes:
+            # Only a peer that provokes control frames and reads none of them gets here. Long frames are not counted:
+            # one of them in front, ours or an answer, says nothing about the peer.
             self.destroy(RemoteProtocolError("the peer does not read what it asks for"))
 
-    def _enqueue(self, frame: bytes) -> None:
+    def _enqueue(self, frame: bytes, *, soon: bool = False) -> None:
         if self._error is not None:
             raise self._error
-        self._outbox.append(frame)
+        self._outbox.append((frame, soon))
         self._outbox_bytes += len(frame)
+        self._queued_in_all += len(frame)
+        if soon:
+            self._soon_bytes += len(frame)
         self._outbox_filled.set()
 
     async def _write_outbox(self) -> None:
@@ -240,14 +278,24 @@ class Rpc:
             self.destroy(error)
 
     def _take_batch(self) -> bytes:
-        batch = bytearray(self._outbox.popleft())
-        while self._outbox and len(batch) + len(self._outbox[0]) <= WRITE_BYTES:
-            batch += self._outbox.popleft()
+        batch = bytearray(self._next_frame())
+        while self._outbox and len(batch) + len(self._outbox[0][0]) <= WRITE_BYTES:
+            batch += self._next_frame()
         return bytes(batch)
+
+    def _next_frame(self) -> bytes:
+        frame, soon = self._outbox.popleft()
+        if soon:
+            self._soon_bytes -= len(frame)
+        return frame
 
     async def _write(self, batch: bytes) -> None:
         for start in range(0, len(batch), WRITE_BYTES):
-            await self._stream.write(batch[start : start + WRITE_BYTES])
+            part = batch[start : start + WRITE_BYTES]
+            await self._stream.write(part)
+            self._written_in_all += len(part)
+            if self._write_done is not None and not self._write_done.done():
+                self._write_done.set_result(None)
         # Counted until the transport took it: one batch in its hands still keeps writers waiting.
         self._outbox_bytes = max(0, self._outbox_bytes - len(batch))
         if self._outbox_bytes <= self._limits.outbox_bytes:
@@ -300,7 +348,8 @@ class Rpc:
         if self._open_request_bytes + size > self._limits.open_request_bytes:
             raise RemoteProtocolError("the peer has too many bytes in open requests")
         body = None if message.stream & StreamFlag.OPEN else (message.data or b"")
-        request = IncomingRequest(self, message.id, message.command, body)
+        too_long = message.length if isinstance(message, TooLongRequest) else 0
+        request = IncomingRequest(self, message.id, message.command, body, too_long=too_long)
         self._incoming_requests[message.id] = request
         self._open_request_bytes += size
         task = group.create_task(self._handle(self._on_request, request, size))

@@ -104,9 +104,17 @@ class IncomingStream:
     """An answer as it arrives: `async for chunk in stream`. Chunks have no meaning; lines may straddle them."""
 
     def __init__(
-        self, sink: FrameSink, request_id: int, *, limit: int, on_closed: Callable[[IncomingStream], None]
+        self,
+        sink: FrameSink,
+        request_id: int,
+        *,
+        limit: int,
+        on_closed: Callable[[IncomingStream], None],
+        sent_at: int = 0,
     ) -> None:
+        """sent_at: how much the connection has written when the request has gone out."""
         self.id = request_id
+        self.sent_at = sent_at
         self._sink = sink
         self._limit = limit
         self._on_closed = on_closed
@@ -197,12 +205,16 @@ class IncomingRequest:
 
     `body` is None for a request whose body would come as a stream (no remote-safe method has that shape). `on_gone` is
     called once when the peer destroys the answer or the connection ends; from then on writing raises.
+    too_long: its length in bytes where that was too much; `body` is then only how it begins.
     """
 
-    def __init__(self, sink: FrameSink, request_id: int, command: int, body: bytes | None) -> None:
+    def __init__(
+        self, sink: FrameSink, request_id: int, command: int, body: bytes | None, *, too_long: int = 0
+    ) -> None:
         self.id = request_id
         self.command = command
         self.body = body
+        self.too_long = too_long
         self.gone: Gone | None = None
         self.on_gone: Callable[[Gone], None] | None = None
         self._sink = sink

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import random
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -15,6 +16,7 @@ from msgspec import UNSET
 
 from qvac_core.delegation.admission import AccessPolicy, Allowance, Decision, Limits
 from qvac_core.delegation.answers import Answer
+from qvac_core.delegation.events import Outcome
 from qvac_core.delegation.failures import Code, Reason, Rejection, by_policy, error_reply, not_admitted
 from qvac_core.delegation.held_bytes import HeldBytes
 from qvac_core.delegation.held_models import HeldModels, KnownModel, KnownModels, model_not_found
@@ -108,7 +110,11 @@ class Session:
         self.tells_places = False
         self.is_ours = False
         self._dismissed: OwnerStop | None = None
-        limits = RpcLimits(frame_bytes=service.limits.frame_bytes, open_request_bytes=service.limits.open_request_bytes)
+        limits = RpcLimits(
+            frame_bytes=service.limits.frame_bytes,
+            request_bytes=service.limits.message_bytes,
+            open_request_bytes=service.limits.open_request_bytes,
+        )
         self.rpc = Rpc(stream, self.handle, limits, service.held)
 
     # --- Life -------------------------------------------------------------------------------------------------
@@ -166,6 +172,9 @@ class Session:
         try:
             if request.body is None:
                 raise _not_for_strangers("a request of the duplex shape")
+            if request.too_long:
+                asked, shape = _by_head(request.body)
+                self._refuse_too_long(asked, request.too_long)
             envelope = decode_envelope(request.body)
             method = envelope.type
             if not isinstance(method, str):
@@ -284,6 +293,16 @@ class Session:
             return error
         return None
 
+    def _refuse_too_long(self, method: str, size: int) -> None:
+        """The owner sees such a question in the log like any other that was refused."""
+        try:
+            _check_size(size, self.limits.message_bytes)
+        except Rejection as error:
+            if SHAPES.get(method) is Shape.STREAM:
+                live = self.requests.open(Kind.COMPLETION, self.public_key, self, None, "", "")
+                self.requests.finish(live, Outcome.ERROR, error=error.message)
+            raise
+
     def _tokens_today(self) -> int:
         return self._service.log.tokens_today(self.public_key.hex(), self._service.now())
 
@@ -294,7 +313,25 @@ class Session:
 
 def _check_size(size: int, limit: int) -> None:
     if size > limit:
-        raise by_policy(Reason.LIMIT, f"This request may have {limit} bytes at most here.")
+        raise by_policy(
+            Reason.LIMIT,
+            f"This message is too long for the provider: {_size(size)}, where {_size(limit)} are the most. Shorten it.",
+        )
+
+
+def _size(size: int) -> str:
+    return f"{size / 2**20:.1f} MiB" if size >= 2**20 else f"{size / 2**10:.0f} KiB"
+
+
+_TYPE = re.compile(rb'"type"\s*:\s*"(\w{1,40})"')
+_WITH_PROGRESS = re.compile(rb'"withProgress"\s*:\s*true')
+
+
+def _by_head(head: bytes) -> tuple[str, Shape]:
+    """What is asked, and the shape of its answer, where only the beginning is kept: `type` comes first in all."""
+    found = _TYPE.search(head)
+    method = found.group(1).decode() if found else "completionStream"  # nothing else has reason to be long
+    return method, shape_of(method, _WITH_PROGRESS.search(head) is not None)
 
 
 async def send_error(request: IncomingRequest, shape: Shape, error: QvacError) -> None:

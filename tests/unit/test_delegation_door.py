@@ -402,7 +402,7 @@ def test_quota_size_and_pause_are_told_by_policy() -> None:
             room.provider.paused = False
             long = [type(ASK[0])(role="user", content="x" * 3000)]
             answer = await consumer.completion(loaded.model_id, long)
-            with pytest.raises(ProviderError, match="2000 bytes"):
+            with pytest.raises(ProviderError, match="where 2 KiB are the most"):
                 await answer.text
             assert room.log.outcomes == ["error"] * 3
             await consumer.close()
