@@ -17,6 +17,7 @@ def core_config(options: argparse.Namespace) -> CoreConfig:
         port=getattr(options, "port", None) or 0,
         rules=_rules(options),
         local_network=False if getattr(options, "no_local_network", False) else None,
+        answer_tokens=getattr(options, "answer_tokens", None),
         relays=tuple(getattr(options, "relay_through", None) or ()),
         models=tuple(options.model) if getattr(options, "verb", "") == "provider" and options.model else None,
     )

@@ -10,6 +10,7 @@ from typing import Any, NoReturn, TypeVar
 
 from qvac_core.codec.host_port import parse_host_port
 from qvac_core.codec.key_text import parse_public_key, parse_seed
+from qvac_core.engines.interface import ANSWER_TOKENS
 from qvac_core.errors import IdentityError, NetworkError
 
 T = TypeVar("T")
@@ -247,6 +248,9 @@ def _provider(parser: argparse.ArgumentParser) -> None:
         metavar="NAME_OR_PATH",
         help="share this model: a GGUF file, an SDK name or an https address; may be repeated",
     )
+    parser.add_argument(
+        "--answer-tokens", type=_tokens, metavar="TOKENS", help="longest answer that a guest may ask for, in tokens"
+    )
     _network(parser)
     _local_network(parser)
     _relays(parser)
@@ -292,7 +296,13 @@ def _chat(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--timeout", type=_seconds, metavar="SECONDS", help="give up after this long without a sign of the provider"
     )
-    parser.add_argument("--predict", type=_tokens, metavar="TOKENS", help="longest answer, in tokens")
+    parser.add_argument(
+        "--predict",
+        type=_tokens,
+        default=ANSWER_TOKENS,
+        metavar="TOKENS",
+        help=f"longest answer, in tokens (default: {ANSWER_TOKENS})",
+    )
     parser.add_argument("--temp", type=_temperature, metavar="T", help="0 (always the same answer) to 2 (wild)")
     parser.add_argument("--fallback", action="store_true", help="answer on this machine when the provider is away")
     parser.add_argument(

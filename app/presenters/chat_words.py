@@ -76,6 +76,10 @@ def context(count: int) -> str:
     return f"{count // 1024}k context" if count >= 1024 else f"{count} context"
 
 
+# Of an answer that did not end by itself.
+ENDINGS = {"length": "cut at its greatest length", "context": "the context is full"}
+
+
 def stats_words(stats: AnswerStats) -> tuple[str, ...]:
     """The facts after the name in the line under an answer."""
     if not stats.path and not stats.generated_tokens:
@@ -87,6 +91,8 @@ def stats_words(stats: AnswerStats) -> tuple[str, ...]:
         # How long the prompt was comes with the end of an answer: of one that was stopped it is not known.
         in_ = f"{stats.prompt_tokens} in, " if stats.prompt_tokens else ""
         words.append(f"{in_}{stats.generated_tokens} out")
+    if stats.ending in ENDINGS:
+        words.append(ENDINGS[stats.ending])
     return tuple(words)
 
 

@@ -114,16 +114,21 @@ def get_consumer_public_key(seed: str | None = None) -> str:
 
 
 async def start_qvac_provider(
-    firewall: Firewall | None = None, *, models: Sequence[str | ModelDescriptor] | None = None
+    firewall: Firewall | None = None,
+    *,
+    models: Sequence[str | ModelDescriptor] | None = None,
+    answer_tokens: int | None = None,
 ) -> Provided:
     """Share models under this process's key. models: names, files or descriptors; None = the library's switches.
+
+    answer_tokens: longest answer that a guest may ask for, given before the first call of this process starts its core.
 
     Without a firewall nobody is admitted: ours is safe by default. Raises QvacError.
     """
     if _session.core is None:
         rules = RuleOverride() if firewall is None else _rules(firewall)
         names = None if models is None else tuple(_source(model) for model in models)
-        _session.config = replace(_session.config, rules=rules, models=names)
+        _session.config = replace(_session.config, rules=rules, models=names, answer_tokens=answer_tokens)
         core = await _session.started()
     else:
         core = _session.core

@@ -30,7 +30,8 @@ class CoreConfig:
     """data_dir: identity, database, caches, lock. seed: 32 bytes. bootstrap: None = the public network.
 
     port: UDP port wanted, 0 = any. models: shared in this run, by name or path (None = the switches of the library).
-    models_folder: the library, when it is not the data folder's own.
+    models_folder: the library, when it is not the data folder's own. answer_tokens: longest answer that a guest may ask
+    for; None = as the settings say.
     """
 
     data_dir: Path | None = None
@@ -40,6 +41,7 @@ class CoreConfig:
     rules: RuleOverride | None = None
     models: tuple[str, ...] | None = None
     models_folder: Path | None = None
+    answer_tokens: int | None = None
     local_network: bool | None = None  # find and be found there without the internet; None = as the settings say
     local_hosts: tuple[str, ...] | None = None  # own addresses whose networks these are; None = all of them
     relays: tuple[bytes, ...] = ()  # public keys of blind relays to go through where no direct path is found

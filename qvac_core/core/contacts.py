@@ -26,7 +26,7 @@ from qvac_core.core.state import (
     Stage,
 )
 from qvac_core.core.tasks import TaskOwner
-from qvac_core.delegation.completion import Completion
+from qvac_core.delegation.completion import Completion, CompletionFinal
 from qvac_core.delegation.connection import ProviderConnection
 from qvac_core.delegation.consumer import Consumer, Delegate
 from qvac_core.delegation.failures import Code, Reason, is_key_refused
@@ -34,11 +34,13 @@ from qvac_core.delegation.life_signs import LifeSigns
 from qvac_core.delegation.messages import (
     ContentDelta,
     ContinueFrom,
+    GenerationParams,
     HistoryMessage,
     ModelEntry,
     ModelProgress,
     ThinkingDelta,
 )
+from qvac_core.engines.interface import UNTIL_THE_END
 from qvac_core.errors import DelegationError, IdentityError, ModelError, NetworkError, ProviderError, QvacError
 from qvac_core.hyperdht import ConnectStage
 from qvac_core.models import all_models, by_name, model_title
@@ -299,11 +301,12 @@ class Contacts:
             yield began
             entry = self._entries.get(key)
             models = entry.models if entry is not None else ()
+            offer = next((model for model in models if model.source == question.target.model), None)
             by = AnswerStats(
                 who=self.name_of(key),
                 where="delegated",
                 path=completion.connection.path,
-                model=next((m.name for m in models if m.source == question.target.model), question.target.model),
+                model=offer.name if offer else question.target.model,
                 time_to_first_token=0.0,
                 tokens_per_second=0.0,
                 prompt_tokens=0,
@@ -317,7 +320,8 @@ class Contacts:
                 if first_token is None:
                     first_token = time.monotonic() - started
                 yield event.text if isinstance(event, ContentDelta) else Thinking(event.text)
-            stats = await completion.stats
+            final = await completion.final
+            stats = final.stats
         yield replace(
             by,
             path=completion.connection.path,
@@ -325,7 +329,17 @@ class Contacts:
             tokens_per_second=_number(stats.tokens_per_second if stats else UNSET),
             prompt_tokens=int(_number(stats.prompt_tokens if stats else UNSET)),
             generated_tokens=int(_number(stats.generated_tokens if stats else UNSET)),
+            ending=self._ending(final, offer.context_tokens if offer else 0) if final.stop_reason == "length" else "",
         )
+
+    def _ending(self, final: CompletionFinal, context_tokens: int) -> str:
+        """Of an answer that was cut: at its greatest length (the guest's or the owner's), or by lack of room."""
+        if final.stats is None:
+            return "context"  # how the original ends one
+        most = self._store.settings.settings.chat.answer_tokens
+        made = _number(final.stats.generated_tokens)
+        full = 0 < context_tokens <= made + _number(final.stats.prompt_tokens) + 1
+        return "context" if full and not 0 < most <= made else "length"
 
     async def _start(self, question: Question) -> tuple[Completion, Began]:
         """Start the answer; a provider that forgot the model (it restarted) is asked to load it once more."""
@@ -341,6 +355,7 @@ class Contacts:
                     history,
                     delegate=Delegate(bytes.fromhex(key)),
                     request_id=question.answer_id,
+                    generation_params=self._longest(),
                     capture_thinking=True,
                     continue_from=ContinueFrom(question.so_far, loaded.sha256) if continues else None,
                 )
@@ -353,6 +368,10 @@ class Contacts:
             self._loaded.pop((key, model), None)
             await completion.leave()
         raise AssertionError("unreachable")
+
+    def _longest(self) -> GenerationParams:
+        tokens = self._store.settings.settings.chat.answer_tokens
+        return GenerationParams(predict=tokens if tokens > 0 else UNTIL_THE_END)
 
     async def _load(self, key: str, model: str, stages: _Stages) -> _LoadedAt:
         delegate = Delegate(bytes.fromhex(key))

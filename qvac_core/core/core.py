@@ -121,7 +121,8 @@ class Core:
         if not self._config.relays:
             self._network.relays = self._kept_relays()
 
-        limits = Limits()
+        most = self._config.answer_tokens or self._store.settings.settings.sharing.answer_tokens
+        limits = Limits(max_tokens=most) if most > 0 else Limits()
         self._engine = LlamaEngine()
         self._on_close("engine", self._engine.close)
         library = await asyncio.to_thread(Library, self._config.models_folder or folder.models_folder)

@@ -18,6 +18,7 @@ from qvac_core.delegation.admission import Limits
 from qvac_core.delegation.messages import ModelProgress
 from qvac_core.delegation.parts import OfferedModel
 from qvac_core.engines.interface import (
+    UNTIL_THE_END,
     CompletionRequest,
     DownloadProgress,
     Finished,
@@ -26,6 +27,7 @@ from qvac_core.engines.interface import (
     LoadProgress,
     ModelConfig,
     SamplingParams,
+    StopReason,
     Token,
 )
 from qvac_core.engines.library import Library
@@ -267,12 +269,13 @@ class Machine:
         if model is None:
             raise no_model_here()
         lease = await self.acquire(model)
+        most = self._store.settings.settings.chat.answer_tokens
         try:
             self.announce()
             request = CompletionRequest(
                 request_id=question.answer_id,
                 history=question.history,
-                sampling=SamplingParams(),
+                sampling=SamplingParams(predict=most if most > 0 else UNTIL_THE_END),
                 owner=LOCAL_OWNER,
                 continue_from=question.so_far,
             )
@@ -289,6 +292,7 @@ class Machine:
                         tokens_per_second=event.stats.tokens_per_second,
                         prompt_tokens=event.stats.prompt_tokens,
                         generated_tokens=event.stats.generated_tokens,
+                        ending=_ending(event, most),
                     )
         finally:
             lease.release()
@@ -327,6 +331,13 @@ class Machine:
         if lease is not None:
             lease.release()
         return lease is not None
+
+
+def _ending(finished: Finished, most: int) -> str:
+    """Of an answer that was cut: at its greatest length, or by lack of room."""
+    if finished.stop_reason is not StopReason.LENGTH:
+        return ""
+    return "length" if 0 < most <= finished.stats.generated_tokens else "context"
 
 
 def _owners_file(text: str) -> Path | None:

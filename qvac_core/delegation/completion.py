@@ -235,7 +235,8 @@ class Completion:
         except TimeoutError:
             await self._fail_idle()
         except ProviderError as error:
-            self._finish(error)
+            if not self._end_for_room(error):
+                self._finish(error)
         except QvacError as error:
             self._stream.destroy()
             self._finish(error)
@@ -291,6 +292,15 @@ class Completion:
             self._finish(error)
         else:
             self._finish(None)
+
+    def _end_for_room(self, error: ProviderError) -> bool:
+        """A JavaScript provider fails an answer that fills its context. What came is an answer, and that is its end."""
+        if error.code != Code.CONTEXT_OVERFLOW.value or not self._bytes:
+            return False
+        self._done = CompletionDone(self._events[-1].seq + 1, stop_reason="length")
+        self._events.append(self._done)
+        self._finish(None)
+        return True
 
     async def _fail_idle(self) -> None:
         """Nothing came for too long: stop the work there if it still listens, then fail."""

@@ -18,7 +18,7 @@ from qvac_core.delegation.failures import Code, Reason, Rejection, by_policy
 from qvac_core.delegation.held_models import KnownModel
 from qvac_core.delegation.messages import CompletionStream, GenerationParams, JsonObjectFormat, JsonSchemaFormat
 from qvac_core.delegation.model_config import sampling_of
-from qvac_core.engines.interface import ChatMessage, CompletionRequest, SamplingParams
+from qvac_core.engines.interface import ANSWER_TOKENS, ChatMessage, CompletionRequest, SamplingParams
 
 SEED_BITS = 32
 MAX_TOP_K = 1000
@@ -77,8 +77,8 @@ def _sampling(message: CompletionStream, known: KnownModel, limits: Limits) -> S
     sampling = sampling_of(known.config)
     if not isinstance(message.generation_params, UnsetType):
         sampling = replace(sampling, **_given(message.generation_params))
-    predict = sampling.predict
-    if predict is None or predict < 0 or predict > limits.max_tokens:
+    predict = ANSWER_TOKENS if sampling.predict is None else sampling.predict
+    if predict < 0 or predict > limits.max_tokens:
         predict = limits.max_tokens
     seed = sampling.seed
     return replace(

@@ -40,11 +40,16 @@ class ModelConfig:
     stop: tuple[str, ...] = ()
 
 
+# Longest answer where nobody says: several pages. A small model that repeats itself would fill its whole context.
+ANSWER_TOKENS = 2048
+UNTIL_THE_END = -1  # `predict` of an answer without a limit
+
+
 @dataclass(frozen=True, slots=True)
 class SamplingParams:
     """Sampling of one answer; None = the model's or engine's default.
 
-    predict: most tokens to make; -1 or -2 = until the model ends or the context is full.
+    predict: most tokens to make; -1 or -2 = until the model ends or the context is full, None = ANSWER_TOKENS.
     """
 
     temp: float | None = None

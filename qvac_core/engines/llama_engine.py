@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import signal
 from collections import deque
 from collections.abc import AsyncGenerator, Callable
 from pathlib import Path
@@ -112,6 +113,8 @@ class LlamaModel:
         self._answers: dict[int, _Answer] = {}
         self._next_id = 0
         self._crashes: list[float] = []
+        self._failure: ModelError | None = None  # why it could not be loaded again
+        self._file_bytes = 0
         self._stall_timer: asyncio.TimerHandle | None = None
         self._stalled = False
         self._unloading = False
@@ -146,6 +149,7 @@ class LlamaModel:
         self._watch()
         try:
             self._info = await self._loading
+            self._file_bytes = await asyncio.to_thread(_size_of, self._path)
         except BaseException:
             # Also when cancelled: a worker that nobody waits for must not stay.
             worker.kill()
@@ -176,17 +180,42 @@ class LlamaModel:
             return False
         return True
 
-    async def _restart_now(self) -> None:
+    async def _after_crash(self, lost: list[_Answer]) -> None:
+        """Tell the answers what happened, and load again unless that is of no use."""
         try:
-            while len(self._crashes) < CRASH_LIMIT:
-                try:
-                    await self.start()
-                    return
-                except ModelError as error:
-                    log.warning("model worker could not be restarted: %s", error.message)
+            self._failure = await asyncio.to_thread(_file_trouble, self._path, self._file_bytes)
+            if self._failure is not None:
+                _fail(lost, self._failure)
+            elif len(self._crashes) >= CRASH_LIMIT:
+                _fail(lost, EngineCrashed(KEEPS_CRASHING))
+            else:
+                _fail(lost, EngineCrashed(CRASHED))
+                while len(self._crashes) < CRASH_LIMIT and not await self._started_again():
                     self._crashes.append(self._loop.time())
         finally:
+            _fail(lost, self._unloaded())  # it was cancelled, or they were told before
             self._restart = None
+
+    async def _try_again(self) -> None:
+        """What kept it from being loaded may be over: the file is back, or there is memory again."""
+        try:
+            trouble = await asyncio.to_thread(_file_trouble, self._path, 0)
+            if trouble is not None:
+                self._failure = trouble
+            else:
+                await self._started_again()
+        finally:
+            self._restart = None
+
+    async def _started_again(self) -> bool:
+        try:
+            await self.start()
+        except ModelError as error:
+            log.warning("model worker could not be restarted: %s", error.message)
+            self._failure = error
+            return False
+        self._failure = None
+        return True
 
     # --- Answers --------------------------------------------------------------------------------------------------
 
@@ -233,8 +262,12 @@ class LlamaModel:
             await asyncio.wait([self._restart])  # bounded: a load ends by the stall timeout
         if self._unloading:
             raise ModelError("The model is not loaded any more.", name="MODEL_NOT_LOADED", code=52003)
+        if self._worker is None and self._failure is not None:
+            if self._restart is None:
+                self._restart = self._loop.create_task(self._try_again())
+            await asyncio.wait([self._restart])
         if self._worker is None:
-            raise EngineCrashed(KEEPS_CRASHING)
+            raise _anew(self._failure or EngineCrashed(KEEPS_CRASHING))
 
     def _send(self, command: Submit | Cancel) -> None:
         if self._worker is not None:
@@ -278,24 +311,15 @@ class LlamaModel:
                 self._loading.set_exception(_ended_while_loading(exit, self._stalled))
             return
         if self._unloading:
-            self._fail_answers(
-                EngineCrashed("The model was unloaded while it was answering.", name="MODEL_NOT_LOADED", code=52003)
-            )
+            _fail(list(self._answers.values()), self._unloaded())
             return
         log.warning("model worker ended with code %d: %s", exit.code, exit.output[-1000:])
         now = self._loop.time()
         self._crashes = [at for at in self._crashes if now - at < CRASH_WINDOW] + [now]
-        if len(self._crashes) >= CRASH_LIMIT:
-            self._fail_answers(EngineCrashed(KEEPS_CRASHING))
-        else:
-            self._fail_answers(EngineCrashed(CRASHED))
-            self._restart = self._loop.create_task(self._restart_now())
+        self._restart = self._loop.create_task(self._after_crash(list(self._answers.values())))
 
-    def _fail_answers(self, error: EngineCrashed) -> None:
-        for answer in self._answers.values():
-            answer.end(
-                EngineCrashed(error.message, name=error.name, code=error.code)
-            )  # one object each: a traceback belongs to one raise
+    def _unloaded(self) -> EngineCrashed:
+        return EngineCrashed("The model was unloaded while it was answering.", name="MODEL_NOT_LOADED", code=52003)
 
     # --- A worker that says nothing -------------------------------------------------------------------------------
 
@@ -374,6 +398,48 @@ class LlamaEngine:
         await asyncio.gather(*(model.unload() for model in models))
 
 
+def _fail(answers: list[_Answer], error: ModelError | EngineCrashed) -> None:
+    for answer in answers:
+        answer.end(_anew(error))
+
+
+def _size_of(path: Path) -> int:
+    """0 when it cannot be told."""
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0
+
+
+def _file_trouble(path: Path, size: int) -> ModelError | None:
+    """What is wrong with the file that a worker had mapped: the system ends a process that reads what is not there.
+
+    Looked at with plain reads, which fail where a mapping would end this process, too. `size`: when it was loaded.
+    """
+    try:
+        with path.open("rb") as file:
+            file.read(4)
+            now = file.seek(0, 2)
+    except FileNotFoundError:
+        return ModelError(
+            "The model file is not there any more. Put it back, or connect its disk again.",
+            name="MODEL_FILE_NOT_FOUND",
+            code=52201,
+        )
+    except OSError as error:
+        return ModelError(
+            f"The model file cannot be read: {error.strerror}. Check its disk.", name="MODEL_FILE_NOT_FOUND", code=52201
+        )
+    if now < size:
+        return ModelError("The model file is not complete any more. Put it back, or download it again.")
+    return None
+
+
+def _anew(error: ModelError | EngineCrashed) -> ModelError | EngineCrashed:
+    """One object for each raise: a traceback belongs to one."""
+    return type(error)(error.message, name=error.name, code=error.code, typed_fields=dict(error.typed_fields))
+
+
 def _cancelled() -> Finished:
     return Finished(StopReason.CANCELLED, CompletionStats(0.0, 0.0, 0, 0))
 
@@ -382,6 +448,10 @@ def _ended_while_loading(exit: WorkerExit, stalled: bool) -> ModelError:
     log.warning("model worker ended while loading with code %d: %s", exit.code, exit.output[-1000:])
     if stalled:
         return ModelError("Loading the model made no progress for minutes and was stopped. Try again, or on the CPU.")
+    if exit.code == -getattr(signal, "SIGBUS", 0) != 0:
+        return ModelError(
+            "The model file could not be read to its end: it was cut, or its disk has a fault. Put it back."
+        )
     return ModelError(
         "The model process ended while it was loading, most likely for want of memory. "
         "Close other programs, or choose a smaller model or context."

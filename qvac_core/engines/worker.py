@@ -21,7 +21,7 @@ from typing import BinaryIO
 from qvac_core.engines.answer_maker import Arrived, Order, open_maker
 from qvac_core.engines.answer_text import checked_stop
 from qvac_core.engines.available import choose
-from qvac_core.engines.interface import CompletionRequest, CompletionStats, StopReason
+from qvac_core.engines.interface import ANSWER_TOKENS, CompletionRequest, CompletionStats, StopReason
 from qvac_core.engines.request_defaults import one_history, with_defaults
 from qvac_core.engines.response_grammar import grammar_for
 from qvac_core.engines.thinking import OPEN_TAG, Piece, ThinkingReader
@@ -157,7 +157,7 @@ class Worker:
         tokens = session + vocabulary.prompt_tokens(prompt, self._maker.n_ctx, opens=not session)
         begun = bool(request.continue_from or grammar)
         self._outbox.read_as(job_id, ThinkingReader(vocabulary.style, prompt.opened, begun=begun))
-        predict = request.sampling.predict
+        predict = ANSWER_TOKENS if request.sampling.predict is None else request.sampling.predict
         return Order(
             id=job_id,
             prompt=tokens,
@@ -168,7 +168,7 @@ class Worker:
             so_far=request.continue_from,
             owner=request.owner,
             stop=checked_stop(request.stop),
-            predict=predict if predict is not None and predict > 0 else None,
+            predict=predict if predict > 0 else None,
         )
 
     def _session_tokens(self, request: CompletionRequest) -> tuple[list[int], CompletionRequest]:

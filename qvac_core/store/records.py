@@ -87,6 +87,7 @@ class AnswerStats:
 
     Of an answer that was stopped or broke off: as far as it came, prompt_tokens 0, path "" where there was none yet.
     provider_key: "" on this machine, and in what was stored before keys were kept.
+    ending: "" by itself, "length" at its greatest length, "context" where there was no more room.
     """
 
     who: str
@@ -98,6 +99,7 @@ class AnswerStats:
     prompt_tokens: int
     generated_tokens: int
     provider_key: str = ""
+    ending: str = ""
 
 
 @dataclass(frozen=True, slots=True)

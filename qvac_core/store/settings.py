@@ -35,7 +35,10 @@ class Admission(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class SharingSettings:
-    """[sharing]: `models` by library name; `log_days` 0 keeps the log for ever."""
+    """[sharing]: `models` by library name; `log_days` 0 keeps the log for ever.
+
+    answer_tokens: longest answer that a guest may ask for, from the next start on; 0 = as long as the context allows.
+    """
 
     on_start: bool = False
     admission: Admission = Admission.ALLOW
@@ -43,14 +46,19 @@ class SharingSettings:
     models: tuple[str, ...] = ()
     log_days: int = 90
     log_content: bool = False
+    answer_tokens: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class ChatSettings:
-    """[chat]: `fallback`: go on with `local_model` ("" = the first of the library) when a provider goes away."""
+    """[chat]: `fallback`: go on with `local_model` ("" = the first of the library) when a provider goes away.
+
+    answer_tokens: longest answer; 0 = until the model ends or the context is full.
+    """
 
     fallback: bool = True
     local_model: str = ""
+    answer_tokens: int = 2048
 
 
 @dataclass(frozen=True, slots=True)

@@ -205,6 +205,23 @@ def test_stop_reaches_the_owners_engine(small_model_path: Path, tmp_path: Path) 
     run(test, tmp_path)
 
 
+def test_an_answer_is_as_long_as_its_guest_wants_and_says_when_it_was_cut(
+    small_model_path: Path, tmp_path: Path
+) -> None:
+    async def test(owner: Watched, guest: Watched) -> None:
+        conversation = await admitted(owner, guest, small_model_path)
+        await guest.core.set_setting("chat.answer_tokens", "5")
+        answer = await guest.answer_of(await guest.core.ask(conversation, LONG))
+        assert answer.status == "done" and answer.stats is not None
+        assert (answer.stats.generated_tokens, answer.stats.ending) == (5, "length")
+        await guest.core.add_model_file(small_model_path)
+        here = await guest.core.new_conversation(Target())
+        answer = await guest.answer_of(await guest.core.ask(here.id, LONG))
+        assert answer.stats is not None and (answer.stats.generated_tokens, answer.stats.ending) == (5, "length")
+
+    run(test, tmp_path)
+
+
 def test_the_owner_stops_a_request_and_blocks_a_key(small_model_path: Path, tmp_path: Path) -> None:
     async def test(owner: Watched, guest: Watched) -> None:
         await guest.core.set_setting("chat.fallback", "false")

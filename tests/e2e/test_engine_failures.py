@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -53,6 +54,37 @@ def test_kill_9_fails_the_answers_in_flight_and_the_next_works(small_model_path:
             assert (await asyncio.wait_for(take(model, request("Hello", predict=4)), 30)).text
             assert model.worker_pid != old
             assert old is not None and not psutil.pid_exists(old)  # reaped, no zombie
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("lost", ["cut", "gone"])
+def test_a_file_that_is_lost_under_its_model_is_named_and_it_works_again_when_it_is_back(
+    small_model_path: Path, tmp_path: Path, lost: str
+) -> None:
+    async def main() -> None:
+        file, aside = tmp_path / "model.gguf", tmp_path / "aside.gguf"
+        shutil.copyfile(small_model_path, file)
+        words = {"cut": "not complete any more", "gone": "not there any more"}[lost]
+        async with loaded(file) as model:
+            stream = model.complete(request(STORY, "a", predict=400))
+            await anext(stream)
+            shutil.copyfile(file, aside)
+            if lost == "cut":
+                os.truncate(file, file.stat().st_size // 8)  # the system ends the process that has it mapped
+            else:
+                file.unlink()
+                kill(model.worker_pid)
+            with pytest.raises(ModelError, match=words):
+                async for _ in stream:
+                    pass
+            for _ in range(4):  # as often as one likes: it never becomes the fault of the context
+                with pytest.raises(ModelError, match=r"not there any more|not complete|damaged"):
+                    await take(model, request("Hello", predict=4))
+            assert not model.alive  # a pool would load it anew
+            aside.replace(file)
+            assert (await asyncio.wait_for(take(model, request("Hello", predict=4)), 60)).text
+            assert model.alive
 
     asyncio.run(main())
 

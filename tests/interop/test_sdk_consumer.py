@@ -209,6 +209,24 @@ def test_what_the_owner_does_to_an_answer_is_told_in_words(sdk_peer_home: Path, 
     asyncio.run(main())
 
 
+def test_long_messages_arrive_or_are_refused_in_words(sdk_peer_home: Path, tmp_path: Path) -> None:
+    async def main() -> None:
+        async with stage(sdk_peer_home, tmp_path) as scene:
+            letters = [1_100_000, 5_000_000, 10]
+            asks = [{"history": [{"role": "user", "content": "x" * count}]} for count in letters]
+            plan = tmp_path / "plan.json"
+            plan.write_text(json.dumps([{"modelSrc": SMOL.name, "modelConfig": {}, "asks": asks}]))
+            arguments = (scene.public_key, str(plan), "--seed", SEED, "--timeout", "20000")
+            async with SdkPeer(scene.home, scene.data, scene.bootstrap, "asks.mjs", *arguments) as peer:
+                await peer.until("end", limit=120)
+            answers = peer.of("answer")
+            assert [answer["text"] for answer in answers] == ["one two three", "", "one two three"]
+            assert "too long for the provider" in answers[1]["error"]["message"], answers[1]
+            assert [len(request.history[-1].content) for request in scene.pool.model.requests] == [1_100_000, 10]
+
+    asyncio.run(main())
+
+
 def test_a_key_that_is_not_allowed_is_refused_at_once_and_a_knock_is_told_why(
     sdk_peer_home: Path, tmp_path: Path
 ) -> None:

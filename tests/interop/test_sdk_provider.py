@@ -84,6 +84,26 @@ def test_load_stream_statistics_parallel_unload(sdk_peer_home: Path, tmp_path: P
     asyncio.run(main())
 
 
+def test_an_answer_that_fills_its_context_is_an_end(
+    sdk_peer_home: Path, tmp_path: Path, small_model_path: Path
+) -> None:
+    """It fails with CONTEXT_OVERFLOW there, after all that was said."""
+
+    async def main() -> None:
+        async with stage(sdk_peer_home, tmp_path) as scene:
+            consumer = scene.consumer
+            config = {"ctx_size": 64, "device": "cpu"}
+            loaded = await consumer.load_model(str(small_model_path), delegate=scene.delegate, model_config=config)
+            run = await consumer.completion(loaded.model_id, STORY, generation_params=GenerationParams(temp=0))
+            final = await run.final
+            assert final.text and final.stop_reason == "length"
+            long = [HistoryMessage(role="user", content="word " * 300)]
+            with pytest.raises(ProviderError):
+                await (await consumer.completion(loaded.model_id, long)).text
+
+    asyncio.run(main())
+
+
 def test_cancel_both_ways(sdk_peer_home: Path, tmp_path: Path, small_model_path: Path) -> None:
     async def main() -> None:
         async with stage(sdk_peer_home, tmp_path) as scene:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from msgspec import UNSET
+from msgspec import UNSET, UnsetType
 
 from qvac_core.delegation.admission import Limits
 from qvac_core.delegation.completion import Completion
@@ -29,7 +29,7 @@ from qvac_core.delegation.messages import (
     ThinkingDelta,
 )
 from qvac_core.delegation.rpc_streams import OutgoingStream
-from qvac_core.engines.interface import LoadProgress, StopReason
+from qvac_core.engines.interface import ANSWER_TOKENS, LoadProgress, StopReason
 from qvac_core.errors import ConnectionClosed, EngineCrashed, InferenceCancelled, ModelError, ProviderError
 from tests.unit.delegation_room import ASK, CONSUMER_KEY, DELEGATE, PROVIDER_KEY, provider_room
 from tests.unit.memory_stream import run, settle
@@ -85,6 +85,53 @@ def test_the_owners_limits_win_and_the_askers_wishes_are_carried() -> None:
             assert request.sampling.predict == 100
             assert request.stop == ("END",) and request.owner == CONSUMER_KEY.hex()
             assert [m.role for m in request.history] == ["user"]
+            await consumer.close()
+
+    run(main())
+
+
+@pytest.mark.parametrize(
+    ("wanted", "most", "got"),
+    [
+        (UNSET, 8192, ANSWER_TOKENS),
+        (UNSET, 100, 100),
+        (5000, 8192, 5000),
+        (5000, 100, 100),
+        (-1, 8192, 8192),
+        (-2, 8192, 8192),
+    ],
+)
+def test_no_answer_is_without_end(wanted: int | UnsetType, most: int, got: int) -> None:
+    async def main() -> None:
+        async with provider_room(limits=Limits(max_tokens=most)) as room:
+            consumer = room.consumer()
+            loaded = await consumer.load_model(SMOL.name, delegate=DELEGATE)
+            run = await consumer.completion(loaded.model_id, ASK, generation_params=GenerationParams(predict=wanted))
+            await run.text
+            assert room.pool.model.requests[0].sampling.predict == got
+            await consumer.close()
+
+    run(main())
+
+
+@pytest.mark.parametrize("words", [["one ", "two"], []])
+def test_an_answer_that_fills_the_context_of_its_provider_ends_there_and_a_prompt_that_does_is_an_error(
+    words: list[str],
+) -> None:
+    async def main() -> None:
+        async with provider_room() as room:
+            room.pool.model.words = words
+            room.pool.model.failure = ModelError("context overflow", name="CONTEXT_OVERFLOW", code=52421)
+            consumer = room.consumer()
+            loaded = await consumer.load_model(SMOL.name, delegate=DELEGATE)
+            run = await consumer.completion(loaded.model_id, ASK)
+            if words:
+                final = await run.final
+                assert (final.text, final.stop_reason, final.stats) == ("one two", "length", None)
+                assert isinstance([event async for event in run.events][-1], CompletionDone)
+            else:
+                with pytest.raises(ProviderError, match="longer than this provider's context"):
+                    await run.text
             await consumer.close()
 
     run(main())
