@@ -142,6 +142,7 @@ QScrollArea, QScrollArea > QWidget#qt_scrollarea_viewport {{ border: none; backg
 QScrollArea#page > QWidget#qt_scrollarea_viewport > QWidget {{ background: transparent; }}
 QTableView, QListView, QTreeView {{ border: none; background: {t.surface}; outline: none;
   selection-background-color: {t.sel}; selection-color: {t.text}; }}
+QListView#conversations {{ background: {t.side}; }}
 QTableView QTableCornerButton::section {{ border: none; background: {t.surface}; }}
 QScrollBar:vertical {{ width: 10px; margin: 0; border: none; background: transparent; }}
 QScrollBar::handle:vertical {{ min-height: 32px; border-radius: 3px; margin: 2px; background: {t.ctl}; }}

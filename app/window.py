@@ -8,7 +8,7 @@ from __future__ import annotations
 import base64
 import binascii
 
-from PySide6.QtCore import QByteArray, Qt, Signal
+from PySide6.QtCore import QByteArray, QSize, Qt, Signal
 from PySide6.QtGui import QAccessible, QCloseEvent, QKeySequence, QShortcut
 from PySide6.QtWidgets import QApplication, QHBoxLayout, QStackedWidget, QVBoxLayout, QWidget
 
@@ -35,8 +35,14 @@ from qvac_core.errors import QvacError
 
 MINIMUM = (720, 520)
 FIRST_SIZE = (1280, 800)
+FRAME = (8, 40)  # what a window manager draws around a window, at most
 SHARE, CHAT = 0, 1
 TAB_NAMES = ("share", "chat")
+
+
+def first_size(screen: QSize) -> QSize:
+    """The design's size, or what a screen has room for beside the frame and title of the window."""
+    return QSize(*FIRST_SIZE).boundedTo(screen - QSize(*FRAME)).expandedTo(QSize(*MINIMUM))
 
 
 class MainWindow(QWidget):
@@ -63,7 +69,7 @@ class MainWindow(QWidget):
         self._question: Dialog | None = None
         self.setWindowTitle("QVAC Desktop")
         self.setMinimumSize(*MINIMUM)
-        self.resize(*FIRST_SIZE)
+        self.resize(first_size(self.screen().availableSize()))
         self._build(theme)
         self._connect()
         self._add_shortcuts()

@@ -52,10 +52,10 @@ RUNNING_DROP = (4, 3)
 LOG_COLUMNS = (
     Column("Time", 92),
     Column("Who", 140),
-    Column("Model"),
+    Column("Model", 190),
     Column("Tokens in / out", 130, right=True),
     Column("Took", 92, right=True),
-    Column("Ended", 168),
+    Column("Ended"),
 )
 LOG_DROP = (2, 4)
 

@@ -39,7 +39,7 @@ class LogCard(Card):
         self.error = ErrorPanel(theme)
         self._error_holder = self.add_padded(self.error, top=4, bottom=12)
         self._error_holder.hide()
-        self.table = Table(theme, "Log", LOG_COLUMNS, row_height=ROW_LOG, fit=False, drop=LOG_DROP, open_at_least=90)
+        self.table = Table(theme, "Log", LOG_COLUMNS, row_height=ROW_LOG, fit=False, drop=LOG_DROP, open_at_least=150)
         self.add_wide(self.table, 1)
         self._build_empty(theme)
         self.body.addSpacing(CARD_FOOT)
@@ -50,7 +50,12 @@ class LogCard(Card):
         self.filter.textChanged.connect(lambda _text: self._wait.start())
         self.more.clicked.connect(self._open_menu)
         self.error.dismissed.connect(self._error_holder.hide)
-        for signal in (presenter.log_changed, presenter.rules_changed, presenter.sharing_changed):
+        for signal in (
+            presenter.log_changed,
+            presenter.rules_changed,
+            presenter.sharing_changed,
+            presenter.models_changed,
+        ):
             signal.connect(self.refresh)
         theme.changed.connect(self._themed)
         self._themed()
@@ -87,6 +92,8 @@ class LogCard(Card):
         self.no_hit.title.setText(f"Nothing contains “{presenter.filter}”")
         self.no_hit.setVisible(empty and filtered)
         self.off.setVisible(empty and not filtered and not presenter.on)
+        # One filled button on the page: without a model it is the one that gets one.
+        self.start.set_kind("primary" if presenter.models else "quiet")
         self.quiet.setVisible(empty and not filtered and presenter.on)
         for widget in (self.filter, self.more, self.hint):
             widget.setVisible(not empty or filtered)

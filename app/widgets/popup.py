@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from PySide6.QtCore import QPoint, QPropertyAnimation, Qt
-from PySide6.QtGui import QAccessible
+from PySide6.QtGui import QAccessible, QBitmap, QGuiApplication, QPainter, QResizeEvent
 from PySide6.QtWidgets import QFrame, QVBoxLayout, QWidget
 
 from app.accessible import tell_opened
@@ -11,6 +11,7 @@ from app.theme import Theme
 
 FADE_MS = 90
 GAP = 4
+RADIUS = 8  # as in the sheet
 
 
 class Popup(QWidget):
@@ -32,6 +33,23 @@ class Popup(QWidget):
         self.body.setContentsMargins(12, 12, 12, 12)
         self.body.setSpacing(8)
         self._fade = QPropertyAnimation(self, b"windowOpacity", self)
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        if QGuiApplication.platformName() == "xcb":
+            # Without a compositor, what is see-through is black on X11; whether there is one, Qt 6 does not tell.
+            self.setMask(self.shape())
+
+    def shape(self) -> QBitmap:
+        """The window without its corners."""
+        bits = QBitmap(self.size())
+        bits.fill(Qt.GlobalColor.color0)
+        painter = QPainter(bits)
+        painter.setPen(Qt.PenStyle.NoPen)
+        painter.setBrush(Qt.GlobalColor.color1)
+        painter.drawRoundedRect(self.rect(), RADIUS, RADIUS)
+        painter.end()
+        return bits
 
     def open_below(self, anchor: QWidget, *, align_end: bool = False) -> None:
         self.adjustSize()
