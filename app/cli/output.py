@@ -48,8 +48,8 @@ class Output:
             self.text("")
 
     def note(self, text: str, *, end: str = "\n") -> None:
-        """A word beside the result: always stderr. On a terminal, where both are one, it gets a line of its own."""
-        if self._line_open and _is_terminal(sys.stdout) and _is_terminal(sys.stderr):
+        """A word beside the result: always stderr. Where both go to one place, it gets a line of its own."""
+        if self._line_open and _are_one(sys.stdout, sys.stderr):
             self.end_line()
         _write(sys.stderr, text + end)
 
@@ -87,8 +87,12 @@ def _write(stream: TextIO | None, text: str) -> OSError | None:
     return None
 
 
-def _is_terminal(stream: TextIO | None) -> bool:
-    return stream is not None and stream.isatty()
+def _are_one(a: TextIO | None, b: TextIO | None) -> bool:
+    """Whether two streams end in one place: a terminal, or one pipe or file (`2>&1`)."""
+    try:
+        return a is not None and b is not None and os.path.sameopenfile(a.fileno(), b.fileno())
+    except (OSError, ValueError):  # closed, or no file at all
+        return False
 
 
 def _discard(stream: TextIO) -> None:

@@ -40,7 +40,7 @@ def _of_server() -> tuple[Device, ...]:
         Device(
             name=str(device["name"]),
             description=str(device["description"]),
-            kind=_KINDS.get(int(device["type"].value), "accelerator"),
+            kind=_KINDS.get(int(device["type"]), "accelerator"),
             free_bytes=int(device["memory_free"]),
             total_bytes=int(device["memory_total"]),
         )

@@ -23,7 +23,7 @@ import xllamacpp
 from qvac_core.engines.answer_maker import Arrived, Order, Output
 from qvac_core.engines.available import EngineKind, describe
 from qvac_core.engines.chat_template import CHATML, ChatTemplate
-from qvac_core.engines.devices import cpu_threads
+from qvac_core.engines.devices import cpu_threads, list_devices
 from qvac_core.engines.interface import ModelConfig, ModelInfo
 from qvac_core.engines.load_error import load_error
 from qvac_core.engines.memory import cache_bytes, check_memory
@@ -145,8 +145,8 @@ class ServerMaker:
         self._answers.take(arrived)
 
     def _open(self, path: Path, config: ModelConfig) -> tuple[Any, str]:
-        gpus = [device for device in xllamacpp.get_device_info() if "CPU" not in str(device["type"])]
-        if config.device == "gpu" and config.gpu_layers != 0 and gpus:
+        has_gpu = any(device.kind == "gpu" for device in list_devices(EngineKind.SERVER))
+        if config.device == "gpu" and config.gpu_layers != 0 and has_gpu:
             try:
                 return self._load(path, config, config.gpu_layers), "gpu"
             except ModelError as error:

@@ -233,11 +233,15 @@ def test_bad_files_have_their_sentence(
     asyncio.run(main())
 
 
-def test_devices_are_listed_by_a_process_of_their_own() -> None:
+def test_devices_are_listed_by_a_process_of_their_own_and_used(small_model_path: Path) -> None:
     async def main() -> None:
         engine = LlamaEngine()
         devices = await engine.devices()
         assert any(device.kind == "cpu" and device.total_bytes > 0 for device in devices)
+        (cpu,) = (device for device in devices if device.kind == "cpu")
+        assert 0 < cpu.free_bytes < cpu.total_bytes, "what the system says, not what ggml does"
+        model = await engine.load(small_model_path, ModelConfig(n_ctx=256, slots=1, device="gpu", threads=1))
+        assert model.info.backend_device == ("gpu" if any(device.kind == "gpu" for device in devices) else "cpu")
         await engine.close()
 
     asyncio.run(main())

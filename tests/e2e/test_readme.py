@@ -89,7 +89,7 @@ def check_demo(machine: Machine, clone: Path, limit: float) -> None:
     answer, words = machine.run("python3 bootstrap.py run", cwd=clone, limit=limit)
     assert is_to_the_point(answer)
     assert "WARNING" not in words
-    assert re.search(r"The engine that answered: (xllamacpp|llama-cpp-python) \d", words)
+    assert re.search(r"The engine that answered: (xllamacpp|llama-cpp-python) \d\S+, on the [CG]PU\.", words)
     following = words[words.index("With two:") :]
     (provider_line,) = re.findall(r"python3 bootstrap.py run provider --model \S+ --knock", following)
     assert "python3 bootstrap.py run chat KEY" in following
