@@ -50,11 +50,11 @@ RUNNING_COLUMNS = (
 )
 RUNNING_DROP = (4, 3)
 LOG_COLUMNS = (
-    Column("Time", 92),
-    Column("Who", 140),
-    Column("Model", 190),
-    Column("Tokens in / out", 130, right=True),
-    Column("Took", 92, right=True),
+    Column("Time", 82),
+    Column("Who", 128),
+    Column("Model", 160),
+    Column("Tokens in / out", 122, right=True),
+    Column("Took", 80, right=True),
     Column("Ended"),
 )
 LOG_DROP = (2, 4)
