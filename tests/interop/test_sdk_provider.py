@@ -93,7 +93,9 @@ def test_an_answer_that_fills_its_context_is_an_end(
         async with stage(sdk_peer_home, tmp_path) as scene:
             consumer = scene.consumer
             config = {"ctx_size": 64, "device": "cpu"}
-            loaded = await consumer.load_model(str(small_model_path), delegate=scene.delegate, model_config=config)
+            loaded = await consumer.load_model(
+                str(small_model_path.resolve()), delegate=scene.delegate, model_config=config
+            )
             run = await consumer.completion(loaded.model_id, STORY, generation_params=GenerationParams(temp=0))
             final = await run.final
             assert final.text and final.stop_reason == "length"
