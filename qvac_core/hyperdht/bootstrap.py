@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from qvac_core.codec import Address
@@ -32,6 +32,8 @@ class Bootstrap:
     @classmethod
     def parse(cls, entries: Sequence[Address | str]) -> Bootstrap:
         """Entries are (host, port) or text. Raises NetworkError BAD_BOOTSTRAP for what can be no node."""
+        if isinstance(entries, str) or not isinstance(entries, Iterable):
+            raise NetworkError("Bootstrap nodes are given as a list of HOST:PORT texts or pairs.", name="BAD_BOOTSTRAP")
         addresses: list[Address] = []
         names: list[Address] = []
         for entry in entries:
@@ -47,7 +49,10 @@ class Bootstrap:
 
 def _split(entry: Address | str) -> Address:
     if not isinstance(entry, str):
-        host, port = entry
+        try:
+            host, port = entry
+        except (TypeError, ValueError):
+            raise NetworkError("A bootstrap node is HOST:PORT or a pair of both.", name="BAD_BOOTSTRAP") from None
         entry = f"[{host}]:{port}" if is_ipv6(host) else f"{host}:{port}"
     try:
         return parse_host_port(entry)

@@ -160,7 +160,7 @@ class Connection:
 
     # Writing
 
-    async def write(self, data: bytes) -> None:
+    async def write(self, data: bytes | bytearray | memoryview) -> None:
         """Send one message; waits while too much is on the way. Raises ConnectionClosed."""
         while not self._has_room and not self._ended and not self.closed:
             waiter: asyncio.Future[None] = self._loop.create_future()
@@ -172,16 +172,18 @@ class Connection:
                     self._writers.remove(waiter)
         self._write(data)
 
-    def write_nowait(self, data: bytes) -> bool:
+    def write_nowait(self, data: bytes | bytearray | memoryview) -> bool:
         """Send one message without waiting; False when the next one should wait. Raises ConnectionClosed."""
         self._write(data)
         return self._has_room
 
-    def _write(self, data: bytes) -> None:
+    def _write(self, data: bytes | bytearray | memoryview) -> None:
+        if not isinstance(data, bytes | bytearray | memoryview):
+            raise TypeError(f"A message is bytes, and not of type {type(data).__name__}.")
         if self.closed or self._ended:
             raise self._error or closed_by_us()
         self._last_write = self._loop.time()
-        self._has_room = self._raw.write(self._secret.encrypt(data))
+        self._has_room = self._raw.write(self._secret.encrypt(bytes(data)))
 
     def write_keep_alive(self) -> None:
         """A word that tells nothing but that we live, and that the peer acknowledges."""

@@ -26,7 +26,7 @@ from qvac_core.dht_rpc import (
     WakeUp,
 )
 from qvac_core.errors import NetworkError
-from qvac_core.hyperdht import records
+from qvac_core.hyperdht import arguments, records
 from qvac_core.hyperdht.application import OnConnection
 from qvac_core.hyperdht.bootstrap import Bootstrap, is_no_stray, resolve
 from qvac_core.hyperdht.connect import CONNECT_LIMIT, Attempt
@@ -96,6 +96,11 @@ class DHT:
         on_change: Callable[[Event], None] | None = None,
         local_network: LocalNetwork | None = None,
     ) -> None:
+        arguments.check_key_pair(key_pair)
+        arguments.check_host(host)
+        arguments.check_port(port)
+        arguments.check_addresses(nodes, "Known nodes")
+        arguments.check_seconds(keep_alive, "The time between two keep-alives", zero=True)
         self.chance = random or SystemRandom()
         self.key_pair = key_pair or KeyPair.from_seed(self.chance.randbytes(32))
         self.closed = False
@@ -280,8 +285,10 @@ class DHT:
 
     @property
     def endpoint(self) -> Endpoint:
-        if self._endpoint is None or self.closed:
+        if self.closed:
             raise _destroyed()
+        if self._endpoint is None:
+            raise NetworkError("This node is not open yet: await open() or ready() first.", name="NOT_OPEN")
         return self._endpoint
 
     @property
@@ -316,6 +323,8 @@ class DHT:
 
     def relays_of(self, public_key: bytes) -> tuple[Address, ...]:
         """Nodes that led to this key last time, for `relay_addresses` at the next start; none when it was never met."""
+        if self._endpoint is None:
+            return ()
         return self._relays.get(public_key, self.now()) or ()
 
     def forget_peer(self, public_key: bytes) -> None:
@@ -346,7 +355,13 @@ class DHT:
         runs through it (encrypted end to end) when no direct path is there sooner, and moves to a direct path that is
         found later. When the relay goes away, two peers of ours go on through another one.
         """
+        if not isinstance(public_key, bytes | str):
+            raise TypeError(f"A public key is bytes, hex or z-base-32, and not of type {type(public_key).__name__}.")
         key, nodes = decode_key(public_key)
+        arguments.check_key_pair(key_pair)
+        arguments.check_relays(relay_through)
+        arguments.check_addresses(relay_addresses, "Relay addresses")
+        arguments.check_seconds(timeout, "The limit of a connect")
         endpoint = await self.open()
         if self._suspended:
             raise _is_suspended()
@@ -374,6 +389,10 @@ class DHT:
         Stranger for as long as there is room; may be a coroutine.
         `relay_through` as in `connect`: clients are asked to come to that relay, too.
         """
+        arguments.check_function(on_connection, "What takes the connections of a server")
+        if firewall is not None:
+            arguments.check_function(firewall, "A firewall")
+        arguments.check_relays(relay_through)
         return Server(
             self, on_connection, firewall, relay_through, share_local_address=share_local_address, limits=limits
         )
@@ -388,34 +407,48 @@ class DHT:
 
     async def announce(self, topic: bytes, key_pair: KeyPair | None = None) -> int:
         """Say that `key_pair` serves `topic` (32 bytes); how many nodes remember it, for about 20 minutes."""
+        arguments.check_hash(topic, "A topic")
+        arguments.check_key_pair(key_pair)
         await self.open()
         return await records.announce(self.requests, topic, key_pair or self.key_pair)
 
     async def unannounce(self, topic: bytes, key_pair: KeyPair | None = None) -> None:
+        arguments.check_hash(topic, "A topic")
+        arguments.check_key_pair(key_pair)
         await self.open()
         key_pair = key_pair or self.key_pair
         self._records.unannounce(topic, key_pair.public_key)
         await records.unannounce(self.requests, topic, key_pair)
 
     async def lookup(self, topic: bytes) -> list[PeerRecord]:
+        arguments.check_hash(topic, "A topic")
         await self.open()
         return await records.lookup(self.requests, topic)
 
     async def mutable_put(self, key_pair: KeyPair, value: bytes, *, seq: int = 0) -> int:
         """Store a signed value under the key; how many nodes took it. Raises NetworkError SEQ_TOO_LOW, SEQ_REUSED."""
+        if key_pair is None:
+            raise TypeError("A value is stored under a KeyPair, and this is None.")
+        arguments.check_key_pair(key_pair)
+        arguments.check_value(value)
+        arguments.check_sequence_number(seq)
         await self.open()
         return await records.mutable_put(self.requests, key_pair, value, seq)
 
     async def mutable_get(self, public_key: bytes, *, seq: int = 0, latest: bool = True) -> MutableValue | None:
+        arguments.check_public_key(public_key)
+        arguments.check_sequence_number(seq)
         await self.open()
         return await records.mutable_get(self.requests, public_key, seq, latest)
 
     async def immutable_put(self, value: bytes) -> bytes:
         """Store a value; returns the 32-byte hash under which `immutable_get` finds it."""
+        arguments.check_value(value)
         await self.open()
         return await records.immutable_put(self.requests, value)
 
     async def immutable_get(self, target: bytes) -> bytes | None:
+        arguments.check_hash(target, "The hash of a value")
         await self.open()
         return await records.immutable_get(self.requests, target)
 

@@ -135,6 +135,8 @@ class RelayServer:
     async def listen(self, key_pair: KeyPair | None = None) -> RelayServer:
         """Raises NetworkError as `Server.listen` does."""
         await self._server.listen(key_pair)
+        if not self._server.listening:
+            return self
         self._timer = self.dht.endpoint.loop.call_later(_CHECK_EVERY, self._check)
         return self
 

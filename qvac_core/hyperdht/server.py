@@ -18,6 +18,7 @@ from qvac_core.codec import Address
 from qvac_core.errors import NetworkError, RemoteProtocolError
 from qvac_core.hyperdht.announcing import WITHDRAW_LIMIT, Announcing
 from qvac_core.hyperdht.application import Application, OnConnection
+from qvac_core.hyperdht.arguments import check_key_pair
 from qvac_core.hyperdht.budget import Budget
 from qvac_core.hyperdht.connection import Connection
 from qvac_core.hyperdht.ipv6_path import ServerGreeting
@@ -140,8 +141,7 @@ class Server:
         `alone`: also while no node takes the announce; it is repeated until one does. `relay_addresses` tells.
         Raises NetworkError: ALREADY_LISTENING, KEYPAIR_ALREADY_USED, NODE_DESTROYED, SUSPENDED, ANNOUNCE_FAILED.
         """
-        if key_pair is not None and not isinstance(key_pair, KeyPair):
-            raise TypeError(f"A server listens under a KeyPair, not under a {type(key_pair).__name__}.")
+        check_key_pair(key_pair)
         if self._closing is not None and not self._closing.done():
             await asyncio.wait([self._closing])
         if self._key_pair is not None and not self.closed:

@@ -45,6 +45,10 @@ async def create_testnet(
     random: Random | None = None,
 ) -> Testnet:
     """A running network of `size` nodes; close it when done. With `bootstrap` it joins an existing one."""
+    if not isinstance(size, int) or isinstance(size, bool):
+        raise TypeError(f"The size of a network is a whole number, and not of type {type(size).__name__}.")
+    if size < 1:
+        raise ValueError(f"A network has one node at least, and not {size}.")
     nodes: list[DHT] = []
     known = list(bootstrap)
     try:

@@ -28,6 +28,8 @@ class KeyPair:
     secret_key: bytes = field(repr=False)
 
     def __post_init__(self) -> None:
+        if not isinstance(self.public_key, bytes) or not isinstance(self.secret_key, bytes):
+            raise TypeError("A key pair is made of bytes: 32 of the public key, 64 of the secret one.")
         if len(self.public_key) != PUBLIC_KEY_BYTES or len(self.secret_key) != SECRET_KEY_BYTES:
             raise IdentityError("A key pair needs a public key of 32 bytes and a secret key of 64 bytes.")
         # Signing with a foreign public half gives the secret scalar away to whoever sees two signatures.
@@ -37,6 +39,8 @@ class KeyPair:
     @classmethod
     def from_seed(cls, seed: bytes) -> KeyPair:
         """The pair that belongs to 32 secret bytes; always the same one."""
+        if not isinstance(seed, bytes | bytearray | memoryview):
+            raise TypeError(f"A seed is 32 bytes, and not of type {type(seed).__name__}.")
         if len(seed) != SEED_BYTES:
             raise IdentityError(f"A seed has 32 bytes, this one has {len(seed)}.")
         public_key, secret_key = bindings.crypto_sign_seed_keypair(bytes(seed))
