@@ -233,7 +233,7 @@ async def _ask(conversation: _Chat, prompt: str) -> None:
     started = time.monotonic()
     text: list[str] = []
     try:
-        stats = await _stream(conversation, text, so_far="")
+        stats, reason = await _stream(conversation, text, so_far="")
     except QvacError as error:
         if isinstance(error, ModelError) or not conversation.options.fallback or conversation.where == LOCAL:
             output.end_line()
@@ -241,13 +241,18 @@ async def _ask(conversation: _Chat, prompt: str) -> None:
         output.note(f"{describe(error).title} This machine goes on.")
         await _load_here(conversation)
         output.event("seam", **{"from": DELEGATED, "to": LOCAL})
-        stats = await _stream(conversation, text, so_far="".join(text))
+        stats, reason = await _stream(conversation, text, so_far="".join(text))
     output.end_line()
     conversation.history.append(HistoryMessage("assistant", "".join(text)))
     _show_stats(output, conversation.where, stats, time.monotonic() - started)
+    if reason == "length" and not output.as_json:
+        output.note(
+            "The answer stops here: it is as long as it may be (--predict N), or the conversation fills the context."
+        )
 
 
-async def _stream(conversation: _Chat, text: list[str], *, so_far: str) -> Stats | None:
+async def _stream(conversation: _Chat, text: list[str], *, so_far: str) -> tuple[Stats | None, str]:
+    """Its statistics, and why it ended ("" = by itself)."""
     output, edges = conversation.output, Edges()
     thinks = False
     async with await _start(conversation, so_far) as completion:
@@ -261,7 +266,8 @@ async def _stream(conversation: _Chat, text: list[str], *, so_far: str) -> Stats
                 text.append(token)
                 output.event("token", text=token)
                 output.text(token, end="")
-        return await completion.stats
+        final = await completion.final
+        return final.stats, final.stop_reason
 
 
 async def _start(conversation: _Chat, so_far: str) -> Completion | LocalCompletion:

@@ -55,6 +55,14 @@ def test_two_questions_through_a_pipe_with_context(provider: Program, bootstrap:
     assert second["promptTokens"] > first["promptTokens"] + first["generatedTokens"], "it was asked with its context"
 
 
+def test_an_answer_that_is_cut_says_so(provider: Program, bootstrap: str, tmp_path: Path) -> None:
+    options = (*chat_options(bootstrap, tmp_path), "--prompt", "Write a long story about the sea.")
+    cut = run("chat", *options, "--predict", "8")
+    assert "The answer stops here: it is as long as it may be (--predict N)" in cut.stderr
+    whole = run("chat", *options[:-1], "What is the capital of France? Answer in one word.", "--predict", "200")
+    assert "stops here" not in whole.stderr
+
+
 def test_the_end_of_the_input_ends_the_chat(provider: Program, bootstrap: str, tmp_path: Path) -> None:
     result = run("chat", *chat_options(bootstrap, tmp_path), "--predict", "4", stdin="No line end")
     assert result.returncode == 0
