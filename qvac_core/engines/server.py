@@ -166,6 +166,9 @@ class ServerMaker:
         params.fit_params = gpu_layers < 0
         params.cpuparams.n_threads = params.cpuparams_batch.n_threads = config.threads or cpu_threads()
         params.warmup = False
+        # Prompts are rendered here. The model's own template would be read there as well, and one that uses more of
+        # Jinja than llama.cpp knows would keep the model from being loaded.
+        params.chat_template = CHATML
         params.cache_ram_mib = 0  # its cache of earlier prompts knows no owners
         params.slot_prompt_similarity = 0.0
         params.api_keys = [self._key]

@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 
 from qvac_core.engines.interface import ChatMessage, CompletionRequest, LoadedModel, SamplingParams, Token
+from tests import gguf_files
+from tests.e2e import engine_bench
 from tests.e2e.engine_bench import loaded
 
 pytestmark = pytest.mark.usefixtures("engine")
@@ -47,5 +49,25 @@ def test_a_strict_template_and_one_that_leaves_the_model_thinking(thinking_model
             thinking, answer = await take(model, replace(asked, continue_from="A cat has"))
             assert not thinking
             assert answer
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "{{ messages | tojson(ensure_ascii=False) }}",
+        "{% set told = [] %}{% do told.append(messages[0].content) %}{{ told | join }}",
+        "{% for message in messages %}no end",
+    ],
+)
+def test_an_engine_loads_what_its_own_reader_of_templates_refuses(tmp_path: Path, source: str) -> None:
+    """llama.cpp's server reads the model's template too, knows less of Jinja than authors use, and ends at that."""
+    path = tmp_path / "model.gguf"
+    path.write_bytes(gguf_files.llama_file(llama__context_length=256, tokenizer__chat_template=source))
+
+    async def main() -> None:
+        async with loaded(path, n_ctx=256, slots=1) as model:
+            assert (await engine_bench.take(model, engine_bench.request("a", predict=2))).end.stats.prompt_tokens > 0
 
     asyncio.run(main())
