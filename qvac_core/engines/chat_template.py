@@ -146,6 +146,10 @@ class ChatTemplate:
         limit = OVERHEAD_LIMIT + characters + len(messages) * MESSAGE_OVERHEAD
         parts: list[str] = []
         length = 0
+        # Older models with tools (FireFunction v2) are given these two beside the messages, and fail without them.
+        spoken = (
+            {} if tools is None else {"functions": json.dumps(tools), "datetime": now.strftime("%Y-%m-%d %H:%M:%S")}
+        )
         try:
             for part in self._template.generate(
                 messages=messages,
@@ -154,6 +158,7 @@ class ChatTemplate:
                 tools=tools,
                 documents=None,
                 strftime_now=now.strftime,
+                **spoken,
                 **switch,
             ):
                 parts.append(part)

@@ -138,6 +138,16 @@ def test_a_template_that_needs_a_list_of_tools_gets_an_empty_one() -> None:
     assert ChatTemplate(source).render(HELLO).text == "Hello"
 
 
+def test_a_template_that_needs_its_functions_and_the_date_gets_them() -> None:
+    """As FireFunction v2 does; where they may be missing they are, as most templates ask whether they are there."""
+    source = (
+        "{% set told = 'Functions: ' + functions + ', today ' + datetime %}{{ told[:13] }} {{ messages[0].content }}"
+    )
+    assert ChatTemplate(source).render(HELLO).text == "Functions: [] Hello"
+    source = "{% if functions %}{{ functions }}{% endif %}{{ messages[0].content }}"
+    assert ChatTemplate(source).render(HELLO).text == "Hello"
+
+
 @pytest.mark.parametrize(
     ("source", "text"),
     [
