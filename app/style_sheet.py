@@ -52,7 +52,7 @@ QToolTip {{ color: {t.text}; background: {t.surface}; border: 1px solid {t.ctl};
 def _buttons(t: Tokens) -> str:
     return f"""
 QPushButton {{ min-height: 26px; padding: 0 12px; border: 1px solid {t.ctl}; border-radius: 6px; font-weight: 500;
-  color: {t.text}; background: {t.surface}; }}
+  outline: none; color: {t.text}; background: {t.surface}; }}
 QPushButton:hover {{ background: {t.sel}; }}
 QPushButton:pressed {{ background: {t.track}; }}
 QPushButton:disabled {{ color: {t.text3}; border-color: {t.border}; background: transparent; }}
@@ -84,7 +84,7 @@ QPushButton[kind="stop"] {{ color: {t.bg}; background: {t.text}; border-color: {
 QPushButton[kind="stop"]:hover {{ background: {t.text2}; border-color: {t.text2}; }}
 QPushButton[kind="stop"][keyboardFocus="true"] {{ border: 2px solid {t.accent}; }}
 Segment[segment] {{ border: 1px solid {t.ctl}; border-radius: 0; padding: 0 10px; min-height: 22px; font-weight: 400;
-  color: {t.text2}; background: {t.surface}; }}
+  outline: none; color: {t.text2}; background: {t.surface}; }}
 Segment[segment]:hover {{ background: {t.sel}; }}
 Segment[segment]:pressed {{ background: {t.track}; }}
 Segment[segment="first"] {{ border-top-left-radius: 6px; border-bottom-left-radius: 6px; border-right: none; }}

@@ -26,6 +26,7 @@ from app.views.share_dialogs import confirm
 from app.views.share_page import SharePage
 from app.widgets.button import Button
 from app.widgets.dialog import Dialog
+from app.widgets.focus import hand_on_focus
 from app.widgets.notice_bar import NoticeBar
 from app.widgets.tab_bar import TabBar
 from app.window_settings import SettingsPopup
@@ -135,6 +136,9 @@ class MainWindow(QWidget):
 
     # --- Life
 
+    def focusNextPrevChild(self, next_: bool) -> bool:
+        return hand_on_focus(lambda: super(MainWindow, self).focusNextPrevChild(next_))
+
     async def load(self) -> None:
         """Take over what the core keeps: theme, place of the window, tab, and the state of both tabs."""
         self._theme.choose(await self._setting("theme"))
@@ -230,7 +234,8 @@ class MainWindow(QWidget):
     def _show_live(self) -> None:
         on = self.share.people_on if self.share.on else 0
         found = self.share.on and self.share.sharing.phase is not SharingPhase.UNREACHABLE
-        self.tabs.show_live(SHARE, found, f"{on} on" if on else "", len(self.share.knocks))
+        state = "sharing is off" if not self.share.on else "sharing is on" if found else "sharing is on, not reachable"
+        self.tabs.show_live(SHARE, found, f"{on} on" if on else "", len(self.share.knocks), state)
 
     def _show_notice(self, notice: Notice) -> None:
         self.notice.show_notice(notice.title, notice.message)

@@ -25,6 +25,7 @@ class Cause(StrEnum):
     OWN_KEY = "own_key"
     NO_PATH = "no_path"
     NO_NETWORK = "no_network"
+    TOO_LONG = "too_long"
     OTHER = "other"
 
 
@@ -40,6 +41,7 @@ _CAUSES = {
     "NETWORK_OFFLINE": Cause.NO_NETWORK,
     "BOOTSTRAP_FAILED": Cause.NO_NETWORK,
     "CANNOT_HOLEPUNCH": Cause.NO_PATH,
+    "CONTEXT_OVERFLOW": Cause.TOO_LONG,
     "MODEL_NOT_FOUND": Cause.MODEL_NOT_SHARED,
     "MODEL_NOT_FOUND_HERE": Cause.NO_MODEL_HERE,
 }
@@ -53,6 +55,7 @@ _TITLES = {
     "Both routers block a direct path and no relay is set.": Cause.NO_PATH,
     "No machine of the network answers.": Cause.NO_NETWORK,
     "This machine has no network.": Cause.NO_NETWORK,
+    "The conversation is longer than the model can take in.": Cause.TOO_LONG,
 }
 
 

@@ -21,6 +21,7 @@ from app.widgets.chat.message_list import MessageList
 from app.widgets.chat.question_box import QuestionBox, ask_to_open
 from app.widgets.empty_state import EmptyState
 from app.widgets.error_panel import Act, ErrorPanel
+from app.widgets.focus import focus_was_lost
 from app.widgets.label import Label
 from qvac_core.core.state import DownloadChanged, ErrorInfo, Message, Stage, Target
 
@@ -106,6 +107,13 @@ class Conversation(QWidget):
         presenter.draft_changed.connect(self._show_draft)
         self.composer.recall.connect(lambda: self.composer.set_text(presenter.last_question()))
 
+    def focusNextPrevChild(self, next_: bool) -> bool:
+        """After *Retry* and its like, whose button goes, a person writes on."""
+        if focus_was_lost():
+            self.composer.text.setFocus(Qt.FocusReason.OtherFocusReason)
+            return True
+        return super().focusNextPrevChild(next_)
+
     # --- Messages
 
     def _show_messages(self) -> None:
@@ -181,7 +189,9 @@ class Conversation(QWidget):
 
     def _show_room(self) -> None:
         answer = self._presenter.last_answer()
-        used = answer.stats.prompt_tokens + answer.stats.generated_tokens if answer and answer.stats else 0
+        stats = answer.stats if answer else None
+        # Of an answer that did not come to its end the prompt was not counted, and it is the greater part.
+        used = stats.prompt_tokens + stats.generated_tokens if stats and stats.prompt_tokens else 0
         of = self._presenter.directory.context_tokens(self._presenter.target)
         self.composer.show_room(used, f"{of // 1024}k" if of >= 1024 else "", tokens(used))
 

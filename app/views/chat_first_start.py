@@ -38,7 +38,8 @@ class ChoiceCard(QFrame):
         layout.addWidget(IconTile(theme, icon, tone))
         layout.addSpacing(10)
         layout.addWidget(Label(title, scale="state", weight=600))
-        layout.addWidget(Label(sentence, tone="text2", wrap=True))
+        self.sentence = Label(sentence, tone="text2", wrap=True)
+        layout.addWidget(self.sentence)
         layout.addSpacing(16)
         layout.addLayout(self.act)
         layout.addStretch(1)
@@ -204,6 +205,10 @@ class FirstStart(QScrollArea):
 
     # --- Chat on this machine
 
+    @property
+    def here_says(self) -> str:
+        return self._here.sentence.text()
+
     def _get(self) -> None:
         if self._presenter.models:
             self.here_wanted.emit()
@@ -215,6 +220,7 @@ class FirstStart(QScrollArea):
         if models:
             self.model.setText(models[0].display_name)
             self.about.setText(f"{size(models[0].size_bytes)}, on this machine")
+            self._here.sentence.setText("A model is here already. Chat without anybody else, offline too.")
             self.get.setText("Start to chat")
             self.get.set_icon("message-square")
             self.get.setAccessibleName("Start to chat on this machine")

@@ -16,6 +16,7 @@ from app.widgets.button import Button, CopyButton
 from app.widgets.card import rule
 from app.widgets.chat.stages import Stages
 from app.widgets.error_panel import Act, ErrorPanel
+from app.widgets.focus import hand_on_focus
 from app.widgets.keys import KeyField, short_key
 from app.widgets.label import Label
 from app.words import duration
@@ -84,6 +85,9 @@ class ProviderDialog(QDialog):
             self.name.setFocus()
         else:
             self._show_check(KeyCheck.EMPTY, "")
+
+    def focusNextPrevChild(self, next_: bool) -> bool:
+        return hand_on_focus(lambda: super(ProviderDialog, self).focusNextPrevChild(next_))
 
     @property
     def connecting(self) -> bool:
@@ -194,6 +198,7 @@ class ProviderDialog(QDialog):
             raise
         self._task = None
         self._show_connecting(False)
+        self.progress.setText(f"Connected after {duration(self.stages.total)}")
         self._succeeded(self._entry)
 
     def _show_connecting(self, connecting: bool) -> None:
@@ -219,7 +224,6 @@ class ProviderDialog(QDialog):
         names = [model.name for model in entry.models]
         shares = " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
         self.stages.finish(f"It shares {shares}" if names else "It shares no model with you yet")
-        self.progress.setText(f"Connected after {duration(self.stages.total)}")
         self._show_button()
         self.go.setFocus()
         self._resize()
@@ -231,10 +235,17 @@ class ProviderDialog(QDialog):
         cause = cause_of(info)
         self.stages.fail(FAILED_STAGE.get(cause, "Failed"))
         self.progress.setText(f"Stopped after {duration(self.stages.total)}")
+        self._show_waiting()
         self.error.show_error(info, self._remedies(cause))
         self.mine.setVisible(cause is Cause.REFUSED)
         self.go.setVisible(False)
         self._resize()
+
+    def _show_waiting(self) -> None:
+        """It does not stop there: once the owner allows the key, it goes on."""
+        entry = self._presenter.provider(self.key.key)
+        if entry is not None and entry.state == "waiting":
+            self.progress.setText("Waiting for the owner")
 
     def _take_providers(self) -> None:
         """The owner has allowed the key meanwhile, and it was connected by itself."""
@@ -244,8 +255,10 @@ class ProviderDialog(QDialog):
             self._entry = entry
             self.error.clear()
             self.mine.hide()
-            self.stages.begin()
+            self.progress.setText("Allowed by the owner")
             self._succeeded(entry)
+        elif refused:
+            self._show_waiting()
 
     def _remedies(self, cause: Cause) -> list[Act]:
         if cause is Cause.REFUSED:

@@ -41,6 +41,8 @@ class Remedies:
             return (Act("Try again", retry, "primary", "rotate-cw"), Act("Network", self.network), *self._here())
         if cause is Cause.MODEL_NOT_SHARED:
             return (*self._other_models(), Act("Try again", retry))
+        if cause is Cause.TOO_LONG:  # what was too long once is so again
+            return (Act("New conversation", self.presenter.new_conversation, "primary", "square-pen"),)
         if cause is Cause.NO_MODEL_HERE:
             return (self._get("primary"), Act("Add a provider…", lambda: self.add_provider("")))
         return (Act("Retry", retry, "primary", "rotate-ccw"), *self._here())

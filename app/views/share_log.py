@@ -55,6 +55,7 @@ class LogCard(Card):
             presenter.rules_changed,
             presenter.sharing_changed,
             presenter.models_changed,
+            presenter.running_changed,
         ):
             signal.connect(self.refresh)
         theme.changed.connect(self._themed)
@@ -68,16 +69,10 @@ class LogCard(Card):
             theme,
             "power",
             "Not sharing",
-            "Once you share, requests appear here while they run.",
+            "Once you share, each request is written down here: who, when and how much, never what.",
             [self.start],
         )
-        self.quiet = EmptyState(
-            theme,
-            "gauge",
-            "No requests yet",
-            "Requests appear here while they run, with a Stop for each. The log keeps who, when and how much, "
-            "never what.",
-        )
+        self.quiet = EmptyState(theme, "gauge", "", "")
         self.clear_search = Button(theme, "Clear search")
         self.clear_search.clicked.connect(self.filter.clear)
         self.no_hit = EmptyState(theme, "search", "", "Searched names, models and endings.", [self.clear_search])
@@ -94,6 +89,9 @@ class LogCard(Card):
         self.off.setVisible(empty and not filtered and not presenter.on)
         # One filled button on the page: without a model it is the one that gets one.
         self.start.set_kind("primary" if presenter.models else "quiet")
+        self.quiet.title.setText("No requests yet" if not presenter.running else "No request has ended yet")
+        runs = "Requests appear above while they run, with a Stop for each." if not presenter.running else ""
+        self.quiet.sentence.setText(f"{runs} The log keeps who, when and how much, never what.".strip())
         self.quiet.setVisible(empty and not filtered and presenter.on)
         for widget in (self.filter, self.more, self.hint):
             widget.setVisible(not empty or filtered)

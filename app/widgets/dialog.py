@@ -11,6 +11,7 @@ from PySide6.QtWidgets import QDialog, QHBoxLayout, QLayout, QVBoxLayout, QWidge
 
 from app.theme import Theme
 from app.widgets.button import Button
+from app.widgets.focus import hand_on_focus
 from app.widgets.label import Label
 
 WIDTH = 460
@@ -69,6 +70,9 @@ class Dialog(QDialog):
         if self.focusWidget() is None:
             self._first.setFocus()
         super().showEvent(event)
+
+    def focusNextPrevChild(self, next_: bool) -> bool:
+        return hand_on_focus(lambda: super(Dialog, self).focusNextPrevChild(next_))
 
     def fit(self) -> None:
         """As tall as the texts are at this width."""

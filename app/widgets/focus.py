@@ -5,9 +5,11 @@ Qt focuses a button on a mouse click too; the sheet's ring asks for the property
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QFocusEvent, QKeyEvent
-from PySide6.QtWidgets import QPushButton, QWidget
+from PySide6.QtWidgets import QApplication, QPushButton, QWidget
 
 from app.widgets.label import restyle
 
@@ -36,6 +38,30 @@ def show_ring(widget: QWidget, event: QFocusEvent) -> None:
     if ring != before:
         widget.setProperty("keyboardFocus", "true" if ring else "false")
         restyle(widget)
+
+
+def focus_was_lost() -> bool:
+    """Whether what has the focus was just hidden or switched off, as a button is by its own act.
+
+    Qt (6.11) then moves the focus on as Tab does, with Tab's reason and through the same `focusNextPrevChild`.
+    """
+    focus = QApplication.focusWidget()
+    return focus is not None and not (focus.isVisible() and focus.isEnabled())
+
+
+def hand_on_focus(move: Callable[[], bool]) -> bool:
+    """A window's `focusNextPrevChild`; `move` is Qt's own.
+
+    Where a button goes away that nobody reached by keyboard, its neighbour gets the focus without the keyboard's ring.
+    """
+    before = QApplication.focusWidget()
+    by_mouse = before is not None and focus_was_lost() and before.property("keyboardFocus") != "true"
+    moved = move()
+    after = QApplication.focusWidget()
+    if moved and by_mouse and after is not None:
+        after.clearFocus()
+        after.setFocus(Qt.FocusReason.OtherFocusReason)
+    return moved
 
 
 class KeyboardFocusButton(QPushButton):

@@ -15,14 +15,16 @@ RADIUS = 8  # as in the sheet
 
 
 class Popup(QWidget):
-    """`body` is its layout. The frame inside is what the sheet styles; the window around it is see-through."""
+    """`body` is its layout. The frame inside is what the sheet styles; the corners around it are not there."""
 
     accessible_role = QAccessible.Role.Dialog
 
     def __init__(self, theme: Theme, name: str, parent: QWidget) -> None:
         super().__init__(parent, Qt.WindowType.Popup | Qt.WindowType.FramelessWindowHint)
         self._theme = theme
-        self.setAttribute(Qt.WidgetAttribute.WA_TranslucentBackground)
+        # Without a compositor, what is see-through is black on X11; whether there is one, Qt 6 does not tell.
+        self._cut = QGuiApplication.platformName() == "xcb"
+        self.setAttribute(Qt.WidgetAttribute.WA_TranslucentBackground, not self._cut)
         self.setAccessibleName(name)
         self.frame = QFrame()
         self.frame.setObjectName("popup")
@@ -36,8 +38,7 @@ class Popup(QWidget):
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)
-        if QGuiApplication.platformName() == "xcb":
-            # Without a compositor, what is see-through is black on X11; whether there is one, Qt 6 does not tell.
+        if self._cut:
             self.setMask(self.shape())
 
     def shape(self) -> QBitmap:

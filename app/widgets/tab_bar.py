@@ -25,6 +25,7 @@ class _Mark:
     live: bool = False
     badge: str = ""
     asking: int = 0
+    state: str = ""
 
     @property
     def badges(self) -> tuple[tuple[str, str], ...]:
@@ -54,14 +55,14 @@ class TabBar(QTabBar):
         self.setTabToolTip(place, tooltip)
         return place
 
-    def show_live(self, place: int, live: bool, badge: str, asking: int = 0) -> None:
-        """asking: how many wait for the owner's word."""
+    def show_live(self, place: int, live: bool, badge: str, asking: int, state: str) -> None:
+        """asking: how many wait for the owner's word; state: what the dot means, in words."""
         mark = self._marks[place]
-        if (mark.live, mark.badge, mark.asking) != (live, badge, asking):
-            mark.live, mark.badge, mark.asking = live, badge, asking
+        if (mark.live, mark.badge, mark.asking, mark.state) != (live, badge, asking, state):
+            mark.live, mark.badge, mark.asking, mark.state = live, badge, asking, state
             asks = f"{asking} {'asks' if asking == 1 else 'ask'} to use it" if asking else ""
-            words = ["sharing is on" if live else "sharing is off", badge, asks]
-            self.setAccessibleTabName(place, ", ".join(filter(None, [self.tabText(place), *words])))
+            said = [self.tabText(place), state, badge, asks]
+            self.setAccessibleTabName(place, ", ".join(filter(None, said)))
             self.updateGeometry()
             # Qt lays tabs out again only when a text changes.
             self.setTabText(place, self.tabText(place))

@@ -66,6 +66,12 @@ zfs rollback tank/archive@monday   # the last good one
 """
 STATS = AnswerStats("Studio desktop", "delegated", "direct", "Qwen3 8B", 0.31, 64.0, 212, 248)
 LOCAL_STATS = AnswerStats("This machine", "local", "local", "Qwen3 4B", 0.9, 11.2, 96, 120)
+TOO_LONG = ErrorInfo(
+    "INFERENCE_FAILED",
+    52400,
+    "The conversation is longer than the model can take in.",
+    "Start a new conversation, or shorten your message.",
+)
 REFUSED = ErrorInfo(
     "NOT_ADMITTED",
     52002,

@@ -320,6 +320,17 @@ def test_the_answer_is_copied_and_asked_again(open_chat: Open) -> None:
     assert len(chat.page.conversation.messages.rows) == len(chat.presenter.messages)
 
 
+def test_the_room_is_told_only_where_the_whole_prompt_was_counted(open_chat: Open) -> None:
+    """Of an answer that was stopped the prompt is not known: its own tokens alone are not the conversation's."""
+    core = populated()
+    chat = open_chat(core)
+    chat.ask("Go")
+    assert chat.page.conversation.composer.room.text() == "460 of 8k tokens"
+    core.script = Script(pieces=("Half",), stats=replace(scenes.STATS, prompt_tokens=0, generated_tokens=115))
+    chat.ask("Go on")
+    assert chat.page.conversation.composer.room.text() == ""
+
+
 # --- Failing
 
 
@@ -332,10 +343,25 @@ def test_a_failure_names_its_remedy_and_retry_works(open_chat: Open) -> None:
     assert row.error.isVisibleTo(row)
     assert row.error.title.text() == scenes.OFFLINE.title
     core.script = Script()
-    chat.acts()["Retry"].click()
+    with chat.qtbot.waitActive(chat.page):
+        chat.page.activateWindow()
+    QTest.mouseClick(chat.acts()["Retry"], Qt.MouseButton.LeftButton)
     chat.settle()
+    assert chat.page.conversation.composer.text.hasFocus()  # its button is gone; a person writes on
     assert chat.last().message.text == "HalfHello, world."
     assert not chat.last().error.isVisibleTo(chat.last())
+
+
+def test_a_conversation_that_is_too_long_is_not_retried(open_chat: Open) -> None:
+    """What was too long once is so again."""
+    core = populated()
+    core.script = Script(pieces=(), stats=None, error=scenes.TOO_LONG)
+    chat = open_chat(core)
+    chat.ask("Go")
+    assert set(chat.acts()) == {"New conversation", "Copy details"}
+    chat.acts()["New conversation"].click()
+    chat.settle()
+    assert chat.presenter.messages == []
 
 
 def test_refused_offers_to_ask_again_my_key_and_this_machine(open_chat: Open) -> None:
@@ -748,7 +774,11 @@ def test_a_key_that_is_allowed_later_is_connected_in_the_open_dialog(open_chat: 
     dialog.start()
     chat.settle()
     assert dialog.error.isVisibleTo(dialog) and not dialog.go.isVisibleTo(dialog)
+    core._change_provider(ATTIC, state="waiting")
+    assert dialog.progress.text() == "Waiting for the owner"
     core._change_provider(ATTIC, state="online", models=core.provider_list[0].models)
+    assert dialog.progress.text() == "Allowed by the owner"
+    assert all(row.isVisibleTo(dialog) for row in dialog.stages.rows.values())
     assert dialog.go.isVisibleTo(dialog) and dialog.go.text() == "Chat with Qwen3 8B"
     assert not dialog.error.isVisibleTo(dialog) and not dialog.mine.isVisibleTo(dialog)
     dialog.close()
@@ -805,6 +835,7 @@ def test_the_small_model_is_downloaded_and_then_chatted_with(open_chat: Open) ->
         for _round in range(4):
             await asyncio.sleep(0)
 
+    assert first.here_says == "Download a small model and chat without anybody else. It works offline afterwards."
     chat.loop.run_until_complete(soon())
     assert first.bar.isVisible()
     assert first.cancel.isVisible()
@@ -825,6 +856,15 @@ def test_a_failed_download_can_be_tried_again(open_chat: Open) -> None:
     button.click()
     chat.settle()
     assert chat.core.called("download_model") == [("",)]
+
+
+def test_a_model_that_is_here_need_not_be_downloaded(open_chat: Open) -> None:
+    """It was added on the other tab before anybody chatted."""
+    core = FakeCore()
+    core.models = populated().models
+    first = open_chat(core).page.first_start
+    assert first.get.text() == "Start to chat"
+    assert "ownload" not in first.here_says
 
 
 # --- Links

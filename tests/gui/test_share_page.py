@@ -440,6 +440,7 @@ def test_the_log_is_filtered_and_cleared_after_a_question(run: Run, busy: FakeCo
         await settle(window)
         assert busy.called("clear_log") == [()]
         assert card.quiet.isVisible()
+        assert card.quiet.title.text() == "No request has ended yet"  # two run above it
 
     run(test)
 
@@ -455,6 +456,7 @@ def test_off_with_an_empty_log_offers_to_start(run: Run, fake_core: FakeCore) ->
         await settle(window)
         assert fake_core.called("start_sharing") == [()]
         assert card.quiet.isVisible()
+        assert card.quiet.title.text() == "No requests yet"
 
     run(test)
 

@@ -106,6 +106,8 @@ def test_the_share_tab_carries_its_light(run: Run, busy: FakeCore) -> None:
         assert window.tabs.accessibleTabName(SHARE) == "Share my GPU, sharing is on, 2 on, 1 asks to use it"
         busy.set_sharing(SharingState(SharingPhase.OFF, NOON))
         assert window.tabs.accessibleTabName(SHARE) == "Share my GPU, sharing is off, 1 asks to use it"
+        busy.set_sharing(SharingState(SharingPhase.UNREACHABLE, NOON))
+        assert window.tabs.accessibleTabName(SHARE).startswith("Share my GPU, sharing is on, not reachable, ")
 
     run(test)
 

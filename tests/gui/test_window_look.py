@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 
+import pytest
 from PySide6.QtCore import QPoint, QSize, Qt
 from PySide6.QtGui import QColor
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QPushButton, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QPushButton, QWidget
 from pytestqt.qtbot import QtBot
 
 from app.presenters.share_rows import LOG_COLUMNS
 from app.theme import Theme
+from app.widgets.button import Button
 from app.widgets.chat.conversation_list import ConversationList
+from app.widgets.focus import hand_on_focus
 from app.widgets.popup import Popup
 from app.widgets.rows import Cell, Column, Row
 from app.widgets.table import Table
@@ -81,6 +85,50 @@ def test_the_ring_of_a_table_is_the_keyboards(qtbot: QtBot, theme: Theme) -> Non
     assert not has_ring()
     QTest.keyClick(table, Qt.Key.Key_Down)
     assert has_ring()
+
+
+@pytest.mark.parametrize("by_keyboard", [False, True])
+@pytest.mark.parametrize("end", [QWidget.hide, lambda button: button.setEnabled(False)], ids=["hidden", "disabled"])
+def test_a_button_that_goes_away_hands_on_the_ring_of_a_keyboard_only(
+    qtbot: QtBot, theme: Theme, end: Callable[[QWidget], None], by_keyboard: bool
+) -> None:
+
+    class Window(QWidget):
+        def focusNextPrevChild(self, next_: bool) -> bool:
+            return hand_on_focus(lambda: super(Window, self).focusNextPrevChild(next_))
+
+    window = Window()
+    qtbot.addWidget(window)
+    layout = QHBoxLayout(window)
+    first, second = Button(theme, "Retry"), Button(theme, "Stop")
+    layout.addWidget(first)
+    layout.addWidget(second)
+    with qtbot.waitActive(window):
+        window.show()
+    second.setFocus()
+    first.setFocus(Qt.FocusReason.TabFocusReason if by_keyboard else Qt.FocusReason.MouseFocusReason)
+    end(first)
+    assert second.hasFocus()
+    assert (second.property("keyboardFocus") == "true") is by_keyboard
+
+
+def test_the_ring_of_a_button_is_one(qtbot: QtBot, theme: Theme) -> None:
+    """Fusion paints a frame of its own around the text, once Tab was pressed in the window."""
+    window = QWidget()
+    qtbot.addWidget(window)
+    layout = QHBoxLayout(window)
+    first, second = Button(theme, "Cancel"), Button(theme, "Remove provider", kind="danger")
+    layout.addWidget(first)
+    layout.addWidget(second)
+    with qtbot.waitActive(window):
+        window.show()
+    first.setFocus()
+    QTest.keyClick(first, Qt.Key.Key_Tab)
+    assert second.hasFocus()
+    image = second.grab().toImage()
+    width, height = image.width(), image.height()
+    inside = {image.pixelColor(x, y).name() for x in range(6, width - 6) for y in (4, height - 5)}
+    assert len(inside) == 1  # above and below the letters
 
 
 def test_causes_get_the_room_that_is_left() -> None:

@@ -154,6 +154,7 @@ class Stages(QWidget):
         announce(self, f"{title}.")
         for stage, row in self.rows.items():
             row.finish(title if stage is Stage.LOADING else "")
+            row.show()  # those after a failed one were hidden
         self._timer.stop()
 
     def fail(self, title: str) -> None:
