@@ -141,6 +141,8 @@ class MainWindow(QWidget):
 
     async def load(self) -> None:
         """Take over what the core keeps: theme, place of the window, tab, and the state of both tabs."""
+        if await self._setting("reduced_motion") == "true":
+            self._theme.reduced_motion = True
         self._theme.choose(await self._setting("theme"))
         self.settings.show_choice(self._theme.setting)
         self._restore(await self._setting("geometry"))

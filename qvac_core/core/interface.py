@@ -43,7 +43,7 @@ class CoreInterface(Protocol):
         """64 hex digits."""
 
     async def setting(self, key: str) -> str:
-        """A user setting as text ("" = unset): theme (system, light, dark), display_name, tab, …
+        """A user setting as text ("" = unset): theme (system, light, dark), tab, …
 
         local_network ("true", "false") acts at once, unless the command line decided about it.
         """

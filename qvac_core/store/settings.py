@@ -40,12 +40,10 @@ class SharingSettings:
     answer_tokens: longest answer that a guest may ask for, from the next start on; 0 = as long as the context allows.
     """
 
-    on_start: bool = False
     admission: Admission = Admission.ALLOW
     knocks: bool = True
     models: tuple[str, ...] = ()
     log_days: int = 90
-    log_content: bool = False
     answer_tokens: int = 0
 
 
@@ -73,9 +71,7 @@ class Settings:
     """`local_network`: find providers, and be found by guests, on the own network without the internet."""
 
     theme: Theme = Theme.SYSTEM
-    display_name: str = ""
     tab: str = ""
-    start_at_login: bool = False
     reduced_motion: bool = False
     local_network: bool = True
     sharing: SharingSettings = field(default_factory=SharingSettings)
@@ -135,7 +131,7 @@ class SettingsFile:
         return settings
 
     def text(self, name: str) -> str:
-        """A setting as text ("" = unset), e.g. "theme", "sharing.on_start", or any name that `set_text` was given."""
+        """A setting as text ("" = unset), e.g. "theme", "sharing.knocks", or any name that `set_text` was given."""
         *sections, last = name.split(".")
         table: Any = _written(self.settings, self._document)
         for section in sections:

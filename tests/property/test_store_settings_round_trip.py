@@ -20,22 +20,18 @@ texts = st.text(max_size=50)
 all_settings = st.builds(
     Settings,
     theme=st.sampled_from(Theme),
-    display_name=texts,
     tab=texts,
-    start_at_login=st.booleans(),
     reduced_motion=st.booleans(),
     sharing=st.builds(
         SharingSettings,
-        on_start=st.booleans(),
         admission=st.sampled_from(Admission),
         knocks=st.booleans(),
         models=st.lists(texts, max_size=5).map(tuple),
         log_days=st.integers(0, 10_000),
-        log_content=st.booleans(),
     ),
     chat=st.builds(ChatSettings, fallback=st.booleans(), local_model=texts),
 )
-names = st.sampled_from(["theme", "display_name", "tab", "sharing", "chat", "on_start", "models", "log_days", "x", "y"])
+names = st.sampled_from(["theme", "tab", "sharing", "chat", "knocks", "models", "log_days", "x", "y"])
 values = st.recursive(
     st.booleans() | st.integers(-100, 100) | st.floats(allow_nan=False) | texts | st.dates(),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(names, inner, max_size=4),

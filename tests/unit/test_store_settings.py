@@ -9,7 +9,7 @@ import errno
 import os
 import stat
 import tomllib
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 
 import pytest
@@ -17,13 +17,13 @@ import pytest
 from qvac_core.errors import StoreError
 from qvac_core.store import Admission, Settings, SettingsFile, SharingSettings, Theme
 from qvac_core.store.disk import create_once, write_atomically
+from qvac_core.store.settings import ChatSettings, NetworkSettings
 
 NOW = 1_750_000_000.0
 CHANGED = Settings(
     theme=Theme.DARK,
-    display_name='Käthe\'s "PC"\n',
-    tab="share",
-    sharing=SharingSettings(on_start=True, admission=Admission.DENY, knocks=False, models=("a", "b"), log_days=7),
+    tab='Käthe\'s "PC"\n',
+    sharing=SharingSettings(admission=Admission.DENY, knocks=False, models=("a", "b"), log_days=7),
 )
 
 
@@ -88,15 +88,14 @@ def test_a_file_too_deep_to_be_written_again_is_set_aside(path: Path, content: b
 
 def test_wrong_values_are_named_and_the_rest_applies(path: Path) -> None:
     path.write_text(
-        'theme = "purple"\ndisplay_name = 5\ntab = "chat"\nreduced_motion = 1\nchat = "x"\n'
-        '[sharing]\non_start = true\nlog_days = true\nmodels = ["a", 1]\nadmission = []\n'
+        'theme = "purple"\ntab = "chat"\nreduced_motion = 1\nchat = "x"\n'
+        '[sharing]\nknocks = false\nlog_days = true\nmodels = ["a", 1]\nadmission = []\n'
     )
     file = SettingsFile(path, now=NOW)
-    assert file.settings == Settings(tab="chat", sharing=SharingSettings(on_start=True))
+    assert file.settings == Settings(tab="chat", sharing=SharingSettings(knocks=False))
     assert file.notice is not None
     for name in (
         "theme",
-        "display_name",
         "reduced_motion",
         "chat",
         "sharing.log_days",
@@ -104,7 +103,7 @@ def test_wrong_values_are_named_and_the_rest_applies(path: Path) -> None:
         "sharing.admission",
     ):
         assert name in file.notice
-    assert "sharing.on_start" not in file.notice
+    assert "sharing.knocks" not in file.notice
 
 
 def test_negative_number_keeps_the_default(path: Path) -> None:
@@ -117,16 +116,16 @@ def test_settings_by_text(path: Path) -> None:
     assert file.text("theme") == "system"
     assert file.text("window.geometry") == ""
     file.set_text("theme", "dark")
-    file.set_text("sharing.on_start", "true")
+    file.set_text("sharing.knocks", "false")
     file.set_text("sharing.log_days", "30")
     file.set_text("window.geometry", "1,2,3")
     again = SettingsFile(path, now=NOW)
     assert again.settings.theme is Theme.DARK
-    assert again.settings.sharing.on_start is True
+    assert again.settings.sharing.knocks is False
     assert again.settings.sharing.log_days == 30
-    assert [again.text(name) for name in ("theme", "sharing.on_start", "sharing.log_days", "window.geometry")] == [
+    assert [again.text(name) for name in ("theme", "sharing.knocks", "sharing.log_days", "window.geometry")] == [
         "dark",
-        "true",
+        "false",
         "30",
         "1,2,3",
     ]
@@ -141,7 +140,7 @@ def test_settings_by_text(path: Path) -> None:
     ("name", "value"),
     [
         ("theme", "purple"),
-        ("sharing.on_start", "yes"),
+        ("sharing.knocks", "yes"),
         ("sharing.log_days", "-1"),
         ("sharing.log_days", "²"),
         ("sharing.models", "a"),
@@ -164,14 +163,14 @@ def test_impossible_text_changes_nothing(path: Path, name: str, value: str) -> N
 def test_changes_build_on_each_other(path: Path) -> None:
     file = SettingsFile(path, now=NOW)
     file.change(lambda settings: replace(settings, theme=Theme.DARK))
-    file.change(lambda settings: replace(settings, display_name="Anna"))
-    assert file.settings == SettingsFile(path, now=NOW).settings == Settings(theme=Theme.DARK, display_name="Anna")
+    file.change(lambda settings: replace(settings, tab="Anna"))
+    assert file.settings == SettingsFile(path, now=NOW).settings == Settings(theme=Theme.DARK, tab="Anna")
 
 
 def test_text_without_utf_8_is_written_with_a_question_mark(path: Path) -> None:
     file = SettingsFile(path, now=NOW)
-    file.save(Settings(display_name="a\udc80b"))
-    assert SettingsFile(path, now=NOW).settings.display_name == "a?b"
+    file.save(Settings(tab="a\udc80b"))
+    assert SettingsFile(path, now=NOW).settings.tab == "a?b"
 
 
 def test_failed_save_keeps_file_and_settings(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -221,3 +220,20 @@ def test_create_once_never_overwrites(tmp_path: Path, monkeypatch: pytest.Monkey
     assert create_once(tmp_path / "other", b"fourth", action="write")
     assert (tmp_path / "other").read_bytes() == b"fourth"
     assert sorted(entry.name for entry in tmp_path.iterdir()) == ["identity", "other"]
+
+
+def test_every_setting_is_read_somewhere() -> None:
+    """A setting that nobody reads does nothing, and says that it does."""
+    root = Path(__file__).parents[2]
+    own = root / "qvac_core" / "store" / "settings.py"
+    files = [path for folder in ("app", "qvac_core") for path in (root / folder).rglob("*.py") if path != own]
+    source = "\n".join(path.read_text(encoding="utf-8") for path in files)
+    sections = {"sharing": SharingSettings, "chat": ChatSettings, "network": NetworkSettings}
+    names = [(item.name, "settings.") for item in fields(Settings) if item.name not in sections]
+    names += [(item.name, f"{section}.") for section, kind in sections.items() for item in fields(kind)]
+    unread = [
+        name
+        for name, owner in names
+        if f"{owner}{name}" not in source and f'_setting("{name}")' not in source and f"sharing.{name}" not in source
+    ]
+    assert not unread
