@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Mapping
 from typing import Any
 
 from PySide6.QtCore import QObject, Signal
@@ -19,7 +19,8 @@ NEARBY = "local_network"
 class NetworkPresenter(QObject):
     """`report` is None until the first look has ended; `looking` while one runs. `failed(ErrorInfo)`: of a change.
 
-    `nearby`: whether peers on the own network are found, and find this machine, by their keys alone.
+    `nearby`: whether peers on the own network are found, and find this machine, by their keys alone. `given`: what the
+    command line decided for this run, by the names of `CoreInterface.given`.
     """
 
     looked = Signal()  # a look began or ended
@@ -35,15 +36,18 @@ class NetworkPresenter(QObject):
         self.looking = False
         self.relays: tuple[str, ...] = ()
         self.nearby = True
+        self.given: Mapping[str, str] = {}
 
     @property
     def public_key(self) -> str:
         return self._core.public_key
 
     async def load(self) -> None:
+        self.given = await self._core.call(lambda core: core.given())
         self.relays = await self._core.call(lambda core: core.relays())
         self.relays_changed.emit()
-        self.nearby = await self._core.call(lambda core: core.setting(NEARBY)) != "false"
+        kept = await self._core.call(lambda core: core.setting(NEARBY))
+        self.nearby = self.given.get(NEARBY, kept) != "false"
         self.nearby_changed.emit()
 
     async def close(self) -> None:

@@ -7,7 +7,7 @@ from PySide6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
 
 from app.announcements import announce
 from app.network_words import headline
-from app.presenters.network import NetworkPresenter
+from app.presenters.network import NEARBY, NetworkPresenter
 from app.theme import Theme
 from app.widgets.avatar import Avatar
 from app.widgets.button import Button
@@ -28,6 +28,9 @@ NEARBY_SENTENCE = (
     "Machines on the same network find each other by key, also without the internet. Who does not know the key learns "
     "nothing."
 )
+GIVEN = "Set on the command line."
+# What else is shown when it was given, in words.
+ENTRANCE = {"bootstrap": "the network is entered at", "port": "UDP port"}
 OWN_KEY = "This is your own key. A relay is another machine, which both of you can reach."
 
 
@@ -39,7 +42,10 @@ class NetworkDialog(Dialog):
         self._presenter = presenter
         self.line = StatusLine(theme)
         self.again = Button(theme, "Look again", icon="refresh-cw", name="Look at the network again")
+        self.given = Label(scale="hint", tone="text2", wrap=True)
         self.nearby = Switch(theme, "Find each other on the local network", size=ROW_SIZE)
+        self.nearby_given = Label(GIVEN, scale="hint", tone="text2")
+        self.relays_given = Label(GIVEN, scale="hint", tone="text2")
         self.error = ErrorPanel(theme)
         self.key = KeyField(theme, "Key of a relay", "Key of a relay, 64 characters")
         self.said = Label(scale="hint", tone="text3", wrap=True)
@@ -71,12 +77,17 @@ class NetworkDialog(Dialog):
         self.body.addSpacing(4)
         self.body.addWidget(self.line)
         self.body.addSpacing(4)
+        self.body.addWidget(self.given)
         self.body.addLayout(_at_start(self.again))
         self.body.addSpacing(12)
         self.body.addLayout(self._nearby_row())
         self.body.addWidget(Label(NEARBY_SENTENCE, tone="text2", wrap=True))
         self.body.addSpacing(12)
-        self.body.addWidget(Label("Relays", weight=600))
+        relays = QHBoxLayout()
+        relays.setSpacing(10)
+        relays.addWidget(Label("Relays", weight=600))
+        relays.addWidget(self.relays_given, 1)
+        self.body.addLayout(relays)
         self.body.addWidget(Label(RELAY_SENTENCE, tone="text2", wrap=True))
         self.body.addSpacing(4)
         self.body.addLayout(self.rows)
@@ -93,11 +104,21 @@ class NetworkDialog(Dialog):
         row.setSpacing(10)
         row.addWidget(Label("Local network", weight=600))
         row.addWidget(self.nearby)
-        row.addStretch(1)
+        row.addWidget(self.nearby_given, 1)
         return row
 
     def _show_nearby(self) -> None:
+        given = self._presenter.given
+        fixed = NEARBY in given
         self.nearby.setChecked(self._presenter.nearby)
+        self.nearby.setEnabled(not fixed)
+        self.nearby.setToolTip(GIVEN if fixed else "")
+        self.nearby.setAccessibleDescription(GIVEN if fixed else "")
+        self.nearby_given.setVisible(fixed)
+        words = [f"{what} {given[name]}" for name, what in ENTRANCE.items() if name in given]
+        self.given.setText(f"{GIVEN[:-1]}: {', '.join(words)}." if words else "")
+        self.given.setVisible(bool(words))
+        self._refit()
 
     def _show_report(self) -> None:
         presenter = self._presenter
@@ -116,6 +137,9 @@ class NetworkDialog(Dialog):
                 row.hide()
                 row.deleteLater()
         self.removes = {}
+        fixed = self._relays_fixed
+        self.relays_given.setVisible(fixed)
+        self.key.setEnabled(not fixed)
         for place, public_key in enumerate(self._presenter.relays):
             self.rows.addWidget(self._row(public_key, first=place == 0))
         self.error.clear()
@@ -135,9 +159,14 @@ class NetworkDialog(Dialog):
         row.addWidget(Label(place, scale="hint", tone="text3"), 1)
         remove = Button(self._theme, "Remove", kind="flat", name=f"Remove the relay {short_key(public_key)}")
         remove.clicked.connect(lambda: self._presenter.remove_relay(public_key))
+        remove.setEnabled(not self._relays_fixed)
         row.addWidget(remove)
         self.removes[public_key] = remove
         return holder
+
+    @property
+    def _relays_fixed(self) -> bool:
+        return "relays" in self._presenter.given
 
     def _check(self, state: KeyCheck, sentence: str) -> None:
         own = self.key.key == self._presenter.public_key and bool(self.key.key)
@@ -147,7 +176,7 @@ class NetworkDialog(Dialog):
             announce(self, self.said.text())
         self.said.set_tone("danger" if own or state is KeyCheck.WRONG else "text3")
         self.said.setVisible(bool(self.said.text()))
-        self.add.setEnabled(state is KeyCheck.KEY and not own and not known)
+        self.add.setEnabled(state is KeyCheck.KEY and not own and not known and not self._relays_fixed)
         self.add.setToolTip("" if self.add.isEnabled() else "A complete key is needed.")
         self._refit()
 

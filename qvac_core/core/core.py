@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -187,6 +187,20 @@ class Core:
         await self._store.database.run(self._store.settings.set_text, key, value)
         if key == LOCAL_NETWORK and self._config.local_network is None:
             self._network.use_local_network(self._store.settings.settings.local_network)
+
+    async def given(self) -> Mapping[str, str]:
+        config = self._config
+        given = {}
+        # A network that lives on loopback leaves the local one alone, whatever the settings say.
+        if config.local_network is not None or (config.host is not None and config.local_hosts is None):
+            given[LOCAL_NETWORK] = "true" if self._network.local else "false"
+        if config.bootstrap is not None:
+            given["bootstrap"] = ", ".join(f"{host}:{port}" for host, port in config.bootstrap)
+        if config.port:
+            given["port"] = str(config.port)
+        if config.relays:
+            given["relays"] = ", ".join(key.hex() for key in config.relays)
+        return given
 
     # --- The network ----------------------------------------------------------------------------------------------
 

@@ -5,7 +5,7 @@ All coroutines run on the core's loop. Every one may raise a QvacError whose mes
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -49,6 +49,12 @@ class CoreInterface(Protocol):
         """
 
     async def set_setting(self, key: str, value: str) -> None: ...
+
+    async def given(self) -> Mapping[str, str]:
+        """What was decided for this run alone, by the command line: the value in force by name, where there is one.
+
+        local_network ("true", "false"), bootstrap, port, relays. A setting of that name is kept, and does nothing now.
+        """
 
     # The network
     async def network_report(self) -> NetworkReport:

@@ -6,7 +6,7 @@ Shared by the tests of both tabs. Every intent is noted in `calls`; `fail` makes
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -95,6 +95,7 @@ class FakeCore:
     script: Script = field(default_factory=Script)
     calls: list[tuple[object, ...]] = field(default_factory=list)
     fail: dict[str, QvacError] = field(default_factory=dict)  # intent → what it raises, once
+    given_options: dict[str, str] = field(default_factory=dict)
     slow: dict[str, asyncio.Event] = field(default_factory=dict)  # intent → what it waits for first
     started: bool = False
     closed: bool = False
@@ -187,6 +188,9 @@ class FakeCore:
     async def set_setting(self, key: str, value: str) -> None:
         await self._enter("set_setting", key, value)
         self.settings[key] = value
+
+    async def given(self) -> Mapping[str, str]:
+        return self.given_options
 
     # --- The network
 

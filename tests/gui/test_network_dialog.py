@@ -152,3 +152,40 @@ def test_a_failed_answer_leads_to_it(run: Run, busy: FakeCore, error: ErrorInfo,
         dialog_of(window, NetworkDialog).close()
 
     run(test)
+
+
+@pytest.mark.parametrize(("given", "kept"), [("false", "true"), ("false", ""), ("true", "false")])
+def test_what_the_command_line_decided_is_shown_and_cannot_be_changed(
+    run: Run, busy: FakeCore, given: str, kept: str
+) -> None:
+    busy.given_options = {"local_network": given, "bootstrap": "127.0.0.1:9", "port": "4000", "relays": RELAY}
+    busy.settings["local_network"] = kept
+    busy.relay_keys = (RELAY,)
+
+    async def test(window: MainWindow) -> None:
+        dialog = window.open_network()
+        await turns()
+        assert dialog.nearby.isChecked() == (given == "true")
+        assert not dialog.nearby.isEnabled()
+        assert dialog.nearby_given.isVisible() and dialog.relays_given.isVisible()
+        dialog.nearby.click()
+        assert "local_network" not in {name for name, _value in busy.called("set_setting")}
+        assert dialog.given.text() == ("Set on the command line: the network is entered at 127.0.0.1:9, UDP port 4000.")
+        assert not dialog.key.isEnabled() and not dialog.removes[RELAY].isEnabled()
+        dialog.key.set_key(OTHER)
+        assert not dialog.add.isEnabled()
+        dialog.close()
+
+    run(test)
+
+
+def test_nothing_was_decided_elsewhere(run: Run, busy: FakeCore) -> None:
+    async def test(window: MainWindow) -> None:
+        dialog = window.open_network()
+        await turns()
+        assert dialog.nearby.isEnabled() and dialog.key.isEnabled()
+        said = (dialog.given, dialog.nearby_given, dialog.relays_given)
+        assert not any(label.isVisible() for label in said)
+        dialog.close()
+
+    run(test)
