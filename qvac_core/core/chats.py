@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from qvac_core.core.answer_keeper import AnswerKeeper
@@ -27,7 +27,7 @@ from qvac_core.core.answering import (
     told_apart,
     with_seam,
 )
-from qvac_core.core.error_text import describe
+from qvac_core.core.error_text import describe, mistaken
 from qvac_core.core.event_hub import EventHub
 from qvac_core.core.state import (
     AnswerFinished,
@@ -77,6 +77,7 @@ class Chats:
         self._local = local
         self._tasks = TaskOwner()
         self._streaming: dict[str, _Streaming] = {}
+        self._begun: set[str] = set()  # conversations whose next answer is not streaming yet
         self._keeper = AnswerKeeper(
             lambda message: self._run(store.conversations.update, message), lambda notice: events.emit(notice)
         )
@@ -135,27 +136,26 @@ class Chats:
 
     async def ask(self, conversation_id: str, text: str) -> str:
         """Append the user's message, start the answer, return the answer's message id at once."""
-        conversation = await self._run(self._store.conversations.get, conversation_id)
-        self._refuse_second_answer(conversation_id)
-        question = Message(new_id(), "user", text, time.time())
-        await self._run(self._store.conversations.append, conversation_id, question, time.time())
-        if not conversation.title:
-            await self._run(self._store.conversations.rename, conversation_id, _title(text))
-        await self._changed()
-        return await self._start_answer(conversation)
+        with self._beginning(conversation_id):
+            conversation = await self._run(self._store.conversations.get, conversation_id)
+            question = Message(new_id(), "user", text, time.time())
+            await self._run(self._store.conversations.append, conversation_id, question, time.time())
+            if not conversation.title:
+                await self._run(self._store.conversations.rename, conversation_id, _title(text))
+            await self._changed()
+            return await self._start_answer(conversation)
 
     async def retry(self, conversation_id: str) -> str:
         """Answer the last user message again; the last answer is replaced. One that broke off in the middle goes on."""
-        conversation = await self._run(self._store.conversations.get, conversation_id)
-        self._refuse_second_answer(conversation_id)
-        messages = await self.messages(conversation_id)
-        if messages and _broke_off(messages[-1]):
-            return await self._go_on(conversation, messages[-1], messages[:-1])
-        for message in reversed(messages):
-            if message.role == "user":
-                return await self._start_answer(conversation)
-            await self._run(self._store.conversations.remove_message, message.id)
-        raise StoreError("There is no message to answer in this conversation.")
+        with self._beginning(conversation_id):
+            conversation = await self._run(self._store.conversations.get, conversation_id)
+            messages = await self.messages(conversation_id)
+            if messages and _broke_off(messages[-1]):
+                return await self._go_on(conversation, messages[-1], messages[:-1])
+            asked = next((at for at in reversed(range(len(messages))) if messages[at].role == "user"), None)
+            if asked is None:
+                raise StoreError("There is no message to answer in this conversation.")
+            return await self._start_answer(conversation, in_place_of=messages[asked + 1 :])
 
     async def continue_here(self, message_id: str) -> None:
         """Do not wait for the provider any more: this machine goes on. Raises ModelError when it has no model."""
@@ -180,15 +180,25 @@ class Chats:
             return
         await self._tasks.end(streaming.task)
 
-    def _refuse_second_answer(self, conversation_id: str) -> None:
-        if any(streaming.conversation.id == conversation_id for streaming in self._streaming.values()):
+    @contextlib.contextmanager
+    def _beginning(self, conversation_id: str) -> Iterator[None]:
+        """While the disk is written for a new answer: another one would be asked beside it. Raises StoreError BUSY."""
+        answered = (streaming.conversation.id for streaming in self._streaming.values())
+        if conversation_id in (*answered, *self._begun):
             raise StoreError("This conversation is still being answered. Stop that answer first.", name="BUSY")
+        self._begun.add(conversation_id)
+        try:
+            yield
+        finally:
+            self._begun.discard(conversation_id)
 
-    async def _start_answer(self, conversation: Conversation) -> str:
+    async def _start_answer(self, conversation: Conversation, in_place_of: Sequence[Message] = ()) -> str:
+        replaced = tuple(message.id for message in in_place_of)
         stored = await self.messages(conversation.id)
-        history = _history(stored)
+        history = _history([message for message in stored if message.id not in replaced])
         answer = Message(new_id(), "assistant", "", time.time(), status="streaming")
-        await self._run(self._store.conversations.append, conversation.id, answer, time.time())
+        write = self._store.conversations.append
+        await self._run(write, conversation.id, answer, time.time(), in_place_of=replaced)
         streaming = self._stream_into(conversation, answer)
         self._run_answer(streaming, Question(answer.id, conversation.target, history))
         return answer.id
@@ -227,6 +237,10 @@ class Chats:
             raise
         except QvacError as error:
             streaming.message = replace(streaming.message, status="failed", error=describe(error))
+        except Exception as error:
+            # A mistake of ours: without an end the conversation would be answered for ever.
+            streaming.message = replace(streaming.message, status="failed", error=mistaken(error))
+            raise
         finally:
             self._finish(streaming)
 

@@ -90,6 +90,16 @@ def describe(error: QvacError) -> ErrorInfo:
     return ErrorInfo(name=error.name, code=error.code, title=title, message=message)
 
 
+def mistaken(error: Exception) -> ErrorInfo:
+    """The words for a mistake of ours. What the exception says may be anybody's text; it goes to the log alone."""
+    return ErrorInfo(
+        name="MISTAKE",
+        code=0,
+        title=f"QVAC Desktop made a mistake ({type(error).__name__}).",
+        message="Try again. If it stays so, please report it.",
+    )
+
+
 def _name(error: QvacError) -> str:
     """The entry of the table: a policy's reason and the cause of a failed connection say more than the wrapper."""
     if isinstance(error, DelegationError) and "retryAfterMs" in error.typed_fields:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sqlite3
 import uuid
+from collections.abc import Sequence
 from typing import Final
 
 import msgspec
@@ -80,8 +81,8 @@ class Conversations:
         )
         return tuple(map(_message, rows))
 
-    def append(self, conversation_id: str, message: Message, now: float) -> None:
-        """Raises StoreError NO_SUCH_CONVERSATION."""
+    def append(self, conversation_id: str, message: Message, now: float, *, in_place_of: Sequence[str] = ()) -> None:
+        """in_place_of: ids of messages that go when this one is there. Raises StoreError NO_SUCH_CONVERSATION."""
         with self._database.transaction() as connection:
             touched = connection.execute(
                 "UPDATE conversations SET updated_at = ? WHERE id = ?", (now, conversation_id)
@@ -92,6 +93,7 @@ class Conversations:
                 f"INSERT INTO messages (conversation_id, {_MESSAGE}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 (conversation_id, *_values(message)),
             )
+            connection.executemany("DELETE FROM messages WHERE id = ?", [(id,) for id in in_place_of])
 
     def update(self, message: Message) -> None:
         """Replace the message of that id, in its place; one whose conversation was deleted meanwhile is fine."""

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final, ParamSpec, TypeVar
+from typing import Any, Final, ParamSpec, TypeVar
 
 from qvac_core.errors import StoreError
 from qvac_core.store.disk import PRIVATE_FILE, set_aside, store_error
@@ -40,6 +40,20 @@ class _Corrupt(Exception):
 
 def casefolded(text: str | None) -> str | None:
     return None if text is None else text.casefold()
+
+
+class _Connection(sqlite3.Connection):
+    """Half a character (a cut emoji, a byte of another encoding on the command line) is kept as "?".
+
+    SQLite holds UTF-8 alone: one such text would otherwise keep all that waits behind it from being written.
+    """
+
+    def execute(self, statement: str, parameters: Any = (), /) -> sqlite3.Cursor:
+        return super().execute(statement, [_encodable(value) for value in parameters])
+
+
+def _encodable(value: Value) -> Value:
+    return value.encode("utf-8", "replace").decode() if isinstance(value, str) and not value.isascii() else value
 
 
 class Database:
@@ -160,7 +174,9 @@ def _open_checked(path: Path, migrations: Sequence[Migration]) -> sqlite3.Connec
         raise store_error(error, "open the database") from error
     connection: sqlite3.Connection | None = None
     try:
-        connection = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
+        connection = sqlite3.connect(
+            path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False, factory=_Connection
+        )
         connection.row_factory = sqlite3.Row
         connection.create_function("casefolded", 1, casefolded, deterministic=True)
         connection.execute("PRAGMA journal_mode = WAL")

@@ -430,3 +430,37 @@ def test_an_answer_that_is_ended_in_the_turn_it_was_asked_in_ends(tmp_path: Path
             await scene.chats.stop(again)
 
     play(tmp_path, Scripted("One ", None), Scripted(), act)
+
+
+def test_two_questions_asked_at_once_get_one_answer_and_the_other_is_told(tmp_path: Path) -> None:
+    async def act(scene: Scene) -> None:
+        conversation = await scene.chats.new(REMOTE)
+        asked = [scene.chats.ask(conversation.id, text) for text in ("One?", "Two?")]
+        results = await asyncio.gather(*asked, return_exceptions=True)
+        assert [error.name for error in results if isinstance(error, StoreError)] == ["BUSY"]
+        assert (await scene.finished()).text == "Fine."
+        again = [scene.chats.retry(conversation.id), scene.chats.ask(conversation.id, "Three?")]
+        results = await asyncio.gather(*again, return_exceptions=True)
+        assert [error.name for error in results if isinstance(error, StoreError)] == ["BUSY"]
+        assert [m.role for m in await scene.chats.messages(conversation.id)] == ["user", "assistant"]
+
+    play(tmp_path, Scripted("Fine.", STATS), Scripted(), act)
+
+
+def test_an_answer_that_trips_over_a_mistake_of_ours_ends_as_failed(tmp_path: Path) -> None:
+    class Mistaken(Scripted):
+        async def answer(self, question: Question) -> AsyncGenerator[AnswerPart, None]:
+            yield "Half"
+            raise KeyError("secret")
+
+    async def act(scene: Scene) -> None:
+        conversation = await scene.chats.new(REMOTE)
+        await scene.chats.ask(conversation.id, "Hello?")
+        answer = await scene.finished()
+        assert (answer.text, answer.status) == ("Half", "failed")
+        assert answer.error is not None
+        assert "mistake" in answer.error.title
+        assert "secret" not in answer.error.title + answer.error.message
+        assert (await scene.retry(conversation.id, " and whole.", STATS)).status in ("done", "failed")
+
+    play(tmp_path, Mistaken(), Scripted(), act)

@@ -6,6 +6,7 @@ import asyncio
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ import pytest
 from qvac_core.core import answer_keeper, chats, log_writer
 from qvac_core.core.log_writer import LogWriter
 from qvac_core.core.state import Message, Notice
+from qvac_core.errors import StoreError
 from qvac_core.store import database
 from qvac_core.store.store import Store
 from tests.unit.test_core_chats import REMOTE, STATS, Scene, Scripted, play
@@ -143,5 +145,54 @@ def test_the_request_log_waits_for_another_program_and_keeps_the_order(tmp_path:
         await log.close()
         (entry,) = scene.store.request_log.entries(10, None, "")
         assert (entry.outcome, entry.generated_tokens) == ("eos", 2)
+
+    play(tmp_path, Scripted(), Scripted(), act)
+
+
+def test_a_retry_that_the_disk_refuses_keeps_the_answer_that_is_there(tmp_path: Path) -> None:
+    async def act(scene: Scene) -> None:
+        conversation = await scene.chats.new(REMOTE)
+        await scene.chats.ask(conversation.id, "Tell me.")
+        answer = await scene.finished()
+        await asyncio.wait_for(kept(scene.store, conversation.id, answer), 30)
+        before = scene.store.conversations.messages(conversation.id)
+        # There is room to remove the old answer, and none for a new one.
+        full = "CREATE TRIGGER full BEFORE INSERT ON messages BEGIN SELECT RAISE(FAIL, 'disk full'); END"
+        scene.store.database.execute(full)
+        with pytest.raises(StoreError):
+            await scene.chats.retry(conversation.id)
+        assert scene.store.conversations.messages(conversation.id) == before
+        scene.store.database.execute("DROP TRIGGER full")
+        assert (await scene.retry(conversation.id, "Anew.", STATS)).text == "Anew."
+        assert [m.role for m in scene.store.conversations.messages(conversation.id)] == ["user", "assistant"]
+
+    play(tmp_path, Scripted("A long answer.", STATS), Scripted(), act)
+
+
+def test_text_that_no_disk_can_hold_keeps_nothing_else_from_being_saved(tmp_path: Path) -> None:
+    """Half of a character: what a JavaScript peer makes of an emoji that it cut in two, or a paste."""
+
+    async def act(scene: Scene) -> None:
+        conversation = await scene.chats.new(REMOTE)
+        await scene.chats.ask(conversation.id, "Tell me \ud83d.")
+        answer = await scene.finished()
+        await asyncio.wait_for(kept(scene.store, conversation.id, replace(answer, text="Half a ? here.")), 30)
+        scene.events.clear()
+        await scene.chats.ask(conversation.id, "And now?")
+        answer = await scene.finished()
+        assert (await scene.chats.messages(conversation.id))[0].text == "Tell me ?."
+
+    play(tmp_path, Scripted("Half a \ud83d here.", STATS), Scripted(), act)
+
+
+def test_the_request_log_keeps_a_model_name_with_half_a_character(tmp_path: Path) -> None:
+    async def act(scene: Scene) -> None:
+        log = LogWriter(scene.store)
+        log.start("r1", "ab" * 32, "completionStream", "m\ud83d", 1000.0)
+        log.start("r2", "ab" * 32, "completionStream", "m", 1001.0)
+        log.finish("r1", "error", error="\ud83d")
+        log.finish("r2", "eos")
+        await log.close()
+        assert [entry.model for entry in scene.store.request_log.entries(10, None, "")] == ["m", "m?"]
 
     play(tmp_path, Scripted(), Scripted(), act)
