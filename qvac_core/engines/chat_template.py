@@ -18,6 +18,7 @@ import jinja2
 import jinja2.ext
 from jinja2 import nodes
 from jinja2.parser import Parser
+from jinja2.runtime import Context
 from jinja2.sandbox import SandboxedEnvironment
 
 from qvac_core.engines.history_forms import forms, known_roles
@@ -35,6 +36,8 @@ TEMPLATE_LIMIT = 256 * 1024  # characters; the longest template in use has 20,00
 OVERHEAD_LIMIT = 64 * 1024  # characters that a template may add to the history itself
 # Templates look for these in earlier answers, to leave out the thinking.
 THINKING_TAGS = frozenset(tag for pair in (*TAGS, CHANNEL_TAGS) for tag in pair)
+CALL_LIMIT, CALLS_PER_MESSAGE = 20_000, 500  # of methods and functions, in one rendering
+REPEAT_LIMIT = 100_000
 TAIL = 24  # characters at the end of an answer by which it is known
 MESSAGE_OVERHEAD = 512  # characters that it may add to each message, besides
 
@@ -47,6 +50,26 @@ class _GenerationTag(jinja2.ext.Extension):
     def parse(self, parser: Parser) -> nodes.Node | list[nodes.Node]:
         next(parser.stream)
         return parser.parse_statements(("name:endgeneration",), drop_needle=True)
+
+
+class _Environment(SandboxedEnvironment):
+    """A template may change its lists, so it can let one grow while it goes through it: calls are counted."""
+
+    intercepted_binops = frozenset(("*", "**"))
+    calls_left = 0
+
+    def call(self, context: Context, callee: Any, /, *args: Any, **kwargs: Any) -> Any:
+        self.calls_left -= 1
+        if self.calls_left < 0:
+            raise jinja2.TemplateRuntimeError("it never ends")
+        return super().call(context, callee, *args, **kwargs)
+
+    def call_binop(self, context: Context, operator: str, left: Any, right: Any) -> Any:
+        """No template needs a text repeated a million times, or a power of thousands of digits."""
+        numbers = [value for value in (left, right) if isinstance(value, int | float)]
+        if (operator == "**" or len(numbers) < 2) and any(abs(value) > REPEAT_LIMIT for value in numbers):
+            raise jinja2.TemplateRuntimeError("it makes a prompt without end")
+        return super().call_binop(context, operator, left, right)
 
 
 class ChatTemplate:
@@ -69,7 +92,7 @@ class ChatTemplate:
         self._controls = controls
         self._style = style or ThinkingStyle()
         # Lists may be changed: what the template gets is made anew for each rendering.
-        environment = SandboxedEnvironment(
+        self._environment = environment = _Environment(
             trim_blocks=True,
             lstrip_blocks=True,
             extensions=[_GenerationTag, jinja2.ext.loopcontrols, jinja2.ext.do],
@@ -150,6 +173,7 @@ class ChatTemplate:
         spoken = (
             {} if tools is None else {"functions": json.dumps(tools), "datetime": now.strftime("%Y-%m-%d %H:%M:%S")}
         )
+        self._environment.calls_left = CALL_LIMIT + len(messages) * CALLS_PER_MESSAGE
         try:
             for part in self._template.generate(
                 messages=messages,
@@ -165,7 +189,9 @@ class ChatTemplate:
                 length += len(part)
                 if length > limit:
                     raise jinja2.TemplateRuntimeError("it makes a prompt without end")
-        except (TypeError, ValueError, ArithmeticError, LookupError, AttributeError, RecursionError) as error:
+        except jinja2.TemplateError:
+            raise
+        except Exception as error:
             # The template is a program of a stranger: whatever it trips over is its refusal, not our bug.
             raise jinja2.TemplateRuntimeError(str(error)) from error
         return "".join(parts)

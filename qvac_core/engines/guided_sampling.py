@@ -6,7 +6,7 @@ llguidance says which tokens can follow (a bit each); their logits are changed i
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy
 from llguidance import LLMatcher, LLTokenizer, TokenizerWrapper
@@ -62,6 +62,33 @@ class GuideVocabulary:
             else:
                 return tokens
         return tokens
+
+
+class _Bytes:
+    """A vocabulary of single bytes, for text whose tokens are not known."""
+
+    eos_token_id = 256
+    bos_token_id = None
+    special_token_ids: ClassVar[list[int]] = []
+    tokens: ClassVar[list[bytes]] = [*(bytes([byte]) for byte in range(256)), _SPECIAL + b"</s>"]
+
+    def __call__(self, text: bytes) -> list[int]:
+        return list(text)
+
+
+class TextGuide:
+    """Watches whether an answer that somebody else makes keeps to its grammar."""
+
+    def __init__(self, grammar: str) -> None:
+        """Raises ModelError when the grammar is beyond the limits."""
+        tokenizer = LLTokenizer(TokenizerWrapper(_Bytes()), n_vocab=257, eos_token=[256], slices=[])
+        self._matcher = checked(LLMatcher(tokenizer, grammar, log_level=0, limits=limits()))
+        self._matcher.compute_bitmask()
+        checked(self._matcher)
+
+    def follows(self, text: str) -> bool:
+        """Whether this may come next."""
+        return not text or bool(self._matcher.consume_tokens(list(text.encode("utf-8", "replace"))))
 
 
 class Guide:

@@ -101,5 +101,9 @@ class _Mending:
 def checked(matcher: LLMatcher) -> LLMatcher:
     """Raises ModelError when it is in its error state, which it never leaves."""
     if matcher.is_error():
-        raise ModelError("The response schema is too complex for this model.", name="COMPLETION_FAILED", code=52406)
+        raise too_complex()
     return matcher
+
+
+def too_complex() -> ModelError:
+    return ModelError("The response schema is too complex for this model.", name="COMPLETION_FAILED", code=52406)

@@ -25,11 +25,15 @@ MULTIPLE_LIMIT = 1000  # multipleOf as a fraction: above it (7 digits took 8 s) 
 NARROWED = 1e-6  # of the distance between two bounds, where an exclusive one is not kept
 NUMBER_LIMIT = 2**64  # limits beyond it are none
 
+INDEX_DIGITS = 6  # of a place in a list that a reference names; Python refuses to read thousands of digits
+ITEMS_LIMIT = 1000  # items or properties that a schema may count; xllamacpp hangs where it is asked for millions
+
 Check = Callable[[str], bool]
 _BY_NAME = ("properties", "patternProperties", "$defs", "definitions")
 _LISTS = ("anyOf", "oneOf", "allOf", "prefixItems")
 _SINGLE = ("items", "additionalProperties", "unevaluatedProperties")
 _COMBINED = ("allOf", "anyOf", "oneOf", "$ref", "patternProperties", "unevaluatedProperties", "if")
+_COUNTS = ("minItems", "maxItems", "minProperties", "maxProperties")
 _BOUNDS = (("minimum", "exclusiveMinimum"), ("maximum", "exclusiveMaximum"))
 
 
@@ -131,8 +135,8 @@ def resolve(root: Mapping[str, Any], reference: str) -> object:
         name = step.replace("~1", "/").replace("~0", "~")
         if isinstance(node, dict):
             node = node.get(name)
-        elif isinstance(node, list) and name.isascii() and name.isdigit() and int(name) < len(node):
-            node = node[int(name)]
+        elif isinstance(node, list) and name.isascii() and name.isdigit() and len(name) <= INDEX_DIGITS:
+            node = node[int(name)] if int(name) < len(node) else None
         else:
             return None
     return node
@@ -158,6 +162,10 @@ def _limits(node: dict[str, Any]) -> None:
                 del node[key]
     _narrow(node, "exclusiveMinimum", "minimum", node.get("maximum", node.get("exclusiveMaximum")))
     _narrow(node, "exclusiveMaximum", "maximum", node.get("minimum", node.get("exclusiveMinimum")))
+    for key in _COUNTS:
+        count = node.get(key)
+        if isinstance(count, (int, float)) and count > ITEMS_LIMIT:
+            del node[key]
     multiple = node.get("multipleOf")
     if isinstance(multiple, (int, float)) and not _is_small(multiple):
         del node["multipleOf"]

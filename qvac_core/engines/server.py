@@ -24,6 +24,7 @@ from qvac_core.engines.answer_maker import Arrived, Order, Output
 from qvac_core.engines.available import EngineKind, describe
 from qvac_core.engines.chat_template import CHATML, ChatTemplate
 from qvac_core.engines.devices import cpu_threads, list_devices
+from qvac_core.engines.guided_sampling import TextGuide
 from qvac_core.engines.interface import ModelConfig, ModelInfo
 from qvac_core.engines.load_error import load_error
 from qvac_core.engines.memory import cache_bytes, check_memory
@@ -38,6 +39,8 @@ from qvac_core.errors import ModelError
 
 SMALLEST_CONTEXT = 64  # tokens; below it no template fits
 N_BATCH = 256  # tokens of a prompt between two looks at other chats, and between two chances to cancel
+# llama.cpp's llguidance is older and knows no bound on white space, with which a small model would fill its context.
+_SEPARATORS = {"whitespace_flexible": False, "item_separator": ", ", "key_separator": ": "}
 
 
 @contextmanager
@@ -70,7 +73,11 @@ def _native_grammar(order: Order) -> str:
             code=52406,
         )
     (part,) = json.loads(order.grammar)["grammars"]
-    return f"%llguidance {{}}\nstart: %json {json.dumps(part['json_schema'])}"
+    schema = part["json_schema"]
+    options = {key: value for key, value in schema["x-guidance"].items() if key != "whitespace_pattern"}
+    schema["x-guidance"] = options | _SEPARATORS
+    # Without forcing: llama.cpp cuts the only text that can follow into tokens as if each control token in it were one.
+    return f'%llguidance {{"no_forcing": true}}\nstart: %json {json.dumps(schema)}'
 
 
 class ServerMaker:
@@ -126,6 +133,7 @@ class ServerMaker:
                 prompt=order.prompt,
                 sampling=decide(order.sampling),
                 grammar=_native_grammar(order),
+                guide=TextGuide(order.grammar) if order.grammar else None,
                 owner=order.owner,
                 stop=order.stop,
                 predict=order.predict,

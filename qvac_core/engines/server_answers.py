@@ -13,7 +13,9 @@ from typing import Any, Protocol
 
 from qvac_core.engines.answer_maker import Arrived, Output
 from qvac_core.engines.answer_text import AnswerText
+from qvac_core.engines.guided_sampling import TextGuide
 from qvac_core.engines.interface import CompletionStats, StopReason
+from qvac_core.engines.response_grammar import too_complex
 from qvac_core.engines.sampling import PENALTY_WINDOW, Sampling
 from qvac_core.engines.scheduler import WAITING_LIMIT, overflow, too_many_waiting
 from qvac_core.engines.slots import Slot, next_in_turn, place
@@ -33,7 +35,8 @@ class Generator(Protocol):
 
 @dataclass(slots=True, eq=False)
 class ServerJob:
-    """One answer to make. grammar: as llama.cpp takes it. marks: control tokens that mean something, by their text.
+    """One answer to make. grammar: as llama.cpp takes it; guide: the same, because llama.cpp goes on without a grammar
+    that turns out to be too much for it. marks: control tokens that mean something, by their text.
 
     The server gives the text of those it is asked to preserve, each whole and in one chunk.
     """
@@ -42,6 +45,7 @@ class ServerJob:
     prompt: list[int]
     sampling: Sampling
     grammar: str = ""
+    guide: TextGuide | None = None
     owner: str = ""
     stop: tuple[str, ...] = ()
     predict: int | None = None
@@ -170,7 +174,7 @@ class ServerAnswers:
         error = ""
         try:
             self._generator.generate(body, on_chunk)
-        except RuntimeError as raised:  # what xllamacpp makes of the server's own errors
+        except Exception as raised:  # noqa: BLE001 (RuntimeError is the server's own; whatever it is, the slot is free)
             error = str(raised) or "the engine gave no reason"
         self._deliver(Arrived(job.id, None, error))
 
@@ -200,6 +204,10 @@ class ServerAnswers:
             job.cached = int(usage["prompt_tokens_details"]["cached_tokens"])
         for control, mark in job.marks.items():
             text = text.replace(control, mark)
+        if job.guide is not None and not job.guide.follows(text):
+            self._failed(job, too_complex())
+            job.leave.set()
+            return
         if text and (shown := job.text.push(text.encode())):
             self._output.text(job.id, shown)
         if job.text.stopped:
@@ -209,9 +217,8 @@ class ServerAnswers:
 
     def _ended(self, job: ServerJob, error: str) -> None:
         if not job.reported:
-            job.reported = True
-            self._output.failed(
-                job.id,
+            self._failed(
+                job,
                 job.refusal
                 or ModelError(
                     "The model could not compute this answer. Try again, or load it with a smaller context.",
@@ -225,6 +232,10 @@ class ServerAnswers:
             job.slot.busy = False
             job.slot.used_at = self._clock()
         self._admit()
+
+    def _failed(self, job: ServerJob, error: ModelError) -> None:
+        job.reported = True
+        self._output.failed(job.id, error)
 
     def _finish(self, job: ServerJob, reason: StopReason) -> None:
         if rest := job.text.finish():
@@ -258,8 +269,8 @@ def _refusal(error: Mapping[str, Any]) -> ModelError:
     """What the server says before it begins. Its own words go to the log: they speak to who runs the server."""
     if error.get("type") == "exceed_context_size_error":
         return overflow(int(error["n_prompt_tokens"]), int(error["n_ctx"]))
-    sentence = "The model could not compute this answer. Try again, or load it with a smaller context."
     if "grammar" in str(error.get("message", "")):
-        sentence = "The response schema is too complex for this model."
+        return too_complex()
+    sentence = "The model could not compute this answer. Try again, or load it with a smaller context."
     fields = {"log": str(error.get("message", ""))[:500]}
     return ModelError(sentence, name="COMPLETION_FAILED", code=52406, typed_fields=fields)

@@ -97,9 +97,11 @@ class ServerVocabulary:
         return tokens
 
     def piece(self, token: int, *, special: bool) -> bytes:
-        """Of the control tokens, and of those that `tokenize` has given: no others are asked for."""
+        """Of the control tokens, and of those that `tokenize` has given; others only as text of whole characters."""
         if token in self._texts:
             return self._texts[token].encode() if special else b""
+        if token not in self._pieces:  # the end of a sequence, in files that call it an ordinary token
+            self._pieces[token] = self._client.post("/detokenize", tokens=[token])["content"].encode()
         return self._pieces[token]
 
 

@@ -14,6 +14,7 @@ import signal
 import sys
 import threading
 import time
+import traceback
 from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO
@@ -100,6 +101,13 @@ def failed(job_id: int, error: ModelError) -> Failed:
     return Failed(job_id, error.name, error.code, error.message, detail, fields)
 
 
+def _mistaken(error: Exception) -> ModelError:
+    traceback.print_exception(error)  # to the log
+    return ModelError(
+        "This request cannot be answered: it trips the model process up.", name="COMPLETION_FAILED", code=52406
+    )
+
+
 class Worker:
     """One loaded model, from its load to the end of the process."""
 
@@ -142,6 +150,9 @@ class Worker:
                 self._maker.submit(self._order(command.id, command.request))
             except ModelError as error:
                 self._outbox.failed(command.id, error)
+            except Exception as error:  # noqa: BLE001
+                # A mistake of ours with what a stranger sent: it must not cost the others' answers, as a crash would.
+                self._outbox.failed(command.id, _mistaken(error))
         elif isinstance(command, Cancel):
             self._maker.cancel(command.id)
         self._outbox.flush()

@@ -215,3 +215,19 @@ def test_no_form_of_a_history_loses_any_text(turns: list[tuple[str, str]], sourc
     history = [ChatMessage(role, text) for (role, _), text in zip(turns, texts, strict=True)]
     prompt = ChatTemplate(source).render(history).text
     assert all(text in prompt for text in texts)
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "{% set d = {'a': 1} %}{% for k in d %}{% do d.update({k ~ 'x': 1}) %}{% endfor %}",
+        "{% for m in messages %}{% do messages.append(m) %}{% endfor %}",
+        "{{ ('a' * 10000000000) | length }}",
+        "{{ ([0] * 10000000000) | length }}",
+        "{{ 9 ** (9 ** 9) }}",
+        "{{ cycler() }}",
+    ],
+)
+def test_a_template_that_trips_or_never_ends_is_a_refusal(source: str) -> None:
+    with pytest.raises(ModelError, match="refuses this conversation"):
+        ChatTemplate(source).render((ChatMessage("user", "Hello"),))

@@ -211,6 +211,8 @@ HOSTILE: dict[str, dict[str, Any]] = {
     "all of any of": {"allOf": [{"anyOf": [named(f"a{n}{m}") for m in range(9)]} for n in range(9)]},
     "many broken patterns": {"type": "object", "properties": {f"p{n}": {"pattern": f"(?={n})"} for n in range(600)}},
     "a large multiple": {"type": "number", "multipleOf": 0.0000001, "maximum": 1e9},
+    "a place of 5000 digits": {"$ref": "#/anyOf/" + "9" * 5000, "anyOf": [{}]},
+    "more items than any context": {"type": "array", "minItems": 10**8, "maxItems": 10**9, "items": INTEGER},
     "many patterns of names": {"patternProperties": {f"^a{n}": {} for n in range(30)}},
 }  # fmt: skip
 
@@ -225,3 +227,10 @@ def test_hostile_schemas_cost_little(name: str) -> None:
     except ModelError as error:
         assert error.code == 52406
     assert time.process_time() - before < 10
+
+
+def test_counts_of_absurd_size_are_left_to_the_reader() -> None:
+    schema = {"type": "array", "minItems": 10**8, "items": INTEGER, "maxItems": 10**9}
+    assert '"minItems"' not in grammar_for(json.dumps(schema))
+    assert '"maxItems"' not in grammar_for(json.dumps(schema))
+    assert '"minItems": 1000' in grammar_for(json.dumps({**schema, "minItems": 1000})).replace('":1', '": 1')

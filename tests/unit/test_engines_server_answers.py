@@ -10,7 +10,9 @@ from typing import Any
 import pytest
 
 from qvac_core.engines.answer_maker import Arrived
+from qvac_core.engines.guided_sampling import TextGuide
 from qvac_core.engines.interface import CompletionStats, SamplingParams, StopReason
+from qvac_core.engines.response_grammar import grammar_for
 from qvac_core.engines.sampling import decide
 from qvac_core.engines.scheduler import WAITING_LIMIT
 from qvac_core.engines.server_answers import Chunk, ServerAnswers, ServerJob
@@ -210,3 +212,30 @@ def test_control_tokens_that_mean_something_arrive_as_marks() -> None:
     scene.finish()
     assert scene.out.texts == {1: "\U0010ff01hm\U0010ff03So."}
     assert scene.server.bodies[0]["preserved_tokens"] == ["[THINK]", "[/THINK]"]
+
+
+def test_an_answer_that_leaves_its_schema_fails_and_the_servers_work_ends() -> None:
+    """llama.cpp goes on without a grammar that turns out to be too much for it."""
+    scene = Scene()
+    scene.server.chunks = [says('{"a": '), says("5}"), says(" and a story"), says(" without end"), END]
+    grammar = grammar_for('{"type": "object", "properties": {"a": {"type": "integer"}}, "required": ["a"]}')
+    scene.ask(1, [1], guide=TextGuide(grammar))
+    scene.finish()
+    assert scene.out.texts == {1: '{"a": 5}'}
+    assert "too complex" in scene.out.errors[1].message
+    assert scene.server.left == 1
+    assert not busy(scene)
+
+
+def test_whatever_the_server_raises_frees_the_slot() -> None:
+    scene = Scene()
+
+    def raising(body: Mapping[str, Any], on_chunk: Callable[[Chunk], bool]) -> None:
+        scene.server.go.acquire(timeout=30)
+        raise UnicodeDecodeError("utf-8", b"\xff", 0, 1, "invalid")
+
+    scene.server.generate = raising  # type: ignore[method-assign]
+    scene.ask(1, [1])
+    scene.finish()
+    assert scene.out.errors[1].code == 52406
+    assert not busy(scene)
