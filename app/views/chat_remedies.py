@@ -61,14 +61,16 @@ class Remedies:
     def _other_models(self) -> tuple[Act, ...]:
         key = self.presenter.target.provider_key
         provider = self.presenter.provider(key)
-        models = provider.models[:MOST_MODELS] if provider is not None else ()
+        # What it shares was asked when it connected: the model of this answer may stand there still.
+        gone = self.presenter.target.model
+        models = [model for model in (provider.models if provider else ()) if gone not in (model.source, model.name)]
 
         def use(source: str) -> Callable[[], None]:
             return lambda: self.presenter.retry_with(Target(key, source))
 
         return tuple(
             Act(f"Use {model.name}", use(model.source), "primary" if index == 0 else "quiet")
-            for index, model in enumerate(models)
+            for index, model in enumerate(models[:MOST_MODELS])
         )
 
     def _answer_here(self) -> None:

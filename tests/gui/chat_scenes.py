@@ -72,6 +72,12 @@ TOO_LONG = ErrorInfo(
     "The conversation is longer than the model can take in.",
     "Start a new conversation, or shorten your message.",
 )
+MODEL_OFF = ErrorInfo(
+    "MODEL_NOT_FOUND",
+    52200,
+    "The owner no longer shares this model.",
+    "Choose one of the models that the machine shares.",
+)
 REFUSED = ErrorInfo(
     "NOT_ADMITTED",
     52002,

@@ -352,6 +352,16 @@ def test_a_failure_names_its_remedy_and_retry_works(open_chat: Open) -> None:
     assert not chat.last().error.isVisibleTo(chat.last())
 
 
+def test_a_model_that_is_no_longer_shared_is_not_offered_again(open_chat: Open) -> None:
+    """What the provider shares was asked when it connected, and the model stands there still."""
+    core = populated()
+    core.script = Script(pieces=("Half",), stats=None, error=scenes.MODEL_OFF)
+    chat = open_chat(core)
+    assert chat.presenter.target.model == "qwen3-8b"
+    chat.ask("Go")
+    assert set(chat.acts()) == {"Use GPT-OSS 20B", "Try again", "Copy details"}
+
+
 def test_a_conversation_that_is_too_long_is_not_retried(open_chat: Open) -> None:
     """What was too long once is so again."""
     core = populated()
