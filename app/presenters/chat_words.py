@@ -50,6 +50,7 @@ _TITLES = {
     "The owner has not allowed your key yet.": Cause.REFUSED,
     "The owner did not let you in.": Cause.REFUSED,
     "No machine answers for this key.": Cause.NOT_FOUND,
+    "That is not a public key: no peer can have it.": Cause.NOT_FOUND,
     "The machine went offline.": Cause.OFFLINE,
     "The machine does not share this model.": Cause.MODEL_NOT_SHARED,
     "Both routers block a direct path and no relay is set.": Cause.NO_PATH,

@@ -35,6 +35,15 @@ ENOUGH_SAMPLES = 4
 ENOUGH_ARRIVALS = 2
 """Nodes whose unasked datagrams must come in before this machine is called open, and more than half of those asked."""
 
+# By title, in place of what the window says: that goes on by itself, a diagnosis has ended.
+_HELPS_ONCE = {
+    "The owner has not allowed your key yet.": (
+        "The machine is online and answered. Send its owner your key, which `qvac-desktop public-key` prints; "
+        "then ask again."
+    ),
+    "The owner did not let you in.": "The machine is online. Talk to its owner before you ask again.",
+}
+
 
 class Outcome(StrEnum):
     CONNECTED = "connected"
@@ -121,9 +130,8 @@ class Diagnosis:
         except QvacError as error:
             seconds = loop.time() - started
             words = describe(error)
-            return PeerReport(
-                _outcome(error), await self._relays(public_key), seconds, title=words.title, helps=words.message
-            )
+            helps = _HELPS_ONCE.get(words.title, words.message)
+            return PeerReport(_outcome(error), await self._relays(public_key), seconds, title=words.title, helps=helps)
         relays = await self._relays(public_key)
         report = PeerReport(Outcome.CONNECTED, relays, seconds, rtt=rtt)
         if (connection := self._connection) is None:

@@ -35,6 +35,7 @@ def test_a_provider_that_is_there(bootstrap: str, tmp_path: Path, rules: list[st
         assert (peer["rttMs"] is not None) == (outcome == "connected")
         if outcome == "refused":
             assert "Send its owner your key" in peer["message"]
+            assert "by itself" not in peer["message"]  # the program has ended
 
 
 def test_silence_is_told_apart_within_two_seconds(bootstrap: str, tmp_path: Path) -> None:

@@ -481,6 +481,8 @@ def test_closing_ends_what_runs(qloop: QEventLoop, fake_core: FakeCore) -> None:
         (ErrorInfo("DELEGATE_PROVIDER_ERROR", 53702, scenes.REFUSED.title, ""), Cause.REFUSED),
         (scenes.NOT_FOUND, Cause.NOT_FOUND),
         (scenes.OFFLINE, Cause.OFFLINE),
+        (scenes.TOO_LONG, Cause.TOO_LONG),
+        (ErrorInfo("IDENTITY", 0, "That is not a public key: no peer can have it.", ""), Cause.NOT_FOUND),
         (ErrorInfo("MODEL_NOT_FOUND_HERE", 0, "There is no model.", ""), Cause.NO_MODEL_HERE),
         (ErrorInfo("WHATEVER", 1, "Something else.", ""), Cause.OTHER),
     ],
