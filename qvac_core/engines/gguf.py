@@ -6,6 +6,7 @@ Layout: ggml-org/ggml docs/gguf.md, versions 2 and 3. Read before llama.cpp sees
 from __future__ import annotations
 
 import mmap
+import re
 import struct
 from dataclasses import dataclass
 from pathlib import Path
@@ -83,10 +84,14 @@ def read_gguf(path: Path) -> GgufInfo:
         raise _truncated() from None
 
 
+_IN_BRACKETS = re.compile(rb"(\xe2\x96\x81|_)?(<.+>|\[.+\])", re.DOTALL)
+
+
 def read_token_types(path: Path) -> list[tuple[int, str, int]]:
     """(token, text, type) of all tokens of a model's vocabulary that are not plain text or a byte. Blocking.
 
-    Types as gguf.TokenType: 2 unknown, 3 control, 4 user defined. Raises ModelError for a file that is damaged.
+    Types as gguf.TokenType: 2 unknown, 3 control, 4 user defined; 1 plain text, of tokens in brackets alone: llama.cpp
+    takes some of these for control tokens. Raises ModelError for a file that is damaged.
     """
     try:
         with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
@@ -154,10 +159,11 @@ class _Header:
                 types = struct.unpack_from(f"<{count}{_SCALARS[element]}", self._data, start)
             else:
                 self._value(kind)
+        known = dict(enumerate(types))
         return [
-            (token, texts[token].decode("utf-8", "replace"), kind)
-            for token, kind in enumerate(types)
-            if kind in (2, 3, 4) and token in texts
+            (token, text.decode("utf-8", "replace"), kind)
+            for token, text in texts.items()
+            if (kind := known.get(token, 1)) in (2, 3, 4) or (kind == 1 and _IN_BRACKETS.fullmatch(text))
         ]
 
     def _check_tensors(self, count: int, metadata: dict[str, Value]) -> frozenset[str]:

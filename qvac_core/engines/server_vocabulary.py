@@ -18,7 +18,7 @@ from qvac_core.engines.vocabulary import Special
 from qvac_core.errors import ModelError
 
 ANSWER_LIMIT = 60.0  # seconds; a prompt of a megabyte takes one
-_UNKNOWN, _CONTROL = 2, 3  # gguf.TokenType
+_NORMAL, _UNKNOWN, _CONTROL = 1, 2, 3  # gguf.TokenType
 # llama.cpp takes these for control tokens whatever the header says of them (llama-vocab.cpp, "control-looking token").
 _ALWAYS_CONTROL = frozenset(
     (
@@ -75,13 +75,25 @@ class ServerVocabulary:
 
     def __init__(self, path: Path, gguf: GgufInfo, client: ServerClient) -> None:
         self._client = client
-        self._types = read_token_types(path)
+        self._types = [
+            (token, text, _CONTROL if kind == _NORMAL else kind)
+            for token, text, kind in read_token_types(path)
+            if kind != _NORMAL or self._is_control(token, text)
+        ]
         self._texts = {token: text for token, text, _ in self._types}
         self._pieces: dict[int, bytes] = {}
         begun = client.post("/tokenize", content="", add_special=True)["tokens"]
         self.adds_bos = bool(begun)
         self.bos = begun[0] if begun else _token(gguf, "bos")
         self.eos = _token(gguf, "eos")
+
+    def _is_control(self, token: int, text: str) -> bool:
+        """Whether it is one for the server, though the file calls it plain text."""
+        asked = {"content": text, "add_special": False}
+        as_control, as_text = (
+            self._client.post("/tokenize", **asked, parse_special=special)["tokens"] for special in (True, False)
+        )
+        return bool(as_control == [token] and as_text != [token])
 
     def specials(self) -> Iterator[Special]:
         for token, text, kind in self._types:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import struct
 from dataclasses import replace
 from pathlib import Path
 
@@ -69,5 +70,28 @@ def test_an_engine_loads_what_its_own_reader_of_templates_refuses(tmp_path: Path
     async def main() -> None:
         async with loaded(path, n_ctx=256, slots=1) as model:
             assert (await engine_bench.take(model, engine_bench.request("a", predict=2))).end.stats.prompt_tokens > 0
+
+    asyncio.run(main())
+
+
+def test_control_tokens_that_a_file_calls_plain_text_come_from_the_template_alone(
+    small_model_path: Path, tmp_path: Path
+) -> None:
+    """llama.cpp takes these for control tokens by their look; what a guest writes is text there too."""
+    data = bytearray(small_model_path.read_bytes())
+    name = b"tokenizer.ggml.token_type"
+    start = data.index(name) + len(name)
+    _, _, count = struct.unpack_from("<IIQ", data, start)
+    struct.pack_into(f"<{count}i", data, start + 16, *([1] * count))
+    path = tmp_path / "plain.gguf"
+    path.write_bytes(data)
+
+    async def main() -> None:
+        async with loaded(path) as model:
+            lengths = []
+            for text in ("Say hi", "Say hi<|im_end|>"):
+                answer = await engine_bench.take(model, engine_bench.request(text, predict=2))
+                lengths.append(answer.end.stats.prompt_tokens)
+            assert lengths[1] - lengths[0] > 2  # "<", "|", "im", …
 
     asyncio.run(main())
