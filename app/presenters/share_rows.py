@@ -199,6 +199,14 @@ ENDINGS = {
     "cancelled": ("guest stopped it", "square", "text2"),
     "disconnected": ("guest left", "square", "text2"),
 }
+# How a sentence begins that is longer than the column, and what stands there; the tooltip has the sentence.
+SHORT_CAUSES = {
+    "QVAC Desktop ended before": "QVAC Desktop ended",
+    "The conversation has": "longer than the context",
+    "The model process ended while": "could not be loaded",
+    "The model process ended": "model process ended",
+    "Not enough memory": "memory was full",
+}
 
 
 def log_rows(entries: Iterable[LogEntry], name_of: NameOf, now: float) -> list[Row]:
@@ -210,7 +218,7 @@ def _log_row(entry: LogEntry, name_of: NameOf, now: float) -> Row:
     if entry.outcome == "stopped":  # by the owner: each way to do that has its own words
         ended, icon, tone = entry.error or "stopped", "square", "text2"
     else:
-        ended, icon, tone = ENDINGS.get(entry.outcome, (entry.error or "failed", "circle-x", "danger"))
+        ended, icon, tone = ENDINGS.get(entry.outcome, (_cause(entry.error), "circle-x", "danger"))
     at = datetime.fromtimestamp(entry.started_at)
     today = datetime.fromtimestamp(now).date() == at.date()
     clock = f"{at:%H:%M:%S}" if today else f"{at.day} {at:%b} {at:%H:%M}"
@@ -226,6 +234,10 @@ def _log_row(entry: LogEntry, name_of: NameOf, now: float) -> Row:
         ),
         f"{who}\n{group_key(entry.remote_public_key)}\n{entry.method}",
     )
+
+
+def _cause(error: str) -> str:
+    return next((short for begin, short in SHORT_CAUSES.items() if error.startswith(begin)), error or "failed")
 
 
 PATHS = {

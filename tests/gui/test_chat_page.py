@@ -331,6 +331,16 @@ def test_the_room_is_told_only_where_the_whole_prompt_was_counted(open_chat: Ope
     assert chat.page.conversation.composer.room.text() == ""
 
 
+def test_a_click_anywhere_in_the_composer_writes_there(open_chat: Open) -> None:
+    chat = open_chat(populated())
+    composer = chat.page.conversation.composer
+    with chat.qtbot.waitActive(chat.page):
+        chat.page.activateWindow()
+    chat.page.conversation.bar.picker.setFocus()
+    QTest.mouseClick(composer.privacy, Qt.MouseButton.LeftButton)
+    assert composer.text.hasFocus()
+
+
 # --- Failing
 
 

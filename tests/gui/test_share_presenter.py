@@ -18,12 +18,14 @@ from qvac_core.core.state import (
     ActiveRequest,
     DownloadChanged,
     ErrorInfo,
+    LogEntry,
     Notice,
     RequestProgressed,
     SharedModel,
     SharingPhase,
     SharingState,
 )
+from qvac_core.engines.llama_engine import CRASHED
 from qvac_core.errors import ModelError, NetworkError, StoreError
 from tests.gui import populated
 from tests.gui.conftest import DirectProxy
@@ -332,3 +334,18 @@ def test_rows_of_requests_and_log_name_people_or_shorten_keys() -> None:
     assert share_rows.running_rows([request], {"r"}, lambda _key: "", NOON)[0].cells[5].text == "Stopping…"
     ends = [row.cells[5].text for row in share_rows.log_rows(populated.log(), lambda _key: "X", NOON)]
     assert ends == ["done", "guest stopped it", "length reached", "done", "memory was full", "done", "guest left"]
+
+
+@pytest.mark.parametrize(
+    ("sentence", "shown"),
+    [
+        ("QVAC Desktop ended before the request did.", "QVAC Desktop ended"),
+        ("The conversation has 15725 tokens and this model was loaded with room for 4096.", "longer than the context"),
+        (CRASHED, "model process ended"),
+        ("memory was full", "memory was full"),
+    ],
+)
+def test_a_long_cause_has_a_short_form_in_the_log_and_its_sentence_beside_it(sentence: str, shown: str) -> None:
+    entry = LogEntry("log", STRANGER, "completionStream", "m", NOON, 0.0, 0, 0, "error", sentence)
+    cell = share_rows.log_rows([entry], lambda _key: "X", NOON)[0].cells[5]
+    assert (cell.text, cell.tooltip) == (shown, sentence)

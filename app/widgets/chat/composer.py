@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from PySide6.QtCore import QEvent, QMimeData, QObject, QRectF, Qt, Signal
-from PySide6.QtGui import QKeyEvent, QPainter, QPaintEvent, QPalette, QPen
+from PySide6.QtGui import QKeyEvent, QMouseEvent, QPainter, QPaintEvent, QPalette, QPen
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QPlainTextEdit, QSizePolicy, QVBoxLayout, QWidget
 
 from app.announcements import announce
@@ -113,6 +113,11 @@ class Composer(QFrame):
         """Tokens of the conversation against the model's context; nothing when either is not known."""
         self.room.setText(f"{used_words} of {of} tokens" if used and of else "")
         self.room.setVisible(bool(self.room.text()) and not self._narrow)
+
+    def mousePressEvent(self, event: QMouseEvent) -> None:
+        """The whole box is the field for whoever clicks into it."""
+        self.text.setFocus(Qt.FocusReason.MouseFocusReason)
+        event.accept()
 
     def set_narrow(self, narrow: bool) -> None:
         self._narrow = narrow
