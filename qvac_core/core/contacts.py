@@ -360,7 +360,7 @@ class Contacts:
                     continue_from=ContinueFrom(question.so_far, loaded.sha256) if continues else None,
                 )
             except QvacError as error:
-                self._failed(key, stages, error)
+                self._not_started(key, stages, error)
                 raise
             if loaded.connection is completion.connection or last_try:
                 return completion, Began(loaded.sha256, continues)
@@ -368,6 +368,15 @@ class Contacts:
             self._loaded.pop((key, model), None)
             await completion.leave()
         raise AssertionError("unreachable")
+
+    def _not_started(self, key: str, stages: _Stages, error: QvacError) -> None:
+        """A provider that refused an answer and is still connected is not away: it is asked what it shares now."""
+        if _is_refusal(error) or self._consumer.connection(bytes.fromhex(key)) is None:
+            self._failed(key, stages, error)
+            return
+        stages.fail(describe(error))
+        if not self._closed:
+            self._tasks.start(self._connect_again(key), "what a provider shares now")
 
     def _longest(self) -> GenerationParams:
         tokens = self._store.settings.settings.chat.answer_tokens

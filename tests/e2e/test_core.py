@@ -328,6 +328,11 @@ def test_everybody_except_and_not_shared_models(small_model_path: Path, tmp_path
         assert answer.error is not None
         assert answer.error.title == "The machine does not share this model."
         assert str(small_model_path.parent) not in repr(answer)
+        # It is there all the same, and what it shares now is known.
+        async with asyncio.timeout(20):
+            while (entry := (await guest.core.providers())[0]).models:
+                await asyncio.sleep(0.05)
+        assert (entry.state, entry.error) == ("online", None)
 
     run(test, tmp_path)
 
