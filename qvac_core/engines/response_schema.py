@@ -17,16 +17,16 @@ from qvac_core.errors import ModelError
 
 SCHEMA_LIMIT = 32 * 1024  # characters
 DEPTH_LIMIT = 32  # of the JSON; an object in an object is two
-# Patterns, formats and multiples that have to hold for one and the same value. llguidance intersects them, without any
-# bound of its own: 30 patterns took minutes.
+# Patterns, formats and multiples that have to hold for one and the same value: the time to compile their intersection
+# has no other bound.
 INTERSECTION_LIMIT = 5
 _WEIGHTS = {"pattern": 1, "format": 1, "multipleOf": 3, "patternProperties": 1, "minLength": 1, "maxLength": 1}
-MULTIPLE_LIMIT = 1000  # multipleOf as a fraction: above it (7 digits took 8 s) it is not enforced
+MULTIPLE_LIMIT = 1000  # multipleOf as a fraction, either part: above it, it is not enforced
 NARROWED = 1e-6  # of the distance between two bounds, where an exclusive one is not kept
 NUMBER_LIMIT = 2**64  # limits beyond it are none
 
 INDEX_DIGITS = 6  # of a place in a list that a reference names; Python refuses to read thousands of digits
-ITEMS_LIMIT = 1000  # items or properties that a schema may count; xllamacpp hangs where it is asked for millions
+ITEMS_LIMIT = 1000  # items or properties that a schema may count; more are left to whoever reads the answer
 
 Check = Callable[[str], bool]
 _BY_NAME = ("properties", "patternProperties", "$defs", "definitions")

@@ -123,7 +123,7 @@ UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
         # What cannot be enforced leaves its property free, and the others bound.
         (only(type="string", pattern="^(?!x).*$"), lambda a: isinstance(a, str)),
         (only(type="string", pattern="(unbalanced"), lambda a: isinstance(a, str)),
-        (only(type="integer", multipleOf=999_983), lambda a: isinstance(a, int)),
+        (only(type="integer", multipleOf=1001), lambda a: isinstance(a, int)),
         (only(type="integer", maximum=10**300), lambda a: isinstance(a, int)),
         (only(**{"$ref": "#/nowhere"}), lambda a: True),
     ],
@@ -181,7 +181,7 @@ def test_a_vocabulary_that_puts_a_space_before_each_text() -> None:
         (json.dumps({"enum": ["x" * SCHEMA_LIMIT]}), "too long"),
         ('{"items":' * DEPTH_LIMIT + '{"items":{}}' + "}" * DEPTH_LIMIT, "nested too deeply"),
         ('{"type": "integer", "minimum": 5, "maximum": 1}', "nothing can fulfil it"),
-        (json.dumps({"allOf": [{"type": "string", "pattern": f"a{n}"} for n in range(30)]}), "too many patterns"),
+        (json.dumps({"allOf": [{"type": "string", "pattern": f"a{n}"} for n in range(6)]}), "too many patterns"),
         (json.dumps({"allOf": [{"type": "integer", "multipleOf": n} for n in (991, 997)]}), "too many patterns"),
     ],
 )
@@ -197,11 +197,11 @@ def chained(count: int) -> dict[str, Any]:
 
 
 HOSTILE: dict[str, dict[str, Any]] = {
-    "patterns over references": chained(30),
+    "patterns over references": chained(6),
     "itself": {"$ref": "#"},
     "itself and more": {"allOf": [{"$ref": "#"}, {"pattern": "x"}]},
     "a million letters": {"type": "string", "minLength": 1_000_000},
-    "a million items": {"type": "array", "items": {"type": "integer"}, "minItems": 1_000_000},
+    "more items than are counted": {"type": "array", "items": {"type": "integer"}, "minItems": 1001},
     "items of items": {"maxItems": 999, "items": {"maxItems": 999, "items": {"maxItems": 999, "items": INTEGER}}},
     "states without end": {"type": "string", "pattern": "^(a|b)*a(a|b){200}$"},
     "repeats of repeats": {"type": "string", "pattern": "^((a{1,1000}){1,1000}){1,1000}$"},
@@ -210,10 +210,9 @@ HOSTILE: dict[str, dict[str, Any]] = {
     "many kinds": {"anyOf": [{"properties": {f"k{n}": {"type": "string", "maxLength": 9}}} for n in range(300)]},
     "all of any of": {"allOf": [{"anyOf": [named(f"a{n}{m}") for m in range(9)]} for n in range(9)]},
     "many broken patterns": {"type": "object", "properties": {f"p{n}": {"pattern": f"(?={n})"} for n in range(600)}},
-    "a large multiple": {"type": "number", "multipleOf": 0.0000001, "maximum": 1e9},
+    "a fine multiple": {"type": "number", "multipleOf": 0.0005, "maximum": 1e9},
     "a place of 5000 digits": {"$ref": "#/anyOf/" + "9" * 5000, "anyOf": [{}]},
-    "more items than any context": {"type": "array", "minItems": 10**8, "maxItems": 10**9, "items": INTEGER},
-    "many patterns of names": {"patternProperties": {f"^a{n}": {} for n in range(30)}},
+    "many patterns of names": {"patternProperties": {f"^a{n}": {} for n in range(6)}},
 }  # fmt: skip
 
 
@@ -229,8 +228,8 @@ def test_hostile_schemas_cost_little(name: str) -> None:
     assert time.process_time() - before < 10
 
 
-def test_counts_of_absurd_size_are_left_to_the_reader() -> None:
-    schema = {"type": "array", "minItems": 10**8, "items": INTEGER, "maxItems": 10**9}
+def test_counts_above_the_limit_are_left_to_the_reader() -> None:
+    schema = {"type": "array", "minItems": 1001, "items": INTEGER, "maxItems": 1001}
     assert '"minItems"' not in grammar_for(json.dumps(schema))
     assert '"maxItems"' not in grammar_for(json.dumps(schema))
     assert '"minItems": 1000' in grammar_for(json.dumps({**schema, "minItems": 1000})).replace('":1', '": 1')
