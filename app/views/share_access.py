@@ -104,7 +104,8 @@ class AccessCard(Card):
         self.table.menu_wanted.connect(self.open_menu)
         self.table.delete_wanted.connect(self._ask_block)
         self.error.dismissed.connect(self._error_holder.hide)
-        for signal in (self._presenter.rules_changed, self._presenter.sharing_changed):
+        presenter = self._presenter
+        for signal in (presenter.rules_changed, presenter.sharing_changed, presenter.knocks_changed):
             signal.connect(self.refresh)
 
     def refresh(self) -> None:
@@ -121,8 +122,9 @@ class AccessCard(Card):
         self.add.set_icon("user-x" if everybody else "user-plus")
         self.add.setAccessibleName("Block a key" if everybody else "Add a key")
         self.add.setVisible(bool(rules.keys) or everybody)
-        # The next step once it is shared; before that another one is.
-        self.copy_key.set_kind("primary" if self._presenter.on else "quiet")
+        # The next step once it is shared; before that another one is, and an answer to somebody who knocks.
+        next_step = self._presenter.on and not self._presenter.knocks
+        self.copy_key.set_kind("primary" if next_step else "quiet")
 
     def show_key(self, public_key: str) -> None:
         self.copy_key.value = public_key

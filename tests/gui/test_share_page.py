@@ -16,7 +16,7 @@ from app.views.share_dialogs import KeyDialog, NameDialog, QrDialog
 from app.widgets.dialog import Dialog
 from app.widgets.keys import short_key
 from app.window import CHAT, SHARE, MainWindow
-from qvac_core.core.state import AccessMode, SharingPhase, SharingState
+from qvac_core.core.state import AccessMode, AccessRules, SharingPhase, SharingState
 from qvac_core.errors import ModelError, NetworkError, StoreError
 from tests.gui.fake_core import MY_KEY, FakeCore
 from tests.gui.populated import MEDIA, NOON, READING, STRANGER, STUDIO
@@ -259,6 +259,20 @@ def test_nobody_yet_offers_my_key(run: Run, fake_core: FakeCore) -> None:
 
 
 # --- Knocks
+
+
+def test_an_answer_to_who_knocks_is_the_one_filled_button(run: Run, busy: FakeCore) -> None:
+    busy.rules = AccessRules(AccessMode.ALLOW, True, ())
+
+    async def test(window: MainWindow) -> None:
+        assert window.share_page.access.nobody.isVisible()
+        assert window.share_page.knocks.cards[0].allow.kind == "primary"
+        assert window.share_page.access.copy_key.kind == "quiet"
+        window.share_page.knocks.cards[0].deny.click()
+        await settle(window)
+        assert window.share_page.access.copy_key.kind == "primary"
+
+    run(test)
 
 
 def test_a_knock_is_seen_on_the_chat_tab(run: Run, busy: FakeCore, monkeypatch: pytest.MonkeyPatch) -> None:
