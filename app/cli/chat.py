@@ -30,7 +30,7 @@ from qvac_core.delegation.messages import (
     ThinkingDelta,
 )
 from qvac_core.engines.interface import ChatMessage, CompletionRequest, SamplingParams
-from qvac_core.errors import DelegationError, ModelError, QvacError
+from qvac_core.errors import DelegationError, LocalProtocolError, ModelError, QvacError
 from qvac_core.hyperdht.connection import LOCAL_PATH
 from qvac_core.models import by_name
 
@@ -89,6 +89,8 @@ async def _load(conversation: _Chat) -> None:
         output.note("This is your own key: the model of this machine answers.")
         await _load_here(conversation)
         return
+    if options.local_model and not options.fallback:
+        raise LocalProtocolError("--local-model is for --fallback: give both, or neither.", name="INVALID_OPTION")
     try:
         source = await _source(conversation)
         loaded = await core.consumer.load_model(

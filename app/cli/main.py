@@ -13,7 +13,7 @@ from collections.abc import Coroutine, Sequence
 from dataclasses import replace
 from typing import Any
 
-from app.cli.options import build_parser
+from app.cli.options import parse_options
 from app.cli.output import Output
 from qvac_core.errors import QvacError
 
@@ -33,7 +33,7 @@ def main(argv: list[str] | None = None) -> int:
         from qvac_core.engines.worker import main as worker_main
 
         return worker_main()
-    options = build_parser().parse_args(arguments)
+    options = parse_options(arguments)
     output = Output(as_json=getattr(options, "json", False))
     _log_to_stderr()
     try:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
@@ -191,6 +191,24 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
+def parse_options(arguments: Sequence[str]) -> argparse.Namespace:
+    """The options of a command line. Ends the program for wrong usage; an option that its verb has no use of is one."""
+    parser = build_parser()
+    options = parser.parse_args(arguments)
+    if options.verb is not None:
+        verb = verbs_of(parser)[options.verb]
+        known = {action.dest for action in verb._actions} | {"verb"}
+        for name in vars(options):
+            if name not in known:  # it was given before the verb
+                verb.error(f"`{options.verb}` has no use of --{name.replace('_', '-')}")
+    return options
+
+
+def verbs_of(parser: argparse.ArgumentParser) -> dict[str, argparse.ArgumentParser]:
+    (verbs,) = (action for action in parser._actions if isinstance(action, argparse._SubParsersAction))
+    return dict(verbs.choices)
+
+
 def _verb(verbs: argparse._SubParsersAction[_Parser], name: str, summary: str) -> _Parser:
     parser = verbs.add_parser(name, help=summary, description=f"{summary[0].upper()}{summary[1:]}.")
     _common(parser)
@@ -273,7 +291,9 @@ def _relay(parser: argparse.ArgumentParser) -> None:
         metavar="MB",
         help="megabytes per second and key (default 4, 0 for no limit)",
     )
-    parser.add_argument("--quota", type=_megabytes, metavar="MB", help="megabytes per key in all")
+    parser.add_argument(
+        "--quota", type=_megabytes, metavar="MB", help="megabytes per key in all (default, or 0: no limit)"
+    )
     _network(parser)
     _json(parser)
 
@@ -290,7 +310,10 @@ def _chat(parser: argparse.ArgumentParser) -> None:
         "--model", type=_text, metavar="NAME", help="model to use (default: the first that the provider shares)"
     )
     parser.add_argument(
-        "--local-model", type=_name_or_path, metavar="NAME_OR_PATH", help="model of this machine for --fallback"
+        "--local-model",
+        type=_name_or_path,
+        metavar="NAME_OR_PATH",
+        help="model of this machine for --fallback, or for your own key",
     )
     parser.add_argument("--prompt", type=_text, metavar="TEXT", help="ask this and end (default: interactive)")
     parser.add_argument(

@@ -19,6 +19,7 @@ from qvac_core.core import Core, CoreConfig, RuleOverride, load_key_pair
 from qvac_core.core.local_completion import LocalCompletion
 from qvac_core.delegation import consumer as delegated
 from qvac_core.delegation.completion import Completion, CompletionFinal
+from qvac_core.delegation.completion_request import given_sampling, thinks
 from qvac_core.delegation.messages import GenerationParams, HistoryMessage, ModelProgress, Stats
 from qvac_core.engines.interface import ChatMessage, CompletionRequest, SamplingParams
 from qvac_core.errors import InferenceCancelled, LocalProtocolError, ModelError
@@ -76,14 +77,16 @@ class _Session:
     def __init__(self) -> None:
         self.config = CoreConfig(exclusive=False)
         self.core: Core | None = None
+        self.answers_here: dict[str, tuple[str, LocalCompletion]] = {}  # running, by request id, with their model's id
         self._lock: asyncio.Lock | None = None
 
-    async def started(self) -> Core:
+    async def started(self, config: CoreConfig | None = None) -> Core:
+        """config: of a core that starts with this call, in place of the configured one."""
         if self._lock is None:
             self._lock = asyncio.Lock()
         async with self._lock:
             if self.core is None:
-                core = Core(self.config)
+                core = Core(config or self.config)
                 await core.start()
                 self.core = core
             return self.core
@@ -119,22 +122,29 @@ async def start_qvac_provider(
     models: Sequence[str | ModelDescriptor] | None = None,
     answer_tokens: int | None = None,
 ) -> Provided:
-    """Share models under this process's key. models: names, files or descriptors; None = the library's switches.
+    """Share models under this process's key. models: names, files or descriptors. None = what `configure` said.
 
-    answer_tokens: longest answer that a guest may ask for, given before the first call of this process starts its core.
+    answer_tokens: longest answer that a guest may ask for; only where this is the process's first call.
 
-    Without a firewall nobody is admitted: ours is safe by default. Raises QvacError.
+    Where nobody said who, nobody is admitted (ours is safe by default); nor said what, the library's switches hold.
+    Raises QvacError.
     """
+    configured = _session.config
+    rules = (configured.rules or RuleOverride()) if firewall is None else _rules(firewall)
+    names = None if models is None else tuple(_source(model) for model in models)
+    if answer_tokens is not None and answer_tokens < 1:
+        raise LocalProtocolError("answer_tokens is at least 1.")
     if _session.core is None:
-        rules = RuleOverride() if firewall is None else _rules(firewall)
-        names = None if models is None else tuple(_source(model) for model in models)
-        _session.config = replace(_session.config, rules=rules, models=names, answer_tokens=answer_tokens)
-        core = await _session.started()
+        most = configured.answer_tokens if answer_tokens is None else answer_tokens
+        shared = configured.models if names is None else names
+        core = await _session.started(replace(configured, rules=rules, models=shared, answer_tokens=most))
     else:
+        if answer_tokens is not None:
+            raise LocalProtocolError("answer_tokens comes with the first call; close() first.")
         core = _session.core
-        await core.use_rules(RuleOverride() if firewall is None else _rules(firewall))
-        if models is not None:
-            await core.machine.share_only([_source(model) for model in models])
+        await core.use_rules(rules)
+        if names is not None:
+            await core.machine.share_only(names)
     await core.start_sharing()
     return Provided(core.public_key)
 
@@ -154,7 +164,9 @@ async def load_model(
 ) -> str:
     """Load a model at the provider, or on this machine without `delegate`; returns its id.
 
-    on_progress gets downloaded and total bytes and the percentage. Raises ModelError, DelegationError, IdentityError.
+    model_config: the SDK's names. A provider keeps to its owner's context, device and slots; on this machine they are
+    those of whoever loads a model first. on_progress gets downloaded and total bytes and the percentage. Raises
+    ModelError, DelegationError, IdentityError, and LocalProtocolError for a name or value that does not exist.
     """
     core = await _session.started()
     source = _source(model_src)
@@ -270,7 +282,8 @@ def completion(
 ) -> Answer:
     """Start an answer of a loaded model. history: [{"role", "content"}, …]. Call it inside a running event loop.
 
-    generation_params: temp, top_p, top_k, predict, seed, repeat_penalty, frequency_penalty, presence_penalty.
+    generation_params: temp, top_p, top_k, predict, seed, repeat_penalty, frequency_penalty, presence_penalty, and
+    reasoning_budget (0 = without thinking). Any other name is LocalProtocolError when the answer is awaited.
     capture_thinking: what the model thinks comes apart from its text (`final.thinking`, thinkingDelta).
     """
     request_id = request_id or str(uuid.uuid4())
@@ -284,28 +297,45 @@ async def _start(
     core = await _session.started()
     here = core.machine.loaded_here(model_id)
     try:
+        messages = [_message(turn) for turn in history]
+        given = msgspec.convert(dict(params), GenerationParams)
         if here is None:
             return await core.consumer.completion(
                 model_id,
-                [HistoryMessage(turn["role"], turn["content"]) for turn in history],
-                generation_params=msgspec.convert(dict(params), GenerationParams),
+                messages,
+                generation_params=given,
                 capture_thinking=capture_thinking,
                 request_id=request_id,
             )
-        request = CompletionRequest(
-            request_id=request_id,
-            history=tuple(ChatMessage(turn["role"], turn["content"]) for turn in history),
-            sampling=msgspec.convert(dict(params), SamplingParams),
-            owner="local",
-        )
     except (msgspec.ValidationError, KeyError) as error:
         raise LocalProtocolError(f"The request is not valid: {error}") from error
-    return LocalCompletion(here, request, capture_thinking=capture_thinking)
+    request = CompletionRequest(
+        request_id=request_id,
+        history=tuple(ChatMessage(message.role, message.content) for message in messages),
+        sampling=SamplingParams(**given_sampling(given)),
+        owner="local",
+        thinking=thinks(given, core.machine.config_here(model_id)),
+    )
+    run = LocalCompletion(here, request, capture_thinking=capture_thinking)
+    _session.answers_here[request_id] = (model_id, run)
+    run.task.add_done_callback(lambda _: _session.answers_here.pop(request_id, None))
+    return run
+
+
+def _message(turn: Mapping[str, str]) -> HistoryMessage:
+    if left_out := [name for name, value in turn.items() if value and name not in ("role", "content")]:
+        raise LocalProtocolError(f"A message has a role and its content; {', '.join(left_out)} cannot be sent.")
+    return HistoryMessage(turn["role"], turn["content"])
 
 
 async def cancel(*, request_id: str | None = None, model_id: str | None = None) -> int:
-    """Stop one request, or all of ours on a model; how many were stopped."""
+    """Stop one request, or all of ours on a model, there or here; how many were stopped. Raises QvacError."""
     core = await _session.started()
+    if request_id is not None and request_id in _session.answers_here:
+        return await _session.answers_here[request_id][1].cancel()
+    if request_id is None and model_id is not None and core.machine.loaded_here(model_id) is not None:
+        runs = [run for its, run in _session.answers_here.values() if its == model_id]
+        return sum([await run.cancel() for run in runs])
     return await core.consumer.cancel(request_id=request_id, model_id=model_id)
 
 
@@ -330,6 +360,10 @@ def _source(model: str | ModelDescriptor) -> str:
 
 def _rules(firewall: Firewall) -> RuleOverride:
     keys = tuple(parse_public_key(key).hex() for key in firewall.public_keys)
-    if firewall.mode == "allow":
-        return RuleOverride(allow=keys)
-    return RuleOverride(deny=keys, allow_all=True)
+    match firewall.mode:
+        case "allow":
+            return RuleOverride(allow=keys)
+        case "deny":
+            return RuleOverride(deny=keys, allow_all=True)
+    # Not guessed: a typing mistake must not let everybody in.
+    raise LocalProtocolError(f"The mode of a firewall is allow or deny, not {firewall.mode}.")

@@ -12,10 +12,12 @@ from typing import Any
 from qvac_core.core.answering import AnswerPart, Began, Question, Thinking, no_model_here
 from qvac_core.core.error_text import describe
 from qvac_core.core.event_hub import EventHub
+from qvac_core.core.local_config import local_config
 from qvac_core.core.state import AnswerStats, DownloadChanged, SharedModel, SharedModelsChanged
 from qvac_core.core.tasks import TaskOwner
 from qvac_core.delegation.admission import Limits
 from qvac_core.delegation.messages import ModelProgress
+from qvac_core.delegation.model_config import LLM_MODEL_TYPE, LlmConfig, model_id, own_config
 from qvac_core.delegation.parts import OfferedModel
 from qvac_core.engines.interface import (
     UNTIL_THE_END,
@@ -74,6 +76,7 @@ class Machine:
         self._shared_now: frozenset[str] | None = None
         self._downloads: dict[str, asyncio.Task[LibraryModel]] = {}
         self._leases: dict[str, Lease] = {}
+        self._configs: dict[str, LlmConfig] = {}  # of the leases
         self._tasks = TaskOwner()
 
     def open(self) -> None:
@@ -256,9 +259,14 @@ class Machine:
             return found
         return next(iter(self.chat_models()), None) if not name else None
 
-    async def acquire(self, model: LibraryModel, on_progress: Callable[[LoadProgress], None] | None = None) -> Lease:
+    async def acquire(
+        self,
+        model: LibraryModel,
+        on_progress: Callable[[LoadProgress], None] | None = None,
+        config: ModelConfig | None = None,
+    ) -> Lease:
         require_chat_type(model.model_type)
-        return await self.pool.acquire(model, load_config(self._limits), on_progress)
+        return await self.pool.acquire(model, config or load_config(self._limits), on_progress)
 
     async def answer(self, question: Question) -> AsyncGenerator[AnswerPart, None]:
         """Thinking and text as they come, then the statistics.
@@ -305,29 +313,40 @@ class Machine:
         model_config: Mapping[str, Any] | None = None,
         on_progress: Callable[[ModelProgress], None] | None = None,
     ) -> str:
-        """Load a model on this machine (delegation's LocalLoader); returns its id. Raises ModelError."""
+        """Load a model on this machine (delegation's LocalLoader); returns its id, another one for another config.
+
+        model_config: as the SDK's, see `local_config`. Raises ModelError, LocalProtocolError.
+        """
+        wanted = own_config(model_config)
+        config = local_config(load_config(self._limits), wanted)
         model = await self.require(model_src or DEFAULT_SMALL_MODEL.name)
-        model_id = f"local-{model.sha256[:16]}"
+        its = model_id(LLM_MODEL_TYPE, model.sha256, wanted) if model_config else model.sha256[:16]
+        loaded_id = f"local-{its}"
 
         def report(progress: LoadProgress) -> None:
             if on_progress is not None:
                 done = round(progress.fraction * model.size_bytes)
                 on_progress(ModelProgress(done, model.size_bytes, round(progress.fraction * 100, 2), model.name))
 
-        if model_id not in self._leases:
-            lease = await self.acquire(model, report)
-            if model_id in self._leases:
+        if loaded_id not in self._leases:
+            lease = await self.acquire(model, report, config)
+            if loaded_id in self._leases:
                 lease.release()
             else:
-                self._leases[model_id] = lease
-        return model_id
+                self._leases[loaded_id], self._configs[loaded_id] = lease, wanted
+        return loaded_id
 
-    def loaded_here(self, model_id: str) -> LoadedModel | None:
-        lease = self._leases.get(model_id)
+    def loaded_here(self, loaded_id: str) -> LoadedModel | None:
+        lease = self._leases.get(loaded_id)
         return lease.model if lease is not None else None
 
-    def unload_local(self, model_id: str) -> bool:
-        lease = self._leases.pop(model_id, None)
+    def config_here(self, loaded_id: str) -> LlmConfig:
+        """What the program that loaded it wanted."""
+        return self._configs.get(loaded_id, LlmConfig())
+
+    def unload_local(self, loaded_id: str) -> bool:
+        self._configs.pop(loaded_id, None)
+        lease = self._leases.pop(loaded_id, None)
         if lease is not None:
             lease.release()
         return lease is not None

@@ -17,7 +17,7 @@ from qvac_core.delegation.admission import Limits
 from qvac_core.delegation.failures import Code, Reason, Rejection, by_policy
 from qvac_core.delegation.held_models import KnownModel
 from qvac_core.delegation.messages import CompletionStream, GenerationParams, JsonObjectFormat, JsonSchemaFormat
-from qvac_core.delegation.model_config import sampling_of
+from qvac_core.delegation.model_config import LlmConfig, sampling_of
 from qvac_core.engines.interface import ANSWER_TOKENS, ChatMessage, CompletionRequest, SamplingParams
 
 SEED_BITS = 32
@@ -49,10 +49,13 @@ def completion_request(
 
 
 def _thinks(message: CompletionStream, known: KnownModel) -> bool:
+    params = message.generation_params
+    return thinks(GenerationParams() if isinstance(params, UnsetType) else params, known.config)
+
+
+def thinks(params: GenerationParams, config: LlmConfig) -> bool:
     """A budget of 0 switches the model's thinking off; one in between is not kept to, and -1 is the default."""
-    budget = known.config.reasoning_budget
-    if not isinstance(message.generation_params, UnsetType) and message.generation_params.reasoning_budget is not UNSET:
-        budget = message.generation_params.reasoning_budget
+    budget = config.reasoning_budget if params.reasoning_budget is UNSET else params.reasoning_budget
     return budget != 0
 
 
@@ -76,7 +79,7 @@ def _history(message: CompletionStream, limits: Limits) -> tuple[ChatMessage, ..
 def _sampling(message: CompletionStream, known: KnownModel, limits: Limits) -> SamplingParams:
     sampling = sampling_of(known.config)
     if not isinstance(message.generation_params, UnsetType):
-        sampling = replace(sampling, **_given(message.generation_params))
+        sampling = replace(sampling, **given_sampling(message.generation_params))
     predict = ANSWER_TOKENS if sampling.predict is None else sampling.predict
     if predict < 0 or predict > limits.max_tokens:
         predict = limits.max_tokens
@@ -89,7 +92,8 @@ def _sampling(message: CompletionStream, known: KnownModel, limits: Limits) -> S
     )
 
 
-def _given(params: GenerationParams) -> dict[str, Any]:
+def given_sampling(params: GenerationParams) -> dict[str, Any]:
+    """The sampling parameters that it says, by the names of SamplingParams."""
     given: dict[str, Any] = {}
     for name in ("temp", "top_p", "repeat_penalty", "frequency_penalty", "presence_penalty"):
         value = getattr(params, name)

@@ -13,7 +13,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-import msgspec
 from msgspec import UNSET
 
 from qvac_core.delegation.completion import Completion
@@ -42,7 +41,7 @@ from qvac_core.delegation.messages import (
     UnloadModel,
     UnloadModelReply,
 )
-from qvac_core.delegation.model_config import LLM_MODEL_TYPE, LlmConfig, with_defaults
+from qvac_core.delegation.model_config import LLM_MODEL_TYPE, own_config, with_defaults
 from qvac_core.delegation.peer_stream import PeerStream
 from qvac_core.errors import (
     ConnectionClosed,
@@ -295,7 +294,7 @@ class Consumer:
         request_id: str | None = None,
     ) -> Loaded:
         """Have the provider load a model. Raises ModelError if it cannot, DelegationError if it cannot be reached."""
-        config = _config(model_config)
+        config = with_defaults(own_config(model_config))
         try:
             return await self._load_delegated(
                 LoadModel(
@@ -485,13 +484,6 @@ class Consumer:
                 f'Model with ID "{model_id}" is not loaded at a provider.', name=code.name, code=code.value
             )
         return delegate
-
-
-def _config(config: Mapping[str, Any] | None) -> LlmConfig:
-    try:
-        return with_defaults(msgspec.convert(dict(config or {}), LlmConfig))
-    except msgspec.ValidationError as error:
-        raise LocalProtocolError(f"The model configuration is not valid: {error}") from error
 
 
 def _load_failed(reply: LoadModelReply) -> ModelError:

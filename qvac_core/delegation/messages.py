@@ -68,6 +68,12 @@ class HistoryMessage(Part, frozen=True):
 
 
 class GenerationParams(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
+    """Of one answer, over its model's. reasoning_budget: 0 = no thinking, anything else = the model's own way.
+
+    remove_thinking_from_context: taken and ignored by a provider of ours; what is read of earlier thinking is the
+    template's decision.
+    """
+
     temp: Number | UnsetType = UNSET
     top_p: Number | UnsetType = UNSET
     top_k: Number | UnsetType = UNSET

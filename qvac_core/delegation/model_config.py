@@ -14,6 +14,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType, field
 
 from qvac_core.delegation.js_json import canonical
 from qvac_core.engines.interface import SamplingParams
+from qvac_core.errors import LocalProtocolError
 
 LLM_MODEL_TYPE: Final = "llamacpp-completion"
 
@@ -64,8 +65,26 @@ Predict = Annotated[int, Meta(ge=-2)]
 ReasoningBudget = Annotated[int, Meta(ge=-1, le=REASONING_BUDGET_MAX)]
 
 
+# Those that a provider does not act on: how it loads a model for everybody is its owner's business (admission.Limits).
+OWNERS_FIELDS: Final = frozenset(
+    {
+        *("ctx_size", "gpu_layers", "device", "parallel"),
+        *("no_mmap", "verbosity", "n_discarded", "cache-type-k", "cache-type-v", "main-gpu", "split-mode"),
+        *("tensor-split", "openclCacheDir"),
+    }
+)
+# Those of features that are not here: they have nothing to act on.
+IDLE_FIELDS: Final = frozenset({"toolsMode", "image_tile_mode", "mmproj-use-gpu"})
+
+
 class LlmConfig(Struct, frozen=True):
-    """0.16.0 names. Sizes in tokens; predict: -1 until the end, -2 until the context is full."""
+    """0.16.0 names. Sizes in tokens; predict: -1 until the end, -2 until the context is full.
+
+    Every field is part of the model's id. What each does at a provider: sampling, predict and stop_sequences hold for
+    answers that say nothing else; system_prompt in KV-cache sessions, as in 0.16; reasoning_budget 0 switches thinking
+    off; lora and projectionModelSrc are refused; with tools, a request that has some is refused. The rest is taken and
+    ignored, because the SDK sends it always: OWNERS_FIELDS, IDLE_FIELDS.
+    """
 
     ctx_size: Number | UnsetType = UNSET
     temp: Temperature | UnsetType = UNSET
@@ -111,6 +130,20 @@ LLM_DEFAULTS: Mapping[str, Any] = {
     "system_prompt": "You are a helpful assistant.",
     "image_tile_mode": "sequential",
 }
+
+
+def own_config(config: Mapping[str, Any] | None) -> LlmConfig:
+    """What a program of this machine asks for. Raises LocalProtocolError, for a name that does not exist too."""
+    given = dict(config or {})
+    known = {item.encode_name for item in msgspec.structs.fields(LlmConfig)}
+    if unknown := [str(name) for name in given if name not in known]:
+        raise LocalProtocolError(
+            f"The model configuration has no {', '.join(unknown)}. It has: {', '.join(sorted(known))}."
+        )
+    try:
+        return msgspec.convert(given, LlmConfig)
+    except msgspec.ValidationError as error:
+        raise LocalProtocolError(f"The model configuration is not valid: {error}") from error
 
 
 def with_defaults(config: LlmConfig) -> LlmConfig:

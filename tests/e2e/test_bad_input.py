@@ -65,6 +65,9 @@ WRONG_USAGE: list[tuple[Arguments, str]] = [
     (("provider", "--bootstrap", "127.0.0.1:99999"), "HOST:PORT"),
     (("provider", "--allow-al"), "--allow-al"),  # no guessing where it decides who gets in
     (("public-key", "--seed", "12"), "has 2 characters"),
+    (("--port", "5000", "public-key"), "no use of --port"),
+    (("--no-local-network", "relay"), "no use of --no-local-network"),
+    (("--bootstrap", "127.0.0.1:5000", "demo"), "no use of --bootstrap"),
     (("serve-me",), "serve-me"),
 ]
 

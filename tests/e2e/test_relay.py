@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import socket
 from pathlib import Path
 
 from qvac_core.errors import QvacError
@@ -80,3 +81,13 @@ def test_wrong_limits_are_wrong_usage(tmp_path: Path) -> None:
     with qvac_desktop("relay", "--rate", "-3", data_dir=tmp_path) as program:
         assert program.finish() == 2
         assert "megabytes" in program.stderr
+
+
+def test_a_relay_listens_where_it_is_told_to(bootstrap: str, tmp_path: Path) -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    with qvac_desktop("relay", "--json", "--bootstrap", bootstrap, "--port", str(port), data_dir=tmp_path) as program:
+        assert program.until("ready")["port"] == port
+        program.interrupt()
+        assert program.finish() == 130

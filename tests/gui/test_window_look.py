@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable
 
 import pytest
-from PySide6.QtCore import QPoint, QSize, Qt
+from PySide6.QtCore import QPoint, QSize, Qt, QVariantAnimation
 from PySide6.QtGui import QColor
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QHBoxLayout, QPushButton, QWidget
@@ -19,6 +19,7 @@ from app.widgets.chat.conversation_list import ConversationList
 from app.widgets.focus import hand_on_focus
 from app.widgets.popup import Popup
 from app.widgets.rows import Cell, Column, Row
+from app.widgets.switch import Switch
 from app.widgets.table import Table
 from app.window import MainWindow, first_size
 from tests.gui.fake_core import FakeCore
@@ -150,3 +151,23 @@ def test_one_filled_button_on_the_first_page(run: Run, fake_core: FakeCore) -> N
         assert filled == ["Get a small model"]
 
     run(first)
+
+
+@pytest.mark.parametrize("wanted", ["true", "", "false"])
+def test_less_motion_can_be_asked_for(wanted: str, theme: Theme, run: Run, fake_core: FakeCore) -> None:
+    """A switch that is pressed is at its end at once; without the setting it moves there."""
+    fake_core.settings["reduced_motion"] = wanted
+    theme.reduced_motion = False
+
+    async def test(window: MainWindow) -> None:
+        switch = Switch(theme, "Share", parent=window)
+        switch.show()
+        assert theme.duration(150) == (0 if wanted == "true" else 150)
+        switch.click()
+        moving = [each for each in switch.findChildren(QVariantAnimation) if each.state() is each.State.Running]
+        assert bool(moving) == (wanted != "true")
+
+    try:
+        run(test)
+    finally:
+        theme.reduced_motion = True

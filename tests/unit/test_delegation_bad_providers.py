@@ -162,6 +162,23 @@ def test_a_provider_that_is_dead_loses_the_connection_at_the_probe_and_a_new_one
     with_provider(test)
 
 
+@pytest.mark.parametrize("seconds", [0.3, 4.0])
+def test_a_kept_connection_is_probed_for_as_long_as_its_delegate_says(seconds: float) -> None:
+    async def test(provider: FakeProvider, consumer: Consumer) -> None:
+        loop = asyncio.get_running_loop()
+        await consumer.heartbeat(DELEGATE)
+        provider.alive = False
+        before = loop.time()
+        waiting = asyncio.create_task(consumer.heartbeat(Delegate(PROVIDER_KEY, health_check_timeout=seconds)))
+        while provider.connects == 1:
+            await asyncio.sleep(0.05)
+        assert loop.time() - before == pytest.approx(seconds, abs=0.1)
+        waiting.cancel()
+        await asyncio.wait([waiting])
+
+    with_provider(test)
+
+
 @pytest.mark.parametrize(
     ("lines", "error"),
     [

@@ -1,0 +1,44 @@
+"""How a program of this machine wants a model loaded here: the SDK's `modelConfig` as the engine's configuration."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+from msgspec import UNSET
+
+from qvac_core.delegation.model_config import LlmConfig, sampling_of
+from qvac_core.engines.interface import ModelConfig
+from qvac_core.errors import LocalProtocolError
+
+DEVICES = ("gpu", "cpu")
+
+
+def local_config(base: ModelConfig, wanted: LlmConfig) -> ModelConfig:
+    """`base` where nothing else is wanted. Raises LocalProtocolError for what this machine does not do.
+
+    ctx_size, parallel, gpu_layers and device act on whoever loads a model first: all of its users share one copy.
+    system_prompt acts in KV-cache sessions only, as in the SDK, and an answer of this machine has none.
+    """
+    for name in ("lora", "projectionModelSrc", "tools"):
+        if getattr(wanted, name) not in (UNSET, "", False):
+            raise LocalProtocolError(f"A model on this machine cannot be loaded with {name}.")
+    if wanted.device not in (UNSET, *DEVICES):
+        raise LocalProtocolError(f"The device is {' or '.join(DEVICES)}, not {wanted.device}.")
+    return replace(
+        base,
+        n_ctx=_count("ctx_size", wanted.ctx_size, 1, base.n_ctx),
+        slots=_count("parallel", wanted.parallel, 1, base.slots),
+        gpu_layers=_count("gpu_layers", wanted.gpu_layers, -1, base.gpu_layers),
+        device=base.device if wanted.device is UNSET else str(wanted.device),
+        sampling=sampling_of(wanted),
+        stop=() if wanted.stop_sequences is UNSET else tuple(filter(None, list(wanted.stop_sequences))),
+    )
+
+
+def _count(name: str, value: object, least: int, otherwise: int) -> int:
+    if not isinstance(value, int | float):
+        return otherwise
+    if not math.isfinite(value) or value < least:
+        raise LocalProtocolError(f"{name} is a whole number, at least {least}.")
+    return int(value)

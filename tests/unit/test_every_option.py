@@ -1,0 +1,306 @@
+"""Every option, setting and field with the tests that show what it changes: one that does nothing is a promise broken.
+
+A new one without a line here fails; so does a line whose test went away.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import dataclasses
+import inspect
+from functools import cache
+from pathlib import Path
+
+import msgspec
+import pytest
+
+import qvac_core
+from app.cli.options import build_parser, verbs_of
+from qvac_core.core.config import CoreConfig, RuleOverride
+from qvac_core.delegation.messages import GenerationParams
+from qvac_core.delegation.model_config import LlmConfig
+from qvac_core.store.settings import ChatSettings, NetworkSettings, Settings, SharingSettings
+
+ROOT = Path(__file__).parents[1]
+
+EFFECTS = "unit/test_option_effects.py"
+API = "e2e/test_api.py"
+TERMINAL = "e2e/test_terminal.py"
+DELEGATION = "e2e/test_delegation.py"
+BAD_PROVIDERS = "unit/test_delegation_bad_providers.py"
+ANSWERS = "unit/test_delegation_answers.py"
+HOSTILE = "unit/test_delegation_hostile.py"
+
+NETWORK = f"{EFFECTS}::test_where_the_network_is_entered_reaches_the_core"
+LOCAL = f"{EFFECTS}::test_the_local_network_can_be_left_alone"
+FOLDER = f"{EFFECTS}::test_folder_and_identity_reach_the_core"
+SHARED = f"{EFFECTS}::test_who_and_what_a_provider_shares_reaches_the_core"
+RELAY_LIMITS = f"{EFFECTS}::test_the_limits_of_a_relay_are_those_of_its_options"
+CHAT = f"{EFFECTS}::test_how_a_chat_reaches_its_provider_and_asks"
+SAMPLING = f"{EFFECTS}::test_sampling_of_the_load_and_of_the_request_reach_the_engine"
+IGNORED = f"{EFFECTS}::test_what_is_the_owners_business_is_part_of_the_id_and_of_nothing_else"
+DELEGATE = f"{EFFECTS}::test_a_delegate_of_a_program_is_carried_whole"
+CONFIGURED_HERE = f"{API}::test_a_model_configuration_holds_on_this_machine"
+PROVIDES = f"{API}::test_a_provider_shares_what_it_was_told_to_whom_and_how_much"
+GUEST = f"{API}::test_a_guest_loads_asks_stops_and_gives_back"
+STOPPED_HERE = f"{API}::test_answers_of_this_machine_are_stopped_by_request_and_by_model"
+JSON_LINES = f"{TERMINAL}::test_every_line_is_a_json_object_with_the_fields_of_the_contract"
+PUBLIC_KEY = f"{TERMINAL}::test_the_public_key_is_what_the_provider_sees"
+DIAGNOSE = "e2e/test_diagnose.py::test_a_provider_that_is_there"
+ALONE = "e2e/test_bad_input.py::test_nobody_answers_at_the_bootstrap_address"
+PORT_TAKEN = "e2e/test_bad_input.py::test_a_port_in_use_is_told_and_the_next_one_taken"
+QUIET = "e2e/test_unplugged.py::test_switched_off_nothing_is_sent_to_the_port"
+BEFORE_VERB = "e2e/test_bad_input.py::test_options_before_the_verb_count"
+TWO_FOLDERS = "gui/test_one_window.py::test_two_data_folders_are_two_instances"
+RELAYS = "unit/test_cli_relays.py::test_relays_are_taken_over_in_order"
+RELAYED = "e2e/test_relay_killed.py::test_an_answer_goes_on_through_the_second_relay"
+RELAY_TELLS = "e2e/test_relay.py::test_the_relay_verb_tells_whom_it_joins_and_how_much_passed"
+ALLOWED = f"{DELEGATION}::test_an_allowed_guest_gets_a_streamed_answer"
+BLOCKED = "e2e/test_hostile_peers.py::test_a_blocked_guests_program_ends_with_a_sentence"
+KNOCK = "e2e/test_hostile_peers.py::test_a_knock_is_heard_once_and_opens_nothing"
+FALLBACK = f"{DELEGATION}::test_fallback_answers_locally_and_says_so"
+FORCED = "e2e/test_core_reach.py::test_a_connect_ends_when_it_is_told_to_and_a_forced_one_asks_the_network"
+LIMIT = f"{BAD_PROVIDERS}::test_a_timeout_of_a_delegate_is_the_limit_of_its_connect_also_when_it_joins_a_shorter_one"
+REFUSED_FILES = f"{HOSTILE}::test_a_load_of_what_is_not_offered_is_a_reply_without_success"
+CARRIED = f"{ANSWERS}::test_the_owners_limits_win_and_the_askers_wishes_are_carried"
+KV_SESSION = "unit/test_delegation_kv_sessions.py::test_a_provider_keeps_a_session_only_of_whole_answers"
+NO_FALLBACK = "unit/test_core_chats.py::test_without_a_way_on_the_error_stands_under_what_came"
+ENTRANCE = f"{API}::test_who_may_enter_is_what_the_settings_say"
+SETTINGS = "unit/test_store_settings.py::test_every_setting_is_read_somewhere"
+
+SHOWN_BY: dict[str, tuple[str, ...]] = {
+    # The window
+    "--version": (f"{EFFECTS}::test_the_version_is_told",),
+    "--data-dir": (FOLDER, BEFORE_VERB, TWO_FOLDERS),
+    "--bootstrap": (NETWORK, ALONE),
+    "--port": (NETWORK, PORT_TAKEN),
+    "--no-local-network": (LOCAL, QUIET),
+    # provider
+    "provider --data-dir": (FOLDER, "e2e/test_bad_input.py::test_a_data_folder_in_use"),
+    "provider --seed": (FOLDER, ALLOWED),
+    "provider --allow": (SHARED, ALLOWED, f"{DELEGATION}::test_who_is_not_allowed_is_refused_with_a_sentence"),
+    "provider --deny": (SHARED, BLOCKED),
+    "provider --allow-all": (SHARED, DIAGNOSE),
+    "provider --knock": (SHARED, KNOCK),
+    "provider --model": (SHARED, ALLOWED),
+    "provider --answer-tokens": (SHARED, PROVIDES),
+    "provider --bootstrap": (NETWORK, ALONE),
+    "provider --port": (NETWORK, PORT_TAKEN),
+    "provider --no-local-network": (LOCAL, ALONE),
+    "provider --relay-through": (RELAYS, RELAYED),
+    "provider --json": (JSON_LINES,),
+    # chat
+    "chat --data-dir": (FOLDER, PUBLIC_KEY),
+    "chat provider_key": (CHAT, ALLOWED),
+    "chat --seed": (FOLDER, ALLOWED),
+    "chat --model": (f"{DELEGATION}::test_an_unknown_model_is_an_error_that_names_what_is_shared",),
+    "chat --local-model": (FALLBACK, f"{EFFECTS}::test_a_local_model_that_would_never_answer_is_an_error"),
+    "chat --prompt": (ALLOWED,),
+    "chat --timeout": (CHAT, LIMIT),
+    "chat --predict": (CHAT, f"{TERMINAL}::test_an_answer_that_is_cut_says_so"),
+    "chat --temp": (CHAT, CONFIGURED_HERE),
+    "chat --fallback": (FALLBACK, f"{DELEGATION}::test_without_fallback_an_absent_provider_is_an_error"),
+    "chat --force-new-connection": (CHAT, FORCED),
+    "chat --bootstrap": (NETWORK, ALONE),
+    "chat --port": (NETWORK, PORT_TAKEN),
+    "chat --no-local-network": (LOCAL, QUIET),
+    "chat --relay-through": (RELAYS, RELAYED),
+    "chat --json": (JSON_LINES,),
+    # relay
+    "relay --data-dir": (FOLDER,),
+    "relay --seed": (FOLDER, RELAY_TELLS),
+    "relay --allow": (RELAY_LIMITS, "e2e/test_relay.py::test_a_relay_for_some_keys_only_refuses_the_rest"),
+    "relay --rate": (RELAY_LIMITS, "simulation/test_relay.py::test_a_relay_keeps_to_its_rate"),
+    "relay --quota": (RELAY_LIMITS, "simulation/test_relay.py::test_a_key_that_has_had_its_bytes_is_cut_off"),
+    "relay --bootstrap": (NETWORK, RELAY_TELLS),
+    "relay --port": (NETWORK, "e2e/test_relay.py::test_a_relay_listens_where_it_is_told_to"),
+    "relay --json": (RELAY_TELLS,),
+    # public-key
+    "public-key --data-dir": (FOLDER, PUBLIC_KEY),
+    "public-key --seed": (FOLDER, PUBLIC_KEY),
+    # diagnose
+    "diagnose --data-dir": (FOLDER,),
+    "diagnose key": (DIAGNOSE,),
+    "diagnose --seed": (FOLDER, "e2e/test_diagnose.py::test_silence_is_told_apart_within_two_seconds"),
+    "diagnose --bootstrap": (NETWORK, DIAGNOSE),
+    "diagnose --port": (NETWORK, PORT_TAKEN),
+    "diagnose --no-local-network": (LOCAL, "e2e/test_unplugged.py::test_diagnose_says_that_it_is_on_the_local_network"),
+    "diagnose --json": (DIAGNOSE,),
+    # demo
+    "demo --data-dir": (FOLDER, f"{TERMINAL}::test_the_demo_from_end_to_end"),
+    "demo --prompt": (f"{EFFECTS}::test_the_demo_asks_what_it_is_told_to",),
+    "demo --json": (f"{TERMINAL}::test_the_demo_from_end_to_end",),
+    # What a core is started with
+    "CoreConfig.data_dir": (PUBLIC_KEY, TWO_FOLDERS),
+    "CoreConfig.seed": (PUBLIC_KEY, f"{API}::test_a_folder_is_held_by_one_core_unless_it_is_told_not_to"),
+    "CoreConfig.bootstrap": (ALONE, PROVIDES),
+    "CoreConfig.port": (PORT_TAKEN,),
+    "CoreConfig.rules": (PROVIDES,),
+    "CoreConfig.models": (PROVIDES,),
+    "CoreConfig.models_folder": (f"{API}::test_a_core_takes_its_models_from_another_folder",),
+    "CoreConfig.answer_tokens": (PROVIDES,),
+    "CoreConfig.local_network": (QUIET,),
+    "CoreConfig.local_hosts": ("e2e/test_local_network.py::test_whole_cores_meet_without_any_network_and_say_where",),
+    "CoreConfig.relays": (f"{API}::test_a_core_connects_through_its_relays", RELAYED),
+    "CoreConfig.exclusive": (f"{API}::test_a_folder_is_held_by_one_core_unless_it_is_told_not_to",),
+    "RuleOverride.allow": (PROVIDES, ALLOWED),
+    "RuleOverride.deny": (PROVIDES, BLOCKED),
+    "RuleOverride.allow_all": (DIAGNOSE,),
+    "RuleOverride.knock": (KNOCK,),
+    # The functions for programs
+    "configure(config)": (PROVIDES,),
+    "get_consumer_public_key(seed)": ("e2e/test_examples.py::test_provider_and_consumer_scripts", PROVIDES),
+    "start_qvac_provider(firewall)": (PROVIDES, f"{API}::test_a_firewall_of_an_unknown_mode_lets_nobody_in"),
+    "start_qvac_provider(models)": (PROVIDES,),
+    "start_qvac_provider(answer_tokens)": (PROVIDES,),
+    "load_model(model_src)": (GUEST, CONFIGURED_HERE),
+    "load_model(delegate)": (GUEST,),
+    "load_model(model_config)": (CONFIGURED_HERE, GUEST, f"{API}::test_what_nobody_would_act_on_is_an_error"),
+    "load_model(on_progress)": (CONFIGURED_HERE, f"{ANSWERS}::test_load_with_progress_then_an_answer_with_statistics"),
+    "heartbeat(delegate)": (GUEST,),
+    "completion(model_id)": (GUEST,),
+    "completion(history)": (GUEST, f"{API}::test_what_nobody_would_act_on_is_an_error"),
+    "completion(generation_params)": (CONFIGURED_HERE, GUEST),
+    "completion(capture_thinking)": (
+        f"{API}::test_thinking_comes_apart_on_this_machine_where_it_is_asked_for",
+        f"{ANSWERS}::test_thinking_is_told_apart_when_asked_for",
+    ),
+    "completion(request_id)": (STOPPED_HERE, GUEST),
+    "cancel(request_id)": (STOPPED_HERE, GUEST),
+    "cancel(model_id)": (STOPPED_HERE, GUEST),
+    "unload_model(model_id)": (CONFIGURED_HERE, GUEST),
+    "Delegate.provider_public_key": (DELEGATE, GUEST),
+    "Delegate.timeout": (DELEGATE, LIMIT),
+    "Delegate.fallback_to_local": (
+        DELEGATE,
+        GUEST,
+        f"{BAD_PROVIDERS}::test_local_fallback_acts_where_the_load_throws_and_not_where_it_is_refused",
+    ),
+    "Delegate.force_new_connection": (
+        *(DELEGATE, FORCED, "unit/test_delegation_door.py::test_force_new_connection_and_the_probe"),
+    ),
+    "Delegate.health_check_timeout": (
+        *(DELEGATE, f"{BAD_PROVIDERS}::test_a_kept_connection_is_probed_for_as_long_as_its_delegate_says"),
+    ),
+    "Firewall.mode": (PROVIDES, f"{API}::test_a_firewall_of_an_unknown_mode_lets_nobody_in"),
+    "Firewall.public_keys": (PROVIDES,),
+    "Provided.public_key": (PROVIDES,),
+    # What a consumer says when it loads a model
+    **{f"modelConfig.{name}": (SAMPLING, CONFIGURED_HERE) for name in ("temp", "predict")},
+    **{
+        f"modelConfig.{name}": (SAMPLING,)
+        for name in ("top_p", "top_k", "seed", "repeat_penalty", "frequency_penalty", "presence_penalty")
+    },
+    "modelConfig.stop_sequences": (
+        CONFIGURED_HERE,
+        f"{ANSWERS}::test_the_owners_limits_win_and_the_askers_wishes_are_carried",
+    ),
+    "modelConfig.system_prompt": (
+        "unit/test_delegation_kv_sessions.py::test_a_provider_keeps_a_session_only_of_whole_answers",
+    ),
+    "modelConfig.reasoning_budget": (f"{ANSWERS}::test_a_reasoning_budget_of_0_switches_thinking_off",),
+    "modelConfig.lora": (REFUSED_FILES,),
+    "modelConfig.projectionModelSrc": (REFUSED_FILES,),
+    "modelConfig.tools": (f"{HOSTILE}::test_what_is_ignored_or_refused_in_a_completion",),
+    **{f"modelConfig.{name}": (CONFIGURED_HERE, IGNORED) for name in ("ctx_size", "gpu_layers", "device", "parallel")},
+    **{
+        f"modelConfig.{name}": (IGNORED,)
+        for name in (
+            *("no_mmap", "verbosity", "n_discarded", "cache-type-k", "cache-type-v", "main-gpu", "split-mode"),
+            *("tensor-split", "openclCacheDir", "toolsMode", "image_tile_mode", "mmproj-use-gpu"),
+        )
+    },
+    # … and for one answer
+    **{
+        f"generationParams.{name}": (SAMPLING,)
+        for name in (
+            *("temp", "top_p", "top_k", "seed", "predict"),
+            *("repeat_penalty", "frequency_penalty", "presence_penalty"),
+        )
+    },
+    "generationParams.reasoning_budget": (
+        f"{ANSWERS}::test_a_reasoning_budget_of_0_switches_thinking_off",
+        f"{EFFECTS}::test_a_budget_of_0_ends_thinking_on_this_machine_too",
+    ),
+    "generationParams.remove_thinking_from_context": (f"{EFFECTS}::test_earlier_thinking_is_left_to_the_template",),
+    # The settings
+    "settings.theme": (SETTINGS, "gui/test_theme_tokens.py::test_a_choice_changes_palette_and_icons"),
+    "settings.tab": (SETTINGS, "gui/test_share_window.py::test_the_tab_and_place_come_back"),
+    "settings.reduced_motion": (SETTINGS, "gui/test_window_look.py::test_less_motion_can_be_asked_for"),
+    "settings.local_network": (SETTINGS, "e2e/test_local_network.py::test_the_setting_switches_it_off"),
+    "settings.sharing.admission": (SETTINGS, ENTRANCE),
+    "settings.sharing.knocks": (SETTINGS, ENTRANCE),
+    "settings.sharing.models": (SETTINGS, "e2e/test_core.py::test_everybody_except_and_not_shared_models"),
+    "settings.sharing.log_days": (SETTINGS, "unit/test_store_folders.py::test_log_is_pruned_by_the_setting"),
+    "settings.sharing.answer_tokens": (SETTINGS, PROVIDES),
+    "settings.chat.fallback": (
+        SETTINGS,
+        "unit/test_core_chats.py::test_without_a_way_on_the_error_stands_under_what_came",
+    ),
+    "settings.chat.local_model": (SETTINGS, f"{API}::test_the_chosen_model_of_this_machine_answers"),
+    "settings.chat.answer_tokens": (
+        *(SETTINGS, "e2e/test_core.py::test_an_answer_is_as_long_as_its_guest_wants_and_says_when_it_was_cut"),
+    ),
+    "settings.network.relays": (SETTINGS, "e2e/test_core_reach.py::test_relays_are_kept_and_reach_the_open_server"),
+}
+
+
+def command_line() -> list[str]:
+    parser = build_parser()
+    parsers: dict[str, argparse.ArgumentParser] = {"": parser, **verbs_of(parser)}
+    return [
+        f"{verb} {(action.option_strings or [action.dest])[-1]}".strip()
+        for verb, each in parsers.items()
+        for action in each._actions
+        if not isinstance(action, argparse._HelpAction | argparse._SubParsersAction)
+    ]
+
+
+def functions() -> list[str]:
+    """Of what a program imports: parameters of functions, fields of values. An `Answer` is made by `completion`."""
+    names = []
+    for name in qvac_core.__all__:
+        thing = getattr(qvac_core, name)
+        if inspect.isfunction(thing):
+            names += [f"{name}({parameter})" for parameter in inspect.signature(thing).parameters]
+        elif dataclasses.is_dataclass(thing):
+            names += [f"{name}.{item.name}" for item in dataclasses.fields(thing)]
+        else:
+            assert name == "Answer"
+    return names
+
+
+def everything() -> list[str]:
+    return [
+        *command_line(),
+        *(f"{kind.__name__}.{item.name}" for kind in (CoreConfig, RuleOverride) for item in dataclasses.fields(kind)),
+        *functions(),
+        *(f"modelConfig.{item.encode_name}" for item in msgspec.structs.fields(LlmConfig)),
+        *(f"generationParams.{item.encode_name}" for item in msgspec.structs.fields(GenerationParams)),
+        *(f"settings.{item.name}" for item in dataclasses.fields(Settings) if item.name not in SECTIONS),
+        *(f"settings.{name}.{item.name}" for name, kind in SECTIONS.items() for item in dataclasses.fields(kind)),
+    ]
+
+
+SECTIONS = {"sharing": SharingSettings, "chat": ChatSettings, "network": NetworkSettings}
+
+
+@cache
+def names_in(file: str) -> frozenset[str]:
+    tree = ast.parse((ROOT / file).read_text(encoding="utf-8"))
+    return frozenset(
+        node.name
+        for node in ast.walk(tree)
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name.startswith("test_")
+    )
+
+
+def test_each_has_a_test_that_shows_what_it_changes() -> None:
+    assert sorted(everything()) == sorted(SHOWN_BY)
+
+
+@pytest.mark.parametrize("test", sorted({test for shown in SHOWN_BY.values() for test in shown}))
+def test_the_tests_are_there(test: str) -> None:
+    file, _, name = test.partition("::")
+    assert name in names_in(file)
