@@ -11,7 +11,7 @@ from PySide6.QtWidgets import QDialog, QHBoxLayout, QLayout, QVBoxLayout, QWidge
 
 from app.theme import Theme
 from app.widgets.button import Button
-from app.widgets.focus import hand_on_focus
+from app.widgets.focus import came_by_keyboard, forget_tab, hand_on_focus
 from app.widgets.label import Label
 
 WIDTH = 460
@@ -64,6 +64,12 @@ class Dialog(QDialog):
         row.addWidget(self.confirm)
         self.confirm.setVisible(bool(confirm))
         layout.addLayout(row)
+
+    def setVisible(self, visible: bool) -> None:
+        by_keyboard = came_by_keyboard()
+        super().setVisible(visible)
+        if visible and not by_keyboard and (focus := self.focusWidget()) is not None:
+            forget_tab(focus)
 
     def showEvent(self, event: QShowEvent) -> None:
         self.fit()

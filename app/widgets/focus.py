@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from PySide6.QtCore import Qt
+from PySide6.QtCore import QEvent, Qt
 from PySide6.QtGui import QFocusEvent, QKeyEvent
 from PySide6.QtWidgets import QApplication, QPushButton, QWidget
 
@@ -62,6 +62,17 @@ def hand_on_focus(move: Callable[[], bool]) -> bool:
         after.clearFocus()
         after.setFocus(Qt.FocusReason.OtherFocusReason)
     return moved
+
+
+def came_by_keyboard() -> bool:
+    """Whether what has the focus shows the keyboard's ring: what it opens was opened by keyboard."""
+    focus = QApplication.focusWidget()
+    return focus is not None and focus.property("keyboardFocus") == "true"
+
+
+def forget_tab(focus: QWidget) -> None:
+    """Tell what has the focus that nobody pressed Tab: QDialog (6.11) says so whenever it is shown."""
+    QApplication.sendEvent(focus, QFocusEvent(QEvent.Type.FocusIn, Qt.FocusReason.OtherFocusReason))
 
 
 class KeyboardFocusButton(QPushButton):

@@ -33,6 +33,8 @@ PARTLY_MISSED_PAUSE = 60.0
 """Seconds between two updates because some relays do not lead to us, while others do: they may never."""
 UNSEEN_PAUSE = 60.0
 """Seconds, at most, between two updates after which no relay leads to us; the first come quickly."""
+SECOND_LOOK_PAUSE = 2.0
+"""Seconds after a look that found nothing where the last one did: one may be lost to a busy machine or line."""
 ANOTHER_FOR = 60.0
 """Seconds for which we believe that a machine with our key is there that was heard of; it looks four times in that."""
 
@@ -147,6 +149,9 @@ class Announcing:
         if not relays and self.found is None:
             return True
         sightings = await self._check.look(relays)
+        if self.found and all(sighting is Sighting.NOBODY for sighting in sightings):
+            await self._pause(SECOND_LOOK_PAUSE)
+            sightings = await self._check.look(relays)
         before = self.found, self.another
         self.found = Sighting.US in sightings
         if Sighting.ANOTHER in sightings:

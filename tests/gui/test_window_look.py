@@ -16,6 +16,7 @@ from app.presenters.share_rows import LOG_COLUMNS
 from app.theme import Theme
 from app.widgets.button import Button
 from app.widgets.chat.conversation_list import ConversationList
+from app.widgets.dialog import Dialog
 from app.widgets.focus import hand_on_focus
 from app.widgets.popup import Popup
 from app.widgets.rows import Cell, Column, Row
@@ -111,6 +112,29 @@ def test_a_button_that_goes_away_hands_on_the_ring_of_a_keyboard_only(
     end(first)
     assert second.hasFocus()
     assert (second.property("keyboardFocus") == "true") is by_keyboard
+
+
+@pytest.mark.parametrize("by_keyboard", [False, True])
+def test_a_dialog_rings_its_first_control_only_when_a_keyboard_opened_it(
+    qtbot: QtBot, theme: Theme, by_keyboard: bool
+) -> None:
+    window = QWidget()
+    qtbot.addWidget(window)
+    layout = QHBoxLayout(window)
+    other, opener = Button(theme, "Other"), Button(theme, "Open")
+    layout.addWidget(other)
+    layout.addWidget(opener)
+    with qtbot.waitActive(window):
+        window.show()
+    other.setFocus()
+    opener.setFocus(Qt.FocusReason.TabFocusReason if by_keyboard else Qt.FocusReason.MouseFocusReason)
+    dialog = Dialog(theme, "Go on?", "", "Go on", parent=window)
+    with qtbot.waitActive(dialog):
+        dialog.open()
+    focus = dialog.focusWidget()
+    assert isinstance(focus, Button)
+    assert (focus.property("keyboardFocus") == "true") is by_keyboard
+    dialog.reject()
 
 
 def test_the_ring_of_a_button_is_one(qtbot: QtBot, theme: Theme) -> None:

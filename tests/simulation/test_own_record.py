@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 
 import pytest
 
+from qvac_core.codec import Address
 from qvac_core.dht_rpc import RequestMessage, decode
 from qvac_core.errors import RemoteProtocolError
 from qvac_core.hyperdht import DHT, Connection, KeyPair, Server
 from qvac_core.hyperdht.announcing import LOOK_EVERY
+from qvac_core.hyperdht.self_check import Sighting
 from qvac_core.rendezvous.announcer import MIN_UPDATE_INTERVAL, PING_INTERVAL
 from qvac_core.rendezvous.constants import Command
 
@@ -81,6 +84,30 @@ def test_a_record_that_is_lost_is_announced_again_and_not_called_found_meanwhile
         await pump(await (await world.node()).connect(KEYS.public_key), 1000)
 
     simulate(test, seed=5, size=20)
+
+
+def test_one_look_that_is_lost_is_no_verdict() -> None:
+    async def test(world: World) -> None:
+        machine = await Machine().start(world, Kind.PORT_RESTRICTED)
+        await asyncio.sleep(1)
+        assert machine.told == [(True, False)]
+        looks = 0
+
+        async def lost(relays: Sequence[Address]) -> list[Sighting]:
+            nonlocal looks
+            looks += 1
+            return [Sighting.NOBODY] * len(relays)
+
+        check = machine.server._check
+        assert check is not None
+        look, check.look = check.look, lost  # type: ignore[method-assign]
+        while not looks:
+            await asyncio.sleep(0.1)
+        check.look = look  # type: ignore[method-assign]
+        await asyncio.sleep(2 * LOOK)
+        assert (looks, machine.told) == (1, [(True, False)])
+
+    simulate(test, seed=8, size=20)
 
 
 def test_relays_that_never_lead_to_a_server_do_not_make_it_announce_without_end() -> None:
