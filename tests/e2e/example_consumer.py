@@ -20,7 +20,7 @@ async def main(provider_key: str, seed: str, model: str, bootstrap: str = "") ->
             delegate=Delegate(provider_key, timeout=30, fallback_to_local=False),
             on_progress=lambda progress: print(f"{progress.percentage} %", file=sys.stderr),
         )
-        history = [{"role": "user", "content": "What is the capital of France?"}]
+        history = [{"role": "user", "content": "What is the capital of France? Answer in one sentence."}]
         answer = completion(model_id, history, generation_params={"temp": 0, "predict": 64})
         async for token in answer.token_stream:
             print(token, end="", flush=True)
