@@ -6,12 +6,14 @@ Ours; the original ends with PEER_NOT_FOUND after 8 s, whatever was wrong. The w
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from qvac_core.codec import Address, blake2b
+from qvac_core.codec.key_text import parse_public_key
 from qvac_core.core.config import CoreConfig
 from qvac_core.core.error_text import describe
 from qvac_core.core.network import NetworkNode
@@ -19,7 +21,7 @@ from qvac_core.core.state import Nat, NetworkReport
 from qvac_core.delegation.consumer import Consumer, Delegate
 from qvac_core.delegation.failures import Reason
 from qvac_core.dht_rpc import Reply
-from qvac_core.errors import DelegationError, NetworkError, QvacError, RemoteProtocolError
+from qvac_core.errors import DelegationError, IdentityError, NetworkError, QvacError, RemoteProtocolError
 from qvac_core.hyperdht import DHT, Connection, ConnectStage, KeyPair
 from qvac_core.rendezvous.constants import Command
 from qvac_core.rendezvous.messages import PeerRecord
@@ -98,10 +100,11 @@ class Diagnosis:
 
     def __init__(self, config: CoreConfig, key_pair: KeyPair) -> None:
         folder = DataDir.locate(config.data_dir)
-        local = config.local_network
-        if local is None:
-            local = SettingsFile(folder.settings_file, now=time.time()).settings.local_network
+        settings = SettingsFile(folder.settings_file, now=time.time()).settings
+        local = settings.local_network if config.local_network is None else config.local_network
         self._node = NetworkNode(config, key_pair, folder.known_nodes_file, local_network=local, keep_nodes=False)
+        if not config.relays:
+            self._node.relays = _keys(settings.network.relays)
         self._consumer = Consumer(self._connect)
         self._bootstrap: tuple[Address, ...] = config.bootstrap or ()
         self._connection: Connection | None = None
@@ -162,6 +165,15 @@ class Diagnosis:
         except (TimeoutError, NetworkError):
             pass  # what was found so far
         return len(found)
+
+
+def _keys(texts: Sequence[str]) -> tuple[bytes, ...]:
+    """Those that are keys; the app tells of the others."""
+    keys = []
+    for text in texts:
+        with contextlib.suppress(IdentityError):
+            keys.append(parse_public_key(text))
+    return tuple(keys)
 
 
 async def examine_network(dht: DHT, bootstrap: Sequence[Address] = ()) -> NetworkReport:

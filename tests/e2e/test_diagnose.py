@@ -12,6 +12,7 @@ from qvac_core.core.config import CoreConfig
 from qvac_core.core.diagnosis import Diagnosis, nat_of
 from qvac_core.core.state import Nat
 from qvac_core.hyperdht import KeyPair, create_testnet
+from qvac_core.store.folders import DataDir
 from tests.e2e.program import qvac_desktop
 
 OWNER_SEED = "6e" * 32
@@ -103,3 +104,13 @@ def test_one_network_gets_one_verdict(tmp_path: Path, size: int, verdict: Nat) -
                 assert (report.nat, report.firewalled) == (verdict, verdict is not Nat.OPEN)
 
     asyncio.run(test())
+
+
+def test_it_goes_through_the_relays_that_the_app_goes_through(tmp_path: Path) -> None:
+    relays = [KeyPair.from_seed(bytes([n]) * 32).public_key for n in (1, 2)]
+    folder = DataDir.locate(tmp_path).create()
+    folder.settings_file.write_text(f'[network]\nrelays = ["{relays[0].hex()}", "no key"]\n')
+    for given, used in ((), relays[:1]), (relays[1:], relays[1:]):
+        config = CoreConfig(tmp_path, bootstrap=(("127.0.0.1", 9),), relays=tuple(given))
+        diagnosis = Diagnosis(config, KeyPair.from_seed(bytes(32)))
+        assert diagnosis._node.relays == tuple(used)

@@ -242,7 +242,11 @@ SHOWN_BY: dict[str, tuple[str, ...]] = {
     "settings.chat.answer_tokens": (
         *(SETTINGS, "e2e/test_core.py::test_an_answer_is_as_long_as_its_guest_wants_and_says_when_it_was_cut"),
     ),
-    "settings.network.relays": (SETTINGS, "e2e/test_core_reach.py::test_relays_are_kept_and_reach_the_open_server"),
+    "settings.network.relays": (
+        SETTINGS,
+        "e2e/test_core_reach.py::test_relays_are_kept_and_reach_the_open_server",
+        "e2e/test_diagnose.py::test_it_goes_through_the_relays_that_the_app_goes_through",
+    ),
 }
 
 
