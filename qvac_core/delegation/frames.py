@@ -21,7 +21,7 @@ RESPONSE_STREAM = int(StreamFlag.RESPONSE)
 
 # Of a request that is too long: what is kept, to see what was asked; and what is read past at most, to stay in step.
 HEAD_BYTES = 4096
-SKIPPED_BYTES = 1024 * 1024 * 1024
+SKIPPED_BYTES = 64 * 1024 * 1024
 
 
 @dataclass(frozen=True)
@@ -100,7 +100,7 @@ class FrameReader:
                 body = bytes(self._buffer[start + HEADER_BYTES : start + HEADER_BYTES + HEAD_BYTES])
                 if len(body) < min(HEAD_BYTES, length):
                     break
-                if (long := _too_long_request(body)) is not None:
+                if (long := _too_long_request(body, length)) is not None:
                     messages.append(long)
                     end = start + HEADER_BYTES + length
                     self._to_skip = max(0, end - len(self._buffer))
@@ -121,8 +121,8 @@ class FrameReader:
 _REQUEST = 1
 
 
-def _too_long_request(head: bytes) -> TooLongRequest | None:
-    """None when the frame is something else than a request with its body in it."""
+def _too_long_request(head: bytes, length: int) -> TooLongRequest | None:
+    """None when a frame of `length` bytes is something else than a request with its body in it."""
     kind, at = _uint(head, 0)
     if kind != _REQUEST:
         return None
@@ -132,6 +132,8 @@ def _too_long_request(head: bytes) -> TooLongRequest | None:
     if stream:
         return None
     size, at = _uint(head, at)
+    if at + size != length:
+        return None
     return TooLongRequest(request_id, command, stream, head[at:], size)
 
 
