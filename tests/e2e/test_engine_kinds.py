@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from qvac_core.engines import llama
+from qvac_core.engines.available import EngineKind
 from qvac_core.engines.interface import ModelConfig
 from qvac_core.engines.llama_engine import LlamaEngine
 from qvac_core.engines.model_files import part_names
@@ -88,8 +89,11 @@ def test_where_the_header_does_not_tell_the_context_does(
         llama.LlamaBackend(path, ModelConfig(n_ctx=64, slots=1, device="cpu", threads=1), lambda _: None)
 
 
-def test_a_vocabulary_of_the_sentencepiece_kind_keeps_to_a_schema(tmp_path: Path) -> None:
-    """Tokenized alone each text gets a space before it: none may get into what only the schema says."""
+def test_a_vocabulary_of_the_sentencepiece_kind_keeps_to_a_schema(engine: EngineKind, tmp_path: Path) -> None:
+    """Tokenized alone each text gets a space before it: none may get into what only the schema says.
+
+    llama.cpp's server loses its grammar on a vocabulary as small as this one: then it refuses, and says nothing wrong.
+    """
     path = tmp_path / "model.gguf"
     path.write_bytes(gguf_files.llama_file(llama__context_length=512))
     schema = {"type": "object", "properties": {"a": {"enum": ["t 😀", "e e"]}}, "required": ["a"]}
@@ -98,6 +102,11 @@ def test_a_vocabulary_of_the_sentencepiece_kind_keeps_to_a_schema(tmp_path: Path
         async with loaded(path, n_ctx=512, slots=1) as model:
             for seed in range(3):
                 asked = request("a", predict=300, temp=1.0, seed=seed, response_schema=json.dumps(schema))
-                assert json.loads((await take(model, asked)).text)["a"] in ("t 😀", "e e")
+                try:
+                    answer = await take(model, asked)
+                except ModelError:
+                    assert engine is EngineKind.SERVER
+                else:
+                    assert json.loads(answer.text)["a"] in ("t 😀", "e e")
 
     asyncio.run(main())
