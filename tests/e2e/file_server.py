@@ -83,6 +83,8 @@ def file_server(certificate: Path | None = None) -> Iterator[FileServer]:
             for name, value in (headers or {}).items():
                 self.send_header(name, value)
             self.send_header("Content-Length", str(len(body)))
+            if self.close_connection:  # as it was asked to: a proxy asks so, and its client must know
+                self.send_header("Connection", "close")
             self.end_headers()
             cut = state.cut_after.pop(0) if body and state.cut_after else None
             try:
