@@ -14,8 +14,9 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from qvac_core.engines.answer_maker import Output
+from qvac_core.engines.answer_stats import stats_of
 from qvac_core.engines.answer_text import AnswerText
-from qvac_core.engines.interface import CompletionStats, StopReason
+from qvac_core.engines.interface import StopReason
 from qvac_core.engines.pace import Pace
 from qvac_core.engines.slots import Slot, next_in_turn, place
 from qvac_core.errors import ModelError
@@ -347,7 +348,9 @@ class Scheduler:
         if rest:
             self._output.text(job.id, rest)
         self._release(job)
-        self._output.done(job.id, reason, self._stats(job))
+        self._output.done(
+            job.id, reason, stats_of(job, steps=job.steps, device=self._backend.device, now=self._clock())
+        )
 
     def _release(self, job: Job) -> None:
         if job in self._running:
@@ -359,23 +362,6 @@ class Scheduler:
             job.slot.used_at = self._clock()
             job.slot = None
         job.sampler.close()
-
-    def _stats(self, job: Job) -> CompletionStats:
-        first = (job.first_token_at or self._clock()) - job.submitted_at
-        spent = job.last_token_at - job.first_token_at
-        rate = (job.generated - 1) / spent if job.generated > 1 and spent > 0 else 0.0
-        if job.generated == 1 and first > 0:
-            rate = 1 / first
-        return CompletionStats(
-            time_to_first_token=first * 1000,
-            tokens_per_second=rate,
-            prompt_tokens=len(job.prompt),
-            generated_tokens=job.generated,
-            cache_tokens=job.cached,
-            avg_concurrent_seq=job.company / job.steps if job.steps else 1.0,
-            backend_device=self._backend.device,
-            session_tokens=job.session_tokens,
-        )
 
 
 def _remaining(job: Job) -> int:

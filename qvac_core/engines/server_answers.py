@@ -12,9 +12,10 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from qvac_core.engines.answer_maker import Arrived, Output
+from qvac_core.engines.answer_stats import stats_of
 from qvac_core.engines.answer_text import AnswerText
 from qvac_core.engines.guided_sampling import TextGuide
-from qvac_core.engines.interface import CompletionStats, StopReason
+from qvac_core.engines.interface import StopReason
 from qvac_core.engines.response_grammar import too_complex
 from qvac_core.engines.sampling import PENALTY_WINDOW, Sampling
 from qvac_core.engines.scheduler import WAITING_LIMIT, overflow, too_many_waiting
@@ -245,23 +246,8 @@ class ServerAnswers:
             job.leave.set()
         if job in self._waiting:
             self._waiting.remove(job)
-        self._output.done(job.id, reason, self._stats(job))
-
-    def _stats(self, job: ServerJob) -> CompletionStats:
-        first = (job.first_token_at or self._clock()) - job.submitted_at
-        spent = job.last_token_at - job.first_token_at
-        rate = (job.generated - 1) / spent if job.generated > 1 and spent > 0 else 0.0
-        if job.generated == 1 and first > 0:
-            rate = 1 / first
-        return CompletionStats(
-            time_to_first_token=first * 1000,
-            tokens_per_second=rate,
-            prompt_tokens=len(job.prompt),
-            generated_tokens=job.generated,
-            cache_tokens=job.cached,
-            avg_concurrent_seq=job.company / job.chunks if job.chunks else 1.0,
-            backend_device=self._generator.device,
-            session_tokens=job.session_tokens,
+        self._output.done(
+            job.id, reason, stats_of(job, steps=job.chunks, device=self._generator.device, now=self._clock())
         )
 
 
