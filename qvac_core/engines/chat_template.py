@@ -25,6 +25,7 @@ from qvac_core.engines.history_forms import forms, known_roles
 from qvac_core.engines.interface import ChatMessage
 from qvac_core.engines.prompt import Disguise, Prompt, with_seams
 from qvac_core.engines.thinking import CHANNEL_TAGS, TAGS, ThinkingStyle
+from qvac_core.engines.vocabulary import Vocabulary
 from qvac_core.errors import ModelError
 
 CHATML = (
@@ -105,6 +106,11 @@ class ChatTemplate:
         except jinja2.TemplateError:
             self.own = False
             self._template = environment.from_string(CHATML)
+
+    @classmethod
+    def of_model(cls, source: str, vocabulary: Vocabulary) -> ChatTemplate:
+        """The template that a model brings along ("" = none), with what its vocabulary says."""
+        return cls(source, bos=vocabulary.bos, eos=vocabulary.eos, controls=vocabulary.controls, style=vocabulary.style)
 
     def render(
         self,

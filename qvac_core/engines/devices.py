@@ -9,14 +9,18 @@ from __future__ import annotations
 import ctypes
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
 import psutil
 
 from qvac_core.engines.available import EngineKind
-from qvac_core.engines.interface import Device
+from qvac_core.engines.interface import Device, ModelConfig
+from qvac_core.errors import ModelError
 
 THREAD_LIMIT = 16  # more memory-bound threads than this only wait for each other
+_Loaded = TypeVar("_Loaded")
 _KINDS = {0: "cpu", 1: "gpu", 2: "gpu", 3: "accelerator"}  # ggml_backend_dev_type: CPU, GPU, IGPU, ACCEL
 
 
@@ -25,6 +29,23 @@ def cpu_threads() -> int:
     usable = len(os.sched_getaffinity(0)) if sys.platform == "linux" else (os.cpu_count() or 1)
     physical = psutil.cpu_count(logical=False) or usable
     return max(1, min(usable, physical, THREAD_LIMIT + 1) - 1)
+
+
+def load_on(
+    config: ModelConfig, *, has_gpu: bool, load: Callable[[int], _Loaded], check_memory: Callable[[], None]
+) -> tuple[_Loaded, str]:
+    """What `load` gives for a number of layers on the GPU, and where it computes now: "gpu", or else "cpu".
+
+    check_memory: raises ModelError where the machine's own memory is too small; then `load` is not asked.
+    """
+    if config.device == "gpu" and config.gpu_layers != 0 and has_gpu:
+        try:
+            return load(config.gpu_layers), "gpu"
+        except ModelError as error:
+            # Most likely its memory is too small. The CPU can still answer; backend_device says so.
+            print(f"the GPU did not take the model: {error.message}", file=sys.stderr)  # noqa: T201 (to the log)
+    check_memory()
+    return load(0), "cpu"
 
 
 def list_devices(engine: EngineKind) -> tuple[Device, ...]:

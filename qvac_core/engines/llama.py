@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import ctypes
 import os
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -20,12 +19,12 @@ from llama_cpp import llama_cpp as llama
 from qvac_core.engines.answer_maker import Arrived, Order, Output
 from qvac_core.engines.available import EngineKind, describe
 from qvac_core.engines.chat_template import CHATML, ChatTemplate
-from qvac_core.engines.devices import cpu_threads
+from qvac_core.engines.devices import cpu_threads, load_on
 from qvac_core.engines.guided_sampling import Guide, GuideVocabulary
 from qvac_core.engines.interface import ModelConfig, ModelInfo, SamplingParams
 from qvac_core.engines.llama_vocabulary import LlamaVocabulary
 from qvac_core.engines.load_error import load_error
-from qvac_core.engines.memory import cache_bytes, check_memory, memory_error
+from qvac_core.engines.memory import cache_bytes, check_memory, context_tokens, memory_error
 from qvac_core.engines.model_files import read_model
 from qvac_core.engines.model_kind import ModelKind, cannot_chat, kind_of, require_chat
 from qvac_core.engines.sampling import PENALTY_WINDOW, decide
@@ -33,7 +32,6 @@ from qvac_core.engines.scheduler import Batch, Job, Scheduler
 from qvac_core.engines.vocabulary import Vocabulary
 from qvac_core.errors import ModelError
 
-SMALLEST_CONTEXT = 64  # tokens; below it no template fits
 N_BATCH = 512  # tokens; chunks are chosen by time and rarely reach it
 GGML_LOG_LEVEL_ERROR = 4  # ggml.h; the comment in llama-cpp-python's _logger.py has older numbers
 
@@ -100,40 +98,23 @@ class LlamaBackend:
         self._log = NativeLog()
         llama.llama_backend_init()
         self._config = config
-        self._model, self._context, self.device = self._open(path, on_progress)
+        self.n_ctx = context_tokens(self._gguf, config.n_ctx)
+        (self._model, self._context), self.device = load_on(
+            config,
+            has_gpu=bool(llama.llama_supports_gpu_offload()),
+            load=lambda gpu_layers: self._load(path, gpu_layers, on_progress),
+            check_memory=lambda: check_memory(self._size, self._gguf, self.n_ctx * config.slots),
+        )
         self._guide_vocabulary: GuideVocabulary | None = None
         self._tokens = LlamaVocabulary(self._model)
         self.vocabulary = vocabulary = Vocabulary(self._tokens, self._gguf.chat_template + CHATML)
         self._memory = llama.llama_get_memory(self._context)
         self.n_batch = int(llama.llama_n_batch(self._context))
         self.n_cells = int(llama.llama_n_ctx(self._context))
-        self.n_ctx = self._n_ctx()
         # A recurrent state has no positions: it can be copied whole only, and never cut.
         self.can_copy = not (llama.llama_model_is_recurrent(self._model) or llama.llama_model_is_hybrid(self._model))
         self._batch = _NativeBatch(self.n_batch)
-        self.template = ChatTemplate(
-            self._gguf.chat_template,
-            bos=vocabulary.bos,
-            eos=vocabulary.eos,
-            controls=vocabulary.controls,
-            style=vocabulary.style,
-        )
-
-    def _n_ctx(self) -> int:
-        """Tokens per chat: what was asked for, within what the model was trained on."""
-        trained = self._gguf.context_length or self._config.n_ctx
-        return max(SMALLEST_CONTEXT, min(self._config.n_ctx or trained, trained))
-
-    def _open(self, path: Path, on_progress: Callable[[float], None]) -> tuple[Any, Any, str]:
-        config = self._config
-        if config.device == "gpu" and config.gpu_layers != 0 and llama.llama_supports_gpu_offload():
-            try:
-                return (*self._load(path, config.gpu_layers, on_progress), "gpu")
-            except ModelError as error:
-                # Most likely its memory is too small. The CPU can still answer; backend_device says so.
-                print(f"the GPU did not take the model: {error.message}", file=sys.stderr)  # noqa: T201 (to the log)
-        check_memory(self._size, self._gguf, self._n_ctx() * config.slots)
-        return (*self._load(path, 0, on_progress), "cpu")
+        self.template = ChatTemplate.of_model(self._gguf.chat_template, vocabulary)
 
     def _load(self, path: Path, gpu_layers: int, on_progress: Callable[[float], None]) -> tuple[Any, Any]:
         def progress(fraction: float, _user_data: object) -> bool:
@@ -165,7 +146,7 @@ class LlamaBackend:
     def _context_params(self, *, gpu: bool) -> Any:
         slots = self._config.slots
         params = llama.llama_context_default_params()
-        params.n_ctx = self._n_ctx() * slots
+        params.n_ctx = self.n_ctx * slots
         params.n_batch = params.n_ubatch = max(N_BATCH, slots)
         params.n_seq_max = slots
         params.n_outputs_max = slots  # one per sequence and step; the default reserves n_batch rows of logits
@@ -220,20 +201,17 @@ class LlamaBackend:
 
     def _samplers(self, sampling: SamplingParams) -> list[Any]:
         wanted = decide(sampling)
-        chain: list[Any] = []
-        chain.append(
-            llama.llama_sampler_init_penalties(
-                self._tokens.size,
-                PENALTY_WINDOW,
-                wanted.repeat_penalty,
-                wanted.frequency_penalty,
-                wanted.presence_penalty,
-            )
+        penalties = llama.llama_sampler_init_penalties(
+            self._tokens.size,
+            PENALTY_WINDOW,
+            wanted.repeat_penalty,
+            wanted.frequency_penalty,
+            wanted.presence_penalty,
         )
         if wanted.greedy:
-            return [*chain, llama.llama_sampler_init_greedy()]
+            return [penalties, llama.llama_sampler_init_greedy()]
         return [
-            *chain,
+            penalties,
             llama.llama_sampler_init_top_k(wanted.top_k),
             llama.llama_sampler_init_top_p(wanted.top_p, 1),
             llama.llama_sampler_init_min_p(wanted.min_p, 1),

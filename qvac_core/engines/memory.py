@@ -10,9 +10,16 @@ import psutil
 from qvac_core.engines.gguf import GgufInfo
 from qvac_core.errors import ModelError
 
+SMALLEST_CONTEXT = 64  # tokens; below it no template fits
 SPARE = 256 * 1024 * 1024  # bytes for compute buffers and for the rest of the machine
 _ELEMENT = 2  # bytes: keys and values are kept as 16-bit floats
 _PARTIAL = ("ssm.", "full_attention_interval", "recurrent", "kv_lora_rank")  # not every layer keeps every token
+
+
+def context_tokens(gguf: GgufInfo, asked: int) -> int:
+    """Tokens per chat: what was asked for (0 = all of it), within what the model was trained on."""
+    trained = gguf.context_length or asked
+    return max(SMALLEST_CONTEXT, min(asked or trained, trained))
 
 
 def cache_bytes(gguf: GgufInfo, tokens: int) -> int:

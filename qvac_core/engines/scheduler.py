@@ -132,12 +132,11 @@ class Scheduler:
 
     def submit(self, job: Job) -> None:
         """Queue an answer. Raises ModelError: CONTEXT_OVERFLOW (52421), or 52420 when too many are waiting."""
-        if len(job.prompt) >= self._n_ctx or not job.prompt:
+        try:
+            require_place(len(job.prompt), self._n_ctx, len(self._waiting))
+        except ModelError:
             job.sampler.close()
-            raise overflow(len(job.prompt), self._n_ctx)
-        if len(self._waiting) >= WAITING_LIMIT:
-            job.sampler.close()
-            raise too_many_waiting()
+            raise
         job.text = AnswerText(job.stop, show_stop=job.show_stop)
         job.submitted_at = self._clock()
         self._waiting.append(job)
@@ -372,13 +371,17 @@ def _cells(job: Job) -> int:
     return len(job.slot.tokens) if job.slot is not None else 0
 
 
-def too_many_waiting() -> ModelError:
-    return ModelError(
-        "Too many answers are waiting for this model. Try again in a minute.",
-        name="REQUEST_REJECTED_BY_POLICY",
-        code=52420,
-        typed_fields={"reason": "queue_full"},
-    )
+def require_place(prompt_tokens: int, n_ctx: int, waiting: int) -> None:
+    """Raises ModelError: CONTEXT_OVERFLOW (52421), 52406 for no prompt at all, or 52420 when too many are waiting."""
+    if prompt_tokens >= n_ctx or not prompt_tokens:
+        raise overflow(prompt_tokens, n_ctx)
+    if waiting >= WAITING_LIMIT:
+        raise ModelError(
+            "Too many answers are waiting for this model. Try again in a minute.",
+            name="REQUEST_REJECTED_BY_POLICY",
+            code=52420,
+            typed_fields={"reason": "queue_full"},
+        )
 
 
 def overflow(tokens: int, n_ctx: int) -> ModelError:

@@ -23,11 +23,11 @@ import xllamacpp
 from qvac_core.engines.answer_maker import Arrived, Order, Output
 from qvac_core.engines.available import EngineKind, describe
 from qvac_core.engines.chat_template import CHATML, ChatTemplate
-from qvac_core.engines.devices import cpu_threads, list_devices
+from qvac_core.engines.devices import cpu_threads, list_devices, load_on
 from qvac_core.engines.guided_sampling import TextGuide
 from qvac_core.engines.interface import ModelConfig, ModelInfo
 from qvac_core.engines.load_error import load_error
-from qvac_core.engines.memory import cache_bytes, check_memory
+from qvac_core.engines.memory import cache_bytes, check_memory, context_tokens
 from qvac_core.engines.model_files import read_model
 from qvac_core.engines.model_kind import kind_of, require_chat
 from qvac_core.engines.sampling import decide
@@ -37,7 +37,6 @@ from qvac_core.engines.thinking import Mark
 from qvac_core.engines.vocabulary import Vocabulary
 from qvac_core.errors import ModelError
 
-SMALLEST_CONTEXT = 64  # tokens; below it no template fits
 N_BATCH = 256  # tokens of a prompt between two looks at other chats, and between two chances to cancel
 # llama.cpp's llguidance is older and knows no bound on white space, with which a small model would fill its context.
 _SEPARATORS = {"whitespace_flexible": False, "item_separator": ", ", "key_separator": ": "}
@@ -98,23 +97,21 @@ class ServerMaker:
         files = read_model(path)
         self._gguf, self._size = files.gguf, files.size_bytes
         require_chat(kind_of(self._gguf))
-        trained = self._gguf.context_length or config.n_ctx
-        self.n_ctx = max(SMALLEST_CONTEXT, min(config.n_ctx or trained, trained))
+        self.n_ctx = context_tokens(self._gguf, config.n_ctx)
         self._cells = self.n_ctx * config.slots
         on_progress(0.0)
         self._key = secrets.token_hex(16)
-        self._server, self.device = self._open(path, config)
+        self._server, self.device = load_on(
+            config,
+            has_gpu=any(device.kind == "gpu" for device in list_devices(EngineKind.SERVER)),
+            load=lambda gpu_layers: self._load(path, config, gpu_layers),
+            check_memory=lambda: check_memory(self._size, self._gguf, self._cells),
+        )
         client = ServerClient(self._server.listening_address, self._key)
         self._meta = client.get("/v1/models")["data"][0]["meta"]
         source = ServerVocabulary(path, self._gguf, client)
         self.vocabulary = vocabulary = Vocabulary(source, self._gguf.chat_template + CHATML)
-        self.template = ChatTemplate(
-            self._gguf.chat_template,
-            bos=vocabulary.bos,
-            eos=vocabulary.eos,
-            controls=vocabulary.controls,
-            style=vocabulary.style,
-        )
+        self.template = ChatTemplate.of_model(self._gguf.chat_template, vocabulary)
         self._marks: dict[str, Mark] = dict(vocabulary.style.marks or {})
         self._answers = ServerAnswers(
             self, output, deliver, slots=config.slots, n_ctx=self.n_ctx, clock=time.perf_counter
@@ -151,17 +148,6 @@ class ServerMaker:
 
     def take(self, arrived: Arrived) -> None:
         self._answers.take(arrived)
-
-    def _open(self, path: Path, config: ModelConfig) -> tuple[Any, str]:
-        has_gpu = any(device.kind == "gpu" for device in list_devices(EngineKind.SERVER))
-        if config.device == "gpu" and config.gpu_layers != 0 and has_gpu:
-            try:
-                return self._load(path, config, config.gpu_layers), "gpu"
-            except ModelError as error:
-                # Most likely its memory is too small. The CPU can still answer; backend_device says so.
-                print(f"the GPU did not take the model: {error.message}", file=sys.stderr)  # noqa: T201 (to the log)
-        check_memory(self._size, self._gguf, self._cells)
-        return self._load(path, config, 0), "cpu"
 
     def _load(self, path: Path, config: ModelConfig, gpu_layers: int) -> Any:
         params = xllamacpp.CommonParams()

@@ -18,7 +18,7 @@ from qvac_core.engines.guided_sampling import TextGuide
 from qvac_core.engines.interface import StopReason
 from qvac_core.engines.response_grammar import too_complex
 from qvac_core.engines.sampling import PENALTY_WINDOW, Sampling
-from qvac_core.engines.scheduler import WAITING_LIMIT, overflow, too_many_waiting
+from qvac_core.engines.scheduler import overflow, require_place
 from qvac_core.engines.slots import Slot, next_in_turn, place
 from qvac_core.errors import ModelError
 
@@ -98,10 +98,7 @@ class ServerAnswers:
 
     def submit(self, job: ServerJob) -> None:
         """Queue an answer. Raises ModelError: CONTEXT_OVERFLOW (52421), or 52420 when too many are waiting."""
-        if len(job.prompt) >= self._n_ctx or not job.prompt:
-            raise overflow(len(job.prompt), self._n_ctx)
-        if len(self._waiting) >= WAITING_LIMIT:
-            raise too_many_waiting()
+        require_place(len(job.prompt), self._n_ctx, len(self._waiting))
         job.text = AnswerText(job.stop, show_stop=job.show_stop)
         job.submitted_at = self._clock()
         self._waiting.append(job)
