@@ -104,9 +104,6 @@ class Conversations:
             (*values, id),
         )
 
-    def remove_message(self, message_id: str) -> None:
-        self._database.execute("DELETE FROM messages WHERE id = ?", (message_id,))
-
     def drafts(self) -> dict[str, Draft]:
         """What is written and not sent, by conversation; "" for the one that is not there yet."""
         rows = self._database.rows("SELECT conversation_id, text, pasted, waiting FROM drafts")

@@ -13,7 +13,7 @@ import pytest
 
 from qvac_core.core import answer_keeper, chats, log_writer
 from qvac_core.core.log_writer import LogWriter
-from qvac_core.core.state import Message, Notice
+from qvac_core.core.state import Conversation, Message, Notice
 from qvac_core.errors import StoreError
 from qvac_core.store import database
 from qvac_core.store.store import Store
@@ -63,6 +63,14 @@ REFUSALS: list[Refusal] = [held_by_another, full_disk, read_only]
 LONG = "word " * 20_000  # more than the pages that are there have room for
 
 
+async def asked(scene: Scene) -> tuple[Conversation, asyncio.Event]:
+    """A conversation with a question in it, whose answer begins when the gate is opened."""
+    conversation = await scene.chats.new(REMOTE)
+    gate = scene.remote.gate = asyncio.Event()
+    await scene.chats.ask(conversation.id, "Tell me.")
+    return conversation, gate
+
+
 async def kept(store: Store, conversation_id: str, wanted: Message) -> None:
     """The disk has the message just so."""
     while store.conversations.messages(conversation_id)[-1] != wanted:
@@ -74,11 +82,9 @@ def test_an_answer_goes_on_and_is_kept_later(tmp_path: Path, refusal: Refusal) -
     remote = Scripted(LONG, "and ", "more.", STATS)
 
     async def act(scene: Scene) -> None:
-        conversation = await scene.chats.new(REMOTE)
-        remote.gate = asyncio.Event()
-        await scene.chats.ask(conversation.id, "Tell me.")
+        conversation, gate = await asked(scene)
         with refusal(scene.store):
-            remote.gate.set()
+            gate.set()
             answer = await scene.finished()
             assert (answer.text, answer.status, answer.error) == (f"{LONG}and more.", "done", None)
             assert (await scene.chats.messages(conversation.id))[-1] == answer
@@ -102,11 +108,9 @@ def test_it_is_told_when_it_stays_impossible_and_when_it_works_again(
         return notices
 
     async def act(scene: Scene) -> None:
-        conversation = await scene.chats.new(REMOTE)
-        remote.gate = asyncio.Event()
-        await scene.chats.ask(conversation.id, "Tell me.")
+        conversation, gate = await asked(scene)
         with refusal(scene.store):
-            remote.gate.set()
+            gate.set()
             answer = await scene.finished()
             (notice,) = await asyncio.wait_for(told(scene, 1), 30)
             assert "cannot be saved" in notice.title
@@ -123,11 +127,9 @@ def test_closing_tries_once_more(tmp_path: Path) -> None:
     remote = Scripted(LONG, STATS)
 
     async def act(scene: Scene) -> None:
-        conversation = await scene.chats.new(REMOTE)
-        remote.gate = asyncio.Event()
-        await scene.chats.ask(conversation.id, "Tell me.")
+        conversation, gate = await asked(scene)
         with held_by_another(scene.store):
-            remote.gate.set()
+            gate.set()
             answer = await scene.finished()
         await scene.chats.close()
         assert scene.store.conversations.messages(conversation.id)[-1] == answer

@@ -85,8 +85,9 @@ def test_update_keeps_the_place(conversations: Conversations) -> None:
     finished = replace(first, text="whole answer", status="done", stats=STATS)
     conversations.update(finished)
     assert conversations.messages(id) == (finished, second)
-    conversations.remove_message(finished.id)
-    assert conversations.messages(id) == (second,)
+    third = said("in its place")
+    conversations.append(id, third, NOW, in_place_of=[finished.id])
+    assert conversations.messages(id) == (second, third)
 
 
 def test_order_pinned_then_recent(conversations: Conversations) -> None:
