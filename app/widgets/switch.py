@@ -8,6 +8,7 @@ from PySide6.QtWidgets import QAbstractButton, QSizePolicy, QWidget
 
 from app.theme import Theme
 from app.widgets.focus import ring_after
+from app.widgets.toggle_clicks import ToggleClicks
 
 MAIN_SIZE = QSize(44, 24)
 ROW_SIZE = QSize(32, 18)
@@ -41,11 +42,8 @@ def paint_switch(painter: QPainter, theme: Theme, rect: QRectF, position: float,
     painter.restore()
 
 
-class Switch(QAbstractButton):
-    """Acts at once. `toggled` fires for the user and for code alike; connect `clicked` for intents.
-
-    The "Toggle" that Qt offers to assistive technology moves the knob alone: here it clicks.
-    """
+class Switch(ToggleClicks, QAbstractButton):
+    """Acts at once. `toggled` fires for the user and for code alike; connect `clicked` for intents."""
 
     def __init__(self, theme: Theme, name: str, *, size: QSize = MAIN_SIZE, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -53,7 +51,6 @@ class Switch(QAbstractButton):
         self._size = size
         self._position = 0.0
         self._ring = False
-        self._ours = False  # the change comes from a click or from code
         self.setCheckable(True)
         self.setAccessibleName(name)
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
@@ -61,22 +58,8 @@ class Switch(QAbstractButton):
         self._animation = QPropertyAnimation(self, b"position", self)
         self._animation.setEasingCurve(QEasingCurve.Type.OutCubic)
         self.toggled.connect(self._move_knob)
-        self.toggled.connect(self._changed)
+        self.toggle_clicks()
         theme.changed.connect(self.update)
-
-    def setChecked(self, on: bool) -> None:
-        self._ours = True
-        super().setChecked(on)
-        self._ours = False
-
-    def nextCheckState(self) -> None:
-        self._ours = True
-        super().nextCheckState()
-        self._ours = False
-
-    def _changed(self, on: bool) -> None:
-        if not self._ours:
-            self.clicked[bool].emit(on)  # type: ignore[index]  # missing in the stubs
 
     def sizeHint(self) -> QSize:
         return QSize(self._size.width() + 2 * RING, self._size.height() + 2 * RING)
