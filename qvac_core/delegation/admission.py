@@ -220,6 +220,10 @@ class Limits:
     open_request_bytes: int = 32 * 1024 * 1024
     held_bytes: int = 512 * 1024 * 1024  # of all connections together, frames that are not whole yet included,
     held_bytes_share: int = 1024 * 1024  # and so much for each even then
+    # Files of guests, in RAM (blobs.py): one of them, those of a key, and all together.
+    blob_bytes: int = 64 * 1024 * 1024
+    blobs_per_key_bytes: int = 128 * 1024 * 1024
+    blobs_bytes: int = 512 * 1024 * 1024
     knock_frame_bytes: int = 64 * 1024
     knock_seconds: float = 2.0
     knocks: Rate = Rate(60, 60.0)

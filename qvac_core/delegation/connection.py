@@ -8,8 +8,10 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import TypeVar
 
+from qvac_core.delegation.blob_upload import BytesSource, Progress, not_taken, open_file, upload
 from qvac_core.delegation.failures import Code, Reason, is_key_refused, provider_error
 from qvac_core.delegation.lines import lines_of
 from qvac_core.delegation.messages import (
@@ -56,6 +58,7 @@ class ProviderConnection:
         self.hello: HelloReply | None = None
         self._rpc = Rpc(stream)
         self._rejected: ProviderError | None = None
+        self._uploading = asyncio.Lock()
         self._greeting: asyncio.Task[None] | None = None
         self.heard_at = asyncio.get_running_loop().time()
         """When something came of it the last time, in seconds of the loop."""
@@ -94,14 +97,16 @@ class ProviderConnection:
 
     # --- Asking -----------------------------------------------------------------------------------------------
 
-    async def ask(self, message: Message, expect: type[ReplyT], seconds: float) -> ReplyT:
+    async def ask(self, message: Message, expect: type[ReplyT], seconds: float, payload: bytes = b"") -> ReplyT:
         """One request, one reply. Raises ProviderError for the provider's own errors, which leave the connection good.
 
+        payload: raw bytes behind a message that has some (`putBlob`).
         Raises ConnectionClosed, RemoteProtocolError or DelegationError (REQUEST_TIMEOUT) when it is of no use any more.
         """
         self._greet_soon()
         try:
-            reply = decode_reply(await self._rpc.request(encode(message), seconds))
+            body = encode(message) + (b"\n" + payload if payload else b"")
+            reply = decode_reply(await self._rpc.request(body, seconds))
         except TimeoutError:
             raise timed_out(seconds) from None
         except ConnectionClosed as error:
@@ -177,6 +182,26 @@ class ProviderConnection:
             logger.debug("a provider failed the health probe: %s", error)
             return False
         return True
+
+    # --- Files ------------------------------------------------------------------------------------------------
+
+    async def put_blob(self, data: bytes | Path, on_progress: Progress | None = None, *, what: str = "files") -> str:
+        """Have these bytes, or those of this file, at the provider; their sha256 in hex, by which requests name them.
+
+        Nothing travels that is there already. One at a time on a connection. Raises LocalProtocolError for a file that
+        cannot be read, DelegationError MODEL_OPERATION_NOT_SUPPORTED when the provider is not one of ours (`what` says
+        what it cannot take), ProviderError for its refusal, and what a lost connection raises.
+        """
+        await self.greeted()
+        if not self.offers("blobs"):
+            raise self.failure(not_taken(what))
+        source = BytesSource(data) if isinstance(data, bytes) else await asyncio.to_thread(open_file, data)
+        try:
+            async with self._uploading:
+                await upload(self, source, on_progress)
+        finally:
+            source.close()
+        return source.sha256
 
     # --- Our own providers ------------------------------------------------------------------------------------
 

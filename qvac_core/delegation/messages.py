@@ -204,7 +204,36 @@ class Keepalive(Message, frozen=True, tag="keepalive"):
     pass
 
 
-Request = Heartbeat | LoadModel | CompletionStream | Cancel | UnloadModel | Hello | ListModels | Keepalive
+Sha256 = Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]
+
+
+class BlobStatus(Message, frozen=True, tag="blobStatus"):
+    """Our own (blobs.py): how much of this blob is there, and would one of this size, in bytes, be taken?"""
+
+    sha256: Sha256
+    size_bytes: Annotated[int, Meta(ge=1)]
+
+
+class PutBlob(Message, frozen=True, tag="putBlob"):
+    """Our own (blobs.py): the next bytes of a blob, which follow this JSON and a newline as they are."""
+
+    sha256: Sha256
+    size_bytes: Annotated[int, Meta(ge=1)]
+    offset: Count
+
+
+Request = (
+    Heartbeat
+    | LoadModel
+    | CompletionStream
+    | Cancel
+    | UnloadModel
+    | Hello
+    | ListModels
+    | Keepalive
+    | BlobStatus
+    | PutBlob
+)
 
 
 # --- Replies ------------------------------------------------------------------------------------------------------
@@ -283,6 +312,14 @@ class ListModelsReply(Message, frozen=True, tag="listModels"):
 
 class KeepaliveReply(Message, frozen=True, tag="keepalive"):
     pass
+
+
+class BlobStatusReply(Message, frozen=True, tag="blobStatus"):
+    received: Count
+
+
+class PutBlobReply(Message, frozen=True, tag="putBlob"):
+    received: Count
 
 
 class QueueLine(Message, frozen=True, tag="queue"):
@@ -396,6 +433,8 @@ Reply = (
     | HelloReply
     | ListModelsReply
     | KeepaliveReply
+    | BlobStatusReply
+    | PutBlobReply
     | QueueLine
 )
 
@@ -411,6 +450,8 @@ _requests: Mapping[str, msgspec.json.Decoder[Any]] = {
     "hello": msgspec.json.Decoder(Hello),
     "listModels": msgspec.json.Decoder(ListModels),
     "keepalive": msgspec.json.Decoder(Keepalive),
+    "blobStatus": msgspec.json.Decoder(BlobStatus),
+    "putBlob": msgspec.json.Decoder(PutBlob),
 }
 _replies: msgspec.json.Decoder[Reply] = msgspec.json.Decoder(Reply)
 _trailers = msgspec.json.Decoder(dict[str, Any])
@@ -434,6 +475,18 @@ def _decoded(decoder: msgspec.json.Decoder[T], body: bytes, what: str) -> T:
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         # Not JSON, not UTF-8, or nested without end.
         raise RemoteProtocolError(f"{what} is not valid JSON") from error
+
+
+# How the only request with raw bytes behind its JSON begins: msgspec writes `type` first, as the SDK does.
+_WITH_PAYLOAD = b'{"type":"putBlob"'
+
+
+def split_payload(body: bytes) -> tuple[bytes, bytes]:
+    """The JSON of a request and the raw bytes behind it; of any other request it is all JSON."""
+    if not body.startswith(_WITH_PAYLOAD):
+        return body, b""
+    head, _, payload = body.partition(b"\n")
+    return head, payload
 
 
 def decode_envelope(body: bytes) -> Envelope:

@@ -27,6 +27,8 @@ REMOTE_SAFE = frozenset(
         "hello",
         "listModels",
         "keepalive",
+        "blobStatus",
+        "putBlob",
     }
 )
 
@@ -49,6 +51,7 @@ _DUPLEXES = ("bciTranscribeStream", "completionOrchestrate", "textToSpeechStream
 _REPLIES = (
     "__init_config",
     "__shutdown__",
+    "blobStatus",
     "cancel",
     "deleteCache",
     "downloadAsset",
@@ -66,6 +69,7 @@ _REPLIES = (
     "modelRegistrySearch",
     "pluginInvoke",
     "provide",
+    "putBlob",
     "rag",
     "resume",
     "state",

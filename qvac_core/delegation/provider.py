@@ -12,6 +12,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 
 from qvac_core.delegation.admission import AccessPolicy, Decision, Denials, KnockLimit, Limits
+from qvac_core.delegation.blobs import BlobStore
 from qvac_core.delegation.events import ConnectionChanged, ConnectionState, ModelsInUseChanged, ProviderEvent
 from qvac_core.delegation.failures import denied, not_admitted
 from qvac_core.delegation.held_bytes import HeldBytes
@@ -80,6 +81,7 @@ class Provider:
         self.denials = Denials()
         self._told: OrderedDict[tuple[bytes, ConnectionState], float] = OrderedDict()
         self._in_use: tuple[str, ...] = ()
+        self._blobs = BlobStore(self._limits)
         self.requests = LiveRequests(log, on_event, lambda: asyncio.get_running_loop().time())
         self._service = Service(
             limits=self._limits,
@@ -91,6 +93,7 @@ class Provider:
             turns=Turns(self._limits.parallel, self._limits.queue_length, self._limits.queue_length_per_key),
             held=HeldBytes(self._limits.held_bytes, self._limits.held_bytes_share),
             sessions=KvSessions(),
+            blobs=self._blobs,
             log=log,
             greeting=greeting or Greeting(),
             now=wall_clock,
@@ -256,6 +259,7 @@ class Provider:
             while self._sessions:
                 self._ended.clear()
                 await self._ended.wait()
+            self._blobs.clear()
         finally:
             self._stopping = False
 

@@ -16,6 +16,7 @@ from msgspec import UNSET
 
 from qvac_core.delegation.admission import AccessPolicy, Allowance, Decision, Limits
 from qvac_core.delegation.answers import Answer
+from qvac_core.delegation.blobs import BlobStore, KeyBlobs
 from qvac_core.delegation.events import Outcome
 from qvac_core.delegation.failures import Code, Reason, Rejection, by_policy, error_reply, not_admitted
 from qvac_core.delegation.held_bytes import HeldBytes
@@ -24,6 +25,8 @@ from qvac_core.delegation.kv_sessions import KvSessions
 from qvac_core.delegation.live_requests import Ending, Kind, LiveRequests, stop_for
 from qvac_core.delegation.loads import load, plugin_not_found
 from qvac_core.delegation.messages import (
+    BlobStatus,
+    BlobStatusReply,
     Cancel,
     CancelReply,
     CompletionStream,
@@ -39,11 +42,14 @@ from qvac_core.delegation.messages import (
     LoadModel,
     Message,
     ModelEntry,
+    PutBlob,
+    PutBlobReply,
     UnloadModel,
     UnloadModelReply,
     decode_envelope,
     decode_request,
     encode,
+    split_payload,
 )
 from qvac_core.delegation.methods import REMOTE_SAFE, SHAPES, Shape, shape_of
 from qvac_core.delegation.model_config import API_ONLY_MODEL_TYPES, LLM_MODEL_TYPE
@@ -60,7 +66,7 @@ logger = logging.getLogger(__name__)
 
 HELLO_VERSION = 1
 # Of wire/QVAC.md section 12, what this version does. Grants, receipts and countersigning come later.
-OUR_FEATURES = frozenset({"models", "queue", "continue", "keepalive"})
+OUR_FEATURES = frozenset({"models", "queue", "continue", "keepalive", "blobs"})
 APP_NAME = "qvac-desktop"
 
 
@@ -85,6 +91,7 @@ class Service:
     turns: Turns
     held: HeldBytes
     sessions: KvSessions
+    blobs: BlobStore
     log: RequestLog
     greeting: Greeting
     now: Callable[[], float]
@@ -107,6 +114,7 @@ class Session:
         self.turns = service.turns
         self.held = HeldModels(service.pool, service.limits, service.on_models_changed)
         self.sessions = service.sessions
+        self.blobs = KeyBlobs(service.blobs, stream.remote_public_key)
         self.tells_places = False
         self.is_ours = False
         self._dismissed: OwnerStop | None = None
@@ -122,7 +130,8 @@ class Session:
     async def run(self) -> None:
         """Serve until the connection ends; then nothing of it runs or is held any more."""
         try:
-            await self.rpc.run()
+            with self.blobs:
+                await self.rpc.run()
         finally:
             self.stop_requests(Ending.DISCONNECTED)
             self.held.release_all()
@@ -175,7 +184,8 @@ class Session:
             if request.too_long:
                 asked, shape = _by_head(request.body)
                 self._refuse_too_long(asked, request.too_long)
-            envelope = decode_envelope(request.body)
+            body, payload = split_payload(request.body)
+            envelope = decode_envelope(body)
             method = envelope.type
             if not isinstance(method, str):
                 raise RemoteProtocolError("Invalid input in the request: it has no type")
@@ -186,13 +196,15 @@ class Session:
                 raise not_admitted(self.public_key.hex())  # an allowance that ended while the machine slept
             if method not in REMOTE_SAFE:
                 raise _not_for_strangers(method if method in SHAPES else "this request type")
-            await self._dispatch(request, method, envelope, request.body)
+            await self._dispatch(request, method, envelope, body, payload)
         except ConnectionClosed:
             raise
         except QvacError as error:
             await send_error(request, shape, error)
 
-    async def _dispatch(self, request: IncomingRequest, method: str, envelope: Envelope, body: bytes) -> None:
+    async def _dispatch(
+        self, request: IncomingRequest, method: str, envelope: Envelope, body: bytes, payload: bytes
+    ) -> None:
         if method == "loadModel" and (answer := _other_engine(envelope)) is not None:
             await self._reply(request, answer, streamed=envelope.withProgress is True)
             return
@@ -209,6 +221,14 @@ class Session:
             await self._reply(request, self._cancel(message))
         elif isinstance(message, UnloadModel):
             await self._reply(request, self._unload(message))
+        elif isinstance(message, BlobStatus):
+            self._check_accepting()
+            received = self.blobs.received(message.sha256, message.size_bytes)
+            await self._reply(request, BlobStatusReply(received))
+        elif isinstance(message, PutBlob):
+            self._check_accepting()
+            received = self.blobs.put(message.sha256, message.size_bytes, message.offset, payload)
+            await self._reply(request, PutBlobReply(received))
         elif isinstance(message, LoadModel):
             self._check_accepting()
             _check_size(len(body), self.limits.load_bytes)
