@@ -11,6 +11,7 @@ import ctypes.util
 import hashlib
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import threading
@@ -302,17 +303,61 @@ def test(arguments: list[str]) -> int:
     if not has_module("llama_cpp"):
         build_engine("cpu", anew=False)  # the tests run on both
     environment = {**os.environ, "QT_QPA_PLATFORM": "offscreen", "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}"}
-    for title, command in (
-        ("Linter", ["ruff", "check", "."]),
-        ("Formatter", ["ruff", "format", "--check", "."]),
-        ("Types", ["mypy"]),
-        ("Import contracts", ["lint-imports"]),
-    ):
+    for title, command in (("Linter", ["ruff", "check", "."]), ("Formatter", ["ruff", "format", "--check", "."])):
         say(title)
         run(BIN / command[0], *command[1:], env=environment)
-    say("Tests")
-    command = [str(BIN / "pytest"), "-m", "not long", *arguments]
-    return subprocess.run(command, cwd=ROOT, env=environment, check=False).returncode
+    say("Tests, and beside them types and import contracts")
+    tests = subprocess.Popen(
+        [BIN / "pytest", "-m", "not long", *shares(arguments), *arguments], cwd=ROOT, env=environment
+    )
+    checks = [Check("Types", "mypy", environment), Check("Import contracts", "lint-imports", environment)]
+    try:
+        while tests.poll() is None:
+            if any(check.failed for check in checks):
+                say("The tests are stopped: this comes first.")
+                tests.send_signal(signal.SIGINT)
+                break
+            time.sleep(0.2)
+    finally:  # Ctrl-C reaches the tests as well: they end by themselves
+        code = tests.wait()
+    for check in checks:
+        check.join()
+    return code or int(any(check.failed for check in checks))
+
+
+def shares(arguments: list[str]) -> list[str]:
+    """How the tests run: files shared among processes (tests/two_ends.py), but a test that is named runs plainly."""
+    if any("::" in argument for argument in arguments):
+        return []
+    workers = max(2, min(4, os.cpu_count() or 2))
+    return ["-n", str(workers), "--dist", "loadfile", "--durations=20", "-rfEs"]
+
+
+class Check(threading.Thread):
+    """A program that looks at the code while the tests run. What it says is shown in one piece, when it has ended."""
+
+    def __init__(self, title: str, program: str, environment: dict[str, str]) -> None:
+        super().__init__(daemon=True)
+        self.failed = False
+        self._title = title
+        self._program = program
+        self._environment = environment
+        self.start()
+
+    def run(self) -> None:
+        result = subprocess.run(
+            [BIN / self._program],
+            cwd=ROOT,
+            env=self._environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+        )
+        say(f"{self._title}: {'failed' if result.returncode else 'passed'}")
+        if result.returncode:
+            print(f"\n{result.stdout.rstrip()}", file=sys.stderr, flush=True)
+        self.failed = result.returncode != 0
 
 
 def main() -> int:

@@ -10,8 +10,9 @@ import pytest
 
 from qvac_core.engines.library import Library
 from qvac_core.models import DEFAULT_SMALL_MODEL
+from tests.caches import CACHE, fetching
 
-CACHE = Path(__file__).resolve().parent.parent / ".cache" / "models"
+MODELS = CACHE / "models"
 
 
 @pytest.fixture(scope="session")
@@ -20,4 +21,22 @@ def small_model_path() -> Path:
     given = os.environ.get("QVAC_TEST_MODEL")
     if given:
         return Path(given)
-    return asyncio.run(Library(CACHE).ensure(DEFAULT_SMALL_MODEL.name)).path
+    with fetching(MODELS):
+        return asyncio.run(Library(MODELS).ensure(DEFAULT_SMALL_MODEL.name)).path
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config) -> object | None:
+    """None: what `--dist` says."""
+    if config.getoption("dist") != "loadfile":
+        return None
+    from tests.two_ends import TwoEnds
+
+    return TwoEnds(config)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if hasattr(config, "workerinput"):
+        from tests.two_ends import put_in_order
+
+        put_in_order(items)

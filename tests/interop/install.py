@@ -8,8 +8,10 @@ import subprocess
 import tempfile
 from pathlib import Path
 
+from tests.caches import CACHE, fetching
+
 HERE = Path(__file__).parent
-CACHE = HERE.parent.parent / ".cache" / "interop-js"
+PEERS = CACHE / "interop-js"
 INSTALL_TIMEOUT = 170.0
 
 
@@ -20,19 +22,19 @@ def install_js_peers() -> Path:
     """
     manifests = [HERE / "package.json", HERE / "package-lock.json"]
     version = hashlib.sha256(b"".join(m.read_bytes() for m in manifests)).hexdigest()[:16]
-    home = CACHE / version
-    if home.exists():
-        return home
-    CACHE.mkdir(parents=True, exist_ok=True)
-    # into a folder of its own, then renamed: another session may be installing the same
-    building = Path(tempfile.mkdtemp(prefix="install-", dir=CACHE))
+    home = PEERS / version
+    with fetching(PEERS):
+        if not home.exists():
+            _install(home, manifests)
+    return home
+
+
+def _install(home: Path, manifests: list[Path]) -> None:
+    # into a folder of its own, then renamed: an install that was cut off is not taken for one that is done
+    building = Path(tempfile.mkdtemp(prefix="install-", dir=PEERS))
     for manifest in manifests:
         shutil.copy(manifest, building)
     subprocess.run(
         ["npm", "ci", "--no-audit", "--no-fund", "--loglevel=error"], cwd=building, check=True, timeout=INSTALL_TIMEOUT
     )
-    try:
-        building.rename(home)
-    except OSError:  # somebody was faster
-        shutil.rmtree(building)
-    return home
+    building.rename(home)

@@ -10,7 +10,6 @@ import contextlib
 import hashlib
 import json
 import os
-import shutil
 import signal
 import subprocess
 import tempfile
@@ -22,9 +21,9 @@ from typing import Any
 import pytest
 
 from qvac_core.codec import Address
+from tests.caches import CACHE, fetching
 
 KIT = Path(__file__).parent / "sdk-peer"
-CACHE = Path(__file__).parents[2] / ".cache" / "sdk-peer"
 INSTALL_LIMIT = 900.0
 EVENT_LIMIT = 60.0
 END_LIMIT = 10.0
@@ -34,19 +33,21 @@ END_LIMIT = 10.0
 def sdk_peer_home() -> Path:
     """A folder with the kit's scripts and its node_modules (228 MB; half a minute the first time)."""
     given = os.environ.get("SDK_PEER_HOME")
-    home = Path(given) if given else CACHE / _version()
+    home = Path(given) if given else CACHE / "sdk-peer" / _version()
     if (home / "node_modules").exists():
         return home
-    home.parent.mkdir(parents=True, exist_ok=True)
+    with fetching(home.parent):
+        if not (home / "node_modules").exists():
+            _install(home)
+    return home
+
+
+def _install(home: Path) -> None:
     # into a folder of its own, then renamed: an install that was cut off is not taken for one that is done
     building = Path(tempfile.mkdtemp(prefix="install-", dir=home.parent))
     environment = {**os.environ, "SDK_PEER_HOME": str(building)}
     subprocess.run(["sh", str(KIT / "setup.sh")], env=environment, check=True, timeout=INSTALL_LIMIT)
-    try:
-        building.rename(home)
-    except OSError:  # somebody was faster
-        shutil.rmtree(building)
-    return home
+    building.rename(home)
 
 
 def _version() -> str:
