@@ -11,6 +11,7 @@ import pytest
 from qvac_core.engines.library import Library
 from qvac_core.models import DEFAULT_SMALL_MODEL
 from tests.caches import CACHE, fetching
+from tests.minilm import minilm
 
 MODELS = CACHE / "models"
 
@@ -23,6 +24,13 @@ def small_model_path() -> Path:
         return Path(given)
     with fetching(MODELS):
         return asyncio.run(Library(MODELS).ensure(DEFAULT_SMALL_MODEL.name)).path
+
+
+@pytest.fixture(scope="session")
+def embedding_model_path() -> Path:
+    """all-MiniLM-L6-v2: from `.cache/models`, made there when it is not there."""
+    with fetching(MODELS):
+        return minilm(MODELS)
 
 
 @pytest.hookimpl(optionalhook=True)

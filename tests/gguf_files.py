@@ -8,6 +8,9 @@ from __future__ import annotations
 import random
 import struct
 from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy
 
 ALIGNMENT = 32
 _UINT32, _INT32, _FLOAT32, _BOOL, _STRING, _ARRAY, _UINT16 = 4, 5, 6, 7, 8, 9, 2
@@ -31,6 +34,20 @@ def gguf_file(metadata: Mapping[str, Value], tensors: Mapping[str, Shape] | None
             count *= size
         data += _padded(struct.pack(f"<{count}f", *(noise.uniform(-0.3, 0.3) for _ in range(count))))
     return _padded(head) + data
+
+
+def gguf_with_tensors(metadata: Mapping[str, Value], tensors: Mapping[str, numpy.ndarray[Any, Any]]) -> bytes:
+    """A whole file with these tensors, float32 or float16, in numpy's order of dimensions."""
+    head = b"GGUF" + struct.pack("<IQQ", 3, len(tensors), len(metadata))
+    head += b"".join(_string(key) + _value(key, value) for key, value in metadata.items())
+    parts, offset = [], 0
+    for name, values in tensors.items():
+        head += _string(name) + struct.pack("<I", values.ndim)
+        head += b"".join(struct.pack("<Q", size) for size in reversed(values.shape))
+        head += struct.pack("<IQ", {"float32": 0, "float16": 1}[values.dtype.name], offset)
+        parts.append(_padded(values.tobytes()))
+        offset += len(parts[-1])
+    return _padded(head) + b"".join(parts)
 
 
 def llama_header(**extra: Value) -> dict[str, Value]:

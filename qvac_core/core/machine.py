@@ -19,6 +19,7 @@ from qvac_core.delegation.admission import Limits
 from qvac_core.delegation.messages import ModelProgress
 from qvac_core.delegation.model_config import LLM_MODEL_TYPE, LlmConfig, model_id, own_config
 from qvac_core.delegation.parts import OfferedModel
+from qvac_core.engines.abilities import chat_of
 from qvac_core.engines.interface import (
     UNTIL_THE_END,
     CompletionRequest,
@@ -290,7 +291,7 @@ class Machine:
             yield Began(model.sha256, continues=bool(question.so_far))
             by = AnswerStats(THIS_MACHINE, "local", "local", display_name(model), 0.0, 0.0, 0, 0)
             yield by
-            async for event in lease.model.complete(request):
+            async for event in chat_of(lease.model).complete(request):
                 if isinstance(event, Token):
                     yield Thinking(event.text) if event.thinking else event.text
                 elif isinstance(event, Finished):
@@ -338,7 +339,7 @@ class Machine:
 
     def loaded_here(self, loaded_id: str) -> LoadedModel | None:
         lease = self._leases.get(loaded_id)
-        return lease.model if lease is not None else None
+        return chat_of(lease.model) if lease is not None else None
 
     def config_here(self, loaded_id: str) -> LlmConfig:
         """What the program that loaded it wanted."""

@@ -15,7 +15,7 @@ from qvac_core.delegation.admission import Limits
 from qvac_core.delegation.failures import Code, Reason, Rejection, by_policy
 from qvac_core.delegation.model_config import LlmConfig
 from qvac_core.delegation.parts import Lease, ModelPool
-from qvac_core.engines.interface import LibraryModel, LoadedModel, LoadProgress, ModelConfig
+from qvac_core.engines.interface import LibraryModel, LoadProgress, ModelConfig, RunningModel
 
 # Ids remembered: per key, and keys in all. Beyond, the oldest is forgotten and its owner has to load again.
 IDS_PER_KEY = 8
@@ -85,7 +85,7 @@ class HeldModels:
     def names(self) -> tuple[str, ...]:
         return tuple(known.model.name for known, _ in self._leases.values())
 
-    async def hold(self, known: KnownModel, on_progress: Callable[[LoadProgress], None] | None = None) -> LoadedModel:
+    async def hold(self, known: KnownModel, on_progress: Callable[[LoadProgress], None] | None = None) -> RunningModel:
         """The running model of this id; loads it when it is not held or its worker has ended.
 
         Raises Rejection, ModelError, EngineCrashed.
@@ -98,7 +98,7 @@ class HeldModels:
             if not lock.locked():
                 self._locks.pop(known.model_id, None)
 
-    async def _hold(self, known: KnownModel, on_progress: Callable[[LoadProgress], None] | None) -> LoadedModel:
+    async def _hold(self, known: KnownModel, on_progress: Callable[[LoadProgress], None] | None) -> RunningModel:
         held = self._leases.get(known.model_id)
         if held is not None and held[1].model.alive:
             return held[1].model

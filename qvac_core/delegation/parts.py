@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from qvac_core.engines.interface import LibraryModel, LoadedModel, LoadProgress, ModelConfig
+from qvac_core.engines.interface import LibraryModel, LoadProgress, ModelConfig, RunningModel
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,7 @@ class Lease(Protocol):
     """One holder's reference to a running model."""
 
     @property
-    def model(self) -> LoadedModel: ...
+    def model(self) -> RunningModel: ...
 
     def release(self) -> None: ...
 

@@ -59,6 +59,7 @@ from qvac_core.delegation.peer_stream import PeerStream
 from qvac_core.delegation.rpc import Rpc, RpcLimits
 from qvac_core.delegation.rpc_streams import IncomingRequest
 from qvac_core.delegation.turns import Turns
+from qvac_core.engines.abilities import chat_of
 from qvac_core.engines.interface import LoadedModel
 from qvac_core.errors import ConnectionClosed, QvacError, RemoteProtocolError
 
@@ -171,7 +172,7 @@ class Session:
         return self._service.policy.allowance(self.public_key, self._service.now())
 
     async def running_model(self, known: KnownModel) -> LoadedModel:
-        return await self.held.hold(known)
+        return chat_of(await self.held.hold(known))
 
     # --- Requests ---------------------------------------------------------------------------------------------
 

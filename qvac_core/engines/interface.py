@@ -10,7 +10,11 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
+
+if TYPE_CHECKING:  # a chat model's process has no use for it
+    import numpy
+    from numpy.typing import NDArray
 
 
 class StopReason(StrEnum):
@@ -38,6 +42,7 @@ class ModelConfig:
     system_prompt: str = ""
     sampling: SamplingParams | None = None
     stop: tuple[str, ...] = ()
+    pooling: str = ""  # of an embedding model: mean, cls, last; "" = as its file says
 
 
 # Longest answer where nobody says: several pages. A small model that repeats itself would fill its whole context.
@@ -162,8 +167,9 @@ class ModelInfo:
     engine: str = ""
 
 
-class LoadedModel(Protocol):
-    """One model in a worker of its own. Safe to call from one asyncio loop."""
+@runtime_checkable
+class RunningModel(Protocol):
+    """One model in a worker of its own, whatever it can do. Safe to call from one asyncio loop."""
 
     @property
     def info(self) -> ModelInfo: ...
@@ -171,17 +177,58 @@ class LoadedModel(Protocol):
     @property
     def alive(self) -> bool: ...
 
+    def cancel(self, request_id: str) -> bool:
+        """Stop this request between two steps. False = no such request."""
+
+    async def unload(self) -> None:
+        """End the worker. Requests in flight fail with EngineCrashed unless they were cancelled."""
+
+
+@runtime_checkable
+class LoadedModel(RunningModel, Protocol):
+    """A chat model."""
+
     def complete(self, request: CompletionRequest) -> AsyncIterator[CompletionEvent]:
         """Tokens, then exactly one Finished. Closing the iterator or `cancel` frees the slot before the next batch.
 
         Raises ModelError (52421 CONTEXT_OVERFLOW, …) or EngineCrashed (50205) when the worker ended.
         """
 
-    def cancel(self, request_id: str) -> bool:
-        """Stop this answer between two steps: its iterator then yields Finished(CANCELLED). False = no such answer."""
 
-    async def unload(self) -> None:
-        """End the worker. Answers in flight fail with EngineCrashed unless they were cancelled."""
+@dataclass(frozen=True, slots=True)
+class EmbeddingRequest:
+    """texts: none of them empty. normalize: of each vector, by llama.cpp's numbers: 2 = to length 1, -1 = not at all,
+    0 = to a greatest value of 32,760, another p = by its p-norm.
+    """
+
+    request_id: str
+    texts: tuple[str, ...]
+    owner: str = ""
+    normalize: int = 2
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Embeddings:
+    """vectors: float32, shape (texts, width of the model). tokens: of all texts, special ones too. ms: it took.
+
+    n_ctx: the most tokens that one text may have.
+    """
+
+    vectors: NDArray[numpy.float32]
+    tokens: int
+    ms: float
+    n_ctx: int
+    backend_device: str = "cpu"
+
+
+@runtime_checkable
+class EmbeddingModel(RunningModel, Protocol):
+    """A model that turns a text into one vector."""
+
+    async def embed(self, request: EmbeddingRequest) -> Embeddings:
+        """All texts or none. Raises ModelError (52421 CONTEXT_OVERFLOW: which text is too long), InferenceCancelled,
+        EngineCrashed.
+        """
 
 
 class Engine(Protocol):

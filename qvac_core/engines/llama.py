@@ -113,7 +113,7 @@ class LlamaBackend:
         self.n_cells = int(llama.llama_n_ctx(self._context))
         # A recurrent state has no positions: it can be copied whole only, and never cut.
         self.can_copy = not (llama.llama_model_is_recurrent(self._model) or llama.llama_model_is_hybrid(self._model))
-        self._batch = _NativeBatch(self.n_batch)
+        self._batch = NativeBatch(self.n_batch)
         self.template = ChatTemplate.of_model(self._gguf.chat_template, vocabulary)
 
     def _load(self, path: Path, gpu_layers: int, on_progress: Callable[[float], None]) -> tuple[Any, Any]:
@@ -285,7 +285,7 @@ class SchedulerMaker:
         raise AssertionError("no other thread works for the scheduler")
 
 
-class _NativeBatch:
+class NativeBatch:
     """A llama_batch whose arrays are ours, filled by slices: element by element a full batch costs 10 ms of Python."""
 
     def __init__(self, size: int) -> None:

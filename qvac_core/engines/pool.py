@@ -8,9 +8,10 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import logging
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from types import TracebackType
+from pathlib import Path
+from types import MappingProxyType, TracebackType
 
 from qvac_core.engines.interface import (
     CompletionEvent,
@@ -21,6 +22,7 @@ from qvac_core.engines.interface import (
     LoadProgress,
     ModelConfig,
     ModelInfo,
+    RunningModel,
 )
 from qvac_core.engines.request_defaults import with_defaults
 from qvac_core.errors import ModelError
@@ -30,6 +32,8 @@ log = logging.getLogger("qvac.engines")
 IDLE_SECONDS = 600.0  # without a lease, then the memory is given back
 
 Progress = Callable[[LoadProgress], None]
+# Loads a model of another kind than chat, as `Engine.load` does.
+Loader = Callable[[Path, ModelConfig, Progress | None], Awaitable[RunningModel]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,20 +48,20 @@ class PooledModel:
 @dataclass(eq=False)
 class _Entry:
     library_model: LibraryModel
-    loading: asyncio.Task[LoadedModel]
+    loading: asyncio.Task[RunningModel]
     listeners: list[Progress] = field(default_factory=list)
     leases: int = 0
     waiters: int = 0
     idle_timer: asyncio.TimerHandle | None = None
 
     @property
-    def loaded(self) -> LoadedModel | None:
+    def loaded(self) -> RunningModel | None:
         done = self.loading.done() and not self.loading.cancelled() and self.loading.exception() is None
         return self.loading.result() if done else None
 
 
 class LeasedModel:
-    """A model as one lease sees it: its own defaults, the library's name. Unloading is the pool's business."""
+    """A chat model as one lease sees it: its own defaults, the library's name. Unloading is the pool's business."""
 
     def __init__(self, model: LoadedModel, library_model: LibraryModel, config: ModelConfig) -> None:
         self._model = model
@@ -85,12 +89,12 @@ class LeasedModel:
 class Lease:
     """One holder's reference to a running model. `release` may be called twice; it never waits."""
 
-    def __init__(self, model: LoadedModel, release: Callable[[], None]) -> None:
+    def __init__(self, model: RunningModel, release: Callable[[], None]) -> None:
         self._model = model
         self._release: Callable[[], None] | None = release
 
     @property
-    def model(self) -> LoadedModel:
+    def model(self) -> RunningModel:
         return self._model
 
     def release(self) -> None:
@@ -111,9 +115,16 @@ class ModelPool:
     """Used from one asyncio loop. `on_changed` is called after a model was loaded, leased, released or unloaded."""
 
     def __init__(
-        self, engine: Engine, *, idle_seconds: float = IDLE_SECONDS, on_changed: Callable[[], None] | None = None
+        self,
+        engine: Engine,
+        *,
+        others: Mapping[str, Loader] = MappingProxyType({}),
+        idle_seconds: float = IDLE_SECONDS,
+        on_changed: Callable[[], None] | None = None,
     ) -> None:
+        """engine: for chat models. others: how models of other types are loaded, by `LibraryModel.model_type`."""
         self._engine = engine
+        self._others = others
         self._idle_seconds = idle_seconds
         self._on_changed = on_changed or (lambda: None)
         self._entries: dict[str, _Entry] = {}
@@ -136,7 +147,8 @@ class ModelPool:
         """
         if self._closed:
             raise ModelError("QVAC Desktop is closing: no model can be loaded now.")
-        key = library_model.sha256 or str(library_model.path)
+        # Pooling is settled when a model is loaded: who wants another one gets a copy of their own.
+        key = (library_model.sha256 or str(library_model.path)) + config.pooling
         entry = self._entries.get(key)
         if entry is not None and entry.loaded is not None and not entry.loaded.alive:
             self._forget(key, entry)  # it crashed for good; leases of the dead one stay with it
@@ -154,7 +166,9 @@ class ModelPool:
         def release() -> None:
             self._released(key, released)
 
-        return Lease(LeasedModel(model, library_model, config), release)
+        if isinstance(model, LoadedModel):
+            return Lease(LeasedModel(model, library_model, config), release)
+        return Lease(model, release)
 
     async def unload_idle(self) -> None:
         """Give back the memory of all models that nobody holds, now."""
@@ -180,21 +194,23 @@ class ModelPool:
             for listener in list(listeners):
                 listener(report)
 
-        async def load() -> LoadedModel:
+        load_it = self._others.get(library_model.model_type, self._engine.load)
+
+        async def load() -> RunningModel:
             try:
-                return await self._engine.load(library_model.path, plain, progress)
+                return await load_it(library_model.path, plain, progress)
             except ModelError as error:
                 if error.typed_fields.get("reason") != "memory" or not self._has_idle():
                     raise
             await self.unload_idle()
-            return await self._engine.load(library_model.path, plain, progress)
+            return await load_it(library_model.path, plain, progress)
 
         entry = _Entry(library_model, asyncio.get_running_loop().create_task(load()), listeners)
         self._entries[key] = entry
         self._on_changed()
         return entry
 
-    async def _wait(self, key: str, entry: _Entry, on_progress: Progress | None) -> LoadedModel:
+    async def _wait(self, key: str, entry: _Entry, on_progress: Progress | None) -> RunningModel:
         if on_progress is not None:
             entry.listeners.append(on_progress)
         entry.waiters += 1

@@ -43,7 +43,7 @@ _SEPARATORS = {"whitespace_flexible": False, "item_separator": ", ", "key_separa
 
 
 @contextmanager
-def _native_errors() -> Iterator[Callable[[], str]]:
+def native_errors() -> Iterator[Callable[[], str]]:
     """What native code writes to stderr meanwhile, which stderr gets afterwards. Calling the result reads it."""
     with tempfile.TemporaryFile() as file:
         stderr = os.dup(2)
@@ -169,7 +169,7 @@ class ServerMaker:
         params.ui = params.endpoint_slots = False
         params.port = 0
         params.verbosity = 1  # errors, which say why it was not loaded
-        with _native_errors() as log:
+        with native_errors() as log:
             try:
                 return xllamacpp.Server(params)
             except RuntimeError as error:

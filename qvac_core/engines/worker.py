@@ -17,12 +17,13 @@ import time
 import traceback
 from dataclasses import replace
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, Protocol
 
+from qvac_core.engines.abilities import not_supported
 from qvac_core.engines.answer_maker import Arrived, Order, open_maker
 from qvac_core.engines.answer_text import checked_stop
 from qvac_core.engines.available import choose
-from qvac_core.engines.interface import ANSWER_TOKENS, CompletionRequest, CompletionStats, StopReason
+from qvac_core.engines.interface import ANSWER_TOKENS, CompletionRequest, CompletionStats, ModelInfo, StopReason
 from qvac_core.engines.request_defaults import one_history, with_defaults
 from qvac_core.engines.response_grammar import grammar_for
 from qvac_core.engines.thinking import OPEN_TAG, Piece, ThinkingReader
@@ -32,6 +33,7 @@ from qvac_core.engines.worker_protocol import (
     Command,
     DeviceList,
     Done,
+    Embed,
     Failed,
     ListDevices,
     Load,
@@ -44,7 +46,7 @@ from qvac_core.engines.worker_protocol import (
     frame,
     read_commands,
 )
-from qvac_core.errors import ModelError
+from qvac_core.errors import DelegationError, ModelError
 
 ALIVE_INTERVAL = 1.0  # seconds
 SLOT_LIMIT = 64  # chats in one context; llama.cpp bears 256 sequences
@@ -95,7 +97,7 @@ class Outbox:
             self._sent_at = time.monotonic()
 
 
-def failed(job_id: int, error: ModelError) -> Failed:
+def failed(job_id: int, error: DelegationError) -> Failed:
     fields = dict(error.typed_fields)
     detail = str(fields.pop("log", ""))
     return Failed(job_id, error.name, error.code, error.message, detail, fields)
@@ -108,20 +110,80 @@ def _mistaken(error: Exception) -> ModelError:
     )
 
 
-class Worker:
+class Runs(Protocol):
+    """What makes the results of one loaded model; see `AnswerMaker`."""
+
+    @property
+    def info(self) -> ModelInfo: ...
+
+    @property
+    def steps(self) -> bool: ...
+
+    @property
+    def busy(self) -> bool: ...
+
+    def step(self) -> None: ...
+
+    def take(self, arrived: Arrived) -> None: ...
+
+    def cancel(self, job_id: int) -> bool: ...
+
+
+class ModelWorker:
     """One loaded model, from its load to the end of the process."""
 
-    def __init__(self, load: Load, outbox: Outbox, inbox: Inbox) -> None:
+    def __init__(self, runs: Runs, outbox: Outbox, inbox: Inbox) -> None:
+        self._runs = runs
         self._outbox = outbox
         self._inbox = inbox
+        outbox.put(Loaded(runs.info))
+        outbox.flush()
+
+    def accept(self, command: Submit | Embed) -> None:
+        """A request. Raises ModelError when it is not to be answered."""
+        raise NotImplementedError
+
+    def run(self) -> None:
+        """Until Shutdown."""
+        while True:
+            while not (self._runs.steps and self._inbox.empty()):
+                item = self._inbox.get()
+                if isinstance(item, Shutdown):
+                    return
+                if isinstance(item, Arrived):
+                    self._runs.take(item)
+                    self._outbox.flush(busy=self._runs.busy)
+                else:
+                    self._obey(item)
+            self._runs.step()
+            self._outbox.flush(busy=self._runs.busy)
+
+    def _obey(self, command: Command) -> None:
+        if isinstance(command, Submit | Embed):
+            try:
+                self.accept(command)
+            except ModelError as error:
+                self._outbox.failed(command.id, error)
+            except Exception as error:  # noqa: BLE001
+                # A mistake of ours with what a stranger sent: it must not cost the others' answers, as a crash would.
+                self._outbox.failed(command.id, _mistaken(error))
+        elif isinstance(command, Cancel):
+            self._runs.cancel(command.id)
+        self._outbox.flush()
+
+
+class ChatWorker(ModelWorker):
+    """A chat model's."""
+
+    def __init__(self, load: Load, outbox: Outbox, inbox: Inbox) -> None:
         self._config = config = replace(load.config, slots=min(max(load.config.slots, 1), SLOT_LIMIT))
         self._reported = -1.0
+        self._outbox = outbox
         path = Path(load.path)
         self._maker = open_maker(
             choose(load.engine), path, config, outbox, on_progress=self._progress, deliver=inbox.put
         )
-        outbox.put(Loaded(self._maker.info))
-        outbox.flush()
+        super().__init__(self._maker, outbox, inbox)
 
     def _progress(self, fraction: float) -> None:
         if fraction >= 1.0 or fraction - self._reported >= PROGRESS_STEP:
@@ -129,33 +191,10 @@ class Worker:
             self._outbox.put(Loading(fraction))
             self._outbox.flush()
 
-    def run(self) -> None:
-        """Until Shutdown."""
-        while True:
-            while not (self._maker.steps and self._inbox.empty()):
-                item = self._inbox.get()
-                if isinstance(item, Shutdown):
-                    return
-                if isinstance(item, Arrived):
-                    self._maker.take(item)
-                    self._outbox.flush(busy=self._maker.busy)
-                else:
-                    self._obey(item)
-            self._maker.step()
-            self._outbox.flush(busy=self._maker.busy)
-
-    def _obey(self, command: Command) -> None:
-        if isinstance(command, Submit):
-            try:
-                self._maker.submit(self._order(command.id, command.request))
-            except ModelError as error:
-                self._outbox.failed(command.id, error)
-            except Exception as error:  # noqa: BLE001
-                # A mistake of ours with what a stranger sent: it must not cost the others' answers, as a crash would.
-                self._outbox.failed(command.id, _mistaken(error))
-        elif isinstance(command, Cancel):
-            self._maker.cancel(command.id)
-        self._outbox.flush()
+    def accept(self, command: Submit | Embed) -> None:
+        if isinstance(command, Embed):
+            raise not_supported("A chat model makes no embeddings. Choose an embedding model.")
+        self._maker.submit(self._order(command.id, command.request))
 
     def _order(self, job_id: int, request: CompletionRequest) -> Order:
         request = with_defaults(request, self._config)
@@ -223,7 +262,7 @@ def _serve(inbox: Inbox, outbox: Outbox) -> None:
             outbox.flush()
         elif isinstance(command, Load):
             try:
-                worker = Worker(command, outbox, inbox)
+                worker = _open(command, outbox, inbox)
             except ModelError as error:
                 outbox.failed(0, error)
                 outbox.flush()
@@ -232,6 +271,14 @@ def _serve(inbox: Inbox, outbox: Outbox) -> None:
             return
         elif isinstance(command, Shutdown):
             return
+
+
+def _open(load: Load, outbox: Outbox, inbox: Inbox) -> ModelWorker:
+    if not load.embeds:
+        return ChatWorker(load, outbox, inbox)
+    from qvac_core.engines.embedding_worker import EmbeddingWorker
+
+    return EmbeddingWorker(load, outbox, inbox)
 
 
 def _read(pipe: BinaryIO, inbox: Inbox) -> None:

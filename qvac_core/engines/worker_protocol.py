@@ -11,7 +11,15 @@ from typing import IO
 
 import msgspec
 
-from qvac_core.engines.interface import CompletionRequest, CompletionStats, Device, ModelConfig, ModelInfo, StopReason
+from qvac_core.engines.interface import (
+    CompletionRequest,
+    CompletionStats,
+    Device,
+    EmbeddingRequest,
+    ModelConfig,
+    ModelInfo,
+    StopReason,
+)
 from qvac_core.errors import LocalProtocolError
 
 FRAME_LIMIT = 64 * 1024 * 1024  # bytes; the longest history that fits any context is far below
@@ -19,16 +27,22 @@ _LENGTH = struct.Struct("<I")
 
 
 class Load(msgspec.Struct, tag=True, frozen=True):
-    """engine: the package that runs it; "" = whichever is preferred here."""
+    """engine: the package that runs it; "" = whichever is preferred here. embeds: it is to make embeddings."""
 
     path: str
     config: ModelConfig
     engine: str = ""
+    embeds: bool = False
 
 
 class Submit(msgspec.Struct, tag=True, frozen=True):
     id: int
     request: CompletionRequest
+
+
+class Embed(msgspec.Struct, tag=True, frozen=True):
+    id: int
+    request: EmbeddingRequest
 
 
 class Cancel(msgspec.Struct, tag=True, frozen=True):
@@ -43,7 +57,7 @@ class Shutdown(msgspec.Struct, tag=True, frozen=True):
     pass
 
 
-Command = Load | Submit | Cancel | ListDevices | Shutdown
+Command = Load | Submit | Embed | Cancel | ListDevices | Shutdown
 
 
 class Loading(msgspec.Struct, tag=True, frozen=True):
@@ -70,6 +84,18 @@ class Done(msgspec.Struct, tag=True, frozen=True):
     stats: CompletionStats
 
 
+class Embedded(msgspec.Struct, tag=True, frozen=True):
+    """vectors: one of `width` float32 after the other, little-endian, in the order of the texts. See `Embeddings`."""
+
+    id: int
+    vectors: bytes
+    width: int
+    tokens: int
+    ms: float
+    n_ctx: int
+    backend_device: str
+
+
 class Failed(msgspec.Struct, tag=True, frozen=True):
     """A request (or, with id 0, the load) failed. `message` holds no path; `detail` may, and stays on this machine."""
 
@@ -85,7 +111,7 @@ class Alive(msgspec.Struct, tag=True, frozen=True):
     """Sent about once a second while answers are being made, so that a hung driver is told from a slow model."""
 
 
-Report = Loading | Loaded | DeviceList | Text | Done | Failed | Alive
+Report = Loading | Loaded | DeviceList | Text | Done | Embedded | Failed | Alive
 
 _encoder = msgspec.msgpack.Encoder()
 _commands = msgspec.msgpack.Decoder(list[Command])

@@ -13,6 +13,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from qvac_core.engines.abilities import chat_of
 from qvac_core.engines.interface import LibraryModel, ModelConfig, Token
 from qvac_core.engines.llama_engine import LlamaEngine
 from qvac_core.engines.pool import ModelPool
@@ -97,7 +98,7 @@ def test_a_model_that_keeps_crashing_is_given_up_and_the_pool_loads_it_anew(smal
         try:
             lease = await pool.acquire(library_model, CONFIG)
             for _ in range(3):
-                stream = lease.model.complete(request(STORY, predict=400))
+                stream = chat_of(lease.model).complete(request(STORY, predict=400))
                 await asyncio.wait_for(anext(stream), 30)
                 kill(engine.worker_pids()[0])
                 with pytest.raises(EngineCrashed):
@@ -106,9 +107,9 @@ def test_a_model_that_keeps_crashing_is_given_up_and_the_pool_loads_it_anew(smal
                             pass
             assert not lease.model.alive
             with pytest.raises(EngineCrashed, match="keeps ending"):
-                await take(lease.model, request("Hello"))
+                await take(chat_of(lease.model), request("Hello"))
             fresh = await pool.acquire(library_model, CONFIG)
-            assert (await take(fresh.model, request("Hello", predict=4))).text
+            assert (await take(chat_of(fresh.model), request("Hello", predict=4))).text
         finally:
             await pool.close()
             await engine.close()

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from qvac_core.engines.abilities import chat_of
 from qvac_core.engines.interface import (
     ChatMessage,
     CompletionEvent,
@@ -117,7 +118,7 @@ def test_each_lease_has_its_own_defaults() -> None:
         other = await pool.acquire(A, ModelConfig())
         asked = CompletionRequest("1", (ChatMessage("user", "hi"),), SamplingParams(temp=0.7), stop=("X",))
         for lease in (mine, other):
-            async for _ in lease.model.complete(asked):
+            async for _ in chat_of(lease.model).complete(asked):
                 pass
         first, second = engine.models[0].requests
         assert first.history[0] == ChatMessage("system", "Be kind.")
