@@ -22,7 +22,17 @@ from qvac_core.engines.interface import (
 from qvac_core.engines.request_defaults import encodable
 from qvac_core.engines.worker_model import CRASHED, KILL_PATIENCE, STALL_TIMEOUT, WorkerModel
 from qvac_core.engines.worker_process import WorkerExit, WorkerProcess
-from qvac_core.engines.worker_protocol import DeviceList, Embed, Embedded, ListDevices, Load, Report, Shutdown, Submit
+from qvac_core.engines.worker_protocol import (
+    MODELS,
+    DeviceList,
+    Embed,
+    Embedded,
+    ListDevices,
+    Load,
+    Report,
+    Shutdown,
+    Submit,
+)
 from qvac_core.errors import EngineCrashed, InferenceCancelled
 
 __all__ = ["CRASHED", "LlamaEmbeddingModel", "LlamaEngine", "LlamaModel"]
@@ -110,7 +120,7 @@ class LlamaEngine:
             if not answer.done():
                 answer.set_exception(EngineCrashed("The list of devices could not be read: its process ended."))
 
-        worker = WorkerProcess(loop, on_reports, on_exit)
+        worker = WorkerProcess(MODELS, loop, on_reports, on_exit)
         worker.send(ListDevices(self._engine))
         worker.send(Shutdown())
         try:

@@ -7,12 +7,9 @@ pipes that were its stdin and stdout; whatever native code prints goes to stderr
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import os
 import queue
-import signal
 import sys
-import threading
 import time
 import traceback
 from dataclasses import replace
@@ -27,7 +24,9 @@ from qvac_core.engines.interface import ANSWER_TOKENS, CompletionRequest, Comple
 from qvac_core.engines.request_defaults import one_history, with_defaults
 from qvac_core.engines.response_grammar import grammar_for
 from qvac_core.engines.thinking import OPEN_TAG, Piece, ThinkingReader
+from qvac_core.engines.worker_pipes import die_with_parent, listen, take_pipes
 from qvac_core.engines.worker_protocol import (
+    MODELS,
     Alive,
     Cancel,
     Command,
@@ -43,15 +42,12 @@ from qvac_core.engines.worker_protocol import (
     Shutdown,
     Submit,
     Text,
-    frame,
-    read_commands,
 )
 from qvac_core.errors import DelegationError, ModelError
 
 ALIVE_INTERVAL = 1.0  # seconds
 SLOT_LIMIT = 64  # chats in one context; llama.cpp bears 256 sequences
 PROGRESS_STEP = 0.01  # of the load, between two reports
-_PR_SET_PDEATHSIG = 1  # <sys/prctl.h>
 
 Inbox = queue.SimpleQueue[Command | Arrived]  # from the app, and from an engine's own threads
 
@@ -91,7 +87,7 @@ class Outbox:
         if not self._reports and busy and time.monotonic() - self._sent_at > ALIVE_INTERVAL:
             self._reports.append(Alive())
         if self._reports:
-            self._pipe.write(frame(self._reports))
+            self._pipe.write(MODELS.frame_reports(self._reports))
             self._pipe.flush()
             self._reports = []
             self._sent_at = time.monotonic()
@@ -241,10 +237,10 @@ class ChatWorker(ModelWorker):
 
 def main() -> int:
     """The process, to its end: it never returns. Leaving gives all native memory back, without native destructors."""
-    commands, reports = _take_pipes()
-    _die_with_parent()
+    commands, reports = take_pipes()
+    die_with_parent()
     inbox: Inbox = queue.SimpleQueue()
-    threading.Thread(target=_read, args=(commands, inbox), name="commands", daemon=True).start()
+    listen(commands, MODELS.read_commands, inbox.put)
     outbox = Outbox(reports)
     with contextlib.suppress(BrokenPipeError):  # the parent has gone: nobody is left to tell
         _serve(inbox, outbox)
@@ -279,38 +275,6 @@ def _open(load: Load, outbox: Outbox, inbox: Inbox) -> ModelWorker:
     from qvac_core.engines.embedding_worker import EmbeddingWorker
 
     return EmbeddingWorker(load, outbox, inbox)
-
-
-def _read(pipe: BinaryIO, inbox: Inbox) -> None:
-    try:
-        while (messages := read_commands(pipe)) is not None:
-            for message in messages:
-                inbox.put(message)
-    finally:
-        # The parent is gone, however it went. The other thread may be deep in native code: leave without asking it.
-        os._exit(0)
-
-
-def _take_pipes() -> tuple[BinaryIO, BinaryIO]:
-    """The protocol's pipes, moved away from where C's printf and Python's print would write into them."""
-    commands, reports = os.dup(0), os.dup(1)
-    nothing = os.open(os.devnull, os.O_RDONLY)
-    os.dup2(nothing, 0)
-    os.close(nothing)
-    os.dup2(2, 1)
-    if sys.platform == "win32":
-        import msvcrt
-
-        for descriptor in (commands, reports):
-            msvcrt.setmode(descriptor, os.O_BINARY)
-    return os.fdopen(commands, "rb"), os.fdopen(reports, "wb")
-
-
-def _die_with_parent() -> None:
-    """On Linux the kernel sees to it even while native code holds everything up; elsewhere the closed pipe does."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C in a terminal reaches the whole group: the parent decides
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 if __name__ == "__main__":

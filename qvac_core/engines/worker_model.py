@@ -23,7 +23,9 @@ from qvac_core.engines.interface import (
 )
 from qvac_core.engines.worker_process import WorkerExit, WorkerProcess
 from qvac_core.engines.worker_protocol import (
+    MODELS,
     Cancel,
+    Command,
     Done,
     Embed,
     Embedded,
@@ -101,7 +103,7 @@ class WorkerModel:
         self._load = load
         self._stall_timeout = stall_timeout
         self._info: ModelInfo | None = None
-        self._worker: WorkerProcess | None = None
+        self._worker: WorkerProcess[Command, Report] | None = None
         self._exited = asyncio.Event()
         self._loading: asyncio.Future[ModelInfo] | None = None
         self._on_progress: Callable[[LoadProgress], None] | None = None
@@ -139,7 +141,7 @@ class WorkerModel:
         self._stalled = False
         self._loading = self._loop.create_future()
         self._on_progress = on_progress
-        worker = WorkerProcess(self._loop, self._on_reports, self._on_exit)
+        worker = WorkerProcess(MODELS, self._loop, self._on_reports, self._on_exit)
         self._worker = worker
         worker.send(self._load)
         self._watch()

@@ -16,25 +16,27 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, TypeVar
+from typing import IO, Generic, TypeVar
 
 import msgspec
 
-from qvac_core.engines.worker_protocol import Command, Report, frame, read_reports
+from qvac_core.engines.worker_pipes import Dialogue
 from qvac_core.errors import LocalProtocolError
 
 _Value = TypeVar("_Value")
+_Command = TypeVar("_Command")
+_Report = TypeVar("_Report")
 
 EXIT_PATIENCE = 5.0  # seconds between the end of its pipe and the kill
 STDERR_KEPT = 4096  # bytes of the last output, for the log
 
 
-def worker_command() -> list[str]:
+def worker_command(dialogue: Dialogue[_Command, _Report]) -> list[str]:
     """The command line of a worker: this Python, or this app itself where it is frozen."""
     if getattr(sys, "frozen", False):
-        return [sys.executable, "--worker"]
+        return [sys.executable, dialogue.flag]
     # -P: a file in the current folder must not stand in for a package.
-    return [sys.executable, "-P", "-X", "utf8", "-m", "qvac_core.engines.worker"]
+    return [sys.executable, "-P", "-X", "utf8", "-m", dialogue.module]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,15 +47,17 @@ class WorkerExit:
     output: str
 
 
-class WorkerProcess:
+class WorkerProcess(Generic[_Command, _Report]):
     """One process. `on_reports` and `on_exit` are called on `loop`; `on_exit` exactly once, last."""
 
     def __init__(
         self,
+        dialogue: Dialogue[_Command, _Report],
         loop: asyncio.AbstractEventLoop,
-        on_reports: Callable[[list[Report]], None],
+        on_reports: Callable[[list[_Report]], None],
         on_exit: Callable[[WorkerExit], None],
     ) -> None:
+        self._dialogue = dialogue
         self._loop = loop
         self._on_reports = on_reports
         self._on_exit = on_exit
@@ -71,9 +75,9 @@ class WorkerProcess:
         with self._lock:
             return self._process.pid if self._process is not None else None
 
-    def send(self, command: Command) -> None:
+    def send(self, command: _Command) -> None:
         """Never blocks; lost when the process has ended. Raises LocalProtocolError when it is too large."""
-        self._outgoing.put(frame([command]))
+        self._outgoing.put(self._dialogue.frame_commands([command]))
 
     def kill(self) -> None:
         with self._lock:
@@ -97,7 +101,7 @@ class WorkerProcess:
         for thread in threads:
             thread.start()
         try:
-            while (reports := read_reports(process.stdout)) is not None:
+            while (reports := self._dialogue.read_reports(process.stdout)) is not None:
                 if not self._post(self._on_reports, reports):
                     break  # the loop is closed: nobody is left to answer
         except (LocalProtocolError, msgspec.DecodeError, OSError):
@@ -117,7 +121,7 @@ class WorkerProcess:
         if sys.platform == "win32":
             options = {"creationflags": subprocess.CREATE_NO_WINDOW | subprocess.CREATE_NEW_PROCESS_GROUP}
         process: subprocess.Popen[bytes] = subprocess.Popen(  # type: ignore[call-overload]
-            worker_command(),
+            worker_command(self._dialogue),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

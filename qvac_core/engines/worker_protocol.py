@@ -1,13 +1,6 @@
-"""What the app and a model's worker process say to each other, and how it is framed on a pipe.
-
-Ours alone: u32 little-endian length, then one MessagePack array of messages (all that one step produced in one write).
-"""
+"""What the app and a chat or embedding model's worker process say to each other."""
 
 from __future__ import annotations
-
-import struct
-from collections.abc import Sequence
-from typing import IO
 
 import msgspec
 
@@ -20,10 +13,7 @@ from qvac_core.engines.interface import (
     ModelInfo,
     StopReason,
 )
-from qvac_core.errors import LocalProtocolError
-
-FRAME_LIMIT = 64 * 1024 * 1024  # bytes; the longest history that fits any context is far below
-_LENGTH = struct.Struct("<I")
+from qvac_core.engines.worker_pipes import Dialogue
 
 
 class Load(msgspec.Struct, tag=True, frozen=True):
@@ -113,36 +103,4 @@ class Alive(msgspec.Struct, tag=True, frozen=True):
 
 Report = Loading | Loaded | DeviceList | Text | Done | Embedded | Failed | Alive
 
-_encoder = msgspec.msgpack.Encoder()
-_commands = msgspec.msgpack.Decoder(list[Command])
-_reports = msgspec.msgpack.Decoder(list[Report])
-
-
-def frame(messages: Sequence[Command] | Sequence[Report]) -> bytes:
-    body = _encoder.encode(list(messages))
-    if len(body) > FRAME_LIMIT:
-        raise LocalProtocolError("A message to or from the model process is too large.")
-    return _LENGTH.pack(len(body)) + body
-
-
-def read_commands(pipe: IO[bytes]) -> list[Command] | None:
-    """None at the end of the pipe."""
-    body = _read_body(pipe)
-    return None if body is None else _commands.decode(body)
-
-
-def read_reports(pipe: IO[bytes]) -> list[Report] | None:
-    """None at the end of the pipe. Raises LocalProtocolError or msgspec.DecodeError when the stream is damaged."""
-    body = _read_body(pipe)
-    return None if body is None else _reports.decode(body)
-
-
-def _read_body(pipe: IO[bytes]) -> bytes | None:
-    head = pipe.read(_LENGTH.size)
-    if len(head) < _LENGTH.size:
-        return None
-    (length,) = _LENGTH.unpack(head)
-    if length > FRAME_LIMIT:
-        raise LocalProtocolError("The model process sent something that is not a message.")
-    body = pipe.read(length)
-    return body if len(body) == length else None
+MODELS: Dialogue[Command, Report] = Dialogue("--worker", "qvac_core.engines.worker", list[Command], list[Report])

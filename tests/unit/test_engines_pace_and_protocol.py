@@ -16,8 +16,9 @@ from qvac_core.engines.interface import (
 )
 from qvac_core.engines.pace import ALONE_STEP, FIRST_CHUNK, SHARED_STEP, SMALLEST_CHUNK, Pace
 from qvac_core.engines.request_defaults import encodable, with_defaults
+from qvac_core.engines.worker_pipes import FRAME_LIMIT
 from qvac_core.engines.worker_protocol import (
-    FRAME_LIMIT,
+    MODELS,
     Alive,
     Command,
     Done,
@@ -26,9 +27,6 @@ from qvac_core.engines.worker_protocol import (
     Shutdown,
     Submit,
     Text,
-    frame,
-    read_commands,
-    read_reports,
 )
 from qvac_core.errors import LocalProtocolError
 
@@ -62,19 +60,19 @@ def test_a_very_slow_machine_still_moves_and_one_fast_step_changes_little() -> N
 def test_frames_round_trip() -> None:
     commands: list[Command] = [Load("/m.gguf", ModelConfig(sampling=SamplingParams(top_k=1))), Submit(1, REQUEST)]
     reports: list[Report] = [Text(1, "ü"), Done(1, StopReason.EOS, CompletionStats(1, 2, 3, 4)), Alive()]
-    assert read_commands(io.BytesIO(frame(commands))) == commands
-    pipe = io.BytesIO(frame(reports) + frame([Alive()]))
-    assert read_reports(pipe) == reports
-    assert read_reports(pipe) == [Alive()]
-    assert read_reports(pipe) is None
+    assert MODELS.read_commands(io.BytesIO(MODELS.frame_commands(commands))) == commands
+    pipe = io.BytesIO(MODELS.frame_reports(reports) + MODELS.frame_reports([Alive()]))
+    assert MODELS.read_reports(pipe) == reports
+    assert MODELS.read_reports(pipe) == [Alive()]
+    assert MODELS.read_reports(pipe) is None
 
 
 def test_a_cut_frame_is_the_end_and_a_wild_one_an_error() -> None:
-    data = frame([Shutdown()])
+    data = MODELS.frame_commands([Shutdown()])
     for length in range(len(data)):
-        assert read_commands(io.BytesIO(data[:length])) is None
+        assert MODELS.read_commands(io.BytesIO(data[:length])) is None
     with pytest.raises(LocalProtocolError):
-        read_reports(io.BytesIO((FRAME_LIMIT + 1).to_bytes(4, "little")))
+        MODELS.read_reports(io.BytesIO((FRAME_LIMIT + 1).to_bytes(4, "little")))
 
 
 def test_a_system_message_of_the_request_wins() -> None:
@@ -98,5 +96,5 @@ def test_what_no_pipe_can_carry_is_cleaned() -> None:
     clean = encodable(wild)
     assert clean.history == (ChatMessage("user?", "a?"),)
     assert clean.sampling.seed is None
-    frame([Submit(1, clean)])
+    MODELS.frame_commands([Submit(1, clean)])
     assert encodable(REQUEST) == REQUEST
