@@ -1,6 +1,7 @@
 """QVAC Desktop's core: share and use models by public key, peer to peer. The SDK's functions, in Python.
 
     from qvac_core import Delegate, load_model, completion
+    from qvac_core import blocking as qvac  # the same as plain calls, for scripts and notebooks
 
 `qvac_core.hyperdht` is the network alone, `qvac_core.models` the SDK's model names. Names are looked up on first use,
 so that `import qvac_core.hyperdht` loads no engine.
@@ -8,6 +9,7 @@ so that `import qvac_core.hyperdht` loads no engine.
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -47,6 +49,8 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
+    if name == "blocking":
+        return import_module("qvac_core.api.blocking")
     if name in __all__:
         from qvac_core import api
 

@@ -79,22 +79,37 @@ class _Session:
         self.core: Core | None = None
         self.answers_here: dict[str, tuple[str, LocalCompletion]] = {}  # running, by request id, with their model's id
         self._lock: asyncio.Lock | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
 
     async def started(self, config: CoreConfig | None = None) -> Core:
-        """config: of a core that starts with this call, in place of the configured one."""
+        """config: of a core that starts with this call, in place of the configured one.
+
+        Raises LocalProtocolError where it lives on another loop: it would never answer this one.
+        """
+        self._check_loop()
         if self._lock is None:
             self._lock = asyncio.Lock()
         async with self._lock:
             if self.core is None:
                 core = Core(config or self.config)
                 await core.start()
-                self.core = core
+                self.core, self._loop = core, asyncio.get_running_loop()
             return self.core
 
     async def close(self) -> None:
-        core, self.core, self._lock = self.core, None, None
+        if self._loop is not None and self._loop.is_closed():
+            self.core = None  # its loop ended without this call: nobody can close it properly any more
+        self._check_loop()
+        core, self.core, self._lock, self._loop = self.core, None, None, None
         if core is not None:
             await core.close()
+
+    def _check_loop(self) -> None:
+        if self.core is not None and self._loop is not asyncio.get_running_loop():
+            raise LocalProtocolError(
+                "The core of this process runs on another event loop. Call close() there first, or use "
+                "qvac_core.blocking for everything, from any thread."
+            )
 
 
 _session = _Session()
@@ -141,7 +156,7 @@ async def start_qvac_provider(
     else:
         if answer_tokens is not None:
             raise LocalProtocolError("answer_tokens comes with the first call; close() first.")
-        core = _session.core
+        core = await _session.started()
         await core.use_rules(rules)
         if names is not None:
             await core.machine.share_only(names)
@@ -152,7 +167,7 @@ async def start_qvac_provider(
 async def stop_qvac_provider() -> None:
     """Withdraw the key and end what is served, properly."""
     if _session.core is not None:
-        await _session.core.stop_sharing()
+        await (await _session.started()).stop_sharing()
 
 
 async def load_model(

@@ -42,6 +42,14 @@ def test_no_command_of_the_readme_is_left_out() -> None:
     assert lines == RUN_HERE | RUN_BY_CI | RUN_BY_HAND
 
 
+# What a script does first that is not to meet the public network.
+NETWORK = """
+from qvac_core import configure
+from qvac_core.core import CoreConfig
+configure(CoreConfig(bootstrap=(({host!r}, {port}),)))
+"""
+
+
 class Machine:
     """A person's home on a machine that knows Python and git, and nothing of ours."""
 
@@ -120,16 +128,14 @@ def test_the_commands_of_a_person(bootstrap: str, small_model_path: Path, tmp_pa
             answer, words = friend.run(f"{line} --bootstrap {bootstrap} --temp 0 --predict 24", stdin=stdin)
             assert answer.strip()
             assert "delegated" in words
-        script = blocks("python")[0]
-        assert {"…64 hex digits…", "LLAMA_3_2_1B_INST_Q4_0"} <= set(re.findall(r"…64 hex digits…|LLAMA\w+", script))
-        script = script.replace("…64 hex digits…", key).replace("LLAMA_3_2_1B_INST_Q4_0", DEFAULT_SMALL_MODEL.name)
         host, _, port = bootstrap.rpartition(":")
-        network = (
-            "from qvac_core import configure\nfrom qvac_core.core import CoreConfig\n"
-            f"configure(CoreConfig(bootstrap=(({host!r}, {port}),)))\n"
-        )
-        (tmp_path / "script.py").write_text(script.replace("\nasync def main", f"\n{network}\nasync def main", 1))
-        assert friend.run(f"{_quoted(sys.executable)} {tmp_path / 'script.py'}")[0].strip()
+        (tmp_path / "network.py").write_text(NETWORK.format(host=host, port=port))
+        for number, script in enumerate(blocks("python")[:2]):
+            assert {"…64 hex digits…", "LLAMA_3_2_1B_INST_Q4_0"} <= set(re.findall(r"…64 hex digits…|LLAMA\w+", script))
+            script = script.replace("…64 hex digits…", key).replace("LLAMA_3_2_1B_INST_Q4_0", DEFAULT_SMALL_MODEL.name)
+            path = tmp_path / f"script{number}.py"
+            path.write_text(f"import network\n{script}")
+            assert friend.run(f"{_quoted(sys.executable)} {path}")[0].strip()
 
 
 def test_the_command_says_what_to_do_where_the_shell_does_not_look(small_model_path: Path, tmp_path: Path) -> None:
