@@ -1,6 +1,7 @@
 """Small GGUF files of any kind, written by hand: headers as llama.cpp's converter makes them, tensors of noise.
 
-Layout: ggml-org/ggml docs/gguf.md, version 3. llama.cpp loads what `llama_file`, `bert_file` and `t5_file` make.
+Layout: ggml-org/ggml docs/gguf.md, version 3. llama.cpp loads what `llama_file`, `bert_file`, `t5_file`, `gemma3_file`
+and `lfm2_file` make.
 """
 
 from __future__ import annotations
@@ -20,8 +21,16 @@ Value = int | float | bool | str | Sequence[int] | Sequence[float] | Sequence[st
 Shape = tuple[int, ...]
 
 
-def gguf_file(metadata: Mapping[str, Value], tensors: Mapping[str, Shape] | None = None, seed: int = 1) -> bytes:
-    """A whole file. Integers become uint32 (`split.*`: uint16, as gguf-split writes them), tensors float32 noise."""
+def gguf_file(
+    metadata: Mapping[str, Value],
+    tensors: Mapping[str, Shape] | None = None,
+    seed: int = 1,
+    norms: tuple[float, float] = (-0.3, 0.3),
+) -> bytes:
+    """A whole file. Integers become uint32 (`split.*`: uint16, as gguf-split writes them), tensors float32 noise.
+
+    norms: between which the weights of normalisations are. Large ones make what attention finds count.
+    """
     shapes = tensors or {}
     head = b"GGUF" + struct.pack("<IQQ", 3, len(shapes), len(metadata))
     head += b"".join(_string(key) + _value(key, value) for key, value in metadata.items())
@@ -32,7 +41,8 @@ def gguf_file(metadata: Mapping[str, Value], tensors: Mapping[str, Shape] | None
         count = 1
         for size in shape:
             count *= size
-        data += _padded(struct.pack(f"<{count}f", *(noise.uniform(-0.3, 0.3) for _ in range(count))))
+        low, high = norms if name.endswith("norm.weight") else (-0.3, 0.3)
+        data += _padded(struct.pack(f"<{count}f", *(noise.uniform(low, high) for _ in range(count))))
     return _padded(head) + data
 
 
@@ -190,6 +200,92 @@ def t5_file(**extra: Value) -> bytes:
             f"{side}.blk.0.ffn_down.weight": (FEED_FORWARD, WIDTH),
         }
     return gguf_file(header, tensors)
+
+
+SLIDING_LAYERS, WINDOW = 6, 32  # Gemma 3's shape: every sixth layer sees all, the others a window of tokens
+KEY_LENGTH, KEY_HEADS = 64, 4
+
+
+def gemma3_file(seed: int = 1, **extra: Value) -> bytes:
+    """A chat model of which five layers in six slide. A token takes 6 KiB of the cache, 1 KiB of them for good."""
+    header: dict[str, Value] = {
+        "general.architecture": "gemma3",
+        "gemma3.block_count": SLIDING_LAYERS,
+        "gemma3.context_length": 32768,
+        "gemma3.embedding_length": WIDTH,
+        "gemma3.feed_forward_length": FEED_FORWARD,
+        "gemma3.attention.head_count": KEY_HEADS,
+        "gemma3.attention.head_count_kv": KEY_HEADS,
+        "gemma3.attention.key_length": KEY_LENGTH,
+        "gemma3.attention.value_length": KEY_LENGTH,
+        "gemma3.attention.sliding_window": WINDOW,
+        "gemma3.attention.layer_norm_rms_epsilon": 1e-6,
+        **_sentencepiece(),
+        **{key.replace("__", "."): value for key, value in extra.items()},
+    }
+    tensors: dict[str, Shape] = {
+        "token_embd.weight": (WIDTH, len(VOCABULARY)),
+        "output.weight": (WIDTH, len(VOCABULARY)),
+        "output_norm.weight": (WIDTH,),
+    }
+    for layer in range(SLIDING_LAYERS):
+        block = f"blk.{layer}"
+        for name in ("attn_norm", "post_attention_norm", "ffn_norm", "post_ffw_norm"):
+            tensors[f"{block}.{name}.weight"] = (WIDTH,)
+        for name in ("attn_q", "attn_k", "attn_v"):
+            tensors[f"{block}.{name}.weight"] = (WIDTH, KEY_HEADS * KEY_LENGTH)
+        tensors |= {
+            f"{block}.attn_output.weight": (KEY_HEADS * KEY_LENGTH, WIDTH),
+            f"{block}.attn_k_norm.weight": (KEY_LENGTH,),
+            f"{block}.attn_q_norm.weight": (KEY_LENGTH,),
+            f"{block}.ffn_gate.weight": (WIDTH, FEED_FORWARD),
+            f"{block}.ffn_up.weight": (WIDTH, FEED_FORWARD),
+            f"{block}.ffn_down.weight": (FEED_FORWARD, WIDTH),
+        }
+    return gguf_file(header, tensors, seed, norms=(0.5, 2.0))
+
+
+def lfm2_file(seed: int = 1, **extra: Value) -> bytes:
+    """A hybrid: two layers in three keep a state of the last tokens (LFM2's short convolution), one attends to all."""
+    kept = (0, 0, HEADS, 0, 0, HEADS)
+    header: dict[str, Value] = {
+        "general.architecture": "lfm2",
+        "lfm2.block_count": len(kept),
+        "lfm2.context_length": 4096,
+        "lfm2.embedding_length": WIDTH,
+        "lfm2.feed_forward_length": FEED_FORWARD,
+        "lfm2.attention.head_count": HEADS,
+        "lfm2.attention.head_count_kv": kept,
+        "lfm2.attention.layer_norm_rms_epsilon": 1e-6,
+        "lfm2.shortconv.l_cache": 3,
+        **_sentencepiece(),
+        **{key.replace("__", "."): value for key, value in extra.items()},
+    }
+    tensors: dict[str, Shape] = {
+        "token_embd.weight": (WIDTH, len(VOCABULARY)),
+        "output.weight": (WIDTH, len(VOCABULARY)),
+        "token_embd_norm.weight": (WIDTH,),
+    }
+    for layer, heads in enumerate(kept):
+        block = f"blk.{layer}"
+        tensors |= {
+            f"{block}.attn_norm.weight": (WIDTH,),
+            f"{block}.ffn_norm.weight": (WIDTH,),
+            f"{block}.ffn_gate.weight": (WIDTH, FEED_FORWARD),
+            f"{block}.ffn_up.weight": (WIDTH, FEED_FORWARD),
+            f"{block}.ffn_down.weight": (FEED_FORWARD, WIDTH),
+        }
+        if heads:
+            for name in ("attn_q", "attn_k", "attn_v", "attn_output"):
+                tensors[f"{block}.{name}.weight"] = (WIDTH, WIDTH)
+            tensors |= {f"{block}.{name}.weight": (WIDTH // HEADS,) for name in ("attn_q_norm", "attn_k_norm")}
+        else:
+            tensors |= {
+                f"{block}.shortconv.conv.weight": (3, WIDTH),
+                f"{block}.shortconv.in_proj.weight": (WIDTH, 3 * WIDTH),
+                f"{block}.shortconv.out_proj.weight": (WIDTH, WIDTH),
+            }
+    return gguf_file(header, tensors, seed, norms=(0.5, 2.0))
 
 
 # Three control tokens, the 256 bytes, then a few pieces: the shape of Llama 2's vocabulary.

@@ -52,6 +52,7 @@ def load_config(limits: Limits) -> ModelConfig:
         gpu_layers=limits.gpu_layers,
         device=limits.device,
         threads=limits.threads,
+        host_cache_bytes=limits.host_cache_bytes,
     )
 
 

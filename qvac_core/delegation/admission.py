@@ -185,6 +185,7 @@ class Limits:
     """The owner's bounds on what strangers ask. They win over a remote modelConfig.
 
     n_ctx: tokens per chat. slots: chats that advance together in one model. max_tokens: generated per answer.
+    host_cache_bytes: for chats that lose their slot (`ModelConfig`).
     request_seconds: one answer, waiting included. stall_seconds: how long a consumer may not take what it asked for.
     """
 
@@ -194,6 +195,7 @@ class Limits:
     gpu_layers: int = -1
     device: str = "gpu"
     threads: int = 0
+    host_cache_bytes: int = -1
     # One request.
     message_bytes: int = 4 * 1024 * 1024
     load_bytes: int = 32 * 1024

@@ -32,6 +32,7 @@ class ModelConfig:
 
     n_ctx: tokens per chat. slots: chats that advance together. gpu_layers: -1 = all that fit. device: "gpu" or "cpu".
     threads: 0 = leave one core free. system_prompt: put before a history that has no system message ("" = none).
+    host_cache_bytes: for chats that lose their slot, kept in the machine's memory; 0 = none, -1 = by what is free.
     """
 
     n_ctx: int = 4096
@@ -43,6 +44,7 @@ class ModelConfig:
     sampling: SamplingParams | None = None
     stop: tuple[str, ...] = ()
     pooling: str = ""  # of an embedding model: mean, cls, last; "" = as its file says
+    host_cache_bytes: int = -1
 
 
 # Longest answer where nobody says: several pages. A small model that repeats itself would fill its whole context.
@@ -148,7 +150,7 @@ class LoadProgress:
 
 @dataclass(frozen=True, slots=True)
 class ModelInfo:
-    """What was loaded. memory_bytes: resident size of weights and caches as the engine reports it.
+    """What was loaded. memory_bytes: size of weights and caches, when all its chats are as long as they may be.
 
     thinking_channels: it thinks in a channel of its own, which SDK 0.16 leaves out unless it is asked for.
     """

@@ -22,13 +22,15 @@ from qvac_core.engines.chat_template import CHATML, ChatTemplate
 from qvac_core.engines.devices import cpu_threads, load_on
 from qvac_core.engines.guided_sampling import Guide, GuideVocabulary
 from qvac_core.engines.interface import ModelConfig, ModelInfo, SamplingParams
+from qvac_core.engines.llama_context import LlamaContext
 from qvac_core.engines.llama_vocabulary import LlamaVocabulary
 from qvac_core.engines.load_error import load_error
-from qvac_core.engines.memory import cache_bytes, check_memory, context_tokens, memory_error
+from qvac_core.engines.memory import cache_bytes, check_memory, context_tokens, memory_error, spare_bytes
 from qvac_core.engines.model_files import read_model
 from qvac_core.engines.model_kind import ModelKind, cannot_chat, kind_of, require_chat
 from qvac_core.engines.sampling import PENALTY_WINDOW, decide
 from qvac_core.engines.scheduler import Batch, Job, Scheduler
+from qvac_core.engines.state_cache import StateCache, budget_of
 from qvac_core.engines.vocabulary import Vocabulary
 from qvac_core.errors import ModelError
 
@@ -56,12 +58,12 @@ class NativeLog:
 class LlamaSampler:
     """One answer's sampler chain."""
 
-    def __init__(self, chain: Any, context: Any) -> None:
+    def __init__(self, chain: Any, context: LlamaContext) -> None:
         self._chain = chain
         self._context = context
 
     def sample(self, index: int) -> int:
-        return int(llama.llama_sampler_sample(self._chain, self._context, index))
+        return int(llama.llama_sampler_sample(self._chain, self._context.pointer, index))
 
     def close(self) -> None:
         if self._chain is not None:
@@ -72,14 +74,14 @@ class LlamaSampler:
 class GuidedSampler(LlamaSampler):
     """A chain that only gets to choose among what a grammar allows."""
 
-    def __init__(self, chain: Any, context: Any, vocabulary: LlamaVocabulary, guide: Guide) -> None:
+    def __init__(self, chain: Any, context: LlamaContext, vocabulary: LlamaVocabulary, guide: Guide) -> None:
         super().__init__(chain, context)
         self._vocabulary = vocabulary
         self._guide = guide
 
     def sample(self, index: int) -> int:
         """Raises ModelError when the grammar turns out to be beyond its limits."""
-        pointer = llama.llama_get_logits_ith(self._context, index)
+        pointer = llama.llama_get_logits_ith(self._context.pointer, index)
         self._guide.restrict(numpy.ctypeslib.as_array(pointer, (self._vocabulary.size,)))
         token = super().sample(index)
         if not self._vocabulary.is_end(token):
@@ -108,15 +110,12 @@ class LlamaBackend:
         self._guide_vocabulary: GuideVocabulary | None = None
         self._tokens = LlamaVocabulary(self._model)
         self.vocabulary = vocabulary = Vocabulary(self._tokens, self._gguf.chat_template + CHATML)
-        self._memory = llama.llama_get_memory(self._context)
-        self.n_batch = int(llama.llama_n_batch(self._context))
-        self.n_cells = int(llama.llama_n_ctx(self._context))
-        # A recurrent state has no positions: it can be copied whole only, and never cut.
-        self.can_copy = not (llama.llama_model_is_recurrent(self._model) or llama.llama_model_is_hybrid(self._model))
+        self.memory = self._context
+        self.n_batch = self._context.n_batch
         self._batch = NativeBatch(self.n_batch)
         self.template = ChatTemplate.of_model(self._gguf.chat_template, vocabulary)
 
-    def _load(self, path: Path, gpu_layers: int, on_progress: Callable[[float], None]) -> tuple[Any, Any]:
+    def _load(self, path: Path, gpu_layers: int, on_progress: Callable[[float], None]) -> tuple[Any, LlamaContext]:
         def progress(fraction: float, _user_data: object) -> bool:
             on_progress(fraction)
             return True
@@ -131,40 +130,45 @@ class LlamaBackend:
         model = llama.llama_model_load_from_file(os.fsencode(path), params)
         if model is None:
             raise load_error(self._gguf, self._log.take())
-        context = llama.llama_init_from_model(model, self._context_params(gpu=gpu_layers != 0))
-        if context is None:
-            llama.llama_model_free(model)
-            raise memory_error(self._log.take())
+        slots, gpu = self._config.slots, gpu_layers != 0
         try:
-            _check_decoder(model, context)
+            context = LlamaContext(
+                model,
+                lambda cells: self._context_params(cells, gpu=gpu),
+                most_cells=self.n_ctx * slots,
+                slots=slots,
+                grows=not gpu,
+                free=spare_bytes,
+                cell_bytes=cache_bytes(self._gguf, 1),
+            )
+        except MemoryError:
+            llama.llama_model_free(model)
+            raise memory_error(self._log.take()) from None
+        try:
+            _check_decoder(model, context.pointer)
         except ModelError:
-            llama.llama_free(context)
+            context.close()
             llama.llama_model_free(model)
             raise
         return model, context
 
-    def _context_params(self, *, gpu: bool) -> Any:
+    def _context_params(self, cells: int, *, gpu: bool) -> Any:
         slots = self._config.slots
         params = llama.llama_context_default_params()
-        params.n_ctx = self.n_ctx * slots
+        params.n_ctx = cells
         params.n_batch = params.n_ubatch = max(N_BATCH, slots)
         params.n_seq_max = slots
         params.n_outputs_max = slots  # one per sequence and step; the default reserves n_batch rows of logits
         params.n_threads = params.n_threads_batch = self._config.threads or cpu_threads()
         params.kv_unified = True
+        params.swa_full = False  # layers with a sliding window keep what they see, and `sequences.py` knows it
         params.offload_kqv = params.op_offload = gpu
         return params
 
     # --- What the scheduler asks ------------------------------------------------------------------------------------
 
     def decode(self, batch: Batch) -> int:
-        return int(llama.llama_decode(self._context, self._batch.fill(batch)))
-
-    def keep(self, slot: int, tokens: int) -> bool:
-        return bool(llama.llama_memory_seq_rm(self._memory, slot, tokens, -1))
-
-    def copy(self, source: int, target: int, tokens: int) -> None:
-        llama.llama_memory_seq_cp(self._memory, source, target, 0, tokens)
+        return int(llama.llama_decode(self._context.pointer, self._batch.fill(batch)))
 
     def is_end(self, token: int) -> bool:
         return self._tokens.is_end(token)
@@ -229,7 +233,7 @@ class LlamaBackend:
             slots=slots,
             parameters=int(llama.llama_model_n_params(self._model)),
             size_bytes=self._size,
-            memory_bytes=weights + cache_bytes(self._gguf, self.n_cells),
+            memory_bytes=weights + cache_bytes(self._gguf, self.n_ctx * slots),
             backend_device=self.device,
             chat_template=self.template.own,
             thinking_channels=self.vocabulary.style.channels,
@@ -250,7 +254,12 @@ class SchedulerMaker:
         self.n_ctx = self._backend.n_ctx
         self.info = self._backend.info(path, config.slots)
         self._scheduler = Scheduler(
-            self._backend, output, slots=config.slots, n_ctx=self.n_ctx, clock=time.perf_counter
+            self._backend,
+            output,
+            slots=config.slots,
+            n_ctx=self.n_ctx,
+            clock=time.perf_counter,
+            cache=StateCache(budget_of(config.host_cache_bytes)),
         )
 
     @property

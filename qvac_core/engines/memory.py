@@ -49,13 +49,22 @@ def check_memory(size_bytes: int, gguf: GgufInfo, tokens: int) -> None:
     """
     cache = cache_bytes(gguf, tokens) if has_plain_cache(gguf) else 0
     needed = size_bytes + cache + SPARE
-    free = int(psutil.virtual_memory().available)
+    free = free_bytes()
     if needed > free:
         raise ModelError(
             f"Not enough memory: this model needs about {needed / 1e9:.1f} GB and {free / 1e9:.1f} GB are free. "
             "Close other programs, or choose a smaller model, a smaller context or fewer parallel chats.",
             typed_fields={"reason": "memory", "neededBytes": needed, "freeBytes": free},
         )
+
+
+def free_bytes() -> int:
+    return int(psutil.virtual_memory().available)
+
+
+def spare_bytes() -> int:
+    """Bytes that a loaded model may still take."""
+    return free_bytes() - SPARE
 
 
 def memory_error(log: str) -> ModelError:

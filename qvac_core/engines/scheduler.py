@@ -18,7 +18,9 @@ from qvac_core.engines.answer_stats import stats_of
 from qvac_core.engines.answer_text import AnswerText
 from qvac_core.engines.interface import StopReason
 from qvac_core.engines.pace import Pace
-from qvac_core.engines.slots import Slot, next_in_turn, place
+from qvac_core.engines.sequences import Memory, Sequences
+from qvac_core.engines.slots import Slot, next_in_turn
+from qvac_core.engines.state_cache import StateCache
 from qvac_core.errors import ModelError
 
 WAITING_LIMIT = 64  # answers; as the SDK's own queue (wire/QVAC.md section 3)
@@ -38,27 +40,17 @@ class Backend(Protocol):
     """What the scheduler needs of a context. One sequence per slot index."""
 
     @property
+    def memory(self) -> Memory: ...
+
+    @property
     def n_batch(self) -> int:
         """Most tokens in one batch; one more ends the process."""
-
-    @property
-    def n_cells(self) -> int:
-        """Tokens that fit into the cache, all sequences together."""
-
-    @property
-    def can_copy(self) -> bool:
-        """Whether a prefix of one sequence can be shared with another."""
 
     @property
     def device(self) -> str: ...
 
     def decode(self, batch: Batch) -> int:
         """0, or llama_decode's status."""
-
-    def keep(self, slot: int, tokens: int) -> bool:
-        """Forget everything of a sequence from position `tokens` on. False: impossible, it is as it was."""
-
-    def copy(self, source: int, target: int, tokens: int) -> None: ...
 
     def piece(self, token: int) -> bytes: ...
 
@@ -112,12 +104,22 @@ class Job:
 class Scheduler:
     """Owner of the slots. Not thread-safe: one thread submits, cancels and steps."""
 
-    def __init__(self, backend: Backend, output: Output, *, slots: int, n_ctx: int, clock: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        backend: Backend,
+        output: Output,
+        *,
+        slots: int,
+        n_ctx: int,
+        clock: Callable[[], float],
+        cache: StateCache | None = None,
+    ) -> None:
+        """cache: where chats go that lose their slot; None: nowhere."""
         self._backend = backend
         self._output = output
         self._clock = clock
         self._n_ctx = n_ctx
-        self._slots = [Slot(index) for index in range(slots)]
+        self._sequences = Sequences(backend.memory, slots, cache if cache is not None else StateCache(0))
         self._waiting: list[Job] = []
         self._running: list[Job] = []
         self._pace = Pace()
@@ -170,37 +172,15 @@ class Scheduler:
     # --- Admission ------------------------------------------------------------------------------------------------
 
     def _admit(self) -> None:
-        while self._waiting and len(self._running) < len(self._slots):
+        while self._waiting and len(self._running) < len(self._sequences.slots):
             job = next_in_turn(self._waiting, self._running)
-            placement = place(self._slots, job.prompt, job.owner, can_copy=self._backend.can_copy)
-            if placement is None:
+            seat = self._sequences.seat(job.prompt, job.owner)
+            if seat is None:
                 return
             self._waiting.remove(job)
-            slot = placement.slot
-            if placement.source is not slot:
-                self._clear(slot)
-                self._backend.copy(placement.source.index, slot.index, placement.keep)
-                slot.tokens = placement.source.tokens[: placement.keep]
-                job.cached = placement.keep
-            else:
-                job.cached = self._keep(slot, placement.keep)
-            slot.owner, slot.busy, slot.used_at = job.owner, True, self._clock()
-            job.slot = slot
+            job.slot, job.cached = seat.slot, seat.cached
+            seat.slot.owner, seat.slot.busy, seat.slot.used_at = job.owner, True, self._clock()
             self._running.append(job)
-
-    def _keep(self, slot: Slot, tokens: int) -> int:
-        """Cut a slot down to its first tokens; 0 where the model's memory cannot be cut (recurrent, sliding window)."""
-        if tokens == len(slot.tokens):
-            return tokens
-        if tokens and self._backend.keep(slot.index, tokens):
-            del slot.tokens[tokens:]
-            return tokens
-        self._clear(slot)
-        return 0
-
-    def _clear(self, slot: Slot) -> None:
-        self._backend.keep(slot.index, 0)
-        slot.tokens = []
 
     # --- One step -------------------------------------------------------------------------------------------------
 
@@ -228,6 +208,8 @@ class Scheduler:
                 if job is oldest:
                     reserved = 0
                 count = min(_remaining(job), budget - reserved)
+                if self._sequences.last_alone and count == _remaining(job) > 1:
+                    count -= 1
                 if count > 0:
                     chunks[job] = (self._add_chunk(batch, job, count), count)
                     budget -= count
@@ -245,18 +227,11 @@ class Scheduler:
         return len(batch) - 1
 
     def _make_room(self, wanted: int) -> int:
-        """Free cells in the cache, after forgetting idle chats (oldest first) as far as `wanted` needs it.
+        """Free cells in the cache, after idle chats have made way as far as `wanted` needs it.
 
-        Ends the longest answers with LENGTH when even the running ones do not fit. Shared prefixes are counted once
-        per sequence: too careful, never too bold.
+        Ends the longest answers with LENGTH when even the running ones do not fit.
         """
-        free = self._backend.n_cells - sum(len(slot.tokens) for slot in self._slots)
-        idle = sorted((slot for slot in self._slots if not slot.busy and slot.tokens), key=lambda slot: slot.used_at)
-        for slot in idle:
-            if free >= wanted:
-                break
-            free += len(slot.tokens)
-            self._clear(slot)
+        free = self._sequences.room(wanted)
         answering = sum(job.pending is not None for job in self._running)
         while free < answering:
             longest = max((job for job in self._running if job.pending is not None), key=_cells)
@@ -269,14 +244,14 @@ class Scheduler:
         slot = job.slot
         self._finish(job, StopReason.LENGTH)
         if slot is not None:
-            self._clear(slot)
+            self._sequences.forget(slot)
 
     def _decode(self, batch: Batch) -> int:
         status = self._backend.decode(batch)
         if status == NO_ROOM:
-            for slot in self._slots:
+            for slot in self._sequences.slots:
                 if not slot.busy:
-                    self._clear(slot)
+                    self._sequences.make_way(slot)
             status = self._backend.decode(batch)
         return status
 
@@ -286,7 +261,7 @@ class Scheduler:
             slot = job.slot
             self._release(job)
             if slot is not None:
-                self._clear(slot)
+                self._sequences.forget(slot)
             error = ModelError(
                 f"The model could not compute this answer (status {status}). "
                 "Try again, or load it with a smaller context.",
@@ -305,6 +280,7 @@ class Scheduler:
         for job, (index, count) in chunks.items():
             assert job.slot is not None
             job.slot.tokens.extend(batch.tokens[index + 1 - count : index + 1])
+            self._sequences.prompt_read(job.slot, _remaining(job))
             if batch.outputs[index]:
                 sampled.append((job, index))
         for job in [*answering, *chunks]:

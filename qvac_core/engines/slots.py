@@ -10,18 +10,24 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol, TypeVar
 
+from qvac_core.engines.checkpoints import Checkpoint
+
 WORTH_KEEPING = 0.5  # of a slot's tokens: below it, the slot's own chat would lose more than the new one gains
 
 
 @dataclass(slots=True, eq=False)
 class Slot:
-    """One sequence of the context. `tokens` are those in its cache; `busy` while an answer is made in it."""
+    """One sequence of the context. `tokens` are those in its cache; `busy` while an answer is made in it.
+
+    checkpoints: copies of what cannot be cut, at some of its beginnings.
+    """
 
     index: int
     tokens: list[int] = field(default_factory=list)
     owner: str = ""
     busy: bool = False
     used_at: float = 0.0
+    checkpoints: list[Checkpoint] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +79,13 @@ def place(slots: Sequence[Slot], prompt: Sequence[int], owner: str, *, can_copy:
     own = max(free, key=lambda slot: (shared[slot.index], -slot.used_at))
     if shared[own.index] and shared[own.index] >= WORTH_KEEPING * len(own.tokens):
         return Placement(own, own, shared[own.index])
-    slot = min(free, key=lambda slot: (bool(slot.tokens), slot.used_at))
+    slot = least_missed(free)
     source = max(slots, key=lambda slot: shared[slot.index])
     if can_copy and shared[source.index] > shared[slot.index]:
         return Placement(slot, source, shared[source.index])
     return Placement(slot, slot, shared[slot.index])
+
+
+def least_missed(slots: Iterable[Slot]) -> Slot:
+    """The idle slot whose loss costs least: an empty one, or the one that was used longest ago."""
+    return min((slot for slot in slots if not slot.busy), key=lambda slot: (bool(slot.tokens), slot.used_at))

@@ -8,15 +8,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from qvac_core.engines.answer_text import AnswerText
+from qvac_core.engines.checkpoints import MemoryKind
 from qvac_core.engines.interface import StopReason
 from qvac_core.engines.slots import common_prefix
+from qvac_core.engines.state_cache import StateCache
 from qvac_core.errors import ModelError
 from tests.unit.scripted_backend import Bench, script
 
 TEXT = "ab"  # few letters: prefixes and stop sequences meet often
 
 jobs = st.tuples(
-    st.lists(st.integers(1, 3), min_size=1, max_size=25),  # prompt
+    st.lists(st.integers(1, 3), min_size=1, max_size=35),  # prompt
     st.text("xyü", max_size=12),  # what the model says
     st.sampled_from(["", "a", "b"]),  # owner
     st.sampled_from([None, 1, 5]),  # predict
@@ -37,13 +39,23 @@ actions = st.lists(
     st.integers(1, 4),
     st.sampled_from([4, 7, 64]),
     st.sampled_from([30, 60, 1000]),
-    st.booleans(),
+    st.sampled_from([MemoryKind(), MemoryKind(window=4), MemoryKind(window=17), MemoryKind(recurrent=True)]),
+    st.sampled_from([0, 500, 100_000]),
     st.booleans(),
 )
 def test_every_answer_ends_once_with_its_own_text(
-    todo: list[tuple[str, object]], slots: int, n_batch: int, n_cells: int, can_copy: bool, can_cut: bool
+    todo: list[tuple[str, object]],
+    slots: int,
+    n_batch: int,
+    n_cells: int,
+    kind: MemoryKind,
+    budget: int,
+    deaf: bool,
 ) -> None:
-    bench = Bench(n_ctx=30, slots=slots, n_batch=n_batch, n_cells=n_cells, can_copy=can_copy, can_cut=can_cut)
+    cache = StateCache(budget, free=lambda: 1 << 40)
+    bench = Bench(
+        n_ctx=40, cache=cache, slots=slots, n_batch=n_batch, n_cells=n_cells, most_cells=120, kind=kind, deaf=deaf
+    )
     submitted: dict[int, tuple[list[int], str, str, int | None]] = {}
     for action, value in todo:
         if action == "submit":
@@ -65,6 +77,7 @@ def test_every_answer_ends_once_with_its_own_text(
         else:
             assert isinstance(value, int)
             bench.backend.statuses.append(value)
+        assert cache.used <= budget
     bench.run()
     assert set(bench.out.ends) | set(bench.out.failures) == set(submitted)
     assert all(sampler.closed for sampler in bench.samplers)

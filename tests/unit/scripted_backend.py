@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from qvac_core.engines.checkpoints import MemoryKind
 from qvac_core.engines.interface import CompletionStats, StopReason
 from qvac_core.engines.scheduler import Batch, Job, Scheduler
+from qvac_core.engines.state_cache import StateCache
 from qvac_core.errors import ModelError
 
 END = 0
@@ -41,13 +44,18 @@ class ScriptedSampler:
 
 @dataclass(eq=False)
 class ScriptedBackend:
-    """`seconds_per_token` and `seconds_per_step` move `now`. `statuses`: results of the coming decodes, then 0."""
+    """`seconds_per_token` and `seconds_per_step` move `now`. `statuses`: results of the coming decodes, then 0.
+
+    kind: a sliding window forgets as early as llama.cpp may, and a cut or a step that would be wrong there fails the
+    test. most_cells: how far it grows. deaf: states are not taken.
+    """
 
     slots: int = 4
     n_batch: int = 64
     n_cells: int = 1000
-    can_copy: bool = True
-    can_cut: bool = True
+    kind: MemoryKind = field(default_factory=MemoryKind)
+    most_cells: int = 0
+    deaf: bool = False
     device: str = "cpu"
     seconds_per_token: float = 0.001
     seconds_per_step: float = 0.01
@@ -56,9 +64,15 @@ class ScriptedBackend:
     cells: list[list[int]] = field(default_factory=list)
     outputs: dict[int, int] = field(default_factory=dict)
     batches: list[Batch] = field(default_factory=list)
+    firsts: list[int] = field(default_factory=list)  # the first position that the window's layers have
 
     def __post_init__(self) -> None:
         self.cells = [[] for _ in range(self.slots)]
+        self.firsts = [0] * self.slots
+
+    @property
+    def memory(self) -> ScriptedBackend:
+        return self
 
     def decode(self, batch: Batch) -> int:
         assert 0 < len(batch) <= self.n_batch
@@ -72,21 +86,55 @@ class ScriptedBackend:
             zip(batch.tokens, batch.positions, batch.slots, batch.outputs, strict=True)
         ):
             assert position == len(self.cells[slot])
+            assert self.firsts[slot] <= self.kind.first_needed(position)
             self.cells[slot].append(token)
+            self._slide(slot)
             if output:
                 self.outputs[index] = slot
         assert sum(map(len, self.cells)) <= self.n_cells
         return 0
 
+    def _slide(self, slot: int) -> None:
+        if self.kind.window:
+            self.firsts[slot] = max(self.firsts[slot], len(self.cells[slot]) - self.kind.window)
+
     def keep(self, slot: int, tokens: int) -> bool:
-        if tokens and not self.can_cut:
+        if tokens and self.kind.recurrent and tokens < len(self.cells[slot]):
             return False
         del self.cells[slot][tokens:]
+        if not tokens:
+            self.firsts[slot] = 0
         return True
 
     def copy(self, source: int, target: int, tokens: int) -> None:
-        assert self.can_copy
+        assert not self.kind.recurrent
         self.cells[target] = self.cells[source][:tokens]
+        self.firsts[target] = self.firsts[source]
+
+    def span(self, slot: int) -> tuple[int, int]:
+        last = len(self.cells[slot]) - 1
+        if self.kind.recurrent:
+            return last, last
+        return (self.firsts[slot], last) if last >= 0 else (-1, -1)
+
+    def grow(self, cells: int) -> None:
+        self.n_cells = max(self.n_cells, min(cells, self.most_cells))
+
+    def save(self, slot: int, *, part: bool = False) -> bytearray:
+        cells = self.cells[slot]
+        first = max(self.firsts[slot], len(cells) - self.kind.window) if self.kind.window else 0
+        return bytearray(json.dumps([cells, first, part]).encode())
+
+    def load(self, slot: int, state: bytearray, *, part: bool = False) -> bool:
+        cells, first, was_part = json.loads(state)
+        assert was_part == part
+        if self.deaf:
+            self.keep(slot, 0)
+            return False
+        if part:
+            assert self.cells[slot][: len(cells)] == cells
+        self.cells[slot], self.firsts[slot] = cells, first
+        return True
 
     def piece(self, token: int) -> bytes:
         return bytes([token - FIRST_BYTE]) if token >= FIRST_BYTE else b""
@@ -128,11 +176,11 @@ class Recorder:
 class Bench:
     """A scheduler over a scripted backend."""
 
-    def __init__(self, *, n_ctx: int = 100, **options: object) -> None:
+    def __init__(self, *, n_ctx: int = 100, cache: StateCache | None = None, **options: object) -> None:
         self.backend = ScriptedBackend(**options)  # type: ignore[arg-type]
         self.out = Recorder()
         self.scheduler = Scheduler(
-            self.backend, self.out, slots=self.backend.slots, n_ctx=n_ctx, clock=lambda: self.backend.now
+            self.backend, self.out, slots=self.backend.slots, n_ctx=n_ctx, clock=lambda: self.backend.now, cache=cache
         )
         self.samplers: list[ScriptedSampler] = []
 

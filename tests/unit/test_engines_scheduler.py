@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from qvac_core.engines.checkpoints import MemoryKind
 from qvac_core.engines.interface import StopReason
 from qvac_core.engines.scheduler import WAITING_LIMIT
 from qvac_core.errors import ModelError
@@ -229,7 +230,7 @@ def test_a_busy_chat_of_the_same_owner_lends_its_prefix() -> None:
 
 
 def test_without_copying_every_chat_reads_its_own_prompt() -> None:
-    bench = Bench(can_copy=False)
+    bench = Bench(kind=MemoryKind(recurrent=True))
     system = list(range(1, 30))
     bench.submit(1, [*system, 40], "a" * 60, owner="k")
     bench.scheduler.step()
@@ -239,7 +240,7 @@ def test_without_copying_every_chat_reads_its_own_prompt() -> None:
 
 
 def test_a_memory_that_cannot_be_cut_starts_again() -> None:
-    bench = Bench(can_cut=False, can_copy=False)
+    bench = Bench(kind=MemoryKind(recurrent=True))
     for job in (1, 2):
         bench.submit(job, [1, 2, 3, 4], "hi", owner="k")
         bench.run()
