@@ -33,6 +33,10 @@ def main(argv: list[str] | None = None) -> int:
         from qvac_core.engines.worker import main as worker_main
 
         return worker_main()
+    if arguments[:1] == ["--speech-worker"]:
+        from qvac_core.engines.speech_worker import main as speech_worker_main
+
+        return speech_worker_main()
     options = parse_options(arguments)
     output = Output(as_json=getattr(options, "json", False))
     _log_to_stderr()

@@ -83,7 +83,7 @@ class Decoding:
             stream = container.streams.audio[track]
             self.total_seconds = _stated_length(container, stream)
             if self.max_seconds and self.total_seconds and self.total_seconds > self.max_seconds * 1.1:
-                raise self._too_long()
+                raise self.too_long()
             reader = _Track(container, stream)
             yield from self._blocks(reader)
         self._judge(reader)
@@ -92,7 +92,7 @@ class Decoding:
         for block in reader.blocks():
             self._samples += block.size
             if self.max_seconds and self._samples > self.max_seconds * SAMPLE_RATE:
-                raise self._too_long()
+                raise self.too_long()
             yield block
 
     def _judge(self, reader: _Track) -> None:
@@ -109,7 +109,7 @@ class Decoding:
             places = "place is" if reader.bad == 1 else "places are"
             self.notices.append(f"The file is damaged: {reader.bad} {places} left out.")
 
-    def _too_long(self) -> ModelError:
+    def too_long(self) -> ModelError:
         return ModelError(
             f"This audio is longer than the {_clock(self.max_seconds)} that are allowed. Send it in parts.",
             name="REQUEST_REJECTED_BY_POLICY",

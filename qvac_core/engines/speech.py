@@ -31,6 +31,10 @@ class AudioBytes:
 
     data: bytes = field(repr=False)
 
+    @property
+    def raw(self) -> bool:
+        return False
+
 
 @dataclass(frozen=True, slots=True)
 class Samples:
@@ -39,8 +43,8 @@ class Samples:
     data: bytes = field(repr=False)
 
     @property
-    def milliseconds(self) -> int:
-        return len(self.data) // SAMPLE_BYTES * 1000 // SAMPLE_RATE
+    def raw(self) -> bool:
+        return True
 
 
 Audio = AudioFile | AudioBytes | Samples
@@ -126,7 +130,7 @@ class SpeechConfig:
 
     threads: int = 0
     device: str = "gpu"
-    window_seconds: float = 120.0
+    window_seconds: float = 60.0
 
 
 @dataclass(frozen=True, slots=True)

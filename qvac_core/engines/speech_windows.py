@@ -1,6 +1,6 @@
 """One transcript in the making: sound comes in blocks, the model hears it window by window, segments go out.
 
-A window holds two minutes at most, so that an hour needs no more memory than they do, and several requests can take
+A window holds a minute at most, so that an hour needs no more memory than that, and several requests can take
 turns. It ends behind the last segment that surely is whole; the rest is heard again at the start of the next one. The
 text so far is the next one's prompt: its sound is gone from the window (with it the model would repeat itself).
 """
@@ -14,9 +14,10 @@ from typing import Protocol
 import numpy as np
 
 from qvac_core.engines.speech import SAMPLE_RATE, Segment
-from qvac_core.engines.whisper import Heard, Sound, Task
+from qvac_core.engines.speech_task import Heard, Sound, Task
 
 EDGE_MS = 2000  # before a window's end: a segment that ends there may go on behind it
+REST_MS = 10_000  # at a window's end: so little is heard with the next one
 PROMPT_KEPT = 400  # characters of the text so far
 
 
@@ -36,6 +37,10 @@ class Place:
     segments: int = 0
     text: str = ""
     language: str = ""
+
+    @property
+    def milliseconds(self) -> int:
+        return self.samples * 1000 // SAMPLE_RATE
 
 
 class Windows:
@@ -59,11 +64,6 @@ class Windows:
         self._ended = False
         self.done = False
 
-    @property
-    def audio_ms(self) -> int:
-        """Of sound that was heard to the end."""
-        return self.place.samples * 1000 // SAMPLE_RATE
-
     def step(self, hear: Listener, is_cancelled: Callable[[], bool]) -> bool:
         """Hear one window. False = it was cancelled."""
         self._fill(is_cancelled)
@@ -81,10 +81,11 @@ class Windows:
             else:
                 kept.append(self._tell(segment))
 
-        heard = hear(self._sound, self._next_task(), came, is_cancelled)
+        enough_ms = 0 if last else max(length_ms - REST_MS, 0)
+        heard = hear(self._sound, self._next_task(enough_ms), came, is_cancelled)
         if heard.aborted:
             return False
-        cut_ms = kept[-1].end_ms if kept and held else length_ms
+        cut_ms = kept[-1].end_ms if kept and (held or heard.left) else length_ms
         if held and (not kept or cut_ms < length_ms // 2):
             kept += [self._tell(segment) for segment in held]  # one segment as long as the window: it is taken as it is
             cut_ms = length_ms
@@ -106,14 +107,14 @@ class Windows:
             size += block.size - skipped
         self._sound = np.concatenate(pieces)
 
-    def _next_task(self) -> Task:
+    def _next_task(self, enough_ms: int) -> Task:
         language = self._task.language or self.place.language
         prompt = self.place.text[-PROMPT_KEPT:] or self._task.prompt
-        return replace(self._task, language=language, prompt=prompt)
+        return replace(self._task, language=language, prompt=prompt, enough_ms=enough_ms)
 
     def _tell(self, segment: Segment) -> Segment:
         """In the times of the whole. Returns it as it was."""
-        offset = self.audio_ms
+        offset = self.place.milliseconds
         number = self.place.segments
         self.place = replace(self.place, segments=number + 1)
         self._on_segment(

@@ -12,7 +12,7 @@ our own flag).
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import _pywhispercpp as binding
@@ -20,6 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from qvac_core.engines.speech import SAMPLE_RATE, Segment
+from qvac_core.engines.speech_task import Heard, Sound, Task
 from qvac_core.engines.whisper_file import read_whisper
 from qvac_core.errors import ModelError
 
@@ -28,27 +29,6 @@ SILENT = 0.0005  # of full scale, -66 dB: what never gets louder is no speech, a
 PROMPT_LIMIT = 2000  # characters; the model takes in the last 224 tokens
 MARKERS = frozenset(("[BLANK_AUDIO]", "[ Silence ]", "[silence]", "(silence)", "[SILENCE]"))
 ENGLISH = "en"
-
-Sound = npt.NDArray[np.float32]
-
-
-@dataclass(frozen=True, slots=True)
-class Task:
-    """What to do with a piece of sound. language: "" = find it."""
-
-    language: str = ""
-    prompt: str = ""
-    translate: bool = False
-    words: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Heard:
-    """segments: within the piece, in its own times. aborted: it was stopped half-way, and nothing of it counts."""
-
-    segments: tuple[Segment, ...]
-    language: str
-    aborted: bool = False
 
 
 class Whisper:
@@ -97,7 +77,7 @@ class Whisper:
         padded = sound if sound.size >= LEAST else np.concatenate([sound, np.zeros(LEAST - sound.size, np.float32)])
         options = self._options(task)
         reader = _Reader(self._context, length_ms)
-        aborted = False
+        aborted = left = False
 
         def abort() -> bool:
             nonlocal aborted
@@ -109,7 +89,14 @@ class Whisper:
                 for segment in reader.read(count):
                     on_segment(segment)
 
+        def encode(_context: object, _data: object = None) -> bool:
+            """Each pass takes in thirty seconds, however few are left: not for sound that the next piece brings."""
+            nonlocal left
+            left = 0 < task.enough_ms <= reader.end_ms
+            return not left
+
         binding.assign_abort_callback(options, abort)
+        binding.assign_encoder_begin_callback(options, encode)
         binding.assign_new_segment_callback(options, segments_came)
         code = binding.whisper_full(self._context, options, padded, padded.size)
         if aborted:
@@ -119,7 +106,7 @@ class Whisper:
                 "The model could not transcribe this piece of sound.", name="TRANSCRIPTION_FAILED", code=52403
             )
         found = task.language or str(binding.whisper_lang_str(binding.whisper_full_lang_id(self._context)))
-        return Heard(tuple(reader.segments), found)
+        return Heard(tuple(reader.segments), found, left=left)
 
     def _options(self, task: Task) -> object:
         """Fresh ones for every call: what is set on them stays."""
@@ -144,7 +131,7 @@ class _Reader:
     def __init__(self, context: object, length_ms: int) -> None:
         self._context = context
         self._length_ms = length_ms
-        self._end_ms = 0
+        self.end_ms = 0
         self.segments: list[Segment] = []
 
     def read(self, count: int) -> list[Segment]:
@@ -161,9 +148,9 @@ class _Reader:
         return fresh
 
     def _within(self, segment: Segment) -> Segment:
-        start = min(max(segment.start_ms, self._end_ms), self._length_ms)
-        self._end_ms = min(max(segment.end_ms, start), self._length_ms)
-        return replace(segment, start_ms=start, end_ms=self._end_ms)
+        start = min(max(segment.start_ms, self.end_ms), self._length_ms)
+        self.end_ms = min(max(segment.end_ms, start), self._length_ms)
+        return replace(segment, start_ms=start, end_ms=self.end_ms)
 
 
 def checked(sound: npt.NDArray[np.generic]) -> Sound:
