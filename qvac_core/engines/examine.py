@@ -10,8 +10,9 @@ from pathlib import Path
 from qvac_core.engines.gguf import GgufInfo
 from qvac_core.engines.library_index import Part, Record
 from qvac_core.engines.model_files import ModelFiles, read_model
-from qvac_core.engines.model_kind import CHAT_TYPE, EMBEDDING_TYPE, ModelKind, cannot_chat, kind_of
+from qvac_core.engines.model_kind import CHAT_TYPE, EMBEDDING_TYPE, SPEECH_TYPE, ModelKind, cannot_chat, kind_of
 from qvac_core.engines.part_file import READ_SIZE
+from qvac_core.engines.whisper_file import WhisperFile, is_ggml, read_whisper
 from qvac_core.errors import ModelError
 from qvac_core.models import ModelDescriptor, all_models, by_source
 
@@ -22,10 +23,9 @@ def examine(path: Path, sha256: str, source: str, stop: threading.Event) -> Reco
     Raises ModelError when it is not a model that we know or can read, or not whole.
     """
     known = _catalogued((sha256,)) or by_source(source)
-    # Whisper's files are no GGUF; for those the checksum says what they are.
-    other = known is not None and not known.model_type.startswith("llamacpp")
-    files = None if other else read_model(path)
-    judged = _type_of(files.gguf) if files is not None else ""
+    speech = read_whisper(path) if is_ggml(path) else None
+    files = read_model(path) if speech is None else None
+    judged = _type_of(files.gguf) if files is not None else SPEECH_TYPE
     paths = files.paths if files is not None else (path,)
     status = [file.stat() for file in paths]
     if not sha256:
@@ -37,12 +37,15 @@ def examine(path: Path, sha256: str, source: str, stop: threading.Event) -> Reco
         size_bytes=sum(entry.st_size for entry in status),
         mtime_ns=status[0].st_mtime_ns,
         sha256=sha256,
-        model_type=judged or (known.model_type if known is not None else ""),
-        quantization=_first(known and known.quantization, files and files.gguf.quantization),
-        parameters=_first(known and known.params, files and files.gguf.size_label),
+        model_type=judged,
+        quantization=_first(
+            known and known.quantization, files and files.gguf.quantization, speech and speech.quantization
+        ),
+        parameters=_first(known and known.params, files and files.gguf.size_label, speech and speech.size),
         sources=tuple(model.src for model in all_models() if known is not None and model.sha256 == known.sha256),
         licence=_first(known and known.licence, files and files.gguf.licence),
         judged=True,
+        english_only=speech is not None and not speech.multilingual,
         parts=tuple(
             Part(str(file), entry.st_size, entry.st_mtime_ns) for file, entry in zip(paths[1:], status[1:], strict=True)
         ),
@@ -71,7 +74,7 @@ def _catalogued(checksums: Sequence[str]) -> ModelDescriptor | None:
     return next((model for model in all_models() if model.sha256 in checksums), None)
 
 
-def _first(*texts: str | ModelDescriptor | ModelFiles | None) -> str:
+def _first(*texts: str | ModelDescriptor | ModelFiles | WhisperFile | None) -> str:
     return next((text for text in texts if isinstance(text, str) and text), "")
 
 

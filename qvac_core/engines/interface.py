@@ -244,7 +244,10 @@ class Engine(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class LibraryModel:
-    """A model file this machine has. `sources`: registry:// or https:// addresses it answers to (catalog)."""
+    """A model file this machine has. `sources`: registry:// or https:// addresses it answers to (catalog).
+
+    english_only: a speech model that understands no other language.
+    """
 
     name: str
     path: Path
@@ -255,6 +258,7 @@ class LibraryModel:
     parameters: str
     sources: tuple[str, ...]
     licence: str = ""
+    english_only: bool = False
 
 
 @dataclass(frozen=True, slots=True)

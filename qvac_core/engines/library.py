@@ -23,6 +23,7 @@ from qvac_core.engines.library_index import Record, read_index, write_index
 from qvac_core.engines.model_files import part_prefix
 from qvac_core.engines.model_kind import ModelKind, cannot_chat
 from qvac_core.engines.split_download import fetch_model
+from qvac_core.engines.whisper_file import is_ggml
 from qvac_core.errors import ModelError
 from qvac_core.models import (
     DEFAULT_SMALL_MODEL,
@@ -98,10 +99,10 @@ class Library:
         return (await self._add(path, sha256="", source="")).model
 
     async def scan(self) -> Sequence[LibraryModel]:
-        """Take in GGUF files that were put into the models folder by hand, or that changed; returns all models."""
+        """Take in model files that were put into the models folder by hand, or that changed; returns all models."""
         changed = [Path(record.path) for record in self._records if not record.is_there or not record.judged]
         left_out: dict[str, str] = {}
-        for path in dict.fromkeys([*await asyncio.to_thread(_gguf_files, self._folder), *changed]):
+        for path in dict.fromkeys([*await asyncio.to_thread(_model_files, self._folder), *changed]):
             try:
                 await self.add_file(path)
             except ModelError as error:
@@ -176,12 +177,14 @@ class Library:
         if descriptor is None and not is_source(wanted):
             raise ModelError(
                 "There is no model of this name, neither in the library nor in the catalog. "
-                "Check its spelling, or add the GGUF file.",
+                "Check its spelling, or add the model file.",
                 name="MODEL_NOT_FOUND",
                 code=52002,
             )
         if descriptor is not None and descriptor.is_projector:
             raise cannot_chat(ModelKind.PROJECTOR)  # known before gigabytes were fetched
+        if descriptor is not None and descriptor.is_voice_detector:
+            raise ModelError("This file tells speech from silence; it cannot transcribe. Choose a Whisper model.")
         source = parse_source(descriptor.src if descriptor else wanted)
         file_name = descriptor.file if descriptor else source.file_name
         by_hand = await self._already_there(descriptor) if descriptor else None
@@ -277,8 +280,12 @@ def _absolute(path: Path) -> Path:
     return path.absolute()
 
 
-def _gguf_files(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.glob("*.gguf") if path.is_file()) if folder.is_dir() else []
+def _model_files(folder: Path) -> list[Path]:
+    """GGUF, and whisper.cpp's, whose ending says little."""
+    if not folder.is_dir():
+        return []
+    whisper = (path for path in folder.glob("*.bin") if path.is_file() and is_ggml(path))
+    return sorted([path for path in folder.glob("*.gguf") if path.is_file()] + list(whisper))
 
 
 def _delete(paths: Sequence[Path]) -> None:

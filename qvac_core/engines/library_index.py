@@ -44,6 +44,7 @@ class Record(msgspec.Struct, frozen=True):
     licence: str = ""
     judged: bool = False
     parts: tuple[Part, ...] = ()
+    english_only: bool = False
 
     @property
     def files(self) -> tuple[Part, ...]:
@@ -74,6 +75,7 @@ class Record(msgspec.Struct, frozen=True):
             parameters=self.parameters,
             sources=self.sources,
             licence=self.licence,
+            english_only=self.english_only,
         )
 
 

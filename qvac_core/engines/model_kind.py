@@ -13,6 +13,7 @@ from qvac_core.errors import ModelError
 
 EMBEDDING_TYPE = "llamacpp-embedding"
 CHAT_TYPE = "llamacpp-completion"
+SPEECH_TYPE = "whispercpp-transcription"
 
 _POOLING_RANK = 4  # llama.h, enum llama_pooling_type; 1 to 3 make one embedding of a text
 _POOLING_EMBEDDING = (1, 2, 3)
@@ -39,6 +40,7 @@ class ModelKind(Enum):
 
     CHAT = ""
     EMBEDDING = "This model makes embeddings; it cannot chat. Choose a chat model."
+    SPEECH = "This model writes down what is said; it cannot chat. Choose a chat model."
     RERANKER = "This model ranks or classifies texts; it cannot chat. Choose a chat model."
     ENCODER_DECODER = "This model rewrites texts as T5 does, which QVAC Desktop cannot run. Choose a chat model."
     TEXT_DIFFUSION = "This model writes by diffusion, which QVAC Desktop cannot run. Choose a chat model."
@@ -98,7 +100,9 @@ def require_chat_type(model_type: str) -> None:
     """The same for a model of the library, by its type there."""
     if model_type == EMBEDDING_TYPE:
         raise cannot_chat(ModelKind.EMBEDDING)
-    if model_type != CHAT_TYPE:  # a file that the catalog knows and that is no GGUF: whisper's
+    if model_type == SPEECH_TYPE:
+        raise cannot_chat(ModelKind.SPEECH)
+    if model_type != CHAT_TYPE:
         raise cannot_chat(ModelKind.OTHER)
 
 

@@ -14,7 +14,6 @@ from typing import BinaryIO
 from qvac_core.errors import ModelError
 
 MAGIC = b"lmgg"  # 0x67676D6C, "ggml", little-endian
-WHISPER_TYPE = "whispercpp-transcription"
 _HEADER = struct.Struct("<11i")
 _ENGLISH_VOCABULARY = 51_864  # whisper.cpp: a vocabulary of 51,865 or more knows languages
 _FTYPES = {0: "f32", 1: "f16", 2: "q4_0", 3: "q4_1", 7: "q8_0", 8: "q5_0", 9: "q5_1"}  # ggml.h, enum ggml_ftype

