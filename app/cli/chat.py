@@ -12,6 +12,7 @@ from msgspec import UNSET, UnsetType
 from app.cli.config import core_config
 from app.cli.lines import Lines
 from app.cli.output import Output
+from app.cli.refusal import is_refusal, with_own_key
 from qvac_core.codec.key_text import short_key
 from qvac_core.core import Core
 from qvac_core.core.answering import Edges
@@ -20,7 +21,7 @@ from qvac_core.core.local_completion import LocalCompletion
 from qvac_core.core.state import CoreEvent, DownloadChanged, Notice
 from qvac_core.delegation.completion import Completion
 from qvac_core.delegation.consumer import Delegate
-from qvac_core.delegation.failures import Code, Reason
+from qvac_core.delegation.failures import Code
 from qvac_core.delegation.messages import (
     ContentDelta,
     GenerationParams,
@@ -106,8 +107,8 @@ async def _load(conversation: _Chat) -> None:
             raise await _with_offers(conversation, error) from None
         raise
     except QvacError as error:
-        if _is_refusal(error) and not options.fallback:
-            raise _with_own_key(core, error) from None
+        if is_refusal(error) and not options.fallback:
+            raise with_own_key(core.public_key, error) from None
         if not options.fallback:
             raise
         output.note(f"{describe(error).title} This machine answers instead.")
@@ -137,20 +138,6 @@ def _watch_path(conversation: _Chat) -> None:
 
     if connection is not None:
         connection.stream.when_path_changes(moved)
-
-
-def _is_refusal(error: QvacError) -> bool:
-    return isinstance(error, DelegationError) and error.typed_fields.get("reason") == Reason.NOT_ADMITTED.value
-
-
-def _with_own_key(core: Core, error: QvacError) -> DelegationError:
-    """Who is not admitted needs their own key for what comes next."""
-    return DelegationError(
-        "The owner has not allowed your key yet. The machine is online: send its owner your key, then ask again. "
-        f"Your key: {core.public_key}",
-        name=error.name,
-        code=error.code,
-    )
 
 
 async def _with_offers(conversation: _Chat, error: ModelError) -> ModelError:

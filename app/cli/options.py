@@ -184,6 +184,7 @@ def build_parser() -> argparse.ArgumentParser:
     verbs = parser.add_subparsers(dest="verb", metavar="VERB")
     _provider(_verb(verbs, "provider", "share models under this machine's key"))
     _chat(_verb(verbs, "chat", "ask a provider's model"))
+    _models(_verb(verbs, "models", "list the models of this machine and those to be had, or what a provider offers"))
     _relay(_verb(verbs, "relay", "forward between peers that find no direct path to each other"))
     _public_key(_verb(verbs, "public-key", "print the key that this identity shows to others"))
     _diagnose(_verb(verbs, "diagnose", "say in words why this machine, or a provider, is not connected"))
@@ -230,6 +231,27 @@ def _diagnose(parser: argparse.ArgumentParser) -> None:
     _identity(parser)
     _network(parser)
     _local_network(parser)
+    _json(parser)
+
+
+def _models(parser: argparse.ArgumentParser) -> None:
+    parser.description = (
+        "Without a key: the models that this machine has and those that it could fetch. With a provider's key: what "
+        "that provider lets yours use, and what it can do."
+    )
+    parser.add_argument(
+        "key", type=_checked(parse_public_key), nargs="?", metavar="KEY", help="ask this provider what it offers"
+    )
+    parser.add_argument(
+        "--search", type=_text, metavar="TEXT", help="only those with all of these words in name, kind or quantization"
+    )
+    parser.add_argument(
+        "--timeout", type=_seconds, metavar="SECONDS", help="give up after this long without a sign of the provider"
+    )
+    _identity(parser)
+    _network(parser)
+    _local_network(parser)
+    _relays(parser)
     _json(parser)
 
 

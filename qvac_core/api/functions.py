@@ -10,10 +10,13 @@ import asyncio
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Generator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from typing import Any, Literal, TypeVar
 
 import msgspec
 
+from qvac_core.api.loaded_model import LoadedModelInfo, info_of
+from qvac_core.api.registry import ModelRegistryEntry
 from qvac_core.codec.key_text import parse_public_key, parse_seed
 from qvac_core.core import Core, CoreConfig, RuleOverride, load_key_pair
 from qvac_core.core.local_completion import LocalCompletion
@@ -78,6 +81,7 @@ class _Session:
         self.config = CoreConfig(exclusive=False)
         self.core: Core | None = None
         self.answers_here: dict[str, tuple[str, LocalCompletion]] = {}  # running, by request id, with their model's id
+        self.loaded_at: dict[str, datetime] = {}  # of the models of this machine, by id
         self._lock: asyncio.Lock | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
 
@@ -101,6 +105,7 @@ class _Session:
             self.core = None  # its loop ended without this call: nobody can close it properly any more
         self._check_loop()
         core, self.core, self._lock, self._loop = self.core, None, None, None
+        self.loaded_at.clear()
         if core is not None:
             await core.close()
 
@@ -171,7 +176,7 @@ async def stop_qvac_provider() -> None:
 
 
 async def load_model(
-    model_src: str | ModelDescriptor,
+    model_src: str | ModelDescriptor | ModelRegistryEntry,
     *,
     delegate: Delegate | None = None,
     model_config: Mapping[str, Any] | None = None,
@@ -186,15 +191,33 @@ async def load_model(
     core = await _session.started()
     source = _source(model_src)
     if delegate is None:
-        return await core.machine.load_local(source, model_config, on_progress)
+        return _noted(await core.machine.load_local(source, model_config, on_progress))
     loaded = await core.consumer.load_model(
         source,
         delegate=delegate.resolved(),
-        model_name=model_src.name if isinstance(model_src, ModelDescriptor) else None,
+        model_name=_name(model_src),
         model_config=model_config,
         on_progress=on_progress,
     )
-    return loaded.model_id
+    return loaded.model_id if loaded.where == "delegated" else _noted(loaded.model_id)
+
+
+def _noted(model_id: str) -> str:
+    _session.loaded_at.setdefault(model_id, datetime.now(UTC))
+    return model_id
+
+
+async def get_loaded_model_info(model_id: str) -> LoadedModelInfo:
+    """What is known here of a model that `load_model` loaded. Raises DelegationError MODEL_NOT_FOUND."""
+    from qvac_core import api
+
+    core = await _session.started()
+    here, model = core.machine.loaded_here(model_id), core.machine.model_here(model_id)
+    if here is None or model is None:
+        key = core.consumer.provider_of(model_id)
+        return LoadedModelInfo(model_id, is_delegated=True, provider_public_key=key.hex())
+    loaded_at = _session.loaded_at.setdefault(model_id, datetime.now(UTC))
+    return info_of(model_id, model, here.info, loaded_at, api.__all__)
 
 
 async def heartbeat(delegate: Delegate) -> float:
@@ -357,6 +380,7 @@ async def cancel(*, request_id: str | None = None, model_id: str | None = None) 
 async def unload_model(model_id: str) -> bool:
     """Give a model back. False when it was not loaded, or its provider did not confirm."""
     core = await _session.started()
+    _session.loaded_at.pop(model_id, None)
     return core.machine.unload_local(model_id) or await core.consumer.unload_model(model_id)
 
 
@@ -365,12 +389,22 @@ async def close() -> None:
     await _session.close()
 
 
-def _source(model: str | ModelDescriptor) -> str:
-    if isinstance(model, ModelDescriptor):
+def _source(model: str | ModelDescriptor | ModelRegistryEntry) -> str:
+    if isinstance(model, ModelDescriptor | ModelRegistryEntry):
         return model.src
     if not model:
         raise ModelError("A model is named by its source, its file or its SDK name; this name is empty.")
     return model
+
+
+def _name(model: str | ModelDescriptor | ModelRegistryEntry) -> str | None:
+    """The SDK's constant, where the model is one of its list."""
+    match model:
+        case ModelDescriptor():
+            return model.name
+        case ModelRegistryEntry():
+            return model.constant
+    return None
 
 
 def _rules(firewall: Firewall) -> RuleOverride:

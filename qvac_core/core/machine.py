@@ -342,6 +342,11 @@ class Machine:
         lease = self._leases.get(loaded_id)
         return chat_of(lease.model) if lease is not None else None
 
+    def model_here(self, loaded_id: str) -> LibraryModel | None:
+        """The file of one that is loaded here."""
+        loaded = self.loaded_here(loaded_id)
+        return None if loaded is None else self._library.find(loaded.info.sha256)
+
     def config_here(self, loaded_id: str) -> LlmConfig:
         """What the program that loaded it wanted."""
         return self._configs.get(loaded_id, LlmConfig())

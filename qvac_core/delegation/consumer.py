@@ -376,6 +376,10 @@ class Consumer:
             raise ProviderError(reply.error if isinstance(reply.error, str) else "The provider could not cancel.")
         return reply.cancelled if isinstance(reply.cancelled, int) else 0
 
+    def provider_of(self, model_id: str) -> bytes:
+        """The public key of the provider at which it was loaded. Raises DelegationError MODEL_NOT_FOUND."""
+        return self._delegate_of(model_id).provider_public_key
+
     async def unload_model(self, model_id: str) -> bool:
         """Give the model back. It is forgotten here in any case; False when the provider did not confirm."""
         delegate = self._models.pop(model_id, None)

@@ -6,18 +6,29 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 import qvac_core
-from qvac_core import Delegate, Firewall, cancel, completion, configure, load_model, start_qvac_provider, unload_model
+from qvac_core import (
+    Delegate,
+    Firewall,
+    LoadedModelInfo,
+    cancel,
+    completion,
+    configure,
+    load_model,
+    start_qvac_provider,
+    unload_model,
+)
 from qvac_core.api.functions import _session
 from qvac_core.core import Core, CoreConfig, RuleOverride
 from qvac_core.core.state import AccessMode, SharingPhase
 from qvac_core.delegation.admission import Decision
 from qvac_core.delegation.messages import GenerationParams, HistoryMessage, ModelProgress
-from qvac_core.errors import DelegationError, InferenceCancelled, LocalProtocolError
+from qvac_core.errors import DelegationError, InferenceCancelled, LocalProtocolError, ModelError
 from qvac_core.hyperdht import KeyPair, create_testnet
 from tests.e2e.program import LIMIT
 
@@ -143,6 +154,30 @@ def test_what_nobody_would_act_on_is_an_error(small_model_path: Path, tmp_path: 
     run(test, alone(tmp_path))
 
 
+def test_what_is_loaded_is_told_and_forgotten_when_it_is_given_back(small_model_path: Path, tmp_path: Path) -> None:
+    async def test() -> None:
+        before = datetime.now(UTC)
+        (entry,) = await qvac_core.model_registry_search(filter="SMOLLM2_135M_INST_Q4_1")
+        with pytest.raises(ModelError):  # it is not there, and this network ends at this machine
+            await load_model("no-such-model")
+        model = await load_model(str(small_model_path))
+        assert await load_model(entry) == model, "the same file, by its entry"
+        info = await qvac_core.get_loaded_model_info(model)
+        assert (info.model_id, info.is_delegated, info.model_type) == (model, False, entry.engine)
+        assert "completionStream" in info.handlers and "embed" not in info.handlers
+        assert info.loaded_at is not None and before <= info.loaded_at <= datetime.now(UTC)
+        assert (info.name, info.path) == (entry.constant, str(small_model_path.absolute()))
+        assert info.addon_package in ("llama-cpp-python", "xllamacpp")
+        assert info.provider_public_key is None
+        assert await qvac_core.get_loaded_model_info(model) == info
+        await unload_model(model)
+        with pytest.raises(DelegationError) as raised:
+            await qvac_core.get_loaded_model_info(model)
+        assert (raised.value.name, raised.value.code) == ("MODEL_NOT_FOUND", 52002)
+
+    run(test, alone(tmp_path))
+
+
 # --- As a provider --------------------------------------------------------------------------------------------------
 
 
@@ -247,6 +282,8 @@ def test_a_guest_loads_asks_stops_and_gives_back(bootstrap: str, small_model_pat
             assert final.stats is not None and final.stats.generated_tokens == 5
             over = await completion(model, ASK, generation_params={"predict": 2}).final
             assert over.stats is not None and over.stats.generated_tokens == 2
+            told = await qvac_core.get_loaded_model_info(model)
+            assert told == LoadedModelInfo(model, is_delegated=True, provider_public_key=OTHER_KEY)
             for by in ({"request_id": "mine"}, {"model_id": model}):
                 answer = completion(model, ASK, request_id="mine", generation_params={"predict": 2000})
                 await anext(answer.token_stream)

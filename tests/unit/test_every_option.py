@@ -69,6 +69,14 @@ NO_FALLBACK = "unit/test_core_chats.py::test_without_a_way_on_the_error_stands_u
 ENTRANCE = f"{API}::test_who_may_enter_is_what_the_settings_say"
 SETTINGS = "unit/test_store_settings.py::test_every_setting_is_read_somewhere"
 
+MODELS_HERE = "e2e/test_models_verb.py::test_this_machine_and_what_it_could_get"
+MODELS_THERE = "e2e/test_models_verb.py::test_what_a_provider_offers_and_to_whom"
+MODELS_NEED_A_KEY = "e2e/test_models_verb.py::test_what_is_for_a_provider_needs_its_key"
+REGISTRY = "unit/test_api_registry.py::test_each_filter_narrows_and_capitals_do_not_count"
+SAME_ENTRIES = "interop/test_sdk_registry.py::test_the_sdks_own_list_says_the_same"
+ENTRIES = ("unit/test_api_registry.py::test_every_model_is_listed_with_where_it_comes_from", SAME_ENTRIES)
+TOLD = f"{API}::test_what_is_loaded_is_told_and_forgotten_when_it_is_given_back"
+
 SHOWN_BY: dict[str, tuple[str, ...]] = {
     # The window
     "--version": (f"{EFFECTS}::test_the_version_is_told",),
@@ -131,6 +139,20 @@ SHOWN_BY: dict[str, tuple[str, ...]] = {
     "demo --data-dir": (FOLDER, f"{TERMINAL}::test_the_demo_from_end_to_end"),
     "demo --prompt": (f"{EFFECTS}::test_the_demo_asks_what_it_is_told_to",),
     "demo --json": (f"{TERMINAL}::test_the_demo_from_end_to_end",),
+    # models
+    "models --data-dir": (MODELS_HERE, FOLDER),
+    "models key": (MODELS_THERE,),
+    "models --search": ("e2e/test_models_verb.py::test_words_narrow_the_list", MODELS_THERE),
+    "models --timeout": (
+        "e2e/test_models_verb.py::test_a_provider_that_is_not_there_is_waited_for_as_long_as_said",
+        LIMIT,
+    ),
+    "models --seed": (MODELS_THERE, MODELS_NEED_A_KEY),
+    "models --bootstrap": (MODELS_THERE, NETWORK, MODELS_NEED_A_KEY),
+    "models --port": (NETWORK,),
+    "models --no-local-network": (LOCAL,),
+    "models --relay-through": (RELAYS,),
+    "models --json": (MODELS_HERE, MODELS_THERE),
     # What a core is started with
     "CoreConfig.data_dir": (PUBLIC_KEY, TWO_FOLDERS),
     "CoreConfig.seed": (PUBLIC_KEY, f"{API}::test_a_folder_is_held_by_one_core_unless_it_is_told_not_to"),
@@ -170,6 +192,30 @@ SHOWN_BY: dict[str, tuple[str, ...]] = {
     "cancel(request_id)": (STOPPED_HERE, GUEST),
     "cancel(model_id)": (STOPPED_HERE, GUEST),
     "unload_model(model_id)": (CONFIGURED_HERE, GUEST),
+    "get_loaded_model_info(model_id)": (TOLD, GUEST),
+    **{
+        f"LoadedModelInfo.{name}": (TOLD,)
+        for name in (
+            *("model_id", "is_delegated", "handlers", "model_type", "display_name", "addon_package", "loaded_at"),
+            *("name", "path"),
+        )
+    },
+    "LoadedModelInfo.provider_public_key": (GUEST,),
+    **{
+        f"model_registry_search({name})": (REGISTRY,)
+        for name in ("filter", "engine", "quantization", "model_type", "addon")
+    },
+    **{
+        f"model_registry_get_model({name})": ("unit/test_api_registry.py::test_one_by_its_path_and_source",)
+        for name in ("registry_path", "registry_source")
+    },
+    **{
+        f"ModelRegistryEntry.{name}": ENTRIES
+        for name in (
+            *("name", "registry_path", "registry_source", "model_id", "addon", "expected_size", "sha256_checksum"),
+            *("engine", "quantization", "params", "constant"),
+        )
+    },
     "Delegate.provider_public_key": (DELEGATE, GUEST),
     "Delegate.timeout": (DELEGATE, LIMIT),
     "Delegate.fallback_to_local": (

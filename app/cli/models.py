@@ -1,0 +1,125 @@
+"""`qvac-desktop models`: what this machine has and what it could get; with a key, what that provider offers mine."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+from collections.abc import Sequence
+
+from app.cli.config import core_config
+from app.cli.output import Output
+from app.cli.refusal import is_refusal, with_own_key
+from app.words import size
+from qvac_core.codec.key_text import short_key
+from qvac_core.core import Core, load_key_pair
+from qvac_core.core.model_overview import Overview, overview
+from qvac_core.delegation.consumer import Delegate
+from qvac_core.delegation.messages import ModelEntry
+from qvac_core.errors import DelegationError, LocalProtocolError, QvacError
+
+FOR_A_KEY = ("seed", "bootstrap", "port", "no_local_network", "relay_through", "timeout")
+
+
+async def models(options: argparse.Namespace, output: Output) -> int:
+    """An event `model` each. Raises QvacError where a provider cannot be asked."""
+    if options.key is not None:
+        return await _of_a_provider(options, output)
+    for name in FOR_A_KEY:
+        if getattr(options, name, None) is not None:
+            raise LocalProtocolError(f"--{name.replace('_', '-')} is for models of a KEY.", name="INVALID_OPTION")
+    await _of_this_machine(options, output)
+    return 0
+
+
+async def _of_this_machine(options: argparse.Namespace, output: Output) -> None:
+    found = [model for model in await overview(core_config(options)) if model.matches(options.search or "")]
+    for model in found:
+        output.event(
+            "model",
+            name=model.name,
+            kind=model.kind,
+            here=model.here,
+            sizeBytes=model.size_bytes,
+            quantization=model.quantization,
+            parameters=model.parameters,
+            fits=model.fits.name.lower(),
+            **({"path": model.place} if model.here else {"source": model.place}),
+        )
+    for title, here in (("On this machine", True), ("To be had (fetched when first used)", False)):
+        rows = [_row(model) for model in found if model.here is here]
+        if rows:
+            output.text(f"{title}:")
+            _table(("name", "kind", "size", "quantization", "fits"), rows, output)
+        elif here:
+            output.note("No model on this machine yet." if not options.search else "None of them on this machine.")
+    if not found:
+        output.note(f"No model matches {options.search}.")
+
+
+def _row(model: Overview) -> tuple[str, ...]:
+    return model.name, model.kind, size(model.size_bytes), model.quantization or "–", model.fits.value
+
+
+async def _of_a_provider(options: argparse.Namespace, output: Output) -> int:
+    config = core_config(options)
+    if (await asyncio.to_thread(load_key_pair, config)).public_key == options.key:
+        output.note("This is your own key: these are the models of this machine.")
+        await _of_this_machine(options, output)
+        return 0
+    core = Core(config)
+    try:
+        await core.start()
+        try:
+            listed = await core.consumer.list_models(Delegate(options.key, timeout=options.timeout))
+        except QvacError as error:
+            raise (with_own_key(core.public_key, error) if is_refusal(error) else error) from None
+    finally:
+        await core.close()
+    if listed is None:
+        raise DelegationError(
+            f"The provider {short_key(options.key.hex())} cannot tell its models (it is not QVAC Desktop). "
+            "Ask its owner for a name, and load it by that.",
+            name="MODELS_NOT_TOLD",
+        )
+    _tell([entry for entry in listed if _matches(entry, options.search or "")], options, output)
+    return 0
+
+
+def _matches(entry: ModelEntry, text: str) -> bool:
+    told = f"{entry.name} {entry.model_type} {' '.join(entry.abilities)}".lower()
+    return all(word in told for word in text.lower().split())
+
+
+def _tell(listed: Sequence[ModelEntry], options: argparse.Namespace, output: Output) -> None:
+    for entry in listed:
+        output.event(
+            "model",
+            name=entry.name,
+            modelType=entry.model_type,
+            abilities=entry.abilities,
+            sizeBytes=entry.size_bytes,
+            contextTokens=entry.context_tokens,
+            sha256=entry.sha256,
+            loaded=entry.loaded,
+            waitMs=entry.wait_ms,
+        )
+    if not listed:
+        output.note(f"No model of it matches {options.search}." if options.search else "It offers your key no model.")
+        return
+    rows = [
+        (
+            entry.name,
+            ", ".join(entry.abilities),
+            size(entry.size_bytes),
+            f"{entry.context_tokens} tokens" if entry.context_tokens else "–",
+            "loaded" if entry.loaded else "on its disk",
+        )
+        for entry in listed
+    ]
+    _table(("name", "can", "size", "context", "now"), rows, output)
+
+
+def _table(titles: tuple[str, ...], rows: Sequence[tuple[str, ...]], output: Output) -> None:
+    widths = [max(len(row[column]) for row in (titles, *rows)) for column in range(len(titles))]
+    for row in (titles, *rows):
+        output.text("  " + "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())

@@ -1,0 +1,119 @@
+"""Which models this machine has, which it could get, and whether its memory is enough for each. Needs no network."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import Enum
+
+import psutil
+
+from qvac_core.core.config import CoreConfig
+from qvac_core.engines.library import Library
+from qvac_core.engines.memory import SPARE
+from qvac_core.errors import StoreError
+from qvac_core.models import ModelDescriptor, all_models
+from qvac_core.store.folders import DataDir, InstanceLock
+
+_KINDS = {
+    "llamacpp-completion": "chat",
+    "llamacpp-embedding": "embed",
+    "whispercpp-transcription": "transcribe",
+    "nmtcpp-translation": "translate",
+}
+VISION_PART = "vision part"  # of another model
+VOICE_DETECTOR = "voice detector"  # beside a model that transcribes
+
+
+class Fit(Enum):
+    """Whether the machine's own memory holds a model; that of a GPU is known only to an engine that runs."""
+
+    NOW = "yes"
+    CROWDED = "when other programs are closed"
+    NEVER = "no"
+
+
+@dataclass(frozen=True, slots=True)
+class Overview:
+    """One model. place: the file's path where it is here, else the address that it is fetched from."""
+
+    name: str
+    kind: str
+    size_bytes: int
+    quantization: str
+    parameters: str
+    here: bool
+    fits: Fit
+    place: str
+
+    def matches(self, text: str) -> bool:
+        """Whether every word of `text` is in what is told of it."""
+        told = f"{self.name} {self.kind} {self.quantization} {self.parameters} {self.place}".lower()
+        return all(word in told for word in text.lower().split())
+
+
+def fits(size_bytes: int) -> Fit:
+    """Of a model's files; its context comes on top."""
+    memory, needed = psutil.virtual_memory(), size_bytes + SPARE
+    return Fit.NOW if needed <= memory.available else Fit.CROWDED if needed <= memory.total else Fit.NEVER
+
+
+async def overview(config: CoreConfig) -> Sequence[Overview]:
+    """What is here first. Raises StoreError where the data folder cannot be used."""
+    folder = await asyncio.to_thread(DataDir.locate(config.data_dir).create)
+    library = await asyncio.to_thread(Library, config.models_folder or folder.models_folder)
+    lock = InstanceLock(folder.lock_file)
+    try:
+        await asyncio.to_thread(lock.acquire)
+    except StoreError as error:
+        if error.name != "ALREADY_RUNNING":  # then it looks at new files itself, and two must not write one index
+            raise
+    else:
+        try:
+            await library.scan()
+        finally:
+            lock.release()
+    models = library.models()
+    here = [
+        Overview(
+            name=model.name,
+            kind=_KINDS.get(model.model_type, model.model_type),
+            size_bytes=model.size_bytes,
+            quantization=model.quantization,
+            parameters=model.parameters,
+            here=True,
+            fits=fits(model.size_bytes),
+            place=str(model.path),
+        )
+        for model in models
+    ]
+    known = {model.sha256 for model in models}
+    return [*here, *(model for model, sha256 in _to_be_had() if sha256 not in known)]
+
+
+def _kind(model: ModelDescriptor) -> str:
+    if model.is_projector:
+        return VISION_PART
+    if model.name.startswith("VAD_"):  # which the registry lists as if it could transcribe
+        return VOICE_DETECTOR
+    return _KINDS.get(model.model_type, model.model_type)
+
+
+def _to_be_had() -> list[tuple[Overview, str]]:
+    return [
+        (
+            Overview(
+                name=model.name,
+                kind=_kind(model),
+                size_bytes=model.size_bytes,
+                quantization=model.quantization or "",
+                parameters=model.params or "",
+                here=False,
+                fits=fits(model.size_bytes),
+                place=model.src,
+            ),
+            model.sha256,
+        )
+        for model in all_models()
+    ]
