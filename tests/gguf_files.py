@@ -16,6 +16,8 @@ import numpy
 ALIGNMENT = 32
 _UINT32, _INT32, _FLOAT32, _BOOL, _STRING, _ARRAY, _UINT16 = 4, 5, 6, 7, 8, 9, 2
 WIDTH, FEED_FORWARD, HEADS, CONTEXT = 32, 64, 2, 64
+# Of the projector: a picture of 32 × 32 pixels, in patches of 4 × 4, each a token.
+PICTURE_SIDE, PATCH, MERGED, VISION_WIDTH = 32, 4, 1, 24
 
 Value = int | float | bool | str | Sequence[int] | Sequence[float] | Sequence[str]
 Shape = tuple[int, ...]
@@ -26,10 +28,13 @@ def gguf_file(
     tensors: Mapping[str, Shape] | None = None,
     seed: int = 1,
     norms: tuple[float, float] = (-0.3, 0.3),
+    loud: Mapping[str, float] | None = None,
+    zeros: Mapping[str, int] | None = None,
 ) -> bytes:
     """A whole file. Integers become uint32 (`split.*`: uint16, as gguf-split writes them), tensors float32 noise.
 
     norms: between which the weights of normalisations are. Large ones make what attention finds count.
+    loud: by how much the noise of a tensor is stronger. zeros: how many numbers at its start are 0.
     """
     shapes = tensors or {}
     head = b"GGUF" + struct.pack("<IQQ", 3, len(shapes), len(metadata))
@@ -42,7 +47,9 @@ def gguf_file(
         for size in shape:
             count *= size
         low, high = norms if name.endswith("norm.weight") else (-0.3, 0.3)
-        data += _padded(struct.pack(f"<{count}f", *(noise.uniform(low, high) for _ in range(count))))
+        louder, silent = (loud or {}).get(name, 1.0), (zeros or {}).get(name, 0)
+        numbers = (0.0 if place < silent else louder * noise.uniform(low, high) for place in range(count))
+        data += _padded(struct.pack(f"<{count}f", *numbers))
     return _padded(head) + data
 
 
@@ -76,8 +83,9 @@ def llama_header(**extra: Value) -> dict[str, Value]:
     }
 
 
-def llama_tensors() -> dict[str, Shape]:
-    count = len(VOCABULARY)
+def llama_tensors(count: int = 0) -> dict[str, Shape]:
+    """count: of its tokens, where they are not those of VOCABULARY."""
+    count = count or len(VOCABULARY)
     return {
         "token_embd.weight": (WIDTH, count),
         "output_norm.weight": (WIDTH,),
@@ -112,6 +120,59 @@ def split_llama_files(count: int, seed: int = 1) -> list[bytes]:
         }
         files.append(gguf_file({**llama_header(), **place} if number == 0 else place, own, seed + number))
     return files
+
+
+def seeing_llama_file(seed: int = 1, context: int = 32768) -> bytes:
+    """A chat model that says words, in whose answers pictures make a difference (`projector_file`)."""
+    header = {**llama_header(), "llama.context_length": context, **_sentencepiece(WORDS)}
+    tensors = llama_tensors(len(VOCABULARY) + len(WORDS))
+    # What was read before counts for more than the last token, and nothing but words is ever said.
+    loud = {"blk.0.attn_v.weight": 3.0, "blk.0.attn_output.weight": 3.0}
+    return gguf_file(header, tensors, seed, loud=loud, zeros={"output.weight": len(VOCABULARY) * WIDTH})
+
+
+def projector_file(seed: int = 1, width: int = WIDTH, **extra: Value) -> bytes:
+    """The vision part of such a model: the shape of Gemma 3's, with one layer."""
+    header: dict[str, Value] = {
+        "general.architecture": "clip",
+        "general.type": "mmproj",
+        "clip.projector_type": "gemma3",
+        "clip.has_vision_encoder": True,
+        "clip.use_gelu": True,
+        "clip.vision.image_size": PICTURE_SIDE,
+        "clip.vision.patch_size": PATCH,
+        "clip.vision.projector.scale_factor": MERGED,
+        "clip.vision.embedding_length": VISION_WIDTH,
+        "clip.vision.feed_forward_length": FEED_FORWARD,
+        "clip.vision.block_count": 1,
+        "clip.vision.projection_dim": width,
+        "clip.vision.attention.head_count": HEADS,
+        "clip.vision.attention.layer_norm_epsilon": 1e-6,
+        "clip.vision.image_mean": [0.5, 0.5, 0.5],
+        "clip.vision.image_std": [0.5, 0.5, 0.5],
+        **{key.replace("__", "."): value for key, value in extra.items()},
+    }
+    tensors: dict[str, Shape] = {
+        "v.patch_embd.weight": (PATCH, PATCH, 3, VISION_WIDTH),
+        "v.patch_embd.bias": (VISION_WIDTH,),
+        "v.position_embd.weight": (VISION_WIDTH, (PICTURE_SIDE // PATCH) ** 2),
+        "v.post_ln.weight": (VISION_WIDTH,),
+        "v.post_ln.bias": (VISION_WIDTH,),
+        "mm.input_projection.weight": (width, VISION_WIDTH),
+        "mm.soft_emb_norm.weight": (VISION_WIDTH,),
+    }
+    for name in ("attn_q", "attn_k", "attn_v", "attn_out"):
+        tensors |= {f"v.blk.0.{name}.weight": (VISION_WIDTH, VISION_WIDTH), f"v.blk.0.{name}.bias": (VISION_WIDTH,)}
+    for name in ("ln1", "ln2"):
+        tensors |= {f"v.blk.0.{name}.weight": (VISION_WIDTH,), f"v.blk.0.{name}.bias": (VISION_WIDTH,)}
+    tensors |= {
+        "v.blk.0.ffn_up.weight": (VISION_WIDTH, FEED_FORWARD),
+        "v.blk.0.ffn_up.bias": (FEED_FORWARD,),
+        "v.blk.0.ffn_down.weight": (FEED_FORWARD, VISION_WIDTH),
+        "v.blk.0.ffn_down.bias": (VISION_WIDTH,),
+    }
+    loud = {"v.patch_embd.weight": 4.0, "v.position_embd.weight": 0.1, "mm.input_projection.weight": 4.0}
+    return gguf_file(header, tensors, seed, loud=loud)
 
 
 def bert_header(**extra: Value) -> dict[str, Value]:
@@ -292,11 +353,17 @@ def lfm2_file(seed: int = 1, **extra: Value) -> bytes:
 VOCABULARY = ("<unk>", "<s>", "</s>", *(f"<0x{byte:02X}>" for byte in range(256)), "▁", "a", "e", "t", "▁a", "▁the")
 
 
-def _sentencepiece() -> dict[str, Value]:
-    count = len(VOCABULARY)
+# For models whose answers somebody looks at.
+WORDS = tuple(
+    f"▁{first}{second}" for first in ("ba", "do", "fi", "lu", "me", "ra", "su", "ti") for second in "klmnprst"
+)
+
+
+def _sentencepiece(more: Sequence[str] = ()) -> dict[str, Value]:
+    count = len(VOCABULARY) + len(more)
     return {
         "tokenizer.ggml.model": "llama",
-        "tokenizer.ggml.tokens": VOCABULARY,
+        "tokenizer.ggml.tokens": (*VOCABULARY, *more),
         "tokenizer.ggml.scores": [0.0] * 3 + [-float(index) for index in range(count - 3)],
         "tokenizer.ggml.token_type": [2, 3, 3, *[6] * 256, *[1] * (count - 259)],
         "tokenizer.ggml.unknown_token_id": 0,

@@ -17,7 +17,7 @@ from qvac_core.core.state import AnswerStats, DownloadChanged, SharedModel, Shar
 from qvac_core.core.tasks import TaskOwner
 from qvac_core.delegation.admission import Limits
 from qvac_core.delegation.messages import ModelProgress
-from qvac_core.delegation.model_config import LLM_MODEL_TYPE, LlmConfig, model_id, own_config
+from qvac_core.delegation.model_config import LLM_MODEL_TYPE, LlmConfig, model_id, own_config, source_of
 from qvac_core.delegation.parts import OfferedModel
 from qvac_core.engines.abilities import chat_of
 from qvac_core.engines.interface import (
@@ -36,7 +36,8 @@ from qvac_core.engines.interface import (
 from qvac_core.engines.library import Library
 from qvac_core.engines.model_kind import CHAT_TYPE, EMBEDDING_TYPE, require_chat_type
 from qvac_core.engines.pool import Lease, ModelPool, PooledModel
-from qvac_core.errors import ModelError, QvacError
+from qvac_core.engines.projectors import names_projector
+from qvac_core.errors import LocalProtocolError, ModelError, QvacError
 from qvac_core.models import DEFAULT_SMALL_MODEL, by_file, by_name, by_sha256, by_source, is_source, model_title
 from qvac_core.store.store import Store
 
@@ -322,6 +323,9 @@ class Machine:
         wanted = own_config(model_config)
         config = local_config(load_config(self._limits), wanted)
         model = await self.require(model_src or DEFAULT_SMALL_MODEL.name)
+        if wanted.projectionModelSrc:
+            projector = await self._require_projector(model, source_of(wanted.projectionModelSrc))
+            config = replace(config, projector=str(projector))
         its = model_id(LLM_MODEL_TYPE, model.sha256, wanted) if model_config else model.sha256[:16]
         loaded_id = f"local-{its}"
 
@@ -337,6 +341,24 @@ class Machine:
             else:
                 self._leases[loaded_id], self._configs[loaded_id] = lease, wanted
         return loaded_id
+
+    async def _require_projector(self, model: LibraryModel, source: str) -> Path:
+        """The vision part that a program of this machine names: this model's own, a file, or one of the SDK's names."""
+        if names_projector(source, model):
+            assert model.projector is not None
+            return model.projector
+        try:
+            path = await asyncio.to_thread(_owners_file, source)
+        except ModelError as error:
+            raise LocalProtocolError(f"projectionModelSrc: {error.message}") from None
+        if path is not None:
+            return path
+        known = by_source(source) if is_source(source) else by_name(source)
+        if known is None or not known.is_projector:
+            raise LocalProtocolError(
+                "projectionModelSrc is the vision part of the model: an mmproj file, or one of the SDK's names of them."
+            )
+        return await self._library.fetch_projector(model, known, lambda progress: None)
 
     def loaded_here(self, loaded_id: str) -> LoadedModel | None:
         lease = self._leases.get(loaded_id)

@@ -19,10 +19,11 @@ from qvac_core.delegation.failures import Code, Rejection, error_reply
 from qvac_core.delegation.held_models import HeldModels, KnownModel, KnownModels
 from qvac_core.delegation.live_requests import Kind, LiveRequest, LiveRequests, stop_for
 from qvac_core.delegation.messages import LoadModel, LoadModelReply, ModelProgress, encode
-from qvac_core.delegation.model_config import LLM_MODEL_TYPE, model_id, with_defaults
+from qvac_core.delegation.model_config import LLM_MODEL_TYPE, model_id, source_of, with_defaults
 from qvac_core.delegation.parts import SharedModels
 from qvac_core.delegation.rpc_streams import IncomingRequest, OutgoingStream
 from qvac_core.engines.interface import LoadProgress
+from qvac_core.engines.projectors import names_projector
 from qvac_core.errors import ConnectionClosed, QvacError
 
 # 0.16.0 dist/server/rpc/progress-throttle.js: one write per 150 ms, and at most 100 lines held back.
@@ -163,10 +164,17 @@ def _lookup(parts: LoadParts, message: LoadModel) -> KnownModel:
         raise Rejection(Code.MODEL_OPERATION_NOT_SUPPORTED, "This provider does not delegate onward.")
     if message.seed is True:
         raise Rejection(Code.SEEDING_NOT_SUPPORTED, "Seeding is only supported for hyperdrive models")
-    if config.lora or config.projectionModelSrc:
-        # Path-like fields of a stranger: never opened, and whether the file exists is not told.
-        raise Rejection(Code.MODEL_NOT_FOUND, "The adapter or projection model is not shared by this provider.")
+    # Path-like fields of a stranger: never opened, and whether the file exists is not told.
+    not_shared = Rejection(Code.MODEL_NOT_FOUND, "The adapter or projection model is not shared by this provider.")
+    if config.lora:
+        raise not_shared
     model = parts.models.find(message.model_src, parts.public_key)
+    if (
+        model is not None
+        and config.projectionModelSrc
+        and not names_projector(source_of(config.projectionModelSrc), model)
+    ):
+        raise not_shared
     if model is None:
         raise Rejection(Code.MODEL_NOT_FOUND, "This provider does not share a model of that name.")
     config = with_defaults(config)

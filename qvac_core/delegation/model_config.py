@@ -82,7 +82,8 @@ class LlmConfig(Struct, frozen=True):
 
     Every field is part of the model's id. What each does at a provider: sampling, predict and stop_sequences hold for
     answers that say nothing else; system_prompt in KV-cache sessions, as in 0.16; reasoning_budget 0 switches thinking
-    off; lora and projectionModelSrc are refused; with tools, a request that has some is refused. The rest is taken and
+    off; lora is refused, and a projectionModelSrc other than that of the shared model; with tools, a request that has
+    some is refused. The rest is taken and
     ignored, because the SDK sends it always: OWNERS_FIELDS, IDLE_FIELDS.
     """
 
@@ -130,6 +131,12 @@ LLM_DEFAULTS: Mapping[str, Any] = {
     "system_prompt": "You are a helpful assistant.",
     "image_tile_mode": "sequential",
 }
+
+
+def source_of(projection: str | dict[str, Any] | UnsetType) -> str:
+    """The file that `projectionModelSrc` names: itself, or the `src` of a model descriptor; "" for none."""
+    src = projection.get("src", "") if isinstance(projection, dict) else projection
+    return src if isinstance(src, str) else ""
 
 
 def own_config(config: Mapping[str, Any] | None) -> LlmConfig:

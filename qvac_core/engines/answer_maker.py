@@ -15,9 +15,18 @@ from qvac_core.errors import ModelError
 
 
 @dataclass(frozen=True, slots=True)
+class MediaPrompt:
+    """A prompt with pictures: text with a marker (`AnswerMaker.media_marker`) where each of them stands, in order."""
+
+    text: str
+    pictures: tuple[bytes, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Order:
     """One answer to make. prompt: tokens. predict: most tokens, None = until it ends.
 
+    media: what is read in the place of `prompt`, which then only tells what the prompts of a chat have in common.
     grammar: of `response_grammar`, "" = free; so_far: text of the answer with which the prompt ends.
     session_tokens: how many of the prompt stood in a KV-cache session. show_stop: a stop sequence is part of the text.
     """
@@ -32,6 +41,7 @@ class Order:
     predict: int | None = None
     session_tokens: int = 0
     show_stop: bool = False
+    media: MediaPrompt | None = None
 
 
 class Output(Protocol):
@@ -46,11 +56,15 @@ class Output(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Arrived:
-    """From another thread, for `AnswerMaker.take`: a chunk of an answer, or its end (None). error: what was raised."""
+    """From another thread, for `AnswerMaker.take`: a chunk of an answer, or its end (None).
+
+    error: what was raised there; refusal: the same, where it is a sentence for who asked.
+    """
 
     job_id: int
     chunk: Mapping[str, object] | None
     error: str = ""
+    refusal: ModelError | None = None
 
 
 class AnswerMaker(Protocol):
@@ -68,6 +82,10 @@ class AnswerMaker(Protocol):
 
     @property
     def info(self) -> ModelInfo: ...
+
+    @property
+    def media_marker(self) -> str:
+        """What stands for a picture in the text of a prompt; "" for a model that sees none."""
 
     @property
     def steps(self) -> bool:

@@ -11,6 +11,7 @@ import importlib.util
 import os
 from enum import StrEnum
 
+from qvac_core.engines.interface import ModelConfig
 from qvac_core.errors import ModelError
 
 VARIABLE = "QVAC_ENGINE"
@@ -44,6 +45,18 @@ def choose(wanted: str = "") -> EngineKind:
         raise ModelError(f"{VARIABLE} names no engine: {name[:40]}. Write {names}, or take it away.")
     missing = name or EngineKind.SERVER
     raise ModelError(f"The engine {missing} is not installed. Install it: pip install {missing}")
+
+
+def choose_for(config: ModelConfig, wanted: str = "") -> EngineKind:
+    """As `choose`; where nobody names one, a model that sees is run by the engine that can show it pictures."""
+    if (
+        config.projector
+        and not wanted
+        and not os.environ.get(VARIABLE, "").strip()
+        and EngineKind.SERVER in installed()
+    ):
+        return EngineKind.SERVER
+    return choose(wanted)
 
 
 def describe(kind: EngineKind) -> str:

@@ -12,6 +12,7 @@ from qvac_core.engines.library_index import Part, Record
 from qvac_core.engines.model_files import ModelFiles, read_model
 from qvac_core.engines.model_kind import CHAT_TYPE, EMBEDDING_TYPE, SPEECH_TYPE, ModelKind, cannot_chat, kind_of
 from qvac_core.engines.part_file import READ_SIZE
+from qvac_core.engines.projectors import MARK, projector_beside
 from qvac_core.engines.whisper_file import WhisperFile, is_ggml, read_whisper
 from qvac_core.errors import ModelError
 from qvac_core.models import ModelDescriptor, all_models, by_source
@@ -46,6 +47,9 @@ def examine(path: Path, sha256: str, source: str, stop: threading.Event) -> Reco
         licence=_first(known and known.licence, files and files.gguf.licence),
         judged=True,
         english_only=speech is not None and not speech.multilingual,
+        projector=str(projector_beside(paths[0], files.gguf) or "")
+        if judged == CHAT_TYPE and files is not None
+        else "",
         parts=tuple(
             Part(str(file), entry.st_size, entry.st_mtime_ns) for file, entry in zip(paths[1:], status[1:], strict=True)
         ),
@@ -58,6 +62,14 @@ def examine_type(record: Record) -> tuple[str, ModelFiles | None]:
         return record.model_type, None
     files = read_model(Path(record.path))
     return _type_of(files.gguf), files
+
+
+def examine_projector(record: Record) -> str:
+    """The file of its vision part as it is now, or ""."""
+    path = Path(record.path)
+    if record.model_type != CHAT_TYPE or not any(MARK in file.name.lower() for file in path.parent.glob("*.gguf")):
+        return ""
+    return str(projector_beside(path, read_model(path).gguf) or "")
 
 
 def _type_of(gguf: GgufInfo) -> str:

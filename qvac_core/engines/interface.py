@@ -33,6 +33,7 @@ class ModelConfig:
     n_ctx: tokens per chat. slots: chats that advance together. gpu_layers: -1 = all that fit. device: "gpu" or "cpu".
     threads: 0 = leave one core free. system_prompt: put before a history that has no system message ("" = none).
     host_cache_bytes: for chats that lose their slot, kept in the machine's memory; 0 = none, -1 = by what is free.
+    projector: the file with the vision part of the model, which then sees pictures; "" = it sees none.
     """
 
     n_ctx: int = 4096
@@ -45,6 +46,7 @@ class ModelConfig:
     stop: tuple[str, ...] = ()
     pooling: str = ""  # of an embedding model: mean, cls, last; "" = as its file says
     host_cache_bytes: int = -1
+    projector: str = ""
 
 
 # Longest answer where nobody says: several pages. A small model that repeats itself would fill its whole context.
@@ -71,8 +73,11 @@ class SamplingParams:
 
 @dataclass(frozen=True, slots=True)
 class ChatMessage:
+    """pictures: files as they are (`pictures.FORMATS`), shown before the text."""
+
     role: str
     content: str
+    pictures: tuple[bytes, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,6 +158,7 @@ class ModelInfo:
     """What was loaded. memory_bytes: size of weights and caches, when all its chats are as long as they may be.
 
     thinking_channels: it thinks in a channel of its own, which SDK 0.16 leaves out unless it is asked for.
+    vision: it can be shown pictures.
     """
 
     name: str
@@ -167,6 +173,7 @@ class ModelInfo:
     chat_template: bool
     thinking_channels: bool = False
     engine: str = ""
+    vision: bool = False
 
 
 @runtime_checkable
@@ -247,6 +254,7 @@ class LibraryModel:
     """A model file this machine has. `sources`: registry:// or https:// addresses it answers to (catalog).
 
     english_only: a speech model that understands no other language.
+    projector: the file of its vision part, where that is here.
     """
 
     name: str
@@ -259,6 +267,7 @@ class LibraryModel:
     sources: tuple[str, ...]
     licence: str = ""
     english_only: bool = False
+    projector: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)

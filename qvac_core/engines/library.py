@@ -17,11 +17,12 @@ import msgspec
 
 from qvac_core.engines.default_model import fetch_default_model
 from qvac_core.engines.download import Fetched, Progress, Wanted
-from qvac_core.engines.examine import examine, examine_type
+from qvac_core.engines.examine import examine, examine_projector, examine_type
 from qvac_core.engines.interface import DownloadProgress, LibraryModel
 from qvac_core.engines.library_index import Record, read_index, write_index
 from qvac_core.engines.model_files import part_prefix
 from qvac_core.engines.model_kind import ModelKind, cannot_chat
+from qvac_core.engines.projectors import file_name_beside, projectors_of
 from qvac_core.engines.split_download import fetch_model
 from qvac_core.engines.whisper_file import is_ggml
 from qvac_core.errors import ModelError
@@ -95,7 +96,7 @@ class Library:
         path = _absolute(path)
         known = next((record for record in self._records if record.has(str(path)) and record.is_there), None)
         if known is not None:
-            return (await self._judge(known)).model
+            return (await self._with_projector(await self._judge(known))).model
         return (await self._add(path, sha256="", source="")).model
 
     async def scan(self) -> Sequence[LibraryModel]:
@@ -109,6 +110,10 @@ class Library:
                 log.info("a model file is left out: %s", error.message)
                 if await asyncio.to_thread(path.exists):
                     left_out[part_prefix(path.name)] = error.message
+        for record in list(self._records):
+            if record.is_there:
+                projector = Path((await self._with_projector(record)).projector)
+                left_out.pop(part_prefix(projector.name), None)  # it is of use, with its model
         self._left_out = left_out
         return self.models()
 
@@ -197,7 +202,29 @@ class Library:
             fetched = await fetch_model(Wanted(wanted, source, file_name, sha256, size), self._folder, progress)
         else:
             fetched = await fetch_model(Wanted(wanted, source, file_name), self._folder, progress)
-        return await self._take_in(fetched, str(source))
+        model = await self._take_in(fetched, str(source))
+        projectors = projectors_of(descriptor) if descriptor is not None and model.projector is None else []
+        if projectors:
+            model = await self._with_vision(model, projectors[0], progress)
+        return model
+
+    async def _with_vision(self, model: LibraryModel, projector: ModelDescriptor, progress: Progress) -> LibraryModel:
+        """The model with its vision part, which is fetched, too; without it where that fails: it can still chat."""
+        try:
+            await self.fetch_projector(model, projector, progress)
+        except ModelError as error:
+            log.warning("a model has come without its vision part: %s", error.message)
+        return self.find(str(model.path)) or model
+
+    async def fetch_projector(self, model: LibraryModel, projector: ModelDescriptor, progress: Progress) -> Path:
+        """Put this vision part beside its model; where it lies. Raises ModelError."""
+        name = file_name_beside(model.path.name, projector)
+        wanted = Wanted(projector.name, parse_source(projector.src), name, projector.sha256, projector.size_bytes)
+        fetched = await fetch_model(wanted, self._folder, progress)
+        for record in self._records:
+            if record.has(str(model.path)):
+                await self._with_projector(record)
+        return fetched.path
 
     async def _already_there(self, descriptor: ModelDescriptor) -> LibraryModel | None:
         """A file of that name and size that was put into the models folder by hand."""
@@ -257,6 +284,19 @@ class Library:
         self._records = [judged if known is record else known for known in self._records]
         await self._save()
         return judged
+
+    async def _with_projector(self, record: Record) -> Record:
+        """The record with the vision part that lies beside it now, which may have come or gone."""
+        try:
+            projector = await asyncio.to_thread(examine_projector, record)
+        except (ModelError, OSError):  # the model itself is not readable now: that is told where it is used
+            return record
+        if projector == record.projector:
+            return record
+        changed = msgspec.structs.replace(record, projector=projector)
+        self._records = [changed if known is record else known for known in self._records]
+        await self._save()
+        return changed
 
     async def _save(self) -> None:
         await asyncio.to_thread(write_index, self._folder / INDEX, list(self._records))

@@ -29,7 +29,8 @@ class Record(msgspec.Struct, frozen=True):
     """One model. Sizes and `mtime_ns` tell whether the files are still those that were hashed.
 
     size_bytes: of all files. sha256: of all files, one after the other. path, mtime_ns: of the first, and `parts` the
-    others. judged: whether type and parts are what the headers say; the first release called each file a chat model.
+    others. projector: the file of its vision part, or "". judged: whether type and parts are what the headers say; the
+    first release called each file a chat model.
     """
 
     name: str
@@ -45,6 +46,7 @@ class Record(msgspec.Struct, frozen=True):
     judged: bool = False
     parts: tuple[Part, ...] = ()
     english_only: bool = False
+    projector: str = ""
 
     @property
     def files(self) -> tuple[Part, ...]:
@@ -76,6 +78,7 @@ class Record(msgspec.Struct, frozen=True):
             sources=self.sources,
             licence=self.licence,
             english_only=self.english_only,
+            projector=Path(self.projector) if self.projector and Path(self.projector).is_file() else None,
         )
 
 

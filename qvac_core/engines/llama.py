@@ -244,6 +244,8 @@ class LlamaBackend:
 class SchedulerMaker:
     """An `AnswerMaker`: our scheduler on a context of llama-cpp-python."""
 
+    media_marker = ""  # pictures are the other engine's (`available.choose_for`)
+
     def __init__(
         self, path: Path, config: ModelConfig, output: Output, *, on_progress: Callable[[float], None]
     ) -> None:

@@ -19,6 +19,7 @@ from qvac_core.engines.interface import (
     ModelConfig,
     Token,
 )
+from qvac_core.engines.pictures import check_pictures, no_vision, pictures_of
 from qvac_core.engines.request_defaults import encodable
 from qvac_core.engines.worker_model import CRASHED, KILL_PATIENCE, STALL_TIMEOUT, WorkerModel
 from qvac_core.engines.worker_process import WorkerExit, WorkerProcess
@@ -45,6 +46,10 @@ class LlamaModel(WorkerModel):
 
     async def complete(self, request: CompletionRequest) -> AsyncGenerator[CompletionEvent, None]:
         """See `LoadedModel.complete`. Nothing is asked of the worker before the first event is awaited."""
+        if pictures := pictures_of(request.history):
+            if not self.info.vision:
+                raise no_vision()
+            check_pictures(pictures)
         answer = await self._begin(request.request_id, lambda id: Submit(id, encodable(request)))
         try:
             while True:

@@ -16,6 +16,11 @@ def load_error(gguf: GgufInfo, log: str) -> ModelError:
         )
     if "corrupted or incomplete" in log or "not within the file bounds" in log:
         return ModelError("The model file is damaged. Download it again.")
+    if "failed to load multimodal model" in log:
+        return ModelError(
+            "The vision part of this model (its mmproj file) cannot be loaded. Download it again, or take it away.",
+            typed_fields={"log": log},
+        )
     if "alloc" in log or "memory" in log:
         return memory_error(log)
     return ModelError(

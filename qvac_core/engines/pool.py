@@ -188,6 +188,8 @@ class ModelPool:
 
     def _load(self, key: str, library_model: LibraryModel, config: ModelConfig) -> _Entry:
         plain = dataclasses.replace(config, system_prompt="", sampling=None, stop=())  # each lease has its own
+        if library_model.projector is not None and not plain.projector:
+            plain = dataclasses.replace(plain, projector=str(library_model.projector))
         listeners: list[Progress] = []
 
         def progress(report: LoadProgress) -> None:

@@ -63,7 +63,9 @@ def one_history(session: Sequence[SessionTurn]) -> tuple[ChatMessage, ...]:
 
 
 def _cleaned(history: Sequence[ChatMessage]) -> tuple[ChatMessage, ...]:
-    return tuple(ChatMessage(_clean(message.role), _clean(message.content)) for message in history)
+    return tuple(
+        dataclasses.replace(message, role=_clean(message.role), content=_clean(message.content)) for message in history
+    )
 
 
 def _limited(value: int | None) -> int | None:

@@ -32,6 +32,7 @@ from qvac_core.engines.model_files import read_model
 from qvac_core.engines.model_kind import kind_of, require_chat
 from qvac_core.engines.sampling import decide
 from qvac_core.engines.server_answers import Chunk, ServerAnswers, ServerJob
+from qvac_core.engines.server_pictures import PictureServer, batch_tokens, check_projector, picture_tokens
 from qvac_core.engines.server_vocabulary import ServerClient, ServerVocabulary
 from qvac_core.engines.thinking import Mark
 from qvac_core.engines.vocabulary import Vocabulary
@@ -79,6 +80,10 @@ def _native_grammar(order: Order) -> str:
     return f'%llguidance {{"no_forcing": true}}\nstart: %json {json.dumps(schema)}'
 
 
+def _size(path: str) -> int:
+    return Path(path).stat().st_size if path else 0
+
+
 class ServerMaker:
     """An `AnswerMaker`: one loaded model, with one slot of the server for each of `config.slots` chats."""
 
@@ -99,15 +104,17 @@ class ServerMaker:
         require_chat(kind_of(self._gguf))
         self.n_ctx = context_tokens(self._gguf, config.n_ctx)
         self._cells = self.n_ctx * config.slots
+        self._projector = check_projector(Path(config.projector), self._gguf) if config.projector else None
         on_progress(0.0)
         self._key = secrets.token_hex(16)
         self._server, self.device = load_on(
             config,
             has_gpu=any(device.kind == "gpu" for device in list_devices(EngineKind.SERVER)),
             load=lambda gpu_layers: self._load(path, config, gpu_layers),
-            check_memory=lambda: check_memory(self._size, self._gguf, self._cells),
+            check_memory=lambda: check_memory(self._size + _size(config.projector), self._gguf, self._cells),
         )
         client = ServerClient(self._server.listening_address, self._key)
+        self._pictures, self.media_marker = self._vision(client)
         self._meta = client.get("/v1/models")["data"][0]["meta"]
         source = ServerVocabulary(path, self._gguf, client)
         self.vocabulary = vocabulary = Vocabulary(source, self._gguf.chat_template + CHATML)
@@ -137,6 +144,7 @@ class ServerMaker:
                 session_tokens=order.session_tokens,
                 show_stop=order.show_stop,
                 marks=self._marks,
+                media=order.media,
             )
         )
 
@@ -155,6 +163,11 @@ class ServerMaker:
         params.n_ctx = self._cells
         params.n_parallel = config.slots
         params.n_batch = params.n_ubatch = N_BATCH
+        if self._projector is not None:
+            params.mmproj.path = config.projector
+            params.mmproj_use_gpu = gpu_layers != 0
+            params.image_max_tokens = picture_tokens(self.n_ctx)
+            params.n_batch = params.n_ubatch = batch_tokens(self._projector, N_BATCH, self.n_ctx)
         params.n_gpu_layers = gpu_layers
         # -1: llama.cpp's own fit chooses how many layers the device takes, from the memory that is free there.
         params.fit_params = gpu_layers < 0
@@ -177,7 +190,19 @@ class ServerMaker:
 
     def generate(self, body: Mapping[str, Any], on_chunk: Callable[[Chunk], bool]) -> None:
         """Blocks until the answer is made, or until `on_chunk` has answered true, which ends it."""
+        if self._pictures is not None:
+            self._pictures.generate(body, on_chunk)
+            return
         self._server.handle_completions(dict(body), on_chunk)
+
+    def _vision(self, client: ServerClient) -> tuple[PictureServer | None, str]:
+        """How pictures are shown to the model, and what stands for one in a prompt; None where it sees none."""
+        if self._projector is None:
+            return None, ""
+        props = client.get("/props")
+        if not props["modalities"]["vision"]:
+            return PictureServer(self._server.listening_address, self._key), ""  # it hears, and sees nothing
+        return PictureServer(self._server.listening_address, self._key), str(props["media_marker"])
 
     def _info(self, path: Path, slots: int) -> ModelInfo:
         return ModelInfo(
@@ -193,4 +218,5 @@ class ServerMaker:
             chat_template=self.template.own,
             thinking_channels=self.vocabulary.style.channels,
             engine=describe(EngineKind.SERVER),
+            vision=bool(self.media_marker),
         )

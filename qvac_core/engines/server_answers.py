@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
-from qvac_core.engines.answer_maker import Arrived, Output
+from qvac_core.engines.answer_maker import Arrived, MediaPrompt, Output
 from qvac_core.engines.answer_stats import stats_of
 from qvac_core.engines.answer_text import AnswerText
 from qvac_core.engines.guided_sampling import TextGuide
@@ -31,7 +31,8 @@ class Generator(Protocol):
     @property
     def device(self) -> str: ...
 
-    def generate(self, body: Mapping[str, Any], on_chunk: Callable[[Chunk], bool]) -> None: ...
+    def generate(self, body: Mapping[str, Any], on_chunk: Callable[[Chunk], bool]) -> None:
+        """`prompt` in it: tokens or a MediaPrompt. Raises ModelError for a prompt that cannot be read."""
 
 
 @dataclass(slots=True, eq=False)
@@ -53,6 +54,7 @@ class ServerJob:
     marks: Mapping[str, str] = field(default_factory=dict)
     session_tokens: int = 0
     show_stop: bool = False
+    media: MediaPrompt | None = None
     # Ours:
     text: AnswerText = field(default_factory=AnswerText)
     slot: Slot | None = None
@@ -67,6 +69,7 @@ class ServerJob:
     company: int = 0  # answers that were being made, summed over this one's chunks
     chunks: int = 0
     refusal: ModelError | None = None
+    read: int = 0  # tokens of the whole prompt, as the server counts them
 
 
 class ServerAnswers:
@@ -117,6 +120,7 @@ class ServerAnswers:
         if job is None:
             return
         if arrived.chunk is None:
+            job.refusal = job.refusal or arrived.refusal
             self._ended(job, arrived.error)
         elif not job.reported:
             self._chunk(job, arrived.chunk)
@@ -142,7 +146,7 @@ class ServerAnswers:
         assert job.slot is not None
         sampling = job.sampling
         return {
-            "prompt": job.prompt,
+            "prompt": job.media or job.prompt,
             "stream": True,
             "return_progress": True,
             "id_slot": job.slot.index,
@@ -169,12 +173,14 @@ class ServerAnswers:
             self._deliver(Arrived(job.id, chunk))
             return job.leave.is_set()
 
-        error = ""
+        error, refusal = "", None
         try:
             self._generator.generate(body, on_chunk)
+        except ModelError as raised:
+            refusal = raised
         except Exception as raised:  # noqa: BLE001 (RuntimeError is the server's own; whatever it is, the slot is free)
             error = str(raised) or "the engine gave no reason"
-        self._deliver(Arrived(job.id, None, error))
+        self._deliver(Arrived(job.id, None, error, refusal))
 
     # --- What comes back ------------------------------------------------------------------------------------------
 
@@ -200,6 +206,7 @@ class ServerAnswers:
         elif (usage := chunk.get("usage")) is not None:
             job.generated = int(usage["completion_tokens"])
             job.cached = int(usage["prompt_tokens_details"]["cached_tokens"])
+            job.read = int(usage["prompt_tokens"]) if job.media is not None else 0
         for control, mark in job.marks.items():
             text = text.replace(control, mark)
         if job.guide is not None and not job.guide.follows(text):
@@ -243,9 +250,8 @@ class ServerAnswers:
             job.leave.set()
         if job in self._waiting:
             self._waiting.remove(job)
-        self._output.done(
-            job.id, reason, stats_of(job, steps=job.chunks, device=self._generator.device, now=self._clock())
-        )
+        stats = stats_of(job, steps=job.chunks, device=self._generator.device, now=self._clock())
+        self._output.done(job.id, reason, replace(stats, prompt_tokens=job.read) if job.read else stats)
 
 
 def _refusal(error: Mapping[str, Any]) -> ModelError:

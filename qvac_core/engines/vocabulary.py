@@ -14,6 +14,7 @@ from typing import Protocol
 
 from qvac_core.engines.prompt import Prompt
 from qvac_core.engines.thinking import TAGS, ThinkingStyle, style_of
+from qvac_core.errors import ModelError
 
 CHARACTERS_PER_TOKEN = 64  # no text has more over its whole length; a longer prompt needs no counting
 _TURN_MARK = re.compile(r"<[|｜].*[|｜]>", re.DOTALL)
@@ -131,6 +132,29 @@ class Vocabulary:
             elif not opens and tokens[:1] == [bos]:
                 del tokens[0]
         return tokens
+
+    def prompt_text(self, prompt: Prompt) -> str:
+        """The prompt for who cuts it alone: there each control token is one, whoever wrote it.
+
+        So those that are not the template's are broken up, and the start of the sequence is left to who puts it there.
+        Raises ModelError where that is not enough.
+        """
+        text = prompt.text
+        if self._cut(prompt.marked)[1::2] != self._cut(text)[1::2]:
+            text = prompt.marked.translate({code: self._broken(meant) for code, meant in prompt.meanings.items()})
+            if self._cut(prompt.marked)[1::2] != self._cut(text)[1::2]:
+                raise ModelError(
+                    "The text beside these pictures has control tokens of the model in it. Send it without them.",
+                    name="COMPLETION_FAILED",
+                    code=52406,
+                )
+        return text.removeprefix(self.bos) if self._source.adds_bos and self.bos else text
+
+    def _broken(self, text: str) -> str:
+        while any(special in text for special in self._specials):
+            for special in self._specials:
+                text = text.replace(special, f"{special[0]} {special[1:]}")
+        return text
 
     def answer_tokens(self, text: str) -> list[int]:
         """What a model said, behind its prompt."""

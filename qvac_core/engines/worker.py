@@ -17,10 +17,11 @@ from pathlib import Path
 from typing import BinaryIO, Protocol
 
 from qvac_core.engines.abilities import not_supported
-from qvac_core.engines.answer_maker import Arrived, Order, open_maker
+from qvac_core.engines.answer_maker import Arrived, MediaPrompt, Order, open_maker
 from qvac_core.engines.answer_text import checked_stop
-from qvac_core.engines.available import choose
+from qvac_core.engines.available import choose, choose_for
 from qvac_core.engines.interface import ANSWER_TOKENS, CompletionRequest, CompletionStats, ModelInfo, StopReason
+from qvac_core.engines.pictures import no_vision, pictures_of
 from qvac_core.engines.request_defaults import one_history, with_defaults
 from qvac_core.engines.response_grammar import grammar_for
 from qvac_core.engines.thinking import OPEN_TAG, Piece, ThinkingReader
@@ -177,7 +178,7 @@ class ChatWorker(ModelWorker):
         self._outbox = outbox
         path = Path(load.path)
         self._maker = open_maker(
-            choose(load.engine), path, config, outbox, on_progress=self._progress, deliver=inbox.put
+            choose_for(config, load.engine), path, config, outbox, on_progress=self._progress, deliver=inbox.put
         )
         super().__init__(self._maker, outbox, inbox)
 
@@ -195,11 +196,13 @@ class ChatWorker(ModelWorker):
     def _order(self, job_id: int, request: CompletionRequest) -> Order:
         request = with_defaults(request, self._config)
         vocabulary = self._maker.vocabulary
+        request, pictures = self._with_pictures(request)
         session, request = self._session_tokens(request)
         grammar = grammar_for(request.response_schema) if request.response_schema else ""
         # A grammar leaves no room for thinking: it begins with the first token.
         answer_now = bool(grammar) or not request.thinking
         prompt = self._maker.template.render(request.history, so_far=request.continue_from, answer_now=answer_now)
+        media = MediaPrompt(vocabulary.prompt_text(prompt), pictures) if pictures else None
         tokens = session + vocabulary.prompt_tokens(prompt, self._maker.n_ctx, opens=not session)
         begun = bool(request.continue_from or grammar)
         self._outbox.read_as(job_id, ThinkingReader(vocabulary.style, prompt.opened, begun=begun))
@@ -215,7 +218,21 @@ class ChatWorker(ModelWorker):
             owner=request.owner,
             stop=checked_stop(request.stop),
             predict=predict if predict > 0 else None,
+            media=media,
         )
+
+    def _with_pictures(self, request: CompletionRequest) -> tuple[CompletionRequest, tuple[bytes, ...]]:
+        """The request with a marker for each picture, in front of the text of its message; and the pictures."""
+        history = (*one_history(request.session), *request.history)
+        pictures = pictures_of(history)
+        if not pictures:
+            return request, ()
+        marker = self._maker.media_marker
+        if not marker:
+            raise no_vision()
+        # As one conversation, without a session: what a prompt has in common with the last one is found all the same.
+        marked = (replace(message, content=marker * len(message.pictures) + message.content) for message in history)
+        return replace(request, history=tuple(marked), session=()), pictures
 
     def _session_tokens(self, request: CompletionRequest) -> tuple[list[int], CompletionRequest]:
         """What stands in the session, and the request that follows it. Each turn was a prompt of its own there.

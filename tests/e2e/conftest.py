@@ -10,6 +10,7 @@ import pytest
 from qvac_core.engines.available import VARIABLE, EngineKind
 from qvac_core.engines.gguf import read_gguf
 from tests.e2e.program import loopback_network
+from tests.gguf_files import projector_file, seeing_llama_file
 
 STRICT_AND_THINKING = (
     "{% for m in messages %}{% if (m.role == 'user') != (loop.index0 % 2 == 0) %}"
@@ -36,6 +37,15 @@ def thinking_model_path(small_model_path: Path, tmp_path_factory: pytest.TempPat
     path.write_bytes(small_model_path.read_bytes().replace(own, other, 1))
     assert read_gguf(path).chat_template == other.decode()
     return path
+
+
+@pytest.fixture(scope="session")
+def seeing_model_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tiny random model that is shown pictures: what it says is nonsense, and another one for another picture."""
+    folder = tmp_path_factory.mktemp("seeing")
+    (folder / "seeing.gguf").write_bytes(seeing_llama_file())
+    (folder / "mmproj-seeing.gguf").write_bytes(projector_file())
+    return folder / "seeing.gguf"
 
 
 @pytest.fixture(params=list(EngineKind))
