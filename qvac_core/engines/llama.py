@@ -105,7 +105,7 @@ class LlamaBackend:
             config,
             has_gpu=bool(llama.llama_supports_gpu_offload()),
             load=lambda gpu_layers: self._load(path, gpu_layers, on_progress),
-            check_memory=lambda: check_memory(self._size, self._gguf, self.n_ctx * config.slots),
+            check_memory=lambda: check_memory(self._size, self._gguf, self.n_ctx * config.slots, config.slots),
         )
         self._guide_vocabulary: GuideVocabulary | None = None
         self._tokens = LlamaVocabulary(self._model)
@@ -139,7 +139,7 @@ class LlamaBackend:
                 slots=slots,
                 grows=not gpu,
                 free=spare_bytes,
-                cell_bytes=cache_bytes(self._gguf, 1),
+                size_of=lambda cells: cache_bytes(self._gguf, cells, slots),
             )
         except MemoryError:
             llama.llama_model_free(model)
@@ -233,7 +233,7 @@ class LlamaBackend:
             slots=slots,
             parameters=int(llama.llama_model_n_params(self._model)),
             size_bytes=self._size,
-            memory_bytes=weights + cache_bytes(self._gguf, self.n_ctx * slots),
+            memory_bytes=weights + cache_bytes(self._gguf, self.n_ctx * slots, slots),
             backend_device=self.device,
             chat_template=self.template.own,
             thinking_channels=self.vocabulary.style.channels,

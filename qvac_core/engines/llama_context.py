@@ -31,18 +31,18 @@ class LlamaContext:
         slots: int,
         grows: bool,
         free: Callable[[], int],
-        cell_bytes: int,
+        size_of: Callable[[int], int],
     ) -> None:
         """params: llama_context_params for so many cells. most_cells: for all chats together. Raises MemoryError.
 
-        grows: begin with few cells. free: bytes of memory that may still be taken; cell_bytes: what a cell needs of it.
+        grows: begin with few cells. free: bytes of memory that may still be taken; size_of: bytes of so many cells.
         """
         self._model = model
         self._params = params
         self._most = most_cells
         self._slots = slots
         self._free = free
-        self._cell_bytes = cell_bytes
+        self._size_of = size_of
         self.kind = MemoryKind(
             window=int(llama.llama_model_n_swa(model)),
             recurrent=bool(llama.llama_model_is_recurrent(model) or llama.llama_model_is_hybrid(model)),
@@ -91,7 +91,7 @@ class LlamaContext:
         Both are there for a moment. Logits do not move along: only between two steps.
         """
         wanted = min(self._most, max(cells, 2 * self.n_cells))
-        if wanted <= self.n_cells or wanted * self._cell_bytes > self._free():
+        if wanted <= self.n_cells or self._size_of(wanted) > self._free():
             return
         larger = self._made(wanted)
         if larger is None:

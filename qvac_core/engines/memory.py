@@ -13,6 +13,19 @@ from qvac_core.errors import ModelError
 SMALLEST_CONTEXT = 64  # tokens; below it no template fits
 SPARE = 256 * 1024 * 1024  # bytes for compute buffers and for the rest of the machine
 _ELEMENT = 2  # bytes: keys and values are kept as 16-bit floats
+STEP_TOKENS = 512  # `n_ubatch`: cells of a sliding window beside the windows themselves
+# Every so manieth layer sees all (llama.cpp src/models, `load_swa_pattern`), where the header does not say it.
+_PERIODS = {
+    "gemma2": 2,
+    "gpt-oss": 2,
+    "afmoe": 4,
+    "cohere2": 4,
+    "exaone4": 4,
+    "olmo2": 4,
+    "gemma3n": 5,
+    "gemma3": 6,
+    "plamo3": 8,
+}
 _PARTIAL = ("ssm.", "full_attention_interval", "recurrent", "kv_lora_rank")  # not every layer keeps every token
 
 
@@ -22,18 +35,49 @@ def context_tokens(gguf: GgufInfo, asked: int) -> int:
     return max(SMALLEST_CONTEXT, min(asked or trained, trained))
 
 
-def cache_bytes(gguf: GgufInfo, tokens: int) -> int:
-    """Bytes of the key and value cache for so many tokens. Too large where `has_plain_cache` is false."""
+def cache_bytes(gguf: GgufInfo, tokens: int, slots: int = 1) -> int:
+    """Bytes of the key and value cache for so many tokens, of all chats together. Too large where `has_plain_cache` is
+    false.
+
+    Layers with a sliding window keep what each chat's window holds, and one batch.
+    """
+    windows, kept = sliding_layers(gguf), _heads_kept(gguf)
+    window = _largest(gguf, "attention.sliding_window", 0)
+    sliding = min(tokens, window * slots + STEP_TOKENS)
+    return sum(
+        heads * _head_width(gguf, "_swa" if slides else "") * _ELEMENT * (sliding if slides else tokens)
+        for heads, slides in zip(kept, windows, strict=True)
+    )
+
+
+def sliding_layers(gguf: GgufInfo) -> list[bool]:
+    """Which layers see a window only. All False where the header does not tell and the architecture is not known."""
+    layers = _largest(gguf, "block_count", 0)
+    if not _largest(gguf, "attention.sliding_window", 0):
+        return [False] * layers
+    pattern = gguf.metadata.get(f"{gguf.architecture}.attention.sliding_window_pattern")
+    if isinstance(pattern, tuple) and len(pattern) == layers:
+        return [bool(slides) for slides in pattern]
+    period = pattern if isinstance(pattern, int) and pattern > 0 else _PERIODS.get(gguf.architecture, 1)
+    return [layer % period < period - 1 for layer in range(layers)]
+
+
+def _heads_kept(gguf: GgufInfo) -> list[int]:
+    """Heads whose keys and values are kept, by layer."""
+    layers = _largest(gguf, "block_count", 0)
     heads = max(1, _largest(gguf, "attention.head_count", 1))
-    width = _largest(gguf, "embedding_length", 0) // heads
-    keys = _largest(gguf, "attention.key_length", width)
-    values = _largest(gguf, "attention.value_length", width)
-    kept = gguf.metadata.get(f"{gguf.architecture}.attention.head_count_kv")
+    kept = gguf.metadata.get(f"{gguf.architecture}.attention.head_count_kv", heads)
     if isinstance(kept, tuple):
-        rows = sum(kept)  # one number per layer
-    else:
-        rows = _largest(gguf, "block_count", 0) * (kept if isinstance(kept, int) else heads)
-    return rows * (keys + values) * _ELEMENT * tokens
+        return ([int(count) for count in kept if isinstance(count, int)] + [0] * layers)[:layers]
+    return [kept if isinstance(kept, int) else heads] * layers
+
+
+def _head_width(gguf: GgufInfo, suffix: str) -> int:
+    """Elements of a key and a value of one head."""
+    width = _largest(gguf, "embedding_length", 0) // max(1, _largest(gguf, "attention.head_count", 1))
+    sizes = (_largest(gguf, f"attention.{name}_length", width) for name in ("key", "value"))
+    own = ((_largest(gguf, f"attention.{name}_length{suffix}", 0) if suffix else 0) for name in ("key", "value"))
+    return sum(special or size for special, size in zip(own, sizes, strict=True))
 
 
 def has_plain_cache(gguf: GgufInfo) -> bool:
@@ -42,12 +86,12 @@ def has_plain_cache(gguf: GgufInfo) -> bool:
     return not any(key.removeprefix(prefix).startswith(_PARTIAL) for key in gguf.metadata if key.startswith(prefix))
 
 
-def check_memory(size_bytes: int, gguf: GgufInfo, tokens: int) -> None:
+def check_memory(size_bytes: int, gguf: GgufInfo, tokens: int, slots: int = 1) -> None:
     """Refuse what would only make the machine swap. Raises ModelError with typed field `reason`: "memory".
 
-    size_bytes: of all files of the model. tokens: of all its chats together.
+    size_bytes: of all files of the model. tokens: of all its chats together, of which there are `slots`.
     """
-    cache = cache_bytes(gguf, tokens) if has_plain_cache(gguf) else 0
+    cache = cache_bytes(gguf, tokens, slots) if has_plain_cache(gguf) else 0
     needed = size_bytes + cache + SPARE
     free = free_bytes()
     if needed > free:

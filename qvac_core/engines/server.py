@@ -111,7 +111,9 @@ class ServerMaker:
             config,
             has_gpu=any(device.kind == "gpu" for device in list_devices(EngineKind.SERVER)),
             load=lambda gpu_layers: self._load(path, config, gpu_layers),
-            check_memory=lambda: check_memory(self._size + _size(config.projector), self._gguf, self._cells),
+            check_memory=lambda: check_memory(
+                self._size + _size(config.projector), self._gguf, self._cells, config.slots
+            ),
         )
         client = ServerClient(self._server.listening_address, self._key)
         self._pictures, self.media_marker = self._vision(client)
@@ -213,7 +215,7 @@ class ServerMaker:
             slots=slots,
             parameters=int(self._meta["n_params"]),
             size_bytes=self._size,
-            memory_bytes=int(self._meta["size"]) + cache_bytes(self._gguf, self._cells),
+            memory_bytes=int(self._meta["size"]) + cache_bytes(self._gguf, self._cells, slots),
             backend_device=self.device,
             chat_template=self.template.own,
             thinking_channels=self.vocabulary.style.channels,

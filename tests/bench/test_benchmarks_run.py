@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.bench import network
+from tests.bench import bench_cache, network
 from tests.bench.delayed_network import why_not
 from tests.bench.link import ceiling
 from tests.bench.table import Row
@@ -38,3 +38,7 @@ def test_between_machines_that_are_far_apart() -> None:
 def test_through_the_link_emulator() -> None:
     assert_measured(network.links(network.QUICK, install_js_peers()))
     assert ceiling(0.1) > 0
+
+
+def test_the_cache_of_a_model_that_slides() -> None:
+    assert_measured([bench_cache.sliding(1)])

@@ -10,6 +10,7 @@ import asyncio
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -17,7 +18,7 @@ from qvac_core.engines import sequences
 from qvac_core.engines.answer_maker import Order
 from qvac_core.engines.available import VARIABLE, EngineKind
 from qvac_core.engines.interface import ChatMessage, CompletionRequest, LoadedModel, ModelConfig, SamplingParams
-from qvac_core.engines.llama import SchedulerMaker
+from qvac_core.engines.llama import LlamaBackend, SchedulerMaker
 from qvac_core.engines.llama_engine import LlamaEngine
 from tests import gguf_files
 from tests.e2e.engine_bench import Answer, take
@@ -144,3 +145,25 @@ def test_a_cut_that_is_believed_too_easily_changes_the_text(tmp_path: Path, monk
     monkeypatch.setattr(sequences.Sequences, "_mark", lambda *_: None)
     fresh, _, wrong = texts()
     assert wrong != fresh
+
+
+def test_windows_give_the_text_of_the_whole_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "window.gguf"
+    path.write_bytes(gguf_files.gemma3_file())
+    config = ModelConfig(n_ctx=2048, slots=1, device="cpu", threads=1)
+    prompt = [1, *(5 + 7 * number % 250 for number in range(1500))]
+
+    def text() -> str:
+        out = Recorder()
+        return answer(SchedulerMaker(path, config, out, on_progress=lambda _: None), out, 1, prompt)
+
+    windows = text()
+    params = LlamaBackend._context_params
+
+    def whole(backend: LlamaBackend, cells: int, *, gpu: bool) -> Any:
+        changed = params(backend, cells, gpu=gpu)
+        changed.swa_full = True
+        return changed
+
+    monkeypatch.setattr(LlamaBackend, "_context_params", whole)
+    assert text() == windows

@@ -32,6 +32,37 @@ def test_heads_that_differ_by_layer_and_own_widths() -> None:
     assert cache_bytes(info(odd), 5) == 3 * (10 + 64) * 2 * 5
 
 
+GEMMA3: dict[str, Value] = {
+    "gemma3.block_count": 12,
+    "gemma3.embedding_length": 32,
+    "gemma3.attention.head_count": 4,
+    "gemma3.attention.head_count_kv": 4,
+    "gemma3.attention.key_length": 64,
+    "gemma3.attention.value_length": 64,
+    "gemma3.attention.sliding_window": 1024,
+}
+
+
+def gemma(metadata: dict[str, Value]) -> GgufInfo:
+    return GgufInfo("gemma3", "", "", "", "", 8192, "", metadata)
+
+
+def test_layers_that_slide_keep_their_windows() -> None:
+    everywhere, windows = 32768, 4 * 1024 + 512
+    assert cache_bytes(gemma(GEMMA3), 32768, 4) == 1024 * (2 * everywhere + 10 * windows)
+    assert cache_bytes(gemma(GEMMA3), 100, 4) == 1024 * 12 * 100
+    told: dict[str, Value] = {**GEMMA3, "gemma3.attention.sliding_window_pattern": (True, False) * 6}
+    assert cache_bytes(gemma(told), 32768, 4) == 1024 * 6 * (everywhere + windows)
+    period: dict[str, Value] = {**GEMMA3, "gemma3.attention.sliding_window_pattern": 3}
+    assert cache_bytes(gemma(period), 32768, 4) == 1024 * (4 * everywhere + 8 * windows)
+    narrow: dict[str, Value] = {
+        **GEMMA3,
+        "gemma3.attention.key_length_swa": 32,
+        "gemma3.attention.value_length_swa": 32,
+    }
+    assert cache_bytes(gemma(narrow), 32768, 4) == 1024 * 2 * everywhere + 512 * 10 * windows
+
+
 def test_a_header_without_numbers_does_no_harm() -> None:
     assert cache_bytes(info({}), 1000) == 0
 
