@@ -2,7 +2,8 @@
 
 A window holds a minute at most, so that an hour needs no more memory than that, and several requests can take
 turns. It ends behind the last segment that surely is whole; the rest is heard again at the start of the next one. The
-text so far is the next one's prompt: its sound is gone from the window (with it the model would repeat itself).
+text so far is no prompt: where the same is said again the model would begin to repeat itself (measured: a minute with
+one sentence five times lost a third of its words).
 """
 
 from __future__ import annotations
@@ -18,7 +19,6 @@ from qvac_core.engines.speech_task import Heard, Sound, Task
 
 EDGE_MS = 2000  # before a window's end: a segment that ends there may go on behind it
 REST_MS = 10_000  # at a window's end: so little is heard with the next one
-PROMPT_KEPT = 400  # characters of the text so far
 
 
 class Listener(Protocol):
@@ -35,7 +35,6 @@ class Place:
 
     samples: int = 0
     segments: int = 0
-    text: str = ""
     language: str = ""
 
     @property
@@ -69,8 +68,9 @@ class Windows:
         self._fill(is_cancelled)
         if is_cancelled():
             return False
-        last = self._ended
-        length_ms = self._sound.size * 1000 // SAMPLE_RATE
+        sound = self._sound[: self._window]
+        last = self._ended and sound.size == self._sound.size
+        length_ms = sound.size * 1000 // SAMPLE_RATE
         whole_ms = length_ms if last else length_ms - EDGE_MS
         kept: list[Segment] = []
         held: list[Segment] = []
@@ -82,14 +82,20 @@ class Windows:
                 kept.append(self._tell(segment))
 
         enough_ms = 0 if last else max(length_ms - REST_MS, 0)
-        heard = hear(self._sound, self._next_task(enough_ms), came, is_cancelled)
+        language = self._task.language or self.place.language
+        task = replace(self._task, language=language, enough_ms=enough_ms)
+        heard = hear(sound, task, came, is_cancelled)
         if heard.aborted:
             return False
         cut_ms = kept[-1].end_ms if kept and (held or heard.left) else length_ms
         if held and (not kept or cut_ms < length_ms // 2):
             kept += [self._tell(segment) for segment in held]  # one segment as long as the window: it is taken as it is
             cut_ms = length_ms
-        self._go_on(cut_ms, length_ms, kept, heard.language)
+        cut = sound.size if cut_ms >= length_ms else cut_ms * SAMPLE_RATE // 1000
+        self._sound = self._sound[cut:]
+        # Found where something was said: a language found in silence is none.
+        found = self.place.language or (heard.language if kept else "")
+        self.place = replace(self.place, samples=self.place.samples + cut, language=found)
         self.done = last and not self._sound.size
         return True
 
@@ -107,11 +113,6 @@ class Windows:
             size += block.size - skipped
         self._sound = np.concatenate(pieces)
 
-    def _next_task(self, enough_ms: int) -> Task:
-        language = self._task.language or self.place.language
-        prompt = self.place.text[-PROMPT_KEPT:] or self._task.prompt
-        return replace(self._task, language=language, prompt=prompt, enough_ms=enough_ms)
-
     def _tell(self, segment: Segment) -> Segment:
         """In the times of the whole. Returns it as it was."""
         offset = self.place.milliseconds
@@ -121,11 +122,3 @@ class Windows:
             replace(segment, id=number, start_ms=segment.start_ms + offset, end_ms=segment.end_ms + offset)
         )
         return segment
-
-    def _go_on(self, cut_ms: int, length_ms: int, kept: list[Segment], language: str) -> None:
-        cut = self._sound.size if cut_ms >= length_ms else cut_ms * SAMPLE_RATE // 1000
-        self._sound = self._sound[cut:]
-        text = " ".join([self.place.text, *(segment.text for segment in kept)])[-2 * PROMPT_KEPT :].strip()
-        # Found where something was said: a language found in silence is none.
-        found = self.place.language or (language if kept else "")
-        self.place = replace(self.place, samples=self.place.samples + cut, text=text, language=found)

@@ -15,6 +15,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from qvac_core.engines.live_speech import (
+    Committed,
+    LiveEvent,
+    LiveFinished,
+    LiveOptions,
+    LiveTranscription,
+    Tentative,
+    TurnEnded,
+    Voice,
+)
 from qvac_core.engines.speech import (
     SAMPLE_RATE,
     Audio,
@@ -30,7 +40,7 @@ from qvac_core.engines.speech import (
 )
 from qvac_core.engines.speech_engine import WhisperEngine, WhisperModel
 from qvac_core.engines.subtitles import plain_text
-from qvac_core.errors import EngineCrashed, ModelError
+from qvac_core.errors import EngineCrashed, InferenceCancelled, ModelError
 from tests.sound_files import Sound, encode
 from tests.speech_files import KENNEDY, english_model, kennedy_wav, multilingual_model, samples_of
 
@@ -256,5 +266,44 @@ def test_the_language_is_found_or_given() -> None:
             assert german.words[:2] == ["und", "so"] and german.end is not None and german.end.language == "de"
             english = await take(model, audio, language="de", translate=True)
             assert english.words == words(KENNEDY)
+
+    asyncio.run(main())
+
+
+def test_live_words_settle_and_turns_end(speech: Sound) -> None:
+    async def main() -> None:
+        async with loaded() as model:
+            sound = np.concatenate([speech, np.zeros(2 * SAMPLE_RATE, np.float32), speech])
+            events: list[LiveEvent] = []
+            async with LiveTranscription(model, LiveOptions(end_of_turn_ms=1200)) as live:
+
+                async def speak() -> None:
+                    for start in range(0, sound.size, SAMPLE_RATE // 4):
+                        await live.write(sound[start : start + SAMPLE_RATE // 4].tobytes())
+                        await asyncio.sleep(0.1)
+                    await live.end()
+
+                speaking = asyncio.create_task(speak())
+                async for event in live:
+                    events.append(event)
+                await speaking
+                with pytest.raises(ModelError, match="has ended"):
+                    await live.write(b"")
+            texts = [event.text for event in events if isinstance(event, Committed)]
+            assert words("".join(texts)) == words(KENNEDY) * 2
+            assert isinstance(events[-1], LiveFinished) and events[-1].text == "".join(texts)
+            assert any(isinstance(event, Tentative) for event in events)
+            (turn,) = [place for place, event in enumerate(events) if isinstance(event, TurnEnded)]
+            before = "".join(event.text for event in events[:turn] if isinstance(event, Committed))
+            assert words(before) == words(KENNEDY)
+            assert {event.speaking for event in events if isinstance(event, Voice)} == {True, False}
+
+            left = LiveTranscription(model)
+            await left.write(speech)
+            await left.close()
+            await left.close()
+            with pytest.raises(InferenceCancelled):
+                async for _event in left:
+                    pass
 
     asyncio.run(main())
