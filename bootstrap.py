@@ -303,6 +303,7 @@ def test(arguments: list[str]) -> int:
     if not has_module("llama_cpp"):
         build_engine("cpu", anew=False)  # the tests run on both
     environment = {**os.environ, "QT_QPA_PLATFORM": "offscreen", "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}"}
+    environment["PYTHONDONTWRITEBYTECODE"] = ""  # the tests start hundreds of processes: one compiles for all
     for title, command in (("Linter", ["ruff", "check", "."]), ("Formatter", ["ruff", "format", "--check", "."])):
         say(title)
         run(BIN / command[0], *command[1:], env=environment)
