@@ -102,13 +102,22 @@ _OUTCOMES = {
 }
 
 
+_KINDS = {
+    "completionStream": "An answer",
+    "embed": "Embeddings",
+    "transcribe": "A transcription",
+    "translate": "A translation",
+}
+
+
 def _ended(entry: LogEntry) -> str:
     outcome = _OUTCOMES.get(entry.outcome, entry.outcome)
     reason = f" ({entry.error})" if entry.error else ""
     if entry.method == "loadModel":
         return f"{short_key(entry.remote_public_key)}: Loading {entry.model} {outcome}{reason}"
-    what = "An answer" if entry.method == "completionStream" else entry.method
-    figures = f"{entry.prompt_tokens} tokens in, {entry.generated_tokens} out, {entry.ms / 1000:.1f} s"
+    what = _KINDS.get(entry.method, entry.method)
+    measure = f"{entry.amount:.0f} {entry.unit}, " if entry.unit else ""
+    figures = f"{measure}{entry.prompt_tokens} tokens in, {entry.generated_tokens} out, {entry.ms / 1000:.1f} s"
     return f"{short_key(entry.remote_public_key)}: {what} of {entry.model} {outcome}{reason}: {figures}."
 
 
@@ -142,6 +151,8 @@ def _report(event: CoreEvent, output: Output) -> None:
                 error=entry.error or None,
                 promptTokens=entry.prompt_tokens,
                 generatedTokens=entry.generated_tokens,
+                amount=entry.amount if entry.unit else None,
+                unit=entry.unit or None,
                 ms=round(entry.ms, 1),
             )
             output.text(_ended(entry))

@@ -60,6 +60,13 @@ LOG_COLUMNS = (
 LOG_DROP = (2, 4)
 
 
+# What a model that cannot chat is for.
+PURPOSES = {"embed": "for embeddings", "transcribe": "for speech"}
+# Of a request that is no chat: what it is called in the log, and how its measure is written.
+METHODS = {"embed": "embeddings", "transcribe": "speech", "translate": "translation"}
+MEASURES = {"texts": "{:,.0f} texts", "seconds": "{:,.0f} s of audio"}
+
+
 def model_rows(models: Iterable[SharedModel]) -> list[Row]:
     return [_model_row(model) if model.ability else _row_of_no_use(model) for model in models]
 
@@ -69,11 +76,12 @@ def _model_row(model: SharedModel) -> Row:
     name = model.display_name or model.name
     quiet = "text" if model.shared else "text2"
     chats = model.ability == "chat"
-    comma = f"{model.quantization}, " if model.quantization else ""
+    purpose = PURPOSES.get(model.ability, "")
+    comma = "".join(f"{part}, " for part in (model.quantization, purpose) if part)
     return Row(
         model.name,
         (
-            Cell(switch=model.shared, accessible=f"Share {name}") if chats else Cell(),
+            Cell(switch=model.shared, accessible=f"Share {name}"),
             Cell(
                 name,
                 quiet,
@@ -101,8 +109,6 @@ def _model_state(model: SharedModel) -> tuple[str, str]:
     if model.state.startswith("failed"):
         reason = model.state.partition(":")[2].strip()
         return (f"failed: {reason}" if reason else "failed"), "danger"
-    if model.ability == "embed":
-        return "for embeddings only", "text3"
     if not model.shared:
         return "not shared", "text3"
     return {"loaded": ("loaded", "accent"), "loading": ("loading…", "text2")}.get(
@@ -227,13 +233,20 @@ def _log_row(entry: LogEntry, name_of: NameOf, now: float) -> Row:
         (
             Cell(clock, "text2", tooltip=f"{at:%Y-%m-%d %H:%M:%S}"),
             Cell(who),
-            Cell(_model(entry.model) or entry.method, "text2"),
-            Cell(f"{entry.prompt_tokens:,} / {entry.generated_tokens:,}"),
+            Cell(_model(entry.model) or entry.method, "text2", tooltip=METHODS.get(entry.method, "")),
+            Cell(_measure(entry)),
             Cell(words.duration(entry.ms / 1000, 1), "text2"),
             Cell(ended, icon=icon, icon_tone=tone, tooltip=entry.error),
         ),
         f"{who}\n{group_key(entry.remote_public_key)}\n{entry.method}",
     )
+
+
+def _measure(entry: LogEntry) -> str:
+    if entry.unit in MEASURES:
+        one = entry.unit == "texts" and entry.amount == 1
+        return "1 text" if one else MEASURES[entry.unit].format(entry.amount)
+    return f"{entry.prompt_tokens:,} / {entry.generated_tokens:,}"
 
 
 def _cause(error: str) -> str:

@@ -11,7 +11,7 @@ import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Generator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, TypeVar, cast, overload
 
 import msgspec
 
@@ -23,10 +23,13 @@ from qvac_core.core.local_completion import LocalCompletion
 from qvac_core.delegation import consumer as delegated
 from qvac_core.delegation.completion import Completion, CompletionFinal
 from qvac_core.delegation.completion_request import given_sampling, thinks
+from qvac_core.delegation.embeddings import embed_reply
+from qvac_core.delegation.load_messages import canonical_type
 from qvac_core.delegation.messages import GenerationParams, HistoryMessage, ModelProgress, Stats
+from qvac_core.delegation.model_config import LLM_MODEL_TYPE
 from qvac_core.engines.interface import ChatMessage, CompletionRequest, SamplingParams
 from qvac_core.errors import InferenceCancelled, LocalProtocolError, ModelError
-from qvac_core.models import ModelDescriptor
+from qvac_core.models import ModelDescriptor, by_file, by_name, by_source
 
 T = TypeVar("T")
 
@@ -82,6 +85,7 @@ class _Session:
         self.core: Core | None = None
         self.answers_here: dict[str, tuple[str, LocalCompletion]] = {}  # running, by request id, with their model's id
         self.loaded_at: dict[str, datetime] = {}  # of the models of this machine, by id
+        self.work_here: dict[str, str] = {}  # requests of other kinds: their models' ids, by request id
         self._lock: asyncio.Lock | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
 
@@ -178,12 +182,14 @@ async def stop_qvac_provider() -> None:
 async def load_model(
     model_src: str | ModelDescriptor | ModelRegistryEntry,
     *,
+    model_type: str | None = None,
     delegate: Delegate | None = None,
     model_config: Mapping[str, Any] | None = None,
     on_progress: Progress | None = None,
 ) -> str:
     """Load a model at the provider, or on this machine without `delegate`; returns its id.
 
+    model_type: "llm", "embeddings", or a canonical name; None = the one of a model that the SDK's list has, else "llm".
     model_config: the SDK's names. A provider keeps to its owner's context, device and slots; on this machine they are
     those of whoever loads a model first. on_progress gets downloaded and total bytes and the percentage. Raises
     ModelError, DelegationError, IdentityError, and LocalProtocolError for a name or value that does not exist.
@@ -191,10 +197,11 @@ async def load_model(
     core = await _session.started()
     source = _source(model_src)
     if delegate is None:
-        return _noted(await core.machine.load_local(source, model_config, on_progress))
+        return _noted(await core.machine.load_local(source, model_config, on_progress, _type(model_src, model_type)))
     loaded = await core.consumer.load_model(
         source,
         delegate=delegate.resolved(),
+        model_type=_type(model_src, model_type),
         model_name=_name(model_src),
         model_config=model_config,
         on_progress=on_progress,
@@ -366,14 +373,54 @@ def _message(turn: Mapping[str, str]) -> HistoryMessage:
     return HistoryMessage(turn["role"], turn["content"])
 
 
+@overload
+async def embed(  # type: ignore[overload-overlap]  # a str is a Sequence[str], too
+    model_id: str, text: str, *, request_id: str | None = None
+) -> list[float]: ...
+
+
+@overload
+async def embed(model_id: str, text: Sequence[str], *, request_id: str | None = None) -> list[list[float]]: ...
+
+
+async def embed(
+    model_id: str, text: str | Sequence[str], *, request_id: str | None = None
+) -> list[float] | list[list[float]]:
+    """The vector of a text, or one for each of a list, by a loaded embedding model. To length 1, unless the model was
+    loaded with another embdNormalize.
+
+    Raises ModelError (a text too long, an empty one), InferenceCancelled, DelegationError.
+    """
+    core = await _session.started()
+    if not text or not all(text):
+        raise LocalProtocolError("An empty text has no embedding. Leave it out.")
+    request_id = request_id or str(uuid.uuid4())
+    if core.machine.running_here(model_id) is None:
+        reply = await core.consumer.embed(model_id, text, request_id=request_id)
+    else:
+        texts = (text,) if isinstance(text, str) else tuple(text)
+        _session.work_here[request_id] = model_id
+        try:
+            reply = embed_reply(
+                await core.machine.embed_here(model_id, texts, request_id), single=isinstance(text, str)
+            )
+        finally:
+            _session.work_here.pop(request_id, None)
+    return cast("list[float] | list[list[float]]", reply.embedding)
+
+
 async def cancel(*, request_id: str | None = None, model_id: str | None = None) -> int:
     """Stop one request, or all of ours on a model, there or here; how many were stopped. Raises QvacError."""
     core = await _session.started()
     if request_id is not None and request_id in _session.answers_here:
         return await _session.answers_here[request_id][1].cancel()
-    if request_id is None and model_id is not None and core.machine.loaded_here(model_id) is not None:
+    if request_id is not None and request_id in _session.work_here:
+        running = core.machine.running_here(_session.work_here[request_id])
+        return int(running is not None and running.cancel(request_id))
+    if request_id is None and model_id is not None and (running := core.machine.running_here(model_id)) is not None:
         runs = [run for its, run in _session.answers_here.values() if its == model_id]
-        return sum([await run.cancel() for run in runs])
+        work = [id for id, its in _session.work_here.items() if its == model_id]
+        return sum([await run.cancel() for run in runs]) + sum(running.cancel(id) for id in work)
     return await core.consumer.cancel(request_id=request_id, model_id=model_id)
 
 
@@ -405,6 +452,15 @@ def _name(model: str | ModelDescriptor | ModelRegistryEntry) -> str | None:
         case ModelRegistryEntry():
             return model.constant
     return None
+
+
+def _type(model: str | ModelDescriptor | ModelRegistryEntry, given: str | None) -> str:
+    """Canonical. Raises LocalProtocolError for a name that does not exist."""
+    if given is not None:
+        return canonical_type(given)
+    source = _source(model)
+    known = model if isinstance(model, ModelDescriptor) else by_source(source) or by_name(source) or by_file(source)
+    return LLM_MODEL_TYPE if known is None else known.model_type
 
 
 def _rules(firewall: Firewall) -> RuleOverride:

@@ -44,6 +44,7 @@ from qvac_core.delegation.admission import Limits
 from qvac_core.delegation.consumer import Consumer
 from qvac_core.engines.library import Library
 from qvac_core.engines.llama_engine import LlamaEngine
+from qvac_core.engines.model_kind import EMBEDDING_TYPE
 from qvac_core.engines.pool import ModelPool
 from qvac_core.errors import IdentityError, QvacError
 from qvac_core.hyperdht import KeyPair
@@ -126,7 +127,9 @@ class Core:
         self._engine = LlamaEngine()
         self._on_close("engine", self._engine.close)
         library = await asyncio.to_thread(Library, self._config.models_folder or folder.models_folder)
-        pool = ModelPool(self._engine, on_changed=self._on_models_changed)
+        pool = ModelPool(
+            self._engine, others={EMBEDDING_TYPE: self._engine.load_embedding}, on_changed=self._on_models_changed
+        )
         self.machine = Machine(self._store, self._hub, library, pool, limits, only=self._config.models)
         self._on_close("machine", self.machine.close)
 

@@ -3,11 +3,21 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
-from msgspec import UNSET
+from msgspec import UNSET, UnsetType
 
-from qvac_core.delegation.model_config import LlmConfig, sampling_of
+from qvac_core.delegation.model_config import (
+    EMBEDDING_MODEL_TYPE,
+    LLM_MODEL_TYPE,
+    EmbedConfig,
+    LlmConfig,
+    own_config,
+    own_config_of,
+    sampling_of,
+)
 from qvac_core.engines.interface import ModelConfig
 from qvac_core.errors import LocalProtocolError
 
@@ -34,6 +44,31 @@ def local_config(base: ModelConfig, wanted: LlmConfig) -> ModelConfig:
         sampling=sampling_of(wanted),
         stop=() if wanted.stop_sequences is UNSET else tuple(filter(None, list(wanted.stop_sequences))),
     )
+
+
+def embedding_config(base: ModelConfig, wanted: EmbedConfig) -> ModelConfig:
+    """The same for a model that makes embeddings. Raises LocalProtocolError."""
+    if wanted.attention is not UNSET:
+        raise LocalProtocolError("The attention of a model is what its file says. Leave it out.")
+    return replace(
+        base,
+        gpu_layers=_count("gpuLayers", wanted.gpuLayers, -1, base.gpu_layers),
+        device=base.device if isinstance(wanted.device, UnsetType) else wanted.device,
+        pooling="" if isinstance(wanted.pooling, UnsetType) else wanted.pooling,
+    )
+
+
+def loading_here(
+    model_type: str, given: Mapping[str, Any] | None, base: ModelConfig
+) -> tuple[LlmConfig | EmbedConfig, ModelConfig]:
+    """What a program wants of a model of this type, checked, and as the engine takes it. Raises LocalProtocolError."""
+    if model_type == EMBEDDING_MODEL_TYPE:
+        wanted = own_config_of(EmbedConfig, given)
+        return wanted, embedding_config(base, wanted)
+    if model_type == LLM_MODEL_TYPE:
+        chat = own_config(given)
+        return chat, local_config(base, chat)
+    raise LocalProtocolError(f"QVAC Desktop has no engine for models of the type {model_type[:64]}.")
 
 
 def _count(name: str, value: object, least: int, otherwise: int) -> int:

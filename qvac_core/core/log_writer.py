@@ -50,12 +50,21 @@ class LogWriter:
         generated_tokens: int = 0,
         ms: float = 0.0,
         error: str = "",
+        amount: float = 0.0,
+        unit: str = "",
     ) -> None:
         key = self._keys.pop(id, "")
         self._count(key, prompt_tokens + generated_tokens)
         self._write(
             lambda: self._store.request_log.finish(
-                id, outcome, prompt_tokens=prompt_tokens, generated_tokens=generated_tokens, ms=ms, error=error
+                id,
+                outcome,
+                prompt_tokens=prompt_tokens,
+                generated_tokens=generated_tokens,
+                ms=ms,
+                error=error,
+                amount=amount,
+                unit=unit,
             )
         )
 

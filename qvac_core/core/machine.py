@@ -9,32 +9,50 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from msgspec import UNSET, UnsetType
+
 from qvac_core.core.answering import AnswerPart, Began, Question, Thinking, no_model_here
 from qvac_core.core.error_text import describe
 from qvac_core.core.event_hub import EventHub
-from qvac_core.core.local_config import local_config
+from qvac_core.core.local_config import loading_here
 from qvac_core.core.state import AnswerStats, DownloadChanged, SharedModel, SharedModelsChanged
 from qvac_core.core.tasks import TaskOwner
 from qvac_core.delegation.admission import Limits
 from qvac_core.delegation.messages import ModelProgress
-from qvac_core.delegation.model_config import LLM_MODEL_TYPE, LlmConfig, model_id, own_config, source_of
+from qvac_core.delegation.model_config import (
+    LLM_MODEL_TYPE,
+    NORMALIZE_TO_LENGTH_1,
+    EmbedConfig,
+    LlmConfig,
+    model_id,
+    source_of,
+)
 from qvac_core.delegation.parts import OfferedModel
-from qvac_core.engines.abilities import chat_of
+from qvac_core.engines.abilities import chat_of, embedding_of, not_supported
 from qvac_core.engines.interface import (
     UNTIL_THE_END,
     CompletionRequest,
     DownloadProgress,
+    EmbeddingRequest,
+    Embeddings,
     Finished,
     LibraryModel,
     LoadedModel,
     LoadProgress,
     ModelConfig,
+    RunningModel,
     SamplingParams,
     StopReason,
     Token,
 )
 from qvac_core.engines.library import Library
-from qvac_core.engines.model_kind import CHAT_TYPE, EMBEDDING_TYPE, require_chat_type
+from qvac_core.engines.model_kind import (
+    CHAT_TYPE,
+    EMBEDDING_TYPE,
+    RUNNABLE_TYPES,
+    require_chat_type,
+    require_runnable_type,
+)
 from qvac_core.engines.pool import Lease, ModelPool, PooledModel
 from qvac_core.engines.projectors import names_projector
 from qvac_core.errors import LocalProtocolError, ModelError, QvacError
@@ -79,7 +97,7 @@ class Machine:
         self._shared_now: frozenset[str] | None = None
         self._downloads: dict[str, asyncio.Task[LibraryModel]] = {}
         self._leases: dict[str, Lease] = {}
-        self._configs: dict[str, LlmConfig] = {}  # of the leases
+        self._configs: dict[str, LlmConfig | EmbedConfig] = {}  # of the leases
         self._tasks = TaskOwner()
 
     def open(self) -> None:
@@ -93,7 +111,7 @@ class Machine:
     async def start(self) -> None:
         """Take the models of this run into the library. Raises ModelError for one that is not there or no model."""
         if self._only is not None:
-            models = [await self.require(name) for name in self._only]
+            models = [await self.require(name, "") for name in self._only]
             self._shared_now = frozenset(model.name for model in models)
 
     async def close(self) -> None:
@@ -105,13 +123,23 @@ class Machine:
     def chat_models(self) -> list[LibraryModel]:
         return [model for model in self._library.models() if model.model_type == CHAT_TYPE]
 
-    async def require(self, name_or_path: str) -> LibraryModel:
-        """A chat model the owner names: of the library, a file of theirs, or one to download. Raises ModelError."""
-        model = await self._require(name_or_path)
-        require_chat_type(model.model_type)
+    def runnable_models(self) -> list[LibraryModel]:
+        """Chat models first: a guest that takes the first one that is offered can chat with it."""
+        return sorted(
+            (model for model in self._library.models() if model.model_type in RUNNABLE_TYPES),
+            key=lambda model: model.model_type != CHAT_TYPE,
+        )
+
+    async def require(self, name_or_path: str, model_type: str = CHAT_TYPE) -> LibraryModel:
+        """A model the owner names: of the library, a file of theirs, or one to download.
+
+        model_type: what it has to be; "" = anything that runs here. Raises ModelError.
+        """
+        model = await self._require(name_or_path, model_type)
+        _check_type(model.model_type, model_type)
         return model
 
-    async def _require(self, name_or_path: str) -> LibraryModel:
+    async def _require(self, name_or_path: str, model_type: str) -> LibraryModel:
         if (found := self._library.find(name_or_path)) is not None:
             return found
         path = await asyncio.to_thread(_owners_file, name_or_path)
@@ -121,7 +149,7 @@ class Machine:
         if known is None and not is_source(name_or_path):
             raise _no_such_model(name_or_path)
         if known is not None:
-            require_chat_type(known.model_type)  # before it is fetched
+            _check_type(known.model_type, model_type)  # before it is fetched
         return await self._download(name_or_path)
 
     async def share_only(self, names: Sequence[str]) -> None:
@@ -136,12 +164,10 @@ class Machine:
         return frozenset(self._store.settings.settings.sharing.models)
 
     def shared_models(self) -> tuple[SharedModel, ...]:
-        """Chat models with their switches; then what nobody can chat with: embedding models, files of no use."""
+        """With their switches: chat models first, then those of other abilities; then files of no use."""
         shared = self.shared_names()
-        embedding = [model for model in self._library.models() if model.model_type == EMBEDDING_TYPE]
         return (
-            *(self._as_shared(model, model.name in shared) for model in self.chat_models()),
-            *(self._as_shared(model, False) for model in embedding),
+            *(self._as_shared(model, model.name in shared) for model in self.runnable_models()),
             *(_left_out(name, reason) for name, reason in self._library.left_out.items()),
         )
 
@@ -158,7 +184,7 @@ class Machine:
             slots=info.slots if info is not None else self._limits.slots,
             shared=shared,
             state="idle" if pooled is None else "loading" if info is None else "loaded",
-            ability="chat" if model.model_type == CHAT_TYPE else "embed",
+            ability=_ABILITIES[model.model_type][0],
         )
 
     def _pooled(self, model: LibraryModel) -> PooledModel | None:
@@ -176,14 +202,14 @@ class Machine:
         self.announce()
 
     async def add_file(self, path: Path) -> SharedModel:
-        """A file the owner chose; one that can chat is shared from now on, which is what they came for."""
+        """A file the owner chose; one that runs here is shared from now on, which is what they came for."""
         model = await self._library.add_file(path)
-        chats = model.model_type == CHAT_TYPE
-        if chats:
+        runs = model.model_type in RUNNABLE_TYPES
+        if runs:
             await self.set_shared(model.name, True)
         else:
             self.announce()
-        return self._as_shared(model, chats)
+        return self._as_shared(model, runs)
 
     def announce(self) -> None:
         self._events.emit(SharedModelsChanged(self.shared_models()))
@@ -236,13 +262,18 @@ class Machine:
 
     def find(self, source_or_name: str, public_key: bytes) -> LibraryModel | None:
         model = self._library.find(source_or_name)
-        return model if model in self.chat_models() and model.name in self.shared_names() else None
+        return model if model in self.runnable_models() and model.name in self.shared_names() else None
 
     def list(self, public_key: bytes) -> Sequence[OfferedModel]:
         shared = self.shared_names()
         return [
-            OfferedModel(model, self._limits.n_ctx, loaded=self._pooled(model) is not None)
-            for model in self.chat_models()
+            OfferedModel(
+                model,
+                self._limits.n_ctx,
+                loaded=self._pooled(model) is not None,
+                abilities=_ABILITIES[model.model_type],
+            )
+            for model in self.runnable_models()
             if model.name in shared
         ]
 
@@ -268,7 +299,6 @@ class Machine:
         on_progress: Callable[[LoadProgress], None] | None = None,
         config: ModelConfig | None = None,
     ) -> Lease:
-        require_chat_type(model.model_type)
         return await self.pool.acquire(model, config or load_config(self._limits), on_progress)
 
     async def answer(self, question: Question) -> AsyncGenerator[AnswerPart, None]:
@@ -279,6 +309,7 @@ class Machine:
         model = self._choose(question.target.model)
         if model is None:
             raise no_model_here()
+        require_chat_type(model.model_type)
         lease = await self.acquire(model)
         most = self._store.settings.settings.chat.answer_tokens
         try:
@@ -315,18 +346,18 @@ class Machine:
         model_src: str,
         model_config: Mapping[str, Any] | None = None,
         on_progress: Callable[[ModelProgress], None] | None = None,
+        model_type: str = LLM_MODEL_TYPE,
     ) -> str:
         """Load a model on this machine (delegation's LocalLoader); returns its id, another one for another config.
 
         model_config: as the SDK's, see `local_config`. Raises ModelError, LocalProtocolError.
         """
-        wanted = own_config(model_config)
-        config = local_config(load_config(self._limits), wanted)
-        model = await self.require(model_src or DEFAULT_SMALL_MODEL.name)
-        if wanted.projectionModelSrc:
+        wanted, config = loading_here(model_type, model_config, load_config(self._limits))
+        model = await self.require(model_src or DEFAULT_SMALL_MODEL.name, model_type)
+        if isinstance(wanted, LlmConfig) and wanted.projectionModelSrc:
             projector = await self._require_projector(model, source_of(wanted.projectionModelSrc))
             config = replace(config, projector=str(projector))
-        its = model_id(LLM_MODEL_TYPE, model.sha256, wanted) if model_config else model.sha256[:16]
+        its = model_id(model_type, model.sha256, wanted) if model_config else model.sha256[:16]
         loaded_id = f"local-{its}"
 
         def report(progress: LoadProgress) -> None:
@@ -360,9 +391,15 @@ class Machine:
             )
         return await self._library.fetch_projector(model, known, lambda progress: None)
 
-    def loaded_here(self, loaded_id: str) -> LoadedModel | None:
+    def running_here(self, loaded_id: str) -> RunningModel | None:
+        """Of whatever kind; None when nothing of this id is loaded on this machine."""
         lease = self._leases.get(loaded_id)
-        return chat_of(lease.model) if lease is not None else None
+        return lease.model if lease is not None else None
+
+    def loaded_here(self, loaded_id: str) -> LoadedModel | None:
+        """A chat model. Raises ModelError when this id is that of another kind."""
+        model = self.running_here(loaded_id)
+        return chat_of(model) if model is not None else None
 
     def model_here(self, loaded_id: str) -> LibraryModel | None:
         """The file of one that is loaded here."""
@@ -370,8 +407,19 @@ class Machine:
         return None if loaded is None else self._library.find(loaded.info.sha256)
 
     def config_here(self, loaded_id: str) -> LlmConfig:
-        """What the program that loaded it wanted."""
-        return self._configs.get(loaded_id, LlmConfig())
+        """What the program that loaded this chat model wanted."""
+        config = self._configs.get(loaded_id)
+        return config if isinstance(config, LlmConfig) else LlmConfig()
+
+    async def embed_here(self, loaded_id: str, texts: Sequence[str], request_id: str) -> Embeddings:
+        """By an embedding model that is loaded here. Raises ModelError, InferenceCancelled, EngineCrashed."""
+        model = self.running_here(loaded_id)
+        assert model is not None
+        config = self._configs.get(loaded_id)
+        wanted = config.embdNormalize if isinstance(config, EmbedConfig) else UNSET
+        normalize = NORMALIZE_TO_LENGTH_1 if isinstance(wanted, UnsetType) else wanted
+        request = EmbeddingRequest(request_id, tuple(texts), LOCAL_OWNER, normalize)
+        return await embedding_of(model).embed(request)
 
     def unload_local(self, loaded_id: str) -> bool:
         self._configs.pop(loaded_id, None)
@@ -379,6 +427,19 @@ class Machine:
         if lease is not None:
             lease.release()
         return lease is not None
+
+
+# What a model of each type can be asked for, in the words of wire/QVAC.md section 12; the first is what it is made for.
+_ABILITIES: Mapping[str, tuple[str, ...]] = {CHAT_TYPE: ("chat",), EMBEDDING_TYPE: ("embed",)}
+
+
+def _check_type(model_type: str, wanted: str) -> None:
+    """Raises ModelError for a model of another type than wanted; "" = any that runs here."""
+    if wanted == CHAT_TYPE:
+        require_chat_type(model_type)
+    require_runnable_type(model_type)
+    if wanted == EMBEDDING_TYPE != model_type:
+        raise not_supported("This model makes no embeddings. Choose an embedding model.")
 
 
 def _ending(finished: Finished, most: int) -> str:

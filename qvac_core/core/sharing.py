@@ -378,6 +378,8 @@ class Sharing:
             generated_tokens=event.generated_tokens,
             outcome=event.outcome.value,
             error=event.error,
+            amount=event.amount,
+            unit=event.unit,
         )
         self._hub.emit(RequestEnded(entry))
         self._tasks.start(self._tell_access(), "tokens used")

@@ -43,8 +43,8 @@ class SharingState:
 class SharedModel:
     """A model of the library with its switch. `state`: "loaded", "loading", "idle" (loads when asked), "failed: …".
 
-    `ability`: "chat"; "embed" for what makes embeddings; "" for a file of the models folder that is of no use, or not
-    whole (`state` says why). Those are listed, and never shared or offered.
+    `ability`: what it is made for: "chat", "embed", "transcribe"; "" for a file of the models folder that is of no
+    use, or not whole (`state` says why). Those are listed, and never shared or offered.
     """
 
     name: str

@@ -208,6 +208,7 @@ class Limits:
     stop_sequence_bytes: int = 256
     schema_bytes: int = 32 * 1024
     schema_depth: int = 24
+    embed_texts: int = 2048
     # Concurrency.
     parallel: int = 8
     parallel_per_key: int = 3  # fewer than slots: one guest's long answers leave a place for another's

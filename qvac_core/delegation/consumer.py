@@ -18,12 +18,16 @@ from msgspec import UNSET
 from qvac_core.delegation.completion import Completion
 from qvac_core.delegation.connection import ProviderConnection, ReplyT, connection_failed, timed_out
 from qvac_core.delegation.failures import Code
+from qvac_core.delegation.load_messages import load_message
 from qvac_core.delegation.messages import (
+    AnyLoad,
     Cancel,
     CancelKind,
     CancelReply,
     CompletionStream,
     ContinueFrom,
+    Embed,
+    EmbedReply,
     GenerationParams,
     Heartbeat,
     HeartbeatReply,
@@ -31,7 +35,6 @@ from qvac_core.delegation.messages import (
     HistoryMessage,
     ListModels,
     ListModelsReply,
-    LoadModel,
     LoadModelReply,
     Message,
     ModelEntry,
@@ -41,7 +44,7 @@ from qvac_core.delegation.messages import (
     UnloadModel,
     UnloadModelReply,
 )
-from qvac_core.delegation.model_config import LLM_MODEL_TYPE, own_config, with_defaults
+from qvac_core.delegation.model_config import LLM_MODEL_TYPE
 from qvac_core.delegation.peer_stream import PeerStream
 from qvac_core.errors import (
     ConnectionClosed,
@@ -91,6 +94,7 @@ class Waits:
     connect: float = 10.0
     reply: float = 30.0
     load: float = 900.0
+    work: float = 1800.0
     load_idle: float = 300.0
     idle: float = 60.0
 
@@ -108,7 +112,7 @@ ProgressCallback = Callable[[ModelProgress], None]
 
 class LocalLoader(Protocol):
     async def __call__(
-        self, model_src: str, model_config: Mapping[str, Any], on_progress: ProgressCallback | None
+        self, model_src: str, model_config: Mapping[str, Any], on_progress: ProgressCallback | None, model_type: str
     ) -> str:
         """Load it on this machine instead; returns its model id. Raises QvacError."""
 
@@ -147,6 +151,7 @@ class Consumer:
         self._models: dict[str, Delegate] = {}
         self._runs: dict[str, Completion] = {}
         self._loads: dict[str, ProviderConnection] = {}
+        self._working: dict[str, ProviderConnection] = {}  # requests other than answers, by their id
         self._tasks: set[asyncio.Task[Any]] = set()
         self._closed = False
         self.closing = False
@@ -288,33 +293,34 @@ class Consumer:
         model_src: str,
         *,
         delegate: Delegate,
+        model_type: str = LLM_MODEL_TYPE,
         model_config: Mapping[str, Any] | None = None,
         model_name: str | None = None,
         on_progress: ProgressCallback | None = None,
         request_id: str | None = None,
     ) -> Loaded:
-        """Have the provider load a model. Raises ModelError if it cannot, DelegationError if it cannot be reached."""
-        config = with_defaults(own_config(model_config))
+        """Have the provider load a model. model_type: canonical; `loading.load_message` knows which.
+
+        Raises ModelError if it cannot, DelegationError if it cannot be reached, LocalProtocolError for what is no type
+        or no configuration of it.
+        """
+        message = load_message(
+            model_type,
+            model_config,
+            model_src=model_src,
+            model_name=UNSET if model_name is None else model_name,
+            with_progress=True if on_progress else UNSET,
+            seed=False,
+            request_id=request_id or str(uuid.uuid4()),
+        )
         try:
-            return await self._load_delegated(
-                LoadModel(
-                    model_src=model_src,
-                    model_type=LLM_MODEL_TYPE,
-                    model_config=config,
-                    model_name=UNSET if model_name is None else model_name,
-                    with_progress=True if on_progress else UNSET,
-                    seed=False,
-                    request_id=request_id or str(uuid.uuid4()),
-                ),
-                delegate,
-                on_progress,
-            )
+            return await self._load_delegated(message, delegate, on_progress)
         except ModelError:
             raise  # it was reached and said no: the SDK does not fall back then either
         except QvacError as error:
             if not delegate.fallback_to_local or self._local_loader is None:
                 raise
-            return await self._load_locally(model_src, model_config or {}, on_progress, error)
+            return await self._load_locally(model_src, model_type, model_config or {}, on_progress, error)
 
     async def completion(
         self,
@@ -359,6 +365,31 @@ class Consumer:
         self._own(run.task)
         run.task.add_done_callback(lambda _: self._runs.pop(run.request_id, None))
         return run
+
+    async def embed(
+        self,
+        model_id: str,
+        text: str | Sequence[str],
+        *,
+        delegate: Delegate | None = None,
+        request_id: str | None = None,
+    ) -> EmbedReply:
+        """The vector of a text, or those of a list of them. Leaving it stops it at the provider.
+
+        Raises ProviderError (too many texts, one too long, quota, …), DelegationError, ConnectionClosed.
+        """
+        delegate = delegate or self._delegate_of(model_id)
+        message = Embed(
+            model_id=model_id,
+            text=text if isinstance(text, str) else list(text),
+            request_id=request_id or str(uuid.uuid4()),
+        )
+        connection = await self._ready(delegate)
+        reply = await self._ask_work(connection, message, str(message.request_id), EmbedReply, delegate)
+        if not reply.success:
+            said = reply.error if isinstance(reply.error, str) else "The provider could not make the embedding."
+            raise ProviderError(said)
+        return reply
 
     async def cancel(
         self, *, request_id: str | None = None, model_id: str | None = None, kind: CancelKind | None = None
@@ -411,10 +442,29 @@ class Consumer:
         if self._tasks:
             await asyncio.wait(set(self._tasks))
 
+    async def _ask_work(
+        self,
+        connection: ProviderConnection,
+        message: Message,
+        request_id: str,
+        expect: type[ReplyT],
+        delegate: Delegate,
+    ) -> ReplyT:
+        """A reply that takes its time to make. Leaving it, and giving it up, tell the provider to stop."""
+        self._working[request_id] = connection
+        try:
+            return await self._ask(connection, message, expect, delegate.timeout or self._waits.work)
+        except asyncio.CancelledError:
+            if not connection.closed:
+                self._own(asyncio.get_running_loop().create_task(connection.stop_request(request_id)))
+            raise
+        finally:
+            self._working.pop(request_id, None)
+
     # --- Parts of calls ---------------------------------------------------------------------------------------
 
     async def _load_delegated(
-        self, message: LoadModel, delegate: Delegate, on_progress: ProgressCallback | None
+        self, message: AnyLoad, delegate: Delegate, on_progress: ProgressCallback | None
     ) -> Loaded:
         connection = await self._ready(delegate, force_new=delegate.force_new_connection)
         request_id = str(message.request_id)
@@ -435,7 +485,7 @@ class Consumer:
         return Loaded(model_id, "delegated", delegate.provider_public_key)
 
     async def _load_streamed(
-        self, connection: ProviderConnection, message: LoadModel, on_progress: ProgressCallback, seconds: float
+        self, connection: ProviderConnection, message: AnyLoad, on_progress: ProgressCallback, seconds: float
     ) -> LoadModelReply:
         loop = asyncio.get_running_loop()
         stream = connection.open_stream(message)
@@ -459,11 +509,16 @@ class Consumer:
         raise DelegationError("The provider ended the load without a result.", name=code.name, code=code.value)
 
     async def _load_locally(
-        self, source: str, config: Mapping[str, Any], on_progress: ProgressCallback | None, delegated: QvacError
+        self,
+        source: str,
+        model_type: str,
+        config: Mapping[str, Any],
+        on_progress: ProgressCallback | None,
+        delegated: QvacError,
     ) -> Loaded:
         assert self._local_loader is not None
         try:
-            model_id = await self._local_loader(source, config, on_progress)
+            model_id = await self._local_loader(source, config, on_progress, model_type)
         except QvacError as local:
             raise ModelError(
                 "Both delegated and local loading failed. "
@@ -473,7 +528,8 @@ class Consumer:
 
     async def _cancel_request(self, request_id: str) -> int:
         run = self._runs.get(request_id)
-        connection = self._loads.get(request_id) if run is None else run.connection
+        working = self._loads.get(request_id) or self._working.get(request_id)
+        connection = working if run is None else run.connection
         if connection is None:
             return 0
         message = Cancel(operation="request", request_id=request_id)

@@ -61,7 +61,10 @@ class RequestProgressed:
 
 @dataclass(frozen=True, slots=True)
 class RequestEnded:
-    """One per RequestStarted, exactly. ms: from its arrival to its end. error: a sentence, never prompt or answer."""
+    """One per RequestStarted, exactly. ms: from its arrival to its end. error: a sentence, never prompt or answer.
+
+    amount, unit: what it was beside tokens: so many "texts" or "seconds" of audio; unit "" = nothing else.
+    """
 
     id: str
     remote_public_key: str
@@ -73,6 +76,8 @@ class RequestEnded:
     prompt_tokens: int = 0
     generated_tokens: int = 0
     error: str = ""
+    amount: float = 0.0
+    unit: str = ""
 
 
 @dataclass(frozen=True, slots=True)

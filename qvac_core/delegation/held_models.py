@@ -9,11 +9,11 @@ from __future__ import annotations
 import asyncio
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from qvac_core.delegation.admission import Limits
 from qvac_core.delegation.failures import Code, Reason, Rejection, by_policy
-from qvac_core.delegation.model_config import LlmConfig
+from qvac_core.delegation.model_config import EmbedConfig, LlmConfig
 from qvac_core.delegation.parts import Lease, ModelPool
 from qvac_core.engines.interface import LibraryModel, LoadProgress, ModelConfig, RunningModel
 
@@ -23,22 +23,42 @@ KEYS_REMEMBERED = 256
 
 
 @dataclass(frozen=True, slots=True)
-class KnownModel:
+class Known:
     """What a model id means to the key that loaded it."""
 
     model_id: str
     model: LibraryModel
     source: str
+
+    @property
+    def pooling(self) -> str:
+        """The pooling that it is to be loaded with; "" = the file's own."""
+        return ""
+
+
+@dataclass(frozen=True, slots=True)
+class KnownModel(Known):
+    """A chat model's."""
+
     config: LlmConfig
+
+
+@dataclass(frozen=True, slots=True)
+class KnownEmbeddingModel(Known):
+    config: EmbedConfig
+
+    @property
+    def pooling(self) -> str:
+        return self.config.pooling or ""
 
 
 class KnownModels:
     """Model ids by key."""
 
     def __init__(self) -> None:
-        self._by_key: OrderedDict[bytes, OrderedDict[str, KnownModel]] = OrderedDict()
+        self._by_key: OrderedDict[bytes, OrderedDict[str, Known]] = OrderedDict()
 
-    def remember(self, public_key: bytes, known: KnownModel) -> None:
+    def remember(self, public_key: bytes, known: Known) -> None:
         models = self._by_key.setdefault(public_key, OrderedDict())
         models[known.model_id] = known
         models.move_to_end(known.model_id)
@@ -48,7 +68,7 @@ class KnownModels:
         if len(self._by_key) > KEYS_REMEMBERED:
             self._by_key.popitem(last=False)
 
-    def get(self, public_key: bytes, model_id: str) -> KnownModel | None:
+    def get(self, public_key: bytes, model_id: str) -> Known | None:
         return self._by_key.get(public_key, OrderedDict()).get(model_id)
 
     def forget(self, public_key: bytes, model_id: str) -> None:
@@ -74,10 +94,10 @@ class HeldModels:
         self._pool = pool
         self._limits = limits
         self._on_changed = on_changed
-        self._leases: dict[str, tuple[KnownModel, Lease]] = {}
+        self._leases: dict[str, tuple[Known, Lease]] = {}
         self._locks: dict[str, asyncio.Lock] = {}
 
-    def known(self, model_id: str) -> KnownModel | None:
+    def known(self, model_id: str) -> Known | None:
         """What this id means, if this connection holds it."""
         held = self._leases.get(model_id)
         return None if held is None else held[0]
@@ -86,7 +106,7 @@ class HeldModels:
     def names(self) -> tuple[str, ...]:
         return tuple(known.model.name for known, _ in self._leases.values())
 
-    async def hold(self, known: KnownModel, on_progress: Callable[[LoadProgress], None] | None = None) -> RunningModel:
+    async def hold(self, known: Known, on_progress: Callable[[LoadProgress], None] | None = None) -> RunningModel:
         """The running model of this id; loads it when it is not held or its worker has ended.
 
         Raises Rejection, ModelError, EngineCrashed.
@@ -99,7 +119,7 @@ class HeldModels:
             if not lock.locked():
                 self._locks.pop(known.model_id, None)
 
-    async def _hold(self, known: KnownModel, on_progress: Callable[[LoadProgress], None] | None) -> RunningModel:
+    async def _hold(self, known: Known, on_progress: Callable[[LoadProgress], None] | None) -> RunningModel:
         held = self._leases.get(known.model_id)
         if held is not None and held[1].model.alive:
             return held[1].model
@@ -107,7 +127,8 @@ class HeldModels:
             self.release(known.model_id)
         if len(self._leases) >= self._limits.models_per_key:
             raise by_policy(Reason.LIMIT, "You hold too many models here. Unload one before loading another.")
-        lease = await self._pool.acquire(known.model, loading_config(self._limits), on_progress)
+        config = replace(loading_config(self._limits), pooling=known.pooling)
+        lease = await self._pool.acquire(known.model, config, on_progress)
         self._leases[known.model_id] = (known, lease)
         self._on_changed()
         return lease.model

@@ -31,10 +31,23 @@ PROGRESS_SECONDS = 0.5
 
 
 class Kind(Enum):
-    """Values are the `kind` of a broad cancel. Logged are completions, which cost the owner, and loads that failed."""
+    """Values are the `kind` of a broad cancel. Logged is all that costs the owner something, and loads that failed."""
 
     COMPLETION = "completion"
     LOAD = "loadModel"
+    EMBEDDINGS = "embeddings"
+    TRANSCRIBE = "transcribe"
+    TRANSLATE = "translate"
+
+    @property
+    def method(self) -> str:
+        """The request's `type` on the wire, by which the log calls it."""
+        return _METHODS[self]
+
+    @property
+    def unit(self) -> str:
+        """What it is measured in beside tokens: "texts", "seconds" of audio; "" = tokens alone."""
+        return _UNITS.get(self, "")
 
 
 class Ending(Enum):
@@ -100,7 +113,14 @@ def stop_for(request: LiveRequest, gone: Gone, connection_error: QvacError | Non
     request.stop(Ending.DISCONNECTED, "The connection to the guest was lost." if lost else "")
 
 
-_METHODS = {Kind.COMPLETION: "completionStream", Kind.LOAD: "loadModel"}
+_METHODS = {
+    Kind.COMPLETION: "completionStream",
+    Kind.LOAD: "loadModel",
+    Kind.EMBEDDINGS: "embed",
+    Kind.TRANSCRIBE: "transcribe",
+    Kind.TRANSLATE: "translate",
+}
+_UNITS = {Kind.EMBEDDINGS: "texts", Kind.TRANSCRIBE: "seconds", Kind.TRANSLATE: "texts"}
 
 
 class LiveRequests:
@@ -126,7 +146,7 @@ class LiveRequests:
             raise Rejection(Code.REQUEST_ID_CONFLICT, "A request with this requestId is still being answered.")
         request = LiveRequest(kind, public_key, session, request_id or "", model_id, model, self._clock())
         self._requests[request.id] = request
-        if kind is Kind.COMPLETION:
+        if kind is not Kind.LOAD:
             self._start(request)
         return request
 
@@ -155,20 +175,21 @@ class LiveRequests:
         *,
         prompt_tokens: int = 0,
         generated_tokens: int | None = None,
+        amount: float = 0.0,
         error: str = "",
     ) -> None:
         """End it. A second call does nothing, so that every outcome is logged once."""
         if self._requests.pop(request.id, None) is None:
             return
         request.on_stop(None)
-        if request.kind is not Kind.COMPLETION:
+        if request.kind is Kind.LOAD:
             if not error:
                 return
             self._start(request)  # a load that goes well is no news; of one that fails only the owner can learn why
         ended = RequestEnded(
             id=request.id,
             remote_public_key=request.public_key.hex(),
-            method=_METHODS[request.kind],
+            method=request.kind.method,
             model=request.model,
             started_at=request.started_at,
             ms=(self._clock() - request.started) * 1000,
@@ -176,12 +197,14 @@ class LiveRequests:
             prompt_tokens=prompt_tokens,
             generated_tokens=request.generated_tokens if generated_tokens is None else generated_tokens,
             error=error,
+            amount=amount,
+            unit=request.kind.unit,
         )
         self._log_end(ended)
         self._emit(ended)
 
     def _start(self, request: LiveRequest) -> None:
-        method = _METHODS[request.kind]
+        method = request.kind.method
         self._log_start(request, method)
         key = request.public_key.hex()
         self._emit(RequestStarted(request.id, key, method, request.model, request.started_at))
@@ -202,6 +225,8 @@ class LiveRequests:
                 generated_tokens=ended.generated_tokens,
                 ms=ended.ms,
                 error=ended.error,
+                amount=ended.amount,
+                unit=ended.unit,
             )
         except StoreError:
             logger.warning("the end of a request could not be logged", exc_info=True)

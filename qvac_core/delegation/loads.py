@@ -11,18 +11,34 @@ from collections import deque
 from collections.abc import Awaitable, Coroutine
 from typing import Any, Protocol
 
-from msgspec import UNSET
+from msgspec import UNSET, UnsetType
 
 from qvac_core.delegation.admission import Limits
 from qvac_core.delegation.events import Outcome
 from qvac_core.delegation.failures import Code, Rejection, error_reply
-from qvac_core.delegation.held_models import HeldModels, KnownModel, KnownModels
+from qvac_core.delegation.held_models import HeldModels, Known, KnownEmbeddingModel, KnownModel, KnownModels
 from qvac_core.delegation.live_requests import Kind, LiveRequest, LiveRequests, stop_for
-from qvac_core.delegation.messages import LoadModel, LoadModelReply, ModelProgress, encode
-from qvac_core.delegation.model_config import LLM_MODEL_TYPE, model_id, source_of, with_defaults
+from qvac_core.delegation.messages import (
+    AnyLoad,
+    LoadEmbeddingModel,
+    LoadModel,
+    LoadModelReply,
+    ModelProgress,
+    encode,
+)
+from qvac_core.delegation.model_config import (
+    EMBED_DEFAULTS,
+    EMBEDDING_MODEL_TYPE,
+    LLM_MODEL_TYPE,
+    EmbedConfig,
+    LlmConfig,
+    model_id,
+    source_of,
+    with_defaults,
+)
 from qvac_core.delegation.parts import SharedModels
 from qvac_core.delegation.rpc_streams import IncomingRequest, OutgoingStream
-from qvac_core.engines.interface import LoadProgress
+from qvac_core.engines.interface import LibraryModel, LoadProgress
 from qvac_core.engines.projectors import names_projector
 from qvac_core.errors import ConnectionClosed, QvacError
 
@@ -86,11 +102,11 @@ class ProgressLines:
 def plugin_not_found(model_type: str) -> LoadModelReply:
     """0.16's words for an engine that a provider does not have."""
     code = Code.PLUGIN_NOT_FOUND
-    sentence = f'Plugin not found for model type "{model_type[:64]}". This provider serves chat models.'
+    sentence = f'Plugin not found for model type "{model_type[:64]}". This provider has no engine for it.'
     return _failed(Rejection(code, sentence))
 
 
-async def load(parts: LoadParts, request: IncomingRequest, message: LoadModel) -> None:
+async def load(parts: LoadParts, request: IncomingRequest, message: AnyLoad) -> None:
     """Answer on `request`, as a stream when the message asks for progress."""
     streamed = message.with_progress is True
     stream = request.respond() if streamed else None
@@ -102,7 +118,7 @@ async def load(parts: LoadParts, request: IncomingRequest, message: LoadModel) -
 
 
 async def _load(
-    parts: LoadParts, request: IncomingRequest, message: LoadModel, stream: OutgoingStream | None
+    parts: LoadParts, request: IncomingRequest, message: AnyLoad, stream: OutgoingStream | None
 ) -> LoadModelReply:
     try:
         known = _lookup(parts, message)
@@ -126,7 +142,7 @@ async def _load(
 
 
 async def _hold(
-    parts: LoadParts, live: LiveRequest, known: KnownModel, message: LoadModel, stream: OutgoingStream | None
+    parts: LoadParts, live: LiveRequest, known: Known, message: AnyLoad, stream: OutgoingStream | None
 ) -> None:
     """Load or join, within the time limit, until stopped."""
     try:
@@ -158,27 +174,57 @@ async def _beside(helper: Coroutine[Any, Any, None], main: Awaitable[object]) ->
             raise error
 
 
-def _lookup(parts: LoadParts, message: LoadModel) -> KnownModel:
-    config = message.model_config
+def _lookup(parts: LoadParts, message: AnyLoad) -> Known:
     if message.delegate is not UNSET:
         raise Rejection(Code.MODEL_OPERATION_NOT_SUPPORTED, "This provider does not delegate onward.")
     if message.seed is True:
         raise Rejection(Code.SEEDING_NOT_SUPPORTED, "Seeding is only supported for hyperdrive models")
-    # Path-like fields of a stranger: never opened, and whether the file exists is not told.
-    not_shared = Rejection(Code.MODEL_NOT_FOUND, "The adapter or projection model is not shared by this provider.")
-    if config.lora:
-        raise not_shared
+    if isinstance(message, LoadEmbeddingModel):
+        _check_embedding(message.model_config)
     model = parts.models.find(message.model_src, parts.public_key)
-    if (
-        model is not None
-        and config.projectionModelSrc
-        and not names_projector(source_of(config.projectionModelSrc), model)
-    ):
-        raise not_shared
     if model is None:
         raise Rejection(Code.MODEL_NOT_FOUND, "This provider does not share a model of that name.")
-    config = with_defaults(config)
-    return KnownModel(model_id(LLM_MODEL_TYPE, message.model_src, config), model, message.model_src, config)
+    source = message.model_src
+    if isinstance(message, LoadEmbeddingModel):
+        _check_type(model, EMBEDDING_MODEL_TYPE)
+        given = EmbedConfig() if isinstance(message.model_config, UnsetType) else message.model_config
+        embed_config = with_defaults(given, EMBED_DEFAULTS)
+        return KnownEmbeddingModel(model_id(EMBEDDING_MODEL_TYPE, source, embed_config), model, source, embed_config)
+    assert isinstance(message, LoadModel)
+    _check_type(model, LLM_MODEL_TYPE)
+    _check_chat(message.model_config, model)
+    config = with_defaults(message.model_config)
+    return KnownModel(model_id(LLM_MODEL_TYPE, source, config), model, source, config)
+
+
+def _check_type(model: LibraryModel, model_type: str) -> None:
+    """What is shared is no secret from who may use it."""
+    if model.model_type != model_type:
+        raise Rejection(
+            Code.MODEL_OPERATION_NOT_SUPPORTED,
+            f"This provider shares that model as {model.model_type}, and it was asked for as {model_type}.",
+        )
+
+
+def _check_chat(config: LlmConfig, model: LibraryModel) -> None:
+    """Path-like fields of a stranger: never opened, and whether the file exists is not told."""
+    source = source_of(config.projectionModelSrc)
+    if config.lora or (config.projectionModelSrc and not names_projector(source, model)):
+        raise Rejection(Code.MODEL_NOT_FOUND, "The adapter or projection model is not shared by this provider.")
+
+
+def _check_embedding(config: EmbedConfig | UnsetType) -> None:
+    if isinstance(config, UnsetType):
+        return
+    if not isinstance(config.attention, UnsetType):
+        raise Rejection(
+            Code.MODEL_OPERATION_NOT_SUPPORTED, "The attention of a model is what its file says. Leave it out."
+        )
+    if config.pooling in ("none", "rank"):
+        raise Rejection(
+            Code.MODEL_OPERATION_NOT_SUPPORTED,
+            f"pooling {config.pooling} gives no single vector of a text. Choose mean, cls or last.",
+        )
 
 
 def _download_key(source: str) -> str:

@@ -12,7 +12,14 @@ from typing import Annotated, Any, Literal, TypeVar
 import msgspec
 from msgspec import UNSET, Meta, Raw, Struct, UnsetType, field
 
-from qvac_core.delegation.model_config import LlmConfig, Number, ReasoningBudget
+from qvac_core.delegation.model_config import (
+    EMBEDDING_MODEL_TYPE,
+    LLM_MODEL_TYPE,
+    EmbedConfig,
+    LlmConfig,
+    Number,
+    ReasoningBudget,
+)
 from qvac_core.errors import RemoteProtocolError
 
 Text = Annotated[str, Meta(min_length=1)]
@@ -43,18 +50,30 @@ class Heartbeat(Message, frozen=True, tag="heartbeat"):
     pass
 
 
-class LoadModel(Message, frozen=True, tag="loadModel", forbid_unknown_fields=True):
-    """For a chat model. `delegate` is stripped by its sender; a peer that leaves it in is refused by the provider."""
+class AnyLoad(Message, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What the loads of all types have. `delegate` is stripped by its sender; a peer that leaves it in is refused by
+    the provider.
+    """
 
     model_src: str
-    model_type: Literal["llamacpp-completion"]
-    model_config: LlmConfig
     model_name: str | UnsetType = UNSET
     with_progress: bool | UnsetType = UNSET
     seed: bool | UnsetType = UNSET
     request_id: Text | UnsetType = UNSET
     delegate: Raw | UnsetType = UNSET
     profiling: Raw | UnsetType = field(name="__profiling", default=UNSET)
+
+
+class LoadModel(AnyLoad, frozen=True, kw_only=True, tag="loadModel", forbid_unknown_fields=True):
+    """For a chat model."""
+
+    model_type: Literal["llamacpp-completion"]
+    model_config: LlmConfig
+
+
+class LoadEmbeddingModel(AnyLoad, frozen=True, kw_only=True, tag="loadModel", forbid_unknown_fields=True):
+    model_type: Literal["llamacpp-embedding"]
+    model_config: EmbedConfig | UnsetType = UNSET
 
 
 class Attachment(Part, frozen=True):
@@ -190,6 +209,14 @@ class UnloadModel(Message, frozen=True, tag="unloadModel"):
     clear_storage: bool = msgspec.field(default=False)
 
 
+class Embed(Message, frozen=True, tag="embed"):
+    """wire/QVAC.md section 9. A text gives one vector, a list a list of them."""
+
+    model_id: str
+    text: Text | Annotated[list[Text], Meta(min_length=1)]
+    request_id: Text | UnsetType = UNSET
+
+
 class Hello(Message, frozen=True, tag="hello"):
     app: str
     version: int
@@ -225,7 +252,9 @@ class PutBlob(Message, frozen=True, tag="putBlob"):
 Request = (
     Heartbeat
     | LoadModel
+    | LoadEmbeddingModel
     | CompletionStream
+    | Embed
     | Cancel
     | UnloadModel
     | Hello
@@ -275,6 +304,23 @@ class UnloadModelReply(Message, frozen=True, tag="unloadModel"):
     error: str | UnsetType = UNSET
     has_active_models: bool | UnsetType = UNSET
     has_active_providers: bool | UnsetType = UNSET
+
+
+class EmbedStats(Part, frozen=True):
+    """totalTime in ms; contextSize: the most tokens of one text."""
+
+    total_time: Number | UnsetType = UNSET
+    tokens_per_second: Number | UnsetType = UNSET
+    total_tokens: Number | UnsetType = UNSET
+    backend_device: Literal["cpu", "gpu"] | UnsetType = UNSET
+    context_size: Number | UnsetType = UNSET
+
+
+class EmbedReply(Message, frozen=True, tag="embed"):
+    success: bool
+    embedding: list[Number | list[Number]] = []
+    stats: EmbedStats | UnsetType = UNSET
+    error: str | UnsetType = UNSET
 
 
 class ErrorReply(Message, frozen=True, tag="error"):
@@ -427,6 +473,7 @@ Reply = (
     | LoadModelReply
     | ModelProgress
     | CompletionLine
+    | EmbedReply
     | CancelReply
     | UnloadModelReply
     | ErrorReply
@@ -443,7 +490,7 @@ Reply = (
 _envelopes = msgspec.json.Decoder(Envelope)
 _requests: Mapping[str, msgspec.json.Decoder[Any]] = {
     "heartbeat": msgspec.json.Decoder(Heartbeat),
-    "loadModel": msgspec.json.Decoder(LoadModel),
+    "embed": msgspec.json.Decoder(Embed),
     "completionStream": msgspec.json.Decoder(CompletionStream),
     "cancel": msgspec.json.Decoder(Cancel),
     "unloadModel": msgspec.json.Decoder(UnloadModel),
@@ -453,6 +500,12 @@ _requests: Mapping[str, msgspec.json.Decoder[Any]] = {
     "blobStatus": msgspec.json.Decoder(BlobStatus),
     "putBlob": msgspec.json.Decoder(PutBlob),
 }
+# By modelType: what a load has to say depends on it.
+_loads: Mapping[str, msgspec.json.Decoder[Any]] = {
+    LLM_MODEL_TYPE: msgspec.json.Decoder(LoadModel),
+    EMBEDDING_MODEL_TYPE: msgspec.json.Decoder(LoadEmbeddingModel),
+}
+SERVED_MODEL_TYPES = frozenset(_loads)
 _replies: msgspec.json.Decoder[Reply] = msgspec.json.Decoder(Reply)
 _trailers = msgspec.json.Decoder(dict[str, Any])
 _encoder = msgspec.json.Encoder()
@@ -494,9 +547,13 @@ def decode_envelope(body: bytes) -> Envelope:
     return _decoded(_envelopes, body, "the request")
 
 
-def decode_request(method: str, body: bytes) -> Request:
-    """`method` is one of methods.REMOTE_SAFE. Raises RemoteProtocolError with the field that is wrong."""
-    request: Request = _decoded(_requests[method], body, method)
+def decode_request(method: str, body: bytes, model_type: str = LLM_MODEL_TYPE) -> Request:
+    """`method` is one of methods.REMOTE_SAFE. model_type: of a load, one of SERVED_MODEL_TYPES.
+
+    Raises RemoteProtocolError with the field that is wrong.
+    """
+    decoder = _loads[model_type] if method == "loadModel" else _requests[method]
+    request: Request = _decoded(decoder, body, method)
     return request
 
 

@@ -21,6 +21,7 @@ REMOTE_SAFE = frozenset(
         "heartbeat",
         "loadModel",
         "completionStream",
+        "embed",
         "cancel",
         "unloadModel",
         # Between two QVAC Desktop peers (wire/QVAC.md section 12).

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final, Literal, TypeVar
 
 import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType, field
@@ -17,12 +17,13 @@ from qvac_core.engines.interface import SamplingParams
 from qvac_core.errors import LocalProtocolError
 
 LLM_MODEL_TYPE: Final = "llamacpp-completion"
+EMBEDDING_MODEL_TYPE: Final = "llamacpp-embedding"
 
 # The names that are valid on the wire. A request for one whose engine is not here is answered as a load that failed.
 CANONICAL_MODEL_TYPES = frozenset(
     {
         LLM_MODEL_TYPE,
-        "llamacpp-embedding",
+        EMBEDDING_MODEL_TYPE,
         "whispercpp-transcription",
         "parakeet-transcription",
         "bci-whispercpp-transcription",
@@ -35,22 +36,21 @@ CANONICAL_MODEL_TYPES = frozenset(
     }
 )
 # Names of the JavaScript API only (and one old canonical name): refused as invalid input on the wire.
-API_ONLY_MODEL_TYPES = frozenset(
-    {
-        "llm",
-        "embeddings",
-        "whisper",
-        "parakeet",
-        "bci",
-        "nmt",
-        "tts",
-        "ocr",
-        "diffusion",
-        "vla",
-        "classification",
-        "onnx-tts",
-    }
-)
+CANONICAL_NAMES: Mapping[str, str] = {
+    "llm": LLM_MODEL_TYPE,
+    "embeddings": EMBEDDING_MODEL_TYPE,
+    "whisper": "whispercpp-transcription",
+    "parakeet": "parakeet-transcription",
+    "bci": "bci-whispercpp-transcription",
+    "nmt": "nmtcpp-translation",
+    "tts": "tts-ggml",
+    "ocr": "ggml-ocr",
+    "diffusion": "sdcpp-generation",
+    "vla": "ggml-vla",
+    "classification": "ggml-classification",
+    "onnx-tts": "tts-ggml",
+}
+API_ONLY_MODEL_TYPES = frozenset(CANONICAL_NAMES)
 
 MODEL_ID_HEX_DIGITS = 16
 REASONING_BUDGET_MAX = 2**31 - 1
@@ -139,26 +139,61 @@ def source_of(projection: str | dict[str, Any] | UnsetType) -> str:
     return src if isinstance(src, str) else ""
 
 
+class EmbedConfig(Struct, frozen=True, forbid_unknown_fields=True):
+    """0.16.0 names. Every field is part of the model's id.
+
+    pooling: mean, cls or last in the place of the file's own; none and rank give no single vector and are refused.
+    embdNormalize: of each vector, by llama.cpp's numbers (2 = to length 1, the default; -1 = not at all). attention is
+    the file's own, and every other one is refused. The rest is taken and ignored: how a model is loaded for everybody
+    is its owner's business, and how many texts are read together is the engine's.
+    """
+
+    gpuLayers: int | UnsetType = UNSET
+    device: Literal["gpu", "cpu"] | UnsetType = UNSET
+    batchSize: Positive | UnsetType = UNSET
+    pooling: Literal["none", "mean", "cls", "last", "rank"] | UnsetType = UNSET
+    attention: Literal["causal", "non-causal"] | UnsetType = UNSET
+    embdNormalize: int | UnsetType = UNSET
+    flashAttention: Literal["on", "off", "auto"] | UnsetType = UNSET
+    mainGpu: Natural | Literal["integrated", "dedicated"] | UnsetType = UNSET
+    splitMode: Literal["none", "layer", "row"] | UnsetType = UNSET
+    tensorSplit: str | UnsetType = UNSET
+    verbosity: Literal[0, 1, 2, 3] | UnsetType = UNSET
+    openclCacheDir: str | UnsetType = UNSET
+
+
+# EMBED_CONFIG_DEFAULTS of 0.16.0.
+EMBED_DEFAULTS: Mapping[str, Any] = {"gpuLayers": 99, "device": "gpu", "batchSize": 1024}
+NORMALIZE_TO_LENGTH_1: Final = 2
+
+Config = TypeVar("Config", bound=Struct)
+
+
 def own_config(config: Mapping[str, Any] | None) -> LlmConfig:
     """What a program of this machine asks for. Raises LocalProtocolError, for a name that does not exist too."""
+    return own_config_of(LlmConfig, config)
+
+
+def own_config_of(kind: type[Config], config: Mapping[str, Any] | None) -> Config:
+    """The same for a model of another type: `kind` is the class of its configuration."""
     given = dict(config or {})
-    known = {item.encode_name for item in msgspec.structs.fields(LlmConfig)}
+    known = {item.encode_name for item in msgspec.structs.fields(kind)}
     if unknown := [str(name) for name in given if name not in known]:
         raise LocalProtocolError(
             f"The model configuration has no {', '.join(unknown)}. It has: {', '.join(sorted(known))}."
         )
     try:
-        return msgspec.convert(given, LlmConfig)
+        return msgspec.convert(given, kind)
     except msgspec.ValidationError as error:
         raise LocalProtocolError(f"The model configuration is not valid: {error}") from error
 
 
-def with_defaults(config: LlmConfig) -> LlmConfig:
-    missing = {key: value for key, value in LLM_DEFAULTS.items() if getattr(config, key) is UNSET}
+def with_defaults(config: Config, defaults: Mapping[str, Any] = LLM_DEFAULTS) -> Config:
+    missing = {key: value for key, value in defaults.items() if getattr(config, key) is UNSET}
     return msgspec.structs.replace(config, **missing)
 
 
-def model_id(model_type: str, model_src: str, config: LlmConfig) -> str:
+def model_id(model_type: str, model_src: str, config: Struct) -> str:
     """16 hex digits, the same for the same request, as a 0.16.0 provider derives it. `config` is with its defaults."""
     fields: dict[str, Any] = msgspec.to_builtins(config)
     projection = fields.get("projectionModelSrc")

@@ -67,6 +67,8 @@ class RequestLog(Protocol):
         generated_tokens: int = 0,
         ms: float = 0.0,
         error: str = "",
+        amount: float = 0.0,
+        unit: str = "",
     ) -> object: ...
 
     def tokens_today(self, remote_public_key: str, now: float) -> int: ...

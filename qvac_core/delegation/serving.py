@@ -11,25 +11,37 @@ import random
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeVar
 
-from msgspec import UNSET
+from msgspec import UNSET, UnsetType
 
 from qvac_core.delegation.admission import AccessPolicy, Allowance, Decision, Limits
 from qvac_core.delegation.answers import Answer
 from qvac_core.delegation.blobs import BlobStore, KeyBlobs
+from qvac_core.delegation.embeddings import embed
 from qvac_core.delegation.events import Outcome
 from qvac_core.delegation.failures import Code, Reason, Rejection, by_policy, error_reply, not_admitted
 from qvac_core.delegation.held_bytes import HeldBytes
-from qvac_core.delegation.held_models import HeldModels, KnownModel, KnownModels, model_not_found
+from qvac_core.delegation.held_models import (
+    HeldModels,
+    Known,
+    KnownEmbeddingModel,
+    KnownModel,
+    KnownModels,
+    model_not_found,
+)
 from qvac_core.delegation.kv_sessions import KvSessions
-from qvac_core.delegation.live_requests import Ending, Kind, LiveRequests, stop_for
+from qvac_core.delegation.live_requests import Ending, Kind, LiveRequest, LiveRequests, stop_for
 from qvac_core.delegation.loads import load, plugin_not_found
 from qvac_core.delegation.messages import (
+    SERVED_MODEL_TYPES,
+    AnyLoad,
     BlobStatus,
     BlobStatusReply,
     Cancel,
     CancelReply,
     CompletionStream,
+    Embed,
     Envelope,
     Heartbeat,
     HeartbeatReply,
@@ -39,7 +51,6 @@ from qvac_core.delegation.messages import (
     KeepaliveReply,
     ListModels,
     ListModelsReply,
-    LoadModel,
     Message,
     ModelEntry,
     PutBlob,
@@ -52,15 +63,16 @@ from qvac_core.delegation.messages import (
     split_payload,
 )
 from qvac_core.delegation.methods import REMOTE_SAFE, SHAPES, Shape, shape_of
-from qvac_core.delegation.model_config import API_ONLY_MODEL_TYPES, LLM_MODEL_TYPE
+from qvac_core.delegation.model_config import API_ONLY_MODEL_TYPES
 from qvac_core.delegation.owner_stops import MODEL_OFF, OwnerStop
 from qvac_core.delegation.parts import ModelPool, OfferedModel, RequestLog, SharedModels
 from qvac_core.delegation.peer_stream import PeerStream
 from qvac_core.delegation.rpc import Rpc, RpcLimits
 from qvac_core.delegation.rpc_streams import IncomingRequest
 from qvac_core.delegation.turns import Turns
-from qvac_core.engines.abilities import chat_of
-from qvac_core.engines.interface import LoadedModel
+from qvac_core.delegation.work import Work
+from qvac_core.engines.abilities import chat_of, embedding_of
+from qvac_core.engines.interface import EmbeddingModel, LoadedModel
 from qvac_core.errors import ConnectionClosed, QvacError, RemoteProtocolError
 
 logger = logging.getLogger(__name__)
@@ -69,6 +81,8 @@ HELLO_VERSION = 1
 # Of wire/QVAC.md section 12, what this version does. Grants, receipts and countersigning come later.
 OUR_FEATURES = frozenset({"models", "queue", "continue", "keepalive", "blobs"})
 APP_NAME = "qvac-desktop"
+
+KnownKind = TypeVar("KnownKind", bound=Known)
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,7 +166,7 @@ class Session:
     def stop_unshared(self) -> None:
         """End the answers of models that are not shared with this key any more."""
         for request in self.requests:
-            if request.session is self and request.kind is Kind.COMPLETION:
+            if request.session is self and request.kind is not Kind.LOAD:
                 known = self._known(request.model_id)
                 if known is None or self.models.find(known.source, self.public_key) is None:
                     request.stop_by_owner(MODEL_OFF)
@@ -165,7 +179,7 @@ class Session:
         own = self._allowance().parallel
         return self.limits.parallel_per_key if own is None else own
 
-    def _known(self, model_id: str) -> KnownModel | None:
+    def _known(self, model_id: str) -> Known | None:
         return self.held.known(model_id) or self.known.get(self.public_key, model_id)
 
     def _allowance(self) -> Allowance:
@@ -209,7 +223,7 @@ class Session:
         if method == "loadModel" and (answer := _other_engine(envelope)) is not None:
             await self._reply(request, answer, streamed=envelope.withProgress is True)
             return
-        message = decode_request(method, body)
+        message = decode_request(method, body, str(envelope.modelType))
         if isinstance(message, Heartbeat):
             await self._reply(request, HeartbeatReply(number=random.random() * 100))
         elif isinstance(message, Keepalive):
@@ -230,10 +244,12 @@ class Session:
             self._check_accepting()
             received = self.blobs.put(message.sha256, message.size_bytes, message.offset, payload)
             await self._reply(request, PutBlobReply(received))
-        elif isinstance(message, LoadModel):
+        elif isinstance(message, AnyLoad):
             self._check_accepting()
             _check_size(len(body), self.limits.load_bytes)
             await load(self, request, message)
+        elif isinstance(message, Embed):
+            await self._embed(request, message, len(body))
         else:
             await self._complete(request, message, len(body))
 
@@ -288,19 +304,44 @@ class Session:
 
     async def _complete(self, request: IncomingRequest, message: CompletionStream, size: int) -> None:
         stream = request.respond()
-        known = self._known(message.model_id)
+        known = self._shared(message.model_id, KnownModel, "This model cannot chat. Load a chat model.")
+        live = self._open(request, Kind.COMPLETION, message.request_id, known)
+        await Answer(self, stream, live, message, known).run(self._check(size))
+
+    async def _embed(self, request: IncomingRequest, message: Embed, size: int) -> None:
+        known = self._shared(
+            message.model_id, KnownEmbeddingModel, "This model makes no embeddings. Load an embedding model."
+        )
+        work = Work(self, self._open(request, Kind.EMBEDDINGS, message.request_id, known))
+
+        async def running_model() -> EmbeddingModel:
+            return embedding_of(await self.held.hold(known))
+
+        await work.run(
+            lambda: embed(work, message, known, self.public_key.hex(), running_model, self.limits),
+            lambda reply: self._reply(request, reply),
+            forbidden=self._check(size),
+        )
+
+    def _shared(self, model_id: str, kind: type[KnownKind], otherwise: str) -> KnownKind:
+        """What this id means to the key, now. Raises Rejection, with `otherwise` for a model of another kind."""
+        known = self._known(model_id)
         if known is None:
-            raise model_not_found(message.model_id)
+            raise model_not_found(model_id)
         if self.models.find(known.source, self.public_key) is None:
             raise MODEL_OFF.rejection()  # it was shared with this key, which loaded it
-        request_id = message.request_id if isinstance(message.request_id, str) else None
-        live = self.requests.open(
-            Kind.COMPLETION, self.public_key, self, request_id, message.model_id, known.model.name
-        )
+        if not isinstance(known, kind):
+            raise Rejection(Code.MODEL_OPERATION_NOT_SUPPORTED, otherwise)
+        return known
+
+    def _open(self, request: IncomingRequest, kind: Kind, request_id: str | UnsetType, known: Known) -> LiveRequest:
+        """A request that costs the owner something; it stops when its guest goes. Raises Rejection."""
+        own_id = request_id if isinstance(request_id, str) else None
+        live = self.requests.open(kind, self.public_key, self, own_id, known.model_id, known.model.name)
         request.on_gone = lambda gone: stop_for(live, gone, self.rpc.error)
         if request.gone is not None:
             stop_for(live, request.gone, self.rpc.error)
-        await Answer(self, stream, live, message, known).run(self._check(size))
+        return live
 
     def _check(self, size: int) -> QvacError | None:
         """What forbids one more answer now."""
@@ -371,13 +412,11 @@ def _not_for_strangers(what: str) -> Rejection:
 
 
 def _other_engine(envelope: Envelope) -> Message | None:
-    """The answer to a load for an engine that is not here; None for a chat model. Raises RemoteProtocolError."""
+    """The answer to a load for an engine that is not here; None where there is one. Raises RemoteProtocolError."""
     model_type = envelope.modelType
-    if model_type == LLM_MODEL_TYPE:
-        return None
     if not isinstance(model_type, str) or model_type in API_ONLY_MODEL_TYPES:
         raise RemoteProtocolError("Invalid input in loadModel: modelType is not a canonical name")
-    return plugin_not_found(model_type)
+    return None if model_type in SERVED_MODEL_TYPES else plugin_not_found(model_type)
 
 
 def _entry(offered: OfferedModel) -> ModelEntry:

@@ -44,7 +44,7 @@ def pooling_of(gguf: GgufInfo, wanted: str) -> Pooling:
             raise ModelError(
                 f"pooling {named} gives no single vector of a text. Choose {', '.join(Pooling)}.",
                 name="EMBED_FAILED",
-                code=52406,
+                code=52401,
             ) from None
     causal = gguf.metadata.get(f"{gguf.architecture}.attention.causal", False)
     return Pooling.LAST if causal else Pooling.MEAN

@@ -58,6 +58,7 @@ class _Job:
     waiting: list[list[int]] = field(default_factory=list)  # tokenized, not embedded yet
     read: int = 0  # texts tokenized
     tokens: int = 0
+    served: int = 0  # the step in which it had its last batch
     vectors: list[Vectors] = field(default_factory=list)
 
 
@@ -77,7 +78,7 @@ class EmbeddingQueue:
         return bool(self._jobs)
 
     def submit(self, job_id: int, request: EmbeddingRequest) -> None:
-        """Raises ModelError: 52420 when too many wait, 52406 for an empty text."""
+        """Raises ModelError: 52420 when too many wait, 52401 for an empty text."""
         if len(self._jobs) >= QUEUE_LIMIT:
             raise ModelError(
                 "Too many texts are waiting for this model. Try again later.",
@@ -85,7 +86,7 @@ class EmbeddingQueue:
                 code=52420,
             )
         if not request.texts or not all(request.texts):
-            raise ModelError("An empty text has no embedding. Leave it out.", name="EMBED_FAILED", code=52406)
+            raise ModelError("An empty text has no embedding. Leave it out.", name="EMBED_FAILED", code=52401)
         self._jobs.append(_Job(job_id, request, self._clock()))
 
     def cancel(self, job_id: int) -> bool:
@@ -97,10 +98,13 @@ class EmbeddingQueue:
         return False
 
     def step(self) -> None:
-        """One batch for the owner who has waited longest for one: of the oldest of their requests."""
-        job = min(self._jobs, key=lambda job: self._served.get(job.request.owner, 0))  # min keeps the order of equals
+        """One batch for the owner who has waited longest for one, of the request of theirs that has waited longest.
+
+        So a short request is soon done behind a long one, whoever sent that.
+        """
+        job = min(self._jobs, key=lambda job: (self._served.get(job.request.owner, 0), job.served))
         self._steps += 1
-        self._served[job.request.owner] = self._steps
+        self._served[job.request.owner] = job.served = self._steps
         try:
             job.vectors.append(normalized(self._backend.embed(self._next_batch(job)), job.request.normalize))
         except ModelError as error:
@@ -147,7 +151,7 @@ class EmbeddingQueue:
                 typed_fields={"promptTokens": len(tokens), "contextTokens": self._backend.n_ctx},
             )
         if not tokens:
-            raise ModelError("The model reads nothing in this text.", name="EMBED_FAILED", code=52406)
+            raise ModelError("The model reads nothing in this text.", name="EMBED_FAILED", code=52401)
         job.tokens += len(tokens)
         return tokens
 

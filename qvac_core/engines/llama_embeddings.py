@@ -105,7 +105,7 @@ class LlamaEmbedder:
         tokens = (llama.llama_token * room)()
         count = llama.llama_tokenize(self._vocab, data, len(data), tokens, room, True, False)
         if count < 0:
-            raise ModelError("The model cannot read this text.", name="EMBED_FAILED", code=52406)
+            raise ModelError("The model cannot read this text.", name="EMBED_FAILED", code=52401)
         return list(tokens[:count])
 
     def embed(self, texts: list[list[int]]) -> Vectors:
@@ -116,11 +116,11 @@ class LlamaEmbedder:
             for position, token in enumerate(tokens):
                 batch.add(token, position, number, True)  # pooling reads the outputs of the whole text
         if llama.llama_decode(self._context, self._batch.fill(batch)):
-            raise ModelError("The model could not read these texts.", name="EMBED_FAILED", code=52406)
+            raise ModelError("The model could not read these texts.", name="EMBED_FAILED", code=52401)
         vectors = numpy.empty((len(texts), self._width), numpy.float32)
         for number in range(len(texts)):
             pointer = llama.llama_get_embeddings_seq(self._context, number)
             if not pointer:
-                raise ModelError("This model gives no embedding of a text.", name="EMBED_FAILED", code=52406)
+                raise ModelError("This model gives no embedding of a text.", name="EMBED_FAILED", code=52401)
             vectors[number] = numpy.ctypeslib.as_array(pointer, (self._width,))
         return vectors

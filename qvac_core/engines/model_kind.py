@@ -96,6 +96,20 @@ def require_chat(kind: ModelKind) -> None:
         raise cannot_chat(kind)
 
 
+# Of the types that a library can hold, those that an engine here runs: these are shared, loaded, asked.
+RUNNABLE_TYPES = frozenset((CHAT_TYPE, EMBEDDING_TYPE))
+
+
+def require_runnable_type(model_type: str) -> None:
+    """Raises ModelError for a model of the library or of the catalog that no engine here runs."""
+    if model_type not in RUNNABLE_TYPES:
+        raise ModelError(
+            "QVAC Desktop cannot run a model of this kind. Choose a chat model, or one for embeddings.",
+            name="MODEL_OPERATION_NOT_SUPPORTED",
+            code=52416,
+        )
+
+
 def require_chat_type(model_type: str) -> None:
     """The same for a model of the library, by its type there."""
     if model_type == EMBEDDING_TYPE:

@@ -94,6 +94,6 @@ class ServerEmbedder:
         # By tokens: given text, the server takes for control tokens whatever looks like one.
         reply = self._server.handle_embeddings({"input": texts, "embd_normalize": -1})
         if "data" not in reply:
-            raise ModelError("The model could not read these texts.", name="EMBED_FAILED", code=52406)
+            raise ModelError("The model could not read these texts.", name="EMBED_FAILED", code=52401)
         rows = sorted(reply["data"], key=lambda row: int(row["index"]))
         return numpy.array([row["embedding"] for row in rows], numpy.float32)

@@ -12,7 +12,7 @@ from qvac_core.codec import Address
 
 @dataclass(frozen=True, slots=True)
 class LogEntry:
-    """One finished request. ms: its duration.
+    """One finished request. ms: its duration. amount: in `unit`: "texts", "seconds" of audio, "" = tokens alone.
 
     outcome: eos, length, stopSequence, cancelled (by the guest), disconnected, stopped (by the owner), error.
     """
@@ -27,6 +27,8 @@ class LogEntry:
     generated_tokens: int
     outcome: str
     error: str = ""
+    amount: float = 0.0
+    unit: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,8 @@ SECONDS_PER_DAY: Final = 86_400
 # Yesterday's usage is kept for a look back; older days decide nothing.
 USAGE_DAYS_KEPT: Final = 2
 _COLUMNS: Final = (
-    "id, remote_public_key, method, model, started_at, ms, prompt_tokens, generated_tokens, outcome, error"
+    "id, remote_public_key, method, model, started_at, ms, prompt_tokens, generated_tokens, outcome, error, "
+    "amount, unit"
 )
 
 
@@ -41,14 +42,17 @@ class RequestLog:
         generated_tokens: int = 0,
         ms: float = 0.0,
         error: str = "",
+        amount: float = 0.0,
+        unit: str = "",
     ) -> LogEntry | None:
         """End the newest unfinished request of this id, and count its tokens; None if there is none."""
         with self._database.transaction() as connection:
             rows = connection.execute(
-                "UPDATE requests SET outcome = ?, prompt_tokens = ?, generated_tokens = ?, ms = ?, error = ? "
+                "UPDATE requests SET outcome = ?, prompt_tokens = ?, generated_tokens = ?, ms = ?, error = ?, "
+                "amount = ?, unit = ? "
                 "WHERE number = (SELECT max(number) FROM requests WHERE id = ? AND outcome = '') "
                 f"RETURNING {_COLUMNS}",
-                (outcome, prompt_tokens, generated_tokens, ms, error, id),
+                (outcome, prompt_tokens, generated_tokens, ms, error, amount, unit, id),
             ).fetchall()
             if not rows:
                 return None

@@ -99,4 +99,10 @@ _VERSION_5: Final[Migration] = (
     ) WITHOUT ROWID""",
 )
 
-MIGRATIONS: Final[tuple[Migration, ...]] = (_VERSION_1, _VERSION_2, _VERSION_3, _VERSION_4, _VERSION_5)
+# Not every request is a chat: seconds of audio, texts.
+_VERSION_6: Final[Migration] = (
+    "ALTER TABLE requests ADD COLUMN amount REAL NOT NULL DEFAULT 0",
+    "ALTER TABLE requests ADD COLUMN unit TEXT NOT NULL DEFAULT ''",
+)
+
+MIGRATIONS: Final[tuple[Migration, ...]] = (_VERSION_1, _VERSION_2, _VERSION_3, _VERSION_4, _VERSION_5, _VERSION_6)

@@ -343,11 +343,10 @@ def test_an_embedding_model_is_listed_and_nobody_chats_with_it(small_model_path:
         encoder.write_bytes(gguf_files.bert_file())
         await share(owner, small_model_path)
         added = await owner.core.add_model_file(encoder)
-        assert (added.ability, added.shared) == ("embed", False)
-        await owner.core.set_model_shared("encoder", True)  # as settings of the first release may have it
+        assert (added.ability, added.shared) == ("embed", True)
         chat, embed = await owner.core.shared_models()
         assert (chat.ability, chat.shared) == ("chat", True)
-        assert (embed.name, embed.ability, embed.shared) == ("encoder", "embed", False)
+        assert (embed.name, embed.ability, embed.shared) == ("encoder", "embed", True)
 
         await owner.core.allow_key(guest.core.public_key, "Laptop")
         await guest.core.add_provider(owner.core.public_key, "Studio")
@@ -356,7 +355,7 @@ def test_an_embedding_model_is_listed_and_nobody_chats_with_it(small_model_path:
         conversation = await guest.core.new_conversation(Target(owner.core.public_key, "encoder"))
         answer = await guest.answer_of(await guest.core.ask(conversation.id, QUESTION))
         assert answer.error is not None
-        assert answer.error.name == "MODEL_NOT_FOUND"
+        assert answer.error.name == "MODEL_OPERATION_NOT_SUPPORTED"
 
         conversation = await owner.core.new_conversation(Target("", "encoder"))
         answer = await owner.answer_of(await owner.core.ask(conversation.id, QUESTION))

@@ -279,7 +279,7 @@ def test_local_fallback_acts_where_the_load_throws_and_not_where_it_is_refused()
             provider = FakeProvider(tasks)
             asked: list[str] = []
 
-            async def load_locally(model_src: str, model_config: Any, on_progress: Any) -> str:
+            async def load_locally(model_src: str, model_config: Any, on_progress: Any, model_type: str) -> str:
                 asked.append(model_src)
                 if model_src == "missing":
                     raise ModelError("no such file here")

@@ -67,7 +67,7 @@ def test_every_captured_request_validates() -> None:
         if message.get("modelType", LLM_MODEL_TYPE) == LLM_MODEL_TYPE:
             decode_request(message["type"], raw(message))
             seen.add(message["type"])
-    assert seen == {"heartbeat", "loadModel", "completionStream", "cancel", "unloadModel"}
+    assert seen == {"heartbeat", "loadModel", "completionStream", "embed", "cancel", "unloadModel"}
 
 
 def test_every_captured_reply_validates_and_comes_out_the_same() -> None:

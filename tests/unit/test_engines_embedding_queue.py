@@ -65,7 +65,7 @@ def test_vectors_come_in_the_order_of_the_texts_whatever_the_batches(lengths: Se
     assert [length for batch in backend.batches for length in batch] == list(lengths)
 
 
-def test_owners_take_turns_and_one_owners_requests_keep_their_order() -> None:
+def test_owners_take_turns_and_so_do_the_requests_of_one() -> None:
     made, _, kept = queue()
     for job in range(3):
         made.submit(job, ask(*["x" * 20] * 3, owner="many"))
@@ -75,6 +75,15 @@ def test_owners_take_turns_and_one_owners_requests_keep_their_order() -> None:
     assert list(kept.made) == [9]  # after one batch of the other's
     run(made)
     assert list(kept.made) == [9, 0, 1, 2]
+
+
+def test_a_short_request_is_done_before_a_long_one_of_the_same_owner() -> None:
+    made, _, kept = queue()
+    made.submit(1, ask(*["x" * 20] * 9))
+    made.submit(2, ask("x"))
+    made.step()
+    made.step()
+    assert list(kept.made) == [2]
 
 
 def test_a_text_too_long_fails_its_own_request_alone() -> None:

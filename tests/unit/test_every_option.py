@@ -19,7 +19,7 @@ import qvac_core
 from app.cli.options import build_parser, verbs_of
 from qvac_core.core.config import CoreConfig, RuleOverride
 from qvac_core.delegation.messages import GenerationParams
-from qvac_core.delegation.model_config import LlmConfig
+from qvac_core.delegation.model_config import EmbedConfig, LlmConfig
 from qvac_core.store.settings import ChatSettings, NetworkSettings, Settings, SharingSettings
 
 ROOT = Path(__file__).parents[1]
@@ -56,6 +56,10 @@ TWO_FOLDERS = "gui/test_one_window.py::test_two_data_folders_are_two_instances"
 RELAYS = "unit/test_cli_relays.py::test_relays_are_taken_over_in_order"
 RELAYED = "e2e/test_relay_killed.py::test_an_answer_goes_on_through_the_second_relay"
 RELAY_TELLS = "e2e/test_relay.py::test_the_relay_verb_tells_whom_it_joins_and_how_much_passed"
+EMBEDDED = "e2e/test_embeddings.py::test_here_and_there_the_vectors_are_the_same"
+EMBED_CONFIG = "e2e/test_embeddings.py::test_a_configuration_acts_here_as_there"
+EMBED_ERRORS = "e2e/test_embeddings.py::test_what_goes_wrong_is_told_alike_here_and_there"
+EMBED_OWNERS = f"{EFFECTS}::test_how_an_embedding_model_is_loaded_is_the_owners_business"
 ALLOWED = f"{DELEGATION}::test_an_allowed_guest_gets_a_streamed_answer"
 BLOCKED = "e2e/test_hostile_peers.py::test_a_blocked_guests_program_ends_with_a_sentence"
 KNOCK = "e2e/test_hostile_peers.py::test_a_knock_is_heard_once_and_opens_nothing"
@@ -178,6 +182,20 @@ SHOWN_BY: dict[str, tuple[str, ...]] = {
     "start_qvac_provider(answer_tokens)": (PROVIDES,),
     "load_model(model_src)": (GUEST, CONFIGURED_HERE),
     "load_model(delegate)": (GUEST,),
+    "load_model(model_type)": (EMBEDDED, EMBED_ERRORS),
+    "embed(model_id)": (EMBEDDED,),
+    "embed(text)": (EMBEDDED, EMBED_ERRORS),
+    "embed(request_id)": (EMBED_ERRORS,),
+    **{
+        f"embedConfig.{name}": (EMBED_OWNERS,)
+        for name in (
+            *("gpuLayers", "device", "batchSize", "flashAttention", "mainGpu", "splitMode", "tensorSplit"),
+            *("verbosity", "openclCacheDir"),
+        )
+    },
+    "embedConfig.pooling": (EMBED_CONFIG, EMBED_ERRORS),
+    "embedConfig.embdNormalize": (EMBED_CONFIG,),
+    "embedConfig.attention": (EMBED_ERRORS,),
     "load_model(model_config)": (CONFIGURED_HERE, GUEST, f"{API}::test_what_nobody_would_act_on_is_an_error"),
     "load_model(on_progress)": (CONFIGURED_HERE, f"{ANSWERS}::test_load_with_progress_then_an_answer_with_statistics"),
     "heartbeat(delegate)": (GUEST,),
@@ -327,6 +345,7 @@ def everything() -> list[str]:
         *(f"{kind.__name__}.{item.name}" for kind in (CoreConfig, RuleOverride) for item in dataclasses.fields(kind)),
         *functions(),
         *(f"modelConfig.{item.encode_name}" for item in msgspec.structs.fields(LlmConfig)),
+        *(f"embedConfig.{item.encode_name}" for item in msgspec.structs.fields(EmbedConfig)),
         *(f"generationParams.{item.encode_name}" for item in msgspec.structs.fields(GenerationParams)),
         *(f"settings.{item.name}" for item in dataclasses.fields(Settings) if item.name not in SECTIONS),
         *(f"settings.{name}.{item.name}" for name, kind in SECTIONS.items() for item in dataclasses.fields(kind)),

@@ -21,14 +21,19 @@ from qvac_core.core.config import CoreConfig, RuleOverride
 from qvac_core.core.local_config import local_config
 from qvac_core.delegation.completion_request import given_sampling, thinks
 from qvac_core.delegation.consumer import Delegate
+from qvac_core.delegation.held_models import KnownEmbeddingModel
 from qvac_core.delegation.messages import GenerationParams
 from qvac_core.delegation.model_config import (
+    EMBED_DEFAULTS,
+    EMBEDDING_MODEL_TYPE,
     IDLE_FIELDS,
     LLM_MODEL_TYPE,
     OWNERS_FIELDS,
+    EmbedConfig,
     LlmConfig,
     model_id,
     own_config,
+    own_config_of,
     with_defaults,
 )
 from qvac_core.engines.interface import CompletionRequest, ModelConfig, SamplingParams
@@ -226,6 +231,21 @@ def test_what_is_the_owners_business_is_part_of_the_id_and_of_nothing_else(name:
     run(main())
     plain, given = (with_defaults(own_config(config)) for config in ({}, {name: IGNORED[name]}))
     assert model_id(LLM_MODEL_TYPE, SMOL.name, plain) != model_id(LLM_MODEL_TYPE, SMOL.name, given)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        *(("gpuLayers", 3), ("device", "cpu"), ("batchSize", 7), ("flashAttention", "off"), ("mainGpu", 1)),
+        *(("splitMode", "row"), ("tensorSplit", "1,1"), ("verbosity", 2), ("openclCacheDir", "kernels")),
+    ],
+)
+def test_how_an_embedding_model_is_loaded_is_the_owners_business(name: str, value: object) -> None:
+    plain, given = (with_defaults(own_config_of(EmbedConfig, config), EMBED_DEFAULTS) for config in ({}, {name: value}))
+    ids = [model_id(EMBEDDING_MODEL_TYPE, SMOL.name, config) for config in (plain, given)]
+    assert ids[0] != ids[1]
+    known = [KnownEmbeddingModel(ids[0], SMOL, SMOL.name, config) for config in (plain, given)]
+    assert known[0].pooling == known[1].pooling == "", "nothing else of it reaches the engine"
 
 
 def _same(one: CompletionRequest, other: CompletionRequest) -> bool:
