@@ -51,8 +51,10 @@ __all__ = [
 ]
 
 
-def encode_request(request_id: int, command: int, body: bytes) -> bytes:
-    frame: bytes = bare_rpc.encode_request(request_id, command, data=body)  # type: ignore[no-untyped-call]
+def encode_request(request_id: int, command: int, body: bytes | None) -> bytes:
+    """A request with its body, or without one the opening of a stream that brings it."""
+    stream = StreamFlag.OPEN if body is None else 0
+    frame: bytes = bare_rpc.encode_request(request_id, command, stream=stream, data=body)  # type: ignore[no-untyped-call]
     return frame
 
 

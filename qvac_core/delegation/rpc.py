@@ -24,7 +24,6 @@ from qvac_core.delegation.frames import (
     StreamMessage,
     TooLongRequest,
     encode_request,
-    encode_stream,
 )
 from qvac_core.delegation.held_bytes import HeldBytes
 from qvac_core.delegation.peer_stream import PeerStream
@@ -32,6 +31,7 @@ from qvac_core.delegation.rpc_streams import (
     Gone,
     IncomingRequest,
     IncomingStream,
+    OutgoingStream,
     RequestHandler,
     StreamGone,
     remote_failure,
@@ -83,6 +83,7 @@ class Rpc:
         self._replies: dict[int, asyncio.Future[bytes]] = {}
         self._incoming_streams: dict[int, IncomingStream] = {}
         self._incoming_requests: dict[int, IncomingRequest] = {}
+        self._uploads: dict[int, OutgoingStream] = {}  # bodies of our own requests, until their answers end
         self._open_request_bytes = 0
         self._handlers: set[asyncio.Task[None]] = set()
         self._outbox: deque[tuple[bytes, bool]] = deque()  # a frame, and whether it is a small one sent soon
@@ -162,7 +163,11 @@ class Rpc:
         self._replies.clear()
         for stream in list(self._incoming_streams.values()):
             stream.on_error(error)
+        for upload in list(self._uploads.values()):
+            upload.on_gone(Gone.DISCONNECTED)
         for request in list(self._incoming_requests.values()):
+            if request.upload is not None:
+                request.upload.on_error(error)
             request.on_end_of_peer(Gone.DISCONNECTED)
 
     async def _end_handlers(self) -> None:
@@ -215,6 +220,19 @@ class Rpc:
         """
         request_id = self._next_id()
         self._enqueue(encode_request(request_id, request_id, body))
+        return self._open_answer(request_id)
+
+    def open_duplex(self) -> tuple[OutgoingStream, IncomingStream]:
+        """Send a request of the duplex shape: its body goes into the first stream, its answer comes out of the other.
+
+        Once the answer ended, or was left, nothing more of the body goes out.
+        """
+        request_id = self._next_id()
+        self._enqueue(encode_request(request_id, request_id, None))
+        upload = self._uploads[request_id] = OutgoingStream(self, request_id, REQUEST_STREAM)
+        return upload, self._open_answer(request_id)
+
+    def _open_answer(self, request_id: int) -> IncomingStream:
         stream = IncomingStream(
             self,
             request_id,
@@ -227,6 +245,8 @@ class Rpc:
 
     def _forget_stream(self, stream: IncomingStream) -> None:
         self._incoming_streams.pop(stream.id, None)
+        if (upload := self._uploads.pop(stream.id, None)) is not None:
+            upload.destroy()
 
     def _next_id(self) -> int:
         if self._error is not None:
@@ -358,13 +378,12 @@ class Rpc:
 
     async def _handle(self, handler: RequestHandler, request: IncomingRequest, size: int) -> None:
         try:
-            if request.body is None:
-                # Its body would come on a stream of the peer's, which it need not fill.
-                self.send_soon(encode_stream(request.id, REQUEST_STREAM | StreamFlag.DESTROY))
             await handler(request)
         except (StreamGone, ConnectionClosed):
             pass  # nobody is left to answer; the handler has cleaned up
         finally:
+            if request.upload is not None:
+                request.upload.destroy()  # what is left of it, or all of it
             if request.stream is not None:
                 request.stream.end()
             self._incoming_requests.pop(request.id, None)
@@ -392,7 +411,8 @@ class Rpc:
 
     def _on_stream_message(self, message: StreamMessage) -> None:
         if not message.flags & RESPONSE_STREAM:
-            return  # request streams are refused when they open; OPEN and data of theirs may still be on the way
+            self._on_upload_message(message)
+            return
         incoming = self._incoming_streams.get(message.id)
         if incoming is not None:
             self._on_answer(incoming, message)
@@ -406,6 +426,22 @@ class Rpc:
             request.stream.on_pause()
         elif request.stream is not None and message.flags & StreamFlag.RESUME:
             request.stream.on_resume()
+
+    def _on_upload_message(self, message: StreamMessage) -> None:
+        """Of the stream that is a request's body: ours, or the peer's."""
+        upload = self._uploads.get(message.id)
+        request = self._incoming_requests.get(message.id)
+        if upload is not None:
+            if message.flags & StreamFlag.DESTROY:
+                upload.on_gone(Gone.DESTROYED)
+            elif message.flags & StreamFlag.PAUSE:
+                upload.on_pause()
+            elif message.flags & StreamFlag.RESUME:
+                upload.on_resume()
+        elif request is not None and request.upload is not None:
+            self._on_answer(request.upload, message)
+            if message.flags & StreamFlag.DESTROY:
+                request.upload.on_error(StreamGone("the peer takes its request back"))
 
     def _on_answer(self, stream: IncomingStream, message: StreamMessage) -> None:
         if message.error is not None:

@@ -1,4 +1,5 @@
 """The ends of one exchange: an `IncomingRequest`, the `OutgoingStream` of its answer, and the asker's `IncomingStream`.
+Of a request whose body is a stream (duplex) the ends are the same the other way round.
 
 bare-rpc 1.3.8 lib/{outgoing,incoming}-stream.js, with bounds and without its ERROR flag on leaving: that flag ends a
 JavaScript provider's worker (wire/QVAC.md section 6). Both orders of the OPENs work: no side waits for the other's.
@@ -12,12 +13,22 @@ from collections.abc import Awaitable, Callable
 from enum import Enum
 from typing import Protocol
 
-from qvac_core.delegation.frames import RESPONSE_STREAM, RPCRemoteError, StreamFlag, encode_response, encode_stream
+from qvac_core.delegation.frames import (
+    REQUEST_STREAM,
+    RESPONSE_STREAM,
+    RPCRemoteError,
+    StreamFlag,
+    encode_response,
+    encode_stream,
+)
 from qvac_core.errors import ConnectionClosed, ProviderError, QvacError, RemoteProtocolError
 
 # A reader asks its peer to pause above the first and to go on below the second. Our choice: a few round trips.
 PAUSE_ABOVE_BYTES = 256 * 1024
 RESUME_BELOW_BYTES = 64 * 1024
+# Of a request's stream: what may come before it is accepted, and what is held of it then. Its peer was told to pause.
+UNACCEPTED_BYTES = 64 * 1024
+REQUEST_STREAM_BYTES = 1024 * 1024
 
 
 class Gone(Enum):
@@ -42,16 +53,21 @@ class FrameSink(Protocol):
 
 
 class OutgoingStream:
-    """The lines of one answer. Holds at most the chunk being written: its writer waits for the reader."""
+    """The lines of one answer. Holds at most the chunk being written: its writer waits for the reader.
 
-    def __init__(self, sink: FrameSink, request_id: int) -> None:
+    direction: REQUEST_STREAM for the body of a request of ours, which is opened already.
+    """
+
+    def __init__(self, sink: FrameSink, request_id: int, direction: int = RESPONSE_STREAM) -> None:
         self._sink = sink
         self._id = request_id
+        self._direction = direction
         self._flowing = asyncio.Event()
         self._flowing.set()
         self._ended = False
         self._gone: Gone | None = None
-        sink.send_soon(encode_response(request_id))
+        if direction == RESPONSE_STREAM:
+            sink.send_soon(encode_response(request_id))
 
     @property
     def ended(self) -> bool:
@@ -62,26 +78,32 @@ class OutgoingStream:
         while not self._flowing.is_set() and self._gone is None:
             await self._flowing.wait()
         self._check()
-        await self._sink.send(encode_stream(self._id, RESPONSE_STREAM | StreamFlag.DATA, data))
+        await self._sink.send(encode_stream(self._id, self._direction | StreamFlag.DATA, data))
 
     def write_soon(self, data: bytes) -> None:
         """A small line that may be lost on a reader that pauses: news, not part of the answer."""
         if self._flowing.is_set() and not self.ended:
-            self._sink.send_soon(encode_stream(self._id, RESPONSE_STREAM | StreamFlag.DATA, data))
+            self._sink.send_soon(encode_stream(self._id, self._direction | StreamFlag.DATA, data))
 
     def end(self) -> None:
         """Everything is written. Both frames are small and go out even to a reader that pauses."""
         if self.ended:
             return
         self._ended = True
-        self._sink.send_soon(encode_stream(self._id, RESPONSE_STREAM | StreamFlag.END))
-        self._sink.send_soon(encode_stream(self._id, RESPONSE_STREAM | StreamFlag.CLOSE))
+        self._sink.send_soon(encode_stream(self._id, self._direction | StreamFlag.END))
+        self._sink.send_soon(encode_stream(self._id, self._direction | StreamFlag.CLOSE))
+
+    def destroy(self) -> None:
+        """Leave it: the peer hears a plain DESTROY."""
+        if not self.ended:
+            self._ended = True
+            self._sink.send_soon(encode_stream(self._id, self._direction | StreamFlag.DESTROY))
 
     def _check(self) -> None:
         if self._gone is Gone.DISCONNECTED:
-            raise ConnectionClosed("the connection ended while an answer was being sent")
+            raise ConnectionClosed("the connection ended while something was being sent")
         if self._gone is Gone.DESTROYED or self._ended:
-            raise StreamGone("the peer does not want the rest of the answer")
+            raise StreamGone("the peer does not want the rest")
 
     # Called by the connection's reader.
 
@@ -97,7 +119,7 @@ class OutgoingStream:
         self._gone = gone
         self._flowing.set()
         if gone is Gone.DESTROYED and not self._ended:
-            self._sink.send_soon(encode_stream(self._id, RESPONSE_STREAM | StreamFlag.CLOSE))
+            self._sink.send_soon(encode_stream(self._id, self._direction | StreamFlag.CLOSE))
 
 
 class IncomingStream:
@@ -111,11 +133,16 @@ class IncomingStream:
         limit: int,
         on_closed: Callable[[IncomingStream], None],
         sent_at: int = 0,
+        direction: int = RESPONSE_STREAM,
     ) -> None:
-        """sent_at: how much the connection has written when the request has gone out."""
+        """sent_at: how much the connection has written when the request has gone out.
+
+        direction: REQUEST_STREAM for the body of a peer's request; then nothing is asked for before `accept`.
+        """
         self.id = request_id
         self.sent_at = sent_at
         self._sink = sink
+        self._direction = direction
         self._limit = limit
         self._on_closed = on_closed
         self._chunks: deque[bytes] = deque()
@@ -125,8 +152,17 @@ class IncomingStream:
         self._error: QvacError | None = None
         self._changed = asyncio.Event()
         self._destroyed = False
-        sink.send_soon(encode_stream(request_id, RESPONSE_STREAM | StreamFlag.OPEN))
-        sink.send_soon(encode_stream(request_id, RESPONSE_STREAM | StreamFlag.RESUME))
+        if direction == RESPONSE_STREAM:
+            self._open()
+
+    def _open(self) -> None:
+        self._sink.send_soon(encode_stream(self.id, self._direction | StreamFlag.OPEN))
+        self._sink.send_soon(encode_stream(self.id, self._direction | StreamFlag.RESUME))
+
+    def accept(self, limit: int) -> None:
+        """Take the body of a peer's request, so many bytes at once."""
+        self._limit = limit
+        self._open()
 
     def __aiter__(self) -> IncomingStream:
         return self
@@ -148,7 +184,7 @@ class IncomingStream:
         self._buffered -= len(chunk)
         if self._paused and self._buffered <= RESUME_BELOW_BYTES:
             self._paused = False
-            self._sink.send_soon(encode_stream(self.id, RESPONSE_STREAM | StreamFlag.RESUME))
+            self._sink.send_soon(encode_stream(self.id, self._direction | StreamFlag.RESUME))
         return chunk
 
     def destroy(self) -> None:
@@ -162,7 +198,7 @@ class IncomingStream:
         self._changed.set()
         self._on_closed(self)
         if self._error is None:
-            self._sink.send_soon(encode_stream(self.id, RESPONSE_STREAM | StreamFlag.DESTROY))
+            self._sink.send_soon(encode_stream(self.id, self._direction | StreamFlag.DESTROY))
 
     # Called by the connection's reader.
 
@@ -174,12 +210,12 @@ class IncomingStream:
         self._changed.set()
         if self._buffered > self._limit:
             # PAUSE was ignored: this peer would fill our memory. Only this stream ends.
-            error = RemoteProtocolError("the provider sends faster than it is read and does not pause")
+            error = RemoteProtocolError("the peer sends faster than it is read and does not pause")
             self.destroy()
             self._error = error
         elif self._buffered > PAUSE_ABOVE_BYTES and not self._paused:
             self._paused = True
-            self._sink.send_soon(encode_stream(self.id, RESPONSE_STREAM | StreamFlag.PAUSE))
+            self._sink.send_soon(encode_stream(self.id, self._direction | StreamFlag.PAUSE))
 
     def on_end(self) -> None:
         self._ended = True
@@ -203,7 +239,7 @@ RequestHandler = Callable[["IncomingRequest"], Awaitable[None]]
 class IncomingRequest:
     """A peer's request until it is answered: by one `reply` or by the lines of one `respond()` stream.
 
-    `body` is None for a request whose body would come as a stream (no remote-safe method has that shape). `on_gone` is
+    `body` is None for a request whose body comes as a stream: `receive` it, or leave it and it is refused. `on_gone` is
     called once when the peer destroys the answer or the connection ends; from then on writing raises.
     too_long: its length in bytes where that was too much; `body` is then only how it begins.
     """
@@ -220,6 +256,12 @@ class IncomingRequest:
         self._sink = sink
         self._replied = False
         self.stream: OutgoingStream | None = None
+        self.upload: IncomingStream | None = None
+        self._accepted = False
+        if body is None:
+            self.upload = IncomingStream(
+                sink, request_id, limit=UNACCEPTED_BYTES, on_closed=lambda _: None, direction=REQUEST_STREAM
+            )
 
     @property
     def answered(self) -> bool:
@@ -237,6 +279,13 @@ class IncomingRequest:
         if self.gone is not None:
             stream.on_gone(self.gone)
         return stream
+
+    def receive(self) -> IncomingStream:
+        """The body of a request that has none yet."""
+        assert self.upload is not None
+        self._accepted = True
+        self.upload.accept(REQUEST_STREAM_BYTES)
+        return self.upload
 
     def on_end_of_peer(self, gone: Gone) -> None:
         if self.gone is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from qvac_core.engines.interface import EmbeddingModel, LoadedModel, RunningModel
+from qvac_core.engines.speech import SpeechModel
 from qvac_core.errors import ModelError
 
 
@@ -18,6 +19,13 @@ def embedding_of(model: RunningModel) -> EmbeddingModel:
     if isinstance(model, EmbeddingModel):
         return model
     raise not_supported("This model makes no embeddings. Choose an embedding model.")
+
+
+def speech_of(model: RunningModel) -> SpeechModel:
+    """Raises ModelError MODEL_OPERATION_NOT_SUPPORTED (52416)."""
+    if isinstance(model, SpeechModel):
+        return model
+    raise not_supported("This model transcribes no speech. Choose a Whisper model.")
 
 
 def not_supported(sentence: str) -> ModelError:

@@ -10,9 +10,9 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
-from qvac_core.engines.interface import LoadProgress
+from qvac_core.engines.interface import LoadProgress, ModelInfo, RunningModel
 
 SAMPLE_RATE = 16_000  # a second; what Whisper hears
 SAMPLE_BYTES = 4
@@ -134,25 +134,19 @@ class SpeechConfig:
 
 
 @dataclass(frozen=True, slots=True)
-class SpeechModelInfo:
+class SpeechModelInfo(ModelInfo):
     """What was loaded. languages: codes that may be asked for; one for a model that knows English only."""
 
-    name: str
-    multilingual: bool
-    languages: tuple[str, ...]
-    size_bytes: int
-    backend_device: str
-    engine: str
+    multilingual: bool = False
+    languages: tuple[str, ...] = ()
 
 
-class SpeechModel(Protocol):
+@runtime_checkable
+class SpeechModel(RunningModel, Protocol):
     """One model in a process of its own, which answers one request at a time. Safe to call from one asyncio loop."""
 
     @property
     def info(self) -> SpeechModelInfo: ...
-
-    @property
-    def alive(self) -> bool: ...
 
     def transcribe(self, request: TranscriptionRequest) -> AsyncIterator[TranscriptionEvent]:
         """Segments and progress, then exactly one Finished. Closing the iterator cancels.
@@ -162,9 +156,6 @@ class SpeechModel(Protocol):
 
     def cancel(self, request_id: str) -> bool:
         """Its iterator then yields Finished(CANCELLED), at once. False = no such request."""
-
-    async def unload(self) -> None:
-        """End the process. Requests in flight fail with EngineCrashed."""
 
 
 class SpeechEngine(Protocol):

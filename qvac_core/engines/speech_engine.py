@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import AsyncGenerator, Callable
 from pathlib import Path
 
-from qvac_core.engines.interface import LoadProgress
+from qvac_core.engines.interface import LoadProgress, ModelConfig
 from qvac_core.engines.speech import (
     AudioFile,
     Finished,
@@ -384,6 +384,12 @@ class WhisperEngine:
         if on_progress is not None:
             on_progress(LoadProgress(1.0))  # the library tells nothing on the way
         return model
+
+    async def load_pooled(
+        self, path: Path, config: ModelConfig, on_progress: Callable[[LoadProgress], None] | None = None
+    ) -> WhisperModel:
+        """As `load`, for a pool of models of every kind: device and threads are those of its configuration."""
+        return await self.load(path, SpeechConfig(threads=config.threads, device=config.device), on_progress)
 
     def worker_pids(self) -> tuple[int, ...]:
         """The processes that run now."""

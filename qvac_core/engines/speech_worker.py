@@ -48,6 +48,7 @@ from qvac_core.engines.worker_protocol import Alive, Cancel, Failed, Shutdown
 from qvac_core.errors import ModelError
 
 ALIVE_INTERVAL = 1.0  # seconds
+WORKING_BYTES = 200 * 1024 * 1024  # beside the weights: what the process and the buffers of a small model take
 RAW_BLOCK = 10 * SAMPLE_RATE  # samples handed on at once
 
 Inbox = queue.SimpleQueue[SpeechCommand]
@@ -129,11 +130,18 @@ class SpeechWorker:
         self._leaving = False
         info = SpeechModelInfo(
             name=path.stem,
+            sha256="",
+            n_ctx=0,
+            n_ctx_train=0,
+            slots=1,
+            parameters=0,
+            size_bytes=whisper.file.size_bytes,
+            memory_bytes=whisper.file.size_bytes + WORKING_BYTES,
+            backend_device="cpu",  # the wheels have no other
+            chat_template=False,
+            engine="pywhispercpp",
             multilingual=whisper.multilingual,
             languages=whisper.languages,
-            size_bytes=whisper.file.size_bytes,
-            backend_device="cpu",
-            engine="pywhispercpp",
         )
         outbox.put(Opened(info))
         outbox.flush()

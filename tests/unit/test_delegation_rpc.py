@@ -23,7 +23,7 @@ from qvac_core.delegation.frames import (
 )
 from qvac_core.delegation.rpc import Rpc, RpcLimits
 from qvac_core.delegation.rpc_streams import Gone, IncomingRequest, RequestHandler
-from qvac_core.errors import ConnectionClosed, RemoteProtocolError
+from qvac_core.errors import ConnectionClosed, QvacError, RemoteProtocolError
 from tests.unit.memory_stream import MemoryStream, run, settle, stream_pair
 
 VECTORS = Path(__file__).parent.parent / "vectors"
@@ -365,7 +365,89 @@ def test_a_request_whose_body_would_be_a_stream_is_told_to_stop_it() -> None:
             await settle()
             assert bodies == [None]
             flags = [m.flags for m in messages_written(answering) if isinstance(m, StreamMessage)]
-            assert flags[0] == StreamFlag.REQUEST | StreamFlag.DESTROY
+            assert StreamFlag.REQUEST | StreamFlag.DESTROY in flags
+            assert not any(flag & StreamFlag.REQUEST and flag & StreamFlag.RESUME for flag in flags)
+            server.destroy()
+
+    run(main())
+
+
+@pytest.mark.parametrize("cut", [None, 1, 5])
+def test_a_body_that_is_a_stream_arrives_while_the_answer_goes_out(cut: int | None) -> None:
+    async def handler(request: IncomingRequest) -> None:
+        answer = request.respond()
+        async for chunk in request.receive():
+            await answer.write(b"heard %d\n" % len(chunk))
+        await answer.write(b"all\n")
+
+    async def main() -> None:
+        async with serving(handler, cut=cut) as (client, _, _, _):
+            upload, answer = client.open_duplex()
+            for size in (10, 1, 300):
+                await upload.write(bytes(size))
+            upload.end()
+            lines = b"".join([chunk async for chunk in answer]).split()
+            assert sum(int(word) for word in lines if word.isdigit()) == 311
+            assert lines[-1] == b"all"
+            assert not client._uploads
+
+    run(main())
+
+
+def test_bodies_that_nobody_takes_and_answers_that_nobody_wants() -> None:
+    endings: list[object] = []
+
+    async def handler(request: IncomingRequest) -> None:
+        if request.command == 1:
+            await request.respond().write(b"refused\n")
+            return
+        request.on_gone = endings.append
+        try:
+            async for _chunk in request.receive():
+                pass
+            endings.append("end")
+        except QvacError as error:
+            endings.append(error.name)
+
+    async def main() -> None:
+        async with serving(handler) as (client, server, _, _):
+            upload, answer = client.open_duplex()
+            assert [chunk async for chunk in answer] == [b"refused\n"]
+            with pytest.raises(QvacError):
+                await upload.write(b"too late")
+            _upload, answer = client.open_duplex()
+            await settle()
+            answer.destroy()
+            await settle()
+            assert endings == [Gone.DESTROYED, "STREAM_GONE"]
+            assert not client._uploads and not server._incoming_requests
+
+    run(main())
+
+
+def test_a_peer_that_fills_a_body_without_being_asked_is_held_off() -> None:
+    taken = asyncio.Event()
+
+    async def handler(request: IncomingRequest) -> None:
+        await taken.wait()
+        with pytest.raises(RemoteProtocolError, match="does not pause"):
+            async for _chunk in request.receive():
+                pass
+
+    async def main() -> None:
+        asking, answering = stream_pair(capacity=1 << 24)
+        server = Rpc(answering, handler)
+        await asking.write(b"\x04\x00\x00\x00\x01\x01\x01\x01")
+        async with asyncio.TaskGroup() as group:
+            group.create_task(server.run())
+            for _ in range(40):
+                await asking.write(encode_stream(1, StreamFlag.REQUEST | StreamFlag.DATA, bytes(4096)))
+                await settle()
+            request = server._incoming_requests[1]
+            assert request.upload is not None and request.upload._buffered <= 64 * 1024
+            taken.set()
+            await settle()
+            assert not server._incoming_requests
             server.destroy()
 
     run(main())
