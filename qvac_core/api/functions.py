@@ -27,7 +27,7 @@ from qvac_core.delegation.embeddings import embed_reply
 from qvac_core.delegation.load_messages import canonical_type
 from qvac_core.delegation.messages import GenerationParams, HistoryMessage, ModelProgress, Stats
 from qvac_core.delegation.model_config import LLM_MODEL_TYPE
-from qvac_core.engines.interface import ChatMessage, CompletionRequest, SamplingParams
+from qvac_core.engines.interface import LOCAL_OWNER, ChatMessage, CompletionRequest, SamplingParams
 from qvac_core.errors import InferenceCancelled, LocalProtocolError, ModelError
 from qvac_core.models import ModelDescriptor, by_file, by_name, by_source
 
@@ -358,7 +358,7 @@ async def _start(
         request_id=request_id,
         history=tuple(ChatMessage(message.role, message.content) for message in messages),
         sampling=SamplingParams(**given_sampling(given)),
-        owner="local",
+        owner=LOCAL_OWNER,
         thinking=thinks(given, core.machine.config_here(model_id)),
     )
     run = LocalCompletion(here, request, capture_thinking=capture_thinking)

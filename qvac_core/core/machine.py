@@ -30,6 +30,7 @@ from qvac_core.delegation.model_config import (
 from qvac_core.delegation.parts import OfferedModel
 from qvac_core.engines.abilities import chat_of, embedding_of, not_supported
 from qvac_core.engines.interface import (
+    LOCAL_OWNER,
     UNTIL_THE_END,
     CompletionRequest,
     DownloadProgress,
@@ -59,7 +60,6 @@ from qvac_core.errors import LocalProtocolError, ModelError, QvacError
 from qvac_core.models import DEFAULT_SMALL_MODEL, by_file, by_name, by_sha256, by_source, is_source, model_title
 from qvac_core.store.store import Store
 
-LOCAL_OWNER = "local"
 THIS_MACHINE = "This machine"
 
 

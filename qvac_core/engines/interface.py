@@ -34,6 +34,7 @@ class ModelConfig:
     threads: 0 = leave one core free. system_prompt: put before a history that has no system message ("" = none).
     host_cache_bytes: for chats that lose their slot, kept in the machine's memory; 0 = none, -1 = by what is free.
     projector: the file with the vision part of the model, which then sees pictures; "" = it sees none.
+    speculation: foresee what repeats the chat itself, where that is faster.
     """
 
     n_ctx: int = 4096
@@ -47,7 +48,10 @@ class ModelConfig:
     pooling: str = ""  # of an embedding model: mean, cls, last; "" = as its file says
     host_cache_bytes: int = -1
     projector: str = ""
+    speculation: bool = True
 
+
+LOCAL_OWNER = "local"  # who asks on this machine; guests are named by their keys
 
 # Longest answer where nobody says: several pages. A small model that repeats itself would fill its whole context.
 ANSWER_TOKENS = 2048

@@ -28,13 +28,16 @@ from qvac_core.engines.load_error import load_error
 from qvac_core.engines.memory import cache_bytes, check_memory, context_tokens, memory_error, spare_bytes
 from qvac_core.engines.model_files import read_model
 from qvac_core.engines.model_kind import ModelKind, cannot_chat, kind_of, require_chat
+from qvac_core.engines.preamble import preamble_of
 from qvac_core.engines.sampling import PENALTY_WINDOW, decide
 from qvac_core.engines.scheduler import Batch, Job, Scheduler
+from qvac_core.engines.speculation import LONGEST_DRAFT
 from qvac_core.engines.state_cache import StateCache, budget_of
 from qvac_core.engines.vocabulary import Vocabulary
 from qvac_core.errors import ModelError
 
 N_BATCH = 512  # tokens; chunks are chosen by time and rarely reach it
+EXTRA_SEQUENCES = 2  # for who asks on this machine while guests have all slots, and for the preamble
 GGML_LOG_LEVEL_ERROR = 4  # ggml.h; the comment in llama-cpp-python's _logger.py has older numbers
 
 
@@ -101,6 +104,7 @@ class LlamaBackend:
         llama.llama_backend_init()
         self._config = config
         self.n_ctx = context_tokens(self._gguf, config.n_ctx)
+        self.n_outputs = config.slots + 1 + LONGEST_DRAFT
         (self._model, self._context), self.device = load_on(
             config,
             has_gpu=bool(llama.llama_supports_gpu_offload()),
@@ -136,7 +140,7 @@ class LlamaBackend:
                 model,
                 lambda cells: self._context_params(cells, gpu=gpu),
                 most_cells=self.n_ctx * slots,
-                slots=slots,
+                slots=slots + EXTRA_SEQUENCES,
                 grows=not gpu,
                 free=spare_bytes,
                 size_of=lambda cells: cache_bytes(self._gguf, cells, slots),
@@ -157,8 +161,8 @@ class LlamaBackend:
         params = llama.llama_context_default_params()
         params.n_ctx = cells
         params.n_batch = params.n_ubatch = max(N_BATCH, slots)
-        params.n_seq_max = slots
-        params.n_outputs_max = slots  # one per sequence and step; the default reserves n_batch rows of logits
+        params.n_seq_max = slots + EXTRA_SEQUENCES
+        params.n_outputs_max = self.n_outputs  # the default reserves n_batch rows of logits
         params.n_threads = params.n_threads_batch = self._config.threads or cpu_threads()
         params.kv_unified = True
         params.swa_full = False  # layers with a sliding window keep what they see, and `sequences.py` knows it
@@ -262,6 +266,10 @@ class SchedulerMaker:
             n_ctx=self.n_ctx,
             clock=time.perf_counter,
             cache=StateCache(budget_of(config.host_cache_bytes)),
+            preamble=preamble_of(self.template, self.vocabulary, config, self.n_ctx),
+            speculation=config.speculation,
+            # What else the machine does makes long steps even longer than short ones. A GPU works on its own time.
+            cost_clock=time.thread_time if self._backend.device == "cpu" else time.perf_counter,
         )
 
     @property

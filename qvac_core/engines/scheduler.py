@@ -5,25 +5,36 @@ answer that is decoding, then a chunk of the waiting prompts, shortest remaining
 backend decodes it, a token is sampled wherever a sequence stands at its end, and the text goes out. Between two steps
 answers are admitted, cancelled and ended; so a cancel costs one step. Nothing here knows llama.cpp, a process or a
 thread: `step` is called by whoever owns the backend, with a clock given, and tests run it in virtual time.
+
+Every token costs about the same, whatever it is read for. So where several short prompts come together, answers that
+have just begun hold their second token until the others have their first (a wave): else the last of them would wait for
+all the tokens that the first ones make meanwhile. Where no prompt waits, tokens that a chat may repeat are drafted and
+verified in the same batch (`speculation`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from qvac_core.engines.answer_maker import Output
 from qvac_core.engines.answer_stats import stats_of
 from qvac_core.engines.answer_text import AnswerText
-from qvac_core.engines.interface import StopReason
+from qvac_core.engines.interface import LOCAL_OWNER, StopReason
 from qvac_core.engines.pace import Pace
 from qvac_core.engines.sequences import Memory, Sequences
 from qvac_core.engines.slots import Slot, next_in_turn
+from qvac_core.engines.speculation import Speculator, lengths
 from qvac_core.engines.state_cache import StateCache
+from qvac_core.engines.step_cost import StepCost
 from qvac_core.errors import ModelError
 
 WAITING_LIMIT = 64  # answers; as the SDK's own queue (wire/QVAC.md section 3)
+WAVE = 2.0  # seconds: as much of short prompts is read while answers hold their second token
+HOLD = 2.0  # seconds that an answer holds it at most
+DRAFT_SLOWDOWN = 1.25  # of a step, where others wait for it; alone a draft takes what pays
+DRAFT_STEP = 0.5  # seconds of a step with a draft at most, where nobody else waits: a cancel may
 NO_ROOM = 1  # llama_decode: no place in the cache for this batch
 
 
@@ -45,6 +56,10 @@ class Backend(Protocol):
     @property
     def n_batch(self) -> int:
         """Most tokens in one batch; one more ends the process."""
+
+    @property
+    def n_outputs(self) -> int:
+        """Most of them with logits: one for each chat, and some for drafts."""
 
     @property
     def device(self) -> str: ...
@@ -92,6 +107,8 @@ class Job:
     text: AnswerText = field(default_factory=AnswerText)
     slot: Slot | None = None
     pending: int | None = None  # the sampled token that the next step decodes
+    speculator: Speculator | None = None
+    draft: list[int] = field(default_factory=list)  # tokens in the batch behind the pending one
     submitted_at: float = 0.0
     first_token_at: float = 0.0
     last_token_at: float = 0.0
@@ -113,16 +130,27 @@ class Scheduler:
         n_ctx: int,
         clock: Callable[[], float],
         cache: StateCache | None = None,
+        preamble: Sequence[int] = (),
+        speculation: bool = True,
+        cost_clock: Callable[[], float] | None = None,
     ) -> None:
-        """cache: where chats go that lose their slot; None: nowhere."""
+        """slots: answers that run at once; one more for who asks on this machine while guests' answers run.
+
+        The backend has two sequences more: for that one, and for the preamble (`Sequences`). cache: where chats go
+        that lose their slot; None: nowhere. cost_clock: of what the backend works, where others' work is on `clock`.
+        """
         self._backend = backend
         self._output = output
         self._clock = clock
         self._n_ctx = n_ctx
-        self._sequences = Sequences(backend.memory, slots, cache if cache is not None else StateCache(0))
+        self._for_all = slots
+        self._sequences = Sequences(backend.memory, slots, cache if cache is not None else StateCache(0), preamble)
         self._waiting: list[Job] = []
         self._running: list[Job] = []
         self._pace = Pace()
+        self._cost = StepCost()
+        self._cost_clock = cost_clock or clock
+        self._speculates = speculation and self._sequences.takes_back
 
     @property
     def busy(self) -> bool:
@@ -159,21 +187,26 @@ class Scheduler:
         batch, chunks, answering = self._fill()
         if not len(batch):
             return True  # the cache was full and somebody was ended for it
-        started = self._clock()
+        started, work = self._clock(), self._cost_clock()
         status = self._decode(batch)
         if status != 0:
             self._fail_step([*chunks, *answering], status)
             return True
+        seconds = self._clock() - started
+        self._cost.observe(len(batch), self._cost_clock() - work)
         prompt_tokens = sum(count for _, count in chunks.values())
-        self._pace.observe(prompt_tokens, len(answering), self._clock() - started)
+        if prompt_tokens or len(batch) == len(answering):  # no draft in it
+            self._pace.observe(prompt_tokens, len(answering), seconds)
         self._advance(batch, chunks, answering)
         return True
 
     # --- Admission ------------------------------------------------------------------------------------------------
 
     def _admit(self) -> None:
-        while self._waiting and len(self._running) < len(self._sequences.slots):
+        while self._waiting:
             job = next_in_turn(self._waiting, self._running)
+            if len(self._running) >= self._for_all and not self._goes_before_guests(job):
+                return
             seat = self._sequences.seat(job.prompt, job.owner)
             if seat is None:
                 return
@@ -182,29 +215,34 @@ class Scheduler:
             seat.slot.owner, seat.slot.busy, seat.slot.used_at = job.owner, True, self._clock()
             self._running.append(job)
 
+    def _goes_before_guests(self, job: Job) -> bool:
+        return (
+            job.owner == LOCAL_OWNER
+            and len(self._running) == self._for_all
+            and all(other.owner != LOCAL_OWNER for other in self._running)
+        )
+
     # --- One step -------------------------------------------------------------------------------------------------
 
     def _fill(self) -> tuple[Batch, dict[Job, tuple[int, int]], dict[Job, int]]:
         """The batch; its prompt chunks as job -> (index of the last token, count); the answering jobs' indices."""
         batch = Batch()
-        answering: dict[Job, int] = {}
-        decoding = [job for job in self._running if job.pending is not None]
-        self._make_room(len(decoding))
-        for job in decoding:
-            slot = job.slot
-            if slot is None or job.pending is None or job not in self._running:
-                continue  # ended by _make_room
-            answering[job] = len(batch)
-            batch.add(job.pending, len(slot.tokens), slot.index, True)
-        chunks: dict[Job, tuple[int, int]] = {}
         prompts = [job for job in self._running if job.pending is None]
+        decoding = self._decoding(prompts)
+        free = self._make_room(len(decoding))
+        decoding = [job for job in decoding if job.slot is not None]  # _make_room may have ended some
+        if not prompts and self._speculates:
+            self._draft(decoding, free)
+        answering = _add_answers(batch, decoding)
+        chunks: dict[Job, tuple[int, int]] = {}
         if prompts:
-            budget = min(self._pace.chunk(decoding=bool(answering)), self._backend.n_batch - len(batch))
+            chunk = self._pace.chunk(decoding=bool(answering), prompts=len(prompts))
+            budget = min(chunk, self._backend.n_batch - len(batch))
             budget = min(budget, self._make_room(len(batch) + budget) - len(batch))
             # Shortest first, but the oldest never stands still: others could go before it for ever.
             oldest = prompts[0]
             reserved = min(_remaining(oldest), max(1, budget // 4))
-            for job in sorted(prompts, key=_remaining):
+            for job in sorted(prompts, key=_order):
                 if job is oldest:
                     reserved = 0
                 count = min(_remaining(job), budget - reserved)
@@ -213,9 +251,40 @@ class Scheduler:
                 if count > 0:
                     chunks[job] = (self._add_chunk(batch, job, count), count)
                     budget -= count
+            if not len(batch):  # no room for a prompt
+                answering = _add_answers(batch, [job for job in self._running if job.pending is not None])
             if not len(batch):
                 self._finish_for_room(prompts[-1])
         return batch, chunks, answering
+
+    def _decoding(self, prompts: Sequence[Job]) -> list[Job]:
+        """The answers that make a token in this step: all, but for those that hold their second one in a wave."""
+        answers = [job for job in self._running if job.pending is not None]
+        shortest = self._pace.seconds(min(map(_remaining, prompts), default=0))
+        if not prompts or shortest is None or shortest > WAVE:
+            return answers
+        now = self._clock()
+        return [job for job in answers if job.generated > 1 or now - job.first_token_at >= HOLD]
+
+    def _draft(self, decoding: Sequence[Job], free: int) -> None:
+        """Give each answer as many tokens to verify as pay."""
+        cost = self._cost.line()
+        chances = [job.speculator.look() if job.speculator is not None else 0.0 for job in decoding]
+        if cost is None or not any(chances):
+            return
+        most = min(free, self._backend.n_batch, self._backend.n_outputs) - len(decoding)
+        alone = cost[0] + cost[1] * len(decoding)
+        longest = max(DRAFT_STEP, alone) if len(self._running) == 1 else DRAFT_SLOWDOWN * alone
+        for job, count in zip(decoding, lengths(chances, cost, most, longest), strict=True):
+            count = min(count, self._left(job) - 1)
+            if count > 0 and job.speculator is not None:
+                job.draft = job.speculator.draft(count)
+
+    def _left(self, job: Job) -> int:
+        """Tokens that the answer may still have."""
+        assert job.slot is not None
+        room = self._n_ctx - len(job.slot.tokens)
+        return room if job.predict is None else min(room, job.predict - job.generated)
 
     def _add_chunk(self, batch: Batch, job: Job, count: int) -> int:
         slot = job.slot
@@ -234,7 +303,7 @@ class Scheduler:
         free = self._sequences.room(wanted)
         answering = sum(job.pending is not None for job in self._running)
         while free < answering:
-            longest = max((job for job in self._running if job.pending is not None), key=_cells)
+            longest = max((job for job in self._running if job.pending is not None), key=_first_to_go)
             free += _cells(longest)
             self._finish_for_room(longest)
             answering -= 1
@@ -288,13 +357,36 @@ class Scheduler:
             job.company += company
         # In the order of the batch, as llama_sampler_sample wants it.
         for job, index in sorted(sampled, key=lambda entry: entry[1]):
-            try:
-                token = job.sampler.sample(index)
-            except ModelError as error:
-                self._release(job)
-                self._output.failed(job.id, error)
-            else:
+            self._sample(job, index)
+
+    def _sample(self, job: Job, index: int) -> None:
+        """The next token of an answer; and of its draft those that the model says, too, up to the first other one.
+
+        Each is sampled when the ones before it are accepted, and none after the first other one: so the sampler goes
+        the same way as without a draft.
+        """
+        slot, draft = job.slot, job.draft
+        assert slot is not None
+        job.draft = []
+        right = 0
+        try:
+            for offset in range(len(draft) + 1):
+                token = job.sampler.sample(index + offset)
                 self._take(job, token)
+                if job.slot is None or offset == len(draft) or token != draft[offset]:
+                    break
+                slot.tokens.append(token)
+                right += 1
+        except ModelError as error:
+            self._release(job)
+            self._output.failed(job.id, error)
+        if draft:
+            self._sequences.take_back(slot)
+        if job.speculator is not None:
+            if draft:
+                job.speculator.judge(len(draft), right)
+            else:
+                job.speculator.rest()
 
     def _take(self, job: Job, token: int) -> None:
         """One sampled token of an answer: show it, and end the answer where it ends."""
@@ -307,6 +399,10 @@ class Scheduler:
         if job.generated == 1:
             job.first_token_at = now
         job.pending = token
+        if self._speculates:
+            if job.speculator is None:
+                job.speculator = Speculator(job.prompt)
+            job.speculator.add(token)
         text = job.text.push(self._backend.piece(token))
         if text:
             self._output.text(job.id, text)
@@ -339,12 +435,34 @@ class Scheduler:
         job.sampler.close()
 
 
+def _add_answers(batch: Batch, jobs: Sequence[Job]) -> dict[Job, int]:
+    """Each one's next token, and its draft. Their indices in the batch."""
+    indices: dict[Job, int] = {}
+    for job in jobs:
+        slot = job.slot
+        assert slot is not None and job.pending is not None
+        indices[job] = len(batch)
+        for offset, token in enumerate([job.pending, *job.draft]):
+            batch.add(token, len(slot.tokens) + offset, slot.index, True)
+    return indices
+
+
 def _remaining(job: Job) -> int:
     return len(job.prompt) - len(job.slot.tokens) if job.slot is not None else len(job.prompt)
 
 
+def _order(job: Job) -> tuple[bool, int]:
+    """Whose prompt is read first: the owner's, then the shortest."""
+    return job.owner != LOCAL_OWNER, _remaining(job)
+
+
 def _cells(job: Job) -> int:
     return len(job.slot.tokens) if job.slot is not None else 0
+
+
+def _first_to_go(job: Job) -> tuple[bool, int]:
+    """Whose answer ends where there is no room for all: a guest's, the longest."""
+    return job.owner != LOCAL_OWNER, _cells(job)
 
 
 def require_place(prompt_tokens: int, n_ctx: int, waiting: int) -> None:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from qvac_core.engines.checkpoints import SPACING, Checkpoint, MemoryKind, State, best_checkpoint, reach, thinned
+from qvac_core.engines.interface import LOCAL_OWNER
 from qvac_core.engines.slots import WORTH_KEEPING, Placement, Slot, common_prefix, least_missed, place
 from qvac_core.engines.state_cache import WORTH_SAVING, Found, SavedChat, StateCache
 
@@ -52,10 +53,16 @@ class Seat:
 class Sequences:
     """Owner of the slots. Every path that takes a sequence from a chat goes through here."""
 
-    def __init__(self, memory: Memory, slots: int, cache: StateCache) -> None:
+    def __init__(self, memory: Memory, slots: int, cache: StateCache, preamble: Sequence[int] = ()) -> None:
+        """One slot more is for who asks on this machine: guests never have it.
+
+        preamble: with which the prompts of all owners begin (`preamble.py`). Its sequence follows the slots'.
+        """
         self._memory = memory
         self._cache = cache
-        self.slots = [Slot(index) for index in range(slots)]
+        self.slots = [Slot(index) for index in range(slots + 1)]
+        self._preamble = list(preamble) if memory.kind.plain else []
+        self._kept = Slot(slots + 1)  # holds the preamble, once somebody's prompt has brought it
 
     def seat(self, prompt: Sequence[int], owner: str) -> Seat | None:
         """The slot that this prompt gets, with all that can be had of its beginning; None when all are busy.
@@ -63,23 +70,27 @@ class Sequences:
         At least the last prompt token is left to decode.
         """
         reusable = prompt[:-1]
-        placement = place(self.slots, prompt, owner, can_copy=not self._memory.kind.recurrent)
+        placement = place(self._slots_of(owner), prompt, owner, can_copy=not self._memory.kind.recurrent)
         if placement is None:
             return None
         found = self._cache.find(owner, reusable)
         if found is not None and self._reach_saved(found) > self._reach(placement.source, placement.keep):
-            seat = self._bring_back(found)
+            seat = self._bring_back(found, owner)
         else:
             seat = self._stay(placement)
+        seat = self._with_preamble(seat, prompt)
         self._mark(seat.slot)  # where a turn begins: it may be taken back
         return seat
+
+    def _slots_of(self, owner: str) -> list[Slot]:
+        return self.slots if owner == LOCAL_OWNER else self.slots[:-1]
 
     def room(self, wanted: int) -> int:
         """Free cells: `wanted`, or as many as there are once idle chats are gone, oldest first.
 
         Shared prefixes are counted once per sequence: too careful, never too bold.
         """
-        used = sum(len(slot.tokens) for slot in self.slots)
+        used = sum(len(slot.tokens) for slot in [*self.slots, self._kept])
         if used + wanted > self._memory.n_cells:
             self._memory.grow(used + wanted)
         free = self._memory.n_cells - used
@@ -89,6 +100,9 @@ class Sequences:
             if slot.tokens and not slot.busy:
                 free += len(slot.tokens)
                 self.make_way(slot)
+        if free < wanted and self._kept.tokens:
+            free += len(self._kept.tokens)
+            self.forget(self._kept)
         return free
 
     def make_way(self, slot: Slot) -> None:
@@ -109,9 +123,36 @@ class Sequences:
 
     def prompt_read(self, slot: Slot, left: int) -> None:
         """Some more of a prompt is in the slot, and so many tokens are left."""
+        if self._preamble and not self._kept.tokens and self._begins_with_preamble(slot.tokens):
+            self._memory.copy(slot.index, self._kept.index, len(self._preamble))
+            self._kept.tokens = list(self._preamble)
         marked = max((one.tokens for one in slot.checkpoints), default=0)
         if left == (1 if self.last_alone else 0) or len(slot.tokens) - marked >= SPACING:
             self._mark(slot)
+
+    @property
+    def takes_back(self) -> bool:
+        """Whether the last tokens of a sequence can be taken back."""
+        return self._memory.kind.plain
+
+    def take_back(self, slot: Slot) -> None:
+        """What the sequence holds beyond the slot's tokens."""
+        self._memory.keep(slot.index, len(slot.tokens))
+
+    def _with_preamble(self, seat: Seat, prompt: Sequence[int]) -> Seat:
+        """All of it or nothing: how much of it a prompt has in common would tell what the system prompt says."""
+        length = len(self._preamble)
+        if seat.cached >= length or len(prompt) <= length or not self._kept.tokens:
+            return seat
+        if not self._begins_with_preamble(prompt):
+            return seat
+        self.forget(seat.slot)
+        self._memory.copy(self._kept.index, seat.slot.index, length)
+        seat.slot.tokens = list(self._preamble)
+        return Seat(seat.slot, length)
+
+    def _begins_with_preamble(self, tokens: Sequence[int]) -> bool:
+        return list(tokens[: len(self._preamble)]) == self._preamble
 
     def _mark(self, slot: Slot) -> None:
         """Keep a copy of what cannot be cut of this sequence, as it is now."""
@@ -137,9 +178,9 @@ class Sequences:
             return Seat(slot, keep)
         return Seat(slot, self._cut(slot, keep))
 
-    def _bring_back(self, found: Found) -> Seat:
+    def _bring_back(self, found: Found, owner: str) -> Seat:
         """Put a saved chat into a slot."""
-        slot, chat = least_missed(self.slots), found.chat
+        slot, chat = least_missed(self._slots_of(owner)), found.chat
         if found.shared >= WORTH_KEEPING * len(chat.tokens):
             self._cache.drop(chat)  # it goes on in the slot
         else:

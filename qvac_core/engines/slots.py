@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Protocol, TypeVar
 
 from qvac_core.engines.checkpoints import Checkpoint
+from qvac_core.engines.interface import LOCAL_OWNER
 
 WORTH_KEEPING = 0.5  # of a slot's tokens: below it, the slot's own chat would lose more than the new one gains
 
@@ -48,11 +49,12 @@ _Job = TypeVar("_Job", bound=Owned)
 
 
 def next_in_turn(waiting: Sequence[_Job], running: Iterable[Owned]) -> _Job:
-    """First come, first served; but an owner with fewer answers running goes before one with more."""
+    """Who asks on this machine, then the guest with fewest answers running; first come, first served among those."""
     load: dict[str, int] = {}
     for job in running:
         load[job.owner] = load.get(job.owner, 0) + 1
-    return min(waiting, key=lambda job: load.get(job.owner, 0))  # min keeps the order among equals
+    # min keeps the order among equals
+    return min(waiting, key=lambda job: (job.owner != LOCAL_OWNER, load.get(job.owner, 0)))
 
 
 def common_prefix(a: Sequence[int], b: Sequence[int]) -> int:

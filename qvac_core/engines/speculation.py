@@ -18,9 +18,11 @@ from collections.abc import Sequence
 SHORTEST = 3  # tokens that have to be the same before a draft
 LONGEST_DRAFT = 15  # tokens; with the chat's own next one a batch of 16
 # Chance that a drafted token is right, before a chat has shown it, by how many tokens before it were the same.
-_PRIORS = ((16, 0.9), (6, 0.7), (SHORTEST, 0.5))
-_WEIGHT = 1 / 16  # of the newest drafted token
+_PRIORS = ((16, 0.95), (6, 0.8), (SHORTEST, 0.5), (0, 0.5))
+_WEIGHT = 1 / 8  # of the newest drafted token
 _RECOVERY = 1 / 256  # of the way back to the prior, for each token without a draft: what did not pay is tried again
+_SKIPPED = 8  # tokens that an edit may have left out
+_MISSES = 4  # edits in a row, after which the place is lost
 
 
 class Speculator:
@@ -31,29 +33,54 @@ class Speculator:
         self._indexed = SHORTEST - 1
         self._places: dict[tuple[int, ...], int] = {}  # n-gram -> where it last ended, and another token followed
         self._chances = dict(_PRIORS)
-        self._place = 0
+        self._place: int | None = None  # what stands there comes next, if the chat goes on repeating itself
+        self._misses = 0
         self._reach = SHORTEST
 
     def add(self, token: int) -> None:
+        self._follow(token)
         self._tokens.append(token)
+
+    def _follow(self, token: int) -> None:
+        """To the place behind this token. One that does not stand there is an edit: put in its place, or what stood
+        there was left out.
+        """
+        if self._place is None:
+            return
+        tokens, place = self._tokens, self._place
+        if tokens[place] == token:
+            self._place, self._misses = place + 1, 0
+            return
+        self._misses += 1
+        ahead = tokens[place + 1 : place + 1 + _SKIPPED]
+        self._place = place + 2 + ahead.index(token) if token in ahead else place + 1
+        if self._misses > _MISSES or self._place >= len(tokens):
+            self._place = None
 
     def look(self) -> float:
         """The chance that the next drafted token would be right; 0 where the chat was never here before."""
         self._index()
-        tokens, length = self._tokens, len(self._tokens)
-        place = self._places.get(tuple(tokens[-SHORTEST:]))
-        if place is None:
+        place = self._places.get(tuple(self._tokens[-SHORTEST:]))
+        if place is not None:
+            self._place, self._misses = place, 0
+        if self._place is None:
             return 0.0
-        same, enough = SHORTEST, _PRIORS[0][0]
-        while same < enough and same < place and tokens[place - 1 - same] == tokens[length - 1 - same]:
-            same += 1
-        self._place = place
+        same = self._same(self._place)
         self._reach = next(reach for reach, _ in _PRIORS if same >= reach)
         return self._chances[self._reach]
+
+    def _same(self, place: int) -> int:
+        """How many tokens before a place are those at the end, as far as it matters."""
+        tokens, length, enough = self._tokens, len(self._tokens), _PRIORS[0][0]
+        same = 0
+        while same < min(enough, place) and tokens[place - 1 - same] == tokens[length - 1 - same]:
+            same += 1
+        return same
 
     def draft(self, count: int) -> list[int]:
         """So many tokens, after `look`. It may run on into what it has drafted itself."""
         tokens, draft = self._tokens, list[int]()
+        assert self._place is not None
         for at in range(self._place, self._place + count):
             draft.append(tokens[at] if at < len(tokens) else draft[at - len(tokens)])
         return draft

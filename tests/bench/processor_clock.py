@@ -5,7 +5,7 @@ Only for a process that computes on one thread; what it waits for is not in it.
 
 from __future__ import annotations
 
-import sys
+import platform
 import time
 from collections.abc import Callable
 
@@ -16,8 +16,7 @@ _SCHEDULED = 2  # CPUCLOCK_SCHED, <linux/posix-timers.h>: nanoseconds that the t
 
 def processor_clock(pid: int) -> Callable[[], float]:
     """Seconds. To the nanosecond on Linux, elsewhere as finely as the system counts."""
-    if sys.platform == "linux":
-        clock = (~pid << 3) | _SCHEDULED
-        return lambda: time.clock_gettime(clock)
     process = psutil.Process(pid)
-    return lambda: float(sum(process.cpu_times()[:2]))
+    clock = (~pid << 3) | _SCHEDULED
+    fine = platform.system() == "Linux"
+    return lambda: time.clock_gettime(clock) if fine else float(sum(process.cpu_times()[:2]))

@@ -61,6 +61,9 @@ def play(server: Any, prompts: list[str], tokens: int, stagger: int, *, wall: bo
                 "stream": True,
                 "n_predict": tokens,
                 "temperature": 0.0,
+                # By itself it reuses what other chats had in common: among guests who must not hear of each other it
+                # cannot be left on.
+                "cache_prompt": False,
             },
             on_chunk,
         )

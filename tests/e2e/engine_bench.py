@@ -70,6 +70,13 @@ async def take(model: LoadedModel, asked: CompletionRequest) -> Answer:
     return answer
 
 
+async def shared_by_all(model: LoadedModel) -> int:
+    """Tokens with which every owner's prompt begins, and which are not read again for each: the template's own."""
+    for owner in ("one stranger", "another"):
+        answer = await take(model, request(f"I am {owner}.", owner, predict=1, owner=owner))
+    return answer.end.stats.cache_tokens
+
+
 @asynccontextmanager
 async def loaded(
     path: Path, *, n_ctx: int = 512, slots: int = 2, stall_timeout: float = 60.0

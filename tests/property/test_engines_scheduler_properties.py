@@ -42,6 +42,7 @@ actions = st.lists(
     st.sampled_from([MemoryKind(), MemoryKind(window=4), MemoryKind(window=17), MemoryKind(recurrent=True)]),
     st.sampled_from([0, 500, 100_000]),
     st.booleans(),
+    st.booleans(),
 )
 def test_every_answer_ends_once_with_its_own_text(
     todo: list[tuple[str, object]],
@@ -51,10 +52,19 @@ def test_every_answer_ends_once_with_its_own_text(
     kind: MemoryKind,
     budget: int,
     deaf: bool,
+    speculation: bool,
 ) -> None:
     cache = StateCache(budget, free=lambda: 1 << 40)
     bench = Bench(
-        n_ctx=40, cache=cache, slots=slots, n_batch=n_batch, n_cells=n_cells, most_cells=120, kind=kind, deaf=deaf
+        n_ctx=40,
+        cache=cache,
+        slots=slots,
+        n_batch=n_batch,
+        n_cells=n_cells,
+        most_cells=120,
+        kind=kind,
+        deaf=deaf,
+        speculation=speculation,
     )
     submitted: dict[int, tuple[list[int], str, str, int | None]] = {}
     for action, value in todo:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from qvac_core.engines.checkpoints import MemoryKind
 from qvac_core.engines.interface import CompletionStats, StopReason
 from qvac_core.engines.scheduler import Batch, Job, Scheduler
+from qvac_core.engines.speculation import LONGEST_DRAFT
 from qvac_core.engines.state_cache import StateCache
 from qvac_core.errors import ModelError
 
@@ -32,8 +33,8 @@ class ScriptedSampler:
 
     def sample(self, index: int) -> int:
         assert not self.closed
-        slot = self.backend.outputs[index]
-        assert self.backend.cells[slot] == self.prompt + self.script[: self.said]
+        slot, length = self.backend.outputs[index]
+        assert self.backend.cells[slot][:length] == self.prompt + self.script[: self.said]
         self.said += 1
         return self.script[self.said - 1] if self.said <= len(self.script) else END
 
@@ -62,13 +63,17 @@ class ScriptedBackend:
     statuses: list[int] = field(default_factory=list)
     now: float = 0.0
     cells: list[list[int]] = field(default_factory=list)
-    outputs: dict[int, int] = field(default_factory=dict)
+    outputs: dict[int, tuple[int, int]] = field(default_factory=dict)
     batches: list[Batch] = field(default_factory=list)
     firsts: list[int] = field(default_factory=list)  # the first position that the window's layers have
 
     def __post_init__(self) -> None:
-        self.cells = [[] for _ in range(self.slots)]
-        self.firsts = [0] * self.slots
+        self.cells = [[] for _ in range(self.slots + 2)]
+        self.firsts = [0] * (self.slots + 2)
+
+    @property
+    def n_outputs(self) -> int:
+        return self.slots + 1 + LONGEST_DRAFT
 
     @property
     def memory(self) -> ScriptedBackend:
@@ -76,6 +81,7 @@ class ScriptedBackend:
 
     def decode(self, batch: Batch) -> int:
         assert 0 < len(batch) <= self.n_batch
+        assert sum(batch.outputs) <= self.n_outputs
         self.batches.append(batch)
         self.now += self.seconds_per_step + self.seconds_per_token * len(batch)
         status = self.statuses.pop(0) if self.statuses else 0
@@ -90,7 +96,7 @@ class ScriptedBackend:
             self.cells[slot].append(token)
             self._slide(slot)
             if output:
-                self.outputs[index] = slot
+                self.outputs[index] = slot, len(self.cells[slot])
         assert sum(map(len, self.cells)) <= self.n_cells
         return 0
 
@@ -176,11 +182,26 @@ class Recorder:
 class Bench:
     """A scheduler over a scripted backend."""
 
-    def __init__(self, *, n_ctx: int = 100, cache: StateCache | None = None, **options: object) -> None:
+    def __init__(
+        self,
+        *,
+        n_ctx: int = 100,
+        cache: StateCache | None = None,
+        preamble: Sequence[int] = (),
+        speculation: bool = False,
+        **options: object,
+    ) -> None:
         self.backend = ScriptedBackend(**options)  # type: ignore[arg-type]
         self.out = Recorder()
         self.scheduler = Scheduler(
-            self.backend, self.out, slots=self.backend.slots, n_ctx=n_ctx, clock=lambda: self.backend.now, cache=cache
+            self.backend,
+            self.out,
+            slots=self.backend.slots,
+            n_ctx=n_ctx,
+            clock=lambda: self.backend.now,
+            cache=cache,
+            preamble=preamble,
+            speculation=speculation,
         )
         self.samplers: list[ScriptedSampler] = []
 

@@ -116,3 +116,32 @@ def test_odd_measurements_make_no_negative_cost() -> None:
     cost.observe(0, 1.0)
     cost.observe(4096, 1.0)
     assert cost.line() == (fixed, per_token)
+
+
+def followed(answer: list[int], prompt: list[int]) -> list[int]:
+    """What is drafted as the next token before each token of an answer; 0 = nothing."""
+    chat = Speculator(prompt)
+    drafted = []
+    for token in answer:
+        drafted.append(chat.draft(1)[0] if chat.look() else 0)
+        chat.add(token)
+    return drafted
+
+
+@pytest.mark.parametrize(
+    "edited",
+    [
+        [1, 2, 3, 4, 99, 6, 7, 8, 9],  # one in the place of another
+        [1, 2, 3, 4, 7, 8, 9],  # two left out
+    ],
+)
+def test_after_an_edit_the_place_is_found_again_at_once(edited: list[int]) -> None:
+    drafted = followed(edited, [1, 2, 3, 4, 5, 6, 7, 8, 9, 50])
+    wrong = [token for token, guess in zip(edited[3:], drafted[3:], strict=True) if token != guess]
+    assert len(wrong) == 1
+
+
+def test_after_too_many_edits_the_place_is_lost() -> None:
+    drafted = followed([1, 2, 3, 90, 91, 92, 93, 94, 95, 96, 97], list(range(1, 30)))
+    assert drafted[3:8] == [4, 5, 6, 7, 8]
+    assert drafted[-1] == 0
