@@ -1,7 +1,7 @@
 """`python -m tests.bench.scheduling MODEL`: our scheduler against llama.cpp's own server (xllamacpp), as ratios.
 
 Both have the same model, slots, context and one thread, and take turns. Ours is measured where its user is, behind the
-worker's pipe; the server inside its own process (`rival_server`). Time is the processor time of the process that
+worker's pipe; the server inside its own process (`bare_server`). Time is the processor time of the process that
 computes, so that other programs on the machine change nothing; `--wall` takes the clock on the wall.
 """
 
@@ -57,12 +57,12 @@ class Timeline:
         return self.arrivals[0] - self.begun
 
 
-class RivalServer:
-    """`rival_server` in a process of its own."""
+class BareServer:
+    """`bare_server` in a process of its own."""
 
     def __init__(self, model: Path, *, wall: bool, slots: int = SLOTS, n_ctx: int = N_CTX) -> None:
         self._wall = wall
-        command = [sys.executable, "-m", "tests.bench.rival_server", str(model), str(slots), str(n_ctx)]
+        command = [sys.executable, "-m", "tests.bench.bare_server", str(model), str(slots), str(n_ctx)]
         self._process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
         )
@@ -77,7 +77,7 @@ class RivalServer:
         answers: list[dict[str, Any]] = json.loads(process.stdout.readline())
         return [Timeline(chat["begun"], tuple(chat["arrivals"]), chat["made"]) for chat in answers]
 
-    def __enter__(self) -> RivalServer:
+    def __enter__(self) -> BareServer:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, tb: TracebackType | None) -> None:
@@ -88,7 +88,7 @@ class RivalServer:
 
 
 class Scheduler:
-    """Our engine in its worker process, asked as `rival_server` is. Every chat is an owner of its own."""
+    """Our engine in its worker process, asked as `bare_server` is. Every chat is an owner of its own."""
 
     def __init__(self, engine: LlamaEngine, model: LoadedModel, *, wall: bool) -> None:
         (pid,) = engine.worker_pids()
@@ -166,7 +166,7 @@ async def measure(path: Path, runs: int = RUNS, *, wall: bool = False) -> list[R
         note(who, "alone", together(chats))
 
     engine = LlamaEngine(engine=EngineKind.SCHEDULER)
-    with RivalServer(path, wall=wall) as server:
+    with BareServer(path, wall=wall) as server:
         try:
             config = ModelConfig(n_ctx=N_CTX, slots=SLOTS, device="cpu", threads=1)
             ours = Scheduler(engine, await engine.load(path, config), wall=wall)

@@ -1,6 +1,6 @@
 """The yardstick of `scheduling`: llama.cpp's own server as xllamacpp brings it, with nothing of ours around it.
 
-`python -m tests.bench.rival_server MODEL SLOTS N_CTX`, then one JSON line {"prompts": [...], "tokens": N, "stagger": N,
+`python -m tests.bench.bare_server MODEL SLOTS N_CTX`, then one JSON line {"prompts": [...], "tokens": N, "stagger": N,
 "wall": bool} for each round; it answers with one line, the `Timeline` of each chat. Its chats are measured where they
 are made, in its own process: our engine's cross a pipe and a worker before they are looked at.
 """
