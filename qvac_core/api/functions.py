@@ -219,12 +219,12 @@ async def get_loaded_model_info(model_id: str) -> LoadedModelInfo:
     from qvac_core import api
 
     core = await _session.started()
-    here, model = core.machine.loaded_here(model_id), core.machine.model_here(model_id)
-    if here is None or model is None:
+    running, model = core.machine.running_here(model_id), core.machine.model_here(model_id)
+    if running is None or model is None:
         key = core.consumer.provider_of(model_id)
         return LoadedModelInfo(model_id, is_delegated=True, provider_public_key=key.hex())
     loaded_at = _session.loaded_at.setdefault(model_id, datetime.now(UTC))
-    return info_of(model_id, model, here.info, loaded_at, api.__all__)
+    return info_of(model_id, model, running.info, loaded_at, api.__all__)
 
 
 async def heartbeat(delegate: Delegate) -> float:

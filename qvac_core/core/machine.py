@@ -403,8 +403,8 @@ class Machine:
 
     def model_here(self, loaded_id: str) -> LibraryModel | None:
         """The file of one that is loaded here."""
-        loaded = self.loaded_here(loaded_id)
-        return None if loaded is None else self._library.find(loaded.info.sha256)
+        lease = self._leases.get(loaded_id)
+        return None if lease is None else lease.library_model
 
     def config_here(self, loaded_id: str) -> LlmConfig:
         """What the program that loaded this chat model wanted."""

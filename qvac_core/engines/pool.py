@@ -89,8 +89,9 @@ class LeasedModel:
 class Lease:
     """One holder's reference to a running model. `release` may be called twice; it never waits."""
 
-    def __init__(self, model: RunningModel, release: Callable[[], None]) -> None:
+    def __init__(self, model: RunningModel, library_model: LibraryModel, release: Callable[[], None]) -> None:
         self._model = model
+        self.library_model = library_model
         self._release: Callable[[], None] | None = release
 
     @property
@@ -167,8 +168,8 @@ class ModelPool:
             self._released(key, released)
 
         if isinstance(model, LoadedModel):
-            return Lease(LeasedModel(model, library_model, config), release)
-        return Lease(model, release)
+            return Lease(LeasedModel(model, library_model, config), library_model, release)
+        return Lease(model, library_model, release)
 
     async def unload_idle(self) -> None:
         """Give back the memory of all models that nobody holds, now."""

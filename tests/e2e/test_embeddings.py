@@ -11,7 +11,7 @@ from typing import Any
 import numpy
 import pytest
 
-from qvac_core import Delegate, cancel, embed, load_model, unload_model
+from qvac_core import Delegate, cancel, embed, get_loaded_model_info, load_model, unload_model
 from qvac_core.core import Core, RuleOverride
 from qvac_core.core.state import LogEntry
 from qvac_core.engines.available import EngineKind
@@ -42,6 +42,9 @@ def test_here_and_there_the_vectors_are_the_same(
             there = Delegate(OTHER_KEY, timeout=60)
             far = await load_model(embedding_model_path.name, model_type="embeddings", delegate=there)
             near = await load_model(str(embedding_model_path), model_type="embeddings")
+            told = await get_loaded_model_info(near)
+            assert (told.handlers, told.model_type) == (("embed",), "llamacpp-embedding")
+            assert told.path == str(embedding_model_path)
             for text in (TEXTS, TEXTS[0], TEXTS[1:2]):
                 assert numpy.allclose(await embed(far, text), await embed(near, text), atol=1e-6)
             one, other, apart = await embed(far, TEXTS)
