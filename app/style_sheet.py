@@ -42,6 +42,7 @@ QLabel#badge[tone="local"] {{ color: {t.local}; background: {t.local_soft}; }}
 QLabel#badge[tone="warn"] {{ color: {t.warn}; background: {t.warn_soft}; }}
 QLabel#badge[tone="danger"] {{ color: {t.danger}; background: {t.danger_soft}; }}
 QLabel#badge[tone="text2"] {{ color: {t.text2}; background: {t.track}; }}
+QLabel#keyCap {{ border: 1px solid {t.ctl}; border-radius: 4px; padding: 0 5px; color: {t.text2}; }}
 QLabel#iconTile {{ border-radius: 8px; background: {t.accent_soft}; }}
 QLabel#iconTile[tone="local"] {{ background: {t.local_soft}; }}
 QLabel#iconTile[tone="danger"] {{ background: {t.danger_soft}; }}
@@ -83,6 +84,8 @@ QPushButton[kind="link"][keyboardFocus="true"] {{ border: 2px solid {t.accent}; 
 QPushButton[kind="stop"] {{ color: {t.bg}; background: {t.text}; border-color: {t.text}; }}
 QPushButton[kind="stop"]:hover {{ background: {t.text2}; border-color: {t.text2}; }}
 QPushButton[kind="stop"][keyboardFocus="true"] {{ border: 2px solid {t.accent}; }}
+QPushButton[kind="talk"] {{ color: {t.onacc}; background: {t.accent}; border-color: {t.accent}; border-radius: 14px; }}
+QPushButton[kind="talk"][keyboardFocus="true"] {{ border: 2px solid {t.text}; }}
 Segment[segment] {{ border: 1px solid {t.ctl}; border-radius: 0; padding: 0 10px; min-height: 22px; font-weight: 400;
   outline: none; color: {t.text2}; background: {t.surface}; }}
 Segment[segment]:hover {{ background: {t.sel}; }}
