@@ -15,6 +15,8 @@ from qvac_core.core.state import (
     ConnectionStage,
     ConversationsChanged,
     CoreEvent,
+    DictationEnded,
+    DictationHeard,
     DownloadChanged,
     KnocksChanged,
     ProvidersChanged,
@@ -23,6 +25,7 @@ from qvac_core.core.state import (
     RequestStarted,
     SharedModelsChanged,
     SharingChanged,
+    TranscriptProgress,
 )
 
 WHOLE_STATES = (
@@ -76,6 +79,10 @@ def _key(event: CoreEvent) -> Hashable | None:
             return (RequestProgressed, event.request.id)
         case ConnectionStage():
             return (ConnectionStage, event.provider_key, event.stage)
+        case TranscriptProgress():
+            return (TranscriptProgress, event.message_id)
+        case DictationHeard():
+            return (DictationHeard, event.dictation_id)
         case DownloadChanged() if not event.done and event.error is None:
             return (DownloadChanged, event.model)
         case _ if isinstance(event, WHOLE_STATES):
@@ -95,6 +102,8 @@ def _closes(event: CoreEvent) -> tuple[Hashable, ...]:
             return ((RequestProgressed, event.request.id),)
         case RequestEnded():
             return ((RequestProgressed, event.entry.id),)
+        case DictationEnded():
+            return ((DictationHeard, event.dictation_id),)
         case DownloadChanged() if event.done or event.error is not None:
             return ((DownloadChanged, event.model),)
         case _:

@@ -5,19 +5,27 @@ State flows core → here → view by signals; intents flow back as owned tasks.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from PySide6.QtCore import QObject, QTimer, Signal
 
+from app.audio.microphone import Input
+from app.audio.system_input import SystemInput
 from app.bridge import CoreProxy
+from app.given_files import FileKind, TakenFile, as_message, picture_refused, take
 from app.presenters.chat_directory import Directory, Speaker
 from app.presenters.chat_drafts import Drafts
 from app.presenters.chat_words import default_model
+from app.presenters.dictation import Dictation
+from app.presenters.speech import Speech
+from app.presenters.transcripts import Transcripts
 from app.tasks import Tasks
 from qvac_core.core.answering import with_seam
 from qvac_core.core.error_text import describe
@@ -39,8 +47,10 @@ from qvac_core.core.state import (
     ProvidersChanged,
     SharedModel,
     SharedModelsChanged,
+    SpeechChoice,
     Target,
 )
+from qvac_core.core.transcript import ROLE as TRANSCRIPT
 from qvac_core.errors import QvacError
 
 Work = Coroutine[Any, Any, object]
@@ -70,9 +80,16 @@ class ChatPresenter(QObject):
     first_start_changed = Signal()
     share_requested = Signal()
     draft_changed = Signal()  # not by the person: what waited was sent
+    text_attached = Signal(str)
+    listener_wanted = Signal()  # a recording waits for a model that understands speech
 
     def __init__(
-        self, core: CoreProxy, parent: QObject | None = None, *, clock: Callable[[], float] = time.time
+        self,
+        core: CoreProxy,
+        parent: QObject | None = None,
+        *,
+        clock: Callable[[], float] = time.time,
+        sound: Input | None = None,
     ) -> None:
         super().__init__(parent)
         self._core = core
@@ -85,7 +102,13 @@ class ChatPresenter(QObject):
         self.open_id = DRAFT
         self.providers: tuple[ProviderEntry, ...] = ()
         self.models: tuple[SharedModel, ...] = ()
+        self.speech = Speech(core, self)
+        self.speech.changed.connect(self._begin_waiting)
+        self.dictation = Dictation(core, sound or SystemInput(), self)
+        self.transcripts = Transcripts(core, self)
+        self._unheard: list[Path] = []  # recordings that wait for a model
         self.download: DownloadChanged | None = None
+        self._wanted_model = ""  # the one being downloaded, as the core was asked for it
         self.stages: dict[str, ConnectionStage] = {}  # the last one of each provider
         self._draft_target = NOBODY
         self._streaming: dict[str, tuple[str, Message]] = {}  # message id → conversation id, message so far
@@ -107,6 +130,8 @@ class ChatPresenter(QObject):
         self.models = _for_chat(await self._core.call(lambda core: core.shared_models()))
         self.conversations = await self._core.call(lambda core: core.conversations())
         self.drafts.load(await self._core.call(lambda core: core.drafts()))
+        await self.speech.load()
+        await self.dictation.load()
         self._loaded = True
         self._draft_target = self._likely_target()
         for signal in (self.providers_changed, self.models_changed, self.conversations_changed):
@@ -121,11 +146,17 @@ class ChatPresenter(QObject):
         self._keep_soon.stop()
         with contextlib.suppress(QvacError):  # nobody is left to tell
             await self._keep_drafts()
+        await self.dictation.close()
+        await self.transcripts.close()
+        await self.speech.close()
         await self._tasks.close()
 
     async def settle(self) -> None:
         """Wait until every intent has ended (tests, and screens that close)."""
         await self._tasks.settle()
+        await self.speech.settle()
+        await self.dictation.settle()
+        await self.transcripts.settle()
 
     # --- What is so
 
@@ -155,7 +186,7 @@ class ChatPresenter(QObject):
     def answering(self) -> Message | None:
         """The answer that streams into the open conversation."""
         for conversation_id, message in self._streaming.values():
-            if conversation_id == self.open_id:
+            if conversation_id == self.open_id and message.role != TRANSCRIPT:
                 return message
         return None
 
@@ -282,15 +313,17 @@ class ChatPresenter(QObject):
         if self.busy or not any(m.role == "user" for m in self.messages):
             return
         conversation_id = self.open_id
-        unsent = bool(self.messages) and self.messages[-1].id.startswith("asked-") and not conversation_id
+        turns = [message for message in self.messages if message.role != TRANSCRIPT]
+        unsent = turns[-1].id.startswith("asked-") and not conversation_id
         removed = []
-        while self.messages[-1].role == "assistant" and not _broke_off(self.messages[-1]):
-            removed.append(self.messages.pop().id)
+        while turns[-1].role == "assistant" and not _broke_off(turns[-1]):
+            removed.append(turns.pop().id)
+        self.messages = [message for message in self.messages if message.id not in removed]
         for message_id in removed:
             self.message_removed.emit(message_id)
         self._asking.add(conversation_id)
         self.answering_changed.emit()
-        goes_on = self.messages[-1].role == "assistant"
+        goes_on = turns[-1].role == "assistant"
         question = next(m for m in reversed(self.messages) if m.role == "user")
         if goes_on:
             self._start(self._retry(conversation_id), lambda error: self._not_asked(question, error))
@@ -324,6 +357,56 @@ class ChatPresenter(QObject):
         answer = self.answering
         if answer is not None:
             self._start(self._core.call(lambda core: core.continue_answer_here(answer.id)))
+
+    # --- Files
+
+    def attach(self, paths: Sequence[Path]) -> None:
+        """What somebody gives to the open conversation: recordings become transcripts, texts go beside the message."""
+        self._began = True
+        self.first_start_changed.emit()
+        self._start(self._attach(tuple(paths)))
+
+    async def _attach(self, paths: tuple[Path, ...]) -> None:
+        for path in paths:
+            taken = await asyncio.get_running_loop().run_in_executor(None, take, path)
+            if not isinstance(taken, TakenFile):
+                self.failed.emit(taken)
+            elif taken.kind is FileKind.TEXT:
+                self.text_attached.emit(as_message(taken))
+            elif taken.kind is FileKind.SOUND:
+                self._unheard.append(path)
+            else:
+                self.failed.emit(picture_refused(path.name))
+        self._begin_waiting()
+        if self._unheard:
+            self.listener_wanted.emit()
+
+    def forget_unheard(self) -> None:
+        """The recordings that wait for a model are not to be transcribed after all."""
+        self._unheard.clear()
+
+    def _begin_waiting(self) -> None:
+        listener = self.speech.listener(self.target)
+        if listener is not None and self._unheard:
+            paths, self._unheard = self._unheard, []
+            self._start(self._transcribe(paths, listener))
+
+    async def _transcribe(self, paths: list[Path], listener: SpeechChoice) -> None:
+        conversation_id = await self._existing()
+        for path in paths:
+            try:
+                await self.transcripts.start(conversation_id, path, listener, self.dictation.language)
+            except QvacError as error:
+                self._report(error)
+
+    async def _existing(self) -> str:
+        """The open conversation; the core learns of one that nobody has written in yet."""
+        if self.open_id:
+            return self.open_id
+        target = self._draft_target
+        conversation = await self._core.call(lambda core: core.new_conversation(target))
+        self._adopt(conversation.id)
+        return conversation.id
 
     async def _ask(self, question: Message) -> None:
         conversation_id = self.open_id
@@ -441,28 +524,43 @@ class ChatPresenter(QObject):
         """Own a coroutine of a dialog."""
         self._tasks.start(work, on_error)
 
-    # --- The small model
+    # --- A model for this machine
 
     def download_default(self) -> None:
-        name = default_model()[0]
-        self.download = DownloadChanged(name, 0, default_model()[1], 0.0)
+        self.download_model("", *default_model()[:2])
+
+    def download_model(self, source: str, title: str, octets: int) -> None:
+        """source: as the core is asked for it; title, octets: what is shown until it reports."""
+        self._wanted_model = source
+        self.download = DownloadChanged(title, 0, octets, 0.0)
         self.download_changed.emit(self.download)
-        self._start(self._core.call(lambda core: core.download_model("")), self._not_downloaded)
+        self._start(
+            self._core.call(lambda core: core.download_model(source)),
+            lambda error: self._not_downloaded(error, title),
+        )
+
+    def download_again(self) -> None:
+        """After a failure: the same one."""
+        failed = self.download
+        if failed is None or not self._wanted_model:
+            self.download_default()
+        else:
+            self.download_model(self._wanted_model, failed.model, failed.total)
 
     def cancel_download(self) -> None:
-        self._start(self._core.call(lambda core: core.cancel_download("")))
+        source = self._wanted_model
+        self._start(self._core.call(lambda core: core.cancel_download(source)))
 
     def chat_here(self) -> None:
         """This machine answers from now on."""
         self.set_target(NOBODY)
 
-    def _not_downloaded(self, error: QvacError) -> None:
+    def _not_downloaded(self, error: QvacError, title: str) -> None:
         if error.name == "DOWNLOAD_CANCELLED":
             self.download = None
             self.download_changed.emit(None)
         elif self.download is None or self.download.error is None:
-            name = default_model()[0]
-            self.download = DownloadChanged(name, 0, 0, 0.0, error=describe(error))
+            self.download = DownloadChanged(title, 0, 0, 0.0, error=describe(error))
             self.download_changed.emit(self.download)
 
     # --- Events
@@ -502,7 +600,8 @@ class ChatPresenter(QObject):
 
     def _started(self, conversation_id: str, message: Message) -> None:
         self._streaming[message.id] = (conversation_id, message)
-        self._asking.discard(conversation_id)
+        if message.role != TRANSCRIPT:
+            self._asking.discard(conversation_id)
         if conversation_id == self.open_id and not self._show(message):
             self.messages.append(message)
             self.message_added.emit(message)
@@ -520,7 +619,7 @@ class ChatPresenter(QObject):
         conversation_id, _ = self._streaming.pop(message.id, (None, None))
         self._show(message)
         self.answering_changed.emit()
-        if conversation_id is not None:
+        if conversation_id is not None and message.role != TRANSCRIPT:
             self._send_waiting(conversation_id)
 
     def _show(self, message: Message) -> bool:

@@ -10,6 +10,8 @@ from app.presenters.chat import ChatPresenter
 from app.presenters.chat_words import stats_words, tokens
 from app.theme import Theme
 from app.views.chat_bar import ChatBar
+from app.views.chat_dictation import DictationView
+from app.views.chat_files import FilesView
 from app.views.chat_first_start import download_words
 from app.views.chat_missing import MissingBar, missing
 from app.views.chat_reach import ReachBar
@@ -41,7 +43,7 @@ class Conversation(QWidget):
         self.question: QuestionBox | None = None
         self._remedies = Remedies(presenter, self.provider_wanted.emit, self.network_wanted.emit)
         self.bar = ChatBar(presenter, theme)
-        self.messages = MessageList(theme, self.facts)
+        self.messages = MessageList(theme, self.facts, lambda message: self.files.describe(message))
         self.empty = EmptyState(
             theme, "message-square", "Ask the first question", "", hint="Type below, or press Ctrl+N anywhere"
         )
@@ -54,6 +56,8 @@ class Conversation(QWidget):
         self.reach = ReachBar(presenter, theme)
         self.missing = MissingBar(presenter, theme, self.provider_wanted.emit)
         self.composer = Composer(theme)
+        self.dictation = DictationView(presenter, self.composer, self.error, self)
+        self.files = FilesView(presenter, theme, self.messages, self.composer, self.dictation, self)
         self._below = QVBoxLayout()
         self._below.setSpacing(8)
         for widget in (self.error, self.download, self.reach, self.missing, self.composer):
@@ -96,6 +100,7 @@ class Conversation(QWidget):
         presenter.answering_changed.connect(self._show_state)
         presenter.stage_changed.connect(self._show_stage)
         presenter.failed.connect(self._show_failure)
+        presenter.transcripts.failed.connect(self._show_failure)
         presenter.download_changed.connect(self._show_download)
         for signal in (presenter.target_changed, presenter.providers_changed, presenter.models_changed):
             signal.connect(self._show_target)
@@ -213,7 +218,7 @@ class Conversation(QWidget):
         if download is None:
             return
         if download.error is not None:
-            again = Act("Try again", self._presenter.download_default, "primary", "rotate-cw")
+            again = Act("Try again", self._presenter.download_again, "primary", "rotate-cw")
             self.error.show_error(download.error, [again])
         else:
             self.download.show_download(download)

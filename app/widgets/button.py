@@ -1,4 +1,4 @@
-"""Buttons by kind: primary, quiet (the default), flat, danger, link, stop.
+"""Buttons by kind: primary, quiet (the default), flat, danger, link, stop, talk.
 
 One primary per region; destructive acts are outlined in red, never filled.
 """
@@ -21,6 +21,7 @@ ICON_TOKEN = {
     "danger": "danger",
     "link": "accent",
     "stop": "bg",
+    "talk": "onacc",
 }
 COPIED_SECONDS = 2.0
 ICON_PAD = 3

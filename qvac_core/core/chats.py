@@ -44,6 +44,7 @@ from qvac_core.core.state import (
     Target,
 )
 from qvac_core.core.tasks import TaskOwner
+from qvac_core.core.transcript import ROLE as TRANSCRIPT
 from qvac_core.engines.interface import ChatMessage
 from qvac_core.errors import QvacError, StoreError
 from qvac_core.store.conversations import new_id
@@ -149,7 +150,7 @@ class Chats:
         """Answer the last user message again; the last answer is replaced. One that broke off in the middle goes on."""
         with self._beginning(conversation_id):
             conversation = await self._run(self._store.conversations.get, conversation_id)
-            messages = await self.messages(conversation_id)
+            messages = [m for m in await self.messages(conversation_id) if m.role != TRANSCRIPT]
             if messages and _broke_off(messages[-1]):
                 return await self._go_on(conversation, messages[-1], messages[:-1])
             asked = next((at for at in reversed(range(len(messages))) if messages[at].role == "user"), None)
@@ -363,7 +364,9 @@ def _so_far(answer: Message) -> str:
 
 
 def _history(messages: Sequence[Message]) -> tuple[ChatMessage, ...]:
-    return chat_history([(m.role, m.text if m.role == "user" else _so_far(m)) for m in messages])
+    """Without transcripts: one is as long as it is, and goes along where a person puts it beside a question."""
+    turns = [m for m in messages if m.role != TRANSCRIPT]
+    return chat_history([(m.role, m.text if m.role == "user" else _so_far(m)) for m in turns])
 
 
 def _left(error: ErrorInfo, name: str) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -19,14 +19,17 @@ from qvac_core.core.chats import Chats
 from qvac_core.core.config import CoreConfig, RuleOverride
 from qvac_core.core.contacts import Contacts
 from qvac_core.core.diagnosis import examine_network
+from qvac_core.core.dictation import Dictations
 from qvac_core.core.event_hub import EventHub
 from qvac_core.core.machine import Machine
 from qvac_core.core.network import NetworkNode
 from qvac_core.core.sharing import Sharing
+from qvac_core.core.speech_here import SpeechHere
 from qvac_core.core.state import (
     AccessMode,
     AccessRules,
     ActiveRequest,
+    AnswerStats,
     Conversation,
     CoreEvent,
     Draft,
@@ -38,14 +41,19 @@ from qvac_core.core.state import (
     ProviderEntry,
     SharedModel,
     SharingState,
+    SpeechChoice,
     Target,
 )
+from qvac_core.core.transcripts import Transcripts
 from qvac_core.delegation.admission import Limits
 from qvac_core.delegation.consumer import Consumer
 from qvac_core.engines.library import Library
+from qvac_core.engines.live_speech import LiveOptions, LiveSession, LiveTranscription
 from qvac_core.engines.llama_engine import LlamaEngine
 from qvac_core.engines.model_kind import EMBEDDING_TYPE
 from qvac_core.engines.pool import ModelPool
+from qvac_core.engines.speech import TranscriptionEvent
+from qvac_core.engines.speech_engine import WhisperEngine
 from qvac_core.errors import IdentityError, QvacError
 from qvac_core.hyperdht import KeyPair
 from qvac_core.store.folders import DataDir, InstanceLock
@@ -143,6 +151,12 @@ class Core:
         self._on_close("contacts", self._contacts.close)
         self._chats = Chats(self._store, self._hub, self._contacts, self.machine)
         self._on_close("chats", self._chats.close)
+        self._speech = SpeechHere(library, WhisperEngine())
+        self._on_close("speech", self._speech.close)
+        self._dictations = Dictations(self._open_live, self._hub)
+        self._on_close("dictations", self._dictations.close)
+        self._transcripts = Transcripts(self._store, self._hub, self._transcribe, self._who_listens)
+        self._on_close("transcripts", self._transcripts.close)
         self._sharing = Sharing(
             self._store, self._hub, self._network, self.machine, self._key_pair, limits, self._config.rules
         )
@@ -327,7 +341,7 @@ class Core:
         return await self._chats.conversations()
 
     async def messages(self, conversation_id: str) -> tuple[Message, ...]:
-        return await self._chats.messages(conversation_id)
+        return tuple(self._transcripts.newest(m) for m in await self._chats.messages(conversation_id))
 
     async def new_conversation(self, target: Target) -> Conversation:
         return await self._chats.new(target)
@@ -339,6 +353,7 @@ class Core:
         await self._chats.pin(conversation_id, pinned)
 
     async def delete_conversation(self, conversation_id: str) -> None:
+        await self._transcripts.stop_all_of(conversation_id)
         await self._chats.delete(conversation_id)
 
     async def search_conversations(self, text: str) -> tuple[Conversation, ...]:
@@ -364,6 +379,41 @@ class Core:
 
     async def stop_answer(self, message_id: str) -> None:
         await self._chats.stop(message_id)
+
+    # --- Speech ---------------------------------------------------------------------------------------------------
+
+    async def speech_models(self) -> tuple[SpeechChoice, ...]:
+        return self._speech.choices()
+
+    async def start_dictation(self, listener: Target, language: str = "") -> str:
+        return await self._dictations.start(listener, language)
+
+    async def dictate(self, dictation_id: str, samples: bytes) -> None:
+        await self._dictations.write(dictation_id, samples)
+
+    async def end_dictation(self, dictation_id: str) -> None:
+        await self._dictations.end(dictation_id)
+
+    async def discard_dictation(self, dictation_id: str) -> None:
+        await self._dictations.discard(dictation_id)
+
+    async def start_transcript(self, conversation_id: str, path: Path, listener: Target, language: str = "") -> str:
+        return await self._transcripts.start(conversation_id, path, listener, language)
+
+    async def stop_transcript(self, message_id: str) -> None:
+        await self._transcripts.stop(message_id)
+
+    async def _open_live(self, listener: Target, language: str) -> LiveSession:
+        return LiveTranscription(await self._speech.model(listener.model), LiveOptions(language=language))
+
+    async def _transcribe(
+        self, path: Path, listener: Target, language: str
+    ) -> AsyncGenerator[TranscriptionEvent, None]:
+        async for event in self._speech.transcribe(path, listener.model, language):
+            yield event
+
+    async def _who_listens(self, listener: Target) -> AnswerStats:
+        return AnswerStats("This machine", "local", "local", listener.model, 0.0, 0.0, 0, 0)
 
 
 def _hex(public_key: str) -> str:

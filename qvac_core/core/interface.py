@@ -23,6 +23,7 @@ from qvac_core.core.state import (
     ProviderEntry,
     SharedModel,
     SharingState,
+    SpeechChoice,
     Target,
 )
 
@@ -130,3 +131,27 @@ class CoreInterface(Protocol):
 
     async def stop_answer(self, message_id: str) -> None:
         """Cancel down to the GPU; AnswerFinished with status "stopped" follows."""
+
+    # Speech
+    async def speech_models(self) -> tuple[SpeechChoice, ...]:
+        """Who can understand speech: this machine's models and those of the providers that are connected."""
+
+    async def start_dictation(self, listener: Target, language: str = "") -> str:
+        """Have somebody hear a person talk; returns the dictation's id once a model listens. Then DictationHeard…,
+        DictationEnded. language: ISO 639-1; "" = found by the model. ModelError when `listener` cannot."""
+
+    async def dictate(self, dictation_id: str, samples: bytes) -> None:
+        """What the microphone heard next: 16 kHz mono 32-bit floats, any number of them. Never waits for the model."""
+
+    async def end_dictation(self, dictation_id: str) -> None:
+        """No more is said: DictationEnded follows once the rest was listened to."""
+
+    async def discard_dictation(self, dictation_id: str) -> None:
+        """Leave at once; no event follows."""
+
+    async def start_transcript(self, conversation_id: str, path: Path, listener: Target, language: str = "") -> str:
+        """Transcribe a sound or video file into the conversation; returns the message's id at once. What its text holds
+        says core/transcript.py. AnswerStarted, AnswerTokens…, TranscriptProgress…, AnswerFinished, as of an answer."""
+
+    async def stop_transcript(self, message_id: str) -> None:
+        """What is done is kept; AnswerFinished with status "stopped" follows."""

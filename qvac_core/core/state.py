@@ -167,6 +167,21 @@ class ProviderEntry:
     silent_since: float = 0.0
 
 
+@dataclass(frozen=True, slots=True)
+class SpeechChoice:
+    """A model that understands speech. where: the provider's key, "" on this machine.
+
+    usable: it can be asked now; if not, `reason` says why. languages: ISO 639-1 codes, () = not known.
+    """
+
+    name: str
+    where: str = ""
+    loaded: bool = False
+    usable: bool = True
+    reason: str = ""
+    languages: tuple[str, ...] = ()
+
+
 # --- Events -------------------------------------------------------------------------------------------------------
 
 
@@ -297,6 +312,34 @@ class DownloadChanged:
 
 
 @dataclass(frozen=True, slots=True)
+class TranscriptProgress:
+    """How far a transcript has come: milliseconds of audio. total_ms: 0 = not known. left_seconds: None = not known."""
+
+    message_id: str
+    done_ms: int
+    total_ms: int
+    left_seconds: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class DictationHeard:
+    """What somebody said so far: `settled` never changes but for growing, `unsettled` stands behind it for now."""
+
+    dictation_id: str
+    settled: str
+    unsettled: str
+
+
+@dataclass(frozen=True, slots=True)
+class DictationEnded:
+    """The whole text; of one that failed, as far as it was heard. Nothing comes of one that was discarded."""
+
+    dictation_id: str
+    text: str
+    error: ErrorInfo | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Notice:
     """Something a person should know once: a settings file set aside, another machine answering for my key, …"""
 
@@ -322,5 +365,8 @@ CoreEvent = (
     | AnswerSeam
     | AnswerFinished
     | DownloadChanged
+    | TranscriptProgress
+    | DictationHeard
+    | DictationEnded
     | Notice
 )

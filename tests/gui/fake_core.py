@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from qvac_core.core import transcript
 from qvac_core.core.state import (
     AccessChanged,
     AccessKey,
@@ -25,6 +26,8 @@ from qvac_core.core.state import (
     Conversation,
     ConversationsChanged,
     CoreEvent,
+    DictationEnded,
+    DictationHeard,
     DownloadChanged,
     Draft,
     ErrorInfo,
@@ -44,8 +47,10 @@ from qvac_core.core.state import (
     SharingChanged,
     SharingPhase,
     SharingState,
+    SpeechChoice,
     Stage,
     Target,
+    TranscriptProgress,
 )
 from qvac_core.errors import IdentityError, QvacError
 
@@ -93,6 +98,11 @@ class FakeCore:
     message_lists: dict[str, tuple[Message, ...]] = field(default_factory=dict)
     kept_drafts: dict[str, Draft] = field(default_factory=dict)
     script: Script = field(default_factory=Script)
+    speech: tuple[SpeechChoice, ...] = ()
+    heard: tuple[tuple[int, int, str], ...] = ((0, 1500, "And so my fellow Americans"),)  # by `start_transcript`
+    notices: tuple[str, ...] = ()
+    spoken: list[bytes] = field(default_factory=list)  # what `dictate` was given
+    said: tuple[tuple[str, str], ...] = ()  # (settled, unsettled) after each 50 ms of `spoken`; the last one stays
     calls: list[tuple[object, ...]] = field(default_factory=list)
     fail: dict[str, QvacError] = field(default_factory=dict)  # intent → what it raises, once
     given_options: dict[str, str] = field(default_factory=dict)
@@ -455,6 +465,73 @@ class FakeCore:
         await self._enter("stop_answer", message_id)
         if (task := self._answers.get(message_id)) is not None:
             task.cancel()
+
+    # --- Speech
+
+    async def speech_models(self) -> tuple[SpeechChoice, ...]:
+        return self.speech
+
+    async def start_dictation(self, listener: Target, language: str = "") -> str:
+        await self._enter("start_dictation", listener, language)
+        self.spoken.clear()
+        return self._id("dictation")
+
+    async def dictate(self, dictation_id: str, samples: bytes) -> None:
+        await self._enter("dictate", dictation_id)
+        self.spoken.append(samples)
+        self.emit(DictationHeard(dictation_id, *self._understood()))
+
+    async def end_dictation(self, dictation_id: str) -> None:
+        await self._enter("end_dictation", dictation_id)
+        self.emit(DictationEnded(dictation_id, "".join(self._understood())))
+
+    async def start_transcript(self, conversation_id: str, path: Path, listener: Target, language: str = "") -> str:
+        """Streams `heard`, held at the end with `script.hold`; `fail["transcript"]` fails it after the lines."""
+        await self._enter("start_transcript", conversation_id, path, listener, language)
+        stats = AnswerStats("This machine", "local", "local", listener.model, 0, 0, 0, 0)
+        text = transcript.begin(path.name, path.stat().st_size if path.exists() else 39_600_000)
+        message = Message(self._id("transcript"), transcript.ROLE, text, self.clock(), "streaming", stats=stats)
+        task = asyncio.get_running_loop().create_task(self._transcribe(conversation_id, message))
+        self._answers[message.id] = task
+        task.add_done_callback(lambda _task: self._answers.pop(message.id, None))
+        return message.id
+
+    async def stop_transcript(self, message_id: str) -> None:
+        await self._enter("stop_transcript", message_id)
+        if (task := self._answers.get(message_id)) is not None:
+            task.cancel()
+
+    async def _transcribe(self, conversation_id: str, message: Message) -> None:
+        self._released.clear()
+        self._keep(conversation_id, message)
+        self.emit(AnswerStarted(conversation_id, message))
+        total = 2_530_000
+        try:
+            for start, end, words in self.heard:
+                text = transcript.piece(start, end, words)
+                message = replace(message, text=message.text + text)
+                self.emit(AnswerTokens(conversation_id, message.id, text))
+                self.emit(TranscriptProgress(message.id, end, total, 47.0))
+                await asyncio.sleep(0)
+            if self.script.hold:
+                await self._released.wait()
+            if (error := self.fail.pop("transcript", None)) is not None:
+                message = replace(message, status="failed", error=ErrorInfo(error.name, error.code, error.message, ""))
+            else:
+                text = transcript.end("en", total, self.notices)
+                message = replace(message, text=message.text + text, status="done")
+                self.emit(AnswerTokens(conversation_id, message.id, text))
+        except asyncio.CancelledError:
+            message = replace(message, status="stopped")
+        self._keep(conversation_id, message)
+        self.emit(AnswerFinished(conversation_id, message))
+
+    def _understood(self) -> tuple[str, str]:
+        blocks = sum(len(samples) for samples in self.spoken) // 3200
+        return self.said[min(blocks, len(self.said)) - 1] if self.said and blocks else ("", "")
+
+    async def discard_dictation(self, dictation_id: str) -> None:
+        await self._enter("discard_dictation", dictation_id)
 
     def _answer(self, conversation_id: str, half: Message | None = None) -> str:
         message = half or Message(self._id("answer"), "assistant", "", self.clock(), status="streaming")

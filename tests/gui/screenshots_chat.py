@@ -6,27 +6,37 @@ Offscreen unless QT_QPA_PLATFORM says otherwise. To be looked at beside the desi
 from __future__ import annotations
 
 import asyncio
+import math
 import os
 import sys
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from PySide6.QtCore import Qt
 from PySide6.QtGui import QFont, QPainter, QPixmap
-from PySide6.QtWidgets import QApplication, QWidget
+from PySide6.QtWidgets import QApplication, QMenu, QWidget
 from qasync import QEventLoop
 
+from app.audio.hearing import State
+from app.audio.microphone import Heard, StateChanged, Trouble
 from app.presenters.chat import ChatPresenter
+from app.presenters.dictation_words import trouble_words
 from app.theme import Theme
 from app.views.chat_page import ChatPage
+from app.widgets.chat.hold_to_talk import HoldToTalk
+from app.widgets.chat.transcript_row import TranscriptRow
+from app.widgets.chat.voice_row import BARS
 from qvac_core.core.state import (
     AnswerSeam,
     AnswerStarted,
     AnswerTokens,
     ConnectionStage,
+    DictationHeard,
     DownloadChanged,
     Draft,
     Message,
+    SpeechChoice,
     Stage,
     Target,
 )
@@ -34,6 +44,7 @@ from qvac_core.errors import NetworkError
 from tests.gui import chat_scenes as scenes
 from tests.gui.conftest import DirectProxy
 from tests.gui.fake_core import FakeCore
+from tests.gui.test_microphone import ScriptedInput
 
 # The design's pictures hold a title bar and the tab bar of the window above the page.
 WIDE = (1280, 800 - 72)
@@ -181,6 +192,99 @@ async def not_found(stage: Scene) -> None:
     await connected(stage)
 
 
+def dictation(
+    gesture: Callable[[HoldToTalk], None] = lambda _talk: None, *, state: State = State.LISTENING, written: str = ""
+) -> Act:
+    """Somebody talks; the microphone is scripted."""
+
+    async def act(stage: Scene) -> None:
+        stage.core.speech = (SpeechChoice("Whisper large v3 turbo", scenes.STUDIO, True),)
+        await stage.presenter.speech.load()
+        dictation = stage.presenter.dictation
+        dictation.use_microphone(ScriptedInput())
+        composer = stage.page.conversation.composer
+        composer.set_text(written)
+        composer.talk.press()
+        gesture(composer.talk)
+        dictation._hear(StateChanged(state))
+        for step in range(BARS):
+            dictation._hear(Heard(bytes(14_000), abs(math.sin(step * 0.7)) * (0.3 + 0.6 * abs(math.sin(step / 6)))))
+            composer.voice.bars._frame()
+        await settle()
+        dictation._hear(StateChanged(state))
+        settled = "Summarise the part about the card index in five lines, and list every date"
+        stage.core.emit(DictationHeard(dictation._id, settled, " that he mentions with the"))
+
+    return act
+
+
+SPOKEN = (
+    (
+        0,
+        11_000,
+        "So the reading room opened in the old customs house, and they sat around one stove.",
+    ),
+    (11_000, 21_000, "There was no catalogue in the first year. You asked, and somebody knew where the book was."),
+    (21_000, 33_000, "The first card index came from a shipping company. They had typed bills of lading on the back."),
+    (33_000, 41_000, "We kept those. If you turn the cards over you can still read what was in the harbour that week."),
+    *((41_000 + 7_000 * n, 48_000 + 7_000 * n, f"And that went on for years, winter {n}.") for n in range(200)),
+    (1_531_000, 1_544_000, "That was the winter the boiler failed. We lent people blankets together with the books."),
+    (1_544_000, 1_548_000, "And then the second stove came from the"),
+)
+
+
+def transcript(*, lines: int = 0, hold: bool = True, then: Act = nothing) -> Act:
+    async def act(stage: Scene) -> None:
+        stage.core.speech = (SpeechChoice("Whisper large v3 turbo", "", True),)
+        await stage.presenter.speech.load()
+        stage.presenter.open("history")
+        await settle()
+        stage.core.heard = SPOKEN[:lines] or SPOKEN
+        stage.core.script.hold = hold
+        stage.core.notices = ("The file ends early, at 25:48 of 42:10.",) if not hold else ()
+        stage.presenter._unheard.append(Path("oral-history-07.m4a"))
+        stage.presenter._begin_waiting()
+        for _step in range(40):
+            await settle()
+        await then(stage)
+
+    return act
+
+
+async def export_menu(stage: Scene) -> None:
+    row = stage.page.conversation.messages.rows[-1]
+    assert isinstance(row, TranscriptRow)
+    row.export.click()
+    await settle()
+    stage.extra.extend(w for w in QApplication.topLevelWidgets() if isinstance(w, QMenu) and w.isVisible())
+
+
+async def ask_about(stage: Scene) -> None:
+    row = stage.page.conversation.messages.rows[-1]
+    assert isinstance(row, TranscriptRow)
+    row.ask.click()
+
+
+async def drop_target(stage: Scene) -> None:
+    stage.page.conversation.files.target.open()
+
+
+async def microphone_refused(stage: Scene) -> None:
+    stage.presenter.dictation.failed.emit(trouble_words(Trouble.REFUSED), Trouble.REFUSED)
+
+
+async def no_speech_model(stage: Scene) -> None:
+    stage.page.conversation.dictation.offer_model()
+
+
+def mirrored(act: Act) -> Act:
+    async def mirror(stage: Scene) -> None:
+        QApplication.setLayoutDirection(Qt.LayoutDirection.RightToLeft)
+        await act(stage)
+
+    return mirror
+
+
 async def delete(stage: Scene) -> None:
     stage.page.ask_to_delete("merge")
     assert stage.page.question is not None
@@ -238,6 +342,25 @@ PICTURES = (
     Picture("chat-search", search),
     Picture("chat-download", download),
     Picture("chat-delete", delete),
+    Picture("voice-hold", dictation()),
+    Picture("voice-hold-dark", dictation(), "dark"),
+    Picture("voice-hold-narrow", dictation(), size=NARROW),
+    Picture("voice-hold-smallest", dictation(), size=SMALLEST),
+    Picture("voice-hold-rtl", mirrored(dictation())),
+    Picture("voice-locked", dictation(HoldToTalk.let_go, written="Please:")),
+    Picture("voice-muted", dictation(state=State.MUTED)),
+    Picture("voice-muted-narrow-dark", dictation(state=State.MUTED), "dark", NARROW),
+    Picture("voice-refused", microphone_refused),
+    Picture("transcript-running", transcript(then=export_menu)),
+    Picture("transcript-running-dark", transcript(), "dark"),
+    Picture("transcript-running-narrow", transcript(), size=NARROW),
+    Picture("transcript-running-rtl", mirrored(transcript(lines=4))),
+    Picture("transcript-done", transcript(lines=4, hold=False, then=ask_about)),
+    Picture("transcript-done-narrow-dark", transcript(lines=4, hold=False), "dark", NARROW),
+    Picture("transcript-drop", drop_target),
+    Picture("transcript-drop-dark", drop_target, "dark", NARROW),
+    Picture("voice-no-model", no_speech_model),
+    Picture("voice-no-model-narrow-dark", no_speech_model, "dark", NARROW),
     Picture("chat-link", link),
     Picture("first-start", typed_key, core=fresh),
     Picture("first-start-dark", nothing, "dark", core=fresh),
@@ -281,6 +404,7 @@ async def take(picture: Picture, theme: Theme, folder: Path) -> None:
     for window in stage.extra:
         window.close()
     page.hide()
+    QApplication.setLayoutDirection(Qt.LayoutDirection.LeftToRight)
     await presenter.close()
     await proxy.close()
     page.deleteLater()
@@ -296,7 +420,6 @@ def main() -> None:
     app.setStyle("Fusion")
     app.setFont(QFont("Inter", 10))
     theme = Theme(app)
-    theme.reduced_motion = True
     loop = QEventLoop(app)
     asyncio.set_event_loop(loop)
     for picture in PICTURES:

@@ -2,15 +2,28 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from PySide6.QtCore import QEvent, QMimeData, QObject, QRectF, Qt, Signal
-from PySide6.QtGui import QKeyEvent, QMouseEvent, QPainter, QPaintEvent, QPalette, QPen
+from PySide6.QtGui import (
+    QKeyEvent,
+    QMouseEvent,
+    QPainter,
+    QPaintEvent,
+    QPalette,
+    QPen,
+    QTextCharFormat,
+    QTextCursor,
+)
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QPlainTextEdit, QSizePolicy, QVBoxLayout, QWidget
 
 from app.announcements import announce
 from app.theme import Theme
 from app.widgets.button import Button
+from app.widgets.chat.hold_to_talk import Gesture, HoldToTalk
 from app.widgets.chat.long_text import IN_COMPOSER, fits
 from app.widgets.chat.pasted import Pasted
+from app.widgets.chat.voice_row import VoiceRow
 from app.widgets.icon_label import IconLabel
 from app.widgets.label import Label
 from qvac_core.core.state import Draft
@@ -33,6 +46,8 @@ class Composer(QFrame):
     stop = Signal()
     recall = Signal()
     edited = Signal()  # by the person: `draft` is another one now
+    discard_voice = Signal()
+    files_given = Signal(list)  # of Path: pasted, or dropped on the text
 
     def __init__(self, theme: Theme, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -58,9 +73,21 @@ class Composer(QFrame):
         self.room = Label(scale="hint", tone="text3")
         self.button = Button(theme, "Send", kind="primary", icon="send", name="Send the message")
         self.button.clicked.connect(self._pressed)
+        self.clip = Button(theme, kind="flat", icon="paperclip", name="Add files: sound, video, text")
+        self.text.files.connect(self.files_given)
+        self.talk = HoldToTalk(self)
+        self.mic = MicButton(theme, self.talk)
+        self.voice = VoiceRow(theme)
+        self.voice.hide()
         below = QHBoxLayout()
-        below.setContentsMargins(4, 0, 0, 0)
+        below.setContentsMargins(0, 0, 0, 0)
         below.setSpacing(6)
+        tools = QHBoxLayout()
+        tools.setSpacing(2)
+        tools.addWidget(self.clip)
+        tools.addWidget(self.mic)
+        below.addLayout(tools)
+        below.addWidget(self.voice, 1)
         below.addWidget(self._eye)
         below.addWidget(self.privacy, 1)
         below.addWidget(self.room)
@@ -112,7 +139,14 @@ class Composer(QFrame):
     def show_room(self, used: int, of: str, used_words: str) -> None:
         """Tokens of the conversation against the model's context; nothing when either is not known."""
         self.room.setText(f"{used_words} of {of} tokens" if used and of else "")
-        self.room.setVisible(bool(self.room.text()) and not self._narrow)
+        self.room.setVisible(bool(self.room.text()) and not self._narrow and not self.talking)
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        """Esc of whatever has the focus in here."""
+        if event.key() == Qt.Key.Key_Escape and self.talking:
+            self._escape()
+        else:
+            super().keyPressEvent(event)
 
     def mousePressEvent(self, event: QMouseEvent) -> None:
         """The whole box is the field for whoever clicks into it."""
@@ -122,6 +156,44 @@ class Composer(QFrame):
     def set_narrow(self, narrow: bool) -> None:
         self._narrow = narrow
         self._show()
+
+    # --- Talking
+
+    @property
+    def talking(self) -> bool:
+        return self.voice.isVisibleTo(self)
+
+    def show_talking(self, talking: bool) -> None:
+        if talking == self.talking:
+            return
+        for widget in (self.clip, self._eye, self.privacy, self.room, self.button):
+            widget.setVisible(not talking)
+        self.voice.setVisible(talking)
+        self.text.setReadOnly(talking)
+        if talking:
+            self.voice.bars.start()
+            self.text.begin_dictation()
+            if not self.mic.isDown():  # Qt releases a button that loses the focus
+                self.text.setFocus(Qt.FocusReason.OtherFocusReason)
+        else:
+            self.voice.bars.stop()
+            self.talk.reset()
+            self.text.setFocus(Qt.FocusReason.OtherFocusReason)
+        self.mic.show_state()
+        self.update()
+        self._show()
+
+    def show_dictated(self, settled: str, unsettled: str) -> None:
+        self._filling = True
+        self.text.show_dictated(settled, unsettled)
+        self._filling = False
+
+    def insert_dictated(self, text: str) -> None:
+        """In the place of what was shown while it was said; "" leaves what was written before."""
+        self.show_dictated(text.strip(), "")
+        self.text.end_dictation()
+        if text.strip():
+            self._text_changed()
 
     def clear(self) -> None:
         self._waiting = False
@@ -138,6 +210,17 @@ class Composer(QFrame):
         cursor = self.text.textCursor()
         cursor.movePosition(cursor.MoveOperation.End)
         self.text.setTextCursor(cursor)
+
+    def add_text(self, text: str) -> None:
+        """Behind what is written; too long to be edited, it becomes a chip."""
+        if fits(self.text.toPlainText() + text, IN_COMPOSER):
+            cursor = self.text.textCursor()
+            cursor.movePosition(cursor.MoveOperation.End)
+            cursor.insertText(text)
+            self.text.setTextCursor(cursor)
+        else:
+            self.pasted.add(text.strip())
+        self.text.setFocus(Qt.FocusReason.OtherFocusReason)
 
     def fit(self) -> None:
         self.text.fit()
@@ -182,6 +265,9 @@ class Composer(QFrame):
         self.text.setFocus()
 
     def _submit(self) -> None:
+        if self.talking:  # nothing is sent before Send
+            self.talk.finish()
+            return
         text = self.message
         if not text:
             return
@@ -194,7 +280,9 @@ class Composer(QFrame):
         self.submitted.emit(text)
 
     def _escape(self) -> None:
-        if self._waiting:
+        if self.talking:
+            self.discard_voice.emit()
+        elif self._waiting:
             self._waiting = False
             self._show()
             self.edited.emit()
@@ -216,13 +304,40 @@ class Composer(QFrame):
     def paintEvent(self, _event: QPaintEvent) -> None:
         painter = QPainter(self)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        focus = self.text.hasFocus()
-        width = 2 if focus else 1
-        painter.setPen(QPen(self._theme.colour("accent" if focus else "ctl"), width))
+        marked = self.text.hasFocus() or self.talking
+        width = 2 if marked else 1
+        painter.setPen(QPen(self._theme.colour("accent" if marked else "ctl"), width))
         painter.setBrush(self._theme.colour("surface"))
         inset = width / 2
         painter.drawRoundedRect(QRectF(self.rect()).adjusted(inset, inset, -inset, -inset), RADIUS, RADIUS)
         painter.end()
+
+
+class MicButton(Button):
+    """Hold it to talk, or tap it and tap it again; assistive technology presses it, which is a tap."""
+
+    def __init__(self, theme: Theme, talk: HoldToTalk, parent: QWidget | None = None) -> None:
+        super().__init__(theme, kind="flat", icon="mic", name="Hold to talk", parent=parent)
+        self._talk = talk
+        self.pressed.connect(talk.press)
+        self.released.connect(talk.let_go)
+        talk.locked.connect(self.show_state)
+        self.show_state()
+
+    def show_state(self) -> None:
+        state = self._talk.state
+        self.set_kind("flat" if state is Gesture.IDLE else "talk")
+        self.set_icon("square" if state is Gesture.LOCKED else "mic")
+        self.setAccessibleName("Stop and insert what was said" if state is Gesture.LOCKED else "Hold to talk")
+        self.setToolTip("Stop and insert" if state is Gesture.LOCKED else "Hold to talk, or tap (Ctrl+Shift+Space)")
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        """Enter, which has no release of its own on a button, is a tap."""
+        if event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter) and not event.isAutoRepeat():
+            self._talk.press()
+            self._talk.let_go()
+        else:
+            super().keyPressEvent(event)
 
 
 class ComposerText(QPlainTextEdit):
@@ -231,10 +346,14 @@ class ComposerText(QPlainTextEdit):
     escaped = Signal()
     focus_changed = Signal()
     pasted = Signal(str)  # a text that would make the editor slow
+    files = Signal(list)  # of Path
 
     def __init__(self, theme: Theme, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._theme = theme
+        self._said_at = self._said = 0  # where what is being said is shown, and how long it is
+        self._gap = ""
+        self._replaced = ""
         self.setFrameShape(QFrame.Shape.NoFrame)
         self.setTabChangesFocus(True)
         self.setAccessibleName("Message")
@@ -251,6 +370,46 @@ class ComposerText(QPlainTextEdit):
     def show_placeholder(self, text: str) -> None:
         self.setPlaceholderText(text)
         self.viewport().update()  # QPlainTextEdit (6.11) does not paint it by itself, unlike QTextEdit and QLineEdit
+
+    # --- What is said, between what is written
+
+    def begin_dictation(self) -> None:
+        """Where the cursor is; what is selected is replaced."""
+        cursor = self.textCursor()
+        self._replaced = cursor.selectedText().replace("\u2029", "\n")
+        cursor.removeSelectedText()
+        self._said_at, self._said = cursor.position(), 0
+        before = self.document().characterAt(self._said_at - 1) if self._said_at else " "
+        self._gap = "" if before.isspace() or before == "\u2029" else " "
+
+    def show_dictated(self, settled: str, unsettled: str) -> None:
+        settled = settled.lstrip()
+        gap = self._gap if settled or unsettled.strip() else ""
+        shown = unsettled if settled else unsettled.lstrip()
+        cursor = self.textCursor()
+        cursor.joinPreviousEditBlock() if self._said else cursor.beginEditBlock()
+        cursor.setPosition(self._said_at)
+        cursor.setPosition(self._said_at + self._said, QTextCursor.MoveMode.KeepAnchor)
+        cursor.insertText(gap + settled, QTextCharFormat())
+        pale = QTextCharFormat()
+        pale.setForeground(self._theme.colour("text3"))
+        cursor.insertText(shown, pale)
+        cursor.setCharFormat(QTextCharFormat())
+        cursor.endEditBlock()
+        self._said = cursor.position() - self._said_at
+        self.setTextCursor(cursor)
+
+    def end_dictation(self) -> None:
+        """What was selected before comes back where nothing took its place."""
+        cursor = self.textCursor()
+        if not self._said and self._replaced:
+            cursor.insertText(self._replaced)
+        self._replaced = ""
+        following = self.document().characterAt(cursor.position())
+        if self._said and following.isalnum():
+            cursor.insertText(" ")
+        self._said = 0
+        self.setTextCursor(cursor)
 
     def fit(self) -> None:
         """As high as the text, from one line to some; beyond that it scrolls."""
@@ -269,6 +428,10 @@ class ComposerText(QPlainTextEdit):
 
     def insertFromMimeData(self, source: QMimeData) -> None:
         """Paste and drop."""
+        files = [Path(url.toLocalFile()) for url in source.urls() if url.isLocalFile()]
+        if files:
+            self.files.emit(files)
+            return
         text = source.text()
         if source.hasText() and not fits(self.toPlainText() + text, IN_COMPOSER):
             self.pasted.emit(text)

@@ -5,7 +5,7 @@ The newest rows are made at once, older ones in idle slices. The design's "Prove
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from PySide6.QtCore import QEvent, QObject, QPoint, QRectF, QSize, Qt, QTimer, Signal
 from PySide6.QtGui import (
@@ -25,8 +25,10 @@ from app.theme import Theme
 from app.widgets.chat.answer_row import AnswerRow, Describe
 from app.widgets.chat.long_text import ANSWER
 from app.widgets.chat.question_row import QuestionRow
+from app.widgets.chat.transcript_row import TranscriptFacts, TranscriptRow
 from app.widgets.focus import KEYBOARD_REASONS
 from qvac_core.core.state import Message
+from qvac_core.core.transcript import ROLE as TRANSCRIPT
 
 COLUMN = 736
 NARROW_MARGIN = 28
@@ -38,7 +40,8 @@ ROW_BLOCKS = (3, 1)  # what an answer's row, and a question's, cost beside their
 FIRST_BLOCKS, BLOCKS_PER_SLICE = 40, 16
 NEAR_END = 8  # px: who is this close to the end is following
 
-Row = QuestionRow | AnswerRow
+Row = QuestionRow | AnswerRow | TranscriptRow
+DescribeTranscript = Callable[[Message], TranscriptFacts]
 
 
 class MessageList(QScrollArea):
@@ -46,11 +49,19 @@ class MessageList(QScrollArea):
 
     link_activated = Signal(str)
     regenerate = Signal()
+    transcript_made = Signal(object)  # TranscriptRow: to be connected
 
-    def __init__(self, theme: Theme, describe: Describe, parent: QWidget | None = None) -> None:
+    def __init__(
+        self,
+        theme: Theme,
+        describe: Describe,
+        describe_transcript: DescribeTranscript | None = None,
+        parent: QWidget | None = None,
+    ) -> None:
         super().__init__(parent)
         self._theme = theme
         self._describe = describe
+        self._describe_transcript = describe_transcript or (lambda message: TranscriptFacts(describe(message)))
         self._rows: dict[str, Row] = {}
         self._order: list[str] = []  # ids of the rows that are made, first to last
         self._older: list[Message] = []  # not made yet, first to last
@@ -110,7 +121,7 @@ class MessageList(QScrollArea):
         if self._order:
             self._refresh(self._order[-1])
         self._append(message)
-        if message.role == "user":
+        if message.role in ("user", TRANSCRIPT):
             self._following = True
         row = self._rows[message.id]
         if message.status == "streaming" and isinstance(row, AnswerRow):
@@ -120,6 +131,8 @@ class MessageList(QScrollArea):
         row = self._rows.get(message.id)
         if isinstance(row, AnswerRow):
             row.show_message(message, self._describe(message))
+        elif isinstance(row, TranscriptRow):
+            row.show_message(message, self._describe_transcript(message))
 
     def remove(self, message_id: str) -> None:
         if message_id in self._rows:
@@ -152,6 +165,10 @@ class MessageList(QScrollArea):
             row = QuestionRow(self._theme, message)
             row.link_activated.connect(self.link_activated)
             row.unfolding.connect(self._stay)
+        elif message.role == TRANSCRIPT:
+            row = TranscriptRow(self._theme, message, self._describe_transcript(message))
+            row.unfolding.connect(self._stay)
+            self.transcript_made.emit(row)
         else:
             row = AnswerRow(self._theme, message, self._describe(message))
             row.link_activated.connect(self.link_activated)
@@ -175,9 +192,7 @@ class MessageList(QScrollArea):
             self._slices.stop()
 
     def _refresh(self, message_id: str) -> None:
-        row = self._rows[message_id]
-        if isinstance(row, AnswerRow):
-            row.show_message(row.message, self._describe(row.message))
+        self.change(self._rows[message_id].message)
 
     def _drop(self, message_id: str) -> None:
         row = self._rows.pop(message_id)

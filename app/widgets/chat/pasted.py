@@ -6,6 +6,7 @@ from PySide6.QtCore import QRectF, Qt, Signal
 from PySide6.QtGui import QPainter, QPaintEvent, QPen
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QSizePolicy, QWidget
 
+from app.given_files import titled
 from app.theme import Theme
 from app.widgets.button import Button
 from app.widgets.chat.long_text import amount
@@ -76,10 +77,13 @@ class Chip(QFrame):
         self._theme = theme
         self._text = text
         told = amount(text)
-        self.open = Button(theme, f"{TITLE} · {told}", kind="flat", icon="file-text", size="small")
-        self.open.setAccessibleName(f"Open the pasted text, {told}")
+        file = titled(text)
+        self._title = file or TITLE
+        what = file or "the pasted text"
+        self.open = Button(theme, f"{self._title} · {told}", kind="flat", icon="file-text", size="small")
+        self.open.setAccessibleName(f"Open {what}, {told}")
         self.open.clicked.connect(self._open)
-        self.remove = Button(theme, kind="flat", icon="x", size="small", name="Remove the pasted text")
+        self.remove = Button(theme, kind="flat", icon="x", size="small", name=f"Remove {what}")
         self.remove.clicked.connect(lambda: self.removed.emit(self))
         layout = QHBoxLayout(self)
         layout.setContentsMargins(4, 0, 4, 0)
@@ -90,7 +94,7 @@ class Chip(QFrame):
         self.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Fixed)
 
     def _open(self) -> None:
-        open_long_text(self._theme, TITLE, self._text, self.window())
+        open_long_text(self._theme, self._title, self._text, self.window())
 
     def paintEvent(self, _event: QPaintEvent) -> None:
         painter = QPainter(self)

@@ -1,0 +1,146 @@
+"""A transcript in words: times, progress, what an export holds and how its file is called. Knows no Qt."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+
+from app import languages
+from app.words import whole_duration
+from qvac_core.core.state import Message, TranscriptProgress
+from qvac_core.core.transcript import Transcript, TranscriptLine
+from qvac_core.engines.speech import Segment
+from qvac_core.engines.subtitles import srt, vtt
+from qvac_core.errors import StoreError
+
+
+class Form(Enum):
+    """(name, ending)"""
+
+    TEXT = ("Text", "txt")
+    TIMES = ("Text with times", "txt")
+    SUBTITLES = ("Subtitles", "srt")
+    WEB_SUBTITLES = ("Subtitles for the web", "vtt")
+    DATA = ("Data", "json")
+
+
+def clock(milliseconds: int) -> str:
+    """ "0:21", "25:48", "1:02:03"."""
+    minutes, seconds = divmod(milliseconds // 1000, 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{seconds:02d}" if hours else f"{minutes}:{seconds:02d}"
+
+
+def facts(transcript: Transcript, progress: TranscriptProgress | None) -> str:
+    """Beside the name of the file: how long, in which language."""
+    length = transcript.audio_ms or (progress.total_ms if progress is not None else 0)
+    parts = [_length(length) if length else "", languages.name(transcript.language)]
+    return ", ".join(part for part in parts if part)
+
+
+def _length(milliseconds: int) -> str:
+    """ "11 s", "42 min 10 s", "1 h 3 min"."""
+    minutes, seconds = divmod(round(milliseconds / 1000), 60)
+    if minutes >= 60:
+        return f"{minutes // 60} h {minutes % 60} min"
+    return f"{minutes} min {seconds} s" if minutes else f"{seconds} s"
+
+
+@dataclass(frozen=True, slots=True)
+class Course:
+    """How a running transcript goes: a bold clause, a remark, a fraction for the bar (None: not known)."""
+
+    clause: str
+    remark: str
+    fraction: float | None
+
+
+def course(progress: TranscriptProgress | None, running_seconds: float) -> Course:
+    if progress is None or (not progress.done_ms and not progress.total_ms):
+        return Course("Getting ready", "the model and the file are opened", None)
+    of = f" of {clock(progress.total_ms)}" if progress.total_ms else ""
+    remarks = []
+    if running_seconds >= 1 and progress.done_ms:
+        speed = progress.done_ms / 1000 / running_seconds
+        remarks.append(f"{speed:.0f} × real time" if speed >= 10 else f"{speed:.1f} × real time")
+    if progress.left_seconds is not None:
+        remarks.append(f"about {whole_duration(progress.left_seconds)} left")
+    fraction = min(1.0, progress.done_ms / progress.total_ms) if progress.total_ms else None
+    return Course(f"Transcribing, {clock(progress.done_ms)}{of}", ", ".join(remarks), fraction)
+
+
+def ending(message: Message, transcript: Transcript) -> str:
+    """The last fact of the line below."""
+    if message.status == "done":
+        return "" if transcript.lines else "nothing was said"
+    if not transcript.lines:
+        return "stopped before the first word" if message.status == "stopped" else ""
+    kept = f"so far {clock(transcript.heard_ms)} is kept"
+    return f"stopped, {kept}" if message.status == "stopped" else kept
+
+
+def line(piece: TranscriptLine) -> str:
+    return f"{clock(piece.start_ms)}  {piece.text}"
+
+
+def export(transcript: Transcript, form: Form) -> str:
+    segments = [
+        Segment(number, piece.start_ms, piece.end_ms, piece.text) for number, piece in enumerate(transcript.lines)
+    ]
+    match form:
+        case Form.TEXT:
+            return paragraphs(transcript) + "\n"
+        case Form.TIMES:
+            return "".join(f"{line(piece)}\n" for piece in transcript.lines)
+        case Form.SUBTITLES:
+            return srt(segments)
+        case Form.WEB_SUBTITLES:
+            return vtt(segments)
+        case Form.DATA:
+            return _data(transcript)
+
+
+def paragraphs(transcript: Transcript) -> str:
+    """Prose: a pause of two seconds and more begins a paragraph."""
+    text = ""
+    before: TranscriptLine | None = None
+    for piece in transcript.lines:
+        if before is not None:
+            text += "\n\n" if piece.start_ms - before.end_ms >= 2000 else " "
+        text += piece.text
+        before = piece
+    return text
+
+
+def _data(transcript: Transcript) -> str:
+    content = {
+        "file": transcript.file,
+        "language": transcript.language,
+        "whole": transcript.whole,
+        "segments": [
+            {"startMs": piece.start_ms, "endMs": piece.end_ms, "text": piece.text} for piece in transcript.lines
+        ],
+    }
+    return json.dumps(content, ensure_ascii=False, indent=1) + "\n"
+
+
+def file_name(transcript: Transcript, form: Form) -> str:
+    stem = re.sub(r"\.[^.]*$", "", transcript.file) or "transcript"
+    return f"{stem}{'' if transcript.whole else ' so far'}.{form.value[1]}"
+
+
+def save(text: str, path: Path) -> None:
+    """Raises StoreError with a sentence."""
+    try:
+        path.write_text(text, encoding="utf-8", newline="\n")
+    except OSError as error:
+        raise StoreError(f"{path.name} could not be written: {error.strerror or error}.") from error
+
+
+def for_the_model(transcript: Transcript) -> str:
+    """What *Ask about it* puts beside a question."""
+    part = "" if transcript.whole else ", as far as it was transcribed"
+    return f"Transcript of {transcript.file}{part}:\n\n{export(transcript, Form.TIMES)}"

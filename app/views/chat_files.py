@@ -1,0 +1,168 @@
+"""Files given to a conversation, by dropping, pasting or choosing, and what can be done with a transcript of one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from PySide6.QtCore import QEvent, QMimeData, QObject, QRectF, Qt
+from PySide6.QtGui import QDragEnterEvent, QDropEvent, QPainter, QPaintEvent, QPen
+from PySide6.QtWidgets import QFileDialog, QWidget
+
+from app.announcements import announce
+from app.presenters.chat import ChatPresenter
+from app.presenters.chat_words import stats_words
+from app.theme import Theme
+from app.transcript_words import Form, ending, facts, file_name, for_the_model, paragraphs
+from app.views.chat_dictation import DictationView
+from app.widgets.chat.answer_row import AnswerFacts
+from app.widgets.chat.composer import Composer
+from app.widgets.chat.message_list import MessageList
+from app.widgets.chat.transcript_row import TranscriptFacts, TranscriptRow
+from qvac_core.core.state import Message
+from qvac_core.core.transcript import read
+
+RADIUS = 12
+INVITATION = "Drop it here. Sound and video become text; text files go beside your message."
+
+
+class FilesView(QObject):
+    def __init__(
+        self,
+        presenter: ChatPresenter,
+        theme: Theme,
+        messages: MessageList,
+        composer: Composer,
+        dictation: DictationView,
+        page: QWidget,
+    ) -> None:
+        super().__init__(page)
+        self._presenter = presenter
+        self._messages = messages
+        self._composer = composer
+        self._page = page
+        self.target = DropTarget(theme, page)
+        page.setAcceptDrops(True)
+        page.installEventFilter(self)
+        composer.files_given.connect(presenter.attach)
+        composer.clip.clicked.connect(self.choose)
+        presenter.text_attached.connect(self._attach_text)
+        presenter.listener_wanted.connect(dictation.offer_model)
+        presenter.transcripts.progressed.connect(self._show_progress)
+        presenter.transcripts.exported.connect(lambda name: announce(page, f"{name} was written."))
+        messages.transcript_made.connect(self._connect)
+
+    # --- Giving
+
+    def choose(self) -> None:
+        dialog = QFileDialog(self._page.window(), "Add files", str(Path.home()))
+        dialog.setFileMode(QFileDialog.FileMode.ExistingFiles)
+        dialog.filesSelected.connect(lambda names: self._presenter.attach([Path(name) for name in names]))
+        dialog.finished.connect(dialog.deleteLater)
+        dialog.open()
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        match event.type():
+            case QEvent.Type.DragEnter if isinstance(event, QDragEnterEvent) and local_files(event.mimeData()):
+                event.acceptProposedAction()
+                self.target.open()
+                return True
+            case QEvent.Type.DragLeave:
+                self.target.hide()
+            case QEvent.Type.Drop if isinstance(event, QDropEvent):
+                self.target.hide()
+                event.acceptProposedAction()
+                self._presenter.attach(local_files(event.mimeData()))
+                return True
+        return False
+
+    def _attach_text(self, text: str) -> None:
+        self._composer.pasted.add(text)
+        self._composer.text.setFocus(Qt.FocusReason.OtherFocusReason)
+
+    # --- Transcripts
+
+    def describe(self, message: Message) -> TranscriptFacts:
+        presenter = self._presenter
+        transcript = read(message.text)
+        speaker = presenter.speaker(message)
+        words = list(stats_words(message.stats)) if message.stats is not None else []
+        if message.stats is not None and message.stats.model:
+            words = [*([message.stats.path] if message.stats.path else []), message.stats.model]
+        words.append(ending(message, transcript))
+        answer = AnswerFacts(
+            speaker.name, speaker.public_key, speaker.local, words=tuple(word for word in words if word)
+        )
+        running = message.status == "streaming"
+        return TranscriptFacts(
+            answer,
+            facts(transcript, presenter.transcripts.progress(message.id)),
+            presenter.transcripts.course(message.id) if running else None,
+        )
+
+    def _connect(self, row: TranscriptRow) -> None:
+        row.stop_wanted.connect(self._presenter.transcripts.stop)
+        row.export_wanted.connect(lambda _id, form: self._export(row, form))
+        row.ask_wanted.connect(lambda _id: self._ask_about(row))
+        row.insert_wanted.connect(lambda _id: self._insert(row))
+
+    def _show_progress(self, message_id: str) -> None:
+        for message in self._presenter.messages:
+            if message.id == message_id:
+                self._messages.change(message)
+
+    def _export(self, row: TranscriptRow, form: Form) -> None:
+        transcript = row.transcript
+        name = file_name(transcript, form)
+        dialog = QFileDialog(self._page.window(), f"Export {form.value[0].lower()}", str(Path.home() / name))
+        dialog.setAcceptMode(QFileDialog.AcceptMode.AcceptSave)
+        dialog.setDefaultSuffix(form.value[1])
+        dialog.fileSelected.connect(
+            lambda chosen: self._presenter.transcripts.export(row.transcript, form, Path(chosen))
+        )
+        dialog.finished.connect(dialog.deleteLater)
+        dialog.open()
+
+    def _ask_about(self, row: TranscriptRow) -> None:
+        self._attach_text(for_the_model(row.transcript))
+
+    def _insert(self, row: TranscriptRow) -> None:
+        before = self._composer.text.toPlainText()
+        gap = "" if not before or before.endswith("\n") else "\n\n"
+        self._composer.add_text(f"{gap}{paragraphs(row.transcript)}")
+
+
+class DropTarget(QWidget):
+    """Over the conversation while something is dragged across it."""
+
+    def __init__(self, theme: Theme, page: QWidget) -> None:
+        super().__init__(page)
+        self._page = page
+        self._theme = theme
+        self.setAttribute(Qt.WidgetAttribute.WA_TransparentForMouseEvents)
+        self.hide()
+
+    def open(self) -> None:
+        self.setGeometry(self._page.rect())
+        self.raise_()
+        self.show()
+
+    def paintEvent(self, _event: QPaintEvent) -> None:
+        painter = QPainter(self)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        veil = self._theme.colour("surface")
+        veil.setAlpha(225)
+        painter.fillRect(self.rect(), veil)
+        box = QRectF(self.rect()).adjusted(16, 16, -16, -16)
+        painter.setPen(QPen(self._theme.colour("accent"), 2, Qt.PenStyle.DashLine))
+        painter.setBrush(Qt.BrushStyle.NoBrush)
+        painter.drawRoundedRect(box, RADIUS, RADIUS)
+        painter.setFont(self._theme.font("state", 600))
+        painter.setPen(self._theme.colour("text"))
+        flags = Qt.AlignmentFlag.AlignCenter | Qt.TextFlag.TextWordWrap
+        painter.drawText(box.adjusted(24, 24, -24, -24), int(flags), INVITATION)
+        painter.end()
+
+
+def local_files(data: QMimeData) -> Sequence[Path]:
+    return [Path(url.toLocalFile()) for url in data.urls() if url.isLocalFile()]

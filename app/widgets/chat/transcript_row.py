@@ -1,0 +1,354 @@
+"""A recording as text: the file, its lines with times, how far it has come, and what can be done with it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from html import escape
+
+from PySide6.QtCore import QRectF, Qt, Signal
+from PySide6.QtGui import QAccessible, QFontMetricsF, QPainter, QPaintEvent, QPen
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QProgressBar, QSizePolicy, QVBoxLayout, QWidget
+
+from app.theme import Theme
+from app.transcript_words import Course, Form, clock, export, paragraphs
+from app.widgets.button import Button, CopyButton
+from app.widgets.card import rule
+from app.widgets.chat.answer_row import FACE, GAP, AnswerFacts, Face
+from app.widgets.chat.long_text_box import open_long_text
+from app.widgets.chat.prose_block import ProseBlock
+from app.widgets.chat.stats_line import StatsLine
+from app.widgets.error_panel import ErrorPanel
+from app.widgets.icon_label import IconLabel
+from app.widgets.label import Label
+from app.widgets.menu import Menu
+from app.words import size
+from qvac_core.core.state import Message
+from qvac_core.core.transcript import Transcript, TranscriptLine, read
+
+HEADER = 40
+CELL = 4  # px around a cell
+PADDING = 14
+RADIUS = 8
+FOLDED = 14  # lines; of more than these the first and the last ones are shown
+FIRST, LAST = 8, 3
+UNFOLDED = 400  # lines; more open in a window of their own
+
+
+@dataclass(frozen=True, slots=True)
+class TranscriptFacts:
+    """Beside what the message holds. course: while it runs."""
+
+    answer: AnswerFacts
+    title: str = ""  # how long, in which language
+    course: Course | None = None
+
+
+class TranscriptRow(QWidget):
+    accessible_role = QAccessible.Role.ListItem
+
+    stop_wanted = Signal(str)
+    export_wanted = Signal(str, object)  # message id, Form
+    ask_wanted = Signal(str)
+    insert_wanted = Signal(str)
+    unfolding = Signal()
+
+    def __init__(self, theme: Theme, message: Message, facts: TranscriptFacts, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._theme = theme
+        self._message = message
+        self._facts = facts
+        self._transcript = read(message.text)
+        self._open = False
+        self._width = 0
+        self._face = Face(theme, facts.answer)
+        self.file = FileChip(theme)
+        self.panel = Panel(theme)
+        self.name = Label(weight=600)
+        self.title = Label(scale="hint", tone="text3")
+        self.copy = CopyButton(theme, text="Copy", kind="flat", size="small", name="Copy the transcript")
+        self.export = Button(theme, "Export", size="small", icon="download", name="Export the transcript")
+        self.export.clicked.connect(self._open_exports)
+        self.lines = self._prose("Transcript")
+        self.more = Button(theme, "", kind="link", size="small")
+        self.more.clicked.connect(self._unfold)
+        self.last_lines = self._prose("Last lines of the transcript")
+        self.clause = Label(weight=600)
+        self.remark = Label(scale="hint", tone="text3")
+        self.stop = Button(theme, "Stop", icon="square", name="Stop the transcript")
+        self.stop.clicked.connect(lambda: self.stop_wanted.emit(self._message.id))
+        self.bar = QProgressBar()
+        self.bar.setTextVisible(False)
+        self.bar.setRange(0, 1000)
+        self.bar.setAccessibleName("Transcribing")
+        self.ask = Button(theme, "Ask about it", icon="message-square")
+        self.ask.clicked.connect(lambda: self.ask_wanted.emit(self._message.id))
+        self.insert = Button(theme, "Insert in the message", kind="flat", icon="text-cursor-input")
+        self.insert.clicked.connect(lambda: self.insert_wanted.emit(self._message.id))
+        self.notices = Label(scale="hint", tone="warn", wrap=True)
+        self.error = ErrorPanel(theme, dismissable=False)
+        self.stats = StatsLine(theme)
+        self._build()
+        self._show()
+
+    def _build(self) -> None:
+        header = QHBoxLayout()
+        header.setContentsMargins(PADDING, 0, 10, 0)
+        header.setSpacing(8)
+        header.addWidget(IconLabel(self._theme, "file-audio"))
+        header.addWidget(self.name)
+        header.addWidget(self.title)
+        header.addStretch(1)
+        header.addWidget(self.copy)
+        header.addWidget(self.export)
+        self.name.setMinimumWidth(1)
+        self.title.setMinimumWidth(1)
+        head = QWidget()
+        head.setFixedHeight(HEADER)
+        head.setLayout(header)
+        body = QVBoxLayout()
+        body.setContentsMargins(PADDING, 10, PADDING, 10)
+        body.setSpacing(4)
+        body.addWidget(self.lines)
+        self._more_row = QHBoxLayout()
+        self._more_row.addWidget(self.more)
+        self._more_row.addStretch(1)
+        body.addLayout(self._more_row)
+        body.addWidget(self.last_lines)
+        self.body = QWidget()
+        self.body.setLayout(body)
+        doing = QHBoxLayout()
+        doing.setSpacing(10)
+        doing.addWidget(self.clause)
+        doing.addWidget(self.remark, 1)
+        doing.addWidget(self.stop)
+        running = QVBoxLayout()
+        running.setContentsMargins(PADDING, 8, PADDING, 10)
+        running.setSpacing(6)
+        running.addLayout(doing)
+        running.addWidget(self.bar)
+        self.running = QWidget()
+        self.running.setLayout(running)
+        acts = QHBoxLayout()
+        acts.setContentsMargins(PADDING, 8, PADDING, 8)
+        acts.setSpacing(8)
+        acts.addWidget(self.ask)
+        acts.addWidget(self.insert)
+        acts.addStretch(1)
+        self.acts = QWidget()
+        self.acts.setLayout(acts)
+        inside = QVBoxLayout(self.panel)
+        inside.setContentsMargins(1, 1, 1, 1)
+        inside.setSpacing(0)
+        self._rules = (rule(), rule())
+        for part in (head, self._rules[0], self.body, self._rules[1], self.running, self.acts):
+            inside.addWidget(part)
+        column = QVBoxLayout()
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(8)
+        for below in (self.panel, self.notices, self.error, self.stats):
+            column.addWidget(below)
+        row = QHBoxLayout()
+        row.setContentsMargins(0, 0, 0, 0)
+        row.setSpacing(GAP)
+        row.addWidget(self._face, 0, Qt.AlignmentFlag.AlignTop)
+        row.addLayout(column, 1)
+        self._layout = QVBoxLayout(self)
+        self._layout.setContentsMargins(0, 0, 0, 0)
+        self._layout.setSpacing(10)
+        self._layout.addWidget(self.file, 0, Qt.AlignmentFlag.AlignTrailing)
+        self._layout.addLayout(row)
+        self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Fixed)
+
+    def _prose(self, name: str) -> ProseBlock:
+        block = ProseBlock(self._theme, scale="body")
+        block.setAccessibleName(name)
+        return block
+
+    @property
+    def message(self) -> Message:
+        return self._message
+
+    @property
+    def transcript(self) -> Transcript:
+        return self._transcript
+
+    def show_message(self, message: Message, facts: TranscriptFacts) -> None:
+        if message.text != self._message.text:
+            self._transcript = read(message.text)
+        self._message, self._facts = message, facts
+        self._show()
+
+    def fit(self, column: int, *, narrow: bool) -> None:
+        self._width = max(80, column - FACE - GAP - 2 * PADDING - 2)
+        self.stats.set_narrow(narrow)
+        self.insert.setVisible(not narrow or self._width > 400)
+        self._fit_lines()
+
+    def settle(self) -> None:
+        for widget in (self.body, self.panel):
+            layout = widget.layout()
+            if layout is not None:
+                layout.activate()
+        self._layout.activate()
+
+    def retheme(self) -> None:
+        for block in (self.lines, self.last_lines):
+            block.retheme()
+        self._show_lines()
+        self.panel.update()
+
+    def anchors(self) -> tuple[QWidget, ...]:
+        return tuple(w for w in (self.file, self.panel, self.last_lines, self.stats) if w.isVisibleTo(self))
+
+    def blocks(self) -> tuple[QWidget, ...]:
+        """What Enter walks."""
+        stops = (self.lines, self.more, self.last_lines, self.copy, self.export, self.stop, self.ask, self.insert)
+        return tuple(stop for stop in stops if stop.isVisible() and stop.isEnabled())
+
+    def _show(self) -> None:
+        message, facts, transcript = self._message, self._facts, self._transcript
+        running = message.status == "streaming"
+        self.file.show_file(transcript.file, size(transcript.size_bytes))
+        self.name.setText(transcript.file)
+        self.title.setText(facts.title)
+        self.copy.value = paragraphs(transcript)
+        for button in (self.copy, self.export):
+            button.setEnabled(bool(transcript.lines))
+        self._show_lines()
+        self.running.setVisible(running)
+        self.acts.setVisible(not running and bool(transcript.lines))
+        self._rules[0].setVisible(bool(transcript.lines))
+        self._rules[1].setVisible(running or bool(transcript.lines))
+        if facts.course is not None:
+            self._show_course(facts.course)
+        self.notices.setText(" ".join(transcript.notices))
+        self.notices.setVisible(bool(transcript.notices))
+        if message.error is None or running:
+            self.error.clear()
+        elif not self.error.isVisibleTo(self):
+            self.error.show_error(message.error, facts.answer.remedies)
+        self._face.show_facts(facts.answer)
+        self.stats.show_facts(facts.answer.who, facts.answer.words, local=facts.answer.local)
+        self.stats.set_acts(copyable=False, regenerable=False)
+        name = f"Transcript of {transcript.file}, {len(transcript.lines)} lines"
+        if not running and self.accessibleName() != name:
+            self.setAccessibleName(name)
+
+    def _show_course(self, course: Course) -> None:
+        self.clause.setText(course.clause)
+        self.remark.setText(course.remark)
+        self.bar.setRange(0, 1000 if course.fraction is not None else 0)
+        if course.fraction is not None:
+            self.bar.setValue(round(1000 * course.fraction))
+
+    def _show_lines(self) -> None:
+        lines = self._transcript.lines
+        folded = not self._open and len(lines) > FOLDED
+        hidden = len(lines) - FIRST - LAST if folded else 0
+        self.lines.set_html(self._html(lines[:FIRST] if folded else lines[:UNFOLDED]))
+        self.last_lines.set_html(self._html(lines[-LAST:]) if folded else "")
+        if folded:
+            self.more.setText(f"Show {hidden:,} more lines")
+            self.more.setAccessibleName(self.more.text())
+        elif len(lines) > UNFOLDED:
+            self.more.setText(f"Open all {len(lines):,} lines")
+        self._more_row.setContentsMargins(self._time_column() + CELL - 3, 0, 0, 0)  # where the lines' texts begin
+        self.more.setVisible(folded or len(lines) > UNFOLDED)
+        self.last_lines.setVisible(folded)
+        self.body.setVisible(bool(lines))
+        self._fit_lines()
+
+    def _html(self, lines: Sequence[TranscriptLine]) -> str:
+        if not lines:
+            return ""
+        fixed = escape(self._theme.fixed_font().family(), quote=True)
+        pale = self._theme.tokens.text3
+        column = self._time_column()
+        time = f"font-family: '{fixed}'; color: {pale}; white-space: nowrap"
+        rows = (
+            f'<tr><td align="right" width="{column}"><p style="{time}">{clock(piece.start_ms)}</p></td>'
+            f"<td><p>{escape(piece.text)}</p></td></tr>"
+            for piece in lines
+        )
+        return f'<table border="0" cellspacing="0" cellpadding="{CELL}" width="100%">{"".join(rows)}</table>'
+
+    def _time_column(self) -> int:
+        """As wide as the longest time, which has as many letters as the last one."""
+        last = clock(self._transcript.lines[-1].start_ms) if self._transcript.lines else ""
+        metrics = QFontMetricsF(self._theme.fixed_font("body"))
+        return math.ceil(metrics.horizontalAdvance(last)) + 2 * CELL + 2
+
+    def _fit_lines(self) -> None:
+        if self._width:
+            for block in (self.lines, self.last_lines):
+                block.fit(self._width)
+
+    def _unfold(self) -> None:
+        if len(self._transcript.lines) > UNFOLDED:
+            whole = export(self._transcript, Form.TIMES)
+            open_long_text(self._theme, f"Transcript of {self._transcript.file}", whole, self.window())
+            return
+        self.unfolding.emit()
+        self._open = True
+        self._show_lines()
+
+    def _open_exports(self) -> None:
+        menu = Menu(self)
+        for form in Form:
+            name, ending = form.value
+            menu.addAction(f"{name}\t{ending}", partial(self._want_export, form))
+        menu.open_below(self.export)
+
+    def _want_export(self, form: Form) -> None:
+        self.export_wanted.emit(self._message.id, form)
+
+
+class Panel(QFrame):
+    """A border around the transcript."""
+
+    def __init__(self, theme: Theme, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._theme = theme
+
+    def paintEvent(self, _event: QPaintEvent) -> None:
+        painter = QPainter(self)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        box = QRectF(self.rect()).adjusted(0.5, 0.5, -0.5, -0.5)
+        painter.setPen(QPen(self._theme.colour("border"), 1))
+        painter.setBrush(self._theme.colour("surface"))
+        painter.drawRoundedRect(box, RADIUS, RADIUS)
+        painter.end()
+
+
+class FileChip(QFrame):
+    """The file that was given, at the end of the line as an own message is."""
+
+    def __init__(self, theme: Theme, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._theme = theme
+        self.name = Label(weight=500)
+        self.info = Label(scale="hint", tone="text3")
+        layout = QHBoxLayout(self)
+        layout.setContentsMargins(10, 0, 10, 0)
+        layout.setSpacing(8)
+        layout.addWidget(IconLabel(theme, "file-audio"))
+        layout.addWidget(self.name)
+        layout.addWidget(self.info)
+        self.setFixedHeight(34)
+        self.setSizePolicy(QSizePolicy.Policy.Maximum, QSizePolicy.Policy.Fixed)
+
+    def show_file(self, name: str, info: str) -> None:
+        self.name.setText(name)
+        self.info.setText(info)
+        self.setAccessibleName(f"File {name}, {info}")
+
+    def paintEvent(self, _event: QPaintEvent) -> None:
+        painter = QPainter(self)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        painter.setPen(QPen(self._theme.colour("border"), 1))
+        painter.setBrush(Qt.BrushStyle.NoBrush)
+        painter.drawRoundedRect(QRectF(self.rect()).adjusted(0.5, 0.5, -0.5, -0.5), RADIUS, RADIUS)
+        painter.end()
