@@ -8,7 +8,8 @@ tags, tojson without ASCII escapes), which is what template authors test against
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import replace
 from datetime import datetime
 from functools import partial
 from itertools import product
@@ -22,9 +23,11 @@ from jinja2.runtime import Context
 from jinja2.sandbox import SandboxedEnvironment
 
 from qvac_core.engines.history_forms import forms, known_roles
-from qvac_core.engines.interface import ChatMessage
-from qvac_core.engines.prompt import Disguise, Prompt, with_seams
+from qvac_core.engines.interface import ChatMessage, ToolCall
+from qvac_core.engines.prompt import Disguise, Prompt, texts_in, with_seams, with_texts
 from qvac_core.engines.thinking import CHANNEL_TAGS, TAGS, ThinkingStyle
+from qvac_core.engines.tool_format import ToolFormat, learn
+from qvac_core.engines.tools import CheckedTool, as_text, in_general_form
 from qvac_core.engines.vocabulary import Vocabulary
 from qvac_core.errors import ModelError
 
@@ -38,6 +41,8 @@ OVERHEAD_LIMIT = 64 * 1024  # characters that a template may add to the history 
 # Templates look for these in earlier answers, to leave out the thinking.
 THINKING_TAGS = frozenset(tag for pair in (*TAGS, CHANNEL_TAGS) for tag in pair)
 CALL_LIMIT, CALLS_PER_MESSAGE = 20_000, 500  # of methods and functions, in one rendering
+CALLS_PER_CHARACTER = 2  # of the tools: some templates write them anew, word by word
+TOOL_WIDTH = 8  # times as long as its JSON a tool may become in a prompt
 REPEAT_LIMIT = 100_000
 TAIL = 24  # characters at the end of an answer by which it is known
 MESSAGE_OVERHEAD = 512  # characters that it may add to each message, besides
@@ -106,11 +111,31 @@ class ChatTemplate:
         except jinja2.TemplateError:
             self.own = False
             self._template = environment.from_string(CHATML)
+        self._format: ToolFormat | None = None
+
+    @property
+    def format(self) -> ToolFormat:
+        """How calls of tools are written; learnt when it is first asked for, which renders the template a few times."""
+        if self._format is None:
+            self._format = learn(self._probe, self._controls)
+        return self._format
+
+    def _probe(
+        self, messages: list[dict[str, Any]], tools: list[dict[str, Any]] | None, *, add_generation_prompt: bool
+    ) -> str:
+        switch = {"add_generation_prompt": add_generation_prompt, "enable_thinking": False}
+        anew = json.loads(json.dumps([messages, tools]))
+        return self._apply(switch, anew[0], anew[1], 0, datetime.now())
 
     @classmethod
     def of_model(cls, source: str, vocabulary: Vocabulary) -> ChatTemplate:
-        """The template that a model brings along ("" = none), with what its vocabulary says."""
-        return cls(source, bos=vocabulary.bos, eos=vocabulary.eos, controls=vocabulary.controls, style=vocabulary.style)
+        """The template that a model brings along ("" = none), with what its vocabulary says, and tells it in turn
+        which control tokens calls of tools are written with."""
+        template = cls(
+            source, bos=vocabulary.bos, eos=vocabulary.eos, controls=vocabulary.controls, style=vocabulary.style
+        )
+        vocabulary.reveal(template.format.tokens)
+        return template
 
     def render(
         self,
@@ -119,18 +144,22 @@ class ChatTemplate:
         so_far: str = "",
         answer_now: bool = False,
         add_generation_prompt: bool = True,
+        tools: Sequence[CheckedTool] = (),
+        lead: str = "",
     ) -> Prompt:
         """The prompt up to where the assistant's turn begins, with the text that already stands there.
 
         answer_now: the next words are to be the answer's, without any thinking. add_generation_prompt False: only up to
-        the end of the last message. Raises ModelError when the template refuses the history in every form.
+        the end of the last message. tools: what the model may call. lead: of a call that it must make.
+
+        Raises ModelError when the template refuses the history in every form.
         """
         answer_now = answer_now or bool(so_far)
         prompt, disguise = self._conversation(
-            history, so_far, thinks=not answer_now, add_generation_prompt=add_generation_prompt
+            history, so_far, tools, thinks=not answer_now, add_generation_prompt=add_generation_prompt
         )
-        lead = self._style.answer_lead(prompt.marked) if answer_now else ""
-        marked = prompt.marked + lead
+        answer_lead = self._style.answer_lead(prompt.marked) if answer_now else ""
+        marked = prompt.marked + answer_lead + lead
         if so_far:
             seam = disguise.seam()
             marked += seam + disguise.hide(so_far) + seam
@@ -139,30 +168,58 @@ class ChatTemplate:
         return Prompt(text, marked, disguise.meanings, opened)
 
     def _conversation(
-        self, history: Sequence[ChatMessage], so_far: str, *, thinks: bool, add_generation_prompt: bool
+        self,
+        history: Sequence[ChatMessage],
+        so_far: str,
+        tools: Sequence[CheckedTool],
+        *,
+        thinks: bool,
+        add_generation_prompt: bool,
     ) -> tuple[Prompt, Disguise]:
         """The first form that the template takes with all of its text; else the one that loses least."""
         # Templates of models that can do both ask for this name; only a plain False has a meaning in all of them.
         switch = {"add_generation_prompt": add_generation_prompt} | ({} if thinks else {"enable_thinking": False})
-        rendering = _Rendering(partial(self._apply, switch), history, so_far, self._controls)
-        best: Prompt | None = None
+        best: tuple[Prompt, Disguise] | None = None
         least = 0
         refusal: jinja2.TemplateError | None = None
-        for tools, typed in (None, False), (None, True), ([], False):
-            for form in forms(known_roles(history)):
-                try:
-                    prompt, lost = rendering.of(form, tools, typed=typed)
-                except jinja2.TemplateError as error:
-                    refusal = refusal or error
-                    continue
-                if not lost:
-                    return prompt, rendering.disguise
-                if best is None or lost < least:
-                    best, least = prompt, lost
+        for told, offered in self._tellings(history, tools):
+            rendering = _Rendering(
+                partial(self._apply, switch), told, so_far, self._controls, self.format, offered or ()
+            )
+            for given, typed in ((offered, False), (offered, True), (offered or [], False)):
+                for form in forms(known_roles(told)):
+                    try:
+                        prompt, lost = rendering.of(form, given, typed=typed)
+                    except jinja2.TemplateError as error:
+                        refusal = refusal or error
+                        continue
+                    if not lost:
+                        return prompt, rendering.disguise
+                    if best is None or lost < least:
+                        best, least = (prompt, rendering.disguise), lost
         if best is not None:
-            return best, rendering.disguise
+            return best
         assert refusal is not None
         raise _refused(refusal) from refusal
+
+    def _tellings(
+        self, history: Sequence[ChatMessage], tools: Sequence[CheckedTool]
+    ) -> Iterator[tuple[Sequence[ChatMessage], list[Any] | None]]:
+        """The conversation with its tools, as the template may take it; the last way suits every template."""
+        with_calls = any(message.tool_calls for message in history)
+        if not tools:
+            if not with_calls or self.format.shows_calls:
+                yield history, None
+            if with_calls:
+                yield as_text(history), None
+            return
+        if self.format.offers:
+            offered = [tool.offered() for tool in tools]
+            if not with_calls or self.format.shows_calls:
+                yield history, offered
+            if with_calls:
+                yield as_text(history), offered
+        yield in_general_form(history, tools), None
 
     def _apply(
         self,
@@ -179,7 +236,9 @@ class ChatTemplate:
         spoken = (
             {} if tools is None else {"functions": json.dumps(tools), "datetime": now.strftime("%Y-%m-%d %H:%M:%S")}
         )
-        self._environment.calls_left = CALL_LIMIT + len(messages) * CALLS_PER_MESSAGE
+        self._environment.calls_left = (
+            CALL_LIMIT + len(messages) * CALLS_PER_MESSAGE + (CALLS_PER_CHARACTER * characters if tools else 0)
+        )
         try:
             for part in self._template.generate(
                 messages=messages,
@@ -212,14 +271,24 @@ class _Apply(Protocol):
 class _Rendering:
     """One history through one template: plain, and marked, and whether the template lost any of it."""
 
-    def __init__(self, apply: _Apply, history: Sequence[ChatMessage], so_far: str, controls: Collection[str]) -> None:
+    def __init__(
+        self,
+        apply: _Apply,
+        history: Sequence[ChatMessage],
+        so_far: str,
+        controls: Collection[str],
+        call_format: ToolFormat,
+        tools: Sequence[Any] = (),
+    ) -> None:
         self._apply = apply
         self._now = datetime.now()  # one moment for all renderings, which are compared
-        self.disguise = Disguise([*(message.content for message in history), so_far], controls)
+        self._format = call_format
+        said = [text for message in history for text in _texts(message)]
+        self.disguise = Disguise([*said, so_far, *texts_in(tools)], controls)
 
     def of(self, form: Sequence[ChatMessage], tools: list[Any] | None, *, typed: bool) -> tuple[Prompt, int]:
-        """The prompt, and how many messages it lost. Raises TemplateError when the template refuses."""
-        plain = self._render(form, [message.content for message in form], tools, typed)
+        """The prompt, and how many messages and tools it lost. Raises TemplateError when the template refuses."""
+        plain = self._render(form, [message.content for message in form], tools, typed, lambda text: text)
         for seams, spare in product((True, False), ((), THINKING_TAGS)):
             marks = [self.disguise.seam() if seams else "" for _ in form]
             contents = [
@@ -227,34 +296,88 @@ class _Rendering:
                 for message, mark in zip(form, marks, strict=True)
             ]
             try:
-                marked = self._render(form, contents, tools, typed)
+                marked = self._render(form, contents, tools, typed, self.disguise.hide)
             except jinja2.TemplateError:
                 continue  # it looks closely at the text, which is another one now
             if marked.translate(self.disguise.meanings) != plain:
                 continue
             prompt = Prompt(plain, marked, self.disguise.meanings)
-            return prompt, sum(
+            lost = sum(
                 not _shows(marked if mark else plain, message, mark) for message, mark in zip(form, marks, strict=True)
             )
+            return prompt, lost + _lost_tools(plain, tools)
         broken = [self.disguise.break_up(message.content) for message in form]
-        text = self._render(form, broken, tools, typed)
-        return Prompt(text, text), sum(
-            not _shows(text, ChatMessage(message.role, content), "")
+        text = self._render(form, broken, tools, typed, self.disguise.break_up)
+        lost = sum(
+            not _shows(text, replace(message, content=content), "")
             for message, content in zip(form, broken, strict=True)
         )
+        return Prompt(text, text), lost + _lost_tools(text, tools)
 
     def _render(
-        self, form: Sequence[ChatMessage], contents: Sequence[str], tools: list[Any] | None, typed: bool
+        self,
+        form: Sequence[ChatMessage],
+        contents: Sequence[str],
+        tools: list[Any] | None,
+        typed: bool,
+        change: Callable[[str], str],
     ) -> str:
-        messages: list[dict[str, Any]] = [
-            {"role": message.role, "content": [{"type": "text", "text": content}] if typed else content}
-            for message, content in zip(form, contents, strict=True)
+        """change: of each text that is not a message's content."""
+        messages = [
+            self._message(message, content, typed, change) for message, content in zip(form, contents, strict=True)
         ]
-        return self._apply(messages, tools if tools is None else [*tools], sum(map(len, contents)), self._now)
+        offered = tools if tools is None else with_texts(tools, change)
+        said = sum(map(len, contents)) + sum(len(text) for message in form for text in _texts(message))
+        width = TOOL_WIDTH * len(json.dumps(tools)) if tools else 0
+        return self._apply(messages, offered, said + width, self._now)
+
+    def _message(self, message: ChatMessage, content: str, typed: bool, change: Callable[[str], str]) -> dict[str, Any]:
+        shown: Any = [{"type": "text", "text": content}] if typed else content
+        told: dict[str, Any] = {"role": message.role, "content": shown}
+        if message.tool_calls:
+            told["content"] = None if self._format.no_content and not content else shown
+            told["tool_calls"] = [self._call(call, change) for call in message.tool_calls]
+        if message.role == "tool":
+            if message.tool_call_id:
+                told["tool_call_id"] = change(message.tool_call_id)
+            if message.name:
+                told["name"] = change(message.name)
+        return told
+
+    def _call(self, call: ToolCall, change: Callable[[str], str]) -> dict[str, Any]:
+        arguments: Any = with_texts(arguments_of(call), change)
+        if self._format.arguments_as_text:
+            arguments = _to_json(arguments)
+        return {
+            "id": change(call.id),
+            "type": "function",
+            "function": {"name": change(call.name), "arguments": arguments},
+        }
+
+
+def arguments_of(call: ToolCall) -> dict[str, Any]:
+    """Of a call in a history, which may be anybody's: what is no object is none."""
+    try:
+        arguments = json.loads(call.arguments or "{}")
+    except (ValueError, RecursionError):
+        return {}
+    return arguments if isinstance(arguments, dict) else {}
+
+
+def _texts(message: ChatMessage) -> list[str]:
+    """All that was said by somebody."""
+    called = [text for call in message.tool_calls for text in (call.id, call.name, *texts_in(arguments_of(call)))]
+    return [message.content, message.tool_call_id, message.name, *called]
+
+
+def _lost_tools(prompt: str, tools: Sequence[Any] | None) -> int:
+    return sum(tool["function"]["name"] not in prompt for tool in tools or ())
 
 
 def _shows(prompt: str, message: ChatMessage, mark: str) -> bool:
     """Whether the text of a message is in the prompt; of an answer its end is enough, as its thinking is cut off."""
+    if any(call.name not in prompt for call in message.tool_calls):
+        return False
     core = message.content.strip()
     if not core:
         return True

@@ -90,6 +90,10 @@ class TextGuide:
         """Whether this may come next."""
         return not text or bool(self._matcher.consume_tokens(list(text.encode("utf-8", "replace"))))
 
+    def is_whole(self, text: str) -> bool:
+        """Whether this comes next and is all that the grammar asks for."""
+        return self.follows(text) and bool(self._matcher.is_accepting())
+
 
 class Guide:
     """One answer's place in its grammar."""

@@ -28,7 +28,7 @@ _ROLES = {
 
 
 def known_roles(history: Sequence[ChatMessage]) -> tuple[ChatMessage, ...]:
-    return tuple(ChatMessage(_ROLES.get(message.role.strip().lower(), "user"), message.content) for message in history)
+    return tuple(replace(message, role=_ROLES.get(message.role.strip().lower(), "user")) for message in history)
 
 
 def forms(history: Sequence[ChatMessage]) -> Iterator[tuple[ChatMessage, ...]]:
@@ -43,7 +43,7 @@ def forms(history: Sequence[ChatMessage]) -> Iterator[tuple[ChatMessage, ...]]:
 
 
 def _without_empty(history: tuple[ChatMessage, ...]) -> tuple[ChatMessage, ...]:
-    return tuple(message for message in history if message.content.strip())
+    return tuple(message for message in history if message.content.strip() or message.tool_calls)
 
 
 def _system_first(history: tuple[ChatMessage, ...]) -> tuple[ChatMessage, ...]:
@@ -94,7 +94,8 @@ def _merged(history: tuple[ChatMessage, ...]) -> tuple[ChatMessage, ...]:
     """Neighbours of one role as one message."""
     merged: list[ChatMessage] = []
     for message in history:
-        if merged and merged[-1].role == message.role:
+        of_tools = message.tool_calls or message.tool_call_id
+        if merged and merged[-1].role == message.role and not (of_tools or merged[-1].tool_calls):
             merged[-1] = replace(message, content=f"{merged[-1].content}{BETWEEN}{message.content}")
         else:
             merged.append(message)

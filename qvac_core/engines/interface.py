@@ -76,12 +76,70 @@ class SamplingParams:
 
 
 @dataclass(frozen=True, slots=True)
+class Tool:
+    """What a model may ask its user's program to do. parameters: JSON schema text of an object (bounds: `tools.py`)."""
+
+    name: str
+    description: str = ""
+    parameters: str = '{"type":"object","properties":{}}'
+
+
+class ToolMode(StrEnum):
+    AUTO = "auto"  # the model decides
+    NONE = "none"
+    REQUIRED = "required"  # at least one call
+    NAMED = "function"  # a call of ToolChoice.name
+
+
+@dataclass(frozen=True, slots=True)
+class ToolChoice:
+    mode: ToolMode = ToolMode.AUTO
+    name: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCall:
+    """A call that the model asks for, checked against the tool's schema. arguments: JSON text of an object.
+
+    raw: what the model wrote, marks included; of several calls in one piece of text the first has all of it.
+    """
+
+    id: str
+    name: str
+    arguments: str
+    raw: str = ""
+
+
+class ToolErrorCode(StrEnum):
+    """wire/QVAC.md section 5."""
+
+    PARSE_ERROR = "PARSE_ERROR"  # no call, or one that was cut
+    VALIDATION_ERROR = "VALIDATION_ERROR"  # its arguments do not keep to the schema
+    UNKNOWN_TOOL = "UNKNOWN_TOOL"
+
+
+@dataclass(frozen=True, slots=True)
+class ToolError:
+    """A call that must not be run, and why. raw: as in ToolCall."""
+
+    code: ToolErrorCode
+    message: str
+    raw: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class ChatMessage:
-    """pictures: files as they are (`pictures.FORMATS`), shown before the text."""
+    """pictures: files as they are (`pictures.FORMATS`), shown before the text. tool_calls: what the assistant asked for.
+
+    tool_call_id, name: of a tool's result, whose call it is and which tool.
+    """
 
     role: str
     content: str
     pictures: tuple[bytes, ...] = ()
+    tool_calls: tuple[ToolCall, ...] = ()
+    tool_call_id: str = ""
+    name: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +160,8 @@ class CompletionRequest:
     continue_from: text that already stands at the start of the assistant's turn (wire/QVAC.md section 12).
     thinking: False = the model is to answer without thinking first, where its template can say so.
     session: what the prompt follows, in a KV-cache session. show_stop: the stop sequence is part of the text.
+    tools: what the model may call; tool_choice: whether it must. parallel_tool_calls False: one call at most.
+    tool_dialect: one of wire/QVAC.md section 5, for a model whose template does not tell how it writes calls.
     """
 
     request_id: str
@@ -114,6 +174,10 @@ class CompletionRequest:
     thinking: bool = True
     session: tuple[SessionTurn, ...] = ()
     show_stop: bool = False
+    tools: tuple[Tool, ...] = ()
+    tool_choice: ToolChoice = ToolChoice()
+    parallel_tool_calls: bool = True
+    tool_dialect: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +211,7 @@ class Finished:
     stats: CompletionStats
 
 
-CompletionEvent = Token | Finished
+CompletionEvent = Token | ToolCall | ToolError | Finished
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,7 +266,9 @@ class LoadedModel(RunningModel, Protocol):
     """A chat model."""
 
     def complete(self, request: CompletionRequest) -> AsyncIterator[CompletionEvent]:
-        """Tokens, then exactly one Finished. Closing the iterator or `cancel` frees the slot before the next batch.
+        """Tokens and calls of tools, then exactly one Finished.
+
+        Closing the iterator or `cancel` frees the slot before the next batch.
 
         Raises ModelError (52421 CONTEXT_OVERFLOW, …) or EngineCrashed (50205) when the worker ended.
         """

@@ -18,6 +18,8 @@ from qvac_core.engines.interface import (
     LoadProgress,
     ModelConfig,
     Token,
+    ToolCall,
+    ToolError,
 )
 from qvac_core.engines.pictures import check_pictures, no_vision, pictures_of
 from qvac_core.engines.request_defaults import encodable
@@ -54,7 +56,7 @@ class LlamaModel(WorkerModel):
         try:
             while True:
                 event = await answer.next()
-                assert isinstance(event, Token | Finished)
+                assert isinstance(event, Token | ToolCall | ToolError | Finished)
                 yield event
                 if isinstance(event, Finished):
                     return

@@ -8,8 +8,9 @@ also stand at the seams of each text, so that no half of a control token in it j
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
+from typing import Any
 
 # Supplementary Private Use Area B, without its last rows (`thinking.Mark`): no tokenizer has a token for them.
 _PRIVATE = range(0x100000, 0x10F000)
@@ -77,3 +78,25 @@ def with_seams(text: str, seam: str) -> str:
         return text
     start = text.index(core)
     return f"{text[:start]}{seam}{core}{seam}{text[start + len(core) :]}"
+
+
+def texts_in(value: object) -> Iterator[str]:
+    """Every text in a JSON value, names too."""
+    pending = [value]
+    while pending:
+        node = pending.pop()
+        if isinstance(node, str):
+            yield node
+        elif isinstance(node, dict):
+            pending += [*node, *node.values()]
+        elif isinstance(node, list | tuple):
+            pending += node
+
+
+def with_texts(value: Any, change: Callable[[str], str]) -> Any:
+    """The JSON value anew, with each text changed. Its depth is bounded by whoever read it."""
+    if isinstance(value, str):
+        return change(value)
+    if isinstance(value, dict):
+        return {change(key): with_texts(item, change) for key, item in value.items()}
+    return [with_texts(item, change) for item in value] if isinstance(value, list) else value

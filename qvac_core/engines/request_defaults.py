@@ -8,7 +8,15 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 
-from qvac_core.engines.interface import ChatMessage, CompletionRequest, ModelConfig, SamplingParams, SessionTurn
+from qvac_core.engines.interface import (
+    ChatMessage,
+    CompletionRequest,
+    ModelConfig,
+    SamplingParams,
+    SessionTurn,
+    Tool,
+    ToolCall,
+)
 
 SEEDS = 1 << 32  # llama.cpp's seeds are 32 bits
 SYSTEM_ROLES = ("system", "developer")  # the second is a newer name of the first
@@ -48,6 +56,10 @@ def encodable(request: CompletionRequest) -> CompletionRequest:
         continue_from=_clean(request.continue_from),
         owner=_clean(request.owner),
         request_id=_clean(request.request_id),
+        tools=tuple(
+            Tool(_clean(tool.name), _clean(tool.description), _clean(tool.parameters)) for tool in request.tools
+        ),
+        tool_choice=dataclasses.replace(request.tool_choice, name=_clean(request.tool_choice.name)),
         response_schema=None if request.response_schema is None else _clean(request.response_schema),
     )
 
@@ -64,7 +76,17 @@ def one_history(session: Sequence[SessionTurn]) -> tuple[ChatMessage, ...]:
 
 def _cleaned(history: Sequence[ChatMessage]) -> tuple[ChatMessage, ...]:
     return tuple(
-        dataclasses.replace(message, role=_clean(message.role), content=_clean(message.content)) for message in history
+        dataclasses.replace(
+            message,
+            role=_clean(message.role),
+            content=_clean(message.content),
+            tool_calls=tuple(
+                ToolCall(_clean(call.id), _clean(call.name), _clean(call.arguments)) for call in message.tool_calls
+            ),
+            tool_call_id=_clean(message.tool_call_id),
+            name=_clean(message.name),
+        )
+        for message in history
     )
 
 

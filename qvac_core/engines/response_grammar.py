@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from llguidance import LLMatcher, LLParserLimits
 
-from qvac_core.engines.response_schema import parse_schema, prepared, refused
+from qvac_core.engines.response_schema import SCHEMA_LIMIT, parse_schema, prepared, refused
 from qvac_core.errors import ModelError
 
 if TYPE_CHECKING:
@@ -43,9 +43,12 @@ def limits() -> LLParserLimits:
     )
 
 
-def grammar_for(schema: str) -> str:
-    """llguidance's grammar for a JSON schema. Raises ModelError when it is malformed, or beyond what is supported."""
-    tree = prepared(parse_schema(schema), _is_pattern)
+def grammar_for(schema: str, limit: int = SCHEMA_LIMIT) -> str:
+    """llguidance's grammar for a JSON schema of so many characters at most.
+
+    Raises ModelError when it is malformed, or beyond what is supported.
+    """
+    tree = prepared(parse_schema(schema, limit), _is_pattern)
     grammar, error = _compiled(tree)
     if error and _UNFULFILLABLE not in error:
         tree = _Mending(tree).mended(tree)

@@ -37,9 +37,9 @@ _COUNTS = ("minItems", "maxItems", "minProperties", "maxProperties")
 _BOUNDS = (("minimum", "exclusiveMinimum"), ("maximum", "exclusiveMaximum"))
 
 
-def parse_schema(text: str) -> dict[str, Any]:
-    """Raises ModelError for what is no schema, or beyond the limits."""
-    if len(text) > SCHEMA_LIMIT:
+def parse_schema(text: str, limit: int = SCHEMA_LIMIT) -> dict[str, Any]:
+    """limit: characters. Raises ModelError for what is no schema, or beyond the limits."""
+    if len(text) > limit:
         raise refused("it is too long")
     try:
         tree = json.loads(text)

@@ -34,7 +34,6 @@ from qvac_core.engines.sampling import decide
 from qvac_core.engines.server_answers import Chunk, ServerAnswers, ServerJob
 from qvac_core.engines.server_pictures import PictureServer, batch_tokens, check_projector, picture_tokens
 from qvac_core.engines.server_vocabulary import ServerClient, ServerVocabulary
-from qvac_core.engines.thinking import Mark
 from qvac_core.engines.vocabulary import Vocabulary
 from qvac_core.errors import ModelError
 
@@ -121,7 +120,7 @@ class ServerMaker:
         source = ServerVocabulary(path, self._gguf, client)
         self.vocabulary = vocabulary = Vocabulary(source, self._gguf.chat_template + CHATML)
         self.template = ChatTemplate.of_model(self._gguf.chat_template, vocabulary)
-        self._marks: dict[str, Mark] = dict(vocabulary.style.marks or {})
+        self._marks = vocabulary.marks
         self._answers = ServerAnswers(
             self, output, deliver, slots=config.slots, n_ctx=self.n_ctx, clock=time.perf_counter
         )

@@ -34,6 +34,8 @@ TAGS = (
     ("Here are my reasoning steps:", "[BEGIN FINAL RESPONSE]"),
 )
 CHANNEL_TAGS = ("<|channel>", "<channel|>")
+CALL_TO = "<|channel|>commentary to=functions."  # in the text of an answer with tools: what begins a call
+HELD_RECIPIENT = 256  # characters that a recipient's name may have
 HELD_SPACE = 64  # characters of white space before an answer that are held back until its beginning is known
 
 
@@ -51,6 +53,8 @@ class Mark(StrEnum):
     END = "\U0010ff09"  # of a turn that is not the last one
 
 
+# Control tokens that calls of tools are written with, one private character each.
+TOOL_MARKS = tuple(map(chr, range(0x10FE00, 0x10FE80)))
 _MARKS = re.compile(f"([{''.join(Mark)}])")
 _TAG_MARKS: dict[str, Mark] = {
     **{opening: Mark.OPEN for opening, _ in TAGS},
@@ -133,15 +137,20 @@ class ThinkingReader:
     """Feed the text of an answer in any cut, get pieces. A tag cut in two is held back until it is one or is not.
 
     opened: the tag with which the prompt left the model thinking (ThinkingStyle.opened), or "". begun: the prompt ends
-    within the answer, so that no tag counts any more.
+    within the answer, so that no tag counts any more. tools: messages to a tool (Harmony's `to=functions.NAME`) are not
+    thinking but text, behind CALL_TO and the tool's name.
     """
 
-    def __init__(self, style: ThinkingStyle | None = None, opened: str = "", *, begun: bool = False) -> None:
+    def __init__(
+        self, style: ThinkingStyle | None = None, opened: str = "", *, begun: bool = False, tools: bool = False
+    ) -> None:
         self._tags = (style or ThinkingStyle()).tags
         self._state = _State.ANSWER if begun else _State.BEGINNING
         self._held = ""
         self._open_tag = ""  # of the thinking that is read now; "" when a control token began it
         self._may_repeat = False  # some models write the tag again with which the prompt ended
+        self._recipients = tools and style is not None and style.channels
+        self._role = ""  # what stood between the start of a turn and its channel
         self._pieces: list[Piece] = []
         if opened:
             self._think(opened)
@@ -181,6 +190,8 @@ class ThinkingReader:
 
     def _mark(self, mark: Mark) -> None:
         header = self._held
+        if self._recipients and self._state in (_State.ROLE, _State.BEGINNING) and "to=" in header:
+            self._role, self._held = header, ""
         self._release()
         match mark:
             case Mark.OPEN:
@@ -193,6 +204,9 @@ class ThinkingReader:
                 self._state = _State.ROLE
             case Mark.CHANNEL:
                 self._state = _State.HEADER
+            case Mark.MESSAGE if self._recipients and (name := _recipient(self._role + " " + header)):
+                self._state, self._role = _State.ANSWER, ""
+                self._add(f"{CALL_TO}{name} ", thinking=False)
             case Mark.MESSAGE if self._state is _State.HEADER and not _is_for_the_user(header):
                 self._think("")
             case Mark.MESSAGE:
@@ -215,7 +229,7 @@ class ThinkingReader:
                 rest = self._held.split("\n", 1)[1]
                 self._think("")
                 self._again(rest)
-            case _State.ROLE:
+            case _State.ROLE if not self._recipients:
                 self._held = ""
 
     def _again(self, rest: str) -> None:
@@ -229,8 +243,9 @@ class ThinkingReader:
                 self._think(opening)
                 self._again(begun[len(opening) :])
                 return
-        undecided = any(opening.startswith(begun) for opening, _ in self._tags)
-        if not undecided or len(self._held) - len(begun) > HELD_SPACE:
+        recipient = self._recipients and ("to=".startswith(begun) or begun.startswith("to="))
+        undecided = recipient or any(opening.startswith(begun) for opening, _ in self._tags)
+        if not undecided or len(self._held) - len(begun) > HELD_SPACE or len(begun) > HELD_RECIPIENT:
             self._state = _State.ANSWER
             self._release()
 
@@ -260,6 +275,12 @@ def _is_for_the_user(header: str) -> bool:
     """Harmony: `final`, and `commentary` that is no call of a tool. `analysis` is thinking."""
     name, _, rest = header.strip().partition(" ")
     return name in ("", "final", "assistant") or (name == "commentary" and "to=" not in rest)
+
+
+def _recipient(header: str) -> str:
+    """Harmony: the tool that a message goes to, "" for none. Its place is behind the role, or the channel's name."""
+    found = re.search(r"\bto=(?:functions\.)?([\w.:/-]+)", header)
+    return found[1] if found else ""
 
 
 def _overlap(text: str, tag: str) -> int:

@@ -13,7 +13,7 @@ from itertools import pairwise
 from typing import Protocol
 
 from qvac_core.engines.prompt import Prompt
-from qvac_core.engines.thinking import TAGS, ThinkingStyle, style_of
+from qvac_core.engines.thinking import TAGS, TOOL_MARKS, ThinkingStyle, style_of
 from qvac_core.errors import ModelError
 
 CHARACTERS_PER_TOKEN = 64  # no text has more over its whole length; a longer prompt needs no counting
@@ -68,6 +68,7 @@ class Vocabulary:
         self.style: ThinkingStyle = style_of(template, self._hidden, self._added)
         for text, mark in (self.style.marks or {}).items():
             self._pieces[self._specials[text]] = mark.encode()
+        self._revealed: dict[str, str] = {}
         self.bos = self._special_text(source.bos)
         self.eos = self._special_text(source.eos)
 
@@ -96,6 +97,24 @@ class Vocabulary:
     def controls(self) -> frozenset[str]:
         """The texts that mean something in a prompt, and must therefore come from its template only."""
         return frozenset(self._specials)
+
+    def reveal(self, controls: Iterable[str]) -> None:
+        """Give the text of these control tokens too when a model writes them, each as one private character at first:
+        `thinking.ToolMarks` makes text of it. An ordinary answer leaves them out."""
+        for text in sorted(set(controls) & self._hidden - set(self.style.marks or ()) - {self.bos, self.eos}):
+            if len(self._revealed) < len(TOOL_MARKS):
+                self._revealed[text] = mark = TOOL_MARKS[len(self._revealed)]
+                self._pieces[self._specials[text]] = mark.encode()
+
+    @property
+    def marks(self) -> dict[str, str]:
+        """The control tokens that mean something in an answer, and the private character that stands for each."""
+        return {**(self.style.marks or {}), **self._revealed}
+
+    @property
+    def controls_by_mark(self) -> dict[str, str]:
+        """What each private character stands for that `reveal` gave out."""
+        return {mark: text for text, mark in self._revealed.items()}
 
     # --- To text --------------------------------------------------------------------------------------------------
 

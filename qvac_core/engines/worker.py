@@ -12,23 +12,37 @@ import queue
 import sys
 import time
 import traceback
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
 from qvac_core.engines.abilities import not_supported
 from qvac_core.engines.answer_maker import Arrived, MediaPrompt, Order, open_maker
+from qvac_core.engines.answer_reader import AnswerReader, Said
 from qvac_core.engines.answer_text import checked_stop
 from qvac_core.engines.available import choose, choose_for
-from qvac_core.engines.interface import ANSWER_TOKENS, CompletionRequest, CompletionStats, ModelInfo, StopReason
+from qvac_core.engines.interface import (
+    ANSWER_TOKENS,
+    CompletionRequest,
+    CompletionStats,
+    ModelInfo,
+    StopReason,
+    Token,
+    ToolCall,
+)
 from qvac_core.engines.pictures import no_vision, pictures_of
 from qvac_core.engines.request_defaults import one_history, with_defaults
 from qvac_core.engines.response_grammar import grammar_for
-from qvac_core.engines.thinking import OPEN_TAG, Piece, ThinkingReader
+from qvac_core.engines.thinking import OPEN_TAG, ThinkingReader
+from qvac_core.engines.tool_history import frames_of, new_call_id, with_calls
+from qvac_core.engines.tool_reader import ToolReader
+from qvac_core.engines.tools import CheckedTool, candidates, force, usable
 from qvac_core.engines.worker_pipes import die_with_parent, listen, take_pipes
 from qvac_core.engines.worker_protocol import (
     MODELS,
     Alive,
+    Called,
     Cancel,
     Command,
     DeviceList,
@@ -39,6 +53,7 @@ from qvac_core.engines.worker_protocol import (
     Load,
     Loaded,
     Loading,
+    NotCalled,
     Report,
     Shutdown,
     Submit,
@@ -59,10 +74,10 @@ class Outbox:
     def __init__(self, pipe: BinaryIO) -> None:
         self._pipe = pipe
         self._reports: list[Report] = []
-        self._readers: dict[int, ThinkingReader] = {}
+        self._readers: dict[int, AnswerReader] = {}
         self._sent_at = time.monotonic()
 
-    def read_as(self, job_id: int, reader: ThinkingReader) -> None:
+    def read_as(self, job_id: int, reader: AnswerReader) -> None:
         """How the text of an answer is to be taken apart."""
         self._readers[job_id] = reader
 
@@ -70,14 +85,17 @@ class Outbox:
         self._reports.append(report)
 
     def text(self, job_id: int, text: str) -> None:
-        self._pieces(job_id, self._readers[job_id].feed(text))
+        self._said(job_id, self._readers[job_id].feed(text))
 
-    def _pieces(self, job_id: int, pieces: list[Piece]) -> None:
-        for piece in pieces:
-            self.put(Text(job_id, piece.text, piece.thinking))
+    def _said(self, job_id: int, said: list[Said]) -> None:
+        for part in said:
+            if isinstance(part, Token):
+                self.put(Text(job_id, part.text, part.thinking))
+            else:
+                self.put(Called(job_id, part) if isinstance(part, ToolCall) else NotCalled(job_id, part))
 
     def done(self, job_id: int, reason: StopReason, stats: CompletionStats) -> None:
-        self._pieces(job_id, self._readers.pop(job_id).end())
+        self._said(job_id, self._readers.pop(job_id).end())
         self.put(Done(job_id, reason, stats))
 
     def failed(self, job_id: int, error: ModelError) -> None:
@@ -194,18 +212,36 @@ class ChatWorker(ModelWorker):
         self._maker.submit(self._order(command.id, command.request))
 
     def _order(self, job_id: int, request: CompletionRequest) -> Order:
+        tools = usable(request)
         request = with_defaults(request, self._config)
-        vocabulary = self._maker.vocabulary
+        vocabulary, template = self._maker.vocabulary, self._maker.template
+        frames = frames_of(request, template.format)
+        request = with_calls(request, tools, frames)
         request, pictures = self._with_pictures(request)
-        session, request = self._session_tokens(request)
+        session, request = self._session_tokens(request, tools)
         grammar = grammar_for(request.response_schema) if request.response_schema else ""
+        lead = ""
+        if must := candidates(request, tools):
+            forced = force(must, template.format, several=request.parallel_tool_calls)
+            grammar, lead = forced.grammar, forced.lead
         # A grammar leaves no room for thinking: it begins with the first token.
         answer_now = bool(grammar) or not request.thinking
-        prompt = self._maker.template.render(request.history, so_far=request.continue_from, answer_now=answer_now)
+        prompt = template.render(
+            request.history,
+            so_far=request.continue_from,
+            answer_now=answer_now,
+            tools=() if session else tools,
+            lead=lead,
+        )
         media = MediaPrompt(vocabulary.prompt_text(prompt), pictures) if pictures else None
         tokens = session + vocabulary.prompt_tokens(prompt, self._maker.n_ctx, opens=not session)
         begun = bool(request.continue_from or grammar)
-        self._outbox.read_as(job_id, ThinkingReader(vocabulary.style, prompt.opened, begun=begun))
+        thinking = ThinkingReader(vocabulary.style, prompt.opened, begun=begun, tools=bool(tools))
+        reader = None
+        if tools:
+            reader = ToolReader(tools, frames, new_id=new_call_id, several=request.parallel_tool_calls, lead=lead)
+            reader.feed(request.continue_from)  # what was told of it already
+        self._outbox.read_as(job_id, AnswerReader(thinking, reader, vocabulary.controls_by_mark))
         predict = ANSWER_TOKENS if request.sampling.predict is None else request.sampling.predict
         return Order(
             id=job_id,
@@ -214,7 +250,7 @@ class ChatWorker(ModelWorker):
             show_stop=request.show_stop,
             sampling=request.sampling,
             grammar=grammar,
-            so_far=request.continue_from,
+            so_far="" if lead else request.continue_from,
             owner=request.owner,
             stop=checked_stop(request.stop),
             predict=predict if predict > 0 else None,
@@ -234,15 +270,20 @@ class ChatWorker(ModelWorker):
         marked = (replace(message, content=marker * len(message.pictures) + message.content) for message in history)
         return replace(request, history=tuple(marked), session=()), pictures
 
-    def _session_tokens(self, request: CompletionRequest) -> tuple[list[int], CompletionRequest]:
-        """What stands in the session, and the request that follows it. Each turn was a prompt of its own there.
+    def _session_tokens(
+        self, request: CompletionRequest, tools: Sequence[CheckedTool]
+    ) -> tuple[list[int], CompletionRequest]:
+        """What stands in the session, and the request that follows it. Each turn was a prompt of its own there, and the
+        tools stand in the first.
 
         A template that refuses a turn by itself (a system prompt without a question) gets one history of all turns.
         """
         tokens: list[int] = []
         try:
             for turn in request.session:
-                prompt = self._maker.template.render(turn.history, add_generation_prompt=turn.answer is not None)
+                prompt = self._maker.template.render(
+                    turn.history, add_generation_prompt=turn.answer is not None, tools=() if tokens else tools
+                )
                 tokens += self._maker.vocabulary.prompt_tokens(prompt, self._maker.n_ctx, opens=not tokens)
                 # An answer is kept with the tag that opens its thinking, also where the prompt has that tag.
                 answer = (turn.answer or "").removeprefix(OPEN_TAG if prompt.opened else "")

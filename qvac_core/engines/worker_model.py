@@ -20,10 +20,13 @@ from qvac_core.engines.interface import (
     ModelInfo,
     StopReason,
     Token,
+    ToolCall,
+    ToolError,
 )
 from qvac_core.engines.worker_process import WorkerExit, WorkerProcess
 from qvac_core.engines.worker_protocol import (
     MODELS,
+    Called,
     Cancel,
     Command,
     Done,
@@ -33,6 +36,7 @@ from qvac_core.engines.worker_protocol import (
     Load,
     Loaded,
     Loading,
+    NotCalled,
     Report,
     Shutdown,
     Submit,
@@ -54,7 +58,7 @@ KEEPS_CRASHING = (
     "or choose another model."
 )
 
-WorkerEvent = Token | Finished | Embedded
+WorkerEvent = Token | ToolCall | ToolError | Finished | Embedded
 
 
 class Pending:
@@ -73,6 +77,11 @@ class Pending:
             self._events[-1] = Token(last.text + text, thinking)
         else:
             self._events.append(Token(text, thinking))
+        self._wake.set()
+
+    def tool(self, event: ToolCall | ToolError) -> None:
+        """None is left out: there are as many as the answer has calls, and its length is bounded."""
+        self._events.append(event)
         self._wake.set()
 
     def end(self, event: Finished | Embedded | QvacError) -> None:
@@ -279,6 +288,9 @@ class WorkerModel:
             if isinstance(report, Text):
                 if (pending := self._pending.get(report.id)) is not None:
                     pending.text(report.text, thinking=report.thinking)
+            elif isinstance(report, Called | NotCalled):
+                if (pending := self._pending.get(report.id)) is not None:
+                    pending.tool(report.call if isinstance(report, Called) else report.error)
             elif isinstance(report, Done):
                 if (pending := self._pending.get(report.id)) is not None:
                     pending.end(Finished(report.stop_reason, report.stats))

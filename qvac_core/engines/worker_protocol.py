@@ -12,6 +12,8 @@ from qvac_core.engines.interface import (
     ModelConfig,
     ModelInfo,
     StopReason,
+    ToolCall,
+    ToolError,
 )
 from qvac_core.engines.worker_pipes import Dialogue
 
@@ -68,6 +70,16 @@ class Text(msgspec.Struct, tag=True, frozen=True):
     thinking: bool = False
 
 
+class Called(msgspec.Struct, tag=True, frozen=True):
+    id: int
+    call: ToolCall
+
+
+class NotCalled(msgspec.Struct, tag=True, frozen=True):
+    id: int
+    error: ToolError
+
+
 class Done(msgspec.Struct, tag=True, frozen=True):
     id: int
     stop_reason: StopReason
@@ -101,6 +113,6 @@ class Alive(msgspec.Struct, tag=True, frozen=True):
     """Sent about once a second while answers are being made, so that a hung driver is told from a slow model."""
 
 
-Report = Loading | Loaded | DeviceList | Text | Done | Embedded | Failed | Alive
+Report = Loading | Loaded | DeviceList | Text | Called | NotCalled | Done | Embedded | Failed | Alive
 
 MODELS: Dialogue[Command, Report] = Dialogue("--worker", "qvac_core.engines.worker", list[Command], list[Report])
