@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from typing import Any, Literal, TypeVar, cast, overload
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
 from qvac_core.api.loaded_model import LoadedModelInfo, info_of
 from qvac_core.api.registry import ModelRegistryEntry
@@ -22,19 +23,36 @@ from qvac_core.core import Core, CoreConfig, RuleOverride, load_key_pair
 from qvac_core.core.local_completion import LocalCompletion
 from qvac_core.delegation import consumer as delegated
 from qvac_core.delegation.completion import Completion, CompletionFinal
-from qvac_core.delegation.completion_request import given_sampling, thinks
+from qvac_core.delegation.completion_request import given_sampling, schema_of, thinks
 from qvac_core.delegation.embeddings import embed_reply
+from qvac_core.delegation.held_models import KnownModel
+from qvac_core.delegation.kv_sessions import KvSessions
 from qvac_core.delegation.load_messages import canonical_type
-from qvac_core.delegation.messages import GenerationParams, HistoryMessage, ModelProgress, Stats
+from qvac_core.delegation.messages import (
+    CompletionStream,
+    GenerationParams,
+    ModelProgress,
+    ResponseFormat,
+    Stats,
+    ToolDialect,
+)
 from qvac_core.delegation.model_config import LLM_MODEL_TYPE
-from qvac_core.engines.interface import LOCAL_OWNER, ChatMessage, CompletionRequest, SamplingParams
+from qvac_core.delegation.tool_wire import (
+    engine_choice,
+    engine_message,
+    engine_tools,
+    given_choice,
+    given_message,
+    given_tools,
+)
+from qvac_core.engines.interface import LOCAL_OWNER, CompletionRequest, LoadedModel, SamplingParams
 from qvac_core.errors import InferenceCancelled, LocalProtocolError, ModelError
 from qvac_core.models import ModelDescriptor, by_file, by_name, by_source
 
 T = TypeVar("T")
 
 Progress = Callable[[ModelProgress], None]
-History = Sequence[Mapping[str, str]]
+History = Sequence[Mapping[str, Any]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +101,7 @@ class _Session:
     def __init__(self) -> None:
         self.config = CoreConfig(exclusive=False)
         self.core: Core | None = None
+        self.kv_sessions = KvSessions()  # of answers of this machine
         self.answers_here: dict[str, tuple[str, LocalCompletion]] = {}  # running, by request id, with their model's id
         self.loaded_at: dict[str, datetime] = {}  # of the models of this machine, by id
         self.work_here: dict[str, str] = {}  # requests of other kinds: their models' ids, by request id
@@ -322,6 +341,12 @@ def completion(
     history: History,
     *,
     generation_params: Mapping[str, Any] | None = None,
+    tools: Sequence[Mapping[str, Any]] | None = None,
+    tool_choice: str | Mapping[str, Any] | None = None,
+    parallel_tool_calls: bool = True,
+    tool_dialect: ToolDialect | None = None,
+    response_format: Mapping[str, Any] | None = None,
+    kv_cache: bool | str | None = None,
     capture_thinking: bool = False,
     request_id: str | None = None,
 ) -> Answer:
@@ -330,47 +355,119 @@ def completion(
     generation_params: temp, top_p, top_k, predict, seed, repeat_penalty, frequency_penalty, presence_penalty, and
     reasoning_budget (0 = without thinking). Any other name is LocalProtocolError when the answer is awaited.
     capture_thinking: what the model thinks comes apart from its text (`final.thinking`, thinkingDelta).
+
+    tools: [{"type": "function", "name", "description", "parameters": JSON schema}, …], or in OpenAI's form, for a model
+    that was loaded with `model_config={"tools": True}`. `final.tool_calls` has what the model asks for, its arguments
+    checked; `final.tool_errors` what must not be run. Results go back in the history: the answer as {"role":
+    "assistant", "content", "tool_calls": final.tool_calls}, then {"role": "tool", "tool_call_id", "content"} for each.
+    tool_choice: "auto", "none", "required", or {"type": "function", "name"}; a JavaScript provider takes the first two.
+    tool_dialect: how the model writes calls, where its template does not tell.
+    response_format: {"type": "json_object"}, or {"type": "json_schema", "json_schema": {"name", "schema"}}.
+    kv_cache: the name of a session in which only what is new is read, or True: the session is found by the history.
     """
     request_id = request_id or str(uuid.uuid4())
-    start = _start(model_id, history, generation_params or {}, request_id, capture_thinking=capture_thinking)
-    return Answer(start, request_id)
-
-
-async def _start(
-    model_id: str, history: History, params: Mapping[str, Any], request_id: str, *, capture_thinking: bool
-) -> Completion | LocalCompletion:
-    core = await _session.started()
-    here = core.machine.loaded_here(model_id)
-    try:
-        messages = [_message(turn) for turn in history]
-        given = msgspec.convert(dict(params), GenerationParams)
-        if here is None:
-            return await core.consumer.completion(
-                model_id,
-                messages,
-                generation_params=given,
-                capture_thinking=capture_thinking,
-                request_id=request_id,
-            )
-    except (msgspec.ValidationError, KeyError) as error:
-        raise LocalProtocolError(f"The request is not valid: {error}") from error
-    request = CompletionRequest(
-        request_id=request_id,
-        history=tuple(ChatMessage(message.role, message.content) for message in messages),
-        sampling=SamplingParams(**given_sampling(given)),
-        owner=LOCAL_OWNER,
-        thinking=thinks(given, core.machine.config_here(model_id)),
+    asked = _Asked(
+        model_id,
+        request_id,
+        [dict(turn) for turn in history],
+        dict(generation_params or {}),
+        tools or (),
+        tool_choice,
+        parallel_tool_calls,
+        tool_dialect,
+        response_format,
+        kv_cache,
+        capture_thinking,
     )
-    run = LocalCompletion(here, request, capture_thinking=capture_thinking)
-    _session.answers_here[request_id] = (model_id, run)
-    run.task.add_done_callback(lambda _: _session.answers_here.pop(request_id, None))
+    return Answer(_start(asked), request_id)
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """What a program asked for, not looked at yet."""
+
+    model_id: str
+    request_id: str
+    history: Sequence[Mapping[str, Any]]
+    params: Mapping[str, Any]
+    tools: Sequence[Mapping[str, Any]]
+    tool_choice: str | Mapping[str, Any] | None
+    parallel_tool_calls: bool
+    tool_dialect: ToolDialect | None
+    response_format: Mapping[str, Any] | None
+    kv_cache: bool | str | None
+    capture_thinking: bool
+
+    def message(self) -> CompletionStream:
+        """As it would travel. Raises LocalProtocolError for what is no request."""
+        try:
+            return CompletionStream(
+                model_id=self.model_id,
+                history=[given_message(turn) for turn in self.history],
+                stream=True,
+                generation_params=msgspec.convert(self.params, GenerationParams),
+                tools=given_tools(self.tools) or UNSET,
+                tool_choice=given_choice(self.tool_choice),
+                parallel_tool_calls=UNSET if self.parallel_tool_calls else False,
+                tool_dialect=UNSET if self.tool_dialect is None else self.tool_dialect,
+                response_format=_format(self.response_format),
+                capture_thinking=True if self.capture_thinking else UNSET,
+                kv_cache=UNSET if self.kv_cache in (None, False) else self.kv_cache,
+                request_id=self.request_id,
+            )
+        except (msgspec.ValidationError, KeyError, ValueError) as error:
+            raise LocalProtocolError(f"The request is not valid: {error}") from error
+
+
+def _format(given: Mapping[str, Any] | None) -> ResponseFormat | UnsetType:
+    return UNSET if given is None else msgspec.convert(given, ResponseFormat)
+
+
+async def _start(asked: _Asked) -> Completion | LocalCompletion:
+    core = await _session.started()
+    message = asked.message()
+    known, here = core.machine.known_here(asked.model_id), core.machine.loaded_here(asked.model_id)
+    ignored = core.consumer.ignores_tools(asked.model_id) if known is None else known.config.tools is not True
+    if message.tools and ignored:
+        raise LocalProtocolError(
+            'This model was loaded without tools: load it with model_config={"tools": True} to use them.'
+        )
+    if here is None or known is None:
+        return await core.consumer.ask(message)
+    run = _answer_here(here, known, message, capture_thinking=asked.capture_thinking)
+    _session.answers_here[asked.request_id] = (asked.model_id, run)
+    run.task.add_done_callback(lambda _: _session.answers_here.pop(asked.request_id, None))
     return run
 
 
-def _message(turn: Mapping[str, str]) -> HistoryMessage:
-    if left_out := [name for name, value in turn.items() if value and name not in ("role", "content")]:
-        raise LocalProtocolError(f"A message has a role and its content; {', '.join(left_out)} cannot be sent.")
-    return HistoryMessage(turn["role"], turn["content"])
+def _answer_here(
+    model: LoadedModel, known: KnownModel, message: CompletionStream, *, capture_thinking: bool
+) -> LocalCompletion:
+    params = message.generation_params
+    given = GenerationParams() if isinstance(params, UnsetType) else params
+    request = CompletionRequest(
+        request_id=str(message.request_id),
+        history=tuple(map(engine_message, message.history)),
+        sampling=SamplingParams(**given_sampling(given)),
+        owner=LOCAL_OWNER,
+        thinking=thinks(given, known.config),
+        response_schema=schema_of(message.response_format),
+        tools=engine_tools(message.tools),
+        tool_choice=engine_choice(message.tool_choice),
+        parallel_tool_calls=message.parallel_tool_calls is not False,
+        tool_dialect=message.tool_dialect if isinstance(message.tool_dialect, str) else "",
+    )
+    turn = _session.kv_sessions.begin(LOCAL_OWNER.encode(), known, message, request.history)
+    if turn is None:
+        return LocalCompletion(model, request, capture_thinking=capture_thinking)
+
+    def keep(text: str, called: bool) -> None:
+        if not (called and message.kv_cache is True):  # a call has no text by which it could be found
+            _session.kv_sessions.keep(turn, message, text)
+
+    _session.kv_sessions.forget(turn)  # an answer that is not whole leaves nothing to go on from
+    request = replace(request, session=turn.session, history=turn.history)
+    return LocalCompletion(model, request, capture_thinking=capture_thinking, keep=keep)
 
 
 @overload

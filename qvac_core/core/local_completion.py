@@ -6,27 +6,42 @@ The names are those of `qvac_core.delegation.completion.Completion`.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from types import TracebackType
 
-from qvac_core.delegation.completion import CompletionFinal
-from qvac_core.delegation.messages import ContentDelta, Stats, ThinkingDelta
+from qvac_core.delegation.answers import wire_stats
+from qvac_core.delegation.completion import CompletionFinal, final_of
+from qvac_core.delegation.messages import ContentDelta, Event, Stats, ThinkingDelta
+from qvac_core.delegation.tool_wire import wire_event
 from qvac_core.engines.interface import CompletionRequest, Finished, LoadedModel, StopReason, Token
 from qvac_core.engines.thinking import TagWriter
 from qvac_core.errors import InferenceCancelled, QvacError
+
+_TEXTS = (ContentDelta, ThinkingDelta)
 
 
 class LocalCompletion:
     """Starts at once. Every iterator sees the answer from its start. Used from the loop that made it.
 
     capture_thinking: as on the wire; without it the thinking is part of the text, in `<think>` tags.
+    keep: of a KV-cache session: gets all that a whole answer wrote, and whether it has calls of tools.
     """
 
-    def __init__(self, model: LoadedModel, request: CompletionRequest, *, capture_thinking: bool = False) -> None:
+    def __init__(
+        self,
+        model: LoadedModel,
+        request: CompletionRequest,
+        *,
+        capture_thinking: bool = False,
+        keep: Callable[[str, bool], None] | None = None,
+    ) -> None:
         self.request_id = request.request_id
         self._model = model
         self._tags = None if capture_thinking else TagWriter(channels=model.info.thinking_channels)
-        self._events: list[ContentDelta | ThinkingDelta] = []
+        self._keep = keep
+        self._raw: list[str] = []
+        self._writer = TagWriter()
+        self._events: list[Event] = []
         self._changed = asyncio.Event()
         self._final: asyncio.Future[CompletionFinal] = asyncio.get_running_loop().create_future()
         self._final.add_done_callback(lambda future: future.cancelled() or future.exception())
@@ -46,8 +61,12 @@ class LocalCompletion:
             async for event in self._model.complete(request):
                 if isinstance(event, Token):
                     self._add(event)
-                else:
+                elif isinstance(event, Finished):
                     self._finish(event)
+                else:
+                    self._raw.append(event.raw)
+                    self._events.append(wire_event(len(self._events), event))
+                    self._wake()
         except QvacError as error:
             self._fail(error)
 
@@ -56,6 +75,7 @@ class LocalCompletion:
         self._fail(InferenceCancelled("The answer was left before its end."))
 
     def _add(self, token: Token) -> None:
+        self._raw.append(self._writer.write(token.text, thinking=token.thinking))
         text = self._tags.write(token.text, thinking=token.thinking) if self._tags else token.text
         delta = ThinkingDelta if token.thinking and self._tags is None else ContentDelta
         if text:
@@ -63,22 +83,16 @@ class LocalCompletion:
             self._wake()
 
     def _finish(self, event: Finished) -> None:
-        text = "".join(event.text for event in self._events if isinstance(event, ContentDelta))
-        thinking = "".join(event.text for event in self._events if isinstance(event, ThinkingDelta))
         if event.stop_reason is StopReason.CANCELLED:
+            text = final_of(self._events, None, "").text
             self._fail(InferenceCancelled("The answer was cancelled.", typed_fields={"text": text}))
             return
-        stats = Stats(
-            time_to_first_token=event.stats.time_to_first_token,
-            tokens_per_second=event.stats.tokens_per_second,
-            cache_tokens=event.stats.cache_tokens,
-            prompt_tokens=event.stats.prompt_tokens,
-            generated_tokens=event.stats.generated_tokens,
-            avg_concurrent_seq=event.stats.avg_concurrent_seq,
-            backend_device="gpu" if event.stats.backend_device == "gpu" else "cpu",
-        )
+        stats = wire_stats(event.stats, in_session=self._keep is not None)
         reason = "" if event.stop_reason is StopReason.EOS else event.stop_reason.value
-        self._final.set_result(CompletionFinal(text, thinking, stats, reason))
+        whole = event.stop_reason in (StopReason.EOS, StopReason.STOP_SEQUENCE)
+        if self._keep is not None and whole and self._raw:
+            self._keep("".join(self._raw), any(not isinstance(one, _TEXTS) for one in self._events))
+        self._final.set_result(final_of(self._events, stats, reason))
         self._wake()
 
     def _fail(self, error: QvacError) -> None:
@@ -100,11 +114,11 @@ class LocalCompletion:
                 yield event.text
 
     @property
-    def events(self) -> AsyncIterator[ContentDelta | ThinkingDelta]:
-        """The text, and the thinking where it was asked for, as they come."""
+    def events(self) -> AsyncIterator[Event]:
+        """The text, the thinking where it was asked for, and calls of tools, as they come."""
         return self._iterate()
 
-    async def _iterate(self) -> AsyncIterator[ContentDelta | ThinkingDelta]:
+    async def _iterate(self) -> AsyncIterator[Event]:
         index = 0
         while True:
             while index < len(self._events):

@@ -30,9 +30,8 @@ def local_config(base: ModelConfig, wanted: LlmConfig) -> ModelConfig:
     ctx_size, parallel, gpu_layers and device act on whoever loads a model first: all of its users share one copy.
     system_prompt acts in KV-cache sessions only, as in the SDK, and an answer of this machine has none.
     """
-    for name in ("lora", "tools"):
-        if getattr(wanted, name) not in (UNSET, "", False):
-            raise LocalProtocolError(f"A model on this machine cannot be loaded with {name}.")
+    if wanted.lora not in (UNSET, ""):
+        raise LocalProtocolError("A model on this machine cannot be loaded with lora.")
     if wanted.device not in (UNSET, *DEVICES):
         raise LocalProtocolError(f"The device is {' or '.join(DEVICES)}, not {wanted.device}.")
     return replace(

@@ -18,6 +18,7 @@ from qvac_core.core.local_config import loading_here
 from qvac_core.core.state import AnswerStats, DownloadChanged, SharedModel, SharedModelsChanged
 from qvac_core.core.tasks import TaskOwner
 from qvac_core.delegation.admission import Limits
+from qvac_core.delegation.held_models import KnownModel
 from qvac_core.delegation.messages import ModelProgress
 from qvac_core.delegation.model_config import (
     LLM_MODEL_TYPE,
@@ -420,6 +421,11 @@ class Machine:
         normalize = NORMALIZE_TO_LENGTH_1 if isinstance(wanted, UnsetType) else wanted
         request = EmbeddingRequest(request_id, tuple(texts), LOCAL_OWNER, normalize)
         return await embedding_of(model).embed(request)
+
+    def known_here(self, loaded_id: str) -> KnownModel | None:
+        """The chat model that is loaded here by this id, and what the program that loaded it wanted."""
+        model = self.model_here(loaded_id)
+        return None if model is None else KnownModel(loaded_id, model, "", self.config_here(loaded_id))
 
     def unload_local(self, loaded_id: str) -> bool:
         self._configs.pop(loaded_id, None)

@@ -38,6 +38,7 @@ from qvac_core.delegation.messages import (
 )
 from qvac_core.delegation.messages import Message as WireMessage
 from qvac_core.delegation.rpc_streams import OutgoingStream, StreamGone
+from qvac_core.delegation.tool_wire import wire_event
 from qvac_core.delegation.turns import Turns
 from qvac_core.engines.interface import (
     CompletionEvent,
@@ -46,6 +47,8 @@ from qvac_core.engines.interface import (
     LoadedModel,
     StopReason,
     Token,
+    ToolCall,
+    ToolError,
 )
 from qvac_core.engines.interface import CompletionStats as EngineStats
 from qvac_core.engines.thinking import TagWriter
@@ -109,6 +112,7 @@ class Answer:
         self._message = message
         self._known = known
         self._seq = 0
+        self._called = False
         self._text: list[str] = []
         self._kept: list[Event] = []
         self._raw = TagWriter()
@@ -148,7 +152,8 @@ class Answer:
     def _keep_session(self, result: _Result) -> None:
         """As in 0.16, an answer that was stopped or reached its limit leaves nothing to go on from."""
         whole = result.stop_reason in (StopReason.EOS, StopReason.STOP_SEQUENCE) and self._live.ending is None
-        if self._kv_turn is not None and whole and self._text:
+        found_by_text = self._message.kv_cache is True and self._called  # which a call has none of, to be found by
+        if self._kv_turn is not None and whole and self._text and not found_by_text:
             self._parts.sessions.keep(self._kv_turn, self._message, "".join(self._text))
             self._kv_turn = None
 
@@ -232,7 +237,7 @@ class Answer:
         if self._stream.ended or self._live.ending is Ending.STOPPED:
             return  # the engine is stopping; its last word is still wanted for the log
         try:
-            await self._send_token(event)
+            await (self._send_token(event) if isinstance(event, Token) else self._send_call(event))
         except (StreamGone, ConnectionClosed):
             self._live.stop(Ending.DISCONNECTED)
 
@@ -274,6 +279,16 @@ class Answer:
             events.append((ThinkingDelta if token.thinking else ContentDelta)(self._next_seq(), token.text))
         await self._send_events(events)
 
+    async def _send_call(self, event: ToolCall | ToolError) -> None:
+        self._be_silent()
+        self._called = True
+        events: list[Event] = []
+        if event.raw:
+            self._text.append(event.raw)  # a JavaScript consumer sends it back, for the model to see its own call
+            if self._message.emit_raw_deltas is True:
+                events.append(RawDelta(self._next_seq(), event.raw))
+        await self._send_events([*events, wire_event(self._next_seq(), event)])
+
     async def _send_events(self, events: list[Event]) -> None:
         if not self._message.stream:
             self._kept += events
@@ -287,7 +302,7 @@ class Answer:
         events = self._kept
         if result.stats is not None:
             in_session = self._message.kv_cache not in (UNSET, False)
-            events.append(CompletionStats(self._next_seq(), _wire_stats(result.stats, in_session=in_session)))
+            events.append(CompletionStats(self._next_seq(), wire_stats(result.stats, in_session=in_session)))
         raw = RawOutput("".join(self._text))
         reason = StopReason.CANCELLED if self._live.ending is not None else result.stop_reason
         events.append(CompletionDone(self._next_seq(), stop_reason=reason.value if reason else UNSET, raw=raw))
@@ -319,8 +334,8 @@ def _finite(value: float) -> float | UnsetType:
     return value if math.isfinite(value) else UNSET
 
 
-def _wire_stats(stats: EngineStats, *, in_session: bool) -> Stats:
-    """In a session 0.16 counts as prompt what was new, and as cache all that the session holds now."""
+def wire_stats(stats: EngineStats, *, in_session: bool) -> Stats:
+    """For the wire. In a session 0.16 counts as prompt what was new, and as cache all that the session holds now."""
     prompt_tokens = stats.prompt_tokens - stats.session_tokens
     return Stats(
         time_to_first_token=_finite(stats.time_to_first_token),

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Generator
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Generator, Sequence
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Generic, TypeVar
@@ -32,7 +32,13 @@ from qvac_core.delegation.messages import (
     RawDelta,
     Stats,
     ThinkingDelta,
+    Tool,
+    ToolCall,
+    ToolCallParts,
+    ToolError,
+    ToolFailure,
 )
+from qvac_core.delegation.tool_wire import checked
 from qvac_core.errors import (
     DelegationError,
     InferenceCancelled,
@@ -59,12 +65,28 @@ _TEXTS = (ContentDelta, ThinkingDelta, RawDelta)
 
 @dataclass(frozen=True, slots=True)
 class CompletionFinal:
-    """The whole answer. stop_reason: eos, length, stopSequence, or "" where it was left out (a natural end)."""
+    """The whole answer. stop_reason: eos, length, stopSequence, or "" where it was left out (a natural end).
+
+    tool_calls: what the model asks for, checked against the tools' schemas. tool_errors: calls that must not be run.
+    """
 
     text: str
     thinking: str
     stats: Stats | None
     stop_reason: str
+    tool_calls: tuple[ToolCallParts, ...] = ()
+    tool_errors: tuple[ToolFailure, ...] = ()
+
+
+def final_of(events: Sequence[Event], stats: Stats | None, stop_reason: str) -> CompletionFinal:
+    return CompletionFinal(
+        "".join(event.text for event in events if isinstance(event, ContentDelta)),
+        "".join(event.text for event in events if isinstance(event, ThinkingDelta)),
+        stats,
+        stop_reason,
+        tuple(event.call for event in events if isinstance(event, ToolCall)),
+        tuple(event.error for event in events if isinstance(event, ToolError)),
+    )
 
 
 class _Later(Generic[T]):
@@ -92,8 +114,12 @@ class Completion:
         idle_seconds: float,
         on_suspect: Callable[[Completion], None] | None = None,
         closing: Callable[[], bool] = lambda: False,
+        tools: Sequence[Tool] = (),
     ) -> None:
-        """Starts at once. The connection is ready; `message` has a request id. `closing`: the program is ending."""
+        """Starts at once. The connection is ready; `message` has a request id. `closing`: the program is ending.
+
+        tools: by whose whole schemas calls are checked.
+        """
         assert isinstance(message.request_id, str)
         self.request_id: str = message.request_id
         self.model_id = message.model_id
@@ -103,6 +129,7 @@ class Completion:
         self._idle_seconds = idle_seconds
         self._on_suspect = on_suspect
         self._closing = closing
+        self._tools = {tool.name: tool for tool in tools}
         self._events: list[Event] = []
         self._bytes = 0
         self._line_at = asyncio.get_running_loop().time()
@@ -179,10 +206,9 @@ class Completion:
         assert self._done is not None
         if self._done.stop_reason == "cancelled":
             raise InferenceCancelled("The answer was cancelled.", typed_fields={"text": self.text_so_far})
-        thinking = "".join(event.text for event in self._events if isinstance(event, ThinkingDelta))
         stats = next((event.stats for event in self._events if isinstance(event, CompletionStats)), None)
         stop_reason = self._done.stop_reason if isinstance(self._done.stop_reason, str) else ""
-        return CompletionFinal(self.text_so_far, thinking, stats, stop_reason)
+        return final_of(self._events, stats, stop_reason)
 
     async def _text(self) -> str:
         return (await self._final()).text
@@ -272,7 +298,7 @@ class Completion:
         if self.finished:
             return
         self.place = None
-        self._events += line.events
+        self._events += [checked(event, self._tools) for event in line.events]
         self._bytes += sum(len(event.text) for event in line.events if isinstance(event, _TEXTS))
         if self._bytes > MAX_ANSWER_BYTES:
             raise RemoteProtocolError("the provider sends an answer without end")

@@ -16,9 +16,17 @@ from msgspec import UNSET, UnsetType
 from qvac_core.delegation.admission import Limits
 from qvac_core.delegation.failures import Code, Reason, Rejection, by_policy
 from qvac_core.delegation.held_models import KnownModel
-from qvac_core.delegation.messages import CompletionStream, GenerationParams, JsonObjectFormat, JsonSchemaFormat
+from qvac_core.delegation.messages import (
+    CompletionStream,
+    GenerationParams,
+    JsonObjectFormat,
+    JsonSchemaFormat,
+    ResponseFormat,
+)
 from qvac_core.delegation.model_config import LlmConfig, sampling_of
-from qvac_core.engines.interface import ANSWER_TOKENS, ChatMessage, CompletionRequest, SamplingParams
+from qvac_core.delegation.tool_wire import engine_choice, engine_message, engine_tools
+from qvac_core.engines.interface import ANSWER_TOKENS, ChatMessage, CompletionRequest, SamplingParams, ToolChoice
+from qvac_core.engines.tools import checked_tools
 
 SEED_BITS = 32
 MAX_TOP_K = 1000
@@ -33,8 +41,10 @@ def completion_request(
     *,
     show_stop: bool = False,
 ) -> CompletionRequest:
-    """Raises Rejection for what this provider does not do or not this much of."""
-    _check_tools(message, known)
+    """Raises Rejection, ModelError for what this provider does not do or not this much of."""
+    # As in 0.16, tools act only if the model was loaded with them, and are ignored in silence otherwise.
+    tools = engine_tools(message.tools) if known.config.tools is True else ()
+    checked_tools(tools)  # here too, before it waits for its turn
     return CompletionRequest(
         request_id=engine_id,
         history=_history(message, limits),
@@ -45,6 +55,10 @@ def completion_request(
         response_schema=_schema(message, limits),
         thinking=_thinks(message, known),
         show_stop=show_stop,
+        tools=tools,
+        tool_choice=engine_choice(message.tool_choice) if tools else ToolChoice(),
+        parallel_tool_calls=message.parallel_tool_calls is not False,
+        tool_dialect=message.tool_dialect if isinstance(message.tool_dialect, str) else "",
     )
 
 
@@ -59,12 +73,6 @@ def thinks(params: GenerationParams, config: LlmConfig) -> bool:
     return budget != 0
 
 
-def _check_tools(message: CompletionStream, known: KnownModel) -> None:
-    # As in 0.16, tools act only if the model was loaded with them, and are ignored in silence otherwise.
-    if message.tools and known.config.tools is True:
-        raise Rejection(Code.MODEL_OPERATION_NOT_SUPPORTED, "This provider does not call tools.")
-
-
 def _history(message: CompletionStream, limits: Limits) -> tuple[ChatMessage, ...]:
     if len(message.history) > limits.history_messages:
         raise by_policy(Reason.LIMIT, f"A conversation may have {limits.history_messages} messages at most here.")
@@ -73,7 +81,7 @@ def _history(message: CompletionStream, limits: Limits) -> tuple[ChatMessage, ..
             # A path on the provider's machine: never opened, and whether it exists is not told.
             raise Rejection(Code.ATTACHMENT_NOT_FOUND, "This provider does not open attachments.")
     # The `system_prompt` of the load is not put before it: 0.16 uses that in KV-cache sessions only (kv_sessions.py).
-    return tuple(ChatMessage(entry.role, entry.content) for entry in message.history)
+    return tuple(map(engine_message, message.history))
 
 
 def _sampling(message: CompletionStream, known: KnownModel, limits: Limits) -> SamplingParams:
@@ -127,16 +135,21 @@ def _continue_from(message: CompletionStream, known: KnownModel) -> str:
     return wanted.text
 
 
-def _schema(message: CompletionStream, limits: Limits) -> str | None:
-    if isinstance(message.response_format, JsonObjectFormat):
+def schema_of(wanted: ResponseFormat | UnsetType) -> str | None:
+    """The JSON schema that a response format stands for; None for text."""
+    if isinstance(wanted, JsonObjectFormat):
         return '{"type":"object"}'
-    if not isinstance(message.response_format, JsonSchemaFormat):
+    if not isinstance(wanted, JsonSchemaFormat):
         return None
-    schema = message.response_format.json_schema.schema
-    if _depth(schema) > limits.schema_depth:
+    return json.dumps(wanted.json_schema.schema, ensure_ascii=False, separators=(",", ":"))
+
+
+def _schema(message: CompletionStream, limits: Limits) -> str | None:
+    wanted = message.response_format
+    if isinstance(wanted, JsonSchemaFormat) and _depth(wanted.json_schema.schema) > limits.schema_depth:
         raise by_policy(Reason.LIMIT, f"A schema may be nested {limits.schema_depth} deep at most here.")
-    text = json.dumps(schema, ensure_ascii=False, separators=(",", ":"))
-    if len(text.encode("utf-8", "replace")) > limits.schema_bytes:
+    text = schema_of(wanted)
+    if text is not None and len(text.encode("utf-8", "replace")) > limits.schema_bytes:
         raise by_policy(Reason.LIMIT, f"A schema may have {limits.schema_bytes} bytes at most here.")
     return text
 

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from msgspec import UNSET
+from msgspec import UNSET, UnsetType
 
 from qvac_core.delegation.completion import Completion
 from qvac_core.delegation.connection import ProviderConnection, ReplyT, connection_failed, timed_out
@@ -35,17 +35,21 @@ from qvac_core.delegation.messages import (
     HistoryMessage,
     ListModels,
     ListModelsReply,
+    LoadModel,
     LoadModelReply,
     Message,
     ModelEntry,
     ModelProgress,
     ResponseFormat,
     Tool,
+    ToolChoice,
+    ToolDialect,
     UnloadModel,
     UnloadModelReply,
 )
 from qvac_core.delegation.model_config import LLM_MODEL_TYPE
 from qvac_core.delegation.peer_stream import PeerStream
+from qvac_core.delegation.tool_wire import for_sdk, says_of_tools
 from qvac_core.errors import (
     ConnectionClosed,
     DelegationError,
@@ -149,6 +153,7 @@ class Consumer:
         self._connecting: dict[bytes, asyncio.Task[ProviderConnection]] = {}
         self._connected_once = False
         self._models: dict[str, Delegate] = {}
+        self._without_tools: set[str] = set()  # models that were loaded here and ignore tools
         self._runs: dict[str, Completion] = {}
         self._loads: dict[str, ProviderConnection] = {}
         self._working: dict[str, ProviderConnection] = {}  # requests other than answers, by their id
@@ -332,6 +337,9 @@ class Consumer:
         generation_params: GenerationParams | None = None,
         kv_cache: bool | str | None = None,
         tools: Sequence[Tool] | None = None,
+        tool_choice: ToolChoice | UnsetType = UNSET,
+        parallel_tool_calls: bool = True,
+        tool_dialect: ToolDialect | UnsetType = UNSET,
         response_format: ResponseFormat | None = None,
         capture_thinking: bool = False,
         emit_raw_deltas: bool = False,
@@ -339,13 +347,15 @@ class Consumer:
         request_id: str | None = None,
     ) -> Completion:
         """Start an answer of a loaded model. Raises if its provider cannot be reached; the rest fails in the answer."""
-        delegate = delegate or self._delegate_of(model_id)
         message = CompletionStream(
             model_id=model_id,
             history=list(history),
             stream=stream,
             kv_cache=UNSET if kv_cache is None else kv_cache,
             tools=list(tools) if tools else UNSET,
+            tool_choice=tool_choice if tools else UNSET,
+            parallel_tool_calls=UNSET if parallel_tool_calls else False,
+            tool_dialect=tool_dialect if tools else UNSET,
             response_format=UNSET if response_format is None else response_format,
             generation_params=UNSET if generation_params is None else generation_params,
             capture_thinking=True if capture_thinking else UNSET,
@@ -353,13 +363,22 @@ class Consumer:
             continue_from=UNSET if continue_from is None else continue_from,
             request_id=request_id or str(uuid.uuid4()),
         )
+        return await self.ask(message, delegate)
+
+    async def ask(self, message: CompletionStream, delegate: Delegate | None = None) -> Completion:
+        """As `completion`, for a request that is written already. It has a request id."""
+        delegate = delegate or self._delegate_of(message.model_id)
+        tools = message.tools or ()
         connection = await self._ready(delegate)
+        if says_of_tools(message) and await connection.greeted() is None:
+            message = for_sdk(message)
         run = Completion(
             connection,
             message,
             idle_seconds=delegate.timeout or self._waits.idle,
             on_suspect=self._on_suspect,
             closing=lambda: self.closing,
+            tools=tools,
         )
         self._runs[run.request_id] = run
         self._own(run.task)
@@ -390,6 +409,10 @@ class Consumer:
             said = reply.error if isinstance(reply.error, str) else "The provider could not make the embedding."
             raise ProviderError(said)
         return reply
+
+    def ignores_tools(self, model_id: str) -> bool:
+        """Whether the model was loaded here, and without `tools`: its provider says nothing of tools it gets then."""
+        return model_id in self._without_tools
 
     async def cancel(
         self, *, request_id: str | None = None, model_id: str | None = None, kind: CancelKind | None = None
@@ -482,6 +505,8 @@ class Consumer:
             raise _load_failed(reply)
         model_id = reply.model_id if isinstance(reply.model_id, str) else message.model_src
         self._models[model_id] = delegate
+        has_tools = isinstance(message, LoadModel) and message.model_config.tools is True
+        (self._without_tools.discard if has_tools else self._without_tools.add)(model_id)
         return Loaded(model_id, "delegated", delegate.provider_public_key)
 
     async def _load_streamed(

@@ -80,10 +80,21 @@ class Attachment(Part, frozen=True):
     path: str
 
 
+class HistoryCall(Part, frozen=True):
+    id: str
+    name: str
+    arguments: dict[str, Any]
+
+
 class HistoryMessage(Part, frozen=True):
+    """tool_calls, tool_call_id and name are our own: which calls an answer made, and which of them a result is of."""
+
     role: str
     content: str
     attachments: list[Attachment] | UnsetType = UNSET
+    tool_calls: list[HistoryCall] | UnsetType = UNSET
+    tool_call_id: str | UnsetType = UNSET
+    name: str | UnsetType = UNSET
 
 
 class GenerationParams(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
@@ -105,23 +116,26 @@ class GenerationParams(Struct, frozen=True, omit_defaults=True, forbid_unknown_f
     remove_thinking_from_context: bool | UnsetType = UNSET
 
 
-class ToolProperty(Part, frozen=True):
-    type: Literal["string", "number", "integer", "boolean", "object", "array"]
-    description: str | UnsetType = UNSET
-    enum: list[str | float | bool | None] | UnsetType = UNSET
-
-
-class ToolParameters(Part, frozen=True):
-    type: Literal["object"]
-    properties: dict[str, ToolProperty]
-    required: list[str] | UnsetType = UNSET
-
-
 class Tool(Part, frozen=True):
+    """parameters: JSON schema of an object. 0.16.0 knows flat ones only; ours may send any (tool_wire.py)."""
+
     type: Literal["function"]
     name: str
     description: str
-    parameters: ToolParameters
+    parameters: dict[str, Any]
+
+    def __post_init__(self) -> None:
+        if self.parameters.get("type") != "object" or not isinstance(self.parameters.get("properties", {}), dict):
+            raise ValueError("the parameters of a tool are an object's schema")
+
+
+class NamedTool(Part, frozen=True, tag="function", tag_field="type"):
+    name: str
+
+
+ToolDialect = Literal["hermes", "pythonic", "json", "harmony", "qwen35", "gemma4"]
+ToolWord = Literal["auto", "none", "required"]
+ToolChoice = ToolWord | NamedTool
 
 
 class TextFormat(Struct, frozen=True, tag="text", tag_field="type", forbid_unknown_fields=True):
@@ -159,7 +173,9 @@ class CompletionStream(Message, frozen=True, tag="completionStream"):
     stream: bool
     kv_cache: bool | Text | UnsetType = UNSET
     tools: list[Tool] | UnsetType = UNSET
-    tool_dialect: Literal["hermes", "pythonic", "json", "harmony", "qwen35", "gemma4"] | UnsetType = UNSET
+    tool_dialect: ToolDialect | UnsetType = UNSET
+    tool_choice: ToolChoice | UnsetType = UNSET  # this one and the next are our own
+    parallel_tool_calls: bool | UnsetType = UNSET
     response_format: ResponseFormat | UnsetType = UNSET
     generation_params: GenerationParams | UnsetType = UNSET
     capture_thinking: bool | UnsetType = UNSET

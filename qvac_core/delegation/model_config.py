@@ -82,8 +82,8 @@ class LlmConfig(Struct, frozen=True):
 
     Every field is part of the model's id. What each does at a provider: sampling, predict and stop_sequences hold for
     answers that say nothing else; system_prompt in KV-cache sessions, as in 0.16; reasoning_budget 0 switches thinking
-    off; lora is refused, and a projectionModelSrc other than that of the shared model; with tools, a request that has
-    some is refused. The rest is taken and
+    off; lora is refused, and a projectionModelSrc other than that of the shared model; without tools, those of a
+    request are ignored. The rest is taken and
     ignored, because the SDK sends it always: OWNERS_FIELDS, IDLE_FIELDS.
     """
 

@@ -129,7 +129,7 @@ class ToolError:
 
 @dataclass(frozen=True, slots=True)
 class ChatMessage:
-    """pictures: files as they are (`pictures.FORMATS`), shown before the text. tool_calls: what the assistant asked for.
+    """pictures: files as they are (`pictures.FORMATS`), shown before the text. tool_calls: what the assistant asks for.
 
     tool_call_id, name: of a tool's result, whose call it is and which tool.
     """

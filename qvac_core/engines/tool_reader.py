@@ -34,9 +34,12 @@ class ToolReader:
         *,
         new_id: Callable[[], str],
         several: bool = True,
-        lead: str = "",
+        lead: str | None = None,
     ) -> None:
-        """frames: (open, close) of a call. lead: what the prompt ends with already, of a call that must come."""
+        """frames: (open, close) of a call. lead: of a call that must come, what the prompt ends with already.
+
+        None where the model decides.
+        """
         self._tools: Mapping[str, CheckedTool] = {tool.name: tool for tool in tools}
         self._frames = dict(frames)
         self._new_id = new_id
@@ -45,11 +48,12 @@ class ToolReader:
         self._begun = False  # the answer has said something that is no call
         self._open: str | None = None  # the mark of the call that is read; "" for one without marks
         self._called = 0
+        self._behind_call = False  # white space around calls is no part of the answer
         self._scanned = 0  # characters of `_held` in which no end was found
         self._brackets = _Brackets(0)
         self._beyond: set[str] = set()  # tools whose schemas are too complex to check by
-        self._led = bool(lead)  # the call that is read must come, and ends with its JSON
-        if lead:
+        self._led = lead is not None  # the call that is read must come, and ends with its JSON
+        if lead is not None:
             self._held = lead.lstrip()
             self._begin(next((mark for mark in self._frames if self._held.startswith(mark)), ""))
 
@@ -65,9 +69,8 @@ class ToolReader:
         said: list[Said] = []
         if self._open is not None:
             self._close(said, len(self._held))
-        if self._held:
-            said.append(self._held)
-            self._held = ""
+        self._say(said, self._held)
+        self._held = ""
         return said
 
     # --- Where a call begins and ends -----------------------------------------------------------------------------
@@ -89,7 +92,8 @@ class ToolReader:
 
     def _look_for_start(self, said: list[Said]) -> bool:
         found = [(at, mark) for mark in self._frames if (at := self._held.find(mark)) >= 0]
-        bare = not self._begun and self._held.lstrip()[:1] in ("{", "[") if self._held.strip() else False
+        core = self._held.lstrip()
+        bare = not self._begun and core.startswith(("{", "["))
         if found:
             at, mark = min(found, key=lambda pair: (pair[0], -len(pair[1])))
             if not bare or not self._held[:at].strip():
@@ -98,6 +102,8 @@ class ToolReader:
                 self._begin(mark)
                 return True
         if bare:
+            if any(mark.startswith(core) for mark in self._frames):
+                return False  # it may become a mark yet
             self._begin("")
             return True
         keep = max((_overlap(self._held, mark) for mark in self._frames), default=0)
@@ -108,10 +114,10 @@ class ToolReader:
         return False
 
     def _say(self, said: list[Said], text: str) -> None:
-        if not text.strip() and (self._called or not self._begun):
-            return  # white space around calls is no part of the answer
+        if self._behind_call or not self._begun:
+            text = text.lstrip() if self._behind_call or not text.strip() else text
         if text:
-            self._begun = True
+            self._begun, self._behind_call = True, False
             said.append(text)
 
     def _end_of_call(self) -> int:
@@ -130,7 +136,7 @@ class ToolReader:
         raw, self._held = self._held[:end], self._held[end:]
         opening, self._open = self._open, None
         assert opening is not None
-        if not opening and not self._looks_like_a_call(raw):
+        if not opening and not self._led and not self._looks_like_a_call(raw):
             self._begun = True
             said.append(raw)
             return
@@ -145,6 +151,7 @@ class ToolReader:
         except Unreadable as error:
             said.append(self._error(ToolErrorCode.PARSE_ERROR, str(error), raw))
             return
+        self._behind_call = True
         for call in calls:
             said.append(self._judged(call, raw))
             raw = ""
@@ -170,6 +177,7 @@ class ToolReader:
             return self._error(ToolErrorCode.VALIDATION_ERROR, message, raw)
         try:
             arguments = _typed(call.arguments, tool.schema) if call.texts else dict(call.arguments)
+            text = _portable(arguments)
         except ValueError as error:
             return self._error(ToolErrorCode.PARSE_ERROR, str(error), raw)
         if wrong := self._beyond_checking(tool.name) or problem(arguments, tool.schema):
@@ -177,13 +185,13 @@ class ToolReader:
                 self._beyond.add(tool.name)
             return self._error(ToolErrorCode.VALIDATION_ERROR, f"{tool.name}: {wrong}", raw)
         self._called += 1
-        return ToolCall(self._new_id(), tool.name, json.dumps(arguments, ensure_ascii=False), raw)
+        return ToolCall(self._new_id(), tool.name, text, raw)
 
     def _beyond_checking(self, name: str) -> str:
         return TOO_COMPLEX if name in self._beyond else ""
 
     def _error(self, code: ToolErrorCode, message: str, raw: str) -> ToolError:
-        return ToolError(code, message, raw[:RAW_LIMIT])
+        return ToolError(code, message.encode("utf-8", "replace").decode(), raw[:RAW_LIMIT])
 
 
 class _Brackets:
@@ -219,6 +227,20 @@ class _Brackets:
                     return self._at + 1
             self._at += 1
         return -1
+
+
+def _portable(arguments: Mapping[str, Any]) -> str:
+    """As JSON text that every reader takes. Raises ValueError for numbers that JSON does not know or nobody reads."""
+    pending: list[Any] = [arguments]
+    while pending:
+        node = pending.pop()
+        if isinstance(node, int) and not -(2**63) <= node < 2**63:
+            raise ValueError("A number in the arguments is too large.")
+        pending.extend(node.values() if isinstance(node, dict) else node if isinstance(node, list) else ())
+    try:
+        return json.dumps(arguments, ensure_ascii=False, allow_nan=False).encode("utf-8", "replace").decode()
+    except (ValueError, RecursionError):
+        raise ValueError("A number in the arguments is none that JSON knows.") from None
 
 
 def _typed(texts: Mapping[str, str], schema: Mapping[str, Any]) -> dict[str, Any]:

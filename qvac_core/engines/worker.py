@@ -220,7 +220,7 @@ class ChatWorker(ModelWorker):
         request, pictures = self._with_pictures(request)
         session, request = self._session_tokens(request, tools)
         grammar = grammar_for(request.response_schema) if request.response_schema else ""
-        lead = ""
+        lead: str | None = None
         if must := candidates(request, tools):
             forced = force(must, template.format, several=request.parallel_tool_calls)
             grammar, lead = forced.grammar, forced.lead
@@ -231,7 +231,7 @@ class ChatWorker(ModelWorker):
             so_far=request.continue_from,
             answer_now=answer_now,
             tools=() if session else tools,
-            lead=lead,
+            lead=lead or "",
         )
         media = MediaPrompt(vocabulary.prompt_text(prompt), pictures) if pictures else None
         tokens = session + vocabulary.prompt_tokens(prompt, self._maker.n_ctx, opens=not session)

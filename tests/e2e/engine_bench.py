@@ -66,6 +66,7 @@ async def take(model: LoadedModel, asked: CompletionRequest) -> Answer:
         if isinstance(event, Token):
             answer.tokens.append(event.text)
         else:
+            assert isinstance(event, Finished)
             answer.finished.append(event)
     return answer
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -27,7 +29,8 @@ from qvac_core.api.functions import _session
 from qvac_core.core import Core, CoreConfig, RuleOverride
 from qvac_core.core.state import AccessMode, SharingPhase
 from qvac_core.delegation.admission import Decision
-from qvac_core.delegation.messages import GenerationParams, HistoryMessage, ModelProgress
+from qvac_core.delegation.completion import CompletionFinal
+from qvac_core.delegation.messages import GenerationParams, HistoryMessage, ModelProgress, ToolCall
 from qvac_core.errors import DelegationError, InferenceCancelled, LocalProtocolError, ModelError
 from qvac_core.hyperdht import KeyPair, create_testnet
 from tests.e2e.program import LIMIT
@@ -35,6 +38,26 @@ from tests.e2e.program import LIMIT
 ASK = [{"role": "user", "content": "Write a long story about the sea."}]
 GUEST_SEED, OTHER_SEED = "92" * 32, "93" * 32
 GUEST_KEY, OTHER_KEY = (KeyPair.from_seed(bytes.fromhex(seed)).public_key.hex() for seed in (GUEST_SEED, OTHER_SEED))
+WEATHER = {
+    "type": "function",
+    "name": "get_weather",
+    "description": "The weather in a city.",
+    "parameters": {
+        "type": "object",
+        "properties": {
+            "city": {"type": "string", "maxLength": 20},
+            "when": {"type": "object", "properties": {"days": {"enum": [1, 3, 7]}}, "required": ["days"]},
+        },
+        "required": ["city", "when"],
+    },
+}
+PERSON = {
+    "type": "json_schema",
+    "json_schema": {
+        "name": "person",
+        "schema": {"type": "object", "properties": {"age": {"type": "integer"}}, "required": ["age"]},
+    },
+}
 NOBODY = ("127.0.0.1", 9)
 
 
@@ -137,7 +160,6 @@ def test_what_nobody_would_act_on_is_an_error(small_model_path: Path, tmp_path: 
             {"ctx_size": 0},
             {"ctx_size": float("inf")},
             {"device": "tpu"},
-            {"tools": True},
             {"lora": "style.gguf"},
             {"projectionModelSrc": "eyes.gguf"},
         ):
@@ -150,6 +172,8 @@ def test_what_nobody_would_act_on_is_an_error(small_model_path: Path, tmp_path: 
             await completion(model, ASK, generation_params={"temperature": 0}).text
         with pytest.raises(LocalProtocolError, match="attachments"):
             await completion(model, [{**ASK[0], "attachments": "cat.png"}]).text
+        with pytest.raises(LocalProtocolError, match="loaded without tools"):
+            await completion(model, ASK, tools=[WEATHER]).text
 
     run(test, alone(tmp_path))
 
@@ -176,6 +200,75 @@ def test_what_is_loaded_is_told_and_forgotten_when_it_is_given_back(small_model_
         assert (raised.value.name, raised.value.code) == ("MODEL_NOT_FOUND", 52002)
 
     run(test, alone(tmp_path))
+
+
+TOLD = [{"role": "user", "content": "What is the weather in Paris?"}]
+CAPITAL = [{"role": "user", "content": "What is the capital of France?"}]
+SPAIN = [*CAPITAL, {"role": "assistant", "content": "Paris."}, {"role": "user", "content": "And of Spain?"}]
+SHORT: dict[str, Any] = {"temp": 0, "predict": 40}
+MUST = {"type": "function", "function": {"name": "get_weather"}}
+
+
+async def everything_of(model: str) -> dict[str, Any]:
+    """What one model says to each way of asking; where it runs is the caller's business."""
+
+    async def final(history: Sequence[Mapping[str, Any]], **asked: Any) -> CompletionFinal:
+        return await completion(model, history, generation_params=SHORT, **asked).final
+
+    said: dict[str, Any] = {}
+    must = await final(TOLD, tools=[WEATHER], tool_choice=MUST)
+    (call,) = must.tool_calls
+    assert not must.text and not must.tool_errors
+    said["must"] = (call.name, call.arguments)
+    told: list[dict[str, Any]] = [*TOLD, {"role": "assistant", "content": "", "tool_calls": must.tool_calls}]
+    told.append({"role": "tool", "tool_call_id": call.id, "content": "Sunny"})
+    for name, history, asked in (
+        ("auto", TOLD, {"tools": [WEATHER]}),
+        ("none", TOLD, {"tools": [WEATHER], "tool_choice": "none"}),
+        ("result", told, {"tools": [WEATHER]}),
+        ("other", TOLD, {"tools": [WEATHER], "tool_choice": "auto", "parallel_tool_calls": False}),
+        ("dialect", TOLD, {"tools": [WEATHER], "tool_dialect": "qwen35"}),
+        ("schema", TOLD, {"response_format": PERSON}),
+        ("object", TOLD, {"response_format": {"type": "json_object"}}),
+        ("session", CAPITAL, {"kv_cache": "mine"}),
+        ("later", SPAIN, {"kv_cache": "mine"}),
+        ("anew", SPAIN, {}),
+    ):
+        answer = await final(history, **asked)
+        assert answer.stats is not None
+        # Free text differs between two runs where the prompt was read in other pieces: the prompt itself must not.
+        text = answer.text if name in ("session", "schema", "object") else ""
+        said[name] = (text, [call.arguments for call in answer.tool_calls], answer.stats.prompt_tokens)
+    assert isinstance(json.loads(said.pop("schema")[0])["age"], int) and said.pop("object")[0].startswith("{")
+    assert said["result"][2] > said["auto"][2] > said["none"][2] + 50
+    assert said["later"][2] < said["anew"][2]  # only what is new was read
+    events = completion(model, TOLD, generation_params=SHORT, tools=[WEATHER], tool_choice="required").events
+    assert [event.call.name async for event in events if isinstance(event, ToolCall)] == ["get_weather"]
+    return said
+
+
+def test_tools_schemas_and_sessions_are_the_same_here_and_at_a_provider(
+    bootstrap: str, small_model_path: Path, tmp_path: Path
+) -> None:
+    async def test() -> None:
+        provided = await start_qvac_provider(Firewall("allow", [OTHER_KEY]), models=[str(small_model_path)])
+        here = await load_model(str(small_model_path), model_config={"tools": True, "temp": 0})
+        local = await everything_of(here)
+        async with Core(member(tmp_path / "guest", OTHER_SEED, bootstrap)) as guest:
+            own, _session.core = _session.core, guest  # the same functions, from the other side
+            try:
+                delegate = Delegate(provided.public_key)
+                there = await load_model(
+                    small_model_path.name, delegate=delegate, model_config={"tools": True, "temp": 0}
+                )
+                assert await everything_of(there) == local
+                without = await load_model(small_model_path.name, delegate=delegate, model_config={"temp": 0})
+                with pytest.raises(LocalProtocolError, match="loaded without tools"):
+                    await completion(without, TOLD, tools=[WEATHER]).text
+            finally:
+                _session.core = own
+
+    run(test, member(tmp_path / "own", GUEST_SEED, bootstrap))
 
 
 # --- As a provider --------------------------------------------------------------------------------------------------

@@ -13,7 +13,15 @@ from pathlib import Path
 import pytest
 
 from qvac_core.engines.available import EngineKind
-from qvac_core.engines.interface import ChatMessage, CompletionRequest, ModelConfig, SamplingParams, StopReason, Token
+from qvac_core.engines.interface import (
+    ChatMessage,
+    CompletionRequest,
+    Finished,
+    ModelConfig,
+    SamplingParams,
+    StopReason,
+    Token,
+)
 from qvac_core.engines.llama_engine import LlamaEngine
 from qvac_core.errors import ModelError
 from tests.e2e.engine_bench import STORY, TEMP_0, loaded, request, shared_by_all, take
@@ -244,7 +252,7 @@ def test_cancel_and_leaving_free_the_slot(small_model_path: Path) -> None:
                     tokens.append(event.text)
                     if len(tokens) == 5:
                         assert model.cancel("long")
-                else:
+                elif isinstance(event, Finished):
                     reasons.append(event.stop_reason)
             assert reasons == [StopReason.CANCELLED]
             assert len(tokens) < 60

@@ -23,6 +23,8 @@ from qvac_core.engines.interface import (
     ModelInfo,
     StopReason,
     Token,
+    ToolCall,
+    ToolError,
 )
 from qvac_core.errors import QvacError
 
@@ -60,6 +62,7 @@ class ScriptedModel:
     def __init__(self, words: Sequence[str] = ("one ", "two ", "three"), *, step: float = 0.1) -> None:
         self.thoughts: Sequence[str] = ()  # before the words
         self.words: Sequence[str] = words
+        self.calls: Sequence[ToolCall | ToolError] = ()  # behind the words
         self.step = step
         self.thinking_channels = False
         self.alive = True
@@ -90,6 +93,8 @@ class ScriptedModel:
                     return
                 said += 1
                 yield Token(word, thinking=place < len(self.thoughts))
+            for call in self.calls:
+                yield call
             if self.failure is not None:
                 raise self.failure
             yield self.end or finished(generated=said)

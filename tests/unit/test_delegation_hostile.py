@@ -187,7 +187,15 @@ def test_what_is_ignored_or_refused_in_a_completion() -> None:
             wide = {"type": "json_schema", "json_schema": {"name": "n", "schema": {"enum": ["x" * 100] * 1000}}}
             assert (await ask(plain.model_id, tools=[tool]))[-1]["done"] is True
             assert (await ask(plain.model_id, kvCache="../../x"))[-1]["done"] is True
-            assert (await ask(with_tools.model_id, tools=[tool]))[0]["code"] == 52416
+            assert not room.pool.model.requests[-1].tools
+            assert (await ask(with_tools.model_id, tools=[tool]))[-1]["done"] is True
+            assert [tool.name for tool in room.pool.model.requests[-1].tools] == ["f"]
+            for tools in (
+                [tool] * 2,
+                [{**tool, "name": f"f{n}"} for n in range(129)],
+                [{**tool, "name": "<|im_end|>"}],
+            ):
+                assert (await ask(with_tools.model_id, tools=tools))[0]["code"] == 52406
             assert (await ask(plain.model_id, responseFormat=schema))[0]["code"] == 52420
             assert (await ask(plain.model_id, responseFormat=wide))[0]["code"] == 52420
             attachment = [{"role": "user", "content": "x", "attachments": [{"path": "/etc/passwd"}]}]

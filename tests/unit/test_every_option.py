@@ -32,6 +32,8 @@ BAD_PROVIDERS = "unit/test_delegation_bad_providers.py"
 ANSWERS = "unit/test_delegation_answers.py"
 HOSTILE = "unit/test_delegation_hostile.py"
 
+TOOLS_BOTH = f"{API}::test_tools_schemas_and_sessions_are_the_same_here_and_at_a_provider"
+WIRE = "unit/test_delegation_tools.py"
 NETWORK = f"{EFFECTS}::test_where_the_network_is_entered_reaches_the_core"
 LOCAL = f"{EFFECTS}::test_the_local_network_can_be_left_alone"
 FOLDER = f"{EFFECTS}::test_folder_and_identity_reach_the_core"
@@ -206,6 +208,18 @@ SHOWN_BY: dict[str, tuple[str, ...]] = {
         f"{API}::test_thinking_comes_apart_on_this_machine_where_it_is_asked_for",
         f"{ANSWERS}::test_thinking_is_told_apart_when_asked_for",
     ),
+    "completion(tools)": (TOOLS_BOTH, f"{API}::test_what_nobody_would_act_on_is_an_error"),
+    "completion(tool_choice)": (TOOLS_BOTH, f"{WIRE}::test_what_a_program_gives_is_read_or_refused"),
+    "completion(parallel_tool_calls)": (
+        "unit/test_engines_tools.py::test_several_calls_in_one_answer",
+        f"{WIRE}::test_all_that_is_said_of_tools_reaches_the_engine",
+    ),
+    "completion(tool_dialect)": (
+        "unit/test_engines_tools.py::test_a_dialect_may_be_named_where_the_template_does_not_tell",
+        f"{WIRE}::test_all_that_is_said_of_tools_reaches_the_engine",
+    ),
+    "completion(response_format)": (TOOLS_BOTH,),
+    "completion(kv_cache)": (TOOLS_BOTH,),
     "completion(request_id)": (STOPPED_HERE, GUEST),
     "cancel(request_id)": (STOPPED_HERE, GUEST),
     "cancel(model_id)": (STOPPED_HERE, GUEST),
@@ -266,7 +280,7 @@ SHOWN_BY: dict[str, tuple[str, ...]] = {
     "modelConfig.reasoning_budget": (f"{ANSWERS}::test_a_reasoning_budget_of_0_switches_thinking_off",),
     "modelConfig.lora": (REFUSED_FILES,),
     "modelConfig.projectionModelSrc": (REFUSED_FILES,),
-    "modelConfig.tools": (f"{HOSTILE}::test_what_is_ignored_or_refused_in_a_completion",),
+    "modelConfig.tools": (f"{HOSTILE}::test_what_is_ignored_or_refused_in_a_completion", TOOLS_BOTH),
     **{f"modelConfig.{name}": (CONFIGURED_HERE, IGNORED) for name in ("ctx_size", "gpu_layers", "device", "parallel")},
     **{
         f"modelConfig.{name}": (IGNORED,)

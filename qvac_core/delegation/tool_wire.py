@@ -1,0 +1,211 @@
+"""Tools on the wire: from the SDK's shapes to the engine's values and back, and what a JavaScript provider takes.
+
+wire/QVAC.md section 5; @qvac/sdk 0.16.0's schemas/tools.js. Its schemas of parameters are flat and its history has
+roles and texts only. Between two of ours the whole schema travels, and calls and their ids in the history.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any, get_args
+
+import msgspec
+from msgspec import UNSET, UnsetType
+
+from qvac_core.delegation import messages as wire
+from qvac_core.engines import interface as engine
+from qvac_core.engines.schema_check import problem
+from qvac_core.engines.tools import as_text
+from qvac_core.errors import LocalProtocolError, ModelError
+
+_SDK_TYPES = ("string", "number", "integer", "boolean", "object", "array")
+
+
+def engine_tools(tools: Sequence[wire.Tool] | UnsetType) -> tuple[engine.Tool, ...]:
+    given = () if isinstance(tools, UnsetType) else tools
+    return tuple(engine.Tool(tool.name, tool.description, json.dumps(tool.parameters)) for tool in given)
+
+
+def engine_choice(choice: wire.ToolChoice | UnsetType) -> engine.ToolChoice:
+    if isinstance(choice, UnsetType):
+        return engine.ToolChoice()
+    if isinstance(choice, wire.NamedTool):
+        return engine.ToolChoice(engine.ToolMode.NAMED, choice.name)
+    return engine.ToolChoice(engine.ToolMode(choice))
+
+
+def engine_message(message: wire.HistoryMessage) -> engine.ChatMessage:
+    calls = () if isinstance(message.tool_calls, UnsetType) else message.tool_calls
+    return engine.ChatMessage(
+        message.role,
+        message.content,
+        tool_calls=tuple(engine.ToolCall(call.id, call.name, json.dumps(call.arguments)) for call in calls),
+        tool_call_id=message.tool_call_id if isinstance(message.tool_call_id, str) else "",
+        name=message.name if isinstance(message.name, str) else "",
+    )
+
+
+def wire_event(seq: int, event: engine.ToolCall | engine.ToolError) -> wire.ToolCall | wire.ToolError:
+    raw = event.raw or UNSET
+    if isinstance(event, engine.ToolError):
+        return wire.ToolError(seq, wire.ToolFailure(event.code.value, event.message, raw))
+    return wire.ToolCall(seq, wire.ToolCallParts(event.id, event.name, json.loads(event.arguments), raw))
+
+
+def checked(event: wire.Event, tools: Mapping[str, wire.Tool]) -> wire.Event:
+    """A provider's call, or in its place what is wrong with it: a provider is a stranger, who may check nothing."""
+    if not isinstance(event, wire.ToolCall):
+        return event
+    tool, call = tools.get(event.call.name), event.call
+    if tool is None:
+        return _failed(event, "UNKNOWN_TOOL", f"There is no tool {json.dumps(call.name[:64])}.")
+    if wrong := problem(call.arguments, tool.parameters):
+        return _failed(event, "VALIDATION_ERROR", f"{tool.name}: {wrong}")
+    return event
+
+
+def _failed(event: wire.ToolCall, code: Any, message: str) -> wire.ToolError:
+    raw = event.call.raw
+    if isinstance(raw, UnsetType):
+        raw = json.dumps(event.call.arguments, ensure_ascii=False)
+    return wire.ToolError(event.seq, wire.ToolFailure(code, message, raw))
+
+
+# --- For a provider that is not ours --------------------------------------------------------------------------------
+
+
+def says_of_tools(message: wire.CompletionStream) -> bool:
+    """Whether it says anything that 0.16.0 has other words for."""
+    ids = ("tool_calls", "tool_call_id")
+    return bool(message.tools) or any(getattr(entry, name) is not UNSET for entry in message.history for name in ids)
+
+
+def for_sdk(message: wire.CompletionStream) -> wire.CompletionStream:
+    """The request as 0.16.0 understands it. Raises ModelError for a choice that it has no words for."""
+    tools = message.tools
+    if message.tool_choice == "none":
+        tools = UNSET
+    elif message.tool_choice not in (UNSET, "auto"):
+        raise ModelError(
+            "This provider runs the SDK in JavaScript, which cannot be made to call a tool. "
+            "Leave tool_choice out, or use a provider that runs QVAC Desktop.",
+            name="MODEL_OPERATION_NOT_SUPPORTED",
+            code=52416,
+        )
+    return msgspec.structs.replace(
+        message,
+        history=[_plain(entry) for entry in message.history],
+        tools=tools if isinstance(tools, UnsetType) else [_flat(tool) for tool in tools],
+        tool_choice=UNSET,
+        parallel_tool_calls=UNSET,
+    )
+
+
+def _plain(entry: wire.HistoryMessage) -> wire.HistoryMessage:
+    """Calls as the models of these providers write them; a result keeps its role, and its order tells whose it is."""
+    if isinstance(entry.tool_calls, UnsetType) and isinstance(entry.tool_call_id, UnsetType):
+        return entry
+    message = engine_message(entry)
+    content = as_text([message])[0].content if message.tool_calls else entry.content
+    return msgspec.structs.replace(entry, content=content, tool_calls=UNSET, tool_call_id=UNSET, name=UNSET)
+
+
+def _flat(tool: wire.Tool) -> wire.Tool:
+    """Its parameters by name, type, description and enum, which is all that 0.16.0 takes."""
+    named = tool.parameters.get("properties")
+    required = tool.parameters.get("required")
+    parameters: dict[str, Any] = {
+        "type": "object",
+        "properties": {name: _flat_property(part) for name, part in named.items()} if isinstance(named, dict) else {},
+    }
+    if isinstance(required, list):
+        parameters["required"] = [name for name in required if isinstance(name, str)]
+    return msgspec.structs.replace(tool, parameters=parameters)
+
+
+def _flat_property(part: object) -> dict[str, Any]:
+    schema: Mapping[str, Any] = part if isinstance(part, dict) else {}
+    flat: dict[str, Any] = {"type": _type(schema)}
+    if isinstance(schema.get("description"), str):
+        flat["description"] = schema["description"]
+    listed = schema.get("enum", [schema["const"]] if "const" in schema else None)
+    if isinstance(listed, list) and all(isinstance(value, str | int | float | bool | None) for value in listed):
+        flat["enum"] = listed
+    return flat
+
+
+def _type(schema: Mapping[str, Any]) -> str:
+    kinds = schema.get("type")
+    names = [kinds] if isinstance(kinds, str) else kinds if isinstance(kinds, list) else []
+    branches = schema.get("anyOf", schema.get("oneOf"))
+    if isinstance(branches, list):
+        names = [*names, *(_type(branch) for branch in branches if isinstance(branch, dict) and "type" in branch)]
+    return next((name for name in names if name in _SDK_TYPES), "string")
+
+
+# --- What programs give -----------------------------------------------------------------------------------------------
+
+
+def given_tools(tools: Sequence[Mapping[str, Any]]) -> list[wire.Tool]:
+    """From the SDK's form, or OpenAI's with its `function` inside. Raises LocalProtocolError."""
+    return [_given_tool(tool) for tool in tools]
+
+
+def _given_tool(tool: Mapping[str, Any]) -> wire.Tool:
+    inner = tool.get("function", tool)
+    if not isinstance(inner, Mapping) or not isinstance(inner.get("name"), str):
+        raise LocalProtocolError('A tool is {"type": "function", "name": …, "description": …, "parameters": {…}}.')
+    parameters = inner.get("parameters") or {"type": "object", "properties": {}}
+    if not isinstance(parameters, Mapping):
+        raise LocalProtocolError(f"The parameters of the tool {inner['name']} are a JSON schema of an object.")
+    return wire.Tool("function", inner["name"], str(inner.get("description") or ""), dict(parameters))
+
+
+def given_choice(choice: str | Mapping[str, Any] | None) -> wire.ToolChoice | UnsetType:
+    """ "auto", "none", "required", or {"type": "function", "name": …}, OpenAI's form too. Raises LocalProtocolError."""
+    if choice is None:
+        return UNSET
+    for known in get_args(wire.ToolWord):
+        if choice == known:
+            word: wire.ToolWord = known
+            return word
+    if isinstance(choice, Mapping):
+        inner = choice.get("function", choice)
+        if isinstance(inner, Mapping) and isinstance(inner.get("name"), str):
+            return wire.NamedTool(inner["name"])
+    raise LocalProtocolError('tool_choice is "auto", "none", "required" or {"type": "function", "name": …}.')
+
+
+def given_message(turn: Mapping[str, Any]) -> wire.HistoryMessage:
+    """{"role", "content"}, for an answer with calls `tool_calls`, for a result `tool_call_id` and `name`.
+
+    tool_calls: those of an earlier `final`, or OpenAI's. Raises LocalProtocolError.
+    """
+    known = ("role", "content", "tool_calls", "tool_call_id", "name")
+    if left_out := [name for name, value in turn.items() if value and name not in known]:
+        raise LocalProtocolError(f"A message has a role and its content; {', '.join(left_out)} cannot be sent.")
+    calls = [_given_call(call) for call in turn.get("tool_calls") or ()]
+    content = turn["content"] if not calls else turn.get("content") or ""
+    return wire.HistoryMessage(
+        turn["role"],
+        content,
+        tool_calls=calls or UNSET,
+        tool_call_id=turn.get("tool_call_id") or UNSET,
+        name=turn.get("name") or UNSET,
+    )
+
+
+def _given_call(call: object) -> wire.HistoryCall:
+    if isinstance(call, wire.ToolCallParts):
+        return wire.HistoryCall(call.id, call.name, call.arguments)
+    if isinstance(call, Mapping):
+        inner = call.get("function", call)
+        arguments = inner.get("arguments", {})
+        try:
+            arguments = json.loads(arguments or "{}") if isinstance(arguments, str) else arguments
+        except ValueError:
+            arguments = None
+        if isinstance(inner.get("name"), str) and isinstance(arguments, Mapping):
+            return wire.HistoryCall(str(call.get("id") or ""), inner["name"], dict(arguments))
+    raise LocalProtocolError('A call in the history is {"id": …, "name": …, "arguments": {…}}.')
