@@ -39,7 +39,7 @@ from qvac_core.delegation.messages import (
 from qvac_core.delegation.messages import Message as WireMessage
 from qvac_core.delegation.rpc_streams import OutgoingStream, StreamGone
 from qvac_core.delegation.tool_wire import wire_event
-from qvac_core.delegation.turns import Turns
+from qvac_core.delegation.turns import Lane, Turns
 from qvac_core.engines.interface import (
     CompletionEvent,
     CompletionRequest,
@@ -187,7 +187,7 @@ class Answer:
                 self._live.on_stop(self._stop)
                 self._say_still_here_later()
                 request = self._request()
-                async with parts.turns.turn(parts.public_key, parts.parallel, self._on_place):
+                async with parts.turns.turn(parts.public_key, parts.parallel, self._on_place, self._lane()):
                     self._place = 0
                     model = await parts.running_model(self._known)
                     self._model = model
@@ -211,6 +211,10 @@ class Answer:
             self._live.on_stop(None)
             self._deadline = None
             self._model = None
+
+    def _lane(self) -> Lane:
+        """What waits for a slot of the model waits here, where its place is told and keys take turns."""
+        return Lane(self._known.model.sha256, self._parts.limits.slots)
 
     def _request(self) -> CompletionRequest:
         parts = self._parts

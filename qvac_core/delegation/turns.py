@@ -11,14 +11,24 @@ from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 from qvac_core.delegation.failures import Reason, Rejection, by_policy
+
+
+@dataclass(frozen=True, slots=True)
+class Lane:
+    """What answers only so many at once, for whomever: the slots of one model. A turn there is one of them."""
+
+    name: str
+    width: int
 
 
 @dataclass(eq=False, slots=True)
 class _Waiter:
     public_key: bytes
     parallel: int
+    lane: Lane | None
     on_place: Callable[[int], None]
     turn: asyncio.Future[None] = field(repr=False)
     place: int = 0
@@ -27,8 +37,9 @@ class _Waiter:
 class Turns:
     """At most `parallel` turns at once, `queue_length` waiting, `queue_length_per_key` of them for one key.
 
-    Round-robin between keys, first come, first served within one. When every place is taken, a key with fewer than its
-    fair share takes the last place of the one that has most.
+    Round-robin between keys, first come, first served within one, but for those whose lane is full: nobody waits behind
+    them. A turn is only given with a place in its lane: what waits waits here, where its place is told. When every
+    place is taken, a key with fewer than its fair share takes the last place of the one that has most.
     """
 
     def __init__(self, parallel: int, queue_length: int, queue_length_per_key: int | None = None) -> None:
@@ -36,6 +47,7 @@ class Turns:
         self._queue_length = queue_length
         self._per_key = queue_length if queue_length_per_key is None else queue_length_per_key
         self._taken: dict[bytes, int] = {}
+        self._lanes: dict[str, int] = {}
         self._waiting: dict[bytes, deque[_Waiter]] = {}  # the key whose turn comes next is first
 
     @property
@@ -48,24 +60,29 @@ class Turns:
 
     @asynccontextmanager
     async def turn(
-        self, public_key: bytes, parallel: int, on_place: Callable[[int], None] = lambda place: None
+        self,
+        public_key: bytes,
+        parallel: int,
+        on_place: Callable[[int], None] = lambda place: None,
+        lane: Lane | None = None,
     ) -> AsyncIterator[None]:
         """Wait for a turn and hold it. `on_place` hears the place in the queue (1 = next) whenever it changes.
 
         Raises Rejection (queue_full) instead of waiting behind too many, also later when others need the place more.
         """
-        await self._take(public_key, max(1, parallel), on_place)
+        waiter = _Waiter(public_key, max(1, parallel), lane, on_place, asyncio.get_running_loop().create_future())
+        await self._take(waiter)
         try:
             yield
         finally:
-            self._give_back(public_key)
+            self._give_back(waiter)
 
-    async def _take(self, public_key: bytes, parallel: int, on_place: Callable[[int], None]) -> None:
-        if public_key not in self._waiting and self._may_run(public_key, parallel):
-            self._taken[public_key] = self._taken.get(public_key, 0) + 1
+    async def _take(self, waiter: _Waiter) -> None:
+        public_key = waiter.public_key
+        if self._may_run(waiter) and not any(self._may_run(other) for other in self._waiting.get(public_key, ())):
+            self._count(waiter)
             return
         self._make_room(public_key)
-        waiter = _Waiter(public_key, parallel, on_place, asyncio.get_running_loop().create_future())
         self._waiting.setdefault(public_key, deque()).append(waiter)
         self._tell_places()
         try:
@@ -75,7 +92,7 @@ class Turns:
                 self._leave(waiter)
                 self._tell_places()
             elif waiter.turn.exception() is None:
-                self._give_back(public_key)
+                self._give_back(waiter)
             raise
 
     def _make_room(self, public_key: bytes) -> None:
@@ -104,15 +121,23 @@ class Turns:
         if not line:
             del self._waiting[waiter.public_key]
 
-    def _may_run(self, public_key: bytes, parallel: int) -> bool:
-        return self.running < self._parallel and self._taken.get(public_key, 0) < parallel
+    def _may_run(self, waiter: _Waiter) -> bool:
+        lane = waiter.lane
+        return (
+            self.running < self._parallel
+            and self._taken.get(waiter.public_key, 0) < waiter.parallel
+            and (lane is None or self._lanes.get(lane.name, 0) < lane.width)
+        )
 
-    def _give_back(self, public_key: bytes) -> None:
-        left = self._taken[public_key] - 1
-        if left:
-            self._taken[public_key] = left
-        else:
-            del self._taken[public_key]
+    def _count(self, waiter: _Waiter) -> None:
+        self._taken[waiter.public_key] = self._taken.get(waiter.public_key, 0) + 1
+        if waiter.lane is not None:
+            self._lanes[waiter.lane.name] = self._lanes.get(waiter.lane.name, 0) + 1
+
+    def _give_back(self, waiter: _Waiter) -> None:
+        _less(self._taken, waiter.public_key)
+        if waiter.lane is not None:
+            _less(self._lanes, waiter.lane.name)
         self._start_waiting()
 
     def _start_waiting(self) -> None:
@@ -120,16 +145,17 @@ class Turns:
         while (waiter := self._next()) is not None:
             moved = True
             if not waiter.turn.done():  # else it is cancelled, and does not know yet
-                self._taken[waiter.public_key] = self._taken.get(waiter.public_key, 0) + 1
+                self._count(waiter)
                 waiter.turn.set_result(None)
         if moved:
             self._tell_places()
 
     def _next(self) -> _Waiter | None:
-        """The first in line of the first key that may run; the key then queues up behind the others."""
+        """The first that may run, of the first key that has one; the key then queues up behind the others."""
         for public_key, line in self._waiting.items():
-            if self._may_run(public_key, line[0].parallel):
-                waiter = line.popleft()
+            waiter = next((waiter for waiter in line if self._may_run(waiter)), None)
+            if waiter is not None:
+                line.remove(waiter)
                 del self._waiting[public_key]
                 if line:
                     self._waiting[public_key] = line
@@ -147,6 +173,15 @@ class Turns:
             if waiter.place != place:
                 waiter.place = place
                 waiter.on_place(place)
+
+
+_Key = TypeVar("_Key", bytes, str)
+
+
+def _less(counts: dict[_Key, int], key: _Key) -> None:
+    counts[key] -= 1
+    if not counts[key]:
+        del counts[key]
 
 
 def _queue_full() -> Rejection:

@@ -193,8 +193,8 @@ class Scheduler:
             self._fail_step([*chunks, *answering], status)
             return True
         seconds = self._clock() - started
-        self._cost.observe(len(batch), self._cost_clock() - work)
         prompt_tokens = sum(count for _, count in chunks.values())
+        self._cost.observe(len(batch), self._cost_clock() - work, prompts=bool(prompt_tokens))
         if prompt_tokens or len(batch) == len(answering):  # no draft in it
             self._pace.observe(prompt_tokens, len(answering), seconds)
         self._advance(batch, chunks, answering)

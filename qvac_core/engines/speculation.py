@@ -18,9 +18,9 @@ from collections.abc import Sequence
 SHORTEST = 3  # tokens that have to be the same before a draft
 LONGEST_DRAFT = 15  # tokens; with the chat's own next one a batch of 16
 # Chance that a drafted token is right, before a chat has shown it, by how many tokens before it were the same.
-_PRIORS = ((16, 0.95), (6, 0.8), (SHORTEST, 0.5), (0, 0.5))
-_WEIGHT = 1 / 8  # of the newest drafted token
-_RECOVERY = 1 / 256  # of the way back to the prior, for each token without a draft: what did not pay is tried again
+_PRIORS = ((16, 0.95), (6, 0.8), (SHORTEST, 0.6), (0, 0.6))
+_WEIGHTS = {16: 1 / 8, 6: 1 / 8, SHORTEST: 1 / 4, 0: 1 / 4}  # of the newest drafted token; prose soon does without
+_RECOVERY = 1 / 512  # of the way back to the prior, for each token without a draft: what did not pay is tried again
 _SKIPPED = 8  # tokens that an edit may have left out
 _MISSES = 4  # edits in a row, after which the place is lost
 
@@ -87,11 +87,11 @@ class Speculator:
 
     def judge(self, drafted: int, right: int) -> None:
         """What became of the last draft: the first `right` of its `drafted` tokens were what the model said."""
-        chance = self._chances[self._reach]
+        chance, weight = self._chances[self._reach], _WEIGHTS[self._reach]
         for _ in range(right):
-            chance += _WEIGHT * (1.0 - chance)
+            chance += weight * (1.0 - chance)
         if right < drafted:
-            chance -= _WEIGHT * chance
+            chance -= weight * chance
         self._chances[self._reach] = chance
 
     def rest(self) -> None:

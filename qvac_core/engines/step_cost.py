@@ -9,36 +9,45 @@ from __future__ import annotations
 
 LARGEST = 64  # tokens; longer chunks of prompts say little about small batches
 _WEIGHT = 0.2  # of the newest measurement among those of like size
+_Mean = tuple[float, float]  # tokens, seconds
 
 
 class StepCost:
-    """`observe` each step, then ask for the `line`: None until steps of two sizes were seen."""
+    """`observe` each step, then ask for the `line`: None until steps of two sizes were seen.
+
+    A token whose logits are asked for costs more than one of a prompt (a quarter, with the small model). So steps of
+    prompts only stand in until those of answers have shown the line.
+    """
 
     def __init__(self) -> None:
-        self._sizes: dict[int, tuple[float, float]] = {}  # by the number's length in bits: mean tokens, mean seconds
+        self._answers: dict[int, _Mean] = {}  # by the number's length in bits
+        self._all: dict[int, _Mean] = {}
         self._line: tuple[float, float] | None = None
         self._stale = False
 
-    def observe(self, tokens: int, seconds: float) -> None:
+    def observe(self, tokens: int, seconds: float, *, prompts: bool = False) -> None:
+        """prompts: some of the tokens are of prompts."""
         if not 0 < tokens <= LARGEST:
             return
-        size = tokens.bit_length()
-        mean_tokens, mean_seconds = self._sizes.get(size, (float(tokens), seconds))
-        self._sizes[size] = (
-            mean_tokens + _WEIGHT * (tokens - mean_tokens),
-            mean_seconds + _WEIGHT * (seconds - mean_seconds),
-        )
+        for sizes in (self._all,) if prompts else (self._all, self._answers):
+            size = tokens.bit_length()
+            mean_tokens, mean_seconds = sizes.get(size, (float(tokens), seconds))
+            sizes[size] = (
+                mean_tokens + _WEIGHT * (tokens - mean_tokens),
+                mean_seconds + _WEIGHT * (seconds - mean_seconds),
+            )
         self._stale = True
 
     def line(self) -> tuple[float, float] | None:
         """(seconds of any step, seconds of each token in it)."""
         if self._stale:
             self._stale = False
-            self._line = _fitted(list(self._sizes.values()))
+            sizes = self._answers if len(self._answers) > 1 else self._all
+            self._line = _fitted(list(sizes.values()))
         return self._line
 
 
-def _fitted(points: list[tuple[float, float]]) -> tuple[float, float] | None:
+def _fitted(points: list[_Mean]) -> tuple[float, float] | None:
     """Least squares, relative to the seconds: small steps count as much as large ones."""
     if len(points) < 2:
         return None

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from qvac_core.engines.library import Library
 from qvac_core.models import DEFAULT_SMALL_MODEL
-from tests.bench import bench_cache, inference, network, scheduling, udx_speed
+from tests.bench import bench_cache, inference, network, scheduling, speculating, udx_speed
 
 CACHE = Path(__file__).parents[2] / ".cache" / "models"
 LOSSY = (50.0, 0.01)  # round-trip time in ms, loss
@@ -27,6 +27,8 @@ def main() -> None:
     inference.main(model)
     print("\n## Eight chats together, and a long prompt beside one: our scheduler against llama.cpp's server\n")
     scheduling.main(model)
+    print("\n## Drafts from the chat itself\n")
+    speculating.main(model)
     print("\n## Chats that lose their slot, and idle memory: our scheduler against llama.cpp's server\n")
     bench_cache.main(model)
 

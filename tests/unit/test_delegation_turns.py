@@ -8,7 +8,7 @@ from random import Random
 import pytest
 
 from qvac_core.delegation.failures import Rejection
-from qvac_core.delegation.turns import Turns
+from qvac_core.delegation.turns import Lane, Turns
 
 from .memory_stream import run
 
@@ -26,15 +26,15 @@ class Room:
         self._go: dict[str, asyncio.Event] = {}
         self.tasks: dict[str, asyncio.Task[None]] = {}
 
-    async def ask(self, key: bytes, name: str, parallel: int = 1) -> None:
+    async def ask(self, key: bytes, name: str, parallel: int = 1, lane: Lane | None = None) -> None:
         self.places[name] = []
         self._go[name] = asyncio.Event()
-        self.tasks[name] = asyncio.create_task(self._hold(key, name, parallel))
+        self.tasks[name] = asyncio.create_task(self._hold(key, name, parallel, lane))
         await self._settle()
 
-    async def _hold(self, key: bytes, name: str, parallel: int) -> None:
+    async def _hold(self, key: bytes, name: str, parallel: int, lane: Lane | None) -> None:
         try:
-            async with self.turns.turn(key, parallel, self.places[name].append):
+            async with self.turns.turn(key, parallel, self.places[name].append, lane):
                 self.started.append(name)
                 await self._go[name].wait()
         except Rejection as error:
@@ -67,6 +67,46 @@ def test_keys_take_turns_however_many_requests_one_has_waiting() -> None:
         await room.ask(BOB, "bob0")
         assert room.places["ann0"] == [2] and room.places["bob0"] == [3] and room.places["ann1"][0] == 4
         for name in ("eve0", "eve1", "ann0", "bob0", "eve2", "ann1"):
+            assert room.started[-1] == name
+            await room.finish(name)
+        await room.finish_all()
+
+    run(main())
+
+
+def test_what_waits_for_a_slot_of_its_model_has_a_place_in_the_queue() -> None:
+    """More turns than the model has slots: those that would only wait inside it were told no place."""
+
+    async def main() -> None:
+        room = Room(Turns(parallel=8, queue_length=64))
+        model = Lane("model", 2)
+        for n in range(2):
+            await room.ask(EVE, f"eve{n}", parallel=3, lane=model)
+        await room.ask(ANN, "ann", lane=model)
+        await room.ask(BOB, "bob", lane=model)
+        assert room.started == ["eve0", "eve1"]
+        assert room.places["ann"] == [1] and room.places["bob"] == [2]
+        await room.ask(BOB, "other model", lane=Lane("other", 1))  # BOB waits, but not for this one
+        await room.ask(EVE, "no model", parallel=3)
+        assert room.started[2:] == ["other model", "no model"]
+        await room.finish("eve1")
+        assert room.started[-1] == "ann" and room.places["bob"][-1] == 1
+        await room.finish("other model")
+        await room.finish("eve0")
+        assert room.started[-1] == "bob"
+        await room.finish_all()
+
+    run(main())
+
+
+def test_keys_take_turns_in_a_lane() -> None:
+    async def main() -> None:
+        room = Room(Turns(parallel=8, queue_length=64))
+        model = Lane("model", 1)
+        for n in range(3):
+            await room.ask(EVE, f"eve{n}", parallel=3, lane=model)
+        await room.ask(ANN, "ann", parallel=3, lane=model)
+        for name in ("eve0", "eve1", "ann", "eve2"):
             assert room.started[-1] == name
             await room.finish(name)
         await room.finish_all()
@@ -121,7 +161,8 @@ def test_whoever_comes_leaves_or_is_cancelled_no_turn_is_lost(seed: int) -> None
         turns = Turns(parallel=2, queue_length=8, queue_length_per_key=3)
         room = Room(turns)
         for n in range(120):
-            await room.ask(bytes([chance.randrange(5)]) * 32, str(n), parallel=chance.choice((1, 2)))
+            lane = chance.choice((None, Lane("model", 1)))
+            await room.ask(bytes([chance.randrange(5)]) * 32, str(n), parallel=chance.choice((1, 2)), lane=lane)
             assert turns.running <= 2 and turns.waiting <= 8
             if chance.random() < 0.4:
                 await room.finish(chance.choice(list(room.tasks)))
