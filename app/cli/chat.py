@@ -23,6 +23,7 @@ from qvac_core.delegation.completion import Completion
 from qvac_core.delegation.consumer import Delegate
 from qvac_core.delegation.failures import Code
 from qvac_core.delegation.messages import (
+    Attachment,
     ContentDelta,
     GenerationParams,
     HistoryMessage,
@@ -30,7 +31,8 @@ from qvac_core.delegation.messages import (
     Stats,
     ThinkingDelta,
 )
-from qvac_core.engines.interface import ChatMessage, CompletionRequest, SamplingParams
+from qvac_core.delegation.picture_upload import read_history
+from qvac_core.engines.interface import CompletionRequest, SamplingParams
 from qvac_core.errors import DelegationError, LocalProtocolError, ModelError, QvacError
 from qvac_core.hyperdht.connection import LOCAL_PATH
 from qvac_core.models import by_name
@@ -50,6 +52,8 @@ class _Chat:
     where: str = DELEGATED
     model_id: str = ""
     history: list[HistoryMessage] = field(default_factory=list)
+    pictures: list[Attachment] = field(default_factory=list)
+    """For the next question."""
 
     @property
     def delegate(self) -> Delegate:
@@ -62,11 +66,13 @@ class _Chat:
 
 async def chat(options: argparse.Namespace, output: Output) -> int:
     """Returns the exit code; raises QvacError, whose sentence is the one line that says why."""
+    pictures = [Attachment(path) for path in options.picture]
+    await read_history([HistoryMessage("user", "", pictures)])  # a mistake is told before anybody is asked
     core = Core(core_config(options))
     core.subscribe(lambda event: _report(event, output))
     try:
         await core.start()
-        conversation = _Chat(core, options, output)
+        conversation = _Chat(core, options, output, pictures=pictures)
         await _load(conversation)
         if options.prompt is not None:
             await _ask(conversation, options.prompt)
@@ -217,7 +223,8 @@ async def _converse(conversation: _Chat) -> None:
 
 async def _ask(conversation: _Chat, prompt: str) -> None:
     """One answer, streamed; where the provider goes away in the middle, `--fallback` lets this machine finish it."""
-    conversation.history.append(HistoryMessage("user", prompt))
+    attachments, conversation.pictures = conversation.pictures, []
+    conversation.history.append(HistoryMessage("user", prompt, attachments or UNSET))
     output = conversation.output
     started = time.monotonic()
     text: list[str] = []
@@ -261,20 +268,25 @@ async def _stream(conversation: _Chat, text: list[str], *, so_far: str) -> tuple
 
 async def _start(conversation: _Chat, so_far: str) -> Completion | LocalCompletion:
     core, options, history = conversation.core, conversation.options, conversation.history
+    output = conversation.output
     if conversation.where == DELEGATED:
         params = GenerationParams(
             temp=UNSET if options.temp is None else options.temp,
             predict=UNSET if options.predict is None else options.predict,
         )
         return await core.consumer.completion(
-            conversation.model_id, history, generation_params=params, capture_thinking=True
+            conversation.model_id,
+            history,
+            generation_params=params,
+            capture_thinking=True,
+            on_upload=lambda there, size: output.event("upload", sent=there, total=size),
         )
     model = core.machine.loaded_here(conversation.model_id)
     if model is None:
         raise ModelError("The local model was unloaded.")
     request = CompletionRequest(
         request_id=str(uuid.uuid4()),
-        history=tuple(ChatMessage(message.role, message.content) for message in history),
+        history=await read_history(history),
         sampling=SamplingParams(temp=options.temp, predict=options.predict),
         owner=LOCAL,
         continue_from=so_far,

@@ -85,6 +85,7 @@ def _guest_options(
         model=None,
         local_model=None,
         prompt=options.prompt,
+        picture=[],
         timeout=None,
         predict=128,
         temp=0.0,

@@ -339,6 +339,14 @@ def _chat(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--prompt", type=_text, metavar="TEXT", help="ask this and end (default: interactive)")
     parser.add_argument(
+        "--picture",
+        type=_text,
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="show this to a model that sees, with the first question; may be given again",
+    )
+    parser.add_argument(
         "--timeout", type=_seconds, metavar="SECONDS", help="give up after this long without a sign of the provider"
     )
     parser.add_argument(

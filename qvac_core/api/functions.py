@@ -22,6 +22,7 @@ from qvac_core.codec.key_text import parse_public_key, parse_seed
 from qvac_core.core import Core, CoreConfig, RuleOverride, load_key_pair
 from qvac_core.core.local_completion import LocalCompletion
 from qvac_core.delegation import consumer as delegated
+from qvac_core.delegation.attached_pictures import has_attachments
 from qvac_core.delegation.completion import Completion, CompletionFinal
 from qvac_core.delegation.completion_request import given_sampling, schema_of, thinks
 from qvac_core.delegation.embeddings import embed_reply
@@ -37,15 +38,15 @@ from qvac_core.delegation.messages import (
     ToolDialect,
 )
 from qvac_core.delegation.model_config import LLM_MODEL_TYPE
+from qvac_core.delegation.picture_upload import read_history
 from qvac_core.delegation.tool_wire import (
     engine_choice,
-    engine_message,
     engine_tools,
     given_choice,
     given_message,
     given_tools,
 )
-from qvac_core.engines.interface import LOCAL_OWNER, CompletionRequest, LoadedModel, SamplingParams
+from qvac_core.engines.interface import LOCAL_OWNER, ChatMessage, CompletionRequest, LoadedModel, SamplingParams
 from qvac_core.errors import InferenceCancelled, LocalProtocolError, ModelError
 from qvac_core.models import ModelDescriptor, by_file, by_name, by_source
 
@@ -352,6 +353,8 @@ def completion(
 ) -> Answer:
     """Start an answer of a loaded model. history: [{"role", "content"}, …]. Call it inside a running event loop.
 
+    Pictures for a model that sees: "attachments": [{"path": FILE}, …] in a message of the user. Files of this machine;
+    to a provider their bytes are sent. A provider that is not QVAC Desktop cannot take any.
     generation_params: temp, top_p, top_k, predict, seed, repeat_penalty, frequency_penalty, presence_penalty, and
     reasoning_budget (0 = without thinking). Any other name is LocalProtocolError when the answer is awaited.
     capture_thinking: what the model thinks comes apart from its text (`final.thinking`, thinkingDelta).
@@ -434,20 +437,26 @@ async def _start(asked: _Asked) -> Completion | LocalCompletion:
         )
     if here is None or known is None:
         return await core.consumer.ask(message)
-    run = _answer_here(here, known, message, capture_thinking=asked.capture_thinking)
+    history = await read_history(message.history)
+    run = _answer_here(here, known, message, history, capture_thinking=asked.capture_thinking)
     _session.answers_here[asked.request_id] = (asked.model_id, run)
     run.task.add_done_callback(lambda _: _session.answers_here.pop(asked.request_id, None))
     return run
 
 
 def _answer_here(
-    model: LoadedModel, known: KnownModel, message: CompletionStream, *, capture_thinking: bool
+    model: LoadedModel,
+    known: KnownModel,
+    message: CompletionStream,
+    history: tuple[ChatMessage, ...],
+    *,
+    capture_thinking: bool,
 ) -> LocalCompletion:
     params = message.generation_params
     given = GenerationParams() if isinstance(params, UnsetType) else params
     request = CompletionRequest(
         request_id=str(message.request_id),
-        history=tuple(map(engine_message, message.history)),
+        history=history,
         sampling=SamplingParams(**given_sampling(given)),
         owner=LOCAL_OWNER,
         thinking=thinks(given, known.config),
@@ -457,7 +466,9 @@ def _answer_here(
         parallel_tool_calls=message.parallel_tool_calls is not False,
         tool_dialect=message.tool_dialect if isinstance(message.tool_dialect, str) else "",
     )
-    turn = _session.kv_sessions.begin(LOCAL_OWNER.encode(), known, message, request.history)
+    # A session is text alone.
+    seen = has_attachments(message)
+    turn = None if seen else _session.kv_sessions.begin(LOCAL_OWNER.encode(), known, message, request.history)
     if turn is None:
         return LocalCompletion(model, request, capture_thinking=capture_thinking)
 

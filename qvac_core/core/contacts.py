@@ -35,11 +35,11 @@ from qvac_core.delegation.messages import (
     ContentDelta,
     ContinueFrom,
     GenerationParams,
-    HistoryMessage,
     ModelEntry,
     ModelProgress,
     ThinkingDelta,
 )
+from qvac_core.delegation.picture_upload import wire_history
 from qvac_core.engines.interface import UNTIL_THE_END
 from qvac_core.errors import DelegationError, IdentityError, ModelError, NetworkError, ProviderError, QvacError
 from qvac_core.hyperdht import ConnectStage
@@ -345,7 +345,7 @@ class Contacts:
         """Start the answer; a provider that forgot the model (it restarted) is asked to load it once more."""
         key, model = question.target.provider_key, question.target.model
         stages = self._stages[key] = _Stages(self._events, key)
-        history = [HistoryMessage(message.role, message.content) for message in question.history]
+        history, pictures = wire_history(question.history)
         for last_try in (False, True):
             try:
                 loaded = await self._load(key, model, stages)
@@ -353,6 +353,7 @@ class Contacts:
                 completion = await self._consumer.completion(
                     loaded.model_id,
                     history,
+                    pictures=pictures,
                     delegate=Delegate(bytes.fromhex(key)),
                     request_id=question.answer_id,
                     generation_params=self._longest(),

@@ -30,6 +30,7 @@ from qvac_core.delegation.model_config import (
 )
 from qvac_core.delegation.parts import OfferedModel
 from qvac_core.engines.abilities import chat_of, embedding_of, not_supported
+from qvac_core.engines.available import shows_pictures
 from qvac_core.engines.interface import (
     LOCAL_OWNER,
     UNTIL_THE_END,
@@ -272,7 +273,7 @@ class Machine:
                 model,
                 self._limits.n_ctx,
                 loaded=self._pooled(model) is not None,
-                abilities=_ABILITIES[model.model_type],
+                abilities=_abilities(model),
             )
             for model in self.runnable_models()
             if model.name in shared
@@ -446,6 +447,11 @@ def _check_type(model_type: str, wanted: str) -> None:
     require_runnable_type(model_type)
     if wanted == EMBEDDING_TYPE != model_type:
         raise not_supported("This model makes no embeddings. Choose an embedding model.")
+
+
+def _abilities(model: LibraryModel) -> tuple[str, ...]:
+    sees = model.projector is not None and shows_pictures()
+    return (*_ABILITIES[model.model_type], "vision") if sees else _ABILITIES[model.model_type]
 
 
 def _ending(finished: Finished, most: int) -> str:

@@ -16,6 +16,8 @@ from typing import Protocol, cast
 from msgspec import UNSET, UnsetType
 
 from qvac_core.delegation.admission import Limits
+from qvac_core.delegation.attached_pictures import has_attachments, no_vision_here, with_pictures
+from qvac_core.delegation.blobs import KeyBlobs
 from qvac_core.delegation.completion_request import completion_request
 from qvac_core.delegation.events import Outcome
 from qvac_core.delegation.failures import Reason, by_policy, error_reply
@@ -74,6 +76,7 @@ class AnswerParts(Protocol):
     turns: Turns
     requests: LiveRequests
     sessions: KvSessions
+    blobs: KeyBlobs
     public_key: bytes
     tells_places: bool
     is_ours: bool
@@ -192,6 +195,7 @@ class Answer:
                     model = await parts.running_model(self._known)
                     self._model = model
                     self._content = TagWriter(channels=model.info.thinking_channels)
+                    request = self._with_pictures(request)
                     events = cast(AsyncGenerator[CompletionEvent, None], model.complete(request))
                     async with aclosing(events):
                         async for event in events:
@@ -221,10 +225,22 @@ class Answer:
         request = completion_request(
             self._live.id, parts.public_key, self._message, self._known, parts.limits, show_stop=not parts.is_ours
         )
+        if has_attachments(self._message):
+            # They are looked at before it waits and held only when its turn has come. No session: that is text alone.
+            with_pictures(request.history, self._message, parts.blobs.get)
+            return request
         self._kv_turn = parts.sessions.begin(parts.public_key, self._known, self._message, request.history)
         if self._kv_turn is None:
             return request
         return replace(request, session=self._kv_turn.session, history=self._kv_turn.history)
+
+    def _with_pictures(self, request: CompletionRequest) -> CompletionRequest:
+        if not has_attachments(self._message):
+            return request
+        assert self._model is not None
+        if not self._model.info.vision:
+            raise no_vision_here()
+        return replace(request, history=with_pictures(request.history, self._message, self._parts.blobs.get))
 
     def _stop(self) -> None:
         """The request is to end. The engine gets a moment to stop and say how far it came."""

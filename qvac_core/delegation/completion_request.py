@@ -14,6 +14,7 @@ from typing import Any
 from msgspec import UNSET, UnsetType
 
 from qvac_core.delegation.admission import Limits
+from qvac_core.delegation.attached_pictures import check_attachments
 from qvac_core.delegation.failures import Code, Reason, Rejection, by_policy
 from qvac_core.delegation.held_models import KnownModel
 from qvac_core.delegation.messages import (
@@ -41,7 +42,10 @@ def completion_request(
     *,
     show_stop: bool = False,
 ) -> CompletionRequest:
-    """Raises Rejection, ModelError for what this provider does not do or not this much of."""
+    """Without its pictures (`attached_pictures.with_pictures`).
+
+    Raises Rejection, ModelError for what this provider does not do or not this much of.
+    """
     # As in 0.16, tools act only if the model was loaded with them, and are ignored in silence otherwise.
     tools = engine_tools(message.tools) if known.config.tools is True else ()
     checked_tools(tools)  # here too, before it waits for its turn
@@ -76,10 +80,7 @@ def thinks(params: GenerationParams, config: LlmConfig) -> bool:
 def _history(message: CompletionStream, limits: Limits) -> tuple[ChatMessage, ...]:
     if len(message.history) > limits.history_messages:
         raise by_policy(Reason.LIMIT, f"A conversation may have {limits.history_messages} messages at most here.")
-    for entry in message.history:
-        if entry.attachments:
-            # A path on the provider's machine: never opened, and whether it exists is not told.
-            raise Rejection(Code.ATTACHMENT_NOT_FOUND, "This provider does not open attachments.")
+    check_attachments(message)
     # The `system_prompt` of the load is not put before it: 0.16 uses that in KV-cache sessions only (kv_sessions.py).
     return tuple(map(engine_message, message.history))
 

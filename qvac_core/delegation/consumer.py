@@ -11,10 +11,13 @@ import logging
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, Protocol
 
+import msgspec
 from msgspec import UNSET, UnsetType
 
+from qvac_core.delegation.blob_upload import Progress
 from qvac_core.delegation.completion import Completion
 from qvac_core.delegation.connection import ProviderConnection, ReplyT, connection_failed, timed_out
 from qvac_core.delegation.failures import Code
@@ -49,6 +52,7 @@ from qvac_core.delegation.messages import (
 )
 from qvac_core.delegation.model_config import LLM_MODEL_TYPE
 from qvac_core.delegation.peer_stream import PeerStream
+from qvac_core.delegation.picture_upload import put_pictures
 from qvac_core.delegation.tool_wire import for_sdk, says_of_tools
 from qvac_core.errors import (
     ConnectionClosed,
@@ -345,8 +349,16 @@ class Consumer:
         emit_raw_deltas: bool = False,
         continue_from: ContinueFrom | None = None,
         request_id: str | None = None,
+        pictures: Mapping[str, bytes] = MappingProxyType({}),
+        on_upload: Progress | None = None,
     ) -> Completion:
-        """Start an answer of a loaded model. Raises if its provider cannot be reached; the rest fails in the answer."""
+        """Start an answer of a loaded model. Raises if its provider cannot be reached; the rest fails in the answer.
+
+        Pictures that the history names are sent first: files of this machine by `path`, those of `pictures` by
+        `sha256`; on_upload hears how much of each is there, in bytes. Raises LocalProtocolError for a file that cannot
+        be read, ModelError for what is no picture, DelegationError MODEL_OPERATION_NOT_SUPPORTED for a provider that
+        cannot take any.
+        """
         message = CompletionStream(
             model_id=model_id,
             history=list(history),
@@ -363,18 +375,26 @@ class Consumer:
             continue_from=UNSET if continue_from is None else continue_from,
             request_id=request_id or str(uuid.uuid4()),
         )
-        return await self.ask(message, delegate)
+        return await self.ask(message, delegate, pictures=pictures, on_upload=on_upload)
 
-    async def ask(self, message: CompletionStream, delegate: Delegate | None = None) -> Completion:
+    async def ask(
+        self,
+        message: CompletionStream,
+        delegate: Delegate | None = None,
+        *,
+        pictures: Mapping[str, bytes] = MappingProxyType({}),
+        on_upload: Progress | None = None,
+    ) -> Completion:
         """As `completion`, for a request that is written already. It has a request id."""
         delegate = delegate or self._delegate_of(message.model_id)
         tools = message.tools or ()
         connection = await self._ready(delegate)
         if says_of_tools(message) and await connection.greeted() is None:
             message = for_sdk(message)
+        history = await put_pictures(connection, message.history, pictures, on_upload)
         run = Completion(
             connection,
-            message,
+            msgspec.structs.replace(message, history=history),
             idle_seconds=delegate.timeout or self._waits.idle,
             on_suspect=self._on_suspect,
             closing=lambda: self.closing,

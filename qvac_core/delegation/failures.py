@@ -113,6 +113,7 @@ _SENTENCES: dict[int, str] = {
     Code.MODEL_NOT_LOADED.value: "The provider unloaded the model while it was answering. Ask again.",
     Code.INFERENCE_CANCELLED.value: "The answer was cancelled.",
     Code.MODEL_OPERATION_NOT_SUPPORTED.value: "The provider's model cannot do this.",
+    Code.PLUGIN_REQUEST_VALIDATION_FAILED.value: "One of the pictures is damaged: it cannot be read. Send it again.",
 }
 _LOAD_FAILED = "The provider could not load the model. Its owner can see why."
 _FAILED = "The provider failed to answer. Its owner can see why."

@@ -76,8 +76,16 @@ class LoadEmbeddingModel(AnyLoad, frozen=True, kw_only=True, tag="loadModel", fo
     model_config: EmbedConfig | UnsetType = UNSET
 
 
+Sha256 = Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]
+
+
 class Attachment(Part, frozen=True):
+    """In 0.16 a path on the provider's machine. The rest is our own: see attached_pictures.py."""
+
     path: str
+    sha256: Sha256 | UnsetType = UNSET
+    media_type: str | UnsetType = UNSET
+    name: str | UnsetType = UNSET
 
 
 class HistoryCall(Part, frozen=True):
@@ -245,9 +253,6 @@ class ListModels(Message, frozen=True, tag="listModels"):
 
 class Keepalive(Message, frozen=True, tag="keepalive"):
     pass
-
-
-Sha256 = Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]
 
 
 class BlobStatus(Message, frozen=True, tag="blobStatus"):

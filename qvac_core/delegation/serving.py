@@ -79,7 +79,7 @@ logger = logging.getLogger(__name__)
 
 HELLO_VERSION = 1
 # Of wire/QVAC.md section 12, what this version does. Grants, receipts and countersigning come later.
-OUR_FEATURES = frozenset({"models", "queue", "continue", "keepalive", "blobs"})
+OUR_FEATURES = frozenset({"models", "queue", "continue", "keepalive", "blobs", "pictures"})
 APP_NAME = "qvac-desktop"
 
 KnownKind = TypeVar("KnownKind", bound=Known)

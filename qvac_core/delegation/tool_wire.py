@@ -14,6 +14,7 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from qvac_core.delegation import messages as wire
+from qvac_core.delegation.attached_pictures import given_attachments
 from qvac_core.engines import interface as engine
 from qvac_core.engines.schema_check import problem
 from qvac_core.engines.tools import as_text
@@ -180,9 +181,10 @@ def given_choice(choice: str | Mapping[str, Any] | None) -> wire.ToolChoice | Un
 def given_message(turn: Mapping[str, Any]) -> wire.HistoryMessage:
     """{"role", "content"}, for an answer with calls `tool_calls`, for a result `tool_call_id` and `name`.
 
-    tool_calls: those of an earlier `final`, or OpenAI's. Raises LocalProtocolError.
+    attachments: pictures of the user, {"path": FILE}. tool_calls: those of an earlier `final`, or OpenAI's. Raises
+    LocalProtocolError.
     """
-    known = ("role", "content", "tool_calls", "tool_call_id", "name")
+    known = ("role", "content", "tool_calls", "tool_call_id", "name", "attachments")
     if left_out := [name for name, value in turn.items() if value and name not in known]:
         raise LocalProtocolError(f"A message has a role and its content; {', '.join(left_out)} cannot be sent.")
     calls = [_given_call(call) for call in turn.get("tool_calls") or ()]
@@ -190,6 +192,7 @@ def given_message(turn: Mapping[str, Any]) -> wire.HistoryMessage:
     return wire.HistoryMessage(
         turn["role"],
         content,
+        given_attachments(turn.get("attachments") or (), turn["role"]) or UNSET,
         tool_calls=calls or UNSET,
         tool_call_id=turn.get("tool_call_id") or UNSET,
         name=turn.get("name") or UNSET,

@@ -35,7 +35,7 @@ def installed() -> tuple[EngineKind, ...]:
 def choose(wanted: str = "") -> EngineKind:
     """The engine named, by the caller or by QVAC_ENGINE, else the preferred one. Raises ModelError."""
     there = installed()
-    name = wanted or os.environ.get(VARIABLE, "").strip()
+    name = wanted or _named()
     if not name and there:
         return there[0]
     if name in there:
@@ -49,14 +49,18 @@ def choose(wanted: str = "") -> EngineKind:
 
 def choose_for(config: ModelConfig, wanted: str = "") -> EngineKind:
     """As `choose`; where nobody names one, a model that sees is run by the engine that can show it pictures."""
-    if (
-        config.projector
-        and not wanted
-        and not os.environ.get(VARIABLE, "").strip()
-        and EngineKind.SERVER in installed()
-    ):
+    if config.projector and not wanted and not _named() and EngineKind.SERVER in installed():
         return EngineKind.SERVER
     return choose(wanted)
+
+
+def shows_pictures() -> bool:
+    """Whether a model that could see is shown pictures here. Looks at nothing but what is installed and named."""
+    return EngineKind.SERVER in installed() and _named() in ("", EngineKind.SERVER)
+
+
+def _named() -> str:
+    return os.environ.get(VARIABLE, "").strip()
 
 
 def describe(kind: EngineKind) -> str:

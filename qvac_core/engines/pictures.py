@@ -68,7 +68,7 @@ def pictures_of(history: Iterable[ChatMessage]) -> tuple[bytes, ...]:
 def check_pictures(pictures: Sequence[bytes]) -> None:
     """Those of one conversation. Raises ModelError as `inspect`, and for too many."""
     if len(pictures) > PICTURES:
-        raise too_much(f"A conversation may have {PICTURES} pictures at most. Leave out older ones.")
+        raise too_many()
     if sum(map(len, pictures)) > PICTURES_BYTES:
         raise too_much(f"The pictures of a conversation may have {PICTURES_BYTES // 2**20} MiB together at most.")
     if sum(info.width * info.height for info in map(inspect, pictures)) > PICTURES_PIXELS:
@@ -76,6 +76,10 @@ def check_pictures(pictures: Sequence[bytes]) -> None:
             f"The pictures of a conversation may have {PICTURES_PIXELS // 1_000_000} megapixels together at most. "
             "Make them smaller."
         )
+
+
+def too_many() -> ModelError:
+    return too_much(f"A conversation may have {PICTURES} pictures at most. Leave out older ones.")
 
 
 def no_vision() -> ModelError:

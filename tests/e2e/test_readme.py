@@ -12,6 +12,7 @@ import pytest
 
 from qvac_core.models import DEFAULT_SMALL_MODEL
 from tests.e2e.program import LIMIT, Program, is_to_the_point
+from tests.pictures import shades
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
@@ -25,6 +26,7 @@ RUN_HERE = {
     'qvac-desktop chat PROVIDER_KEY --prompt "Why is the sky blue?"',
     "qvac-desktop chat PROVIDER_KEY",
     "qvac-desktop chat PROVIDER_KEY --fallback --local-model NAME",
+    'qvac-desktop chat PROVIDER_KEY --picture photo.jpg --prompt "What is this?"',
 }
 RUN_BY_HAND = {  # they compile for minutes; what they do is tested in parts
     "python3 bootstrap.py engine",
@@ -104,7 +106,9 @@ def check_demo(machine: Machine, clone: Path, limit: float) -> None:
     assert DEFAULT_SMALL_MODEL.name in provider_line
 
 
-def test_the_commands_of_a_person(bootstrap: str, small_model_path: Path, tmp_path: Path) -> None:
+def test_the_commands_of_a_person(
+    bootstrap: str, small_model_path: Path, seeing_model_path: Path, tmp_path: Path
+) -> None:
     owner, friend = Machine(tmp_path / "owner", small_model_path), Machine(tmp_path / "friend", small_model_path)
     check_demo(owner, ROOT, LIMIT)
     for machine in (owner, friend):
@@ -115,7 +119,10 @@ def test_the_commands_of_a_person(bootstrap: str, small_model_path: Path, tmp_pa
     provider_line = "qvac-desktop provider --model path/to/model.gguf --allow KEY_OF_YOUR_FRIEND"
     provider_line = provider_line.replace("path/to/model.gguf", str(small_model_path))
     provider_line = provider_line.replace("KEY_OF_YOUR_FRIEND", friends_key)
-    with owner.start(f"{provider_line} --bootstrap {bootstrap}") as provider:
+    photo = tmp_path / "photo.jpg"
+    photo.write_bytes(shades("JPEG"))
+    seeing = f"--model {_quoted(str(seeing_model_path))}"  # whatever a model of this size says of it
+    with owner.start(f"{provider_line} {seeing} --bootstrap {bootstrap}") as provider:
         key = ""
         while not key:
             key = next(iter(re.findall("[0-9a-f]{64}", provider.until("text")["text"])), "")
@@ -123,7 +130,10 @@ def test_the_commands_of_a_person(bootstrap: str, small_model_path: Path, tmp_pa
             ('qvac-desktop chat PROVIDER_KEY --prompt "Why is the sky blue?"', ""),
             ("qvac-desktop chat PROVIDER_KEY", "What is the capital of France?\n\n"),
             ("qvac-desktop chat PROVIDER_KEY --fallback --local-model NAME", "What is the capital of France?\n\n"),
+            ('qvac-desktop chat PROVIDER_KEY --picture photo.jpg --prompt "What is this?"', ""),
         ):
+            if "photo.jpg" in line:
+                line = line.replace("photo.jpg", _quoted(str(photo))) + f" --model {seeing_model_path.name}"
             line = line.replace("PROVIDER_KEY", key).replace("NAME", DEFAULT_SMALL_MODEL.name)
             answer, words = friend.run(f"{line} --bootstrap {bootstrap} --temp 0 --predict 24", stdin=stdin)
             assert answer.strip()

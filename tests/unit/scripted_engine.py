@@ -65,6 +65,7 @@ class ScriptedModel:
         self.calls: Sequence[ToolCall | ToolError] = ()  # behind the words
         self.step = step
         self.thinking_channels = False
+        self.vision = False
         self.alive = True
         self.deaf = False
         self.failure: QvacError | None = None
@@ -76,7 +77,9 @@ class ScriptedModel:
 
     @property
     def info(self) -> ModelInfo:
-        return ModelInfo("scripted", "ab" * 32, 4096, 4096, 4, 1, 1, 1, "cpu", True, self.thinking_channels)
+        return ModelInfo(
+            "scripted", "ab" * 32, 4096, 4096, 4, 1, 1, 1, "cpu", True, self.thinking_channels, vision=self.vision
+        )
 
     async def complete(self, request: CompletionRequest) -> AsyncIterator[CompletionEvent]:
         self.requests.append(request)

@@ -31,6 +31,7 @@ DELEGATION = "e2e/test_delegation.py"
 BAD_PROVIDERS = "unit/test_delegation_bad_providers.py"
 ANSWERS = "unit/test_delegation_answers.py"
 HOSTILE = "unit/test_delegation_hostile.py"
+PICTURES = "e2e/test_pictures.py"
 
 TOOLS_BOTH = f"{API}::test_tools_schemas_and_sessions_are_the_same_here_and_at_a_provider"
 WIRE = "unit/test_delegation_tools.py"
@@ -111,6 +112,7 @@ SHOWN_BY: dict[str, tuple[str, ...]] = {
     "chat --model": (f"{DELEGATION}::test_an_unknown_model_is_an_error_that_names_what_is_shared",),
     "chat --local-model": (FALLBACK, f"{EFFECTS}::test_a_local_model_that_would_never_answer_is_an_error"),
     "chat --prompt": (ALLOWED,),
+    "chat --picture": (f"{PICTURES}::test_in_the_terminal",),
     "chat --timeout": (CHAT, LIMIT),
     "chat --predict": (CHAT, f"{TERMINAL}::test_an_answer_that_is_cut_says_so"),
     "chat --temp": (CHAT, CONFIGURED_HERE),
@@ -279,7 +281,11 @@ SHOWN_BY: dict[str, tuple[str, ...]] = {
     ),
     "modelConfig.reasoning_budget": (f"{ANSWERS}::test_a_reasoning_budget_of_0_switches_thinking_off",),
     "modelConfig.lora": (REFUSED_FILES,),
-    "modelConfig.projectionModelSrc": (REFUSED_FILES,),
+    "modelConfig.projectionModelSrc": (
+        REFUSED_FILES,
+        f"{PICTURES}::test_a_vision_part_may_be_named",
+        f"{PICTURES}::test_a_guest_names_the_vision_part_that_the_model_has",
+    ),
     "modelConfig.tools": (f"{HOSTILE}::test_what_is_ignored_or_refused_in_a_completion", TOOLS_BOTH),
     **{f"modelConfig.{name}": (CONFIGURED_HERE, IGNORED) for name in ("ctx_size", "gpu_layers", "device", "parallel")},
     **{
