@@ -58,6 +58,7 @@ class ServerJob:
     # Ours:
     text: AnswerText = field(default_factory=AnswerText)
     slot: Slot | None = None
+    ending: StopReason | None = None  # how the server says that it ended
     reported: bool = False  # its end is told; the server may still be at it
     leave: threading.Event = field(default_factory=threading.Event)
     reuse: bool = False
@@ -218,10 +219,13 @@ class ServerAnswers:
         if job.text.stopped:
             self._finish(job, StopReason.STOP_SEQUENCE)
         elif reason is not None:
-            self._finish(job, StopReason.LENGTH if reason == "length" else StopReason.EOS)
+            # Told when its slot is free, a moment later: the next question of this chat would else go to another one.
+            job.ending = StopReason.LENGTH if reason == "length" else StopReason.EOS
 
     def _ended(self, job: ServerJob, error: str) -> None:
-        if not job.reported:
+        if not job.reported and job.ending is not None:
+            self._finish(job, job.ending)
+        elif not job.reported:
             self._failed(
                 job,
                 job.refusal
