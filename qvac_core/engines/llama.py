@@ -37,7 +37,6 @@ from qvac_core.engines.vocabulary import Vocabulary
 from qvac_core.errors import ModelError
 
 N_BATCH = 512  # tokens; chunks are chosen by time and rarely reach it
-EXTRA_SEQUENCES = 2  # for who asks on this machine while guests have all slots, and for the preamble
 GGML_LOG_LEVEL_ERROR = 4  # ggml.h; the comment in llama-cpp-python's _logger.py has older numbers
 
 
@@ -109,7 +108,7 @@ class LlamaBackend:
             config,
             has_gpu=bool(llama.llama_supports_gpu_offload()),
             load=lambda gpu_layers: self._load(path, gpu_layers, on_progress),
-            check_memory=lambda: check_memory(self._size, self._gguf, self.n_ctx * config.slots, config.slots),
+            check_memory=lambda: check_memory(self._size, self._gguf, self.n_ctx * config.slots, config.slots + 1),
         )
         self._guide_vocabulary: GuideVocabulary | None = None
         self._tokens = LlamaVocabulary(self._model)
@@ -134,13 +133,13 @@ class LlamaBackend:
         model = llama.llama_model_load_from_file(os.fsencode(path), params)
         if model is None:
             raise load_error(self._gguf, self._log.take())
-        slots, gpu = self._config.slots, gpu_layers != 0
+        slots, gpu = self._config.slots + 1, gpu_layers != 0  # one for who asks here while guests have the others
         try:
             context = LlamaContext(
                 model,
-                lambda cells: self._context_params(cells, gpu=gpu),
-                most_cells=self.n_ctx * slots,
-                slots=slots + EXTRA_SEQUENCES,
+                lambda cells, sequences: self._context_params(cells, sequences, gpu=gpu),
+                most_cells=self.n_ctx * self._config.slots,
+                slots=slots,
                 grows=not gpu,
                 free=spare_bytes,
                 size_of=lambda cells: cache_bytes(self._gguf, cells, slots),
@@ -156,12 +155,11 @@ class LlamaBackend:
             raise
         return model, context
 
-    def _context_params(self, cells: int, *, gpu: bool) -> Any:
-        slots = self._config.slots
+    def _context_params(self, cells: int, sequences: int, *, gpu: bool) -> Any:
         params = llama.llama_context_default_params()
         params.n_ctx = cells
-        params.n_batch = params.n_ubatch = max(N_BATCH, slots)
-        params.n_seq_max = slots + EXTRA_SEQUENCES
+        params.n_batch = params.n_ubatch = max(N_BATCH, sequences)
+        params.n_seq_max = sequences
         params.n_outputs_max = self.n_outputs  # the default reserves n_batch rows of logits
         params.n_threads = params.n_threads_batch = self._config.threads or cpu_threads()
         params.kv_unified = True
@@ -237,7 +235,7 @@ class LlamaBackend:
             slots=slots,
             parameters=int(llama.llama_model_n_params(self._model)),
             size_bytes=self._size,
-            memory_bytes=weights + cache_bytes(self._gguf, self.n_ctx * slots, slots),
+            memory_bytes=weights + cache_bytes(self._gguf, self.n_ctx * slots, slots + 1),
             backend_device=self.device,
             chat_template=self.template.own,
             thinking_channels=self.vocabulary.style.channels,

@@ -25,7 +25,7 @@ class LlamaContext:
     def __init__(
         self,
         model: Any,
-        params: Callable[[int], Any],
+        params: Callable[[int, int], Any],
         *,
         most_cells: int,
         slots: int,
@@ -33,20 +33,21 @@ class LlamaContext:
         free: Callable[[], int],
         size_of: Callable[[int], int],
     ) -> None:
-        """params: llama_context_params for so many cells. most_cells: for all chats together. Raises MemoryError.
+        """params: llama_context_params for so many cells and sequences. most_cells: for all chats. Raises MemoryError.
 
         grows: begin with few cells. free: bytes of memory that may still be taken; size_of: bytes of so many cells.
         """
         self._model = model
         self._params = params
         self._most = most_cells
-        self._slots = slots
         self._free = free
         self._size_of = size_of
         self.kind = MemoryKind(
             window=int(llama.llama_model_n_swa(model)),
             recurrent=bool(llama.llama_model_is_recurrent(model) or llama.llama_model_is_hybrid(model)),
         )
+        # A window or a state takes memory for each sequence. Where there is none, one more holds the preamble.
+        self._sequences = slots + 1 if self.kind.plain else slots
         # A recurrent state has one size, however many tokens it has seen.
         grows = grows and not llama.llama_model_is_recurrent(model)
         pointer = self._made(min(most_cells, START_CELLS) if grows else most_cells)
@@ -58,7 +59,7 @@ class LlamaContext:
         self.n_batch = int(llama.llama_n_batch(pointer))
 
     def _made(self, cells: int) -> Any:
-        return llama.llama_init_from_model(self._model, self._params(cells))
+        return llama.llama_init_from_model(self._model, self._params(cells, self._sequences))
 
     def close(self) -> None:
         llama.llama_free(self.pointer)
@@ -96,7 +97,7 @@ class LlamaContext:
         larger = self._made(wanted)
         if larger is None:
             return
-        if not all(self._move(slot, larger) for slot in range(self._slots)):
+        if not all(self._move(slot, larger) for slot in range(self._sequences)):
             llama.llama_free(larger)
             return
         llama.llama_free(self.pointer)

@@ -24,10 +24,11 @@ from qvac_core.engines.answer_maker import Arrived, Order, Output
 from qvac_core.engines.available import EngineKind, describe
 from qvac_core.engines.chat_template import CHATML, ChatTemplate
 from qvac_core.engines.devices import cpu_threads, list_devices, load_on
+from qvac_core.engines.gguf import GgufInfo
 from qvac_core.engines.guided_sampling import TextGuide
 from qvac_core.engines.interface import ModelConfig, ModelInfo
 from qvac_core.engines.load_error import load_error
-from qvac_core.engines.memory import cache_bytes, check_memory, context_tokens
+from qvac_core.engines.memory import cache_bytes, check_memory, context_tokens, has_plain_cache, sliding_layers
 from qvac_core.engines.model_files import read_model
 from qvac_core.engines.model_kind import kind_of, require_chat
 from qvac_core.engines.sampling import decide
@@ -38,6 +39,7 @@ from qvac_core.engines.vocabulary import Vocabulary
 from qvac_core.errors import ModelError
 
 N_BATCH = 256  # tokens of a prompt between two looks at other chats, and between two chances to cancel
+SAME_TOKENS, DRAFTED_TOKENS = 6, 8  # of a chat, before a draft and in it: 1.25 and 1.29 times as fast in an edited text
 # llama.cpp's llguidance is older and knows no bound on white space, with which a small model would fill its context.
 _SEPARATORS = {"whitespace_flexible": False, "item_separator": ", ", "key_separator": ": "}
 
@@ -81,6 +83,21 @@ def _native_grammar(order: Order) -> str:
 
 def _size(path: str) -> int:
     return Path(path).stat().st_size if path else 0
+
+
+def _takes_back(gguf: GgufInfo) -> bool:
+    """Whether the last tokens of a chat can be taken back."""
+    return has_plain_cache(gguf) and not any(sliding_layers(gguf))
+
+
+def _foresee(params: Any) -> None:
+    """Drafts from the n-grams of the slot's own chat. Its other kinds learn from all slots: from other owners.
+
+    It does not look whether they pay. So only what repeats this many tokens is drafted: that is nearly always right.
+    """
+    params.speculative.types = [xllamacpp.common_speculative_type.COMMON_SPECULATIVE_TYPE_NGRAM_SIMPLE]
+    params.speculative.ngram_simple.size_n = SAME_TOKENS
+    params.speculative.ngram_simple.size_m = DRAFTED_TOKENS
 
 
 class ServerMaker:
@@ -173,6 +190,8 @@ class ServerMaker:
         # -1: llama.cpp's own fit chooses how many layers the device takes, from the memory that is free there.
         params.fit_params = gpu_layers < 0
         params.cpuparams.n_threads = params.cpuparams_batch.n_threads = config.threads or cpu_threads()
+        if config.speculation and self._projector is None and _takes_back(self._gguf):
+            _foresee(params)
         params.warmup = False
         # Prompts are rendered here. The model's own template would be read there as well, and one that uses more of
         # Jinja than llama.cpp knows would keep the model from being loaded.

@@ -19,7 +19,7 @@ def main(path: str, n_ctx: int, slots: int) -> None:
     config = ModelConfig(n_ctx=n_ctx, slots=slots, device="cpu", threads=1)
     backend = LlamaBackend(Path(path), config, lambda _fraction: None)
     for full in (False, True):
-        params = backend._context_params(n_ctx * slots, gpu=False)
+        params = backend._context_params(n_ctx * slots, slots + 1, gpu=False)
         params.swa_full = params.swa_full or full
         before = psutil.Process().memory_info().rss
         llama.llama_init_from_model(backend._model, params)

@@ -161,8 +161,8 @@ def test_windows_give_the_text_of_the_whole_cache(tmp_path: Path, monkeypatch: p
     windows = text()
     params = LlamaBackend._context_params
 
-    def whole(backend: LlamaBackend, cells: int, *, gpu: bool) -> Any:
-        changed = params(backend, cells, gpu=gpu)
+    def whole(backend: LlamaBackend, cells: int, sequences: int, *, gpu: bool) -> Any:
+        changed = params(backend, cells, sequences, gpu=gpu)
         changed.swa_full = True
         return changed
 

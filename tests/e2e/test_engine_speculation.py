@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
@@ -105,3 +108,44 @@ def test_two_chats_draft_beside_each_other(engines: tuple[Engine, Engine]) -> No
     drafting, plain = engines
     asks = (REPEAT, REPEAT.replace("lighthouse", "bakery").replace("lamp", "oven"))
     assert [text[:80] for text in drafting.answers(*asks)] == [text[:80] for text in plain.answers(*asks)]
+
+
+SERVER = """
+import json, os, queue, sys
+from pathlib import Path
+from qvac_core.engines.answer_maker import Order
+from qvac_core.engines.interface import ChatMessage, ModelConfig, SamplingParams
+from qvac_core.engines.server import ServerMaker
+from tests.unit.scripted_backend import Recorder
+
+path, ask, speculation = Path(sys.argv[1]), sys.argv[2], sys.argv[3] == "on"
+out, arrived, accepted = Recorder(), queue.SimpleQueue(), 0
+config = ModelConfig(n_ctx=512, slots=2, device="cpu", threads=1, speculation=speculation)
+maker = ServerMaker(path, config, out, on_progress=lambda _: None, deliver=arrived.put)
+prompt = maker.vocabulary.prompt_tokens(maker.template.render((ChatMessage("user", ask),)), maker.n_ctx, opens=True)
+maker.submit(Order(1, prompt, SamplingParams(temp=0.0), owner="me", predict=48))
+while 1 not in out.ends:
+    item = arrived.get(timeout=60)
+    accepted = max(accepted, ((item.chunk or {}).get("timings") or {}).get("draft_n_accepted", 0))
+    maker.take(item)
+sys.__stdout__.write(json.dumps([out.said(1), accepted]))
+sys.__stdout__.flush()
+os._exit(0)
+"""
+
+
+def test_the_server_drafts_from_the_chat_itself(small_model_path: Path) -> None:
+    """llama.cpp's own server, in a process of its own: the same text, and its own count of what was drafted."""
+
+    def said(speculation: str) -> tuple[str, int]:
+        command = [sys.executable, "-c", SERVER, str(small_model_path), REPEAT, speculation]
+        root = Path(__file__).parents[2]
+        ended = subprocess.run(command, cwd=root, stdout=subprocess.PIPE, timeout=LIMIT, check=True)
+        text, accepted = json.loads(ended.stdout)
+        return text, accepted
+
+    drafted, accepted = said("on")
+    plain, none = said("off")
+    assert drafted == plain
+    assert accepted >= 16
+    assert none == 0
