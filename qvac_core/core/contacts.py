@@ -83,6 +83,7 @@ class Contacts:
         self._watched: dict[str, ProviderConnection] = {}
         self._life: dict[str, LifeSigns] = {}
         self._tasks = TaskOwner()
+        self._writes = TaskOwner()  # what is to be kept is, whatever ends meanwhile
         self._reconnecting = Reconnecting(self._connect_again, _is_final, least_pause=_least_pause)
         self._closed = False
 
@@ -91,6 +92,7 @@ class Contacts:
         self._closed = True
         await self._reconnecting.close()
         await self._tasks.close()
+        await self._writes.finish()
 
     # --- The list -------------------------------------------------------------------------------------------------
 
@@ -163,7 +165,7 @@ class Contacts:
         if key in self._entries and not self._closed:
             self._relays[key] = relays or self._relays.get(key, ())
             keep = self._store.database.run(self._store.providers.connected, key, time.time(), relays)
-            self._tasks.start(keep, "keep the relays")
+            self._writes.start(keep, "keep the relays")
 
     def on_stage(self, public_key: bytes, stage: ConnectStage) -> None:
         """How far a connection to this provider has come, from the network."""

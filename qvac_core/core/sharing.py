@@ -72,6 +72,7 @@ class Sharing:
         self._override = rules
         self._policy = AccessPolicy()
         self._tasks = TaskOwner()
+        self._writes = TaskOwner()  # what they are to keep is kept, whatever ends meanwhile
         self._log = LogWriter(store)
         self._provider = Provider(
             models=machine,
@@ -171,6 +172,7 @@ class Sharing:
     async def close(self) -> None:
         await self.stop()
         await self._tasks.close()
+        await self._writes.finish()
         await self._log.close()
 
     async def _watch_network(self) -> None:
@@ -298,7 +300,7 @@ class Sharing:
 
     def _end_knock(self, public_key: str) -> None:
         if self._knocks.pop(public_key, None) is not None:
-            self._tasks.start(self._run(self._store.knocks.remove, public_key), "forget a knock")
+            self._writes.start(self._run(self._store.knocks.remove, public_key), "forget a knock")
             self._emit_knocks()
 
     def active_requests(self) -> tuple[ActiveRequest, ...]:
@@ -343,18 +345,18 @@ class Sharing:
         if state is events.ConnectionState.KNOCK:
             self._knocks.pop(key, None)
             self._knocks[key] = knock = Knock(key, time.time())
-            self._tasks.start(self._run(self._store.knocks.put, key, knock.at), "keep a knock")
+            self._writes.start(self._run(self._store.knocks.put, key, knock.at), "keep a knock")
             while len(self._knocks) > MAX_KNOCKS:
                 self._knocks.popitem(last=False)
             self._emit_knocks()
         elif state is events.ConnectionState.OPEN:
             self._connections[key] = self._connections.get(key, 0) + 1
-            self._tasks.start(self._seen(key), "last seen")
+            self._writes.start(self._seen(key), "last seen")
         elif state is events.ConnectionState.CLOSED and key in self._connections:
             self._connections[key] -= 1
             if not self._connections[key]:
                 del self._connections[key]
-            self._tasks.start(self._seen(key), "last seen")
+            self._writes.start(self._seen(key), "last seen")
         self._hub.emit(PeerConnection(key, state.value, event.remote_address, event.path, event.relay))
         self._refresh()
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -326,7 +326,7 @@ class Attempt:
             self._asked_at = self._loop.time()
             self._on_stage(ConnectStage.CONNECTING)
         self._tried.append(relay)
-        self._spawn(self._ask(self._shake_hands(relay, self._slots), relay))
+        self._spawn(self._ask(lambda: self._shake_hands(relay, self._slots), relay))
 
     def _spawn(self, asking: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = asyncio.create_task(asking, name="handshake")
@@ -338,7 +338,7 @@ class Attempt:
         """Where the last connection to this peer ran, or runs. The peer itself answers there, if it still does."""
         self._endpoint.hold_socket(route.socket)
         try:
-            await self._ask(self._shake_hands_at(route), route.address)
+            await self._ask(lambda: self._shake_hands_at(route), route.address)
             if not self._met.done():
                 self._endpoint.pool.forget_route(self._public_key, route.socket)
         finally:
@@ -347,9 +347,9 @@ class Attempt:
     async def _shake_hands_at(self, route: Route) -> _Met:
         return self._read(await self._ask_for_answer(route.address, _ROUTE_RETRIES, socket=route.socket))
 
-    async def _ask(self, shaking_hands: Coroutine[Any, Any, _Met], relay: Address) -> None:
+    async def _ask(self, shake_hands: Callable[[], Awaitable[_Met]], relay: Address) -> None:
         try:
-            met = await shaking_hands
+            met = await shake_hands()
         except (NetworkError, RemoteProtocolError) as error:
             logger.debug("no handshake through %s: %s", relay, error)
             return

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -345,5 +346,40 @@ def test_a_knock_outlives_a_restart_until_the_owner_decides(tmp_path: Path) -> N
                 await owner.allow_key(guests[0], "One")
             async with Core(CoreConfig(tmp_path / "owner", bootstrap=tuple(net.bootstrap))) as owner:
                 assert [knock.public_key for knock in await owner.knocks()] == [guests[2]]
+
+    run(test)
+
+
+@asynccontextmanager
+async def store_held_until_closing(core: Core) -> AsyncIterator[None]:
+    """The store is busy, as on a slow disk, from here until the core, which closes at once, waits for it."""
+    gate = threading.Event()
+    core._store.database._executor.submit(gate.wait, 30)
+    try:
+        yield
+        closing = asyncio.create_task(core.close())
+        await asyncio.sleep(0.2)
+        assert not closing.done(), "it waits for what is to be written"
+    finally:
+        gate.set()
+    await closing
+
+
+def test_what_the_owner_and_the_network_said_is_kept_though_the_core_closes_at_once(tmp_path: Path) -> None:
+    async def test() -> None:
+        async with await create_testnet(3) as net:
+            guests = [KeyPair.from_seed(bytes([number]) * 32).public_key for number in (1, 2)]
+            config = CoreConfig(tmp_path, bootstrap=tuple(net.bootstrap))
+            async with Core(config) as core:
+                await core._store.database.run(core._store.knocks.put, guests[0].hex(), 1.0)
+                await core.add_provider(guests[1].hex())
+            async with Core(config) as core:
+                assert [knock.public_key for knock in await core.knocks()] == [guests[0].hex()]
+                async with store_held_until_closing(core):
+                    await core.dismiss_knock(guests[0].hex())
+                    core._contacts.on_connected(guests[1], (("127.0.0.1", 1234),))
+            async with Core(config) as core:
+                assert await core.knocks() == ()
+                assert core._contacts.remembered(guests[1]) == (("127.0.0.1", 1234),)
 
     run(test)

@@ -242,13 +242,12 @@ def test_our_firewall_refuses_javascript_with_an_answer_or_with_silence(js_home:
         await world.serve(dht, echo, firewall=firewall)
         peer = await world.js_node(CLIENT_SEED)
         key = SERVER_KEYS.public_key.hex()
-        answer = await peer.call("connect", name="refused", key=key)
-        assert answer["failed"] == "SERVER_ERROR"
-        assert answer["ms"] < 1000
+        refused = await peer.call("connect", name="refused", key=key)
+        assert refused["failed"] == "SERVER_ERROR"
         verdicts[CLIENT_KEYS.public_key] = True
-        answer = await peer.call("connect", name="blocked", key=key)
-        assert answer["failed"] == "PEER_CONNECTION_FAILED"
-        assert answer["ms"] > 3000
+        blocked = await peer.call("connect", name="blocked", key=key)
+        assert blocked["failed"] == "PEER_CONNECTION_FAILED"
+        assert blocked["ms"] > max(3000, refused["ms"])
         answer = await peer.call("connect", name="admitted", key=key, seed=bytes(32).hex())
         assert "failed" not in answer
         assert (await peer.call("pump", name="admitted", bytes=1000))["equal"]

@@ -14,6 +14,7 @@ from qvac_core.core.local_completion import LocalCompletion
 from qvac_core.core.tasks import TaskOwner
 from qvac_core.engines.interface import ChatMessage, CompletionRequest, SamplingParams
 from qvac_core.errors import InferenceCancelled
+from qvac_core.hyperdht.connect import Attempt
 from tests.unit.memory_stream import run
 from tests.unit.scripted_engine import ScriptedModel
 
@@ -84,3 +85,22 @@ def test_the_windows_tasks_leave_no_work_that_nobody_awaits() -> None:
         warnings.simplefilter("error")
         asyncio.run(main())
         gc.collect()
+
+
+def test_a_handshake_that_is_given_up_at_once_leaves_no_work_that_nobody_awaits() -> None:
+    async def main() -> None:
+        attempt = object.__new__(Attempt)  # without a network: none is asked
+        attempt._loop = asyncio.get_running_loop()
+        attempt._met = attempt._loop.create_future()
+        attempt._tried, attempt._asking, attempt._slots = [], set(), asyncio.Semaphore(1)
+        attempt._on_stage = lambda stage: None
+        attempt._ask_soon(("127.0.0.1", 9))
+        (task,) = attempt._asking
+        task.cancel()
+        await asyncio.wait({task})
+
+    with warnings.catch_warnings(record=True) as warned:
+        warnings.simplefilter("always")
+        asyncio.run(main())
+        gc.collect()
+    assert not warned
