@@ -20,6 +20,7 @@ if TYPE_CHECKING:
         LoadedModelInfo,
         ModelRegistryEntry,
         Provided,
+        Translation,
         cancel,
         close,
         completion,
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
         model_registry_search,
         start_qvac_provider,
         stop_qvac_provider,
+        translate,
         unload_model,
     )
 
@@ -44,6 +46,7 @@ __all__ = [
     "LoadedModelInfo",
     "ModelRegistryEntry",
     "Provided",
+    "Translation",
     "cancel",
     "close",
     "completion",
@@ -58,6 +61,7 @@ __all__ = [
     "model_registry_search",
     "start_qvac_provider",
     "stop_qvac_provider",
+    "translate",
     "unload_model",
 ]
 

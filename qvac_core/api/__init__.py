@@ -25,6 +25,7 @@ from qvac_core.api.registry import (
     model_registry_list,
     model_registry_search,
 )
+from qvac_core.api.translation import Translation, translate
 
 __all__ = [
     "Answer",
@@ -33,6 +34,7 @@ __all__ = [
     "LoadedModelInfo",
     "ModelRegistryEntry",
     "Provided",
+    "Translation",
     "cancel",
     "close",
     "completion",
@@ -47,5 +49,6 @@ __all__ = [
     "model_registry_search",
     "start_qvac_provider",
     "stop_qvac_provider",
+    "translate",
     "unload_model",
 ]

@@ -46,6 +46,7 @@ from qvac_core.delegation.tool_wire import (
     given_message,
     given_tools,
 )
+from qvac_core.delegation.translation_run import TranslationRun
 from qvac_core.engines.interface import LOCAL_OWNER, ChatMessage, CompletionRequest, LoadedModel, SamplingParams
 from qvac_core.errors import InferenceCancelled, LocalProtocolError, ModelError
 from qvac_core.models import ModelDescriptor, by_file, by_name, by_source
@@ -103,7 +104,9 @@ class _Session:
         self.config = CoreConfig(exclusive=False)
         self.core: Core | None = None
         self.kv_sessions = KvSessions()  # of answers of this machine
-        self.answers_here: dict[str, tuple[str, LocalCompletion]] = {}  # running, by request id, with their model's id
+        self.answers_here: dict[
+            str, tuple[str, LocalCompletion | TranslationRun]
+        ] = {}  # by request id, with their model's
         self.loaded_at: dict[str, datetime] = {}  # of the models of this machine, by id
         self.work_here: dict[str, str] = {}  # requests of other kinds: their models' ids, by request id
         self._lock: asyncio.Lock | None = None

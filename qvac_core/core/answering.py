@@ -27,6 +27,17 @@ class Question:
 
 
 @dataclass(frozen=True, slots=True)
+class TranslationWish:
+    """What is to be translated. to, source: language codes or names; source "" = whatever it is written in."""
+
+    id: str
+    target: Target
+    text: str
+    to: str
+    source: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Thinking:
     """A piece of what the model thinks before it answers."""
 

@@ -5,14 +5,15 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 from msgspec import UNSET
 
 from qvac_core.codec import Address
 from qvac_core.codec.key_text import short_key
-from qvac_core.core.answering import AnswerPart, Began, Question, Thinking
+from qvac_core.core.answering import AnswerPart, Began, Question, Thinking, TranslationWish
 from qvac_core.core.error_text import describe
 from qvac_core.core.event_hub import EventHub
 from qvac_core.core.reconnecting import Reconnecting
@@ -24,6 +25,7 @@ from qvac_core.core.state import (
     ProvidersChanged,
     RemoteModel,
     Stage,
+    Target,
 )
 from qvac_core.core.tasks import TaskOwner
 from qvac_core.delegation.completion import Completion, CompletionFinal
@@ -40,6 +42,7 @@ from qvac_core.delegation.messages import (
     ThinkingDelta,
 )
 from qvac_core.delegation.picture_upload import wire_history
+from qvac_core.delegation.translation_run import TranslationRun
 from qvac_core.engines.interface import UNTIL_THE_END
 from qvac_core.errors import DelegationError, IdentityError, ModelError, NetworkError, ProviderError, QvacError
 from qvac_core.hyperdht import ConnectStage
@@ -57,6 +60,9 @@ KNOCK_PAUSE = 10.0
 MOST_DENIED = 86400.0
 # A provider that is tried again within this many seconds is shown as connecting, not as offline.
 SOON = 8.0
+
+
+RunT = TypeVar("RunT", Completion, TranslationRun)
 
 
 @dataclass(frozen=True, slots=True)
@@ -334,6 +340,27 @@ class Contacts:
             ending=self._ending(final, offer.context_tokens if offer else 0) if final.stop_reason == "length" else "",
         )
 
+    async def translate(self, wish: TranslationWish) -> AsyncGenerator[str, None]:
+        """The text as it comes. Closing it early cancels at the provider."""
+        key = wish.target.provider_key
+
+        async def start(loaded: _LoadedAt) -> TranslationRun:
+            return await self._consumer.translate(
+                loaded.model_id,
+                wish.text,
+                to=wish.to,
+                from_=wish.source or None,
+                delegate=Delegate(bytes.fromhex(key)),
+                request_id=wish.id,
+            )
+
+        with self._watching_life(key):
+            run, _ = await self._start_at(wish.target, start)
+            async with run:
+                async for text in run.token_stream:
+                    yield text
+                await run.final
+
     def _ending(self, final: CompletionFinal, context_tokens: int) -> str:
         """Of an answer that was cut: at its greatest length (the guest's or the owner's), or by lack of room."""
         if final.stats is None:
@@ -344,32 +371,43 @@ class Contacts:
         return "context" if full and not 0 < most <= made else "length"
 
     async def _start(self, question: Question) -> tuple[Completion, Began]:
-        """Start the answer; a provider that forgot the model (it restarted) is asked to load it once more."""
-        key, model = question.target.provider_key, question.target.model
-        stages = self._stages[key] = _Stages(self._events, key)
+        key = question.target.provider_key
         history, pictures = wire_history(question.history)
+        continues = False
+
+        async def start(loaded: _LoadedAt) -> Completion:
+            nonlocal continues
+            continues = await _can_continue(loaded, question)
+            return await self._consumer.completion(
+                loaded.model_id,
+                history,
+                pictures=pictures,
+                delegate=Delegate(bytes.fromhex(key)),
+                request_id=question.answer_id,
+                generation_params=self._longest(),
+                capture_thinking=True,
+                continue_from=ContinueFrom(question.so_far, loaded.sha256) if continues else None,
+            )
+
+        completion, loaded = await self._start_at(question.target, start)
+        return completion, Began(loaded.sha256, continues)
+
+    async def _start_at(self, target: Target, start: Callable[[_LoadedAt], Awaitable[RunT]]) -> tuple[RunT, _LoadedAt]:
+        """Start it; a provider that forgot the model (it restarted) is asked to load it once more."""
+        key, model = target.provider_key, target.model
+        stages = self._stages[key] = _Stages(self._events, key)
         for last_try in (False, True):
             try:
                 loaded = await self._load(key, model, stages)
-                continues = await _can_continue(loaded, question)
-                completion = await self._consumer.completion(
-                    loaded.model_id,
-                    history,
-                    pictures=pictures,
-                    delegate=Delegate(bytes.fromhex(key)),
-                    request_id=question.answer_id,
-                    generation_params=self._longest(),
-                    capture_thinking=True,
-                    continue_from=ContinueFrom(question.so_far, loaded.sha256) if continues else None,
-                )
+                run = await start(loaded)
             except QvacError as error:
                 self._not_started(key, stages, error)
                 raise
-            if loaded.connection is completion.connection or last_try:
-                return completion, Began(loaded.sha256, continues)
+            if loaded.connection is run.connection or last_try:
+                return run, loaded
             # The connection was replaced under us: what was loaded belonged to the old one.
             self._loaded.pop((key, model), None)
-            await completion.leave()
+            await run.leave()
         raise AssertionError("unreachable")
 
     def _not_started(self, key: str, stages: _Stages, error: QvacError) -> None:

@@ -9,12 +9,14 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+import uuid
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, aclosing
 from dataclasses import replace
 from pathlib import Path
 
 from qvac_core.codec.key_text import parse_public_key
+from qvac_core.core.answering import TranslationWish
 from qvac_core.core.chats import Chats
 from qvac_core.core.config import CoreConfig, RuleOverride
 from qvac_core.core.contacts import Contacts
@@ -414,6 +416,18 @@ class Core:
 
     async def _who_listens(self, listener: Target) -> AnswerStats:
         return AnswerStats("This machine", "local", "local", listener.model, 0.0, 0.0, 0, 0)
+
+    # --- Translation ----------------------------------------------------------------------------------------------
+
+    async def translate(
+        self, text: str, *, to: str, source: str = "", target: Target | None = None
+    ) -> AsyncGenerator[str, None]:
+        target = target or Target()
+        wish = TranslationWish(str(uuid.uuid4()), target, text, to, source)
+        texts = self._contacts.translate(wish) if target.provider_key else self.machine.translate(wish)
+        async with aclosing(texts):
+            async for piece in texts:
+                yield piece
 
 
 def _hex(public_key: str) -> str:

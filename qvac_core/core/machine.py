@@ -11,10 +11,11 @@ from typing import Any
 
 from msgspec import UNSET, UnsetType
 
-from qvac_core.core.answering import AnswerPart, Began, Question, Thinking, no_model_here
+from qvac_core.core.answering import AnswerPart, Began, Question, Thinking, TranslationWish, no_model_here
 from qvac_core.core.error_text import describe
 from qvac_core.core.event_hub import EventHub
 from qvac_core.core.local_config import loading_here
+from qvac_core.core.local_translation import translate_here
 from qvac_core.core.state import AnswerStats, DownloadChanged, SharedModel, SharedModelsChanged
 from qvac_core.core.tasks import TaskOwner
 from qvac_core.delegation.admission import Limits
@@ -58,6 +59,7 @@ from qvac_core.engines.model_kind import (
 )
 from qvac_core.engines.pool import Lease, ModelPool, PooledModel
 from qvac_core.engines.projectors import names_projector
+from qvac_core.engines.translation import TranslationRequest
 from qvac_core.errors import LocalProtocolError, ModelError, QvacError
 from qvac_core.models import DEFAULT_SMALL_MODEL, by_file, by_name, by_sha256, by_source, is_source, model_title
 from qvac_core.store.store import Store
@@ -341,6 +343,23 @@ class Machine:
         finally:
             lease.release()
 
+    async def translate(self, wish: TranslationWish) -> AsyncGenerator[str, None]:
+        """The text as it comes. Closing it stops the engine. Raises ModelError, LocalProtocolError."""
+        model = self._choose(wish.target.model)
+        if model is None:
+            raise no_model_here()
+        require_chat_type(model.model_type)
+        request = TranslationRequest(wish.id, wish.text, wish.to, wish.source, owner=LOCAL_OWNER)
+        lease = await self.acquire(model)
+        try:
+            self.announce()
+            async with translate_here(lease.model, request) as run:
+                async for text in run.token_stream:
+                    yield text
+                await run.final
+        finally:
+            lease.release()
+
     # --- For programs: models loaded here by id -------------------------------------------------------------------
 
     async def load_local(
@@ -437,7 +456,7 @@ class Machine:
 
 
 # What a model of each type can be asked for, in the words of wire/QVAC.md section 12; the first is what it is made for.
-_ABILITIES: Mapping[str, tuple[str, ...]] = {CHAT_TYPE: ("chat",), EMBEDDING_TYPE: ("embed",)}
+_ABILITIES: Mapping[str, tuple[str, ...]] = {CHAT_TYPE: ("chat", "translate"), EMBEDDING_TYPE: ("embed",)}
 
 
 def _check_type(model_type: str, wanted: str) -> None:

@@ -19,7 +19,7 @@ from msgspec import UNSET, UnsetType
 
 from qvac_core.delegation.blob_upload import Progress
 from qvac_core.delegation.completion import Completion
-from qvac_core.delegation.connection import ProviderConnection, ReplyT, connection_failed, timed_out
+from qvac_core.delegation.connection import CANCEL_SECONDS, ProviderConnection, ReplyT, connection_failed, timed_out
 from qvac_core.delegation.failures import Code
 from qvac_core.delegation.load_messages import load_message
 from qvac_core.delegation.messages import (
@@ -47,6 +47,7 @@ from qvac_core.delegation.messages import (
     Tool,
     ToolChoice,
     ToolDialect,
+    Translate,
     UnloadModel,
     UnloadModelReply,
 )
@@ -54,6 +55,7 @@ from qvac_core.delegation.model_config import LLM_MODEL_TYPE
 from qvac_core.delegation.peer_stream import PeerStream
 from qvac_core.delegation.picture_upload import put_pictures
 from qvac_core.delegation.tool_wire import for_sdk, says_of_tools
+from qvac_core.delegation.translation_run import TranslationRun, lines_from
 from qvac_core.errors import (
     ConnectionClosed,
     DelegationError,
@@ -158,7 +160,7 @@ class Consumer:
         self._connected_once = False
         self._models: dict[str, Delegate] = {}
         self._without_tools: set[str] = set()  # models that were loaded here and ignore tools
-        self._runs: dict[str, Completion] = {}
+        self._runs: dict[str, Completion | TranslationRun] = {}
         self._loads: dict[str, ProviderConnection] = {}
         self._working: dict[str, ProviderConnection] = {}  # requests other than answers, by their id
         self._tasks: set[asyncio.Task[Any]] = set()
@@ -254,7 +256,7 @@ class Consumer:
         await self._leave_all([run for run in self._runs.values() if run.connection is connection])
         await connection.close()
 
-    async def _leave_all(self, runs: Sequence[Completion]) -> None:
+    async def _leave_all(self, runs: Sequence[Completion | TranslationRun]) -> None:
         async with asyncio.TaskGroup() as group:
             for run in runs:
                 group.create_task(run.leave(closing=True))
@@ -434,6 +436,47 @@ class Consumer:
         """Whether the model was loaded here, and without `tools`: its provider says nothing of tools it gets then."""
         return model_id in self._without_tools
 
+    async def translate(
+        self,
+        model_id: str,
+        text: str,
+        *,
+        to: str,
+        from_: str | None = None,
+        context: str | None = None,
+        stream: bool = True,
+        delegate: Delegate | None = None,
+        request_id: str | None = None,
+    ) -> TranslationRun:
+        """Start a translation by a loaded chat model. to, from_: language codes, or names.
+
+        Raises if its provider cannot be reached; the rest fails in the translation.
+        """
+        delegate = delegate or self._delegate_of(model_id)
+        message = Translate(
+            model_id=model_id,
+            model_type=LLM_MODEL_TYPE,
+            text=text,
+            stream=stream,
+            to=to,
+            from_=UNSET if from_ is None else from_,
+            context=UNSET if context is None else context,
+            request_id=request_id or str(uuid.uuid4()),
+        )
+        connection = await self._ready(delegate)
+        its_id = str(message.request_id)
+
+        async def stop() -> int:
+            reply = await connection.ask(Cancel(operation="request", request_id=its_id), CancelReply, CANCEL_SECONDS)
+            return reply.cancelled if isinstance(reply.cancelled, int) else 0
+
+        lines = lines_from(connection, message, delegate.timeout or self._waits.idle)
+        run = TranslationRun(its_id, lines, stop, connection)
+        self._runs[its_id] = run
+        self._own(run.task)
+        run.task.add_done_callback(lambda _: self._runs.pop(its_id, None))
+        return run
+
     async def cancel(
         self, *, request_id: str | None = None, model_id: str | None = None, kind: CancelKind | None = None
     ) -> int:
@@ -573,6 +616,8 @@ class Consumer:
 
     async def _cancel_request(self, request_id: str) -> int:
         run = self._runs.get(request_id)
+        if isinstance(run, TranslationRun):
+            return await run.cancel()
         working = self._loads.get(request_id) or self._working.get(request_id)
         connection = working if run is None else run.connection
         if connection is None:

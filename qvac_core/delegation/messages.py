@@ -241,6 +241,22 @@ class Embed(Message, frozen=True, tag="embed"):
     request_id: Text | UnsetType = UNSET
 
 
+class Translate(Message, frozen=True, kw_only=True, tag="translate"):
+    """wire/QVAC.md section 9. to, from: language codes. modelType: as `CANONICAL_NAMES` has it or an alias, as in 0.16.
+
+    The form of a translation engine (a list of texts, no languages) is taken in, to be answered with a sentence.
+    """
+
+    model_id: str
+    model_type: Literal["llamacpp-completion", "llm", "nmtcpp-translation", "nmt"]
+    text: Text | Annotated[list[Text], Meta(min_length=1)]
+    stream: bool
+    to: str = ""
+    from_: str | UnsetType = field(name="from", default=UNSET)
+    context: str | UnsetType = UNSET
+    request_id: Text | UnsetType = UNSET
+
+
 class Hello(Message, frozen=True, tag="hello"):
     app: str
     version: int
@@ -276,6 +292,7 @@ Request = (
     | LoadEmbeddingModel
     | CompletionStream
     | Embed
+    | Translate
     | Cancel
     | UnloadModel
     | Hello
@@ -342,6 +359,26 @@ class EmbedReply(Message, frozen=True, tag="embed"):
     embedding: list[Number | list[Number]] = []
     stats: EmbedStats | UnsetType = UNSET
     error: str | UnsetType = UNSET
+
+
+class TranslateStats(Part, frozen=True):
+    """Of a chat model: times in ms, tokens that were generated."""
+
+    total_time: Number | UnsetType = UNSET
+    total_tokens: Number | UnsetType = UNSET
+    tokens_per_second: Number | UnsetType = UNSET
+    time_to_first_token: Number | UnsetType = UNSET
+    cache_tokens: Number | UnsetType = UNSET
+
+
+class TranslateLine(Message, frozen=True, tag="translate"):
+    """The last one has `done`. stopReason is ours, "length" where the translation was cut; 0.16 drops it."""
+
+    token: str
+    done: bool | UnsetType = UNSET
+    stats: TranslateStats | UnsetType = UNSET
+    error: str | UnsetType = UNSET
+    stop_reason: str | UnsetType = UNSET
 
 
 class ErrorReply(Message, frozen=True, tag="error"):
@@ -495,6 +532,7 @@ Reply = (
     | ModelProgress
     | CompletionLine
     | EmbedReply
+    | TranslateLine
     | CancelReply
     | UnloadModelReply
     | ErrorReply
@@ -512,6 +550,7 @@ _envelopes = msgspec.json.Decoder(Envelope)
 _requests: Mapping[str, msgspec.json.Decoder[Any]] = {
     "heartbeat": msgspec.json.Decoder(Heartbeat),
     "embed": msgspec.json.Decoder(Embed),
+    "translate": msgspec.json.Decoder(Translate),
     "completionStream": msgspec.json.Decoder(CompletionStream),
     "cancel": msgspec.json.Decoder(Cancel),
     "unloadModel": msgspec.json.Decoder(UnloadModel),

@@ -22,6 +22,7 @@ REMOTE_SAFE = frozenset(
         "loadModel",
         "completionStream",
         "embed",
+        "translate",
         "cancel",
         "unloadModel",
         # Between two QVAC Desktop peers (wire/QVAC.md section 12).

@@ -16,6 +16,7 @@ from typing import TypeVar
 from msgspec import UNSET, UnsetType
 
 from qvac_core.delegation.admission import AccessPolicy, Allowance, Decision, Limits
+from qvac_core.delegation.answer_lines import AnswerLines
 from qvac_core.delegation.answers import Answer
 from qvac_core.delegation.blobs import BlobStore, KeyBlobs
 from qvac_core.delegation.embeddings import embed
@@ -55,6 +56,7 @@ from qvac_core.delegation.messages import (
     ModelEntry,
     PutBlob,
     PutBlobReply,
+    Translate,
     UnloadModel,
     UnloadModelReply,
     decode_envelope,
@@ -69,6 +71,7 @@ from qvac_core.delegation.parts import ModelPool, OfferedModel, RequestLog, Shar
 from qvac_core.delegation.peer_stream import PeerStream
 from qvac_core.delegation.rpc import Rpc, RpcLimits
 from qvac_core.delegation.rpc_streams import IncomingRequest
+from qvac_core.delegation.translations import translate
 from qvac_core.delegation.turns import Turns
 from qvac_core.delegation.work import Work
 from qvac_core.engines.abilities import chat_of, embedding_of
@@ -250,6 +253,8 @@ class Session:
             await load(self, request, message)
         elif isinstance(message, Embed):
             await self._embed(request, message, len(body))
+        elif isinstance(message, Translate):
+            await self._translate(request, message, len(body))
         else:
             await self._complete(request, message, len(body))
 
@@ -322,6 +327,35 @@ class Session:
             lambda reply: self._reply(request, reply),
             forbidden=self._check(size),
         )
+
+    async def _translate(self, request: IncomingRequest, message: Translate, size: int) -> None:
+        stream = request.respond()
+        known = self._shared(message.model_id, KnownModel, "This model does not translate. Load a chat model.")
+        live = self._open(request, Kind.TRANSLATE, message.request_id, known)
+        work = Work(self, live)
+        lines = AnswerLines(
+            stream,
+            live,
+            stall_seconds=self.limits.stall_seconds,
+            tells_places=self.tells_places,
+            drop=self.drop,
+        )
+        owner = self.public_key.hex()
+        with lines.alive():
+            await work.run(
+                lambda: translate(
+                    work,
+                    message,
+                    owner,
+                    lambda: self.held.hold(known),
+                    self.limits,
+                    lines,
+                    lambda: self.requests.progress(live),
+                ),
+                lines.write,
+                forbidden=self._check(size),
+                on_place=lines.on_place,
+            )
 
     def _shared(self, model_id: str, kind: type[KnownKind], otherwise: str) -> KnownKind:
         """What this id means to the key, now. Raises Rejection, with `otherwise` for a model of another kind."""

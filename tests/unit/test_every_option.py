@@ -61,6 +61,8 @@ RELAYED = "e2e/test_relay_killed.py::test_an_answer_goes_on_through_the_second_r
 RELAY_TELLS = "e2e/test_relay.py::test_the_relay_verb_tells_whom_it_joins_and_how_much_passed"
 EMBEDDED = "e2e/test_embeddings.py::test_here_and_there_the_vectors_are_the_same"
 EMBED_CONFIG = "e2e/test_embeddings.py::test_a_configuration_acts_here_as_there"
+TRANSLATED = "e2e/test_translation.py::test_here_and_there_the_translation_is_the_same"
+TRANSLATE_ERRORS = "e2e/test_translation.py::test_what_goes_wrong_is_told_alike_here_and_there"
 EMBED_ERRORS = "e2e/test_embeddings.py::test_what_goes_wrong_is_told_alike_here_and_there"
 EMBED_OWNERS = f"{EFFECTS}::test_how_an_embedding_model_is_loaded_is_the_owners_business"
 ALLOWED = f"{DELEGATION}::test_an_allowed_guest_gets_a_streamed_answer"
@@ -190,6 +192,12 @@ SHOWN_BY: dict[str, tuple[str, ...]] = {
     "embed(model_id)": (EMBEDDED,),
     "embed(text)": (EMBEDDED, EMBED_ERRORS),
     "embed(request_id)": (EMBED_ERRORS,),
+    **{f"translate({name})": (TRANSLATED,) for name in ("model_id", "text", "stream")},
+    **{
+        f"translate({name})": (TRANSLATED, "unit/test_engines_translation.py::test_the_model_hears_names_and_context")
+        for name in ("to", "from_", "context")
+    },
+    **{f"translate({name})": (TRANSLATE_ERRORS,) for name in ("model_type", "request_id")},
     **{
         f"embedConfig.{name}": (EMBED_OWNERS,)
         for name in (
@@ -355,7 +363,7 @@ def functions() -> list[str]:
         elif dataclasses.is_dataclass(thing):
             names += [f"{name}.{item.name}" for item in dataclasses.fields(thing)]
         else:
-            assert name == "Answer"
+            assert name in ("Answer", "Translation")
     return names
 
 

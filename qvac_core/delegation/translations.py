@@ -1,0 +1,123 @@
+"""Answering one `translate`: bounds checked, text in its pieces to lines, in the llm form of wire/QVAC.md section 9."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Awaitable, Callable
+from contextlib import aclosing
+
+from msgspec import UNSET, UnsetType
+
+from qvac_core.delegation.admission import Limits
+from qvac_core.delegation.answer_lines import AnswerLines
+from qvac_core.delegation.failures import Code, Reason, Rejection, by_policy
+from qvac_core.delegation.messages import Translate, TranslateLine, TranslateStats
+from qvac_core.delegation.model_config import LLM_MODEL_TYPE
+from qvac_core.delegation.work import Work
+from qvac_core.engines.interface import RunningModel, StopReason
+from qvac_core.engines.translation import (
+    Translation,
+    TranslationRequest,
+    TranslationStats,
+    translation_by,
+    wrong_with,
+)
+from qvac_core.errors import ModelError
+
+
+async def translate(
+    work: Work,
+    message: Translate,
+    owner: str,
+    running_model: Callable[[], Awaitable[RunningModel]],
+    limits: Limits,
+    lines: AnswerLines,
+    on_token: Callable[[], None],
+) -> TranslateLine:
+    """Inside the request's turn: writes all lines but the last one, which it returns.
+
+    on_token: called as often as something was generated. Raises Rejection, ModelError, EngineCrashed.
+    """
+    request = translation_request(work.id, message, owner, limits.max_tokens)
+    lines.on_place(0)
+    translation = translation_by(await running_model(), request)
+    work.cancellable(lambda _: translation.cancel())
+    work.measure.amount = 1
+    held: list[str] = []
+    try:
+        async with aclosing(translation.texts()) as texts:
+            async for text in texts:
+                on_token()
+                if message.stream:
+                    await lines.write(TranslateLine(token=text))
+                else:
+                    held.append(text)
+    except ModelError as error:
+        if error.code == Code.CONTEXT_OVERFLOW.value:
+            raise _no_room() from error
+        raise
+    finally:
+        _measure(work, translation)
+    if held:
+        await lines.write(TranslateLine(token="".join(held)))
+    return last_line(translation)
+
+
+def translation_request(request_id: str, message: Translate, owner: str, most_tokens: int) -> TranslationRequest:
+    """Raises Rejection for what is not done here, or not this much of."""
+    if message.model_type not in (LLM_MODEL_TYPE, "llm"):
+        raise Rejection(
+            Code.MODEL_OPERATION_NOT_SUPPORTED,
+            f"This provider translates by chat models: modelType is {LLM_MODEL_TYPE}, the languages are to and from.",
+        )
+    if isinstance(message.text, list):
+        raise by_policy(Reason.LIMIT, "A chat model translates one text at a time: send each in a request of its own.")
+    request = TranslationRequest(
+        request_id=request_id,
+        text=message.text,
+        to=message.to,
+        source=_or_nothing(message.from_),
+        context=_or_nothing(message.context),
+        owner=owner,
+        most_tokens=most_tokens,
+    )
+    if wrong := wrong_with(request):
+        raise by_policy(Reason.LIMIT, wrong)
+    return request
+
+
+def last_line(translation: Translation) -> TranslateLine:
+    cut = translation.stop_reason is StopReason.LENGTH
+    return TranslateLine(
+        token="",
+        done=True,
+        stats=wire_stats(translation.stats),
+        stop_reason=StopReason.LENGTH.value if cut else UNSET,
+    )
+
+
+def wire_stats(stats: TranslationStats) -> TranslateStats:
+    speed = stats.tokens_per_second
+    return TranslateStats(
+        total_time=stats.total_time,
+        total_tokens=stats.generated_tokens,
+        tokens_per_second=speed if math.isfinite(speed) else UNSET,
+        time_to_first_token=stats.time_to_first_token,
+        cache_tokens=stats.cache_tokens,
+    )
+
+
+def _measure(work: Work, translation: Translation) -> None:
+    work.measure.prompt_tokens = translation.stats.prompt_tokens
+    work.measure.generated_tokens = translation.stats.generated_tokens
+
+
+def _or_nothing(text: str | UnsetType) -> str:
+    return "" if isinstance(text, UnsetType) else text
+
+
+def _no_room() -> Rejection:
+    return Rejection(
+        Code.CONTEXT_OVERFLOW,
+        "This provider's context is too small for the instructions of a translation. Ask its owner for a longer one.",
+    )

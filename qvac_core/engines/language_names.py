@@ -1,0 +1,138 @@
+"""Languages as people and models call them, from BCP-47 codes: "pt-BR" is Brazilian Portuguese.
+
+Codes of ISO 639-1 where there is one. What is no code is a name already: it is taken as it was written.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+LANGUAGES: Mapping[str, str] = {
+    "af": "Afrikaans",
+    "am": "Amharic",
+    "ar": "Arabic",
+    "az": "Azerbaijani",
+    "be": "Belarusian",
+    "bg": "Bulgarian",
+    "bn": "Bengali",
+    "bs": "Bosnian",
+    "ca": "Catalan",
+    "cs": "Czech",
+    "cy": "Welsh",
+    "da": "Danish",
+    "de": "German",
+    "el": "Greek",
+    "en": "English",
+    "eo": "Esperanto",
+    "es": "Spanish",
+    "et": "Estonian",
+    "eu": "Basque",
+    "fa": "Persian",
+    "fi": "Finnish",
+    "fil": "Filipino",
+    "fr": "French",
+    "ga": "Irish",
+    "gl": "Galician",
+    "gu": "Gujarati",
+    "ha": "Hausa",
+    "he": "Hebrew",
+    "hi": "Hindi",
+    "hr": "Croatian",
+    "hu": "Hungarian",
+    "hy": "Armenian",
+    "id": "Indonesian",
+    "ig": "Igbo",
+    "is": "Icelandic",
+    "it": "Italian",
+    "ja": "Japanese",
+    "ka": "Georgian",
+    "kk": "Kazakh",
+    "km": "Khmer",
+    "kn": "Kannada",
+    "ko": "Korean",
+    "ky": "Kyrgyz",
+    "la": "Latin",
+    "lb": "Luxembourgish",
+    "lo": "Lao",
+    "lt": "Lithuanian",
+    "lv": "Latvian",
+    "mk": "Macedonian",
+    "ml": "Malayalam",
+    "mn": "Mongolian",
+    "mr": "Marathi",
+    "ms": "Malay",
+    "mt": "Maltese",
+    "my": "Burmese",
+    "nb": "Norwegian Bokmål",
+    "ne": "Nepali",
+    "nl": "Dutch",
+    "nn": "Norwegian Nynorsk",
+    "no": "Norwegian",
+    "pa": "Punjabi",
+    "pl": "Polish",
+    "ps": "Pashto",
+    "pt": "Portuguese",
+    "ro": "Romanian",
+    "ru": "Russian",
+    "si": "Sinhala",
+    "sk": "Slovak",
+    "sl": "Slovenian",
+    "so": "Somali",
+    "sq": "Albanian",
+    "sr": "Serbian",
+    "sv": "Swedish",
+    "sw": "Swahili",
+    "ta": "Tamil",
+    "te": "Telugu",
+    "tg": "Tajik",
+    "th": "Thai",
+    "tl": "Tagalog",
+    "tr": "Turkish",
+    "uk": "Ukrainian",
+    "ur": "Urdu",
+    "uz": "Uzbek",
+    "vi": "Vietnamese",
+    "xh": "Xhosa",
+    "yi": "Yiddish",
+    "yo": "Yoruba",
+    "yue": "Cantonese",
+    "zh": "Chinese",
+    "zu": "Zulu",
+}
+# Languages that are called by more than their language and place.
+_NAMED: Mapping[str, str] = {
+    "en-gb": "British English",
+    "en-us": "American English",
+    "es-419": "Latin American Spanish",
+    "es-mx": "Mexican Spanish",
+    "fr-ca": "Canadian French",
+    "pt-br": "Brazilian Portuguese",
+    "pt-pt": "European Portuguese",
+    "zh-cn": "Simplified Chinese",
+    "zh-hans": "Simplified Chinese",
+    "zh-hant": "Traditional Chinese",
+    "zh-hk": "Traditional Chinese (Hong Kong)",
+    "zh-sg": "Simplified Chinese",
+    "zh-tw": "Traditional Chinese (Taiwan)",
+}
+_SCRIPTS: Mapping[str, str] = {"arab": "Arabic", "cyrl": "Cyrillic", "deva": "Devanagari", "latn": "Latin"}
+_CODE = re.compile(r"[A-Za-z]{2,3}(?:[-_][A-Za-z0-9]{2,8})*")
+
+
+def language_name(written: str) -> str:
+    """The English name of a language that was given by its code; anything else as it was written."""
+    written = written.strip()
+    if _CODE.fullmatch(written) is None:
+        return written
+    code = written.replace("_", "-").lower()
+    if code in _NAMED:
+        return _NAMED[code]
+    language, *rest = code.split("-")
+    name = LANGUAGES.get(language)
+    if name is None:
+        return written
+    if f"{language}-{rest[0]}" in _NAMED if rest else False:  # zh-Hant-TW
+        return _NAMED[f"{language}-{rest[0]}"]
+    told = [f"{_SCRIPTS[part]} script" if part in _SCRIPTS else part.upper() for part in rest]
+    return f"{name} ({', '.join(told)})" if told else name
