@@ -32,15 +32,24 @@ def cpu_threads() -> int:
 
 
 def load_on(
-    config: ModelConfig, *, has_gpu: bool, load: Callable[[int], _Loaded], check_memory: Callable[[], None]
+    config: ModelConfig,
+    *,
+    has_gpu: bool,
+    load: Callable[[int], _Loaded],
+    check_memory: Callable[[], None],
+    fit: Callable[[], int] | None = None,
 ) -> tuple[_Loaded, str]:
     """What `load` gives for a number of layers on the GPU, and where it computes now: "gpu", or else "cpu".
 
-    check_memory: raises ModelError where the machine's own memory is too small; then `load` is not asked.
+    check_memory: raises ModelError where the machine's own memory is too small; then `load` is not asked. fit: layers
+    that the GPU takes, where nobody named a number; raises ModelError where neither it nor the machine takes the model.
     """
-    if config.device == "gpu" and config.gpu_layers != 0 and has_gpu:
+    layers = config.gpu_layers if config.device == "gpu" and has_gpu else 0
+    if layers < 0 and fit is not None:
+        layers = fit()
+    if layers:
         try:
-            return load(config.gpu_layers), "gpu"
+            return load(layers), "gpu"
         except ModelError as error:
             # Most likely its memory is too small. The CPU can still answer; backend_device says so.
             print(f"the GPU did not take the model: {error.message}", file=sys.stderr)  # noqa: T201 (to the log)

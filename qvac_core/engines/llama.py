@@ -19,7 +19,8 @@ from llama_cpp import llama_cpp as llama
 from qvac_core.engines.answer_maker import Arrived, Order, Output
 from qvac_core.engines.available import EngineKind, describe
 from qvac_core.engines.chat_template import CHATML, ChatTemplate
-from qvac_core.engines.devices import cpu_threads, load_on
+from qvac_core.engines.devices import cpu_threads, list_devices, load_on
+from qvac_core.engines.gpu_layers import demand, layers_that_fit
 from qvac_core.engines.guided_sampling import Guide, GuideVocabulary
 from qvac_core.engines.interface import ModelConfig, ModelInfo, SamplingParams
 from qvac_core.engines.llama_context import LlamaContext
@@ -109,6 +110,10 @@ class LlamaBackend:
             has_gpu=bool(llama.llama_supports_gpu_offload()),
             load=lambda gpu_layers: self._load(path, gpu_layers, on_progress),
             check_memory=lambda: check_memory(self._size, self._gguf, self.n_ctx * config.slots, config.slots + 1),
+            fit=lambda: layers_that_fit(
+                demand(self._gguf, self._size, self.n_ctx * config.slots, config.slots + 1),
+                list_devices(EngineKind.SCHEDULER),
+            ),
         )
         self._guide_vocabulary: GuideVocabulary | None = None
         self._tokens = LlamaVocabulary(self._model)
