@@ -12,10 +12,11 @@ import pytest
 
 from qvac_core.delegation.consumer import Consumer, Delegate
 from qvac_core.delegation.life_signs import LifeSigns
-from qvac_core.delegation.messages import GenerationParams, HistoryMessage, ModelProgress
+from qvac_core.delegation.messages import Attachment, GenerationParams, HistoryMessage, ModelProgress
 from qvac_core.errors import DelegationError, InferenceCancelled, ModelError, ProviderError
 from qvac_core.hyperdht import DHT, Connection, KeyPair, create_testnet
 from tests.interop.sdk_peer import SdkPeer
+from tests.pictures import shades
 
 # The kit is installed by whoever comes first.
 pytestmark = pytest.mark.timeout(900)
@@ -200,5 +201,22 @@ def test_it_gives_signs_of_life_while_it_answers_and_is_told_silent_when_killed(
             assert not connection.closed  # the connection itself knows nothing yet
             watching.cancel()
             await asyncio.wait({watching})
+
+    asyncio.run(main())
+
+
+def test_it_gets_no_picture_and_the_user_is_told(sdk_peer_home: Path, tmp_path: Path, small_model_path: Path) -> None:
+    """No message of the SDK carries bytes: a path would be opened on the provider's machine."""
+    photo = tmp_path / "photo.png"
+    photo.write_bytes(shades())
+
+    async def main() -> None:
+        async with stage(sdk_peer_home, tmp_path) as scene:
+            consumer, delegate = scene.consumer, scene.delegate
+            loaded = await consumer.load_model(str(small_model_path.resolve()), delegate=delegate, model_config=CONFIG)
+            history = [HistoryMessage("user", "What is this?", [Attachment(str(photo))])]
+            with pytest.raises(DelegationError, match="cannot take pictures: it does not run QVAC Desktop"):
+                await consumer.completion(loaded.model_id, history)
+            assert await (await consumer.completion(loaded.model_id, ASK, generation_params=SHORT)).text
 
     asyncio.run(main())
