@@ -9,6 +9,7 @@ QvacError                      a sentence that says what happened and what helps
 ├── DelegationError            SDK errors with their numeric codes (wire/QVAC.md section 7)
 │   ├── ProviderError          what a provider answered (52002, 52420, …)
 │   ├── ModelError             a model that cannot be found, loaded or read (52200 to 52203, 53001 to 53015)
+│   │   └── RequestRefused     what was asked of it cannot be done, and why (52406); its asker may read the sentence
 │   ├── InferenceCancelled     the answer was cancelled (52419)
 │   └── EngineCrashed          the model's worker process ended (50205)
 ├── IdentityError              a seed or key that is not one
@@ -84,6 +85,13 @@ class ProviderError(DelegationError):
 class ModelError(DelegationError):
     name = "MODEL_LOAD_FAILED"
     code = 52200
+
+
+class RequestRefused(ModelError):
+    """The fault is in the request. The sentence is about that alone: a provider sends it to its guest as it is."""
+
+    name = "COMPLETION_FAILED"
+    code = 52406
 
 
 class InferenceCancelled(DelegationError):

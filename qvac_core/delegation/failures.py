@@ -19,6 +19,7 @@ from qvac_core.errors import (
     ProviderError,
     QvacError,
     RemoteProtocolError,
+    RequestRefused,
 )
 
 
@@ -114,9 +115,10 @@ _SENTENCES: dict[int, str] = {
     Code.INFERENCE_CANCELLED.value: "The answer was cancelled.",
     Code.MODEL_OPERATION_NOT_SUPPORTED.value: "The provider's model cannot do this.",
     Code.PLUGIN_REQUEST_VALIDATION_FAILED.value: "One of the pictures is damaged: it cannot be read. Send it again.",
+    Code.COMPLETION_FAILED.value: "The provider failed to answer. Its owner can see why.",
 }
 _LOAD_FAILED = "The provider could not load the model. Its owner can see why."
-_FAILED = "The provider failed to answer. Its owner can see why."
+_FAILED = _SENTENCES[Code.COMPLETION_FAILED.value]
 
 
 def error_reply(error: QvacError) -> ErrorReply:
@@ -124,6 +126,8 @@ def error_reply(error: QvacError) -> ErrorReply:
     if isinstance(error, Rejection):
         fields = error.typed_fields or UNSET
         return ErrorReply(message=error.message, name=error.name, code=error.code, typed_fields=fields)
+    if isinstance(error, RequestRefused):
+        return ErrorReply(message=error.message, name=error.name, code=error.code)
     if isinstance(error, RemoteProtocolError):
         code = Code.PLUGIN_REQUEST_VALIDATION_FAILED
         return ErrorReply(message=error.message, name=code.name, code=code.value)

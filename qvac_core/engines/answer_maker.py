@@ -77,6 +77,10 @@ class AnswerMaker(Protocol):
     def vocabulary(self) -> Vocabulary: ...
 
     @property
+    def sampling(self) -> SamplingParams:
+        """What the model's file asks for."""
+
+    @property
     def n_ctx(self) -> int:
         """Tokens of one chat."""
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import codecs
 from collections.abc import Sequence
 
-from qvac_core.errors import ModelError
+from qvac_core.errors import RequestRefused
 
 STOP_COUNT_LIMIT = 32
 STOP_LENGTH_LIMIT = 512  # characters
@@ -18,10 +18,8 @@ def checked_stop(stop: Sequence[str]) -> tuple[str, ...]:
     """The stop sequences of a request, without empty ones. Raises ModelError when they are too many or too long."""
     kept = tuple(dict.fromkeys(sequence for sequence in stop if sequence))
     if len(kept) > STOP_COUNT_LIMIT or any(len(sequence) > STOP_LENGTH_LIMIT for sequence in kept):
-        raise ModelError(
-            f"At most {STOP_COUNT_LIMIT} stop sequences of {STOP_LENGTH_LIMIT} characters can be used.",
-            name="COMPLETION_FAILED",
-            code=52406,
+        raise RequestRefused(
+            f"At most {STOP_COUNT_LIMIT} stop sequences of {STOP_LENGTH_LIMIT} characters can be used."
         )
     return kept
 

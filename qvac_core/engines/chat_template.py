@@ -29,7 +29,7 @@ from qvac_core.engines.thinking import CHANNEL_TAGS, TAGS, ThinkingStyle
 from qvac_core.engines.tool_format import ToolFormat, learn
 from qvac_core.engines.tools import CheckedTool, as_text, in_general_form
 from qvac_core.engines.vocabulary import Vocabulary
-from qvac_core.errors import ModelError
+from qvac_core.errors import ModelError, RequestRefused
 
 CHATML = (
     "{% for message in messages %}"
@@ -388,9 +388,7 @@ def _shows(prompt: str, message: ChatMessage, mark: str) -> bool:
 
 def _refused(error: jinja2.TemplateError) -> ModelError:
     reason = (error.message or "no reason given")[:200]
-    return ModelError(
-        f"The model's chat template refuses this conversation: {reason}.", name="COMPLETION_FAILED", code=52406
-    )
+    return RequestRefused(f"The model's chat template refuses this conversation: {reason}.")
 
 
 def _raise(message: str) -> None:

@@ -12,7 +12,7 @@ import numpy
 from llguidance import LLMatcher, LLTokenizer, TokenizerWrapper
 
 from qvac_core.engines.response_grammar import checked, limits
-from qvac_core.errors import ModelError
+from qvac_core.errors import ModelError, RequestRefused
 
 _SPECIAL = b"\xff"  # how llguidance marks the text of a control token, which is no text of an answer
 _LONGEST = 64  # bytes of a token that a text is cut into
@@ -103,11 +103,7 @@ class Guide:
         self._size = vocabulary.tokenizer.vocab_size
         self._matcher = checked(LLMatcher(vocabulary.tokenizer, grammar, log_level=0, limits=limits()))
         if so_far and not self._matcher.consume_tokens(vocabulary(so_far.encode("utf-8", "replace"))):
-            raise ModelError(
-                "The answer so far does not fit the response schema: ask for it anew.",
-                name="COMPLETION_FAILED",
-                code=52406,
-            )
+            raise RequestRefused("The answer so far does not fit the response schema: ask for it anew.")
 
     def restrict(self, logits: Any) -> None:
         """Change the logits (float32, one per token) in place. Raises ModelError beyond the limits."""

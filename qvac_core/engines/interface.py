@@ -60,7 +60,7 @@ UNTIL_THE_END = -1  # `predict` of an answer without a limit
 
 @dataclass(frozen=True, slots=True)
 class SamplingParams:
-    """Sampling of one answer; None = the model's or engine's default.
+    """Sampling of one answer; None = the default of the model's file (`general.sampling.*`), else the engine's.
 
     predict: most tokens to make; -1 or -2 = until the model ends or the context is full, None = ANSWER_TOKENS.
     """
@@ -73,6 +73,7 @@ class SamplingParams:
     repeat_penalty: float | None = None
     frequency_penalty: float | None = None
     presence_penalty: float | None = None
+    min_p: float | None = None  # no consumer can ask for it; model files do
 
 
 @dataclass(frozen=True, slots=True)

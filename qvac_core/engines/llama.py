@@ -30,7 +30,7 @@ from qvac_core.engines.memory import cache_bytes, check_memory, context_tokens, 
 from qvac_core.engines.model_files import read_model
 from qvac_core.engines.model_kind import ModelKind, cannot_chat, kind_of, require_chat
 from qvac_core.engines.preamble import preamble_of
-from qvac_core.engines.sampling import PENALTY_WINDOW, decide
+from qvac_core.engines.sampling import PENALTY_WINDOW, decide, sampling_of_file
 from qvac_core.engines.scheduler import Batch, Job, Scheduler
 from qvac_core.engines.speculation import LONGEST_DRAFT
 from qvac_core.engines.state_cache import StateCache, budget_of
@@ -122,6 +122,7 @@ class LlamaBackend:
         self.n_batch = self._context.n_batch
         self._batch = NativeBatch(self.n_batch)
         self.template = ChatTemplate.of_model(self._gguf.chat_template, vocabulary)
+        self.sampling = sampling_of_file(self._gguf.metadata)
 
     def _load(self, path: Path, gpu_layers: int, on_progress: Callable[[float], None]) -> tuple[Any, LlamaContext]:
         def progress(fraction: float, _user_data: object) -> bool:
@@ -259,6 +260,7 @@ class SchedulerMaker:
         """Raises ModelError with a sentence that helps."""
         self._backend = LlamaBackend(path, config, on_progress)
         self.template = self._backend.template
+        self.sampling = self._backend.sampling
         self.vocabulary = self._backend.vocabulary
         self.n_ctx = self._backend.n_ctx
         self.info = self._backend.info(path, config.slots)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from llguidance import LLMatcher, LLParserLimits
 
 from qvac_core.engines.response_schema import SCHEMA_LIMIT, parse_schema, prepared, refused
-from qvac_core.errors import ModelError
+from qvac_core.errors import RequestRefused
 
 if TYPE_CHECKING:
     from llguidance._lib import JsonCompileOptions
@@ -108,5 +108,5 @@ def checked(matcher: LLMatcher) -> LLMatcher:
     return matcher
 
 
-def too_complex() -> ModelError:
-    return ModelError("The response schema is too complex for this model.", name="COMPLETION_FAILED", code=52406)
+def too_complex() -> RequestRefused:
+    return RequestRefused("The response schema is too complex for this model.")

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from fractions import Fraction
 from typing import Any
 
-from qvac_core.errors import ModelError
+from qvac_core.errors import RequestRefused
 
 SCHEMA_LIMIT = 32 * 1024  # characters
 DEPTH_LIMIT = 32  # of the JSON; an object in an object is two
@@ -59,8 +59,8 @@ def prepared(schema: Mapping[str, Any], has_pattern: Check) -> dict[str, Any]:
     return result
 
 
-def refused(reason: str) -> ModelError:
-    return ModelError(f"The response schema cannot be used: {reason}.", name="COMPLETION_FAILED", code=52406)
+def refused(reason: str) -> RequestRefused:
+    return RequestRefused(f"The response schema cannot be used: {reason}.")
 
 
 class _Preparation:

@@ -28,7 +28,7 @@ from qvac_core.engines.slots import Slot, next_in_turn
 from qvac_core.engines.speculation import Speculator, lengths
 from qvac_core.engines.state_cache import StateCache
 from qvac_core.engines.step_cost import StepCost
-from qvac_core.errors import ModelError
+from qvac_core.errors import ModelError, RequestRefused
 
 WAITING_LIMIT = 64  # answers; as the SDK's own queue (wire/QVAC.md section 3)
 WAVE = 2.0  # seconds: as much of short prompts is read while answers hold their second token
@@ -481,9 +481,7 @@ def require_place(prompt_tokens: int, n_ctx: int, waiting: int) -> None:
 def overflow(tokens: int, n_ctx: int) -> ModelError:
     """For a prompt of so many tokens: too long, or empty."""
     if not tokens:
-        return ModelError(
-            "There is nothing to answer: the conversation is empty.", name="COMPLETION_FAILED", code=52406
-        )
+        return RequestRefused("There is nothing to answer: the conversation is empty.")
     return ModelError(
         f"The conversation has {tokens} tokens and this model was loaded with room for {n_ctx}. "
         "Start a new conversation, shorten it, or load the model with a larger context.",

@@ -31,12 +31,12 @@ from qvac_core.engines.load_error import load_error
 from qvac_core.engines.memory import cache_bytes, check_memory, context_tokens, has_plain_cache, sliding_layers
 from qvac_core.engines.model_files import read_model
 from qvac_core.engines.model_kind import kind_of, require_chat
-from qvac_core.engines.sampling import decide
+from qvac_core.engines.sampling import decide, sampling_of_file
 from qvac_core.engines.server_answers import Chunk, ServerAnswers, ServerJob
 from qvac_core.engines.server_pictures import PictureServer, batch_tokens, check_projector, picture_tokens
 from qvac_core.engines.server_vocabulary import ServerClient, ServerVocabulary
 from qvac_core.engines.vocabulary import Vocabulary
-from qvac_core.errors import ModelError
+from qvac_core.errors import RequestRefused
 
 N_BATCH = 256  # tokens of a prompt between two looks at other chats, and between two chances to cancel
 SAME_TOKENS, DRAFTED_TOKENS = 6, 8  # of a chat, before a draft and in it: 1.25 and 1.29 times as fast in an edited text
@@ -68,11 +68,7 @@ def _native_grammar(order: Order) -> str:
     if not order.grammar:
         return ""
     if order.so_far:  # the server starts a grammar with the first token it makes, and cannot be told otherwise
-        raise ModelError(
-            "An answer with a response schema cannot be continued by this engine: ask for it anew.",
-            name="COMPLETION_FAILED",
-            code=52406,
-        )
+        raise RequestRefused("An answer with a response schema cannot be continued by this engine: ask for it anew.")
     (part,) = json.loads(order.grammar)["grammars"]
     schema = part["json_schema"]
     options = {key: value for key, value in schema["x-guidance"].items() if key != "whitespace_pattern"}
@@ -137,6 +133,7 @@ class ServerMaker:
         source = ServerVocabulary(path, self._gguf, client)
         self.vocabulary = vocabulary = Vocabulary(source, self._gguf.chat_template + CHATML)
         self.template = ChatTemplate.of_model(self._gguf.chat_template, vocabulary)
+        self.sampling = sampling_of_file(self._gguf.metadata)
         self._marks = vocabulary.marks
         self._answers = ServerAnswers(
             self, output, deliver, slots=config.slots, n_ctx=self.n_ctx, clock=time.perf_counter

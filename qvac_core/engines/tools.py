@@ -18,7 +18,7 @@ from qvac_core.engines.interface import ChatMessage, CompletionRequest, Tool, To
 from qvac_core.engines.response_grammar import grammar_for
 from qvac_core.engines.response_schema import DEPTH_LIMIT, SCHEMA_LIMIT
 from qvac_core.engines.tool_format import PROBE_ARGUMENTS, PROBE_ID, PROBE_NAME, ToolFormat
-from qvac_core.errors import ModelError
+from qvac_core.errors import ModelError, RequestRefused
 
 TOOLS_LIMIT = 128  # of one request; the largest MCP servers have some sixty
 DESCRIPTION_LIMIT = 16 * 1024  # characters of one tool
@@ -75,8 +75,8 @@ def checked_tools(tools: Sequence[Tool]) -> tuple[CheckedTool, ...]:
     return tuple(checked)
 
 
-def refused(sentence: str) -> ModelError:
-    return ModelError(sentence, name="COMPLETION_FAILED", code=52406)
+def refused(sentence: str) -> RequestRefused:
+    return RequestRefused(sentence)
 
 
 def _schema(tool: Tool) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from typing import Protocol
 
 from qvac_core.engines.prompt import Prompt
 from qvac_core.engines.thinking import TAGS, TOOL_MARKS, ThinkingStyle, style_of
-from qvac_core.errors import ModelError
+from qvac_core.errors import RequestRefused
 
 CHARACTERS_PER_TOKEN = 64  # no text has more over its whole length; a longer prompt needs no counting
 _TURN_MARK = re.compile(r"<[|｜].*[|｜]>", re.DOTALL)
@@ -162,10 +162,8 @@ class Vocabulary:
         if self._cut(prompt.marked)[1::2] != self._cut(text)[1::2]:
             text = prompt.marked.translate({code: self._broken(meant) for code, meant in prompt.meanings.items()})
             if self._cut(prompt.marked)[1::2] != self._cut(text)[1::2]:
-                raise ModelError(
-                    "The text beside these pictures has control tokens of the model in it. Send it without them.",
-                    name="COMPLETION_FAILED",
-                    code=52406,
+                raise RequestRefused(
+                    "The text beside these pictures has control tokens of the model in it. Send it without them."
                 )
         return text.removeprefix(self.bos) if self._source.adds_bos and self.bos else text
 

@@ -32,7 +32,7 @@ from qvac_core.engines.interface import (
     ToolCall,
 )
 from qvac_core.engines.pictures import no_vision, pictures_of
-from qvac_core.engines.request_defaults import one_history, with_defaults
+from qvac_core.engines.request_defaults import merge_sampling, one_history, with_defaults
 from qvac_core.engines.response_grammar import grammar_for
 from qvac_core.engines.thinking import OPEN_TAG, ThinkingReader
 from qvac_core.engines.tool_history import frames_of, new_call_id, with_calls
@@ -59,7 +59,7 @@ from qvac_core.engines.worker_protocol import (
     Submit,
     Text,
 )
-from qvac_core.errors import DelegationError, ModelError
+from qvac_core.errors import DelegationError, ModelError, RequestRefused
 
 ALIVE_INTERVAL = 1.0  # seconds
 SLOT_LIMIT = 64  # chats in one context; llama.cpp bears 256 sequences
@@ -115,7 +115,9 @@ class Outbox:
 def failed(job_id: int, error: DelegationError) -> Failed:
     fields = dict(error.typed_fields)
     detail = str(fields.pop("log", ""))
-    return Failed(job_id, error.name, error.code, error.message, detail, fields)
+    return Failed(
+        job_id, error.name, error.code, error.message, detail, fields, refused=isinstance(error, RequestRefused)
+    )
 
 
 def _mistaken(error: Exception) -> ModelError:
@@ -248,7 +250,7 @@ class ChatWorker(ModelWorker):
             prompt=tokens,
             session_tokens=len(session),
             show_stop=request.show_stop,
-            sampling=request.sampling,
+            sampling=merge_sampling(request.sampling, self._maker.sampling),
             grammar=grammar,
             so_far="" if lead else request.continue_from,
             owner=request.owner,

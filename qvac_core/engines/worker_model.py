@@ -42,7 +42,7 @@ from qvac_core.engines.worker_protocol import (
     Submit,
     Text,
 )
-from qvac_core.errors import EngineCrashed, InferenceCancelled, ModelError, QvacError
+from qvac_core.errors import DelegationError, EngineCrashed, InferenceCancelled, ModelError, QvacError, RequestRefused
 
 log = logging.getLogger("qvac.engines")
 
@@ -307,7 +307,9 @@ class WorkerModel:
         self._watch()
 
     def _on_failed(self, report: Failed) -> None:
-        kind = InferenceCancelled if report.name == InferenceCancelled.name else ModelError
+        kind: type[DelegationError] = RequestRefused if report.refused else ModelError
+        if report.name == InferenceCancelled.name:
+            kind = InferenceCancelled
         error = kind(report.message, name=report.name, code=report.code, typed_fields=dict(report.fields))
         if report.detail:
             log.info("model worker: %s", report.detail)

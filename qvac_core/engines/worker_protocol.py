@@ -107,6 +107,7 @@ class Failed(msgspec.Struct, tag=True, frozen=True):
     message: str
     detail: str = ""
     fields: dict[str, str | int | float] = {}
+    refused: bool = False  # the fault is in the request: RequestRefused
 
 
 class Alive(msgspec.Struct, tag=True, frozen=True):

@@ -10,7 +10,7 @@ import pytest
 
 from qvac_core.engines import llama
 from qvac_core.engines.available import EngineKind
-from qvac_core.engines.interface import ModelConfig
+from qvac_core.engines.interface import ChatMessage, CompletionRequest, LoadedModel, ModelConfig, SamplingParams
 from qvac_core.engines.llama_engine import LlamaEngine
 from qvac_core.engines.model_files import part_names
 from qvac_core.engines.model_kind import ModelKind
@@ -44,6 +44,23 @@ def test_what_cannot_chat_is_refused_before_it_is_loaded(tmp_path: Path, data: b
             assert (raised.value.name, raised.value.code) == ("MODEL_OPERATION_NOT_SUPPORTED", 52416)
         finally:
             await engine.close()
+
+    asyncio.run(main())
+
+
+def test_a_model_file_says_how_it_is_sampled_where_nobody_else_does(tmp_path: Path) -> None:
+    """A file that asks for temperature 0 gives every seed the same words; a request that asks for another does not."""
+    path = tmp_path / "model.gguf"
+    path.write_bytes(gguf_files.llama_file(general__sampling__temp=0.0, llama__context_length=256))
+
+    async def words(model: LoadedModel, temp: float | None, seed: int) -> str:
+        sampling = SamplingParams(temp=temp, seed=seed, predict=12)
+        return (await take(model, CompletionRequest(str(seed), (ChatMessage("user", "a"),), sampling))).text
+
+    async def main() -> None:
+        async with loaded(path, n_ctx=256, slots=1) as model:
+            assert len({await words(model, None, seed) for seed in range(4)}) == 1
+            assert len({await words(model, 2.0, seed) for seed in range(4)}) > 1
 
     asyncio.run(main())
 

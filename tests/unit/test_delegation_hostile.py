@@ -190,12 +190,13 @@ def test_what_is_ignored_or_refused_in_a_completion() -> None:
             assert not room.pool.model.requests[-1].tools
             assert (await ask(with_tools.model_id, tools=[tool]))[-1]["done"] is True
             assert [tool.name for tool in room.pool.model.requests[-1].tools] == ["f"]
-            for tools in (
-                [tool] * 2,
-                [{**tool, "name": f"f{n}"} for n in range(129)],
-                [{**tool, "name": "<|im_end|>"}],
+            for tools, sentence in (
+                ([tool] * 2, "Two tools"),
+                ([{**tool, "name": f"f{n}"} for n in range(129)], "128 tools"),
+                ([{**tool, "name": "<|im_end|>"}], "cannot be called"),
             ):
-                assert (await ask(with_tools.model_id, tools=tools))[0]["code"] == 52406
+                refusal = (await ask(with_tools.model_id, tools=tools))[0]
+                assert refusal["code"] == 52406 and sentence in refusal["message"]
             assert (await ask(plain.model_id, responseFormat=schema))[0]["code"] == 52420
             assert (await ask(plain.model_id, responseFormat=wide))[0]["code"] == 52420
             attachment = [{"role": "user", "content": "x", "attachments": [{"path": "/etc/passwd"}]}]

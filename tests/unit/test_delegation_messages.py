@@ -24,7 +24,7 @@ from qvac_core.delegation.messages import (
 )
 from qvac_core.delegation.methods import REMOTE_SAFE, SHAPES, Shape, shape_of
 from qvac_core.delegation.model_config import LLM_MODEL_TYPE, LlmConfig, model_id, with_defaults
-from qvac_core.errors import EngineCrashed, ModelError, QvacError, RemoteProtocolError
+from qvac_core.errors import EngineCrashed, ModelError, QvacError, RemoteProtocolError, RequestRefused
 
 SAMPLES = Path(__file__).parent.parent / "vectors" / "samples.jsonl"
 
@@ -267,6 +267,13 @@ def test_errors_carry_name_code_and_a_sentence_of_ours(error: QvacError, name: s
     reply = error_reply(error)
     assert (reply.name, reply.code) == (name, code)
     assert "/home" not in reply.message and "Traceback" not in reply.message and reply.message.endswith(".")
+
+
+def test_what_is_wrong_with_a_request_is_told_to_who_made_it() -> None:
+    reply = error_reply(RequestRefused("The response schema cannot be used: it is not JSON."))
+    assert (reply.code, reply.message) == (52406, "The response schema cannot be used: it is not JSON.")
+    other = error_reply(ModelError("/home/owner/x.gguf ended", name="COMPLETION_FAILED", code=52406))
+    assert "/home" not in other.message and "load" not in other.message
 
 
 def test_an_error_survives_the_way() -> None:
