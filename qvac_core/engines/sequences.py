@@ -80,6 +80,7 @@ class Sequences:
             seat = self._stay(placement)
         seat = self._with_preamble(seat, prompt)
         self._mark(seat.slot)  # where a turn begins: it may be taken back
+        self._grow(len(prompt) - seat.cached)
         return seat
 
     def _slots_of(self, owner: str) -> list[Slot]:
@@ -90,10 +91,7 @@ class Sequences:
 
         Shared prefixes are counted once per sequence: too careful, never too bold.
         """
-        used = sum(len(slot.tokens) for slot in [*self.slots, self._kept])
-        if used + wanted > self._memory.n_cells:
-            self._memory.grow(used + wanted)
-        free = self._memory.n_cells - used
+        free = self._grow(wanted)
         for slot in sorted(self.slots, key=lambda slot: slot.used_at):
             if free >= wanted:
                 break
@@ -104,6 +102,13 @@ class Sequences:
             free += len(self._kept.tokens)
             self.forget(self._kept)
         return free
+
+    def _grow(self, wanted: int) -> int:
+        """Free cells: `wanted`, where the memory can still become as large."""
+        used = sum(len(slot.tokens) for slot in [*self.slots, self._kept])
+        if used + wanted > self._memory.n_cells:
+            self._memory.grow(used + wanted)
+        return self._memory.n_cells - used
 
     def make_way(self, slot: Slot) -> None:
         """Empty the sequence of an idle chat, which is kept on the host."""

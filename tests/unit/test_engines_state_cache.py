@@ -204,3 +204,12 @@ def test_checkpoints_travel_to_the_host_and_back() -> None:
     bench.submit(3, QUESTION, "said anew", owner="k")
     bench.run()
     assert bench.out.stats(3).cache_tokens == len(QUESTION) - 1
+
+
+def test_an_answer_that_waits_for_others_is_not_ended_where_the_memory_can_grow() -> None:
+    """A step that fills the cells to the last one, while an answer holds its second token."""
+    bench = Bench(n_ctx=200, slots=3, n_batch=34, n_cells=68, most_cells=1000)
+    for job, length in enumerate([30, 60, 60]):
+        bench.submit(job, [job + 1] * length, "a" * 20)
+    bench.run()
+    assert [bench.out.said(job) for job in range(3)] == ["a" * 20] * 3
