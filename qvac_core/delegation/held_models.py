@@ -106,6 +106,11 @@ class HeldModels:
     def names(self) -> tuple[str, ...]:
         return tuple(known.model.name for known, _ in self._leases.values())
 
+    def slots(self, known: Known) -> int:
+        """How many answers at once the model of this id makes: whoever loaded it first has said so."""
+        held = self._leases.get(known.model_id)
+        return held[1].model.info.slots if held is not None and held[1].model.alive else self._limits.slots
+
     async def hold(self, known: Known, on_progress: Callable[[LoadProgress], None] | None = None) -> RunningModel:
         """The running model of this id; loads it when it is not held or its worker has ended.
 

@@ -188,6 +188,9 @@ class Session:
     def _allowance(self) -> Allowance:
         return self._service.policy.allowance(self.public_key, self._service.now())
 
+    def slots(self, known: KnownModel) -> int:
+        return self.held.slots(known)
+
     async def running_model(self, known: KnownModel) -> LoadedModel:
         return chat_of(await self.held.hold(known))
 
