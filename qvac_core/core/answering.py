@@ -139,18 +139,18 @@ def with_seam(message: Message, offset: int, sentence: str) -> Message:
     return replace(message, seams=(*seams, (offset, sentence)))
 
 
-def chat_history(messages: Sequence[tuple[str, str]]) -> tuple[ChatMessage, ...]:
-    """(role, text) pairs as the engine takes them: without empty answers, and without the questions they leave open.
+def chat_history(messages: Sequence[ChatMessage]) -> tuple[ChatMessage, ...]:
+    """Messages as the engine takes them: without empty answers, and without the questions they leave open.
 
     A question that was stopped or failed before its first token was not answered; many templates refuse two in a row.
     """
     kept: list[ChatMessage] = []
-    for role, text in messages:
-        if role == "assistant":
-            text = without_thinking(text)  # kept by an earlier version, as one text with tags
-        if not text:
+    for message in messages:
+        if message.role == "assistant":  # kept by an earlier version, as one text with tags
+            message = replace(message, content=without_thinking(message.content))
+        if not message.content and not message.pictures:
             continue
-        if role == "user" and kept and kept[-1].role == "user":
+        if message.role == "user" and kept and kept[-1].role == "user":
             kept.pop()
-        kept.append(ChatMessage(role, text))
+        kept.append(message)
     return tuple(kept)

@@ -534,8 +534,15 @@ def _choose(entry: ProviderEntry, model: str) -> RemoteModel:
 
 
 def _offer(entry: ModelEntry) -> RemoteModel:
-    size, context = entry.size_bytes, entry.context_tokens
-    return RemoteModel(_title(entry.name), entry.name, size, context, entry.loaded, entry.sha256)
+    return RemoteModel(
+        _title(entry.name),
+        entry.name,
+        entry.size_bytes,
+        entry.context_tokens,
+        entry.loaded,
+        entry.sha256,
+        vision="vision" in entry.abilities,
+    )
 
 
 def _title(name: str) -> str:

@@ -370,8 +370,11 @@ class Core:
     async def keep_draft(self, conversation_id: str, draft: Draft) -> None:
         await self._chats.keep_draft(conversation_id, draft)
 
-    async def ask(self, conversation_id: str, text: str) -> str:
-        return await self._chats.ask(conversation_id, text)
+    async def ask(self, conversation_id: str, text: str, pictures: Sequence[Path] = ()) -> str:
+        return await self._chats.ask(conversation_id, text, pictures)
+
+    def picture_file(self, sha256: str) -> Path:
+        return self._chats.picture_file(sha256)
 
     async def retry(self, conversation_id: str) -> str:
         return await self._chats.retry(conversation_id)

@@ -118,10 +118,18 @@ class CoreInterface(Protocol):
         """What is written and not sent, by conversation; "" is the one that nobody has written in yet."""
 
     async def keep_draft(self, conversation_id: str, draft: Draft) -> None: ...
-    async def ask(self, conversation_id: str, text: str) -> str:
+    async def ask(self, conversation_id: str, text: str, pictures: Sequence[Path] = ()) -> str:
         """Append the user's message and start an answer; returns the answer's message id at once. Events follow:
         AnswerStarted, AnswerThinking…, AnswerTokens…, AnswerFinished. When the provider goes away it goes on locally
-        (AnswerSeam)."""
+        (AnswerSeam).
+
+        pictures: files to show to a model that sees (`SharedModel.vision`, `RemoteModel.vision`); they are kept with
+        the message (`Message.pictures`). LocalProtocolError, ModelError for one that cannot be shown, before anything
+        is kept.
+        """
+
+    def picture_file(self, sha256: str) -> Path:
+        """The file of a picture of a message, for a screen."""
 
     async def retry(self, conversation_id: str) -> str:
         """Answer the last user message again, replacing a failed or finished last answer."""

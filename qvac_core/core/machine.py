@@ -189,6 +189,7 @@ class Machine:
             shared=shared,
             state="idle" if pooled is None else "loading" if info is None else "loaded",
             ability=_ABILITIES[model.model_type][0],
+            vision="vision" in _abilities(model),
         )
 
     def _pooled(self, model: LibraryModel) -> PooledModel | None:

@@ -15,6 +15,7 @@ from qvac_core.store.records import ErrorInfo as ErrorInfo
 from qvac_core.store.records import Knock as Knock
 from qvac_core.store.records import LogEntry as LogEntry
 from qvac_core.store.records import Message as Message
+from qvac_core.store.records import Picture as Picture
 from qvac_core.store.records import Target as Target
 
 
@@ -57,6 +58,7 @@ class SharedModel:
     shared: bool
     state: str
     ability: str = "chat"
+    vision: bool = False
 
 
 class AccessMode(StrEnum):
@@ -133,7 +135,10 @@ class Stage(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class RemoteModel:
-    """A model a provider offers. `source` is what load_model sends; sha256 is "" where it does not tell."""
+    """A model a provider offers. `source` is what load_model sends; sha256 is "" where it does not tell.
+
+    vision: it can be shown pictures.
+    """
 
     name: str
     source: str
@@ -141,6 +146,7 @@ class RemoteModel:
     context_tokens: int = 0
     loaded: bool = False
     sha256: str = ""
+    vision: bool = False
 
 
 @dataclass(frozen=True, slots=True)

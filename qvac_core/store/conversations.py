@@ -14,10 +14,10 @@ import msgspec
 
 from qvac_core.errors import StoreError
 from qvac_core.store.database import Database, Value
-from qvac_core.store.records import AnswerStats, Conversation, Draft, ErrorInfo, Message, Target
+from qvac_core.store.records import AnswerStats, Conversation, Draft, ErrorInfo, Message, Picture, Target
 
 _CONVERSATION: Final = "id, title, created_at, updated_at, pinned, provider_key, model"
-_MESSAGE: Final = "id, role, text, created_at, status, stats, error, seams, thinking, model_sha256"
+_MESSAGE: Final = "id, role, text, created_at, status, stats, error, seams, thinking, model_sha256, pictures"
 _ORDER: Final = "ORDER BY pinned DESC, updated_at DESC, rowid DESC"
 
 
@@ -90,7 +90,7 @@ class Conversations:
             if not touched:
                 raise _missing()
             connection.execute(
-                f"INSERT INTO messages (conversation_id, {_MESSAGE}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                f"INSERT INTO messages (conversation_id, {_MESSAGE}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 (conversation_id, *_values(message)),
             )
             connection.executemany("DELETE FROM messages WHERE id = ?", [(id,) for id in in_place_of])
@@ -100,9 +100,15 @@ class Conversations:
         id, *values = _values(message)
         self._database.execute(
             "UPDATE messages SET role = ?, text = ?, created_at = ?, status = ?, stats = ?, error = ?, seams = ?, "
-            "thinking = ?, model_sha256 = ? WHERE id = ?",
+            "thinking = ?, model_sha256 = ?, pictures = ? WHERE id = ?",
             (*values, id),
         )
+
+    def pictures(self) -> frozenset[str]:
+        """The hashes of all pictures that a message has."""
+        rows = self._database.rows("SELECT pictures FROM messages WHERE pictures != '[]'")
+        lists = (msgspec.json.decode(pictures, type=tuple[Picture, ...]) for (pictures,) in rows)
+        return frozenset(picture.sha256 for each in lists for picture in each)
 
     def drafts(self) -> dict[str, Draft]:
         """What is written and not sent, by conversation; "" for the one that is not there yet."""
@@ -156,11 +162,12 @@ def _values(message: Message) -> tuple[Value, ...]:
         msgspec.json.encode(message.seams).decode(),
         message.thinking,
         message.model_sha256,
+        msgspec.json.encode(message.pictures).decode(),
     )
 
 
 def _message(row: sqlite3.Row) -> Message:
-    id, role, text, created_at, status, stats, error, seams, thinking, model_sha256 = row
+    id, role, text, created_at, status, stats, error, seams, thinking, model_sha256, pictures = row
     return Message(
         id,
         role,
@@ -172,4 +179,5 @@ def _message(row: sqlite3.Row) -> Message:
         msgspec.json.decode(seams, type=tuple[tuple[int, str], ...]),
         thinking,
         model_sha256,
+        msgspec.json.decode(pictures, type=tuple[Picture, ...]),
     )

@@ -105,6 +105,15 @@ class AnswerStats:
 
 
 @dataclass(frozen=True, slots=True)
+class Picture:
+    """One beside a question. sha256: of its file. media_type: "image/png", …; name: of the file it came from."""
+
+    sha256: str
+    media_type: str
+    name: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Message:
     """One message. status: "done", "streaming", "stopped", "failed". seams: (offset in text, sentence).
 
@@ -122,6 +131,7 @@ class Message:
     seams: tuple[tuple[int, str], ...] = ()
     thinking: str = ""
     model_sha256: str = ""
+    pictures: tuple[Picture, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -105,4 +105,10 @@ _VERSION_6: Final[Migration] = (
     "ALTER TABLE requests ADD COLUMN unit TEXT NOT NULL DEFAULT ''",
 )
 
-MIGRATIONS: Final[tuple[Migration, ...]] = (_VERSION_1, _VERSION_2, _VERSION_3, _VERSION_4, _VERSION_5, _VERSION_6)
+# Pictures beside a question: their hashes, types and names. The files lie beside the database.
+_VERSION_7: Final[Migration] = ("ALTER TABLE messages ADD COLUMN pictures TEXT NOT NULL DEFAULT '[]'",)
+
+MIGRATIONS: Final[tuple[Migration, ...]] = (
+    *(_VERSION_1, _VERSION_2, _VERSION_3, _VERSION_4, _VERSION_5, _VERSION_6),
+    _VERSION_7,
+)

@@ -37,6 +37,7 @@ from qvac_core.core.state import (
     Message,
     Nat,
     NetworkReport,
+    Picture,
     ProviderEntry,
     ProvidersChanged,
     RemoteModel,
@@ -443,11 +444,15 @@ class FakeCore:
         if draft.message:
             self.kept_drafts[conversation_id] = draft
 
-    async def ask(self, conversation_id: str, text: str) -> str:
+    async def ask(self, conversation_id: str, text: str, pictures: Sequence[Path] = ()) -> str:
         await self._enter("ask", conversation_id, text)
-        message = Message(self._id("message"), "user", text, self.clock())
+        shown = tuple(Picture("ab" * 32, "image/png", path.name) for path in pictures)
+        message = Message(self._id("message"), "user", text, self.clock(), pictures=shown)
         self.message_lists[conversation_id] = (*self.message_lists.get(conversation_id, ()), message)
         return self._answer(conversation_id)
+
+    def picture_file(self, sha256: str) -> Path:
+        return Path(sha256)
 
     async def retry(self, conversation_id: str) -> str:
         await self._enter("retry", conversation_id)
