@@ -330,6 +330,9 @@ class SchedulerMaker:
     def step(self) -> None:
         self._scheduler.step()
 
+    def rest(self) -> None:
+        self._scheduler.rest()
+
     def take(self, arrived: Arrived) -> None:
         raise AssertionError("no other thread works for the scheduler")
 

@@ -200,6 +200,11 @@ class Scheduler:
         self._advance(batch, chunks, answering)
         return True
 
+    def rest(self) -> None:
+        """Nothing was asked for a while."""
+        if not self.busy:
+            self._sequences.rest()
+
     # --- Admission ------------------------------------------------------------------------------------------------
 
     def _admit(self) -> None:

@@ -27,6 +27,9 @@ class Memory(Protocol):
     def grow(self, cells: int) -> None:
         """Make `n_cells` at least so many, where it is less than the model was loaded for and the machine has it."""
 
+    def shrink(self, cells: int) -> None:
+        """Give back what so many cells do not need."""
+
     def span(self, slot: int) -> tuple[int, int]:
         """The first position that every layer has, and the last; -1, -1 when there is none."""
 
@@ -109,6 +112,10 @@ class Sequences:
         if used + wanted > self._memory.n_cells:
             self._memory.grow(used + wanted)
         return self._memory.n_cells - used
+
+    def rest(self) -> None:
+        """Nobody asks: give back the memory that no chat needs."""
+        self._memory.shrink(sum(len(slot.tokens) for slot in [*self.slots, self._kept]))
 
     def make_way(self, slot: Slot) -> None:
         """Empty the sequence of an idle chat, which is kept on the host."""

@@ -171,6 +171,26 @@ def test_cells_are_added_while_chats_go_on(model_path: Path, monkeypatch: pytest
     assert again.cached > 0.99
 
 
+def test_at_rest_cells_that_no_chat_needs_are_given_back(model_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    chats = Chats(model_path, monkeypatch, n_ctx=3000, slots=3)
+    memory = chats.maker._backend.memory
+    kept, long = [1, *tokens(1, 300)], [1, *tokens(2, 2200)]
+    (before,) = chats.ask("me", kept)
+    memory.grow(START_CELLS + 1)
+    grown = memory.n_cells
+    assert grown > START_CELLS
+    chats.maker.submit(Order(99, long, SamplingParams(temp=0.0), predict=1, owner="other"))
+    chats.maker.step()
+    chats.maker.rest()  # somebody is being answered
+    assert memory.n_cells == grown
+    assert chats.maker.cancel(99)
+    chats.maker.rest()
+    assert memory.n_cells == START_CELLS
+    (after,) = chats.ask("me", kept)
+    assert after.differs(before) < ROUNDING
+    assert after.cached > 0.95
+
+
 def test_windows_say_what_the_whole_cache_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = model_file(tmp_path, "window")
     prompt = [1, *tokens(1, 1500)]

@@ -126,6 +126,10 @@ class ScriptedBackend:
     def grow(self, cells: int) -> None:
         self.n_cells = max(self.n_cells, min(cells, self.most_cells))
 
+    def shrink(self, cells: int) -> None:
+        assert cells >= sum(map(len, self.cells))
+        self.n_cells = min(self.n_cells, cells)
+
     def save(self, slot: int, *, part: bool = False) -> bytearray:
         cells = self.cells[slot]
         first = max(self.firsts[slot], len(cells) - self.kind.window) if self.kind.window else 0
