@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 
 from qvac_core.delegation.admission import Limits
 from qvac_core.delegation.failures import Code, Reason, Rejection, by_policy
-from qvac_core.delegation.model_config import EmbedConfig, LlmConfig
+from qvac_core.delegation.model_config import EmbedConfig, LlmConfig, WhisperConfig
 from qvac_core.delegation.parts import Lease, ModelPool
 from qvac_core.engines.interface import LibraryModel, LoadProgress, ModelConfig, RunningModel
 
@@ -50,6 +50,11 @@ class KnownEmbeddingModel(Known):
     @property
     def pooling(self) -> str:
         return self.config.pooling or ""
+
+
+@dataclass(frozen=True, slots=True)
+class KnownSpeechModel(Known):
+    config: WhisperConfig
 
 
 class KnownModels:
