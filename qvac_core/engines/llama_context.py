@@ -76,6 +76,9 @@ class LlamaContext:
         first = int(llama.llama_memory_seq_pos_min(self._memory, slot))
         return first, int(llama.llama_memory_seq_pos_max(self._memory, slot))
 
+    def size(self, slot: int, *, part: bool = False) -> int:
+        return int(llama.llama_state_seq_get_size_ext(self.pointer, slot, _PART if part else 0))
+
     def save(self, slot: int, *, part: bool = False) -> State | None:
         """None where there is no memory for it, or llama.cpp cannot."""
         return _save(self.pointer, slot, _PART if part else 0)

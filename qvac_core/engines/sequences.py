@@ -38,6 +38,9 @@ class Memory(Protocol):
 
     def copy(self, source: int, target: int, tokens: int) -> None: ...
 
+    def size(self, slot: int, *, part: bool = False) -> int:
+        """Bytes of what `save` would give."""
+
     def save(self, slot: int, *, part: bool = False) -> State | None:
         """A copy of a sequence; part: of what cannot be cut. None: impossible."""
 
@@ -171,6 +174,8 @@ class Sequences:
         length = len(slot.tokens)
         if self._memory.kind.plain or length < WORTH_SAVING or any(one.tokens == length for one in slot.checkpoints):
             return
+        if not self._cache.admits(self._memory.size(slot.index, part=True)):
+            return
         state = self._memory.save(slot.index, part=True)
         if state is not None:
             self._set_checkpoints(slot, thinned([*slot.checkpoints, Checkpoint(length, state)]))
@@ -265,6 +270,8 @@ class Sequences:
 
     def _save(self, slot: Slot) -> None:
         if len(slot.tokens) < WORTH_SAVING or (self._memory.kind.plain and self._elsewhere(slot)):
+            return
+        if not self._cache.admits(self._memory.size(slot.index)):
             return
         state = self._memory.save(slot.index)
         if state is not None:
