@@ -35,8 +35,6 @@ if TYPE_CHECKING:
         model_registry_search,
         start_qvac_provider,
         stop_qvac_provider,
-        transcribe,
-        transcribe_stream,
         translate,
         unload_model,
     )
@@ -63,8 +61,6 @@ __all__ = [
     "model_registry_search",
     "start_qvac_provider",
     "stop_qvac_provider",
-    "transcribe",
-    "transcribe_stream",
     "translate",
     "unload_model",
 ]
