@@ -126,6 +126,8 @@ class Library:
         self._records = [record for record in self._records if record.path != str(model.path)]
         await self._save()
         paths = [Path(file.path) for record in removed for file in record.files]
+        used = {record.projector for record in self._records}
+        paths += [Path(record.projector) for record in removed if record.projector and record.projector not in used]
         await asyncio.to_thread(_delete, [path for path in paths if path.parent == self._folder])
 
     async def ensure(

@@ -7,10 +7,13 @@ from pathlib import Path
 
 import pytest
 
+from qvac_core.engines import library as library_module
+from qvac_core.engines.download import Fetched, Wanted
 from qvac_core.engines.gguf import read_gguf
 from qvac_core.engines.interface import LibraryModel
 from qvac_core.engines.library import Library
 from qvac_core.engines.projectors import file_name_beside, names_projector, projector_beside, projectors_of
+from qvac_core.errors import ModelError
 from qvac_core.models import all_models, by_name
 from tests.gguf_files import WIDTH, llama_file, projector_file, split_llama_files
 
@@ -100,3 +103,42 @@ def test_a_stranger_who_names_a_vision_part_means_that_of_the_model_or_nothing()
         assert not names_projector(source, blind)
     for source in ("/etc/passwd", "q.gguf", "MMPROJ_GEMMA4_2B_MULTIMODAL_F16", ONE.src, "", "https://127.0.0.1/x"):
         assert not names_projector(source, model)
+
+
+def test_a_model_of_the_catalog_that_sees_comes_with_its_vision_part(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of its publisher's, the smallest. The download itself is tested elsewhere; here it brings tiny files."""
+    assert ONE is not None
+    wanted: list[str] = []
+    offline = True
+
+    async def fetch(file: Wanted, folder: Path, on_progress: object) -> Fetched:
+        wanted.append(file.key)
+        is_projector = "mmproj" in file.file_name.lower()
+        if is_projector and offline:
+            raise ModelError("There is no network.")
+        data = projector_file() if is_projector else llama_file()
+        (folder / file.file_name).write_bytes(data)
+        return Fetched(folder / file.file_name, file.sha256, len(data))
+
+    async def main() -> None:
+        nonlocal offline
+        library = Library(tmp_path)
+        model = await library.ensure(ONE.name)
+        assert model.projector is None, "it can chat all the same"
+        offline = False
+        await library.remove(model.name)
+        model = await library.ensure(ONE.name)
+        assert model.projector == tmp_path / "Qwen3.5-0.8B-Q4_K_M.mmproj-F16.gguf"
+        assert wanted == [ONE.name, "MMPROJ_QWEN3_5_0_8B_MULTIMODAL_F16"] * 2
+        (other,) = [each for each in all_models() if each.name == "QWEN3_5_0_8B_MULTIMODAL_Q8_0"]
+        assert (await library.ensure(other.name)).projector == model.projector
+        assert wanted[4:] == [other.name], "one is enough for both"
+        await library.remove(ONE.name)
+        assert model.projector.is_file()
+        await library.remove(other.name)
+        assert not model.projector.exists(), "it is of no use by itself"
+
+    monkeypatch.setattr(library_module, "fetch_model", fetch)
+    asyncio.run(main())
