@@ -1,9 +1,11 @@
-"""`python -m tests.bench`: every table of ratios, each in one run. Half an hour, with nothing else beside it."""
+"""`python -m tests.bench [NAME…]`: the tables of ratios. Half an hour for all of them, with nothing else beside it."""
 
 from __future__ import annotations
 
 import asyncio
 import os
+import sys
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from qvac_core.engines.library import Library
@@ -14,24 +16,31 @@ CACHE = Path(__file__).parents[2] / ".cache" / "models"
 LOSSY = (50.0, 0.01)  # round-trip time in ms, loss
 
 
-def main() -> None:
+TABLES: dict[str, tuple[str, Callable[[Path], object]]] = {
+    "network": ("Network: our hyperdht against the original, same testnet", lambda _: network.main()),
+    "udx": ("One UDX stream on loopback, in every pairing", lambda _: udx_speed.main(50, 3)),
+    "lossy": ("The same with 50 ms round trip, 1 % loss", lambda _: udx_speed.main(20, 3, LOSSY)),
+    "inference": ("Answers: delegated against local", inference.main),
+    "scheduling": (
+        "Eight chats together, and a long prompt beside one: our scheduler against llama.cpp's server",
+        scheduling.main,
+    ),
+    "speculating": ("Drafts from the chat itself, with and without", speculating.main),
+    "cache": (
+        "Chats that lose their slot, and idle memory: our scheduler against llama.cpp's server",
+        bench_cache.main,
+    ),
+}
+
+
+def main(names: Sequence[str]) -> None:
+    """Raises KeyError for a name that is no table's."""
     given = os.environ.get("QVAC_TEST_MODEL")
     model = Path(given) if given else asyncio.run(Library(CACHE).ensure(DEFAULT_SMALL_MODEL.name)).path
-    print("## Network: our hyperdht against the original, same testnet\n")
-    network.main()
-    print("\n## One UDX stream on loopback, in every pairing\n")
-    udx_speed.main(50, 3)
-    print("\n## The same with 50 ms round trip, 1 % loss\n")
-    udx_speed.main(20, 3, LOSSY)
-    print("\n## Answers: delegated against local\n")
-    inference.main(model)
-    print("\n## Eight chats together, and a long prompt beside one: our scheduler against llama.cpp's server\n")
-    scheduling.main(model)
-    print("\n## Drafts from the chat itself\n")
-    speculating.main(model)
-    print("\n## Chats that lose their slot, and idle memory: our scheduler against llama.cpp's server\n")
-    bench_cache.main(model)
+    for title, measure in [TABLES[name] for name in names or TABLES]:
+        print(f"\n## {title}\n")
+        measure(model)
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])

@@ -25,11 +25,13 @@ from tests.bench.processor_clock import processor_clock
 from tests.bench.table import Row, print_table
 
 RUNS = 5
-TOKENS = 96
+TOKENS = 160
 STORY = (
     "The lighthouse keeper rose before the sun and climbed the narrow stairs. He lit the lamp, wrote the hour into his "
     "book, and looked out over the grey water. Two ships were waiting behind the {} for the wind to turn. He counted "
-    "them twice, as he did every {}, and went down to feed the cat."
+    "them twice, as he did every {}, and went down to feed the cat. In the kitchen the kettle was singing. His "
+    "daughter had left a letter on the table, with a drawing of the harbour and a promise to come home in the spring. "
+    "He read it slowly, folded it along its old lines, and put it into the tin where he kept the others."
 )
 ASKS = {
     "edits a text": "Correct the spelling of this text and change nothing else:\n\n"
