@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import stat
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 
 from app.words import size
 from qvac_core.core.state import ErrorInfo
-from qvac_core.engines.pictures import PICTURE_BYTES
 
 MOST_TEXT = 1_000_000
 """Bytes of a text file: some 300,000 tokens, more than any model of the catalog takes in."""
@@ -49,7 +48,6 @@ class TakenFile:
     path: Path
     kind: FileKind
     text: str = ""
-    data: bytes = field(default=b"", repr=False)  # of a picture
 
 
 def take(path: Path) -> TakenFile | ErrorInfo:
@@ -71,11 +69,6 @@ def _take(path: Path) -> TakenFile | ErrorInfo:
     with path.open("rb") as file:
         head = file.read(HEAD)
         kind = _kind(path, head)
-        if kind is FileKind.PICTURE:
-            if facts.st_size > PICTURE_BYTES:
-                most = f"A picture may have {size(PICTURE_BYTES)} at most. Make it smaller."
-                return _refusal(f"{path.name} is too large: {size(facts.st_size)}.", most)
-            return TakenFile(path, kind, data=head + file.read(PICTURE_BYTES))
         if kind is not None:
             return TakenFile(path, kind)
         for mark, what in _NAMED:
@@ -119,8 +112,8 @@ def _decoded(content: bytes) -> str | None:
     return text if all(letter.isprintable() or letter.isspace() or letter > "\x7f" for letter in text[:HEAD]) else None
 
 
-def picture_refused(name: str, why: str) -> ErrorInfo:
-    return _refusal(f"{name} cannot be sent.", why)
+def picture_refused(name: str) -> ErrorInfo:
+    return _refusal(f"{name} is a picture.", "Pictures cannot be sent yet.")
 
 
 def as_message(file: TakenFile) -> str:

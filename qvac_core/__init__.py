@@ -35,6 +35,8 @@ if TYPE_CHECKING:
         model_registry_search,
         start_qvac_provider,
         stop_qvac_provider,
+        transcribe,
+        transcribe_stream,
         translate,
         unload_model,
     )
@@ -61,6 +63,8 @@ __all__ = [
     "model_registry_search",
     "start_qvac_provider",
     "stop_qvac_provider",
+    "transcribe",
+    "transcribe_stream",
     "translate",
     "unload_model",
 ]

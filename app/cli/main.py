@@ -98,6 +98,10 @@ def _dispatch(options: argparse.Namespace, output: Output, arguments: Sequence[s
         from app.cli.chat import chat
 
         return run_until_done(chat(options, output), output)
+    if options.verb == "transcribe":
+        from app.cli.transcribe import transcribe
+
+        return run_until_done(transcribe(options, output), output)
     if options.verb == "models":
         from app.cli.models import models
 

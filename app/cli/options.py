@@ -185,6 +185,7 @@ def build_parser() -> argparse.ArgumentParser:
     _provider(_verb(verbs, "provider", "share models under this machine's key"))
     _chat(_verb(verbs, "chat", "ask a provider's model"))
     _models(_verb(verbs, "models", "list the models of this machine and those to be had, or what a provider offers"))
+    _transcribe(_verb(verbs, "transcribe", "write down what is said in a recording"))
     _relay(_verb(verbs, "relay", "forward between peers that find no direct path to each other"))
     _public_key(_verb(verbs, "public-key", "print the key that this identity shows to others"))
     _diagnose(_verb(verbs, "diagnose", "say in words why this machine, or a provider, is not connected"))
@@ -255,6 +256,40 @@ def _models(parser: argparse.ArgumentParser) -> None:
     _json(parser)
 
 
+def _transcribe(parser: argparse.ArgumentParser) -> None:
+    parser.description = (
+        "Write down what is said in a sound or video file of any kind, by a Whisper model of this machine; with a "
+        "provider's key by that provider's, to which the file is sent."
+    )
+    parser.add_argument("file", type=_folder, metavar="FILE", help="the recording")
+    parser.add_argument(
+        "key", type=_checked(parse_public_key), nargs="?", metavar="KEY", help="have this provider transcribe it"
+    )
+    parser.add_argument(
+        "--model",
+        type=_name_or_path,
+        metavar="NAME_OR_PATH",
+        help="speech model to use: a name of the SDK (WHISPER_TINY), which is fetched, or a ggml file "
+        "(default: the first that is there)",
+    )
+    parser.add_argument(
+        "--language", type=_text, metavar="CODE", help="what is spoken: en, de, … (default: found in the recording)"
+    )
+    parser.add_argument("--prompt", type=_text, metavar="TEXT", help="names and words that may occur")
+    parser.add_argument("--translate", action="store_true", help="into English")
+    parser.add_argument(
+        "--format", choices=("text", "srt", "vtt", "json"), default="text", help="of the output (default: text)"
+    )
+    parser.add_argument(
+        "--timeout", type=_seconds, metavar="SECONDS", help="give up after this long without a sign of the provider"
+    )
+    _identity(parser)
+    _network(parser)
+    _local_network(parser)
+    _relays(parser)
+    _json(parser)
+
+
 def _demo(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--prompt",
@@ -286,7 +321,7 @@ def _provider(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="NAME_OR_PATH",
-        help="share this model: a GGUF file, an SDK name or an https address; may be repeated",
+        help="share this model: a GGUF or Whisper file, an SDK name or an https address; may be repeated",
     )
     parser.add_argument(
         "--answer-tokens", type=_tokens, metavar="TOKENS", help="longest answer that a guest may ask for, in tokens"

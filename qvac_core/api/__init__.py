@@ -25,6 +25,7 @@ from qvac_core.api.registry import (
     model_registry_list,
     model_registry_search,
 )
+from qvac_core.api.speech import transcribe, transcribe_stream
 from qvac_core.api.translation import Translation, translate
 
 __all__ = [
@@ -49,6 +50,8 @@ __all__ = [
     "model_registry_search",
     "start_qvac_provider",
     "stop_qvac_provider",
+    "transcribe",
+    "transcribe_stream",
     "translate",
     "unload_model",
 ]

@@ -90,9 +90,6 @@ class Responder(Protocol):
         Closing it early cancels down to the GPU.
         """
 
-    def sees(self, target: Target) -> bool:
-        """Whether the model there can be shown pictures, as far as it is known."""
-
 
 class RemoteResponder(Responder, Protocol):
     def name_of(self, provider_key: str) -> str:
@@ -105,10 +102,6 @@ class LocalResponder(Responder, Protocol):
 
     async def describe(self) -> str:
         """The model it would use, by display name."""
-
-
-def without_pictures(question: Question) -> Question:
-    return replace(question, history=tuple(replace(message, pictures=()) for message in question.history))
 
 
 def no_model_here() -> ModelError:
@@ -146,18 +139,18 @@ def with_seam(message: Message, offset: int, sentence: str) -> Message:
     return replace(message, seams=(*seams, (offset, sentence)))
 
 
-def chat_history(messages: Sequence[tuple[str, str, tuple[bytes, ...]]]) -> tuple[ChatMessage, ...]:
-    """(role, text, pictures) as the engine takes them: without empty answers, and the questions that they leave open.
+def chat_history(messages: Sequence[ChatMessage]) -> tuple[ChatMessage, ...]:
+    """Messages as the engine takes them: without empty answers, and without the questions they leave open.
 
     A question that was stopped or failed before its first token was not answered; many templates refuse two in a row.
     """
     kept: list[ChatMessage] = []
-    for role, text, pictures in messages:
-        if role == "assistant":
-            text = without_thinking(text)  # kept by an earlier version, as one text with tags
-        if not text:
+    for message in messages:
+        if message.role == "assistant":  # kept by an earlier version, as one text with tags
+            message = replace(message, content=without_thinking(message.content))
+        if not message.content and not message.pictures:
             continue
-        if role == "user" and kept and kept[-1].role == "user":
+        if message.role == "user" and kept and kept[-1].role == "user":
             kept.pop()
-        kept.append(ChatMessage(role, text, pictures=pictures))
+        kept.append(message)
     return tuple(kept)

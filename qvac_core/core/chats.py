@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import hashlib
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
+from types import MappingProxyType
 
 from qvac_core.core.answer_keeper import AnswerKeeper
 from qvac_core.core.answering import (
@@ -27,7 +28,6 @@ from qvac_core.core.answering import (
     start_of,
     told_apart,
     with_seam,
-    without_pictures,
 )
 from qvac_core.core.error_text import describe, mistaken
 from qvac_core.core.event_hub import EventHub
@@ -42,15 +42,15 @@ from qvac_core.core.state import (
     ConversationsChanged,
     Draft,
     ErrorInfo,
-    GivenPicture,
     Message,
     Picture,
     Target,
 )
 from qvac_core.core.tasks import TaskOwner
 from qvac_core.core.transcript import ROLE as TRANSCRIPT
+from qvac_core.delegation.picture_upload import read_pictures
 from qvac_core.engines.interface import ChatMessage
-from qvac_core.engines.pictures import PICTURES, check_pictures
+from qvac_core.engines.pictures import PictureRoom, inspect
 from qvac_core.errors import QvacError, StoreError
 from qvac_core.store.conversations import new_id
 from qvac_core.store.store import Store
@@ -83,6 +83,7 @@ class Chats:
         self._local = local
         self._tasks = TaskOwner()
         self._streaming: dict[str, _Streaming] = {}
+        self._keeping_pictures = asyncio.Lock()  # between a picture and the message that names it nobody clears up
         self._begun: set[str] = set()  # conversations whose next answer is not streaming yet
         self._keeper = AnswerKeeper(
             lambda message: self._run(store.conversations.update, message), lambda notice: events.emit(notice)
@@ -123,7 +124,16 @@ class Chats:
             if streaming.conversation.id == conversation_id:
                 await self.stop(streaming.message.id)
         await self._run(self._store.conversations.delete, conversation_id)
+        async with self._keeping_pictures:
+            await self._run(self._forget_pictures)
         await self._changed()
+
+    def _forget_pictures(self) -> None:
+        self._store.pictures.forget_all_but(self._store.conversations.pictures())
+
+    def picture_file(self, sha256: str) -> Path:
+        """Where the picture of a message lies."""
+        return self._store.pictures.path(sha256)
 
     async def search(self, text: str) -> tuple[Conversation, ...]:
         return await self._run(self._store.conversations.search, text)
@@ -140,23 +150,30 @@ class Chats:
 
     # --- Answers --------------------------------------------------------------------------------------------------
 
-    async def ask(self, conversation_id: str, text: str, pictures: Sequence[GivenPicture] = ()) -> str:
+    async def ask(self, conversation_id: str, text: str, pictures: Sequence[Path] = ()) -> str:
         """Append the user's message, start the answer, return the answer's message id at once.
 
-        ModelError for what is no picture, or too large a one.
+        pictures: files of this machine, which are kept. Raises LocalProtocolError for one that cannot be read,
+        ModelError for what is no picture.
         """
-        await asyncio.to_thread(check_pictures, [picture.data for picture in pictures])
         with self._beginning(conversation_id):
             conversation = await self._run(self._store.conversations.get, conversation_id)
-            shown = [Picture(given.name, hashlib.sha256(given.data).hexdigest(), len(given.data)) for given in pictures]
-            for picture, given in zip(shown, pictures, strict=True):
-                await self._run(self._store.conversations.keep_picture, picture.sha256, given.data)
-            question = Message(new_id(), "user", text, time.time(), pictures=tuple(shown))
-            await self._run(self._store.conversations.append, conversation_id, question, time.time())
+            files = await read_pictures(pictures)
+            async with self._keeping_pictures:
+                shown = await self._keep_pictures(pictures, files)
+                question = Message(new_id(), "user", text, time.time(), pictures=shown)
+                await self._run(self._store.conversations.append, conversation_id, question, time.time())
             if not conversation.title:
-                await self._run(self._store.conversations.rename, conversation_id, _title(text))
+                await self._run(self._store.conversations.rename, conversation_id, _title(text or _names(shown)))
             await self._changed()
             return await self._start_answer(conversation)
+
+    async def _keep_pictures(self, files: Sequence[Path], read: Sequence[bytes]) -> tuple[Picture, ...]:
+        kept: list[Picture] = []
+        for file, data in zip(files, read, strict=True):
+            sha256 = await self._run(self._store.pictures.keep, data)
+            kept.append(Picture(sha256, inspect(data).media_type, file.name))
+        return tuple(kept)
 
     async def retry(self, conversation_id: str) -> str:
         """Answer the last user message again; the last answer is replaced. One that broke off in the middle goes on."""
@@ -208,7 +225,8 @@ class Chats:
     async def _start_answer(self, conversation: Conversation, in_place_of: Sequence[Message] = ()) -> str:
         replaced = tuple(message.id for message in in_place_of)
         stored = await self.messages(conversation.id)
-        history = await self._history([message for message in stored if message.id not in replaced])
+        earlier = [message for message in stored if message.id not in replaced]
+        history = _history(earlier, await self._shown(earlier))
         answer = Message(new_id(), "assistant", "", time.time(), status="streaming")
         write = self._store.conversations.append
         await self._run(write, conversation.id, answer, time.time(), in_place_of=replaced)
@@ -228,9 +246,18 @@ class Chats:
             self._seam(streaming, f"{streaming.asked} is asked to go on.")
         else:
             self._seam(streaming, f"{left} {await self._here(answer)}".lstrip())
-        history = await self._history(earlier)
+        history = _history(earlier, await self._shown(earlier))
         self._run_answer(streaming, Question(answer.id, target, history, _so_far(answer), answer.model_sha256))
         return answer.id
+
+    async def _shown(self, messages: Sequence[Message]) -> dict[str, tuple[bytes, ...]]:
+        """The pictures by message: the newest, as a conversation may have more than a model is shown at a time."""
+        room = PictureRoom()
+        shown: dict[str, tuple[bytes, ...]] = {}
+        for message in reversed([message for message in messages if message.pictures]):
+            read = [await self._run(self._store.pictures.read, picture.sha256) for picture in message.pictures]
+            shown[message.id] = room.newest(read)
+        return shown
 
     def _stream_into(self, conversation: Conversation, answer: Message) -> _Streaming:
         streaming = _Streaming(conversation, answer, kept_at=time.monotonic())
@@ -291,15 +318,7 @@ class Chats:
             return f"This machine {ANEW}"
         return f"This machine continues with {await self._local.describe()}."
 
-    async def _history(self, messages: Sequence[Message]) -> tuple[ChatMessage, ...]:
-        """As far back as pictures may go along: the last ones of a conversation that has more."""
-        wanted = [picture.sha256 for message in messages for picture in message.pictures][-PICTURES:]
-        data = {sha256: await self._run(self._store.conversations.picture, sha256) for sha256 in set(wanted)}
-        return _history(messages, {sha256: picture for sha256, picture in data.items() if picture})
-
     async def _stream(self, responder: Responder, streaming: _Streaming, question: Question) -> None:
-        if not responder.sees(question.target):
-            question = without_pictures(question)
         edges = Edges(streaming.message.thinking)
         streaming.asked_at, streaming.first_at, streaming.pieces = time.monotonic(), 0.0, 0
         async with contextlib.aclosing(responder.answer(question)) as parts:
@@ -383,18 +402,17 @@ def _so_far(answer: Message) -> str:
     return answer.text[start_of(answer.seams) :]
 
 
-def _history(messages: Sequence[Message], pictures: Mapping[str, bytes]) -> tuple[ChatMessage, ...]:
-    """Without transcripts: one is as long as it is, and goes along where a person puts it beside a question."""
-    turns = [m for m in messages if m.role != TRANSCRIPT]
+_NONE: Mapping[str, tuple[bytes, ...]] = MappingProxyType({})
+
+
+def _history(messages: Sequence[Message], shown: Mapping[str, tuple[bytes, ...]] = _NONE) -> tuple[ChatMessage, ...]:
+    """Without transcripts: one is as long as it is, and goes along where a person puts it beside a question.
+
+    shown: pictures by message.
+    """
+    turns = [message for message in messages if message.role != TRANSCRIPT]
     return chat_history(
-        [
-            (
-                m.role,
-                m.text if m.role == "user" else _so_far(m),
-                tuple(pictures[picture.sha256] for picture in m.pictures if picture.sha256 in pictures),
-            )
-            for m in turns
-        ]
+        [ChatMessage(m.role, m.text if m.role == "user" else _so_far(m), shown.get(m.id, ())) for m in turns]
     )
 
 
@@ -403,6 +421,10 @@ def _left(error: ErrorInfo, name: str) -> str:
     if not name:
         return error.title
     return error.title.replace("The machine", name, 1).replace("The owner", f"The owner of {name}", 1)
+
+
+def _names(pictures: Sequence[Picture]) -> str:
+    return ", ".join(picture.name for picture in pictures)
 
 
 def _title(text: str) -> str:

@@ -15,7 +15,7 @@ from contextlib import AsyncExitStack, aclosing
 from dataclasses import replace
 from pathlib import Path
 
-from qvac_core.codec.key_text import parse_public_key
+from qvac_core.codec.key_text import parse_public_key, short_key
 from qvac_core.core.answering import TranslationWish
 from qvac_core.core.chats import Chats
 from qvac_core.core.config import CoreConfig, RuleOverride
@@ -23,10 +23,10 @@ from qvac_core.core.contacts import Contacts
 from qvac_core.core.diagnosis import examine_network
 from qvac_core.core.dictation import Dictations
 from qvac_core.core.event_hub import EventHub
-from qvac_core.core.machine import Machine
+from qvac_core.core.machine import THIS_MACHINE, Machine, load_config
 from qvac_core.core.network import NetworkNode
 from qvac_core.core.sharing import Sharing
-from qvac_core.core.speech_here import SpeechHere
+from qvac_core.core.speech import Speech
 from qvac_core.core.state import (
     AccessMode,
     AccessRules,
@@ -35,7 +35,6 @@ from qvac_core.core.state import (
     Conversation,
     CoreEvent,
     Draft,
-    GivenPicture,
     Knock,
     LogEntry,
     Message,
@@ -48,15 +47,14 @@ from qvac_core.core.state import (
     Target,
 )
 from qvac_core.core.transcripts import Transcripts
-from qvac_core.core.translations import Translations
 from qvac_core.delegation.admission import Limits
 from qvac_core.delegation.consumer import Consumer
 from qvac_core.engines.library import Library
-from qvac_core.engines.live_speech import LiveOptions, LiveSession, LiveTranscription
+from qvac_core.engines.live_speech import LiveOptions, LiveSession
 from qvac_core.engines.llama_engine import LlamaEngine
-from qvac_core.engines.model_kind import EMBEDDING_TYPE
+from qvac_core.engines.model_kind import EMBEDDING_TYPE, SPEECH_TYPE
 from qvac_core.engines.pool import ModelPool
-from qvac_core.engines.speech import TranscriptionEvent
+from qvac_core.engines.speech import AudioFile, TranscriptionEvent
 from qvac_core.engines.speech_engine import WhisperEngine
 from qvac_core.errors import IdentityError, QvacError
 from qvac_core.hyperdht import KeyPair
@@ -138,9 +136,13 @@ class Core:
         limits = Limits(max_tokens=most) if most > 0 else Limits()
         self._engine = LlamaEngine()
         self._on_close("engine", self._engine.close)
+        self._speech_engine = WhisperEngine()
+        self._on_close("speech", self._speech_engine.close)
         library = await asyncio.to_thread(Library, self._config.models_folder or folder.models_folder)
         pool = ModelPool(
-            self._engine, others={EMBEDDING_TYPE: self._engine.load_embedding}, on_changed=self._on_models_changed
+            self._engine,
+            others={EMBEDDING_TYPE: self._engine.load_embedding, SPEECH_TYPE: self._speech_engine.load_pooled},
+            on_changed=self._on_models_changed,
         )
         self.machine = Machine(self._store, self._hub, library, pool, limits, only=self._config.models)
         self._on_close("machine", self.machine.close)
@@ -155,14 +157,11 @@ class Core:
         self._on_close("contacts", self._contacts.close)
         self._chats = Chats(self._store, self._hub, self._contacts, self.machine)
         self._on_close("chats", self._chats.close)
-        self._speech = SpeechHere(library, WhisperEngine())
-        self._on_close("speech", self._speech.close)
+        self.speech = Speech(library, pool, load_config(limits), self.consumer, self._key_pair.public_key)
         self._dictations = Dictations(self._open_live, self._hub)
         self._on_close("dictations", self._dictations.close)
         self._transcripts = Transcripts(self._store, self._hub, self._transcribe, self._who_listens)
         self._on_close("transcripts", self._transcripts.close)
-        self._translations = Translations(lambda text, to, at: self.translate(text, to=to, target=at), self._hub)
-        self._on_close("translations", self._translations.close)
         self._sharing = Sharing(
             self._store, self._hub, self._network, self.machine, self._key_pair, limits, self._config.rules
         )
@@ -374,11 +373,11 @@ class Core:
     async def keep_draft(self, conversation_id: str, draft: Draft) -> None:
         await self._chats.keep_draft(conversation_id, draft)
 
-    async def ask(self, conversation_id: str, text: str, pictures: Sequence[GivenPicture] = ()) -> str:
+    async def ask(self, conversation_id: str, text: str, pictures: Sequence[Path] = ()) -> str:
         return await self._chats.ask(conversation_id, text, pictures)
 
-    async def picture(self, sha256: str) -> bytes:
-        return await self._store.database.run(self._store.conversations.picture, sha256)
+    def picture_file(self, sha256: str) -> Path:
+        return self._chats.picture_file(sha256)
 
     async def retry(self, conversation_id: str) -> str:
         return await self._chats.retry(conversation_id)
@@ -392,10 +391,10 @@ class Core:
     # --- Speech ---------------------------------------------------------------------------------------------------
 
     async def speech_models(self) -> tuple[SpeechChoice, ...]:
-        return self._speech.choices()
+        return self.speech.choices()
 
-    async def start_dictation(self, dictation_id: str, listener: Target, language: str = "") -> None:
-        await self._dictations.start(dictation_id, listener, language)
+    async def start_dictation(self, listener: Target, language: str = "") -> str:
+        return await self._dictations.start(listener, language)
 
     async def dictate(self, dictation_id: str, samples: bytes) -> None:
         await self._dictations.write(dictation_id, samples)
@@ -413,24 +412,26 @@ class Core:
         await self._transcripts.stop(message_id)
 
     async def _open_live(self, listener: Target, language: str) -> LiveSession:
-        return LiveTranscription(await self._speech.model(listener.model), LiveOptions(language=language))
+        return await self.speech.live(LiveOptions(language=language), listener)
 
     async def _transcribe(
         self, path: Path, listener: Target, language: str
     ) -> AsyncGenerator[TranscriptionEvent, None]:
-        async for event in self._speech.transcribe(path, listener.model, language):
-            yield event
+        async with aclosing(self.speech.transcribe(AudioFile(path), listener, language=language)) as events:
+            async for event in events:
+                yield event
 
     async def _who_listens(self, listener: Target) -> AnswerStats:
-        return AnswerStats("This machine", "local", "local", listener.model, 0.0, 0.0, 0, 0)
+        key = listener.provider_key
+        connection = self.consumer.connection(bytes.fromhex(key)) if key else None
+        if not key or key == self.public_key:
+            return AnswerStats(THIS_MACHINE, "local", "local", listener.model, 0.0, 0.0, 0, 0)
+        entry = next((entry for entry in await self.providers() if entry.public_key == key), None)
+        name = entry.name if entry is not None and entry.name else short_key(key)
+        path = connection.path if connection is not None else ""
+        return AnswerStats(name, path, path, listener.model, 0.0, 0.0, 0, 0, provider_key=key)
 
     # --- Translation ----------------------------------------------------------------------------------------------
-
-    async def start_translation(self, translation_id: str, text: str, to: str, target: Target) -> None:
-        self._translations.start(translation_id, text, to, target)
-
-    async def stop_translation(self, translation_id: str) -> None:
-        await self._translations.stop(translation_id)
 
     async def translate(
         self, text: str, *, to: str, source: str = "", target: Target | None = None

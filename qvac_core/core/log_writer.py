@@ -32,6 +32,7 @@ class LogWriter:
         self._keys: dict[str, str] = {}
         self._day = _today()
         self._tokens = store.request_log.tokens_today_by_key(time.time())
+        self._amounts = store.request_log.amounts_today(time.time())
 
     async def close(self) -> None:
         """Nothing is cancelled here: what was served is written."""
@@ -55,6 +56,7 @@ class LogWriter:
     ) -> None:
         key = self._keys.pop(id, "")
         self._count(key, prompt_tokens + generated_tokens)
+        self._amounts[key, unit] = self._amounts.get((key, unit), 0.0) + amount
         self._write(
             lambda: self._store.request_log.finish(
                 id,
@@ -72,6 +74,10 @@ class LogWriter:
         self._turn_day()
         return self._tokens.get(remote_public_key, 0)
 
+    def amount_today(self, remote_public_key: str, unit: str, now: float) -> float:
+        self._turn_day()
+        return self._amounts.get((remote_public_key, unit), 0.0)
+
     def _count(self, key: str, tokens: int) -> None:
         self._turn_day()
         self._tokens[key] = self._tokens.get(key, 0) + tokens
@@ -81,6 +87,7 @@ class LogWriter:
         if (today := _today()) != self._day:
             self._day = today
             self._tokens.clear()
+            self._amounts.clear()
 
     def _write(self, write: Callable[[], object]) -> None:
         self._waiting.append(write)

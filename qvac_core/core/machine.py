@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import stat
-from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from qvac_core.core.error_text import describe
 from qvac_core.core.event_hub import EventHub
 from qvac_core.core.local_config import loading_here
 from qvac_core.core.local_translation import translate_here
-from qvac_core.core.state import AnswerStats, DownloadChanged, SharedModel, SharedModelsChanged, Target
+from qvac_core.core.state import AnswerStats, DownloadChanged, SharedModel, SharedModelsChanged
 from qvac_core.core.tasks import TaskOwner
 from qvac_core.delegation.admission import Limits
 from qvac_core.delegation.held_models import KnownModel
@@ -26,11 +26,12 @@ from qvac_core.delegation.model_config import (
     NORMALIZE_TO_LENGTH_1,
     EmbedConfig,
     LlmConfig,
+    WhisperConfig,
     model_id,
     source_of,
 )
 from qvac_core.delegation.parts import OfferedModel
-from qvac_core.engines.abilities import chat_of, embedding_of, not_supported
+from qvac_core.engines.abilities import chat_of, embedding_of, not_supported, speech_of
 from qvac_core.engines.available import shows_pictures
 from qvac_core.engines.interface import (
     LOCAL_OWNER,
@@ -54,11 +55,13 @@ from qvac_core.engines.model_kind import (
     CHAT_TYPE,
     EMBEDDING_TYPE,
     RUNNABLE_TYPES,
+    SPEECH_TYPE,
     require_chat_type,
     require_runnable_type,
 )
 from qvac_core.engines.pool import Lease, ModelPool, PooledModel
 from qvac_core.engines.projectors import names_projector
+from qvac_core.engines.speech import Audio, SpeechModel, TranscriptionEvent, TranscriptionRequest
 from qvac_core.engines.translation import TranslationRequest
 from qvac_core.errors import LocalProtocolError, ModelError, QvacError
 from qvac_core.models import DEFAULT_SMALL_MODEL, by_file, by_name, by_sha256, by_source, is_source, model_title
@@ -101,7 +104,7 @@ class Machine:
         self._shared_now: frozenset[str] | None = None
         self._downloads: dict[str, asyncio.Task[LibraryModel]] = {}
         self._leases: dict[str, Lease] = {}
-        self._configs: dict[str, LlmConfig | EmbedConfig] = {}  # of the leases
+        self._configs: dict[str, LlmConfig | EmbedConfig | WhisperConfig] = {}  # of the leases
         self._tasks = TaskOwner()
 
     def open(self) -> None:
@@ -189,7 +192,7 @@ class Machine:
             shared=shared,
             state="idle" if pooled is None else "loading" if info is None else "loaded",
             ability=_ABILITIES[model.model_type][0],
-            sees="vision" in _abilities(model),
+            vision="vision" in _abilities(model),
         )
 
     def _pooled(self, model: LibraryModel) -> PooledModel | None:
@@ -286,10 +289,6 @@ class Machine:
 
     async def can_answer(self) -> bool:
         return self._choose("") is not None
-
-    def sees(self, target: Target) -> bool:
-        model = self._choose(target.model if not target.provider_key else "")
-        return model is not None and "vision" in _abilities(model)
 
     async def describe(self) -> str:
         model = self._choose("")
@@ -447,6 +446,28 @@ class Machine:
         request = EmbeddingRequest(request_id, tuple(texts), LOCAL_OWNER, normalize)
         return await embedding_of(model).embed(request)
 
+    def transcribe_here(
+        self, loaded_id: str, audio: Audio, prompt: str, request_id: str
+    ) -> AsyncIterator[TranscriptionEvent]:
+        """By a speech model that is loaded here, in the way it was loaded for. As `SpeechModel.transcribe`."""
+        model, config = self.speech_here(loaded_id)
+        request = TranscriptionRequest(
+            request_id,
+            audio,
+            language="" if isinstance(config.language, UnsetType) else config.language,
+            prompt=prompt or ("" if isinstance(config.initial_prompt, UnsetType) else config.initial_prompt),
+            translate=config.translate is True,
+            owner=LOCAL_OWNER,
+        )
+        return model.transcribe(request)
+
+    def speech_here(self, loaded_id: str) -> tuple[SpeechModel, WhisperConfig]:
+        """A speech model that is loaded here, and what the program that loaded it wanted. Raises ModelError."""
+        model = self.running_here(loaded_id)
+        assert model is not None
+        config = self._configs.get(loaded_id)
+        return speech_of(model), config if isinstance(config, WhisperConfig) else WhisperConfig()
+
     def known_here(self, loaded_id: str) -> KnownModel | None:
         """The chat model that is loaded here by this id, and what the program that loaded it wanted."""
         model = self.model_here(loaded_id)
@@ -461,7 +482,11 @@ class Machine:
 
 
 # What a model of each type can be asked for, in the words of wire/QVAC.md section 12; the first is what it is made for.
-_ABILITIES: Mapping[str, tuple[str, ...]] = {CHAT_TYPE: ("chat", "translate"), EMBEDDING_TYPE: ("embed",)}
+_ABILITIES: Mapping[str, tuple[str, ...]] = {
+    CHAT_TYPE: ("chat", "translate"),
+    EMBEDDING_TYPE: ("embed",),
+    SPEECH_TYPE: ("transcribe",),
+}
 
 
 def _check_type(model_type: str, wanted: str) -> None:
@@ -471,6 +496,8 @@ def _check_type(model_type: str, wanted: str) -> None:
     require_runnable_type(model_type)
     if wanted == EMBEDDING_TYPE != model_type:
         raise not_supported("This model makes no embeddings. Choose an embedding model.")
+    if wanted == SPEECH_TYPE != model_type:
+        raise not_supported("This model transcribes no speech. Choose a Whisper model.")
 
 
 def _abilities(model: LibraryModel) -> tuple[str, ...]:
@@ -496,7 +523,7 @@ def _owners_file(text: str) -> Path | None:
         path = Path(text).expanduser().absolute()
         mode = path.stat().st_mode
     except (FileNotFoundError, NotADirectoryError):
-        if path.suffix == ".gguf" and by_file(text) is None:
+        if path.suffix in (".gguf", ".bin") and by_file(text) is None:
             raise _no_such_file(f"There is no file {path}.") from None
         return None
     except RuntimeError:  # "~name" of nobody
@@ -505,7 +532,7 @@ def _owners_file(text: str) -> Path | None:
         raise _no_such_file(f"{text[:128]} cannot be read: {error.strerror}.") from None
     if stat.S_ISREG(mode):
         return path
-    raise _no_such_file(f"{text} is {'a folder' if stat.S_ISDIR(mode) else 'no file'}. Name a GGUF file.")
+    raise _no_such_file(f"{text} is {'a folder' if stat.S_ISDIR(mode) else 'no file'}. Name a model file.")
 
 
 def _no_such_file(sentence: str) -> ModelError:
@@ -515,7 +542,7 @@ def _no_such_file(sentence: str) -> ModelError:
 def _no_such_model(name: str) -> ModelError:
     return ModelError(
         f"There is no model {name} on this machine, and none of that name in the SDK's list. "
-        "Check its spelling, or name a GGUF file.",
+        "Check its spelling, or name a model file.",
         name="MODEL_NOT_FOUND_HERE",
         code=52002,
     )

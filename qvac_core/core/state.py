@@ -5,7 +5,7 @@ State flows one way (ARCHITECTURE.md, "One core, one owner"): core → events of
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 
 from qvac_core.store.records import AnswerStats as AnswerStats
@@ -58,7 +58,7 @@ class SharedModel:
     shared: bool
     state: str
     ability: str = "chat"
-    sees: bool = False  # it can be shown pictures
+    vision: bool = False
 
 
 class AccessMode(StrEnum):
@@ -135,7 +135,10 @@ class Stage(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class RemoteModel:
-    """A model a provider offers. `source` is what load_model sends; sha256 is "" where it does not tell."""
+    """A model a provider offers. `source` is what load_model sends; sha256 is "" where it does not tell.
+
+    vision: it can be shown pictures.
+    """
 
     name: str
     source: str
@@ -143,15 +146,7 @@ class RemoteModel:
     context_tokens: int = 0
     loaded: bool = False
     sha256: str = ""
-    sees: bool = False  # it can be shown pictures
-
-
-@dataclass(frozen=True, slots=True)
-class GivenPicture:
-    """A picture file that goes along with a message."""
-
-    name: str
-    data: bytes = field(repr=False)
+    vision: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -351,16 +346,6 @@ class DictationEnded:
 
 
 @dataclass(frozen=True, slots=True)
-class TranslationChanged:
-    """A translation as far as it has come. running: more follows. error: why it broke off, with what is there kept."""
-
-    translation_id: str
-    text: str
-    running: bool = True
-    error: ErrorInfo | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class Notice:
     """Something a person should know once: a settings file set aside, another machine answering for my key, …"""
 
@@ -389,6 +374,5 @@ CoreEvent = (
     | TranscriptProgress
     | DictationHeard
     | DictationEnded
-    | TranslationChanged
     | Notice
 )

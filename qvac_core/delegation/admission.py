@@ -209,6 +209,8 @@ class Limits:
     schema_bytes: int = 32 * 1024
     schema_depth: int = 24
     embed_texts: int = 2048
+    audio_seconds: float = 2 * 3600.0  # of one recording or live transcript
+    audio_seconds_per_day: float = 8 * 3600.0  # of a key
     # Concurrency.
     parallel: int = 8
     parallel_per_key: int = 3  # fewer than slots: one guest's long answers leave a place for another's

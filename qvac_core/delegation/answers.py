@@ -84,6 +84,8 @@ class AnswerParts(Protocol):
     @property
     def parallel(self) -> int: ...
 
+    def slots(self, known: KnownModel) -> int: ...
+
     async def running_model(self, known: KnownModel) -> LoadedModel: ...
 
     def drop(self) -> None:
@@ -218,7 +220,7 @@ class Answer:
 
     def _lane(self) -> Lane:
         """What waits for a slot of the model waits here, where its place is told and keys take turns."""
-        return Lane(self._known.model.sha256, self._parts.limits.slots)
+        return Lane(self._known.model.sha256, self._parts.slots(self._known))
 
     def _request(self) -> CompletionRequest:
         parts = self._parts

@@ -29,7 +29,7 @@ from qvac_core.delegation.messages import (
 )
 from qvac_core.delegation.peer_stream import PeerStream
 from qvac_core.delegation.rpc import Rpc
-from qvac_core.delegation.rpc_streams import IncomingStream
+from qvac_core.delegation.rpc_streams import IncomingStream, OutgoingStream
 from qvac_core.delegation.serving import APP_NAME, HELLO_VERSION, OUR_FEATURES
 from qvac_core.errors import (
     ConnectionClosed,
@@ -124,6 +124,12 @@ class ProviderConnection:
     def open_stream(self, message: Message) -> IncomingStream:
         self._greet_soon()
         return self._rpc.open_stream(encode(message))
+
+    def open_duplex(self, message: Message) -> tuple[OutgoingStream, IncomingStream, bytes]:
+        """A request whose body goes on after its first chunk, which is returned: it has to be written first."""
+        self._greet_soon()
+        upload, answer = self._rpc.open_duplex()
+        return upload, answer, encode(message)
 
     def sent(self, stream: IncomingStream) -> tuple[bool, int]:
         """Whether the request of this answer has gone out, and how many bytes have, of everything."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Protocol
@@ -40,6 +40,7 @@ from qvac_core.delegation.messages import (
     ListModelsReply,
     LoadModel,
     LoadModelReply,
+    LoadSpeechModel,
     Message,
     ModelEntry,
     ModelProgress,
@@ -51,11 +52,14 @@ from qvac_core.delegation.messages import (
     UnloadModel,
     UnloadModelReply,
 )
-from qvac_core.delegation.model_config import LLM_MODEL_TYPE
+from qvac_core.delegation.model_config import LLM_MODEL_TYPE, WhisperConfig
 from qvac_core.delegation.peer_stream import PeerStream
 from qvac_core.delegation.picture_upload import put_pictures
 from qvac_core.delegation.tool_wire import for_sdk, says_of_tools
+from qvac_core.delegation.transcript import RemoteLive, Transcript, UploadProgress
 from qvac_core.delegation.translation_run import TranslationRun, lines_from
+from qvac_core.engines.live_words import LiveOptions
+from qvac_core.engines.speech import Audio, TranscriptionEvent
 from qvac_core.errors import (
     ConnectionClosed,
     DelegationError,
@@ -164,6 +168,7 @@ class Consumer:
         self._loads: dict[str, ProviderConnection] = {}
         self._working: dict[str, ProviderConnection] = {}  # requests other than answers, by their id
         self._tasks: set[asyncio.Task[Any]] = set()
+        self._speech_configs: dict[str, WhisperConfig] = {}
         self._closed = False
         self.closing = False
 
@@ -432,6 +437,11 @@ class Consumer:
             raise ProviderError(said)
         return reply
 
+    def speech_config(self, model_id: str) -> WhisperConfig:
+        """What a speech model was loaded with by `load_model`. Raises DelegationError for one that never was."""
+        self._delegate_of(model_id)
+        return self._speech_configs.get(model_id, WhisperConfig())
+
     def ignores_tools(self, model_id: str) -> bool:
         """Whether the model was loaded here, and without `tools`: its provider says nothing of tools it gets then."""
         return model_id in self._without_tools
@@ -528,6 +538,48 @@ class Consumer:
         if self._tasks:
             await asyncio.wait(set(self._tasks))
 
+    async def transcribe(
+        self,
+        model_id: str,
+        audio: Audio,
+        *,
+        delegate: Delegate | None = None,
+        prompt: str = "",
+        request_id: str | None = None,
+        on_upload: UploadProgress | None = None,
+    ) -> AsyncGenerator[TranscriptionEvent, None]:
+        """What `SpeechModel.transcribe` yields, from a loaded model at its provider. Leaving it stops it there.
+
+        A file travels as it is, in parts; on_upload: its bytes there, and in all. Raises ProviderError (no sound in it,
+        longer than allowed, …), DelegationError, LocalProtocolError for a file that cannot be read, ConnectionClosed.
+        """
+        delegate = delegate or self._delegate_of(model_id)
+        connection = await self._ready(delegate)
+        request_id = request_id or str(uuid.uuid4())
+        self._working[request_id] = connection
+        try:
+            run = Transcript(connection, model_id, request_id, prompt)
+            async for event in run.events(audio, on_upload):
+                yield event
+        finally:
+            self._working.pop(request_id, None)
+
+    async def transcribe_live(
+        self,
+        model_id: str,
+        options: LiveOptions,
+        *,
+        delegate: Delegate | None = None,
+        request_id: str | None = None,
+    ) -> RemoteLive:
+        """A live transcript by a loaded model at its provider; its language and translation are those it was loaded
+        with, as is the format of its sound, which has to be f32le (`load_model`)."""
+        delegate = delegate or self._delegate_of(model_id)
+        connection = await self._ready(delegate)
+        live = RemoteLive(connection, model_id, options, request_id or str(uuid.uuid4()))
+        self._own(live.task)
+        return live
+
     async def _ask_work(
         self,
         connection: ProviderConnection,
@@ -568,6 +620,8 @@ class Consumer:
             raise _load_failed(reply)
         model_id = reply.model_id if isinstance(reply.model_id, str) else message.model_src
         self._models[model_id] = delegate
+        if isinstance(message, LoadSpeechModel) and not isinstance(message.model_config, UnsetType):
+            self._speech_configs[model_id] = message.model_config
         has_tools = isinstance(message, LoadModel) and message.model_config.tools is True
         (self._without_tools.discard if has_tools else self._without_tools.add)(model_id)
         return Loaded(model_id, "delegated", delegate.provider_public_key)

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 
 from qvac_core.delegation.admission import Limits
 from qvac_core.delegation.failures import Code, Reason, Rejection, by_policy
-from qvac_core.delegation.model_config import EmbedConfig, LlmConfig
+from qvac_core.delegation.model_config import EmbedConfig, LlmConfig, WhisperConfig
 from qvac_core.delegation.parts import Lease, ModelPool
 from qvac_core.engines.interface import LibraryModel, LoadProgress, ModelConfig, RunningModel
 
@@ -50,6 +50,11 @@ class KnownEmbeddingModel(Known):
     @property
     def pooling(self) -> str:
         return self.config.pooling or ""
+
+
+@dataclass(frozen=True, slots=True)
+class KnownSpeechModel(Known):
+    config: WhisperConfig
 
 
 class KnownModels:
@@ -105,6 +110,11 @@ class HeldModels:
     @property
     def names(self) -> tuple[str, ...]:
         return tuple(known.model.name for known, _ in self._leases.values())
+
+    def slots(self, known: Known) -> int:
+        """How many answers at once the model of this id makes: whoever loaded it first has said so."""
+        held = self._leases.get(known.model_id)
+        return held[1].model.info.slots if held is not None and held[1].model.alive else self._limits.slots
 
     async def hold(self, known: Known, on_progress: Callable[[LoadProgress], None] | None = None) -> RunningModel:
         """The running model of this id; loads it when it is not held or its worker has ended.

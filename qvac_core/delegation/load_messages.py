@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from qvac_core.delegation.messages import AnyLoad, LoadEmbeddingModel, LoadModel
+from qvac_core.delegation.messages import AnyLoad, LoadEmbeddingModel, LoadModel, LoadSpeechModel
 from qvac_core.delegation.model_config import (
     CANONICAL_MODEL_TYPES,
     CANONICAL_NAMES,
     EMBED_DEFAULTS,
     EMBEDDING_MODEL_TYPE,
     LLM_MODEL_TYPE,
+    SPEECH_MODEL_TYPE,
     EmbedConfig,
+    WhisperConfig,
     own_config,
     own_config_of,
     with_defaults,
@@ -34,4 +36,7 @@ def load_message(model_type: str, config: Mapping[str, Any] | None, **fields: An
     if model_type == EMBEDDING_MODEL_TYPE:
         embed_config = with_defaults(own_config_of(EmbedConfig, config), EMBED_DEFAULTS)
         return LoadEmbeddingModel(model_type="llamacpp-embedding", model_config=embed_config, **fields)
+    if model_type == SPEECH_MODEL_TYPE:
+        speech_config = own_config_of(WhisperConfig, config)
+        return LoadSpeechModel(model_type="whispercpp-transcription", model_config=speech_config, **fields)
     raise LocalProtocolError(f"QVAC Desktop has no engine for models of the type {model_type[:64]}.")

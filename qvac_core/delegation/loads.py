@@ -16,13 +16,21 @@ from msgspec import UNSET, UnsetType
 from qvac_core.delegation.admission import Limits
 from qvac_core.delegation.events import Outcome
 from qvac_core.delegation.failures import Code, Rejection, error_reply
-from qvac_core.delegation.held_models import HeldModels, Known, KnownEmbeddingModel, KnownModel, KnownModels
+from qvac_core.delegation.held_models import (
+    HeldModels,
+    Known,
+    KnownEmbeddingModel,
+    KnownModel,
+    KnownModels,
+    KnownSpeechModel,
+)
 from qvac_core.delegation.live_requests import Kind, LiveRequest, LiveRequests, stop_for
 from qvac_core.delegation.messages import (
     AnyLoad,
     LoadEmbeddingModel,
     LoadModel,
     LoadModelReply,
+    LoadSpeechModel,
     ModelProgress,
     encode,
 )
@@ -30,8 +38,10 @@ from qvac_core.delegation.model_config import (
     EMBED_DEFAULTS,
     EMBEDDING_MODEL_TYPE,
     LLM_MODEL_TYPE,
+    SPEECH_MODEL_TYPE,
     EmbedConfig,
     LlmConfig,
+    WhisperConfig,
     model_id,
     source_of,
     with_defaults,
@@ -190,6 +200,10 @@ def _lookup(parts: LoadParts, message: AnyLoad) -> Known:
         given = EmbedConfig() if isinstance(message.model_config, UnsetType) else message.model_config
         embed_config = with_defaults(given, EMBED_DEFAULTS)
         return KnownEmbeddingModel(model_id(EMBEDDING_MODEL_TYPE, source, embed_config), model, source, embed_config)
+    if isinstance(message, LoadSpeechModel):
+        _check_type(model, SPEECH_MODEL_TYPE)
+        speech = WhisperConfig() if isinstance(message.model_config, UnsetType) else message.model_config
+        return KnownSpeechModel(model_id(SPEECH_MODEL_TYPE, source, speech), model, source, speech)
     assert isinstance(message, LoadModel)
     _check_type(model, LLM_MODEL_TYPE)
     _check_chat(message.model_config, model)

@@ -15,10 +15,12 @@ from msgspec import UNSET, Meta, Raw, Struct, UnsetType, field
 from qvac_core.delegation.model_config import (
     EMBEDDING_MODEL_TYPE,
     LLM_MODEL_TYPE,
+    SPEECH_MODEL_TYPE,
     EmbedConfig,
     LlmConfig,
     Number,
     ReasoningBudget,
+    WhisperConfig,
 )
 from qvac_core.errors import RemoteProtocolError
 
@@ -197,6 +199,50 @@ class CompletionStream(Message, frozen=True, tag="completionStream"):
             raise ValueError("responseFormat cannot be combined with tools")
 
 
+class Base64Audio(Part, frozen=True, tag="base64", tag_field="type"):
+    """Raw samples as the model's audio_format says, or a sound file."""
+
+    value: str
+
+
+class FileAudio(Part, frozen=True, tag="filePath", tag_field="type"):
+    """A path on the provider: refused there, as everything that names the owner's files."""
+
+    value: str
+
+
+class BlobAudio(Part, frozen=True, tag="blob", tag_field="type"):
+    """Our own: a sound file that was brought before (blobs.py)."""
+
+    sha256: Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]
+
+
+class Transcribe(Message, frozen=True, tag="transcribe"):
+    """wire/QVAC.md section 9. metadata: segments with times, and not only text."""
+
+    model_id: str
+    audio_chunk: Base64Audio | FileAudio | BlobAudio
+    prompt: str | UnsetType = UNSET
+    metadata: bool | UnsetType = UNSET
+    request_id: Text | UnsetType = UNSET
+
+
+class TranscribeStream(Message, frozen=True, tag="transcribeStream"):
+    """The first line of a body that goes on with raw samples. Times in ms.
+
+    end_of_turn_silence_ms: 0 or missing = turns do not end. tentative: our own, words that are not settled yet, too.
+    """
+
+    model_id: str
+    prompt: str | UnsetType = UNSET
+    metadata: bool | UnsetType = UNSET
+    emit_vad_events: bool | UnsetType = UNSET
+    end_of_turn_silence_ms: Annotated[int, Meta(ge=0)] | UnsetType = UNSET
+    vad_run_interval_ms: Annotated[int, Meta(ge=1)] | UnsetType = UNSET
+    tentative: bool | UnsetType = UNSET
+    request_id: Text | UnsetType = UNSET
+
+
 CancelKind = Literal[
     "completion",
     "batchCompletion",
@@ -231,6 +277,11 @@ class Cancel(Message, frozen=True, tag="cancel"):
 class UnloadModel(Message, frozen=True, tag="unloadModel"):
     model_id: str
     clear_storage: bool = msgspec.field(default=False)
+
+
+class LoadSpeechModel(AnyLoad, frozen=True, kw_only=True, tag="loadModel", forbid_unknown_fields=True):
+    model_type: Literal["whispercpp-transcription"]
+    model_config: WhisperConfig | UnsetType = UNSET
 
 
 class Embed(Message, frozen=True, tag="embed"):
@@ -291,8 +342,11 @@ Request = (
     | LoadModel
     | LoadEmbeddingModel
     | CompletionStream
+    | LoadSpeechModel
     | Embed
     | Translate
+    | Transcribe
+    | TranscribeStream
     | Cancel
     | UnloadModel
     | Hello
@@ -352,6 +406,68 @@ class EmbedStats(Part, frozen=True):
     total_tokens: Number | UnsetType = UNSET
     backend_device: Literal["cpu", "gpu"] | UnsetType = UNSET
     context_size: Number | UnsetType = UNSET
+
+
+class TranscribeSegment(Part, frozen=True, omit_defaults=False):
+    """append: it goes on with the one before (never here). Times in ms."""
+
+    text: str
+    start_ms: Number
+    end_ms: Number
+    append: bool = False
+    id: int = 0
+
+
+class TranscribeStats(Part, frozen=True):
+    """audio_duration in ms; real_time_factor: seconds of computing for one of sound."""
+
+    audio_duration: Number | UnsetType = UNSET
+    real_time_factor: Number | UnsetType = UNSET
+    total_segments: Number | UnsetType = UNSET
+
+
+class SpeechProgress(Part, frozen=True):
+    """Our own, in ms; total_ms is missing where the file does not say."""
+
+    done_ms: int
+    total_ms: int | UnsetType = UNSET
+
+
+class TranscribeLine(Message, frozen=True, tag="transcribe"):
+    """One line of a transcript; the last one has `done`. progress, language and notices are our own."""
+
+    text: str | UnsetType = UNSET
+    segment: TranscribeSegment | UnsetType = UNSET
+    done: bool | UnsetType = UNSET
+    stats: TranscribeStats | UnsetType = UNSET
+    error: str | UnsetType = UNSET
+    progress: SpeechProgress | UnsetType = UNSET
+    language: str | UnsetType = UNSET
+    notices: list[str] | UnsetType = UNSET
+
+
+class VadState(Part, frozen=True):
+    speaking: bool
+    probability: Number
+
+
+class EndOfTurn(Part, frozen=True, omit_defaults=False):
+    silence_duration_ms: Number
+    source: Literal["whisper"] = "whisper"
+
+
+class TranscribeStreamLine(Message, frozen=True, tag="transcribeStream"):
+    """As TranscribeLine, of live speech. tentative: our own, what stands behind the settled words for now."""
+
+    text: str | UnsetType = UNSET
+    segment: TranscribeSegment | UnsetType = UNSET
+    vad: VadState | UnsetType = UNSET
+    end_of_turn: EndOfTurn | UnsetType = UNSET
+    done: bool | UnsetType = UNSET
+    stats: TranscribeStats | UnsetType = UNSET
+    error: str | UnsetType = UNSET
+    tentative: str | UnsetType = UNSET
+    language: str | UnsetType = UNSET
 
 
 class EmbedReply(Message, frozen=True, tag="embed"):
@@ -533,6 +649,8 @@ Reply = (
     | CompletionLine
     | EmbedReply
     | TranslateLine
+    | TranscribeLine
+    | TranscribeStreamLine
     | CancelReply
     | UnloadModelReply
     | ErrorReply
@@ -551,6 +669,8 @@ _requests: Mapping[str, msgspec.json.Decoder[Any]] = {
     "heartbeat": msgspec.json.Decoder(Heartbeat),
     "embed": msgspec.json.Decoder(Embed),
     "translate": msgspec.json.Decoder(Translate),
+    "transcribe": msgspec.json.Decoder(Transcribe),
+    "transcribeStream": msgspec.json.Decoder(TranscribeStream),
     "completionStream": msgspec.json.Decoder(CompletionStream),
     "cancel": msgspec.json.Decoder(Cancel),
     "unloadModel": msgspec.json.Decoder(UnloadModel),
@@ -564,6 +684,7 @@ _requests: Mapping[str, msgspec.json.Decoder[Any]] = {
 _loads: Mapping[str, msgspec.json.Decoder[Any]] = {
     LLM_MODEL_TYPE: msgspec.json.Decoder(LoadModel),
     EMBEDDING_MODEL_TYPE: msgspec.json.Decoder(LoadEmbeddingModel),
+    SPEECH_MODEL_TYPE: msgspec.json.Decoder(LoadSpeechModel),
 }
 SERVED_MODEL_TYPES = frozenset(_loads)
 _replies: msgspec.json.Decoder[Reply] = msgspec.json.Decoder(Reply)

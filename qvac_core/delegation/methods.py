@@ -23,6 +23,8 @@ REMOTE_SAFE = frozenset(
         "completionStream",
         "embed",
         "translate",
+        "transcribe",
+        "transcribeStream",
         "cancel",
         "unloadModel",
         # Between two QVAC Desktop peers (wire/QVAC.md section 12).

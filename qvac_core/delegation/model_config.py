@@ -18,13 +18,14 @@ from qvac_core.errors import LocalProtocolError
 
 LLM_MODEL_TYPE: Final = "llamacpp-completion"
 EMBEDDING_MODEL_TYPE: Final = "llamacpp-embedding"
+SPEECH_MODEL_TYPE: Final = "whispercpp-transcription"
 
 # The names that are valid on the wire. A request for one whose engine is not here is answered as a load that failed.
 CANONICAL_MODEL_TYPES = frozenset(
     {
         LLM_MODEL_TYPE,
         EMBEDDING_MODEL_TYPE,
-        "whispercpp-transcription",
+        SPEECH_MODEL_TYPE,
         "parakeet-transcription",
         "bci-whispercpp-transcription",
         "nmtcpp-translation",
@@ -39,7 +40,7 @@ CANONICAL_MODEL_TYPES = frozenset(
 CANONICAL_NAMES: Mapping[str, str] = {
     "llm": LLM_MODEL_TYPE,
     "embeddings": EMBEDDING_MODEL_TYPE,
-    "whisper": "whispercpp-transcription",
+    "whisper": SPEECH_MODEL_TYPE,
     "parakeet": "parakeet-transcription",
     "bci": "bci-whispercpp-transcription",
     "nmt": "nmtcpp-translation",
@@ -164,6 +165,23 @@ class EmbedConfig(Struct, frozen=True, forbid_unknown_fields=True):
 
 # EMBED_CONFIG_DEFAULTS of 0.16.0.
 EMBED_DEFAULTS: Mapping[str, Any] = {"gpuLayers": 99, "device": "gpu", "batchSize": 1024}
+
+
+class WhisperConfig(Struct, frozen=True):
+    """0.16.0 names, those that act. Every field is part of the model's id. The others are of how whisper.cpp runs,
+    which is its owner's business: they are dropped, as unknown ones are.
+
+    language: a code or an English name; missing or "auto" = found in the sound. translate: into English.
+    initial_prompt: for requests without a `prompt`. audio_format: of sound that comes as raw samples (16 kHz, mono);
+    0.16's default is s16le.
+    """
+
+    language: str | UnsetType = UNSET
+    translate: bool | UnsetType = UNSET
+    initial_prompt: str | UnsetType = UNSET
+    audio_format: Literal["f32le", "s16le"] | UnsetType = UNSET
+
+
 NORMALIZE_TO_LENGTH_1: Final = 2
 
 Config = TypeVar("Config", bound=Struct)

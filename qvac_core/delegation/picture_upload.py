@@ -36,6 +36,12 @@ async def read_history(history: Sequence[HistoryMessage]) -> tuple[ChatMessage, 
     )
 
 
+async def read_pictures(paths: Sequence[Path]) -> list[bytes]:
+    """Files of this machine that a person means to show. Raises as `read_history`."""
+    found = await _read([Attachment(str(path)) for path in paths], {})
+    return [found[str(path)] for path in paths]
+
+
 def wire_history(history: Iterable[ChatMessage]) -> tuple[list[HistoryMessage], dict[str, bytes]]:
     """Roles, texts and pictures as they are sent, and the bytes of the pictures by their hash, for `put_pictures`."""
     messages: list[HistoryMessage] = []

@@ -6,6 +6,7 @@ front of every queue.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import random
 import re
@@ -29,6 +30,7 @@ from qvac_core.delegation.held_models import (
     KnownEmbeddingModel,
     KnownModel,
     KnownModels,
+    KnownSpeechModel,
     model_not_found,
 )
 from qvac_core.delegation.kv_sessions import KvSessions
@@ -56,6 +58,8 @@ from qvac_core.delegation.messages import (
     ModelEntry,
     PutBlob,
     PutBlobReply,
+    Transcribe,
+    TranscribeStream,
     Translate,
     UnloadModel,
     UnloadModelReply,
@@ -70,12 +74,14 @@ from qvac_core.delegation.owner_stops import MODEL_OFF, OwnerStop
 from qvac_core.delegation.parts import ModelPool, OfferedModel, RequestLog, SharedModels
 from qvac_core.delegation.peer_stream import PeerStream
 from qvac_core.delegation.rpc import Rpc, RpcLimits
-from qvac_core.delegation.rpc_streams import IncomingRequest
+from qvac_core.delegation.rpc_streams import IncomingRequest, IncomingStream, OutgoingStream
+from qvac_core.delegation.transcriptions import SpeechParts, transcribe, transcribe_live
 from qvac_core.delegation.translations import translate
 from qvac_core.delegation.turns import Turns
 from qvac_core.delegation.work import Work
-from qvac_core.engines.abilities import chat_of, embedding_of
+from qvac_core.engines.abilities import chat_of, embedding_of, speech_of
 from qvac_core.engines.interface import EmbeddingModel, LoadedModel
+from qvac_core.engines.speech import SpeechModel
 from qvac_core.errors import ConnectionClosed, QvacError, RemoteProtocolError
 
 logger = logging.getLogger(__name__)
@@ -84,6 +90,8 @@ HELLO_VERSION = 1
 # Of wire/QVAC.md section 12, what this version does. Grants, receipts and countersigning come later.
 OUR_FEATURES = frozenset({"models", "queue", "continue", "keepalive", "blobs", "pictures"})
 APP_NAME = "qvac-desktop"
+HEAD_SECONDS = 10.0  # for the first chunk of a request whose body is a stream
+NO_SPEECH = "This model transcribes no speech. Load a Whisper model."
 
 KnownKind = TypeVar("KnownKind", bound=Known)
 
@@ -135,6 +143,7 @@ class Session:
         self.blobs = KeyBlobs(service.blobs, stream.remote_public_key)
         self.tells_places = False
         self.is_ours = False
+        self._duplexes = 0
         self._dismissed: OwnerStop | None = None
         limits = RpcLimits(
             frame_bytes=service.limits.frame_bytes,
@@ -188,6 +197,9 @@ class Session:
     def _allowance(self) -> Allowance:
         return self._service.policy.allowance(self.public_key, self._service.now())
 
+    def slots(self, known: KnownModel) -> int:
+        return self.held.slots(known)
+
     async def running_model(self, known: KnownModel) -> LoadedModel:
         return chat_of(await self.held.hold(known))
 
@@ -198,7 +210,8 @@ class Session:
         shape = Shape.REPLY if request.body is not None else Shape.DUPLEX
         try:
             if request.body is None:
-                raise _not_for_strangers("a request of the duplex shape")
+                await self._handle_duplex(request)
+                return
             if request.too_long:
                 asked, shape = _by_head(request.body)
                 self._refuse_too_long(asked, request.too_long)
@@ -208,17 +221,42 @@ class Session:
             if not isinstance(method, str):
                 raise RemoteProtocolError("Invalid input in the request: it has no type")
             shape = shape_of(method, envelope.withProgress is True)
-            if self._dismissed is not None:
-                raise self._dismissed.rejection()
-            if self._service.policy.decide(self.public_key, self._service.now()) is not Decision.ADMIT:
-                raise not_admitted(self.public_key.hex())  # an allowance that ended while the machine slept
-            if method not in REMOTE_SAFE:
+            self._check_asker()
+            if method not in REMOTE_SAFE or shape is Shape.DUPLEX:
                 raise _not_for_strangers(method if method in SHAPES else "this request type")
             await self._dispatch(request, method, envelope, body, payload)
         except ConnectionClosed:
             raise
         except QvacError as error:
             await send_error(request, shape, error)
+
+    def _check_asker(self) -> None:
+        if self._dismissed is not None:
+            raise self._dismissed.rejection()
+        if self._service.policy.decide(self.public_key, self._service.now()) is not Decision.ADMIT:
+            raise not_admitted(self.public_key.hex())  # an allowance that ended while the machine slept
+
+    async def _handle_duplex(self, request: IncomingRequest) -> None:
+        """A request whose body is a stream; its first chunk says what is asked."""
+        self._check_asker()
+        if self._duplexes >= self.limits.parallel_per_key:
+            raise by_policy(Reason.LIMIT, "Too many live requests at once. End one before beginning another.")
+        self._duplexes += 1
+        try:
+            body = request.receive()
+            async with asyncio.timeout(HEAD_SECONDS):
+                head = await anext(body, b"")
+            _check_size(len(head), self.limits.load_bytes)
+            method = decode_envelope(head).type
+            if method != "transcribeStream":
+                raise _not_for_strangers("a request of the duplex shape")
+            message = decode_request("transcribeStream", head)
+            assert isinstance(message, TranscribeStream)
+            await self._transcribe_live(request, message, len(head), body)
+        except TimeoutError:
+            raise RemoteProtocolError("Invalid input in the request: nothing came") from None
+        finally:
+            self._duplexes -= 1
 
     async def _dispatch(
         self, request: IncomingRequest, method: str, envelope: Envelope, body: bytes, payload: bytes
@@ -255,6 +293,10 @@ class Session:
             await self._embed(request, message, len(body))
         elif isinstance(message, Translate):
             await self._translate(request, message, len(body))
+        elif isinstance(message, Transcribe):
+            await self._transcribe(request, message, len(body))
+        elif isinstance(message, TranscribeStream):
+            raise _not_for_strangers("transcribeStream in this shape")
         else:
             await self._complete(request, message, len(body))
 
@@ -333,13 +375,7 @@ class Session:
         known = self._shared(message.model_id, KnownModel, "This model does not translate. Load a chat model.")
         live = self._open(request, Kind.TRANSLATE, message.request_id, known)
         work = Work(self, live)
-        lines = AnswerLines(
-            stream,
-            live,
-            stall_seconds=self.limits.stall_seconds,
-            tells_places=self.tells_places,
-            drop=self.drop,
-        )
+        lines = self._lines(stream, live)
         owner = self.public_key.hex()
         with lines.alive():
             await work.run(
@@ -356,6 +392,51 @@ class Session:
                 forbidden=self._check(size),
                 on_place=lines.on_place,
             )
+
+    async def _transcribe(self, request: IncomingRequest, message: Transcribe, size: int) -> None:
+        stream = request.respond()
+        known = self._shared(message.model_id, KnownSpeechModel, NO_SPEECH)
+        live = self._open(request, Kind.TRANSCRIBE, message.request_id, known)
+        work, lines = Work(self, live), self._lines(stream, live)
+        with lines.alive():
+            await work.run(
+                lambda: transcribe(work, message, known, self._speech_parts(known), self.blobs, lines.write),
+                lines.write,
+                forbidden=self._check(size),
+                on_place=lines.on_place,
+            )
+
+    async def _transcribe_live(
+        self, request: IncomingRequest, message: TranscribeStream, size: int, body: IncomingStream
+    ) -> None:
+        stream = request.respond()
+        known = self._shared(message.model_id, KnownSpeechModel, NO_SPEECH)
+        live = self._open(request, Kind.TRANSCRIBE, message.request_id, known)
+        work, lines = Work(self, live), self._lines(stream, live)
+        with lines.alive():
+            await work.run(
+                lambda: transcribe_live(work, message, known, self._speech_parts(known), body, lines.write),
+                lines.write,
+                forbidden=self._check(size),
+                on_place=lines.on_place,
+            )
+
+    def _lines(self, stream: OutgoingStream, live: LiveRequest) -> AnswerLines:
+        return AnswerLines(
+            stream,
+            live,
+            stall_seconds=self.limits.stall_seconds,
+            tells_places=self.tells_places,
+            drop=self.drop,
+        )
+
+    def _speech_parts(self, known: KnownSpeechModel) -> SpeechParts:
+        async def running_model() -> SpeechModel:
+            return speech_of(await self.held.hold(known))
+
+        heard = self._service.log.amount_today(self.public_key.hex(), Kind.TRANSCRIBE.unit, self._service.now())
+        left = self.limits.audio_seconds_per_day - heard
+        return SpeechParts(self.public_key.hex(), running_model, self.limits, self.is_ours, left)
 
     def _shared(self, model_id: str, kind: type[KnownKind], otherwise: str) -> KnownKind:
         """What this id means to the key, now. Raises Rejection, with `otherwise` for a model of another kind."""

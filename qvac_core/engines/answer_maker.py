@@ -107,6 +107,9 @@ class AnswerMaker(Protocol):
 
     def step(self) -> None: ...
 
+    def rest(self) -> None:
+        """Nothing was asked for a while: give back memory that is not needed."""
+
     def take(self, arrived: Arrived) -> None: ...
 
 

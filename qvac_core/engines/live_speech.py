@@ -108,7 +108,7 @@ class LiveTranscription:
         sound, self._rest = sound_of(samples, self._rest)
         self._put(self._words.feed(sound))
         if self._words.is_behind:
-            self._fail(_failed(TOO_SLOW))
+            self.fail(_failed(TOO_SLOW))
         self._go_on()
 
     async def end(self) -> None:
@@ -130,6 +130,12 @@ class LiveTranscription:
             yield event
             if isinstance(event, LiveFinished):
                 return
+
+    def fail(self, error: QvacError) -> None:
+        """End it with this error, after what was heard before."""
+        self._failure = self._failure or error
+        self._wake.set()
+        self._work.set()
 
     async def close(self) -> None:
         self._closed = True
@@ -157,7 +163,7 @@ class LiveTranscription:
                 segments, language = await self._hear(wanted)
                 self._put(self._words.heard(segments, language))
         except QvacError as error:
-            self._fail(error)
+            self.fail(error)
 
     async def _hear(self, wanted: Pass) -> tuple[list[Segment], str]:
         options = self._options
@@ -188,11 +194,6 @@ class LiveTranscription:
                 self._events.pop()
             self._events.append(event)
         self._wake.set()
-
-    def _fail(self, error: QvacError) -> None:
-        self._failure = self._failure or error
-        self._wake.set()
-        self._work.set()
 
 
 def sound_of(samples: SoundBytes, rest: bytes = b"") -> tuple[Sound, bytes]:

@@ -25,7 +25,7 @@ LONGEST_MS = 28_000  # Whisper hears thirty seconds at once
 FORCED_MS = 5000  # left of a window in which nothing settled
 SETTLE_MS = 3000  # of silence after which a window is closed where turns do not end
 BACKLOG_MS = 120_000  # of sound that waits for a model slower than speech
-METER_MS = 250  # between two Voice events that only tell the level
+METER_LEAST_MS = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +33,7 @@ class LiveOptions:
     """language, prompt, translate as in TranscriptionRequest.
 
     end_of_turn_ms: of silence that ends a turn; 0 = turns do not end. pass_interval_ms: of sound between two passes.
+    meter_ms: of sound between two Voice events that only tell the level.
     """
 
     language: str = ""
@@ -40,6 +41,7 @@ class LiveOptions:
     translate: bool = False
     end_of_turn_ms: int = 800
     pass_interval_ms: int = 1000
+    meter_ms: int = 250
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +102,7 @@ class LiveWords:
 
     def __init__(self, options: LiveOptions) -> None:
         self._options = options
+        self._meter_ms = max(options.meter_ms, METER_LEAST_MS)
         self._voice = VoiceActivity()
         self._words = LocalAgreement()
         self._sound: Sound = np.zeros(0, np.float32)  # from `_start` on
@@ -137,7 +140,7 @@ class LiveWords:
         if self._ending:
             return []
         events: list[LiveEvent] = []
-        step = METER_MS * SAMPLE_RATE // 1000
+        step = _samples(self._meter_ms)
         for start in range(0, sound.size, step):
             events += self._piece(sound[start : start + step])
         return events
@@ -155,7 +158,7 @@ class LiveWords:
         elif self._voice.silence_ms >= (self._options.end_of_turn_ms or SETTLE_MS):
             self._closing = self._end
             self._silence_ms = self._voice.silence_ms
-        if changed or self._end - self._metered >= _samples(METER_MS):
+        if changed or self._end - self._metered >= _samples(self._meter_ms):
             self._metered = self._end
             return [Voice(self._voice.speaking, round(self._voice.probability, 3))]
         return []

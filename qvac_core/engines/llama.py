@@ -26,7 +26,14 @@ from qvac_core.engines.interface import ModelConfig, ModelInfo, SamplingParams
 from qvac_core.engines.llama_context import LlamaContext
 from qvac_core.engines.llama_vocabulary import LlamaVocabulary
 from qvac_core.engines.load_error import load_error
-from qvac_core.engines.memory import cache_bytes, check_memory, context_tokens, memory_error, spare_bytes
+from qvac_core.engines.memory import (
+    cache_bytes,
+    can_be_quantized,
+    check_memory,
+    context_tokens,
+    memory_error,
+    spare_bytes,
+)
 from qvac_core.engines.model_files import read_model
 from qvac_core.engines.model_kind import ModelKind, cannot_chat, kind_of, require_chat
 from qvac_core.engines.preamble import preamble_of
@@ -38,6 +45,7 @@ from qvac_core.engines.vocabulary import Vocabulary
 from qvac_core.errors import ModelError
 
 N_BATCH = 512  # tokens; chunks are chosen by time and rarely reach it
+GGML_TYPE_Q8_0 = 8  # ggml.h
 GGML_LOG_LEVEL_ERROR = 4  # ggml.h; the comment in llama-cpp-python's _logger.py has older numbers
 
 
@@ -105,11 +113,12 @@ class LlamaBackend:
         self._config = config
         self.n_ctx = context_tokens(self._gguf, config.n_ctx)
         self.n_outputs = config.slots + 1 + LONGEST_DRAFT
+        self._quantized = False
         (self._model, self._context), self.device = load_on(
             config,
             has_gpu=bool(llama.llama_supports_gpu_offload()),
             load=lambda gpu_layers: self._load(path, gpu_layers, on_progress),
-            check_memory=lambda: check_memory(self._size, self._gguf, self.n_ctx * config.slots, config.slots + 1),
+            check_memory=self._choose_cache,
             fit=lambda: layers_that_fit(
                 demand(self._gguf, self._size, self.n_ctx * config.slots, config.slots + 1),
                 list_devices(EngineKind.SCHEDULER),
@@ -123,6 +132,20 @@ class LlamaBackend:
         self._batch = NativeBatch(self.n_batch)
         self.template = ChatTemplate.of_model(self._gguf.chat_template, vocabulary)
         self.sampling = sampling_of_file(self._gguf.metadata)
+
+    def _choose_cache(self) -> None:
+        """A quantized cache where the machine has no memory for a whole one. Raises ModelError: for neither."""
+        cells, slots = self.n_ctx * self._config.slots, self._config.slots + 1
+        try:
+            check_memory(self._size, self._gguf, cells, slots)
+        except ModelError:
+            if not can_be_quantized(self._gguf):
+                raise
+            check_memory(self._size, self._gguf, cells, slots, quantized=True)
+            self._quantized = True
+
+    def _cache_bytes(self, cells: int) -> int:
+        return cache_bytes(self._gguf, cells, self._config.slots + 1, quantized=self._quantized)
 
     def _load(self, path: Path, gpu_layers: int, on_progress: Callable[[float], None]) -> tuple[Any, LlamaContext]:
         def progress(fraction: float, _user_data: object) -> bool:
@@ -148,7 +171,7 @@ class LlamaBackend:
                 slots=slots,
                 grows=not gpu,
                 free=spare_bytes,
-                size_of=lambda cells: cache_bytes(self._gguf, cells, slots),
+                size_of=self._cache_bytes,
             )
         except MemoryError:
             llama.llama_model_free(model)
@@ -169,6 +192,8 @@ class LlamaBackend:
         params.n_outputs_max = self.n_outputs  # the default reserves n_batch rows of logits
         params.n_threads = params.n_threads_batch = self._config.threads or cpu_threads()
         params.kv_unified = True
+        if self._quantized:
+            params.type_k = params.type_v = GGML_TYPE_Q8_0
         params.swa_full = False  # layers with a sliding window keep what they see, and `sequences.py` knows it
         params.offload_kqv = params.op_offload = gpu
         return params
@@ -241,7 +266,7 @@ class LlamaBackend:
             slots=slots,
             parameters=int(llama.llama_model_n_params(self._model)),
             size_bytes=self._size,
-            memory_bytes=weights + cache_bytes(self._gguf, self.n_ctx * slots, slots + 1),
+            memory_bytes=weights + self._cache_bytes(self.n_ctx * slots),
             backend_device=self.device,
             chat_template=self.template.own,
             thinking_channels=self.vocabulary.style.channels,
@@ -304,6 +329,9 @@ class SchedulerMaker:
 
     def step(self) -> None:
         self._scheduler.step()
+
+    def rest(self) -> None:
+        self._scheduler.rest()
 
     def take(self, arrived: Arrived) -> None:
         raise AssertionError("no other thread works for the scheduler")

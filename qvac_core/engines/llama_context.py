@@ -15,7 +15,7 @@ from llama_cpp import llama_cpp as llama
 
 from qvac_core.engines.checkpoints import MemoryKind, State
 
-START_CELLS = 2048  # tokens, all chats together; doubled when they are full
+START_CELLS = 4096  # tokens, all chats together; doubled when they are full, which costs running chats about 0.2 s
 _PART = llama.LLAMA_STATE_SEQ_FLAGS_PARTIAL_ONLY
 
 
@@ -49,8 +49,8 @@ class LlamaContext:
         # A window or a state takes memory for each sequence. Where there is none, one more holds the preamble.
         self._sequences = slots + 1 if self.kind.plain else slots
         # A recurrent state has one size, however many tokens it has seen.
-        grows = grows and not llama.llama_model_is_recurrent(model)
-        pointer = self._made(min(most_cells, START_CELLS) if grows else most_cells)
+        self._grows = grows and not llama.llama_model_is_recurrent(model)
+        pointer = self._made(min(most_cells, START_CELLS) if self._grows else most_cells)
         if pointer is None:
             raise MemoryError
         self.pointer = pointer
@@ -76,6 +76,9 @@ class LlamaContext:
         first = int(llama.llama_memory_seq_pos_min(self._memory, slot))
         return first, int(llama.llama_memory_seq_pos_max(self._memory, slot))
 
+    def size(self, slot: int, *, part: bool = False) -> int:
+        return int(llama.llama_state_seq_get_size_ext(self.pointer, slot, _PART if part else 0))
+
     def save(self, slot: int, *, part: bool = False) -> State | None:
         """None where there is no memory for it, or llama.cpp cannot."""
         return _save(self.pointer, slot, _PART if part else 0)
@@ -92,18 +95,30 @@ class LlamaContext:
         Both are there for a moment. Logits do not move along: only between two steps.
         """
         wanted = min(self._most, max(cells, 2 * self.n_cells))
-        if wanted <= self.n_cells or self._size_of(wanted) > self._free():
+        if wanted > self.n_cells:
+            self._move_to(wanted)
+
+    def shrink(self, cells: int) -> None:
+        """A context of the size that so many cells would have led to, if that is a smaller one."""
+        wanted = START_CELLS
+        while wanted < cells:
+            wanted *= 2
+        if self._grows and wanted < self.n_cells:
+            self._move_to(wanted)
+
+    def _move_to(self, cells: int) -> None:
+        if self._size_of(cells) > self._free():
             return
-        larger = self._made(wanted)
-        if larger is None:
+        other = self._made(cells)
+        if other is None:
             return
-        if not all(self._move(slot, larger) for slot in range(self._sequences)):
-            llama.llama_free(larger)
+        if not all(self._move(slot, other) for slot in range(self._sequences)):
+            llama.llama_free(other)
             return
         llama.llama_free(self.pointer)
-        self.pointer = larger
-        self._memory = llama.llama_get_memory(larger)
-        self.n_cells = int(llama.llama_n_ctx(larger))
+        self.pointer = other
+        self._memory = llama.llama_get_memory(other)
+        self.n_cells = int(llama.llama_n_ctx(other))
 
     def _move(self, slot: int, target: Any) -> bool:
         if self.span(slot)[1] < 0:

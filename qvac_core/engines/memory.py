@@ -13,6 +13,8 @@ from qvac_core.errors import ModelError
 SMALLEST_CONTEXT = 64  # tokens; below it no template fits
 SPARE = 256 * 1024 * 1024  # bytes for compute buffers and for the rest of the machine
 _ELEMENT = 2  # bytes: keys and values are kept as 16-bit floats
+# q8_0: 32 numbers in 34 bytes. Measured (tests/bench/perplexity.py): perplexity 0.997 of it, a token takes 1.06 times.
+_QUANTIZED, _QUANTIZED_ROW = 34 / 32, 32
 STEP_TOKENS = 512  # `n_ubatch`: cells of a sliding window beside the windows themselves
 # Every so manieth layer sees all (llama.cpp src/models, `load_swa_pattern`), where the header does not say it.
 _PERIODS = {
@@ -35,7 +37,7 @@ def context_tokens(gguf: GgufInfo, asked: int) -> int:
     return max(SMALLEST_CONTEXT, min(asked or trained, trained))
 
 
-def cache_bytes(gguf: GgufInfo, tokens: int, slots: int = 1) -> int:
+def cache_bytes(gguf: GgufInfo, tokens: int, slots: int = 1, *, quantized: bool = False) -> int:
     """Bytes of the key and value cache for so many tokens, of all chats together. Too large where `has_plain_cache` is
     false.
 
@@ -44,10 +46,17 @@ def cache_bytes(gguf: GgufInfo, tokens: int, slots: int = 1) -> int:
     windows, kept = sliding_layers(gguf), _heads_kept(gguf)
     window = _largest(gguf, "attention.sliding_window", 0)
     sliding = min(tokens, window * slots + STEP_TOKENS)
-    return sum(
-        heads * _head_width(gguf, "_swa" if slides else "") * _ELEMENT * (sliding if slides else tokens)
+    elements = sum(
+        heads * sum(_head_widths(gguf, "_swa" if slides else "")) * (sliding if slides else tokens)
         for heads, slides in zip(kept, windows, strict=True)
     )
+    return int(elements * (_QUANTIZED if quantized else _ELEMENT))
+
+
+def can_be_quantized(gguf: GgufInfo) -> bool:
+    """Whether the cache can be kept as q8_0: its rows are whole blocks. It needs flash attention, which is usual."""
+    widths = (*_head_widths(gguf, ""), *_head_widths(gguf, "_swa"))
+    return has_plain_cache(gguf) and all(width and width % _QUANTIZED_ROW == 0 for width in widths)
 
 
 def sliding_layers(gguf: GgufInfo) -> list[bool]:
@@ -72,12 +81,12 @@ def _heads_kept(gguf: GgufInfo) -> list[int]:
     return [kept if isinstance(kept, int) else heads] * layers
 
 
-def _head_width(gguf: GgufInfo, suffix: str) -> int:
-    """Elements of a key and a value of one head."""
+def _head_widths(gguf: GgufInfo, suffix: str) -> tuple[int, ...]:
+    """Elements of a key, and of a value, of one head."""
     width = _largest(gguf, "embedding_length", 0) // max(1, _largest(gguf, "attention.head_count", 1))
     sizes = (_largest(gguf, f"attention.{name}_length", width) for name in ("key", "value"))
     own = ((_largest(gguf, f"attention.{name}_length{suffix}", 0) if suffix else 0) for name in ("key", "value"))
-    return sum(special or size for special, size in zip(own, sizes, strict=True))
+    return tuple(special or size for special, size in zip(own, sizes, strict=True))
 
 
 def has_plain_cache(gguf: GgufInfo) -> bool:
@@ -86,12 +95,12 @@ def has_plain_cache(gguf: GgufInfo) -> bool:
     return not any(key.removeprefix(prefix).startswith(_PARTIAL) for key in gguf.metadata if key.startswith(prefix))
 
 
-def check_memory(size_bytes: int, gguf: GgufInfo, tokens: int, slots: int = 1) -> None:
+def check_memory(size_bytes: int, gguf: GgufInfo, tokens: int, slots: int = 1, *, quantized: bool = False) -> None:
     """Refuse what would only make the machine swap. Raises ModelError with typed field `reason`: "memory".
 
     size_bytes: of all files of the model. tokens: of all its chats together, of which there are `slots`.
     """
-    cache = cache_bytes(gguf, tokens, slots) if has_plain_cache(gguf) else 0
+    cache = cache_bytes(gguf, tokens, slots, quantized=quantized) if has_plain_cache(gguf) else 0
     needed = size_bytes + cache + SPARE
     free = free_bytes()
     if needed > free:

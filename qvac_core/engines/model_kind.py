@@ -97,14 +97,15 @@ def require_chat(kind: ModelKind) -> None:
 
 
 # Of the types that a library can hold, those that an engine here runs: these are shared, loaded, asked.
-RUNNABLE_TYPES = frozenset((CHAT_TYPE, EMBEDDING_TYPE))
+RUNNABLE_TYPES = frozenset((CHAT_TYPE, EMBEDDING_TYPE, SPEECH_TYPE))
 
 
 def require_runnable_type(model_type: str) -> None:
     """Raises ModelError for a model of the library or of the catalog that no engine here runs."""
     if model_type not in RUNNABLE_TYPES:
         raise ModelError(
-            "QVAC Desktop cannot run a model of this kind. Choose a chat model, or one for embeddings.",
+            "QVAC Desktop cannot run a model of this kind. "
+            "Choose a chat model, one for embeddings, or a Whisper model.",
             name="MODEL_OPERATION_NOT_SUPPORTED",
             code=52416,
         )

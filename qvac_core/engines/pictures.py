@@ -78,6 +78,23 @@ def check_pictures(pictures: Sequence[bytes]) -> None:
         )
 
 
+class PictureRoom:
+    """What a conversation may show at a time, filled from its newest message on."""
+
+    def __init__(self) -> None:
+        self._count, self._bytes, self._pixels = PICTURES, PICTURES_BYTES, PICTURES_PIXELS
+
+    def newest(self, pictures: Sequence[bytes]) -> tuple[bytes, ...]:
+        """Those of a message, if there is room for all of them; else none, nor any of the messages before it.
+
+        Raises ModelError, as `inspect`.
+        """
+        self._count -= len(pictures)
+        self._bytes -= sum(map(len, pictures))
+        self._pixels -= sum(info.width * info.height for info in map(inspect, pictures))
+        return tuple(pictures) if min(self._count, self._bytes, self._pixels) >= 0 else ()
+
+
 def too_many() -> ModelError:
     return too_much(f"A conversation may have {PICTURES} pictures at most. Leave out older ones.")
 

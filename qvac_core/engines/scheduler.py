@@ -200,6 +200,11 @@ class Scheduler:
         self._advance(batch, chunks, answering)
         return True
 
+    def rest(self) -> None:
+        """Nothing was asked for a while."""
+        if not self.busy:
+            self._sequences.rest()
+
     # --- Admission ------------------------------------------------------------------------------------------------
 
     def _admit(self) -> None:
@@ -300,8 +305,8 @@ class Scheduler:
 
         Ends the longest answers with LENGTH when even the running ones do not fit.
         """
-        free = self._sequences.room(wanted)
         answering = sum(job.pending is not None for job in self._running)
+        free = self._sequences.room(max(wanted, answering))  # those that hold a token will need their cell, too
         while free < answering:
             longest = max((job for job in self._running if job.pending is not None), key=_first_to_go)
             free += _cells(longest)

@@ -27,6 +27,9 @@ class Memory(Protocol):
     def grow(self, cells: int) -> None:
         """Make `n_cells` at least so many, where it is less than the model was loaded for and the machine has it."""
 
+    def shrink(self, cells: int) -> None:
+        """Give back what so many cells do not need."""
+
     def span(self, slot: int) -> tuple[int, int]:
         """The first position that every layer has, and the last; -1, -1 when there is none."""
 
@@ -34,6 +37,9 @@ class Memory(Protocol):
         """Forget everything of a sequence from position `tokens` on. False: impossible, it is as it was."""
 
     def copy(self, source: int, target: int, tokens: int) -> None: ...
+
+    def size(self, slot: int, *, part: bool = False) -> int:
+        """Bytes of what `save` would give."""
 
     def save(self, slot: int, *, part: bool = False) -> State | None:
         """A copy of a sequence; part: of what cannot be cut. None: impossible."""
@@ -80,6 +86,7 @@ class Sequences:
             seat = self._stay(placement)
         seat = self._with_preamble(seat, prompt)
         self._mark(seat.slot)  # where a turn begins: it may be taken back
+        self._grow(len(prompt) - seat.cached)
         return seat
 
     def _slots_of(self, owner: str) -> list[Slot]:
@@ -90,10 +97,7 @@ class Sequences:
 
         Shared prefixes are counted once per sequence: too careful, never too bold.
         """
-        used = sum(len(slot.tokens) for slot in [*self.slots, self._kept])
-        if used + wanted > self._memory.n_cells:
-            self._memory.grow(used + wanted)
-        free = self._memory.n_cells - used
+        free = self._grow(wanted)
         for slot in sorted(self.slots, key=lambda slot: slot.used_at):
             if free >= wanted:
                 break
@@ -104,6 +108,17 @@ class Sequences:
             free += len(self._kept.tokens)
             self.forget(self._kept)
         return free
+
+    def _grow(self, wanted: int) -> int:
+        """Free cells: `wanted`, where the memory can still become as large."""
+        used = sum(len(slot.tokens) for slot in [*self.slots, self._kept])
+        if used + wanted > self._memory.n_cells:
+            self._memory.grow(used + wanted)
+        return self._memory.n_cells - used
+
+    def rest(self) -> None:
+        """Nobody asks: give back the memory that no chat needs."""
+        self._memory.shrink(sum(len(slot.tokens) for slot in [*self.slots, self._kept]))
 
     def make_way(self, slot: Slot) -> None:
         """Empty the sequence of an idle chat, which is kept on the host."""
@@ -158,6 +173,8 @@ class Sequences:
         """Keep a copy of what cannot be cut of this sequence, as it is now."""
         length = len(slot.tokens)
         if self._memory.kind.plain or length < WORTH_SAVING or any(one.tokens == length for one in slot.checkpoints):
+            return
+        if not self._cache.admits(self._memory.size(slot.index, part=True)):
             return
         state = self._memory.save(slot.index, part=True)
         if state is not None:
@@ -253,6 +270,8 @@ class Sequences:
 
     def _save(self, slot: Slot) -> None:
         if len(slot.tokens) < WORTH_SAVING or (self._memory.kind.plain and self._elsewhere(slot)):
+            return
+        if not self._cache.admits(self._memory.size(slot.index)):
             return
         state = self._memory.save(slot.index)
         if state is not None:

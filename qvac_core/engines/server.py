@@ -169,6 +169,9 @@ class ServerMaker:
     def step(self) -> None:
         raise AssertionError("nothing to step: the server runs by itself")
 
+    def rest(self) -> None:
+        """Nothing: the server makes all of its cache at the start."""
+
     def take(self, arrived: Arrived) -> None:
         self._answers.take(arrived)
 

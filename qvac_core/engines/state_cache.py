@@ -80,7 +80,7 @@ class StateCache:
 
     def hold(self, size: int) -> bool:
         """So many bytes of the budget, for copies that belong to a chat in a slot. False: it has no room for them."""
-        if not self.admits(size):
+        if size and not self.admits(size):
             return False
         self._held += size
         return True

@@ -63,6 +63,7 @@ from qvac_core.errors import DelegationError, ModelError, RequestRefused
 
 ALIVE_INTERVAL = 1.0  # seconds
 SLOT_LIMIT = 64  # chats in one context; llama.cpp bears 256 sequences
+REST_AFTER = 60.0  # seconds without a request
 PROGRESS_STEP = 0.01  # of the load, between two reports
 
 Inbox = queue.SimpleQueue[Command | Arrived]  # from the app, and from an engine's own threads
@@ -160,11 +161,22 @@ class ModelWorker:
         """A request. Raises ModelError when it is not to be answered."""
         raise NotImplementedError
 
+    def rest(self) -> None:
+        """Nothing was asked for REST_AFTER seconds."""
+
     def run(self) -> None:
         """Until Shutdown."""
+        rested = False
         while True:
             while not (self._runs.steps and self._inbox.empty()):
-                item = self._inbox.get()
+                try:
+                    item = self._inbox.get(timeout=None if rested else REST_AFTER)
+                except queue.Empty:
+                    rested = not self._runs.busy
+                    if rested:
+                        self.rest()
+                    continue
+                rested = False
                 if isinstance(item, Shutdown):
                     return
                 if isinstance(item, Arrived):
@@ -212,6 +224,9 @@ class ChatWorker(ModelWorker):
         if isinstance(command, Embed):
             raise not_supported("A chat model makes no embeddings. Choose an embedding model.")
         self._maker.submit(self._order(command.id, command.request))
+
+    def rest(self) -> None:
+        self._maker.rest()
 
     def _order(self, job_id: int, request: CompletionRequest) -> Order:
         tools = usable(request)

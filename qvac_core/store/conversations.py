@@ -73,19 +73,6 @@ class Conversations:
         with self._database.transaction() as connection:
             connection.execute("DELETE FROM conversations WHERE id = ?", (conversation_id,))
             connection.execute("DELETE FROM drafts WHERE conversation_id = ?", (conversation_id,))
-            connection.execute(
-                "DELETE FROM pictures WHERE sha256 NOT IN "
-                "(SELECT json_extract(value, '$.sha256') FROM messages, json_each(messages.pictures))"
-            )
-
-    def keep_picture(self, sha256: str, data: bytes) -> None:
-        """Before the message that shows it is appended."""
-        self._database.execute("INSERT OR IGNORE INTO pictures VALUES (?, ?)", (sha256, data))
-
-    def picture(self, sha256: str) -> bytes:
-        """b"" for one that is not there."""
-        rows = self._database.rows("SELECT data FROM pictures WHERE sha256 = ?", (sha256,))
-        return bytes(rows[0][0]) if rows else b""
 
     def messages(self, conversation_id: str) -> tuple[Message, ...]:
         """In the order in which they were appended."""
@@ -116,6 +103,12 @@ class Conversations:
             "thinking = ?, model_sha256 = ?, pictures = ? WHERE id = ?",
             (*values, id),
         )
+
+    def pictures(self) -> frozenset[str]:
+        """The hashes of all pictures that a message has."""
+        rows = self._database.rows("SELECT pictures FROM messages WHERE pictures != '[]'")
+        lists = (msgspec.json.decode(pictures, type=tuple[Picture, ...]) for (pictures,) in rows)
+        return frozenset(picture.sha256 for each in lists for picture in each)
 
     def drafts(self) -> dict[str, Draft]:
         """What is written and not sent, by conversation; "" for the one that is not there yet."""

@@ -65,6 +65,10 @@ class DataDir:
         return self.root / "models"
 
     @property
+    def pictures_folder(self) -> Path:
+        return self.root / "pictures"
+
+    @property
     def lock_file(self) -> Path:
         return self.root / "lock"
 

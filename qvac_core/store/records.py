@@ -106,11 +106,11 @@ class AnswerStats:
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """A picture that a message shows; its bytes are kept apart, by their hash."""
+    """One beside a question. sha256: of its file. media_type: "image/png", …; name: of the file it came from."""
 
-    name: str
     sha256: str
-    size_bytes: int
+    media_type: str
+    name: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +122,7 @@ class Message:
     """
 
     id: str
-    role: str  # "user" | "assistant" | "transcript" (core/transcript.py says what its text holds)
+    role: str  # "user" | "assistant"
     text: str
     created_at: float
     status: str = "done"

@@ -101,6 +101,15 @@ class RequestLog:
         )
         return int(rows[0]["tokens"]) if rows else 0
 
+    def amounts_today(self, now: float) -> dict[tuple[str, str], float]:
+        """By key and unit ("seconds" of sound): what requests came to since local midnight, where they are kept."""
+        rows = self._database.rows(
+            "SELECT remote_public_key, unit, TOTAL(amount) AS amount FROM requests "
+            "WHERE unit <> '' AND started_at >= ? GROUP BY remote_public_key, unit",
+            (_midnight(now),),
+        )
+        return {(row["remote_public_key"], row["unit"]): row["amount"] for row in rows}
+
     def tokens_today_by_key(self, now: float) -> dict[str, int]:
         rows = self._database.rows("SELECT remote_public_key, tokens FROM token_usage WHERE day = ?", (_day(now),))
         return {row["remote_public_key"]: row["tokens"] for row in rows}
@@ -123,6 +132,12 @@ class RequestLog:
 
 def _entry(row: sqlite3.Row) -> LogEntry:
     return LogEntry(*row)
+
+
+def _midnight(moment: float) -> float:
+    """The begin of the owner's calendar day."""
+    day = time.localtime(moment)
+    return time.mktime((day.tm_year, day.tm_mon, day.tm_mday, 0, 0, 0, -1, -1, -1))
 
 
 def _day(moment: float) -> str:

@@ -105,18 +105,10 @@ _VERSION_6: Final[Migration] = (
     "ALTER TABLE requests ADD COLUMN unit TEXT NOT NULL DEFAULT ''",
 )
 
-# A picture is kept once, however many messages show it.
-_VERSION_7: Final[Migration] = (
-    "ALTER TABLE messages ADD COLUMN pictures TEXT NOT NULL DEFAULT '[]'",
-    "CREATE TABLE pictures (sha256 TEXT PRIMARY KEY CHECK (length(sha256) = 64), data BLOB NOT NULL)",
-)
+# Pictures beside a question: their hashes, types and names. The files lie beside the database.
+_VERSION_7: Final[Migration] = ("ALTER TABLE messages ADD COLUMN pictures TEXT NOT NULL DEFAULT '[]'",)
 
 MIGRATIONS: Final[tuple[Migration, ...]] = (
-    _VERSION_1,
-    _VERSION_2,
-    _VERSION_3,
-    _VERSION_4,
-    _VERSION_5,
-    _VERSION_6,
+    *(_VERSION_1, _VERSION_2, _VERSION_3, _VERSION_4, _VERSION_5, _VERSION_6),
     _VERSION_7,
 )

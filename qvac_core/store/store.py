@@ -13,6 +13,7 @@ from qvac_core.store.database import Database
 from qvac_core.store.disk import sweep_temporaries
 from qvac_core.store.folders import DataDir
 from qvac_core.store.knocks import Knocks
+from qvac_core.store.pictures import PictureFiles
 from qvac_core.store.providers import Providers
 from qvac_core.store.request_log import RequestLog
 from qvac_core.store.settings import SettingsFile
@@ -30,6 +31,7 @@ class Store:
     access_list: AccessList
     knocks: Knocks
     providers: Providers
+    pictures: PictureFiles
     notices: tuple[str, ...]
 
     @classmethod
@@ -53,6 +55,7 @@ class Store:
             AccessList(database),
             Knocks(database),
             Providers(database),
+            PictureFiles(folder.pictures_folder),
             notices,
         )
 

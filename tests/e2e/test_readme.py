@@ -13,6 +13,8 @@ import pytest
 from qvac_core.models import DEFAULT_SMALL_MODEL
 from tests.e2e.program import LIMIT, Program, is_to_the_point
 from tests.pictures import shades
+from tests.sound_files import encode
+from tests.speech_files import english_model, kennedy_wav, samples_of
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
@@ -27,8 +29,10 @@ RUN_HERE = {
     "qvac-desktop chat PROVIDER_KEY",
     "qvac-desktop chat PROVIDER_KEY --fallback --local-model NAME",
     'qvac-desktop chat PROVIDER_KEY --picture photo.jpg --prompt "What is this?"',
+    "qvac-desktop transcribe talk.m4a PROVIDER_KEY --format srt",
 }
-RUN_BY_HAND = {  # they compile for minutes; what they do is tested in parts
+RUN_BY_HAND = {  # they compile for minutes, or fetch a model from Hugging Face; what they do is tested in parts
+    "qvac-desktop transcribe talk.m4a --model WHISPER_TINY",
     "python3 bootstrap.py engine",
     "python3 bootstrap.py engine --cuda",
 }
@@ -119,6 +123,7 @@ def test_the_commands_of_a_person(
     provider_line = "qvac-desktop provider --model path/to/model.gguf --allow KEY_OF_YOUR_FRIEND"
     provider_line = provider_line.replace("path/to/model.gguf", str(small_model_path))
     provider_line = provider_line.replace("KEY_OF_YOUR_FRIEND", friends_key)
+    provider_line += f" --model {english_model()}"
     photo = tmp_path / "photo.jpg"
     photo.write_bytes(shades("JPEG"))
     seeing = f"--model {_quoted(str(seeing_model_path))}"  # whatever a model of this size says of it
@@ -138,6 +143,10 @@ def test_the_commands_of_a_person(
             answer, words = friend.run(f"{line} --bootstrap {bootstrap} --temp 0 --predict 24", stdin=stdin)
             assert answer.strip()
             assert "delegated" in words
+        (tmp_path / "talk.m4a").write_bytes(encode("m4a", samples_of(kennedy_wav())))
+        line = "qvac-desktop transcribe talk.m4a PROVIDER_KEY --format srt".replace("PROVIDER_KEY", key)
+        subtitles, _ = friend.run(f"{line} --bootstrap {bootstrap}", cwd=tmp_path)
+        assert subtitles.startswith("1\n00:00:0") and "ask not what your country" in subtitles
         host, _, port = bootstrap.rpartition(":")
         (tmp_path / "network.py").write_text(NETWORK.format(host=host, port=port))
         for number, script in enumerate(blocks("python")[:2]):

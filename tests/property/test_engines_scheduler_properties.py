@@ -40,6 +40,7 @@ actions = st.lists(
     st.sampled_from([4, 7, 64]),
     st.sampled_from([30, 60, 1000]),
     st.sampled_from([MemoryKind(), MemoryKind(window=4), MemoryKind(window=17), MemoryKind(recurrent=True)]),
+    st.sampled_from([120, 400]),
     st.sampled_from([0, 500, 100_000]),
     st.booleans(),
     st.booleans(),
@@ -50,6 +51,7 @@ def test_every_answer_ends_once_with_its_own_text(
     n_batch: int,
     n_cells: int,
     kind: MemoryKind,
+    most_cells: int,
     budget: int,
     deaf: bool,
     speculation: bool,
@@ -61,7 +63,7 @@ def test_every_answer_ends_once_with_its_own_text(
         slots=slots,
         n_batch=n_batch,
         n_cells=n_cells,
-        most_cells=120,
+        most_cells=most_cells,
         kind=kind,
         deaf=deaf,
         speculation=speculation,
@@ -98,6 +100,8 @@ def test_every_answer_ends_once_with_its_own_text(
         if reason is StopReason.EOS:
             assert said == says
             assert predict is None or stats.generated_tokens < predict
+        if reason is StopReason.LENGTH and max(n_cells, most_cells) >= 400:  # there was room for all of them
+            assert stats.generated_tokens == predict or len(prompt) + stats.generated_tokens > 40
         earlier = [
             [*other[0], *script(other[1])]
             for other_id, other in submitted.items()

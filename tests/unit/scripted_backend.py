@@ -65,6 +65,7 @@ class ScriptedBackend:
     cells: list[list[int]] = field(default_factory=list)
     outputs: dict[int, tuple[int, int]] = field(default_factory=dict)
     batches: list[Batch] = field(default_factory=list)
+    saves: int = 0
     firsts: list[int] = field(default_factory=list)  # the first position that the window's layers have
 
     def __post_init__(self) -> None:
@@ -126,7 +127,18 @@ class ScriptedBackend:
     def grow(self, cells: int) -> None:
         self.n_cells = max(self.n_cells, min(cells, self.most_cells))
 
+    def shrink(self, cells: int) -> None:
+        assert cells >= sum(map(len, self.cells))
+        self.n_cells = min(self.n_cells, cells)
+
+    def size(self, slot: int, *, part: bool = False) -> int:
+        return len(self._state(slot, part))
+
     def save(self, slot: int, *, part: bool = False) -> bytearray:
+        self.saves += 1
+        return self._state(slot, part)
+
+    def _state(self, slot: int, part: bool) -> bytearray:
         cells = self.cells[slot]
         first = max(self.firsts[slot], len(cells) - self.kind.window) if self.kind.window else 0
         return bytearray(json.dumps([cells, first, part]).encode())

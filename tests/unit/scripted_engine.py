@@ -187,6 +187,9 @@ class MemoryLog:
     def tokens_today(self, remote_public_key: str, now: float) -> int:
         return self.today
 
+    def amount_today(self, remote_public_key: str, unit: str, now: float) -> float:
+        return float(sum(entry.get("amount", 0.0) for entry in self.finished if entry.get("unit") == unit))
+
     @property
     def outcomes(self) -> list[str]:
         return [entry["outcome"] for entry in self.finished]

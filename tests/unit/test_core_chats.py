@@ -37,7 +37,6 @@ class Scripted:
     def __init__(self, *parts: AnswerPart | QvacError | None) -> None:
         self.parts = parts
         self.questions: list[Question] = []
-        self.seeing = True
         self.left = False
         self.gate: asyncio.Event | None = None
 
@@ -55,9 +54,6 @@ class Scripted:
                     yield part
         finally:
             self.left = True
-
-    def sees(self, target: Target) -> bool:
-        return self.seeing
 
     async def can_answer(self) -> bool:
         return bool(self.parts)

@@ -474,6 +474,24 @@ def test_a_long_wait_is_no_silence_to_our_own_consumers() -> None:
     run(main())
 
 
+def test_who_waits_for_a_slot_of_the_model_is_told_a_place() -> None:
+    """Eight may be answered at once, and this model makes four answers at once."""
+
+    async def main() -> None:
+        async with provider_room(limits=Limits(parallel=8, parallel_per_key=8)) as room:
+            room.pool.model.words = ["word "] * 100
+            consumer = room.consumer()
+            loaded = await consumer.load_model(SMOL.name, delegate=DELEGATE)
+            runs = [await consumer.completion(loaded.model_id, ASK) for _ in range(6)]
+            await asyncio.sleep(1)
+            assert room.pool.model.most_running == room.pool.model.info.slots == 4
+            assert [run.place for run in runs] == [None] * 4 + [1, 2]
+            await asyncio.gather(*(run.text for run in runs))
+            await consumer.close()
+
+    run(main())
+
+
 def test_heartbeat_is_answered_at_once_while_everything_else_waits() -> None:
     async def main() -> None:
         async with provider_room(limits=Limits(parallel=1)) as room:

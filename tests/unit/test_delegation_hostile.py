@@ -72,13 +72,23 @@ def test_every_method_not_meant_for_strangers_is_refused_by_name_and_not_execute
     run(main())
 
 
-def test_duplex_methods_are_refused_before_their_first_byte() -> None:
+def test_duplex_methods_are_refused_by_their_first_chunk_and_without_one() -> None:
     async def main() -> None:
         async with provider_room() as room:
             peer = RawPeer(room)
-            await peer.stream.write(b"\x04\x00\x00\x00\x01\x01\x01\x01")
-            await settle()
-            assert peer.answers()[1][0]["code"] == 53704
+            data = StreamFlag.REQUEST | StreamFlag.DATA
+            bodies = (b'{"type":"completionOrchestrate"}', b'{"type":"heartbeat"}', b"no json", None)
+            for number, body in enumerate(bodies, 1):
+                await peer.stream.write(b"\x04\x00\x00\x00\x01" + bytes([number, 1, 1]))
+                if body is not None:
+                    await peer.stream.write(encode_stream(number, data, body))
+                else:
+                    await asyncio.sleep(11)  # of the room's own clock
+                await settle()
+                (answer,) = peer.answers()[number]
+                assert answer["type"] == "error"
+                assert answer["code"] == (53704 if number < 3 else 53852)
+            assert room.log.started == [] and room.pool.loads == 0
 
     run(main())
 

@@ -8,7 +8,7 @@ import psutil
 import pytest
 
 from qvac_core.engines.gguf import GgufInfo, Value
-from qvac_core.engines.memory import cache_bytes, check_memory, has_plain_cache
+from qvac_core.engines.memory import cache_bytes, can_be_quantized, check_memory, has_plain_cache
 from qvac_core.errors import ModelError
 
 SMOLLM2: dict[str, Value] = {
@@ -61,6 +61,14 @@ def test_layers_that_slide_keep_their_windows() -> None:
         "gemma3.attention.value_length_swa": 32,
     }
     assert cache_bytes(gemma(narrow), 32768, 4) == 1024 * 2 * everywhere + 512 * 10 * windows
+
+
+def test_a_quantized_cache_is_half_the_size_where_its_rows_are_whole_blocks() -> None:
+    assert cache_bytes(info(SMOLLM2), 32, quantized=True) == 32 * 23_040 * 34 // 64
+    assert can_be_quantized(info(SMOLLM2)) and can_be_quantized(gemma(GEMMA3))
+    assert not can_be_quantized(info({**SMOLLM2, "llama.attention.key_length": 80}))
+    assert not can_be_quantized(info({**SMOLLM2, "llama.ssm.state_size": 128}))
+    assert not can_be_quantized(info({}))
 
 
 def test_a_header_without_numbers_does_no_harm() -> None:

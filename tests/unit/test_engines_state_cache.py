@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -204,3 +205,22 @@ def test_checkpoints_travel_to_the_host_and_back() -> None:
     bench.submit(3, QUESTION, "said anew", owner="k")
     bench.run()
     assert bench.out.stats(3).cache_tokens == len(QUESTION) - 1
+
+
+def test_an_answer_that_waits_for_others_is_not_ended_where_the_memory_can_grow() -> None:
+    """A step that fills the cells to the last one, while an answer holds its second token."""
+    bench = Bench(n_ctx=200, slots=3, n_batch=34, n_cells=68, most_cells=1000)
+    for job, length in enumerate([30, 60, 60]):
+        bench.submit(job, [job + 1] * length, "a" * 20)
+    bench.run()
+    assert [bench.out.said(job) for job in range(3)] == ["a" * 20] * 3
+
+
+@pytest.mark.parametrize("kind", [MemoryKind(), MemoryKind(window=8), MemoryKind(recurrent=True)])
+def test_what_there_is_no_room_for_is_not_even_copied(kind: MemoryKind) -> None:
+    bench = Bench(slots=1, kind=kind, cache=cache_of(20))
+    for job, owner in enumerate(["k", "other", "k"]):
+        bench.submit(job, QUESTION, "answer", owner=owner)
+        bench.run()
+    assert bench.backend.saves == 0
+    assert bench.out.stats(2).cache_tokens == 0

@@ -19,7 +19,7 @@ import qvac_core
 from app.cli.options import build_parser, verbs_of
 from qvac_core.core.config import CoreConfig, RuleOverride
 from qvac_core.delegation.messages import GenerationParams
-from qvac_core.delegation.model_config import EmbedConfig, LlmConfig
+from qvac_core.delegation.model_config import EmbedConfig, LlmConfig, WhisperConfig
 from qvac_core.store.settings import ChatSettings, NetworkSettings, Settings, SharingSettings
 
 ROOT = Path(__file__).parents[1]
@@ -59,6 +59,15 @@ TWO_FOLDERS = "gui/test_one_window.py::test_two_data_folders_are_two_instances"
 RELAYS = "unit/test_cli_relays.py::test_relays_are_taken_over_in_order"
 RELAYED = "e2e/test_relay_killed.py::test_an_answer_goes_on_through_the_second_relay"
 RELAY_TELLS = "e2e/test_relay.py::test_the_relay_verb_tells_whom_it_joins_and_how_much_passed"
+SPEECH = "e2e/test_transcription.py::test_here_and_there_the_words_are_the_same"
+SPEECH_ERRORS = "e2e/test_transcription.py::test_what_goes_wrong_is_told_alike_here_and_there"
+SPOKEN_LIVE = "e2e/test_transcription.py::test_live_words_here_and_there"
+SPEECH_WIRE = "unit/test_delegation_transcriptions.py"
+LANGUAGES = "e2e/test_speech_engine.py::test_the_language_is_found_or_given"
+TRANSCRIBES = "e2e/test_transcribe_verb.py::test_here_and_by_a_provider"
+VERB = "unit/test_cli_transcribe.py"
+TRANSCRIBED_HERE = f"{VERB}::test_what_is_asked_of_the_model"
+NEEDS_A_KEY = f"{VERB}::test_options_for_a_provider_need_its_key"
 EMBEDDED = "e2e/test_embeddings.py::test_here_and_there_the_vectors_are_the_same"
 EMBED_CONFIG = "e2e/test_embeddings.py::test_a_configuration_acts_here_as_there"
 TRANSLATED = "e2e/test_translation.py::test_here_and_there_the_translation_is_the_same"
@@ -150,6 +159,21 @@ SHOWN_BY: dict[str, tuple[str, ...]] = {
     "demo --prompt": (f"{EFFECTS}::test_the_demo_asks_what_it_is_told_to",),
     "demo --json": (f"{TERMINAL}::test_the_demo_from_end_to_end",),
     # models
+    "transcribe --data-dir": (TRANSCRIBED_HERE, FOLDER),
+    "transcribe file": (TRANSCRIBES, TRANSCRIBED_HERE),
+    "transcribe key": (TRANSCRIBES,),
+    "transcribe --model": (f"{VERB}::test_which_model_is_taken", TRANSCRIBES),
+    "transcribe --language": (TRANSCRIBED_HERE, LANGUAGES),
+    "transcribe --prompt": (TRANSCRIBED_HERE,),
+    "transcribe --translate": (TRANSCRIBED_HERE, LANGUAGES),
+    "transcribe --format": (f"{VERB}::test_the_forms_of_its_output",),
+    "transcribe --timeout": (TRANSCRIBES, NEEDS_A_KEY),
+    "transcribe --seed": (TRANSCRIBES, NEEDS_A_KEY),
+    "transcribe --bootstrap": (TRANSCRIBES, NETWORK, NEEDS_A_KEY),
+    "transcribe --port": (NETWORK,),
+    "transcribe --no-local-network": (LOCAL, NEEDS_A_KEY),
+    "transcribe --relay-through": (RELAYS,),
+    "transcribe --json": (f"{VERB}::test_the_forms_of_its_output", TRANSCRIBES),
     "models --data-dir": (MODELS_HERE, FOLDER),
     "models key": (MODELS_THERE,),
     "models --search": ("e2e/test_models_verb.py::test_words_narrow_the_list", MODELS_THERE),
@@ -189,6 +213,21 @@ SHOWN_BY: dict[str, tuple[str, ...]] = {
     "load_model(model_src)": (GUEST, CONFIGURED_HERE),
     "load_model(delegate)": (GUEST,),
     "load_model(model_type)": (EMBEDDED, EMBED_ERRORS),
+    "transcribe(model_id)": (SPEECH,),
+    "transcribe(audio_chunk)": (SPEECH, SPEECH_ERRORS),
+    "transcribe(prompt)": (SPEECH,),
+    "transcribe(metadata)": (SPEECH,),
+    "transcribe(on_progress)": (SPEECH,),
+    "transcribe(request_id)": (SPEECH_ERRORS,),
+    "transcribe_stream(model_id)": (SPOKEN_LIVE, SPEECH_ERRORS),
+    "transcribe_stream(prompt)": (f"{SPEECH_WIRE}::test_live_speech_in_the_sdks_form",),
+    "transcribe_stream(end_of_turn_silence_ms)": (SPOKEN_LIVE,),
+    "transcribe_stream(vad_run_interval_ms)": (SPOKEN_LIVE,),
+    "transcribe_stream(request_id)": (SPOKEN_LIVE,),
+    "whisperConfig.language": (SPEECH_ERRORS, LANGUAGES),
+    "whisperConfig.translate": (f"{SPEECH_WIRE}::test_what_a_model_was_loaded_with_reaches_the_engine", LANGUAGES),
+    "whisperConfig.initial_prompt": (f"{SPEECH_WIRE}::test_what_a_model_was_loaded_with_reaches_the_engine",),
+    "whisperConfig.audio_format": (SPEECH, SPEECH_ERRORS),
     "embed(model_id)": (EMBEDDED,),
     "embed(text)": (EMBEDDED, EMBED_ERRORS),
     "embed(request_id)": (EMBED_ERRORS,),
@@ -373,6 +412,7 @@ def everything() -> list[str]:
         *(f"{kind.__name__}.{item.name}" for kind in (CoreConfig, RuleOverride) for item in dataclasses.fields(kind)),
         *functions(),
         *(f"modelConfig.{item.encode_name}" for item in msgspec.structs.fields(LlmConfig)),
+        *(f"whisperConfig.{item.encode_name}" for item in msgspec.structs.fields(WhisperConfig)),
         *(f"embedConfig.{item.encode_name}" for item in msgspec.structs.fields(EmbedConfig)),
         *(f"generationParams.{item.encode_name}" for item in msgspec.structs.fields(GenerationParams)),
         *(f"settings.{item.name}" for item in dataclasses.fields(Settings) if item.name not in SECTIONS),

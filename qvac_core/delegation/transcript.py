@@ -1,0 +1,320 @@
+"""A transcript by a provider, as its guest sees it: of a recording, and live (wire/QVAC.md section 9)."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+from collections import deque
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from types import TracebackType
+
+from msgspec import UNSET, UnsetType
+
+from qvac_core.delegation.connection import ProviderConnection
+from qvac_core.delegation.failures import Code
+from qvac_core.delegation.messages import (
+    Base64Audio,
+    BlobAudio,
+    Reply,
+    Transcribe,
+    TranscribeLine,
+    TranscribeStats,
+    TranscribeStream,
+    TranscribeStreamLine,
+)
+from qvac_core.delegation.rpc_streams import IncomingStream
+from qvac_core.engines.live_speech import SoundBytes, sound_of
+from qvac_core.engines.live_words import (
+    Committed,
+    LiveEvent,
+    LiveFinished,
+    LiveOptions,
+    Tentative,
+    TurnEnded,
+    Voice,
+)
+from qvac_core.engines.speech import (
+    SAMPLE_RATE,
+    Audio,
+    AudioBytes,
+    AudioFile,
+    Finished,
+    Progress,
+    Segment,
+    SpeechEnd,
+    SpeechStats,
+    TranscriptionEvent,
+)
+from qvac_core.errors import ConnectionClosed, InferenceCancelled, ModelError, ProviderError, QvacError
+
+UploadProgress = Callable[[int, int], None]
+
+PROBE_SECONDS = 15.0  # of silence, after which the provider is asked whether it is there
+PROBE_PATIENCE = 10.0
+SMALL_BYTES = 64 * 1024  # of raw samples that go within the request
+UPLOAD_LIMIT = 4 * 1024 * 1024  # bytes of live sound that wait for the line
+TOO_SLOW_LINE = "The connection to the provider is too slow for live sound."
+
+
+class Transcript:
+    """One recording. `events` once; leaving them stops the provider."""
+
+    def __init__(self, connection: ProviderConnection, model_id: str, request_id: str, prompt: str) -> None:
+        self._connection = connection
+        self._model_id = model_id
+        self._request_id = request_id
+        self._prompt = prompt
+        self._done_ms = 0
+        self._began = asyncio.get_running_loop().time()
+        self._segments = 0
+
+    async def events(self, audio: Audio, on_upload: UploadProgress | None) -> AsyncGenerator[TranscriptionEvent, None]:
+        message = Transcribe(
+            model_id=self._model_id,
+            audio_chunk=await self._chunk(audio, on_upload),
+            prompt=self._prompt or UNSET,
+            metadata=True,
+            request_id=self._request_id,
+        )
+        self._began = asyncio.get_running_loop().time()
+        stream = self._connection.open_stream(message)
+        ended = False
+        try:
+            async for reply in watched(self._connection, stream):
+                if isinstance(reply, TranscribeLine):
+                    for event in self._read(reply):
+                        ended = ended or isinstance(event, Finished)
+                        yield event
+                    if ended:
+                        return
+            ended = True
+            raise ProviderError("The provider ended the transcript before its end. Ask again.")
+        except ProviderError as error:
+            ended = True
+            if error.code != Code.INFERENCE_CANCELLED.value:
+                raise
+            yield self._finished(SpeechEnd.CANCELLED, "", UNSET, UNSET)
+        except ConnectionClosed:
+            ended = True
+            raise
+        finally:
+            if not ended and not self._connection.closed:
+                await self._connection.stop_request(self._request_id)
+            stream.destroy()
+
+    async def _chunk(self, audio: Audio, on_upload: UploadProgress | None) -> Base64Audio | BlobAudio:
+        """A small thing goes within the request, anything else before it."""
+        if isinstance(audio, AudioFile):
+            return BlobAudio(await self._connection.put_blob(audio.path, on_upload, what="recordings"))
+        data = audio.data if isinstance(audio, AudioBytes) else as_wav(audio.data)
+        if len(data) <= SMALL_BYTES:
+            return Base64Audio(base64.b64encode(data).decode())
+        return BlobAudio(await self._connection.put_blob(data, on_upload, what="recordings"))
+
+    def _read(self, line: TranscribeLine) -> list[TranscriptionEvent]:
+        events: list[TranscriptionEvent] = []
+        if isinstance(line.error, str):
+            raise ProviderError(line.error, name=Code.TRANSCRIPTION_FAILED.name, code=Code.TRANSCRIPTION_FAILED.value)
+        if not isinstance(line.segment, UnsetType):
+            segment = line.segment
+            start, end = round(segment.start_ms), round(segment.end_ms)
+            events.append(Segment(self._segments, start, max(end, start), segment.text.strip()))
+            self._segments += 1
+            self._done_ms = max(self._done_ms, end)
+        if not isinstance(line.progress, UnsetType):
+            self._done_ms = max(self._done_ms, line.progress.done_ms)
+            events.append(self._progress(line.progress.total_ms))
+        if line.done is True:
+            notices = [] if isinstance(line.notices, UnsetType) else line.notices
+            language = line.language if isinstance(line.language, str) else ""
+            events.append(self._finished(SpeechEnd.EOS, language, line.stats, notices))
+        return events
+
+    def _progress(self, total_ms: int | UnsetType) -> Progress:
+        if isinstance(total_ms, UnsetType) or total_ms < self._done_ms or not self._done_ms:
+            return Progress(self._done_ms, None if isinstance(total_ms, UnsetType) else total_ms)
+        passed = asyncio.get_running_loop().time() - self._began
+        return Progress(self._done_ms, total_ms, passed * (total_ms - self._done_ms) / self._done_ms)
+
+    def _finished(
+        self, end: SpeechEnd, language: str, stats: TranscribeStats | UnsetType, notices: list[str] | UnsetType
+    ) -> Finished:
+        audio_ms, factor = self._done_ms, 0.0
+        if not isinstance(stats, UnsetType):
+            audio_ms = self._done_ms if isinstance(stats.audio_duration, UnsetType) else round(stats.audio_duration)
+            factor = 0.0 if isinstance(stats.real_time_factor, UnsetType) else float(stats.real_time_factor)
+        said = () if isinstance(notices, UnsetType) else tuple(notices)
+        return Finished(end, language, audio_ms, said, SpeechStats(audio_ms, round(audio_ms * factor), self._segments))
+
+
+def as_wav(samples: bytes) -> bytes:
+    """Raw float32 samples as a WAV file: the same to the last bit, and no question of their format."""
+    head = b"WAVEfmt " + (16).to_bytes(4, "little") + (3).to_bytes(2, "little") + (1).to_bytes(2, "little")
+    head += SAMPLE_RATE.to_bytes(4, "little") + (4 * SAMPLE_RATE).to_bytes(4, "little")
+    head += (4).to_bytes(2, "little") + (32).to_bytes(2, "little") + b"data" + len(samples).to_bytes(4, "little")
+    return b"RIFF" + (len(head) + len(samples)).to_bytes(4, "little") + head + samples
+
+
+async def watched(connection: ProviderConnection, stream: IncomingStream) -> AsyncIterator[Reply]:
+    """The lines of an answer whose silences may be long: the provider is asked now and then whether it is there.
+
+    Raises ConnectionClosed where it is not.
+    """
+    replies = connection.replies(stream)
+    coming: asyncio.Task[Reply | None] | None = None
+    try:
+        while True:
+            coming = coming or asyncio.ensure_future(anext(replies, None))
+            done, _ = await asyncio.wait({coming}, timeout=PROBE_SECONDS)
+            if done:
+                reply, coming = coming.result(), None
+                if reply is None:
+                    return
+                yield reply
+            elif not await connection.healthy(PROBE_PATIENCE):
+                connection.destroy()
+                raise ConnectionClosed("The provider does not answer any more.", name="ETIMEDOUT")
+    finally:
+        if coming is not None:
+            coming.cancel()
+            await asyncio.wait({coming})
+
+
+class RemoteLive:
+    """`LiveSession` by a provider. Its sound is f32le; whatever waits for the line is bounded."""
+
+    def __init__(self, connection: ProviderConnection, model_id: str, options: LiveOptions, request_id: str) -> None:
+        self.request_id = request_id
+        self._connection = connection
+        self._message = TranscribeStream(
+            model_id=model_id,
+            prompt=options.prompt or UNSET,
+            metadata=True,
+            emit_vad_events=True,
+            end_of_turn_silence_ms=options.end_of_turn_ms,
+            vad_run_interval_ms=options.meter_ms,
+            tentative=True,
+            request_id=request_id,
+        )
+        self._outbox: deque[bytes] = deque()
+        self._waiting = 0
+        self._written = asyncio.Event()
+        self._ended = False
+        self._closed = False
+        self._rest = b""
+        self._sent = 0
+        self._text = ""
+        self._events: deque[LiveEvent] = deque()
+        self._wake = asyncio.Event()
+        self._failure: QvacError | None = None
+        self.task = asyncio.get_running_loop().create_task(self._run())
+
+    async def __aenter__(self) -> RemoteLive:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    async def write(self, samples: SoundBytes) -> None:
+        if self._ended or self._closed:
+            raise ModelError(
+                "This live transcript has ended. Begin another one.", name="TRANSCRIPTION_FAILED", code=52403
+            )
+        sound, self._rest = sound_of(samples, self._rest)
+        data = sound.astype("<f4").tobytes()
+        self._sent += sound.size
+        self._waiting += len(data)
+        if self._waiting > UPLOAD_LIMIT:
+            self._fail(ModelError(TOO_SLOW_LINE, name="TRANSCRIPTION_FAILED", code=52403))
+        elif data:
+            self._outbox.append(data)
+        self._written.set()
+
+    async def end(self) -> None:
+        self._ended = True
+        self._written.set()
+
+    async def __aiter__(self) -> AsyncIterator[LiveEvent]:
+        while True:
+            while not self._events:
+                if self._failure is not None:
+                    raise self._failure
+                if self._closed:
+                    raise InferenceCancelled("The live transcript was closed.")
+                self._wake.clear()
+                await self._wake.wait()
+            event = self._events.popleft()
+            yield event
+            if isinstance(event, LiveFinished):
+                return
+
+    async def close(self) -> None:
+        self._closed = True
+        self._wake.set()
+        self.task.cancel()
+        await asyncio.wait({self.task})
+
+    # --- The connection -------------------------------------------------------------------------------------------
+
+    async def _run(self) -> None:
+        upload, answer, head = self._connection.open_duplex(self._message)
+
+        async def send() -> None:
+            await upload.write(head)
+            while self._outbox or not self._ended:
+                if not self._outbox:
+                    self._written.clear()
+                    await self._written.wait()
+                    continue
+                data = self._outbox.popleft()
+                await upload.write(data)
+                self._waiting -= len(data)
+            upload.end()
+
+        sending = asyncio.create_task(send())
+        try:
+            async for reply in watched(self._connection, answer):
+                if isinstance(reply, TranscribeStreamLine) and self._take(reply):
+                    return
+            self._fail(ProviderError("The provider ended the live transcript before its end."))
+        except QvacError as error:
+            self._fail(error)
+        finally:
+            sending.cancel()
+            await asyncio.wait({sending})
+            if not sending.cancelled():
+                sending.exception()  # the answer says why nothing more goes out
+            answer.destroy()
+
+    def _take(self, line: TranscribeStreamLine) -> bool:
+        """True for the last one."""
+        if isinstance(line.error, str):
+            raise ProviderError(line.error, name=Code.TRANSCRIPTION_FAILED.name, code=Code.TRANSCRIPTION_FAILED.value)
+        if not isinstance(line.segment, UnsetType):
+            self._text += line.segment.text
+            self._put(Committed(line.segment.text, round(line.segment.start_ms), round(line.segment.end_ms)))
+        if isinstance(line.tentative, str):
+            self._put(Tentative(line.tentative))
+        if not isinstance(line.vad, UnsetType):
+            self._put(Voice(line.vad.speaking, float(line.vad.probability)))
+        if not isinstance(line.end_of_turn, UnsetType):
+            self._put(TurnEnded(round(line.end_of_turn.silence_duration_ms)))
+        if line.done is True:
+            language = line.language if isinstance(line.language, str) else ""
+            self._put(LiveFinished(self._text, language, self._sent * 1000 // SAMPLE_RATE))
+        return line.done is True
+
+    def _put(self, event: LiveEvent) -> None:
+        # Nobody reads: what only tells the present state is told once.
+        if self._events and type(self._events[-1]) is type(event) and isinstance(event, Voice | Tentative):
+            self._events.pop()
+        self._events.append(event)
+        self._wake.set()
+
+    def _fail(self, error: QvacError) -> None:
+        self._failure = self._failure or error
+        self._wake.set()
+        if not self.task.done() and asyncio.current_task() is not self.task:
+            self.task.cancel()
