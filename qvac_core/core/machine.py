@@ -483,7 +483,7 @@ class Machine:
 
 # What a model of each type can be asked for, in the words of wire/QVAC.md section 12; the first is what it is made for.
 _ABILITIES: Mapping[str, tuple[str, ...]] = {
-    CHAT_TYPE: ("chat", "translate"),
+    CHAT_TYPE: ("chat", "tools", "translate"),
     EMBEDDING_TYPE: ("embed",),
     SPEECH_TYPE: ("transcribe",),
 }

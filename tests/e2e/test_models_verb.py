@@ -110,7 +110,7 @@ def test_what_a_provider_offers_and_to_whom(
     assert told.returncode == 0, told.stderr
     (model,) = map(json.loads, told.stdout.splitlines())
     assert (model["event"], model["name"]) == ("model", NAME)
-    assert "chat" in model["abilities"] and model["sizeBytes"] == DEFAULT_SMALL_MODEL.size_bytes
+    assert {"chat", "tools"} <= set(model["abilities"]) and model["sizeBytes"] == DEFAULT_SMALL_MODEL.size_bytes
     assert str(small_model_path.parent) not in told.stdout, "no path of the owner's"
 
     text = ask(key, bootstrap, tmp_path / "guest", "--seed", GUEST)

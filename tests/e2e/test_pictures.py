@@ -68,7 +68,7 @@ def test_here_and_there_the_same_answer(
             assert [await completion(there, question, generation_params=PARAMS).text for question in questions] == local
             assert _session.core is not None
             (model,) = await _session.core.consumer.list_models(Delegate(OTHER_KEY).resolved()) or []
-            assert model.abilities == ["chat", "vision"]
+            assert {"chat", "vision"} <= set(model.abilities)
             talk = [
                 *questions[0],
                 {"role": "assistant", "content": local[0]},
