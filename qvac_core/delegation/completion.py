@@ -37,6 +37,7 @@ from qvac_core.delegation.messages import (
     ToolCallParts,
     ToolError,
     ToolFailure,
+    encode,
 )
 from qvac_core.delegation.tool_wire import checked
 from qvac_core.errors import (
@@ -56,11 +57,11 @@ SUSPECT_AFTER_UNANSWERED = 2
 LAST_LINE_SECONDS = 3.0
 # After `done` a JavaScript provider ends its stream at once; nothing is lost by not waiting longer.
 END_SECONDS = 1.0
-# Text of one answer that is kept, in bytes: many times the longest context there is.
+# Text and calls of one answer that are kept, in bytes: many times the longest context there is.
 MAX_ANSWER_BYTES = 64 * 1024 * 1024
 
 T = TypeVar("T")
-_TEXTS = (ContentDelta, ThinkingDelta, RawDelta)
+_EVENT_BYTES = 64  # what an event counts at least: without text there could be as many as a provider likes
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +77,13 @@ class CompletionFinal:
     stop_reason: str
     tool_calls: tuple[ToolCallParts, ...] = ()
     tool_errors: tuple[ToolFailure, ...] = ()
+
+
+def _size(event: Event) -> int:
+    """Characters in it that somebody else chose."""
+    if isinstance(event, ContentDelta | ThinkingDelta | RawDelta):
+        return len(event.text)
+    return len(encode(event)) if isinstance(event, ToolCall | ToolError) else 0
 
 
 def final_of(events: Sequence[Event], stats: Stats | None, stop_reason: str) -> CompletionFinal:
@@ -299,7 +307,7 @@ class Completion:
             return
         self.place = None
         self._events += [checked(event, self._tools) for event in line.events]
-        self._bytes += sum(len(event.text) for event in line.events if isinstance(event, _TEXTS))
+        self._bytes += sum(_EVENT_BYTES + _size(event) for event in line.events)
         if self._bytes > MAX_ANSWER_BYTES:
             raise RemoteProtocolError("the provider sends an answer without end")
         if line.done is True:
@@ -321,7 +329,7 @@ class Completion:
 
     def _end_for_room(self, error: ProviderError) -> bool:
         """A JavaScript provider fails an answer that fills its context. What came is an answer, and that is its end."""
-        if error.code != Code.CONTEXT_OVERFLOW.value or not self._bytes:
+        if error.code != Code.CONTEXT_OVERFLOW.value or not self._events:
             return False
         self._done = CompletionDone(self._events[-1].seq + 1, stop_reason="length")
         self._events.append(self._done)

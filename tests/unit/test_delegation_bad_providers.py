@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from qvac_core.delegation import completion
 from qvac_core.delegation.consumer import Consumer, Delegate, Waits
 from qvac_core.delegation.frames import (
     FrameReader,
@@ -97,6 +98,30 @@ def with_provider(test: Any) -> None:
 DELTA = {"type": "completionStream", "events": [{"type": "contentDelta", "seq": 0, "text": "one"}]}
 DONE = {"type": "completionStream", "done": True, "events": [{"type": "completionDone", "seq": 1}]}
 LOADED = {"type": "loadModel", "success": True, "modelId": "abc"}
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        {"type": "contentDelta", "seq": 0, "text": "x" * 1000},
+        {"type": "contentDelta", "seq": 0, "text": ""},
+        {"type": "toolCall", "seq": 0, "call": {"id": "i", "name": "f", "arguments": {"x": "y" * 1000}}},
+        {"type": "toolError", "seq": 0, "error": {"code": "PARSE_ERROR", "message": "y" * 1000}},
+    ],
+    ids=lambda event: f"{event['type']} {len(str(event))}",
+)
+def test_an_answer_without_end_is_ended(event: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of text, of nothing, or of calls."""
+    monkeypatch.setattr(completion, "MAX_ANSWER_BYTES", 50_000)
+
+    async def test(provider: FakeProvider, consumer: Consumer) -> None:
+        provider.lines["completionStream"] = [{"type": "completionStream", "events": [event] * 100}] * 10
+        provider.ends = False
+        answer = await consumer.completion("abc", ASK, delegate=Delegate(PROVIDER_KEY, timeout=5))
+        with pytest.raises(RemoteProtocolError, match="without end"):
+            await answer.text
+
+    with_provider(test)
 
 
 def test_a_provider_that_falls_silent_is_an_error_after_the_timeout_in_streams_too() -> None:
