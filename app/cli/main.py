@@ -106,6 +106,14 @@ def _dispatch(options: argparse.Namespace, output: Output, arguments: Sequence[s
         from app.cli.models import models
 
         return run_until_done(models(options, output), output)
+    if options.verb == "translate":
+        from app.cli.translate import translate
+
+        return run_until_done(translate(options, output), output)
+    if options.verb == "embed":
+        from app.cli.embed import embed
+
+        return run_until_done(embed(options, output), output)
     if options.verb == "relay":
         from app.cli.relay import relay
 

@@ -186,6 +186,8 @@ def build_parser() -> argparse.ArgumentParser:
     _chat(_verb(verbs, "chat", "ask a provider's model"))
     _models(_verb(verbs, "models", "list the models of this machine and those to be had, or what a provider offers"))
     _transcribe(_verb(verbs, "transcribe", "write down what is said in a recording"))
+    _translate(_verb(verbs, "translate", "put a text into another language"))
+    _embed(_verb(verbs, "embed", "turn texts into vectors"))
     _relay(_verb(verbs, "relay", "forward between peers that find no direct path to each other"))
     _public_key(_verb(verbs, "public-key", "print the key that this identity shows to others"))
     _diagnose(_verb(verbs, "diagnose", "say in words why this machine, or a provider, is not connected"))
@@ -256,6 +258,25 @@ def _models(parser: argparse.ArgumentParser) -> None:
     _json(parser)
 
 
+def key_of(text: str) -> bytes | None:
+    """The key that an argument is; None for any other text."""
+    try:
+        return parse_public_key(text)
+    except IdentityError:
+        return None
+
+
+def _asks_a_provider(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--timeout", type=_seconds, metavar="SECONDS", help="give up after this long without a sign of the provider"
+    )
+    _identity(parser)
+    _network(parser)
+    _local_network(parser)
+    _relays(parser)
+    _json(parser)
+
+
 def _transcribe(parser: argparse.ArgumentParser) -> None:
     parser.description = (
         "Write down what is said in a sound or video file of any kind, by a Whisper model of this machine; with a "
@@ -280,14 +301,50 @@ def _transcribe(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--format", choices=("text", "srt", "vtt", "json"), default="text", help="of the output (default: text)"
     )
-    parser.add_argument(
-        "--timeout", type=_seconds, metavar="SECONDS", help="give up after this long without a sign of the provider"
+    _asks_a_provider(parser)
+
+
+def _translate(parser: argparse.ArgumentParser) -> None:
+    parser.description = (
+        "Translate a text by a chat model of this machine; with a provider's key by that provider's, to which the "
+        "text is sent. Long texts are translated piece by piece."
     )
-    _identity(parser)
-    _network(parser)
-    _local_network(parser)
-    _relays(parser)
-    _json(parser)
+    parser.add_argument("text", nargs="?", type=_text, metavar="TEXT", help="the text, or - for standard input")
+    parser.add_argument(
+        "key", type=_checked(parse_public_key), nargs="?", metavar="KEY", help="have this provider translate it"
+    )
+    parser.add_argument("--to", type=_text, required=True, metavar="LANG", help="a code such as de or pt-BR, or a name")
+    parser.add_argument("--from", type=_text, metavar="LANG", help="what it is written in (default: the model sees it)")
+    parser.add_argument("--file", type=_folder, metavar="FILE", help="the text is in this file; no TEXT then")
+    parser.add_argument("--context", type=_text, metavar="TEXT", help="what the text is about, for the model to know")
+    parser.add_argument(
+        "--model",
+        type=_name_or_path,
+        metavar="NAME_OR_PATH",
+        help="chat model to use (default: the first that is there)",
+    )
+    _asks_a_provider(parser)
+
+
+def _embed(parser: argparse.ArgumentParser) -> None:
+    parser.description = (
+        "Turn texts into vectors by an embedding model of this machine; with a provider's key behind the texts by "
+        "that provider's. One line of numbers for each text; with --json the text as well."
+    )
+    parser.add_argument(
+        "text",
+        nargs="+",
+        type=_text,
+        metavar="TEXT",
+        help="the texts, or - for the lines of standard input; a last one of 64 hex digits is the KEY of a provider",
+    )
+    parser.add_argument(
+        "--model",
+        type=_name_or_path,
+        metavar="NAME_OR_PATH",
+        help="embedding model to use (default: the first that is there)",
+    )
+    _asks_a_provider(parser)
 
 
 def _demo(parser: argparse.ArgumentParser) -> None:

@@ -106,10 +106,16 @@ class Machine:
         self._leases: dict[str, Lease] = {}
         self._configs: dict[str, LlmConfig | EmbedConfig | WhisperConfig] = {}  # of the leases
         self._tasks = TaskOwner()
+        self._scanning: asyncio.Task[None] | None = None
 
     def open(self) -> None:
         """Look in the background for model files that were put into the folder by hand."""
-        self._tasks.start(self._scan(), "scan of the models folder")
+        self._scanning = self._tasks.start(self._scan(), "scan of the models folder")
+
+    async def scanned(self) -> None:
+        """Wait for that."""
+        if self._scanning is not None:
+            await asyncio.wait({self._scanning})
 
     async def _scan(self) -> None:
         await self._library.scan()

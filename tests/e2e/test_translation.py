@@ -61,14 +61,14 @@ def test_here_and_there_the_translation_is_the_same(
 
 
 def test_a_long_text_is_translated_in_pieces_and_keeps_its_form(small_model_path: Path, tmp_path: Path) -> None:
-    text = f"  Title\n\n```python\nprint('leave me')\n```\n\n{TEXT}\n\n---\n12345\n\n{TEXT}\n"
+    text = f"  Title\n\n```python\nprint('leave me')\n```\n\n{SHORT}\n\n```\n12345\n```\n\n{SHORT}\n"
 
     async def test() -> None:
         model = await load_model(str(small_model_path), model_config={"ctx_size": 384})
         done = translate(model, text, to="fr", from_="en")
         whole = await done.text
-        assert "\n\n```python\nprint('leave me')\n```\n\n" in whole and "\n\n---\n12345\n\n" in whole
-        assert whole.startswith("  ") and whole.endswith("\n")
+        assert "\n\n```python\nprint('leave me')\n```\n\n" in whole
+        assert "\n\n```\n12345\n```\n\n" in whole and whole.startswith("  ") and whole.endswith("\n")
         stats = await done.stats
         assert stats is not None and isinstance(stats.total_tokens, int) and stats.total_tokens > 10
 

@@ -11,7 +11,16 @@ from qvac_core.hyperdht import KeyPair
 FIRST, SECOND = (KeyPair.from_seed(bytes([n]) * 32).public_key for n in (1, 2))
 
 
-@pytest.mark.parametrize("verb", [["provider"], ["chat", FIRST.hex()], ["models", FIRST.hex()]])
+@pytest.mark.parametrize(
+    "verb",
+    [
+        ["provider"],
+        ["chat", FIRST.hex()],
+        ["models", FIRST.hex()],
+        ["translate", "a", FIRST.hex(), "--to", "de"],
+        ["embed", "a", FIRST.hex()],
+    ],
+)
 def test_relays_are_taken_over_in_order(verb: list[str]) -> None:
     relays = ["--relay-through", FIRST.hex(), "--relay-through", SECOND.hex()]
     assert core_config(build_parser().parse_args([*verb, *relays])).relays == (FIRST, SECOND)

@@ -95,6 +95,13 @@ SAME_ENTRIES = "interop/test_sdk_registry.py::test_the_sdks_own_list_says_the_sa
 ENTRIES = ("unit/test_api_registry.py::test_every_model_is_listed_with_where_it_comes_from", SAME_ENTRIES)
 TOLD = f"{API}::test_what_is_loaded_is_told_and_forgotten_when_it_is_given_back"
 
+TEXT_VERBS = "e2e/test_text_verbs.py"
+TRANSLATE_VERB = f"{TEXT_VERBS}::test_a_translation_is_the_same_here_and_there_from_everywhere"
+TRANSLATE_NAMED = f"{TEXT_VERBS}::test_the_model_and_the_context_are_those_that_were_named"
+TRANSLATE_WRONG = f"{TEXT_VERBS}::test_what_is_wrong_with_a_translation_is_one_line"
+EMBED_VERB = f"{TEXT_VERBS}::test_vectors_are_the_same_here_and_there"
+TEXT_MODELS = f"{TEXT_VERBS}::test_a_model_of_another_kind_is_told"
+
 SHOWN_BY: dict[str, tuple[str, ...]] = {
     # The window
     "--version": (f"{EFFECTS}::test_the_version_is_told",),
@@ -187,6 +194,33 @@ SHOWN_BY: dict[str, tuple[str, ...]] = {
     "models --no-local-network": (LOCAL,),
     "models --relay-through": (RELAYS,),
     "models --json": (MODELS_HERE, MODELS_THERE),
+    # translate
+    "translate --data-dir": (FOLDER, TRANSLATE_VERB),
+    "translate text": (TRANSLATE_VERB,),
+    "translate key": (TRANSLATE_VERB,),
+    "translate --to": (TRANSLATE_VERB,),
+    "translate --from": (TRANSLATE_VERB,),
+    "translate --file": (TRANSLATE_VERB, f"{TEXT_VERBS}::test_what_is_no_text_is_told"),
+    "translate --context": (TRANSLATE_NAMED,),
+    "translate --model": (TRANSLATE_NAMED, TEXT_MODELS),
+    "translate --timeout": (LIMIT, TRANSLATE_WRONG),
+    "translate --seed": (FOLDER, TRANSLATE_VERB, TRANSLATE_WRONG),
+    "translate --bootstrap": (NETWORK, TRANSLATE_VERB),
+    "translate --port": (NETWORK,),
+    "translate --no-local-network": (LOCAL,),
+    "translate --relay-through": (RELAYS,),
+    "translate --json": (TRANSLATE_VERB,),
+    # embed
+    "embed --data-dir": (FOLDER, EMBED_VERB),
+    "embed text": (EMBED_VERB,),
+    "embed --model": (TEXT_MODELS,),
+    "embed --timeout": (LIMIT, f"{TEXT_VERBS}::test_what_is_wrong_with_texts_is_one_line"),
+    "embed --seed": (FOLDER, EMBED_VERB),
+    "embed --bootstrap": (NETWORK, EMBED_VERB),
+    "embed --port": (NETWORK,),
+    "embed --no-local-network": (LOCAL,),
+    "embed --relay-through": (RELAYS,),
+    "embed --json": (EMBED_VERB,),
     # What a core is started with
     "CoreConfig.data_dir": (PUBLIC_KEY, TWO_FOLDERS),
     "CoreConfig.seed": (PUBLIC_KEY, f"{API}::test_a_folder_is_held_by_one_core_unless_it_is_told_not_to"),
