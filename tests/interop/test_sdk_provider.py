@@ -220,3 +220,42 @@ def test_it_gets_no_picture_and_the_user_is_told(sdk_peer_home: Path, tmp_path: 
             assert await (await consumer.completion(loaded.model_id, ASK, generation_params=SHORT)).text
 
     asyncio.run(main())
+
+
+def test_it_translates_for_our_consumer_though_its_own_never_asks(
+    sdk_peer_home: Path, tmp_path: Path, small_model_path: Path
+) -> None:
+    """As it does at home: it finds the language out where none is said, and after a cancel its last line is as ever."""
+    english = "The weather is very nice today, and the children are playing in the garden."
+
+    async def main() -> None:
+        async with stage(sdk_peer_home, tmp_path) as scene:
+            consumer = scene.consumer
+            loaded = await consumer.load_model(
+                str(small_model_path.resolve()), delegate=scene.delegate, model_config=CONFIG
+            )
+            texts = []
+            for source in ("en", None):
+                run = await consumer.translate(loaded.model_id, english, to="fr", from_=source)
+                tokens = [token async for token in run.token_stream]
+                final = await run.final
+                assert final.text == "".join(tokens) and len(tokens) > 3 and final.stop_reason == ""
+                assert final.stats is not None and final.stats.total_tokens == len(tokens)
+                texts.append(final.text)
+            assert texts[0] == texts[1], "it found out that this is English"
+            with pytest.raises(ProviderError, match="source language"):
+                await (await consumer.translate(loaded.model_id, "1234 5678", to="fr")).text
+            run = await consumer.translate(loaded.model_id, english * 5, to="fr", from_="en")
+            await anext(run.token_stream)
+            assert await run.cancel() == 1
+            with pytest.raises(InferenceCancelled) as caught:
+                async with asyncio.timeout(30):
+                    await run.text
+            assert caught.value.typed_fields["text"]
+            async with await consumer.translate(loaded.model_id, english, to="de", from_="en") as left:
+                await anext(left.token_stream)
+            answer = await consumer.completion(loaded.model_id, ASK, generation_params=SHORT)
+            assert await answer.text, "and it lives"
+            assert not scene.provider.of("error")
+
+    asyncio.run(main())
