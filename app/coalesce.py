@@ -26,6 +26,7 @@ from qvac_core.core.state import (
     SharedModelsChanged,
     SharingChanged,
     TranscriptProgress,
+    TranslationChanged,
 )
 
 WHOLE_STATES = (
@@ -81,6 +82,8 @@ def _key(event: CoreEvent) -> Hashable | None:
             return (ConnectionStage, event.provider_key, event.stage)
         case TranscriptProgress():
             return (TranscriptProgress, event.message_id)
+        case TranslationChanged() if event.running:
+            return (TranslationChanged, event.translation_id)
         case DictationHeard():
             return (DictationHeard, event.dictation_id)
         case DownloadChanged() if not event.done and event.error is None:
@@ -102,6 +105,8 @@ def _closes(event: CoreEvent) -> tuple[Hashable, ...]:
             return ((RequestProgressed, event.request.id),)
         case RequestEnded():
             return ((RequestProgressed, event.entry.id),)
+        case TranslationChanged() if not event.running:
+            return ((TranslationChanged, event.translation_id),)
         case DictationEnded():
             return ((DictationHeard, event.dictation_id),)
         case DownloadChanged() if event.done or event.error is not None:

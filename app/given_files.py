@@ -6,9 +6,12 @@ import stat
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from app.words import size
 from qvac_core.core.state import ErrorInfo
+from qvac_core.engines.pictures import PICTURE_BYTES, inspect
+from qvac_core.errors import ModelError
 
 MOST_TEXT = 1_000_000
 """Bytes of a text file: some 300,000 tokens, more than any model of the catalog takes in."""
@@ -48,6 +51,7 @@ class TakenFile:
     path: Path
     kind: FileKind
     text: str = ""
+    size_bytes: int = 0
 
 
 def take(path: Path) -> TakenFile | ErrorInfo:
@@ -69,8 +73,13 @@ def _take(path: Path) -> TakenFile | ErrorInfo:
     with path.open("rb") as file:
         head = file.read(HEAD)
         kind = _kind(path, head)
+        if kind is FileKind.PICTURE:
+            if facts.st_size > PICTURE_BYTES:
+                most = f"A picture may have {size(PICTURE_BYTES)} at most. Make it smaller."
+                return _refusal(f"{path.name} is too large: {size(facts.st_size)}.", most)
+            return _picture(path, head + file.read(PICTURE_BYTES))
         if kind is not None:
-            return TakenFile(path, kind)
+            return TakenFile(path, kind, size_bytes=facts.st_size)
         for mark, what in _NAMED:
             if head.startswith(mark):
                 return _refusal(f"{path.name} is {what}.", f"{READS} Save it as text, or copy from it.")
@@ -82,7 +91,15 @@ def _take(path: Path) -> TakenFile | ErrorInfo:
         text = _decoded(head + file.read(MOST_TEXT))
     if text is None:
         return _refusal(f"{path.name} is not text.", f"{READS} Text has to be UTF-8 or UTF-16.")
-    return TakenFile(path, FileKind.TEXT, text)
+    return TakenFile(path, FileKind.TEXT, text, facts.st_size)
+
+
+def _picture(path: Path, data: bytes) -> TakenFile | ErrorInfo:
+    try:
+        inspect(data)
+    except ModelError as error:
+        return _refusal(f"{path.name} cannot be sent.", error.message)
+    return TakenFile(path, FileKind.PICTURE, size_bytes=len(data))
 
 
 def _kind(path: Path, head: bytes) -> FileKind | None:
@@ -112,8 +129,29 @@ def _decoded(content: bytes) -> str | None:
     return text if all(letter.isprintable() or letter.isspace() or letter > "\x7f" for letter in text[:HEAD]) else None
 
 
-def picture_refused(name: str) -> ErrorInfo:
-    return _refusal(f"{name} is a picture.", "Pictures cannot be sent yet.")
+def too_many_pictures(most: int) -> ErrorInfo:
+    return _refusal(f"A message may have {most} pictures at most.", "Send some of them with the next one.")
+
+
+class CopiedPictures:
+    """Pictures copied out of other programs, as files while the window runs; once sent, the core keeps them."""
+
+    def __init__(self) -> None:
+        self._folder: TemporaryDirectory[str] | None = None
+        self._count = 0
+
+    def keep(self, data: bytes) -> Path:
+        if self._folder is None:
+            self._folder = TemporaryDirectory(prefix="qvac-pictures-")
+        self._count += 1
+        path = Path(self._folder.name) / f"Picture {self._count}.png"
+        path.write_bytes(data)
+        return path
+
+    def close(self) -> None:
+        if self._folder is not None:
+            self._folder.cleanup()
+            self._folder = None
 
 
 def as_message(file: TakenFile) -> str:

@@ -1,59 +1,22 @@
-"""Languages by their codes (ISO 639-1), for speech and for translation: the most spoken that the models know."""
+"""Languages by their codes (ISO 639-1), for speech and for translation: those of many speakers that models know."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
-NAMES = {
-    "ar": "Arabic",
-    "bn": "Bengali",
-    "bg": "Bulgarian",
-    "ca": "Catalan",
-    "zh": "Chinese",
-    "hr": "Croatian",
-    "cs": "Czech",
-    "da": "Danish",
-    "nl": "Dutch",
-    "en": "English",
-    "et": "Estonian",
-    "fi": "Finnish",
-    "fr": "French",
-    "de": "German",
-    "el": "Greek",
-    "he": "Hebrew",
-    "hi": "Hindi",
-    "hu": "Hungarian",
-    "id": "Indonesian",
-    "it": "Italian",
-    "ja": "Japanese",
-    "ko": "Korean",
-    "lv": "Latvian",
-    "lt": "Lithuanian",
-    "ms": "Malay",
-    "no": "Norwegian",
-    "fa": "Persian",
-    "pl": "Polish",
-    "pt": "Portuguese",
-    "ro": "Romanian",
-    "ru": "Russian",
-    "sr": "Serbian",
-    "sk": "Slovak",
-    "sl": "Slovenian",
-    "es": "Spanish",
-    "sw": "Swahili",
-    "sv": "Swedish",
-    "ta": "Tamil",
-    "th": "Thai",
-    "tr": "Turkish",
-    "uk": "Ukrainian",
-    "ur": "Urdu",
-    "vi": "Vietnamese",
-}
+from qvac_core.engines.language_names import LANGUAGES, language_name
+
+_OFFERED = (
+    *("ar", "bn", "bg", "ca", "zh", "hr", "cs", "da", "nl", "en", "et", "fi", "fr", "de", "el"),
+    *("he", "hi", "hu", "id", "it", "ja", "ko", "lv", "lt", "ms", "no", "fa", "pl", "pt", "ro"),
+    *("ru", "sr", "sk", "sl", "es", "sw", "sv", "ta", "th", "tr", "uk", "ur", "vi"),
+)
+NAMES = {code: LANGUAGES[code] for code in _OFFERED}
 FOUND = ("", "Any language")
 
 
 def name(code: str) -> str:
-    return NAMES.get(code, code)
+    return language_name(code) if code else ""
 
 
 def choices(codes: Iterable[str] = ()) -> tuple[tuple[str, str], ...]:

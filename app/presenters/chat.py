@@ -19,13 +19,14 @@ from PySide6.QtCore import QObject, QTimer, Signal
 from app.audio.microphone import Input
 from app.audio.system_input import SystemInput
 from app.bridge import CoreProxy
-from app.given_files import FileKind, TakenFile, as_message, picture_refused, take
+from app.given_files import CopiedPictures, FileKind, TakenFile, as_message, take, too_many_pictures
 from app.presenters.chat_directory import Directory, Speaker
 from app.presenters.chat_drafts import Drafts
 from app.presenters.chat_words import default_model
 from app.presenters.dictation import Dictation
 from app.presenters.speech import Speech
 from app.presenters.transcripts import Transcripts
+from app.presenters.translations import Translations
 from app.tasks import Tasks
 from qvac_core.core.answering import with_seam
 from qvac_core.core.error_text import describe
@@ -43,6 +44,7 @@ from qvac_core.core.state import (
     DownloadChanged,
     Draft,
     Message,
+    Picture,
     ProviderEntry,
     ProvidersChanged,
     SharedModel,
@@ -51,6 +53,7 @@ from qvac_core.core.state import (
     Target,
 )
 from qvac_core.core.transcript import ROLE as TRANSCRIPT
+from qvac_core.engines.pictures import PICTURES
 from qvac_core.errors import QvacError
 
 Work = Coroutine[Any, Any, object]
@@ -82,6 +85,7 @@ class ChatPresenter(QObject):
     draft_changed = Signal()  # not by the person: what waited was sent
     text_attached = Signal(str)
     listener_wanted = Signal()  # a recording waits for a model that understands speech
+    pictures_changed = Signal()
 
     def __init__(
         self,
@@ -106,7 +110,11 @@ class ChatPresenter(QObject):
         self.speech.changed.connect(self._begin_waiting)
         self.dictation = Dictation(core, sound or SystemInput(), self)
         self.transcripts = Transcripts(core, self)
+        self.translations = Translations(core, self)
         self._unheard: list[Path] = []  # recordings that wait for a model
+        self._pictures: dict[str, tuple[TakenFile, ...]] = {}  # beside what is written, by conversation
+        self._given: dict[str, tuple[Path, ...]] = {}  # pictures of questions that the core does not have yet
+        self._copied = CopiedPictures()
         self.download: DownloadChanged | None = None
         self._wanted_model = ""  # the one being downloaded, as the core was asked for it
         self.stages: dict[str, ConnectionStage] = {}  # the last one of each provider
@@ -132,6 +140,7 @@ class ChatPresenter(QObject):
         self.drafts.load(await self._core.call(lambda core: core.drafts()))
         await self.speech.load()
         await self.dictation.load()
+        await self.translations.load()
         self._loaded = True
         self._draft_target = self._likely_target()
         for signal in (self.providers_changed, self.models_changed, self.conversations_changed):
@@ -148,6 +157,8 @@ class ChatPresenter(QObject):
             await self._keep_drafts()
         await self.dictation.close()
         await self.transcripts.close()
+        await self.translations.close()
+        self._copied.close()
         await self.speech.close()
         await self._tasks.close()
 
@@ -157,6 +168,7 @@ class ChatPresenter(QObject):
         await self.speech.settle()
         await self.dictation.settle()
         await self.transcripts.settle()
+        await self.translations.settle()
 
     # --- What is so
 
@@ -295,13 +307,28 @@ class ChatPresenter(QObject):
 
     # --- Asking
 
+    @property
+    def pictures(self) -> tuple[TakenFile, ...]:
+        """What goes along with the message that the composer shows."""
+        return self._pictures.get(self._composing, ())
+
+    def remove_picture(self, place: int) -> None:
+        self._set_pictures(tuple(p for at, p in enumerate(self.pictures) if at != place))
+
+    def _set_pictures(self, pictures: tuple[TakenFile, ...]) -> None:
+        self._pictures[self._composing] = pictures
+        self.pictures_changed.emit()
+
     def send(self, text: str) -> bool:
         """Ask; False when there is nothing to ask or an answer still runs (the text stays with the person)."""
         if not text.strip() or self.busy:
             return False
         self._asking.add(self.open_id)
         self._began = True
-        question = Message(f"asked-{len(self.messages)}", "user", text.strip(), self._clock())
+        pictures, shown = self.pictures, tuple(Picture("", "", p.path.name) for p in self.pictures)
+        question = Message(f"asked-{len(self.messages)}", "user", text.strip(), self._clock(), pictures=shown)
+        self._given[question.id] = tuple(picture.path for picture in pictures)
+        self._set_pictures(())
         self.messages.append(question)
         self.message_added.emit(question)
         self.answering_changed.emit()
@@ -376,10 +403,20 @@ class ChatPresenter(QObject):
             elif taken.kind is FileKind.SOUND:
                 self._unheard.append(path)
             else:
-                self.failed.emit(picture_refused(path.name))
+                self._add_picture(taken)
         self._begin_waiting()
         if self._unheard:
             self.listener_wanted.emit()
+
+    def attach_image(self, data: bytes) -> None:
+        """A PNG that was copied out of another program."""
+        self.attach([self._copied.keep(data)])
+
+    def _add_picture(self, picture: TakenFile) -> None:
+        if len(self.pictures) < PICTURES:
+            self._set_pictures((*self.pictures, picture))
+        else:
+            self.failed.emit(too_many_pictures(PICTURES))
 
     def forget_unheard(self) -> None:
         """The recordings that wait for a model are not to be transcribed after all."""
@@ -419,7 +456,9 @@ class ChatPresenter(QObject):
                 self._asking.add(conversation_id)
                 self._adopt(conversation_id)
             # Busy until AnswerStarted: the call returns a frame before its events come.
-            await self._core.call(lambda core: core.ask(conversation_id, question.text))
+            given = self._given.get(question.id, ())
+            await self._core.call(lambda core: core.ask(conversation_id, question.text, given))
+            self._given.pop(question.id, None)
         except QvacError:
             self._asking.discard(conversation_id)
             raise
@@ -427,6 +466,7 @@ class ChatPresenter(QObject):
     def _adopt(self, conversation_id: str) -> None:
         """What was written in first is kept from now on, under this id."""
         if self._composing == DRAFT:
+            self._pictures[conversation_id] = self._pictures.pop(DRAFT, ())
             self._composing = conversation_id
             self.drafts.move(DRAFT, conversation_id)
             self._keep_drafts_soon()
@@ -476,7 +516,8 @@ class ChatPresenter(QObject):
             self._report(error)
 
         self._asking.add(conversation_id)
-        self._start(self._core.call(lambda core: core.ask(conversation_id, draft.message)), not_asked)
+        given = tuple(picture.path for picture in self._pictures.pop(conversation_id, ()))
+        self._start(self._core.call(lambda core: core.ask(conversation_id, draft.message, given)), not_asked)
 
     def _not_asked(self, question: Message, error: QvacError) -> None:
         """The core did not take it: the question stays, and below it why and Retry."""

@@ -68,6 +68,30 @@ class Directory:
         named = next((p for p in self.providers if (p.public_key == key if key else p.name == message.stats.who)), None)
         return Speaker(named.name, named.public_key) if named is not None else Speaker(message.stats.who, key)
 
+    def sees(self, target: Target) -> bool:
+        """Whether the model there can be shown pictures; of a provider that has told nothing yet, it is hoped."""
+        if not target.provider_key:
+            here = self._local_model(target)
+            return here is not None and here.vision
+        provider = self.provider(target.provider_key)
+        if provider is None or not provider.models:
+            return True
+        chosen = [m for m in provider.models if target.model in (m.name, m.source, "")]
+        return next((m.vision for m in chosen if m.loaded), bool(chosen) and chosen[0].vision)
+
+    def seeing_target(self, target: Target) -> Target | None:
+        """A model that can be shown pictures: of the same machine, else of this one, else of another provider."""
+        keys = dict.fromkeys((target.provider_key, "", *(p.public_key for p in self.providers if p.state == "online")))
+        for key in keys:
+            provider = self.provider(key)
+            if provider is not None:
+                found = next((m.source for m in provider.models if m.vision), None)
+            else:
+                found = next((m.name for m in self.models if m.vision), None) if not key else None
+            if found is not None:
+                return Target(key, found)
+        return None
+
     def usable(self, target: Target) -> bool:
         if target.provider_key:
             return self.provider(target.provider_key) is not None

@@ -6,6 +6,7 @@ ends the dictation with what was understood until then.
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Callable
 
 from PySide6.QtCore import QObject, Signal
@@ -48,6 +49,7 @@ class Dictation(QObject):
         self.listener = SpeechChoice("")
         self._heard = 0  # samples
         self._id = ""
+        self._ready = False  # the core listens
         self._outbox: list[bytes] = []
         self._mouth_shut = False  # the microphone has ended; what is in the outbox is the rest
         self._sending = 0  # the attempt whose samples are on their way
@@ -94,13 +96,14 @@ class Dictation(QObject):
         self.settled = self.unsettled = ""
         self.listener = listener
         self._heard = 0
-        self._id = ""
+        self._id = uuid.uuid4().hex
+        self._ready = False
         self._outbox.clear()
         self._mouth_shut = False
         self._enter(Phase.STARTING)
         self.microphone.start()
         asked = Target(listener.where, listener.name)
-        self._tasks.start(self._begin(self._attempt, asked, self.language), self._on_error(self._attempt))
+        self._tasks.start(self._begin(self._attempt, self._id, asked), self._on_error(self._attempt))
 
     def finish(self) -> None:
         """No more is said; `finished` follows when the last words are written."""
@@ -111,17 +114,18 @@ class Dictation(QObject):
     def discard(self) -> None:
         if not self.running:
             return
-        dictation_id = self._id
+        dictation_id, ready = self._id, self._ready
         self._stop()
-        if dictation_id:
+        if ready:
             self._tasks.start(self._core.call(lambda core: core.discard_dictation(dictation_id)), lambda _error: None)
 
-    async def _begin(self, attempt: int, listener: Target, language: str) -> None:
-        dictation_id = await self._core.call(lambda core: core.start_dictation(listener, language))
+    async def _begin(self, attempt: int, dictation_id: str, listener: Target) -> None:
+        language = self.language
+        await self._core.call(lambda core: core.start_dictation(dictation_id, listener, language))
         if attempt != self._attempt or not self.running:
             await self._core.call(lambda core: core.discard_dictation(dictation_id))
             return
-        self._id = dictation_id
+        self._ready = True
         self._send()
 
     def _hear(self, event: Event) -> None:
@@ -152,7 +156,7 @@ class Dictation(QObject):
 
     def _send(self) -> None:
         """One call at a time, in order; what comes meanwhile goes with the next one."""
-        if self._sending != self._attempt and self._id and (self._outbox or self._mouth_shut):
+        if self._sending != self._attempt and self._ready and (self._outbox or self._mouth_shut):
             self._sending = self._attempt
             self._tasks.start(self._send_all(self._attempt, self._id), self._on_error(self._attempt))
 

@@ -82,6 +82,7 @@ class Conversation(QWidget):
             remedies=self._remedies.acts(message),
             doing="nothing comes" if self._is_silent(speaker.public_key) else "answering…",
             last=self._presenter.last_answer() is not None and self._presenter.messages[-1].id == message.id,
+            languages=self._presenter.translations.languages(),
         )
 
     def set_narrow(self, narrow: bool) -> None:
@@ -106,11 +107,32 @@ class Conversation(QWidget):
             signal.connect(self._show_target)
         self.messages.link_activated.connect(self.open_link)
         self.messages.regenerate.connect(presenter.retry)
+        self._connect_translations()
         self.composer.submitted.connect(self._send)
         self.composer.stop.connect(presenter.stop)
         self.composer.edited.connect(lambda: presenter.set_draft(self.composer.draft))
         presenter.draft_changed.connect(self._show_draft)
         self.composer.recall.connect(lambda: self.composer.set_text(presenter.last_question()))
+
+    def _connect_translations(self) -> None:
+        translations, messages = self._presenter.translations, self.messages
+        messages.translation_wanted.connect(
+            lambda message_id, text, language: translations.start(message_id, text, language, self._presenter.target)
+        )
+        messages.translation_stopped.connect(translations.stop)
+        messages.translation_dismissed.connect(translations.dismiss)
+        messages.quote_wanted.connect(self.composer.quote)
+        translations.changed.connect(self._show_translation)
+
+    def _show_translation(self, message_id: str) -> None:
+        shown = self._presenter.translations.of(message_id)
+        if shown is None:
+            self.messages.drop_translation(message_id)
+        else:
+            self.messages.show_translation(
+                message_id, shown.language, shown.text, running=shown.running, error=shown.error
+            )
+        self.messages.languages = self._presenter.translations.languages()
 
     def focusNextPrevChild(self, next_: bool) -> bool:
         """After *Retry* and its like, whose button goes, a person writes on."""
@@ -122,7 +144,11 @@ class Conversation(QWidget):
     # --- Messages
 
     def _show_messages(self) -> None:
+        self.messages.languages = self._presenter.translations.languages()
         self.messages.show_messages(self._presenter.messages)
+        for message in self._presenter.messages:
+            if self._presenter.translations.of(message.id) is not None:
+                self._show_translation(message.id)
         self._show_draft()
         self._show_state()
         # Opening takes its time: who types a name or a search by now must not go on in a message.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import QEvent, QObject, Qt, QUrl
+from PySide6.QtCore import QEvent, QObject, Qt, QUrl, Signal
 from PySide6.QtGui import QDesktopServices, QKeyEvent, QKeySequence, QShortcut
 from PySide6.QtWidgets import QApplication, QWidget
 
@@ -23,7 +23,12 @@ HELD = (Qt.Key.Key_Space, Qt.Key.Key_Control, Qt.Key.Key_Shift, Qt.Key.Key_Meta)
 
 
 class DictationView(QObject):
-    """`page`: while it is in sight the talk key counts, whatever in its window has the focus."""
+    """`offer_refused`: an error, or the offer of a model, was put away.
+
+    `page`: while it is in sight the talk key counts, whatever in its window has the focus.
+    """
+
+    offer_refused = Signal()
 
     def __init__(self, presenter: ChatPresenter, composer: Composer, error: ErrorPanel, page: QWidget) -> None:
         super().__init__(page)
@@ -43,6 +48,7 @@ class DictationView(QObject):
         self._dictation.level_changed.connect(self._show_level)
         self._dictation.failed.connect(self._fail)
         self._dictation.finished.connect(self._insert)
+        error.dismissed.connect(self.offer_refused)
         shortcut = QShortcut(TALK_KEYS, page)
         shortcut.setAutoRepeat(False)
         shortcut.activated.connect(self._press_key)

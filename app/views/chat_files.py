@@ -23,7 +23,7 @@ from qvac_core.core.state import Message
 from qvac_core.core.transcript import read
 
 RADIUS = 12
-INVITATION = "Drop it here. Sound and video become text; text files go beside your message."
+INVITATION = "Drop it here. Sound and video become text; pictures and text files go with your message."
 
 
 class FilesView(QObject):
@@ -48,9 +48,15 @@ class FilesView(QObject):
         composer.clip.clicked.connect(self.choose)
         presenter.text_attached.connect(self._attach_text)
         presenter.listener_wanted.connect(dictation.offer_model)
+        dictation.offer_refused.connect(presenter.forget_unheard)
         presenter.transcripts.progressed.connect(self._show_progress)
         presenter.transcripts.exported.connect(lambda name: announce(page, f"{name} was written."))
         messages.transcript_made.connect(self._connect)
+        composer.text.picture.connect(presenter.attach_image)
+        composer.attached.removed.connect(presenter.remove_picture)
+        composer.attached.switch_wanted.connect(self._use_seeing)
+        for signal in (presenter.pictures_changed, presenter.opened, presenter.target_changed):
+            signal.connect(self._show_pictures)
 
     # --- Giving
 
@@ -79,6 +85,27 @@ class FilesView(QObject):
     def _attach_text(self, text: str) -> None:
         self._composer.pasted.add(text)
         self._composer.text.setFocus(Qt.FocusReason.OtherFocusReason)
+
+    def _show_pictures(self) -> None:
+        presenter, attached = self._presenter, self._composer.attached
+        attached.show_pictures([(picture.path.name, picture.size_bytes) for picture in presenter.pictures])
+        if not presenter.pictures:
+            return
+        directory, target = presenter.directory, presenter.target
+        if directory.sees(target):
+            attached.show_blind("", "")
+            return
+        other = directory.seeing_target(target)
+        name = presenter.model_name(target) or "The model"
+        attached.show_blind(
+            f"{name} cannot read pictures. Only your text is answered.",
+            f"Use {presenter.model_name(other)}" if other is not None else "",
+        )
+
+    def _use_seeing(self) -> None:
+        other = self._presenter.directory.seeing_target(self._presenter.target)
+        if other is not None:
+            self._presenter.set_target(other)
 
     # --- Transcripts
 

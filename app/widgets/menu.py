@@ -1,12 +1,16 @@
-"""A menu that pops up below a button or at a place, and is gone once it has closed."""
+"""A menu that pops up below a button or at a place, and is gone once it has closed; a list of languages in one."""
 
 from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
 
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QShowEvent
 from PySide6.QtWidgets import QMenu, QWidget
 
 from app.accessible import tell_opened
+from app.theme import Theme
 
 
 class Menu(QMenu):
@@ -22,3 +26,12 @@ class Menu(QMenu):
 
     def open_below(self, anchor: QWidget) -> None:
         self.popup(anchor.mapToGlobal(anchor.rect().bottomLeft()))
+
+
+def add_languages(
+    menu: QMenu, theme: Theme, title: str, languages: Sequence[tuple[str, str]], chosen: Callable[[str], None]
+) -> None:
+    """A submenu of (code, name); `chosen` is called with the code."""
+    submenu = menu.addMenu(theme.icon("languages"), title)
+    for code, name in languages:
+        submenu.addAction(name, partial(chosen, code))

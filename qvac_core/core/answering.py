@@ -90,6 +90,9 @@ class Responder(Protocol):
         Closing it early cancels down to the GPU.
         """
 
+    def sees(self, target: Target) -> bool:
+        """Whether the model there can be shown pictures, as far as it is known."""
+
 
 class RemoteResponder(Responder, Protocol):
     def name_of(self, provider_key: str) -> str:
@@ -102,6 +105,17 @@ class LocalResponder(Responder, Protocol):
 
     async def describe(self) -> str:
         """The model it would use, by display name."""
+
+
+def without_pictures(question: Question) -> Question:
+    """A question that only shows something stays one: every template wants text."""
+    return replace(question, history=tuple(_without_pictures(message) for message in question.history))
+
+
+def _without_pictures(message: ChatMessage) -> ChatMessage:
+    if not message.pictures:
+        return message
+    return replace(message, pictures=(), content=message.content or "(a picture)")
 
 
 def no_model_here() -> ModelError:

@@ -28,6 +28,7 @@ from qvac_core.core.answering import (
     start_of,
     told_apart,
     with_seam,
+    without_pictures,
 )
 from qvac_core.core.error_text import describe, mistaken
 from qvac_core.core.event_hub import EventHub
@@ -319,6 +320,8 @@ class Chats:
         return f"This machine continues with {await self._local.describe()}."
 
     async def _stream(self, responder: Responder, streaming: _Streaming, question: Question) -> None:
+        if not responder.sees(question.target):
+            question = without_pictures(question)
         edges = Edges(streaming.message.thinking)
         streaming.asked_at, streaming.first_at, streaming.pieces = time.monotonic(), 0.0, 0
         async with contextlib.aclosing(responder.answer(question)) as parts:

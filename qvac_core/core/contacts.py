@@ -240,6 +240,13 @@ class Contacts:
         connection = self._consumer.connection(bytes.fromhex(entry.public_key))
         return entry if connection is None else replace(entry, path=connection.path, relay=connection.relay)
 
+    def sees(self, target: Target) -> bool:
+        """Of a provider that has not told yet what it offers, it is hoped: it will say what it cannot."""
+        entry = self._entries.get(target.provider_key)
+        if entry is None or not entry.models:
+            return True
+        return _choose(entry, target.model).vision
+
     def name_of(self, provider_key: str) -> str:
         entry = self._entries.get(provider_key)
         return entry.name if entry is not None else short_key(provider_key)

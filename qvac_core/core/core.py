@@ -47,6 +47,7 @@ from qvac_core.core.state import (
     Target,
 )
 from qvac_core.core.transcripts import Transcripts
+from qvac_core.core.translations import Translations
 from qvac_core.delegation.admission import Limits
 from qvac_core.delegation.consumer import Consumer
 from qvac_core.engines.library import Library
@@ -162,6 +163,8 @@ class Core:
         self._on_close("dictations", self._dictations.close)
         self._transcripts = Transcripts(self._store, self._hub, self._transcribe, self._who_listens)
         self._on_close("transcripts", self._transcripts.close)
+        self._translations = Translations(lambda text, to, at: self.translate(text, to=to, target=at), self._hub)
+        self._on_close("translations", self._translations.close)
         self._sharing = Sharing(
             self._store, self._hub, self._network, self.machine, self._key_pair, limits, self._config.rules
         )
@@ -393,8 +396,8 @@ class Core:
     async def speech_models(self) -> tuple[SpeechChoice, ...]:
         return self.speech.choices()
 
-    async def start_dictation(self, listener: Target, language: str = "") -> str:
-        return await self._dictations.start(listener, language)
+    async def start_dictation(self, dictation_id: str, listener: Target, language: str = "") -> None:
+        await self._dictations.start(dictation_id, listener, language)
 
     async def dictate(self, dictation_id: str, samples: bytes) -> None:
         await self._dictations.write(dictation_id, samples)
@@ -432,6 +435,12 @@ class Core:
         return AnswerStats(name, path, path, listener.model, 0.0, 0.0, 0, 0, provider_key=key)
 
     # --- Translation ----------------------------------------------------------------------------------------------
+
+    async def start_translation(self, translation_id: str, text: str, to: str, target: Target) -> None:
+        self._translations.start(translation_id, text, to, target)
+
+    async def stop_translation(self, translation_id: str) -> None:
+        await self._translations.stop(translation_id)
 
     async def translate(
         self, text: str, *, to: str, source: str = "", target: Target | None = None

@@ -15,7 +15,6 @@ from qvac_core.core.state import DictationEnded, DictationHeard, ErrorInfo, Targ
 from qvac_core.core.tasks import TaskOwner
 from qvac_core.engines.live_speech import Committed, LiveFinished, LiveSession, Tentative
 from qvac_core.errors import QvacError
-from qvac_core.store.conversations import new_id
 
 OpenSession = Callable[[Target, str], Awaitable[LiveSession]]
 """(listener, language): a session of whoever listens. Raises QvacError."""
@@ -43,13 +42,11 @@ class Dictations:
     async def close(self) -> None:
         await self._tasks.close()
 
-    async def start(self, listener: Target, language: str) -> str:
-        """Returns an id once somebody listens. Raises QvacError."""
+    async def start(self, dictation_id: str, listener: Target, language: str) -> None:
+        """Returns once somebody listens. The id is the caller's, who knows it before any event. Raises QvacError."""
         running = _Running(await self._open(listener, language))
-        dictation_id = new_id()
         self._running[dictation_id] = running
         running.task = self._tasks.start(self._listen(dictation_id, running), f"dictation {dictation_id}")
-        return dictation_id
 
     async def write(self, dictation_id: str, samples: bytes) -> None:
         """One that has ended hears nothing more: its end says why."""
@@ -78,7 +75,8 @@ class Dictations:
                             running.unsettled = ""
                             self._tell(dictation_id, running)
                         case Tentative():
-                            running.unsettled = event.text
+                            # The session's settled words bring their spaces; these are a text of their own.
+                            running.unsettled = f" {event.text}" if running.settled and event.text else event.text
                             self._tell(dictation_id, running)
                         case LiveFinished():
                             running.settled, running.unsettled = event.text, ""

@@ -124,8 +124,8 @@ class CoreInterface(Protocol):
         (AnswerSeam).
 
         pictures: files to show to a model that sees (`SharedModel.vision`, `RemoteModel.vision`); they are kept with
-        the message (`Message.pictures`). LocalProtocolError, ModelError for one that cannot be shown, before anything
-        is kept.
+        the message (`Message.pictures`), and not shown to one that does not. LocalProtocolError, ModelError for one
+        that cannot be shown, before anything is kept.
         """
 
     def picture_file(self, sha256: str) -> Path:
@@ -144,9 +144,10 @@ class CoreInterface(Protocol):
     async def speech_models(self) -> tuple[SpeechChoice, ...]:
         """Who can understand speech: this machine's models and those of the providers that are connected."""
 
-    async def start_dictation(self, listener: Target, language: str = "") -> str:
-        """Have somebody hear a person talk; returns the dictation's id once a model listens. Then DictationHeard…,
-        DictationEnded. language: ISO 639-1; "" = found by the model. ModelError when `listener` cannot."""
+    async def start_dictation(self, dictation_id: str, listener: Target, language: str = "") -> None:
+        """Have somebody hear a person talk; returns once a model listens. Then DictationHeard…, DictationEnded of this
+        id, which the caller makes up. language: ISO 639-1; "" = found by the model. ModelError when `listener` cannot.
+        """
 
     async def dictate(self, dictation_id: str, samples: bytes) -> None:
         """What the microphone heard next: 16 kHz mono 32-bit floats, any number of them. Never waits for the model."""
@@ -163,3 +164,10 @@ class CoreInterface(Protocol):
 
     async def stop_transcript(self, message_id: str) -> None:
         """What is done is kept; AnswerFinished with status "stopped" follows."""
+
+    async def start_translation(self, translation_id: str, text: str, to: str, target: Target) -> None:
+        """Translate a text by whoever chats at `target`. to: BCP-47. TranslationChanged… of this id, which the caller
+        makes up, follow; the last one with running False."""
+
+    async def stop_translation(self, translation_id: str) -> None:
+        """Down to the GPU; what is there is kept, and told once more."""

@@ -16,7 +16,7 @@ from qvac_core.core.error_text import describe
 from qvac_core.core.event_hub import EventHub
 from qvac_core.core.local_config import loading_here
 from qvac_core.core.local_translation import translate_here
-from qvac_core.core.state import AnswerStats, DownloadChanged, SharedModel, SharedModelsChanged
+from qvac_core.core.state import AnswerStats, DownloadChanged, SharedModel, SharedModelsChanged, Target
 from qvac_core.core.tasks import TaskOwner
 from qvac_core.delegation.admission import Limits
 from qvac_core.delegation.held_models import KnownModel
@@ -295,6 +295,10 @@ class Machine:
 
     async def can_answer(self) -> bool:
         return self._choose("") is not None
+
+    def sees(self, target: Target) -> bool:
+        model = self._choose(target.model if not target.provider_key else "")
+        return model is not None and "vision" in _abilities(model)
 
     async def describe(self) -> str:
         model = self._choose("")

@@ -346,6 +346,16 @@ class DictationEnded:
 
 
 @dataclass(frozen=True, slots=True)
+class TranslationChanged:
+    """A translation as far as it has come. running: more follows. error: why it broke off, with what is there kept."""
+
+    translation_id: str
+    text: str
+    running: bool = True
+    error: ErrorInfo | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Notice:
     """Something a person should know once: a settings file set aside, another machine answering for my key, …"""
 
@@ -374,5 +384,6 @@ CoreEvent = (
     | TranscriptProgress
     | DictationHeard
     | DictationEnded
+    | TranslationChanged
     | Notice
 )

@@ -52,6 +52,7 @@ from qvac_core.core.state import (
     Stage,
     Target,
     TranscriptProgress,
+    TranslationChanged,
 )
 from qvac_core.errors import IdentityError, QvacError
 
@@ -102,6 +103,7 @@ class FakeCore:
     speech: tuple[SpeechChoice, ...] = ()
     heard: tuple[tuple[int, int, str], ...] = ((0, 1500, "And so my fellow Americans"),)  # by `start_transcript`
     notices: tuple[str, ...] = ()
+    translated: tuple[str, ...] = ("Die Dateinamen ", "sind Tage.")
     spoken: list[bytes] = field(default_factory=list)  # what `dictate` was given
     said: tuple[tuple[str, str], ...] = ()  # (settled, unsettled) after each 50 ms of `spoken`; the last one stays
     calls: list[tuple[object, ...]] = field(default_factory=list)
@@ -445,7 +447,7 @@ class FakeCore:
             self.kept_drafts[conversation_id] = draft
 
     async def ask(self, conversation_id: str, text: str, pictures: Sequence[Path] = ()) -> str:
-        await self._enter("ask", conversation_id, text)
+        await self._enter("ask", conversation_id, text, *([tuple(pictures)] if pictures else []))
         shown = tuple(Picture("ab" * 32, "image/png", path.name) for path in pictures)
         message = Message(self._id("message"), "user", text, self.clock(), pictures=shown)
         self.message_lists[conversation_id] = (*self.message_lists.get(conversation_id, ()), message)
@@ -476,10 +478,9 @@ class FakeCore:
     async def speech_models(self) -> tuple[SpeechChoice, ...]:
         return self.speech
 
-    async def start_dictation(self, listener: Target, language: str = "") -> str:
+    async def start_dictation(self, dictation_id: str, listener: Target, language: str = "") -> None:
         await self._enter("start_dictation", listener, language)
         self.spoken.clear()
-        return self._id("dictation")
 
     async def dictate(self, dictation_id: str, samples: bytes) -> None:
         await self._enter("dictate", dictation_id)
@@ -489,6 +490,34 @@ class FakeCore:
     async def end_dictation(self, dictation_id: str) -> None:
         await self._enter("end_dictation", dictation_id)
         self.emit(DictationEnded(dictation_id, "".join(self._understood())))
+
+    async def start_translation(self, translation_id: str, text: str, to: str, target: Target) -> None:
+        """Streams `translated`, held at the end with `script.hold`; `fail["translation"]` fails it there."""
+        await self._enter("start_translation", text, to, target)
+        task = asyncio.get_running_loop().create_task(self._translate(translation_id))
+        self._answers[translation_id] = task
+        task.add_done_callback(lambda _task: self._answers.pop(translation_id, None))
+
+    async def stop_translation(self, translation_id: str) -> None:
+        await self._enter("stop_translation", translation_id)
+        if (task := self._answers.get(translation_id)) is not None:
+            task.cancel()
+
+    async def _translate(self, translation_id: str) -> None:
+        text, error = "", None
+        self._released.clear()
+        try:
+            for piece in self.translated:
+                text += piece
+                self.emit(TranslationChanged(translation_id, text))
+                await asyncio.sleep(0)
+            if self.script.hold:
+                await self._released.wait()
+            if (failure := self.fail.pop("translation", None)) is not None:
+                error = ErrorInfo(failure.name, failure.code, failure.message, "")
+        except asyncio.CancelledError:
+            pass
+        self.emit(TranslationChanged(translation_id, text, False, error))
 
     async def start_transcript(self, conversation_id: str, path: Path, listener: Target, language: str = "") -> str:
         """Streams `heard`, held at the end with `script.hold`; `fail["transcript"]` fails it after the lines."""

@@ -10,16 +10,17 @@ import math
 import os
 import sys
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from PySide6.QtCore import Qt
-from PySide6.QtGui import QFont, QPainter, QPixmap
-from PySide6.QtWidgets import QApplication, QMenu, QWidget
+from PySide6.QtGui import QFont, QPainter, QPixmap, QTextCursor
+from PySide6.QtWidgets import QApplication, QMenu, QTextEdit, QWidget
 from qasync import QEventLoop
 
 from app.audio.hearing import State
 from app.audio.microphone import Heard, StateChanged, Trouble
+from app.given_files import FileKind, TakenFile
 from app.presenters.chat import ChatPresenter
 from app.presenters.dictation_words import trouble_words
 from app.theme import Theme
@@ -36,6 +37,8 @@ from qvac_core.core.state import (
     DownloadChanged,
     Draft,
     Message,
+    Picture,
+    ProvidersChanged,
     SpeechChoice,
     Stage,
     Target,
@@ -265,6 +268,45 @@ async def ask_about(stage: Scene) -> None:
     row.ask.click()
 
 
+async def translation(stage: Scene) -> None:
+    stage.core.script.hold = True
+    stage.core.translated = (
+        "Die Dateinamen sind Daten, deshalb ist die sortierte Reihenfolge die der Tage, "
+        "und die letzte Zeile je Strichcode bleibt stehen.",
+    )
+    stage.page.conversation.messages.translation_wanted.emit("m2", "x", "de")
+    await settle()
+
+
+async def selection_menu(stage: Scene) -> None:
+    await translation(stage)
+    row = stage.page.conversation.messages.rows[1]
+    text = next(block for block in row.blocks() if isinstance(block, QTextEdit))
+    cursor = text.textCursor()
+    cursor.setPosition(4)
+    cursor.setPosition(14, QTextCursor.MoveMode.KeepAnchor)
+    text.setTextCursor(cursor)
+    menu = stage.page.conversation.messages.menu_for(text, row, text.mapToGlobal(text.rect().topLeft()))
+    menu.popup(text.mapToGlobal(text.rect().bottomLeft()))
+    stage.extra.append(menu)
+
+
+def picture(*, seen: bool) -> Act:
+    async def act(stage: Scene) -> None:
+        studio, *others = stage.core.provider_list
+        models = (replace(studio.models[0], vision=seen), replace(studio.models[1], vision=True))
+        stage.core.emit(ProvidersChanged((replace(studio, models=models), *others)))
+        presenter = stage.presenter
+        presenter._set_pictures((TakenFile(Path("shelf-E4.jpg"), FileKind.PICTURE, size_bytes=1_200_000),))
+        if seen:
+            stage.page.conversation.messages.add(
+                Message("p", "user", "Readable?", scenes.NOW, pictures=(Picture("", "", "shelf-E4.jpg"),))
+            )
+        stage.page.conversation.composer.set_text("And is the label of this one readable?")
+
+    return act
+
+
 async def drop_target(stage: Scene) -> None:
     stage.page.conversation.files.target.open()
 
@@ -297,7 +339,7 @@ async def link(stage: Scene) -> None:
 
 
 @dataclass(frozen=True)
-class Picture:
+class Shot:
     name: str
     act: Act = nothing
     theme: str = "light"
@@ -314,64 +356,72 @@ def failed() -> FakeCore:
 
 
 PICTURES = (
-    Picture("chat-light", stream),
-    Picture("chat-dark", stream, "dark"),
-    Picture("chat-narrow", stream_remote, size=NARROW),
-    Picture("chat-narrow-dark", stream_remote, "dark", NARROW),
-    Picture("chat-narrow-side", side, size=NARROW),
-    Picture("chat-smallest", open_conversation("zfs"), size=SMALLEST),
-    Picture("chat-waiting", waiting),
-    Picture("chat-waiting-here", waiting_here),
-    Picture("chat-markdown", open_conversation("backup"), size=(1280, 1100)),
-    Picture("chat-markdown-dark", open_conversation("backup"), "dark", (1280, 1100)),
-    Picture("chat-picker", picker),
-    Picture("chat-picker-dark", picker, "dark"),
-    Picture("chat-failed", nothing, core=failed),
-    Picture("chat-failed-dark", nothing, "dark", core=failed),
-    Picture("chat-reconnecting", away("connecting")),
-    Picture("chat-silent", silent),
-    Picture("chat-silent-dark", silent, "dark", NARROW),
-    Picture("chat-away", away("offline", 32)),
-    Picture("chat-away-dark", away("refused"), "dark", NARROW),
-    Picture("chat-no-model", no_model),
-    Picture("chat-no-model-dark", no_model, "dark", NARROW),
-    Picture("chat-drafts", drafts),
-    Picture("chat-waiting-owner", away("waiting", 20)),
-    Picture("chat-refused", open_conversation("zfs")),
-    Picture("chat-empty", empty),
-    Picture("chat-search", search),
-    Picture("chat-download", download),
-    Picture("chat-delete", delete),
-    Picture("voice-hold", dictation()),
-    Picture("voice-hold-dark", dictation(), "dark"),
-    Picture("voice-hold-narrow", dictation(), size=NARROW),
-    Picture("voice-hold-smallest", dictation(), size=SMALLEST),
-    Picture("voice-hold-rtl", mirrored(dictation())),
-    Picture("voice-locked", dictation(HoldToTalk.let_go, written="Please:")),
-    Picture("voice-muted", dictation(state=State.MUTED)),
-    Picture("voice-muted-narrow-dark", dictation(state=State.MUTED), "dark", NARROW),
-    Picture("voice-refused", microphone_refused),
-    Picture("transcript-running", transcript(then=export_menu)),
-    Picture("transcript-running-dark", transcript(), "dark"),
-    Picture("transcript-running-narrow", transcript(), size=NARROW),
-    Picture("transcript-running-rtl", mirrored(transcript(lines=4))),
-    Picture("transcript-done", transcript(lines=4, hold=False, then=ask_about)),
-    Picture("transcript-done-narrow-dark", transcript(lines=4, hold=False), "dark", NARROW),
-    Picture("transcript-drop", drop_target),
-    Picture("transcript-drop-dark", drop_target, "dark", NARROW),
-    Picture("voice-no-model", no_speech_model),
-    Picture("voice-no-model-narrow-dark", no_speech_model, "dark", NARROW),
-    Picture("chat-link", link),
-    Picture("first-start", typed_key, core=fresh),
-    Picture("first-start-dark", nothing, "dark", core=fresh),
-    Picture("first-start-download", download, core=fresh),
-    Picture("first-start-narrow", nothing, size=NARROW, core=fresh),
-    Picture("first-start-smallest", nothing, size=SMALLEST, core=fresh),
-    Picture("provider-connecting", connecting),
-    Picture("provider-connected", connected),
-    Picture("provider-refused", refused),
-    Picture("provider-refused-dark", refused, "dark"),
-    Picture("provider-not-found", not_found),
+    Shot("chat-light", stream),
+    Shot("chat-dark", stream, "dark"),
+    Shot("chat-narrow", stream_remote, size=NARROW),
+    Shot("chat-narrow-dark", stream_remote, "dark", NARROW),
+    Shot("chat-narrow-side", side, size=NARROW),
+    Shot("chat-smallest", open_conversation("zfs"), size=SMALLEST),
+    Shot("chat-waiting", waiting),
+    Shot("chat-waiting-here", waiting_here),
+    Shot("chat-markdown", open_conversation("backup"), size=(1280, 1100)),
+    Shot("chat-markdown-dark", open_conversation("backup"), "dark", (1280, 1100)),
+    Shot("chat-picker", picker),
+    Shot("chat-picker-dark", picker, "dark"),
+    Shot("chat-failed", nothing, core=failed),
+    Shot("chat-failed-dark", nothing, "dark", core=failed),
+    Shot("chat-reconnecting", away("connecting")),
+    Shot("chat-silent", silent),
+    Shot("chat-silent-dark", silent, "dark", NARROW),
+    Shot("chat-away", away("offline", 32)),
+    Shot("chat-away-dark", away("refused"), "dark", NARROW),
+    Shot("chat-no-model", no_model),
+    Shot("chat-no-model-dark", no_model, "dark", NARROW),
+    Shot("chat-drafts", drafts),
+    Shot("chat-waiting-owner", away("waiting", 20)),
+    Shot("chat-refused", open_conversation("zfs")),
+    Shot("chat-empty", empty),
+    Shot("chat-search", search),
+    Shot("chat-download", download),
+    Shot("chat-delete", delete),
+    Shot("voice-hold", dictation()),
+    Shot("voice-hold-dark", dictation(), "dark"),
+    Shot("voice-hold-narrow", dictation(), size=NARROW),
+    Shot("voice-hold-smallest", dictation(), size=SMALLEST),
+    Shot("voice-hold-rtl", mirrored(dictation())),
+    Shot("voice-locked", dictation(HoldToTalk.let_go, written="Please:")),
+    Shot("voice-muted", dictation(state=State.MUTED)),
+    Shot("voice-muted-narrow-dark", dictation(state=State.MUTED), "dark", NARROW),
+    Shot("voice-refused", microphone_refused),
+    Shot("transcript-running", transcript(then=export_menu)),
+    Shot("transcript-running-dark", transcript(), "dark"),
+    Shot("transcript-running-narrow", transcript(), size=NARROW),
+    Shot("transcript-running-rtl", mirrored(transcript(lines=4))),
+    Shot("transcript-done", transcript(lines=4, hold=False, then=ask_about)),
+    Shot("transcript-done-narrow-dark", transcript(lines=4, hold=False), "dark", NARROW),
+    Shot("pictures", picture(seen=True)),
+    Shot("pictures-blind", picture(seen=False)),
+    Shot("pictures-blind-narrow-dark", picture(seen=False), "dark", NARROW),
+    Shot("pictures-blind-rtl", mirrored(picture(seen=False))),
+    Shot("translation", selection_menu),
+    Shot("translation-dark", translation, "dark"),
+    Shot("translation-narrow", translation, size=NARROW),
+    Shot("translation-rtl", mirrored(translation)),
+    Shot("transcript-drop", drop_target),
+    Shot("transcript-drop-dark", drop_target, "dark", NARROW),
+    Shot("voice-no-model", no_speech_model),
+    Shot("voice-no-model-narrow-dark", no_speech_model, "dark", NARROW),
+    Shot("chat-link", link),
+    Shot("first-start", typed_key, core=fresh),
+    Shot("first-start-dark", nothing, "dark", core=fresh),
+    Shot("first-start-download", download, core=fresh),
+    Shot("first-start-narrow", nothing, size=NARROW, core=fresh),
+    Shot("first-start-smallest", nothing, size=SMALLEST, core=fresh),
+    Shot("provider-connecting", connecting),
+    Shot("provider-connected", connected),
+    Shot("provider-refused", refused),
+    Shot("provider-refused-dark", refused, "dark"),
+    Shot("provider-not-found", not_found),
 )
 
 
@@ -386,7 +436,7 @@ def compose(stage: Scene) -> QPixmap:
     return picture
 
 
-async def take(picture: Picture, theme: Theme, folder: Path) -> None:
+async def take(picture: Shot, theme: Theme, folder: Path) -> None:
     theme.choose(picture.theme)
     core = picture.core()
     proxy = DirectProxy(core)

@@ -37,6 +37,7 @@ class Scripted:
     def __init__(self, *parts: AnswerPart | QvacError | None) -> None:
         self.parts = parts
         self.questions: list[Question] = []
+        self.seeing = True
         self.left = False
         self.gate: asyncio.Event | None = None
 
@@ -54,6 +55,9 @@ class Scripted:
                     yield part
         finally:
             self.left = True
+
+    def sees(self, target: Target) -> bool:
+        return self.seeing
 
     async def can_answer(self) -> bool:
         return bool(self.parts)

@@ -126,3 +126,31 @@ def test_one_that_was_taken_away_is_named(tmp_path: Path, album: dict[str, Path]
         assert caught.value.name == "PICTURE_GONE"
 
     play(data, Scripted("Fine.", STATS), Scripted("no"), act)
+
+
+def test_a_model_that_sees_none_is_shown_none_until_one_does(tmp_path: Path, album: dict[str, Path]) -> None:
+    remote = Scripted("I see no picture.", STATS)
+    remote.seeing = False
+
+    async def act(scene: Scene) -> None:
+        conversation = (await scene.chats.new(REMOTE)).id
+        assert await asked(scene, conversation, "What is it?", album["cat.png"]) == [()]
+        assert await asked(scene, conversation, "", album["sea.jpg"]) == [(), (), ()]
+        assert remote.questions[-1].history[-1].content  # no template takes a question without a word
+        remote.seeing = True
+        await scene.retry(conversation, "A cat.", STATS)
+        assert [m.pictures for m in remote.questions[-1].history] == [(shades(),), (), (blue("JPEG"),)]
+
+    play(tmp_path / "data", remote, Scripted(), act)
+
+
+def test_this_machine_goes_on_without_them_where_its_model_sees_none(tmp_path: Path, album: dict[str, Path]) -> None:
+    local = Scripted("Here.", STATS)
+    local.seeing = False
+
+    async def act(scene: Scene) -> None:
+        conversation = (await scene.chats.new(REMOTE)).id
+        assert await asked(scene, conversation, "What is it?", album["cat.png"]) == [(shades(),)]
+        assert local.questions[0].history[0].pictures == ()
+
+    play(tmp_path / "data", Scripted(ModelError("gone")), local, act)

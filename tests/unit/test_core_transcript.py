@@ -55,7 +55,7 @@ def test_a_model_never_sees_a_transcript() -> None:
         Message("3", transcript.ROLE, transcript.begin("a.wav", 1), 0),
         Message("4", "user", "And?", 0),
     ]
-    assert [(m.role, m.content) for m in _history(messages)] == [
+    assert [(m.role, m.content) for m in _history(messages, {})] == [
         ("user", "Hello"),
         ("assistant", "Hi"),
         ("user", "And?"),

@@ -10,6 +10,8 @@ import pytest
 
 from app.given_files import MOST_TEXT, FileKind, TakenFile, as_message, take, titled
 from qvac_core.core.state import ErrorInfo
+from qvac_core.engines.pictures import PICTURE_BYTES
+from tests.pictures import blue, declared
 
 SOUNDS = {
     "a.mp3": b"ID3\x04" + bytes(40),
@@ -23,12 +25,6 @@ SOUNDS = {
     "i.flac": b"fLaC" + bytes(40),
     "j.ts": b"G\x40\x00\x10\x00" + bytes(400),
     "voice message": b"OggS" + bytes(40),
-}
-PICTURES = {
-    "a.png": b"\x89PNG\r\n\x1a\n" + bytes(40),
-    "b.jpg": b"\xff\xd8\xff\xe0" + bytes(40),
-    "c.webp": b"RIFF\x24\0\0\0WEBPVP8 " + bytes(40),
-    "d.gif": b"GIF89a" + bytes(40),
 }
 TEXTS = {
     "a.csv": (b"x,y\n1,2\n", "x,y\n1,2\n"),
@@ -47,19 +43,37 @@ def given(tmp_path: Path, name: str, content: bytes) -> TakenFile | ErrorInfo:
 
 @pytest.mark.parametrize("name", SOUNDS)
 def test_sound_and_video(tmp_path: Path, name: str) -> None:
-    assert given(tmp_path, name, SOUNDS[name]) == TakenFile(tmp_path / name, FileKind.SOUND)
+    size = len(SOUNDS[name])
+    assert given(tmp_path, name, SOUNDS[name]) == TakenFile(tmp_path / name, FileKind.SOUND, size_bytes=size)
 
 
-@pytest.mark.parametrize("name", PICTURES)
-def test_pictures(tmp_path: Path, name: str) -> None:
-    assert given(tmp_path, name, PICTURES[name]) == TakenFile(tmp_path / name, FileKind.PICTURE)
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP", "GIF", "BMP"])
+def test_pictures(tmp_path: Path, kind: str) -> None:
+    data = blue(kind)
+    assert given(tmp_path, "shelf", data) == TakenFile(tmp_path / "shelf", FileKind.PICTURE, size_bytes=len(data))
+
+
+def test_a_picture_that_would_unfold_to_gigabytes(tmp_path: Path) -> None:
+    refused = given(tmp_path, "bomb.png", declared(60_000, 60_000))
+    assert isinstance(refused, ErrorInfo)
+    assert (refused.title, "megapixels" in refused.message) == ("bomb.png cannot be sent.", True)
+
+
+def test_a_picture_that_is_too_large_is_not_read(tmp_path: Path) -> None:
+    path = tmp_path / "large.png"
+    with path.open("wb") as file:
+        file.write(blue())
+        file.truncate(PICTURE_BYTES + 1)
+    refused = take(path)
+    assert isinstance(refused, ErrorInfo)
+    assert "large.png is too large: 21 MB." in refused.title
 
 
 @pytest.mark.parametrize("name", TEXTS)
 def test_text(tmp_path: Path, name: str) -> None:
     content, text = TEXTS[name]
     taken = given(tmp_path, name, content)
-    assert taken == TakenFile(tmp_path / name, FileKind.TEXT, text)
+    assert taken == TakenFile(tmp_path / name, FileKind.TEXT, text, len(content))
     assert isinstance(taken, TakenFile)
     assert titled(as_message(taken)) == name
 

@@ -42,6 +42,7 @@ class AnswerFacts:
     remedies: tuple[Act, ...] = ()
     last: bool = False
     doing: str = "answering…"  # while it streams
+    languages: tuple[tuple[str, str], ...] = ()  # (code, name) to translate into
 
 
 def nothing_yet(message: Message) -> bool:
@@ -54,6 +55,7 @@ class AnswerRow(QWidget):
 
     link_activated = Signal(str)
     regenerate = Signal()
+    translate = Signal(str)  # the code of a language
     unfolding = Signal()  # before more of it is shown
 
     def __init__(self, theme: Theme, message: Message, facts: AnswerFacts, parent: QWidget | None = None) -> None:
@@ -74,6 +76,7 @@ class AnswerRow(QWidget):
         self.error = ErrorPanel(theme, dismissable=False)
         self.stats = StatsLine(theme)
         self.stats.regenerate.connect(self.regenerate)
+        self.stats.translate.connect(self.translate)
         column = QVBoxLayout()
         column.setContentsMargins(0, 2, 0, 0)
         column.setSpacing(8)
@@ -176,6 +179,7 @@ class AnswerRow(QWidget):
             words.append("stopped")
         self.stats.show_facts(facts.who, words, local=facts.local)
         self.stats.copy.value = message.text
+        self.stats.languages = facts.languages
         self.stats.set_acts(
             copyable=bool(message.text) and not streaming, regenerable=facts.last and not streaming and not failed
         )

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from PySide6.QtCore import QEvent, QMimeData, QObject, QRectF, Qt, Signal
+from PySide6.QtCore import QBuffer, QEvent, QMimeData, QObject, QRectF, Qt, Signal
 from PySide6.QtGui import (
+    QImage,
     QKeyEvent,
     QMouseEvent,
     QPainter,
@@ -20,6 +21,7 @@ from PySide6.QtWidgets import QFrame, QHBoxLayout, QPlainTextEdit, QSizePolicy, 
 from app.announcements import announce
 from app.theme import Theme
 from app.widgets.button import Button
+from app.widgets.chat.attached import Attached
 from app.widgets.chat.hold_to_talk import Gesture, HoldToTalk
 from app.widgets.chat.long_text import IN_COMPOSER, fits
 from app.widgets.chat.pasted import Pasted
@@ -65,6 +67,7 @@ class Composer(QFrame):
         self.text.escaped.connect(self._escape)
         self.text.textChanged.connect(self._text_changed)
         self.text.focus_changed.connect(self.update)
+        self.attached = Attached(theme)
         self.pasted = Pasted(theme)
         self.text.pasted.connect(self.pasted.add)
         self.pasted.changed.connect(self._text_changed)
@@ -73,7 +76,7 @@ class Composer(QFrame):
         self.room = Label(scale="hint", tone="text3")
         self.button = Button(theme, "Send", kind="primary", icon="send", name="Send the message")
         self.button.clicked.connect(self._pressed)
-        self.clip = Button(theme, kind="flat", icon="paperclip", name="Add files: sound, video, text")
+        self.clip = Button(theme, kind="flat", icon="paperclip", name="Add files: sound, video, pictures, text")
         self.text.files.connect(self.files_given)
         self.talk = HoldToTalk(self)
         self.mic = MicButton(theme, self.talk)
@@ -96,6 +99,7 @@ class Composer(QFrame):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(9, 9, 8, 8)
         layout.setSpacing(6)
+        layout.addWidget(self.attached)
         layout.addWidget(self.pasted)
         layout.addWidget(self.text)
         layout.addLayout(below)
@@ -222,6 +226,12 @@ class Composer(QFrame):
             self.pasted.add(text.strip())
         self.text.setFocus(Qt.FocusReason.OtherFocusReason)
 
+    def quote(self, text: str) -> None:
+        """Something to ask about, before what is asked."""
+        lines = "".join(f"> {line}\n" for line in text.strip().splitlines())
+        before = self.text.toPlainText()
+        self.add_text(f"{'' if not before or before.endswith(chr(10)) else chr(10)}{lines}\n")
+
     def fit(self) -> None:
         self.text.fit()
 
@@ -347,6 +357,7 @@ class ComposerText(QPlainTextEdit):
     focus_changed = Signal()
     pasted = Signal(str)  # a text that would make the editor slow
     files = Signal(list)  # of Path
+    picture = Signal(bytes)  # PNG
 
     def __init__(self, theme: Theme, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -426,11 +437,17 @@ class ComposerText(QPlainTextEdit):
         if height != self.height() or height != self.minimumHeight():
             self.setFixedHeight(height)
 
+    def canInsertFromMimeData(self, source: QMimeData) -> bool:
+        return source.hasImage() or super().canInsertFromMimeData(source)
+
     def insertFromMimeData(self, source: QMimeData) -> None:
         """Paste and drop."""
         files = [Path(url.toLocalFile()) for url in source.urls() if url.isLocalFile()]
         if files:
             self.files.emit(files)
+            return
+        if source.hasImage() and not source.hasText():
+            self.picture.emit(_png(source.imageData()))
             return
         text = source.text()
         if source.hasText() and not fits(self.toPlainText() + text, IN_COMPOSER):
@@ -463,3 +480,12 @@ class ComposerText(QPlainTextEdit):
         palette.setColor(QPalette.ColorRole.Text, self._theme.colour("text"))
         palette.setColor(QPalette.ColorRole.PlaceholderText, self._theme.colour("text3"))
         self.setPalette(palette)
+
+
+def _png(image: object) -> bytes:
+    """What was copied out of another program, as a file."""
+    buffer = QBuffer()
+    buffer.open(QBuffer.OpenModeFlag.WriteOnly)
+    if isinstance(image, QImage):
+        image.save(buffer, "PNG")  # type: ignore[call-overload]
+    return bytes(buffer.data().data())

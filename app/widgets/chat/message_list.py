@@ -6,12 +6,15 @@ The newest rows are made at once, older ones in idle slices. The design's "Prove
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 
 from PySide6.QtCore import QEvent, QObject, QPoint, QRectF, QSize, Qt, QTimer, Signal
 from PySide6.QtGui import (
     QAccessible,
     QAccessibleEvent,
+    QContextMenuEvent,
     QFocusEvent,
+    QGuiApplication,
     QKeyEvent,
     QMouseEvent,
     QPainter,
@@ -19,15 +22,17 @@ from PySide6.QtGui import (
     QPen,
     QResizeEvent,
 )
-from PySide6.QtWidgets import QScrollArea, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QApplication, QHBoxLayout, QScrollArea, QSizePolicy, QTextEdit, QVBoxLayout, QWidget
 
 from app.theme import Theme
-from app.widgets.chat.answer_row import AnswerRow, Describe
+from app.widgets.chat.answer_row import FACE, GAP, AnswerRow, Describe
 from app.widgets.chat.long_text import ANSWER
 from app.widgets.chat.question_row import QuestionRow
 from app.widgets.chat.transcript_row import TranscriptFacts, TranscriptRow
+from app.widgets.chat.translation_box import TranslationBox
 from app.widgets.focus import KEYBOARD_REASONS
-from qvac_core.core.state import Message
+from app.widgets.menu import Menu, add_languages
+from qvac_core.core.state import ErrorInfo, Message
 from qvac_core.core.transcript import ROLE as TRANSCRIPT
 
 COLUMN = 736
@@ -50,6 +55,10 @@ class MessageList(QScrollArea):
     link_activated = Signal(str)
     regenerate = Signal()
     transcript_made = Signal(object)  # TranscriptRow: to be connected
+    translation_wanted = Signal(str, str, str)  # message id, text, the code of a language
+    translation_stopped = Signal(str)
+    translation_dismissed = Signal(str)
+    quote_wanted = Signal(str)  # to ask about what is selected
 
     def __init__(
         self,
@@ -65,6 +74,8 @@ class MessageList(QScrollArea):
         self._rows: dict[str, Row] = {}
         self._order: list[str] = []  # ids of the rows that are made, first to last
         self._older: list[Message] = []  # not made yet, first to last
+        self._translations: dict[str, tuple[QWidget, TranslationBox]] = {}  # by message: what holds it, and it
+        self.languages: tuple[tuple[str, str], ...] = ()  # (code, name) to translate into
         self._following = True
         self._ours = False
         self._narrow = False
@@ -173,6 +184,7 @@ class MessageList(QScrollArea):
             row = AnswerRow(self._theme, message, self._describe(message))
             row.link_activated.connect(self.link_activated)
             row.regenerate.connect(self.regenerate)
+            row.translate.connect(partial(self._translate_all, row))
             row.unfolding.connect(self._stay)
         row.fit(self._column(), narrow=self._narrow)
         return row
@@ -194,7 +206,90 @@ class MessageList(QScrollArea):
     def _refresh(self, message_id: str) -> None:
         self.change(self._rows[message_id].message)
 
+    # --- Translations, below their messages
+
+    def show_translation(
+        self, message_id: str, language: str, text: str, *, running: bool, error: ErrorInfo | None
+    ) -> None:
+        if message_id not in self._rows:
+            return
+        if message_id not in self._translations:
+            self._translations[message_id] = self._make_translation(message_id, language)
+        _, box = self._translations[message_id]
+        box.show_language(language)
+        box.show_translation(text, running=running, error=error)
+
+    def drop_translation(self, message_id: str) -> None:
+        if message_id in self._translations:
+            holder, _ = self._translations.pop(message_id)
+            self._layout.removeWidget(holder)
+            holder.hide()
+            holder.deleteLater()
+
+    def translation(self, message_id: str) -> TranslationBox | None:
+        return self._translations[message_id][1] if message_id in self._translations else None
+
+    def _make_translation(self, message_id: str, language: str) -> tuple[QWidget, TranslationBox]:
+        row = self._rows[message_id]
+        box = TranslationBox(self._theme, language)
+        box.stop_wanted.connect(lambda: self.translation_stopped.emit(message_id))
+        box.dismissed.connect(lambda: self.translation_dismissed.emit(message_id))
+        holder = QWidget()
+        layout = QHBoxLayout(holder)
+        layout.setContentsMargins(FACE + GAP, 0, 0, 0)
+        layout.addWidget(box)
+        holder.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Fixed)
+        box.fit(self._column() - FACE - GAP)
+        self._layout.insertWidget(self._layout.indexOf(row) + 1, holder)
+        holder.show()
+        return holder, box
+
+    def _translate_all(self, row: Row, language: str) -> None:
+        message = row.message
+        text = row.transcript.text if isinstance(row, TranscriptRow) else message.text
+        self.translation_wanted.emit(message.id, text, language)
+
+    def contextMenuEvent(self, event: QContextMenuEvent) -> None:
+        """One for all texts of the conversation."""
+        by_key = event.reason() == QContextMenuEvent.Reason.Keyboard
+        widget = QApplication.focusWidget() if by_key else QApplication.widgetAt(event.globalPos())
+        text, row = self._text_of(widget)
+        if text is not None and row is not None:
+            place = text.mapToGlobal(text.cursorRect().bottomLeft()) if by_key else event.globalPos()
+            self.menu_for(text, row, event.globalPos()).popup(place)
+
+    def menu_for(self, text: QTextEdit, row: Row, place: QPoint) -> Menu:
+        selected = text.textCursor().selection().toPlainText()
+        menu = Menu(self)
+        menu.addAction(self._theme.icon("copy"), "Copy", text.copy).setEnabled(bool(selected))
+        link = text.anchorAt(text.viewport().mapFromGlobal(place))
+        if link:
+            menu.addAction("Copy the link", partial(QGuiApplication.clipboard().setText, link))
+        menu.addAction("Select all", text.selectAll)
+        menu.addSeparator()
+        if selected:
+            menu.addAction(
+                self._theme.icon("message-square"), "Ask about this", partial(self.quote_wanted.emit, selected)
+            )
+            wanted = partial(self.translation_wanted.emit, row.message.id, selected)
+            add_languages(menu, self._theme, "Translate the selection to", self.languages, wanted)
+        elif row.message.status != "streaming":
+            add_languages(menu, self._theme, "Translate to", self.languages, partial(self._translate_all, row))
+        return menu
+
+    def _text_of(self, widget: QWidget | None) -> tuple[QTextEdit | None, Row | None]:
+        """The text that a widget is, or is a part of, and the row it stands in."""
+        text: QTextEdit | None = None
+        while widget is not None and widget is not self:
+            if text is None and isinstance(widget, QTextEdit):
+                text = widget
+            if isinstance(widget, Row):
+                return text, widget
+            widget = widget.parentWidget()
+        return text, None
+
     def _drop(self, message_id: str) -> None:
+        self.drop_translation(message_id)
         row = self._rows.pop(message_id)
         self._order.remove(message_id)
         self._layout.removeWidget(row)
@@ -204,6 +299,8 @@ class MessageList(QScrollArea):
     def _retheme(self) -> None:
         for row in self._rows.values():
             row.retheme()
+        for _, box in self._translations.values():
+            box.retheme()
         self._fit_all()
 
     # --- Following
@@ -249,12 +346,18 @@ class MessageList(QScrollArea):
         self._layout.setContentsMargins(side, TOP, max(0, self.viewport().width() - side - column), BOTTOM)
         for row in self._rows.values():
             row.fit(column, narrow=self._narrow)
+        for _, box in self._translations.values():
+            box.fit(column - FACE - GAP)
         self._back_to(anchor)
 
     def settle(self) -> None:
         """Lay everything out now; without this the heights come with the next turn of the loop."""
         for row in self._rows.values():
             row.settle()
+        for holder, box in self._translations.values():
+            box.settle()
+            if (inner := holder.layout()) is not None:
+                inner.activate()
         self._layout.activate()
         width = self.viewport().width()
         self._canvas.resize(width, max(self.viewport().height(), self._canvas.wanted_height(width)))
@@ -326,7 +429,7 @@ class MessageList(QScrollArea):
         """Inside a message: Tab walks its blocks and acts, Esc goes back to the list."""
         row = self.current
         if event.type() == QEvent.Type.KeyPress and isinstance(event, QKeyEvent) and row is not None:
-            stops = row.blocks()
+            stops = self._stops(row)
             if event.key() == Qt.Key.Key_Escape:
                 self.setFocus(Qt.FocusReason.ShortcutFocusReason)
                 return True
@@ -355,12 +458,16 @@ class MessageList(QScrollArea):
         self._canvas.update()
 
     def _enter(self, row: Row) -> None:
-        stops = row.blocks()
+        stops = self._stops(row)
         for stop in stops:
             stop.removeEventFilter(self)
             stop.installEventFilter(self)
         if stops:
             self._focus_stop(stops[0])
+
+    def _stops(self, row: Row) -> tuple[QWidget, ...]:
+        box = self.translation(row.message.id)
+        return (*row.blocks(), *(box.stops() if box is not None else ()))
 
     def _focus_stop(self, stop: QWidget) -> None:
         stop.setFocus(Qt.FocusReason.TabFocusReason)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from PySide6.QtCore import QRectF, Qt, Signal
 from PySide6.QtGui import QAccessible, QPainter, QPainterPath, QPaintEvent
-from PySide6.QtWidgets import QHBoxLayout, QSizePolicy, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QSizePolicy, QVBoxLayout, QWidget
 
 from app.theme import Theme
 from app.widgets.button import Button
+from app.widgets.chat.attached import PictureChip
 from app.widgets.chat.code_block import CodeBlock
 from app.widgets.chat.long_text import FOLDED, UNFOLDED, amount, cut, fits
 from app.widgets.chat.long_text_box import open_long_text
@@ -111,10 +112,13 @@ class QuestionRow(QWidget):
         self.bubble = Bubble(theme)
         self.bubble.link_activated.connect(self.link_activated)
         self.bubble.fold.clicked.connect(self._fold_or_open)
-        self._layout = QHBoxLayout(self)
+        self.pictures = [PictureChip(theme, p.name, 0, removable=False) for p in message.pictures]
+        self._layout = QVBoxLayout(self)
         self._layout.setContentsMargins(0, 0, 0, 0)
-        self._layout.addStretch(1)
-        self._layout.addWidget(self.bubble, 0, Qt.AlignmentFlag.AlignTop)
+        self._layout.setSpacing(SPACING)
+        for chip in self.pictures:
+            self._layout.addWidget(chip, 0, Qt.AlignmentFlag.AlignTrailing)
+        self._layout.addWidget(self.bubble, 0, Qt.AlignmentFlag.AlignTrailing)
         self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Fixed)
         self._show()
 
@@ -150,7 +154,8 @@ class QuestionRow(QWidget):
         elif not fits(text, FOLDED):
             act = "Show less"
         self.bubble.show_text(shown, act)
-        self.setAccessibleName(f"I wrote: {shown}")
+        shows = "".join(f" Picture {picture.name}." for picture in self._message.pictures)
+        self.setAccessibleName(f"I wrote: {shown}{shows}")
 
     def _fold_or_open(self) -> None:
         if not fits(self._message.text, UNFOLDED):

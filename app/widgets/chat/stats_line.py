@@ -11,7 +11,7 @@ from app.theme import Theme
 from app.widgets.button import Button, CopyButton
 from app.widgets.icon_label import IconLabel
 from app.widgets.label import Label
-from app.widgets.menu import Menu
+from app.widgets.menu import Menu, add_languages
 
 HEIGHT = 28
 
@@ -20,12 +20,14 @@ class StatsLine(QWidget):
     """`regenerate` and `copy` are acts of the whole answer. Narrow: copy and a menu."""
 
     regenerate = Signal()
+    translate = Signal(str)  # the code of a language
 
     def __init__(self, theme: Theme, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._theme = theme
         self._facts: tuple[str, ...] = ()
-        self._regenerable = False
+        self._regenerable = self._copyable = False
+        self.languages: tuple[tuple[str, str], ...] = ()  # (code, name) to translate into
         self._narrow = False
         self.icon = IconLabel(theme, "waypoints", "accent")
         self.who = Label(scale="hint", tone="text2", weight=600)
@@ -63,6 +65,7 @@ class StatsLine(QWidget):
 
     def set_acts(self, *, copyable: bool, regenerable: bool) -> None:
         self.copy.setVisible(copyable)
+        self._copyable = copyable
         self._regenerable = regenerable
         self._show_acts()
 
@@ -72,9 +75,12 @@ class StatsLine(QWidget):
 
     def _show_acts(self) -> None:
         self.again.setVisible(self._regenerable and not self._narrow)
-        self.more.setVisible(self._regenerable and self._narrow)
+        self.more.setVisible((self._regenerable and self._narrow) or (self._copyable and bool(self.languages)))
 
     def _open_menu(self) -> None:
         menu = Menu(self)
-        menu.addAction(self._theme.icon("rotate-ccw"), "Answer again", self.regenerate.emit)
+        if self._regenerable:
+            menu.addAction(self._theme.icon("rotate-ccw"), "Answer again", self.regenerate.emit)
+        if self.languages and self._copyable:
+            add_languages(menu, self._theme, "Translate to", self.languages, self.translate.emit)
         menu.open_below(self.more)

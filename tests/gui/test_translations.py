@@ -1,0 +1,191 @@
+"""A message, or what is selected of it, in another language: the menu, the text below it, stopping, failing, going."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+import pytest
+from PySide6.QtCore import QPoint
+from PySide6.QtGui import QTextCursor
+from PySide6.QtWidgets import QMenu, QTextEdit
+
+from app.presenters.translations import Translations
+from app.widgets.chat.answer_row import AnswerRow
+from app.widgets.chat.message_list import Row
+from qvac_core.core.state import Target, TranslationChanged
+from qvac_core.errors import ModelError
+from tests.gui import chat_scenes as scenes
+from tests.gui.share_window import POPUP
+from tests.gui.test_transcripts import Desk, Play
+from tests.gui.test_transcripts import desk as desk
+
+STUDIO = Target(scenes.STUDIO, "qwen3-8b")
+
+
+def row_of(desk: Desk, message_id: str) -> Row:
+    return next(row for row in desk.messages.rows if row.message.id == message_id)
+
+
+def text_of(row: Row) -> QTextEdit:
+    return next(block for block in row.blocks() if isinstance(block, QTextEdit))
+
+
+def acts(menu: QMenu) -> dict[str, Callable[[], None]]:
+    return {action.text(): action.trigger for action in menu.actions()}
+
+
+def submenu(menu: QMenu, title: str) -> QMenu:
+    found = next(action.menu() for action in menu.actions() if action.text() == title)
+    assert isinstance(found, QMenu)
+    return found
+
+
+def select(text: QTextEdit, words: str) -> None:
+    start = text.toPlainText().index(words)
+    cursor = text.textCursor()
+    cursor.setPosition(start)
+    cursor.setPosition(start + len(words), QTextCursor.MoveMode.KeepAnchor)
+    text.setTextCursor(cursor)
+
+
+def test_a_selection_is_translated_below_its_message(desk: Play) -> None:
+    async def test(desk: Desk) -> None:
+        desk.core.script.hold = True
+        row = row_of(desk, "m2")
+        text = text_of(row)
+        select(text, "file names")
+        menu = desk.messages.menu_for(text, row, text.mapToGlobal(text.rect().topLeft()))
+        acts(submenu(menu, "Translate the selection to"))["German"]()
+        await desk.presenter.settle()
+        await asyncio.sleep(0.02)
+        assert desk.core.called("start_translation") == [("file names", "de", STUDIO)]
+        box = desk.messages.translation("m2")
+        assert box is not None
+        assert box.isVisible()
+        assert (box.title.text(), box.text.toPlainText()) == ("German", "Die Dateinamen sind Tage.")
+        assert box.stop.isVisible()
+        assert not box.copy.isVisible()
+        assert box.mapTo(desk.page, QPoint()).y() >= row.mapTo(desk.page, QPoint()).y() + row.height()
+        desk.core.release()
+        await asyncio.sleep(0.02)
+        assert not box.stop.isVisible()
+        assert box.copy.value == "Die Dateinamen sind Tage."
+        box.close_button.click()
+        assert desk.messages.translation("m2") is None
+
+    desk(test)
+
+
+def test_stopping_keeps_what_is_there(desk: Play) -> None:
+    async def test(desk: Desk) -> None:
+        desk.core.script.hold = True
+        desk.messages.translation_wanted.emit("m2", "text", "de")
+        await desk.presenter.settle()
+        await asyncio.sleep(0.02)
+        box = desk.messages.translation("m2")
+        assert box is not None
+        box.stop.click()
+        await desk.presenter.settle()
+        await asyncio.sleep(0.02)
+        assert len(desk.core.called("stop_translation")) == 1
+        assert box.text.toPlainText() == "Die Dateinamen sind Tage."
+        assert not box.stop.isVisible()
+
+    desk(test)
+
+
+@pytest.mark.parametrize("when", ["start_translation", "translation"])
+def test_a_failure_is_told_in_its_place(desk: Play, when: str) -> None:
+    async def test(desk: Desk) -> None:
+        desk.core.fail[when] = ModelError("There is no model on this machine yet.")
+        desk.messages.translation_wanted.emit("m1", "text", "fr")
+        await desk.presenter.settle()
+        await asyncio.sleep(0.02)
+        box = desk.messages.translation("m1")
+        assert box is not None
+        assert box.error.isVisible()
+        assert not box.stop.isVisible()
+        assert box.close_button.isVisible()
+
+    desk(test)
+
+
+def test_a_second_translation_takes_the_place_of_the_first(desk: Play) -> None:
+    async def test(desk: Desk) -> None:
+        desk.core.script.hold = True
+        desk.messages.translation_wanted.emit("m2", "one", "de")
+        await desk.presenter.settle()
+        await asyncio.sleep(0.02)
+        (first,) = desk.presenter.translations._ids.values()
+        desk.messages.translation_wanted.emit("m2", "two", "fr")
+        await desk.presenter.settle()
+        await asyncio.sleep(0.02)
+        desk.core.emit(TranslationChanged(first, "late"))
+        box = desk.messages.translation("m2")
+        assert box is not None
+        assert (box.title.text(), box.text.toPlainText()) == ("French", "Die Dateinamen sind Tage.")
+        assert len(desk.core.called("stop_translation")) == 1
+
+    desk(test)
+
+
+@POPUP
+def test_the_whole_answer_by_its_menu_without_a_mouse(desk: Play) -> None:
+    async def test(desk: Desk) -> None:
+        row = row_of(desk, "m2")
+        assert isinstance(row, AnswerRow)
+        assert row.stats.more.isVisible()
+        assert row.stats.more in row.blocks()
+        row.stats.more.click()
+        menu = next(menu for menu in row.stats.findChildren(QMenu) if menu.isVisible())
+        acts(submenu(menu, "Translate to"))["Italian"]()
+        await desk.presenter.settle()
+        assert desk.core.called("start_translation") == [(scenes.ANSWER, "it", STUDIO)]
+        await desk.presenter.settle()
+        assert desk.core.settings["translation_language"] == "it"
+        assert desk.presenter.translations.languages()[0] == ("it", "Italian")
+
+    desk(test)
+
+
+def test_what_is_selected_can_be_asked_about_and_copied(desk: Play) -> None:
+    async def test(desk: Desk) -> None:
+        row = row_of(desk, "m1")
+        text = text_of(row)
+        menu = desk.messages.menu_for(text, row, text.mapToGlobal(text.rect().topLeft()))
+        assert "Ask about this" not in acts(menu)
+        assert not next(action for action in menu.actions() if action.text() == "Copy").isEnabled()
+        menu.close()
+        select(text, "one CSV a day")
+        menu = desk.messages.menu_for(text, row, text.mapToGlobal(text.rect().topLeft()))
+        acts(menu)["Ask about this"]()
+        assert desk.composer.message.strip() == "> one CSV a day"
+
+    desk(test)
+
+
+def test_it_is_still_there_when_the_conversation_is_opened_again(desk: Play) -> None:
+    async def test(desk: Desk) -> None:
+        desk.messages.translation_wanted.emit("m2", "text", "de")
+        await desk.presenter.settle()
+        await asyncio.sleep(0.02)
+        desk.presenter.open("zfs")
+        await desk.presenter.settle()
+        assert desk.messages.translation("m2") is None
+        desk.presenter.open("merge")
+        await desk.presenter.settle()
+        box = desk.messages.translation("m2")
+        assert box is not None
+        assert box.text.toPlainText() == "Die Dateinamen sind Tage."
+
+    desk(test)
+
+
+def test_nothing_is_not_translated(desk: Play) -> None:
+    async def test(desk: Desk) -> None:
+        translations: Translations = desk.presenter.translations
+        translations.start("m1", "  \n", "de", Target())
+        assert translations.of("m1") is None
+
+    desk(test)
