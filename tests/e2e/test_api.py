@@ -61,11 +61,11 @@ PERSON = {
 NOBODY = ("127.0.0.1", 9)
 
 
-def run(test: Callable[[], Awaitable[None]], config: CoreConfig) -> None:
+def run(test: Callable[[], Awaitable[None]], config: CoreConfig, limit: float = LIMIT) -> None:
     async def main() -> None:
         configure(config)
         try:
-            async with asyncio.timeout(LIMIT):
+            async with asyncio.timeout(limit):
                 await test()
         finally:
             await qvac_core.close()
