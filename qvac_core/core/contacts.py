@@ -24,6 +24,7 @@ from qvac_core.core.state import (
     ProviderEntry,
     ProvidersChanged,
     RemoteModel,
+    SpeechChoice,
     Stage,
     Target,
 )
@@ -83,6 +84,7 @@ class Contacts:
         self._consumer = consumer
         self._own_key = own_key.hex()
         self._entries = {known.public_key: _entry(known) for known in store.providers.records()}
+        self._listeners: dict[str, tuple[ModelEntry, ...]] = {}  # models that understand speech, by provider
         self._stages: dict[str, _Stages] = {}
         self._relays = {known.public_key: known.relays for known in store.providers.records()}
         self._loaded: dict[tuple[str, str], _LoadedAt] = {}
@@ -191,7 +193,18 @@ class Contacts:
                 for model in all_models()
                 if model.model_type == CHAT_TYPE and not model.is_projector
             )
+        key = delegate.provider_public_key.hex()
+        self._listeners[key] = tuple(entry for entry in listed if "transcribe" in entry.abilities)
         return tuple(_offer(entry) for entry in listed if "chat" in entry.abilities)
+
+    def speech_models(self) -> tuple[SpeechChoice, ...]:
+        """Of the providers that are connected."""
+        return tuple(
+            SpeechChoice(entry.name, key, loaded=entry.loaded)
+            for key, entries in self._listeners.items()
+            for entry in entries
+            if key in self._entries and self._entries[key].state == "online"
+        )
 
     def _failed(self, public_key: str, stages: _Stages, error: QvacError) -> None:
         described = describe(error)

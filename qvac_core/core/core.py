@@ -394,7 +394,7 @@ class Core:
     # --- Speech ---------------------------------------------------------------------------------------------------
 
     async def speech_models(self) -> tuple[SpeechChoice, ...]:
-        return self.speech.choices()
+        return (*self.speech.choices(), *self._contacts.speech_models())
 
     async def start_dictation(self, dictation_id: str, listener: Target, language: str = "") -> None:
         await self._dictations.start(dictation_id, listener, language)

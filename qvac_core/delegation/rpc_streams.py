@@ -28,7 +28,7 @@ PAUSE_ABOVE_BYTES = 256 * 1024
 RESUME_BELOW_BYTES = 64 * 1024
 # Of a request's stream: what may come before it is accepted, and what is held of it then. Its peer was told to pause.
 UNACCEPTED_BYTES = 64 * 1024
-REQUEST_STREAM_BYTES = 1024 * 1024
+REQUEST_STREAM_BYTES = 4 * 1024 * 1024
 
 
 class Gone(Enum):
@@ -55,7 +55,7 @@ class FrameSink(Protocol):
 class OutgoingStream:
     """The lines of one answer. Holds at most the chunk being written: its writer waits for the reader.
 
-    direction: REQUEST_STREAM for the body of a request of ours, which is opened already.
+    direction: REQUEST_STREAM for the body of a request of ours; nothing goes out before the peer asks for it.
     """
 
     def __init__(self, sink: FrameSink, request_id: int, direction: int = RESPONSE_STREAM) -> None:
@@ -68,6 +68,8 @@ class OutgoingStream:
         self._gone: Gone | None = None
         if direction == RESPONSE_STREAM:
             sink.send_soon(encode_response(request_id))
+        else:
+            self._flowing.clear()  # until its reader takes it: what comes before is refused beyond a little
 
     @property
     def ended(self) -> bool:
