@@ -5,6 +5,7 @@ Through a tiny random model: it proves the way of the picture, not what anybody 
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -16,12 +17,15 @@ import pytest
 from qvac_core import Delegate, completion, load_model
 from qvac_core.api.functions import _session
 from qvac_core.core import Core, CoreConfig, RuleOverride
+from qvac_core.core.state import AnswerFinished, Target
 from qvac_core.errors import DelegationError, LocalProtocolError, ModelError
 from tests.e2e.program import qvac_desktop
 from tests.e2e.test_api import GUEST_KEY, GUEST_SEED, OTHER_KEY, OTHER_SEED, alone, member, run
+from tests.gguf_files import PATCH, PICTURE_SIDE
 from tests.pictures import blue, chessboard, noise, shades
 
 PARAMS = {"temp": 0, "predict": 16}
+PICTURE_TOKENS = (PICTURE_SIDE // PATCH) ** 2
 
 
 @pytest.fixture
@@ -162,3 +166,45 @@ def test_in_the_terminal(bootstrap: str, seeing_model_path: Path, album: dict[st
         assert len({text for _, text, _ in answers}) >= 2
         code, _, stderr = said("--picture", str(tmp_path / "absent.png"))
         assert code == 1 and "There is no file" in stderr and len(stderr.strip().splitlines()) == 1
+
+
+def test_a_conversation_shows_its_picture_here_and_there(
+    bootstrap: str, seeing_model_path: Path, album: dict[str, Path], tmp_path: Path
+) -> None:
+    """As the window asks: the picture is kept, and goes along with the next question."""
+
+    async def talk(core: Core, target: Target) -> tuple[list[str], list[int]]:
+        ended: asyncio.Queue[AnswerFinished] = asyncio.Queue()
+        stop = core.subscribe(lambda event: ended.put_nowait(event) if isinstance(event, AnswerFinished) else None)
+        conversation = await core.new_conversation(target)
+        said, tokens = [], []
+        for text, pictures in (("What is this?", [album["sea.jpg"]]), ("And now?", [])):
+            await core.ask(conversation.id, text, pictures)
+            message = (await ended.get()).message
+            assert message.status == "done", message.error
+            assert message.stats is not None
+            said.append(message.text)
+            tokens.append(message.stats.prompt_tokens)
+        stop()
+        return said, tokens
+
+    async def test() -> None:
+        assert _session.core is None
+        async with (
+            sharing(owner_config(tmp_path / "owner", bootstrap), seeing_model_path),
+            Core(member(tmp_path / "guest", GUEST_SEED, bootstrap)) as guest,
+        ):
+            shared = await guest.add_model_file(seeing_model_path)
+            assert shared.vision
+            await guest.set_setting("chat.answer_tokens", "12")
+            await guest.add_provider(OTHER_KEY, "Studio")
+            (offer,) = (await guest.connect_provider(OTHER_KEY)).models
+            assert offer.vision
+            here = await talk(guest, Target("", shared.name))
+            there = await talk(guest, Target(OTHER_KEY, offer.source))
+            assert here[1][0] == there[1][0] > PICTURE_TOKENS
+            for said, (first, second) in (here, there):
+                assert all(said)
+                assert second > first, "the picture is in the second prompt, too"
+
+    run(test, alone(tmp_path / "none"))
