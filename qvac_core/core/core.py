@@ -432,7 +432,7 @@ class Core:
         entry = next((entry for entry in await self.providers() if entry.public_key == key), None)
         name = entry.name if entry is not None and entry.name else short_key(key)
         path = connection.path if connection is not None else ""
-        return AnswerStats(name, path, path, listener.model, 0.0, 0.0, 0, 0, provider_key=key)
+        return AnswerStats(name, "delegated", path, listener.model, 0.0, 0.0, 0, 0, provider_key=key)
 
     # --- Translation ----------------------------------------------------------------------------------------------
 
