@@ -240,7 +240,8 @@ def test_it_translates_for_our_consumer_though_its_own_never_asks(
                 tokens = [token async for token in run.token_stream]
                 final = await run.final
                 assert final.text == "".join(tokens) and len(tokens) > 3 and final.stop_reason == ""
-                assert final.stats is not None and final.stats.total_tokens == len(tokens)
+                assert final.stats is not None and isinstance(final.stats.total_tokens, float)
+                assert final.stats.total_tokens >= len(tokens)
                 texts.append(final.text)
             assert texts[0] == texts[1], "it found out that this is English"
             with pytest.raises(ProviderError, match="source language"):
