@@ -24,6 +24,7 @@ TOOLS_LIMIT = 128  # of one request; the largest MCP servers have some sixty
 DESCRIPTION_LIMIT = 16 * 1024  # characters of one tool
 TOTAL_LIMIT = 256 * 1024  # characters of all tools together
 NAME = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_.:/-]{0,127})")  # OpenAI's, and what MCP servers prefix names with
+CHARACTERS_PER_TOKEN = 8  # of schemas; real ones have three. Tools that cannot fit are not rendered to find that out
 CALLS_LIMIT = 16  # calls that one forced list may hold
 COMPILE_SECONDS = 0.25  # for all schemas of one request, one of which may overstay; others' answers wait meanwhile
 _SHOWN = 40  # characters of a name in a message
@@ -115,9 +116,14 @@ def _shown(name: str) -> str:
 # --- What of them a request may use ---------------------------------------------------------------------------------
 
 
-def usable(request: CompletionRequest) -> tuple[CheckedTool, ...]:
-    """The tools that the answer may call. Raises ModelError for what cannot be, and what does not go together."""
+def usable(request: CompletionRequest, n_ctx: int) -> tuple[CheckedTool, ...]:
+    """The tools that the answer may call. n_ctx: tokens of a chat.
+
+    Raises ModelError for what cannot be, and what does not go together.
+    """
     tools = checked_tools(request.tools)
+    if sum(len(tool.description) + len(tool.parameters) for tool in request.tools) > n_ctx * CHARACTERS_PER_TOKEN:
+        raise refused(f"The tools of this request do not fit into the model's context of {n_ctx} tokens.")
     mode, name = request.tool_choice.mode, request.tool_choice.name
     if mode is ToolMode.NAMED and name not in {tool.name for tool in tools}:
         raise refused(f"The tool that must be called, {_shown(name)}, is none of the request's.")

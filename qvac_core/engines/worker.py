@@ -229,7 +229,7 @@ class ChatWorker(ModelWorker):
         self._maker.rest()
 
     def _order(self, job_id: int, request: CompletionRequest) -> Order:
-        tools = usable(request)
+        tools = usable(request, self._maker.n_ctx)
         request = with_defaults(request, self._config)
         vocabulary, template = self._maker.vocabulary, self._maker.template
         frames = frames_of(request, template.format)

@@ -440,9 +440,9 @@ def asked(choice: ToolChoice, **more: Any) -> CompletionRequest:
 def test_the_choice_says_which_tools_may_and_must_be_called() -> None:
     for mode, may, must in ((ToolMode.AUTO, 2, 0), (ToolMode.NONE, 0, 0), (ToolMode.REQUIRED, 2, 2)):
         request = asked(ToolChoice(mode))
-        assert (len(usable(request)), len(candidates(request, usable(request)))) == (may, must)
+        assert (len(usable(request, 4096)), len(candidates(request, usable(request, 4096)))) == (may, must)
     named = asked(ToolChoice(ToolMode.NAMED, "add"))
-    assert [tool.name for tool in candidates(named, usable(named))] == ["add"]
+    assert [tool.name for tool in candidates(named, usable(named, 4096))] == ["add"]
     for wrong in (
         asked(ToolChoice(ToolMode.NAMED, "rm")),
         asked(ToolChoice(ToolMode.REQUIRED), continue_from="The"),
@@ -450,7 +450,14 @@ def test_the_choice_says_which_tools_may_and_must_be_called() -> None:
         CompletionRequest("1", (), tool_choice=ToolChoice(ToolMode.REQUIRED)),
     ):
         with pytest.raises(ModelError):
-            usable(wrong)
+            usable(wrong, 4096)
+
+
+def test_tools_that_cannot_fit_are_not_rendered_to_find_out() -> None:
+    request = CompletionRequest("1", (), tools=(Tool("f", "x" * 5000),))
+    assert usable(request, 1024)
+    with pytest.raises(ModelError, match="context of 512 tokens"):
+        usable(request, 512)
 
 
 def test_what_forces_a_call_is_in_the_models_own_format() -> None:
