@@ -20,6 +20,7 @@ from qvac_core.delegation.connection import ProviderConnection
 from qvac_core.delegation.messages import Attachment, HistoryMessage
 from qvac_core.delegation.tool_wire import engine_message
 from qvac_core.engines.interface import ChatMessage
+from qvac_core.engines.picture_metadata import without_metadata
 from qvac_core.engines.pictures import PICTURE_BYTES, PICTURES, check_pictures, inspect, too_many, too_much
 from qvac_core.errors import LocalProtocolError
 
@@ -120,4 +121,4 @@ def _file(text: str) -> bytes:
         raise LocalProtocolError(f"{path} cannot be read: {error.strerror}.", name="ATTACHMENT_NOT_FOUND") from None
     if len(data) > PICTURE_BYTES:
         raise too_much(f"A picture may have {PICTURE_BYTES // 2**20} MiB at most; {path.name} has more.")
-    return data
+    return without_metadata(data)  # a provider is to see the picture, and not where it was taken
