@@ -12,6 +12,8 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from types import TracebackType
 
+import msgspec
+
 from qvac_core.delegation.connection import ProviderConnection, timed_out
 from qvac_core.delegation.failures import Code
 from qvac_core.delegation.later import Later
@@ -197,17 +199,40 @@ class TranslationRun:
         self._changed = asyncio.Event()
 
 
+class _WithoutRole:
+    """0.16 opens no turn for its translation: a ChatML model opens it itself, and its role stands before the text."""
+
+    ROLE = "assistant\n"
+
+    def __init__(self, source: str) -> None:
+        self._held: str | None = None if source.lstrip().startswith("assistant") else ""
+
+    def write(self, text: str, *, last: bool) -> str:
+        if self._held is None:
+            return text
+        text = self._held + text
+        if self.ROLE.startswith(text) and text != self.ROLE and not last:
+            self._held = text
+            return ""
+        self._held = None
+        return text.removeprefix(self.ROLE)
+
+
 async def lines_from(
     connection: ProviderConnection, message: Translate, idle_seconds: float
 ) -> AsyncGenerator[TranslateLine, None]:
     """From a provider, to the last one. Raises ProviderError, what a lost connection raises, and for a silence."""
     loop = asyncio.get_running_loop()
     stream = connection.open_stream(message)
+    plain = _WithoutRole(message.text if isinstance(message.text, str) else "")
     try:
         async with asyncio.timeout(idle_seconds) as idle:
             async for reply in connection.replies(stream):
                 idle.reschedule(loop.time() + idle_seconds)
                 if isinstance(reply, TranslateLine):
+                    if connection.hello is None:
+                        told = plain.write(reply.token, last=reply.done is True)
+                        reply = msgspec.structs.replace(reply, token=told)
                     yield reply
                     if reply.done is True:
                         return

@@ -242,6 +242,7 @@ def test_it_translates_for_our_consumer_though_its_own_never_asks(
                 assert final.text == "".join(tokens) and len(tokens) > 3 and final.stop_reason == ""
                 assert final.stats is not None and isinstance(final.stats.total_tokens, float)
                 assert final.stats.total_tokens >= len(tokens)
+                assert not final.text.startswith("assistant"), "the role that the model writes first"
                 texts.append(final.text)
             assert texts[0] == texts[1], "it found out that this is English"
             with pytest.raises(ProviderError, match="source language"):

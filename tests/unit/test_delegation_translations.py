@@ -353,6 +353,26 @@ def test_a_provider_of_the_sdk_ends_what_was_cancelled_as_if_it_were_through() -
     with_provider(test)
 
 
+@pytest.mark.parametrize(
+    ("tokens", "told"),
+    [
+        (["ass", "istant", "\n", "Je", " suis"], "Je suis"),
+        (["assistant\nJe"], "Je"),
+        (["assistant", " social"], "assistant social"),
+        (["ass"], "ass"),
+        (["Je", "\nassistant\n"], "Je\nassistant\n"),
+    ],
+)
+def test_the_role_that_a_model_of_the_sdk_writes_first_is_no_part_of_it(tokens: list[str], told: str) -> None:
+    async def test(provider: FakeProvider, consumer: Consumer) -> None:
+        provider.lines["translate"] = [*({**TOKEN, "token": token} for token in tokens), DONE]
+        assert await (await begun(consumer)).text == told
+        run = await consumer.translate("abc", "assistant\n", to="de", delegate=Delegate(PROVIDER_KEY, timeout=5))
+        assert await run.text == "".join(tokens), "then it is what the text says"
+
+    with_provider(test)
+
+
 def test_silence_ends_after_its_time_and_is_told_there() -> None:
     async def test(provider: FakeProvider, consumer: Consumer) -> None:
         provider.lines["translate"] = [TOKEN]
