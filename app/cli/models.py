@@ -17,6 +17,7 @@ from qvac_core.delegation.consumer import Delegate
 from qvac_core.delegation.messages import ModelEntry
 from qvac_core.errors import DelegationError, LocalProtocolError, QvacError
 
+RUN_BY_THEMSELVES = ("chat", "embed", "transcribe")
 FOR_A_KEY = ("seed", "bootstrap", "port", "no_local_network", "relay_through", "timeout")
 
 
@@ -45,8 +46,10 @@ async def _of_this_machine(options: argparse.Namespace, output: Output) -> None:
             fits=model.fits.name.lower(),
             **({"path": model.place} if model.here else {"source": model.place}),
         )
+    # Parts of other models come with these: whoever wants one by itself searches for it.
+    told = found if options.search else [model for model in found if model.here or model.kind in RUN_BY_THEMSELVES]
     for title, here in (("On this machine", True), ("To be had (fetched when first used)", False)):
-        rows = [_row(model) for model in found if model.here is here]
+        rows = [_row(model) for model in told if model.here is here]
         if rows:
             output.text(f"{title}:")
             _table(("name", "kind", "size", "quantization", "fits"), rows, output)
