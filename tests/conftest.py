@@ -6,6 +6,7 @@ import asyncio
 import gc
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -41,13 +42,13 @@ def pytest_collection_finish() -> None:
 
 
 @pytest.hookimpl(optionalhook=True)
-def pytest_xdist_make_scheduler(config: pytest.Config) -> object | None:
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> object | None:
     """None: what `--dist` says."""
     if config.getoption("dist") != "loadfile":
         return None
     from tests.two_ends import TwoEnds
 
-    return TwoEnds(config)
+    return TwoEnds(config, log)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

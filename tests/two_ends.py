@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import Counter
 
 import pytest
+from xdist.remote import Producer
 from xdist.scheduler import LoadFileScheduling
 from xdist.workermanage import WorkerController
 
@@ -55,8 +56,8 @@ def put_in_order(items: list[pytest.Item]) -> None:
 class TwoEnds(LoadFileScheduling):  # type: ignore[misc]
     """Workers with an even number take files from the front, those with an odd one from the back."""
 
-    def __init__(self, config: pytest.Config) -> None:
-        super().__init__(config)
+    def __init__(self, config: pytest.Config, log: Producer) -> None:
+        super().__init__(config, log)  # without one it prints what it does
         config.option.loadscopereorder = False  # the order is that of `put_in_order`
 
     def remove_node(self, node: WorkerController) -> str | None:

@@ -50,8 +50,8 @@ spec = importlib.util.spec_from_file_location("two_ends", {path!r})
 two_ends = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(two_ends)
 
-def pytest_xdist_make_scheduler(config):
-    return two_ends.TwoEnds(config)
+def pytest_xdist_make_scheduler(config, log):
+    return two_ends.TwoEnds(config, log)
 
 def pytest_collection_modifyitems(config, items):
     if hasattr(config, "workerinput"):
@@ -83,13 +83,14 @@ def run(suite: Path) -> tuple[int, list[tuple[str, str]], str]:
         timeout=150,
         check=False,
     )
-    return done.returncode, re.findall(r"^\[(gw\d)\] .*PASSED (\S+)", done.stdout, re.MULTILINE), done.stdout
+    return done.returncode, re.findall(r"^\[(gw\d)\] .*PASSED (\S+)", done.stdout, re.MULTILINE), done.stdout + done.stderr
 
 
 def test_every_test_runs_once_and_the_ends_are_begun_by_different_workers(suite: Path) -> None:
     code, passed, said = run(suite)
     assert code == 0, said
     assert len({test for _, test in passed}) == len(passed) == 3 * 3 * len(FOLDERS)
+    assert "waiting for node" not in said, "the scheduler talks to itself"
     files: dict[str, set[str]] = {}
     for worker, test in passed:
         files.setdefault(file_of(test), set()).add(worker)
