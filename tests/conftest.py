@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import os
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,12 @@ def embedding_model_path() -> Path:
     """all-MiniLM-L6-v2: from `.cache/models`, made there when it is not there."""
     with fetching(MODELS):
         return minilm(MODELS)
+
+
+def pytest_configure() -> None:
+    """What a shell starts in its background ignores SIGINT, and whatever the tests start would inherit that."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_finish() -> None:
