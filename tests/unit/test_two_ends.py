@@ -83,7 +83,8 @@ def run(suite: Path) -> tuple[int, list[tuple[str, str]], str]:
         timeout=150,
         check=False,
     )
-    return done.returncode, re.findall(r"^\[(gw\d)\] .*PASSED (\S+)", done.stdout, re.MULTILINE), done.stdout + done.stderr
+    passed = re.findall(r"^\[(gw\d)\] .*PASSED (\S+)", done.stdout, re.MULTILINE)
+    return done.returncode, passed, done.stdout + done.stderr
 
 
 def test_every_test_runs_once_and_the_ends_are_begun_by_different_workers(suite: Path) -> None:
