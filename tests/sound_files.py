@@ -42,7 +42,8 @@ def encode(ending: str, *tracks: Sound, layout: str = "mono", video: bool | None
         picture = out.add_stream("mpeg4", rate=5, width=32, height=32, pix_fmt="yuv420p") if with_video else None
         streams: list[Any] = [out.add_stream(codec, rate=rate, layout=layout) for _ in tracks]
         if picture is not None:
-            for _ in range(int(5 * (start + np.atleast_2d(tracks[0]).shape[1] / RATE))):
+            seconds = np.atleast_2d(tracks[0]).shape[1] / RATE if tracks else 1.0
+            for _ in range(int(5 * (start + seconds))):
                 image = av.VideoFrame.from_ndarray(np.zeros((32, 32, 3), np.uint8), format="rgb24")
                 out.mux(picture.encode(image))
             out.mux(picture.encode(None))

@@ -11,6 +11,7 @@ is missing or wrong for several formats: it is a hint for progress, never a leng
 from __future__ import annotations
 
 import io
+import struct
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -35,6 +36,9 @@ SILENCE_BLOCK = 10 * SAMPLE_RATE  # samples of a hole handed on at once
 DAMPED = 0.1  # of a side: 20 dB, then the sum of both has cancelled itself out
 LISTEN_SECONDS = 10.0  # of each track, to find the one with sound
 TRACK_LIMIT = 8  # tracks that are listened to
+SEAMLESS = frozenset(("flac", "wav", "mp3"))  # in these, a hole between two frames is damage
+WAV_HEAD = 64 * 1024  # bytes in which a WAV file says how long it is
+WAV_OPEN = 0x7FFFFFFF  # sizes from here on are no sizes
 BAD_LIMIT = 2000  # damaged packets before the first sound: then it is no sound at all
 EARLY = 0.9  # of the length that the file states. Lengths guessed from the bit rate are 5 % off
 EARLY_SECONDS = 1.0
@@ -81,7 +85,11 @@ class Decoding:
         file.seek(0)
         with _container(file) as container:
             stream = container.streams.audio[track]
-            self.total_seconds = _stated_length(container, stream)
+            file_end = file.tell()
+            file.seek(0)
+            declared = _declared_by_wav(file.read(WAV_HEAD))
+            file.seek(file_end)
+            self.total_seconds = declared or _stated_length(container, stream)
             if self.max_seconds and self.total_seconds and self.total_seconds > self.max_seconds * 1.1:
                 raise self.too_long()
             reader = _Track(container, stream)
@@ -125,6 +133,7 @@ class _Track:
         self._container = container
         self._stream = stream
         self._origin = (container.start_time or 0) / av.time_base
+        self._seamless = container.format.name in SEAMLESS
         self._mono = _Mono()
         self._at = 0.0  # seconds of the track's time that are handed on or in the resampler
         self._shift = 0.0  # seconds between the frames' times and ours, once their clock was set back
@@ -162,6 +171,8 @@ class _Track:
             self._shift -= hole  # the clock starts anew: two files one after the other
         elif hole > HOLE:
             yield from self._mono.flush()
+            if self._seamless and self.frames:
+                self.bad += 1  # the decoder went over it without a word
             left = round(hole * SAMPLE_RATE)
             self._at = time
             while left > 0:
@@ -319,6 +330,24 @@ def _stated_length(container: InputContainer, stream: AudioStream) -> float | No
         return container.duration / av.time_base
     if stream.duration is not None and stream.time_base is not None and stream.duration > 0:
         return float(stream.duration * stream.time_base)
+    return None
+
+
+def _declared_by_wav(head: bytes) -> float | None:
+    """Seconds that a WAV file was meant to have, by its own header: FFmpeg believes the file's size instead.
+
+    None for anything else, and where the header leaves it open, as a program does that writes to a pipe.
+    """
+    if head[:4] != b"RIFF" or head[8:12] != b"WAVE":
+        return None
+    at, rate = 12, 0
+    while at + 8 <= len(head):
+        kind, size = struct.unpack_from("<4sI", head, at)
+        if kind == b"fmt " and at + 20 <= len(head):
+            (rate,) = struct.unpack_from("<I", head, at + 16)  # bytes per second
+        if kind == b"data":
+            return size / rate if rate and 0 < size < WAV_OPEN else None
+        at += 8 + size + size % 2
     return None
 
 

@@ -114,14 +114,14 @@ class Stand:
 
     def __init__(self, dht: DHT, *, words: int, step: float = 0.05) -> None:
         self.dht = dht
-        self.pool = ScriptedPool(ScriptedModel([f"{n} " for n in range(words)], step=step), load_seconds=0.1)
+        self.pool = ScriptedPool(ScriptedModel([f"{n} " for n in range(words)], step=step, slots=200), load_seconds=0.1)
         self.log = MemoryLog()
         self.provider = Provider(
             models=OneShared(),
             pool=self.pool,
             policy=AccessPolicy(AccessRules(AccessMode.DENY)),
             log=self.log,
-            limits=Limits(parallel=200, queue_length=200),
+            limits=Limits(parallel=200, slots=200, queue_length=200),
             wall_clock=asyncio.get_running_loop().time,
         )
 

@@ -59,11 +59,12 @@ def finished(
 class ScriptedModel:
     """Thinks `thoughts` and says `words`, one per `step` seconds of loop time. Stops between two of them."""
 
-    def __init__(self, words: Sequence[str] = ("one ", "two ", "three"), *, step: float = 0.1) -> None:
+    def __init__(self, words: Sequence[str] = ("one ", "two ", "three"), *, step: float = 0.1, slots: int = 4) -> None:
         self.thoughts: Sequence[str] = ()  # before the words
         self.words: Sequence[str] = words
         self.calls: Sequence[ToolCall | ToolError] = ()  # behind the words
         self.step = step
+        self.slots = slots
         self.thinking_channels = False
         self.vision = False
         self.alive = True
@@ -78,7 +79,18 @@ class ScriptedModel:
     @property
     def info(self) -> ModelInfo:
         return ModelInfo(
-            "scripted", "ab" * 32, 4096, 4096, 4, 1, 1, 1, "cpu", True, self.thinking_channels, vision=self.vision
+            name="scripted",
+            sha256="ab" * 32,
+            n_ctx=4096,
+            n_ctx_train=4096,
+            slots=self.slots,
+            parameters=1,
+            size_bytes=1,
+            memory_bytes=1,
+            backend_device="cpu",
+            chat_template=True,
+            thinking_channels=self.thinking_channels,
+            vision=self.vision,
         )
 
     async def complete(self, request: CompletionRequest) -> AsyncIterator[CompletionEvent]:
@@ -151,7 +163,7 @@ class ScriptedPool:
         self.loads += 1
         self.leases += 1
         if not self.model.alive:
-            self.model = ScriptedModel(self.model.words, step=self.model.step)
+            self.model = ScriptedModel(self.model.words, step=self.model.step, slots=self.model.slots)
         return ScriptedLease(self.model, self)
 
 
