@@ -114,7 +114,7 @@ def _tell(listed: Sequence[ModelEntry], options: argparse.Namespace, output: Out
             entry.name,
             ", ".join(entry.abilities),
             size(entry.size_bytes),
-            f"{entry.context_tokens} tokens" if entry.context_tokens else "–",
+            f"{entry.context_tokens} tokens" if entry.context_tokens and "chat" in entry.abilities else "–",
             "loaded" if entry.loaded else "on its disk",
         )
         for entry in listed

@@ -116,9 +116,20 @@ def _ended(entry: LogEntry) -> str:
     if entry.method == "loadModel":
         return f"{short_key(entry.remote_public_key)}: Loading {entry.model} {outcome}{reason}"
     what = _KINDS.get(entry.method, entry.method)
-    measure = f"{entry.amount:.0f} {entry.unit}, " if entry.unit else ""
-    figures = f"{measure}{entry.prompt_tokens} tokens in, {entry.generated_tokens} out, {entry.ms / 1000:.1f} s"
+    figures = ", ".join((*_measures(entry), f"{entry.ms / 1000:.1f} s"))
     return f"{short_key(entry.remote_public_key)}: {what} of {entry.model} {outcome}{reason}: {figures}."
+
+
+def _measures(entry: LogEntry) -> list[str]:
+    """What it was beside its time: seconds of sound, texts, tokens."""
+    told = []
+    if entry.unit == "seconds" and entry.amount:
+        told.append(f"{entry.amount:.0f} s of audio")
+    elif entry.unit == "texts" and entry.amount:
+        told.append("1 text" if entry.amount == 1 else f"{entry.amount:.0f} texts")
+    if entry.prompt_tokens or entry.generated_tokens or not entry.unit:
+        told.append(f"{entry.prompt_tokens} tokens in, {entry.generated_tokens} out")
+    return told
 
 
 def _report(event: CoreEvent, output: Output) -> None:

@@ -153,7 +153,7 @@ class SharePresenter(QObject):
         if self.download is None:
             self.download = DownloadChanged("", 0, 0, 0.0)
             self.download_changed.emit()
-            self._do("models", "The model was not downloaded.", lambda core: core.download_model(""))
+            self._do("models", "The model was not downloaded.", lambda core: core.download_model("", share=True))
 
     def cancel_download(self) -> None:
         if self.download is not None:

@@ -68,7 +68,7 @@ class ModelsCard(Card):
             self.progress.show_progress(presenter.download)
 
     def choose_file(self) -> None:
-        dialog = QFileDialog(self.window(), "Add a model", str(Path.home()), "GGUF models (*.gguf)")
+        dialog = QFileDialog(self.window(), "Add a model", str(Path.home()), "Models (*.gguf *.bin);;All files (*)")
         dialog.setFileMode(QFileDialog.FileMode.ExistingFile)
         dialog.fileSelected.connect(lambda name: self._presenter.add_model_file(Path(name)))
         dialog.finished.connect(dialog.deleteLater)

@@ -283,8 +283,8 @@ class Core:
     async def add_model_file(self, path: Path) -> SharedModel:
         return await self.machine.add_file(path)
 
-    async def download_model(self, name_or_source: str) -> None:
-        await self.machine.download(name_or_source)
+    async def download_model(self, name_or_source: str, *, share: bool = False) -> None:
+        await self.machine.download(name_or_source, share=share)
 
     async def cancel_download(self, name_or_source: str) -> None:
         await self.machine.cancel_download(name_or_source)

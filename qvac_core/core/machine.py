@@ -230,9 +230,12 @@ class Machine:
 
     # --- Downloads ------------------------------------------------------------------------------------------------
 
-    async def download(self, name_or_source: str) -> None:
-        await self._download(name_or_source or DEFAULT_SMALL_MODEL.name)
-        self.announce()
+    async def download(self, name_or_source: str, *, share: bool = False) -> None:
+        model = await self._download(name_or_source or DEFAULT_SMALL_MODEL.name)
+        if share:
+            await self.set_shared(model.name, True)
+        else:
+            self.announce()
 
     async def cancel_download(self, name_or_source: str) -> None:
         task = self._downloads.get(name_or_source or DEFAULT_SMALL_MODEL.name)

@@ -211,12 +211,24 @@ def _lookup(parts: LoadParts, message: AnyLoad) -> Known:
     return KnownModel(model_id(LLM_MODEL_TYPE, source, config), model, source, config)
 
 
+_PURPOSES = {
+    LLM_MODEL_TYPE: "chats",
+    EMBEDDING_MODEL_TYPE: "makes embeddings",
+    SPEECH_MODEL_TYPE: "transcribes speech",
+}
+_WANTED = {
+    LLM_MODEL_TYPE: "a chat model",
+    EMBEDDING_MODEL_TYPE: "one for embeddings",
+    SPEECH_MODEL_TYPE: "a Whisper model",
+}
+
+
 def _check_type(model: LibraryModel, model_type: str) -> None:
     """What is shared is no secret from who may use it."""
     if model.model_type != model_type:
+        does, wanted = _PURPOSES.get(model.model_type, "is of another kind"), _WANTED.get(model_type, model_type)
         raise Rejection(
-            Code.MODEL_OPERATION_NOT_SUPPORTED,
-            f"This provider shares that model as {model.model_type}, and it was asked for as {model_type}.",
+            Code.MODEL_OPERATION_NOT_SUPPORTED, f"This provider's model {model.name} {does}. Choose {wanted}."
         )
 
 

@@ -120,7 +120,7 @@ def test_what_goes_wrong_is_told_alike_here_and_there(
                 await embed(chat, TEXTS)
             for delegate in (there, None):
                 source = small_model_path.name if delegate else str(small_model_path)
-                with pytest.raises(ModelError, match=r"makes no embeddings|shares that model as"):
+                with pytest.raises(ModelError, match=r"makes no embeddings|chats\. Choose one for embeddings"):
                     await load_model(source, model_type="embeddings", delegate=delegate)
                 for config, word in ({"attention": "causal"}, "attention"), ({"pooling": "rank"}, "rank"):
                     source = embedding_model_path.name if delegate else str(embedding_model_path)

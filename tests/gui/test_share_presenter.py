@@ -201,7 +201,7 @@ def test_a_download_shows_and_ends(qloop: QEventLoop, proxy: DirectProxy, fake_c
     run(qloop, share, proxy, share.get_small_model)
     amounts = [None if download is None else download.downloaded for download in seen]
     assert amounts == [0, 49_000_000, None]
-    assert [model.name for model in share.models] == ["SmolLM2-135M-Instruct"]
+    assert [(model.name, model.shared) for model in share.models] == [("SmolLM2-135M-Instruct", True)]
 
 
 def test_a_download_that_fails_is_said_and_can_be_tried_again(
