@@ -34,6 +34,8 @@ async def provide(options: argparse.Namespace, output: Output) -> int:
     try:
         await core.start()
         await core.start_sharing()
+        if (await core.sharing()).phase not in _FINDABLE:
+            output.note(f"The key {core.public_key} cannot be found by others yet. `qvac-desktop diagnose` says why.")
         await _announced(core)
         models = [model.name for model in await core.shared_models() if model.shared]
         output.event("ready", publicKey=core.public_key, models=models)
