@@ -26,6 +26,7 @@ VENV = ROOT / ".venv"
 BIN = VENV / ("Scripts" if os.name == "nt" else "bin")
 PYTHON = BIN / ("python.exe" if os.name == "nt" else "python")
 STAMP = VENV / ".qvac-setup"
+DEV_STAMP = VENV / ".qvac-setup-tests"
 
 USAGE = """usage: python3 bootstrap.py run [ARGS…]    set up, then start QVAC Desktop (without a screen: the demo)
        python3 bootstrap.py engine [--cuda|--vulkan|--metal|--hip]
@@ -227,14 +228,15 @@ def switch_engine(arguments: list[str]) -> int:
     return 0
 
 
-def fingerprint() -> str:
-    parts = [(ROOT / name).read_bytes() for name in ("requirements.lock", "pyproject.toml")]
+def fingerprint(*names: str) -> str:
+    parts = [(ROOT / name).read_bytes() for name in names]
     return hashlib.sha256(b"".join(parts)).hexdigest() + f" {sys.version_info[:2]} {ROOT}"
 
 
 def setup() -> None:
     check_python()
-    if STAMP.is_file() and STAMP.read_text() == fingerprint():
+    wanted = fingerprint("requirements.lock", "pyproject.toml")
+    if STAMP.is_file() and STAMP.read_text() == wanted:
         return
     say("Setting up in .venv (a few minutes the first time)")
     if not PYTHON.exists():
@@ -244,7 +246,18 @@ def setup() -> None:
     if not find_engine_wheel(engine_requirement(), "cpu") and not has_module("xllamacpp"):
         build_engine("cpu", anew=False)
     pip_install("--no-deps", "-e", ROOT)
-    STAMP.write_text(fingerprint())
+    STAMP.write_text(wanted)
+
+
+def setup_tests() -> None:
+    """What only the tests need, beside what the program does."""
+    setup()
+    wanted = fingerprint("requirements-dev.lock", "requirements.lock", "pyproject.toml")
+    if DEV_STAMP.is_file() and DEV_STAMP.read_text() == wanted:
+        return
+    say("Setting up what the tests need")
+    pip_install("--no-deps", "--require-hashes", "-r", ROOT / "requirements-dev.lock")
+    DEV_STAMP.write_text(wanted)
 
 
 def start(arguments: list[str]) -> int:
@@ -299,7 +312,7 @@ def test(arguments: list[str]) -> int:
         if shutil.which(tool) is None:
             fail(f"The tests run against the JavaScript originals and need {tool} (Node.js 20 or newer).")
     check_screen_libraries(window=False)
-    setup()
+    setup_tests()
     if not has_module("llama_cpp"):
         build_engine("cpu", anew=False)  # the tests run on both
     environment = {**os.environ, "QT_QPA_PLATFORM": "offscreen", "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}"}

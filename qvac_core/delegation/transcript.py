@@ -205,6 +205,7 @@ class RemoteLive:
         self._sent = 0
         self._text = ""
         self._events: deque[LiveEvent] = deque()
+        self._told = False  # all of it: another iterator finds nothing
         self._wake = asyncio.Event()
         self._failure: QvacError | None = None
         self.task = asyncio.get_running_loop().create_task(self._run())
@@ -237,7 +238,7 @@ class RemoteLive:
         self._written.set()
 
     async def __aiter__(self) -> AsyncIterator[LiveEvent]:
-        while True:
+        while not self._told:
             while not self._events:
                 if self._failure is not None:
                     raise self._failure
@@ -246,9 +247,8 @@ class RemoteLive:
                 self._wake.clear()
                 await self._wake.wait()
             event = self._events.popleft()
+            self._told = isinstance(event, LiveFinished)
             yield event
-            if isinstance(event, LiveFinished):
-                return
 
     async def close(self) -> None:
         self._closed = True

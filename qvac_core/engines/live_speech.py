@@ -85,6 +85,7 @@ class LiveTranscription:
         self._words = LiveWords(self._options)
         self._rest = b""
         self._events: deque[LiveEvent] = deque()
+        self._told = False  # all of it: another iterator finds nothing
         self._wake = asyncio.Event()  # for whoever iterates
         self._work = asyncio.Event()  # for the task that asks the model
         self._failure: QvacError | None = None
@@ -118,7 +119,7 @@ class LiveTranscription:
             self._go_on()
 
     async def __aiter__(self) -> AsyncIterator[LiveEvent]:
-        while True:
+        while not self._told:
             while not self._events:
                 if self._failure is not None:
                     raise self._failure
@@ -127,9 +128,8 @@ class LiveTranscription:
                 self._wake.clear()
                 await self._wake.wait()
             event = self._events.popleft()
+            self._told = isinstance(event, LiveFinished)
             yield event
-            if isinstance(event, LiveFinished):
-                return
 
     def fail(self, error: QvacError) -> None:
         """End it with this error, after what was heard before."""

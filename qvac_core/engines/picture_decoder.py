@@ -8,10 +8,11 @@ on their side. What llama.cpp gets is a PNG of ours.
 from __future__ import annotations
 
 import io
+import struct
 import threading
 import warnings
 
-from PIL import Image, ImageOps
+from PIL import ExifTags, Image
 
 from qvac_core.engines.pictures import PICTURE_PIXELS, inspect, unreadable
 from qvac_core.errors import ModelError
@@ -19,6 +20,16 @@ from qvac_core.errors import ModelError
 # The longer side, in pixels. Models take from 336 to about 2,000.
 LONGEST_SIDE = 2048
 _FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP")
+# EXIF 2.32, tag 274: what makes a picture of each orientation upright.
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
 _PAPER = (255, 255, 255)  # behind what is transparent
 
 # Pictures that are decoded at a time, in one worker: the largest takes 400 MB while that lasts.
@@ -32,7 +43,10 @@ def prepared(data: bytes) -> bytes:
         warnings.simplefilter("ignore")  # of odd but readable files
         try:
             return _as_png(data)
-        except (OSError, ValueError, SyntaxError, TypeError, EOFError, KeyError, IndexError, OverflowError) as error:
+        except (
+            *(OSError, ValueError, SyntaxError, TypeError, EOFError, KeyError, IndexError, OverflowError),
+            struct.error,
+        ) as error:
             # What Pillow's plugins raise on files that break their format's rules.
             raise unreadable() from error
         except Image.DecompressionBombError as error:
@@ -51,12 +65,24 @@ def _as_png(data: bytes) -> bytes:
             raise unreadable()
         opened.draft("RGB", (LONGEST_SIDE, LONGEST_SIDE))  # JPEG: decode no more than is needed
         opened.load()
-        picture = _in_eight_bits(ImageOps.exif_transpose(opened))
+        picture = _in_eight_bits(_upright(opened))
         if max(picture.size) > LONGEST_SIDE:
             picture.thumbnail((LONGEST_SIDE, LONGEST_SIDE), Image.Resampling.LANCZOS, reducing_gap=2.0)
         out = io.BytesIO()
         _on_paper(picture).save(out, "PNG", compress_level=1)
     return out.getvalue()
+
+
+def _upright(picture: Image.Image) -> Image.Image:
+    """As it was meant to be seen. By the orientation alone: Pillow's own way writes all of the EXIF anew, and fails on
+    an entry elsewhere in it that is of another type than usual.
+    """
+    try:
+        orientation = picture.getexif().get(ExifTags.Base.Orientation)
+    except (struct.error, SyntaxError, ValueError, TypeError, KeyError, IndexError):
+        return picture
+    turn = _TURNS.get(orientation) if isinstance(orientation, int) else None
+    return picture if turn is None else picture.transpose(turn)
 
 
 def _in_eight_bits(picture: Image.Image) -> Image.Image:

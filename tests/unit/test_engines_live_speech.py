@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 from itertools import pairwise
 
 import numpy as np
 import pytest
 
-from qvac_core.engines.live_speech import sound_of
+from qvac_core.engines.live_speech import LiveTranscription, sound_of
 from qvac_core.engines.live_words import (
     BACKLOG_MS,
     CUT_MS,
@@ -24,6 +25,7 @@ from qvac_core.engines.live_words import (
 )
 from qvac_core.engines.local_agreement import LocalAgreement, Word
 from qvac_core.engines.speech import SAMPLE_RATE, Segment
+from qvac_core.engines.speech_engine import WhisperModel
 from qvac_core.engines.speech_task import Sound
 from qvac_core.engines.voice_activity import VoiceActivity
 from qvac_core.errors import ModelError
@@ -265,3 +267,21 @@ def test_samples_in_pieces_of_any_size() -> None:
     for wrong in (stereo, (sound * 32767).astype(np.int16)):
         with pytest.raises(ModelError, match="float32"):
             sound_of(wrong)  # type: ignore[arg-type]
+
+
+def test_who_reads_a_transcript_again_that_has_ended_finds_nothing() -> None:
+    async def main() -> None:
+        async with LiveTranscription(Silent(), LiveOptions()) as live:
+            await live.end()
+            first = [event async for event in live]
+            assert isinstance(first[-1], LiveFinished)
+            assert not [event async for event in live]
+
+    asyncio.run(asyncio.wait_for(main(), 30))
+
+
+class Silent(WhisperModel):
+    """Nobody speaks, so nothing is asked of it."""
+
+    def __init__(self) -> None:
+        pass

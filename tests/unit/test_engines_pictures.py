@@ -8,7 +8,7 @@ import struct
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from PIL import Image
+from PIL import Image, ImageOps
 
 from qvac_core.engines.picture_decoder import LONGEST_SIDE, prepared
 from qvac_core.engines.pictures import (
@@ -137,6 +137,29 @@ def test_a_photo_of_a_phone_is_upright_and_no_larger_than_a_model_can_use() -> N
     above, below = (upright.getpixel((300, y)) for y in (100, LONGEST_SIDE - 100))
     assert isinstance(above, tuple) and isinstance(below, tuple)
     assert above[2] > 200 and below[0] > 200
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        pytest.param(struct.pack("<HHIf", 0x100, 11, 1, 40.0), id="a width that is no whole number"),
+        pytest.param(struct.pack("<HHI4s", 0x128, 2, 2, b"2"), id="a unit that is text"),
+    ],
+)
+def test_an_odd_entry_of_a_photo_does_not_hide_it(entry: bytes) -> None:
+    orientation = struct.pack("<HHIHH", 0x0112, 3, 1, 6, 0)
+    directory = struct.pack("<H", 2) + b"".join(sorted((entry, orientation))) + bytes(4)
+    exif = b"Exif\x00\x00II*\x00\x08\x00\x00\x00" + directory
+    assert shown(encoded(Image.new("RGB", (40, 30)), "JPEG", exif=exif)).size == (30, 40)
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_each_orientation_is_turned_as_pillow_does(orientation: int) -> None:
+    image = Image.open(io.BytesIO(shades()))
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    data = encoded(image, "PNG", exif=exif)
+    assert shown(data).tobytes() == ImageOps.exif_transpose(Image.open(io.BytesIO(data))).convert("RGB").tobytes()
 
 
 def test_what_is_transparent_is_shown_on_white_and_grey_keeps_its_shade() -> None:
