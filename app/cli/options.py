@@ -198,7 +198,9 @@ def build_parser() -> argparse.ArgumentParser:
 def parse_options(arguments: Sequence[str]) -> argparse.Namespace:
     """The options of a command line. Ends the program for wrong usage; an option that its verb has no use of is one."""
     parser = build_parser()
-    options = parser.parse_args(arguments)
+    options, left_over = parser.parse_known_args(arguments)
+    if left_over and not _takes_key(options, left_over):
+        parser.error(f"unrecognized arguments: {' '.join(left_over)}")
     if options.verb is not None:
         verb = verbs_of(parser)[options.verb]
         known = {action.dest for action in verb._actions} | {"verb"}
@@ -206,6 +208,20 @@ def parse_options(arguments: Sequence[str]) -> argparse.Namespace:
             if name not in known:  # it was given before the verb
                 verb.error(f"`{options.verb}` has no use of --{name.replace('_', '-')}")
     return options
+
+
+def _takes_key(options: argparse.Namespace, left_over: Sequence[str]) -> bool:
+    """Gives the verb a KEY that stands behind its options: argparse fills what may be left out before them, empty."""
+    text, key = left_over[0], key_of(left_over[0])
+    if len(left_over) > 1 or key is None or text.startswith("-"):
+        return False
+    if options.verb == "embed" and (len(options.text) == 1 or key_of(options.text[-1]) is None):
+        options.text.append(text)  # the last of the texts
+        return True
+    if getattr(options, "key", b"") is None:
+        options.key = key
+        return True
+    return False
 
 
 def verbs_of(parser: argparse.ArgumentParser) -> dict[str, argparse.ArgumentParser]:
