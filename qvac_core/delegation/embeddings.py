@@ -13,7 +13,7 @@ from qvac_core.delegation.messages import Embed, EmbedReply, EmbedStats
 from qvac_core.delegation.model_config import NORMALIZE_TO_LENGTH_1
 from qvac_core.delegation.work import Work
 from qvac_core.engines.interface import EmbeddingModel, EmbeddingRequest, Embeddings
-from qvac_core.errors import ModelError
+from qvac_core.errors import InferenceCancelled, ModelError
 
 _OF_THE_TEXTS = (Code.CONTEXT_OVERFLOW.value, Code.EMBED_FAILED.value)
 _DIGITS = 9  # significant ones: enough to give every float32 back
@@ -44,6 +44,10 @@ async def embed(
     work.cancellable(model.cancel)
     try:
         made = await model.embed(request)
+    except InferenceCancelled as error:
+        work.measure.prompt_tokens = int(error.typed_fields.get("promptTokens", 0))
+        work.measure.amount = int(error.typed_fields.get("texts", 0))
+        raise
     except ModelError as error:
         if error.code in _OF_THE_TEXTS:  # what the guest sent, in words that say what to do about it
             raise Rejection(Code(error.code), error.message, error.typed_fields) from error

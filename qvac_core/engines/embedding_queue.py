@@ -93,7 +93,7 @@ class EmbeddingQueue:
         for job in self._jobs:
             if job.id == job_id:
                 self._end(job)
-                self._output.failed(job_id, InferenceCancelled("The embedding was cancelled."))
+                self._output.failed(job_id, _cancelled(job))
                 return True
         return False
 
@@ -154,6 +154,13 @@ class EmbeddingQueue:
             raise ModelError("The model reads nothing in this text.", name="EMBED_FAILED", code=52401)
         job.tokens += len(tokens)
         return tokens
+
+
+def _cancelled(job: _Job) -> InferenceCancelled:
+    """With what it has cost until now."""
+    texts = sum(len(vectors) for vectors in job.vectors)
+    fields = {"texts": texts, "promptTokens": job.tokens}
+    return InferenceCancelled("The embedding was cancelled.", typed_fields=fields)
 
 
 def normalized(vectors: Vectors, mode: int) -> Vectors:

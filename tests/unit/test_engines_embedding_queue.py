@@ -77,6 +77,14 @@ def test_owners_take_turns_and_so_do_the_requests_of_one() -> None:
     assert list(kept.made) == [9, 0, 1, 2]
 
 
+def test_a_cancelled_request_says_what_it_has_cost() -> None:
+    made, _, kept = queue()
+    made.submit(1, ask(*["x" * 10] * 9))
+    made.step()
+    made.cancel(1)
+    assert kept.errors[1].typed_fields == {"texts": 2, "promptTokens": 30}  # the third is tokenized and waits
+
+
 def test_a_short_request_is_done_before_a_long_one_of_the_same_owner() -> None:
     made, _, kept = queue()
     made.submit(1, ask(*["x" * 20] * 9))
@@ -104,6 +112,7 @@ def test_too_many_waiting_requests_are_refused_and_a_cancelled_one_makes_room() 
     assert error.value.code == 52420
     assert made.cancel(5) and not made.cancel(5)
     assert kept.errors[5].name == "INFERENCE_CANCELLED"
+    assert kept.errors[5].typed_fields == {"texts": 0, "promptTokens": 0}
     made.submit(QUEUE_LIMIT, ask("x"))
     run(made)
     assert set(kept.made) == set(range(QUEUE_LIMIT + 1)) - {5}
