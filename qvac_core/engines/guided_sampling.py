@@ -91,8 +91,9 @@ class TextGuide:
         return not text or bool(self._matcher.consume_tokens(list(text.encode("utf-8", "replace"))))
 
     def is_whole(self, text: str) -> bool:
-        """Whether this comes next and is all that the grammar asks for."""
-        return self.follows(text) and bool(self._matcher.is_accepting())
+        """Whether this could come next and be all that the grammar asks for. The guide stays where it is."""
+        trial = self._matcher.deep_copy()
+        return bool(trial.consume_tokens(list(text.encode("utf-8", "replace")))) and bool(trial.is_accepting())
 
 
 class Guide:

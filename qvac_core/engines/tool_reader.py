@@ -12,11 +12,12 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from qvac_core.engines.interface import ToolCall, ToolError, ToolErrorCode
-from qvac_core.engines.schema_check import TOO_COMPLEX, problem
+from qvac_core.engines.schema_check import TOO_COMPLEX, WORK_LIMIT, Budget, problem
 from qvac_core.engines.tool_calls import Unreadable, WrittenCall, is_call, read_calls
 from qvac_core.engines.tools import CheckedTool
 
 CALL_LENGTH_LIMIT = 256 * 1024  # characters of one piece of calls; beyond, it is an answer that never ends
+CHECKING_LIMIT = 10 * WORK_LIMIT  # for all calls of one answer, of which it may have thousands
 RAW_LIMIT = 4096  # characters of a broken call that are told in its error
 
 _SQUARE_MARK = re.compile(r"\[[A-Z_]+\]|\[[A-Z_]*$")  # "[ARGS]", whole or so far
@@ -51,6 +52,7 @@ class ToolReader:
         self._behind_call = False  # white space around calls is no part of the answer
         self._scanned = 0  # characters of `_held` in which no end was found
         self._brackets = _Brackets(0)
+        self._checking = 0  # work of checks so far
         self._beyond: set[str] = set()  # tools whose schemas are too complex to check by
         self._led = lead is not None  # the call that is read must come, and ends with its JSON
         if lead is not None:
@@ -180,15 +182,20 @@ class ToolReader:
             text = _portable(arguments)
         except ValueError as error:
             return self._error(ToolErrorCode.PARSE_ERROR, str(error), raw)
-        if wrong := self._beyond_checking(tool.name) or problem(arguments, tool.schema):
-            if wrong == TOO_COMPLEX:
-                self._beyond.add(tool.name)
+        if wrong := self._wrong(arguments, tool):
             return self._error(ToolErrorCode.VALIDATION_ERROR, f"{tool.name}: {wrong}", raw)
         self._called += 1
         return ToolCall(self._new_id(), tool.name, text, raw)
 
-    def _beyond_checking(self, name: str) -> str:
-        return TOO_COMPLEX if name in self._beyond else ""
+    def _wrong(self, arguments: dict[str, Any], tool: CheckedTool) -> str:
+        if tool.name in self._beyond:
+            return TOO_COMPLEX
+        budget = Budget(min(WORK_LIMIT, CHECKING_LIMIT - self._checking))
+        wrong = problem(arguments, tool.schema, budget)
+        self._checking += budget.spent
+        if wrong == TOO_COMPLEX:
+            self._beyond.add(tool.name)
+        return wrong
 
     def _error(self, code: ToolErrorCode, message: str, raw: str) -> ToolError:
         return ToolError(code, message.encode("utf-8", "replace").decode(), raw[:RAW_LIMIT])
