@@ -116,22 +116,29 @@ def _plain(value: Any) -> Any:
 
 
 def _waiting(function: Callable[..., Any]) -> Callable[..., Any]:
+    parameters = inspect.signature(function).parameters
+    order = list(parameters)
+    streams = {name for name, each in parameters.items() if "Async" in str(each.annotation)}
+
     @wraps(function)
     def wait(*arguments: Any, **named: Any) -> Any:
         call = Call()
-        given = [_given(argument, call) for argument in arguments]
-        names = {name: _given(argument, call) for name, argument in named.items()}
+        given = [
+            _given(argument, call, as_stream=index < len(order) and order[index] in streams)
+            for index, argument in enumerate(arguments)
+        ]
+        names = {name: _given(argument, call, as_stream=name in streams) for name, argument in named.items()}
         return _seen(_background.run(lambda: function(*given, **names), call))
 
     return wait
 
 
-def _given(argument: Any, call: Call) -> Any:
-    """An argument as the API wants it."""
+def _given(argument: Any, call: Call, *, as_stream: bool) -> Any:
+    """An argument as the API wants it: an iterator as a stream, or all that it has."""
     if isinstance(argument, Blocking):
         return argument._waited_for
     if isinstance(argument, Iterator) and not hasattr(argument, "read"):  # a file is one, too
-        return _pulled(argument)
+        return _pulled(argument) if as_stream else list(argument)
     if callable(argument) and not inspect.isclass(argument):
         return call.here(argument)
     return argument

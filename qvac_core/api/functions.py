@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Generator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Literal, TypeVar, cast, overload
@@ -40,6 +40,7 @@ from qvac_core.delegation.messages import (
 from qvac_core.delegation.model_config import LLM_MODEL_TYPE
 from qvac_core.delegation.picture_upload import read_history
 from qvac_core.delegation.tool_wire import (
+    check_json,
     engine_choice,
     engine_tools,
     given_choice,
@@ -52,6 +53,8 @@ from qvac_core.errors import InferenceCancelled, LocalProtocolError, ModelError
 from qvac_core.models import ModelDescriptor, by_file, by_name, by_source
 
 T = TypeVar("T")
+
+OF_ANOTHER_LOOP = "This answer was begun before close(), or on another event loop. Read it before that, and there."
 
 Progress = Callable[[ModelProgress], None]
 History = Sequence[Mapping[str, Any]]
@@ -272,6 +275,7 @@ class Answer:
 
     def __init__(self, start: Coroutine[Any, Any, Completion | LocalCompletion], request_id: str) -> None:
         self.request_id = request_id
+        self._loop = asyncio.get_running_loop()
         self._started = asyncio.get_running_loop().create_task(start)
         self._started.add_done_callback(lambda task: task.cancelled() or task.exception())
 
@@ -283,6 +287,8 @@ class Answer:
 
     async def _run(self) -> Completion | LocalCompletion:
         """Once it has started. Raises InferenceCancelled when it was left before."""
+        if self._loop is not asyncio.get_running_loop():
+            raise LocalProtocolError(OF_ANOTHER_LOOP)
         await asyncio.wait({self._started})
         if self._started.cancelled():
             raise InferenceCancelled("The answer was left before its end.", typed_fields={"text": ""})
@@ -334,6 +340,8 @@ class Answer:
 
     async def leave(self) -> None:
         """End it whatever its state, in a way that a JavaScript provider survives."""
+        if self._loop is not asyncio.get_running_loop():
+            return  # it ended with its loop
         if not self._started.done():
             self._started.cancel()
         await asyncio.wait({self._started})
@@ -376,9 +384,9 @@ def completion(
     asked = _Asked(
         model_id,
         request_id,
-        [dict(turn) for turn in history],
-        dict(generation_params or {}),
-        tools or (),
+        _copied(history),
+        _copied(generation_params or {}),
+        () if tools is None else tools,
         tool_choice,
         parallel_tool_calls,
         tool_dialect,
@@ -395,8 +403,8 @@ class _Asked:
 
     model_id: str
     request_id: str
-    history: Sequence[Mapping[str, Any]]
-    params: Mapping[str, Any]
+    history: object
+    params: object
     tools: Sequence[Mapping[str, Any]]
     tool_choice: str | Mapping[str, Any] | None
     parallel_tool_calls: bool
@@ -407,6 +415,8 @@ class _Asked:
 
     def message(self) -> CompletionStream:
         """As it would travel. Raises LocalProtocolError for what is no request."""
+        if not isinstance(self.history, list):
+            raise LocalProtocolError('The history is a list of messages: [{"role": "user", "content": "…"}].')
         try:
             return CompletionStream(
                 model_id=self.model_id,
@@ -427,7 +437,20 @@ class _Asked:
 
 
 def _format(given: Mapping[str, Any] | None) -> ResponseFormat | UnsetType:
-    return UNSET if given is None else msgspec.convert(given, ResponseFormat)
+    if given is None:
+        return UNSET
+    check_json(given, "The response format")
+    format: ResponseFormat = msgspec.convert(given, ResponseFormat)
+    return format
+
+
+def _copied(given: object) -> object:
+    """What a program may change meanwhile. Whatever is no list of messages, or no parameters, stays as it is."""
+    if isinstance(given, Mapping):
+        return dict(given)
+    if isinstance(given, str | bytes) or not isinstance(given, Iterable):
+        return given
+    return [dict(each) if isinstance(each, Mapping) else each for each in given]
 
 
 async def _start(asked: _Asked) -> Completion | LocalCompletion:
@@ -486,17 +509,17 @@ def _answer_here(
 
 
 @overload
-async def embed(  # type: ignore[overload-overlap]  # a str is a Sequence[str], too
+async def embed(  # type: ignore[overload-overlap]  # a str is an Iterable[str], too
     model_id: str, text: str, *, request_id: str | None = None
 ) -> list[float]: ...
 
 
 @overload
-async def embed(model_id: str, text: Sequence[str], *, request_id: str | None = None) -> list[list[float]]: ...
+async def embed(model_id: str, text: Iterable[str], *, request_id: str | None = None) -> list[list[float]]: ...
 
 
 async def embed(
-    model_id: str, text: str | Sequence[str], *, request_id: str | None = None
+    model_id: str, text: str | Iterable[str], *, request_id: str | None = None
 ) -> list[float] | list[list[float]]:
     """The vector of a text, or one for each of a list, by a loaded embedding model. To length 1, unless the model was
     loaded with another embdNormalize.
@@ -504,8 +527,7 @@ async def embed(
     Raises ModelError (a text too long, an empty one), InferenceCancelled, DelegationError.
     """
     core = await _session.started()
-    if not text or not all(text):
-        raise LocalProtocolError("An empty text has no embedding. Leave it out.")
+    text = _texts(text)
     request_id = request_id or str(uuid.uuid4())
     if core.machine.running_here(model_id) is None:
         reply = await core.consumer.embed(model_id, text, request_id=request_id)
@@ -519,6 +541,21 @@ async def embed(
         finally:
             _session.work_here.pop(request_id, None)
     return cast("list[float] | list[list[float]]", reply.embedding)
+
+
+def _texts(given: object) -> str | list[str]:
+    """Raises LocalProtocolError."""
+    if isinstance(given, bytes | Mapping) or not isinstance(given, Iterable):
+        raise LocalProtocolError("What is embedded is a text, or a list of texts.")
+    texts = [given] if isinstance(given, str) else list(given)
+    if not all(isinstance(text, str) for text in texts):
+        raise LocalProtocolError("What is embedded is a text, or a list of texts.")
+    if not texts:
+        raise LocalProtocolError("There are no texts to embed: the list is empty.")
+    if not all(texts):
+        raise LocalProtocolError("An empty text has no embedding. Leave it out.")
+    clean = [text.encode("utf-8", "replace").decode() for text in texts]  # halves of letters have no UTF-8
+    return clean[0] if isinstance(given, str) else clean
 
 
 async def cancel(*, request_id: str | None = None, model_id: str | None = None) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import uuid
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
@@ -14,7 +15,7 @@ from qvac_core.delegation.messages import TranscribeSegment
 from qvac_core.delegation.transcriptions import F32LE, audio_of
 from qvac_core.engines.interface import LOCAL_OWNER
 from qvac_core.engines.live_speech import LiveOptions, LiveSession, LiveTranscription
-from qvac_core.engines.speech import AudioFile, Finished, Progress, Segment, SpeechEnd, TranscriptionEvent
+from qvac_core.engines.speech import Audio, AudioFile, Finished, Progress, Segment, SpeechEnd, TranscriptionEvent
 from qvac_core.engines.subtitles import plain_text
 from qvac_core.errors import InferenceCancelled, LocalProtocolError
 
@@ -24,7 +25,7 @@ HeardSoFar = Callable[[Progress], None]
 @overload
 async def transcribe(
     model_id: str,
-    audio_chunk: str | Path | bytes,
+    audio_chunk: str | Path | bytes | bytearray | memoryview,
     *,
     prompt: str | None = None,
     metadata: Literal[False] = False,
@@ -36,7 +37,7 @@ async def transcribe(
 @overload
 async def transcribe(
     model_id: str,
-    audio_chunk: str | Path | bytes,
+    audio_chunk: str | Path | bytes | bytearray | memoryview,
     *,
     prompt: str | None = None,
     metadata: Literal[True],
@@ -47,7 +48,7 @@ async def transcribe(
 
 async def transcribe(
     model_id: str,
-    audio_chunk: str | Path | bytes,
+    audio_chunk: str | Path | bytes | bytearray | memoryview,
     *,
     prompt: str | None = None,
     metadata: bool = False,
@@ -61,14 +62,16 @@ async def transcribe(
     language and the translation are those of the model's configuration. on_progress: how much was heard, and the
     seconds left where that is known. Raises ModelError, InferenceCancelled, DelegationError, LocalProtocolError.
     """
+    if not isinstance(audio_chunk, str | os.PathLike | bytes | bytearray | memoryview):
+        raise LocalProtocolError("A recording is the path of a file, or bytes. Of an open file, give its path.")
     core = await _session.started()
     request_id = request_id or str(uuid.uuid4())
     here = core.machine.running_here(model_id) is not None
     config = core.machine.speech_here(model_id)[1] if here else core.consumer.speech_config(model_id)
-    if isinstance(audio_chunk, bytes):
-        audio = audio_of(audio_chunk, config.audio_format)
+    if isinstance(audio_chunk, str | os.PathLike):
+        audio: Audio = AudioFile(Path(audio_chunk))
     else:
-        audio = AudioFile(Path(audio_chunk))
+        audio = audio_of(bytes(audio_chunk), config.audio_format)
     try:
         if here:
             _session.work_here[request_id] = model_id

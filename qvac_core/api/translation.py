@@ -7,7 +7,7 @@ import uuid
 from collections.abc import AsyncIterator, Awaitable, Coroutine
 from typing import Any
 
-from qvac_core.api.functions import _session
+from qvac_core.api.functions import OF_ANOTHER_LOOP, _session
 from qvac_core.core.local_translation import translate_here
 from qvac_core.delegation.later import Later
 from qvac_core.delegation.load_messages import canonical_type
@@ -27,6 +27,7 @@ class Translation:
 
     def __init__(self, start: Coroutine[Any, Any, TranslationRun], request_id: str) -> None:
         self.request_id = request_id
+        self._loop = asyncio.get_running_loop()
         self._started = asyncio.get_running_loop().create_task(start)
         self._started.add_done_callback(lambda task: task.cancelled() or task.exception())
 
@@ -38,6 +39,8 @@ class Translation:
 
     async def _run(self) -> TranslationRun:
         """Once it has started. Raises InferenceCancelled when it was left before."""
+        if self._loop is not asyncio.get_running_loop():
+            raise LocalProtocolError(OF_ANOTHER_LOOP)
         await asyncio.wait({self._started})
         if self._started.cancelled():
             raise InferenceCancelled("The translation was left before its end.", typed_fields={"text": ""})
@@ -80,6 +83,8 @@ class Translation:
 
     async def leave(self) -> None:
         """End it whatever its state, in a way that a JavaScript provider survives."""
+        if self._loop is not asyncio.get_running_loop():
+            return  # it ended with its loop
         if not self._started.done():
             self._started.cancel()
         await asyncio.wait({self._started})
@@ -118,6 +123,8 @@ async def _start(model_id: str, request: TranslationRequest, *, stream: bool, mo
             name="MODEL_OPERATION_NOT_SUPPORTED",
             code=52416,
         )
+    if not all(isinstance(each, str) for each in (request.text, request.to, request.source, request.context)):
+        raise LocalProtocolError("The text of a translation, its languages and its context are texts.")
     if wrong := wrong_with(request):
         raise LocalProtocolError(wrong)
     here = core.machine.running_here(model_id)

@@ -46,7 +46,7 @@ class LocalCompletion:
         self._final: asyncio.Future[CompletionFinal] = asyncio.get_running_loop().create_future()
         self._final.add_done_callback(lambda future: future.cancelled() or future.exception())
         self.task = asyncio.get_running_loop().create_task(self._run(request))
-        self.task.add_done_callback(lambda _: self._left())
+        self.task.add_done_callback(self._ended)
 
     async def __aenter__(self) -> LocalCompletion:
         return self
@@ -70,9 +70,10 @@ class LocalCompletion:
         except QvacError as error:
             self._fail(error)
 
-    def _left(self) -> None:
-        """Also for a task that was cancelled before its first step."""
-        self._fail(InferenceCancelled("The answer was left before its end."))
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        """Also of a task that was cancelled before its first step, and of one that failed as nobody expected."""
+        error = None if task.cancelled() else task.exception()
+        self._fail(error or InferenceCancelled("The answer was left before its end."))
 
     def _add(self, token: Token) -> None:
         self._raw.append(self._writer.write(token.text, thinking=token.thinking))
@@ -95,7 +96,7 @@ class LocalCompletion:
         self._final.set_result(final_of(self._events, stats, reason))
         self._wake()
 
-    def _fail(self, error: QvacError) -> None:
+    def _fail(self, error: BaseException) -> None:
         if not self._final.done():
             self._final.set_exception(error)
         self._wake()

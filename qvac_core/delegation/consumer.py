@@ -684,9 +684,7 @@ class Consumer:
         delegate = self._models.get(model_id)
         if delegate is None:
             code = Code.MODEL_NOT_FOUND
-            raise DelegationError(
-                f'Model with ID "{model_id}" is not loaded at a provider.', name=code.name, code=code.value
-            )
+            raise DelegationError(f'Model with ID "{model_id}" is not loaded.', name=code.name, code=code.value)
         return delegate
 
 

@@ -7,7 +7,7 @@ roles and texts only. Between two of ours the whole schema travels, and calls an
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, get_args
 
 import msgspec
@@ -20,6 +20,7 @@ from qvac_core.engines.schema_check import problem
 from qvac_core.engines.tools import as_text
 from qvac_core.errors import LocalProtocolError, ModelError
 
+NESTING_LIMIT = 200  # of what programs give; far more than any engine takes, far less than Python's stack
 _SDK_TYPES = ("string", "number", "integer", "boolean", "object", "array")
 
 
@@ -148,19 +149,39 @@ def _type(schema: Mapping[str, Any]) -> str:
 # --- What programs give -----------------------------------------------------------------------------------------------
 
 
-def given_tools(tools: Sequence[Mapping[str, Any]]) -> list[wire.Tool]:
+def given_tools(tools: Iterable[object]) -> list[wire.Tool]:
     """From the SDK's form, or OpenAI's with its `function` inside. Raises LocalProtocolError."""
+    if isinstance(tools, str | bytes | Mapping) or not isinstance(tools, Iterable):
+        raise LocalProtocolError('tools is a list: [{"type": "function", "name": …, …}, …].')
     return [_given_tool(tool) for tool in tools]
 
 
-def _given_tool(tool: Mapping[str, Any]) -> wire.Tool:
-    inner = tool.get("function", tool)
+def _given_tool(tool: object) -> wire.Tool:
+    inner = tool.get("function", tool) if isinstance(tool, Mapping) else None
     if not isinstance(inner, Mapping) or not isinstance(inner.get("name"), str):
         raise LocalProtocolError('A tool is {"type": "function", "name": …, "description": …, "parameters": {…}}.')
     parameters = inner.get("parameters") or {"type": "object", "properties": {}}
     if not isinstance(parameters, Mapping):
         raise LocalProtocolError(f"The parameters of the tool {inner['name']} are a JSON schema of an object.")
+    check_json(parameters, f"The schema of the tool {inner['name']}")
     return wire.Tool("function", inner["name"], str(inner.get("description") or ""), dict(parameters))
+
+
+def check_json(value: object, what: str) -> None:
+    """Raises LocalProtocolError for what cannot travel as JSON. what: its name, to begin the sentence with."""
+    try:
+        json.dumps(value, allow_nan=False)
+        pending = [(value, 0)]
+        while pending:
+            part, depth = pending.pop()
+            if depth > NESTING_LIMIT:
+                raise RecursionError
+            inner = part.values() if isinstance(part, Mapping) else part if isinstance(part, list | tuple) else ()
+            pending += [(each, depth + 1) for each in inner]
+    except RecursionError:
+        raise LocalProtocolError(f"{what} is nested too deep: more than {NESTING_LIMIT} levels.") from None
+    except (TypeError, ValueError) as error:
+        raise LocalProtocolError(f"{what} is no JSON: {error}.") from None
 
 
 def given_choice(choice: str | Mapping[str, Any] | None) -> wire.ToolChoice | UnsetType:
@@ -178,37 +199,79 @@ def given_choice(choice: str | Mapping[str, Any] | None) -> wire.ToolChoice | Un
     raise LocalProtocolError('tool_choice is "auto", "none", "required" or {"type": "function", "name": …}.')
 
 
-def given_message(turn: Mapping[str, Any]) -> wire.HistoryMessage:
+def given_message(turn: object) -> wire.HistoryMessage:
     """{"role", "content"}, for an answer with calls `tool_calls`, for a result `tool_call_id` and `name`.
 
+    content: a text, or OpenAI's list of {"type": "text", "text"} parts, which are joined.
     attachments: pictures of the user, {"path": FILE}. tool_calls: those of an earlier `final`, or OpenAI's. Raises
     LocalProtocolError.
     """
+    if not isinstance(turn, Mapping) or not isinstance(turn.get("role"), str):
+        raise LocalProtocolError('A message is {"role": "user", "content": "…"}; role and content are texts.')
     known = ("role", "content", "tool_calls", "tool_call_id", "name", "attachments")
     if left_out := [name for name, value in turn.items() if value and name not in known]:
         raise LocalProtocolError(f"A message has a role and its content; {', '.join(left_out)} cannot be sent.")
-    calls = [_given_call(call) for call in turn.get("tool_calls") or ()]
-    content = turn["content"] if not calls else turn.get("content") or ""
+    for name in ("tool_call_id", "name"):
+        if turn.get(name) and not isinstance(turn[name], str):
+            raise LocalProtocolError(f"The {name} of a message is a text.")
+    calls = [_given_call(call) for call in _listed(turn, "tool_calls")]
+    content = turn.get("content")
     return wire.HistoryMessage(
         turn["role"],
-        content,
-        given_attachments(turn.get("attachments") or (), turn["role"]) or UNSET,
+        "" if calls and not content else _given_text(content),
+        given_attachments(_listed(turn, "attachments"), turn["role"]) or UNSET,
         tool_calls=calls or UNSET,
         tool_call_id=turn.get("tool_call_id") or UNSET,
         name=turn.get("name") or UNSET,
     )
 
 
+def _listed(turn: Mapping[str, Any], name: str) -> Sequence[object]:
+    listed = turn.get(name) or ()
+    if not isinstance(listed, list | tuple):
+        raise LocalProtocolError(f"The {name} of a message are a list.")
+    return listed
+
+
+def _given_text(content: object) -> str:
+    if isinstance(content, str):
+        return _clean(content)
+    if not isinstance(content, list | tuple):
+        raise LocalProtocolError(
+            f"The content of a message is a text, not {'None' if content is None else type(content).__name__}. "
+            "What a tool gave back is written with json.dumps."
+        )
+    texts = []
+    for part in content:
+        kind = part.get("type") if isinstance(part, Mapping) else None
+        if not isinstance(part, Mapping) or kind != "text" or not isinstance(part.get("text"), str):
+            found = str(kind or type(part).__name__)[:64]
+            raise LocalProtocolError(
+                f'The parts of a content are {{"type": "text", "text": …}}, not {found}. '
+                'Pictures are given as attachments: [{"path": FILE}].'
+            )
+        texts.append(part["text"])
+    return _clean("".join(texts))
+
+
+def _clean(text: str) -> str:
+    """Halves of letters have no UTF-8."""
+    return text if text.isascii() else text.encode("utf-8", "replace").decode()
+
+
 def _given_call(call: object) -> wire.HistoryCall:
     if isinstance(call, wire.ToolCallParts):
+        check_json(call.arguments, "The arguments of a call")
         return wire.HistoryCall(call.id, call.name, call.arguments)
     if isinstance(call, Mapping):
         inner = call.get("function", call)
+        inner = inner if isinstance(inner, Mapping) else {}
         arguments = inner.get("arguments", {})
         try:
             arguments = json.loads(arguments or "{}") if isinstance(arguments, str) else arguments
-        except ValueError:
+        except (ValueError, RecursionError):
             arguments = None
         if isinstance(inner.get("name"), str) and isinstance(arguments, Mapping):
+            check_json(arguments, f"The arguments of the call of {inner['name']}")
             return wire.HistoryCall(str(call.get("id") or ""), inner["name"], dict(arguments))
     raise LocalProtocolError('A call in the history is {"id": …, "name": …, "arguments": {…}}.')

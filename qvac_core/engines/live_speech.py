@@ -205,6 +205,8 @@ def sound_of(samples: SoundBytes, rest: bytes = b"") -> tuple[Sound, bytes]:
         if samples.dtype != np.float32 or samples.ndim != 1:
             raise _failed("Samples must be one channel of float32.")
         return np.nan_to_num(np.ascontiguousarray(samples)), rest
+    if not isinstance(samples, bytes | bytearray | memoryview):
+        raise _failed("Samples are float32: their bytes, or a NumPy array of them.")
     data = rest + bytes(samples)
     whole = len(data) // SAMPLE_BYTES * SAMPLE_BYTES
     return np.nan_to_num(np.frombuffer(data[:whole], "<f4").astype(np.float32)), data[whole:]

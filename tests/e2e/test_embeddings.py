@@ -104,7 +104,7 @@ def test_what_goes_wrong_is_told_alike_here_and_there(
             for model in (far, near):
                 with pytest.raises(DelegationError, match="Text 2 of 2 has 602 tokens"):
                     await embed(model, ["short", "word " * 600])
-                for nothing in ("", [], ["fine", ""]):
+                for nothing in ("", ["fine", ""]):
                     with pytest.raises(LocalProtocolError, match="empty text"):
                         await embed(model, nothing)
                 task = asyncio.create_task(embed(model, LONG, request_id="mine"))
