@@ -109,4 +109,4 @@ def checked(matcher: LLMatcher) -> LLMatcher:
 
 
 def too_complex() -> RequestRefused:
-    return RequestRefused("The response schema is too complex for this model.")
+    return RequestRefused("The response schema is too complex for this model (that of a tool, if one must be called).")

@@ -127,8 +127,8 @@ class _Preparation:
 
 
 def resolve(root: Mapping[str, Any], reference: str) -> object:
-    """What a local reference points at; None for any other."""
-    if not reference.startswith("#"):
+    """What a reference by place ("#", "#/$defs/x") points at; None for any other."""
+    if reference != "#" and not reference.startswith("#/"):
         return None
     node: object = root
     for step in reference[1:].split("/")[1:]:

@@ -261,7 +261,8 @@ def _value(name: str, text: str, schema: object) -> Any:
     kinds = known.get("type")
     names = [kinds] if isinstance(kinds, str) else kinds if isinstance(kinds, list) else []
     text = text.removeprefix("\n").removesuffix("\n")
-    if names == ["string"] or (not names and "enum" in known and text in known["enum"]):
+    listed = known.get("enum")
+    if names == ["string"] or (not names and isinstance(listed, list) and text in listed):
         return text
     bare = text.strip()
     if "boolean" in names and bare.lower() in ("true", "false"):

@@ -17,6 +17,7 @@ from typing import Any
 from qvac_core.engines.interface import ChatMessage, CompletionRequest, Tool, ToolCall, ToolMode
 from qvac_core.engines.response_grammar import grammar_for
 from qvac_core.engines.response_schema import DEPTH_LIMIT, SCHEMA_LIMIT
+from qvac_core.engines.schema_references import endless, outside
 from qvac_core.engines.tool_format import PROBE_ARGUMENTS, PROBE_ID, PROBE_NAME, ToolFormat
 from qvac_core.errors import ModelError, RequestRefused
 
@@ -27,6 +28,7 @@ NAME = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_.:/-]{0,127})")  # OpenAI's, and w
 CHARACTERS_PER_TOKEN = 8  # of schemas; real ones have three. Tools that cannot fit are not rendered to find that out
 CALLS_LIMIT = 16  # calls that one forced list may hold
 COMPILE_SECONDS = 0.25  # for all schemas of one request, one of which may overstay; others' answers wait meanwhile
+_NAMED = 5  # tools in a message
 _SHOWN = 40  # characters of a name in a message
 
 OPEN, CLOSE = "<tool_call>", "</tool_call>"
@@ -95,6 +97,11 @@ def _schema(tool: Tool) -> dict[str, Any]:
     tree.setdefault("type", "object")
     if not isinstance(tree.setdefault("properties", {}), dict):
         raise refused(f"The schema of {name} has properties that are no object.")
+    if endless(tree):
+        raise refused(
+            f"The schema of the tool {name} refers to itself without end: "
+            "a $ref may lead back to where it stands through properties or items only."
+        )
     return tree
 
 
@@ -199,7 +206,14 @@ def force(
     """In the model's own format where that is JSON, else as plain JSON, which every reader of calls understands.
 
     A part of a schema that the grammar cannot express is left free, and the arguments are checked afterwards.
+    Raises ModelError with the tool that cannot be forced.
     """
+    for tool in tools:
+        if reference := outside(tool.schema):
+            raise refused(
+                f"The tool {_shown(tool.name)} cannot be forced: its schema refers to {_shown(reference)}, which is "
+                'not in it. Put that into its "$defs" and refer to "#/$defs/…", or let the model choose (auto).'
+            )
     arguments = _Arguments(clock() + COMPILE_SECONDS, clock)
     if form.shape is not None:
         shape, lead = form.shape, form.head
@@ -212,7 +226,15 @@ def force(
     schema: dict[str, Any] = schemas[0] if len(schemas) == 1 else {"anyOf": schemas}
     if wraps:
         schema = {"type": "array", "items": schema, "minItems": 1, "maxItems": CALLS_LIMIT if several else 1}
-    return Forced(lead, grammar_for(json.dumps(schema | arguments.definitions), limit=TOTAL_LIMIT))
+    try:
+        grammar = grammar_for(json.dumps(schema | arguments.definitions), limit=TOTAL_LIMIT)
+    except ModelError:
+        listed = ", ".join(_shown(tool.name) for tool in tools[:_NAMED])
+        raise refused(
+            f"A call cannot be forced with the schemas of the tools {listed}{', …' if len(tools) > _NAMED else ''}: "
+            "make them simpler, name one tool, or let the model choose (auto)."
+        ) from None
+    return Forced(lead, grammar)
 
 
 def _shaped(shape: Any, tool: CheckedTool, arguments: dict[str, Any]) -> dict[str, Any]:
@@ -250,7 +272,8 @@ class _Arguments:
         own: dict[str, Any] = {key: tool.schema[key] for key in ("$defs", "definitions") if key in tool.schema}
         named = tool.schema["properties"]
         properties = {name: part if self._usable({**own, "allOf": [part]}) else {} for name, part in named.items()}
-        required = [name for name in tool.schema.get("required", []) if isinstance(name, str)]
+        listed = tool.schema.get("required")
+        required = [name for name in listed if isinstance(name, str)] if isinstance(listed, list) else []
         looser: dict[str, Any] = {**own, "type": "object", "properties": properties, "required": required}
         return self._placed(replace(tool, schema=looser)) if self._usable(looser) else {"type": "object"}
 

@@ -137,6 +137,16 @@ def test_a_large_integer_is_divided_exactly() -> None:
     assert problem(0.3, {"multipleOf": 0.1}) == ""
 
 
+def test_an_anchor_is_not_taken_for_the_whole_schema() -> None:
+    """What it names is not looked for, and so left unchecked."""
+    schema = {
+        "type": "object",
+        "properties": {"a": {"$ref": "#n"}},
+        "$defs": {"n": {"$anchor": "n", "type": "integer"}},
+    }
+    assert problem({"a": 5}, schema) == ""
+
+
 @pytest.mark.parametrize("word", ["required", "enum", "type", "allOf", "properties", "dependentRequired", "items"])
 @pytest.mark.parametrize("value", [5, None, "x", [5], {"a": 5}, True, [[]], {"a": [[]]}])
 def test_a_schema_of_any_shape_is_checked(word: str, value: object) -> None:

@@ -504,3 +504,70 @@ def test_a_checked_tool_is_offered_in_openais_form() -> None:
         "type": "function",
         "function": {"name": "f", "description": "d", "parameters": {"type": "object", "properties": {}}},
     }
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {"$ref": "#"},
+        {"properties": {"x": {"$ref": "#/$defs/a"}}, "$defs": {"a": {"$ref": "#/$defs/a"}}},
+        {"properties": {"x": {"items": {"$ref": "#/$defs/a"}}}, "$defs": {"a": {"allOf": [{"$ref": "#/$defs/a"}]}}},
+        {
+            "properties": {"x": {"$ref": "#/$defs/a"}},
+            "$defs": {"a": {"anyOf": [{"type": "null"}, {"$ref": "#/$defs/b"}]}, "b": {"not": {"$ref": "#/$defs/a"}}},
+        },
+    ],
+)
+def test_a_tool_whose_references_never_end_is_refused_by_name(schema: dict[str, Any]) -> None:
+    with pytest.raises(ModelError, match=r'schema of the tool "spin" refers to itself without end'):
+        checked_tools([tool("add"), tool("spin", **schema)])
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {
+            "properties": {"x": {"$ref": "#/$defs/n"}},
+            "$defs": {"n": {"type": "object", "properties": {"next": {"$ref": "#/$defs/n"}}}},
+        },
+        {"properties": {"x": {"$ref": "#"}, "$ref": {"type": "string"}}},
+        {"properties": {"x": {"enum": [{"$ref": "https://example.org/a.json"}]}}},
+        {"properties": {"x": {}}, "$defs": {"a": {"$ref": "#/$defs/a"}, "b": {"$ref": "https://example.org/a.json"}}},
+        {"properties": {"x": {"allOf": [{"$ref": "#/$defs/a"}, {"$ref": "#/$defs/a"}]}}, "$defs": {"a": {}}},
+    ],
+)
+def test_references_that_end_are_fine_and_definitions_that_nobody_uses(schema: dict[str, Any]) -> None:
+    assert force(checked_tools([tool("f", **schema)]), ToolFormat(), several=True).grammar
+
+
+@pytest.mark.parametrize("reference", ["https://example.org/place.json", "place.json", "place.json#/$defs/x"])
+def test_a_tool_that_refers_to_elsewhere_cannot_be_forced_and_says_so(reference: str) -> None:
+    schema = {"properties": {"x": {"$ref": "#/$defs/a"}}, "$defs": {"a": {"items": {"$ref": reference}}}}
+    tools = checked_tools([tool("add"), tool("far", **schema)])
+    with pytest.raises(ModelError, match=r'The tool "far" cannot be forced.*place\.json.*Put that into its "\$defs"'):
+        force(tools, ToolFormat(), several=True)
+
+
+@pytest.mark.parametrize("value", [5, None, "#x", [5], [[]], {"a": 5}, True])
+@pytest.mark.parametrize(
+    "word", ["required", "enum", "$ref", "$defs", "allOf", "anyOf", "items", "patternProperties", "propertyNames"]
+)
+def test_a_tool_whose_schema_has_odd_values_is_read_or_refused(word: str, value: object) -> None:
+    many = [{"type": "string", "pattern": f"^(a|b{place})+$"} for place in range(6)]
+    for schema in ({word: value}, {"properties": {"city": {word: value}, "x": {"allOf": many}}, word: value}):
+        tools = checked_tools([tool("f", **schema)])
+        assert force(tools, ToolFormat(), several=True).grammar
+        in_tags = "<tool_call>\n<function=f>\n<parameter=city>\nParis\n</parameter>\n</function>\n</tool_call>"
+        reader = ToolReader(tools, KNOWN_FRAMES, new_id=lambda: "1")
+        (said,) = [*reader.feed(in_tags), *reader.end()]
+        assert isinstance(said, ToolCall | ToolError)
+
+
+def test_a_grammar_that_cannot_be_made_names_the_tools() -> None:
+    """Nested as deeply as a tool may be; in the form of a call it is deeper."""
+    deep: dict[str, Any] = {"type": "integer"}
+    for _ in range(DEPTH_LIMIT - 3):
+        deep = {"items": deep}
+    tools = checked_tools([tool("deep", properties={"x": deep})])
+    with pytest.raises(ModelError, match='tools "deep", "add": make them simpler'):
+        force((*tools, *checked_tools([tool("add")])), ToolFormat(), several=True)
