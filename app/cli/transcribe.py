@@ -44,6 +44,8 @@ Events = AsyncGenerator[TranscriptionEvent, None]
 
 async def transcribe(options: argparse.Namespace, output: Output) -> int:
     """Events `progress`, `segment` and `done`. Raises QvacError, whose sentence is the one line that says why."""
+    if options.json and options.format != "text":
+        raise LocalProtocolError("--format is of no use with --json: that tells every segment.", name="INVALID_OPTION")
     config = core_config(options)
     if options.key is not None and (await asyncio.to_thread(load_key_pair, config)).public_key == options.key:
         output.note("This is your own key: the model of this machine listens.")

@@ -88,7 +88,11 @@ class FileSource:
 def open_file(path: Path) -> FileSource:
     """Blocking: reads all of it once, for its hash. Raises LocalProtocolError, with what helps."""
     try:
+        if path.exists() and not path.is_file() and not path.is_dir():  # reading a pipe might never end
+            raise LocalProtocolError(f"{path.name} is no regular file. Give a file.")
         file = path.open("rb")
+    except ValueError:  # a null character
+        raise LocalProtocolError("The file cannot be read: no file has such a name.") from None
     except OSError as error:
         raise _unreadable(path, error) from None
     try:

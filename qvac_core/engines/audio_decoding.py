@@ -264,7 +264,12 @@ def mixed_down(sides: npt.NDArray[np.float32]) -> Block:
 def _open(source: Path | bytes) -> BinaryIO:
     """A file object of ours: FFmpeg would take a name for an address, or for a pattern of names."""
     if isinstance(source, Path):
-        return source.open("rb")
+        if source.exists() and not source.is_file() and not source.is_dir():  # reading a pipe might never end
+            raise sound_error("The recording is no regular file. Give a file.")
+        try:
+            return source.open("rb")
+        except ValueError:  # a null character
+            raise sound_error("The file cannot be read: no file has such a name.") from None
     return io.BytesIO(source)
 
 

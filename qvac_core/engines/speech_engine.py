@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import importlib.util
 import logging
+import os
 from collections import deque
 from collections.abc import AsyncGenerator, Callable
 from pathlib import Path
@@ -252,7 +253,7 @@ class WhisperModel:
 
     def _submit(self, transcript: _Transcript) -> None:
         request, audio = transcript.request, transcript.request.audio
-        path = str(audio.path) if isinstance(audio, AudioFile) else ""
+        path = os.fsencode(audio.path) if isinstance(audio, AudioFile) else b""
         self._send(
             Transcribe(
                 transcript.id,
@@ -378,6 +379,8 @@ class WhisperEngine:
     ) -> WhisperModel:
         if missing := speech_missing():
             raise ModelError(missing, name="PLUGIN_NOT_FOUND", code=53850)
+        if str(path) != str(path).encode("utf-8", "replace").decode():
+            raise ModelError("The path of this speech model is no UTF-8, which whisper.cpp cannot open. Rename it.")
         model = WhisperModel(path, config, stall_timeout=self._stall_timeout)
         self._models = {known for known in self._models if known.alive} | {model}
         await model.start()

@@ -20,13 +20,13 @@ class Open(msgspec.Struct, tag=True, frozen=True):
 
 
 class Transcribe(msgspec.Struct, tag=True, frozen=True):
-    """path: of this machine's owner; "" = the bytes follow in AudioParts: a file's, or samples (`raw`).
+    """path: of this machine's owner, in the system's bytes; none = AudioParts follow, of a file or of samples (`raw`).
 
     place: where to go on; the process that began has ended.
     """
 
     id: int
-    path: str
+    path: bytes
     raw: bool
     language: str
     prompt: str

@@ -87,7 +87,7 @@ class Job:
     def _blocks(self) -> Iterator[Block]:
         if self.order.raw:
             return _samples(bytes(self.data), self.order.max_seconds)
-        source = Path(self.order.path) if self.order.path else bytes(self.data)
+        source = Path(os.fsdecode(self.order.path)) if self.order.path else bytes(self.data)
         self.data.clear()
         self.decoding = Decoding(source, self.order.max_seconds)
         return self.decoding.blocks()

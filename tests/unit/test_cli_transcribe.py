@@ -114,6 +114,11 @@ def test_the_forms_of_its_output(
     assert events[-1]["text"] == "Guten Tag. Auf Wiedersehen." and events[-1]["notices"] == [NOTICE]
 
 
+def test_a_format_is_of_no_use_with_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(LocalProtocolError, match="--format is of no use with --json"):
+        told(tmp_path, "--format", "srt", "--json", capsys=capsys)
+
+
 def test_which_model_is_taken(
     engine: type[ScriptedEngine], model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from qvac_core.delegation.blob_upload import open_file
 from qvac_core.engines.audio_decoding import BLOCK, SILENCE_BLOCK, Block, Decoding
 from qvac_core.engines.speech import SAMPLE_RATE
-from qvac_core.errors import ModelError
+from qvac_core.errors import LocalProtocolError, ModelError
 from tests.sound_files import FORMATS, Sound, encode
 from tests.speech_files import kennedy_wav, samples_of
 
@@ -160,6 +163,20 @@ def test_a_video_without_sound_and_files_that_cannot_be_opened(tmp_path: Path, s
         decoded(tmp_path / "missing.wav")
     with pytest.raises(ModelError, match="cannot be read"):
         decoded(tmp_path)
+    with pytest.raises(ModelError, match="cannot be read"):
+        decoded(tmp_path / "a\0.wav")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="has no such files in a folder")
+@pytest.mark.timeout(30)
+def test_a_pipe_is_neither_read_nor_sent(tmp_path: Path) -> None:
+    os.mkfifo(pipe := tmp_path / "pipe.wav")
+    with pytest.raises(ModelError, match="no regular file"):
+        decoded(pipe)
+    with pytest.raises(LocalProtocolError, match="no regular file"):
+        open_file(pipe)
+    with pytest.raises(LocalProtocolError, match="no file has such a name"):
+        open_file(tmp_path / "a\0.wav")
 
 
 def test_hours_in_few_bytes_end_at_the_limit(speech: Sound) -> None:
