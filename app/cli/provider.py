@@ -34,7 +34,7 @@ async def provide(options: argparse.Namespace, output: Output) -> int:
     try:
         await core.start()
         await core.start_sharing()
-        if (await core.sharing()).phase not in _FINDABLE:
+        if (await core.sharing()).phase is SharingPhase.UNREACHABLE:
             output.note(f"The key {core.public_key} cannot be found by others yet. `qvac-desktop diagnose` says why.")
         await _announced(core)
         models = [model.name for model in await core.shared_models() if model.shared]

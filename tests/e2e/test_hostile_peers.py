@@ -31,7 +31,7 @@ MIB = 1 << 20
 
 # Everything that 0.16.0 hands to a remote peer and ours must not (wire/QVAC.md sections 1, 2 and 9).
 FORBIDDEN = (
-    *("embed", "translate", "transcribe", "batchCompletionStream", "textToSpeech", "ocrStream", "classify"),
+    *("batchCompletionStream", "textToSpeech", "ocrStream", "classify"),
     *("diffusionStream", "videoStream", "upscaleStream", "bciTranscribe", "rag", "finetune", "downloadAsset"),
     *("deleteCache", "getModelInfo", "getLoadedModelInfo", "pluginInvoke", "pluginInvokeStream", "loggingStream"),
     *("modelRegistryList", "modelRegistrySearch", "modelRegistryGetModel", "suspend", "resume", "state"),
@@ -39,7 +39,8 @@ FORBIDDEN = (
     *("transcribeStream", "completionOrchestrate", "textToSpeechStream", "bciTranscribeStream"),
 )
 NOT_FOR_STRANGERS = 53704
-MODEL_NOT_FOUND = 52002
+MODEL_NOT_FOUND, NOT_SUPPORTED, INVALID = 52002, 52416, 53852
+NO_SOUND = {"audioChunk": {"type": "base64", "value": ""}}
 
 
 class Provider:
@@ -147,9 +148,13 @@ def test_methods_that_are_not_for_remote_peers(provider: Provider) -> None:
                 assert error["type"] == "error", method
                 assert error["code"] == NOT_FOR_STRANGERS, method
                 assert "stack" not in error
-            for _ in range(3):  # a duplex request brings its body on a stream of its own
-                (error,) = await guest.ask(None)
-                assert error["code"] == NOT_FOR_STRANGERS
+            (error,) = await guest.ask(
+                None
+            )  # a duplex request brings its body on a stream of its own: here it never does
+            assert error["code"] == INVALID
+            for method in ("embed", "transcribe"):  # of another kind of model
+                (error,) = await guest.ask({"type": method, "modelId": model_id, "text": "x", **NO_SOUND})
+                assert error["code"] == NOT_SUPPORTED, method
             (unknown,) = await guest.ask({"type": "rm -rf"})
             assert unknown["code"] == NOT_FOR_STRANGERS
             assert "rm -rf" not in unknown["message"], "no text of a stranger is given back as ours"
