@@ -365,6 +365,8 @@ def completion(
 ) -> Answer:
     """Start an answer of a loaded model. history: [{"role", "content"}, …]. Call it inside a running event loop.
 
+    content: a text, or OpenAI's list of {"type": "text", "text": …} parts, which are joined.
+
     Pictures for a model that sees: "attachments": [{"path": FILE}, …] in a message of the user. Files of this machine;
     to a provider their bytes are sent. A provider that is not QVAC Desktop cannot take any.
     generation_params: temp, top_p, top_k, predict, seed, repeat_penalty, frequency_penalty, presence_penalty, and
