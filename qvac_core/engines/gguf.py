@@ -103,7 +103,7 @@ def read_token_types(path: Path) -> list[tuple[int, str, int]]:
 def _not_gguf(magic: bytes) -> ModelError:
     if not magic:
         return ModelError("The model file is empty. Download it again.")
-    return ModelError("This is no model file. Choose one that ends in .gguf, or a Whisper model (ggml-….bin).")
+    return ModelError("This is not a GGUF model file. Choose one that ends in .gguf, or a Whisper model (ggml-….bin).")
 
 
 def _truncated() -> ModelError:

@@ -60,7 +60,7 @@ def test_every_shorter_file_is_refused(tmp_path: Path) -> None:
     ("data", "words"),
     [
         (b"", "empty"),
-        (b"<html>", "no model file"),
+        (b"<html>", "not a GGUF"),
         (gguf(version=1), "version 1"),
         (gguf(data=135), "not complete"),
         (gguf([entry("k", 99, b"")]), "damaged"),
