@@ -8,16 +8,17 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Generator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import Any, Literal, TypeVar, cast, overload
+from typing import Any, Literal, cast, overload
 
 import msgspec
 from msgspec import UNSET, UnsetType
 
 from qvac_core.api.loaded_model import LoadedModelInfo, info_of
 from qvac_core.api.registry import ModelRegistryEntry
+from qvac_core.api.started import Started
 from qvac_core.codec.key_text import parse_public_key, parse_seed
 from qvac_core.core import Core, CoreConfig, RuleOverride, load_key_pair
 from qvac_core.core.local_completion import LocalCompletion
@@ -28,6 +29,7 @@ from qvac_core.delegation.completion_request import given_sampling, schema_of, t
 from qvac_core.delegation.embeddings import embed_reply
 from qvac_core.delegation.held_models import KnownModel
 from qvac_core.delegation.kv_sessions import KvSessions
+from qvac_core.delegation.later import Later
 from qvac_core.delegation.load_messages import canonical_type
 from qvac_core.delegation.messages import (
     CompletionStream,
@@ -49,12 +51,8 @@ from qvac_core.delegation.tool_wire import (
 )
 from qvac_core.delegation.translation_run import TranslationRun
 from qvac_core.engines.interface import LOCAL_OWNER, ChatMessage, CompletionRequest, LoadedModel, SamplingParams
-from qvac_core.errors import InferenceCancelled, LocalProtocolError, ModelError
+from qvac_core.errors import LocalProtocolError, ModelError
 from qvac_core.models import ModelDescriptor, by_file, by_name, by_source
-
-T = TypeVar("T")
-
-OF_ANOTHER_LOOP = "This answer was begun before close(), or on another event loop. Read it before that, and there."
 
 Progress = Callable[[ModelProgress], None]
 History = Sequence[Mapping[str, Any]]
@@ -259,48 +257,14 @@ async def heartbeat(delegate: Delegate) -> float:
     return await (await _session.started()).consumer.heartbeat(delegate.resolved())
 
 
-class _Result(Awaitable[T]):
-    def __init__(self, make: Callable[[], Coroutine[Any, Any, T]]) -> None:
-        self._make = make
-
-    def __await__(self) -> Generator[Any, Any, T]:
-        return self._make().__await__()
-
-
-class Answer:
+class Answer(Started[Completion | LocalCompletion]):
     """One answer. `async with` it, or read it to its end; leaving early cancels down to the GPU.
 
     token_stream: text as it comes. text, stats, final: awaitable, once it has ended; InferenceCancelled when cancelled.
     """
 
     def __init__(self, start: Coroutine[Any, Any, Completion | LocalCompletion], request_id: str) -> None:
-        self.request_id = request_id
-        self._loop = asyncio.get_running_loop()
-        self._started = asyncio.get_running_loop().create_task(start)
-        self._started.add_done_callback(lambda task: task.cancelled() or task.exception())
-
-    async def __aenter__(self) -> Answer:
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        await self.leave()
-
-    async def _run(self) -> Completion | LocalCompletion:
-        """Once it has started. Raises InferenceCancelled when it was left before."""
-        if self._loop is not asyncio.get_running_loop():
-            raise LocalProtocolError(OF_ANOTHER_LOOP)
-        await asyncio.wait({self._started})
-        if self._started.cancelled():
-            raise InferenceCancelled("The answer was left before its end.", typed_fields={"text": ""})
-        return self._started.result()
-
-    @property
-    def token_stream(self) -> AsyncIterator[str]:
-        return self._tokens()
-
-    async def _tokens(self) -> AsyncIterator[str]:
-        async for token in (await self._run()).token_stream:
-            yield token
+        super().__init__(start, request_id, left="The answer was left before its end.")
 
     @property
     def events(self) -> AsyncIterator[object]:
@@ -314,39 +278,18 @@ class Answer:
             yield event
 
     @property
-    def text(self) -> Awaitable[str]:
-        return _Result(self._text)
-
-    async def _text(self) -> str:
-        return await (await self._run()).text
-
-    @property
     def stats(self) -> Awaitable[Stats | None]:
-        return _Result(self._stats)
+        return Later(self._stats)
 
     async def _stats(self) -> Stats | None:
         return await (await self._run()).stats
 
     @property
     def final(self) -> Awaitable[CompletionFinal]:
-        return _Result(self._final)
+        return Later(self._final)
 
     async def _final(self) -> CompletionFinal:
         return await (await self._run()).final
-
-    async def cancel(self) -> int:
-        """Stop it at the provider; how many it stopped (0: it had ended)."""
-        return await (await self._run()).cancel()
-
-    async def leave(self) -> None:
-        """End it whatever its state, in a way that a JavaScript provider survives."""
-        if self._loop is not asyncio.get_running_loop():
-            return  # it ended with its loop
-        if not self._started.done():
-            self._started.cancel()
-        await asyncio.wait({self._started})
-        if not self._started.cancelled() and self._started.exception() is None:
-            await self._started.result().leave()
 
 
 def completion(

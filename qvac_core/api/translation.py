@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Coroutine
+from collections.abc import Awaitable, Coroutine
 from typing import Any
 
-from qvac_core.api.functions import OF_ANOTHER_LOOP, _session
+from qvac_core.api.functions import _session
+from qvac_core.api.started import Started
 from qvac_core.core.local_translation import translate_here
 from qvac_core.delegation.later import Later
 from qvac_core.delegation.load_messages import canonical_type
@@ -16,50 +16,17 @@ from qvac_core.delegation.model_config import LLM_MODEL_TYPE
 from qvac_core.delegation.translation_run import TranslationFinal, TranslationRun
 from qvac_core.engines.interface import LOCAL_OWNER
 from qvac_core.engines.translation import TranslationRequest, wrong_with
-from qvac_core.errors import InferenceCancelled, LocalProtocolError, ModelError
+from qvac_core.errors import LocalProtocolError, ModelError
 
 
-class Translation:
+class Translation(Started[TranslationRun]):
     """One translation. `async with` it, or read it to its end; leaving early cancels down to the GPU.
 
     token_stream: text as it comes. text, stats, final: awaitable, once it has ended; InferenceCancelled when cancelled.
     """
 
     def __init__(self, start: Coroutine[Any, Any, TranslationRun], request_id: str) -> None:
-        self.request_id = request_id
-        self._loop = asyncio.get_running_loop()
-        self._started = asyncio.get_running_loop().create_task(start)
-        self._started.add_done_callback(lambda task: task.cancelled() or task.exception())
-
-    async def __aenter__(self) -> Translation:
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        await self.leave()
-
-    async def _run(self) -> TranslationRun:
-        """Once it has started. Raises InferenceCancelled when it was left before."""
-        if self._loop is not asyncio.get_running_loop():
-            raise LocalProtocolError(OF_ANOTHER_LOOP)
-        await asyncio.wait({self._started})
-        if self._started.cancelled():
-            raise InferenceCancelled("The translation was left before its end.", typed_fields={"text": ""})
-        return self._started.result()
-
-    @property
-    def token_stream(self) -> AsyncIterator[str]:
-        return self._tokens()
-
-    async def _tokens(self) -> AsyncIterator[str]:
-        async for token in (await self._run()).token_stream:
-            yield token
-
-    @property
-    def text(self) -> Awaitable[str]:
-        return Later(self._text)
-
-    async def _text(self) -> str:
-        return await (await self._run()).text
+        super().__init__(start, request_id, left="The translation was left before its end.")
 
     @property
     def stats(self) -> Awaitable[TranslateStats | None]:
@@ -76,20 +43,6 @@ class Translation:
 
     async def _final(self) -> TranslationFinal:
         return await (await self._run()).final
-
-    async def cancel(self) -> int:
-        """Stop it, there or here; how many were stopped (0: it had ended)."""
-        return await (await self._run()).cancel()
-
-    async def leave(self) -> None:
-        """End it whatever its state, in a way that a JavaScript provider survives."""
-        if self._loop is not asyncio.get_running_loop():
-            return  # it ended with its loop
-        if not self._started.done():
-            self._started.cancel()
-        await asyncio.wait({self._started})
-        if not self._started.cancelled() and self._started.exception() is None:
-            await self._started.result().leave()
 
 
 def translate(

@@ -8,15 +8,15 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Generator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Any, Generic, TypeVar
 
 from msgspec import UNSET
 
 from qvac_core.delegation.connection import CANCEL_SECONDS, ProviderConnection, timed_out
 from qvac_core.delegation.failures import Code
+from qvac_core.delegation.later import Later
 from qvac_core.delegation.messages import (
     Cancel,
     CancelReply,
@@ -60,7 +60,6 @@ END_SECONDS = 1.0
 # Text and calls of one answer that are kept, in bytes: many times the longest context there is.
 MAX_ANSWER_BYTES = 64 * 1024 * 1024
 
-T = TypeVar("T")
 _EVENT_BYTES = 64  # what an event counts at least: without text there could be as many as a provider likes
 
 
@@ -95,16 +94,6 @@ def final_of(events: Sequence[Event], stats: Stats | None, stop_reason: str) -> 
         tuple(event.call for event in events if isinstance(event, ToolCall)),
         tuple(event.error for event in events if isinstance(event, ToolError)),
     )
-
-
-class _Later(Generic[T]):
-    """Awaitable as often as wanted, and not a mistake when nobody awaits it."""
-
-    def __init__(self, make: Callable[[], Coroutine[Any, Any, T]]) -> None:
-        self._make = make
-
-    def __await__(self) -> Generator[Any, None, T]:
-        return self._make().__await__()
 
 
 class Completion:
@@ -176,15 +165,15 @@ class Completion:
 
     @property
     def text(self) -> Awaitable[str]:
-        return _Later(self._text)
+        return Later(self._text)
 
     @property
     def stats(self) -> Awaitable[Stats | None]:
-        return _Later(self._stats)
+        return Later(self._stats)
 
     @property
     def final(self) -> Awaitable[CompletionFinal]:
-        return _Later(self._final)
+        return Later(self._final)
 
     @property
     def text_so_far(self) -> str:

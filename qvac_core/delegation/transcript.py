@@ -23,6 +23,7 @@ from qvac_core.delegation.messages import (
     TranscribeStreamLine,
 )
 from qvac_core.delegation.rpc_streams import IncomingStream
+from qvac_core.engines.live_events import LiveEvents
 from qvac_core.engines.live_speech import SoundBytes, sound_of
 from qvac_core.engines.live_words import (
     Committed,
@@ -45,7 +46,7 @@ from qvac_core.engines.speech import (
     SpeechStats,
     TranscriptionEvent,
 )
-from qvac_core.errors import ConnectionClosed, InferenceCancelled, ModelError, ProviderError, QvacError
+from qvac_core.errors import ConnectionClosed, ModelError, ProviderError, QvacError
 
 UploadProgress = Callable[[int, int], None]
 
@@ -200,14 +201,10 @@ class RemoteLive:
         self._waiting = 0
         self._written = asyncio.Event()
         self._ended = False
-        self._closed = False
         self._rest = b""
         self._sent = 0
         self._text = ""
-        self._events: deque[LiveEvent] = deque()
-        self._told = False  # all of it: another iterator finds nothing
-        self._wake = asyncio.Event()
-        self._failure: QvacError | None = None
+        self._events = LiveEvents()
         self.task = asyncio.get_running_loop().create_task(self._run())
 
     async def __aenter__(self) -> RemoteLive:
@@ -219,7 +216,7 @@ class RemoteLive:
         await self.close()
 
     async def write(self, samples: SoundBytes) -> None:
-        if self._ended or self._closed:
+        if self._ended or self._events.closed:
             raise ModelError(
                 "This live transcript has ended. Begin another one.", name="TRANSCRIPTION_FAILED", code=52403
             )
@@ -237,22 +234,11 @@ class RemoteLive:
         self._ended = True
         self._written.set()
 
-    async def __aiter__(self) -> AsyncIterator[LiveEvent]:
-        while not self._told:
-            while not self._events:
-                if self._failure is not None:
-                    raise self._failure
-                if self._closed:
-                    raise InferenceCancelled("The live transcript was closed.")
-                self._wake.clear()
-                await self._wake.wait()
-            event = self._events.popleft()
-            self._told = isinstance(event, LiveFinished)
-            yield event
+    def __aiter__(self) -> AsyncIterator[LiveEvent]:
+        return aiter(self._events)
 
     async def close(self) -> None:
-        self._closed = True
-        self._wake.set()
+        self._events.close()
         self.task.cancel()
         await asyncio.wait({self.task})
 
@@ -294,27 +280,19 @@ class RemoteLive:
             raise ProviderError(line.error, name=Code.TRANSCRIPTION_FAILED.name, code=Code.TRANSCRIPTION_FAILED.value)
         if not isinstance(line.segment, UnsetType):
             self._text += line.segment.text
-            self._put(Committed(line.segment.text, round(line.segment.start_ms), round(line.segment.end_ms)))
+            self._events.put(Committed(line.segment.text, round(line.segment.start_ms), round(line.segment.end_ms)))
         if isinstance(line.tentative, str):
-            self._put(Tentative(line.tentative))
+            self._events.put(Tentative(line.tentative))
         if not isinstance(line.vad, UnsetType):
-            self._put(Voice(line.vad.speaking, float(line.vad.probability)))
+            self._events.put(Voice(line.vad.speaking, float(line.vad.probability)))
         if not isinstance(line.end_of_turn, UnsetType):
-            self._put(TurnEnded(round(line.end_of_turn.silence_duration_ms)))
+            self._events.put(TurnEnded(round(line.end_of_turn.silence_duration_ms)))
         if line.done is True:
             language = line.language if isinstance(line.language, str) else ""
-            self._put(LiveFinished(self._text, language, self._sent * 1000 // SAMPLE_RATE))
+            self._events.put(LiveFinished(self._text, language, self._sent * 1000 // SAMPLE_RATE))
         return line.done is True
 
-    def _put(self, event: LiveEvent) -> None:
-        # Nobody reads: what only tells the present state is told once.
-        if self._events and type(self._events[-1]) is type(event) and isinstance(event, Voice | Tentative):
-            self._events.pop()
-        self._events.append(event)
-        self._wake.set()
-
     def _fail(self, error: QvacError) -> None:
-        self._failure = self._failure or error
-        self._wake.set()
+        self._events.fail(error)
         if not self.task.done() and asyncio.current_task() is not self.task:
             self.task.cancel()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections import deque
 from collections.abc import AsyncIterator
 from types import TracebackType
 from typing import Protocol
@@ -12,6 +11,7 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
+from qvac_core.engines.live_events import LiveEvents
 from qvac_core.engines.live_words import (
     Committed,
     LiveEvent,
@@ -84,14 +84,10 @@ class LiveTranscription:
         self._owner = owner
         self._words = LiveWords(self._options)
         self._rest = b""
-        self._events: deque[LiveEvent] = deque()
-        self._told = False  # all of it: another iterator finds nothing
-        self._wake = asyncio.Event()  # for whoever iterates
+        self._events = LiveEvents()
         self._work = asyncio.Event()  # for the task that asks the model
-        self._failure: QvacError | None = None
         self._task: asyncio.Task[None] | None = None
         self._ended = False
-        self._closed = False
 
     async def __aenter__(self) -> LiveTranscription:
         return self
@@ -102,7 +98,7 @@ class LiveTranscription:
         await self.close()
 
     async def write(self, samples: SoundBytes) -> None:
-        if self._ended or self._closed:
+        if self._ended or self._events.closed:
             raise ModelError(
                 "This live transcript has ended. Begin another one.", name="TRANSCRIPTION_FAILED", code=52403
             )
@@ -113,33 +109,21 @@ class LiveTranscription:
         self._go_on()
 
     async def end(self) -> None:
-        if not self._ended and not self._closed:
+        if not self._ended and not self._events.closed:
             self._ended = True
             self._put(self._words.end())
             self._go_on()
 
-    async def __aiter__(self) -> AsyncIterator[LiveEvent]:
-        while not self._told:
-            while not self._events:
-                if self._failure is not None:
-                    raise self._failure
-                if self._closed:
-                    raise InferenceCancelled("The live transcript was closed.")
-                self._wake.clear()
-                await self._wake.wait()
-            event = self._events.popleft()
-            self._told = isinstance(event, LiveFinished)
-            yield event
+    def __aiter__(self) -> AsyncIterator[LiveEvent]:
+        return aiter(self._events)
 
     def fail(self, error: QvacError) -> None:
         """End it with this error, after what was heard before."""
-        self._failure = self._failure or error
-        self._wake.set()
+        self._events.fail(error)
         self._work.set()
 
     async def close(self) -> None:
-        self._closed = True
-        self._wake.set()
+        self._events.close()
         if self._task is not None:
             self._task.cancel()
             await asyncio.wait([self._task])
@@ -154,7 +138,7 @@ class LiveTranscription:
     async def _run(self) -> None:
         """Until all is heard: passes one after the other, each over what there is by then."""
         try:
-            while not self._words.finished and self._failure is None:
+            while not self._words.finished and self._events.failure is None:
                 wanted = self._words.wanted_pass()
                 if wanted is None:
                     self._work.clear()
@@ -189,11 +173,7 @@ class LiveTranscription:
 
     def _put(self, events: list[LiveEvent]) -> None:
         for event in events:
-            # Nobody reads: what only tells the present state is told once.
-            if self._events and type(self._events[-1]) is type(event) and isinstance(event, Voice | Tentative):
-                self._events.pop()
-            self._events.append(event)
-        self._wake.set()
+            self._events.put(event)
 
 
 def sound_of(samples: SoundBytes, rest: bytes = b"") -> tuple[Sound, bytes]:
