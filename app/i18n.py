@@ -1,0 +1,120 @@
+"""The texts of the window in the user's language: `tr`, `trn` and `later`. Knows no Qt: the command line stays English.
+
+How to write a text (the names are what `pyside6-lupdate` reads; tests/unit/test_i18n.py says when it could not):
+
+    from app.i18n import later, tr, trn
+
+    tr("Share this GPU")                                a whole sentence or label, one literal, never an f-string
+    tr("{name} is on until {time}.", name=…, time=…)    fields by name, filled after translation; never glue sentences
+    trn("%n person is on", "%n people are on", count)   by count; also with fields: trn(one, many, count, name=…)
+    tr("Open", "verb")                                  where one English word means two things; no fields beside it
+    TITLE = later("Sharing is on")                      a constant of a module or class: later only marks it, because
+    …setText(tr(TITLE))                                 the language is not known yet when a module is read
+
+A comment line that begins with `#:` above a text is shown to translators. Not inside of an f-string, and not as
+`i18n.tr`: lupdate would miss both. What is shown as it is (names of people and models, keys, addresses, commands, names
+of formats) is no text. Numbers: an int as a field is written in the user's way by itself; others by `number`; sizes,
+times and dates by app/words.py.
+
+English needs no file: a text is its own translation. Every other language is resources/translations/qvac_CODE.ts.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime
+from typing import Protocol
+
+FIELD = re.compile(r"\{(\w+)\}")
+FIRST_STRONG_ISOLATE, POP_ISOLATE = "\u2068", "\u2069"
+
+
+class Tongue(Protocol):
+    """A language with its ways to write numbers and times."""
+
+    right_to_left: bool
+
+    def translate(self, text: str, comment: str, n: int) -> str:
+        """`n` is -1 where nothing is counted; "" where this text is not translated."""
+
+    def number(self, value: float, digits: int) -> str: ...
+
+    def time(self, at: datetime) -> str: ...
+
+    def weekday(self, at: datetime) -> str: ...
+
+    def date(self, at: datetime, *, year: bool) -> str: ...
+
+
+class English:
+    """What the texts are written in, and what the command line speaks."""
+
+    right_to_left = False
+
+    def translate(self, text: str, comment: str, n: int) -> str:
+        return ""
+
+    def number(self, value: float, digits: int) -> str:
+        return f"{value:,.{digits}f}"
+
+    def time(self, at: datetime) -> str:
+        return f"{at:%H:%M}"
+
+    def weekday(self, at: datetime) -> str:
+        return f"{at:%A}"
+
+    def date(self, at: datetime, *, year: bool) -> str:
+        return f"{at.day} {at:%b} {at.year}" if year else f"{at.day} {at:%b}"
+
+
+_tongue: Tongue = English()
+
+
+def tongue() -> Tongue:
+    return _tongue
+
+
+def speak(language: Tongue) -> None:
+    """From now on; what is on the screen stays as it is. Called once, before there is a window."""
+    global _tongue
+    _tongue = language
+
+
+def tr(text: str, comment: str = "", /, **values: object) -> str:
+    """`text` in the user's language, then its `{fields}`."""
+    return _fill(_tongue.translate(text, comment, -1) or text, values)
+
+
+def trn(one: str, many: str, n: int, /, **values: object) -> str:
+    """The form for `n`, which stands as %n in it. English chooses between the two; a language may know six."""
+    said = _tongue.translate(one, many, n) or (one if n == 1 else many)
+    return _fill(said.replace("%n", number(n)), values)
+
+
+def later(text: str) -> str:
+    """Marks a text that `tr` gets when it is shown."""
+    return text
+
+
+def number(value: float, digits: int = 0) -> str:
+    """With the user's marks for thousands and decimals."""
+    return _tongue.number(value, digits)
+
+
+def _fill(text: str, values: dict[str, object]) -> str:
+    """A field that a translation names wrongly stays as it is; a value that looks like a field is no field."""
+    if not values:
+        return text
+
+    def value(match: re.Match[str]) -> str:
+        name = match[1]
+        return _written(values[name]) if name in values else match[0]
+
+    return FIELD.sub(value, text)
+
+
+def _written(value: object) -> str:
+    if isinstance(value, int) and not isinstance(value, bool):
+        return number(value)
+    # A Latin name inside of an Arabic sentence must not take the full stop behind it to its own side.
+    return f"{FIRST_STRONG_ISOLATE}{value}{POP_ISOLATE}" if _tongue.right_to_left else str(value)
