@@ -1,4 +1,4 @@
-"""The main window: two tabs, the shortcuts, what it remembers between starts, and the question before it closes.
+"""The main window: two tabs, pages behind tools at the end of their row, shortcuts, what it remembers, how it closes.
 
 It makes the presenters and pages; the core is reached through the proxy alone.
 """
@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import base64
 import binascii
+from typing import Protocol
 
 from PySide6.QtCore import QByteArray, QSize, Qt, Signal
-from PySide6.QtGui import QAccessible, QCloseEvent, QKeySequence, QShortcut
+from PySide6.QtGui import QAccessible, QCloseEvent, QKeyEvent, QKeySequence, QResizeEvent, QShortcut
 from PySide6.QtWidgets import QApplication, QHBoxLayout, QStackedWidget, QVBoxLayout, QWidget
 
 from app.announcements import DownloadSpeech
@@ -28,6 +29,7 @@ from app.widgets.button import Button
 from app.widgets.dialog import Dialog
 from app.widgets.focus import hand_on_focus
 from app.widgets.notice_bar import NoticeBar
+from app.widgets.page_tool import PageTool
 from app.widgets.tab_bar import TabBar
 from app.window_settings import SettingsPopup
 from app.words import people
@@ -39,6 +41,14 @@ FIRST_SIZE = (1280, 800)
 FRAME = (8, 40)  # what a window manager draws around a window, at most
 SHARE, CHAT = 0, 1
 TAB_NAMES = ("share", "chat")
+COMPACT_BELOW = 1080  # wide: the tools of the tab row show their icons alone
+
+
+class Page(Protocol):
+    """A widget that `add_page` takes."""
+
+    def regions(self) -> list[QWidget]:
+        """Where F6 stops, in order. The first one gets the focus when the page opens."""
 
 
 def first_size(screen: QSize) -> QSize:
@@ -90,6 +100,8 @@ class MainWindow(QWidget):
         layout.addWidget(self.tabs)
         layout.addStretch(1)
         layout.addWidget(self.gear)
+        self._tools_row = layout
+        self.tools: dict[QWidget, PageTool] = {}
         self.stack = QStackedWidget()
         self.stack.addWidget(self.share_page)
         self.stack.addWidget(self.chat_page)
@@ -104,8 +116,9 @@ class MainWindow(QWidget):
         self.stack.setCurrentIndex(CHAT)
 
     def _connect(self) -> None:
-        self.tabs.currentChanged.connect(self.stack.setCurrentIndex)
+        self.tabs.chosen.connect(self.stack.setCurrentIndex)
         self.tabs.currentChanged.connect(lambda tab: self._remember("tab", TAB_NAMES[tab]))
+        self.stack.currentChanged.connect(self._show_front)
         self.gear.clicked.connect(self.open_settings)
         self.settings.theme_chosen.connect(self._choose_theme)
         self.settings.network_wanted.connect(self.open_network)
@@ -115,24 +128,79 @@ class MainWindow(QWidget):
         self.share.sharing_changed.connect(self._show_live)
         self.share.rules_changed.connect(self._show_live)
         self.share.knocks_changed.connect(self._show_live)
-        self.tabs.currentChanged.connect(lambda tab: self.knocks.show_here(tab != SHARE))
         self.share.failed.connect(self._show_failed_knock)
-        self.knocks.all_wanted.connect(lambda: self.tabs.setCurrentIndex(SHARE))
+        self.knocks.all_wanted.connect(lambda: self.tabs.choose(SHARE))
         # Also while another program is in front: Qt does nothing for a window that is looked at.
         self.knocks.arrived.connect(lambda: QApplication.alert(self))
         self.share.noticed.connect(self._show_notice)
-        self.chat.share_requested.connect(lambda: self.tabs.setCurrentIndex(SHARE))
+        self.chat.share_requested.connect(lambda: self.tabs.choose(SHARE))
 
     def _add_shortcuts(self) -> None:
         for keys, act in (
-            ("Ctrl+1", lambda: self.tabs.setCurrentIndex(SHARE)),
-            ("Ctrl+2", lambda: self.tabs.setCurrentIndex(CHAT)),
+            ("Ctrl+1", lambda: self.tabs.choose(SHARE)),
+            ("Ctrl+2", lambda: self.tabs.choose(CHAT)),
             ("Ctrl+Shift+S", lambda: self.share.set_sharing(not self.share.on)),
             ("Ctrl+,", self.open_settings),
             ("Ctrl+Q", self.close),
             ("F6", self.next_region),
         ):
             QShortcut(QKeySequence(keys), self).activated.connect(act)
+
+    # --- Pages
+
+    def add_page(self, page: QWidget, text: str, icon: str, keys: str, *, compact: bool = False) -> PageTool:
+        """Add a page of the stack (a `Page`) and its tool at the end of the tab row, before the gear.
+
+        text: what it is called, in the row and as accessible name. keys: its shortcut ("Ctrl+L"), also in the tooltip.
+        compact: the icon alone at any width. Returns the tool, for a progress (`show_progress`).
+
+        A page opens by its tool, its shortcut and `open_page`; F6 walks its `regions`. Back to the last tab lead the
+        tab itself, Ctrl+1 and Ctrl+2, the tool once more, and Esc, unless a widget of the page accepted that key.
+        Presenters of its own are loaded in `load` and closed in `unload`.
+        """
+        tool = PageTool(self._theme, text, icon, keys=keys, always_compact=compact)
+        tool.set_compact(self.width() < COMPACT_BELOW)
+        # Once more leads back: assistive technology cannot press a tab that is current already.
+        tool.clicked.connect(lambda: self.close_page() if self.stack.currentWidget() is page else self.open_page(page))
+        self._tools_row.insertWidget(self._tools_row.indexOf(self.gear), tool)
+        self.tools[page] = tool
+        self.stack.addWidget(page)
+        QShortcut(QKeySequence(keys), self).activated.connect(lambda: self.open_page(page))
+        return tool
+
+    def open_page(self, page: QWidget) -> None:
+        """Bring a page that `add_page` was given to the front; its first region gets the focus."""
+        self.stack.setCurrentWidget(page)
+        if regions := self._regions_of(page):
+            regions[0].setFocus(Qt.FocusReason.OtherFocusReason)
+
+    def close_page(self) -> None:
+        """Back to the tab that was in front before."""
+        if self.stack.currentWidget() in self.tools:
+            self.tabs.choose(self.tabs.currentIndex())
+            self.tabs.setFocus(Qt.FocusReason.OtherFocusReason)
+
+    def _regions_of(self, page: QWidget) -> list[QWidget]:
+        find: Page = page  # type: ignore[assignment]
+        return [region for region in find.regions() if region.isVisible() and region.isEnabled()]
+
+    def _show_front(self) -> None:
+        front = self.stack.currentWidget()
+        for page, tool in self.tools.items():
+            tool.show_open(page is front)
+        self.tabs.show_covered(front in self.tools)
+        self.knocks.show_here(front is not self.share_page)
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        if event.key() == Qt.Key.Key_Escape and self.stack.currentWidget() in self.tools:
+            self.close_page()
+        else:
+            super().keyPressEvent(event)
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        for tool in self.tools.values():
+            tool.set_compact(self.width() < COMPACT_BELOW)
 
     # --- Life
 
@@ -223,9 +291,9 @@ class MainWindow(QWidget):
         return dialog
 
     def next_region(self) -> None:
-        """F6: tab bar, then the regions of the page in front."""
-        regions = self.share_page.regions() if self.stack.currentIndex() == SHARE else self.chat_page.regions()
-        stops = [stop for stop in (self.tabs, *regions) if stop.isVisible() and stop.isEnabled()]
+        """F6: the tab bar, then the regions of the page in front."""
+        front = self.stack.currentWidget()
+        stops = [self.tabs, *(self._regions_of(front) if front is not None else ())]
         here = next((i for i, stop in enumerate(stops) if stop.hasFocus() or stop.isAncestorOf(_focus(self))), -1)
         stops[(here + 1) % len(stops)].setFocus(Qt.FocusReason.ShortcutFocusReason)
 
@@ -244,7 +312,7 @@ class MainWindow(QWidget):
 
     def _show_failed_knock(self, place: str, error: ErrorInfo) -> None:
         """The Share tab shows it where it happened; somebody who looks at Chat sees it here."""
-        if place == "knock" and self.tabs.currentIndex() != SHARE:
+        if place == "knock" and self.stack.currentWidget() is not self.share_page:
             self.notice.show_notice(error.title, error.message)
 
     async def _setting(self, key: str) -> str:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from PySide6.QtCore import QPointF, QRectF, QSize, Qt
-from PySide6.QtGui import QFocusEvent, QFontMetricsF, QMouseEvent, QPainter, QPaintEvent, QPen
+from PySide6.QtCore import QPointF, QRectF, QSize, Qt, Signal
+from PySide6.QtGui import QFocusEvent, QFontMetricsF, QKeyEvent, QMouseEvent, QPainter, QPaintEvent, QPen
 from PySide6.QtWidgets import QTabBar, QWidget
 
 from app.theme import Theme
@@ -35,18 +35,24 @@ class _Mark:
 
 
 class TabBar(QTabBar):
+    """`chosen(place)`: somebody or something wants this tab, also one that is current below a page that covers it."""
+
+    chosen = Signal(int)
+
     def __init__(self, theme: Theme, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._theme = theme
         self._marks: list[_Mark] = []
         self._ring = False
         self._hover = -1
+        self._covered = False
         self.setDrawBase(False)
         self.setExpanding(False)
         self.setDocumentMode(True)
         self.setUsesScrollButtons(False)
         self.setMouseTracking(True)
         self.setAccessibleName("Tabs")
+        self.currentChanged.connect(self.chosen)
         theme.changed.connect(self.update)
 
     def add(self, text: str, *, icon: str = "", tooltip: str = "") -> int:
@@ -54,6 +60,18 @@ class TabBar(QTabBar):
         place = self.addTab(text)
         self.setTabToolTip(place, tooltip)
         return place
+
+    def choose(self, place: int) -> None:
+        """As a click on it."""
+        if place == self.currentIndex():
+            self.chosen.emit(place)
+        else:
+            self.setCurrentIndex(place)
+
+    def show_covered(self, covered: bool) -> None:
+        """Whether a page that is no tab is in front: then no tab is underlined."""
+        self._covered = covered
+        self.update()
 
     def show_live(self, place: int, live: bool, badge: str, asking: int, state: str) -> None:
         """asking: how many wait for the owner's word; state: what the dot means, in words."""
@@ -88,7 +106,8 @@ class TabBar(QTabBar):
         painter.end()
 
     def _paint_tab(self, painter: QPainter, place: int) -> None:
-        chosen = place == self.currentIndex()
+        current = place == self.currentIndex()
+        chosen = current and not self._covered
         mark = self._marks[place]
         whole = QRectF(self.tabRect(place))
         area = whole.adjusted(PAD, 0, -PAD - GAP, 0)
@@ -114,11 +133,11 @@ class TabBar(QTabBar):
         if chosen:
             line = self._at(whole, QRectF(area.left(), whole.bottom() - 2, end - area.left(), 2))
             painter.fillRect(line, self._theme.colour("accent"))
-            if self._ring and self.hasFocus():
-                painter.setPen(QPen(self._theme.colour("accent"), 2))
-                painter.setBrush(Qt.BrushStyle.NoBrush)
-                ring = self._at(whole, QRectF(area.left() - 8, whole.top() + 6, end - area.left() + 16, HEIGHT - 14))
-                painter.drawRoundedRect(ring, 6, 6)
+        if current and self._ring and self.hasFocus():
+            painter.setPen(QPen(self._theme.colour("accent"), 2))
+            painter.setBrush(Qt.BrushStyle.NoBrush)
+            ring = self._at(whole, QRectF(area.left() - 8, whole.top() + 6, end - area.left() + 16, HEIGHT - 14))
+            painter.drawRoundedRect(ring, 6, 6)
 
     def _paint_dot(self, painter: QPainter, box: QRectF, live: bool) -> None:
         if live:
@@ -142,6 +161,19 @@ class TabBar(QTabBar):
         if not self.isRightToLeft():
             return box
         return QRectF(whole.left() + whole.right() - box.right(), box.top(), box.width(), box.height())
+
+    def mousePressEvent(self, event: QMouseEvent) -> None:
+        place = self.tabAt(event.position().toPoint())
+        again = event.button() == Qt.MouseButton.LeftButton and place == self.currentIndex() >= 0
+        super().mousePressEvent(event)
+        if again:
+            self.chosen.emit(place)
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        if self._covered and event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter, Qt.Key.Key_Space):
+            self.chosen.emit(self.currentIndex())
+        else:
+            super().keyPressEvent(event)
 
     def mouseMoveEvent(self, event: QMouseEvent) -> None:
         super().mouseMoveEvent(event)
