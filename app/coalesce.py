@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Hashable
 from dataclasses import replace
 
+from qvac_core.core.library_state import FoundChanged, LibraryChanged, ModelsFolderChanged, SourcesChanged
 from qvac_core.core.state import (
     AccessChanged,
     AnswerFinished,
@@ -36,6 +37,10 @@ WHOLE_STATES = (
     KnocksChanged,
     ProvidersChanged,
     ConversationsChanged,
+    LibraryChanged,
+    FoundChanged,
+    ModelsFolderChanged,
+    SourcesChanged,
 )
 
 JOINED = (AnswerTokens, AnswerThinking)  # their texts add up
@@ -86,7 +91,7 @@ def _key(event: CoreEvent) -> Hashable | None:
             return (TranslationChanged, event.translation_id)
         case DictationHeard():
             return (DictationHeard, event.dictation_id)
-        case DownloadChanged() if not event.done and event.error is None:
+        case DownloadChanged() if not event.ended:
             return (DownloadChanged, event.model)
         case _ if isinstance(event, WHOLE_STATES):
             return ("whole", type(event).__name__)
@@ -109,7 +114,7 @@ def _closes(event: CoreEvent) -> tuple[Hashable, ...]:
             return ((TranslationChanged, event.translation_id),)
         case DictationEnded():
             return ((DictationHeard, event.dictation_id),)
-        case DownloadChanged() if event.done or event.error is not None:
+        case DownloadChanged() if event.ended:
             return ((DownloadChanged, event.model),)
         case _:
             return ()

@@ -42,6 +42,7 @@ from qvac_core.core.state import (
     ConversationsChanged,
     CoreEvent,
     DownloadChanged,
+    DownloadState,
     Draft,
     Message,
     Picture,
@@ -601,7 +602,7 @@ class ChatPresenter(QObject):
             self.download = None
             self.download_changed.emit(None)
         elif self.download is None or self.download.error is None:
-            self.download = DownloadChanged(title, 0, 0, 0.0, error=describe(error))
+            self.download = DownloadChanged(title, 0, 0, 0.0, DownloadState.FAILED, describe(error))
             self.download_changed.emit(self.download)
 
     # --- Events

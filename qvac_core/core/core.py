@@ -23,6 +23,7 @@ from qvac_core.core.contacts import Contacts
 from qvac_core.core.diagnosis import examine_network
 from qvac_core.core.dictation import Dictations
 from qvac_core.core.event_hub import EventHub
+from qvac_core.core.library import ModelsRoom
 from qvac_core.core.machine import THIS_MACHINE, Machine, load_config
 from qvac_core.core.network import NetworkNode
 from qvac_core.core.sharing import Sharing
@@ -145,6 +146,7 @@ class Core:
             others={EMBEDDING_TYPE: self._engine.load_embedding, SPEECH_TYPE: self._speech_engine.load_pooled},
             on_changed=self._on_models_changed,
         )
+        self.library = ModelsRoom()
         self.machine = Machine(self._store, self._hub, library, pool, limits, only=self._config.models)
         self._on_close("machine", self.machine.close)
 

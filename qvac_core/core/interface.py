@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
+from qvac_core.core.library_room import LibraryRoom
 from qvac_core.core.state import (
     AccessMode,
     AccessRules,
@@ -56,6 +57,10 @@ class CoreInterface(Protocol):
 
         local_network ("true", "false"), bootstrap, port, relays. A setting of that name is kept, and does nothing now.
         """
+
+    @property
+    def library(self) -> LibraryRoom:
+        """Models to be had, their downloads, the models here and their folder."""
 
     # The network
     async def network_report(self) -> NetworkReport:

@@ -14,6 +14,7 @@ from msgspec import UNSET, UnsetType
 from qvac_core.core.answering import AnswerPart, Began, Question, Thinking, TranslationWish, no_model_here
 from qvac_core.core.error_text import describe
 from qvac_core.core.event_hub import EventHub
+from qvac_core.core.library_state import DownloadState
 from qvac_core.core.local_config import loading_here
 from qvac_core.core.local_translation import translate_here
 from qvac_core.core.state import AnswerStats, DownloadChanged, SharedModel, SharedModelsChanged, Target
@@ -270,9 +271,11 @@ class Machine:
         try:
             model = await self._library.ensure(name, report)
         except QvacError as error:
-            self._events.emit(DownloadChanged(name, last.downloaded, last.total, 0.0, error=describe(error)))
+            self._events.emit(
+                DownloadChanged(name, last.downloaded, last.total, 0.0, DownloadState.FAILED, describe(error))
+            )
             raise
-        self._events.emit(DownloadChanged(name, model.size_bytes, model.size_bytes, 0.0, done=True))
+        self._events.emit(DownloadChanged(name, model.size_bytes, model.size_bytes, 0.0, DownloadState.DONE))
         return model
 
     # --- For the provider: delegation's SharedModels --------------------------------------------------------------

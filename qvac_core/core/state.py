@@ -8,6 +8,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from qvac_core.core.library_state import DownloadChanged as DownloadChanged
+from qvac_core.core.library_state import DownloadState as DownloadState
+from qvac_core.core.library_state import LibraryEvent
 from qvac_core.store.records import AnswerStats as AnswerStats
 from qvac_core.store.records import Conversation as Conversation
 from qvac_core.store.records import Draft as Draft
@@ -306,18 +309,6 @@ class AnswerFinished:
 
 
 @dataclass(frozen=True, slots=True)
-class DownloadChanged:
-    """A model download. done: True once the file is complete and checked; error when it failed."""
-
-    model: str
-    downloaded: int
-    total: int
-    rate: float
-    done: bool = False
-    error: ErrorInfo | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class TranscriptProgress:
     """How far a transcript has come: milliseconds of audio. total_ms: 0 = not known. left_seconds: None = not known."""
 
@@ -380,7 +371,7 @@ CoreEvent = (
     | AnswerThinking
     | AnswerSeam
     | AnswerFinished
-    | DownloadChanged
+    | LibraryEvent
     | TranscriptProgress
     | DictationHeard
     | DictationEnded

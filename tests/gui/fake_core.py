@@ -29,6 +29,7 @@ from qvac_core.core.state import (
     DictationEnded,
     DictationHeard,
     DownloadChanged,
+    DownloadState,
     Draft,
     ErrorInfo,
     Knock,
@@ -55,6 +56,7 @@ from qvac_core.core.state import (
     TranslationChanged,
 )
 from qvac_core.errors import IdentityError, QvacError
+from tests.gui.fake_library import FakeLibrary
 
 MY_KEY = "2744ccd10c7533bd736ad890f9dd5cab2adb27b07d500b9493f29cdc420cb2e0"
 NOW = 1_795_532_000.0  # 24 November 2026, 13:33 UTC
@@ -118,6 +120,7 @@ class FakeCore:
         self._answers: dict[str, asyncio.Task[None]] = {}
         self._released = asyncio.Event()
         self._count = 0
+        self.library = FakeLibrary(self.emit, self._enter)
 
     # --- For tests
 
@@ -251,7 +254,7 @@ class FakeCore:
         self.emit(DownloadChanged(name, 49_000_000, 98_000_000, 9_800_000.0))
         if (gate := self.slow.get("download")) is not None:
             await gate.wait()
-        self.emit(DownloadChanged(name, 98_000_000, 98_000_000, 9_800_000.0, done=True))
+        self.emit(DownloadChanged(name, 98_000_000, 98_000_000, 9_800_000.0, DownloadState.DONE))
         model = SharedModel(name, "SmolLM2 135M Instruct", "Q4_1", 98_000_000, 210_000_000, 2048, 4, share, "idle")
         self._set_models((*self.models, model))
 

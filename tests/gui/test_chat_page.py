@@ -33,6 +33,7 @@ from qvac_core.core.state import (
     AnswerTokens,
     ConnectionStage,
     DownloadChanged,
+    DownloadState,
     Draft,
     Message,
     Stage,
@@ -869,7 +870,7 @@ def test_the_small_model_is_downloaded_and_then_chatted_with(open_chat: Open) ->
 
 def test_a_failed_download_can_be_tried_again(open_chat: Open) -> None:
     chat = open_chat(FakeCore())
-    chat.core.emit(DownloadChanged("x", 1, 98_000_000, 0.0, error=scenes.NOT_FOUND))
+    chat.core.emit(DownloadChanged("x", 1, 98_000_000, 0.0, DownloadState.FAILED, scenes.NOT_FOUND))
     first = chat.page.first_start
     assert first.error.isVisibleTo(first)
     button = next(b for b in first.error.findChildren(QPushButton) if b.text() == "Try again")

@@ -23,6 +23,7 @@ from qvac_core.core.state import (
     AnswerTokens,
     CoreEvent,
     DownloadChanged,
+    DownloadState,
     LogEntry,
     Message,
     RequestEnded,
@@ -70,7 +71,7 @@ def test_nothing_is_merged_across_what_gives_it_its_place() -> None:
         ended,
         RequestProgressed(request(2)),
         DownloadChanged("d", 1, 2, 1.0),
-        DownloadChanged("d", 2, 2, 1.0, done=True),
+        DownloadChanged("d", 2, 2, 1.0, DownloadState.DONE),
     ]
     buffer = EventBuffer()
     for event in events:
