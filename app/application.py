@@ -20,7 +20,7 @@ from PySide6.QtGui import QGuiApplication
 from PySide6.QtWidgets import QApplication, QWidget
 from qasync import QEventLoop
 
-from app import accessible
+from app import accessible, window_language
 from app.bridge import CoreProxy, CoreThread
 from app.instance import TOKEN_VARIABLE, Call, Instance, as_call
 from app.theme import Theme
@@ -66,6 +66,7 @@ def run(core_factory: Callable[[], CoreInterface], folder: DataDir | None = None
     app.setApplicationDisplayName("QVAC Desktop")
     app.setDesktopFileName("qvac-desktop")
     app.setStyle("Fusion")
+    window_language.install(app, window_language.setting(folder.settings_file) if folder is not None else "")
     accessible.install()
     instance = Instance(folder) if folder is not None else None
     refused: QvacError | None = None
