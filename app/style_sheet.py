@@ -114,7 +114,14 @@ QRadioButton::indicator {{ width: 14px; height: 14px; border: 1px solid {t.ctl};
   background: {t.surface}; }}
 QRadioButton::indicator:checked {{ width: 6px; height: 6px; border: 5px solid {t.accent}; border-radius: 8px; }}
 QRadioButton::indicator:focus {{ border-color: {t.accent}; }}
-QRadioButton:focus {{ color: {t.accent}; }}"""
+QRadioButton:focus {{ color: {t.accent}; }}
+QCheckBox {{ outline: none; }}
+QCheckBox::indicator {{ width: 14px; height: 14px; border: 1px solid {t.ctl}; border-radius: 4px;
+  background: {t.surface}; }}
+QCheckBox::indicator:checked {{ border-color: {t.accent}; background: {t.accent}; }}
+QCheckBox::indicator:disabled {{ border-color: {t.border}; background: {t.track}; }}
+QCheckBox[keyboardFocus="true"]::indicator {{ width: 12px; height: 12px; border: 2px solid {t.accent}; }}
+QCheckBox[keyboardFocus="true"]::indicator:checked {{ border-color: {t.text}; }}"""
 
 
 def _frames(t: Tokens) -> str:
@@ -130,6 +137,7 @@ QFrame#noticeBar {{ background: {t.warn_soft}; border: none; border-bottom: 1px 
 QWidget#tabRow {{ background: {t.side}; border-bottom: 1px solid {t.border}; }}
 QProgressBar {{ border: none; border-radius: 2px; min-height: 4px; max-height: 4px; background: {t.track}; }}
 QProgressBar::chunk {{ border-radius: 2px; background: {t.accent}; }}
+QProgressBar[still="true"]::chunk {{ background: {t.text3}; }}
 QMenu {{ background: {t.surface}; border: 1px solid {t.ctl}; padding: 4px; }}
 QMenu::item {{ color: {t.text}; padding: 5px 24px 5px 10px; border-radius: 4px; }}
 QMenu::item:selected {{ background: {t.sel}; }}

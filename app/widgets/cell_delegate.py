@@ -37,6 +37,7 @@ class CellDelegate(QStyledItemDelegate):
         self._table = parent
         self.hover_row = -1
         self.hover_button = QPersistentModelIndex()
+        self.marks_current = False  # also while the focus is elsewhere: something shows more of that row
 
     def row_height(self, lines: float | None = None) -> int:
         """Pixels of a row: the design's, or more where the system's text is larger."""
@@ -79,7 +80,7 @@ class CellDelegate(QStyledItemDelegate):
         cell = self._model.cell(index)
         rect = QRectF(option.rect)
         painter.save()
-        current = self._table.hasFocus() and self._table.currentIndex().row() == index.row()
+        current = (self.marks_current or self._table.hasFocus()) and self._table.currentIndex().row() == index.row()
         if current or index.row() == self.hover_row:
             painter.fillRect(rect, self._theme.colour("sel"))
         if index.row() < self._model.rowCount() - 1:
@@ -108,6 +109,11 @@ class CellDelegate(QStyledItemDelegate):
             painter.drawEllipse(self._visual(area, QRectF(left, middle - 4, 8, 8)))
             left += 14
         if cell.icon:
+            left = (
+                max(left, area.right() - self._icon_and_text(cell))
+                if self._model.columns[index.column()].right
+                else left
+            )
             box = self._visual(area, QRectF(left, round(middle - ICON / 2), ICON, ICON))
             ratio = painter.device().devicePixelRatioF()
             painter.drawPixmap(box.topLeft(), self._theme.pixmap(cell.icon, cell.icon_tone, ICON, ratio))
@@ -132,6 +138,8 @@ class CellDelegate(QStyledItemDelegate):
         lower = QFontMetricsF(small).height()
         top = area.top() + (area.height() - upper - lower) / 2
         first = QRectF(area.left(), top, area.width(), upper)
+        if cell.badge:
+            first = self._paint_badge(painter, first, cell, font)
         self._line(painter, first, cell.text, font, cell.tone, align | Qt.AlignmentFlag.AlignVCenter)
         second = QRectF(area.left(), top + upper, area.width(), lower)
         self._line(painter, second, cell.detail.rstrip(), small, "text3", align | Qt.AlignmentFlag.AlignVCenter)
@@ -139,6 +147,24 @@ class CellDelegate(QStyledItemDelegate):
             used = QFontMetricsF(small).horizontalAdvance(cell.detail)
             rest = second.adjusted(0, 0, -used, 0) if self._table.isRightToLeft() else second.adjusted(used, 0, 0, 0)
             self._line(painter, rest, cell.state, small, cell.state_tone, align | Qt.AlignmentFlag.AlignVCenter)
+
+    def _paint_badge(self, painter: QPainter, line: QRectF, cell: Cell, font: QFont) -> QRectF:
+        """The badge right after the text, which gives way to it; returns what is left for the text."""
+        small = self._theme.font("small", 500)
+        wide = QFontMetricsF(small).horizontalAdvance(cell.badge) + 10
+        text = min(QFontMetricsF(font).horizontalAdvance(one_line(cell.text)) + 1, max(0.0, line.width() - wide - 7))
+        box = self._visual(line, QRectF(line.left() + text + 7, line.top(), wide, line.height()))
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        painter.setPen(Qt.PenStyle.NoPen)
+        painter.setBrush(self._theme.colour("accent_soft"))
+        painter.drawRoundedRect(box, 4, 4)
+        painter.setFont(small)
+        painter.setPen(self._theme.colour("accent"))
+        painter.drawText(box, int(Qt.AlignmentFlag.AlignCenter), cell.badge)
+        return self._visual(line, QRectF(line.left(), line.top(), text, line.height()))
+
+    def _icon_and_text(self, cell: Cell) -> float:
+        return ICON + 5 + QFontMetricsF(self._theme.font(weight=cell.weight, tabular=True)).horizontalAdvance(cell.text)
 
     def _line(
         self, painter: QPainter, area: QRectF, text: str, font: QFont, tone: str, align: Qt.AlignmentFlag
@@ -171,8 +197,12 @@ class CellDelegate(QStyledItemDelegate):
             at = QPointF(round(box.center().x() - 8), round(box.center().y() - 8))
             painter.drawPixmap(at, self._theme.pixmap("ellipsis", "text2", 16, ratio))
             return
-        painter.setPen(QPen(self._theme.colour("ctl"), 1))
-        painter.setBrush(self._theme.colour("sel" if hovered else "surface"))
+        if cell.flat:
+            painter.setPen(Qt.PenStyle.NoPen)
+            painter.setBrush(self._theme.colour("track") if hovered else Qt.BrushStyle.NoBrush)
+        else:
+            painter.setPen(QPen(self._theme.colour("ctl"), 1))
+            painter.setBrush(self._theme.colour("sel" if hovered else "surface"))
         painter.drawRoundedRect(box.adjusted(0.5, 0.5, -0.5, -0.5), 6, 6)
         text = box.adjusted(9, 0, -9, 0)
         if cell.button_icon:

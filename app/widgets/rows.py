@@ -32,7 +32,8 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """What a delegate paints, start to end: switch, avatar, dot, icon, text; or one button. Tones are theme tokens."""
+    """What a delegate paints, start to end: switch, avatar, dot, icon, text, badge; or one button. Tones are theme
+    tokens. In a column of numbers icon and text stand at the end."""
 
     text: str = ""
     tone: str = "text"
@@ -47,8 +48,10 @@ class Cell:
     state_tone: str = "accent"
     switch: bool | None = None
     fraction: float | None = None  # a bar before the text
+    badge: str = ""  # after the text, one or two words of state
     button: str = ""
     button_icon: str = ""
+    flat: bool = False  # the button has no outline: the quieter act
     menu: bool = False
     accessible: str = ""
     tooltip: str = ""
@@ -130,7 +133,9 @@ class RowModel(QAbstractTableModel):
             case Qt.ItemDataRole.DisplayRole:
                 return cell.text
             case Qt.ItemDataRole.AccessibleTextRole:
-                return cell.accessible or " ".join(filter(None, (cell.text, cell.detail + cell.state, cell.button)))
+                return cell.accessible or " ".join(
+                    filter(None, (cell.text, cell.badge, cell.detail + cell.state, cell.button))
+                )
             case Qt.ItemDataRole.ToolTipRole:
                 return one_line(cell.tooltip or self._rows[index.row()].tooltip, LONGEST) or None
             case Qt.ItemDataRole.CheckStateRole if cell.switch is not None:

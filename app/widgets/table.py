@@ -80,9 +80,15 @@ class Header(QHeaderView):
 
 
 class Table(QTableView):
-    """Signals carry the row's key. `fit`: the table is exactly as tall as its rows and never scrolls."""
+    """Signals carry the row's key. `fit`: the table is exactly as tall as its rows and never scrolls.
+
+    `selecting`: one row is chosen, stays marked while the focus is elsewhere, and something beside the table shows more
+    of it. `chosen` follows it; Enter `opened` goes there, Space presses the row's act, also where none is painted.
+    """
 
     toggled = Signal(str, bool)
+    chosen = Signal(str)
+    opened = Signal(str)
     pressed = Signal(str)
     menu_wanted = Signal(str, QPoint)
     delete_wanted = Signal(str)
@@ -98,10 +104,14 @@ class Table(QTableView):
         fit: bool = True,
         drop: Sequence[int] = (),
         open_at_least: int = 0,
+        selecting: bool = False,
         parent: QWidget | None = None,
     ) -> None:
         super().__init__(parent)
         self._theme = theme
+        self._selecting = selecting
+        self._held = ""  # the row whose painted button is held down
+        self._showing = False
         self._fit = fit
         self._drop = tuple(drop)
         self._open_at_least = open_at_least
@@ -112,6 +122,7 @@ class Table(QTableView):
         acting.acted.connect(self._act)
         self.setSelectionModel(acting)
         self.delegate = CellDelegate(theme, row_height, self)
+        self.delegate.marks_current = selecting
         self.setItemDelegate(self.delegate)
         self.setHorizontalHeader(Header(theme, self))
         self.horizontalHeader().setVisible(header)
@@ -143,7 +154,23 @@ class Table(QTableView):
             self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
 
     def show_rows(self, rows: Sequence[Row]) -> None:
+        if not self._selecting:
+            self.rows.show(rows)
+            return
+        kept = self.current_key
+        self._showing = True
         self.rows.show(rows)
+        self._showing = False
+        if self.current_key != kept:
+            self.show_choice(kept)
+
+    def show_choice(self, key: str) -> None:
+        """Mark this row as the chosen one, without a signal; none where there is no such row."""
+        place = next((at for at, row in enumerate(self.rows.rows) if row.key == key), -1)
+        self._showing = True
+        self.setCurrentIndex(self.rows.index(place, 0) if place >= 0 else QModelIndex())
+        self._showing = False
+        self.viewport().update()
 
     @property
     def current_key(self) -> str:
@@ -223,16 +250,30 @@ class Table(QTableView):
         super().resizeEvent(event)
         self._share_width()
 
-    def mouseMoveEvent(self, event: QMouseEvent) -> None:
-        super().mouseMoveEvent(event)
+    def currentChanged(
+        self, current: QModelIndex | QPersistentModelIndex, previous: QModelIndex | QPersistentModelIndex
+    ) -> None:
+        super().currentChanged(current, previous)
+        if self._selecting and current.row() != previous.row():
+            self.viewport().update()
+            if current.isValid() and not self._showing:
+                self.chosen.emit(self.rows.row(current.row()).key)
+
+    def _button_at(self, event: QMouseEvent) -> QModelIndex:
+        """The cell whose painted button is under the mouse, if one is."""
         index = self.indexAt(event.position().toPoint())
-        over = QPersistentModelIndex()
         if index.isValid():
             cell = self.rows.cell(index)
             box = self.delegate.button_rect(QRectF(self.visualRect(index)), index.column(), cell)
             if (cell.button or cell.menu) and box.contains(event.position()):
-                over = QPersistentModelIndex(index)
-        self._hover(index.row() if index.isValid() else -1, over)
+                return index
+        return QModelIndex()
+
+    def mouseMoveEvent(self, event: QMouseEvent) -> None:
+        if not self._held:
+            super().mouseMoveEvent(event)
+        index = self.indexAt(event.position().toPoint())
+        self._hover(index.row() if index.isValid() else -1, QPersistentModelIndex(self._button_at(event)))
 
     def leaveEvent(self, event: object) -> None:
         super().leaveEvent(event)  # type: ignore[arg-type]
@@ -244,9 +285,15 @@ class Table(QTableView):
             self.viewport().update()
 
     def focusInEvent(self, event: QFocusEvent) -> None:
+        chosen = self.current_key
+        clicked = self._selecting and event.reason() == Qt.FocusReason.MouseFocusReason
+        self._showing = clicked  # the click says itself what is chosen
         super().focusInEvent(event)
+        self._showing = False
         self._ring = ring_after(event, self._ring)
-        if not self.currentIndex().isValid() and self.rows.rowCount():
+        if clicked:
+            self.show_choice(chosen)
+        elif not self.currentIndex().isValid() and self.rows.rowCount():
             self.setCurrentIndex(self.rows.index(0, 0))
         self.viewport().update()
 
@@ -257,8 +304,22 @@ class Table(QTableView):
 
     def mousePressEvent(self, event: QMouseEvent) -> None:
         self._ring = False
-        super().mousePressEvent(event)
+        index = self._button_at(event)
+        if self._selecting and index.isValid() and self.rows.cell(index).button:
+            # Choosing the row would take its button away before it is let go.
+            self._held = self._key(index)
+        else:
+            super().mousePressEvent(event)
         self.viewport().update()
+
+    def mouseReleaseEvent(self, event: QMouseEvent) -> None:
+        if not self._held:
+            super().mouseReleaseEvent(event)
+            return
+        held, self._held = self._held, ""
+        index = self._button_at(event)
+        if index.isValid() and self._key(index) == held:
+            self.pressed.emit(held)
 
     def contextMenuEvent(self, event: QContextMenuEvent) -> None:
         index = self.indexAt(event.pos())
@@ -273,6 +334,10 @@ class Table(QTableView):
             return
         cells = self.rows.row(index.row()).cells
         match event.key():
+            case Qt.Key.Key_Space if self._selecting:
+                self.pressed.emit(self._key(index))
+            case Qt.Key.Key_Return | Qt.Key.Key_Enter if self._selecting:
+                self.opened.emit(self._key(index))
             case Qt.Key.Key_Space if any(cell.switch is not None for cell in cells):
                 switch = next(cell.switch for cell in cells if cell.switch is not None)
                 self.toggled.emit(self._key(index), not switch)
