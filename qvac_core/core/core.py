@@ -26,6 +26,7 @@ from qvac_core.core.event_hub import EventHub
 from qvac_core.core.library import ModelsRoom
 from qvac_core.core.machine import THIS_MACHINE, Machine, load_config
 from qvac_core.core.network import NetworkNode
+from qvac_core.core.pausing import Pausing
 from qvac_core.core.sharing import Sharing
 from qvac_core.core.speech import Speech
 from qvac_core.core.state import (
@@ -171,6 +172,9 @@ class Core:
             self._store, self._hub, self._network, self.machine, self._key_pair, limits, self._config.rules
         )
         self._on_close("sharing", self._sharing.close)
+        self.pausing = Pausing(self._store.settings, self._store.database.run, self._sharing.use_pauses, self._hub.emit)
+        self._stack.callback(self.pausing.close)
+        self.pausing.open()
         self.machine.open()
         for sentence in (*self._store.notices, self._network.notice):
             if sentence:
@@ -275,6 +279,12 @@ class Core:
 
     async def stop_sharing(self) -> None:
         await self._sharing.stop()
+        await self.pausing.resume()  # of what is off there is nothing to pause
+
+    async def free_models(self) -> None:
+        # What a guest holds without using it comes back with their next request.
+        self._sharing.release_unused_models()
+        await self.machine.pool.unload_idle()
 
     async def shared_models(self) -> tuple[SharedModel, ...]:
         return self.machine.shared_models()

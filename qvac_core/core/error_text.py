@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import re
 
 from qvac_core.core.state import ErrorInfo
+from qvac_core.delegation.failures import Reason
 from qvac_core.errors import DelegationError, QvacError
 
 # By name: (what happened, what helps).
@@ -77,6 +79,9 @@ _REASONS = frozenset(
     {"NOT_ADMITTED", "BLOCKED", "EXPIRED", "NO_LONGER_ALLOWED", "STOPPED", "SHARING_OFF", "MODEL_OFF", "PAUSED"}
 )
 
+# What a provider says is a stranger's number: beyond a month it is no help to anybody.
+LONGEST_PAUSE_MS = 31 * 24 * 3600 * 1000
+
 _HOLEPUNCH = re.compile(r"HOLEPUNCH|NOT_HOLEPUNCH")
 
 
@@ -85,6 +90,7 @@ def describe(error: QvacError) -> ErrorInfo:
     name = _name(error)
     if name in _BY_NAME:
         title, message = _BY_NAME[name]
+        message = _paused_for(error) or message
     else:
         title, message = _split(error.message)
     return ErrorInfo(name=error.name, code=error.code, title=title, message=message)
@@ -102,9 +108,9 @@ def mistaken(error: Exception) -> ErrorInfo:
 
 def _name(error: QvacError) -> str:
     """The entry of the table: a policy's reason and the cause of a failed connection say more than the wrapper."""
-    if isinstance(error, DelegationError) and "retryAfterMs" in error.typed_fields:
-        return "KNOCK_DENIED"
     reason = error.typed_fields.get("reason") if isinstance(error, DelegationError) else None
+    if isinstance(error, DelegationError) and "retryAfterMs" in error.typed_fields and reason != Reason.PAUSED.value:
+        return "KNOCK_DENIED"
     if isinstance(reason, str) and reason.upper() in _REASONS:
         return reason.upper()
     if error.name not in _BY_NAME and isinstance(error.__cause__, QvacError):
@@ -112,6 +118,19 @@ def _name(error: QvacError) -> str:
     if _HOLEPUNCH.search(error.name):
         return "CANNOT_HOLEPUNCH"
     return error.name
+
+
+def _paused_for(error: QvacError) -> str:
+    """When a machine that rests takes requests again, where it says so; "" for any other error."""
+    if not isinstance(error, DelegationError) or error.typed_fields.get("reason") != Reason.PAUSED.value:
+        return ""
+    wanted = error.typed_fields.get("retryAfterMs")
+    if not isinstance(wanted, int | float) or not 0 <= wanted < LONGEST_PAUSE_MS:
+        return ""
+    minutes = max(1, math.ceil(wanted / 60_000))
+    if minutes < 100:
+        return f"Its owner paused it. Ask again in {minutes} min, or choose another machine."
+    return f"Its owner paused it. Ask again in {round(minutes / 60)} h, or choose another machine."
 
 
 def _split(sentence: str) -> tuple[str, str]:

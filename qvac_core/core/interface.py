@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Protocol
 
 from qvac_core.core.library_room import LibraryRoom
+from qvac_core.core.pausing import PausingInterface
 from qvac_core.core.state import (
     AccessMode,
     AccessRules,
@@ -75,7 +76,16 @@ class CoreInterface(Protocol):
     # Share my GPU
     async def sharing(self) -> SharingState: ...
     async def start_sharing(self) -> None: ...
-    async def stop_sharing(self) -> None: ...
+    async def stop_sharing(self) -> None:
+        """Ends the owner's pause as well."""
+
+    @property
+    def pausing(self) -> PausingInterface:
+        """Pauses: guests stay connected, and are told when to ask again."""
+
+    async def free_models(self) -> None:
+        """Give back the memory of every model that computes nothing now; the next request loads it again."""
+
     async def shared_models(self) -> tuple[SharedModel, ...]: ...
     async def set_model_shared(self, name: str, shared: bool) -> None: ...
     async def add_model_file(self, path: Path) -> SharedModel: ...

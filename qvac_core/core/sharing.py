@@ -14,6 +14,7 @@ from qvac_core.core.event_hub import EventHub
 from qvac_core.core.log_writer import LogWriter
 from qvac_core.core.machine import Machine
 from qvac_core.core.network import NetworkNode
+from qvac_core.core.pausing import Pause, ends_at
 from qvac_core.core.state import (
     AccessChanged,
     AccessKey,
@@ -130,6 +131,16 @@ class Sharing:
         server.on_seen = self._refresh
         self._refresh()
         return True
+
+    def use_pauses(self, pauses: tuple[Pause, ...]) -> None:
+        """While one holds, guests stay connected and are told when to ask again."""
+        self._provider.pause_ends = ends_at(pauses)
+        self._provider.paused = bool(pauses)
+        if any(pause.cut for pause in pauses):
+            self._provider.end_for_pause()
+
+    def release_unused_models(self) -> None:
+        self._provider.release_unused()
 
     def use_relays(self) -> None:
         """The owner chose other relays: guests that come from now on are asked to use these."""

@@ -11,6 +11,9 @@ from enum import StrEnum
 from qvac_core.core.library_state import DownloadChanged as DownloadChanged
 from qvac_core.core.library_state import DownloadState as DownloadState
 from qvac_core.core.library_state import LibraryEvent
+from qvac_core.core.pausing import Pause as Pause
+from qvac_core.core.pausing import PauseReason as PauseReason
+from qvac_core.core.pausing import PausesChanged as PausesChanged
 from qvac_core.store.records import AnswerStats as AnswerStats
 from qvac_core.store.records import Conversation as Conversation
 from qvac_core.store.records import Draft as Draft
@@ -360,6 +363,7 @@ CoreEvent = (
     | AccessChanged
     | KnocksChanged
     | PeerConnection
+    | PausesChanged
     | RequestStarted
     | RequestProgressed
     | RequestEnded

@@ -6,6 +6,7 @@ here cross the wire.
 
 from __future__ import annotations
 
+import math
 from enum import Enum
 from typing import Any
 
@@ -102,6 +103,18 @@ def denied(seconds: float) -> Rejection:
     return Rejection(
         Code.REQUEST_REJECTED_BY_POLICY,
         f"The owner of this provider did not let you in. Ask again in {minutes} min at the earliest.",
+        fields,
+    )
+
+
+def paused(seconds: float | None) -> Rejection:
+    """The owner's machine rests. seconds: until it takes requests again, where that is known."""
+    if seconds is None:
+        return by_policy(Reason.PAUSED, "This provider is not taking requests now. Ask again later.")
+    fields = {"reason": Reason.PAUSED.value, "retryAfterMs": max(0, round(seconds * 1000))}
+    return Rejection(
+        Code.REQUEST_REJECTED_BY_POLICY,
+        f"This provider is not taking requests now. Ask again in {max(1, math.ceil(seconds / 60))} min.",
         fields,
     )
 

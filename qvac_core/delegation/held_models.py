@@ -111,6 +111,10 @@ class HeldModels:
     def names(self) -> tuple[str, ...]:
         return tuple(known.model.name for known, _ in self._leases.values())
 
+    @property
+    def ids(self) -> frozenset[str]:
+        return frozenset(self._leases)
+
     def slots(self, known: Known) -> int:
         """How many answers at once the model of this id makes: whoever loaded it first has said so."""
         held = self._leases.get(known.model_id)

@@ -27,6 +27,9 @@ class OwnerStop:
 STOPPED = OwnerStop(
     Reason.STOPPED, "The provider's owner stopped this answer. Ask again, or ask its owner why.", "You stopped it."
 )
+PAUSED = OwnerStop(
+    Reason.PAUSED, "The provider's owner paused sharing. Ask again later, or choose another provider.", "You paused."
+)
 SHARING_OFF = OwnerStop(
     Reason.SHARING_OFF,
     "The provider stopped sharing. Ask again when its owner shares again, or choose another provider.",

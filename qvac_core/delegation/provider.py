@@ -14,7 +14,7 @@ from collections.abc import Callable
 from qvac_core.delegation.admission import AccessPolicy, Decision, Denials, KnockLimit, Limits
 from qvac_core.delegation.blobs import BlobStore
 from qvac_core.delegation.events import ConnectionChanged, ConnectionState, ModelsInUseChanged, ProviderEvent
-from qvac_core.delegation.failures import denied, not_admitted
+from qvac_core.delegation.failures import Rejection, denied, not_admitted, paused
 from qvac_core.delegation.held_bytes import HeldBytes
 from qvac_core.delegation.held_models import KnownModels
 from qvac_core.delegation.kv_sessions import KvSessions
@@ -25,6 +25,7 @@ from qvac_core.delegation.owner_stops import (
     BLOCKED,
     EXPIRED,
     NO_LONGER_ALLOWED,
+    PAUSED,
     SHARING_OFF,
     STOPPED,
     OwnerStop,
@@ -68,6 +69,7 @@ class Provider:
         """`wall_clock` gives Unix seconds."""
         self.public_key = public_key
         self.paused = False
+        self.pause_ends: float | None = None  # Unix seconds at which guests may ask again; None = not known
         self._limits = limits or Limits()
         self._policy = policy
         self._emit = on_event
@@ -97,7 +99,7 @@ class Provider:
             log=log,
             greeting=greeting or Greeting(),
             now=wall_clock,
-            accepting=lambda: not self.paused and not self._stopping,
+            refusing=self._why_nothing_new,
             on_models_changed=self._models_changed,
         )
         policy.subscribe(self._judge_again)
@@ -241,6 +243,21 @@ class Provider:
         """Stop one answer; `id` is the one of its events. False = it is not running."""
         request = self.requests.get(id)
         return request is not None and request.stop_by_owner(STOPPED)
+
+    def end_for_pause(self) -> None:
+        """End what is in work, with the word that it was paused; connections stay."""
+        for request in self.requests:
+            request.stop_by_owner(PAUSED)
+
+    def release_unused(self) -> None:
+        """Give back the models that no request uses now. Their guests keep the ids: the next request loads again."""
+        for session in list(self._sessions):
+            session.release_unused()
+
+    def _why_nothing_new(self) -> Rejection | None:
+        if self.paused:
+            return paused(None if self.pause_ends is None else self.pause_ends - self._now())
+        return paused(None) if self._stopping else None
 
     @property
     def models_in_use(self) -> tuple[str, ...]:

@@ -106,7 +106,7 @@ class Greeting:
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """What all connections of one provider share. `now`: Unix seconds. `accepting`: False while it pauses or stops."""
+    """What all connections of one provider share. `now`: Unix seconds. `refusing`: why no request is taken now."""
 
     limits: Limits
     policy: AccessPolicy
@@ -121,7 +121,7 @@ class Service:
     log: RequestLog
     greeting: Greeting
     now: Callable[[], float]
-    accepting: Callable[[], bool]
+    refusing: Callable[[], Rejection | None]
     on_models_changed: Callable[[], None]
 
 
@@ -182,6 +182,11 @@ class Session:
                 known = self._known(request.model_id)
                 if known is None or self.models.find(known.source, self.public_key) is None:
                     request.stop_by_owner(MODEL_OFF)
+
+    def release_unused(self) -> None:
+        used = {request.model_id for request in self.requests if request.session is self}
+        for model_id in self.held.ids - used:
+            self.held.release(model_id)
 
     def drop(self) -> None:
         self.rpc.destroy(ConnectionClosed("the consumer does not take what it asked for", name="ETIMEDOUT"))
@@ -484,8 +489,8 @@ class Session:
         return self._service.log.tokens_today(self.public_key.hex(), self._service.now())
 
     def _check_accepting(self) -> None:
-        if not self._service.accepting():
-            raise by_policy(Reason.PAUSED, "This provider is not taking requests now. Ask again later.")
+        if (refusal := self._service.refusing()) is not None:
+            raise refusal
 
 
 def _check_size(size: int, limit: int) -> None:

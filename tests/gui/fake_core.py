@@ -57,6 +57,7 @@ from qvac_core.core.state import (
 )
 from qvac_core.errors import IdentityError, QvacError
 from tests.gui.fake_library import FakeLibrary
+from tests.gui.fake_pausing import FakePausing
 
 MY_KEY = "2744ccd10c7533bd736ad890f9dd5cab2adb27b07d500b9493f29cdc420cb2e0"
 NOW = 1_795_532_000.0  # 24 November 2026, 13:33 UTC
@@ -121,6 +122,7 @@ class FakeCore:
         self._released = asyncio.Event()
         self._count = 0
         self.library = FakeLibrary(self.emit, self._enter)
+        self.pausing = FakePausing(self._enter, self.emit)
 
     # --- For tests
 
@@ -234,6 +236,11 @@ class FakeCore:
     async def stop_sharing(self) -> None:
         await self._enter("stop_sharing")
         self.set_sharing(SharingState(SharingPhase.OFF, self.clock()))
+        self.pausing.set()
+
+    async def free_models(self) -> None:
+        await self._enter("free_models")
+        self._set_models(tuple(replace(m, state="idle") if m.state == "loaded" else m for m in self.models))
 
     async def shared_models(self) -> tuple[SharedModel, ...]:
         return self.models

@@ -70,3 +70,22 @@ def test_the_engines_end_and_an_unshared_model() -> None:
 def test_an_error_without_words_of_its_own_keeps_its_sentence() -> None:
     described = describe(ModelError("The file is not a GGUF model. Choose another one.", name="MODEL_FILE_INVALID"))
     assert (described.title, described.message) == ("The file is not a GGUF model.", "Choose another one.")
+
+
+@pytest.mark.parametrize(
+    ("wanted", "sentence"),
+    [
+        (42 * 60_000, "Its owner paused it. Ask again in 42 min, or choose another machine."),
+        (1, "Its owner paused it. Ask again in 1 min, or choose another machine."),
+        (8 * 3_600_000, "Its owner paused it. Ask again in 8 h, or choose another machine."),
+        (None, "Ask again later, or choose another machine."),
+        (-5, "Ask again later, or choose another machine."),
+        (1e30, "Ask again later, or choose another machine."),
+        (float("nan"), "Ask again later, or choose another machine."),
+        ("soon", "Ask again later, or choose another machine."),
+    ],
+)
+def test_a_machine_that_rests_says_when_to_ask_again(wanted: object, sentence: str) -> None:
+    fields = {"reason": "paused"} if wanted is None else {"reason": "paused", "retryAfterMs": wanted}
+    told = describe(ProviderError("…", code=52420, typed_fields=fields))
+    assert (told.title, told.message) == ("The machine is not taking requests now.", sentence)

@@ -410,6 +410,54 @@ def test_quota_size_and_pause_are_told_by_policy() -> None:
     run(main())
 
 
+def test_a_pause_says_when_to_ask_again_and_may_end_what_runs() -> None:
+    async def main() -> None:
+        async with provider_room(admitting(CONSUMER_KEY)) as room:
+            room.pool.model.words = ["word "] * 10_000
+            consumer = room.consumer()
+            loaded = await consumer.load_model(SMOL.name, delegate=DELEGATE)
+            running = await consumer.completion(loaded.model_id, ASK)
+            async for _token in running.token_stream:
+                break
+            room.provider.pause_ends = room.provider._now() + 1800
+            room.provider.paused = True
+            later = await consumer.completion(loaded.model_id, ASK)
+            with pytest.raises(ProviderError, match="Ask again in 30 min") as caught:
+                await later.text
+            assert caught.value.typed_fields["retryAfterMs"] == pytest.approx(1_800_000, abs=5000)
+            assert len(room.provider.requests) == 1  # what ran goes on
+            room.provider.end_for_pause()
+            with pytest.raises(ProviderError, match="paused sharing") as caught:
+                await running.text
+            assert caught.value.typed_fields["reason"] == "paused"
+            assert await consumer.heartbeat(DELEGATE) == 0.0
+            await consumer.close()
+
+    run(main())
+
+
+def test_models_that_nobody_uses_are_given_back_and_load_again_when_asked() -> None:
+    async def main() -> None:
+        async with provider_room(admitting(CONSUMER_KEY)) as room:
+            consumer = room.consumer()
+            loaded = await consumer.load_model(SMOL.name, delegate=DELEGATE)
+            assert room.provider.models_in_use == (SMOL.name,)
+            room.provider.release_unused()
+            assert room.provider.models_in_use == ()
+            answer = await consumer.completion(loaded.model_id, ASK)
+            assert await answer.text
+            assert room.provider.models_in_use == (SMOL.name,)
+            room.pool.model.words = ["word "] * 10_000
+            running = await consumer.completion(loaded.model_id, ASK)
+            async for _token in running.token_stream:
+                break
+            room.provider.release_unused()
+            assert room.provider.models_in_use == (SMOL.name,)  # it is in use
+            await consumer.close()
+
+    run(main())
+
+
 def test_a_full_queue_is_told_by_policy() -> None:
     async def main() -> None:
         async with provider_room(limits=Limits(parallel=1, queue_length=2)) as room:
