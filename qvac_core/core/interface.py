@@ -48,7 +48,8 @@ class CoreInterface(Protocol):
     async def setting(self, key: str) -> str:
         """A user setting as text ("" = unset): theme (system, light, dark), tab, …
 
-        local_network ("true", "false") acts at once, unless the command line decided about it.
+        local_network ("true", "false") acts at once, unless the command line decided about it. So do keep_awake and
+        keep_awake_on_battery; share_at_start and close_to_tray are the window's to act on.
         """
 
     async def set_setting(self, key: str, value: str) -> None: ...

@@ -68,12 +68,20 @@ class NetworkSettings:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """`local_network`: find providers, and be found by guests, on the own network without the internet."""
+    """`local_network`: find providers, and be found by guests, on the own network without the internet.
+
+    share_at_start: the window switches sharing on. close_to_tray: a closed window stays in the tray, sharing or not.
+    keep_awake: no sleep while a guest is served or a download runs; keep_awake_on_battery: there as well.
+    """
 
     theme: Theme = Theme.SYSTEM
     tab: str = ""
     reduced_motion: bool = False
     local_network: bool = True
+    share_at_start: bool = False
+    close_to_tray: bool = False
+    keep_awake: bool = True
+    keep_awake_on_battery: bool = False
     sharing: SharingSettings = field(default_factory=SharingSettings)
     chat: ChatSettings = field(default_factory=ChatSettings)
     network: NetworkSettings = field(default_factory=NetworkSettings)
