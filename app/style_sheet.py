@@ -106,6 +106,25 @@ QLineEdit[state="wrong"] {{ border-color: {t.danger}; }}
 QLineEdit[measure="small"] {{ min-height: 22px; }}
 QLineEdit[measure="small"]:focus {{ min-height: 20px; }}
 QLineEdit:disabled, QComboBox:disabled {{ color: {t.text3}; border-color: {t.border}; }}
+QAbstractSpinBox {{ min-height: 26px; padding: 0 22px 0 9px; border: 1px solid {t.ctl}; border-radius: 6px;
+  color: {t.text}; background: {t.surface}; selection-color: {t.onacc}; selection-background-color: {t.accent}; }}
+QAbstractSpinBox:focus {{ border: 2px solid {t.accent}; padding: 0 21px 0 8px; min-height: 24px; }}
+QAbstractSpinBox:disabled {{ color: {t.text3}; border-color: {t.border}; }}
+QAbstractSpinBox QLineEdit, QAbstractSpinBox QLineEdit:focus {{ border: none; padding: 0; min-height: 0;
+  background: transparent; }}
+QAbstractSpinBox::up-button, QAbstractSpinBox::down-button {{ width: 22px; border: none; background: transparent; }}
+QAbstractSpinBox::up-arrow, QAbstractSpinBox::down-arrow {{ width: 0; height: 0; image: none; }}
+QSlider {{ min-height: 20px; background: transparent; }}
+QSlider::groove:horizontal {{ height: 4px; border-radius: 2px; background: {t.track}; }}
+QSlider[mirrored="false"]::sub-page:horizontal, QSlider[mirrored="true"]::add-page:horizontal {{ border-radius: 2px;
+  background: {t.accent}; }}
+QSlider::handle:horizontal {{ width: 10px; height: 10px; margin: -5px 0; border: 1.5px solid {t.accent};
+  border-radius: 6px; background: {t.surface}; }}
+QSlider[keyboardFocus="true"]::handle:horizontal {{ width: 12px; height: 12px; margin: -6px 0; border-width: 2px;
+  border-radius: 8px; background: {t.accent_soft}; }}
+QSlider[mirrored="false"]::sub-page:horizontal:disabled, QSlider[mirrored="true"]::add-page:horizontal:disabled {{
+  background: {t.text3}; }}
+QSlider::handle:horizontal:disabled {{ border-color: {t.text3}; }}
 QComboBox::drop-down {{ border: none; width: 22px; }}
 QComboBox QAbstractItemView {{ border: 1px solid {t.ctl}; padding: 4px; background: {t.surface}; outline: none;
   selection-background-color: {t.sel}; selection-color: {t.text}; }}

@@ -1,0 +1,145 @@
+"""Fields for whole numbers, decimals and times of the day: painted chevrons, and no wheel without the focus."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import Qt, QTime, Signal
+from PySide6.QtGui import QPainter, QPaintEvent, QWheelEvent
+from PySide6.QtWidgets import QAbstractSpinBox, QDoubleSpinBox, QSpinBox, QTimeEdit, QWidget
+
+from app.theme import Theme
+
+if TYPE_CHECKING:
+    _Spin = QAbstractSpinBox
+else:  # the classes below have one base of Qt each
+    _Spin = object
+
+CHEVRON = 12
+BUTTON = 22  # as wide as in the sheet
+LARGEST = 2**31 - 1  # of a QSpinBox
+
+
+class _Field(_Spin):
+    """What the three have in common. `chosen` fires for what people do, never for `show_value`."""
+
+    _theme: Theme
+
+    def _prepare(self, theme: Theme, name: str) -> None:
+        self._theme = theme
+        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)  # the wheel, which scrolls the page, gives no focus
+        self.setKeyboardTracking(False)  # half a number is none
+        self.setAlignment(Qt.AlignmentFlag.AlignTrailing | Qt.AlignmentFlag.AlignVCenter)
+        self.setAccessibleName(name)
+        self.lineEdit().setAccessibleName(name)
+        theme.changed.connect(self.update)
+
+    def setAccessibleName(self, name: str) -> None:
+        super().setAccessibleName(name)
+        self.lineEdit().setAccessibleName(name)
+
+    def wheelEvent(self, event: QWheelEvent) -> None:
+        if self.hasFocus():
+            super().wheelEvent(event)
+        else:
+            event.ignore()
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        super().paintEvent(event)
+        painter = QPainter(self)
+        x = (BUTTON - CHEVRON) // 2 if self.isRightToLeft() else self.width() - (BUTTON + CHEVRON) // 2
+        steps = self.stepEnabled()
+        for icon, y, step in (
+            ("chevron-up", self.height() / 2 - CHEVRON + 1, QAbstractSpinBox.StepEnabledFlag.StepUpEnabled),
+            ("chevron-down", self.height() / 2 - 1, QAbstractSpinBox.StepEnabledFlag.StepDownEnabled),
+        ):
+            tone = "text2" if self.isEnabled() and step in steps else "border"
+            painter.drawPixmap(x, round(y), self._theme.pixmap(icon, tone, CHEVRON, self.devicePixelRatioF()))
+        painter.end()
+
+
+class Number(_Field, QSpinBox):
+    """A whole number. `zero`: the word that stands for the smallest one, as "no limit"."""
+
+    chosen = Signal(int)
+
+    def __init__(
+        self,
+        theme: Theme,
+        name: str,
+        low: int,
+        high: int,
+        *,
+        step: int = 1,
+        unit: str = "",
+        zero: str = "",
+        parent: QWidget | None = None,
+    ) -> None:
+        super().__init__(parent)
+        self._prepare(theme, name)
+        self.setRange(low, min(high, LARGEST))
+        self.setSingleStep(step)
+        self.setGroupSeparatorShown(True)
+        self.setSuffix(f" {unit}" if unit else "")
+        self.setSpecialValueText(zero)
+        self.valueChanged.connect(self.chosen)
+
+    def show_value(self, value: int) -> None:
+        self.blockSignals(True)
+        self.setValue(value)
+        self.blockSignals(False)
+
+
+class Decimal(_Field, QDoubleSpinBox):
+    """A number with so many digits behind the point."""
+
+    chosen = Signal(float)
+
+    def __init__(
+        self,
+        theme: Theme,
+        name: str,
+        low: float,
+        high: float,
+        *,
+        step: float = 0.1,
+        digits: int = 1,
+        unit: str = "",
+        parent: QWidget | None = None,
+    ) -> None:
+        super().__init__(parent)
+        self._prepare(theme, name)
+        self.setDecimals(digits)
+        self.setRange(low, high)
+        self.setSingleStep(step)
+        self.setSuffix(f" {unit}" if unit else "")
+        self.valueChanged.connect(self.chosen)
+
+    def show_value(self, value: float) -> None:
+        self.blockSignals(True)
+        self.setValue(value)
+        self.blockSignals(False)
+
+
+class TimeField(_Field, QTimeEdit):
+    """A time of the day, as HH:MM in and out; shown in the user's way."""
+
+    chosen = Signal(str)
+
+    def __init__(self, theme: Theme, name: str, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._prepare(theme, name)
+        # Times are not mirrored, and the hour stands first in every language.
+        self.lineEdit().setLayoutDirection(Qt.LayoutDirection.LeftToRight)
+        self.timeChanged.connect(lambda time: self.chosen.emit(time.toString("HH:mm")))
+
+    @property
+    def text_value(self) -> str:
+        return self.time().toString("HH:mm")
+
+    def show_value(self, text: str) -> None:
+        """What is no time is shown as midnight."""
+        time = QTime.fromString(text, "HH:mm")
+        self.blockSignals(True)
+        self.setTime(time if time.isValid() else QTime(0, 0))
+        self.blockSignals(False)
