@@ -10,6 +10,7 @@ import re
 from PySide6.QtGui import QAccessible, QAccessibleAnnouncementEvent
 from PySide6.QtWidgets import QWidget
 
+from app.i18n import tr
 from qvac_core.core.state import DownloadChanged
 
 _SENTENCE_ENDS = re.compile(r"""[.!?:;…]+["'”’»)\]]*(?=\s)|[。！？]+|\n""")
@@ -36,9 +37,9 @@ class DownloadSpeech:
         if not isinstance(event, DownloadChanged):
             return
         if event.done:
-            announce(self._window, f"{event.model} is on this machine now.")
+            announce(self._window, tr("{model} is on this machine now.", model=event.model))
         elif event.error is None and event.model != self._running:
-            announce(self._window, f"Downloading {event.model}.")
+            announce(self._window, tr("Downloading {model}.", model=event.model))
         self._running = "" if event.done or event.error is not None else event.model
 
 

@@ -22,6 +22,8 @@ from qasync import QEventLoop
 
 from app import accessible, window_language
 from app.bridge import CoreProxy, CoreThread
+from app.core_words import told
+from app.i18n import tr
 from app.instance import TOKEN_VARIABLE, Call, Instance, as_call
 from app.theme import Theme
 from app.widgets.dialog import Dialog
@@ -159,7 +161,7 @@ async def _begin(core: CoreProxy, window: MainWindow) -> None:
 
 def _say(theme: Theme, error: QvacError, leave: Callable[[], None]) -> Dialog:
     """It did not start: say why; closing that leaves."""
-    dialog = Dialog(theme, "QVAC Desktop could not start", error.message, "", cancel="Quit")
+    dialog = Dialog(theme, tr("QVAC Desktop could not start"), told(error.message), "", cancel=tr("Quit"))
     dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose, False)
     dialog.finished.connect(lambda _result: leave())
     print(error.message, file=sys.stderr)  # noqa: T201

@@ -8,6 +8,7 @@ from enum import Enum
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from app.i18n import later, tr, trn
 from app.words import size
 from qvac_core.core.state import ErrorInfo
 from qvac_core.engines.pictures import PICTURE_BYTES, inspect
@@ -28,16 +29,16 @@ SOUND_NAMES = frozenset(
 _PICTURES = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"GIF87a", b"GIF89a", b"BM")
 _SOUNDS = (b"ID3", b"OggS", b"fLaC", b"\x1a\x45\xdf\xa3", b"FORM", b"#!AMR", b"caff", b"\x30\x26\xb2\x75")
 _NAMED = (
-    (b"%PDF", "a PDF"),
-    (b"PK\x03\x04", "a packed file (a ZIP archive, or a document of an office program)"),
-    (b"\xd0\xcf\x11\xe0", "a document of an office program"),
-    (b"\x1f\x8b", "a packed file"),
-    (b"7z\xbc\xaf", "a packed file"),
-    (b"\x7fELF", "a program"),
-    (b"MZ", "a program"),
-    (b"GGUF", "a model"),
+    (b"%PDF", later("a PDF")),
+    (b"PK\x03\x04", later("a packed file (a ZIP archive, or a document of an office program)")),
+    (b"\xd0\xcf\x11\xe0", later("a document of an office program")),
+    (b"\x1f\x8b", later("a packed file")),
+    (b"7z\xbc\xaf", later("a packed file")),
+    (b"\x7fELF", later("a program")),
+    (b"MZ", later("a program")),
+    (b"GGUF", later("a model")),
 )
-READS = "Chat reads plain text, pictures, sound and video."
+READS = later("Chat reads plain text, pictures, sound and video.")
 
 
 class FileKind(Enum):
@@ -59,38 +60,46 @@ def take(path: Path) -> TakenFile | ErrorInfo:
     try:
         return _take(path)
     except OSError as error:
-        return _refusal(f"{path.name} cannot be read.", f"{(error.strerror or str(error)).rstrip('.')}.")
+        return _refusal(
+            tr("{name} cannot be read.", name=path.name),
+            f"{(error.strerror or str(error)).rstrip('.')}.",
+        )
 
 
 def _take(path: Path) -> TakenFile | ErrorInfo:
     facts = path.stat()
     if stat.S_ISDIR(facts.st_mode):
-        return _refusal(f"{path.name} is a folder.", "Drop the files in it.")
+        return _refusal(tr("{name} is a folder.", name=path.name), tr("Drop the files in it."))
     if not stat.S_ISREG(facts.st_mode):
-        return _refusal(f"{path.name} is no ordinary file.", "")  # a pipe could keep us waiting for ever
+        return _refusal(tr("{name} is no ordinary file.", name=path.name), "")  # a pipe could keep us waiting for ever
     if not facts.st_size:
-        return _refusal(f"{path.name} is empty.", "")
+        return _refusal(tr("{name} is empty.", name=path.name), "")
     with path.open("rb") as file:
         head = file.read(HEAD)
         kind = _kind(path, head)
         if kind is FileKind.PICTURE:
             if facts.st_size > PICTURE_BYTES:
-                most = f"A picture may have {size(PICTURE_BYTES)} at most. Make it smaller."
-                return _refusal(f"{path.name} is too large: {size(facts.st_size)}.", most)
+                most = tr("A picture may have {size} at most. Make it smaller.", size=size(PICTURE_BYTES))
+                return _refusal(tr("{name} is too large: {size}.", name=path.name, size=size(facts.st_size)), most)
             return _picture(path, head + file.read(PICTURE_BYTES))
         if kind is not None:
             return TakenFile(path, kind, size_bytes=facts.st_size)
         for mark, what in _NAMED:
             if head.startswith(mark):
-                return _refusal(f"{path.name} is {what}.", f"{READS} Save it as text, or copy from it.")
+                return _refusal(
+                    tr("{name} is {what}.", name=path.name, what=tr(what)),
+                    tr("{reads} Save it as text, or copy from it.", reads=tr(READS)),
+                )
         if not _is_text(head):
-            return _refusal(f"{path.name} is not text.", READS)
+            return _refusal(tr("{name} is not text.", name=path.name), tr(READS))
         if facts.st_size > MOST_TEXT:
-            most = f"No model takes in more than {size(MOST_TEXT)}. Drop a part of it."
-            return _refusal(f"{path.name} is too long: {size(facts.st_size)}.", most)
+            most = tr("No model takes in more than {size}. Drop a part of it.", size=size(MOST_TEXT))
+            return _refusal(tr("{name} is too long: {size}.", name=path.name, size=size(facts.st_size)), most)
         text = _decoded(head + file.read(MOST_TEXT))
     if text is None:
-        return _refusal(f"{path.name} is not text.", f"{READS} Text has to be UTF-8 or UTF-16.")
+        return _refusal(
+            tr("{name} is not text.", name=path.name), tr("{reads} Text has to be UTF-8 or UTF-16.", reads=tr(READS))
+        )
     return TakenFile(path, FileKind.TEXT, text, facts.st_size)
 
 
@@ -98,7 +107,7 @@ def _picture(path: Path, data: bytes) -> TakenFile | ErrorInfo:
     try:
         inspect(data)
     except ModelError as error:
-        return _refusal(f"{path.name} cannot be sent.", error.message)
+        return _refusal(tr("{name} cannot be sent.", name=path.name), error.message)
     return TakenFile(path, FileKind.PICTURE, size_bytes=len(data))
 
 
@@ -130,7 +139,10 @@ def _decoded(content: bytes) -> str | None:
 
 
 def too_many_pictures(most: int) -> ErrorInfo:
-    return _refusal(f"A message may have {most} pictures at most.", "Send some of them with the next one.")
+    return _refusal(
+        trn("A message may have %n picture at most.", "A message may have %n pictures at most.", most),
+        tr("Send some of them with the next one."),
+    )
 
 
 class CopiedPictures:

@@ -22,6 +22,7 @@ English needs no file: a text is its own translation. Every other language is re
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Protocol
 
@@ -82,13 +83,13 @@ def speak(language: Tongue) -> None:
 
 def tr(text: str, comment: str = "", /, **values: object) -> str:
     """`text` in the user's language, then its `{fields}`."""
-    return _fill(_tongue.translate(text, comment, -1) or text, values)
+    return fill(_tongue.translate(text, comment, -1) or text, values)
 
 
 def trn(one: str, many: str, n: int, /, **values: object) -> str:
     """The form for `n`, which stands as %n in it. English chooses between the two; a language may know six."""
     said = _tongue.translate(one, many, n) or (one if n == 1 else many)
-    return _fill(said.replace("%n", number(n)), values)
+    return fill(said.replace("%n", number(n)), values)
 
 
 def later(text: str) -> str:
@@ -101,7 +102,7 @@ def number(value: float, digits: int = 0) -> str:
     return _tongue.number(value, digits)
 
 
-def _fill(text: str, values: dict[str, object]) -> str:
+def fill(text: str, values: Mapping[str, object]) -> str:
     """A field that a translation names wrongly stays as it is; a value that looks like a field is no field."""
     if not values:
         return text

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from app.i18n import later, tr
 from qvac_core.core.state import Nat, NetworkReport
 
 ROUTER = {
-    Nat.OPEN: "Others can reach this machine directly.",
-    Nat.CONSISTENT: "This machine is behind a router that shows everybody the same port: most others can be reached.",
-    Nat.RANDOM: (
+    Nat.OPEN: later("Others can reach this machine directly."),
+    Nat.CONSISTENT: later(
+        "This machine is behind a router that shows everybody the same port: most others can be reached."
+    ),
+    Nat.RANDOM: later(
         "This machine is behind a router that shows everybody another port. Peers behind such a router as well cannot "
         "be reached directly: forward the UDP port, use another network, or go through a relay."
     ),
-    Nat.UNKNOWN: (
+    Nat.UNKNOWN: later(
         "Not sure yet what the router in front of this machine does: too few nodes answered, or not all alike. Try "
         "again in a minute."
     ),
@@ -19,25 +22,33 @@ ROUTER = {
 OFFLINE = (
     "Nobody answers. Check the connection, and whether a firewall blocks UDP; on a closed network give --bootstrap."
 )
-OFFLINE_IN_WINDOW = "Check the connection, and whether a firewall blocks UDP. QVAC Desktop goes on trying by itself."
 
 
 def answers(report: NetworkReport) -> str:
-    return f"{report.answered} of {report.asked} nodes answer"
+    return tr("{answered} of {asked} nodes answer", answered=report.answered, asked=report.asked)
 
 
 def address_seen(report: NetworkReport) -> str:
     if report.address is None:
-        return "others disagree about it"
+        return tr("others disagree about it")
     host, port = report.address
-    return f"{host}, port {port or 'different for each node'}"
+    if not port:
+        return tr("{host}, port different for each node", host=host)
+    return tr("{host}, port {port}", host=host, port=str(port))
 
 
 def headline(report: NetworkReport) -> tuple[str, str, str, str]:
     """Icon, first clause, facts, tone: a status line."""
     if not report.reachable:
-        return "triangle-alert", "Nobody answers.", OFFLINE_IN_WINDOW, "danger"
-    facts = f"{answers(report)}. Address as others see it: {address_seen(report)}. {ROUTER[report.nat]}"
+        advice = tr("Check the connection, and whether a firewall blocks UDP. QVAC Desktop goes on trying by itself.")
+        return "triangle-alert", tr("Nobody answers."), advice, "danger"
+    #: {answers}: "17 of 20 nodes answer"; {address}: "203.0.113.7, port 4711"; {router}: a sentence
+    facts = tr(
+        "{answers}. Address as others see it: {address}. {router}",
+        answers=answers(report),
+        address=address_seen(report),
+        router=tr(ROUTER[report.nat]),
+    )
     if report.nat is Nat.RANDOM:
-        return "cable", "Connected, behind a strict router.", facts, "warn"
-    return "radio-tower", "Connected.", facts, "accent"
+        return "cable", tr("Connected, behind a strict router."), facts, "warn"
+    return "radio-tower", tr("Connected."), facts, "accent"

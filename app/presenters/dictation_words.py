@@ -6,6 +6,7 @@ import sys
 from enum import Enum
 
 from app.audio.microphone import Trouble
+from app.i18n import later, tr
 from qvac_core.core.state import ErrorInfo
 
 
@@ -21,37 +22,43 @@ class Phase(Enum):
 
 
 WORDS = {
-    Phase.STARTING: ("Wait for the microphone…", "text3"),
-    Phase.MUTED: ("Nothing is heard: the microphone is muted", "warn"),
-    Phase.INTERRUPTED: ("The microphone went silent. Trying again…", "warn"),
-    Phase.FINISHING: ("Writing the last words…", "text3"),
+    Phase.STARTING: (later("Wait for the microphone…"), "text3"),
+    Phase.MUTED: (later("Nothing is heard: the microphone is muted"), "warn"),
+    Phase.INTERRUPTED: (later("The microphone went silent. Trying again…"), "warn"),
+    Phase.FINISHING: (later("Writing the last words…"), "text3"),
 }
-HOLDING = "Let go to insert"
-LOCKED = "Stop inserts"
+HOLDING = later("Let go to insert")
+LOCKED = later("Stop inserts")
 
 
 def words(phase: Phase, *, locked: bool) -> tuple[str, str]:
     """The sentence and its tone."""
-    return WORDS.get(phase, (LOCKED if locked else HOLDING, "text3"))
+    sentence, tone = WORDS.get(phase, (LOCKED if locked else HOLDING, "text3"))
+    return tr(sentence), tone
 
 
-_PACKAGE = "Install it with: pip install miniaudio (a C compiler is needed here). A recording can be dropped here."
+_PACKAGE = later(
+    "Install it with: pip install miniaudio (a C compiler is needed here). A recording can be dropped here."
+)
 _TROUBLES = {
-    Trouble.NO_LIBRARY: ("The package that hears the microphone is not installed.", _PACKAGE),
+    Trouble.NO_LIBRARY: (later("The package that hears the microphone is not installed."), _PACKAGE),
     Trouble.NO_SERVER: (
-        "No sound system answers on this machine.",
-        "Start it (PipeWire or PulseAudio on Linux), or drop a recording here.",
+        later("No sound system answers on this machine."),
+        later("Start it (PipeWire or PulseAudio on Linux), or drop a recording here."),
     ),
     Trouble.NO_MICROPHONE: (
-        "This machine has no microphone.",
-        "Plug one in, then hold the button again. A recording can be dropped here.",
+        later("This machine has no microphone."),
+        later("Plug one in, then hold the button again. A recording can be dropped here."),
     ),
     Trouble.REFUSED: (
-        "The system does not let QVAC Desktop use the microphone.",
-        "Allow it there, or close the program that uses it, then hold the button again.",
+        later("The system does not let QVAC Desktop use the microphone."),
+        later("Allow it there, or close the program that uses it, then hold the button again."),
     ),
-    Trouble.UNPLUGGED: ("The microphone was unplugged.", "What was heard until then is kept."),
-    Trouble.LOST: ("The microphone fell silent.", "What was heard until then is kept. Hold the button to go on."),
+    Trouble.UNPLUGGED: (later("The microphone was unplugged."), later("What was heard until then is kept.")),
+    Trouble.LOST: (
+        later("The microphone fell silent."),
+        later("What was heard until then is kept. Hold the button to go on."),
+    ),
 }
 SYSTEM_SETTINGS = {
     "win32": "ms-settings:privacy-microphone",
@@ -61,7 +68,8 @@ SYSTEM_SETTINGS = {
 
 
 def trouble_words(trouble: Trouble) -> ErrorInfo:
-    return ErrorInfo(f"MICROPHONE_{trouble.name}", 0, *_TROUBLES[trouble])
+    title, message = _TROUBLES[trouble]
+    return ErrorInfo(f"MICROPHONE_{trouble.name}", 0, tr(title), tr(message))
 
 
 def settings_page(trouble: Trouble, platform: str = sys.platform) -> str:

@@ -13,6 +13,7 @@ from typing import Any
 from PySide6.QtCore import QObject, Signal
 
 from app.bridge import CoreProxy
+from app.i18n import tr
 from app.tasks import Tasks
 from qvac_core.core.interface import CoreInterface
 from qvac_core.core.state import (
@@ -129,9 +130,11 @@ class SharePresenter(QObject):
 
     def set_sharing(self, on: bool) -> None:
         if on:
-            self._do("status", "Sharing could not start.", lambda core: core.start_sharing(), self.sharing_changed)
+            self._do("status", tr("Sharing could not start."), lambda core: core.start_sharing(), self.sharing_changed)
         else:
-            self._do("status", "Sharing could not be stopped.", lambda core: core.stop_sharing(), self.sharing_changed)
+            self._do(
+                "status", tr("Sharing could not be stopped."), lambda core: core.stop_sharing(), self.sharing_changed
+            )
 
     def try_again(self) -> None:
         """Announce anew after the network said no."""
@@ -140,65 +143,65 @@ class SharePresenter(QObject):
             await core.stop_sharing()
             await core.start_sharing()
 
-        self._do("status", "Sharing could not start.", restart, self.sharing_changed)
+        self._do("status", tr("Sharing could not start."), restart, self.sharing_changed)
 
     def set_model_shared(self, name: str, shared: bool) -> None:
-        title = "This model could not be shared." if shared else "This model is still shared."
+        title = tr("This model could not be shared.") if shared else tr("This model is still shared.")
         self._do("models", title, lambda core: core.set_model_shared(name, shared), self.models_changed)
 
     def add_model_file(self, path: Path) -> None:
-        self._do("models", f"{path.name} was not added.", lambda core: core.add_model_file(path))
+        self._do("models", tr("{name} was not added.", name=path.name), lambda core: core.add_model_file(path))
 
     def get_small_model(self) -> None:
         if self.download is None:
             self.download = DownloadChanged("", 0, 0, 0.0)
             self.download_changed.emit()
-            self._do("models", "The model was not downloaded.", lambda core: core.download_model("", share=True))
+            self._do("models", tr("The model was not downloaded."), lambda core: core.download_model("", share=True))
 
     def cancel_download(self) -> None:
         if self.download is not None:
             name = self.download.model
-            self._do("models", "The download goes on.", lambda core: core.cancel_download(name))
+            self._do("models", tr("The download goes on."), lambda core: core.cancel_download(name))
 
     def set_mode(self, mode: AccessMode) -> None:
-        self._do("access", "The rule was not changed.", lambda core: core.set_access_mode(mode), self.rules_changed)
+        self._do("access", tr("The rule was not changed."), lambda core: core.set_access_mode(mode), self.rules_changed)
 
     def set_knocks(self, enabled: bool) -> None:
-        self._do("access", "The rule was not changed.", lambda core: core.set_knocks(enabled), self.rules_changed)
+        self._do("access", tr("The rule was not changed."), lambda core: core.set_knocks(enabled), self.rules_changed)
 
     def allow(self, public_key: str, name: str, *, hours: float | None = None, place: str = "access") -> None:
-        self._do(place, "This key was not allowed.", lambda core: core.allow_key(public_key, name, hours=hours))
+        self._do(place, tr("This key was not allowed."), lambda core: core.allow_key(public_key, name, hours=hours))
 
     def block(self, public_key: str, place: str = "access", *, name: str = "") -> None:
         known = name or self.name_of(public_key)
-        self._do(place, "This key was not blocked.", lambda core: core.block_key(public_key, known))
+        self._do(place, tr("This key was not blocked."), lambda core: core.block_key(public_key, known))
 
     def remove(self, public_key: str) -> None:
-        self._do("access", "This key was not removed.", lambda core: core.remove_key(public_key))
+        self._do("access", tr("This key was not removed."), lambda core: core.remove_key(public_key))
 
     def rename(self, public_key: str, name: str) -> None:
-        self._do("access", "The name was not changed.", lambda core: core.rename_key(public_key, name))
+        self._do("access", tr("The name was not changed."), lambda core: core.rename_key(public_key, name))
 
     def deny(self, public_key: str) -> None:
-        self._do("knock", "The request is still open.", lambda core: core.dismiss_knock(public_key))
+        self._do("knock", tr("The request is still open."), lambda core: core.dismiss_knock(public_key))
 
     def stop(self, request_id: str) -> None:
         if request_id in self.running and request_id not in self.stopping:
             self.stopping.add(request_id)
             self.running_changed.emit()
-            self._do("running", "This request still runs.", lambda core: core.stop_request(request_id))
+            self._do("running", tr("This request still runs."), lambda core: core.stop_request(request_id))
 
     def set_filter(self, text: str) -> None:
         if text != self.filter:
             self.filter = text
-            self.tasks.start(self._load_log(), lambda error: self._fail("log", "The log could not be read.", error))
+            self.tasks.start(self._load_log(), lambda error: self._fail("log", tr("The log could not be read."), error))
 
     def clear_log(self) -> None:
         async def clear() -> None:
             await self._core.call(lambda core: core.clear_log())
             await self._load_log()
 
-        self.tasks.start(clear(), lambda error: self._fail("log", "The log was not cleared.", error))
+        self.tasks.start(clear(), lambda error: self._fail("log", tr("The log was not cleared."), error))
 
     def _do(self, place: str, title: str, ask: Intent, restore: object = None) -> None:
         """Run an intent. On failure say so at `place`, and emit `restore`, so that a switch shows the truth again."""
@@ -271,7 +274,7 @@ class SharePresenter(QObject):
         self.running_changed.emit()
         if self.filter:
             # Whether the entry matches is the core's to say.
-            self.tasks.start(self._load_log(), lambda error: self._fail("log", "The log could not be read.", error))
+            self.tasks.start(self._load_log(), lambda error: self._fail("log", tr("The log could not be read."), error))
         else:
             self.log = [entry, *self.log][:LOG_ROWS]
             self.log_changed.emit()

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from PySide6.QtCore import QObject, Signal
 
 from app.bridge import CoreProxy
+from app.i18n import tr
 from app.tasks import Tasks
 from qvac_core.core.state import CoreEvent, ErrorInfo, ProvidersChanged, SharedModelsChanged, SpeechChoice, Target
 from qvac_core.models import ModelDescriptor, by_name
@@ -73,7 +74,7 @@ def nobody_listens(choices: Sequence[SpeechChoice], target: Target) -> ErrorInfo
     """Why there is no listener; the reason of a model that is there comes before the advice to get one."""
     near = [choice for choice in choices if choice.where in ("", target.provider_key)]
     reason = next((choice.reason for choice in near if choice.reason), "")
-    return ErrorInfo(NO_MODEL, 0, "No model that understands speech is here.", reason)
+    return ErrorInfo(NO_MODEL, 0, tr("No model that understands speech is here."), reason)
 
 
 def listener_for(target: Target, choices: Sequence[SpeechChoice]) -> SpeechChoice | None:

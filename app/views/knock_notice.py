@@ -6,6 +6,7 @@ from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QWidget
 
 from app.announcements import announce
+from app.i18n import later, tr, trn
 from app.presenters.share import SharePresenter
 from app.theme import Theme
 from app.views.share_dialogs import KeyDialog
@@ -15,7 +16,7 @@ from app.widgets.keys import group_key, short_key
 from app.widgets.label import Label
 from qvac_core.core.state import Knock
 
-ASKS = "An unknown key asks to use your GPU"
+ASKS = later("An unknown key asks to use your GPU")
 
 
 class KnockNotice(QFrame):
@@ -34,15 +35,15 @@ class KnockNotice(QFrame):
         self.face = Avatar("", 24)
         self.key = Label(tone="text2")
         self.key.setFont(theme.fixed_font("hint"))
-        self.allow = Button(theme, "Allow…", kind="primary", size="small")
-        self.deny = Button(theme, "Deny", size="small")
-        self.more = Button(theme, "", kind="flat", size="small", name="Show all who ask")
-        self.close_button = Button(theme, kind="flat", icon="x", size="small", name="Not now")
+        self.allow = Button(theme, tr("Allow…"), kind="primary", size="small")
+        self.deny = Button(theme, tr("Deny"), size="small")
+        self.more = Button(theme, "", kind="flat", size="small", name=tr("Show all who ask"))
+        self.close_button = Button(theme, kind="flat", icon="x", size="small", name=tr("Not now"))
         row = QHBoxLayout(self)
         row.setContentsMargins(16, 6, 12, 6)
         row.setSpacing(8)
         row.addWidget(self.face)
-        row.addWidget(Label(ASKS, weight=600))
+        row.addWidget(Label(tr(ASKS), weight=600))
         row.addWidget(self.key)
         row.addStretch(1)
         for button in (self.more, self.allow, self.deny, self.close_button):
@@ -73,15 +74,15 @@ class KnockNotice(QFrame):
             self.face.set_key(newest.public_key)
             self.key.setText(short)
             self.key.setToolTip(group_key(newest.public_key))
-            self.allow.setAccessibleName(f"Allow key {short}")
-            self.deny.setAccessibleName(f"Deny key {short}")
-            self.setAccessibleName(f"Unknown key {short} asks to use your GPU")
-            self.more.setText(f"{len(keys) - 1} more")
+            self.allow.setAccessibleName(tr("Allow key {short}", short=short))
+            self.deny.setAccessibleName(tr("Deny key {short}", short=short))
+            self.setAccessibleName(tr("Unknown key {short} asks to use your GPU", short=short))
+            self.more.setText(trn("%n more", "%n more", len(keys) - 1))
             self.more.setVisible(len(keys) > 1)
         self._show()
         if new:
             self.arrived.emit()
-            announce(self, ASKS)
+            announce(self, tr(ASKS))
 
     def _show(self) -> None:
         self.setVisible(self._wanted and not self._put_away and self.newest is not None)

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from PySide6.QtCore import QTimer
 from PySide6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
 
 from app.announcements import announce
+from app.core_words import told
+from app.i18n import later, tr
 from app.network_words import headline
 from app.presenters.network import NEARBY, NetworkPresenter
 from app.theme import Theme
@@ -20,36 +24,34 @@ from app.widgets.switch import ROW_SIZE, Switch
 from qvac_core.codec.key_text import KeyCheck, short_key
 from qvac_core.core.state import ErrorInfo
 
-RELAY_SENTENCE = (
+RELAY_SENTENCE = later(
     "Where two routers allow no direct path, a relay forwards what it cannot read. Anybody who can be reached runs one "
     "with 'qvac-desktop relay' and gives you its key. One of the two machines has to name it."
 )
-NEARBY_SENTENCE = (
+NEARBY_SENTENCE = later(
     "Machines on the same network find each other by key, also without the internet. Who does not know the key learns "
     "nothing."
 )
-GIVEN = "Set on the command line."
-# What else is shown when it was given, in words.
-ENTRANCE = {"bootstrap": "the network is entered at", "port": "UDP port"}
-OWN_KEY = "This is your own key. A relay is another machine, which both of you can reach."
+GIVEN = later("Set on the command line.")
+OWN_KEY = later("This is your own key. A relay is another machine, which both of you can reach.")
 
 
 class NetworkDialog(Dialog):
     """Looks at once when it opens, and again when asked. Changes of the relays act at once."""
 
     def __init__(self, presenter: NetworkPresenter, theme: Theme, parent: QWidget | None = None) -> None:
-        super().__init__(theme, "Network", "", "", cancel="Close", parent=parent)
+        super().__init__(theme, tr("Network"), "", "", cancel=tr("Close"), parent=parent)
         self._presenter = presenter
         self.line = StatusLine(theme)
-        self.again = Button(theme, "Look again", icon="refresh-cw", name="Look at the network again")
+        self.again = Button(theme, tr("Look again"), icon="refresh-cw", name=tr("Look at the network again"))
         self.given = Label(scale="hint", tone="text2", wrap=True)
-        self.nearby = Switch(theme, "Find each other on the local network", size=ROW_SIZE)
-        self.nearby_given = Label(GIVEN, scale="hint", tone="text2")
-        self.relays_given = Label(GIVEN, scale="hint", tone="text2")
+        self.nearby = Switch(theme, tr("Find each other on the local network"), size=ROW_SIZE)
+        self.nearby_given = Label(tr(GIVEN), scale="hint", tone="text2")
+        self.relays_given = Label(tr(GIVEN), scale="hint", tone="text2")
         self.error = ErrorPanel(theme)
-        self.key = KeyField(theme, "Key of a relay", "Key of a relay, 64 characters")
+        self.key = KeyField(theme, tr("Key of a relay"), tr("Key of a relay, 64 characters"))
         self.said = Label(scale="hint", tone="text3", wrap=True)
-        self.add = Button(theme, "Add relay", icon="plus")
+        self.add = Button(theme, tr("Add relay"), icon="plus")
         self.rows = QVBoxLayout()
         self.rows.setSpacing(2)
         self.removes: dict[str, Button] = {}
@@ -81,14 +83,14 @@ class NetworkDialog(Dialog):
         self.body.addLayout(_at_start(self.again))
         self.body.addSpacing(12)
         self.body.addLayout(self._nearby_row())
-        self.body.addWidget(Label(NEARBY_SENTENCE, tone="text2", wrap=True))
+        self.body.addWidget(Label(tr(NEARBY_SENTENCE), tone="text2", wrap=True))
         self.body.addSpacing(12)
         relays = QHBoxLayout()
         relays.setSpacing(10)
-        relays.addWidget(Label("Relays", weight=600))
+        relays.addWidget(Label(tr("Relays"), weight=600))
         relays.addWidget(self.relays_given, 1)
         self.body.addLayout(relays)
-        self.body.addWidget(Label(RELAY_SENTENCE, tone="text2", wrap=True))
+        self.body.addWidget(Label(tr(RELAY_SENTENCE), tone="text2", wrap=True))
         self.body.addSpacing(4)
         self.body.addLayout(self.rows)
         entry = QHBoxLayout()
@@ -102,7 +104,7 @@ class NetworkDialog(Dialog):
     def _nearby_row(self) -> QHBoxLayout:
         row = QHBoxLayout()
         row.setSpacing(10)
-        row.addWidget(Label("Local network", weight=600))
+        row.addWidget(Label(tr("Local network"), weight=600))
         row.addWidget(self.nearby)
         row.addWidget(self.nearby_given, 1)
         return row
@@ -112,11 +114,11 @@ class NetworkDialog(Dialog):
         fixed = NEARBY in given
         self.nearby.setChecked(self._presenter.nearby)
         self.nearby.setEnabled(not fixed)
-        self.nearby.setToolTip(GIVEN if fixed else "")
-        self.nearby.setAccessibleDescription(GIVEN if fixed else "")
+        self.nearby.setToolTip(tr(GIVEN) if fixed else "")
+        self.nearby.setAccessibleDescription(tr(GIVEN) if fixed else "")
         self.nearby_given.setVisible(fixed)
-        words = [f"{what} {given[name]}" for name, what in ENTRANCE.items() if name in given]
-        self.given.setText(f"{GIVEN[:-1]}: {', '.join(words)}." if words else "")
+        words = _entrance(given)
+        self.given.setText(words)
         self.given.setVisible(bool(words))
         self._refit()
 
@@ -124,9 +126,11 @@ class NetworkDialog(Dialog):
         presenter = self._presenter
         self.again.setEnabled(not presenter.looking)
         if presenter.looking:
-            self.line.show_status("clock", "Looking at the network…", "Some machines are asked how they see this one.")
+            self.line.show_status(
+                "clock", tr("Looking at the network…"), tr("Some machines are asked how they see this one.")
+            )
         elif presenter.report is None:
-            self.line.show_status("triangle-alert", "The network could not be looked at.", "", "danger")
+            self.line.show_status("triangle-alert", tr("The network could not be looked at."), "", "danger")
         else:
             self.line.show_status(*headline(presenter.report))
         self._refit()
@@ -155,9 +159,14 @@ class NetworkDialog(Dialog):
         key.setFont(self._theme.fixed_font())
         key.setToolTip(group_key(public_key))
         row.addWidget(key)
-        place = "tried first" if first and len(self._presenter.relays) > 1 else ""
+        place = tr("tried first") if first and len(self._presenter.relays) > 1 else ""
         row.addWidget(Label(place, scale="hint", tone="text3"), 1)
-        remove = Button(self._theme, "Remove", kind="flat", name=f"Remove the relay {short_key(public_key)}")
+        remove = Button(
+            self._theme,
+            tr("Remove"),
+            kind="flat",
+            name=tr("Remove the relay {short_key}", short_key=short_key(public_key)),
+        )
         remove.clicked.connect(lambda: self._presenter.remove_relay(public_key))
         remove.setEnabled(not self._relays_fixed)
         row.addWidget(remove)
@@ -171,13 +180,13 @@ class NetworkDialog(Dialog):
     def _check(self, state: KeyCheck, sentence: str) -> None:
         own = self.key.key == self._presenter.public_key and bool(self.key.key)
         known = self.key.key in self._presenter.relays
-        self.said.setText(OWN_KEY if own else "This relay is in the list already." if known else sentence)
+        self.said.setText(tr(OWN_KEY) if own else tr("This relay is in the list already.") if known else told(sentence))
         if own or known:
             announce(self, self.said.text())
         self.said.set_tone("danger" if own or state is KeyCheck.WRONG else "text3")
         self.said.setVisible(bool(self.said.text()))
         self.add.setEnabled(state is KeyCheck.KEY and not own and not known and not self._relays_fixed)
-        self.add.setToolTip("" if self.add.isEnabled() else "A complete key is needed.")
+        self.add.setToolTip("" if self.add.isEnabled() else tr("A complete key is needed."))
         self._refit()
 
     def _add(self) -> None:
@@ -193,6 +202,20 @@ class NetworkDialog(Dialog):
         if self.isVisible():
             # Once rows that left are gone.
             QTimer.singleShot(0, self, self.fit)
+
+
+def _entrance(given: Mapping[str, str]) -> str:
+    """What else is shown when the command line decided it, in words."""
+    entrance, port = given.get("bootstrap"), given.get("port")
+    if entrance and port:
+        return tr(
+            "Set on the command line: the network is entered at {address}, UDP port {port}.",
+            address=entrance,
+            port=port,
+        )
+    if entrance:
+        return tr("Set on the command line: the network is entered at {address}.", address=entrance)
+    return tr("Set on the command line: UDP port {port}.", port=port) if port else ""
 
 
 def _at_start(widget: QWidget) -> QHBoxLayout:

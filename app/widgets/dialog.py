@@ -9,6 +9,7 @@ from PySide6.QtCore import Qt
 from PySide6.QtGui import QShowEvent
 from PySide6.QtWidgets import QDialog, QHBoxLayout, QLayout, QVBoxLayout, QWidget
 
+from app.i18n import tr
 from app.theme import Theme
 from app.widgets.button import Button
 from app.widgets.focus import came_by_keyboard, forget_tab, hand_on_focus
@@ -28,7 +29,7 @@ class Dialog(QDialog):
         confirm: str,
         *,
         kind: str = "primary",
-        cancel: str = "Cancel",
+        cancel: str = "",
         parent: QWidget | None = None,
     ) -> None:
         super().__init__(parent)
@@ -50,7 +51,7 @@ class Dialog(QDialog):
         layout.addLayout(self.body)
         layout.addSpacing(8)
         layout.addStretch(1)
-        self.cancel = Button(theme, cancel)
+        self.cancel = Button(theme, cancel or tr("Cancel"))
         self.confirm = Button(theme, confirm, kind=kind)
         self.cancel.clicked.connect(self.reject)
         self.confirm.clicked.connect(self.accept)

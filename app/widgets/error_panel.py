@@ -9,6 +9,8 @@ from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QVBoxLayout, QWidget
 
 from app.announcements import announce
+from app.core_words import told
+from app.i18n import tr
 from app.theme import Theme
 from app.widgets.button import Button, CopyButton
 from app.widgets.icon_label import IconLabel
@@ -55,24 +57,25 @@ class ErrorPanel(QFrame):
 
     def show_error(self, error: ErrorInfo, acts: Sequence[Act] = ()) -> None:
         self._empty_acts()
-        self.title.setText(error.title)
-        self.message.setText(error.message)
-        self.message.setVisible(bool(error.message))
+        title, message = told(error.title), told(error.message)
+        self.title.setText(title)
+        self.message.setText(message)
+        self.message.setVisible(bool(message))
         for act in acts:
             button = Button(self._theme, act.text, kind=act.kind, icon=act.icon)
             # Through a function of ours: Qt keeps methods by weak reference, and not every object can have one.
             button.clicked.connect(lambda _checked=False, do=act.do: do())
             self._acts.addWidget(button)
         self._acts.addStretch(1)
-        details = CopyButton(self._theme, describe(error), text="Copy details", kind="flat")
+        details = CopyButton(self._theme, describe(error), text=tr("Copy details"), kind="flat")
         self._acts.addWidget(details)
         if self._dismissable:
-            close = Button(self._theme, "Dismiss", kind="flat", name="Dismiss this message")
+            close = Button(self._theme, tr("Dismiss"), kind="flat", name=tr("Dismiss this message"))
             close.clicked.connect(self.clear)
             close.clicked.connect(self.dismissed)
             self._acts.addWidget(close)
         self.show()
-        said = f"{error.title} {error.message}".strip()
+        said = f"{title} {message}".strip()
         self.setAccessibleName(said)
         announce(self, said, assertive=True)
 

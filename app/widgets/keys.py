@@ -7,6 +7,8 @@ from PySide6.QtGui import QAccessible, QAction, QClipboard, QGuiApplication, QKe
 from PySide6.QtWidgets import QGridLayout, QLabel, QLineEdit, QWidget
 
 from app.announcements import announce
+from app.core_words import told
+from app.i18n import tr
 from app.theme import Theme
 from app.widgets.label import restyle
 from qvac_core.codec.key_text import KEY_DIGITS, KeyCheck, bare_key, read_key
@@ -29,7 +31,7 @@ class KeyField(QLineEdit):
         super().__init__(parent)
         self._theme = theme
         # Qt makes it a button: without a text it would be one without a name.
-        self._icon = QAction("Key", self)
+        self._icon = QAction(tr("Key"), self)
         self.addAction(self._icon, QLineEdit.ActionPosition.LeadingPosition)
         self.setAccessibleName(name)
         self.setPlaceholderText(placeholder)
@@ -63,7 +65,7 @@ class KeyField(QLineEdit):
             restyle(self)
             self._show_icon()
             if found.check in (KeyCheck.KEY, KeyCheck.WRONG):
-                announce(self, found.sentence or "Valid key.")
+                announce(self, told(found.sentence) or tr("Valid key."))
         self.checked.emit(found.check, found.sentence)
 
     def _show_icon(self) -> None:
@@ -104,7 +106,7 @@ class KeyGrid(QWidget):
     def set_key(self, public_key: str) -> None:
         for label, group in zip(self._labels, group_key(public_key).split(" "), strict=False):
             label.setText(group)
-        self.setAccessibleName(f"My key, {group_key(public_key)}")
+        self.setAccessibleName(tr("My key, {group_key}", group_key=group_key(public_key)))
 
     def _set_fonts(self) -> None:
         for label in self._labels:

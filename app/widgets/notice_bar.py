@@ -5,6 +5,8 @@ from __future__ import annotations
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QWidget
 
 from app.announcements import announce
+from app.core_words import told
+from app.i18n import tr
 from app.theme import Theme
 from app.widgets.button import Button
 from app.widgets.icon_label import IconLabel
@@ -17,7 +19,7 @@ class NoticeBar(QFrame):
         self.setObjectName("noticeBar")
         self.title = Label(weight=600)
         self.message = Label(tone="text2", wrap=True)
-        self.close_button = Button(theme, kind="flat", icon="x", size="small", name="Dismiss this notice")
+        self.close_button = Button(theme, kind="flat", icon="x", size="small", name=tr("Dismiss this notice"))
         row = QHBoxLayout(self)
         row.setContentsMargins(16, 6, 12, 6)
         row.setSpacing(8)
@@ -29,6 +31,7 @@ class NoticeBar(QFrame):
         self.hide()
 
     def show_notice(self, title: str, message: str) -> None:
+        title, message = told(title), told(message)
         self.title.setText(title)
         self.message.setText(message)
         self.show()

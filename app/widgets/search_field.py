@@ -5,6 +5,7 @@ from __future__ import annotations
 from PySide6.QtGui import QAction
 from PySide6.QtWidgets import QLineEdit, QWidget
 
+from app.i18n import tr
 from app.theme import Theme
 
 # Qt names the action of its own clear button so, and gives it no text.
@@ -24,7 +25,7 @@ class SearchField(QLineEdit):
         self.setClearButtonEnabled(clearable)
         clear = self.findChild(QAction, CLEAR)
         if isinstance(clear, QAction):
-            clear.setText("Clear")
+            clear.setText(tr("Clear"))
         self._glass = QAction(name, self)
         self._glass.triggered.connect(self.setFocus)
         self.addAction(self._glass, QLineEdit.ActionPosition.LeadingPosition)

@@ -8,6 +8,7 @@ from PySide6.QtCore import QPointF, QRectF, QSize, Qt, Signal
 from PySide6.QtGui import QFocusEvent, QFontMetricsF, QKeyEvent, QMouseEvent, QPainter, QPaintEvent, QPen
 from PySide6.QtWidgets import QTabBar, QWidget
 
+from app.i18n import tr, trn
 from app.theme import Theme
 from app.widgets.focus import ring_after
 
@@ -51,7 +52,7 @@ class TabBar(QTabBar):
         self.setDocumentMode(True)
         self.setUsesScrollButtons(False)
         self.setMouseTracking(True)
-        self.setAccessibleName("Tabs")
+        self.setAccessibleName(tr("Tabs"))
         self.currentChanged.connect(self.chosen)
         theme.changed.connect(self.update)
 
@@ -78,7 +79,7 @@ class TabBar(QTabBar):
         mark = self._marks[place]
         if (mark.live, mark.badge, mark.asking, mark.state) != (live, badge, asking, state):
             mark.live, mark.badge, mark.asking, mark.state = live, badge, asking, state
-            asks = f"{asking} {'asks' if asking == 1 else 'ask'} to use it" if asking else ""
+            asks = trn("%n asks to use it", "%n ask to use it", asking) if asking else ""
             said = [self.tabText(place), state, badge, asks]
             self.setAccessibleTabName(place, ", ".join(filter(None, said)))
             self.updateGeometry()

@@ -53,7 +53,7 @@ def test_numbers_and_times_are_written_as_the_system_does() -> None:
     assert (german.time(at), german.weekday(at), german.date(at, year=True)) == ("14:58", "Mittwoch", "20 Mai 2026")
     swiss = locale_of("de", QLocale("de_CH"))
     assert QtTongue("de", swiss).number(1234.5, 1).endswith("234.5")
-    assert QtTongue("en", locale_of("en", QLocale("en_US"))).time(at) == "2:58 PM"
+    assert QtTongue("en", locale_of("en", QLocale("en_US"))).time(at).split() == ["2:58", "PM"]
 
 
 def test_arabic_digits_are_those_of_the_system_that_speaks_it() -> None:
