@@ -1,7 +1,10 @@
 """`python -m tests.bench.inference MODEL.gguf`: an answer by delegation against the same answer by the local engine.
 
-Both are asked from this process, alternating; the provider is the installed program in its own process, reached over
-a loopback network. Each prompt is asked once per side, so that no cached prefix helps either.
+Both are asked from this process, alternating in who is asked first; the provider is the installed program in its own
+process, reached over a loopback network. Each prompt is asked once per side, so that no cached prefix helps either.
+
+What other programs do to two engines at two moments is more than what delegation costs. So its cost is taken within one
+request, too: the guest's time to the first token less what the provider's engine says it took.
 """
 
 from __future__ import annotations
@@ -30,10 +33,14 @@ SEED = bytes([7]) * 32
 
 @dataclass(frozen=True, slots=True)
 class Timing:
-    """first: seconds to the first token, as the caller sees it. rate: tokens per second after it."""
+    """first: seconds to the first token, as the caller sees it. rate: tokens per second after it.
+
+    engine_first: seconds to it, as the engine that made it says.
+    """
 
     first: float
     rate: float
+    engine_first: float
 
 
 async def timed(start: float, run: Completion | LocalCompletion) -> Timing:
@@ -43,7 +50,9 @@ async def timed(start: float, run: Completion | LocalCompletion) -> Timing:
     stats = await run.stats
     assert stats is not None
     tokens = float(stats.generated_tokens)  # type: ignore[arg-type]
-    return Timing(arrivals[0] - start, (tokens - 1) / (arrivals[-1] - arrivals[0]))
+    engine_first = float(stats.time_to_first_token)  # type: ignore[arg-type]
+    rate = (tokens - 1) / (arrivals[-1] - arrivals[0])
+    return Timing(arrivals[0] - start, rate, engine_first / 1000)
 
 
 async def local(core: Core, model_id: str, prompt: str) -> Timing:
@@ -72,7 +81,10 @@ async def measure(core: Core, provider_key: str, model: Path) -> None:
     sides: dict[str, list[Timing]] = {"here": [], "there": []}
     for run in range(RUNS + 1):
         prompt = f"Story {run}: tell me about a lighthouse keeper and {run + 2} ships in a storm."
-        mine, theirs = await local(core, here, prompt), await delegated(core, there, prompt)
+        if run % 2:
+            mine, theirs = await local(core, here, prompt), await delegated(core, there, prompt)
+        else:
+            theirs, mine = await delegated(core, there, prompt), await local(core, here, prompt)
         if run:  # the first pair warms both workers up
             sides["here"].append(mine)
             sides["there"].append(theirs)
@@ -80,13 +92,21 @@ async def measure(core: Core, provider_key: str, model: Path) -> None:
     def all_of(side: str, field: str, factor: float = 1.0) -> tuple[float, ...]:
         return tuple(getattr(timing, field) * factor for timing in sides[side])
 
-    first = Row(
-        "first token", "ms", all_of("there", "first", 1000), all_of("here", "first", 1000), "at most 10 ms more"
+    first = Row("first token", "ms", all_of("there", "first", 1000), all_of("here", "first", 1000), "at most 5 ms more")
+    within = Row(
+        "first token, beside its own engine's word",
+        "ms",
+        first.ours,
+        all_of("there", "engine_first", 1000),
+        "at most 5 ms more",
     )
-    rate = Row("tokens per second", "tok/s", all_of("there", "rate"), all_of("here", "rate"), ">= 0.97")
-    print_table([first, rate], ours="delegated", theirs="local")
+    rate = Row("tokens per second", "tok/s", all_of("there", "rate"), all_of("here", "rate"), ">= 0.98")
+    print_table([first, within, rate], ours="delegated", theirs="local")
     more = median(t - h for t, h in zip(first.ours, first.theirs, strict=True))
+    cost = median(t - e for t, e in zip(within.ours, within.theirs, strict=True))
+    near = median(timing.first - timing.engine_first for timing in sides["here"]) * 1000
     print(f"\nFirst token by delegation: {more:+.1f} ms against local (median of {RUNS} pairs)")
+    print(f"Within one request: {cost:.1f} ms after the engine, where a local one is {near:.1f} ms after it")
 
 
 def main(model: Path) -> None:
