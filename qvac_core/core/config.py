@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from qvac_core.codec import Address
+from qvac_core.store.settings import ModelOptions
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +43,7 @@ class CoreConfig:
     models: tuple[str, ...] | None = None
     models_folder: Path | None = None
     answer_tokens: int | None = None
+    model_options: ModelOptions = field(default_factory=ModelOptions)  # of all models in this run; 0 = as the settings
     local_network: bool | None = None  # find and be found there without the internet; None = as the settings say
     local_hosts: tuple[str, ...] | None = None  # own addresses whose networks these are; None = all of them
     relays: tuple[bytes, ...] = ()  # public keys of blind relays to go through where no direct path is found

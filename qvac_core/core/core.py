@@ -25,8 +25,10 @@ from qvac_core.core.dictation import Dictations
 from qvac_core.core.event_hub import EventHub
 from qvac_core.core.library import ModelsRoom
 from qvac_core.core.machine import THIS_MACHINE, Machine, load_config
+from qvac_core.core.model_options import ModelOptionsInterface
 from qvac_core.core.network import NetworkNode
 from qvac_core.core.pausing import Pausing
+from qvac_core.core.setting_checks import OF_ALL_MODELS, check_setting
 from qvac_core.core.sharing import Sharing
 from qvac_core.core.speech import Speech
 from qvac_core.core.state import (
@@ -135,8 +137,8 @@ class Core:
         if not self._config.relays:
             self._network.relays = self._kept_relays()
 
-        most = self._config.answer_tokens or self._store.settings.settings.sharing.answer_tokens
-        limits = Limits(max_tokens=most) if most > 0 else Limits()
+        limits = Limits()
+        given = replace(self._config.model_options, answer_tokens=self._config.answer_tokens or 0)
         self._engine = LlamaEngine()
         self._on_close("engine", self._engine.close)
         self._speech_engine = WhisperEngine()
@@ -146,9 +148,11 @@ class Core:
             self._engine,
             others={EMBEDDING_TYPE: self._engine.load_embedding, SPEECH_TYPE: self._speech_engine.load_pooled},
             on_changed=self._on_models_changed,
+            idle_seconds=lambda model: self.machine.idle_seconds(model),
+            admit=lambda model, config, held: self.machine.admit(model, config, held),
         )
         self.library = ModelsRoom()
-        self.machine = Machine(self._store, self._hub, library, pool, limits, only=self._config.models)
+        self.machine = Machine(self._store, self._hub, library, pool, limits, only=self._config.models, given=given)
         self._on_close("machine", self.machine.close)
 
         self.consumer = Consumer(self._network.connect, local_loader=self.machine.load_local)
@@ -215,7 +219,10 @@ class Core:
         return self._store.settings.text(key)
 
     async def set_setting(self, key: str, value: str) -> None:
+        check_setting(key, value)
         await self._store.database.run(self._store.settings.set_text, key, value)
+        if key in OF_ALL_MODELS:
+            await self.machine.options_changed()
         if key == LOCAL_NETWORK and self._config.local_network is None:
             self._network.use_local_network(self._store.settings.settings.local_network)
 
@@ -339,6 +346,10 @@ class Core:
 
     async def clear_log(self) -> None:
         await self._sharing.clear_log()
+
+    @property
+    def model_options(self) -> ModelOptionsInterface:
+        return self.machine
 
     # --- Chat -----------------------------------------------------------------------------------------------------
 

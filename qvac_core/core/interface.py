@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Protocol
 
 from qvac_core.core.library_room import LibraryRoom
+from qvac_core.core.model_options import ModelOptionsInterface
 from qvac_core.core.pausing import PausingInterface
 from qvac_core.core.state import (
     AccessMode,
@@ -50,6 +51,8 @@ class CoreInterface(Protocol):
 
         local_network ("true", "false") acts at once, unless the command line decided about it. So do keep_awake and
         keep_awake_on_battery; share_at_start and close_to_tray are the window's to act on.
+        machine_name and those of sharing and manners (store/settings.py; "sharing.keep_contents", …) act at once too,
+        but for sharing.context_tokens, sharing.slots and sharing.memory_mb: they act when a model is loaded next.
         """
 
     async def set_setting(self, key: str, value: str) -> None: ...
@@ -114,6 +117,9 @@ class CoreInterface(Protocol):
     async def stop_request(self, request_id: str) -> None: ...
     async def request_log(self, limit: int = 200, search: str = "") -> tuple[LogEntry, ...]: ...
     async def clear_log(self) -> None: ...
+
+    @property
+    def model_options(self) -> ModelOptionsInterface: ...
 
     # Chat
     async def providers(self) -> tuple[ProviderEntry, ...]: ...

@@ -7,6 +7,7 @@ import stat
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from msgspec import UNSET, UnsetType
@@ -17,6 +18,7 @@ from qvac_core.core.event_hub import EventHub
 from qvac_core.core.library_state import DownloadState
 from qvac_core.core.local_config import loading_here
 from qvac_core.core.local_translation import translate_here
+from qvac_core.core.model_options import OptionsOfModel, check_options
 from qvac_core.core.state import AnswerStats, DownloadChanged, SharedModel, SharedModelsChanged, Target
 from qvac_core.core.tasks import TaskOwner
 from qvac_core.delegation.admission import Limits
@@ -52,6 +54,7 @@ from qvac_core.engines.interface import (
     Token,
 )
 from qvac_core.engines.library import Library
+from qvac_core.engines.memory_cap import check_cap, needed_bytes
 from qvac_core.engines.model_kind import (
     CHAT_TYPE,
     EMBEDDING_TYPE,
@@ -66,6 +69,7 @@ from qvac_core.engines.speech import Audio, SpeechModel, TranscriptionEvent, Tra
 from qvac_core.engines.translation import TranslationRequest
 from qvac_core.errors import LocalProtocolError, ModelError, QvacError
 from qvac_core.models import DEFAULT_SMALL_MODEL, by_file, by_name, by_sha256, by_source, is_source, model_title
+from qvac_core.store.settings import ModelOptions, Settings
 from qvac_core.store.store import Store
 
 THIS_MACHINE = "This machine"
@@ -94,8 +98,11 @@ class Machine:
         pool: ModelPool,
         limits: Limits,
         only: Sequence[str] | None = None,
+        given: ModelOptions | None = None,
     ) -> None:
-        """only: names or paths shared in this run, in place of the switches kept in the settings."""
+        """only: names or paths shared in this run, in place of the switches kept in the settings. given: what holds in
+        this run for all models, in place of the settings."""
+        self._given = given or ModelOptions()
         self._store = store
         self._events = events
         self._library = library
@@ -131,6 +138,71 @@ class Machine:
     async def close(self) -> None:
         await self._tasks.close()
         await self.pool.close()
+
+    # --- What holds for a model ------------------------------------------------------------------------------------
+
+    def options_of(self, name: str) -> ModelOptions:
+        """What holds for this model now: of this run, of its own, of all; answer_tokens and memory_mb 0 = no limit."""
+        sharing = self._store.settings.settings.sharing
+        given, own = self._given, sharing.per_model.get(name, ModelOptions())
+        return ModelOptions(
+            context_tokens=given.context_tokens or own.context_tokens or sharing.context_tokens or self._limits.n_ctx,
+            slots=given.slots or own.slots or sharing.slots or self._limits.slots,
+            memory_mb=given.memory_mb or own.memory_mb,
+            idle_minutes=given.idle_minutes or own.idle_minutes or sharing.idle_minutes,
+            answer_tokens=given.answer_tokens or own.answer_tokens or sharing.answer_tokens,
+        )
+
+    async def options(self, name: str) -> OptionsOfModel:
+        model = self._library.find(name)
+        if model is None:
+            raise _no_such_model(name)
+        sharing, pooled = self._store.settings.settings.sharing, self._pooled(model)
+        info = pooled.info if pooled is not None else None
+        return OptionsOfModel(
+            own=sharing.per_model.get(model.name, ModelOptions()),
+            others=self.options_of(""),
+            loaded=(info.n_ctx, info.slots) if info is not None else None,
+            in_use=pooled is not None and pooled.leases > 0,
+        )
+
+    async def set_options(self, name: str, options: ModelOptions) -> OptionsOfModel:
+        check_options(options)
+        model = self._library.find(name)
+        if model is None:
+            raise _no_such_model(name)
+
+        def change(settings: Settings) -> Settings:
+            per_model = {other: said for other, said in settings.sharing.per_model.items() if other != model.name}
+            if options != ModelOptions():
+                per_model[model.name] = options
+            return replace(settings, sharing=replace(settings.sharing, per_model=MappingProxyType(per_model)))
+
+        await self._store.database.run(self._store.settings.change, change)
+        await self.options_changed(model.sha256)
+        return await self.options(name)
+
+    async def options_changed(self, sha256: str = "") -> None:
+        """Of one model, or of all: those that nobody uses load anew with them."""
+        self.pool.idle_changed()
+        await self.pool.unload_idle(sha256)
+        self.announce()
+
+    def limits_of(self, model: LibraryModel) -> Limits:
+        """The bounds for guests and for its owner, as they are now."""
+        options = self.options_of(model.name)
+        most = options.answer_tokens or self._limits.max_tokens
+        return replace(self._limits, n_ctx=options.context_tokens, slots=options.slots, max_tokens=most)
+
+    def idle_seconds(self, model: LibraryModel) -> float:
+        return self.options_of(model.name).idle_minutes * 60.0
+
+    async def admit(self, model: LibraryModel, config: ModelConfig, held: int) -> None:
+        """May it be loaded beside what others hold? Raises ModelError."""
+        cap, cap_of_all = self.options_of(model.name).memory_mb, self._store.settings.settings.sharing.memory_mb
+        if cap or cap_of_all:
+            needed = await asyncio.to_thread(needed_bytes, model, config)
+            check_cap(display_name(model), needed, held, cap_mb=cap, cap_of_all_mb=cap_of_all)
 
     # --- Library and switches -------------------------------------------------------------------------------------
 
@@ -194,8 +266,8 @@ class Machine:
             quantization=model.quantization,
             size_bytes=model.size_bytes,
             memory_bytes=info.memory_bytes if info is not None else model.size_bytes,
-            n_ctx=info.n_ctx if info is not None else self._limits.n_ctx,
-            slots=info.slots if info is not None else self._limits.slots,
+            n_ctx=info.n_ctx if info is not None else self.options_of(model.name).context_tokens,
+            slots=info.slots if info is not None else self.options_of(model.name).slots,
             shared=shared,
             state="idle" if pooled is None else "loading" if info is None else "loaded",
             ability=_ABILITIES[model.model_type][0],
@@ -289,13 +361,18 @@ class Machine:
         return [
             OfferedModel(
                 model,
-                self._limits.n_ctx,
+                self._context_of(model),
                 loaded=self._pooled(model) is not None,
                 abilities=_abilities(model),
             )
             for model in self.runnable_models()
             if model.name in shared
         ]
+
+    def _context_of(self, model: LibraryModel) -> int:
+        """What a guest can count on: of the copy that runs, else of the one that would be loaded."""
+        pooled = self._pooled(model)
+        return pooled.info.n_ctx if pooled is not None and pooled.info else self.options_of(model.name).context_tokens
 
     # --- For the chats: LocalResponder ----------------------------------------------------------------------------
 
@@ -323,7 +400,7 @@ class Machine:
         on_progress: Callable[[LoadProgress], None] | None = None,
         config: ModelConfig | None = None,
     ) -> Lease:
-        return await self.pool.acquire(model, config or load_config(self._limits), on_progress)
+        return await self.pool.acquire(model, config or load_config(self.limits_of(model)), on_progress)
 
     async def answer(self, question: Question) -> AsyncGenerator[AnswerPart, None]:
         """Thinking and text as they come, then the statistics.
@@ -393,8 +470,10 @@ class Machine:
 
         model_config: as the SDK's, see `local_config`. Raises ModelError, LocalProtocolError.
         """
-        wanted, config = loading_here(model_type, model_config, load_config(self._limits))
+        # Checked before anything is fetched; then by what holds for this model.
+        loading_here(model_type, model_config, load_config(self._limits))
         model = await self.require(model_src or DEFAULT_SMALL_MODEL.name, model_type)
+        wanted, config = loading_here(model_type, model_config, load_config(self.limits_of(model)))
         if isinstance(wanted, LlmConfig) and wanted.projectionModelSrc:
             projector = await self._require_projector(model, source_of(wanted.projectionModelSrc))
             config = replace(config, projector=str(projector))

@@ -38,6 +38,7 @@ from qvac_core.core.tasks import TaskOwner
 from qvac_core.delegation import admission, events
 from qvac_core.delegation.admission import AccessPolicy, Allowance, Limits
 from qvac_core.delegation.provider import Provider
+from qvac_core.delegation.serving import Greeting
 from qvac_core.errors import NetworkError
 from qvac_core.hyperdht import KeyPair, Server
 from qvac_core.store.knocks import MAX_KNOCKS
@@ -82,6 +83,8 @@ class Sharing:
             limits=limits,
             log=self._log,
             on_event=self._on_provider_event,
+            limits_of=machine.limits_of,
+            greeting=self._greeting,
             public_key=key_pair.public_key,
         )
         self._server: Server | None = None
@@ -94,6 +97,11 @@ class Sharing:
         hub.subscribe(self._on_core_event)
         self._watch: asyncio.Task[None] | None = None
         self._retry: asyncio.Task[None] | None = None
+
+    def _greeting(self) -> Greeting:
+        """What this machine says of itself to our own guests."""
+        settings = self._store.settings.settings
+        return Greeting(name=settings.machine_name, logs_content=settings.sharing.keep_contents)
 
     @property
     def state(self) -> SharingState:

@@ -86,6 +86,8 @@ class AnswerParts(Protocol):
 
     def slots(self, known: KnownModel) -> int: ...
 
+    def limits_of(self, known: KnownModel) -> Limits: ...
+
     async def running_model(self, known: KnownModel) -> LoadedModel: ...
 
     def drop(self) -> None:
@@ -225,7 +227,12 @@ class Answer:
     def _request(self) -> CompletionRequest:
         parts = self._parts
         request = completion_request(
-            self._live.id, parts.public_key, self._message, self._known, parts.limits, show_stop=not parts.is_ours
+            self._live.id,
+            parts.public_key,
+            self._message,
+            self._known,
+            parts.limits_of(self._known),
+            show_stop=not parts.is_ours,
         )
         if has_attachments(self._message):
             # They are looked at before it waits and held only when its turn has come. No session: that is text alone.

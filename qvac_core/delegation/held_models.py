@@ -21,6 +21,8 @@ from qvac_core.engines.interface import LibraryModel, LoadProgress, ModelConfig,
 IDS_PER_KEY = 8
 KEYS_REMEMBERED = 256
 
+LimitsOf = Callable[[LibraryModel], Limits]
+
 
 @dataclass(frozen=True, slots=True)
 class Known:
@@ -95,9 +97,13 @@ def loading_config(limits: Limits) -> ModelConfig:
 class HeldModels:
     """The leases of one connection, by model id."""
 
-    def __init__(self, pool: ModelPool, limits: Limits, on_changed: Callable[[], None]) -> None:
+    def __init__(
+        self, pool: ModelPool, limits: Limits, on_changed: Callable[[], None], limits_of: LimitsOf | None = None
+    ) -> None:
+        """limits_of: the owner's bounds for one model, as they are now; None = `limits` for all."""
         self._pool = pool
         self._limits = limits
+        self._limits_of = limits_of or (lambda model: limits)
         self._on_changed = on_changed
         self._leases: dict[str, tuple[Known, Lease]] = {}
         self._locks: dict[str, asyncio.Lock] = {}
@@ -118,7 +124,9 @@ class HeldModels:
     def slots(self, known: Known) -> int:
         """How many answers at once the model of this id makes: whoever loaded it first has said so."""
         held = self._leases.get(known.model_id)
-        return held[1].model.info.slots if held is not None and held[1].model.alive else self._limits.slots
+        if held is not None and held[1].model.alive:
+            return held[1].model.info.slots
+        return self._limits_of(known.model).slots
 
     async def hold(self, known: Known, on_progress: Callable[[LoadProgress], None] | None = None) -> RunningModel:
         """The running model of this id; loads it when it is not held or its worker has ended.
@@ -141,7 +149,7 @@ class HeldModels:
             self.release(known.model_id)
         if len(self._leases) >= self._limits.models_per_key:
             raise by_policy(Reason.LIMIT, "You hold too many models here. Unload one before loading another.")
-        config = replace(loading_config(self._limits), pooling=known.pooling)
+        config = replace(loading_config(self._limits_of(known.model)), pooling=known.pooling)
         lease = await self._pool.acquire(known.model, config, on_progress)
         self._leases[known.model_id] = (known, lease)
         self._on_changed()

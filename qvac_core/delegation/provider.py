@@ -16,7 +16,7 @@ from qvac_core.delegation.blobs import BlobStore
 from qvac_core.delegation.events import ConnectionChanged, ConnectionState, ModelsInUseChanged, ProviderEvent
 from qvac_core.delegation.failures import Rejection, denied, not_admitted, paused
 from qvac_core.delegation.held_bytes import HeldBytes
-from qvac_core.delegation.held_models import KnownModels
+from qvac_core.delegation.held_models import KnownModels, LimitsOf
 from qvac_core.delegation.kv_sessions import KvSessions
 from qvac_core.delegation.live_requests import LiveRequests
 from qvac_core.delegation.messages import decode_envelope
@@ -63,14 +63,19 @@ class Provider:
         limits: Limits | None = None,
         on_event: Callable[[ProviderEvent], None] = lambda event: None,
         public_key: bytes = b"",
-        greeting: Greeting | None = None,
+        greeting: Callable[[], Greeting] = Greeting,
+        limits_of: LimitsOf | None = None,
         wall_clock: Callable[[], float] = time.time,
     ) -> None:
-        """`wall_clock` gives Unix seconds."""
+        """`wall_clock` gives Unix seconds. limits_of: bounds for one model, as they are now; None = `limits` for all.
+
+        greeting: what is said of this provider, as it is now.
+        """
         self.public_key = public_key
         self.paused = False
         self.pause_ends: float | None = None  # Unix seconds at which guests may ask again; None = not known
         self._limits = limits or Limits()
+        bounds = self._limits
         self._policy = policy
         self._emit = on_event
         self._now = wall_clock
@@ -97,7 +102,8 @@ class Provider:
             sessions=KvSessions(),
             blobs=self._blobs,
             log=log,
-            greeting=greeting or Greeting(),
+            greeting=greeting,
+            limits_of=limits_of or (lambda model: bounds),
             now=wall_clock,
             refusing=self._why_nothing_new,
             on_models_changed=self._models_changed,

@@ -31,6 +31,7 @@ from qvac_core.delegation.held_models import (
     KnownModel,
     KnownModels,
     KnownSpeechModel,
+    LimitsOf,
     model_not_found,
 )
 from qvac_core.delegation.kv_sessions import KvSessions
@@ -119,7 +120,8 @@ class Service:
     sessions: KvSessions
     blobs: BlobStore
     log: RequestLog
-    greeting: Greeting
+    greeting: Callable[[], Greeting]
+    limits_of: LimitsOf
     now: Callable[[], float]
     refusing: Callable[[], Rejection | None]
     on_models_changed: Callable[[], None]
@@ -138,7 +140,7 @@ class Session:
         self.known = service.known
         self.requests = service.requests
         self.turns = service.turns
-        self.held = HeldModels(service.pool, service.limits, service.on_models_changed)
+        self.held = HeldModels(service.pool, service.limits, service.on_models_changed, service.limits_of)
         self.sessions = service.sessions
         self.blobs = KeyBlobs(service.blobs, stream.remote_public_key)
         self.tells_places = False
@@ -201,6 +203,9 @@ class Session:
 
     def _allowance(self) -> Allowance:
         return self._service.policy.allowance(self.public_key, self._service.now())
+
+    def limits_of(self, known: Known) -> Limits:
+        return self._service.limits_of(known.model)
 
     def slots(self, known: KnownModel) -> int:
         return self.held.slots(known)
@@ -315,11 +320,12 @@ class Session:
         features = sorted(OUR_FEATURES & set(message.features))
         self.is_ours = message.app == APP_NAME
         self.tells_places = self.is_ours and "queue" in features
+        greeting = self._service.greeting()
         return HelloReply(
             version=HELLO_VERSION,
             features=features,
-            name=self._service.greeting.name,
-            logs_content=self._service.greeting.logs_content,
+            name=greeting.name,
+            logs_content=greeting.logs_content,
         )
 
     def _list_models(self) -> ListModelsReply:
@@ -389,7 +395,7 @@ class Session:
                     message,
                     owner,
                     lambda: self.held.hold(known),
-                    self.limits,
+                    self.limits_of(known),
                     lines,
                     lambda: self.requests.progress(live),
                 ),

@@ -32,6 +32,8 @@ log = logging.getLogger("qvac.engines")
 IDLE_SECONDS = 600.0  # without a lease, then the memory is given back
 
 Progress = Callable[[LoadProgress], None]
+# May the model be loaded beside others that hold so many bytes? Raises ModelError with `reason`: "memory".
+Admit = Callable[[LibraryModel, ModelConfig, int], Awaitable[None]]
 # Loads a model of another kind than chat, as `Engine.load` does.
 Loader = Callable[[Path, ModelConfig, Progress | None], Awaitable[RunningModel]]
 
@@ -120,10 +122,15 @@ class ModelPool:
         engine: Engine,
         *,
         others: Mapping[str, Loader] = MappingProxyType({}),
-        idle_seconds: float = IDLE_SECONDS,
+        idle_seconds: float | Callable[[LibraryModel], float] = IDLE_SECONDS,
         on_changed: Callable[[], None] | None = None,
+        admit: Admit | None = None,
     ) -> None:
-        """engine: for chat models. others: how models of other types are loaded, by `LibraryModel.model_type`."""
+        """engine: for chat models. others: how models of other types are loaded, by `LibraryModel.model_type`.
+
+        admit: asked before a load; where it refuses, models that nobody uses make room first.
+        """
+        self._admit = admit
         self._engine = engine
         self._others = others
         self._idle_seconds = idle_seconds
@@ -171,12 +178,19 @@ class ModelPool:
             return Lease(LeasedModel(model, library_model, config), library_model, release)
         return Lease(model, library_model, release)
 
-    async def unload_idle(self) -> None:
-        """Give back the memory of all models that nobody holds, now."""
+    async def unload_idle(self, sha256: str = "") -> None:
+        """Give back the memory of all models that nobody holds, now; with `sha256` of that one alone."""
         for key, entry in list(self._entries.items()):
-            if entry.leases == 0 and entry.waiters == 0:
+            if entry.leases == 0 and entry.waiters == 0 and sha256 in ("", entry.library_model.sha256):
                 self._forget(key, entry)
         await self._finish_unloading()
+
+    def idle_changed(self) -> None:
+        """Models that nobody uses may stay for another time from now on."""
+        for key, entry in list(self._entries.items()):
+            if entry.idle_timer is not None:
+                self._stop_idling(entry)
+                self._idle_later(key, entry)
 
     async def close(self) -> None:
         """Unload everything, leases or not."""
@@ -201,17 +215,25 @@ class ModelPool:
 
         async def load() -> RunningModel:
             try:
-                return await load_it(library_model.path, plain, progress)
+                return await self._load_once(load_it, library_model, plain, progress)
             except ModelError as error:
                 if error.typed_fields.get("reason") != "memory" or not self._has_idle():
                     raise
             await self.unload_idle()
-            return await load_it(library_model.path, plain, progress)
+            return await self._load_once(load_it, library_model, plain, progress)
 
         entry = _Entry(library_model, asyncio.get_running_loop().create_task(load()), listeners)
         self._entries[key] = entry
         self._on_changed()
         return entry
+
+    async def _load_once(
+        self, load_it: Loader, library_model: LibraryModel, config: ModelConfig, progress: Progress
+    ) -> RunningModel:
+        if self._admit is not None:
+            held = sum(entry.loaded.info.memory_bytes for entry in self._entries.values() if entry.loaded is not None)
+            await self._admit(library_model, config, held)
+        return await load_it(library_model.path, config, progress)
 
     async def _wait(self, key: str, entry: _Entry, on_progress: Progress | None) -> RunningModel:
         if on_progress is not None:
@@ -250,11 +272,11 @@ class ModelPool:
         self._on_changed()
 
     def _idle_later(self, key: str, entry: _Entry) -> None:
-        if self._idle_seconds <= 0:
+        wait = self._idle_seconds(entry.library_model) if callable(self._idle_seconds) else self._idle_seconds
+        if wait <= 0:
             self._forget(key, entry)
         else:
-            loop = asyncio.get_running_loop()
-            entry.idle_timer = loop.call_later(self._idle_seconds, self._idle, key, entry)
+            entry.idle_timer = asyncio.get_running_loop().call_later(wait, self._idle, key, entry)
 
     def _idle(self, key: str, entry: _Entry) -> None:
         if entry.leases == 0 and entry.waiters == 0 and self._entries.get(key) is entry:

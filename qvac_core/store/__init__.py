@@ -23,7 +23,16 @@ from qvac_core.store.records import (
     Target,
 )
 from qvac_core.store.request_log import RequestLog
-from qvac_core.store.settings import Admission, ChatSettings, Settings, SettingsFile, SharingSettings, Theme
+from qvac_core.store.settings import (
+    Admission,
+    ChatSettings,
+    MannersSettings,
+    ModelOptions,
+    Settings,
+    SettingsFile,
+    SharingSettings,
+    Theme,
+)
 from qvac_core.store.store import Store
 
 __all__ = [
@@ -45,7 +54,9 @@ __all__ = [
     "Knocks",
     "KnownProvider",
     "LogEntry",
+    "MannersSettings",
     "Message",
+    "ModelOptions",
     "Providers",
     "RequestLog",
     "SeedSource",

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, is_dataclass, replace
 from enum import StrEnum
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Final, TypeVar, cast
 
 import tomli_w
@@ -34,17 +35,60 @@ class Admission(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class SharingSettings:
-    """[sharing]: `models` by library name; `log_days` 0 keeps the log for ever.
+class ModelOptions:
+    """What the owner said of one model; 0 = as for all models ([sharing]). memory_mb: 10^6 bytes."""
 
-    answer_tokens: longest answer that a guest may ask for, from the next start on; 0 = as long as the context allows.
+    context_tokens: int = 0
+    slots: int = 0
+    memory_mb: int = 0
+    idle_minutes: int = 0
+    answer_tokens: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class SharingSettings:
+    """[sharing]: `models` by library name; `log_days` 0 keeps the log for ever, `log_rows` 0 any number of requests.
+
+    answer_tokens: longest answer that a guest may ask for; 0 = as long as the context allows. context_tokens: of each
+    chat; slots: answers at once of one model. memory_mb: of all loaded models together, 10^6 bytes, 0 = no cap.
+    idle_minutes: then a model that nobody uses is unloaded. keep_contents: questions and answers of guests who were
+    told so are kept with the log. per_model: by library name, what holds for that model alone.
     """
 
     admission: Admission = Admission.ALLOW
     knocks: bool = True
     models: tuple[str, ...] = ()
     log_days: int = 90
+    log_rows: int = 100_000
+    keep_contents: bool = False
     answer_tokens: int = 0
+    context_tokens: int = 4096
+    slots: int = 4
+    memory_mb: int = 0
+    idle_minutes: int = 10
+    per_model: Mapping[str, ModelOptions] = field(default_factory=lambda: MappingProxyType({}))
+
+
+@dataclass(frozen=True, slots=True)
+class MannersSettings:
+    """[manners]: when this machine serves no guest, though sharing is on.
+
+    hours_from, hours_to: HH:MM by the clock on the wall, the first later than the second = over midnight. hours_days:
+    the ISO weekdays (1 = Monday) on which they begin. active_minutes: so long without a key or the mouse, and nobody
+    uses the machine. other_gpu_mb: so much of the GPU's memory in use by others counts as need. cut_running: answers
+    that run are ended too; else they finish.
+    """
+
+    hours: bool = False
+    hours_from: str = "08:00"
+    hours_to: str = "23:00"
+    hours_days: str = "1234567"
+    while_active: bool = False
+    active_minutes: int = 5
+    other_gpu: bool = False
+    other_gpu_mb: int = 1000
+    on_battery: bool = False
+    cut_running: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +116,7 @@ class Settings:
 
     share_at_start: the window switches sharing on. close_to_tray: a closed window stays in the tray, sharing or not.
     keep_awake: no sleep while a guest is served or a download runs; keep_awake_on_battery: there as well.
+    machine_name: what guests are told that it is called, "" = nothing.
     """
 
     theme: Theme = Theme.SYSTEM
@@ -82,7 +127,9 @@ class Settings:
     close_to_tray: bool = False
     keep_awake: bool = True
     keep_awake_on_battery: bool = False
+    machine_name: str = ""
     sharing: SharingSettings = field(default_factory=SharingSettings)
+    manners: MannersSettings = field(default_factory=MannersSettings)
     chat: ChatSettings = field(default_factory=ChatSettings)
     network: NetworkSettings = field(default_factory=NetworkSettings)
 
@@ -201,11 +248,24 @@ def _read(defaults: S, table: Mapping[str, Any], prefix: str, ignored: list[str]
                 values[item.name] = _read(default, value, f"{name}.", ignored)
             else:
                 ignored.append(name)
+        elif isinstance(default, Mapping):
+            values[item.name] = _read_options(value, name, ignored)
         elif (accepted := _accepted(default, value)) is None:
             ignored.append(name)
         else:
             values[item.name] = accepted
     return cast(S, replace(cast(Any, defaults), **values))
+
+
+def _read_options(value: Any, name: str, ignored: list[str]) -> Mapping[str, ModelOptions]:
+    """One table for each model."""
+    found: dict[str, ModelOptions] = {}
+    for model, table in value.items() if isinstance(value, dict) else [("", None)]:
+        if isinstance(table, dict):
+            found[model] = _read(ModelOptions(), table, f"{name}.{model}.", ignored)
+        else:
+            ignored.append(f"{name}.{model}".rstrip("."))
+    return MappingProxyType(found)
 
 
 def _accepted(default: Any, value: Any) -> Any:
@@ -229,11 +289,18 @@ def _written(settings: Any, table: Mapping[str, Any]) -> dict[str, Any]:
         if is_dataclass(value):
             known = table.get(item.name)
             result[item.name] = _written(value, known if isinstance(known, dict) else {})
+        elif isinstance(value, Mapping):
+            result[item.name] = {model: _said(options) for model, options in value.items() if _said(options)}
         elif isinstance(value, StrEnum):
             result[item.name] = value.value
         else:
             result[item.name] = list(value) if isinstance(value, tuple) else value
     return result
+
+
+def _said(options: ModelOptions) -> dict[str, int]:
+    """What differs from all other models; a file for people says nothing of the rest."""
+    return {item.name: getattr(options, item.name) for item in fields(options) if getattr(options, item.name)}
 
 
 def _default(sections: list[str], last: str) -> Any:
@@ -254,6 +321,6 @@ def _typed(default: Any, text: str, name: str) -> Any:
         if not text.isascii() or not text.isdigit():
             raise StoreError(f"The setting {name} is a number.")
         return int(text)
-    if isinstance(default, tuple) or is_dataclass(default):
+    if isinstance(default, tuple | Mapping) or is_dataclass(default):
         raise StoreError(f"The setting {name} is not a single text.")
     return text

@@ -57,6 +57,7 @@ from qvac_core.core.state import (
 )
 from qvac_core.errors import IdentityError, QvacError
 from tests.gui.fake_library import FakeLibrary
+from tests.gui.fake_model_options import FakeModelOptions
 from tests.gui.fake_pausing import FakePausing
 
 MY_KEY = "2744ccd10c7533bd736ad890f9dd5cab2adb27b07d500b9493f29cdc420cb2e0"
@@ -113,6 +114,7 @@ class FakeCore:
     fail: dict[str, QvacError] = field(default_factory=dict)  # intent → what it raises, once
     given_options: dict[str, str] = field(default_factory=dict)
     slow: dict[str, asyncio.Event] = field(default_factory=dict)  # intent → what it waits for first
+    model_options: FakeModelOptions = field(default_factory=FakeModelOptions)
     started: bool = False
     closed: bool = False
 

@@ -84,7 +84,7 @@ async def provider_room(rules: AccessRules | None = None, limits: Limits | None 
         limits=limits,
         log=log,
         on_event=events.append,
-        greeting=Greeting(name="Test box"),
+        greeting=lambda: Greeting(name="Test box"),
         wall_clock=asyncio.get_running_loop().time,
     )
     async with asyncio.TaskGroup() as tasks:

@@ -17,7 +17,7 @@ import pytest
 from qvac_core.errors import StoreError
 from qvac_core.store import Admission, Settings, SettingsFile, SharingSettings, Theme
 from qvac_core.store.disk import create_once, write_atomically
-from qvac_core.store.settings import ChatSettings, NetworkSettings
+from qvac_core.store.settings import ChatSettings, MannersSettings, ModelOptions, NetworkSettings
 
 NOW = 1_750_000_000.0
 CHANGED = Settings(
@@ -228,7 +228,12 @@ def test_every_setting_is_read_somewhere() -> None:
     own = root / "qvac_core" / "store" / "settings.py"
     files = [path for folder in ("app", "qvac_core") for path in (root / folder).rglob("*.py") if path != own]
     source = "\n".join(path.read_text(encoding="utf-8") for path in files)
-    sections = {"sharing": SharingSettings, "chat": ChatSettings, "network": NetworkSettings}
+    sections = {
+        "sharing": SharingSettings,
+        "manners": MannersSettings,
+        "chat": ChatSettings,
+        "network": NetworkSettings,
+    }
     names = [(item.name, "settings.") for item in fields(Settings) if item.name not in sections]
     names += [(item.name, f"{section}.") for section, kind in sections.items() for item in fields(kind)]
     unread = [
@@ -237,3 +242,21 @@ def test_every_setting_is_read_somewhere() -> None:
         if f"{owner}{name}" not in source and f'_setting("{name}")' not in source and f"sharing.{name}" not in source
     ]
     assert not unread
+
+
+def test_what_holds_for_one_model_is_a_table_of_its_own(path: Path) -> None:
+    path.write_text(
+        '[sharing.per_model."Qwen3-0.6B-Q4_0"]\nslots = 2\nmine = "kept?"\ncontext_tokens = "many"\n'
+        "[sharing.per_model]\nother = 1\n"
+    )
+    file = SettingsFile(path, now=NOW)
+    assert dict(file.settings.sharing.per_model) == {"Qwen3-0.6B-Q4_0": ModelOptions(slots=2)}
+    assert file.notice is not None
+    assert "sharing.per_model.Qwen3-0.6B-Q4_0.context_tokens" in file.notice
+    assert "sharing.per_model.other" in file.notice
+    file.change(lambda now: replace(now, sharing=replace(now.sharing, per_model={"x": ModelOptions(0, 0, 500)})))
+    document = tomllib.loads(path.read_text())
+    assert document["sharing"]["per_model"] == {"x": {"memory_mb": 500}}  # and nothing of what was not said
+    assert SettingsFile(path, now=NOW).settings == file.settings
+    with pytest.raises(StoreError):
+        file.set_text("sharing.per_model", "x")
