@@ -23,8 +23,11 @@ from qvac_core.core.contacts import Contacts
 from qvac_core.core.diagnosis import examine_network
 from qvac_core.core.dictation import Dictations
 from qvac_core.core.event_hub import EventHub
+from qvac_core.core.gauges import MachineGauges
+from qvac_core.core.history import History
 from qvac_core.core.library import ModelsRoom
 from qvac_core.core.machine import THIS_MACHINE, Machine, load_config
+from qvac_core.core.manners import MachineSenses, Manners
 from qvac_core.core.model_options import ModelOptionsInterface
 from qvac_core.core.network import NetworkNode
 from qvac_core.core.pausing import Pausing
@@ -179,6 +182,13 @@ class Core:
         self.pausing = Pausing(self._store.settings, self._store.database.run, self._sharing.use_pauses, self._hub.emit)
         self._stack.callback(self.pausing.close)
         self.pausing.open()
+        self.history = History(self._store, self._hub.emit)
+        self.gauges = MachineGauges()
+        self._stack.callback(self.gauges.close)
+        senses = MachineSenses(self.gauges.read_now)
+        self.manners = Manners(lambda: self._store.settings.settings.manners, self.pausing, self._hub.emit, senses)
+        self._on_close("manners", self.manners.close)
+        self.manners.open()
         self.machine.open()
         for sentence in (*self._store.notices, self._network.notice):
             if sentence:
@@ -223,6 +233,10 @@ class Core:
         await self._store.database.run(self._store.settings.set_text, key, value)
         if key in OF_ALL_MODELS:
             await self.machine.options_changed()
+        elif key.startswith("manners."):
+            await self.manners.look()
+        elif key in ("sharing.log_days", "sharing.log_rows"):
+            await self.history.prune()
         if key == LOCAL_NETWORK and self._config.local_network is None:
             self._network.use_local_network(self._store.settings.settings.local_network)
 

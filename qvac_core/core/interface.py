@@ -9,7 +9,10 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
+from qvac_core.core.gauges import GaugesInterface
+from qvac_core.core.history import HistoryInterface
 from qvac_core.core.library_room import LibraryRoom
+from qvac_core.core.manners import MannersInterface
 from qvac_core.core.model_options import ModelOptionsInterface
 from qvac_core.core.pausing import PausingInterface
 from qvac_core.core.state import (
@@ -120,6 +123,12 @@ class CoreInterface(Protocol):
 
     @property
     def model_options(self) -> ModelOptionsInterface: ...
+    @property
+    def manners(self) -> MannersInterface: ...
+    @property
+    def gauges(self) -> GaugesInterface: ...
+    @property
+    def history(self) -> HistoryInterface: ...
 
     # Chat
     async def providers(self) -> tuple[ProviderEntry, ...]: ...

@@ -19,6 +19,7 @@ logger = logging.getLogger(__name__)
 
 BUSY_TRIES = 4  # while another program holds the file; each waits up to 5 s in SQLite itself
 BUSY_PAUSE = 0.5  # seconds between them
+PRUNE_EVERY = 250  # requests; so many more than its most rows the log may have for a while
 
 
 class LogWriter:
@@ -30,6 +31,7 @@ class LogWriter:
         self._waiting: deque[Callable[[], object]] = deque()
         self._writing = False
         self._keys: dict[str, str] = {}
+        self._unpruned = 0
         self._day = _today()
         self._tokens = store.request_log.tokens_today_by_key(time.time())
         self._amounts = store.request_log.amounts_today(time.time())
@@ -70,6 +72,15 @@ class LogWriter:
             )
         )
 
+        self._unpruned += 1
+        if self._unpruned >= PRUNE_EVERY:
+            self._prune()
+
+    def _prune(self) -> None:
+        self._unpruned = 0
+        sharing = self._store.settings.settings.sharing
+        self._write(lambda: self._store.request_log.prune(time.time(), sharing.log_days, sharing.log_rows))
+
     def tokens_today(self, remote_public_key: str, now: float) -> int:
         self._turn_day()
         return self._tokens.get(remote_public_key, 0)
@@ -88,6 +99,7 @@ class LogWriter:
             self._day = today
             self._tokens.clear()
             self._amounts.clear()
+            self._prune()
 
     def _write(self, write: Callable[[], object]) -> None:
         self._waiting.append(write)

@@ -8,9 +8,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from qvac_core.core.history import HistoryCleared as HistoryCleared
 from qvac_core.core.library_state import DownloadChanged as DownloadChanged
 from qvac_core.core.library_state import DownloadState as DownloadState
 from qvac_core.core.library_state import LibraryEvent
+from qvac_core.core.manners import MannersChanged as MannersChanged
 from qvac_core.core.pausing import Pause as Pause
 from qvac_core.core.pausing import PauseReason as PauseReason
 from qvac_core.core.pausing import PausesChanged as PausesChanged
@@ -364,6 +366,8 @@ CoreEvent = (
     | KnocksChanged
     | PeerConnection
     | PausesChanged
+    | MannersChanged
+    | HistoryCleared
     | RequestStarted
     | RequestProgressed
     | RequestEnded

@@ -124,6 +124,20 @@ class Database:
         with self.transaction() as connection:
             return connection.execute(statement, parameters).rowcount
 
+    def erase(self, statement: str, parameters: Sequence[Value] = ()) -> int:
+        """As `execute`, and what it deletes is overwritten, in the file and in its log. Raises StoreError."""
+        with self._lock:
+            self._require_open()
+            try:
+                self._connection.execute("PRAGMA secure_delete = ON")
+                count = self.execute(statement, parameters)
+                # A reader that keeps the log from being emptied is another process: the next checkpoint does it then.
+                self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+                self._connection.execute("PRAGMA secure_delete = OFF")
+            except sqlite3.Error as error:
+                raise self._sentence(error) from error
+        return count
+
     def rows(self, query: str, parameters: Sequence[Value] = ()) -> list[sqlite3.Row]:
         """All rows of a query. Raises StoreError."""
         with self._lock:

@@ -15,7 +15,7 @@ from qvac_core.store.records import LogEntry
 SECONDS_PER_DAY: Final = 86_400
 # Yesterday's usage is kept for a look back; older days decide nothing.
 USAGE_DAYS_KEPT: Final = 2
-_COLUMNS: Final = (
+COLUMNS: Final = (
     "id, remote_public_key, method, model, started_at, ms, prompt_tokens, generated_tokens, outcome, error, "
     "amount, unit"
 )
@@ -51,7 +51,7 @@ class RequestLog:
                 "UPDATE requests SET outcome = ?, prompt_tokens = ?, generated_tokens = ?, ms = ?, error = ?, "
                 "amount = ?, unit = ? "
                 "WHERE number = (SELECT max(number) FROM requests WHERE id = ? AND outcome = '') "
-                f"RETURNING {_COLUMNS}",
+                f"RETURNING {COLUMNS}",
                 (outcome, prompt_tokens, generated_tokens, ms, error, amount, unit, id),
             ).fetchall()
             if not rows:
@@ -88,7 +88,7 @@ class RequestLog:
             )
             parameters += [needle, "".join(needle.split()), needle]
         rows = self._database.rows(
-            f"SELECT {_COLUMNS} FROM requests WHERE {' AND '.join(conditions)} "
+            f"SELECT {COLUMNS} FROM requests WHERE {' AND '.join(conditions)} "
             "ORDER BY started_at DESC, number DESC LIMIT ?",
             (*parameters, limit),
         )
@@ -115,19 +115,26 @@ class RequestLog:
         return {row["remote_public_key"]: row["tokens"] for row in rows}
 
     def clear(self) -> None:
-        """Forget all finished requests; what was used today still counts."""
-        self._database.execute("DELETE FROM requests WHERE outcome <> ''")
+        """Forget all finished requests, overwritten in the file; what was used today still counts."""
+        self._database.erase("DELETE FROM requests WHERE outcome <> ''")
 
-    def prune(self, now: float, days: int) -> int:
-        """Forget what is older than `days` (0 keeps all); how many requests that were."""
+    def prune(self, now: float, days: int, rows: int = 0) -> int:
+        """Forget what is older than `days`, and all but the newest `rows` (0 keeps all); how many those were."""
         with self._database.transaction() as connection:
             oldest_day = _day(now - USAGE_DAYS_KEPT * SECONDS_PER_DAY)
             connection.execute("DELETE FROM token_usage WHERE day < ?", (oldest_day,))
-            if days <= 0:
-                return 0
-            return connection.execute(
-                "DELETE FROM requests WHERE outcome <> '' AND started_at < ?", (now - days * SECONDS_PER_DAY,)
-            ).rowcount
+            gone = 0
+            if days > 0:
+                gone += connection.execute(
+                    "DELETE FROM requests WHERE outcome <> '' AND started_at < ?", (now - days * SECONDS_PER_DAY,)
+                ).rowcount
+            if rows > 0:
+                gone += connection.execute(
+                    "DELETE FROM requests WHERE outcome <> '' AND number <= "
+                    "(SELECT number FROM requests WHERE outcome <> '' ORDER BY number DESC LIMIT 1 OFFSET ?)",
+                    (rows,),
+                ).rowcount
+            return gone
 
 
 def _entry(row: sqlite3.Row) -> LogEntry:

@@ -108,7 +108,17 @@ _VERSION_6: Final[Migration] = (
 # Pictures beside a question: their hashes, types and names. The files lie beside the database.
 _VERSION_7: Final[Migration] = ("ALTER TABLE messages ADD COLUMN pictures TEXT NOT NULL DEFAULT '[]'",)
 
+# What was asked and answered goes with its request, whichever way that goes. Only of guests who were told.
+_VERSION_8: Final[Migration] = (
+    """CREATE TABLE request_contents (
+        number INTEGER PRIMARY KEY REFERENCES requests (number) ON DELETE CASCADE,
+        question TEXT NOT NULL,
+        answer TEXT NOT NULL
+    )""",
+    "CREATE INDEX requests_by_key ON requests (remote_public_key, started_at)",
+)
+
 MIGRATIONS: Final[tuple[Migration, ...]] = (
     *(_VERSION_1, _VERSION_2, _VERSION_3, _VERSION_4, _VERSION_5, _VERSION_6),
-    _VERSION_7,
+    *(_VERSION_7, _VERSION_8),
 )

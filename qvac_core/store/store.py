@@ -15,6 +15,7 @@ from qvac_core.store.folders import DataDir
 from qvac_core.store.knocks import Knocks
 from qvac_core.store.pictures import PictureFiles
 from qvac_core.store.providers import Providers
+from qvac_core.store.request_history import RequestHistory
 from qvac_core.store.request_log import RequestLog
 from qvac_core.store.settings import SettingsFile
 
@@ -27,6 +28,7 @@ class Store:
     database: Database
     settings: SettingsFile
     request_log: RequestLog
+    history: RequestHistory
     conversations: Conversations
     access_list: AccessList
     knocks: Knocks
@@ -43,7 +45,7 @@ class Store:
         database = Database.open(folder.database_file, now=now)
         request_log, conversations = RequestLog(database), Conversations(database)
         request_log.close_unfinished()
-        request_log.prune(now, settings.settings.sharing.log_days)
+        request_log.prune(now, settings.settings.sharing.log_days, settings.settings.sharing.log_rows)
         conversations.close_unfinished()
         notices = tuple(notice for notice in (settings.notice, database.notice) if notice is not None)
         return cls(
@@ -51,6 +53,7 @@ class Store:
             database,
             settings,
             request_log,
+            RequestHistory(database),
             conversations,
             AccessList(database),
             Knocks(database),

@@ -56,7 +56,9 @@ from qvac_core.core.state import (
     TranslationChanged,
 )
 from qvac_core.errors import IdentityError, QvacError
+from tests.gui.fake_history import FakeHistory
 from tests.gui.fake_library import FakeLibrary
+from tests.gui.fake_manners import FakeGauges, FakeManners
 from tests.gui.fake_model_options import FakeModelOptions
 from tests.gui.fake_pausing import FakePausing
 
@@ -114,11 +116,16 @@ class FakeCore:
     fail: dict[str, QvacError] = field(default_factory=dict)  # intent → what it raises, once
     given_options: dict[str, str] = field(default_factory=dict)
     slow: dict[str, asyncio.Event] = field(default_factory=dict)  # intent → what it waits for first
+    history: FakeHistory = field(default_factory=FakeHistory)
+    manners: FakeManners = field(default_factory=FakeManners)
+    gauges: FakeGauges = field(default_factory=FakeGauges)
     model_options: FakeModelOptions = field(default_factory=FakeModelOptions)
     started: bool = False
     closed: bool = False
 
     def __post_init__(self) -> None:
+        self.history.log = lambda: self.log
+        self.history.names = lambda: {key.public_key: key.name for key in self.rules.keys}
         self._listeners: list[Callable[[CoreEvent], None]] = []
         self._answers: dict[str, asyncio.Task[None]] = {}
         self._released = asyncio.Event()

@@ -155,6 +155,47 @@ def test_idle_models_are_unloaded_after_their_time() -> None:
     asyncio.run(main())
 
 
+def test_how_long_a_model_idles_is_its_own() -> None:
+    async def main() -> None:
+        engine = PlainEngine()
+        engine.go.set()
+        seconds = {A.sha256: 0.0, B.sha256: 60.0}
+        pool = ModelPool(engine, idle_seconds=lambda model: seconds[model.sha256])
+        for model in (A, B):
+            (await pool.acquire(model, CONFIG)).release()
+        assert [pooled.model for pooled in pool.loaded()] == [B]
+        seconds[B.sha256] = 0.0  # the owner says so now
+        pool.idle_changed()
+        assert pool.loaded() == ()
+        await pool.close()
+
+    asyncio.run(main())
+
+
+def test_a_model_that_may_not_be_loaded_waits_for_no_one() -> None:
+    async def main() -> None:
+        engine = PlainEngine()
+        engine.go.set()
+        asked: list[tuple[str, int]] = []
+
+        async def admit(model: LibraryModel, config: ModelConfig, held: int) -> None:
+            asked.append((model.name, held))
+            if held:
+                raise ModelError("over the cap", typed_fields={"reason": "memory"})
+
+        pool = ModelPool(engine, admit=admit)
+        lease = await pool.acquire(A, CONFIG)
+        with pytest.raises(ModelError, match="over the cap"):
+            await pool.acquire(B, CONFIG)
+        lease.release()
+        (await pool.acquire(B, CONFIG)).release()  # what nobody uses makes room
+        assert [pooled.model for pooled in pool.loaded()] == [B]
+        assert [name for name, _ in asked] == [A.name, B.name, B.name, B.name]
+        await pool.close()
+
+    asyncio.run(main())
+
+
 def test_zero_means_at_once() -> None:
     async def main() -> None:
         engine = PlainEngine()

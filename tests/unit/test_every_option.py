@@ -20,7 +20,7 @@ from app.cli.options import build_parser, verbs_of
 from qvac_core.core.config import CoreConfig, RuleOverride
 from qvac_core.delegation.messages import GenerationParams
 from qvac_core.delegation.model_config import EmbedConfig, LlmConfig, WhisperConfig
-from qvac_core.store.settings import ChatSettings, NetworkSettings, Settings, SharingSettings
+from qvac_core.store.settings import ChatSettings, MannersSettings, NetworkSettings, Settings, SharingSettings
 
 ROOT = Path(__file__).parents[1]
 
@@ -84,6 +84,12 @@ REFUSED_FILES = f"{HOSTILE}::test_a_load_of_what_is_not_offered_is_a_reply_witho
 CARRIED = f"{ANSWERS}::test_the_owners_limits_win_and_the_askers_wishes_are_carried"
 KV_SESSION = "unit/test_delegation_kv_sessions.py::test_a_provider_keeps_a_session_only_of_whole_answers"
 NO_FALLBACK = "unit/test_core_chats.py::test_without_a_way_on_the_error_stands_under_what_came"
+OPTIONS_OF_MODELS = "e2e/test_share_options.py::test_options_of_a_model_hold_for_guests"
+MEMORY_CAP = "e2e/test_share_options.py::test_a_memory_cap_is_kept_to_and_told"
+MODEL_OPTIONS_OF_A_RUN = "e2e/test_share_options.py::test_options_of_this_run_win"
+HOURS = "unit/test_core_manners.py::test_hours_hold_until_they_begin_again"
+MANNERS = "unit/test_core_manners.py::test_an_owner_at_work_a_battery_and_another_program"
+CONTENTS = "e2e/test_share_contents.py::test_contents_are_kept_of_guests_who_were_told"
 ENTRANCE = f"{API}::test_who_may_enter_is_what_the_settings_say"
 SETTINGS = "unit/test_store_settings.py::test_every_setting_is_read_somewhere"
 
@@ -230,6 +236,7 @@ SHOWN_BY: dict[str, tuple[str, ...]] = {
     "CoreConfig.models": (PROVIDES,),
     "CoreConfig.models_folder": (f"{API}::test_a_core_takes_its_models_from_another_folder",),
     "CoreConfig.answer_tokens": (PROVIDES,),
+    "CoreConfig.model_options": (MODEL_OPTIONS_OF_A_RUN,),
     "CoreConfig.local_network": (QUIET,),
     "CoreConfig.local_hosts": ("e2e/test_local_network.py::test_whole_cores_meet_without_any_network_and_say_where",),
     "CoreConfig.relays": (f"{API}::test_a_core_connects_through_its_relays", RELAYED),
@@ -399,6 +406,19 @@ SHOWN_BY: dict[str, tuple[str, ...]] = {
     "settings.sharing.models": (SETTINGS, "e2e/test_core.py::test_everybody_except_and_not_shared_models"),
     "settings.sharing.log_days": (SETTINGS, "unit/test_store_folders.py::test_log_is_pruned_by_the_setting"),
     "settings.sharing.answer_tokens": (SETTINGS, PROVIDES),
+    "settings.sharing.context_tokens": (SETTINGS, OPTIONS_OF_MODELS),
+    "settings.sharing.slots": (SETTINGS, OPTIONS_OF_MODELS),
+    "settings.sharing.memory_mb": (SETTINGS, MEMORY_CAP),
+    "settings.sharing.idle_minutes": (SETTINGS, "unit/test_engines_pool.py::test_how_long_a_model_idles_is_its_own"),
+    "settings.sharing.per_model": (OPTIONS_OF_MODELS,),
+    "settings.sharing.log_rows": (SETTINGS, "unit/test_store_request_log.py::test_only_so_many_rows_are_kept"),
+    "settings.sharing.keep_contents": (SETTINGS, CONTENTS),
+    **{f"settings.manners.{name}": (SETTINGS, HOURS) for name in ("hours", "hours_from", "hours_to", "hours_days")},
+    **{
+        f"settings.manners.{name}": (SETTINGS, MANNERS)
+        for name in ("while_active", "active_minutes", "other_gpu", "other_gpu_mb", "on_battery", "cut_running")
+    },
+    "settings.machine_name": (SETTINGS, CONTENTS),
     "settings.chat.fallback": (
         SETTINGS,
         "unit/test_core_chats.py::test_without_a_way_on_the_error_stands_under_what_came",
@@ -454,7 +474,7 @@ def everything() -> list[str]:
     ]
 
 
-SECTIONS = {"sharing": SharingSettings, "chat": ChatSettings, "network": NetworkSettings}
+SECTIONS = {"sharing": SharingSettings, "manners": MannersSettings, "chat": ChatSettings, "network": NetworkSettings}
 
 
 @cache

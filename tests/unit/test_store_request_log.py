@@ -114,6 +114,16 @@ def test_retention(log: RequestLog) -> None:
     assert log.tokens_today(ALICE, NOON - 8 * DAY) == 0
 
 
+def test_only_so_many_rows_are_kept(log: RequestLog) -> None:
+    for number in range(7):
+        done(log, f"r{number}", ALICE, NOON + number)
+    log.start("running", BOB, "completionStream", "Llama", NOON)
+    assert log.prune(NOON, 0, 10) == 0
+    assert log.prune(NOON, 0, 3) == 4
+    assert [entry.id for entry in log.entries()] == ["r6", "r5", "r4"]
+    assert log.finish("running", "eos") is not None
+
+
 def test_requests_cut_off_by_a_crash_end_as_errors(log: RequestLog) -> None:
     log.start("r1", ALICE, "completionStream", "Llama", NOON)
     assert log.close_unfinished() == 1

@@ -239,7 +239,9 @@ def test_every_setting_is_read_somewhere() -> None:
     unread = [
         name
         for name, owner in names
-        if f"{owner}{name}" not in source and f'_setting("{name}")' not in source and f"sharing.{name}" not in source
+        if not any(f"{prefix}{name}" in source for prefix in (owner, "settings."))
+        and f'_setting("{name}")' not in source
+        and f"sharing.{name}" not in source
     ]
     assert not unread
 

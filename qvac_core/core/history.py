@@ -1,0 +1,183 @@
+"""The request log for its owner: pages, totals, export to a file, and what is kept of it and for how long."""
+
+from __future__ import annotations
+
+import asyncio
+import csv
+import json
+import os
+import secrets
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import Path
+from typing import IO, Protocol
+
+from qvac_core.store.disk import PRIVATE_FILE, store_error
+from qvac_core.store.records import LogEntry
+from qvac_core.store.request_history import Contents as Contents
+from qvac_core.store.request_history import DayTotals as DayTotals
+from qvac_core.store.request_history import LogQuery as LogQuery
+from qvac_core.store.request_history import LogTotals as LogTotals
+from qvac_core.store.request_history import PersonTotals as PersonTotals
+from qvac_core.store.store import Store
+
+FIELDS = (
+    *("time", "who", "key", "kind", "model", "prompt_tokens", "generated_tokens", "amount", "unit"),
+    *("seconds", "outcome", "error"),
+)
+# A cell that begins so is a formula to a spreadsheet: one that runs when the file is opened.
+FORMULA_BEGINS = ("=", "+", "-", "@", "\t", "\r")
+
+
+@dataclass(frozen=True, slots=True)
+class LogPage:
+    """entries: from `offset` on. totals: of all that the query finds."""
+
+    offset: int
+    entries: tuple[LogEntry, ...]
+    totals: LogTotals
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryCleared:
+    """The log, or only what it kept of contents, was forgotten."""
+
+
+class HistoryInterface(Protocol):
+    """`core.history`. Raises StoreError."""
+
+    async def page(self, query: LogQuery, offset: int = 0, limit: int = 200) -> LogPage: ...
+    async def totals(self, query: LogQuery) -> LogTotals: ...
+    async def by_person(self, query: LogQuery) -> tuple[PersonTotals, ...]: ...
+    async def by_day(self, query: LogQuery) -> tuple[DayTotals, ...]: ...
+    async def models(self) -> tuple[str, ...]: ...
+    async def contents(self, id: str) -> Contents | None: ...
+    async def has_contents(self) -> bool: ...
+    async def forget_contents(self) -> None:
+        """What was said; the log itself stays."""
+
+    async def export(self, path: Path, query: LogQuery) -> int:
+        """Write what the query finds: JSON for a name that ends so, else CSV. How many requests that were.
+
+        A file of that name is replaced once all is written; only this user can read it. Without contents.
+        """
+
+
+class History:
+    def __init__(self, store: Store, emit: Callable[[HistoryCleared], None]) -> None:
+        self._store = store
+        self._run = store.database.run
+        self._emit = emit
+
+    async def page(self, query: LogQuery, offset: int = 0, limit: int = 200) -> LogPage:
+        history = self._store.history
+        entries = await self._run(history.page, query, offset, limit)
+        return LogPage(offset, entries, await self._run(history.totals, query))
+
+    async def totals(self, query: LogQuery) -> LogTotals:
+        return await self._run(self._store.history.totals, query)
+
+    async def by_person(self, query: LogQuery) -> tuple[PersonTotals, ...]:
+        return await self._run(self._store.history.by_person, query)
+
+    async def by_day(self, query: LogQuery) -> tuple[DayTotals, ...]:
+        return await self._run(self._store.history.by_day, query)
+
+    async def models(self) -> tuple[str, ...]:
+        return await self._run(self._store.history.models)
+
+    async def contents(self, id: str) -> Contents | None:
+        return await self._run(self._store.history.contents, id)
+
+    async def has_contents(self) -> bool:
+        return await self._run(self._store.history.has_contents)
+
+    async def forget_contents(self) -> None:
+        await self._run(self._store.history.forget_contents)
+        self._emit(HistoryCleared())
+
+    async def prune(self) -> None:
+        """Forget what the settings do not want kept."""
+        sharing = self._store.settings.settings.sharing
+        await self._run(self._store.request_log.prune, time.time(), sharing.log_days, sharing.log_rows)
+        self._emit(HistoryCleared())
+
+    async def export(self, path: Path, query: LogQuery) -> int:
+        # What comes while it is written is not in it: pages would shift.
+        query = replace(query, before=min(time.time(), query.before or float("inf")))
+        names = {record.public_key: record.name for record in await self._run(self._store.access_list.records)}
+        # In a thread of its own: the log goes on being written meanwhile.
+        return await asyncio.to_thread(write_export, path, self._store.history.entries(query), names)
+
+
+def write_export(path: Path, entries: Iterator[LogEntry], names: Mapping[str, str]) -> int:
+    """Raises StoreError; a file that was there is then as it was."""
+    is_json = path.suffix.lower() == ".json"
+    with _replaced(path) as file:
+        return _write_json(file, entries, names) if is_json else _write_csv(file, entries, names)
+
+
+def _write_csv(file: IO[str], entries: Iterator[LogEntry], names: Mapping[str, str]) -> int:
+    file.write("\ufeff")  # spreadsheets take a file without it for one of an old code page
+    writer = csv.writer(file)
+    writer.writerow(FIELDS)
+    count = 0
+    for count, entry in enumerate(entries, start=1):  # noqa: B007
+        writer.writerow([unharmed(value) for value in _fields(entry, names).values()])
+    return count
+
+
+def _write_json(file: IO[str], entries: Iterator[LogEntry], names: Mapping[str, str]) -> int:
+    file.write("[")
+    count = 0
+    for count, entry in enumerate(entries, start=1):
+        file.write("\n " if count == 1 else ",\n ")
+        json.dump(_fields(entry, names), file, ensure_ascii=False)
+    file.write("\n]\n")
+    return count
+
+
+def unharmed(value: str | float) -> str | float:
+    """A text as no spreadsheet takes it for a formula; numbers as they are."""
+    return f"'{value}" if isinstance(value, str) and value.startswith(FORMULA_BEGINS) else value
+
+
+def _fields(entry: LogEntry, names: Mapping[str, str]) -> dict[str, str | float]:
+    at = datetime.fromtimestamp(entry.started_at).astimezone()
+    values: tuple[str | float, ...] = (
+        at.isoformat(timespec="seconds"),
+        names.get(entry.remote_public_key, ""),
+        entry.remote_public_key,
+        entry.method,
+        entry.model,
+        entry.prompt_tokens,
+        entry.generated_tokens,
+        entry.amount,
+        entry.unit,
+        round(entry.ms / 1000, 3),
+        entry.outcome,
+        entry.error,
+    )
+    return dict(zip(FIELDS, values, strict=True))
+
+
+@contextmanager
+def _replaced(path: Path) -> Iterator[IO[str]]:
+    """A text file for this user alone, in the place of `path` once it is whole."""
+    temporary = path.with_name(f".{path.name[:100]}.{secrets.token_hex(4)}.tmp")
+    try:
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, PRIVATE_FILE)
+        try:
+            with open(descriptor, "w", encoding="utf-8", errors="replace", newline="") as file:  # noqa: PTH123
+                yield file
+                file.flush()
+                os.fsync(file.fileno())
+            temporary.replace(path)
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            raise
+    except OSError as error:
+        raise store_error(error, f"write {path.name}") from error

@@ -1,0 +1,198 @@
+"""The log as its owner looks at it: filtered pages, totals, by person, by day; all of it asked of SQLite.
+
+A hundred thousand requests are ordinary for a machine that is kept on for months: nothing here reads them all at once.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from qvac_core.store.database import Database
+from qvac_core.store.records import LogEntry
+from qvac_core.store.request_log import COLUMNS
+
+CHUNK: Final = 500  # rows that an export reads at once
+# What a person calls an ending, in the outcomes of the log.
+ENDINGS: Final = {
+    "done": ("eos", "stopSequence", "length"),
+    "stopped": ("stopped", "cancelled"),
+    "left": ("disconnected",),
+    "failed": ("error",),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class LogQuery:
+    """ "" = any. text: as in `RequestLog.entries`. ending: a key of ENDINGS. method: as in `LogEntry`.
+
+    since, before: `started_at` in Unix seconds.
+    """
+
+    text: str = ""
+    public_key: str = ""
+    model: str = ""
+    ending: str = ""
+    method: str = ""
+    since: float | None = None
+    before: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LogTotals:
+    """ms: of computing, all requests together."""
+
+    requests: int = 0
+    people: int = 0
+    prompt_tokens: int = 0
+    generated_tokens: int = 0
+    ms: float = 0.0
+
+    @property
+    def tokens(self) -> int:
+        return self.prompt_tokens + self.generated_tokens
+
+
+@dataclass(frozen=True, slots=True)
+class PersonTotals:
+    public_key: str
+    totals: LogTotals
+    last_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class DayTotals:
+    """day: YYYY-MM-DD by the owner's calendar."""
+
+    day: str
+    totals: LogTotals
+
+
+@dataclass(frozen=True, slots=True)
+class Contents:
+    """What was asked and answered, where the owner keeps it and the guest was told."""
+
+    question: str
+    answer: str
+
+
+_SUMS: Final = "count(*), count(DISTINCT remote_public_key), TOTAL(prompt_tokens), TOTAL(generated_tokens), TOTAL(ms)"
+
+
+class RequestHistory:
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def page(self, query: LogQuery, offset: int, limit: int) -> tuple[LogEntry, ...]:
+        """Newest first."""
+        where, parameters = _conditions(query)
+        rows = self._database.rows(
+            f"SELECT {COLUMNS} FROM requests WHERE {where} ORDER BY started_at DESC, number DESC LIMIT ? OFFSET ?",
+            (*parameters, limit, offset),
+        )
+        return tuple(LogEntry(*row) for row in rows)
+
+    def totals(self, query: LogQuery) -> LogTotals:
+        where, parameters = _conditions(query)
+        (row,) = self._database.rows(f"SELECT {_SUMS} FROM requests WHERE {where}", parameters)
+        return _totals(row)
+
+    def by_person(self, query: LogQuery) -> tuple[PersonTotals, ...]:
+        """Who used most comes first."""
+        where, parameters = _conditions(query)
+        rows = self._database.rows(
+            f"SELECT {_SUMS}, remote_public_key, max(started_at) FROM requests WHERE {where} "
+            "GROUP BY remote_public_key ORDER BY TOTAL(prompt_tokens) + TOTAL(generated_tokens) DESC, TOTAL(ms) DESC",
+            parameters,
+        )
+        return tuple(PersonTotals(row[5], _totals(row), row[6]) for row in rows)
+
+    def by_day(self, query: LogQuery) -> tuple[DayTotals, ...]:
+        """Newest first; days without a request are not there."""
+        where, parameters = _conditions(query)
+        rows = self._database.rows(
+            f"SELECT {_SUMS}, date(started_at, 'unixepoch', 'localtime') AS day FROM requests WHERE {where} "
+            "GROUP BY day ORDER BY day DESC",
+            parameters,
+        )
+        return tuple(DayTotals(row[5], _totals(row)) for row in rows)
+
+    def models(self) -> tuple[str, ...]:
+        """Those that any request of the log was for."""
+        rows = self._database.rows("SELECT DISTINCT model FROM requests WHERE outcome <> '' AND model <> '' ORDER BY 1")
+        return tuple(row[0] for row in rows)
+
+    def entries(self, query: LogQuery) -> Iterator[LogEntry]:
+        """All of them, newest first, read in pieces."""
+        where, parameters = _conditions(query)
+        last: tuple[float, int] = (float("inf"), 0)
+        while rows := self._database.rows(
+            f"SELECT {COLUMNS}, number FROM requests WHERE {where} AND (started_at, number) < (?, ?) "
+            "ORDER BY started_at DESC, number DESC LIMIT ?",
+            (*parameters, *last, CHUNK),
+        ):
+            for row in rows:
+                *values, number = row
+                yield LogEntry(*values)
+            last = (rows[-1]["started_at"], number)
+
+    def keep_contents(self, id: str, question: str, answer: str) -> None:
+        """Beside the newest request of this id; nothing where that is gone."""
+        self._database.execute(
+            "INSERT OR REPLACE INTO request_contents (number, question, answer) "
+            "SELECT max(number), ?2, ?3 FROM requests WHERE id = ?1 HAVING max(number) IS NOT NULL",
+            (id, question, answer),
+        )
+
+    def contents(self, id: str) -> Contents | None:
+        rows = self._database.rows(
+            "SELECT question, answer FROM request_contents JOIN requests USING (number) WHERE id = ? "
+            "ORDER BY number DESC LIMIT 1",
+            (id,),
+        )
+        return Contents(rows[0][0], rows[0][1]) if rows else None
+
+    def has_contents(self) -> bool:
+        return bool(self._database.rows("SELECT 1 FROM request_contents LIMIT 1"))
+
+    def forget_contents(self) -> None:
+        """What was said, and not that it was; overwritten in the file."""
+        self._database.erase("DELETE FROM request_contents")
+
+
+def _conditions(query: LogQuery) -> tuple[str, tuple[str | int | float, ...]]:
+    conditions, parameters = ["outcome <> ''"], list[str | int | float]()
+
+    def add(condition: str, *values: str | float) -> None:
+        conditions.append(condition)
+        parameters.extend(values)
+
+    if query.since is not None:
+        add("started_at >= ?", query.since)
+    if query.before is not None:
+        add("started_at < ?", query.before)
+    if query.public_key:
+        add("remote_public_key = ?", query.public_key)
+    if query.model:
+        add("model = ?", query.model)
+    if query.method:
+        add("method = ?", query.method)
+    if query.ending:
+        outcomes = ENDINGS.get(query.ending, (query.ending,))
+        add(f"outcome IN ({', '.join('?' * len(outcomes))})", *outcomes)
+    if needle := query.text.strip().casefold():
+        add(
+            "(instr(casefolded(method || ' ' || model || ' ' || outcome || ' ' || error), ?) "
+            "OR instr(remote_public_key, ?) OR remote_public_key IN "
+            "(SELECT public_key FROM access_keys WHERE instr(casefolded(name), ?)))",
+            needle,
+            "".join(needle.split()),
+            needle,
+        )
+    return " AND ".join(conditions), tuple(parameters)
+
+
+def _totals(row: sqlite3.Row) -> LogTotals:
+    return LogTotals(row[0], row[1], int(row[2]), int(row[3]), row[4])
