@@ -26,6 +26,11 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Protocol
 
+WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
+MONTHS = (
+    *("January", "February", "March", "April", "May", "June"),
+    *("July", "August", "September", "October", "November", "December"),
+)
 FIELD = re.compile(r"\{(\w+)\}")
 FIRST_STRONG_ISOLATE, POP_ISOLATE = "\u2068", "\u2069"
 
@@ -42,7 +47,9 @@ class Tongue(Protocol):
 
     def time(self, at: datetime) -> str: ...
 
-    def weekday(self, at: datetime) -> str: ...
+    def weekday(self, at: datetime, *, short: bool = False) -> str: ...
+
+    def month(self, at: datetime) -> str: ...
 
     def date(self, at: datetime, *, year: bool) -> str: ...
 
@@ -61,11 +68,16 @@ class English:
     def time(self, at: datetime) -> str:
         return f"{at:%H:%M}"
 
-    def weekday(self, at: datetime) -> str:
-        return f"{at:%A}"
+    # Not by strftime: Qt sets the process's locale to the system's.
+    def weekday(self, at: datetime, *, short: bool = False) -> str:
+        return WEEKDAYS[at.weekday()][: 3 if short else None]
+
+    def month(self, at: datetime) -> str:
+        return MONTHS[at.month - 1]
 
     def date(self, at: datetime, *, year: bool) -> str:
-        return f"{at.day} {at:%b} {at.year}" if year else f"{at.day} {at:%b}"
+        date = f"{at.day} {MONTHS[at.month - 1][:3]}"
+        return f"{date} {at.year}" if year else date
 
 
 _tongue: Tongue = English()

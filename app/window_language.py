@@ -45,8 +45,12 @@ class QtTongue:
     def time(self, at: datetime) -> str:
         return self.locale.toString(QTime(at.hour, at.minute), QLocale.FormatType.ShortFormat)
 
-    def weekday(self, at: datetime) -> str:
-        return self.locale.standaloneDayName(at.isoweekday())
+    def weekday(self, at: datetime, *, short: bool = False) -> str:
+        width = QLocale.FormatType.ShortFormat if short else QLocale.FormatType.LongFormat
+        return self.locale.standaloneDayName(at.isoweekday(), width)
+
+    def month(self, at: datetime) -> str:
+        return self.locale.standaloneMonthName(at.month)
 
     def date(self, at: datetime, *, year: bool) -> str:
         return self.locale.toString(QDate(at.year, at.month, at.day), "d MMM yyyy" if year else "d MMM")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from app.i18n import tr
 from app.presenters.chat_words import THIS_MACHINE
 from qvac_core.core.state import Message, ProviderEntry, SharedModel, Target
 from qvac_core.models import by_name, model_title
@@ -18,7 +19,7 @@ class Speaker:
 
     @property
     def local(self) -> bool:
-        return not self.public_key and self.name == THIS_MACHINE
+        return not self.public_key and self.name == tr(THIS_MACHINE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +32,7 @@ class Directory:
 
     def target_name(self, target: Target) -> str:
         if not target.provider_key:
-            return THIS_MACHINE
+            return tr(THIS_MACHINE)
         provider = self.provider(target.provider_key)
         return provider.name if provider is not None else f"{target.provider_key[:8]} …"
 
@@ -60,10 +61,10 @@ class Directory:
         """Who gave an answer, or gives it now; `target` is where its conversation points."""
         if message.stats is None:
             if message.seams and THIS_MACHINE in message.seams[-1][1]:
-                return Speaker(THIS_MACHINE)
+                return Speaker(tr(THIS_MACHINE))
             return self._of(target)
         if message.stats.where == "local":
-            return Speaker(THIS_MACHINE)
+            return Speaker(tr(THIS_MACHINE))
         key = message.stats.provider_key
         named = next((p for p in self.providers if (p.public_key == key if key else p.name == message.stats.who)), None)
         return Speaker(named.name, named.public_key) if named is not None else Speaker(message.stats.who, key)

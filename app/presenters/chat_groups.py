@@ -6,25 +6,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from app.i18n import later, tongue, tr
 from qvac_core.core.state import Conversation
 
-DRAFT = "draft"
-UNTITLED = "New conversation"
-WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
-MONTHS = (
-    "January",
-    "February",
-    "March",
-    "April",
-    "May",
-    "June",
-    "July",
-    "August",
-    "September",
-    "October",
-    "November",
-    "December",
-)
+DRAFT = later("draft")
+UNTITLED = later("New conversation")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +25,7 @@ class Entry:
 
     @property
     def title(self) -> str:
-        return self.conversation.title or UNTITLED
+        return self.conversation.title or tr(UNTITLED)
 
 
 Row = Heading | Entry
@@ -54,11 +40,13 @@ def rows(conversations: Iterable[Conversation], now: float, written: frozenset[s
     result: list[Row] = []
     heading = ""
     for conversation in ordered:
-        group = "Pinned" if conversation.pinned else _group(conversation.updated_at, now)
+        group = tr("Pinned") if conversation.pinned else _group(conversation.updated_at, now)
         if group != heading:
             result.append(Heading(group))
             heading = group
-        result.append(Entry(conversation, DRAFT if conversation.id in written else when(conversation.updated_at, now)))
+        result.append(
+            Entry(conversation, tr(DRAFT) if conversation.id in written else when(conversation.updated_at, now))
+        )
     return tuple(result)
 
 
@@ -66,18 +54,17 @@ def when(at: float, now: float) -> str:
     """The time of today, the weekday of this week, else the date."""
     moment, today = datetime.fromtimestamp(at), datetime.fromtimestamp(now)
     if moment.date() >= today.date():
-        return f"{moment.hour}:{moment.minute:02}"
+        return tongue().time(moment)
     if moment.date() > (today - timedelta(days=7)).date():
-        return WEEKDAYS[moment.weekday()]
-    date = f"{moment.day} {MONTHS[moment.month - 1][:3]}"
-    return date if moment.year == today.year else f"{date} {moment.year}"
+        return tongue().weekday(moment, short=True)
+    return tongue().date(moment, year=moment.year != today.year)
 
 
 def _group(at: float, now: float) -> str:
     moment, today = datetime.fromtimestamp(at), datetime.fromtimestamp(now)
     if moment.date() >= today.date():
-        return "Today"
+        return tr("Today")
     if moment.date() > (today - timedelta(days=7)).date():
-        return "This week"
-    month = MONTHS[moment.month - 1]
-    return month if moment.year == today.year else f"{month} {moment.year}"
+        return tr("This week")
+    month = tongue().month(moment)
+    return month if moment.year == today.year else tr("{month} {year}", month=month, year=str(moment.year))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from app.i18n import tr
 from app.presenters.chat_words import (
     THIS_MACHINE,
     default_model,
@@ -19,11 +20,11 @@ def groups(models: tuple[SharedModel, ...], providers: tuple[ProviderEntry, ...]
 
 
 def _here(models: tuple[SharedModel, ...], current: Target) -> Group:
-    head = PickerRow(RowKind.GROUP, THIS_MACHINE, "local", local=True, online=True)
+    head = PickerRow(RowKind.GROUP, tr(THIS_MACHINE), "local", local=True, online=True)
     if not models:
         name, octets, _licence = default_model()
-        act = f"Get {name}, {size(octets)}"
-        return Group(head, (PickerRow(RowKind.DOWNLOAD, "No model yet.", act=act, local=True),))
+        act = tr("Get {name}, {size}", name=name, size=size(octets))
+        return Group(head, (PickerRow(RowKind.DOWNLOAD, tr("No model yet."), act=act, local=True),))
     chosen = current.model or models[0].name
     rows = tuple(
         PickerRow(
@@ -43,7 +44,7 @@ def _provider(entry: ProviderEntry, current: Target) -> Group:
     online = entry.state == "online"
     head = PickerRow(RowKind.GROUP, entry.name, provider_state(entry), entry.public_key, online=online)
     if not entry.models or entry.state in ("offline", "refused", "waiting"):
-        act = "" if entry.state == "connecting" else "Try again" if entry.error is not None else "Connect"
+        act = "" if entry.state == "connecting" else tr("Try again") if entry.error is not None else tr("Connect")
         note = PickerRow(RowKind.CONNECT, provider_sentence(entry), public_key=entry.public_key, act=act)
         return Group(head, (note,))
     mine = current.provider_key == entry.public_key

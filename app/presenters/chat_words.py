@@ -7,11 +7,13 @@ from __future__ import annotations
 
 from enum import StrEnum
 
+from app.core_words import told
+from app.i18n import later, number, tr
 from app.words import duration, size, whole_duration
 from qvac_core.core.state import AnswerStats, ErrorInfo, ProviderEntry, SharedModel
 from qvac_core.models import DEFAULT_SMALL_MODEL
 
-THIS_MACHINE = "This machine"
+THIS_MACHINE = later("This machine")
 
 
 class Cause(StrEnum):
@@ -66,7 +68,7 @@ def cause_of(error: ErrorInfo) -> Cause:
 
 def time_left(octets: int, rate: float) -> str:
     """Of a download: bytes still to come at a rate of bytes per second."""
-    return f"about {whole_duration(octets / rate)} left" if rate > 0 else ""
+    return tr("about {time} left", time=whole_duration(octets / rate)) if rate > 0 else ""
 
 
 def tokens(count: int) -> str:
@@ -77,67 +79,88 @@ def context(count: int) -> str:
     """8k context; nothing when it is not known."""
     if count <= 0:
         return ""
-    return f"{count // 1024}k context" if count >= 1024 else f"{count} context"
+    if count >= 1024:
+        return tr("{count}k context", count=count // 1024)
+    return tr("{count} context", count=count)
 
 
+# How an answer came, as the core calls it.
+PATHS = {
+    "direct": later("direct"),
+    "relay": later("relay"),
+    "local network": later("local network"),
+}
 # Of an answer that did not end by itself.
-ENDINGS = {"length": "cut at its greatest length", "context": "the context is full"}
+ENDINGS = {"length": later("cut at its greatest length"), "context": later("the context is full")}
 
 
 def stats_words(stats: AnswerStats) -> tuple[str, ...]:
     """The facts after the name in the line under an answer."""
     if not stats.path and not stats.generated_tokens:
         return ()  # it was asked, and nobody answered
-    words = [stats.path or "path unknown"]
+    words = [tr(PATHS[stats.path]) if stats.path in PATHS else stats.path or tr("path unknown")]
     if stats.generated_tokens or stats.prompt_tokens:
-        words.append(f"first token {duration(stats.time_to_first_token)}")
-        words.append(f"{stats.tokens_per_second:.0f} tok/s" if stats.tokens_per_second >= 10 else _slow(stats))
+        words.append(tr("first token {time}", time=duration(stats.time_to_first_token)))
+        words.append(speed(stats.tokens_per_second))
         # How long the prompt was comes with the end of an answer: of one that was stopped it is not known.
-        in_ = f"{stats.prompt_tokens} in, " if stats.prompt_tokens else ""
-        words.append(f"{in_}{stats.generated_tokens} out")
+        if stats.prompt_tokens:
+            #: tokens
+            words.append(
+                tr("{prompt} in, {generated} out", prompt=stats.prompt_tokens, generated=stats.generated_tokens)
+            )
+        else:
+            words.append(tr("{generated} out", generated=stats.generated_tokens))
     if stats.ending in ENDINGS:
-        words.append(ENDINGS[stats.ending])
+        words.append(tr(ENDINGS[stats.ending]))
     return tuple(words)
 
 
-def _slow(stats: AnswerStats) -> str:
-    return f"{stats.tokens_per_second:.1f} tok/s"
+def speed(rate: float) -> str:
+    """Tokens per second."""
+    return tr("{rate} tok/s", rate=number(rate, 0 if rate >= 10 else 1))
 
 
 def provider_state(provider: ProviderEntry) -> str:
     """What stands at the right of a provider's name."""
     if provider.state == "online":
-        path = {"local network": " · your network", "relay": " · via relay"}.get(provider.path, "")
-        return f"{provider.rtt_ms:.0f} ms{path}" if provider.rtt_ms is not None else "online"
-    return {
-        "silent": "nothing comes",
-        "connecting": "connecting…",
-        "offline": "offline",
-        "refused": "refused",
-        "waiting": "waiting for the owner",
-    }.get(provider.state, "")
+        if provider.rtt_ms is None:
+            return tr("online")
+        ms = number(provider.rtt_ms)
+        if provider.path == "local network":
+            return tr("{ms} ms · your network", ms=ms)
+        return tr("{ms} ms · via relay", ms=ms) if provider.path == "relay" else tr("{ms} ms", ms=ms)
+    return tr(_STATES[provider.state]) if provider.state in _STATES else ""
+
+
+_STATES = {
+    "silent": later("nothing comes"),
+    "connecting": later("connecting…"),
+    "offline": later("offline"),
+    "refused": later("refused"),
+    "waiting": later("waiting for the owner"),
+}
 
 
 def provider_sentence(provider: ProviderEntry) -> str:
     """The line under a provider that shows no models."""
     if provider.state == "connecting":
-        return "Connecting…"
+        return tr("Connecting…")
     if provider.state == "waiting":
-        return "Waiting for its owner to allow your key."
+        return tr("Waiting for its owner to allow your key.")
     if provider.error is not None:
-        return provider.error.title
+        return told(provider.error.title)
     if provider.state == "silent":
-        return "Nothing comes from it at the moment."
+        return tr("Nothing comes from it at the moment.")
     if provider.state == "online":
-        return "It shares no model with you."
-    return "Not connected yet."
+        return tr("It shares no model with you.")
+    return tr("Not connected yet.")
 
 
 def local_state(model: SharedModel) -> str:
     if model.state == "loaded":
-        return f"{size(model.size_bytes)}, ready"
+        return tr("{size}, ready", size=size(model.size_bytes))
     if model.state == "loading":
-        return f"{size(model.size_bytes)}, loading"
+        return tr("{size}, loading", size=size(model.size_bytes))
     return size(model.size_bytes)
 
 

@@ -6,6 +6,7 @@ from PySide6.QtCore import Signal
 from PySide6.QtGui import QPainter, QPaintEvent
 from PySide6.QtWidgets import QHBoxLayout, QWidget
 
+from app.i18n import tr
 from app.presenters import chat_picker
 from app.presenters.chat import ChatPresenter
 from app.presenters.chat_words import context, provider_state
@@ -28,10 +29,10 @@ class ChatBar(QWidget):
         self._presenter = presenter
         self._theme = theme
         self._narrow = False
-        self.panel = Button(theme, kind="flat", icon="panel-left", name="Conversations")
+        self.panel = Button(theme, kind="flat", icon="panel-left", name=tr("Conversations"))
         self.picker = PickerButton(theme)
-        self.new = Button(theme, kind="flat", icon="square-pen", name="New conversation")
-        self.more = Button(theme, kind="flat", icon="ellipsis", name="More for this conversation")
+        self.new = Button(theme, kind="flat", icon="square-pen", name=tr("New conversation"))
+        self.more = Button(theme, kind="flat", icon="ellipsis", name=tr("More for this conversation"))
         self.popup = PickerPopup(theme, self)
         self.panel.clicked.connect(self.panel_wanted)
         self.new.clicked.connect(presenter.new_conversation)

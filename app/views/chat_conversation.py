@@ -6,6 +6,7 @@ from PySide6.QtCore import Qt, QUrl, Signal
 from PySide6.QtGui import QDesktopServices, QPainter, QPaintEvent, QResizeEvent
 from PySide6.QtWidgets import QApplication, QHBoxLayout, QLineEdit, QProgressBar, QStackedWidget, QVBoxLayout, QWidget
 
+from app.i18n import tr
 from app.presenters.chat import ChatPresenter
 from app.presenters.chat_words import stats_words, tokens
 from app.theme import Theme
@@ -45,7 +46,7 @@ class Conversation(QWidget):
         self.bar = ChatBar(presenter, theme)
         self.messages = MessageList(theme, self.facts, lambda message: self.files.describe(message))
         self.empty = EmptyState(
-            theme, "message-square", "Ask the first question", "", hint="Type below, or press Ctrl+N anywhere"
+            theme, "message-square", tr("Ask the first question"), "", hint=tr("Type below, or press Ctrl+N anywhere")
         )
         self.stack = QStackedWidget()
         self.stack.addWidget(self.messages)
@@ -80,7 +81,7 @@ class Conversation(QWidget):
             words=self._words(message, local=speaker.local),
             waiting=self._waiting_words(local=speaker.local) if message.status == "streaming" else "",
             remedies=self._remedies.acts(message),
-            doing="nothing comes" if self._is_silent(speaker.public_key) else "answering…",
+            doing=tr("nothing comes") if self._is_silent(speaker.public_key) else tr("answering…"),
             last=self._presenter.last_answer() is not None and self._presenter.messages[-1].id == message.id,
             languages=self._presenter.translations.languages(),
         )
@@ -194,18 +195,26 @@ class Conversation(QWidget):
         """`local`: this machine answers, also where the conversation points elsewhere."""
         target = Target() if local else self._presenter.target
         if self._is_silent(target.provider_key):
-            return f"Nothing comes from {self._presenter.target_name(target)}."
+            return tr("Nothing comes from {name}.", name=self._presenter.target_name(target))
         name = self._presenter.target_name(target)
         stage = self._presenter.stages.get(target.provider_key)
         if not target.provider_key or stage is None:
-            return f"{name} is reading…"
-        part = f", {stage.fraction:.0%}" if stage.fraction is not None else ""
-        return {
-            Stage.FINDING: f"Finding {name} on the network…",
-            Stage.CONNECTING: f"Connecting to {name}…",
-            Stage.HANDSHAKE: f"Connecting to {name}…",
-            Stage.LOADING: f"{name} loads {self._presenter.model_name(target) or 'the model'}{part}…",
-        }.get(stage.stage, f"{name} is reading…")
+            return tr("{name} is reading…", name=name)
+        match stage.stage:
+            case Stage.FINDING:
+                return tr("Finding {name} on the network…", name=name)
+            case Stage.CONNECTING | Stage.HANDSHAKE:
+                return tr("Connecting to {name}…", name=name)
+            case Stage.LOADING:
+                return self._loading_words(name, self._presenter.model_name(target), stage.fraction)
+        return tr("{name} is reading…", name=name)
+
+    @staticmethod
+    def _loading_words(name: str, model: str, fraction: float | None) -> str:
+        if fraction is None:
+            return tr("{name} loads {model}…", name=name, model=model or tr("the model"))
+        percent = round(fraction * 100)
+        return tr("{name} loads {model}, {percent}%…", name=name, model=model or tr("the model"), percent=percent)
 
     # --- State
 
@@ -230,7 +239,9 @@ class Conversation(QWidget):
         target = self._presenter.target
         who, model = self._presenter.target_name(target), self._presenter.model_name(target)
         lacks = missing(target, self._presenter.models)
-        will = f"{who} will answer, with {model}." if model else f"{who} will answer."
+        will = (
+            tr("{who} will answer, with {model}.", who=who, model=model) if model else tr("{who} will answer.", who=who)
+        )
         self.empty.sentence.setText(lacks.clause if lacks is not None else will)
         self._show_state()
         self.messages.refresh()
@@ -244,7 +255,7 @@ class Conversation(QWidget):
         if download is None:
             return
         if download.error is not None:
-            again = Act("Try again", self._presenter.download_again, "primary", "rotate-cw")
+            again = Act(tr("Try again"), self._presenter.download_again, "primary", "rotate-cw")
             self.error.show_error(download.error, [again])
         else:
             self.download.show_download(download)
@@ -275,8 +286,8 @@ class DownloadBar(QWidget):
         self.bar = QProgressBar()
         self.bar.setTextVisible(False)
         self.bar.setRange(0, 1000)
-        self.bar.setAccessibleName("Download")
-        self.cancel = Button(theme, "Cancel", kind="flat", name="Cancel the download")
+        self.bar.setAccessibleName(tr("Download"))
+        self.cancel = Button(theme, tr("Cancel"), kind="flat", name=tr("Cancel the download"))
         texts = QHBoxLayout()
         texts.setSpacing(8)
         texts.addWidget(self.title)
@@ -291,7 +302,7 @@ class DownloadBar(QWidget):
         self.hide()
 
     def show_download(self, download: DownloadChanged) -> None:
-        self.title.setText(f"Downloading {download.model}")
+        self.title.setText(tr("Downloading {model}", model=download.model))
         self.words.setText(download_words(download))
         self.bar.setValue(round(1000 * download.downloaded / download.total) if download.total else 0)
 

@@ -9,6 +9,8 @@ from PySide6.QtWidgets import QApplication, QWidget
 from app import languages
 from app.announcements import announce
 from app.audio.microphone import Trouble
+from app.core_words import told
+from app.i18n import tr
 from app.presenters.chat import ChatPresenter
 from app.presenters.dictation_words import Phase, settings_page, words
 from app.presenters.speech import LICENCE, NO_MODEL, SUGGESTED_TITLE, nobody_listens, suggested_model
@@ -105,12 +107,17 @@ class DictationView(QObject):
         model = suggested_model()
         title = SUGGESTED_TITLE
         get = Act(
-            f"Get {title}, {size(model.size_bytes)}",
+            tr("Get {title}, {size}", title=title, size=size(model.size_bytes)),
             lambda: self._get(model.name, title, model.size_bytes),
             "primary",
             "download",
         )
-        advice = f"{error.message} {title} understands some hundred languages on this machine ({LICENCE}).".strip()
+        advice = tr(
+            "{message} {title} understands some hundred languages on this machine ({licence}).",
+            message=told(error.message),
+            title=title,
+            licence=LICENCE,
+        ).strip()
         self._error.show_error(ErrorInfo(NO_MODEL, 0, error.title, advice), [get])
 
     def _get(self, name: str, title: str, octets: int) -> None:
@@ -129,7 +136,7 @@ class DictationView(QObject):
         sentence, tone = words(phase, locked=locked)
         voice = self._composer.voice
         if voice.words.text() != sentence and phase is not Phase.IDLE:
-            announce(self._composer, "Listening." if phase is Phase.LISTENING else sentence)
+            announce(self._composer, tr("Listening.") if phase is Phase.LISTENING else sentence)
         voice.show_words(sentence, tone)
         voice.language.setEnabled(phase is not Phase.FINISHING)
         self._composer.mic.show_state()
@@ -147,13 +154,13 @@ class DictationView(QObject):
         self._composer.insert_dictated(text)
         self._composer.show_talking(False)
         if text.strip():
-            announce(self._composer, f"Inserted: {text.strip()}")
+            announce(self._composer, tr("Inserted: {text}", text=text.strip()))
 
     def _fail(self, error: ErrorInfo, trouble: Trouble | None) -> None:
         acts = []
         page = settings_page(trouble) if trouble is not None else ""
         if page:
-            acts.append(Act("Open the system's settings", lambda: _open(page), "primary"))
+            acts.append(Act(tr("Open the system's settings"), lambda: _open(page), "primary"))
         if error.name == NO_MODEL:
             self.offer_model()
             return

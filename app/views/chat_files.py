@@ -10,6 +10,7 @@ from PySide6.QtGui import QDragEnterEvent, QDropEvent, QPainter, QPaintEvent, QP
 from PySide6.QtWidgets import QFileDialog, QWidget
 
 from app.announcements import announce
+from app.i18n import later, tr
 from app.presenters.chat import ChatPresenter
 from app.presenters.chat_words import stats_words
 from app.theme import Theme
@@ -23,7 +24,7 @@ from qvac_core.core.state import Message
 from qvac_core.core.transcript import read
 
 RADIUS = 12
-INVITATION = "Drop it here. Sound and video become text; pictures and text files go with your message."
+INVITATION = later("Drop it here. Sound and video become text; pictures and text files go with your message.")
 
 
 class FilesView(QObject):
@@ -50,7 +51,7 @@ class FilesView(QObject):
         presenter.listener_wanted.connect(dictation.offer_model)
         dictation.offer_refused.connect(presenter.forget_unheard)
         presenter.transcripts.progressed.connect(self._show_progress)
-        presenter.transcripts.exported.connect(lambda name: announce(page, f"{name} was written."))
+        presenter.transcripts.exported.connect(lambda name: announce(page, tr("{name} was written.", name=name)))
         messages.transcript_made.connect(self._connect)
         composer.text.picture.connect(presenter.attach_image)
         composer.attached.removed.connect(presenter.remove_picture)
@@ -61,7 +62,7 @@ class FilesView(QObject):
     # --- Giving
 
     def choose(self) -> None:
-        dialog = QFileDialog(self._page.window(), "Add files", str(Path.home()))
+        dialog = QFileDialog(self._page.window(), tr("Add files"), str(Path.home()))
         dialog.setFileMode(QFileDialog.FileMode.ExistingFiles)
         dialog.filesSelected.connect(lambda names: self._presenter.attach([Path(name) for name in names]))
         dialog.finished.connect(dialog.deleteLater)
@@ -96,10 +97,10 @@ class FilesView(QObject):
             attached.show_blind("", "")
             return
         other = directory.seeing_target(target)
-        name = presenter.model_name(target) or "The model"
+        name = presenter.model_name(target) or tr("The model")
         attached.show_blind(
-            f"{name} cannot read pictures. Only your text is answered.",
-            f"Use {presenter.model_name(other)}" if other is not None else "",
+            tr("{name} cannot read pictures. Only your text is answered.", name=name),
+            tr("Use {name}", name=presenter.model_name(other)) if other is not None else "",
         )
 
     def _use_seeing(self) -> None:
@@ -141,7 +142,9 @@ class FilesView(QObject):
     def _export(self, row: TranscriptRow, form: Form) -> None:
         transcript = row.transcript
         name = file_name(transcript, form)
-        dialog = QFileDialog(self._page.window(), f"Export {form.value[0].lower()}", str(Path.home() / name))
+        dialog = QFileDialog(
+            self._page.window(), tr("Export {form}", form=form.value[0].lower()), str(Path.home() / name)
+        )
         dialog.setAcceptMode(QFileDialog.AcceptMode.AcceptSave)
         dialog.setDefaultSuffix(form.value[1])
         dialog.fileSelected.connect(
@@ -187,7 +190,7 @@ class DropTarget(QWidget):
         painter.setFont(self._theme.font("state", 600))
         painter.setPen(self._theme.colour("text"))
         flags = Qt.AlignmentFlag.AlignCenter | Qt.TextFlag.TextWordWrap
-        painter.drawText(box.adjusted(24, 24, -24, -24), int(flags), INVITATION)
+        painter.drawText(box.adjusted(24, 24, -24, -24), int(flags), tr(INVITATION))
         painter.end()
 
 

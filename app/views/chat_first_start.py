@@ -6,6 +6,8 @@ from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QPainter, QPaintEvent, QResizeEvent
 from PySide6.QtWidgets import QBoxLayout, QFrame, QHBoxLayout, QProgressBar, QScrollArea, QVBoxLayout, QWidget
 
+from app.core_words import told
+from app.i18n import tr
 from app.presenters.chat import ChatPresenter
 from app.presenters.chat_words import default_model, time_left
 from app.theme import Theme
@@ -75,8 +77,8 @@ class FirstStart(QScrollArea):
         self.key.setFocus()
 
     def _page(self) -> QWidget:
-        title = Label("What would you like to do?", scale="display", weight=600)
-        hint = Label("Nothing leaves this machine before you choose. You can do the other two later.", tone="text2")
+        title = Label(tr("What would you like to do?"), scale="display", weight=600)
+        hint = Label(tr("Nothing leaves this machine before you choose. You can do the other two later."), tone="text2")
         for label in (title, hint):
             label.setAlignment(Qt.AlignmentFlag.AlignCenter)
             label.setWordWrap(True)
@@ -90,7 +92,7 @@ class FirstStart(QScrollArea):
         promise.addWidget(IconLabel(self._theme, "shield", "text2"))
         promise.addWidget(
             Label(
-                "No account and no telemetry. Machines find each other by key and talk encrypted end to end.",
+                tr("No account and no telemetry. Machines find each other by key and talk encrypted end to end."),
                 scale="hint",
                 tone="text2",
             )
@@ -119,13 +121,13 @@ class FirstStart(QScrollArea):
             self._theme,
             "waypoints",
             "accent",
-            "Use somebody's GPU",
-            "Paste the key its owner gave you. You see what it shares before you write anything.",
-            PRIVACY,
+            tr("Use somebody's GPU"),
+            tr("Paste the key its owner gave you. You see what it shares before you write anything."),
+            tr(PRIVACY),
         )
-        self.key = KeyField(self._theme, "Key of the provider", "Provider key or qvac:// link")
+        self.key = KeyField(self._theme, tr("Key of the provider"), tr("Provider key or qvac:// link"))
         self.checked = Label(scale="hint", tone="text3", wrap=True)
-        self.connect_ = Button(self._theme, "Connect…", kind="primary", size="large")
+        self.connect_ = Button(self._theme, tr("Connect…"), kind="primary", size="large")
         self.connect_.clicked.connect(self._use_key)
         self.key.returnPressed.connect(self._use_key)
         self.key.checked.connect(self._show_check)
@@ -143,12 +145,14 @@ class FirstStart(QScrollArea):
             self._theme,
             "radio-tower",
             "accent",
-            "Share my GPU",
-            "Let people you allow use this machine's GPU. Nobody is admitted until you say so.",
-            "You can stop at any time.",
+            tr("Share my GPU"),
+            tr("Let people you allow use this machine's GPU. Nobody is admitted until you say so."),
+            tr("You can stop at any time."),
         )
-        self.share = Button(self._theme, "Choose what to share", size="large", icon="arrow-right")
-        self.share.setLayoutDirection(Qt.LayoutDirection.RightToLeft)
+        self.share = Button(self._theme, tr("Choose what to share"), size="large", icon="arrow-right")
+        # The arrow stands behind the words.
+        behind = Qt.LayoutDirection.LeftToRight if self.isRightToLeft() else Qt.LayoutDirection.RightToLeft
+        self.share.setLayoutDirection(behind)
         self.share.clicked.connect(self._presenter.share_requested)
         _stretch(self.share)
         card.act.addWidget(self.share)
@@ -159,13 +163,18 @@ class FirstStart(QScrollArea):
             self._theme,
             "laptop",
             "local",
-            "Chat on this machine",
-            "Download a small model and chat without anybody else. It works offline afterwards.",
-            "Computed here: nothing you write leaves this machine.",
+            tr("Chat on this machine"),
+            tr("Download a small model and chat without anybody else. It works offline afterwards."),
+            tr("Computed here: nothing you write leaves this machine."),
         )
         name, octets, licence = default_model()
         self.model = Label(name, weight=600)
-        self.about = Label(f"{size(octets)}, {licence}, from Hugging Face", scale="hint", tone="text3", wrap=True)
+        self.about = Label(
+            tr("{size}, {licence}, from Hugging Face", size=size(octets), licence=licence),
+            scale="hint",
+            tone="text3",
+            wrap=True,
+        )
         about = QHBoxLayout()
         about.setSpacing(10)
         texts = QVBoxLayout()
@@ -174,14 +183,14 @@ class FirstStart(QScrollArea):
         texts.addWidget(self.about)
         about.addWidget(IconLabel(self._theme, "hard-drive", "text2", 18))
         about.addLayout(texts, 1)
-        self.get = Button(self._theme, f"Download {size(octets)}", size="large", icon="download")
+        self.get = Button(self._theme, tr("Download {size}", size=size(octets)), size="large", icon="download")
         self.get.clicked.connect(self._get)
         _stretch(self.get)
         self.bar = QProgressBar()
         self.bar.setTextVisible(False)
-        self.bar.setAccessibleName("Download")
+        self.bar.setAccessibleName(tr("Download"))
         self.rate = Label(scale="hint", tone="text3", wrap=True)
-        self.cancel = Button(self._theme, "Cancel", kind="flat", name="Cancel the download")
+        self.cancel = Button(self._theme, tr("Cancel"), kind="flat", name=tr("Cancel the download"))
         self.cancel.clicked.connect(self._presenter.cancel_download)
         self.error = ErrorPanel(self._theme, dismissable=False)
         card.act.addLayout(about)
@@ -194,10 +203,10 @@ class FirstStart(QScrollArea):
     # --- Use somebody's GPU
 
     def _show_check(self, state: KeyCheck, sentence: str) -> None:
-        self.checked.setText({KeyCheck.EMPTY: "", KeyCheck.KEY: "Valid key"}.get(state, sentence))
+        self.checked.setText({KeyCheck.EMPTY: "", KeyCheck.KEY: tr("Valid key")}.get(state, told(sentence)))
         self.checked.set_tone({KeyCheck.KEY: "accent", KeyCheck.WRONG: "danger"}.get(state, "text3"))
         self.connect_.setEnabled(state is KeyCheck.KEY)
-        self.connect_.setToolTip("" if state is KeyCheck.KEY else "Paste the whole key first")
+        self.connect_.setToolTip("" if state is KeyCheck.KEY else tr("Paste the whole key first"))
 
     def _use_key(self) -> None:
         if self.key.key:
@@ -219,11 +228,11 @@ class FirstStart(QScrollArea):
         models = self._presenter.models
         if models:
             self.model.setText(models[0].display_name)
-            self.about.setText(f"{size(models[0].size_bytes)}, on this machine")
-            self._here.sentence.setText("A model is here already. Chat without anybody else, offline too.")
-            self.get.setText("Start to chat")
+            self.about.setText(tr("{size}, on this machine", size=size(models[0].size_bytes)))
+            self._here.sentence.setText(tr("A model is here already. Chat without anybody else, offline too."))
+            self.get.setText(tr("Start to chat"))
             self.get.set_icon("message-square")
-            self.get.setAccessibleName("Start to chat on this machine")
+            self.get.setAccessibleName(tr("Start to chat on this machine"))
 
     def _show_download(self, download: DownloadChanged | None) -> None:
         running = download is not None and not download.done and download.error is None
@@ -233,7 +242,7 @@ class FirstStart(QScrollArea):
         if download is None:
             return
         if download.error is not None:
-            again = Act("Try again", self._presenter.download_default, "primary", "rotate-cw")
+            again = Act(tr("Try again"), self._presenter.download_default, "primary", "rotate-cw")
             self.error.show_error(download.error, [again])
             return
         self.error.clear()

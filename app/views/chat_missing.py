@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from PySide6.QtWidgets import QHBoxLayout, QWidget
 
+from app.i18n import tr
 from app.presenters.chat import ChatPresenter
 from app.presenters.chat_words import default_model
 from app.theme import Theme
@@ -30,9 +31,11 @@ def missing(target: Target, models: tuple[SharedModel, ...]) -> Missing | None:
     if target.provider_key:
         return None
     if not models:
-        return Missing("There is no model on this machine yet.", "Get a small one, or let a provider answer.")
+        return Missing(tr("There is no model on this machine yet."), tr("Get a small one, or let a provider answer."))
     if target.model and not any(model.name == target.model for model in models):
-        return Missing(f"{target.model} is not on this machine any more.", "Choose another model.", models[0])
+        return Missing(
+            tr("{model} is not on this machine any more.", model=target.model), tr("Choose another model."), models[0]
+        )
     return None
 
 
@@ -48,9 +51,14 @@ class MissingBar(QWidget):
         self._presenter = presenter
         name, octets, _licence = default_model()
         self.line = StatusLine(theme)
-        self.get = Button(theme, f"Get {name.rsplit(' ', 1)[0]}, {size(octets)}", icon="download", size="small")
+        self.get = Button(
+            theme,
+            tr("Get {name}, {size}", name=name.rsplit(" ", 1)[0], size=size(octets)),
+            icon="download",
+            size="small",
+        )
         self.use = Button(theme, "", icon="laptop", size="small")
-        self.add = Button(theme, "Add a provider…", size="small")
+        self.add = Button(theme, tr("Add a provider…"), size="small")
         layout = QHBoxLayout(self)
         layout.setContentsMargins(4, 0, 4, 2)
         layout.setSpacing(8)
@@ -84,7 +92,7 @@ class MissingBar(QWidget):
         self.get.setVisible(acts and found.instead is None)
         self.use.setVisible(acts and found.instead is not None)
         if found.instead is not None:
-            self.use.setText(f"Use {found.instead.display_name}")
+            self.use.setText(tr("Use {name}", name=found.instead.display_name))
         self.add.setVisible(acts and found.instead is None)
         self.show()
 

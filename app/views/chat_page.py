@@ -19,6 +19,7 @@ from PySide6.QtGui import (
 )
 from PySide6.QtWidgets import QHBoxLayout, QMenu, QStackedWidget, QVBoxLayout, QWidget
 
+from app.i18n import tr
 from app.presenters import chat_groups
 from app.presenters.chat import ChatPresenter
 from app.theme import Theme
@@ -134,7 +135,7 @@ class ChatPage(QWidget):
         if found is not None:
             self.question = ask_to_delete(
                 self._theme,
-                found.title or chat_groups.UNTITLED,
+                found.title or tr(chat_groups.UNTITLED),
                 lambda: self._presenter.delete(conversation_id),
                 self,
             )
@@ -162,37 +163,37 @@ class ChatPage(QWidget):
     def _fill_menu(self, menu: QMenu) -> None:
         presenter = self._presenter
         conversation = presenter.conversation
-        menu.addAction("New conversation", QKeySequence("Ctrl+N"), self._new)
-        menu.addAction("Add a provider…", QKeySequence("Ctrl+Shift+N"), self.add_provider)
+        menu.addAction(tr("New conversation"), QKeySequence("Ctrl+N"), self._new)
+        menu.addAction(tr("Add a provider…"), QKeySequence("Ctrl+Shift+N"), self.add_provider)
         menu.addSeparator()
-        again = menu.addAction("Answer again", QKeySequence("Ctrl+R"), presenter.retry)
+        again = menu.addAction(tr("Answer again"), QKeySequence("Ctrl+R"), presenter.retry)
         again.setEnabled(not presenter.busy and bool(presenter.messages))
-        copy = menu.addAction("Copy the last answer", QKeySequence("Ctrl+Shift+C"), self._copy_answer)
+        copy = menu.addAction(tr("Copy the last answer"), QKeySequence("Ctrl+Shift+C"), self._copy_answer)
         copy.setEnabled(presenter.last_answer() is not None)
         if conversation is not None:
             menu.addSeparator()
             # In a dialog: the editor in the list is no element of the accessible tree.
-            menu.addAction("Rename the conversation…", QKeySequence("F2"), self._rename_conversation)
+            menu.addAction(tr("Rename the conversation…"), QKeySequence("F2"), self._rename_conversation)
             pinned = conversation.pinned
-            menu.addAction("Unpin" if pinned else "Pin", lambda: presenter.pin(conversation.id, not pinned))
-            menu.addAction("Delete the conversation…", lambda: self.ask_to_delete(conversation.id))
+            menu.addAction(tr("Unpin") if pinned else tr("Pin"), lambda: presenter.pin(conversation.id, not pinned))
+            menu.addAction(tr("Delete the conversation…"), lambda: self.ask_to_delete(conversation.id))
         provider = presenter.provider(presenter.target.provider_key)
         if provider is not None:
             menu.addSeparator()
-            menu.addAction(f"Rename {provider.name}…", lambda: self._rename_provider(provider.public_key))
-            menu.addAction(f"Remove {provider.name}…", lambda: self._remove_provider(provider.public_key))
+            menu.addAction(tr("Rename {name}…", name=provider.name), lambda: self._rename_provider(provider.public_key))
+            menu.addAction(tr("Remove {name}…", name=provider.name), lambda: self._remove_provider(provider.public_key))
         if presenter.providers:
             menu.addSeparator()
             # Each of them: one that was never reached cannot be chosen to answer.
-            every = menu.addMenu("Providers")
+            every = menu.addMenu(tr("Providers"))
             for known in presenter.providers:
                 self._fill_provider(every.addMenu(known.name.replace("&", "&&")), known.public_key)
 
     def _fill_provider(self, menu: QMenu, key: str) -> None:
-        menu.addAction(self._theme.icon("pencil"), "Rename…", lambda: self._rename_provider(key))
-        menu.addAction(self._theme.icon("copy"), "Copy key", lambda: QGuiApplication.clipboard().setText(key))
+        menu.addAction(self._theme.icon("pencil"), tr("Rename…"), lambda: self._rename_provider(key))
+        menu.addAction(self._theme.icon("copy"), tr("Copy key"), lambda: QGuiApplication.clipboard().setText(key))
         menu.addSeparator()
-        menu.addAction(self._theme.icon("trash-2", "danger"), "Remove…", lambda: self._remove_provider(key))
+        menu.addAction(self._theme.icon("trash-2", "danger"), tr("Remove…"), lambda: self._remove_provider(key))
 
     def _open_provider_menu(self, key: str, place: QPoint) -> None:
         popup = self.conversation.bar.popup
@@ -235,7 +236,7 @@ class ChatPage(QWidget):
         if conversation is not None:
             self.question = ask_for_name(
                 self._theme,
-                "Rename the conversation",
+                tr("Rename the conversation"),
                 conversation.title,
                 lambda name: self._presenter.rename(conversation.id, name),
                 self,
@@ -247,7 +248,7 @@ class ChatPage(QWidget):
         if provider is not None:
             self.question = ask_for_name(
                 self._theme,
-                f"Rename {provider.name}",
+                tr("Rename {name}", name=provider.name),
                 provider.name,
                 lambda name: self._presenter.rename_provider(key, name),
                 self,
@@ -259,9 +260,9 @@ class ChatPage(QWidget):
         if provider is not None:
             self.question = QuestionBox(
                 self._theme,
-                f"Remove {provider.name}?",
-                "Conversations with it stay. To use it again you need its key.",
-                "Remove provider",
+                tr("Remove {name}?", name=provider.name),
+                tr("Conversations with it stay. To use it again you need its key."),
+                tr("Remove provider"),
                 kind="danger",
                 parent=self,
             )

@@ -8,6 +8,8 @@ from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QDialog, QHBoxLayout, QLineEdit, QVBoxLayout, QWidget
 
 from app.announcements import announce
+from app.core_words import told
+from app.i18n import later, tr
 from app.presenters.chat import ChatPresenter
 from app.presenters.chat_words import Cause, cause_of
 from app.theme import Theme
@@ -26,13 +28,14 @@ from qvac_core.core.state import ConnectionStage, ProviderEntry, Stage, Target
 from qvac_core.errors import QvacError
 
 WIDTH = 540
-OWN_KEY = "This is your own key: it means this machine."
+OWN_KEY = later("This is your own key: it means this machine.")
+FAILED = later("Failed")
 FAILED_STAGE = {
-    Cause.REFUSED: "Refused by the owner",
-    Cause.NOT_FOUND: "Not found on the network",
-    Cause.OFFLINE: "Found, but it does not answer",
-    Cause.NO_PATH: "Found, but no path leads there",
-    Cause.NO_NETWORK: "No network",
+    Cause.REFUSED: later("Refused by the owner"),
+    Cause.NOT_FOUND: later("Not found on the network"),
+    Cause.OFFLINE: later("Found, but it does not answer"),
+    Cause.NO_PATH: later("Found, but no path leads there"),
+    Cause.NO_NETWORK: later("No network"),
 }
 
 
@@ -53,21 +56,21 @@ class ProviderDialog(QDialog):
         self._task: asyncio.Task[object] | None = None
         self._entry: ProviderEntry | None = None
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        self.setWindowTitle("Add a provider")
+        self.setWindowTitle(tr("Add a provider"))
         self.setFixedWidth(WIDTH)
-        self.key = KeyField(theme, "Key of the provider", "Paste the key its owner gave you")
+        self.key = KeyField(theme, tr("Key of the provider"), tr("Paste the key its owner gave you"))
         self.checked = Label(scale="hint", tone="text3")
         self.face = Avatar("", 28)
         self.name = QLineEdit()
-        self.name.setAccessibleName("Name on this machine")
-        self.name.setPlaceholderText("For example Studio desktop")
+        self.name.setAccessibleName(tr("Name on this machine"))
+        self.name.setPlaceholderText(tr("For example Studio desktop"))
         self.name.setMaxLength(60)
         self.stages = Stages(theme)
         self.error = ErrorPanel(theme, dismissable=False)
         self.mine = MyKey(theme, presenter.public_key)
         self.progress = Label(scale="hint", tone="text3")
-        self.cancel = Button(theme, "Cancel")
-        self.go = Button(theme, "Connect", kind="primary")
+        self.cancel = Button(theme, tr("Cancel"))
+        self.go = Button(theme, tr("Connect"), kind="primary")
         self.key.checked.connect(self._show_check)
         self.cancel.clicked.connect(self.reject)
         self.go.clicked.connect(self._go)
@@ -104,9 +107,9 @@ class ProviderDialog(QDialog):
         body = QVBoxLayout()
         body.setContentsMargins(20, 18, 20, 16)
         body.setSpacing(6)
-        title = Label("Add a provider", scale="state", weight=600)
+        title = Label(tr("Add a provider"), scale="state", weight=600)
         labels = QHBoxLayout()
-        labels.addWidget(Label("Key or qvac:// link", scale="hint", tone="text2"), 1)
+        labels.addWidget(Label(tr("Key or qvac:// link"), scale="hint", tone="text2"), 1)
         labels.addWidget(self.checked)
         field = QHBoxLayout()
         field.setSpacing(8)
@@ -120,7 +123,7 @@ class ProviderDialog(QDialog):
         body.addLayout(labels)
         body.addLayout(field)
         body.addSpacing(6)
-        body.addWidget(Label("Name on this machine", scale="hint", tone="text2"))
+        body.addWidget(Label(tr("Name on this machine"), scale="hint", tone="text2"))
         body.addWidget(self.name)
         body.addSpacing(8)
         body.addWidget(self.stages)
@@ -141,10 +144,10 @@ class ProviderDialog(QDialog):
 
     def _show_check(self, state: KeyCheck, sentence: str) -> None:
         own = self.key.key == self._presenter.public_key
-        words = {KeyCheck.EMPTY: "", KeyCheck.KEY: "Valid key"}.get(state, sentence)
-        self.checked.setText(OWN_KEY if own else words)
+        words = {KeyCheck.EMPTY: "", KeyCheck.KEY: tr("Valid key")}.get(state, told(sentence))
+        self.checked.setText(tr(OWN_KEY) if own else words)
         if own:
-            announce(self, OWN_KEY)
+            announce(self, tr(OWN_KEY))
         self.checked.set_tone(
             "local" if own else {KeyCheck.KEY: "accent", KeyCheck.WRONG: "danger"}.get(state, "text3")
         )
@@ -160,15 +163,15 @@ class ProviderDialog(QDialog):
         self.go.setVisible(True)
         if self._entry is not None:
             model = self._entry.models[0].name if self._entry.models else ""
-            self.go.setText(f"Chat with {model}" if model else "Chat")
+            self.go.setText(tr("Chat with {model}", model=model) if model else tr("Chat"))
             self.go.setEnabled(bool(model))
         elif self.key.key and self.key.key == self._presenter.public_key:
-            self.go.setText("Chat on this machine")
+            self.go.setText(tr("Chat on this machine"))
             self.go.setEnabled(True)
         else:
-            self.go.setText("Connect")
+            self.go.setText(tr("Connect"))
             self.go.setEnabled(bool(self.key.key))
-            self.go.setToolTip("" if self.go.isEnabled() else "Paste the whole key first")
+            self.go.setToolTip("" if self.go.isEnabled() else tr("Paste the whole key first"))
         self.go.setAccessibleName(self.go.text())
 
     # --- Connecting
@@ -198,14 +201,14 @@ class ProviderDialog(QDialog):
             raise
         self._task = None
         self._show_connecting(False)
-        self.progress.setText(f"Connected after {duration(self.stages.total)}")
+        self.progress.setText(tr("Connected after {time}", time=duration(self.stages.total)))
         self._succeeded(self._entry)
 
     def _show_connecting(self, connecting: bool) -> None:
         for field in (self.key, self.name):
             field.setReadOnly(connecting)
         self.go.setVisible(not connecting)
-        self.cancel.setText("Cancel" if connecting else "Close")
+        self.cancel.setText(tr("Cancel") if connecting else tr("Close"))
         if connecting:
             self.error.clear()
             self.mine.hide()
@@ -218,12 +221,16 @@ class ProviderDialog(QDialog):
         if event.provider_key == self.key.key and self.connecting:
             self.stages.take(event)
             if event.stage is not Stage.FAILED:
-                self.progress.setText(f"Running for {duration(self.stages.total)}")
+                self.progress.setText(tr("Running for {time}", time=duration(self.stages.total)))
 
     def _succeeded(self, entry: ProviderEntry) -> None:
         names = [model.name for model in entry.models]
-        shares = " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
-        self.stages.finish(f"It shares {shares}" if names else "It shares no model with you yet")
+        shares = (
+            tr("{several} and {last}", several=", ".join(names[:-1]), last=names[-1])
+            if len(names) > 1
+            else "".join(names)
+        )
+        self.stages.finish(tr("It shares {models}", models=shares) if names else tr("It shares no model with you yet"))
         self._show_button()
         self.go.setFocus()
         self._resize()
@@ -233,8 +240,8 @@ class ProviderDialog(QDialog):
         self._show_connecting(False)
         info = describe(error)
         cause = cause_of(info)
-        self.stages.fail(FAILED_STAGE.get(cause, "Failed"))
-        self.progress.setText(f"Stopped after {duration(self.stages.total)}")
+        self.stages.fail(tr(FAILED_STAGE.get(cause, FAILED)))
+        self.progress.setText(tr("Stopped after {time}", time=duration(self.stages.total)))
         self._show_waiting()
         self.error.show_error(info, self._remedies(cause))
         self.mine.setVisible(cause is Cause.REFUSED)
@@ -245,7 +252,7 @@ class ProviderDialog(QDialog):
         """It does not stop there: once the owner allows the key, it goes on."""
         entry = self._presenter.provider(self.key.key)
         if entry is not None and entry.state == "waiting":
-            self.progress.setText("Waiting for the owner")
+            self.progress.setText(tr("Waiting for the owner"))
 
     def _take_providers(self) -> None:
         """The owner has allowed the key meanwhile, and it was connected by itself."""
@@ -255,24 +262,24 @@ class ProviderDialog(QDialog):
             self._entry = entry
             self.error.clear()
             self.mine.hide()
-            self.progress.setText("Allowed by the owner")
+            self.progress.setText(tr("Allowed by the owner"))
             self._succeeded(entry)
         elif refused:
             self._show_waiting()
 
     def _remedies(self, cause: Cause) -> list[Act]:
         if cause is Cause.REFUSED:
-            acts = [Act("Ask again", self._again, "primary", "send")]
+            acts = [Act(tr("Ask again"), self._again, "primary", "send")]
         else:
-            acts = [Act("Try again", self._again, "primary", "rotate-cw")]
+            acts = [Act(tr("Try again"), self._again, "primary", "rotate-cw")]
         if cause is Cause.NO_PATH:
-            acts.append(Act("Add a relay", self.network_wanted.emit, icon="cable"))
+            acts.append(Act(tr("Add a relay"), self.network_wanted.emit, icon="cable"))
         elif cause is Cause.NO_NETWORK:
-            acts.append(Act("Network", self.network_wanted.emit))
+            acts.append(Act(tr("Network"), self.network_wanted.emit))
         elif cause is Cause.NOT_FOUND:
-            acts.append(Act("Check the key", self._check_key))
+            acts.append(Act(tr("Check the key"), self._check_key))
         else:
-            acts.append(Act("Chat on this machine", self._here, icon="laptop"))
+            acts.append(Act(tr("Chat on this machine"), self._here, icon="laptop"))
         return acts
 
     def _again(self) -> None:
@@ -314,8 +321,8 @@ class MyKey(QWidget):
         layout = QHBoxLayout(self)
         layout.setContentsMargins(12, 4, 0, 0)
         layout.setSpacing(8)
-        layout.addWidget(Label("My key", scale="hint", tone="text2"))
+        layout.addWidget(Label(tr("My key"), scale="hint", tone="text2"))
         layout.addWidget(Avatar(public_key, 20))
         layout.addWidget(key)
         layout.addStretch(1)
-        layout.addWidget(CopyButton(theme, public_key, text="Copy my key"))
+        layout.addWidget(CopyButton(theme, public_key, text=tr("Copy my key")))

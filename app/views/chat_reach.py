@@ -9,6 +9,8 @@ from PySide6.QtCore import QTimer
 from PySide6.QtWidgets import QHBoxLayout, QWidget
 
 from app.announcements import announce
+from app.core_words import told
+from app.i18n import tr
 from app.presenters.chat import ChatPresenter
 from app.theme import Theme
 from app.widgets.button import Button
@@ -35,28 +37,40 @@ class Reach:
 def reach(provider: ProviderEntry, now: float) -> Reach | None:
     """None while there is nothing to say: it is online, or nobody has tried it yet."""
     left = provider.retry_at - now if provider.retry_at is not None else 0.0
-    again = f"Trying again in about {whole_duration(left)}." if left >= 1 else ""
+    again = tr("Trying again in about {time}.", time=whole_duration(left)) if left >= 1 else ""
     match provider.state:
         case "connecting" if provider.last_connected is not None:
-            return Reach("refresh-cw", f"Reconnecting to {provider.name}…", again, "text2", False)
+            return Reach("refresh-cw", tr("Reconnecting to {name}…", name=provider.name), again, "text2", False)
         case "online" if not provider.models:
-            facts = "Ask its owner to share one."
-            return Reach("triangle-alert", f"{provider.name} shares no model with you.", facts, "warn", True)
-        case "silent":
-            since = f"No sign of it for {whole_duration(max(1.0, now - provider.silent_since))}."
-            return Reach("triangle-alert", f"Nothing comes from {provider.name}.", since, "warn", True)
-        case "offline":
-            why = provider.error.title if provider.error is not None else ""
+            facts = tr("Ask its owner to share one.")
             return Reach(
-                "triangle-alert", f"{provider.name} cannot be reached.", f"{why} {again}".strip(), "warn", True
+                "triangle-alert", tr("{name} shares no model with you.", name=provider.name), facts, "warn", True
+            )
+        case "silent":
+            since = tr(
+                "No sign of it for {time}.",
+                time=whole_duration(max(1.0, now - provider.silent_since)),
+            )
+            return Reach("triangle-alert", tr("Nothing comes from {name}.", name=provider.name), since, "warn", True)
+        case "offline":
+            why = told(provider.error.title) if provider.error is not None else ""
+            return Reach(
+                "triangle-alert",
+                tr("{name} cannot be reached.", name=provider.name),
+                f"{why} {again}".strip(),
+                "warn",
+                True,
             )
         case "waiting":
-            facts = "Your key is shown there. It connects by itself once the key is allowed."
-            return Reach("clock", f"Waiting for the owner of {provider.name}.", facts, "text2", True)
+            facts = tr("Your key is shown there. It connects by itself once the key is allowed.")
+            return Reach("clock", tr("Waiting for the owner of {name}.", name=provider.name), facts, "text2", True)
         case "refused":
-            why = provider.error.message if provider.error is not None else ""
-            facts = f"{why} {again.replace('Trying', 'Asking')}".strip()
-            return Reach("ban", f"{provider.name} does not let you in at the moment.", facts, "warn", True)
+            why = told(provider.error.message) if provider.error is not None else ""
+            asking = tr("Asking again in about {time}.", time=whole_duration(left)) if again else ""
+            facts = f"{why} {asking}".strip()
+            return Reach(
+                "ban", tr("{name} does not let you in at the moment.", name=provider.name), facts, "warn", True
+            )
     return None
 
 
@@ -70,12 +84,12 @@ class ReachBar(QWidget):
         super().__init__(parent)
         self._presenter = presenter
         self._lost = ""  # the provider whose return is told
-        self._says_back = "is back."
+        self._lets_in = False  # it did not, before
         self.line = StatusLine(theme)
-        self.again = Button(theme, "Try now", size="small", name="Try to reach the provider now")
-        self.here = Button(theme, "Chat on this machine", icon="laptop", size="small")
-        self.stop = Button(theme, "Stop", size="small", name="Stop the answer that does not come")
-        self.go_on = Button(theme, "Go on with this machine", icon="laptop", size="small")
+        self.again = Button(theme, tr("Try now"), size="small", name=tr("Try to reach the provider now"))
+        self.here = Button(theme, tr("Chat on this machine"), icon="laptop", size="small")
+        self.stop = Button(theme, tr("Stop"), size="small", name=tr("Stop the answer that does not come"))
+        self.go_on = Button(theme, tr("Go on with this machine"), icon="laptop", size="small")
         layout = QHBoxLayout(self)
         layout.setContentsMargins(4, 0, 4, 2)
         layout.setSpacing(8)
@@ -102,15 +116,17 @@ class ReachBar(QWidget):
         if provider is None or provider.public_key != self._lost:
             self._lost = ""
             self._back.stop()
-        told = reach(provider, presenter.now) if provider is not None else None
-        if provider is not None and told is not None and (not presenter.busy or self._keeps_waiting(provider)):
-            self._show(told)
+        found = reach(provider, presenter.now) if provider is not None else None
+        if provider is not None and found is not None and (not presenter.busy or self._keeps_waiting(provider)):
+            self._show(found)
             self._lost = provider.public_key
-            self._says_back = "lets you in now." if provider.state in ("waiting", "refused") else "is back."
+            self._lets_in = provider.state in ("waiting", "refused")
             self._back.stop()
         elif provider is not None and self._lost and provider.state == "online":
             if not self._back.isActive():
-                self._show(Reach("circle-check", f"{provider.name} {self._says_back}", "", "accent", False))
+                name = provider.name
+                back = tr("{name} lets you in now.", name=name) if self._lets_in else tr("{name} is back.", name=name)
+                self._show(Reach("circle-check", back, "", "accent", False))
                 self._back.start()
         else:
             self.hide()

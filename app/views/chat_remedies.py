@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from PySide6.QtGui import QClipboard, QGuiApplication
 
+from app.i18n import tr
 from app.presenters.chat import ChatPresenter
 from app.presenters.chat_words import Cause, cause_of, default_model
 from app.widgets.error_panel import Act
@@ -31,32 +32,49 @@ class Remedies:
         retry = self.presenter.retry
         key = self.presenter.target.provider_key
         if cause is Cause.REFUSED:
-            return (Act("Ask again", retry, "primary", "send"), Act("Copy my key", self._copy_key), *self._here())
+            return (
+                Act(tr("Ask again"), retry, "primary", "send"),
+                Act(tr("Copy my key"), self._copy_key),
+                *self._here(),
+            )
         if cause is Cause.NOT_FOUND:
-            check = Act("Check the key", lambda: self.add_provider(key))
-            return (Act("Try again", retry, "primary", "rotate-cw"), check, *self._here())
+            check = Act(tr("Check the key"), lambda: self.add_provider(key))
+            return (Act(tr("Try again"), retry, "primary", "rotate-cw"), check, *self._here())
         if cause is Cause.NO_PATH:
-            return (Act("Add a relay", self.network, "primary", "cable"), Act("Try again", retry), *self._here())
+            return (
+                Act(tr("Add a relay"), self.network, "primary", "cable"),
+                Act(tr("Try again"), retry),
+                *self._here(),
+            )
         if cause is Cause.NO_NETWORK:
-            return (Act("Try again", retry, "primary", "rotate-cw"), Act("Network", self.network), *self._here())
+            return (
+                Act(tr("Try again"), retry, "primary", "rotate-cw"),
+                Act(tr("Network"), self.network),
+                *self._here(),
+            )
         if cause is Cause.MODEL_NOT_SHARED:
-            return (*self._other_models(), Act("Try again", retry))
+            return (*self._other_models(), Act(tr("Try again"), retry))
         if cause is Cause.TOO_LONG:  # what was too long once is so again
-            return (Act("New conversation", self.presenter.new_conversation, "primary", "square-pen"),)
+            return (Act(tr("New conversation"), self.presenter.new_conversation, "primary", "square-pen"),)
         if cause is Cause.NO_MODEL_HERE:
-            return (self._get("primary"), Act("Add a provider…", lambda: self.add_provider("")))
-        return (Act("Retry", retry, "primary", "rotate-ccw"), *self._here())
+            return (self._get("primary"), Act(tr("Add a provider…"), lambda: self.add_provider("")))
+        return (Act(tr("Retry"), retry, "primary", "rotate-ccw"), *self._here())
 
     def _here(self) -> tuple[Act, ...]:
         if not self.presenter.target.provider_key:
             return ()
         if not self.presenter.models:
             return (self._get("quiet"),)
-        return (Act("Chat on this machine", self._answer_here, icon="laptop"),)
+        return (Act(tr("Chat on this machine"), self._answer_here, icon="laptop"),)
 
     def _get(self, kind: str) -> Act:
         name, octets, _licence = default_model()
-        return Act(f"Get {name.rsplit(' ', 1)[0]}, {size(octets)}", self.presenter.download_default, kind, "download")
+        return Act(
+            tr("Get {name}, {size}", name=name.rsplit(" ", 1)[0], size=size(octets)),
+            self.presenter.download_default,
+            kind,
+            "download",
+        )
 
     def _other_models(self) -> tuple[Act, ...]:
         key = self.presenter.target.provider_key
@@ -69,7 +87,7 @@ class Remedies:
             return lambda: self.presenter.retry_with(Target(key, source))
 
         return tuple(
-            Act(f"Use {model.name}", use(model.source), "primary" if index == 0 else "quiet")
+            Act(tr("Use {name}", name=model.name), use(model.source), "primary" if index == 0 else "quiet")
             for index, model in enumerate(models[:MOST_MODELS])
         )
 

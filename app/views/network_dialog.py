@@ -165,7 +165,7 @@ class NetworkDialog(Dialog):
             self._theme,
             tr("Remove"),
             kind="flat",
-            name=tr("Remove the relay {short_key}", short_key=short_key(public_key)),
+            name=tr("Remove the relay {key}", key=short_key(public_key)),
         )
         remove.clicked.connect(lambda: self._presenter.remove_relay(public_key))
         remove.setEnabled(not self._relays_fixed)

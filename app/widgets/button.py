@@ -10,6 +10,7 @@ from PySide6.QtGui import QClipboard, QGuiApplication
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
 from app.announcements import announce
+from app.i18n import tr
 from app.theme import Theme
 from app.widgets.focus import KeyboardFocusButton
 from app.widgets.label import restyle
@@ -110,12 +111,13 @@ class CopyButton(Button):
         theme: Theme,
         value: str = "",
         *,
-        text: str = "Copy",
+        text: str | None = None,
         name: str = "",
         kind: str = "quiet",
         size: str = "medium",
         parent: QWidget | None = None,
     ) -> None:
+        text = tr("Copy") if text is None else text
         super().__init__(theme, text, kind=kind, icon="copy", name=name, size=size, parent=parent)
         self.value = value
         self._text = text
@@ -129,10 +131,10 @@ class CopyButton(Button):
         QGuiApplication.clipboard().setText(self.value, QClipboard.Mode.Clipboard)
         self.setMinimumWidth(self.width())
         if self._text:
-            self.setText("Copied")
+            self.setText(tr("Copied"))
         self.set_icon("check")
         self._timer.start()
-        announce(self, "Copied.")
+        announce(self, tr("Copied."))
 
     def _restore(self) -> None:
         self.setMinimumWidth(0)

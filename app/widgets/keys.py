@@ -106,7 +106,7 @@ class KeyGrid(QWidget):
     def set_key(self, public_key: str) -> None:
         for label, group in zip(self._labels, group_key(public_key).split(" "), strict=False):
             label.setText(group)
-        self.setAccessibleName(tr("My key, {group_key}", group_key=group_key(public_key)))
+        self.setAccessibleName(tr("My key, {key}", key=group_key(public_key)))
 
     def _set_fonts(self) -> None:
         for label in self._labels:

@@ -9,6 +9,8 @@ from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QAccessible
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QSizePolicy, QVBoxLayout, QWidget
 
+from app.core_words import told
+from app.i18n import later, tr
 from app.theme import Theme
 from app.widgets.avatar import Avatar
 from app.widgets.button import Button
@@ -25,7 +27,7 @@ from app.widgets.label import Label
 from qvac_core.core.state import Message
 
 FACE = 26
-ENDINGS = {"done": "The answer is complete.", "stopped": "The answer was stopped."}
+ENDINGS = {"done": later("The answer is complete."), "stopped": later("The answer was stopped.")}
 """What is said when an answer has ended; one that failed has its panel, which says why."""
 GAP = 12
 
@@ -41,7 +43,7 @@ class AnswerFacts:
     waiting: str = ""  # while nothing has come of whoever answers now: what is being done
     remedies: tuple[Act, ...] = ()
     last: bool = False
-    doing: str = "answering…"  # while it streams
+    doing: str = ""  # while it streams
     languages: tuple[tuple[str, str], ...] = ()  # (code, name) to translate into
 
 
@@ -101,14 +103,14 @@ class AnswerRow(QWidget):
         if message.status == "streaming":
             self.speak()
         elif before.status == "streaming":
-            self._speech.end(ENDINGS.get(message.status, ""))
+            self._speech.end(tr(ENDINGS[message.status]) if message.status in ENDINGS else "")
 
     def speak(self) -> None:
         """Say what is new of an answer that is on its way."""
         if self._message.text:
             self._speech.grow()
         else:
-            self._speech.wait(self._facts.waiting or f"{self._facts.who} answers.")
+            self._speech.wait(self._facts.waiting or tr("{who} answers.", who=self._facts.who))
 
     def name_for_reading(self) -> None:
         """Be called by the text as it stands, for whoever comes here by keyboard."""
@@ -150,8 +152,8 @@ class AnswerRow(QWidget):
         self.view.show_parts(self._text.update(shown, message.seams, streaming=streaming), caret=caret)
         self.whole.setVisible(shown is not message.text)
         if shown is not message.text:
-            self.whole.setText(f"Open all of it ({amount(message.text)})")
-            self.whole.setAccessibleName(f"Open all of the answer, {amount(message.text)}")
+            self.whole.setText(tr("Open all of it ({amount})", amount=amount(message.text)))
+            self.whole.setAccessibleName(tr("Open all of the answer, {amount}", amount=amount(message.text)))
         self.view.setVisible(bool(message.text or message.seams))
         self.waiting.setText(facts.waiting)
         thinking = streaming and nothing_yet(message)
@@ -167,16 +169,16 @@ class AnswerRow(QWidget):
             self.name_for_reading()
         elif not message.text and not self.accessibleName():
             # Every new name goes over the accessibility bus in full: it does not follow an answer that grows.
-            self.setAccessibleName(f"{facts.who} is answering")
+            self.setAccessibleName(tr("{who} is answering", who=facts.who))
 
     def _show_stats(self, streaming: bool) -> None:
         message, facts = self._message, self._facts
         failed = message.status == "failed"
         words = list(facts.words)
         if streaming:
-            words.append(facts.doing)
+            words.append(facts.doing or tr("answering…"))
         elif message.status == "stopped":
-            words.append("stopped")
+            words.append(tr("stopped"))
         self.stats.show_facts(facts.who, words, local=facts.local)
         self.stats.copy.value = message.text
         self.stats.languages = facts.languages
@@ -186,13 +188,14 @@ class AnswerRow(QWidget):
         self.stats.setVisible(bool(message.text) or not (streaming or failed))
 
     def _open_whole(self) -> None:
-        open_long_text(self._theme, "Answer", self._message.text, self.window())
+        open_long_text(self._theme, tr("Answer"), self._message.text, self.window())
 
     def _spoken(self, shown: str) -> str:
         message = self._message
-        seams = " ".join(sentence for _, sentence in message.seams)
-        error = f" {message.error.title}" if message.error is not None else ""
-        return f"{self._facts.who} answered: {shown} {seams}".rstrip() + error
+        seams = " ".join(told(sentence) for _, sentence in message.seams)
+        error = f" {told(message.error.title)}" if message.error is not None else ""
+        text = f"{shown} {seams}".rstrip()
+        return tr("{who} answered: {text}", who=self._facts.who, text=text).rstrip() + error
 
 
 class Face(QWidget):

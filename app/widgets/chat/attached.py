@@ -8,6 +8,7 @@ from PySide6.QtCore import QRectF, Signal
 from PySide6.QtGui import QPainter, QPaintEvent, QPen
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QSizePolicy, QVBoxLayout, QWidget
 
+from app.i18n import tr
 from app.theme import Theme
 from app.widgets.button import Button
 from app.widgets.icon_label import IconLabel
@@ -77,7 +78,7 @@ class PictureChip(QFrame):
         info = size(octets) if octets else ""
         self.name = Label(name if len(name) <= 40 else f"{name[:24]}…{name[-12:]}", weight=500)
         self.name.setToolTip(name)
-        self.remove = Button(theme, kind="flat", icon="x", size="small", name=f"Remove {name}")
+        self.remove = Button(theme, kind="flat", icon="x", size="small", name=tr("Remove {name}", name=name))
         self.remove.setVisible(removable)
         layout = QHBoxLayout(self)
         layout.setContentsMargins(10, 0, 4 if removable else 10, 0)
@@ -90,7 +91,7 @@ class PictureChip(QFrame):
             layout.addWidget(self.remove)
         self.setFixedHeight(HEIGHT)
         self.setSizePolicy(QSizePolicy.Policy.Maximum, QSizePolicy.Policy.Fixed)
-        self.setAccessibleName(f"Picture {name}, {info}".rstrip(", "))
+        self.setAccessibleName(tr("Picture {name}, {info}", name=name, info=info).rstrip(", "))
 
     def paintEvent(self, _event: QPaintEvent) -> None:
         painter = QPainter(self)

@@ -23,6 +23,7 @@ from PySide6.QtGui import (
 )
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QSizePolicy, QTextEdit, QVBoxLayout, QWidget
 
+from app.i18n import tr
 from app.theme import Theme
 from app.widgets.button import CopyButton
 from app.widgets.chat.highlight import Span, line_spans, spans
@@ -49,7 +50,8 @@ class CodeBlock(QFrame):
         self._code = ""
         self._language = ""
         self.language = Label(scale="small", tone="text3")
-        self.copy = CopyButton(theme, kind="flat", size="small", name="Copy code")
+        self._named = False
+        self.copy = CopyButton(theme, kind="flat", size="small", name=tr("Copy code"))
         self.copy.setFocusPolicy(Qt.FocusPolicy.ClickFocus)
         self.text = CodeText(theme)
         header = QHBoxLayout()
@@ -74,11 +76,12 @@ class CodeBlock(QFrame):
         return self._code
 
     def show_code(self, code: str, language: str, *, growing: bool = False) -> None:
-        if language != self._language or not self.copy.accessibleName().startswith("Copy code,"):
-            self.language.setText(language or "text")
-            name = f"Code, {language}" if language else "Code"
+        if language != self._language or not self._named:
+            self._named = True
+            self.language.setText(language or tr("text"))
+            name = tr("Code, {language}", language=language) if language else tr("Code")
             self.text.setAccessibleName(name)
-            self.copy.setAccessibleName(f"Copy code, {language or 'text'}")
+            self.copy.setAccessibleName(tr("Copy code, {language}", language=language or tr("text")))
         changed = code != self._code or language != self._language
         self._code, self._language = code, language
         self.copy.value = code

@@ -19,6 +19,7 @@ from PySide6.QtGui import (
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QPlainTextEdit, QSizePolicy, QVBoxLayout, QWidget
 
 from app.announcements import announce
+from app.i18n import later, tr
 from app.theme import Theme
 from app.widgets.button import Button
 from app.widgets.chat.attached import Attached
@@ -33,12 +34,12 @@ from qvac_core.core.state import Draft
 WIDEST = 760
 RADIUS = 12
 MOST_LINES = 8
-PRIVACY = "The provider's owner can technically read what you send."
-PRIVACY_SHORT = "The owner can technically read this."
-PRIVATE = "Computed on this machine. Nothing leaves it."
-PRIVATE_SHORT = "Nothing leaves this machine."
-LEFT = "This was waiting for its turn and was not sent."
-WAITS = "Sent when this answer ends. Esc takes it back."
+PRIVACY = later("The provider's owner can technically read what you send.")
+PRIVACY_SHORT = later("The owner can technically read this.")
+PRIVATE = later("Computed on this machine. Nothing leaves it.")
+PRIVATE_SHORT = later("Nothing leaves this machine.")
+LEFT = later("This was waiting for its turn and was not sent.")
+WAITS = later("Sent when this answer ends. Esc takes it back.")
 
 
 class Composer(QFrame):
@@ -74,9 +75,9 @@ class Composer(QFrame):
         self._eye = IconLabel(theme, "eye", "text3")
         self.privacy = Label(scale="hint", tone="text3")
         self.room = Label(scale="hint", tone="text3")
-        self.button = Button(theme, "Send", kind="primary", icon="send", name="Send the message")
+        self.button = Button(theme, tr("Send"), kind="primary", icon="send", name=tr("Send the message"))
         self.button.clicked.connect(self._pressed)
-        self.clip = Button(theme, kind="flat", icon="paperclip", name="Add files: sound, video, pictures, text")
+        self.clip = Button(theme, kind="flat", icon="paperclip", name=tr("Add files: sound, video, pictures, text"))
         self.text.files.connect(self.files_given)
         self.talk = HoldToTalk(self)
         self.mic = MicButton(theme, self.talk)
@@ -136,13 +137,13 @@ class Composer(QFrame):
         if answering != self._answering:
             self._stopping = False
         self._answering, self._local = answering, local
-        to = f"Ask {name}" if name and not local else "Ask this machine"
-        self.text.show_placeholder("Ask the next thing; it waits until this answer ends" if answering else to)
+        to = tr("Ask {name}", name=name) if name and not local else tr("Ask this machine")
+        self.text.show_placeholder(tr("Ask the next thing; it waits until this answer ends") if answering else to)
         self._show()
 
     def show_room(self, used: int, of: str, used_words: str) -> None:
         """Tokens of the conversation against the model's context; nothing when either is not known."""
-        self.room.setText(f"{used_words} of {of} tokens" if used and of else "")
+        self.room.setText(tr("{used} of {all} tokens", used=used_words, all=of) if used and of else "")
         self.room.setVisible(bool(self.room.text()) and not self._narrow and not self.talking)
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
@@ -239,18 +240,18 @@ class Composer(QFrame):
         if self._answering:
             self.button.set_kind("stop")
             self.button.set_icon("loader-circle" if self._stopping else "square")
-            self.button.setText("Stopping…" if self._stopping else "Stop")
-            self.button.setAccessibleName("Stop the answer")
+            self.button.setText(tr("Stopping…") if self._stopping else tr("Stop"))
+            self.button.setAccessibleName(tr("Stop the answer"))
             self.button.setEnabled(not self._stopping)
             self.button.setToolTip("Esc")
         else:
             self.button.set_kind("primary")
             self.button.set_icon("send")
-            self.button.setText("Send")
-            self.button.setAccessibleName("Send the message")
+            self.button.setText(tr("Send"))
+            self.button.setAccessibleName(tr("Send the message"))
             empty = not self.message
             self.button.setEnabled(not empty)
-            self.button.setToolTip("Write something first" if empty else "Enter")
+            self.button.setToolTip(tr("Write something first") if empty else tr("Enter"))
         self.privacy.setText(self._privacy())
         late = self._waiting or self._left
         self._eye.set_icon("clock" if late else "laptop" if self._local else "eye", self._eye_token())
@@ -261,8 +262,8 @@ class Composer(QFrame):
         if self._left:
             return LEFT
         if self._local:
-            return PRIVATE_SHORT if self._narrow else PRIVATE
-        return PRIVACY_SHORT if self._narrow else PRIVACY
+            return tr(PRIVATE_SHORT) if self._narrow else tr(PRIVATE)
+        return tr(PRIVACY_SHORT) if self._narrow else tr(PRIVACY)
 
     def _eye_token(self) -> str:
         return "local" if self._local and not (self._waiting or self._left) else "text3"
@@ -327,7 +328,7 @@ class MicButton(Button):
     """Hold it to talk, or tap it and tap it again; assistive technology presses it, which is a tap."""
 
     def __init__(self, theme: Theme, talk: HoldToTalk, parent: QWidget | None = None) -> None:
-        super().__init__(theme, kind="flat", icon="mic", name="Hold to talk", parent=parent)
+        super().__init__(theme, kind="flat", icon="mic", name=tr("Hold to talk"), parent=parent)
         self._talk = talk
         self.pressed.connect(talk.press)
         self.released.connect(talk.let_go)
@@ -338,8 +339,10 @@ class MicButton(Button):
         state = self._talk.state
         self.set_kind("flat" if state is Gesture.IDLE else "talk")
         self.set_icon("square" if state is Gesture.LOCKED else "mic")
-        self.setAccessibleName("Stop and insert what was said" if state is Gesture.LOCKED else "Hold to talk")
-        self.setToolTip("Stop and insert" if state is Gesture.LOCKED else "Hold to talk, or tap (Ctrl+Shift+Space)")
+        self.setAccessibleName(tr("Stop and insert what was said") if state is Gesture.LOCKED else tr("Hold to talk"))
+        self.setToolTip(
+            tr("Stop and insert") if state is Gesture.LOCKED else tr("Hold to talk, or tap (Ctrl+Shift+Space)")
+        )
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
         """Enter, which has no release of its own on a button, is a tap."""
@@ -367,7 +370,7 @@ class ComposerText(QPlainTextEdit):
         self._replaced = ""
         self.setFrameShape(QFrame.Shape.NoFrame)
         self.setTabChangesFocus(True)
-        self.setAccessibleName("Message")
+        self.setAccessibleName(tr("Message"))
         self.viewport().setAutoFillBackground(False)
         self.document().setDocumentMargin(4)
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)

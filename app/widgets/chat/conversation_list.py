@@ -37,6 +37,7 @@ from PySide6.QtWidgets import (
 )
 
 from app.announcements import announce
+from app.i18n import tr, trn
 from app.presenters.chat_groups import Entry, Heading, Row
 from app.theme import Theme
 from app.widgets.acts import ActingSelection, one_at_a_time
@@ -178,7 +179,7 @@ class ConversationDelegate(QStyledItemDelegate):
 
     def createEditor(self, parent: QWidget, _option: QStyleOptionViewItem, _index: Index) -> QWidget:
         editor = QLineEdit(parent)
-        editor.setAccessibleName("Title of the conversation")
+        editor.setAccessibleName(tr("Title of the conversation"))
         return editor
 
     def setEditorData(self, editor: QWidget, index: Index) -> None:
@@ -205,7 +206,7 @@ class ConversationView(QListView):
         self.setObjectName("conversations")
         self.setMouseTracking(True)
         self.setSelectionMode(QAbstractItemView.SelectionMode.ExtendedSelection)
-        self.setAccessibleName("Conversations")
+        self.setAccessibleName(tr("Conversations"))
         self.setEditTriggers(QAbstractItemView.EditTrigger.EditKeyPressed)
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.setVerticalScrollMode(QAbstractItemView.ScrollMode.ScrollPerPixel)
@@ -259,8 +260,8 @@ class ConversationList(QWidget):
         self._theme = theme
         self._menu: QMenu | None = None
         self._held: Callable[[], None] | None = None
-        self.search = SearchField(theme, "Search conversations", "Search")
-        self.new = Button(theme, kind="flat", icon="square-pen", name="New conversation")
+        self.search = SearchField(theme, tr("Search conversations"), tr("Search"))
+        self.new = Button(theme, kind="flat", icon="square-pen", name=tr("New conversation"))
         self.new.clicked.connect(self.new_wanted)
         self.model = ConversationModel(self)
         self.model.renamed.connect(self.renamed)
@@ -277,9 +278,9 @@ class ConversationList(QWidget):
         self.view.activated.connect(self._clicked)
         self.view.delete_wanted.connect(self.delete_wanted)
         self.view.menu_wanted.connect(self._open_menu)
-        clear = Button(theme, "Clear search")
+        clear = Button(theme, tr("Clear search"))
         clear.clicked.connect(self.search.clear)
-        self.nothing = EmptyState(theme, "search", "Nothing found", "", [clear])
+        self.nothing = EmptyState(theme, "search", tr("Nothing found"), "", [clear])
         for label in (self.nothing.title, self.nothing.sentence):
             label.setFixedWidth(210)
         self.stack = QStackedWidget()
@@ -312,11 +313,13 @@ class ConversationList(QWidget):
         self.select(open_id)
         nothing = bool(searching) and not rows
         self.stack.setCurrentIndex(1 if nothing else 0)
-        title = f"Nothing contains “{searching}”"
+        title = tr("Nothing contains “{searching}”", searching=searching)
         if nothing and self.nothing.title.text() != title:
             announce(self, f"{title}.")
         self.nothing.title.setText(title)
-        self.nothing.sentence.setText(f"Searched titles and text of {of} conversations.")
+        self.nothing.sentence.setText(
+            trn("Searched titles and text of %n conversation.", "Searched titles and text of %n conversations.", of)
+        )
 
     def select(self, conversation_id: str) -> None:
         row = self.model.row_of(conversation_id) if conversation_id else -1
@@ -351,15 +354,15 @@ class ConversationList(QWidget):
             return
         pinned = row.conversation.pinned
         menu = Menu(self)
-        menu.addAction(self._theme.icon("pencil"), "Rename", lambda: self.view.edit(index))
+        menu.addAction(self._theme.icon("pencil"), tr("Rename"), lambda: self.view.edit(index))
         menu.addAction(
             self._theme.icon("pin-off" if pinned else "pin"),
-            "Unpin" if pinned else "Pin",
+            tr("Unpin") if pinned else tr("Pin"),
             lambda: self.pinned.emit(conversation_id, not pinned),
         )
         menu.addSeparator()
         menu.addAction(
-            self._theme.icon("trash-2", "danger"), "Delete…", lambda: self.delete_wanted.emit(conversation_id)
+            self._theme.icon("trash-2", "danger"), tr("Delete…"), lambda: self.delete_wanted.emit(conversation_id)
         )
         menu.popup(place)
 
@@ -376,5 +379,6 @@ class ConversationList(QWidget):
 
 
 def _spoken(row: Entry) -> str:
-    pinned = "pinned, " if row.conversation.pinned else ""
-    return f"{row.title}, {pinned}{row.when}"
+    if row.conversation.pinned:
+        return tr("{title}, pinned, {when}", title=row.title, when=row.when)
+    return f"{row.title}, {row.when}"

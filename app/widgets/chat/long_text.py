@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from app.i18n import trn
 from app.words import size
 
 LONGEST_LINE = 8_000
@@ -61,7 +62,7 @@ def amount(text: str) -> str:
     """How much a text is: "2 kB, 31 lines"."""
     lines = text.count("\n") + 1
     octets = len(text.encode("utf-8", "replace"))
-    counted = f"{lines:,} {'line' if lines == 1 else 'lines'}"
+    counted = trn("%n line", "%n lines", lines)
     return f"{size(octets)}, {counted}" if octets >= 1000 else counted
 
 

@@ -8,6 +8,7 @@ from PySide6.QtCore import Qt, QTimer
 from PySide6.QtGui import QTextCursor
 from PySide6.QtWidgets import QDialog, QHBoxLayout, QPlainTextEdit, QVBoxLayout, QWidget
 
+from app.i18n import tr
 from app.theme import Theme
 from app.widgets.button import Button, CopyButton
 from app.widgets.chat.long_text import VIEWER_LINE, amount, short_lines
@@ -31,9 +32,11 @@ class LongTextBox(QDialog):
         self.text.setAccessibleName(title)
         self.text.setTabChangesFocus(True)
         broken = any(len(line) > VIEWER_LINE for line in text.split("\n"))
-        said = amount(text) + (". Long lines are broken here; a copy has them whole." if broken else "")
-        self.copy = CopyButton(theme, text, text="Copy all")
-        self.close_button = Button(theme, "Close")
+        said = amount(text)
+        if broken:
+            said = tr("{amount}. Long lines are broken here; a copy has them whole.", amount=said)
+        self.copy = CopyButton(theme, text, text=tr("Copy all"))
+        self.close_button = Button(theme, tr("Close"))
         self.close_button.setDefault(True)
         self.close_button.clicked.connect(self.accept)
         buttons = QHBoxLayout()

@@ -24,6 +24,7 @@ from PySide6.QtGui import (
 )
 from PySide6.QtWidgets import QApplication, QHBoxLayout, QScrollArea, QSizePolicy, QTextEdit, QVBoxLayout, QWidget
 
+from app.i18n import tr
 from app.theme import Theme
 from app.widgets.chat.answer_row import FACE, GAP, AnswerRow, Describe
 from app.widgets.chat.long_text import ANSWER
@@ -92,7 +93,7 @@ class MessageList(QScrollArea):
         self.setWidgetResizable(True)
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
-        self.setAccessibleName("Messages")
+        self.setAccessibleName(tr("Messages"))
         self.verticalScrollBar().valueChanged.connect(self._moved)
         self.verticalScrollBar().rangeChanged.connect(self._grew)
         theme.changed.connect(self._retheme)
@@ -261,20 +262,20 @@ class MessageList(QScrollArea):
     def menu_for(self, text: QTextEdit, row: Row, place: QPoint) -> Menu:
         selected = text.textCursor().selection().toPlainText()
         menu = Menu(self)
-        menu.addAction(self._theme.icon("copy"), "Copy", text.copy).setEnabled(bool(selected))
+        menu.addAction(self._theme.icon("copy"), tr("Copy"), text.copy).setEnabled(bool(selected))
         link = text.anchorAt(text.viewport().mapFromGlobal(place))
         if link:
-            menu.addAction("Copy the link", partial(QGuiApplication.clipboard().setText, link))
-        menu.addAction("Select all", text.selectAll)
+            menu.addAction(tr("Copy the link"), partial(QGuiApplication.clipboard().setText, link))
+        menu.addAction(tr("Select all"), text.selectAll)
         menu.addSeparator()
         if selected:
             menu.addAction(
-                self._theme.icon("message-square"), "Ask about this", partial(self.quote_wanted.emit, selected)
+                self._theme.icon("message-square"), tr("Ask about this"), partial(self.quote_wanted.emit, selected)
             )
             wanted = partial(self.translation_wanted.emit, row.message.id, selected)
-            add_languages(menu, self._theme, "Translate the selection to", self.languages, wanted)
+            add_languages(menu, self._theme, tr("Translate the selection to"), self.languages, wanted)
         elif row.message.status != "streaming":
-            add_languages(menu, self._theme, "Translate to", self.languages, partial(self._translate_all, row))
+            add_languages(menu, self._theme, tr("Translate to"), self.languages, partial(self._translate_all, row))
         return menu
 
     def _text_of(self, widget: QWidget | None) -> tuple[QTextEdit | None, Row | None]:

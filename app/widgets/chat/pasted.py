@@ -7,6 +7,7 @@ from PySide6.QtGui import QPainter, QPaintEvent, QPen
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QSizePolicy, QWidget
 
 from app.given_files import titled
+from app.i18n import later, tr
 from app.theme import Theme
 from app.widgets.button import Button
 from app.widgets.chat.long_text import amount
@@ -15,7 +16,7 @@ from app.widgets.chat.long_text_box import open_long_text
 HEIGHT = 34
 RADIUS = 8
 MOST = 3  # chips; what is pasted beyond them joins the last one
-TITLE = "Pasted text"
+TITLE = later("Pasted text")
 
 
 class Pasted(QWidget):
@@ -76,14 +77,14 @@ class Chip(QFrame):
         super().__init__(parent)
         self._theme = theme
         self._text = text
-        told = amount(text)
+        much = amount(text)
         file = titled(text)
-        self._title = file or TITLE
-        what = file or "the pasted text"
-        self.open = Button(theme, f"{self._title} · {told}", kind="flat", icon="file-text", size="small")
-        self.open.setAccessibleName(f"Open {what}, {told}")
+        self._title = file or tr(TITLE)
+        what = file or tr("the pasted text")
+        self.open = Button(theme, f"{self._title} · {much}", kind="flat", icon="file-text", size="small")
+        self.open.setAccessibleName(tr("Open {what}, {amount}", what=what, amount=much))
         self.open.clicked.connect(self._open)
-        self.remove = Button(theme, kind="flat", icon="x", size="small", name=f"Remove {what}")
+        self.remove = Button(theme, kind="flat", icon="x", size="small", name=tr("Remove {what}", what=what))
         self.remove.clicked.connect(lambda: self.removed.emit(self))
         layout = QHBoxLayout(self)
         layout.setContentsMargins(4, 0, 4, 0)

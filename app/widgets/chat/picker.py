@@ -17,6 +17,7 @@ from PySide6.QtCore import (
 from PySide6.QtGui import QKeyEvent, QKeySequence, QPainter, QPaintEvent
 from PySide6.QtWidgets import QHBoxLayout, QSizePolicy, QTreeView, QVBoxLayout, QWidget
 
+from app.i18n import tr
 from app.theme import Theme
 from app.widgets.acts import ActingSelection, one_at_a_time
 from app.widgets.badge import Badge
@@ -116,8 +117,8 @@ class PickerButton(KeyboardFocusButton):
         self.model.setVisible(bool(model))
         self.context.setText(context)
         self.context.setVisible(bool(context))
-        said = [f"{'This machine' if local else f'Provider {who}'}", state, model]
-        self.setAccessibleName("Answering: " + ", ".join(part for part in said if part))
+        said = [who if local else tr("Provider {name}", name=who), state, model]
+        self.setAccessibleName(tr("Answering: {who}", who=", ".join(part for part in said if part)))
         self.updateGeometry()
 
     def sizeHint(self) -> QSize:
@@ -160,11 +161,13 @@ class PickerPopup(Popup):
     add_wanted = Signal()
 
     def __init__(self, theme: Theme, parent: QWidget) -> None:
-        super().__init__(theme, "Choose who answers", parent)
+        super().__init__(theme, tr("Choose who answers"), parent)
         self.body.setContentsMargins(1, 8, 1, 1)
         self.body.setSpacing(0)
         self.frame.setFixedWidth(WIDTH)
-        self.search = SearchField(theme, "Find a provider or a model", "Find a provider or a model", clearable=False)
+        self.search = SearchField(
+            theme, tr("Find a provider or a model"), tr("Find a provider or a model"), clearable=False
+        )
         self.search.textChanged.connect(self._filter)
         self.search.installEventFilter(self)
         self.model = PickerModel(self)
@@ -181,7 +184,7 @@ class PickerPopup(Popup):
         self.tree.setExpandsOnDoubleClick(False)
         self.tree.setMouseTracking(True)
         self.tree.setUniformRowHeights(False)
-        self.tree.setAccessibleName("Providers and models")
+        self.tree.setAccessibleName(tr("Providers and models"))
         self.tree.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.tree.clicked.connect(self._take)
         self.tree.setContextMenuPolicy(Qt.ContextMenuPolicy.CustomContextMenu)
@@ -239,7 +242,7 @@ class PickerPopup(Popup):
     def _filter(self, text: str) -> None:
         self.model.filter(text)
         self.tree.expandAll()
-        self.nothing.setText(f"No provider and no model is called “{text.strip()}”.")
+        self.nothing.setText(tr("No provider and no model is called “{text}”.", text=text.strip()))
         self._select_something()
         self._resize()
 
@@ -298,14 +301,14 @@ class AddRow(KeyboardFocusButton):
         super().__init__()
         self.setProperty("kind", "flat")
         self.setAutoDefault(False)
-        self.setAccessibleName("Add a provider")
+        self.setAccessibleName(tr("Add a provider"))
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         shortcut = QKeySequence("Ctrl+Shift+N").toString(QKeySequence.SequenceFormat.NativeText)
         layout = QHBoxLayout(self)
         layout.setContentsMargins(12, 0, 12, 0)
         layout.setSpacing(8)
         layout.addWidget(IconLabel(theme, "plus", "accent"))
-        layout.addWidget(Label("Add a provider…", tone="accent", weight=600), 1)
+        layout.addWidget(Label(tr("Add a provider…"), tone="accent", weight=600), 1)
         layout.addWidget(Label(shortcut, scale="hint", tone="text3"))
         for child in self.findChildren(QWidget):
             child.setAttribute(Qt.WidgetAttribute.WA_TransparentForMouseEvents)

@@ -10,6 +10,7 @@ from PySide6.QtCore import QModelIndex, QObject, QPersistentModelIndex, QRect, Q
 from PySide6.QtGui import QFontMetrics, QPainter, QStandardItem, QStandardItemModel
 from PySide6.QtWidgets import QStyle, QStyledItemDelegate, QStyleOptionViewItem, QWidget
 
+from app.i18n import tr
 from app.theme import Theme
 from app.widgets.chat.bidi import isolated
 from app.words import one_line
@@ -46,8 +47,8 @@ class PickerRow:
     @property
     def spoken(self) -> str:
         if self.kind is RowKind.GROUP and not self.local:
-            reach = "reachable" if self.online else "not reachable"
-            return f"Provider {self.text}, {reach}, {self.state}".rstrip(", ")
+            reach = tr("reachable") if self.online else tr("not reachable")
+            return ", ".join(filter(None, (tr("Provider {name}", name=self.text), reach, self.state)))
         return ", ".join(part.rstrip(".") for part in (self.text, self.state, self.act) if part)
 
 

@@ -20,6 +20,7 @@ from PySide6.QtGui import (
 from PySide6.QtWidgets import QFrame, QSizePolicy, QTextBrowser, QWidget
 
 from app.formulas import Formula
+from app.i18n import tr
 from app.theme import SCALES, Theme
 from app.widgets.chat.formula_object import PREFIX, FormulaObject, Placed
 from app.widgets.chat.maths import split
@@ -94,7 +95,7 @@ class ProseBlock(QTextBrowser):
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.setVerticalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.setContextMenuPolicy(Qt.ContextMenuPolicy.NoContextMenu)  # the conversation has one for all of its texts
-        self.setAccessibleName("Text of the answer")
+        self.setAccessibleName(tr("Text of the answer"))
         self.viewport().setAutoFillBackground(False)
         self.document().setDocumentMargin(0)
         start = self.textCursor()

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QDialog, QHBoxLayout, QLineEdit, QVBoxLayout, QWidget
 
+from app.i18n import tr
 from app.theme import Theme
 from app.widgets.button import Button, CopyButton
 from app.widgets.label import Label
@@ -26,7 +27,7 @@ class QuestionBox(QDialog):
         self.setFixedWidth(WIDTH)
         self.title = Label(title, weight=600, wrap=True)
         self.sentence = Label(sentence, tone="text2", wrap=True)
-        self.cancel = Button(theme, "Cancel")
+        self.cancel = Button(theme, tr("Cancel"))
         self.act = Button(theme, act, kind=kind)
         self.cancel.clicked.connect(self.reject)
         self.act.clicked.connect(self.accept)
@@ -51,9 +52,9 @@ class QuestionBox(QDialog):
 def ask_to_delete(theme: Theme, title: str, delete: Callable[[], None], parent: QWidget) -> QuestionBox:
     box = QuestionBox(
         theme,
-        f"Delete “{title}”?",
-        "Its messages are removed from this machine. This cannot be undone.",
-        "Delete conversation",
+        tr("Delete “{title}”?", title=title),
+        tr("Its messages are removed from this machine. This cannot be undone."),
+        tr("Delete conversation"),
         kind="danger",
         parent=parent,
     )
@@ -65,19 +66,19 @@ def ask_to_delete(theme: Theme, title: str, delete: Callable[[], None], parent: 
 def ask_to_open(theme: Theme, address: str, open_it: Callable[[], None], parent: QWidget) -> QuestionBox:
     """A link of an answer: the whole address is shown first, for its words may say something else."""
     mail = address.startswith("mailto:")
-    question = "Write to this address in your mail program?" if mail else "Open this address in your browser?"
-    box = QuestionBox(theme, question, address, "Open", parent=parent)
+    question = tr("Write to this address in your mail program?") if mail else tr("Open this address in your browser?")
+    box = QuestionBox(theme, question, address, tr("Open"), parent=parent)
     box.sentence.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
-    box.buttons.insertWidget(0, CopyButton(theme, address, text="Copy address", kind="flat"))
+    box.buttons.insertWidget(0, CopyButton(theme, address, text=tr("Copy address"), kind="flat"))
     box.accepted.connect(open_it)
     box.open()
     return box
 
 
 def ask_for_name(theme: Theme, title: str, name: str, rename: Callable[[str], None], parent: QWidget) -> QuestionBox:
-    box = QuestionBox(theme, title, "This name is yours; nobody else sees it.", "Rename", parent=parent)
+    box = QuestionBox(theme, title, tr("This name is yours; nobody else sees it."), tr("Rename"), parent=parent)
     field = QLineEdit(name)
-    field.setAccessibleName("Name")
+    field.setAccessibleName(tr("Name"))
     field.selectAll()
     box.body.insertWidget(2, field)
     field.textChanged.connect(lambda text: box.act.setEnabled(bool(text.strip())))

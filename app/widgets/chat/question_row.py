@@ -6,6 +6,7 @@ from PySide6.QtCore import QRectF, Qt, Signal
 from PySide6.QtGui import QAccessible, QPainter, QPainterPath, QPaintEvent
 from PySide6.QtWidgets import QSizePolicy, QVBoxLayout, QWidget
 
+from app.i18n import tr
 from app.theme import Theme
 from app.widgets.button import Button
 from app.widgets.chat.attached import PictureChip
@@ -77,7 +78,7 @@ class Bubble(QWidget):
             code.show_code(block.code, block.language)
             return code
         prose = ProseBlock(self._theme, scale="body")
-        prose.setAccessibleName("My message")
+        prose.setAccessibleName(tr("My message"))
         prose.set_html(block.html)
         prose.link_activated.connect(self.link_activated)
         return prose
@@ -148,18 +149,18 @@ class QuestionRow(QWidget):
         shown = cut(text, FOLDED) if self._folded else text
         act = ""
         if not fits(text, UNFOLDED):
-            act = f"Open all of it ({amount(text)})"
+            act = tr("Open all of it ({amount})", amount=amount(text))
         elif self._folded:
-            act = f"Show all of it ({amount(text)})"
+            act = tr("Show all of it ({amount})", amount=amount(text))
         elif not fits(text, FOLDED):
-            act = "Show less"
+            act = tr("Show less")
         self.bubble.show_text(shown, act)
-        shows = "".join(f" Picture {picture.name}." for picture in self._message.pictures)
-        self.setAccessibleName(f"I wrote: {shown}{shows}")
+        shows = "".join(f" {tr('Picture {name}.', name=picture.name)}" for picture in self._message.pictures)
+        self.setAccessibleName(tr("I wrote: {text}", text=f"{shown}{shows}"))
 
     def _fold_or_open(self) -> None:
         if not fits(self._message.text, UNFOLDED):
-            open_long_text(self._theme, "My message", self._message.text, self.window())
+            open_long_text(self._theme, tr("My message"), self._message.text, self.window())
             return
         self.unfolding.emit()
         self._folded = not self._folded

@@ -6,6 +6,7 @@ from PySide6.QtCore import QRectF, QSize, Qt
 from PySide6.QtGui import QAccessible, QFontMetrics, QPainter, QPaintEvent, QPen
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
+from app.core_words import told
 from app.theme import Theme
 from app.widgets.chat.bidi import isolated
 
@@ -22,8 +23,9 @@ class Seam(QWidget):
         super().__init__(parent)
         self._theme = theme
         self._sentence = sentence
-        self.setAccessibleName(sentence)
-        self.setToolTip(sentence)
+        self._shown = told(sentence)
+        self.setAccessibleName(self._shown)
+        self.setToolTip(self._shown)
         self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Fixed)
         self.fit(400)
 
@@ -37,8 +39,9 @@ class Seam(QWidget):
 
     def set_sentence(self, sentence: str) -> None:
         self._sentence = sentence
-        self.setAccessibleName(sentence)
-        self.setToolTip(sentence)
+        self._shown = told(sentence)
+        self.setAccessibleName(self._shown)
+        self.setToolTip(self._shown)
         self.fit(self.width())
         self.update()
 
@@ -60,14 +63,14 @@ class Seam(QWidget):
     def _text_height(self, width: int) -> int:
         flags = Qt.TextFlag.TextWordWrap | Qt.AlignmentFlag.AlignLeft
         metrics = QFontMetrics(self._theme.font("hint"))
-        return metrics.boundingRect(0, 0, self._text_width(width), 10_000, int(flags), self._sentence).height()
+        return metrics.boundingRect(0, 0, self._text_width(width), 10_000, int(flags), self._shown).height()
 
     def paintEvent(self, _event: QPaintEvent) -> None:
         painter = QPainter(self)
         painter.setFont(self._theme.font("hint"))
         metrics = painter.fontMetrics()
         room = self._text_width(self.width())
-        text_width = min(room, metrics.horizontalAdvance(self._sentence) + 1)
+        text_width = min(room, metrics.horizontalAdvance(self._shown) + 1)
         middle = self.height() / 2
         left = (self.width() - ICON - GAP - text_width) / 2
         colour = self._theme.colour(self.token)
@@ -83,7 +86,5 @@ class Seam(QWidget):
         painter.drawPixmap(round(left), round(middle - ICON / 2), pixmap)
         painter.setPen(colour)
         flags = Qt.TextFlag.TextWordWrap | Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter
-        painter.drawText(
-            QRectF(left + ICON + GAP, 0, text_width + 1, self.height()), int(flags), isolated(self._sentence)
-        )
+        painter.drawText(QRectF(left + ICON + GAP, 0, text_width + 1, self.height()), int(flags), isolated(self._shown))
         painter.end()

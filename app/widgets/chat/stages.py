@@ -9,6 +9,7 @@ from PySide6.QtCore import Qt, QTimer
 from PySide6.QtWidgets import QGridLayout, QProgressBar, QWidget
 
 from app.announcements import announce
+from app.i18n import later, tr
 from app.theme import Theme
 from app.widgets.icon_label import IconLabel
 from app.widgets.label import Label
@@ -30,10 +31,17 @@ class StageWords:
 
 ORDER = (Stage.FINDING, Stage.CONNECTING, Stage.HANDSHAKE, Stage.LOADING)
 WORDS = {
-    Stage.FINDING: StageWords("Find it on the network", "Finding it on the network", "Found on the network"),
-    Stage.CONNECTING: StageWords("Connect", "Connecting", "Connected"),
-    Stage.HANDSHAKE: StageWords("Handshake", "Handshake", "Handshake", "Encrypted, and the key is the one you pasted"),
-    Stage.LOADING: StageWords("Ask for its models", "Asking for its models", "Ready"),
+    Stage.FINDING: StageWords(
+        later("Find it on the network"), later("Finding it on the network"), later("Found on the network")
+    ),
+    Stage.CONNECTING: StageWords(later("Connect"), later("Connecting"), later("Connected")),
+    Stage.HANDSHAKE: StageWords(
+        later("Handshake"),
+        later("Handshake"),
+        later("Handshake"),
+        later("Encrypted, and the key is the one you pasted"),
+    ),
+    Stage.LOADING: StageWords(later("Ask for its models"), later("Asking for its models"), later("Ready")),
 }
 
 
@@ -42,13 +50,13 @@ class StageRow(QWidget):
         super().__init__(parent)
         self._words = words
         self.icon = IconLabel(theme, "circle", "ctl", 18)
-        self.title = Label(words.waiting, tone="text3")
+        self.title = Label(tr(words.waiting), tone="text3")
         self.seconds = Label(scale="hint", tone="text3")
         self.seconds.setFont(theme.font("hint", tabular=True))
         self.explained = Label(scale="hint", tone="text3", wrap=True)
         self.bar = QProgressBar()
         self.bar.setTextVisible(False)
-        self.bar.setAccessibleName("Progress")
+        self.bar.setAccessibleName(tr("Progress"))
         grid = QGridLayout(self)
         grid.setContentsMargins(0, 5, 0, 5)
         grid.setHorizontalSpacing(12)
@@ -63,21 +71,21 @@ class StageRow(QWidget):
         self.bar.hide()
 
     def wait(self) -> None:
-        self._show("circle", "ctl", self._words.waiting, tone="text3", weight=400)
+        self._show("circle", "ctl", tr(self._words.waiting), tone="text3", weight=400)
         self.seconds.setText("")
         self._explain("")
         self.bar.hide()
 
     def run(self, fraction: float | None) -> None:
-        self._show("loader-circle", "accent", self._words.running, tone="text", weight=600)
+        self._show("loader-circle", "accent", tr(self._words.running), tone="text", weight=600)
         self.bar.setVisible(fraction is not None)
         if fraction is not None:
             self.bar.setRange(0, 100)
             self.bar.setValue(round(100 * fraction))
 
     def finish(self, title: str = "") -> None:
-        self._show("circle-check", "accent", title or self._words.done, tone="text", weight=400)
-        self._explain(self._words.explained)
+        self._show("circle-check", "accent", title or tr(self._words.done), tone="text", weight=400)
+        self._explain(tr(self._words.explained) if self._words.explained else "")
         self.bar.hide()
 
     def fail(self, title: str) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QHBoxLayout, QSizePolicy, QWidget
 
+from app.i18n import tr
 from app.theme import Theme
 from app.widgets.button import Button, CopyButton
 from app.widgets.icon_label import IconLabel
@@ -33,9 +34,9 @@ class StatsLine(QWidget):
         self.who = Label(scale="hint", tone="text2", weight=600)
         self.facts = Label(scale="hint", tone="text3")
         self.facts.setFont(theme.font("hint", tabular=True))
-        self.copy = CopyButton(theme, text="", kind="flat", name="Copy the answer")
-        self.again = Button(theme, kind="flat", icon="rotate-ccw", name="Answer again")
-        self.more = Button(theme, kind="flat", icon="ellipsis", name="More for this answer")
+        self.copy = CopyButton(theme, text="", kind="flat", name=tr("Copy the answer"))
+        self.again = Button(theme, kind="flat", icon="rotate-ccw", name=tr("Answer again"))
+        self.more = Button(theme, kind="flat", icon="ellipsis", name=tr("More for this answer"))
         self.again.clicked.connect(self.regenerate)
         self.more.clicked.connect(self._open_menu)
         layout = QHBoxLayout(self)
@@ -80,7 +81,7 @@ class StatsLine(QWidget):
     def _open_menu(self) -> None:
         menu = Menu(self)
         if self._regenerable:
-            menu.addAction(self._theme.icon("rotate-ccw"), "Answer again", self.regenerate.emit)
+            menu.addAction(self._theme.icon("rotate-ccw"), tr("Answer again"), self.regenerate.emit)
         if self.languages and self._copyable:
-            add_languages(menu, self._theme, "Translate to", self.languages, self.translate.emit)
+            add_languages(menu, self._theme, tr("Translate to"), self.languages, self.translate.emit)
         menu.open_below(self.more)

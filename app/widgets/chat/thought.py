@@ -7,6 +7,7 @@ from html import escape
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QSizePolicy, QVBoxLayout, QWidget
 
+from app.i18n import tr, trn
 from app.theme import Theme
 from app.widgets.button import Button
 from app.widgets.chat.long_text import UNFOLDED, amount, cut, fits
@@ -29,10 +30,10 @@ class Thought(QWidget):
         self._running = False
         self._open = False
         self._width = 0
-        self.line = Button(theme, "Thought", kind="flat", icon="chevron-right", size="small")
+        self.line = Button(theme, tr("Thought"), kind="flat", icon="chevron-right", size="small")
         self.line.clicked.connect(self._toggle)
         self.text = ProseBlock(theme, scale="body", quote=True)
-        self.text.setAccessibleName("What the model thought")
+        self.text.setAccessibleName(tr("What the model thought"))
         self.text.hide()
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
@@ -69,11 +70,12 @@ class Thought(QWidget):
 
     def _show(self) -> None:
         words = len(self._thinking.split())
-        counted = f"{words:,} {'word' if words == 1 else 'words'}"
-        said = "Thinking…" if self._running else f"Thought · {counted}"
+        counted = trn("%n word", "%n words", words)
+        said = tr("Thinking…") if self._running else tr("Thought · {counted}", counted=counted)
         self.line.setText(said)
-        spoken = "Thinking" if self._running else f"Thought, {counted}"
-        self.line.setAccessibleName(f"{spoken}, {'open' if self._open else 'folded'}")
+        spoken = tr("Thinking") if self._running else tr("Thought, {counted}", counted=counted)
+        folded = tr("open") if self._open else tr("folded")
+        self.line.setAccessibleName(f"{spoken}, {folded}")
         self.line.set_icon("chevron-down" if self._open else "chevron-right")
         self.text.setVisible(self._open)
         if self._open:
@@ -84,7 +86,9 @@ class Thought(QWidget):
 
     def _toggle(self) -> None:
         if not self._open and not self._running and not fits(self._thinking, UNFOLDED):
-            open_long_text(self._theme, f"Thought ({amount(self._thinking)})", self._thinking, self.window())
+            open_long_text(
+                self._theme, tr("Thought ({amount})", amount=amount(self._thinking)), self._thinking, self.window()
+            )
             return
         self.unfolding.emit()
         self._open = not self._open

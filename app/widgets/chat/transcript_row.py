@@ -12,6 +12,7 @@ from PySide6.QtCore import QRectF, Qt, Signal
 from PySide6.QtGui import QAccessible, QFontMetricsF, QPainter, QPaintEvent, QPen
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QProgressBar, QSizePolicy, QVBoxLayout, QWidget
 
+from app.i18n import tr, trn
 from app.theme import Theme
 from app.transcript_words import Course, Form, clock, export, paragraphs
 from app.widgets.button import Button, CopyButton
@@ -68,24 +69,24 @@ class TranscriptRow(QWidget):
         self.panel = Panel(theme)
         self.name = Label(weight=600)
         self.title = Label(scale="hint", tone="text3")
-        self.copy = CopyButton(theme, text="Copy", kind="flat", size="small", name="Copy the transcript")
-        self.export = Button(theme, "Export", size="small", icon="download", name="Export the transcript")
+        self.copy = CopyButton(theme, text=tr("Copy"), kind="flat", size="small", name=tr("Copy the transcript"))
+        self.export = Button(theme, tr("Export"), size="small", icon="download", name=tr("Export the transcript"))
         self.export.clicked.connect(self._open_exports)
-        self.lines = self._prose("Transcript")
+        self.lines = self._prose(tr("Transcript"))
         self.more = Button(theme, "", kind="link", size="small")
         self.more.clicked.connect(self._unfold)
-        self.last_lines = self._prose("Last lines of the transcript")
+        self.last_lines = self._prose(tr("Last lines of the transcript"))
         self.clause = Label(weight=600)
         self.remark = Label(scale="hint", tone="text3")
-        self.stop = Button(theme, "Stop", icon="square", name="Stop the transcript")
+        self.stop = Button(theme, tr("Stop"), icon="square", name=tr("Stop the transcript"))
         self.stop.clicked.connect(lambda: self.stop_wanted.emit(self._message.id))
         self.bar = QProgressBar()
         self.bar.setTextVisible(False)
         self.bar.setRange(0, 1000)
-        self.bar.setAccessibleName("Transcribing")
-        self.ask = Button(theme, "Ask about it", icon="message-square")
+        self.bar.setAccessibleName(tr("Transcribing"))
+        self.ask = Button(theme, tr("Ask about it"), icon="message-square")
         self.ask.clicked.connect(lambda: self.ask_wanted.emit(self._message.id))
-        self.insert = Button(theme, "Insert in the message", kind="flat", icon="text-cursor-input")
+        self.insert = Button(theme, tr("Insert in the message"), kind="flat", icon="text-cursor-input")
         self.insert.clicked.connect(lambda: self.insert_wanted.emit(self._message.id))
         self.notices = Label(scale="hint", tone="warn", wrap=True)
         self.error = ErrorPanel(theme, dismissable=False)
@@ -233,7 +234,12 @@ class TranscriptRow(QWidget):
         self._face.show_facts(facts.answer)
         self.stats.show_facts(facts.answer.who, facts.answer.words, local=facts.answer.local)
         self.stats.set_acts(copyable=False, regenerable=False)
-        name = f"Transcript of {transcript.file}, {len(transcript.lines)} lines"
+        name = trn(
+            "Transcript of {file}, %n line",
+            "Transcript of {file}, %n lines",
+            len(transcript.lines),
+            file=transcript.file,
+        )
         if not running and self.accessibleName() != name:
             self.setAccessibleName(name)
 
@@ -251,10 +257,10 @@ class TranscriptRow(QWidget):
         self.lines.set_html(self._html(lines[:FIRST] if folded else lines[:UNFOLDED]))
         self.last_lines.set_html(self._html(lines[-LAST:]) if folded else "")
         if folded:
-            self.more.setText(f"Show {hidden:,} more lines")
+            self.more.setText(trn("Show %n more line", "Show %n more lines", hidden))
             self.more.setAccessibleName(self.more.text())
         elif len(lines) > UNFOLDED:
-            self.more.setText(f"Open all {len(lines):,} lines")
+            self.more.setText(trn("Open the %n line", "Open all %n lines", len(lines)))
         self._more_row.setContentsMargins(self._time_column() + CELL - 3, 0, 0, 0)  # where the lines' texts begin
         self.more.setVisible(folded or len(lines) > UNFOLDED)
         self.last_lines.setVisible(folded)
@@ -289,7 +295,7 @@ class TranscriptRow(QWidget):
     def _unfold(self) -> None:
         if len(self._transcript.lines) > UNFOLDED:
             whole = export(self._transcript, Form.TIMES)
-            open_long_text(self._theme, f"Transcript of {self._transcript.file}", whole, self.window())
+            open_long_text(self._theme, tr("Transcript of {file}", file=self._transcript.file), whole, self.window())
             return
         self.unfolding.emit()
         self._open = True
@@ -343,7 +349,7 @@ class FileChip(QFrame):
     def show_file(self, name: str, info: str) -> None:
         self.name.setText(name)
         self.info.setText(info)
-        self.setAccessibleName(f"File {name}, {info}")
+        self.setAccessibleName(tr("File {name}, {info}", name=name, info=info))
 
     def paintEvent(self, _event: QPaintEvent) -> None:
         painter = QPainter(self)

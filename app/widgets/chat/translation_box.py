@@ -10,6 +10,7 @@ from PySide6.QtWidgets import QFrame, QHBoxLayout, QSizePolicy, QVBoxLayout, QWi
 
 from app import languages
 from app.announcements import announce
+from app.i18n import tr
 from app.theme import Theme
 from app.widgets.button import Button, CopyButton
 from app.widgets.chat.long_text import ANSWER, cut
@@ -37,13 +38,13 @@ class TranslationBox(QFrame):
         self._width = 0
         self.title = Label(weight=600)
         self.state = Label(scale="hint", tone="text3")
-        self.copy = CopyButton(theme, text="", kind="flat", size="small", name="Copy the translation")
-        self.stop = Button(theme, "Stop", size="small", icon="square", name="Stop the translation")
+        self.copy = CopyButton(theme, text="", kind="flat", size="small", name=tr("Copy the translation"))
+        self.stop = Button(theme, tr("Stop"), size="small", icon="square", name=tr("Stop the translation"))
         self.stop.clicked.connect(self.stop_wanted)
-        self.close_button = Button(theme, kind="flat", size="small", icon="x", name="Put the translation away")
+        self.close_button = Button(theme, kind="flat", size="small", icon="x", name=tr("Put the translation away"))
         self.close_button.clicked.connect(self.dismissed)
         self.text = ProseBlock(theme, scale="answer")
-        self.text.setAccessibleName("Translation")
+        self.text.setAccessibleName(tr("Translation"))
         self.error = ErrorPanel(theme, dismissable=False)
         header = QHBoxLayout()
         header.setContentsMargins(PADDING, 0, 6, 0)
@@ -73,7 +74,7 @@ class TranslationBox(QFrame):
     def show_language(self, language: str) -> None:
         name = languages.name(language)
         self.title.setText(name)
-        self.setAccessibleName(f"In {name}")
+        self.setAccessibleName(tr("In {language}", language=name))
 
     def show_translation(self, text: str, *, running: bool, error: ErrorInfo | None) -> None:
         shown = cut(text, ANSWER)
@@ -84,13 +85,13 @@ class TranslationBox(QFrame):
         self.copy.setVisible(bool(text) and not running)
         self.stop.setVisible(running)
         self.close_button.setVisible(not running)
-        self.state.setText("translating…" if running else "" if text or error is not None else "stopped")
+        self.state.setText(tr("translating…") if running else "" if text or error is not None else tr("stopped"))
         if error is None:
             self.error.clear()
         elif not self.error.isVisibleTo(self):
             self.error.show_error(error)
         if self._running and not running and error is None and text:
-            announce(self, f"In {self.title.text()}: {shown}")
+            announce(self, tr("In {language}: {text}", language=self.title.text(), text=shown))
         self._running = running
         if self._width:
             self.fit(self._width)

@@ -9,6 +9,7 @@ from PySide6.QtCore import QRectF, QSize, Qt, QTimer, Signal
 from PySide6.QtGui import QPainter, QPaintEvent, QResizeEvent
 from PySide6.QtWidgets import QHBoxLayout, QSizePolicy, QWidget
 
+from app.i18n import tr
 from app.theme import Theme
 from app.widgets.combo import Combo
 from app.widgets.icon_label import IconLabel
@@ -114,8 +115,8 @@ class VoiceRow(QWidget):
         self.discards = Label("discards", scale="hint", tone="text3")
         self.icon = IconLabel(theme, "waypoints", "accent")
         self.heard_by = Label(scale="hint", tone="text3")
-        self.language = Combo(theme, "Spoken language")
-        self.language.setAccessibleDescription("Spoken language")
+        self.language = Combo(theme, tr("Spoken language"))
+        self.language.setAccessibleDescription(tr("Spoken language"))
         self.language.setSizeAdjustPolicy(Combo.SizeAdjustPolicy.AdjustToContents)
         self.language.activated.connect(lambda place: self.language_chosen.emit(self.language.itemData(place)))
         before: tuple[QWidget, ...] = (self.bars, self.time, self.words, self.escape, self.discards)
@@ -144,7 +145,7 @@ class VoiceRow(QWidget):
     def show_listener(self, who: str, *, local: bool) -> None:
         self._who, self._local = who, local
         self.icon.set_icon("laptop" if local else "waypoints", "local" if local else "accent")
-        self.heard_by.setText("heard on this machine" if local else f"heard by {who}")
+        self.heard_by.setText(tr("heard on this machine") if local else tr("heard by {who}", who=who))
         self.icon.setToolTip(self.heard_by.text())
         self._fit()
 
