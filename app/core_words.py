@@ -29,6 +29,7 @@ _WHOLE = (
     later("Send its owner your key and ask again, or choose another machine."),
     later("The owner stopped this answer."),
     later("Ask again, or ask the owner why."),
+    later("The owner took your request out of the line."),
     later("The machine stopped sharing."),
     later("Ask again when its owner shares again, or choose another machine."),
     later("The owner no longer shares this model."),

@@ -222,8 +222,12 @@ class Conversation(QWidget):
         target = self._presenter.target
         answering = self._presenter.busy
         self.stack.setCurrentIndex(0 if self._presenter.messages else 1)
+        provider = self._presenter.provider(target.provider_key)
         self.composer.show_state(
-            name=self._presenter.target_name(target), local=not target.provider_key, answering=answering
+            name=self._presenter.target_name(target),
+            local=not target.provider_key,
+            answering=answering,
+            keeps_contents=provider is not None and provider.keeps_contents,
         )
         self._show_room()
 

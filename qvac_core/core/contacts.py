@@ -251,7 +251,10 @@ class Contacts:
 
     def _with_path(self, entry: ProviderEntry) -> ProviderEntry:
         connection = self._consumer.connection(bytes.fromhex(entry.public_key))
-        return entry if connection is None else replace(entry, path=connection.path, relay=connection.relay)
+        if connection is None:
+            return entry
+        keeps = connection.hello is not None and connection.hello.logs_content
+        return replace(entry, path=connection.path, relay=connection.relay, keeps_contents=keeps)
 
     def sees(self, target: Target) -> bool:
         """Of a provider that has not told yet what it offers, it is hoped: it will say what it cannot."""

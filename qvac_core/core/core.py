@@ -237,6 +237,8 @@ class Core:
             await self.manners.look()
         elif key in ("sharing.log_days", "sharing.log_rows"):
             await self.history.prune()
+        elif key in ("sharing.keep_contents", "machine_name"):
+            self._sharing.greeting_changed()
         if key == LOCAL_NETWORK and self._config.local_network is None:
             self._network.use_local_network(self._store.settings.settings.local_network)
 

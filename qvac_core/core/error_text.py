@@ -32,6 +32,10 @@ _BY_NAME: dict[str, tuple[str, str]] = {
         "Send its owner your key and ask again, or choose another machine.",
     ),
     "STOPPED": ("The owner stopped this answer.", "Ask again, or ask the owner why."),
+    "REMOVED": (
+        "The owner took your request out of the line.",
+        "Ask again later, or choose another machine.",
+    ),
     "SHARING_OFF": (
         "The machine stopped sharing.",
         "Ask again when its owner shares again, or choose another machine.",
@@ -76,7 +80,17 @@ _BY_NAME: dict[str, tuple[str, str]] = {
 
 # Reasons of a provider (delegation/failures.py) whose words are those of the table.
 _REASONS = frozenset(
-    {"NOT_ADMITTED", "BLOCKED", "EXPIRED", "NO_LONGER_ALLOWED", "STOPPED", "SHARING_OFF", "MODEL_OFF", "PAUSED"}
+    {
+        "NOT_ADMITTED",
+        "BLOCKED",
+        "EXPIRED",
+        "NO_LONGER_ALLOWED",
+        "STOPPED",
+        "REMOVED",
+        "SHARING_OFF",
+        "MODEL_OFF",
+        "PAUSED",
+    }
 )
 
 # What a provider says is a stranger's number: beyond a month it is no help to anybody.

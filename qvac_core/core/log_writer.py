@@ -76,6 +76,10 @@ class LogWriter:
         if self._unpruned >= PRUNE_EVERY:
             self._prune()
 
+    def keep_contents(self, id: str, question: str, answer: str) -> None:
+        if self._store.settings.settings.sharing.keep_contents:  # the owner may have thought better of it meanwhile
+            self._write(lambda: self._store.history.keep_contents(id, question, answer))
+
     def _prune(self) -> None:
         self._unpruned = 0
         sharing = self._store.settings.settings.sharing

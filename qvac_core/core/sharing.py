@@ -35,6 +35,7 @@ from qvac_core.core.state import (
     SharingState,
 )
 from qvac_core.core.tasks import TaskOwner
+from qvac_core.core.waiting_times import WaitingTimes
 from qvac_core.delegation import admission, events
 from qvac_core.delegation.admission import AccessPolicy, Allowance, Limits
 from qvac_core.delegation.provider import Provider
@@ -51,6 +52,8 @@ NOT_FOUND = "The network does not lead guests to this machine just now. Its key 
 ANOTHER_MACHINE = (
     "Another machine shares under the same key: guests reach either of the two. Give one an identity of its own."
 )
+# Endings that say how long an answer takes.
+_WHOLE = frozenset({events.Outcome.EOS, events.Outcome.LENGTH, events.Outcome.STOP_SEQUENCE})
 STATUS_EVERY = 2.0  # seconds between looks at what the network says about us
 
 
@@ -92,11 +95,16 @@ class Sharing:
         self._switch = asyncio.Lock()
         self._connections: dict[str, int] = {}
         self._active: dict[str, ActiveRequest] = {}
+        self._waiting = WaitingTimes()
         self._knocks = OrderedDict((knock.public_key, knock) for knock in store.knocks.records())
         self._wanted = False
         hub.subscribe(self._on_core_event)
         self._watch: asyncio.Task[None] | None = None
         self._retry: asyncio.Task[None] | None = None
+
+    def greeting_changed(self) -> None:
+        """Guests who are connected are told as well."""
+        self._provider.greet_again()
 
     def _greeting(self) -> Greeting:
         """What this machine says of itself to our own guests."""
@@ -346,9 +354,18 @@ class Sharing:
             case events.ConnectionChanged():
                 self._on_connection(event)
             case events.RequestStarted():
-                request = ActiveRequest(event.id, event.remote_public_key, event.method, event.model, event.started_at)
+                request = ActiveRequest(
+                    event.id,
+                    event.remote_public_key,
+                    event.method,
+                    event.model,
+                    event.started_at,
+                    turn_at=event.started_at,
+                )
                 self._active[event.id] = request
                 self._hub.emit(RequestStarted(request))
+            case events.RequestPlaced():
+                self._on_place(event)
             case events.RequestProgressed():
                 if (known := self._active.get(event.id)) is not None:
                     request = replace(known, tokens=event.generated_tokens, tokens_per_second=event.tokens_per_second)
@@ -379,6 +396,21 @@ class Sharing:
         self._hub.emit(PeerConnection(key, state.value, event.remote_address, event.path, event.relay))
         self._refresh()
 
+    def _on_place(self, event: events.RequestPlaced) -> None:
+        known = self._active.get(event.id)
+        if known is None:
+            return
+        now = time.time()
+        until: float | None = None
+        if event.place:
+            others = self._active.values()
+            running = [r.turn_at for r in others if r.model == known.model and not r.place and r.id != event.id]
+            slots = next((m.slots for m in self._machine.shared_models() if m.name == known.model), 1)
+            until = self._waiting.turn_at(known.model, event.place, running, slots, now)
+        request = replace(known, place=event.place, wait_until=until, turn_at=0.0 if event.place else now)
+        self._active[event.id] = request
+        self._hub.emit(RequestProgressed(request))
+
     async def _seen(self, public_key: str) -> None:
         await self._run(self._store.access_list.seen, public_key, time.time())
         await self._tell_access()
@@ -387,7 +419,9 @@ class Sharing:
         self._hub.emit(AccessChanged(await self.rules()))
 
     def _on_ended(self, event: events.RequestEnded) -> None:
-        self._active.pop(event.id, None)
+        known = self._active.pop(event.id, None)
+        if known is not None and not known.place and event.outcome in _WHOLE:
+            self._waiting.ended(event.model, time.time() - known.turn_at)
         entry = LogEntry(
             id=event.id,
             remote_public_key=event.remote_public_key,

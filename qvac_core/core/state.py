@@ -99,6 +99,11 @@ class AccessRules:
 
 @dataclass(frozen=True, slots=True)
 class ActiveRequest:
+    """place: in the line for a slot, 1 = next, 0 = it is being worked on, since `turn_at`.
+
+    wait_until: when its turn may come, by how long others took lately; None = nobody knows. Both in Unix seconds.
+    """
+
     id: str
     remote_public_key: str
     method: str
@@ -106,6 +111,9 @@ class ActiveRequest:
     started_at: float
     tokens: int = 0
     tokens_per_second: float = 0.0
+    place: int = 0
+    wait_until: float | None = None
+    turn_at: float = 0.0
 
 
 class Nat(StrEnum):
@@ -164,7 +172,8 @@ class ProviderEntry:
 
     path while it is online: "direct", "local network" or "relay", then `relay` is the relay's key. `retry_at`: Unix
     seconds at which about it is tried again by itself; None when it is not, or is tried now. "silent": connected,
-    asked, and nothing comes from it since `silent_since` (Unix seconds).
+    asked, and nothing comes from it since `silent_since` (Unix seconds). keeps_contents: its owner keeps what is asked
+    and answered.
     """
 
     public_key: str
@@ -179,6 +188,7 @@ class ProviderEntry:
     relay: str = ""
     retry_at: float | None = None
     silent_since: float = 0.0
+    keeps_contents: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -175,6 +175,8 @@ class Answer:
 
     def _finish(self, outcome: Outcome, result: _Result, error: str = "") -> None:
         stats = result.stats
+        if self._parts.requests.get(self._live.id) is not None:
+            self._parts.requests.keep_contents(self._live, _asked(self._message), "".join(self._text))
         self._parts.requests.finish(
             self._live,
             outcome,
@@ -196,6 +198,7 @@ class Answer:
                 request = self._request()
                 async with parts.turns.turn(parts.public_key, parts.parallel, self._on_place, self._lane()):
                     self._place = 0
+                    parts.requests.placed(self._live, 0)
                     model = await parts.running_model(self._known)
                     self._model = model
                     self._content = TagWriter(channels=model.info.thinking_channels)
@@ -272,6 +275,7 @@ class Answer:
 
     def _on_place(self, place: int) -> None:
         self._place = place
+        self._parts.requests.placed(self._live, place)
         if self._parts.tells_places:
             self._stream.write_soon(_line(QueueLine(place=place)))
 
@@ -352,6 +356,11 @@ class Answer:
             self._live.stop(Ending.DISCONNECTED, f"The guest took nothing of its answer for {seconds:.0f} seconds.")
             self._parts.drop()
             raise ConnectionClosed("the consumer does not take its answer", name="ETIMEDOUT") from None
+
+
+def _asked(message: CompletionStream) -> str:
+    """What its guest wrote last; what came before was kept with the requests before."""
+    return next((part.content for part in reversed(message.history) if part.role == "user"), "")
 
 
 def _line(message: WireMessage) -> bytes:

@@ -53,6 +53,14 @@ class RequestStarted:
 
 
 @dataclass(frozen=True, slots=True)
+class RequestPlaced:
+    """place: in the line for a slot, 1 = next; 0: it is being worked on."""
+
+    id: str
+    place: int
+
+
+@dataclass(frozen=True, slots=True)
 class RequestProgressed:
     id: str
     generated_tokens: int
@@ -87,4 +95,6 @@ class ModelsInUseChanged:
     names: tuple[str, ...]
 
 
-ProviderEvent = ConnectionChanged | RequestStarted | RequestProgressed | RequestEnded | ModelsInUseChanged
+ProviderEvent = (
+    ConnectionChanged | RequestStarted | RequestPlaced | RequestProgressed | RequestEnded | ModelsInUseChanged
+)

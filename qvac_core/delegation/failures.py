@@ -62,6 +62,7 @@ class Reason(Enum):
     GRANT = "grant"
     # Ours, beside those of section 12: what the owner did to a request that was admitted.
     STOPPED = "stopped"
+    REMOVED = "removed"
     SHARING_OFF = "sharing_off"
     MODEL_OFF = "model_off"
     BLOCKED = "blocked"

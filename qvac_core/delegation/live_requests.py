@@ -15,6 +15,7 @@ from qvac_core.delegation.events import (
     Outcome,
     ProviderEvent,
     RequestEnded,
+    RequestPlaced,
     RequestProgressed,
     RequestStarted,
 )
@@ -28,6 +29,7 @@ logger = logging.getLogger(__name__)
 
 # Progress events of one request: at most one in this many seconds.
 PROGRESS_SECONDS = 0.5
+CONTENTS_LIMIT = 200_000  # letters of a question, and of an answer, that are kept
 
 
 class Kind(Enum):
@@ -73,10 +75,13 @@ class LiveRequest:
         self.model_id = model_id
         self.model = model
         self.started = now
+        self.began = now  # when its turn came
         self.started_at = time.time()
         self.ending: Ending | None = None
         self.owner_stop: OwnerStop | None = None
         self.note = ""
+        self.place = 0  # in the line for a slot; 0: it is being worked on
+        self.keeps_contents = False  # its guest was told so before it came
         self.generated_tokens = 0
         self.progressed = now
         self._on_stop: Callable[[], None] | None = None
@@ -159,13 +164,25 @@ class LiveRequests:
     def get(self, id: str) -> LiveRequest | None:
         return self._requests.get(id)
 
+    def placed(self, request: LiveRequest, place: int) -> None:
+        """Its place in the line has changed; 0: it is being worked on."""
+        if place != request.place and request.id in self._requests:
+            request.place = place
+            request.began = self._clock()
+            self._emit(RequestPlaced(request.id, place))
+
+    def keep_contents(self, request: LiveRequest, question: str, answer: str) -> None:
+        """What was asked and answered, where its guest was told that this is kept."""
+        if request.keeps_contents:
+            self._log.keep_contents(request.id, question[:CONTENTS_LIMIT], answer[:CONTENTS_LIMIT])
+
     def progress(self, request: LiveRequest) -> None:
         """Count one token and now and then tell the owner."""
         request.generated_tokens += 1
         now = self._clock()
         if now - request.progressed >= PROGRESS_SECONDS:
             request.progressed = now
-            rate = request.generated_tokens / (now - request.started)
+            rate = request.generated_tokens / max(now - request.began, PROGRESS_SECONDS)
             self._emit(RequestProgressed(request.id, request.generated_tokens, rate))
 
     def finish(

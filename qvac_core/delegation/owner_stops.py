@@ -30,6 +30,11 @@ STOPPED = OwnerStop(
 PAUSED = OwnerStop(
     Reason.PAUSED, "The provider's owner paused sharing. Ask again later, or choose another provider.", "You paused."
 )
+REMOVED = OwnerStop(
+    Reason.REMOVED,
+    "The provider's owner took your request out of the line. Ask again later, or choose another provider.",
+    "You removed it from the line.",
+)
 SHARING_OFF = OwnerStop(
     Reason.SHARING_OFF,
     "The provider stopped sharing. Ask again when its owner shares again, or choose another provider.",

@@ -54,7 +54,10 @@ class ModelPool(Protocol):
 
 
 class RequestLog(Protocol):
-    """Where requests are kept (`qvac_core.store.RequestLog`). Never prompts or answers. Raises StoreError."""
+    """Where requests are kept (`qvac_core.store.RequestLog`). Prompts and answers only by `keep_contents`.
+
+    Raises StoreError.
+    """
 
     def start(self, id: str, remote_public_key: str, method: str, model: str, started_at: float) -> None: ...
 
@@ -70,6 +73,9 @@ class RequestLog(Protocol):
         amount: float = 0.0,
         unit: str = "",
     ) -> object: ...
+
+    def keep_contents(self, id: str, question: str, answer: str) -> None:
+        """Called only for guests who were told so before they asked."""
 
     def tokens_today(self, remote_public_key: str, now: float) -> int: ...
 

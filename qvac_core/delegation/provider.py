@@ -26,6 +26,7 @@ from qvac_core.delegation.owner_stops import (
     EXPIRED,
     NO_LONGER_ALLOWED,
     PAUSED,
+    REMOVED,
     SHARING_OFF,
     STOPPED,
     OwnerStop,
@@ -248,7 +249,14 @@ class Provider:
     def stop_request(self, id: str) -> bool:
         """Stop one answer; `id` is the one of its events. False = it is not running."""
         request = self.requests.get(id)
-        return request is not None and request.stop_by_owner(STOPPED)
+        return request is not None and request.stop_by_owner(REMOVED if request.place else STOPPED)
+
+    def greet_again(self) -> None:
+        """What is said of this provider has changed: guests that wait for nothing connect anew, and are told."""
+        busy = {request.session for request in self.requests}
+        for session in list(self._sessions):
+            if session.is_ours and session not in busy:
+                session.rpc.destroy()
 
     def end_for_pause(self) -> None:
         """End what is in work, with the word that it was paused; connections stay."""

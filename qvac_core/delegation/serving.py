@@ -145,6 +145,7 @@ class Session:
         self.blobs = KeyBlobs(service.blobs, stream.remote_public_key)
         self.tells_places = False
         self.is_ours = False
+        self._told_of_contents = False
         self._duplexes = 0
         self._dismissed: OwnerStop | None = None
         limits = RpcLimits(
@@ -321,6 +322,7 @@ class Session:
         self.is_ours = message.app == APP_NAME
         self.tells_places = self.is_ours and "queue" in features
         greeting = self._service.greeting()
+        self._told_of_contents = greeting.logs_content
         return HelloReply(
             version=HELLO_VERSION,
             features=features,
@@ -464,6 +466,7 @@ class Session:
         """A request that costs the owner something; it stops when its guest goes. Raises Rejection."""
         own_id = request_id if isinstance(request_id, str) else None
         live = self.requests.open(kind, self.public_key, self, own_id, known.model_id, known.model.name)
+        live.keeps_contents = self._told_of_contents and self._service.greeting().logs_content
         request.on_gone = lambda gone: stop_for(live, gone, self.rpc.error)
         if request.gone is not None:
             stop_for(live, request.gone, self.rpc.error)

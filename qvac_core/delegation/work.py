@@ -99,11 +99,17 @@ class Work:
 
     async def _made(self, make: Callable[[], Awaitable[T]], on_place: Callable[[int], None]) -> T:
         parts, live = self._parts, self._live
+
+        def placed(place: int) -> None:
+            parts.requests.placed(live, place)
+            on_place(place)
+
         try:
             async with asyncio.timeout(parts.limits.request_seconds) as deadline:
                 self._deadline = deadline
                 live.on_stop(self._stop)
-                async with parts.turns.turn(parts.public_key, parts.parallel, on_place):
+                async with parts.turns.turn(parts.public_key, parts.parallel, placed):
+                    parts.requests.placed(live, 0)
                     made = await make()
         except TimeoutError:
             if live.ending is None:

@@ -188,6 +188,10 @@ class MemoryLog:
         self.started: list[str] = []
         self.finished: list[dict[str, Any]] = []
         self.today = 0
+        self.contents: list[tuple[str, str]] = []
+
+    def keep_contents(self, id: str, question: str, answer: str) -> None:
+        self.contents.append((question, answer))
 
     def start(self, id: str, remote_public_key: str, method: str, model: str, started_at: float) -> None:
         self.started.append(id)

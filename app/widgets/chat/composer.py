@@ -36,6 +36,8 @@ RADIUS = 12
 MOST_LINES = 8
 PRIVACY = later("The provider's owner can technically read what you send.")
 PRIVACY_SHORT = later("The owner can technically read this.")
+KEPT = later("{name} keeps what you write in its log.")
+KEPT_SHORT = later("The owner keeps what you write.")
 PRIVATE = later("Computed on this machine. Nothing leaves it.")
 PRIVATE_SHORT = later("Nothing leaves this machine.")
 LEFT = later("This was waiting for its turn and was not sent.")
@@ -62,6 +64,7 @@ class Composer(QFrame):
         self._local = False
         self._narrow = False
         self._waiting = False
+        self._keeper = ""
         self.text = ComposerText(theme)
         self.text.send.connect(self._submit)
         self.text.recall.connect(self.recall)
@@ -133,7 +136,9 @@ class Composer(QFrame):
         self._waiting, self._left = draft.waiting, left
         self._show()
 
-    def show_state(self, *, name: str, local: bool, answering: bool) -> None:
+    def show_state(self, *, name: str, local: bool, answering: bool, keeps_contents: bool = False) -> None:
+        """keeps_contents: the owner of that machine keeps what is asked and answered, and said so."""
+        self._keeper = name if keeps_contents and not local else ""
         if answering != self._answering:
             self._stopping = False
         self._answering, self._local = answering, local
@@ -253,20 +258,27 @@ class Composer(QFrame):
             self.button.setEnabled(not empty)
             self.button.setToolTip(tr("Write something first") if empty else tr("Enter"))
         self.privacy.setText(self._privacy())
+        warned = bool(self._keeper) and not (self._waiting or self._left or self._local)
+        self.privacy.set_tone("warn" if warned else "text3")
+        self.privacy.setToolTip(tr(KEPT, name=self._keeper) if warned else "")
         late = self._waiting or self._left
         self._eye.set_icon("clock" if late else "laptop" if self._local else "eye", self._eye_token())
 
     def _privacy(self) -> str:
         if self._waiting:
-            return WAITS
+            return tr(WAITS)
         if self._left:
-            return LEFT
+            return tr(LEFT)
         if self._local:
             return tr(PRIVATE_SHORT) if self._narrow else tr(PRIVATE)
+        if self._keeper:
+            return tr(KEPT_SHORT) if self._narrow else tr(KEPT, name=self._keeper)
         return tr(PRIVACY_SHORT) if self._narrow else tr(PRIVACY)
 
     def _eye_token(self) -> str:
-        return "local" if self._local and not (self._waiting or self._left) else "text3"
+        if self._waiting or self._left:
+            return "text3"
+        return "local" if self._local else "warn" if self._keeper else "text3"
 
     def _pressed(self) -> None:
         if self._answering:
