@@ -47,6 +47,9 @@ class Tongue(Protocol):
 
     def time(self, at: datetime) -> str: ...
 
+    def clock(self, at: datetime) -> str:
+        """With seconds, always of 24 hours."""
+
     def weekday(self, at: datetime, *, short: bool = False) -> str: ...
 
     def month(self, at: datetime) -> str: ...
@@ -67,6 +70,9 @@ class English:
 
     def time(self, at: datetime) -> str:
         return f"{at:%H:%M}"
+
+    def clock(self, at: datetime) -> str:
+        return f"{at:%H:%M:%S}"
 
     # Not by strftime: Qt sets the process's locale to the system's.
     def weekday(self, at: datetime, *, short: bool = False) -> str:
@@ -94,8 +100,8 @@ def speak(language: Tongue) -> None:
 
 
 def tr(text: str, comment: str = "", /, **values: object) -> str:
-    """`text` in the user's language, then its `{fields}`."""
-    return fill(_tongue.translate(text, comment, -1) or text, values)
+    """`text` in the user's language, then its `{fields}`. Nothing stays nothing."""
+    return fill((text and _tongue.translate(text, comment, -1)) or text, values)
 
 
 def trn(one: str, many: str, n: int, /, **values: object) -> str:

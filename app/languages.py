@@ -4,22 +4,64 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from qvac_core.engines.language_names import LANGUAGES, language_name
+from app.i18n import later, tr
+from qvac_core.engines.language_names import language_name
 
-_OFFERED = (
-    *("ar", "bn", "bg", "ca", "zh", "hr", "cs", "da", "nl", "en", "et", "fi", "fr", "de", "el"),
-    *("he", "hi", "hu", "id", "it", "ja", "ko", "lv", "lt", "ms", "no", "fa", "pl", "pt", "ro"),
-    *("ru", "sr", "sk", "sl", "es", "sw", "sv", "ta", "th", "tr", "uk", "ur", "vi"),
-)
-NAMES = {code: LANGUAGES[code] for code in _OFFERED}
-FOUND = ("", "Any language")
+NAMES = {
+    "ar": later("Arabic"),
+    "bn": later("Bengali"),
+    "bg": later("Bulgarian"),
+    "ca": later("Catalan"),
+    "zh": later("Chinese"),
+    "hr": later("Croatian"),
+    "cs": later("Czech"),
+    "da": later("Danish"),
+    "nl": later("Dutch"),
+    "en": later("English"),
+    "et": later("Estonian"),
+    "fi": later("Finnish"),
+    "fr": later("French"),
+    "de": later("German"),
+    "el": later("Greek"),
+    "he": later("Hebrew"),
+    "hi": later("Hindi"),
+    "hu": later("Hungarian"),
+    "id": later("Indonesian"),
+    "it": later("Italian"),
+    "ja": later("Japanese"),
+    "ko": later("Korean"),
+    "lv": later("Latvian"),
+    "lt": later("Lithuanian"),
+    "ms": later("Malay"),
+    "no": later("Norwegian"),
+    "fa": later("Persian"),
+    "pl": later("Polish"),
+    "pt": later("Portuguese"),
+    "ro": later("Romanian"),
+    "ru": later("Russian"),
+    "sr": later("Serbian"),
+    "sk": later("Slovak"),
+    "sl": later("Slovenian"),
+    "es": later("Spanish"),
+    "sw": later("Swahili"),
+    "sv": later("Swedish"),
+    "ta": later("Tamil"),
+    "th": later("Thai"),
+    "tr": later("Turkish"),
+    "uk": later("Ukrainian"),
+    "ur": later("Urdu"),
+    "vi": later("Vietnamese"),
+}
+ANY = later("Any language")
 
 
 def name(code: str) -> str:
-    return language_name(code) if code else ""
+    """In the user's language; as the core calls it where it is none of these."""
+    return tr(NAMES[code]) if code in NAMES else language_name(code) if code else ""
 
 
 def choices(codes: Iterable[str] = ()) -> tuple[tuple[str, str], ...]:
     """(code, name) by name, "Any language" first; only what a model knows, where that is told."""
     known = set(codes)
-    return (FOUND, *((code, title) for code, title in NAMES.items() if not known or code in known))
+    offered = ((code, name(code)) for code in NAMES if not known or code in known)
+    return (("", tr(ANY)), *sorted(offered, key=lambda choice: choice[1].casefold()))

@@ -9,6 +9,7 @@ from enum import Enum
 from pathlib import Path
 
 from app import languages
+from app.i18n import later, number, tr
 from app.words import whole_duration
 from qvac_core.core.state import Message, TranscriptProgress
 from qvac_core.core.transcript import Transcript, TranscriptLine
@@ -20,11 +21,11 @@ from qvac_core.errors import StoreError
 class Form(Enum):
     """(name, ending)"""
 
-    TEXT = ("Text", "txt")
-    TIMES = ("Text with times", "txt")
-    SUBTITLES = ("Subtitles", "srt")
-    WEB_SUBTITLES = ("Subtitles for the web", "vtt")
-    DATA = ("Data", "json")
+    TEXT = (later("Text"), "txt")
+    TIMES = (later("Text with times"), "txt")
+    SUBTITLES = (later("Subtitles"), "srt")
+    WEB_SUBTITLES = (later("Subtitles for the web"), "vtt")
+    DATA = (later("Data"), "json")
 
 
 def clock(milliseconds: int) -> str:
@@ -45,8 +46,10 @@ def _length(milliseconds: int) -> str:
     """ "11 s", "42 min 10 s", "1 h 3 min"."""
     minutes, seconds = divmod(round(milliseconds / 1000), 60)
     if minutes >= 60:
-        return f"{minutes // 60} h {minutes % 60} min"
-    return f"{minutes} min {seconds} s" if minutes else f"{seconds} s"
+        return tr("{hours} h {minutes} min", hours=minutes // 60, minutes=minutes % 60)
+    if minutes:
+        return tr("{minutes} min {seconds} s", minutes=minutes, seconds=seconds)
+    return tr("{number} s", number=number(seconds))
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,26 +63,32 @@ class Course:
 
 def course(progress: TranscriptProgress | None, running_seconds: float) -> Course:
     if progress is None or (not progress.done_ms and not progress.total_ms):
-        return Course("Getting ready", "the model and the file are opened", None)
-    of = f" of {clock(progress.total_ms)}" if progress.total_ms else ""
+        return Course(tr("Getting ready"), tr("the model and the file are opened"), None)
     remarks = []
     if running_seconds >= 1 and progress.done_ms:
         speed = progress.done_ms / 1000 / running_seconds
-        remarks.append(f"{speed:.0f} × real time" if speed >= 10 else f"{speed:.1f} × real time")
+        remarks.append(tr("{speed} × real time", speed=number(speed, 0 if speed >= 10 else 1)))
     if progress.left_seconds is not None:
-        remarks.append(f"about {whole_duration(progress.left_seconds)} left")
+        remarks.append(tr("about {time} left", time=whole_duration(progress.left_seconds)))
     fraction = min(1.0, progress.done_ms / progress.total_ms) if progress.total_ms else None
-    return Course(f"Transcribing, {clock(progress.done_ms)}{of}", ", ".join(remarks), fraction)
+    done = clock(progress.done_ms)
+    if progress.total_ms:
+        clause = tr("Transcribing, {done} of {total}", done=done, total=clock(progress.total_ms))
+    else:
+        clause = tr("Transcribing, {done}", done=done)
+    return Course(clause, ", ".join(remarks), fraction)
 
 
 def ending(message: Message, transcript: Transcript) -> str:
     """The last fact of the line below."""
     if message.status == "done":
-        return "" if transcript.lines else "nothing was said"
+        return "" if transcript.lines else tr("nothing was said")
     if not transcript.lines:
-        return "stopped before the first word" if message.status == "stopped" else ""
-    kept = f"so far {clock(transcript.heard_ms)} is kept"
-    return f"stopped, {kept}" if message.status == "stopped" else kept
+        return tr("stopped before the first word") if message.status == "stopped" else ""
+    so_far = clock(transcript.heard_ms)
+    if message.status == "stopped":
+        return tr("stopped, so far {time} is kept", time=so_far)
+    return tr("so far {time} is kept", time=so_far)
 
 
 def line(piece: TranscriptLine) -> str:
@@ -137,7 +146,8 @@ def save(text: str, path: Path) -> None:
     try:
         path.write_text(text, encoding="utf-8", newline="\n")
     except OSError as error:
-        raise StoreError(f"{path.name} could not be written: {error.strerror or error}.") from error
+        message = tr("{name} could not be written: {reason}.", name=path.name, reason=error.strerror or error)
+        raise StoreError(message) from error
 
 
 def for_the_model(transcript: Transcript) -> str:

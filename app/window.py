@@ -15,6 +15,7 @@ from PySide6.QtWidgets import QApplication, QHBoxLayout, QStackedWidget, QVBoxLa
 
 from app.announcements import DownloadSpeech
 from app.bridge import CoreProxy
+from app.i18n import tr, trn
 from app.presenters.chat import ChatPresenter
 from app.presenters.network import NetworkPresenter
 from app.presenters.share import SharePresenter
@@ -32,7 +33,6 @@ from app.widgets.notice_bar import NoticeBar
 from app.widgets.page_tool import PageTool
 from app.widgets.tab_bar import TabBar
 from app.window_settings import SettingsPopup
-from app.words import people
 from qvac_core.core.state import ErrorInfo, Notice, SharingPhase
 from qvac_core.errors import QvacError
 
@@ -88,9 +88,9 @@ class MainWindow(QWidget):
 
     def _build(self, theme: Theme) -> None:
         self.tabs = TabBar(theme)
-        self.tabs.add("Share my GPU", tooltip="Ctrl+1")
-        self.tabs.add("Chat", icon="message-square", tooltip="Ctrl+2")
-        self.gear = Button(theme, kind="flat", icon="settings", name="Settings")
+        self.tabs.add(tr("Share my GPU"), tooltip="Ctrl+1")
+        self.tabs.add(tr("Chat"), icon="message-square", tooltip="Ctrl+2")
+        self.gear = Button(theme, kind="flat", icon="settings", name=tr("Settings"))
         row = QWidget()
         row.setObjectName("tabRow")
         row.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
@@ -245,13 +245,16 @@ class MainWindow(QWidget):
         guests = len({request.remote_public_key for request in self.share.running.values()})
         guests = max(guests, self.share.people_on if self.share.on else 0)
         if guests:
-            verb = "uses" if guests == 1 else "use"
             self.show()
             self._question = confirm(
                 self._theme,
-                "Stop sharing and quit?",
-                f"{people(guests).capitalize()} {verb} this GPU now. Their answers end when you quit.",
-                "Quit",
+                tr("Stop sharing and quit?"),
+                trn(
+                    "%n person uses this GPU now. Their answers end when you quit.",
+                    "%n people use this GPU now. Their answers end when you quit.",
+                    guests,
+                ),
+                tr("Quit"),
                 self.leave,
                 self,
             )
@@ -304,8 +307,10 @@ class MainWindow(QWidget):
     def _show_live(self) -> None:
         on = self.share.people_on if self.share.on else 0
         found = self.share.on and self.share.sharing.phase is not SharingPhase.UNREACHABLE
-        state = "sharing is off" if not self.share.on else "sharing is on" if found else "sharing is on, not reachable"
-        self.tabs.show_live(SHARE, found, f"{on} on" if on else "", len(self.share.knocks), state)
+        state = tr("sharing is on") if found else tr("sharing is on, not reachable")
+        if not self.share.on:
+            state = tr("sharing is off")
+        self.tabs.show_live(SHARE, found, trn("%n on", "%n on", on) if on else "", len(self.share.knocks), state)
 
     def _show_notice(self, notice: Notice) -> None:
         self.notice.show_notice(notice.title, notice.message)
@@ -322,7 +327,7 @@ class MainWindow(QWidget):
         self.tasks.start(self._core.call(lambda core: core.set_setting(key, value)), self._not_remembered)
 
     def _not_remembered(self, error: QvacError) -> None:
-        info = ErrorInfo(error.name, error.code, "A setting was not saved.", error.message)
+        info = ErrorInfo(error.name, error.code, tr("A setting was not saved."), error.message)
         self.notice.show_notice(info.title, info.message)
 
 

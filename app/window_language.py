@@ -45,6 +45,9 @@ class QtTongue:
     def time(self, at: datetime) -> str:
         return self.locale.toString(QTime(at.hour, at.minute), QLocale.FormatType.ShortFormat)
 
+    def clock(self, at: datetime) -> str:
+        return self.locale.toString(QTime(at.hour, at.minute, at.second), "HH:mm:ss")
+
     def weekday(self, at: datetime, *, short: bool = False) -> str:
         width = QLocale.FormatType.ShortFormat if short else QLocale.FormatType.LongFormat
         return self.locale.standaloneDayName(at.isoweekday(), width)

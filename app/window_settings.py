@@ -5,6 +5,7 @@ from __future__ import annotations
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QButtonGroup, QWidget
 
+from app.i18n import later, tr
 from app.theme import Theme
 from app.widgets.button import Button
 from app.widgets.card import rule
@@ -12,7 +13,7 @@ from app.widgets.label import Label
 from app.widgets.popup import Popup
 from app.widgets.radio_button import RadioButton
 
-CHOICES = (("system", "As the system"), ("light", "Light"), ("dark", "Dark"))
+CHOICES = (("system", later("As the system")), ("light", later("Light")), ("dark", later("Dark")))
 
 
 class SettingsPopup(Popup):
@@ -22,18 +23,18 @@ class SettingsPopup(Popup):
     network_wanted = Signal()
 
     def __init__(self, theme: Theme, parent: QWidget) -> None:
-        super().__init__(theme, "Settings", parent)
-        self.body.addWidget(Label("Theme", weight=600))
+        super().__init__(theme, tr("Settings"), parent)
+        self.body.addWidget(Label(tr("Theme"), weight=600))
         self.buttons: dict[str, RadioButton] = {}
         group = QButtonGroup(self)
         for value, text in CHOICES:
-            button = RadioButton(text)
-            button.setAccessibleName(f"Theme: {text}")
+            button = RadioButton(tr(text))
+            button.setAccessibleName(tr("Theme: {name}", name=tr(text)))
             button.clicked.connect(lambda _checked=False, value=value: self.theme_chosen.emit(value))
             group.addButton(button)
             self.body.addWidget(button)
             self.buttons[value] = button
-        self.network = Button(theme, "Network and relays…", icon="cable")
+        self.network = Button(theme, tr("Network and relays…"), icon="cable")
         self.network.clicked.connect(self.hide)
         self.network.clicked.connect(self.network_wanted)
         self.body.addWidget(rule())

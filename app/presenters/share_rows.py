@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterable
 from datetime import datetime
 
 from app import words
+from app.core_words import told
+from app.i18n import later, number, tongue, tr, trn
 from app.widgets.keys import group_key, short_key
 from app.widgets.rows import Cell, Column, Row
 from qvac_core.core.state import (
@@ -24,47 +26,46 @@ NameOf = Callable[[str], str]
 
 MODEL_DROP = (3, 4)
 MODEL_COLUMNS = (
-    Column("", 50, spoken="Shared"),
-    Column("Model"),
-    Column("Memory", 74, right=True),
-    Column("Context", 62, right=True),
-    Column("Slots", 52, right=True),
+    Column("", 50, spoken=later("Shared")),
+    Column(later("Model")),
+    Column(later("Memory"), 74, right=True),
+    Column(later("Context"), 62, right=True),
+    Column(later("Slots"), 52, right=True),
 )
 ACCESS_COLUMNS = (
-    Column("Name"),
-    Column("Key", 150),
-    Column("Tokens today", 176),
-    Column("At once", 64, right=True),
-    Column("Expires", 84),
-    Column("Last seen", 116),
-    Column("", 47, spoken="Acts"),
+    Column(later("Name")),
+    Column(later("Key"), 150),
+    Column(later("Tokens today"), 176),
+    Column(later("At once"), 64, right=True),
+    Column(later("Expires"), 84),
+    Column(later("Last seen"), 116),
+    Column("", 47, spoken=later("Acts")),
 )
 ACCESS_DROP = (1, 4, 3, 5)  # the key, then the expiry, then at once
 RUNNING_COLUMNS = (
-    Column("Who", 180),
-    Column("Model"),
-    Column("Tokens", 104, right=True),
-    Column("Speed", 100, right=True),
-    Column("Since", 66, right=True),
-    Column("", 112, spoken="Stop"),
+    Column(later("Who"), 180),
+    Column(later("Model")),
+    Column(later("Tokens"), 104, right=True),
+    Column(later("Speed"), 100, right=True),
+    Column(later("Since"), 66, right=True),
+    Column("", 112, spoken=later("Stop")),
 )
 RUNNING_DROP = (4, 3)
 LOG_COLUMNS = (
-    Column("Time", 82),
-    Column("Who", 128),
-    Column("Model", 160),
-    Column("Tokens in / out", 122, right=True),
-    Column("Took", 80, right=True),
-    Column("Ended"),
+    Column(later("Time"), 82),
+    Column(later("Who"), 128),
+    Column(later("Model"), 160),
+    Column(later("Tokens in / out"), 122, right=True),
+    Column(later("Took"), 80, right=True),
+    Column(later("Ended")),
 )
 LOG_DROP = (2, 4)
 
 
 # What a model that cannot chat is for.
-PURPOSES = {"embed": "for embeddings", "transcribe": "for speech"}
+PURPOSES = {"embed": later("for embeddings"), "transcribe": later("for speech")}
 # Of a request that is no chat: what it is called in the log, and how its measure is written.
-METHODS = {"embed": "embeddings", "transcribe": "speech", "translate": "translation"}
-MEASURES = {"texts": "{:,.0f} texts", "seconds": "{:,.0f} s of audio"}
+METHODS = {"embed": later("embeddings"), "transcribe": later("speech"), "translate": later("translation")}
 
 
 def model_rows(models: Iterable[SharedModel]) -> list[Row]:
@@ -76,12 +77,12 @@ def _model_row(model: SharedModel) -> Row:
     name = model.display_name or model.name
     quiet = "text" if model.shared else "text2"
     chats = model.ability == "chat"
-    purpose = PURPOSES.get(model.ability, "")
+    purpose = tr(PURPOSES.get(model.ability, ""))
     comma = "".join(f"{part}, " for part in (model.quantization, purpose) if part)
     return Row(
         model.name,
         (
-            Cell(switch=model.shared, accessible=f"Share {name}"),
+            Cell(switch=model.shared, accessible=tr("Share {name}", name=name)),
             Cell(
                 name,
                 quiet,
@@ -89,7 +90,7 @@ def _model_row(model: SharedModel) -> Row:
                 state=state,
                 state_tone=tone,
                 accessible=f"{name}, {comma}{state}",
-                tooltip=f"{name} ({words.size(model.size_bytes)} file)",
+                tooltip=tr("{name} ({size} file)", name=name, size=words.size(model.size_bytes)),
             ),
             Cell(words.size(model.memory_bytes), quiet),
             Cell(words.context(model.n_ctx) if chats else "–", "text2"),
@@ -99,7 +100,7 @@ def _model_row(model: SharedModel) -> Row:
 
 
 def _row_of_no_use(model: SharedModel) -> Row:
-    reason = model.state.removeprefix("failed: ")
+    reason = told(model.state.removeprefix("failed: "))
     first = reason.partition(". ")[0].removesuffix(".") + "."
     name = Cell(model.name, "text2", state=first, state_tone="danger", accessible=f"{model.name}, {reason}")
     return Row(model.name, (Cell(), name, *(Cell("–", "text2") for _ in range(3))), f"{model.name}\n{reason}")
@@ -107,12 +108,12 @@ def _row_of_no_use(model: SharedModel) -> Row:
 
 def _model_state(model: SharedModel) -> tuple[str, str]:
     if model.state.startswith("failed"):
-        reason = model.state.partition(":")[2].strip()
-        return (f"failed: {reason}" if reason else "failed"), "danger"
+        reason = told(model.state.partition(":")[2].strip())
+        return (tr("failed: {reason}", reason=reason) if reason else tr("failed")), "danger"
     if not model.shared:
-        return "not shared", "text3"
-    return {"loaded": ("loaded", "accent"), "loading": ("loading…", "text2")}.get(
-        model.state, ("loads when asked", "text3")
+        return tr("not shared"), "text3"
+    return {"loaded": (tr("loaded"), "accent"), "loading": (tr("loading…"), "text2")}.get(
+        model.state, (tr("loads when asked"), "text3")
     )
 
 
@@ -125,10 +126,11 @@ def access_rows(rules: AccessRules, now: float) -> list[Row]:
 def _access_row(key: AccessKey, now: float) -> Row:
     name = key.name or short_key(key.public_key)
     expires, expires_tone = _expires(key, now)
-    seen = "now" if key.connected else "never" if key.last_seen is None else _seen(key.last_seen, now)
+    seen = tr("now") if key.connected else tr("never") if key.last_seen is None else _seen(key.last_seen, now)
     quota, fraction = _quota(key)
     at_once = "–" if key.parallel is None or key.blocked else str(key.parallel)
-    tooltip = f"{name}\n{group_key(key.public_key)}\nExpires: {expires}, last seen: {seen}"
+    facts = tr("Expires: {expires}, last seen: {seen}", expires=expires, seen=seen)
+    tooltip = f"{name}\n{group_key(key.public_key)}\n{facts}"
     return Row(
         key.public_key,
         (
@@ -140,12 +142,12 @@ def _access_row(key: AccessKey, now: float) -> Row:
                 fraction=fraction,
                 icon="ban" if key.blocked else "",
                 icon_tone="danger",
-                accessible=f"Quota of {name}, {quota}",
+                accessible=tr("Quota of {name}, {quota}", name=name, quota=quota),
             ),
             Cell(at_once, "text2"),
             Cell(expires, expires_tone),
             Cell(seen, "text2", dot="live" if key.connected else ""),
-            Cell(menu=True, accessible=f"Acts for {name}"),
+            Cell(menu=True, accessible=tr("Acts for {name}", name=name)),
         ),
         tooltip,
     )
@@ -153,12 +155,13 @@ def _access_row(key: AccessKey, now: float) -> Row:
 
 def _quota(key: AccessKey) -> tuple[str, float | None]:
     if key.blocked:
-        return "blocked", None
+        return tr("blocked"), None
     used = words.short_count(key.tokens_today)
     if key.tokens_per_day is None:
         return used, None
     limit = max(1, key.tokens_per_day)
-    return f"{used} of {words.short_count(key.tokens_per_day)}", key.tokens_today / limit
+    of = tr("{used} of {limit}", used=used, limit=words.short_count(key.tokens_per_day))
+    return of, key.tokens_today / limit
 
 
 def _expires(key: AccessKey, now: float) -> tuple[str, str]:
@@ -178,18 +181,20 @@ def running_rows(requests: Iterable[ActiveRequest], stopping: set[str], name_of:
 
 def _running_row(request: ActiveRequest, stopping: bool, name_of: NameOf, now: float) -> Row:
     who = name_of(request.remote_public_key) or short_key(request.remote_public_key)
-    speed = f"{request.tokens_per_second:.0f} tok/s" if request.tokens_per_second > 0 else "reading…"
+    speed = (
+        tr("{rate} tok/s", rate=number(request.tokens_per_second)) if request.tokens_per_second > 0 else tr("reading…")
+    )
     last = (
-        Cell("Stopping…", "text3")
+        Cell(tr("Stopping…"), "text3")
         if stopping
-        else Cell(button="Stop", button_icon="square", accessible=f"Stop request of {who}")
+        else Cell(button=tr("Stop"), button_icon="square", accessible=tr("Stop request of {who}", who=who))
     )
     return Row(
         request.id,
         (
             Cell(who, weight=500, avatar=request.remote_public_key),
             Cell(_model(request.model) or request.method, "text2"),
-            Cell(f"{request.tokens:,} tokens"),
+            Cell(trn("%n token", "%n tokens", request.tokens)),
             Cell(speed),
             Cell(words.whole_duration(now - request.started_at), "text2"),
             last,
@@ -199,19 +204,19 @@ def _running_row(request: ActiveRequest, stopping: bool, name_of: NameOf, now: f
 
 
 ENDINGS = {
-    "eos": ("done", "check", "accent"),
-    "stopSequence": ("done", "check", "accent"),
-    "length": ("length reached", "check", "accent"),
-    "cancelled": ("guest stopped it", "square", "text2"),
-    "disconnected": ("guest left", "square", "text2"),
+    "eos": (later("done"), "check", "accent"),
+    "stopSequence": (later("done"), "check", "accent"),
+    "length": (later("length reached"), "check", "accent"),
+    "cancelled": (later("guest stopped it"), "square", "text2"),
+    "disconnected": (later("guest left"), "square", "text2"),
 }
 # How a sentence begins that is longer than the column, and what stands there; the tooltip has the sentence.
 SHORT_CAUSES = {
-    "QVAC Desktop ended before": "QVAC Desktop ended",
-    "The conversation has": "longer than the context",
-    "The model process ended while": "could not be loaded",
-    "The model process ended": "model process ended",
-    "Not enough memory": "memory was full",
+    "QVAC Desktop ended before": later("QVAC Desktop ended"),
+    "The conversation has": later("longer than the context"),
+    "The model process ended while": later("could not be loaded"),
+    "The model process ended": later("model process ended"),
+    "Not enough memory": later("memory was full"),
 }
 
 
@@ -222,41 +227,44 @@ def log_rows(entries: Iterable[LogEntry], name_of: NameOf, now: float) -> list[R
 def _log_row(entry: LogEntry, name_of: NameOf, now: float) -> Row:
     who = name_of(entry.remote_public_key) or short_key(entry.remote_public_key)
     if entry.outcome == "stopped":  # by the owner: each way to do that has its own words
-        ended, icon, tone = entry.error or "stopped", "square", "text2"
+        ended, icon, tone = told(entry.error) or tr("stopped"), "square", "text2"
     else:
-        ended, icon, tone = ENDINGS.get(entry.outcome, (_cause(entry.error), "circle-x", "danger"))
+        ended, icon, tone = ENDINGS.get(entry.outcome, ("", "circle-x", "danger"))
+        ended = tr(ended) or _cause(entry.error)
     at = datetime.fromtimestamp(entry.started_at)
     today = datetime.fromtimestamp(now).date() == at.date()
-    clock = f"{at:%H:%M:%S}" if today else f"{at.day} {at:%b} {at:%H:%M}"
+    clock = tongue().clock(at) if today else f"{tongue().date(at, year=False)} {tongue().time(at)}"
     return Row(
         entry.id,
         (
             Cell(clock, "text2", tooltip=f"{at:%Y-%m-%d %H:%M:%S}"),
             Cell(who),
-            Cell(_model(entry.model) or entry.method, "text2", tooltip=METHODS.get(entry.method, "")),
+            Cell(_model(entry.model) or entry.method, "text2", tooltip=tr(METHODS.get(entry.method, ""))),
             Cell(_measure(entry)),
             Cell(words.duration(entry.ms / 1000, 1), "text2"),
-            Cell(ended, icon=icon, icon_tone=tone, tooltip=entry.error),
+            Cell(ended, icon=icon, icon_tone=tone, tooltip=told(entry.error)),
         ),
         f"{who}\n{group_key(entry.remote_public_key)}\n{entry.method}",
     )
 
 
 def _measure(entry: LogEntry) -> str:
-    if entry.unit in MEASURES:
-        one = entry.unit == "texts" and entry.amount == 1
-        return "1 text" if one else MEASURES[entry.unit].format(entry.amount)
-    return f"{entry.prompt_tokens:,} / {entry.generated_tokens:,}"
+    if entry.unit == "texts":
+        return trn("%n text", "%n texts", round(entry.amount))
+    if entry.unit == "seconds":
+        return tr("{seconds} s of audio", seconds=number(entry.amount))
+    return f"{number(entry.prompt_tokens)} / {number(entry.generated_tokens)}"
 
 
 def _cause(error: str) -> str:
-    return next((short for begin, short in SHORT_CAUSES.items() if error.startswith(begin)), error or "failed")
+    short = next((short for begin, short in SHORT_CAUSES.items() if error.startswith(begin)), "")
+    return tr(short) or told(error) or tr("failed")
 
 
 PATHS = {
-    "direct": ("Reachable directly.", "radio-tower"),
-    "holepunch": ("Reachable by hole punching.", "radio-tower"),
-    "relay": ("Reachable by relay only.", "cable"),
+    "direct": (later("Reachable directly."), "radio-tower"),
+    "holepunch": (later("Reachable by hole punching."), "radio-tower"),
+    "relay": (later("Reachable by relay only."), "cable"),
 }
 
 
@@ -264,36 +272,43 @@ def status(
     state: SharingState, announced_at: float, people_on: int, models: int, now: float
 ) -> tuple[str, str, str, str]:
     """The line that is always true: icon, first clause, facts, tone."""
-    connected = f"{words.people(people_on)} connected" if people_on else "nobody connected"
-    since = words.ago(announced_at, now) if announced_at else ""
-    nothing = "" if models else " No model is shared yet."
+    facts = _announced(people_on, words.ago(announced_at, now) if announced_at else "")
+    nothing = "" if models else " " + tr("No model is shared yet.")
     match state.phase:
         case SharingPhase.OFF:
             return (
                 "power",
-                "Off.",
-                state.detail or "Nobody can connect. Your key stays the same.",
+                tr("Off."),
+                told(state.detail) or tr("Nobody can connect. Your key stays the same."),
                 "text2",
             )
         case SharingPhase.STARTING:
-            return "clock", "Starting.", "Joining the network and announcing your key.", "text2"
+            return "clock", tr("Starting."), tr("Joining the network and announcing your key."), "text2"
         case SharingPhase.STOPPING:
-            return "clock", "Stopping.", "Ending what runs and withdrawing your key from the network.", "text2"
+            return "clock", tr("Stopping."), tr("Ending what runs and withdrawing your key from the network."), "text2"
         case SharingPhase.ANNOUNCED:
-            facts = f"Announced {since}, {connected}." if since else f"{connected.capitalize()}."
-            detail = f" {state.detail}" if state.detail else ""
-            return "radio-tower", "Your key can be found.", facts + detail + nothing, "accent"
+            detail = f" {told(state.detail)}" if state.detail else ""
+            return "radio-tower", tr("Your key can be found."), facts + detail + nothing, "accent"
         case SharingPhase.REACHABLE:
-            clause, icon = PATHS.get(state.path, ("Reachable.", "radio-tower"))
-            facts = f"Announced {since}, {connected}." if since else f"{connected.capitalize()}."
-            detail = f" {state.detail}" if state.detail else ""
-            return icon, clause, facts + detail + nothing, "accent"
+            clause, icon = PATHS.get(state.path, (later("Reachable."), "radio-tower"))
+            detail = f" {told(state.detail)}" if state.detail else ""
+            return icon, tr(clause), facts + detail + nothing, "accent"
         case SharingPhase.LOCAL:
-            facts = f"{state.detail} {connected.capitalize()}.".strip()
-            return "radio-tower", "Found on your network only.", facts + nothing, "text2"
+            facts = f"{told(state.detail)} {_announced(people_on, '')}".strip()
+            return "radio-tower", tr("Found on your network only."), facts + nothing, "text2"
         case SharingPhase.UNREACHABLE:
-            why = state.detail or "Nobody new can connect until the network changes."
-            return "triangle-alert", "Not reachable.", why, "danger"
+            why = told(state.detail) or tr("Nobody new can connect until the network changes.")
+            return "triangle-alert", tr("Not reachable."), why, "danger"
+
+
+def _announced(people_on: int, since: str) -> str:
+    if not since:
+        return trn("%n person connected.", "%n people connected.", people_on) if people_on else tr("Nobody connected.")
+    if not people_on:
+        return tr("Announced {when}, nobody connected.", when=since)
+    return trn(
+        "Announced {when}, %n person connected.", "Announced {when}, %n people connected.", people_on, when=since
+    )
 
 
 def _model(name: str) -> str:

@@ -58,7 +58,9 @@ class Translations(QObject):
         """(code, name): the one used last and the system's first, then all by name."""
         own = QLocale().name().partition("_")[0]
         first = [code for code in dict.fromkeys((self.last_language, own)) if code in languages.NAMES]
-        rest = [code for code in languages.NAMES if code not in first]
+        rest = sorted(
+            (code for code in languages.NAMES if code not in first), key=lambda code: languages.name(code).casefold()
+        )
         return tuple((code, languages.name(code)) for code in (*first, *rest))
 
     def start(self, message_id: str, text: str, language: str, target: Target) -> None:

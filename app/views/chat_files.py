@@ -142,9 +142,7 @@ class FilesView(QObject):
     def _export(self, row: TranscriptRow, form: Form) -> None:
         transcript = row.transcript
         name = file_name(transcript, form)
-        dialog = QFileDialog(
-            self._page.window(), tr("Export {form}", form=form.value[0].lower()), str(Path.home() / name)
-        )
+        dialog = QFileDialog(self._page.window(), tr("Export: {form}", form=tr(form.value[0])), str(Path.home() / name))
         dialog.setAcceptMode(QFileDialog.AcceptMode.AcceptSave)
         dialog.setDefaultSuffix(form.value[1])
         dialog.fileSelected.connect(

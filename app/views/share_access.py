@@ -7,6 +7,7 @@ from PySide6.QtGui import QClipboard, QGuiApplication
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QMenu, QVBoxLayout, QWidget
 
 from app.announcements import announce
+from app.i18n import later, tr
 from app.presenters.share import SharePresenter
 from app.presenters.share_rows import ACCESS_COLUMNS, ACCESS_DROP, access_rows
 from app.theme import Theme
@@ -24,8 +25,8 @@ from app.widgets.table import Table
 from qvac_core.core.state import AccessKey, AccessMode, ErrorInfo
 
 NAME_AT_LEAST = 160
-OPEN_TITLE = "Open to everybody?"
-OPEN_SENTENCE = (
+OPEN_TITLE = later("Open to everybody?")
+OPEN_SENTENCE = later(
     "Anyone who has your key may then use this GPU, up to your limits, until you switch back. "
     "People you blocked stay blocked."
 )
@@ -37,8 +38,8 @@ class OpenQuestion(QFrame):
     def __init__(self, theme: Theme, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.setObjectName("askPanel")
-        self.cancel = Button(theme, "Cancel", name="Cancel opening to everybody")
-        self.open = Button(theme, "Open to everybody", kind="danger")
+        self.cancel = Button(theme, tr("Cancel"), name=tr("Cancel opening to everybody"))
+        self.open = Button(theme, tr("Open to everybody"), kind="danger")
         row = QHBoxLayout()
         row.setSpacing(8)
         row.addStretch(1)
@@ -47,25 +48,25 @@ class OpenQuestion(QFrame):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(12, 12, 12, 12)
         layout.setSpacing(4)
-        layout.addWidget(Label(OPEN_TITLE, weight=600))
-        layout.addWidget(Label(OPEN_SENTENCE, tone="text2", wrap=True))
+        layout.addWidget(Label(tr(OPEN_TITLE), weight=600))
+        layout.addWidget(Label(tr(OPEN_SENTENCE), tone="text2", wrap=True))
         layout.addSpacing(4)
         layout.addLayout(row)
 
 
 class AccessCard(Card):
     def __init__(self, presenter: SharePresenter, theme: Theme, parent: QWidget | None = None) -> None:
-        super().__init__("Who may use it", parent=parent)
+        super().__init__(tr("Who may use it"), parent=parent)
         self._presenter, self._theme = presenter, theme
         self.mode = Segmented(
-            "Who may use it",
-            [(AccessMode.ALLOW.value, "People I allow"), (AccessMode.DENY.value, "Everybody except…")],
+            tr("Who may use it"),
+            [(AccessMode.ALLOW.value, tr("People I allow")), (AccessMode.DENY.value, tr("Everybody except…"))],
         )
         self.add_beside_title(self.mode, space=8)
-        self.opened = Badge("open to everybody", "warn")
+        self.opened = Badge(tr("open to everybody"), "warn")
         self.add_beside_title(self.opened)
-        self.add = Button(theme, "Add a key…", icon="user-plus", size="small")
-        self.more = Button(theme, kind="flat", icon="ellipsis", size="small", name="More about who may use it")
+        self.add = Button(theme, tr("Add a key…"), icon="user-plus", size="small")
+        self.more = Button(theme, kind="flat", icon="ellipsis", size="small", name=tr("More about who may use it"))
         self.add_act(self.add)
         self.add_act(self.more)
         self.question = OpenQuestion(theme)
@@ -74,19 +75,22 @@ class AccessCard(Card):
         self.error = ErrorPanel(theme)
         self._error_holder = self.add_padded(self.error, top=4, bottom=12)
         self._error_holder.hide()
-        self.table = Table(theme, "Who may use it", ACCESS_COLUMNS, drop=ACCESS_DROP, open_at_least=NAME_AT_LEAST)
+        self.table = Table(theme, tr("Who may use it"), ACCESS_COLUMNS, drop=ACCESS_DROP, open_at_least=NAME_AT_LEAST)
         self.add_wide(self.table)
-        self.copy_key = CopyButton(theme, text="Copy my key", kind="primary")
-        self.empty_add = Button(theme, "Add a key…", icon="user-plus")
+        self.copy_key = CopyButton(theme, text=tr("Copy my key"), kind="primary")
+        self.empty_add = Button(theme, tr("Add a key…"), icon="user-plus")
         self.nobody = EmptyState(
             theme,
             "users",
-            "Nobody is allowed yet",
-            "Give somebody your key and allow theirs when they knock, or add it here.",
+            tr("Nobody is allowed yet"),
+            tr("Give somebody your key and allow theirs when they knock, or add it here."),
             [self.copy_key, self.empty_add],
         )
         self.everybody = EmptyState(
-            theme, "users", "Everybody with your key may use it", "Nobody is blocked. Block a key to keep it out."
+            theme,
+            "users",
+            tr("Everybody with your key may use it"),
+            tr("Nobody is blocked. Block a key to keep it out."),
         )
         self.add_wide(self.nobody)
         self.add_wide(self.everybody)
@@ -118,9 +122,9 @@ class AccessCard(Card):
         self.table.setVisible(bool(rules.keys))
         self.nobody.setVisible(not rules.keys and not everybody)
         self.everybody.setVisible(not rules.keys and everybody)
-        self.add.setText("Block a key…" if everybody else "Add a key…")
+        self.add.setText(tr("Block a key…") if everybody else tr("Add a key…"))
         self.add.set_icon("user-x" if everybody else "user-plus")
-        self.add.setAccessibleName("Block a key" if everybody else "Add a key")
+        self.add.setAccessibleName(tr("Block a key") if everybody else tr("Add a key"))
         self.add.setVisible(bool(rules.keys) or everybody)
         # The next step once it is shared; before that another one is, and an answer to somebody who knocks.
         next_step = self._presenter.on and not self._presenter.knocks
@@ -149,7 +153,7 @@ class AccessCard(Card):
     def _choose(self, value: str) -> None:
         if value == AccessMode.DENY.value and self._presenter.rules.mode is AccessMode.ALLOW:
             self._question_holder.show()
-            announce(self.question, f"{OPEN_TITLE} {OPEN_SENTENCE}", assertive=True)
+            announce(self.question, f"{tr(OPEN_TITLE)} {tr(OPEN_SENTENCE)}", assertive=True)
             self.question.cancel.setFocus(Qt.FocusReason.OtherFocusReason)
             return
         self._question_holder.hide()
@@ -166,7 +170,7 @@ class AccessCard(Card):
 
     def _open_card_menu(self) -> None:
         menu = Menu(self)
-        knocks = menu.addAction("Unknown keys may ask")
+        knocks = menu.addAction(tr("Unknown keys may ask"))
         knocks.setCheckable(True)
         knocks.setChecked(self._presenter.rules.knocks)
         knocks.toggled.connect(self._presenter.set_knocks)
@@ -180,18 +184,18 @@ class AccessCard(Card):
     def menu_of(self, key: AccessKey) -> QMenu:
         presenter, theme = self._presenter, self._theme
         menu = Menu(self)
-        rename = menu.addAction(theme.icon("pencil"), "Rename…")
+        rename = menu.addAction(theme.icon("pencil"), tr("Rename…"))
         rename.triggered.connect(lambda: self._ask_name(key))
-        copy = menu.addAction(theme.icon("copy"), "Copy key")
+        copy = menu.addAction(theme.icon("copy"), tr("Copy key"))
         copy.triggered.connect(lambda: QGuiApplication.clipboard().setText(key.public_key, QClipboard.Mode.Clipboard))
         menu.addSeparator()
         if key.blocked:
-            allow = menu.addAction(theme.icon("user-check"), "Allow")
+            allow = menu.addAction(theme.icon("user-check"), tr("Allow"))
             allow.triggered.connect(lambda: presenter.allow(key.public_key, key.name or short_key(key.public_key)))
         else:
-            block = menu.addAction(theme.icon("ban", "danger"), "Block")
+            block = menu.addAction(theme.icon("ban", "danger"), tr("Block"))
             block.triggered.connect(lambda: presenter.block(key.public_key))
-        remove = menu.addAction(theme.icon("trash-2", "danger"), "Remove")
+        remove = menu.addAction(theme.icon("trash-2", "danger"), tr("Remove"))
         remove.triggered.connect(lambda: presenter.remove(key.public_key))
         return menu
 
@@ -210,9 +214,9 @@ class AccessCard(Card):
             return
         confirm(
             self._theme,
-            f"Block {key.name or short_key(public_key)}?",
-            "What it runs now is stopped, and its requests are met with silence.",
-            "Block",
+            tr("Block {name}?", name=key.name or short_key(public_key)),
+            tr("What it runs now is stopped, and its requests are met with silence."),
+            tr("Block"),
             lambda: self._presenter.block(public_key),
             self.window(),
         )

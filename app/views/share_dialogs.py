@@ -9,6 +9,8 @@ from PySide6.QtGui import QAccessible, QPainter, QPaintEvent
 from PySide6.QtWidgets import QHBoxLayout, QLineEdit, QVBoxLayout, QWidget
 
 from app.announcements import announce
+from app.core_words import told
+from app.i18n import later, tr
 from app.theme import Theme
 from app.widgets.avatar import Avatar
 from app.widgets.button import CopyButton
@@ -21,10 +23,10 @@ from qvac_core.codec.key_text import KeyCheck
 
 NAME_LIMIT = 60
 DURATIONS: tuple[tuple[str, float | None], ...] = (
-    ("Until I say otherwise", None),
-    ("For an hour", 1.0),
-    ("For a day", 24.0),
-    ("For a week", 7 * 24.0),
+    (later("Until I say otherwise"), None),
+    (later("For an hour"), 1.0),
+    (later("For a day"), 24.0),
+    (later("For a week"), 7 * 24.0),
 )
 QR_LARGE = 320
 
@@ -42,30 +44,32 @@ class KeyDialog(Dialog):
         public_key: str = "",
         parent: QWidget | None = None,
     ) -> None:
-        title = "Block a key" if blocking else "Allow this key" if public_key else "Add a key"
+        title = tr("Block a key") if blocking else tr("Allow this key") if public_key else tr("Add a key")
         sentence = (
-            "Its requests are met with silence." if blocking else "Whoever holds this key may use the models you share."
+            tr("Its requests are met with silence.")
+            if blocking
+            else tr("Whoever holds this key may use the models you share.")
         )
-        super().__init__(theme, title, sentence, "Block" if blocking else "Allow", parent=parent)
+        super().__init__(theme, title, sentence, tr("Block") if blocking else tr("Allow"), parent=parent)
         if blocking:
             self.confirm.set_kind("danger")
         self._own_key = own_key
         self._given = public_key
-        self.key = KeyField(theme, "Key of the guest", "64 characters, as their app shows them")
+        self.key = KeyField(theme, tr("Key of the guest"), tr("64 characters, as their app shows them"))
         self.said = Label(scale="hint", tone="text3", wrap=True)
         self.name = QLineEdit()
         self.name.setMaxLength(NAME_LIMIT)
-        self.name.setPlaceholderText("Studio laptop")
+        self.name.setPlaceholderText(tr("Studio laptop"))
         self.duration = _durations(theme)
         if public_key:
             self.body.addSpacing(8)
             self.body.addWidget(_known_key(theme, public_key))
         else:
-            self.add_field("Key", self.key)
+            self.add_field(tr("Key"), self.key)
             self.body.addWidget(self.said)
-        self.add_field("Name, as you want to see it", self.name)
+        self.add_field(tr("Name, as you want to see it"), self.name)
         if not blocking:
-            self.add_field("How long", self.duration)
+            self.add_field(tr("How long"), self.duration)
         self.key.checked.connect(self._check)
         self.name.textChanged.connect(lambda _text: self._ready())
         self.accepted.connect(lambda: confirmed(self._key(), self.name.text().strip(), self._hours()))
@@ -81,7 +85,7 @@ class KeyDialog(Dialog):
 
     def _check(self, state: KeyCheck, sentence: str) -> None:
         own = self.key.key == self._own_key
-        self.said.setText("This is your own key: you need no permission." if own else sentence)
+        self.said.setText(tr("This is your own key: you need no permission.") if own else told(sentence))
         if own:
             announce(self, self.said.text())
         self.said.set_tone("danger" if own or state is KeyCheck.WRONG else "text3")
@@ -92,7 +96,7 @@ class KeyDialog(Dialog):
         key = self._key()
         fit = bool(key) and key != self._own_key and (self._blocking or bool(self.name.text().strip()))
         self.confirm.setEnabled(fit)
-        why = "" if fit else "A complete key is needed." if not key else "Give the key a name first."
+        why = "" if fit else tr("A complete key is needed.") if not key else tr("Give the key a name first.")
         self.confirm.setToolTip(why)
 
 
@@ -102,12 +106,12 @@ class NameDialog(Dialog):
     def __init__(
         self, theme: Theme, public_key: str, name: str, confirmed: Callable[[str], None], parent: QWidget | None = None
     ) -> None:
-        super().__init__(theme, "Rename", "", "Rename", parent=parent)
+        super().__init__(theme, tr("Rename"), "", tr("Rename"), parent=parent)
         self.body.addWidget(_known_key(theme, public_key))
         self.name = QLineEdit(name)
         self.name.setMaxLength(NAME_LIMIT)
         self.name.selectAll()
-        self.add_field("Name", self.name)
+        self.add_field(tr("Name"), self.name)
         self.name.textChanged.connect(lambda text: self.confirm.setEnabled(bool(text.strip())))
         self.accepted.connect(lambda: confirmed(self.name.text().strip()))
         self.name.setFocus()
@@ -118,7 +122,12 @@ class QrDialog(Dialog):
 
     def __init__(self, theme: Theme, public_key: str, parent: QWidget | None = None) -> None:
         super().__init__(
-            theme, "My key", "Scan it, or copy it. It lets nobody in by itself.", "", cancel="Close", parent=parent
+            theme,
+            tr("My key"),
+            tr("Scan it, or copy it. It lets nobody in by itself."),
+            "",
+            cancel=tr("Close"),
+            parent=parent,
         )
         row = QHBoxLayout()
         row.addStretch(1)
@@ -130,7 +139,7 @@ class QrDialog(Dialog):
         key.setFont(theme.fixed_font())
         self.body.addSpacing(8)
         self.body.addWidget(key)
-        self.buttons.insertWidget(1, CopyButton(theme, public_key, name="Copy my key"))
+        self.buttons.insertWidget(1, CopyButton(theme, public_key, name=tr("Copy my key")))
 
 
 def confirm(
@@ -150,7 +159,7 @@ class _LargeQr(QWidget):
         super().__init__()
         self._modules = qr_modules(public_key.upper())
         self.setFixedSize(QR_LARGE, QR_LARGE)
-        self.setAccessibleName("QR code of my key")
+        self.setAccessibleName(tr("QR code of my key"))
 
     def sizeHint(self) -> QSize:
         return QSize(QR_LARGE, QR_LARGE)
@@ -162,9 +171,9 @@ class _LargeQr(QWidget):
 
 
 def _durations(theme: Theme) -> Combo:
-    combo = Combo(theme, "How long")
+    combo = Combo(theme, tr("How long"))
     for text, _hours in DURATIONS:
-        combo.addItem(text)
+        combo.addItem(tr(text))
     return combo
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QHBoxLayout, QSizePolicy, QVBoxLayout, QWidget
 
+from app.i18n import tr
 from app.theme import Theme
 from app.views.share_dialogs import QrDialog
 from app.widgets.button import Button, CopyButton
@@ -18,13 +19,13 @@ BUTTON_WIDTH = 92
 
 class KeyCard(Card):
     def __init__(self, theme: Theme, parent: QWidget | None = None) -> None:
-        super().__init__("My key", "give it to the people you allow", parent=parent)
+        super().__init__(tr("My key"), tr("give it to the people you allow"), parent=parent)
         self._theme = theme
         self._public_key = ""
-        self.qr = Qr(theme, QR_SIZE, "Show the QR code of my key large")
+        self.qr = Qr(theme, QR_SIZE, tr("Show the QR code of my key large"))
         self.grid = KeyGrid(theme)
-        self.copy = CopyButton(theme, name="Copy my key")
-        self.large = Button(theme, "QR", icon="qr-code", name="Show the QR code of my key")
+        self.copy = CopyButton(theme, name=tr("Copy my key"))
+        self.large = Button(theme, "QR", icon="qr-code", name=tr("Show the QR code of my key"))
         buttons = QVBoxLayout()
         buttons.setSpacing(6)
         buttons.addStrut(BUTTON_WIDTH)

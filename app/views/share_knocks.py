@@ -8,6 +8,7 @@ from PySide6.QtWidgets import QFrame, QHBoxLayout, QVBoxLayout, QWidget
 
 from app import words
 from app.announcements import announce
+from app.i18n import tr, trn
 from app.presenters.share import HOUR_GRANT, SharePresenter
 from app.theme import Theme
 from app.views.share_dialogs import KeyDialog
@@ -37,12 +38,14 @@ class KnockCard(QFrame):
         self.key = Label(short, tone="text2")
         self.key.setFont(theme.fixed_font("hint"))
         self.age = Label(scale="hint", tone="text2")
-        self.allow = Button(theme, "Allow…", kind="primary" if primary else "quiet", name=f"Allow key {short}")
-        self.hour = Button(theme, "For an hour", name=f"Allow key {short} for an hour")
-        self.deny = Button(theme, "Deny", name=f"Deny key {short}")
-        self.more = Button(theme, kind="flat", icon="ellipsis", name=f"More for key {short}")
-        self._lay_out(Label("An unknown key asks to use your GPU", weight=600, wrap=True))
-        self.setAccessibleName(f"An unknown key asks to use your GPU: {short}")
+        self.allow = Button(
+            theme, tr("Allow…"), kind="primary" if primary else "quiet", name=tr("Allow key {short}", short=short)
+        )
+        self.hour = Button(theme, tr("For an hour"), name=tr("Allow key {short} for an hour", short=short))
+        self.deny = Button(theme, tr("Deny"), name=tr("Deny key {short}", short=short))
+        self.more = Button(theme, kind="flat", icon="ellipsis", name=tr("More for key {short}", short=short))
+        self._lay_out(Label(tr("An unknown key asks to use your GPU"), weight=600, wrap=True))
+        self.setAccessibleName(tr("An unknown key asks to use your GPU: {short}", short=short))
         self.allow.clicked.connect(self.ask_name)
         self.hour.clicked.connect(self._for_an_hour)
         self.deny.clicked.connect(lambda: presenter.deny(knock.public_key))
@@ -85,12 +88,12 @@ class KnockCard(QFrame):
         ).open()
 
     def _for_an_hour(self) -> None:
-        name = f"Guest {self.public_key[:4]}"
+        name = tr("Guest {key}", key=self.public_key[:4])
         self._presenter.allow(self.public_key, name, hours=HOUR_GRANT, place="knock")
 
     def _open_menu(self) -> None:
         menu = Menu(self)
-        block = menu.addAction(self._theme.icon("ban", "danger"), "Block this key")
+        block = menu.addAction(self._theme.icon("ban", "danger"), tr("Block this key"))
         block.triggered.connect(lambda: self._presenter.block(self.public_key, "knock"))
         menu.open_below(self.more)
 
@@ -127,7 +130,7 @@ class KnockList(QWidget):
         self._column.setContentsMargins(0, 0, 0, 0)
         self._column.setSpacing(8)
         self.error = ErrorPanel(theme)
-        self.more = Button(theme, "", kind="flat", size="small", icon="chevron-down", name="Show all who ask")
+        self.more = Button(theme, "", kind="flat", size="small", icon="chevron-down", name=tr("Show all who ask"))
         self.more.setProperty("iconOnly", "false")
         self._column.addWidget(self.more, 0, Qt.AlignmentFlag.AlignHCenter)
         self._column.addWidget(self.error)
@@ -162,7 +165,7 @@ class KnockList(QWidget):
             self._cards[place].set_primary(place == 0)
         self._filled = True
         left = len(newest) - len(shown)
-        self.more.setText(f"{left} more")
+        self.more.setText(trn("%n more", "%n more", left))
         self.more.setVisible(left > 0)
         self._all = self._all and len(newest) > SHOWN
         self.setVisible(bool(newest) or self.error.isVisibleTo(self))

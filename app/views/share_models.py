@@ -7,6 +7,7 @@ from pathlib import Path
 from PySide6.QtWidgets import QFileDialog, QHBoxLayout, QProgressBar, QVBoxLayout, QWidget
 
 from app import words
+from app.i18n import tr
 from app.presenters.share import SharePresenter
 from app.presenters.share_rows import MODEL_COLUMNS, MODEL_DROP, model_rows
 from app.theme import Theme
@@ -21,22 +22,22 @@ from qvac_core.core.state import DownloadChanged, ErrorInfo
 
 class ModelsCard(Card):
     def __init__(self, presenter: SharePresenter, theme: Theme, parent: QWidget | None = None) -> None:
-        super().__init__("Models I share", parent=parent)
+        super().__init__(tr("Models I share"), parent=parent)
         self._presenter = presenter
-        self.add = Button(theme, "Add model…", icon="plus", size="small", name="Add a model file")
+        self.add = Button(theme, tr("Add model…"), icon="plus", size="small", name=tr("Add a model file"))
         self.add_act(self.add)
         self.table = Table(
-            theme, "Models I share", MODEL_COLUMNS, row_height=ROW_TWO_LINES, drop=MODEL_DROP, open_at_least=130
+            theme, tr("Models I share"), MODEL_COLUMNS, row_height=ROW_TWO_LINES, drop=MODEL_DROP, open_at_least=130
         )
         self.add_wide(self.table)
-        download = Button(theme, "Get a small model", kind="primary", icon="download")
-        open_file = Button(theme, "Open file…", icon="folder-open", name="Open a model file")
+        download = Button(theme, tr("Get a small model"), kind="primary", icon="download")
+        open_file = Button(theme, tr("Open file…"), icon="folder-open", name=tr("Open a model file"))
         self.get = download
         self.empty = EmptyState(
             theme,
             "hard-drive",
-            "No model in the library",
-            "Download a small one to begin with, or open a GGUF file of yours.",
+            tr("No model in the library"),
+            tr("Download a small one to begin with, or open a GGUF file of yours."),
             [download, open_file],
         )
         self.add_wide(self.empty)
@@ -68,7 +69,9 @@ class ModelsCard(Card):
             self.progress.show_progress(presenter.download)
 
     def choose_file(self) -> None:
-        dialog = QFileDialog(self.window(), "Add a model", str(Path.home()), "Models (*.gguf *.bin);;All files (*)")
+        dialog = QFileDialog(
+            self.window(), tr("Add a model"), str(Path.home()), tr("Models (*.gguf *.bin);;All files (*)")
+        )
         dialog.setFileMode(QFileDialog.FileMode.ExistingFile)
         dialog.fileSelected.connect(lambda name: self._presenter.add_model_file(Path(name)))
         dialog.finished.connect(dialog.deleteLater)
@@ -93,9 +96,9 @@ class DownloadPanel(QWidget):
         self.bar = QProgressBar()
         self.bar.setTextVisible(False)
         self.bar.setRange(0, 1000)
-        self.bar.setAccessibleName("Download")
+        self.bar.setAccessibleName(tr("Download"))
         self.rate = Label(scale="hint", tone="text2")
-        self.cancel = Button(theme, "Cancel", kind="flat", size="small", name="Cancel the download")
+        self.cancel = Button(theme, tr("Cancel"), kind="flat", size="small", name=tr("Cancel the download"))
         top, bottom = QHBoxLayout(), QHBoxLayout()
         for row in (top, bottom):
             row.setSpacing(8)
@@ -111,17 +114,19 @@ class DownloadPanel(QWidget):
         layout.addLayout(bottom)
 
     def show_progress(self, download: DownloadChanged) -> None:
-        self.title.setText(f"Downloading {download.model}" if download.model else "Downloading a small model")
+        self.title.setText(
+            tr("Downloading {model}", model=download.model) if download.model else tr("Downloading a small model")
+        )
         if download.total <= 0:
             self.bar.setRange(0, 0)
             self.amount.setText("")
-            self.rate.setText("Asking where to get it from…")
+            self.rate.setText(tr("Asking where to get it from…"))
             return
         self.bar.setRange(0, 1000)
         self.bar.setValue(round(1000 * download.downloaded / download.total))
         self.amount.setText(words.pair_of_sizes(download.downloaded, download.total))
         if download.rate > 0:
             left = words.whole_duration((download.total - download.downloaded) / download.rate)
-            self.rate.setText(f"{words.size(download.rate)}/s, about {left} left")
+            self.rate.setText(tr("{rate}, about {time} left", rate=words.rate(download.rate), time=left))
         else:
-            self.rate.setText("Waiting for the first bytes…")
+            self.rate.setText(tr("Waiting for the first bytes…"))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from PySide6.QtWidgets import QWidget
 
+from app.i18n import tr, trn
 from app.presenters.share import SharePresenter
 from app.presenters.share_rows import RUNNING_COLUMNS, RUNNING_DROP, running_rows
 from app.theme import Theme
@@ -17,15 +18,17 @@ from qvac_core.core.state import ErrorInfo
 
 class RunningCard(Card):
     def __init__(self, presenter: SharePresenter, theme: Theme, parent: QWidget | None = None) -> None:
-        super().__init__("Running now", parent=parent)
+        super().__init__(tr("Running now"), parent=parent)
         self._presenter = presenter
         self.slots = Badge()
         self.add_beside_title(self.slots)
         self.line = rule()
         self.add_wide(self.line)
-        self.table = Table(theme, "Running now", RUNNING_COLUMNS, header=False, drop=RUNNING_DROP, open_at_least=110)
+        self.table = Table(
+            theme, tr("Running now"), RUNNING_COLUMNS, header=False, drop=RUNNING_DROP, open_at_least=110
+        )
         self.add_wide(self.table)
-        self._nothing = self.add_padded(Label("Nothing is running.", tone="text2"), bottom=PADDING - CARD_FOOT)
+        self._nothing = self.add_padded(Label(tr("Nothing is running."), tone="text2"), bottom=PADDING - CARD_FOOT)
         self.error = ErrorPanel(theme)
         self._error_holder = self.add_padded(self.error, top=8, bottom=12)
         self._error_holder.hide()
@@ -43,7 +46,11 @@ class RunningCard(Card):
         self.table.setVisible(count > 0)
         self.line.setVisible(count > 0)
         self._nothing.setVisible(count == 0)
-        self.slots.setText(f"{count} of {presenter.slots} slots" if presenter.slots >= count else f"{count} running")
+        self.slots.setText(
+            trn("{count} of %n slot", "{count} of %n slots", presenter.slots, count=count)
+            if presenter.slots >= count
+            else trn("%n running", "%n running", count)
+        )
         self.slots.setVisible(count > 0)
 
     def tick(self) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
 
+from app.i18n import later, tr
 from app.presenters.share import SharePresenter
 from app.presenters.share_rows import status
 from app.theme import Theme
@@ -16,9 +17,10 @@ from app.widgets.status_line import StatusLine
 from app.widgets.switch import RING, Switch
 from qvac_core.core.state import ErrorInfo, SharingPhase
 
+ON = later("Sharing is on")
 TITLES = {
-    SharingPhase.OFF: "Sharing is off",
-    SharingPhase.STOPPING: "Sharing is off",
+    SharingPhase.OFF: later("Sharing is off"),
+    SharingPhase.STOPPING: later("Sharing is off"),
 }
 
 
@@ -30,11 +32,11 @@ class StatusCard(Card):
     def __init__(self, presenter: SharePresenter, theme: Theme, parent: QWidget | None = None) -> None:
         super().__init__(parent=parent)
         self._presenter = presenter
-        self.switch = Switch(theme, "Share my GPU")
+        self.switch = Switch(theme, tr("Share my GPU"))
         self.state = Label(scale="state", weight=600)
         self.line = StatusLine(theme)
-        self.again = Button(theme, "Try now", icon="refresh-cw", name="Try to reach the network now")
-        self.network = Button(theme, "Network", icon="cable", name="How this machine is connected")
+        self.again = Button(theme, tr("Try now"), icon="refresh-cw", name=tr("Try to reach the network now"))
+        self.network = Button(theme, tr("Network"), icon="cable", name=tr("How this machine is connected"))
         self.error = ErrorPanel(theme)
         top = QHBoxLayout()
         top.setSpacing(12 - RING)
@@ -71,7 +73,7 @@ class StatusCard(Card):
         if self.switch.isChecked() != presenter.on:
             self.switch.setChecked(presenter.on)
         self.switch.setEnabled(state.phase is not SharingPhase.STOPPING)
-        self.state.setText(TITLES.get(state.phase, "Sharing is on"))
+        self.state.setText(tr(TITLES.get(state.phase, ON)))
         self._acts.setVisible(state.phase is SharingPhase.UNREACHABLE)
         self.tick()
 
@@ -84,7 +86,7 @@ class StatusCard(Card):
         self.line.show_status(icon, clause, facts, tone)
 
     def show_error(self, error: ErrorInfo) -> None:
-        retry = Act("Try again", lambda: self._presenter.set_sharing(True), "quiet", "rotate-ccw")
+        retry = Act(tr("Try again"), lambda: self._presenter.set_sharing(True), "quiet", "rotate-ccw")
         self.error.show_error(error, [] if self._presenter.on else [retry])
 
     def clear_error(self) -> None:

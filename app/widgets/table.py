@@ -29,6 +29,7 @@ from PySide6.QtGui import (
 )
 from PySide6.QtWidgets import QAbstractItemView, QHeaderView, QSizePolicy, QTableView, QWidget
 
+from app.i18n import tr
 from app.theme import Theme
 from app.widgets.acts import ActingSelection
 from app.widgets.cell_delegate import CellDelegate
@@ -74,7 +75,7 @@ class Header(QHeaderView):
         if self._table.isRightToLeft():
             painter.setLayoutDirection(Qt.LayoutDirection.RightToLeft)
         align = Qt.AlignmentFlag.AlignRight if column.right else Qt.AlignmentFlag.AlignLeft
-        text = QFontMetricsF(font).elidedText(column.title, Qt.TextElideMode.ElideRight, area.width() + 1)
+        text = QFontMetricsF(font).elidedText(tr(column.title), Qt.TextElideMode.ElideRight, area.width() + 1)
         painter.drawText(area, int(align | Qt.AlignmentFlag.AlignVCenter), text)
         painter.restore()
 

@@ -155,7 +155,7 @@ class QuestionRow(QWidget):
         elif not fits(text, FOLDED):
             act = tr("Show less")
         self.bubble.show_text(shown, act)
-        shows = "".join(f" {tr('Picture {name}.', name=picture.name)}" for picture in self._message.pictures)
+        shows = "".join(" " + tr("Picture {name}.", name=picture.name) for picture in self._message.pictures)
         self.setAccessibleName(tr("I wrote: {text}", text=f"{shown}{shows}"))
 
     def _fold_or_open(self) -> None:
