@@ -90,6 +90,10 @@ def _dispatch(options: argparse.Namespace, output: Output, arguments: Sequence[s
         from app.cli.public_key import show_public_key
 
         return show_public_key(options, output)
+    if options.verb == "identity":
+        from app.cli.identity import identity
+
+        return identity(options, output)
     if options.verb == "provider":
         from app.cli.provider import provide
 

@@ -190,6 +190,7 @@ def build_parser() -> argparse.ArgumentParser:
     _embed(_verb(verbs, "embed", "turn texts into vectors"))
     _relay(_verb(verbs, "relay", "forward between peers that find no direct path to each other"))
     _public_key(_verb(verbs, "public-key", "print the key that this identity shows to others"))
+    _own_identity(_verb(verbs, "identity", "back up this machine's identity, restore it, or make a new one"))
     _diagnose(_verb(verbs, "diagnose", "say in words why this machine, or a provider, is not connected"))
     _demo(_verb(verbs, "demo", "a provider, a guest and a small real model on a network of their own"))
     return parser
@@ -237,6 +238,13 @@ def _verb(verbs: argparse._SubParsersAction[_Parser], name: str, summary: str) -
 
 def _public_key(parser: argparse.ArgumentParser) -> None:
     _identity(parser)
+
+
+def _own_identity(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("action", choices=("backup", "restore", "new"), metavar="backup|restore|new", help="what to do")
+    parser.add_argument("file", type=_folder, nargs="?", metavar="FILE", help="the backup to write, or to restore")
+    parser.add_argument("--yes", action="store_true", help="do it without asking, and replace a file that is there")
+    _json(parser)
 
 
 def _diagnose(parser: argparse.ArgumentParser) -> None:

@@ -30,6 +30,7 @@ from qvac_core.core.machine import THIS_MACHINE, Machine, load_config
 from qvac_core.core.manners import MachineSenses, Manners
 from qvac_core.core.model_options import ModelOptionsInterface
 from qvac_core.core.network import NetworkNode
+from qvac_core.core.own_identity import IdentityRoom
 from qvac_core.core.pausing import Pausing
 from qvac_core.core.setting_checks import OF_ALL_MODELS, check_setting
 from qvac_core.core.sharing import Sharing
@@ -67,7 +68,7 @@ from qvac_core.engines.speech_engine import WhisperEngine
 from qvac_core.errors import IdentityError, QvacError
 from qvac_core.hyperdht import KeyPair
 from qvac_core.store.folders import DataDir, InstanceLock
-from qvac_core.store.identity import IdentityStore
+from qvac_core.store.identity import Identity, IdentityStore, SeedSource
 from qvac_core.store.settings import Settings
 from qvac_core.store.store import Store
 
@@ -80,9 +81,14 @@ CLOSE_LIMIT = 10.0
 
 def load_key_pair(config: CoreConfig) -> KeyPair:
     """The identity that a core of this configuration has. May wait for the system's keyring: not for an event loop."""
+    return KeyPair.from_seed(load_identity(config).seed)
+
+
+def load_identity(config: CoreConfig) -> Identity:
+    """As `load_key_pair`."""
     if config.seed is not None:
-        return KeyPair.from_seed(config.seed)
-    return KeyPair.from_seed(IdentityStore(DataDir.locate(config.data_dir)).load().seed)
+        return Identity(config.seed, SeedSource.OPTION)
+    return IdentityStore(DataDir.locate(config.data_dir)).load()
 
 
 class Core:
@@ -126,7 +132,15 @@ class Core:
             self._stack.callback(lock.release)
         self._store = await asyncio.to_thread(Store.open, folder, now=time.time())
         self._stack.push_async_callback(asyncio.to_thread, self._store.close)
-        self._key_pair = await asyncio.to_thread(load_key_pair, self._config)
+        identity = await asyncio.to_thread(load_identity, self._config)
+        self._key_pair = KeyPair.from_seed(identity.seed)
+        self.identity = IdentityRoom(
+            IdentityStore(folder),
+            identity.seed,
+            identity.source,
+            lambda: self._store.settings.settings.machine_name,
+            self._hub.emit,
+        )
 
         local = self._config.local_network
         self._network = NetworkNode(

@@ -14,6 +14,7 @@ from qvac_core.core.history import HistoryInterface
 from qvac_core.core.library_room import LibraryRoom
 from qvac_core.core.manners import MannersInterface
 from qvac_core.core.model_options import ModelOptionsInterface
+from qvac_core.core.own_identity import IdentityInterface
 from qvac_core.core.pausing import PausingInterface
 from qvac_core.core.state import (
     AccessMode,
@@ -129,6 +130,8 @@ class CoreInterface(Protocol):
     def gauges(self) -> GaugesInterface: ...
     @property
     def history(self) -> HistoryInterface: ...
+    @property
+    def identity(self) -> IdentityInterface: ...
 
     # Chat
     async def providers(self) -> tuple[ProviderEntry, ...]: ...

@@ -13,6 +13,7 @@ from qvac_core.core.library_state import DownloadChanged as DownloadChanged
 from qvac_core.core.library_state import DownloadState as DownloadState
 from qvac_core.core.library_state import LibraryEvent
 from qvac_core.core.manners import MannersChanged as MannersChanged
+from qvac_core.core.own_identity import IdentityChanged as IdentityChanged
 from qvac_core.core.pausing import Pause as Pause
 from qvac_core.core.pausing import PauseReason as PauseReason
 from qvac_core.core.pausing import PausesChanged as PausesChanged
@@ -378,6 +379,7 @@ CoreEvent = (
     | PausesChanged
     | MannersChanged
     | HistoryCleared
+    | IdentityChanged
     | RequestStarted
     | RequestProgressed
     | RequestEnded

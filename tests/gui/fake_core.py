@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from qvac_core.core import transcript
+from qvac_core.core.own_identity import OwnIdentity
 from qvac_core.core.state import (
     AccessChanged,
     AccessKey,
@@ -57,6 +58,7 @@ from qvac_core.core.state import (
 )
 from qvac_core.errors import IdentityError, QvacError
 from tests.gui.fake_history import FakeHistory
+from tests.gui.fake_identity import FakeIdentity
 from tests.gui.fake_library import FakeLibrary
 from tests.gui.fake_manners import FakeGauges, FakeManners
 from tests.gui.fake_model_options import FakeModelOptions
@@ -116,6 +118,7 @@ class FakeCore:
     fail: dict[str, QvacError] = field(default_factory=dict)  # intent → what it raises, once
     given_options: dict[str, str] = field(default_factory=dict)
     slow: dict[str, asyncio.Event] = field(default_factory=dict)  # intent → what it waits for first
+    identity: FakeIdentity = field(default_factory=FakeIdentity)
     history: FakeHistory = field(default_factory=FakeHistory)
     manners: FakeManners = field(default_factory=FakeManners)
     gauges: FakeGauges = field(default_factory=FakeGauges)
@@ -124,6 +127,7 @@ class FakeCore:
     closed: bool = False
 
     def __post_init__(self) -> None:
+        self.identity.now = OwnIdentity(self.key, self.key)
         self.history.log = lambda: self.log
         self.history.names = lambda: {key.public_key: key.name for key in self.rules.keys}
         self._listeners: list[Callable[[CoreEvent], None]] = []
