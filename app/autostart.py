@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Final, Protocol
 from xml.parsers.expat import ExpatError
 
+from app.i18n import tr
 from app.own_command import data_folder_options, own_command
 from qvac_core.errors import StoreError
 from qvac_core.store.disk import store_error
@@ -71,7 +72,7 @@ class Autostart:
 
     def state(self) -> StartAtLogin:
         if self._entries is None:
-            return StartAtLogin(False, possible=False, reason="This system starts no programs at login.")
+            return StartAtLogin(False, possible=False, reason=tr("This system starts no programs at login."))
         try:
             entry = self._entries.read()
         except OSError as error:
@@ -79,14 +80,15 @@ class Autostart:
         if entry is None or not entry.enabled:
             return StartAtLogin(False)
         if entry.command[:1] != self._command[:1]:
-            other = entry.command[0] if entry.command else "something that cannot be read"
-            return StartAtLogin(True, reason=f"At login another copy is started: {other}. Switch off and on for this.")
+            other = entry.command[0] if entry.command else tr("something that cannot be read")
+            reason = tr("At login another copy is started: {path}. Switch off and on for this.", path=other)
+            return StartAtLogin(True, reason=reason)
         return StartAtLogin(True)
 
     def turn_on(self) -> None:
         """Raises StoreError."""
         if self._entries is None:
-            raise StoreError("This system starts no programs at login.")
+            raise StoreError(tr("This system starts no programs at login."))
         try:
             self._entries.write(self._command)
         except OSError as error:

@@ -72,7 +72,7 @@ def time_left(octets: int, rate: float) -> str:
 
 
 def tokens(count: int) -> str:
-    return str(count) if count < 1000 else f"{count / 1000:.1f}k"
+    return str(count) if count < 1000 else tr("{number}k", number=number(count / 1000, 1))
 
 
 def context(count: int) -> str:

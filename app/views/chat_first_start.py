@@ -17,7 +17,7 @@ from app.widgets.error_panel import Act, ErrorPanel
 from app.widgets.icon_label import IconLabel, IconTile
 from app.widgets.keys import KeyField
 from app.widgets.label import Label
-from app.words import pair_of_sizes, size
+from app.words import pair_of_sizes, rate, size
 from qvac_core.codec.key_text import KeyCheck
 from qvac_core.core.state import DownloadChanged
 
@@ -277,7 +277,7 @@ def download_words(download: DownloadChanged) -> str:
     """ "49 of 98 MB, 9.8 MB/s, about 5 s left"."""
     words = [pair_of_sizes(download.downloaded, download.total)]
     if download.rate > 0:
-        words.append(f"{size(download.rate)}/s")
+        words.append(rate(download.rate))
         words.append(time_left(download.total - download.downloaded, download.rate))
     return ", ".join(word for word in words if word)
 

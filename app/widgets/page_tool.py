@@ -9,6 +9,7 @@ from PySide6.QtWidgets import QSizePolicy, QWidget
 from app.theme import Theme
 from app.widgets.focus import KeyboardFocusButton, ring_after
 from app.widgets.toggle_clicks import ToggleClicks
+from app.words import percent
 
 PAD = 11  # at both sides of the content, below which the underline runs
 MARK = 16
@@ -69,7 +70,7 @@ class PageTool(ToggleClicks, KeyboardFocusButton):
     def show_progress(self, fraction: float | None) -> None:
         if fraction != self._progress:
             self._progress = fraction
-            self.setAccessibleDescription("" if fraction is None else f"{fraction:.0%}")
+            self.setAccessibleDescription("" if fraction is None else percent(fraction))
             self.update()
 
     def nextCheckState(self) -> None:
