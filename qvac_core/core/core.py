@@ -25,6 +25,7 @@ from qvac_core.core.dictation import Dictations
 from qvac_core.core.event_hub import EventHub
 from qvac_core.core.gauges import MachineGauges
 from qvac_core.core.history import History
+from qvac_core.core.kept_states import KeptStates
 from qvac_core.core.library import ModelsRoom
 from qvac_core.core.machine import THIS_MACHINE, Machine, load_config
 from qvac_core.core.manners import MachineSenses, Manners
@@ -156,7 +157,13 @@ class Core:
 
         limits = Limits()
         given = replace(self._config.model_options, answer_tokens=self._config.answer_tokens or 0)
-        self._engine = LlamaEngine()
+        self._kept_states = KeptStates(
+            folder.kept_states_folder,
+            self._key_pair.seed,
+            lambda: self._store.settings.settings.chat.keep_states,
+        )
+        self._engine = LlamaEngine(kept=self._kept_states.for_load)
+        self._kept_states.serve(self._engine)
         self._on_close("engine", self._engine.close)
         self._speech_engine = WhisperEngine()
         self._on_close("speech", self._speech_engine.close)
@@ -249,6 +256,8 @@ class Core:
             await self.machine.options_changed()
         elif key.startswith("manners."):
             await self.manners.look()
+        elif key == "chat.keep_states":
+            await self._kept_states.choice_changed()
         elif key in ("sharing.log_days", "sharing.log_rows"):
             await self.history.prune()
         elif key in ("sharing.keep_contents", "machine_name"):
@@ -416,6 +425,7 @@ class Core:
     async def delete_conversation(self, conversation_id: str) -> None:
         await self._transcripts.stop_all_of(conversation_id)
         await self._chats.delete(conversation_id)
+        await self._kept_states.chat_deleted()
 
     async def search_conversations(self, text: str) -> tuple[Conversation, ...]:
         return await self._chats.search(text)

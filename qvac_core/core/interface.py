@@ -56,7 +56,9 @@ class CoreInterface(Protocol):
         local_network ("true", "false") acts at once, unless the command line decided about it. So do keep_awake and
         keep_awake_on_battery; share_at_start and close_to_tray are the window's to act on.
         machine_name and those of sharing and manners (store/settings.py; "sharing.keep_contents", …) act at once too,
-        but for sharing.context_tokens, sharing.slots and sharing.memory_mb: they act when a model is loaded next.
+        but for sharing.context_tokens, sharing.slots and sharing.memory_mb: they act when a model is loaded next. So
+        does chat.keep_states ("nothing", "own", "everybody": whose chats a model remembers over its end) where more is
+        to be kept, and at once where less.
         """
 
     async def set_setting(self, key: str, value: str) -> None: ...

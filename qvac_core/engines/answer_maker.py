@@ -9,7 +9,7 @@ from typing import Protocol
 
 from qvac_core.engines.available import EngineKind
 from qvac_core.engines.chat_template import ChatTemplate
-from qvac_core.engines.interface import CompletionStats, ModelConfig, ModelInfo, SamplingParams, StopReason
+from qvac_core.engines.interface import CompletionStats, KeptChats, ModelConfig, ModelInfo, SamplingParams, StopReason
 from qvac_core.engines.vocabulary import Vocabulary
 from qvac_core.errors import ModelError
 
@@ -108,7 +108,13 @@ class AnswerMaker(Protocol):
     def step(self) -> None: ...
 
     def rest(self) -> None:
-        """Nothing was asked for a while: give back memory that is not needed."""
+        """Nothing was asked for a while: give back memory that is not needed, and write down what is to be kept."""
+
+    def forget(self, owner: str) -> None:
+        """Keep nothing of what this owner has said so far, here or on disk. Answers in the making go on."""
+
+    def end(self) -> None:
+        """No more is asked: the process ends."""
 
     def take(self, arrived: Arrived) -> None: ...
 
@@ -121,9 +127,11 @@ def open_maker(
     *,
     on_progress: Callable[[float], None],
     deliver: Callable[[Arrived], None],
+    kept: KeptChats | None = None,
 ) -> AnswerMaker:
     """Load the model with this engine. Raises ModelError with a sentence that helps.
 
+    kept: where its chats outlive it. llama.cpp's server could only write them as they are, so it writes none.
     deliver: called on other threads; brings what it gets to `take`, on the thread that this is used from.
     """
     if kind is EngineKind.SERVER:
@@ -132,4 +140,4 @@ def open_maker(
         return ServerMaker(path, config, output, on_progress=on_progress, deliver=deliver)
     from qvac_core.engines.llama import SchedulerMaker
 
-    return SchedulerMaker(path, config, output, on_progress=on_progress)
+    return SchedulerMaker(path, config, output, on_progress=on_progress, kept=kept)

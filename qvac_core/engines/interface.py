@@ -51,7 +51,21 @@ class ModelConfig:
     speculation: bool = True
 
 
+@dataclass(frozen=True, slots=True)
+class KeptChats:
+    """Where chats of a model are kept over its end, so that they need not be read again. See `kept_chats`.
+
+    key: 32 bytes of this identity. budget_bytes: of all models together. guests: theirs too, not only the owner's own.
+    """
+
+    folder: str
+    key: bytes = field(repr=False)
+    budget_bytes: int
+    guests: bool = False
+
+
 LOCAL_OWNER = "local"  # who asks on this machine; guests are named by their keys
+EVERYBODY = ""  # of whom a running model shall forget: of all owners, and keep no more on disk
 
 # Longest answer where nobody says: several pages. A small model that repeats itself would fill its whole context.
 ANSWER_TOKENS = 2048

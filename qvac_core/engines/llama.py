@@ -10,6 +10,7 @@ import ctypes
 import os
 import time
 from collections.abc import Callable
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,8 @@ from qvac_core.engines.chat_template import CHATML, ChatTemplate
 from qvac_core.engines.devices import cpu_threads, list_devices, load_on
 from qvac_core.engines.gpu_layers import demand, layers_that_fit
 from qvac_core.engines.guided_sampling import Guide, GuideVocabulary
-from qvac_core.engines.interface import ModelConfig, ModelInfo, SamplingParams
+from qvac_core.engines.interface import KeptChats, ModelConfig, ModelInfo, SamplingParams
+from qvac_core.engines.kept_chats import Shelf, fingerprint_of
 from qvac_core.engines.llama_context import LlamaContext
 from qvac_core.engines.llama_vocabulary import LlamaVocabulary
 from qvac_core.engines.load_error import load_error
@@ -256,6 +258,14 @@ class LlamaBackend:
             llama.llama_sampler_init_dist(wanted.seed),
         ]
 
+    def shelf(self, path: Path, kept: KeptChats) -> Shelf | None:
+        """None where the model's files cannot be read any more."""
+        conditions = (version("llama-cpp-python"), self.device, self._quantized)
+        try:
+            return Shelf(kept, fingerprint_of(read_model(path).paths, *conditions))
+        except OSError:
+            return None
+
     def info(self, path: Path, slots: int) -> ModelInfo:
         weights = int(llama.llama_model_size(self._model))
         return ModelInfo(
@@ -280,7 +290,13 @@ class SchedulerMaker:
     media_marker = ""  # pictures are the other engine's (`available.choose_for`)
 
     def __init__(
-        self, path: Path, config: ModelConfig, output: Output, *, on_progress: Callable[[float], None]
+        self,
+        path: Path,
+        config: ModelConfig,
+        output: Output,
+        *,
+        on_progress: Callable[[float], None],
+        kept: KeptChats | None = None,
     ) -> None:
         """Raises ModelError with a sentence that helps."""
         self._backend = LlamaBackend(path, config, on_progress)
@@ -297,6 +313,7 @@ class SchedulerMaker:
             clock=time.perf_counter,
             cache=StateCache(budget_of(config.host_cache_bytes)),
             preamble=preamble_of(self.template, self.vocabulary, config, self.n_ctx),
+            shelf=self._backend.shelf(path, kept) if kept is not None else None,
             speculation=config.speculation,
             # What else the machine does makes long steps even longer than short ones. A GPU works on its own time.
             cost_clock=time.thread_time if self._backend.device == "cpu" else time.perf_counter,
@@ -332,6 +349,12 @@ class SchedulerMaker:
 
     def rest(self) -> None:
         self._scheduler.rest()
+
+    def forget(self, owner: str) -> None:
+        self._scheduler.forget(owner)
+
+    def end(self) -> None:
+        self._scheduler.end()
 
     def take(self, arrived: Arrived) -> None:
         raise AssertionError("no other thread works for the scheduler")

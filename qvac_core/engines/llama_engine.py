@@ -15,6 +15,7 @@ from qvac_core.engines.interface import (
     EmbeddingRequest,
     Embeddings,
     Finished,
+    KeptChats,
     LoadProgress,
     ModelConfig,
     Token,
@@ -83,18 +84,28 @@ class LlamaEmbeddingModel(WorkerModel):
 class LlamaEngine:
     """Loads GGUF models, each in a worker process. Keeps track of them so that `close` leaves none behind.
 
-    engine: the package that runs them (`available.EngineKind`); "" = whichever is preferred here.
+    engine: the package that runs them (`available.EngineKind`); "" = whichever is preferred here. kept: asked before
+    each load where that model's chats outlive it; None = nowhere.
     """
 
-    def __init__(self, *, engine: str = "", stall_timeout: float = STALL_TIMEOUT) -> None:
+    def __init__(
+        self,
+        *,
+        engine: str = "",
+        stall_timeout: float = STALL_TIMEOUT,
+        kept: Callable[[], KeptChats | None] = lambda: None,
+    ) -> None:
         self._engine = engine
+        self._kept = kept
         self._stall_timeout = stall_timeout
         self._models: set[WorkerModel] = set()
 
     async def load(
         self, path: Path, config: ModelConfig, on_progress: Callable[[LoadProgress], None] | None = None
     ) -> LlamaModel:
-        model = LlamaModel(path, Load(str(path), config, self._engine), stall_timeout=self._stall_timeout)
+        model = LlamaModel(
+            path, Load(str(path), config, self._engine, kept=self._kept()), stall_timeout=self._stall_timeout
+        )
         await self._start(model, on_progress)
         return model
 
@@ -110,6 +121,11 @@ class LlamaEngine:
     async def _start(self, model: WorkerModel, on_progress: Callable[[LoadProgress], None] | None) -> None:
         self._models = {known for known in self._models if known.alive} | {model}
         await model.start(on_progress)
+
+    def forget(self, owner: str) -> None:
+        """No running model keeps anything of what this owner has said so far; EVERYBODY: see `Forget`."""
+        for model in self._models:
+            model.forget(owner)
 
     async def devices(self) -> tuple[Device, ...]:
         """What this build can compute on. Starts a short-lived worker: asking a driver can crash, too."""

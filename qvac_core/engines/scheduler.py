@@ -22,6 +22,7 @@ from qvac_core.engines.answer_maker import Output
 from qvac_core.engines.answer_stats import stats_of
 from qvac_core.engines.answer_text import AnswerText
 from qvac_core.engines.interface import LOCAL_OWNER, StopReason
+from qvac_core.engines.kept_chats import Shelf
 from qvac_core.engines.pace import Pace
 from qvac_core.engines.sequences import Memory, Sequences
 from qvac_core.engines.slots import Slot, next_in_turn
@@ -35,6 +36,8 @@ WAVE = 2.0  # seconds: as much of short prompts is read while answers hold their
 HOLD = 2.0  # seconds that an answer holds it at most
 DRAFT_SLOWDOWN = 1.25  # of a step, where others wait for it; alone a draft takes what pays
 DRAFT_STEP = 0.5  # seconds of a step with a draft at most, where nobody else waits: a cancel may
+REST_SECONDS = 10.0  # of writing chats to disk, where nobody asks
+END_SECONDS = 2.0  # of it before the end: the app waits three for the process
 NO_ROOM = 1  # llama_decode: no place in the cache for this batch
 
 
@@ -131,20 +134,23 @@ class Scheduler:
         clock: Callable[[], float],
         cache: StateCache | None = None,
         preamble: Sequence[int] = (),
+        shelf: Shelf | None = None,
         speculation: bool = True,
         cost_clock: Callable[[], float] | None = None,
     ) -> None:
         """slots: answers that run at once; one more for who asks on this machine while guests' answers run.
 
         The backend has two sequences more: for that one, and for the preamble (`Sequences`). cache: where chats go
-        that lose their slot; None: nowhere. cost_clock: of what the backend works, where others' work is on `clock`.
+        that lose their slot; None: nowhere. shelf: where they outlive this process. cost_clock: of what the backend
+        works, where others' work is on `clock`.
         """
         self._backend = backend
         self._output = output
         self._clock = clock
         self._n_ctx = n_ctx
         self._for_all = slots
-        self._sequences = Sequences(backend.memory, slots, cache if cache is not None else StateCache(0), preamble)
+        kept = cache if cache is not None else StateCache(0)
+        self._sequences = Sequences(backend.memory, slots, kept, preamble, shelf)
         self._waiting: list[Job] = []
         self._running: list[Job] = []
         self._pace = Pace()
@@ -203,7 +209,15 @@ class Scheduler:
     def rest(self) -> None:
         """Nothing was asked for a while."""
         if not self.busy:
+            self._sequences.put_away(REST_SECONDS, self._clock)
             self._sequences.rest()
+
+    def end(self) -> None:
+        """No more is asked."""
+        self._sequences.put_away(END_SECONDS, self._clock)
+
+    def forget(self, owner: str) -> None:
+        self._sequences.forget_owner(owner)
 
     # --- Admission ------------------------------------------------------------------------------------------------
 

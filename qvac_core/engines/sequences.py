@@ -4,14 +4,19 @@ what is kept of the chat that had the slot before.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from qvac_core.engines.checkpoints import SPACING, Checkpoint, MemoryKind, State, best_checkpoint, reach, thinned
-from qvac_core.engines.interface import LOCAL_OWNER
+from qvac_core.engines.interface import EVERYBODY, LOCAL_OWNER
+from qvac_core.engines.kept_chats import Shelf
 from qvac_core.engines.slots import WORTH_KEEPING, Placement, Slot, common_prefix, least_missed, place
 from qvac_core.engines.state_cache import WORTH_SAVING, Found, SavedChat, StateCache
+
+WRITTEN = 200 * 1024 * 1024  # bytes a second, by a slow disk
+# Bytes of a chat that is read from disk while others' answers wait for it: a fifth of a second of an ordinary disk.
+READ_BESIDE_OTHERS = 64 * 1024 * 1024
 
 
 class Memory(Protocol):
@@ -59,13 +64,22 @@ class Seat:
 class Sequences:
     """Owner of the slots. Every path that takes a sequence from a chat goes through here."""
 
-    def __init__(self, memory: Memory, slots: int, cache: StateCache, preamble: Sequence[int] = ()) -> None:
+    def __init__(
+        self,
+        memory: Memory,
+        slots: int,
+        cache: StateCache,
+        preamble: Sequence[int] = (),
+        shelf: Shelf | None = None,
+    ) -> None:
         """One slot more is for who asks on this machine: guests never have it.
 
-        preamble: with which the prompts of all owners begin (`preamble.py`). Its sequence follows the slots'.
+        preamble: with which the prompts of all owners begin (`preamble.py`). Its sequence follows the slots'. shelf:
+        where chats outlive the process.
         """
         self._memory = memory
         self._cache = cache
+        self._shelf = shelf
         self.slots = [Slot(index) for index in range(slots + 1)]
         self._preamble = list(preamble) if memory.kind.plain else []
         self._kept = Slot(slots + 1)  # holds the preamble, once somebody's prompt has brought it
@@ -79,8 +93,9 @@ class Sequences:
         placement = place(self._slots_of(owner), prompt, owner, can_copy=not self._memory.kind.recurrent)
         if placement is None:
             return None
-        found = self._cache.find(owner, reusable)
-        if found is not None and self._reach_saved(found) > self._reach(placement.source, placement.keep):
+        here = self._reach(placement.source, placement.keep)
+        found = self._best_saved(owner, reusable, here)
+        if found is not None and self._reach_saved(found) > here:
             seat = self._bring_back(found, owner)
         else:
             seat = self._stay(placement)
@@ -119,6 +134,38 @@ class Sequences:
     def rest(self) -> None:
         """Nobody asks: give back the memory that no chat needs."""
         self._memory.shrink(sum(len(slot.tokens) for slot in [*self.slots, self._kept]))
+
+    def put_away(self, seconds: float, clock: Callable[[], float]) -> None:
+        """Write the chats of idle slots and of the host's memory to the shelf, last used first, for about so long."""
+        if self._shelf is None:
+            return
+        until = clock() + seconds
+        for slot in sorted(self.slots, key=lambda slot: -slot.used_at):
+            size = self._memory.size(slot.index) if slot.tokens else 0
+            if slot.busy or size > (until - clock()) * WRITTEN or not self._shelf.wants(slot.owner, slot.tokens):
+                continue
+            state = self._memory.save(slot.index)
+            if state is not None:
+                self._shelf.write(SavedChat(slot.owner, list(slot.tokens), state, tuple(slot.checkpoints)))
+        for chat in self._cache.last_used_first():
+            if chat.size <= (until - clock()) * WRITTEN:
+                self._shelf.write(chat)
+
+    def forget_owner(self, owner: str) -> None:
+        """Keep nothing of what this owner said: not in idle slots, in the host's memory nor on the shelf.
+
+        EVERYBODY: of all of them, and have no shelf any more.
+        """
+        for slot in self.slots:
+            if owner in (slot.owner, EVERYBODY) and not slot.busy:
+                self.forget(slot)
+        for chat in self._cache.last_used_first():
+            if owner in (chat.owner, EVERYBODY):
+                self._cache.drop(chat)
+        if self._shelf is not None:
+            self._shelf.forget(owner)
+        if owner == EVERYBODY:
+            self._shelf = None
 
     def make_way(self, slot: Slot) -> None:
         """Empty the sequence of an idle chat, which is kept on the host."""
@@ -265,6 +312,19 @@ class Sequences:
             return found.shared
         best = best_checkpoint(kind, found.chat.checkpoints, found.shared)
         return best[1] if best is not None else 0
+
+    def _best_saved(self, owner: str, prompt: Sequence[int], here: int) -> Found | None:
+        """In the host's memory, or on the shelf: from there it is read while everybody waits, so not too much of it."""
+        found = self._cache.find(owner, prompt)
+        if self._shelf is None:
+            return found
+        known = max(here, found.shared if found is not None else 0)
+        most = READ_BESIDE_OTHERS if any(slot.busy for slot in self.slots) else self._cache.budget
+        kept = self._shelf.find(owner, prompt, known, most)
+        if kept is None or not self._cache.admits(kept.size):
+            return found
+        chat = self._shelf.read(kept)
+        return found if chat is None else Found(chat, common_prefix(chat.tokens, prompt))
 
     # --- What is kept -----------------------------------------------------------------------------------------------
 

@@ -172,6 +172,12 @@ class ServerMaker:
     def rest(self) -> None:
         """Nothing: the server makes all of its cache at the start."""
 
+    def forget(self, owner: str) -> None:
+        """What it holds of a chat ends with the process."""
+
+    def end(self) -> None:
+        pass
+
     def take(self, arrived: Arrived) -> None:
         self._answers.take(arrived)
 

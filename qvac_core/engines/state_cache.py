@@ -66,8 +66,16 @@ class StateCache:
         """Bytes, what is held included: never more than the budget."""
         return self._used + self._held
 
+    @property
+    def budget(self) -> int:
+        """Bytes."""
+        return self._budget
+
     def __len__(self) -> int:
         return len(self._chats)
+
+    def last_used_first(self) -> list[SavedChat]:
+        return list(reversed(self._chats.values()))
 
     def admits(self, size: int) -> bool:
         """Makes room for so many bytes. False: they do not fit, and nothing was given up for them."""

@@ -49,6 +49,7 @@ from qvac_core.engines.worker_protocol import (
     Done,
     Embed,
     Failed,
+    Forget,
     ListDevices,
     Load,
     Loaded,
@@ -164,6 +165,12 @@ class ModelWorker:
     def rest(self) -> None:
         """Nothing was asked for REST_AFTER seconds."""
 
+    def forget(self, owner: str) -> None:
+        """Keep nothing of what this owner has said so far."""
+
+    def end(self) -> None:
+        """No more is asked: the process ends."""
+
     def run(self) -> None:
         """Until Shutdown."""
         rested = False
@@ -178,6 +185,7 @@ class ModelWorker:
                     continue
                 rested = False
                 if isinstance(item, Shutdown):
+                    self.end()
                     return
                 if isinstance(item, Arrived):
                     self._runs.take(item)
@@ -198,6 +206,8 @@ class ModelWorker:
                 self._outbox.failed(command.id, _mistaken(error))
         elif isinstance(command, Cancel):
             self._runs.cancel(command.id)
+        elif isinstance(command, Forget):
+            self.forget(command.owner)
         self._outbox.flush()
 
 
@@ -210,7 +220,13 @@ class ChatWorker(ModelWorker):
         self._outbox = outbox
         path = Path(load.path)
         self._maker = open_maker(
-            choose_for(config, load.engine), path, config, outbox, on_progress=self._progress, deliver=inbox.put
+            choose_for(config, load.engine),
+            path,
+            config,
+            outbox,
+            on_progress=self._progress,
+            deliver=inbox.put,
+            kept=load.kept,
         )
         super().__init__(self._maker, outbox, inbox)
 
@@ -227,6 +243,12 @@ class ChatWorker(ModelWorker):
 
     def rest(self) -> None:
         self._maker.rest()
+
+    def forget(self, owner: str) -> None:
+        self._maker.forget(owner)
+
+    def end(self) -> None:
+        self._maker.end()
 
     def _order(self, job_id: int, request: CompletionRequest) -> Order:
         tools = usable(request, self._maker.n_ctx)

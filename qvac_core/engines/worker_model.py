@@ -33,6 +33,7 @@ from qvac_core.engines.worker_protocol import (
     Embed,
     Embedded,
     Failed,
+    Forget,
     Load,
     Loaded,
     Loading,
@@ -165,6 +166,11 @@ class WorkerModel:
         finally:
             self._loading = None
             self._on_progress = None
+
+    def forget(self, owner: str) -> None:
+        """Keep nothing of what this owner has said so far. Nothing where no process runs."""
+        if self._worker is not None and not self._unloading:
+            self._worker.send(Forget(owner))
 
     async def unload(self) -> None:
         """End the worker; bounded in time, safe to call twice."""

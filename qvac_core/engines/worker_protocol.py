@@ -9,6 +9,7 @@ from qvac_core.engines.interface import (
     CompletionStats,
     Device,
     EmbeddingRequest,
+    KeptChats,
     ModelConfig,
     ModelInfo,
     StopReason,
@@ -19,12 +20,16 @@ from qvac_core.engines.worker_pipes import Dialogue
 
 
 class Load(msgspec.Struct, tag=True, frozen=True):
-    """engine: the package that runs it; "" = whichever is preferred here. embeds: it is to make embeddings."""
+    """engine: the package that runs it; "" = whichever is preferred here. embeds: it is to make embeddings.
+
+    kept: where its chats outlive it, where they do.
+    """
 
     path: str
     config: ModelConfig
     engine: str = ""
     embeds: bool = False
+    kept: KeptChats | None = None
 
 
 class Submit(msgspec.Struct, tag=True, frozen=True):
@@ -41,6 +46,12 @@ class Cancel(msgspec.Struct, tag=True, frozen=True):
     id: int
 
 
+class Forget(msgspec.Struct, tag=True, frozen=True):
+    """Keep nothing of what this owner has said so far. EVERYBODY: of all, and nothing on disk from now on."""
+
+    owner: str
+
+
 class ListDevices(msgspec.Struct, tag=True, frozen=True):
     engine: str = ""
 
@@ -49,7 +60,7 @@ class Shutdown(msgspec.Struct, tag=True, frozen=True):
     pass
 
 
-Command = Load | Submit | Embed | Cancel | ListDevices | Shutdown
+Command = Load | Submit | Embed | Cancel | Forget | ListDevices | Shutdown
 
 
 class Loading(msgspec.Struct, tag=True, frozen=True):

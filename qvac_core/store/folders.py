@@ -69,6 +69,11 @@ class DataDir:
         return self.root / "pictures"
 
     @property
+    def kept_states_folder(self) -> Path:
+        """What models remember of chats, where the owner lets it outlive them."""
+        return self.root / "kept-states"
+
+    @property
     def lock_file(self) -> Path:
         return self.root / "lock"
 

@@ -34,6 +34,14 @@ class Admission(StrEnum):
     DENY = "deny"  # everybody except the blocked
 
 
+class KeepStates(StrEnum):
+    """Whose chats a model remembers over its end, in encrypted files."""
+
+    NOTHING = "nothing"
+    OWN = "own"  # of this machine's person
+    EVERYBODY = "everybody"  # guests' too
+
+
 @dataclass(frozen=True, slots=True)
 class ModelOptions:
     """What the owner said of one model; 0 = as for all models ([sharing]). memory_mb: 10^6 bytes."""
@@ -95,12 +103,14 @@ class MannersSettings:
 class ChatSettings:
     """[chat]: `fallback`: go on with `local_model` ("" = the first of the library) when a provider goes away.
 
-    answer_tokens: longest answer; 0 = until the model ends or the context is full.
+    answer_tokens: longest answer; 0 = until the model ends or the context is full. keep_states: whose chats a model
+    remembers over its end, so that a long one goes on at once; encrypted.
     """
 
     fallback: bool = True
     local_model: str = ""
     answer_tokens: int = 2048
+    keep_states: KeepStates = KeepStates.NOTHING
 
 
 @dataclass(frozen=True, slots=True)
