@@ -6,3468 +6,3468 @@
     <message numerus="yes">
         <source>%n asks to use it</source>
         <comment>%n ask to use it</comment>
-        <translation type="unfinished">
-            <numerusform></numerusform>
-            <numerusform></numerusform>
-            <numerusform></numerusform>
-            <numerusform></numerusform>
-            <numerusform></numerusform>
-            <numerusform></numerusform>
+        <translation>
+            <numerusform>لا أحد يطلب الاستخدام</numerusform>
+            <numerusform>مفتاح واحد يطلب الاستخدام</numerusform>
+            <numerusform>مفتاحان يطلبان الاستخدام</numerusform>
+            <numerusform>%n مفاتيح تطلب الاستخدام</numerusform>
+            <numerusform>%n مفتاحًا يطلب الاستخدام</numerusform>
+            <numerusform>%n مفتاح يطلب الاستخدام</numerusform>
         </translation>
     </message>
     <message numerus="yes">
         <source>%n line</source>
         <comment>%n lines</comment>
-        <translation type="unfinished">
-            <numerusform></numerusform>
-            <numerusform></numerusform>
-            <numerusform></numerusform>
-            <numerusform></numerusform>
-            <numerusform></numerusform>
-            <numerusform></numerusform>
+        <translation>
+            <numerusform>بلا أسطر</numerusform>
+            <numerusform>سطر واحد</numerusform>
+            <numerusform>سطران</numerusform>
+            <numerusform>%n أسطر</numerusform>
+            <numerusform>%n سطرًا</numerusform>
+            <numerusform>%n سطر</numerusform>
         </translation>
     </message>
     <message numerus="yes">
         <source>%n more</source>
         <comment>%n more</comment>
-        <translation type="unfinished">
-            <numerusform></numerusform>
-            <numerusform></numerusform>
-            <numerusform></numerusform>
-            <numerusform></numerusform>
-            <numerusform></numerusform>
-            <numerusform></numerusform>
+        <translation>
+            <numerusform>لا المزيد</numerusform>
+            <numerusform>واحد آخر</numerusform>
+            <numerusform>اثنان آخران</numerusform>
+            <numerusform>%n آخرون</numerusform>
+            <numerusform>%n آخر</numerusform>
+            <numerusform>%n آخر</numerusform>
         </translation>
     </message>
     <message numerus="yes">
         <source>%n on</source>
         <comment>%n on</comment>
-        <translation type="unfinished">
-            <numerusform></numerusform>
-            <numerusform></numerusform>
-            <numerusform></numerusform>
-            <numerusform></numerusform>
-            <numerusform></numerusform>
-            <numerusform></numerusform>
+        <translation>
+            <numerusform>لا متصلين</numerusform>
+            <numerusform>متصل واحد</numerusform>
+            <numerusform>متصلان</numerusform>
+            <numerusform>%n متصلين</numerusform>
+            <numerusform>%n متصلًا</numerusform>
+            <numerusform>%n متصل</numerusform>
         </translation>
     </message>
     <message numerus="yes">
         <source>%n person</source>
         <comment>%n people</comment>
-        <translation type="unfinished">
-            <numerusform></numerusform>
-            <numerusform></numerusform>
-            <numerusform></numerusform>
-            <numerusform></numerusform>
-            <numerusform></numerusform>
-            <numerusform></numerusform>
+        <translation>
+            <numerusform>لا أحد</numerusform>
+            <numerusform>شخص واحد</numerusform>
+            <numerusform>شخصان</numerusform>
+            <numerusform>%n أشخاص</numerusform>
+            <numerusform>%n شخصًا</numerusform>
+            <numerusform>%n شخص</numerusform>
         </translation>
     </message>
     <message numerus="yes">
         <source>%n person connected.</source>
         <comment>%n people connected.</comment>
-        <translation type="unfinished">
-            <numerusform></numerusform>
-            <numerusform></numerusform>
-            <numerusform></numerusform>
-            <numerusform></numerusform>
-            <numerusform></numerusform>
-            <numerusform></numerusform>
+        <translation>
+            <numerusform>لا أحد متصل.</numerusform>
+            <numerusform>شخص واحد متصل.</numerusform>
+            <numerusform>شخصان متصلان.</numerusform>
+            <numerusform>%n أشخاص متصلون.</numerusform>
+            <numerusform>%n شخصًا متصل.</numerusform>
+            <numerusform>%n شخص متصل.</numerusform>
         </translation>
     </message>
     <message numerus="yes">
         <source>%n person uses this GPU now. Their answers end when you quit.</source>
         <comment>%n people use this GPU now. Their answers end when you quit.</comment>
-        <translation type="unfinished">
-            <numerusform></numerusform>
-            <numerusform></numerusform>
-            <numerusform></numerusform>
-            <numerusform></numerusform>
-            <numerusform></numerusform>
-            <numerusform></numerusform>
+        <translation>
+            <numerusform>لا أحد يستخدم معالج الرسوميات الآن. تنتهي إجاباتهم عند الإنهاء.</numerusform>
+            <numerusform>شخص واحد يستخدم معالج الرسوميات هذا الآن. تنتهي إجاباته عند الإنهاء.</numerusform>
+            <numerusform>شخصان يستخدمان معالج الرسوميات هذا الآن. تنتهي إجاباتهما عند الإنهاء.</numerusform>
+            <numerusform>%n أشخاص يستخدمون معالج الرسوميات هذا الآن. تنتهي إجاباتهم عند الإنهاء.</numerusform>
+            <numerusform>%n شخصًا يستخدمون معالج الرسوميات هذا الآن. تنتهي إجاباتهم عند الإنهاء.</numerusform>
+            <numerusform>%n شخص يستخدمون معالج الرسوميات هذا الآن. تنتهي إجاباتهم عند الإنهاء.</numerusform>
         </translation>
     </message>
     <message numerus="yes">
         <source>%n running</source>
         <comment>%n running</comment>
-        <translation type="unfinished">
-            <numerusform></numerusform>
-            <numerusform></numerusform>
-            <numerusform></numerusform>
-            <numerusform></numerusform>
-            <numerusform></numerusform>
-            <numerusform></numerusform>
+        <translation>
+            <numerusform>لا شيء قيد التشغيل</numerusform>
+            <numerusform>واحد قيد التشغيل</numerusform>
+            <numerusform>اثنان قيد التشغيل</numerusform>
+            <numerusform>%n قيد التشغيل</numerusform>
+            <numerusform>%n قيد التشغيل</numerusform>
+            <numerusform>%n قيد التشغيل</numerusform>
         </translation>
     </message>
     <message numerus="yes">
         <source>%n text</source>
         <comment>%n texts</comment>
-        <translation type="unfinished">
-            <numerusform></numerusform>
-            <numerusform></numerusform>
-            <numerusform></numerusform>
-            <numerusform></numerusform>
-            <numerusform></numerusform>
-            <numerusform></numerusform>
+        <translation>
+            <numerusform>بلا نصوص</numerusform>
+            <numerusform>نص واحد</numerusform>
+            <numerusform>نصان</numerusform>
+            <numerusform>%n نصوص</numerusform>
+            <numerusform>%n نصًا</numerusform>
+            <numerusform>%n نص</numerusform>
         </translation>
     </message>
     <message numerus="yes">
         <source>%n token</source>
         <comment>%n tokens</comment>
-        <translation type="unfinished">
-            <numerusform></numerusform>
-            <numerusform></numerusform>
-            <numerusform></numerusform>
-            <numerusform></numerusform>
-            <numerusform></numerusform>
-            <numerusform></numerusform>
+        <translation>
+            <numerusform>بلا رموز</numerusform>
+            <numerusform>رمز واحد</numerusform>
+            <numerusform>رمزان</numerusform>
+            <numerusform>%n رموز</numerusform>
+            <numerusform>%n رمزًا</numerusform>
+            <numerusform>%n رمز</numerusform>
         </translation>
     </message>
     <message numerus="yes">
         <source>%n word</source>
         <comment>%n words</comment>
-        <translation type="unfinished">
-            <numerusform></numerusform>
-            <numerusform></numerusform>
-            <numerusform></numerusform>
-            <numerusform></numerusform>
-            <numerusform></numerusform>
-            <numerusform></numerusform>
+        <translation>
+            <numerusform>بلا كلمات</numerusform>
+            <numerusform>كلمة واحدة</numerusform>
+            <numerusform>كلمتان</numerusform>
+            <numerusform>%n كلمات</numerusform>
+            <numerusform>%n كلمة</numerusform>
+            <numerusform>%n كلمة</numerusform>
         </translation>
     </message>
     <message>
         <source>64 characters, as their app shows them</source>
-        <translation type="unfinished"></translation>
+        <translation>64 حرفًا كما يعرضها برنامج الضيف</translation>
     </message>
     <message>
         <source>A Hugging Face model is written registry://hf/OWNER/REPOSITORY/resolve/REVISION/FILE.</source>
-        <translation type="unfinished"></translation>
+        <translation>يُكتب نموذج Hugging Face هكذا: registry://hf/OWNER/REPOSITORY/resolve/REVISION/FILE.</translation>
     </message>
     <message>
         <source>A complete key is needed.</source>
-        <translation type="unfinished"></translation>
+        <translation>يلزم مفتاح كامل.</translation>
     </message>
     <message>
         <source>A key has {all} characters, this has {count}.</source>
-        <translation type="unfinished"></translation>
+        <translation>للمفتاح {all} حرفًا، ولهذا {count}.</translation>
     </message>
     <message>
         <source>A limit cannot be negative.</source>
-        <translation type="unfinished"></translation>
+        <translation>لا يمكن أن يكون الحد سالبًا.</translation>
     </message>
     <message numerus="yes">
         <source>A message may have %n picture at most.</source>
         <comment>A message may have %n pictures at most.</comment>
-        <translation type="unfinished">
-            <numerusform></numerusform>
-            <numerusform></numerusform>
-            <numerusform></numerusform>
-            <numerusform></numerusform>
-            <numerusform></numerusform>
-            <numerusform></numerusform>
+        <translation>
+            <numerusform>لا يُسمح بصور في الرسالة.</numerusform>
+            <numerusform>يُسمح بصورة واحدة في الرسالة على الأكثر.</numerusform>
+            <numerusform>يُسمح بصورتين في الرسالة على الأكثر.</numerusform>
+            <numerusform>يُسمح بـ %n صور في الرسالة على الأكثر.</numerusform>
+            <numerusform>يُسمح بـ %n صورة في الرسالة على الأكثر.</numerusform>
+            <numerusform>يُسمح بـ %n صورة في الرسالة على الأكثر.</numerusform>
         </translation>
     </message>
     <message>
         <source>A model is fetched over https only: over http anybody on the way could change it.</source>
-        <translation type="unfinished"></translation>
+        <translation>تُجلب النماذج عبر https فقط: عبر http يستطيع أي أحد في الطريق تغييرها.</translation>
     </message>
     <message>
         <source>A model is here already. Chat without anybody else, offline too.</source>
-        <translation type="unfinished"></translation>
+        <translation>يوجد نموذج هنا بالفعل. تحدّث دون أحد، وحتى دون اتصال.</translation>
     </message>
     <message>
         <source>A picture may have {most} MiB at most; this one has {size}.</source>
-        <translation type="unfinished"></translation>
+        <translation>الحد الأقصى للصورة {most} ميبيبايت؛ وهذه {size}.</translation>
     </message>
     <message>
         <source>A picture may have {size} at most. Make it smaller.</source>
-        <translation type="unfinished"></translation>
+        <translation>الحد الأقصى للصورة {size}. صغّرها.</translation>
     </message>
     <message>
         <source>A picture of this conversation is not there any more. Begin a new conversation with it.</source>
-        <translation type="unfinished"></translation>
+        <translation>لم تعد إحدى صور هذه المحادثة موجودة. ابدأ بها محادثة جديدة.</translation>
     </message>
     <message>
         <source>A setting was not saved.</source>
-        <translation type="unfinished"></translation>
+        <translation>لم يُحفظ أحد الإعدادات.</translation>
     </message>
     <message>
         <source>Acts</source>
-        <translation type="unfinished"></translation>
+        <translation>إجراءات</translation>
     </message>
     <message>
         <source>Acts for {name}</source>
-        <translation type="unfinished"></translation>
+        <translation>إجراءات لـ {name}</translation>
     </message>
     <message>
         <source>Add a key</source>
-        <translation type="unfinished"></translation>
+        <translation>إضافة مفتاح</translation>
     </message>
     <message>
         <source>Add a key…</source>
-        <translation type="unfinished"></translation>
+        <translation>إضافة مفتاح…</translation>
     </message>
     <message>
         <source>Add a model</source>
-        <translation type="unfinished"></translation>
+        <translation>إضافة نموذج</translation>
     </message>
     <message>
         <source>Add a model file</source>
-        <translation type="unfinished"></translation>
+        <translation>إضافة ملف نموذج</translation>
     </message>
     <message>
         <source>Add a provider</source>
-        <translation type="unfinished"></translation>
+        <translation>إضافة مزوّد</translation>
     </message>
     <message>
         <source>Add a provider…</source>
-        <translation type="unfinished"></translation>
+        <translation>إضافة مزوّد…</translation>
     </message>
     <message>
         <source>Add a relay</source>
-        <translation type="unfinished"></translation>
+        <translation>إضافة مُرحِّل</translation>
     </message>
     <message>
         <source>Add a relay that both machines can reach, try from another network, or ask the owner to open a port.</source>
-        <translation type="unfinished"></translation>
+        <translation>أضف مُرحِّلًا يصل إليه الجهازان، أو جرّب من شبكة أخرى، أو اطلب من المالك فتح منفذ.</translation>
     </message>
     <message>
         <source>Add files</source>
-        <translation type="unfinished"></translation>
+        <translation>إضافة ملفات</translation>
     </message>
     <message>
         <source>Add files: sound, video, pictures, text</source>
-        <translation type="unfinished"></translation>
+        <translation>إضافة ملفات: صوت وفيديو وصور ونص</translation>
     </message>
     <message>
         <source>Add model…</source>
-        <translation type="unfinished"></translation>
+        <translation>إضافة نموذج…</translation>
     </message>
     <message>
         <source>Add relay</source>
-        <translation type="unfinished"></translation>
+        <translation>إضافة مُرحِّل</translation>
     </message>
     <message>
         <source>Allow</source>
-        <translation type="unfinished"></translation>
+        <translation>السماح</translation>
     </message>
     <message>
         <source>Allow it there, or close the program that uses it, then hold the button again.</source>
-        <translation type="unfinished"></translation>
+        <translation>اسمح به هناك، أو أغلق البرنامج الذي يستخدمه، ثم اضغط الزر مطوّلًا من جديد.</translation>
     </message>
     <message>
         <source>Allow key {short}</source>
-        <translation type="unfinished"></translation>
+        <translation>السماح للمفتاح {short}</translation>
     </message>
     <message>
         <source>Allow key {short} for an hour</source>
-        <translation type="unfinished"></translation>
+        <translation>السماح للمفتاح {short} لمدة ساعة</translation>
     </message>
     <message>
         <source>Allow this key</source>
-        <translation type="unfinished"></translation>
+        <translation>السماح لهذا المفتاح</translation>
     </message>
     <message>
         <source>Allowed by the owner</source>
-        <translation type="unfinished"></translation>
+        <translation>سمح به المالك</translation>
     </message>
     <message>
         <source>Allow…</source>
-        <translation type="unfinished"></translation>
+        <translation>السماح…</translation>
     </message>
     <message>
         <source>An unknown key asks to use your GPU</source>
-        <translation type="unfinished"></translation>
+        <translation>مفتاح غير معروف يطلب استخدام معالج الرسوميات لديك</translation>
     </message>
     <message>
         <source>An unknown key asks to use your GPU: {short}</source>
-        <translation type="unfinished"></translation>
+        <translation>مفتاح غير معروف يطلب استخدام معالج الرسوميات لديك: {short}</translation>
     </message>
     <message numerus="yes">
         <source>Announced {when}, %n person connected.</source>
         <comment>Announced {when}, %n people connected.</comment>
-        <translation type="unfinished">
-            <numerusform></numerusform>
-            <numerusform></numerusform>
-            <numerusform></numerusform>
-            <numerusform></numerusform>
-            <numerusform></numerusform>
-            <numerusform></numerusform>
+        <translation>
+            <numerusform>أُعلن {when}، لا أحد متصل.</numerusform>
+            <numerusform>أُعلن {when}، شخص واحد متصل.</numerusform>
+            <numerusform>أُعلن {when}، شخصان متصلان.</numerusform>
+            <numerusform>أُعلن {when}، %n أشخاص متصلون.</numerusform>
+            <numerusform>أُعلن {when}، %n شخصًا متصل.</numerusform>
+            <numerusform>أُعلن {when}، %n شخص متصل.</numerusform>
         </translation>
     </message>
     <message>
         <source>Announced {when}, nobody connected.</source>
-        <translation type="unfinished"></translation>
+        <translation>أُعلن {when}، لا أحد متصل.</translation>
     </message>
     <message>
         <source>Another machine shares under the same key: guests reach either of the two. Give one an identity of its own.</source>
-        <translation type="unfinished"></translation>
+        <translation>جهاز آخر يشارك بالمفتاح نفسه: يصل الضيوف إلى أيٍّ من الاثنين. أعطِ أحدهما هوية خاصة به.</translation>
     </message>
     <message>
         <source>Answer</source>
-        <translation type="unfinished"></translation>
+        <translation>الإجابة</translation>
     </message>
     <message>
         <source>Answer again</source>
-        <translation type="unfinished"></translation>
+        <translation>الإجابة من جديد</translation>
     </message>
     <message>
         <source>Answering: {who}</source>
-        <translation type="unfinished"></translation>
+        <translation>المُجيب: {who}</translation>
     </message>
     <message>
         <source>Answers are saved again.</source>
-        <translation type="unfinished"></translation>
+        <translation>تُحفظ الإجابات من جديد.</translation>
     </message>
     <message>
         <source>Answers cannot be saved at the moment.</source>
-        <translation type="unfinished"></translation>
+        <translation>يتعذّر حفظ الإجابات حاليًا.</translation>
     </message>
     <message>
         <source>Any language</source>
-        <translation type="unfinished"></translation>
+        <translation>أي لغة</translation>
     </message>
     <message>
         <source>Anyone who has your key may then use this GPU, up to your limits, until you switch back. People you blocked stay blocked.</source>
-        <translation type="unfinished"></translation>
+        <translation>يستطيع حينها كل من لديه مفتاحك استخدام معالج الرسوميات هذا، ضمن حدودك، حتى تعود عن ذلك. ويبقى من حظرتهم محظورين.</translation>
     </message>
     <message>
         <source>Arabic</source>
-        <translation type="unfinished"></translation>
+        <translation>العربية</translation>
     </message>
     <message>
         <source>As the system</source>
-        <translation type="unfinished"></translation>
+        <translation>كالنظام</translation>
     </message>
     <message>
         <source>Ask about it</source>
-        <translation type="unfinished"></translation>
+        <translation>السؤال عنه</translation>
     </message>
     <message>
         <source>Ask about this</source>
-        <translation type="unfinished"></translation>
+        <translation>السؤال عن هذا</translation>
     </message>
     <message>
         <source>Ask again</source>
-        <translation type="unfinished"></translation>
+        <translation>السؤال من جديد</translation>
     </message>
     <message>
         <source>Ask again later, or choose another machine.</source>
-        <translation type="unfinished"></translation>
+        <translation>اسأل من جديد لاحقًا، أو اختر جهازًا آخر.</translation>
     </message>
     <message>
         <source>Ask again when its owner shares again, or choose another machine.</source>
-        <translation type="unfinished"></translation>
+        <translation>اسأل من جديد عندما يشارك المالك ثانيةً، أو اختر جهازًا آخر.</translation>
     </message>
     <message>
         <source>Ask again, or ask the owner why.</source>
-        <translation type="unfinished"></translation>
+        <translation>اسأل من جديد، أو اسأل المالك عن السبب.</translation>
     </message>
     <message>
         <source>Ask for its models</source>
-        <translation type="unfinished"></translation>
+        <translation>طلب نماذجه</translation>
     </message>
     <message>
         <source>Ask its owner to share one.</source>
-        <translation type="unfinished"></translation>
+        <translation>اطلب من المالك مشاركة نموذج.</translation>
     </message>
     <message>
         <source>Ask the first question</source>
-        <translation type="unfinished"></translation>
+        <translation>اطرح السؤال الأول</translation>
     </message>
     <message>
         <source>Ask the next thing; it waits until this answer ends</source>
-        <translation type="unfinished"></translation>
+        <translation>اسأل السؤال التالي؛ سينتظر حتى تنتهي هذه الإجابة</translation>
     </message>
     <message>
         <source>Ask the owner for more, or choose another machine.</source>
-        <translation type="unfinished"></translation>
+        <translation>اطلب من المالك المزيد، أو اختر جهازًا آخر.</translation>
     </message>
     <message>
         <source>Ask the owner, if you think that this is a mistake, or choose another machine.</source>
-        <translation type="unfinished"></translation>
+        <translation>اسأل المالك إن كنت تظن أن هذا خطأ، أو اختر جهازًا آخر.</translation>
     </message>
     <message>
         <source>Ask this machine</source>
-        <translation type="unfinished"></translation>
+        <translation>اسأل هذا الجهاز</translation>
     </message>
     <message>
         <source>Ask {name}</source>
-        <translation type="unfinished"></translation>
+        <translation>اسأل {name}</translation>
     </message>
     <message>
         <source>Asking again in about {time}.</source>
-        <translation type="unfinished"></translation>
+        <translation>يُسأل من جديد بعد نحو {time}.</translation>
     </message>
     <message>
         <source>Asking for its models</source>
-        <translation type="unfinished"></translation>
+        <translation>يطلب نماذجه</translation>
     </message>
     <message>
         <source>Asking where to get it from…</source>
-        <translation type="unfinished"></translation>
+        <translation>يُسأل عن مصدره…</translation>
     </message>
     <message>
         <source>At login another copy is started: {path}. Switch off and on for this.</source>
-        <translation type="unfinished"></translation>
+        <translation>تُشغَّل عند تسجيل الدخول نسخة أخرى: {path}. أوقف ثم شغّل لاختيار هذه.</translation>
     </message>
     <message>
         <source>At once</source>
-        <translation type="unfinished"></translation>
+        <translation>معًا</translation>
     </message>
     <message>
         <source>Bengali</source>
-        <translation type="unfinished"></translation>
+        <translation>البنغالية</translation>
     </message>
     <message>
         <source>Block</source>
-        <translation type="unfinished"></translation>
+        <translation>الحظر</translation>
     </message>
     <message>
         <source>Block a key</source>
-        <translation type="unfinished"></translation>
+        <translation>حظر مفتاح</translation>
     </message>
     <message>
         <source>Block a key…</source>
-        <translation type="unfinished"></translation>
+        <translation>حظر مفتاح…</translation>
     </message>
     <message>
         <source>Block this key</source>
-        <translation type="unfinished"></translation>
+        <translation>حظر هذا المفتاح</translation>
     </message>
     <message>
         <source>Block {name}?</source>
-        <translation type="unfinished"></translation>
+        <translation>حظر {name}؟</translation>
     </message>
     <message>
         <source>Both routers block a direct path and no relay is set.</source>
-        <translation type="unfinished"></translation>
+        <translation>كلا الموجّهين يمنع المسار المباشر، ولم يُضبط مُرحِّل.</translation>
     </message>
     <message>
         <source>Bulgarian</source>
-        <translation type="unfinished"></translation>
+        <translation>البلغارية</translation>
     </message>
     <message>
         <source>Cancel</source>
-        <translation type="unfinished"></translation>
+        <translation>إلغاء</translation>
     </message>
     <message>
         <source>Cancel opening to everybody</source>
-        <translation type="unfinished"></translation>
+        <translation>إلغاء الفتح للجميع</translation>
     </message>
     <message>
         <source>Cancel the download</source>
-        <translation type="unfinished"></translation>
+        <translation>إلغاء التنزيل</translation>
     </message>
     <message>
         <source>Cannot write the database: the disk is full. Free some space.</source>
-        <translation type="unfinished"></translation>
+        <translation>تتعذّر الكتابة في قاعدة البيانات: القرص ممتلئ. أفرغ بعض المساحة.</translation>
     </message>
     <message>
         <source>Catalan</source>
-        <translation type="unfinished"></translation>
+        <translation>الكتالانية</translation>
     </message>
     <message>
         <source>Chat</source>
-        <translation type="unfinished"></translation>
+        <translation>المحادثة</translation>
     </message>
     <message>
         <source>Chat on this machine</source>
-        <translation type="unfinished"></translation>
+        <translation>المحادثة على هذا الجهاز</translation>
     </message>
     <message>
         <source>Chat reads plain text, pictures, sound and video.</source>
-        <translation type="unfinished"></translation>
+        <translation>تقرأ المحادثة النص العادي والصور والصوت والفيديو.</translation>
     </message>
     <message>
         <source>Chat with {model}</source>
-        <translation type="unfinished"></translation>
+        <translation>المحادثة مع {model}</translation>
     </message>
     <message>
         <source>Check the connection, and whether a firewall blocks UDP. QVAC Desktop goes on trying by itself.</source>
-        <translation type="unfinished"></translation>
+        <translation>تحقّق من الاتصال ومما إذا كان جدار حماية يمنع UDP. يواصل QVAC Desktop المحاولة من تلقاء نفسه.</translation>
     </message>
     <message>
         <source>Check the connection; QVAC Desktop goes on by itself.</source>
-        <translation type="unfinished"></translation>
+        <translation>تحقّق من الاتصال؛ يتابع QVAC Desktop من تلقاء نفسه.</translation>
     </message>
     <message>
         <source>Check the key</source>
-        <translation type="unfinished"></translation>
+        <translation>التحقّق من المفتاح</translation>
     </message>
     <message>
         <source>Check this machine&apos;s connection, and the --bootstrap address if you gave one.</source>
-        <translation type="unfinished"></translation>
+        <translation>تحقّق من اتصال هذا الجهاز، ومن عنوان --bootstrap إن كنت قد حدّدته.</translation>
     </message>
     <message>
         <source>Chinese</source>
-        <translation type="unfinished"></translation>
+        <translation>الصينية</translation>
     </message>
     <message>
         <source>Choose another model.</source>
-        <translation type="unfinished"></translation>
+        <translation>اختر نموذجًا آخر.</translation>
     </message>
     <message>
         <source>Choose one of the models it shares.</source>
-        <translation type="unfinished"></translation>
+        <translation>اختر أحد النماذج التي يشاركها.</translation>
     </message>
     <message>
         <source>Choose one of the models that the machine shares.</source>
-        <translation type="unfinished"></translation>
+        <translation>اختر أحد النماذج التي يشاركها الجهاز.</translation>
     </message>
     <message>
         <source>Choose what to share</source>
-        <translation type="unfinished"></translation>
+        <translation>اختيار ما تشاركه</translation>
     </message>
     <message>
         <source>Choose who answers</source>
-        <translation type="unfinished"></translation>
+        <translation>اختيار المُجيب</translation>
     </message>
     <message>
         <source>Clear</source>
-        <translation type="unfinished"></translation>
+        <translation>مسح</translation>
     </message>
     <message>
         <source>Clear log</source>
-        <translation type="unfinished"></translation>
+        <translation>مسح السجل</translation>
     </message>
     <message>
         <source>Clear log…</source>
-        <translation type="unfinished"></translation>
+        <translation>مسح السجل…</translation>
     </message>
     <message>
         <source>Clear search</source>
-        <translation type="unfinished"></translation>
+        <translation>مسح البحث</translation>
     </message>
     <message>
         <source>Clear the log?</source>
-        <translation type="unfinished"></translation>
+        <translation>مسح السجل؟</translation>
     </message>
     <message>
         <source>Close</source>
-        <translation type="unfinished"></translation>
+        <translation>إغلاق</translation>
     </message>
     <message>
         <source>Code</source>
-        <translation type="unfinished"></translation>
+        <translation>شيفرة</translation>
     </message>
     <message>
         <source>Code, {language}</source>
-        <translation type="unfinished"></translation>
+        <translation>شيفرة، {language}</translation>
     </message>
     <message>
         <source>Computed here: nothing you write leaves this machine.</source>
-        <translation type="unfinished"></translation>
+        <translation>يُحسب هنا: لا يغادر هذا الجهازَ شيءٌ مما تكتبه.</translation>
     </message>
     <message>
         <source>Computed on this machine. Nothing leaves it.</source>
-        <translation type="unfinished"></translation>
+        <translation>يُحسب على هذا الجهاز. لا شيء يغادره.</translation>
     </message>
     <message>
         <source>Connect</source>
-        <translation type="unfinished"></translation>
+        <translation>اتصال</translation>
     </message>
     <message>
         <source>Connected</source>
-        <translation type="unfinished"></translation>
+        <translation>متصل</translation>
     </message>
     <message>
         <source>Connected after {time}</source>
-        <translation type="unfinished"></translation>
+        <translation>اتصل بعد {time}</translation>
     </message>
     <message>
         <source>Connected, behind a strict router.</source>
-        <translation type="unfinished"></translation>
+        <translation>متصل، خلف موجّه صارم.</translation>
     </message>
     <message>
         <source>Connected.</source>
-        <translation type="unfinished"></translation>
+        <translation>متصل.</translation>
     </message>
     <message>
         <source>Connecting</source>
-        <translation type="unfinished"></translation>
+        <translation>يتصل</translation>
     </message>
     <message>
         <source>Connecting to {name}…</source>
-        <translation type="unfinished"></translation>
+        <translation>يتصل بـ {name}…</translation>
     </message>
     <message>
         <source>Connecting…</source>
-        <translation type="unfinished"></translation>
+        <translation>يتصل…</translation>
     </message>
     <message>
         <source>Connect…</source>
-        <translation type="unfinished"></translation>
+        <translation>اتصال…</translation>
     </message>
     <message>
         <source>Context</source>
-        <translation type="unfinished"></translation>
+        <translation>السياق</translation>
     </message>
     <message>
         <source>Conversations</source>
-        <translation type="unfinished"></translation>
+        <translation>المحادثات</translation>
     </message>
     <message>
         <source>Conversations with it stay. To use it again you need its key.</source>
-        <translation type="unfinished"></translation>
+        <translation>تبقى المحادثات معه. لاستخدامه من جديد تحتاج إلى مفتاحه.</translation>
     </message>
     <message>
         <source>Copied</source>
-        <translation type="unfinished"></translation>
+        <translation>نُسخ</translation>
     </message>
     <message>
         <source>Copied.</source>
-        <translation type="unfinished"></translation>
+        <translation>نُسخ.</translation>
     </message>
     <message>
         <source>Copy</source>
-        <translation type="unfinished"></translation>
+        <translation>نسخ</translation>
     </message>
     <message>
         <source>Copy address</source>
-        <translation type="unfinished"></translation>
+        <translation>نسخ العنوان</translation>
     </message>
     <message>
         <source>Copy all</source>
-        <translation type="unfinished"></translation>
+        <translation>نسخ الكل</translation>
     </message>
     <message>
         <source>Copy code</source>
-        <translation type="unfinished"></translation>
+        <translation>نسخ الشيفرة</translation>
     </message>
     <message>
         <source>Copy code, {language}</source>
-        <translation type="unfinished"></translation>
+        <translation>نسخ الشيفرة، {language}</translation>
     </message>
     <message>
         <source>Copy details</source>
-        <translation type="unfinished"></translation>
+        <translation>نسخ التفاصيل</translation>
     </message>
     <message>
         <source>Copy key</source>
-        <translation type="unfinished"></translation>
+        <translation>نسخ المفتاح</translation>
     </message>
     <message>
         <source>Copy my key</source>
-        <translation type="unfinished"></translation>
+        <translation>نسخ مفتاحي</translation>
     </message>
     <message>
         <source>Copy the answer</source>
-        <translation type="unfinished"></translation>
+        <translation>نسخ الإجابة</translation>
     </message>
     <message>
         <source>Copy the last answer</source>
-        <translation type="unfinished"></translation>
+        <translation>نسخ آخر إجابة</translation>
     </message>
     <message>
         <source>Copy the link</source>
-        <translation type="unfinished"></translation>
+        <translation>نسخ الرابط</translation>
     </message>
     <message>
         <source>Copy the transcript</source>
-        <translation type="unfinished"></translation>
+        <translation>نسخ النص المفرَّغ</translation>
     </message>
     <message>
         <source>Copy the translation</source>
-        <translation type="unfinished"></translation>
+        <translation>نسخ الترجمة</translation>
     </message>
     <message>
         <source>Croatian</source>
-        <translation type="unfinished"></translation>
+        <translation>الكرواتية</translation>
     </message>
     <message>
         <source>Czech</source>
-        <translation type="unfinished"></translation>
+        <translation>التشيكية</translation>
     </message>
     <message>
         <source>Danish</source>
-        <translation type="unfinished"></translation>
+        <translation>الدنماركية</translation>
     </message>
     <message>
         <source>Dark</source>
-        <translation type="unfinished"></translation>
+        <translation>داكن</translation>
     </message>
     <message>
         <source>Data</source>
-        <translation type="unfinished"></translation>
+        <translation>بيانات</translation>
     </message>
     <message>
         <source>Delete conversation</source>
-        <translation type="unfinished"></translation>
+        <translation>حذف المحادثة</translation>
     </message>
     <message>
         <source>Delete the conversation…</source>
-        <translation type="unfinished"></translation>
+        <translation>حذف المحادثة…</translation>
     </message>
     <message>
         <source>Delete “{title}”?</source>
-        <translation type="unfinished"></translation>
+        <translation>حذف «{title}»؟</translation>
     </message>
     <message>
         <source>Delete…</source>
-        <translation type="unfinished"></translation>
+        <translation>حذف…</translation>
     </message>
     <message>
         <source>Deny</source>
-        <translation type="unfinished"></translation>
+        <translation>رفض</translation>
     </message>
     <message>
         <source>Deny key {short}</source>
-        <translation type="unfinished"></translation>
+        <translation>رفض المفتاح {short}</translation>
     </message>
     <message>
         <source>Dismiss</source>
-        <translation type="unfinished"></translation>
+        <translation>تجاهل</translation>
     </message>
     <message>
         <source>Dismiss this message</source>
-        <translation type="unfinished"></translation>
+        <translation>تجاهل هذه الرسالة</translation>
     </message>
     <message>
         <source>Dismiss this notice</source>
-        <translation type="unfinished"></translation>
+        <translation>تجاهل هذا الإشعار</translation>
     </message>
     <message>
         <source>Download</source>
-        <translation type="unfinished"></translation>
+        <translation>تنزيل</translation>
     </message>
     <message>
         <source>Download a small model and chat without anybody else. It works offline afterwards.</source>
-        <translation type="unfinished"></translation>
+        <translation>نزّل نموذجًا صغيرًا وتحدّث دون أحد. يعمل بعدها دون اتصال.</translation>
     </message>
     <message>
         <source>Download a small one to begin with, or open a GGUF file of yours.</source>
-        <translation type="unfinished"></translation>
+        <translation>نزّل نموذجًا صغيرًا للبداية، أو افتح ملف GGUF لديك.</translation>
     </message>
     <message>
         <source>Download {size}</source>
-        <translation type="unfinished"></translation>
+        <translation>تنزيل {size}</translation>
     </message>
     <message>
         <source>Downloading a small model</source>
-        <translation type="unfinished"></translation>
+        <translation>يُنزَّل نموذج صغير</translation>
     </message>
     <message>
         <source>Downloading {model}</source>
-        <translation type="unfinished"></translation>
+        <translation>يُنزَّل {model}</translation>
     </message>
     <message>
         <source>Downloading {model}.</source>
-        <translation type="unfinished"></translation>
+        <translation>يُنزَّل {model}.</translation>
     </message>
     <message>
         <source>Drop it here. Sound and video become text; pictures and text files go with your message.</source>
-        <translation type="unfinished"></translation>
+        <translation>أفلته هنا. يصبح الصوت والفيديو نصًا؛ وتُرسل الصور والملفات النصية مع رسالتك.</translation>
     </message>
     <message>
         <source>Drop the files in it.</source>
-        <translation type="unfinished"></translation>
+        <translation>أفلت الملفات التي فيه.</translation>
     </message>
     <message>
         <source>Dutch</source>
-        <translation type="unfinished"></translation>
+        <translation>الهولندية</translation>
     </message>
     <message>
         <source>Encrypted, and the key is the one you pasted</source>
-        <translation type="unfinished"></translation>
+        <translation>مشفّر، والمفتاح هو الذي ألصقته</translation>
     </message>
     <message>
         <source>Ended</source>
-        <translation type="unfinished"></translation>
+        <translation>الانتهاء</translation>
     </message>
     <message>
         <source>Ending what runs and withdrawing your key from the network.</source>
-        <translation type="unfinished"></translation>
+        <translation>يُنهي ما يعمل ويسحب مفتاحك من الشبكة.</translation>
     </message>
     <message>
         <source>English</source>
-        <translation type="unfinished"></translation>
+        <translation>الإنجليزية</translation>
     </message>
     <message>
         <source>Enter</source>
-        <translation type="unfinished"></translation>
+        <translation>مفتاح الإدخال</translation>
     </message>
     <message>
         <source>Estonian</source>
-        <translation type="unfinished"></translation>
+        <translation>الإستونية</translation>
     </message>
     <message>
         <source>Everybody except…</source>
-        <translation type="unfinished"></translation>
+        <translation>الجميع إلا…</translation>
     </message>
     <message>
         <source>Everybody with your key may use it</source>
-        <translation type="unfinished"></translation>
+        <translation>يستطيع كل من لديه مفتاحك استخدامه</translation>
     </message>
     <message>
         <source>Expires</source>
-        <translation type="unfinished"></translation>
+        <translation>ينتهي</translation>
     </message>
     <message>
         <source>Expires: {expires}, last seen: {seen}</source>
-        <translation type="unfinished"></translation>
+        <translation>ينتهي: {expires}، آخر ظهور: {seen}</translation>
     </message>
     <message>
         <source>Export</source>
-        <translation type="unfinished"></translation>
+        <translation>تصدير</translation>
     </message>
     <message>
         <source>Export the transcript</source>
-        <translation type="unfinished"></translation>
+        <translation>تصدير النص المفرَّغ</translation>
     </message>
     <message>
         <source>Export: {form}</source>
-        <translation type="unfinished"></translation>
+        <translation>تصدير: {form}</translation>
     </message>
     <message>
         <source>Failed</source>
-        <translation type="unfinished"></translation>
+        <translation>فشل</translation>
     </message>
     <message>
         <source>File {name}, {info}</source>
-        <translation type="unfinished"></translation>
+        <translation>الملف {name}، {info}</translation>
     </message>
     <message>
         <source>Filter</source>
-        <translation type="unfinished"></translation>
+        <translation>تصفية</translation>
     </message>
     <message>
         <source>Filter the log</source>
-        <translation type="unfinished"></translation>
+        <translation>تصفية السجل</translation>
     </message>
     <message>
         <source>Find a provider or a model</source>
-        <translation type="unfinished"></translation>
+        <translation>ابحث عن مزوّد أو نموذج</translation>
     </message>
     <message>
         <source>Find each other on the local network</source>
-        <translation type="unfinished"></translation>
+        <translation>عثور الأجهزة على بعضها في الشبكة المحلية</translation>
     </message>
     <message>
         <source>Find it on the network</source>
-        <translation type="unfinished"></translation>
+        <translation>العثور عليه في الشبكة</translation>
     </message>
     <message>
         <source>Finding it on the network</source>
-        <translation type="unfinished"></translation>
+        <translation>يبحث عنه في الشبكة</translation>
     </message>
     <message>
         <source>Finding {name} on the network…</source>
-        <translation type="unfinished"></translation>
+        <translation>يبحث عن {name} في الشبكة…</translation>
     </message>
     <message>
         <source>Finnish</source>
-        <translation type="unfinished"></translation>
+        <translation>الفنلندية</translation>
     </message>
     <message>
         <source>For a day</source>
-        <translation type="unfinished"></translation>
+        <translation>ليوم</translation>
     </message>
     <message>
         <source>For a week</source>
-        <translation type="unfinished"></translation>
+        <translation>لأسبوع</translation>
     </message>
     <message>
         <source>For an hour</source>
-        <translation type="unfinished"></translation>
+        <translation>لساعة</translation>
     </message>
     <message>
         <source>For example Studio desktop</source>
-        <translation type="unfinished"></translation>
+        <translation>مثلًا: حاسوب المكتب</translation>
     </message>
     <message>
         <source>Found on the network</source>
-        <translation type="unfinished"></translation>
+        <translation>عُثر عليه في الشبكة</translation>
     </message>
     <message>
         <source>Found on your network only.</source>
-        <translation type="unfinished"></translation>
+        <translation>يُعثر عليه في شبكتك فقط.</translation>
     </message>
     <message>
         <source>Found, but it does not answer</source>
-        <translation type="unfinished"></translation>
+        <translation>عُثر عليه، لكنه لا يجيب</translation>
     </message>
     <message>
         <source>Found, but no path leads there</source>
-        <translation type="unfinished"></translation>
+        <translation>عُثر عليه، لكن لا مسار إليه</translation>
     </message>
     <message>
         <source>French</source>
-        <translation type="unfinished"></translation>
+        <translation>الفرنسية</translation>
     </message>
     <message>
         <source>German</source>
-        <translation type="unfinished"></translation>
+        <translation>الألمانية</translation>
     </message>
     <message>
         <source>Get a small model</source>
-        <translation type="unfinished"></translation>
+        <translation>الحصول على نموذج صغير</translation>
     </message>
     <message>
         <source>Get a small one, or let a provider answer.</source>
-        <translation type="unfinished"></translation>
+        <translation>احصل على نموذج صغير، أو دع مزوّدًا يجيب.</translation>
     </message>
     <message>
         <source>Get {name}, {size}</source>
-        <translation type="unfinished"></translation>
+        <translation>الحصول على {name}، {size}</translation>
     </message>
     <message>
         <source>Get {title}, {size}</source>
-        <translation type="unfinished"></translation>
+        <translation>الحصول على {title}، {size}</translation>
     </message>
     <message>
         <source>Getting ready</source>
-        <translation type="unfinished"></translation>
+        <translation>قيد التحضير</translation>
     </message>
     <message>
         <source>Give somebody your key and allow theirs when they knock, or add it here.</source>
-        <translation type="unfinished"></translation>
+        <translation>أعطِ أحدهم مفتاحك واسمح لمفتاحه عندما يطرق، أو أضفه هنا.</translation>
     </message>
     <message>
         <source>Give the key a name first.</source>
-        <translation type="unfinished"></translation>
+        <translation>أعطِ المفتاح اسمًا أولًا.</translation>
     </message>
     <message>
         <source>Go on with this machine</source>
-        <translation type="unfinished"></translation>
+        <translation>المتابعة بهذا الجهاز</translation>
     </message>
     <message>
         <source>Greek</source>
-        <translation type="unfinished"></translation>
+        <translation>اليونانية</translation>
     </message>
     <message>
         <source>Guest {key}</source>
-        <translation type="unfinished"></translation>
+        <translation>الضيف {key}</translation>
     </message>
     <message>
         <source>Handshake</source>
-        <translation type="unfinished"></translation>
+        <translation>المصافحة</translation>
     </message>
     <message>
         <source>Hebrew</source>
-        <translation type="unfinished"></translation>
+        <translation>العبرية</translation>
     </message>
     <message>
         <source>Hindi</source>
-        <translation type="unfinished"></translation>
+        <translation>الهندية</translation>
     </message>
     <message>
         <source>Hold to talk</source>
-        <translation type="unfinished"></translation>
+        <translation>اضغط مطوّلًا للتحدث</translation>
     </message>
     <message>
         <source>Hold to talk, or tap (Ctrl+Shift+Space)</source>
-        <translation type="unfinished"></translation>
+        <translation>اضغط مطوّلًا للتحدث، أو انقر (Ctrl+Shift+Space)</translation>
     </message>
     <message>
         <source>How long</source>
-        <translation type="unfinished"></translation>
+        <translation>المدة</translation>
     </message>
     <message>
         <source>How this machine is connected</source>
-        <translation type="unfinished"></translation>
+        <translation>كيف يتصل هذا الجهاز</translation>
     </message>
     <message>
         <source>Hungarian</source>
-        <translation type="unfinished"></translation>
+        <translation>المجرية</translation>
     </message>
     <message>
         <source>I wrote: {text}</source>
-        <translation type="unfinished"></translation>
+        <translation>كتبتُ: {text}</translation>
     </message>
     <message>
         <source>In {language}</source>
-        <translation type="unfinished"></translation>
+        <translation>بـ{language}</translation>
     </message>
     <message>
         <source>In {language}: {text}</source>
-        <translation type="unfinished"></translation>
+        <translation>بـ{language}: {text}</translation>
     </message>
     <message>
         <source>Indonesian</source>
-        <translation type="unfinished"></translation>
+        <translation>الإندونيسية</translation>
     </message>
     <message>
         <source>Insert in the message</source>
-        <translation type="unfinished"></translation>
+        <translation>إدراج في الرسالة</translation>
     </message>
     <message>
         <source>Inserted: {text}</source>
-        <translation type="unfinished"></translation>
+        <translation>أُدرج: {text}</translation>
     </message>
     <message>
         <source>Install it with: pip install miniaudio (a C compiler is needed here). A recording can be dropped here.</source>
-        <translation type="unfinished"></translation>
+        <translation>ثبّتها بالأمر: pip install miniaudio (يلزم هنا مترجم C). ويمكن إفلات تسجيل هنا.</translation>
     </message>
     <message>
         <source>It may be busy or the connection slow. Try again.</source>
-        <translation type="unfinished"></translation>
+        <translation>قد يكون مشغولًا أو الاتصال بطيئًا. حاول من جديد.</translation>
     </message>
     <message>
         <source>It may be off, or the key has a typing mistake.</source>
-        <translation type="unfinished"></translation>
+        <translation>قد يكون مطفأً، أو في المفتاح خطأ مطبعي.</translation>
     </message>
     <message>
         <source>It may have just gone off, or its owner blocked your key. Try again in a moment.</source>
-        <translation type="unfinished"></translation>
+        <translation>قد يكون انطفأ للتو، أو حظر مالكه مفتاحك. حاول من جديد بعد لحظة.</translation>
     </message>
     <message>
         <source>It shares no model with you yet</source>
-        <translation type="unfinished"></translation>
+        <translation>لا يشاركك أي نموذج بعد</translation>
     </message>
     <message>
         <source>It shares no model with you.</source>
-        <translation type="unfinished"></translation>
+        <translation>لا يشاركك أي نموذج.</translation>
     </message>
     <message>
         <source>It shares {models}</source>
-        <translation type="unfinished"></translation>
+        <translation>يشارك {models}</translation>
     </message>
     <message>
         <source>Italian</source>
-        <translation type="unfinished"></translation>
+        <translation>الإيطالية</translation>
     </message>
     <message>
         <source>Its messages are removed from this machine. This cannot be undone.</source>
-        <translation type="unfinished"></translation>
+        <translation>تُزال رسائلها من هذا الجهاز. لا يمكن التراجع عن ذلك.</translation>
     </message>
     <message>
         <source>Its requests are met with silence.</source>
-        <translation type="unfinished"></translation>
+        <translation>تُقابَل طلباته بالصمت.</translation>
     </message>
     <message>
         <source>Japanese</source>
-        <translation type="unfinished"></translation>
+        <translation>اليابانية</translation>
     </message>
     <message>
         <source>Joining the network and announcing your key.</source>
-        <translation type="unfinished"></translation>
+        <translation>ينضم إلى الشبكة ويُعلن مفتاحك.</translation>
     </message>
     <message>
         <source>Key</source>
-        <translation type="unfinished"></translation>
+        <translation>المفتاح</translation>
     </message>
     <message>
         <source>Key of a relay</source>
-        <translation type="unfinished"></translation>
+        <translation>مفتاح مُرحِّل</translation>
     </message>
     <message>
         <source>Key of a relay, 64 characters</source>
-        <translation type="unfinished"></translation>
+        <translation>مفتاح مُرحِّل، 64 حرفًا</translation>
     </message>
     <message>
         <source>Key of the guest</source>
-        <translation type="unfinished"></translation>
+        <translation>مفتاح الضيف</translation>
     </message>
     <message>
         <source>Key of the provider</source>
-        <translation type="unfinished"></translation>
+        <translation>مفتاح المزوّد</translation>
     </message>
     <message>
         <source>Key or qvac:// link</source>
-        <translation type="unfinished"></translation>
+        <translation>مفتاح أو رابط qvac://</translation>
     </message>
     <message>
         <source>Korean</source>
-        <translation type="unfinished"></translation>
+        <translation>الكورية</translation>
     </message>
     <message>
         <source>Last lines of the transcript</source>
-        <translation type="unfinished"></translation>
+        <translation>آخر أسطر النص المفرَّغ</translation>
     </message>
     <message>
         <source>Last seen</source>
-        <translation type="unfinished"></translation>
+        <translation>آخر ظهور</translation>
     </message>
     <message>
         <source>Latvian</source>
-        <translation type="unfinished"></translation>
+        <translation>اللاتفية</translation>
     </message>
     <message>
         <source>Let go to insert</source>
-        <translation type="unfinished"></translation>
+        <translation>ارفع إصبعك للإدراج</translation>
     </message>
     <message>
         <source>Let people you allow use this machine&apos;s GPU. Nobody is admitted until you say so.</source>
-        <translation type="unfinished"></translation>
+        <translation>دع من تسمح لهم يستخدمون معالج الرسوميات في هذا الجهاز. لا يدخل أحد قبل أن تأذن.</translation>
     </message>
     <message>
         <source>Light</source>
-        <translation type="unfinished"></translation>
+        <translation>فاتح</translation>
     </message>
     <message>
         <source>Listening.</source>
-        <translation type="unfinished"></translation>
+        <translation>يستمع.</translation>
     </message>
     <message>
         <source>Lithuanian</source>
-        <translation type="unfinished"></translation>
+        <translation>الليتوانية</translation>
     </message>
     <message>
         <source>Local network</source>
-        <translation type="unfinished"></translation>
+        <translation>الشبكة المحلية</translation>
     </message>
     <message>
         <source>Log</source>
-        <translation type="unfinished"></translation>
+        <translation>السجل</translation>
     </message>
     <message>
         <source>Look again</source>
-        <translation type="unfinished"></translation>
+        <translation>الفحص من جديد</translation>
     </message>
     <message>
         <source>Look at the network again</source>
-        <translation type="unfinished"></translation>
+        <translation>فحص الشبكة من جديد</translation>
     </message>
     <message>
         <source>Looking at the network…</source>
-        <translation type="unfinished"></translation>
+        <translation>تُفحص الشبكة…</translation>
     </message>
     <message>
         <source>Machines on the same network find each other by key, also without the internet. Who does not know the key learns nothing.</source>
-        <translation type="unfinished"></translation>
+        <translation>تعثر الأجهزة في الشبكة نفسها على بعضها بالمفتاح، حتى دون إنترنت. ومن لا يعرف المفتاح لا يعلم شيئًا.</translation>
     </message>
     <message>
         <source>Malay</source>
-        <translation type="unfinished"></translation>
+        <translation>الملايوية</translation>
     </message>
     <message>
         <source>Memory</source>
-        <translation type="unfinished"></translation>
+        <translation>الذاكرة</translation>
     </message>
     <message>
         <source>Message</source>
-        <translation type="unfinished"></translation>
+        <translation>الرسالة</translation>
     </message>
     <message>
         <source>Messages</source>
-        <translation type="unfinished"></translation>
+        <translation>الرسائل</translation>
     </message>
     <message>
         <source>Model</source>
-        <translation type="unfinished"></translation>
+        <translation>النموذج</translation>
     </message>
     <message>
         <source>Models (*.gguf *.bin);;All files (*)</source>
-        <translation type="unfinished"></translation>
+        <translation>النماذج (*.gguf *.bin);;كل الملفات (*)</translation>
     </message>
     <message>
         <source>Models I share</source>
-        <translation type="unfinished"></translation>
+        <translation>النماذج التي أشاركها</translation>
     </message>
     <message>
         <source>More about the log</source>
-        <translation type="unfinished"></translation>
+        <translation>المزيد عن السجل</translation>
     </message>
     <message>
         <source>More about who may use it</source>
-        <translation type="unfinished"></translation>
+        <translation>المزيد عمّن يستطيع استخدامه</translation>
     </message>
     <message>
         <source>More for key {short}</source>
-        <translation type="unfinished"></translation>
+        <translation>المزيد عن المفتاح {short}</translation>
     </message>
     <message>
         <source>More for this answer</source>
-        <translation type="unfinished"></translation>
+        <translation>المزيد لهذه الإجابة</translation>
     </message>
     <message>
         <source>More for this conversation</source>
-        <translation type="unfinished"></translation>
+        <translation>المزيد لهذه المحادثة</translation>
     </message>
     <message>
         <source>My key</source>
-        <translation type="unfinished"></translation>
+        <translation>مفتاحي</translation>
     </message>
     <message>
         <source>My key, {key}</source>
-        <translation type="unfinished"></translation>
+        <translation>مفتاحي، {key}</translation>
     </message>
     <message>
         <source>My message</source>
-        <translation type="unfinished"></translation>
+        <translation>رسالتي</translation>
     </message>
     <message>
         <source>Name</source>
-        <translation type="unfinished"></translation>
+        <translation>الاسم</translation>
     </message>
     <message>
         <source>Name on this machine</source>
-        <translation type="unfinished"></translation>
+        <translation>الاسم على هذا الجهاز</translation>
     </message>
     <message>
         <source>Name, as you want to see it</source>
-        <translation type="unfinished"></translation>
+        <translation>الاسم كما تود رؤيته</translation>
     </message>
     <message>
         <source>Network</source>
-        <translation type="unfinished"></translation>
+        <translation>الشبكة</translation>
     </message>
     <message>
         <source>Network and relays…</source>
-        <translation type="unfinished"></translation>
+        <translation>الشبكة والمُرحِّلات…</translation>
     </message>
     <message>
         <source>New conversation</source>
-        <translation type="unfinished"></translation>
+        <translation>محادثة جديدة</translation>
     </message>
     <message>
         <source>No account and no telemetry. Machines find each other by key and talk encrypted end to end.</source>
-        <translation type="unfinished"></translation>
+        <translation>لا حساب ولا تتبّع. تعثر الأجهزة على بعضها بالمفتاح وتتحدث مشفّرةً من الطرف إلى الطرف.</translation>
     </message>
     <message>
         <source>No machine answers for this key.</source>
-        <translation type="unfinished"></translation>
+        <translation>لا جهاز يجيب لهذا المفتاح.</translation>
     </message>
     <message>
         <source>No machine of the network answers.</source>
-        <translation type="unfinished"></translation>
+        <translation>لا يجيب أي جهاز في الشبكة.</translation>
     </message>
     <message>
         <source>No model in the library</source>
-        <translation type="unfinished"></translation>
+        <translation>لا نموذج في المكتبة</translation>
     </message>
     <message>
         <source>No model is shared yet.</source>
-        <translation type="unfinished"></translation>
+        <translation>لا نموذج مُشارَك بعد.</translation>
     </message>
     <message>
         <source>No model takes in more than {size}. Drop a part of it.</source>
-        <translation type="unfinished"></translation>
+        <translation>لا نموذج يستوعب أكثر من {size}. أفلت جزءًا منه.</translation>
     </message>
     <message>
         <source>No model that understands speech is here.</source>
-        <translation type="unfinished"></translation>
+        <translation>لا يوجد هنا نموذج يفهم الكلام.</translation>
     </message>
     <message>
         <source>No model that understands speech is on this machine. Get one: download WHISPER_TINY (78 MB) or a larger one, or add a Whisper file (ggml .bin).</source>
-        <translation type="unfinished"></translation>
+        <translation>لا يوجد على هذا الجهاز نموذج يفهم الكلام. احصل على واحد: نزّل WHISPER_TINY (‏78 MB) أو أكبر منه، أو أضف ملف Whisper (ggml .bin).</translation>
     </message>
     <message>
         <source>No model yet.</source>
-        <translation type="unfinished"></translation>
+        <translation>لا نموذج بعد.</translation>
     </message>
     <message>
         <source>No network</source>
-        <translation type="unfinished"></translation>
+        <translation>لا شبكة</translation>
     </message>
     <message>
         <source>No other way was found. Try again, or give a second --relay-through KEY.</source>
-        <translation type="unfinished"></translation>
+        <translation>لم يُعثر على طريق آخر. حاول من جديد، أو أعطِ --relay-through KEY ثانيًا.</translation>
     </message>
     <message>
         <source>No provider and no model is called “{text}”.</source>
-        <translation type="unfinished"></translation>
+        <translation>لا مزوّد ولا نموذج باسم «{text}».</translation>
     </message>
     <message>
         <source>No request has ended yet</source>
-        <translation type="unfinished"></translation>
+        <translation>لم ينتهِ أي طلب بعد</translation>
     </message>
     <message>
         <source>No requests yet</source>
-        <translation type="unfinished"></translation>
+        <translation>لا طلبات بعد</translation>
     </message>
     <message>
         <source>No sign of it for {time}.</source>
-        <translation type="unfinished"></translation>
+        <translation>لا أثر له منذ {time}.</translation>
     </message>
     <message>
         <source>No sound system answers on this machine.</source>
-        <translation type="unfinished"></translation>
+        <translation>لا يجيب أي نظام صوت على هذا الجهاز.</translation>
     </message>
     <message>
         <source>Nobody answers.</source>
-        <translation type="unfinished"></translation>
+        <translation>لا أحد يجيب.</translation>
     </message>
     <message>
         <source>Nobody can connect. Your key stays the same.</source>
-        <translation type="unfinished"></translation>
+        <translation>لا يستطيع أحد الاتصال. ويبقى مفتاحك كما هو.</translation>
     </message>
     <message>
         <source>Nobody connected.</source>
-        <translation type="unfinished"></translation>
+        <translation>لا أحد متصل.</translation>
     </message>
     <message>
         <source>Nobody is allowed yet</source>
-        <translation type="unfinished"></translation>
+        <translation>لم يُسمح لأحد بعد</translation>
     </message>
     <message>
         <source>Nobody is blocked. Block a key to keep it out.</source>
-        <translation type="unfinished"></translation>
+        <translation>لا أحد محظور. احظر مفتاحًا لإبقائه خارجًا.</translation>
     </message>
     <message>
         <source>Nobody new can connect until the network changes.</source>
-        <translation type="unfinished"></translation>
+        <translation>لا يستطيع أحد جديد الاتصال حتى تتغير الشبكة.</translation>
     </message>
     <message>
         <source>Norwegian</source>
-        <translation type="unfinished"></translation>
+        <translation>النرويجية</translation>
     </message>
     <message>
         <source>Not connected yet.</source>
-        <translation type="unfinished"></translation>
+        <translation>لم يتصل بعد.</translation>
     </message>
     <message>
         <source>Not enough memory for this model. Choose a smaller model, a smaller context or fewer parallel chats.</source>
-        <translation type="unfinished"></translation>
+        <translation>الذاكرة لا تكفي لهذا النموذج. اختر نموذجًا أصغر أو سياقًا أصغر أو محادثات متزامنة أقل.</translation>
     </message>
     <message>
         <source>Not enough memory: this model needs about {needed} GB and {free} GB are free. Close other programs, or choose a smaller model, a smaller context or fewer parallel chats.</source>
-        <translation type="unfinished"></translation>
+        <translation>الذاكرة لا تكفي: يحتاج هذا النموذج إلى نحو {needed} GB والمتاح {free} GB. أغلق برامج أخرى، أو اختر نموذجًا أصغر أو سياقًا أصغر أو محادثات متزامنة أقل.</translation>
     </message>
     <message>
         <source>Not found on the network</source>
-        <translation type="unfinished"></translation>
+        <translation>لم يُعثر عليه في الشبكة</translation>
     </message>
     <message>
         <source>Not now</source>
-        <translation type="unfinished"></translation>
+        <translation>ليس الآن</translation>
     </message>
     <message>
         <source>Not reachable.</source>
-        <translation type="unfinished"></translation>
+        <translation>لا يمكن الوصول إليه.</translation>
     </message>
     <message>
         <source>Not sharing</source>
-        <translation type="unfinished"></translation>
+        <translation>لا مشاركة</translation>
     </message>
     <message>
         <source>Not sure yet what the router in front of this machine does: too few nodes answered, or not all alike. Try again in a minute.</source>
-        <translation type="unfinished"></translation>
+        <translation>لم يتضح بعد ما يفعله الموجّه أمام هذا الجهاز: أجابت عُقد قليلة جدًا، أو بشكل مختلف. حاول من جديد بعد دقيقة.</translation>
     </message>
     <message>
         <source>Nothing came from {name} any more.</source>
-        <translation type="unfinished"></translation>
+        <translation>لم يعد يأتي شيء من {name}.</translation>
     </message>
     <message>
         <source>Nothing comes from it at the moment.</source>
-        <translation type="unfinished"></translation>
+        <translation>لا يأتي منه شيء حاليًا.</translation>
     </message>
     <message>
         <source>Nothing comes from {name}.</source>
-        <translation type="unfinished"></translation>
+        <translation>لا يأتي شيء من {name}.</translation>
     </message>
     <message>
         <source>Nothing contains “{filter}”</source>
-        <translation type="unfinished"></translation>
+        <translation>لا شيء يحتوي على «{filter}»</translation>
     </message>
     <message>
         <source>Nothing contains “{searching}”</source>
-        <translation type="unfinished"></translation>
+        <translation>لا شيء يحتوي على «{searching}»</translation>
     </message>
     <message>
         <source>Nothing found</source>
-        <translation type="unfinished"></translation>
+        <translation>لم يُعثر على شيء</translation>
     </message>
     <message>
         <source>Nothing has come from it for a while. Try again when it is back.</source>
-        <translation type="unfinished"></translation>
+        <translation>لم يأتِ منه شيء منذ مدة. حاول من جديد عندما يعود.</translation>
     </message>
     <message>
         <source>Nothing is heard: the microphone is muted</source>
-        <translation type="unfinished"></translation>
+        <translation>لا يُسمع شيء: الميكروفون مكتوم</translation>
     </message>
     <message>
         <source>Nothing is running.</source>
-        <translation type="unfinished"></translation>
+        <translation>لا شيء قيد التشغيل.</translation>
     </message>
     <message>
         <source>Nothing leaves this machine before you choose. You can do the other two later.</source>
-        <translation type="unfinished"></translation>
+        <translation>لا يغادر هذا الجهازَ شيءٌ قبل أن تختار. ويمكنك فعل الأمرين الآخرين لاحقًا.</translation>
     </message>
     <message>
         <source>Nothing leaves this machine.</source>
-        <translation type="unfinished"></translation>
+        <translation>لا شيء يغادر هذا الجهاز.</translation>
     </message>
     <message>
         <source>Off.</source>
-        <translation type="unfinished"></translation>
+        <translation>متوقفة.</translation>
     </message>
     <message>
         <source>Once you share, each request is written down here: who, when and how much, never what.</source>
-        <translation type="unfinished"></translation>
+        <translation>عندما تشارك، يُدوَّن هنا كل طلب: من ومتى وكم، لا ماذا أبدًا.</translation>
     </message>
     <message>
         <source>One of the files is no picture that a model can be shown. Send {formats}.</source>
-        <translation type="unfinished"></translation>
+        <translation>أحد الملفات ليس صورة يمكن عرضها على نموذج. أرسل {formats}.</translation>
     </message>
     <message>
         <source>One of the pictures is damaged: it cannot be read. Send it again.</source>
-        <translation type="unfinished"></translation>
+        <translation>إحدى الصور تالفة: تتعذّر قراءتها. أرسلها من جديد.</translation>
     </message>
     <message>
         <source>Open</source>
-        <translation type="unfinished"></translation>
+        <translation>فتح</translation>
     </message>
     <message>
         <source>Open a model file</source>
-        <translation type="unfinished"></translation>
+        <translation>فتح ملف نموذج</translation>
     </message>
     <message>
         <source>Open all of it ({amount})</source>
-        <translation type="unfinished"></translation>
+        <translation>فتح الكل ({amount})</translation>
     </message>
     <message>
         <source>Open all of the answer, {amount}</source>
-        <translation type="unfinished"></translation>
+        <translation>فتح الإجابة كلها، {amount}</translation>
     </message>
     <message>
         <source>Open file…</source>
-        <translation type="unfinished"></translation>
+        <translation>فتح ملف…</translation>
     </message>
     <message numerus="yes">
         <source>Open the %n line</source>
         <comment>Open all %n lines</comment>
-        <translation type="unfinished">
-            <numerusform></numerusform>
-            <numerusform></numerusform>
-            <numerusform></numerusform>
-            <numerusform></numerusform>
-            <numerusform></numerusform>
-            <numerusform></numerusform>
+        <translation>
+            <numerusform>لا أسطر للفتح</numerusform>
+            <numerusform>فتح السطر</numerusform>
+            <numerusform>فتح السطرين</numerusform>
+            <numerusform>فتح كل الأسطر الـ %n</numerusform>
+            <numerusform>فتح كل الأسطر الـ %n</numerusform>
+            <numerusform>فتح كل الأسطر الـ %n</numerusform>
         </translation>
     </message>
     <message>
         <source>Open the system&apos;s settings</source>
-        <translation type="unfinished"></translation>
+        <translation>فتح إعدادات النظام</translation>
     </message>
     <message>
         <source>Open this address in your browser?</source>
-        <translation type="unfinished"></translation>
+        <translation>فتح هذا العنوان في متصفحك؟</translation>
     </message>
     <message>
         <source>Open to everybody</source>
-        <translation type="unfinished"></translation>
+        <translation>الفتح للجميع</translation>
     </message>
     <message>
         <source>Open to everybody?</source>
-        <translation type="unfinished"></translation>
+        <translation>الفتح للجميع؟</translation>
     </message>
     <message>
         <source>Open {what}, {amount}</source>
-        <translation type="unfinished"></translation>
+        <translation>فتح {what}، {amount}</translation>
     </message>
     <message>
         <source>Others can reach this machine directly.</source>
-        <translation type="unfinished"></translation>
+        <translation>يستطيع الآخرون الوصول إلى هذا الجهاز مباشرةً.</translation>
     </message>
     <message>
         <source>Paste the key its owner gave you</source>
-        <translation type="unfinished"></translation>
+        <translation>ألصق المفتاح الذي أعطاك إياه مالكه</translation>
     </message>
     <message>
         <source>Paste the key its owner gave you. You see what it shares before you write anything.</source>
-        <translation type="unfinished"></translation>
+        <translation>ألصق المفتاح الذي أعطاك إياه مالكه. سترى ما يشاركه قبل أن تكتب شيئًا.</translation>
     </message>
     <message>
         <source>Paste the whole key first</source>
-        <translation type="unfinished"></translation>
+        <translation>ألصق المفتاح كاملًا أولًا</translation>
     </message>
     <message>
         <source>Pasted text</source>
-        <translation type="unfinished"></translation>
+        <translation>نص مُلصَق</translation>
     </message>
     <message>
         <source>People I allow</source>
-        <translation type="unfinished"></translation>
+        <translation>من أسمح لهم</translation>
     </message>
     <message>
         <source>Persian</source>
-        <translation type="unfinished"></translation>
+        <translation>الفارسية</translation>
     </message>
     <message>
         <source>Picture {name}, {info}</source>
-        <translation type="unfinished"></translation>
+        <translation>الصورة {name}، {info}</translation>
     </message>
     <message>
         <source>Picture {name}.</source>
-        <translation type="unfinished"></translation>
+        <translation>الصورة {name}.</translation>
     </message>
     <message>
         <source>Pin</source>
-        <translation type="unfinished"></translation>
+        <translation>تثبيت</translation>
     </message>
     <message>
         <source>Pinned</source>
-        <translation type="unfinished"></translation>
+        <translation>مثبّتة</translation>
     </message>
     <message>
         <source>Plug one in, then hold the button again. A recording can be dropped here.</source>
-        <translation type="unfinished"></translation>
+        <translation>صِل واحدًا ثم اضغط الزر مطوّلًا من جديد. ويمكن إفلات تسجيل هنا.</translation>
     </message>
     <message>
         <source>Polish</source>
-        <translation type="unfinished"></translation>
+        <translation>البولندية</translation>
     </message>
     <message>
         <source>Portuguese</source>
-        <translation type="unfinished"></translation>
+        <translation>البرتغالية</translation>
     </message>
     <message>
         <source>Progress</source>
-        <translation type="unfinished"></translation>
+        <translation>التقدم</translation>
     </message>
     <message>
         <source>Provider key or qvac:// link</source>
-        <translation type="unfinished"></translation>
+        <translation>مفتاح المزوّد أو رابط qvac://</translation>
     </message>
     <message>
         <source>Provider {name}</source>
-        <translation type="unfinished"></translation>
+        <translation>المزوّد {name}</translation>
     </message>
     <message>
         <source>Providers</source>
-        <translation type="unfinished"></translation>
+        <translation>المزوّدون</translation>
     </message>
     <message>
         <source>Providers and models</source>
-        <translation type="unfinished"></translation>
+        <translation>المزوّدون والنماذج</translation>
     </message>
     <message>
         <source>Put the translation away</source>
-        <translation type="unfinished"></translation>
+        <translation>إبعاد الترجمة</translation>
     </message>
     <message>
         <source>QR code of my key</source>
-        <translation type="unfinished"></translation>
+        <translation>رمز QR لمفتاحي</translation>
     </message>
     <message>
         <source>QVAC Desktop cannot run a model of this kind. Choose a chat model, one for embeddings, or a Whisper model.</source>
-        <translation type="unfinished"></translation>
+        <translation>لا يستطيع QVAC Desktop تشغيل نموذج من هذا النوع. اختر نموذج محادثة أو نموذج تضمينات أو نموذج Whisper.</translation>
     </message>
     <message>
         <source>QVAC Desktop could not start</source>
-        <translation type="unfinished"></translation>
+        <translation>تعذّر بدء QVAC Desktop</translation>
     </message>
     <message>
         <source>QVAC Desktop ended</source>
-        <translation type="unfinished"></translation>
+        <translation>انتهى QVAC Desktop</translation>
     </message>
     <message>
         <source>QVAC Desktop is already running with the data folder {folder}. Use that one, or name another folder with --data-dir.</source>
-        <translation type="unfinished"></translation>
+        <translation>يعمل QVAC Desktop بالفعل بمجلد البيانات {folder}. استخدم ذاك، أو سمِّ مجلدًا آخر بالخيار --data-dir.</translation>
     </message>
     <message>
         <source>QVAC Desktop is closing: no model can be loaded now.</source>
-        <translation type="unfinished"></translation>
+        <translation>يُغلق QVAC Desktop: لا يمكن تحميل نموذج الآن.</translation>
     </message>
     <message>
         <source>QVAC Desktop made a mistake ({what}).</source>
-        <translation type="unfinished"></translation>
+        <translation>أخطأ QVAC Desktop ‏({what}).</translation>
     </message>
     <message>
         <source>Quit</source>
-        <translation type="unfinished"></translation>
+        <translation>إنهاء</translation>
     </message>
     <message>
         <source>Quota of {name}, {quota}</source>
-        <translation type="unfinished"></translation>
+        <translation>حصة {name}، {quota}</translation>
     </message>
     <message>
         <source>Reachable by hole punching.</source>
-        <translation type="unfinished"></translation>
+        <translation>يمكن الوصول إليه بثقب الموجّهات.</translation>
     </message>
     <message>
         <source>Reachable by relay only.</source>
-        <translation type="unfinished"></translation>
+        <translation>يمكن الوصول إليه عبر مُرحِّل فقط.</translation>
     </message>
     <message>
         <source>Reachable directly.</source>
-        <translation type="unfinished"></translation>
+        <translation>يمكن الوصول إليه مباشرةً.</translation>
     </message>
     <message>
         <source>Reachable.</source>
-        <translation type="unfinished"></translation>
+        <translation>يمكن الوصول إليه.</translation>
     </message>
     <message>
         <source>Ready</source>
-        <translation type="unfinished"></translation>
+        <translation>جاهز</translation>
     </message>
     <message>
         <source>Reconnecting to {name}…</source>
-        <translation type="unfinished"></translation>
+        <translation>يعاود الاتصال بـ {name}…</translation>
     </message>
     <message>
         <source>Refused by the owner</source>
-        <translation type="unfinished"></translation>
+        <translation>رفضه المالك</translation>
     </message>
     <message>
         <source>Relays</source>
-        <translation type="unfinished"></translation>
+        <translation>المُرحِّلات</translation>
     </message>
     <message>
         <source>Remove</source>
-        <translation type="unfinished"></translation>
+        <translation>إزالة</translation>
     </message>
     <message>
         <source>Remove provider</source>
-        <translation type="unfinished"></translation>
+        <translation>إزالة المزوّد</translation>
     </message>
     <message>
         <source>Remove the relay {key}</source>
-        <translation type="unfinished"></translation>
+        <translation>إزالة المُرحِّل {key}</translation>
     </message>
     <message>
         <source>Remove {name}</source>
-        <translation type="unfinished"></translation>
+        <translation>إزالة {name}</translation>
     </message>
     <message>
         <source>Remove {name}?</source>
-        <translation type="unfinished"></translation>
+        <translation>إزالة {name}؟</translation>
     </message>
     <message>
         <source>Remove {name}…</source>
-        <translation type="unfinished"></translation>
+        <translation>إزالة {name}…</translation>
     </message>
     <message>
         <source>Remove {what}</source>
-        <translation type="unfinished"></translation>
+        <translation>إزالة {what}</translation>
     </message>
     <message>
         <source>Remove…</source>
-        <translation type="unfinished"></translation>
+        <translation>إزالة…</translation>
     </message>
     <message>
         <source>Rename</source>
-        <translation type="unfinished"></translation>
+        <translation>إعادة تسمية</translation>
     </message>
     <message>
         <source>Rename the conversation</source>
-        <translation type="unfinished"></translation>
+        <translation>إعادة تسمية المحادثة</translation>
     </message>
     <message>
         <source>Rename the conversation…</source>
-        <translation type="unfinished"></translation>
+        <translation>إعادة تسمية المحادثة…</translation>
     </message>
     <message>
         <source>Rename {name}</source>
-        <translation type="unfinished"></translation>
+        <translation>إعادة تسمية {name}</translation>
     </message>
     <message>
         <source>Rename {name}…</source>
-        <translation type="unfinished"></translation>
+        <translation>إعادة تسمية {name}…</translation>
     </message>
     <message>
         <source>Rename…</source>
-        <translation type="unfinished"></translation>
+        <translation>إعادة تسمية…</translation>
     </message>
     <message>
         <source>Requests appear above while they run, with a Stop for each.</source>
-        <translation type="unfinished"></translation>
+        <translation>تظهر الطلبات أعلاه ما دامت تعمل، ولكل منها زر إيقاف.</translation>
     </message>
     <message>
         <source>Retry</source>
-        <translation type="unfinished"></translation>
+        <translation>إعادة المحاولة</translation>
     </message>
     <message>
         <source>Romanian</source>
-        <translation type="unfinished"></translation>
+        <translation>الرومانية</translation>
     </message>
     <message>
         <source>Running for {time}</source>
-        <translation type="unfinished"></translation>
+        <translation>يعمل منذ {time}</translation>
     </message>
     <message>
         <source>Running now</source>
-        <translation type="unfinished"></translation>
+        <translation>قيد التشغيل الآن</translation>
     </message>
     <message>
         <source>Russian</source>
-        <translation type="unfinished"></translation>
+        <translation>الروسية</translation>
     </message>
     <message>
         <source>Scan it, or copy it. It lets nobody in by itself.</source>
-        <translation type="unfinished"></translation>
+        <translation>امسحه ضوئيًا أو انسخه. لا يُدخل أحدًا وحده.</translation>
     </message>
     <message>
         <source>Search</source>
-        <translation type="unfinished"></translation>
+        <translation>بحث</translation>
     </message>
     <message>
         <source>Search conversations</source>
-        <translation type="unfinished"></translation>
+        <translation>البحث في المحادثات</translation>
     </message>
     <message>
         <source>Searched names, models and endings.</source>
-        <translation type="unfinished"></translation>
+        <translation>جرى البحث في الأسماء والنماذج والنهايات.</translation>
     </message>
     <message numerus="yes">
         <source>Searched titles and text of %n conversation.</source>
         <comment>Searched titles and text of %n conversations.</comment>
-        <translation type="unfinished">
-            <numerusform></numerusform>
-            <numerusform></numerusform>
-            <numerusform></numerusform>
-            <numerusform></numerusform>
-            <numerusform></numerusform>
-            <numerusform></numerusform>
+        <translation>
+            <numerusform>لم يُبحث في أي محادثة.</numerusform>
+            <numerusform>جرى البحث في عنوان محادثة واحدة ونصها.</numerusform>
+            <numerusform>جرى البحث في عناوين محادثتين ونصوصهما.</numerusform>
+            <numerusform>جرى البحث في عناوين %n محادثات ونصوصها.</numerusform>
+            <numerusform>جرى البحث في عناوين %n محادثة ونصوصها.</numerusform>
+            <numerusform>جرى البحث في عناوين %n محادثة ونصوصها.</numerusform>
         </translation>
     </message>
     <message>
         <source>Select all</source>
-        <translation type="unfinished"></translation>
+        <translation>تحديد الكل</translation>
     </message>
     <message>
         <source>Send</source>
-        <translation type="unfinished"></translation>
+        <translation>إرسال</translation>
     </message>
     <message>
         <source>Send its owner your key and ask again, or choose another machine.</source>
-        <translation type="unfinished"></translation>
+        <translation>أرسل إلى مالكه مفتاحك واسأل من جديد، أو اختر جهازًا آخر.</translation>
     </message>
     <message>
         <source>Send some of them with the next one.</source>
-        <translation type="unfinished"></translation>
+        <translation>أرسل بعضها مع الرسالة التالية.</translation>
     </message>
     <message>
         <source>Send the message</source>
-        <translation type="unfinished"></translation>
+        <translation>إرسال الرسالة</translation>
     </message>
     <message>
         <source>Sent when this answer ends. Esc takes it back.</source>
-        <translation type="unfinished"></translation>
+        <translation>تُرسل عندما تنتهي هذه الإجابة. يستعيدها Esc.</translation>
     </message>
     <message>
         <source>Serbian</source>
-        <translation type="unfinished"></translation>
+        <translation>الصربية</translation>
     </message>
     <message>
         <source>Set on the command line.</source>
-        <translation type="unfinished"></translation>
+        <translation>حُدّد في سطر الأوامر.</translation>
     </message>
     <message>
         <source>Set on the command line: UDP port {port}.</source>
-        <translation type="unfinished"></translation>
+        <translation>حُدّد في سطر الأوامر: منفذ UDP ‏{port}.</translation>
     </message>
     <message>
         <source>Set on the command line: the network is entered at {address}, UDP port {port}.</source>
-        <translation type="unfinished"></translation>
+        <translation>حُدّد في سطر الأوامر: يُدخل إلى الشبكة عند {address}، منفذ UDP ‏{port}.</translation>
     </message>
     <message>
         <source>Set on the command line: the network is entered at {address}.</source>
-        <translation type="unfinished"></translation>
+        <translation>حُدّد في سطر الأوامر: يُدخل إلى الشبكة عند {address}.</translation>
     </message>
     <message>
         <source>Settings</source>
-        <translation type="unfinished"></translation>
+        <translation>الإعدادات</translation>
     </message>
     <message>
         <source>Share my GPU</source>
-        <translation type="unfinished"></translation>
+        <translation>مشاركة معالج الرسوميات</translation>
     </message>
     <message>
         <source>Share {name}</source>
-        <translation type="unfinished"></translation>
+        <translation>مشاركة {name}</translation>
     </message>
     <message>
         <source>Shared</source>
-        <translation type="unfinished"></translation>
+        <translation>مُشارَك</translation>
     </message>
     <message>
         <source>Sharing could not be stopped.</source>
-        <translation type="unfinished"></translation>
+        <translation>تعذّر إيقاف المشاركة.</translation>
     </message>
     <message>
         <source>Sharing could not start.</source>
-        <translation type="unfinished"></translation>
+        <translation>تعذّر بدء المشاركة.</translation>
     </message>
     <message>
         <source>Sharing is off</source>
-        <translation type="unfinished"></translation>
+        <translation>المشاركة متوقفة</translation>
     </message>
     <message>
         <source>Sharing is on</source>
-        <translation type="unfinished"></translation>
+        <translation>المشاركة قيد التشغيل</translation>
     </message>
     <message numerus="yes">
         <source>Show %n more line</source>
         <comment>Show %n more lines</comment>
-        <translation type="unfinished">
-            <numerusform></numerusform>
-            <numerusform></numerusform>
-            <numerusform></numerusform>
-            <numerusform></numerusform>
-            <numerusform></numerusform>
-            <numerusform></numerusform>
+        <translation>
+            <numerusform>لا أسطر أخرى</numerusform>
+            <numerusform>عرض سطر آخر</numerusform>
+            <numerusform>عرض سطرين آخرين</numerusform>
+            <numerusform>عرض %n أسطر أخرى</numerusform>
+            <numerusform>عرض %n سطرًا آخر</numerusform>
+            <numerusform>عرض %n سطر آخر</numerusform>
         </translation>
     </message>
     <message>
         <source>Show all of it ({amount})</source>
-        <translation type="unfinished"></translation>
+        <translation>عرض الكل ({amount})</translation>
     </message>
     <message>
         <source>Show all who ask</source>
-        <translation type="unfinished"></translation>
+        <translation>عرض كل من يطلب</translation>
     </message>
     <message>
         <source>Show less</source>
-        <translation type="unfinished"></translation>
+        <translation>عرض أقل</translation>
     </message>
     <message>
         <source>Show the QR code of my key</source>
-        <translation type="unfinished"></translation>
+        <translation>عرض رمز QR لمفتاحي</translation>
     </message>
     <message>
         <source>Show the QR code of my key large</source>
-        <translation type="unfinished"></translation>
+        <translation>عرض رمز QR لمفتاحي كبيرًا</translation>
     </message>
     <message>
         <source>Since</source>
-        <translation type="unfinished"></translation>
+        <translation>منذ</translation>
     </message>
     <message>
         <source>Slots</source>
-        <translation type="unfinished"></translation>
+        <translation>الأماكن</translation>
     </message>
     <message>
         <source>Slovak</source>
-        <translation type="unfinished"></translation>
+        <translation>السلوفاكية</translation>
     </message>
     <message>
         <source>Slovenian</source>
-        <translation type="unfinished"></translation>
+        <translation>السلوفينية</translation>
     </message>
     <message>
         <source>Some machines are asked how they see this one.</source>
-        <translation type="unfinished"></translation>
+        <translation>تُسأل بعض الأجهزة كيف ترى هذا الجهاز.</translation>
     </message>
     <message>
         <source>Spanish</source>
-        <translation type="unfinished"></translation>
+        <translation>الإسبانية</translation>
     </message>
     <message>
         <source>Speed</source>
-        <translation type="unfinished"></translation>
+        <translation>السرعة</translation>
     </message>
     <message>
         <source>Spoken language</source>
-        <translation type="unfinished"></translation>
+        <translation>اللغة المنطوقة</translation>
     </message>
     <message>
         <source>Start a new conversation, or shorten your message.</source>
-        <translation type="unfinished"></translation>
+        <translation>ابدأ محادثة جديدة، أو اختصر رسالتك.</translation>
     </message>
     <message>
         <source>Start it (PipeWire or PulseAudio on Linux), or drop a recording here.</source>
-        <translation type="unfinished"></translation>
+        <translation>شغّله (PipeWire أو PulseAudio على Linux)، أو أفلت تسجيلًا هنا.</translation>
     </message>
     <message>
         <source>Start sharing</source>
-        <translation type="unfinished"></translation>
+        <translation>بدء المشاركة</translation>
     </message>
     <message>
         <source>Start to chat</source>
-        <translation type="unfinished"></translation>
+        <translation>بدء المحادثة</translation>
     </message>
     <message>
         <source>Start to chat on this machine</source>
-        <translation type="unfinished"></translation>
+        <translation>بدء المحادثة على هذا الجهاز</translation>
     </message>
     <message>
         <source>Starting.</source>
-        <translation type="unfinished"></translation>
+        <translation>يبدأ.</translation>
     </message>
     <message>
         <source>Stop</source>
-        <translation type="unfinished"></translation>
+        <translation>إيقاف</translation>
     </message>
     <message>
         <source>Stop and insert</source>
-        <translation type="unfinished"></translation>
+        <translation>إيقاف وإدراج</translation>
     </message>
     <message>
         <source>Stop and insert what was said</source>
-        <translation type="unfinished"></translation>
+        <translation>إيقاف وإدراج ما قيل</translation>
     </message>
     <message>
         <source>Stop inserts</source>
-        <translation type="unfinished"></translation>
+        <translation>الإيقاف يُدرج</translation>
     </message>
     <message>
         <source>Stop request of {who}</source>
-        <translation type="unfinished"></translation>
+        <translation>إيقاف طلب {who}</translation>
     </message>
     <message>
         <source>Stop sharing and quit?</source>
-        <translation type="unfinished"></translation>
+        <translation>إيقاف المشاركة والإنهاء؟</translation>
     </message>
     <message>
         <source>Stop the answer</source>
-        <translation type="unfinished"></translation>
+        <translation>إيقاف الإجابة</translation>
     </message>
     <message>
         <source>Stop the answer that does not come</source>
-        <translation type="unfinished"></translation>
+        <translation>إيقاف الإجابة التي لا تأتي</translation>
     </message>
     <message>
         <source>Stop the transcript</source>
-        <translation type="unfinished"></translation>
+        <translation>إيقاف التفريغ</translation>
     </message>
     <message>
         <source>Stop the translation</source>
-        <translation type="unfinished"></translation>
+        <translation>إيقاف الترجمة</translation>
     </message>
     <message>
         <source>Stopped after {time}</source>
-        <translation type="unfinished"></translation>
+        <translation>توقف بعد {time}</translation>
     </message>
     <message>
         <source>Stopping.</source>
-        <translation type="unfinished"></translation>
+        <translation>يتوقف.</translation>
     </message>
     <message>
         <source>Stopping…</source>
-        <translation type="unfinished"></translation>
+        <translation>يتوقف…</translation>
     </message>
     <message>
         <source>Studio laptop</source>
-        <translation type="unfinished"></translation>
+        <translation>حاسوب المكتب المحمول</translation>
     </message>
     <message>
         <source>Subtitles</source>
-        <translation type="unfinished"></translation>
+        <translation>ترجمة مرئية</translation>
     </message>
     <message>
         <source>Subtitles for the web</source>
-        <translation type="unfinished"></translation>
+        <translation>ترجمة مرئية للويب</translation>
     </message>
     <message>
         <source>Swahili</source>
-        <translation type="unfinished"></translation>
+        <translation>السواحيلية</translation>
     </message>
     <message>
         <source>Swedish</source>
-        <translation type="unfinished"></translation>
+        <translation>السويدية</translation>
     </message>
     <message>
         <source>Tabs</source>
-        <translation type="unfinished"></translation>
+        <translation>علامات التبويب</translation>
     </message>
     <message>
         <source>Tamil</source>
-        <translation type="unfinished"></translation>
+        <translation>التاميلية</translation>
     </message>
     <message>
         <source>Text</source>
-        <translation type="unfinished"></translation>
+        <translation>نص</translation>
     </message>
     <message>
         <source>Text of the answer</source>
-        <translation type="unfinished"></translation>
+        <translation>نص الإجابة</translation>
     </message>
     <message>
         <source>Text with times</source>
-        <translation type="unfinished"></translation>
+        <translation>نص مع الأوقات</translation>
     </message>
     <message>
         <source>Thai</source>
-        <translation type="unfinished"></translation>
+        <translation>التايلاندية</translation>
     </message>
     <message>
         <source>The UDP port cannot be opened ({reason}). Choose another one with --port, or leave it out.</source>
-        <translation type="unfinished"></translation>
+        <translation>تعذّر فتح منفذ UDP ‏({reason}). اختر غيره بالخيار --port، أو دعه.</translation>
     </message>
     <message>
         <source>The answer is complete.</source>
-        <translation type="unfinished"></translation>
+        <translation>اكتملت الإجابة.</translation>
     </message>
     <message>
         <source>The answer was cancelled.</source>
-        <translation type="unfinished"></translation>
+        <translation>أُلغيت الإجابة.</translation>
     </message>
     <message>
         <source>The answer was left before its end.</source>
-        <translation type="unfinished"></translation>
+        <translation>تُركت الإجابة قبل نهايتها.</translation>
     </message>
     <message>
         <source>The answer was stopped.</source>
-        <translation type="unfinished"></translation>
+        <translation>أُوقفت الإجابة.</translation>
     </message>
     <message>
         <source>The connection ended while the model was loading.</source>
-        <translation type="unfinished"></translation>
+        <translation>انتهى الاتصال أثناء تحميل النموذج.</translation>
     </message>
     <message>
         <source>The connection ended. Try again when it is back.</source>
-        <translation type="unfinished"></translation>
+        <translation>انتهى الاتصال. حاول من جديد عندما يعود.</translation>
     </message>
     <message>
         <source>The connection was closed.</source>
-        <translation type="unfinished"></translation>
+        <translation>أُغلق الاتصال.</translation>
     </message>
     <message>
         <source>The conversation is longer than the model can take in.</source>
-        <translation type="unfinished"></translation>
+        <translation>المحادثة أطول مما يستوعبه النموذج.</translation>
     </message>
     <message>
         <source>The conversation is longer than this provider&apos;s context. Shorten it or start a new one.</source>
-        <translation type="unfinished"></translation>
+        <translation>المحادثة أطول من سياق هذا المزوّد. اختصرها أو ابدأ واحدة جديدة.</translation>
     </message>
     <message>
         <source>The database is closed.</source>
-        <translation type="unfinished"></translation>
+        <translation>قاعدة البيانات مغلقة.</translation>
     </message>
     <message>
         <source>The database is damaged. Start QVAC Desktop again: it will be set aside.</source>
-        <translation type="unfinished"></translation>
+        <translation>قاعدة البيانات تالفة. شغّل QVAC Desktop من جديد: ستُوضع جانبًا.</translation>
     </message>
     <message>
         <source>The database was damaged. It is kept as {name} in {folder}, and a new, empty one is in use.</source>
-        <translation type="unfinished"></translation>
+        <translation>كانت قاعدة البيانات تالفة. حُفظت باسم {name} في {folder}، وتُستخدم الآن قاعدة جديدة فارغة.</translation>
     </message>
     <message>
         <source>The database {path} is in use by another program.</source>
-        <translation type="unfinished"></translation>
+        <translation>قاعدة البيانات {path} يستخدمها برنامج آخر.</translation>
     </message>
     <message>
         <source>The disk refused to read or write the database {path}.</source>
-        <translation type="unfinished"></translation>
+        <translation>رفض القرص قراءة قاعدة البيانات {path} أو كتابتها.</translation>
     </message>
     <message>
         <source>The download from {place} broke off several times. Try again later; what was downloaded is kept.</source>
-        <translation type="unfinished"></translation>
+        <translation>انقطع التنزيل من {place} عدة مرات. حاول لاحقًا؛ ما نُزّل محفوظ.</translation>
     </message>
     <message>
         <source>The download goes on.</source>
-        <translation type="unfinished"></translation>
+        <translation>يستمر التنزيل.</translation>
     </message>
     <message>
         <source>The download was cancelled. What has come so far is kept.</source>
-        <translation type="unfinished"></translation>
+        <translation>أُلغي التنزيل. ما وصل حتى الآن محفوظ.</translation>
     </message>
     <message>
         <source>The file is empty.</source>
-        <translation type="unfinished"></translation>
+        <translation>الملف فارغ.</translation>
     </message>
     <message>
         <source>The identity file came and went. Start QVAC Desktop again.</source>
-        <translation type="unfinished"></translation>
+        <translation>ظهر ملف الهوية واختفى. شغّل QVAC Desktop من جديد.</translation>
     </message>
     <message>
         <source>The internet does not answer. Machines on your own network find this one; others when it is back.</source>
-        <translation type="unfinished"></translation>
+        <translation>لا يجيب الإنترنت. تعثر أجهزة شبكتك على هذا الجهاز؛ والأخرى عندما يعود.</translation>
     </message>
     <message>
         <source>The log could not be read.</source>
-        <translation type="unfinished"></translation>
+        <translation>تعذّرت قراءة السجل.</translation>
     </message>
     <message>
         <source>The log keeps who, when and how much, never what.</source>
-        <translation type="unfinished"></translation>
+        <translation>يحفظ السجل من ومتى وكم، لا ماذا أبدًا.</translation>
     </message>
     <message>
         <source>The log was not cleared.</source>
-        <translation type="unfinished"></translation>
+        <translation>لم يُمسح السجل.</translation>
     </message>
     <message>
         <source>The machine did not answer in time.</source>
-        <translation type="unfinished"></translation>
+        <translation>لم يُجب الجهاز في الوقت المناسب.</translation>
     </message>
     <message>
         <source>The machine does not share this model.</source>
-        <translation type="unfinished"></translation>
+        <translation>لا يشارك الجهاز هذا النموذج.</translation>
     </message>
     <message>
         <source>The machine is not taking requests now.</source>
-        <translation type="unfinished"></translation>
+        <translation>لا يستقبل الجهاز طلبات الآن.</translation>
     </message>
     <message>
         <source>The machine is online and answered. Send its owner your key: it connects by itself once the key is allowed.</source>
-        <translation type="unfinished"></translation>
+        <translation>الجهاز متصل وقد أجاب. أرسل إلى مالكه مفتاحك: يتصل من تلقاء نفسه حالما يُسمح للمفتاح.</translation>
     </message>
     <message>
         <source>The machine is online. It is asked again by itself later; you may want to talk to its owner before.</source>
-        <translation type="unfinished"></translation>
+        <translation>الجهاز متصل. سيُسأل من جديد من تلقاء نفسه لاحقًا؛ وقد تود التحدث إلى مالكه قبل ذلك.</translation>
     </message>
     <message>
         <source>The machine stopped sharing.</source>
-        <translation type="unfinished"></translation>
+        <translation>أوقف الجهاز المشاركة.</translation>
     </message>
     <message>
         <source>The machine was found but does not answer.</source>
-        <translation type="unfinished"></translation>
+        <translation>عُثر على الجهاز لكنه لا يجيب.</translation>
     </message>
     <message>
         <source>The machine went offline.</source>
-        <translation type="unfinished"></translation>
+        <translation>انقطع الجهاز عن الشبكة.</translation>
     </message>
     <message>
         <source>The microphone fell silent.</source>
-        <translation type="unfinished"></translation>
+        <translation>صمت الميكروفون.</translation>
     </message>
     <message>
         <source>The microphone was unplugged.</source>
-        <translation type="unfinished"></translation>
+        <translation>فُصل الميكروفون.</translation>
     </message>
     <message>
         <source>The microphone went silent. Trying again…</source>
-        <translation type="unfinished"></translation>
+        <translation>صمت الميكروفون. تُعاد المحاولة…</translation>
     </message>
     <message>
         <source>The model</source>
-        <translation type="unfinished"></translation>
+        <translation>النموذج</translation>
     </message>
     <message>
         <source>The model process ended unexpectedly and was restarted.</source>
-        <translation type="unfinished"></translation>
+        <translation>انتهت عملية النموذج على نحو غير متوقع وأُعيد تشغيلها.</translation>
     </message>
     <message>
         <source>The model was not downloaded.</source>
-        <translation type="unfinished"></translation>
+        <translation>لم يُنزَّل النموذج.</translation>
     </message>
     <message>
         <source>The name was not changed.</source>
-        <translation type="unfinished"></translation>
+        <translation>لم يتغير الاسم.</translation>
     </message>
     <message>
         <source>The network could not be looked at.</source>
-        <translation type="unfinished"></translation>
+        <translation>تعذّر فحص الشبكة.</translation>
     </message>
     <message>
         <source>The network does not lead guests to this machine just now. Its key is announced again by itself.</source>
-        <translation type="unfinished"></translation>
+        <translation>لا تقود الشبكة الضيوف إلى هذا الجهاز حاليًا. يُعلن مفتاحه من جديد من تلقاء نفسه.</translation>
     </message>
     <message>
         <source>The owner blocked your key.</source>
-        <translation type="unfinished"></translation>
+        <translation>حظر المالك مفتاحك.</translation>
     </message>
     <message>
         <source>The owner can technically read this.</source>
-        <translation type="unfinished"></translation>
+        <translation>يستطيع المالك تقنيًا قراءة هذا.</translation>
     </message>
     <message>
         <source>The owner did not let you in.</source>
-        <translation type="unfinished"></translation>
+        <translation>لم يسمح لك المالك بالدخول.</translation>
     </message>
     <message>
         <source>The owner has not allowed your key yet.</source>
-        <translation type="unfinished"></translation>
+        <translation>لم يسمح المالك لمفتاحك بعد.</translation>
     </message>
     <message>
         <source>The owner keeps what you write.</source>
-        <translation type="unfinished"></translation>
+        <translation>يحتفظ المالك بما تكتبه.</translation>
     </message>
     <message>
         <source>The owner no longer allows your key.</source>
-        <translation type="unfinished"></translation>
+        <translation>لم يعد المالك يسمح لمفتاحك.</translation>
     </message>
     <message>
         <source>The owner no longer shares this model.</source>
-        <translation type="unfinished"></translation>
+        <translation>لم يعد المالك يشارك هذا النموذج.</translation>
     </message>
     <message>
         <source>The owner of {name} blocked your key.</source>
-        <translation type="unfinished"></translation>
+        <translation>حظر مالك {name} مفتاحك.</translation>
     </message>
     <message>
         <source>The owner of {name} did not let you in.</source>
-        <translation type="unfinished"></translation>
+        <translation>لم يسمح لك مالك {name} بالدخول.</translation>
     </message>
     <message>
         <source>The owner of {name} has not allowed your key yet.</source>
-        <translation type="unfinished"></translation>
+        <translation>لم يسمح مالك {name} لمفتاحك بعد.</translation>
     </message>
     <message>
         <source>The owner of {name} no longer allows your key.</source>
-        <translation type="unfinished"></translation>
+        <translation>لم يعد مالك {name} يسمح لمفتاحك.</translation>
     </message>
     <message>
         <source>The owner of {name} stopped this answer.</source>
-        <translation type="unfinished"></translation>
+        <translation>أوقف مالك {name} هذه الإجابة.</translation>
     </message>
     <message>
         <source>The owner stopped this answer.</source>
-        <translation type="unfinished"></translation>
+        <translation>أوقف المالك هذه الإجابة.</translation>
     </message>
     <message>
         <source>The owner took your request out of the line.</source>
-        <translation type="unfinished"></translation>
+        <translation>أخرج المالك طلبك من الصف.</translation>
     </message>
     <message>
         <source>The package that hears the microphone is not installed.</source>
-        <translation type="unfinished"></translation>
+        <translation>الحزمة التي تسمع الميكروفون غير مثبّتة.</translation>
     </message>
     <message>
         <source>The peer does not answer yet.</source>
-        <translation type="unfinished"></translation>
+        <translation>لا يجيب الطرف الآخر بعد.</translation>
     </message>
     <message>
         <source>The provider could not load the model. Its owner can see why.</source>
-        <translation type="unfinished"></translation>
+        <translation>تعذّر على المزوّد تحميل النموذج. يستطيع مالكه معرفة السبب.</translation>
     </message>
     <message>
         <source>The provider failed to answer. Its owner can see why.</source>
-        <translation type="unfinished"></translation>
+        <translation>تعذّر على المزوّد الإجابة. يستطيع مالكه معرفة السبب.</translation>
     </message>
     <message>
         <source>The provider unloaded the model while it was answering. Ask again.</source>
-        <translation type="unfinished"></translation>
+        <translation>أخرج المزوّد النموذج من الذاكرة أثناء إجابته. اسأل من جديد.</translation>
     </message>
     <message>
         <source>The provider&apos;s model cannot do this.</source>
-        <translation type="unfinished"></translation>
+        <translation>لا يستطيع نموذج المزوّد ذلك.</translation>
     </message>
     <message>
         <source>The provider&apos;s model worker ended unexpectedly. Ask again.</source>
-        <translation type="unfinished"></translation>
+        <translation>انتهت عملية نموذج المزوّد على نحو غير متوقع. اسأل من جديد.</translation>
     </message>
     <message>
         <source>The provider&apos;s owner can technically read what you send.</source>
-        <translation type="unfinished"></translation>
+        <translation>يستطيع مالك المزوّد تقنيًا قراءة ما ترسله.</translation>
     </message>
     <message>
         <source>The relay between the two machines went away.</source>
-        <translation type="unfinished"></translation>
+        <translation>اختفى المُرحِّل بين الجهازين.</translation>
     </message>
     <message>
         <source>The request is still open.</source>
-        <translation type="unfinished"></translation>
+        <translation>ما زال الطلب مفتوحًا.</translation>
     </message>
     <message>
         <source>The rule was not changed.</source>
-        <translation type="unfinished"></translation>
+        <translation>لم تتغير القاعدة.</translation>
     </message>
     <message>
         <source>The server sends the model over an unencrypted connection: refused.</source>
-        <translation type="unfinished"></translation>
+        <translation>يرسل الخادم النموذج عبر اتصال غير مشفّر: رُفض.</translation>
     </message>
     <message>
         <source>The settings file could not be read ({reason}). It is kept as {name} in {folder}; the default settings are in use.</source>
-        <translation type="unfinished"></translation>
+        <translation>تعذّرت قراءة ملف الإعدادات ({reason}). حُفظ باسم {name} في {folder}؛ وتُستخدم الإعدادات الافتراضية.</translation>
     </message>
     <message>
         <source>The system does not let QVAC Desktop use the microphone.</source>
-        <translation type="unfinished"></translation>
+        <translation>لا يسمح النظام لـ QVAC Desktop باستخدام الميكروفون.</translation>
     </message>
     <message>
         <source>The system&apos;s keyring does not hold your identity any more. Restore it, start with --seed, or remove {path} to get a new key (people who know the old one will not find you).</source>
-        <translation type="unfinished"></translation>
+        <translation>لم تعد سلسلة مفاتيح النظام تحوي هويتك. استعِدها، أو ابدأ بالخيار --seed، أو أزِل {path} للحصول على مفتاح جديد (لن يعثر عليك من يعرف القديم).</translation>
     </message>
     <message>
         <source>The time for which the owner allowed your key is over.</source>
-        <translation type="unfinished"></translation>
+        <translation>انقضت المدة التي سمح المالك لمفتاحك بها.</translation>
     </message>
     <message>
         <source>Theme</source>
-        <translation type="unfinished"></translation>
+        <translation>المظهر</translation>
     </message>
     <message>
         <source>Theme: {name}</source>
-        <translation type="unfinished"></translation>
+        <translation>المظهر: {name}</translation>
     </message>
     <message>
         <source>There is no file {path}.</source>
-        <translation type="unfinished"></translation>
+        <translation>لا يوجد ملف {path}.</translation>
     </message>
     <message>
         <source>There is no message to answer in this conversation.</source>
-        <translation type="unfinished"></translation>
+        <translation>لا رسالة في هذه المحادثة للإجابة عنها.</translation>
     </message>
     <message>
         <source>There is no model on this machine yet.</source>
-        <translation type="unfinished"></translation>
+        <translation>لا نموذج على هذا الجهاز بعد.</translation>
     </message>
     <message>
         <source>There is no model on this machine yet. Get a small one, or add a GGUF file.</source>
-        <translation type="unfinished"></translation>
+        <translation>لا نموذج على هذا الجهاز بعد. احصل على نموذج صغير، أو أضف ملف GGUF.</translation>
     </message>
     <message>
         <source>There is no sound in this file that can be read: it is damaged, or protected.</source>
-        <translation type="unfinished"></translation>
+        <translation>لا صوت يمكن قراءته في هذا الملف: إنه تالف أو محمي.</translation>
     </message>
     <message>
         <source>There is no sound in this file.</source>
-        <translation type="unfinished"></translation>
+        <translation>لا صوت في هذا الملف.</translation>
     </message>
     <message>
         <source>These settings in {path} are not understood and have their default: {names}.</source>
-        <translation type="unfinished"></translation>
+        <translation>هذه الإعدادات في {path} غير مفهومة ولها قيمتها الافتراضية: {names}.</translation>
     </message>
     <message>
         <source>Thinking</source>
-        <translation type="unfinished"></translation>
+        <translation>يفكّر</translation>
     </message>
     <message>
         <source>Thinking…</source>
-        <translation type="unfinished"></translation>
+        <translation>يفكّر…</translation>
     </message>
     <message>
         <source>This address names no file.</source>
-        <translation type="unfinished"></translation>
+        <translation>هذا العنوان لا يسمّي ملفًا.</translation>
     </message>
     <message>
         <source>This audio is longer than the {time} that are allowed. Send it in parts.</source>
-        <translation type="unfinished"></translation>
+        <translation>هذا الصوت أطول من المدة المسموحة {time}. أرسله على أجزاء.</translation>
     </message>
     <message>
         <source>This conversation does not exist any more.</source>
-        <translation type="unfinished"></translation>
+        <translation>لم تعد هذه المحادثة موجودة.</translation>
     </message>
     <message>
         <source>This conversation is still being answered. Stop that answer first.</source>
-        <translation type="unfinished"></translation>
+        <translation>ما زالت هذه المحادثة قيد الإجابة. أوقف تلك الإجابة أولًا.</translation>
     </message>
     <message>
         <source>This file cannot be read as sound: it is damaged.</source>
-        <translation type="unfinished"></translation>
+        <translation>تتعذّر قراءة هذا الملف صوتًا: إنه تالف.</translation>
     </message>
     <message>
         <source>This file holds a vocabulary without a model. Choose a chat model.</source>
-        <translation type="unfinished"></translation>
+        <translation>يحوي هذا الملف مفردات بلا نموذج. اختر نموذج محادثة.</translation>
     </message>
     <message>
         <source>This file holds no language model. Choose a chat model.</source>
-        <translation type="unfinished"></translation>
+        <translation>لا يحوي هذا الملف نموذجًا لغويًا. اختر نموذج محادثة.</translation>
     </message>
     <message>
         <source>This file is a control vector for another model; it cannot answer by itself.</source>
-        <translation type="unfinished"></translation>
+        <translation>هذا الملف متجه تحكم لنموذج آخر؛ لا يستطيع الإجابة وحده.</translation>
     </message>
     <message>
         <source>This file is an adapter (LoRA) for another model; it cannot answer by itself.</source>
-        <translation type="unfinished"></translation>
+        <translation>هذا الملف محوّل (LoRA) لنموذج آخر؛ لا يستطيع الإجابة وحده.</translation>
     </message>
     <message>
         <source>This file is an importance matrix, a by-product of quantizing; it is no model. Choose a chat model.</source>
-        <translation type="unfinished"></translation>
+        <translation>هذا الملف مصفوفة أهمية، ناتج جانبي للتكميم؛ ليس نموذجًا. اختر نموذج محادثة.</translation>
     </message>
     <message>
         <source>This file is the vision part (mmproj) of another model; it cannot answer by itself.</source>
-        <translation type="unfinished"></translation>
+        <translation>هذا الملف هو جزء الرؤية (mmproj) لنموذج آخر؛ لا يستطيع الإجابة وحده.</translation>
     </message>
     <message>
         <source>This is no sound or video file that can be read. If it should be one, it was cut off or not copied whole: get it again.</source>
-        <translation type="unfinished"></translation>
+        <translation>ليس هذا ملف صوت أو فيديو يمكن قراءته. إن كان يُفترض أن يكون كذلك، فقد قُطع أو لم يُنسخ كاملًا: احصل عليه من جديد.</translation>
     </message>
     <message>
         <source>This is not an address of a model.</source>
-        <translation type="unfinished"></translation>
+        <translation>ليس هذا عنوان نموذج.</translation>
     </message>
     <message>
         <source>This is your own key. A relay is another machine, which both of you can reach.</source>
-        <translation type="unfinished"></translation>
+        <translation>هذا مفتاحك أنت. المُرحِّل جهاز آخر يصل إليه كلاكما.</translation>
     </message>
     <message>
         <source>This is your own key. To use this machine&apos;s models, choose This machine.</source>
-        <translation type="unfinished"></translation>
+        <translation>هذا مفتاحك أنت. لاستخدام نماذج هذا الجهاز اختر «هذا الجهاز».</translation>
     </message>
     <message>
         <source>This is your own key: it means this machine.</source>
-        <translation type="unfinished"></translation>
+        <translation>هذا مفتاحك أنت: يعني هذا الجهاز.</translation>
     </message>
     <message>
         <source>This is your own key: you need no permission.</source>
-        <translation type="unfinished"></translation>
+        <translation>هذا مفتاحك أنت: لا تحتاج إلى إذن.</translation>
     </message>
     <message>
         <source>This key was not allowed.</source>
-        <translation type="unfinished"></translation>
+        <translation>لم يُسمح لهذا المفتاح.</translation>
     </message>
     <message>
         <source>This key was not blocked.</source>
-        <translation type="unfinished"></translation>
+        <translation>لم يُحظر هذا المفتاح.</translation>
     </message>
     <message>
         <source>This key was not removed.</source>
-        <translation type="unfinished"></translation>
+        <translation>لم يُزَل هذا المفتاح.</translation>
     </message>
     <message>
         <source>This link begins with {beginning}, one of ours with qvac://.</source>
-        <translation type="unfinished"></translation>
+        <translation>يبدأ هذا الرابط بـ {beginning}، وروابطنا بـ qvac://.</translation>
     </message>
     <message>
         <source>This machine</source>
-        <translation type="unfinished"></translation>
+        <translation>هذا الجهاز</translation>
     </message>
     <message>
         <source>This machine answers anew.</source>
-        <translation type="unfinished"></translation>
+        <translation>يجيب هذا الجهاز من البداية.</translation>
     </message>
     <message>
         <source>This machine continues with {model}.</source>
-        <translation type="unfinished"></translation>
+        <translation>يتابع هذا الجهاز بنموذج {model}.</translation>
     </message>
     <message>
         <source>This machine has no microphone.</source>
-        <translation type="unfinished"></translation>
+        <translation>لا ميكروفون لهذا الجهاز.</translation>
     </message>
     <message>
         <source>This machine has no network.</source>
-        <translation type="unfinished"></translation>
+        <translation>لا شبكة لهذا الجهاز.</translation>
     </message>
     <message>
         <source>This machine has no network. Sharing goes on by itself when it is back.</source>
-        <translation type="unfinished"></translation>
+        <translation>لا شبكة لهذا الجهاز. تستمر المشاركة من تلقاء نفسها عندما تعود.</translation>
     </message>
     <message>
         <source>This machine is behind a router that shows everybody another port. Peers behind such a router as well cannot be reached directly: forward the UDP port, use another network, or go through a relay.</source>
-        <translation type="unfinished"></translation>
+        <translation>هذا الجهاز خلف موجّه يُظهر لكل طرف منفذًا مختلفًا. لا يمكن الوصول مباشرةً إلى من هم خلف موجّه مثله: مرّر منفذ UDP، أو استخدم شبكة أخرى، أو مُرّ عبر مُرحِّل.</translation>
     </message>
     <message>
         <source>This machine is behind a router that shows everybody the same port: most others can be reached.</source>
-        <translation type="unfinished"></translation>
+        <translation>هذا الجهاز خلف موجّه يُظهر للجميع المنفذ نفسه: يمكن الوصول إلى معظم الآخرين.</translation>
     </message>
     <message>
         <source>This model address is too long.</source>
-        <translation type="unfinished"></translation>
+        <translation>عنوان هذا النموذج طويل جدًا.</translation>
     </message>
     <message>
         <source>This model cannot see pictures. Choose one with vision, or leave the picture out.</source>
-        <translation type="unfinished"></translation>
+        <translation>لا يستطيع هذا النموذج رؤية الصور. اختر نموذجًا يرى، أو دع الصورة.</translation>
     </message>
     <message>
         <source>This model could not be shared.</source>
-        <translation type="unfinished"></translation>
+        <translation>تعذّرت مشاركة هذا النموذج.</translation>
     </message>
     <message>
         <source>This model is still shared.</source>
-        <translation type="unfinished"></translation>
+        <translation>ما زال هذا النموذج مُشارَكًا.</translation>
     </message>
     <message>
         <source>This model makes embeddings; it cannot chat. Choose a chat model.</source>
-        <translation type="unfinished"></translation>
+        <translation>يصنع هذا النموذج تضمينات؛ لا يستطيع المحادثة. اختر نموذج محادثة.</translation>
     </message>
     <message>
         <source>This model makes no embeddings. Choose an embedding model.</source>
-        <translation type="unfinished"></translation>
+        <translation>لا يصنع هذا النموذج تضمينات. اختر نموذج تضمينات.</translation>
     </message>
     <message>
         <source>This model makes pictures; it cannot chat. Choose a chat model.</source>
-        <translation type="unfinished"></translation>
+        <translation>يصنع هذا النموذج صورًا؛ لا يستطيع المحادثة. اختر نموذج محادثة.</translation>
     </message>
     <message>
         <source>This model ranks or classifies texts; it cannot chat. Choose a chat model.</source>
-        <translation type="unfinished"></translation>
+        <translation>يرتّب هذا النموذج النصوص أو يصنّفها؛ لا يستطيع المحادثة. اختر نموذج محادثة.</translation>
     </message>
     <message>
         <source>This model rewrites texts as T5 does, which QVAC Desktop cannot run. Choose a chat model.</source>
-        <translation type="unfinished"></translation>
+        <translation>يعيد هذا النموذج صياغة النصوص كما يفعل T5، وهو ما لا يستطيع QVAC Desktop تشغيله. اختر نموذج محادثة.</translation>
     </message>
     <message>
         <source>This model transcribes no speech. Choose a Whisper model.</source>
-        <translation type="unfinished"></translation>
+        <translation>لا يفرّغ هذا النموذج الكلام. اختر نموذج Whisper.</translation>
     </message>
     <message>
         <source>This model writes by diffusion, which QVAC Desktop cannot run. Choose a chat model.</source>
-        <translation type="unfinished"></translation>
+        <translation>يكتب هذا النموذج بالانتشار، وهو ما لا يستطيع QVAC Desktop تشغيله. اختر نموذج محادثة.</translation>
     </message>
     <message>
         <source>This model writes down what is said; it cannot chat. Choose a chat model.</source>
-        <translation type="unfinished"></translation>
+        <translation>يدوّن هذا النموذج ما يُقال؛ لا يستطيع المحادثة. اختر نموذج محادثة.</translation>
     </message>
     <message>
         <source>This name is yours; nobody else sees it.</source>
-        <translation type="unfinished"></translation>
+        <translation>هذا الاسم لك؛ لا يراه غيرك.</translation>
     </message>
     <message>
         <source>This provider cannot tell its models (it is not QVAC Desktop): name the one to use.</source>
-        <translation type="unfinished"></translation>
+        <translation>لا يستطيع هذا المزوّد ذكر نماذجه (ليس QVAC Desktop): سمِّ النموذج المطلوب.</translation>
     </message>
     <message>
         <source>This provider is not taking requests now. Ask again later.</source>
-        <translation type="unfinished"></translation>
+        <translation>لا يستقبل هذا المزوّد طلبات الآن. اسأل من جديد لاحقًا.</translation>
     </message>
     <message>
         <source>This provider shares no model that understands speech with you.</source>
-        <translation type="unfinished"></translation>
+        <translation>لا يشاركك هذا المزوّد نموذجًا يفهم الكلام.</translation>
     </message>
     <message>
         <source>This relay is in the list already.</source>
-        <translation type="unfinished"></translation>
+        <translation>هذا المُرحِّل في القائمة بالفعل.</translation>
     </message>
     <message>
         <source>This request still runs.</source>
-        <translation type="unfinished"></translation>
+        <translation>ما زال هذا الطلب يعمل.</translation>
     </message>
     <message>
         <source>This request was lost. Send it again.</source>
-        <translation type="unfinished"></translation>
+        <translation>ضاع هذا الطلب. أرسله من جديد.</translation>
     </message>
     <message>
         <source>This system starts no programs at login.</source>
-        <translation type="unfinished"></translation>
+        <translation>لا يشغّل هذا النظام برامج عند تسجيل الدخول.</translation>
     </message>
     <message>
         <source>This user may not write the database {path}.</source>
-        <translation type="unfinished"></translation>
+        <translation>لا يحق لهذا المستخدم الكتابة في قاعدة البيانات {path}.</translation>
     </message>
     <message>
         <source>This was waiting for its turn and was not sent.</source>
-        <translation type="unfinished"></translation>
+        <translation>كان هذا ينتظر دوره ولم يُرسل.</translation>
     </message>
     <message>
         <source>This week</source>
-        <translation type="unfinished"></translation>
+        <translation>هذا الأسبوع</translation>
     </message>
     <message>
         <source>Thought</source>
-        <translation type="unfinished"></translation>
+        <translation>تفكير</translation>
     </message>
     <message>
         <source>Thought ({amount})</source>
-        <translation type="unfinished"></translation>
+        <translation>تفكير ({amount})</translation>
     </message>
     <message>
         <source>Thought · {counted}</source>
-        <translation type="unfinished"></translation>
+        <translation>تفكير · {counted}</translation>
     </message>
     <message>
         <source>Thought, {counted}</source>
-        <translation type="unfinished"></translation>
+        <translation>تفكير، {counted}</translation>
     </message>
     <message>
         <source>Time</source>
-        <translation type="unfinished"></translation>
+        <translation>الوقت</translation>
     </message>
     <message>
         <source>Title of the conversation</source>
-        <translation type="unfinished"></translation>
+        <translation>عنوان المحادثة</translation>
     </message>
     <message>
         <source>Today</source>
-        <translation type="unfinished"></translation>
+        <translation>اليوم</translation>
     </message>
     <message>
         <source>Tokens</source>
-        <translation type="unfinished"></translation>
+        <translation>الرموز</translation>
     </message>
     <message>
         <source>Tokens in / out</source>
-        <translation type="unfinished"></translation>
+        <translation>الرموز دخولًا / خروجًا</translation>
     </message>
     <message>
         <source>Tokens today</source>
-        <translation type="unfinished"></translation>
+        <translation>رموز اليوم</translation>
     </message>
     <message>
         <source>Took</source>
-        <translation type="unfinished"></translation>
+        <translation>المدة</translation>
     </message>
     <message>
         <source>Transcribing</source>
-        <translation type="unfinished"></translation>
+        <translation>يُفرّغ</translation>
     </message>
     <message>
         <source>Transcribing, {done}</source>
-        <translation type="unfinished"></translation>
+        <translation>يُفرّغ، {done}</translation>
     </message>
     <message>
         <source>Transcribing, {done} of {total}</source>
-        <translation type="unfinished"></translation>
+        <translation>يُفرّغ، {done} من {total}</translation>
     </message>
     <message>
         <source>Transcript</source>
-        <translation type="unfinished"></translation>
+        <translation>النص المفرَّغ</translation>
     </message>
     <message>
         <source>Transcript of {file}</source>
-        <translation type="unfinished"></translation>
+        <translation>النص المفرَّغ من {file}</translation>
     </message>
     <message numerus="yes">
         <source>Transcript of {file}, %n line</source>
         <comment>Transcript of {file}, %n lines</comment>
-        <translation type="unfinished">
-            <numerusform></numerusform>
-            <numerusform></numerusform>
-            <numerusform></numerusform>
-            <numerusform></numerusform>
-            <numerusform></numerusform>
-            <numerusform></numerusform>
+        <translation>
+            <numerusform>النص المفرَّغ من {file}، بلا أسطر</numerusform>
+            <numerusform>النص المفرَّغ من {file}، سطر واحد</numerusform>
+            <numerusform>النص المفرَّغ من {file}، سطران</numerusform>
+            <numerusform>النص المفرَّغ من {file}، %n أسطر</numerusform>
+            <numerusform>النص المفرَّغ من {file}، %n سطرًا</numerusform>
+            <numerusform>النص المفرَّغ من {file}، %n سطر</numerusform>
         </translation>
     </message>
     <message>
         <source>Translate the selection to</source>
-        <translation type="unfinished"></translation>
+        <translation>ترجمة المحدّد إلى</translation>
     </message>
     <message>
         <source>Translate to</source>
-        <translation type="unfinished"></translation>
+        <translation>ترجمة إلى</translation>
     </message>
     <message>
         <source>Translation</source>
-        <translation type="unfinished"></translation>
+        <translation>الترجمة</translation>
     </message>
     <message>
         <source>Try again</source>
-        <translation type="unfinished"></translation>
+        <translation>المحاولة من جديد</translation>
     </message>
     <message>
         <source>Try again.</source>
-        <translation type="unfinished"></translation>
+        <translation>حاول من جديد.</translation>
     </message>
     <message>
         <source>Try again. If it stays so, please report it.</source>
-        <translation type="unfinished"></translation>
+        <translation>حاول من جديد. إن بقي كذلك فأبلِغ عنه رجاءً.</translation>
     </message>
     <message>
         <source>Try now</source>
-        <translation type="unfinished"></translation>
+        <translation>المحاولة الآن</translation>
     </message>
     <message>
         <source>Try to reach the network now</source>
-        <translation type="unfinished"></translation>
+        <translation>محاولة الوصول إلى الشبكة الآن</translation>
     </message>
     <message>
         <source>Try to reach the provider now</source>
-        <translation type="unfinished"></translation>
+        <translation>محاولة الوصول إلى المزوّد الآن</translation>
     </message>
     <message>
         <source>Trying again in about {time}.</source>
-        <translation type="unfinished"></translation>
+        <translation>تُعاد المحاولة بعد نحو {time}.</translation>
     </message>
     <message>
         <source>Turkish</source>
-        <translation type="unfinished"></translation>
+        <translation>التركية</translation>
     </message>
     <message>
         <source>Type below, or press Ctrl+N anywhere</source>
-        <translation type="unfinished"></translation>
+        <translation>اكتب في الأسفل، أو اضغط Ctrl+N في أي مكان</translation>
     </message>
     <message>
         <source>UDP port {wanted} is in use by another program; port {port} is used instead.</source>
-        <translation type="unfinished"></translation>
+        <translation>منفذ UDP ‏{wanted} يستخدمه برنامج آخر؛ ويُستخدم المنفذ {port} بدلًا منه.</translation>
     </message>
     <message>
         <source>Ukrainian</source>
-        <translation type="unfinished"></translation>
+        <translation>الأوكرانية</translation>
     </message>
     <message>
         <source>Unknown key {short} asks to use your GPU</source>
-        <translation type="unfinished"></translation>
+        <translation>المفتاح غير المعروف {short} يطلب استخدام معالج الرسوميات لديك</translation>
     </message>
     <message>
         <source>Unknown keys may ask</source>
-        <translation type="unfinished"></translation>
+        <translation>يُسمح للمفاتيح غير المعروفة بالطلب</translation>
     </message>
     <message>
         <source>Unpin</source>
-        <translation type="unfinished"></translation>
+        <translation>إلغاء التثبيت</translation>
     </message>
     <message>
         <source>Until I say otherwise</source>
-        <translation type="unfinished"></translation>
+        <translation>حتى أقول غير ذلك</translation>
     </message>
     <message>
         <source>Urdu</source>
-        <translation type="unfinished"></translation>
+        <translation>الأردية</translation>
     </message>
     <message>
         <source>Use somebody&apos;s GPU</source>
-        <translation type="unfinished"></translation>
+        <translation>استخدام معالج رسوميات لدى غيرك</translation>
     </message>
     <message>
         <source>Use {name}</source>
-        <translation type="unfinished"></translation>
+        <translation>استخدام {name}</translation>
     </message>
     <message>
         <source>Valid key</source>
-        <translation type="unfinished"></translation>
+        <translation>مفتاح صالح</translation>
     </message>
     <message>
         <source>Valid key.</source>
-        <translation type="unfinished"></translation>
+        <translation>مفتاح صالح.</translation>
     </message>
     <message>
         <source>Vietnamese</source>
-        <translation type="unfinished"></translation>
+        <translation>الفيتنامية</translation>
     </message>
     <message>
         <source>Wait for the microphone…</source>
-        <translation type="unfinished"></translation>
+        <translation>انتظر الميكروفون…</translation>
     </message>
     <message>
         <source>Waiting for its owner to allow your key.</source>
-        <translation type="unfinished"></translation>
+        <translation>ينتظر أن يسمح المالك لمفتاحك.</translation>
     </message>
     <message>
         <source>Waiting for the first bytes…</source>
-        <translation type="unfinished"></translation>
+        <translation>ينتظر البايتات الأولى…</translation>
     </message>
     <message>
         <source>Waiting for the owner</source>
-        <translation type="unfinished"></translation>
+        <translation>ينتظر المالك</translation>
     </message>
     <message>
         <source>Waiting for the owner of {name}.</source>
-        <translation type="unfinished"></translation>
+        <translation>ينتظر مالك {name}.</translation>
     </message>
     <message>
         <source>What it runs now is stopped, and its requests are met with silence.</source>
-        <translation type="unfinished"></translation>
+        <translation>يتوقف ما يشغّله الآن، وتُقابَل طلباته بالصمت.</translation>
     </message>
     <message>
         <source>What the model thought</source>
-        <translation type="unfinished"></translation>
+        <translation>ما فكّر فيه النموذج</translation>
     </message>
     <message>
         <source>What was heard until then is kept.</source>
-        <translation type="unfinished"></translation>
+        <translation>ما سُمع حتى ذلك الحين محفوظ.</translation>
     </message>
     <message>
         <source>What was heard until then is kept. Hold the button to go on.</source>
-        <translation type="unfinished"></translation>
+        <translation>ما سُمع حتى ذلك الحين محفوظ. اضغط الزر مطوّلًا للمتابعة.</translation>
     </message>
     <message>
         <source>What was used, by whom and when is forgotten. The counts of today go on.</source>
-        <translation type="unfinished"></translation>
+        <translation>يُنسى ما استُخدم ومن استخدمه ومتى. ويستمر عدّ اليوم.</translation>
     </message>
     <message>
         <source>What would you like to do?</source>
-        <translation type="unfinished"></translation>
+        <translation>ماذا تود أن تفعل؟</translation>
     </message>
     <message>
         <source>Where two routers allow no direct path, a relay forwards what it cannot read. Anybody who can be reached runs one with &apos;qvac-desktop relay&apos; and gives you its key. One of the two machines has to name it.</source>
-        <translation type="unfinished"></translation>
+        <translation>حيث لا يسمح موجّهان بمسار مباشر، يمرّر المُرحِّل ما لا يستطيع قراءته. كل من يمكن الوصول إليه يشغّل واحدًا بالأمر qvac-desktop relay ويعطيك مفتاحه. وعلى أحد الجهازين أن يسمّيه.</translation>
     </message>
     <message>
         <source>Who</source>
-        <translation type="unfinished"></translation>
+        <translation>من</translation>
     </message>
     <message>
         <source>Who may use it</source>
-        <translation type="unfinished"></translation>
+        <translation>من يستطيع استخدامه</translation>
     </message>
     <message>
         <source>Whoever holds this key may use the models you share.</source>
-        <translation type="unfinished"></translation>
+        <translation>يستطيع حامل هذا المفتاح استخدام النماذج التي تشاركها.</translation>
     </message>
     <message>
         <source>Write something first</source>
-        <translation type="unfinished"></translation>
+        <translation>اكتب شيئًا أولًا</translation>
     </message>
     <message>
         <source>Write to this address in your mail program?</source>
-        <translation type="unfinished"></translation>
+        <translation>الكتابة إلى هذا العنوان ببرنامج بريدك؟</translation>
     </message>
     <message>
         <source>Writing the last words…</source>
-        <translation type="unfinished"></translation>
+        <translation>تُكتب الكلمات الأخيرة…</translation>
     </message>
     <message>
         <source>You can stop at any time.</source>
-        <translation type="unfinished"></translation>
+        <translation>يمكنك التوقف في أي وقت.</translation>
     </message>
     <message>
         <source>Your identity is in the system&apos;s keyring, which does not answer ({reason}). Unlock it, or start with --seed, or with another folder (--data-dir).</source>
-        <translation type="unfinished"></translation>
+        <translation>هويتك في سلسلة مفاتيح النظام التي لا تجيب ({reason}). افتحها، أو ابدأ بالخيار --seed أو بمجلد آخر (--data-dir).</translation>
     </message>
     <message>
         <source>Your key can be found.</source>
-        <translation type="unfinished"></translation>
+        <translation>يمكن العثور على مفتاحك.</translation>
     </message>
     <message>
         <source>Your key is shown there. It connects by itself once the key is allowed.</source>
-        <translation type="unfinished"></translation>
+        <translation>يظهر مفتاحك هناك. يتصل من تلقاء نفسه حالما يُسمح للمفتاح.</translation>
     </message>
     <message>
         <source>Your tokens for today are used up at this provider.</source>
-        <translation type="unfinished"></translation>
+        <translation>نفدت رموزك لهذا اليوم لدى هذا المزوّد.</translation>
     </message>
     <message>
         <source>a PDF</source>
-        <translation type="unfinished"></translation>
+        <translation>ملف PDF</translation>
     </message>
     <message>
         <source>a document of an office program</source>
-        <translation type="unfinished"></translation>
+        <translation>مستند لبرنامج مكتبي</translation>
     </message>
     <message>
         <source>a model</source>
-        <translation type="unfinished"></translation>
+        <translation>نموذج</translation>
     </message>
     <message>
         <source>a packed file</source>
-        <translation type="unfinished"></translation>
+        <translation>ملف مضغوط</translation>
     </message>
     <message>
         <source>a packed file (a ZIP archive, or a document of an office program)</source>
-        <translation type="unfinished"></translation>
+        <translation>ملف مضغوط (أرشيف ZIP أو مستند لبرنامج مكتبي)</translation>
     </message>
     <message>
         <source>a program</source>
-        <translation type="unfinished"></translation>
+        <translation>برنامج</translation>
     </message>
     <message>
         <source>about {time} left</source>
-        <translation type="unfinished"></translation>
+        <translation>بقي نحو {time}</translation>
     </message>
     <message>
         <source>answering…</source>
-        <translation type="unfinished"></translation>
+        <translation>يجيب…</translation>
     </message>
     <message>
         <source>blocked</source>
-        <translation type="unfinished"></translation>
+        <translation>محظور</translation>
     </message>
     <message>
         <source>connecting…</source>
-        <translation type="unfinished"></translation>
+        <translation>يتصل…</translation>
     </message>
     <message>
         <source>could not be loaded</source>
-        <translation type="unfinished"></translation>
+        <translation>تعذّر تحميله</translation>
     </message>
     <message>
         <source>cut at its greatest length</source>
-        <translation type="unfinished"></translation>
+        <translation>قُطعت عند أقصى طول</translation>
     </message>
     <message>
         <source>direct</source>
-        <translation type="unfinished"></translation>
+        <translation>مباشر</translation>
     </message>
     <message>
         <source>done</source>
-        <translation type="unfinished"></translation>
+        <translation>تم</translation>
     </message>
     <message>
         <source>draft</source>
-        <translation type="unfinished"></translation>
+        <translation>مسوّدة</translation>
     </message>
     <message>
         <source>embeddings</source>
-        <translation type="unfinished"></translation>
+        <translation>تضمينات</translation>
     </message>
     <message>
         <source>expired</source>
-        <translation type="unfinished"></translation>
+        <translation>انتهى</translation>
     </message>
     <message>
         <source>failed</source>
-        <translation type="unfinished"></translation>
+        <translation>فشل</translation>
     </message>
     <message>
         <source>failed: {reason}</source>
-        <translation type="unfinished"></translation>
+        <translation>فشل: {reason}</translation>
     </message>
     <message>
         <source>first token {time}</source>
-        <translation type="unfinished"></translation>
+        <translation>أول رمز {time}</translation>
     </message>
     <message>
         <source>folded</source>
-        <translation type="unfinished"></translation>
+        <translation>مطوي</translation>
     </message>
     <message>
         <source>for embeddings</source>
-        <translation type="unfinished"></translation>
+        <translation>للتضمينات</translation>
     </message>
     <message>
         <source>for speech</source>
-        <translation type="unfinished"></translation>
+        <translation>للكلام</translation>
     </message>
     <message>
         <source>give it to the people you allow</source>
-        <translation type="unfinished"></translation>
+        <translation>أعطه لمن تسمح لهم</translation>
     </message>
     <message>
         <source>guest left</source>
-        <translation type="unfinished"></translation>
+        <translation>غادر الضيف</translation>
     </message>
     <message>
         <source>guest stopped it</source>
-        <translation type="unfinished"></translation>
+        <translation>أوقفه الضيف</translation>
     </message>
     <message>
         <source>heard by {who}</source>
-        <translation type="unfinished"></translation>
+        <translation>يسمعه {who}</translation>
     </message>
     <message>
         <source>heard on this machine</source>
-        <translation type="unfinished"></translation>
+        <translation>يُسمع على هذا الجهاز</translation>
     </message>
     <message numerus="yes">
         <source>in %n day</source>
         <comment>in %n days</comment>
-        <translation type="unfinished">
-            <numerusform></numerusform>
-            <numerusform></numerusform>
-            <numerusform></numerusform>
-            <numerusform></numerusform>
-            <numerusform></numerusform>
-            <numerusform></numerusform>
+        <translation>
+            <numerusform>اليوم</numerusform>
+            <numerusform>بعد يوم</numerusform>
+            <numerusform>بعد يومين</numerusform>
+            <numerusform>بعد %n أيام</numerusform>
+            <numerusform>بعد %n يومًا</numerusform>
+            <numerusform>بعد %n يوم</numerusform>
         </translation>
     </message>
     <message>
         <source>in {hours} h</source>
-        <translation type="unfinished"></translation>
+        <translation>بعد {hours} س</translation>
     </message>
     <message>
         <source>in {minutes} min</source>
-        <translation type="unfinished"></translation>
+        <translation>بعد {minutes} د</translation>
     </message>
     <message>
         <source>just now</source>
-        <translation type="unfinished"></translation>
+        <translation>الآن للتو</translation>
     </message>
     <message>
         <source>length reached</source>
-        <translation type="unfinished"></translation>
+        <translation>بلغ الطول</translation>
     </message>
     <message>
         <source>loaded</source>
-        <translation type="unfinished"></translation>
+        <translation>محمّل</translation>
     </message>
     <message>
         <source>loading…</source>
-        <translation type="unfinished"></translation>
+        <translation>يُحمّل…</translation>
     </message>
     <message>
         <source>loads when asked</source>
-        <translation type="unfinished"></translation>
+        <translation>يُحمّل عند الطلب</translation>
     </message>
     <message>
         <source>local network</source>
-        <translation type="unfinished"></translation>
+        <translation>شبكة محلية</translation>
     </message>
     <message>
         <source>longer than the context</source>
-        <translation type="unfinished"></translation>
+        <translation>أطول من السياق</translation>
     </message>
     <message>
         <source>memory was full</source>
-        <translation type="unfinished"></translation>
+        <translation>امتلأت الذاكرة</translation>
     </message>
     <message>
         <source>model process ended</source>
-        <translation type="unfinished"></translation>
+        <translation>انتهت عملية النموذج</translation>
     </message>
     <message>
         <source>never</source>
-        <translation type="unfinished"></translation>
+        <translation>أبدًا</translation>
     </message>
     <message>
         <source>no prompts or answers are kept</source>
-        <translation type="unfinished"></translation>
+        <translation>لا تُحفظ الأسئلة ولا الإجابات</translation>
     </message>
     <message>
         <source>not reachable</source>
-        <translation type="unfinished"></translation>
+        <translation>لا يمكن الوصول إليه</translation>
     </message>
     <message>
         <source>not shared</source>
-        <translation type="unfinished"></translation>
+        <translation>غير مُشارَك</translation>
     </message>
     <message>
         <source>nothing comes</source>
-        <translation type="unfinished"></translation>
+        <translation>لا يأتي شيء</translation>
     </message>
     <message>
         <source>nothing was said</source>
-        <translation type="unfinished"></translation>
+        <translation>لم يُقل شيء</translation>
     </message>
     <message>
         <source>now</source>
-        <translation type="unfinished"></translation>
+        <translation>الآن</translation>
     </message>
     <message>
         <source>offline</source>
-        <translation type="unfinished"></translation>
+        <translation>غير متصل</translation>
     </message>
     <message>
         <source>online</source>
-        <translation type="unfinished"></translation>
+        <translation>متصل</translation>
     </message>
     <message>
         <source>open</source>
-        <translation type="unfinished"></translation>
+        <translation>مفتوح</translation>
     </message>
     <message>
         <source>open to everybody</source>
-        <translation type="unfinished"></translation>
+        <translation>مفتوح للجميع</translation>
     </message>
     <message>
         <source>others disagree about it</source>
-        <translation type="unfinished"></translation>
+        <translation>يختلف الآخرون فيه</translation>
     </message>
     <message>
         <source>path unknown</source>
-        <translation type="unfinished"></translation>
+        <translation>مسار غير معروف</translation>
     </message>
     <message>
         <source>reachable</source>
-        <translation type="unfinished"></translation>
+        <translation>يمكن الوصول إليه</translation>
     </message>
     <message>
         <source>reading…</source>
-        <translation type="unfinished"></translation>
+        <translation>يقرأ…</translation>
     </message>
     <message>
         <source>refused</source>
-        <translation type="unfinished"></translation>
+        <translation>مرفوض</translation>
     </message>
     <message>
         <source>relay</source>
-        <translation type="unfinished"></translation>
+        <translation>مُرحِّل</translation>
     </message>
     <message>
         <source>sharing is off</source>
-        <translation type="unfinished"></translation>
+        <translation>المشاركة متوقفة</translation>
     </message>
     <message>
         <source>sharing is on</source>
-        <translation type="unfinished"></translation>
+        <translation>المشاركة قيد التشغيل</translation>
     </message>
     <message>
         <source>sharing is on, not reachable</source>
-        <translation type="unfinished"></translation>
+        <translation>المشاركة قيد التشغيل، ولا يمكن الوصول</translation>
     </message>
     <message>
         <source>so far {time} is kept</source>
-        <translation type="unfinished"></translation>
+        <translation>حُفظ حتى {time}</translation>
     </message>
     <message>
         <source>something that cannot be read</source>
-        <translation type="unfinished"></translation>
+        <translation>شيء لا يمكن قراءته</translation>
     </message>
     <message>
         <source>speech</source>
-        <translation type="unfinished"></translation>
+        <translation>كلام</translation>
     </message>
     <message>
         <source>stopped</source>
-        <translation type="unfinished"></translation>
+        <translation>أُوقف</translation>
     </message>
     <message>
         <source>stopped before the first word</source>
-        <translation type="unfinished"></translation>
+        <translation>أُوقف قبل أول كلمة</translation>
     </message>
     <message>
         <source>stopped, so far {time} is kept</source>
-        <translation type="unfinished"></translation>
+        <translation>أُوقف، وحُفظ حتى {time}</translation>
     </message>
     <message>
         <source>text</source>
-        <translation type="unfinished"></translation>
+        <translation>نص</translation>
     </message>
     <message>
         <source>the context is full</source>
-        <translation type="unfinished"></translation>
+        <translation>امتلأ السياق</translation>
     </message>
     <message>
         <source>the model</source>
-        <translation type="unfinished"></translation>
+        <translation>النموذج</translation>
     </message>
     <message>
         <source>the model and the file are opened</source>
-        <translation type="unfinished"></translation>
+        <translation>يُفتح النموذج والملف</translation>
     </message>
     <message>
         <source>the pasted text</source>
-        <translation type="unfinished"></translation>
+        <translation>النص المُلصَق</translation>
     </message>
     <message>
         <source>translating…</source>
-        <translation type="unfinished"></translation>
+        <translation>يترجم…</translation>
     </message>
     <message>
         <source>translation</source>
-        <translation type="unfinished"></translation>
+        <translation>ترجمة</translation>
     </message>
     <message>
         <source>tried first</source>
-        <translation type="unfinished"></translation>
+        <translation>يُجرَّب أولًا</translation>
     </message>
     <message>
         <source>waiting for the owner</source>
-        <translation type="unfinished"></translation>
+        <translation>ينتظر المالك</translation>
     </message>
     <message>
         <source>yesterday</source>
-        <translation type="unfinished"></translation>
+        <translation>أمس</translation>
     </message>
     <message>
         <source>{amount}. Long lines are broken here; a copy has them whole.</source>
-        <translation type="unfinished"></translation>
+        <translation>{amount}. كُسرت الأسطر الطويلة هنا؛ والنسخة تحويها كاملة.</translation>
     </message>
     <message>
         <source>{answered} of {asked} nodes answer</source>
-        <translation type="unfinished"></translation>
+        <translation>أجابت {answered} من {asked} عقدة</translation>
     </message>
     <message>
         <source>{answers}. Address as others see it: {address}. {router}</source>
         <extracomment>{answers}: &quot;17 of 20 nodes answer&quot;; {address}: &quot;203.0.113.7, port 4711&quot;; {router}: a sentence</extracomment>
-        <translation type="unfinished"></translation>
+        <translation>{answers}. العنوان كما يراه الآخرون: {address}. {router}</translation>
     </message>
     <message>
         <source>{cause} It is tried again by itself.</source>
-        <translation type="unfinished"></translation>
+        <translation>{cause} تُعاد المحاولة من تلقاء نفسها.</translation>
     </message>
     <message>
         <source>{cause} Keep the window open: they are saved as soon as that is possible.</source>
-        <translation type="unfinished"></translation>
+        <translation>{cause} أبقِ النافذة مفتوحة: تُحفظ حالما يمكن ذلك.</translation>
     </message>
     <message>
         <source>{count} context</source>
-        <translation type="unfinished"></translation>
+        <translation>سياق {count}</translation>
     </message>
     <message numerus="yes">
         <source>{count} of %n slot</source>
         <comment>{count} of %n slots</comment>
-        <translation type="unfinished">
-            <numerusform></numerusform>
-            <numerusform></numerusform>
-            <numerusform></numerusform>
-            <numerusform></numerusform>
-            <numerusform></numerusform>
-            <numerusform></numerusform>
+        <translation>
+            <numerusform>{count} من %n مكان</numerusform>
+            <numerusform>{count} من مكان واحد</numerusform>
+            <numerusform>{count} من مكانين</numerusform>
+            <numerusform>{count} من %n أماكن</numerusform>
+            <numerusform>{count} من %n مكانًا</numerusform>
+            <numerusform>{count} من %n مكان</numerusform>
         </translation>
     </message>
     <message>
         <source>{count} of {all} characters.</source>
-        <translation type="unfinished"></translation>
+        <translation>{count} من {all} حرفًا.</translation>
     </message>
     <message>
         <source>{count}k context</source>
-        <translation type="unfinished"></translation>
+        <translation>سياق ⁦{count}k⁩</translation>
     </message>
     <message>
         <source>{done} of {total} GB</source>
-        <translation type="unfinished"></translation>
+        <translation>⁦{done} / {total} GB⁩</translation>
     </message>
     <message>
         <source>{done} of {total} MB</source>
-        <translation type="unfinished"></translation>
+        <translation>⁦{done} / {total} MB⁩</translation>
     </message>
     <message>
         <source>{generated} out</source>
-        <translation type="unfinished"></translation>
+        <translation>{generated} خروجًا</translation>
     </message>
     <message>
         <source>{host}, port different for each node</source>
-        <translation type="unfinished"></translation>
+        <translation>{host}، منفذ مختلف لكل عقدة</translation>
     </message>
     <message>
         <source>{host}, port {port}</source>
-        <translation type="unfinished"></translation>
+        <translation>{host}، المنفذ {port}</translation>
     </message>
     <message>
         <source>{hours} h</source>
-        <translation type="unfinished"></translation>
+        <translation>{hours} س</translation>
     </message>
     <message>
         <source>{hours} h ago</source>
-        <translation type="unfinished"></translation>
+        <translation>قبل {hours} س</translation>
     </message>
     <message>
         <source>{hours} h {minutes} min</source>
-        <translation type="unfinished"></translation>
+        <translation>{hours} س {minutes} د</translation>
     </message>
     <message>
         <source>{message} {title} understands some hundred languages on this machine ({licence}).</source>
-        <translation type="unfinished"></translation>
+        <translation>{message} يفهم {title} نحو مئة لغة على هذا الجهاز ({licence}).</translation>
     </message>
     <message>
         <source>{minutes} min</source>
-        <translation type="unfinished"></translation>
+        <translation>{minutes} د</translation>
     </message>
     <message>
         <source>{minutes} min ago</source>
-        <translation type="unfinished"></translation>
+        <translation>قبل {minutes} د</translation>
     </message>
     <message>
         <source>{minutes} min {seconds} s</source>
-        <translation type="unfinished"></translation>
+        <translation>{minutes} د {seconds} ث</translation>
     </message>
     <message>
         <source>{model} is not on this machine any more.</source>
-        <translation type="unfinished"></translation>
+        <translation>لم يعد {model} على هذا الجهاز.</translation>
     </message>
     <message>
         <source>{model} is on this machine now.</source>
-        <translation type="unfinished"></translation>
+        <translation>{model} على هذا الجهاز الآن.</translation>
     </message>
     <message>
         <source>{month} {year}</source>
-        <translation type="unfinished"></translation>
+        <translation>{month} {year}</translation>
     </message>
     <message>
         <source>{ms} ms</source>
-        <translation type="unfinished"></translation>
+        <translation>⁦{ms} ms⁩</translation>
     </message>
     <message>
         <source>{ms} ms · via relay</source>
-        <translation type="unfinished"></translation>
+        <translation>⁦{ms} ms⁩ · عبر مُرحِّل</translation>
     </message>
     <message>
         <source>{ms} ms · your network</source>
-        <translation type="unfinished"></translation>
+        <translation>⁦{ms} ms⁩ · شبكتك</translation>
     </message>
     <message>
         <source>{name} ({size} file)</source>
-        <translation type="unfinished"></translation>
+        <translation>{name} (ملف {size})</translation>
     </message>
     <message>
         <source>{name} answers anew.</source>
-        <translation type="unfinished"></translation>
+        <translation>يجيب {name} من البداية.</translation>
     </message>
     <message>
         <source>{name} cannot be reached.</source>
-        <translation type="unfinished"></translation>
+        <translation>لا يمكن الوصول إلى {name}.</translation>
     </message>
     <message>
         <source>{name} cannot be read.</source>
-        <translation type="unfinished"></translation>
+        <translation>تتعذّر قراءة {name}.</translation>
     </message>
     <message>
         <source>{name} cannot be sent.</source>
-        <translation type="unfinished"></translation>
+        <translation>يتعذّر إرسال {name}.</translation>
     </message>
     <message>
         <source>{name} cannot read pictures. Only your text is answered.</source>
-        <translation type="unfinished"></translation>
+        <translation>لا يستطيع {name} قراءة الصور. يُجاب عن نصك فقط.</translation>
     </message>
     <message>
         <source>{name} continues.</source>
-        <translation type="unfinished"></translation>
+        <translation>يتابع {name}.</translation>
     </message>
     <message>
         <source>{name} could not be written: {reason}.</source>
-        <translation type="unfinished"></translation>
+        <translation>تعذّرت كتابة {name}: {reason}.</translation>
     </message>
     <message>
         <source>{name} did not answer in time.</source>
-        <translation type="unfinished"></translation>
+        <translation>لم يُجب {name} في الوقت المناسب.</translation>
     </message>
     <message>
         <source>{name} does not let you in at the moment.</source>
-        <translation type="unfinished"></translation>
+        <translation>لا يسمح لك {name} بالدخول حاليًا.</translation>
     </message>
     <message>
         <source>{name} does not share this model.</source>
-        <translation type="unfinished"></translation>
+        <translation>لا يشارك {name} هذا النموذج.</translation>
     </message>
     <message>
         <source>{name} is a folder.</source>
-        <translation type="unfinished"></translation>
+        <translation>{name} مجلد.</translation>
     </message>
     <message>
         <source>{name} is asked to go on.</source>
-        <translation type="unfinished"></translation>
+        <translation>طُلب من {name} المتابعة.</translation>
     </message>
     <message>
         <source>{name} is back.</source>
-        <translation type="unfinished"></translation>
+        <translation>عاد {name}.</translation>
     </message>
     <message>
         <source>{name} is empty.</source>
-        <translation type="unfinished"></translation>
+        <translation>{name} فارغ.</translation>
     </message>
     <message>
         <source>{name} is no ordinary file.</source>
-        <translation type="unfinished"></translation>
+        <translation>{name} ليس ملفًا عاديًا.</translation>
     </message>
     <message>
         <source>{name} is not taking requests now.</source>
-        <translation type="unfinished"></translation>
+        <translation>لا يستقبل {name} طلبات الآن.</translation>
     </message>
     <message>
         <source>{name} is not text.</source>
-        <translation type="unfinished"></translation>
+        <translation>{name} ليس نصًا.</translation>
     </message>
     <message>
         <source>{name} is reading…</source>
-        <translation type="unfinished"></translation>
+        <translation>يقرأ {name}…</translation>
     </message>
     <message>
         <source>{name} is too large: {size}.</source>
-        <translation type="unfinished"></translation>
+        <translation>{name} كبير جدًا: {size}.</translation>
     </message>
     <message>
         <source>{name} is too long: {size}.</source>
-        <translation type="unfinished"></translation>
+        <translation>{name} طويل جدًا: {size}.</translation>
     </message>
     <message>
         <source>{name} is {what}.</source>
-        <translation type="unfinished"></translation>
+        <translation>{name} هو {what}.</translation>
     </message>
     <message>
         <source>{name} keeps what you write in its log.</source>
-        <translation type="unfinished"></translation>
+        <translation>يحتفظ {name} بما تكتبه في سجله.</translation>
     </message>
     <message>
         <source>{name} lets you in now.</source>
-        <translation type="unfinished"></translation>
+        <translation>يسمح لك {name} بالدخول الآن.</translation>
     </message>
     <message>
         <source>{name} loads {model}, {percent}%…</source>
-        <translation type="unfinished"></translation>
+        <translation>يحمّل {name} النموذج {model}، {percent}٪…</translation>
     </message>
     <message>
         <source>{name} loads {model}…</source>
-        <translation type="unfinished"></translation>
+        <translation>يحمّل {name} النموذج {model}…</translation>
     </message>
     <message>
         <source>{name} shares no model at the moment. Ask its owner to share one.</source>
-        <translation type="unfinished"></translation>
+        <translation>لا يشارك {name} أي نموذج حاليًا. اطلب من مالكه مشاركة نموذج.</translation>
     </message>
     <message>
         <source>{name} shares no model with you.</source>
-        <translation type="unfinished"></translation>
+        <translation>لا يشاركك {name} أي نموذج.</translation>
     </message>
     <message>
         <source>{name} stopped sharing.</source>
-        <translation type="unfinished"></translation>
+        <translation>أوقف {name} المشاركة.</translation>
     </message>
     <message>
         <source>{name} was found but does not answer.</source>
-        <translation type="unfinished"></translation>
+        <translation>عُثر على {name} لكنه لا يجيب.</translation>
     </message>
     <message>
         <source>{name} was not added.</source>
-        <translation type="unfinished"></translation>
+        <translation>لم يُضَف {name}.</translation>
     </message>
     <message>
         <source>{name} was written.</source>
-        <translation type="unfinished"></translation>
+        <translation>كُتب {name}.</translation>
     </message>
     <message>
         <source>{name} went offline.</source>
-        <translation type="unfinished"></translation>
+        <translation>انقطع {name} عن الشبكة.</translation>
     </message>
     <message>
         <source>{number} GB</source>
-        <translation type="unfinished"></translation>
+        <translation>⁦{number} GB⁩</translation>
     </message>
     <message>
         <source>{number} MB</source>
-        <translation type="unfinished"></translation>
+        <translation>⁦{number} MB⁩</translation>
     </message>
     <message>
         <source>{number} kB</source>
-        <translation type="unfinished"></translation>
+        <translation>⁦{number} kB⁩</translation>
     </message>
     <message>
         <source>{number} s</source>
         <extracomment>seconds</extracomment>
-        <translation type="unfinished"></translation>
+        <translation>{number} ث</translation>
     </message>
     <message>
         <source>{number}%</source>
-        <translation type="unfinished"></translation>
+        <translation>⁦{number}%⁩</translation>
     </message>
     <message>
         <source>{number}M</source>
         <extracomment>millions, short</extracomment>
-        <translation type="unfinished"></translation>
+        <translation>⁦{number}M⁩</translation>
     </message>
     <message>
         <source>{number}k</source>
         <extracomment>thousands, short</extracomment>
-        <translation type="unfinished"></translation>
+        <translation>⁦{number}k⁩</translation>
     </message>
     <message>
         <source>{path} cannot be read: {reason}.</source>
-        <translation type="unfinished"></translation>
+        <translation>تتعذّر قراءة {path}: {reason}.</translation>
     </message>
     <message>
         <source>{place} could not be reached. Check the internet connection and try again; what was downloaded is kept.</source>
-        <translation type="unfinished"></translation>
+        <translation>تعذّر الوصول إلى {place}. تحقّق من اتصال الإنترنت وحاول من جديد؛ ما نُزّل محفوظ.</translation>
     </message>
     <message>
         <source>{place} does not give this model without login. Accept its licence there and set HF_TOKEN.</source>
-        <translation type="unfinished"></translation>
+        <translation>لا يعطي {place} هذا النموذج دون تسجيل دخول. اقبل رخصته هناك واضبط HF_TOKEN.</translation>
     </message>
     <message>
         <source>{place} has no such file (any more). Choose another model.</source>
-        <translation type="unfinished"></translation>
+        <translation>لا يوجد هذا الملف لدى {place} (أو لم يعد). اختر نموذجًا آخر.</translation>
     </message>
     <message>
         <source>{place} is overloaded at the moment (HTTP {status}). Try again later.</source>
-        <translation type="unfinished"></translation>
+        <translation>{place} مثقل حاليًا (HTTP {status}). حاول لاحقًا.</translation>
     </message>
     <message>
         <source>{place} refused the download (HTTP {status}).</source>
-        <translation type="unfinished"></translation>
+        <translation>رفض {place} التنزيل (HTTP {status}).</translation>
     </message>
     <message>
         <source>{prompt} in, {generated} out</source>
         <extracomment>tokens</extracomment>
-        <translation type="unfinished"></translation>
+        <translation>{prompt} دخولًا، {generated} خروجًا</translation>
     </message>
     <message>
         <source>{rate} tok/s</source>
-        <translation type="unfinished"></translation>
+        <translation>⁦{rate} tok/s⁩</translation>
     </message>
     <message>
         <source>{rate}, about {time} left</source>
-        <translation type="unfinished"></translation>
+        <translation>{rate}، بقي نحو {time}</translation>
     </message>
     <message>
         <source>{reads} Save it as text, or copy from it.</source>
-        <translation type="unfinished"></translation>
+        <translation>{reads} احفظه نصًا، أو انسخ منه.</translation>
     </message>
     <message>
         <source>{reads} Text has to be UTF-8 or UTF-16.</source>
-        <translation type="unfinished"></translation>
+        <translation>{reads} يجب أن يكون النص UTF-8 أو UTF-16.</translation>
     </message>
     <message>
         <source>{seconds} s ago</source>
-        <translation type="unfinished"></translation>
+        <translation>قبل {seconds} ث</translation>
     </message>
     <message>
         <source>{seconds} s of audio</source>
-        <translation type="unfinished"></translation>
+        <translation>{seconds} ث من الصوت</translation>
     </message>
     <message>
         <source>{several} and {last}</source>
-        <translation type="unfinished"></translation>
+        <translation>{several} و{last}</translation>
     </message>
     <message>
         <source>{size}, loading</source>
-        <translation type="unfinished"></translation>
+        <translation>{size}، يُحمّل</translation>
     </message>
     <message>
         <source>{size}, on this machine</source>
-        <translation type="unfinished"></translation>
+        <translation>{size}، على هذا الجهاز</translation>
     </message>
     <message>
         <source>{size}, ready</source>
-        <translation type="unfinished"></translation>
+        <translation>{size}، جاهز</translation>
     </message>
     <message>
         <source>{size}, {licence}, from Hugging Face</source>
-        <translation type="unfinished"></translation>
+        <translation>{size}، {licence}، من Hugging Face</translation>
     </message>
     <message>
         <source>{size}/s</source>
         <extracomment>how fast a download comes: {size} is &quot;9.8 MB&quot;</extracomment>
-        <translation type="unfinished"></translation>
+        <translation>⁦{size}/s⁩</translation>
     </message>
     <message>
         <source>{speed} × real time</source>
-        <translation type="unfinished"></translation>
+        <translation>{speed} × السرعة الفعلية</translation>
     </message>
     <message>
         <source>{title}, pinned, {when}</source>
-        <translation type="unfinished"></translation>
+        <translation>{title}، مثبّتة، {when}</translation>
     </message>
     <message>
         <source>{used} of {all} tokens</source>
-        <translation type="unfinished"></translation>
+        <translation>{used} من {all} رمز</translation>
     </message>
     <message>
         <source>{used} of {limit}</source>
-        <translation type="unfinished"></translation>
+        <translation>{used} من {limit}</translation>
     </message>
     <message>
         <source>{who} answered: {text}</source>
-        <translation type="unfinished"></translation>
+        <translation>أجاب {who}: {text}</translation>
     </message>
     <message>
         <source>{who} answers.</source>
-        <translation type="unfinished"></translation>
+        <translation>يجيب {who}.</translation>
     </message>
     <message>
         <source>{who} is answering</source>
-        <translation type="unfinished"></translation>
+        <translation>يجيب {who} الآن</translation>
     </message>
     <message>
         <source>{who} will answer, with {model}.</source>
-        <translation type="unfinished"></translation>
+        <translation>سيجيب {who} بنموذج {model}.</translation>
     </message>
     <message>
         <source>{who} will answer.</source>
-        <translation type="unfinished"></translation>
+        <translation>سيجيب {who}.</translation>
     </message>
 </context>
 </TS>

@@ -6,3392 +6,3392 @@
     <message numerus="yes">
         <source>%n asks to use it</source>
         <comment>%n ask to use it</comment>
-        <translation type="unfinished">
-            <numerusform></numerusform>
-            <numerusform></numerusform>
+        <translation>
+            <numerusform>%n bittet um Nutzung</numerusform>
+            <numerusform>%n bitten um Nutzung</numerusform>
         </translation>
     </message>
     <message numerus="yes">
         <source>%n line</source>
         <comment>%n lines</comment>
-        <translation type="unfinished">
-            <numerusform></numerusform>
-            <numerusform></numerusform>
+        <translation>
+            <numerusform>%n Zeile</numerusform>
+            <numerusform>%n Zeilen</numerusform>
         </translation>
     </message>
     <message numerus="yes">
         <source>%n more</source>
         <comment>%n more</comment>
-        <translation type="unfinished">
-            <numerusform></numerusform>
-            <numerusform></numerusform>
+        <translation>
+            <numerusform>%n weitere</numerusform>
+            <numerusform>%n weitere</numerusform>
         </translation>
     </message>
     <message numerus="yes">
         <source>%n on</source>
         <comment>%n on</comment>
-        <translation type="unfinished">
-            <numerusform></numerusform>
-            <numerusform></numerusform>
+        <translation>
+            <numerusform>%n verbunden</numerusform>
+            <numerusform>%n verbunden</numerusform>
         </translation>
     </message>
     <message numerus="yes">
         <source>%n person</source>
         <comment>%n people</comment>
-        <translation type="unfinished">
-            <numerusform></numerusform>
-            <numerusform></numerusform>
+        <translation>
+            <numerusform>%n Person</numerusform>
+            <numerusform>%n Personen</numerusform>
         </translation>
     </message>
     <message numerus="yes">
         <source>%n person connected.</source>
         <comment>%n people connected.</comment>
-        <translation type="unfinished">
-            <numerusform></numerusform>
-            <numerusform></numerusform>
+        <translation>
+            <numerusform>%n Person verbunden.</numerusform>
+            <numerusform>%n Personen verbunden.</numerusform>
         </translation>
     </message>
     <message numerus="yes">
         <source>%n person uses this GPU now. Their answers end when you quit.</source>
         <comment>%n people use this GPU now. Their answers end when you quit.</comment>
-        <translation type="unfinished">
-            <numerusform></numerusform>
-            <numerusform></numerusform>
+        <translation>
+            <numerusform>%n Person nutzt diese GPU gerade. Ihre Antworten enden, wenn Sie beenden.</numerusform>
+            <numerusform>%n Personen nutzen diese GPU gerade. Ihre Antworten enden, wenn Sie beenden.</numerusform>
         </translation>
     </message>
     <message numerus="yes">
         <source>%n running</source>
         <comment>%n running</comment>
-        <translation type="unfinished">
-            <numerusform></numerusform>
-            <numerusform></numerusform>
+        <translation>
+            <numerusform>%n läuft</numerusform>
+            <numerusform>%n laufen</numerusform>
         </translation>
     </message>
     <message numerus="yes">
         <source>%n text</source>
         <comment>%n texts</comment>
-        <translation type="unfinished">
-            <numerusform></numerusform>
-            <numerusform></numerusform>
+        <translation>
+            <numerusform>%n Text</numerusform>
+            <numerusform>%n Texte</numerusform>
         </translation>
     </message>
     <message numerus="yes">
         <source>%n token</source>
         <comment>%n tokens</comment>
-        <translation type="unfinished">
-            <numerusform></numerusform>
-            <numerusform></numerusform>
+        <translation>
+            <numerusform>%n Token</numerusform>
+            <numerusform>%n Tokens</numerusform>
         </translation>
     </message>
     <message numerus="yes">
         <source>%n word</source>
         <comment>%n words</comment>
-        <translation type="unfinished">
-            <numerusform></numerusform>
-            <numerusform></numerusform>
+        <translation>
+            <numerusform>%n Wort</numerusform>
+            <numerusform>%n Wörter</numerusform>
         </translation>
     </message>
     <message>
         <source>64 characters, as their app shows them</source>
-        <translation type="unfinished"></translation>
+        <translation>64 Zeichen, wie das Programm des Gastes sie zeigt</translation>
     </message>
     <message>
         <source>A Hugging Face model is written registry://hf/OWNER/REPOSITORY/resolve/REVISION/FILE.</source>
-        <translation type="unfinished"></translation>
+        <translation>Ein Modell von Hugging Face schreibt man registry://hf/OWNER/REPOSITORY/resolve/REVISION/FILE.</translation>
     </message>
     <message>
         <source>A complete key is needed.</source>
-        <translation type="unfinished"></translation>
+        <translation>Es braucht einen vollständigen Schlüssel.</translation>
     </message>
     <message>
         <source>A key has {all} characters, this has {count}.</source>
-        <translation type="unfinished"></translation>
+        <translation>Ein Schlüssel hat {all} Zeichen, dieser hat {count}.</translation>
     </message>
     <message>
         <source>A limit cannot be negative.</source>
-        <translation type="unfinished"></translation>
+        <translation>Eine Grenze kann nicht negativ sein.</translation>
     </message>
     <message numerus="yes">
         <source>A message may have %n picture at most.</source>
         <comment>A message may have %n pictures at most.</comment>
-        <translation type="unfinished">
-            <numerusform></numerusform>
-            <numerusform></numerusform>
+        <translation>
+            <numerusform>Eine Nachricht darf höchstens %n Bild enthalten.</numerusform>
+            <numerusform>Eine Nachricht darf höchstens %n Bilder enthalten.</numerusform>
         </translation>
     </message>
     <message>
         <source>A model is fetched over https only: over http anybody on the way could change it.</source>
-        <translation type="unfinished"></translation>
+        <translation>Modelle werden nur über https geladen: Über http könnte jeder unterwegs sie verändern.</translation>
     </message>
     <message>
         <source>A model is here already. Chat without anybody else, offline too.</source>
-        <translation type="unfinished"></translation>
+        <translation>Ein Modell ist schon da. Chatten Sie ohne andere, auch ohne Netz.</translation>
     </message>
     <message>
         <source>A picture may have {most} MiB at most; this one has {size}.</source>
-        <translation type="unfinished"></translation>
+        <translation>Ein Bild darf höchstens {most} MiB haben; dieses hat {size}.</translation>
     </message>
     <message>
         <source>A picture may have {size} at most. Make it smaller.</source>
-        <translation type="unfinished"></translation>
+        <translation>Ein Bild darf höchstens {size} haben. Verkleinern Sie es.</translation>
     </message>
     <message>
         <source>A picture of this conversation is not there any more. Begin a new conversation with it.</source>
-        <translation type="unfinished"></translation>
+        <translation>Ein Bild dieses Gesprächs ist nicht mehr da. Beginnen Sie damit ein neues Gespräch.</translation>
     </message>
     <message>
         <source>A setting was not saved.</source>
-        <translation type="unfinished"></translation>
+        <translation>Eine Einstellung wurde nicht gespeichert.</translation>
     </message>
     <message>
         <source>Acts</source>
-        <translation type="unfinished"></translation>
+        <translation>Aktionen</translation>
     </message>
     <message>
         <source>Acts for {name}</source>
-        <translation type="unfinished"></translation>
+        <translation>Aktionen für {name}</translation>
     </message>
     <message>
         <source>Add a key</source>
-        <translation type="unfinished"></translation>
+        <translation>Schlüssel hinzufügen</translation>
     </message>
     <message>
         <source>Add a key…</source>
-        <translation type="unfinished"></translation>
+        <translation>Schlüssel hinzufügen…</translation>
     </message>
     <message>
         <source>Add a model</source>
-        <translation type="unfinished"></translation>
+        <translation>Modell hinzufügen</translation>
     </message>
     <message>
         <source>Add a model file</source>
-        <translation type="unfinished"></translation>
+        <translation>Modelldatei hinzufügen</translation>
     </message>
     <message>
         <source>Add a provider</source>
-        <translation type="unfinished"></translation>
+        <translation>Anbieter hinzufügen</translation>
     </message>
     <message>
         <source>Add a provider…</source>
-        <translation type="unfinished"></translation>
+        <translation>Anbieter hinzufügen…</translation>
     </message>
     <message>
         <source>Add a relay</source>
-        <translation type="unfinished"></translation>
+        <translation>Relais hinzufügen</translation>
     </message>
     <message>
         <source>Add a relay that both machines can reach, try from another network, or ask the owner to open a port.</source>
-        <translation type="unfinished"></translation>
+        <translation>Fügen Sie ein Relais hinzu, das beide Rechner erreichen, versuchen Sie es aus einem anderen Netz, oder bitten Sie den Besitzer, einen Port zu öffnen.</translation>
     </message>
     <message>
         <source>Add files</source>
-        <translation type="unfinished"></translation>
+        <translation>Dateien hinzufügen</translation>
     </message>
     <message>
         <source>Add files: sound, video, pictures, text</source>
-        <translation type="unfinished"></translation>
+        <translation>Dateien hinzufügen: Ton, Video, Bilder, Text</translation>
     </message>
     <message>
         <source>Add model…</source>
-        <translation type="unfinished"></translation>
+        <translation>Modell hinzufügen…</translation>
     </message>
     <message>
         <source>Add relay</source>
-        <translation type="unfinished"></translation>
+        <translation>Relais hinzufügen</translation>
     </message>
     <message>
         <source>Allow</source>
-        <translation type="unfinished"></translation>
+        <translation>Erlauben</translation>
     </message>
     <message>
         <source>Allow it there, or close the program that uses it, then hold the button again.</source>
-        <translation type="unfinished"></translation>
+        <translation>Erlauben Sie es dort, oder schließen Sie das Programm, das es benutzt, und halten Sie dann die Taste erneut.</translation>
     </message>
     <message>
         <source>Allow key {short}</source>
-        <translation type="unfinished"></translation>
+        <translation>Schlüssel {short} erlauben</translation>
     </message>
     <message>
         <source>Allow key {short} for an hour</source>
-        <translation type="unfinished"></translation>
+        <translation>Schlüssel {short} für eine Stunde erlauben</translation>
     </message>
     <message>
         <source>Allow this key</source>
-        <translation type="unfinished"></translation>
+        <translation>Diesen Schlüssel erlauben</translation>
     </message>
     <message>
         <source>Allowed by the owner</source>
-        <translation type="unfinished"></translation>
+        <translation>Vom Besitzer erlaubt</translation>
     </message>
     <message>
         <source>Allow…</source>
-        <translation type="unfinished"></translation>
+        <translation>Erlauben…</translation>
     </message>
     <message>
         <source>An unknown key asks to use your GPU</source>
-        <translation type="unfinished"></translation>
+        <translation>Ein unbekannter Schlüssel möchte Ihre GPU nutzen</translation>
     </message>
     <message>
         <source>An unknown key asks to use your GPU: {short}</source>
-        <translation type="unfinished"></translation>
+        <translation>Ein unbekannter Schlüssel möchte Ihre GPU nutzen: {short}</translation>
     </message>
     <message numerus="yes">
         <source>Announced {when}, %n person connected.</source>
         <comment>Announced {when}, %n people connected.</comment>
-        <translation type="unfinished">
-            <numerusform></numerusform>
-            <numerusform></numerusform>
+        <translation>
+            <numerusform>Angekündigt {when}, %n Person verbunden.</numerusform>
+            <numerusform>Angekündigt {when}, %n Personen verbunden.</numerusform>
         </translation>
     </message>
     <message>
         <source>Announced {when}, nobody connected.</source>
-        <translation type="unfinished"></translation>
+        <translation>Angekündigt {when}, niemand verbunden.</translation>
     </message>
     <message>
         <source>Another machine shares under the same key: guests reach either of the two. Give one an identity of its own.</source>
-        <translation type="unfinished"></translation>
+        <translation>Ein anderer Rechner gibt unter demselben Schlüssel frei: Gäste erreichen einen von beiden. Geben Sie einem eine eigene Identität.</translation>
     </message>
     <message>
         <source>Answer</source>
-        <translation type="unfinished"></translation>
+        <translation>Antwort</translation>
     </message>
     <message>
         <source>Answer again</source>
-        <translation type="unfinished"></translation>
+        <translation>Erneut antworten</translation>
     </message>
     <message>
         <source>Answering: {who}</source>
-        <translation type="unfinished"></translation>
+        <translation>Es antwortet: {who}</translation>
     </message>
     <message>
         <source>Answers are saved again.</source>
-        <translation type="unfinished"></translation>
+        <translation>Antworten werden wieder gespeichert.</translation>
     </message>
     <message>
         <source>Answers cannot be saved at the moment.</source>
-        <translation type="unfinished"></translation>
+        <translation>Antworten können gerade nicht gespeichert werden.</translation>
     </message>
     <message>
         <source>Any language</source>
-        <translation type="unfinished"></translation>
+        <translation>Beliebige Sprache</translation>
     </message>
     <message>
         <source>Anyone who has your key may then use this GPU, up to your limits, until you switch back. People you blocked stay blocked.</source>
-        <translation type="unfinished"></translation>
+        <translation>Jeder, der Ihren Schlüssel hat, darf dann diese GPU nutzen, bis zu Ihren Grenzen und bis Sie zurückschalten. Wen Sie gesperrt haben, bleibt gesperrt.</translation>
     </message>
     <message>
         <source>Arabic</source>
-        <translation type="unfinished"></translation>
+        <translation>Arabisch</translation>
     </message>
     <message>
         <source>As the system</source>
-        <translation type="unfinished"></translation>
+        <translation>Wie das System</translation>
     </message>
     <message>
         <source>Ask about it</source>
-        <translation type="unfinished"></translation>
+        <translation>Dazu fragen</translation>
     </message>
     <message>
         <source>Ask about this</source>
-        <translation type="unfinished"></translation>
+        <translation>Hierzu fragen</translation>
     </message>
     <message>
         <source>Ask again</source>
-        <translation type="unfinished"></translation>
+        <translation>Erneut fragen</translation>
     </message>
     <message>
         <source>Ask again later, or choose another machine.</source>
-        <translation type="unfinished"></translation>
+        <translation>Fragen Sie später erneut, oder wählen Sie einen anderen Rechner.</translation>
     </message>
     <message>
         <source>Ask again when its owner shares again, or choose another machine.</source>
-        <translation type="unfinished"></translation>
+        <translation>Fragen Sie erneut, wenn der Besitzer wieder freigibt, oder wählen Sie einen anderen Rechner.</translation>
     </message>
     <message>
         <source>Ask again, or ask the owner why.</source>
-        <translation type="unfinished"></translation>
+        <translation>Fragen Sie erneut, oder fragen Sie den Besitzer nach dem Grund.</translation>
     </message>
     <message>
         <source>Ask for its models</source>
-        <translation type="unfinished"></translation>
+        <translation>Nach den Modellen fragen</translation>
     </message>
     <message>
         <source>Ask its owner to share one.</source>
-        <translation type="unfinished"></translation>
+        <translation>Bitten Sie den Besitzer, eines freizugeben.</translation>
     </message>
     <message>
         <source>Ask the first question</source>
-        <translation type="unfinished"></translation>
+        <translation>Stellen Sie die erste Frage</translation>
     </message>
     <message>
         <source>Ask the next thing; it waits until this answer ends</source>
-        <translation type="unfinished"></translation>
+        <translation>Fragen Sie weiter; es wartet, bis diese Antwort endet</translation>
     </message>
     <message>
         <source>Ask the owner for more, or choose another machine.</source>
-        <translation type="unfinished"></translation>
+        <translation>Bitten Sie den Besitzer um mehr, oder wählen Sie einen anderen Rechner.</translation>
     </message>
     <message>
         <source>Ask the owner, if you think that this is a mistake, or choose another machine.</source>
-        <translation type="unfinished"></translation>
+        <translation>Fragen Sie den Besitzer, falls Sie es für einen Irrtum halten, oder wählen Sie einen anderen Rechner.</translation>
     </message>
     <message>
         <source>Ask this machine</source>
-        <translation type="unfinished"></translation>
+        <translation>Diesen Rechner fragen</translation>
     </message>
     <message>
         <source>Ask {name}</source>
-        <translation type="unfinished"></translation>
+        <translation>{name} fragen</translation>
     </message>
     <message>
         <source>Asking again in about {time}.</source>
-        <translation type="unfinished"></translation>
+        <translation>Fragt in etwa {time} erneut.</translation>
     </message>
     <message>
         <source>Asking for its models</source>
-        <translation type="unfinished"></translation>
+        <translation>Fragt nach den Modellen</translation>
     </message>
     <message>
         <source>Asking where to get it from…</source>
-        <translation type="unfinished"></translation>
+        <translation>Fragt, woher es zu bekommen ist…</translation>
     </message>
     <message>
         <source>At login another copy is started: {path}. Switch off and on for this.</source>
-        <translation type="unfinished"></translation>
+        <translation>Bei der Anmeldung wird eine andere Kopie gestartet: {path}. Schalten Sie für diese aus und wieder ein.</translation>
     </message>
     <message>
         <source>At once</source>
-        <translation type="unfinished"></translation>
+        <translation>Zugleich</translation>
     </message>
     <message>
         <source>Bengali</source>
-        <translation type="unfinished"></translation>
+        <translation>Bengalisch</translation>
     </message>
     <message>
         <source>Block</source>
-        <translation type="unfinished"></translation>
+        <translation>Sperren</translation>
     </message>
     <message>
         <source>Block a key</source>
-        <translation type="unfinished"></translation>
+        <translation>Schlüssel sperren</translation>
     </message>
     <message>
         <source>Block a key…</source>
-        <translation type="unfinished"></translation>
+        <translation>Schlüssel sperren…</translation>
     </message>
     <message>
         <source>Block this key</source>
-        <translation type="unfinished"></translation>
+        <translation>Diesen Schlüssel sperren</translation>
     </message>
     <message>
         <source>Block {name}?</source>
-        <translation type="unfinished"></translation>
+        <translation>{name} sperren?</translation>
     </message>
     <message>
         <source>Both routers block a direct path and no relay is set.</source>
-        <translation type="unfinished"></translation>
+        <translation>Beide Router verhindern einen direkten Weg, und kein Relais ist eingestellt.</translation>
     </message>
     <message>
         <source>Bulgarian</source>
-        <translation type="unfinished"></translation>
+        <translation>Bulgarisch</translation>
     </message>
     <message>
         <source>Cancel</source>
-        <translation type="unfinished"></translation>
+        <translation>Abbrechen</translation>
     </message>
     <message>
         <source>Cancel opening to everybody</source>
-        <translation type="unfinished"></translation>
+        <translation>Das Öffnen für alle abbrechen</translation>
     </message>
     <message>
         <source>Cancel the download</source>
-        <translation type="unfinished"></translation>
+        <translation>Den Download abbrechen</translation>
     </message>
     <message>
         <source>Cannot write the database: the disk is full. Free some space.</source>
-        <translation type="unfinished"></translation>
+        <translation>Die Datenbank kann nicht geschrieben werden: Der Datenträger ist voll. Schaffen Sie etwas Platz.</translation>
     </message>
     <message>
         <source>Catalan</source>
-        <translation type="unfinished"></translation>
+        <translation>Katalanisch</translation>
     </message>
     <message>
         <source>Chat</source>
-        <translation type="unfinished"></translation>
+        <translation>Chat</translation>
     </message>
     <message>
         <source>Chat on this machine</source>
-        <translation type="unfinished"></translation>
+        <translation>Auf diesem Rechner chatten</translation>
     </message>
     <message>
         <source>Chat reads plain text, pictures, sound and video.</source>
-        <translation type="unfinished"></translation>
+        <translation>Der Chat liest reinen Text, Bilder, Ton und Video.</translation>
     </message>
     <message>
         <source>Chat with {model}</source>
-        <translation type="unfinished"></translation>
+        <translation>Mit {model} chatten</translation>
     </message>
     <message>
         <source>Check the connection, and whether a firewall blocks UDP. QVAC Desktop goes on trying by itself.</source>
-        <translation type="unfinished"></translation>
+        <translation>Prüfen Sie die Verbindung, und ob eine Firewall UDP sperrt. QVAC Desktop versucht es von selbst weiter.</translation>
     </message>
     <message>
         <source>Check the connection; QVAC Desktop goes on by itself.</source>
-        <translation type="unfinished"></translation>
+        <translation>Prüfen Sie die Verbindung; QVAC Desktop macht von selbst weiter.</translation>
     </message>
     <message>
         <source>Check the key</source>
-        <translation type="unfinished"></translation>
+        <translation>Schlüssel prüfen</translation>
     </message>
     <message>
         <source>Check this machine&apos;s connection, and the --bootstrap address if you gave one.</source>
-        <translation type="unfinished"></translation>
+        <translation>Prüfen Sie die Verbindung dieses Rechners, und die Adresse von --bootstrap, falls Sie eine angegeben haben.</translation>
     </message>
     <message>
         <source>Chinese</source>
-        <translation type="unfinished"></translation>
+        <translation>Chinesisch</translation>
     </message>
     <message>
         <source>Choose another model.</source>
-        <translation type="unfinished"></translation>
+        <translation>Wählen Sie ein anderes Modell.</translation>
     </message>
     <message>
         <source>Choose one of the models it shares.</source>
-        <translation type="unfinished"></translation>
+        <translation>Wählen Sie eines der Modelle, die er freigibt.</translation>
     </message>
     <message>
         <source>Choose one of the models that the machine shares.</source>
-        <translation type="unfinished"></translation>
+        <translation>Wählen Sie eines der Modelle, die der Rechner freigibt.</translation>
     </message>
     <message>
         <source>Choose what to share</source>
-        <translation type="unfinished"></translation>
+        <translation>Freizugebendes wählen</translation>
     </message>
     <message>
         <source>Choose who answers</source>
-        <translation type="unfinished"></translation>
+        <translation>Wählen, wer antwortet</translation>
     </message>
     <message>
         <source>Clear</source>
-        <translation type="unfinished"></translation>
+        <translation>Leeren</translation>
     </message>
     <message>
         <source>Clear log</source>
-        <translation type="unfinished"></translation>
+        <translation>Protokoll leeren</translation>
     </message>
     <message>
         <source>Clear log…</source>
-        <translation type="unfinished"></translation>
+        <translation>Protokoll leeren…</translation>
     </message>
     <message>
         <source>Clear search</source>
-        <translation type="unfinished"></translation>
+        <translation>Suche leeren</translation>
     </message>
     <message>
         <source>Clear the log?</source>
-        <translation type="unfinished"></translation>
+        <translation>Das Protokoll leeren?</translation>
     </message>
     <message>
         <source>Close</source>
-        <translation type="unfinished"></translation>
+        <translation>Schließen</translation>
     </message>
     <message>
         <source>Code</source>
-        <translation type="unfinished"></translation>
+        <translation>Code</translation>
     </message>
     <message>
         <source>Code, {language}</source>
-        <translation type="unfinished"></translation>
+        <translation>Code, {language}</translation>
     </message>
     <message>
         <source>Computed here: nothing you write leaves this machine.</source>
-        <translation type="unfinished"></translation>
+        <translation>Hier berechnet: Nichts, was Sie schreiben, verlässt diesen Rechner.</translation>
     </message>
     <message>
         <source>Computed on this machine. Nothing leaves it.</source>
-        <translation type="unfinished"></translation>
+        <translation>Auf diesem Rechner berechnet. Nichts verlässt ihn.</translation>
     </message>
     <message>
         <source>Connect</source>
-        <translation type="unfinished"></translation>
+        <translation>Verbinden</translation>
     </message>
     <message>
         <source>Connected</source>
-        <translation type="unfinished"></translation>
+        <translation>Verbunden</translation>
     </message>
     <message>
         <source>Connected after {time}</source>
-        <translation type="unfinished"></translation>
+        <translation>Verbunden nach {time}</translation>
     </message>
     <message>
         <source>Connected, behind a strict router.</source>
-        <translation type="unfinished"></translation>
+        <translation>Verbunden, hinter einem strengen Router.</translation>
     </message>
     <message>
         <source>Connected.</source>
-        <translation type="unfinished"></translation>
+        <translation>Verbunden.</translation>
     </message>
     <message>
         <source>Connecting</source>
-        <translation type="unfinished"></translation>
+        <translation>Verbindet</translation>
     </message>
     <message>
         <source>Connecting to {name}…</source>
-        <translation type="unfinished"></translation>
+        <translation>Verbindet mit {name}…</translation>
     </message>
     <message>
         <source>Connecting…</source>
-        <translation type="unfinished"></translation>
+        <translation>Verbindet…</translation>
     </message>
     <message>
         <source>Connect…</source>
-        <translation type="unfinished"></translation>
+        <translation>Verbinden…</translation>
     </message>
     <message>
         <source>Context</source>
-        <translation type="unfinished"></translation>
+        <translation>Kontext</translation>
     </message>
     <message>
         <source>Conversations</source>
-        <translation type="unfinished"></translation>
+        <translation>Gespräche</translation>
     </message>
     <message>
         <source>Conversations with it stay. To use it again you need its key.</source>
-        <translation type="unfinished"></translation>
+        <translation>Gespräche mit ihm bleiben. Um ihn wieder zu nutzen, brauchen Sie seinen Schlüssel.</translation>
     </message>
     <message>
         <source>Copied</source>
-        <translation type="unfinished"></translation>
+        <translation>Kopiert</translation>
     </message>
     <message>
         <source>Copied.</source>
-        <translation type="unfinished"></translation>
+        <translation>Kopiert.</translation>
     </message>
     <message>
         <source>Copy</source>
-        <translation type="unfinished"></translation>
+        <translation>Kopieren</translation>
     </message>
     <message>
         <source>Copy address</source>
-        <translation type="unfinished"></translation>
+        <translation>Adresse kopieren</translation>
     </message>
     <message>
         <source>Copy all</source>
-        <translation type="unfinished"></translation>
+        <translation>Alles kopieren</translation>
     </message>
     <message>
         <source>Copy code</source>
-        <translation type="unfinished"></translation>
+        <translation>Code kopieren</translation>
     </message>
     <message>
         <source>Copy code, {language}</source>
-        <translation type="unfinished"></translation>
+        <translation>Code kopieren, {language}</translation>
     </message>
     <message>
         <source>Copy details</source>
-        <translation type="unfinished"></translation>
+        <translation>Einzelheiten kopieren</translation>
     </message>
     <message>
         <source>Copy key</source>
-        <translation type="unfinished"></translation>
+        <translation>Schlüssel kopieren</translation>
     </message>
     <message>
         <source>Copy my key</source>
-        <translation type="unfinished"></translation>
+        <translation>Meinen Schlüssel kopieren</translation>
     </message>
     <message>
         <source>Copy the answer</source>
-        <translation type="unfinished"></translation>
+        <translation>Die Antwort kopieren</translation>
     </message>
     <message>
         <source>Copy the last answer</source>
-        <translation type="unfinished"></translation>
+        <translation>Die letzte Antwort kopieren</translation>
     </message>
     <message>
         <source>Copy the link</source>
-        <translation type="unfinished"></translation>
+        <translation>Den Link kopieren</translation>
     </message>
     <message>
         <source>Copy the transcript</source>
-        <translation type="unfinished"></translation>
+        <translation>Das Transkript kopieren</translation>
     </message>
     <message>
         <source>Copy the translation</source>
-        <translation type="unfinished"></translation>
+        <translation>Die Übersetzung kopieren</translation>
     </message>
     <message>
         <source>Croatian</source>
-        <translation type="unfinished"></translation>
+        <translation>Kroatisch</translation>
     </message>
     <message>
         <source>Czech</source>
-        <translation type="unfinished"></translation>
+        <translation>Tschechisch</translation>
     </message>
     <message>
         <source>Danish</source>
-        <translation type="unfinished"></translation>
+        <translation>Dänisch</translation>
     </message>
     <message>
         <source>Dark</source>
-        <translation type="unfinished"></translation>
+        <translation>Dunkel</translation>
     </message>
     <message>
         <source>Data</source>
-        <translation type="unfinished"></translation>
+        <translation>Daten</translation>
     </message>
     <message>
         <source>Delete conversation</source>
-        <translation type="unfinished"></translation>
+        <translation>Gespräch löschen</translation>
     </message>
     <message>
         <source>Delete the conversation…</source>
-        <translation type="unfinished"></translation>
+        <translation>Das Gespräch löschen…</translation>
     </message>
     <message>
         <source>Delete “{title}”?</source>
-        <translation type="unfinished"></translation>
+        <translation>„{title}“ löschen?</translation>
     </message>
     <message>
         <source>Delete…</source>
-        <translation type="unfinished"></translation>
+        <translation>Löschen…</translation>
     </message>
     <message>
         <source>Deny</source>
-        <translation type="unfinished"></translation>
+        <translation>Ablehnen</translation>
     </message>
     <message>
         <source>Deny key {short}</source>
-        <translation type="unfinished"></translation>
+        <translation>Schlüssel {short} ablehnen</translation>
     </message>
     <message>
         <source>Dismiss</source>
-        <translation type="unfinished"></translation>
+        <translation>Ausblenden</translation>
     </message>
     <message>
         <source>Dismiss this message</source>
-        <translation type="unfinished"></translation>
+        <translation>Diese Meldung ausblenden</translation>
     </message>
     <message>
         <source>Dismiss this notice</source>
-        <translation type="unfinished"></translation>
+        <translation>Diesen Hinweis ausblenden</translation>
     </message>
     <message>
         <source>Download</source>
-        <translation type="unfinished"></translation>
+        <translation>Herunterladen</translation>
     </message>
     <message>
         <source>Download a small model and chat without anybody else. It works offline afterwards.</source>
-        <translation type="unfinished"></translation>
+        <translation>Laden Sie ein kleines Modell und chatten Sie ohne andere. Danach geht es auch ohne Netz.</translation>
     </message>
     <message>
         <source>Download a small one to begin with, or open a GGUF file of yours.</source>
-        <translation type="unfinished"></translation>
+        <translation>Laden Sie zum Anfang ein kleines herunter, oder öffnen Sie eine eigene GGUF-Datei.</translation>
     </message>
     <message>
         <source>Download {size}</source>
-        <translation type="unfinished"></translation>
+        <translation>{size} herunterladen</translation>
     </message>
     <message>
         <source>Downloading a small model</source>
-        <translation type="unfinished"></translation>
+        <translation>Ein kleines Modell wird geladen</translation>
     </message>
     <message>
         <source>Downloading {model}</source>
-        <translation type="unfinished"></translation>
+        <translation>{model} wird geladen</translation>
     </message>
     <message>
         <source>Downloading {model}.</source>
-        <translation type="unfinished"></translation>
+        <translation>{model} wird geladen.</translation>
     </message>
     <message>
         <source>Drop it here. Sound and video become text; pictures and text files go with your message.</source>
-        <translation type="unfinished"></translation>
+        <translation>Hier ablegen. Ton und Video werden zu Text; Bilder und Textdateien gehen mit Ihrer Nachricht.</translation>
     </message>
     <message>
         <source>Drop the files in it.</source>
-        <translation type="unfinished"></translation>
+        <translation>Legen Sie die Dateien daraus ab.</translation>
     </message>
     <message>
         <source>Dutch</source>
-        <translation type="unfinished"></translation>
+        <translation>Niederländisch</translation>
     </message>
     <message>
         <source>Encrypted, and the key is the one you pasted</source>
-        <translation type="unfinished"></translation>
+        <translation>Verschlüsselt, und der Schlüssel ist der eingefügte</translation>
     </message>
     <message>
         <source>Ended</source>
-        <translation type="unfinished"></translation>
+        <translation>Ende</translation>
     </message>
     <message>
         <source>Ending what runs and withdrawing your key from the network.</source>
-        <translation type="unfinished"></translation>
+        <translation>Beendet, was läuft, und zieht Ihren Schlüssel aus dem Netz zurück.</translation>
     </message>
     <message>
         <source>English</source>
-        <translation type="unfinished"></translation>
+        <translation>Englisch</translation>
     </message>
     <message>
         <source>Enter</source>
-        <translation type="unfinished"></translation>
+        <translation>Eingabetaste</translation>
     </message>
     <message>
         <source>Estonian</source>
-        <translation type="unfinished"></translation>
+        <translation>Estnisch</translation>
     </message>
     <message>
         <source>Everybody except…</source>
-        <translation type="unfinished"></translation>
+        <translation>Alle außer…</translation>
     </message>
     <message>
         <source>Everybody with your key may use it</source>
-        <translation type="unfinished"></translation>
+        <translation>Alle mit Ihrem Schlüssel dürfen sie nutzen</translation>
     </message>
     <message>
         <source>Expires</source>
-        <translation type="unfinished"></translation>
+        <translation>Läuft ab</translation>
     </message>
     <message>
         <source>Expires: {expires}, last seen: {seen}</source>
-        <translation type="unfinished"></translation>
+        <translation>Läuft ab: {expires}, zuletzt gesehen: {seen}</translation>
     </message>
     <message>
         <source>Export</source>
-        <translation type="unfinished"></translation>
+        <translation>Exportieren</translation>
     </message>
     <message>
         <source>Export the transcript</source>
-        <translation type="unfinished"></translation>
+        <translation>Das Transkript exportieren</translation>
     </message>
     <message>
         <source>Export: {form}</source>
-        <translation type="unfinished"></translation>
+        <translation>Exportieren: {form}</translation>
     </message>
     <message>
         <source>Failed</source>
-        <translation type="unfinished"></translation>
+        <translation>Fehlgeschlagen</translation>
     </message>
     <message>
         <source>File {name}, {info}</source>
-        <translation type="unfinished"></translation>
+        <translation>Datei {name}, {info}</translation>
     </message>
     <message>
         <source>Filter</source>
-        <translation type="unfinished"></translation>
+        <translation>Filtern</translation>
     </message>
     <message>
         <source>Filter the log</source>
-        <translation type="unfinished"></translation>
+        <translation>Das Protokoll filtern</translation>
     </message>
     <message>
         <source>Find a provider or a model</source>
-        <translation type="unfinished"></translation>
+        <translation>Anbieter oder Modell finden</translation>
     </message>
     <message>
         <source>Find each other on the local network</source>
-        <translation type="unfinished"></translation>
+        <translation>Einander im lokalen Netz finden</translation>
     </message>
     <message>
         <source>Find it on the network</source>
-        <translation type="unfinished"></translation>
+        <translation>Im Netz finden</translation>
     </message>
     <message>
         <source>Finding it on the network</source>
-        <translation type="unfinished"></translation>
+        <translation>Sucht im Netz</translation>
     </message>
     <message>
         <source>Finding {name} on the network…</source>
-        <translation type="unfinished"></translation>
+        <translation>Sucht {name} im Netz…</translation>
     </message>
     <message>
         <source>Finnish</source>
-        <translation type="unfinished"></translation>
+        <translation>Finnisch</translation>
     </message>
     <message>
         <source>For a day</source>
-        <translation type="unfinished"></translation>
+        <translation>Für einen Tag</translation>
     </message>
     <message>
         <source>For a week</source>
-        <translation type="unfinished"></translation>
+        <translation>Für eine Woche</translation>
     </message>
     <message>
         <source>For an hour</source>
-        <translation type="unfinished"></translation>
+        <translation>Für eine Stunde</translation>
     </message>
     <message>
         <source>For example Studio desktop</source>
-        <translation type="unfinished"></translation>
+        <translation>Zum Beispiel Studio-Rechner</translation>
     </message>
     <message>
         <source>Found on the network</source>
-        <translation type="unfinished"></translation>
+        <translation>Im Netz gefunden</translation>
     </message>
     <message>
         <source>Found on your network only.</source>
-        <translation type="unfinished"></translation>
+        <translation>Nur in Ihrem Netz zu finden.</translation>
     </message>
     <message>
         <source>Found, but it does not answer</source>
-        <translation type="unfinished"></translation>
+        <translation>Gefunden, aber er antwortet nicht</translation>
     </message>
     <message>
         <source>Found, but no path leads there</source>
-        <translation type="unfinished"></translation>
+        <translation>Gefunden, aber kein Weg führt dorthin</translation>
     </message>
     <message>
         <source>French</source>
-        <translation type="unfinished"></translation>
+        <translation>Französisch</translation>
     </message>
     <message>
         <source>German</source>
-        <translation type="unfinished"></translation>
+        <translation>Deutsch</translation>
     </message>
     <message>
         <source>Get a small model</source>
-        <translation type="unfinished"></translation>
+        <translation>Ein kleines Modell holen</translation>
     </message>
     <message>
         <source>Get a small one, or let a provider answer.</source>
-        <translation type="unfinished"></translation>
+        <translation>Holen Sie ein kleines, oder lassen Sie einen Anbieter antworten.</translation>
     </message>
     <message>
         <source>Get {name}, {size}</source>
-        <translation type="unfinished"></translation>
+        <translation>{name} holen, {size}</translation>
     </message>
     <message>
         <source>Get {title}, {size}</source>
-        <translation type="unfinished"></translation>
+        <translation>{title} holen, {size}</translation>
     </message>
     <message>
         <source>Getting ready</source>
-        <translation type="unfinished"></translation>
+        <translation>Wird vorbereitet</translation>
     </message>
     <message>
         <source>Give somebody your key and allow theirs when they knock, or add it here.</source>
-        <translation type="unfinished"></translation>
+        <translation>Geben Sie jemandem Ihren Schlüssel und erlauben Sie seinen, wenn er anklopft, oder fügen Sie ihn hier hinzu.</translation>
     </message>
     <message>
         <source>Give the key a name first.</source>
-        <translation type="unfinished"></translation>
+        <translation>Geben Sie dem Schlüssel zuerst einen Namen.</translation>
     </message>
     <message>
         <source>Go on with this machine</source>
-        <translation type="unfinished"></translation>
+        <translation>Mit diesem Rechner weitermachen</translation>
     </message>
     <message>
         <source>Greek</source>
-        <translation type="unfinished"></translation>
+        <translation>Griechisch</translation>
     </message>
     <message>
         <source>Guest {key}</source>
-        <translation type="unfinished"></translation>
+        <translation>Gast {key}</translation>
     </message>
     <message>
         <source>Handshake</source>
-        <translation type="unfinished"></translation>
+        <translation>Handschlag</translation>
     </message>
     <message>
         <source>Hebrew</source>
-        <translation type="unfinished"></translation>
+        <translation>Hebräisch</translation>
     </message>
     <message>
         <source>Hindi</source>
-        <translation type="unfinished"></translation>
+        <translation>Hindi</translation>
     </message>
     <message>
         <source>Hold to talk</source>
-        <translation type="unfinished"></translation>
+        <translation>Zum Sprechen halten</translation>
     </message>
     <message>
         <source>Hold to talk, or tap (Ctrl+Shift+Space)</source>
-        <translation type="unfinished"></translation>
+        <translation>Zum Sprechen halten oder tippen (Strg+Umschalt+Leertaste)</translation>
     </message>
     <message>
         <source>How long</source>
-        <translation type="unfinished"></translation>
+        <translation>Wie lange</translation>
     </message>
     <message>
         <source>How this machine is connected</source>
-        <translation type="unfinished"></translation>
+        <translation>Wie dieser Rechner verbunden ist</translation>
     </message>
     <message>
         <source>Hungarian</source>
-        <translation type="unfinished"></translation>
+        <translation>Ungarisch</translation>
     </message>
     <message>
         <source>I wrote: {text}</source>
-        <translation type="unfinished"></translation>
+        <translation>Ich schrieb: {text}</translation>
     </message>
     <message>
         <source>In {language}</source>
-        <translation type="unfinished"></translation>
+        <translation>Auf {language}</translation>
     </message>
     <message>
         <source>In {language}: {text}</source>
-        <translation type="unfinished"></translation>
+        <translation>Auf {language}: {text}</translation>
     </message>
     <message>
         <source>Indonesian</source>
-        <translation type="unfinished"></translation>
+        <translation>Indonesisch</translation>
     </message>
     <message>
         <source>Insert in the message</source>
-        <translation type="unfinished"></translation>
+        <translation>In die Nachricht einfügen</translation>
     </message>
     <message>
         <source>Inserted: {text}</source>
-        <translation type="unfinished"></translation>
+        <translation>Eingefügt: {text}</translation>
     </message>
     <message>
         <source>Install it with: pip install miniaudio (a C compiler is needed here). A recording can be dropped here.</source>
-        <translation type="unfinished"></translation>
+        <translation>Installieren Sie es mit: pip install miniaudio (hier braucht es einen C-Compiler). Eine Aufnahme kann hier abgelegt werden.</translation>
     </message>
     <message>
         <source>It may be busy or the connection slow. Try again.</source>
-        <translation type="unfinished"></translation>
+        <translation>Er ist vielleicht beschäftigt, oder die Verbindung ist langsam. Versuchen Sie es erneut.</translation>
     </message>
     <message>
         <source>It may be off, or the key has a typing mistake.</source>
-        <translation type="unfinished"></translation>
+        <translation>Er ist vielleicht aus, oder der Schlüssel hat einen Tippfehler.</translation>
     </message>
     <message>
         <source>It may have just gone off, or its owner blocked your key. Try again in a moment.</source>
-        <translation type="unfinished"></translation>
+        <translation>Er ist vielleicht gerade ausgegangen, oder der Besitzer hat Ihren Schlüssel gesperrt. Versuchen Sie es gleich noch einmal.</translation>
     </message>
     <message>
         <source>It shares no model with you yet</source>
-        <translation type="unfinished"></translation>
+        <translation>Er gibt Ihnen noch kein Modell frei</translation>
     </message>
     <message>
         <source>It shares no model with you.</source>
-        <translation type="unfinished"></translation>
+        <translation>Er gibt Ihnen kein Modell frei.</translation>
     </message>
     <message>
         <source>It shares {models}</source>
-        <translation type="unfinished"></translation>
+        <translation>Er gibt {models} frei</translation>
     </message>
     <message>
         <source>Italian</source>
-        <translation type="unfinished"></translation>
+        <translation>Italienisch</translation>
     </message>
     <message>
         <source>Its messages are removed from this machine. This cannot be undone.</source>
-        <translation type="unfinished"></translation>
+        <translation>Die Nachrichten werden von diesem Rechner entfernt. Das kann nicht rückgängig gemacht werden.</translation>
     </message>
     <message>
         <source>Its requests are met with silence.</source>
-        <translation type="unfinished"></translation>
+        <translation>Auf seine Anfragen wird geschwiegen.</translation>
     </message>
     <message>
         <source>Japanese</source>
-        <translation type="unfinished"></translation>
+        <translation>Japanisch</translation>
     </message>
     <message>
         <source>Joining the network and announcing your key.</source>
-        <translation type="unfinished"></translation>
+        <translation>Tritt dem Netz bei und kündigt Ihren Schlüssel an.</translation>
     </message>
     <message>
         <source>Key</source>
-        <translation type="unfinished"></translation>
+        <translation>Schlüssel</translation>
     </message>
     <message>
         <source>Key of a relay</source>
-        <translation type="unfinished"></translation>
+        <translation>Schlüssel eines Relais</translation>
     </message>
     <message>
         <source>Key of a relay, 64 characters</source>
-        <translation type="unfinished"></translation>
+        <translation>Schlüssel eines Relais, 64 Zeichen</translation>
     </message>
     <message>
         <source>Key of the guest</source>
-        <translation type="unfinished"></translation>
+        <translation>Schlüssel des Gastes</translation>
     </message>
     <message>
         <source>Key of the provider</source>
-        <translation type="unfinished"></translation>
+        <translation>Schlüssel des Anbieters</translation>
     </message>
     <message>
         <source>Key or qvac:// link</source>
-        <translation type="unfinished"></translation>
+        <translation>Schlüssel oder qvac://-Link</translation>
     </message>
     <message>
         <source>Korean</source>
-        <translation type="unfinished"></translation>
+        <translation>Koreanisch</translation>
     </message>
     <message>
         <source>Last lines of the transcript</source>
-        <translation type="unfinished"></translation>
+        <translation>Letzte Zeilen des Transkripts</translation>
     </message>
     <message>
         <source>Last seen</source>
-        <translation type="unfinished"></translation>
+        <translation>Zuletzt da</translation>
     </message>
     <message>
         <source>Latvian</source>
-        <translation type="unfinished"></translation>
+        <translation>Lettisch</translation>
     </message>
     <message>
         <source>Let go to insert</source>
-        <translation type="unfinished"></translation>
+        <translation>Loslassen fügt ein</translation>
     </message>
     <message>
         <source>Let people you allow use this machine&apos;s GPU. Nobody is admitted until you say so.</source>
-        <translation type="unfinished"></translation>
+        <translation>Lassen Sie Menschen, denen Sie es erlauben, die GPU dieses Rechners nutzen. Niemand kommt herein, bevor Sie es sagen.</translation>
     </message>
     <message>
         <source>Light</source>
-        <translation type="unfinished"></translation>
+        <translation>Hell</translation>
     </message>
     <message>
         <source>Listening.</source>
-        <translation type="unfinished"></translation>
+        <translation>Hört zu.</translation>
     </message>
     <message>
         <source>Lithuanian</source>
-        <translation type="unfinished"></translation>
+        <translation>Litauisch</translation>
     </message>
     <message>
         <source>Local network</source>
-        <translation type="unfinished"></translation>
+        <translation>Lokales Netz</translation>
     </message>
     <message>
         <source>Log</source>
-        <translation type="unfinished"></translation>
+        <translation>Protokoll</translation>
     </message>
     <message>
         <source>Look again</source>
-        <translation type="unfinished"></translation>
+        <translation>Erneut prüfen</translation>
     </message>
     <message>
         <source>Look at the network again</source>
-        <translation type="unfinished"></translation>
+        <translation>Das Netz erneut prüfen</translation>
     </message>
     <message>
         <source>Looking at the network…</source>
-        <translation type="unfinished"></translation>
+        <translation>Das Netz wird geprüft…</translation>
     </message>
     <message>
         <source>Machines on the same network find each other by key, also without the internet. Who does not know the key learns nothing.</source>
-        <translation type="unfinished"></translation>
+        <translation>Rechner im selben Netz finden einander am Schlüssel, auch ohne Internet. Wer den Schlüssel nicht kennt, erfährt nichts.</translation>
     </message>
     <message>
         <source>Malay</source>
-        <translation type="unfinished"></translation>
+        <translation>Malaiisch</translation>
     </message>
     <message>
         <source>Memory</source>
-        <translation type="unfinished"></translation>
+        <translation>Speicher</translation>
     </message>
     <message>
         <source>Message</source>
-        <translation type="unfinished"></translation>
+        <translation>Nachricht</translation>
     </message>
     <message>
         <source>Messages</source>
-        <translation type="unfinished"></translation>
+        <translation>Nachrichten</translation>
     </message>
     <message>
         <source>Model</source>
-        <translation type="unfinished"></translation>
+        <translation>Modell</translation>
     </message>
     <message>
         <source>Models (*.gguf *.bin);;All files (*)</source>
-        <translation type="unfinished"></translation>
+        <translation>Modelle (*.gguf *.bin);;Alle Dateien (*)</translation>
     </message>
     <message>
         <source>Models I share</source>
-        <translation type="unfinished"></translation>
+        <translation>Modelle, die ich freigebe</translation>
     </message>
     <message>
         <source>More about the log</source>
-        <translation type="unfinished"></translation>
+        <translation>Mehr zum Protokoll</translation>
     </message>
     <message>
         <source>More about who may use it</source>
-        <translation type="unfinished"></translation>
+        <translation>Mehr dazu, wer sie nutzen darf</translation>
     </message>
     <message>
         <source>More for key {short}</source>
-        <translation type="unfinished"></translation>
+        <translation>Mehr zu Schlüssel {short}</translation>
     </message>
     <message>
         <source>More for this answer</source>
-        <translation type="unfinished"></translation>
+        <translation>Mehr zu dieser Antwort</translation>
     </message>
     <message>
         <source>More for this conversation</source>
-        <translation type="unfinished"></translation>
+        <translation>Mehr zu diesem Gespräch</translation>
     </message>
     <message>
         <source>My key</source>
-        <translation type="unfinished"></translation>
+        <translation>Mein Schlüssel</translation>
     </message>
     <message>
         <source>My key, {key}</source>
-        <translation type="unfinished"></translation>
+        <translation>Mein Schlüssel, {key}</translation>
     </message>
     <message>
         <source>My message</source>
-        <translation type="unfinished"></translation>
+        <translation>Meine Nachricht</translation>
     </message>
     <message>
         <source>Name</source>
-        <translation type="unfinished"></translation>
+        <translation>Name</translation>
     </message>
     <message>
         <source>Name on this machine</source>
-        <translation type="unfinished"></translation>
+        <translation>Name auf diesem Rechner</translation>
     </message>
     <message>
         <source>Name, as you want to see it</source>
-        <translation type="unfinished"></translation>
+        <translation>Name, wie Sie ihn sehen möchten</translation>
     </message>
     <message>
         <source>Network</source>
-        <translation type="unfinished"></translation>
+        <translation>Netz</translation>
     </message>
     <message>
         <source>Network and relays…</source>
-        <translation type="unfinished"></translation>
+        <translation>Netz und Relais…</translation>
     </message>
     <message>
         <source>New conversation</source>
-        <translation type="unfinished"></translation>
+        <translation>Neues Gespräch</translation>
     </message>
     <message>
         <source>No account and no telemetry. Machines find each other by key and talk encrypted end to end.</source>
-        <translation type="unfinished"></translation>
+        <translation>Kein Konto und keine Telemetrie. Rechner finden einander am Schlüssel und sprechen durchgehend verschlüsselt.</translation>
     </message>
     <message>
         <source>No machine answers for this key.</source>
-        <translation type="unfinished"></translation>
+        <translation>Kein Rechner antwortet auf diesen Schlüssel.</translation>
     </message>
     <message>
         <source>No machine of the network answers.</source>
-        <translation type="unfinished"></translation>
+        <translation>Kein Rechner des Netzes antwortet.</translation>
     </message>
     <message>
         <source>No model in the library</source>
-        <translation type="unfinished"></translation>
+        <translation>Kein Modell in der Bibliothek</translation>
     </message>
     <message>
         <source>No model is shared yet.</source>
-        <translation type="unfinished"></translation>
+        <translation>Noch ist kein Modell freigegeben.</translation>
     </message>
     <message>
         <source>No model takes in more than {size}. Drop a part of it.</source>
-        <translation type="unfinished"></translation>
+        <translation>Kein Modell nimmt mehr als {size} auf. Legen Sie einen Teil davon ab.</translation>
     </message>
     <message>
         <source>No model that understands speech is here.</source>
-        <translation type="unfinished"></translation>
+        <translation>Hier ist kein Modell, das Sprache versteht.</translation>
     </message>
     <message>
         <source>No model that understands speech is on this machine. Get one: download WHISPER_TINY (78 MB) or a larger one, or add a Whisper file (ggml .bin).</source>
-        <translation type="unfinished"></translation>
+        <translation>Auf diesem Rechner ist kein Modell, das Sprache versteht. Holen Sie eines: WHISPER_TINY (78 MB) oder ein größeres, oder fügen Sie eine Whisper-Datei (ggml .bin) hinzu.</translation>
     </message>
     <message>
         <source>No model yet.</source>
-        <translation type="unfinished"></translation>
+        <translation>Noch kein Modell.</translation>
     </message>
     <message>
         <source>No network</source>
-        <translation type="unfinished"></translation>
+        <translation>Kein Netz</translation>
     </message>
     <message>
         <source>No other way was found. Try again, or give a second --relay-through KEY.</source>
-        <translation type="unfinished"></translation>
+        <translation>Ein anderer Weg wurde nicht gefunden. Versuchen Sie es erneut, oder geben Sie ein zweites --relay-through KEY an.</translation>
     </message>
     <message>
         <source>No provider and no model is called “{text}”.</source>
-        <translation type="unfinished"></translation>
+        <translation>Kein Anbieter und kein Modell heißt „{text}“.</translation>
     </message>
     <message>
         <source>No request has ended yet</source>
-        <translation type="unfinished"></translation>
+        <translation>Noch ist keine Anfrage zu Ende</translation>
     </message>
     <message>
         <source>No requests yet</source>
-        <translation type="unfinished"></translation>
+        <translation>Noch keine Anfragen</translation>
     </message>
     <message>
         <source>No sign of it for {time}.</source>
-        <translation type="unfinished"></translation>
+        <translation>Seit {time} kein Lebenszeichen.</translation>
     </message>
     <message>
         <source>No sound system answers on this machine.</source>
-        <translation type="unfinished"></translation>
+        <translation>Kein Tonsystem antwortet auf diesem Rechner.</translation>
     </message>
     <message>
         <source>Nobody answers.</source>
-        <translation type="unfinished"></translation>
+        <translation>Niemand antwortet.</translation>
     </message>
     <message>
         <source>Nobody can connect. Your key stays the same.</source>
-        <translation type="unfinished"></translation>
+        <translation>Niemand kann sich verbinden. Ihr Schlüssel bleibt derselbe.</translation>
     </message>
     <message>
         <source>Nobody connected.</source>
-        <translation type="unfinished"></translation>
+        <translation>Niemand verbunden.</translation>
     </message>
     <message>
         <source>Nobody is allowed yet</source>
-        <translation type="unfinished"></translation>
+        <translation>Noch niemandem erlaubt</translation>
     </message>
     <message>
         <source>Nobody is blocked. Block a key to keep it out.</source>
-        <translation type="unfinished"></translation>
+        <translation>Niemand ist gesperrt. Sperren Sie einen Schlüssel, um ihn fernzuhalten.</translation>
     </message>
     <message>
         <source>Nobody new can connect until the network changes.</source>
-        <translation type="unfinished"></translation>
+        <translation>Niemand Neues kann sich verbinden, bis das Netz sich ändert.</translation>
     </message>
     <message>
         <source>Norwegian</source>
-        <translation type="unfinished"></translation>
+        <translation>Norwegisch</translation>
     </message>
     <message>
         <source>Not connected yet.</source>
-        <translation type="unfinished"></translation>
+        <translation>Noch nicht verbunden.</translation>
     </message>
     <message>
         <source>Not enough memory for this model. Choose a smaller model, a smaller context or fewer parallel chats.</source>
-        <translation type="unfinished"></translation>
+        <translation>Nicht genug Speicher für dieses Modell. Wählen Sie ein kleineres Modell, einen kleineren Kontext oder weniger gleichzeitige Chats.</translation>
     </message>
     <message>
         <source>Not enough memory: this model needs about {needed} GB and {free} GB are free. Close other programs, or choose a smaller model, a smaller context or fewer parallel chats.</source>
-        <translation type="unfinished"></translation>
+        <translation>Nicht genug Speicher: Dieses Modell braucht etwa {needed} GB, und {free} GB sind frei. Schließen Sie andere Programme, oder wählen Sie ein kleineres Modell, einen kleineren Kontext oder weniger gleichzeitige Chats.</translation>
     </message>
     <message>
         <source>Not found on the network</source>
-        <translation type="unfinished"></translation>
+        <translation>Im Netz nicht gefunden</translation>
     </message>
     <message>
         <source>Not now</source>
-        <translation type="unfinished"></translation>
+        <translation>Nicht jetzt</translation>
     </message>
     <message>
         <source>Not reachable.</source>
-        <translation type="unfinished"></translation>
+        <translation>Nicht erreichbar.</translation>
     </message>
     <message>
         <source>Not sharing</source>
-        <translation type="unfinished"></translation>
+        <translation>Keine Freigabe</translation>
     </message>
     <message>
         <source>Not sure yet what the router in front of this machine does: too few nodes answered, or not all alike. Try again in a minute.</source>
-        <translation type="unfinished"></translation>
+        <translation>Noch ist nicht klar, was der Router vor diesem Rechner tut: Zu wenige Knoten haben geantwortet, oder nicht alle gleich. Versuchen Sie es in einer Minute erneut.</translation>
     </message>
     <message>
         <source>Nothing came from {name} any more.</source>
-        <translation type="unfinished"></translation>
+        <translation>Von {name} kam nichts mehr.</translation>
     </message>
     <message>
         <source>Nothing comes from it at the moment.</source>
-        <translation type="unfinished"></translation>
+        <translation>Im Augenblick kommt nichts von ihm.</translation>
     </message>
     <message>
         <source>Nothing comes from {name}.</source>
-        <translation type="unfinished"></translation>
+        <translation>Von {name} kommt nichts.</translation>
     </message>
     <message>
         <source>Nothing contains “{filter}”</source>
-        <translation type="unfinished"></translation>
+        <translation>Nichts enthält „{filter}“</translation>
     </message>
     <message>
         <source>Nothing contains “{searching}”</source>
-        <translation type="unfinished"></translation>
+        <translation>Nichts enthält „{searching}“</translation>
     </message>
     <message>
         <source>Nothing found</source>
-        <translation type="unfinished"></translation>
+        <translation>Nichts gefunden</translation>
     </message>
     <message>
         <source>Nothing has come from it for a while. Try again when it is back.</source>
-        <translation type="unfinished"></translation>
+        <translation>Seit einer Weile kam nichts von ihm. Versuchen Sie es erneut, wenn er zurück ist.</translation>
     </message>
     <message>
         <source>Nothing is heard: the microphone is muted</source>
-        <translation type="unfinished"></translation>
+        <translation>Es ist nichts zu hören: Das Mikrofon ist stumm</translation>
     </message>
     <message>
         <source>Nothing is running.</source>
-        <translation type="unfinished"></translation>
+        <translation>Es läuft nichts.</translation>
     </message>
     <message>
         <source>Nothing leaves this machine before you choose. You can do the other two later.</source>
-        <translation type="unfinished"></translation>
+        <translation>Nichts verlässt diesen Rechner, bevor Sie wählen. Die anderen beiden können Sie später tun.</translation>
     </message>
     <message>
         <source>Nothing leaves this machine.</source>
-        <translation type="unfinished"></translation>
+        <translation>Nichts verlässt diesen Rechner.</translation>
     </message>
     <message>
         <source>Off.</source>
-        <translation type="unfinished"></translation>
+        <translation>Aus.</translation>
     </message>
     <message>
         <source>Once you share, each request is written down here: who, when and how much, never what.</source>
-        <translation type="unfinished"></translation>
+        <translation>Sobald Sie freigeben, wird hier jede Anfrage notiert: wer, wann und wie viel, nie was.</translation>
     </message>
     <message>
         <source>One of the files is no picture that a model can be shown. Send {formats}.</source>
-        <translation type="unfinished"></translation>
+        <translation>Eine der Dateien ist kein Bild, das einem Modell gezeigt werden kann. Senden Sie {formats}.</translation>
     </message>
     <message>
         <source>One of the pictures is damaged: it cannot be read. Send it again.</source>
-        <translation type="unfinished"></translation>
+        <translation>Eines der Bilder ist beschädigt: Es kann nicht gelesen werden. Senden Sie es erneut.</translation>
     </message>
     <message>
         <source>Open</source>
-        <translation type="unfinished"></translation>
+        <translation>Öffnen</translation>
     </message>
     <message>
         <source>Open a model file</source>
-        <translation type="unfinished"></translation>
+        <translation>Eine Modelldatei öffnen</translation>
     </message>
     <message>
         <source>Open all of it ({amount})</source>
-        <translation type="unfinished"></translation>
+        <translation>Alles öffnen ({amount})</translation>
     </message>
     <message>
         <source>Open all of the answer, {amount}</source>
-        <translation type="unfinished"></translation>
+        <translation>Die ganze Antwort öffnen, {amount}</translation>
     </message>
     <message>
         <source>Open file…</source>
-        <translation type="unfinished"></translation>
+        <translation>Datei öffnen…</translation>
     </message>
     <message numerus="yes">
         <source>Open the %n line</source>
         <comment>Open all %n lines</comment>
-        <translation type="unfinished">
-            <numerusform></numerusform>
-            <numerusform></numerusform>
+        <translation>
+            <numerusform>Die %n Zeile öffnen</numerusform>
+            <numerusform>Alle %n Zeilen öffnen</numerusform>
         </translation>
     </message>
     <message>
         <source>Open the system&apos;s settings</source>
-        <translation type="unfinished"></translation>
+        <translation>Systemeinstellungen öffnen</translation>
     </message>
     <message>
         <source>Open this address in your browser?</source>
-        <translation type="unfinished"></translation>
+        <translation>Diese Adresse im Browser öffnen?</translation>
     </message>
     <message>
         <source>Open to everybody</source>
-        <translation type="unfinished"></translation>
+        <translation>Für alle öffnen</translation>
     </message>
     <message>
         <source>Open to everybody?</source>
-        <translation type="unfinished"></translation>
+        <translation>Für alle öffnen?</translation>
     </message>
     <message>
         <source>Open {what}, {amount}</source>
-        <translation type="unfinished"></translation>
+        <translation>{what} öffnen, {amount}</translation>
     </message>
     <message>
         <source>Others can reach this machine directly.</source>
-        <translation type="unfinished"></translation>
+        <translation>Andere können diesen Rechner direkt erreichen.</translation>
     </message>
     <message>
         <source>Paste the key its owner gave you</source>
-        <translation type="unfinished"></translation>
+        <translation>Fügen Sie den Schlüssel ein, den der Besitzer Ihnen gab</translation>
     </message>
     <message>
         <source>Paste the key its owner gave you. You see what it shares before you write anything.</source>
-        <translation type="unfinished"></translation>
+        <translation>Fügen Sie den Schlüssel ein, den der Besitzer Ihnen gab. Sie sehen, was er freigibt, bevor Sie etwas schreiben.</translation>
     </message>
     <message>
         <source>Paste the whole key first</source>
-        <translation type="unfinished"></translation>
+        <translation>Fügen Sie zuerst den ganzen Schlüssel ein</translation>
     </message>
     <message>
         <source>Pasted text</source>
-        <translation type="unfinished"></translation>
+        <translation>Eingefügter Text</translation>
     </message>
     <message>
         <source>People I allow</source>
-        <translation type="unfinished"></translation>
+        <translation>Wem ich es erlaube</translation>
     </message>
     <message>
         <source>Persian</source>
-        <translation type="unfinished"></translation>
+        <translation>Persisch</translation>
     </message>
     <message>
         <source>Picture {name}, {info}</source>
-        <translation type="unfinished"></translation>
+        <translation>Bild {name}, {info}</translation>
     </message>
     <message>
         <source>Picture {name}.</source>
-        <translation type="unfinished"></translation>
+        <translation>Bild {name}.</translation>
     </message>
     <message>
         <source>Pin</source>
-        <translation type="unfinished"></translation>
+        <translation>Anheften</translation>
     </message>
     <message>
         <source>Pinned</source>
-        <translation type="unfinished"></translation>
+        <translation>Angeheftet</translation>
     </message>
     <message>
         <source>Plug one in, then hold the button again. A recording can be dropped here.</source>
-        <translation type="unfinished"></translation>
+        <translation>Schließen Sie eines an und halten Sie dann die Taste erneut. Eine Aufnahme kann hier abgelegt werden.</translation>
     </message>
     <message>
         <source>Polish</source>
-        <translation type="unfinished"></translation>
+        <translation>Polnisch</translation>
     </message>
     <message>
         <source>Portuguese</source>
-        <translation type="unfinished"></translation>
+        <translation>Portugiesisch</translation>
     </message>
     <message>
         <source>Progress</source>
-        <translation type="unfinished"></translation>
+        <translation>Fortschritt</translation>
     </message>
     <message>
         <source>Provider key or qvac:// link</source>
-        <translation type="unfinished"></translation>
+        <translation>Schlüssel oder qvac://-Link</translation>
     </message>
     <message>
         <source>Provider {name}</source>
-        <translation type="unfinished"></translation>
+        <translation>Anbieter {name}</translation>
     </message>
     <message>
         <source>Providers</source>
-        <translation type="unfinished"></translation>
+        <translation>Anbieter</translation>
     </message>
     <message>
         <source>Providers and models</source>
-        <translation type="unfinished"></translation>
+        <translation>Anbieter und Modelle</translation>
     </message>
     <message>
         <source>Put the translation away</source>
-        <translation type="unfinished"></translation>
+        <translation>Die Übersetzung weglegen</translation>
     </message>
     <message>
         <source>QR code of my key</source>
-        <translation type="unfinished"></translation>
+        <translation>QR-Code meines Schlüssels</translation>
     </message>
     <message>
         <source>QVAC Desktop cannot run a model of this kind. Choose a chat model, one for embeddings, or a Whisper model.</source>
-        <translation type="unfinished"></translation>
+        <translation>QVAC Desktop kann ein Modell dieser Art nicht ausführen. Wählen Sie ein Chat-Modell, eines für Embeddings oder ein Whisper-Modell.</translation>
     </message>
     <message>
         <source>QVAC Desktop could not start</source>
-        <translation type="unfinished"></translation>
+        <translation>QVAC Desktop konnte nicht starten</translation>
     </message>
     <message>
         <source>QVAC Desktop ended</source>
-        <translation type="unfinished"></translation>
+        <translation>QVAC Desktop endete</translation>
     </message>
     <message>
         <source>QVAC Desktop is already running with the data folder {folder}. Use that one, or name another folder with --data-dir.</source>
-        <translation type="unfinished"></translation>
+        <translation>QVAC Desktop läuft bereits mit dem Datenordner {folder}. Nutzen Sie dieses, oder nennen Sie mit --data-dir einen anderen Ordner.</translation>
     </message>
     <message>
         <source>QVAC Desktop is closing: no model can be loaded now.</source>
-        <translation type="unfinished"></translation>
+        <translation>QVAC Desktop wird beendet: Jetzt kann kein Modell geladen werden.</translation>
     </message>
     <message>
         <source>QVAC Desktop made a mistake ({what}).</source>
-        <translation type="unfinished"></translation>
+        <translation>QVAC Desktop hat einen Fehler gemacht ({what}).</translation>
     </message>
     <message>
         <source>Quit</source>
-        <translation type="unfinished"></translation>
+        <translation>Beenden</translation>
     </message>
     <message>
         <source>Quota of {name}, {quota}</source>
-        <translation type="unfinished"></translation>
+        <translation>Kontingent von {name}, {quota}</translation>
     </message>
     <message>
         <source>Reachable by hole punching.</source>
-        <translation type="unfinished"></translation>
+        <translation>Erreichbar durch Hole Punching.</translation>
     </message>
     <message>
         <source>Reachable by relay only.</source>
-        <translation type="unfinished"></translation>
+        <translation>Nur über ein Relais erreichbar.</translation>
     </message>
     <message>
         <source>Reachable directly.</source>
-        <translation type="unfinished"></translation>
+        <translation>Direkt erreichbar.</translation>
     </message>
     <message>
         <source>Reachable.</source>
-        <translation type="unfinished"></translation>
+        <translation>Erreichbar.</translation>
     </message>
     <message>
         <source>Ready</source>
-        <translation type="unfinished"></translation>
+        <translation>Bereit</translation>
     </message>
     <message>
         <source>Reconnecting to {name}…</source>
-        <translation type="unfinished"></translation>
+        <translation>Verbindet wieder mit {name}…</translation>
     </message>
     <message>
         <source>Refused by the owner</source>
-        <translation type="unfinished"></translation>
+        <translation>Vom Besitzer abgelehnt</translation>
     </message>
     <message>
         <source>Relays</source>
-        <translation type="unfinished"></translation>
+        <translation>Relais</translation>
     </message>
     <message>
         <source>Remove</source>
-        <translation type="unfinished"></translation>
+        <translation>Entfernen</translation>
     </message>
     <message>
         <source>Remove provider</source>
-        <translation type="unfinished"></translation>
+        <translation>Anbieter entfernen</translation>
     </message>
     <message>
         <source>Remove the relay {key}</source>
-        <translation type="unfinished"></translation>
+        <translation>Das Relais {key} entfernen</translation>
     </message>
     <message>
         <source>Remove {name}</source>
-        <translation type="unfinished"></translation>
+        <translation>{name} entfernen</translation>
     </message>
     <message>
         <source>Remove {name}?</source>
-        <translation type="unfinished"></translation>
+        <translation>{name} entfernen?</translation>
     </message>
     <message>
         <source>Remove {name}…</source>
-        <translation type="unfinished"></translation>
+        <translation>{name} entfernen…</translation>
     </message>
     <message>
         <source>Remove {what}</source>
-        <translation type="unfinished"></translation>
+        <translation>{what} entfernen</translation>
     </message>
     <message>
         <source>Remove…</source>
-        <translation type="unfinished"></translation>
+        <translation>Entfernen…</translation>
     </message>
     <message>
         <source>Rename</source>
-        <translation type="unfinished"></translation>
+        <translation>Umbenennen</translation>
     </message>
     <message>
         <source>Rename the conversation</source>
-        <translation type="unfinished"></translation>
+        <translation>Das Gespräch umbenennen</translation>
     </message>
     <message>
         <source>Rename the conversation…</source>
-        <translation type="unfinished"></translation>
+        <translation>Das Gespräch umbenennen…</translation>
     </message>
     <message>
         <source>Rename {name}</source>
-        <translation type="unfinished"></translation>
+        <translation>{name} umbenennen</translation>
     </message>
     <message>
         <source>Rename {name}…</source>
-        <translation type="unfinished"></translation>
+        <translation>{name} umbenennen…</translation>
     </message>
     <message>
         <source>Rename…</source>
-        <translation type="unfinished"></translation>
+        <translation>Umbenennen…</translation>
     </message>
     <message>
         <source>Requests appear above while they run, with a Stop for each.</source>
-        <translation type="unfinished"></translation>
+        <translation>Anfragen erscheinen oben, solange sie laufen, jede mit einem Stopp.</translation>
     </message>
     <message>
         <source>Retry</source>
-        <translation type="unfinished"></translation>
+        <translation>Wiederholen</translation>
     </message>
     <message>
         <source>Romanian</source>
-        <translation type="unfinished"></translation>
+        <translation>Rumänisch</translation>
     </message>
     <message>
         <source>Running for {time}</source>
-        <translation type="unfinished"></translation>
+        <translation>Läuft seit {time}</translation>
     </message>
     <message>
         <source>Running now</source>
-        <translation type="unfinished"></translation>
+        <translation>Läuft gerade</translation>
     </message>
     <message>
         <source>Russian</source>
-        <translation type="unfinished"></translation>
+        <translation>Russisch</translation>
     </message>
     <message>
         <source>Scan it, or copy it. It lets nobody in by itself.</source>
-        <translation type="unfinished"></translation>
+        <translation>Scannen oder kopieren Sie ihn. Allein lässt er niemanden herein.</translation>
     </message>
     <message>
         <source>Search</source>
-        <translation type="unfinished"></translation>
+        <translation>Suchen</translation>
     </message>
     <message>
         <source>Search conversations</source>
-        <translation type="unfinished"></translation>
+        <translation>Gespräche durchsuchen</translation>
     </message>
     <message>
         <source>Searched names, models and endings.</source>
-        <translation type="unfinished"></translation>
+        <translation>Gesucht wurde in Namen, Modellen und Enden.</translation>
     </message>
     <message numerus="yes">
         <source>Searched titles and text of %n conversation.</source>
         <comment>Searched titles and text of %n conversations.</comment>
-        <translation type="unfinished">
-            <numerusform></numerusform>
-            <numerusform></numerusform>
+        <translation>
+            <numerusform>Gesucht wurde in Titel und Text von %n Gespräch.</numerusform>
+            <numerusform>Gesucht wurde in Titeln und Texten von %n Gesprächen.</numerusform>
         </translation>
     </message>
     <message>
         <source>Select all</source>
-        <translation type="unfinished"></translation>
+        <translation>Alles auswählen</translation>
     </message>
     <message>
         <source>Send</source>
-        <translation type="unfinished"></translation>
+        <translation>Senden</translation>
     </message>
     <message>
         <source>Send its owner your key and ask again, or choose another machine.</source>
-        <translation type="unfinished"></translation>
+        <translation>Senden Sie dem Besitzer Ihren Schlüssel und fragen Sie erneut, oder wählen Sie einen anderen Rechner.</translation>
     </message>
     <message>
         <source>Send some of them with the next one.</source>
-        <translation type="unfinished"></translation>
+        <translation>Senden Sie einige davon mit der nächsten.</translation>
     </message>
     <message>
         <source>Send the message</source>
-        <translation type="unfinished"></translation>
+        <translation>Die Nachricht senden</translation>
     </message>
     <message>
         <source>Sent when this answer ends. Esc takes it back.</source>
-        <translation type="unfinished"></translation>
+        <translation>Wird gesendet, wenn diese Antwort endet. Esc nimmt es zurück.</translation>
     </message>
     <message>
         <source>Serbian</source>
-        <translation type="unfinished"></translation>
+        <translation>Serbisch</translation>
     </message>
     <message>
         <source>Set on the command line.</source>
-        <translation type="unfinished"></translation>
+        <translation>Auf der Befehlszeile festgelegt.</translation>
     </message>
     <message>
         <source>Set on the command line: UDP port {port}.</source>
-        <translation type="unfinished"></translation>
+        <translation>Auf der Befehlszeile festgelegt: UDP-Port {port}.</translation>
     </message>
     <message>
         <source>Set on the command line: the network is entered at {address}, UDP port {port}.</source>
-        <translation type="unfinished"></translation>
+        <translation>Auf der Befehlszeile festgelegt: Das Netz wird bei {address} betreten, UDP-Port {port}.</translation>
     </message>
     <message>
         <source>Set on the command line: the network is entered at {address}.</source>
-        <translation type="unfinished"></translation>
+        <translation>Auf der Befehlszeile festgelegt: Das Netz wird bei {address} betreten.</translation>
     </message>
     <message>
         <source>Settings</source>
-        <translation type="unfinished"></translation>
+        <translation>Einstellungen</translation>
     </message>
     <message>
         <source>Share my GPU</source>
-        <translation type="unfinished"></translation>
+        <translation>GPU freigeben</translation>
     </message>
     <message>
         <source>Share {name}</source>
-        <translation type="unfinished"></translation>
+        <translation>{name} freigeben</translation>
     </message>
     <message>
         <source>Shared</source>
-        <translation type="unfinished"></translation>
+        <translation>Freigegeben</translation>
     </message>
     <message>
         <source>Sharing could not be stopped.</source>
-        <translation type="unfinished"></translation>
+        <translation>Die Freigabe konnte nicht beendet werden.</translation>
     </message>
     <message>
         <source>Sharing could not start.</source>
-        <translation type="unfinished"></translation>
+        <translation>Die Freigabe konnte nicht beginnen.</translation>
     </message>
     <message>
         <source>Sharing is off</source>
-        <translation type="unfinished"></translation>
+        <translation>Freigabe ist aus</translation>
     </message>
     <message>
         <source>Sharing is on</source>
-        <translation type="unfinished"></translation>
+        <translation>Freigabe ist an</translation>
     </message>
     <message numerus="yes">
         <source>Show %n more line</source>
         <comment>Show %n more lines</comment>
-        <translation type="unfinished">
-            <numerusform></numerusform>
-            <numerusform></numerusform>
+        <translation>
+            <numerusform>%n weitere Zeile zeigen</numerusform>
+            <numerusform>%n weitere Zeilen zeigen</numerusform>
         </translation>
     </message>
     <message>
         <source>Show all of it ({amount})</source>
-        <translation type="unfinished"></translation>
+        <translation>Alles zeigen ({amount})</translation>
     </message>
     <message>
         <source>Show all who ask</source>
-        <translation type="unfinished"></translation>
+        <translation>Alle Anfragenden zeigen</translation>
     </message>
     <message>
         <source>Show less</source>
-        <translation type="unfinished"></translation>
+        <translation>Weniger zeigen</translation>
     </message>
     <message>
         <source>Show the QR code of my key</source>
-        <translation type="unfinished"></translation>
+        <translation>Den QR-Code meines Schlüssels zeigen</translation>
     </message>
     <message>
         <source>Show the QR code of my key large</source>
-        <translation type="unfinished"></translation>
+        <translation>Den QR-Code meines Schlüssels groß zeigen</translation>
     </message>
     <message>
         <source>Since</source>
-        <translation type="unfinished"></translation>
+        <translation>Seit</translation>
     </message>
     <message>
         <source>Slots</source>
-        <translation type="unfinished"></translation>
+        <translation>Plätze</translation>
     </message>
     <message>
         <source>Slovak</source>
-        <translation type="unfinished"></translation>
+        <translation>Slowakisch</translation>
     </message>
     <message>
         <source>Slovenian</source>
-        <translation type="unfinished"></translation>
+        <translation>Slowenisch</translation>
     </message>
     <message>
         <source>Some machines are asked how they see this one.</source>
-        <translation type="unfinished"></translation>
+        <translation>Einige Rechner werden gefragt, wie sie diesen sehen.</translation>
     </message>
     <message>
         <source>Spanish</source>
-        <translation type="unfinished"></translation>
+        <translation>Spanisch</translation>
     </message>
     <message>
         <source>Speed</source>
-        <translation type="unfinished"></translation>
+        <translation>Tempo</translation>
     </message>
     <message>
         <source>Spoken language</source>
-        <translation type="unfinished"></translation>
+        <translation>Gesprochene Sprache</translation>
     </message>
     <message>
         <source>Start a new conversation, or shorten your message.</source>
-        <translation type="unfinished"></translation>
+        <translation>Beginnen Sie ein neues Gespräch, oder kürzen Sie Ihre Nachricht.</translation>
     </message>
     <message>
         <source>Start it (PipeWire or PulseAudio on Linux), or drop a recording here.</source>
-        <translation type="unfinished"></translation>
+        <translation>Starten Sie es (PipeWire oder PulseAudio unter Linux), oder legen Sie hier eine Aufnahme ab.</translation>
     </message>
     <message>
         <source>Start sharing</source>
-        <translation type="unfinished"></translation>
+        <translation>Freigabe beginnen</translation>
     </message>
     <message>
         <source>Start to chat</source>
-        <translation type="unfinished"></translation>
+        <translation>Chat beginnen</translation>
     </message>
     <message>
         <source>Start to chat on this machine</source>
-        <translation type="unfinished"></translation>
+        <translation>Auf diesem Rechner chatten</translation>
     </message>
     <message>
         <source>Starting.</source>
-        <translation type="unfinished"></translation>
+        <translation>Startet.</translation>
     </message>
     <message>
         <source>Stop</source>
-        <translation type="unfinished"></translation>
+        <translation>Stopp</translation>
     </message>
     <message>
         <source>Stop and insert</source>
-        <translation type="unfinished"></translation>
+        <translation>Stoppen und einfügen</translation>
     </message>
     <message>
         <source>Stop and insert what was said</source>
-        <translation type="unfinished"></translation>
+        <translation>Stoppen und das Gesagte einfügen</translation>
     </message>
     <message>
         <source>Stop inserts</source>
-        <translation type="unfinished"></translation>
+        <translation>Stopp fügt ein</translation>
     </message>
     <message>
         <source>Stop request of {who}</source>
-        <translation type="unfinished"></translation>
+        <translation>Anfrage von {who} stoppen</translation>
     </message>
     <message>
         <source>Stop sharing and quit?</source>
-        <translation type="unfinished"></translation>
+        <translation>Freigabe beenden und schließen?</translation>
     </message>
     <message>
         <source>Stop the answer</source>
-        <translation type="unfinished"></translation>
+        <translation>Die Antwort stoppen</translation>
     </message>
     <message>
         <source>Stop the answer that does not come</source>
-        <translation type="unfinished"></translation>
+        <translation>Die Antwort stoppen, die nicht kommt</translation>
     </message>
     <message>
         <source>Stop the transcript</source>
-        <translation type="unfinished"></translation>
+        <translation>Das Transkript stoppen</translation>
     </message>
     <message>
         <source>Stop the translation</source>
-        <translation type="unfinished"></translation>
+        <translation>Die Übersetzung stoppen</translation>
     </message>
     <message>
         <source>Stopped after {time}</source>
-        <translation type="unfinished"></translation>
+        <translation>Angehalten nach {time}</translation>
     </message>
     <message>
         <source>Stopping.</source>
-        <translation type="unfinished"></translation>
+        <translation>Stoppt.</translation>
     </message>
     <message>
         <source>Stopping…</source>
-        <translation type="unfinished"></translation>
+        <translation>Stoppt…</translation>
     </message>
     <message>
         <source>Studio laptop</source>
-        <translation type="unfinished"></translation>
+        <translation>Studio-Laptop</translation>
     </message>
     <message>
         <source>Subtitles</source>
-        <translation type="unfinished"></translation>
+        <translation>Untertitel</translation>
     </message>
     <message>
         <source>Subtitles for the web</source>
-        <translation type="unfinished"></translation>
+        <translation>Untertitel fürs Web</translation>
     </message>
     <message>
         <source>Swahili</source>
-        <translation type="unfinished"></translation>
+        <translation>Swahili</translation>
     </message>
     <message>
         <source>Swedish</source>
-        <translation type="unfinished"></translation>
+        <translation>Schwedisch</translation>
     </message>
     <message>
         <source>Tabs</source>
-        <translation type="unfinished"></translation>
+        <translation>Reiter</translation>
     </message>
     <message>
         <source>Tamil</source>
-        <translation type="unfinished"></translation>
+        <translation>Tamil</translation>
     </message>
     <message>
         <source>Text</source>
-        <translation type="unfinished"></translation>
+        <translation>Text</translation>
     </message>
     <message>
         <source>Text of the answer</source>
-        <translation type="unfinished"></translation>
+        <translation>Text der Antwort</translation>
     </message>
     <message>
         <source>Text with times</source>
-        <translation type="unfinished"></translation>
+        <translation>Text mit Zeiten</translation>
     </message>
     <message>
         <source>Thai</source>
-        <translation type="unfinished"></translation>
+        <translation>Thailändisch</translation>
     </message>
     <message>
         <source>The UDP port cannot be opened ({reason}). Choose another one with --port, or leave it out.</source>
-        <translation type="unfinished"></translation>
+        <translation>Der UDP-Port lässt sich nicht öffnen ({reason}). Wählen Sie mit --port einen anderen, oder lassen Sie ihn weg.</translation>
     </message>
     <message>
         <source>The answer is complete.</source>
-        <translation type="unfinished"></translation>
+        <translation>Die Antwort ist vollständig.</translation>
     </message>
     <message>
         <source>The answer was cancelled.</source>
-        <translation type="unfinished"></translation>
+        <translation>Die Antwort wurde abgebrochen.</translation>
     </message>
     <message>
         <source>The answer was left before its end.</source>
-        <translation type="unfinished"></translation>
+        <translation>Die Antwort wurde vor ihrem Ende verlassen.</translation>
     </message>
     <message>
         <source>The answer was stopped.</source>
-        <translation type="unfinished"></translation>
+        <translation>Die Antwort wurde gestoppt.</translation>
     </message>
     <message>
         <source>The connection ended while the model was loading.</source>
-        <translation type="unfinished"></translation>
+        <translation>Die Verbindung endete, während das Modell geladen wurde.</translation>
     </message>
     <message>
         <source>The connection ended. Try again when it is back.</source>
-        <translation type="unfinished"></translation>
+        <translation>Die Verbindung endete. Versuchen Sie es erneut, wenn er zurück ist.</translation>
     </message>
     <message>
         <source>The connection was closed.</source>
-        <translation type="unfinished"></translation>
+        <translation>Die Verbindung wurde geschlossen.</translation>
     </message>
     <message>
         <source>The conversation is longer than the model can take in.</source>
-        <translation type="unfinished"></translation>
+        <translation>Das Gespräch ist länger, als das Modell aufnehmen kann.</translation>
     </message>
     <message>
         <source>The conversation is longer than this provider&apos;s context. Shorten it or start a new one.</source>
-        <translation type="unfinished"></translation>
+        <translation>Das Gespräch ist länger als der Kontext dieses Anbieters. Kürzen Sie es, oder beginnen Sie ein neues.</translation>
     </message>
     <message>
         <source>The database is closed.</source>
-        <translation type="unfinished"></translation>
+        <translation>Die Datenbank ist geschlossen.</translation>
     </message>
     <message>
         <source>The database is damaged. Start QVAC Desktop again: it will be set aside.</source>
-        <translation type="unfinished"></translation>
+        <translation>Die Datenbank ist beschädigt. Starten Sie QVAC Desktop neu: Sie wird beiseitegelegt.</translation>
     </message>
     <message>
         <source>The database was damaged. It is kept as {name} in {folder}, and a new, empty one is in use.</source>
-        <translation type="unfinished"></translation>
+        <translation>Die Datenbank war beschädigt. Sie ist als {name} in {folder} aufbewahrt, und eine neue, leere ist in Gebrauch.</translation>
     </message>
     <message>
         <source>The database {path} is in use by another program.</source>
-        <translation type="unfinished"></translation>
+        <translation>Die Datenbank {path} wird von einem anderen Programm benutzt.</translation>
     </message>
     <message>
         <source>The disk refused to read or write the database {path}.</source>
-        <translation type="unfinished"></translation>
+        <translation>Der Datenträger verweigerte das Lesen oder Schreiben der Datenbank {path}.</translation>
     </message>
     <message>
         <source>The download from {place} broke off several times. Try again later; what was downloaded is kept.</source>
-        <translation type="unfinished"></translation>
+        <translation>Der Download von {place} brach mehrmals ab. Versuchen Sie es später erneut; was geladen wurde, bleibt.</translation>
     </message>
     <message>
         <source>The download goes on.</source>
-        <translation type="unfinished"></translation>
+        <translation>Der Download geht weiter.</translation>
     </message>
     <message>
         <source>The download was cancelled. What has come so far is kept.</source>
-        <translation type="unfinished"></translation>
+        <translation>Der Download wurde abgebrochen. Was bisher kam, bleibt.</translation>
     </message>
     <message>
         <source>The file is empty.</source>
-        <translation type="unfinished"></translation>
+        <translation>Die Datei ist leer.</translation>
     </message>
     <message>
         <source>The identity file came and went. Start QVAC Desktop again.</source>
-        <translation type="unfinished"></translation>
+        <translation>Die Identitätsdatei kam und verschwand. Starten Sie QVAC Desktop neu.</translation>
     </message>
     <message>
         <source>The internet does not answer. Machines on your own network find this one; others when it is back.</source>
-        <translation type="unfinished"></translation>
+        <translation>Das Internet antwortet nicht. Rechner in Ihrem eigenen Netz finden diesen; andere, wenn es zurück ist.</translation>
     </message>
     <message>
         <source>The log could not be read.</source>
-        <translation type="unfinished"></translation>
+        <translation>Das Protokoll konnte nicht gelesen werden.</translation>
     </message>
     <message>
         <source>The log keeps who, when and how much, never what.</source>
-        <translation type="unfinished"></translation>
+        <translation>Das Protokoll hält fest, wer, wann und wie viel, nie was.</translation>
     </message>
     <message>
         <source>The log was not cleared.</source>
-        <translation type="unfinished"></translation>
+        <translation>Das Protokoll wurde nicht geleert.</translation>
     </message>
     <message>
         <source>The machine did not answer in time.</source>
-        <translation type="unfinished"></translation>
+        <translation>Der Rechner hat nicht rechtzeitig geantwortet.</translation>
     </message>
     <message>
         <source>The machine does not share this model.</source>
-        <translation type="unfinished"></translation>
+        <translation>Der Rechner gibt dieses Modell nicht frei.</translation>
     </message>
     <message>
         <source>The machine is not taking requests now.</source>
-        <translation type="unfinished"></translation>
+        <translation>Der Rechner nimmt gerade keine Anfragen an.</translation>
     </message>
     <message>
         <source>The machine is online and answered. Send its owner your key: it connects by itself once the key is allowed.</source>
-        <translation type="unfinished"></translation>
+        <translation>Der Rechner ist online und hat geantwortet. Senden Sie dem Besitzer Ihren Schlüssel: Die Verbindung kommt von selbst zustande, sobald er erlaubt ist.</translation>
     </message>
     <message>
         <source>The machine is online. It is asked again by itself later; you may want to talk to its owner before.</source>
-        <translation type="unfinished"></translation>
+        <translation>Der Rechner ist online. Er wird später von selbst erneut gefragt; vielleicht möchten Sie vorher mit dem Besitzer sprechen.</translation>
     </message>
     <message>
         <source>The machine stopped sharing.</source>
-        <translation type="unfinished"></translation>
+        <translation>Der Rechner hat die Freigabe beendet.</translation>
     </message>
     <message>
         <source>The machine was found but does not answer.</source>
-        <translation type="unfinished"></translation>
+        <translation>Der Rechner wurde gefunden, antwortet aber nicht.</translation>
     </message>
     <message>
         <source>The machine went offline.</source>
-        <translation type="unfinished"></translation>
+        <translation>Der Rechner ging offline.</translation>
     </message>
     <message>
         <source>The microphone fell silent.</source>
-        <translation type="unfinished"></translation>
+        <translation>Das Mikrofon verstummte.</translation>
     </message>
     <message>
         <source>The microphone was unplugged.</source>
-        <translation type="unfinished"></translation>
+        <translation>Das Mikrofon wurde abgezogen.</translation>
     </message>
     <message>
         <source>The microphone went silent. Trying again…</source>
-        <translation type="unfinished"></translation>
+        <translation>Das Mikrofon verstummte. Neuer Versuch…</translation>
     </message>
     <message>
         <source>The model</source>
-        <translation type="unfinished"></translation>
+        <translation>Das Modell</translation>
     </message>
     <message>
         <source>The model process ended unexpectedly and was restarted.</source>
-        <translation type="unfinished"></translation>
+        <translation>Der Modellprozess endete unerwartet und wurde neu gestartet.</translation>
     </message>
     <message>
         <source>The model was not downloaded.</source>
-        <translation type="unfinished"></translation>
+        <translation>Das Modell wurde nicht heruntergeladen.</translation>
     </message>
     <message>
         <source>The name was not changed.</source>
-        <translation type="unfinished"></translation>
+        <translation>Der Name wurde nicht geändert.</translation>
     </message>
     <message>
         <source>The network could not be looked at.</source>
-        <translation type="unfinished"></translation>
+        <translation>Das Netz konnte nicht geprüft werden.</translation>
     </message>
     <message>
         <source>The network does not lead guests to this machine just now. Its key is announced again by itself.</source>
-        <translation type="unfinished"></translation>
+        <translation>Das Netz führt Gäste gerade nicht zu diesem Rechner. Sein Schlüssel wird von selbst erneut angekündigt.</translation>
     </message>
     <message>
         <source>The owner blocked your key.</source>
-        <translation type="unfinished"></translation>
+        <translation>Der Besitzer hat Ihren Schlüssel gesperrt.</translation>
     </message>
     <message>
         <source>The owner can technically read this.</source>
-        <translation type="unfinished"></translation>
+        <translation>Der Besitzer kann dies technisch lesen.</translation>
     </message>
     <message>
         <source>The owner did not let you in.</source>
-        <translation type="unfinished"></translation>
+        <translation>Der Besitzer hat Sie nicht hereingelassen.</translation>
     </message>
     <message>
         <source>The owner has not allowed your key yet.</source>
-        <translation type="unfinished"></translation>
+        <translation>Der Besitzer hat Ihren Schlüssel noch nicht erlaubt.</translation>
     </message>
     <message>
         <source>The owner keeps what you write.</source>
-        <translation type="unfinished"></translation>
+        <translation>Der Besitzer bewahrt auf, was Sie schreiben.</translation>
     </message>
     <message>
         <source>The owner no longer allows your key.</source>
-        <translation type="unfinished"></translation>
+        <translation>Der Besitzer erlaubt Ihren Schlüssel nicht mehr.</translation>
     </message>
     <message>
         <source>The owner no longer shares this model.</source>
-        <translation type="unfinished"></translation>
+        <translation>Der Besitzer gibt dieses Modell nicht mehr frei.</translation>
     </message>
     <message>
         <source>The owner of {name} blocked your key.</source>
-        <translation type="unfinished"></translation>
+        <translation>Der Besitzer von {name} hat Ihren Schlüssel gesperrt.</translation>
     </message>
     <message>
         <source>The owner of {name} did not let you in.</source>
-        <translation type="unfinished"></translation>
+        <translation>Der Besitzer von {name} hat Sie nicht hereingelassen.</translation>
     </message>
     <message>
         <source>The owner of {name} has not allowed your key yet.</source>
-        <translation type="unfinished"></translation>
+        <translation>Der Besitzer von {name} hat Ihren Schlüssel noch nicht erlaubt.</translation>
     </message>
     <message>
         <source>The owner of {name} no longer allows your key.</source>
-        <translation type="unfinished"></translation>
+        <translation>Der Besitzer von {name} erlaubt Ihren Schlüssel nicht mehr.</translation>
     </message>
     <message>
         <source>The owner of {name} stopped this answer.</source>
-        <translation type="unfinished"></translation>
+        <translation>Der Besitzer von {name} hat diese Antwort gestoppt.</translation>
     </message>
     <message>
         <source>The owner stopped this answer.</source>
-        <translation type="unfinished"></translation>
+        <translation>Der Besitzer hat diese Antwort gestoppt.</translation>
     </message>
     <message>
         <source>The owner took your request out of the line.</source>
-        <translation type="unfinished"></translation>
+        <translation>Der Besitzer hat Ihre Anfrage aus der Warteschlange genommen.</translation>
     </message>
     <message>
         <source>The package that hears the microphone is not installed.</source>
-        <translation type="unfinished"></translation>
+        <translation>Das Paket, das das Mikrofon hört, ist nicht installiert.</translation>
     </message>
     <message>
         <source>The peer does not answer yet.</source>
-        <translation type="unfinished"></translation>
+        <translation>Die Gegenstelle antwortet noch nicht.</translation>
     </message>
     <message>
         <source>The provider could not load the model. Its owner can see why.</source>
-        <translation type="unfinished"></translation>
+        <translation>Der Anbieter konnte das Modell nicht laden. Der Besitzer kann sehen, warum.</translation>
     </message>
     <message>
         <source>The provider failed to answer. Its owner can see why.</source>
-        <translation type="unfinished"></translation>
+        <translation>Der Anbieter konnte nicht antworten. Der Besitzer kann sehen, warum.</translation>
     </message>
     <message>
         <source>The provider unloaded the model while it was answering. Ask again.</source>
-        <translation type="unfinished"></translation>
+        <translation>Der Anbieter hat das Modell entladen, während es antwortete. Fragen Sie erneut.</translation>
     </message>
     <message>
         <source>The provider&apos;s model cannot do this.</source>
-        <translation type="unfinished"></translation>
+        <translation>Das Modell des Anbieters kann das nicht.</translation>
     </message>
     <message>
         <source>The provider&apos;s model worker ended unexpectedly. Ask again.</source>
-        <translation type="unfinished"></translation>
+        <translation>Der Modellprozess des Anbieters endete unerwartet. Fragen Sie erneut.</translation>
     </message>
     <message>
         <source>The provider&apos;s owner can technically read what you send.</source>
-        <translation type="unfinished"></translation>
+        <translation>Der Besitzer des Anbieters kann technisch lesen, was Sie senden.</translation>
     </message>
     <message>
         <source>The relay between the two machines went away.</source>
-        <translation type="unfinished"></translation>
+        <translation>Das Relais zwischen den beiden Rechnern ist verschwunden.</translation>
     </message>
     <message>
         <source>The request is still open.</source>
-        <translation type="unfinished"></translation>
+        <translation>Die Anfrage ist noch offen.</translation>
     </message>
     <message>
         <source>The rule was not changed.</source>
-        <translation type="unfinished"></translation>
+        <translation>Die Regel wurde nicht geändert.</translation>
     </message>
     <message>
         <source>The server sends the model over an unencrypted connection: refused.</source>
-        <translation type="unfinished"></translation>
+        <translation>Der Server sendet das Modell über eine unverschlüsselte Verbindung: abgelehnt.</translation>
     </message>
     <message>
         <source>The settings file could not be read ({reason}). It is kept as {name} in {folder}; the default settings are in use.</source>
-        <translation type="unfinished"></translation>
+        <translation>Die Einstellungsdatei konnte nicht gelesen werden ({reason}). Sie ist als {name} in {folder} aufbewahrt; die Voreinstellungen sind in Gebrauch.</translation>
     </message>
     <message>
         <source>The system does not let QVAC Desktop use the microphone.</source>
-        <translation type="unfinished"></translation>
+        <translation>Das System lässt QVAC Desktop das Mikrofon nicht benutzen.</translation>
     </message>
     <message>
         <source>The system&apos;s keyring does not hold your identity any more. Restore it, start with --seed, or remove {path} to get a new key (people who know the old one will not find you).</source>
-        <translation type="unfinished"></translation>
+        <translation>Der Schlüsselbund des Systems enthält Ihre Identität nicht mehr. Stellen Sie sie wieder her, starten Sie mit --seed, oder entfernen Sie {path}, um einen neuen Schlüssel zu bekommen (wer den alten kennt, findet Sie dann nicht).</translation>
     </message>
     <message>
         <source>The time for which the owner allowed your key is over.</source>
-        <translation type="unfinished"></translation>
+        <translation>Die Zeit, für die der Besitzer Ihren Schlüssel erlaubt hat, ist um.</translation>
     </message>
     <message>
         <source>Theme</source>
-        <translation type="unfinished"></translation>
+        <translation>Farbschema</translation>
     </message>
     <message>
         <source>Theme: {name}</source>
-        <translation type="unfinished"></translation>
+        <translation>Farbschema: {name}</translation>
     </message>
     <message>
         <source>There is no file {path}.</source>
-        <translation type="unfinished"></translation>
+        <translation>Es gibt keine Datei {path}.</translation>
     </message>
     <message>
         <source>There is no message to answer in this conversation.</source>
-        <translation type="unfinished"></translation>
+        <translation>In diesem Gespräch ist keine Nachricht zu beantworten.</translation>
     </message>
     <message>
         <source>There is no model on this machine yet.</source>
-        <translation type="unfinished"></translation>
+        <translation>Auf diesem Rechner ist noch kein Modell.</translation>
     </message>
     <message>
         <source>There is no model on this machine yet. Get a small one, or add a GGUF file.</source>
-        <translation type="unfinished"></translation>
+        <translation>Auf diesem Rechner ist noch kein Modell. Holen Sie ein kleines, oder fügen Sie eine GGUF-Datei hinzu.</translation>
     </message>
     <message>
         <source>There is no sound in this file that can be read: it is damaged, or protected.</source>
-        <translation type="unfinished"></translation>
+        <translation>In dieser Datei ist kein lesbarer Ton: Sie ist beschädigt oder geschützt.</translation>
     </message>
     <message>
         <source>There is no sound in this file.</source>
-        <translation type="unfinished"></translation>
+        <translation>In dieser Datei ist kein Ton.</translation>
     </message>
     <message>
         <source>These settings in {path} are not understood and have their default: {names}.</source>
-        <translation type="unfinished"></translation>
+        <translation>Diese Einstellungen in {path} werden nicht verstanden und haben ihre Voreinstellung: {names}.</translation>
     </message>
     <message>
         <source>Thinking</source>
-        <translation type="unfinished"></translation>
+        <translation>Denkt nach</translation>
     </message>
     <message>
         <source>Thinking…</source>
-        <translation type="unfinished"></translation>
+        <translation>Denkt nach…</translation>
     </message>
     <message>
         <source>This address names no file.</source>
-        <translation type="unfinished"></translation>
+        <translation>Diese Adresse nennt keine Datei.</translation>
     </message>
     <message>
         <source>This audio is longer than the {time} that are allowed. Send it in parts.</source>
-        <translation type="unfinished"></translation>
+        <translation>Diese Aufnahme ist länger als die erlaubten {time}. Senden Sie sie in Teilen.</translation>
     </message>
     <message>
         <source>This conversation does not exist any more.</source>
-        <translation type="unfinished"></translation>
+        <translation>Dieses Gespräch gibt es nicht mehr.</translation>
     </message>
     <message>
         <source>This conversation is still being answered. Stop that answer first.</source>
-        <translation type="unfinished"></translation>
+        <translation>Dieses Gespräch wird noch beantwortet. Stoppen Sie zuerst diese Antwort.</translation>
     </message>
     <message>
         <source>This file cannot be read as sound: it is damaged.</source>
-        <translation type="unfinished"></translation>
+        <translation>Diese Datei lässt sich nicht als Ton lesen: Sie ist beschädigt.</translation>
     </message>
     <message>
         <source>This file holds a vocabulary without a model. Choose a chat model.</source>
-        <translation type="unfinished"></translation>
+        <translation>Diese Datei enthält einen Wortschatz ohne Modell. Wählen Sie ein Chat-Modell.</translation>
     </message>
     <message>
         <source>This file holds no language model. Choose a chat model.</source>
-        <translation type="unfinished"></translation>
+        <translation>Diese Datei enthält kein Sprachmodell. Wählen Sie ein Chat-Modell.</translation>
     </message>
     <message>
         <source>This file is a control vector for another model; it cannot answer by itself.</source>
-        <translation type="unfinished"></translation>
+        <translation>Diese Datei ist ein Steuervektor für ein anderes Modell; allein kann sie nicht antworten.</translation>
     </message>
     <message>
         <source>This file is an adapter (LoRA) for another model; it cannot answer by itself.</source>
-        <translation type="unfinished"></translation>
+        <translation>Diese Datei ist ein Adapter (LoRA) für ein anderes Modell; allein kann sie nicht antworten.</translation>
     </message>
     <message>
         <source>This file is an importance matrix, a by-product of quantizing; it is no model. Choose a chat model.</source>
-        <translation type="unfinished"></translation>
+        <translation>Diese Datei ist eine Importance-Matrix, ein Nebenprodukt des Quantisierens; sie ist kein Modell. Wählen Sie ein Chat-Modell.</translation>
     </message>
     <message>
         <source>This file is the vision part (mmproj) of another model; it cannot answer by itself.</source>
-        <translation type="unfinished"></translation>
+        <translation>Diese Datei ist der Sehteil (mmproj) eines anderen Modells; allein kann sie nicht antworten.</translation>
     </message>
     <message>
         <source>This is no sound or video file that can be read. If it should be one, it was cut off or not copied whole: get it again.</source>
-        <translation type="unfinished"></translation>
+        <translation>Das ist keine lesbare Ton- oder Videodatei. Falls sie eine sein soll, wurde sie abgeschnitten oder nicht ganz kopiert: Holen Sie sie erneut.</translation>
     </message>
     <message>
         <source>This is not an address of a model.</source>
-        <translation type="unfinished"></translation>
+        <translation>Das ist keine Adresse eines Modells.</translation>
     </message>
     <message>
         <source>This is your own key. A relay is another machine, which both of you can reach.</source>
-        <translation type="unfinished"></translation>
+        <translation>Das ist Ihr eigener Schlüssel. Ein Relais ist ein anderer Rechner, den Sie beide erreichen.</translation>
     </message>
     <message>
         <source>This is your own key. To use this machine&apos;s models, choose This machine.</source>
-        <translation type="unfinished"></translation>
+        <translation>Das ist Ihr eigener Schlüssel. Für die Modelle dieses Rechners wählen Sie Dieser Rechner.</translation>
     </message>
     <message>
         <source>This is your own key: it means this machine.</source>
-        <translation type="unfinished"></translation>
+        <translation>Das ist Ihr eigener Schlüssel: Er meint diesen Rechner.</translation>
     </message>
     <message>
         <source>This is your own key: you need no permission.</source>
-        <translation type="unfinished"></translation>
+        <translation>Das ist Ihr eigener Schlüssel: Sie brauchen keine Erlaubnis.</translation>
     </message>
     <message>
         <source>This key was not allowed.</source>
-        <translation type="unfinished"></translation>
+        <translation>Dieser Schlüssel wurde nicht erlaubt.</translation>
     </message>
     <message>
         <source>This key was not blocked.</source>
-        <translation type="unfinished"></translation>
+        <translation>Dieser Schlüssel wurde nicht gesperrt.</translation>
     </message>
     <message>
         <source>This key was not removed.</source>
-        <translation type="unfinished"></translation>
+        <translation>Dieser Schlüssel wurde nicht entfernt.</translation>
     </message>
     <message>
         <source>This link begins with {beginning}, one of ours with qvac://.</source>
-        <translation type="unfinished"></translation>
+        <translation>Dieser Link beginnt mit {beginning}, einer von uns mit qvac://.</translation>
     </message>
     <message>
         <source>This machine</source>
-        <translation type="unfinished"></translation>
+        <translation>Dieser Rechner</translation>
     </message>
     <message>
         <source>This machine answers anew.</source>
-        <translation type="unfinished"></translation>
+        <translation>Dieser Rechner antwortet neu.</translation>
     </message>
     <message>
         <source>This machine continues with {model}.</source>
-        <translation type="unfinished"></translation>
+        <translation>Dieser Rechner macht mit {model} weiter.</translation>
     </message>
     <message>
         <source>This machine has no microphone.</source>
-        <translation type="unfinished"></translation>
+        <translation>Dieser Rechner hat kein Mikrofon.</translation>
     </message>
     <message>
         <source>This machine has no network.</source>
-        <translation type="unfinished"></translation>
+        <translation>Dieser Rechner hat kein Netz.</translation>
     </message>
     <message>
         <source>This machine has no network. Sharing goes on by itself when it is back.</source>
-        <translation type="unfinished"></translation>
+        <translation>Dieser Rechner hat kein Netz. Die Freigabe geht von selbst weiter, wenn es zurück ist.</translation>
     </message>
     <message>
         <source>This machine is behind a router that shows everybody another port. Peers behind such a router as well cannot be reached directly: forward the UDP port, use another network, or go through a relay.</source>
-        <translation type="unfinished"></translation>
+        <translation>Dieser Rechner steht hinter einem Router, der jedem einen anderen Port zeigt. Gegenstellen, die auch hinter so einem stehen, sind nicht direkt erreichbar: Leiten Sie den UDP-Port weiter, nutzen Sie ein anderes Netz, oder gehen Sie über ein Relais.</translation>
     </message>
     <message>
         <source>This machine is behind a router that shows everybody the same port: most others can be reached.</source>
-        <translation type="unfinished"></translation>
+        <translation>Dieser Rechner steht hinter einem Router, der allen denselben Port zeigt: Die meisten anderen sind erreichbar.</translation>
     </message>
     <message>
         <source>This model address is too long.</source>
-        <translation type="unfinished"></translation>
+        <translation>Diese Modelladresse ist zu lang.</translation>
     </message>
     <message>
         <source>This model cannot see pictures. Choose one with vision, or leave the picture out.</source>
-        <translation type="unfinished"></translation>
+        <translation>Dieses Modell kann keine Bilder sehen. Wählen Sie eines, das sehen kann, oder lassen Sie das Bild weg.</translation>
     </message>
     <message>
         <source>This model could not be shared.</source>
-        <translation type="unfinished"></translation>
+        <translation>Dieses Modell konnte nicht freigegeben werden.</translation>
     </message>
     <message>
         <source>This model is still shared.</source>
-        <translation type="unfinished"></translation>
+        <translation>Dieses Modell ist noch freigegeben.</translation>
     </message>
     <message>
         <source>This model makes embeddings; it cannot chat. Choose a chat model.</source>
-        <translation type="unfinished"></translation>
+        <translation>Dieses Modell erzeugt Embeddings; es kann nicht chatten. Wählen Sie ein Chat-Modell.</translation>
     </message>
     <message>
         <source>This model makes no embeddings. Choose an embedding model.</source>
-        <translation type="unfinished"></translation>
+        <translation>Dieses Modell erzeugt keine Embeddings. Wählen Sie ein Embedding-Modell.</translation>
     </message>
     <message>
         <source>This model makes pictures; it cannot chat. Choose a chat model.</source>
-        <translation type="unfinished"></translation>
+        <translation>Dieses Modell macht Bilder; es kann nicht chatten. Wählen Sie ein Chat-Modell.</translation>
     </message>
     <message>
         <source>This model ranks or classifies texts; it cannot chat. Choose a chat model.</source>
-        <translation type="unfinished"></translation>
+        <translation>Dieses Modell ordnet Texte ein; es kann nicht chatten. Wählen Sie ein Chat-Modell.</translation>
     </message>
     <message>
         <source>This model rewrites texts as T5 does, which QVAC Desktop cannot run. Choose a chat model.</source>
-        <translation type="unfinished"></translation>
+        <translation>Dieses Modell schreibt Texte um wie T5, was QVAC Desktop nicht ausführen kann. Wählen Sie ein Chat-Modell.</translation>
     </message>
     <message>
         <source>This model transcribes no speech. Choose a Whisper model.</source>
-        <translation type="unfinished"></translation>
+        <translation>Dieses Modell schreibt keine Sprache mit. Wählen Sie ein Whisper-Modell.</translation>
     </message>
     <message>
         <source>This model writes by diffusion, which QVAC Desktop cannot run. Choose a chat model.</source>
-        <translation type="unfinished"></translation>
+        <translation>Dieses Modell schreibt durch Diffusion, was QVAC Desktop nicht ausführen kann. Wählen Sie ein Chat-Modell.</translation>
     </message>
     <message>
         <source>This model writes down what is said; it cannot chat. Choose a chat model.</source>
-        <translation type="unfinished"></translation>
+        <translation>Dieses Modell schreibt auf, was gesagt wird; es kann nicht chatten. Wählen Sie ein Chat-Modell.</translation>
     </message>
     <message>
         <source>This name is yours; nobody else sees it.</source>
-        <translation type="unfinished"></translation>
+        <translation>Dieser Name ist Ihrer; niemand sonst sieht ihn.</translation>
     </message>
     <message>
         <source>This provider cannot tell its models (it is not QVAC Desktop): name the one to use.</source>
-        <translation type="unfinished"></translation>
+        <translation>Dieser Anbieter kann seine Modelle nicht nennen (er ist nicht QVAC Desktop): Geben Sie an, welches genutzt werden soll.</translation>
     </message>
     <message>
         <source>This provider is not taking requests now. Ask again later.</source>
-        <translation type="unfinished"></translation>
+        <translation>Dieser Anbieter nimmt gerade keine Anfragen an. Fragen Sie später erneut.</translation>
     </message>
     <message>
         <source>This provider shares no model that understands speech with you.</source>
-        <translation type="unfinished"></translation>
+        <translation>Dieser Anbieter gibt Ihnen kein Modell frei, das Sprache versteht.</translation>
     </message>
     <message>
         <source>This relay is in the list already.</source>
-        <translation type="unfinished"></translation>
+        <translation>Dieses Relais steht schon in der Liste.</translation>
     </message>
     <message>
         <source>This request still runs.</source>
-        <translation type="unfinished"></translation>
+        <translation>Diese Anfrage läuft noch.</translation>
     </message>
     <message>
         <source>This request was lost. Send it again.</source>
-        <translation type="unfinished"></translation>
+        <translation>Diese Anfrage ging verloren. Senden Sie sie erneut.</translation>
     </message>
     <message>
         <source>This system starts no programs at login.</source>
-        <translation type="unfinished"></translation>
+        <translation>Dieses System startet bei der Anmeldung keine Programme.</translation>
     </message>
     <message>
         <source>This user may not write the database {path}.</source>
-        <translation type="unfinished"></translation>
+        <translation>Dieser Benutzer darf die Datenbank {path} nicht schreiben.</translation>
     </message>
     <message>
         <source>This was waiting for its turn and was not sent.</source>
-        <translation type="unfinished"></translation>
+        <translation>Dies wartete auf seine Reihe und wurde nicht gesendet.</translation>
     </message>
     <message>
         <source>This week</source>
-        <translation type="unfinished"></translation>
+        <translation>Diese Woche</translation>
     </message>
     <message>
         <source>Thought</source>
-        <translation type="unfinished"></translation>
+        <translation>Gedanken</translation>
     </message>
     <message>
         <source>Thought ({amount})</source>
-        <translation type="unfinished"></translation>
+        <translation>Gedanken ({amount})</translation>
     </message>
     <message>
         <source>Thought · {counted}</source>
-        <translation type="unfinished"></translation>
+        <translation>Gedanken · {counted}</translation>
     </message>
     <message>
         <source>Thought, {counted}</source>
-        <translation type="unfinished"></translation>
+        <translation>Gedanken, {counted}</translation>
     </message>
     <message>
         <source>Time</source>
-        <translation type="unfinished"></translation>
+        <translation>Zeit</translation>
     </message>
     <message>
         <source>Title of the conversation</source>
-        <translation type="unfinished"></translation>
+        <translation>Titel des Gesprächs</translation>
     </message>
     <message>
         <source>Today</source>
-        <translation type="unfinished"></translation>
+        <translation>Heute</translation>
     </message>
     <message>
         <source>Tokens</source>
-        <translation type="unfinished"></translation>
+        <translation>Tokens</translation>
     </message>
     <message>
         <source>Tokens in / out</source>
-        <translation type="unfinished"></translation>
+        <translation>Tokens ein / aus</translation>
     </message>
     <message>
         <source>Tokens today</source>
-        <translation type="unfinished"></translation>
+        <translation>Tokens heute</translation>
     </message>
     <message>
         <source>Took</source>
-        <translation type="unfinished"></translation>
+        <translation>Dauer</translation>
     </message>
     <message>
         <source>Transcribing</source>
-        <translation type="unfinished"></translation>
+        <translation>Transkribiert</translation>
     </message>
     <message>
         <source>Transcribing, {done}</source>
-        <translation type="unfinished"></translation>
+        <translation>Transkribiert, {done}</translation>
     </message>
     <message>
         <source>Transcribing, {done} of {total}</source>
-        <translation type="unfinished"></translation>
+        <translation>Transkribiert, {done} von {total}</translation>
     </message>
     <message>
         <source>Transcript</source>
-        <translation type="unfinished"></translation>
+        <translation>Transkript</translation>
     </message>
     <message>
         <source>Transcript of {file}</source>
-        <translation type="unfinished"></translation>
+        <translation>Transkript von {file}</translation>
     </message>
     <message numerus="yes">
         <source>Transcript of {file}, %n line</source>
         <comment>Transcript of {file}, %n lines</comment>
-        <translation type="unfinished">
-            <numerusform></numerusform>
-            <numerusform></numerusform>
+        <translation>
+            <numerusform>Transkript von {file}, %n Zeile</numerusform>
+            <numerusform>Transkript von {file}, %n Zeilen</numerusform>
         </translation>
     </message>
     <message>
         <source>Translate the selection to</source>
-        <translation type="unfinished"></translation>
+        <translation>Auswahl übersetzen ins</translation>
     </message>
     <message>
         <source>Translate to</source>
-        <translation type="unfinished"></translation>
+        <translation>Übersetzen ins</translation>
     </message>
     <message>
         <source>Translation</source>
-        <translation type="unfinished"></translation>
+        <translation>Übersetzung</translation>
     </message>
     <message>
         <source>Try again</source>
-        <translation type="unfinished"></translation>
+        <translation>Erneut versuchen</translation>
     </message>
     <message>
         <source>Try again.</source>
-        <translation type="unfinished"></translation>
+        <translation>Versuchen Sie es erneut.</translation>
     </message>
     <message>
         <source>Try again. If it stays so, please report it.</source>
-        <translation type="unfinished"></translation>
+        <translation>Versuchen Sie es erneut. Bleibt es so, melden Sie es bitte.</translation>
     </message>
     <message>
         <source>Try now</source>
-        <translation type="unfinished"></translation>
+        <translation>Jetzt versuchen</translation>
     </message>
     <message>
         <source>Try to reach the network now</source>
-        <translation type="unfinished"></translation>
+        <translation>Jetzt versuchen, das Netz zu erreichen</translation>
     </message>
     <message>
         <source>Try to reach the provider now</source>
-        <translation type="unfinished"></translation>
+        <translation>Jetzt versuchen, den Anbieter zu erreichen</translation>
     </message>
     <message>
         <source>Trying again in about {time}.</source>
-        <translation type="unfinished"></translation>
+        <translation>Neuer Versuch in etwa {time}.</translation>
     </message>
     <message>
         <source>Turkish</source>
-        <translation type="unfinished"></translation>
+        <translation>Türkisch</translation>
     </message>
     <message>
         <source>Type below, or press Ctrl+N anywhere</source>
-        <translation type="unfinished"></translation>
+        <translation>Schreiben Sie unten, oder drücken Sie irgendwo Strg+N</translation>
     </message>
     <message>
         <source>UDP port {wanted} is in use by another program; port {port} is used instead.</source>
-        <translation type="unfinished"></translation>
+        <translation>UDP-Port {wanted} wird von einem anderen Programm benutzt; stattdessen wird Port {port} verwendet.</translation>
     </message>
     <message>
         <source>Ukrainian</source>
-        <translation type="unfinished"></translation>
+        <translation>Ukrainisch</translation>
     </message>
     <message>
         <source>Unknown key {short} asks to use your GPU</source>
-        <translation type="unfinished"></translation>
+        <translation>Der unbekannte Schlüssel {short} möchte Ihre GPU nutzen</translation>
     </message>
     <message>
         <source>Unknown keys may ask</source>
-        <translation type="unfinished"></translation>
+        <translation>Unbekannte Schlüssel dürfen fragen</translation>
     </message>
     <message>
         <source>Unpin</source>
-        <translation type="unfinished"></translation>
+        <translation>Lösen</translation>
     </message>
     <message>
         <source>Until I say otherwise</source>
-        <translation type="unfinished"></translation>
+        <translation>Bis ich etwas anderes sage</translation>
     </message>
     <message>
         <source>Urdu</source>
-        <translation type="unfinished"></translation>
+        <translation>Urdu</translation>
     </message>
     <message>
         <source>Use somebody&apos;s GPU</source>
-        <translation type="unfinished"></translation>
+        <translation>Fremde GPU nutzen</translation>
     </message>
     <message>
         <source>Use {name}</source>
-        <translation type="unfinished"></translation>
+        <translation>{name} nutzen</translation>
     </message>
     <message>
         <source>Valid key</source>
-        <translation type="unfinished"></translation>
+        <translation>Gültiger Schlüssel</translation>
     </message>
     <message>
         <source>Valid key.</source>
-        <translation type="unfinished"></translation>
+        <translation>Gültiger Schlüssel.</translation>
     </message>
     <message>
         <source>Vietnamese</source>
-        <translation type="unfinished"></translation>
+        <translation>Vietnamesisch</translation>
     </message>
     <message>
         <source>Wait for the microphone…</source>
-        <translation type="unfinished"></translation>
+        <translation>Warten Sie auf das Mikrofon…</translation>
     </message>
     <message>
         <source>Waiting for its owner to allow your key.</source>
-        <translation type="unfinished"></translation>
+        <translation>Wartet, bis der Besitzer Ihren Schlüssel erlaubt.</translation>
     </message>
     <message>
         <source>Waiting for the first bytes…</source>
-        <translation type="unfinished"></translation>
+        <translation>Wartet auf die ersten Bytes…</translation>
     </message>
     <message>
         <source>Waiting for the owner</source>
-        <translation type="unfinished"></translation>
+        <translation>Wartet auf den Besitzer</translation>
     </message>
     <message>
         <source>Waiting for the owner of {name}.</source>
-        <translation type="unfinished"></translation>
+        <translation>Wartet auf den Besitzer von {name}.</translation>
     </message>
     <message>
         <source>What it runs now is stopped, and its requests are met with silence.</source>
-        <translation type="unfinished"></translation>
+        <translation>Was er gerade ausführt, wird gestoppt, und auf seine Anfragen wird geschwiegen.</translation>
     </message>
     <message>
         <source>What the model thought</source>
-        <translation type="unfinished"></translation>
+        <translation>Was das Modell gedacht hat</translation>
     </message>
     <message>
         <source>What was heard until then is kept.</source>
-        <translation type="unfinished"></translation>
+        <translation>Was bis dahin zu hören war, bleibt.</translation>
     </message>
     <message>
         <source>What was heard until then is kept. Hold the button to go on.</source>
-        <translation type="unfinished"></translation>
+        <translation>Was bis dahin zu hören war, bleibt. Halten Sie die Taste, um weiterzumachen.</translation>
     </message>
     <message>
         <source>What was used, by whom and when is forgotten. The counts of today go on.</source>
-        <translation type="unfinished"></translation>
+        <translation>Was genutzt wurde, von wem und wann, wird vergessen. Die Zählung von heute geht weiter.</translation>
     </message>
     <message>
         <source>What would you like to do?</source>
-        <translation type="unfinished"></translation>
+        <translation>Was möchten Sie tun?</translation>
     </message>
     <message>
         <source>Where two routers allow no direct path, a relay forwards what it cannot read. Anybody who can be reached runs one with &apos;qvac-desktop relay&apos; and gives you its key. One of the two machines has to name it.</source>
-        <translation type="unfinished"></translation>
+        <translation>Wo zwei Router keinen direkten Weg zulassen, leitet ein Relais weiter, was es nicht lesen kann. Wer erreichbar ist, betreibt eines mit „qvac-desktop relay“ und gibt Ihnen dessen Schlüssel. Einer der beiden Rechner muss es nennen.</translation>
     </message>
     <message>
         <source>Who</source>
-        <translation type="unfinished"></translation>
+        <translation>Wer</translation>
     </message>
     <message>
         <source>Who may use it</source>
-        <translation type="unfinished"></translation>
+        <translation>Wer sie nutzen darf</translation>
     </message>
     <message>
         <source>Whoever holds this key may use the models you share.</source>
-        <translation type="unfinished"></translation>
+        <translation>Wer diesen Schlüssel hat, darf die Modelle nutzen, die Sie freigeben.</translation>
     </message>
     <message>
         <source>Write something first</source>
-        <translation type="unfinished"></translation>
+        <translation>Schreiben Sie zuerst etwas</translation>
     </message>
     <message>
         <source>Write to this address in your mail program?</source>
-        <translation type="unfinished"></translation>
+        <translation>Mit Ihrem Mailprogramm an diese Adresse schreiben?</translation>
     </message>
     <message>
         <source>Writing the last words…</source>
-        <translation type="unfinished"></translation>
+        <translation>Schreibt die letzten Wörter…</translation>
     </message>
     <message>
         <source>You can stop at any time.</source>
-        <translation type="unfinished"></translation>
+        <translation>Sie können jederzeit aufhören.</translation>
     </message>
     <message>
         <source>Your identity is in the system&apos;s keyring, which does not answer ({reason}). Unlock it, or start with --seed, or with another folder (--data-dir).</source>
-        <translation type="unfinished"></translation>
+        <translation>Ihre Identität liegt im Schlüsselbund des Systems, der nicht antwortet ({reason}). Entsperren Sie ihn, oder starten Sie mit --seed oder mit einem anderen Ordner (--data-dir).</translation>
     </message>
     <message>
         <source>Your key can be found.</source>
-        <translation type="unfinished"></translation>
+        <translation>Ihr Schlüssel ist zu finden.</translation>
     </message>
     <message>
         <source>Your key is shown there. It connects by itself once the key is allowed.</source>
-        <translation type="unfinished"></translation>
+        <translation>Ihr Schlüssel wird dort gezeigt. Die Verbindung kommt von selbst zustande, sobald er erlaubt ist.</translation>
     </message>
     <message>
         <source>Your tokens for today are used up at this provider.</source>
-        <translation type="unfinished"></translation>
+        <translation>Ihre Tokens für heute sind bei diesem Anbieter aufgebraucht.</translation>
     </message>
     <message>
         <source>a PDF</source>
-        <translation type="unfinished"></translation>
+        <translation>ein PDF</translation>
     </message>
     <message>
         <source>a document of an office program</source>
-        <translation type="unfinished"></translation>
+        <translation>ein Dokument eines Büroprogramms</translation>
     </message>
     <message>
         <source>a model</source>
-        <translation type="unfinished"></translation>
+        <translation>ein Modell</translation>
     </message>
     <message>
         <source>a packed file</source>
-        <translation type="unfinished"></translation>
+        <translation>eine gepackte Datei</translation>
     </message>
     <message>
         <source>a packed file (a ZIP archive, or a document of an office program)</source>
-        <translation type="unfinished"></translation>
+        <translation>eine gepackte Datei (ein ZIP-Archiv oder ein Dokument eines Büroprogramms)</translation>
     </message>
     <message>
         <source>a program</source>
-        <translation type="unfinished"></translation>
+        <translation>ein Programm</translation>
     </message>
     <message>
         <source>about {time} left</source>
-        <translation type="unfinished"></translation>
+        <translation>noch etwa {time}</translation>
     </message>
     <message>
         <source>answering…</source>
-        <translation type="unfinished"></translation>
+        <translation>antwortet…</translation>
     </message>
     <message>
         <source>blocked</source>
-        <translation type="unfinished"></translation>
+        <translation>gesperrt</translation>
     </message>
     <message>
         <source>connecting…</source>
-        <translation type="unfinished"></translation>
+        <translation>verbindet…</translation>
     </message>
     <message>
         <source>could not be loaded</source>
-        <translation type="unfinished"></translation>
+        <translation>nicht ladbar</translation>
     </message>
     <message>
         <source>cut at its greatest length</source>
-        <translation type="unfinished"></translation>
+        <translation>bei der größten Länge abgeschnitten</translation>
     </message>
     <message>
         <source>direct</source>
-        <translation type="unfinished"></translation>
+        <translation>direkt</translation>
     </message>
     <message>
         <source>done</source>
-        <translation type="unfinished"></translation>
+        <translation>fertig</translation>
     </message>
     <message>
         <source>draft</source>
-        <translation type="unfinished"></translation>
+        <translation>Entwurf</translation>
     </message>
     <message>
         <source>embeddings</source>
-        <translation type="unfinished"></translation>
+        <translation>Embeddings</translation>
     </message>
     <message>
         <source>expired</source>
-        <translation type="unfinished"></translation>
+        <translation>abgelaufen</translation>
     </message>
     <message>
         <source>failed</source>
-        <translation type="unfinished"></translation>
+        <translation>fehlgeschlagen</translation>
     </message>
     <message>
         <source>failed: {reason}</source>
-        <translation type="unfinished"></translation>
+        <translation>fehlgeschlagen: {reason}</translation>
     </message>
     <message>
         <source>first token {time}</source>
-        <translation type="unfinished"></translation>
+        <translation>erstes Token {time}</translation>
     </message>
     <message>
         <source>folded</source>
-        <translation type="unfinished"></translation>
+        <translation>eingeklappt</translation>
     </message>
     <message>
         <source>for embeddings</source>
-        <translation type="unfinished"></translation>
+        <translation>für Embeddings</translation>
     </message>
     <message>
         <source>for speech</source>
-        <translation type="unfinished"></translation>
+        <translation>für Sprache</translation>
     </message>
     <message>
         <source>give it to the people you allow</source>
-        <translation type="unfinished"></translation>
+        <translation>geben Sie ihn denen, denen Sie es erlauben</translation>
     </message>
     <message>
         <source>guest left</source>
-        <translation type="unfinished"></translation>
+        <translation>Gast ging</translation>
     </message>
     <message>
         <source>guest stopped it</source>
-        <translation type="unfinished"></translation>
+        <translation>Gast stoppte</translation>
     </message>
     <message>
         <source>heard by {who}</source>
-        <translation type="unfinished"></translation>
+        <translation>{who} hört zu</translation>
     </message>
     <message>
         <source>heard on this machine</source>
-        <translation type="unfinished"></translation>
+        <translation>auf diesem Rechner gehört</translation>
     </message>
     <message numerus="yes">
         <source>in %n day</source>
         <comment>in %n days</comment>
-        <translation type="unfinished">
-            <numerusform></numerusform>
-            <numerusform></numerusform>
+        <translation>
+            <numerusform>in %n Tag</numerusform>
+            <numerusform>in %n Tagen</numerusform>
         </translation>
     </message>
     <message>
         <source>in {hours} h</source>
-        <translation type="unfinished"></translation>
+        <translation>in {hours} Std.</translation>
     </message>
     <message>
         <source>in {minutes} min</source>
-        <translation type="unfinished"></translation>
+        <translation>in {minutes} Min.</translation>
     </message>
     <message>
         <source>just now</source>
-        <translation type="unfinished"></translation>
+        <translation>gerade eben</translation>
     </message>
     <message>
         <source>length reached</source>
-        <translation type="unfinished"></translation>
+        <translation>Länge erreicht</translation>
     </message>
     <message>
         <source>loaded</source>
-        <translation type="unfinished"></translation>
+        <translation>geladen</translation>
     </message>
     <message>
         <source>loading…</source>
-        <translation type="unfinished"></translation>
+        <translation>lädt…</translation>
     </message>
     <message>
         <source>loads when asked</source>
-        <translation type="unfinished"></translation>
+        <translation>lädt auf Anfrage</translation>
     </message>
     <message>
         <source>local network</source>
-        <translation type="unfinished"></translation>
+        <translation>lokales Netz</translation>
     </message>
     <message>
         <source>longer than the context</source>
-        <translation type="unfinished"></translation>
+        <translation>länger als der Kontext</translation>
     </message>
     <message>
         <source>memory was full</source>
-        <translation type="unfinished"></translation>
+        <translation>Speicher war voll</translation>
     </message>
     <message>
         <source>model process ended</source>
-        <translation type="unfinished"></translation>
+        <translation>Modellprozess endete</translation>
     </message>
     <message>
         <source>never</source>
-        <translation type="unfinished"></translation>
+        <translation>nie</translation>
     </message>
     <message>
         <source>no prompts or answers are kept</source>
-        <translation type="unfinished"></translation>
+        <translation>Fragen und Antworten werden nicht aufbewahrt</translation>
     </message>
     <message>
         <source>not reachable</source>
-        <translation type="unfinished"></translation>
+        <translation>nicht erreichbar</translation>
     </message>
     <message>
         <source>not shared</source>
-        <translation type="unfinished"></translation>
+        <translation>nicht freigegeben</translation>
     </message>
     <message>
         <source>nothing comes</source>
-        <translation type="unfinished"></translation>
+        <translation>es kommt nichts</translation>
     </message>
     <message>
         <source>nothing was said</source>
-        <translation type="unfinished"></translation>
+        <translation>es wurde nichts gesagt</translation>
     </message>
     <message>
         <source>now</source>
-        <translation type="unfinished"></translation>
+        <translation>jetzt</translation>
     </message>
     <message>
         <source>offline</source>
-        <translation type="unfinished"></translation>
+        <translation>offline</translation>
     </message>
     <message>
         <source>online</source>
-        <translation type="unfinished"></translation>
+        <translation>online</translation>
     </message>
     <message>
         <source>open</source>
-        <translation type="unfinished"></translation>
+        <translation>offen</translation>
     </message>
     <message>
         <source>open to everybody</source>
-        <translation type="unfinished"></translation>
+        <translation>offen für alle</translation>
     </message>
     <message>
         <source>others disagree about it</source>
-        <translation type="unfinished"></translation>
+        <translation>andere sehen sie verschieden</translation>
     </message>
     <message>
         <source>path unknown</source>
-        <translation type="unfinished"></translation>
+        <translation>Weg unbekannt</translation>
     </message>
     <message>
         <source>reachable</source>
-        <translation type="unfinished"></translation>
+        <translation>erreichbar</translation>
     </message>
     <message>
         <source>reading…</source>
-        <translation type="unfinished"></translation>
+        <translation>liest…</translation>
     </message>
     <message>
         <source>refused</source>
-        <translation type="unfinished"></translation>
+        <translation>abgelehnt</translation>
     </message>
     <message>
         <source>relay</source>
-        <translation type="unfinished"></translation>
+        <translation>Relais</translation>
     </message>
     <message>
         <source>sharing is off</source>
-        <translation type="unfinished"></translation>
+        <translation>Freigabe ist aus</translation>
     </message>
     <message>
         <source>sharing is on</source>
-        <translation type="unfinished"></translation>
+        <translation>Freigabe ist an</translation>
     </message>
     <message>
         <source>sharing is on, not reachable</source>
-        <translation type="unfinished"></translation>
+        <translation>Freigabe ist an, nicht erreichbar</translation>
     </message>
     <message>
         <source>so far {time} is kept</source>
-        <translation type="unfinished"></translation>
+        <translation>bis {time} aufbewahrt</translation>
     </message>
     <message>
         <source>something that cannot be read</source>
-        <translation type="unfinished"></translation>
+        <translation>etwas, das sich nicht lesen lässt</translation>
     </message>
     <message>
         <source>speech</source>
-        <translation type="unfinished"></translation>
+        <translation>Sprache</translation>
     </message>
     <message>
         <source>stopped</source>
-        <translation type="unfinished"></translation>
+        <translation>gestoppt</translation>
     </message>
     <message>
         <source>stopped before the first word</source>
-        <translation type="unfinished"></translation>
+        <translation>vor dem ersten Wort gestoppt</translation>
     </message>
     <message>
         <source>stopped, so far {time} is kept</source>
-        <translation type="unfinished"></translation>
+        <translation>gestoppt, bis {time} aufbewahrt</translation>
     </message>
     <message>
         <source>text</source>
-        <translation type="unfinished"></translation>
+        <translation>Text</translation>
     </message>
     <message>
         <source>the context is full</source>
-        <translation type="unfinished"></translation>
+        <translation>der Kontext ist voll</translation>
     </message>
     <message>
         <source>the model</source>
-        <translation type="unfinished"></translation>
+        <translation>das Modell</translation>
     </message>
     <message>
         <source>the model and the file are opened</source>
-        <translation type="unfinished"></translation>
+        <translation>Modell und Datei werden geöffnet</translation>
     </message>
     <message>
         <source>the pasted text</source>
-        <translation type="unfinished"></translation>
+        <translation>den eingefügten Text</translation>
     </message>
     <message>
         <source>translating…</source>
-        <translation type="unfinished"></translation>
+        <translation>übersetzt…</translation>
     </message>
     <message>
         <source>translation</source>
-        <translation type="unfinished"></translation>
+        <translation>Übersetzung</translation>
     </message>
     <message>
         <source>tried first</source>
-        <translation type="unfinished"></translation>
+        <translation>zuerst versucht</translation>
     </message>
     <message>
         <source>waiting for the owner</source>
-        <translation type="unfinished"></translation>
+        <translation>wartet auf den Besitzer</translation>
     </message>
     <message>
         <source>yesterday</source>
-        <translation type="unfinished"></translation>
+        <translation>gestern</translation>
     </message>
     <message>
         <source>{amount}. Long lines are broken here; a copy has them whole.</source>
-        <translation type="unfinished"></translation>
+        <translation>{amount}. Lange Zeilen sind hier umbrochen; eine Kopie hat sie ganz.</translation>
     </message>
     <message>
         <source>{answered} of {asked} nodes answer</source>
-        <translation type="unfinished"></translation>
+        <translation>{answered} von {asked} Knoten antworten</translation>
     </message>
     <message>
         <source>{answers}. Address as others see it: {address}. {router}</source>
         <extracomment>{answers}: &quot;17 of 20 nodes answer&quot;; {address}: &quot;203.0.113.7, port 4711&quot;; {router}: a sentence</extracomment>
-        <translation type="unfinished"></translation>
+        <translation>{answers}. Adresse, wie andere sie sehen: {address}. {router}</translation>
     </message>
     <message>
         <source>{cause} It is tried again by itself.</source>
-        <translation type="unfinished"></translation>
+        <translation>{cause} Es wird von selbst erneut versucht.</translation>
     </message>
     <message>
         <source>{cause} Keep the window open: they are saved as soon as that is possible.</source>
-        <translation type="unfinished"></translation>
+        <translation>{cause} Lassen Sie das Fenster offen: Sie werden gespeichert, sobald es geht.</translation>
     </message>
     <message>
         <source>{count} context</source>
-        <translation type="unfinished"></translation>
+        <translation>Kontext {count}</translation>
     </message>
     <message numerus="yes">
         <source>{count} of %n slot</source>
         <comment>{count} of %n slots</comment>
-        <translation type="unfinished">
-            <numerusform></numerusform>
-            <numerusform></numerusform>
+        <translation>
+            <numerusform>{count} von %n Platz</numerusform>
+            <numerusform>{count} von %n Plätzen</numerusform>
         </translation>
     </message>
     <message>
         <source>{count} of {all} characters.</source>
-        <translation type="unfinished"></translation>
+        <translation>{count} von {all} Zeichen.</translation>
     </message>
     <message>
         <source>{count}k context</source>
-        <translation type="unfinished"></translation>
+        <translation>Kontext {count}k</translation>
     </message>
     <message>
         <source>{done} of {total} GB</source>
-        <translation type="unfinished"></translation>
+        <translation>{done} von {total} GB</translation>
     </message>
     <message>
         <source>{done} of {total} MB</source>
-        <translation type="unfinished"></translation>
+        <translation>{done} von {total} MB</translation>
     </message>
     <message>
         <source>{generated} out</source>
-        <translation type="unfinished"></translation>
+        <translation>{generated} aus</translation>
     </message>
     <message>
         <source>{host}, port different for each node</source>
-        <translation type="unfinished"></translation>
+        <translation>{host}, Port für jeden Knoten ein anderer</translation>
     </message>
     <message>
         <source>{host}, port {port}</source>
-        <translation type="unfinished"></translation>
+        <translation>{host}, Port {port}</translation>
     </message>
     <message>
         <source>{hours} h</source>
-        <translation type="unfinished"></translation>
+        <translation>{hours} Std.</translation>
     </message>
     <message>
         <source>{hours} h ago</source>
-        <translation type="unfinished"></translation>
+        <translation>vor {hours} Std.</translation>
     </message>
     <message>
         <source>{hours} h {minutes} min</source>
-        <translation type="unfinished"></translation>
+        <translation>{hours} Std. {minutes} Min.</translation>
     </message>
     <message>
         <source>{message} {title} understands some hundred languages on this machine ({licence}).</source>
-        <translation type="unfinished"></translation>
+        <translation>{message} {title} versteht auf diesem Rechner etwa hundert Sprachen ({licence}).</translation>
     </message>
     <message>
         <source>{minutes} min</source>
-        <translation type="unfinished"></translation>
+        <translation>{minutes} Min.</translation>
     </message>
     <message>
         <source>{minutes} min ago</source>
-        <translation type="unfinished"></translation>
+        <translation>vor {minutes} Min.</translation>
     </message>
     <message>
         <source>{minutes} min {seconds} s</source>
-        <translation type="unfinished"></translation>
+        <translation>{minutes} Min. {seconds} s</translation>
     </message>
     <message>
         <source>{model} is not on this machine any more.</source>
-        <translation type="unfinished"></translation>
+        <translation>{model} ist nicht mehr auf diesem Rechner.</translation>
     </message>
     <message>
         <source>{model} is on this machine now.</source>
-        <translation type="unfinished"></translation>
+        <translation>{model} ist jetzt auf diesem Rechner.</translation>
     </message>
     <message>
         <source>{month} {year}</source>
-        <translation type="unfinished"></translation>
+        <translation>{month} {year}</translation>
     </message>
     <message>
         <source>{ms} ms</source>
-        <translation type="unfinished"></translation>
+        <translation>{ms} ms</translation>
     </message>
     <message>
         <source>{ms} ms · via relay</source>
-        <translation type="unfinished"></translation>
+        <translation>{ms} ms · über Relais</translation>
     </message>
     <message>
         <source>{ms} ms · your network</source>
-        <translation type="unfinished"></translation>
+        <translation>{ms} ms · Ihr Netz</translation>
     </message>
     <message>
         <source>{name} ({size} file)</source>
-        <translation type="unfinished"></translation>
+        <translation>{name} (Datei: {size})</translation>
     </message>
     <message>
         <source>{name} answers anew.</source>
-        <translation type="unfinished"></translation>
+        <translation>{name} antwortet neu.</translation>
     </message>
     <message>
         <source>{name} cannot be reached.</source>
-        <translation type="unfinished"></translation>
+        <translation>{name} ist nicht erreichbar.</translation>
     </message>
     <message>
         <source>{name} cannot be read.</source>
-        <translation type="unfinished"></translation>
+        <translation>{name} kann nicht gelesen werden.</translation>
     </message>
     <message>
         <source>{name} cannot be sent.</source>
-        <translation type="unfinished"></translation>
+        <translation>{name} kann nicht gesendet werden.</translation>
     </message>
     <message>
         <source>{name} cannot read pictures. Only your text is answered.</source>
-        <translation type="unfinished"></translation>
+        <translation>{name} kann keine Bilder lesen. Nur Ihr Text wird beantwortet.</translation>
     </message>
     <message>
         <source>{name} continues.</source>
-        <translation type="unfinished"></translation>
+        <translation>{name} macht weiter.</translation>
     </message>
     <message>
         <source>{name} could not be written: {reason}.</source>
-        <translation type="unfinished"></translation>
+        <translation>{name} konnte nicht geschrieben werden: {reason}.</translation>
     </message>
     <message>
         <source>{name} did not answer in time.</source>
-        <translation type="unfinished"></translation>
+        <translation>{name} hat nicht rechtzeitig geantwortet.</translation>
     </message>
     <message>
         <source>{name} does not let you in at the moment.</source>
-        <translation type="unfinished"></translation>
+        <translation>{name} lässt Sie im Augenblick nicht herein.</translation>
     </message>
     <message>
         <source>{name} does not share this model.</source>
-        <translation type="unfinished"></translation>
+        <translation>{name} gibt dieses Modell nicht frei.</translation>
     </message>
     <message>
         <source>{name} is a folder.</source>
-        <translation type="unfinished"></translation>
+        <translation>{name} ist ein Ordner.</translation>
     </message>
     <message>
         <source>{name} is asked to go on.</source>
-        <translation type="unfinished"></translation>
+        <translation>{name} soll weitermachen.</translation>
     </message>
     <message>
         <source>{name} is back.</source>
-        <translation type="unfinished"></translation>
+        <translation>{name} ist zurück.</translation>
     </message>
     <message>
         <source>{name} is empty.</source>
-        <translation type="unfinished"></translation>
+        <translation>{name} ist leer.</translation>
     </message>
     <message>
         <source>{name} is no ordinary file.</source>
-        <translation type="unfinished"></translation>
+        <translation>{name} ist keine gewöhnliche Datei.</translation>
     </message>
     <message>
         <source>{name} is not taking requests now.</source>
-        <translation type="unfinished"></translation>
+        <translation>{name} nimmt gerade keine Anfragen an.</translation>
     </message>
     <message>
         <source>{name} is not text.</source>
-        <translation type="unfinished"></translation>
+        <translation>{name} ist kein Text.</translation>
     </message>
     <message>
         <source>{name} is reading…</source>
-        <translation type="unfinished"></translation>
+        <translation>{name} liest…</translation>
     </message>
     <message>
         <source>{name} is too large: {size}.</source>
-        <translation type="unfinished"></translation>
+        <translation>{name} ist zu groß: {size}.</translation>
     </message>
     <message>
         <source>{name} is too long: {size}.</source>
-        <translation type="unfinished"></translation>
+        <translation>{name} ist zu lang: {size}.</translation>
     </message>
     <message>
         <source>{name} is {what}.</source>
-        <translation type="unfinished"></translation>
+        <translation>{name} ist {what}.</translation>
     </message>
     <message>
         <source>{name} keeps what you write in its log.</source>
-        <translation type="unfinished"></translation>
+        <translation>{name} bewahrt im Protokoll auf, was Sie schreiben.</translation>
     </message>
     <message>
         <source>{name} lets you in now.</source>
-        <translation type="unfinished"></translation>
+        <translation>{name} lässt Sie jetzt herein.</translation>
     </message>
     <message>
         <source>{name} loads {model}, {percent}%…</source>
-        <translation type="unfinished"></translation>
+        <translation>{name} lädt {model}, {percent} %…</translation>
     </message>
     <message>
         <source>{name} loads {model}…</source>
-        <translation type="unfinished"></translation>
+        <translation>{name} lädt {model}…</translation>
     </message>
     <message>
         <source>{name} shares no model at the moment. Ask its owner to share one.</source>
-        <translation type="unfinished"></translation>
+        <translation>{name} gibt im Augenblick kein Modell frei. Bitten Sie den Besitzer, eines freizugeben.</translation>
     </message>
     <message>
         <source>{name} shares no model with you.</source>
-        <translation type="unfinished"></translation>
+        <translation>{name} gibt Ihnen kein Modell frei.</translation>
     </message>
     <message>
         <source>{name} stopped sharing.</source>
-        <translation type="unfinished"></translation>
+        <translation>{name} hat die Freigabe beendet.</translation>
     </message>
     <message>
         <source>{name} was found but does not answer.</source>
-        <translation type="unfinished"></translation>
+        <translation>{name} wurde gefunden, antwortet aber nicht.</translation>
     </message>
     <message>
         <source>{name} was not added.</source>
-        <translation type="unfinished"></translation>
+        <translation>{name} wurde nicht hinzugefügt.</translation>
     </message>
     <message>
         <source>{name} was written.</source>
-        <translation type="unfinished"></translation>
+        <translation>{name} wurde geschrieben.</translation>
     </message>
     <message>
         <source>{name} went offline.</source>
-        <translation type="unfinished"></translation>
+        <translation>{name} ging offline.</translation>
     </message>
     <message>
         <source>{number} GB</source>
-        <translation type="unfinished"></translation>
+        <translation>{number} GB</translation>
     </message>
     <message>
         <source>{number} MB</source>
-        <translation type="unfinished"></translation>
+        <translation>{number} MB</translation>
     </message>
     <message>
         <source>{number} kB</source>
-        <translation type="unfinished"></translation>
+        <translation>{number} kB</translation>
     </message>
     <message>
         <source>{number} s</source>
         <extracomment>seconds</extracomment>
-        <translation type="unfinished"></translation>
+        <translation>{number} s</translation>
     </message>
     <message>
         <source>{number}%</source>
-        <translation type="unfinished"></translation>
+        <translation>{number} %</translation>
     </message>
     <message>
         <source>{number}M</source>
         <extracomment>millions, short</extracomment>
-        <translation type="unfinished"></translation>
+        <translation>{number} Mio.</translation>
     </message>
     <message>
         <source>{number}k</source>
         <extracomment>thousands, short</extracomment>
-        <translation type="unfinished"></translation>
+        <translation>{number}k</translation>
     </message>
     <message>
         <source>{path} cannot be read: {reason}.</source>
-        <translation type="unfinished"></translation>
+        <translation>{path} kann nicht gelesen werden: {reason}.</translation>
     </message>
     <message>
         <source>{place} could not be reached. Check the internet connection and try again; what was downloaded is kept.</source>
-        <translation type="unfinished"></translation>
+        <translation>{place} war nicht zu erreichen. Prüfen Sie die Internetverbindung und versuchen Sie es erneut; was geladen wurde, bleibt.</translation>
     </message>
     <message>
         <source>{place} does not give this model without login. Accept its licence there and set HF_TOKEN.</source>
-        <translation type="unfinished"></translation>
+        <translation>{place} gibt dieses Modell nicht ohne Anmeldung. Nehmen Sie dort die Lizenz an und setzen Sie HF_TOKEN.</translation>
     </message>
     <message>
         <source>{place} has no such file (any more). Choose another model.</source>
-        <translation type="unfinished"></translation>
+        <translation>{place} hat diese Datei nicht (mehr). Wählen Sie ein anderes Modell.</translation>
     </message>
     <message>
         <source>{place} is overloaded at the moment (HTTP {status}). Try again later.</source>
-        <translation type="unfinished"></translation>
+        <translation>{place} ist im Augenblick überlastet (HTTP {status}). Versuchen Sie es später erneut.</translation>
     </message>
     <message>
         <source>{place} refused the download (HTTP {status}).</source>
-        <translation type="unfinished"></translation>
+        <translation>{place} verweigerte den Download (HTTP {status}).</translation>
     </message>
     <message>
         <source>{prompt} in, {generated} out</source>
         <extracomment>tokens</extracomment>
-        <translation type="unfinished"></translation>
+        <translation>{prompt} ein, {generated} aus</translation>
     </message>
     <message>
         <source>{rate} tok/s</source>
-        <translation type="unfinished"></translation>
+        <translation>{rate} Tok/s</translation>
     </message>
     <message>
         <source>{rate}, about {time} left</source>
-        <translation type="unfinished"></translation>
+        <translation>{rate}, noch etwa {time}</translation>
     </message>
     <message>
         <source>{reads} Save it as text, or copy from it.</source>
-        <translation type="unfinished"></translation>
+        <translation>{reads} Speichern Sie es als Text, oder kopieren Sie daraus.</translation>
     </message>
     <message>
         <source>{reads} Text has to be UTF-8 or UTF-16.</source>
-        <translation type="unfinished"></translation>
+        <translation>{reads} Text muss UTF-8 oder UTF-16 sein.</translation>
     </message>
     <message>
         <source>{seconds} s ago</source>
-        <translation type="unfinished"></translation>
+        <translation>vor {seconds} s</translation>
     </message>
     <message>
         <source>{seconds} s of audio</source>
-        <translation type="unfinished"></translation>
+        <translation>{seconds} s Ton</translation>
     </message>
     <message>
         <source>{several} and {last}</source>
-        <translation type="unfinished"></translation>
+        <translation>{several} und {last}</translation>
     </message>
     <message>
         <source>{size}, loading</source>
-        <translation type="unfinished"></translation>
+        <translation>{size}, wird geladen</translation>
     </message>
     <message>
         <source>{size}, on this machine</source>
-        <translation type="unfinished"></translation>
+        <translation>{size}, auf diesem Rechner</translation>
     </message>
     <message>
         <source>{size}, ready</source>
-        <translation type="unfinished"></translation>
+        <translation>{size}, bereit</translation>
     </message>
     <message>
         <source>{size}, {licence}, from Hugging Face</source>
-        <translation type="unfinished"></translation>
+        <translation>{size}, {licence}, von Hugging Face</translation>
     </message>
     <message>
         <source>{size}/s</source>
         <extracomment>how fast a download comes: {size} is &quot;9.8 MB&quot;</extracomment>
-        <translation type="unfinished"></translation>
+        <translation>{size}/s</translation>
     </message>
     <message>
         <source>{speed} × real time</source>
-        <translation type="unfinished"></translation>
+        <translation>{speed} × Echtzeit</translation>
     </message>
     <message>
         <source>{title}, pinned, {when}</source>
-        <translation type="unfinished"></translation>
+        <translation>{title}, angeheftet, {when}</translation>
     </message>
     <message>
         <source>{used} of {all} tokens</source>
-        <translation type="unfinished"></translation>
+        <translation>{used} von {all} Tokens</translation>
     </message>
     <message>
         <source>{used} of {limit}</source>
-        <translation type="unfinished"></translation>
+        <translation>{used} von {limit}</translation>
     </message>
     <message>
         <source>{who} answered: {text}</source>
-        <translation type="unfinished"></translation>
+        <translation>{who} antwortete: {text}</translation>
     </message>
     <message>
         <source>{who} answers.</source>
-        <translation type="unfinished"></translation>
+        <translation>{who} antwortet.</translation>
     </message>
     <message>
         <source>{who} is answering</source>
-        <translation type="unfinished"></translation>
+        <translation>{who} antwortet gerade</translation>
     </message>
     <message>
         <source>{who} will answer, with {model}.</source>
-        <translation type="unfinished"></translation>
+        <translation>{who} wird antworten, mit {model}.</translation>
     </message>
     <message>
         <source>{who} will answer.</source>
-        <translation type="unfinished"></translation>
+        <translation>{who} wird antworten.</translation>
     </message>
 </context>
 </TS>
