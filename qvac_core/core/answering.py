@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
-from qvac_core.core.state import AnswerStats, Message, Target
+from qvac_core.core.state import AnswerStats, Message, Parameters, Target
 from qvac_core.engines.interface import ChatMessage
 from qvac_core.engines.thinking import CLOSE_TAG, OPEN_TAG, without_thinking
 from qvac_core.errors import ModelError
@@ -24,6 +24,7 @@ class Question:
     history: tuple[ChatMessage, ...]
     so_far: str = ""
     model_sha256: str = ""
+    parameters: Parameters = field(default_factory=Parameters)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +96,9 @@ class Responder(Protocol):
 
 
 class RemoteResponder(Responder, Protocol):
+    def is_away(self, provider_key: str) -> bool:
+        """Whether it is known not to answer now: it was tried, and waits for the next try."""
+
     def name_of(self, provider_key: str) -> str:
         """What this person calls the provider."""
 

@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
 
@@ -44,6 +44,7 @@ from qvac_core.core.state import (
     Draft,
     ErrorInfo,
     Message,
+    PathChanged,
     Picture,
     Target,
 )
@@ -73,6 +74,8 @@ class _Streaming:
     first_at: float = 0.0  # their first piece; 0: none yet
     pieces: int = 0  # theirs; a token each, as they send them
     asked: str = ""  # why it broke off and who is asked to go on, until they have begun
+    wished: str = ""  # who goes on because a person wants more of it, until they have begun
+    target: Target = field(default_factory=Target)  # who is asked now
 
 
 class Chats:
@@ -169,6 +172,29 @@ class Chats:
             await self._changed()
             return await self._start_answer(conversation)
 
+    async def edit(self, conversation_id: str, message_id: str, text: str) -> str:
+        """Ask a question of this conversation anew, in other words: one more branch in its place, with its pictures.
+
+        What stood behind it is kept. Returns the answer's id at once. Raises StoreError.
+        """
+        with self._beginning(conversation_id):
+            conversation = await self._run(self._store.conversations.get, conversation_id)
+            old = await self._run(self._store.conversations.message, conversation_id, message_id)
+            if old.role != "user":
+                raise StoreError("Only your own messages can be edited.")
+            before = await self._run(self._store.conversations.parent, conversation_id, message_id)
+            question = Message(new_id(), "user", text, time.time(), pictures=old.pictures)
+            append = self._store.conversations.append
+            await self._run(append, conversation_id, question, time.time(), after=before)
+            await self._changed()
+            return await self._start_answer(conversation)
+
+    async def show_branch(self, conversation_id: str, message_id: str) -> None:
+        """Another of the messages that stand in one place, with what was last shown behind it. Raises StoreError."""
+        with self._beginning(conversation_id):  # what streams stays in view
+            await self._run(self._store.conversations.show, conversation_id, message_id)
+        self._events.emit(PathChanged(conversation_id, await self.messages(conversation_id)))
+
     async def _keep_pictures(self, files: Sequence[Path], read: Sequence[bytes]) -> tuple[Picture, ...]:
         kept: list[Picture] = []
         for file, data in zip(files, read, strict=True):
@@ -176,17 +202,52 @@ class Chats:
             kept.append(Picture(sha256, inspect(data).media_type, file.name))
         return tuple(kept)
 
-    async def retry(self, conversation_id: str) -> str:
-        """Answer the last user message again; the last answer is replaced. One that broke off in the middle goes on."""
+    async def retry(self, conversation_id: str, message_id: str = "") -> str:
+        """Answer a question again, beside its answer so far; the last one when no answer is named by its id.
+
+        An answer without a word goes. One that broke off in the middle, the last of all, goes on. Raises StoreError.
+        """
         with self._beginning(conversation_id):
             conversation = await self._run(self._store.conversations.get, conversation_id)
-            messages = [m for m in await self.messages(conversation_id) if m.role != TRANSCRIPT]
-            if messages and _broke_off(messages[-1]):
-                return await self._go_on(conversation, messages[-1], messages[:-1])
-            asked = next((at for at in reversed(range(len(messages))) if messages[at].role == "user"), None)
+            path = await self.messages(conversation_id)
+            turns = [m for m in path if m.role != TRANSCRIPT]
+            if turns and not message_id and _broke_off(turns[-1]):
+                return await self._go_on(conversation, turns[-1], turns[:-1])
+            until = next((at for at, m in enumerate(path) if m.id == message_id), len(path) - 1)
+            asked = next((at for at in range(until, -1, -1) if path[at].role == "user"), None)
             if asked is None:
                 raise StoreError("There is no message to answer in this conversation.")
-            return await self._start_answer(conversation, in_place_of=messages[asked + 1 :])
+            return await self._answer_again(conversation, path, asked)
+
+    async def _answer_again(self, conversation: Conversation, path: Sequence[Message], asked: int) -> str:
+        """The question at that place of the path."""
+        end = next((at for at in range(asked + 1, len(path)) if path[at].role == "user"), len(path))
+        answered = next((at for at in range(asked + 1, end) if path[at].role == "assistant"), None)
+        if answered is None:
+            return await self._start_answer(conversation, after=path[end - 1].id if end < len(path) else None)
+        before = path[answered - 1].id
+        heard = path[answered + 1 :] if end == len(path) else ()
+        if heard:
+            # Recordings that were transcribed since stay in view: they stand before the answers from now on.
+            hang = self._store.conversations.hang
+            await self._run(hang, conversation.id, heard[0].id, before)
+            await self._run(hang, conversation.id, path[answered].id, heard[-1].id)
+            before = heard[-1].id
+        old = path[answered]
+        drop = () if old.text or old.thinking else (old.id,)
+        return await self._start_answer(conversation, after=before, drop=drop)
+
+    async def continue_answer(self, conversation_id: str) -> str:
+        """The last answer, which was stopped or cut, goes on from its last word where who answers can do that.
+
+        Else it is answered anew below a seam. Returns its id. Raises StoreError where there is nothing to go on with.
+        """
+        with self._beginning(conversation_id):
+            conversation = await self._run(self._store.conversations.get, conversation_id)
+            turns = [m for m in await self.messages(conversation_id) if m.role != TRANSCRIPT]
+            if not turns or not can_go_on(turns[-1]):
+                raise StoreError("The last answer of this conversation is whole.")
+            return await self._go_on(conversation, turns[-1], turns[:-1])
 
     async def continue_here(self, message_id: str) -> None:
         """Do not wait for the provider any more: this machine goes on. Raises ModelError when it has no model."""
@@ -195,11 +256,11 @@ class Chats:
             return
         if not await self._local.can_answer():
             raise no_model_here()
-        name = self._remote.name_of(streaming.conversation.target.provider_key)
+        name = self._remote.name_of(streaming.target.provider_key)
         here = await self._here(streaming.message)
         if streaming.patience is not None and not streaming.handed_over:
             streaming.handed_over = True
-            streaming.asked = ""
+            streaming.asked = streaming.wished = ""
             self._seam(streaming, f"Nothing came from {name} any more. {here}")
             # Leaving a provider that does not answer takes some seconds, so the seam comes first.
             streaming.patience.reschedule(asyncio.get_running_loop().time())
@@ -223,16 +284,22 @@ class Chats:
         finally:
             self._begun.discard(conversation_id)
 
-    async def _start_answer(self, conversation: Conversation, in_place_of: Sequence[Message] = ()) -> str:
-        replaced = tuple(message.id for message in in_place_of)
-        stored = await self.messages(conversation.id)
-        earlier = [message for message in stored if message.id not in replaced]
-        history = _history(earlier, await self._shown(earlier))
+    async def _start_answer(
+        self, conversation: Conversation, *, after: str | None = None, drop: Sequence[str] = ()
+    ) -> str:
+        """Behind the path that is shown, or behind that message; `drop` goes. See Conversations.append."""
         answer = Message(new_id(), "assistant", "", time.time(), status="streaming")
-        write = self._store.conversations.append
-        await self._run(write, conversation.id, answer, time.time(), in_place_of=replaced)
+        append = self._store.conversations.append
+        await self._run(append, conversation.id, answer, time.time(), after=after, drop=drop)
+        path = await self.messages(conversation.id)
+        self._events.emit(PathChanged(conversation.id, path))
+        answer = next(message for message in path if message.id == answer.id)
+        earlier = path[: path.index(answer)]
+        history = _history(earlier, await self._shown(earlier))
         streaming = self._stream_into(conversation, answer)
-        self._run_answer(streaming, Question(answer.id, conversation.target, history))
+        self._run_answer(
+            streaming, Question(answer.id, conversation.target, history, parameters=conversation.parameters)
+        )
         return answer.id
 
     async def _go_on(self, conversation: Conversation, half: Message, earlier: Sequence[Message]) -> str:
@@ -242,13 +309,18 @@ class Chats:
         target = conversation.target
         name = self._remote.name_of(target.provider_key) if target.provider_key else ""
         left = _left(half.error, name) if half.error is not None else ""
-        if name:
+        if half.error is None:
+            streaming.wished = name or "This machine"
+        elif name:
             streaming.asked = f"{left} {name}".lstrip()
             self._seam(streaming, f"{streaming.asked} is asked to go on.")
         else:
             self._seam(streaming, f"{left} {await self._here(answer)}".lstrip())
         history = _history(earlier, await self._shown(earlier))
-        self._run_answer(streaming, Question(answer.id, target, history, _so_far(answer), answer.model_sha256))
+        so_far, parameters = _so_far(answer), conversation.parameters
+        self._run_answer(
+            streaming, Question(answer.id, target, history, so_far, answer.model_sha256, parameters=parameters)
+        )
         return answer.id
 
     async def _shown(self, messages: Sequence[Message]) -> dict[str, tuple[bytes, ...]]:
@@ -286,32 +358,69 @@ class Chats:
             self._finish(streaming)
 
     async def _answer_somewhere(self, streaming: _Streaming, question: Question) -> None:
-        """Where the conversation points; if that provider goes away, on this machine from the same point."""
+        """Where the conversation points; if that provider is or goes away, at the next one, from the same point.
+
+        At last on this machine.
+        """
         if not question.target.provider_key:
             await self._stream(self._local, streaming, question)
             return
+        waiting = [other for other in streaming.conversation.others if other.provider_key]
+        if self._remote.is_away(question.target.provider_key) and (there := self._next_there(waiting)) is not None:
+            streaming.asked = f"{self._remote.name_of(question.target.provider_key)} is away."
+            question = self._hand_on(streaming, question, there)
+        while not await self._answer_there(streaming, question, waiting):
+            there = self._next_there(waiting)
+            if streaming.handed_over or there is None:
+                break
+            question = self._hand_on(streaming, question, there)
+        else:
+            return
+        message = streaming.message
+        here = replace(question, target=Target(), so_far=_so_far(message), model_sha256=message.model_sha256)
+        await self._stream(self._local, streaming, here)
+
+    def _next_there(self, waiting: list[Target]) -> Target | None:
+        """The next one that is not known to be away."""
+        return next((target for target in waiting if not self._remote.is_away(target.provider_key)), None)
+
+    def _hand_on(self, streaming: _Streaming, question: Question, target: Target) -> Question:
+        """To another provider; `streaming.asked` says why."""
+        streaming.asked = f"{streaming.asked} {self._remote.name_of(target.provider_key)}"
+        self._seam(streaming, f"{streaming.asked} is asked {'to go on' if streaming.message.text else 'now'}.")
+        message = streaming.message
+        return replace(question, target=target, so_far=_so_far(message), model_sha256=message.model_sha256)
+
+    async def _answer_there(self, streaming: _Streaming, question: Question, waiting: list[Target]) -> bool:
+        """At a provider; whether the answer has ended. If not, somebody of `waiting` goes on, or this machine.
+
+        Raises the provider's error when nobody can.
+        """
         key = question.target.provider_key
+        waiting[:] = [target for target in waiting if target.provider_key != key]
+        streaming.target = question.target
         asked = AnswerStats(self._remote.name_of(key), "delegated", "", question.target.model, 0.0, 0.0, 0, 0, key)
         streaming.message = replace(streaming.message, stats=asked)
         try:
             async with asyncio.timeout(None) as streaming.patience:
                 await self._stream(self._remote, streaming, question)
-            return
+            return True
         except TimeoutError:
             if not streaming.handed_over:
                 raise
         except QvacError as error:
             if not streaming.handed_over:
+                left = _left(describe(error), self._remote.name_of(key))
+                if self._next_there(waiting) is not None:
+                    streaming.asked = left
+                    return False
                 if not self._store.settings.settings.chat.fallback or not await self._local.can_answer():
                     raise
-                left = _left(describe(error), self._remote.name_of(question.target.provider_key))
-                streaming.asked = ""
+                streaming.asked = streaming.wished = ""
                 self._seam(streaming, f"{left} {await self._here(streaming.message)}")
         finally:
             streaming.patience = None
-        message = streaming.message
-        here = replace(question, target=Target(), so_far=_so_far(message), model_sha256=message.model_sha256)
-        await self._stream(self._local, streaming, here)
+        return False
 
     async def _here(self, answer: Message) -> str:
         """What this machine does with an answer that somebody else began."""
@@ -340,12 +449,16 @@ class Chats:
 
     def _begin(self, streaming: _Streaming, began: Began) -> None:
         streaming.message = replace(streaming.message, model_sha256=began.model_sha256)
-        if not streaming.asked:
+        who = streaming.asked or ("" if began.continues else streaming.wished)
+        streaming.asked = streaming.wished = ""
+        if not who:
+            return
+        if not streaming.message.text:
+            self._seam(streaming, f"{who} answers.")
             return
         if not began.continues and not streaming.message.text.endswith("\n\n"):
             self._add(streaming, "\n\n")
-        self._seam(streaming, f"{streaming.asked} {'continues.' if began.continues else ANEW}")
-        streaming.asked = ""
+        self._seam(streaming, f"{who} {'continues.' if began.continues else ANEW}")
 
     def _add(self, streaming: _Streaming, text: str) -> None:
         if not text:
@@ -399,6 +512,13 @@ def _with_numbers(streaming: _Streaming) -> Message:
 def _broke_off(message: Message) -> bool:
     """In the middle: some of it is there. One that a person stopped was not wanted any more."""
     return message.role == "assistant" and message.status == "failed" and bool(message.text)
+
+
+def can_go_on(message: Message) -> bool:
+    """It broke off, was stopped, or was cut at its greatest length, with something there."""
+    cut = message.stats is not None and message.stats.ending == "length"
+    ended = message.status in ("failed", "stopped") or (message.status == "done" and cut)
+    return message.role == "assistant" and bool(message.text) and ended
 
 
 def _so_far(answer: Message) -> str:

@@ -14,6 +14,7 @@ from msgspec import UNSET
 from qvac_core.codec import Address
 from qvac_core.codec.key_text import short_key
 from qvac_core.core.answering import AnswerPart, Began, Question, Thinking, TranslationWish
+from qvac_core.core.chat_parameters import generation_params, longest, response_format, with_instructions
 from qvac_core.core.error_text import describe
 from qvac_core.core.event_hub import EventHub
 from qvac_core.core.reconnecting import Reconnecting
@@ -21,6 +22,7 @@ from qvac_core.core.state import (
     AnswerStats,
     ConnectionStage,
     ErrorInfo,
+    Parameters,
     ProviderEntry,
     ProvidersChanged,
     RemoteModel,
@@ -37,14 +39,12 @@ from qvac_core.delegation.life_signs import LifeSigns
 from qvac_core.delegation.messages import (
     ContentDelta,
     ContinueFrom,
-    GenerationParams,
     ModelEntry,
     ModelProgress,
     ThinkingDelta,
 )
 from qvac_core.delegation.picture_upload import wire_history
 from qvac_core.delegation.translation_run import TranslationRun
-from qvac_core.engines.interface import UNTIL_THE_END
 from qvac_core.errors import DelegationError, IdentityError, ModelError, NetworkError, ProviderError, QvacError
 from qvac_core.hyperdht import ConnectStage
 from qvac_core.models import all_models, by_name, model_title
@@ -263,6 +263,10 @@ class Contacts:
             return True
         return _choose(entry, target.model).vision
 
+    def is_away(self, provider_key: str) -> bool:
+        entry = self._entries.get(provider_key)
+        return entry is None or (entry.state in ("offline", "refused") and entry.error is not None)
+
     def name_of(self, provider_key: str) -> str:
         entry = self._entries.get(provider_key)
         return entry.name if entry is not None else short_key(provider_key)
@@ -360,7 +364,7 @@ class Contacts:
             tokens_per_second=_number(stats.tokens_per_second if stats else UNSET),
             prompt_tokens=int(_number(stats.prompt_tokens if stats else UNSET)),
             generated_tokens=int(_number(stats.generated_tokens if stats else UNSET)),
-            ending=self._ending(final, offer.context_tokens if offer else 0) if final.stop_reason == "length" else "",
+            ending=self._ending(final, offer, question.parameters) if final.stop_reason == "length" else "",
         )
 
     async def translate(self, wish: TranslationWish) -> AsyncGenerator[str, None]:
@@ -384,30 +388,35 @@ class Contacts:
                     yield text
                 await run.final
 
-    def _ending(self, final: CompletionFinal, context_tokens: int) -> str:
+    def _ending(self, final: CompletionFinal, offer: RemoteModel | None, wanted: Parameters) -> str:
         """Of an answer that was cut: at its greatest length (the guest's or the owner's), or by lack of room."""
         if final.stats is None:
             return "context"  # how the original ends one
-        most = self._store.settings.settings.chat.answer_tokens
+        most = longest(wanted, self._store.settings.settings.chat.answer_tokens)
+        context_tokens = offer.context_tokens if offer else 0
         made = _number(final.stats.generated_tokens)
         full = 0 < context_tokens <= made + _number(final.stats.prompt_tokens) + 1
         return "context" if full and not 0 < most <= made else "length"
 
     async def _start(self, question: Question) -> tuple[Completion, Began]:
         key = question.target.provider_key
-        history, pictures = wire_history(question.history)
+        history, pictures = wire_history(with_instructions(question.history, question.parameters))
+        form = response_format(question.parameters)
+        most = self._store.settings.settings.chat.answer_tokens
         continues = False
 
         async def start(loaded: _LoadedAt) -> Completion:
             nonlocal continues
-            continues = await _can_continue(loaded, question)
+            # A grammar begins where the answer begins.
+            continues = form is None and await _can_continue(loaded, question)
             return await self._consumer.completion(
                 loaded.model_id,
                 history,
                 pictures=pictures,
                 delegate=Delegate(bytes.fromhex(key)),
                 request_id=question.answer_id,
-                generation_params=self._longest(),
+                generation_params=generation_params(question.parameters, most),
+                response_format=form,
                 capture_thinking=True,
                 continue_from=ContinueFrom(question.so_far, loaded.sha256) if continues else None,
             )
@@ -441,10 +450,6 @@ class Contacts:
         stages.fail(describe(error))
         if not self._closed:
             self._tasks.start(self._connect_again(key), "what a provider shares now")
-
-    def _longest(self) -> GenerationParams:
-        tokens = self._store.settings.settings.chat.answer_tokens
-        return GenerationParams(predict=tokens if tokens > 0 else UNTIL_THE_END)
 
     async def _load(self, key: str, model: str, stages: _Stages) -> _LoadedAt:
         delegate = Delegate(bytes.fromhex(key))

@@ -17,6 +17,8 @@ from pathlib import Path
 
 from qvac_core.codec.key_text import parse_public_key, short_key
 from qvac_core.core.answering import TranslationWish
+from qvac_core.core.chat_branches import ChatBranches
+from qvac_core.core.chat_settings import ChatSettings
 from qvac_core.core.chats import Chats
 from qvac_core.core.config import CoreConfig, RuleOverride
 from qvac_core.core.contacts import Contacts
@@ -188,6 +190,8 @@ class Core:
         self._network.remembered = self._contacts.remembered
         self._on_close("contacts", self._contacts.close)
         self._chats = Chats(self._store, self._hub, self._contacts, self.machine)
+        self.branches: ChatBranches = self._chats
+        self.chat_settings = ChatSettings(self._store, self._hub)
         self._on_close("chats", self._chats.close)
         self.speech = Speech(library, pool, load_config(limits), self.consumer, self._key_pair.public_key)
         self._dictations = Dictations(self._open_live, self._hub)

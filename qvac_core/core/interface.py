@@ -9,6 +9,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
+from qvac_core.core.chat_branches import ChatBranches
+from qvac_core.core.chat_settings import ChatSettingsRoom
 from qvac_core.core.gauges import GaugesInterface
 from qvac_core.core.history import HistoryInterface
 from qvac_core.core.library_room import LibraryRoom
@@ -171,7 +173,15 @@ class CoreInterface(Protocol):
         """The file of a picture of a message, for a screen."""
 
     async def retry(self, conversation_id: str) -> str:
-        """Answer the last user message again, replacing a failed or finished last answer."""
+        """Answer the last user message again, beside its answer so far; one without a word goes."""
+
+    @property
+    def branches(self) -> ChatBranches:
+        """Editing, answering again, going on."""
+
+    @property
+    def chat_settings(self) -> ChatSettingsRoom:
+        """Parameters, presets, who answers else."""
 
     async def continue_answer_here(self, message_id: str) -> None:
         """Do not wait for the provider: this machine goes on from there (AnswerSeam). ModelError if it cannot."""

@@ -13,6 +13,7 @@ from typing import Any
 from msgspec import UNSET, UnsetType
 
 from qvac_core.core.answering import AnswerPart, Began, Question, Thinking, TranslationWish, no_model_here
+from qvac_core.core.chat_parameters import longest, sampling, schema_text, with_instructions
 from qvac_core.core.error_text import describe
 from qvac_core.core.event_hub import EventHub
 from qvac_core.core.library_state import DownloadState
@@ -38,7 +39,6 @@ from qvac_core.engines.abilities import chat_of, embedding_of, not_supported, sp
 from qvac_core.engines.available import shows_pictures
 from qvac_core.engines.interface import (
     LOCAL_OWNER,
-    UNTIL_THE_END,
     CompletionRequest,
     DownloadProgress,
     EmbeddingRequest,
@@ -49,7 +49,6 @@ from qvac_core.engines.interface import (
     LoadProgress,
     ModelConfig,
     RunningModel,
-    SamplingParams,
     StopReason,
     Token,
 )
@@ -412,17 +411,20 @@ class Machine:
             raise no_model_here()
         require_chat_type(model.model_type)
         lease = await self.acquire(model)
-        most = self._store.settings.settings.chat.answer_tokens
+        most, wanted = self._store.settings.settings.chat.answer_tokens, question.parameters
         try:
             self.announce()
+            schema = schema_text(wanted)
             request = CompletionRequest(
                 request_id=question.answer_id,
-                history=question.history,
-                sampling=SamplingParams(predict=most if most > 0 else UNTIL_THE_END),
+                history=with_instructions(question.history, wanted),
+                sampling=sampling(wanted, most),
                 owner=LOCAL_OWNER,
-                continue_from=question.so_far,
+                continue_from="" if schema else question.so_far,  # a grammar begins where the answer begins
+                response_schema=schema,
+                thinking=wanted.think,
             )
-            yield Began(model.sha256, continues=bool(question.so_far))
+            yield Began(model.sha256, continues=bool(question.so_far) and not schema)
             by = AnswerStats(THIS_MACHINE, "local", "local", display_name(model), 0.0, 0.0, 0, 0)
             yield by
             async for event in chat_of(lease.model).complete(request):
@@ -435,7 +437,7 @@ class Machine:
                         tokens_per_second=event.stats.tokens_per_second,
                         prompt_tokens=event.stats.prompt_tokens,
                         generated_tokens=event.stats.generated_tokens,
-                        ending=_ending(event, most),
+                        ending=_ending(event, longest(wanted, most)),
                     )
         finally:
             lease.release()

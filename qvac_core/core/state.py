@@ -24,7 +24,9 @@ from qvac_core.store.records import ErrorInfo as ErrorInfo
 from qvac_core.store.records import Knock as Knock
 from qvac_core.store.records import LogEntry as LogEntry
 from qvac_core.store.records import Message as Message
+from qvac_core.store.records import Parameters as Parameters
 from qvac_core.store.records import Picture as Picture
+from qvac_core.store.records import Preset as Preset
 from qvac_core.store.records import Target as Target
 
 
@@ -284,6 +286,19 @@ class ConversationsChanged:
 
 
 @dataclass(frozen=True, slots=True)
+class PathChanged:
+    """The messages of a conversation are others now, from the first to the last: asked, edited, or another branch."""
+
+    conversation_id: str
+    messages: tuple[Message, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PresetsChanged:
+    presets: tuple[Preset, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class AnswerStarted:
     conversation_id: str
     message: Message
@@ -386,6 +401,8 @@ CoreEvent = (
     | ProvidersChanged
     | ConnectionStage
     | ConversationsChanged
+    | PathChanged
+    | PresetsChanged
     | AnswerStarted
     | AnswerTokens
     | AnswerThinking

@@ -8,16 +8,33 @@ from __future__ import annotations
 import sqlite3
 import uuid
 from collections.abc import Sequence
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
 from qvac_core.errors import StoreError
 from qvac_core.store.database import Database, Value
-from qvac_core.store.records import AnswerStats, Conversation, Draft, ErrorInfo, Message, Picture, Target
+from qvac_core.store.records import (
+    AnswerStats,
+    Conversation,
+    Draft,
+    ErrorInfo,
+    Message,
+    Parameters,
+    Picture,
+    Preset,
+    Target,
+)
 
-_CONVERSATION: Final = "id, title, created_at, updated_at, pinned, provider_key, model"
+_CONVERSATION: Final = "id, title, created_at, updated_at, pinned, provider_key, model, parameters, preset, others"
 _MESSAGE: Final = "id, role, text, created_at, status, stats, error, seams, thinking, model_sha256, pictures"
+Ids = list[str]  # the class has a method of the type's name
+_PLACES: Final = ", ".join("?" * len(_MESSAGE.split(",")))
+# The messages that are shown, from the first on.
+_PATH: Final = (
+    "WITH RECURSIVE path(at, depth) AS (SELECT first, 0 FROM conversations WHERE id = ? UNION ALL "
+    "SELECT messages.next, depth + 1 FROM path JOIN messages ON messages.id = path.at WHERE messages.next != '')"
+)
 _ORDER: Final = "ORDER BY pinned DESC, updated_at DESC, rowid DESC"
 
 
@@ -33,7 +50,7 @@ class Conversations:
     def create(self, target: Target, now: float, *, title: str = "") -> Conversation:
         conversation = Conversation(new_id(), title, now, now, False, target)
         self._database.execute(
-            f"INSERT INTO conversations ({_CONVERSATION}) VALUES (?, ?, ?, ?, 0, ?, ?)",
+            f"INSERT INTO conversations ({_CONVERSATION}) VALUES (?, ?, ?, ?, 0, ?, ?, '{{}}', '', '[]')",
             (conversation.id, title, now, now, target.provider_key, target.model),
         )
         return conversation
@@ -75,25 +92,109 @@ class Conversations:
             connection.execute("DELETE FROM drafts WHERE conversation_id = ?", (conversation_id,))
 
     def messages(self, conversation_id: str) -> tuple[Message, ...]:
-        """In the order in which they were appended."""
+        """The path that is shown, from its first message on."""
         rows = self._database.rows(
-            f"SELECT {_MESSAGE} FROM messages WHERE conversation_id = ? ORDER BY number", (conversation_id,)
+            f"{_PATH} SELECT {_MESSAGE} FROM path JOIN messages ON messages.id = path.at ORDER BY depth",
+            (conversation_id,),
         )
-        return tuple(map(_message, rows))
+        branches = self._branches(conversation_id)
+        return tuple(_message(row, branches.get(row[0], ())) for row in rows)
 
-    def append(self, conversation_id: str, message: Message, now: float, *, in_place_of: Sequence[str] = ()) -> None:
-        """in_place_of: ids of messages that go when this one is there. Raises StoreError NO_SUCH_CONVERSATION."""
+    def tree(self, conversation_id: str) -> tuple[tuple[Message, str], ...]:
+        """All messages of all branches, each with the id of the one before it ("" = it begins), oldest first."""
+        rows = self._database.rows(
+            f"SELECT {_MESSAGE}, parent FROM messages WHERE conversation_id = ? ORDER BY number", (conversation_id,)
+        )
+        branches = self._branches(conversation_id)
+        return tuple((_message(row[:-1], branches.get(row[0], ())), row[-1]) for row in rows)
+
+    def _branches(self, conversation_id: str) -> dict[str, tuple[str, ...]]:
+        """Of every message that is not alone in its place, all that stand there."""
+        places: dict[str, Ids] = {}
+        for id, parent in self._database.rows(
+            "SELECT id, parent FROM messages WHERE conversation_id = ? ORDER BY number", (conversation_id,)
+        ):
+            places.setdefault(parent, []).append(id)
+        return {id: tuple(ids) for ids in places.values() if len(ids) > 1 for id in ids}
+
+    def append(
+        self, conversation_id: str, message: Message, now: float, *, after: str | None = None, drop: Sequence[str] = ()
+    ) -> None:
+        """Behind the path that is shown, or as one more branch behind another message; it is shown from now on.
+
+        after: that message's id, "" = one more that begins. drop: ids of messages that go when this one is there; one
+        with something behind it stays. Raises StoreError NO_SUCH_CONVERSATION, NO_SUCH_MESSAGE.
+        """
         with self._database.transaction() as connection:
             touched = connection.execute(
                 "UPDATE conversations SET updated_at = ? WHERE id = ?", (now, conversation_id)
             ).rowcount
             if not touched:
                 raise _missing()
+            parent = _last_shown(connection, conversation_id) if after is None else after
+            _require_message(connection, conversation_id, parent)
             connection.execute(
-                f"INSERT INTO messages (conversation_id, {_MESSAGE}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                (conversation_id, *_values(message)),
+                f"INSERT INTO messages (conversation_id, parent, {_MESSAGE}) VALUES (?, ?, {_PLACES})",
+                (conversation_id, parent, *_values(message)),
             )
-            connection.executemany("DELETE FROM messages WHERE id = ?", [(id,) for id in in_place_of])
+            connection.executemany(
+                "DELETE FROM messages WHERE id = ?1 AND NOT EXISTS (SELECT 1 FROM messages AS m WHERE m.parent = ?1 "
+                "AND m.conversation_id = ?2)",
+                [(id, conversation_id) for id in drop],
+            )
+            _show(connection, conversation_id, parent, message.id)
+
+    def show(self, conversation_id: str, message_id: str) -> None:
+        """That branch, with what was last shown behind it. Raises StoreError NO_SUCH_MESSAGE."""
+        with self._database.transaction() as connection:
+            parent = _require_message(connection, conversation_id, message_id)
+            _show(connection, conversation_id, parent, message_id)
+
+    def hang(self, conversation_id: str, message_id: str, behind: str) -> None:
+        """Move a message, with all that is behind it, to another place. Raises StoreError NO_SUCH_MESSAGE."""
+        with self._database.transaction() as connection:
+            parent = _require_message(connection, conversation_id, message_id)
+            connection.execute("UPDATE messages SET next = '' WHERE id = ? AND next = ?", (parent, message_id))
+            connection.execute("UPDATE messages SET parent = ? WHERE id = ?", (behind, message_id))
+            _show(connection, conversation_id, behind, message_id)
+
+    def parent(self, conversation_id: str, message_id: str) -> str:
+        """The id of the message before it, "" where it begins. Raises StoreError NO_SUCH_MESSAGE."""
+        rows = self._database.rows(
+            "SELECT parent FROM messages WHERE id = ? AND conversation_id = ?", (message_id, conversation_id)
+        )
+        if not rows:
+            raise _no_message()
+        return str(rows[0][0])
+
+    def message(self, conversation_id: str, message_id: str) -> Message:
+        """Raises StoreError NO_SUCH_MESSAGE."""
+        rows = self._database.rows(
+            f"SELECT {_MESSAGE} FROM messages WHERE id = ? AND conversation_id = ?", (message_id, conversation_id)
+        )
+        if not rows:
+            raise _no_message()
+        return _message(rows[0])
+
+    def set_parameters(self, conversation_id: str, parameters: Parameters, preset: str) -> None:
+        kept = msgspec.json.encode(parameters).decode()
+        self._change(conversation_id, "parameters = ?, preset = ?", kept, preset)
+
+    def set_others(self, conversation_id: str, others: Sequence[Target]) -> None:
+        self._change(conversation_id, "others = ?", msgspec.json.encode(tuple(others)).decode())
+
+    def presets(self) -> tuple[Preset, ...]:
+        """By name."""
+        rows = self._database.rows("SELECT name, parameters FROM presets ORDER BY casefolded(name), name")
+        return tuple(Preset(name, msgspec.json.decode(kept, type=Parameters)) for name, kept in rows)
+
+    def keep_preset(self, preset: Preset) -> None:
+        """In the place of one of that name."""
+        kept = msgspec.json.encode(preset.parameters).decode()
+        self._database.execute("INSERT OR REPLACE INTO presets VALUES (?, ?)", (preset.name, kept))
+
+    def remove_preset(self, name: str) -> None:
+        self._database.execute("DELETE FROM presets WHERE name = ?", (name,))
 
     def update(self, message: Message) -> None:
         """Replace the message of that id, in its place; one whose conversation was deleted meanwhile is fine."""
@@ -141,13 +242,55 @@ class Conversations:
             raise _missing()
 
 
+def _no_message() -> StoreError:
+    return StoreError("This message does not exist any more.", name="NO_SUCH_MESSAGE")
+
+
 def _missing() -> StoreError:
     return StoreError("This conversation does not exist any more.", name="NO_SUCH_CONVERSATION")
 
 
 def _conversation(row: sqlite3.Row) -> Conversation:
-    id, title, created_at, updated_at, pinned, provider_key, model = row
-    return Conversation(id, title, created_at, updated_at, bool(pinned), Target(provider_key, model))
+    id, title, created_at, updated_at, pinned, provider_key, model, parameters, preset, others = row
+    return Conversation(
+        id,
+        title,
+        created_at,
+        updated_at,
+        bool(pinned),
+        Target(provider_key, model),
+        Parameters() if parameters == "{}" else msgspec.json.decode(parameters, type=Parameters),
+        preset,
+        () if others == "[]" else msgspec.json.decode(others, type=tuple[Target, ...]),
+    )
+
+
+def _last_shown(connection: sqlite3.Connection, conversation_id: str) -> str:
+    """The id of the last message of the path that is shown, "" for none."""
+    row = connection.execute(
+        f"{_PATH} SELECT at FROM path ORDER BY depth DESC LIMIT 1",
+        (conversation_id,),
+    ).fetchone()
+    return str(row[0])
+
+
+def _require_message(connection: sqlite3.Connection, conversation_id: str, message_id: str) -> str:
+    """The id before it; of "", which is before all, "". Raises StoreError NO_SUCH_MESSAGE."""
+    if not message_id:
+        return ""
+    row = connection.execute(
+        "SELECT parent FROM messages WHERE id = ? AND conversation_id = ?", (message_id, conversation_id)
+    ).fetchone()
+    if row is None:
+        raise _no_message()
+    return str(row[0])
+
+
+def _show(connection: sqlite3.Connection, conversation_id: str, parent: str, message_id: str) -> None:
+    if parent:
+        connection.execute("UPDATE messages SET next = ? WHERE id = ?", (message_id, parent))
+    else:
+        connection.execute("UPDATE conversations SET first = ? WHERE id = ?", (message_id, conversation_id))
 
 
 def _values(message: Message) -> tuple[Value, ...]:
@@ -166,7 +309,7 @@ def _values(message: Message) -> tuple[Value, ...]:
     )
 
 
-def _message(row: sqlite3.Row) -> Message:
+def _message(row: Sequence[Any], branches: tuple[str, ...] = ()) -> Message:
     id, role, text, created_at, status, stats, error, seams, thinking, model_sha256, pictures = row
     return Message(
         id,
@@ -180,4 +323,5 @@ def _message(row: sqlite3.Row) -> Message:
         thinking,
         model_sha256,
         msgspec.json.decode(pictures, type=tuple[Picture, ...]),
+        branches,
     )

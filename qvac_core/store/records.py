@@ -117,8 +117,9 @@ class Picture:
 class Message:
     """One message. status: "done", "streaming", "stopped", "failed". seams: (offset in text, sentence).
 
-    thinking: what the model thought before this answer, "" for none. It is no part of `text`: it is shown folded away,
-    and never sent back to a model. model_sha256: the model file that writes or wrote it, "" when that is not known.
+    thinking: what the model thought before this answer, "" for none. It is no part of `text`: it is shown folded
+    away, and never sent back to a model. model_sha256: the file of the model that wrote it, "" when that is not known.
+    branches: ids of all messages that stand in this place, itself among them, oldest first; () where it stands alone.
     """
 
     id: str
@@ -132,6 +133,32 @@ class Message:
     thinking: str = ""
     model_sha256: str = ""
     pictures: tuple[Picture, ...] = ()
+    branches: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Parameters:
+    """What a conversation asks of whoever answers. None: as the model's file says, or the engine.
+
+    instructions: the system prompt, "" for none. max_tokens: the longest answer. schema: text of a JSON schema that the
+    answer keeps to, "" for plain text. think False: without thinking first, where the model can.
+    """
+
+    instructions: str = ""
+    temperature: float | None = None
+    top_p: float | None = None
+    max_tokens: int | None = None
+    seed: int | None = None
+    schema: str = ""
+    think: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Preset:
+    """Parameters under a name."""
+
+    name: str
+    parameters: Parameters
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,9 +177,14 @@ class Draft:
 
 @dataclass(frozen=True, slots=True)
 class Conversation:
+    """`others`: who answers when `target` is away, in this order. `preset`: the name its parameters began from."""
+
     id: str
     title: str
     created_at: float
     updated_at: float
     pinned: bool = False
     target: Target = Target()
+    parameters: Parameters = Parameters()
+    preset: str = ""
+    others: tuple[Target, ...] = ()

@@ -118,7 +118,27 @@ _VERSION_8: Final[Migration] = (
     "CREATE INDEX requests_by_key ON requests (remote_public_key, started_at)",
 )
 
+# A conversation is a tree: each message knows the one before it, and which of those behind it is shown; `first` is the
+# shown one of those that begin. Until here it was one path, in the order of the messages. And what a conversation asks
+# for: parameters and who answers when the first is away, as JSON of records.Parameters and of a list of records.Target.
+_VERSION_9: Final[Migration] = (
+    "ALTER TABLE conversations ADD COLUMN first TEXT NOT NULL DEFAULT ''",
+    "ALTER TABLE conversations ADD COLUMN parameters TEXT NOT NULL DEFAULT '{}'",
+    "ALTER TABLE conversations ADD COLUMN preset TEXT NOT NULL DEFAULT ''",
+    "ALTER TABLE conversations ADD COLUMN others TEXT NOT NULL DEFAULT '[]'",
+    "ALTER TABLE messages ADD COLUMN parent TEXT NOT NULL DEFAULT ''",
+    "ALTER TABLE messages ADD COLUMN next TEXT NOT NULL DEFAULT ''",
+    """UPDATE messages SET
+        parent = coalesce((SELECT id FROM messages AS m WHERE m.conversation_id = messages.conversation_id
+            AND m.number < messages.number ORDER BY m.number DESC LIMIT 1), ''),
+        next = coalesce((SELECT id FROM messages AS m WHERE m.conversation_id = messages.conversation_id
+            AND m.number > messages.number ORDER BY m.number LIMIT 1), '')""",
+    """UPDATE conversations SET first = coalesce(
+        (SELECT id FROM messages WHERE conversation_id = conversations.id ORDER BY number LIMIT 1), '')""",
+    "CREATE TABLE presets (name TEXT PRIMARY KEY, parameters TEXT NOT NULL) WITHOUT ROWID",
+)
+
 MIGRATIONS: Final[tuple[Migration, ...]] = (
     *(_VERSION_1, _VERSION_2, _VERSION_3, _VERSION_4, _VERSION_5, _VERSION_6),
-    *(_VERSION_7, _VERSION_8),
+    *(_VERSION_7, _VERSION_8, _VERSION_9),
 )

@@ -57,6 +57,7 @@ from qvac_core.core.state import (
     TranslationChanged,
 )
 from qvac_core.errors import IdentityError, QvacError
+from tests.gui.fake_chats import FakeBranches, FakeChatSettings
 from tests.gui.fake_history import FakeHistory
 from tests.gui.fake_identity import FakeIdentity
 from tests.gui.fake_library import FakeLibrary
@@ -136,6 +137,8 @@ class FakeCore:
         self._count = 0
         self.library = FakeLibrary(self.emit, self._enter)
         self.pausing = FakePausing(self._enter, self.emit)
+        self.branches = FakeBranches(self)
+        self.chat_settings = FakeChatSettings(self)
 
     # --- For tests
 
@@ -473,20 +476,14 @@ class FakeCore:
         await self._enter("ask", conversation_id, text, *([tuple(pictures)] if pictures else []))
         shown = tuple(Picture("ab" * 32, "image/png", path.name) for path in pictures)
         message = Message(self._id("message"), "user", text, self.clock(), pictures=shown)
-        self.message_lists[conversation_id] = (*self.message_lists.get(conversation_id, ()), message)
+        self.branches.set_path(conversation_id, (*self.message_lists.get(conversation_id, ()), message))
         return self._answer(conversation_id)
 
     def picture_file(self, sha256: str) -> Path:
         return Path(sha256)
 
     async def retry(self, conversation_id: str) -> str:
-        await self._enter("retry", conversation_id)
-        messages = self.message_lists[conversation_id]
-        if messages and messages[-1].status == "failed" and messages[-1].text:
-            return self._answer(conversation_id, replace(messages[-1], status="streaming", error=None))
-        if messages and messages[-1].role == "assistant":
-            self.message_lists[conversation_id] = messages[:-1]
-        return self._answer(conversation_id)
+        return await self.branches.retry(conversation_id)
 
     async def continue_answer_here(self, message_id: str) -> None:
         await self._enter("continue_answer_here", message_id)

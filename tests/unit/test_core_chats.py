@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from qvac_core.core.answering import AnswerPart, Began, Question, Thinking
+from qvac_core.core.chat_settings import ChatSettings
 from qvac_core.core.chats import Chats
 from qvac_core.core.event_hub import EventHub
 from qvac_core.core.state import (
@@ -21,9 +22,11 @@ from qvac_core.core.state import (
     AnswerTokens,
     CoreEvent,
     Message,
+    Parameters,
+    PathChanged,
     Target,
 )
-from qvac_core.errors import ConnectionClosed, ModelError, QvacError, StoreError
+from qvac_core.errors import ConnectionClosed, LocalProtocolError, ModelError, QvacError, StoreError
 from qvac_core.store.folders import DataDir
 from qvac_core.store.store import Store
 
@@ -37,7 +40,9 @@ class Scripted:
     def __init__(self, *parts: AnswerPart | QvacError | None) -> None:
         self.parts = parts
         self.questions: list[Question] = []
+        self.then: tuple[AnswerPart | QvacError | None, ...] | None = None  # from the second question on
         self.seeing = True
+        self.away: set[str] = set()
         self.left = False
         self.gate: asyncio.Event | None = None
 
@@ -46,7 +51,8 @@ class Scripted:
         try:
             if self.gate is not None:
                 await self.gate.wait()
-            for part in self.parts:
+            parts = self.then if self.then is not None and len(self.questions) > 1 else self.parts
+            for part in parts:
                 if isinstance(part, QvacError):
                     raise part
                 if part is None:
@@ -62,8 +68,11 @@ class Scripted:
     async def can_answer(self) -> bool:
         return bool(self.parts)
 
+    def is_away(self, provider_key: str) -> bool:
+        return provider_key in self.away
+
     def name_of(self, provider_key: str) -> str:
-        return "Studio"
+        return {"cd" * 32: "Workshop"}.get(provider_key, "Studio")
 
     async def describe(self) -> str:
         return "Small model"
@@ -76,6 +85,7 @@ class Scene:
         hub = EventHub()
         hub.subscribe(self.events.append)
         self.chats = Chats(store, hub, remote, local)
+        self.settings = ChatSettings(store, hub)
 
     async def finished(self) -> Message:
         """The answer, once it has ended."""
@@ -288,7 +298,7 @@ def test_stopping_keeps_what_came_and_leaves_the_responder(tmp_path: Path) -> No
     play(tmp_path, Scripted("One ", None), Scripted(), act)
 
 
-def test_retry_replaces_the_last_answer(tmp_path: Path) -> None:
+def test_retry_keeps_the_last_answer_beside_the_new_one(tmp_path: Path) -> None:
     async def act(scene: Scene) -> None:
         conversation = await scene.chats.new(REMOTE)
         first = await scene.chats.ask(conversation.id, "Hello")
@@ -296,12 +306,169 @@ def test_retry_replaces_the_last_answer(tmp_path: Path) -> None:
         scene.events.clear()
         second = await scene.chats.retry(conversation.id)
         await scene.finished()
-        ids = [message.id for message in await scene.chats.messages(conversation.id)]
-        assert first not in ids
-        assert ids[1:] == [second]
+        shown = await scene.chats.messages(conversation.id)
+        assert [message.id for message in shown[1:]] == [second]
+        assert shown[1].branches == (first, second)
         assert [m.content for m in scene.remote.questions[1].history] == ["Hello"]
+        scene.events.clear()
+        await scene.chats.show_branch(conversation.id, first)
+        (told,) = scene.events
+        assert isinstance(told, PathChanged)
+        assert [message.id for message in told.messages[1:]] == [first]
 
     play(tmp_path, Scripted("Fine."), Scripted(), act)
+
+
+def test_an_answer_without_a_word_is_not_kept_beside_the_new_one(tmp_path: Path) -> None:
+    async def act(scene: Scene) -> None:
+        conversation = await scene.chats.new(REMOTE)
+        await scene.chats.ask(conversation.id, "Hello")
+        await scene.finished()
+        answer = await scene.retry(conversation.id, "Fine.")
+        shown = await scene.chats.messages(conversation.id)
+        assert (shown[1].id, shown[1].branches) == (answer.id, ())
+
+    play(tmp_path, Scripted(ConnectionClosed("gone")), Scripted(), act)
+
+
+def test_an_earlier_answer_is_given_again_as_a_branch(tmp_path: Path) -> None:
+    async def act(scene: Scene) -> None:
+        conversation = await scene.chats.new(REMOTE)
+        first = await scene.chats.ask(conversation.id, "One")
+        await scene.finished()
+        scene.events.clear()
+        await scene.chats.ask(conversation.id, "Two")
+        await scene.finished()
+        scene.events.clear()
+        again = await scene.chats.retry(conversation.id, first)
+        await scene.finished()
+        assert [m.content for m in scene.remote.questions[-1].history] == ["One"]
+        shown = await scene.chats.messages(conversation.id)
+        assert [(m.id, m.branches) for m in shown[1:]] == [(again, (first, again))]
+        await scene.chats.show_branch(conversation.id, first)
+        assert [m.text for m in await scene.chats.messages(conversation.id)] == ["One", "Fine.", "Two", "Fine."]
+
+    play(tmp_path, Scripted("Fine."), Scripted(), act)
+
+
+def test_an_edited_question_is_a_branch_with_an_answer_of_its_own(tmp_path: Path) -> None:
+    async def act(scene: Scene) -> None:
+        conversation = await scene.chats.new(REMOTE)
+        for text in ("One", "Two"):
+            await scene.chats.ask(conversation.id, text)
+            await scene.finished()
+            scene.events.clear()
+        asked = (await scene.chats.messages(conversation.id))[2]
+        await scene.chats.edit(conversation.id, asked.id, "Three")
+        await scene.finished()
+        assert [m.content for m in scene.remote.questions[-1].history] == ["One", "Fine.", "Three"]
+        shown = await scene.chats.messages(conversation.id)
+        assert [m.text for m in shown] == ["One", "Fine.", "Three", "Fine."]
+        assert shown[2].branches == (asked.id, shown[2].id)
+        with pytest.raises(StoreError, match="Only your own"):
+            await scene.chats.edit(conversation.id, shown[1].id, "No")
+
+    play(tmp_path, Scripted("Fine."), Scripted(), act)
+
+
+def test_a_transcript_behind_an_answer_stays_in_view_when_it_is_given_again(tmp_path: Path) -> None:
+    async def act(scene: Scene) -> None:
+        conversation = await scene.chats.new(REMOTE)
+        first = await scene.chats.ask(conversation.id, "Hello")
+        await scene.finished()
+        heard = Message("t", "transcript", "heard", 1.0)
+        scene.store.conversations.append(conversation.id, heard, 1.0)
+        scene.events.clear()
+        second = await scene.chats.retry(conversation.id)
+        await scene.finished()
+        shown = await scene.chats.messages(conversation.id)
+        assert [m.id for m in shown[1:]] == ["t", second]
+        assert shown[2].branches == (first, second)
+
+    play(tmp_path, Scripted("Fine."), Scripted(), act)
+
+
+@pytest.mark.parametrize("continues", [True, False])
+def test_an_answer_that_was_cut_goes_on_from_the_same_word(tmp_path: Path, continues: bool) -> None:
+    cut = replace(STATS, ending="length")
+
+    async def act(scene: Scene) -> None:
+        conversation = await scene.chats.new(REMOTE)
+        first = await scene.chats.ask(conversation.id, "Hello")
+        await scene.finished()
+        scene.events.clear()
+        scene.remote.parts = (Began("aa", continues=continues), " two", STATS)
+        assert await scene.chats.continue_answer(conversation.id) == first
+        answer = await scene.finished()
+        assert scene.remote.questions[-1].so_far == "One"
+        if continues:
+            assert (answer.text, answer.seams) == ("One two", ())
+        else:
+            assert (answer.text, answer.seams) == ("One\n\n two", ((5, "Studio answers anew."),))
+        with pytest.raises(StoreError, match="is whole"):
+            await scene.chats.continue_answer(conversation.id)
+
+    play(tmp_path, Scripted(Began("aa", continues=False), "One", cut), Scripted(), act)
+
+
+def test_parameters_go_along_with_every_question(tmp_path: Path) -> None:
+    async def act(scene: Scene) -> None:
+        conversation = await scene.chats.new(REMOTE)
+        wanted = Parameters("Be brief.", temperature=0.1, seed=3)
+        await scene.settings.set_parameters(conversation.id, wanted, "Clerk")
+        await scene.chats.ask(conversation.id, "Hello")
+        await scene.finished()
+        assert scene.remote.questions[0].parameters == wanted
+        assert scene.local.questions[0].parameters == wanted
+        with pytest.raises(LocalProtocolError, match="temperature"):
+            await scene.settings.set_parameters(conversation.id, Parameters(temperature=7.0))
+
+    play(tmp_path, Scripted("Fi", ConnectionClosed("gone")), Scripted("ne."), act)
+
+
+WORKSHOP = Target("cd" * 32, "n")
+
+
+def test_the_next_provider_goes_on_when_the_first_one_goes_away(tmp_path: Path) -> None:
+    async def act(scene: Scene) -> None:
+        conversation = await scene.chats.new(REMOTE)
+        await scene.settings.set_others(conversation.id, [WORKSHOP])
+        scene.remote.then = (Began("aa", continues=True), "ne.", STATS)
+        await scene.chats.ask(conversation.id, "Hello")
+        answer = await scene.finished()
+        assert [q.target for q in scene.remote.questions] == [REMOTE, WORKSHOP]
+        assert scene.remote.questions[1].so_far == "Fi"
+        assert (answer.text, answer.status) == ("Fine.", "done")
+        assert answer.seams == ((2, "Studio went offline. Workshop continues."),)
+        assert scene.local.questions == []
+
+    play(tmp_path, Scripted(Began("aa", continues=False), "Fi", ConnectionClosed("gone")), Scripted("no"), act)
+
+
+def test_who_is_known_to_be_away_is_not_waited_for(tmp_path: Path) -> None:
+    async def act(scene: Scene) -> None:
+        conversation = await scene.chats.new(REMOTE)
+        await scene.settings.set_others(conversation.id, [WORKSHOP])
+        scene.remote.away.add(REMOTE.provider_key)
+        await scene.chats.ask(conversation.id, "Hello")
+        answer = await scene.finished()
+        assert [q.target for q in scene.remote.questions] == [WORKSHOP]
+        assert answer.seams == ((0, "Studio is away. Workshop answers."),)
+
+    play(tmp_path, Scripted(Began("aa", continues=False), "Fine.", STATS), Scripted("no"), act)
+
+
+def test_this_machine_is_the_last_of_all(tmp_path: Path) -> None:
+    async def act(scene: Scene) -> None:
+        conversation = await scene.chats.new(REMOTE)
+        await scene.settings.set_others(conversation.id, [WORKSHOP, Target("", "small"), WORKSHOP])
+        await scene.chats.ask(conversation.id, "Hello")
+        answer = await scene.finished()
+        assert [q.target for q in scene.remote.questions] == [REMOTE, WORKSHOP]
+        assert len(scene.local.questions) == 1
+        assert answer.seams[-1] == (0, "Workshop went offline. This machine continues with Small model.")
+
+    play(tmp_path, Scripted(ConnectionClosed("gone")), Scripted("Here."), act)
 
 
 def test_closing_keeps_a_streaming_answer_as_stopped(tmp_path: Path) -> None:

@@ -23,7 +23,7 @@ from qvac_core.store import (
     new_id,
 )
 from qvac_core.store.folders import DataDir
-from qvac_core.store.records import Draft
+from qvac_core.store.records import Draft, Parameters, Preset
 from qvac_core.store.store import Store
 
 NOW = 1_750_000_000.0
@@ -39,6 +39,10 @@ def conversations(tmp_path: Path) -> Iterator[Conversations]:
 
 def said(text: str, role: str = "user", status: str = "done") -> Message:
     return Message(new_id(), role, text, NOW, status)
+
+
+def texts(conversations: Conversations, conversation_id: str) -> list[str]:
+    return [message.text for message in conversations.messages(conversation_id)]
 
 
 def titles(conversations: tuple[Conversation, ...]) -> list[str]:
@@ -85,9 +89,88 @@ def test_update_keeps_the_place(conversations: Conversations) -> None:
     finished = replace(first, text="whole answer", status="done", stats=STATS)
     conversations.update(finished)
     assert conversations.messages(id) == (finished, second)
-    third = said("in its place")
-    conversations.append(id, third, NOW, in_place_of=[finished.id])
-    assert conversations.messages(id) == (second, third)
+
+
+def test_a_conversation_is_a_tree_of_which_one_path_is_shown(conversations: Conversations) -> None:
+    id = conversations.create(Target(), NOW).id
+    asked, answer, asked_on, again, edited = (said(text) for text in ("asked", "a", "on", "b", "edited"))
+    for message in (asked, answer, asked_on):
+        conversations.append(id, message, NOW)
+    conversations.append(id, again, NOW, after=asked.id)
+    conversations.append(id, edited, NOW, after="")
+    assert texts(conversations, id) == ["edited"]
+    conversations.show(id, asked.id)
+    assert texts(conversations, id) == ["asked", "b"]  # what was last shown behind it
+    shown = conversations.messages(id)
+    assert [message.branches for message in shown] == [(asked.id, edited.id), (answer.id, again.id)]
+    conversations.show(id, answer.id)
+    assert texts(conversations, id) == ["asked", "a", "on"]
+    assert conversations.messages(id)[2].branches == ()
+    assert [(message.text, parent) for message, parent in conversations.tree(id)] == [
+        ("asked", ""),
+        ("a", asked.id),
+        ("on", answer.id),
+        ("b", asked.id),
+        ("edited", ""),
+    ]
+
+
+def test_a_message_goes_when_another_is_in_its_place_unless_something_is_behind_it(
+    conversations: Conversations,
+) -> None:
+    id = conversations.create(Target(), NOW).id
+    asked, empty, filled = said("asked"), said("", "assistant"), said("a", "assistant")
+    conversations.append(id, asked, NOW)
+    conversations.append(id, empty, NOW)
+    conversations.append(id, filled, NOW, after=asked.id, drop=[empty.id])
+    assert [message.branches for message in conversations.messages(id)] == [(), ()]
+    conversations.append(id, said("more"), NOW)
+    conversations.append(id, said("b", "assistant"), NOW, after=asked.id, drop=[filled.id])
+    assert len(conversations.messages(id)[1].branches) == 2
+
+
+def test_a_message_can_be_hung_elsewhere(conversations: Conversations) -> None:
+    id = conversations.create(Target(), NOW).id
+    asked, answer, heard = said("asked"), said("a", "assistant"), said("heard")
+    for message in (asked, answer, heard):
+        conversations.append(id, message, NOW)
+    conversations.hang(id, heard.id, asked.id)
+    conversations.hang(id, answer.id, heard.id)
+    assert texts(conversations, id) == ["asked", "heard", "a"]
+
+
+@pytest.mark.parametrize("act", ["show", "append", "hang", "parent"])
+def test_a_message_that_is_gone_is_said(conversations: Conversations, act: str) -> None:
+    id = conversations.create(Target(), NOW).id
+    with pytest.raises(StoreError, match="does not exist") as caught:
+        match act:
+            case "show":
+                conversations.show(id, "x")
+            case "append":
+                conversations.append(id, said("a"), NOW, after="x")
+            case "hang":
+                conversations.hang(id, "x", "")
+            case _:
+                conversations.parent(id, "x")
+    assert caught.value.name == "NO_SUCH_MESSAGE"
+    assert conversations.messages(id) == ()
+
+
+def test_parameters_presets_and_who_answers_else_are_kept(conversations: Conversations) -> None:
+    id = conversations.create(Target(), NOW).id
+    assert conversations.get(id).parameters == Parameters()
+    wanted = Parameters("Be brief.", 0.4, 0.9, 200, 7, '{"type":"object"}', think=False)
+    others = (Target("ab" * 32, "m"), Target("cd" * 32))
+    conversations.set_parameters(id, wanted, "Clerk")
+    conversations.set_others(id, others)
+    kept = conversations.get(id)
+    assert (kept.parameters, kept.preset, kept.others) == (wanted, "Clerk", others)
+    conversations.keep_preset(Preset("b", wanted))
+    conversations.keep_preset(Preset("A", Parameters()))
+    conversations.keep_preset(Preset("b", Parameters(seed=1)))
+    assert conversations.presets() == (Preset("A", Parameters()), Preset("b", Parameters(seed=1)))
+    conversations.remove_preset("b")
+    assert [preset.name for preset in conversations.presets()] == ["A"]
 
 
 def test_order_pinned_then_recent(conversations: Conversations) -> None:

@@ -22,6 +22,7 @@ from qvac_core.store.records import Message
 from qvac_core.store.schema import MIGRATIONS, Migration
 
 NOW = 1_750_000_000.0
+INTO = "INSERT INTO conversations (id, title, created_at, updated_at, pinned, provider_key, model) VALUES"
 TEST_MIGRATIONS: tuple[Migration, ...] = (
     ("CREATE TABLE t (a TEXT)", "INSERT INTO t VALUES ('first')"),
     ("ALTER TABLE t ADD COLUMN b INTEGER NOT NULL DEFAULT 7",),
@@ -51,7 +52,7 @@ def test_every_older_version_becomes_the_newest(tmp_path: Path, old: int) -> Non
 
 def test_messages_of_older_versions_have_no_thinking_and_no_model(tmp_path: Path) -> None:
     old = Database.open(tmp_path / "old.db", now=NOW, migrations=MIGRATIONS[:1])
-    old.execute("INSERT INTO conversations VALUES ('c', 'old', 0, 0, 0, '', '')")
+    old.execute(f"{INTO} ('c', 'old', 0, 0, 0, '', '')")
     old.execute(
         "INSERT INTO messages (id, conversation_id, role, text, created_at, status) VALUES (?, ?, ?, ?, ?, ?)",
         ("m", "c", "assistant", "Forty-two.", 1.0, "done"),
@@ -59,6 +60,33 @@ def test_messages_of_older_versions_have_no_thinking_and_no_model(tmp_path: Path
     old.close()
     migrated = Database.open(tmp_path / "old.db", now=NOW)
     assert Conversations(migrated).messages("c") == (Message("m", "assistant", "Forty-two.", 1.0),)
+    migrated.close()
+
+
+def test_a_conversation_of_an_older_version_is_one_path(tmp_path: Path) -> None:
+    old = Database.open(tmp_path / "old.db", now=NOW, migrations=MIGRATIONS[:7])
+    for conversation in "ab":
+        old.execute(f"INSERT INTO conversations VALUES ('{conversation}', 'old', 0, 0, 0, '', '')")
+    old.execute("INSERT INTO conversations VALUES ('empty', 'old', 0, 0, 0, '', '')")
+    for number in range(3):
+        for conversation in "ab":
+            old.execute(
+                "INSERT INTO messages (id, conversation_id, role, text, created_at, status) VALUES (?, ?, ?, ?, ?, ?)",
+                (f"{conversation}{number}", conversation, "user", f"said {number}", 1.0, "done"),
+            )
+    old.close()
+    migrated = Database.open(tmp_path / "old.db", now=NOW)
+    conversations = Conversations(migrated)
+    for conversation in "ab":
+        assert [m.id for m in conversations.messages(conversation)] == [f"{conversation}{n}" for n in range(3)]
+    assert conversations.messages("empty") == ()
+    conversations.append("a", Message("a3", "user", "more", 1.0), NOW)
+    assert [(m.id, parent) for m, parent in conversations.tree("a")] == [
+        ("a0", ""),
+        ("a1", "a0"),
+        ("a2", "a1"),
+        ("a3", "a2"),
+    ]
     migrated.close()
 
 
@@ -126,7 +154,7 @@ def test_companions_of_a_corrupt_file_do_not_spoil_the_new_one(tmp_path: Path) -
     database = Database.open(path, now=NOW)
     assert database.set_aside_as is not None
     assert database.set_aside_as.read_bytes() == b"garbage" * 1000
-    database.execute("INSERT INTO conversations VALUES ('a', 'new', 0, 0, 0, '', '')")
+    database.execute(f"{INTO} ('a', 'new', 0, 0, 0, '', '')")
     database.close()
     database = Database.open(path, now=NOW)
     assert database.set_aside_as is None
@@ -147,7 +175,10 @@ def test_damage_inside_the_file_is_found(tmp_path: Path) -> None:
     path = tmp_path / "a.db"
     database = Database.open(path, now=NOW)
     for number in range(200):
-        database.execute("INSERT INTO conversations VALUES (?, 'x', 0, 0, 0, '', '')", (f"{number}" * 30,))
+        database.execute(
+            f"{INTO} (?, 'x', 0, 0, 0, '', '')",
+            (f"{number}" * 30,),
+        )
     database.close()
     content = bytearray(path.read_bytes())
     content[len(content) // 2 :] = os.urandom(len(content) - len(content) // 2)
@@ -178,7 +209,10 @@ def test_damage_found_while_running_asks_for_a_check_at_the_next_start(
     monkeypatch.setattr("qvac_core.store.database.ALWAYS_CHECKED_BYTES", 0)
     database = Database.open(path, now=NOW)
     for number in range(200):
-        database.execute("INSERT INTO conversations VALUES (?, 'x', 0, 0, 0, '', '')", (f"{number}" * 30,))
+        database.execute(
+            f"{INTO} (?, 'x', 0, 0, 0, '', '')",
+            (f"{number}" * 30,),
+        )
     database.close()
     content = bytearray(path.read_bytes())
     content[4096 * 4 :] = bytes([0xAA]) * (len(content) - 4096 * 4)
@@ -199,19 +233,22 @@ def test_full_disk_is_a_sentence_and_changes_nothing(tmp_path: Path) -> None:
     database = Database.open(tmp_path / "a.db", now=NOW)
     database.rows("PRAGMA max_page_count = 1")  # SQLite takes the present size: not one page more
     with pytest.raises(StoreError, match="disk is full") as caught, database.transaction() as connection:
-        connection.execute("INSERT INTO conversations VALUES ('a', 'small', 0, 0, 0, '', '')")
-        connection.execute("INSERT INTO conversations VALUES ('b', ?, 0, 0, 0, '', '')", ("x" * 100_000,))
+        connection.execute(f"{INTO} ('a', 'small', 0, 0, 0, '', '')")
+        connection.execute(
+            f"{INTO} ('b', ?, 0, 0, 0, '', '')",
+            ("x" * 100_000,),
+        )
     assert caught.value.name == "DISK_FULL"
     assert database.rows("SELECT * FROM conversations") == []
     database.rows("PRAGMA max_page_count = 1000000")
-    database.execute("INSERT INTO conversations VALUES ('a', 'small', 0, 0, 0, '', '')")
+    database.execute(f"{INTO} ('a', 'small', 0, 0, 0, '', '')")
     database.close()
 
 
 def test_transaction_is_all_or_nothing(tmp_path: Path) -> None:
     database = Database.open(tmp_path / "a.db", now=NOW)
     with pytest.raises(ZeroDivisionError), database.transaction() as connection:
-        connection.execute("INSERT INTO conversations VALUES ('a', 'x', 0, 0, 0, '', '')")
+        connection.execute(f"{INTO} ('a', 'x', 0, 0, 0, '', '')")
         raise ZeroDivisionError
     assert database.rows("SELECT * FROM conversations") == []
     database.close()
@@ -220,9 +257,9 @@ def test_transaction_is_all_or_nothing(tmp_path: Path) -> None:
 def test_copy_taken_at_any_moment_is_a_whole_database(tmp_path: Path) -> None:
     """What the disk holds after a power cut: the files as they are, while the program still had them open."""
     database = Database.open(tmp_path / "a.db", now=NOW)
-    database.execute("INSERT INTO conversations VALUES ('a', 'kept', 0, 0, 0, '', '')")
+    database.execute(f"{INTO} ('a', 'kept', 0, 0, 0, '', '')")
     with database.transaction() as connection:
-        connection.execute("INSERT INTO conversations VALUES ('b', 'not yet', 0, 0, 0, '', '')")
+        connection.execute(f"{INTO} ('b', 'not yet', 0, 0, 0, '', '')")
         for name in ("a.db", "a.db-wal"):
             shutil.copy(tmp_path / name, tmp_path / name.replace("a.db", "copy.db"))
     database.close()
@@ -256,7 +293,7 @@ def test_run_keeps_the_order_and_leaves_the_loop_alone(tmp_path: Path) -> None:
     database = Database.open(tmp_path / "a.db", now=NOW)
 
     async def main() -> None:
-        insert = "INSERT INTO conversations VALUES (?, 'x', 0, 0, 0, '', '')"
+        insert = f"{INTO} (?, 'x', 0, 0, 0, '', '')"
         await asyncio.gather(*(database.run(database.execute, insert, (f"{number:03}",)) for number in range(50)))
         rows = await database.run(database.rows, "SELECT id FROM conversations ORDER BY rowid")
         assert [row["id"] for row in rows] == [f"{number:03}" for number in range(50)]
@@ -274,7 +311,7 @@ def test_closing_finishes_what_is_queued_and_takes_nothing_more(tmp_path: Path) 
     async def main() -> None:
         loop = asyncio.get_running_loop()
         held = loop.create_task(database.run(gate.wait))
-        insert = "INSERT INTO conversations VALUES ('a', 'queued', 0, 0, 0, '', '')"
+        insert = f"{INTO} ('a', 'queued', 0, 0, 0, '', '')"
         queued = loop.create_task(database.run(database.execute, insert))
         await asyncio.sleep(0)  # both stand in the queue now
         closing = loop.create_task(asyncio.to_thread(database.close))
