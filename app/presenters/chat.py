@@ -22,6 +22,7 @@ from app.bridge import CoreProxy
 from app.given_files import CopiedPictures, FileKind, TakenFile, as_message, take, too_many_pictures
 from app.presenters.chat_directory import Directory, Speaker
 from app.presenters.chat_drafts import Drafts
+from app.presenters.chat_path import LOCAL, merged
 from app.presenters.chat_words import default_model
 from app.presenters.dictation import Dictation
 from app.presenters.speech import Speech
@@ -45,6 +46,7 @@ from qvac_core.core.state import (
     DownloadState,
     Draft,
     Message,
+    PathChanged,
     Picture,
     ProviderEntry,
     ProvidersChanged,
@@ -73,7 +75,8 @@ class ChatPresenter(QObject):
     opened = Signal()  # another conversation (or none): `messages` is new from the first to the last
     message_added = Signal(object)  # Message
     message_changed = Signal(object)  # Message: text, seam or status of a message that is shown
-    message_removed = Signal(str)
+    message_kept = Signal(str, object)  # the id my question had here; Message, as the core has it
+    path_changed = Signal()  # `messages` is another path of the open conversation
     answering_changed = Signal()
     target_changed = Signal()
     providers_changed = Signal()
@@ -128,6 +131,7 @@ class ChatPresenter(QObject):
         self._keep_soon.setSingleShot(True)
         self._keep_soon.setInterval(KEEP_DRAFTS_MS)
         self._keep_soon.timeout.connect(lambda: self._start(self._keep_drafts()))
+        self._local_ids = 0
         self._began = False
         self._loaded = False
         core.core_event.connect(self._take)
@@ -327,7 +331,7 @@ class ChatPresenter(QObject):
         self._asking.add(self.open_id)
         self._began = True
         pictures, shown = self.pictures, tuple(Picture("", "", p.path.name) for p in self.pictures)
-        question = Message(f"asked-{len(self.messages)}", "user", text.strip(), self._clock(), pictures=shown)
+        question = Message(self._local_id("asked-"), "user", text.strip(), self._clock(), pictures=shown)
         self._given[question.id] = tuple(picture.path for picture in pictures)
         self._set_pictures(())
         self.messages.append(question)
@@ -336,29 +340,50 @@ class ChatPresenter(QObject):
         self._start(self._ask(question), lambda error: self._not_asked(question, error))
         return True
 
-    def retry(self) -> None:
-        """Answer the last question again; the last answer goes. One that broke off in the middle stays and goes on."""
+    def retry(self, message_id: str = "") -> None:
+        """Answer again, beside that answer or the last one. A last one that broke off in the middle goes on."""
         if self.busy or not any(m.role == "user" for m in self.messages):
             return
         conversation_id = self.open_id
-        turns = [message for message in self.messages if message.role != TRANSCRIPT]
-        unsent = turns[-1].id.startswith("asked-") and not conversation_id
-        removed = []
-        while turns[-1].role == "assistant" and not _broke_off(turns[-1]):
-            removed.append(turns.pop().id)
-        self.messages = [message for message in self.messages if message.id not in removed]
-        for message_id in removed:
-            self.message_removed.emit(message_id)
+        said_no = [m for m in self.messages if m.id.startswith(LOCAL) and m.role == "assistant"]
+        if not message_id and said_no:  # why the core did not take a question, or did not begin
+            self.messages = [message for message in self.messages if message not in said_no]
+            self.path_changed.emit()
         self._asking.add(conversation_id)
         self.answering_changed.emit()
-        goes_on = turns[-1].role == "assistant"
         question = next(m for m in reversed(self.messages) if m.role == "user")
-        if goes_on:
-            self._start(self._retry(conversation_id), lambda error: self._not_asked(question, error))
-        elif unsent or any(message_id.startswith("failed-") for message_id in removed):
+        if question.id.startswith(LOCAL):
             self._start(self._ask(question), lambda error: self._not_asked(question, error))
         else:
-            self._start(self._retry(conversation_id), lambda error: self._not_asked(question, error))
+            self._start(self._retry(conversation_id, message_id), lambda error: self._not_asked(question, error))
+
+    def edit(self, message_id: str, text: str) -> None:
+        """Ask one of my questions anew, in other words; what was answered so far is kept as another branch."""
+        self._change_path(lambda core, conversation_id: core.branches.edit(conversation_id, message_id, text))
+
+    def continue_answer(self) -> None:
+        """The last one, which was stopped or cut."""
+        self._change_path(lambda core, conversation_id: core.branches.continue_answer(conversation_id))
+
+    def show_branch(self, message_id: str) -> None:
+        if not self.busy and self.open_id:
+            conversation_id = self.open_id
+            self._start(self._core.call(lambda core: core.branches.show_branch(conversation_id, message_id)))
+
+    def _change_path(self, act: Callable[[CoreInterface, str], Coroutine[Any, Any, object]]) -> None:
+        """What begins an answer."""
+        conversation_id = self.open_id
+        if self.busy or not conversation_id:
+            return
+        self._asking.add(conversation_id)
+        self.answering_changed.emit()
+
+        def not_begun(error: QvacError) -> None:
+            self._asking.discard(conversation_id)
+            self.answering_changed.emit()
+            self._report(error)
+
+        self._start(self._core.call(lambda core: act(core, conversation_id)), not_begun)
 
     def retry_with(self, target: Target) -> None:
         """Answer the last question again, by somebody else."""
@@ -476,9 +501,9 @@ class ChatPresenter(QObject):
             self.conversations_changed.emit()
             self.first_start_changed.emit()
 
-    async def _retry(self, conversation_id: str) -> None:
+    async def _retry(self, conversation_id: str, message_id: str) -> None:
         try:
-            await self._core.call(lambda core: core.retry(conversation_id))
+            await self._core.call(lambda core: core.branches.retry(conversation_id, message_id))
         except QvacError:
             self._asking.discard(conversation_id)
             raise
@@ -523,7 +548,7 @@ class ChatPresenter(QObject):
     def _not_asked(self, question: Message, error: QvacError) -> None:
         """The core did not take it: the question stays, and below it why and Retry."""
         answer = Message(
-            f"failed-{len(self.messages)}", "assistant", "", self._clock(), status="failed", error=describe(error)
+            self._local_id("failed-"), "assistant", "", self._clock(), status="failed", error=describe(error)
         )
         if question in self.messages:
             self.messages.append(answer)
@@ -616,6 +641,8 @@ class ChatPresenter(QObject):
             case AnswerSeam():
                 self._grow(event.message_id, lambda m: with_seam(m, event.offset, event.sentence))
                 self.answering_changed.emit()
+            case PathChanged():
+                self._take_path(event.conversation_id, event.messages)
             case AnswerStarted():
                 self._started(event.conversation_id, event.message)
             case AnswerFinished():
@@ -639,6 +666,15 @@ class ChatPresenter(QObject):
                 self.download_changed.emit(event)
             case _:
                 pass  # the Share tab's
+
+    def _take_path(self, conversation_id: str, path: tuple[Message, ...]) -> None:
+        if conversation_id != self.open_id:
+            return
+        path = tuple(self._streaming[m.id][1] if m.id in self._streaming else m for m in path)
+        self.messages, kept = merged(self.messages, path)
+        for local_id, message in kept:
+            self.message_kept.emit(local_id, message)
+        self.path_changed.emit()
 
     def _started(self, conversation_id: str, message: Message) -> None:
         self._streaming[message.id] = (conversation_id, message)
@@ -683,6 +719,10 @@ class ChatPresenter(QObject):
 
     # --- Inside
 
+    def _local_id(self, kind: str) -> str:
+        self._local_ids += 1
+        return f"{kind}{self._local_ids}"
+
     def _start(self, work: Work, on_error: Callable[[QvacError], None] | None = None) -> None:
         self._tasks.start(work, on_error or self._report)
 
@@ -702,10 +742,6 @@ class ChatPresenter(QObject):
 
 async def _keep_draft(conversation_id: str, draft: Draft, core: CoreInterface) -> None:
     await core.keep_draft(conversation_id, draft)
-
-
-def _broke_off(message: Message) -> bool:
-    return message.status == "failed" and bool(message.text)
 
 
 def _at_rest(message: Message) -> Message:

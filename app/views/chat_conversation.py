@@ -98,7 +98,8 @@ class Conversation(QWidget):
         presenter.opened.connect(self._show_messages)
         presenter.message_added.connect(self._add)
         presenter.message_changed.connect(self.messages.change)
-        presenter.message_removed.connect(self.messages.remove)
+        presenter.message_kept.connect(self.messages.rename)
+        presenter.path_changed.connect(self._show_path)
         presenter.answering_changed.connect(self._show_state)
         presenter.stage_changed.connect(self._show_stage)
         presenter.failed.connect(self._show_failure)
@@ -107,13 +108,16 @@ class Conversation(QWidget):
         for signal in (presenter.target_changed, presenter.providers_changed, presenter.models_changed):
             signal.connect(self._show_target)
         self.messages.link_activated.connect(self.open_link)
-        self.messages.regenerate.connect(presenter.retry)
+        self.messages.regenerate.connect(self._answer_again)
+        self.messages.go_on.connect(presenter.continue_answer)
+        self.messages.branch_wanted.connect(presenter.show_branch)
+        self.messages.edited.connect(presenter.edit)
         self._connect_translations()
         self.composer.submitted.connect(self._send)
         self.composer.stop.connect(presenter.stop)
         self.composer.edited.connect(lambda: presenter.set_draft(self.composer.draft))
         presenter.draft_changed.connect(self._show_draft)
-        self.composer.recall.connect(lambda: self.composer.set_text(presenter.last_question()))
+        self.composer.recall.connect(self.messages.edit_last_question)
 
     def _connect_translations(self) -> None:
         translations, messages = self._presenter.translations, self.messages
@@ -155,6 +159,15 @@ class Conversation(QWidget):
         # Opening takes its time: who types a name or a search by now must not go on in a message.
         if not isinstance(QApplication.focusWidget(), QLineEdit):
             self.composer.text.setFocus()
+
+    def _show_path(self) -> None:
+        self.messages.show_path(self._presenter.messages)
+        self.messages.refresh()
+        self._show_state()
+
+    def _answer_again(self, message_id: str) -> None:
+        last = self._presenter.last_answer()
+        self._presenter.retry("" if last is not None and last.id == message_id else message_id)
 
     def _show_draft(self) -> None:
         self.composer.show_draft(self._presenter.draft, left=self._presenter.draft_was_left)
@@ -221,6 +234,7 @@ class Conversation(QWidget):
     def _show_state(self) -> None:
         target = self._presenter.target
         answering = self._presenter.busy
+        self.messages.set_busy(answering)
         self.stack.setCurrentIndex(0 if self._presenter.messages else 1)
         provider = self._presenter.provider(target.provider_key)
         self.composer.show_state(

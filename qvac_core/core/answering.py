@@ -157,6 +157,13 @@ def with_seam(message: Message, offset: int, sentence: str) -> Message:
     return replace(message, seams=(*seams, (offset, sentence)))
 
 
+def can_go_on(message: Message) -> bool:
+    """It broke off, was stopped, or was cut at its greatest length, with something there."""
+    cut = message.stats is not None and message.stats.ending == "length"
+    ended = message.status in ("failed", "stopped") or (message.status == "done" and cut)
+    return message.role == "assistant" and bool(message.text) and ended
+
+
 def chat_history(messages: Sequence[ChatMessage]) -> tuple[ChatMessage, ...]:
     """Messages as the engine takes them: without empty answers, and without the questions they leave open.
 

@@ -23,6 +23,7 @@ from qvac_core.core.answering import (
     RemoteResponder,
     Responder,
     Thinking,
+    can_go_on,
     chat_history,
     no_model_here,
     start_of,
@@ -512,13 +513,6 @@ def _with_numbers(streaming: _Streaming) -> Message:
 def _broke_off(message: Message) -> bool:
     """In the middle: some of it is there. One that a person stopped was not wanted any more."""
     return message.role == "assistant" and message.status == "failed" and bool(message.text)
-
-
-def can_go_on(message: Message) -> bool:
-    """It broke off, was stopped, or was cut at its greatest length, with something there."""
-    cut = message.stats is not None and message.stats.ending == "length"
-    ended = message.status in ("failed", "stopped") or (message.status == "done" and cut)
-    return message.role == "assistant" and bool(message.text) and ended
 
 
 def _so_far(answer: Message) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from qvac_core.core import transcript
 from qvac_core.core.state import Message, Parameters, PathChanged, Preset, PresetsChanged, Target
 
 if TYPE_CHECKING:
@@ -40,14 +41,17 @@ class FakeBranches:
     async def retry(self, conversation_id: str, message_id: str = "") -> str:
         await self._core._enter("retry", conversation_id, *([message_id] if message_id else []))
         path = self._core.message_lists[conversation_id]
-        last = path[-1] if path else None
+        turns = [m for m in path if m.role != transcript.ROLE]
+        last = turns[-1] if turns else None
         if not message_id and last is not None and last.status == "failed" and last.text:
             return self._core._answer(conversation_id, replace(last, status="streaming", error=None))
-        answers = [m.id for m in path if m.role == "assistant"]
         if not message_id and (last is None or last.role != "assistant"):
             return self._core._answer(conversation_id)
-        at = _place(path, message_id or answers[-1])
+        at = _place(path, message_id or turns[-1].id)
         again = Message(self._core._id("answer"), "assistant", "", self._core.clock(), status="streaming")
+        if not message_id:  # recordings that were transcribed since stand before the answers from now on
+            path = (*path[:at], *path[at + 1 :], path[at])
+            at = len(path) - 1
         if path[at].text:
             self._put(conversation_id, path, at, (again,))
         else:

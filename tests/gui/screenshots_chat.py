@@ -46,7 +46,7 @@ from qvac_core.core.state import (
 from qvac_core.errors import NetworkError
 from tests.gui import chat_scenes as scenes
 from tests.gui.conftest import DirectProxy
-from tests.gui.fake_core import FakeCore
+from tests.gui.fake_core import STATS, FakeCore, Script
 from tests.gui.test_microphone import ScriptedInput
 
 # The design's pictures hold a title bar and the tab bar of the window above the page.
@@ -333,6 +333,23 @@ async def delete(stage: Scene) -> None:
     stage.extra.append(stage.page.question)
 
 
+async def branches(stage: Scene) -> None:
+    """A question edited, its answer given twice; the second question is being edited."""
+    stage.core.script = Script(("Yes, if `SQLite` does it on disk.",), replace(STATS, ending="length"))
+    question = next(m for m in stage.presenter.messages if m.role == "user")
+    stage.presenter.edit(question.id, "Our scanner writes one CSV a day. Merge them, one row per barcode.")
+    await settle()
+    stage.presenter.retry()
+    await settle()
+    stage.presenter.send("And for two million rows?")
+    await settle()
+
+
+async def editing(stage: Scene) -> None:
+    await branches(stage)
+    stage.page.conversation.messages.edit_last_question()
+
+
 async def link(stage: Scene) -> None:
     stage.page.conversation.open_link("https://example.org/a/very/long/path/that/goes/on?with=words&and=more")
     stage.extra.extend(w for w in QApplication.topLevelWidgets() if w.isVisible() and w is not stage.page)
@@ -381,6 +398,10 @@ PICTURES = (
     Shot("chat-waiting-owner", away("waiting", 20)),
     Shot("chat-refused", open_conversation("zfs")),
     Shot("chat-empty", empty),
+    Shot("chat-branches", branches),
+    Shot("chat-branches-dark", branches, "dark"),
+    Shot("chat-branches-rtl", mirrored(branches), size=NARROW),
+    Shot("chat-editing", editing),
     Shot("chat-search", search),
     Shot("chat-download", download),
     Shot("chat-delete", delete),

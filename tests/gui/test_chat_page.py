@@ -25,6 +25,7 @@ from app.views.chat_page import ChatPage
 from app.widgets.chat.answer_row import AnswerRow
 from app.widgets.chat.composer import LEFT, PRIVACY, PRIVATE, Composer
 from app.widgets.chat.conversation_list import ROLE
+from app.widgets.chat.question_row import QuestionRow
 from app.widgets.chat.seam import Seam
 from qvac_core.core.state import (
     AnswerFinished,
@@ -263,10 +264,14 @@ def test_what_waited_when_the_program_ended_is_told(open_chat: Open) -> None:
     assert composer.privacy.text() == PRIVACY
 
 
-def test_up_in_an_empty_composer_takes_the_last_question(open_chat: Open) -> None:
+def test_up_in_an_empty_composer_edits_the_last_question(open_chat: Open) -> None:
     chat = open_chat(populated())
     chat.press(Qt.Key.Key_Up)
-    assert chat.composed == "Will that hold for two million rows?"
+    row = [row for row in chat.page.conversation.messages.rows if isinstance(row, QuestionRow)][-1]
+    assert row.edit is not None
+    assert row.edit.text.toPlainText() == "Will that hold for two million rows?"
+    QTest.keyClick(row.edit.text, Qt.Key.Key_Escape)
+    assert row.edit is None
 
 
 def test_who_reads_it_is_said_in_the_composer(open_chat: Open) -> None:

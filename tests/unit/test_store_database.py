@@ -64,7 +64,7 @@ def test_messages_of_older_versions_have_no_thinking_and_no_model(tmp_path: Path
 
 
 def test_a_conversation_of_an_older_version_is_one_path(tmp_path: Path) -> None:
-    old = Database.open(tmp_path / "old.db", now=NOW, migrations=MIGRATIONS[:7])
+    old = Database.open(tmp_path / "old.db", now=NOW, migrations=MIGRATIONS[:8])
     for conversation in "ab":
         old.execute(f"INSERT INTO conversations VALUES ('{conversation}', 'old', 0, 0, 0, '', '')")
     old.execute("INSERT INTO conversations VALUES ('empty', 'old', 0, 0, 0, '', '')")

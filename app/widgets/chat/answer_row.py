@@ -24,6 +24,7 @@ from app.widgets.chat.thought import Thought
 from app.widgets.error_panel import Act, ErrorPanel
 from app.widgets.icon_label import IconLabel
 from app.widgets.label import Label
+from qvac_core.core.answering import can_go_on
 from qvac_core.core.state import Message
 
 FACE = 26
@@ -58,6 +59,8 @@ class AnswerRow(QWidget):
     link_activated = Signal(str)
     regenerate = Signal()
     translate = Signal(str)  # the code of a language
+    go_on = Signal()
+    branch_wanted = Signal(str)  # the id of another answer of this place
     unfolding = Signal()  # before more of it is shown
 
     def __init__(self, theme: Theme, message: Message, facts: AnswerFacts, parent: QWidget | None = None) -> None:
@@ -65,6 +68,7 @@ class AnswerRow(QWidget):
         self._theme = theme
         self._message = message
         self._facts = facts
+        self._busy = False
         self._text = AnswerText()
         self._face = Face(theme, facts)
         self.thought = Thought(theme)
@@ -79,6 +83,8 @@ class AnswerRow(QWidget):
         self.stats = StatsLine(theme)
         self.stats.regenerate.connect(self.regenerate)
         self.stats.translate.connect(self.translate)
+        self.stats.go_on_wanted.connect(self.go_on)
+        self.stats.branches.wanted.connect(self.branch_wanted)
         column = QVBoxLayout()
         column.setContentsMargins(0, 2, 0, 0)
         column.setSpacing(8)
@@ -118,6 +124,17 @@ class AnswerRow(QWidget):
         if name != self.accessibleName():
             self.setAccessibleName(name)
 
+    def set_busy(self, busy: bool) -> None:
+        """The conversation is being answered: it has one answer at a time."""
+        self._busy = busy
+        self._show_busy()
+
+    def _show_busy(self) -> None:
+        # Each change goes over the accessibility bus: only of what is there to be pressed.
+        for widget in (self.stats.again, self.stats.branches, self.stats.go_on):
+            if widget.isVisibleTo(self):
+                widget.setEnabled(not self._busy)
+
     def fit(self, column: int, *, narrow: bool) -> None:
         self.thought.fit(max(80, column - FACE - GAP))
         self.view.fit(max(80, column - FACE - GAP))
@@ -140,7 +157,8 @@ class AnswerRow(QWidget):
 
     def blocks(self) -> tuple[QWidget, ...]:
         """What Enter walks: the blocks of text, then the acts."""
-        acts = (self.whole, self.stats.copy, self.stats.again, self.stats.more)
+        line = self.stats
+        acts = (self.whole, line.go_on, *line.branches.stops, line.copy, line.again, line.more)
         before = (self.thought.line, self.thought.text, *self.view.widgets)
         return (*(w for w in before if w.isVisible()), *(act for act in acts if act.isVisible()))
 
@@ -183,9 +201,14 @@ class AnswerRow(QWidget):
         self.stats.copy.value = message.text
         self.stats.languages = facts.languages
         self.stats.set_acts(
-            copyable=bool(message.text) and not streaming, regenerable=facts.last and not streaming and not failed
+            copyable=bool(message.text) and not streaming,
+            regenerable=not streaming and not (failed and facts.last),
+            continuable=facts.last and can_go_on(message) and not failed,
         )
-        self.stats.setVisible(bool(message.text) or not (streaming or failed))
+        self.stats.show_branches(message)
+        self._show_busy()
+        several = self.stats.branches.isVisibleTo(self.stats)
+        self.stats.setVisible(bool(message.text) or several or not (streaming or failed))
 
     def _open_whole(self) -> None:
         open_long_text(self._theme, tr("Answer"), self._message.text, self.window())

@@ -54,7 +54,10 @@ class MessageList(QScrollArea):
     accessible_role = QAccessible.Role.List
 
     link_activated = Signal(str)
-    regenerate = Signal()
+    regenerate = Signal(str)  # the id of the answer
+    go_on = Signal()  # the last answer
+    branch_wanted = Signal(str)  # the id of a message
+    edited = Signal(str, str)  # the id of my message, what is to be asked in its place
     transcript_made = Signal(object)  # TranscriptRow: to be connected
     translation_wanted = Signal(str, str, str)  # message id, text, the code of a language
     translation_stopped = Signal(str)
@@ -81,6 +84,8 @@ class MessageList(QScrollArea):
         self._ours = False
         self._narrow = False
         self._current: str | None = None
+        self._busy = False
+        self._edits: dict[str, str] = {}  # what is being written in the place of a message, by its id
         self._canvas = Canvas(self)
         self._layout = QVBoxLayout(self._canvas)
         self._layout.setSpacing(SPACING)
@@ -139,9 +144,74 @@ class MessageList(QScrollArea):
         if message.status == "streaming" and isinstance(row, AnswerRow):
             row.speak()
 
+    def show_path(self, messages: Sequence[Message]) -> None:
+        """Another path of the same conversation: what both have in common stays as it is, where it is."""
+        ids = [message.id for message in (*self._older, *(row.message for row in self.rows))]
+        kept = 0
+        while kept < min(len(ids), len(messages)) and ids[kept] == messages[kept].id:
+            kept += 1
+        if kept < len(self._older) or len(messages) - kept > FIRST_ROWS:
+            self.show_messages(messages)
+            return
+        self._older = list(messages[: len(self._older)])
+        for message in messages[len(self._older) : kept]:
+            self.change(message)
+        wanted, place = {message.id for message in messages[kept:]}, None
+        gone = [id for id in self._order[kept - len(self._older) :] if id not in wanted]
+        if gone:
+            first = self._rows[gone[0]]
+            place = first.mapTo(self.viewport(), QPoint(0, 0)).y()
+        had_focus = self._current in gone or any(self._holds_focus(self._rows[id]) for id in gone)
+        for message_id in gone:
+            self._drop(message_id)
+        for message in messages[kept:]:
+            if message.id in self._rows:
+                self._to_last(message.id)
+            else:
+                self._append(message)
+        if not gone or not messages[kept:]:
+            return
+        if had_focus:
+            self.setFocus(Qt.FocusReason.OtherFocusReason)
+            self._set_current(messages[kept].id)
+        if messages[-1].status == "streaming":
+            self.scroll_to_end()
+        else:
+            self._following = False
+            self.settle()
+            y = self._rows[messages[kept].id].y()
+            self._set_range_and_value(y - (place or 0))
+
+    def rename(self, message_id: str, message: Message) -> None:
+        """My question has reached the core: it has the id of there."""
+        row = self._rows.get(message_id)
+        if not isinstance(row, QuestionRow):
+            return
+        self._rows[message.id] = self._rows.pop(message_id)
+        self._order[self._order.index(message_id)] = message.id
+        if self._current == message_id:
+            self._current = message.id
+        row.show_message(message)
+
+    def edit_last_question(self) -> bool:
+        """Whether there is one that can be edited."""
+        rows = [row for row in self.rows if isinstance(row, QuestionRow)]
+        if not rows or not rows[-1].pencil.isVisibleTo(rows[-1]) or not rows[-1].editable:
+            return False
+        self._set_current(rows[-1].message.id)
+        self._edit(rows[-1])
+        return True
+
+    def _holds_focus(self, row: QWidget) -> bool:
+        focused = QApplication.focusWidget()
+        return focused is not None and row.isAncestorOf(focused)
+
     def change(self, message: Message) -> None:
         row = self._rows.get(message.id)
-        if isinstance(row, AnswerRow):
+        if isinstance(row, QuestionRow):
+            if row.message is not message:
+                row.show_message(message)
+        elif isinstance(row, AnswerRow):
             row.show_message(message, self._describe(message))
         elif isinstance(row, TranscriptRow):
             row.show_message(message, self._describe_transcript(message))
@@ -154,6 +224,14 @@ class MessageList(QScrollArea):
         """Names, stages or remedies changed: ask for the facts of every answer again."""
         for message_id in self._order:
             self._refresh(message_id)
+
+    def set_busy(self, busy: bool) -> None:
+        """Nothing can be asked anew, nor another branch be shown, while an answer streams."""
+        if busy != self._busy:
+            self._busy = busy
+            for row in self._rows.values():
+                if not isinstance(row, TranscriptRow):
+                    row.set_busy(busy)
 
     def scroll_to_end(self) -> None:
         self._following = True
@@ -171,12 +249,26 @@ class MessageList(QScrollArea):
         self._layout.insertWidget(self._layout.count() - 1, row)
         row.show()  # at once: the layout would show it a turn of the loop later, and count it as hidden until then
 
+    def _to_last(self, message_id: str) -> None:
+        """A row that stands elsewhere in this path; what is below it goes along."""
+        self._order.remove(message_id)
+        self._order.append(message_id)
+        holders = [self._translations[message_id][0]] if message_id in self._translations else []
+        for widget in (self._rows[message_id], *holders):
+            self._layout.removeWidget(widget)
+            self._layout.insertWidget(self._layout.count() - 1, widget)
+
     def _make(self, message: Message) -> Row:
         row: Row
         if message.role == "user":
-            row = QuestionRow(self._theme, message)
+            row = question = QuestionRow(self._theme, message)
             row.link_activated.connect(self.link_activated)
             row.unfolding.connect(self._stay)
+            row.branch_wanted.connect(self.branch_wanted)
+            row.edited.connect(lambda text: self.edited.emit(question.message.id, text))
+            row.editing_changed.connect(lambda text: self._keep_edit(question, text))
+            if (begun := self._edits.get(message.id)) is not None:
+                row.open_edit(begun)
         elif message.role == TRANSCRIPT:
             row = TranscriptRow(self._theme, message, self._describe_transcript(message))
             row.unfolding.connect(self._stay)
@@ -184,9 +276,13 @@ class MessageList(QScrollArea):
         else:
             row = AnswerRow(self._theme, message, self._describe(message))
             row.link_activated.connect(self.link_activated)
-            row.regenerate.connect(self.regenerate)
+            row.regenerate.connect(partial(self.regenerate.emit, message.id))
+            row.go_on.connect(self.go_on)
+            row.branch_wanted.connect(self.branch_wanted)
             row.translate.connect(partial(self._translate_all, row))
             row.unfolding.connect(self._stay)
+        if not isinstance(row, TranscriptRow):
+            row.set_busy(self._busy)
         row.fit(self._column(), narrow=self._narrow)
         return row
 
@@ -380,16 +476,18 @@ class MessageList(QScrollArea):
                     partly = block
         return (partly, partly.mapTo(self._canvas, QPoint(0, 0)).y() - top) if partly is not None else None
 
+    def _set_range_and_value(self, value: int) -> None:
+        bar = self.verticalScrollBar()
+        self._ours = True
+        bar.setRange(0, max(0, self._canvas.height() - self.viewport().height()))
+        bar.setValue(value)
+        self._ours = False
+
     def _back_to(self, anchor: tuple[QWidget, int] | None) -> None:
         self.settle()
         if anchor is not None:
             block, offset = anchor
-            bar = self.verticalScrollBar()
-            value = block.mapTo(self._canvas, QPoint(0, 0)).y() - offset
-            self._ours = True
-            bar.setRange(0, max(0, self._canvas.height() - self.viewport().height()))
-            bar.setValue(value)
-            self._ours = False
+            self._set_range_and_value(block.mapTo(self._canvas, QPoint(0, 0)).y() - offset)
         elif self._following:
             self._to_end()
 
@@ -401,7 +499,10 @@ class MessageList(QScrollArea):
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
         key = event.key()
-        if key in (Qt.Key.Key_Up, Qt.Key.Key_Down) and self._order:
+        alt = event.modifiers() & Qt.KeyboardModifier.AltModifier
+        if alt and key in (Qt.Key.Key_Left, Qt.Key.Key_Right):
+            self._step_branch(-1 if (key == Qt.Key.Key_Left) != self.isRightToLeft() else 1)
+        elif key in (Qt.Key.Key_Up, Qt.Key.Key_Down) and self._order:
             self._step(-1 if key == Qt.Key.Key_Up else 1)
         elif key in (Qt.Key.Key_Return, Qt.Key.Key_Enter) and self.current is not None:
             self._enter(self.current)
@@ -432,6 +533,8 @@ class MessageList(QScrollArea):
         if event.type() == QEvent.Type.KeyPress and isinstance(event, QKeyEvent) and row is not None:
             stops = self._stops(row)
             if event.key() == Qt.Key.Key_Escape:
+                if isinstance(row, QuestionRow):
+                    row.end_edit()
                 self.setFocus(Qt.FocusReason.ShortcutFocusReason)
                 return True
             if event.key() in (Qt.Key.Key_Tab, Qt.Key.Key_Backtab) and watched in stops:
@@ -443,6 +546,30 @@ class MessageList(QScrollArea):
                 self.setFocus(Qt.FocusReason.TabFocusReason)
                 return True
         return super().eventFilter(watched, event)
+
+    def _step_branch(self, step: int) -> None:
+        """Of the message that has the ring."""
+        row = self.current
+        if isinstance(row, QuestionRow) and row.edit is None:
+            (row.branches.before if step < 0 else row.branches.after).click()
+        elif isinstance(row, AnswerRow):
+            (row.stats.branches.before if step < 0 else row.stats.branches.after).click()
+
+    def _edit(self, row: QuestionRow) -> None:
+        row.begin_edit()
+        for stop in self._stops(row):
+            stop.removeEventFilter(self)
+            stop.installEventFilter(self)
+        self.settle()
+        self.ensureWidgetVisible(row, 0, SPACING)
+
+    def _keep_edit(self, row: QuestionRow, text: str) -> None:
+        if text:
+            self._edits[row.message.id] = text
+        else:
+            self._edits.pop(row.message.id, None)
+            if self._holds_focus(row) or QApplication.focusWidget() is None:
+                self.setFocus(Qt.FocusReason.OtherFocusReason)
 
     def _step(self, step: int) -> None:
         index = self._order.index(self._current) if self._current in self._order else len(self._order)

@@ -5,16 +5,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from PySide6.QtCore import Qt, Signal
+from PySide6.QtGui import QResizeEvent, QShowEvent
 from PySide6.QtWidgets import QHBoxLayout, QSizePolicy, QWidget
 
 from app.i18n import tr
 from app.theme import Theme
 from app.widgets.button import Button, CopyButton
+from app.widgets.chat.branch_arrows import BranchArrows
 from app.widgets.icon_label import IconLabel
 from app.widgets.label import Label
 from app.widgets.menu import Menu, add_languages
+from qvac_core.core.state import Message
 
 HEIGHT = 28
+SPACING = 7
 
 
 class StatsLine(QWidget):
@@ -22,6 +26,7 @@ class StatsLine(QWidget):
 
     regenerate = Signal()
     translate = Signal(str)  # the code of a language
+    go_on_wanted = Signal()
 
     def __init__(self, theme: Theme, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -39,12 +44,19 @@ class StatsLine(QWidget):
         self.more = Button(theme, kind="flat", icon="ellipsis", name=tr("More for this answer"))
         self.again.clicked.connect(self.regenerate)
         self.more.clicked.connect(self._open_menu)
+        self.branches = BranchArrows(theme)
+        self.go_on = Button(theme, tr("Continue"), kind="link", size="small", name=tr("Continue the answer"))
+        self.go_on.clicked.connect(self.go_on_wanted)
+        self.go_on.setFocusPolicy(Qt.FocusPolicy.ClickFocus)
+        self.go_on.hide()
         layout = QHBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
-        layout.setSpacing(7)
+        layout.setSpacing(SPACING)
         for widget in (self.icon, self.who, self.facts):
             layout.addWidget(widget, 0, Qt.AlignmentFlag.AlignVCenter)
+        layout.addWidget(self.go_on)
         layout.addStretch(1)
+        layout.addWidget(self.branches)
         for button in (self.copy, self.again, self.more):
             button.setFocusPolicy(Qt.FocusPolicy.ClickFocus)
             layout.addWidget(button)
@@ -59,16 +71,43 @@ class StatsLine(QWidget):
         self._facts = tuple(facts)
         self.icon.set_icon("laptop" if local else "waypoints", "local" if local else "accent")
         self.who.setText(who)
-        self.facts.setText("  ·  ".join(("", *facts)).lstrip())
+        self._fit_facts()
         if self.accessibleName() != self.words:
             self.setAccessibleName(self.words)
         self._show_acts()
 
-    def set_acts(self, *, copyable: bool, regenerable: bool) -> None:
+    def set_acts(self, *, copyable: bool, regenerable: bool, continuable: bool = False) -> None:
+        self.go_on.setVisible(continuable)
         self.copy.setVisible(copyable)
         self._copyable = copyable
         self._regenerable = regenerable
         self._show_acts()
+
+    def _fit_facts(self) -> None:
+        """Numbers give way to the acts, from the first one on; where it went and how it ended stay."""
+        others = [self.icon, self.who, self.go_on, self.branches, self.copy, self.again, self.more]
+        shown = [widget for widget in others if widget.isVisibleTo(self)]
+        room = self.width() - sum(widget.sizeHint().width() + SPACING for widget in shown) - SPACING
+        words = list(self._facts)
+        metrics = self.facts.fontMetrics()
+        while len(words) > 2 and self.isVisible() and metrics.horizontalAdvance(_line(words)) > room:
+            del words[1]
+        tip = self.words if len(words) < len(self._facts) else ""
+        if (_line(words), tip) != (self.facts.text(), self.facts.toolTip()):
+            self.facts.setText(_line(words))
+            self.facts.setToolTip(tip)
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        self._fit_facts()
+
+    def showEvent(self, event: QShowEvent) -> None:
+        super().showEvent(event)
+        self._fit_facts()
+
+    def show_branches(self, message: Message) -> None:
+        self.branches.show_message(message)
+        self._fit_facts()
 
     def set_narrow(self, narrow: bool) -> None:
         self._narrow = narrow
@@ -78,6 +117,8 @@ class StatsLine(QWidget):
         self.again.setVisible(self._regenerable and not self._narrow)
         self.more.setVisible((self._regenerable and self._narrow) or (self._copyable and bool(self.languages)))
 
+        self._fit_facts()
+
     def _open_menu(self) -> None:
         menu = Menu(self)
         if self._regenerable:
@@ -85,3 +126,7 @@ class StatsLine(QWidget):
         if self.languages and self._copyable:
             add_languages(menu, self._theme, tr("Translate to"), self.languages, self.translate.emit)
         menu.open_below(self.more)
+
+
+def _line(facts: Sequence[str]) -> str:
+    return "  ·  ".join(("", *facts)).lstrip()
