@@ -14,6 +14,7 @@ from PySide6.QtCore import QObject, Signal
 
 from app.bridge import CoreProxy
 from app.i18n import tr
+from app.presenters.share_log import LogPresenter
 from app.tasks import Tasks
 from qvac_core.core.interface import CoreInterface
 from qvac_core.core.state import (
@@ -24,6 +25,7 @@ from qvac_core.core.state import (
     ActiveRequest,
     DownloadChanged,
     ErrorInfo,
+    HistoryCleared,
     Knock,
     KnocksChanged,
     LogEntry,
@@ -39,7 +41,7 @@ from qvac_core.core.state import (
 )
 from qvac_core.errors import QvacError
 
-LOG_ROWS = 500
+NEWEST = 50  # requests that ended last
 HOUR_GRANT = 1.0
 
 Intent = Callable[[CoreInterface], Coroutine[Any, Any, object]]
@@ -74,10 +76,12 @@ class SharePresenter(QObject):
         self.running: dict[str, ActiveRequest] = {}
         self.stopping: set[str] = set()
         self.log: list[LogEntry] = []
-        self.filter = ""
         self.download: DownloadChanged | None = None
-        self._asked_log = 0
         self.announced_at = 0.0
+        self.history = LogPresenter(core, self.tasks, clock=lambda: self.clock(), parent=self)
+        self._parts = (self.history,)
+        for part in self._parts:
+            part.failed.connect(self.failed)
         core.core_event.connect(self._take)
 
     @property
@@ -121,7 +125,10 @@ class SharePresenter(QObject):
             self.running_changed,
         ):
             signal.emit()
-        await self._load_log()
+        self.log = list(await self._core.call(lambda core: core.request_log(NEWEST)))
+        self.log_changed.emit()
+        for part in self._parts:
+            await part.load()
 
     async def close(self) -> None:
         await self.tasks.close()
@@ -191,18 +198,6 @@ class SharePresenter(QObject):
             self.running_changed.emit()
             self._do("running", tr("This request still runs."), lambda core: core.stop_request(request_id))
 
-    def set_filter(self, text: str) -> None:
-        if text != self.filter:
-            self.filter = text
-            self.tasks.start(self._load_log(), lambda error: self._fail("log", tr("The log could not be read."), error))
-
-    def clear_log(self) -> None:
-        async def clear() -> None:
-            await self._core.call(lambda core: core.clear_log())
-            await self._load_log()
-
-        self.tasks.start(clear(), lambda error: self._fail("log", tr("The log was not cleared."), error))
-
     def _do(self, place: str, title: str, ask: Intent, restore: object = None) -> None:
         """Run an intent. On failure say so at `place`, and emit `restore`, so that a switch shows the truth again."""
         self.cleared.emit(place)
@@ -223,15 +218,6 @@ class SharePresenter(QObject):
     def _fail(self, place: str, title: str, error: QvacError) -> None:
         self.failed.emit(place, ErrorInfo(error.name, error.code, title, error.message))
 
-    async def _load_log(self) -> None:
-        """The newest question wins: an answer to an older filter is thrown away."""
-        self._asked_log += 1
-        asked, text = self._asked_log, self.filter
-        entries = await self._core.call(lambda core: core.request_log(LOG_ROWS, text))
-        if asked == self._asked_log:
-            self.log = list(entries)
-            self.log_changed.emit()
-
     # --- Events of the core
 
     def _take(self, event: object) -> None:
@@ -250,11 +236,14 @@ class SharePresenter(QObject):
                 self.knocks_changed.emit()
             case RequestStarted() | RequestProgressed():
                 # A progress report may overtake the end of its request in the core; the log knows better.
-                if not any(entry.id == event.request.id for entry in self.log[:50]):
+                if not any(entry.id == event.request.id for entry in self.log):
                     self.running[event.request.id] = event.request
                     self.running_changed.emit()
             case RequestEnded():
                 self._end_request(event.entry)
+            case HistoryCleared():
+                self.log.clear()
+                self.log_changed.emit()
             case DownloadChanged():
                 self._take_download(event)
             case Notice():
@@ -272,12 +261,8 @@ class SharePresenter(QObject):
         self.running.pop(entry.id, None)
         self.stopping.discard(entry.id)
         self.running_changed.emit()
-        if self.filter:
-            # Whether the entry matches is the core's to say.
-            self.tasks.start(self._load_log(), lambda error: self._fail("log", tr("The log could not be read."), error))
-        else:
-            self.log = [entry, *self.log][:LOG_ROWS]
-            self.log_changed.emit()
+        self.log = [entry, *self.log][:NEWEST]
+        self.log_changed.emit()
 
     def _take_download(self, event: DownloadChanged) -> None:
         # Downloads that the Chat tab began are shown too: the library is one.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
 
 from app import words
@@ -10,6 +10,7 @@ from app.core_words import told
 from app.i18n import later, number, tongue, tr, trn
 from app.widgets.keys import group_key, short_key
 from app.widgets.rows import Cell, Column, Row
+from qvac_core.core.history import DayTotals, LogTotals, PersonTotals
 from qvac_core.core.state import (
     AccessKey,
     AccessMode,
@@ -193,7 +194,7 @@ def _running_row(request: ActiveRequest, stopping: bool, name_of: NameOf, now: f
         request.id,
         (
             Cell(who, weight=500, avatar=request.remote_public_key),
-            Cell(_model(request.model) or request.method, "text2"),
+            Cell(model_label(request.model) or request.method, "text2"),
             Cell(trn("%n token", "%n tokens", request.tokens)),
             Cell(speed),
             Cell(words.whole_duration(now - request.started_at), "text2"),
@@ -210,21 +211,51 @@ ENDINGS = {
     "cancelled": (later("guest stopped it"), "square", "text2"),
     "disconnected": (later("guest left"), "square", "text2"),
 }
+SHORT_ENOUGH = 28  # letters of an error that stands in its cell whole
 # How a sentence begins that is longer than the column, and what stands there; the tooltip has the sentence.
 SHORT_CAUSES = {
-    "QVAC Desktop ended before": later("QVAC Desktop ended"),
+    "QVAC Desktop ended before": later("restart"),
     "The conversation has": later("longer than the context"),
     "The model process ended while": later("could not be loaded"),
     "The model process ended": later("model process ended"),
+    "This provider is not taking requests": later("sharing paused"),
+    "Your tokens for today": later("limit of the day reached"),
+    "Too many requests are waiting": later("line was full"),
+    "A request may take": later("took too long"),
+    "An answer may take": later("took too long"),
+    "Loading the model took": later("took too long"),
+    "This message is too long": later("question too long"),
     "Not enough memory": later("memory was full"),
 }
 
 
 def log_rows(entries: Iterable[LogEntry], name_of: NameOf, now: float) -> list[Row]:
-    return [_log_row(entry, name_of, now) for entry in entries]
+    """Failures that repeat each other stand in one row, "3 × …"."""
+    rows = []
+    for group in _folded(entries):
+        rows.append(_log_row(group[0], name_of, now, group))
+    return rows
 
 
-def _log_row(entry: LogEntry, name_of: NameOf, now: float) -> Row:
+def _folded(entries: Iterable[LogEntry]) -> Iterator[list[LogEntry]]:
+    """Neighbours that say the same, newest first; a request that computed something says something of its own."""
+    group: list[LogEntry] = []
+    for entry in entries:
+        if group and _sameness(entry) != _sameness(group[0]):
+            yield group
+            group = []
+        group.append(entry)
+    if group:
+        yield group
+
+
+def _sameness(entry: LogEntry) -> tuple[str, ...]:
+    alone = entry.outcome != "error" or entry.prompt_tokens or entry.generated_tokens or entry.amount
+    own = entry.id if alone else ""
+    return entry.remote_public_key, entry.method, entry.model, entry.outcome, entry.error, own
+
+
+def _log_row(entry: LogEntry, name_of: NameOf, now: float, group: Sequence[LogEntry] = ()) -> Row:
     who = name_of(entry.remote_public_key) or short_key(entry.remote_public_key)
     if entry.outcome == "stopped":  # by the owner: each way to do that has its own words
         ended, icon, tone = told(entry.error) or tr("stopped"), "square", "text2"
@@ -234,18 +265,78 @@ def _log_row(entry: LogEntry, name_of: NameOf, now: float) -> Row:
     at = datetime.fromtimestamp(entry.started_at)
     today = datetime.fromtimestamp(now).date() == at.date()
     clock = tongue().clock(at) if today else f"{tongue().date(at, year=False)} {tongue().time(at)}"
+    moment = f"{at:%Y-%m-%d %H:%M:%S}"
+    if len(group) > 1:
+        ended = tr("{count} × {what}", count=len(group), what=ended)
+        first = datetime.fromtimestamp(group[-1].started_at)
+        moment = tr("{first} to {last}", first=f"{first:%Y-%m-%d %H:%M:%S}", last=moment)
     return Row(
         entry.id,
         (
-            Cell(clock, "text2", tooltip=f"{at:%Y-%m-%d %H:%M:%S}"),
+            Cell(clock, "text2", tooltip=moment),
             Cell(who),
-            Cell(_model(entry.model) or entry.method, "text2", tooltip=tr(METHODS.get(entry.method, ""))),
+            Cell(model_label(entry.model) or entry.method, "text2", tooltip=tr(METHODS.get(entry.method, ""))),
             Cell(_measure(entry)),
             Cell(words.duration(entry.ms / 1000, 1), "text2"),
             Cell(ended, icon=icon, icon_tone=tone, tooltip=told(entry.error)),
         ),
         f"{who}\n{group_key(entry.remote_public_key)}\n{entry.method}",
     )
+
+
+PEOPLE_COLUMNS = (
+    Column(later("Who")),
+    Column(later("Requests"), 90, right=True),
+    Column(later("Tokens in / out"), 150, right=True),
+    Column(later("Computed for"), 110, right=True),
+    Column(later("Last request"), 120),
+)
+PEOPLE_DROP = (4, 3)
+DAY_COLUMNS = (
+    Column(later("Day")),
+    Column(later("People"), 80, right=True),
+    Column(later("Requests"), 90, right=True),
+    Column(later("Tokens in / out"), 150, right=True),
+    Column(later("Computed for"), 110, right=True),
+)
+DAY_DROP = (1, 4)
+
+
+def people_rows(people: Iterable[PersonTotals], name_of: NameOf, now: float) -> list[Row]:
+    return [
+        Row(
+            person.public_key,
+            (
+                Cell(name_of(person.public_key) or short_key(person.public_key), weight=500, avatar=person.public_key),
+                Cell(number(person.totals.requests)),
+                Cell(_tokens(person.totals)),
+                Cell(words.whole_duration(person.totals.ms / 1000), "text2"),
+                Cell(_seen(person.last_at, now), "text2"),
+            ),
+            group_key(person.public_key),
+        )
+        for person in people
+    ]
+
+
+def day_rows(days: Iterable[DayTotals]) -> list[Row]:
+    return [
+        Row(
+            day.day,
+            (
+                Cell(tongue().date(datetime.fromisoformat(day.day), year=True)),
+                Cell(number(day.totals.people), "text2"),
+                Cell(number(day.totals.requests)),
+                Cell(_tokens(day.totals)),
+                Cell(words.whole_duration(day.totals.ms / 1000), "text2"),
+            ),
+        )
+        for day in days
+    ]
+
+
+def _tokens(totals: LogTotals) -> str:
+    return f"{number(totals.prompt_tokens)} / {number(totals.generated_tokens)}"
 
 
 def _measure(entry: LogEntry) -> str:
@@ -257,8 +348,12 @@ def _measure(entry: LogEntry) -> str:
 
 
 def _cause(error: str) -> str:
+    """Two words; the whole sentence is in the tooltip."""
     short = next((short for begin, short in SHORT_CAUSES.items() if error.startswith(begin)), "")
-    return tr(short) or told(error) or tr("failed")
+    if short:
+        return tr(short)
+    sentence = told(error)
+    return sentence if sentence and len(sentence) <= SHORT_ENOUGH else tr("failed")
 
 
 PATHS = {
@@ -311,7 +406,7 @@ def _announced(people_on: int, since: str) -> str:
     )
 
 
-def _model(name: str) -> str:
+def model_label(name: str) -> str:
     """The SDK's name in capitals becomes the name people know."""
     known = by_name(name)
     return model_title(known.file) if known is not None else name

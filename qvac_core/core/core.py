@@ -46,6 +46,7 @@ from qvac_core.core.state import (
     Conversation,
     CoreEvent,
     Draft,
+    HistoryCleared,
     Knock,
     LogEntry,
     Message,
@@ -389,6 +390,7 @@ class Core:
 
     async def clear_log(self) -> None:
         await self._sharing.clear_log()
+        self._hub.emit(HistoryCleared())
 
     @property
     def model_options(self) -> ModelOptionsInterface:

@@ -33,6 +33,7 @@ from qvac_core.core.state import (
     DownloadState,
     Draft,
     ErrorInfo,
+    HistoryCleared,
     Knock,
     KnocksChanged,
     LogEntry,
@@ -365,6 +366,7 @@ class FakeCore:
     async def clear_log(self) -> None:
         await self._enter("clear_log")
         self.log = ()
+        self.emit(HistoryCleared())
 
     # --- Chat
 

@@ -84,7 +84,7 @@ def test_intents_reach_the_core(
         lambda: share.block(READING),
         lambda: share.remove(STUDIO),
         lambda: share.stop("r1"),
-        share.clear_log,
+        share.history.clear,
     )
     ignored = {"start", "close", "request_log"}
     assert [call for call in fake_core.calls if call[0] not in ignored] == [
@@ -167,31 +167,6 @@ def test_progress_after_the_end_brings_nothing_back(
 
     run(qloop, share, proxy, late)
     assert list(share.running) == ["r2"]
-
-
-def test_the_newest_filter_wins(
-    qloop: QEventLoop, share: SharePresenter, proxy: DirectProxy, fake_core: FakeCore
-) -> None:
-    async def main() -> None:
-        await proxy.start()
-        await share.load()
-        gate = fake_core.slow["request_log"] = asyncio.Event()
-        share.set_filter("gpt")
-        await asyncio.sleep(0)
-        share.set_filter("media")
-        await asyncio.sleep(0)
-        gate.set()
-        await share.tasks.settle()
-        assert [entry.model for entry in share.log] == ["Qwen3 8B"]
-        assert fake_core.called("request_log")[1:] == [(500, "gpt"), (500, "media")]
-        # What ends while a filter is on is asked for, not guessed.
-        fake_core.end_request("r1", "eos")
-        await share.tasks.settle()
-        assert all("memory" in entry.error for entry in share.log)
-        await share.close()
-        await proxy.close()
-
-    qloop.run_until_complete(main())
 
 
 def test_a_download_shows_and_ends(qloop: QEventLoop, proxy: DirectProxy, fake_core: FakeCore) -> None:
@@ -339,7 +314,7 @@ def test_rows_of_requests_and_log_name_people_or_shorten_keys() -> None:
 @pytest.mark.parametrize(
     ("sentence", "shown"),
     [
-        ("QVAC Desktop ended before the request did.", "QVAC Desktop ended"),
+        ("QVAC Desktop ended before the request did.", "restart"),
         ("The conversation has 15725 tokens and this model was loaded with room for 4096.", "longer than the context"),
         (CRASHED, "model process ended"),
         ("memory was full", "memory was full"),
