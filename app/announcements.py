@@ -31,16 +31,20 @@ class DownloadSpeech:
 
     def __init__(self, window: QWidget) -> None:
         self._window = window
-        self._running = ""
+        self._running: set[str] = set()
 
     def take(self, event: object) -> None:
         if not isinstance(event, DownloadChanged):
             return
+        name = event.title or event.model
         if event.done:
-            announce(self._window, tr("{model} is on this machine now.", model=event.model))
-        elif event.error is None and event.model != self._running:
-            announce(self._window, tr("Downloading {model}.", model=event.model))
-        self._running = "" if event.done or event.error is not None else event.model
+            announce(self._window, tr("{model} is on this machine now.", model=name))
+        elif event.moves and event.error is None and event.model not in self._running:
+            announce(self._window, tr("Downloading {model}.", model=name))
+        if event.moves and event.error is None:
+            self._running.add(event.model)
+        else:
+            self._running.discard(event.model)
 
 
 def whole_sentences(text: str, start: int) -> int:

@@ -17,12 +17,14 @@ from app.announcements import DownloadSpeech
 from app.bridge import CoreProxy
 from app.i18n import tr, trn
 from app.presenters.chat import ChatPresenter
+from app.presenters.library import LibraryPresenter
 from app.presenters.network import NetworkPresenter
 from app.presenters.share import SharePresenter
 from app.tasks import Tasks
 from app.theme import Theme
 from app.views.chat_page import ChatPage
 from app.views.knock_notice import KnockNotice
+from app.views.library_page import LibraryPage
 from app.views.network_dialog import NetworkDialog
 from app.views.share_dialogs import confirm
 from app.views.share_page import SharePage
@@ -33,7 +35,7 @@ from app.widgets.notice_bar import NoticeBar
 from app.widgets.page_tool import PageTool
 from app.widgets.tab_bar import TabBar
 from app.window_settings import SettingsPopup
-from qvac_core.core.state import ErrorInfo, Notice, SharingPhase
+from qvac_core.core.state import ErrorInfo, Notice, SharingPhase, Target
 from qvac_core.errors import QvacError
 
 MINIMUM = (720, 520)
@@ -69,9 +71,11 @@ class MainWindow(QWidget):
         self.tasks = Tasks()
         self.share = SharePresenter(core, parent=self)
         self.chat = ChatPresenter(core, parent=self)
+        self.library = LibraryPresenter(core, parent=self)
         self.network = NetworkPresenter(core, parent=self)
         self.share_page = SharePage(self.share, theme)
         self.chat_page = ChatPage(self.chat, theme)
+        self.library_page = LibraryPage(self.library, theme)
         self.settings = SettingsPopup(theme, self)
         self.notice = NoticeBar(theme)
         self._downloads = DownloadSpeech(self)
@@ -134,6 +138,9 @@ class MainWindow(QWidget):
         self.knocks.arrived.connect(lambda: QApplication.alert(self))
         self.share.noticed.connect(self._show_notice)
         self.chat.share_requested.connect(lambda: self.tabs.choose(SHARE))
+        tool = self.add_page(self.library_page, tr("Library"), "hard-drive", "Ctrl+L")
+        self.library.downloads_changed.connect(lambda: tool.show_progress(self.library.progress))
+        self.library.chat_wanted.connect(self._chat_here)
 
     def _add_shortcuts(self) -> None:
         for keys, act in (
@@ -219,6 +226,7 @@ class MainWindow(QWidget):
         await self.network.load()
         await self.share.load()
         await self.chat.load()
+        await self.library.load()
         # The first start is on Chat: its three cards ask what a person wants.
         self.tabs.setCurrentIndex(SHARE if tab == TAB_NAMES[SHARE] else CHAT)
         self.tabs.setFocus(Qt.FocusReason.OtherFocusReason)
@@ -229,6 +237,7 @@ class MainWindow(QWidget):
         await self.network.close()
         await self.share.close()
         await self.chat.close()
+        await self.library.close()
         await self.tasks.close()
 
     def closeEvent(self, event: QCloseEvent) -> None:
@@ -303,6 +312,11 @@ class MainWindow(QWidget):
     def _choose_theme(self, setting: str) -> None:
         self._theme.choose(setting)
         self._remember("theme", setting)
+
+    def _chat_here(self, model: str) -> None:
+        """With a model of this machine."""
+        self.chat.set_target(Target("", model))
+        self.tabs.choose(CHAT)
 
     def _show_live(self) -> None:
         on = self.share.people_on if self.share.on else 0

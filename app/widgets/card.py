@@ -22,7 +22,7 @@ class Card(QFrame):
         self.outer.setContentsMargins(1, 1, 1, 1)
         self.outer.setSpacing(0)
         self.title_row = QHBoxLayout()
-        self.title_row.setContentsMargins(PADDING - 1, 0, 11, 0)
+        self.title_row.setContentsMargins(PADDING - 1, 0, PADDING - 1, 0)
         self.title_row.setSpacing(8)
         self.title = Label(title, weight=600)
         self.hint = Label(hint, scale="hint", tone="text3")

@@ -63,9 +63,10 @@ class CellDelegate(QStyledItemDelegate):
             text = QFontMetricsF(self._theme.font(weight=500)).horizontalAdvance(cell.button)
             width = text + 18 + (ICON + 6 if cell.button_icon else 0)
             height = max(BUTTON_HEIGHT, QFontMetricsF(self._theme.font()).height() + 6)
-        # Buttons stand 4 px nearer to the card's edge than text, as those of the title rows do.
-        placed = QRectF(area.right() + 4 - width, area.center().y() - height / 2, width, height)
-        return self._visual(area.adjusted(-4, 0, 4, 0), placed)
+        # Outlines and dots end where text does; a button without an outline ends with its text there.
+        out = 9.0 if cell.flat else 0.0
+        placed = QRectF(area.right() + out - width, area.center().y() - height / 2, width, height)
+        return self._visual(area, placed)
 
     def sizeHint(self, option: QStyleOptionViewItem, index: Index) -> QSize:
         cell = self._model.cell(index)
@@ -117,7 +118,7 @@ class CellDelegate(QStyledItemDelegate):
             box = self._visual(area, QRectF(left, round(middle - ICON / 2), ICON, ICON))
             ratio = painter.device().devicePixelRatioF()
             painter.drawPixmap(box.topLeft(), self._theme.pixmap(cell.icon, cell.icon_tone, ICON, ratio))
-            left += ICON + 5
+            left += ICON + (14 if cell.detail else 5)
         if cell.fraction is not None:
             self._paint_bar(painter, self._visual(area, QRectF(left, middle - 2, BAR.width(), BAR.height())), cell)
             left += BAR.width() + 8

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from PySide6.QtCore import Qt, Signal
+from PySide6.QtGui import QGuiApplication
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QVBoxLayout, QWidget
 
 from app.announcements import announce
@@ -15,6 +16,7 @@ from app.theme import Theme
 from app.widgets.button import Button, CopyButton
 from app.widgets.icon_label import IconLabel
 from app.widgets.label import Label
+from app.widgets.menu import Menu
 from qvac_core.core.state import ErrorInfo
 
 
@@ -29,14 +31,20 @@ class Act:
 
 
 class ErrorPanel(QFrame):
-    """Hidden until `show_error`. `dismissed` fires when the person puts it away."""
+    """Hidden until `show_error`. `dismissed` fires when the person puts it away.
+
+    `compact`: where there is little room, Copy details and further acts are in a menu.
+    """
 
     dismissed = Signal()
 
-    def __init__(self, theme: Theme, *, dismissable: bool = True, parent: QWidget | None = None) -> None:
+    def __init__(
+        self, theme: Theme, *, dismissable: bool = True, compact: bool = False, parent: QWidget | None = None
+    ) -> None:
         super().__init__(parent)
         self._theme = theme
         self._dismissable = dismissable
+        self._compact = compact
         self.setObjectName("errorPanel")
         self.title = Label(weight=600, wrap=True, selectable=True)
         self.message = Label(tone="text2", wrap=True, selectable=True)
@@ -55,7 +63,8 @@ class ErrorPanel(QFrame):
         layout.addLayout(texts, 1)
         self.hide()
 
-    def show_error(self, error: ErrorInfo, acts: Sequence[Act] = ()) -> None:
+    def show_error(self, error: ErrorInfo, acts: Sequence[Act] = (), more: Sequence[Act] = ()) -> None:
+        """`more`: acts of the menu, where it is compact."""
         self._empty_acts()
         title, message = told(error.title), told(error.message)
         self.title.setText(title)
@@ -66,9 +75,12 @@ class ErrorPanel(QFrame):
             # Through a function of ours: Qt keeps methods by weak reference, and not every object can have one.
             button.clicked.connect(lambda _checked=False, do=act.do: do())
             self._acts.addWidget(button)
+        if self._compact:
+            self._add_menu(error, more)
         self._acts.addStretch(1)
-        details = CopyButton(self._theme, describe(error), text=tr("Copy details"), kind="flat")
-        self._acts.addWidget(details)
+        if not self._compact:
+            details = CopyButton(self._theme, describe(error), text=tr("Copy details"), kind="flat")
+            self._acts.addWidget(details)
         if self._dismissable:
             close = Button(self._theme, tr("Dismiss"), kind="flat", name=tr("Dismiss this message"))
             close.clicked.connect(self.clear)
@@ -78,6 +90,19 @@ class ErrorPanel(QFrame):
         said = f"{title} {message}".strip()
         self.setAccessibleName(said)
         announce(self, said, assertive=True)
+
+    def _add_menu(self, error: ErrorInfo, more: Sequence[Act]) -> None:
+        button = Button(self._theme, kind="flat", icon="ellipsis", name=tr("More about this failure"))
+
+        def open_menu() -> None:
+            menu = Menu(self)
+            for act in more:
+                menu.addAction(act.text, act.do)
+            menu.addAction(tr("Copy details"), lambda: QGuiApplication.clipboard().setText(describe(error)))
+            menu.open_below(button)
+
+        button.clicked.connect(open_menu)
+        self._acts.addWidget(button)
 
     def clear(self) -> None:
         self.hide()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from PySide6.QtCore import QEvent
 from PySide6.QtGui import QAction
 from PySide6.QtWidgets import QLineEdit, QWidget
 
@@ -29,8 +30,16 @@ class SearchField(QLineEdit):
         self._glass = QAction(name, self)
         self._glass.triggered.connect(self.setFocus)
         self.addAction(self._glass, QLineEdit.ActionPosition.LeadingPosition)
-        theme.changed.connect(self._show_glass)
-        self._show_glass()
+        self._clear = clear if isinstance(clear, QAction) else None
+        theme.changed.connect(self._show_icons)
+        self._show_icons()
 
-    def _show_glass(self) -> None:
+    def changeEvent(self, event: QEvent) -> None:
+        super().changeEvent(event)
+        if event.type() in (QEvent.Type.LayoutDirectionChange, QEvent.Type.StyleChange):
+            self._show_icons()  # Qt has put its own cross there again
+
+    def _show_icons(self) -> None:
         self._glass.setIcon(self._theme.icon("search", "text3"))
+        if self._clear is not None:
+            self._clear.setIcon(self._theme.icon("x", "text2"))

@@ -89,6 +89,13 @@ class Segmented(QWidget):
     def show_choice(self, value: str) -> None:
         self._buttons[value].setChecked(True)
 
+    def rename(self, value: str, text: str) -> None:
+        button = self._buttons[value]
+        if button.text() != text:
+            button.setText(text)
+            button.setAccessibleName(f"{self.accessibleName()}: {text}".rstrip("…"))
+            button.updateGeometry()
+
     def _round_ends(self) -> None:
         """The sheet knows left and right only; on a mirrored page the first is at the right."""
         buttons = list(self._buttons.values())

@@ -165,6 +165,17 @@ class Table(QTableView):
         if self.current_key != kept:
             self.show_choice(kept)
 
+    def show_columns(self, columns: Sequence[Column]) -> None:
+        """Other titles or widths for the same columns."""
+        self.rows.columns = tuple(columns)
+        self.rows.headerDataChanged.emit(Qt.Orientation.Horizontal, 0, len(columns) - 1)
+        self._share_width()
+
+    def set_open_at_least(self, width: int) -> None:
+        """Pixels of a 13 px font that the open column has before columns are dropped."""
+        self._open_at_least = width
+        self._share_width()
+
     def show_choice(self, key: str) -> None:
         """Mark this row as the chosen one, without a signal; none where there is no such row."""
         place = next((at for at, row in enumerate(self.rows.rows) if row.key == key), -1)

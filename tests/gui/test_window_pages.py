@@ -32,7 +32,7 @@ class Shelf(QWidget):
 
 def added(window: MainWindow) -> tuple[Shelf, PageTool]:
     shelf = Shelf()
-    return shelf, window.add_page(shelf, "Shelf", "hard-drive", "Ctrl+L")
+    return shelf, window.add_page(shelf, "Shelf", "hard-drive", "Ctrl+J")
 
 
 def test_a_page_opens_by_tool_and_by_shortcut_and_its_first_region_has_the_focus(run: Run, busy: FakeCore) -> None:
@@ -45,7 +45,7 @@ def test_a_page_opens_by_tool_and_by_shortcut_and_its_first_region_has_the_focus
         assert busy.settings["tab"] == "share"  # the next start is on a tab
         QTest.keyClick(window, Qt.Key.Key_2, Qt.KeyboardModifier.ControlModifier)
         assert window.stack.currentWidget() is window.chat_page and not tool.isChecked()
-        QTest.keyClick(window, Qt.Key.Key_L, Qt.KeyboardModifier.ControlModifier)
+        QTest.keyClick(window, Qt.Key.Key_J, Qt.KeyboardModifier.ControlModifier)
         assert window.stack.currentWidget() is shelf
 
     run(test)
@@ -143,7 +143,7 @@ def test_a_small_window_shows_icons_with_names(run: Run, busy: FakeCore) -> None
         assert "Shelf" in tool.toolTip() and tool.accessibleName() == "Shelf"
         window.resize(1280, 800)
         await asyncio.sleep(0.01)
-        assert (tool.sizeHint().width(), tool.toolTip()) == (wide, "Ctrl+L")
+        assert (tool.sizeHint().width(), tool.toolTip()) == (wide, "Ctrl+J")
 
     run(test)
 
