@@ -7,7 +7,6 @@ way out, the end of `live`: a closed window, Cmd-Q, `quit()`, a log-off and a si
 from __future__ import annotations
 
 import asyncio
-import os
 import signal
 import socket
 import sys
@@ -16,15 +15,18 @@ from types import FrameType
 
 from PySide6.QtCore import QEvent, QSocketNotifier, Qt, QTimer, Signal
 from PySide6.QtCore import QEventLoop as QtEventLoop
-from PySide6.QtGui import QGuiApplication
+from PySide6.QtGui import QFileOpenEvent, QGuiApplication
 from PySide6.QtWidgets import QApplication, QWidget
 from qasync import QEventLoop
 
 from app import accessible, window_language
+from app.app_icon import app_icon
+from app.autostart import IN_TRAY
+from app.background import Background, come_forward
 from app.bridge import CoreProxy, CoreThread
 from app.core_words import told
 from app.i18n import tr
-from app.instance import TOKEN_VARIABLE, Call, Instance, as_call
+from app.instance import Call, Instance, as_call
 from app.theme import Theme
 from app.widgets.dialog import Dialog
 from app.window import MainWindow
@@ -46,8 +48,12 @@ class Application(QApplication):
     """
 
     quit_wanted = Signal()
+    file_wanted = Signal(str)  # macOS hands a link or a file to the program that runs
 
     def event(self, event: QEvent) -> bool:
+        if isinstance(event, QFileOpenEvent):
+            self.file_wanted.emit(event.file() or event.url().toString())
+            return True
         if event.type() == QEvent.Type.Quit:
             event.ignore()
             self.quit_wanted.emit()
@@ -67,6 +73,7 @@ def run(core_factory: Callable[[], CoreInterface], folder: DataDir | None = None
     app.setApplicationName("qvac-desktop")
     app.setApplicationDisplayName("QVAC Desktop")
     app.setDesktopFileName("qvac-desktop")
+    app.setWindowIcon(app_icon())
     app.setStyle("Fusion")
     window_language.install(app, window_language.setting(folder.settings_file) if folder is not None else "")
     accessible.install()
@@ -85,7 +92,7 @@ def run(core_factory: Callable[[], CoreInterface], folder: DataDir | None = None
     try:
         if refused is not None:
             return int(loop.run_until_complete(refuse(refused, theme)))
-        return int(loop.run_until_complete(live(CoreProxy(CoreThread(core_factory)), theme, instance)))
+        return int(loop.run_until_complete(live(CoreProxy(CoreThread(core_factory)), theme, instance, arguments)))
     finally:
         loop.close()
         asyncio.set_event_loop(None)
@@ -108,23 +115,34 @@ async def refuse(error: QvacError, theme: Theme) -> int:
     return INTERRUPTED if interrupts.came else FAILED
 
 
-async def live(core: CoreProxy, theme: Theme, instance: Instance | None = None) -> int:
+async def live(core: CoreProxy, theme: Theme, instance: Instance | None = None, arguments: Sequence[str] = ()) -> int:
     """The whole life of the window, on the window's loop."""
     left = asyncio.Event()
     interrupts = Interrupts(left.set)
     window = MainWindow(core, theme)
     window.leaving.connect(left.set)
     _on_quit(window.ask_to_leave, window.leave)
+    background = Background(window, core, theme)
     front: list[QWidget] = [window]
+
+    def called(call: Call) -> None:
+        if IN_TRAY not in call.arguments:
+            come_forward(front[-1], call.token)
+        if front[-1] is window:
+            window.called.emit(call.arguments)
+
     if instance is not None:
-        instance.called.connect(lambda call: _come_forward(front[-1], call))
+        instance.called.connect(called)
+    app = QApplication.instance()
+    if isinstance(app, Application):
+        app.file_wanted.connect(lambda wanted: called(Call((wanted,))))
     code = DONE
     leaving = asyncio.ensure_future(left.wait())
-    beginning = asyncio.ensure_future(_begin(core, window))
+    beginning = asyncio.ensure_future(_begin(core, window, background, arguments))
     try:
         # Shown as it was left, if the core tells in time; a core that opens a large store must not delay the window.
         await asyncio.wait({beginning}, timeout=SHOW_AFTER)
-        if not beginning.done() or beginning.exception() is None:
+        if IN_TRAY not in arguments and (not beginning.done() or beginning.exception() is None):
             window.show()
         await asyncio.wait({beginning, leaving}, return_when=asyncio.FIRST_COMPLETED)
         if beginning.done():
@@ -144,6 +162,7 @@ async def live(core: CoreProxy, theme: Theme, instance: Instance | None = None) 
         await asyncio.gather(beginning, leaving, return_exceptions=True)
         for shown in front:
             shown.hide()
+        await background.close()
         await window.unload()
         ended = await core.close()
         interrupts.close()
@@ -154,9 +173,11 @@ async def live(core: CoreProxy, theme: Theme, instance: Instance | None = None) 
     return INTERRUPTED if interrupts.came else code
 
 
-async def _begin(core: CoreProxy, window: MainWindow) -> None:
+async def _begin(core: CoreProxy, window: MainWindow, background: Background, arguments: Sequence[str]) -> None:
     await core.start()
     await window.load()
+    await background.start(arguments)
+    window.called.emit(tuple(arguments))
 
 
 def _say(theme: Theme, error: QvacError, leave: Callable[[], None]) -> Dialog:
@@ -186,17 +207,6 @@ def _on_quit(ask: Callable[[], None], leave: Callable[[], None]) -> None:
         waiting.exec()
 
     app.commitDataRequest.connect(log_off)
-
-
-def _come_forward(window: QWidget, call: Call) -> None:
-    """As far as the system lets a program do that; where it does not, the window asks for attention."""
-    if call.token:
-        os.environ[TOKEN_VARIABLE] = call.token  # Qt's Wayland platform takes it from there
-    window.setWindowState(window.windowState() & ~Qt.WindowState.WindowMinimized)
-    window.show()
-    window.raise_()
-    window.activateWindow()
-    QApplication.alert(window)
 
 
 class Interrupts:

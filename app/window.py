@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+from collections.abc import Callable
 from typing import Protocol
 
 from PySide6.QtCore import QByteArray, QSize, Qt, Signal
@@ -59,11 +60,16 @@ def first_size(screen: QSize) -> QSize:
 
 
 class MainWindow(QWidget):
-    """`leaving` fires once, when the person has closed the window for good."""
+    """`leaving` fires once, when the person has closed the window for good.
+
+    `called(arguments)`: what the program was asked for by its command line, a second start or the system: options as
+    they are, links and paths as they were typed. The first time once everything has loaded.
+    """
 
     accessible_role = QAccessible.Role.Window
 
     leaving = Signal()
+    called = Signal(tuple)
 
     def __init__(self, core: CoreProxy, theme: Theme) -> None:
         super().__init__()
@@ -81,6 +87,7 @@ class MainWindow(QWidget):
         self._downloads = DownloadSpeech(self)
         self.knocks = KnockNotice(self.share, theme)
         self._left = False
+        self.take_close: Callable[[], None] | None = None  # who decides where a closed window goes; None = it ends
         self._question: Dialog | None = None
         self.setWindowTitle("QVAC Desktop")
         self.setMinimumSize(*MINIMUM)
@@ -148,7 +155,7 @@ class MainWindow(QWidget):
             ("Ctrl+2", lambda: self.tabs.choose(CHAT)),
             ("Ctrl+Shift+S", lambda: self.share.set_sharing(not self.share.on)),
             ("Ctrl+,", self.open_settings),
-            ("Ctrl+Q", self.close),
+            ("Ctrl+Q", self.ask_to_leave),
             ("F6", self.next_region),
         ):
             QShortcut(QKeySequence(keys), self).activated.connect(act)
@@ -242,7 +249,7 @@ class MainWindow(QWidget):
 
     def closeEvent(self, event: QCloseEvent) -> None:
         event.ignore()
-        self.ask_to_leave()
+        (self.take_close or self.ask_to_leave)()
 
     def ask_to_leave(self) -> None:
         """Leave, after a question where somebody is served; also while the window is hidden."""
@@ -278,9 +285,12 @@ class MainWindow(QWidget):
         """Without a question."""
         if not self._left:
             self._left = True
-            self._remember("geometry", bytes(self.saveGeometry().toBase64().data()).decode())
+            self.remember_place()
             self.hide()
             self.leaving.emit()
+
+    def remember_place(self) -> None:
+        self._remember("geometry", bytes(self.saveGeometry().toBase64().data()).decode())
 
     def _restore(self, saved: str) -> None:
         try:

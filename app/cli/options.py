@@ -181,6 +181,12 @@ def build_parser() -> argparse.ArgumentParser:
     _common(parser)
     _network(parser)
     _local_network(parser)
+    parser.add_argument(
+        "--in-tray",
+        action="store_true",
+        default=argparse.SUPPRESS,
+        help="begin with the window away, where the desktop has a tray for it (else minimised)",
+    )
     verbs = parser.add_subparsers(dest="verb", metavar="VERB")
     _provider(_verb(verbs, "provider", "share models under this machine's key"))
     _chat(_verb(verbs, "chat", "ask a provider's model"))

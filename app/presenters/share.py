@@ -30,6 +30,8 @@ from qvac_core.core.state import (
     KnocksChanged,
     LogEntry,
     Notice,
+    Pause,
+    PausesChanged,
     RequestEnded,
     RequestProgressed,
     RequestStarted,
@@ -56,6 +58,7 @@ class SharePresenter(QObject):
     rules_changed = Signal()
     knocks_changed = Signal()
     running_changed = Signal()
+    pauses_changed = Signal()
     log_changed = Signal()
     download_changed = Signal()
     failed = Signal(str, object)
@@ -75,6 +78,7 @@ class SharePresenter(QObject):
         self.knocks: tuple[Knock, ...] = ()
         self.running: dict[str, ActiveRequest] = {}
         self.stopping: set[str] = set()
+        self.pauses: tuple[Pause, ...] = ()
         self.log: list[LogEntry] = []
         self.download: DownloadChanged | None = None
         self.announced_at = 0.0
@@ -117,12 +121,14 @@ class SharePresenter(QObject):
         self.rules = await self._core.call(lambda core: core.access_rules())
         self.knocks = await self._core.call(lambda core: core.knocks())
         self.running = {r.id: r for r in await self._core.call(lambda core: core.active_requests())}
+        self.pauses = await self._core.call(_pauses)
         for signal in (
             self.rules_changed,
             self.sharing_changed,
             self.models_changed,
             self.knocks_changed,
             self.running_changed,
+            self.pauses_changed,
         ):
             signal.emit()
         self.log = list(await self._core.call(lambda core: core.request_log(NEWEST)))
@@ -151,6 +157,17 @@ class SharePresenter(QObject):
             await core.start_sharing()
 
         self._do("status", tr("Sharing could not start."), restart, self.sharing_changed)
+
+    def pause(self, until: float | None, *, cut: bool = False) -> None:
+        """until: Unix seconds; None = until it is ended by hand. cut: what runs ends as well."""
+        # It holds, and ends, whatever a disk that cannot keep it says: the titles tell what is true then.
+        self._do("status", tr("Sharing is paused."), lambda core: core.pausing.pause(until, cut=cut))
+
+    def resume(self) -> None:
+        self._do("status", tr("Sharing goes on."), lambda core: core.pausing.resume())
+
+    def free_models(self) -> None:
+        self._do("models", tr("The GPU was not freed."), lambda core: core.free_models())
 
     def set_model_shared(self, name: str, shared: bool) -> None:
         title = tr("This model could not be shared.") if shared else tr("This model is still shared.")
@@ -244,6 +261,9 @@ class SharePresenter(QObject):
             case HistoryCleared():
                 self.log.clear()
                 self.log_changed.emit()
+            case PausesChanged():
+                self.pauses = event.pauses
+                self.pauses_changed.emit()
             case DownloadChanged():
                 self._take_download(event)
             case Notice():
@@ -270,3 +290,7 @@ class SharePresenter(QObject):
         self.download_changed.emit()
         if event.error is not None:
             self.failed.emit("models", event.error)
+
+
+async def _pauses(core: CoreInterface) -> tuple[Pause, ...]:
+    return core.pausing.pauses

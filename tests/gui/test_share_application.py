@@ -45,7 +45,7 @@ def test_closing_the_window_closes_the_core_and_its_thread(qloop: QEventLoop, th
         window = windows()[0]
         await until(lambda: bool(window.share_page.key.copy.value))
         window.close()
-        assert not window.isVisible()
+        await until(lambda: not window.isVisible())
         return await life
 
     assert qloop.run_until_complete(main()) == DONE

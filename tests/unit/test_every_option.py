@@ -116,6 +116,10 @@ SHOWN_BY: dict[str, tuple[str, ...]] = {
     "--bootstrap": (NETWORK, ALONE),
     "--port": (NETWORK, PORT_TAKEN),
     "--no-local-network": (LOCAL, QUIET),
+    "--in-tray": (
+        "gui/test_background.py::test_a_start_into_the_tray_never_loses_the_window",
+        "gui/test_tray_hosts.py::test_a_start_into_the_tray_shows_no_window",
+    ),
     # provider
     "provider --data-dir": (FOLDER, "e2e/test_bad_input.py::test_a_data_folder_in_use"),
     "provider --seed": (FOLDER, ALLOWED),
@@ -403,6 +407,12 @@ SHOWN_BY: dict[str, tuple[str, ...]] = {
     ),
     "generationParams.remove_thinking_from_context": (f"{EFFECTS}::test_earlier_thinking_is_left_to_the_template",),
     # The settings
+    "settings.share_at_start": (
+        "gui/test_background.py::test_sharing_begins_with_the_program_if_its_owner_wants_that",
+    ),
+    "settings.close_to_tray": ("gui/test_background.py::test_unless_it_is_to_stay_in_the_tray",),
+    "settings.keep_awake": ("unit/test_core_awake.py::test_awake_while_a_guest_is_served_and_no_longer",),
+    "settings.keep_awake_on_battery": ("unit/test_core_awake.py::test_on_battery_only_if_the_owner_says_so",),
     "settings.theme": (SETTINGS, "gui/test_theme_tokens.py::test_a_choice_changes_palette_and_icons"),
     "settings.tab": (SETTINGS, "gui/test_share_window.py::test_the_tab_and_place_come_back"),
     "settings.reduced_motion": (SETTINGS, "gui/test_window_look.py::test_less_motion_can_be_asked_for"),
