@@ -44,6 +44,7 @@ class Background(QObject):
 
     def __init__(self, window: MainWindow, core: CoreProxy, theme: Theme) -> None:
         super().__init__(window)
+        self.setObjectName("background")
         self._window, self._core, self._theme = window, core, theme
         self._tasks = Tasks()
         self._question: KeepSharingDialog | None = None

@@ -13,7 +13,6 @@ from enum import StrEnum
 from app import words
 from app.i18n import later, tongue, tr, trn
 from qvac_core.codec.key_text import short_key
-from qvac_core.core.pausing import ends_at
 from qvac_core.core.state import (
     AccessRules,
     ActiveRequest,
@@ -107,12 +106,14 @@ def paused(pauses: tuple[Pause, ...], now: float) -> str:
     """Why, and until when where it is the owner's or a time is known; "" when nothing is paused."""
     if not pauses:
         return ""
-    until = ends_at(pauses)
-    first = pauses[0]
-    if until is None or first.reason is not PauseReason.OWNER:
-        return tr(_WHY[first.reason])
-    at, today = datetime.fromtimestamp(until), datetime.fromtimestamp(now)
+    # The one that holds longest: of two reasons the other would promise too much.
+    last = next((p for p in pauses if p.until is None), None) or max(pauses, key=lambda pause: pause.until or 0.0)
+    if last.until is None:
+        return tr(_WHY[last.reason])
+    at, today = datetime.fromtimestamp(last.until), datetime.fromtimestamp(now)
     time = tongue().time(at)
+    if last.reason is PauseReason.HOURS:
+        return tr("Paused until {time}, outside of the serving hours", time=time)
     if at.date() > today.date():
         return tr("Paused until tomorrow, {time}", time=time)
     return tr("Paused until {time}", time=time)

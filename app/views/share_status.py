@@ -9,15 +9,17 @@ from app.i18n import later, tr
 from app.presenters.share import SharePresenter
 from app.presenters.share_rows import status
 from app.theme import Theme
+from app.tray_words import paused
 from app.widgets.button import Button
 from app.widgets.card import PADDING, Card
 from app.widgets.error_panel import Act, ErrorPanel
 from app.widgets.label import Label
 from app.widgets.status_line import StatusLine
 from app.widgets.switch import RING, Switch
-from qvac_core.core.state import ErrorInfo, SharingPhase
+from qvac_core.core.state import ErrorInfo, PauseReason, SharingPhase
 
 ON = later("Sharing is on")
+PAUSED = later("Sharing is paused")
 TITLES = {
     SharingPhase.OFF: later("Sharing is off"),
     SharingPhase.STOPPING: later("Sharing is off"),
@@ -37,6 +39,7 @@ class StatusCard(Card):
         self.line = StatusLine(theme)
         self.again = Button(theme, tr("Try now"), icon="refresh-cw", name=tr("Try to reach the network now"))
         self.network = Button(theme, tr("Network"), icon="cable", name=tr("How this machine is connected"))
+        self.resume = Button(theme, tr("Resume"), icon="play", name=tr("Resume sharing"))
         self.error = ErrorPanel(theme)
         top = QHBoxLayout()
         top.setSpacing(12 - RING)
@@ -47,6 +50,7 @@ class StatusCard(Card):
         acts = QHBoxLayout(self._acts)
         acts.setContentsMargins(27, 0, 0, 0)
         acts.setSpacing(8)
+        acts.addWidget(self.resume)
         acts.addWidget(self.again)
         acts.addWidget(self.network)
         acts.addStretch(1)
@@ -63,7 +67,13 @@ class StatusCard(Card):
         self.switch.clicked.connect(presenter.set_sharing)
         self.again.clicked.connect(presenter.try_again)
         self.network.clicked.connect(self.network_wanted)
-        for signal in (presenter.sharing_changed, presenter.models_changed, presenter.rules_changed):
+        self.resume.clicked.connect(presenter.resume)
+        for signal in (
+            presenter.sharing_changed,
+            presenter.models_changed,
+            presenter.rules_changed,
+            presenter.pauses_changed,
+        ):
             signal.connect(self.refresh)
         self.refresh()
 
@@ -73,12 +83,26 @@ class StatusCard(Card):
         if self.switch.isChecked() != presenter.on:
             self.switch.setChecked(presenter.on)
         self.switch.setEnabled(state.phase is not SharingPhase.STOPPING)
-        self.state.setText(tr(TITLES.get(state.phase, ON)))
-        self._acts.setVisible(state.phase is SharingPhase.UNREACHABLE)
+        self.state.setText(tr(PAUSED if self._paused else TITLES.get(state.phase, ON)))
+        unreachable = state.phase is SharingPhase.UNREACHABLE and not self._paused
+        by_hand = any(pause.reason is PauseReason.OWNER for pause in presenter.pauses)
+        self.again.setVisible(unreachable)
+        self.network.setVisible(unreachable)
+        self.resume.setVisible(self._paused and by_hand)
+        self._acts.setVisible(unreachable or (self._paused and by_hand))
         self.tick()
+
+    @property
+    def _paused(self) -> bool:
+        return self._presenter.on and bool(self._presenter.pauses)
 
     def tick(self) -> None:
         presenter = self._presenter
+        if self._paused:
+            clause = paused(presenter.pauses, presenter.clock()) + "."
+            stay = tr("Guests stay connected, and are told when to ask again.")
+            self.line.show_status("pause", clause, stay, "text2")
+            return
         shared = sum(model.shared for model in presenter.models)
         icon, clause, facts, tone = status(
             presenter.sharing, presenter.announced_at, presenter.people_on, shared, presenter.clock()

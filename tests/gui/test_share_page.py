@@ -16,7 +16,7 @@ from app.views.share_dialogs import KeyDialog, NameDialog, QrDialog
 from app.widgets.dialog import Dialog
 from app.widgets.keys import short_key
 from app.window import CHAT, SHARE, MainWindow
-from qvac_core.core.state import AccessMode, AccessRules, SharingPhase, SharingState
+from qvac_core.core.state import AccessMode, AccessRules, Pause, PauseReason, SharingPhase, SharingState
 from qvac_core.errors import ModelError, NetworkError, StoreError
 from tests.gui.fake_core import MY_KEY, FakeCore
 from tests.gui.populated import MEDIA, NOON, READING, STRANGER, STUDIO
@@ -59,6 +59,26 @@ def test_a_switch_that_failed_goes_back_and_says_why(run: Run, fake_core: FakeCo
         await settle(window)
         assert not card.error.isVisible()
         assert card.switch.isChecked()
+
+    run(test)
+
+
+def test_a_pause_is_said_and_can_be_ended(run: Run, busy: FakeCore) -> None:
+    async def test(window: MainWindow) -> None:
+        card = window.share_page.status
+        assert not card.resume.isVisible()
+        busy.pausing.set(Pause(PauseReason.BATTERY))
+        assert card.state.text() == "Sharing is paused"
+        assert card.line.text.startswith("Paused while on battery.")
+        assert not card.resume.isVisible()  # no hand can end it
+        busy.pausing.set(Pause(PauseReason.OWNER))
+        assert card.line.text == ("Paused until you resume it. Guests stay connected, and are told when to ask again.")
+        assert card.switch.isChecked()
+        card.resume.click()
+        await settle(window)
+        assert busy.called("resume") == [()]
+        assert card.state.text() == "Sharing is on"
+        assert not card.resume.isVisible()
 
     run(test)
 

@@ -81,6 +81,10 @@ def test_a_pause_says_until_when() -> None:
     assert datetime.fromtimestamp(morning) == datetime(2026, 11, 25, 8, 0)
     assert tray_words.paused((Pause(PauseReason.OWNER, morning),), noon) == "Paused until tomorrow, 08:00"
     assert tray_words.paused((), noon) == ""
+    hour, battery = Pause(PauseReason.OWNER, noon + 3600), Pause(PauseReason.BATTERY)
+    assert tray_words.paused((hour, battery), noon) == "Paused while on battery"
+    hours = Pause(PauseReason.HOURS, noon + 7200)
+    assert tray_words.paused((hour, hours), noon) == "Paused until 14:00, outside of the serving hours"
 
 
 @pytest.mark.skipif(not hasattr(time, "tzset"), reason="no time zones to choose")
