@@ -83,7 +83,7 @@ class StatusCard(Card):
         if self.switch.isChecked() != presenter.on:
             self.switch.setChecked(presenter.on)
         self.switch.setEnabled(state.phase is not SharingPhase.STOPPING)
-        self.state.setText(tr(PAUSED if self._paused else TITLES.get(state.phase, ON)))
+        self.state.setText(tr(PAUSED) if self._paused else tr(TITLES.get(state.phase, ON)))
         unreachable = state.phase is SharingPhase.UNREACHABLE and not self._paused
         by_hand = any(pause.reason is PauseReason.OWNER for pause in presenter.pauses)
         self.again.setVisible(unreachable)
