@@ -208,6 +208,10 @@ class NoticeServer(Servant):
 
 
 class TrayDesk(Desk):
+    def __enter__(self) -> TrayDesk:
+        super().__enter__()
+        return self
+
     @property
     def bus(self) -> str:
         return self._environment["DBUS_SESSION_BUS_ADDRESS"]

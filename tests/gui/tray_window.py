@@ -11,7 +11,7 @@ import os
 import sys
 from collections.abc import Callable
 
-from PySide6.QtCore import QObject, Qt, Signal
+from PySide6.QtCore import QObject, QRect, Qt, Signal
 from PySide6.QtWidgets import QApplication, QSystemTrayIcon
 
 from app.application import run
@@ -43,6 +43,7 @@ def background() -> Background:
 
 def look() -> None:
     here, icon = window(), background().tray.icon
+    rect = icon.geometry() if icon is not None else QRect()
     say(
         "looks",
         ready=here.take_close is not None,
@@ -50,7 +51,7 @@ def look() -> None:
         minimized=here.isMinimized(),
         asks=any(isinstance(w, KeepSharingDialog) and w.isVisible() for w in here.findChildren(KeepSharingDialog)),
         tray=QSystemTrayIcon.isSystemTrayAvailable() if icon is not None else False,
-        place=list(icon.geometry().getRect()) if icon is not None else [],  # type: ignore[misc]
+        place=[rect.x(), rect.y(), rect.width(), rect.height()],
         active=QApplication.activeWindow() is not None,
     )
 
