@@ -19,6 +19,7 @@ def core_config(options: argparse.Namespace) -> CoreConfig:
         local_network=False if getattr(options, "no_local_network", False) else None,
         answer_tokens=getattr(options, "answer_tokens", None),
         relays=tuple(getattr(options, "relay_through", None) or ()),
+        go_on=getattr(options, "verb", None) in (None, "provider"),
         models=tuple(options.model) if getattr(options, "verb", "") == "provider" and options.model else None,
     )
 

@@ -32,7 +32,7 @@ class CoreConfig:
 
     port: UDP port wanted, 0 = any. models: shared in this run, by name or path (None = the switches of the library).
     models_folder: the library, when it is not the data folder's own. answer_tokens: longest answer that a guest may ask
-    for; None = as the settings say.
+    for; None = as the settings say. go_on: what an earlier run left unfinished, downloads and moves of models, goes on.
     """
 
     data_dir: Path | None = None
@@ -47,6 +47,7 @@ class CoreConfig:
     local_network: bool | None = None  # find and be found there without the internet; None = as the settings say
     local_hosts: tuple[str, ...] | None = None  # own addresses whose networks these are; None = all of them
     relays: tuple[bytes, ...] = ()  # public keys of blind relays to go through where no direct path is found
+    go_on: bool = False
     exclusive: bool = True  # hold the one-instance lock of the data folder
 
     @property

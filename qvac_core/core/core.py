@@ -29,6 +29,7 @@ from qvac_core.core.gauges import MachineGauges
 from qvac_core.core.history import History
 from qvac_core.core.kept_states import KeptStates
 from qvac_core.core.library import ModelsRoom
+from qvac_core.core.library_folder import finish_rename, models_folder
 from qvac_core.core.machine import THIS_MACHINE, Machine, load_config
 from qvac_core.core.manners import MachineSenses, Manners
 from qvac_core.core.model_options import ModelOptionsInterface
@@ -170,16 +171,32 @@ class Core:
         self._on_close("engine", self._engine.close)
         self._speech_engine = WhisperEngine()
         self._on_close("speech", self._speech_engine.close)
-        library = await asyncio.to_thread(Library, self._config.models_folder or folder.models_folder)
+        given_folder = self._config.models_folder
+        if given_folder is None:
+            await asyncio.to_thread(finish_rename, folder, self._store.settings)
+        library = await asyncio.to_thread(Library, models_folder(folder, self._store.settings, given_folder))
         pool = ModelPool(
             self._engine,
             others={EMBEDDING_TYPE: self._engine.load_embedding, SPEECH_TYPE: self._speech_engine.load_pooled},
             on_changed=self._on_models_changed,
             idle_seconds=lambda model: self.machine.idle_seconds(model),
             admit=lambda model, config, held: self.machine.admit(model, config, held),
+            on_used=lambda model: self.library.used(model),
         )
-        self.library = ModelsRoom()
-        self.machine = Machine(self._store, self._hub, library, pool, limits, only=self._config.models, given=given)
+        self.library = ModelsRoom(
+            self._store, self._hub, library, self._engine.devices, given_folder=given_folder is not None
+        )
+        self._on_close("library", self.library.close)
+        self.machine = Machine(
+            self._store,
+            self._hub,
+            library,
+            pool,
+            limits,
+            only=self._config.models,
+            given=given,
+            downloads=self.library.downloads_queue,
+        )
         self._on_close("machine", self.machine.close)
 
         self.consumer = Consumer(self._network.connect, local_loader=self.machine.load_local)
@@ -215,6 +232,7 @@ class Core:
         self.manners = Manners(lambda: self._store.settings.settings.manners, self.pausing, self._hub.emit, senses)
         self._on_close("manners", self.manners.close)
         self.manners.open()
+        await self.library.open(self.machine, go_on=self._config.go_on)
         self.machine.open()
         for sentence in (*self._store.notices, self._network.notice):
             if sentence:

@@ -1,96 +1,205 @@
-"""The model library of the core: implements `LibraryRoom`. (Its parts come one after the other.)"""
+"""The model library of the core: its parts put together behind `LibraryRoom`."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 
+from qvac_core.core.event_hub import EventHub
+from qvac_core.core.library_catalog import Catalog
+from qvac_core.core.library_downloads import Downloads
+from qvac_core.core.library_facts import RememberedModels
+from qvac_core.core.library_folder import Folder
+from qvac_core.core.library_found import FoundPrograms
+from qvac_core.core.library_memory import MemoryOfMachine
+from qvac_core.core.library_models import ModelsHere
+from qvac_core.core.library_sources import Neighbours
 from qvac_core.core.library_state import (
     DEFAULT_CONTEXT,
     CatalogEntry,
     DownloadChanged,
     Fit,
     FoundProgram,
+    LibraryChanged,
     MachineMemory,
     ModelHere,
     ModelsFolder,
     Query,
     Removal,
     SearchResult,
+    SourcesChanged,
 )
+from qvac_core.core.machine import Machine
+from qvac_core.core.state import CoreEvent, SharedModelsChanged
+from qvac_core.core.tasks import TaskOwner
+from qvac_core.engines.interface import Device, LibraryModel
+from qvac_core.engines.library import Library
 from qvac_core.errors import ModelError
+from qvac_core.store.store import Store
 
 
 class ModelsRoom:
-    """Implements LibraryRoom."""
+    """Implements LibraryRoom. `open` once the machine is there."""
+
+    def __init__(
+        self,
+        store: Store,
+        events: EventHub,
+        library: Library,
+        devices: Callable[[], Awaitable[tuple[Device, ...]]],
+        *,
+        given_folder: bool = False,
+    ) -> None:
+        """devices: what the engine can compute on. given_folder: the models folder is that of this run alone."""
+        self._events = events
+        self._library = library
+        self._machine: Machine | None = None
+        self.neighbours = Neighbours(lambda: events.emit(SourcesChanged()))
+        self.downloads_queue = Downloads(
+            store, events, library, self.neighbours, share=self._share, ready=lambda: self._folder.ready()
+        )
+        self._folder = Folder(
+            store, events, library, given_folder, self.downloads_queue.hold, self.downloads_queue.let_go
+        )
+        self._found = FoundPrograms(events, library)
+        self._models = ModelsHere(store, events, library, self._found.program_of)
+        self._memory = MemoryOfMachine(devices)
+        self._remembered = RememberedModels(store.folder.root / "models-known.json")
+        self._catalog = Catalog(
+            library,
+            self.neighbours,
+            self._remembered,
+            lambda: self._memory.now,
+            self.downloads_queue.rates,
+            lambda size_bytes: None,
+        )
+        self._tasks = TaskOwner()
+        self._unsubscribe = events.subscribe(self._on_event)
+
+    async def open(self, machine: Machine, *, go_on: bool) -> None:
+        """go_on: what an earlier run left unfinished goes on by itself."""
+        self._machine = machine
+        self._models.open(machine)
+        await self._folder.open(go_on=go_on)
+        await self.downloads_queue.open(go_on=go_on)
+
+    async def close(self) -> None:
+        self._unsubscribe()
+        for part in (self.downloads_queue, self._folder, self._found, self._models):
+            await part.close()
+        await self._tasks.close()
+
+    def used(self, model: LibraryModel) -> None:
+        """Somebody uses it now."""
+        self._models.used(model)
+
+    async def _share(self, name: str) -> None:
+        assert self._machine is not None
+        await self._machine.set_shared(name, True)
+
+    def _on_event(self, event: CoreEvent) -> None:
+        if isinstance(event, SharedModelsChanged):
+            self._models.changed()
+        elif isinstance(event, LibraryChanged):
+            self._found.judge_again()
+            self._tasks.start(self._folder.announce(), "tell the models folder")
+
+    # --- What can be had ------------------------------------------------------------------------------------------
 
     async def memory(self) -> MachineMemory:
-        raise _missing()
+        return await self._memory.read()
 
     async def search(self, query: Query) -> SearchResult:
-        return SearchResult((), 0)
+        await self._memory.read()
+        return self._catalog.search(query)
 
     async def search_hub(self, query: Query) -> SearchResult:
-        raise _missing()
+        await self._memory.read()
+        return await self._catalog.search_hub(query)
 
     async def look_up(self, model: str, context_tokens: int = DEFAULT_CONTEXT) -> CatalogEntry:
-        raise _missing()
+        await self._memory.read()
+        return await self._catalog.look_up(model, context_tokens)
 
     async def fit(self, version: str, context_tokens: int) -> Fit:
-        raise _missing()
+        await self._memory.read()
+        return self._catalog.fit(version, context_tokens)
+
+    # --- Downloads ------------------------------------------------------------------------------------------------
 
     async def downloads(self) -> tuple[DownloadChanged, ...]:
-        return ()
+        return self.downloads_queue.rows()
 
     async def download(self, version: str, *, source: str = "", share: bool = False) -> None:
-        raise _missing()
+        size, title = self._catalog.size_and_title(version)
+        await self.downloads_queue.add(version, source=source, share=share, total=size, title=title)
 
     async def pause(self, model: str) -> None:
-        raise _missing()
+        await self.downloads_queue.pause(model)
 
     async def resume(self, model: str, *, source: str | None = None) -> None:
-        raise _missing()
+        await self.downloads_queue.resume(model, source=source)
 
-    async def pause_all(self) -> None: ...
+    async def pause_all(self) -> None:
+        await self.downloads_queue.pause_all()
 
-    async def resume_all(self) -> None: ...
+    async def resume_all(self) -> None:
+        await self.downloads_queue.resume_all()
 
     async def cancel(self, model: str) -> None:
-        raise _missing()
+        await self.downloads_queue.cancel(model)
+        await self._folder.announce()
 
     async def dismiss(self, model: str) -> None:
-        raise _missing()
+        await self.downloads_queue.dismiss(model)
+
+    # --- Models here ----------------------------------------------------------------------------------------------
 
     async def models(self) -> tuple[ModelHere, ...]:
-        return ()
+        return await self._models.all()
 
     async def free_up(self) -> tuple[ModelHere, ...]:
-        return ()
+        return await self._models.free_up()
 
     async def removal(self, name: str) -> Removal:
-        raise _missing()
+        return await self._models.removal(name)
 
     async def remove(self, name: str) -> None:
-        raise _missing()
+        await self._models.remove(name)
+        await self._folder.announce()
+
+    # --- Models of other programs ---------------------------------------------------------------------------------
 
     async def found(self) -> tuple[FoundProgram, ...]:
-        return ()
+        return await self._found.all()
 
     async def look_around(self) -> tuple[FoundProgram, ...]:
-        return ()
+        return await self._found.look()
 
     async def use_found(self, paths: Sequence[Path]) -> None:
-        raise _missing()
+        assert self._machine is not None
+        failed: ModelError | None = None
+        for path in paths:
+            try:
+                await self._library.add_file(path, name=self._found.title_of(path))
+            except ModelError as error:
+                failed = failed or error
+            else:
+                self._machine.announce()
+        with contextlib.suppress(asyncio.InvalidStateError):
+            self._found.judge_again()
+        if failed is not None:
+            raise failed
+
+    # --- The folder -----------------------------------------------------------------------------------------------
 
     async def folder(self) -> ModelsFolder:
-        raise _missing()
+        return await self._folder.state()
 
     async def change_folder(self, path: Path) -> None:
-        raise _missing()
+        await self._folder.change(path)
 
     async def cancel_move(self) -> None:
-        raise _missing()
-
-
-def _missing() -> ModelError:
-    return ModelError("The library is being built.")
+        await self._folder.cancel()

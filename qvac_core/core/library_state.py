@@ -229,7 +229,8 @@ class ModelHere:
 
     ours: its files lie in the models folder, so removing it frees their bytes; otherwise it is used where it lies, and
     `program` says whose it is ("LM Studio", "" = a file somebody chose). last_used: Unix seconds, None = never.
-    stands_in: it answers here when providers are away. loaded: in memory now.
+    stands_in: it answers here when providers are away. loaded: in memory now. kind None: a file of the models folder
+    that is of no use, or not whole, and `problem` says why.
     """
 
     name: str
@@ -249,6 +250,7 @@ class ModelHere:
     abilities: tuple[Ability, ...] = ()
     native_context: int = 0
     sha256: str = ""
+    problem: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,13 +14,12 @@ from msgspec import UNSET, UnsetType
 
 from qvac_core.core.answering import AnswerPart, Began, Question, Thinking, TranslationWish, no_model_here
 from qvac_core.core.chat_parameters import longest, sampling, schema_text, with_instructions
-from qvac_core.core.error_text import describe
 from qvac_core.core.event_hub import EventHub
-from qvac_core.core.library_state import DownloadState
+from qvac_core.core.library_downloads import Downloads
 from qvac_core.core.local_config import loading_here
 from qvac_core.core.local_translation import translate_here
 from qvac_core.core.model_options import OptionsOfModel, check_options
-from qvac_core.core.state import AnswerStats, DownloadChanged, SharedModel, SharedModelsChanged, Target
+from qvac_core.core.state import AnswerStats, SharedModel, SharedModelsChanged, Target
 from qvac_core.core.tasks import TaskOwner
 from qvac_core.delegation.admission import Limits
 from qvac_core.delegation.held_models import KnownModel
@@ -40,7 +39,6 @@ from qvac_core.engines.available import shows_pictures
 from qvac_core.engines.interface import (
     LOCAL_OWNER,
     CompletionRequest,
-    DownloadProgress,
     EmbeddingRequest,
     Embeddings,
     Finished,
@@ -66,7 +64,7 @@ from qvac_core.engines.pool import Lease, ModelPool, PooledModel
 from qvac_core.engines.projectors import names_projector
 from qvac_core.engines.speech import Audio, SpeechModel, TranscriptionEvent, TranscriptionRequest
 from qvac_core.engines.translation import TranslationRequest
-from qvac_core.errors import LocalProtocolError, ModelError, QvacError
+from qvac_core.errors import LocalProtocolError, ModelError
 from qvac_core.models import DEFAULT_SMALL_MODEL, by_file, by_name, by_sha256, by_source, is_source, model_title
 from qvac_core.store.settings import ModelOptions, Settings
 from qvac_core.store.store import Store
@@ -98,9 +96,11 @@ class Machine:
         limits: Limits,
         only: Sequence[str] | None = None,
         given: ModelOptions | None = None,
+        *,
+        downloads: Downloads,
     ) -> None:
         """only: names or paths shared in this run, in place of the switches kept in the settings. given: what holds in
-        this run for all models, in place of the settings."""
+        this run for all models, in place of the settings. downloads: by which models come that are not here."""
         self._given = given or ModelOptions()
         self._store = store
         self._events = events
@@ -109,7 +109,7 @@ class Machine:
         self._limits = limits
         self._only = only
         self._shared_now: frozenset[str] | None = None
-        self._downloads: dict[str, asyncio.Task[LibraryModel]] = {}
+        self._downloads = downloads
         self._leases: dict[str, Lease] = {}
         self._configs: dict[str, LlmConfig | EmbedConfig | WhisperConfig] = {}  # of the leases
         self._tasks = TaskOwner()
@@ -235,7 +235,7 @@ class Machine:
             raise _no_such_model(name_or_path)
         if known is not None:
             _check_type(known.model_type, model_type)  # before it is fetched
-        return await self._download(name_or_path)
+        return await self._downloads.obtain(name_or_path)
 
     async def share_only(self, names: Sequence[str]) -> None:
         """Share these in this run, in place of the switches. Raises ModelError."""
@@ -303,51 +303,42 @@ class Machine:
     # --- Downloads ------------------------------------------------------------------------------------------------
 
     async def download(self, name_or_source: str, *, share: bool = False) -> None:
-        model = await self._download(name_or_source or DEFAULT_SMALL_MODEL.name)
-        if share:
+        model = await self._downloads.obtain(name_or_source, share=share)
+        if share and model.name not in self.shared_names():
             await self.set_shared(model.name, True)
         else:
             self.announce()
 
     async def cancel_download(self, name_or_source: str) -> None:
-        task = self._downloads.get(name_or_source or DEFAULT_SMALL_MODEL.name)
-        if task is not None:
-            task.cancel()
-            await asyncio.wait([task])
+        """What came of it is kept."""
+        if self._downloads.row(name_or_source) is not None:
+            await self._downloads.pause(name_or_source)
 
-    async def _download(self, name: str) -> LibraryModel:
-        """One download per model however many ask; it ends with the last caller or by `cancel_download`."""
-        task = self._downloads.get(name)
-        if task is None:
-            task = self._tasks.start(self._fetch(name), f"download {name}")
-            self._downloads[name] = task
-            task.add_done_callback(lambda _task: self._downloads.pop(name, None))
-        try:
-            return await asyncio.shield(task)
-        except asyncio.CancelledError:
-            if task.cancelled():
-                raise ModelError(
-                    "The download was cancelled. What has come so far is kept.", name="DOWNLOAD_CANCELLED", code=53001
-                ) from None
-            raise
+    # --- For the library ------------------------------------------------------------------------------------------
 
-    async def _fetch(self, name: str) -> LibraryModel:
-        last = DownloadProgress(name, 0, 0, 0.0)
+    def is_loaded(self, model: LibraryModel) -> bool:
+        return self._pooled(model) is not None
 
-        def report(progress: DownloadProgress) -> None:
-            nonlocal last
-            last = progress
-            self._events.emit(DownloadChanged(name, progress.downloaded, progress.total, progress.rate))
+    def stands_in(self, model: LibraryModel) -> bool:
+        """Whether it answers here when nobody chose a model."""
+        return model == self._choose("")
 
-        try:
-            model = await self._library.ensure(name, report)
-        except QvacError as error:
-            self._events.emit(
-                DownloadChanged(name, last.downloaded, last.total, 0.0, DownloadState.FAILED, describe(error))
+    def leases_of(self, model: LibraryModel) -> int:
+        """Who uses it now: answers, programs that loaded it."""
+        return sum(pooled.leases for pooled in self.pool.loaded() if pooled.model.path == model.path)
+
+    async def forget(self, model: LibraryModel) -> None:
+        """It is about to be removed: it is unloaded, shared no longer, and stands in for nobody."""
+        for loaded_id, lease in list(self._leases.items()):
+            if lease.library_model.path == model.path:
+                self.unload_local(loaded_id)
+        await self.pool.unload(model)
+        if model.name in self.shared_names():
+            await self.set_shared(model.name, False)
+        if self._store.settings.settings.chat.local_model == model.name:
+            await self._store.database.run(
+                self._store.settings.change, lambda now: replace(now, chat=replace(now.chat, local_model=""))
             )
-            raise
-        self._events.emit(DownloadChanged(name, model.size_bytes, model.size_bytes, 0.0, DownloadState.DONE))
-        return model
 
     # --- For the provider: delegation's SharedModels --------------------------------------------------------------
 
@@ -652,4 +643,6 @@ def _left_out(name: str, reason: str) -> SharedModel:
 def display_name(model: LibraryModel) -> str:
     """A name for people; a model of the catalog has its own file's name, whatever ours is called."""
     known = by_sha256(model.sha256)
+    if known is None and model.path.suffix not in (".gguf", ".bin"):  # other programs call files by their checksum
+        return model.name
     return model_title(known.file if known is not None else model.path.name)

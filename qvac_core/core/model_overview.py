@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
@@ -10,11 +11,13 @@ from enum import Enum
 import psutil
 
 from qvac_core.core.config import CoreConfig
+from qvac_core.core.library_folder import models_folder
 from qvac_core.engines.library import Library
 from qvac_core.engines.memory import SPARE
 from qvac_core.errors import StoreError
 from qvac_core.models import ModelDescriptor, all_models
 from qvac_core.store.folders import DataDir, InstanceLock
+from qvac_core.store.settings import SettingsFile
 
 _KINDS = {
     "llamacpp-completion": "chat",
@@ -62,7 +65,8 @@ def fits(size_bytes: int) -> Fit:
 async def overview(config: CoreConfig) -> Sequence[Overview]:
     """What is here first. Raises StoreError where the data folder cannot be used."""
     folder = await asyncio.to_thread(DataDir.locate(config.data_dir).create)
-    library = await asyncio.to_thread(Library, config.models_folder or folder.models_folder)
+    settings = await asyncio.to_thread(lambda: SettingsFile(folder.settings_file, now=time.time()))
+    library = await asyncio.to_thread(Library, models_folder(folder, settings, config.models_folder))
     lock = InstanceLock(folder.lock_file)
     try:
         await asyncio.to_thread(lock.acquire)

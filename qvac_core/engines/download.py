@@ -11,7 +11,8 @@ import hashlib
 import os
 import re
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,9 +20,9 @@ import httpx
 
 from qvac_core.engines.http_client import ProxyFailed, distrusts, open_client
 from qvac_core.engines.interface import DownloadProgress
-from qvac_core.engines.part_file import PartFile, Version
+from qvac_core.engines.part_file import PartFile, Version, arrived
 from qvac_core.errors import ModelError
-from qvac_core.models import HuggingFaceSource, UrlSource, canonical_source
+from qvac_core.models import CopySource, HuggingFaceSource, ModelSource, canonical_source
 from qvac_core.models.source import HUGGING_FACE
 
 ATTEMPTS = 4  # of a download that broke off, each going on where the last one stopped
@@ -35,17 +36,23 @@ _SHA256 = re.compile(r'"?([0-9a-f]{64})"?')
 _SAFE_NAME = re.compile(r"[^\w.+-]", re.ASCII)
 
 Progress = Callable[[DownloadProgress], None]
+# Sends the bytes of a file from an offset on, from somebody else than its address. Raises ModelError.
+Copier = Callable[[int], AsyncGenerator[bytes, None]]
 
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """A file to fetch. `key` is what progress reports are named by; sha256 "" and size 0 where nobody says."""
+    """A file to fetch. `key` is what progress reports are named by; sha256 "" and size 0 where nobody says.
+
+    copier: who sends it in place of its address; then sha256 and size are known.
+    """
 
     key: str
-    source: HuggingFaceSource | UrlSource
+    source: ModelSource
     file_name: str
     sha256: str = ""
     size_bytes: int = 0
+    copier: Copier | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +75,12 @@ class Meter:
         self._samples: list[tuple[float, int]] = []
         self._reported_at = float("-inf")
 
+    def check(self, downloaded: int) -> None:
+        """What is there is read through from now on."""
+        if self._report is not None and downloaded:
+            total = max(self.total, downloaded) if self.total else 0
+            self._report(DownloadProgress(self._key, downloaded, total, 0.0, checking=True))
+
     def update(self, downloaded: int, *, last: bool = False) -> None:
         if self._report is None:
             return
@@ -86,15 +99,20 @@ async def fetch(wanted: Wanted, folder: Path, on_progress: Progress | None = Non
 
     Raises ModelError: HTTP_ERROR (53003), CHECKSUM_VALIDATION_FAILED (53002), DISK_FULL.
     """
-    part = await asyncio.to_thread(PartFile, part_path(folder, str(wanted.source)))
+    place = part_path(folder, str(wanted.source))
+    if (before := await asyncio.to_thread(arrived, place)) is not None:  # we were ended before anybody was told
+        return Fetched(folder / before.name, before.sha256, before.size_bytes)
+    part = await asyncio.to_thread(PartFile, place)
     try:
-        await asyncio.to_thread(part.resume)
         meter = Meter(wanted.key, wanted.size_bytes, on_progress)
+        meter.check(part.found)
+        await asyncio.to_thread(part.resume)
         sha256 = await _download(wanted, part, meter)
         if part.continued and part.differs(sha256):  # a part of something else: once more, from the beginning
             await asyncio.to_thread(part.restart)
             sha256 = await _download(wanted, part, meter)
         meter.update(part.size, last=True)
+        meter.check(part.size)
         target = free_target(folder, wanted.file_name)
         found = await asyncio.to_thread(part.finish, target, sha256)
         return Fetched(target, found, part.size)
@@ -122,20 +140,21 @@ def safe_name(file_name: str) -> str:
     return _SAFE_NAME.sub("_", file_name).lstrip(".")[-160:] or "model.gguf"
 
 
-async def content_lengths(sources: Sequence[HuggingFaceSource | UrlSource]) -> list[int] | None:
+async def content_lengths(sources: Sequence[ModelSource]) -> list[int] | None:
     """Bytes of each file, asked of its server before the download; None when it does not say."""
     lengths: list[int] = []
     try:
         async with await asyncio.to_thread(open_client) as client:
             for source in sources:
-                response = await client.head(source.url(_endpoint()), headers=await _headers(source))
+                response = await client.head(source.url(endpoint()), headers=await authorization(source))
                 lengths.append(int(response.headers.get("Content-Length", 0) or 0) if response.is_success else 0)
     except (httpx.HTTPError, httpx.InvalidURL, ProxyFailed, ValueError):
         return None
     return lengths if all(lengths) else None
 
 
-async def _headers(source: HuggingFaceSource | UrlSource) -> dict[str, str]:
+async def authorization(source: ModelSource) -> dict[str, str]:
+    """Headers of a request for a file: who we are, and the person's own token where the file may need it."""
     headers = {"Accept-Encoding": "identity", "User-Agent": "qvac-desktop"}
     if isinstance(source, HuggingFaceSource) and (token := await asyncio.to_thread(_token)):
         headers["Authorization"] = f"Bearer {token}"
@@ -144,6 +163,11 @@ async def _headers(source: HuggingFaceSource | UrlSource) -> dict[str, str]:
 
 async def _download(wanted: Wanted, part: PartFile, meter: Meter) -> str:
     """Until the part file is whole; returns the sha256 that it should have ("" = nobody knows)."""
+    if wanted.copier is not None:
+        await _copy(wanted, wanted.copier, part, meter)
+        return wanted.sha256
+    if isinstance(wanted.source, CopySource):
+        raise ModelError("This model can only be had from a machine that has it. Choose one.", name="NO_SOURCE")
     delay = RETRY_DELAY
     for attempt in range(1, ATTEMPTS + 1):
         try:
@@ -162,9 +186,35 @@ async def _download(wanted: Wanted, part: PartFile, meter: Meter) -> str:
     raise _broke_off(wanted)
 
 
+async def _copy(wanted: Wanted, copier: Copier, part: PartFile, meter: Meter) -> None:
+    """From where the part ends, whoever sent what is there: the checksum judges the whole."""
+    if part.size > wanted.size_bytes:
+        await asyncio.to_thread(part.restart)
+    if not part.size:
+        await asyncio.to_thread(part.begin, Version(size_bytes=wanted.size_bytes))
+    await asyncio.to_thread(part.check_room, wanted.size_bytes)
+    if part.size < wanted.size_bytes:
+        async with aclosing(copier(part.size)) as chunks:
+            await _receive(_at_most(chunks, wanted.size_bytes - part.size), part, meter)
+    if part.size < wanted.size_bytes:
+        raise ModelError(
+            "The other machine stopped sending. Try again, or choose another source; what came is kept.",
+            name="COPY_ENDED",
+        )
+
+
+async def _at_most(chunks: AsyncIterator[bytes], size: int) -> AsyncGenerator[bytes, None]:
+    """A peer that sends more than was agreed fills no disk."""
+    async for chunk in chunks:
+        yield chunk[:size]
+        size -= len(chunk)
+        if size <= 0:
+            return
+
+
 async def _attempt(client: httpx.AsyncClient, wanted: Wanted, part: PartFile, meter: Meter) -> str:
-    url = wanted.source.url(_endpoint())
-    headers = await _headers(wanted.source)
+    url = wanted.source.url(endpoint())
+    headers = await authorization(wanted.source)
     if part.size:
         if wanted.size_bytes and part.size >= wanted.size_bytes:
             if part.size == wanted.size_bytes and wanted.sha256:
@@ -204,7 +254,7 @@ async def _attempt(client: httpx.AsyncClient, wanted: Wanted, part: PartFile, me
         meter.total = wanted.size_bytes or total
         if meter.total:
             await asyncio.to_thread(part.check_room, meter.total)
-        await _receive(response, part, meter)
+        await _receive(response.aiter_raw(), part, meter)
         if meter.total and part.size < meter.total:
             raise httpx.ReadError("the connection ended early")
         return wanted.sha256 or version.linked_sha256
@@ -222,12 +272,12 @@ def _extent(response: httpx.Response) -> tuple[int, int]:
     return start, int(match[2]) if match[2] != "*" else (start + length if length else 0)
 
 
-async def _receive(response: httpx.Response, part: PartFile, meter: Meter) -> None:
+async def _receive(chunks: AsyncIterator[bytes], part: PartFile, meter: Meter) -> None:
     """Write what comes, in large pieces; what had come before an end of any kind is written too."""
     buffer = bytearray()
     written_at = time.monotonic()
     try:
-        async for chunk in response.aiter_raw():
+        async for chunk in chunks:
             buffer += chunk
             if len(buffer) >= CHUNK or time.monotonic() - written_at >= WRITE_INTERVAL:
                 piece, buffer = bytes(buffer), bytearray()
@@ -263,15 +313,15 @@ def _token() -> str | None:
     return token
 
 
-def _endpoint() -> str:
+def endpoint() -> str:
     """Hugging Face, or the mirror that HF_ENDPOINT names."""
     endpoint = os.environ.get("HF_ENDPOINT", "").strip() or HUGGING_FACE
     try:
         url = httpx.URL(endpoint)
     except httpx.InvalidURL as error:
-        raise _bad_endpoint() from error
+        raise _badendpoint() from error
     if url.scheme not in ("http", "https") or not url.host:
-        raise _bad_endpoint()
+        raise _badendpoint()
     return endpoint
 
 
@@ -311,7 +361,7 @@ def _unreachable(wanted: Wanted, error: httpx.TransportError) -> ModelError:
     return ModelError(sentence, name="HTTP_ERROR", code=53003)
 
 
-def _bad_endpoint() -> ModelError:
+def _badendpoint() -> ModelError:
     return ModelError(
         "HF_ENDPOINT is not an address of a server. Write it https://HOST, or take it away.",
         name="HTTP_ERROR",

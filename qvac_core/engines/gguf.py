@@ -84,6 +84,16 @@ def read_gguf(path: Path) -> GgufInfo:
         raise _truncated() from None
 
 
+def read_beginning(data: bytes) -> GgufInfo | None:
+    """What the first bytes of a file say, as far as they go: nothing is checked. None where it is no GGUF."""
+    if not data.startswith(MAGIC):
+        return None
+    try:
+        return _Header(data).read_beginning()
+    except (ModelError, struct.error, IndexError):
+        return None
+
+
 _IN_BRACKETS = re.compile(rb"(\xe2\x96\x81|_)?(<.+>|\[.+\])", re.DOTALL)
 
 
@@ -115,7 +125,7 @@ def _damaged() -> ModelError:
 
 
 class _Header:
-    def __init__(self, data: mmap.mmap) -> None:
+    def __init__(self, data: mmap.mmap | bytes) -> None:
         self._data = data
         self._size = len(data)
         self._at = 4
@@ -134,6 +144,21 @@ class _Header:
             if value is not None:
                 metadata[key] = value
         return _info(metadata, tensors, self._check_tensors(tensors, metadata))
+
+    def read_beginning(self) -> GgufInfo:
+        """As far as the data goes; nothing is checked."""
+        if self._number("I") not in (2, 3):
+            raise _damaged()
+        tensors = self._number("Q")
+        metadata: dict[str, Value] = {}
+        try:
+            for _ in range(min(self._number("Q"), COUNT_LIMIT)):
+                key = self._string()
+                if (value := self._value(self._number("I"))) is not None:
+                    metadata[key] = value
+        except (ModelError, struct.error, IndexError):  # the data ends here
+            pass
+        return _info(metadata, tensors, frozenset())
 
     def token_types(self) -> list[tuple[int, str, int]]:
         self._at = 16

@@ -357,12 +357,16 @@ class LibraryModel:
 
 @dataclass(frozen=True, slots=True)
 class DownloadProgress:
-    """Bytes so far and in all (0 = unknown), and the rate in bytes per second."""
+    """Bytes so far and in all (0 = unknown), and the rate in bytes per second.
+
+    checking: what is there is being read through.
+    """
 
     key: str
     downloaded: int
     total: int
     rate: float
+    checking: bool = False
 
 
 class ModelLibrary(Protocol):

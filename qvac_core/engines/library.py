@@ -16,14 +16,14 @@ from pathlib import Path
 import msgspec
 
 from qvac_core.engines.default_model import fetch_default_model
-from qvac_core.engines.download import Fetched, Progress, Wanted
+from qvac_core.engines.download import Copier, Fetched, Progress, Wanted
 from qvac_core.engines.examine import examine, examine_projector, examine_type
 from qvac_core.engines.interface import DownloadProgress, LibraryModel
-from qvac_core.engines.library_index import Record, read_index, write_index
+from qvac_core.engines.library_index import INDEX, Record, read_index, write_index
 from qvac_core.engines.model_files import part_prefix
 from qvac_core.engines.model_kind import ModelKind, cannot_chat
 from qvac_core.engines.projectors import file_name_beside, projectors_of
-from qvac_core.engines.split_download import fetch_model
+from qvac_core.engines.split_download import discard, fetch_model, known, left_of
 from qvac_core.engines.whisper_file import is_ggml
 from qvac_core.errors import ModelError
 from qvac_core.models import (
@@ -31,6 +31,7 @@ from qvac_core.models import (
     ModelDescriptor,
     by_file,
     by_name,
+    by_sha256,
     by_source,
     canonical_source,
     is_source,
@@ -38,8 +39,6 @@ from qvac_core.models import (
 )
 
 log = logging.getLogger("qvac.engines")
-
-INDEX = "library.json"
 
 
 @dataclass(eq=False)
@@ -59,6 +58,16 @@ class Library:
         self._records: list[Record] = read_index(folder / INDEX)
         self._left_out: dict[str, str] = {}
         self._ensuring: dict[str, _Ensure] = {}
+
+    @property
+    def folder(self) -> Path:
+        """Where downloads go, and where files that were put there by hand are looked for."""
+        return self._folder
+
+    async def relocate(self, folder: Path) -> None:
+        """The models lie in another folder now, and its index says so."""
+        self._records = await asyncio.to_thread(read_index, folder / INDEX)
+        self._folder = folder
 
     # --- Asking ---------------------------------------------------------------------------------------------------
 
@@ -92,12 +101,13 @@ class Library:
 
     # --- Adding and removing --------------------------------------------------------------------------------------
 
-    async def add_file(self, path: Path) -> LibraryModel:
+    async def add_file(self, path: Path, *, name: str = "") -> LibraryModel:
+        """name: for one that the catalog does not know; "" = by its header or file. Raises ModelError."""
         path = _absolute(path)
         known = next((record for record in self._records if record.has(str(path)) and record.is_there), None)
         if known is not None:
             return (await self._with_projector(await self._judge(known))).model
-        return (await self._add(path, sha256="", source="")).model
+        return (await self._add(path, sha256="", source="", name=name)).model
 
     async def scan(self) -> Sequence[LibraryModel]:
         """Take in model files that were put into the models folder by hand, or that changed; returns all models."""
@@ -130,10 +140,35 @@ class Library:
         paths += [Path(record.projector) for record in removed if record.projector and record.projector not in used]
         await asyncio.to_thread(_delete, [path for path in paths if path.parent == self._folder])
 
+    def files_of(self, name: str) -> tuple[Path, ...]:
+        """What `remove` would delete of a model, or of a file that is of no use (`left_out`). Blocking."""
+        model = self.find(name)
+        if model is None:
+            names = self._folder.glob("*") if name in self._left_out else ()
+            return tuple(path for path in names if path.is_file() and part_prefix(path.name) == name)
+        records = [record for record in self._records if record.path == str(model.path)]
+        used = {record.projector for record in self._records if record.path != str(model.path)}
+        paths = [Path(file.path) for record in records for file in record.files]
+        paths += [Path(record.projector) for record in records if record.projector and record.projector not in used]
+        return tuple(path for path in paths if path.parent == self._folder)
+
+    async def remove_left_out(self, name: str) -> None:
+        """Delete a file of the models folder that is of no use."""
+        await asyncio.to_thread(lambda: _delete(self.files_of(name)))
+        self._left_out = {other: reason for other, reason in self._left_out.items() if other != name}
+
     async def ensure(
-        self, name_or_source: str, on_progress: Callable[[DownloadProgress], None] | None = None
+        self,
+        name_or_source: str,
+        on_progress: Callable[[DownloadProgress], None] | None = None,
+        copier: Copier | None = None,
+        expected: tuple[str, int] = ("", 0),
     ) -> LibraryModel:
-        """ "" means the default small model. Who asks for the same model at the same time shares the download."""
+        """ "" means the default small model. Who asks for the same model at the same time shares the download.
+
+        copier: who sends the file in place of its address. expected: sha256 and bytes of the file, where the caller
+        knows what the catalog does not.
+        """
         wanted = name_or_source.strip() or DEFAULT_SMALL_MODEL.name
         found = self.find(wanted)
         if found is not None:
@@ -142,7 +177,7 @@ class Library:
         key = canonical_source(descriptor.src if descriptor else wanted)
         entry = self._ensuring.get(key)
         if entry is None:
-            entry = self._start(key, wanted)
+            entry = self._start(key, wanted, copier, expected)
 
         def listen(report: DownloadProgress) -> None:
             if on_progress is not None:
@@ -163,7 +198,16 @@ class Library:
 
     # --- Downloading ----------------------------------------------------------------------------------------------
 
-    def _start(self, key: str, wanted: str) -> _Ensure:
+    def left_of(self, name_or_source: str) -> int:
+        """Bytes that are here of a download that is not whole. Blocking."""
+        return sum(left_of(self._folder, source) for source in _sources(name_or_source))
+
+    async def discard(self, name_or_source: str) -> None:
+        """Remove what is here of a download that is not whole and does not run."""
+        for source in _sources(name_or_source):
+            await asyncio.to_thread(discard, self._folder, source)
+
+    def _start(self, key: str, wanted: str, copier: Copier | None, expected: tuple[str, int]) -> _Ensure:
         listeners: list[Progress] = []
 
         def progress(report: DownloadProgress) -> None:
@@ -172,14 +216,16 @@ class Library:
 
         async def obtain() -> LibraryModel:
             try:
-                return await self._obtain(wanted, progress)
+                return await self._obtain(wanted, progress, copier, expected)
             finally:
                 del self._ensuring[key]
 
         entry = self._ensuring[key] = _Ensure(asyncio.get_running_loop().create_task(obtain()), listeners)
         return entry
 
-    async def _obtain(self, wanted: str, progress: Progress) -> LibraryModel:
+    async def _obtain(
+        self, wanted: str, progress: Progress, copier: Copier | None, expected: tuple[str, int]
+    ) -> LibraryModel:
         descriptor = _descriptor(wanted)
         if descriptor is None and not is_source(wanted):
             raise ModelError(
@@ -193,21 +239,23 @@ class Library:
         if descriptor is not None and descriptor.is_voice_detector:
             raise ModelError("This file tells speech from silence; it cannot transcribe. Choose a Whisper model.")
         source = parse_source(descriptor.src if descriptor else wanted)
-        file_name = descriptor.file if descriptor else source.file_name
         by_hand = await self._already_there(descriptor) if descriptor else None
         if by_hand is not None:
             return by_hand
-        if descriptor is DEFAULT_SMALL_MODEL:
-            fetched = await fetch_default_model(wanted, self._folder, progress)
-        elif descriptor is not None:
-            sha256, size = descriptor.sha256, descriptor.size_bytes
-            fetched = await fetch_model(Wanted(wanted, source, file_name, sha256, size), self._folder, progress)
+        projectors = projectors_of(descriptor) if descriptor is not None else []
+        if descriptor is not None:
+            file_name, sha256, size = descriptor.file, descriptor.sha256, descriptor.size_bytes
         else:
-            fetched = await fetch_model(Wanted(wanted, source, file_name), self._folder, progress)
+            file_name, (sha256, size) = source.file_name, expected
+        fetching = Wanted(wanted, source, file_name, sha256, size, copier)
+        shown = _before(progress, projectors[0].size_bytes) if projectors else progress
+        if descriptor is DEFAULT_SMALL_MODEL and copier is None:
+            fetched = await fetch_default_model(wanted, self._folder, shown)
+        else:
+            fetched = await fetch_model(fetching, self._folder, shown)
         model = await self._take_in(fetched, str(source))
-        projectors = projectors_of(descriptor) if descriptor is not None and model.projector is None else []
-        if projectors:
-            model = await self._with_vision(model, projectors[0], progress)
+        if projectors and model.projector is None:
+            model = await self._with_vision(model, projectors[0], _after(progress, model.size_bytes))
         return model
 
     async def _with_vision(self, model: LibraryModel, projector: ModelDescriptor, progress: Progress) -> LibraryModel:
@@ -226,6 +274,7 @@ class Library:
         for record in self._records:
             if record.has(str(model.path)):
                 await self._with_projector(record)
+        await asyncio.to_thread(known, self._folder, str(wanted.source))
         return fetched.path
 
     async def _already_there(self, descriptor: ModelDescriptor) -> LibraryModel | None:
@@ -238,14 +287,17 @@ class Library:
 
     async def _take_in(self, fetched: Fetched, source: str) -> LibraryModel:
         try:
-            return (await self._add(fetched.path, sha256=fetched.sha256, source=source)).model
+            record = await self._add(fetched.path, sha256=fetched.sha256, source=source)
         except ModelError:
             await asyncio.to_thread(_delete, [fetched.path, *fetched.parts])
+            await asyncio.to_thread(known, self._folder, source)
             raise
+        await asyncio.to_thread(known, self._folder, source)
+        return record.model
 
     # --- The index ------------------------------------------------------------------------------------------------
 
-    async def _add(self, path: Path, *, sha256: str, source: str) -> Record:
+    async def _add(self, path: Path, *, sha256: str, source: str, name: str = "") -> Record:
         stop = threading.Event()
         try:
             record = await asyncio.to_thread(examine, path, sha256, source, stop)
@@ -257,6 +309,8 @@ class Library:
             return same
         if source and source not in map(canonical_source, record.sources):
             record = msgspec.structs.replace(record, sources=(*record.sources, source))
+        if name and by_sha256(record.sha256) is None:
+            record = msgspec.structs.replace(record, name=name)
         others = [known for known in self._records if known.path != record.path and known.sha256 != record.sha256]
         record = msgspec.structs.replace(record, name=_free_name(record.name, others))
         self._records = [*others, record]
@@ -306,6 +360,34 @@ class Library:
 
 def _descriptor(wanted: str) -> ModelDescriptor | None:
     return by_name(wanted) or (by_source(wanted) if is_source(wanted) else by_file(wanted))
+
+
+def _sources(name_or_source: str) -> list[str]:
+    """Of everything that is fetched for it: the model, and its vision part. None for what cannot be fetched."""
+    wanted = name_or_source.strip() or DEFAULT_SMALL_MODEL.name
+    descriptor = _descriptor(wanted)
+    if descriptor is not None:
+        return [descriptor.src, *(projector.src for projector in projectors_of(descriptor)[:1])]
+    return [wanted] if is_source(wanted) else []
+
+
+def _before(progress: Progress, more: int) -> Progress:
+    """The first of two files, with the second one's bytes counted in what is to come."""
+
+    def report(first: DownloadProgress) -> None:
+        progress(replace(first, total=first.total + more if first.total else 0))
+
+    return report
+
+
+def _after(progress: Progress, size_bytes: int) -> Progress:
+    """The second of two files."""
+
+    def report(second: DownloadProgress) -> None:
+        total = second.total + size_bytes if second.total else 0
+        progress(replace(second, downloaded=second.downloaded + size_bytes, total=total))
+
+    return report
 
 
 def _free_name(name: str, others: Sequence[Record]) -> str:

@@ -16,6 +16,8 @@ from qvac_core.errors import ModelError
 
 log = logging.getLogger("qvac.engines")
 
+INDEX = "library.json"  # beside the models
+
 
 class Part(msgspec.Struct, frozen=True):
     """A further file of a model that comes in several."""

@@ -90,6 +90,11 @@ def _language_model(gguf: GgufInfo) -> ModelKind:
     return ModelKind.CHAT
 
 
+def kind_of_architecture(architecture: str) -> ModelKind:
+    """As far as the architecture alone tells: of a file that is not here."""
+    return ModelKind.EMBEDDING if architecture in _ENCODERS else ModelKind.CHAT
+
+
 def require_chat(kind: ModelKind) -> None:
     """Raises ModelError with the sentence for what cannot chat."""
     if kind is not ModelKind.CHAT:

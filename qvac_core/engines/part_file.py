@@ -45,6 +45,39 @@ class Version(msgspec.Struct, frozen=True):
         return any(mine and theirs and mine != theirs for mine, theirs in pairs)
 
 
+class Arrived(msgspec.Struct, frozen=True):
+    """A file that was moved to its place, and of which the library may not know yet: a crash may come between."""
+
+    name: str
+    sha256: str
+    size_bytes: int
+
+
+def arrived(part: Path) -> Arrived | None:
+    """What lies beside the place of this part file, if it is still there as it came."""
+    try:
+        told = msgspec.json.decode(_arrived_path(part).read_bytes(), type=Arrived)
+        there = (part.parent / told.name).stat().st_size == told.size_bytes
+    except (OSError, msgspec.MsgspecError):  # none, a torn one, or its file went away
+        return None
+    return told if there and not part.exists() else None
+
+
+def forget_part(part: Path) -> None:
+    """Remove what is there of a download, and what was noted of it."""
+    for path in (part, part.with_suffix(".version"), _arrived_path(part)):
+        path.unlink(missing_ok=True)
+
+
+def settle(part: Path) -> None:
+    """The library knows the file that arrived."""
+    _arrived_path(part).unlink(missing_ok=True)
+
+
+def _arrived_path(part: Path) -> Path:
+    return part.with_suffix(".arrived")
+
+
 class PartFile:
     """`open` hashes what is there already; `write` appends; `finish` checks and moves it to its place."""
 
@@ -55,6 +88,7 @@ class PartFile:
         self.continued = False  # whether its bytes came in several answers
         self._version_path = path.with_suffix(".version")
         self._hash = hashlib.sha256()
+        self._closing = threading.Event()
         self._lock = threading.Lock()  # a cancelled download may close it while a thread still writes
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -67,11 +101,16 @@ class PartFile:
             self._file.close()
             raise ModelError("Another program is downloading this model already. Wait for it to finish.") from None
 
+    @property
+    def found(self) -> int:
+        """Bytes that an earlier download left."""
+        return os.fstat(self._file.fileno()).st_size
+
     def resume(self) -> int:
-        """Read what an earlier download left; returns its size in bytes."""
+        """Read what an earlier download left; returns its size in bytes. `close` ends it."""
         with self._lock:
             self._file.seek(0)
-            while chunk := self._file.read(READ_SIZE):
+            while not self._closing.is_set() and (chunk := self._file.read(READ_SIZE)):
                 self._hash.update(chunk)
                 self.size += len(chunk)
             if self.size:
@@ -142,11 +181,13 @@ class PartFile:
                 )
             os.fsync(self._file.fileno())
             self._close()
+            _arrived_path(self.path).write_bytes(msgspec.json.encode(Arrived(target.name, found, self.size)))
             self.path.replace(target)
             self._version_path.unlink(missing_ok=True)
             return found
 
     def close(self) -> None:
+        self._closing.set()
         with self._lock:
             self._close()
 
@@ -162,6 +203,7 @@ def disk_full(needed: int) -> ModelError:
         f"The disk is full: {needed / 1e9:.1f} GB more are needed for this model. Free some space and try again; "
         "what was downloaded is kept.",
         name="DISK_FULL",
+        typed_fields={"neededBytes": needed},
     )
 
 

@@ -125,16 +125,19 @@ class ModelPool:
         idle_seconds: float | Callable[[LibraryModel], float] = IDLE_SECONDS,
         on_changed: Callable[[], None] | None = None,
         admit: Admit | None = None,
+        on_used: Callable[[LibraryModel], None] | None = None,
     ) -> None:
         """engine: for chat models. others: how models of other types are loaded, by `LibraryModel.model_type`.
 
-        admit: asked before a load; where it refuses, models that nobody uses make room first.
+        admit: asked before a load; where it refuses, models that nobody uses make room first. on_used: called when
+        somebody takes a lease of a model, and when they give it back.
         """
         self._admit = admit
         self._engine = engine
         self._others = others
         self._idle_seconds = idle_seconds
         self._on_changed = on_changed or (lambda: None)
+        self._on_used = on_used or (lambda model: None)
         self._entries: dict[str, _Entry] = {}
         self._unloading: set[asyncio.Task[None]] = set()
         self._closed = False
@@ -169,6 +172,7 @@ class ModelPool:
         entry.leases += 1
         self._stop_idling(entry)
         self._on_changed()
+        self._on_used(library_model)
         released = entry
 
         def release() -> None:
@@ -191,6 +195,13 @@ class ModelPool:
             if entry.idle_timer is not None:
                 self._stop_idling(entry)
                 self._idle_later(key, entry)
+
+    async def unload(self, library_model: LibraryModel) -> None:
+        """Give back the memory of this model, now. Requests in flight fail."""
+        for key, entry in list(self._entries.items()):
+            if entry.library_model.path == library_model.path:
+                self._forget(key, entry)
+        await self._finish_unloading()
 
     async def close(self) -> None:
         """Unload everything, leases or not."""
@@ -267,6 +278,7 @@ class ModelPool:
 
     def _released(self, key: str, entry: _Entry) -> None:
         entry.leases -= 1
+        self._on_used(entry.library_model)
         if entry.leases == 0 and entry.waiters == 0 and self._entries.get(key) is entry:
             self._idle_later(key, entry)
         self._on_changed()

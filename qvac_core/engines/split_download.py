@@ -7,17 +7,22 @@ a download that was broken off goes on with the part that it was at.
 from __future__ import annotations
 
 import asyncio
+import os
 import shutil
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import msgspec
+
 from qvac_core.engines.download import Fetched, Progress, Wanted, content_lengths, fetch, part_path, safe_name
 from qvac_core.engines.gguf import read_gguf
 from qvac_core.engines.interface import DownloadProgress
 from qvac_core.engines.model_files import part_names, part_prefix
-from qvac_core.engines.part_file import DISK_RESERVE, disk_full
+from qvac_core.engines.part_file import DISK_RESERVE, disk_full, forget_part, settle
 
+# What the files of a whole model are called at their place: written before the first of them is moved there.
+PLAN = "plan.json"
 PART_LIMIT = 999  # files of one model; the largest of today have some dozens
 
 
@@ -28,15 +33,63 @@ async def fetch_model(wanted: Wanted, folder: Path, on_progress: Progress | None
         return await fetch(wanted, folder, on_progress)
     # Without the catalog's checksum: it is not that of a part, and Hugging Face states one for each.
     parts = [Wanted(wanted.key, wanted.source.sibling(name), safe_name(name)) for name in names]
-    waiting = part_path(folder, str(wanted.source)).with_suffix(".parts")
+    waiting = _waiting(folder, str(wanted.source))
     await asyncio.to_thread(waiting.mkdir, parents=True, exist_ok=True)
     try:
+        if (moved := await asyncio.to_thread(_carry_out, waiting, folder)) is not None:
+            return await asyncio.to_thread(_whole, moved)
         sizes = await content_lengths([part.source for part in parts])
         total = wanted.size_bytes if sizes is None else sum(sizes)
         await asyncio.to_thread(_check_room, waiting, total)
         return await _fetch_parts(parts, total, waiting, folder, on_progress)
     finally:
         await asyncio.to_thread(_remove_empty, waiting)
+
+
+def known(folder: Path, source: str) -> None:
+    """The library knows what came from `source`: what was noted for the case of a crash goes. Blocking."""
+    settle(part_path(folder, source))
+    waiting = _waiting(folder, source)
+    (waiting / PLAN).unlink(missing_ok=True)
+    if waiting.is_dir():
+        _remove_empty(waiting)
+
+
+def left_of(folder: Path, source: str) -> int:
+    """Bytes that are here of a download that is not whole. Blocking."""
+    return sum(_size(path) for path in _leftovers(folder, source))
+
+
+def discard(folder: Path, source: str) -> None:
+    """Remove what is here of a download that is not whole. Blocking."""
+    for path in _leftovers(folder, source):
+        forget_part(path)
+    forget_part(part_path(folder, source))
+    waiting = _waiting(folder, source)
+    (waiting / PLAN).unlink(missing_ok=True)
+    if waiting.is_dir():
+        _remove_empty(waiting)
+
+
+def _leftovers(folder: Path, source: str) -> list[Path]:
+    waiting = _waiting(folder, source)
+    inside = [path for path in waiting.iterdir() if path.suffix in (".gguf", ".part")] if waiting.is_dir() else []
+    return [path for path in (part_path(folder, source), *inside) if path.is_file()]
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:  # it was moved to its place meanwhile
+        return 0
+
+
+def _waiting(folder: Path, source: str) -> Path:
+    return part_path(folder, source).with_suffix(".parts")
+
+
+def _whole(paths: Sequence[Path]) -> Fetched:
+    return Fetched(paths[0], "", sum(path.stat().st_size for path in paths), tuple(paths[1:]))
 
 
 async def _fetch_parts(
@@ -48,11 +101,14 @@ async def _fetch_parts(
         path = waiting / part.file_name
         if not await asyncio.to_thread(path.is_file):
             path = (await fetch(part, waiting, _shifted(on_progress, so_far, total))).path
+            await asyncio.to_thread(known, waiting, str(part.source))
         so_far += (await asyncio.to_thread(path.stat)).st_size
         done.append(path)
         if len(done) == 1 and not await asyncio.to_thread(_is_split, path):  # only its name looked like a part's
             break
-    paths = await asyncio.to_thread(_move, done, folder)
+    await asyncio.to_thread(_plan, done, waiting, folder)
+    paths = await asyncio.to_thread(_carry_out, waiting, folder)
+    assert paths is not None, "it was planned just now"
     if on_progress is not None:
         on_progress(DownloadProgress(parts[0].key, so_far, so_far, 0.0))
     return Fetched(paths[0], "", so_far, tuple(paths[1:]))
@@ -74,14 +130,35 @@ def _is_split(path: Path) -> bool:
     return isinstance(count, int) and count > 1
 
 
-def _move(done: Sequence[Path], folder: Path) -> list[Path]:
-    """To names in `folder` that no file has, which still say that they belong together."""
+def _plan(done: Sequence[Path], waiting: Path, folder: Path) -> None:
+    """Names in `folder` that no file has, which still say that they belong together."""
     prefix, number = part_prefix(done[0].name), 2
     names = [path.name for path in done]
     while any((folder / name).exists() for name in names):
         names = [path.name.replace(prefix, f"{prefix}-{number}", 1) for path in done]
         number += 1
-    return [path.replace(folder / name) for path, name in zip(done, names, strict=True)]
+    temporary = waiting / f"{PLAN}.tmp"
+    with temporary.open("wb") as file:
+        file.write(msgspec.json.encode([(path.name, name) for path, name in zip(done, names, strict=True)]))
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.replace(waiting / PLAN)
+
+
+def _carry_out(waiting: Path, folder: Path) -> list[Path] | None:
+    """Move what is planned, and was not moved before a crash; None where nothing is planned."""
+    try:
+        planned = msgspec.json.decode((waiting / PLAN).read_bytes(), type=list[tuple[str, str]])
+    except FileNotFoundError:
+        return None
+    for name, target in planned:
+        if (waiting / name).exists():
+            (waiting / name).replace(folder / target)
+    paths = [folder / target for _, target in planned]
+    if all(path.is_file() for path in paths):
+        return paths
+    (waiting / PLAN).unlink()  # somebody took one away meanwhile: it has to be fetched again
+    return None
 
 
 def _check_room(waiting: Path, total: int) -> None:

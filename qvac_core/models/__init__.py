@@ -15,18 +15,22 @@ from qvac_core.models.descriptor import (
     by_source,
 )
 from qvac_core.models.source import (
+    CopySource,
     HuggingFaceSource,
+    ModelSource,
     UrlSource,
     canonical_source,
     is_source,
     parse_source,
 )
-from qvac_core.models.title import model_title
+from qvac_core.models.title import model_title, quantization_in
 
 __all__ = [
     "DEFAULT_SMALL_MODEL",
+    "CopySource",
     "HuggingFaceSource",
     "ModelDescriptor",
+    "ModelSource",
     "UrlSource",
     "all_models",
     "by_file",
@@ -37,6 +41,7 @@ __all__ = [
     "is_source",
     "model_title",
     "parse_source",
+    "quantization_in",
 ]
 
 

@@ -16,6 +16,7 @@ SOURCE_LIMIT = 2048  # characters; longer than any address in use
 _PATH = re.compile(
     r"(?P<owner>[\w.-]+)/(?P<repo>[\w.-]+)/(?:blob|resolve)/(?P<revision>[\w.-]+)/(?P<file>.+)", re.ASCII
 )
+_SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,12 +71,35 @@ class UrlSource:
         return self.address
 
 
+@dataclass(frozen=True, slots=True)
+class CopySource:
+    """A file that has no address: machines that have it are known by its sha256 (hex)."""
+
+    sha256: str
+
+    @property
+    def file_name(self) -> str:
+        return f"{self.sha256[:16]}.gguf"
+
+    def sibling(self, file_name: str) -> CopySource:
+        raise ModelError("A model in several files can only be fetched from its address.", name="NO_SOURCE")
+
+    def url(self, endpoint: str = HUGGING_FACE) -> str:
+        raise ModelError("This model can only be had from a machine that has it. Choose one.", name="NO_SOURCE")
+
+    def __str__(self) -> str:
+        return f"copy://{self.sha256}"
+
+
+ModelSource = HuggingFaceSource | UrlSource | CopySource
+
+
 def is_source(text: str) -> bool:
     """Whether `text` has the form of an address rather than of a name or a path."""
     return "://" in text
 
 
-def parse_source(text: str) -> HuggingFaceSource | UrlSource:
+def parse_source(text: str) -> ModelSource:
     """Raises ModelError with a sentence for what cannot be fetched: other registries, hyperdrives, plain http."""
     if len(text) > SOURCE_LIMIT:
         raise ModelError("This model address is too long.", name="MODEL_SOURCE_INVALID")
@@ -101,6 +125,8 @@ def parse_source(text: str) -> HuggingFaceSource | UrlSource:
         )
     if scheme == "https":
         return _https(text)
+    if scheme == "copy" and _SHA256.fullmatch(rest):
+        return CopySource(rest)
     if scheme == "http":
         raise ModelError(
             "A model is fetched over https only: over http anybody on the way could change it.",

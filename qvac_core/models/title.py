@@ -6,6 +6,9 @@ import re
 
 # llama.cpp's names of quantizations, at the end of a GGUF's file name: "-Q4_K_M", ".IQ3_XXS", "-UD-Q4_K_XL", "_f16".
 _QUANTIZATION = re.compile(r"[-._](UD[-._])?(I?Q\d\w*|T[QL]\d\w*|B?F16|F32|MXFP4\w*)$", re.IGNORECASE)
+_ANYWHERE = re.compile(
+    r"(?<![A-Za-z0-9])((UD[-._])?(I?Q\d\w*|T[QL]\d\w*|B?F16|F32|MXFP4\w*))(?![A-Za-z0-9])", re.IGNORECASE
+)
 _PART = re.compile(r"-\d{5}-of-\d{5}$")
 
 
@@ -14,3 +17,9 @@ def model_title(file_name: str) -> str:
     stem = _PART.sub("", file_name.removesuffix(".gguf"))
     bare = _QUANTIZATION.sub("", stem) or stem
     return re.sub(r"[-_]+", " ", bare).strip() or file_name
+
+
+def quantization_in(file_name: str) -> str:
+    """ "SmolLM2-135M-Instruct.Q4_1.gguf" → "Q4_1"; "" where the name does not say it."""
+    found = _ANYWHERE.search(_PART.sub("", file_name.removesuffix(".gguf")))
+    return found[1].upper() if found is not None else ""

@@ -138,7 +138,26 @@ _VERSION_9: Final[Migration] = (
     "CREATE TABLE presets (name TEXT PRIMARY KEY, parameters TEXT NOT NULL) WITHOUT ROWID",
 )
 
+# Downloads that are not done, and when each model was used last.
+_VERSION_10: Final[Migration] = (
+    """CREATE TABLE downloads (
+        model TEXT PRIMARY KEY,
+        title TEXT NOT NULL,
+        state TEXT NOT NULL,
+        asked_at REAL NOT NULL,
+        total INTEGER NOT NULL,
+        source TEXT NOT NULL,
+        source_name TEXT NOT NULL,
+        share INTEGER NOT NULL,
+        error TEXT NOT NULL
+    ) WITHOUT ROWID""",
+    """CREATE TABLE model_uses (
+        sha256 TEXT PRIMARY KEY,
+        at REAL NOT NULL
+    ) WITHOUT ROWID""",
+)
+
 MIGRATIONS: Final[tuple[Migration, ...]] = (
     *(_VERSION_1, _VERSION_2, _VERSION_3, _VERSION_4, _VERSION_5, _VERSION_6),
-    *(_VERSION_7, _VERSION_8, _VERSION_9),
+    *(_VERSION_7, _VERSION_8, _VERSION_9, _VERSION_10),
 )

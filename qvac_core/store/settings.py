@@ -121,6 +121,14 @@ class NetworkSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class LibrarySettings:
+    """[library]: `folder`: where models are kept, "" = in the data folder. downloads_at_once: the others wait."""
+
+    folder: str = ""
+    downloads_at_once: int = 2
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """`local_network`: find providers, and be found by guests, on the own network without the internet.
 
@@ -142,6 +150,7 @@ class Settings:
     manners: MannersSettings = field(default_factory=MannersSettings)
     chat: ChatSettings = field(default_factory=ChatSettings)
     network: NetworkSettings = field(default_factory=NetworkSettings)
+    library: LibrarySettings = field(default_factory=LibrarySettings)
 
 
 class SettingsFile:

@@ -11,8 +11,10 @@ from qvac_core.store.access_list import AccessList
 from qvac_core.store.conversations import Conversations
 from qvac_core.store.database import Database
 from qvac_core.store.disk import sweep_temporaries
+from qvac_core.store.downloads import Downloads
 from qvac_core.store.folders import DataDir
 from qvac_core.store.knocks import Knocks
+from qvac_core.store.model_uses import ModelUses
 from qvac_core.store.pictures import PictureFiles
 from qvac_core.store.providers import Providers
 from qvac_core.store.request_history import RequestHistory
@@ -34,6 +36,8 @@ class Store:
     knocks: Knocks
     providers: Providers
     pictures: PictureFiles
+    downloads: Downloads
+    model_uses: ModelUses
     notices: tuple[str, ...]
 
     @classmethod
@@ -59,6 +63,8 @@ class Store:
             Knocks(database),
             Providers(database),
             PictureFiles(folder.pictures_folder),
+            Downloads(database),
+            ModelUses(database),
             notices,
         )
 

@@ -7,16 +7,18 @@ import hashlib
 import json
 import shutil
 import zipfile
-from collections.abc import Iterator
+from collections.abc import AsyncGenerator, Iterator
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
-from qvac_core.engines import default_model, download, part_file
+from qvac_core.engines import default_model, download, part_file, split_download
 from qvac_core.engines.download import Wanted, fetch, part_path
 from qvac_core.engines.interface import DownloadProgress
 from qvac_core.engines.library import Library
+from qvac_core.engines.split_download import known
 from qvac_core.errors import ModelError
 from qvac_core.models import UrlSource, parse_source
 from tests import gguf_files
@@ -49,6 +51,7 @@ def test_a_whole_download(server: FileServer, tmp_path: Path) -> None:
     assert fetched.path.read_bytes() == DATA
     assert (fetched.sha256, fetched.size_bytes) == (SHA256, len(DATA))
     assert (reports[-1].key, reports[-1].downloaded, reports[-1].total) == ("key", len(DATA), len(DATA))
+    known(tmp_path, str(SOURCE))
     assert [path.name for path in tmp_path.iterdir()] == ["tiny.gguf"]
 
 
@@ -137,6 +140,7 @@ def test_parts_of_two_versions_are_never_put_together(
     server.files[PATH] = OTHER
     vars(server).update(after)
     assert asyncio.run(fetch(plain(server), tmp_path)).path.read_bytes() == OTHER
+    known(tmp_path, str(plain(server).source))
     assert [path.name for path in tmp_path.iterdir()] == ["tiny.gguf"]
 
 
@@ -294,6 +298,70 @@ def test_a_cancelled_ensure_can_be_taken_up_again(server: FileServer, tmp_path: 
     asyncio.run(main())
 
 
+def test_a_crash_before_the_library_knows_costs_no_second_download(server: FileServer, tmp_path: Path) -> None:
+    async def main() -> None:
+        await fetch(wanted("", 0), tmp_path)  # and then the process ends: no index names the file
+        server.requests.clear()
+        model = await Library(tmp_path).ensure(SOURCE)
+        assert (model.path, model.sha256) == (tmp_path / "tiny.gguf", SHA256)
+        assert not server.requests
+        assert {path.name for path in tmp_path.iterdir()} == {"library.json", "tiny.gguf"}
+
+    asyncio.run(main())
+
+
+def test_a_file_that_went_away_after_the_crash_is_fetched_again(server: FileServer, tmp_path: Path) -> None:
+    asyncio.run(fetch(wanted(), tmp_path)).path.unlink()
+    assert asyncio.run(fetch(wanted(), tmp_path)).path.read_bytes() == DATA
+
+
+async def bytes_of(data: bytes) -> AsyncGenerator[bytes, None]:
+    for start in range(0, len(data), 300_000):
+        yield data[start : start + 300_000]
+
+
+def test_another_machine_sends_it_and_the_address_the_rest(server: FileServer, tmp_path: Path) -> None:
+    asked: list[int] = []
+
+    def copier(offset: int) -> AsyncGenerator[bytes, None]:
+        asked.append(offset)
+        return bytes_of(DATA[offset:1_500_000])
+
+    with pytest.raises(ModelError, match="stopped sending"):
+        asyncio.run(fetch(replace(wanted(), copier=copier), tmp_path))
+    assert part_path(tmp_path, SOURCE).stat().st_size == 1_500_000 and asked == [0]
+    assert asyncio.run(fetch(wanted(), tmp_path)).path.read_bytes() == DATA
+    assert [asked for path, asked in server.requests if path.startswith("/store")] == ["bytes=1500000-"]
+
+
+def test_a_copy_goes_on_from_what_the_address_sent(server: FileServer, tmp_path: Path) -> None:
+    cut_download(server, wanted(), tmp_path)
+    asked: list[int] = []
+
+    def copier(offset: int) -> AsyncGenerator[bytes, None]:
+        asked.append(offset)
+        return bytes_of(DATA[offset:] + bytes(1_000_000))  # more than was agreed
+
+    assert asyncio.run(fetch(replace(wanted(), copier=copier), tmp_path)).path.read_bytes() == DATA
+    assert asked == [1_000_000]
+
+
+def test_a_wrong_copy_is_found_out(server: FileServer, tmp_path: Path) -> None:
+    wrong = bytes(len(DATA))
+    with pytest.raises(ModelError) as raised:
+        asyncio.run(fetch(replace(wanted(), copier=lambda offset: bytes_of(wrong[offset:])), tmp_path))
+    assert raised.value.name == "CHECKSUM_VALIDATION_FAILED"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_is_left_is_counted_and_can_be_taken_away(server: FileServer, tmp_path: Path) -> None:
+    cut_download(server, wanted(), tmp_path)
+    library = Library(tmp_path)
+    assert library.left_of(SOURCE) == 1_000_000
+    asyncio.run(library.discard(SOURCE))
+    assert library.left_of(SOURCE) == 0 and list(tmp_path.iterdir()) == []
+
+
 SPLIT = "registry://hf/owner/repo/resolve/abc/dir/big-00001-of-00003.gguf"
 
 
@@ -302,6 +370,24 @@ def split_files(server: FileServer) -> list[bytes]:
     for number, data in enumerate(parts, 1):
         server.files[f"/owner/repo/resolve/abc/dir/big-{number:05d}-of-00003.gguf"] = data
     return parts
+
+
+@pytest.mark.parametrize("moved", [0, 1, 3])
+def test_a_crash_while_its_parts_are_moved_loses_none(server: FileServer, tmp_path: Path, moved: int) -> None:
+    async def main() -> None:
+        parts = split_files(server)
+        fetched = await split_download.fetch_model(
+            Wanted("key", parse_source(SPLIT), "big-00001-of-00003.gguf"), tmp_path
+        )
+        waiting = part_path(tmp_path, SPLIT).with_suffix(".parts")
+        for path in [fetched.path, *fetched.parts][moved:]:  # as if the process had ended after so many of them
+            path.replace(waiting / path.name)
+        server.requests.clear()
+        model = await Library(tmp_path).ensure(SPLIT)
+        assert model.size_bytes == sum(map(len, parts)) and not server.requests
+        assert {path.suffix for path in tmp_path.iterdir()} == {".gguf", ".json"}
+
+    asyncio.run(main())
 
 
 @pytest.mark.parametrize("asked", [SPLIT, SPLIT.replace("big-00001", "big-00002")])

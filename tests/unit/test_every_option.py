@@ -20,7 +20,14 @@ from app.cli.options import build_parser, verbs_of
 from qvac_core.core.config import CoreConfig, RuleOverride
 from qvac_core.delegation.messages import GenerationParams
 from qvac_core.delegation.model_config import EmbedConfig, LlmConfig, WhisperConfig
-from qvac_core.store.settings import ChatSettings, MannersSettings, NetworkSettings, Settings, SharingSettings
+from qvac_core.store.settings import (
+    ChatSettings,
+    LibrarySettings,
+    MannersSettings,
+    NetworkSettings,
+    Settings,
+    SharingSettings,
+)
 
 ROOT = Path(__file__).parents[1]
 
@@ -250,6 +257,7 @@ SHOWN_BY: dict[str, tuple[str, ...]] = {
     "CoreConfig.local_network": (QUIET,),
     "CoreConfig.local_hosts": ("e2e/test_local_network.py::test_whole_cores_meet_without_any_network_and_say_where",),
     "CoreConfig.relays": (f"{API}::test_a_core_connects_through_its_relays", RELAYED),
+    "CoreConfig.go_on": ("e2e/test_library_downloads.py::test_a_restart_goes_on_and_what_was_paused_stays_so",),
     "CoreConfig.exclusive": (f"{API}::test_a_folder_is_held_by_one_core_unless_it_is_told_not_to",),
     "RuleOverride.allow": (PROVIDES, ALLOWED),
     "RuleOverride.deny": (PROVIDES, BLOCKED),
@@ -443,6 +451,10 @@ SHOWN_BY: dict[str, tuple[str, ...]] = {
     "settings.chat.answer_tokens": (
         *(SETTINGS, "e2e/test_core.py::test_an_answer_is_as_long_as_its_guest_wants_and_says_when_it_was_cut"),
     ),
+    "settings.library.folder": ("e2e/test_library_folder.py::test_the_models_move_and_are_used_there",),
+    "settings.library.downloads_at_once": (
+        "e2e/test_library_downloads.py::test_at_most_so_many_at_once_and_the_others_in_their_order",
+    ),
     "settings.network.relays": (
         SETTINGS,
         "e2e/test_core_reach.py::test_relays_are_kept_and_reach_the_open_server",
@@ -490,7 +502,13 @@ def everything() -> list[str]:
     ]
 
 
-SECTIONS = {"sharing": SharingSettings, "manners": MannersSettings, "chat": ChatSettings, "network": NetworkSettings}
+SECTIONS = {
+    "sharing": SharingSettings,
+    "manners": MannersSettings,
+    "chat": ChatSettings,
+    "network": NetworkSettings,
+    "library": LibrarySettings,
+}
 
 
 @cache

@@ -17,7 +17,7 @@ import pytest
 from qvac_core.errors import StoreError
 from qvac_core.store import Admission, Settings, SettingsFile, SharingSettings, Theme
 from qvac_core.store.disk import create_once, write_atomically
-from qvac_core.store.settings import ChatSettings, MannersSettings, ModelOptions, NetworkSettings
+from qvac_core.store.settings import ChatSettings, LibrarySettings, MannersSettings, ModelOptions, NetworkSettings
 
 NOW = 1_750_000_000.0
 CHANGED = Settings(
@@ -233,6 +233,7 @@ def test_every_setting_is_read_somewhere() -> None:
         "manners": MannersSettings,
         "chat": ChatSettings,
         "network": NetworkSettings,
+        "library": LibrarySettings,
     }
     names = [(item.name, "settings.") for item in fields(Settings) if item.name not in sections]
     names += [(item.name, f"{section}.") for section, kind in sections.items() for item in fields(kind)]
