@@ -211,11 +211,11 @@ def test_damage_found_while_running_asks_for_a_check_at_the_next_start(
     for number in range(200):
         database.execute(
             f"{INTO} (?, 'x', 0, 0, 0, '', '')",
-            (f"{number}" * 30,),
+            (f"{number}" * 900,),
         )
     database.close()
     content = bytearray(path.read_bytes())
-    kept = len(content) // 8192 * 4096  # the schema stays whole, however many tables it has
+    kept = len(content) // 8192 * 4096  # the schema is before the half, however many tables it has
     content[kept:] = bytes([0xAA]) * (len(content) - kept)
     path.write_bytes(content)
     database = Database.open(path, now=NOW)
