@@ -148,6 +148,8 @@ class MainWindow(QWidget):
         tool = self.add_page(self.library_page, tr("Library"), "hard-drive", "Ctrl+L")
         self.library.downloads_changed.connect(lambda: tool.show_progress(self.library.progress))
         self.library.chat_wanted.connect(self._chat_here)
+        for wanted in (self.chat_page.library_wanted, self.share_page.models.library_wanted):
+            wanted.connect(lambda: self.open_page(self.library_page))
 
     def _add_shortcuts(self) -> None:
         for keys, act in (

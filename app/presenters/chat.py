@@ -58,6 +58,7 @@ from qvac_core.core.state import (
 from qvac_core.core.transcript import ROLE as TRANSCRIPT
 from qvac_core.engines.pictures import PICTURES
 from qvac_core.errors import QvacError
+from qvac_core.models import DEFAULT_SMALL_MODEL
 
 Work = Coroutine[Any, Any, object]
 
@@ -661,9 +662,11 @@ class ChatPresenter(QObject):
             case ConnectionStage():
                 self.stages[event.provider_key] = event
                 self.stage_changed.emit(event)
-            case DownloadChanged():
-                self.download = event
-                self.download_changed.emit(event)
+            case DownloadChanged() if event.model == (self._wanted_model or DEFAULT_SMALL_MODEL.name):
+                # Others are the Library's. One that was paused there is shown there.
+                stopped = event.state in (DownloadState.PAUSED, DownloadState.CANCELLED)
+                self.download = None if stopped else event
+                self.download_changed.emit(self.download)
             case _:
                 pass  # the Share tab's
 

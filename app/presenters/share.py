@@ -24,6 +24,7 @@ from qvac_core.core.state import (
     AccessRules,
     ActiveRequest,
     DownloadChanged,
+    DownloadState,
     ErrorInfo,
     HistoryCleared,
     Knock,
@@ -45,6 +46,7 @@ from qvac_core.errors import QvacError
 
 NEWEST = 50  # requests that ended last
 HOUR_GRANT = 1.0
+GOES_ON = (DownloadState.QUEUED, DownloadState.RUNNING, DownloadState.CHECKING)
 
 Intent = Callable[[CoreInterface], Coroutine[Any, Any, object]]
 
@@ -285,10 +287,15 @@ class SharePresenter(QObject):
         self.log_changed.emit()
 
     def _take_download(self, event: DownloadChanged) -> None:
-        # Downloads that the Chat tab began are shown too: the library is one.
-        self.download = None if event.done or event.error is not None else event
+        """One of them at a time, also of those that other pages began: the Library has them all."""
+        shown = self.download
+        mine = shown is None or shown.model in ("", event.model)
+        if event.state in GOES_ON:
+            self.download = event if mine else shown
+        elif mine:
+            self.download = None
         self.download_changed.emit()
-        if event.error is not None:
+        if event.error is not None and mine:
             self.failed.emit("models", event.error)
 
 

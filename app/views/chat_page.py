@@ -37,6 +37,7 @@ NARROW_BELOW = 1080
 
 class ChatPage(QWidget):
     network_wanted = Signal()
+    library_wanted = Signal()
 
     def __init__(self, presenter: ChatPresenter, theme: Theme) -> None:
         super().__init__()
@@ -92,6 +93,7 @@ class ChatPage(QWidget):
         self.conversation.bar.panel_wanted.connect(self._open_side)
         popup = self.conversation.bar.popup
         popup.add_wanted.connect(self.add_provider)
+        popup.library_wanted.connect(self.library_wanted)
         popup.menu_wanted.connect(self._open_provider_menu)
         popup.rename_wanted.connect(self._rename_provider)
         popup.remove_wanted.connect(self._remove_provider)

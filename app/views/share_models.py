@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QFileDialog, QHBoxLayout, QProgressBar, QVBoxLayout, QWidget
 
 from app import words
@@ -16,15 +17,20 @@ from app.widgets.card import CARD_FOOT, Card
 from app.widgets.empty_state import EmptyState
 from app.widgets.error_panel import ErrorPanel
 from app.widgets.label import Label
+from app.widgets.menu import Menu
 from app.widgets.table import ROW_TWO_LINES, Table
-from qvac_core.core.state import DownloadChanged, ErrorInfo
+from qvac_core.core.state import DownloadChanged, DownloadState, ErrorInfo
 
 
 class ModelsCard(Card):
+    """`library_wanted`: a model is to be found in the Library."""
+
+    library_wanted = Signal()
+
     def __init__(self, presenter: SharePresenter, theme: Theme, parent: QWidget | None = None) -> None:
         super().__init__(tr("Models I share"), parent=parent)
-        self._presenter = presenter
-        self.add = Button(theme, tr("Add model…"), icon="plus", size="small", name=tr("Add a model file"))
+        self._presenter, self._theme = presenter, theme
+        self.add = Button(theme, tr("Add model…"), icon="plus", size="small", name=tr("Add a model"))
         self.add_act(self.add)
         self.table = Table(
             theme, tr("Models I share"), MODEL_COLUMNS, row_height=ROW_TWO_LINES, drop=MODEL_DROP, open_at_least=130
@@ -48,7 +54,7 @@ class ModelsCard(Card):
         self._error_holder.hide()
         self.body.addSpacing(CARD_FOOT)
         self.table.toggled.connect(presenter.set_model_shared)
-        self.add.clicked.connect(self.choose_file)
+        self.add.clicked.connect(self._open_menu)
         open_file.clicked.connect(self.choose_file)
         download.clicked.connect(presenter.get_small_model)
         self.progress.cancel.clicked.connect(presenter.cancel_download)
@@ -67,6 +73,12 @@ class ModelsCard(Card):
         self._progress_holder.setVisible(presenter.download is not None)
         if presenter.download is not None:
             self.progress.show_progress(presenter.download)
+
+    def _open_menu(self) -> None:
+        menu = Menu(self)
+        menu.addAction(self._theme.icon("hard-drive"), tr("From the library…"), self.library_wanted.emit)
+        menu.addAction(self._theme.icon("folder-open"), tr("Open a model file…"), self.choose_file)
+        menu.open_below(self.add)
 
     def choose_file(self) -> None:
         dialog = QFileDialog(
@@ -114,9 +126,8 @@ class DownloadPanel(QWidget):
         layout.addLayout(bottom)
 
     def show_progress(self, download: DownloadChanged) -> None:
-        self.title.setText(
-            tr("Downloading {model}", model=download.model) if download.model else tr("Downloading a small model")
-        )
+        name = download.title or download.model
+        self.title.setText(tr("Downloading {model}", model=name) if name else tr("Downloading a small model"))
         if download.total <= 0:
             self.bar.setRange(0, 0)
             self.amount.setText("")
@@ -125,7 +136,11 @@ class DownloadPanel(QWidget):
         self.bar.setRange(0, 1000)
         self.bar.setValue(round(1000 * download.downloaded / download.total))
         self.amount.setText(words.pair_of_sizes(download.downloaded, download.total))
-        if download.rate > 0:
+        if download.state is DownloadState.QUEUED:
+            self.rate.setText(tr("Waits until another one is here."))
+        elif download.state is DownloadState.CHECKING:
+            self.rate.setText(tr("Checking that every byte is right"))
+        elif download.rate > 0:
             left = words.whole_duration((download.total - download.downloaded) / download.rate)
             self.rate.setText(tr("{rate}, about {time} left", rate=words.rate(download.rate), time=left))
         else:

@@ -58,6 +58,7 @@ from qvac_core.core.state import (
     TranslationChanged,
 )
 from qvac_core.errors import IdentityError, QvacError
+from qvac_core.models import DEFAULT_SMALL_MODEL
 from tests.gui.fake_chats import FakeBranches, FakeChatSettings
 from tests.gui.fake_history import FakeHistory
 from tests.gui.fake_identity import FakeIdentity
@@ -274,7 +275,7 @@ class FakeCore:
 
     async def download_model(self, name_or_source: str, *, share: bool = False) -> None:
         await self._enter("download_model", name_or_source)
-        name = name_or_source or "SmolLM2-135M-Instruct"
+        name = name_or_source or DEFAULT_SMALL_MODEL.name
         self.emit(DownloadChanged(name, 49_000_000, 98_000_000, 9_800_000.0))
         if (gate := self.slow.get("download")) is not None:
             await gate.wait()

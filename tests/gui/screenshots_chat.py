@@ -158,7 +158,7 @@ async def search(stage: Scene) -> None:
 
 
 async def download(stage: Scene) -> None:
-    stage.core.emit(DownloadChanged("SmolLM2-135M-Instruct", 61_000_000, 98_000_000, 9_800_000.0))
+    stage.core.emit(DownloadChanged("SMOLLM2_135M_INST_Q4_1", 61_000_000, 98_000_000, 9_800_000.0))
 
 
 async def typed_key(stage: Scene) -> None:

@@ -875,8 +875,11 @@ def test_the_small_model_is_downloaded_and_then_chatted_with(open_chat: Open) ->
 
 def test_a_failed_download_can_be_tried_again(open_chat: Open) -> None:
     chat = open_chat(FakeCore())
-    chat.core.emit(DownloadChanged("x", 1, 98_000_000, 0.0, DownloadState.FAILED, scenes.NOT_FOUND))
     first = chat.page.first_start
+    chat.core.emit(DownloadChanged("x", 1, 98_000_000, 0.0, DownloadState.FAILED, scenes.NOT_FOUND))
+    assert not first.error.isVisibleTo(first)  # another one, which the Library shows
+    small = "SMOLLM2_135M_INST_Q4_1"
+    chat.core.emit(DownloadChanged(small, 1, 98_000_000, 0.0, DownloadState.FAILED, scenes.NOT_FOUND))
     assert first.error.isVisibleTo(first)
     button = next(b for b in first.error.findChildren(QPushButton) if b.text() == "Try again")
     button.click()

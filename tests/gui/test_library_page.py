@@ -81,6 +81,28 @@ def test_ctrl_l_opens_it_with_the_focus_in_the_search_and_esc_goes_back(run: Run
     run(test)
 
 
+@POPUP
+def test_the_picker_and_share_s_models_lead_into_it(run: Run, full: FakeCore) -> None:
+    async def test(window: MainWindow) -> None:
+        window.tabs.setCurrentIndex(SHARE)
+        window.share_page.models.add.click()
+        menu = next(m for m in window.findChildren(QMenu) if m.isVisible())
+        acts = {action.text(): action for action in menu.actions()}
+        assert list(acts) == ["From the library…", "Open a model file…"]
+        acts["From the library…"].trigger()
+        await settled(window)
+        assert window.stack.currentWidget() is window.library_page
+        assert window.focusWidget() is window.library_page.catalog.search
+        window.tabs.choose(CHAT)
+        bar = window.chat_page.conversation.bar
+        bar.open_picker()
+        bar.popup.library.click()
+        await settled(window)
+        assert window.stack.currentWidget() is window.library_page and not bar.popup.isVisible()
+
+    run(test)
+
+
 def test_the_tool_shows_how_far_downloads_are(run: Run, full: FakeCore) -> None:
     async def test(window: MainWindow) -> None:
         tool = window.tools[window.library_page]

@@ -17,6 +17,7 @@ from qvac_core.core.state import (
     AccessRules,
     ActiveRequest,
     DownloadChanged,
+    DownloadState,
     ErrorInfo,
     LogEntry,
     Notice,
@@ -176,7 +177,32 @@ def test_a_download_shows_and_ends(qloop: QEventLoop, proxy: DirectProxy, fake_c
     run(qloop, share, proxy, share.get_small_model)
     amounts = [None if download is None else download.downloaded for download in seen]
     assert amounts == [0, 49_000_000, None]
-    assert [(model.name, model.shared) for model in share.models] == [("SmolLM2-135M-Instruct", True)]
+    assert [(model.name, model.shared) for model in share.models] == [("SMOLLM2_135M_INST_Q4_1", True)]
+
+
+def test_one_of_several_downloads_is_shown_until_it_stops(
+    qloop: QEventLoop, proxy: DirectProxy, fake_core: FakeCore
+) -> None:
+    share = SharePresenter(proxy, clock=lambda: NOW)
+    failed: list[str] = []
+    share.failed.connect(lambda place, _error: failed.append(place))
+    error = ErrorInfo("OFFLINE", 0, "The connection ended.", "")
+
+    def shown() -> str:
+        return share.download.model if share.download is not None else ""
+
+    def several() -> None:
+        fake_core.emit(DownloadChanged("a", 1, 10, 1.0))
+        fake_core.emit(DownloadChanged("b", 2, 10, 1.0))
+        assert shown() == "a"
+        fake_core.emit(DownloadChanged("b", 2, 10, 0.0, DownloadState.FAILED, error))
+        assert failed == [] and shown() == "a"
+        fake_core.emit(DownloadChanged("a", 1, 10, 0.0, DownloadState.PAUSED))
+        assert shown() == ""
+        fake_core.emit(DownloadChanged("a", 1, 10, 0.0, DownloadState.FAILED, error))
+
+    run(qloop, share, proxy, several)
+    assert failed == ["models"]
 
 
 def test_a_download_that_fails_is_said_and_can_be_tried_again(

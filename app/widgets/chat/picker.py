@@ -159,6 +159,7 @@ class PickerPopup(Popup):
     remove_wanted = Signal(str)
     download_wanted = Signal()
     add_wanted = Signal()
+    library_wanted = Signal()
 
     def __init__(self, theme: Theme, parent: QWidget) -> None:
         super().__init__(theme, tr("Choose who answers"), parent)
@@ -190,8 +191,10 @@ class PickerPopup(Popup):
         self.tree.setContextMenuPolicy(Qt.ContextMenuPolicy.CustomContextMenu)
         self.tree.customContextMenuRequested.connect(self._open_menu)
         self.tree.installEventFilter(self)
-        self.add = AddRow(theme)
+        self.add = FootRow(theme, "plus", tr("Add a provider…"), tr("Add a provider"), "Ctrl+Shift+N")
         self.add.clicked.connect(self._add)
+        self.library = FootRow(theme, "hard-drive", tr("Library…"), tr("Models to be had, in the library"), "Ctrl+L")
+        self.library.clicked.connect(self._open_library)
         self.nothing = Label("", tone="text3", wrap=True)
         top = QVBoxLayout()
         top.setContentsMargins(8, 0, 8, 6)
@@ -204,6 +207,7 @@ class PickerPopup(Popup):
         self.body.addLayout(nothing)
         self.body.addWidget(rule())
         self.body.addWidget(self.add)
+        self.body.addWidget(self.library)
 
     def show_groups(self, groups: tuple[Group, ...], current: Target) -> None:
         self.model.show_groups(groups, current, self.search.text())
@@ -293,22 +297,26 @@ class PickerPopup(Popup):
         self.close()
         self.add_wanted.emit()
 
+    def _open_library(self) -> None:
+        self.close()
+        self.library_wanted.emit()
 
-class AddRow(KeyboardFocusButton):
-    """The last line of the popup, with its shortcut at the end."""
 
-    def __init__(self, theme: Theme) -> None:
+class FootRow(KeyboardFocusButton):
+    """A line at the foot of the popup, with its shortcut at the end."""
+
+    def __init__(self, theme: Theme, icon: str, text: str, name: str, keys: str) -> None:
         super().__init__()
         self.setProperty("kind", "flat")
         self.setAutoDefault(False)
-        self.setAccessibleName(tr("Add a provider"))
+        self.setAccessibleName(name)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
-        shortcut = QKeySequence("Ctrl+Shift+N").toString(QKeySequence.SequenceFormat.NativeText)
+        shortcut = QKeySequence(keys).toString(QKeySequence.SequenceFormat.NativeText)
         layout = QHBoxLayout(self)
         layout.setContentsMargins(12, 0, 12, 0)
         layout.setSpacing(8)
-        layout.addWidget(IconLabel(theme, "plus", "accent"))
-        layout.addWidget(Label(tr("Add a provider…"), tone="accent", weight=600), 1)
+        layout.addWidget(IconLabel(theme, icon, "accent"))
+        layout.addWidget(Label(text, tone="accent", weight=600), 1)
         layout.addWidget(Label(shortcut, scale="hint", tone="text3"))
         for child in self.findChildren(QWidget):
             child.setAttribute(Qt.WidgetAttribute.WA_TransparentForMouseEvents)
