@@ -76,6 +76,7 @@ QPushButton[kind="danger"]:hover {{ background: {t.danger_soft}; }}
 QPushButton[kind="danger"][keyboardFocus="true"] {{ border: 2px solid {t.danger}; }}
 QPushButton[kind="flat"] {{ color: {t.text2}; border-color: transparent; background: transparent; }}
 QPushButton[kind="flat"]:hover {{ background: {t.sel}; }}
+QPushButton[kind="flat"]:checked {{ background: {t.accent_soft}; }}
 QPushButton[kind="flat"]:pressed {{ background: {t.track}; }}
 QPushButton[kind="flat"][keyboardFocus="true"] {{ border: 2px solid {t.accent}; }}
 QPushButton[kind="link"] {{ color: {t.accent}; border-color: transparent; background: transparent; padding: 0 2px; }}
@@ -102,6 +103,9 @@ QLineEdit, QComboBox {{ min-height: 26px; padding: 0 9px; border: 1px solid {t.c
   color: {t.text}; background: {t.surface}; selection-color: {t.onacc}; selection-background-color: {t.accent}; }}
 QLineEdit:focus, QComboBox:focus {{ border: 2px solid {t.accent}; padding: 0 8px; min-height: 24px; }}
 QLineEdit[state="key"], QLineEdit[state="partial"] {{ font-family: "{fixed_family}"; }}
+QPlainTextEdit[kind="field"] {{ padding: 4px 5px; border: 1px solid {t.ctl}; border-radius: 6px;
+  background: {t.surface}; color: {t.text}; }}
+QPlainTextEdit[kind="field"]:focus {{ border: 2px solid {t.accent}; padding: 3px 4px; }}
 QLineEdit[state="wrong"] {{ border-color: {t.danger}; }}
 QLineEdit[measure="small"] {{ min-height: 22px; }}
 QLineEdit[measure="small"]:focus {{ min-height: 20px; }}

@@ -23,6 +23,7 @@ from app.given_files import CopiedPictures, FileKind, TakenFile, as_message, tak
 from app.presenters.chat_directory import Directory, Speaker
 from app.presenters.chat_drafts import Drafts
 from app.presenters.chat_path import LOCAL, merged
+from app.presenters.chat_settings import ChatSettings
 from app.presenters.chat_words import default_model
 from app.presenters.dictation import Dictation
 from app.presenters.speech import Speech
@@ -116,6 +117,7 @@ class ChatPresenter(QObject):
         self.dictation = Dictation(core, sound or SystemInput(), self)
         self.transcripts = Transcripts(core, self)
         self.translations = Translations(core, self)
+        self.settings = ChatSettings(core, self)
         self._unheard: list[Path] = []  # recordings that wait for a model
         self._pictures: dict[str, tuple[TakenFile, ...]] = {}  # beside what is written, by conversation
         self._given: dict[str, tuple[Path, ...]] = {}  # pictures of questions that the core does not have yet
@@ -147,6 +149,7 @@ class ChatPresenter(QObject):
         await self.speech.load()
         await self.dictation.load()
         await self.translations.load()
+        await self.settings.load()
         self._loaded = True
         self._draft_target = self._likely_target()
         for signal in (self.providers_changed, self.models_changed, self.conversations_changed):
@@ -164,6 +167,7 @@ class ChatPresenter(QObject):
         await self.dictation.close()
         await self.transcripts.close()
         await self.translations.close()
+        await self.settings.close()
         self._copied.close()
         await self.speech.close()
         await self._tasks.close()
@@ -175,6 +179,7 @@ class ChatPresenter(QObject):
         await self.dictation.settle()
         await self.transcripts.settle()
         await self.translations.settle()
+        await self.settings.settle()
 
     # --- What is so
 
@@ -254,6 +259,7 @@ class ChatPresenter(QObject):
             self._draft_target = self._likely_target()
         self.open_id = self._composing = DRAFT
         self.messages = []
+        self.settings.begin_new()
         self.opened.emit()
         self.target_changed.emit()
         self.answering_changed.emit()
@@ -470,6 +476,7 @@ class ChatPresenter(QObject):
         target = self._draft_target
         conversation = await self._core.call(lambda core: core.new_conversation(target))
         self._adopt(conversation.id)
+        await self.settings.adopt(conversation.id)
         return conversation.id
 
     async def _ask(self, question: Message) -> None:
@@ -482,6 +489,7 @@ class ChatPresenter(QObject):
                 conversation_id = conversation.id
                 self._asking.add(conversation_id)
                 self._adopt(conversation_id)
+                await self.settings.adopt(conversation_id)
             # Busy until AnswerStarted: the call returns a frame before its events come.
             given = self._given.get(question.id, ())
             await self._core.call(lambda core: core.ask(conversation_id, question.text, given))

@@ -25,6 +25,8 @@ from app.presenters.chat import ChatPresenter
 from app.theme import Theme
 from app.views.chat_conversation import Conversation
 from app.views.chat_first_start import FirstStart
+from app.views.chat_parameters import WIDTH as PANEL_WIDTH
+from app.views.chat_parameters import ParametersPanel
 from app.views.chat_provider_dialog import ProviderDialog
 from app.widgets.chat.conversation_list import ConversationList
 from app.widgets.chat.question_box import QuestionBox, ask_for_name, ask_to_delete
@@ -33,6 +35,8 @@ from app.widgets.menu import Menu
 SIDE_WIDTH = 252
 OVERLAY_WIDTH = 284
 NARROW_BELOW = 1080
+COVERED_BELOW = 840  # the parameters cover the conversation
+NO_LIMIT = 16_777_215  # Qt's own
 
 
 class ChatPage(QWidget):
@@ -60,6 +64,9 @@ class ChatPage(QWidget):
         self.side.setFixedWidth(SIDE_WIDTH)
         self._row.addWidget(self.side)
         self._row.addWidget(self.conversation, 1)
+        self.parameters = ParametersPanel(presenter.settings, theme)
+        self._row.addWidget(self.parameters)
+        self.parameters.hide()
         self.stack = QStackedWidget()
         self.stack.addWidget(self._chat)
         self.stack.addWidget(self.first_start)
@@ -75,7 +82,9 @@ class ChatPage(QWidget):
         if self.stack.currentWidget() is self.first_start:
             return [self.first_start.key, self.first_start.share, self.first_start.get]
         conversation = self.conversation
-        return [self.side.view, conversation.bar.picker, conversation.messages, conversation.composer.text]
+        stops: list[QWidget] = [self.side.view, conversation.bar.picker, conversation.messages]
+        beside = self.parameters.regions() if self.parameters.isVisible() else []
+        return [*stops, conversation.composer.text, *beside]
 
     def _connect(self) -> None:
         presenter, side = self._presenter, self.side
@@ -98,6 +107,8 @@ class ChatPage(QWidget):
         popup.rename_wanted.connect(self._rename_provider)
         popup.remove_wanted.connect(self._remove_provider)
         self.conversation.bar.menu_wanted.connect(self._fill_menu)
+        self.conversation.composer.tune.clicked.connect(self.toggle_parameters)
+        self.parameters.closed.connect(self.toggle_parameters)
         self.first_start.provider_wanted.connect(self._use_provider)
         self.first_start.here_wanted.connect(presenter.chat_here)
 
@@ -170,6 +181,7 @@ class ChatPage(QWidget):
         menu.addSeparator()
         again = menu.addAction(tr("Answer again"), QKeySequence("Ctrl+R"), presenter.retry)
         again.setEnabled(not presenter.busy and bool(presenter.messages))
+        menu.addAction(tr("Parameters"), QKeySequence("Ctrl+."), self.toggle_parameters)
         copy = menu.addAction(tr("Copy the last answer"), QKeySequence("Ctrl+Shift+C"), self._copy_answer)
         copy.setEnabled(presenter.last_answer() is not None)
         if conversation is not None:
@@ -207,6 +219,7 @@ class ChatPage(QWidget):
         for keys, act in (
             ("Ctrl+N", self._new),
             ("Ctrl+Shift+N", self.add_provider),
+            ("Ctrl+.", self.toggle_parameters),
             ("Ctrl+K", self.conversation.bar.open_picker),
             ("Ctrl+F", self._search),
             ("F2", self._rename),
@@ -271,6 +284,40 @@ class ChatPage(QWidget):
             self.question.accepted.connect(lambda: self._presenter.remove_provider(key))
             self.question.open()
 
+    # --- Parameters
+
+    def toggle_parameters(self) -> None:
+        """Beside the conversation; in its place where there is no room for both."""
+        shown = self.parameters.isVisibleTo(self)
+        if shown:
+            self.parameters.keep_instructions()
+        self._place_parameters()
+        self.parameters.setVisible(not shown)
+        self.conversation.composer.tune.setChecked(not shown)
+        if shown:
+            self.conversation.composer.text.setFocus()
+        else:
+            self.parameters.raise_()
+            self.parameters.preset.setFocus(Qt.FocusReason.ShortcutFocusReason)
+
+    def _place_parameters(self) -> None:
+        panel, covers = self.parameters, self.width() < COVERED_BELOW
+        if covers and panel.parentWidget() is not self:
+            shown = panel.isVisibleTo(self)
+            self._row.removeWidget(panel)
+            panel.setParent(self)
+            panel.setMinimumWidth(0)
+            panel.setMaximumWidth(NO_LIMIT)
+            panel.setVisible(shown)
+        elif not covers and panel.parentWidget() is self:
+            shown = panel.isVisibleTo(self)
+            panel.setFixedWidth(PANEL_WIDTH)
+            self._row.addWidget(panel)
+            panel.setVisible(shown)
+        if covers:
+            panel.setGeometry(self.rect())
+            panel.raise_()
+
     # --- Wide and narrow
 
     @property
@@ -283,6 +330,7 @@ class ChatPage(QWidget):
         if narrow != self._narrow:
             self._set_narrow(narrow)
         self._place_side()
+        self._place_parameters()
 
     def _set_narrow(self, narrow: bool) -> None:
         self._narrow = narrow

@@ -31,6 +31,7 @@ from qvac_core.core.answering import (
     with_seam,
     without_pictures,
 )
+from qvac_core.core.chat_parameters import response_format
 from qvac_core.core.error_text import describe, mistaken
 from qvac_core.core.event_hub import EventHub
 from qvac_core.core.state import (
@@ -363,6 +364,7 @@ class Chats:
 
         At last on this machine.
         """
+        response_format(question.parameters)  # what is no schema is none anywhere
         if not question.target.provider_key:
             await self._stream(self._local, streaming, question)
             return

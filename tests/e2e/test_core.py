@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -20,6 +22,7 @@ from qvac_core.core.state import (
     CoreEvent,
     KnocksChanged,
     Message,
+    Parameters,
     ProvidersChanged,
     RequestEnded,
     RequestStarted,
@@ -219,6 +222,39 @@ def test_an_answer_is_as_long_as_its_guest_wants_and_says_when_it_was_cut(
         here = await guest.core.new_conversation(Target())
         answer = await guest.answer_of(await guest.core.ask(here.id, LONG))
         assert answer.stats is not None and (answer.stats.generated_tokens, answer.stats.ending) == (5, "length")
+
+    run(test, tmp_path)
+
+
+def _grown(before: Message, event: AnswerFinished) -> bool:
+    return event.message.id == before.id and event.message.text != before.text
+
+
+def test_parameters_reach_delegated_and_local_answers_and_a_cut_one_goes_on(
+    small_model_path: Path, tmp_path: Path
+) -> None:
+    schema = '{"type": "object", "properties": {"n": {"type": "integer", "maximum": 9}}, "required": ["n"]}'
+
+    async def test(owner: Watched, guest: Watched) -> None:
+        conversation = await admitted(owner, guest, small_model_path)
+        await guest.core.add_model_file(small_model_path)
+        for target in (Target(owner.core.public_key), Target()):
+            await guest.core.set_target(conversation, target)
+            await guest.core.chat_settings.set_parameters(conversation, Parameters(schema=schema, max_tokens=60))
+            answer = await guest.answer_of(await guest.core.ask(conversation, "How many?"))
+            assert isinstance(json.loads(answer.text)["n"], int), answer.text
+            await guest.core.chat_settings.set_parameters(conversation, Parameters("Be wordy.", seed=1, max_tokens=6))
+            cut = await guest.answer_of(await guest.core.ask(conversation, LONG))
+            assert cut.stats is not None
+            assert (cut.stats.ending, cut.stats.generated_tokens) == ("length", 6)
+            assert await guest.core.branches.continue_answer(conversation) == cut.id
+            ended = await guest.until(AnswerFinished, partial(_grown, cut))
+            whole = ended.message
+            assert whole.text.startswith(cut.text)
+            assert whole.seams == ()
+            again = await guest.answer_of(await guest.core.branches.retry(conversation))
+            assert again.text == cut.text  # the same seed, the same words
+            assert again.branches == (cut.id, again.id)
 
     run(test, tmp_path)
 

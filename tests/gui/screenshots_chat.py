@@ -37,6 +37,7 @@ from qvac_core.core.state import (
     DownloadChanged,
     Draft,
     Message,
+    Parameters,
     Picture,
     ProvidersChanged,
     SpeechChoice,
@@ -350,6 +351,41 @@ async def editing(stage: Scene) -> None:
     stage.page.conversation.messages.edit_last_question()
 
 
+async def parameters(stage: Scene) -> None:
+    """As in the design's picture: a preset that was changed, and three who answer."""
+    stage.core.models = scenes.models()
+    clerk = Parameters(
+        "You help in a town library. Count before you claim. Give dates as day and month. Say plainly what you left "
+        "out and why.",
+        temperature=0.4,
+        top_p=0.95,
+    )
+    await stage.core.chat_settings.keep_preset("Careful clerk", clerk)
+    stage.presenter.settings.use_preset("Careful clerk")
+    await settle()
+    stage.presenter.settings.change(max_tokens=2048)
+    stage.presenter.settings.add(Target(scenes.WORKSHOP, "qwen3-8b"))
+    await settle()
+    stage.page.toggle_parameters()
+    await settle()
+    stage.page.conversation.composer.text.setFocus()
+
+
+async def bad_schema(stage: Scene) -> None:
+    await parameters(stage)
+    stage.presenter.settings.change(schema='{"type": "object", "properties": {"a": 1}')
+    for _round in range(40):
+        await asyncio.sleep(0.05)
+
+
+async def schema(stage: Scene) -> None:
+    await parameters(stage)
+    stage.page.parameters.form.button("json").click()
+    for _round in range(40):
+        await asyncio.sleep(0.05)
+    stage.extra.extend(w for w in QApplication.topLevelWidgets() if w.isVisible() and w is not stage.page)
+
+
 async def link(stage: Scene) -> None:
     stage.page.conversation.open_link("https://example.org/a/very/long/path/that/goes/on?with=words&and=more")
     stage.extra.extend(w for w in QApplication.topLevelWidgets() if w.isVisible() and w is not stage.page)
@@ -402,6 +438,13 @@ PICTURES = (
     Shot("chat-branches-dark", branches, "dark"),
     Shot("chat-branches-rtl", mirrored(branches), size=NARROW),
     Shot("chat-editing", editing),
+    Shot("chat-parameters", parameters),
+    Shot("chat-parameters-dark", parameters, "dark"),
+    Shot("chat-parameters-narrow", parameters, size=NARROW),
+    Shot("chat-parameters-smallest", parameters, size=SMALLEST),
+    Shot("chat-parameters-rtl", mirrored(parameters)),
+    Shot("chat-parameters-bad-schema", bad_schema),
+    Shot("chat-schema", schema),
     Shot("chat-search", search),
     Shot("chat-download", download),
     Shot("chat-delete", delete),

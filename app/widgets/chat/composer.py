@@ -13,6 +13,7 @@ from PySide6.QtGui import (
     QPaintEvent,
     QPalette,
     QPen,
+    QResizeEvent,
     QTextCharFormat,
     QTextCursor,
 )
@@ -33,6 +34,7 @@ from qvac_core.core.state import Draft
 
 WIDEST = 760
 RADIUS = 12
+ROOMY = 720
 MOST_LINES = 8
 PRIVACY = later("The provider's owner can technically read what you send.")
 PRIVACY_SHORT = later("The owner can technically read this.")
@@ -64,6 +66,7 @@ class Composer(QFrame):
         self._local = False
         self._narrow = False
         self._waiting = False
+        self._short = False  # the long sentence about privacy has no room
         self._keeper = ""
         self.text = ComposerText(theme)
         self.text.send.connect(self._submit)
@@ -77,6 +80,7 @@ class Composer(QFrame):
         self.pasted.changed.connect(self._text_changed)
         self._eye = IconLabel(theme, "eye", "text3")
         self.privacy = Label(scale="hint", tone="text3")
+        self.privacy.setMinimumWidth(1)  # the short sentence takes its place where there is no room
         self.room = Label(scale="hint", tone="text3")
         self.button = Button(theme, tr("Send"), kind="primary", icon="send", name=tr("Send the message"))
         self.button.clicked.connect(self._pressed)
@@ -93,6 +97,10 @@ class Composer(QFrame):
         tools.setSpacing(2)
         tools.addWidget(self.clip)
         tools.addWidget(self.mic)
+        self.tune = Button(theme, kind="flat", icon="sliders-horizontal", name=tr("Parameters of this conversation"))
+        self.tune.setToolTip(tr("Parameters (Ctrl+.)"))
+        self.tune.setCheckable(True)
+        tools.addWidget(self.tune)
         below.addLayout(tools)
         below.addWidget(self.voice, 1)
         below.addWidget(self._eye)
@@ -167,6 +175,12 @@ class Composer(QFrame):
         self._narrow = narrow
         self._show()
 
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        if (self.width() < ROOMY) != self._short:
+            self._short = not self._short
+            self._show()
+
     # --- Talking
 
     @property
@@ -176,7 +190,7 @@ class Composer(QFrame):
     def show_talking(self, talking: bool) -> None:
         if talking == self.talking:
             return
-        for widget in (self.clip, self._eye, self.privacy, self.room, self.button):
+        for widget in (self.clip, self.tune, self._eye, self.privacy, self.room, self.button):
             widget.setVisible(not talking)
         self.voice.setVisible(talking)
         self.text.setReadOnly(talking)
@@ -270,10 +284,10 @@ class Composer(QFrame):
         if self._left:
             return tr(LEFT)
         if self._local:
-            return tr(PRIVATE_SHORT) if self._narrow else tr(PRIVATE)
+            return tr(PRIVATE_SHORT) if self._narrow or self._short else tr(PRIVATE)
         if self._keeper:
-            return tr(KEPT_SHORT) if self._narrow else tr(KEPT, name=self._keeper)
-        return tr(PRIVACY_SHORT) if self._narrow else tr(PRIVACY)
+            return tr(KEPT_SHORT) if self._narrow or self._short else tr(KEPT, name=self._keeper)
+        return tr(PRIVACY_SHORT) if self._narrow or self._short else tr(PRIVACY)
 
     def _eye_token(self) -> str:
         if self._waiting or self._left:
