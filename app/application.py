@@ -27,6 +27,7 @@ from app.bridge import CoreProxy, CoreThread
 from app.core_words import told
 from app.i18n import tr
 from app.instance import Call, Instance, as_call
+from app.restart import begin_again
 from app.theme import Theme
 from app.widgets.dialog import Dialog
 from app.window import MainWindow
@@ -35,6 +36,7 @@ from qvac_core.errors import QvacError
 from qvac_core.store.folders import DataDir
 
 DONE, FAILED, INTERRUPTED = 0, 1, 130
+AGAIN = -1  # no exit code: `run` starts the program once more
 SHOW_AFTER = 0.3  # seconds
 # At a log-off, in seconds: Windows ends a program that takes more than five.
 LOG_OFF_LIMIT = 4.5
@@ -92,12 +94,14 @@ def run(core_factory: Callable[[], CoreInterface], folder: DataDir | None = None
     try:
         if refused is not None:
             return int(loop.run_until_complete(refuse(refused, theme)))
-        return int(loop.run_until_complete(live(CoreProxy(CoreThread(core_factory)), theme, instance, arguments)))
+        proxy = CoreProxy(CoreThread(core_factory))
+        code = int(loop.run_until_complete(live(proxy, theme, instance, arguments)))
     finally:
         loop.close()
         asyncio.set_event_loop(None)
         if instance is not None:
             instance.close()
+    return begin_again(arguments) if code == AGAIN else code
 
 
 async def refuse(error: QvacError, theme: Theme) -> int:
@@ -170,7 +174,7 @@ async def live(core: CoreProxy, theme: Theme, instance: Instance | None = None, 
             shown.deleteLater()
     if not ended:
         print("Some of the work did not end in time and was cut off.", file=sys.stderr)  # noqa: T201
-    return INTERRUPTED if interrupts.came else code
+    return INTERRUPTED if interrupts.came else AGAIN if window.restarts else code
 
 
 async def _begin(core: CoreProxy, window: MainWindow, background: Background, arguments: Sequence[str]) -> None:

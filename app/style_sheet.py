@@ -157,6 +157,9 @@ QFrame#errorPanel {{ background: {t.danger_soft}; border: 1px solid {t.danger}; 
 QFrame#askPanel {{ background: {t.warn_soft}; border: 1px solid {t.warn}; border-radius: 8px; }}
 QFrame#errorPanel QPushButton[kind="quiet"], QFrame#askPanel QPushButton[kind="quiet"] {{ background: {t.surface}; }}
 QFrame#noticeBar {{ background: {t.warn_soft}; border: none; border-bottom: 1px solid {t.warn}; }}
+QFrame#settingsRow {{ border: none; border-top: 1px solid {t.border}; background: transparent; }}
+QFrame#settingsRow[first="true"] {{ border-top: none; }}
+QFrame#settingsSide {{ background: {t.side}; border: none; border-right: 1px solid {t.border}; }}
 QWidget#tabRow {{ background: {t.side}; border-bottom: 1px solid {t.border}; }}
 QProgressBar {{ border: none; border-radius: 2px; min-height: 4px; max-height: 4px; background: {t.track}; }}
 QProgressBar::chunk {{ border-radius: 2px; background: {t.accent}; }}

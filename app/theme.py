@@ -5,7 +5,7 @@ From the design's token table. The palette comes first (Fusion paints from it), 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import cast
 
 from PySide6.QtCore import QObject, Qt, Signal
@@ -21,6 +21,7 @@ SCALES = {"small": 0.85, "hint": 0.92, "body": 1.0, "answer": 1.04, "state": 1.2
 SAMPLE = "Studio laptop 0123456789"
 SAMPLE_WIDTH = 163.4  # in Inter at 10 points
 SETTINGS = ("system", "light", "dark")
+SMALLEST_TEXT, LARGEST_TEXT = 80, 200  # percent
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +112,25 @@ DARK = Tokens(
     code=CodeColours("#151918", "#F092C5", "#97D183", "#8E9A93", "#82B7F2", "#BBA2F2"),
 )
 
+
+def high_contrast(tokens: Tokens) -> Tokens:
+    """Strong outlines, no soft fills, and texts in two tones: what is quiet elsewhere can be read by everybody."""
+    return replace(
+        tokens,
+        side=tokens.bg,
+        text2=tokens.text,
+        text3=tokens.text2,
+        ctl=tokens.text2,
+        border=tokens.text3,
+        accent_soft=tokens.surface,
+        local_soft=tokens.surface,
+        warn_soft=tokens.surface,
+        danger_soft=tokens.surface,
+    )
+
+
+LIGHT_HIGH, DARK_HIGH = high_contrast(LIGHT), high_contrast(DARK)
+
 TOKEN_NAMES = frozenset(field.name for field in fields(Tokens) if field.name != "code")
 
 
@@ -123,13 +143,21 @@ class Theme(QObject):
         super().__init__(app)
         self._app = app
         app.setFont(interface_font(app.font()))
+        self._plain_points = self.base_points  # at a text size of 100 %
+        self._text_size = 100
+        self._contrast = "system"
+        self._code_font = ""
         self._setting = "system"
         self._tokens = LIGHT
         self._icons = IconStore()
         self.formulas = FormulaStore(self)
-        self._applied: tuple[bool, float] | None = None
+        self._applied: tuple[bool, bool, float, str] | None = None
         self.reduced_motion = False
-        QGuiApplication.styleHints().colorSchemeChanged.connect(self._system_changed)
+        # PySide (6.11) forgets what belongs to hints that nobody holds.
+        self._hints = QGuiApplication.styleHints()
+        self._accessibility = self._hints.accessibility()
+        self._hints.colorSchemeChanged.connect(self._system_changed)
+        self._accessibility.contrastPreferenceChanged.connect(self._system_changed)
 
     @property
     def tokens(self) -> Tokens:
@@ -137,7 +165,7 @@ class Theme(QObject):
 
     @property
     def dark(self) -> bool:
-        return self._tokens is DARK
+        return self._tokens in (DARK, DARK_HIGH)
 
     @property
     def setting(self) -> str:
@@ -151,6 +179,22 @@ class Theme(QObject):
         # The platform follows too: title bar, native file dialogs. Offscreen this does nothing.
         QGuiApplication.styleHints().setColorScheme(scheme)
         self._apply()
+
+    @property
+    def text_size(self) -> int:
+        """Percent of the system's."""
+        return self._text_size
+
+    def use(self, setting: str, text_size: int, contrast: str, code_font: str) -> None:
+        """All of a look at once, live. text_size: percent of the system's, brought between 80 and 200. contrast: high,
+        normal, else as the system. code_font: a family for code and keys, "" = the system's."""
+        self._text_size = min(LARGEST_TEXT, max(SMALLEST_TEXT, text_size))
+        self._contrast, self._code_font = contrast, code_font
+        font = QFont(self._app.font())
+        font.setPointSizeF(self._plain_points * self._text_size / 100)
+        if font.pointSizeF() != self._app.font().pointSizeF():
+            self._app.setFont(font)
+        self.choose(setting)
 
     def colour(self, token: str) -> QColor:
         return QColor(cast("str", getattr(self._tokens, token)))
@@ -167,6 +211,8 @@ class Theme(QObject):
     def fixed_font(self, scale: str = "body") -> QFont:
         """The system's fixed font, for keys and code."""
         font = QFontDatabase.systemFont(QFontDatabase.SystemFont.FixedFont)
+        if self._code_font and QFontDatabase.isFixedPitch(self._code_font):
+            font.setFamily(self._code_font)
         font.setPointSizeF(self.base_points * SCALES[scale])
         return font
 
@@ -194,19 +240,26 @@ class Theme(QObject):
     def pixmap(self, name: str, token: str = "text2", size: int = 16, ratio: float = 1.0) -> QPixmap:
         return self._icons.pixmap(name, self.colour(token), size, ratio)
 
-    def _system_changed(self, _scheme: Qt.ColorScheme) -> None:
-        if self._setting == "system":
-            self._apply()
+    def _system_changed(self, _what: object) -> None:
+        self._apply()
+
+    @property
+    def _wants_contrast(self) -> bool:
+        if self._contrast in ("high", "normal"):
+            return self._contrast == "high"
+        return self._accessibility.contrastPreference() == Qt.ContrastPreference.HighContrast
 
     def _apply(self) -> None:
         dark = self._setting == "dark" or (
             self._setting == "system" and QGuiApplication.styleHints().colorScheme() == Qt.ColorScheme.Dark
         )
-        tokens = DARK if dark else LIGHT
-        if self._applied == (dark, self.base_points):
+        strong = self._wants_contrast
+        tokens = (DARK_HIGH if strong else DARK) if dark else (LIGHT_HIGH if strong else LIGHT)
+        look = (dark, strong, self.base_points, self.fixed_font().family())
+        if self._applied == look:
             # A new sheet polishes every widget again: 0.2 s with both tabs.
             return
-        self._applied = (dark, self.base_points)
+        self._applied = look
         self._tokens = tokens
         self._icons.clear()
         self._app.setPalette(palette(self._tokens))

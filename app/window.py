@@ -12,7 +12,7 @@ from typing import Protocol
 
 from PySide6.QtCore import QByteArray, QSize, Qt, Signal
 from PySide6.QtGui import QAccessible, QCloseEvent, QKeyEvent, QKeySequence, QResizeEvent, QShortcut
-from PySide6.QtWidgets import QApplication, QHBoxLayout, QStackedWidget, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QApplication, QDialog, QHBoxLayout, QStackedWidget, QVBoxLayout, QWidget
 
 from app.announcements import DownloadSpeech
 from app.bridge import CoreProxy
@@ -26,16 +26,14 @@ from app.theme import Theme
 from app.views.chat_page import ChatPage
 from app.views.knock_notice import KnockNotice
 from app.views.library_page import LibraryPage
-from app.views.network_dialog import NetworkDialog
 from app.views.share_dialogs import confirm
 from app.views.share_page import SharePage
-from app.widgets.button import Button
 from app.widgets.dialog import Dialog
 from app.widgets.focus import hand_on_focus
 from app.widgets.notice_bar import NoticeBar
 from app.widgets.page_tool import PageTool
 from app.widgets.tab_bar import TabBar
-from app.window_settings import SettingsPopup
+from app.window_settings import WindowSettings
 from qvac_core.core.state import ErrorInfo, Notice, SharingPhase, Target
 from qvac_core.errors import QvacError
 
@@ -60,7 +58,7 @@ def first_size(screen: QSize) -> QSize:
 
 
 class MainWindow(QWidget):
-    """`leaving` fires once, when the person has closed the window for good.
+    """`leaving` fires once, when the person has closed the window for good; `restarts`: to begin again at once.
 
     `called(arguments)`: what the program was asked for by its command line, a second start or the system: options as
     they are, links and paths as they were typed. The first time once everything has loaded.
@@ -82,13 +80,15 @@ class MainWindow(QWidget):
         self.share_page = SharePage(self.share, theme)
         self.chat_page = ChatPage(self.chat, theme)
         self.library_page = LibraryPage(self.library, theme)
-        self.settings = SettingsPopup(theme, self)
+        self.settings = WindowSettings(core, theme, self.chat, self.chat_page, self.network, self)
         self.notice = NoticeBar(theme)
         self._downloads = DownloadSpeech(self)
         self.knocks = KnockNotice(self.share, theme)
         self._left = False
         self.take_close: Callable[[], None] | None = None  # who decides where a closed window goes; None = it ends
+        self.restarts = False
         self._question: Dialog | None = None
+        self._waiting: QDialog | None = None  # until somebody is back from the settings
         self.setWindowTitle("QVAC Desktop")
         self.setMinimumSize(*MINIMUM)
         self.resize(first_size(self.screen().availableSize()))
@@ -101,16 +101,14 @@ class MainWindow(QWidget):
         self.tabs = TabBar(theme)
         self.tabs.add(tr("Share my GPU"), tooltip="Ctrl+1")
         self.tabs.add(tr("Chat"), icon="message-square", tooltip="Ctrl+2")
-        self.gear = Button(theme, kind="flat", icon="settings", name=tr("Settings"))
         row = QWidget()
         row.setObjectName("tabRow")
         row.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
         layout = QHBoxLayout(row)
         layout.setContentsMargins(16, 0, 12, 1)
-        layout.setSpacing(8)
+        layout.setSpacing(0)
         layout.addWidget(self.tabs)
         layout.addStretch(1)
-        layout.addWidget(self.gear)
         self._tools_row = layout
         self.tools: dict[QWidget, PageTool] = {}
         self.stack = QStackedWidget()
@@ -125,14 +123,13 @@ class MainWindow(QWidget):
         column.addWidget(self.stack, 1)
         self.tabs.setCurrentIndex(CHAT)
         self.stack.setCurrentIndex(CHAT)
+        self.gear = self.add_page(self.settings.page, tr("Settings"), "settings", "Ctrl+,", compact=True)
 
     def _connect(self) -> None:
         self.tabs.chosen.connect(self.stack.setCurrentIndex)
         self.tabs.currentChanged.connect(lambda tab: self._remember("tab", TAB_NAMES[tab]))
         self.stack.currentChanged.connect(self._show_front)
-        self.gear.clicked.connect(self.open_settings)
-        self.settings.theme_chosen.connect(self._choose_theme)
-        self.settings.network_wanted.connect(self.open_network)
+        self.settings.page.restart_wanted.connect(self.restart)
         self.share_page.status.network_wanted.connect(self.open_network)
         self.chat_page.network_wanted.connect(self.open_network)
         self._core.core_event.connect(self._downloads.take)
@@ -156,7 +153,6 @@ class MainWindow(QWidget):
             ("Ctrl+1", lambda: self.tabs.choose(SHARE)),
             ("Ctrl+2", lambda: self.tabs.choose(CHAT)),
             ("Ctrl+Shift+S", lambda: self.share.set_sharing(not self.share.on)),
-            ("Ctrl+,", self.open_settings),
             ("Ctrl+Q", self.ask_to_leave),
             ("F6", self.next_region),
         ):
@@ -178,7 +174,8 @@ class MainWindow(QWidget):
         tool.set_compact(self.width() < COMPACT_BELOW)
         # Once more leads back: assistive technology cannot press a tab that is current already.
         tool.clicked.connect(lambda: self.close_page() if self.stack.currentWidget() is page else self.open_page(page))
-        self._tools_row.insertWidget(self._tools_row.indexOf(self.gear), tool)
+        # Before the gear, which stays the last.
+        self._tools_row.insertWidget(self._tools_row.count() - (1 if self.tools else 0), tool)
         self.tools[page] = tool
         self.stack.addWidget(page)
         QShortcut(QKeySequence(keys), self).activated.connect(lambda: self.open_page(page))
@@ -206,6 +203,9 @@ class MainWindow(QWidget):
             tool.show_open(page is front)
         self.tabs.show_covered(front in self.tools)
         self.knocks.show_here(front is not self.share_page)
+        if self._waiting is not None and front not in self.tools:
+            dialog, self._waiting = self._waiting, None
+            dialog.open()
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
         if event.key() == Qt.Key.Key_Escape and self.stack.currentWidget() in self.tools:
@@ -225,14 +225,10 @@ class MainWindow(QWidget):
 
     async def load(self) -> None:
         """Take over what the core keeps: theme, place of the window, tab, and the state of both tabs."""
-        if await self._setting("reduced_motion") == "true":
-            self._theme.reduced_motion = True
-        self._theme.choose(await self._setting("theme"))
-        self.settings.show_choice(self._theme.setting)
+        await self.settings.load()
         self._restore(await self._setting("geometry"))
         tab = await self._setting("tab")
         self.share_page.show_key(self._core.public_key)
-        await self.network.load()
         await self.share.load()
         await self.chat.load()
         await self.library.load()
@@ -243,6 +239,7 @@ class MainWindow(QWidget):
     async def unload(self) -> None:
         """End what the presenters run. The core is closed by whoever started it."""
         await self.tasks.settle()
+        await self.settings.close()
         await self.network.close()
         await self.share.close()
         await self.chat.close()
@@ -260,9 +257,7 @@ class MainWindow(QWidget):
         if self._question is not None:
             self._question.activateWindow()
             return
-        guests = len({request.remote_public_key for request in self.share.running.values()})
-        guests = max(guests, self.share.people_on if self.share.on else 0)
-        if guests:
+        if guests := self._guests_now():
             self.show()
             self._question = confirm(
                 self._theme,
@@ -279,6 +274,38 @@ class MainWindow(QWidget):
             self._question.finished.connect(self._forget_question)
             return
         self.leave()
+
+    def restart(self) -> None:
+        """Leave and begin again with what waits for a start, after a question where somebody is served."""
+        if self._left:
+            return
+        if self._question is not None:
+            self._question.activateWindow()
+            return
+        if guests := self._guests_now():
+            self._question = confirm(
+                self._theme,
+                tr("Restart while somebody is served?"),
+                trn(
+                    "%n person uses this GPU now. Their answers end when you restart.",
+                    "%n people use this GPU now. Their answers end when you restart.",
+                    guests,
+                ),
+                tr("Restart"),
+                self._leave_to_restart,
+                self,
+            )
+            self._question.finished.connect(self._forget_question)
+            return
+        self._leave_to_restart()
+
+    def _leave_to_restart(self) -> None:
+        self.restarts = True
+        self.leave()
+
+    def _guests_now(self) -> int:
+        guests = len({request.remote_public_key for request in self.share.running.values()})
+        return max(guests, self.share.people_on if self.share.on else 0)
 
     def _forget_question(self) -> None:
         self._question = None
@@ -304,15 +331,19 @@ class MainWindow(QWidget):
 
     # --- Acts
 
-    def open_settings(self) -> None:
-        self.settings.open_below(self.gear, align_end=True)
+    def open_settings(self, section: str = "") -> None:
+        """The Settings page, at a section of it. A dialog that asks for that waits, and is back with the tab."""
+        modal = QApplication.activeModalWidget()
+        if isinstance(modal, QDialog):
+            modal.hide()
+            self._waiting = modal
+        self.open_page(self.settings.page)
+        if section:
+            self.settings.page.show_section(section)
 
-    def open_network(self) -> NetworkDialog:
+    def open_network(self) -> None:
         """How this machine is connected, and its relays."""
-        # In front of the dialog that asks for it, if one does.
-        dialog = NetworkDialog(self.network, self._theme, QApplication.activeModalWidget() or self)
-        dialog.open()
-        return dialog
+        self.open_settings("network")
 
     def next_region(self) -> None:
         """F6: the tab bar, then the regions of the page in front."""
@@ -320,10 +351,6 @@ class MainWindow(QWidget):
         stops = [self.tabs, *(self._regions_of(front) if front is not None else ())]
         here = next((i for i, stop in enumerate(stops) if stop.hasFocus() or stop.isAncestorOf(_focus(self))), -1)
         stops[(here + 1) % len(stops)].setFocus(Qt.FocusReason.ShortcutFocusReason)
-
-    def _choose_theme(self, setting: str) -> None:
-        self._theme.choose(setting)
-        self._remember("theme", setting)
 
     def _chat_here(self, model: str) -> None:
         """With a model of this machine."""

@@ -27,7 +27,31 @@ MONITOR = ".monitor"
 
 
 class SystemInput:
-    """Implements Input."""
+    """Implements Input. wanted: the name of a microphone, as `names` has it; where it is not there, the system's."""
+
+    def __init__(self, wanted: str = "") -> None:
+        self.wanted = wanted
+
+    def names(self) -> tuple[str, ...]:
+        """Of the microphones that are there now, for people; () where the sound system tells none."""
+        try:
+            return tuple(dict.fromkeys(name for name, _id in self._captures()))
+        except MicrophoneError:
+            return ()
+
+    def _captures(self) -> list[tuple[str, object]]:
+        audio = _library()
+        try:
+            found = audio.Devices(_backends(audio)).get_captures()
+        except audio.MiniaudioError as error:
+            raise MicrophoneError(Trouble.NO_SERVER, str(error)) from error
+        return [(str(device["name"]), device["id"]) for device in found if not _is_monitor(audio, device["id"])]
+
+    def _wanted_id(self) -> object | None:
+        """None = the system's default."""
+        if not self.wanted:
+            return None
+        return next((found for name, found in self._captures() if name == self.wanted), None)
 
     def microphones(self) -> frozenset[str] | None:
         audio = _library()
@@ -40,7 +64,7 @@ class SystemInput:
             if len(backends) > 1:
                 return None
             raise MicrophoneError(Trouble.NO_SERVER, str(error)) from error
-        names = (bytes(audio.ffi.buffer(device["id"])).split(b"\0", 1)[0].decode() for device in found)
+        names = (_text_id(audio, device["id"]) for device in found)
         return frozenset(name for name in names if not name.endswith(MONITOR))
 
     def open(self, take: Callable[[bytes], None], ended: Callable[[], None]) -> Callable[[], None]:
@@ -54,6 +78,7 @@ class SystemInput:
                 callback_periods=PERIODS,
                 backends=_backends(audio),
                 app_name="QVAC Desktop",
+                device_id=self._wanted_id(),
             )
         except audio.MiniaudioError as error:
             raise MicrophoneError(_why(audio), str(error)) from error
@@ -72,6 +97,15 @@ class SystemInput:
             device.close()
 
         return close
+
+
+def _text_id(audio: miniaudio, device_id: object) -> str:
+    return bytes(audio.ffi.buffer(device_id)).split(b"\0", 1)[0].decode(errors="replace")
+
+
+def _is_monitor(audio: miniaudio, device_id: object) -> bool:
+    """A loudspeaker's, on PulseAudio; elsewhere an id is no such text."""
+    return _text_id(audio, device_id).endswith(MONITOR)
 
 
 def _hand_on(take: Callable[[bytes], None]) -> Generator[None, bytes, None]:

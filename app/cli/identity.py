@@ -16,7 +16,7 @@ from qvac_core.errors import IdentityError, LocalProtocolError, QvacError
 from qvac_core.hyperdht import KeyPair
 from qvac_core.store.folders import DataDir, InstanceLock
 from qvac_core.store.identity import SEED_BYTES, SEED_VARIABLE, IdentityStore, SeedSource
-from qvac_core.store.settings import SettingsFile
+from qvac_core.store.settings_file import SettingsFile
 
 
 def identity(options: argparse.Namespace, output: Output) -> int:

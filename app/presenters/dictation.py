@@ -58,6 +58,7 @@ class Dictation(QObject):
         core.core_event.connect(self._take)
 
     def use_microphone(self, sound: Input) -> None:
+        self.sound = sound
         self.microphone = Microphone(sound, self)
         self.microphone.happened.connect(self._hear)
 
@@ -81,6 +82,12 @@ class Dictation(QObject):
     def seconds(self) -> float:
         """How much was heard."""
         return self._heard / SAMPLE_RATE
+
+    def show_language(self, code: str) -> None:
+        """It was chosen elsewhere."""
+        if code != self.language:
+            self.language = code
+            self.changed.emit()
 
     def choose_language(self, code: str) -> None:
         """Holds from the next time on."""

@@ -82,5 +82,7 @@ def listener_for(target: Target, choices: Sequence[SpeechChoice]) -> SpeechChoic
     for where in dict.fromkeys((target.provider_key, "")):
         usable = [choice for choice in choices if choice.where == where and choice.usable]
         if usable:
-            return next((choice for choice in usable if choice.loaded), usable[0])
+            return next((choice for choice in usable if choice.preferred), None) or next(
+                (choice for choice in usable if choice.loaded), usable[0]
+            )
     return None

@@ -83,6 +83,10 @@ class Segmented(QWidget):
         self._round_ends()
 
     @property
+    def values(self) -> tuple[str, ...]:
+        return tuple(self._buttons)
+
+    @property
     def choice(self) -> str:
         return next((value for value, button in self._buttons.items() if button.isChecked()), "")
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from qvac_core.codec import Address
-from qvac_core.store.settings import ModelOptions
+from qvac_core.store.settings import ModelOptions, NetworkSettings, entrances
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,11 +28,12 @@ class RuleOverride:
 
 @dataclass(frozen=True, slots=True)
 class CoreConfig:
-    """data_dir: identity, database, caches, lock. seed: 32 bytes. bootstrap: None = the public network.
+    """data_dir: identity, database, caches, lock. seed: 32 bytes. bootstrap: None = as the settings say.
 
-    port: UDP port wanted, 0 = any. models: shared in this run, by name or path (None = the switches of the library).
-    models_folder: the library, when it is not the data folder's own. answer_tokens: longest answer that a guest may ask
-    for; None = as the settings say. go_on: what an earlier run left unfinished, downloads and moves of models, goes on.
+    port: UDP port wanted, 0 = as the settings say. models: shared in this run, by name or path (None = the switches of
+    the library). models_folder: the library, when it is not the data folder's own. answer_tokens: longest answer that a
+    guest may ask for; None = as the settings say. go_on: what an earlier run left unfinished, downloads and moves of
+    models, goes on.
     """
 
     data_dir: Path | None = None
@@ -56,3 +57,8 @@ class CoreConfig:
         if self.bootstrap and all(host == "localhost" or host.startswith("127.") for host, _port in self.bootstrap):
             return "127.0.0.1"
         return None
+
+    def with_network(self, kept: NetworkSettings) -> CoreConfig:
+        """What was not given comes from the settings. A core without any is at the public nodes, with any port."""
+        bootstrap = self.bootstrap if self.bootstrap is not None else entrances(kept.bootstrap) or None
+        return replace(self, port=self.port or kept.port, bootstrap=bootstrap)

@@ -32,11 +32,10 @@ from qvac_core.core.library import ModelsRoom
 from qvac_core.core.library_folder import finish_rename, models_folder
 from qvac_core.core.machine import THIS_MACHINE, Machine, load_config
 from qvac_core.core.manners import MachineSenses, Manners
-from qvac_core.core.model_options import ModelOptionsInterface
+from qvac_core.core.model_options import OF_ALL_MODELS, ModelOptionsInterface
 from qvac_core.core.network import NetworkNode
 from qvac_core.core.own_identity import IdentityRoom
 from qvac_core.core.pausing import Pausing
-from qvac_core.core.setting_checks import OF_ALL_MODELS, check_setting
 from qvac_core.core.sharing import Sharing
 from qvac_core.core.speech import Speech
 from qvac_core.core.state import (
@@ -148,8 +147,9 @@ class Core:
         )
 
         local = self._config.local_network
+        self._entrance = self._config.with_network(self._store.settings.settings.network)
         self._network = NetworkNode(
-            self._config,
+            self._entrance,
             self._key_pair,
             folder.known_nodes_file,
             local_network=self._store.settings.settings.local_network if local is None else local,
@@ -211,7 +211,14 @@ class Core:
         self.branches: ChatBranches = self._chats
         self.chat_settings = ChatSettings(self._store, self._hub)
         self._on_close("chats", self._chats.close)
-        self.speech = Speech(library, pool, load_config(limits), self.consumer, self._key_pair.public_key)
+        self.speech = Speech(
+            library,
+            pool,
+            load_config(limits),
+            self.consumer,
+            self._key_pair.public_key,
+            preferred=lambda: self._store.settings.settings.speech.model,
+        )
         self._dictations = Dictations(self._open_live, self._hub)
         self._on_close("dictations", self._dictations.close)
         self._transcripts = Transcripts(self._store, self._hub, self._transcribe, self._who_listens)
@@ -273,10 +280,11 @@ class Core:
         return self._store.settings.text(key)
 
     async def set_setting(self, key: str, value: str) -> None:
-        check_setting(key, value)
         await self._store.database.run(self._store.settings.set_text, key, value)
-        if key in OF_ALL_MODELS:
+        if key in OF_ALL_MODELS or key.startswith("engine."):
             await self.machine.options_changed()
+        elif key == "speech.model":
+            self.machine.announce()  # whoever shows what listens asks again
         elif key.startswith("manners."):
             await self.manners.look()
         elif key == "chat.keep_states":
@@ -292,7 +300,7 @@ class Core:
         config = self._config
         given = {}
         # A network that lives on loopback leaves the local one alone, whatever the settings say.
-        if config.local_network is not None or (config.host is not None and config.local_hosts is None):
+        if config.local_network is not None or (self._entrance.host is not None and config.local_hosts is None):
             given[LOCAL_NETWORK] = "true" if self._network.local else "false"
         if config.bootstrap is not None:
             given["bootstrap"] = ", ".join(f"{host}:{port}" for host, port in config.bootstrap)
@@ -305,7 +313,7 @@ class Core:
     # --- The network ----------------------------------------------------------------------------------------------
 
     async def network_report(self) -> NetworkReport:
-        return await examine_network(self._network.dht, self._config.bootstrap or ())
+        return await examine_network(self._network.dht, self._entrance.bootstrap or ())
 
     async def relays(self) -> tuple[str, ...]:
         return tuple(key.hex() for key in self._network.relays)

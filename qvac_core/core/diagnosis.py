@@ -26,7 +26,7 @@ from qvac_core.hyperdht import DHT, Connection, ConnectStage, KeyPair
 from qvac_core.rendezvous.constants import Command
 from qvac_core.rendezvous.messages import PeerRecord
 from qvac_core.store.folders import DataDir
-from qvac_core.store.settings import SettingsFile
+from qvac_core.store.settings_file import SettingsFile
 
 READY_LIMIT = 6.0
 """Seconds for entering the network; more is a network that does not answer."""
@@ -101,6 +101,7 @@ class Diagnosis:
     def __init__(self, config: CoreConfig, key_pair: KeyPair) -> None:
         folder = DataDir.locate(config.data_dir)
         settings = SettingsFile(folder.settings_file, now=time.time()).settings
+        config = config.with_network(settings.network)
         local = settings.local_network if config.local_network is None else config.local_network
         self._node = NetworkNode(config, key_pair, folder.known_nodes_file, local_network=local, keep_nodes=False)
         if not config.relays:

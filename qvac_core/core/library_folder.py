@@ -41,7 +41,7 @@ from qvac_core.engines.move_models import (
 from qvac_core.errors import ModelError, QvacError, StoreError
 from qvac_core.store.disk import make_folder, write_atomically
 from qvac_core.store.folders import DataDir
-from qvac_core.store.settings import SettingsFile
+from qvac_core.store.settings_file import SettingsFile
 from qvac_core.store.store import Store
 
 logger = logging.getLogger(__name__)

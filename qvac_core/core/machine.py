@@ -191,7 +191,16 @@ class Machine:
         """The bounds for guests and for its owner, as they are now."""
         options = self.options_of(model.name)
         most = options.answer_tokens or self._limits.max_tokens
-        return replace(self._limits, n_ctx=options.context_tokens, slots=options.slots, max_tokens=most)
+        engine = self._store.settings.settings.engine
+        return replace(
+            self._limits,
+            n_ctx=options.context_tokens,
+            slots=options.slots,
+            max_tokens=most,
+            device=engine.device.value,
+            gpu_layers=engine.gpu_layers,
+            threads=engine.threads,
+        )
 
     def idle_seconds(self, model: LibraryModel) -> float:
         return self.options_of(model.name).idle_minutes * 60.0

@@ -6,13 +6,20 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from qvac_core.errors import ModelError
+from qvac_core.store.settings import (
+    LARGEST_CONTEXT,
+    MOST_ANSWER_TOKENS,
+    MOST_IDLE_MINUTES,
+    MOST_MEMORY_MB,
+    MOST_SLOTS,
+    SMALLEST_CONTEXT,
+)
 from qvac_core.store.settings import ModelOptions as ModelOptions
 
-SMALLEST_CONTEXT, LARGEST_CONTEXT = 512, 1 << 20  # tokens of a chat
-MOST_SLOTS = 64
-MOST_MEMORY_MB = 10_000_000
-MOST_IDLE_MINUTES = 7 * 24 * 60
-MOST_ANSWER_TOKENS = 1 << 20
+# They hold for every model without its own.
+OF_ALL_MODELS = frozenset(
+    f"sharing.{name}" for name in ("context_tokens", "slots", "memory_mb", "idle_minutes", "answer_tokens")
+)
 
 
 @dataclass(frozen=True, slots=True)

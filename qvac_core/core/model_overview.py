@@ -17,7 +17,7 @@ from qvac_core.engines.memory import SPARE
 from qvac_core.errors import StoreError
 from qvac_core.models import ModelDescriptor, all_models
 from qvac_core.store.folders import DataDir, InstanceLock
-from qvac_core.store.settings import SettingsFile
+from qvac_core.store.settings_file import SettingsFile
 
 _KINDS = {
     "llamacpp-completion": "chat",

@@ -33,11 +33,18 @@ LoadProgress = Callable[[ModelProgress], None]
 
 
 class Speech:
-    """`load_config`: how this machine loads models for everybody."""
+    """`load_config`: how this machine loads models for everybody. preferred: the model of the settings, "" = none."""
 
     def __init__(
-        self, library: Library, pool: ModelPool, load_config: ModelConfig, consumer: Consumer, own_key: bytes
+        self,
+        library: Library,
+        pool: ModelPool,
+        load_config: ModelConfig,
+        consumer: Consumer,
+        own_key: bytes,
+        preferred: Callable[[], str] = lambda: "",
     ) -> None:
+        self._preferred = preferred
         self._library = library
         self._pool = pool
         self._load_config = load_config
@@ -55,6 +62,7 @@ class Speech:
                 usable=not reason,
                 reason=reason,
                 languages=_languages(model, loaded.get(model.name)),
+                preferred=model.name == self._preferred(),
             )
             for model in self._models()
         )
@@ -113,7 +121,9 @@ class Speech:
             if models and models[0].model_type != SPEECH_TYPE:
                 raise ModelError("This model transcribes no speech. Choose a Whisper model.", name=NO_MODEL)
         in_use = {pooled.model.name for pooled in self._pool.loaded()}
-        chosen = next((model for model in models if model.name in in_use), None) or next(iter(models), None)
+        wanted, preferred = list(models), self._preferred()
+        wanted.sort(key=lambda model: (model.name != preferred, model.name not in in_use))  # stable
+        chosen = next(iter(wanted), None)
         if chosen is None:
             raise ModelError(HOW_TO_GET_ONE, name=NO_MODEL)
         return await self._pool.acquire(chosen, self._load_config)

@@ -198,7 +198,8 @@ class ProviderEntry:
 class SpeechChoice:
     """A model that understands speech. where: the provider's key, "" on this machine.
 
-    usable: it can be asked now; if not, `reason` says why. languages: ISO 639-1 codes, () = not known.
+    usable: it can be asked now; if not, `reason` says why. languages: ISO 639-1 codes, () = not known. preferred: the
+    owner chose it in the settings.
     """
 
     name: str
@@ -207,6 +208,7 @@ class SpeechChoice:
     usable: bool = True
     reason: str = ""
     languages: tuple[str, ...] = ()
+    preferred: bool = False
 
 
 # --- Events -------------------------------------------------------------------------------------------------------

@@ -29,10 +29,10 @@ from qvac_core.store.settings import (
     MannersSettings,
     ModelOptions,
     Settings,
-    SettingsFile,
     SharingSettings,
     Theme,
 )
+from qvac_core.store.settings_file import SettingsFile
 from qvac_core.store.store import Store
 
 __all__ = [

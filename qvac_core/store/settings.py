@@ -1,32 +1,78 @@
-"""What the user set, as a small TOML file that a person may edit too.
+"""What the user can set: every setting once, with its type, default and bounds.
 
-PRODUCT.md; TOML 1.0. Unknown keys (of a newer version, or of somebody's own) stay in the file; comments do not.
+The file, the command line and the window read them here (`definition`); qvac_core/store/settings_file.py keeps them.
 """
 
 from __future__ import annotations
 
-import tomllib
+import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, fields, is_dataclass, replace
+from dataclasses import dataclass, field, fields, is_dataclass
 from enum import StrEnum
-from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Final, TypeVar, cast
+from typing import Any, Final
 
-import tomli_w
+from qvac_core.codec import Address
+from qvac_core.codec.host_port import parse_host_port
+from qvac_core.errors import NetworkError
 
-from qvac_core.errors import StoreError
-from qvac_core.store.disk import set_aside, store_error, write_atomically
-
-MAX_FILE_BYTES: Final = 1 << 20
-MAX_DEPTH: Final = 32
-"""Tables and lists inside each other: deeper ones can be read but not be written again."""
+LARGEST: Final = 2**31 - 1
+SMALLEST_CONTEXT, LARGEST_CONTEXT = 512, 1 << 20  # tokens of a chat
+MOST_SLOTS: Final = 64
+MOST_MEMORY_MB: Final = 10_000_000
+MOST_IDLE_MINUTES: Final = 7 * 24 * 60
+MOST_ANSWER_TOKENS: Final = 1 << 20
+MACHINE_NAME_LIMIT: Final = 60  # letters
+_CLOCK = re.compile(r"(?:[01]\d|2[0-3]):[0-5]\d", re.ASCII)
+_DAYS = re.compile(r"[1-7]+", re.ASCII)
 
 
 class Theme(StrEnum):
     SYSTEM = "system"
     LIGHT = "light"
     DARK = "dark"
+
+
+class Contrast(StrEnum):
+    SYSTEM = "system"
+    HIGH = "high"
+    NORMAL = "normal"
+
+
+class SendKey(StrEnum):
+    ENTER = "enter"
+    CTRL_ENTER = "ctrl+enter"
+
+
+class Device(StrEnum):
+    GPU = "gpu"
+    CPU = "cpu"
+
+
+def bounded(default: int, low: int, high: int) -> Any:
+    """The default of a whole number with its bounds, both of them allowed."""
+    return field(default=default, metadata={"low": low, "high": high})
+
+
+def checked(default: str, wrong: Callable[[str], str]) -> Any:
+    """The default of a text, and what says in a sentence what is wrong with another one ("" = nothing)."""
+    return field(default=default, metadata={"wrong": wrong})
+
+
+def _wrong_clock(text: str) -> str:
+    if _CLOCK.fullmatch(text):
+        return ""
+    return f"'{text[:20]}' is no time of the day. Write hours and minutes, as in 08:30."
+
+
+def _wrong_days(text: str) -> str:
+    return "" if _DAYS.fullmatch(text) else "The days are digits from 1 (Monday) to 7 (Sunday), at least one of them."
+
+
+def _wrong_name(text: str) -> str:
+    if len(text) <= MACHINE_NAME_LIMIT:
+        return ""
+    return f"The name of this machine has {MACHINE_NAME_LIMIT} letters at most."
 
 
 class Admission(StrEnum):
@@ -66,14 +112,14 @@ class SharingSettings:
     admission: Admission = Admission.ALLOW
     knocks: bool = True
     models: tuple[str, ...] = ()
-    log_days: int = 90
-    log_rows: int = 100_000
+    log_days: int = bounded(90, 0, 36_500)
+    log_rows: int = bounded(100_000, 0, 1_000_000_000)
     keep_contents: bool = False
-    answer_tokens: int = 0
-    context_tokens: int = 4096
-    slots: int = 4
-    memory_mb: int = 0
-    idle_minutes: int = 10
+    answer_tokens: int = bounded(0, 0, MOST_ANSWER_TOKENS)
+    context_tokens: int = bounded(4096, SMALLEST_CONTEXT, LARGEST_CONTEXT)
+    slots: int = bounded(4, 1, MOST_SLOTS)
+    memory_mb: int = bounded(0, 0, MOST_MEMORY_MB)
+    idle_minutes: int = bounded(10, 0, MOST_IDLE_MINUTES)
     per_model: Mapping[str, ModelOptions] = field(default_factory=lambda: MappingProxyType({}))
 
 
@@ -88,13 +134,13 @@ class MannersSettings:
     """
 
     hours: bool = False
-    hours_from: str = "08:00"
-    hours_to: str = "23:00"
-    hours_days: str = "1234567"
+    hours_from: str = checked("08:00", _wrong_clock)
+    hours_to: str = checked("23:00", _wrong_clock)
+    hours_days: str = checked("1234567", _wrong_days)
     while_active: bool = False
-    active_minutes: int = 5
+    active_minutes: int = bounded(5, 1, 24 * 60)
     other_gpu: bool = False
-    other_gpu_mb: int = 1000
+    other_gpu_mb: int = bounded(1000, 1, MOST_MEMORY_MB)
     on_battery: bool = False
     cut_running: bool = False
 
@@ -104,20 +150,60 @@ class ChatSettings:
     """[chat]: `fallback`: go on with `local_model` ("" = the first of the library) when a provider goes away.
 
     answer_tokens: longest answer; 0 = until the model ends or the context is full. keep_states: whose chats a model
-    remembers over its end, so that a long one goes on at once; encrypted.
+    remembers over its end, so that a long one goes on at once; encrypted. send_key: Shift+Enter makes a new line.
     """
 
     fallback: bool = True
     local_model: str = ""
-    answer_tokens: int = 2048
+    answer_tokens: int = bounded(2048, 0, MOST_ANSWER_TOKENS)
     keep_states: KeepStates = KeepStates.NOTHING
+    send_key: SendKey = SendKey.ENTER
+
+
+@dataclass(frozen=True, slots=True)
+class SpeechSettings:
+    """[speech]: `model` of this machine, `microphone` by its name; "" = the first one, the system's."""
+
+    model: str = ""
+    microphone: str = ""
+
+
+def entrances(text: str) -> tuple[Address, ...]:
+    """Addresses with commas between them. Raises NetworkError for what is none."""
+    return tuple(dict.fromkeys(parse_host_port(part) for part in text.split(",") if part.strip()))
+
+
+def _wrong_entrances(text: str) -> str:
+    try:
+        entrances(text)
+    except NetworkError as error:
+        return f"{error.message.removesuffix('.')}."
+    return ""
 
 
 @dataclass(frozen=True, slots=True)
 class NetworkSettings:
-    """[network]: `relays`: public keys of blind relays, 64 hex digits each."""
+    """[network]: `relays`: public keys of blind relays, 64 hex digits each.
+
+    port: UDP port wanted, 0 = any. bootstrap: where the network is entered, HOST:PORT with commas between them; "" = at
+    the public nodes. Both hold from the next start on.
+    """
 
     relays: tuple[str, ...] = ()
+    port: int = bounded(0, 0, 65_535)
+    bootstrap: str = checked("", _wrong_entrances)
+
+
+@dataclass(frozen=True, slots=True)
+class EngineSettings:
+    """[engine]: how chat models are loaded here, from the next load on.
+
+    gpu_layers: -1 = all that fit. threads: of the processor, 0 = one core is left free.
+    """
+
+    device: Device = Device.GPU
+    gpu_layers: int = bounded(-1, -1, 1000)
+    threads: int = bounded(0, 0, 256)
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,207 +225,79 @@ class Settings:
 
     theme: Theme = Theme.SYSTEM
     tab: str = ""
+    language: str = "system"
+    text_size: int = bounded(100, 80, 200)
+    contrast: Contrast = Contrast.SYSTEM
+    code_font: str = ""
     reduced_motion: bool = False
     local_network: bool = True
     share_at_start: bool = False
     close_to_tray: bool = False
     keep_awake: bool = True
     keep_awake_on_battery: bool = False
-    machine_name: str = ""
+    machine_name: str = checked("", _wrong_name)
     sharing: SharingSettings = field(default_factory=SharingSettings)
     manners: MannersSettings = field(default_factory=MannersSettings)
     chat: ChatSettings = field(default_factory=ChatSettings)
     network: NetworkSettings = field(default_factory=NetworkSettings)
     library: LibrarySettings = field(default_factory=LibrarySettings)
+    speech: SpeechSettings = field(default_factory=SpeechSettings)
+    engine: EngineSettings = field(default_factory=EngineSettings)
 
 
-class SettingsFile:
-    """The settings in memory and on disk. `notice` is what the user must be told after loading, None if nothing.
+@dataclass(frozen=True, slots=True)
+class Definition:
+    """What a setting may be, for whoever shows it: `default` as text, `choices` of those that have a few.
 
-    Besides the typed `settings` there are free texts by dotted name ("window.geometry"), for what only a screen knows.
+    low, high: of a whole number.
     """
 
-    def __init__(self, path: Path, *, now: float) -> None:
-        """Load. A broken file is renamed to `NAME.corrupt-DATE` and defaults apply; StoreError if it is unreadable."""
-        self.path = path
-        self.notice: str | None = None
-        self._document: dict[str, Any] = {}
-        try:
-            with path.open("rb") as file:
-                content = file.read(MAX_FILE_BYTES + 1)
-        except FileNotFoundError:
-            content = b""
-        except OSError as error:
-            raise store_error(error, "read the settings") from error
-        try:
-            if len(content) > MAX_FILE_BYTES:
-                raise ValueError("larger than any settings file")
-            document = tomllib.loads(content.decode("utf-8"))
-            if _is_deeper(document, MAX_DEPTH):
-                raise ValueError("nested more deeply than any settings file")
-            self._document = document
-        except (ValueError, RecursionError) as error:  # TOMLDecodeError and UnicodeDecodeError are ValueErrors
-            kept = set_aside(path, now)
-            self.notice = (
-                f"The settings file could not be read ({error}). It is kept as {kept.name} in {path.parent}; "
-                "the default settings are in use."
-            )
-        ignored: list[str] = []
-        self.settings = _read(Settings(), self._document, "", ignored)
-        if ignored:
-            self.notice = f"These settings in {path} are not understood and have their default: {', '.join(ignored)}."
+    name: str
+    default: str
+    low: int = 0
+    high: int = LARGEST
+    choices: tuple[str, ...] = ()
+    check: Callable[[str], str] | None = None
+    number: bool = False
 
-    def save(self, settings: Settings) -> None:
-        """Make these the settings, on disk first. Raises StoreError; then nothing has changed."""
-        document = _written(settings, self._document)
-        self._save_document(document)
-        self.settings = settings
-
-    def change(self, update: Callable[[Settings], Settings]) -> Settings:
-        """Save what `update` makes of the present settings.
-
-        Two changes that were asked for at the same time both last, if both are called through `Database.run`.
-        """
-        settings = update(self.settings)
-        self.save(settings)
-        return settings
-
-    def text(self, name: str) -> str:
-        """A setting as text ("" = unset), e.g. "theme", "sharing.knocks", or any name that `set_text` was given."""
-        *sections, last = name.split(".")
-        table: Any = _written(self.settings, self._document)
-        for section in sections:
-            table = table.get(section) if isinstance(table, dict) else None
-        value = table.get(last, "") if isinstance(table, dict) else ""
-        if isinstance(value, bool):
-            return "true" if value else "false"
-        return str(value) if isinstance(value, (str, int, float)) else ""
-
-    def set_text(self, name: str, value: str) -> None:
-        """Set a setting by its text; "" unsets. Raises StoreError for a value that this setting cannot have."""
-        *sections, last = name.split(".")
-        if not all([*sections, last]):
-            raise StoreError(f"'{name}' is not a name of a setting.")
-        document = _written(self.settings, self._document)
-        table = document
-        for section in sections:
-            inner = table.setdefault(section, {})
-            if not isinstance(inner, dict):
-                raise StoreError(f"'{name}' is not a name of a setting.")
-            table = inner
-        if value:
-            table[last] = _typed(_default(sections, last), value, name)
-        else:
-            table.pop(last, None)
-        ignored: list[str] = []
-        settings = _read(Settings(), document, "", ignored)
-        if name in ignored:
-            raise StoreError(f"The setting {name} cannot be '{value}'.")
-        self._save_document(_written(settings, document))
-        self.settings = settings
-
-    def _save_document(self, document: dict[str, Any]) -> None:
-        # A lone surrogate (a file name of an old disk in a text field) has no UTF-8: "?" instead of no settings at all.
-        content = tomli_w.dumps(document).encode("utf-8", "replace")
-        write_atomically(self.path, content, action="write the settings")
-        self._document = document
+    def wrong(self, text: str) -> str:
+        """A sentence for a text that this setting cannot have, "" for one that it can, as far as this is known here."""
+        if self.check is not None:
+            return self.check(text)
+        if self.choices and text not in self.choices:
+            return f"The setting {self.name} cannot be '{text}'."
+        if not self.number:
+            return ""
+        if not (text.isascii() and text.removeprefix("-").isdigit() and len(text) < 20):
+            return f"The setting {self.name} is a number."
+        if not self.low <= int(text) <= self.high:
+            return f"This number is between {self.low:,} and {self.high:,}."
+        return ""
 
 
-def _is_deeper(value: Any, depth: int) -> bool:
-    if not isinstance(value, (dict, list)):
-        return False
-    inner = value.values() if isinstance(value, dict) else value
-    return depth == 0 or any(_is_deeper(one, depth - 1) for one in inner)
-
-
-S = TypeVar("S")
-
-
-def _read(defaults: S, table: Mapping[str, Any], prefix: str, ignored: list[str]) -> S:
-    """The settings of a table; values of a wrong type or range are named in `ignored` and keep their default."""
-    values: dict[str, Any] = {}
-    for item in fields(cast(Any, defaults)):
-        if item.name not in table:
-            continue
-        default, value, name = getattr(defaults, item.name), table[item.name], prefix + item.name
-        if is_dataclass(default):
-            if isinstance(value, dict):
-                values[item.name] = _read(default, value, f"{name}.", ignored)
-            else:
-                ignored.append(name)
-        elif isinstance(default, Mapping):
-            values[item.name] = _read_options(value, name, ignored)
-        elif (accepted := _accepted(default, value)) is None:
-            ignored.append(name)
-        else:
-            values[item.name] = accepted
-    return cast(S, replace(cast(Any, defaults), **values))
-
-
-def _read_options(value: Any, name: str, ignored: list[str]) -> Mapping[str, ModelOptions]:
-    """One table for each model."""
-    found: dict[str, ModelOptions] = {}
-    for model, table in value.items() if isinstance(value, dict) else [("", None)]:
-        if isinstance(table, dict):
-            found[model] = _read(ModelOptions(), table, f"{name}.{model}.", ignored)
-        else:
-            ignored.append(f"{name}.{model}".rstrip("."))
-    return MappingProxyType(found)
-
-
-def _accepted(default: Any, value: Any) -> Any:
-    """`value` as the type of its default, or None."""
+def definition(name: str) -> Definition | None:
+    """Of a setting by its dotted name; None for free texts and for what is no single text."""
+    *sections, last = name.split(".")
+    table: Any = Settings()
+    for section in sections:
+        table = getattr(table, section, None) if is_dataclass(table) else None
+    item = next((f for f in fields(table) if f.name == last), None) if is_dataclass(table) else None
+    default = getattr(table, last) if item is not None else None
+    if item is None or not isinstance(default, bool | int | str):
+        return None
+    said = ("false", "true")[default] if isinstance(default, bool) else str(default)
+    choices: tuple[str, ...] = ()
     if isinstance(default, StrEnum):
-        return type(default)(value) if value in [member.value for member in type(default)] else None
-    if isinstance(default, tuple):
-        return tuple(value) if isinstance(value, list) and all(isinstance(part, str) for part in value) else None
-    if isinstance(default, bool) or isinstance(value, bool):
-        return value if isinstance(default, bool) and isinstance(value, bool) else None
-    if isinstance(default, int):
-        return value if isinstance(value, int) and value >= 0 else None
-    return value if isinstance(value, type(default)) else None
-
-
-def _written(settings: Any, table: Mapping[str, Any]) -> dict[str, Any]:
-    """A copy of the table with the settings in it and everything unknown still there."""
-    result = dict(table)
-    for item in fields(settings):
-        value = getattr(settings, item.name)
-        if is_dataclass(value):
-            known = table.get(item.name)
-            result[item.name] = _written(value, known if isinstance(known, dict) else {})
-        elif isinstance(value, Mapping):
-            result[item.name] = {model: _said(options) for model, options in value.items() if _said(options)}
-        elif isinstance(value, StrEnum):
-            result[item.name] = value.value
-        else:
-            result[item.name] = list(value) if isinstance(value, tuple) else value
-    return result
-
-
-def _said(options: ModelOptions) -> dict[str, int]:
-    """What differs from all other models; a file for people says nothing of the rest."""
-    return {item.name: getattr(options, item.name) for item in fields(options) if getattr(options, item.name)}
-
-
-def _default(sections: list[str], last: str) -> Any:
-    """The default of a known setting, else None."""
-    value: Any = Settings()
-    for name in (*sections, last):
-        value = getattr(value, name, None) if is_dataclass(value) else None
-    return value
-
-
-def _typed(default: Any, text: str, name: str) -> Any:
-    """Text as the type of a known setting; unknown ones stay text."""
-    if isinstance(default, bool):
-        if text not in ("true", "false"):
-            raise StoreError(f"The setting {name} is true or false.")
-        return text == "true"
-    if isinstance(default, int):
-        if not text.isascii() or not text.isdigit():
-            raise StoreError(f"The setting {name} is a number.")
-        return int(text)
-    if isinstance(default, tuple | Mapping) or is_dataclass(default):
-        raise StoreError(f"The setting {name} is not a single text.")
-    return text
+        choices = tuple(member.value for member in type(default))
+    elif isinstance(default, bool):
+        choices = ("true", "false")
+    bounds = item.metadata
+    return Definition(
+        name,
+        said,
+        bounds.get("low", 0),
+        bounds.get("high", LARGEST),
+        choices,
+        bounds.get("wrong"),
+        number=isinstance(default, int) and not isinstance(default, bool),
+    )

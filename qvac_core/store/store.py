@@ -19,7 +19,7 @@ from qvac_core.store.pictures import PictureFiles
 from qvac_core.store.providers import Providers
 from qvac_core.store.request_history import RequestHistory
 from qvac_core.store.request_log import RequestLog
-from qvac_core.store.settings import SettingsFile
+from qvac_core.store.settings_file import SettingsFile
 
 
 @dataclass(frozen=True, slots=True)

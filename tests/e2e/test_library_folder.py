@@ -25,7 +25,7 @@ from qvac_core.engines.library_index import read_index
 from qvac_core.engines.move_models import HALF, Journal, carry_out, give_up, plan, rebased_index, settle_move
 from qvac_core.errors import QvacError
 from qvac_core.store.folders import DataDir
-from qvac_core.store.settings import SettingsFile
+from qvac_core.store.settings_file import SettingsFile
 from tests.e2e.library_core import Library, model_file, opened
 
 M = MoveState

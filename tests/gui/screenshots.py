@@ -123,6 +123,24 @@ def _settings(window: MainWindow) -> None:
     window.open_settings()
 
 
+def _appearance(window: MainWindow) -> None:
+    window.open_settings("appearance")
+
+
+def _search_settings(window: MainWindow) -> None:
+    _find(window, "port")
+
+
+def _find(window: MainWindow, text: str) -> None:
+    window.open_settings()
+    window.settings.page.search.setText(text)
+
+
+def _mirrored_settings(window: MainWindow) -> None:
+    window.open_settings("appearance")
+    _mirrored(window)
+
+
 def _network(window: MainWindow) -> None:
     window.open_network()
 
@@ -157,10 +175,17 @@ PICTURES = (
     Picture("dialog-allow", _busy, act=_dialog),
     Picture("dialog-add-key", _busy, "dark", act=_add_key),
     Picture("dialog-qr", _busy, "dark", act=_qr),
-    Picture("popup-settings", _busy, act=_settings),
-    Picture("dialog-network", _busy, act=_network),
-    Picture("dialog-network-relays", _with_relays, "dark", act=_network),
-    Picture("dialog-network-offline", _offline, act=_network),
+    Picture("settings-general", _busy, act=_settings),
+    Picture("settings-appearance", _busy, act=_appearance),
+    Picture("settings-appearance-dark", _busy, "dark", act=_appearance),
+    Picture("settings-mirrored", _busy, act=_mirrored_settings),
+    Picture("settings-search", _busy, act=_search_settings),
+    Picture("settings-search-none", _busy, "dark", act=lambda window: _find(window, "qqq")),
+    Picture("settings-network", _busy, act=_network),
+    Picture("settings-network-relays", _with_relays, "dark", act=_network),
+    Picture("settings-network-offline", _offline, act=_network),
+    Picture("narrow-settings", _with_relays, size=NARROW, act=_network),
+    Picture("settings-smallest", _with_relays, size=(720, 520), act=_network),
 )
 
 

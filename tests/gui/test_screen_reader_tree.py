@@ -114,21 +114,36 @@ def test_chat_is_done_through_the_tree(desk: Desk, reader: Reader) -> None:
         dialog.find("push button", "Chat with Qwen3 8B").press()
         window.find("push button", "Answering: Provider Attic…")
 
-        window.find("push button", "Settings").press()
-        settings = application.find("dialog", "Settings")
-        assert settings.nameless == []
-        settings.find("radio button", "Theme: Dark").act("Toggle")
-        program.until("set_setting", arguments=["theme", "dark"])
-        settings.find("push button", "Network and relays").press()
-        network = application.find("dialog", "Network…")
-        assert network.nameless == []
-        network.find("check box", "Find each other on the local network").press()
-        network.find("text", "Key of a relay").write("cd" * 32)
-        network.find("push button", "Add relay").press()
-        program.until("set_relays")
-        network.find("push button", "Close").press()
         window.find("page tab", "Share my GPU…").press()
         window.find("check box", "Share my GPU")
+        assert program.process.poll() is None
+
+
+def test_settings_are_changed_through_the_tree(desk: Desk, reader: Reader) -> None:
+    with desk.open(WINDOW, "chat") as program:
+        application = reader.application(APPLICATION)
+        window = application.find("frame", "QVAC Desktop")
+        window.find("check box", "Settings").act("Toggle")
+        window.find("radio button", "Appearance").act("Toggle")
+        window.find("radio button", "Theme: Dark").act("Toggle")
+        program.until("set_setting", arguments=["theme", "dark"])
+        assert application.nameless == []
+        window.find("text", "Search settings").write("--port")
+        reader.until(
+            lambda: any(
+                "settings contain “--port”" in said or "setting contains “--port”" in said for said in reader.announced
+            ),
+            "what was found",
+        )
+        window.find("push button", "Network and relays").press()
+        window.find("check box", "Machines on the same network").press()
+        program.until("set_setting", arguments=["local_network", "false"])
+        window.find("text", "Key of a relay").write("cd" * 32)
+        window.find("push button", "Add relay").press()
+        program.until("set_relays")
+        assert application.nameless == []
+        window.find("check box", "Settings").act("Toggle")
+        window.find("push button", "Answering: …")
         assert program.process.poll() is None
 
 

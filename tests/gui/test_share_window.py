@@ -10,9 +10,11 @@ from PySide6.QtGui import QAccessible
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QWidget
 
+from app.presenters.settings_rows import SECTIONS
 from app.theme import Theme
 from app.views.share_dialogs import KeyDialog
 from app.widgets.dialog import Dialog
+from app.widgets.segmented import Segmented
 from app.window import CHAT, SHARE, MainWindow
 from qvac_core.core.state import Notice, SharingPhase, SharingState
 from tests.gui.fake_core import FakeCore
@@ -59,7 +61,8 @@ def test_rubbish_in_the_settings_hurts_nothing(run: Run, fake_core: FakeCore) ->
 
     async def test(window: MainWindow) -> None:
         assert window.tabs.currentIndex() == CHAT
-        assert window.settings.buttons["system"].isChecked()
+        window.open_settings("appearance")
+        assert window.settings.page.rows["theme"].value_words() == "As the system"
 
     run(test)
 
@@ -76,8 +79,8 @@ def test_shortcuts(run: Run, busy: FakeCore) -> None:
         await settle(window)
         assert busy.called("stop_sharing") == [()]
         QTest.keyClick(window, Qt.Key.Key_Comma, control)
-        assert window.settings.isVisible()
-        window.settings.hide()
+        assert window.settings.page.isVisible()
+        QTest.keyClick(window, Qt.Key.Key_1, control)
         seen = []
         window.tabs.setFocus()
         for _press in range(6):
@@ -92,9 +95,11 @@ def test_shortcuts(run: Run, busy: FakeCore) -> None:
 @POPUP
 def test_the_theme_is_chosen_in_the_settings_and_kept(run: Run, busy: FakeCore, theme: Theme) -> None:
     async def test(window: MainWindow) -> None:
-        window.gear.click()
-        window.settings.buttons["dark"].click()
-        await settle(window)
+        window.open_settings("appearance")
+        theme_row = window.settings.page.rows["theme"].controls[0]
+        assert isinstance(theme_row, Segmented)
+        theme_row.button("dark").click()
+        await window.settings.presenter.settle()
         assert theme.dark
         assert busy.settings["theme"] == "dark"
 
@@ -168,9 +173,10 @@ def test_every_stop_has_an_accessible_name(run: Run, busy: FakeCore) -> None:
         assert nameless(window) == []
         window.share_page.access.add.click()
         assert nameless(dialog_of(window, KeyDialog)) == []
-        window.gear.click()
-        assert nameless(window.settings) == []
-        window.settings.hide()
+        dialog_of(window, KeyDialog).close()
+        for section in SECTIONS:
+            window.open_settings(section.name)
+            assert nameless(window.settings.page) == []
 
     run(test)
 

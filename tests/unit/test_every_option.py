@@ -22,11 +22,13 @@ from qvac_core.delegation.messages import GenerationParams
 from qvac_core.delegation.model_config import EmbedConfig, LlmConfig, WhisperConfig
 from qvac_core.store.settings import (
     ChatSettings,
+    EngineSettings,
     LibrarySettings,
     MannersSettings,
     NetworkSettings,
     Settings,
     SharingSettings,
+    SpeechSettings,
 )
 
 ROOT = Path(__file__).parents[1]
@@ -100,6 +102,8 @@ CONTENTS = "e2e/test_share_contents.py::test_contents_are_kept_of_guests_who_wer
 IDENTITY = "e2e/test_identity_verb.py::test_an_identity_is_backed_up_renewed_and_restored"
 ENTRANCE = f"{API}::test_who_may_enter_is_what_the_settings_say"
 SETTINGS = "unit/test_store_settings.py::test_every_setting_is_read_somewhere"
+LOOK = "gui/test_settings_page.py"
+KEPT_ENTRANCE = "e2e/test_settings.py::test_port_and_entrance_of_the_settings_hold_from_the_next_start"
 
 MODELS_HERE = "e2e/test_models_verb.py::test_this_machine_and_what_it_could_get"
 MODELS_THERE = "e2e/test_models_verb.py::test_what_a_provider_offers_and_to_whom"
@@ -422,6 +426,19 @@ SHOWN_BY: dict[str, tuple[str, ...]] = {
     "settings.keep_awake": ("unit/test_core_awake.py::test_awake_while_a_guest_is_served_and_no_longer",),
     "settings.keep_awake_on_battery": ("unit/test_core_awake.py::test_on_battery_only_if_the_owner_says_so",),
     "settings.theme": (SETTINGS, "gui/test_theme_tokens.py::test_a_choice_changes_palette_and_icons"),
+    "settings.language": ("gui/test_settings_page.py::test_the_language_waits_for_a_start",),
+    "settings.text_size": (SETTINGS, f"{LOOK}::test_the_look_changes_live"),
+    "settings.contrast": (SETTINGS, f"{LOOK}::test_the_look_changes_live"),
+    "settings.code_font": (SETTINGS, f"{LOOK}::test_the_code_font_is_chosen"),
+    "settings.chat.send_key": (SETTINGS, f"{LOOK}::test_the_key_that_sends_is_chosen"),
+    "settings.network.port": (SETTINGS, KEPT_ENTRANCE),
+    "settings.network.bootstrap": (SETTINGS, KEPT_ENTRANCE),
+    "settings.speech.model": (SETTINGS, "e2e/test_settings.py::test_the_preferred_speech_model_is_told"),
+    "settings.speech.microphone": (SETTINGS, "gui/test_settings_page.py::test_the_microphone_is_chosen"),
+    **{
+        f"settings.engine.{name}": (SETTINGS, "e2e/test_settings.py::test_the_engine_is_told_how_to_load")
+        for name in ("device", "gpu_layers", "threads")
+    },
     "settings.tab": (SETTINGS, "gui/test_share_window.py::test_the_tab_and_place_come_back"),
     "settings.reduced_motion": (SETTINGS, "gui/test_window_look.py::test_less_motion_can_be_asked_for"),
     "settings.local_network": (SETTINGS, "e2e/test_local_network.py::test_the_setting_switches_it_off"),
@@ -508,6 +525,8 @@ SECTIONS = {
     "chat": ChatSettings,
     "network": NetworkSettings,
     "library": LibrarySettings,
+    "speech": SpeechSettings,
+    "engine": EngineSettings,
 }
 
 

@@ -1,6 +1,6 @@
 """Settings: typed, kept across power cuts and newer versions, and never a reason not to start.
 
-qvac_core/store/settings.py and disk.py.
+qvac_core/store/settings.py, settings_file.py and disk.py.
 """
 
 from __future__ import annotations
@@ -17,7 +17,16 @@ import pytest
 from qvac_core.errors import StoreError
 from qvac_core.store import Admission, Settings, SettingsFile, SharingSettings, Theme
 from qvac_core.store.disk import create_once, write_atomically
-from qvac_core.store.settings import ChatSettings, LibrarySettings, MannersSettings, ModelOptions, NetworkSettings
+from qvac_core.store.settings import (
+    ChatSettings,
+    EngineSettings,
+    LibrarySettings,
+    MannersSettings,
+    ModelOptions,
+    NetworkSettings,
+    SpeechSettings,
+    definition,
+)
 
 NOW = 1_750_000_000.0
 CHANGED = Settings(
@@ -234,6 +243,8 @@ def test_every_setting_is_read_somewhere() -> None:
         "chat": ChatSettings,
         "network": NetworkSettings,
         "library": LibrarySettings,
+        "speech": SpeechSettings,
+        "engine": EngineSettings,
     }
     names = [(item.name, "settings.") for item in fields(Settings) if item.name not in sections]
     names += [(item.name, f"{section}.") for section, kind in sections.items() for item in fields(kind)]
@@ -242,7 +253,9 @@ def test_every_setting_is_read_somewhere() -> None:
         for name, owner in names
         if not any(f"{prefix}{name}" in source for prefix in (owner, "settings."))
         and f'_setting("{name}")' not in source
+        and f'SETTING = "{name}"' not in source
         and f"sharing.{name}" not in source
+        and f'value("{owner.removeprefix("settings.")}{name}")' not in source
     ]
     assert not unread
 
@@ -263,3 +276,77 @@ def test_what_holds_for_one_model_is_a_table_of_its_own(path: Path) -> None:
     assert SettingsFile(path, now=NOW).settings == file.settings
     with pytest.raises(StoreError):
         file.set_text("sharing.per_model", "x")
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("manners.hours_from", "8:00"),
+        ("manners.hours_to", "24:00"),
+        ("manners.hours_from", "08:60"),
+        ("manners.hours_from", "٠٨:٠٠"),
+        ("manners.hours_days", "8"),
+        ("manners.hours_days", "mon"),
+        ("machine_name", "x" * 61),
+        ("sharing.context_tokens", "10"),
+        ("sharing.slots", "0"),
+        ("sharing.slots", "1000"),
+        ("sharing.slots", "-1"),
+        ("network.port", "65536"),
+        ("network.bootstrap", "127.0.0.1"),
+        ("network.bootstrap", "127.0.0.1:1, nonsense"),
+        ("text_size", "79"),
+        ("theme", "pink"),
+        ("engine.gpu_layers", "-2"),
+        ("chat.fallback", "perhaps"),
+    ],
+)
+def test_what_a_setting_cannot_be_is_told_and_changes_nothing(path: Path, name: str, text: str) -> None:
+    file = SettingsFile(path, now=NOW)
+    with pytest.raises(StoreError, match=r"\.$"):
+        file.set_text(name, text)
+    assert file.settings == Settings()
+    assert not path.exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("manners.hours_from", "00:00"),
+        ("manners.hours_to", "23:59"),
+        ("manners.hours_days", "67"),
+        ("sharing.slots", "4"),
+        ("network.port", "65535"),
+        ("network.bootstrap", "127.0.0.1:49737, [::1]:1"),
+        ("text_size", "200"),
+        ("engine.gpu_layers", "-1"),
+        ("anything.else", "anything"),
+    ],
+)
+def test_what_a_setting_can_be_is_kept(path: Path, name: str, text: str) -> None:
+    SettingsFile(path, now=NOW).set_text(name, text)
+    file = SettingsFile(path, now=NOW)
+    assert file.notice is None
+    assert file.text(name) == text
+
+
+def test_a_file_with_values_out_of_bounds_is_read_without_them(path: Path) -> None:
+    path.write_text(
+        'text_size = 1000\n[network]\nport = 70000\nbootstrap = "nowhere"\n[sharing]\nslots = 0\nlog_days = 7\n'
+        '[manners]\nhours_from = "noon"\n'
+    )
+    file = SettingsFile(path, now=NOW)
+    assert file.settings == Settings(sharing=SharingSettings(log_days=7))
+    assert file.notice is not None
+    for name in ("text_size", "network.port", "network.bootstrap", "sharing.slots", "manners.hours_from"):
+        assert name in file.notice
+
+
+def test_a_definition_says_what_a_setting_may_be() -> None:
+    port = definition("network.port")
+    assert port is not None and (port.default, port.low, port.high) == ("0", 0, 65_535)
+    theme = definition("theme")
+    assert theme is not None and theme.choices == ("system", "light", "dark")
+    switch = definition("chat.fallback")
+    assert switch is not None and (switch.default, switch.choices) == ("true", ("true", "false"))
+    assert definition("sharing.models") is definition("window.anything") is definition("sharing") is None

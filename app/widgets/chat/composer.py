@@ -391,6 +391,7 @@ class ComposerText(QPlainTextEdit):
     def __init__(self, theme: Theme, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._theme = theme
+        self.enter_sends = True  # else Ctrl+Enter alone does; Shift+Enter never
         self._said_at = self._said = 0  # where what is being said is shown, and how long it is
         self._gap = ""
         self._replaced = ""
@@ -494,7 +495,9 @@ class ComposerText(QPlainTextEdit):
     def keyPressEvent(self, event: QKeyEvent) -> None:
         key = event.key()
         enter = key in (Qt.Key.Key_Return, Qt.Key.Key_Enter)
-        if enter and not event.modifiers() & Qt.KeyboardModifier.ShiftModifier:
+        modifiers = event.modifiers()
+        control = bool(modifiers & Qt.KeyboardModifier.ControlModifier)
+        if enter and not modifiers & Qt.KeyboardModifier.ShiftModifier and (self.enter_sends or control):
             self.send.emit()
         elif key == Qt.Key.Key_Escape:
             self.escaped.emit()

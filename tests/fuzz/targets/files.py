@@ -12,7 +12,8 @@ from pathlib import Path
 from qvac_core.engines.gguf import MAGIC, read_gguf
 from qvac_core.errors import ModelError, StoreError
 from qvac_core.store.known_nodes import MAX_NODES, load_known_nodes, save_known_nodes
-from qvac_core.store.settings import Settings, SettingsFile
+from qvac_core.store.settings import Settings
+from qvac_core.store.settings_file import SettingsFile
 from tests.fuzz.target import Target
 
 NOW = 1_750_000_000.0

@@ -1,0 +1,400 @@
+"""The Settings page: sections at the side, rows that act at once in the middle, and a search through all of them.
+
+Nothing of it is made before it is opened: a start has no use for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+from PySide6.QtCore import QSize, Qt, Signal
+from PySide6.QtGui import QKeyEvent, QKeySequence, QResizeEvent, QShortcut, QShowEvent
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QScrollArea, QVBoxLayout, QWidget
+
+from app.announcements import announce
+from app.i18n import tr, trn
+from app.presenters.settings import SettingsPresenter
+from app.presenters.settings_rows import SECTIONS, Group, Row, Section, Special
+from app.theme import Theme
+from app.views.settings_row import Options, SettingRow, SettingsEntry
+from app.widgets.button import Button
+from app.widgets.combo import Combo
+from app.widgets.label import Label
+from app.widgets.search_field import SearchField
+from app.widgets.section_list import SectionList
+
+SIDE_WIDTH = 252
+COLUMN = 736
+NARROW_BELOW = 840
+MARGIN = 24
+TOP = 22
+
+Maker = Callable[[Row], Sequence[SettingsEntry]]
+"""What a `Special` row is made of: one entry, or several that stand in the same card."""
+
+
+class GroupView(QWidget):
+    """A title and its card."""
+
+    def __init__(self, theme: Theme, group: Group, entries: Sequence[SettingsEntry]) -> None:
+        super().__init__()
+        self._entries = list(entries)
+        self.title = Label(tr(group.title), weight=600)
+        self.hint = Label(tr(group.hint) if group.hint else "", scale="hint", tone="text3")
+        titles = QHBoxLayout()
+        titles.setSpacing(8)
+        titles.addWidget(self.title)
+        titles.addWidget(self.hint, 1)
+        self.card = QFrame()
+        self.card.setObjectName("card")
+        self.card.setAccessibleName(tr(group.title))
+        self._rows = QVBoxLayout(self.card)
+        self._rows.setContentsMargins(1, 1, 1, 1)
+        self._rows.setSpacing(0)
+        for entry in entries:
+            self._rows.addWidget(entry)
+        self._titles = QWidget()
+        self._titles.setLayout(titles)
+        titles.setContentsMargins(0, 0, 0, 0)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(8)
+        layout.addWidget(self._titles)
+        layout.addWidget(self.card)
+
+    @property
+    def entries(self) -> tuple[SettingsEntry, ...]:
+        return tuple(self._entries)
+
+    def show_entries(self, shown: Sequence[SettingsEntry], *, titled: bool) -> None:
+        first = True
+        for entry in self._entries:
+            wanted = entry in shown and not entry.property("absent")
+            entry.setVisible(wanted)
+            if wanted:
+                entry.show_first(first)
+                first = False
+        self._titles.setVisible(titled)
+        self.setVisible(not first)
+
+
+class SectionView(QWidget):
+    """Alone: title, sentence, its groups. As part of what was found: a link to it, and the rows that were found."""
+
+    link_wanted = Signal()
+
+    def __init__(self, theme: Theme, section: Section, groups: Sequence[GroupView]) -> None:
+        super().__init__()
+        self.section = section
+        self.groups = tuple(groups)
+        self.title = Label(tr(section.title), scale="state", weight=600)
+        self.sentence = Label(tr(section.sentence), tone="text2", wrap=True)
+        self.link = Button(theme, tr(section.title), kind="link")
+        self.link.clicked.connect(self.link_wanted)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(4)
+        layout.addWidget(self.title)
+        layout.addWidget(self.sentence)
+        linked = QHBoxLayout()
+        linked.setContentsMargins(-3, 0, 0, 0)
+        linked.addWidget(self.link)
+        linked.addStretch(1)
+        layout.addLayout(linked)
+        for place, group in enumerate(groups):
+            layout.addSpacing(12 if place == 0 else 14)
+            layout.addWidget(group)
+        self.show_whole()
+
+    @property
+    def entries(self) -> tuple[SettingsEntry, ...]:
+        return tuple(entry for group in self.groups for entry in group.entries)
+
+    def show_whole(self) -> None:
+        self.title.show()
+        self.sentence.show()
+        self.link.hide()
+        for group in self.groups:
+            group.show_entries(group.entries, titled=True)
+        self.unmark()
+
+    def unmark(self) -> None:
+        for entry in self.entries:
+            entry.mark(())
+
+    def show_found(self, words: Sequence[str]) -> int:
+        """How many rows say all of `words`."""
+        found = [entry for entry in self.entries if _says(entry, words) and not entry.property("absent")]
+        self.title.hide()
+        self.sentence.hide()
+        self.link.show()
+        for group in self.groups:
+            group.show_entries(found, titled=False)
+        for entry in found:
+            entry.mark(words)
+        self.setVisible(bool(found))
+        return len(found)
+
+
+class Content(QWidget):
+    """As tall as its texts are at the width it has; Qt's least size has them wrapped far narrower."""
+
+    def minimumSizeHint(self) -> QSize:
+        return QSize(super().minimumSizeHint().width(), 0)
+
+
+class SettingsSearch(SearchField):
+    """Esc empties it; empty, Esc leaves the page."""
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        if event.key() == Qt.Key.Key_Escape and self.text():
+            self.clear()
+        else:
+            super().keyPressEvent(event)
+
+
+class SettingsPage(QWidget):
+    """`makers`: what the `Special` rows are made of, by name. `options`: what a `Choice.source` holds now."""
+
+    restart_wanted = Signal()
+    shown = Signal()
+
+    def __init__(
+        self,
+        presenter: SettingsPresenter,
+        theme: Theme,
+        makers: Mapping[str, Maker],
+        options: Callable[[str], Options],
+        parent: QWidget | None = None,
+    ) -> None:
+        super().__init__(parent)
+        self._presenter, self._theme = presenter, theme
+        self._makers, self._options = makers, options
+        self._built = False
+        self._narrow = False
+        self.sections: dict[str, SectionView] = {}
+        self.rows: dict[str, SettingRow] = {}
+        self.search = SettingsSearch(theme, tr("Search settings"), tr("Search settings"))
+        self.list = SectionList(theme, tr("Sections"))
+        self.picker = Combo(theme, tr("Section"))
+        self.area = QScrollArea()
+        self._build_frame()
+        self.search.textChanged.connect(self._search)
+        self.list.chosen.connect(self.show_section)
+        self.list.typed.connect(self._type)
+        self.picker.activated.connect(lambda place: self.show_section(str(self.picker.itemData(place))))
+        QShortcut(
+            QKeySequence("Ctrl+F"), self, context=Qt.ShortcutContext.WidgetWithChildrenShortcut
+        ).activated.connect(self._start_search)
+
+    def regions(self) -> list[QWidget]:
+        """Where F6 stops: search, sections, the first control of what is shown."""
+        self._ensure_built()
+        where: list[QWidget] = [self.search]
+        where.append(self.picker if self._narrow else self.list.buttons[self.list.current])
+        where += [first] if (first := self._first_control()) is not None else []
+        return where
+
+    # --- Build
+
+    def _build_frame(self) -> None:
+        self._side = QFrame()
+        self._side.setObjectName("settingsSide")
+        self._side.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
+        self._side_layout = QVBoxLayout(self._side)
+        self._side_layout.setContentsMargins(8, 12, 8, 8)
+        self._side_layout.setSpacing(8)
+        self._side_layout.addWidget(self.search)
+        side_area = QScrollArea()
+        side_area.setObjectName("page")
+        side_area.setWidgetResizable(True)
+        side_area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        side_area.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        held = QWidget()
+        held_layout = QVBoxLayout(held)
+        held_layout.setContentsMargins(0, 0, 0, 0)
+        held_layout.addWidget(self.list)
+        held_layout.addStretch(1)
+        side_area.setWidget(held)
+        self._side_area = side_area
+        self._side_layout.addWidget(side_area, 1)
+        self._top = QWidget()
+        self._top_layout = QHBoxLayout(self._top)
+        self._top_layout.setContentsMargins(MARGIN, 12, MARGIN, 0)
+        self._top_layout.setSpacing(8)
+        self._top.hide()
+        self._found = QWidget()
+        found = QVBoxLayout(self._found)
+        found.setContentsMargins(0, 0, 0, 0)
+        found.setSpacing(4)
+        self.found_title = Label("", scale="state", weight=600, wrap=True)
+        found.addWidget(self.found_title)
+        self.found_sentence = Label(
+            tr("They can be changed here. A heading opens its section."), tone="text2", wrap=True
+        )
+        found.addWidget(self.found_sentence)
+        self._found.hide()
+        self._column = QWidget()
+        self._column_layout = QVBoxLayout(self._column)
+        self._column_layout.setContentsMargins(0, TOP, 0, MARGIN)
+        self._column_layout.setSpacing(18)
+        self._column_layout.addWidget(self._found)
+        self._column_layout.addStretch(1)
+        content = Content()
+        centred = QHBoxLayout(content)
+        centred.setContentsMargins(MARGIN, 0, MARGIN, 0)
+        centred.addStretch(1)
+        centred.addWidget(self._column, 1000)
+        centred.addStretch(1)
+        self.area.setObjectName("page")
+        self.area.setWidgetResizable(True)
+        self.area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.area.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        self.area.setWidget(content)
+        main = QVBoxLayout()
+        main.setSpacing(0)
+        main.addWidget(self._top)
+        main.addWidget(self.area, 1)
+        row = QHBoxLayout(self)
+        row.setContentsMargins(0, 0, 0, 0)
+        row.setSpacing(0)
+        row.addWidget(self._side)
+        row.addLayout(main, 1)
+        self._fit_to_font()
+        self._theme.changed.connect(self._fit_to_font)
+
+    def _fit_to_font(self) -> None:
+        breadth = self._theme.breadth
+        self._side.setFixedWidth(round(SIDE_WIDTH * min(breadth, 1.4)))
+        self._column.setMaximumWidth(round(COLUMN * breadth))
+
+    def _ensure_built(self) -> None:
+        if self._built:
+            return
+        self._built = True
+        for section in SECTIONS:
+            self.list.add(section.name, tr(section.title), section.icon)
+            self.picker.addItem(tr(section.title), section.name)
+            groups = [self._group(group) for group in section.groups]
+            view = SectionView(self._theme, section, groups)
+            view.link_wanted.connect(lambda name=section.name: self.show_section(name))
+            self.sections[section.name] = view
+            self._column_layout.insertWidget(self._column_layout.count() - 1, view)
+        self.show_section(SECTIONS[0].name)
+
+    def _group(self, group: Group) -> GroupView:
+        entries: list[SettingsEntry] = []
+        for row in group.rows:
+            if isinstance(row.control, Special):
+                entries += self._makers[row.control.name](row)
+            else:
+                entry = SettingRow(self._theme, row, self._presenter, self._options)
+                entry.restart_wanted.connect(self.restart_wanted)
+                self.rows[row.key] = entry
+                entries.append(entry)
+        return GroupView(self._theme, group, entries)
+
+    # --- What is shown
+
+    def show_section(self, name: str) -> None:
+        """One section, from its top; a search ends."""
+        self._ensure_built()
+        if self.search.text():
+            self.search.blockSignals(True)
+            self.search.clear()
+            self.search.blockSignals(False)
+        self.list.show_current(name)
+        self.list.show_hits(None)
+        self.picker.setCurrentIndex(self.picker.findData(name))
+        self._found.hide()
+        for other, view in self.sections.items():
+            view.setVisible(other == name)
+            if other == name:
+                view.show_whole()
+            else:
+                view.unmark()
+        self.area.verticalScrollBar().setValue(0)
+
+    def _search(self, text: str) -> None:
+        words = text.casefold().split()
+        if not words:
+            self.show_section(self.list.current)
+            return
+        hits = {name: view.show_found(words) for name, view in self.sections.items()}
+        count = sum(hits.values())
+        said = {name: trn("%n setting found", "%n settings found", hit) for name, hit in hits.items()}
+        self.list.show_hits(hits, said)
+        asked = text.strip()
+        self.found_title.setText(
+            trn("%n setting contains “{text}”", "%n settings contain “{text}”", count, text=asked)
+            if count
+            else tr("No setting contains “{text}”", text=asked)
+        )
+        self.found_sentence.setText(
+            tr("They can be changed here. A heading opens its section.")
+            if count
+            else tr("Words of the command line are found too, such as --port.")
+        )
+        self._found.show()
+        self.area.verticalScrollBar().setValue(0)
+        announce(self, self.found_title.text())
+
+    def _start_search(self) -> None:
+        self.search.setFocus(Qt.FocusReason.ShortcutFocusReason)
+        self.search.selectAll()
+
+    def _type(self, text: str) -> None:
+        self.search.setFocus(Qt.FocusReason.OtherFocusReason)
+        self.search.insert(text)
+
+    def _first_control(self) -> QWidget | None:
+        for view in self.sections.values():
+            if view.isVisible():
+                for entry in view.entries:
+                    for widget in entry.findChildren(QWidget):
+                        if widget.isVisible() and widget.isEnabled() and widget.focusPolicy() & Qt.FocusPolicy.TabFocus:
+                            return widget
+        return None
+
+    def refresh_options(self) -> None:
+        for row in self.rows.values():
+            row.refresh_options()
+
+    # --- Events
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        """What nothing here has a use for is typed into the search."""
+        plain = event.modifiers() in (Qt.KeyboardModifier.NoModifier, Qt.KeyboardModifier.ShiftModifier)
+        if plain and event.text().isalnum():
+            self._type(event.text())
+        else:
+            super().keyPressEvent(event)
+
+    def setVisible(self, visible: bool) -> None:
+        """What is made before it is shown is there at once."""
+        if visible:
+            self._ensure_built()
+        super().setVisible(visible)
+
+    def showEvent(self, event: QShowEvent) -> None:
+        self.refresh_options()
+        super().showEvent(event)
+        self.shown.emit()
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        narrow = self.width() < NARROW_BELOW * min(1.4, self._theme.breadth)
+        if narrow != self._narrow:
+            self._narrow = narrow
+            self._side.setVisible(not narrow)
+            self._top.setVisible(narrow)
+            if narrow:
+                self._top_layout.addWidget(self.search, 1)
+                self._top_layout.addWidget(self.picker)
+            else:
+                self._side_layout.insertWidget(0, self.search)
+
+
+def _says(entry: SettingsEntry, words: Sequence[str]) -> bool:
+    text = "\n".join(entry.texts()).casefold()
+    return all(word in text for word in words)

@@ -1,0 +1,411 @@
+"""The Settings page in the real window with a fake core: search, changes at once, what fails or waits."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+
+import pytest
+from PySide6.QtCore import Qt
+from PySide6.QtGui import QFontDatabase
+from PySide6.QtTest import QTest
+from PySide6.QtWidgets import QLineEdit, QWidget
+
+from app.audio.system_input import SystemInput
+from app.presenters.settings import SettingsPresenter
+from app.presenters.settings_rows import SECTIONS, Special, keys
+from app.theme import DARK_HIGH, LIGHT, LIGHT_HIGH, Theme
+from app.views.settings_page import SettingsPage
+from app.views.settings_row import WAITS, SettingsEntry
+from app.widgets.combo import Combo
+from app.widgets.number import Number
+from app.widgets.segmented import Segmented
+from app.widgets.slider import SliderNumber
+from app.widgets.switch import Switch
+from app.window import SHARE, MainWindow
+from qvac_core.errors import StoreError
+from qvac_core.store.settings import definition
+from tests.gui.conftest import DirectProxy
+from tests.gui.fake_core import FakeCore
+from tests.gui.share_window import Run
+
+
+@pytest.fixture(autouse=True)
+def plain_look(theme: Theme) -> Iterator[None]:
+    """The one theme of all tests is left as it was."""
+    yield
+    theme.use("light", 100, "normal", "")
+
+
+def opened(window: MainWindow, section: str = "") -> SettingsPage:
+    window.open_settings(section)
+    return window.settings.page
+
+
+def seen(page: SettingsPage) -> list[SettingsEntry]:
+    return [entry for view in page.sections.values() for entry in view.entries if entry.isVisible()]
+
+
+def labels(page: SettingsPage) -> list[str]:
+    return [entry.texts()[0] for entry in seen(page)]
+
+
+# --- What there is
+
+
+def test_every_row_is_a_setting_of_the_core_or_made_by_the_page() -> None:
+    free_texts = {"speech_language"}
+    for section in SECTIONS:
+        for group in section.groups:
+            for row in group.rows:
+                if isinstance(row.control, Special):
+                    assert not row.key
+                else:
+                    assert definition(row.key) is not None or row.key in free_texts, row.key
+
+
+def test_the_page_is_made_when_it_is_opened(run: Run, busy: FakeCore) -> None:
+    async def test(window: MainWindow) -> None:
+        assert window.settings.page.sections == {}
+        page = opened(window)
+        assert list(page.sections) == [section.name for section in SECTIONS]
+        assert page.search.hasFocus()
+
+    run(test)
+
+
+def test_sections_are_walked_by_keyboard(run: Run, busy: FakeCore) -> None:
+    async def test(window: MainWindow) -> None:
+        page = opened(window)
+        QTest.keyClick(window, Qt.Key.Key_F6)
+        first = window.focusWidget()
+        assert first is page.list.buttons[SECTIONS[0].name]
+        QTest.keyClick(first, Qt.Key.Key_Down)
+        assert page.list.current == SECTIONS[1].name
+        assert page.sections[SECTIONS[1].name].isVisible()
+        assert not page.sections[SECTIONS[0].name].isVisible()
+
+    run(test)
+
+
+# --- The search
+
+
+def test_words_of_the_command_line_are_found_and_hits_are_counted(run: Run, busy: FakeCore) -> None:
+    async def test(window: MainWindow) -> None:
+        page = opened(window)
+        page.search.setText("--port")
+        assert labels(page) == ["UDP port"]
+        assert page.found_title.text() == "1 setting contains “--port”"
+        assert page.list.buttons["network"].hits == 1
+        assert page.list.buttons["general"].hits == 0
+        assert page.list.buttons["network"].accessibleDescription() == "1 setting found"
+
+    run(test)
+
+
+def test_values_and_hints_are_searched_and_marked(run: Run, busy: FakeCore) -> None:
+    busy.settings["theme"] = "dark"
+
+    async def test(window: MainWindow) -> None:
+        page = opened(window)
+        page.search.setText("dark")
+        assert "Theme" in labels(page)
+        page.search.setText("OUTLINES soft")
+        assert labels(page) == ["High contrast"]
+        assert "<span" in page.rows["contrast"].hint.text()
+        assert page.rows["contrast"].hint.accessibleName() == "Stronger outlines, no soft fills."
+        page.search.clear()
+        assert "<span" not in page.rows["contrast"].hint.text()
+        assert page.sections["general"].isVisible()
+
+    run(test)
+
+
+def test_what_was_found_is_changed_in_place_and_a_heading_opens_its_section(run: Run, busy: FakeCore) -> None:
+    async def test(window: MainWindow) -> None:
+        page = opened(window)
+        page.search.setText("motion")
+        control = page.rows["reduced_motion"].controls[0]
+        assert isinstance(control, Switch) and control.isVisible()
+        control.click()
+        await window.settings.presenter.settle()
+        assert busy.settings["reduced_motion"] == "true"
+        assert page.search.text() == "motion"
+        page.sections["appearance"].link.click()
+        assert page.search.text() == ""
+        assert "Theme" in labels(page) and page.list.current == "appearance"
+
+    run(test)
+
+
+def test_nothing_found_says_so(run: Run, busy: FakeCore) -> None:
+    async def test(window: MainWindow) -> None:
+        page = opened(window)
+        page.search.setText("qqq <b>")
+        assert seen(page) == []
+        assert page.found_title.text() == "No setting contains “qqq <b>”"
+
+    run(test)
+
+
+def test_escape_empties_the_search_then_leaves(run: Run, busy: FakeCore) -> None:
+    async def test(window: MainWindow) -> None:
+        window.tabs.setCurrentIndex(SHARE)
+        page = opened(window)
+        QTest.keyClicks(page.search, "port")
+        QTest.keyClick(page.search, Qt.Key.Key_Escape)
+        assert page.search.text() == "" and page.isVisible()
+        QTest.keyClick(page.search, Qt.Key.Key_Escape)
+        assert window.stack.currentWidget() is window.share_page
+
+    run(test)
+
+
+@pytest.mark.parametrize("where", ["list", "switch"])
+def test_typing_goes_to_the_search(run: Run, busy: FakeCore, where: str) -> None:
+    async def test(window: MainWindow) -> None:
+        page = opened(window, "appearance")
+        on: QWidget = page.rows["reduced_motion"].controls[0]
+        if where == "list":
+            on = page.list.buttons["appearance"]
+        on.setFocus()
+        QTest.keyClicks(on, "po")
+        assert page.search.text() == "po" and page.search.hasFocus()
+        QTest.keyClick(page, Qt.Key.Key_F, Qt.KeyboardModifier.ControlModifier)
+        assert page.search.selectedText() == "po"
+
+    run(test)
+
+
+# --- Changes
+
+
+def test_every_kind_of_control_acts_at_once(run: Run, busy: FakeCore) -> None:
+    async def test(window: MainWindow) -> None:
+        page = opened(window, "general")
+        rows = page.rows
+        choice = rows["chat.send_key"].controls[0]
+        assert isinstance(choice, Segmented)
+        choice.button("ctrl+enter").click()
+        combo = rows["contrast"].controls[0]
+        assert isinstance(combo, Combo)
+        combo.activated.emit(combo.findData("high"))
+        number = rows["network.port"].controls[0]
+        assert isinstance(number, Number)
+        number.setValue(4000)
+        slider = rows["text_size"].controls[0]
+        assert isinstance(slider, SliderNumber)
+        slider.number.setValue(150)
+        field = rows["network.bootstrap"].controls[0]
+        assert isinstance(field, QLineEdit)
+        field.setText(" 127.0.0.1:9 ")
+        field.editingFinished.emit()
+        await window.settings.presenter.settle()
+        assert busy.settings["chat.send_key"] == "ctrl+enter"
+        assert busy.settings["contrast"] == "high"
+        assert busy.settings["network.port"] == "4000"
+        assert busy.settings["text_size"] == "150"
+        assert busy.settings["network.bootstrap"] == "127.0.0.1:9"
+
+    run(test)
+
+
+def test_what_cannot_be_kept_is_told_in_its_row_and_goes_back(run: Run, busy: FakeCore) -> None:
+    async def test(window: MainWindow) -> None:
+        page = opened(window, "general")
+        busy.fail["set_setting"] = StoreError("The disk is full. Free some space and try again.")
+        control = page.rows["chat.fallback"].controls[0]
+        assert isinstance(control, Switch) and control.isChecked()
+        control.click()
+        await window.settings.presenter.settle()
+        assert control.isChecked()
+        assert "disk is full" in page.rows["chat.fallback"].note.plain
+
+    run(test)
+
+
+def test_what_holds_after_a_start_says_so_until_it_is_put_back(run: Run, busy: FakeCore) -> None:
+    async def test(window: MainWindow) -> None:
+        page = opened(window, "network")
+        row = page.rows["network.port"]
+        number = row.controls[0]
+        assert isinstance(number, Number)
+        wanted: list[bool] = []
+        page.restart_wanted.connect(lambda: wanted.append(True))
+        number.setValue(4000)
+        assert row.note.plain == WAITS and row.act.isVisible()
+        row.act.click()
+        assert wanted == [True]
+        number.setValue(0)
+        assert not row.note.isVisible() and not row.act.isVisible()
+
+    run(test)
+
+
+def test_changes_from_elsewhere_are_shown_when_the_page_opens(run: Run, busy: FakeCore) -> None:
+    async def test(window: MainWindow) -> None:
+        page = opened(window, "language")
+        window.close_page()
+        window.chat.dictation.choose_language("de")
+        await window.chat.dictation.settle()
+        opened(window, "language")
+        await window.settings.settle()
+        assert page.rows["speech_language"].value_words() == "German"
+
+    run(test)
+
+
+def test_a_value_that_is_gone_is_shown_and_kept(run: Run, busy: FakeCore) -> None:
+    busy.settings["chat.local_model"] = "gone-model"
+
+    async def test(window: MainWindow) -> None:
+        page = opened(window, "general")
+        assert page.rows["chat.local_model"].value_words() == "gone-model, not here now"
+
+    run(test)
+
+
+@pytest.mark.parametrize("damage", ["", "many", "-5", "10000000000000"])
+def test_a_damaged_value_breaks_nothing(run: Run, busy: FakeCore, damage: str) -> None:
+    busy.settings |= dict.fromkeys(keys(), damage)
+
+    async def test(window: MainWindow) -> None:
+        page = opened(window)
+        for section in SECTIONS:
+            page.show_section(section.name)
+        await asyncio.sleep(0.01)
+        assert window.isVisible()
+
+    run(test)
+
+
+def test_the_newest_of_many_changes_is_kept(qloop: object, proxy: DirectProxy, fake_core: FakeCore) -> None:
+    async def test() -> None:
+        presenter = SettingsPresenter(proxy, ["text_size"])
+        await proxy.start()
+        await presenter.load()
+        gate = fake_core.slow["set_setting"] = asyncio.Event()
+        for size in range(101, 150):
+            presenter.set("text_size", str(size))
+        assert presenter.value("text_size") == "149"
+        gate.set()
+        await presenter.settle()
+        assert fake_core.settings["text_size"] == "149"
+        assert len(fake_core.called("set_setting")) <= 2
+        await presenter.close()
+        await proxy.close()
+
+    qloop.run_until_complete(test())  # type: ignore[attr-defined]
+
+
+# --- What they do
+
+
+def test_the_look_changes_live(run: Run, busy: FakeCore, theme: Theme) -> None:
+    async def test(window: MainWindow) -> None:
+        presenter = window.settings.presenter
+        points = theme.base_points
+        presenter.set("text_size", "150")
+        assert theme.base_points == pytest.approx(points * 1.5)
+        presenter.set("contrast", "high")
+        assert theme.tokens is LIGHT_HIGH
+        presenter.set("theme", "dark")
+        assert theme.tokens is DARK_HIGH and theme.dark
+        presenter.set("contrast", "normal")
+        presenter.set("theme", "light")
+        presenter.set("text_size", "100")
+        assert theme.tokens is LIGHT and theme.base_points == pytest.approx(points)
+        await presenter.settle()
+
+    run(test)
+
+
+def test_the_look_that_was_kept_is_there_after_the_start(run: Run, busy: FakeCore, theme: Theme) -> None:
+    busy.settings |= {"contrast": "high", "text_size": "120", "theme": "dark"}
+    points = theme.base_points
+
+    async def test(_window: MainWindow) -> None:
+        assert theme.tokens is DARK_HIGH
+        assert theme.base_points == pytest.approx(points * 1.2)
+
+    run(test)
+
+
+def test_the_key_that_sends_is_chosen(run: Run, busy: FakeCore) -> None:
+    busy.settings["chat.send_key"] = "ctrl+enter"
+
+    async def test(window: MainWindow) -> None:
+        text = window.chat_page.conversation.composer.text
+        sent: list[bool] = []
+        text.send.connect(lambda: sent.append(True))
+        text.setPlainText("one")
+        QTest.keyClick(text, Qt.Key.Key_End)
+        QTest.keyClick(text, Qt.Key.Key_Return)
+        assert (sent, text.toPlainText()) == ([], "one\n")
+        QTest.keyClick(text, Qt.Key.Key_Return, Qt.KeyboardModifier.ControlModifier)
+        assert sent == [True]
+        window.settings.presenter.set("chat.send_key", "enter")
+        QTest.keyClick(text, Qt.Key.Key_Return)
+        assert sent == [True, True]
+        await window.settings.presenter.settle()
+
+    run(test)
+
+
+def test_the_code_font_is_chosen(run: Run, busy: FakeCore, theme: Theme) -> None:
+    async def test(window: MainWindow) -> None:
+        fixed = next(name for name in QFontDatabase.families() if QFontDatabase.isFixedPitch(name))
+        window.settings.presenter.set("code_font", fixed)
+        assert theme.fixed_font().family() == fixed
+        window.settings.presenter.set("code_font", "No such font")
+        assert theme.fixed_font().family() != "No such font"
+        await window.settings.presenter.settle()
+
+    run(test)
+
+
+def test_the_language_waits_for_a_start(run: Run, busy: FakeCore) -> None:
+    async def test(window: MainWindow) -> None:
+        page = opened(window, "language")
+        combo = page.rows["language"].controls[0]
+        assert isinstance(combo, Combo)
+        assert combo.currentText() == "As the system"
+        combo.activated.emit(combo.findText("Deutsch"))
+        await window.settings.settle()
+        assert busy.settings["language"] == "de"
+        assert page.rows["language"].note.plain == WAITS
+
+    run(test)
+
+
+def test_the_microphone_is_chosen(run: Run, busy: FakeCore, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(SystemInput, "names", lambda _self: ("Headset", "Webcam"))
+
+    async def test(window: MainWindow) -> None:
+        page = opened(window, "language")
+        combo = page.rows["speech.microphone"].controls[0]
+        assert isinstance(combo, Combo)
+        assert [combo.itemText(place) for place in range(combo.count())] == ["As the system", "Headset", "Webcam"]
+        combo.activated.emit(2)
+        sound = window.chat.dictation.sound
+        assert isinstance(sound, SystemInput)
+        assert sound.wanted == "Webcam"
+        await window.settings.settle()
+
+    run(test)
+
+
+def test_a_narrow_window_has_a_picker_in_place_of_the_list(run: Run, busy: FakeCore) -> None:
+    async def test(window: MainWindow) -> None:
+        page = opened(window, "appearance")
+        window.resize(720, 520)
+        await asyncio.sleep(0.01)
+        assert page.picker.isVisible() and not page.list.isVisible() and page.search.isVisible()
+        assert page.picker.currentText() == "Appearance"
+        assert page.area.horizontalScrollBar().maximum() == 0
+        page.picker.activated.emit(page.picker.findData("network"))
+        assert page.sections["network"].isVisible()
+        assert page.regions()[1] is page.picker
+
+    run(test)
