@@ -17,6 +17,7 @@ from pathlib import Path
 
 from qvac_core.codec.key_text import parse_public_key, short_key
 from qvac_core.core.answering import TranslationWish
+from qvac_core.core.awake import Awake, AwakeSettings
 from qvac_core.core.chat_branches import ChatBranches
 from qvac_core.core.chat_settings import ChatSettings
 from qvac_core.core.chats import Chats
@@ -31,6 +32,7 @@ from qvac_core.core.kept_states import KeptStates
 from qvac_core.core.library import ModelsRoom
 from qvac_core.core.library_folder import finish_rename, models_folder
 from qvac_core.core.machine import THIS_MACHINE, Machine, load_config
+from qvac_core.core.machine_use import on_battery
 from qvac_core.core.manners import MachineSenses, Manners
 from qvac_core.core.model_options import OF_ALL_MODELS, ModelOptionsInterface
 from qvac_core.core.network import NetworkNode
@@ -199,6 +201,11 @@ class Core:
         )
         self._on_close("machine", self.machine.close)
 
+        self._awake = Awake(self._awake_settings, on_battery)
+        self._hub.subscribe(self._awake.take)
+        self._on_close("awake", self._awake.close)
+        self._awake.open()
+
         self.consumer = Consumer(self._network.connect, local_loader=self.machine.load_local)
         self._on_close("consumer", self.consumer.close)
         self._contacts = Contacts(self._store, self._hub, self.consumer, self._key_pair.public_key)
@@ -293,8 +300,14 @@ class Core:
             await self.history.prune()
         elif key in ("sharing.keep_contents", "machine_name"):
             self._sharing.greeting_changed()
+        if key in ("keep_awake", "keep_awake_on_battery"):
+            self._awake.look()
         if key == LOCAL_NETWORK and self._config.local_network is None:
             self._network.use_local_network(self._store.settings.settings.local_network)
+
+    def _awake_settings(self) -> AwakeSettings:
+        settings = self._store.settings.settings
+        return AwakeSettings(settings.keep_awake, settings.keep_awake_on_battery)
 
     async def given(self) -> Mapping[str, str]:
         config = self._config

@@ -40,7 +40,7 @@ def test_what_pyproject_asks_for_is_locked() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     names = {_name(requirement) for requirement in project["dependencies"]}
     assert names <= set(locked("requirements.lock"))
-    tools = {_name(requirement) for requirement in project["optional-dependencies"]["dev"]} - {"jeepney"}  # of keyring
+    tools = {_name(requirement) for requirement in project["optional-dependencies"]["dev"]}
     assert tools <= {*locked("requirements.lock"), *locked("requirements-dev.lock")}
     assert not set(locked("requirements.lock")) & set(locked("requirements-dev.lock")), "each is in one of them"
 
