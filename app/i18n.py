@@ -22,7 +22,7 @@ English needs no file: a text is its own translation. Every other language is re
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Protocol
 
@@ -32,7 +32,7 @@ MONTHS = (
     *("July", "August", "September", "October", "November", "December"),
 )
 FIELD = re.compile(r"\{(\w+)\}")
-FIRST_STRONG_ISOLATE, POP_ISOLATE = "\u2068", "\u2069"
+FIRST_STRONG_ISOLATE, POP_ISOLATE, RIGHT_TO_LEFT_MARK = "\u2068", "\u2069", "\u200f"
 
 
 class Tongue(Protocol):
@@ -118,6 +118,19 @@ def later(text: str) -> str:
 def number(value: float, digits: int = 0) -> str:
     """With the user's marks for thousands and decimals."""
     return _tongue.number(value, digits)
+
+
+def listed(parts: Iterable[str], separator: str = "") -> str:
+    """The parts that say something, with the language's comma (or `separator`) between them."""
+    said = [_written(part) for part in parts if part]
+    # What begins with a Latin name is still read from the right.
+    mark = RIGHT_TO_LEFT_MARK if said and _tongue.right_to_left else ""
+    return mark + (separator or comma()).join(said)
+
+
+def comma() -> str:
+    #: between the parts of an enumeration
+    return tr(", ")
 
 
 def fill(text: str, values: Mapping[str, object]) -> str:

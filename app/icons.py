@@ -15,6 +15,14 @@ from PySide6.QtSvg import QSvgRenderer
 STROKE_FROM_16 = b'stroke-width="1.75"'
 STROKE_IN_FILE = b'stroke-width="2"'
 
+# They point forwards or backwards, which a mirrored window has the other way around. Turning arrows are clocks.
+DIRECTED = frozenset(
+    {
+        *("arrow-left", "arrow-right", "chevron-left", "chevron-right", "panel-left", "send", "undo-2", "redo-2"),
+        *("external-link", "text-cursor-input", "image-down", "log-out"),
+    }
+)
+
 
 class IconStore:
     """A cache by name, colour, size and device ratio; emptied on a theme change."""
@@ -53,6 +61,10 @@ class IconStore:
         pixmap.setDevicePixelRatio(ratio)
         pixmap.fill(Qt.GlobalColor.transparent)
         painter = QPainter(pixmap)
+        if name in DIRECTED and QGuiApplication.isRightToLeft():
+            painter.translate(pixmap.width() / ratio, 0)
+            painter.scale(-1, 1)
+            pad = -pad
         QSvgRenderer(QByteArray(source)).render(painter, QRectF(max(0, -pad), 0, size, size))
         painter.end()
         return pixmap

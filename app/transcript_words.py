@@ -9,7 +9,7 @@ from enum import Enum
 from pathlib import Path
 
 from app import languages
-from app.i18n import later, number, tr
+from app.i18n import later, listed, number, tr
 from app.words import whole_duration
 from qvac_core.core.state import Message, TranscriptProgress
 from qvac_core.core.transcript import Transcript, TranscriptLine
@@ -39,7 +39,7 @@ def facts(transcript: Transcript, progress: TranscriptProgress | None) -> str:
     """Beside the name of the file: how long, in which language."""
     length = transcript.audio_ms or (progress.total_ms if progress is not None else 0)
     parts = [_length(length) if length else "", languages.name(transcript.language)]
-    return ", ".join(part for part in parts if part)
+    return listed(parts)
 
 
 def _length(milliseconds: int) -> str:
@@ -76,7 +76,7 @@ def course(progress: TranscriptProgress | None, running_seconds: float) -> Cours
         clause = tr("Transcribing, {done} of {total}", done=done, total=clock(progress.total_ms))
     else:
         clause = tr("Transcribing, {done}", done=done)
-    return Course(clause, ", ".join(remarks), fraction)
+    return Course(clause, listed(remarks), fraction)
 
 
 def ending(message: Message, transcript: Transcript) -> str:

@@ -86,6 +86,7 @@ def context(count: int) -> str:
 
 # How an answer came, as the core calls it.
 PATHS = {
+    "local": later("local"),
     "direct": later("direct"),
     "relay": later("relay"),
     "local network": later("local network"),

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from app import words
 from app.core_words import told
-from app.i18n import later, number, tongue, tr, trn
+from app.i18n import comma, later, listed, number, tongue, tr, trn
 from app.widgets.keys import group_key, short_key
 from app.widgets.rows import Cell, Column, Row
 from qvac_core.core.history import DayTotals, LogTotals, PersonTotals
@@ -79,7 +79,8 @@ def _model_row(model: SharedModel) -> Row:
     quiet = "text" if model.shared else "text2"
     chats = model.ability == "chat"
     purpose = tr(PURPOSES.get(model.ability, ""))
-    comma = "".join(f"{part}, " for part in (model.quantization, purpose) if part)
+    detail = listed((model.quantization, purpose))
+    detail += comma() if detail else ""
     return Row(
         model.name,
         (
@@ -87,10 +88,10 @@ def _model_row(model: SharedModel) -> Row:
             Cell(
                 name,
                 quiet,
-                detail=comma,
+                detail=detail,
                 state=state,
                 state_tone=tone,
-                accessible=f"{name}, {comma}{state}",
+                accessible=listed((name, model.quantization, purpose, state)),
                 tooltip=tr("{name} ({size} file)", name=name, size=words.size(model.size_bytes)),
             ),
             Cell(words.size(model.memory_bytes), quiet),
@@ -344,7 +345,8 @@ def _measure(entry: LogEntry) -> str:
         return trn("%n text", "%n texts", round(entry.amount))
     if entry.unit == "seconds":
         return tr("{seconds} s of audio", seconds=number(entry.amount))
-    return f"{number(entry.prompt_tokens)} / {number(entry.generated_tokens)}"
+    #: tokens in and out
+    return tr("{prompt} / {generated}", prompt=entry.prompt_tokens, generated=entry.generated_tokens)
 
 
 def _cause(error: str) -> str:

@@ -7,7 +7,7 @@ from PySide6.QtGui import QPainter, QPaintEvent, QResizeEvent
 from PySide6.QtWidgets import QBoxLayout, QFrame, QHBoxLayout, QProgressBar, QScrollArea, QVBoxLayout, QWidget
 
 from app.core_words import told
-from app.i18n import tr
+from app.i18n import listed, tr
 from app.presenters.chat import ChatPresenter
 from app.presenters.chat_words import default_model, time_left
 from app.theme import Theme
@@ -279,7 +279,7 @@ def download_words(download: DownloadChanged) -> str:
     if download.rate > 0:
         words.append(rate(download.rate))
         words.append(time_left(download.total - download.downloaded, download.rate))
-    return ", ".join(word for word in words if word)
+    return listed(words)
 
 
 def _stretch(button: Button) -> None:

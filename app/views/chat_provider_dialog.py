@@ -9,7 +9,7 @@ from PySide6.QtWidgets import QDialog, QHBoxLayout, QLineEdit, QVBoxLayout, QWid
 
 from app.announcements import announce
 from app.core_words import told
-from app.i18n import later, tr
+from app.i18n import later, listed, tr
 from app.presenters.chat import ChatPresenter
 from app.presenters.chat_words import Cause, cause_of
 from app.theme import Theme
@@ -226,9 +226,7 @@ class ProviderDialog(QDialog):
     def _succeeded(self, entry: ProviderEntry) -> None:
         names = [model.name for model in entry.models]
         shares = (
-            tr("{several} and {last}", several=", ".join(names[:-1]), last=names[-1])
-            if len(names) > 1
-            else "".join(names)
+            tr("{several} and {last}", several=listed(names[:-1]), last=names[-1]) if len(names) > 1 else "".join(names)
         )
         self.stages.finish(tr("It shares {models}", models=shares) if names else tr("It shares no model with you yet"))
         self._show_button()

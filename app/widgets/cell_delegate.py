@@ -97,7 +97,9 @@ class CellDelegate(QStyledItemDelegate):
         middle = area.center().y() - 0.5
         if cell.switch is not None:
             box = QRectF(left, middle - ROW_SIZE.height() / 2, ROW_SIZE.width(), ROW_SIZE.height())
-            paint_switch(painter, self._theme, self._visual(area, box), 1.0 if cell.switch else 0.0)
+            mirrored = self._table.isRightToLeft()
+            position = 1.0 if cell.switch else 0.0
+            paint_switch(painter, self._theme, self._visual(area, box), position, mirrored=mirrored)
             left += ROW_SIZE.width() + 10
         if cell.avatar:
             box = QRectF(left, round(middle - AVATAR / 2), AVATAR, AVATAR)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from PySide6.QtCore import Qt
+from PySide6.QtGui import QGuiApplication
 from PySide6.QtWidgets import QLabel, QSizePolicy, QWidget
 
 from app.words import ONE_LINE, one_line
@@ -29,6 +30,10 @@ class Label(QLabel):
         self.setTextFormat(Qt.TextFormat.PlainText)
         self._most = LONGEST if wrap else ONE_LINE
         self.setText(text)
+        if QGuiApplication.isRightToLeft():
+            # Qt would put a Latin name at the left of a mirrored page.
+            right = Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignAbsolute
+            self.setAlignment(right | Qt.AlignmentFlag.AlignVCenter)
         self.setProperty("scale", scale)
         self.setProperty("tone", tone)
         self.setProperty("strength", str(weight))

@@ -16,9 +16,14 @@ KNOB_MS = 120
 RING = 3
 
 
-def paint_switch(painter: QPainter, theme: Theme, rect: QRectF, position: float, *, enabled: bool = True) -> None:
-    """Paint a switch into `rect`; `position` runs from 0 (off) to 1 (on)."""
+def paint_switch(
+    painter: QPainter, theme: Theme, rect: QRectF, position: float, *, enabled: bool = True, mirrored: bool = False
+) -> None:
+    """Paint a switch into `rect`; `position` runs from 0 (off) to 1 (on). `mirrored`: on is at the left."""
     painter.save()
+    if mirrored:
+        painter.translate(rect.left() + rect.right(), 0)
+        painter.scale(-1, 1)
     painter.setRenderHint(QPainter.RenderHint.Antialiasing)
     radius = rect.height() / 2
     on = position >= 0.5
@@ -94,11 +99,8 @@ class Switch(ToggleClicks, QAbstractButton):
     def paintEvent(self, _event: QPaintEvent) -> None:
         painter = QPainter(self)
         rect = QRectF(RING, RING, self._size.width(), self._size.height())
-        position = self._position
-        if self.layoutDirection() == Qt.LayoutDirection.RightToLeft:
-            painter.translate(self.width(), 0)
-            painter.scale(-1, 1)
-        paint_switch(painter, self._theme, rect, position, enabled=self.isEnabled())
+        mirrored = self.isRightToLeft()
+        paint_switch(painter, self._theme, rect, self._position, enabled=self.isEnabled(), mirrored=mirrored)
         if self._ring and self.hasFocus():
             painter.setRenderHint(QPainter.RenderHint.Antialiasing)
             painter.setPen(QPen(self._theme.colour("accent"), 2))

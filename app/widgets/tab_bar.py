@@ -8,7 +8,7 @@ from PySide6.QtCore import QPointF, QRectF, QSize, Qt, Signal
 from PySide6.QtGui import QFocusEvent, QFontMetricsF, QKeyEvent, QMouseEvent, QPainter, QPaintEvent, QPen
 from PySide6.QtWidgets import QTabBar, QWidget
 
-from app.i18n import tr, trn
+from app.i18n import listed, tr, trn
 from app.theme import Theme
 from app.widgets.focus import ring_after
 
@@ -81,7 +81,7 @@ class TabBar(QTabBar):
             mark.live, mark.badge, mark.asking, mark.state = live, badge, asking, state
             asks = trn("%n asks to use it", "%n ask to use it", asking) if asking else ""
             said = [self.tabText(place), state, badge, asks]
-            self.setAccessibleTabName(place, ", ".join(filter(None, said)))
+            self.setAccessibleTabName(place, listed(said))
             self.updateGeometry()
             # Qt lays tabs out again only when a text changes.
             self.setTabText(place, self.tabText(place))

@@ -136,6 +136,11 @@
         </translation>
     </message>
     <message>
+        <source>, </source>
+        <extracomment>between the parts of an enumeration</extracomment>
+        <translation>، </translation>
+    </message>
+    <message>
         <source>64 characters, as their app shows them</source>
         <translation>64 حرفًا كما يعرضها برنامج الضيف</translation>
     </message>
@@ -2916,6 +2921,10 @@
         <translation>يُحمّل عند الطلب</translation>
     </message>
     <message>
+        <source>local</source>
+        <translation>محلي</translation>
+    </message>
+    <message>
         <source>local network</source>
         <translation>شبكة محلية</translation>
     </message>
@@ -3378,6 +3387,11 @@
     <message>
         <source>{place} refused the download (HTTP {status}).</source>
         <translation>رفض {place} التنزيل (HTTP {status}).</translation>
+    </message>
+    <message>
+        <source>{prompt} / {generated}</source>
+        <extracomment>tokens in and out</extracomment>
+        <translation>‏{prompt} / {generated}</translation>
     </message>
     <message>
         <source>{prompt} in, {generated} out</source>

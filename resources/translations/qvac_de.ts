@@ -92,6 +92,11 @@
         </translation>
     </message>
     <message>
+        <source>, </source>
+        <extracomment>between the parts of an enumeration</extracomment>
+        <translation>, </translation>
+    </message>
+    <message>
         <source>64 characters, as their app shows them</source>
         <translation>64 Zeichen, wie das Programm des Gastes sie zeigt</translation>
     </message>
@@ -2844,6 +2849,10 @@
         <translation>lädt auf Anfrage</translation>
     </message>
     <message>
+        <source>local</source>
+        <translation>lokal</translation>
+    </message>
+    <message>
         <source>local network</source>
         <translation>lokales Netz</translation>
     </message>
@@ -3302,6 +3311,11 @@
     <message>
         <source>{place} refused the download (HTTP {status}).</source>
         <translation>{place} verweigerte den Download (HTTP {status}).</translation>
+    </message>
+    <message>
+        <source>{prompt} / {generated}</source>
+        <extracomment>tokens in and out</extracomment>
+        <translation>{prompt} / {generated}</translation>
     </message>
     <message>
         <source>{prompt} in, {generated} out</source>

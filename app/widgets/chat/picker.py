@@ -17,7 +17,7 @@ from PySide6.QtCore import (
 from PySide6.QtGui import QKeyEvent, QKeySequence, QPainter, QPaintEvent
 from PySide6.QtWidgets import QHBoxLayout, QSizePolicy, QTreeView, QVBoxLayout, QWidget
 
-from app.i18n import tr
+from app.i18n import listed, tr
 from app.theme import Theme
 from app.widgets.acts import ActingSelection, one_at_a_time
 from app.widgets.badge import Badge
@@ -118,7 +118,7 @@ class PickerButton(KeyboardFocusButton):
         self.context.setText(context)
         self.context.setVisible(bool(context))
         said = [who if local else tr("Provider {name}", name=who), state, model]
-        self.setAccessibleName(tr("Answering: {who}", who=", ".join(part for part in said if part)))
+        self.setAccessibleName(tr("Answering: {who}", who=listed(said)))
         self.updateGeometry()
 
     def sizeHint(self) -> QSize:

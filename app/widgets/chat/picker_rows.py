@@ -10,7 +10,7 @@ from PySide6.QtCore import QModelIndex, QObject, QPersistentModelIndex, QRect, Q
 from PySide6.QtGui import QFontMetrics, QPainter, QStandardItem, QStandardItemModel
 from PySide6.QtWidgets import QStyle, QStyledItemDelegate, QStyleOptionViewItem, QWidget
 
-from app.i18n import tr
+from app.i18n import listed, tr
 from app.theme import Theme
 from app.widgets.chat.bidi import isolated
 from app.words import one_line
@@ -48,8 +48,8 @@ class PickerRow:
     def spoken(self) -> str:
         if self.kind is RowKind.GROUP and not self.local:
             reach = tr("reachable") if self.online else tr("not reachable")
-            return ", ".join(filter(None, (tr("Provider {name}", name=self.text), reach, self.state)))
-        return ", ".join(part.rstrip(".") for part in (self.text, self.state, self.act) if part)
+            return listed((tr("Provider {name}", name=self.text), reach, self.state))
+        return listed(part.rstrip(".") for part in (self.text, self.state, self.act))
 
 
 @dataclass(frozen=True, slots=True)

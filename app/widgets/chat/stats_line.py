@@ -8,7 +8,7 @@ from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QResizeEvent, QShowEvent
 from PySide6.QtWidgets import QHBoxLayout, QSizePolicy, QWidget
 
-from app.i18n import tr
+from app.i18n import listed, tr
 from app.theme import Theme
 from app.widgets.button import Button, CopyButton
 from app.widgets.chat.branch_arrows import BranchArrows
@@ -129,4 +129,5 @@ class StatsLine(QWidget):
 
 
 def _line(facts: Sequence[str]) -> str:
-    return "  ·  ".join(("", *facts)).lstrip()
+    shown = listed(facts, "  ·  ")
+    return f"·  {shown}" if shown else ""
