@@ -93,10 +93,12 @@ def fill(language: str, given: dict[str, str | list[str]]) -> int:
         count += 1
         translation.attrib.pop("type", None)
         if message.get("numerus") == "yes":
-            for form in list(translation):
+            places = list(translation)
+            for form in places:
                 translation.remove(form)
             translation.text = None
-            for said_form in [said] if isinstance(said, str) else said:
+            # One text where all the forms are alike.
+            for said_form in [said] * len(places) if isinstance(said, str) else said:
                 ElementTree.SubElement(translation, "numerusform").text = said_form
         else:
             assert isinstance(said, str), source

@@ -4,6 +4,18 @@
 <context>
     <name></name>
     <message numerus="yes">
+        <source>%n answer is made with it now and ends.</source>
+        <comment>%n answers are made with it now and end.</comment>
+        <translation>
+            <numerusform>لا إجابة تُصنع به الآن.</numerusform>
+            <numerusform>تُصنع به إجابة واحدة الآن وستنتهي.</numerusform>
+            <numerusform>تُصنع به إجابتان الآن وستنتهيان.</numerusform>
+            <numerusform>تُصنع به %n إجابات الآن وستنتهي.</numerusform>
+            <numerusform>تُصنع به %n إجابة الآن وستنتهي.</numerusform>
+            <numerusform>تُصنع به %n إجابة الآن وستنتهي.</numerusform>
+        </translation>
+    </message>
+    <message numerus="yes">
         <source>%n asks to use it</source>
         <comment>%n ask to use it</comment>
         <translation>
@@ -16,6 +28,30 @@
         </translation>
     </message>
     <message numerus="yes">
+        <source>%n day</source>
+        <comment>%n days</comment>
+        <translation>
+            <numerusform>بلا أيام</numerusform>
+            <numerusform>يوم واحد</numerusform>
+            <numerusform>يومان</numerusform>
+            <numerusform>%n أيام</numerusform>
+            <numerusform>%n يومًا</numerusform>
+            <numerusform>%n يوم</numerusform>
+        </translation>
+    </message>
+    <message numerus="yes">
+        <source>%n key asks to use your GPU</source>
+        <comment>%n keys ask to use your GPU</comment>
+        <translation>
+            <numerusform>لا مفتاح يطلب استخدام معالج الرسوميات</numerusform>
+            <numerusform>مفتاح واحد يطلب استخدام معالج الرسوميات</numerusform>
+            <numerusform>مفتاحان يطلبان استخدام معالج الرسوميات</numerusform>
+            <numerusform>%n مفاتيح تطلب استخدام معالج الرسوميات</numerusform>
+            <numerusform>%n مفتاحًا يطلب استخدام معالج الرسوميات</numerusform>
+            <numerusform>%n مفتاح يطلب استخدام معالج الرسوميات</numerusform>
+        </translation>
+    </message>
+    <message numerus="yes">
         <source>%n line</source>
         <comment>%n lines</comment>
         <translation>
@@ -25,6 +61,54 @@
             <numerusform>%n أسطر</numerusform>
             <numerusform>%n سطرًا</numerusform>
             <numerusform>%n سطر</numerusform>
+        </translation>
+    </message>
+    <message numerus="yes">
+        <source>%n model at Hugging Face.</source>
+        <comment>%n models at Hugging Face.</comment>
+        <translation>
+            <numerusform>لا نماذج لدى Hugging Face.</numerusform>
+            <numerusform>نموذج واحد لدى Hugging Face.</numerusform>
+            <numerusform>نموذجان لدى Hugging Face.</numerusform>
+            <numerusform>%n نماذج لدى Hugging Face.</numerusform>
+            <numerusform>%n نموذجًا لدى Hugging Face.</numerusform>
+            <numerusform>%n نموذج لدى Hugging Face.</numerusform>
+        </translation>
+    </message>
+    <message numerus="yes">
+        <source>%n model can be copied from {name}.</source>
+        <comment>%n models can be copied from {name}.</comment>
+        <translation>
+            <numerusform>لا يمكن نسخ نماذج من {name}.</numerusform>
+            <numerusform>يمكن نسخ نموذج واحد من {name}.</numerusform>
+            <numerusform>يمكن نسخ نموذجين من {name}.</numerusform>
+            <numerusform>يمكن نسخ %n نماذج من {name}.</numerusform>
+            <numerusform>يمكن نسخ %n نموذجًا من {name}.</numerusform>
+            <numerusform>يمكن نسخ %n نموذج من {name}.</numerusform>
+        </translation>
+    </message>
+    <message numerus="yes">
+        <source>%n model, {size}</source>
+        <comment>%n models, {size}</comment>
+        <translation>
+            <numerusform>بلا نماذج، {size}</numerusform>
+            <numerusform>نموذج واحد، {size}</numerusform>
+            <numerusform>نموذجان، {size}</numerusform>
+            <numerusform>%n نماذج، {size}</numerusform>
+            <numerusform>%n نموذجًا، {size}</numerusform>
+            <numerusform>%n نموذج، {size}</numerusform>
+        </translation>
+    </message>
+    <message numerus="yes">
+        <source>%n model, {size}, used where it lies</source>
+        <comment>%n models, {size}, used where they lie</comment>
+        <translation>
+            <numerusform>بلا نماذج، {size}، تُستخدم في مكانها</numerusform>
+            <numerusform>نموذج واحد، {size}، يُستخدم في مكانه</numerusform>
+            <numerusform>نموذجان، {size}، يُستخدمان في مكانهما</numerusform>
+            <numerusform>%n نماذج، {size}، تُستخدم في مكانها</numerusform>
+            <numerusform>%n نموذجًا، {size}، تُستخدم في مكانها</numerusform>
+            <numerusform>%n نموذج، {size}، تُستخدم في مكانها</numerusform>
         </translation>
     </message>
     <message numerus="yes">
@@ -85,6 +169,18 @@
             <numerusform>%n أشخاص يستخدمون معالج الرسوميات هذا الآن. تنتهي إجاباتهم عند الإنهاء.</numerusform>
             <numerusform>%n شخصًا يستخدمون معالج الرسوميات هذا الآن. تنتهي إجاباتهم عند الإنهاء.</numerusform>
             <numerusform>%n شخص يستخدمون معالج الرسوميات هذا الآن. تنتهي إجاباتهم عند الإنهاء.</numerusform>
+        </translation>
+    </message>
+    <message numerus="yes">
+        <source>%n request</source>
+        <comment>%n requests</comment>
+        <translation>
+            <numerusform>بلا طلبات</numerusform>
+            <numerusform>طلب واحد</numerusform>
+            <numerusform>طلبان</numerusform>
+            <numerusform>%n طلبات</numerusform>
+            <numerusform>%n طلبًا</numerusform>
+            <numerusform>%n طلب</numerusform>
         </translation>
     </message>
     <message numerus="yes">
@@ -152,6 +248,30 @@
         <source>A complete key is needed.</source>
         <translation>يلزم مفتاح كامل.</translation>
     </message>
+    <message numerus="yes">
+        <source>A conversation uses it: {titles}.</source>
+        <comment>Conversations use it: {titles}.</comment>
+        <translation>
+            <numerusform>لا تستخدمه محادثة: {titles}.</numerusform>
+            <numerusform>تستخدمه محادثة: {titles}.</numerusform>
+            <numerusform>تستخدمه محادثتان: {titles}.</numerusform>
+            <numerusform>تستخدمه محادثات: {titles}.</numerusform>
+            <numerusform>تستخدمه محادثات: {titles}.</numerusform>
+            <numerusform>تستخدمه محادثات: {titles}.</numerusform>
+        </translation>
+    </message>
+    <message>
+        <source>A folder for models</source>
+        <translation>مجلد للنماذج</translation>
+    </message>
+    <message>
+        <source>A key asks to use your GPU</source>
+        <translation>مفتاح يطلب استخدام معالج الرسوميات لديك</translation>
+    </message>
+    <message>
+        <source>A key asks: {key}</source>
+        <translation>مفتاح يطلب: {key}</translation>
+    </message>
     <message>
         <source>A key has {all} characters, this has {count}.</source>
         <translation>للمفتاح {all} حرفًا، ولهذا {count}.</translation>
@@ -181,6 +301,10 @@
         <translation>يوجد نموذج هنا بالفعل. تحدّث دون أحد، وحتى دون اتصال.</translation>
     </message>
     <message>
+        <source>A part of it computes in the machine&apos;s memory, which is slower.</source>
+        <translation>يُحسب جزء منه في ذاكرة الجهاز، وهذا أبطأ.</translation>
+    </message>
+    <message>
         <source>A picture may have {most} MiB at most; this one has {size}.</source>
         <translation>الحد الأقصى للصورة {most} ميبيبايت؛ وهذه {size}.</translation>
     </message>
@@ -195,6 +319,10 @@
     <message>
         <source>A setting was not saved.</source>
         <translation>لم يُحفظ أحد الإعدادات.</translation>
+    </message>
+    <message>
+        <source>Act</source>
+        <translation>إجراء</translation>
     </message>
     <message>
         <source>Acts</source>
@@ -253,8 +381,25 @@
         <translation>إضافة مُرحِّل</translation>
     </message>
     <message>
+        <source>All</source>
+        <comment>kinds of models</comment>
+        <translation>الكل</translation>
+    </message>
+    <message>
+        <source>All files (*)</source>
+        <translation>كل الملفات (*)</translation>
+    </message>
+    <message>
+        <source>All kinds</source>
+        <translation>كل الأنواع</translation>
+    </message>
+    <message>
         <source>Allow</source>
         <translation>السماح</translation>
+    </message>
+    <message>
+        <source>Allow for an hour</source>
+        <translation>السماح لمدة ساعة</translation>
     </message>
     <message>
         <source>Allow it there, or close the program that uses it, then hold the button again.</source>
@@ -279,6 +424,14 @@
     <message>
         <source>Allow…</source>
         <translation>السماح…</translation>
+    </message>
+    <message>
+        <source>Alt+Left</source>
+        <translation>Alt+يسار</translation>
+    </message>
+    <message>
+        <source>Alt+Right</source>
+        <translation>Alt+يمين</translation>
     </message>
     <message>
         <source>An unknown key asks to use your GPU</source>
@@ -329,8 +482,32 @@
         <translation>يتعذّر حفظ الإجابات حاليًا.</translation>
     </message>
     <message>
+        <source>Any ending</source>
+        <translation>أي نهاية</translation>
+    </message>
+    <message>
+        <source>Any kind</source>
+        <translation>أي نوع</translation>
+    </message>
+    <message>
         <source>Any language</source>
         <translation>أي لغة</translation>
+    </message>
+    <message>
+        <source>Any model</source>
+        <translation>أي نموذج</translation>
+    </message>
+    <message>
+        <source>Any number of requests</source>
+        <translation>أي عدد من الطلبات</translation>
+    </message>
+    <message>
+        <source>Any time</source>
+        <translation>أي وقت</translation>
+    </message>
+    <message>
+        <source>Anybody</source>
+        <translation>أي شخص</translation>
     </message>
     <message>
         <source>Anyone who has your key may then use this GPU, up to your limits, until you switch back. People you blocked stay blocked.</source>
@@ -341,8 +518,16 @@
         <translation>العربية</translation>
     </message>
     <message>
+        <source>As last seen {day}.</source>
+        <translation>كما كان {day}.</translation>
+    </message>
+    <message>
         <source>As the system</source>
         <translation>كالنظام</translation>
+    </message>
+    <message>
+        <source>Ask</source>
+        <translation>سؤال</translation>
     </message>
     <message>
         <source>Ask about it</source>
@@ -393,12 +578,20 @@
         <translation>اسأل المالك إن كنت تظن أن هذا خطأ، أو اختر جهازًا آخر.</translation>
     </message>
     <message>
+        <source>Ask this instead</source>
+        <translation>اسأل هذا بدلًا منه</translation>
+    </message>
+    <message>
         <source>Ask this machine</source>
         <translation>اسأل هذا الجهاز</translation>
     </message>
     <message>
         <source>Ask {name}</source>
         <translation>اسأل {name}</translation>
+    </message>
+    <message>
+        <source>Asking Hugging Face…</source>
+        <translation>يُسأل Hugging Face…</translation>
     </message>
     <message>
         <source>Asking again in about {time}.</source>
@@ -419,6 +612,10 @@
     <message>
         <source>At once</source>
         <translation>معًا</translation>
+    </message>
+    <message>
+        <source>Back to the catalog</source>
+        <translation>العودة إلى الفهرس</translation>
     </message>
     <message>
         <source>Bengali</source>
@@ -457,6 +654,10 @@
         <translation>إلغاء</translation>
     </message>
     <message>
+        <source>Cancel moving the models</source>
+        <translation>إلغاء نقل النماذج</translation>
+    </message>
+    <message>
         <source>Cancel opening to everybody</source>
         <translation>إلغاء الفتح للجميع</translation>
     </message>
@@ -465,12 +666,24 @@
         <translation>إلغاء التنزيل</translation>
     </message>
     <message>
+        <source>Cancel the download of {model}</source>
+        <translation>إلغاء تنزيل {model}</translation>
+    </message>
+    <message>
+        <source>Cancel the download of {model}?</source>
+        <translation>إلغاء تنزيل {model}؟</translation>
+    </message>
+    <message>
         <source>Cannot write the database: the disk is full. Free some space.</source>
         <translation>تتعذّر الكتابة في قاعدة البيانات: القرص ممتلئ. أفرغ بعض المساحة.</translation>
     </message>
     <message>
         <source>Catalan</source>
         <translation>الكتالانية</translation>
+    </message>
+    <message>
+        <source>Change folder…</source>
+        <translation>تغيير المجلد…</translation>
     </message>
     <message>
         <source>Chat</source>
@@ -483,6 +696,10 @@
     <message>
         <source>Chat reads plain text, pictures, sound and video.</source>
         <translation>تقرأ المحادثة النص العادي والصور والصوت والفيديو.</translation>
+    </message>
+    <message>
+        <source>Chat with it</source>
+        <translation>المحادثة به</translation>
     </message>
     <message>
         <source>Chat with {model}</source>
@@ -503,6 +720,22 @@
     <message>
         <source>Check this machine&apos;s connection, and the --bootstrap address if you gave one.</source>
         <translation>تحقّق من اتصال هذا الجهاز، ومن عنوان --bootstrap إن كنت قد حدّدته.</translation>
+    </message>
+    <message>
+        <source>Check what may be removed first.</source>
+        <translation>حدّد أولًا ما يجوز إزالته.</translation>
+    </message>
+    <message>
+        <source>Checked by</source>
+        <translation>التحقّق بـ</translation>
+    </message>
+    <message>
+        <source>Checking that every byte is right</source>
+        <translation>يُتحقّق من صحة كل بايت</translation>
+    </message>
+    <message>
+        <source>Checking that every byte is right, {time}</source>
+        <translation>يُتحقّق من صحة كل بايت، {time}</translation>
     </message>
     <message>
         <source>Chinese</source>
@@ -533,6 +766,10 @@
         <translation>مسح</translation>
     </message>
     <message>
+        <source>Clear filter</source>
+        <translation>مسح التصفية</translation>
+    </message>
+    <message>
         <source>Clear log</source>
         <translation>مسح السجل</translation>
     </message>
@@ -561,6 +798,10 @@
         <translation>شيفرة، {language}</translation>
     </message>
     <message>
+        <source>Computed for</source>
+        <translation>محسوب لـ</translation>
+    </message>
+    <message>
         <source>Computed here: nothing you write leaves this machine.</source>
         <translation>يُحسب هنا: لا يغادر هذا الجهازَ شيءٌ مما تكتبه.</translation>
     </message>
@@ -571,6 +812,10 @@
     <message>
         <source>Connect</source>
         <translation>اتصال</translation>
+    </message>
+    <message>
+        <source>Connect the disk that holds {folder}, or choose another folder.</source>
+        <translation>صِل القرص الذي يحوي {folder}، أو اختر مجلدًا آخر.</translation>
     </message>
     <message>
         <source>Connected</source>
@@ -609,8 +854,28 @@
         <translation>السياق</translation>
     </message>
     <message>
+        <source>Continue</source>
+        <translation>متابعة</translation>
+    </message>
+    <message>
+        <source>Continue the answer</source>
+        <translation>متابعة الإجابة</translation>
+    </message>
+    <message>
         <source>Conversations</source>
         <translation>المحادثات</translation>
+    </message>
+    <message numerus="yes">
+        <source>Conversations use it: {titles} and %n more.</source>
+        <comment>Conversations use it: {titles} and %n more.</comment>
+        <translation>
+            <numerusform>تستخدمه محادثات: {titles}.</numerusform>
+            <numerusform>تستخدمه محادثات: {titles} وواحدة أخرى.</numerusform>
+            <numerusform>تستخدمه محادثات: {titles} واثنتان أخريان.</numerusform>
+            <numerusform>تستخدمه محادثات: {titles} و%n أخرى.</numerusform>
+            <numerusform>تستخدمه محادثات: {titles} و%n أخرى.</numerusform>
+            <numerusform>تستخدمه محادثات: {titles} و%n أخرى.</numerusform>
+        </translation>
     </message>
     <message>
         <source>Conversations with it stay. To use it again you need its key.</source>
@@ -647,6 +912,22 @@
     <message>
         <source>Copy details</source>
         <translation>نسخ التفاصيل</translation>
+    </message>
+    <message>
+        <source>Copy from {name}</source>
+        <translation>النسخ من {name}</translation>
+    </message>
+    <message>
+        <source>Copy from {name}, about {time}</source>
+        <translation>النسخ من {name}، نحو {time}</translation>
+    </message>
+    <message>
+        <source>Copy its address</source>
+        <translation>نسخ عنوانه</translation>
+    </message>
+    <message>
+        <source>Copy its path</source>
+        <translation>نسخ مساره</translation>
     </message>
     <message>
         <source>Copy key</source>
@@ -697,6 +978,10 @@
         <translation>بيانات</translation>
     </message>
     <message>
+        <source>Day</source>
+        <translation>اليوم</translation>
+    </message>
+    <message>
         <source>Delete conversation</source>
         <translation>حذف المحادثة</translation>
     </message>
@@ -721,6 +1006,14 @@
         <translation>رفض المفتاح {short}</translation>
     </message>
     <message>
+        <source>Disk</source>
+        <translation>القرص</translation>
+    </message>
+    <message>
+        <source>Disk afterwards</source>
+        <translation>القرص بعد ذلك</translation>
+    </message>
+    <message>
         <source>Dismiss</source>
         <translation>تجاهل</translation>
     </message>
@@ -731,6 +1024,20 @@
     <message>
         <source>Dismiss this notice</source>
         <translation>تجاهل هذا الإشعار</translation>
+    </message>
+    <message>
+        <source>Done</source>
+        <translation>تم</translation>
+    </message>
+    <message>
+        <source>Download</source>
+        <comment>size of a file</comment>
+        <translation>التنزيل</translation>
+    </message>
+    <message>
+        <source>Download</source>
+        <comment>act</comment>
+        <translation>تنزيل</translation>
     </message>
     <message>
         <source>Download</source>
@@ -745,8 +1052,24 @@
         <translation>نزّل نموذجًا صغيرًا للبداية، أو افتح ملف GGUF لديك.</translation>
     </message>
     <message>
+        <source>Download of {model}</source>
+        <translation>تنزيل {model}</translation>
+    </message>
+    <message>
+        <source>Download of {model}: {state}</source>
+        <translation>تنزيل {model}: {state}</translation>
+    </message>
+    <message>
+        <source>Download of {size}</source>
+        <translation>تنزيل {size}</translation>
+    </message>
+    <message>
         <source>Download {size}</source>
         <translation>تنزيل {size}</translation>
+    </message>
+    <message>
+        <source>Download {size}, about {time}</source>
+        <translation>تنزيل {size}، نحو {time}</translation>
     </message>
     <message>
         <source>Downloading a small model</source>
@@ -761,6 +1084,10 @@
         <translation>يُنزَّل {model}.</translation>
     </message>
     <message>
+        <source>Downloads</source>
+        <translation>التنزيلات</translation>
+    </message>
+    <message>
         <source>Drop it here. Sound and video become text; pictures and text files go with your message.</source>
         <translation>أفلته هنا. يصبح الصوت والفيديو نصًا؛ وتُرسل الصور والملفات النصية مع رسالتك.</translation>
     </message>
@@ -773,12 +1100,24 @@
         <translation>الهولندية</translation>
     </message>
     <message>
+        <source>Edit my message</source>
+        <translation>تعديل رسالتي</translation>
+    </message>
+    <message>
+        <source>Embeddings</source>
+        <translation>تضمينات</translation>
+    </message>
+    <message>
         <source>Encrypted, and the key is the one you pasted</source>
         <translation>مشفّر، والمفتاح هو الذي ألصقته</translation>
     </message>
     <message>
         <source>Ended</source>
         <translation>الانتهاء</translation>
+    </message>
+    <message>
+        <source>Ending</source>
+        <translation>النهاية</translation>
     </message>
     <message>
         <source>Ending what runs and withdrawing your key from the network.</source>
@@ -789,8 +1128,16 @@
         <translation>الإنجليزية</translation>
     </message>
     <message>
+        <source>English only</source>
+        <translation>الإنجليزية فقط</translation>
+    </message>
+    <message>
         <source>Enter</source>
         <translation>مفتاح الإدخال</translation>
+    </message>
+    <message>
+        <source>Estimated from its size.</source>
+        <translation>قُدّر من حجمه.</translation>
     </message>
     <message>
         <source>Estonian</source>
@@ -817,8 +1164,16 @@
         <translation>تصدير</translation>
     </message>
     <message>
+        <source>Export the log</source>
+        <translation>تصدير السجل</translation>
+    </message>
+    <message>
         <source>Export the transcript</source>
         <translation>تصدير النص المفرَّغ</translation>
+    </message>
+    <message>
+        <source>Export what is found</source>
+        <translation>تصدير ما عُثر عليه</translation>
     </message>
     <message>
         <source>Export: {form}</source>
@@ -841,6 +1196,15 @@
         <translation>تصفية السجل</translation>
     </message>
     <message>
+        <source>Find</source>
+        <comment>models to be had</comment>
+        <translation>بحث</translation>
+    </message>
+    <message>
+        <source>Find a model</source>
+        <translation>العثور على نموذج</translation>
+    </message>
+    <message>
         <source>Find a provider or a model</source>
         <translation>ابحث عن مزوّد أو نموذج</translation>
     </message>
@@ -853,6 +1217,10 @@
         <translation>العثور عليه في الشبكة</translation>
     </message>
     <message>
+        <source>Find one in the catalog, or open a model file of yours.</source>
+        <translation>ابحث عن واحد في الفهرس، أو افتح ملف نموذج لديك.</translation>
+    </message>
+    <message>
         <source>Finding it on the network</source>
         <translation>يبحث عنه في الشبكة</translation>
     </message>
@@ -861,8 +1229,16 @@
         <translation>يبحث عن {name} في الشبكة…</translation>
     </message>
     <message>
+        <source>Finish what runs, then pause</source>
+        <translation>إنهاء ما يعمل ثم الإيقاف المؤقت</translation>
+    </message>
+    <message>
         <source>Finnish</source>
         <translation>الفنلندية</translation>
+    </message>
+    <message>
+        <source>Folder</source>
+        <translation>المجلد</translation>
     </message>
     <message>
         <source>For a day</source>
@@ -881,6 +1257,26 @@
         <translation>مثلًا: حاسوب المكتب</translation>
     </message>
     <message>
+        <source>Forget questions and answers?</source>
+        <translation>نسيان الأسئلة والإجابات؟</translation>
+    </message>
+    <message>
+        <source>Forget questions and answers…</source>
+        <translation>نسيان الأسئلة والإجابات…</translation>
+    </message>
+    <message>
+        <source>Forget them</source>
+        <translation>نسيانها</translation>
+    </message>
+    <message>
+        <source>Found</source>
+        <translation>عُثر عليه</translation>
+    </message>
+    <message>
+        <source>Found near you</source>
+        <translation>عُثر عليه بقربك</translation>
+    </message>
+    <message>
         <source>Found on the network</source>
         <translation>عُثر عليه في الشبكة</translation>
     </message>
@@ -897,12 +1293,49 @@
         <translation>عُثر عليه، لكن لا مسار إليه</translation>
     </message>
     <message>
+        <source>Free the GPU now</source>
+        <translation>تحرير معالج الرسوميات الآن</translation>
+    </message>
+    <message>
+        <source>Free the GPU now, {size}</source>
+        <translation>تحرير معالج الرسوميات الآن، {size}</translation>
+    </message>
+    <message>
+        <source>Free up</source>
+        <translation>تحرير</translation>
+    </message>
+    <message>
+        <source>Free up disk space</source>
+        <translation>تحرير مساحة القرص</translation>
+    </message>
+    <message>
+        <source>Free up {size}</source>
+        <translation>تحرير {size}</translation>
+    </message>
+    <message>
+        <source>Free up {size}…</source>
+        <translation>تحرير {size}…</translation>
+    </message>
+    <message>
+        <source>Free up…</source>
+        <translation>تحرير مساحة…</translation>
+    </message>
+    <message>
         <source>French</source>
         <translation>الفرنسية</translation>
     </message>
     <message>
+        <source>From {name}</source>
+        <translation>من {name}</translation>
+    </message>
+    <message>
         <source>German</source>
         <translation>الألمانية</translation>
+    </message>
+    <message>
+        <source>Get</source>
+        <comment>a model</comment>
+        <translation>جلب</translation>
     </message>
     <message>
         <source>Get a small model</source>
@@ -911,6 +1344,30 @@
     <message>
         <source>Get a small one, or let a provider answer.</source>
         <translation>احصل على نموذج صغير، أو دع مزوّدًا يجيب.</translation>
+    </message>
+    <message>
+        <source>Get anyway</source>
+        <translation>جلب رغم ذلك</translation>
+    </message>
+    <message>
+        <source>Get anyway…</source>
+        <translation>جلب رغم ذلك…</translation>
+    </message>
+    <message>
+        <source>Get it again</source>
+        <translation>جلبه من جديد</translation>
+    </message>
+    <message>
+        <source>Get {model}</source>
+        <translation>جلب {model}</translation>
+    </message>
+    <message>
+        <source>Get {model} anyway</source>
+        <translation>جلب {model} رغم ذلك</translation>
+    </message>
+    <message>
+        <source>Get {model}, which does not fit?</source>
+        <translation>جلب {model} مع أنه لا يناسب؟</translation>
     </message>
     <message>
         <source>Get {name}, {size}</source>
@@ -937,6 +1394,14 @@
         <translation>المتابعة بهذا الجهاز</translation>
     </message>
     <message>
+        <source>Graphics memory</source>
+        <translation>ذاكرة الرسوميات</translation>
+    </message>
+    <message>
+        <source>Graphics memory and memory</source>
+        <translation>ذاكرة الرسوميات والذاكرة</translation>
+    </message>
+    <message>
         <source>Greek</source>
         <translation>اليونانية</translation>
     </message>
@@ -945,12 +1410,24 @@
         <translation>الضيف {key}</translation>
     </message>
     <message>
+        <source>Guests stay connected, and are told when to ask again.</source>
+        <translation>يبقى الضيوف متصلين، ويُقال لهم متى يسألون من جديد.</translation>
+    </message>
+    <message>
+        <source>Guests with QVAC Desktop are told before they send, and only what they send from then on is kept, on this machine, where only you can read it. Of other guests, who cannot be told, nothing is kept. It is cleared with the log.</source>
+        <translation>يُقال للضيوف الذين لديهم QVAC Desktop قبل أن يرسلوا، ولا يُحفظ إلا ما يرسلونه بعد ذلك، على هذا الجهاز حيث لا يقرؤه غيرك. أما الضيوف الآخرون الذين لا يمكن إخبارهم فلا يُحفظ منهم شيء. ويُمسح مع السجل.</translation>
+    </message>
+    <message>
         <source>Handshake</source>
         <translation>المصافحة</translation>
     </message>
     <message>
         <source>Hebrew</source>
         <translation>العبرية</translation>
+    </message>
+    <message>
+        <source>Here, and every byte is right.</source>
+        <translation>وصل، وكل بايت صحيح.</translation>
     </message>
     <message>
         <source>Hindi</source>
@@ -971,6 +1448,14 @@
     <message>
         <source>How this machine is connected</source>
         <translation>كيف يتصل هذا الجهاز</translation>
+    </message>
+    <message>
+        <source>Hugging Face did not say more about this model.</source>
+        <translation>لم يقل Hugging Face المزيد عن هذا النموذج.</translation>
+    </message>
+    <message>
+        <source>Hugging Face has many more. It learns what you search for there.</source>
+        <translation>لدى Hugging Face نماذج أخرى كثيرة. وهو يعلم ما تبحث عنه هناك.</translation>
     </message>
     <message>
         <source>Hungarian</source>
@@ -1005,6 +1490,30 @@
         <translation>ثبّتها بالأمر: pip install miniaudio (يلزم هنا مترجم C). ويمكن إفلات تسجيل هنا.</translation>
     </message>
     <message>
+        <source>It answers here when providers are away: then nothing would.</source>
+        <translation>يجيب هنا عندما يغيب المزوّدون: وعندها لن يجيب أحد.</translation>
+    </message>
+    <message>
+        <source>It frees {size} of the disk.</source>
+        <translation>يحرّر {size} من القرص.</translation>
+    </message>
+    <message>
+        <source>It is on its way, as said under Downloads.</source>
+        <translation>هو في الطريق، كما هو مذكور في التنزيلات.</translation>
+    </message>
+    <message>
+        <source>It is on this machine.</source>
+        <translation>هو على هذا الجهاز.</translation>
+    </message>
+    <message>
+        <source>It is shared: guests can ask it no longer.</source>
+        <translation>هو مُشارَك: لن يستطيع الضيوف سؤاله بعد ذلك.</translation>
+    </message>
+    <message>
+        <source>It is to be had in this size alone.</source>
+        <translation>لا يتوفر إلا بهذا الحجم.</translation>
+    </message>
+    <message>
         <source>It may be busy or the connection slow. Try again.</source>
         <translation>قد يكون مشغولًا أو الاتصال بطيئًا. حاول من جديد.</translation>
     </message>
@@ -1015,6 +1524,10 @@
     <message>
         <source>It may have just gone off, or its owner blocked your key. Try again in a moment.</source>
         <translation>قد يكون انطفأ للتو، أو حظر مالكه مفتاحك. حاول من جديد بعد لحظة.</translation>
+    </message>
+    <message>
+        <source>It needs {needed} and this machine has {memory}: it will not load here. Another machine may use the file.</source>
+        <translation>يحتاج إلى {needed} ولدى هذا الجهاز {memory}: لن يُحمّل هنا. وقد يستخدم جهاز آخر الملف.</translation>
     </message>
     <message>
         <source>It shares no model with you yet</source>
@@ -1029,8 +1542,20 @@
         <translation>يشارك {models}</translation>
     </message>
     <message>
+        <source>It was named on the command line, for this start.</source>
+        <translation>سُمّي في سطر الأوامر، لهذا التشغيل.</translation>
+    </message>
+    <message>
         <source>Italian</source>
         <translation>الإيطالية</translation>
+    </message>
+    <message>
+        <source>Its file stays where it is.</source>
+        <translation>يبقى ملفه في مكانه.</translation>
+    </message>
+    <message>
+        <source>Its file stays where it is: it belongs to {program}.</source>
+        <translation>يبقى ملفه في مكانه: إنه لـ {program}.</translation>
     </message>
     <message>
         <source>Its messages are removed from this machine. This cannot be undone.</source>
@@ -1047,6 +1572,34 @@
     <message>
         <source>Joining the network and announcing your key.</source>
         <translation>ينضم إلى الشبكة ويُعلن مفتاحك.</translation>
+    </message>
+    <message>
+        <source>Keep and tell guests</source>
+        <translation>الحفظ وإخبار الضيوف</translation>
+    </message>
+    <message>
+        <source>Keep at most</source>
+        <translation>الاحتفاظ بـ</translation>
+    </message>
+    <message>
+        <source>Keep for</source>
+        <translation>الحفظ لمدة</translation>
+    </message>
+    <message>
+        <source>Keep it</source>
+        <translation>الاحتفاظ به</translation>
+    </message>
+    <message>
+        <source>Keep questions and answers?</source>
+        <translation>حفظ الأسئلة والإجابات؟</translation>
+    </message>
+    <message>
+        <source>Keep questions and answers…</source>
+        <translation>حفظ الأسئلة والإجابات…</translation>
+    </message>
+    <message>
+        <source>Keep sharing without a window?</source>
+        <translation>مواصلة المشاركة دون نافذة؟</translation>
     </message>
     <message>
         <source>Key</source>
@@ -1073,12 +1626,28 @@
         <translation>مفتاح أو رابط qvac://</translation>
     </message>
     <message>
+        <source>Kind</source>
+        <translation>النوع</translation>
+    </message>
+    <message>
         <source>Korean</source>
         <translation>الكورية</translation>
     </message>
     <message>
+        <source>Last 30 days</source>
+        <translation>آخر 30 يومًا</translation>
+    </message>
+    <message>
+        <source>Last 7 days</source>
+        <translation>آخر 7 أيام</translation>
+    </message>
+    <message>
         <source>Last lines of the transcript</source>
         <translation>آخر أسطر النص المفرَّغ</translation>
+    </message>
+    <message>
+        <source>Last request</source>
+        <translation>آخر طلب</translation>
     </message>
     <message>
         <source>Last seen</source>
@@ -1089,12 +1658,24 @@
         <translation>اللاتفية</translation>
     </message>
     <message>
+        <source>Less context may help, or a smaller model.</source>
+        <translation>قد يفيد سياق أقل أو نموذج أصغر.</translation>
+    </message>
+    <message>
         <source>Let go to insert</source>
         <translation>ارفع إصبعك للإدراج</translation>
     </message>
     <message>
         <source>Let people you allow use this machine&apos;s GPU. Nobody is admitted until you say so.</source>
         <translation>دع من تسمح لهم يستخدمون معالج الرسوميات في هذا الجهاز. لا يدخل أحد قبل أن تأذن.</translation>
+    </message>
+    <message>
+        <source>Library</source>
+        <translation>المكتبة</translation>
+    </message>
+    <message>
+        <source>Licence</source>
+        <translation>الرخصة</translation>
     </message>
     <message>
         <source>Light</source>
@@ -1117,12 +1698,24 @@
         <translation>السجل</translation>
     </message>
     <message>
+        <source>Log, per day</source>
+        <translation>السجل لكل يوم</translation>
+    </message>
+    <message>
+        <source>Log, per person</source>
+        <translation>السجل لكل شخص</translation>
+    </message>
+    <message>
         <source>Look again</source>
         <translation>الفحص من جديد</translation>
     </message>
     <message>
         <source>Look at the network again</source>
         <translation>فحص الشبكة من جديد</translation>
+    </message>
+    <message>
+        <source>Look up this address</source>
+        <translation>البحث عن هذا العنوان</translation>
     </message>
     <message>
         <source>Looking at the network…</source>
@@ -1149,8 +1742,20 @@
         <translation>الرسائل</translation>
     </message>
     <message>
+        <source>Minimise</source>
+        <translation>تصغير</translation>
+    </message>
+    <message>
         <source>Model</source>
         <translation>النموذج</translation>
+    </message>
+    <message>
+        <source>Model page</source>
+        <translation>صفحة النموذج</translation>
+    </message>
+    <message>
+        <source>Models (*.gguf *.bin)</source>
+        <translation>النماذج (*.gguf *.bin)</translation>
     </message>
     <message>
         <source>Models (*.gguf *.bin);;All files (*)</source>
@@ -1161,8 +1766,24 @@
         <translation>النماذج التي أشاركها</translation>
     </message>
     <message>
+        <source>Models of LM Studio, Ollama, Jan and others show here, and what machines beside this one let you copy.</source>
+        <translation>تظهر هنا نماذج LM Studio وOllama وJan وغيرها، وما تسمح لك الأجهزة المجاورة بنسخه.</translation>
+    </message>
+    <message>
+        <source>Models to be had</source>
+        <translation>النماذج المتاحة</translation>
+    </message>
+    <message>
         <source>More about the log</source>
         <translation>المزيد عن السجل</translation>
+    </message>
+    <message>
+        <source>More about this failure</source>
+        <translation>المزيد عن هذا الإخفاق</translation>
+    </message>
+    <message>
+        <source>More about this model</source>
+        <translation>المزيد عن هذا النموذج</translation>
     </message>
     <message>
         <source>More about who may use it</source>
@@ -1181,6 +1802,22 @@
         <translation>المزيد لهذه المحادثة</translation>
     </message>
     <message>
+        <source>Move the models?</source>
+        <translation>نقل النماذج؟</translation>
+    </message>
+    <message>
+        <source>Move {size}</source>
+        <translation>نقل {size}</translation>
+    </message>
+    <message>
+        <source>Moving the models</source>
+        <translation>تُنقل النماذج</translation>
+    </message>
+    <message>
+        <source>Moving to {folder}</source>
+        <translation>النقل إلى {folder}</translation>
+    </message>
+    <message>
         <source>My key</source>
         <translation>مفتاحي</translation>
     </message>
@@ -1191,6 +1828,10 @@
     <message>
         <source>My message</source>
         <translation>رسالتي</translation>
+    </message>
+    <message>
+        <source>My message, to be asked anew</source>
+        <translation>رسالتي، لتُسأل من جديد</translation>
     </message>
     <message>
         <source>Name</source>
@@ -1213,12 +1854,20 @@
         <translation>الشبكة والمُرحِّلات…</translation>
     </message>
     <message>
+        <source>Network…</source>
+        <translation>الشبكة…</translation>
+    </message>
+    <message>
         <source>New conversation</source>
         <translation>محادثة جديدة</translation>
     </message>
     <message>
         <source>No account and no telemetry. Machines find each other by key and talk encrypted end to end.</source>
         <translation>لا حساب ولا تتبّع. تعثر الأجهزة على بعضها بالمفتاح وتتحدث مشفّرةً من الطرف إلى الطرف.</translation>
+    </message>
+    <message>
+        <source>No longer reachable</source>
+        <translation>لم يعد يمكن الوصول إليه</translation>
     </message>
     <message>
         <source>No machine answers for this key.</source>
@@ -1235,6 +1884,10 @@
     <message>
         <source>No model is shared yet.</source>
         <translation>لا نموذج مُشارَك بعد.</translation>
+    </message>
+    <message>
+        <source>No model on this machine</source>
+        <translation>لا نموذج على هذا الجهاز</translation>
     </message>
     <message>
         <source>No model takes in more than {size}. Drop a part of it.</source>
@@ -1267,6 +1920,10 @@
     <message>
         <source>No request has ended yet</source>
         <translation>لم ينتهِ أي طلب بعد</translation>
+    </message>
+    <message>
+        <source>No request is like that</source>
+        <translation>لا طلب كهذا</translation>
     </message>
     <message>
         <source>No requests yet</source>
@@ -1307,6 +1964,10 @@
     <message>
         <source>Norwegian</source>
         <translation>النرويجية</translation>
+    </message>
+    <message>
+        <source>Not all of them can be used.</source>
+        <translation>لا يمكن استخدامها كلها.</translation>
     </message>
     <message>
         <source>Not connected yet.</source>
@@ -1353,12 +2014,12 @@
         <translation>لا يأتي شيء من {name}.</translation>
     </message>
     <message>
-        <source>Nothing contains “{filter}”</source>
-        <translation>لا شيء يحتوي على «{filter}»</translation>
-    </message>
-    <message>
         <source>Nothing contains “{searching}”</source>
         <translation>لا شيء يحتوي على «{searching}»</translation>
+    </message>
+    <message>
+        <source>Nothing contains “{text}”</source>
+        <translation>لا شيء يحتوي على «{text}»</translation>
     </message>
     <message>
         <source>Nothing found</source>
@@ -1385,8 +2046,44 @@
         <translation>لا شيء يغادر هذا الجهاز.</translation>
     </message>
     <message>
+        <source>Nothing of it fits this machine</source>
+        <translation>لا شيء منه يناسب هذا الجهاز</translation>
+    </message>
+    <message>
+        <source>Nothing was found</source>
+        <translation>لم يُعثر على شيء</translation>
+    </message>
+    <message>
+        <source>Nothing was found at Hugging Face</source>
+        <translation>لم يُعثر على شيء لدى Hugging Face</translation>
+    </message>
+    <message>
+        <source>Nothing was found at this address.</source>
+        <translation>لم يُعثر على شيء في هذا العنوان.</translation>
+    </message>
+    <message>
+        <source>Nothing was kept of this request: its guest had not been told.</source>
+        <translation>لم يُحفظ شيء من هذا الطلب: لم يكن ضيفه قد أُخبر.</translation>
+    </message>
+    <message>
         <source>Off.</source>
         <translation>متوقفة.</translation>
+    </message>
+    <message numerus="yes">
+        <source>On now: %n person</source>
+        <comment>On now: %n people</comment>
+        <translation>
+            <numerusform>لا أحد متصل الآن</numerusform>
+            <numerusform>متصل الآن: شخص واحد</numerusform>
+            <numerusform>متصل الآن: شخصان</numerusform>
+            <numerusform>متصل الآن: %n أشخاص</numerusform>
+            <numerusform>متصل الآن: %n شخصًا</numerusform>
+            <numerusform>متصل الآن: %n شخص</numerusform>
+        </translation>
+    </message>
+    <message>
+        <source>On this machine</source>
+        <translation>على هذا الجهاز</translation>
     </message>
     <message>
         <source>Once you share, each request is written down here: who, when and how much, never what.</source>
@@ -1401,8 +2098,29 @@
         <translation>إحدى الصور تالفة: تتعذّر قراءتها. أرسلها من جديد.</translation>
     </message>
     <message>
+        <source>Only models with GGUF files are shown.</source>
+        <translation>لا تُعرض إلا النماذج ذات ملفات GGUF.</translation>
+    </message>
+    <message>
+        <source>Only what fits</source>
+        <translation>ما يناسب فقط</translation>
+    </message>
+    <message>
+        <source>Only {name}</source>
+        <translation>{name} فقط</translation>
+    </message>
+    <message>
+        <source>Open</source>
+        <comment>verb</comment>
+        <translation>فتح</translation>
+    </message>
+    <message>
         <source>Open</source>
         <translation>فتح</translation>
+    </message>
+    <message>
+        <source>Open QVAC Desktop</source>
+        <translation>فتح QVAC Desktop</translation>
     </message>
     <message>
         <source>Open a model file</source>
@@ -1419,6 +2137,10 @@
     <message>
         <source>Open file…</source>
         <translation>فتح ملف…</translation>
+    </message>
+    <message>
+        <source>Open it again</source>
+        <translation>فتحها من جديد</translation>
     </message>
     <message numerus="yes">
         <source>Open the %n line</source>
@@ -1437,6 +2159,10 @@
         <translation>فتح إعدادات النظام</translation>
     </message>
     <message>
+        <source>Open the window to decide about each of them.</source>
+        <translation>افتح النافذة لتقرّر في كل منها.</translation>
+    </message>
+    <message>
         <source>Open this address in your browser?</source>
         <translation>فتح هذا العنوان في متصفحك؟</translation>
     </message>
@@ -1451,6 +2177,18 @@
     <message>
         <source>Open {what}, {amount}</source>
         <translation>فتح {what}، {amount}</translation>
+    </message>
+    <message>
+        <source>Other folder…</source>
+        <translation>مجلد آخر…</translation>
+    </message>
+    <message>
+        <source>Other programs have to be closed first.</source>
+        <translation>يجب إغلاق برامج أخرى أولًا.</translation>
+    </message>
+    <message>
+        <source>Other programs&apos; models could not be read.</source>
+        <translation>تعذّرت قراءة نماذج البرامج الأخرى.</translation>
     </message>
     <message>
         <source>Others can reach this machine directly.</source>
@@ -1473,8 +2211,72 @@
         <translation>نص مُلصَق</translation>
     </message>
     <message>
+        <source>Pause</source>
+        <translation>إيقاف مؤقت</translation>
+    </message>
+    <message>
+        <source>Pause all</source>
+        <translation>إيقاف الكل مؤقتًا</translation>
+    </message>
+    <message>
+        <source>Pause all downloads</source>
+        <translation>إيقاف كل التنزيلات مؤقتًا</translation>
+    </message>
+    <message>
+        <source>Pause {model}</source>
+        <translation>إيقاف {model} مؤقتًا</translation>
+    </message>
+    <message>
+        <source>Paused outside of the serving hours</source>
+        <translation>متوقفة مؤقتًا خارج ساعات الخدمة</translation>
+    </message>
+    <message>
+        <source>Paused until tomorrow, {time}</source>
+        <translation>متوقفة مؤقتًا حتى الغد، {time}</translation>
+    </message>
+    <message>
+        <source>Paused until you resume it</source>
+        <translation>متوقفة مؤقتًا حتى تستأنفها</translation>
+    </message>
+    <message>
+        <source>Paused until {time}</source>
+        <translation>متوقفة مؤقتًا حتى {time}</translation>
+    </message>
+    <message>
+        <source>Paused until {time}, outside of the serving hours</source>
+        <translation>متوقفة مؤقتًا حتى {time}، خارج ساعات الخدمة</translation>
+    </message>
+    <message>
+        <source>Paused while another program needs the GPU</source>
+        <translation>متوقفة مؤقتًا ما دام برنامج آخر يحتاج إلى معالج الرسوميات</translation>
+    </message>
+    <message>
+        <source>Paused while on battery</source>
+        <translation>متوقفة مؤقتًا أثناء العمل على البطارية</translation>
+    </message>
+    <message>
+        <source>Paused while you use this machine</source>
+        <translation>متوقفة مؤقتًا أثناء استخدامك هذا الجهاز</translation>
+    </message>
+    <message>
+        <source>Paused. Goes on from here, also after a restart</source>
+        <translation>متوقف مؤقتًا. يتابع من هنا، حتى بعد إعادة التشغيل</translation>
+    </message>
+    <message>
+        <source>People</source>
+        <translation>الأشخاص</translation>
+    </message>
+    <message>
         <source>People I allow</source>
         <translation>من أسمح لهم</translation>
+    </message>
+    <message>
+        <source>Per day</source>
+        <translation>لكل يوم</translation>
+    </message>
+    <message>
+        <source>Per person</source>
+        <translation>لكل شخص</translation>
     </message>
     <message>
         <source>Persian</source>
@@ -1545,10 +2347,6 @@
         <translation>تعذّر بدء QVAC Desktop</translation>
     </message>
     <message>
-        <source>QVAC Desktop ended</source>
-        <translation>انتهى QVAC Desktop</translation>
-    </message>
-    <message>
         <source>QVAC Desktop is already running with the data folder {folder}. Use that one, or name another folder with --data-dir.</source>
         <translation>يعمل QVAC Desktop بالفعل بمجلد البيانات {folder}. استخدم ذاك، أو سمِّ مجلدًا آخر بالخيار --data-dir.</translation>
     </message>
@@ -1561,8 +2359,24 @@
         <translation>أخطأ QVAC Desktop ‏({what}).</translation>
     </message>
     <message>
+        <source>QVAC Desktop stays in the tray while you share. To stop, use its switch there, or Quit.</source>
+        <translation>يبقى QVAC Desktop في شريط النظام ما دمت تشارك. للتوقف استخدم مفتاحه هناك أو «إنهاء».</translation>
+    </message>
+    <message>
+        <source>Question and answer</source>
+        <translation>السؤال والإجابة</translation>
+    </message>
+    <message>
+        <source>Question and answer…</source>
+        <translation>السؤال والإجابة…</translation>
+    </message>
+    <message>
         <source>Quit</source>
         <translation>إنهاء</translation>
+    </message>
+    <message>
+        <source>Quit…</source>
+        <translation>إنهاء…</translation>
     </message>
     <message>
         <source>Quota of {name}, {quota}</source>
@@ -1583,6 +2397,10 @@
     <message>
         <source>Reachable.</source>
         <translation>يمكن الوصول إليه.</translation>
+    </message>
+    <message>
+        <source>Reading…</source>
+        <translation>يقرأ…</translation>
     </message>
     <message>
         <source>Ready</source>
@@ -1611,6 +2429,10 @@
     <message>
         <source>Remove the relay {key}</source>
         <translation>إزالة المُرحِّل {key}</translation>
+    </message>
+    <message>
+        <source>Remove {model}?</source>
+        <translation>إزالة {model}؟</translation>
     </message>
     <message>
         <source>Remove {name}</source>
@@ -1657,8 +2479,36 @@
         <translation>إعادة تسمية…</translation>
     </message>
     <message>
-        <source>Requests appear above while they run, with a Stop for each.</source>
-        <translation>تظهر الطلبات أعلاه ما دامت تعمل، ولكل منها زر إيقاف.</translation>
+        <source>Requests</source>
+        <translation>الطلبات</translation>
+    </message>
+    <message>
+        <source>Requests appear above while they run, with a Stop for each. The log keeps who, when and how much, never what.</source>
+        <translation>تظهر الطلبات أعلاه ما دامت تعمل، ولكل منها زر إيقاف. يحفظ السجل من ومتى وكم، لا ماذا أبدًا.</translation>
+    </message>
+    <message>
+        <source>Requests of this person</source>
+        <translation>طلبات هذا الشخص</translation>
+    </message>
+    <message>
+        <source>Resume</source>
+        <translation>استئناف</translation>
+    </message>
+    <message>
+        <source>Resume all</source>
+        <translation>استئناف الكل</translation>
+    </message>
+    <message>
+        <source>Resume all downloads</source>
+        <translation>استئناف كل التنزيلات</translation>
+    </message>
+    <message>
+        <source>Resume sharing</source>
+        <translation>استئناف المشاركة</translation>
+    </message>
+    <message>
+        <source>Resume {model}</source>
+        <translation>استئناف {model}</translation>
     </message>
     <message>
         <source>Retry</source>
@@ -1689,8 +2539,24 @@
         <translation>بحث</translation>
     </message>
     <message>
+        <source>Search Hugging Face</source>
+        <translation>البحث في Hugging Face</translation>
+    </message>
+    <message>
+        <source>Search Hugging Face for “{text}”</source>
+        <translation>البحث في Hugging Face عن «{text}»</translation>
+    </message>
+    <message>
         <source>Search conversations</source>
         <translation>البحث في المحادثات</translation>
+    </message>
+    <message>
+        <source>Search models</source>
+        <translation>البحث في النماذج</translation>
+    </message>
+    <message>
+        <source>Search, or paste an address of a model</source>
+        <translation>ابحث، أو ألصق عنوان نموذج</translation>
     </message>
     <message>
         <source>Searched names, models and endings.</source>
@@ -1757,6 +2623,14 @@
         <translation>الإعدادات</translation>
     </message>
     <message>
+        <source>Settings…</source>
+        <translation>الإعدادات…</translation>
+    </message>
+    <message>
+        <source>Share it</source>
+        <translation>مشاركته</translation>
+    </message>
+    <message>
         <source>Share my GPU</source>
         <translation>مشاركة معالج الرسوميات</translation>
     </message>
@@ -1777,12 +2651,80 @@
         <translation>تعذّر بدء المشاركة.</translation>
     </message>
     <message>
+        <source>Sharing goes on.</source>
+        <translation>تستمر المشاركة.</translation>
+    </message>
+    <message>
         <source>Sharing is off</source>
         <translation>المشاركة متوقفة</translation>
     </message>
     <message>
         <source>Sharing is on</source>
         <translation>المشاركة قيد التشغيل</translation>
+    </message>
+    <message>
+        <source>Sharing is paused</source>
+        <translation>المشاركة متوقفة مؤقتًا</translation>
+    </message>
+    <message>
+        <source>Sharing is paused.</source>
+        <translation>المشاركة متوقفة مؤقتًا.</translation>
+    </message>
+    <message>
+        <source>Sharing on your own network only</source>
+        <translation>المشاركة في شبكتك فقط</translation>
+    </message>
+    <message>
+        <source>Sharing starts</source>
+        <translation>تبدأ المشاركة</translation>
+    </message>
+    <message>
+        <source>Sharing stops</source>
+        <translation>تتوقف المشاركة</translation>
+    </message>
+    <message>
+        <source>Sharing, but nobody can reach this machine</source>
+        <translation>المشاركة تعمل، لكن لا أحد يستطيع الوصول إلى هذا الجهاز</translation>
+    </message>
+    <message>
+        <source>Sharing, reachable directly</source>
+        <translation>المشاركة تعمل، ويمكن الوصول مباشرةً</translation>
+    </message>
+    <message>
+        <source>Sharing, reachable through a relay</source>
+        <translation>المشاركة تعمل، ويمكن الوصول عبر مُرحِّل</translation>
+    </message>
+    <message>
+        <source>Sharing, your key can be found</source>
+        <translation>المشاركة تعمل، ويمكن العثور على مفتاحك</translation>
+    </message>
+    <message>
+        <source>Show</source>
+        <translation>عرض</translation>
+    </message>
+    <message numerus="yes">
+        <source>Show %n</source>
+        <comment>Show %n</comment>
+        <translation>
+            <numerusform>عدم عرض شيء</numerusform>
+            <numerusform>عرض واحد</numerusform>
+            <numerusform>عرض اثنين</numerusform>
+            <numerusform>عرض %n</numerusform>
+            <numerusform>عرض %n</numerusform>
+            <numerusform>عرض %n</numerusform>
+        </translation>
+    </message>
+    <message numerus="yes">
+        <source>Show %n model of {name}</source>
+        <comment>Show %n models of {name}</comment>
+        <translation>
+            <numerusform>لا نماذج من {name}</numerusform>
+            <numerusform>عرض نموذج واحد من {name}</numerusform>
+            <numerusform>عرض نموذجين من {name}</numerusform>
+            <numerusform>عرض %n نماذج من {name}</numerusform>
+            <numerusform>عرض %n نموذجًا من {name}</numerusform>
+            <numerusform>عرض %n نموذج من {name}</numerusform>
+        </translation>
     </message>
     <message numerus="yes">
         <source>Show %n more line</source>
@@ -1797,6 +2739,14 @@
         </translation>
     </message>
     <message>
+        <source>Show all</source>
+        <translation>عرض الكل</translation>
+    </message>
+    <message>
+        <source>Show all models</source>
+        <translation>عرض كل النماذج</translation>
+    </message>
+    <message>
         <source>Show all of it ({amount})</source>
         <translation>عرض الكل ({amount})</translation>
     </message>
@@ -1805,8 +2755,24 @@
         <translation>عرض كل من يطلب</translation>
     </message>
     <message>
+        <source>Show fewer</source>
+        <translation>عرض أقل</translation>
+    </message>
+    <message>
+        <source>Show fewer models</source>
+        <translation>عرض نماذج أقل</translation>
+    </message>
+    <message>
+        <source>Show in its folder</source>
+        <translation>العرض في مجلده</translation>
+    </message>
+    <message>
         <source>Show less</source>
         <translation>عرض أقل</translation>
+    </message>
+    <message>
+        <source>Show only some of the log</source>
+        <translation>عرض جزء من السجل فقط</translation>
     </message>
     <message>
         <source>Show the QR code of my key</source>
@@ -1819,6 +2785,10 @@
     <message>
         <source>Since</source>
         <translation>منذ</translation>
+    </message>
+    <message>
+        <source>Size</source>
+        <translation>الحجم</translation>
     </message>
     <message>
         <source>Slots</source>
@@ -1841,8 +2811,16 @@
         <translation>الإسبانية</translation>
     </message>
     <message>
+        <source>Speech</source>
+        <translation>كلام</translation>
+    </message>
+    <message>
         <source>Speed</source>
         <translation>السرعة</translation>
+    </message>
+    <message>
+        <source>Speed here</source>
+        <translation>السرعة هنا</translation>
     </message>
     <message>
         <source>Spoken language</source>
@@ -1873,6 +2851,10 @@
         <translation>يبدأ.</translation>
     </message>
     <message>
+        <source>Still sharing</source>
+        <translation>المشاركة مستمرة</translation>
+    </message>
+    <message>
         <source>Stop</source>
         <translation>إيقاف</translation>
     </message>
@@ -1885,6 +2867,10 @@
         <translation>إيقاف وإدراج ما قيل</translation>
     </message>
     <message>
+        <source>Stop and quit</source>
+        <translation>إيقاف وإنهاء</translation>
+    </message>
+    <message>
         <source>Stop inserts</source>
         <translation>الإيقاف يُدرج</translation>
     </message>
@@ -1893,8 +2879,16 @@
         <translation>إيقاف طلب {who}</translation>
     </message>
     <message>
+        <source>Stop sharing</source>
+        <translation>إيقاف المشاركة</translation>
+    </message>
+    <message>
         <source>Stop sharing and quit?</source>
         <translation>إيقاف المشاركة والإنهاء؟</translation>
+    </message>
+    <message>
+        <source>Stop sharing it</source>
+        <translation>إيقاف مشاركته</translation>
     </message>
     <message>
         <source>Stop the answer</source>
@@ -1905,12 +2899,32 @@
         <translation>إيقاف الإجابة التي لا تأتي</translation>
     </message>
     <message>
+        <source>Stop the request</source>
+        <translation>إيقاف الطلب</translation>
+    </message>
+    <message>
         <source>Stop the transcript</source>
         <translation>إيقاف التفريغ</translation>
     </message>
     <message>
         <source>Stop the translation</source>
         <translation>إيقاف الترجمة</translation>
+    </message>
+    <message>
+        <source>Stop using it</source>
+        <translation>التوقف عن استخدامه</translation>
+    </message>
+    <message>
+        <source>Stop using it…</source>
+        <translation>التوقف عن استخدامه…</translation>
+    </message>
+    <message>
+        <source>Stop using {model}?</source>
+        <translation>التوقف عن استخدام {model}؟</translation>
+    </message>
+    <message>
+        <source>Stopped</source>
+        <translation>متوقف</translation>
     </message>
     <message>
         <source>Stopped after {time}</source>
@@ -1945,6 +2959,10 @@
         <translation>السويدية</translation>
     </message>
     <message>
+        <source>Table, CSV (*.csv);;JSON (*.json)</source>
+        <translation>جدول، CSV (*.csv);;JSON (*.json)</translation>
+    </message>
+    <message>
         <source>Tabs</source>
         <translation>علامات التبويب</translation>
     </message>
@@ -1969,6 +2987,10 @@
         <translation>التايلاندية</translation>
     </message>
     <message>
+        <source>The GPU was not freed.</source>
+        <translation>لم يُحرَّر معالج الرسوميات.</translation>
+    </message>
+    <message>
         <source>The UDP port cannot be opened ({reason}). Choose another one with --port, or leave it out.</source>
         <translation>تعذّر فتح منفذ UDP ‏({reason}). اختر غيره بالخيار --port، أو دعه.</translation>
     </message>
@@ -1987,6 +3009,22 @@
     <message>
         <source>The answer was stopped.</source>
         <translation>أُوقفت الإجابة.</translation>
+    </message>
+    <message>
+        <source>The answers so far are kept.</source>
+        <translation>الإجابات حتى الآن محفوظة.</translation>
+    </message>
+    <message>
+        <source>The catalog could not be read.</source>
+        <translation>تعذّرت قراءة الفهرس.</translation>
+    </message>
+    <message>
+        <source>The catalog has no “{text}”</source>
+        <translation>لا يوجد في الفهرس «{text}»</translation>
+    </message>
+    <message>
+        <source>The catalog is empty</source>
+        <translation>الفهرس فارغ</translation>
     </message>
     <message>
         <source>The connection ended while the model was loading.</source>
@@ -2025,8 +3063,20 @@
         <translation>قاعدة البيانات {path} يستخدمها برنامج آخر.</translation>
     </message>
     <message>
+        <source>The disk is full: {size} more are needed.</source>
+        <translation>القرص ممتلئ: يلزم {size} إضافية.</translation>
+    </message>
+    <message>
         <source>The disk refused to read or write the database {path}.</source>
         <translation>رفض القرص قراءة قاعدة البيانات {path} أو كتابتها.</translation>
+    </message>
+    <message>
+        <source>The download did not begin.</source>
+        <translation>لم يبدأ التنزيل.</translation>
+    </message>
+    <message>
+        <source>The download did not go on.</source>
+        <translation>لم يستمر التنزيل.</translation>
     </message>
     <message>
         <source>The download from {place} broke off several times. Try again later; what was downloaded is kept.</source>
@@ -2041,8 +3091,36 @@
         <translation>أُلغي التنزيل. ما وصل حتى الآن محفوظ.</translation>
     </message>
     <message>
+        <source>The download was not paused.</source>
+        <translation>لم يتوقف التنزيل مؤقتًا.</translation>
+    </message>
+    <message>
+        <source>The download was not taken away.</source>
+        <translation>لم يُزَل التنزيل.</translation>
+    </message>
+    <message>
+        <source>The downloads could not be read.</source>
+        <translation>تعذّرت قراءة التنزيلات.</translation>
+    </message>
+    <message>
+        <source>The downloads did not go on.</source>
+        <translation>لم تستمر التنزيلات.</translation>
+    </message>
+    <message>
+        <source>The downloads were not paused.</source>
+        <translation>لم تتوقف التنزيلات مؤقتًا.</translation>
+    </message>
+    <message>
         <source>The file is empty.</source>
         <translation>الملف فارغ.</translation>
+    </message>
+    <message>
+        <source>The guest asked</source>
+        <translation>سأل الضيف</translation>
+    </message>
+    <message>
+        <source>The guest left</source>
+        <translation>غادر الضيف</translation>
     </message>
     <message>
         <source>The identity file came and went. Start QVAC Desktop again.</source>
@@ -2051,6 +3129,10 @@
     <message>
         <source>The internet does not answer. Machines on your own network find this one; others when it is back.</source>
         <translation>لا يجيب الإنترنت. تعثر أجهزة شبكتك على هذا الجهاز؛ والأخرى عندما يعود.</translation>
+    </message>
+    <message>
+        <source>The library could not be read.</source>
+        <translation>تعذّرت قراءة المكتبة.</translation>
     </message>
     <message>
         <source>The log could not be read.</source>
@@ -2063,6 +3145,14 @@
     <message>
         <source>The log was not cleared.</source>
         <translation>لم يُمسح السجل.</translation>
+    </message>
+    <message>
+        <source>The log was not exported.</source>
+        <translation>لم يُصدَّر السجل.</translation>
+    </message>
+    <message>
+        <source>The longest unused come first. What is shared, or answers here, is missed by somebody.</source>
+        <translation>الأطول بلا استخدام أولًا. ما هو مُشارَك أو يجيب هنا يفتقده أحدهم.</translation>
     </message>
     <message>
         <source>The machine did not answer in time.</source>
@@ -2113,12 +3203,44 @@
         <translation>النموذج</translation>
     </message>
     <message>
+        <source>The model answered</source>
+        <translation>أجاب النموذج</translation>
+    </message>
+    <message>
         <source>The model process ended unexpectedly and was restarted.</source>
         <translation>انتهت عملية النموذج على نحو غير متوقع وأُعيد تشغيلها.</translation>
     </message>
     <message>
         <source>The model was not downloaded.</source>
         <translation>لم يُنزَّل النموذج.</translation>
+    </message>
+    <message>
+        <source>The model was not removed.</source>
+        <translation>لم يُزَل النموذج.</translation>
+    </message>
+    <message>
+        <source>The models are being moved.</source>
+        <translation>تُنقل النماذج.</translation>
+    </message>
+    <message>
+        <source>The models are still being moved.</source>
+        <translation>ما زالت النماذج تُنقل.</translation>
+    </message>
+    <message>
+        <source>The models folder could not be read.</source>
+        <translation>تعذّرت قراءة مجلد النماذج.</translation>
+    </message>
+    <message>
+        <source>The models folder is not there.</source>
+        <translation>مجلد النماذج غير موجود.</translation>
+    </message>
+    <message>
+        <source>The models here could not be read.</source>
+        <translation>تعذّرت قراءة النماذج هنا.</translation>
+    </message>
+    <message>
+        <source>The models stay where they are.</source>
+        <translation>تبقى النماذج في مكانها.</translation>
     </message>
     <message>
         <source>The name was not changed.</source>
@@ -2131,6 +3253,10 @@
     <message>
         <source>The network does not lead guests to this machine just now. Its key is announced again by itself.</source>
         <translation>لا تقود الشبكة الضيوف إلى هذا الجهاز حاليًا. يُعلن مفتاحه من جديد من تلقاء نفسه.</translation>
+    </message>
+    <message>
+        <source>The next version</source>
+        <translation>النسخة التالية</translation>
     </message>
     <message>
         <source>The owner blocked your key.</source>
@@ -2233,8 +3359,16 @@
         <translation>لم تتغير القاعدة.</translation>
     </message>
     <message>
+        <source>The search came to nothing.</source>
+        <translation>لم يسفر البحث عن شيء.</translation>
+    </message>
+    <message>
         <source>The server sends the model over an unencrypted connection: refused.</source>
         <translation>يرسل الخادم النموذج عبر اتصال غير مشفّر: رُفض.</translation>
+    </message>
+    <message>
+        <source>The setting was not changed.</source>
+        <translation>لم يتغير الإعداد.</translation>
     </message>
     <message>
         <source>The settings file could not be read ({reason}). It is kept as {name} in {folder}; the default settings are in use.</source>
@@ -2251,6 +3385,18 @@
     <message>
         <source>The time for which the owner allowed your key is over.</source>
         <translation>انقضت المدة التي سمح المالك لمفتاحك بها.</translation>
+    </message>
+    <message>
+        <source>The tray of this desktop is gone.</source>
+        <translation>اختفى شريط النظام من سطح المكتب هذا.</translation>
+    </message>
+    <message>
+        <source>The version before</source>
+        <translation>النسخة السابقة</translation>
+    </message>
+    <message>
+        <source>The window is back, so that it is not lost. Sharing went on.</source>
+        <translation>عادت النافذة كي لا تضيع. واستمرت المشاركة.</translation>
     </message>
     <message>
         <source>Theme</source>
@@ -2311,6 +3457,10 @@
     <message>
         <source>This conversation is still being answered. Stop that answer first.</source>
         <translation>ما زالت هذه المحادثة قيد الإجابة. أوقف تلك الإجابة أولًا.</translation>
+    </message>
+    <message>
+        <source>This desktop has no tray. The window can be minimised instead and stays in the task list.</source>
+        <translation>لا شريط نظام لسطح المكتب هذا. يمكن تصغير النافذة بدلًا من ذلك فتبقى في قائمة المهام.</translation>
     </message>
     <message>
         <source>This file cannot be read as sound: it is damaged.</source>
@@ -2411,6 +3561,14 @@
     <message>
         <source>This machine is behind a router that shows everybody the same port: most others can be reached.</source>
         <translation>هذا الجهاز خلف موجّه يُظهر للجميع المنفذ نفسه: يمكن الوصول إلى معظم الآخرين.</translation>
+    </message>
+    <message>
+        <source>This machine, {memory}</source>
+        <translation>هذا الجهاز، {memory}</translation>
+    </message>
+    <message>
+        <source>This machine, {memory} of memory</source>
+        <translation>هذا الجهاز، {memory} من الذاكرة</translation>
     </message>
     <message>
         <source>This model address is too long.</source>
@@ -2521,6 +3679,10 @@
         <translation>تفكير، {counted}</translation>
     </message>
     <message>
+        <source>Throw away</source>
+        <translation>التخلص منه</translation>
+    </message>
+    <message>
         <source>Time</source>
         <translation>الوقت</translation>
     </message>
@@ -2543,6 +3705,10 @@
     <message>
         <source>Tokens today</source>
         <translation>رموز اليوم</translation>
+    </message>
+    <message>
+        <source>Too long to be edited here: copy it into the message field</source>
+        <translation>أطول من أن يُعدَّل هنا: انسخه إلى حقل الرسالة</translation>
     </message>
     <message>
         <source>Took</source>
@@ -2649,16 +3815,64 @@
         <translation>إلغاء التثبيت</translation>
     </message>
     <message>
+        <source>Until I clear it</source>
+        <translation>حتى أمسحه</translation>
+    </message>
+    <message>
         <source>Until I say otherwise</source>
         <translation>حتى أقول غير ذلك</translation>
+    </message>
+    <message>
+        <source>Until I turn it on</source>
+        <translation>حتى أشغّلها</translation>
+    </message>
+    <message>
+        <source>Until tomorrow, {time}</source>
+        <translation>حتى الغد، {time}</translation>
     </message>
     <message>
         <source>Urdu</source>
         <translation>الأردية</translation>
     </message>
+    <message numerus="yes">
+        <source>Use %n</source>
+        <comment>Use %n</comment>
+        <translation>
+            <numerusform>عدم استخدام شيء</numerusform>
+            <numerusform>استخدام واحد</numerusform>
+            <numerusform>استخدام اثنين</numerusform>
+            <numerusform>استخدام %n</numerusform>
+            <numerusform>استخدام %n</numerusform>
+            <numerusform>استخدام %n</numerusform>
+        </translation>
+    </message>
+    <message numerus="yes">
+        <source>Use %n model of {program}</source>
+        <comment>Use %n models of {program}</comment>
+        <translation>
+            <numerusform>لا نماذج من {program}</numerusform>
+            <numerusform>استخدام نموذج واحد من {program}</numerusform>
+            <numerusform>استخدام نموذجين من {program}</numerusform>
+            <numerusform>استخدام %n نماذج من {program}</numerusform>
+            <numerusform>استخدام %n نموذجًا من {program}</numerusform>
+            <numerusform>استخدام %n نموذج من {program}</numerusform>
+        </translation>
+    </message>
     <message>
         <source>Use somebody&apos;s GPU</source>
         <translation>استخدام معالج رسوميات لدى غيرك</translation>
+    </message>
+    <message numerus="yes">
+        <source>Use the one found</source>
+        <comment>Use the %n found</comment>
+        <translation>
+            <numerusform>لم يُعثر على شيء</numerusform>
+            <numerusform>استخدام ما عُثر عليه</numerusform>
+            <numerusform>استخدام الاثنين اللذين عُثر عليهما</numerusform>
+            <numerusform>استخدام الـ %n التي عُثر عليها</numerusform>
+            <numerusform>استخدام الـ %n التي عُثر عليها</numerusform>
+            <numerusform>استخدام الـ %n التي عُثر عليها</numerusform>
+        </translation>
     </message>
     <message>
         <source>Use {name}</source>
@@ -2673,12 +3887,24 @@
         <translation>مفتاح صالح.</translation>
     </message>
     <message>
+        <source>Version {place}.</source>
+        <translation>النسخة {place}.</translation>
+    </message>
+    <message>
         <source>Vietnamese</source>
         <translation>الفيتنامية</translation>
     </message>
     <message>
         <source>Wait for the microphone…</source>
         <translation>انتظر الميكروفون…</translation>
+    </message>
+    <message>
+        <source>Waiting for bytes from {name}…</source>
+        <translation>ينتظر بايتات من {name}…</translation>
+    </message>
+    <message>
+        <source>Waiting for bytes…</source>
+        <translation>ينتظر بايتات…</translation>
     </message>
     <message>
         <source>Waiting for its owner to allow your key.</source>
@@ -2697,6 +3923,26 @@
         <translation>ينتظر مالك {name}.</translation>
     </message>
     <message>
+        <source>Waits until another one is here.</source>
+        <translation>ينتظر حتى يصل آخر.</translation>
+    </message>
+    <message>
+        <source>What could be removed is not known.</source>
+        <translation>ما يمكن إزالته غير معروف.</translation>
+    </message>
+    <message>
+        <source>What fits this machine is not known.</source>
+        <translation>ما يناسب هذا الجهاز غير معروف.</translation>
+    </message>
+    <message>
+        <source>What has arrived is kept.</source>
+        <translation>ما وصل محفوظ.</translation>
+    </message>
+    <message>
+        <source>What is shared was not changed.</source>
+        <translation>لم يتغير ما هو مُشارَك.</translation>
+    </message>
+    <message>
         <source>What it runs now is stopped, and its requests are met with silence.</source>
         <translation>يتوقف ما يشغّله الآن، وتُقابَل طلباته بالصمت.</translation>
     </message>
@@ -2713,12 +3959,28 @@
         <translation>ما سُمع حتى ذلك الحين محفوظ. اضغط الزر مطوّلًا للمتابعة.</translation>
     </message>
     <message>
+        <source>What was kept of questions and answers is still there.</source>
+        <translation>ما حُفظ من الأسئلة والإجابات ما زال موجودًا.</translation>
+    </message>
+    <message>
+        <source>What was said is forgotten for good. Who, when and how much stay in the log.</source>
+        <translation>يُنسى ما قيل نهائيًا. ويبقى في السجل من ومتى وكم.</translation>
+    </message>
+    <message>
         <source>What was used, by whom and when is forgotten. The counts of today go on.</source>
         <translation>يُنسى ما استُخدم ومن استخدمه ومتى. ويستمر عدّ اليوم.</translation>
     </message>
     <message>
         <source>What would you like to do?</source>
         <translation>ماذا تود أن تفعل؟</translation>
+    </message>
+    <message>
+        <source>When the answer that is coming has ended</source>
+        <translation>عندما تنتهي الإجابة القادمة</translation>
+    </message>
+    <message>
+        <source>Where</source>
+        <translation>أين</translation>
     </message>
     <message>
         <source>Where two routers allow no direct path, a relay forwards what it cannot read. Anybody who can be reached runs one with &apos;qvac-desktop relay&apos; and gives you its key. One of the two machines has to name it.</source>
@@ -2735,6 +3997,10 @@
     <message>
         <source>Whoever holds this key may use the models you share.</source>
         <translation>يستطيع حامل هذا المفتاح استخدام النماذج التي تشاركها.</translation>
+    </message>
+    <message>
+        <source>With {context} context it needs {needed}; this machine has {memory}, {free} of it free now.</source>
+        <translation>بسياق {context} يحتاج إلى {needed}؛ ولدى هذا الجهاز {memory}، منها {free} متاحة الآن.</translation>
     </message>
     <message>
         <source>Write something first</source>
@@ -2793,6 +4059,10 @@
         <translation>برنامج</translation>
     </message>
     <message>
+        <source>about {rate} tok/s</source>
+        <translation>نحو ⁦{rate} tok/s⁩</translation>
+    </message>
+    <message>
         <source>about {time} left</source>
         <translation>بقي نحو {time}</translation>
     </message>
@@ -2801,8 +4071,48 @@
         <translation>يجيب…</translation>
     </message>
     <message>
+        <source>answers here when others are away</source>
+        <translation>يجيب هنا عندما يغيب الآخرون</translation>
+    </message>
+    <message>
+        <source>begins</source>
+        <translation>يبدأ</translation>
+    </message>
+    <message>
+        <source>beside you</source>
+        <translation>بجانبك</translation>
+    </message>
+    <message numerus="yes">
+        <source>beside you, %n model may be copied</source>
+        <comment>beside you, %n models may be copied</comment>
+        <translation>
+            <numerusform>بجانبك، لا نماذج للنسخ</numerusform>
+            <numerusform>بجانبك، يجوز نسخ نموذج واحد</numerusform>
+            <numerusform>بجانبك، يجوز نسخ نموذجين</numerusform>
+            <numerusform>بجانبك، يجوز نسخ %n نماذج</numerusform>
+            <numerusform>بجانبك، يجوز نسخ %n نموذجًا</numerusform>
+            <numerusform>بجانبك، يجوز نسخ %n نموذج</numerusform>
+        </translation>
+    </message>
+    <message>
         <source>blocked</source>
         <translation>محظور</translation>
+    </message>
+    <message>
+        <source>by {maker}</source>
+        <translation>من {maker}</translation>
+    </message>
+    <message>
+        <source>by {maker}, from Hugging Face</source>
+        <translation>من {maker}، من Hugging Face</translation>
+    </message>
+    <message>
+        <source>chat</source>
+        <translation>محادثة</translation>
+    </message>
+    <message>
+        <source>checking</source>
+        <translation>يتحقّق</translation>
     </message>
     <message>
         <source>connecting…</source>
@@ -2829,8 +4139,16 @@
         <translation>مسوّدة</translation>
     </message>
     <message>
+        <source>edited</source>
+        <translation>عُدّلت</translation>
+    </message>
+    <message>
         <source>embeddings</source>
         <translation>تضمينات</translation>
+    </message>
+    <message>
+        <source>embeddings, for programs</source>
+        <translation>تضمينات، للبرامج</translation>
     </message>
     <message>
         <source>expired</source>
@@ -2849,6 +4167,10 @@
         <translation>أول رمز {time}</translation>
     </message>
     <message>
+        <source>fits, needs {size}</source>
+        <translation>يناسب، يحتاج إلى {size}</translation>
+    </message>
+    <message>
         <source>folded</source>
         <translation>مطوي</translation>
     </message>
@@ -2859,6 +4181,18 @@
     <message>
         <source>for speech</source>
         <translation>للكلام</translation>
+    </message>
+    <message>
+        <source>from Hugging Face</source>
+        <translation>من Hugging Face</translation>
+    </message>
+    <message>
+        <source>from {program}</source>
+        <translation>من {program}</translation>
+    </message>
+    <message>
+        <source>from {site}</source>
+        <translation>من {site}</translation>
     </message>
     <message>
         <source>give it to the people you allow</source>
@@ -2879,6 +4213,11 @@
     <message>
         <source>heard on this machine</source>
         <translation>يُسمع على هذا الجهاز</translation>
+    </message>
+    <message>
+        <source>here</source>
+        <comment>a model is on this machine</comment>
+        <translation>هنا</translation>
     </message>
     <message numerus="yes">
         <source>in %n day</source>
@@ -2901,12 +4240,52 @@
         <translation>بعد {minutes} د</translation>
     </message>
     <message>
+        <source>its own</source>
+        <translation>سياقه</translation>
+    </message>
+    <message>
+        <source>its size alone</source>
+        <translation>حجمه وحده</translation>
+    </message>
+    <message>
         <source>just now</source>
         <translation>الآن للتو</translation>
+    </message>
+    <message numerus="yes">
+        <source>kept for %n day</source>
+        <comment>kept for %n days</comment>
+        <translation>
+            <numerusform>لا تُحفظ</numerusform>
+            <numerusform>تُحفظ يومًا واحدًا</numerusform>
+            <numerusform>تُحفظ يومين</numerusform>
+            <numerusform>تُحفظ %n أيام</numerusform>
+            <numerusform>تُحفظ %n يومًا</numerusform>
+            <numerusform>تُحفظ %n يوم</numerusform>
+        </translation>
+    </message>
+    <message>
+        <source>kept until you clear it</source>
+        <translation>تُحفظ حتى تمسحها</translation>
     </message>
     <message>
         <source>length reached</source>
         <translation>بلغ الطول</translation>
+    </message>
+    <message>
+        <source>licence not known</source>
+        <translation>الرخصة غير معروفة</translation>
+    </message>
+    <message>
+        <source>lies elsewhere</source>
+        <translation>في مكان آخر</translation>
+    </message>
+    <message>
+        <source>limit of the day reached</source>
+        <translation>بُلغ حد اليوم</translation>
+    </message>
+    <message>
+        <source>line was full</source>
+        <translation>امتلأ الصف</translation>
     </message>
     <message>
         <source>loaded</source>
@@ -2941,12 +4320,24 @@
         <translation>انتهت عملية النموذج</translation>
     </message>
     <message>
+        <source>needs {size}, this has {number}</source>
+        <translation>يحتاج {size}، وهنا {number}</translation>
+    </message>
+    <message>
         <source>never</source>
         <translation>أبدًا</translation>
     </message>
     <message>
-        <source>no prompts or answers are kept</source>
-        <translation>لا تُحفظ الأسئلة ولا الإجابات</translation>
+        <source>never used</source>
+        <translation>لم يُستخدم قط</translation>
+    </message>
+    <message>
+        <source>no prompts or answers</source>
+        <translation>لا أسئلة ولا إجابات</translation>
+    </message>
+    <message>
+        <source>not known</source>
+        <translation>غير معروف</translation>
     </message>
     <message>
         <source>not reachable</source>
@@ -2956,9 +4347,37 @@
         <source>not shared</source>
         <translation>غير مُشارَك</translation>
     </message>
+    <message numerus="yes">
+        <source>not used for %n month</source>
+        <comment>not used for %n months</comment>
+        <translation>
+            <numerusform>استُخدم هذا الشهر</numerusform>
+            <numerusform>لم يُستخدم منذ شهر</numerusform>
+            <numerusform>لم يُستخدم منذ شهرين</numerusform>
+            <numerusform>لم يُستخدم منذ %n أشهر</numerusform>
+            <numerusform>لم يُستخدم منذ %n شهرًا</numerusform>
+            <numerusform>لم يُستخدم منذ %n شهر</numerusform>
+        </translation>
+    </message>
+    <message numerus="yes">
+        <source>not used for %n week</source>
+        <comment>not used for %n weeks</comment>
+        <translation>
+            <numerusform>استُخدم هذا الأسبوع</numerusform>
+            <numerusform>لم يُستخدم منذ أسبوع</numerusform>
+            <numerusform>لم يُستخدم منذ أسبوعين</numerusform>
+            <numerusform>لم يُستخدم منذ %n أسابيع</numerusform>
+            <numerusform>لم يُستخدم منذ %n أسبوعًا</numerusform>
+            <numerusform>لم يُستخدم منذ %n أسبوع</numerusform>
+        </translation>
+    </message>
     <message>
         <source>nothing comes</source>
         <translation>لا يأتي شيء</translation>
+    </message>
+    <message>
+        <source>nothing is copied until you say so</source>
+        <translation>لا يُنسخ شيء حتى تأذن</translation>
     </message>
     <message>
         <source>nothing was said</source>
@@ -2969,12 +4388,24 @@
         <translation>الآن</translation>
     </message>
     <message>
+        <source>of no use here</source>
+        <translation>لا فائدة منه هنا</translation>
+    </message>
+    <message>
         <source>offline</source>
         <translation>غير متصل</translation>
     </message>
     <message>
         <source>online</source>
         <translation>متصل</translation>
+    </message>
+    <message>
+        <source>only with {context} context</source>
+        <translation>بسياق {context} فقط</translation>
+    </message>
+    <message>
+        <source>only with {context} context: {size}</source>
+        <translation>بسياق {context} فقط: {size}</translation>
     </message>
     <message>
         <source>open</source>
@@ -2985,12 +4416,24 @@
         <translation>مفتوح للجميع</translation>
     </message>
     <message>
+        <source>or paste an address above</source>
+        <translation>أو ألصق عنوانًا أعلاه</translation>
+    </message>
+    <message>
         <source>others disagree about it</source>
         <translation>يختلف الآخرون فيه</translation>
     </message>
     <message>
         <source>path unknown</source>
         <translation>مسار غير معروف</translation>
+    </message>
+    <message>
+        <source>paused</source>
+        <translation>متوقف مؤقتًا</translation>
+    </message>
+    <message>
+        <source>question too long</source>
+        <translation>السؤال طويل جدًا</translation>
     </message>
     <message>
         <source>reachable</source>
@@ -3001,12 +4444,24 @@
         <translation>يقرأ…</translation>
     </message>
     <message>
+        <source>reads pictures</source>
+        <translation>يقرأ الصور</translation>
+    </message>
+    <message>
         <source>refused</source>
         <translation>مرفوض</translation>
     </message>
     <message>
         <source>relay</source>
         <translation>مُرحِّل</translation>
+    </message>
+    <message>
+        <source>restart</source>
+        <translation>إعادة تشغيل</translation>
+    </message>
+    <message>
+        <source>shared</source>
+        <translation>مُشارَك</translation>
     </message>
     <message>
         <source>sharing is off</source>
@@ -3019,6 +4474,14 @@
     <message>
         <source>sharing is on, not reachable</source>
         <translation>المشاركة قيد التشغيل، ولا يمكن الوصول</translation>
+    </message>
+    <message>
+        <source>sharing paused</source>
+        <translation>المشاركة متوقفة مؤقتًا</translation>
+    </message>
+    <message>
+        <source>shown</source>
+        <translation>معروض</translation>
     </message>
     <message>
         <source>so far {time} is kept</source>
@@ -3065,6 +4528,22 @@
         <translation>النص المُلصَق</translation>
     </message>
     <message>
+        <source>thinks</source>
+        <translation>يفكّر</translation>
+    </message>
+    <message>
+        <source>took too long</source>
+        <translation>استغرق طويلًا</translation>
+    </message>
+    <message>
+        <source>tools</source>
+        <translation>أدوات</translation>
+    </message>
+    <message>
+        <source>translates</source>
+        <translation>يترجم</translation>
+    </message>
+    <message>
         <source>translating…</source>
         <translation>يترجم…</translation>
     </message>
@@ -3077,8 +4556,20 @@
         <translation>يُجرَّب أولًا</translation>
     </message>
     <message>
+        <source>used {when}</source>
+        <translation>استُخدم {when}</translation>
+    </message>
+    <message>
         <source>waiting for the owner</source>
         <translation>ينتظر المالك</translation>
+    </message>
+    <message>
+        <source>waits</source>
+        <translation>ينتظر</translation>
+    </message>
+    <message>
+        <source>with questions and answers</source>
+        <translation>مع الأسئلة والإجابات</translation>
     </message>
     <message>
         <source>yesterday</source>
@@ -3098,6 +4589,10 @@
         <translation>{answers}. العنوان كما يراه الآخرون: {address}. {router}</translation>
     </message>
     <message>
+        <source>{at} of {count}</source>
+        <translation>{at} من {count}</translation>
+    </message>
+    <message>
         <source>{cause} It is tried again by itself.</source>
         <translation>{cause} تُعاد المحاولة من تلقاء نفسها.</translation>
     </message>
@@ -3106,8 +4601,20 @@
         <translation>{cause} أبقِ النافذة مفتوحة: تُحفظ حالما يمكن ذلك.</translation>
     </message>
     <message>
+        <source>{count} %</source>
+        <translation>⁦{count}%⁩</translation>
+    </message>
+    <message>
+        <source>{count} GB</source>
+        <translation>⁦{count} GB⁩</translation>
+    </message>
+    <message>
         <source>{count} context</source>
         <translation>سياق {count}</translation>
+    </message>
+    <message>
+        <source>{count} more…</source>
+        <translation>{count} أخرى…</translation>
     </message>
     <message numerus="yes">
         <source>{count} of %n slot</source>
@@ -3126,6 +4633,22 @@
         <translation>{count} من {all} حرفًا.</translation>
     </message>
     <message>
+        <source>{count} requests</source>
+        <translation>الطلبات: {count}</translation>
+    </message>
+    <message>
+        <source>{count} requests are in {file}.</source>
+        <translation>الطلبات في {file}: {count}.</translation>
+    </message>
+    <message>
+        <source>{count} tokens</source>
+        <translation>الرموز: {count}</translation>
+    </message>
+    <message>
+        <source>{count} × {what}</source>
+        <translation>{count} × {what}</translation>
+    </message>
+    <message>
         <source>{count}k context</source>
         <translation>سياق ⁦{count}k⁩</translation>
     </message>
@@ -3136,6 +4659,14 @@
     <message>
         <source>{done} of {total} MB</source>
         <translation>⁦{done} / {total} MB⁩</translation>
+    </message>
+    <message>
+        <source>{file} was not added.</source>
+        <translation>لم يُضَف {file}.</translation>
+    </message>
+    <message>
+        <source>{first} to {last}</source>
+        <translation>{first} إلى {last}</translation>
     </message>
     <message>
         <source>{generated} out</source>
@@ -3184,6 +4715,10 @@
     <message>
         <source>{model} is on this machine now.</source>
         <translation>{model} على هذا الجهاز الآن.</translation>
+    </message>
+    <message>
+        <source>{model} was not removed.</source>
+        <translation>لم يُزَل {model}.</translation>
     </message>
     <message>
         <source>{month} {year}</source>
@@ -3334,6 +4869,14 @@
         <translation>انقطع {name} عن الشبكة.</translation>
     </message>
     <message>
+        <source>{name}, idle</source>
+        <translation>{name}، خامل</translation>
+    </message>
+    <message>
+        <source>{name}, {model}, {rate}</source>
+        <translation>{name}، {model}، {rate}</translation>
+    </message>
+    <message>
         <source>{number} GB</source>
         <translation>⁦{number} GB⁩</translation>
     </message>
@@ -3363,6 +4906,14 @@
         <source>{number}k</source>
         <extracomment>thousands, short</extracomment>
         <translation>⁦{number}k⁩</translation>
+    </message>
+    <message>
+        <source>{pair} free</source>
+        <translation>المتاح {pair}</translation>
+    </message>
+    <message>
+        <source>{part}, {count}</source>
+        <translation>{part}، {count}</translation>
     </message>
     <message>
         <source>{path} cannot be read: {reason}.</source>
@@ -3407,6 +4958,14 @@
         <translation>{rate}، بقي نحو {time}</translation>
     </message>
     <message>
+        <source>{rate}/s</source>
+        <translation>⁦{rate}/s⁩</translation>
+    </message>
+    <message>
+        <source>{rate}/s, about {time} left</source>
+        <translation>⁦{rate}/s⁩، بقي نحو {time}</translation>
+    </message>
+    <message>
         <source>{reads} Save it as text, or copy from it.</source>
         <translation>{reads} احفظه نصًا، أو انسخ منه.</translation>
     </message>
@@ -3427,6 +4986,38 @@
         <translation>{several} و{last}</translation>
     </message>
     <message>
+        <source>{shown} of {all} in the catalog.</source>
+        <translation>{shown} من {all} في الفهرس.</translation>
+    </message>
+    <message>
+        <source>{size} free</source>
+        <translation>المتاح {size}</translation>
+    </message>
+    <message>
+        <source>{size} go from {old} to {new}, and new ones are kept there. A model leaves its old place only when it is whole at the new one.</source>
+        <translation>تُنقل {size} من {old} إلى {new}، وتُحفظ النماذج الجديدة هناك. لا يغادر نموذج مكانه القديم إلا عندما يكتمل في الجديد.</translation>
+    </message>
+    <message>
+        <source>{size} models</source>
+        <translation>{size} نماذج</translation>
+    </message>
+    <message>
+        <source>{size} of it have arrived and would be thrown away.</source>
+        <translation>وصل منه {size} وسيُرمى.</translation>
+    </message>
+    <message>
+        <source>{size} on their way</source>
+        <translation>{size} في الطريق</translation>
+    </message>
+    <message>
+        <source>{size} other files</source>
+        <translation>{size} ملفات أخرى</translation>
+    </message>
+    <message>
+        <source>{size} too little</source>
+        <translation>ينقص {size}</translation>
+    </message>
+    <message>
         <source>{size}, loading</source>
         <translation>{size}، يُحمّل</translation>
     </message>
@@ -3439,6 +5030,10 @@
         <translation>{size}، جاهز</translation>
     </message>
     <message>
+        <source>{size}, this has {memory}</source>
+        <translation>{size}، وهنا {memory}</translation>
+    </message>
+    <message>
         <source>{size}, {licence}, from Hugging Face</source>
         <translation>{size}، {licence}، من Hugging Face</translation>
     </message>
@@ -3448,8 +5043,16 @@
         <translation>⁦{size}/s⁩</translation>
     </message>
     <message>
+        <source>{some} and {last}</source>
+        <translation>{some} و{last}</translation>
+    </message>
+    <message>
         <source>{speed} × real time</source>
         <translation>{speed} × السرعة الفعلية</translation>
+    </message>
+    <message>
+        <source>{time} of computing</source>
+        <translation>{time} من الحساب</translation>
     </message>
     <message>
         <source>{title}, pinned, {when}</source>
@@ -3462,6 +5065,18 @@
     <message>
         <source>{used} of {limit}</source>
         <translation>{used} من {limit}</translation>
+    </message>
+    <message numerus="yes">
+        <source>{where} has one that can be used where it lies.</source>
+        <comment>In {where} there are %n, to be used where they lie.</comment>
+        <translation>
+            <numerusform>لا شيء لدى {where}.</numerusform>
+            <numerusform>لدى {where} نموذج يمكن استخدامه في مكانه.</numerusform>
+            <numerusform>لدى {where} نموذجان يمكن استخدامهما في مكانهما.</numerusform>
+            <numerusform>لدى {where} %n نماذج يمكن استخدامها في مكانها.</numerusform>
+            <numerusform>لدى {where} %n نموذجًا يمكن استخدامها في مكانها.</numerusform>
+            <numerusform>لدى {where} %n نموذج يمكن استخدامها في مكانها.</numerusform>
+        </translation>
     </message>
     <message>
         <source>{who} answered: {text}</source>
@@ -3482,6 +5097,18 @@
     <message>
         <source>{who} will answer.</source>
         <translation>سيجيب {who}.</translation>
+    </message>
+    <message numerus="yes">
+        <source>{who}, %n request</source>
+        <comment>{who}, %n requests</comment>
+        <translation>
+            <numerusform>{who}، بلا طلبات</numerusform>
+            <numerusform>{who}، طلب واحد</numerusform>
+            <numerusform>{who}، طلبان</numerusform>
+            <numerusform>{who}، %n طلبات</numerusform>
+            <numerusform>{who}، %n طلبًا</numerusform>
+            <numerusform>{who}، %n طلب</numerusform>
+        </translation>
     </message>
 </context>
 </TS>

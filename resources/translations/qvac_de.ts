@@ -4,6 +4,14 @@
 <context>
     <name></name>
     <message numerus="yes">
+        <source>%n answer is made with it now and ends.</source>
+        <comment>%n answers are made with it now and end.</comment>
+        <translation>
+            <numerusform>%n Antwort wird gerade damit erzeugt und endet.</numerusform>
+            <numerusform>%n Antworten werden gerade damit erzeugt und enden.</numerusform>
+        </translation>
+    </message>
+    <message numerus="yes">
         <source>%n asks to use it</source>
         <comment>%n ask to use it</comment>
         <translation>
@@ -12,11 +20,59 @@
         </translation>
     </message>
     <message numerus="yes">
+        <source>%n day</source>
+        <comment>%n days</comment>
+        <translation>
+            <numerusform>%n Tag</numerusform>
+            <numerusform>%n Tage</numerusform>
+        </translation>
+    </message>
+    <message numerus="yes">
+        <source>%n key asks to use your GPU</source>
+        <comment>%n keys ask to use your GPU</comment>
+        <translation>
+            <numerusform>%n Schlüssel möchte Ihre GPU nutzen</numerusform>
+            <numerusform>%n Schlüssel möchten Ihre GPU nutzen</numerusform>
+        </translation>
+    </message>
+    <message numerus="yes">
         <source>%n line</source>
         <comment>%n lines</comment>
         <translation>
             <numerusform>%n Zeile</numerusform>
             <numerusform>%n Zeilen</numerusform>
+        </translation>
+    </message>
+    <message numerus="yes">
+        <source>%n model at Hugging Face.</source>
+        <comment>%n models at Hugging Face.</comment>
+        <translation>
+            <numerusform>%n Modell bei Hugging Face.</numerusform>
+            <numerusform>%n Modelle bei Hugging Face.</numerusform>
+        </translation>
+    </message>
+    <message numerus="yes">
+        <source>%n model can be copied from {name}.</source>
+        <comment>%n models can be copied from {name}.</comment>
+        <translation>
+            <numerusform>%n Modell kann von {name} kopiert werden.</numerusform>
+            <numerusform>%n Modelle können von {name} kopiert werden.</numerusform>
+        </translation>
+    </message>
+    <message numerus="yes">
+        <source>%n model, {size}</source>
+        <comment>%n models, {size}</comment>
+        <translation>
+            <numerusform>%n Modell, {size}</numerusform>
+            <numerusform>%n Modelle, {size}</numerusform>
+        </translation>
+    </message>
+    <message numerus="yes">
+        <source>%n model, {size}, used where it lies</source>
+        <comment>%n models, {size}, used where they lie</comment>
+        <translation>
+            <numerusform>%n Modell, {size}, benutzt, wo es liegt</numerusform>
+            <numerusform>%n Modelle, {size}, benutzt, wo sie liegen</numerusform>
         </translation>
     </message>
     <message numerus="yes">
@@ -57,6 +113,14 @@
         <translation>
             <numerusform>%n Person nutzt diese GPU gerade. Ihre Antworten enden, wenn Sie beenden.</numerusform>
             <numerusform>%n Personen nutzen diese GPU gerade. Ihre Antworten enden, wenn Sie beenden.</numerusform>
+        </translation>
+    </message>
+    <message numerus="yes">
+        <source>%n request</source>
+        <comment>%n requests</comment>
+        <translation>
+            <numerusform>%n Anfrage</numerusform>
+            <numerusform>%n Anfragen</numerusform>
         </translation>
     </message>
     <message numerus="yes">
@@ -108,6 +172,26 @@
         <source>A complete key is needed.</source>
         <translation>Es braucht einen vollständigen Schlüssel.</translation>
     </message>
+    <message numerus="yes">
+        <source>A conversation uses it: {titles}.</source>
+        <comment>Conversations use it: {titles}.</comment>
+        <translation>
+            <numerusform>Ein Gespräch nutzt es: {titles}.</numerusform>
+            <numerusform>Gespräche nutzen es: {titles}.</numerusform>
+        </translation>
+    </message>
+    <message>
+        <source>A folder for models</source>
+        <translation>Ein Ordner für Modelle</translation>
+    </message>
+    <message>
+        <source>A key asks to use your GPU</source>
+        <translation>Ein Schlüssel möchte Ihre GPU nutzen</translation>
+    </message>
+    <message>
+        <source>A key asks: {key}</source>
+        <translation>Ein Schlüssel fragt an: {key}</translation>
+    </message>
     <message>
         <source>A key has {all} characters, this has {count}.</source>
         <translation>Ein Schlüssel hat {all} Zeichen, dieser hat {count}.</translation>
@@ -133,6 +217,10 @@
         <translation>Ein Modell ist schon da. Chatten Sie ohne andere, auch ohne Netz.</translation>
     </message>
     <message>
+        <source>A part of it computes in the machine&apos;s memory, which is slower.</source>
+        <translation>Ein Teil davon rechnet im Arbeitsspeicher des Rechners, was langsamer ist.</translation>
+    </message>
+    <message>
         <source>A picture may have {most} MiB at most; this one has {size}.</source>
         <translation>Ein Bild darf höchstens {most} MiB haben; dieses hat {size}.</translation>
     </message>
@@ -147,6 +235,10 @@
     <message>
         <source>A setting was not saved.</source>
         <translation>Eine Einstellung wurde nicht gespeichert.</translation>
+    </message>
+    <message>
+        <source>Act</source>
+        <translation>Aktion</translation>
     </message>
     <message>
         <source>Acts</source>
@@ -205,8 +297,25 @@
         <translation>Relais hinzufügen</translation>
     </message>
     <message>
+        <source>All</source>
+        <comment>kinds of models</comment>
+        <translation>Alle</translation>
+    </message>
+    <message>
+        <source>All files (*)</source>
+        <translation>Alle Dateien (*)</translation>
+    </message>
+    <message>
+        <source>All kinds</source>
+        <translation>Alle Arten</translation>
+    </message>
+    <message>
         <source>Allow</source>
         <translation>Erlauben</translation>
+    </message>
+    <message>
+        <source>Allow for an hour</source>
+        <translation>Für eine Stunde erlauben</translation>
     </message>
     <message>
         <source>Allow it there, or close the program that uses it, then hold the button again.</source>
@@ -231,6 +340,14 @@
     <message>
         <source>Allow…</source>
         <translation>Erlauben…</translation>
+    </message>
+    <message>
+        <source>Alt+Left</source>
+        <translation>Alt+Links</translation>
+    </message>
+    <message>
+        <source>Alt+Right</source>
+        <translation>Alt+Rechts</translation>
     </message>
     <message>
         <source>An unknown key asks to use your GPU</source>
@@ -277,8 +394,32 @@
         <translation>Antworten können gerade nicht gespeichert werden.</translation>
     </message>
     <message>
+        <source>Any ending</source>
+        <translation>Jedes Ende</translation>
+    </message>
+    <message>
+        <source>Any kind</source>
+        <translation>Jede Art</translation>
+    </message>
+    <message>
         <source>Any language</source>
         <translation>Beliebige Sprache</translation>
+    </message>
+    <message>
+        <source>Any model</source>
+        <translation>Jedes Modell</translation>
+    </message>
+    <message>
+        <source>Any number of requests</source>
+        <translation>Beliebig viele Anfragen</translation>
+    </message>
+    <message>
+        <source>Any time</source>
+        <translation>Jederzeit</translation>
+    </message>
+    <message>
+        <source>Anybody</source>
+        <translation>Jeder</translation>
     </message>
     <message>
         <source>Anyone who has your key may then use this GPU, up to your limits, until you switch back. People you blocked stay blocked.</source>
@@ -289,8 +430,16 @@
         <translation>Arabisch</translation>
     </message>
     <message>
+        <source>As last seen {day}.</source>
+        <translation>Stand: {day}.</translation>
+    </message>
+    <message>
         <source>As the system</source>
         <translation>Wie das System</translation>
+    </message>
+    <message>
+        <source>Ask</source>
+        <translation>Fragen</translation>
     </message>
     <message>
         <source>Ask about it</source>
@@ -341,12 +490,20 @@
         <translation>Fragen Sie den Besitzer, falls Sie es für einen Irrtum halten, oder wählen Sie einen anderen Rechner.</translation>
     </message>
     <message>
+        <source>Ask this instead</source>
+        <translation>Stattdessen dies fragen</translation>
+    </message>
+    <message>
         <source>Ask this machine</source>
         <translation>Diesen Rechner fragen</translation>
     </message>
     <message>
         <source>Ask {name}</source>
         <translation>{name} fragen</translation>
+    </message>
+    <message>
+        <source>Asking Hugging Face…</source>
+        <translation>Fragt Hugging Face…</translation>
     </message>
     <message>
         <source>Asking again in about {time}.</source>
@@ -367,6 +524,10 @@
     <message>
         <source>At once</source>
         <translation>Zugleich</translation>
+    </message>
+    <message>
+        <source>Back to the catalog</source>
+        <translation>Zurück zum Katalog</translation>
     </message>
     <message>
         <source>Bengali</source>
@@ -405,6 +566,10 @@
         <translation>Abbrechen</translation>
     </message>
     <message>
+        <source>Cancel moving the models</source>
+        <translation>Umzug der Modelle abbrechen</translation>
+    </message>
+    <message>
         <source>Cancel opening to everybody</source>
         <translation>Das Öffnen für alle abbrechen</translation>
     </message>
@@ -413,12 +578,24 @@
         <translation>Den Download abbrechen</translation>
     </message>
     <message>
+        <source>Cancel the download of {model}</source>
+        <translation>Den Download von {model} abbrechen</translation>
+    </message>
+    <message>
+        <source>Cancel the download of {model}?</source>
+        <translation>Den Download von {model} abbrechen?</translation>
+    </message>
+    <message>
         <source>Cannot write the database: the disk is full. Free some space.</source>
         <translation>Die Datenbank kann nicht geschrieben werden: Der Datenträger ist voll. Schaffen Sie etwas Platz.</translation>
     </message>
     <message>
         <source>Catalan</source>
         <translation>Katalanisch</translation>
+    </message>
+    <message>
+        <source>Change folder…</source>
+        <translation>Ordner ändern…</translation>
     </message>
     <message>
         <source>Chat</source>
@@ -431,6 +608,10 @@
     <message>
         <source>Chat reads plain text, pictures, sound and video.</source>
         <translation>Der Chat liest reinen Text, Bilder, Ton und Video.</translation>
+    </message>
+    <message>
+        <source>Chat with it</source>
+        <translation>Damit chatten</translation>
     </message>
     <message>
         <source>Chat with {model}</source>
@@ -451,6 +632,22 @@
     <message>
         <source>Check this machine&apos;s connection, and the --bootstrap address if you gave one.</source>
         <translation>Prüfen Sie die Verbindung dieses Rechners, und die Adresse von --bootstrap, falls Sie eine angegeben haben.</translation>
+    </message>
+    <message>
+        <source>Check what may be removed first.</source>
+        <translation>Wählen Sie zuerst, was entfernt werden darf.</translation>
+    </message>
+    <message>
+        <source>Checked by</source>
+        <translation>Geprüft mit</translation>
+    </message>
+    <message>
+        <source>Checking that every byte is right</source>
+        <translation>Prüft, ob jedes Byte stimmt</translation>
+    </message>
+    <message>
+        <source>Checking that every byte is right, {time}</source>
+        <translation>Prüft, ob jedes Byte stimmt, {time}</translation>
     </message>
     <message>
         <source>Chinese</source>
@@ -481,6 +678,10 @@
         <translation>Leeren</translation>
     </message>
     <message>
+        <source>Clear filter</source>
+        <translation>Filter leeren</translation>
+    </message>
+    <message>
         <source>Clear log</source>
         <translation>Protokoll leeren</translation>
     </message>
@@ -509,6 +710,10 @@
         <translation>Code, {language}</translation>
     </message>
     <message>
+        <source>Computed for</source>
+        <translation>Berechnet für</translation>
+    </message>
+    <message>
         <source>Computed here: nothing you write leaves this machine.</source>
         <translation>Hier berechnet: Nichts, was Sie schreiben, verlässt diesen Rechner.</translation>
     </message>
@@ -519,6 +724,10 @@
     <message>
         <source>Connect</source>
         <translation>Verbinden</translation>
+    </message>
+    <message>
+        <source>Connect the disk that holds {folder}, or choose another folder.</source>
+        <translation>Schließen Sie den Datenträger mit {folder} an, oder wählen Sie einen anderen Ordner.</translation>
     </message>
     <message>
         <source>Connected</source>
@@ -557,8 +766,24 @@
         <translation>Kontext</translation>
     </message>
     <message>
+        <source>Continue</source>
+        <translation>Weiter</translation>
+    </message>
+    <message>
+        <source>Continue the answer</source>
+        <translation>Die Antwort fortsetzen</translation>
+    </message>
+    <message>
         <source>Conversations</source>
         <translation>Gespräche</translation>
+    </message>
+    <message numerus="yes">
+        <source>Conversations use it: {titles} and %n more.</source>
+        <comment>Conversations use it: {titles} and %n more.</comment>
+        <translation>
+            <numerusform>Gespräche nutzen es: {titles} und %n weiteres.</numerusform>
+            <numerusform>Gespräche nutzen es: {titles} und %n weitere.</numerusform>
+        </translation>
     </message>
     <message>
         <source>Conversations with it stay. To use it again you need its key.</source>
@@ -595,6 +820,22 @@
     <message>
         <source>Copy details</source>
         <translation>Einzelheiten kopieren</translation>
+    </message>
+    <message>
+        <source>Copy from {name}</source>
+        <translation>Von {name} kopieren</translation>
+    </message>
+    <message>
+        <source>Copy from {name}, about {time}</source>
+        <translation>Von {name} kopieren, etwa {time}</translation>
+    </message>
+    <message>
+        <source>Copy its address</source>
+        <translation>Adresse kopieren</translation>
+    </message>
+    <message>
+        <source>Copy its path</source>
+        <translation>Pfad kopieren</translation>
     </message>
     <message>
         <source>Copy key</source>
@@ -645,6 +886,10 @@
         <translation>Daten</translation>
     </message>
     <message>
+        <source>Day</source>
+        <translation>Tag</translation>
+    </message>
+    <message>
         <source>Delete conversation</source>
         <translation>Gespräch löschen</translation>
     </message>
@@ -669,6 +914,14 @@
         <translation>Schlüssel {short} ablehnen</translation>
     </message>
     <message>
+        <source>Disk</source>
+        <translation>Datenträger</translation>
+    </message>
+    <message>
+        <source>Disk afterwards</source>
+        <translation>Danach frei</translation>
+    </message>
+    <message>
         <source>Dismiss</source>
         <translation>Ausblenden</translation>
     </message>
@@ -679,6 +932,20 @@
     <message>
         <source>Dismiss this notice</source>
         <translation>Diesen Hinweis ausblenden</translation>
+    </message>
+    <message>
+        <source>Done</source>
+        <translation>Fertig</translation>
+    </message>
+    <message>
+        <source>Download</source>
+        <comment>size of a file</comment>
+        <translation>Download</translation>
+    </message>
+    <message>
+        <source>Download</source>
+        <comment>act</comment>
+        <translation>Herunterladen</translation>
     </message>
     <message>
         <source>Download</source>
@@ -693,8 +960,24 @@
         <translation>Laden Sie zum Anfang ein kleines herunter, oder öffnen Sie eine eigene GGUF-Datei.</translation>
     </message>
     <message>
+        <source>Download of {model}</source>
+        <translation>Download von {model}</translation>
+    </message>
+    <message>
+        <source>Download of {model}: {state}</source>
+        <translation>Download von {model}: {state}</translation>
+    </message>
+    <message>
+        <source>Download of {size}</source>
+        <translation>Download von {size}</translation>
+    </message>
+    <message>
         <source>Download {size}</source>
         <translation>{size} herunterladen</translation>
+    </message>
+    <message>
+        <source>Download {size}, about {time}</source>
+        <translation>{size} herunterladen, etwa {time}</translation>
     </message>
     <message>
         <source>Downloading a small model</source>
@@ -709,6 +992,10 @@
         <translation>{model} wird geladen.</translation>
     </message>
     <message>
+        <source>Downloads</source>
+        <translation>Downloads</translation>
+    </message>
+    <message>
         <source>Drop it here. Sound and video become text; pictures and text files go with your message.</source>
         <translation>Hier ablegen. Ton und Video werden zu Text; Bilder und Textdateien gehen mit Ihrer Nachricht.</translation>
     </message>
@@ -721,11 +1008,23 @@
         <translation>Niederländisch</translation>
     </message>
     <message>
+        <source>Edit my message</source>
+        <translation>Meine Nachricht bearbeiten</translation>
+    </message>
+    <message>
+        <source>Embeddings</source>
+        <translation>Embeddings</translation>
+    </message>
+    <message>
         <source>Encrypted, and the key is the one you pasted</source>
         <translation>Verschlüsselt, und der Schlüssel ist der eingefügte</translation>
     </message>
     <message>
         <source>Ended</source>
+        <translation>Ende</translation>
+    </message>
+    <message>
+        <source>Ending</source>
         <translation>Ende</translation>
     </message>
     <message>
@@ -737,8 +1036,16 @@
         <translation>Englisch</translation>
     </message>
     <message>
+        <source>English only</source>
+        <translation>Nur Englisch</translation>
+    </message>
+    <message>
         <source>Enter</source>
         <translation>Eingabetaste</translation>
+    </message>
+    <message>
+        <source>Estimated from its size.</source>
+        <translation>Aus der Größe geschätzt.</translation>
     </message>
     <message>
         <source>Estonian</source>
@@ -765,8 +1072,16 @@
         <translation>Exportieren</translation>
     </message>
     <message>
+        <source>Export the log</source>
+        <translation>Das Protokoll exportieren</translation>
+    </message>
+    <message>
         <source>Export the transcript</source>
         <translation>Das Transkript exportieren</translation>
+    </message>
+    <message>
+        <source>Export what is found</source>
+        <translation>Das Gefundene exportieren</translation>
     </message>
     <message>
         <source>Export: {form}</source>
@@ -789,6 +1104,15 @@
         <translation>Das Protokoll filtern</translation>
     </message>
     <message>
+        <source>Find</source>
+        <comment>models to be had</comment>
+        <translation>Finden</translation>
+    </message>
+    <message>
+        <source>Find a model</source>
+        <translation>Ein Modell finden</translation>
+    </message>
+    <message>
         <source>Find a provider or a model</source>
         <translation>Anbieter oder Modell finden</translation>
     </message>
@@ -801,6 +1125,10 @@
         <translation>Im Netz finden</translation>
     </message>
     <message>
+        <source>Find one in the catalog, or open a model file of yours.</source>
+        <translation>Finden Sie eines im Katalog, oder öffnen Sie eine eigene Modelldatei.</translation>
+    </message>
+    <message>
         <source>Finding it on the network</source>
         <translation>Sucht im Netz</translation>
     </message>
@@ -809,8 +1137,16 @@
         <translation>Sucht {name} im Netz…</translation>
     </message>
     <message>
+        <source>Finish what runs, then pause</source>
+        <translation>Laufendes beenden, dann anhalten</translation>
+    </message>
+    <message>
         <source>Finnish</source>
         <translation>Finnisch</translation>
+    </message>
+    <message>
+        <source>Folder</source>
+        <translation>Ordner</translation>
     </message>
     <message>
         <source>For a day</source>
@@ -829,6 +1165,26 @@
         <translation>Zum Beispiel Studio-Rechner</translation>
     </message>
     <message>
+        <source>Forget questions and answers?</source>
+        <translation>Fragen und Antworten vergessen?</translation>
+    </message>
+    <message>
+        <source>Forget questions and answers…</source>
+        <translation>Fragen und Antworten vergessen…</translation>
+    </message>
+    <message>
+        <source>Forget them</source>
+        <translation>Vergessen</translation>
+    </message>
+    <message>
+        <source>Found</source>
+        <translation>Gefunden</translation>
+    </message>
+    <message>
+        <source>Found near you</source>
+        <translation>In der Nähe gefunden</translation>
+    </message>
+    <message>
         <source>Found on the network</source>
         <translation>Im Netz gefunden</translation>
     </message>
@@ -845,12 +1201,49 @@
         <translation>Gefunden, aber kein Weg führt dorthin</translation>
     </message>
     <message>
+        <source>Free the GPU now</source>
+        <translation>GPU jetzt freimachen</translation>
+    </message>
+    <message>
+        <source>Free the GPU now, {size}</source>
+        <translation>GPU jetzt freimachen, {size}</translation>
+    </message>
+    <message>
+        <source>Free up</source>
+        <translation>Freigeben</translation>
+    </message>
+    <message>
+        <source>Free up disk space</source>
+        <translation>Speicherplatz freigeben</translation>
+    </message>
+    <message>
+        <source>Free up {size}</source>
+        <translation>{size} freigeben</translation>
+    </message>
+    <message>
+        <source>Free up {size}…</source>
+        <translation>{size} freigeben…</translation>
+    </message>
+    <message>
+        <source>Free up…</source>
+        <translation>Platz schaffen…</translation>
+    </message>
+    <message>
         <source>French</source>
         <translation>Französisch</translation>
     </message>
     <message>
+        <source>From {name}</source>
+        <translation>Von {name}</translation>
+    </message>
+    <message>
         <source>German</source>
         <translation>Deutsch</translation>
+    </message>
+    <message>
+        <source>Get</source>
+        <comment>a model</comment>
+        <translation>Holen</translation>
     </message>
     <message>
         <source>Get a small model</source>
@@ -859,6 +1252,30 @@
     <message>
         <source>Get a small one, or let a provider answer.</source>
         <translation>Holen Sie ein kleines, oder lassen Sie einen Anbieter antworten.</translation>
+    </message>
+    <message>
+        <source>Get anyway</source>
+        <translation>Trotzdem holen</translation>
+    </message>
+    <message>
+        <source>Get anyway…</source>
+        <translation>Trotzdem holen…</translation>
+    </message>
+    <message>
+        <source>Get it again</source>
+        <translation>Erneut holen</translation>
+    </message>
+    <message>
+        <source>Get {model}</source>
+        <translation>{model} holen</translation>
+    </message>
+    <message>
+        <source>Get {model} anyway</source>
+        <translation>{model} trotzdem holen</translation>
+    </message>
+    <message>
+        <source>Get {model}, which does not fit?</source>
+        <translation>{model} holen, obwohl es nicht passt?</translation>
     </message>
     <message>
         <source>Get {name}, {size}</source>
@@ -885,6 +1302,14 @@
         <translation>Mit diesem Rechner weitermachen</translation>
     </message>
     <message>
+        <source>Graphics memory</source>
+        <translation>Grafikspeicher</translation>
+    </message>
+    <message>
+        <source>Graphics memory and memory</source>
+        <translation>Grafik- und Arbeitsspeicher</translation>
+    </message>
+    <message>
         <source>Greek</source>
         <translation>Griechisch</translation>
     </message>
@@ -893,12 +1318,24 @@
         <translation>Gast {key}</translation>
     </message>
     <message>
+        <source>Guests stay connected, and are told when to ask again.</source>
+        <translation>Gäste bleiben verbunden und erfahren, wann sie wieder fragen können.</translation>
+    </message>
+    <message>
+        <source>Guests with QVAC Desktop are told before they send, and only what they send from then on is kept, on this machine, where only you can read it. Of other guests, who cannot be told, nothing is kept. It is cleared with the log.</source>
+        <translation>Gäste mit QVAC Desktop erfahren es, bevor sie senden, und nur was sie danach senden, wird aufbewahrt, auf diesem Rechner, wo nur Sie es lesen können. Von anderen Gästen, denen man es nicht sagen kann, wird nichts aufbewahrt. Mit dem Protokoll wird es geleert.</translation>
+    </message>
+    <message>
         <source>Handshake</source>
         <translation>Handschlag</translation>
     </message>
     <message>
         <source>Hebrew</source>
         <translation>Hebräisch</translation>
+    </message>
+    <message>
+        <source>Here, and every byte is right.</source>
+        <translation>Da, und jedes Byte stimmt.</translation>
     </message>
     <message>
         <source>Hindi</source>
@@ -919,6 +1356,14 @@
     <message>
         <source>How this machine is connected</source>
         <translation>Wie dieser Rechner verbunden ist</translation>
+    </message>
+    <message>
+        <source>Hugging Face did not say more about this model.</source>
+        <translation>Hugging Face sagt nicht mehr über dieses Modell.</translation>
+    </message>
+    <message>
+        <source>Hugging Face has many more. It learns what you search for there.</source>
+        <translation>Hugging Face hat viele weitere. Es erfährt, wonach Sie dort suchen.</translation>
     </message>
     <message>
         <source>Hungarian</source>
@@ -953,6 +1398,30 @@
         <translation>Installieren Sie es mit: pip install miniaudio (hier braucht es einen C-Compiler). Eine Aufnahme kann hier abgelegt werden.</translation>
     </message>
     <message>
+        <source>It answers here when providers are away: then nothing would.</source>
+        <translation>Es antwortet hier, wenn Anbieter weg sind: Dann täte es niemand.</translation>
+    </message>
+    <message>
+        <source>It frees {size} of the disk.</source>
+        <translation>Das macht {size} auf dem Datenträger frei.</translation>
+    </message>
+    <message>
+        <source>It is on its way, as said under Downloads.</source>
+        <translation>Es ist unterwegs, wie unter Downloads steht.</translation>
+    </message>
+    <message>
+        <source>It is on this machine.</source>
+        <translation>Es ist auf diesem Rechner.</translation>
+    </message>
+    <message>
+        <source>It is shared: guests can ask it no longer.</source>
+        <translation>Es ist freigegeben: Gäste können es dann nicht mehr fragen.</translation>
+    </message>
+    <message>
+        <source>It is to be had in this size alone.</source>
+        <translation>Es gibt es nur in dieser Größe.</translation>
+    </message>
+    <message>
         <source>It may be busy or the connection slow. Try again.</source>
         <translation>Er ist vielleicht beschäftigt, oder die Verbindung ist langsam. Versuchen Sie es erneut.</translation>
     </message>
@@ -963,6 +1432,10 @@
     <message>
         <source>It may have just gone off, or its owner blocked your key. Try again in a moment.</source>
         <translation>Er ist vielleicht gerade ausgegangen, oder der Besitzer hat Ihren Schlüssel gesperrt. Versuchen Sie es gleich noch einmal.</translation>
+    </message>
+    <message>
+        <source>It needs {needed} and this machine has {memory}: it will not load here. Another machine may use the file.</source>
+        <translation>Es braucht {needed}, und dieser Rechner hat {memory}: Es lädt hier nicht. Ein anderer Rechner kann die Datei vielleicht nutzen.</translation>
     </message>
     <message>
         <source>It shares no model with you yet</source>
@@ -977,8 +1450,20 @@
         <translation>Er gibt {models} frei</translation>
     </message>
     <message>
+        <source>It was named on the command line, for this start.</source>
+        <translation>Es wurde auf der Befehlszeile genannt, für diesen Start.</translation>
+    </message>
+    <message>
         <source>Italian</source>
         <translation>Italienisch</translation>
+    </message>
+    <message>
+        <source>Its file stays where it is.</source>
+        <translation>Die Datei bleibt, wo sie ist.</translation>
+    </message>
+    <message>
+        <source>Its file stays where it is: it belongs to {program}.</source>
+        <translation>Die Datei bleibt, wo sie ist: Sie gehört {program}.</translation>
     </message>
     <message>
         <source>Its messages are removed from this machine. This cannot be undone.</source>
@@ -995,6 +1480,34 @@
     <message>
         <source>Joining the network and announcing your key.</source>
         <translation>Tritt dem Netz bei und kündigt Ihren Schlüssel an.</translation>
+    </message>
+    <message>
+        <source>Keep and tell guests</source>
+        <translation>Aufbewahren und Gästen sagen</translation>
+    </message>
+    <message>
+        <source>Keep at most</source>
+        <translation>Höchstens behalten</translation>
+    </message>
+    <message>
+        <source>Keep for</source>
+        <translation>Aufbewahren für</translation>
+    </message>
+    <message>
+        <source>Keep it</source>
+        <translation>Behalten</translation>
+    </message>
+    <message>
+        <source>Keep questions and answers?</source>
+        <translation>Fragen und Antworten aufbewahren?</translation>
+    </message>
+    <message>
+        <source>Keep questions and answers…</source>
+        <translation>Fragen und Antworten aufbewahren…</translation>
+    </message>
+    <message>
+        <source>Keep sharing without a window?</source>
+        <translation>Ohne Fenster weiter freigeben?</translation>
     </message>
     <message>
         <source>Key</source>
@@ -1021,12 +1534,28 @@
         <translation>Schlüssel oder qvac://-Link</translation>
     </message>
     <message>
+        <source>Kind</source>
+        <translation>Art</translation>
+    </message>
+    <message>
         <source>Korean</source>
         <translation>Koreanisch</translation>
     </message>
     <message>
+        <source>Last 30 days</source>
+        <translation>Letzte 30 Tage</translation>
+    </message>
+    <message>
+        <source>Last 7 days</source>
+        <translation>Letzte 7 Tage</translation>
+    </message>
+    <message>
         <source>Last lines of the transcript</source>
         <translation>Letzte Zeilen des Transkripts</translation>
+    </message>
+    <message>
+        <source>Last request</source>
+        <translation>Letzte Anfrage</translation>
     </message>
     <message>
         <source>Last seen</source>
@@ -1037,12 +1566,24 @@
         <translation>Lettisch</translation>
     </message>
     <message>
+        <source>Less context may help, or a smaller model.</source>
+        <translation>Weniger Kontext kann helfen, oder ein kleineres Modell.</translation>
+    </message>
+    <message>
         <source>Let go to insert</source>
         <translation>Loslassen fügt ein</translation>
     </message>
     <message>
         <source>Let people you allow use this machine&apos;s GPU. Nobody is admitted until you say so.</source>
         <translation>Lassen Sie Menschen, denen Sie es erlauben, die GPU dieses Rechners nutzen. Niemand kommt herein, bevor Sie es sagen.</translation>
+    </message>
+    <message>
+        <source>Library</source>
+        <translation>Bibliothek</translation>
+    </message>
+    <message>
+        <source>Licence</source>
+        <translation>Lizenz</translation>
     </message>
     <message>
         <source>Light</source>
@@ -1065,12 +1606,24 @@
         <translation>Protokoll</translation>
     </message>
     <message>
+        <source>Log, per day</source>
+        <translation>Protokoll, je Tag</translation>
+    </message>
+    <message>
+        <source>Log, per person</source>
+        <translation>Protokoll, je Person</translation>
+    </message>
+    <message>
         <source>Look again</source>
         <translation>Erneut prüfen</translation>
     </message>
     <message>
         <source>Look at the network again</source>
         <translation>Das Netz erneut prüfen</translation>
+    </message>
+    <message>
+        <source>Look up this address</source>
+        <translation>Diese Adresse nachschlagen</translation>
     </message>
     <message>
         <source>Looking at the network…</source>
@@ -1097,8 +1650,20 @@
         <translation>Nachrichten</translation>
     </message>
     <message>
+        <source>Minimise</source>
+        <translation>Minimieren</translation>
+    </message>
+    <message>
         <source>Model</source>
         <translation>Modell</translation>
+    </message>
+    <message>
+        <source>Model page</source>
+        <translation>Seite des Modells</translation>
+    </message>
+    <message>
+        <source>Models (*.gguf *.bin)</source>
+        <translation>Modelle (*.gguf *.bin)</translation>
     </message>
     <message>
         <source>Models (*.gguf *.bin);;All files (*)</source>
@@ -1109,8 +1674,24 @@
         <translation>Modelle, die ich freigebe</translation>
     </message>
     <message>
+        <source>Models of LM Studio, Ollama, Jan and others show here, and what machines beside this one let you copy.</source>
+        <translation>Hier erscheinen Modelle von LM Studio, Ollama, Jan und anderen, und was Rechner neben diesem Sie kopieren lassen.</translation>
+    </message>
+    <message>
+        <source>Models to be had</source>
+        <translation>Erhältliche Modelle</translation>
+    </message>
+    <message>
         <source>More about the log</source>
         <translation>Mehr zum Protokoll</translation>
+    </message>
+    <message>
+        <source>More about this failure</source>
+        <translation>Mehr zu diesem Fehler</translation>
+    </message>
+    <message>
+        <source>More about this model</source>
+        <translation>Mehr zu diesem Modell</translation>
     </message>
     <message>
         <source>More about who may use it</source>
@@ -1129,6 +1710,22 @@
         <translation>Mehr zu diesem Gespräch</translation>
     </message>
     <message>
+        <source>Move the models?</source>
+        <translation>Die Modelle umziehen?</translation>
+    </message>
+    <message>
+        <source>Move {size}</source>
+        <translation>{size} umziehen</translation>
+    </message>
+    <message>
+        <source>Moving the models</source>
+        <translation>Die Modelle ziehen um</translation>
+    </message>
+    <message>
+        <source>Moving to {folder}</source>
+        <translation>Zieht um nach {folder}</translation>
+    </message>
+    <message>
         <source>My key</source>
         <translation>Mein Schlüssel</translation>
     </message>
@@ -1139,6 +1736,10 @@
     <message>
         <source>My message</source>
         <translation>Meine Nachricht</translation>
+    </message>
+    <message>
+        <source>My message, to be asked anew</source>
+        <translation>Meine Nachricht, die neu gefragt wird</translation>
     </message>
     <message>
         <source>Name</source>
@@ -1161,12 +1762,20 @@
         <translation>Netz und Relais…</translation>
     </message>
     <message>
+        <source>Network…</source>
+        <translation>Netz…</translation>
+    </message>
+    <message>
         <source>New conversation</source>
         <translation>Neues Gespräch</translation>
     </message>
     <message>
         <source>No account and no telemetry. Machines find each other by key and talk encrypted end to end.</source>
         <translation>Kein Konto und keine Telemetrie. Rechner finden einander am Schlüssel und sprechen durchgehend verschlüsselt.</translation>
+    </message>
+    <message>
+        <source>No longer reachable</source>
+        <translation>Nicht mehr erreichbar</translation>
     </message>
     <message>
         <source>No machine answers for this key.</source>
@@ -1183,6 +1792,10 @@
     <message>
         <source>No model is shared yet.</source>
         <translation>Noch ist kein Modell freigegeben.</translation>
+    </message>
+    <message>
+        <source>No model on this machine</source>
+        <translation>Kein Modell auf diesem Rechner</translation>
     </message>
     <message>
         <source>No model takes in more than {size}. Drop a part of it.</source>
@@ -1215,6 +1828,10 @@
     <message>
         <source>No request has ended yet</source>
         <translation>Noch ist keine Anfrage zu Ende</translation>
+    </message>
+    <message>
+        <source>No request is like that</source>
+        <translation>Keine Anfrage ist so</translation>
     </message>
     <message>
         <source>No requests yet</source>
@@ -1255,6 +1872,10 @@
     <message>
         <source>Norwegian</source>
         <translation>Norwegisch</translation>
+    </message>
+    <message>
+        <source>Not all of them can be used.</source>
+        <translation>Nicht alle davon sind nutzbar.</translation>
     </message>
     <message>
         <source>Not connected yet.</source>
@@ -1301,12 +1922,12 @@
         <translation>Von {name} kommt nichts.</translation>
     </message>
     <message>
-        <source>Nothing contains “{filter}”</source>
-        <translation>Nichts enthält „{filter}“</translation>
-    </message>
-    <message>
         <source>Nothing contains “{searching}”</source>
         <translation>Nichts enthält „{searching}“</translation>
+    </message>
+    <message>
+        <source>Nothing contains “{text}”</source>
+        <translation>Nichts enthält „{text}“</translation>
     </message>
     <message>
         <source>Nothing found</source>
@@ -1333,8 +1954,40 @@
         <translation>Nichts verlässt diesen Rechner.</translation>
     </message>
     <message>
+        <source>Nothing of it fits this machine</source>
+        <translation>Nichts davon passt auf diesen Rechner</translation>
+    </message>
+    <message>
+        <source>Nothing was found</source>
+        <translation>Nichts wurde gefunden</translation>
+    </message>
+    <message>
+        <source>Nothing was found at Hugging Face</source>
+        <translation>Bei Hugging Face wurde nichts gefunden</translation>
+    </message>
+    <message>
+        <source>Nothing was found at this address.</source>
+        <translation>Unter dieser Adresse wurde nichts gefunden.</translation>
+    </message>
+    <message>
+        <source>Nothing was kept of this request: its guest had not been told.</source>
+        <translation>Von dieser Anfrage wurde nichts aufbewahrt: Ihr Gast hatte es nicht erfahren.</translation>
+    </message>
+    <message>
         <source>Off.</source>
         <translation>Aus.</translation>
+    </message>
+    <message numerus="yes">
+        <source>On now: %n person</source>
+        <comment>On now: %n people</comment>
+        <translation>
+            <numerusform>Jetzt verbunden: %n Person</numerusform>
+            <numerusform>Jetzt verbunden: %n Personen</numerusform>
+        </translation>
+    </message>
+    <message>
+        <source>On this machine</source>
+        <translation>Auf diesem Rechner</translation>
     </message>
     <message>
         <source>Once you share, each request is written down here: who, when and how much, never what.</source>
@@ -1349,8 +2002,29 @@
         <translation>Eines der Bilder ist beschädigt: Es kann nicht gelesen werden. Senden Sie es erneut.</translation>
     </message>
     <message>
+        <source>Only models with GGUF files are shown.</source>
+        <translation>Nur Modelle mit GGUF-Dateien werden gezeigt.</translation>
+    </message>
+    <message>
+        <source>Only what fits</source>
+        <translation>Nur was passt</translation>
+    </message>
+    <message>
+        <source>Only {name}</source>
+        <translation>Nur {name}</translation>
+    </message>
+    <message>
+        <source>Open</source>
+        <comment>verb</comment>
+        <translation>Öffnen</translation>
+    </message>
+    <message>
         <source>Open</source>
         <translation>Öffnen</translation>
+    </message>
+    <message>
+        <source>Open QVAC Desktop</source>
+        <translation>QVAC Desktop öffnen</translation>
     </message>
     <message>
         <source>Open a model file</source>
@@ -1368,6 +2042,10 @@
         <source>Open file…</source>
         <translation>Datei öffnen…</translation>
     </message>
+    <message>
+        <source>Open it again</source>
+        <translation>Wieder öffnen</translation>
+    </message>
     <message numerus="yes">
         <source>Open the %n line</source>
         <comment>Open all %n lines</comment>
@@ -1379,6 +2057,10 @@
     <message>
         <source>Open the system&apos;s settings</source>
         <translation>Systemeinstellungen öffnen</translation>
+    </message>
+    <message>
+        <source>Open the window to decide about each of them.</source>
+        <translation>Öffnen Sie das Fenster, um über jeden zu entscheiden.</translation>
     </message>
     <message>
         <source>Open this address in your browser?</source>
@@ -1395,6 +2077,18 @@
     <message>
         <source>Open {what}, {amount}</source>
         <translation>{what} öffnen, {amount}</translation>
+    </message>
+    <message>
+        <source>Other folder…</source>
+        <translation>Anderer Ordner…</translation>
+    </message>
+    <message>
+        <source>Other programs have to be closed first.</source>
+        <translation>Dazu müssen erst andere Programme geschlossen werden.</translation>
+    </message>
+    <message>
+        <source>Other programs&apos; models could not be read.</source>
+        <translation>Die Modelle anderer Programme konnten nicht gelesen werden.</translation>
     </message>
     <message>
         <source>Others can reach this machine directly.</source>
@@ -1417,8 +2111,72 @@
         <translation>Eingefügter Text</translation>
     </message>
     <message>
+        <source>Pause</source>
+        <translation>Anhalten</translation>
+    </message>
+    <message>
+        <source>Pause all</source>
+        <translation>Alle anhalten</translation>
+    </message>
+    <message>
+        <source>Pause all downloads</source>
+        <translation>Alle Downloads anhalten</translation>
+    </message>
+    <message>
+        <source>Pause {model}</source>
+        <translation>{model} anhalten</translation>
+    </message>
+    <message>
+        <source>Paused outside of the serving hours</source>
+        <translation>Unterbrochen außerhalb der Dienstzeiten</translation>
+    </message>
+    <message>
+        <source>Paused until tomorrow, {time}</source>
+        <translation>Unterbrochen bis morgen, {time}</translation>
+    </message>
+    <message>
+        <source>Paused until you resume it</source>
+        <translation>Unterbrochen, bis Sie fortsetzen</translation>
+    </message>
+    <message>
+        <source>Paused until {time}</source>
+        <translation>Unterbrochen bis {time}</translation>
+    </message>
+    <message>
+        <source>Paused until {time}, outside of the serving hours</source>
+        <translation>Unterbrochen bis {time}, außerhalb der Dienstzeiten</translation>
+    </message>
+    <message>
+        <source>Paused while another program needs the GPU</source>
+        <translation>Unterbrochen, solange ein anderes Programm die GPU braucht</translation>
+    </message>
+    <message>
+        <source>Paused while on battery</source>
+        <translation>Unterbrochen im Akkubetrieb</translation>
+    </message>
+    <message>
+        <source>Paused while you use this machine</source>
+        <translation>Unterbrochen, während Sie diesen Rechner nutzen</translation>
+    </message>
+    <message>
+        <source>Paused. Goes on from here, also after a restart</source>
+        <translation>Angehalten. Geht von hier weiter, auch nach einem Neustart</translation>
+    </message>
+    <message>
+        <source>People</source>
+        <translation>Personen</translation>
+    </message>
+    <message>
         <source>People I allow</source>
         <translation>Wem ich es erlaube</translation>
+    </message>
+    <message>
+        <source>Per day</source>
+        <translation>Je Tag</translation>
+    </message>
+    <message>
+        <source>Per person</source>
+        <translation>Je Person</translation>
     </message>
     <message>
         <source>Persian</source>
@@ -1489,10 +2247,6 @@
         <translation>QVAC Desktop konnte nicht starten</translation>
     </message>
     <message>
-        <source>QVAC Desktop ended</source>
-        <translation>QVAC Desktop endete</translation>
-    </message>
-    <message>
         <source>QVAC Desktop is already running with the data folder {folder}. Use that one, or name another folder with --data-dir.</source>
         <translation>QVAC Desktop läuft bereits mit dem Datenordner {folder}. Nutzen Sie dieses, oder nennen Sie mit --data-dir einen anderen Ordner.</translation>
     </message>
@@ -1505,8 +2259,24 @@
         <translation>QVAC Desktop hat einen Fehler gemacht ({what}).</translation>
     </message>
     <message>
+        <source>QVAC Desktop stays in the tray while you share. To stop, use its switch there, or Quit.</source>
+        <translation>QVAC Desktop bleibt im Infobereich, solange Sie freigeben. Zum Aufhören nutzen Sie dort den Schalter oder Beenden.</translation>
+    </message>
+    <message>
+        <source>Question and answer</source>
+        <translation>Frage und Antwort</translation>
+    </message>
+    <message>
+        <source>Question and answer…</source>
+        <translation>Frage und Antwort…</translation>
+    </message>
+    <message>
         <source>Quit</source>
         <translation>Beenden</translation>
+    </message>
+    <message>
+        <source>Quit…</source>
+        <translation>Beenden…</translation>
     </message>
     <message>
         <source>Quota of {name}, {quota}</source>
@@ -1527,6 +2297,10 @@
     <message>
         <source>Reachable.</source>
         <translation>Erreichbar.</translation>
+    </message>
+    <message>
+        <source>Reading…</source>
+        <translation>Liest…</translation>
     </message>
     <message>
         <source>Ready</source>
@@ -1555,6 +2329,10 @@
     <message>
         <source>Remove the relay {key}</source>
         <translation>Das Relais {key} entfernen</translation>
+    </message>
+    <message>
+        <source>Remove {model}?</source>
+        <translation>{model} entfernen?</translation>
     </message>
     <message>
         <source>Remove {name}</source>
@@ -1601,8 +2379,36 @@
         <translation>Umbenennen…</translation>
     </message>
     <message>
-        <source>Requests appear above while they run, with a Stop for each.</source>
-        <translation>Anfragen erscheinen oben, solange sie laufen, jede mit einem Stopp.</translation>
+        <source>Requests</source>
+        <translation>Anfragen</translation>
+    </message>
+    <message>
+        <source>Requests appear above while they run, with a Stop for each. The log keeps who, when and how much, never what.</source>
+        <translation>Anfragen erscheinen oben, solange sie laufen, jede mit einem Stopp. Das Protokoll hält fest, wer, wann und wie viel, nie was.</translation>
+    </message>
+    <message>
+        <source>Requests of this person</source>
+        <translation>Anfragen dieser Person</translation>
+    </message>
+    <message>
+        <source>Resume</source>
+        <translation>Fortsetzen</translation>
+    </message>
+    <message>
+        <source>Resume all</source>
+        <translation>Alle fortsetzen</translation>
+    </message>
+    <message>
+        <source>Resume all downloads</source>
+        <translation>Alle Downloads fortsetzen</translation>
+    </message>
+    <message>
+        <source>Resume sharing</source>
+        <translation>Freigabe fortsetzen</translation>
+    </message>
+    <message>
+        <source>Resume {model}</source>
+        <translation>{model} fortsetzen</translation>
     </message>
     <message>
         <source>Retry</source>
@@ -1633,8 +2439,24 @@
         <translation>Suchen</translation>
     </message>
     <message>
+        <source>Search Hugging Face</source>
+        <translation>Bei Hugging Face suchen</translation>
+    </message>
+    <message>
+        <source>Search Hugging Face for “{text}”</source>
+        <translation>Bei Hugging Face nach „{text}“ suchen</translation>
+    </message>
+    <message>
         <source>Search conversations</source>
         <translation>Gespräche durchsuchen</translation>
+    </message>
+    <message>
+        <source>Search models</source>
+        <translation>Modelle suchen</translation>
+    </message>
+    <message>
+        <source>Search, or paste an address of a model</source>
+        <translation>Suchen, oder Adresse eines Modells einfügen</translation>
     </message>
     <message>
         <source>Searched names, models and endings.</source>
@@ -1697,6 +2519,14 @@
         <translation>Einstellungen</translation>
     </message>
     <message>
+        <source>Settings…</source>
+        <translation>Einstellungen…</translation>
+    </message>
+    <message>
+        <source>Share it</source>
+        <translation>Freigeben</translation>
+    </message>
+    <message>
         <source>Share my GPU</source>
         <translation>GPU freigeben</translation>
     </message>
@@ -1717,12 +2547,72 @@
         <translation>Die Freigabe konnte nicht beginnen.</translation>
     </message>
     <message>
+        <source>Sharing goes on.</source>
+        <translation>Die Freigabe geht weiter.</translation>
+    </message>
+    <message>
         <source>Sharing is off</source>
         <translation>Freigabe ist aus</translation>
     </message>
     <message>
         <source>Sharing is on</source>
         <translation>Freigabe ist an</translation>
+    </message>
+    <message>
+        <source>Sharing is paused</source>
+        <translation>Freigabe ist unterbrochen</translation>
+    </message>
+    <message>
+        <source>Sharing is paused.</source>
+        <translation>Die Freigabe ist unterbrochen.</translation>
+    </message>
+    <message>
+        <source>Sharing on your own network only</source>
+        <translation>Freigabe nur in Ihrem eigenen Netz</translation>
+    </message>
+    <message>
+        <source>Sharing starts</source>
+        <translation>Freigabe beginnt</translation>
+    </message>
+    <message>
+        <source>Sharing stops</source>
+        <translation>Freigabe endet</translation>
+    </message>
+    <message>
+        <source>Sharing, but nobody can reach this machine</source>
+        <translation>Freigabe, aber niemand kann diesen Rechner erreichen</translation>
+    </message>
+    <message>
+        <source>Sharing, reachable directly</source>
+        <translation>Freigabe, direkt erreichbar</translation>
+    </message>
+    <message>
+        <source>Sharing, reachable through a relay</source>
+        <translation>Freigabe, über ein Relais erreichbar</translation>
+    </message>
+    <message>
+        <source>Sharing, your key can be found</source>
+        <translation>Freigabe, Ihr Schlüssel ist zu finden</translation>
+    </message>
+    <message>
+        <source>Show</source>
+        <translation>Zeigen</translation>
+    </message>
+    <message numerus="yes">
+        <source>Show %n</source>
+        <comment>Show %n</comment>
+        <translation>
+            <numerusform>%n zeigen</numerusform>
+            <numerusform>%n zeigen</numerusform>
+        </translation>
+    </message>
+    <message numerus="yes">
+        <source>Show %n model of {name}</source>
+        <comment>Show %n models of {name}</comment>
+        <translation>
+            <numerusform>%n Modell von {name} zeigen</numerusform>
+            <numerusform>%n Modelle von {name} zeigen</numerusform>
+        </translation>
     </message>
     <message numerus="yes">
         <source>Show %n more line</source>
@@ -1733,6 +2623,14 @@
         </translation>
     </message>
     <message>
+        <source>Show all</source>
+        <translation>Alle zeigen</translation>
+    </message>
+    <message>
+        <source>Show all models</source>
+        <translation>Alle Modelle zeigen</translation>
+    </message>
+    <message>
         <source>Show all of it ({amount})</source>
         <translation>Alles zeigen ({amount})</translation>
     </message>
@@ -1741,8 +2639,24 @@
         <translation>Alle Anfragenden zeigen</translation>
     </message>
     <message>
+        <source>Show fewer</source>
+        <translation>Weniger zeigen</translation>
+    </message>
+    <message>
+        <source>Show fewer models</source>
+        <translation>Weniger Modelle zeigen</translation>
+    </message>
+    <message>
+        <source>Show in its folder</source>
+        <translation>Im Ordner zeigen</translation>
+    </message>
+    <message>
         <source>Show less</source>
         <translation>Weniger zeigen</translation>
+    </message>
+    <message>
+        <source>Show only some of the log</source>
+        <translation>Nur einen Teil des Protokolls zeigen</translation>
     </message>
     <message>
         <source>Show the QR code of my key</source>
@@ -1755,6 +2669,10 @@
     <message>
         <source>Since</source>
         <translation>Seit</translation>
+    </message>
+    <message>
+        <source>Size</source>
+        <translation>Größe</translation>
     </message>
     <message>
         <source>Slots</source>
@@ -1777,8 +2695,16 @@
         <translation>Spanisch</translation>
     </message>
     <message>
+        <source>Speech</source>
+        <translation>Sprache</translation>
+    </message>
+    <message>
         <source>Speed</source>
         <translation>Tempo</translation>
+    </message>
+    <message>
+        <source>Speed here</source>
+        <translation>Tempo hier</translation>
     </message>
     <message>
         <source>Spoken language</source>
@@ -1809,6 +2735,10 @@
         <translation>Startet.</translation>
     </message>
     <message>
+        <source>Still sharing</source>
+        <translation>Freigabe läuft weiter</translation>
+    </message>
+    <message>
         <source>Stop</source>
         <translation>Stopp</translation>
     </message>
@@ -1821,6 +2751,10 @@
         <translation>Stoppen und das Gesagte einfügen</translation>
     </message>
     <message>
+        <source>Stop and quit</source>
+        <translation>Anhalten und beenden</translation>
+    </message>
+    <message>
         <source>Stop inserts</source>
         <translation>Stopp fügt ein</translation>
     </message>
@@ -1829,8 +2763,16 @@
         <translation>Anfrage von {who} stoppen</translation>
     </message>
     <message>
+        <source>Stop sharing</source>
+        <translation>Freigabe beenden</translation>
+    </message>
+    <message>
         <source>Stop sharing and quit?</source>
         <translation>Freigabe beenden und schließen?</translation>
+    </message>
+    <message>
+        <source>Stop sharing it</source>
+        <translation>Nicht mehr freigeben</translation>
     </message>
     <message>
         <source>Stop the answer</source>
@@ -1841,12 +2783,32 @@
         <translation>Die Antwort stoppen, die nicht kommt</translation>
     </message>
     <message>
+        <source>Stop the request</source>
+        <translation>Die Anfrage stoppen</translation>
+    </message>
+    <message>
         <source>Stop the transcript</source>
         <translation>Das Transkript stoppen</translation>
     </message>
     <message>
         <source>Stop the translation</source>
         <translation>Die Übersetzung stoppen</translation>
+    </message>
+    <message>
+        <source>Stop using it</source>
+        <translation>Nicht mehr nutzen</translation>
+    </message>
+    <message>
+        <source>Stop using it…</source>
+        <translation>Nicht mehr nutzen…</translation>
+    </message>
+    <message>
+        <source>Stop using {model}?</source>
+        <translation>{model} nicht mehr nutzen?</translation>
+    </message>
+    <message>
+        <source>Stopped</source>
+        <translation>Angehalten</translation>
     </message>
     <message>
         <source>Stopped after {time}</source>
@@ -1881,6 +2843,10 @@
         <translation>Schwedisch</translation>
     </message>
     <message>
+        <source>Table, CSV (*.csv);;JSON (*.json)</source>
+        <translation>Tabelle, CSV (*.csv);;JSON (*.json)</translation>
+    </message>
+    <message>
         <source>Tabs</source>
         <translation>Reiter</translation>
     </message>
@@ -1905,6 +2871,10 @@
         <translation>Thailändisch</translation>
     </message>
     <message>
+        <source>The GPU was not freed.</source>
+        <translation>Die GPU wurde nicht freigemacht.</translation>
+    </message>
+    <message>
         <source>The UDP port cannot be opened ({reason}). Choose another one with --port, or leave it out.</source>
         <translation>Der UDP-Port lässt sich nicht öffnen ({reason}). Wählen Sie mit --port einen anderen, oder lassen Sie ihn weg.</translation>
     </message>
@@ -1923,6 +2893,22 @@
     <message>
         <source>The answer was stopped.</source>
         <translation>Die Antwort wurde gestoppt.</translation>
+    </message>
+    <message>
+        <source>The answers so far are kept.</source>
+        <translation>Die bisherigen Antworten bleiben.</translation>
+    </message>
+    <message>
+        <source>The catalog could not be read.</source>
+        <translation>Der Katalog konnte nicht gelesen werden.</translation>
+    </message>
+    <message>
+        <source>The catalog has no “{text}”</source>
+        <translation>Der Katalog hat kein „{text}“</translation>
+    </message>
+    <message>
+        <source>The catalog is empty</source>
+        <translation>Der Katalog ist leer</translation>
     </message>
     <message>
         <source>The connection ended while the model was loading.</source>
@@ -1961,8 +2947,20 @@
         <translation>Die Datenbank {path} wird von einem anderen Programm benutzt.</translation>
     </message>
     <message>
+        <source>The disk is full: {size} more are needed.</source>
+        <translation>Der Datenträger ist voll: Es fehlen {size}.</translation>
+    </message>
+    <message>
         <source>The disk refused to read or write the database {path}.</source>
         <translation>Der Datenträger verweigerte das Lesen oder Schreiben der Datenbank {path}.</translation>
+    </message>
+    <message>
+        <source>The download did not begin.</source>
+        <translation>Der Download hat nicht begonnen.</translation>
+    </message>
+    <message>
+        <source>The download did not go on.</source>
+        <translation>Der Download ging nicht weiter.</translation>
     </message>
     <message>
         <source>The download from {place} broke off several times. Try again later; what was downloaded is kept.</source>
@@ -1977,8 +2975,36 @@
         <translation>Der Download wurde abgebrochen. Was bisher kam, bleibt.</translation>
     </message>
     <message>
+        <source>The download was not paused.</source>
+        <translation>Der Download wurde nicht angehalten.</translation>
+    </message>
+    <message>
+        <source>The download was not taken away.</source>
+        <translation>Der Download wurde nicht entfernt.</translation>
+    </message>
+    <message>
+        <source>The downloads could not be read.</source>
+        <translation>Die Downloads konnten nicht gelesen werden.</translation>
+    </message>
+    <message>
+        <source>The downloads did not go on.</source>
+        <translation>Die Downloads gingen nicht weiter.</translation>
+    </message>
+    <message>
+        <source>The downloads were not paused.</source>
+        <translation>Die Downloads wurden nicht angehalten.</translation>
+    </message>
+    <message>
         <source>The file is empty.</source>
         <translation>Die Datei ist leer.</translation>
+    </message>
+    <message>
+        <source>The guest asked</source>
+        <translation>Der Gast fragte</translation>
+    </message>
+    <message>
+        <source>The guest left</source>
+        <translation>Der Gast ging</translation>
     </message>
     <message>
         <source>The identity file came and went. Start QVAC Desktop again.</source>
@@ -1987,6 +3013,10 @@
     <message>
         <source>The internet does not answer. Machines on your own network find this one; others when it is back.</source>
         <translation>Das Internet antwortet nicht. Rechner in Ihrem eigenen Netz finden diesen; andere, wenn es zurück ist.</translation>
+    </message>
+    <message>
+        <source>The library could not be read.</source>
+        <translation>Die Bibliothek konnte nicht gelesen werden.</translation>
     </message>
     <message>
         <source>The log could not be read.</source>
@@ -1999,6 +3029,14 @@
     <message>
         <source>The log was not cleared.</source>
         <translation>Das Protokoll wurde nicht geleert.</translation>
+    </message>
+    <message>
+        <source>The log was not exported.</source>
+        <translation>Das Protokoll wurde nicht exportiert.</translation>
+    </message>
+    <message>
+        <source>The longest unused come first. What is shared, or answers here, is missed by somebody.</source>
+        <translation>Die am längsten ungenutzten zuerst. Was freigegeben ist oder hier antwortet, vermisst jemand.</translation>
     </message>
     <message>
         <source>The machine did not answer in time.</source>
@@ -2049,12 +3087,44 @@
         <translation>Das Modell</translation>
     </message>
     <message>
+        <source>The model answered</source>
+        <translation>Das Modell antwortete</translation>
+    </message>
+    <message>
         <source>The model process ended unexpectedly and was restarted.</source>
         <translation>Der Modellprozess endete unerwartet und wurde neu gestartet.</translation>
     </message>
     <message>
         <source>The model was not downloaded.</source>
         <translation>Das Modell wurde nicht heruntergeladen.</translation>
+    </message>
+    <message>
+        <source>The model was not removed.</source>
+        <translation>Das Modell wurde nicht entfernt.</translation>
+    </message>
+    <message>
+        <source>The models are being moved.</source>
+        <translation>Die Modelle ziehen um.</translation>
+    </message>
+    <message>
+        <source>The models are still being moved.</source>
+        <translation>Die Modelle ziehen noch um.</translation>
+    </message>
+    <message>
+        <source>The models folder could not be read.</source>
+        <translation>Der Modellordner konnte nicht gelesen werden.</translation>
+    </message>
+    <message>
+        <source>The models folder is not there.</source>
+        <translation>Der Modellordner ist nicht da.</translation>
+    </message>
+    <message>
+        <source>The models here could not be read.</source>
+        <translation>Die Modelle hier konnten nicht gelesen werden.</translation>
+    </message>
+    <message>
+        <source>The models stay where they are.</source>
+        <translation>Die Modelle bleiben, wo sie sind.</translation>
     </message>
     <message>
         <source>The name was not changed.</source>
@@ -2067,6 +3137,10 @@
     <message>
         <source>The network does not lead guests to this machine just now. Its key is announced again by itself.</source>
         <translation>Das Netz führt Gäste gerade nicht zu diesem Rechner. Sein Schlüssel wird von selbst erneut angekündigt.</translation>
+    </message>
+    <message>
+        <source>The next version</source>
+        <translation>Die nächste Fassung</translation>
     </message>
     <message>
         <source>The owner blocked your key.</source>
@@ -2169,8 +3243,16 @@
         <translation>Die Regel wurde nicht geändert.</translation>
     </message>
     <message>
+        <source>The search came to nothing.</source>
+        <translation>Die Suche brachte nichts.</translation>
+    </message>
+    <message>
         <source>The server sends the model over an unencrypted connection: refused.</source>
         <translation>Der Server sendet das Modell über eine unverschlüsselte Verbindung: abgelehnt.</translation>
+    </message>
+    <message>
+        <source>The setting was not changed.</source>
+        <translation>Die Einstellung wurde nicht geändert.</translation>
     </message>
     <message>
         <source>The settings file could not be read ({reason}). It is kept as {name} in {folder}; the default settings are in use.</source>
@@ -2187,6 +3269,18 @@
     <message>
         <source>The time for which the owner allowed your key is over.</source>
         <translation>Die Zeit, für die der Besitzer Ihren Schlüssel erlaubt hat, ist um.</translation>
+    </message>
+    <message>
+        <source>The tray of this desktop is gone.</source>
+        <translation>Der Infobereich dieses Desktops ist verschwunden.</translation>
+    </message>
+    <message>
+        <source>The version before</source>
+        <translation>Die Fassung davor</translation>
+    </message>
+    <message>
+        <source>The window is back, so that it is not lost. Sharing went on.</source>
+        <translation>Das Fenster ist wieder da, damit es nicht verloren geht. Die Freigabe lief weiter.</translation>
     </message>
     <message>
         <source>Theme</source>
@@ -2247,6 +3341,10 @@
     <message>
         <source>This conversation is still being answered. Stop that answer first.</source>
         <translation>Dieses Gespräch wird noch beantwortet. Stoppen Sie zuerst diese Antwort.</translation>
+    </message>
+    <message>
+        <source>This desktop has no tray. The window can be minimised instead and stays in the task list.</source>
+        <translation>Dieser Desktop hat keinen Infobereich. Das Fenster kann stattdessen minimiert werden und bleibt in der Taskleiste.</translation>
     </message>
     <message>
         <source>This file cannot be read as sound: it is damaged.</source>
@@ -2347,6 +3445,14 @@
     <message>
         <source>This machine is behind a router that shows everybody the same port: most others can be reached.</source>
         <translation>Dieser Rechner steht hinter einem Router, der allen denselben Port zeigt: Die meisten anderen sind erreichbar.</translation>
+    </message>
+    <message>
+        <source>This machine, {memory}</source>
+        <translation>Dieser Rechner, {memory}</translation>
+    </message>
+    <message>
+        <source>This machine, {memory} of memory</source>
+        <translation>Dieser Rechner, {memory} Arbeitsspeicher</translation>
     </message>
     <message>
         <source>This model address is too long.</source>
@@ -2457,6 +3563,10 @@
         <translation>Gedanken, {counted}</translation>
     </message>
     <message>
+        <source>Throw away</source>
+        <translation>Wegwerfen</translation>
+    </message>
+    <message>
         <source>Time</source>
         <translation>Zeit</translation>
     </message>
@@ -2479,6 +3589,10 @@
     <message>
         <source>Tokens today</source>
         <translation>Tokens heute</translation>
+    </message>
+    <message>
+        <source>Too long to be edited here: copy it into the message field</source>
+        <translation>Zu lang, um hier bearbeitet zu werden: Kopieren Sie es in das Nachrichtenfeld</translation>
     </message>
     <message>
         <source>Took</source>
@@ -2581,16 +3695,52 @@
         <translation>Lösen</translation>
     </message>
     <message>
+        <source>Until I clear it</source>
+        <translation>Bis ich es leere</translation>
+    </message>
+    <message>
         <source>Until I say otherwise</source>
         <translation>Bis ich etwas anderes sage</translation>
+    </message>
+    <message>
+        <source>Until I turn it on</source>
+        <translation>Bis ich wieder einschalte</translation>
+    </message>
+    <message>
+        <source>Until tomorrow, {time}</source>
+        <translation>Bis morgen, {time}</translation>
     </message>
     <message>
         <source>Urdu</source>
         <translation>Urdu</translation>
     </message>
+    <message numerus="yes">
+        <source>Use %n</source>
+        <comment>Use %n</comment>
+        <translation>
+            <numerusform>%n nutzen</numerusform>
+            <numerusform>%n nutzen</numerusform>
+        </translation>
+    </message>
+    <message numerus="yes">
+        <source>Use %n model of {program}</source>
+        <comment>Use %n models of {program}</comment>
+        <translation>
+            <numerusform>%n Modell von {program} nutzen</numerusform>
+            <numerusform>%n Modelle von {program} nutzen</numerusform>
+        </translation>
+    </message>
     <message>
         <source>Use somebody&apos;s GPU</source>
         <translation>Fremde GPU nutzen</translation>
+    </message>
+    <message numerus="yes">
+        <source>Use the one found</source>
+        <comment>Use the %n found</comment>
+        <translation>
+            <numerusform>Das gefundene nutzen</numerusform>
+            <numerusform>Die %n gefundenen nutzen</numerusform>
+        </translation>
     </message>
     <message>
         <source>Use {name}</source>
@@ -2605,12 +3755,24 @@
         <translation>Gültiger Schlüssel.</translation>
     </message>
     <message>
+        <source>Version {place}.</source>
+        <translation>Fassung {place}.</translation>
+    </message>
+    <message>
         <source>Vietnamese</source>
         <translation>Vietnamesisch</translation>
     </message>
     <message>
         <source>Wait for the microphone…</source>
         <translation>Warten Sie auf das Mikrofon…</translation>
+    </message>
+    <message>
+        <source>Waiting for bytes from {name}…</source>
+        <translation>Wartet auf Bytes von {name}…</translation>
+    </message>
+    <message>
+        <source>Waiting for bytes…</source>
+        <translation>Wartet auf Bytes…</translation>
     </message>
     <message>
         <source>Waiting for its owner to allow your key.</source>
@@ -2629,6 +3791,26 @@
         <translation>Wartet auf den Besitzer von {name}.</translation>
     </message>
     <message>
+        <source>Waits until another one is here.</source>
+        <translation>Wartet, bis ein anderer fertig ist.</translation>
+    </message>
+    <message>
+        <source>What could be removed is not known.</source>
+        <translation>Was entfernt werden könnte, ist nicht bekannt.</translation>
+    </message>
+    <message>
+        <source>What fits this machine is not known.</source>
+        <translation>Was auf diesen Rechner passt, ist nicht bekannt.</translation>
+    </message>
+    <message>
+        <source>What has arrived is kept.</source>
+        <translation>Was angekommen ist, bleibt.</translation>
+    </message>
+    <message>
+        <source>What is shared was not changed.</source>
+        <translation>Was freigegeben ist, wurde nicht geändert.</translation>
+    </message>
+    <message>
         <source>What it runs now is stopped, and its requests are met with silence.</source>
         <translation>Was er gerade ausführt, wird gestoppt, und auf seine Anfragen wird geschwiegen.</translation>
     </message>
@@ -2645,12 +3827,28 @@
         <translation>Was bis dahin zu hören war, bleibt. Halten Sie die Taste, um weiterzumachen.</translation>
     </message>
     <message>
+        <source>What was kept of questions and answers is still there.</source>
+        <translation>Was von Fragen und Antworten aufbewahrt wurde, ist noch da.</translation>
+    </message>
+    <message>
+        <source>What was said is forgotten for good. Who, when and how much stay in the log.</source>
+        <translation>Was gesagt wurde, wird endgültig vergessen. Wer, wann und wie viel bleiben im Protokoll.</translation>
+    </message>
+    <message>
         <source>What was used, by whom and when is forgotten. The counts of today go on.</source>
         <translation>Was genutzt wurde, von wem und wann, wird vergessen. Die Zählung von heute geht weiter.</translation>
     </message>
     <message>
         <source>What would you like to do?</source>
         <translation>Was möchten Sie tun?</translation>
+    </message>
+    <message>
+        <source>When the answer that is coming has ended</source>
+        <translation>Wenn die kommende Antwort zu Ende ist</translation>
+    </message>
+    <message>
+        <source>Where</source>
+        <translation>Wo</translation>
     </message>
     <message>
         <source>Where two routers allow no direct path, a relay forwards what it cannot read. Anybody who can be reached runs one with &apos;qvac-desktop relay&apos; and gives you its key. One of the two machines has to name it.</source>
@@ -2667,6 +3865,10 @@
     <message>
         <source>Whoever holds this key may use the models you share.</source>
         <translation>Wer diesen Schlüssel hat, darf die Modelle nutzen, die Sie freigeben.</translation>
+    </message>
+    <message>
+        <source>With {context} context it needs {needed}; this machine has {memory}, {free} of it free now.</source>
+        <translation>Mit {context} Kontext braucht es {needed}; dieser Rechner hat {memory}, davon sind jetzt {free} frei.</translation>
     </message>
     <message>
         <source>Write something first</source>
@@ -2725,6 +3927,10 @@
         <translation>ein Programm</translation>
     </message>
     <message>
+        <source>about {rate} tok/s</source>
+        <translation>etwa {rate} Tok/s</translation>
+    </message>
+    <message>
         <source>about {time} left</source>
         <translation>noch etwa {time}</translation>
     </message>
@@ -2733,8 +3939,44 @@
         <translation>antwortet…</translation>
     </message>
     <message>
+        <source>answers here when others are away</source>
+        <translation>antwortet hier, wenn andere weg sind</translation>
+    </message>
+    <message>
+        <source>begins</source>
+        <translation>beginnt</translation>
+    </message>
+    <message>
+        <source>beside you</source>
+        <translation>nebenan</translation>
+    </message>
+    <message numerus="yes">
+        <source>beside you, %n model may be copied</source>
+        <comment>beside you, %n models may be copied</comment>
+        <translation>
+            <numerusform>nebenan, %n Modell darf kopiert werden</numerusform>
+            <numerusform>nebenan, %n Modelle dürfen kopiert werden</numerusform>
+        </translation>
+    </message>
+    <message>
         <source>blocked</source>
         <translation>gesperrt</translation>
+    </message>
+    <message>
+        <source>by {maker}</source>
+        <translation>von {maker}</translation>
+    </message>
+    <message>
+        <source>by {maker}, from Hugging Face</source>
+        <translation>von {maker}, von Hugging Face</translation>
+    </message>
+    <message>
+        <source>chat</source>
+        <translation>Chat</translation>
+    </message>
+    <message>
+        <source>checking</source>
+        <translation>prüft</translation>
     </message>
     <message>
         <source>connecting…</source>
@@ -2761,8 +4003,16 @@
         <translation>Entwurf</translation>
     </message>
     <message>
+        <source>edited</source>
+        <translation>bearbeitet</translation>
+    </message>
+    <message>
         <source>embeddings</source>
         <translation>Embeddings</translation>
+    </message>
+    <message>
+        <source>embeddings, for programs</source>
+        <translation>Embeddings, für Programme</translation>
     </message>
     <message>
         <source>expired</source>
@@ -2781,6 +4031,10 @@
         <translation>erstes Token {time}</translation>
     </message>
     <message>
+        <source>fits, needs {size}</source>
+        <translation>passt, braucht {size}</translation>
+    </message>
+    <message>
         <source>folded</source>
         <translation>eingeklappt</translation>
     </message>
@@ -2791,6 +4045,18 @@
     <message>
         <source>for speech</source>
         <translation>für Sprache</translation>
+    </message>
+    <message>
+        <source>from Hugging Face</source>
+        <translation>von Hugging Face</translation>
+    </message>
+    <message>
+        <source>from {program}</source>
+        <translation>von {program}</translation>
+    </message>
+    <message>
+        <source>from {site}</source>
+        <translation>von {site}</translation>
     </message>
     <message>
         <source>give it to the people you allow</source>
@@ -2812,6 +4078,11 @@
         <source>heard on this machine</source>
         <translation>auf diesem Rechner gehört</translation>
     </message>
+    <message>
+        <source>here</source>
+        <comment>a model is on this machine</comment>
+        <translation>da</translation>
+    </message>
     <message numerus="yes">
         <source>in %n day</source>
         <comment>in %n days</comment>
@@ -2829,12 +4100,48 @@
         <translation>in {minutes} Min.</translation>
     </message>
     <message>
+        <source>its own</source>
+        <translation>eigener</translation>
+    </message>
+    <message>
+        <source>its size alone</source>
+        <translation>nur die Größe</translation>
+    </message>
+    <message>
         <source>just now</source>
         <translation>gerade eben</translation>
+    </message>
+    <message numerus="yes">
+        <source>kept for %n day</source>
+        <comment>kept for %n days</comment>
+        <translation>
+            <numerusform>%n Tag aufbewahrt</numerusform>
+            <numerusform>%n Tage aufbewahrt</numerusform>
+        </translation>
+    </message>
+    <message>
+        <source>kept until you clear it</source>
+        <translation>aufbewahrt, bis Sie es leeren</translation>
     </message>
     <message>
         <source>length reached</source>
         <translation>Länge erreicht</translation>
+    </message>
+    <message>
+        <source>licence not known</source>
+        <translation>Lizenz unbekannt</translation>
+    </message>
+    <message>
+        <source>lies elsewhere</source>
+        <translation>liegt anderswo</translation>
+    </message>
+    <message>
+        <source>limit of the day reached</source>
+        <translation>Tagesgrenze erreicht</translation>
+    </message>
+    <message>
+        <source>line was full</source>
+        <translation>Schlange war voll</translation>
     </message>
     <message>
         <source>loaded</source>
@@ -2869,12 +4176,24 @@
         <translation>Modellprozess endete</translation>
     </message>
     <message>
+        <source>needs {size}, this has {number}</source>
+        <translation>braucht {size}, hier {number}</translation>
+    </message>
+    <message>
         <source>never</source>
         <translation>nie</translation>
     </message>
     <message>
-        <source>no prompts or answers are kept</source>
-        <translation>Fragen und Antworten werden nicht aufbewahrt</translation>
+        <source>never used</source>
+        <translation>nie benutzt</translation>
+    </message>
+    <message>
+        <source>no prompts or answers</source>
+        <translation>keine Fragen oder Antworten</translation>
+    </message>
+    <message>
+        <source>not known</source>
+        <translation>nicht bekannt</translation>
     </message>
     <message>
         <source>not reachable</source>
@@ -2884,9 +4203,29 @@
         <source>not shared</source>
         <translation>nicht freigegeben</translation>
     </message>
+    <message numerus="yes">
+        <source>not used for %n month</source>
+        <comment>not used for %n months</comment>
+        <translation>
+            <numerusform>seit %n Monat nicht benutzt</numerusform>
+            <numerusform>seit %n Monaten nicht benutzt</numerusform>
+        </translation>
+    </message>
+    <message numerus="yes">
+        <source>not used for %n week</source>
+        <comment>not used for %n weeks</comment>
+        <translation>
+            <numerusform>seit %n Woche nicht benutzt</numerusform>
+            <numerusform>seit %n Wochen nicht benutzt</numerusform>
+        </translation>
+    </message>
     <message>
         <source>nothing comes</source>
         <translation>es kommt nichts</translation>
+    </message>
+    <message>
+        <source>nothing is copied until you say so</source>
+        <translation>kopiert wird erst auf Ihr Wort</translation>
     </message>
     <message>
         <source>nothing was said</source>
@@ -2897,12 +4236,24 @@
         <translation>jetzt</translation>
     </message>
     <message>
+        <source>of no use here</source>
+        <translation>hier ohne Nutzen</translation>
+    </message>
+    <message>
         <source>offline</source>
         <translation>offline</translation>
     </message>
     <message>
         <source>online</source>
         <translation>online</translation>
+    </message>
+    <message>
+        <source>only with {context} context</source>
+        <translation>nur mit {context} Kontext</translation>
+    </message>
+    <message>
+        <source>only with {context} context: {size}</source>
+        <translation>nur mit {context} Kontext: {size}</translation>
     </message>
     <message>
         <source>open</source>
@@ -2913,12 +4264,24 @@
         <translation>offen für alle</translation>
     </message>
     <message>
+        <source>or paste an address above</source>
+        <translation>oder fügen Sie oben eine Adresse ein</translation>
+    </message>
+    <message>
         <source>others disagree about it</source>
         <translation>andere sehen sie verschieden</translation>
     </message>
     <message>
         <source>path unknown</source>
         <translation>Weg unbekannt</translation>
+    </message>
+    <message>
+        <source>paused</source>
+        <translation>angehalten</translation>
+    </message>
+    <message>
+        <source>question too long</source>
+        <translation>Frage zu lang</translation>
     </message>
     <message>
         <source>reachable</source>
@@ -2929,12 +4292,24 @@
         <translation>liest…</translation>
     </message>
     <message>
+        <source>reads pictures</source>
+        <translation>liest Bilder</translation>
+    </message>
+    <message>
         <source>refused</source>
         <translation>abgelehnt</translation>
     </message>
     <message>
         <source>relay</source>
         <translation>Relais</translation>
+    </message>
+    <message>
+        <source>restart</source>
+        <translation>Neustart</translation>
+    </message>
+    <message>
+        <source>shared</source>
+        <translation>freigegeben</translation>
     </message>
     <message>
         <source>sharing is off</source>
@@ -2947,6 +4322,14 @@
     <message>
         <source>sharing is on, not reachable</source>
         <translation>Freigabe ist an, nicht erreichbar</translation>
+    </message>
+    <message>
+        <source>sharing paused</source>
+        <translation>Freigabe unterbrochen</translation>
+    </message>
+    <message>
+        <source>shown</source>
+        <translation>gezeigt</translation>
     </message>
     <message>
         <source>so far {time} is kept</source>
@@ -2993,6 +4376,22 @@
         <translation>den eingefügten Text</translation>
     </message>
     <message>
+        <source>thinks</source>
+        <translation>denkt</translation>
+    </message>
+    <message>
+        <source>took too long</source>
+        <translation>dauerte zu lange</translation>
+    </message>
+    <message>
+        <source>tools</source>
+        <translation>Werkzeuge</translation>
+    </message>
+    <message>
+        <source>translates</source>
+        <translation>übersetzt</translation>
+    </message>
+    <message>
         <source>translating…</source>
         <translation>übersetzt…</translation>
     </message>
@@ -3005,8 +4404,20 @@
         <translation>zuerst versucht</translation>
     </message>
     <message>
+        <source>used {when}</source>
+        <translation>benutzt {when}</translation>
+    </message>
+    <message>
         <source>waiting for the owner</source>
         <translation>wartet auf den Besitzer</translation>
+    </message>
+    <message>
+        <source>waits</source>
+        <translation>wartet</translation>
+    </message>
+    <message>
+        <source>with questions and answers</source>
+        <translation>mit Fragen und Antworten</translation>
     </message>
     <message>
         <source>yesterday</source>
@@ -3026,6 +4437,10 @@
         <translation>{answers}. Adresse, wie andere sie sehen: {address}. {router}</translation>
     </message>
     <message>
+        <source>{at} of {count}</source>
+        <translation>{at} von {count}</translation>
+    </message>
+    <message>
         <source>{cause} It is tried again by itself.</source>
         <translation>{cause} Es wird von selbst erneut versucht.</translation>
     </message>
@@ -3034,8 +4449,20 @@
         <translation>{cause} Lassen Sie das Fenster offen: Sie werden gespeichert, sobald es geht.</translation>
     </message>
     <message>
+        <source>{count} %</source>
+        <translation>{count} %</translation>
+    </message>
+    <message>
+        <source>{count} GB</source>
+        <translation>{count} GB</translation>
+    </message>
+    <message>
         <source>{count} context</source>
         <translation>Kontext {count}</translation>
+    </message>
+    <message>
+        <source>{count} more…</source>
+        <translation>{count} weitere…</translation>
     </message>
     <message numerus="yes">
         <source>{count} of %n slot</source>
@@ -3050,6 +4477,22 @@
         <translation>{count} von {all} Zeichen.</translation>
     </message>
     <message>
+        <source>{count} requests</source>
+        <translation>{count} Anfragen</translation>
+    </message>
+    <message>
+        <source>{count} requests are in {file}.</source>
+        <translation>{count} Anfragen stehen in {file}.</translation>
+    </message>
+    <message>
+        <source>{count} tokens</source>
+        <translation>{count} Tokens</translation>
+    </message>
+    <message>
+        <source>{count} × {what}</source>
+        <translation>{count} × {what}</translation>
+    </message>
+    <message>
         <source>{count}k context</source>
         <translation>Kontext {count}k</translation>
     </message>
@@ -3060,6 +4503,14 @@
     <message>
         <source>{done} of {total} MB</source>
         <translation>{done} von {total} MB</translation>
+    </message>
+    <message>
+        <source>{file} was not added.</source>
+        <translation>{file} wurde nicht hinzugefügt.</translation>
+    </message>
+    <message>
+        <source>{first} to {last}</source>
+        <translation>{first} bis {last}</translation>
     </message>
     <message>
         <source>{generated} out</source>
@@ -3108,6 +4559,10 @@
     <message>
         <source>{model} is on this machine now.</source>
         <translation>{model} ist jetzt auf diesem Rechner.</translation>
+    </message>
+    <message>
+        <source>{model} was not removed.</source>
+        <translation>{model} wurde nicht entfernt.</translation>
     </message>
     <message>
         <source>{month} {year}</source>
@@ -3258,6 +4713,14 @@
         <translation>{name} ging offline.</translation>
     </message>
     <message>
+        <source>{name}, idle</source>
+        <translation>{name}, untätig</translation>
+    </message>
+    <message>
+        <source>{name}, {model}, {rate}</source>
+        <translation>{name}, {model}, {rate}</translation>
+    </message>
+    <message>
         <source>{number} GB</source>
         <translation>{number} GB</translation>
     </message>
@@ -3287,6 +4750,14 @@
         <source>{number}k</source>
         <extracomment>thousands, short</extracomment>
         <translation>{number}k</translation>
+    </message>
+    <message>
+        <source>{pair} free</source>
+        <translation>{pair} frei</translation>
+    </message>
+    <message>
+        <source>{part}, {count}</source>
+        <translation>{part}, {count}</translation>
     </message>
     <message>
         <source>{path} cannot be read: {reason}.</source>
@@ -3331,6 +4802,14 @@
         <translation>{rate}, noch etwa {time}</translation>
     </message>
     <message>
+        <source>{rate}/s</source>
+        <translation>{rate}/s</translation>
+    </message>
+    <message>
+        <source>{rate}/s, about {time} left</source>
+        <translation>{rate}/s, noch etwa {time}</translation>
+    </message>
+    <message>
         <source>{reads} Save it as text, or copy from it.</source>
         <translation>{reads} Speichern Sie es als Text, oder kopieren Sie daraus.</translation>
     </message>
@@ -3351,6 +4830,38 @@
         <translation>{several} und {last}</translation>
     </message>
     <message>
+        <source>{shown} of {all} in the catalog.</source>
+        <translation>{shown} von {all} im Katalog.</translation>
+    </message>
+    <message>
+        <source>{size} free</source>
+        <translation>{size} frei</translation>
+    </message>
+    <message>
+        <source>{size} go from {old} to {new}, and new ones are kept there. A model leaves its old place only when it is whole at the new one.</source>
+        <translation>{size} ziehen von {old} nach {new} um, und neue kommen dorthin. Ein Modell verlässt seinen alten Platz erst, wenn es am neuen ganz ist.</translation>
+    </message>
+    <message>
+        <source>{size} models</source>
+        <translation>{size} Modelle</translation>
+    </message>
+    <message>
+        <source>{size} of it have arrived and would be thrown away.</source>
+        <translation>{size} davon sind angekommen und würden weggeworfen.</translation>
+    </message>
+    <message>
+        <source>{size} on their way</source>
+        <translation>{size} unterwegs</translation>
+    </message>
+    <message>
+        <source>{size} other files</source>
+        <translation>{size} andere Dateien</translation>
+    </message>
+    <message>
+        <source>{size} too little</source>
+        <translation>{size} zu wenig</translation>
+    </message>
+    <message>
         <source>{size}, loading</source>
         <translation>{size}, wird geladen</translation>
     </message>
@@ -3363,6 +4874,10 @@
         <translation>{size}, bereit</translation>
     </message>
     <message>
+        <source>{size}, this has {memory}</source>
+        <translation>{size}, hier {memory}</translation>
+    </message>
+    <message>
         <source>{size}, {licence}, from Hugging Face</source>
         <translation>{size}, {licence}, von Hugging Face</translation>
     </message>
@@ -3372,8 +4887,16 @@
         <translation>{size}/s</translation>
     </message>
     <message>
+        <source>{some} and {last}</source>
+        <translation>{some} und {last}</translation>
+    </message>
+    <message>
         <source>{speed} × real time</source>
         <translation>{speed} × Echtzeit</translation>
+    </message>
+    <message>
+        <source>{time} of computing</source>
+        <translation>{time} gerechnet</translation>
     </message>
     <message>
         <source>{title}, pinned, {when}</source>
@@ -3386,6 +4909,14 @@
     <message>
         <source>{used} of {limit}</source>
         <translation>{used} von {limit}</translation>
+    </message>
+    <message numerus="yes">
+        <source>{where} has one that can be used where it lies.</source>
+        <comment>In {where} there are %n, to be used where they lie.</comment>
+        <translation>
+            <numerusform>{where} hat eines, das genutzt werden kann, wo es liegt.</numerusform>
+            <numerusform>{where} hat %n, die genutzt werden können, wo sie liegen.</numerusform>
+        </translation>
     </message>
     <message>
         <source>{who} answered: {text}</source>
@@ -3406,6 +4937,14 @@
     <message>
         <source>{who} will answer.</source>
         <translation>{who} wird antworten.</translation>
+    </message>
+    <message numerus="yes">
+        <source>{who}, %n request</source>
+        <comment>{who}, %n requests</comment>
+        <translation>
+            <numerusform>{who}, %n Anfrage</numerusform>
+            <numerusform>{who}, %n Anfragen</numerusform>
+        </translation>
     </message>
 </context>
 </TS>

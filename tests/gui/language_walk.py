@@ -13,6 +13,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from enum import Enum
 from pathlib import Path
 from typing import cast
 
@@ -301,10 +302,12 @@ def data_of(core: FakeCore) -> set[str]:
 def _gather(value: object, found: set[str], depth: int) -> None:
     if isinstance(value, str):
         found.add(value)
-    elif depth > 8:
+    elif depth > 8 or isinstance(value, Enum):
         return
     elif dataclasses.is_dataclass(value) and not isinstance(value, type):
         _gather([getattr(value, field.name) for field in dataclasses.fields(value)], found, depth + 1)
+    elif hasattr(value, "__dict__") and type(value).__module__.startswith(("tests.", "qvac_core.")):
+        _gather(vars(value), found, depth + 1)
     elif isinstance(value, dict):
         _gather([*value.keys(), *value.values()], found, depth + 1)
     elif isinstance(value, list | tuple | set | frozenset):

@@ -59,6 +59,13 @@ ELSEWHERE = {
         "The model process ended while",
         "The model process ended",
         "Not enough memory",
+        "This message is too long",
+        "Too many requests are waiting",
+        "This provider is not taking requests",
+        "Your tokens for today",
+        "A request may take",
+        "Loading the model took",
+        "An answer may take",
     },
     "widgets/chat/seam.py": {"This machine"},
     # Only the command line says it.
