@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QVBoxLayout, QWidget
 
-from app.widgets.label import Label
+from app.widgets.label import ElidedLabel, Label
 
 TITLE_ROW = 40
 PADDING = 16
@@ -25,7 +25,7 @@ class Card(QFrame):
         self.title_row.setContentsMargins(PADDING - 1, 0, PADDING - 1, 0)
         self.title_row.setSpacing(8)
         self.title = Label(title, weight=600)
-        self.hint = Label(hint, scale="hint", tone="text3")
+        self.hint = ElidedLabel(hint, scale="hint", tone="text3")
         self._titles = QHBoxLayout()
         self._titles.setSpacing(8)
         if title:

@@ -10,7 +10,7 @@ from PySide6.QtGui import QAccessible, QPainter, QPaintEvent
 from PySide6.QtWidgets import QHBoxLayout, QSizePolicy, QVBoxLayout, QWidget
 
 from app.theme import Theme
-from app.widgets.label import Label
+from app.widgets.label import ElidedLabel, Label
 
 HEIGHT = 4
 HEIGHT_IN_CARD = 6
@@ -122,7 +122,7 @@ class PartsMeter(QWidget):
         self.bar = Bar(theme, name, height=height)
         self._legend = QHBoxLayout()
         self._legend.setSpacing(6)
-        self._legends: list[tuple[_Dot, Label]] = []
+        self._legends: list[tuple[_Dot, ElidedLabel]] = []
         self.rest = Label(scale="hint", weight=600)
         self._legend.addStretch(1)
         self._legend.addWidget(self.rest)
@@ -135,7 +135,7 @@ class PartsMeter(QWidget):
     def show_parts(self, parts: Sequence[Part], total: float, rest: str) -> None:
         """`rest` says what is left of `total`."""
         while len(self._legends) < len(parts):
-            dot, label = _Dot(self._theme), Label(scale="hint", tone="text2")
+            dot, label = _Dot(self._theme), ElidedLabel(scale="hint", tone="text2")
             place = 3 * len(self._legends)
             for offset, widget in enumerate((dot, label)):
                 self._legend.insertWidget(place + offset, widget)

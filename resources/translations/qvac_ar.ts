@@ -345,10 +345,6 @@
         <translation>إضافة نموذج</translation>
     </message>
     <message>
-        <source>Add a model file</source>
-        <translation>إضافة ملف نموذج</translation>
-    </message>
-    <message>
         <source>Add a provider</source>
         <translation>إضافة مزوّد</translation>
     </message>
@@ -379,6 +375,10 @@
     <message>
         <source>Add relay</source>
         <translation>إضافة مُرحِّل</translation>
+    </message>
+    <message>
+        <source>Add who answers</source>
+        <translation>إضافة من يجيب</translation>
     </message>
     <message>
         <source>All</source>
@@ -426,12 +426,20 @@
         <translation>السماح…</translation>
     </message>
     <message>
+        <source>Alt+Down</source>
+        <translation>Alt+أسفل</translation>
+    </message>
+    <message>
         <source>Alt+Left</source>
         <translation>Alt+يسار</translation>
     </message>
     <message>
         <source>Alt+Right</source>
         <translation>Alt+يمين</translation>
+    </message>
+    <message>
+        <source>Alt+Up</source>
+        <translation>Alt+أعلى</translation>
     </message>
     <message>
         <source>An unknown key asks to use your GPU</source>
@@ -470,6 +478,18 @@
         <translation>الإجابة من جديد</translation>
     </message>
     <message>
+        <source>Answer as</source>
+        <translation>الإجابة كـ</translation>
+    </message>
+    <message>
+        <source>Answer as JSON</source>
+        <translation>الإجابة بصيغة JSON</translation>
+    </message>
+    <message>
+        <source>Answer as text</source>
+        <translation>الإجابة نصًا</translation>
+    </message>
+    <message>
         <source>Answering: {who}</source>
         <translation>المُجيب: {who}</translation>
     </message>
@@ -480,6 +500,14 @@
     <message>
         <source>Answers cannot be saved at the moment.</source>
         <translation>يتعذّر حفظ الإجابات حاليًا.</translation>
+    </message>
+    <message>
+        <source>Answers keep to this JSON schema. Whoever computes them holds the model to it.</source>
+        <translation>تلتزم الإجابات بمخطط JSON هذا. ومن يحسبها يُلزم النموذج به.</translation>
+    </message>
+    <message>
+        <source>Answers will fail: {fault}</source>
+        <translation>ستفشل الإجابات: {fault}</translation>
     </message>
     <message>
         <source>Any ending</source>
@@ -616,6 +644,14 @@
     <message>
         <source>Back to the catalog</source>
         <translation>العودة إلى الفهرس</translation>
+    </message>
+    <message>
+        <source>Back to the defaults</source>
+        <translation>العودة إلى القيم الافتراضية</translation>
+    </message>
+    <message>
+        <source>Back to the preset</source>
+        <translation>العودة إلى الإعداد المسبق</translation>
     </message>
     <message>
         <source>Bengali</source>
@@ -788,6 +824,10 @@
     <message>
         <source>Close</source>
         <translation>إغلاق</translation>
+    </message>
+    <message>
+        <source>Close the parameters</source>
+        <translation>إغلاق المعاملات</translation>
     </message>
     <message>
         <source>Code</source>
@@ -980,6 +1020,14 @@
     <message>
         <source>Day</source>
         <translation>اليوم</translation>
+    </message>
+    <message>
+        <source>Defaults</source>
+        <translation>القيم الافتراضية</translation>
+    </message>
+    <message>
+        <source>Del</source>
+        <translation>حذف</translation>
     </message>
     <message>
         <source>Delete conversation</source>
@@ -1325,6 +1373,10 @@
         <translation>الفرنسية</translation>
     </message>
     <message>
+        <source>From the library…</source>
+        <translation>من المكتبة…</translation>
+    </message>
+    <message>
         <source>From {name}</source>
         <translation>من {name}</translation>
     </message>
@@ -1490,6 +1542,14 @@
         <translation>ثبّتها بالأمر: pip install miniaudio (يلزم هنا مترجم C). ويمكن إفلات تسجيل هنا.</translation>
     </message>
     <message>
+        <source>Instructions</source>
+        <translation>التعليمات</translation>
+    </message>
+    <message>
+        <source>Instructions and numbers of this conversation, for others too.</source>
+        <translation>تعليمات هذه المحادثة وأرقامها، ولغيرها أيضًا.</translation>
+    </message>
+    <message>
         <source>It answers here when providers are away: then nothing would.</source>
         <translation>يجيب هنا عندما يغيب المزوّدون: وعندها لن يجيب أحد.</translation>
     </message>
@@ -1564,6 +1624,14 @@
     <message>
         <source>Its requests are met with silence.</source>
         <translation>تُقابَل طلباته بالصمت.</translation>
+    </message>
+    <message>
+        <source>JSON schema</source>
+        <translation>مخطط JSON</translation>
+    </message>
+    <message>
+        <source>JSON…</source>
+        <translation>JSON…</translation>
     </message>
     <message>
         <source>Japanese</source>
@@ -1670,8 +1738,16 @@
         <translation>دع من تسمح لهم يستخدمون معالج الرسوميات في هذا الجهاز. لا يدخل أحد قبل أن تأذن.</translation>
     </message>
     <message>
+        <source>Let the model think first</source>
+        <translation>دع النموذج يفكّر أولًا</translation>
+    </message>
+    <message>
         <source>Library</source>
         <translation>المكتبة</translation>
+    </message>
+    <message>
+        <source>Library…</source>
+        <translation>المكتبة…</translation>
     </message>
     <message>
         <source>Licence</source>
@@ -1704,6 +1780,14 @@
     <message>
         <source>Log, per person</source>
         <translation>السجل لكل شخص</translation>
+    </message>
+    <message>
+        <source>Longest answer</source>
+        <translation>أطول إجابة</translation>
+    </message>
+    <message>
+        <source>Longest answer, in tokens</source>
+        <translation>أطول إجابة، بالرموز</translation>
     </message>
     <message>
         <source>Look again</source>
@@ -1774,6 +1858,14 @@
         <translation>النماذج المتاحة</translation>
     </message>
     <message>
+        <source>Models to be had, in the library</source>
+        <translation>النماذج المتاحة، في المكتبة</translation>
+    </message>
+    <message>
+        <source>More</source>
+        <translation>المزيد</translation>
+    </message>
+    <message>
         <source>More about the log</source>
         <translation>المزيد عن السجل</translation>
     </message>
@@ -1802,8 +1894,20 @@
         <translation>المزيد لهذه المحادثة</translation>
     </message>
     <message>
+        <source>More for {name}</source>
+        <translation>المزيد لـ {name}</translation>
+    </message>
+    <message>
+        <source>Move down</source>
+        <translation>النقل إلى الأسفل</translation>
+    </message>
+    <message>
         <source>Move the models?</source>
         <translation>نقل النماذج؟</translation>
+    </message>
+    <message>
+        <source>Move up</source>
+        <translation>النقل إلى الأعلى</translation>
     </message>
     <message>
         <source>Move {size}</source>
@@ -1836,6 +1940,10 @@
     <message>
         <source>Name</source>
         <translation>الاسم</translation>
+    </message>
+    <message>
+        <source>Name of the preset</source>
+        <translation>اسم الإعداد المسبق</translation>
     </message>
     <message>
         <source>Name on this machine</source>
@@ -1902,6 +2010,10 @@
         <translation>لا يوجد على هذا الجهاز نموذج يفهم الكلام. احصل على واحد: نزّل WHISPER_TINY (‏78 MB) أو أكبر منه، أو أضف ملف Whisper (ggml .bin).</translation>
     </message>
     <message>
+        <source>No model yet</source>
+        <translation>لا نموذج بعد</translation>
+    </message>
+    <message>
         <source>No model yet.</source>
         <translation>لا نموذج بعد.</translation>
     </message>
@@ -1960,6 +2072,10 @@
     <message>
         <source>Nobody new can connect until the network changes.</source>
         <translation>لا يستطيع أحد جديد الاتصال حتى تتغير الشبكة.</translation>
+    </message>
+    <message>
+        <source>None. Say here how answers should be.</source>
+        <translation>لا شيء. قل هنا كيف ينبغي أن تكون الإجابات.</translation>
     </message>
     <message>
         <source>Norwegian</source>
@@ -2127,6 +2243,10 @@
         <translation>فتح ملف نموذج</translation>
     </message>
     <message>
+        <source>Open a model file…</source>
+        <translation>فتح ملف نموذج…</translation>
+    </message>
+    <message>
         <source>Open all of it ({amount})</source>
         <translation>فتح الكل ({amount})</translation>
     </message>
@@ -2193,6 +2313,18 @@
     <message>
         <source>Others can reach this machine directly.</source>
         <translation>يستطيع الآخرون الوصول إلى هذا الجهاز مباشرةً.</translation>
+    </message>
+    <message>
+        <source>Parameters</source>
+        <translation>المعاملات</translation>
+    </message>
+    <message>
+        <source>Parameters (Ctrl+.)</source>
+        <translation>المعاملات (Ctrl+.)</translation>
+    </message>
+    <message>
+        <source>Parameters of this conversation</source>
+        <translation>معاملات هذه المحادثة</translation>
     </message>
     <message>
         <source>Paste the key its owner gave you</source>
@@ -2311,6 +2443,10 @@
         <translation>البرتغالية</translation>
     </message>
     <message>
+        <source>Preset</source>
+        <translation>إعداد مسبق</translation>
+    </message>
+    <message>
         <source>Progress</source>
         <translation>التقدم</translation>
     </message>
@@ -2423,6 +2559,10 @@
         <translation>إزالة</translation>
     </message>
     <message>
+        <source>Remove a preset…</source>
+        <translation>إزالة إعداد مسبق…</translation>
+    </message>
+    <message>
         <source>Remove provider</source>
         <translation>إزالة المزوّد</translation>
     </message>
@@ -2531,6 +2671,18 @@
         <translation>الروسية</translation>
     </message>
     <message>
+        <source>Save</source>
+        <translation>حفظ</translation>
+    </message>
+    <message>
+        <source>Save as a preset</source>
+        <translation>الحفظ إعدادًا مسبقًا</translation>
+    </message>
+    <message>
+        <source>Save as new</source>
+        <translation>الحفظ جديدًا</translation>
+    </message>
+    <message>
         <source>Scan it, or copy it. It lets nobody in by itself.</source>
         <translation>امسحه ضوئيًا أو انسخه. لا يُدخل أحدًا وحده.</translation>
     </message>
@@ -2573,6 +2725,10 @@
             <numerusform>جرى البحث في عناوين %n محادثة ونصوصها.</numerusform>
             <numerusform>جرى البحث في عناوين %n محادثة ونصوصها.</numerusform>
         </translation>
+    </message>
+    <message>
+        <source>Seed</source>
+        <translation>البذرة</translation>
     </message>
     <message>
         <source>Select all</source>
@@ -2967,8 +3123,16 @@
         <translation>علامات التبويب</translation>
     </message>
     <message>
+        <source>Take out of the order</source>
+        <translation>الإخراج من الترتيب</translation>
+    </message>
+    <message>
         <source>Tamil</source>
         <translation>التاميلية</translation>
+    </message>
+    <message>
+        <source>Temperature</source>
+        <translation>درجة الحرارة</translation>
     </message>
     <message>
         <source>Text</source>
@@ -3149,6 +3313,10 @@
     <message>
         <source>The log was not exported.</source>
         <translation>لم يُصدَّر السجل.</translation>
+    </message>
+    <message>
+        <source>The longest answer is a whole number of tokens, at least 1.</source>
+        <translation>أطول إجابة عدد صحيح من الرموز، 1 على الأقل.</translation>
     </message>
     <message>
         <source>The longest unused come first. What is shared, or answers here, is missed by somebody.</source>
@@ -3359,8 +3527,16 @@
         <translation>لم تتغير القاعدة.</translation>
     </message>
     <message>
+        <source>The schema is too long.</source>
+        <translation>المخطط طويل جدًا.</translation>
+    </message>
+    <message>
         <source>The search came to nothing.</source>
         <translation>لم يسفر البحث عن شيء.</translation>
+    </message>
+    <message>
+        <source>The seed is a whole number from 0 to {most}.</source>
+        <translation>البذرة عدد صحيح من 0 إلى {most}.</translation>
     </message>
     <message>
         <source>The server sends the model over an unencrypted connection: refused.</source>
@@ -3381,6 +3557,10 @@
     <message>
         <source>The system&apos;s keyring does not hold your identity any more. Restore it, start with --seed, or remove {path} to get a new key (people who know the old one will not find you).</source>
         <translation>لم تعد سلسلة مفاتيح النظام تحوي هويتك. استعِدها، أو ابدأ بالخيار --seed، أو أزِل {path} للحصول على مفتاح جديد (لن يعثر عليك من يعرف القديم).</translation>
+    </message>
+    <message>
+        <source>The temperature is a number from 0 to 2.</source>
+        <translation>درجة الحرارة عدد من 0 إلى 2.</translation>
     </message>
     <message>
         <source>The time for which the owner allowed your key is over.</source>
@@ -3431,6 +3611,10 @@
         <translation>لا صوت في هذا الملف.</translation>
     </message>
     <message>
+        <source>There is nobody else to add</source>
+        <translation>لا أحد غيرهم للإضافة</translation>
+    </message>
+    <message>
         <source>These settings in {path} are not understood and have their default: {names}.</source>
         <translation>هذه الإعدادات في {path} غير مفهومة ولها قيمتها الافتراضية: {names}.</translation>
     </message>
@@ -3449,6 +3633,10 @@
     <message>
         <source>This audio is longer than the {time} that are allowed. Send it in parts.</source>
         <translation>هذا الصوت أطول من المدة المسموحة {time}. أرسله على أجزاء.</translation>
+    </message>
+    <message>
+        <source>This conversation</source>
+        <translation>هذه المحادثة</translation>
     </message>
     <message>
         <source>This conversation does not exist any more.</source>
@@ -3647,6 +3835,10 @@
         <translation>ضاع هذا الطلب. أرسله من جديد.</translation>
     </message>
     <message>
+        <source>This schema can be used.</source>
+        <translation>يمكن استخدام هذا المخطط.</translation>
+    </message>
+    <message>
         <source>This system starts no programs at login.</source>
         <translation>لا يشغّل هذا النظام برامج عند تسجيل الدخول.</translation>
     </message>
@@ -3713,6 +3905,14 @@
     <message>
         <source>Took</source>
         <translation>المدة</translation>
+    </message>
+    <message>
+        <source>Top-p</source>
+        <translation>Top-p</translation>
+    </message>
+    <message>
+        <source>Top-p is a number from 0 to 1.</source>
+        <translation>‏Top-p عدد من 0 إلى 1.</translation>
     </message>
     <message>
         <source>Transcribing</source>
@@ -3831,6 +4031,10 @@
         <translation>حتى الغد، {time}</translation>
     </message>
     <message>
+        <source>Update</source>
+        <translation>تحديث</translation>
+    </message>
+    <message>
         <source>Urdu</source>
         <translation>الأردية</translation>
     </message>
@@ -3873,6 +4077,10 @@
             <numerusform>استخدام الـ %n التي عُثر عليها</numerusform>
             <numerusform>استخدام الـ %n التي عُثر عليها</numerusform>
         </translation>
+    </message>
+    <message>
+        <source>Use this schema</source>
+        <translation>استخدام هذا المخطط</translation>
     </message>
     <message>
         <source>Use {name}</source>
@@ -3991,6 +4199,10 @@
         <translation>من</translation>
     </message>
     <message>
+        <source>Who answers, in order</source>
+        <translation>من يجيب، بالترتيب</translation>
+    </message>
+    <message>
         <source>Who may use it</source>
         <translation>من يستطيع استخدامه</translation>
     </message>
@@ -4001,6 +4213,10 @@
     <message>
         <source>With {context} context it needs {needed}; this machine has {memory}, {free} of it free now.</source>
         <translation>بسياق {context} يحتاج إلى {needed}؛ ولدى هذا الجهاز {memory}، منها {free} متاحة الآن.</translation>
+    </message>
+    <message>
+        <source>Without a schema, answers are text.</source>
+        <translation>دون مخطط تكون الإجابات نصًا.</translation>
     </message>
     <message>
         <source>Write something first</source>
@@ -4058,6 +4274,18 @@
         <source>a program</source>
         <translation>برنامج</translation>
     </message>
+    <message numerus="yes">
+        <source>about %n token</source>
+        <comment>about %n tokens</comment>
+        <translation>
+            <numerusform>بلا رموز</numerusform>
+            <numerusform>نحو رمز واحد</numerusform>
+            <numerusform>نحو رمزين</numerusform>
+            <numerusform>نحو %n رموز</numerusform>
+            <numerusform>نحو %n رمزًا</numerusform>
+            <numerusform>نحو %n رمز</numerusform>
+        </translation>
+    </message>
     <message>
         <source>about {rate} tok/s</source>
         <translation>نحو ⁦{rate} tok/s⁩</translation>
@@ -4073,6 +4301,10 @@
     <message>
         <source>answers here when others are away</source>
         <translation>يجيب هنا عندما يغيب الآخرون</translation>
+    </message>
+    <message>
+        <source>any</source>
+        <translation>أي شيء</translation>
     </message>
     <message>
         <source>begins</source>
@@ -4320,6 +4552,11 @@
         <translation>انتهت عملية النموذج</translation>
     </message>
     <message>
+        <source>model&apos;s</source>
+        <comment>as the model&apos;s file says</comment>
+        <translation>كالنموذج</translation>
+    </message>
+    <message>
         <source>needs {size}, this has {number}</source>
         <translation>يحتاج {size}، وهنا {number}</translation>
     </message>
@@ -4334,6 +4571,10 @@
     <message>
         <source>no prompts or answers</source>
         <translation>لا أسئلة ولا إجابات</translation>
+    </message>
+    <message>
+        <source>not in your list any more</source>
+        <translation>لم يعد في قائمتك</translation>
     </message>
     <message>
         <source>not known</source>
@@ -4532,6 +4773,10 @@
         <translation>يفكّر</translation>
     </message>
     <message>
+        <source>tokens</source>
+        <translation>رموز</translation>
+    </message>
+    <message>
         <source>took too long</source>
         <translation>استغرق طويلًا</translation>
     </message>
@@ -4721,6 +4966,10 @@
         <translation>لم يُزَل {model}.</translation>
     </message>
     <message>
+        <source>{model}, if all others are away</source>
+        <translation>{model}، إذا غاب كل الآخرين</translation>
+    </message>
+    <message>
         <source>{month} {year}</source>
         <translation>{month} {year}</translation>
     </message>
@@ -4809,6 +5058,10 @@
         <translation>{name} ليس نصًا.</translation>
     </message>
     <message>
+        <source>{name} is number {place} now.</source>
+        <translation>أصبح {name} في المرتبة {place}.</translation>
+    </message>
+    <message>
         <source>{name} is reading…</source>
         <translation>يقرأ {name}…</translation>
     </message>
@@ -4867,6 +5120,10 @@
     <message>
         <source>{name} went offline.</source>
         <translation>انقطع {name} عن الشبكة.</translation>
+    </message>
+    <message>
+        <source>{name}, changed</source>
+        <translation>{name}، مُعدَّل</translation>
     </message>
     <message>
         <source>{name}, idle</source>
@@ -4938,6 +5195,10 @@
     <message>
         <source>{place} refused the download (HTTP {status}).</source>
         <translation>رفض {place} التنزيل (HTTP {status}).</translation>
+    </message>
+    <message>
+        <source>{place}, {name}, {words}</source>
+        <translation>{place}، {name}، {words}</translation>
     </message>
     <message>
         <source>{prompt} / {generated}</source>

@@ -261,10 +261,6 @@
         <translation>Modell hinzufügen</translation>
     </message>
     <message>
-        <source>Add a model file</source>
-        <translation>Modelldatei hinzufügen</translation>
-    </message>
-    <message>
         <source>Add a provider</source>
         <translation>Anbieter hinzufügen</translation>
     </message>
@@ -295,6 +291,10 @@
     <message>
         <source>Add relay</source>
         <translation>Relais hinzufügen</translation>
+    </message>
+    <message>
+        <source>Add who answers</source>
+        <translation>Hinzufügen, wer antwortet</translation>
     </message>
     <message>
         <source>All</source>
@@ -342,12 +342,20 @@
         <translation>Erlauben…</translation>
     </message>
     <message>
+        <source>Alt+Down</source>
+        <translation>Alt+Ab</translation>
+    </message>
+    <message>
         <source>Alt+Left</source>
         <translation>Alt+Links</translation>
     </message>
     <message>
         <source>Alt+Right</source>
         <translation>Alt+Rechts</translation>
+    </message>
+    <message>
+        <source>Alt+Up</source>
+        <translation>Alt+Auf</translation>
     </message>
     <message>
         <source>An unknown key asks to use your GPU</source>
@@ -382,6 +390,18 @@
         <translation>Erneut antworten</translation>
     </message>
     <message>
+        <source>Answer as</source>
+        <translation>Antwort als</translation>
+    </message>
+    <message>
+        <source>Answer as JSON</source>
+        <translation>Antwort als JSON</translation>
+    </message>
+    <message>
+        <source>Answer as text</source>
+        <translation>Antwort als Text</translation>
+    </message>
+    <message>
         <source>Answering: {who}</source>
         <translation>Es antwortet: {who}</translation>
     </message>
@@ -392,6 +412,14 @@
     <message>
         <source>Answers cannot be saved at the moment.</source>
         <translation>Antworten können gerade nicht gespeichert werden.</translation>
+    </message>
+    <message>
+        <source>Answers keep to this JSON schema. Whoever computes them holds the model to it.</source>
+        <translation>Antworten halten sich an dieses JSON-Schema. Wer sie berechnet, hält das Modell dazu an.</translation>
+    </message>
+    <message>
+        <source>Answers will fail: {fault}</source>
+        <translation>Antworten werden fehlschlagen: {fault}</translation>
     </message>
     <message>
         <source>Any ending</source>
@@ -528,6 +556,14 @@
     <message>
         <source>Back to the catalog</source>
         <translation>Zurück zum Katalog</translation>
+    </message>
+    <message>
+        <source>Back to the defaults</source>
+        <translation>Zurück zu den Voreinstellungen</translation>
+    </message>
+    <message>
+        <source>Back to the preset</source>
+        <translation>Zurück zum Profil</translation>
     </message>
     <message>
         <source>Bengali</source>
@@ -700,6 +736,10 @@
     <message>
         <source>Close</source>
         <translation>Schließen</translation>
+    </message>
+    <message>
+        <source>Close the parameters</source>
+        <translation>Parameter schließen</translation>
     </message>
     <message>
         <source>Code</source>
@@ -888,6 +928,14 @@
     <message>
         <source>Day</source>
         <translation>Tag</translation>
+    </message>
+    <message>
+        <source>Defaults</source>
+        <translation>Voreinstellungen</translation>
+    </message>
+    <message>
+        <source>Del</source>
+        <translation>Entf</translation>
     </message>
     <message>
         <source>Delete conversation</source>
@@ -1233,6 +1281,10 @@
         <translation>Französisch</translation>
     </message>
     <message>
+        <source>From the library…</source>
+        <translation>Aus der Bibliothek…</translation>
+    </message>
+    <message>
         <source>From {name}</source>
         <translation>Von {name}</translation>
     </message>
@@ -1398,6 +1450,14 @@
         <translation>Installieren Sie es mit: pip install miniaudio (hier braucht es einen C-Compiler). Eine Aufnahme kann hier abgelegt werden.</translation>
     </message>
     <message>
+        <source>Instructions</source>
+        <translation>Anweisungen</translation>
+    </message>
+    <message>
+        <source>Instructions and numbers of this conversation, for others too.</source>
+        <translation>Anweisungen und Zahlen dieses Gesprächs, auch für andere.</translation>
+    </message>
+    <message>
         <source>It answers here when providers are away: then nothing would.</source>
         <translation>Es antwortet hier, wenn Anbieter weg sind: Dann täte es niemand.</translation>
     </message>
@@ -1472,6 +1532,14 @@
     <message>
         <source>Its requests are met with silence.</source>
         <translation>Auf seine Anfragen wird geschwiegen.</translation>
+    </message>
+    <message>
+        <source>JSON schema</source>
+        <translation>JSON-Schema</translation>
+    </message>
+    <message>
+        <source>JSON…</source>
+        <translation>JSON…</translation>
     </message>
     <message>
         <source>Japanese</source>
@@ -1578,8 +1646,16 @@
         <translation>Lassen Sie Menschen, denen Sie es erlauben, die GPU dieses Rechners nutzen. Niemand kommt herein, bevor Sie es sagen.</translation>
     </message>
     <message>
+        <source>Let the model think first</source>
+        <translation>Das Modell zuerst nachdenken lassen</translation>
+    </message>
+    <message>
         <source>Library</source>
         <translation>Bibliothek</translation>
+    </message>
+    <message>
+        <source>Library…</source>
+        <translation>Bibliothek…</translation>
     </message>
     <message>
         <source>Licence</source>
@@ -1612,6 +1688,14 @@
     <message>
         <source>Log, per person</source>
         <translation>Protokoll, je Person</translation>
+    </message>
+    <message>
+        <source>Longest answer</source>
+        <translation>Längste Antwort</translation>
+    </message>
+    <message>
+        <source>Longest answer, in tokens</source>
+        <translation>Längste Antwort, in Tokens</translation>
     </message>
     <message>
         <source>Look again</source>
@@ -1682,6 +1766,14 @@
         <translation>Erhältliche Modelle</translation>
     </message>
     <message>
+        <source>Models to be had, in the library</source>
+        <translation>Erhältliche Modelle, in der Bibliothek</translation>
+    </message>
+    <message>
+        <source>More</source>
+        <translation>Mehr</translation>
+    </message>
+    <message>
         <source>More about the log</source>
         <translation>Mehr zum Protokoll</translation>
     </message>
@@ -1710,8 +1802,20 @@
         <translation>Mehr zu diesem Gespräch</translation>
     </message>
     <message>
+        <source>More for {name}</source>
+        <translation>Mehr zu {name}</translation>
+    </message>
+    <message>
+        <source>Move down</source>
+        <translation>Nach unten</translation>
+    </message>
+    <message>
         <source>Move the models?</source>
         <translation>Die Modelle umziehen?</translation>
+    </message>
+    <message>
+        <source>Move up</source>
+        <translation>Nach oben</translation>
     </message>
     <message>
         <source>Move {size}</source>
@@ -1744,6 +1848,10 @@
     <message>
         <source>Name</source>
         <translation>Name</translation>
+    </message>
+    <message>
+        <source>Name of the preset</source>
+        <translation>Name des Profils</translation>
     </message>
     <message>
         <source>Name on this machine</source>
@@ -1810,6 +1918,10 @@
         <translation>Auf diesem Rechner ist kein Modell, das Sprache versteht. Holen Sie eines: WHISPER_TINY (78 MB) oder ein größeres, oder fügen Sie eine Whisper-Datei (ggml .bin) hinzu.</translation>
     </message>
     <message>
+        <source>No model yet</source>
+        <translation>Noch kein Modell</translation>
+    </message>
+    <message>
         <source>No model yet.</source>
         <translation>Noch kein Modell.</translation>
     </message>
@@ -1868,6 +1980,10 @@
     <message>
         <source>Nobody new can connect until the network changes.</source>
         <translation>Niemand Neues kann sich verbinden, bis das Netz sich ändert.</translation>
+    </message>
+    <message>
+        <source>None. Say here how answers should be.</source>
+        <translation>Keine. Sagen Sie hier, wie Antworten sein sollen.</translation>
     </message>
     <message>
         <source>Norwegian</source>
@@ -2031,6 +2147,10 @@
         <translation>Eine Modelldatei öffnen</translation>
     </message>
     <message>
+        <source>Open a model file…</source>
+        <translation>Modelldatei öffnen…</translation>
+    </message>
+    <message>
         <source>Open all of it ({amount})</source>
         <translation>Alles öffnen ({amount})</translation>
     </message>
@@ -2093,6 +2213,18 @@
     <message>
         <source>Others can reach this machine directly.</source>
         <translation>Andere können diesen Rechner direkt erreichen.</translation>
+    </message>
+    <message>
+        <source>Parameters</source>
+        <translation>Parameter</translation>
+    </message>
+    <message>
+        <source>Parameters (Ctrl+.)</source>
+        <translation>Parameter (Strg+.)</translation>
+    </message>
+    <message>
+        <source>Parameters of this conversation</source>
+        <translation>Parameter dieses Gesprächs</translation>
     </message>
     <message>
         <source>Paste the key its owner gave you</source>
@@ -2211,6 +2343,10 @@
         <translation>Portugiesisch</translation>
     </message>
     <message>
+        <source>Preset</source>
+        <translation>Profil</translation>
+    </message>
+    <message>
         <source>Progress</source>
         <translation>Fortschritt</translation>
     </message>
@@ -2323,6 +2459,10 @@
         <translation>Entfernen</translation>
     </message>
     <message>
+        <source>Remove a preset…</source>
+        <translation>Profil entfernen…</translation>
+    </message>
+    <message>
         <source>Remove provider</source>
         <translation>Anbieter entfernen</translation>
     </message>
@@ -2431,6 +2571,18 @@
         <translation>Russisch</translation>
     </message>
     <message>
+        <source>Save</source>
+        <translation>Speichern</translation>
+    </message>
+    <message>
+        <source>Save as a preset</source>
+        <translation>Als Profil speichern</translation>
+    </message>
+    <message>
+        <source>Save as new</source>
+        <translation>Als neues speichern</translation>
+    </message>
+    <message>
         <source>Scan it, or copy it. It lets nobody in by itself.</source>
         <translation>Scannen oder kopieren Sie ihn. Allein lässt er niemanden herein.</translation>
     </message>
@@ -2469,6 +2621,10 @@
             <numerusform>Gesucht wurde in Titel und Text von %n Gespräch.</numerusform>
             <numerusform>Gesucht wurde in Titeln und Texten von %n Gesprächen.</numerusform>
         </translation>
+    </message>
+    <message>
+        <source>Seed</source>
+        <translation>Seed</translation>
     </message>
     <message>
         <source>Select all</source>
@@ -2851,8 +3007,16 @@
         <translation>Reiter</translation>
     </message>
     <message>
+        <source>Take out of the order</source>
+        <translation>Aus der Reihenfolge nehmen</translation>
+    </message>
+    <message>
         <source>Tamil</source>
         <translation>Tamil</translation>
+    </message>
+    <message>
+        <source>Temperature</source>
+        <translation>Temperatur</translation>
     </message>
     <message>
         <source>Text</source>
@@ -3033,6 +3197,10 @@
     <message>
         <source>The log was not exported.</source>
         <translation>Das Protokoll wurde nicht exportiert.</translation>
+    </message>
+    <message>
+        <source>The longest answer is a whole number of tokens, at least 1.</source>
+        <translation>Die längste Antwort ist eine ganze Zahl von Tokens, mindestens 1.</translation>
     </message>
     <message>
         <source>The longest unused come first. What is shared, or answers here, is missed by somebody.</source>
@@ -3243,8 +3411,16 @@
         <translation>Die Regel wurde nicht geändert.</translation>
     </message>
     <message>
+        <source>The schema is too long.</source>
+        <translation>Das Schema ist zu lang.</translation>
+    </message>
+    <message>
         <source>The search came to nothing.</source>
         <translation>Die Suche brachte nichts.</translation>
+    </message>
+    <message>
+        <source>The seed is a whole number from 0 to {most}.</source>
+        <translation>Der Seed ist eine ganze Zahl von 0 bis {most}.</translation>
     </message>
     <message>
         <source>The server sends the model over an unencrypted connection: refused.</source>
@@ -3265,6 +3441,10 @@
     <message>
         <source>The system&apos;s keyring does not hold your identity any more. Restore it, start with --seed, or remove {path} to get a new key (people who know the old one will not find you).</source>
         <translation>Der Schlüsselbund des Systems enthält Ihre Identität nicht mehr. Stellen Sie sie wieder her, starten Sie mit --seed, oder entfernen Sie {path}, um einen neuen Schlüssel zu bekommen (wer den alten kennt, findet Sie dann nicht).</translation>
+    </message>
+    <message>
+        <source>The temperature is a number from 0 to 2.</source>
+        <translation>Die Temperatur ist eine Zahl von 0 bis 2.</translation>
     </message>
     <message>
         <source>The time for which the owner allowed your key is over.</source>
@@ -3315,6 +3495,10 @@
         <translation>In dieser Datei ist kein Ton.</translation>
     </message>
     <message>
+        <source>There is nobody else to add</source>
+        <translation>Sonst ist niemand da zum Hinzufügen</translation>
+    </message>
+    <message>
         <source>These settings in {path} are not understood and have their default: {names}.</source>
         <translation>Diese Einstellungen in {path} werden nicht verstanden und haben ihre Voreinstellung: {names}.</translation>
     </message>
@@ -3333,6 +3517,10 @@
     <message>
         <source>This audio is longer than the {time} that are allowed. Send it in parts.</source>
         <translation>Diese Aufnahme ist länger als die erlaubten {time}. Senden Sie sie in Teilen.</translation>
+    </message>
+    <message>
+        <source>This conversation</source>
+        <translation>Dieses Gespräch</translation>
     </message>
     <message>
         <source>This conversation does not exist any more.</source>
@@ -3531,6 +3719,10 @@
         <translation>Diese Anfrage ging verloren. Senden Sie sie erneut.</translation>
     </message>
     <message>
+        <source>This schema can be used.</source>
+        <translation>Dieses Schema ist brauchbar.</translation>
+    </message>
+    <message>
         <source>This system starts no programs at login.</source>
         <translation>Dieses System startet bei der Anmeldung keine Programme.</translation>
     </message>
@@ -3597,6 +3789,14 @@
     <message>
         <source>Took</source>
         <translation>Dauer</translation>
+    </message>
+    <message>
+        <source>Top-p</source>
+        <translation>Top-p</translation>
+    </message>
+    <message>
+        <source>Top-p is a number from 0 to 1.</source>
+        <translation>Top-p ist eine Zahl von 0 bis 1.</translation>
     </message>
     <message>
         <source>Transcribing</source>
@@ -3711,6 +3911,10 @@
         <translation>Bis morgen, {time}</translation>
     </message>
     <message>
+        <source>Update</source>
+        <translation>Aktualisieren</translation>
+    </message>
+    <message>
         <source>Urdu</source>
         <translation>Urdu</translation>
     </message>
@@ -3741,6 +3945,10 @@
             <numerusform>Das gefundene nutzen</numerusform>
             <numerusform>Die %n gefundenen nutzen</numerusform>
         </translation>
+    </message>
+    <message>
+        <source>Use this schema</source>
+        <translation>Dieses Schema nutzen</translation>
     </message>
     <message>
         <source>Use {name}</source>
@@ -3859,6 +4067,10 @@
         <translation>Wer</translation>
     </message>
     <message>
+        <source>Who answers, in order</source>
+        <translation>Wer antwortet, der Reihe nach</translation>
+    </message>
+    <message>
         <source>Who may use it</source>
         <translation>Wer sie nutzen darf</translation>
     </message>
@@ -3869,6 +4081,10 @@
     <message>
         <source>With {context} context it needs {needed}; this machine has {memory}, {free} of it free now.</source>
         <translation>Mit {context} Kontext braucht es {needed}; dieser Rechner hat {memory}, davon sind jetzt {free} frei.</translation>
+    </message>
+    <message>
+        <source>Without a schema, answers are text.</source>
+        <translation>Ohne Schema sind Antworten Text.</translation>
     </message>
     <message>
         <source>Write something first</source>
@@ -3926,6 +4142,14 @@
         <source>a program</source>
         <translation>ein Programm</translation>
     </message>
+    <message numerus="yes">
+        <source>about %n token</source>
+        <comment>about %n tokens</comment>
+        <translation>
+            <numerusform>etwa %n Token</numerusform>
+            <numerusform>etwa %n Tokens</numerusform>
+        </translation>
+    </message>
     <message>
         <source>about {rate} tok/s</source>
         <translation>etwa {rate} Tok/s</translation>
@@ -3941,6 +4165,10 @@
     <message>
         <source>answers here when others are away</source>
         <translation>antwortet hier, wenn andere weg sind</translation>
+    </message>
+    <message>
+        <source>any</source>
+        <translation>beliebig</translation>
     </message>
     <message>
         <source>begins</source>
@@ -4176,6 +4404,11 @@
         <translation>Modellprozess endete</translation>
     </message>
     <message>
+        <source>model&apos;s</source>
+        <comment>as the model&apos;s file says</comment>
+        <translation>des Modells</translation>
+    </message>
+    <message>
         <source>needs {size}, this has {number}</source>
         <translation>braucht {size}, hier {number}</translation>
     </message>
@@ -4190,6 +4423,10 @@
     <message>
         <source>no prompts or answers</source>
         <translation>keine Fragen oder Antworten</translation>
+    </message>
+    <message>
+        <source>not in your list any more</source>
+        <translation>nicht mehr in Ihrer Liste</translation>
     </message>
     <message>
         <source>not known</source>
@@ -4380,6 +4617,10 @@
         <translation>denkt</translation>
     </message>
     <message>
+        <source>tokens</source>
+        <translation>Tokens</translation>
+    </message>
+    <message>
         <source>took too long</source>
         <translation>dauerte zu lange</translation>
     </message>
@@ -4565,6 +4806,10 @@
         <translation>{model} wurde nicht entfernt.</translation>
     </message>
     <message>
+        <source>{model}, if all others are away</source>
+        <translation>{model}, wenn alle anderen weg sind</translation>
+    </message>
+    <message>
         <source>{month} {year}</source>
         <translation>{month} {year}</translation>
     </message>
@@ -4653,6 +4898,10 @@
         <translation>{name} ist kein Text.</translation>
     </message>
     <message>
+        <source>{name} is number {place} now.</source>
+        <translation>{name} ist jetzt Nummer {place}.</translation>
+    </message>
+    <message>
         <source>{name} is reading…</source>
         <translation>{name} liest…</translation>
     </message>
@@ -4711,6 +4960,10 @@
     <message>
         <source>{name} went offline.</source>
         <translation>{name} ging offline.</translation>
+    </message>
+    <message>
+        <source>{name}, changed</source>
+        <translation>{name}, geändert</translation>
     </message>
     <message>
         <source>{name}, idle</source>
@@ -4782,6 +5035,10 @@
     <message>
         <source>{place} refused the download (HTTP {status}).</source>
         <translation>{place} verweigerte den Download (HTTP {status}).</translation>
+    </message>
+    <message>
+        <source>{place}, {name}, {words}</source>
+        <translation>{place}, {name}, {words}</translation>
     </message>
     <message>
         <source>{prompt} / {generated}</source>

@@ -38,6 +38,7 @@ from qasync import QEventLoop
 from app import i18n, window_language
 from app.i18n import FIELD, English
 from app.theme import Theme
+from app.widgets.label import ElidedLabel
 from app.window import SHARE, MainWindow
 from qvac_core.core.state import ErrorInfo, Nat, NetworkReport, SharingPhase, SharingState
 from qvac_core.models import all_models, model_title
@@ -284,7 +285,7 @@ def _plain(text: str) -> str:
 WORD = re.compile(r"[A-Za-z]{3,}")
 # Names of keys, units and formats; numbers of versions and bits; the program's name.
 SAME_EVERYWHERE = re.compile(
-    r"\b(QVAC Desktop|Ctrl|Alt|Shift|Space|Esc|Del|PgUp|PgDown|F\d+|GGUF|UDP|Apache-2\.0|MIT|Hugging Face|English"
+    r"\b(QVAC Desktop|Ctrl|Alt|Shift|Space|Esc|Del|PgUp|PgDown|F\d+|GGUF|UDP|Apache[- ]2\.0|MIT|Hugging Face|English"
     r"|Deutsch|python|zfs|completionStream|embed|transcribe|translate)\b"
 )
 
@@ -349,7 +350,8 @@ def clipped(root: QWidget) -> list[str]:
     for widget in (root, *root.findChildren(QWidget)):
         if not widget.isVisible() or not isinstance(widget, QLabel | QAbstractButton) or not widget.text():
             continue
-        if isinstance(widget, QToolButton):  # the icons in fields, whose text is only spoken
+        # The icons in fields, whose text is only spoken, and what gives way on purpose.
+        if isinstance(widget, QToolButton | ElidedLabel):
             continue
         if isinstance(widget, QLabel) and widget.wordWrap():
             fits = widget.heightForWidth(widget.width()) <= widget.height() + 1
