@@ -187,6 +187,7 @@ _WITH_FIELDS = (
         "or with another folder (--data-dir)."
     ),
     later("{count} of {all} characters."),
+    later("There is more than one key in this text."),
     later("This link begins with {beginning}, one of ours with qvac://."),
     later("A key has {all} characters, this has {count}."),
     later("{place} does not give this model without login. Accept its licence there and set HF_TOKEN."),

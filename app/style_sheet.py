@@ -150,6 +150,7 @@ QCheckBox[keyboardFocus="true"]::indicator:checked {{ border-color: {t.text}; }}
 def _frames(t: Tokens) -> str:
     return f"""
 QFrame#card {{ background: {t.surface}; border: 1px solid {t.border}; border-radius: 10px; }}
+QFrame#card[over="true"] {{ border: 2px dashed {t.accent}; }}
 QFrame#knock {{ background: {t.surface}; border: 1px solid {t.warn}; border-radius: 10px; }}
 QFrame#rule {{ background: {t.border}; border: none; min-height: 1px; max-height: 1px; }}
 QFrame#popup {{ background: {t.surface}; border: 1px solid {t.ctl}; border-radius: 8px; }}

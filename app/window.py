@@ -16,7 +16,9 @@ from PySide6.QtWidgets import QApplication, QDialog, QHBoxLayout, QStackedWidget
 
 from app.announcements import DownloadSpeech
 from app.bridge import CoreProxy
+from app.given_keys import given_key
 from app.i18n import tr, trn
+from app.opening import Opening
 from app.presenters.chat import ChatPresenter
 from app.presenters.library import LibraryPresenter
 from app.presenters.network import NetworkPresenter
@@ -84,6 +86,7 @@ class MainWindow(QWidget):
         self.notice = NoticeBar(theme)
         self._downloads = DownloadSpeech(self)
         self.knocks = KnockNotice(self.share, theme)
+        self._opening = Opening(self, self.chat_page, lambda: self.tabs.choose(CHAT))
         self._left = False
         self.take_close: Callable[[], None] | None = None  # who decides where a closed window goes; None = it ends
         self.restarts = False
@@ -132,6 +135,8 @@ class MainWindow(QWidget):
         self.settings.page.restart_wanted.connect(self.restart)
         self.share_page.status.network_wanted.connect(self.open_network)
         self.chat_page.network_wanted.connect(self.open_network)
+        self.called.connect(lambda arguments: self.open_given(given_key(arguments)))
+        self.share_page.key.named.connect(lambda name: self._remember("machine_name", name))
         self._core.core_event.connect(self._downloads.take)
         self.share.sharing_changed.connect(self._show_live)
         self.share.rules_changed.connect(self._show_live)
@@ -229,12 +234,14 @@ class MainWindow(QWidget):
         self._restore(await self._setting("geometry"))
         tab = await self._setting("tab")
         self.share_page.show_key(self._core.public_key)
+        self.share_page.key.show_name(await self._setting("machine_name"))
         await self.share.load()
         await self.chat.load()
         await self.library.load()
         # The first start is on Chat: its three cards ask what a person wants.
         self.tabs.setCurrentIndex(SHARE if tab == TAB_NAMES[SHARE] else CHAT)
         self.tabs.setFocus(Qt.FocusReason.OtherFocusReason)
+        self._opening.begin()
 
     async def unload(self) -> None:
         """End what the presenters run. The core is closed by whoever started it."""
@@ -330,6 +337,10 @@ class MainWindow(QWidget):
             self.restoreGeometry(QByteArray(geometry))
 
     # --- Acts
+
+    def open_given(self, text: str) -> None:
+        """What a start was given to open: a `qvac://` link or the path of a picture; "" = nothing."""
+        self._opening.open(text)
 
     def open_settings(self, section: str = "") -> None:
         """The Settings page, at a section of it. A dialog that asks for that waits, and is back with the tab."""

@@ -37,6 +37,10 @@ def main(argv: list[str] | None = None) -> int:
         from qvac_core.engines.speech_worker import main as speech_worker_main
 
         return speech_worker_main()
+    if arguments[:1] == ["--code-reader"]:
+        from app.code_reader import main as code_reader_main
+
+        return code_reader_main()
     options = parse_options(arguments)
     output = Output(as_json=getattr(options, "json", False))
     _log_to_stderr()
@@ -167,7 +171,8 @@ def _open_window(options: argparse.Namespace, output: Output, arguments: Sequenc
     if sys.platform == "linux" and not (
         os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY") or os.environ.get("QT_QPA_PLATFORM")
     ):
-        output.note("There is no screen here. Use `qvac-desktop provider`, `chat` or `demo` (see --help).")
+        instead = "`qvac-desktop chat KEY`" if options.opens else "`qvac-desktop provider`, `chat` or `demo`"
+        output.note(f"There is no screen here. Use {instead} (see --help).")
         return EXIT_FAILED
     from app.cli.config import core_config
     from qvac_core.core import Core
@@ -182,4 +187,5 @@ def _open_window(options: argparse.Namespace, output: Output, arguments: Sequenc
         return EXIT_FAILED
     # The window holds the folder's lock itself, from before its first pixel until after its last thread.
     config = replace(core_config(options), exclusive=False)
-    return run_window(lambda: Core(config), DataDir.locate(config.data_dir), arguments)
+    given = (options.opens,) if options.opens else arguments
+    return run_window(lambda: Core(config), DataDir.locate(config.data_dir), given)

@@ -8,6 +8,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
+from app.given_keys import is_link, picture_path
 from qvac_core.codec.host_port import parse_host_port
 from qvac_core.codec.key_text import parse_public_key, parse_seed
 from qvac_core.engines.interface import ANSWER_TOKENS
@@ -25,6 +26,7 @@ _EXAMPLES = """examples:
   qvac-desktop provider --model path/to/model.gguf --allow KEY_OF_YOUR_FRIEND
   qvac-desktop chat PROVIDER_KEY --prompt "Why is the sky blue?"
   qvac-desktop public-key
+  qvac-desktop qvac://PROVIDER_KEY     (or a picture of its QR code: opens the window)
 
 Exit codes: 0 done, 1 failed (one line says why), 2 wrong usage, 130 on Ctrl-C."""
 
@@ -205,16 +207,37 @@ def build_parser() -> argparse.ArgumentParser:
 def parse_options(arguments: Sequence[str]) -> argparse.Namespace:
     """The options of a command line. Ends the program for wrong usage; an option that its verb has no use of is one."""
     parser = build_parser()
+    arguments, opens = _without_given(parser, arguments)
     options, left_over = parser.parse_known_args(arguments)
+    options.opens = opens
     if left_over and not _takes_key(options, left_over):
         parser.error(f"unrecognized arguments: {' '.join(left_over)}")
     if options.verb is not None:
         verb = verbs_of(parser)[options.verb]
-        known = {action.dest for action in verb._actions} | {"verb"}
+        known = {action.dest for action in verb._actions} | {"verb", "opens"}
         for name in vars(options):
             if name not in known:  # it was given before the verb
                 verb.error(f"`{options.verb}` has no use of --{name.replace('_', '-')}")
     return options
+
+
+def _without_given(parser: argparse.ArgumentParser, arguments: Sequence[str]) -> tuple[list[str], str]:
+    """The arguments without the link or picture that the window is to open, and that; "" where a verb stands first."""
+    left = list(arguments)
+    takes_value = {option for action in parser._actions if action.nargs != 0 for option in action.option_strings}
+    at = 0
+    while at < len(left) and left[at].startswith("-"):
+        at += 2 if left[at] in takes_value else 1
+    if at >= len(left) or left[at] in verbs_of(parser):
+        return left, ""
+    text = left.pop(at)
+    if is_link(text):
+        return left, text
+    if (path := picture_path(text)) is not None:
+        if not path.is_file():
+            parser.error(f"there is no file {path}")
+        return left, str(path)
+    return list(arguments), ""
 
 
 def _takes_key(options: argparse.Namespace, left_over: Sequence[str]) -> bool:

@@ -6,19 +6,21 @@ from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QPainter, QPaintEvent, QResizeEvent
 from PySide6.QtWidgets import QBoxLayout, QFrame, QHBoxLayout, QProgressBar, QScrollArea, QVBoxLayout, QWidget
 
+from app.announcements import announce
 from app.core_words import told
 from app.i18n import listed, tr
 from app.presenters.chat import ChatPresenter
 from app.presenters.chat_words import default_model, time_left
 from app.theme import Theme
+from app.views.key_sources import KeyDrops, KeySources
 from app.widgets.button import Button
 from app.widgets.chat.composer import PRIVACY
 from app.widgets.error_panel import Act, ErrorPanel
 from app.widgets.icon_label import IconLabel, IconTile
 from app.widgets.keys import KeyField
-from app.widgets.label import Label
+from app.widgets.label import Label, restyle
 from app.words import pair_of_sizes, rate, size
-from qvac_core.codec.key_text import KeyCheck
+from qvac_core.codec.key_text import KeyCheck, read_key
 from qvac_core.core.state import DownloadChanged
 
 CARDS_WIDTH = 1040
@@ -50,15 +52,16 @@ class ChoiceCard(QFrame):
 
 
 class FirstStart(QScrollArea):
-    """`provider_wanted` with a complete key; the other two choices go to the presenter."""
+    """`provider_wanted` with a complete key and what a link calls it; the other two choices go to the presenter."""
 
-    provider_wanted = Signal(str)
+    provider_wanted = Signal(str, str)  # key, name
     here_wanted = Signal()
 
     def __init__(self, presenter: ChatPresenter, theme: Theme, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._presenter = presenter
         self._theme = theme
+        self._name = ("", "")  # what a link called the machine of a key
         self.setWidgetResizable(True)
         self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         self._use = self._use_card()
@@ -122,7 +125,7 @@ class FirstStart(QScrollArea):
             "waypoints",
             "accent",
             tr("Use somebody's GPU"),
-            tr("Paste the key its owner gave you. You see what it shares before you write anything."),
+            tr("Paste the key its owner gave you, or drop a picture of its QR code on this card."),
             tr(PRIVACY),
         )
         self.key = KeyField(self._theme, tr("Key of the provider"), tr("Provider key or qvac:// link"))
@@ -131,11 +134,22 @@ class FirstStart(QScrollArea):
         self.connect_.clicked.connect(self._use_key)
         self.key.returnPressed.connect(self._use_key)
         self.key.checked.connect(self._show_check)
+        self.sources = KeySources(self._theme, self._presenter.run)
+        self.sources.clipboard.hide()  # Ctrl+V in the field above does the same
+        self.key.named.connect(self._keep_name)
+        self.key.picture_pasted.connect(self.sources.paste)
+        self.sources.found.connect(lambda found: self.provider_wanted.emit(found.key, found.name))
+        self.sources.text.connect(self._take_text)
+        self.sources.said.connect(self._say)
+        drops = KeyDrops(self)
+        drops.dropped.connect(self.sources.take)
+        drops.over.connect(lambda over: _mark(card, over))
         row = QHBoxLayout()
         row.setSpacing(8)
         row.addWidget(self.connect_)
         row.addWidget(self.checked, 1)
         card.act.addWidget(self.key)
+        card.act.addWidget(self.sources)
         card.act.addLayout(row)
         self._show_check(KeyCheck.EMPTY, "")
         return card
@@ -205,12 +219,27 @@ class FirstStart(QScrollArea):
     def _show_check(self, state: KeyCheck, sentence: str) -> None:
         self.checked.setText({KeyCheck.EMPTY: "", KeyCheck.KEY: tr("Valid key")}.get(state, told(sentence)))
         self.checked.set_tone({KeyCheck.KEY: "accent", KeyCheck.WRONG: "danger"}.get(state, "text3"))
+        self.connect_.setVisible(state is not KeyCheck.EMPTY)
         self.connect_.setEnabled(state is KeyCheck.KEY)
         self.connect_.setToolTip("" if state is KeyCheck.KEY else tr("Paste the whole key first"))
 
+    def _keep_name(self, name: str) -> None:
+        self._name = (self.key.key, name)
+
+    def _take_text(self, text: str) -> None:
+        self.key.set_key(text)
+        self._keep_name(read_key(text).name)
+        self.key.setFocus()
+
+    def _say(self, sentence: str, trouble: bool) -> None:
+        self.checked.setText(sentence)
+        self.checked.set_tone("danger" if trouble else "text3")
+        if trouble:
+            announce(self, sentence)
+
     def _use_key(self) -> None:
-        if self.key.key:
-            self.provider_wanted.emit(self.key.key)
+        if key := self.key.key:
+            self.provider_wanted.emit(key, self._name[1] if self._name[0] == key else "")
 
     # --- Chat on this machine
 
@@ -280,6 +309,11 @@ def download_words(download: DownloadChanged) -> str:
         words.append(rate(download.rate))
         words.append(time_left(download.total - download.downloaded, download.rate))
     return listed(words)
+
+
+def _mark(card: QFrame, over: bool) -> None:
+    card.setProperty("over", over)
+    restyle(card)
 
 
 def _stretch(button: Button) -> None:

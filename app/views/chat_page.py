@@ -17,7 +17,7 @@ from PySide6.QtGui import (
     QResizeEvent,
     QShortcut,
 )
-from PySide6.QtWidgets import QHBoxLayout, QMenu, QStackedWidget, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QApplication, QHBoxLayout, QMenu, QStackedWidget, QVBoxLayout, QWidget
 
 from app.i18n import tr
 from app.presenters import chat_groups
@@ -109,7 +109,7 @@ class ChatPage(QWidget):
         self.conversation.bar.menu_wanted.connect(self._fill_menu)
         self.conversation.composer.tune.clicked.connect(self.toggle_parameters)
         self.parameters.closed.connect(self.toggle_parameters)
-        self.first_start.provider_wanted.connect(self._use_provider)
+        self.first_start.provider_wanted.connect(self.add_provider)
         self.first_start.here_wanted.connect(presenter.chat_here)
 
     # --- Conversations
@@ -155,21 +155,27 @@ class ChatPage(QWidget):
 
     # --- Providers
 
-    def add_provider(self, key: str = "") -> ProviderDialog:
-        dialog = ProviderDialog(self._presenter, self._theme, self, key=key)
+    def add_provider(self, key: str = "", name: str = "") -> ProviderDialog:
+        # In front of the dialog that is open, if one is.
+        above = QApplication.activeModalWidget() or self
+        dialog = ProviderDialog(self._presenter, self._theme, above, key=key, name=name)
         dialog.chosen.connect(self._presenter.set_target)
         dialog.here_wanted.connect(self._presenter.chat_here)
         dialog.network_wanted.connect(self.network_wanted)
-        dialog.destroyed.connect(self._forget_dialog)
+        dialog.destroyed.connect(lambda: self._forget_dialog(dialog))
         self.dialog = dialog
         dialog.open()
         return dialog
 
-    def _use_provider(self, key: str) -> None:
-        self.add_provider(key)
+    def open_for_key(self) -> ProviderDialog:
+        """The question for a provider, for a key that comes from outside: the open one if nothing was entered there."""
+        if (dialog := self.dialog) is not None and not dialog.connecting and not dialog.key.text().strip():
+            return dialog
+        return self.add_provider()
 
-    def _forget_dialog(self) -> None:
-        self.dialog = None
+    def _forget_dialog(self, dialog: ProviderDialog) -> None:
+        if self.dialog is dialog:
+            self.dialog = None
 
     # --- Menu and keyboard
 

@@ -13,6 +13,7 @@ from app.i18n import later, listed, tr
 from app.presenters.chat import ChatPresenter
 from app.presenters.chat_words import Cause, cause_of
 from app.theme import Theme
+from app.views.key_sources import KeyDrops, KeySources
 from app.widgets.avatar import Avatar
 from app.widgets.button import Button, CopyButton
 from app.widgets.card import rule
@@ -22,12 +23,14 @@ from app.widgets.focus import hand_on_focus
 from app.widgets.keys import KeyField, short_key
 from app.widgets.label import Label
 from app.words import duration
-from qvac_core.codec.key_text import KeyCheck
+from qvac_core.codec.key_links import NAME_LETTERS
+from qvac_core.codec.key_text import KeyCheck, read_key
 from qvac_core.core.error_text import describe
 from qvac_core.core.state import ConnectionStage, ProviderEntry, Stage, Target
 from qvac_core.errors import QvacError
 
 WIDTH = 540
+LONGEST_SHOWN = 300  # letters of a text that is no key
 OWN_KEY = later("This is your own key: it means this machine.")
 FAILED = later("Failed")
 FAILED_STAGE = {
@@ -49,7 +52,15 @@ class ProviderDialog(QDialog):
     here_wanted = Signal()
     network_wanted = Signal()
 
-    def __init__(self, presenter: ChatPresenter, theme: Theme, parent: QWidget | None = None, *, key: str = "") -> None:
+    def __init__(
+        self,
+        presenter: ChatPresenter,
+        theme: Theme,
+        parent: QWidget | None = None,
+        *,
+        key: str = "",
+        name: str = "",
+    ) -> None:
         super().__init__(parent)
         self._presenter = presenter
         self._theme = theme
@@ -60,11 +71,13 @@ class ProviderDialog(QDialog):
         self.setFixedWidth(WIDTH)
         self.key = KeyField(theme, tr("Key of the provider"), tr("Paste the key its owner gave you"))
         self.checked = Label(scale="hint", tone="text3")
+        self.sources = KeySources(theme, presenter.run)
+        self.said = Label(scale="hint", tone="text3", wrap=True)
         self.face = Avatar("", 28)
         self.name = QLineEdit()
         self.name.setAccessibleName(tr("Name on this machine"))
         self.name.setPlaceholderText(tr("For example Studio desktop"))
-        self.name.setMaxLength(60)
+        self.name.setMaxLength(NAME_LETTERS)
         self.stages = Stages(theme)
         self.error = ErrorPanel(theme, dismissable=False)
         self.mine = MyKey(theme, presenter.public_key)
@@ -72,6 +85,13 @@ class ProviderDialog(QDialog):
         self.cancel = Button(theme, tr("Cancel"))
         self.go = Button(theme, tr("Connect"), kind="primary")
         self.key.checked.connect(self._show_check)
+        self.key.named.connect(self._offer_name)
+        self.key.picture_pasted.connect(self.sources.paste)
+        self.sources.found.connect(lambda found: self.offer(found.key, found.name))
+        self.sources.text.connect(self.offer_text)
+        self.sources.said.connect(self._say)
+        drops = KeyDrops(self)
+        drops.dropped.connect(self.sources.take)
         self.cancel.clicked.connect(self.reject)
         self.go.clicked.connect(self._go)
         self.key.returnPressed.connect(self._go)
@@ -82,15 +102,45 @@ class ProviderDialog(QDialog):
         self._lay_out()
         self.stages.hide()
         self.mine.hide()
+        self.said.hide()
         if key:
-            self.key.set_key(key)
-            self.key.setCursorPosition(0)
-            self.name.setFocus()
+            self.offer(key, name)
         else:
             self._show_check(KeyCheck.EMPTY, "")
 
     def focusNextPrevChild(self, next_: bool) -> bool:
         return hand_on_focus(lambda: super(ProviderDialog, self).focusNextPrevChild(next_))
+
+    def offer(self, key: str, name: str = "") -> None:
+        """Fill in a key that came from elsewhere; nothing connects by itself."""
+        if self.connecting:
+            return
+        self.key.set_key(key)
+        self.key.setCursorPosition(0)
+        self._offer_name(name)
+        self.name.setFocus()
+
+    def offer_text(self, text: str) -> None:
+        """A link or a text in which a key may be. One that is none stands in the field, with what is wrong with it."""
+        found = read_key(text)
+        if found.check is KeyCheck.KEY:
+            self.offer(found.key.hex(), found.name)
+        elif not self.connecting:
+            self.key.set_key(" ".join(text.split())[:LONGEST_SHOWN])
+            self.key.setFocus()
+
+    def _offer_name(self, name: str) -> None:
+        """What a link calls the machine: only where its user has not called it something."""
+        if name and not self.name.text().strip():
+            self.name.setText(name)
+
+    def _say(self, sentence: str, trouble: bool) -> None:
+        self.said.setText(sentence)
+        self.said.set_tone("danger" if trouble else "text3")
+        self.said.setVisible(bool(sentence))
+        if trouble:
+            announce(self, sentence)
+        self._resize()
 
     @property
     def connecting(self) -> bool:
@@ -122,6 +172,9 @@ class ProviderDialog(QDialog):
         body.addSpacing(8)
         body.addLayout(labels)
         body.addLayout(field)
+        body.addSpacing(2)
+        body.addWidget(self.sources)
+        body.addWidget(self.said)
         body.addSpacing(6)
         body.addWidget(Label(tr("Name on this machine"), scale="hint", tone="text2"))
         body.addWidget(self.name)
@@ -207,6 +260,7 @@ class ProviderDialog(QDialog):
     def _show_connecting(self, connecting: bool) -> None:
         for field in (self.key, self.name):
             field.setReadOnly(connecting)
+        self.sources.setDisabled(connecting)
         self.go.setVisible(not connecting)
         self.cancel.setText(tr("Cancel") if connecting else tr("Close"))
         if connecting:
@@ -297,6 +351,7 @@ class ProviderDialog(QDialog):
         self.accept()
 
     def _end(self, _result: int) -> None:
+        self.sources.cancel()
         if self._task is not None:
             self._task.cancel()
 

@@ -3,23 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
-from PySide6.QtCore import QRectF, QSize
-from PySide6.QtGui import QAccessible, QPainter, QPaintEvent
-from PySide6.QtWidgets import QHBoxLayout, QLineEdit, QVBoxLayout, QWidget
+from PySide6.QtCore import QRectF, QSize, Signal
+from PySide6.QtGui import QAccessible, QGuiApplication, QImage, QPainter, QPaintEvent
+from PySide6.QtWidgets import QFileDialog, QGridLayout, QHBoxLayout, QLineEdit, QSizePolicy, QVBoxLayout, QWidget
 
 from app.announcements import announce
 from app.core_words import told
 from app.i18n import later, tr
+from app.qr_picture import as_png, qr_picture
 from app.theme import Theme
 from app.widgets.avatar import Avatar
-from app.widgets.button import CopyButton
+from app.widgets.button import Button, CopyButton
 from app.widgets.combo import Combo
 from app.widgets.dialog import Dialog
-from app.widgets.keys import KeyField, group_key
+from app.widgets.keys import KeyField, group_key, short_key
 from app.widgets.label import Label
 from app.widgets.qr import paint_qr, qr_modules
+from qvac_core.codec.key_links import NAME_LETTERS, link_of, plain_name, qr_text
 from qvac_core.codec.key_text import KeyCheck
+from qvac_core.errors import StoreError
+from qvac_core.store.disk import write_atomically
 
 NAME_LIMIT = 60
 DURATIONS: tuple[tuple[str, float | None], ...] = (
@@ -118,17 +123,23 @@ class NameDialog(Dialog):
 
 
 class QrDialog(Dialog):
-    """My key, large enough for a camera across a table."""
+    """My key, large enough for a camera across a table, and as a link or a picture to give away.
 
-    def __init__(self, theme: Theme, public_key: str, parent: QWidget | None = None) -> None:
+    `named`: what the owner wants the machine called in the link and below the picture.
+    """
+
+    named = Signal(str)
+
+    def __init__(self, theme: Theme, public_key: str, parent: QWidget | None = None, *, name: str = "") -> None:
         super().__init__(
             theme,
             tr("My key"),
-            tr("Scan it, or copy it. It lets nobody in by itself."),
+            tr("Scan it, or send it as a link or a picture. It lets nobody in by itself."),
             "",
             cancel=tr("Close"),
             parent=parent,
         )
+        self._public_key, self._named = public_key, name
         row = QHBoxLayout()
         row.addStretch(1)
         row.addWidget(_LargeQr(public_key))
@@ -139,7 +150,73 @@ class QrDialog(Dialog):
         key.setFont(theme.fixed_font())
         self.body.addSpacing(8)
         self.body.addWidget(key)
-        self.buttons.insertWidget(1, CopyButton(theme, public_key, name=tr("Copy my key")))
+        self.name = QLineEdit(name)
+        self.name.setMaxLength(NAME_LETTERS)
+        self.name.setPlaceholderText(tr("For example Studio desktop"))
+        self.add_field(tr("Name in the link and below the picture"), self.name)
+        self.copy = CopyButton(theme, public_key, text=tr("Copy key"), name=tr("Copy my key"))
+        self.link = CopyButton(theme, text=tr("Copy link"), name=tr("Copy the link of my key"))
+        self.picture = CopyButton(theme, text=tr("Copy picture"), name=tr("Copy the picture of my QR code"))
+        self.picture.clicked.disconnect(self.picture.copy)
+        self.picture.clicked.connect(self._copy_picture)
+        self.save = Button(theme, tr("Save picture…"), icon="image-down")
+        self.save.clicked.connect(self._choose_file)
+        grid = QGridLayout()
+        grid.setSpacing(8)
+        for index, button in enumerate((self.copy, self.link, self.picture, self.save)):
+            button.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+            grid.addWidget(button, index // 2, index % 2)
+        self.body.addSpacing(12)
+        self.body.addLayout(grid)
+        self.said = Label(scale="hint", tone="text3", wrap=True)
+        self.said.hide()
+        self.body.addWidget(self.said)
+        self.name.textChanged.connect(self._show_link)
+        self.name.editingFinished.connect(self._tell_name)
+        self.finished.connect(self._tell_name)
+        self._show_link()
+
+    def image(self) -> QImage:
+        return qr_picture(self._theme, self._public_key, plain_name(self.name.text()))
+
+    def write(self, path: Path) -> None:
+        """Save the picture, whole or not at all."""
+        try:
+            write_atomically(path, as_png(self.image()), action="save the picture")
+        except StoreError as error:
+            self._say(told(error.message), "danger")
+            return
+        self._say(tr("{name} was saved.", name=path.name), "text2")
+
+    def _tell_name(self) -> None:
+        if (name := plain_name(self.name.text())) != self._named:
+            self._named = name
+            self.named.emit(name)
+
+    def _show_link(self) -> None:
+        self.link.value = link_of(bytes.fromhex(self._public_key), self.name.text())
+
+    def _copy_picture(self) -> None:
+        QGuiApplication.clipboard().setImage(self.image())
+        self.picture.show_copied()
+
+    def _choose_file(self) -> None:
+        name = plain_name(self.name.text()) or short_key(self._public_key).replace(" … ", "-")
+        proposed = "".join("-" if letter in '<>:"/\\|?*' else letter for letter in name).strip(". ")
+        dialog = QFileDialog(self, tr("Save the picture of my key"), str(Path.home() / f"{proposed}.png"))
+        dialog.setAcceptMode(QFileDialog.AcceptMode.AcceptSave)
+        dialog.setNameFilter(tr("Pictures") + " (*.png)")
+        dialog.setDefaultSuffix("png")
+        dialog.fileSelected.connect(lambda chosen: self.write(Path(chosen)))
+        dialog.finished.connect(dialog.deleteLater)
+        dialog.open()
+
+    def _say(self, sentence: str, tone: str) -> None:
+        self.said.setText(sentence)
+        self.said.set_tone(tone)
+        self.said.show()
+        announce(self, sentence)
+        self.fit()
 
 
 def confirm(
@@ -157,7 +234,7 @@ class _LargeQr(QWidget):
 
     def __init__(self, public_key: str) -> None:
         super().__init__()
-        self._modules = qr_modules(public_key.upper())
+        self._modules = qr_modules(qr_text(bytes.fromhex(public_key)))
         self.setFixedSize(QR_LARGE, QR_LARGE)
         self.setAccessibleName(tr("QR code of my key"))
 

@@ -129,6 +129,9 @@ class CopyButton(Button):
 
     def copy(self) -> None:
         QGuiApplication.clipboard().setText(self.value, QClipboard.Mode.Clipboard)
+        self.show_copied()
+
+    def show_copied(self) -> None:
         self.setMinimumWidth(self.width())
         if self._text:
             self.setText(tr("Copied"))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import Qt, Signal
+from PySide6.QtCore import QMimeData, Qt, Signal
 from PySide6.QtGui import QAccessible, QAction, QClipboard, QGuiApplication, QKeyEvent, QKeySequence
 from PySide6.QtWidgets import QGridLayout, QLabel, QLineEdit, QWidget
 
@@ -23,9 +23,14 @@ def group_key(public_key: str) -> str:
 
 
 class KeyField(QLineEdit):
-    """Regroups a key in fours while it is typed; copying gives it without spaces. `checked` fires on every change."""
+    """Regroups a key in fours while it is typed; copying gives it without spaces. `checked` fires on every change.
+
+    `named`: what was pasted is a link, and calls the machine so. `picture_pasted`: the clipboard holds no text.
+    """
 
     checked = Signal(object, str)  # KeyCheck, sentence
+    named = Signal(str)
+    picture_pasted = Signal()
 
     def __init__(self, theme: Theme, name: str, placeholder: str = "", parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -57,6 +62,8 @@ class KeyField(QLineEdit):
         before = len(bare_key(text[: self.cursorPosition()]))
         self.setText(shown)
         self.setCursorPosition(min(len(shown), before + max(0, before - 1) // GROUP))
+        if name := read_key(text).name:
+            self.named.emit(name)
 
     def _check(self, text: str) -> None:
         found = read_key(text)
@@ -79,6 +86,9 @@ class KeyField(QLineEdit):
             found = read_key(self.selectedText())
             whole = self.selectedText() if found.check is KeyCheck.WRONG else found.digits
             QGuiApplication.clipboard().setText(whole, QClipboard.Mode.Clipboard)
+            return
+        if event.matches(QKeySequence.StandardKey.Paste) and _no_text(QGuiApplication.clipboard().mimeData()):
+            self.picture_pasted.emit()
             return
         super().keyPressEvent(event)
 
@@ -111,6 +121,11 @@ class KeyGrid(QWidget):
     def _set_fonts(self) -> None:
         for label in self._labels:
             label.setFont(self._theme.fixed_font())
+
+
+def _no_text(copied: QMimeData | None) -> bool:
+    """A picture, or files; programs give text beside some, such as a file's name."""
+    return copied is not None and (copied.hasImage() or copied.hasUrls()) and not read_key(copied.text()).key
 
 
 def _shown(text: str) -> str:

@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from enum import Enum
+from itertools import groupby
 
+from qvac_core.codec.key_links import name_in
 from qvac_core.errors import IdentityError
 
 KEY_DIGITS = 64  # of hex, 32 bytes
@@ -35,6 +38,17 @@ _UNSEEN = re.compile(
 _UNSEEN_ASCII = re.compile(r"[\x00-\x20\x7f]")
 _INVISIBLE = frozenset(("Cf", "Cc", "Zs", "Zl", "Zp"))
 
+# In a text with more in it than a key: links of ours, other links, words, and what stands between the groups of a key.
+_LINK_INSIDE = re.compile(r"\b(?:qvac|pear):[^\s<>\"“”«»]+", re.IGNORECASE)
+_OTHER_LINK_INSIDE = re.compile(r"\b(?!qvac:|pear:)[a-z][a-z0-9+.-]{1,20}://\S+", re.IGNORECASE)
+_WORD = re.compile(r"[^\W_]+")
+_BETWEEN_GROUPS = re.compile(r"[\s:·_\-\u2010-\u2015]{1,4}")
+# A mail with a key in it is looked through, a book is not.
+_LONGEST_TEXT = 20_000  # letters
+# A run of digits from here on was meant as a key, so that its length is told.
+_NEARLY = 40
+MORE_THAN_ONE = "There is more than one key in this text."
+
 
 class KeyCheck(Enum):
     """What a typed text is: nothing, the beginning of a key, a key, or no key."""
@@ -49,17 +63,28 @@ class KeyCheck(Enum):
 class KeyText:
     """A text read as a key. `digits`: its bare lower-case letters. `key`: 32 bytes, only of a whole one.
 
-    `sentence`: what is missing or wrong, "" when there is nothing to say.
+    `sentence`: what is missing or wrong, "" when there is nothing to say. `name`: what a link calls the machine.
     """
 
     check: KeyCheck
     digits: str
     key: bytes = b""
     sentence: str = ""
+    name: str = ""
 
 
 def read_key(text: str) -> KeyText:
-    """What `text` is, also while it is still being typed."""
+    """What `text` is, also while it is still being typed: a key however it is written, or words with one in them."""
+    text = text[:_LONGEST_TEXT]
+    found = _read_whole(text)
+    if found.check is KeyCheck.KEY:
+        return replace(found, name=name_in(text.strip().rstrip(_AROUND)))
+    if found.check is KeyCheck.WRONG and len(text) >= _NEARLY:
+        return _read_inside(text) or found
+    return found
+
+
+def _read_whole(text: str) -> KeyText:
     digits = bare_key(text)
     if other := _OTHER_LINK.match(without_wrapping(text, _AROUND)):
         return KeyText(KeyCheck.WRONG, digits, sentence=f"This link begins with {other[0]}, one of ours with qvac://.")
@@ -127,6 +152,48 @@ def without_wrapping(text: str, around: str = _QUOTES) -> str:
     # Compatibility forms of quotes are marks on a space: off with them first.
     text = _UNSEEN.sub("", unicodedata.normalize("NFKC", text.strip(around)))
     return "".join(letter for letter in text if unicodedata.category(letter) not in _INVISIBLE).lower().strip(around)
+
+
+def _read_inside(text: str) -> KeyText | None:
+    """The one key that stands in a text with more in it. None: there is nothing like one."""
+    text = _UNSEEN.sub("", unicodedata.normalize("NFKC", text))
+    text = "".join(letter for letter in text if unicodedata.category(letter) != "Cf")
+    keys: dict[bytes, KeyText] = {}
+    for link in _LINK_INSIDE.findall(text):
+        link = link.rstrip(_AROUND)
+        found = _read_whole(link)
+        if found.check is KeyCheck.KEY:
+            keys.setdefault(found.key, replace(found, name=name_in(link)))
+    rest = _OTHER_LINK_INSIDE.sub(" ", _LINK_INSIDE.sub(" ", text)).lower()
+    nearly: KeyText | None = None
+    for digits in _digits_inside(rest):
+        found = _read_whole(digits)
+        if found.check is KeyCheck.KEY:
+            keys.setdefault(found.key, found)
+        elif len(digits) >= _NEARLY and _HEX.issuperset(digits):
+            nearly = KeyText(KeyCheck.WRONG, digits, sentence=_what_is_wrong(digits))
+    if len(keys) > 1:
+        return KeyText(KeyCheck.WRONG, bare_key(text), sentence=MORE_THAN_ONE)
+    return next(iter(keys.values()), nearly)
+
+
+def _digits_inside(text: str) -> Iterator[str]:
+    """Every word, and groups of one length that stand in a row, as one."""
+    words = list(_WORD.finditer(text))
+    yield from (word[0] for word in words if len(word[0]) >= _NEARLY)
+    row = 0  # counts the rows: words of hex digits with nothing but gaps between them, all of one length
+    of_rows: list[tuple[int, str]] = []
+    before: re.Match[str] | None = None
+    for word in words:
+        joined = before is not None and _BETWEEN_GROUPS.fullmatch(text, before.end(), word.start())
+        if not joined or before is None or len(before[0]) != len(word[0]) or not _HEX.issuperset(word[0]):
+            row += 1
+        of_rows.append((row, word[0]))
+        before = word
+    for _, group in groupby(of_rows, key=lambda pair: pair[0]):
+        groups = [letters for _, letters in group]
+        if len(groups) > 1:
+            yield "".join(groups)
 
 
 def short_key(public_key: str) -> str:

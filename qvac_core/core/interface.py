@@ -53,7 +53,7 @@ class CoreInterface(Protocol):
         """64 hex digits."""
 
     async def setting(self, key: str) -> str:
-        """A user setting as text ("" = unset): theme (system, light, dark), tab, …
+        """A user setting as text ("" = unset): theme (system, light, dark), tab, machine_name (in links), …
 
         local_network ("true", "false") acts at once, unless the command line decided about it. So do keep_awake and
         keep_awake_on_battery; share_at_start and close_to_tray are the window's to act on.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,10 +13,12 @@ from PySide6.QtGui import QGuiApplication
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QWidget
 
+from app.code_reader import read_codes
 from app.views.share_dialogs import KeyDialog, NameDialog, QrDialog
 from app.widgets.dialog import Dialog
 from app.widgets.keys import short_key
 from app.window import CHAT, SHARE, MainWindow
+from qvac_core.codec.key_links import link_of, qr_text
 from qvac_core.core.state import AccessMode, AccessRules, Pause, PauseReason, SharingPhase, SharingState
 from qvac_core.errors import ModelError, NetworkError, StoreError
 from tests.gui.fake_core import MY_KEY, FakeCore
@@ -509,5 +512,52 @@ def test_a_long_log_stays_quick(run: Run, busy: FakeCore) -> None:
         busy.end_request("r1", "eos")
         await settle(window)
         assert (inserted, resets) == ([(0, 0)], [])
+
+    run(test)
+
+
+def test_my_key_is_given_away_as_a_link_and_as_a_picture(run: Run, busy: FakeCore, tmp_path: Path) -> None:
+    key = bytes.fromhex(MY_KEY)
+
+    async def test(window: MainWindow) -> None:
+        card = window.share_page.key
+        card.link.click()
+        assert QGuiApplication.clipboard().text() == f"qvac://{MY_KEY}"
+        card.large.click()
+        dialog = dialog_of(window, QrDialog)
+        dialog.name.setText("Büro 2")
+        dialog.link.click()
+        assert QGuiApplication.clipboard().text() == link_of(key, "Büro 2")
+        dialog.copy.click()
+        assert QGuiApplication.clipboard().text() == MY_KEY
+        dialog.picture.click()
+        copied = tmp_path / "copied.png"
+        assert QGuiApplication.clipboard().image().save(str(copied))
+        saved = tmp_path / "saved.png"
+        dialog.write(saved)
+        assert dialog.said.text() == "saved.png was saved."
+        assert read_codes(copied.read_bytes()) == read_codes(saved.read_bytes()) == [qr_text(key)]
+        dialog.write(tmp_path / "no" / "folder.png")
+        assert dialog.said.property("tone") == "danger" and saved.exists()
+        dialog.close()
+        await settle(window)
+        assert busy.settings["machine_name"] == "Büro 2"
+        card.link.click()
+        assert QGuiApplication.clipboard().text() == link_of(key, "Büro 2")
+
+    run(test)
+
+
+def test_the_name_of_this_machine_is_remembered(run: Run, busy: FakeCore) -> None:
+    busy.settings["machine_name"] = "Studio desktop"
+
+    async def test(window: MainWindow) -> None:
+        assert window.share_page.key.link.value == link_of(bytes.fromhex(MY_KEY), "Studio desktop")
+        window.share_page.key.large.click()
+        dialog = dialog_of(window, QrDialog)
+        assert dialog.name.text() == "Studio desktop"
+        dialog.close()
+        await settle(window)
+        assert "set_setting" not in [call[0] for call in busy.calls if "machine_name" in call]
 
     run(test)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import pytest
+import segno
 from hypothesis import given
 from hypothesis import strategies as st
 
 from qvac_core.codec.host_port import parse_host_port
+from qvac_core.codec.key_links import link_of, plain_name, qr_text
 from qvac_core.codec.key_text import KeyCheck, parse_public_key, parse_seed, read_key, short_key
 from qvac_core.errors import IdentityError, NetworkError
 from qvac_core.rendezvous.addresses import decode_key, encode_key_address
@@ -107,6 +109,77 @@ def test_52_hex_digits_are_a_hex_key_cut_short(text: str) -> None:
 def test_a_key_with_addresses_is_read_with_the_same_care() -> None:
     long = encode_key_address(KEY, [("1.2.3.4", 5)])
     assert decode_key(f"“pear://{long.hex().upper()}”\n") == (KEY, (("1.2.3.4", 5),))
+
+
+@pytest.mark.parametrize("spelling", [HEX, HEX.upper(), Z_BASE_32, " ".join(GROUPS), "-".join(GROUPS), f"qvac:{HEX}"])
+@pytest.mark.parametrize(
+    "around",
+    [
+        "Hi, my key is {} and I am up until ten.",
+        "key: {}",
+        "Use this key:\n\n{}\n\nSee https://example.org/how?to=1 for the rest.",
+        "My GPU\u2028\u200b{}\u200b\nBye",
+        "مفتاحي هو {} شكرا",
+        "See https://example.org/" + "ab" * 32 + ", my key: {}",
+    ],
+)
+def test_a_key_is_found_in_what_somebody_wrote_around_it(spelling: str, around: str) -> None:
+    assert parse_public_key(around.format(spelling)) == KEY
+
+
+def test_the_same_key_twice_in_a_text_is_one_key_and_two_keys_are_none() -> None:
+    other = bytes(range(1, 33)).hex()
+    assert parse_public_key(f"Key: {HEX}. Or as a link: qvac://{HEX}?name=Studio%20desktop.") == KEY
+    with pytest.raises(IdentityError, match="more than one key"):
+        parse_public_key(f"Old: {HEX}, new: {other}.")
+
+
+def test_a_key_in_a_text_that_is_cut_short_says_how_long_it_is() -> None:
+    with pytest.raises(IdentityError, match="a key has 64 characters, this has 61"):
+        parse_public_key(f"Hi, my key is {HEX[:-3]}.")
+    with pytest.raises(IdentityError, match="a key has 64 characters, this has 68"):
+        parse_public_key(f"Key: {' '.join([*GROUPS, '0a0a'])} thanks")
+
+
+def test_a_long_text_is_looked_through_for_some_of_its_length() -> None:
+    assert parse_public_key("word " * 2000 + HEX) == KEY
+    with pytest.raises(IdentityError):
+        parse_public_key("word " * 2_000_000 + HEX)
+
+
+# --- Links
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        (f"qvac://{HEX}", ""),
+        (f"qvac://{HEX}?name=Studio%20desktop", "Studio desktop"),
+        (f"QVAC://{HEX.upper()}?NAME=STUDIO", "STUDIO"),
+        (f"qvac://{HEX}?model=x&name=B%C3%BCro+2#x", "Büro 2"),
+        (f"Here: qvac://{HEX}?name=Studio%20desktop.", "Studio desktop"),
+        (f"<qvac://{HEX}?name=a%0Ab%E2%80%AEc%00>", "a bc"),
+        (f"qvac://{HEX}?name=%FF%FE", ""),
+        (f"qvac://{HEX}?name={'x' * 500}", "x" * 60),
+    ],
+)
+def test_a_link_may_name_the_machine(text: str, name: str) -> None:
+    found = read_key(text)
+    assert (found.key, found.name) == (KEY, name)
+
+
+@given(st.binary(min_size=32, max_size=32), st.text())
+def test_a_link_gives_back_the_key_and_the_name(key: bytes, name: str) -> None:
+    found = read_key(link_of(key, name))
+    assert (found.key, found.name) == (key, plain_name(name))
+    assert link_of(key, found.name) == link_of(key, name)
+
+
+def test_a_qr_code_of_a_key_holds_letters_of_its_small_alphabet_alone() -> None:
+    assert qr_text(KEY) == f"QVAC://{HEX.upper()}"
+    assert parse_public_key(qr_text(KEY)) == KEY
+    code = segno.make(qr_text(KEY), error="l", micro=False)
+    assert (code.mode, code.version) == ("alphanumeric", segno.make(HEX.upper(), error="l", micro=False).version)
 
 
 @pytest.mark.parametrize(
