@@ -78,7 +78,7 @@ async def codes_in(data: bytes) -> list[str]:
     try:
         said = json.loads(answer)
         if (error := said.get("error")) is not None:
-            raise _unread(tr(TOO_LARGE if error == code_reader.TOO_LARGE else TROUBLE))
+            raise _unread(tr(TOO_LARGE) if error == code_reader.TOO_LARGE else tr(TROUBLE))
         return [str(text) for text in said["texts"]]
     except (ValueError, AttributeError, KeyError, TypeError):
         raise _unread(tr(TROUBLE)) from None  # it ended in the middle
