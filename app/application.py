@@ -14,7 +14,7 @@ import sys
 from collections.abc import Callable, Sequence
 from types import FrameType
 
-from PySide6.QtCore import QEvent, QSocketNotifier, Qt, QTimer, Signal
+from PySide6.QtCore import QEvent, QSocketNotifier, Qt, QTimer, QUrl, Signal
 from PySide6.QtCore import QEventLoop as QtEventLoop
 from PySide6.QtGui import QFileOpenEvent, QGuiApplication
 from PySide6.QtWidgets import QApplication, QWidget
