@@ -68,7 +68,7 @@ class Autostart:
         """This program, for this data folder, on this system."""
         options = data_folder_options(folder.explicit, folder.root)
         command = (*own_command(window=True), *options, IN_TRAY)
-        return cls(entries_here(_suffix(folder)), command)
+        return cls(entries_here(folder_suffix(folder)), command)
 
     def state(self) -> StartAtLogin:
         if self._entries is None:
@@ -119,7 +119,7 @@ class Autostart:
         return True
 
 
-def _suffix(folder: DataDir) -> str:
+def folder_suffix(folder: DataDir) -> str:
     """Each data folder that was named has an entry of its own; "" for the one of everybody."""
     return f"-{hashlib.sha256(str(folder.root).encode()).hexdigest()[:8]}" if folder.explicit else ""
 

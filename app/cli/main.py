@@ -11,6 +11,7 @@ import signal
 import sys
 from collections.abc import Coroutine, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from app.cli.options import parse_options
@@ -18,6 +19,8 @@ from app.cli.output import Output
 from qvac_core.errors import QvacError
 
 logger = logging.getLogger(__name__)
+
+LONGEST_LOG = 10_000_000  # bytes of --log-file at a start; then it is put aside, and an earlier one goes
 
 EXIT_OK = 0
 EXIT_FAILED = 1
@@ -42,6 +45,8 @@ def main(argv: list[str] | None = None) -> int:
 
         return code_reader_main()
     options = parse_options(arguments)
+    if (log_file := getattr(options, "log_file", None)) is not None and not _print_into(log_file):
+        return EXIT_FAILED
     output = Output(as_json=getattr(options, "json", False))
     _log_to_stderr()
     try:
@@ -59,6 +64,20 @@ def main(argv: list[str] | None = None) -> int:
         output.error(output.failure)
         return EXIT_FAILED
     return code
+
+
+def _print_into(file: Path) -> bool:
+    """From now on; a program that Windows starts without a console has nowhere else to print. False: it cannot be."""
+    try:
+        if file.exists() and file.stat().st_size > LONGEST_LOG:
+            file.replace(file.with_name(f"{file.name}.1"))
+        stream = file.open("a", encoding="utf-8", errors="replace", buffering=1)
+    except OSError as error:
+        if sys.stderr is not None:
+            sys.stderr.write(f"Error: {file} cannot be written: {error.strerror}.\n")
+        return False
+    sys.stdout = sys.stderr = stream
+    return True
 
 
 def _mistake(error: Exception) -> QvacError:
@@ -98,6 +117,10 @@ def _dispatch(options: argparse.Namespace, output: Output, arguments: Sequence[s
         from app.cli.identity import identity
 
         return identity(options, output)
+    if options.verb == "provider" and (options.install_service or options.uninstall_service):
+        from app.cli.install_service import change_service
+
+        return change_service(options, output, arguments)
     if options.verb == "provider":
         from app.cli.provider import provide
 

@@ -436,6 +436,14 @@ def _provider(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--answer-tokens", type=_tokens, metavar="TOKENS", help="longest answer that a guest may ask for, in tokens"
     )
+    service = parser.add_mutually_exclusive_group()
+    service.add_argument(
+        "--install-service",
+        action="store_true",
+        help="share with these options from now on and after each log-in, as a service of this user",
+    )
+    service.add_argument("--uninstall-service", action="store_true", help="stop and remove that service")
+    parser.add_argument("--log-file", type=_folder, metavar="FILE", help="write there what else is printed")
     _network(parser)
     _local_network(parser)
     _relays(parser)

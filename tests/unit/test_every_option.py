@@ -142,6 +142,12 @@ SHOWN_BY: dict[str, tuple[str, ...]] = {
     "provider --answer-tokens": (SHARED, PROVIDES),
     "provider --bootstrap": (NETWORK, ALONE),
     "provider --port": (NETWORK, PORT_TAKEN),
+    "provider --install-service": (
+        "e2e/test_service.py::test_it_is_written_started_and_removed",
+        "unit/test_service.py::test_what_was_typed_goes_into_it_with_paths_from_anywhere",
+    ),
+    "provider --uninstall-service": ("e2e/test_service.py::test_it_is_written_started_and_removed",),
+    "provider --log-file": ("e2e/test_service.py::test_a_provider_prints_into_a_file",),
     "provider --no-local-network": (LOCAL, ALONE),
     "provider --relay-through": (RELAYS, RELAYED),
     "provider --json": (JSON_LINES,),
