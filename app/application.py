@@ -20,7 +20,7 @@ from PySide6.QtGui import QFileOpenEvent, QGuiApplication
 from PySide6.QtWidgets import QApplication, QWidget
 from qasync import QEventLoop
 
-from app import accessible, window_language
+from app import accessible, recent_log, window_language
 from app.app_icon import app_icon
 from app.autostart import IN_TRAY
 from app.background import Background, come_forward
@@ -135,7 +135,10 @@ async def live(core: CoreProxy, theme: Theme, instance: Instance | None = None, 
     """The whole life of the window, on the window's loop."""
     left = asyncio.Event()
     interrupts = Interrupts(left.set)
+    recent_log.install()
     window = MainWindow(core, theme)
+    if instance is not None:
+        window.settings.use(instance.folder)
     window.leaving.connect(left.set)
     _on_quit(window.ask_to_leave, window.leave)
     background = Background(window, core, theme)

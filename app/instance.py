@@ -74,6 +74,10 @@ class Instance(QObject):
                 self._listen()
                 return True
 
+    @property
+    def folder(self) -> DataDir:
+        return self._folder
+
     def leave(self) -> None:
         """Take no more calls: who starts now waits for the lock."""
         server, self._server = self._server, None

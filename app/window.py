@@ -133,6 +133,7 @@ class MainWindow(QWidget):
         self.tabs.currentChanged.connect(lambda tab: self._remember("tab", TAB_NAMES[tab]))
         self.stack.currentChanged.connect(self._show_front)
         self.settings.page.restart_wanted.connect(self.restart)
+        self.settings.share_wanted.connect(lambda: self.tabs.choose(SHARE))
         self.share_page.status.network_wanted.connect(self.open_network)
         self.chat_page.network_wanted.connect(self.open_network)
         self.called.connect(lambda arguments: self.open_given(given_key(arguments)))

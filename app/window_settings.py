@@ -2,29 +2,53 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 
-from PySide6.QtCore import QObject
+from PySide6.QtCore import QObject, Qt, Signal
 from PySide6.QtGui import QFontDatabase
+from PySide6.QtWidgets import QApplication
 
 from app import languages
 from app.audio.system_input import SystemInput
+from app.autostart import Autostart
 from app.bridge import CoreProxy
+from app.core_words import told
 from app.i18n import tr
+from app.network_words import headline
 from app.presenters.chat import ChatPresenter
 from app.presenters.network import NetworkPresenter
 from app.presenters.settings import SettingsPresenter
 from app.presenters.settings_rows import Row, keys
+from app.tasks import Tasks
 from app.theme import Theme
 from app.views.chat_page import ChatPage
+from app.views.settings_hours import DaysRow, HoursRow
 from app.views.settings_network import AddRelayEntry, ConnectionEntry, RelaysEntry
 from app.views.settings_page import SettingsPage
-from app.views.settings_row import Options, SettingsEntry
+from app.views.settings_row import Options, SettingsEntry, SettingsRow
+from app.views.settings_system import AboutRows, AutostartRow, FolderRow, ReportRow, engine_rows, shortcut_rows
+from app.widgets.button import Button
+from app.widgets.icon_label import IconLabel
 from app.window_language import LANGUAGES, SYSTEM
+from qvac_core.core.pausing import PauseReason
+from qvac_core.store.folders import DataDir
+
+MANNERS = {
+    PauseReason.BATTERY: "manners.on_battery",
+    PauseReason.ACTIVE: "manners.while_active",
+    PauseReason.OTHER_PROGRAM: "manners.other_gpu",
+}
+PRIVATE = frozenset({"machine_name", "network.bootstrap", "speech.microphone"})
 
 
 class WindowSettings(QObject):
-    """`presenter` has the values, `page` shows them. What changes acts on theme and pages at once."""
+    """`presenter` has the values, `page` shows them. What changes acts on theme and pages at once.
+
+    `share_wanted`: who may use this machine is asked for.
+    """
+
+    share_wanted = Signal()
 
     def __init__(
         self,
@@ -38,12 +62,31 @@ class WindowSettings(QObject):
         super().__init__(parent)
         self._theme, self._chat, self._chat_page = theme, chat, chat_page
         self._network = network
+        self._core = core
+        self._tasks = Tasks()
+        self._closing = threading.Event()
+        self._folder: DataDir | None = None
+        self._starts: Autostart | None = None
         self._still = theme.reduced_motion  # whoever made the theme wants none
         self.presenter = SettingsPresenter(core, keys(), self)
         self.page = SettingsPage(
             self.presenter,
             theme,
-            {"connection": self._connection, "relays": self._relays},
+            {
+                "about": self._about,
+                "autostart": self._autostart,
+                "connection": self._connection,
+                "days": lambda row: (DaysRow(self.presenter, theme, row),),
+                "engine": lambda row: engine_rows(theme, row),
+                "folder": self._folder_rows,
+                "hours": lambda row: (HoursRow(self.presenter, theme, row),),
+                "reads": lambda row: (SettingsRow(theme, tr(row.label), tr(row.hint), words=row.words),),
+                "relays": self._relays,
+                "report": lambda row: (ReportRow(theme, row, self._facts),),
+                "shortcuts": lambda row: shortcut_rows(theme),
+                "telemetry": self._telemetry,
+                "who": self._who,
+            },
             self._options,
         )
         self._acts: dict[str, Callable[[], None]] = {
@@ -58,16 +101,34 @@ class WindowSettings(QObject):
         }
         self.presenter.changed.connect(self._act)
         self.page.shown.connect(self.presenter.reload)
+        self.page.shown.connect(self._ask_manners)
+        self.starts: AutostartRow | None = None
+        app = QApplication.instance()
+        if isinstance(app, QApplication):
+            app.applicationStateChanged.connect(self._back)
+
+    def use(self, folder: DataDir) -> None:
+        """Where this window keeps everything. Before the page is opened for the first time."""
+        self._folder, self._starts = folder, Autostart.of(folder)
 
     async def load(self) -> None:
         await self._network.load()
         await self.presenter.load()
 
     async def close(self) -> None:
+        self._closing.set()
+        await self._tasks.settle()  # a thread that reads a disk cannot be cancelled
+        await self._tasks.close()
         await self.presenter.close()
 
     async def settle(self) -> None:
+        await self._tasks.settle()
         await self.presenter.settle()
+
+    def _back(self, state: Qt.ApplicationState) -> None:
+        """Somebody may have changed elsewhere what the system has."""
+        if state == Qt.ApplicationState.ApplicationActive and self.starts is not None and self.starts.isVisible():
+            self.starts.read()
 
     # --- In force
 
@@ -118,3 +179,48 @@ class WindowSettings(QObject):
 
     def _relays(self, row: Row) -> tuple[SettingsEntry, ...]:
         return RelaysEntry(self._network, self._theme, row), AddRelayEntry(self._network, self._theme, row)
+
+    def _about(self, row: Row) -> tuple[SettingsEntry, ...]:
+        about = self.about = AboutRows(self._theme, row)
+        return about.version, about.licence
+
+    def _autostart(self, row: Row) -> tuple[SettingsEntry, ...]:
+        if self._starts is None:
+            return ()
+        self.starts = AutostartRow(self._theme, row, self._starts, self._tasks)
+        return (self.starts,)
+
+    def _folder_rows(self, row: Row) -> tuple[SettingsEntry, ...]:
+        if self._folder is None:
+            return ()
+        return (FolderRow(self._theme, row, self._folder, self._tasks, self._closing),)
+
+    def _telemetry(self, row: Row) -> tuple[SettingsEntry, ...]:
+        sign = IconLabel(self._theme, "shield", "accent")
+        return (SettingsRow(self._theme, tr(row.label), tr(row.hint), sign, words=row.words),)
+
+    def _who(self, row: Row) -> tuple[SettingsEntry, ...]:
+        show = Button(self._theme, tr("Show"), name=tr("Show who may use it"))
+        show.clicked.connect(self.share_wanted)
+        return (SettingsRow(self._theme, tr(row.label), tr(row.hint), show, words=row.words),)
+
+    def _facts(self) -> tuple[str, ...]:
+        """Of this run, for a report: what differs from the defaults, but for what tells who somebody is."""
+        kept = [key for key in keys() if key not in PRIVATE and self.presenter.changed_from_default(key)]
+        report = self._network.report
+        return (
+            f"Given: {', '.join(self.presenter.given) or 'nothing'}",
+            f"Network: {headline(report)[1] if report is not None else 'not looked at'}",
+            *(f"{key} = {self.presenter.value(key)}" for key in kept),
+        )
+
+    # --- What the machine tells of the manners
+
+    def _ask_manners(self) -> None:
+        self._tasks.start(self._show_manners(), lambda _error: None)
+
+    async def _show_manners(self) -> None:
+        for rule in await self._core.call(lambda core: core.manners.rules()):
+            row = self.page.rows.get(MANNERS.get(rule.reason, ""))
+            if row is not None:
+                row.set_remark(told(rule.unknown) if rule.unknown else "")

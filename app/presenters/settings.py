@@ -68,6 +68,10 @@ class SettingsPresenter(QObject):
             return text
         return text if text and not found.wrong(text) else found.default
 
+    def changed_from_default(self, key: str) -> bool:
+        found = definition(key)
+        return self.value(key) != (found.default if found is not None else "")
+
     def on(self, key: str) -> bool:
         return self.value(key) == "true"
 

@@ -228,6 +228,304 @@ LANGUAGE = Section(
     ),
 )
 
+SHARING = Section(
+    "sharing",
+    later("Sharing and manners"),
+    later("When this machine serves others, and what it keeps for you. Changes act at once."),
+    "radio-tower",
+    (
+        Group(
+            later("Manners"),
+            (
+                Row(
+                    "",
+                    later("Serve only at certain hours"),
+                    later("Outside them guests are told when you are back."),
+                    Special("hours"),
+                ),
+                Row(
+                    "",
+                    later("On these days"),
+                    later("Hours that go over midnight belong to the day they begin on."),
+                    Special("days"),
+                ),
+                Row(
+                    "manners.while_active",
+                    later("Pause while I use this machine"),
+                    later("Guests are told when to ask again."),
+                ),
+                Row(
+                    "manners.active_minutes",
+                    later("Not in use after"),
+                    later("So long without a key or the mouse."),
+                    Whole(unit=later("min")),
+                    needs="manners.while_active",
+                ),
+                Row(
+                    "manners.other_gpu",
+                    later("Pause while another program needs the GPU"),
+                    later("Games, renderers, whatever holds its memory."),
+                ),
+                Row(
+                    "manners.other_gpu_mb",
+                    later("Needed means"),
+                    later("So much of the GPU's memory held by others."),
+                    Whole(unit="MB", step=250),
+                    needs="manners.other_gpu",
+                ),
+                Row("manners.on_battery", later("Pause on battery")),
+                Row(
+                    "manners.cut_running",
+                    later("A pause ends answers that run"),
+                    later("Otherwise they finish first."),
+                ),
+            ),
+        ),
+        Group(
+            later("Resources"),
+            (
+                Row(
+                    "sharing.memory_mb",
+                    later("Memory for models, at most"),
+                    later("All loaded models together. The rest stays free for your own programs."),
+                    Whole(unit="MB", zero=later("no limit"), step=500),
+                ),
+                Row(
+                    "sharing.idle_minutes",
+                    later("Unload a model that nobody uses"),
+                    later("So long after its last answer."),
+                    Whole(unit=later("min"), zero=later("at once")),
+                ),
+                Row(
+                    "keep_awake",
+                    later("Keep this machine awake while a guest is served"),
+                    later("Or a download runs. It may sleep again straight afterwards."),
+                ),
+                Row("keep_awake_on_battery", later("On battery, too"), needs="keep_awake"),
+            ),
+        ),
+        Group(
+            later("What guests get"),
+            (
+                Row(
+                    "machine_name",
+                    later("Name of this machine"),
+                    later("Guests see it."),
+                    Words(later("none is told")),
+                ),
+                Row(
+                    "sharing.slots",
+                    later("Answers at once"),
+                    later("Of one model, from its next load on. A model of its own has its own."),
+                    Whole(),
+                    words=("parallel", "slots"),
+                ),
+                Row(
+                    "sharing.context_tokens",
+                    later("Context of a chat"),
+                    later("In tokens, from a model's next load on. More context takes more memory."),
+                    Whole(step=512),
+                    words=("n_ctx", "ctx_size"),
+                ),
+                Row(
+                    "sharing.answer_tokens",
+                    later("Longest answer"),
+                    later("That a guest may ask for, in tokens."),
+                    Whole(zero=later("no limit"), step=256),
+                    words=("--answer-tokens",),
+                ),
+                Row(
+                    "",
+                    later("Who may use it, and which models"),
+                    later("Under Share my GPU: people, knocks, models."),
+                    Special("who"),
+                    words=("--allow", "--deny", "--allow-all", "--knock", "--model", "public-key", "provider"),
+                ),
+            ),
+        ),
+    ),
+)
+
+MODELS = Section(
+    "models",
+    later("Models and engines"),
+    later("What computes on this machine, and how models are loaded. Files are in the Library."),
+    "cpu",
+    (
+        Group(
+            later("Engine"),
+            (
+                Row(
+                    "",
+                    later("Engine"),
+                    "",
+                    Special("engine"),
+                    words=("llama.cpp", "bootstrap.py engine", "--cuda", "--vulkan", "--metal", "--hip"),
+                ),
+            ),
+        ),
+        Group(
+            later("Loading"),
+            (
+                Row(
+                    "engine.device",
+                    later("Compute on"),
+                    later("From the next load of a model on."),
+                    Choice((("gpu", later("The GPU, if there is one")), ("cpu", later("The processor alone")))),
+                    words=("device", "CPU"),
+                ),
+                Row(
+                    "engine.gpu_layers",
+                    later("Layers on the GPU"),
+                    later("The others are computed by the processor."),
+                    Whole(zero=later("all that fit")),
+                    words=("gpu_layers", "ngl"),
+                ),
+                Row(
+                    "engine.threads",
+                    later("Threads of the processor"),
+                    later("More than there are cores only wait for each other."),
+                    Whole(zero=later("one core is left free")),
+                    words=("threads",),
+                ),
+                Row(
+                    "chat.keep_states",
+                    later("Remember long chats over a restart"),
+                    later("Encrypted, 4 GB at most, removed with their conversation. With the compiled engine."),
+                    Choice(
+                        (
+                            ("nothing", later("Nothing")),
+                            ("own", later("My own chats")),
+                            ("everybody", later("Guests' chats too")),
+                        )
+                    ),
+                    words=("cache", "KV"),
+                ),
+                Row(
+                    "library.downloads_at_once",
+                    later("Downloads at once"),
+                    later("The others wait."),
+                    Whole(most=8),
+                ),
+            ),
+        ),
+    ),
+)
+
+PRIVACY = Section(
+    "privacy",
+    later("Privacy and data"),
+    later("What is kept on this machine, and what leaves it."),
+    "shield",
+    (
+        Group(
+            later("What others see"),
+            (
+                Row("", later("Telemetry"), later("There is none, and no switch for it."), Special("telemetry")),
+                Row(
+                    "",
+                    later("Who reads what you ask"),
+                    later("The provider's owner can technically read what you send. What is answered here stays here."),
+                    Special("reads"),
+                ),
+            ),
+        ),
+        Group(
+            later("What is kept"),
+            (
+                Row(
+                    "sharing.keep_contents",
+                    later("Keep what guests ask in my log"),
+                    later("Guests are told before they write."),
+                ),
+                Row(
+                    "sharing.log_days",
+                    later("Keep my log for"),
+                    "",
+                    Whole(unit=later("days"), zero=later("for ever")),
+                    words=("retention",),
+                ),
+                Row(
+                    "sharing.log_rows",
+                    later("Requests kept, at most"),
+                    "",
+                    Whole(zero=later("any number"), step=1000),
+                ),
+                Row("", later("Data folder"), "", Special("folder"), words=("--data-dir", "QVAC_DESKTOP_HOME")),
+                Row(
+                    "",
+                    later("Report a problem"),
+                    later("Versions and the last messages of the program. Keys are shortened; you see it first."),
+                    Special("report"),
+                    words=("log", "bug", "QVAC_LOG_LEVEL"),
+                ),
+            ),
+        ),
+    ),
+)
+
+STARTUP = Section(
+    "startup",
+    later("Start-up and tray"),
+    later("When the program starts, and what a closed window means."),
+    "power",
+    (
+        Group(
+            later("Start"),
+            (
+                Row(
+                    "",
+                    later("Start when I log in"),
+                    "",
+                    Special("autostart"),
+                    words=("autostart", "login", "--in-tray"),
+                ),
+                Row(
+                    "share_at_start",
+                    later("Share as soon as it starts"),
+                    later("What is switched on under Share my GPU."),
+                ),
+            ),
+        ),
+        Group(
+            later("Tray"),
+            (
+                Row(
+                    "close_to_tray",
+                    later("A closed window stays in the tray"),
+                    later("While this machine shares, it always does."),
+                ),
+                Row(
+                    "pause.cut",
+                    later("A pause from the tray ends answers that run"),
+                    later("Otherwise they finish first."),
+                ),
+            ),
+        ),
+    ),
+)
+
+SHORTCUTS = Section(
+    "shortcuts",
+    later("Shortcuts"),
+    later("Keys that act from everywhere in the window."),
+    "keyboard",
+    (Group(later("Keys"), (Row("", later("Keys"), "", Special("shortcuts")),)),),
+)
+
+ABOUT = Section(
+    "about",
+    later("About"),
+    later("Which version this is, and what it is made of."),
+    "info",
+    (
+        Group(
+            later("This program"),
+            (Row("", later("Version"), "", Special("about"), words=("--version", "licence", "license")),),
+        ),
+    ),
+)
+
 NETWORK = Section(
     "network",
     later("Network and relays"),
@@ -269,10 +567,22 @@ NETWORK = Section(
     ),
 )
 
-SECTIONS = (GENERAL, APPEARANCE, LANGUAGE, NETWORK)
+SECTIONS = (
+    GENERAL,
+    APPEARANCE,
+    LANGUAGE,
+    SHARING,
+    NETWORK,
+    MODELS,
+    PRIVACY,
+    STARTUP,
+    SHORTCUTS,
+    ABOUT,
+)
 
 
 def keys() -> tuple[str, ...]:
     """Of all settings that a row shows."""
     rows = (row for section in SECTIONS for group in section.groups for row in group.rows)
-    return tuple(dict.fromkeys(row.key for row in rows if row.key))
+    hours = ("manners.hours", "manners.hours_from", "manners.hours_to", "manners.hours_days")
+    return tuple(dict.fromkeys((*(row.key for row in rows if row.key), *hours)))

@@ -9,6 +9,7 @@ from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QBoxLayout, QFrame, QHBoxLayout, QLineEdit, QSizePolicy, QVBoxLayout, QWidget
 
 from app.announcements import announce
+from app.core_words import told
 from app.i18n import later, tr
 from app.presenters.settings import SettingsPresenter
 from app.presenters.settings_rows import Choice, Row, Whole, Words
@@ -22,7 +23,7 @@ from app.widgets.segmented import Segmented
 from app.widgets.slider import SliderNumber
 from app.widgets.switch import ROW_SIZE, Switch
 
-LEAST = 48  # high
+LEAST, LEAST_DENSE = 48, 34  # high
 SIDE = 16
 CONTROL_WIDTH = 200
 LABEL_LEAST = 190  # narrower than this beside its control, a label stands above it
@@ -64,6 +65,7 @@ class SettingsRow(SettingsEntry):
         *controls: QWidget,
         words: Sequence[str] = (),
         start: QWidget | None = None,
+        dense: bool = False,
         parent: QWidget | None = None,
     ) -> None:
         super().__init__(parent)
@@ -104,11 +106,11 @@ class SettingsRow(SettingsEntry):
         for control in controls:
             ends.addWidget(control)
         self._line = QBoxLayout(QBoxLayout.Direction.LeftToRight, self)
-        self._line.setContentsMargins(SIDE, 7, SIDE, 7)
+        self._line.setContentsMargins(SIDE, 3 if dense else 7, SIDE, 3 if dense else 7)
         self._line.setSpacing(16)
         self._line.addLayout(self._texts, 1)
         self._line.addWidget(self._ends)
-        self.setMinimumHeight(LEAST)
+        self.setMinimumHeight(LEAST_DENSE if dense else LEAST)
         if controls:
             self.name_control(controls[0], label, hint)
 
@@ -140,6 +142,12 @@ class SettingsRow(SettingsEntry):
         self.note.set_tone(tone)
         self._notes.setVisible(bool(text))
 
+    def show_failure(self, error: object) -> None:
+        """An ErrorInfo, where it happened."""
+        said = " ".join(filter(None, (getattr(error, "title", ""), getattr(error, "message", ""))))
+        self.set_note(told(said), "danger")
+        announce(self, self.note.plain, assertive=True)
+
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)
         ends = self._ends.sizeHint().width()
@@ -161,6 +169,7 @@ class SettingRow(SettingsRow):
         self._presenter = presenter
         self._options = options
         self._shown: Options = ()
+        self._remark = ""
         label, hint = tr(row.label), tr(row.hint) if row.hint else ""
         self._control = self._build(theme, label)
         super().__init__(theme, label, hint, self._control, words=(*row.words, row.key))
@@ -205,11 +214,12 @@ class SettingRow(SettingsRow):
         low, high = (found.low, found.high) if found is not None else (0, LARGEST)
         high = min(high, whole.most) if whole.most else high
         zero = tr(whole.zero) if whole.zero else ""
+        unit = tr(whole.unit) if whole.unit else ""
         if whole.slider:
-            slider = SliderNumber(theme, label, low, high, step=whole.step, unit=whole.unit, zero=zero)
+            slider = SliderNumber(theme, label, low, high, step=whole.step, unit=unit, zero=zero)
             slider.chosen.connect(lambda value: self._choose(str(value)))
             return slider
-        number = Number(theme, label, low, high, step=whole.step, unit=whole.unit, zero=zero)
+        number = Number(theme, label, low, high, step=whole.step, unit=unit, zero=zero)
         number.setMinimumWidth(120)
         number.chosen.connect(lambda value: self._choose(str(value)))
         return number
@@ -249,8 +259,14 @@ class SettingRow(SettingsRow):
         needed = not row.needs or presenter.on(row.needs)
         self._control.setEnabled(given is None and needed)
         waits = row.after_restart and given is None and presenter.waits(row.key)
-        self.set_note(tr(GIVEN) if given is not None else tr(WAITS) if waits else "")
+        self.set_note(tr(GIVEN) if given is not None else tr(WAITS) if waits else self._remark)
         self.act.setVisible(waits)
+
+    def set_remark(self, text: str) -> None:
+        """What is to be known of it beside the value, as that this machine has no battery; "" takes it away."""
+        if text != self._remark:
+            self._remark = text
+            self.refresh()
 
     def refresh_options(self) -> None:
         """What can be chosen may have changed: models, microphones."""
@@ -292,6 +308,4 @@ class SettingRow(SettingsRow):
 
     def _fail(self, key: str, error: object) -> None:
         if key == self._row.key:
-            said = " ".join(filter(None, (getattr(error, "title", ""), getattr(error, "message", ""))))
-            self.set_note(said, "danger")
-            announce(self, said)
+            self.show_failure(error)

@@ -3,20 +3,27 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+import logging
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 import pytest
-from PySide6.QtCore import Qt
+from PySide6.QtCore import Qt, QTime
 from PySide6.QtGui import QFontDatabase
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QLineEdit, QWidget
 
+from app import recent_log
 from app.audio.system_input import SystemInput
+from app.autostart import Autostart, Entry
 from app.presenters.settings import SettingsPresenter
 from app.presenters.settings_rows import SECTIONS, Special, keys
 from app.theme import DARK_HIGH, LIGHT, LIGHT_HIGH, Theme
+from app.views.settings_hours import DaysRow, HoursRow
 from app.views.settings_page import SettingsPage
-from app.views.settings_row import WAITS, SettingsEntry
+from app.views.settings_row import WAITS, SettingsEntry, SettingsRow
+from app.views.settings_system import AutostartRow, FolderRow, ReportRow, TextDialog
+from app.widgets.button import Button
 from app.widgets.combo import Combo
 from app.widgets.number import Number
 from app.widgets.segmented import Segmented
@@ -24,6 +31,7 @@ from app.widgets.slider import SliderNumber
 from app.widgets.switch import Switch
 from app.window import SHARE, MainWindow
 from qvac_core.errors import StoreError
+from qvac_core.store.folders import DataDir
 from qvac_core.store.settings import definition
 from tests.gui.conftest import DirectProxy
 from tests.gui.fake_core import FakeCore
@@ -54,7 +62,7 @@ def labels(page: SettingsPage) -> list[str]:
 
 
 def test_every_row_is_a_setting_of_the_core_or_made_by_the_page() -> None:
-    free_texts = {"speech_language"}
+    free_texts = {"speech_language", "pause.cut"}
     for section in SECTIONS:
         for group in section.groups:
             for row in group.rows:
@@ -297,6 +305,145 @@ def test_the_newest_of_many_changes_is_kept(qloop: object, proxy: DirectProxy, f
         await proxy.close()
 
     qloop.run_until_complete(test())  # type: ignore[attr-defined]
+
+
+def test_serving_hours_and_days(run: Run, busy: FakeCore) -> None:
+    async def test(window: MainWindow) -> None:
+        page = opened(window, "sharing")
+        hours, days = page.findChildren(HoursRow)[0], page.findChildren(DaysRow)[0]
+        assert not hours.begin.isEnabled() and not days.boxes["1"].isEnabled()
+        hours.switch.click()
+        hours.begin.setTime(QTime(22, 30))
+        hours.end.setTime(QTime(6, 0))
+        for day in "123456":
+            days.boxes[day].click()
+        assert not days.boxes["7"].isEnabled()  # the last one stays
+        await window.settings.settle()
+        assert {key: value for key, value in busy.settings.items() if key.startswith("manners.")} == {
+            "manners.hours": "true",
+            "manners.hours_from": "22:30",
+            "manners.hours_to": "06:00",
+            "manners.hours_days": "7",
+        }
+        busy.fail["set_setting"] = StoreError("The disk is full. Free some space and try again.")
+        hours.switch.click()
+        await window.settings.settle()
+        assert hours.switch.isChecked() and "disk is full" in hours.note.plain
+
+    run(test)
+
+
+def test_what_depends_on_a_switch_follows_it(run: Run, busy: FakeCore) -> None:
+    async def test(window: MainWindow) -> None:
+        page = opened(window, "sharing")
+        minutes = page.rows["manners.active_minutes"].controls[0]
+        assert not minutes.isEnabled()
+        switch = page.rows["manners.while_active"].controls[0]
+        assert isinstance(switch, Switch)
+        switch.click()
+        assert minutes.isEnabled()
+        await window.settings.settle()
+
+    run(test)
+
+
+class Entries:
+    """A system's place for what starts at login."""
+
+    def __init__(self) -> None:
+        self.entry: Entry | None = None
+        self.full = False
+
+    def read(self) -> Entry | None:
+        return self.entry
+
+    def write(self, command: Sequence[str]) -> None:
+        if self.full:
+            raise OSError(28, "No space left on device")
+        self.entry = Entry(tuple(command), True)
+
+    def remove(self) -> None:
+        self.entry = None
+
+
+def test_start_at_login_shows_what_the_system_has(run: Run, busy: FakeCore, tmp_path: Path) -> None:
+    entries = Entries()
+
+    async def test(window: MainWindow) -> None:
+        window.settings.use(DataDir(tmp_path))
+        window.settings._starts = Autostart(entries, ("qvac", "--in-tray"))
+        page = opened(window, "startup")
+        await window.settings.settle()
+        row = page.findChildren(AutostartRow)[0]
+        assert not row.switch.isChecked()
+        row.switch.click()
+        await window.settings.settle()
+        assert entries.entry == Entry(("qvac", "--in-tray"), True)
+        entries.entry = None  # somebody took it away elsewhere
+        row.read()
+        await window.settings.settle()
+        assert not row.switch.isChecked()
+        entries.full = True
+        row.switch.click()
+        await window.settings.settle()
+        assert not row.switch.isChecked() and "space" in row.note.plain
+
+    run(test)
+
+
+def test_a_report_is_seen_before_it_is_sent_and_tells_no_key(run: Run, busy: FakeCore) -> None:
+    busy.settings |= {"machine_name": "My secret place", "text_size": "120"}
+    recent_log.install()
+    logging.getLogger("test").info("connected to %s", "ab" * 32)
+
+    async def test(window: MainWindow) -> None:
+        page = opened(window, "privacy")
+        row = page.findChildren(ReportRow)[0]
+        row.show_report.click()
+        text = window.findChildren(TextDialog)[0].text.toPlainText()
+        assert "connected to abab abab … abab" in text and "ab" * 32 not in text
+        assert "text_size = 120" in text and "secret" not in text
+        window.findChildren(TextDialog)[0].close()
+
+    run(test)
+
+
+def test_licences_of_what_comes_along_can_be_read(run: Run, busy: FakeCore) -> None:
+    async def test(window: MainWindow) -> None:
+        opened(window, "about")
+        window.settings.about.licences.click()
+        text = window.findChildren(TextDialog)[0].text.toPlainText()
+        assert "Lucide" in text and "Apache License" in text
+        window.findChildren(TextDialog)[0].close()
+
+    run(test)
+
+
+def test_the_data_folder_is_told_with_its_size(run: Run, busy: FakeCore, tmp_path: Path) -> None:
+    (tmp_path / "models").mkdir()
+    (tmp_path / "models" / "a.gguf").write_bytes(bytes(2_000_000))
+
+    async def test(window: MainWindow) -> None:
+        window.settings.use(DataDir(tmp_path))
+        page = opened(window, "privacy")
+        await window.settings.settle()
+        assert page.findChildren(FolderRow)[0].hint.plain == f"{tmp_path}: 2 MB, of them models 2 MB"
+
+    run(test)
+
+
+def test_who_may_use_it_leads_to_the_share_page(run: Run, busy: FakeCore) -> None:
+    async def test(window: MainWindow) -> None:
+        page = opened(window)
+        page.search.setText("--allow-all")
+        (row,) = seen(page)
+        assert isinstance(row, SettingsRow)
+        button = row.controls[0]
+        assert isinstance(button, Button)
+        button.click()
+        assert window.stack.currentWidget() is window.share_page
+
+    run(test)
 
 
 # --- What they do

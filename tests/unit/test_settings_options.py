@@ -1,0 +1,48 @@
+"""Every option of the command line is found on the Settings page, or stands here with its place elsewhere."""
+
+from __future__ import annotations
+
+from app.cli.options import build_parser, verbs_of
+from app.presenters.settings_rows import SECTIONS
+
+# Of one run or one question, or of a terminal alone.
+ELSEWHERE = {
+    "--search": "the search of the Library",
+    "--yes": "the question of a dialog",
+    "--seed": "the identity's backup, on Share my GPU",
+    "--prompt": "the message field of Chat",
+    "--picture": "the paper clip of Chat",
+    "--file": "the paper clip of Chat",
+    "--temp": "the parameters of a conversation",
+    "--timeout": "Stop, and who answers else",
+    "--force-new-connection": "Try again of a provider",
+    "--to": "Translate to, in a message's menu",
+    "--from": "a model finds the language of a text",
+    "--context": "the message field of Chat",
+    "--translate": "Translate to, in a transcript's menu",
+    "--format": "the export of a transcript",
+    "--rate": "a relay is a program of its own, without a window",
+    "--quota": "a relay is a program of its own, without a window",
+    "--json": "for programs",
+    "--help": "this page",
+}
+
+
+def words() -> set[str]:
+    rows = [row for section in SECTIONS for group in section.groups for row in group.rows]
+    return {word for row in rows for word in row.words if word.startswith("--")}
+
+
+def options() -> set[str]:
+    parser = build_parser()
+    parsers = [parser, *verbs_of(parser).values()]
+    return {text for one in parsers for action in one._actions for text in action.option_strings if text[:2] == "--"}
+
+
+def test_no_option_is_without_a_place() -> None:
+    assert sorted(options() - words() - set(ELSEWHERE)) == []
+
+
+def test_no_place_is_for_an_option_that_is_gone() -> None:
+    of_other_programs = {"--cuda", "--vulkan", "--metal", "--hip"}  # of bootstrap.py
+    assert sorted((words() | set(ELSEWHERE)) - options() - of_other_programs) == []
