@@ -116,7 +116,8 @@ class LibraryPresenter(QObject):
         self.neighbours: tuple[Neighbour, ...] = ()
         self.folder: ModelsFolder | None = None
         self.busy_programs: set[str] = set()
-        self.loaded = False
+        self.models_known = False
+        self.loaded = False  # the catalog, and what this machine has
         self.done_ms = DONE_MS
         self._exact: dict[str, CatalogEntry] = {}  # what `look_up` said, by entry
         self._versions: dict[str, str] = {}  # the version that was chosen, by entry
@@ -131,21 +132,24 @@ class LibraryPresenter(QObject):
         """What is on its way and what is here. The rest waits until somebody looks."""
         await self._try(DOWNLOADS, tr("The downloads could not be read."), self._load_downloads())
         await self._try(HERE, tr("The models here could not be read."), self._load_models())
+        self.models_known = True
+        self.models_changed.emit()
 
     def opened(self) -> None:
         """The page came to the front: look around for what other programs have."""
         self.tasks.start(self._open(), self._not_opened)
 
     async def _open(self) -> None:
-        if not self.loaded:
-            await self._try(FIND, tr("The catalog could not be read."), self._search())
+        first = not self.loaded
+        if first:
             await self._try(FOLDER, tr("The models folder could not be read."), self._load_folder())
-            self.loaded = True
-            self.models_changed.emit()
-            self.found_changed.emit()
-            # The first of these may take a second: the engine is asked for its devices.
-            await self._try(FIND, tr("What fits this machine is not known."), self._load_machine())
         await self._try(NEAR, tr("Other programs' models could not be read."), self._look_around())
+        if first:
+            # This may take a second: the engine is asked for its devices.
+            await self._try(FIND, tr("What fits this machine is not known."), self._load_machine())
+            await self._try(FIND, tr("The catalog could not be read."), self._search())
+            self.loaded = True
+            self.found_changed.emit()
 
     def _not_opened(self, error: QvacError) -> None:
         self._fail(FIND, tr("The library could not be read."), error)
@@ -232,6 +236,10 @@ class LibraryPresenter(QObject):
         if self.shown is Shown.HUB and entry_id and entry_id not in self._exact:
             # Its sizes and checksums: who shows results of Hugging Face has asked there already.
             self._do(FIND, tr("Hugging Face did not say more about this model."), self._look_closer(entry_id))
+
+    def look_closer(self, entry_id: str) -> None:
+        """Ask the source of a model of the catalog for what it says of itself: licence, exact needs."""
+        self._do(FIND, tr("Hugging Face did not say more about this model."), self._look_closer(entry_id))
 
     def choose_version(self, version_id: str) -> None:
         if (entry := self.chosen) is not None:
@@ -349,7 +357,9 @@ class LibraryPresenter(QObject):
     async def _look_closer(self, entry_id: str) -> None:
         tokens = self.query.context_tokens
         entry = await self._library(lambda library: library.look_up(entry_id, tokens))
-        if tokens == self.query.context_tokens and self.shown is Shown.HUB:
+        if self.shown is Shown.CATALOG:
+            await self._search()  # the core remembers what it heard
+        elif tokens == self.query.context_tokens:
             self._exact[entry_id] = entry
             self.found_changed.emit()
             self.chosen_changed.emit()

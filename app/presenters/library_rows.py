@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from app import words
+from app.core_words import told
 from app.i18n import later, number, tr, trn
 from app.presenters.library import LibraryPresenter, Neighbour, kept_context
 from app.widgets.rows import Cell, Column, Row
@@ -46,6 +47,7 @@ ABILITIES = {
     Ability.VISION: later("reads pictures"),
     Ability.ENGLISH_ONLY: later("English only"),
 }
+NAME_IN_BUTTON = 28  # letters of a machine's name: a button is never elided
 FIND_DROP = (2,)  # the licence: the detail tells it
 
 
@@ -232,8 +234,9 @@ def source_words(source: Source, version: ModelVersion) -> tuple[str, str]:
     """What a button says that gets a model from there, and its icon."""
     about_time = about_duration(source.seconds) if source.seconds is not None else ""
     if source.kind is SourceKind.NEIGHBOUR:
-        text = tr("Copy from {name}, about {time}", name=source.name, time=about_time)
-        return text if about_time else tr("Copy from {name}", name=source.name), "monitor-down"
+        name = words.one_line(source.name, NAME_IN_BUTTON)
+        text = tr("Copy from {name}, about {time}", name=name, time=about_time)
+        return text if about_time else tr("Copy from {name}", name=name), "monitor-down"
     size = words.size(version.size_bytes) if version.size_bytes else ""
     if size and about_time:
         return tr("Download {size}, about {time}", size=size, time=about_time), "download"
@@ -348,14 +351,18 @@ def here_rows(models: list[ModelHere], now: float) -> list[Row]:
         Row(
             model.name,
             (
-                Cell(model.title, weight=500, detail=here_detail(model, now), tooltip=f"{model.title}\n{model.path}"),
+                Cell(model.title, weight=500, detail=here_detail(model, now), tooltip=_here_tooltip(model)),
                 Cell(words.size(model.size_bytes)),
                 Cell(menu=True, accessible=tr("Acts for {name}", name=model.title)),
             ),
-            f"{model.title}\n{model.path}",
+            _here_tooltip(model),
         )
         for model in models
     ]
+
+
+def _here_tooltip(model: ModelHere) -> str:
+    return "\n".join(filter(None, (model.title, str(model.path), told(model.problem))))
 
 
 def here_detail(model: ModelHere, now: float) -> str:
@@ -367,7 +374,8 @@ def here_detail(model: ModelHere, now: float) -> str:
     if model.stands_in:
         said.append(tr("answers here when others are away"))
     elif model.kind is None:
-        said.append(tr("of no use here"))
+        # The first sentence; the tooltip has all of it.
+        said.append(told(model.problem).partition(". ")[0].removesuffix(".") or tr("of no use here"))
     else:
         said.append(used_words(model.last_used, now))
     return ", ".join(filter(None, said))

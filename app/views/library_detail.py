@@ -5,8 +5,8 @@ from __future__ import annotations
 from functools import partial
 
 from PySide6.QtCore import Qt, QUrl, Signal
-from PySide6.QtGui import QDesktopServices, QGuiApplication
-from PySide6.QtWidgets import QGridLayout, QHBoxLayout, QVBoxLayout, QWidget
+from PySide6.QtGui import QDesktopServices, QGuiApplication, QResizeEvent
+from PySide6.QtWidgets import QGridLayout, QHBoxLayout, QSizePolicy, QVBoxLayout, QWidget
 
 from app import words
 from app.i18n import tr
@@ -25,6 +25,8 @@ from qvac_core.core.library_state import (
     DownloadState,
     Kind,
     ModelVersion,
+    Source,
+    SourceKind,
     Verdict,
 )
 
@@ -59,6 +61,9 @@ class DetailStrip(QWidget):
         self.acts = QHBoxLayout()
         self.acts.setSpacing(8)
         self.buttons: list[Button] = []
+        self._second: Button | None = None  # of two sources
+        self._page: Button | None = None
+        self._more: Button | None = None
         self._drawn: object = None
         self._build()
         self.sizes.activated.connect(lambda at: presenter.choose_version(str(self.sizes.itemData(at))))
@@ -89,7 +94,12 @@ class DetailStrip(QWidget):
         facts.addStretch(1)
         self._layout.addLayout(facts)
         self._layout.addSpacing(2)
-        self._layout.addLayout(self.acts)
+        self._acts_holder = QWidget()
+        self._acts_holder.setLayout(self.acts)
+        self.acts.setContentsMargins(0, 0, 0, 0)
+        # What finds no room goes into the menu: the buttons must not widen the window.
+        self._acts_holder.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+        self._layout.addWidget(self._acts_holder)
 
     def set_narrow(self, narrow: bool) -> None:
         if narrow != self._narrow:
@@ -175,7 +185,7 @@ class DetailStrip(QWidget):
         if row is not None and row.done and here is not None:
             row = None
         state = row.state if row is not None else None
-        drawn = (entry, version.id, version.sources, version.fit.verdict, state, here, self._narrow)
+        drawn = (entry.id, entry.exact, version.id, version.sources, version.fit.verdict, state, here, self._narrow)
         if drawn == self._drawn:
             return
         self._drawn = drawn
@@ -188,7 +198,7 @@ class DetailStrip(QWidget):
         else:
             self._add_sources(entry, version)
         self.acts.addStretch(1)
-        self._add_page(entry, version)
+        self._add_end(entry, version)
         self.rebuilt.emit()
         if focused and self.buttons:
             self.buttons[0].setFocus(Qt.FocusReason.ShortcutFocusReason)
@@ -203,6 +213,7 @@ class DetailStrip(QWidget):
             text, icon = rows.source_words(source, version)
             button = self._add(Button(self._theme, text, kind="quiet" if place else "primary", icon=icon))
             button.clicked.connect(partial(presenter.get, version.id, source.id))
+            self._second = button if place else None
 
     def _add_download(self, row: DownloadChanged) -> None:
         presenter = self._presenter
@@ -227,28 +238,56 @@ class DetailStrip(QWidget):
         self.acts.addWidget(IconLabel(self._theme, "check", "accent"))
         self.acts.addWidget(Label(tr("It is on this machine."), scale="hint", tone="text3"))
 
-    def _add_page(self, entry: CatalogEntry, version: ModelVersion) -> None:
-        more = version.sources[SOURCES_SHOWN:]
-        if entry.page and not self._narrow and not more:
-            page = self._add(Button(self._theme, tr("Model page"), kind="flat", icon="external-link"))
-            page.setToolTip(entry.page)
-            page.clicked.connect(partial(_open, entry.page))
-        elif entry.page or more:
-            button = self._add(Button(self._theme, kind="flat", icon="ellipsis", name=tr("More about this model")))
-            button.clicked.connect(lambda: self._open_menu(button, entry, version))
+    def _add_end(self, entry: CatalogEntry, version: ModelVersion) -> None:
+        """The model's page where there is room for it, and a menu of what has none."""
+        if entry.page:
+            self._page = self._add(Button(self._theme, tr("Model page"), kind="flat", icon="external-link"))
+            self._page.setToolTip(entry.page)
+            self._page.clicked.connect(partial(_open, entry.page))
+        self._more = self._add(Button(self._theme, kind="flat", icon="ellipsis", name=tr("More about this model")))
+        self._more.clicked.connect(lambda: self._open_menu(entry, version))
+        self._fit_acts()
 
-    def _open_menu(self, button: Button, entry: CatalogEntry, version: ModelVersion) -> None:
+    def _fit_acts(self) -> None:
+        """Buttons are never cut: the page goes into the menu first, then the second source."""
+        room = self.width() - self._layout.contentsMargins().left() - self._layout.contentsMargins().right()
+        optional = [button for button in (self._page, self._second) if button is not None]
+        for button in optional:
+            button.setVisible(not (self._narrow and button is self._page))
+        for button in optional:
+            if self._taken() <= room:
+                break
+            button.hide()
+
+    def _taken(self) -> int:
+        """Pixels of all acts beside each other."""
+        shown = [item.widget() for item in map(self.acts.itemAt, range(self.acts.count())) if item is not None]
+        widths = [widget.sizeHint().width() for widget in shown if widget is not None and not widget.isHidden()]
+        return sum(widths) + self.acts.spacing() * len(widths)
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        self._fit_acts()
+
+    def _open_menu(self, entry: CatalogEntry, version: ModelVersion) -> None:
         menu = Menu(self)
-        for source in version.sources[SOURCES_SHOWN:]:
+        offered = _offers(self._presenter, version)
+        beside = 0 if not offered else 1 if self._second is None or self._second.isHidden() else SOURCES_SHOWN
+        for source in offered[beside:] if version.fit.verdict is not Verdict.TOO_LARGE else ():
             text, icon = rows.source_words(source, version)
-            menu.addAction(
-                self._theme.icon(icon), text.replace("&", "&&"), partial(self._presenter.get, version.id, source.id)
-            )
+            act = partial(self._presenter.get, version.id, source.id)
+            menu.addAction(self._theme.icon(icon), text.replace("&", "&&"), act)
+        if _asks_more(entry, version):
+            ask = partial(self._presenter.look_closer, entry.id)
+            menu.addAction(self._theme.icon("info"), tr("Ask Hugging Face for exact facts"), ask)
         if entry.page:
             menu.addAction(self._theme.icon("external-link"), tr("Model page"), partial(_open, entry.page))
             clipboard = QGuiApplication.clipboard()
             menu.addAction(self._theme.icon("copy"), tr("Copy its address"), partial(clipboard.setText, entry.page))
-        menu.open_below(button)
+        copy = partial(QGuiApplication.clipboard().setText, version.file)
+        menu.addAction(self._theme.icon("copy"), tr("Copy the file's name"), copy)
+        if self._more is not None:
+            menu.open_below(self._more)
 
     def _add(self, button: Button) -> Button:
         self.acts.addWidget(button)
@@ -262,6 +301,18 @@ class DetailStrip(QWidget):
                 widget.hide()
                 widget.deleteLater()
         self.buttons.clear()
+        self._second = self._page = self._more = None
+
+
+def _offers(presenter: LibraryPresenter, version: ModelVersion) -> tuple[Source, ...]:
+    """Sources that can be asked now: none while it is on its way, or here."""
+    busy = version.id in presenter.downloads or presenter.here(version) is not None
+    return () if busy else version.sources
+
+
+def _asks_more(entry: CatalogEntry, version: ModelVersion) -> bool:
+    """Whether its source would say more than the catalog does."""
+    return not entry.exact and any(source.kind is SourceKind.HUGGING_FACE for source in version.sources)
 
 
 def _open(page: str) -> None:

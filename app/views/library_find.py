@@ -181,7 +181,8 @@ class FindCard(Card):
         self.table.show_rows(find_rows(presenter))
         if self.table.current_key != presenter.chosen_id:
             self.table.show_choice(presenter.chosen_id)
-        self.foot.setText(tr("Asking Hugging Face…") if presenter.searching else find_foot(presenter))
+        foot = find_foot(presenter) if presenter.loaded else tr("Looking at what this machine has…")
+        self.foot.setText(tr("Asking Hugging Face…") if presenter.searching else foot)
         self._show_elsewhere()
         kind = presenter.query.kind
         self.kinds.show_choice(kind.value if kind is not None else "")
@@ -206,7 +207,7 @@ class FindCard(Card):
             act = tr("Search Hugging Face")
         self.elsewhere.setText(act)
         self.elsewhere.setAccessibleName(act)
-        self.elsewhere.setEnabled(not presenter.searching)
+        self.elsewhere.setEnabled(presenter.loaded and not presenter.searching)
         empty = not presenter.entries and presenter.loaded and not presenter.searching
         self.stack.setCurrentWidget(self.nothing if empty else self.table)
         if empty:

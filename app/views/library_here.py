@@ -115,7 +115,7 @@ class HereCard(Card):
 
     def refresh(self) -> None:
         presenter = self._presenter
-        empty = not presenter.models and presenter.loaded
+        empty = not presenter.models and presenter.models_known
         self.empty.setVisible(empty)
         self._show_nothing()
         for widget in (self._line, self.table, self._foot_line):
@@ -162,7 +162,9 @@ class HereCard(Card):
         why = tr("It was named on the command line, for this start.") if folder.given else ""
         self.change.setToolTip(why or (tr("The models are being moved.") if moving else ""))
         self.disk.setVisible(not folder.missing and not moving)
-        parts = [Part(folder.models_bytes, tr("{size} models", size=words.size(folder.models_bytes)))]
+        parts = []
+        if folder.models_bytes:
+            parts.append(Part(folder.models_bytes, tr("{size} models", size=words.size(folder.models_bytes))))
         if folder.part_bytes:
             said = tr("{size} on their way", size=words.size(folder.part_bytes))
             parts.append(Part(folder.part_bytes, said, "live"))

@@ -34,10 +34,22 @@ TICK_MS = 20_000  # ages in days and minutes
 
 
 class LibraryPage(QWidget):
+    """Its parts are made when it is looked at for the first time: most starts never do."""
+
     def __init__(self, presenter: LibraryPresenter, theme: Theme, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._presenter, self._theme = presenter, theme
         self._narrow: bool | None = None
+        self._built = False
+        self._errors: dict[str, ErrorInfo] = {}  # of before it was made
+        presenter.failed.connect(self._show_error)
+        presenter.cleared.connect(self._clear_error)
+
+    def build(self) -> None:
+        """Make its parts, unless they are there."""
+        if self._built:
+            return
+        presenter, theme = self._presenter, self._theme
         self.catalog = FindCard(presenter, theme)
         self.downloads = DownloadsCard(presenter, theme)
         self.here = HereCard(presenter, theme)
@@ -58,7 +70,10 @@ class LibraryPage(QWidget):
         self._ticking.setInterval(TICK_MS)
         self._ticking.timeout.connect(self.here.tick)
         self._connect()
-        self._arrange(False)
+        self._built = True
+        self._arrange(self._is_narrow())
+        for place, error in self._errors.items():
+            self._show_error(place, error)
 
     def _build(self) -> None:
         self._left, left = QWidget(), QVBoxLayout()
@@ -95,8 +110,6 @@ class LibraryPage(QWidget):
 
     def _connect(self) -> None:
         presenter = self._presenter
-        presenter.failed.connect(self._show_error)
-        presenter.cleared.connect(self._clear_error)
         for signal in (
             presenter.downloads_changed,
             presenter.models_changed,
@@ -119,6 +132,7 @@ class LibraryPage(QWidget):
 
     def regions(self) -> list[QWidget]:
         """Where F6 goes: the search first, as what people come for."""
+        self.build()
         find = self.catalog
         stops: list[QWidget] = [find.search, find.table, find.detail.region(), self.downloads.all]
         stops += [self.here.table, self.near.table]
@@ -192,23 +206,38 @@ class LibraryPage(QWidget):
         return cards[place]
 
     def _show_error(self, place: str, error: ErrorInfo) -> None:
+        if not self._built:
+            self._errors[place] = error
+            return
         self._card(place).show_error(error)
         self._show_parts()
 
     def _clear_error(self, place: str) -> None:
+        if not self._built:
+            self._errors.pop(place, None)
+            return
         self._card(place).clear_error()
         self._show_parts()
 
     # --- Qt's events
 
+    def _is_narrow(self) -> bool:
+        return self.width() < NARROW * self._theme.breadth
+
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)
-        self._arrange(self.width() < NARROW * self._theme.breadth)
+        if self._built:
+            self._arrange(self._is_narrow())
 
     def changeEvent(self, event: QEvent) -> None:
         super().changeEvent(event)
-        if event.type() == QEvent.Type.FontChange and self._narrow is not None:
-            self._arrange(self.width() < NARROW * self._theme.breadth)
+        if event.type() == QEvent.Type.FontChange and self._built:
+            self._arrange(self._is_narrow())
+
+    def setVisible(self, visible: bool) -> None:
+        if visible:
+            self.build()  # before Qt shows what is in it, so that it can have the focus at once
+        super().setVisible(visible)
 
     def showEvent(self, event: QShowEvent) -> None:
         super().showEvent(event)
@@ -218,4 +247,5 @@ class LibraryPage(QWidget):
 
     def hideEvent(self, event: QHideEvent) -> None:
         super().hideEvent(event)
-        self._ticking.stop()
+        if self._built:
+            self._ticking.stop()

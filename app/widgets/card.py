@@ -31,12 +31,12 @@ class Card(QFrame):
         if title:
             self._titles.addWidget(self.title)
             self._titles.addWidget(self.hint)
-            self.hint.setVisible(bool(hint))
             self.title_row.addLayout(self._titles)
             self.title_row.addStretch(1)
             holder = QWidget()
             holder.setMinimumHeight(TITLE_ROW)
             holder.setLayout(self.title_row)
+            self.hint.setVisible(bool(hint))  # now that it is in the card: before, it would be a window of its own
             self.outer.addWidget(holder)
         self.body = QVBoxLayout()
         self.body.setContentsMargins(0, 0, 0, 0)

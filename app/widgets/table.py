@@ -261,6 +261,8 @@ class Table(QTableView):
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)
         self._share_width()
+        if self._selecting and self.currentIndex().isValid():
+            self.scrollTo(self.currentIndex())  # what shows more of the row may have taken its place
 
     def currentChanged(
         self, current: QModelIndex | QPersistentModelIndex, previous: QModelIndex | QPersistentModelIndex

@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from PySide6.QtCore import QRectF, Qt
+from PySide6.QtCore import QEvent, QObject, QRectF, Qt
 from PySide6.QtGui import QAccessible, QGuiApplication
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QAbstractButton, QApplication, QComboBox, QLineEdit, QMenu, QWidget
@@ -420,6 +420,63 @@ def test_freeing_up_sums_what_is_checked(run: Run, full: FakeCore) -> None:
         dialog.confirm.click()
         await settled(window)
         assert full.called("library.remove") == [("Phi 4 mini",), ("Gemma 3 27B",)]
+
+    run(test)
+
+
+@POPUP
+def test_the_menu_of_the_detail_has_what_found_no_room(run: Run, full: FakeCore) -> None:
+    async def test(window: MainWindow) -> None:
+        window.resize(720, 520)
+        page = await open_library(window)
+        window.library.choose("QWEN3_14B")
+        await settled(window)
+        detail = page.catalog.detail
+        assert [b.text() for b in detail.buttons if b.isVisible()] == [
+            "Copy from Workshop PC, about 1 min 30 s",
+            "Download 9.0 GB, about 4 min",
+            "",
+        ]
+        detail.resize(420, detail.height())
+        assert [b.text() for b in detail.buttons if b.isVisible()] == ["Copy from Workshop PC, about 1 min 30 s", ""]
+        detail.buttons[-1].click()
+        menu = next(m for m in window.findChildren(QMenu) if m.isVisible())
+        acts = {action.text(): action for action in menu.actions()}
+        assert list(acts) == [
+            "Download 9.0 GB, about 4 min",
+            "Ask Hugging Face for exact facts",
+            "Model page",
+            "Copy its address",
+            "Copy the file's name",
+        ]
+        acts["Ask Hugging Face for exact facts"].trigger()
+        await settled(window)
+        assert full.called("library.look_up") == [("QWEN3_14B", 8192)]
+
+    run(test)
+
+
+def test_making_the_page_opens_no_window_of_its_own(run: Run, full: FakeCore, qapp: QApplication) -> None:
+    """A widget that is shown before it is in a layout is one, for a moment, and takes the focus with it."""
+    shown: list[QObject] = []
+
+    class Watch(QObject):
+        def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+            if event.type() == QEvent.Type.Show and isinstance(watched, QWidget) and watched.isWindow():
+                shown.append(watched)
+            return False
+
+    async def test(window: MainWindow) -> None:
+        watch = Watch()
+        qapp.installEventFilter(watch)
+        await open_library(window)
+        for width in (720, 1280):
+            window.resize(width, 640)
+        full.library.fail(QWEN_8B, ErrorInfo("X", 0, "It failed.", ""))
+        window.library.choose("QWEN3_14B")
+        await settled(window)
+        qapp.removeEventFilter(watch)
+        assert shown == []
 
     run(test)
 
