@@ -23,6 +23,10 @@ FOR_A_KEY = ("seed", "bootstrap", "port", "no_local_network", "relay_through", "
 
 async def models(options: argparse.Namespace, output: Output) -> int:
     """An event `model` each. Raises QvacError where a provider cannot be asked."""
+    if isinstance(options.key, str):
+        from app.cli.models_acts import act
+
+        return await act(options, output)
     if options.key is not None:
         return await _of_a_provider(options, output)
     for name in FOR_A_KEY:
@@ -52,7 +56,7 @@ async def _of_this_machine(options: argparse.Namespace, output: Output) -> None:
         rows = [_row(model) for model in told if model.here is here]
         if rows:
             output.text(f"{title}:")
-            _table(("name", "kind", "size", "quantization", "fits"), rows, output)
+            table(("name", "kind", "size", "quantization", "fits"), rows, output)
         elif here:
             output.note("No model on this machine yet." if not options.search else "None of them on this machine.")
     if not found:
@@ -119,10 +123,10 @@ def _tell(listed: Sequence[ModelEntry], options: argparse.Namespace, output: Out
         )
         for entry in listed
     ]
-    _table(("name", "can", "size", "context", "now"), rows, output)
+    table(("name", "can", "size", "context", "now"), rows, output)
 
 
-def _table(titles: tuple[str, ...], rows: Sequence[tuple[str, ...]], output: Output) -> None:
+def table(titles: tuple[str, ...], rows: Sequence[tuple[str, ...]], output: Output) -> None:
     widths = [max(len(row[column]) for row in (titles, *rows)) for column in range(len(titles))]
     for row in (titles, *rows):
         output.text("  " + "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())

@@ -17,6 +17,8 @@ from qvac_core.errors import IdentityError, NetworkError
 T = TypeVar("T")
 
 EXIT_USAGE = 2
+# What `models` does with the models of this machine.
+MODEL_ACTS = ("download", "remove", "search", "found", "use", "folder")
 # Beyond any context there is.
 MAX_PREDICT = 1_000_000
 # The network's and the SDK's bounds on sampling temperature (wire/QVAC.md section 4).
@@ -212,6 +214,8 @@ def parse_options(arguments: Sequence[str]) -> argparse.Namespace:
     options.opens = opens
     if left_over and not _takes_key(options, left_over):
         parser.error(f"unrecognized arguments: {' '.join(left_over)}")
+    if options.verb == "models":
+        _check_models(options, verbs_of(parser)["models"])
     if options.verb is not None:
         verb = verbs_of(parser)[options.verb]
         known = {action.dest for action in verb._actions} | {"verb", "opens"}
@@ -243,6 +247,13 @@ def _without_given(parser: argparse.ArgumentParser, arguments: Sequence[str]) ->
 def _takes_key(options: argparse.Namespace, left_over: Sequence[str]) -> bool:
     """Gives the verb a KEY that stands behind its options: argparse fills what may be left out before them, empty."""
     text, key = left_over[0], key_of(left_over[0])
+    if options.verb == "models" and not any(word.startswith("-") for word in left_over):
+        if options.key is None and text in MODEL_ACTS:
+            options.key, *options.names = left_over
+            return True
+        if isinstance(options.key, str):
+            options.names += left_over
+            return True
     if len(left_over) > 1 or key is None or text.startswith("-"):
         return False
     if options.verb == "embed" and (len(options.text) == 1 or key_of(options.text[-1]) is None):
@@ -293,11 +304,19 @@ def _diagnose(parser: argparse.ArgumentParser) -> None:
 def _models(parser: argparse.ArgumentParser) -> None:
     parser.description = (
         "Without a key: the models that this machine has and those that it could fetch. With a provider's key: what "
-        "that provider lets yours use, and what it can do."
+        "that provider lets yours use, and what it can do. Or: `download NAME...` (of the catalog, an address of a "
+        "model file, or OWNER/NAME of Hugging Face), `remove NAME...`, `search TEXT...` on Hugging Face, `found` "
+        "(models of other programs on this machine), `use PATH...` (them, where they lie), `folder [PATH]` (where "
+        "models are kept; move them)."
     )
     parser.add_argument(
-        "key", type=_checked(parse_public_key), nargs="?", metavar="KEY", help="ask this provider what it offers"
+        "key",
+        type=_key_or_act,
+        nargs="?",
+        metavar="KEY|ACT",
+        help=f"ask this provider what it offers; or do one of {', '.join(MODEL_ACTS)}",
     )
+    parser.add_argument("names", type=_name_or_path, nargs="*", metavar="NAME", help="what to do it with")
     parser.add_argument(
         "--search", type=_text, metavar="TEXT", help="only those with all of these words in name, kind or quantization"
     )
@@ -309,6 +328,21 @@ def _models(parser: argparse.ArgumentParser) -> None:
     _local_network(parser)
     _relays(parser)
     _json(parser)
+
+
+def _key_or_act(text: str) -> bytes | str:
+    return text if text in MODEL_ACTS else _checked(parse_public_key)(text)
+
+
+def _check_models(options: argparse.Namespace, parser: argparse.ArgumentParser) -> None:
+    """Ends the program where an act has not what it is done with."""
+    act = options.key if isinstance(options.key, str) else ""
+    if options.names and not act:
+        parser.error(f"unrecognized arguments: {' '.join(options.names)}")
+    if act in ("download", "remove", "use", "search") and not options.names:
+        parser.error(f"`models {act}` needs {'words to look for' if act == 'search' else 'a NAME'}")
+    if len(options.names) > {"found": 0, "folder": 1}.get(act, len(options.names)):
+        parser.error(f"`models {act}` takes {'no NAME' if act == 'found' else 'one PATH'}")
 
 
 def key_of(text: str) -> bytes | None:

@@ -6,6 +6,7 @@ import argparse
 import asyncio
 import json
 import sys
+import time
 import uuid
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing, asynccontextmanager
@@ -16,6 +17,7 @@ from app.cli.output import Output
 from app.cli.refusal import is_refusal, with_own_key
 from qvac_core.core import Core, load_key_pair
 from qvac_core.core.config import CoreConfig
+from qvac_core.core.library_folder import models_folder
 from qvac_core.core.speech import HOW_TO_GET_ONE, NO_MODEL
 from qvac_core.delegation.consumer import Delegate
 from qvac_core.delegation.messages import ModelProgress
@@ -36,6 +38,7 @@ from qvac_core.engines.subtitles import plain_text, srt, vtt
 from qvac_core.errors import LocalProtocolError, ModelError, QvacError, StoreError
 from qvac_core.store.folders import DataDir, InstanceLock
 from qvac_core.store.records import Target
+from qvac_core.store.settings import SettingsFile
 
 FOR_A_KEY = ("seed", "bootstrap", "port", "no_local_network", "relay_through", "timeout")
 
@@ -67,7 +70,8 @@ async def transcribe(options: argparse.Namespace, output: Output) -> int:
 async def _here(options: argparse.Namespace, config: CoreConfig, output: Output) -> AsyncIterator[Events]:
     """Without a core: nothing of this has to do with the network, and the window may run beside it."""
     folder = await asyncio.to_thread(DataDir.locate(config.data_dir).create)
-    library = await asyncio.to_thread(Library, config.models_folder or folder.models_folder)
+    settings = await asyncio.to_thread(lambda: SettingsFile(folder.settings_file, now=time.time()))
+    library = await asyncio.to_thread(Library, models_folder(folder, settings, config.models_folder))
     path = await _model_here(folder, library, options.model, output)
     engine = WhisperEngine()
     try:

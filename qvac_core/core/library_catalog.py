@@ -152,11 +152,10 @@ class Catalog:
         return SearchResult(self._chosen(entries, replace(query, text="")), len(entries))
 
     def _chosen(self, entries: Iterable[_Entry], query: Query) -> tuple[CatalogEntry, ...]:
-        words = query.text.lower().split()
         matching = [
             entry
             for entry in entries
-            if (query.kind is None or entry.kind is query.kind) and all(word in _told(entry) for word in words)
+            if (query.kind is None or entry.kind is query.kind) and _matches(entry, query.text)
         ]
         shown = [self._shown(entry, query.context_tokens) for entry in matching]
         if query.only_fits:
@@ -587,10 +586,14 @@ def _parameters(count: int) -> str:
     return f"{count / 1e9:.1f}B".replace(".0B", "B") if count >= 1e9 else f"{count / 1e6:.0f}M"
 
 
-def _told(entry: _Entry) -> str:
-    ids = " ".join(f"{version.id} {version.file} {version.quantization}" for version in entry.versions)
+def _matches(entry: _Entry, text: str) -> bool:
+    """Whether each word begins one of what is told of the model ("8b" is not in 0.8B); or it is the SDK's name."""
+    if "_" in text and any(text.strip().lower() in version.id.lower() for version in entry.versions):
+        return True
+    files = " ".join(f"{version.file} {version.quantization}" for version in entry.versions)
     can = " ".join(entry.abilities)
-    return f"{entry.title} {entry.publisher} {entry.kind} {entry.parameters} {can} {ids} {entry.licence}".lower()
+    told = f"{entry.title} {entry.publisher} {entry.kind} {entry.parameters} {can} {files} {entry.licence}".lower()
+    return all(re.search(rf"(?<![a-z0-9.]){re.escape(word)}", told) for word in text.lower().split())
 
 
 def _best_size(entry: _Entry) -> int:

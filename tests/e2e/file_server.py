@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import ssl
 import threading
 from collections.abc import Iterator
@@ -17,6 +18,7 @@ class FileServer:
     """`files`: path to bytes. `cut_after`: bytes after which the coming answers break off. `status`: instead of 200."""
 
     files: dict[str, bytes] = field(default_factory=dict)
+    api: dict[str, object] = field(default_factory=dict)  # path without its question to what is answered as JSON
     cut_after: list[int] = field(default_factory=list)
     status: int = 200
     ranges: bool = True
@@ -48,6 +50,9 @@ def file_server(certificate: Path | None = None) -> Iterator[FileServer]:
             state.headers.append({name.lower(): value for name, value in self.headers.items()})
             if state.status != 200:
                 self.answer(state.status, b"")
+            elif self.path.startswith("/api/"):
+                told = state.api.get(self.path.partition("?")[0])
+                self.answer(404 if told is None else 200, b"" if told is None else json.dumps(told).encode())
             elif not self.path.startswith("/store"):
                 data = state.files.get(self.path)
                 if data is None:
@@ -69,9 +74,14 @@ def file_server(certificate: Path | None = None) -> Iterator[FileServer]:
             asked = self.headers.get("Range", "")
             if state.if_range and self.headers.get("If-Range", state.etag) not in (state.etag, state.last_modified):
                 asked = ""
-            start = int(asked.removeprefix("bytes=").rstrip("-")) + state.shift if asked and state.ranges else 0
+            first, _, last = asked.removeprefix("bytes=").partition("-")
+            start = int(first) + state.shift if asked and state.ranges else 0
             if start >= len(data) and asked:
                 self.answer(416, b"")
+                return
+            if last and state.ranges:  # the first bytes of a file alone: a header is looked at
+                end = min(int(last) + 1, len(data))
+                self.answer(206, data[start:end], {"Content-Range": f"bytes {start}-{end - 1}/{len(data)}"})
                 return
             headers = {"Content-Range": f"bytes {start}-{len(data) - 1}/{len(data)}"} if start else {}
             headers |= {"ETag": state.etag} if state.etag else {}

@@ -107,6 +107,7 @@ KEPT_ENTRANCE = "e2e/test_settings.py::test_port_and_entrance_of_the_settings_ho
 
 MODELS_HERE = "e2e/test_models_verb.py::test_this_machine_and_what_it_could_get"
 MODELS_THERE = "e2e/test_models_verb.py::test_what_a_provider_offers_and_to_whom"
+MODELS_ACTS = "e2e/test_models_acts.py::test_a_repository_is_searched_fetched_listed_and_removed"
 MODELS_NEED_A_KEY = "e2e/test_models_verb.py::test_what_is_for_a_provider_needs_its_key"
 REGISTRY = "unit/test_api_registry.py::test_each_filter_narrows_and_capitals_do_not_count"
 SAME_ENTRIES = "interop/test_sdk_registry.py::test_the_sdks_own_list_says_the_same"
@@ -210,7 +211,8 @@ SHOWN_BY: dict[str, tuple[str, ...]] = {
     "transcribe --relay-through": (RELAYS,),
     "transcribe --json": (f"{VERB}::test_the_forms_of_its_output", TRANSCRIBES),
     "models --data-dir": (MODELS_HERE, FOLDER),
-    "models key": (MODELS_THERE,),
+    "models key": (MODELS_THERE, MODELS_ACTS),
+    "models names": (MODELS_ACTS,),
     "models --search": ("e2e/test_models_verb.py::test_words_narrow_the_list", MODELS_THERE),
     "models --timeout": (
         "e2e/test_models_verb.py::test_a_provider_that_is_not_there_is_waited_for_as_long_as_said",
