@@ -38,7 +38,7 @@ from qvac_core.engines.subtitles import plain_text, srt, vtt
 from qvac_core.errors import LocalProtocolError, ModelError, QvacError, StoreError
 from qvac_core.store.folders import DataDir, InstanceLock
 from qvac_core.store.records import Target
-from qvac_core.store.settings import SettingsFile
+from qvac_core.store.settings_file import SettingsFile
 
 FOR_A_KEY = ("seed", "bootstrap", "port", "no_local_network", "relay_through", "timeout")
 

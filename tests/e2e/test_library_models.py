@@ -148,7 +148,8 @@ def test_what_a_model_can_do_is_read_from_its_template(tmp_path: Path) -> None:
 
     (tmp_path / "data/models").mkdir(parents=True)
     template = "{% for tool in tools %}{{ tool }}{% endfor %}{{ '<think>' if enable_thinking else '' }}"
-    data = gguf_files.llama_file(**{"tokenizer.chat_template": template})
+    header = {**gguf_files.llama_header(), "tokenizer.chat_template": template}
+    data = gguf_files.gguf_file(header, gguf_files.llama_tensors())
     (tmp_path / "data/models/clever.gguf").write_bytes(data)
 
     async def main() -> None:
