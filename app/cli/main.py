@@ -133,6 +133,10 @@ def _dispatch(options: argparse.Namespace, output: Output, arguments: Sequence[s
         from app.cli.transcribe import transcribe
 
         return run_until_done(transcribe(options, output), output)
+    if options.verb == "conversations":
+        from app.cli.conversations import conversations
+
+        return run_until_done(conversations(options, output), output)
     if options.verb == "models":
         from app.cli.models import models
 

@@ -194,6 +194,7 @@ def build_parser() -> argparse.ArgumentParser:
     verbs = parser.add_subparsers(dest="verb", metavar="VERB")
     _provider(_verb(verbs, "provider", "share models under this machine's key"))
     _chat(_verb(verbs, "chat", "ask a provider's model"))
+    _conversations(_verb(verbs, "conversations", "list the conversations of this machine, export or import them"))
     _models(_verb(verbs, "models", "list the models of this machine and those to be had, or what a provider offers"))
     _transcribe(_verb(verbs, "transcribe", "write down what is said in a recording"))
     _translate(_verb(verbs, "translate", "put a text into another language"))
@@ -298,6 +299,21 @@ def _diagnose(parser: argparse.ArgumentParser) -> None:
     _identity(parser)
     _network(parser)
     _local_network(parser)
+    _json(parser)
+
+
+def _conversations(parser: argparse.ArgumentParser) -> None:
+    parser.description = (
+        "Export writes all conversations, or those named by ID, to FILE: Markdown when it ends in .md, else JSON with "
+        "all branches. Import reads such JSON, ChatGPT's export (conversations.json or the .zip) and LM Studio's "
+        "conversation files, or a folder of them."
+    )
+    parser.add_argument("action", choices=("list", "export", "import"))
+    parser.add_argument(
+        "files", type=_text, nargs="*", metavar="FILE", help="for export: FILE, then IDs; for import: one or more"
+    )
+    parser.add_argument("--search", type=_text, metavar="TEXT", help="list: only those with this in title or messages")
+    parser.add_argument("--yes", action="store_true", help="export: replace the file that is there")
     _json(parser)
 
 

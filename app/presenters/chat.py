@@ -20,6 +20,7 @@ from app.audio.microphone import Input
 from app.audio.system_input import SystemInput
 from app.bridge import CoreProxy
 from app.given_files import CopiedPictures, FileKind, TakenFile, as_message, take, too_many_pictures
+from app.presenters.chat_archive import Archive
 from app.presenters.chat_directory import Directory, Speaker
 from app.presenters.chat_drafts import Drafts
 from app.presenters.chat_path import LOCAL, merged
@@ -118,6 +119,8 @@ class ChatPresenter(QObject):
         self.transcripts = Transcripts(core, self)
         self.translations = Translations(core, self)
         self.settings = ChatSettings(core, self)
+        self.archive = Archive(core, self)
+        self.archive.brought.connect(self.open)
         self._unheard: list[Path] = []  # recordings that wait for a model
         self._pictures: dict[str, tuple[TakenFile, ...]] = {}  # beside what is written, by conversation
         self._given: dict[str, tuple[Path, ...]] = {}  # pictures of questions that the core does not have yet
@@ -168,6 +171,7 @@ class ChatPresenter(QObject):
         await self.transcripts.close()
         await self.translations.close()
         await self.settings.close()
+        await self.archive.close()
         self._copied.close()
         await self.speech.close()
         await self._tasks.close()
@@ -180,6 +184,7 @@ class ChatPresenter(QObject):
         await self.transcripts.settle()
         await self.translations.settle()
         await self.settings.settle()
+        await self.archive.settle()
 
     # --- What is so
 

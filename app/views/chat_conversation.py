@@ -26,6 +26,7 @@ from app.widgets.empty_state import EmptyState
 from app.widgets.error_panel import Act, ErrorPanel
 from app.widgets.focus import focus_was_lost
 from app.widgets.label import Label
+from app.widgets.notice_bar import NoticeBar
 from qvac_core.core.state import DownloadChanged, ErrorInfo, Message, Stage, Target
 
 COMPOSER_MARGIN = 16
@@ -61,7 +62,8 @@ class Conversation(QWidget):
         self.files = FilesView(presenter, theme, self.messages, self.composer, self.dictation, self)
         self._below = QVBoxLayout()
         self._below.setSpacing(8)
-        for widget in (self.error, self.download, self.reach, self.missing, self.composer):
+        self.told = NoticeBar(theme)
+        for widget in (self.error, self.told, self.download, self.reach, self.missing, self.composer):
             self._below.addWidget(widget)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
@@ -103,6 +105,8 @@ class Conversation(QWidget):
         presenter.answering_changed.connect(self._show_state)
         presenter.stage_changed.connect(self._show_stage)
         presenter.failed.connect(self._show_failure)
+        presenter.archive.failed.connect(self._show_failure)
+        presenter.archive.told.connect(self.told.show_notice)
         presenter.transcripts.failed.connect(self._show_failure)
         presenter.download_changed.connect(self._show_download)
         for signal in (presenter.target_changed, presenter.providers_changed, presenter.models_changed):

@@ -23,6 +23,7 @@ from app.i18n import tr
 from app.presenters import chat_groups
 from app.presenters.chat import ChatPresenter
 from app.theme import Theme
+from app.views.chat_archive import ArchiveMenus
 from app.views.chat_conversation import Conversation
 from app.views.chat_first_start import FirstStart
 from app.views.chat_parameters import WIDTH as PANEL_WIDTH
@@ -54,6 +55,9 @@ class ChatPage(QWidget):
         self.first_start = FirstStart(presenter, theme)
         self.side = ConversationList(theme)
         self.conversation = Conversation(presenter, theme)
+        self.archive = ArchiveMenus(presenter.archive, theme, self)
+        self.side.menu_opening.connect(self.archive.add_export)
+        self.side.list_menu_opening.connect(self.archive.add_all)
         self.scrim = Scrim(self)
         self.scrim.installEventFilter(self)
         self.side.installEventFilter(self)
@@ -196,7 +200,10 @@ class ChatPage(QWidget):
             menu.addAction(tr("Rename the conversation…"), QKeySequence("F2"), self._rename_conversation)
             pinned = conversation.pinned
             menu.addAction(tr("Unpin") if pinned else tr("Pin"), lambda: presenter.pin(conversation.id, not pinned))
+            self.archive.add_export(menu, conversation.id, conversation.title)
             menu.addAction(tr("Delete the conversation…"), lambda: self.ask_to_delete(conversation.id))
+        menu.addSeparator()
+        self.archive.add_all(menu)
         provider = presenter.provider(presenter.target.provider_key)
         if provider is not None:
             menu.addSeparator()

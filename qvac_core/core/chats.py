@@ -114,16 +114,16 @@ class Chats:
 
     async def new(self, target: Target) -> Conversation:
         conversation = await self._run(self._store.conversations.create, target, time.time())
-        await self._changed()
+        await self.changed()
         return conversation
 
     async def rename(self, conversation_id: str, title: str) -> None:
         await self._run(self._store.conversations.rename, conversation_id, title.strip())
-        await self._changed()
+        await self.changed()
 
     async def pin(self, conversation_id: str, pinned: bool) -> None:
         await self._run(self._store.conversations.pin, conversation_id, pinned)
-        await self._changed()
+        await self.changed()
 
     async def delete(self, conversation_id: str) -> None:
         for streaming in list(self._streaming.values()):
@@ -132,7 +132,7 @@ class Chats:
         await self._run(self._store.conversations.delete, conversation_id)
         async with self._keeping_pictures:
             await self._run(self._forget_pictures)
-        await self._changed()
+        await self.changed()
 
     def _forget_pictures(self) -> None:
         self._store.pictures.forget_all_but(self._store.conversations.pictures())
@@ -146,7 +146,7 @@ class Chats:
 
     async def set_target(self, conversation_id: str, target: Target) -> None:
         await self._run(self._store.conversations.set_target, conversation_id, target)
-        await self._changed()
+        await self.changed()
 
     async def drafts(self) -> dict[str, Draft]:
         return await self._run(self._store.conversations.drafts)
@@ -171,7 +171,7 @@ class Chats:
                 await self._run(self._store.conversations.append, conversation_id, question, time.time())
             if not conversation.title:
                 await self._run(self._store.conversations.rename, conversation_id, _title(text or _names(shown)))
-            await self._changed()
+            await self.changed()
             return await self._start_answer(conversation)
 
     async def edit(self, conversation_id: str, message_id: str, text: str) -> str:
@@ -188,7 +188,7 @@ class Chats:
             question = Message(new_id(), "user", text, time.time(), pictures=old.pictures)
             append = self._store.conversations.append
             await self._run(append, conversation_id, question, time.time(), after=before)
-            await self._changed()
+            await self.changed()
             return await self._start_answer(conversation)
 
     async def show_branch(self, conversation_id: str, message_id: str) -> None:
@@ -493,7 +493,8 @@ class Chats:
         self._keeper.keep(streaming.message)
         self._events.emit(AnswerFinished(streaming.conversation.id, streaming.message))
 
-    async def _changed(self) -> None:
+    async def changed(self) -> None:
+        """Tell what there is now."""
         self._events.emit(ConversationsChanged(await self.conversations()))
 
 

@@ -19,6 +19,7 @@ from qvac_core.codec.key_text import parse_public_key, short_key
 from qvac_core.core.answering import TranslationWish
 from qvac_core.core.awake import Awake, AwakeSettings
 from qvac_core.core.chat_branches import ChatBranches
+from qvac_core.core.chat_files import ChatFiles
 from qvac_core.core.chat_settings import ChatSettings
 from qvac_core.core.chats import Chats
 from qvac_core.core.config import CoreConfig, RuleOverride
@@ -217,6 +218,8 @@ class Core:
         self._chats = Chats(self._store, self._hub, self._contacts, self.machine)
         self.branches: ChatBranches = self._chats
         self.chat_settings = ChatSettings(self._store, self._hub)
+        store = self._store
+        self.chat_files = ChatFiles(store.database, store.conversations, store.pictures, self._chats.changed)
         self._on_close("chats", self._chats.close)
         self.speech = Speech(
             library,

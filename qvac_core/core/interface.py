@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Protocol
 
 from qvac_core.core.chat_branches import ChatBranches
+from qvac_core.core.chat_files import ChatFilesRoom
 from qvac_core.core.chat_settings import ChatSettingsRoom
 from qvac_core.core.gauges import GaugesInterface
 from qvac_core.core.history import HistoryInterface
@@ -178,6 +179,10 @@ class CoreInterface(Protocol):
     @property
     def branches(self) -> ChatBranches:
         """Editing, answering again, going on."""
+
+    @property
+    def chat_files(self) -> ChatFilesRoom:
+        """Conversations out to files and in from them."""
 
     @property
     def chat_settings(self) -> ChatSettingsRoom:

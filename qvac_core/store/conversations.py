@@ -144,6 +144,30 @@ class Conversations:
             )
             _show(connection, conversation_id, parent, message.id)
 
+    def take_in(self, given: Sequence[tuple[Conversation, Sequence[tuple[Message, str]], Sequence[str]]]) -> None:
+        """Conversations from elsewhere, all or none: (it, each message with the id before it, ids that are shown).
+
+        Raises StoreError.
+        """
+        with self._database.transaction() as connection:
+            for conversation, messages, shown in given:
+                target, others = conversation.target, msgspec.json.encode(conversation.others).decode()
+                parameters = msgspec.json.encode(conversation.parameters).decode()
+                times = (conversation.created_at, conversation.updated_at, int(conversation.pinned))
+                asked = (target.provider_key, target.model, parameters, conversation.preset, others)
+                connection.execute(
+                    f"INSERT INTO conversations ({_CONVERSATION}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                    (conversation.id, conversation.title, *times, *asked),
+                )
+                connection.executemany(
+                    f"INSERT INTO messages (conversation_id, parent, {_MESSAGE}) VALUES (?, ?, {_PLACES})",
+                    [(conversation.id, parent, *_values(message)) for message, parent in messages],
+                )
+                for message, parent in messages:  # where nothing else is said, the newest of each place
+                    _show(connection, conversation.id, parent, message.id)
+                for parent, id in zip(("", *shown), shown, strict=False):
+                    _show(connection, conversation.id, parent, id)
+
     def show(self, conversation_id: str, message_id: str) -> None:
         """That branch, with what was last shown behind it. Raises StoreError NO_SUCH_MESSAGE."""
         with self._database.transaction() as connection:

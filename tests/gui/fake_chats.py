@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from qvac_core.core import transcript
+from qvac_core.core.chat_files import Form, Imported
 from qvac_core.core.state import Message, Parameters, PathChanged, Preset, PresetsChanged, Target
 
 if TYPE_CHECKING:
@@ -73,6 +75,23 @@ class FakeBranches:
     def set_path(self, conversation_id: str, path: tuple[Message, ...]) -> None:
         self._core.message_lists[conversation_id] = path
         self._core.emit(PathChanged(conversation_id, path))
+
+
+class FakeChatFiles:
+    """`report`: what the next import comes to."""
+
+    def __init__(self, core: FakeCore) -> None:
+        self._core = core
+        self.report = Imported()
+
+    async def export(self, conversation_ids: Sequence[str], form: Form, path: Path) -> int:
+        await self._core._enter("export", tuple(conversation_ids), form, path)
+        return len(conversation_ids) or len(self._core.conversation_list)
+
+    async def import_files(self, paths: Sequence[Path]) -> Imported:
+        await self._core._enter("import_files", tuple(paths))
+        self._core._set_conversations((*self.report.conversations, *self._core.conversation_list))
+        return self.report
 
 
 class FakeChatSettings:

@@ -59,7 +59,7 @@ from qvac_core.core.state import (
 )
 from qvac_core.errors import IdentityError, QvacError
 from qvac_core.models import DEFAULT_SMALL_MODEL
-from tests.gui.fake_chats import FakeBranches, FakeChatSettings
+from tests.gui.fake_chats import FakeBranches, FakeChatFiles, FakeChatSettings
 from tests.gui.fake_history import FakeHistory
 from tests.gui.fake_identity import FakeIdentity
 from tests.gui.fake_library import FakeLibrary
@@ -141,6 +141,7 @@ class FakeCore:
         self.pausing = FakePausing(self._enter, self.emit)
         self.branches = FakeBranches(self)
         self.chat_settings = FakeChatSettings(self)
+        self.chat_files = FakeChatFiles(self)
 
     # --- For tests
 

@@ -99,6 +99,7 @@ MODEL_OPTIONS_OF_A_RUN = "e2e/test_share_options.py::test_options_of_this_run_wi
 HOURS = "unit/test_core_manners.py::test_hours_hold_until_they_begin_again"
 MANNERS = "unit/test_core_manners.py::test_an_owner_at_work_a_battery_and_another_program"
 CONTENTS = "e2e/test_share_contents.py::test_contents_are_kept_of_guests_who_were_told"
+CONVERSATIONS = "e2e/test_conversations_verb.py::test_conversations_go_out_and_come_in_whole"
 IDENTITY = "e2e/test_identity_verb.py::test_an_identity_is_backed_up_renewed_and_restored"
 ENTRANCE = f"{API}::test_who_may_enter_is_what_the_settings_say"
 SETTINGS = "unit/test_store_settings.py::test_every_setting_is_read_somewhere"
@@ -224,6 +225,12 @@ SHOWN_BY: dict[str, tuple[str, ...]] = {
     "models --no-local-network": (LOCAL,),
     "models --relay-through": (RELAYS,),
     "models --json": (MODELS_HERE, MODELS_THERE),
+    "conversations --data-dir": (CONVERSATIONS,),
+    "conversations action": (CONVERSATIONS,),
+    "conversations files": (CONVERSATIONS,),
+    "conversations --search": (CONVERSATIONS,),
+    "conversations --yes": (CONVERSATIONS,),
+    "conversations --json": (CONVERSATIONS,),
     "identity --data-dir": (IDENTITY,),
     "identity action": (IDENTITY,),
     "identity file": (IDENTITY,),

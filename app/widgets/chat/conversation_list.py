@@ -199,6 +199,7 @@ class ConversationDelegate(QStyledItemDelegate):
 class ConversationView(QListView):
     delete_wanted = Signal(str)
     menu_wanted = Signal(str, QPoint)
+    list_menu_wanted = Signal(QPoint)  # beside the rows
 
     def __init__(self, theme: Theme, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -243,6 +244,8 @@ class ConversationView(QListView):
     def _menu(self, place: QPoint) -> None:
         if conversation_id := self.conversation_at(self.indexAt(place)):
             self.menu_wanted.emit(conversation_id, self.viewport().mapToGlobal(place))
+        else:
+            self.list_menu_wanted.emit(self.viewport().mapToGlobal(place))
 
 
 class ConversationList(QWidget):
@@ -254,6 +257,8 @@ class ConversationList(QWidget):
     renamed = Signal(str, str)
     pinned = Signal(str, bool)
     delete_wanted = Signal(str)
+    menu_opening = Signal(object, str, str)  # a QMenu to add acts to, the id and title of its conversation
+    list_menu_opening = Signal(object)  # a QMenu of what can be done with all of them
 
     def __init__(self, theme: Theme, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -278,6 +283,7 @@ class ConversationList(QWidget):
         self.view.activated.connect(self._clicked)
         self.view.delete_wanted.connect(self.delete_wanted)
         self.view.menu_wanted.connect(self._open_menu)
+        self.view.list_menu_wanted.connect(self._open_list_menu)
         clear = Button(theme, tr("Clear search"))
         clear.clicked.connect(self.search.clear)
         self.nothing = EmptyState(theme, "search", tr("Nothing found"), "", [clear])
@@ -347,6 +353,11 @@ class ConversationList(QWidget):
         if conversation_id := self.view.conversation_at(index):
             self.chosen.emit(conversation_id)
 
+    def _open_list_menu(self, place: QPoint) -> None:
+        menu = Menu(self)
+        self.list_menu_opening.emit(menu)
+        menu.popup(place)
+
     def _open_menu(self, conversation_id: str, place: QPoint) -> None:
         index = self.model.index(self.model.row_of(conversation_id))
         row = index.data(ROLE)
@@ -360,6 +371,7 @@ class ConversationList(QWidget):
             tr("Unpin") if pinned else tr("Pin"),
             lambda: self.pinned.emit(conversation_id, not pinned),
         )
+        self.menu_opening.emit(menu, conversation_id, row.conversation.title)
         menu.addSeparator()
         menu.addAction(
             self._theme.icon("trash-2", "danger"), tr("Delete…"), lambda: self.delete_wanted.emit(conversation_id)
