@@ -22,6 +22,7 @@ from app.widgets.error_panel import Act, ErrorPanel
 from app.widgets.focus import hand_on_focus
 from app.widgets.keys import KeyField, short_key
 from app.widgets.label import Label
+from app.widgets.own_font import keep_font
 from app.words import duration
 from qvac_core.codec.key_links import NAME_LETTERS
 from qvac_core.codec.key_text import KeyCheck, read_key
@@ -370,7 +371,7 @@ class MyKey(QWidget):
     def __init__(self, theme: Theme, public_key: str) -> None:
         super().__init__()
         key = Label(short_key(public_key))
-        key.setFont(theme.fixed_font("hint"))
+        keep_font(key, theme, lambda: theme.fixed_font("hint"))
         layout = QHBoxLayout(self)
         layout.setContentsMargins(12, 4, 0, 0)
         layout.setSpacing(8)

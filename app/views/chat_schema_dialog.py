@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 
 from PySide6.QtCore import QTimer, Signal
-from PySide6.QtGui import QFontDatabase
 from PySide6.QtWidgets import QPlainTextEdit, QWidget
 
 from app.i18n import tr
@@ -14,6 +13,7 @@ from app.theme import Theme
 from app.widgets.button import Button
 from app.widgets.dialog import Dialog
 from app.widgets.label import Label
+from app.widgets.own_font import keep_font
 
 CHECK_MS = 200
 LONGEST = 60_000  # letters; the engine takes no more
@@ -42,7 +42,7 @@ class SchemaDialog(Dialog):
         )
         self.setMinimumWidth(560)
         self.text = QPlainTextEdit()
-        self.text.setFont(QFontDatabase.systemFont(QFontDatabase.SystemFont.FixedFont))
+        keep_font(self.text, theme, theme.fixed_font)
         self.text.setAccessibleName(tr("JSON schema"))
         self.text.setTabChangesFocus(True)
         self.text.setLineWrapMode(QPlainTextEdit.LineWrapMode.NoWrap)

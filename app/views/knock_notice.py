@@ -14,6 +14,7 @@ from app.widgets.avatar import Avatar
 from app.widgets.button import Button
 from app.widgets.keys import group_key, short_key
 from app.widgets.label import Label
+from app.widgets.own_font import keep_font
 from qvac_core.core.state import Knock
 
 ASKS = later("An unknown key asks to use your GPU")
@@ -34,7 +35,7 @@ class KnockNotice(QFrame):
         self._put_away = False
         self.face = Avatar("", 24)
         self.key = Label(tone="text2")
-        self.key.setFont(theme.fixed_font("hint"))
+        keep_font(self.key, theme, lambda: theme.fixed_font("hint"))
         self.allow = Button(theme, tr("Allow…"), kind="primary", size="small")
         self.deny = Button(theme, tr("Deny"), size="small")
         self.more = Button(theme, "", kind="flat", size="small", name=tr("Show all who ask"))

@@ -23,6 +23,7 @@ from app.widgets.error_panel import Act, ErrorPanel
 from app.widgets.label import Label
 from app.widgets.menu import Menu
 from app.widgets.meter import Part, PartsMeter
+from app.widgets.own_font import keep_font
 from app.widgets.table import ROW_TWO_LINES, Table
 from qvac_core.core.library_state import Kind, ModelHere, ModelsFolder, Move, MoveState
 from qvac_core.core.state import ErrorInfo
@@ -157,7 +158,7 @@ class HereCard(Card):
         if folder is None:
             return
         self.path.setText(str(folder.path))
-        self.path.setFont(self._theme.fixed_font("hint"))
+        keep_font(self.path, self._theme, lambda: self._theme.fixed_font("hint"))
         self.change.setEnabled(not folder.given and not moving)
         why = tr("It was named on the command line, for this start.") if folder.given else ""
         self.change.setToolTip(why or (tr("The models are being moved.") if moving else ""))

@@ -20,6 +20,7 @@ from app.widgets.error_panel import ErrorPanel
 from app.widgets.keys import KeyField, group_key
 from app.widgets.label import Label
 from app.widgets.marked_label import MarkedLabel
+from app.widgets.own_font import keep_font
 from app.widgets.status_line import StatusLine
 from qvac_core.codec.key_text import KeyCheck, short_key
 from qvac_core.core.state import ErrorInfo
@@ -127,7 +128,7 @@ class RelaysEntry(SettingsEntry):
         row.setSpacing(10)
         row.addWidget(Avatar(public_key, 24))
         key = Label(short_key(public_key), selectable=True)
-        key.setFont(self._theme.fixed_font())
+        keep_font(key, self._theme, lambda: self._theme.fixed_font())
         key.setToolTip(group_key(public_key))
         row.addWidget(key)
         place = tr("tried first") if first and len(self._presenter.relays) > 1 else ""

@@ -25,6 +25,7 @@ from app.widgets.button import Button, CopyButton
 from app.widgets.dialog import Dialog
 from app.widgets.icon_label import IconLabel
 from app.widgets.key_cap import KeyCap
+from app.widgets.own_font import keep_font
 from app.widgets.switch import ROW_SIZE, Switch
 from app.words import size
 from qvac_core.core.error_text import describe
@@ -152,7 +153,7 @@ class TextDialog(Dialog):
         self.text = QPlainTextEdit(text)
         self.text.setReadOnly(True)
         self.text.setAccessibleName(title)
-        self.text.setFont(theme.fixed_font("hint"))
+        keep_font(self.text, theme, lambda: theme.fixed_font("hint"))
         self.text.setMinimumSize(560, 320)
         self.text.setTabChangesFocus(True)
         self.body.addWidget(self.text)

@@ -20,6 +20,7 @@ from app.widgets.combo import Combo
 from app.widgets.dialog import Dialog
 from app.widgets.keys import KeyField, group_key, short_key
 from app.widgets.label import Label
+from app.widgets.own_font import keep_font
 from app.widgets.qr import paint_qr, qr_modules
 from qvac_core.codec.key_links import NAME_LETTERS, link_of, plain_name, qr_text
 from qvac_core.codec.key_text import KeyCheck
@@ -147,7 +148,7 @@ class QrDialog(Dialog):
         self.body.addSpacing(8)
         self.body.addLayout(row)
         key = Label(group_key(public_key), wrap=True, selectable=True)
-        key.setFont(theme.fixed_font())
+        keep_font(key, theme, lambda: theme.fixed_font())
         self.body.addSpacing(8)
         self.body.addWidget(key)
         self.name = QLineEdit(name)
@@ -266,7 +267,7 @@ def _known_key(theme: Theme, public_key: str) -> QWidget:
     groups = group_key(public_key).split(" ")
     for half in (groups[:8], groups[8:]):
         line = Label(" ".join(half), tone="text2", selectable=True)
-        line.setFont(theme.fixed_font("hint"))
+        keep_font(line, theme, lambda: theme.fixed_font("hint"))
         lines.addWidget(line)
     row.addLayout(lines)
     row.addStretch(1)

@@ -18,6 +18,7 @@ from app.widgets.error_panel import ErrorPanel
 from app.widgets.keys import group_key, short_key
 from app.widgets.label import Label
 from app.widgets.menu import Menu
+from app.widgets.own_font import keep_font
 from qvac_core.core.state import ErrorInfo, Knock
 
 SHOWN = 3
@@ -36,7 +37,7 @@ class KnockCard(QFrame):
         short = short_key(knock.public_key)
         self.setToolTip(group_key(knock.public_key))
         self.key = Label(short, tone="text2")
-        self.key.setFont(theme.fixed_font("hint"))
+        keep_font(self.key, theme, lambda: theme.fixed_font("hint"))
         self.age = Label(scale="hint", tone="text2")
         self.allow = Button(
             theme, tr("Allow…"), kind="primary" if primary else "quiet", name=tr("Allow key {short}", short=short)

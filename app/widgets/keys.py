@@ -11,6 +11,7 @@ from app.core_words import told
 from app.i18n import tr
 from app.theme import Theme
 from app.widgets.label import restyle
+from app.widgets.own_font import keep_font
 from qvac_core.codec.key_text import KEY_DIGITS, KeyCheck, bare_key, read_key
 from qvac_core.codec.key_text import short_key as short_key
 
@@ -120,7 +121,7 @@ class KeyGrid(QWidget):
 
     def _set_fonts(self) -> None:
         for label in self._labels:
-            label.setFont(self._theme.fixed_font())
+            keep_font(label, self._theme, lambda: self._theme.fixed_font())
 
 
 def _no_text(copied: QMimeData | None) -> bool:

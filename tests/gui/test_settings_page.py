@@ -12,6 +12,7 @@ from PySide6.QtCore import Qt, QTime
 from PySide6.QtGui import QFontDatabase
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QLineEdit, QWidget
+from pytestqt.qtbot import QtBot
 
 from app import recent_log
 from app.audio.system_input import SystemInput
@@ -25,6 +26,7 @@ from app.views.settings_row import WAITS, SettingsEntry, SettingsRow
 from app.views.settings_system import AutostartRow, FolderRow, ReportRow, TextDialog
 from app.widgets.button import Button
 from app.widgets.combo import Combo
+from app.widgets.key_cap import KeyCap
 from app.widgets.number import Number
 from app.widgets.segmented import Segmented
 from app.widgets.slider import SliderNumber
@@ -466,6 +468,16 @@ def test_the_look_changes_live(run: Run, busy: FakeCore, theme: Theme) -> None:
         await presenter.settle()
 
     run(test)
+
+
+def test_fonts_of_their_own_follow_the_text_size(qtbot: QtBot, theme: Theme) -> None:
+    cap = KeyCap(theme, "Ctrl+1")
+    qtbot.addWidget(cap)
+    cap.show()
+    points, tall = cap.font().pointSizeF(), cap.sizeHint().height()
+    theme.use("light", 200, "normal", "")
+    assert cap.font().pointSizeF() == pytest.approx(2 * points)
+    assert cap.sizeHint().height() > tall
 
 
 def test_the_look_that_was_kept_is_there_after_the_start(run: Run, busy: FakeCore, theme: Theme) -> None:

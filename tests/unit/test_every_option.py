@@ -445,6 +445,10 @@ SHOWN_BY: dict[str, tuple[str, ...]] = {
     "settings.text_size": (SETTINGS, f"{LOOK}::test_the_look_changes_live"),
     "settings.contrast": (SETTINGS, f"{LOOK}::test_the_look_changes_live"),
     "settings.code_font": (SETTINGS, f"{LOOK}::test_the_code_font_is_chosen"),
+    "settings.chat.keep_states": (
+        SETTINGS,
+        "e2e/test_engine_kept_chats.py::test_a_guests_chat_only_where_the_owner_says_so",
+    ),
     "settings.chat.send_key": (SETTINGS, f"{LOOK}::test_the_key_that_sends_is_chosen"),
     "settings.network.port": (SETTINGS, KEPT_ENTRANCE),
     "settings.network.bootstrap": (SETTINGS, KEPT_ENTRANCE),

@@ -13,6 +13,7 @@ from app.theme import Theme
 from app.widgets.button import Button, CopyButton
 from app.widgets.chat.long_text import VIEWER_LINE, amount, short_lines
 from app.widgets.label import Label
+from app.widgets.own_font import keep_font
 
 SIZE = (720, 520)
 LINES_PER_SLICE = 200
@@ -28,7 +29,7 @@ class LongTextBox(QDialog):
         self.text = QPlainTextEdit()
         self.text.setReadOnly(True)
         self.text.setLineWrapMode(QPlainTextEdit.LineWrapMode.NoWrap)
-        self.text.setFont(theme.fixed_font("hint"))
+        keep_font(self.text, theme, lambda: theme.fixed_font("hint"))
         self.text.setAccessibleName(title)
         self.text.setTabChangesFocus(True)
         broken = any(len(line) > VIEWER_LINE for line in text.split("\n"))

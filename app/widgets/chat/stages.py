@@ -13,6 +13,7 @@ from app.i18n import later, tr
 from app.theme import Theme
 from app.widgets.icon_label import IconLabel
 from app.widgets.label import Label
+from app.widgets.own_font import keep_font
 from app.words import duration
 from qvac_core.core.state import ConnectionStage, Stage
 
@@ -52,7 +53,7 @@ class StageRow(QWidget):
         self.icon = IconLabel(theme, "circle", "ctl", 18)
         self.title = Label(tr(words.waiting), tone="text3")
         self.seconds = Label(scale="hint", tone="text3")
-        self.seconds.setFont(theme.font("hint", tabular=True))
+        keep_font(self.seconds, theme, lambda: theme.font("hint", tabular=True))
         self.explained = Label(scale="hint", tone="text3", wrap=True)
         self.bar = QProgressBar()
         self.bar.setTextVisible(False)

@@ -15,6 +15,7 @@ from app.widgets.chat.branch_arrows import BranchArrows
 from app.widgets.icon_label import IconLabel
 from app.widgets.label import Label
 from app.widgets.menu import Menu, add_languages
+from app.widgets.own_font import keep_font
 from qvac_core.core.state import Message
 
 HEIGHT = 28
@@ -38,7 +39,7 @@ class StatsLine(QWidget):
         self.icon = IconLabel(theme, "waypoints", "accent")
         self.who = Label(scale="hint", tone="text2", weight=600)
         self.facts = Label(scale="hint", tone="text3")
-        self.facts.setFont(theme.font("hint", tabular=True))
+        keep_font(self.facts, theme, lambda: theme.font("hint", tabular=True))
         self.copy = CopyButton(theme, text="", kind="flat", name=tr("Copy the answer"))
         self.again = Button(theme, kind="flat", icon="rotate-ccw", name=tr("Answer again"))
         self.more = Button(theme, kind="flat", icon="ellipsis", name=tr("More for this answer"))

@@ -15,6 +15,7 @@ from app.widgets.combo import Combo
 from app.widgets.icon_label import IconLabel
 from app.widgets.key_cap import KeyCap
 from app.widgets.label import Label
+from app.widgets.own_font import keep_font
 
 BARS = 32
 BAR, BAR_GAP = 3, 2
@@ -109,7 +110,7 @@ class VoiceRow(QWidget):
         self._local = False
         self.bars = LevelBars(theme)
         self.time = Label("0:00", scale="body", tone="text2")
-        self.time.setFont(theme.fixed_font())
+        keep_font(self.time, theme, lambda: theme.fixed_font())
         self.words = Label(scale="hint", tone="text3")
         self.escape = KeyCap(theme, "Esc")
         self.discards = Label("discards", scale="hint", tone="text3")
