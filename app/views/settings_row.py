@@ -151,11 +151,12 @@ class SettingsRow(SettingsEntry):
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)
         ends = self._ends.sizeHint().width()
-        room = self.width() - 2 * SIDE - ends - self._line.spacing()
+        room = self.width() - 2 * SIDE - ends - 16
         below = bool(self.controls) and ends > 60 and room < LABEL_LEAST * self._theme.breadth
         direction = QBoxLayout.Direction.TopToBottom if below else QBoxLayout.Direction.LeftToRight
         if self._line.direction() != direction:
             self._line.setDirection(direction)
+            self._line.setSpacing(6 if below else 16)
             self._line.setAlignment(self._ends, Qt.AlignmentFlag.AlignLeading if below else Qt.AlignmentFlag(0))
 
 
