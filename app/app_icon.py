@@ -20,6 +20,8 @@ from app.tray_words import TrayState
 
 SIZES = (16, 20, 22, 24, 32, 40, 48, 64, 128, 256)
 TRAY_SIZES = (16, 18, 20, 22, 24, 32, 44, 48, 64)
+# Desktops whose bar is dark as they come, whatever their theme (names of XDG_CURRENT_DESKTOP).
+DARK_BARS = {"GNOME", "UNITY", "XFCE", "X-CINNAMON", "BUDGIE", "PANTHEON"}
 LARGE_FROM = 24  # below, the icon is drawn anew and not only made smaller
 
 
@@ -46,11 +48,11 @@ def tray_icon(state: TrayState, dark_bar: bool) -> QIcon:
 
 
 def bar_is_dark(scheme: Qt.ColorScheme, environ: Mapping[str, str] = os.environ) -> bool:
-    """As far as a system says so: GNOME's bar is dark in its light theme too, Windows has a setting of its own."""
+    """As far as a system says so: some bars are dark in a light theme too, Windows has a setting of its own."""
     if sys.platform == "win32":
         return not _windows_bar_is_light()
     desktops = environ.get("XDG_CURRENT_DESKTOP", "").upper().split(":")
-    return scheme is Qt.ColorScheme.Dark or bool({"GNOME", "UNITY"} & set(desktops))
+    return scheme is Qt.ColorScheme.Dark or bool(DARK_BARS & set(desktops))
 
 
 if sys.platform == "win32":

@@ -156,6 +156,7 @@ def test_at_16_no_pixel_is_half_covered() -> None:
 def test_gnomes_bar_is_dark_in_its_light_theme() -> None:
     light, dark = Qt.ColorScheme.Light, Qt.ColorScheme.Dark
     assert bar_is_dark(light, {"XDG_CURRENT_DESKTOP": "ubuntu:GNOME"})
+    assert bar_is_dark(light, {"XDG_CURRENT_DESKTOP": "XFCE"})
     assert not bar_is_dark(light, {"XDG_CURRENT_DESKTOP": "KDE"})
     assert bar_is_dark(dark, {})
     assert not bar_is_dark(Qt.ColorScheme.Unknown, {})
