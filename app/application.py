@@ -22,7 +22,7 @@ from qasync import QEventLoop
 
 from app import accessible, recent_log, window_language
 from app.app_icon import app_icon
-from app.autostart import IN_TRAY
+from app.autostart import IN_TRAY, Autostart
 from app.background import Background, come_forward
 from app.bridge import CoreProxy, CoreThread
 from app.core_words import told
@@ -143,11 +143,14 @@ async def live(core: CoreProxy, theme: Theme, instance: Instance | None = None, 
     _on_quit(window.ask_to_leave, window.leave)
     background = Background(window, core, theme)
     front: list[QWidget] = [window]
+    early = [tuple(arguments)]  # what was asked for before the window had loaded
 
     def called(call: Call) -> None:
         if IN_TRAY not in call.arguments:
             come_forward(front[-1], call.token)
-        if front[-1] is window:
+        if not beginning.done():
+            early.append(call.arguments)
+        elif front[-1] is window:
             window.called.emit(call.arguments)
 
     if instance is not None:
@@ -157,7 +160,8 @@ async def live(core: CoreProxy, theme: Theme, instance: Instance | None = None, 
         app.file_wanted.connect(lambda wanted: called(Call((wanted,))))
     code = DONE
     leaving = asyncio.ensure_future(left.wait())
-    beginning = asyncio.ensure_future(_begin(core, window, background, arguments))
+    autostart = Autostart.of(instance.folder) if instance is not None else None
+    beginning = asyncio.ensure_future(_begin(core, window, background, early, autostart))
     try:
         # Shown as it was left, if the core tells in time; a core that opens a large store must not delay the window.
         await asyncio.wait({beginning}, timeout=SHOW_AFTER)
@@ -192,11 +196,24 @@ async def live(core: CoreProxy, theme: Theme, instance: Instance | None = None, 
     return INTERRUPTED if interrupts.came else AGAIN if window.restarts else code
 
 
-async def _begin(core: CoreProxy, window: MainWindow, background: Background, arguments: Sequence[str]) -> None:
+async def _begin(
+    core: CoreProxy,
+    window: MainWindow,
+    background: Background,
+    asked: list[tuple[str, ...]],
+    autostart: Autostart | None,
+) -> None:
+    """asked: what for, by the command line first; it grows until this ends."""
     await core.start()
     await window.load()
-    await background.start(arguments)
-    window.called.emit(tuple(arguments))
+    await background.start(asked[0])
+    if autostart is not None:
+        try:
+            await asyncio.to_thread(autostart.mend)
+        except QvacError as error:
+            window.notice.show_notice(tr("What starts at login could not be looked at."), error.message)
+    for arguments in asked:
+        window.called.emit(arguments)
 
 
 def _say(theme: Theme, error: QvacError, leave: Callable[[], None]) -> Dialog:

@@ -17,10 +17,12 @@ from qasync import QEventLoop
 
 from app.application import DONE, FAILED, live
 from app.bridge import CoreProxy, CoreThread
+from app.instance import Call, Instance
 from app.theme import Theme
 from app.widgets.dialog import Dialog
 from app.window import MainWindow
 from qvac_core.errors import StoreError
+from qvac_core.store.folders import DataDir
 from tests.gui.fake_core import FakeCore
 
 ROOT = Path(__file__).parents[2]
@@ -52,6 +54,45 @@ def test_closing_the_window_closes_the_core_and_its_thread(qloop: QEventLoop, th
     assert core.closed
     assert "geometry" in core.settings
     assert "core" not in {thread.name for thread in threading.enumerate()}
+
+
+@pytest.mark.qt_log_ignore("This plugin does not support raise", extend=True)
+def test_what_the_program_is_asked_for_reaches_the_window_once_it_has_loaded(
+    qloop: QEventLoop, theme: Theme, tmp_path: Path
+) -> None:
+    gate = threading.Event()
+
+    class SlowCore(FakeCore):
+        async def start(self) -> None:
+            while not gate.is_set():
+                await asyncio.sleep(0.005)
+            await super().start()
+
+    core = SlowCore()
+    link = "qvac://" + "ab" * 32
+    asked: list[tuple[str, ...]] = []
+
+    async def main() -> int:
+        instance = Instance(DataDir(tmp_path, explicit=True))
+        assert instance.claim(Call())
+        first = ("--port", "4000", link)
+        life = asyncio.ensure_future(live(CoreProxy(CoreThread(lambda: core)), theme, instance, first))
+        await until(lambda: bool(windows()))
+        window = windows()[0]
+        window.called.connect(asked.append)
+        instance.called.emit(Call(("picture of a key.png",)))  # a second start, before the first has loaded
+        await asyncio.sleep(0.01)
+        assert asked == []
+        gate.set()
+        await until(lambda: len(asked) == 2)
+        instance.called.emit(Call((link,)))
+        assert asked == [first, ("picture of a key.png",), (link,)]
+        window.leave()
+        code = await life
+        instance.close()
+        return code
+
+    assert qloop.run_until_complete(main()) == DONE
 
 
 def test_a_window_closed_before_the_core_is_there_ends_too(qloop: QEventLoop, theme: Theme) -> None:
