@@ -211,7 +211,7 @@ class Core:
         self._on_close("consumer", self.consumer.close)
         self._contacts = Contacts(self._store, self._hub, self.consumer, self._key_pair.public_key)
         self._network.on_stage = self._contacts.on_stage
-        self._network.on_changed = self._contacts.network_changed
+        self._network.on_changed = self._on_network_changed
         self._network.on_connected = self._contacts.on_connected
         self._network.remembered = self._contacts.remembered
         self._on_close("contacts", self._contacts.close)
@@ -275,6 +275,10 @@ class Core:
             if hasattr(self, "consumer"):
                 self.consumer.closing = True
             await self._stack.aclose()
+
+    def _on_network_changed(self) -> None:
+        self._contacts.network_changed()
+        self.library.network_changed()
 
     def _on_models_changed(self) -> None:
         if not self._closed:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 
@@ -32,12 +31,14 @@ from qvac_core.core.library_state import (
     SourcesChanged,
 )
 from qvac_core.core.machine import Machine
-from qvac_core.core.state import CoreEvent, SharedModelsChanged
+from qvac_core.core.state import AnswerFinished, CoreEvent, Message, SharedModelsChanged
 from qvac_core.core.tasks import TaskOwner
 from qvac_core.engines.interface import Device, LibraryModel
 from qvac_core.engines.library import Library
 from qvac_core.errors import ModelError
 from qvac_core.store.store import Store
+
+ENOUGH_TOKENS = 16  # of an answer whose speed says something
 
 
 class ModelsRoom:
@@ -67,13 +68,14 @@ class ModelsRoom:
         self._models = ModelsHere(store, events, library, self._found.program_of)
         self._memory = MemoryOfMachine(devices)
         self._remembered = RememberedModels(store.folder.root / "models-known.json")
+        self.downloads_queue.rates.update(self._remembered.rates)
         self._catalog = Catalog(
             library,
             self.neighbours,
             self._remembered,
             lambda: self._memory.now,
             self.downloads_queue.rates,
-            lambda size_bytes: None,
+            self._remembered.speed_of,
         )
         self._tasks = TaskOwner()
         self._unsubscribe = events.subscribe(self._on_event)
@@ -91,6 +93,10 @@ class ModelsRoom:
             await part.close()
         await self._tasks.close()
 
+    def network_changed(self) -> None:
+        """It is back, or another one."""
+        self._tasks.start(self.downloads_queue.network_changed(), "go on with downloads")
+
     def used(self, model: LibraryModel) -> None:
         """Somebody uses it now."""
         self._models.used(model)
@@ -102,9 +108,25 @@ class ModelsRoom:
     def _on_event(self, event: CoreEvent) -> None:
         if isinstance(event, SharedModelsChanged):
             self._models.changed()
+        elif isinstance(event, AnswerFinished):
+            self._learn_speed(event.message)
+        elif isinstance(event, DownloadChanged) and event.done:
+            self._remembered.rates.update(self.downloads_queue.rates)
+            self._tasks.start(asyncio.to_thread(self._remembered.save), "remember what downloads make")
         elif isinstance(event, LibraryChanged):
             self._found.judge_again()
             self._tasks.start(self._folder.announce(), "tell the models folder")
+
+    def _learn_speed(self, message: Message) -> None:
+        """What this machine makes of a model's size: another one's speed is told by it before it is here."""
+        stats = message.stats
+        if stats is None or stats.where != "local" or stats.generated_tokens < ENOUGH_TOKENS:
+            return
+        model = self._library.find(message.model_sha256) if message.model_sha256 else None
+        if model is not None and self._remembered.learn_speed(
+            model.size_bytes, stats.tokens_per_second, model.parameters
+        ):
+            self._tasks.start(asyncio.to_thread(self._remembered.save), "remember how fast answers are")
 
     # --- What can be had ------------------------------------------------------------------------------------------
 
@@ -188,8 +210,7 @@ class ModelsRoom:
                 failed = failed or error
             else:
                 self._machine.announce()
-        with contextlib.suppress(asyncio.InvalidStateError):
-            self._found.judge_again()
+        self._found.judge_again()
         if failed is not None:
             raise failed
 

@@ -107,9 +107,10 @@ class Catalog:
         remembered: RememberedModels,
         memory: Callable[[], MachineMemory],
         rates: dict[str, float],
-        speed_of: Callable[[int], float | None],
+        speed_of: Callable[[int, str], float | None],
     ) -> None:
-        """memory: as last asked. rates: bytes per second by source. speed_of: tokens per second of so many bytes."""
+        """memory: as last asked. rates: bytes per second by source. speed_of: tokens per second of so many bytes
+        and parameters."""
         self._library = library
         self._neighbours = neighbours
         self._remembered = remembered
@@ -364,8 +365,12 @@ class Catalog:
             sources=self._sources(version, size),
             sha256=version.sha256,
             here=here.name if here is not None else "",
-            speed=self._speed_of(version.size_bytes) if entry.kind is Kind.CHAT else None,
+            speed=self._speed(entry, version),
         )
+
+    def _speed(self, entry: _Entry, version: _Version) -> float | None:
+        experts = f"{entry.parameters} {entry.title.replace(' ', '-')}"
+        return self._speed_of(version.size_bytes, experts) if entry.kind is Kind.CHAT else None
 
     def _sources(self, version: _Version, size: int) -> tuple[Source, ...]:
         offers = self._neighbours.offers_of(version.sha256)

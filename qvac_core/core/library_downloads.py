@@ -40,6 +40,7 @@ from qvac_core.store.store import Store
 
 logger = logging.getLogger(__name__)
 
+_OF_THE_NETWORK = ("HTTP_ERROR", "COPY_ENDED", "NO_SOURCE")  # names of errors that a network may end
 _STILL: dict[str, Any] = {"rate": 0.0, "left_seconds": None}  # nothing moves
 _WAITING = (DownloadState.PAUSED, DownloadState.FAILED)
 
@@ -207,6 +208,13 @@ class Downloads:
         job = self._jobs.get(_key(model))
         if job is not None and job.row.done:
             del self._jobs[job.key]
+
+    async def network_changed(self) -> None:
+        """There is a network again, or another one: what failed for want of one goes on by itself."""
+        for job in sorted(self._jobs.values(), key=lambda job: job.asked_at):
+            error = job.row.error if job.row.state is DownloadState.FAILED else None
+            if error is not None and error.name in _OF_THE_NETWORK:
+                await self._queue(job)
 
     async def hold(self) -> None:
         """Interrupt what runs, and begin nothing until `let_go`: the models folder is being moved."""

@@ -6,6 +6,7 @@ One JSON file in the data folder; without it nothing is lost but the next look h
 from __future__ import annotations
 
 import logging
+import re
 import time
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from qvac_core.store.disk import write_atomically
 
 logger = logging.getLogger(__name__)
 
+_EXPERTS = re.compile(r"-A\d|\dx\d", re.IGNORECASE)
 MOST = 1000  # models remembered; the oldest goes
 MOST_SEARCHES = 50
 
@@ -88,8 +90,12 @@ class RememberedSearch(msgspec.Struct, frozen=True):
 
 
 class _File(msgspec.Struct):
+    """rates: bytes per second that a source made last, by its key. pace: bytes of weights read a second."""
+
     facts: dict[str, RememberedFacts] = {}
     searches: dict[str, RememberedSearch] = {}
+    rates: dict[str, float] = {}
+    pace: float = 0.0
 
 
 class RememberedModels:
@@ -107,6 +113,26 @@ class RememberedModels:
 
     def facts(self, version: str) -> RememberedFacts | None:
         return self._file.facts.get(version)
+
+    @property
+    def rates(self) -> dict[str, float]:
+        return self._file.rates
+
+    def learn_speed(self, size_bytes: int, tokens_per_second: float, parameters: str) -> bool:
+        """From an answer that was made here; whether that changed anything. Each token reads all weights once, so their
+        bytes times the tokens are this machine's pace; of experts only some are read, and such models teach nothing.
+        """
+        if tokens_per_second <= 0 or has_experts(parameters):
+            return False
+        pace = size_bytes * tokens_per_second
+        self._file.pace = pace if not self._file.pace else 0.7 * self._file.pace + 0.3 * pace
+        return True
+
+    def speed_of(self, size_bytes: int, parameters: str) -> float | None:
+        """Tokens per second that a model of this size would make here; None = nothing to go by."""
+        if not self._file.pace or not size_bytes or has_experts(parameters):
+            return None
+        return self._file.pace / size_bytes
 
     def search(self, text: str) -> RememberedSearch | None:
         return self._file.searches.get(_words(text))
@@ -135,6 +161,11 @@ class RememberedModels:
             write_atomically(self._path, msgspec.json.encode(self._file), action="remember what models are")
         except StoreError as error:
             logger.warning("%s", error)
+
+
+def has_experts(parameters: str) -> bool:
+    """ "30B-A3B", "2x7B": of these only a part takes part in each token."""
+    return _EXPERTS.search(parameters) is not None
 
 
 def _words(text: str) -> str:

@@ -5,26 +5,26 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from pathlib import Path
 
 from qvac_core.core.event_hub import EventHub
-from qvac_core.core.library_state import Ability, Kind, LibraryChanged, ModelHere, Removal
+from qvac_core.core.library_catalog import KINDS
+from qvac_core.core.library_state import Ability, LibraryChanged, ModelHere, Removal
 from qvac_core.core.machine import Machine, display_name
 from qvac_core.core.tasks import TaskOwner
 from qvac_core.engines.interface import LibraryModel
 from qvac_core.engines.library import Library
 from qvac_core.engines.model_facts import ModelFacts, facts_of
 from qvac_core.engines.model_files import read_model
-from qvac_core.engines.model_kind import CHAT_TYPE, EMBEDDING_TYPE, SPEECH_TYPE
+from qvac_core.engines.model_kind import CHAT_TYPE, SPEECH_TYPE
 from qvac_core.errors import ModelError, StoreError
 from qvac_core.models import by_sha256
 from qvac_core.store.store import Store
 
 logger = logging.getLogger(__name__)
 
-KINDS = {CHAT_TYPE: Kind.CHAT, EMBEDDING_TYPE: Kind.EMBED, SPEECH_TYPE: Kind.TRANSCRIBE}
 # The use of a model is noted this often (seconds): "5 min ago" needs no more, and a busy provider spares its disk.
 USE_NOTED_EVERY = 60.0
 
@@ -163,19 +163,11 @@ class ModelsHere:
         assert self._machine is not None
         model = self._library.find(here.name) if here.kind is not None else None
         if model is None:
-            await self._deleted(self._library.remove_left_out(here.name))
+            await _delete(self._library.remove_left_out(here.name))
         else:
             await self._machine.forget(model)
-            await self._deleted(self._library.remove(str(model.path)))
+            await _delete(self._library.remove(str(model.path)))
         self._machine.announce()
-
-    async def _deleted(self, deletion: asyncio.Future[None] | object) -> None:
-        try:
-            await deletion  # type: ignore[misc]
-        except OSError as error:
-            raise StoreError(
-                f"The model cannot be deleted: {error.strerror or error}. Close what uses it, and try again."
-            ) from error
 
     async def _require(self, name: str) -> ModelHere:
         models = await self.all()
@@ -187,6 +179,15 @@ class ModelsHere:
                 f"There is no model {name} on this machine. Check its spelling.", name="MODEL_NOT_FOUND", code=52002
             )
         return found
+
+
+async def _delete(deletion: Awaitable[None]) -> None:
+    try:
+        await deletion
+    except OSError as error:
+        raise StoreError(
+            f"The model cannot be deleted: {error.strerror or error}. Close what uses it, and try again."
+        ) from error
 
 
 def _facts(model: LibraryModel) -> ModelFacts:

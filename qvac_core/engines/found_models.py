@@ -309,7 +309,7 @@ def _is_hex(text: str) -> bool:
 def _is_folder(path: Path) -> bool:
     try:
         return path.is_dir()
-    except OSError:
+    except (OSError, ValueError):  # what a settings file names may be no path at all
         return False
 
 
@@ -317,7 +317,7 @@ def _bytes(path: Path) -> bytes:
     try:
         with path.open("rb") as file:
             return file.read(SETTINGS_LIMIT)
-    except OSError:
+    except (OSError, ValueError):
         return b""
 
 
@@ -328,7 +328,7 @@ def _text(path: Path) -> str:
 def _setting(path: Path, name: str) -> str:
     try:
         value = json.loads(_text(path) or "{}")
-    except ValueError:
+    except (ValueError, RecursionError):
         return ""
     found = value.get(name) if isinstance(value, dict) else None
     return found if isinstance(found, str) else ""

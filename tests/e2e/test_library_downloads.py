@@ -267,6 +267,22 @@ def test_without_a_network_it_says_so_over_a_restart(
     asyncio.run(main())
 
 
+def test_it_goes_on_by_itself_when_the_network_is_back(
+    hub: FileServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def main() -> None:
+        monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
+        async with opened(tmp_path) as library:
+            await library.room.download(ONE)
+            await library.state(ONE, S.FAILED)
+            monkeypatch.setenv("HF_ENDPOINT", hub.address)
+            library.core.library.network_changed()
+            await library.state(ONE, S.DONE)
+            assert library.core.library.downloads_queue.rates.keys() <= {""}
+
+    asyncio.run(main())
+
+
 def test_what_nobody_has_is_refused_at_once(tmp_path: Path) -> None:
     async def main() -> None:
         async with opened(tmp_path) as library:

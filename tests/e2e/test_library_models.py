@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from qvac_core.core.library_state import Ability, FoundChanged, Kind, LibraryChanged
+from qvac_core.core.library import ENOUGH_TOKENS
+from qvac_core.core.library_state import Ability, FoundChanged, Kind, LibraryChanged, Query
 from qvac_core.core.state import AnswerFinished, Target
 from qvac_core.engines.part_file import READ_SIZE
 from qvac_core.errors import ModelError
@@ -24,6 +25,12 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder.mkdir()
     monkeypatch.setattr(Path, "home", classmethod(lambda cls: folder))
     return folder
+
+
+def answered_tokens(library: Library) -> int:
+    (stats,) = [event.message.stats for event in library.events if isinstance(event, AnswerFinished)]
+    assert stats is not None
+    return stats.generated_tokens
 
 
 async def scanned(library: Library) -> None:
@@ -102,6 +109,8 @@ def test_what_a_removal_would_do_and_does(tmp_path: Path, small_model_path: Path
             await library.core.rename_conversation(conversation.id, "About ducks")
             await library.core.ask(conversation.id, "Say yes.")
             await library.until(AnswerFinished, lambda event: True)
+            (qwen,) = (await library.room.search(Query("qwen3 8b"))).entries
+            assert (qwen.offered.speed is None) == (answered_tokens(library) < ENOUGH_TOKENS)
             used = next(model for model in await library.room.models() if model.name == new.name)
             assert used.last_used is not None and used.loaded and used.shared
             await library.until(LibraryChanged, lambda event: any(model.last_used for model in event.models))

@@ -177,6 +177,16 @@ def test_the_look_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     assert find_programs(home(tmp_path / "deep")) == []
 
 
+@pytest.mark.parametrize(
+    "settings", [b"{", b"[]", b'{"downloadsFolder": 5}', b'{"downloadsFolder": "a\\u0000b"}', b"[" * 100_000, b"\xff"]
+)
+def test_settings_that_make_no_sense_are_passed_over(tmp_path: Path, settings: bytes) -> None:
+    put(tmp_path / ".lmstudio/settings.json", settings)
+    put(tmp_path / ".lmstudio-home-pointer", b"a\0b")
+    path = put(tmp_path / ".lmstudio/models/a/b/c.gguf")
+    assert [model.path for model in only(find_programs(home(tmp_path))).models] == [path]
+
+
 def test_nothing_is_changed_and_nothing_else_is_read(tmp_path: Path) -> None:
     put(tmp_path / ".lmstudio/models/a/b/c.gguf")
     put(tmp_path / ".ssh/id_ed25519.gguf")
