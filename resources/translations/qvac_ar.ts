@@ -172,6 +172,18 @@
         </translation>
     </message>
     <message numerus="yes">
+        <source>%n person uses this GPU now. Their answers end when you restart.</source>
+        <comment>%n people use this GPU now. Their answers end when you restart.</comment>
+        <translation>
+            <numerusform>لا أحد يستخدم معالج الرسوميات الآن. تنتهي إجاباتهم عند إعادة التشغيل.</numerusform>
+            <numerusform>شخص واحد يستخدم معالج الرسوميات هذا الآن. تنتهي إجاباته عند إعادة التشغيل.</numerusform>
+            <numerusform>شخصان يستخدمان معالج الرسوميات هذا الآن. تنتهي إجاباتهما عند إعادة التشغيل.</numerusform>
+            <numerusform>%n أشخاص يستخدمون معالج الرسوميات هذا الآن. تنتهي إجاباتهم عند إعادة التشغيل.</numerusform>
+            <numerusform>%n شخصًا يستخدمون معالج الرسوميات هذا الآن. تنتهي إجاباتهم عند إعادة التشغيل.</numerusform>
+            <numerusform>%n شخص يستخدمون معالج الرسوميات هذا الآن. تنتهي إجاباتهم عند إعادة التشغيل.</numerusform>
+        </translation>
+    </message>
+    <message numerus="yes">
         <source>%n request</source>
         <comment>%n requests</comment>
         <translation>
@@ -193,6 +205,30 @@
             <numerusform>%n قيد التشغيل</numerusform>
             <numerusform>%n قيد التشغيل</numerusform>
             <numerusform>%n قيد التشغيل</numerusform>
+        </translation>
+    </message>
+    <message numerus="yes">
+        <source>%n setting contains “{text}”</source>
+        <comment>%n settings contain “{text}”</comment>
+        <translation>
+            <numerusform>لا إعداد يحتوي على «{text}»</numerusform>
+            <numerusform>إعداد واحد يحتوي على «{text}»</numerusform>
+            <numerusform>إعدادان يحتويان على «{text}»</numerusform>
+            <numerusform>%n إعدادات تحتوي على «{text}»</numerusform>
+            <numerusform>%n إعدادًا يحتوي على «{text}»</numerusform>
+            <numerusform>%n إعداد يحتوي على «{text}»</numerusform>
+        </translation>
+    </message>
+    <message numerus="yes">
+        <source>%n setting found</source>
+        <comment>%n settings found</comment>
+        <translation>
+            <numerusform>لم يُعثر على إعداد</numerusform>
+            <numerusform>عُثر على إعداد واحد</numerusform>
+            <numerusform>عُثر على إعدادين</numerusform>
+            <numerusform>عُثر على %n إعدادات</numerusform>
+            <numerusform>عُثر على %n إعدادًا</numerusform>
+            <numerusform>عُثر على %n إعداد</numerusform>
         </translation>
     </message>
     <message numerus="yes">
@@ -301,8 +337,20 @@
         <translation>يوجد نموذج هنا بالفعل. تحدّث دون أحد، وحتى دون اتصال.</translation>
     </message>
     <message>
+        <source>A model of this machine. It also finishes an answer whose provider goes away.</source>
+        <translation>نموذج على هذا الجهاز. يُكمل أيضًا إجابة غاب مزوّدها.</translation>
+    </message>
+    <message>
         <source>A part of it computes in the machine&apos;s memory, which is slower.</source>
         <translation>يُحسب جزء منه في ذاكرة الجهاز، وهذا أبطأ.</translation>
+    </message>
+    <message>
+        <source>A part of the screen</source>
+        <translation>جزء من الشاشة</translation>
+    </message>
+    <message>
+        <source>A part of the screen…</source>
+        <translation>جزء من الشاشة…</translation>
     </message>
     <message>
         <source>A picture may have {most} MiB at most; this one has {size}.</source>
@@ -386,6 +434,10 @@
         <translation>الكل</translation>
     </message>
     <message>
+        <source>All files</source>
+        <translation>كل الملفات</translation>
+    </message>
+    <message>
         <source>All files (*)</source>
         <translation>كل الملفات (*)</translation>
     </message>
@@ -426,6 +478,10 @@
         <translation>السماح…</translation>
     </message>
     <message>
+        <source>Also the direction of the window.</source>
+        <translation>واتجاه النافذة أيضًا.</translation>
+    </message>
+    <message>
         <source>Alt+Down</source>
         <translation>Alt+أسفل</translation>
     </message>
@@ -440,6 +496,10 @@
     <message>
         <source>Alt+Up</source>
         <translation>Alt+أعلى</translation>
+    </message>
+    <message>
+        <source>Always</source>
+        <translation>دائمًا</translation>
     </message>
     <message>
         <source>An unknown key asks to use your GPU</source>
@@ -494,6 +554,10 @@
         <translation>المُجيب: {who}</translation>
     </message>
     <message>
+        <source>Answers</source>
+        <translation>الإجابات</translation>
+    </message>
+    <message>
         <source>Answers are saved again.</source>
         <translation>تُحفظ الإجابات من جديد.</translation>
     </message>
@@ -504,6 +568,10 @@
     <message>
         <source>Answers keep to this JSON schema. Whoever computes them holds the model to it.</source>
         <translation>تلتزم الإجابات بمخطط JSON هذا. ومن يحسبها يُلزم النموذج به.</translation>
+    </message>
+    <message>
+        <source>Answers when nobody else does</source>
+        <translation>يجيب عندما لا يجيب غيره</translation>
     </message>
     <message>
         <source>Answers will fail: {fault}</source>
@@ -540,6 +608,10 @@
     <message>
         <source>Anyone who has your key may then use this GPU, up to your limits, until you switch back. People you blocked stay blocked.</source>
         <translation>يستطيع حينها كل من لديه مفتاحك استخدام معالج الرسوميات هذا، ضمن حدودك، حتى تعود عن ذلك. ويبقى من حظرتهم محظورين.</translation>
+    </message>
+    <message>
+        <source>Appearance</source>
+        <translation>المظهر</translation>
     </message>
     <message>
         <source>Arabic</source>
@@ -834,6 +906,10 @@
         <translation>شيفرة</translation>
     </message>
     <message>
+        <source>Code font</source>
+        <translation>خط الشيفرة</translation>
+    </message>
+    <message>
         <source>Code, {language}</source>
         <translation>شيفرة، {language}</translation>
     </message>
@@ -884,6 +960,10 @@
     <message>
         <source>Connecting…</source>
         <translation>يتصل…</translation>
+    </message>
+    <message>
+        <source>Connection</source>
+        <translation>الاتصال</translation>
     </message>
     <message>
         <source>Connect…</source>
@@ -974,8 +1054,16 @@
         <translation>نسخ المفتاح</translation>
     </message>
     <message>
+        <source>Copy link</source>
+        <translation>نسخ الرابط</translation>
+    </message>
+    <message>
         <source>Copy my key</source>
         <translation>نسخ مفتاحي</translation>
+    </message>
+    <message>
+        <source>Copy picture</source>
+        <translation>نسخ الصورة</translation>
     </message>
     <message>
         <source>Copy the answer</source>
@@ -990,6 +1078,14 @@
         <translation>نسخ الرابط</translation>
     </message>
     <message>
+        <source>Copy the link of my key</source>
+        <translation>نسخ رابط مفتاحي</translation>
+    </message>
+    <message>
+        <source>Copy the picture of my QR code</source>
+        <translation>نسخ صورة رمز QR لمفتاحي</translation>
+    </message>
+    <message>
         <source>Copy the transcript</source>
         <translation>نسخ النص المفرَّغ</translation>
     </message>
@@ -1000,6 +1096,10 @@
     <message>
         <source>Croatian</source>
         <translation>الكرواتية</translation>
+    </message>
+    <message>
+        <source>Ctrl+Enter</source>
+        <translation>Ctrl+إدخال</translation>
     </message>
     <message>
         <source>Czech</source>
@@ -1052,6 +1152,10 @@
     <message>
         <source>Deny key {short}</source>
         <translation>رفض المفتاح {short}</translation>
+    </message>
+    <message>
+        <source>Dictation and transcripts</source>
+        <translation>الإملاء والنصوص المفرَّغة</translation>
     </message>
     <message>
         <source>Disk</source>
@@ -1136,6 +1240,10 @@
         <translation>التنزيلات</translation>
     </message>
     <message>
+        <source>Draw a frame around the QR code. Arrow keys move it, with Shift they size it, Enter takes it, Esc leaves.</source>
+        <translation>ارسم إطارًا حول رمز QR. تحرّكه مفاتيح الأسهم، وتغيّر حجمه مع Shift، ويأخذه مفتاح الإدخال، ويغادر Esc.</translation>
+    </message>
+    <message>
         <source>Drop it here. Sound and video become text; pictures and text files go with your message.</source>
         <translation>أفلته هنا. يصبح الصوت والفيديو نصًا؛ وتُرسل الصور والملفات النصية مع رسالتك.</translation>
     </message>
@@ -1182,6 +1290,10 @@
     <message>
         <source>Enter</source>
         <translation>مفتاح الإدخال</translation>
+    </message>
+    <message>
+        <source>Entrance to the network</source>
+        <translation>مدخل الشبكة</translation>
     </message>
     <message>
         <source>Estimated from its size.</source>
@@ -1257,10 +1369,6 @@
         <translation>ابحث عن مزوّد أو نموذج</translation>
     </message>
     <message>
-        <source>Find each other on the local network</source>
-        <translation>عثور الأجهزة على بعضها في الشبكة المحلية</translation>
-    </message>
-    <message>
         <source>Find it on the network</source>
         <translation>العثور عليه في الشبكة</translation>
     </message>
@@ -1301,8 +1409,16 @@
         <translation>لساعة</translation>
     </message>
     <message>
+        <source>For code and for keys.</source>
+        <translation>للشيفرة وللمفاتيح.</translation>
+    </message>
+    <message>
         <source>For example Studio desktop</source>
         <translation>مثلًا: حاسوب المكتب</translation>
+    </message>
+    <message>
+        <source>For networks that block a direct path.</source>
+        <translation>للشبكات التي تمنع المسار المباشر.</translation>
     </message>
     <message>
         <source>Forget questions and answers?</source>
@@ -1379,6 +1495,10 @@
     <message>
         <source>From {name}</source>
         <translation>من {name}</translation>
+    </message>
+    <message>
+        <source>General</source>
+        <translation>عام</translation>
     </message>
     <message>
         <source>German</source>
@@ -1482,6 +1602,10 @@
         <translation>وصل، وكل بايت صحيح.</translation>
     </message>
     <message>
+        <source>High contrast</source>
+        <translation>تباين عالٍ</translation>
+    </message>
+    <message>
         <source>Hindi</source>
         <translation>الهندية</translation>
     </message>
@@ -1494,12 +1618,24 @@
         <translation>اضغط مطوّلًا للتحدث، أو انقر (Ctrl+Shift+Space)</translation>
     </message>
     <message>
+        <source>Holds after the next start.</source>
+        <translation>يسري بعد التشغيل التالي.</translation>
+    </message>
+    <message>
         <source>How long</source>
         <translation>المدة</translation>
     </message>
     <message>
         <source>How this machine is connected</source>
         <translation>كيف يتصل هذا الجهاز</translation>
+    </message>
+    <message>
+        <source>How this machine is found, and what helps where it is not.</source>
+        <translation>كيف يُعثر على هذا الجهاز، وما يفيد عندما لا يُعثر عليه.</translation>
+    </message>
+    <message>
+        <source>How you write, and who answers. Changes act at once.</source>
+        <translation>كيف تكتب ومن يجيب. تسري التغييرات فورًا.</translation>
     </message>
     <message>
         <source>Hugging Face did not say more about this model.</source>
@@ -1516,6 +1652,10 @@
     <message>
         <source>I wrote: {text}</source>
         <translation>كتبتُ: {text}</translation>
+    </message>
+    <message>
+        <source>If it is taken, the next free one.</source>
+        <translation>إن كان مشغولًا فالمنفذ الحر التالي.</translation>
     </message>
     <message>
         <source>In {language}</source>
@@ -1702,6 +1842,14 @@
         <translation>الكورية</translation>
     </message>
     <message>
+        <source>Language</source>
+        <translation>اللغة</translation>
+    </message>
+    <message>
+        <source>Language and speech</source>
+        <translation>اللغة والكلام</translation>
+    </message>
+    <message>
         <source>Last 30 days</source>
         <translation>آخر 30 يومًا</translation>
     </message>
@@ -1728,6 +1876,10 @@
     <message>
         <source>Less context may help, or a smaller model.</source>
         <translation>قد يفيد سياق أقل أو نموذج أصغر.</translation>
+    </message>
+    <message>
+        <source>Less motion</source>
+        <translation>حركة أقل</translation>
     </message>
     <message>
         <source>Let go to insert</source>
@@ -1758,16 +1910,16 @@
         <translation>فاتح</translation>
     </message>
     <message>
+        <source>Link</source>
+        <translation>الرابط</translation>
+    </message>
+    <message>
         <source>Listening.</source>
         <translation>يستمع.</translation>
     </message>
     <message>
         <source>Lithuanian</source>
         <translation>الليتوانية</translation>
-    </message>
-    <message>
-        <source>Local network</source>
-        <translation>الشبكة المحلية</translation>
     </message>
     <message>
         <source>Log</source>
@@ -1806,8 +1958,8 @@
         <translation>تُفحص الشبكة…</translation>
     </message>
     <message>
-        <source>Machines on the same network find each other by key, also without the internet. Who does not know the key learns nothing.</source>
-        <translation>تعثر الأجهزة في الشبكة نفسها على بعضها بالمفتاح، حتى دون إنترنت. ومن لا يعرف المفتاح لا يعلم شيئًا.</translation>
+        <source>Machines on the same network</source>
+        <translation>الأجهزة في الشبكة نفسها</translation>
     </message>
     <message>
         <source>Malay</source>
@@ -1824,6 +1976,10 @@
     <message>
         <source>Messages</source>
         <translation>الرسائل</translation>
+    </message>
+    <message>
+        <source>Microphone</source>
+        <translation>الميكروفون</translation>
     </message>
     <message>
         <source>Minimise</source>
@@ -1942,6 +2098,10 @@
         <translation>الاسم</translation>
     </message>
     <message>
+        <source>Name in the link and below the picture</source>
+        <translation>الاسم في الرابط وتحت الصورة</translation>
+    </message>
+    <message>
         <source>Name of the preset</source>
         <translation>اسم الإعداد المسبق</translation>
     </message>
@@ -1958,16 +2118,28 @@
         <translation>الشبكة</translation>
     </message>
     <message>
-        <source>Network and relays…</source>
-        <translation>الشبكة والمُرحِّلات…</translation>
+        <source>Network and relays</source>
+        <translation>الشبكة والمُرحِّلات</translation>
     </message>
     <message>
         <source>Network…</source>
         <translation>الشبكة…</translation>
     </message>
     <message>
+        <source>Never</source>
+        <translation>أبدًا</translation>
+    </message>
+    <message>
         <source>New conversation</source>
         <translation>محادثة جديدة</translation>
+    </message>
+    <message>
+        <source>No QR code was found in this picture. Take it again, closer and straight on.</source>
+        <translation>لم يُعثر على رمز QR في هذه الصورة. التقطها من جديد، أقرب ومن الأمام مباشرةً.</translation>
+    </message>
+    <message>
+        <source>No QR code was seen on the screen. Show it larger, and not covered by this window.</source>
+        <translation>لم يُرَ رمز QR على الشاشة. اعرضه أكبر، وغير مغطى بهذه النافذة.</translation>
     </message>
     <message>
         <source>No account and no telemetry. Machines find each other by key and talk encrypted end to end.</source>
@@ -2042,6 +2214,10 @@
         <translation>لا طلبات بعد</translation>
     </message>
     <message>
+        <source>No setting contains “{text}”</source>
+        <translation>لا إعداد يحتوي على «{text}»</translation>
+    </message>
+    <message>
         <source>No sign of it for {time}.</source>
         <translation>لا أثر له منذ {time}.</translation>
     </message>
@@ -2072,6 +2248,10 @@
     <message>
         <source>Nobody new can connect until the network changes.</source>
         <translation>لا يستطيع أحد جديد الاتصال حتى تتغير الشبكة.</translation>
+    </message>
+    <message>
+        <source>Nodes of a network of its own, as host:port, with commas between them.</source>
+        <translation>عُقد شبكة خاصة، بصيغة host:port، تفصل بينها فواصل.</translation>
     </message>
     <message>
         <source>None. Say here how answers should be.</source>
@@ -2166,6 +2346,10 @@
         <translation>لا شيء منه يناسب هذا الجهاز</translation>
     </message>
     <message>
+        <source>Nothing slides or fades. Where the system asks for it, it holds anyway.</source>
+        <translation>لا شيء ينزلق أو يتلاشى. وحيث يطلب النظام ذلك يسري على أي حال.</translation>
+    </message>
+    <message>
         <source>Nothing was found</source>
         <translation>لم يُعثر على شيء</translation>
     </message>
@@ -2180,6 +2364,10 @@
     <message>
         <source>Nothing was kept of this request: its guest had not been told.</source>
         <translation>لم يُحفظ شيء من هذا الطلب: لم يكن ضيفه قد أُخبر.</translation>
+    </message>
+    <message>
+        <source>Of every answer that you get, in tokens.</source>
+        <translation>لكل إجابة تحصل عليها، بالرموز.</translation>
     </message>
     <message>
         <source>Off.</source>
@@ -2235,6 +2423,10 @@
         <translation>فتح</translation>
     </message>
     <message>
+        <source>Open QR picture…</source>
+        <translation>فتح صورة QR…</translation>
+    </message>
+    <message>
         <source>Open QVAC Desktop</source>
         <translation>فتح QVAC Desktop</translation>
     </message>
@@ -2245,6 +2437,10 @@
     <message>
         <source>Open a model file…</source>
         <translation>فتح ملف نموذج…</translation>
+    </message>
+    <message>
+        <source>Open a picture of a QR code</source>
+        <translation>فتح صورة لرمز QR</translation>
     </message>
     <message>
         <source>Open all of it ({amount})</source>
@@ -2327,12 +2523,20 @@
         <translation>معاملات هذه المحادثة</translation>
     </message>
     <message>
+        <source>Paste</source>
+        <translation>لصق</translation>
+    </message>
+    <message>
+        <source>Paste a key or a picture of its QR code</source>
+        <translation>لصق مفتاح أو صورة رمز QR له</translation>
+    </message>
+    <message>
         <source>Paste the key its owner gave you</source>
         <translation>ألصق المفتاح الذي أعطاك إياه مالكه</translation>
     </message>
     <message>
-        <source>Paste the key its owner gave you. You see what it shares before you write anything.</source>
-        <translation>ألصق المفتاح الذي أعطاك إياه مالكه. سترى ما يشاركه قبل أن تكتب شيئًا.</translation>
+        <source>Paste the key its owner gave you, or drop a picture of its QR code on this card.</source>
+        <translation>ألصق المفتاح الذي أعطاك إياه مالكه، أو أفلت صورة رمز QR له على هذه البطاقة.</translation>
     </message>
     <message>
         <source>Paste the whole key first</source>
@@ -2421,6 +2625,10 @@
     <message>
         <source>Picture {name}.</source>
         <translation>الصورة {name}.</translation>
+    </message>
+    <message>
+        <source>Pictures</source>
+        <translation>الصور</translation>
     </message>
     <message>
         <source>Pin</source>
@@ -2535,6 +2743,10 @@
         <translation>يمكن الوصول إليه.</translation>
     </message>
     <message>
+        <source>Read a QR code on the screen</source>
+        <translation>قراءة رمز QR على الشاشة</translation>
+    </message>
+    <message>
         <source>Reading…</source>
         <translation>يقرأ…</translation>
     </message>
@@ -2631,6 +2843,18 @@
         <translation>طلبات هذا الشخص</translation>
     </message>
     <message>
+        <source>Restart</source>
+        <translation>إعادة التشغيل</translation>
+    </message>
+    <message>
+        <source>Restart now</source>
+        <translation>إعادة التشغيل الآن</translation>
+    </message>
+    <message>
+        <source>Restart while somebody is served?</source>
+        <translation>إعادة التشغيل أثناء خدمة أحدهم؟</translation>
+    </message>
+    <message>
         <source>Resume</source>
         <translation>استئناف</translation>
     </message>
@@ -2683,8 +2907,20 @@
         <translation>الحفظ جديدًا</translation>
     </message>
     <message>
-        <source>Scan it, or copy it. It lets nobody in by itself.</source>
-        <translation>امسحه ضوئيًا أو انسخه. لا يُدخل أحدًا وحده.</translation>
+        <source>Save picture…</source>
+        <translation>حفظ الصورة…</translation>
+    </message>
+    <message>
+        <source>Save the picture of my key</source>
+        <translation>حفظ صورة مفتاحي</translation>
+    </message>
+    <message>
+        <source>Scan it, or send it as a link or a picture. It lets nobody in by itself.</source>
+        <translation>امسحه ضوئيًا، أو أرسله رابطًا أو صورة. لا يُدخل أحدًا وحده.</translation>
+    </message>
+    <message>
+        <source>Screen</source>
+        <translation>الشاشة</translation>
     </message>
     <message>
         <source>Search</source>
@@ -2707,6 +2943,10 @@
         <translation>البحث في النماذج</translation>
     </message>
     <message>
+        <source>Search settings</source>
+        <translation>البحث في الإعدادات</translation>
+    </message>
+    <message>
         <source>Search, or paste an address of a model</source>
         <translation>ابحث، أو ألصق عنوان نموذج</translation>
     </message>
@@ -2725,6 +2965,14 @@
             <numerusform>جرى البحث في عناوين %n محادثة ونصوصها.</numerusform>
             <numerusform>جرى البحث في عناوين %n محادثة ونصوصها.</numerusform>
         </translation>
+    </message>
+    <message>
+        <source>Section</source>
+        <translation>القسم</translation>
+    </message>
+    <message>
+        <source>Sections</source>
+        <translation>الأقسام</translation>
     </message>
     <message>
         <source>Seed</source>
@@ -2751,6 +2999,10 @@
         <translation>إرسال الرسالة</translation>
     </message>
     <message>
+        <source>Send with</source>
+        <translation>الإرسال بـ</translation>
+    </message>
+    <message>
         <source>Sent when this answer ends. Esc takes it back.</source>
         <translation>تُرسل عندما تنتهي هذه الإجابة. يستعيدها Esc.</translation>
     </message>
@@ -2759,20 +3011,8 @@
         <translation>الصربية</translation>
     </message>
     <message>
-        <source>Set on the command line.</source>
-        <translation>حُدّد في سطر الأوامر.</translation>
-    </message>
-    <message>
-        <source>Set on the command line: UDP port {port}.</source>
-        <translation>حُدّد في سطر الأوامر: منفذ UDP ‏{port}.</translation>
-    </message>
-    <message>
-        <source>Set on the command line: the network is entered at {address}, UDP port {port}.</source>
-        <translation>حُدّد في سطر الأوامر: يُدخل إلى الشبكة عند {address}، منفذ UDP ‏{port}.</translation>
-    </message>
-    <message>
-        <source>Set on the command line: the network is entered at {address}.</source>
-        <translation>حُدّد في سطر الأوامر: يُدخل إلى الشبكة عند {address}.</translation>
+        <source>Set on the command line, for this run alone.</source>
+        <translation>حُدّد في سطر الأوامر، لهذا التشغيل وحده.</translation>
     </message>
     <message>
         <source>Settings</source>
@@ -2781,6 +3021,10 @@
     <message>
         <source>Settings…</source>
         <translation>الإعدادات…</translation>
+    </message>
+    <message>
+        <source>Several codes were found. Choose whose key you mean.</source>
+        <translation>عُثر على عدة رموز. اختر المفتاح الذي تقصده.</translation>
     </message>
     <message>
         <source>Share it</source>
@@ -2971,6 +3215,10 @@
         <translation>كلام</translation>
     </message>
     <message>
+        <source>Speech to text on this machine</source>
+        <translation>تحويل الكلام إلى نص على هذا الجهاز</translation>
+    </message>
+    <message>
         <source>Speed</source>
         <translation>السرعة</translation>
     </message>
@@ -3095,6 +3343,10 @@
         <translation>يتوقف…</translation>
     </message>
     <message>
+        <source>Stronger outlines, no soft fills.</source>
+        <translation>حدود أقوى، ولا تعبئة باهتة.</translation>
+    </message>
+    <message>
         <source>Studio laptop</source>
         <translation>حاسوب المكتب المحمول</translation>
     </message>
@@ -3143,6 +3395,10 @@
         <translation>نص الإجابة</translation>
     </message>
     <message>
+        <source>Text size</source>
+        <translation>حجم النص</translation>
+    </message>
+    <message>
         <source>Text with times</source>
         <translation>نص مع الأوقات</translation>
     </message>
@@ -3189,6 +3445,10 @@
     <message>
         <source>The catalog is empty</source>
         <translation>الفهرس فارغ</translation>
+    </message>
+    <message>
+        <source>The clipboard holds neither a key nor a picture.</source>
+        <translation>لا تحوي الحافظة مفتاحًا ولا صورة.</translation>
     </message>
     <message>
         <source>The connection ended while the model was loading.</source>
@@ -3279,6 +3539,10 @@
         <translation>الملف فارغ.</translation>
     </message>
     <message>
+        <source>The first there is</source>
+        <translation>أول ما يوجد</translation>
+    </message>
+    <message>
         <source>The guest asked</source>
         <translation>سأل الضيف</translation>
     </message>
@@ -3293,6 +3557,10 @@
     <message>
         <source>The internet does not answer. Machines on your own network find this one; others when it is back.</source>
         <translation>لا يجيب الإنترنت. تعثر أجهزة شبكتك على هذا الجهاز؛ والأخرى عندما يعود.</translation>
+    </message>
+    <message>
+        <source>The language that is spoken.</source>
+        <translation>اللغة المنطوقة.</translation>
     </message>
     <message>
         <source>The library could not be read.</source>
@@ -3555,6 +3823,10 @@
         <translation>لا يسمح النظام لـ QVAC Desktop باستخدام الميكروفون.</translation>
     </message>
     <message>
+        <source>The system does not show this program the screen. Take a picture of it, and open that.</source>
+        <translation>لا يُظهر النظام الشاشة لهذا البرنامج. التقط صورة لها وافتحها.</translation>
+    </message>
+    <message>
         <source>The system&apos;s keyring does not hold your identity any more. Restore it, start with --seed, or remove {path} to get a new key (people who know the old one will not find you).</source>
         <translation>لم تعد سلسلة مفاتيح النظام تحوي هويتك. استعِدها، أو ابدأ بالخيار --seed، أو أزِل {path} للحصول على مفتاح جديد (لن يعثر عليك من يعرف القديم).</translation>
     </message>
@@ -3575,6 +3847,10 @@
         <translation>النسخة السابقة</translation>
     </message>
     <message>
+        <source>The whole screen</source>
+        <translation>الشاشة كلها</translation>
+    </message>
+    <message>
         <source>The window is back, so that it is not lost. Sharing went on.</source>
         <translation>عادت النافذة كي لا تضيع. واستمرت المشاركة.</translation>
     </message>
@@ -3583,8 +3859,12 @@
         <translation>المظهر</translation>
     </message>
     <message>
-        <source>Theme: {name}</source>
-        <translation>المظهر: {name}</translation>
+        <source>There is more than one key in this text.</source>
+        <translation>في هذا النص أكثر من مفتاح.</translation>
+    </message>
+    <message>
+        <source>There is no file {name}.</source>
+        <translation>لا يوجد ملف {name}.</translation>
     </message>
     <message>
         <source>There is no file {path}.</source>
@@ -3619,12 +3899,24 @@
         <translation>هذه الإعدادات في {path} غير مفهومة ولها قيمتها الافتراضية: {names}.</translation>
     </message>
     <message>
+        <source>They can be changed here. A heading opens its section.</source>
+        <translation>يمكن تغييرها هنا. يفتح العنوان قسمه.</translation>
+    </message>
+    <message>
+        <source>They find each other by key, also without the internet. Others learn nothing.</source>
+        <translation>تعثر على بعضها بالمفتاح، حتى دون إنترنت. ولا يعلم الآخرون شيئًا.</translation>
+    </message>
+    <message>
         <source>Thinking</source>
         <translation>يفكّر</translation>
     </message>
     <message>
         <source>Thinking…</source>
         <translation>يفكّر…</translation>
+    </message>
+    <message>
+        <source>This QR code holds no key of a provider.</source>
+        <translation>لا يحوي رمز QR هذا مفتاح مزوّد.</translation>
     </message>
     <message>
         <source>This address names no file.</source>
@@ -3649,6 +3941,10 @@
     <message>
         <source>This desktop has no tray. The window can be minimised instead and stays in the task list.</source>
         <translation>لا شريط نظام لسطح المكتب هذا. يمكن تصغير النافذة بدلًا من ذلك فتبقى في قائمة المهام.</translation>
+    </message>
+    <message>
+        <source>This desktop shows programs no screen. Take a picture of it with the desktop&apos;s own tool, and open that here.</source>
+        <translation>لا يُظهر سطح المكتب هذا الشاشة للبرامج. التقط صورة لها بأداته وافتحها هنا.</translation>
     </message>
     <message>
         <source>This file cannot be read as sound: it is damaged.</source>
@@ -3731,6 +4027,10 @@
         <translation>يتابع هذا الجهاز بنموذج {model}.</translation>
     </message>
     <message>
+        <source>This machine finishes what a provider began</source>
+        <translation>يُكمل هذا الجهاز ما بدأه مزوّد</translation>
+    </message>
+    <message>
         <source>This machine has no microphone.</source>
         <translation>لا ميكروفون لهذا الجهاز.</translation>
     </message>
@@ -3809,6 +4109,18 @@
     <message>
         <source>This name is yours; nobody else sees it.</source>
         <translation>هذا الاسم لك؛ لا يراه غيرك.</translation>
+    </message>
+    <message>
+        <source>This picture cannot be read. Save it as PNG or JPEG.</source>
+        <translation>تتعذّر قراءة هذه الصورة. احفظها بصيغة PNG أو JPEG.</translation>
+    </message>
+    <message>
+        <source>This picture is too large. Cut out the part with the code.</source>
+        <translation>هذه الصورة كبيرة جدًا. اقتطع الجزء الذي فيه الرمز.</translation>
+    </message>
+    <message>
+        <source>This picture takes too long to read. Cut out the part with the code.</source>
+        <translation>تستغرق قراءة هذه الصورة طويلًا. اقتطع الجزء الذي فيه الرمز.</translation>
     </message>
     <message>
         <source>This provider cannot tell its models (it is not QVAC Desktop): name the one to use.</source>
@@ -3995,6 +4307,10 @@
         <translation>اكتب في الأسفل، أو اضغط Ctrl+N في أي مكان</translation>
     </message>
     <message>
+        <source>UDP port</source>
+        <translation>منفذ UDP</translation>
+    </message>
+    <message>
         <source>UDP port {wanted} is in use by another program; port {port} is used instead.</source>
         <translation>منفذ UDP ‏{wanted} يستخدمه برنامج آخر؛ ويُستخدم المنفذ {port} بدلًا منه.</translation>
     </message>
@@ -4159,6 +4475,14 @@
         <translation>ما فكّر فيه النموذج</translation>
     </message>
     <message>
+        <source>What the window looks like. Changes act at once.</source>
+        <translation>كيف تبدو النافذة. تسري التغييرات فورًا.</translation>
+    </message>
+    <message>
+        <source>What the window speaks, and what it hears.</source>
+        <translation>ما تتحدث به النافذة، وما تسمعه.</translation>
+    </message>
+    <message>
         <source>What was heard until then is kept.</source>
         <translation>ما سُمع حتى ذلك الحين محفوظ.</translation>
     </message>
@@ -4191,6 +4515,14 @@
         <translation>أين</translation>
     </message>
     <message>
+        <source>Where a provider goes away in the middle of an answer.</source>
+        <translation>عندما يغيب مزوّد في منتصف إجابة.</translation>
+    </message>
+    <message>
+        <source>Where the provider that answers understands no speech.</source>
+        <translation>عندما لا يفهم المزوّد المُجيب الكلام.</translation>
+    </message>
+    <message>
         <source>Where two routers allow no direct path, a relay forwards what it cannot read. Anybody who can be reached runs one with &apos;qvac-desktop relay&apos; and gives you its key. One of the two machines has to name it.</source>
         <translation>حيث لا يسمح موجّهان بمسار مباشر، يمرّر المُرحِّل ما لا يستطيع قراءته. كل من يمكن الوصول إليه يشغّل واحدًا بالأمر qvac-desktop relay ويعطيك مفتاحه. وعلى أحد الجهازين أن يسمّيه.</translation>
     </message>
@@ -4211,6 +4543,14 @@
         <translation>يستطيع حامل هذا المفتاح استخدام النماذج التي تشاركها.</translation>
     </message>
     <message>
+        <source>Window</source>
+        <translation>النافذة</translation>
+    </message>
+    <message>
+        <source>With Ctrl+Enter, Enter makes a new line. Shift+Enter always does.</source>
+        <translation>مع Ctrl+إدخال يبدأ مفتاح الإدخال سطرًا جديدًا. ومع Shift يبدؤه دائمًا.</translation>
+    </message>
+    <message>
         <source>With {context} context it needs {needed}; this machine has {memory}, {free} of it free now.</source>
         <translation>بسياق {context} يحتاج إلى {needed}؛ ولدى هذا الجهاز {memory}، منها {free} متاحة الآن.</translation>
     </message>
@@ -4219,12 +4559,20 @@
         <translation>دون مخطط تكون الإجابات نصًا.</translation>
     </message>
     <message>
+        <source>Words of the command line are found too, such as --port.</source>
+        <translation>يُعثر أيضًا على كلمات سطر الأوامر، مثل --port.</translation>
+    </message>
+    <message>
         <source>Write something first</source>
         <translation>اكتب شيئًا أولًا</translation>
     </message>
     <message>
         <source>Write to this address in your mail program?</source>
         <translation>الكتابة إلى هذا العنوان ببرنامج بريدك؟</translation>
+    </message>
+    <message>
+        <source>Writing</source>
+        <translation>الكتابة</translation>
     </message>
     <message>
         <source>Writing the last words…</source>
@@ -4769,6 +5117,10 @@
         <translation>النص المُلصَق</translation>
     </message>
     <message>
+        <source>the public network</source>
+        <translation>الشبكة العامة</translation>
+    </message>
+    <message>
         <source>thinks</source>
         <translation>يفكّر</translation>
     </message>
@@ -4799,6 +5151,10 @@
     <message>
         <source>tried first</source>
         <translation>يُجرَّب أولًا</translation>
+    </message>
+    <message>
+        <source>until it ends</source>
+        <translation>حتى ينتهي</translation>
     </message>
     <message>
         <source>used {when}</source>
@@ -5002,6 +5358,10 @@
         <translation>تتعذّر قراءة {name}.</translation>
     </message>
     <message>
+        <source>{name} cannot be read: {reason}.</source>
+        <translation>تتعذّر قراءة {name}: {reason}.</translation>
+    </message>
+    <message>
         <source>{name} cannot be sent.</source>
         <translation>يتعذّر إرسال {name}.</translation>
     </message>
@@ -5070,6 +5430,10 @@
         <translation>{name} كبير جدًا: {size}.</translation>
     </message>
     <message>
+        <source>{name} is too large: {size}. Take a smaller picture of the code.</source>
+        <translation>{name} كبير جدًا: {size}. خذ صورة أصغر للرمز.</translation>
+    </message>
+    <message>
         <source>{name} is too long: {size}.</source>
         <translation>{name} طويل جدًا: {size}.</translation>
     </message>
@@ -5114,6 +5478,10 @@
         <translation>لم يُضَف {name}.</translation>
     </message>
     <message>
+        <source>{name} was saved.</source>
+        <translation>حُفظ {name}.</translation>
+    </message>
+    <message>
         <source>{name} was written.</source>
         <translation>كُتب {name}.</translation>
     </message>
@@ -5128,6 +5496,10 @@
     <message>
         <source>{name}, idle</source>
         <translation>{name}، خامل</translation>
+    </message>
+    <message>
+        <source>{name}, not here now</source>
+        <translation>{name}، غير موجود الآن</translation>
     </message>
     <message>
         <source>{name}, {model}, {rate}</source>

@@ -116,6 +116,14 @@
         </translation>
     </message>
     <message numerus="yes">
+        <source>%n person uses this GPU now. Their answers end when you restart.</source>
+        <comment>%n people use this GPU now. Their answers end when you restart.</comment>
+        <translation>
+            <numerusform>%n Person nutzt diese GPU gerade. Ihre Antworten enden, wenn Sie neu starten.</numerusform>
+            <numerusform>%n Personen nutzen diese GPU gerade. Ihre Antworten enden, wenn Sie neu starten.</numerusform>
+        </translation>
+    </message>
+    <message numerus="yes">
         <source>%n request</source>
         <comment>%n requests</comment>
         <translation>
@@ -129,6 +137,22 @@
         <translation>
             <numerusform>%n läuft</numerusform>
             <numerusform>%n laufen</numerusform>
+        </translation>
+    </message>
+    <message numerus="yes">
+        <source>%n setting contains “{text}”</source>
+        <comment>%n settings contain “{text}”</comment>
+        <translation>
+            <numerusform>%n Einstellung enthält „{text}“</numerusform>
+            <numerusform>%n Einstellungen enthalten „{text}“</numerusform>
+        </translation>
+    </message>
+    <message numerus="yes">
+        <source>%n setting found</source>
+        <comment>%n settings found</comment>
+        <translation>
+            <numerusform>%n Einstellung gefunden</numerusform>
+            <numerusform>%n Einstellungen gefunden</numerusform>
         </translation>
     </message>
     <message numerus="yes">
@@ -217,8 +241,20 @@
         <translation>Ein Modell ist schon da. Chatten Sie ohne andere, auch ohne Netz.</translation>
     </message>
     <message>
+        <source>A model of this machine. It also finishes an answer whose provider goes away.</source>
+        <translation>Ein Modell dieses Rechners. Es führt auch eine Antwort zu Ende, deren Anbieter weggeht.</translation>
+    </message>
+    <message>
         <source>A part of it computes in the machine&apos;s memory, which is slower.</source>
         <translation>Ein Teil davon rechnet im Arbeitsspeicher des Rechners, was langsamer ist.</translation>
+    </message>
+    <message>
+        <source>A part of the screen</source>
+        <translation>Ein Teil des Bildschirms</translation>
+    </message>
+    <message>
+        <source>A part of the screen…</source>
+        <translation>Ein Teil des Bildschirms…</translation>
     </message>
     <message>
         <source>A picture may have {most} MiB at most; this one has {size}.</source>
@@ -302,6 +338,10 @@
         <translation>Alle</translation>
     </message>
     <message>
+        <source>All files</source>
+        <translation>Alle Dateien</translation>
+    </message>
+    <message>
         <source>All files (*)</source>
         <translation>Alle Dateien (*)</translation>
     </message>
@@ -342,6 +382,10 @@
         <translation>Erlauben…</translation>
     </message>
     <message>
+        <source>Also the direction of the window.</source>
+        <translation>Auch die Richtung des Fensters.</translation>
+    </message>
+    <message>
         <source>Alt+Down</source>
         <translation>Alt+Ab</translation>
     </message>
@@ -356,6 +400,10 @@
     <message>
         <source>Alt+Up</source>
         <translation>Alt+Auf</translation>
+    </message>
+    <message>
+        <source>Always</source>
+        <translation>Immer</translation>
     </message>
     <message>
         <source>An unknown key asks to use your GPU</source>
@@ -406,6 +454,10 @@
         <translation>Es antwortet: {who}</translation>
     </message>
     <message>
+        <source>Answers</source>
+        <translation>Antworten</translation>
+    </message>
+    <message>
         <source>Answers are saved again.</source>
         <translation>Antworten werden wieder gespeichert.</translation>
     </message>
@@ -416,6 +468,10 @@
     <message>
         <source>Answers keep to this JSON schema. Whoever computes them holds the model to it.</source>
         <translation>Antworten halten sich an dieses JSON-Schema. Wer sie berechnet, hält das Modell dazu an.</translation>
+    </message>
+    <message>
+        <source>Answers when nobody else does</source>
+        <translation>Antwortet, wenn sonst niemand es tut</translation>
     </message>
     <message>
         <source>Answers will fail: {fault}</source>
@@ -452,6 +508,10 @@
     <message>
         <source>Anyone who has your key may then use this GPU, up to your limits, until you switch back. People you blocked stay blocked.</source>
         <translation>Jeder, der Ihren Schlüssel hat, darf dann diese GPU nutzen, bis zu Ihren Grenzen und bis Sie zurückschalten. Wen Sie gesperrt haben, bleibt gesperrt.</translation>
+    </message>
+    <message>
+        <source>Appearance</source>
+        <translation>Erscheinungsbild</translation>
     </message>
     <message>
         <source>Arabic</source>
@@ -746,6 +806,10 @@
         <translation>Code</translation>
     </message>
     <message>
+        <source>Code font</source>
+        <translation>Code-Schrift</translation>
+    </message>
+    <message>
         <source>Code, {language}</source>
         <translation>Code, {language}</translation>
     </message>
@@ -796,6 +860,10 @@
     <message>
         <source>Connecting…</source>
         <translation>Verbindet…</translation>
+    </message>
+    <message>
+        <source>Connection</source>
+        <translation>Verbindung</translation>
     </message>
     <message>
         <source>Connect…</source>
@@ -882,8 +950,16 @@
         <translation>Schlüssel kopieren</translation>
     </message>
     <message>
+        <source>Copy link</source>
+        <translation>Link kopieren</translation>
+    </message>
+    <message>
         <source>Copy my key</source>
         <translation>Meinen Schlüssel kopieren</translation>
+    </message>
+    <message>
+        <source>Copy picture</source>
+        <translation>Bild kopieren</translation>
     </message>
     <message>
         <source>Copy the answer</source>
@@ -898,6 +974,14 @@
         <translation>Den Link kopieren</translation>
     </message>
     <message>
+        <source>Copy the link of my key</source>
+        <translation>Den Link meines Schlüssels kopieren</translation>
+    </message>
+    <message>
+        <source>Copy the picture of my QR code</source>
+        <translation>Das Bild meines QR-Codes kopieren</translation>
+    </message>
+    <message>
         <source>Copy the transcript</source>
         <translation>Das Transkript kopieren</translation>
     </message>
@@ -908,6 +992,10 @@
     <message>
         <source>Croatian</source>
         <translation>Kroatisch</translation>
+    </message>
+    <message>
+        <source>Ctrl+Enter</source>
+        <translation>Strg+Eingabe</translation>
     </message>
     <message>
         <source>Czech</source>
@@ -960,6 +1048,10 @@
     <message>
         <source>Deny key {short}</source>
         <translation>Schlüssel {short} ablehnen</translation>
+    </message>
+    <message>
+        <source>Dictation and transcripts</source>
+        <translation>Diktat und Transkripte</translation>
     </message>
     <message>
         <source>Disk</source>
@@ -1044,6 +1136,10 @@
         <translation>Downloads</translation>
     </message>
     <message>
+        <source>Draw a frame around the QR code. Arrow keys move it, with Shift they size it, Enter takes it, Esc leaves.</source>
+        <translation>Ziehen Sie einen Rahmen um den QR-Code. Pfeiltasten bewegen ihn, mit Umschalt ändern sie die Größe, Eingabe nimmt ihn, Esc verlässt.</translation>
+    </message>
+    <message>
         <source>Drop it here. Sound and video become text; pictures and text files go with your message.</source>
         <translation>Hier ablegen. Ton und Video werden zu Text; Bilder und Textdateien gehen mit Ihrer Nachricht.</translation>
     </message>
@@ -1090,6 +1186,10 @@
     <message>
         <source>Enter</source>
         <translation>Eingabetaste</translation>
+    </message>
+    <message>
+        <source>Entrance to the network</source>
+        <translation>Eingang zum Netz</translation>
     </message>
     <message>
         <source>Estimated from its size.</source>
@@ -1165,10 +1265,6 @@
         <translation>Anbieter oder Modell finden</translation>
     </message>
     <message>
-        <source>Find each other on the local network</source>
-        <translation>Einander im lokalen Netz finden</translation>
-    </message>
-    <message>
         <source>Find it on the network</source>
         <translation>Im Netz finden</translation>
     </message>
@@ -1209,8 +1305,16 @@
         <translation>Für eine Stunde</translation>
     </message>
     <message>
+        <source>For code and for keys.</source>
+        <translation>Für Code und für Schlüssel.</translation>
+    </message>
+    <message>
         <source>For example Studio desktop</source>
         <translation>Zum Beispiel Studio-Rechner</translation>
+    </message>
+    <message>
+        <source>For networks that block a direct path.</source>
+        <translation>Für Netze, die einen direkten Weg sperren.</translation>
     </message>
     <message>
         <source>Forget questions and answers?</source>
@@ -1287,6 +1391,10 @@
     <message>
         <source>From {name}</source>
         <translation>Von {name}</translation>
+    </message>
+    <message>
+        <source>General</source>
+        <translation>Allgemein</translation>
     </message>
     <message>
         <source>German</source>
@@ -1390,6 +1498,10 @@
         <translation>Da, und jedes Byte stimmt.</translation>
     </message>
     <message>
+        <source>High contrast</source>
+        <translation>Hoher Kontrast</translation>
+    </message>
+    <message>
         <source>Hindi</source>
         <translation>Hindi</translation>
     </message>
@@ -1402,12 +1514,24 @@
         <translation>Zum Sprechen halten oder tippen (Strg+Umschalt+Leertaste)</translation>
     </message>
     <message>
+        <source>Holds after the next start.</source>
+        <translation>Gilt ab dem nächsten Start.</translation>
+    </message>
+    <message>
         <source>How long</source>
         <translation>Wie lange</translation>
     </message>
     <message>
         <source>How this machine is connected</source>
         <translation>Wie dieser Rechner verbunden ist</translation>
+    </message>
+    <message>
+        <source>How this machine is found, and what helps where it is not.</source>
+        <translation>Wie dieser Rechner gefunden wird, und was hilft, wo er es nicht wird.</translation>
+    </message>
+    <message>
+        <source>How you write, and who answers. Changes act at once.</source>
+        <translation>Wie Sie schreiben, und wer antwortet. Änderungen wirken sofort.</translation>
     </message>
     <message>
         <source>Hugging Face did not say more about this model.</source>
@@ -1424,6 +1548,10 @@
     <message>
         <source>I wrote: {text}</source>
         <translation>Ich schrieb: {text}</translation>
+    </message>
+    <message>
+        <source>If it is taken, the next free one.</source>
+        <translation>Ist er belegt, der nächste freie.</translation>
     </message>
     <message>
         <source>In {language}</source>
@@ -1610,6 +1738,14 @@
         <translation>Koreanisch</translation>
     </message>
     <message>
+        <source>Language</source>
+        <translation>Sprache</translation>
+    </message>
+    <message>
+        <source>Language and speech</source>
+        <translation>Sprache und Stimme</translation>
+    </message>
+    <message>
         <source>Last 30 days</source>
         <translation>Letzte 30 Tage</translation>
     </message>
@@ -1636,6 +1772,10 @@
     <message>
         <source>Less context may help, or a smaller model.</source>
         <translation>Weniger Kontext kann helfen, oder ein kleineres Modell.</translation>
+    </message>
+    <message>
+        <source>Less motion</source>
+        <translation>Weniger Bewegung</translation>
     </message>
     <message>
         <source>Let go to insert</source>
@@ -1666,16 +1806,16 @@
         <translation>Hell</translation>
     </message>
     <message>
+        <source>Link</source>
+        <translation>Link</translation>
+    </message>
+    <message>
         <source>Listening.</source>
         <translation>Hört zu.</translation>
     </message>
     <message>
         <source>Lithuanian</source>
         <translation>Litauisch</translation>
-    </message>
-    <message>
-        <source>Local network</source>
-        <translation>Lokales Netz</translation>
     </message>
     <message>
         <source>Log</source>
@@ -1714,8 +1854,8 @@
         <translation>Das Netz wird geprüft…</translation>
     </message>
     <message>
-        <source>Machines on the same network find each other by key, also without the internet. Who does not know the key learns nothing.</source>
-        <translation>Rechner im selben Netz finden einander am Schlüssel, auch ohne Internet. Wer den Schlüssel nicht kennt, erfährt nichts.</translation>
+        <source>Machines on the same network</source>
+        <translation>Rechner im selben Netz</translation>
     </message>
     <message>
         <source>Malay</source>
@@ -1732,6 +1872,10 @@
     <message>
         <source>Messages</source>
         <translation>Nachrichten</translation>
+    </message>
+    <message>
+        <source>Microphone</source>
+        <translation>Mikrofon</translation>
     </message>
     <message>
         <source>Minimise</source>
@@ -1850,6 +1994,10 @@
         <translation>Name</translation>
     </message>
     <message>
+        <source>Name in the link and below the picture</source>
+        <translation>Name im Link und unter dem Bild</translation>
+    </message>
+    <message>
         <source>Name of the preset</source>
         <translation>Name des Profils</translation>
     </message>
@@ -1866,16 +2014,28 @@
         <translation>Netz</translation>
     </message>
     <message>
-        <source>Network and relays…</source>
-        <translation>Netz und Relais…</translation>
+        <source>Network and relays</source>
+        <translation>Netzwerk und Relais</translation>
     </message>
     <message>
         <source>Network…</source>
         <translation>Netz…</translation>
     </message>
     <message>
+        <source>Never</source>
+        <translation>Nie</translation>
+    </message>
+    <message>
         <source>New conversation</source>
         <translation>Neues Gespräch</translation>
+    </message>
+    <message>
+        <source>No QR code was found in this picture. Take it again, closer and straight on.</source>
+        <translation>In diesem Bild wurde kein QR-Code gefunden. Nehmen Sie es noch einmal auf, näher und gerade von vorn.</translation>
+    </message>
+    <message>
+        <source>No QR code was seen on the screen. Show it larger, and not covered by this window.</source>
+        <translation>Auf dem Bildschirm war kein QR-Code zu sehen. Zeigen Sie ihn größer, und nicht von diesem Fenster verdeckt.</translation>
     </message>
     <message>
         <source>No account and no telemetry. Machines find each other by key and talk encrypted end to end.</source>
@@ -1950,6 +2110,10 @@
         <translation>Noch keine Anfragen</translation>
     </message>
     <message>
+        <source>No setting contains “{text}”</source>
+        <translation>Keine Einstellung enthält „{text}“</translation>
+    </message>
+    <message>
         <source>No sign of it for {time}.</source>
         <translation>Seit {time} kein Lebenszeichen.</translation>
     </message>
@@ -1980,6 +2144,10 @@
     <message>
         <source>Nobody new can connect until the network changes.</source>
         <translation>Niemand Neues kann sich verbinden, bis das Netz sich ändert.</translation>
+    </message>
+    <message>
+        <source>Nodes of a network of its own, as host:port, with commas between them.</source>
+        <translation>Knoten eines eigenen Netzes, als Host:Port, mit Kommas dazwischen.</translation>
     </message>
     <message>
         <source>None. Say here how answers should be.</source>
@@ -2074,6 +2242,10 @@
         <translation>Nichts davon passt auf diesen Rechner</translation>
     </message>
     <message>
+        <source>Nothing slides or fades. Where the system asks for it, it holds anyway.</source>
+        <translation>Nichts gleitet oder blendet. Wo das System darum bittet, gilt es ohnehin.</translation>
+    </message>
+    <message>
         <source>Nothing was found</source>
         <translation>Nichts wurde gefunden</translation>
     </message>
@@ -2088,6 +2260,10 @@
     <message>
         <source>Nothing was kept of this request: its guest had not been told.</source>
         <translation>Von dieser Anfrage wurde nichts aufbewahrt: Ihr Gast hatte es nicht erfahren.</translation>
+    </message>
+    <message>
+        <source>Of every answer that you get, in tokens.</source>
+        <translation>Jeder Antwort, die Sie bekommen, in Tokens.</translation>
     </message>
     <message>
         <source>Off.</source>
@@ -2139,6 +2315,10 @@
         <translation>Öffnen</translation>
     </message>
     <message>
+        <source>Open QR picture…</source>
+        <translation>QR-Bild öffnen…</translation>
+    </message>
+    <message>
         <source>Open QVAC Desktop</source>
         <translation>QVAC Desktop öffnen</translation>
     </message>
@@ -2149,6 +2329,10 @@
     <message>
         <source>Open a model file…</source>
         <translation>Modelldatei öffnen…</translation>
+    </message>
+    <message>
+        <source>Open a picture of a QR code</source>
+        <translation>Ein Bild eines QR-Codes öffnen</translation>
     </message>
     <message>
         <source>Open all of it ({amount})</source>
@@ -2227,12 +2411,20 @@
         <translation>Parameter dieses Gesprächs</translation>
     </message>
     <message>
+        <source>Paste</source>
+        <translation>Einfügen</translation>
+    </message>
+    <message>
+        <source>Paste a key or a picture of its QR code</source>
+        <translation>Einen Schlüssel oder ein Bild seines QR-Codes einfügen</translation>
+    </message>
+    <message>
         <source>Paste the key its owner gave you</source>
         <translation>Fügen Sie den Schlüssel ein, den der Besitzer Ihnen gab</translation>
     </message>
     <message>
-        <source>Paste the key its owner gave you. You see what it shares before you write anything.</source>
-        <translation>Fügen Sie den Schlüssel ein, den der Besitzer Ihnen gab. Sie sehen, was er freigibt, bevor Sie etwas schreiben.</translation>
+        <source>Paste the key its owner gave you, or drop a picture of its QR code on this card.</source>
+        <translation>Fügen Sie den Schlüssel ein, den der Besitzer Ihnen gab, oder legen Sie ein Bild seines QR-Codes auf dieser Karte ab.</translation>
     </message>
     <message>
         <source>Paste the whole key first</source>
@@ -2321,6 +2513,10 @@
     <message>
         <source>Picture {name}.</source>
         <translation>Bild {name}.</translation>
+    </message>
+    <message>
+        <source>Pictures</source>
+        <translation>Bilder</translation>
     </message>
     <message>
         <source>Pin</source>
@@ -2435,6 +2631,10 @@
         <translation>Erreichbar.</translation>
     </message>
     <message>
+        <source>Read a QR code on the screen</source>
+        <translation>Einen QR-Code auf dem Bildschirm lesen</translation>
+    </message>
+    <message>
         <source>Reading…</source>
         <translation>Liest…</translation>
     </message>
@@ -2531,6 +2731,18 @@
         <translation>Anfragen dieser Person</translation>
     </message>
     <message>
+        <source>Restart</source>
+        <translation>Neu starten</translation>
+    </message>
+    <message>
+        <source>Restart now</source>
+        <translation>Jetzt neu starten</translation>
+    </message>
+    <message>
+        <source>Restart while somebody is served?</source>
+        <translation>Neu starten, während jemand bedient wird?</translation>
+    </message>
+    <message>
         <source>Resume</source>
         <translation>Fortsetzen</translation>
     </message>
@@ -2583,8 +2795,20 @@
         <translation>Als neues speichern</translation>
     </message>
     <message>
-        <source>Scan it, or copy it. It lets nobody in by itself.</source>
-        <translation>Scannen oder kopieren Sie ihn. Allein lässt er niemanden herein.</translation>
+        <source>Save picture…</source>
+        <translation>Bild speichern…</translation>
+    </message>
+    <message>
+        <source>Save the picture of my key</source>
+        <translation>Das Bild meines Schlüssels speichern</translation>
+    </message>
+    <message>
+        <source>Scan it, or send it as a link or a picture. It lets nobody in by itself.</source>
+        <translation>Scannen Sie ihn, oder senden Sie ihn als Link oder Bild. Allein lässt er niemanden herein.</translation>
+    </message>
+    <message>
+        <source>Screen</source>
+        <translation>Bildschirm</translation>
     </message>
     <message>
         <source>Search</source>
@@ -2607,6 +2831,10 @@
         <translation>Modelle suchen</translation>
     </message>
     <message>
+        <source>Search settings</source>
+        <translation>Einstellungen durchsuchen</translation>
+    </message>
+    <message>
         <source>Search, or paste an address of a model</source>
         <translation>Suchen, oder Adresse eines Modells einfügen</translation>
     </message>
@@ -2621,6 +2849,14 @@
             <numerusform>Gesucht wurde in Titel und Text von %n Gespräch.</numerusform>
             <numerusform>Gesucht wurde in Titeln und Texten von %n Gesprächen.</numerusform>
         </translation>
+    </message>
+    <message>
+        <source>Section</source>
+        <translation>Abschnitt</translation>
+    </message>
+    <message>
+        <source>Sections</source>
+        <translation>Abschnitte</translation>
     </message>
     <message>
         <source>Seed</source>
@@ -2647,6 +2883,10 @@
         <translation>Die Nachricht senden</translation>
     </message>
     <message>
+        <source>Send with</source>
+        <translation>Senden mit</translation>
+    </message>
+    <message>
         <source>Sent when this answer ends. Esc takes it back.</source>
         <translation>Wird gesendet, wenn diese Antwort endet. Esc nimmt es zurück.</translation>
     </message>
@@ -2655,20 +2895,8 @@
         <translation>Serbisch</translation>
     </message>
     <message>
-        <source>Set on the command line.</source>
-        <translation>Auf der Befehlszeile festgelegt.</translation>
-    </message>
-    <message>
-        <source>Set on the command line: UDP port {port}.</source>
-        <translation>Auf der Befehlszeile festgelegt: UDP-Port {port}.</translation>
-    </message>
-    <message>
-        <source>Set on the command line: the network is entered at {address}, UDP port {port}.</source>
-        <translation>Auf der Befehlszeile festgelegt: Das Netz wird bei {address} betreten, UDP-Port {port}.</translation>
-    </message>
-    <message>
-        <source>Set on the command line: the network is entered at {address}.</source>
-        <translation>Auf der Befehlszeile festgelegt: Das Netz wird bei {address} betreten.</translation>
+        <source>Set on the command line, for this run alone.</source>
+        <translation>Auf der Befehlszeile festgelegt, nur für diesen Lauf.</translation>
     </message>
     <message>
         <source>Settings</source>
@@ -2677,6 +2905,10 @@
     <message>
         <source>Settings…</source>
         <translation>Einstellungen…</translation>
+    </message>
+    <message>
+        <source>Several codes were found. Choose whose key you mean.</source>
+        <translation>Mehrere Codes wurden gefunden. Wählen Sie, wessen Schlüssel Sie meinen.</translation>
     </message>
     <message>
         <source>Share it</source>
@@ -2855,6 +3087,10 @@
         <translation>Sprache</translation>
     </message>
     <message>
+        <source>Speech to text on this machine</source>
+        <translation>Sprache zu Text auf diesem Rechner</translation>
+    </message>
+    <message>
         <source>Speed</source>
         <translation>Tempo</translation>
     </message>
@@ -2979,6 +3215,10 @@
         <translation>Stoppt…</translation>
     </message>
     <message>
+        <source>Stronger outlines, no soft fills.</source>
+        <translation>Kräftigere Umrisse, keine weichen Flächen.</translation>
+    </message>
+    <message>
         <source>Studio laptop</source>
         <translation>Studio-Laptop</translation>
     </message>
@@ -3027,6 +3267,10 @@
         <translation>Text der Antwort</translation>
     </message>
     <message>
+        <source>Text size</source>
+        <translation>Textgröße</translation>
+    </message>
+    <message>
         <source>Text with times</source>
         <translation>Text mit Zeiten</translation>
     </message>
@@ -3073,6 +3317,10 @@
     <message>
         <source>The catalog is empty</source>
         <translation>Der Katalog ist leer</translation>
+    </message>
+    <message>
+        <source>The clipboard holds neither a key nor a picture.</source>
+        <translation>Die Zwischenablage enthält weder einen Schlüssel noch ein Bild.</translation>
     </message>
     <message>
         <source>The connection ended while the model was loading.</source>
@@ -3163,6 +3411,10 @@
         <translation>Die Datei ist leer.</translation>
     </message>
     <message>
+        <source>The first there is</source>
+        <translation>Das erste, das da ist</translation>
+    </message>
+    <message>
         <source>The guest asked</source>
         <translation>Der Gast fragte</translation>
     </message>
@@ -3177,6 +3429,10 @@
     <message>
         <source>The internet does not answer. Machines on your own network find this one; others when it is back.</source>
         <translation>Das Internet antwortet nicht. Rechner in Ihrem eigenen Netz finden diesen; andere, wenn es zurück ist.</translation>
+    </message>
+    <message>
+        <source>The language that is spoken.</source>
+        <translation>Die Sprache, die gesprochen wird.</translation>
     </message>
     <message>
         <source>The library could not be read.</source>
@@ -3439,6 +3695,10 @@
         <translation>Das System lässt QVAC Desktop das Mikrofon nicht benutzen.</translation>
     </message>
     <message>
+        <source>The system does not show this program the screen. Take a picture of it, and open that.</source>
+        <translation>Das System zeigt diesem Programm den Bildschirm nicht. Machen Sie ein Bild davon, und öffnen Sie das.</translation>
+    </message>
+    <message>
         <source>The system&apos;s keyring does not hold your identity any more. Restore it, start with --seed, or remove {path} to get a new key (people who know the old one will not find you).</source>
         <translation>Der Schlüsselbund des Systems enthält Ihre Identität nicht mehr. Stellen Sie sie wieder her, starten Sie mit --seed, oder entfernen Sie {path}, um einen neuen Schlüssel zu bekommen (wer den alten kennt, findet Sie dann nicht).</translation>
     </message>
@@ -3459,6 +3719,10 @@
         <translation>Die Fassung davor</translation>
     </message>
     <message>
+        <source>The whole screen</source>
+        <translation>Der ganze Bildschirm</translation>
+    </message>
+    <message>
         <source>The window is back, so that it is not lost. Sharing went on.</source>
         <translation>Das Fenster ist wieder da, damit es nicht verloren geht. Die Freigabe lief weiter.</translation>
     </message>
@@ -3467,8 +3731,12 @@
         <translation>Farbschema</translation>
     </message>
     <message>
-        <source>Theme: {name}</source>
-        <translation>Farbschema: {name}</translation>
+        <source>There is more than one key in this text.</source>
+        <translation>In diesem Text ist mehr als ein Schlüssel.</translation>
+    </message>
+    <message>
+        <source>There is no file {name}.</source>
+        <translation>Es gibt keine Datei {name}.</translation>
     </message>
     <message>
         <source>There is no file {path}.</source>
@@ -3503,12 +3771,24 @@
         <translation>Diese Einstellungen in {path} werden nicht verstanden und haben ihre Voreinstellung: {names}.</translation>
     </message>
     <message>
+        <source>They can be changed here. A heading opens its section.</source>
+        <translation>Hier lassen sie sich ändern. Eine Überschrift öffnet ihren Abschnitt.</translation>
+    </message>
+    <message>
+        <source>They find each other by key, also without the internet. Others learn nothing.</source>
+        <translation>Sie finden einander am Schlüssel, auch ohne Internet. Andere erfahren nichts.</translation>
+    </message>
+    <message>
         <source>Thinking</source>
         <translation>Denkt nach</translation>
     </message>
     <message>
         <source>Thinking…</source>
         <translation>Denkt nach…</translation>
+    </message>
+    <message>
+        <source>This QR code holds no key of a provider.</source>
+        <translation>Dieser QR-Code enthält keinen Schlüssel eines Anbieters.</translation>
     </message>
     <message>
         <source>This address names no file.</source>
@@ -3533,6 +3813,10 @@
     <message>
         <source>This desktop has no tray. The window can be minimised instead and stays in the task list.</source>
         <translation>Dieser Desktop hat keinen Infobereich. Das Fenster kann stattdessen minimiert werden und bleibt in der Taskleiste.</translation>
+    </message>
+    <message>
+        <source>This desktop shows programs no screen. Take a picture of it with the desktop&apos;s own tool, and open that here.</source>
+        <translation>Dieser Desktop zeigt Programmen keinen Bildschirm. Machen Sie mit dem Werkzeug des Desktops ein Bild davon, und öffnen Sie das hier.</translation>
     </message>
     <message>
         <source>This file cannot be read as sound: it is damaged.</source>
@@ -3615,6 +3899,10 @@
         <translation>Dieser Rechner macht mit {model} weiter.</translation>
     </message>
     <message>
+        <source>This machine finishes what a provider began</source>
+        <translation>Dieser Rechner beendet, was ein Anbieter begann</translation>
+    </message>
+    <message>
         <source>This machine has no microphone.</source>
         <translation>Dieser Rechner hat kein Mikrofon.</translation>
     </message>
@@ -3693,6 +3981,18 @@
     <message>
         <source>This name is yours; nobody else sees it.</source>
         <translation>Dieser Name ist Ihrer; niemand sonst sieht ihn.</translation>
+    </message>
+    <message>
+        <source>This picture cannot be read. Save it as PNG or JPEG.</source>
+        <translation>Dieses Bild lässt sich nicht lesen. Speichern Sie es als PNG oder JPEG.</translation>
+    </message>
+    <message>
+        <source>This picture is too large. Cut out the part with the code.</source>
+        <translation>Dieses Bild ist zu groß. Schneiden Sie den Teil mit dem Code aus.</translation>
+    </message>
+    <message>
+        <source>This picture takes too long to read. Cut out the part with the code.</source>
+        <translation>Dieses Bild zu lesen dauert zu lange. Schneiden Sie den Teil mit dem Code aus.</translation>
     </message>
     <message>
         <source>This provider cannot tell its models (it is not QVAC Desktop): name the one to use.</source>
@@ -3875,6 +4175,10 @@
         <translation>Schreiben Sie unten, oder drücken Sie irgendwo Strg+N</translation>
     </message>
     <message>
+        <source>UDP port</source>
+        <translation>UDP-Port</translation>
+    </message>
+    <message>
         <source>UDP port {wanted} is in use by another program; port {port} is used instead.</source>
         <translation>UDP-Port {wanted} wird von einem anderen Programm benutzt; stattdessen wird Port {port} verwendet.</translation>
     </message>
@@ -4027,6 +4331,14 @@
         <translation>Was das Modell gedacht hat</translation>
     </message>
     <message>
+        <source>What the window looks like. Changes act at once.</source>
+        <translation>Wie das Fenster aussieht. Änderungen wirken sofort.</translation>
+    </message>
+    <message>
+        <source>What the window speaks, and what it hears.</source>
+        <translation>Was das Fenster spricht, und was es hört.</translation>
+    </message>
+    <message>
         <source>What was heard until then is kept.</source>
         <translation>Was bis dahin zu hören war, bleibt.</translation>
     </message>
@@ -4059,6 +4371,14 @@
         <translation>Wo</translation>
     </message>
     <message>
+        <source>Where a provider goes away in the middle of an answer.</source>
+        <translation>Wo ein Anbieter mitten in einer Antwort weggeht.</translation>
+    </message>
+    <message>
+        <source>Where the provider that answers understands no speech.</source>
+        <translation>Wo der Anbieter, der antwortet, keine Sprache versteht.</translation>
+    </message>
+    <message>
         <source>Where two routers allow no direct path, a relay forwards what it cannot read. Anybody who can be reached runs one with &apos;qvac-desktop relay&apos; and gives you its key. One of the two machines has to name it.</source>
         <translation>Wo zwei Router keinen direkten Weg zulassen, leitet ein Relais weiter, was es nicht lesen kann. Wer erreichbar ist, betreibt eines mit „qvac-desktop relay“ und gibt Ihnen dessen Schlüssel. Einer der beiden Rechner muss es nennen.</translation>
     </message>
@@ -4079,6 +4399,14 @@
         <translation>Wer diesen Schlüssel hat, darf die Modelle nutzen, die Sie freigeben.</translation>
     </message>
     <message>
+        <source>Window</source>
+        <translation>Fenster</translation>
+    </message>
+    <message>
+        <source>With Ctrl+Enter, Enter makes a new line. Shift+Enter always does.</source>
+        <translation>Mit Strg+Eingabe macht die Eingabetaste eine neue Zeile. Umschalt+Eingabe tut es immer.</translation>
+    </message>
+    <message>
         <source>With {context} context it needs {needed}; this machine has {memory}, {free} of it free now.</source>
         <translation>Mit {context} Kontext braucht es {needed}; dieser Rechner hat {memory}, davon sind jetzt {free} frei.</translation>
     </message>
@@ -4087,12 +4415,20 @@
         <translation>Ohne Schema sind Antworten Text.</translation>
     </message>
     <message>
+        <source>Words of the command line are found too, such as --port.</source>
+        <translation>Auch Wörter der Befehlszeile werden gefunden, etwa --port.</translation>
+    </message>
+    <message>
         <source>Write something first</source>
         <translation>Schreiben Sie zuerst etwas</translation>
     </message>
     <message>
         <source>Write to this address in your mail program?</source>
         <translation>Mit Ihrem Mailprogramm an diese Adresse schreiben?</translation>
+    </message>
+    <message>
+        <source>Writing</source>
+        <translation>Schreiben</translation>
     </message>
     <message>
         <source>Writing the last words…</source>
@@ -4613,6 +4949,10 @@
         <translation>den eingefügten Text</translation>
     </message>
     <message>
+        <source>the public network</source>
+        <translation>das öffentliche Netz</translation>
+    </message>
+    <message>
         <source>thinks</source>
         <translation>denkt</translation>
     </message>
@@ -4643,6 +4983,10 @@
     <message>
         <source>tried first</source>
         <translation>zuerst versucht</translation>
+    </message>
+    <message>
+        <source>until it ends</source>
+        <translation>bis es endet</translation>
     </message>
     <message>
         <source>used {when}</source>
@@ -4842,6 +5186,10 @@
         <translation>{name} kann nicht gelesen werden.</translation>
     </message>
     <message>
+        <source>{name} cannot be read: {reason}.</source>
+        <translation>{name} kann nicht gelesen werden: {reason}.</translation>
+    </message>
+    <message>
         <source>{name} cannot be sent.</source>
         <translation>{name} kann nicht gesendet werden.</translation>
     </message>
@@ -4910,6 +5258,10 @@
         <translation>{name} ist zu groß: {size}.</translation>
     </message>
     <message>
+        <source>{name} is too large: {size}. Take a smaller picture of the code.</source>
+        <translation>{name} ist zu groß: {size}. Nehmen Sie ein kleineres Bild des Codes.</translation>
+    </message>
+    <message>
         <source>{name} is too long: {size}.</source>
         <translation>{name} ist zu lang: {size}.</translation>
     </message>
@@ -4954,6 +5306,10 @@
         <translation>{name} wurde nicht hinzugefügt.</translation>
     </message>
     <message>
+        <source>{name} was saved.</source>
+        <translation>{name} wurde gespeichert.</translation>
+    </message>
+    <message>
         <source>{name} was written.</source>
         <translation>{name} wurde geschrieben.</translation>
     </message>
@@ -4968,6 +5324,10 @@
     <message>
         <source>{name}, idle</source>
         <translation>{name}, untätig</translation>
+    </message>
+    <message>
+        <source>{name}, not here now</source>
+        <translation>{name}, gerade nicht da</translation>
     </message>
     <message>
         <source>{name}, {model}, {rate}</source>
