@@ -49,7 +49,7 @@ from tests.gui.populated import NOON, populate
 
 OPEN, CLOSE = "⟦", "⟧"
 ACCENTS = str.maketrans("aeiouAEIOUcn", "àéîöûÀÉÎÖÛçñ")
-LONGER = 0.35
+LONGER = 0.3
 """How much longer than English a text gets: what German needs, at most, of more than a word."""
 
 
@@ -58,12 +58,15 @@ class Pseudo(English):
 
     def translate(self, text: str, comment: str, n: int) -> str:
         said = comment if n >= 0 and n != 1 else text
-        if text.startswith("Models (*"):  # Qt reads file filters
+        # Qt reads file filters; and what was translated once stays as it is.
+        if "(*." in text or text.startswith(OPEN):
             return text
         pieces = re.split(r"(\{\w+\}|%n)", said)
         accented = "".join(piece if place % 2 else piece.translate(ACCENTS) for place, piece in enumerate(pieces))
-        letters = len(FIELD.sub("", said))
-        return f"{OPEN}{accented}{'~' * round(letters * LONGER)}{CLOSE}"
+        longer = round(len(FIELD.sub("", said)) * LONGER)
+        # In pieces, between which a line may end.
+        pads = " ~~~~" * (longer // 5) + "~" * (longer % 5)
+        return f"{OPEN}{accented}{pads}{CLOSE}"
 
     def weekday(self, at: datetime, *, short: bool = False) -> str:
         return f"{OPEN}{super().weekday(at, short=short)}{CLOSE}"
