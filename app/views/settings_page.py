@@ -24,6 +24,7 @@ from app.widgets.search_field import SearchField
 from app.widgets.section_list import SectionList
 
 SIDE_WIDTH = 252
+SIDE_MOST = 320
 COLUMN = 736
 NARROW_BELOW = 840
 MARGIN = 24
@@ -265,7 +266,11 @@ class SettingsPage(QWidget):
 
     def _fit_to_font(self) -> None:
         breadth = self._theme.breadth
-        self._side.setFixedWidth(round(SIDE_WIDTH * min(breadth, 1.4)))
+        # A language with longer names of sections gets the room they need, within reason.
+        margins = self._side_layout.contentsMargins()
+        names = max((button.sizeHint().width() for button in self.list.buttons.values()), default=0)
+        names += margins.left() + margins.right() + 1
+        self._side.setFixedWidth(max(round(SIDE_WIDTH * min(breadth, 1.4)), min(names, round(SIDE_MOST * breadth))))
         self._column.setMaximumWidth(round(COLUMN * breadth))
 
     def _ensure_built(self) -> None:
@@ -280,6 +285,7 @@ class SettingsPage(QWidget):
             view.link_wanted.connect(lambda name=section.name: self.show_section(name))
             self.sections[section.name] = view
             self._column_layout.insertWidget(self._column_layout.count() - 1, view)
+        self._fit_to_font()
         self.show_section(SECTIONS[0].name)
 
     def _group(self, group: Group) -> GroupView:

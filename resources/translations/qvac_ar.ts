@@ -281,6 +281,14 @@
         <translation>يُكتب نموذج Hugging Face هكذا: registry://hf/OWNER/REPOSITORY/resolve/REVISION/FILE.</translation>
     </message>
     <message>
+        <source>A build for this GPU</source>
+        <translation>بناء لمعالج الرسوميات هذا</translation>
+    </message>
+    <message>
+        <source>A closed window stays in the tray</source>
+        <translation>تبقى النافذة المغلقة في شريط النظام</translation>
+    </message>
+    <message>
         <source>A complete key is needed.</source>
         <translation>يلزم مفتاح كامل.</translation>
     </message>
@@ -353,6 +361,14 @@
         <translation>جزء من الشاشة…</translation>
     </message>
     <message>
+        <source>A pause ends answers that run</source>
+        <translation>الإيقاف المؤقت يُنهي الإجابات الجارية</translation>
+    </message>
+    <message>
+        <source>A pause from the tray ends answers that run</source>
+        <translation>الإيقاف المؤقت من شريط النظام يُنهي الإجابات الجارية</translation>
+    </message>
+    <message>
         <source>A picture may have {most} MiB at most; this one has {size}.</source>
         <translation>الحد الأقصى للصورة {most} ميبيبايت؛ وهذه {size}.</translation>
     </message>
@@ -367,6 +383,10 @@
     <message>
         <source>A setting was not saved.</source>
         <translation>لم يُحفظ أحد الإعدادات.</translation>
+    </message>
+    <message>
+        <source>About</source>
+        <translation>حول التطبيق</translation>
     </message>
     <message>
         <source>Act</source>
@@ -444,6 +464,10 @@
     <message>
         <source>All kinds</source>
         <translation>كل الأنواع</translation>
+    </message>
+    <message>
+        <source>All loaded models together. The rest stays free for your own programs.</source>
+        <translation>كل النماذج المحمّلة معًا. يبقى الباقي متاحًا لبرامجك.</translation>
     </message>
     <message>
         <source>Allow</source>
@@ -562,6 +586,10 @@
         <translation>تُحفظ الإجابات من جديد.</translation>
     </message>
     <message>
+        <source>Answers at once</source>
+        <translation>الإجابات معًا</translation>
+    </message>
+    <message>
         <source>Answers cannot be saved at the moment.</source>
         <translation>يتعذّر حفظ الإجابات حاليًا.</translation>
     </message>
@@ -610,6 +638,10 @@
         <translation>يستطيع حينها كل من لديه مفتاحك استخدام معالج الرسوميات هذا، ضمن حدودك، حتى تعود عن ذلك. ويبقى من حظرتهم محظورين.</translation>
     </message>
     <message>
+        <source>Apache 2.0; the parts used have their own.</source>
+        <translation>Apache 2.0؛ وللأجزاء المستخدمة رخصها.</translation>
+    </message>
+    <message>
         <source>Appearance</source>
         <translation>المظهر</translation>
     </message>
@@ -628,6 +660,10 @@
     <message>
         <source>Ask</source>
         <translation>سؤال</translation>
+    </message>
+    <message>
+        <source>Ask Hugging Face for exact facts</source>
+        <translation>سؤال Hugging Face عن تفاصيل دقيقة</translation>
     </message>
     <message>
         <source>Ask about it</source>
@@ -914,6 +950,10 @@
         <translation>شيفرة، {language}</translation>
     </message>
     <message>
+        <source>Compute on</source>
+        <translation>الحساب على</translation>
+    </message>
+    <message>
         <source>Computed for</source>
         <translation>محسوب لـ</translation>
     </message>
@@ -974,6 +1014,10 @@
         <translation>السياق</translation>
     </message>
     <message>
+        <source>Context of a chat</source>
+        <translation>سياق المحادثة</translation>
+    </message>
+    <message>
         <source>Continue</source>
         <translation>متابعة</translation>
     </message>
@@ -1019,6 +1063,10 @@
     </message>
     <message>
         <source>Copy all</source>
+        <translation>نسخ الكل</translation>
+    </message>
+    <message>
+        <source>Copy all of it</source>
         <translation>نسخ الكل</translation>
     </message>
     <message>
@@ -1070,6 +1118,10 @@
         <translation>نسخ الإجابة</translation>
     </message>
     <message>
+        <source>Copy the file&apos;s name</source>
+        <translation>نسخ اسم الملف</translation>
+    </message>
+    <message>
         <source>Copy the last answer</source>
         <translation>نسخ آخر إجابة</translation>
     </message>
@@ -1116,6 +1168,10 @@
     <message>
         <source>Data</source>
         <translation>بيانات</translation>
+    </message>
+    <message>
+        <source>Data folder</source>
+        <translation>مجلد البيانات</translation>
     </message>
     <message>
         <source>Day</source>
@@ -1240,6 +1296,10 @@
         <translation>التنزيلات</translation>
     </message>
     <message>
+        <source>Downloads at once</source>
+        <translation>التنزيلات معًا</translation>
+    </message>
+    <message>
         <source>Draw a frame around the QR code. Arrow keys move it, with Shift they size it, Enter takes it, Esc leaves.</source>
         <translation>ارسم إطارًا حول رمز QR. تحرّكه مفاتيح الأسهم، وتغيّر حجمه مع Shift، ويأخذه مفتاح الإدخال، ويغادر Esc.</translation>
     </message>
@@ -1264,6 +1324,10 @@
         <translation>تضمينات</translation>
     </message>
     <message>
+        <source>Encrypted, 4 GB at most, removed with their conversation. With the compiled engine.</source>
+        <translation>مشفّرة، 4 GB على الأكثر، وتُزال مع محادثتها. مع المحرك المترجَم.</translation>
+    </message>
+    <message>
         <source>Encrypted, and the key is the one you pasted</source>
         <translation>مشفّر، والمفتاح هو الذي ألصقته</translation>
     </message>
@@ -1278,6 +1342,10 @@
     <message>
         <source>Ending what runs and withdrawing your key from the network.</source>
         <translation>يُنهي ما يعمل ويسحب مفتاحك من الشبكة.</translation>
+    </message>
+    <message>
+        <source>Engine</source>
+        <translation>المحرك</translation>
     </message>
     <message>
         <source>English</source>
@@ -1493,8 +1561,16 @@
         <translation>من المكتبة…</translation>
     </message>
     <message>
+        <source>From the next load of a model on.</source>
+        <translation>من التحميل التالي لنموذج.</translation>
+    </message>
+    <message>
         <source>From {name}</source>
         <translation>من {name}</translation>
+    </message>
+    <message>
+        <source>Games, renderers, whatever holds its memory.</source>
+        <translation>الألعاب وبرامج التصيير وكل ما يشغل ذاكرته.</translation>
     </message>
     <message>
         <source>General</source>
@@ -1582,12 +1658,28 @@
         <translation>الضيف {key}</translation>
     </message>
     <message>
+        <source>Guests are told before they write.</source>
+        <translation>يُقال للضيوف قبل أن يكتبوا.</translation>
+    </message>
+    <message>
+        <source>Guests are told when to ask again.</source>
+        <translation>يُقال للضيوف متى يسألون من جديد.</translation>
+    </message>
+    <message>
+        <source>Guests see it.</source>
+        <translation>يراه الضيوف.</translation>
+    </message>
+    <message>
         <source>Guests stay connected, and are told when to ask again.</source>
         <translation>يبقى الضيوف متصلين، ويُقال لهم متى يسألون من جديد.</translation>
     </message>
     <message>
         <source>Guests with QVAC Desktop are told before they send, and only what they send from then on is kept, on this machine, where only you can read it. Of other guests, who cannot be told, nothing is kept. It is cleared with the log.</source>
         <translation>يُقال للضيوف الذين لديهم QVAC Desktop قبل أن يرسلوا، ولا يُحفظ إلا ما يرسلونه بعد ذلك، على هذا الجهاز حيث لا يقرؤه غيرك. أما الضيوف الآخرون الذين لا يمكن إخبارهم فلا يُحفظ منهم شيء. ويُمسح مع السجل.</translation>
+    </message>
+    <message>
+        <source>Guests&apos; chats too</source>
+        <translation>ومحادثات الضيوف أيضًا</translation>
     </message>
     <message>
         <source>Handshake</source>
@@ -1620,6 +1712,10 @@
     <message>
         <source>Holds after the next start.</source>
         <translation>يسري بعد التشغيل التالي.</translation>
+    </message>
+    <message>
+        <source>Hours that go over midnight belong to the day they begin on.</source>
+        <translation>الساعات التي تتجاوز منتصف الليل تتبع اليوم الذي تبدأ فيه.</translation>
     </message>
     <message>
         <source>How long</source>
@@ -1656,6 +1752,10 @@
     <message>
         <source>If it is taken, the next free one.</source>
         <translation>إن كان مشغولًا فالمنفذ الحر التالي.</translation>
+    </message>
+    <message>
+        <source>In tokens, from a model&apos;s next load on. More context takes more memory.</source>
+        <translation>بالرموز، من التحميل التالي للنموذج. السياق الأكبر يأخذ ذاكرة أكثر.</translation>
     </message>
     <message>
         <source>In {language}</source>
@@ -1696,6 +1796,10 @@
     <message>
         <source>It frees {size} of the disk.</source>
         <translation>يحرّر {size} من القرص.</translation>
+    </message>
+    <message>
+        <source>It is made in a terminal, where the program was unpacked: python3 bootstrap.py engine --cuda</source>
+        <translation>يُصنع في الطرفية حيث فُكّ البرنامج: python3 bootstrap.py engine --cuda</translation>
     </message>
     <message>
         <source>It is on its way, as said under Downloads.</source>
@@ -1798,6 +1902,10 @@
         <translation>الاحتفاظ به</translation>
     </message>
     <message>
+        <source>Keep my log for</source>
+        <translation>الاحتفاظ بسجلي لمدة</translation>
+    </message>
+    <message>
         <source>Keep questions and answers?</source>
         <translation>حفظ الأسئلة والإجابات؟</translation>
     </message>
@@ -1808,6 +1916,14 @@
     <message>
         <source>Keep sharing without a window?</source>
         <translation>مواصلة المشاركة دون نافذة؟</translation>
+    </message>
+    <message>
+        <source>Keep this machine awake while a guest is served</source>
+        <translation>إبقاء الجهاز مستيقظًا أثناء خدمة ضيف</translation>
+    </message>
+    <message>
+        <source>Keep what guests ask in my log</source>
+        <translation>حفظ ما يسأله الضيوف في سجلي</translation>
     </message>
     <message>
         <source>Key</source>
@@ -1832,6 +1948,18 @@
     <message>
         <source>Key or qvac:// link</source>
         <translation>مفتاح أو رابط qvac://</translation>
+    </message>
+    <message>
+        <source>Keys</source>
+        <translation>المفاتيح</translation>
+    </message>
+    <message>
+        <source>Keys are shortened. Nothing of it leaves this machine unless you send it.</source>
+        <translation>المفاتيح مختصرة. لا يغادر شيء من هذا الجهازَ ما لم ترسله.</translation>
+    </message>
+    <message>
+        <source>Keys that act from everywhere in the window.</source>
+        <translation>مفاتيح تعمل في كل مكان من النافذة.</translation>
     </message>
     <message>
         <source>Kind</source>
@@ -1874,6 +2002,10 @@
         <translation>اللاتفية</translation>
     </message>
     <message>
+        <source>Layers on the GPU</source>
+        <translation>الطبقات على معالج الرسوميات</translation>
+    </message>
+    <message>
         <source>Less context may help, or a smaller model.</source>
         <translation>قد يفيد سياق أقل أو نموذج أصغر.</translation>
     </message>
@@ -1906,6 +2038,10 @@
         <translation>الرخصة</translation>
     </message>
     <message>
+        <source>Licences</source>
+        <translation>الرخص</translation>
+    </message>
+    <message>
         <source>Light</source>
         <translation>فاتح</translation>
     </message>
@@ -1920,6 +2056,10 @@
     <message>
         <source>Lithuanian</source>
         <translation>الليتوانية</translation>
+    </message>
+    <message>
+        <source>Loading</source>
+        <translation>التحميل</translation>
     </message>
     <message>
         <source>Log</source>
@@ -1958,6 +2098,10 @@
         <translation>تُفحص الشبكة…</translation>
     </message>
     <message>
+        <source>Looking at what this machine has…</source>
+        <translation>يُنظر في ما لدى هذا الجهاز…</translation>
+    </message>
+    <message>
         <source>Machines on the same network</source>
         <translation>الأجهزة في الشبكة نفسها</translation>
     </message>
@@ -1966,8 +2110,16 @@
         <translation>الملايوية</translation>
     </message>
     <message>
+        <source>Manners</source>
+        <translation>القواعد</translation>
+    </message>
+    <message>
         <source>Memory</source>
         <translation>الذاكرة</translation>
+    </message>
+    <message>
+        <source>Memory for models, at most</source>
+        <translation>أقصى ذاكرة للنماذج</translation>
     </message>
     <message>
         <source>Message</source>
@@ -2004,6 +2156,10 @@
     <message>
         <source>Models I share</source>
         <translation>النماذج التي أشاركها</translation>
+    </message>
+    <message>
+        <source>Models and engines</source>
+        <translation>النماذج والمحركات</translation>
     </message>
     <message>
         <source>Models of LM Studio, Ollama, Jan and others show here, and what machines beside this one let you copy.</source>
@@ -2054,6 +2210,10 @@
         <translation>المزيد لـ {name}</translation>
     </message>
     <message>
+        <source>More than there are cores only wait for each other.</source>
+        <translation>ما زاد على عدد الأنوية ينتظر بعضه بعضًا فقط.</translation>
+    </message>
+    <message>
         <source>Move down</source>
         <translation>النقل إلى الأسفل</translation>
     </message>
@@ -2094,6 +2254,10 @@
         <translation>رسالتي، لتُسأل من جديد</translation>
     </message>
     <message>
+        <source>My own chats</source>
+        <translation>محادثاتي</translation>
+    </message>
+    <message>
         <source>Name</source>
         <translation>الاسم</translation>
     </message>
@@ -2106,12 +2270,20 @@
         <translation>اسم الإعداد المسبق</translation>
     </message>
     <message>
+        <source>Name of this machine</source>
+        <translation>اسم هذا الجهاز</translation>
+    </message>
+    <message>
         <source>Name on this machine</source>
         <translation>الاسم على هذا الجهاز</translation>
     </message>
     <message>
         <source>Name, as you want to see it</source>
         <translation>الاسم كما تود رؤيته</translation>
+    </message>
+    <message>
+        <source>Needed means</source>
+        <translation>معنى الحاجة إليه</translation>
     </message>
     <message>
         <source>Network</source>
@@ -2134,6 +2306,10 @@
         <translation>محادثة جديدة</translation>
     </message>
     <message>
+        <source>Next part of the window</source>
+        <translation>الجزء التالي من النافذة</translation>
+    </message>
+    <message>
         <source>No QR code was found in this picture. Take it again, closer and straight on.</source>
         <translation>لم يُعثر على رمز QR في هذه الصورة. التقطها من جديد، أقرب ومن الأمام مباشرةً.</translation>
     </message>
@@ -2144,6 +2320,10 @@
     <message>
         <source>No account and no telemetry. Machines find each other by key and talk encrypted end to end.</source>
         <translation>لا حساب ولا تتبّع. تعثر الأجهزة على بعضها بالمفتاح وتتحدث مشفّرةً من الطرف إلى الطرف.</translation>
+    </message>
+    <message>
+        <source>No engine</source>
+        <translation>لا محرك</translation>
     </message>
     <message>
         <source>No longer reachable</source>
@@ -2196,6 +2376,10 @@
     <message>
         <source>No other way was found. Try again, or give a second --relay-through KEY.</source>
         <translation>لم يُعثر على طريق آخر. حاول من جديد، أو أعطِ --relay-through KEY ثانيًا.</translation>
+    </message>
+    <message>
+        <source>No program here opens folders. The path is above.</source>
+        <translation>لا برنامج هنا يفتح المجلدات. المسار مذكور أعلاه.</translation>
     </message>
     <message>
         <source>No provider and no model is called “{text}”.</source>
@@ -2282,6 +2466,10 @@
         <translation>لم يُعثر عليه في الشبكة</translation>
     </message>
     <message>
+        <source>Not in use after</source>
+        <translation>غير مستخدَم بعد</translation>
+    </message>
+    <message>
         <source>Not now</source>
         <translation>ليس الآن</translation>
     </message>
@@ -2296,6 +2484,10 @@
     <message>
         <source>Not sure yet what the router in front of this machine does: too few nodes answered, or not all alike. Try again in a minute.</source>
         <translation>لم يتضح بعد ما يفعله الموجّه أمام هذا الجهاز: أجابت عُقد قليلة جدًا، أو بشكل مختلف. حاول من جديد بعد دقيقة.</translation>
+    </message>
+    <message>
+        <source>Nothing</source>
+        <translation>لا شيء</translation>
     </message>
     <message>
         <source>Nothing came from {name} any more.</source>
@@ -2370,8 +2562,16 @@
         <translation>لكل إجابة تحصل عليها، بالرموز.</translation>
     </message>
     <message>
+        <source>Of one model, from its next load on. A model of its own has its own.</source>
+        <translation>لنموذج واحد، من تحميله التالي. والنموذج الذي له قيمته يحتفظ بها.</translation>
+    </message>
+    <message>
         <source>Off.</source>
         <translation>متوقفة.</translation>
+    </message>
+    <message>
+        <source>On battery, too</source>
+        <translation>وعلى البطارية أيضًا</translation>
     </message>
     <message numerus="yes">
         <source>On now: %n person</source>
@@ -2384,6 +2584,10 @@
             <numerusform>متصل الآن: %n شخصًا</numerusform>
             <numerusform>متصل الآن: %n شخص</numerusform>
         </translation>
+    </message>
+    <message>
+        <source>On these days</source>
+        <translation>في هذه الأيام</translation>
     </message>
     <message>
         <source>On this machine</source>
@@ -2471,6 +2675,10 @@
         </translation>
     </message>
     <message>
+        <source>Open the data folder</source>
+        <translation>فتح مجلد البيانات</translation>
+    </message>
+    <message>
         <source>Open the system&apos;s settings</source>
         <translation>فتح إعدادات النظام</translation>
     </message>
@@ -2495,6 +2703,10 @@
         <translation>فتح {what}، {amount}</translation>
     </message>
     <message>
+        <source>Or a download runs. It may sleep again straight afterwards.</source>
+        <translation>أو أثناء تنزيل. ويمكنه أن يعود إلى السكون بعدها مباشرةً.</translation>
+    </message>
+    <message>
         <source>Other folder…</source>
         <translation>مجلد آخر…</translation>
     </message>
@@ -2509,6 +2721,14 @@
     <message>
         <source>Others can reach this machine directly.</source>
         <translation>يستطيع الآخرون الوصول إلى هذا الجهاز مباشرةً.</translation>
+    </message>
+    <message>
+        <source>Otherwise they finish first.</source>
+        <translation>وإلا فإنها تنتهي أولًا.</translation>
+    </message>
+    <message>
+        <source>Outside them guests are told when you are back.</source>
+        <translation>خارجها يُخبَر الضيوف بموعد عودتك.</translation>
     </message>
     <message>
         <source>Parameters</source>
@@ -2557,6 +2777,18 @@
     <message>
         <source>Pause all downloads</source>
         <translation>إيقاف كل التنزيلات مؤقتًا</translation>
+    </message>
+    <message>
+        <source>Pause on battery</source>
+        <translation>إيقاف مؤقت عند العمل على البطارية</translation>
+    </message>
+    <message>
+        <source>Pause while I use this machine</source>
+        <translation>إيقاف مؤقت أثناء استخدامي لهذا الجهاز</translation>
+    </message>
+    <message>
+        <source>Pause while another program needs the GPU</source>
+        <translation>إيقاف مؤقت عندما يحتاج برنامج آخر إلى معالج الرسوميات</translation>
     </message>
     <message>
         <source>Pause {model}</source>
@@ -2653,6 +2885,10 @@
     <message>
         <source>Preset</source>
         <translation>إعداد مسبق</translation>
+    </message>
+    <message>
+        <source>Privacy and data</source>
+        <translation>الخصوصية والبيانات</translation>
     </message>
     <message>
         <source>Progress</source>
@@ -2767,6 +3003,10 @@
         <translation>المُرحِّلات</translation>
     </message>
     <message>
+        <source>Remember long chats over a restart</source>
+        <translation>تذكّر المحادثات الطويلة بعد إعادة التشغيل</translation>
+    </message>
+    <message>
         <source>Remove</source>
         <translation>إزالة</translation>
     </message>
@@ -2831,6 +3071,10 @@
         <translation>إعادة تسمية…</translation>
     </message>
     <message>
+        <source>Report a problem</source>
+        <translation>الإبلاغ عن مشكلة</translation>
+    </message>
+    <message>
         <source>Requests</source>
         <translation>الطلبات</translation>
     </message>
@@ -2839,8 +3083,16 @@
         <translation>تظهر الطلبات أعلاه ما دامت تعمل، ولكل منها زر إيقاف. يحفظ السجل من ومتى وكم، لا ماذا أبدًا.</translation>
     </message>
     <message>
+        <source>Requests kept, at most</source>
+        <translation>أقصى عدد للطلبات المحفوظة</translation>
+    </message>
+    <message>
         <source>Requests of this person</source>
         <translation>طلبات هذا الشخص</translation>
+    </message>
+    <message>
+        <source>Resources</source>
+        <translation>الموارد</translation>
     </message>
     <message>
         <source>Restart</source>
@@ -3011,6 +3263,18 @@
         <translation>الصربية</translation>
     </message>
     <message>
+        <source>Serve only at certain hours</source>
+        <translation>الخدمة في ساعات محددة فقط</translation>
+    </message>
+    <message>
+        <source>Serving begins at</source>
+        <translation>تبدأ الخدمة عند</translation>
+    </message>
+    <message>
+        <source>Serving ends at</source>
+        <translation>تنتهي الخدمة عند</translation>
+    </message>
+    <message>
         <source>Set on the command line, for this run alone.</source>
         <translation>حُدّد في سطر الأوامر، لهذا التشغيل وحده.</translation>
     </message>
@@ -3027,6 +3291,10 @@
         <translation>عُثر على عدة رموز. اختر المفتاح الذي تقصده.</translation>
     </message>
     <message>
+        <source>Share as soon as it starts</source>
+        <translation>المشاركة حالما يبدأ</translation>
+    </message>
+    <message>
         <source>Share it</source>
         <translation>مشاركته</translation>
     </message>
@@ -3035,12 +3303,20 @@
         <translation>مشاركة معالج الرسوميات</translation>
     </message>
     <message>
+        <source>Share my GPU, Chat</source>
+        <translation>مشاركة معالج الرسوميات، المحادثة</translation>
+    </message>
+    <message>
         <source>Share {name}</source>
         <translation>مشاركة {name}</translation>
     </message>
     <message>
         <source>Shared</source>
         <translation>مُشارَك</translation>
+    </message>
+    <message>
+        <source>Sharing and manners</source>
+        <translation>المشاركة وقواعدها</translation>
     </message>
     <message>
         <source>Sharing could not be stopped.</source>
@@ -3071,6 +3347,10 @@
         <translation>المشاركة متوقفة مؤقتًا.</translation>
     </message>
     <message>
+        <source>Sharing on and off</source>
+        <translation>تشغيل المشاركة وإيقافها</translation>
+    </message>
+    <message>
         <source>Sharing on your own network only</source>
         <translation>المشاركة في شبكتك فقط</translation>
     </message>
@@ -3097,6 +3377,10 @@
     <message>
         <source>Sharing, your key can be found</source>
         <translation>المشاركة تعمل، ويمكن العثور على مفتاحك</translation>
+    </message>
+    <message>
+        <source>Shortcuts</source>
+        <translation>اختصارات لوحة المفاتيح</translation>
     </message>
     <message>
         <source>Show</source>
@@ -3183,6 +3467,22 @@
         <translation>عرض رمز QR لمفتاحي كبيرًا</translation>
     </message>
     <message>
+        <source>Show the licences</source>
+        <translation>عرض الرخص</translation>
+    </message>
+    <message>
+        <source>Show what to report</source>
+        <translation>عرض ما يُبلَّغ عنه</translation>
+    </message>
+    <message>
+        <source>Show who may use it</source>
+        <translation>عرض من يستطيع استخدامه</translation>
+    </message>
+    <message>
+        <source>Show…</source>
+        <translation>عرض…</translation>
+    </message>
+    <message>
         <source>Since</source>
         <translation>منذ</translation>
     </message>
@@ -3201,6 +3501,18 @@
     <message>
         <source>Slovenian</source>
         <translation>السلوفينية</translation>
+    </message>
+    <message>
+        <source>So long after its last answer.</source>
+        <translation>هذه المدة بعد آخر إجابة له.</translation>
+    </message>
+    <message>
+        <source>So long without a key or the mouse.</source>
+        <translation>هذه المدة دون مفتاح أو فأرة.</translation>
+    </message>
+    <message>
+        <source>So much of the GPU&apos;s memory held by others.</source>
+        <translation>هذا القدر من ذاكرة معالج الرسوميات لدى غيرك.</translation>
     </message>
     <message>
         <source>Some machines are asked how they see this one.</source>
@@ -3231,6 +3543,10 @@
         <translation>اللغة المنطوقة</translation>
     </message>
     <message>
+        <source>Start</source>
+        <translation>البدء</translation>
+    </message>
+    <message>
         <source>Start a new conversation, or shorten your message.</source>
         <translation>ابدأ محادثة جديدة، أو اختصر رسالتك.</translation>
     </message>
@@ -3249,6 +3565,14 @@
     <message>
         <source>Start to chat on this machine</source>
         <translation>بدء المحادثة على هذا الجهاز</translation>
+    </message>
+    <message>
+        <source>Start when I log in</source>
+        <translation>البدء عند تسجيل دخولي</translation>
+    </message>
+    <message>
+        <source>Start-up and tray</source>
+        <translation>بدء التشغيل وشريط النظام</translation>
     </message>
     <message>
         <source>Starting.</source>
@@ -3383,6 +3707,10 @@
         <translation>التاميلية</translation>
     </message>
     <message>
+        <source>Telemetry</source>
+        <translation>التتبّع</translation>
+    </message>
+    <message>
         <source>Temperature</source>
         <translation>درجة الحرارة</translation>
     </message>
@@ -3407,8 +3735,16 @@
         <translation>التايلاندية</translation>
     </message>
     <message>
+        <source>That a guest may ask for, in tokens.</source>
+        <translation>ما يجوز للضيف طلبه، بالرموز.</translation>
+    </message>
+    <message>
         <source>The GPU was not freed.</source>
         <translation>لم يُحرَّر معالج الرسوميات.</translation>
+    </message>
+    <message>
+        <source>The GPU, if there is one</source>
+        <translation>معالج الرسوميات إن وُجد</translation>
     </message>
     <message>
         <source>The UDP port cannot be opened ({reason}). Choose another one with --port, or leave it out.</source>
@@ -3537,6 +3873,10 @@
     <message>
         <source>The file is empty.</source>
         <translation>الملف فارغ.</translation>
+    </message>
+    <message>
+        <source>The files of the licences are not with this copy.</source>
+        <translation>ملفات الرخص ليست مع هذه النسخة.</translation>
     </message>
     <message>
         <source>The first there is</source>
@@ -3695,6 +4035,14 @@
         <translation>النسخة التالية</translation>
     </message>
     <message>
+        <source>The others are computed by the processor.</source>
+        <translation>يحسب المعالج الطبقات الأخرى.</translation>
+    </message>
+    <message>
+        <source>The others wait.</source>
+        <translation>تنتظر الأخرى.</translation>
+    </message>
+    <message>
         <source>The owner blocked your key.</source>
         <translation>حظر المالك مفتاحك.</translation>
     </message>
@@ -3759,6 +4107,10 @@
         <translation>لا يجيب الطرف الآخر بعد.</translation>
     </message>
     <message>
+        <source>The processor alone</source>
+        <translation>المعالج وحده</translation>
+    </message>
+    <message>
         <source>The provider could not load the model. Its owner can see why.</source>
         <translation>تعذّر على المزوّد تحميل النموذج. يستطيع مالكه معرفة السبب.</translation>
     </message>
@@ -3781,6 +4133,10 @@
     <message>
         <source>The provider&apos;s owner can technically read what you send.</source>
         <translation>يستطيع مالك المزوّد تقنيًا قراءة ما ترسله.</translation>
+    </message>
+    <message>
+        <source>The provider&apos;s owner can technically read what you send. What is answered here stays here.</source>
+        <translation>يستطيع مالك المزوّد تقنيًا قراءة ما ترسله. وما يُجاب عنه هنا يبقى هنا.</translation>
     </message>
     <message>
         <source>The relay between the two machines went away.</source>
@@ -3895,6 +4251,10 @@
         <translation>لا أحد غيرهم للإضافة</translation>
     </message>
     <message>
+        <source>There is none, and no switch for it.</source>
+        <translation>لا يوجد تتبّع، ولا مفتاح له.</translation>
+    </message>
+    <message>
         <source>These settings in {path} are not understood and have their default: {names}.</source>
         <translation>هذه الإعدادات في {path} غير مفهومة ولها قيمتها الافتراضية: {names}.</translation>
     </message>
@@ -3929,6 +4289,10 @@
     <message>
         <source>This conversation</source>
         <translation>هذه المحادثة</translation>
+    </message>
+    <message>
+        <source>This conversation (side panel)</source>
+        <translation>هذه المحادثة (اللوحة الجانبية)</translation>
     </message>
     <message>
         <source>This conversation does not exist any more.</source>
@@ -4123,6 +4487,10 @@
         <translation>تستغرق قراءة هذه الصورة طويلًا. اقتطع الجزء الذي فيه الرمز.</translation>
     </message>
     <message>
+        <source>This program</source>
+        <translation>هذا البرنامج</translation>
+    </message>
+    <message>
         <source>This provider cannot tell its models (it is not QVAC Desktop): name the one to use.</source>
         <translation>لا يستطيع هذا المزوّد ذكر نماذجه (ليس QVAC Desktop): سمِّ النموذج المطلوب.</translation>
     </message>
@@ -4181,6 +4549,10 @@
     <message>
         <source>Thought, {counted}</source>
         <translation>تفكير، {counted}</translation>
+    </message>
+    <message>
+        <source>Threads of the processor</source>
+        <translation>خيوط المعالج</translation>
     </message>
     <message>
         <source>Throw away</source>
@@ -4271,6 +4643,10 @@
         <translation>الترجمة</translation>
     </message>
     <message>
+        <source>Tray</source>
+        <translation>شريط النظام</translation>
+    </message>
+    <message>
         <source>Try again</source>
         <translation>المحاولة من جديد</translation>
     </message>
@@ -4319,12 +4695,20 @@
         <translation>الأوكرانية</translation>
     </message>
     <message>
+        <source>Under Share my GPU: people, knocks, models.</source>
+        <translation>في «مشاركة معالج الرسوميات»: الأشخاص والطَّرق والنماذج.</translation>
+    </message>
+    <message>
         <source>Unknown key {short} asks to use your GPU</source>
         <translation>المفتاح غير المعروف {short} يطلب استخدام معالج الرسوميات لديك</translation>
     </message>
     <message>
         <source>Unknown keys may ask</source>
         <translation>يُسمح للمفاتيح غير المعروفة بالطلب</translation>
+    </message>
+    <message>
+        <source>Unload a model that nobody uses</source>
+        <translation>إخراج النموذج غير المستخدَم من الذاكرة</translation>
     </message>
     <message>
         <source>Unpin</source>
@@ -4411,8 +4795,20 @@
         <translation>مفتاح صالح.</translation>
     </message>
     <message>
+        <source>Version</source>
+        <translation>الإصدار</translation>
+    </message>
+    <message>
         <source>Version {place}.</source>
         <translation>النسخة {place}.</translation>
+    </message>
+    <message>
+        <source>Version {version}</source>
+        <translation>الإصدار {version}</translation>
+    </message>
+    <message>
+        <source>Versions and the last messages of the program. Keys are shortened; you see it first.</source>
+        <translation>الإصدارات وآخر رسائل البرنامج. المفاتيح مختصرة؛ وتراها قبل ذلك.</translation>
     </message>
     <message>
         <source>Vietnamese</source>
@@ -4451,6 +4847,10 @@
         <translation>ينتظر حتى يصل آخر.</translation>
     </message>
     <message>
+        <source>What computes on this machine, and how models are loaded. Files are in the Library.</source>
+        <translation>ما يحسب على هذا الجهاز، وكيف تُحمّل النماذج. والملفات في المكتبة.</translation>
+    </message>
+    <message>
         <source>What could be removed is not known.</source>
         <translation>ما يمكن إزالته غير معروف.</translation>
     </message>
@@ -4459,16 +4859,36 @@
         <translation>ما يناسب هذا الجهاز غير معروف.</translation>
     </message>
     <message>
+        <source>What guests get</source>
+        <translation>ما يحصل عليه الضيوف</translation>
+    </message>
+    <message>
         <source>What has arrived is kept.</source>
         <translation>ما وصل محفوظ.</translation>
+    </message>
+    <message>
+        <source>What is kept</source>
+        <translation>ما يُحفظ</translation>
+    </message>
+    <message>
+        <source>What is kept on this machine, and what leaves it.</source>
+        <translation>ما يُحفظ على هذا الجهاز، وما يغادره.</translation>
     </message>
     <message>
         <source>What is shared was not changed.</source>
         <translation>لم يتغير ما هو مُشارَك.</translation>
     </message>
     <message>
+        <source>What is switched on under Share my GPU.</source>
+        <translation>ما هو مشغَّل في «مشاركة معالج الرسوميات».</translation>
+    </message>
+    <message>
         <source>What it runs now is stopped, and its requests are met with silence.</source>
         <translation>يتوقف ما يشغّله الآن، وتُقابَل طلباته بالصمت.</translation>
+    </message>
+    <message>
+        <source>What others see</source>
+        <translation>ما يراه الآخرون</translation>
     </message>
     <message>
         <source>What the model thought</source>
@@ -4511,6 +4931,14 @@
         <translation>عندما تنتهي الإجابة القادمة</translation>
     </message>
     <message>
+        <source>When the program starts, and what a closed window means.</source>
+        <translation>متى يبدأ البرنامج، وما معنى النافذة المغلقة.</translation>
+    </message>
+    <message>
+        <source>When this machine serves others, and what it keeps for you. Changes act at once.</source>
+        <translation>متى يخدم هذا الجهاز الآخرين، وماذا يُبقي لك. تسري التغييرات فورًا.</translation>
+    </message>
+    <message>
         <source>Where</source>
         <translation>أين</translation>
     </message>
@@ -4527,6 +4955,14 @@
         <translation>حيث لا يسمح موجّهان بمسار مباشر، يمرّر المُرحِّل ما لا يستطيع قراءته. كل من يمكن الوصول إليه يشغّل واحدًا بالأمر qvac-desktop relay ويعطيك مفتاحه. وعلى أحد الجهازين أن يسمّيه.</translation>
     </message>
     <message>
+        <source>Which version this is, and what it is made of.</source>
+        <translation>أي إصدار هذا، ومم يتكوّن.</translation>
+    </message>
+    <message>
+        <source>While this machine shares, it always does.</source>
+        <translation>ما دام هذا الجهاز يشارك فهو يفعل ذلك دائمًا.</translation>
+    </message>
+    <message>
         <source>Who</source>
         <translation>من</translation>
     </message>
@@ -4537,6 +4973,14 @@
     <message>
         <source>Who may use it</source>
         <translation>من يستطيع استخدامه</translation>
+    </message>
+    <message>
+        <source>Who may use it, and which models</source>
+        <translation>من يستطيع استخدامه، وأي نماذج</translation>
+    </message>
+    <message>
+        <source>Who reads what you ask</source>
+        <translation>من يقرأ ما تسأله</translation>
     </message>
     <message>
         <source>Whoever holds this key may use the models you share.</source>
@@ -4643,6 +5087,10 @@
         <translation>بقي نحو {time}</translation>
     </message>
     <message>
+        <source>all that fit</source>
+        <translation>كل ما يتسع</translation>
+    </message>
+    <message>
         <source>answering…</source>
         <translation>يجيب…</translation>
     </message>
@@ -4653,6 +5101,14 @@
     <message>
         <source>any</source>
         <translation>أي شيء</translation>
+    </message>
+    <message>
+        <source>any number</source>
+        <translation>أي عدد</translation>
+    </message>
+    <message>
+        <source>at once</source>
+        <translation>فورًا</translation>
     </message>
     <message>
         <source>begins</source>
@@ -4707,6 +5163,10 @@
         <translation>قُطعت عند أقصى طول</translation>
     </message>
     <message>
+        <source>days</source>
+        <translation>أيام</translation>
+    </message>
+    <message>
         <source>direct</source>
         <translation>مباشر</translation>
     </message>
@@ -4757,6 +5217,10 @@
     <message>
         <source>for embeddings</source>
         <translation>للتضمينات</translation>
+    </message>
+    <message>
+        <source>for ever</source>
+        <translation>للأبد</translation>
     </message>
     <message>
         <source>for speech</source>
@@ -4868,6 +5332,14 @@
         <translation>امتلأ الصف</translation>
     </message>
     <message>
+        <source>llama.cpp, as it came</source>
+        <translation>llama.cpp كما جاء</translation>
+    </message>
+    <message>
+        <source>llama.cpp, compiled here</source>
+        <translation>llama.cpp مترجَمًا هنا</translation>
+    </message>
+    <message>
         <source>loaded</source>
         <translation>محمّل</translation>
     </message>
@@ -4896,6 +5368,10 @@
         <translation>امتلأت الذاكرة</translation>
     </message>
     <message>
+        <source>min</source>
+        <translation>د</translation>
+    </message>
+    <message>
         <source>model process ended</source>
         <translation>انتهت عملية النموذج</translation>
     </message>
@@ -4917,8 +5393,16 @@
         <translation>لم يُستخدم قط</translation>
     </message>
     <message>
+        <source>no limit</source>
+        <translation>بلا حد</translation>
+    </message>
+    <message>
         <source>no prompts or answers</source>
         <translation>لا أسئلة ولا إجابات</translation>
+    </message>
+    <message>
+        <source>none is told</source>
+        <translation>لا يُذكر أي اسم</translation>
     </message>
     <message>
         <source>not in your list any more</source>
@@ -4983,6 +5467,10 @@
     <message>
         <source>offline</source>
         <translation>غير متصل</translation>
+    </message>
+    <message>
+        <source>one core is left free</source>
+        <translation>تبقى نواة واحدة حرة</translation>
     </message>
     <message>
         <source>online</source>
@@ -5123,6 +5611,11 @@
     <message>
         <source>thinks</source>
         <translation>يفكّر</translation>
+    </message>
+    <message>
+        <source>to</source>
+        <comment>between two times</comment>
+        <translation>إلى</translation>
     </message>
     <message>
         <source>tokens</source>
@@ -5268,6 +5761,10 @@
     <message>
         <source>{first} to {last}</source>
         <translation>{first} إلى {last}</translation>
+    </message>
+    <message>
+        <source>{folder}: {size}, of them models {models}</source>
+        <translation>{folder}: {size}، منها نماذج {models}</translation>
     </message>
     <message>
         <source>{generated} out</source>
@@ -5504,6 +6001,14 @@
     <message>
         <source>{name}, {model}, {rate}</source>
         <translation>{name}، {model}، {rate}</translation>
+    </message>
+    <message>
+        <source>{name}. In use.</source>
+        <translation>{name}. قيد الاستخدام.</translation>
+    </message>
+    <message>
+        <source>{name}. It is there as well.</source>
+        <translation>{name}. موجود أيضًا.</translation>
     </message>
     <message>
         <source>{number} GB</source>

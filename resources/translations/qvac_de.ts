@@ -193,6 +193,14 @@
         <translation>Ein Modell von Hugging Face schreibt man registry://hf/OWNER/REPOSITORY/resolve/REVISION/FILE.</translation>
     </message>
     <message>
+        <source>A build for this GPU</source>
+        <translation>Ein Build für diese GPU</translation>
+    </message>
+    <message>
+        <source>A closed window stays in the tray</source>
+        <translation>Ein geschlossenes Fenster bleibt im Infobereich</translation>
+    </message>
+    <message>
         <source>A complete key is needed.</source>
         <translation>Es braucht einen vollständigen Schlüssel.</translation>
     </message>
@@ -257,6 +265,14 @@
         <translation>Ein Teil des Bildschirms…</translation>
     </message>
     <message>
+        <source>A pause ends answers that run</source>
+        <translation>Eine Unterbrechung beendet laufende Antworten</translation>
+    </message>
+    <message>
+        <source>A pause from the tray ends answers that run</source>
+        <translation>Unterbrechen im Infobereich beendet laufende Antworten</translation>
+    </message>
+    <message>
         <source>A picture may have {most} MiB at most; this one has {size}.</source>
         <translation>Ein Bild darf höchstens {most} MiB haben; dieses hat {size}.</translation>
     </message>
@@ -271,6 +287,10 @@
     <message>
         <source>A setting was not saved.</source>
         <translation>Eine Einstellung wurde nicht gespeichert.</translation>
+    </message>
+    <message>
+        <source>About</source>
+        <translation>Über</translation>
     </message>
     <message>
         <source>Act</source>
@@ -348,6 +368,10 @@
     <message>
         <source>All kinds</source>
         <translation>Alle Arten</translation>
+    </message>
+    <message>
+        <source>All loaded models together. The rest stays free for your own programs.</source>
+        <translation>Alle geladenen Modelle zusammen. Der Rest bleibt für Ihre eigenen Programme frei.</translation>
     </message>
     <message>
         <source>Allow</source>
@@ -462,6 +486,10 @@
         <translation>Antworten werden wieder gespeichert.</translation>
     </message>
     <message>
+        <source>Answers at once</source>
+        <translation>Antworten zugleich</translation>
+    </message>
+    <message>
         <source>Answers cannot be saved at the moment.</source>
         <translation>Antworten können gerade nicht gespeichert werden.</translation>
     </message>
@@ -510,6 +538,10 @@
         <translation>Jeder, der Ihren Schlüssel hat, darf dann diese GPU nutzen, bis zu Ihren Grenzen und bis Sie zurückschalten. Wen Sie gesperrt haben, bleibt gesperrt.</translation>
     </message>
     <message>
+        <source>Apache 2.0; the parts used have their own.</source>
+        <translation>Apache 2.0; die benutzten Teile haben ihre eigenen.</translation>
+    </message>
+    <message>
         <source>Appearance</source>
         <translation>Erscheinungsbild</translation>
     </message>
@@ -528,6 +560,10 @@
     <message>
         <source>Ask</source>
         <translation>Fragen</translation>
+    </message>
+    <message>
+        <source>Ask Hugging Face for exact facts</source>
+        <translation>Hugging Face nach genauen Angaben fragen</translation>
     </message>
     <message>
         <source>Ask about it</source>
@@ -814,6 +850,10 @@
         <translation>Code, {language}</translation>
     </message>
     <message>
+        <source>Compute on</source>
+        <translation>Rechnen auf</translation>
+    </message>
+    <message>
         <source>Computed for</source>
         <translation>Berechnet für</translation>
     </message>
@@ -874,6 +914,10 @@
         <translation>Kontext</translation>
     </message>
     <message>
+        <source>Context of a chat</source>
+        <translation>Kontext eines Chats</translation>
+    </message>
+    <message>
         <source>Continue</source>
         <translation>Weiter</translation>
     </message>
@@ -915,6 +959,10 @@
     </message>
     <message>
         <source>Copy all</source>
+        <translation>Alles kopieren</translation>
+    </message>
+    <message>
+        <source>Copy all of it</source>
         <translation>Alles kopieren</translation>
     </message>
     <message>
@@ -966,6 +1014,10 @@
         <translation>Die Antwort kopieren</translation>
     </message>
     <message>
+        <source>Copy the file&apos;s name</source>
+        <translation>Dateinamen kopieren</translation>
+    </message>
+    <message>
         <source>Copy the last answer</source>
         <translation>Die letzte Antwort kopieren</translation>
     </message>
@@ -1012,6 +1064,10 @@
     <message>
         <source>Data</source>
         <translation>Daten</translation>
+    </message>
+    <message>
+        <source>Data folder</source>
+        <translation>Datenordner</translation>
     </message>
     <message>
         <source>Day</source>
@@ -1136,6 +1192,10 @@
         <translation>Downloads</translation>
     </message>
     <message>
+        <source>Downloads at once</source>
+        <translation>Downloads zugleich</translation>
+    </message>
+    <message>
         <source>Draw a frame around the QR code. Arrow keys move it, with Shift they size it, Enter takes it, Esc leaves.</source>
         <translation>Ziehen Sie einen Rahmen um den QR-Code. Pfeiltasten bewegen ihn, mit Umschalt ändern sie die Größe, Eingabe nimmt ihn, Esc verlässt.</translation>
     </message>
@@ -1160,6 +1220,10 @@
         <translation>Embeddings</translation>
     </message>
     <message>
+        <source>Encrypted, 4 GB at most, removed with their conversation. With the compiled engine.</source>
+        <translation>Verschlüsselt, höchstens 4 GB, mit ihrem Gespräch entfernt. Mit dem kompilierten Rechenwerk.</translation>
+    </message>
+    <message>
         <source>Encrypted, and the key is the one you pasted</source>
         <translation>Verschlüsselt, und der Schlüssel ist der eingefügte</translation>
     </message>
@@ -1174,6 +1238,10 @@
     <message>
         <source>Ending what runs and withdrawing your key from the network.</source>
         <translation>Beendet, was läuft, und zieht Ihren Schlüssel aus dem Netz zurück.</translation>
+    </message>
+    <message>
+        <source>Engine</source>
+        <translation>Rechenwerk</translation>
     </message>
     <message>
         <source>English</source>
@@ -1389,8 +1457,16 @@
         <translation>Aus der Bibliothek…</translation>
     </message>
     <message>
+        <source>From the next load of a model on.</source>
+        <translation>Ab dem nächsten Laden eines Modells.</translation>
+    </message>
+    <message>
         <source>From {name}</source>
         <translation>Von {name}</translation>
+    </message>
+    <message>
+        <source>Games, renderers, whatever holds its memory.</source>
+        <translation>Spiele, Bildberechnung, was immer ihren Speicher hält.</translation>
     </message>
     <message>
         <source>General</source>
@@ -1478,12 +1554,28 @@
         <translation>Gast {key}</translation>
     </message>
     <message>
+        <source>Guests are told before they write.</source>
+        <translation>Gäste erfahren es, bevor sie schreiben.</translation>
+    </message>
+    <message>
+        <source>Guests are told when to ask again.</source>
+        <translation>Gäste erfahren, wann sie wieder fragen können.</translation>
+    </message>
+    <message>
+        <source>Guests see it.</source>
+        <translation>Gäste sehen ihn.</translation>
+    </message>
+    <message>
         <source>Guests stay connected, and are told when to ask again.</source>
         <translation>Gäste bleiben verbunden und erfahren, wann sie wieder fragen können.</translation>
     </message>
     <message>
         <source>Guests with QVAC Desktop are told before they send, and only what they send from then on is kept, on this machine, where only you can read it. Of other guests, who cannot be told, nothing is kept. It is cleared with the log.</source>
         <translation>Gäste mit QVAC Desktop erfahren es, bevor sie senden, und nur was sie danach senden, wird aufbewahrt, auf diesem Rechner, wo nur Sie es lesen können. Von anderen Gästen, denen man es nicht sagen kann, wird nichts aufbewahrt. Mit dem Protokoll wird es geleert.</translation>
+    </message>
+    <message>
+        <source>Guests&apos; chats too</source>
+        <translation>Auch Chats von Gästen</translation>
     </message>
     <message>
         <source>Handshake</source>
@@ -1516,6 +1608,10 @@
     <message>
         <source>Holds after the next start.</source>
         <translation>Gilt ab dem nächsten Start.</translation>
+    </message>
+    <message>
+        <source>Hours that go over midnight belong to the day they begin on.</source>
+        <translation>Stunden über Mitternacht gehören zu dem Tag, an dem sie beginnen.</translation>
     </message>
     <message>
         <source>How long</source>
@@ -1552,6 +1648,10 @@
     <message>
         <source>If it is taken, the next free one.</source>
         <translation>Ist er belegt, der nächste freie.</translation>
+    </message>
+    <message>
+        <source>In tokens, from a model&apos;s next load on. More context takes more memory.</source>
+        <translation>In Tokens, ab dem nächsten Laden eines Modells. Mehr Kontext braucht mehr Speicher.</translation>
     </message>
     <message>
         <source>In {language}</source>
@@ -1592,6 +1692,10 @@
     <message>
         <source>It frees {size} of the disk.</source>
         <translation>Das macht {size} auf dem Datenträger frei.</translation>
+    </message>
+    <message>
+        <source>It is made in a terminal, where the program was unpacked: python3 bootstrap.py engine --cuda</source>
+        <translation>Er entsteht in einem Terminal, wo das Programm entpackt wurde: python3 bootstrap.py engine --cuda</translation>
     </message>
     <message>
         <source>It is on its way, as said under Downloads.</source>
@@ -1694,6 +1798,10 @@
         <translation>Behalten</translation>
     </message>
     <message>
+        <source>Keep my log for</source>
+        <translation>Mein Protokoll behalten für</translation>
+    </message>
+    <message>
         <source>Keep questions and answers?</source>
         <translation>Fragen und Antworten aufbewahren?</translation>
     </message>
@@ -1704,6 +1812,14 @@
     <message>
         <source>Keep sharing without a window?</source>
         <translation>Ohne Fenster weiter freigeben?</translation>
+    </message>
+    <message>
+        <source>Keep this machine awake while a guest is served</source>
+        <translation>Ruhezustand verhindern, solange ein Gast bedient wird</translation>
+    </message>
+    <message>
+        <source>Keep what guests ask in my log</source>
+        <translation>Im Protokoll behalten, was Gäste fragen</translation>
     </message>
     <message>
         <source>Key</source>
@@ -1728,6 +1844,18 @@
     <message>
         <source>Key or qvac:// link</source>
         <translation>Schlüssel oder qvac://-Link</translation>
+    </message>
+    <message>
+        <source>Keys</source>
+        <translation>Tasten</translation>
+    </message>
+    <message>
+        <source>Keys are shortened. Nothing of it leaves this machine unless you send it.</source>
+        <translation>Schlüssel sind gekürzt. Nichts davon verlässt diesen Rechner, außer Sie senden es.</translation>
+    </message>
+    <message>
+        <source>Keys that act from everywhere in the window.</source>
+        <translation>Tasten, die überall im Fenster wirken.</translation>
     </message>
     <message>
         <source>Kind</source>
@@ -1770,6 +1898,10 @@
         <translation>Lettisch</translation>
     </message>
     <message>
+        <source>Layers on the GPU</source>
+        <translation>Schichten auf der GPU</translation>
+    </message>
+    <message>
         <source>Less context may help, or a smaller model.</source>
         <translation>Weniger Kontext kann helfen, oder ein kleineres Modell.</translation>
     </message>
@@ -1802,6 +1934,10 @@
         <translation>Lizenz</translation>
     </message>
     <message>
+        <source>Licences</source>
+        <translation>Lizenzen</translation>
+    </message>
+    <message>
         <source>Light</source>
         <translation>Hell</translation>
     </message>
@@ -1816,6 +1952,10 @@
     <message>
         <source>Lithuanian</source>
         <translation>Litauisch</translation>
+    </message>
+    <message>
+        <source>Loading</source>
+        <translation>Laden</translation>
     </message>
     <message>
         <source>Log</source>
@@ -1854,6 +1994,10 @@
         <translation>Das Netz wird geprüft…</translation>
     </message>
     <message>
+        <source>Looking at what this machine has…</source>
+        <translation>Sieht nach, was dieser Rechner hat…</translation>
+    </message>
+    <message>
         <source>Machines on the same network</source>
         <translation>Rechner im selben Netz</translation>
     </message>
@@ -1862,8 +2006,16 @@
         <translation>Malaiisch</translation>
     </message>
     <message>
+        <source>Manners</source>
+        <translation>Rücksichtnahme</translation>
+    </message>
+    <message>
         <source>Memory</source>
         <translation>Speicher</translation>
+    </message>
+    <message>
+        <source>Memory for models, at most</source>
+        <translation>Speicher für Modelle, höchstens</translation>
     </message>
     <message>
         <source>Message</source>
@@ -1900,6 +2052,10 @@
     <message>
         <source>Models I share</source>
         <translation>Modelle, die ich freigebe</translation>
+    </message>
+    <message>
+        <source>Models and engines</source>
+        <translation>Modelle und Rechenwerke</translation>
     </message>
     <message>
         <source>Models of LM Studio, Ollama, Jan and others show here, and what machines beside this one let you copy.</source>
@@ -1950,6 +2106,10 @@
         <translation>Mehr zu {name}</translation>
     </message>
     <message>
+        <source>More than there are cores only wait for each other.</source>
+        <translation>Mehr, als es Kerne gibt, warten nur aufeinander.</translation>
+    </message>
+    <message>
         <source>Move down</source>
         <translation>Nach unten</translation>
     </message>
@@ -1990,6 +2150,10 @@
         <translation>Meine Nachricht, die neu gefragt wird</translation>
     </message>
     <message>
+        <source>My own chats</source>
+        <translation>Meine eigenen Chats</translation>
+    </message>
+    <message>
         <source>Name</source>
         <translation>Name</translation>
     </message>
@@ -2002,12 +2166,20 @@
         <translation>Name des Profils</translation>
     </message>
     <message>
+        <source>Name of this machine</source>
+        <translation>Name dieses Rechners</translation>
+    </message>
+    <message>
         <source>Name on this machine</source>
         <translation>Name auf diesem Rechner</translation>
     </message>
     <message>
         <source>Name, as you want to see it</source>
         <translation>Name, wie Sie ihn sehen möchten</translation>
+    </message>
+    <message>
+        <source>Needed means</source>
+        <translation>Benötigt heißt</translation>
     </message>
     <message>
         <source>Network</source>
@@ -2030,6 +2202,10 @@
         <translation>Neues Gespräch</translation>
     </message>
     <message>
+        <source>Next part of the window</source>
+        <translation>Nächster Teil des Fensters</translation>
+    </message>
+    <message>
         <source>No QR code was found in this picture. Take it again, closer and straight on.</source>
         <translation>In diesem Bild wurde kein QR-Code gefunden. Nehmen Sie es noch einmal auf, näher und gerade von vorn.</translation>
     </message>
@@ -2040,6 +2216,10 @@
     <message>
         <source>No account and no telemetry. Machines find each other by key and talk encrypted end to end.</source>
         <translation>Kein Konto und keine Telemetrie. Rechner finden einander am Schlüssel und sprechen durchgehend verschlüsselt.</translation>
+    </message>
+    <message>
+        <source>No engine</source>
+        <translation>Kein Rechenwerk</translation>
     </message>
     <message>
         <source>No longer reachable</source>
@@ -2092,6 +2272,10 @@
     <message>
         <source>No other way was found. Try again, or give a second --relay-through KEY.</source>
         <translation>Ein anderer Weg wurde nicht gefunden. Versuchen Sie es erneut, oder geben Sie ein zweites --relay-through KEY an.</translation>
+    </message>
+    <message>
+        <source>No program here opens folders. The path is above.</source>
+        <translation>Kein Programm hier öffnet Ordner. Der Pfad steht oben.</translation>
     </message>
     <message>
         <source>No provider and no model is called “{text}”.</source>
@@ -2178,6 +2362,10 @@
         <translation>Im Netz nicht gefunden</translation>
     </message>
     <message>
+        <source>Not in use after</source>
+        <translation>Nicht in Gebrauch nach</translation>
+    </message>
+    <message>
         <source>Not now</source>
         <translation>Nicht jetzt</translation>
     </message>
@@ -2192,6 +2380,10 @@
     <message>
         <source>Not sure yet what the router in front of this machine does: too few nodes answered, or not all alike. Try again in a minute.</source>
         <translation>Noch ist nicht klar, was der Router vor diesem Rechner tut: Zu wenige Knoten haben geantwortet, oder nicht alle gleich. Versuchen Sie es in einer Minute erneut.</translation>
+    </message>
+    <message>
+        <source>Nothing</source>
+        <translation>Nichts</translation>
     </message>
     <message>
         <source>Nothing came from {name} any more.</source>
@@ -2266,8 +2458,16 @@
         <translation>Jeder Antwort, die Sie bekommen, in Tokens.</translation>
     </message>
     <message>
+        <source>Of one model, from its next load on. A model of its own has its own.</source>
+        <translation>Eines Modells, ab dessen nächstem Laden. Ein Modell mit eigenem Wert hat seinen.</translation>
+    </message>
+    <message>
         <source>Off.</source>
         <translation>Aus.</translation>
+    </message>
+    <message>
+        <source>On battery, too</source>
+        <translation>Auch im Akkubetrieb</translation>
     </message>
     <message numerus="yes">
         <source>On now: %n person</source>
@@ -2276,6 +2476,10 @@
             <numerusform>Jetzt verbunden: %n Person</numerusform>
             <numerusform>Jetzt verbunden: %n Personen</numerusform>
         </translation>
+    </message>
+    <message>
+        <source>On these days</source>
+        <translation>An diesen Tagen</translation>
     </message>
     <message>
         <source>On this machine</source>
@@ -2359,6 +2563,10 @@
         </translation>
     </message>
     <message>
+        <source>Open the data folder</source>
+        <translation>Datenordner öffnen</translation>
+    </message>
+    <message>
         <source>Open the system&apos;s settings</source>
         <translation>Systemeinstellungen öffnen</translation>
     </message>
@@ -2383,6 +2591,10 @@
         <translation>{what} öffnen, {amount}</translation>
     </message>
     <message>
+        <source>Or a download runs. It may sleep again straight afterwards.</source>
+        <translation>Oder ein Download läuft. Unmittelbar danach darf der Rechner wieder in den Ruhezustand.</translation>
+    </message>
+    <message>
         <source>Other folder…</source>
         <translation>Anderer Ordner…</translation>
     </message>
@@ -2397,6 +2609,14 @@
     <message>
         <source>Others can reach this machine directly.</source>
         <translation>Andere können diesen Rechner direkt erreichen.</translation>
+    </message>
+    <message>
+        <source>Otherwise they finish first.</source>
+        <translation>Sonst enden sie zuerst.</translation>
+    </message>
+    <message>
+        <source>Outside them guests are told when you are back.</source>
+        <translation>Außerhalb erfahren Gäste, wann Sie zurück sind.</translation>
     </message>
     <message>
         <source>Parameters</source>
@@ -2445,6 +2665,18 @@
     <message>
         <source>Pause all downloads</source>
         <translation>Alle Downloads anhalten</translation>
+    </message>
+    <message>
+        <source>Pause on battery</source>
+        <translation>Im Akkubetrieb unterbrechen</translation>
+    </message>
+    <message>
+        <source>Pause while I use this machine</source>
+        <translation>Unterbrechen, während ich an diesem Rechner arbeite</translation>
+    </message>
+    <message>
+        <source>Pause while another program needs the GPU</source>
+        <translation>Unterbrechen, solange ein anderes Programm die GPU benötigt</translation>
     </message>
     <message>
         <source>Pause {model}</source>
@@ -2541,6 +2773,10 @@
     <message>
         <source>Preset</source>
         <translation>Profil</translation>
+    </message>
+    <message>
+        <source>Privacy and data</source>
+        <translation>Datenschutz und Daten</translation>
     </message>
     <message>
         <source>Progress</source>
@@ -2655,6 +2891,10 @@
         <translation>Relais</translation>
     </message>
     <message>
+        <source>Remember long chats over a restart</source>
+        <translation>Lange Chats über einen Neustart merken</translation>
+    </message>
+    <message>
         <source>Remove</source>
         <translation>Entfernen</translation>
     </message>
@@ -2719,6 +2959,10 @@
         <translation>Umbenennen…</translation>
     </message>
     <message>
+        <source>Report a problem</source>
+        <translation>Ein Problem melden</translation>
+    </message>
+    <message>
         <source>Requests</source>
         <translation>Anfragen</translation>
     </message>
@@ -2727,8 +2971,16 @@
         <translation>Anfragen erscheinen oben, solange sie laufen, jede mit einem Stopp. Das Protokoll hält fest, wer, wann und wie viel, nie was.</translation>
     </message>
     <message>
+        <source>Requests kept, at most</source>
+        <translation>Anfragen, höchstens</translation>
+    </message>
+    <message>
         <source>Requests of this person</source>
         <translation>Anfragen dieser Person</translation>
+    </message>
+    <message>
+        <source>Resources</source>
+        <translation>Ressourcen</translation>
     </message>
     <message>
         <source>Restart</source>
@@ -2895,6 +3147,18 @@
         <translation>Serbisch</translation>
     </message>
     <message>
+        <source>Serve only at certain hours</source>
+        <translation>Nur zu bestimmten Uhrzeiten bereitstellen</translation>
+    </message>
+    <message>
+        <source>Serving begins at</source>
+        <translation>Bereitstellung beginnt um</translation>
+    </message>
+    <message>
+        <source>Serving ends at</source>
+        <translation>Bereitstellung endet um</translation>
+    </message>
+    <message>
         <source>Set on the command line, for this run alone.</source>
         <translation>Auf der Befehlszeile festgelegt, nur für diesen Lauf.</translation>
     </message>
@@ -2911,6 +3175,10 @@
         <translation>Mehrere Codes wurden gefunden. Wählen Sie, wessen Schlüssel Sie meinen.</translation>
     </message>
     <message>
+        <source>Share as soon as it starts</source>
+        <translation>Freigeben, sobald es startet</translation>
+    </message>
+    <message>
         <source>Share it</source>
         <translation>Freigeben</translation>
     </message>
@@ -2919,12 +3187,20 @@
         <translation>GPU freigeben</translation>
     </message>
     <message>
+        <source>Share my GPU, Chat</source>
+        <translation>GPU freigeben, Chat</translation>
+    </message>
+    <message>
         <source>Share {name}</source>
         <translation>{name} freigeben</translation>
     </message>
     <message>
         <source>Shared</source>
         <translation>Freigegeben</translation>
+    </message>
+    <message>
+        <source>Sharing and manners</source>
+        <translation>Freigabe und Rücksichtnahme</translation>
     </message>
     <message>
         <source>Sharing could not be stopped.</source>
@@ -2955,6 +3231,10 @@
         <translation>Die Freigabe ist unterbrochen.</translation>
     </message>
     <message>
+        <source>Sharing on and off</source>
+        <translation>Freigabe an und aus</translation>
+    </message>
+    <message>
         <source>Sharing on your own network only</source>
         <translation>Freigabe nur in Ihrem eigenen Netz</translation>
     </message>
@@ -2981,6 +3261,10 @@
     <message>
         <source>Sharing, your key can be found</source>
         <translation>Freigabe, Ihr Schlüssel ist zu finden</translation>
+    </message>
+    <message>
+        <source>Shortcuts</source>
+        <translation>Tastenkombinationen</translation>
     </message>
     <message>
         <source>Show</source>
@@ -3055,6 +3339,22 @@
         <translation>Den QR-Code meines Schlüssels groß zeigen</translation>
     </message>
     <message>
+        <source>Show the licences</source>
+        <translation>Lizenzen zeigen</translation>
+    </message>
+    <message>
+        <source>Show what to report</source>
+        <translation>Zeigen, was zu melden ist</translation>
+    </message>
+    <message>
+        <source>Show who may use it</source>
+        <translation>Zeigen, wer sie nutzen darf</translation>
+    </message>
+    <message>
+        <source>Show…</source>
+        <translation>Zeigen…</translation>
+    </message>
+    <message>
         <source>Since</source>
         <translation>Seit</translation>
     </message>
@@ -3073,6 +3373,18 @@
     <message>
         <source>Slovenian</source>
         <translation>Slowenisch</translation>
+    </message>
+    <message>
+        <source>So long after its last answer.</source>
+        <translation>So lange nach seiner letzten Antwort.</translation>
+    </message>
+    <message>
+        <source>So long without a key or the mouse.</source>
+        <translation>So lange ohne Taste oder Maus.</translation>
+    </message>
+    <message>
+        <source>So much of the GPU&apos;s memory held by others.</source>
+        <translation>So viel Speicher der GPU, von anderen gehalten.</translation>
     </message>
     <message>
         <source>Some machines are asked how they see this one.</source>
@@ -3103,6 +3415,10 @@
         <translation>Gesprochene Sprache</translation>
     </message>
     <message>
+        <source>Start</source>
+        <translation>Start</translation>
+    </message>
+    <message>
         <source>Start a new conversation, or shorten your message.</source>
         <translation>Beginnen Sie ein neues Gespräch, oder kürzen Sie Ihre Nachricht.</translation>
     </message>
@@ -3121,6 +3437,14 @@
     <message>
         <source>Start to chat on this machine</source>
         <translation>Auf diesem Rechner chatten</translation>
+    </message>
+    <message>
+        <source>Start when I log in</source>
+        <translation>Bei meiner Anmeldung starten</translation>
+    </message>
+    <message>
+        <source>Start-up and tray</source>
+        <translation>Systemstart und Infobereich</translation>
     </message>
     <message>
         <source>Starting.</source>
@@ -3255,6 +3579,10 @@
         <translation>Tamil</translation>
     </message>
     <message>
+        <source>Telemetry</source>
+        <translation>Telemetrie</translation>
+    </message>
+    <message>
         <source>Temperature</source>
         <translation>Temperatur</translation>
     </message>
@@ -3279,8 +3607,16 @@
         <translation>Thailändisch</translation>
     </message>
     <message>
+        <source>That a guest may ask for, in tokens.</source>
+        <translation>Um die ein Gast bitten darf, in Tokens.</translation>
+    </message>
+    <message>
         <source>The GPU was not freed.</source>
         <translation>Die GPU wurde nicht freigemacht.</translation>
+    </message>
+    <message>
+        <source>The GPU, if there is one</source>
+        <translation>Der GPU, wenn es eine gibt</translation>
     </message>
     <message>
         <source>The UDP port cannot be opened ({reason}). Choose another one with --port, or leave it out.</source>
@@ -3409,6 +3745,10 @@
     <message>
         <source>The file is empty.</source>
         <translation>Die Datei ist leer.</translation>
+    </message>
+    <message>
+        <source>The files of the licences are not with this copy.</source>
+        <translation>Die Dateien der Lizenzen liegen dieser Kopie nicht bei.</translation>
     </message>
     <message>
         <source>The first there is</source>
@@ -3567,6 +3907,14 @@
         <translation>Die nächste Fassung</translation>
     </message>
     <message>
+        <source>The others are computed by the processor.</source>
+        <translation>Die übrigen rechnet der Prozessor.</translation>
+    </message>
+    <message>
+        <source>The others wait.</source>
+        <translation>Die anderen warten.</translation>
+    </message>
+    <message>
         <source>The owner blocked your key.</source>
         <translation>Der Besitzer hat Ihren Schlüssel gesperrt.</translation>
     </message>
@@ -3631,6 +3979,10 @@
         <translation>Die Gegenstelle antwortet noch nicht.</translation>
     </message>
     <message>
+        <source>The processor alone</source>
+        <translation>Dem Prozessor allein</translation>
+    </message>
+    <message>
         <source>The provider could not load the model. Its owner can see why.</source>
         <translation>Der Anbieter konnte das Modell nicht laden. Der Besitzer kann sehen, warum.</translation>
     </message>
@@ -3653,6 +4005,10 @@
     <message>
         <source>The provider&apos;s owner can technically read what you send.</source>
         <translation>Der Besitzer des Anbieters kann technisch lesen, was Sie senden.</translation>
+    </message>
+    <message>
+        <source>The provider&apos;s owner can technically read what you send. What is answered here stays here.</source>
+        <translation>Der Besitzer des Anbieters kann technisch lesen, was Sie senden. Was hier beantwortet wird, bleibt hier.</translation>
     </message>
     <message>
         <source>The relay between the two machines went away.</source>
@@ -3767,6 +4123,10 @@
         <translation>Sonst ist niemand da zum Hinzufügen</translation>
     </message>
     <message>
+        <source>There is none, and no switch for it.</source>
+        <translation>Es gibt keine, und keinen Schalter dafür.</translation>
+    </message>
+    <message>
         <source>These settings in {path} are not understood and have their default: {names}.</source>
         <translation>Diese Einstellungen in {path} werden nicht verstanden und haben ihre Voreinstellung: {names}.</translation>
     </message>
@@ -3801,6 +4161,10 @@
     <message>
         <source>This conversation</source>
         <translation>Dieses Gespräch</translation>
+    </message>
+    <message>
+        <source>This conversation (side panel)</source>
+        <translation>Dieses Gespräch (Seitenleiste)</translation>
     </message>
     <message>
         <source>This conversation does not exist any more.</source>
@@ -3995,6 +4359,10 @@
         <translation>Dieses Bild zu lesen dauert zu lange. Schneiden Sie den Teil mit dem Code aus.</translation>
     </message>
     <message>
+        <source>This program</source>
+        <translation>Dieses Programm</translation>
+    </message>
+    <message>
         <source>This provider cannot tell its models (it is not QVAC Desktop): name the one to use.</source>
         <translation>Dieser Anbieter kann seine Modelle nicht nennen (er ist nicht QVAC Desktop): Geben Sie an, welches genutzt werden soll.</translation>
     </message>
@@ -4053,6 +4421,10 @@
     <message>
         <source>Thought, {counted}</source>
         <translation>Gedanken, {counted}</translation>
+    </message>
+    <message>
+        <source>Threads of the processor</source>
+        <translation>Threads des Prozessors</translation>
     </message>
     <message>
         <source>Throw away</source>
@@ -4139,6 +4511,10 @@
         <translation>Übersetzung</translation>
     </message>
     <message>
+        <source>Tray</source>
+        <translation>Infobereich</translation>
+    </message>
+    <message>
         <source>Try again</source>
         <translation>Erneut versuchen</translation>
     </message>
@@ -4187,12 +4563,20 @@
         <translation>Ukrainisch</translation>
     </message>
     <message>
+        <source>Under Share my GPU: people, knocks, models.</source>
+        <translation>Unter GPU freigeben: Personen, Anklopfen, Modelle.</translation>
+    </message>
+    <message>
         <source>Unknown key {short} asks to use your GPU</source>
         <translation>Der unbekannte Schlüssel {short} möchte Ihre GPU nutzen</translation>
     </message>
     <message>
         <source>Unknown keys may ask</source>
         <translation>Unbekannte Schlüssel dürfen fragen</translation>
+    </message>
+    <message>
+        <source>Unload a model that nobody uses</source>
+        <translation>Ein unbenutztes Modell aus dem Speicher entfernen</translation>
     </message>
     <message>
         <source>Unpin</source>
@@ -4267,8 +4651,20 @@
         <translation>Gültiger Schlüssel.</translation>
     </message>
     <message>
+        <source>Version</source>
+        <translation>Version</translation>
+    </message>
+    <message>
         <source>Version {place}.</source>
         <translation>Fassung {place}.</translation>
+    </message>
+    <message>
+        <source>Version {version}</source>
+        <translation>Version {version}</translation>
+    </message>
+    <message>
+        <source>Versions and the last messages of the program. Keys are shortened; you see it first.</source>
+        <translation>Versionen und die letzten Meldungen des Programms. Schlüssel sind gekürzt; Sie sehen es zuerst.</translation>
     </message>
     <message>
         <source>Vietnamese</source>
@@ -4307,6 +4703,10 @@
         <translation>Wartet, bis ein anderer fertig ist.</translation>
     </message>
     <message>
+        <source>What computes on this machine, and how models are loaded. Files are in the Library.</source>
+        <translation>Was auf diesem Rechner rechnet, und wie Modelle geladen werden. Die Dateien sind in der Bibliothek.</translation>
+    </message>
+    <message>
         <source>What could be removed is not known.</source>
         <translation>Was entfernt werden könnte, ist nicht bekannt.</translation>
     </message>
@@ -4315,16 +4715,36 @@
         <translation>Was auf diesen Rechner passt, ist nicht bekannt.</translation>
     </message>
     <message>
+        <source>What guests get</source>
+        <translation>Was Gäste bekommen</translation>
+    </message>
+    <message>
         <source>What has arrived is kept.</source>
         <translation>Was angekommen ist, bleibt.</translation>
+    </message>
+    <message>
+        <source>What is kept</source>
+        <translation>Was behalten wird</translation>
+    </message>
+    <message>
+        <source>What is kept on this machine, and what leaves it.</source>
+        <translation>Was auf diesem Rechner behalten wird, und was ihn verlässt.</translation>
     </message>
     <message>
         <source>What is shared was not changed.</source>
         <translation>Was freigegeben ist, wurde nicht geändert.</translation>
     </message>
     <message>
+        <source>What is switched on under Share my GPU.</source>
+        <translation>Was unter GPU freigeben eingeschaltet ist.</translation>
+    </message>
+    <message>
         <source>What it runs now is stopped, and its requests are met with silence.</source>
         <translation>Was er gerade ausführt, wird gestoppt, und auf seine Anfragen wird geschwiegen.</translation>
+    </message>
+    <message>
+        <source>What others see</source>
+        <translation>Was andere sehen</translation>
     </message>
     <message>
         <source>What the model thought</source>
@@ -4367,6 +4787,14 @@
         <translation>Wenn die kommende Antwort zu Ende ist</translation>
     </message>
     <message>
+        <source>When the program starts, and what a closed window means.</source>
+        <translation>Wann das Programm startet, und was ein geschlossenes Fenster bedeutet.</translation>
+    </message>
+    <message>
+        <source>When this machine serves others, and what it keeps for you. Changes act at once.</source>
+        <translation>Wann dieser Rechner andere bedient und was er für Sie zurückhält. Änderungen wirken sofort.</translation>
+    </message>
+    <message>
         <source>Where</source>
         <translation>Wo</translation>
     </message>
@@ -4383,6 +4811,14 @@
         <translation>Wo zwei Router keinen direkten Weg zulassen, leitet ein Relais weiter, was es nicht lesen kann. Wer erreichbar ist, betreibt eines mit „qvac-desktop relay“ und gibt Ihnen dessen Schlüssel. Einer der beiden Rechner muss es nennen.</translation>
     </message>
     <message>
+        <source>Which version this is, and what it is made of.</source>
+        <translation>Welche Version das ist, und woraus sie besteht.</translation>
+    </message>
+    <message>
+        <source>While this machine shares, it always does.</source>
+        <translation>Solange dieser Rechner freigibt, tut es das immer.</translation>
+    </message>
+    <message>
         <source>Who</source>
         <translation>Wer</translation>
     </message>
@@ -4393,6 +4829,14 @@
     <message>
         <source>Who may use it</source>
         <translation>Wer sie nutzen darf</translation>
+    </message>
+    <message>
+        <source>Who may use it, and which models</source>
+        <translation>Wer sie nutzen darf, und welche Modelle</translation>
+    </message>
+    <message>
+        <source>Who reads what you ask</source>
+        <translation>Wer liest, was Sie fragen</translation>
     </message>
     <message>
         <source>Whoever holds this key may use the models you share.</source>
@@ -4495,6 +4939,10 @@
         <translation>noch etwa {time}</translation>
     </message>
     <message>
+        <source>all that fit</source>
+        <translation>alle, die passen</translation>
+    </message>
+    <message>
         <source>answering…</source>
         <translation>antwortet…</translation>
     </message>
@@ -4505,6 +4953,14 @@
     <message>
         <source>any</source>
         <translation>beliebig</translation>
+    </message>
+    <message>
+        <source>any number</source>
+        <translation>beliebig viele</translation>
+    </message>
+    <message>
+        <source>at once</source>
+        <translation>sofort</translation>
     </message>
     <message>
         <source>begins</source>
@@ -4553,6 +5009,10 @@
     <message>
         <source>cut at its greatest length</source>
         <translation>bei der größten Länge abgeschnitten</translation>
+    </message>
+    <message>
+        <source>days</source>
+        <translation>Tage</translation>
     </message>
     <message>
         <source>direct</source>
@@ -4605,6 +5065,10 @@
     <message>
         <source>for embeddings</source>
         <translation>für Embeddings</translation>
+    </message>
+    <message>
+        <source>for ever</source>
+        <translation>für immer</translation>
     </message>
     <message>
         <source>for speech</source>
@@ -4708,6 +5172,14 @@
         <translation>Schlange war voll</translation>
     </message>
     <message>
+        <source>llama.cpp, as it came</source>
+        <translation>llama.cpp, wie es kam</translation>
+    </message>
+    <message>
+        <source>llama.cpp, compiled here</source>
+        <translation>llama.cpp, hier kompiliert</translation>
+    </message>
+    <message>
         <source>loaded</source>
         <translation>geladen</translation>
     </message>
@@ -4736,6 +5208,10 @@
         <translation>Speicher war voll</translation>
     </message>
     <message>
+        <source>min</source>
+        <translation>Min.</translation>
+    </message>
+    <message>
         <source>model process ended</source>
         <translation>Modellprozess endete</translation>
     </message>
@@ -4757,8 +5233,16 @@
         <translation>nie benutzt</translation>
     </message>
     <message>
+        <source>no limit</source>
+        <translation>keine Grenze</translation>
+    </message>
+    <message>
         <source>no prompts or answers</source>
         <translation>keine Fragen oder Antworten</translation>
+    </message>
+    <message>
+        <source>none is told</source>
+        <translation>keiner wird genannt</translation>
     </message>
     <message>
         <source>not in your list any more</source>
@@ -4815,6 +5299,10 @@
     <message>
         <source>offline</source>
         <translation>offline</translation>
+    </message>
+    <message>
+        <source>one core is left free</source>
+        <translation>ein Kern bleibt frei</translation>
     </message>
     <message>
         <source>online</source>
@@ -4957,6 +5445,11 @@
         <translation>denkt</translation>
     </message>
     <message>
+        <source>to</source>
+        <comment>between two times</comment>
+        <translation>bis</translation>
+    </message>
+    <message>
         <source>tokens</source>
         <translation>Tokens</translation>
     </message>
@@ -5096,6 +5589,10 @@
     <message>
         <source>{first} to {last}</source>
         <translation>{first} bis {last}</translation>
+    </message>
+    <message>
+        <source>{folder}: {size}, of them models {models}</source>
+        <translation>{folder}: {size}, davon Modelle {models}</translation>
     </message>
     <message>
         <source>{generated} out</source>
@@ -5332,6 +5829,14 @@
     <message>
         <source>{name}, {model}, {rate}</source>
         <translation>{name}, {model}, {rate}</translation>
+    </message>
+    <message>
+        <source>{name}. In use.</source>
+        <translation>{name}. In Gebrauch.</translation>
+    </message>
+    <message>
+        <source>{name}. It is there as well.</source>
+        <translation>{name}. Es ist auch da.</translation>
     </message>
     <message>
         <source>{number} GB</source>

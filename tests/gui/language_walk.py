@@ -17,8 +17,8 @@ from enum import Enum
 from pathlib import Path
 from typing import cast
 
-from PySide6.QtCore import QAbstractItemModel, QAbstractListModel, QAbstractTableModel, QModelIndex, Qt
-from PySide6.QtGui import QAction, QTextDocument
+from PySide6.QtCore import QAbstractItemModel, QAbstractListModel, QAbstractTableModel, QLocale, QModelIndex, Qt
+from PySide6.QtGui import QAction, QFontDatabase, QTextDocument
 from PySide6.QtWidgets import (
     QAbstractButton,
     QAbstractItemView,
@@ -37,6 +37,7 @@ from qasync import QEventLoop
 
 from app import i18n, window_language
 from app.i18n import FIELD, English
+from app.presenters.settings_rows import SECTIONS
 from app.theme import Theme
 from app.widgets.label import ElidedLabel
 from app.window import SHARE, MainWindow
@@ -145,11 +146,14 @@ def _provider(window: MainWindow) -> None:
     window.chat_page.add_provider()
 
 
-def _page(number: int) -> Callable[[MainWindow], None]:
+def _library(window: MainWindow) -> None:
+    window.open_page(window.library_page)
+
+
+def _section(name: str) -> Callable[[MainWindow], None]:
     def act(window: MainWindow) -> None:
-        pages = list(window.tools)
-        if number < len(pages):
-            window.open_page(pages[number])
+        window.open_settings()
+        window.settings.page.show_section(name)
 
     return act
 
@@ -181,8 +185,11 @@ STEPS = (
     Step("chat-narrow", _talk("merge"), lambda: chat_scenes.chat(failed=True), NARROW),
     Step("chat-smallest", _talk("backup"), chat_scenes.chat, SMALLEST),
     Step("provider", _provider, busy),
-    *(Step(f"page-{number}", _page(number), busy) for number in range(3)),
-    *(Step(f"page-{number}-narrow", _page(number), busy, NARROW) for number in range(3)),
+    Step("library", _library, busy),
+    Step("library-narrow", _library, busy, NARROW),
+    *(Step(f"settings-{section.name}", _section(section.name), busy) for section in SECTIONS),
+    Step("settings-narrow", _section("sharing"), busy, NARROW),
+    Step("settings-smallest", _section("sharing"), busy, SMALLEST),
 )
 
 
@@ -289,7 +296,7 @@ WORD = re.compile(r"[A-Za-z]{3,}")
 # Names of keys, units and formats; numbers of versions and bits; the program's name.
 SAME_EVERYWHERE = re.compile(
     r"\b(QVAC Desktop|Ctrl|Alt|Shift|Space|Esc|Del|PgUp|PgDown|F\d+|GGUF|UDP|Apache[- ]2\.0|MIT|Hugging Face|English"
-    r"|Deutsch|python|zfs|completionStream|embed|transcribe|translate)\b"
+    r"|Deutsch|Python|python|zfs|Qt|Linux|Windows|macOS|llama|xllamacpp|cpp|completionStream|embed|transcribe|translate)\b"
 )
 
 
@@ -297,6 +304,9 @@ def data_of(core: FakeCore) -> set[str]:
     """Every text that the core holds: names of people and models, keys, what was written."""
     found: set[str] = set()
     _gather(vars(core), found, 0)
+    found |= set(QFontDatabase.families())
+    for day in range(1, 8):  # Qt knows them
+        found |= {QLocale().standaloneDayName(day, width) for width in QLocale.FormatType}
     for model in all_models():
         found |= {model.name, model.file, model_title(model.file), model.licence}
         found.add(model.file.rsplit(".", 2)[0].replace("-", " "))
