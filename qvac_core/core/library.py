@@ -59,7 +59,13 @@ class ModelsRoom:
         self._machine: Machine | None = None
         self.neighbours = Neighbours(lambda: events.emit(SourcesChanged()))
         self.downloads_queue = Downloads(
-            store, events, library, self.neighbours, share=self._share, ready=lambda: self._folder.ready()
+            store,
+            events,
+            library,
+            self.neighbours,
+            share=self._share,
+            ready=lambda: self._folder.ready(),
+            projector_of=lambda model: self._catalog.projector_of(model),
         )
         self._folder = Folder(
             store, events, library, given_folder, self.downloads_queue.hold, self.downloads_queue.let_go

@@ -9,7 +9,7 @@ import asyncio
 import re
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from urllib.parse import unquote, urlsplit
 
 import httpx
@@ -53,6 +53,7 @@ from qvac_core.models import (
     by_file,
     by_name,
     by_source,
+    canonical_source,
     is_source,
     model_title,
     parse_source,
@@ -94,7 +95,15 @@ class _Entry:
     page: str
     versions: tuple[_Version, ...]
     cache_bytes: int = 0
-    needs: dict[str, Need] = field(default_factory=dict)  # by version
+    projector: ModelDescriptor | None = None  # of a model of the hub; those of the catalog know their own
+
+
+@dataclass(frozen=True, slots=True)
+class _Now:
+    """What all entries of one answer are shown with. here: names in the library by sha256 and by source."""
+
+    machine: MachineMemory
+    here: dict[str, str]
 
 
 class Catalog:
@@ -158,7 +167,8 @@ class Catalog:
             for entry in entries
             if (query.kind is None or entry.kind is query.kind) and _matches(entry, query.text)
         ]
-        shown = [self._shown(entry, query.context_tokens) for entry in matching]
+        now = self._now()
+        shown = [self._shown(entry, query.context_tokens, now) for entry in matching]
         if query.only_fits:
             shown = [entry for entry in shown if entry.offered.fit.verdict is Verdict.FITS]
         return tuple(sorted(shown, key=lambda entry: (entry.offered.size_bytes, entry.title)))
@@ -176,6 +186,13 @@ class Catalog:
         except ModelError:
             return 0, ""
         return found.size_bytes + found.extra_bytes, entry.title
+
+    def projector_of(self, version: str) -> ModelDescriptor | None:
+        """The vision part that comes with a version of the hub."""
+        try:
+            return self._version(version)[0].projector
+        except ModelError:
+            return None
 
     async def look_up(self, model: str, context_tokens: int) -> CatalogEntry:
         text = model.strip()
@@ -322,11 +339,16 @@ class Catalog:
 
     # --- Showing --------------------------------------------------------------------------------------------------
 
-    def _shown(self, entry: _Entry, context_tokens: int) -> CatalogEntry:
-        machine = self._memory()
+    def _now(self) -> _Now:
+        models = self._library.models()
+        by_source = {canonical_source(source): model.name for model in models for source in model.sources}
+        return _Now(self._memory(), {model.sha256: model.name for model in models} | by_source)
+
+    def _shown(self, entry: _Entry, context_tokens: int, now: _Now | None = None) -> CatalogEntry:
+        now = now or self._now()
         asked = [self._remembered.facts(version.id) for version in entry.versions]
         facts = next((one for one in asked if one is not None), None)
-        versions = tuple(self._shown_version(entry, version, machine, context_tokens) for version in entry.versions)
+        versions = tuple(self._shown_version(entry, version, now, context_tokens) for version in entry.versions)
         abilities = list(entry.abilities)
         if facts is not None and entry.kind is Kind.CHAT:
             abilities = [one for one in abilities if one not in (Ability.THINKS, Ability.TOOLS)]
@@ -350,21 +372,17 @@ class Catalog:
             exact=facts is not None,
         )
 
-    def _shown_version(
-        self, entry: _Entry, version: _Version, machine: MachineMemory, context_tokens: int
-    ) -> ModelVersion:
+    def _shown_version(self, entry: _Entry, version: _Version, now: _Now, context_tokens: int) -> ModelVersion:
         size = version.size_bytes + version.extra_bytes
-        here = self._library.find(version.sha256) if version.sha256 else None
-        here = here or self._library.find(version.id)
         return ModelVersion(
             id=version.id,
             file=version.file,
             quantization=version.quantization,
             size_bytes=size,
-            fit=judge(self._need(entry, version), machine, context_tokens),
+            fit=judge(self._need(entry, version), now.machine, context_tokens),
             sources=self._sources(version, size),
             sha256=version.sha256,
-            here=here.name if here is not None else "",
+            here=now.here.get(version.sha256) or now.here.get(version.id) or "",
             speed=self._speed(entry, version),
         )
 
@@ -528,12 +546,28 @@ def _found(repository: HubRepository) -> FoundEntry:
             )
             for file in repository.files
         ),
+        projector=None
+        if repository.projector is None or kind is not Kind.CHAT
+        else FoundVersion(
+            id=str(repository.source(repository.projector.files[0])),
+            file=repository.projector.files[0].rpartition("/")[2],
+            quantization=repository.projector.quantization,
+            size_bytes=repository.projector.size_bytes,
+            sha256=repository.projector.sha256,
+        ),
     )
 
 
 def _of_found(found: FoundEntry) -> _Entry:
     abilities = [Ability.THINKS] if found.thinks else []
     abilities += [Ability.TOOLS] if found.tools else []
+    projector = None
+    if (part := found.projector) is not None:
+        abilities.append(Ability.VISION)
+        projector = ModelDescriptor(
+            part.file, part.id, part.file, part.size_bytes, part.sha256, CHAT_TYPE, part.quantization, ""
+        )
+    extra = part.size_bytes if part is not None else 0
     return _Entry(
         id=found.id,
         title=found.title,
@@ -545,8 +579,9 @@ def _of_found(found: FoundEntry) -> _Entry:
         native_context=found.native_context,
         page=found.page,
         versions=tuple(
-            _Version(one.id, one.file, one.quantization, one.size_bytes, one.sha256) for one in found.versions
+            _Version(one.id, one.file, one.quantization, one.size_bytes, one.sha256, extra) for one in found.versions
         ),
+        projector=projector,
     )
 
 

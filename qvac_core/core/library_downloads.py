@@ -69,8 +69,13 @@ class Downloads:
         neighbours: Neighbours,
         share: Callable[[str], Awaitable[None]],
         ready: Callable[[], Awaitable[None]],
+        projector_of: Callable[[str], ModelDescriptor | None] = lambda model: None,
     ) -> None:
-        """share: share the model of this name. ready: raises ModelError where nothing can be kept now."""
+        """share: share the model of this name. ready: raises ModelError where nothing can be kept now.
+
+        projector_of: the vision part that comes with a model that is not of the catalog.
+        """
+        self._projector_of = projector_of
         self._store = store
         self._events = events
         self._library = library
@@ -203,6 +208,8 @@ class Downloads:
             del self._jobs[job.key]
         await self._store.database.run(self._store.downloads.remove, job.row.model)
         await self._library.discard(job.row.model)
+        if (projector := self._projector_of(job.row.model)) is not None:
+            await self._library.discard(projector.src)
 
     async def dismiss(self, model: str) -> None:
         job = self._jobs.get(_key(model))
@@ -255,7 +262,10 @@ class Downloads:
             self._tell(job)
             await self._keep(job)
             model = await self._library.ensure(
-                job.row.model, lambda progress: self._progress(job, progress), *self._copy(job)
+                job.row.model,
+                lambda progress: self._progress(job, progress),
+                *self._copy(job),
+                projector=self._projector_of(job.row.model),
             )
             if job.row.share:
                 await self._share(model.name)

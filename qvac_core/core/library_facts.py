@@ -69,7 +69,7 @@ class FoundVersion(msgspec.Struct, frozen=True):
 
 
 class FoundEntry(msgspec.Struct, frozen=True):
-    """A model that the hub has."""
+    """A model that the hub has. projector: its vision part."""
 
     id: str
     title: str
@@ -82,6 +82,7 @@ class FoundEntry(msgspec.Struct, frozen=True):
     tools: bool
     page: str
     versions: tuple[FoundVersion, ...]
+    projector: FoundVersion | None = None
 
 
 class RememberedSearch(msgspec.Struct, frozen=True):

@@ -44,7 +44,10 @@ class HubFile:
 
 @dataclass(frozen=True, slots=True)
 class HubRepository:
-    """revision: the commit that its files are of. parameters: how many, 0 = not said. template: its chat template."""
+    """revision: the commit that its files are of. parameters: how many, 0 = not said. template: its chat template.
+
+    projector: the vision part for all of its versions, None where it has none.
+    """
 
     id: str
     revision: str
@@ -56,7 +59,7 @@ class HubRepository:
     template: str = ""
     task: str = ""
     gated: bool = False
-    tags: tuple[str, ...] = ()
+    projector: HubFile | None = None
 
     @property
     def owner(self) -> str:
@@ -148,7 +151,7 @@ async def _repository(client: httpx.AsyncClient, id: str, revision: str) -> HubR
         template=gguf.chat_template,
         task=model.pipeline_tag or "",
         gated=bool(model.gated),
-        tags=tuple(model.tags),
+        projector=_projector(model.siblings),
     )
 
 
@@ -179,6 +182,16 @@ def _versions(siblings: Sequence[_File]) -> list[HubFile]:
             )
         )
     return sorted(found, key=lambda version: (version.size_bytes, part_prefix(version.files[0])))
+
+
+def _projector(siblings: Sequence[_File]) -> HubFile | None:
+    """The smallest vision part: they differ in nothing but how exactly their numbers are kept."""
+    found = [
+        HubFile((file.rfilename,), quantization_in(file.rfilename), file.size, file.lfs.sha256 if file.lfs else "")
+        for file in siblings
+        if "mmproj" in file.rfilename.lower() and file.rfilename.lower().endswith(".gguf") and file.size
+    ]
+    return min(found, key=lambda file: file.size_bytes, default=None)
 
 
 def _licence(model: _Model) -> str:

@@ -163,11 +163,13 @@ class Library:
         on_progress: Callable[[DownloadProgress], None] | None = None,
         copier: Copier | None = None,
         expected: tuple[str, int] = ("", 0),
+        *,
+        projector: ModelDescriptor | None = None,
     ) -> LibraryModel:
         """ "" means the default small model. Who asks for the same model at the same time shares the download.
 
         copier: who sends the file in place of its address. expected: sha256 and bytes of the file, where the caller
-        knows what the catalog does not.
+        knows what the catalog does not. projector: its vision part, in the same case.
         """
         wanted = name_or_source.strip() or DEFAULT_SMALL_MODEL.name
         found = self.find(wanted)
@@ -177,7 +179,7 @@ class Library:
         key = canonical_source(descriptor.src if descriptor else wanted)
         entry = self._ensuring.get(key)
         if entry is None:
-            entry = self._start(key, wanted, copier, expected)
+            entry = self._start(key, wanted, copier, expected, projector)
 
         def listen(report: DownloadProgress) -> None:
             if on_progress is not None:
@@ -207,7 +209,14 @@ class Library:
         for source in _sources(name_or_source):
             await asyncio.to_thread(discard, self._folder, source)
 
-    def _start(self, key: str, wanted: str, copier: Copier | None, expected: tuple[str, int]) -> _Ensure:
+    def _start(
+        self,
+        key: str,
+        wanted: str,
+        copier: Copier | None,
+        expected: tuple[str, int],
+        projector: ModelDescriptor | None,
+    ) -> _Ensure:
         listeners: list[Progress] = []
 
         def progress(report: DownloadProgress) -> None:
@@ -216,7 +225,7 @@ class Library:
 
         async def obtain() -> LibraryModel:
             try:
-                return await self._obtain(wanted, progress, copier, expected)
+                return await self._obtain(wanted, progress, copier, expected, projector)
             finally:
                 del self._ensuring[key]
 
@@ -224,7 +233,12 @@ class Library:
         return entry
 
     async def _obtain(
-        self, wanted: str, progress: Progress, copier: Copier | None, expected: tuple[str, int]
+        self,
+        wanted: str,
+        progress: Progress,
+        copier: Copier | None,
+        expected: tuple[str, int],
+        projector: ModelDescriptor | None,
     ) -> LibraryModel:
         descriptor = _descriptor(wanted)
         if descriptor is None and not is_source(wanted):
@@ -242,7 +256,9 @@ class Library:
         by_hand = await self._already_there(descriptor) if descriptor else None
         if by_hand is not None:
             return by_hand
-        projectors = projectors_of(descriptor) if descriptor is not None else []
+        projectors = [projector] if projector is not None else []
+        if descriptor is not None:
+            projectors = projectors_of(descriptor)
         if descriptor is not None:
             file_name, sha256, size = descriptor.file, descriptor.sha256, descriptor.size_bytes
         else:

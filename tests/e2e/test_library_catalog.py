@@ -139,14 +139,15 @@ def test_a_gpu_comes_first_and_the_rest_goes_into_memory(tmp_path: Path, gpus: l
 
 
 def test_a_search_on_the_hub_and_a_download_of_what_it_found(hub: FileServer, tmp_path: Path) -> None:
-    small, large = model_file(1), model_file(2, 3_000_000)
+    small, large, eyes = model_file(1), model_file(2, 3_000_000), gguf_files.projector_file()
     add_repository(
         hub,
         "bartowski/Tiny-Llama-GGUF",
         {
             "Tiny-Llama-Q4_K_M.gguf": small,
             "Tiny-Llama-Q8_0.gguf": large,
-            "mmproj-Tiny-Llama-f16.gguf": b"GGUF",
+            "mmproj-Tiny-Llama-f16.gguf": eyes,
+            "mmproj-Tiny-Llama-f32.gguf": eyes + bytes(1000),
             "big/Tiny-Llama-F32-00001-of-00002.gguf": b"GGUF1",
             "big/Tiny-Llama-F32-00002-of-00002.gguf": b"GGUF22",
             "half-00001-of-00002.gguf": b"GGUF",
@@ -162,11 +163,12 @@ def test_a_search_on_the_hub_and_a_download_of_what_it_found(hub: FileServer, tm
             assert (by_title["embed"].kind, by_title["embed"].licence) == (Kind.EMBED, "mit")
             entry = by_title["Tiny Llama"]
             assert (entry.publisher, entry.licence, entry.native_context) == ("bartowski", "apache-2.0", 32_768)
-            assert entry.parameters == "8B" and entry.abilities == (Ability.THINKS, Ability.TOOLS)
+            assert entry.parameters == "8B"
+            assert entry.abilities == (Ability.THINKS, Ability.TOOLS, Ability.VISION)
             assert {version.quantization: version.size_bytes for version in entry.versions} == {
-                "F32": 11,
-                "Q4_K_M": len(small),
-                "Q8_0": len(large),
+                "F32": 11 + len(eyes),
+                "Q4_K_M": len(small) + len(eyes),
+                "Q8_0": len(large) + len(eyes),
             }
             version = next(version for version in entry.versions if version.quantization == "Q4_K_M")
             assert entry.offered == version
@@ -174,7 +176,9 @@ def test_a_search_on_the_hub_and_a_download_of_what_it_found(hub: FileServer, tm
             assert (await library.room.search_hub(Query("tiny", Kind.EMBED))).entries == (by_title["embed"],)
             await library.room.download(version.id)
             done = await library.state(version.id, DownloadState.DONE)
-            assert (done.title, done.total) == ("Tiny Llama", len(small))
+            assert (done.title, done.downloaded, done.total) == ("Tiny Llama", *[len(small) + len(eyes)] * 2)
+            (model,) = await library.room.models()
+            assert Ability.VISION in model.abilities, "its vision part came with it"
             again = (await library.room.search_hub(Query("tiny"))).entries[1]
             assert [version.here for version in again.versions if version.quantization == "Q4_K_M"] != [""]
 
