@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 
 from qvac_core.core.config import CoreConfig, RuleOverride
+from qvac_core.core.model_options import ModelOptions
 
 
 def core_config(options: argparse.Namespace) -> CoreConfig:
@@ -18,10 +19,16 @@ def core_config(options: argparse.Namespace) -> CoreConfig:
         rules=_rules(options),
         local_network=False if getattr(options, "no_local_network", False) else None,
         answer_tokens=getattr(options, "answer_tokens", None),
+        model_options=_model_options(options),
         relays=tuple(getattr(options, "relay_through", None) or ()),
         go_on=getattr(options, "verb", None) in (None, "provider"),
         models=tuple(options.model) if getattr(options, "verb", "") == "provider" and options.model else None,
     )
+
+
+def _model_options(options: argparse.Namespace) -> ModelOptions:
+    names = ("context_tokens", "slots", "memory_mb", "idle_minutes")
+    return ModelOptions(**{name: getattr(options, name, None) or 0 for name in names})
 
 
 def _rules(options: argparse.Namespace) -> RuleOverride | None:

@@ -13,6 +13,13 @@ from qvac_core.codec.host_port import parse_host_port
 from qvac_core.codec.key_text import parse_public_key, parse_seed
 from qvac_core.engines.interface import ANSWER_TOKENS
 from qvac_core.errors import IdentityError, NetworkError
+from qvac_core.store.settings import (
+    LARGEST_CONTEXT,
+    MOST_IDLE_MINUTES,
+    MOST_MEMORY_MB,
+    MOST_SLOTS,
+    SMALLEST_CONTEXT,
+)
 
 T = TypeVar("T")
 
@@ -85,6 +92,22 @@ def _port(text: str) -> int:
 
 def _tokens(text: str) -> int:
     return _whole(text, MAX_PREDICT, "a number of tokens")
+
+
+def _context(text: str) -> int:
+    return int(_number(text, SMALLEST_CONTEXT, LARGEST_CONTEXT, "a number of tokens"))
+
+
+def _slots(text: str) -> int:
+    return _whole(text, MOST_SLOTS, "a number of slots")
+
+
+def _cap(text: str) -> int:
+    return _whole(text, MOST_MEMORY_MB, "a number of megabytes")
+
+
+def _idle(text: str) -> int:
+    return _whole(text, MOST_IDLE_MINUTES, "a number of minutes")
 
 
 def _text(text: str) -> str:
@@ -486,6 +509,10 @@ def _provider(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--answer-tokens", type=_tokens, metavar="TOKENS", help="longest answer that a guest may ask for, in tokens"
     )
+    parser.add_argument("--context-tokens", type=_context, metavar="TOKENS", help="context of each chat, in tokens")
+    parser.add_argument("--slots", type=_slots, metavar="N", help="answers that a model makes at once")
+    parser.add_argument("--memory-mb", type=_cap, metavar="MB", help="memory that a model may take, in megabytes")
+    parser.add_argument("--idle-minutes", type=_idle, metavar="MINUTES", help="then a model nobody uses is unloaded")
     service = parser.add_mutually_exclusive_group()
     service.add_argument(
         "--install-service",

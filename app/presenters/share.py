@@ -14,7 +14,12 @@ from PySide6.QtCore import QObject, Signal
 
 from app.bridge import CoreProxy
 from app.i18n import tr
+from app.presenters.identity import IdentityPresenter
+from app.presenters.model_options import OptionsPresenter
+from app.presenters.share_gauges import GaugesPresenter
 from app.presenters.share_log import LogPresenter
+from app.presenters.share_manners import MannersPresenter
+from app.presenters.share_rows import model_label
 from app.tasks import Tasks
 from qvac_core.core.interface import CoreInterface
 from qvac_core.core.state import (
@@ -85,7 +90,11 @@ class SharePresenter(QObject):
         self.download: DownloadChanged | None = None
         self.announced_at = 0.0
         self.history = LogPresenter(core, self.tasks, clock=lambda: self.clock(), parent=self)
-        self._parts = (self.history,)
+        self.manners = MannersPresenter(core, self.tasks, clock=lambda: self.clock(), parent=self)
+        self.gauges = GaugesPresenter(core, self.tasks, self)
+        self.options = OptionsPresenter(core, self.tasks, self)
+        self.identity = IdentityPresenter(core, self.tasks, self)
+        self._parts = (self.history, self.manners, self.options, self.identity)
         for part in self._parts:
             part.failed.connect(self.failed)
         core.core_event.connect(self._take)
@@ -111,6 +120,11 @@ class SharePresenter(QObject):
         """The owner's name for a key, or "" for a stranger's."""
         key = self.key_of(public_key)
         return key.name if key is not None else ""
+
+    def label_of(self, model: str) -> str:
+        """A model of the log or of a request, as people know it."""
+        shared = next((shared for shared in self.models if shared.name == model), None)
+        return shared.display_name if shared is not None and shared.display_name else model_label(model)
 
     def key_of(self, public_key: str) -> AccessKey | None:
         return next((key for key in self.rules.keys if key.public_key == public_key), None)

@@ -29,9 +29,10 @@ MODEL_DROP = (3, 4)
 MODEL_COLUMNS = (
     Column("", 50, spoken=later("Shared")),
     Column(later("Model")),
-    Column(later("Memory"), 74, right=True),
+    Column(later("Memory"), 72, right=True),
     Column(later("Context"), 62, right=True),
-    Column(later("Slots"), 52, right=True),
+    Column(later("Slots"), 48, right=True),
+    Column("", 38, spoken=later("Acts")),
 )
 ACCESS_COLUMNS = (
     Column(later("Name")),
@@ -46,8 +47,8 @@ ACCESS_DROP = (1, 4, 3, 5)  # the key, then the expiry, then at once
 RUNNING_COLUMNS = (
     Column(later("Who"), 180),
     Column(later("Model")),
-    Column(later("Tokens"), 104, right=True),
-    Column(later("Speed"), 100, right=True),
+    Column(later("Tokens"), 116, right=True),
+    Column(later("Speed"), 140, right=True),
     Column(later("Since"), 66, right=True),
     Column("", 112, spoken=later("Stop")),
 )
@@ -96,7 +97,8 @@ def _model_row(model: SharedModel) -> Row:
             ),
             Cell(words.size(model.memory_bytes), quiet),
             Cell(words.context(model.n_ctx) if chats else "–", "text2"),
-            Cell(str(model.slots) if chats else "–", "text2"),
+            Cell(number(model.slots) if chats else "–", "text2"),
+            Cell(menu=True, accessible=tr("Acts for {name}", name=name)),
         ),
     )
 
@@ -105,7 +107,7 @@ def _row_of_no_use(model: SharedModel) -> Row:
     reason = told(model.state.removeprefix("failed: "))
     first = reason.partition(". ")[0].removesuffix(".") + "."
     name = Cell(model.name, "text2", state=first, state_tone="danger", accessible=f"{model.name}, {reason}")
-    return Row(model.name, (Cell(), name, *(Cell("–", "text2") for _ in range(3))), f"{model.name}\n{reason}")
+    return Row(model.name, (Cell(), name, *(Cell("–", "text2") for _ in range(3)), Cell()), f"{model.name}\n{reason}")
 
 
 def _model_state(model: SharedModel) -> tuple[str, str]:
@@ -177,27 +179,33 @@ def _seen(then: float, now: float) -> str:
     return words.ago(then, now) if now - then < 6 * words.HOUR else words.day(then, now)
 
 
-def running_rows(requests: Iterable[ActiveRequest], stopping: set[str], name_of: NameOf, now: float) -> list[Row]:
-    return [_running_row(request, request.id in stopping, name_of, now) for request in requests]
+def running_rows(
+    requests: Iterable[ActiveRequest],
+    stopping: set[str],
+    name_of: NameOf,
+    now: float,
+    label_of: NameOf | None = None,
+) -> list[Row]:
+    """Those that are worked on, then the line in its order."""
+    ordered = sorted(requests, key=lambda request: (request.place, request.started_at))
+    label = label_of or model_label
+    return [_running_row(request, request.id in stopping, name_of, now, label) for request in ordered]
 
 
-def _running_row(request: ActiveRequest, stopping: bool, name_of: NameOf, now: float) -> Row:
+def _running_row(request: ActiveRequest, stopping: bool, name_of: NameOf, now: float, label: NameOf) -> Row:
     who = name_of(request.remote_public_key) or short_key(request.remote_public_key)
-    speed = (
-        tr("{rate} tok/s", rate=number(request.tokens_per_second)) if request.tokens_per_second > 0 else tr("reading…")
-    )
-    last = (
-        Cell(tr("Stopping…"), "text3")
-        if stopping
-        else Cell(button=tr("Stop"), button_icon="square", accessible=tr("Stop request of {who}", who=who))
-    )
+    if stopping:
+        last = Cell(tr("Removing…") if request.place else tr("Stopping…"), "text3")
+    elif request.place:
+        last = Cell(button=tr("Remove"), accessible=tr("Remove the request of {name} from the line", name=who))
+    else:
+        last = Cell(button=tr("Stop"), button_icon="square", accessible=tr("Stop request of {who}", who=who))
     return Row(
         request.id,
         (
             Cell(who, weight=500, avatar=request.remote_public_key),
-            Cell(model_label(request.model) or request.method, "text2"),
-            Cell(trn("%n token", "%n tokens", request.tokens)),
-            Cell(speed),
+            Cell(label(request.model) or request.method, "text2"),
+            *_progress(request, now),
             Cell(words.whole_duration(now - request.started_at), "text2"),
             last,
         ),
@@ -205,6 +213,20 @@ def _running_row(request: ActiveRequest, stopping: bool, name_of: NameOf, now: f
     )
 
 
+def _progress(request: ActiveRequest, now: float) -> tuple[Cell, Cell]:
+    if request.place:
+        place = tr(PLACES[request.place]) if request.place in PLACES else tr("{n}th in line", n=request.place)
+        wait = ""
+        if request.wait_until is not None:
+            left = words.whole_duration(max(1.0, request.wait_until - now))
+            wait = tr("about {time} to go", time=left)
+        return Cell(place, "warn", icon="hourglass", icon_tone="warn"), Cell(wait, "text2", tooltip=tr(ESTIMATE))
+    speed = tr("{rate} tok/s", rate=number(request.tokens_per_second)) if request.tokens_per_second > 0 else ""
+    return Cell(trn("%n token", "%n tokens", request.tokens)), Cell(speed or tr("reading…"))
+
+
+PLACES = {1: later("1st in line"), 2: later("2nd in line"), 3: later("3rd in line")}
+ESTIMATE = later("As long as others took lately")
 ENDINGS = {
     "eos": (later("done"), "check", "accent"),
     "stopSequence": (later("done"), "check", "accent"),
@@ -230,12 +252,9 @@ SHORT_CAUSES = {
 }
 
 
-def log_rows(entries: Iterable[LogEntry], name_of: NameOf, now: float) -> list[Row]:
+def log_rows(entries: Iterable[LogEntry], name_of: NameOf, now: float, label_of: NameOf | None = None) -> list[Row]:
     """Failures that repeat each other stand in one row, "3 × …"."""
-    rows = []
-    for group in _folded(entries):
-        rows.append(_log_row(group[0], name_of, now, group))
-    return rows
+    return [_log_row(group, name_of, now, label_of or model_label) for group in _folded(entries)]
 
 
 def _folded(entries: Iterable[LogEntry]) -> Iterator[list[LogEntry]]:
@@ -256,7 +275,8 @@ def _sameness(entry: LogEntry) -> tuple[str, ...]:
     return entry.remote_public_key, entry.method, entry.model, entry.outcome, entry.error, own
 
 
-def _log_row(entry: LogEntry, name_of: NameOf, now: float, group: Sequence[LogEntry] = ()) -> Row:
+def _log_row(group: Sequence[LogEntry], name_of: NameOf, now: float, label: NameOf) -> Row:
+    entry = group[0]
     who = name_of(entry.remote_public_key) or short_key(entry.remote_public_key)
     if entry.outcome == "stopped":  # by the owner: each way to do that has its own words
         ended, icon, tone = told(entry.error) or tr("stopped"), "square", "text2"
@@ -276,7 +296,7 @@ def _log_row(entry: LogEntry, name_of: NameOf, now: float, group: Sequence[LogEn
         (
             Cell(clock, "text2", tooltip=moment),
             Cell(who),
-            Cell(model_label(entry.model) or entry.method, "text2", tooltip=tr(METHODS.get(entry.method, ""))),
+            Cell(label(entry.model) or entry.method, "text2", tooltip=tr(METHODS.get(entry.method, ""))),
             Cell(_measure(entry)),
             Cell(words.duration(entry.ms / 1000, 1), "text2"),
             Cell(ended, icon=icon, icon_tone=tone, tooltip=told(entry.error)),

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
 
-from PySide6.QtCore import QPoint, QTimer, Signal
+from PySide6.QtCore import QPoint, QSize, QTimer, Signal
 from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QFileDialog, QHBoxLayout, QHeaderView, QMenu, QWidget
 
@@ -26,7 +26,6 @@ from app.presenters.share_rows import (
     PEOPLE_DROP,
     day_rows,
     log_rows,
-    model_label,
     people_rows,
 )
 from app.theme import Theme
@@ -51,7 +50,8 @@ Change = Callable[[str], LogQuery]
 
 FILTER_MS = 150
 ROWS_AT_LEAST = 6
-NARROW = 640  # below: the hint goes
+ROWS_DENSE = 4
+NARROW = 780  # below: the hint goes
 VIEWS = (
     (LogView.REQUESTS, later("Requests")),
     (LogView.PEOPLE, later("Per person")),
@@ -81,6 +81,13 @@ KEPT_DAYS = (7, 30, 90, 365, 0)
 KEPT_ROWS = (1_000, 10_000, 100_000, 0)
 
 
+class LogTable(Table):
+    """Takes the room that is left: it asks for no more than its fewest rows."""
+
+    def sizeHint(self) -> QSize:
+        return QSize(super().sizeHint().width(), self.minimumHeight())
+
+
 class LogCard(Card):
     """`start_wanted`: the empty state of a machine that does not share offers to start."""
 
@@ -88,6 +95,7 @@ class LogCard(Card):
 
     def __init__(self, presenter: SharePresenter, theme: Theme, parent: QWidget | None = None) -> None:
         super().__init__(tr("Log"), tr("no prompts or answers"), parent=parent)
+        self._least = ROWS_AT_LEAST
         self._share, self._log, self._theme = presenter, presenter.history, theme
         self.view = Segmented(tr("Log"), [(view.value, tr(text)) for view, text in VIEWS])
         # Beside the title, before what is said of it.
@@ -118,7 +126,7 @@ class LogCard(Card):
         self.refresh()
 
     def _table(self, name: str, columns: Sequence[Column], drop: Sequence[int]) -> Table:
-        table = Table(
+        table = LogTable(
             self._theme,
             name,
             columns,
@@ -195,7 +203,7 @@ class LogCard(Card):
         empty = not log.entries and not log.totals.requests
         requests, people = log.view is LogView.REQUESTS, log.view is LogView.PEOPLE
         if requests:
-            self.table.show_rows(log_rows(log.entries, share.name_of, share.clock()))
+            self.table.show_rows(log_rows(log.entries, share.name_of, share.clock(), share.label_of))
         elif people:
             self.people.show_rows(people_rows(log.people, share.name_of, share.clock()))
         else:
@@ -279,7 +287,7 @@ class LogCard(Card):
         ]
         if query.public_key and all(key != query.public_key for key, _ in people):
             people.append((query.public_key, short_key(query.public_key)))
-        models = [("", tr("Any model")), *((name, model_label(name)) for name in self._log.models)]
+        models = [("", tr("Any model")), *((name, share.label_of(name)) for name in self._log.models)]
         self._choices(menu, tr("Who"), people, query.public_key, lambda key: replace(query, public_key=key))
         self._choices(menu, tr("Model"), models, query.model, lambda name: replace(query, model=name))
         endings = [(value, tr(text)) for value, text in ENDINGS]
@@ -329,7 +337,7 @@ class LogCard(Card):
         only = menu.addAction(tr("Only {name}", name=who))
         only.triggered.connect(lambda: log.narrow(replace(query, public_key=entry.remote_public_key)))
         if entry.model:
-            model = menu.addAction(tr("Only {name}", name=model_label(entry.model)))
+            model = menu.addAction(tr("Only {name}", name=self._share.label_of(entry.model)))
             model.triggered.connect(lambda: log.narrow(replace(query, model=entry.model)))
         if log.has_contents:
             menu.addSeparator()
@@ -431,11 +439,18 @@ class LogCard(Card):
         dialog.finished.connect(dialog.deleteLater)
         dialog.open()
 
+    def fit_rows(self, dense: bool) -> None:
+        """dense: rows a little lower, and fewer of them."""
+        self._least = ROWS_DENSE if dense else ROWS_AT_LEAST
+        for table in (self.table, self.people, self.days):
+            table.set_row_height(ROW_LOG - 2 if dense else ROW_LOG)
+        self._themed()
+
     def _themed(self) -> None:
         for table in (self.table, self.people, self.days):
             height = table.delegate.row_height()
             table.verticalHeader().setDefaultSectionSize(height)
-            table.setMinimumHeight(table.header_height() + ROWS_AT_LEAST * height)
+            table.setMinimumHeight(table.header_height() + self._least * height)
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)

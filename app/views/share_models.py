@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from PySide6.QtCore import Signal
+from PySide6.QtCore import QPoint, Signal
 from PySide6.QtWidgets import QFileDialog, QHBoxLayout, QProgressBar, QVBoxLayout, QWidget
 
 from app import words
@@ -12,14 +12,19 @@ from app.i18n import tr
 from app.presenters.share import SharePresenter
 from app.presenters.share_rows import MODEL_COLUMNS, MODEL_DROP, model_rows
 from app.theme import Theme
+from app.views.share_options import ModelOptionsDialog
 from app.widgets.button import Button
 from app.widgets.card import CARD_FOOT, Card
 from app.widgets.empty_state import EmptyState
 from app.widgets.error_panel import ErrorPanel
 from app.widgets.label import Label
 from app.widgets.menu import Menu
+from app.widgets.meter import Part, PartsMeter
 from app.widgets.table import ROW_TWO_LINES, Table
-from qvac_core.core.state import DownloadChanged, DownloadState, ErrorInfo
+from qvac_core.core.model_options import OptionsOfModel
+from qvac_core.core.state import DownloadChanged, DownloadState, ErrorInfo, SharedModel
+
+MEGABYTE = 1_000_000
 
 
 class ModelsCard(Card):
@@ -30,7 +35,9 @@ class ModelsCard(Card):
     def __init__(self, presenter: SharePresenter, theme: Theme, parent: QWidget | None = None) -> None:
         super().__init__(tr("Models I share"), parent=parent)
         self._presenter, self._theme = presenter, theme
-        self.add = Button(theme, tr("Add model…"), icon="plus", size="small", name=tr("Add a model"))
+        self.free = Button(theme, tr("Free the GPU"), size="small", name=tr("Free the memory of unused models"))
+        self.add_act(self.free)
+        self.add = Button(theme, tr("Add…"), icon="plus", size="small", name=tr("Add a model"))
         self.add_act(self.add)
         self.table = Table(
             theme, tr("Models I share"), MODEL_COLUMNS, row_height=ROW_TWO_LINES, drop=MODEL_DROP, open_at_least=130
@@ -47,6 +54,8 @@ class ModelsCard(Card):
             [download, open_file],
         )
         self.add_wide(self.empty)
+        self.memory = PartsMeter(theme, tr("Memory for models"))
+        self._memory_holder = self.add_padded(self.memory, top=8, bottom=10)
         self.progress = DownloadPanel(theme)
         self._progress_holder = self.add_padded(self.progress, top=8, bottom=12)
         self.error = ErrorPanel(theme)
@@ -54,7 +63,10 @@ class ModelsCard(Card):
         self._error_holder.hide()
         self.body.addSpacing(CARD_FOOT)
         self.table.toggled.connect(presenter.set_model_shared)
-        self.add.clicked.connect(self._open_menu)
+        self.table.menu_wanted.connect(self.open_menu)
+        self.free.clicked.connect(presenter.free_models)
+        presenter.gauges.changed.connect(self._show_memory)
+        self.add.clicked.connect(self._open_add_menu)
         open_file.clicked.connect(self.choose_file)
         download.clicked.connect(presenter.get_small_model)
         self.progress.cancel.clicked.connect(presenter.cancel_download)
@@ -70,15 +82,61 @@ class ModelsCard(Card):
         self.table.setVisible(bool(presenter.models))
         self.empty.setVisible(empty)
         self.add.setVisible(not empty)
+        self.free.setVisible(any(model.state == "loaded" for model in presenter.models))
+        self._show_memory()
         self._progress_holder.setVisible(presenter.download is not None)
         if presenter.download is not None:
             self.progress.show_progress(presenter.download)
 
-    def _open_menu(self) -> None:
+    def _open_add_menu(self) -> None:
         menu = Menu(self)
         menu.addAction(self._theme.icon("hard-drive"), tr("From the library…"), self.library_wanted.emit)
         menu.addAction(self._theme.icon("folder-open"), tr("Open a model file…"), self.choose_file)
         menu.open_below(self.add)
+
+    def _show_memory(self) -> None:
+        """What models take of the memory that they are loaded into, and what is left of it, or of the cap."""
+        presenter = self._presenter
+        now, gpu = presenter.gauges.now, presenter.gauges.gpu
+        total, used = (gpu.total_bytes, gpu.used_bytes) if gpu else (now.total_bytes, now.used_bytes) if now else (0, 0)
+        held = sum(model.memory_bytes for model in presenter.models if model.state == "loaded")
+        self._memory_holder.setVisible(total > 0 and bool(presenter.models))
+        if not total:
+            return
+        other = max(0, used - held)
+        parts = [
+            Part(held, tr("{size} models", size=words.size(held))),
+            Part(other, tr("{size} other", size=words.size(other)), "text3"),
+        ]
+        left, cap = max(0, total - held - other), presenter.options.cap_mb
+        if cap:
+            left = max(0, min(left, cap * MEGABYTE - held))
+            rest = tr("cap {cap}, {size} free", cap=words.size(cap * MEGABYTE), size=words.size(left))
+        else:
+            rest = tr("{size} free", size=words.size(left))
+        self.memory.show_parts(parts, total, rest)
+
+    def open_menu(self, name: str, point: QPoint) -> None:
+        model = next((model for model in self._presenter.models if model.name == name), None)
+        if model is not None and model.ability:
+            self.menu_of(model).popup(point)
+
+    def menu_of(self, model: SharedModel) -> Menu:
+        menu = Menu(self)
+        settings = menu.addAction(self._theme.icon("sliders-horizontal"), tr("Settings…"))
+        settings.triggered.connect(lambda: self.open_options(model))
+        text = tr("Stop sharing") if model.shared else tr("Share")
+        share = menu.addAction(text)
+        share.triggered.connect(lambda: self._presenter.set_model_shared(model.name, not model.shared))
+        return menu
+
+    def open_options(self, model: SharedModel) -> None:
+        options = self._presenter.options
+
+        def show(found: OptionsOfModel) -> None:
+            ModelOptionsDialog(options, self._theme, model, found, self.window()).open()
+
+        options.ask(model.name, show)
 
     def choose_file(self) -> None:
         dialog = QFileDialog(

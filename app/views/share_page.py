@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from itertools import pairwise
 
-from PySide6.QtCore import Qt, QTimer
+from PySide6.QtCore import QSize, Qt, QTimer
 from PySide6.QtGui import QHideEvent, QResizeEvent, QShowEvent
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QScrollArea, QVBoxLayout, QWidget
 
@@ -14,9 +14,11 @@ from app.views.share_access import AccessCard
 from app.views.share_key import KeyCard
 from app.views.share_knocks import KnockList
 from app.views.share_log import LogCard
+from app.views.share_manners import MannersCard
 from app.views.share_models import ModelsCard
 from app.views.share_running import RunningCard
 from app.views.share_status import StatusCard
+from app.widgets.table import ROW, ROW_TWO_LINES
 from qvac_core.core.state import ErrorInfo
 
 NARROW = 1080  # below: one column
@@ -25,6 +27,22 @@ MARGIN = 16
 TOP = 12
 GAP = 12
 TICK_MS = 1000
+GAUGE_TICKS = 2
+DENSE_BELOW = 820  # pixels of height
+DENSER = 2  # pixels that a row is lower there
+
+
+AnyCard = StatusCard | ModelsCard | MannersCard | AccessCard | RunningCard | LogCard | KnockList
+
+
+class _Column(QWidget):
+    """As high as its cards are at its width.
+
+    Qt would reckon with texts wrapped far narrower than they ever are here, and scroll what has room enough.
+    """
+
+    def minimumSizeHint(self) -> QSize:
+        return QSize(super().minimumSizeHint().width(), 0)
 
 
 class SharePage(QWidget):
@@ -32,14 +50,16 @@ class SharePage(QWidget):
         super().__init__(parent)
         self._presenter, self._theme = presenter, theme
         self.status = StatusCard(presenter, theme)
-        self.key = KeyCard(theme)
+        self.key = KeyCard(presenter.identity, theme)
         self.models = ModelsCard(presenter, theme)
+        self.manners = MannersCard(presenter.manners, theme)
         self.knocks = KnockList(presenter, theme)
         self.access = AccessCard(presenter, theme)
         self.running = RunningCard(presenter, theme)
         self.log = LogCard(presenter, theme)
         self._build_columns()
         self._narrow: bool | None = None
+        self._ticks = -1
         # Ages ("20 s ago") move on their own; nothing else here runs on time.
         self._ticking = QTimer(self)
         self._ticking.setInterval(TICK_MS)
@@ -63,16 +83,23 @@ class SharePage(QWidget):
 
     def regions(self) -> list[QWidget]:
         """Where F6 goes, in reading order."""
-        return [self.status.switch, self.key.copy, self.models.add, self.access.mode.button("allow"), self.log.filter]
+        return [
+            self.status.switch,
+            self.key.copy,
+            self.models.add,
+            self.manners.edit,
+            self.access.mode.button("allow"),
+            self.log.filter,
+        ]
 
     def _build_columns(self) -> None:
-        self._content = QWidget()
-        self._left, self._right = QWidget(), QWidget()
+        self._content = _Column()
+        self._left, self._right = _Column(), _Column()
         self._left_column, self._right_column = QVBoxLayout(self._left), QVBoxLayout(self._right)
         for column in (self._left_column, self._right_column):
             column.setContentsMargins(0, 0, 0, 0)
             column.setSpacing(GAP)
-        row = QHBoxLayout(self._content)
+        self._row = row = QHBoxLayout(self._content)
         row.setContentsMargins(MARGIN, TOP, MARGIN, TOP)
         row.setSpacing(GAP)
         row.addWidget(self._left)
@@ -93,13 +120,20 @@ class SharePage(QWidget):
             return
         self._narrow = narrow
         for column in (self._left_column, self._right_column):
-            while column.takeAt(0) is not None:
-                pass
+            while (item := column.itemAt(0)) is not None:
+                if (card := item.widget()) is not None:
+                    # Not by `takeAt`: while Python holds such an item, Qt forgets no height that it has kept of a card.
+                    column.removeWidget(card)
+                else:
+                    column.removeItem(item)
         if narrow:
             left: list[QWidget] = []
-            right = [self.status, self.knocks, self.running, self.access, self.models, self.key, self.log]
+            right = [
+                *(self.status, self.knocks, self.running, self.access),
+                *(self.models, self.key, self.manners, self.log),
+            ]
         else:
-            left = [self.status, self.key, self.models]
+            left = [self.status, self.key, self.models, self.manners]
             right = [self.knocks, self.access, self.running, self.log]
         for column, cards in ((self._left_column, left), (self._right_column, right)):
             for card in cards:
@@ -109,6 +143,15 @@ class SharePage(QWidget):
         self._left.setFixedWidth(round(LEFT_WIDTH * self._theme.breadth))
         self._order = [*left, *right]
         self._order_tabs()
+
+    def _fit_rows(self, dense: bool) -> None:
+        """At the design's 800 pixels all cards stand in one window, with rows a little lower and a shorter log."""
+        for table, usual in ((self.access.table, ROW), (self.running.table, ROW), (self.models.table, ROW_TWO_LINES)):
+            table.set_row_height(usual - DENSER if dense else usual)
+        self.log.fit_rows(dense)
+        for column in (self._left_column, self._right_column):
+            column.setSpacing(GAP - DENSER if dense else GAP)
+        self._row.setContentsMargins(MARGIN, TOP, MARGIN, TOP - DENSER if dense else TOP)
 
     def _order_tabs(self) -> None:
         """Tab walks the cards as the eye does; inside a card the order of making holds."""
@@ -121,15 +164,20 @@ class SharePage(QWidget):
         self.running.setVisible(bool(presenter.running) or (presenter.on and bool(presenter.log)))
 
     def _tick(self) -> None:
+        self._ticks += 1
+        if self._ticks % GAUGE_TICKS == 0:
+            self._presenter.gauges.refresh()
         self.status.tick()
+        self.manners.tick()
         self.knocks.tick()
         self.access.tick()
         if self._presenter.running:
             self.running.tick()
 
-    def _card(self, place: str) -> StatusCard | ModelsCard | AccessCard | RunningCard | LogCard | KnockList:
-        cards: dict[str, StatusCard | ModelsCard | AccessCard | RunningCard | LogCard | KnockList] = {
+    def _card(self, place: str) -> AnyCard:
+        cards: dict[str, AnyCard] = {
             "status": self.status,
+            "manners": self.manners,
             "models": self.models,
             "access": self.access,
             "knock": self.knocks,
@@ -147,6 +195,7 @@ class SharePage(QWidget):
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)
         self._arrange(self.width() < NARROW * self._theme.breadth)
+        self._fit_rows(self.height() < DENSE_BELOW and not self._narrow)
 
     def showEvent(self, event: QShowEvent) -> None:
         super().showEvent(event)

@@ -39,6 +39,12 @@ class CellDelegate(QStyledItemDelegate):
         self.hover_button = QPersistentModelIndex()
         self.marks_current = False  # also while the focus is elsewhere: something shows more of that row
 
+    def set_row_height(self, height: int) -> bool:
+        """Whether it is another one."""
+        changed = height != self._row_height
+        self._row_height = height
+        return changed
+
     def row_height(self, lines: float | None = None) -> int:
         """Pixels of a row: the design's, or more where the system's text is larger."""
         text = QFontMetricsF(self._theme.font()).height() if lines is None else lines

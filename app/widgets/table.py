@@ -154,6 +154,13 @@ class Table(QTableView):
             self.setVerticalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
             self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
 
+    def set_row_height(self, height: int) -> None:
+        """Pixels of a row where the text needs no more."""
+        if self.delegate.set_row_height(height):
+            self.verticalHeader().setDefaultSectionSize(self.delegate.row_height())
+            self.rows.layoutChanged.emit()
+            self._sized()
+
     def show_rows(self, rows: Sequence[Row]) -> None:
         if not self._selecting:
             self.rows.show(rows)

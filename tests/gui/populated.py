@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from qvac_core.core.gauges import Gauges
+from qvac_core.core.manners import MannersRule
 from qvac_core.core.state import (
     AccessKey,
     AccessMode,
@@ -11,11 +13,13 @@ from qvac_core.core.state import (
     ActiveRequest,
     Knock,
     LogEntry,
+    PauseReason,
     SharedModel,
     SharingPhase,
     SharingState,
 )
 from tests.gui.fake_core import HOUR, FakeCore
+from tests.gui.fake_manners import rtx
 
 # Local noon of the design's day, so that a picture shows the same clock everywhere.
 NOON = datetime(2026, 11, 24, 14, 13, 0).timestamp()
@@ -62,6 +66,42 @@ def log() -> tuple[LogEntry, ...]:
         entry(50.7, STUDIO, "Qwen3 8B", 20_200, (96, 1_310), "eos"),
         entry(75.5, READING, "Qwen3 8B", 34_400, (2_044, 770), "disconnected"),
     )
+
+
+def fullest(core: FakeCore) -> FakeCore:
+    """As in share-full: a GPU that tells, rules, a line for a slot, two who knock."""
+    populate(core)
+    core.settings |= {
+        "machine_name": "Studio desktop",
+        "sharing.log_days": "30",
+        "sharing.memory_mb": "20000",
+        "manners.hours": "true",
+        "manners.hours_from": "08:00",
+        "manners.hours_to": "23:00",
+        "manners.hours_days": "1234567",
+        "manners.while_active": "true",
+        "manners.other_gpu": "true",
+        "manners.on_battery": "true",
+    }
+    core.manners.now = (
+        MannersRule(PauseReason.HOURS, True, until=NOON + 7 * HOUR + 18 * 60),
+        MannersRule(PauseReason.ACTIVE, True),
+        MannersRule(PauseReason.OTHER_PROGRAM, True),
+        MannersRule(PauseReason.BATTERY, True),
+    )
+    core.gauges.now = Gauges(9 * GB, 16 * GB, (rtx(),))
+    core.models = (
+        SharedModel("qwen3-8b", "Qwen3 8B", "Q4_K_M", 5 * GB, int(6.1 * GB), 8192, 1, True, "loaded"),
+        SharedModel("whisper", "Whisper large v3 turbo", "", 2 * GB, int(1.9 * GB), 0, 2, True, "loaded", "transcribe"),
+        SharedModel("gpt-oss", "GPT-OSS 20B", "MXFP4", 12 * GB, int(10.5 * GB), 8192, 1, True, "loaded"),
+    )
+    core.requests = (
+        ActiveRequest("r1", STUDIO, "completionStream", "qwen3-8b", NOON - 15, 612, 66.0),
+        ActiveRequest("r2", WORKSHOP, "completionStream", "qwen3-8b", NOON - 2, place=1, wait_until=NOON + 12),
+        ActiveRequest("r3", READING, "completionStream", "qwen3-8b", NOON - 1, place=2, wait_until=NOON + 31),
+    )
+    core.open_knocks = (Knock(STRANGER, NOON - 20), Knock("51d077ae" + "44" * 26 + "08c4", NOON - 360))
+    return core
 
 
 def populate(core: FakeCore) -> FakeCore:

@@ -20,7 +20,11 @@ from qasync import QEventLoop
 
 from app.theme import Theme
 from app.views.share_dialogs import KeyDialog
+from app.views.share_identity import NewIdentityDialog, RestoreDialog
+from app.views.share_options import ModelOptionsDialog
 from app.window import SHARE, MainWindow
+from qvac_core.core.model_options import ModelOptions, OptionsOfModel
+from qvac_core.core.own_identity import FoundBackup
 from qvac_core.core.state import (
     AccessMode,
     AccessRules,
@@ -28,12 +32,14 @@ from qvac_core.core.state import (
     ErrorInfo,
     Nat,
     NetworkReport,
+    Pause,
+    PauseReason,
     SharingPhase,
     SharingState,
 )
 from tests.gui.conftest import DirectProxy
 from tests.gui.fake_core import FakeCore
-from tests.gui.populated import NOON, populate
+from tests.gui.populated import NOON, fullest, populate
 
 WIDE = (1280, 800 - 28)  # the design's pictures have a title bar of their own
 NARROW = (900, 640 - 28)
@@ -54,6 +60,35 @@ class Picture:
 
 def _busy() -> FakeCore:
     return populate(FakeCore())
+
+
+def _fullest() -> FakeCore:
+    return fullest(FakeCore())
+
+
+def _paused() -> FakeCore:
+    core = _fullest()
+    core.pausing.pauses = (Pause(PauseReason.OWNER, NOON + 3600),)
+    return core
+
+
+def _manners(window: MainWindow) -> None:
+    window.share_page.manners.open_dialog()
+
+
+def _model(window: MainWindow) -> None:
+    own, others = ModelOptions(context_tokens=8192, slots=1), ModelOptions(4096, 4, 0, 10, 0)
+    options = OptionsOfModel(own, others, (8192, 4), in_use=True)
+    ModelOptionsDialog(window.share.options, window._theme, window.share.models[0], options, window).open()
+
+
+def _new_identity(window: MainWindow) -> None:
+    NewIdentityDialog(window.share.identity, window._theme, window).open()
+
+
+def _restore(window: MainWindow) -> None:
+    found = FoundBackup("ee" * 32, "Studio desktop", "2026-11-01T10:00:00+01:00", False)
+    RestoreDialog(window.share.identity, window._theme, Path("qvac-identity-eeeeeeee.json"), found, window).open()
 
 
 def _empty() -> FakeCore:
@@ -165,6 +200,16 @@ PICTURES = (
     Picture("narrow-share-dark", _busy, "dark", NARROW),
     Picture("share-smallest", _busy, size=(720, 520)),
     Picture("share-tall-narrow", _busy, size=(900, 1500)),
+    Picture("share-full", _fullest),
+    Picture("share-full-dark", _fullest, "dark"),
+    Picture("share-full-narrow", _fullest, size=(900, 1900)),
+    Picture("share-full-smallest", _fullest, "dark", (720, 520)),
+    Picture("share-full-mirrored", _fullest, act=_mirrored),
+    Picture("share-paused", _paused),
+    Picture("dialog-manners", _fullest, act=_manners),
+    Picture("dialog-model", _fullest, "dark", act=_model),
+    Picture("dialog-new-identity", _fullest, act=_new_identity),
+    Picture("dialog-restore", _fullest, "dark", act=_restore),
     Picture("share-off-empty", _empty),
     Picture("share-on-empty", _sharing_empty, "dark"),
     Picture("share-knocks", _many_knocks),

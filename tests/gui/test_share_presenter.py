@@ -298,7 +298,7 @@ def test_rows_of_models_say_how_they_stand() -> None:
     (row,) = share_rows.model_rows([embed])
     assert row.cells[0].switch is False
     assert row.cells[1].accessible == "E5 small, Q8_0, for embeddings, not shared"
-    assert [cell.text for cell in row.cells[3:]] == ["–", "–"]
+    assert [cell.text for cell in row.cells[3:5]] == ["–", "–"]
     missing = "Part 2 of 2 is missing. Put f-00002-of-00002.gguf into the folder of the other parts."
     (row,) = share_rows.model_rows([SharedModel("f", "f", "", 0, 0, 0, 0, False, f"failed: {missing}", "")])
     assert row.cells[0].switch is None

@@ -142,6 +142,10 @@ SHOWN_BY: dict[str, tuple[str, ...]] = {
     "provider --knock": (SHARED, KNOCK),
     "provider --model": (SHARED, ALLOWED),
     "provider --answer-tokens": (SHARED, PROVIDES),
+    "provider --context-tokens": (SHARED, MODEL_OPTIONS_OF_A_RUN),
+    "provider --slots": (SHARED, MODEL_OPTIONS_OF_A_RUN),
+    "provider --memory-mb": (SHARED, MEMORY_CAP),
+    "provider --idle-minutes": (SHARED, "unit/test_engines_pool.py::test_how_long_a_model_idles_is_its_own"),
     "provider --bootstrap": (NETWORK, ALONE),
     "provider --port": (NETWORK, PORT_TAKEN),
     "provider --install-service": (

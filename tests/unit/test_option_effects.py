@@ -19,6 +19,7 @@ from app.cli.output import Output
 from app.cli.relay import _policy
 from qvac_core.core.config import CoreConfig, RuleOverride
 from qvac_core.core.local_config import local_config
+from qvac_core.core.model_options import ModelOptions
 from qvac_core.delegation.completion_request import given_sampling, thinks
 from qvac_core.delegation.consumer import Delegate
 from qvac_core.delegation.held_models import KnownEmbeddingModel
@@ -90,6 +91,9 @@ def test_who_and_what_a_provider_shares_reaches_the_core() -> None:
     assert reached(PROVIDER, "--knock").rules == RuleOverride(knock=True)
     assert reached(PROVIDER, "--model", "a", "--model", "b.gguf").models == ("a", "b.gguf")
     assert reached(PROVIDER, "--answer-tokens", "50").answer_tokens == 50
+    assert reached(PROVIDER).model_options == ModelOptions()
+    of_models = ("--context-tokens", "8192", "--slots", "2", "--memory-mb", "6000", "--idle-minutes", "15")
+    assert reached(PROVIDER, *of_models).model_options == ModelOptions(8192, 2, 6000, 15)
 
 
 def test_the_limits_of_a_relay_are_those_of_its_options() -> None:
