@@ -13,7 +13,7 @@ from app.i18n import tr
 from app.tasks import Tasks
 from qvac_core.core.interface import CoreInterface
 from qvac_core.core.own_identity import FoundBackup, OwnIdentity
-from qvac_core.core.state import ErrorInfo, IdentityChanged
+from qvac_core.core.state import ErrorInfo, IdentityChanged, SettingChanged
 from qvac_core.errors import QvacError
 
 Do = Callable[[], Coroutine[Any, Any, None]]
@@ -99,3 +99,5 @@ class IdentityPresenter(QObject):
         if isinstance(event, IdentityChanged):
             self.own = event.identity
             self.changed.emit()
+        elif isinstance(event, SettingChanged) and event.name == MACHINE_NAME:
+            self._tasks.start(self.load(), lambda error: self._fail(tr("The name could not be read."), error))

@@ -10,8 +10,10 @@ from app.bridge import CoreProxy
 from app.i18n import tr
 from app.tasks import Tasks
 from qvac_core.core.model_options import ModelOptions, OptionsOfModel
-from qvac_core.core.state import ErrorInfo
+from qvac_core.core.state import ErrorInfo, SettingChanged
 from qvac_core.errors import QvacError
+
+CAP = "sharing.memory_mb"
 
 
 class OptionsPresenter(QObject):
@@ -23,9 +25,14 @@ class OptionsPresenter(QObject):
         self._core = core
         self._tasks = tasks
         self.cap_mb = 0  # of all models together; 0 = none
+        core.core_event.connect(self._take)
 
     async def load(self) -> None:
-        self.cap_mb = int(await self._core.call(lambda core: core.setting("sharing.memory_mb")) or 0)
+        self.cap_mb = int(await self._core.call(lambda core: core.setting(CAP)) or 0)
+
+    def _take(self, event: object) -> None:
+        if isinstance(event, SettingChanged) and event.name == CAP:
+            self._tasks.start(self.load(), lambda error: self.failed.emit("models", _info(error)))
 
     def ask(self, name: str, show: Callable[[OptionsOfModel], None]) -> None:
         async def do() -> None:

@@ -15,10 +15,11 @@ from app.bridge import CoreProxy
 from app.i18n import tr
 from app.tasks import Tasks
 from qvac_core.core.history import Contents, DayTotals, LogQuery, LogTotals, PersonTotals
-from qvac_core.core.state import ErrorInfo, HistoryCleared, LogEntry, RequestEnded
+from qvac_core.core.state import ErrorInfo, HistoryCleared, LogEntry, RequestEnded, SettingChanged
 from qvac_core.errors import QvacError
 
 PAGE = 200
+SETTINGS = ("sharing.log_days", "sharing.log_rows", "sharing.keep_contents")
 
 
 class LogView(StrEnum):
@@ -191,6 +192,8 @@ class LogPresenter(QObject):
             self.tasks.start(self._sum(), self._not_read)
         elif isinstance(event, HistoryCleared):
             self._reload()
+        elif isinstance(event, SettingChanged) and event.name in SETTINGS:
+            self.tasks.start(self.load(), self._not_read)
 
     async def _sum(self) -> None:
         """After something ended: the rows that are here stay where they are, under somebody's eyes."""

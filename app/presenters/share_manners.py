@@ -13,7 +13,7 @@ from app.i18n import tr
 from app.tasks import Tasks
 from qvac_core.core.interface import CoreInterface
 from qvac_core.core.manners import MannersRule
-from qvac_core.core.state import ErrorInfo, MannersChanged
+from qvac_core.core.state import ErrorInfo, MannersChanged, SettingChanged
 from qvac_core.errors import QvacError
 
 HOUR = 3600.0
@@ -80,3 +80,5 @@ class MannersPresenter(QObject):
         if isinstance(event, MannersChanged):
             self.rules = event.rules
             self.changed.emit()
+        elif isinstance(event, SettingChanged) and event.name.startswith("manners."):
+            self.refresh()

@@ -56,6 +56,7 @@ from qvac_core.core.state import (
     NetworkReport,
     Notice,
     ProviderEntry,
+    SettingChanged,
     SharedModel,
     SharingState,
     SpeechChoice,
@@ -311,6 +312,7 @@ class Core:
             self._awake.look()
         if key == LOCAL_NETWORK and self._config.local_network is None:
             self._network.use_local_network(self._store.settings.settings.local_network)
+        self._hub.emit(SettingChanged(key))
 
     def _awake_settings(self) -> AwakeSettings:
         settings = self._store.settings.settings

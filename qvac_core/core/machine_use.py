@@ -74,6 +74,13 @@ class X11IdleTime:
         self._lost = handler(self._server_went)  # kept: C calls it later
         keep_running.argtypes = [ctypes.c_void_p, handler, ctypes.c_void_p]
         keep_running(self._display, self._lost, None)
+        # The default handler ends the process by itself, before the one of this display is asked. Others' displays
+        # keep their own end of the program.
+        quiet = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p)
+        self._quiet = quiet(lambda _display: 0)
+        self._x11.XSetIOErrorHandler.argtypes = [quiet]
+        self._x11.XSetIOErrorHandler.restype = ctypes.c_void_p
+        self._x11.XSetIOErrorHandler(self._quiet)
         self._root = self._x11.XDefaultRootWindow(self._display)
 
     def _server_went(self, _display: int | None, _data: int | None) -> None:

@@ -380,6 +380,13 @@ class TranslationChanged:
 
 
 @dataclass(frozen=True, slots=True)
+class SettingChanged:
+    """A setting has another value now, wherever that was said."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
 class Notice:
     """Something a person should know once: a settings file set aside, another machine answering for my key, …"""
 
@@ -397,6 +404,7 @@ CoreEvent = (
     | MannersChanged
     | HistoryCleared
     | IdentityChanged
+    | SettingChanged
     | RequestStarted
     | RequestProgressed
     | RequestEnded

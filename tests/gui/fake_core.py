@@ -46,6 +46,7 @@ from qvac_core.core.state import (
     RemoteModel,
     RequestEnded,
     RequestStarted,
+    SettingChanged,
     SharedModel,
     SharedModelsChanged,
     SharingChanged,
@@ -225,6 +226,7 @@ class FakeCore:
     async def set_setting(self, key: str, value: str) -> None:
         await self._enter("set_setting", key, value)
         self.settings[key] = value
+        self.emit(SettingChanged(key))
 
     async def given(self) -> Mapping[str, str]:
         return self.given_options

@@ -74,9 +74,7 @@ def test_a_rule_that_holds_is_why_sharing_waits(run: Run, full: FakeCore) -> Non
         assert (hours.state, hours.tone) == ("begins in 2 h", "warn")
         full.pausing.set(Pause(PauseReason.ACTIVE))
         await settle(window)
-        assert page.status.line.text.startswith(
-            "Paused while you use this machine. Guests stay connected"
-        )
+        assert page.status.line.text.startswith("Paused while you use this machine. Guests stay connected")
 
     run(test)
 
