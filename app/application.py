@@ -88,6 +88,7 @@ def run(core_factory: Callable[[], CoreInterface], folder: DataDir | None = None
     app.setApplicationDisplayName("QVAC Desktop")
     app.setDesktopFileName("qvac-desktop")
     app.setWindowIcon(app_icon())
+    _name_for_taskbar()
     app.setStyle("Fusion")
     window_language.install(app, window_language.setting(folder.settings_file) if folder is not None else "")
     accessible.install()
@@ -114,6 +115,14 @@ def run(core_factory: Callable[[], CoreInterface], folder: DataDir | None = None
         if instance is not None:
             instance.close()
     return begin_again(arguments) if code == AGAIN else code
+
+
+def _name_for_taskbar() -> None:
+    """Windows shows the icon of the program that runs, which may be Python's, unless a process says who it is."""
+    if sys.platform == "win32":
+        import ctypes
+
+        ctypes.windll.shell32.SetCurrentProcessExplicitAppUserModelID("qvac-desktop")
 
 
 async def refuse(error: QvacError, theme: Theme) -> int:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import time
 
+from app import tray_words
 from app.cli.config import core_config
 from app.cli.output import Output
 from qvac_core.codec.key_text import short_key
@@ -17,6 +19,8 @@ from qvac_core.core.state import (
     KnocksChanged,
     LogEntry,
     Notice,
+    Pause,
+    PausesChanged,
     PeerConnection,
     RequestEnded,
     RequestStarted,
@@ -134,6 +138,13 @@ def _measures(entry: LogEntry) -> list[str]:
     return told
 
 
+def _tell_pauses(pauses: tuple[Pause, ...], output: Output) -> None:
+    """Why guests are sent away though all is well; nothing while they are served."""
+    if pauses:
+        why = tray_words.paused(pauses, time.time())
+        output.note(f"{why}. Guests are told when to ask again.")
+
+
 def _report(event: CoreEvent, output: Output) -> None:
     match event:
         case PeerConnection():
@@ -178,6 +189,8 @@ def _report(event: CoreEvent, output: Output) -> None:
                 output.note(state.detail)
         case DownloadChanged():
             output.event("progress", model=event.model, downloaded=event.downloaded, total=event.total)
+        case PausesChanged(pauses=pauses):
+            _tell_pauses(pauses, output)
         case Notice():
             output.note(f"{event.title} {event.message}".strip())
         case _:

@@ -75,6 +75,18 @@ def test_a_provider_prints_into_a_file(tmp_path: Path) -> None:
     assert log.with_name("provider.log.1").stat().st_size == 10_000_001
 
 
+def test_a_provider_that_is_paused_says_so(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    data.mkdir()
+    (data / "settings.toml").write_text('[pause]\nuntil = "0"\n')
+    options = ("--data-dir", str(data), "--bootstrap", "127.0.0.1:9", "--no-local-network")
+    with Program([sys.executable, "-P", "-m", "app", "provider", *options]) as program:
+        end = time.monotonic() + LIMIT
+        while "Paused until you resume it. Guests are told when to ask again." not in program.stderr:
+            assert time.monotonic() < end, program.stderr
+            time.sleep(0.05)
+
+
 def test_a_file_that_cannot_be_written_is_a_sentence(tmp_path: Path) -> None:
     done = run("provider", "--log-file", str(tmp_path / "none" / "log"), "--data-dir", str(tmp_path / "data"))
     assert done.returncode == 1
