@@ -25,6 +25,8 @@ from qvac_core.core.library_state import (
     MachineMemory,
     ModelHere,
     ModelsFolder,
+    ModelsFolderChanged,
+    MoveState,
     Query,
     Removal,
     SearchResult,
@@ -119,6 +121,11 @@ class ModelsRoom:
         elif isinstance(event, DownloadChanged) and event.done:
             self._remembered.rates.update(self.downloads_queue.rates)
             self._tasks.start(asyncio.to_thread(self._remembered.save), "remember what downloads make")
+            if self._machine is not None:
+                self._machine.announce()  # the model is there now, for the other pages too
+        elif isinstance(event, ModelsFolderChanged):
+            if event.folder.move is not None and event.folder.move.state is MoveState.DONE:
+                self._models.changed()  # they lie elsewhere now
         elif isinstance(event, LibraryChanged):
             self._found.judge_again()
             self._tasks.start(self._folder.announce(), "tell the models folder")
