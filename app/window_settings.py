@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from collections.abc import Callable
 
@@ -31,6 +32,7 @@ from app.views.settings_system import AboutRows, AutostartRow, FolderRow, Report
 from app.widgets.button import Button
 from app.widgets.icon_label import IconLabel
 from app.window_language import LANGUAGES, SYSTEM
+from qvac_core.core.manners import MannersRule
 from qvac_core.core.pausing import PauseReason
 from qvac_core.store.folders import DataDir
 
@@ -102,6 +104,10 @@ class WindowSettings(QObject):
         self.presenter.changed.connect(self._act)
         self.page.shown.connect(self.presenter.reload)
         self.page.shown.connect(self._ask_manners)
+        self.page.shown.connect(self._ask_microphones)
+        self.page.built_ahead.connect(self._show_rules)
+        self._microphones: tuple[str, ...] = ()
+        self._rules: tuple[MannersRule, ...] = ()
         self.starts: AutostartRow | None = None
         app = QApplication.instance()
         if isinstance(app, QApplication):
@@ -170,8 +176,7 @@ class WindowSettings(QObject):
                 families = QFontDatabase.families()
                 return tuple((name, name) for name in families if QFontDatabase.isFixedPitch(name))
             case "microphones":
-                sound = self._chat.dictation.sound
-                return tuple((name, name) for name in sound.names()) if isinstance(sound, SystemInput) else ()
+                return tuple((name, name) for name in self._microphones)
         return ()
 
     def _connection(self, row: Row) -> tuple[SettingsEntry, ...]:
@@ -220,7 +225,22 @@ class WindowSettings(QObject):
         self._tasks.start(self._show_manners(), lambda _error: None)
 
     async def _show_manners(self) -> None:
-        for rule in await self._core.call(lambda core: core.manners.rules()):
+        self._rules = await self._core.call(lambda core: core.manners.rules())
+        self._show_rules()
+
+    def _ask_microphones(self) -> None:
+        sound = self._chat.dictation.sound
+        if isinstance(sound, SystemInput):
+            self._tasks.start(self._list_microphones(sound), lambda _error: None)
+
+    async def _list_microphones(self, sound: SystemInput) -> None:
+        """A sound system may take its time."""
+        self._microphones = await asyncio.to_thread(sound.names)
+        if (row := self.page.rows.get("speech.microphone")) is not None:
+            row.refresh_options()
+
+    def _show_rules(self) -> None:
+        for rule in self._rules:
             row = self.page.rows.get(MANNERS.get(rule.reason, ""))
             if row is not None:
                 row.set_remark(told(rule.unknown) if rule.unknown else "")

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
-from PySide6.QtCore import QSize, Qt, Signal
+from PySide6.QtCore import QSize, Qt, QTimer, Signal
 from PySide6.QtGui import QKeyEvent, QKeySequence, QResizeEvent, QShortcut, QShowEvent
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QScrollArea, QVBoxLayout, QWidget
 
@@ -105,7 +105,7 @@ class SectionView(QWidget):
         for place, group in enumerate(groups):
             layout.addSpacing(12 if place == 0 else 14)
             layout.addWidget(group)
-        self.show_whole()
+        self.link.hide()
 
     @property
     def entries(self) -> tuple[SettingsEntry, ...]:
@@ -159,6 +159,7 @@ class SettingsPage(QWidget):
 
     restart_wanted = Signal()
     shown = Signal()
+    built_ahead = Signal()
 
     def __init__(
         self,
@@ -173,6 +174,9 @@ class SettingsPage(QWidget):
         self._makers, self._options = makers, options
         self._built = False
         self._narrow = False
+        self._ahead = QTimer(self)
+        self._ahead.setInterval(0)
+        self._ahead.timeout.connect(self._build_ahead)
         self.sections: dict[str, SectionView] = {}
         self.rows: dict[str, SettingRow] = {}
         self.search = SettingsSearch(theme, tr("Search settings"), tr("Search settings"))
@@ -274,19 +278,44 @@ class SettingsPage(QWidget):
         self._column.setMaximumWidth(round(COLUMN * breadth))
 
     def _ensure_built(self) -> None:
+        """The list of sections; they themselves when they are asked for, or while nothing else happens."""
         if self._built:
             return
         self._built = True
         for section in SECTIONS:
             self.list.add(section.name, tr(section.title), section.icon)
             self.picker.addItem(tr(section.title), section.name)
-            groups = [self._group(group) for group in section.groups]
-            view = SectionView(self._theme, section, groups)
-            view.link_wanted.connect(lambda name=section.name: self.show_section(name))
-            self.sections[section.name] = view
-            self._column_layout.insertWidget(self._column_layout.count() - 1, view)
         self._fit_to_font()
-        self.show_section(SECTIONS[0].name)
+        self.list.show_current(SECTIONS[0].name)
+        self._ahead.start()
+
+    def section(self, name: str) -> SectionView:
+        """Made where it was not yet."""
+        if name not in self.sections:
+            section = next(one for one in SECTIONS if one.name == name)
+            view = SectionView(self._theme, section, [self._group(group) for group in section.groups])
+            view.hide()
+            view.link_wanted.connect(lambda: self.show_section(name))
+            self.sections[name] = view
+            before = [one.name for one in SECTIONS[: SECTIONS.index(section)]]
+            place = 1 + sum(1 for one in before if one in self.sections)  # after what heads a search
+            self._column_layout.insertWidget(place, view)
+        return self.sections[name]
+
+    def row(self, key: str) -> SettingRow:
+        """Of a setting, wherever it stands."""
+        for section in SECTIONS:
+            if any(row.key == key for group in section.groups for row in group.rows):
+                self.section(section.name)
+        return self.rows[key]
+
+    def _build_ahead(self) -> None:
+        missing = [section.name for section in SECTIONS if section.name not in self.sections]
+        if missing and self.isVisible():
+            self.section(missing[0])
+            self.built_ahead.emit()
+        else:
+            self._ahead.stop()
 
     def _group(self, group: Group) -> GroupView:
         entries: list[SettingsEntry] = []
@@ -305,6 +334,7 @@ class SettingsPage(QWidget):
     def show_section(self, name: str) -> None:
         """One section, from its top; a search ends."""
         self._ensure_built()
+        shown = self.section(name)
         if self.search.text():
             self.search.blockSignals(True)
             self.search.clear()
@@ -313,12 +343,12 @@ class SettingsPage(QWidget):
         self.list.show_hits(None)
         self.picker.setCurrentIndex(self.picker.findData(name))
         self._found.hide()
-        for other, view in self.sections.items():
-            view.setVisible(other == name)
-            if other == name:
+        for view in self.sections.values():
+            if view is shown:
                 view.show_whole()
             else:
                 view.unmark()
+            view.setVisible(view is shown)
         self.area.verticalScrollBar().setValue(0)
 
     def _search(self, text: str) -> None:
@@ -326,7 +356,7 @@ class SettingsPage(QWidget):
         if not words:
             self.show_section(self.list.current)
             return
-        hits = {name: view.show_found(words) for name, view in self.sections.items()}
+        hits = {section.name: self.section(section.name).show_found(words) for section in SECTIONS}
         count = sum(hits.values())
         said = {name: trn("%n setting found", "%n settings found", hit) for name, hit in hits.items()}
         self.list.show_hits(hits, said)
@@ -363,6 +393,7 @@ class SettingsPage(QWidget):
         return None
 
     def refresh_options(self) -> None:
+        """Of the rows that there are; those to come ask by themselves."""
         for row in self.rows.values():
             row.refresh_options()
 
@@ -380,6 +411,9 @@ class SettingsPage(QWidget):
         """What is made before it is shown is there at once."""
         if visible:
             self._ensure_built()
+            if not any(not view.isHidden() for view in self.sections.values()):
+                self.show_section(self.list.current)
+            self._ahead.start()
         super().setVisible(visible)
 
     def showEvent(self, event: QShowEvent) -> None:

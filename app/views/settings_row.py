@@ -74,7 +74,8 @@ class SettingsRow(SettingsEntry):
         self.controls = controls
         self.label = MarkedLabel(theme, label, weight=500)
         self.hint = MarkedLabel(theme, hint, scale="hint", tone="text3")
-        self.hint.setVisible(bool(hint))
+        if not hint:  # never shown by name before it has a parent: that would be a window of its own
+            self.hint.hide()
         self.note = MarkedLabel(theme, scale="hint", tone="text2")
         self.act = Button(theme, "", kind="link", size="small")
         self.act.hide()

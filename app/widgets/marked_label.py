@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from html import escape
 
-from PySide6.QtCore import Qt
+from PySide6.QtCore import QEvent, Qt
 from PySide6.QtWidgets import QLabel, QSizePolicy, QWidget
 
 from app.theme import Theme
@@ -56,13 +56,21 @@ class MarkedLabel(QLabel):
             self._words = tuple(words)
             self._render()
 
+    def changeEvent(self, event: QEvent) -> None:
+        super().changeEvent(event)
+        if event.type() == QEvent.Type.LayoutDirectionChange:
+            self._render()
+
     def set_tone(self, tone: str) -> None:
         if self.property("tone") != tone:
             self.setProperty("tone", tone)
             restyle(self)
 
     def _render(self) -> None:
-        self.setText(f'<p style="line-height:{self._pitch}%; margin:0">{self._marked()}</p>' if self._plain else "")
+        # A text that does not say its direction, as a name, begins where its page begins.
+        side = "right" if self.isRightToLeft() else "left"
+        style = f"line-height:{self._pitch}%; margin:0"
+        self.setText(f'<p align="{side}" style="{style}">{self._marked()}</p>' if self._plain else "")
         # Whoever measures next must get the new height.
         self.updateGeometry()
 

@@ -129,8 +129,8 @@ class TimeField(_Field, QTimeEdit):
     def __init__(self, theme: Theme, name: str, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._prepare(theme, name)
-        # Times are not mirrored, and the hour stands first in every language.
-        self.lineEdit().setLayoutDirection(Qt.LayoutDirection.LeftToRight)
+        # Times are not mirrored, and the hour stands first in every language; Qt turns the format of a mirrored field.
+        self.setLayoutDirection(Qt.LayoutDirection.LeftToRight)
         self.timeChanged.connect(lambda time: self.chosen.emit(time.toString("HH:mm")))
 
     @property

@@ -53,15 +53,15 @@ def test_changes_are_in_the_file_and_there_at_the_next_start(qloop: QEventLoop, 
     async def change(window: MainWindow) -> None:
         window.open_settings("appearance")
         page = window.settings.page
-        choice = page.rows["theme"].controls[0]
+        choice = page.row("theme").controls[0]
         assert isinstance(choice, Segmented)
         choice.button("dark").click()
-        port = page.rows["network.port"].controls[0]
+        port = page.row("network.port").controls[0]
         assert isinstance(port, Number)
-        assert not port.isEnabled() and page.rows["network.port"].note.plain == GIVEN
+        assert not port.isEnabled() and page.row("network.port").note.plain == GIVEN
         window.settings.presenter.set("network.bootstrap", "nowhere")  # as somebody may write into the field
         await window.settings.settle()
-        assert "HOST:PORT" in page.rows["network.bootstrap"].note.plain
+        assert "HOST:PORT" in page.row("network.bootstrap").note.plain
         assert window.settings.presenter.value("network.bootstrap") == ""
         window.settings.presenter.set("sharing.slots", "2")
         await window.settings.settle()
@@ -73,7 +73,7 @@ def test_changes_are_in_the_file_and_there_at_the_next_start(qloop: QEventLoop, 
     async def look(window: MainWindow) -> None:
         assert theme.dark
         window.open_settings("sharing")
-        slots = window.settings.page.rows["sharing.slots"].controls[0]
+        slots = window.settings.page.row("sharing.slots").controls[0]
         assert isinstance(slots, Number)
         assert slots.value() == 2
         await asyncio.sleep(0)

@@ -55,7 +55,7 @@ def add_row(window: MainWindow) -> AddRelayEntry:
 
 
 def switch(window: MainWindow) -> Switch:
-    control = window.settings.page.rows["local_network"].controls[0]
+    control = window.settings.page.row("local_network").controls[0]
     assert isinstance(control, Switch)
     return control
 
@@ -140,7 +140,7 @@ def test_the_local_network_has_a_switch(run: Run, busy: FakeCore) -> None:
         switch(window).click()
         await turns()
         assert not switch(window).isChecked()  # what holds, not what was wished
-        assert "disk is full" in window.settings.page.rows["local_network"].note.plain
+        assert "disk is full" in window.settings.page.row("local_network").note.plain
 
     run(test)
 
@@ -209,14 +209,14 @@ def test_what_the_command_line_decided_is_shown_and_cannot_be_changed(
         window.open_network()
         await turns()
         assert switch(window).isChecked() == (given == "true")
-        rows = window.settings.page.rows
+        row = window.settings.page.row
         for key in ("local_network", "network.port", "network.bootstrap"):
-            assert not rows[key].controls[0].isEnabled()
-            assert rows[key].note.plain == GIVEN
+            assert not row(key).controls[0].isEnabled()
+            assert row(key).note.plain == GIVEN
         switch(window).click()
         assert "local_network" not in {name for name, _value in busy.called("set_setting")}
-        assert rows["network.port"].value_words() == "4,000"
-        assert rows["network.bootstrap"].value_words() == "127.0.0.1:9"
+        assert row("network.port").value_words() == "4,000"
+        assert row("network.bootstrap").value_words() == "127.0.0.1:9"
         assert relays(window).given.isVisible()
         assert not add_row(window).key.isEnabled()
         assert not relays(window).removes[RELAY].isEnabled()

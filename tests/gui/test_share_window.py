@@ -62,7 +62,7 @@ def test_rubbish_in_the_settings_hurts_nothing(run: Run, fake_core: FakeCore) ->
     async def test(window: MainWindow) -> None:
         assert window.tabs.currentIndex() == CHAT
         window.open_settings("appearance")
-        assert window.settings.page.rows["theme"].value_words() == "As the system"
+        assert window.settings.page.row("theme").value_words() == "As the system"
 
     run(test)
 
@@ -96,7 +96,7 @@ def test_shortcuts(run: Run, busy: FakeCore) -> None:
 def test_the_theme_is_chosen_in_the_settings_and_kept(run: Run, busy: FakeCore, theme: Theme) -> None:
     async def test(window: MainWindow) -> None:
         window.open_settings("appearance")
-        theme_row = window.settings.page.rows["theme"].controls[0]
+        theme_row = window.settings.page.row("theme").controls[0]
         assert isinstance(theme_row, Segmented)
         theme_row.button("dark").click()
         await window.settings.presenter.settle()
