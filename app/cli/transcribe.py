@@ -17,7 +17,7 @@ from app.cli.output import Output
 from app.cli.refusal import is_refusal, with_own_key
 from qvac_core.core import Core, load_key_pair
 from qvac_core.core.config import CoreConfig
-from qvac_core.core.library_folder import models_folder
+from qvac_core.core.library_folder import open_library
 from qvac_core.core.speech import HOW_TO_GET_ONE, NO_MODEL
 from qvac_core.delegation.consumer import Delegate
 from qvac_core.delegation.messages import ModelProgress
@@ -71,7 +71,7 @@ async def _here(options: argparse.Namespace, config: CoreConfig, output: Output)
     """Without a core: nothing of this has to do with the network, and the window may run beside it."""
     folder = await asyncio.to_thread(DataDir.locate(config.data_dir).create)
     settings = await asyncio.to_thread(lambda: SettingsFile(folder.settings_file, now=time.time()))
-    library = await asyncio.to_thread(Library, models_folder(folder, settings, config.models_folder))
+    library = await asyncio.to_thread(open_library, folder, settings, config.models_folder)
     path = await _model_here(folder, library, options.model, output)
     engine = WhisperEngine()
     try:

@@ -31,7 +31,7 @@ from qvac_core.core.gauges import MachineGauges
 from qvac_core.core.history import History
 from qvac_core.core.kept_states import KeptStates
 from qvac_core.core.library import ModelsRoom
-from qvac_core.core.library_folder import finish_rename, models_folder
+from qvac_core.core.library_folder import finish_rename, open_library
 from qvac_core.core.machine import THIS_MACHINE, Machine, load_config
 from qvac_core.core.machine_use import on_battery
 from qvac_core.core.manners import MachineSenses, Manners
@@ -66,7 +66,6 @@ from qvac_core.core.transcripts import Transcripts
 from qvac_core.core.translations import Translations
 from qvac_core.delegation.admission import Limits
 from qvac_core.delegation.consumer import Consumer
-from qvac_core.engines.library import Library
 from qvac_core.engines.live_speech import LiveOptions, LiveSession
 from qvac_core.engines.llama_engine import LlamaEngine
 from qvac_core.engines.model_kind import EMBEDDING_TYPE, SPEECH_TYPE
@@ -178,7 +177,7 @@ class Core:
         given_folder = self._config.models_folder
         if given_folder is None:
             await asyncio.to_thread(finish_rename, folder, self._store.settings)
-        library = await asyncio.to_thread(Library, models_folder(folder, self._store.settings, given_folder))
+        library = await asyncio.to_thread(open_library, folder, self._store.settings, given_folder)
         pool = ModelPool(
             self._engine,
             others={EMBEDDING_TYPE: self._engine.load_embedding, SPEECH_TYPE: self._speech_engine.load_pooled},

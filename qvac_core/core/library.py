@@ -70,7 +70,13 @@ class ModelsRoom:
             projector_of=lambda model: self._catalog.projector_of(model),
         )
         self._folder = Folder(
-            store, events, library, given_folder, self.downloads_queue.hold, self.downloads_queue.let_go
+            store,
+            events,
+            library,
+            given_folder,
+            self.downloads_queue.hold,
+            self.downloads_queue.let_go,
+            self._look_again,
         )
         self._found = FoundPrograms(events, library)
         self._models = ModelsHere(store, events, library, self._found.program_of)
@@ -108,6 +114,11 @@ class ModelsRoom:
     def used(self, model: LibraryModel) -> None:
         """Somebody uses it now."""
         self._models.used(model)
+
+    def _look_again(self) -> None:
+        """The models lie elsewhere now."""
+        if self._machine is not None:
+            self._machine.open()
 
     async def _share(self, name: str) -> None:
         assert self._machine is not None

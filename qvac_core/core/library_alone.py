@@ -10,10 +10,9 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from qvac_core.core.config import CoreConfig
 from qvac_core.core.event_hub import EventHub
 from qvac_core.core.library import ModelsRoom
-from qvac_core.core.library_folder import finish_rename, models_folder
+from qvac_core.core.library_folder import finish_rename, open_library
 from qvac_core.core.machine import Machine
 from qvac_core.delegation.admission import Limits
-from qvac_core.engines.library import Library
 from qvac_core.engines.llama_engine import LlamaEngine
 from qvac_core.engines.pool import ModelPool
 from qvac_core.store.folders import DataDir, InstanceLock
@@ -32,7 +31,7 @@ async def library_alone(config: CoreConfig) -> AsyncIterator[tuple[ModelsRoom, E
         stack.push_async_callback(asyncio.to_thread, store.close)
         if config.models_folder is None:
             await asyncio.to_thread(finish_rename, folder, store.settings)
-        library = await asyncio.to_thread(Library, models_folder(folder, store.settings, config.models_folder))
+        library = await asyncio.to_thread(open_library, folder, store.settings, config.models_folder)
         events, engine = EventHub(), LlamaEngine()
         stack.push_async_callback(engine.close)
         room = ModelsRoom(store, events, library, engine.devices, given_folder=config.models_folder is not None)

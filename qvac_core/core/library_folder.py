@@ -56,6 +56,12 @@ def models_folder(data: DataDir, settings: SettingsFile, given: Path | None = No
     return given or (Path(chosen) if chosen else data.models_folder)
 
 
+def open_library(data: DataDir, settings: SettingsFile, given: Path | None = None) -> Library:
+    """The library of the folder in use. Blocking."""
+    folder = models_folder(data, settings, given)
+    return Library(folder, make_folder=given is not None or folder == data.models_folder)
+
+
 def is_missing(folder: Path, data: DataDir) -> bool:
     """Whether a folder that somebody chose is not there now. Our own is made when it is needed."""
     return folder != data.models_folder and not folder.is_dir()
@@ -85,8 +91,12 @@ class Folder:
         given: bool,
         hold: Callable[[], Awaitable[None]],
         let_go: Callable[[], None],
+        on_other: Callable[[], None],
     ) -> None:
-        """given: the folder is that of this run alone. hold, let_go: around a move, for downloads."""
+        """given: the folder is that of this run alone. hold, let_go: around a move, for downloads. on_other: the models
+        lie elsewhere, or are there again."""
+        self._on_other = on_other
+        self._was_missing = False
         self._store = store
         self._events = events
         self._library = library
@@ -101,6 +111,7 @@ class Folder:
 
     async def open(self, *, go_on: bool) -> None:
         """Take up a move that the last run did not finish."""
+        self._was_missing = await asyncio.to_thread(lambda: self.missing)
         journal = await asyncio.to_thread(_read, self._store.folder)
         if journal is None or self._given:
             return
@@ -128,7 +139,12 @@ class Folder:
             )
 
     async def state(self) -> ModelsFolder:
-        return await asyncio.to_thread(self._state)
+        now = await asyncio.to_thread(self._state)
+        if self._was_missing and not now.missing:  # its disk was connected
+            await self._library.relocate(self._library.folder)
+            self._on_other()
+        self._was_missing = now.missing
+        return now
 
     def _state(self) -> ModelsFolder:
         folder = self._library.folder
@@ -164,7 +180,8 @@ class Folder:
             journal = Journal(str(self._library.folder), str(target), (), False)
             await self._store.database.run(_use, journal, self._store.settings)
             await self._library.relocate(target)
-            await self._library.scan()
+            self._was_missing = False
+            self._on_other()
             await self.announce()
             return
         journal = await asyncio.to_thread(plan, self._library.folder, target)
@@ -206,6 +223,7 @@ class Folder:
             await self._library.relocate(Path(journal.target))
             await self._settle(journal)
             self._ended(MoveState.DONE, None)
+            self._on_other()
         except MoveStopped:
             if not self._closing:
                 await self._give_up(journal)

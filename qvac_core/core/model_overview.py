@@ -11,8 +11,7 @@ from enum import Enum
 import psutil
 
 from qvac_core.core.config import CoreConfig
-from qvac_core.core.library_folder import models_folder
-from qvac_core.engines.library import Library
+from qvac_core.core.library_folder import open_library
 from qvac_core.engines.memory import SPARE
 from qvac_core.errors import StoreError
 from qvac_core.models import ModelDescriptor, all_models
@@ -66,7 +65,7 @@ async def overview(config: CoreConfig) -> Sequence[Overview]:
     """What is here first. Raises StoreError where the data folder cannot be used."""
     folder = await asyncio.to_thread(DataDir.locate(config.data_dir).create)
     settings = await asyncio.to_thread(lambda: SettingsFile(folder.settings_file, now=time.time()))
-    library = await asyncio.to_thread(Library, models_folder(folder, settings, config.models_folder))
+    library = await asyncio.to_thread(open_library, folder, settings, config.models_folder)
     lock = InstanceLock(folder.lock_file)
     try:
         await asyncio.to_thread(lock.acquire)

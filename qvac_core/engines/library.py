@@ -53,8 +53,10 @@ class _Ensure:
 class Library:
     """The models folder and the files that were added by reference. Used from one asyncio loop; threads hash."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, make_folder: bool = True) -> None:
+        """make_folder: False for one that may be away with its disk: nothing is made in its place."""
         self._folder = folder
+        self._make_folder = make_folder
         self._records: list[Record] = read_index(folder / INDEX)
         self._left_out: dict[str, str] = {}
         self._ensuring: dict[str, _Ensure] = {}
@@ -371,6 +373,11 @@ class Library:
         return changed
 
     async def _save(self) -> None:
+        if not self._make_folder and not await asyncio.to_thread(self._folder.is_dir):
+            raise ModelError(
+                f"The models folder {self._folder} is not there. Connect its disk, or choose another folder.",
+                name="FOLDER_MISSING",
+            )
         await asyncio.to_thread(write_index, self._folder / INDEX, list(self._records))
 
 

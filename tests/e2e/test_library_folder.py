@@ -19,7 +19,7 @@ import msgspec
 import pytest
 
 from qvac_core.core.library_folder import finish_rename
-from qvac_core.core.library_state import ModelsFolderChanged, MoveState
+from qvac_core.core.library_state import LibraryChanged, ModelsFolderChanged, MoveState
 from qvac_core.engines import move_models
 from qvac_core.engines.library_index import read_index
 from qvac_core.engines.move_models import HALF, Journal, carry_out, give_up, plan, rebased_index, settle_move
@@ -83,6 +83,9 @@ def test_the_models_move_and_are_used_there(tmp_path: Path, by_copy: bool) -> No
             assert (target / "0123.part").read_bytes() == b"half a model"
             assert {model.path.parent for model in await library.room.models()} == {target}
             assert await scanned(library) == names
+            await library.until(
+                LibraryChanged, lambda e: {m.path.parent for m in e.models} == {target} and len(e.models) == len(files)
+            )
         async with opened(tmp_path / "data") as library:
             assert await scanned(library) == names
             assert all(model.ours for model in await library.room.models())
@@ -318,7 +321,16 @@ def test_a_disk_that_was_taken_out_is_said_and_nothing_is_made_in_its_place(tmp_
             assert folder.missing and folder.path == gone
             with pytest.raises(QvacError, match="Connect its disk"):
                 await library.room.download("SMOLLM2_135M_INST_Q4_1")
+            (tmp_path / "by-hand.gguf").write_bytes(model_file())
+            with pytest.raises(QvacError, match="Connect its disk"):
+                await library.core.add_model_file(tmp_path / "by-hand.gguf")
             assert not gone.parent.exists()
+            gone.mkdir(parents=True)  # the disk is connected
+            (gone / "m.gguf").write_bytes(model_file(1))
+            assert not (await library.room.folder()).missing
+            assert await scanned(library) == ["m"]
+            shutil.rmtree(gone.parent)
+            assert (await library.room.folder()).missing
             await library.room.change_folder(tmp_path / "here")
             assert not (await library.room.folder()).missing
 
