@@ -107,6 +107,7 @@ def test_what_a_removal_would_do_and_does(tmp_path: Path, small_model_path: Path
             await library.core.set_model_shared(new.name, True)
             conversation = await library.core.new_conversation(Target("", new.name))
             await library.core.rename_conversation(conversation.id, "About ducks")
+            await library.core.set_setting("chat.answer_tokens", "24")
             await library.core.ask(conversation.id, "Say yes.")
             await library.until(AnswerFinished, lambda event: True)
             (qwen,) = (await library.room.search(Query("qwen3 8b"))).entries
