@@ -82,7 +82,7 @@ class MainWindow(QWidget):
         self.share_page = SharePage(self.share, theme)
         self.chat_page = ChatPage(self.chat, theme)
         self.library_page = LibraryPage(self.library, theme)
-        self.settings = WindowSettings(core, theme, self.chat, self.chat_page, self.network, self)
+        self.settings = WindowSettings(core, theme, self.chat, self.chat_page, self.network, self.share.identity, self)
         self.notice = NoticeBar(theme)
         self._downloads = DownloadSpeech(self)
         self.knocks = KnockNotice(self.share, theme)

@@ -18,6 +18,7 @@ from app.core_words import told
 from app.i18n import tr
 from app.network_words import headline
 from app.presenters.chat import ChatPresenter
+from app.presenters.identity import IdentityPresenter
 from app.presenters.network import NetworkPresenter
 from app.presenters.settings import SettingsPresenter
 from app.presenters.settings_rows import Row, keys
@@ -25,6 +26,7 @@ from app.tasks import Tasks
 from app.theme import Theme
 from app.views.chat_page import ChatPage
 from app.views.settings_hours import DaysRow, HoursRow
+from app.views.settings_identity import IdentityRow
 from app.views.settings_network import AddRelayEntry, ConnectionEntry, RelaysEntry
 from app.views.settings_page import SettingsPage
 from app.views.settings_row import Options, SettingsEntry, SettingsRow
@@ -59,11 +61,12 @@ class WindowSettings(QObject):
         chat: ChatPresenter,
         chat_page: ChatPage,
         network: NetworkPresenter,
+        identity: IdentityPresenter,
         parent: QObject,
     ) -> None:
         super().__init__(parent)
         self._theme, self._chat, self._chat_page = theme, chat, chat_page
-        self._network = network
+        self._network, self._identity = network, identity
         self._core = core
         self._tasks = Tasks()
         self._closing = threading.Event()
@@ -81,6 +84,7 @@ class WindowSettings(QObject):
                 "days": lambda row: (DaysRow(self.presenter, theme, row),),
                 "engine": lambda row: engine_rows(theme, row),
                 "folder": self._folder_rows,
+                "identity": self._identity_row,
                 "hours": lambda row: (HoursRow(self.presenter, theme, row),),
                 "reads": lambda row: (SettingsRow(theme, tr(row.label), tr(row.hint), words=row.words),),
                 "relays": self._relays,
@@ -199,6 +203,9 @@ class WindowSettings(QObject):
         if self._folder is None:
             return ()
         return (FolderRow(self._theme, row, self._folder, self._tasks, self._closing),)
+
+    def _identity_row(self, row: Row) -> tuple[SettingsEntry, ...]:
+        return (IdentityRow(self._identity, self._theme, row, self.page.restart_wanted.emit),)
 
     def _telemetry(self, row: Row) -> tuple[SettingsEntry, ...]:
         sign = IconLabel(self._theme, "shield", "accent")

@@ -10,6 +10,7 @@ from app.bridge import CoreProxy
 from app.tasks import Tasks
 from qvac_core.core.error_text import describe
 from qvac_core.core.interface import CoreInterface
+from qvac_core.core.state import CoreEvent, SettingChanged
 from qvac_core.errors import QvacError
 from qvac_core.store.settings import Definition, definition
 
@@ -30,9 +31,21 @@ class SettingsPresenter(QObject):
         self._wanted: dict[str, str] = {}  # still to be written, the newest of each
         self._writing: set[str] = set()
         self.given: Mapping[str, str] = {}
+        core.core_event.connect(self._take)
+
+    def _take(self, event: CoreEvent) -> None:
+        """Other pages, and other programs with this core, change some of them too."""
+        if isinstance(event, SettingChanged) and event.name in self._keys and event.name not in self._writing:
+            self._tasks.start(self._read_again(event.name), lambda _error: None)
+
+    async def _read_again(self, key: str) -> None:
+        value = await self._core.call(lambda core: core.setting(key))
+        if key not in self._writing and self._values.get(key) != value:
+            self._values[key] = value
+            self.changed.emit(key)
 
     def reload(self) -> None:
-        """Other pages change some of them too."""
+        """All of them, as they are now."""
         self._tasks.start(self.load(), lambda error: self.failed.emit("", describe(error)))
 
     async def load(self) -> None:

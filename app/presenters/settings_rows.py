@@ -289,12 +289,14 @@ SHARING = Section(
                     later("Memory for models, at most"),
                     later("All loaded models together. The rest stays free for your own programs."),
                     Whole(unit="MB", zero=later("no limit"), step=500),
+                    words=("--memory-mb",),
                 ),
                 Row(
                     "sharing.idle_minutes",
                     later("Unload a model that nobody uses"),
                     later("So long after its last answer."),
                     Whole(unit=later("min"), zero=later("at once")),
+                    words=("--idle-minutes",),
                 ),
                 Row(
                     "keep_awake",
@@ -318,14 +320,14 @@ SHARING = Section(
                     later("Answers at once"),
                     later("Of one model, from its next load on. A model of its own has its own."),
                     Whole(),
-                    words=("parallel", "slots"),
+                    words=("--slots", "parallel"),
                 ),
                 Row(
                     "sharing.context_tokens",
                     later("Context of a chat"),
                     later("In tokens, from a model's next load on. More context takes more memory."),
                     Whole(step=512),
-                    words=("n_ctx", "ctx_size"),
+                    words=("--context-tokens", "n_ctx", "ctx_size"),
                 ),
                 Row(
                     "sharing.answer_tokens",
@@ -333,6 +335,13 @@ SHARING = Section(
                     later("That a guest may ask for, in tokens."),
                     Whole(zero=later("no limit"), step=256),
                     words=("--answer-tokens",),
+                ),
+                Row(
+                    "",
+                    later("Identity of this machine"),
+                    later("Your key hangs on it. With the backup it moves to another machine."),
+                    Special("identity"),
+                    words=("--seed", "identity", "key"),
                 ),
                 Row(
                     "",

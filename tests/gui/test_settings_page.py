@@ -21,23 +21,27 @@ from app.presenters.settings import SettingsPresenter
 from app.presenters.settings_rows import SECTIONS, Special, keys
 from app.theme import DARK_HIGH, LIGHT, LIGHT_HIGH, Theme
 from app.views.settings_hours import DaysRow, HoursRow
+from app.views.settings_identity import IdentityRow
 from app.views.settings_page import SectionView, SettingsPage
 from app.views.settings_row import WAITS, SettingsEntry, SettingsRow
 from app.views.settings_system import AutostartRow, FolderRow, ReportRow, TextDialog
+from app.views.share_identity import NewIdentityDialog
 from app.widgets.button import Button
 from app.widgets.combo import Combo
+from app.widgets.dialog import Dialog
 from app.widgets.key_cap import KeyCap
 from app.widgets.number import Number
 from app.widgets.segmented import Segmented
 from app.widgets.slider import SliderNumber
 from app.widgets.switch import Switch
 from app.window import SHARE, MainWindow
+from qvac_core.core.state import SettingChanged
 from qvac_core.errors import StoreError
 from qvac_core.store.folders import DataDir
 from qvac_core.store.settings import definition
 from tests.gui.conftest import DirectProxy
 from tests.gui.fake_core import FakeCore
-from tests.gui.share_window import Run
+from tests.gui.share_window import Run, dialog_of, settle
 
 
 @pytest.fixture(autouse=True)
@@ -276,6 +280,36 @@ def test_changes_from_elsewhere_are_shown_when_the_page_opens(run: Run, busy: Fa
         opened(window, "language")
         await window.settings.settle()
         assert page.row("speech_language").value_words() == "German"
+
+    run(test)
+
+
+def test_a_change_from_elsewhere_is_shown_at_once(run: Run, busy: FakeCore) -> None:
+    async def test(window: MainWindow) -> None:
+        page = opened(window, "sharing")
+        switch = page.row("manners.on_battery").controls[0]
+        assert isinstance(switch, Switch) and not switch.isChecked()
+        await busy.set_setting("manners.on_battery", "true")
+        busy.emit(SettingChanged("manners.on_battery"))
+        await window.settings.settle()
+        assert switch.isChecked()
+
+    run(test)
+
+
+def test_the_identity_is_backed_up_and_renewed_from_here(run: Run, busy: FakeCore) -> None:
+    async def test(window: MainWindow) -> None:
+        page = opened(window, "sharing")
+        row = page.findChildren(IdentityRow)[0]
+        assert row.backup.isEnabled() and row.renew.isEnabled()
+        row.renew.click()
+        dialog = dialog_of(window, NewIdentityDialog)
+        dialog.typed.setText(dialog.wanted)
+        dialog.confirm.click()
+        await settle(window)
+        assert row.note.plain.startswith("From the next start on the key is ") and row.act.isVisible()
+        for open_dialog in window.findChildren(Dialog):
+            open_dialog.close()
 
     run(test)
 
