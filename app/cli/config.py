@@ -22,6 +22,7 @@ def core_config(options: argparse.Namespace) -> CoreConfig:
         model_options=_model_options(options),
         relays=tuple(getattr(options, "relay_through", None) or ()),
         go_on=getattr(options, "verb", None) in (None, "provider"),
+        copies=tuple(getattr(options, "allow_copy", None) or ()) or None,
         models=tuple(options.model) if getattr(options, "verb", "") == "provider" and options.model else None,
     )
 

@@ -7,6 +7,7 @@ import asyncio
 from collections.abc import Sequence
 
 from app.cli.config import core_config
+from app.cli.copy_model import copy_model
 from app.cli.output import Output
 from app.cli.refusal import is_refusal, with_own_key
 from app.words import size
@@ -18,7 +19,7 @@ from qvac_core.delegation.messages import ModelEntry
 from qvac_core.errors import DelegationError, LocalProtocolError, QvacError
 
 RUN_BY_THEMSELVES = ("chat", "embed", "transcribe")
-FOR_A_KEY = ("seed", "bootstrap", "port", "no_local_network", "relay_through", "timeout")
+FOR_A_KEY = ("copy", "seed", "bootstrap", "port", "no_local_network", "relay_through", "timeout")
 
 
 async def models(options: argparse.Namespace, output: Output) -> int:
@@ -70,6 +71,8 @@ def _row(model: Overview) -> tuple[str, ...]:
 async def _of_a_provider(options: argparse.Namespace, output: Output) -> int:
     config = core_config(options)
     if (await asyncio.to_thread(load_key_pair, config)).public_key == options.key:
+        if options.copy is not None:
+            raise LocalProtocolError("This is your own key: its models are on this machine.", name="INVALID_OPTION")
         output.note("This is your own key: these are the models of this machine.")
         await _of_this_machine(options, output)
         return 0
@@ -77,7 +80,11 @@ async def _of_a_provider(options: argparse.Namespace, output: Output) -> int:
     try:
         await core.start()
         try:
+            if options.copy is not None:
+                await copy_model(core, options, output)
+                return 0
             listed = await core.consumer.list_models(Delegate(options.key, timeout=options.timeout))
+            copies = {offer.sha256 for offer in await core.copies.ask(options.key.hex(), options.timeout)}
         except QvacError as error:
             raise (with_own_key(core.public_key, error) if is_refusal(error) else error) from None
     finally:
@@ -88,7 +95,7 @@ async def _of_a_provider(options: argparse.Namespace, output: Output) -> int:
             "Ask its owner for a name, and load it by that.",
             name="MODELS_NOT_TOLD",
         )
-    _tell([entry for entry in listed if _matches(entry, options.search or "")], options, output)
+    _tell([entry for entry in listed if _matches(entry, options.search or "")], copies, options, output)
     return 0
 
 
@@ -97,7 +104,7 @@ def _matches(entry: ModelEntry, text: str) -> bool:
     return all(word in told for word in text.lower().split())
 
 
-def _tell(listed: Sequence[ModelEntry], options: argparse.Namespace, output: Output) -> None:
+def _tell(listed: Sequence[ModelEntry], copies: set[str], options: argparse.Namespace, output: Output) -> None:
     for entry in listed:
         output.event(
             "model",
@@ -109,6 +116,7 @@ def _tell(listed: Sequence[ModelEntry], options: argparse.Namespace, output: Out
             sha256=entry.sha256,
             loaded=entry.loaded,
             waitMs=entry.wait_ms,
+            copyable=entry.sha256 in copies,
         )
     if not listed:
         output.note(f"No model of it matches {options.search}." if options.search else "It offers your key no model.")
@@ -120,10 +128,11 @@ def _tell(listed: Sequence[ModelEntry], options: argparse.Namespace, output: Out
             size(entry.size_bytes),
             f"{entry.context_tokens} tokens" if entry.context_tokens and "chat" in entry.abilities else "–",
             "loaded" if entry.loaded else "on its disk",
+            "yes" if entry.sha256 in copies else "no",
         )
         for entry in listed
     ]
-    table(("name", "can", "size", "context", "now"), rows, output)
+    table(("name", "can", "size", "context", "now", "may be copied"), rows, output)
 
 
 def table(titles: tuple[str, ...], rows: Sequence[tuple[str, ...]], output: Output) -> None:

@@ -357,6 +357,12 @@ def _models(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("names", type=_name_or_path, nargs="*", metavar="NAME", help="what to do it with")
     parser.add_argument(
+        "--copy",
+        type=_text,
+        metavar="NAME",
+        help="copy this model of the provider, whose owner lets you, onto this machine; goes on where it broke off",
+    )
+    parser.add_argument(
         "--search", type=_text, metavar="TEXT", help="only those with all of these words in name, kind or quantization"
     )
     parser.add_argument(
@@ -505,6 +511,14 @@ def _provider(parser: argparse.ArgumentParser) -> None:
         default=[],
         metavar="NAME_OR_PATH",
         help="share this model: a GGUF or Whisper file, an SDK name or an https address; may be repeated",
+    )
+    parser.add_argument(
+        "--allow-copy",
+        type=_name_or_path,
+        action="append",
+        default=[],
+        metavar="NAME_OR_PATH",
+        help="guests may copy the file of this shared model onto their machines; may be repeated",
     )
     parser.add_argument(
         "--answer-tokens", type=_tokens, metavar="TOKENS", help="longest answer that a guest may ask for, in tokens"

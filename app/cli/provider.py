@@ -9,6 +9,7 @@ import time
 from app import tray_words
 from app.cli.config import core_config
 from app.cli.output import Output
+from app.words import size
 from qvac_core.codec.key_text import short_key
 from qvac_core.core import Core
 from qvac_core.core.state import (
@@ -110,6 +111,7 @@ _OUTCOMES = {
 
 _KINDS = {
     "completionStream": "An answer",
+    "copyModel": "A copy",
     "embed": "Embeddings",
     "transcribe": "A transcription",
     "translate": "A translation",
@@ -131,6 +133,8 @@ def _measures(entry: LogEntry) -> list[str]:
     told = []
     if entry.unit == "seconds" and entry.amount:
         told.append(f"{entry.amount:.0f} s of audio")
+    elif entry.unit == "bytes":
+        told.append(size(entry.amount))
     elif entry.unit == "texts" and entry.amount:
         told.append("1 text" if entry.amount == 1 else f"{entry.amount:.0f} texts")
     if entry.prompt_tokens or entry.generated_tokens or not entry.unit:

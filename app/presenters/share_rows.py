@@ -67,7 +67,12 @@ LOG_DROP = (2, 4)
 # What a model that cannot chat is for.
 PURPOSES = {"embed": later("for embeddings"), "transcribe": later("for speech")}
 # Of a request that is no chat: what it is called in the log, and how its measure is written.
-METHODS = {"embed": later("embeddings"), "transcribe": later("speech"), "translate": later("translation")}
+METHODS = {
+    "embed": later("embeddings"),
+    "transcribe": later("speech"),
+    "translate": later("translation"),
+    "copyModel": later("copy of the file"),
+}
 
 
 def model_rows(models: Iterable[SharedModel]) -> list[Row]:
@@ -361,6 +366,8 @@ def _tokens(totals: LogTotals) -> str:
 
 
 def _measure(entry: LogEntry) -> str:
+    if entry.unit == "bytes":
+        return words.size(entry.amount)
     if entry.unit == "texts":
         return trn("%n text", "%n texts", round(entry.amount))
     if entry.unit == "seconds":

@@ -70,6 +70,7 @@ KINDS = (
     ("embed", later("Embeddings")),
     ("transcribe", later("Speech")),
     ("translate", later("Translation")),
+    ("copyModel", later("Copies of models")),
 )
 TIMES: tuple[tuple[int, str], ...] = (
     (0, later("Any time")),

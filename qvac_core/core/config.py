@@ -42,6 +42,7 @@ class CoreConfig:
     port: int = 0
     rules: RuleOverride | None = None
     models: tuple[str, ...] | None = None
+    copies: tuple[str, ...] | None = None  # models whose files guests may copy in this run; None = as the settings say
     models_folder: Path | None = None
     answer_tokens: int | None = None
     model_options: ModelOptions = field(default_factory=ModelOptions)  # of all models in this run; 0 = as the settings

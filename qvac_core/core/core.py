@@ -24,6 +24,7 @@ from qvac_core.core.chat_settings import ChatSettings
 from qvac_core.core.chats import Chats
 from qvac_core.core.config import CoreConfig, RuleOverride
 from qvac_core.core.contacts import Contacts
+from qvac_core.core.copies import Copies
 from qvac_core.core.diagnosis import examine_network
 from qvac_core.core.dictation import Dictations
 from qvac_core.core.event_hub import EventHub
@@ -197,6 +198,7 @@ class Core:
             pool,
             limits,
             only=self._config.models,
+            copies=self._config.copies,
             given=given,
             downloads=self.library.downloads_queue,
         )
@@ -249,6 +251,9 @@ class Core:
         self.manners = Manners(lambda: self._store.settings.settings.manners, self.pausing, self._hub.emit, senses)
         self._on_close("manners", self.manners.close)
         self.manners.open()
+        self.copies = Copies(self.consumer, self._contacts.entries, self._hub, self.machine, self.library)
+        self._on_close("copies", self.copies.close)
+        self.library.neighbours.connect(self.copies)
         await self.library.open(self.machine, go_on=self._config.go_on)
         self.machine.open()
         for sentence in (*self._store.notices, self._network.notice):

@@ -152,6 +152,16 @@ class ModelsRoom:
         ):
             self._tasks.start(asyncio.to_thread(self._remembered.save), "remember how fast answers are")
 
+    # --- Machines that let this one copy ---------------------------------------------------------------------------
+
+    def sources_changed(self) -> None:
+        """Offers came or went."""
+        self.neighbours.changed()
+
+    async def source_is_back(self, provider_key: str) -> None:
+        """What was broken off when it went away goes on."""
+        await self.downloads_queue.source_is_back(provider_key)
+
     # --- What can be had ------------------------------------------------------------------------------------------
 
     async def memory(self) -> MachineMemory:

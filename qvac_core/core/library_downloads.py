@@ -42,6 +42,8 @@ logger = logging.getLogger(__name__)
 
 _OF_THE_NETWORK = ("HTTP_ERROR", "COPY_ENDED", "NO_SOURCE")  # names of errors that a network may end
 _STILL: dict[str, Any] = {"rate": 0.0, "left_seconds": None}  # nothing moves
+# Failures that the return of a neighbour mends in nothing.
+_NOT_BY_ABSENCE = ("CHECKSUM_VALIDATION_FAILED", "DISK_FULL", "REQUEST_REJECTED_BY_POLICY", "MODEL_NOT_FOUND")
 _WAITING = (DownloadState.PAUSED, DownloadState.FAILED)
 
 
@@ -187,6 +189,14 @@ class Downloads:
         await self._ready()
         await self._queue(job)
 
+    async def source_is_back(self, source: str) -> None:
+        """What failed because this neighbour was away goes on; what failed otherwise is its user's to decide."""
+        for job in list(self._jobs.values()):
+            error = job.row.error
+            away = error is not None and error.name not in _NOT_BY_ABSENCE
+            if job.source == source and job.row.state is DownloadState.FAILED and away:
+                await self._queue(job)
+
     async def pause_all(self) -> None:
         for job in list(self._jobs.values()):
             if job.row.state is DownloadState.QUEUED:  # first: or they would begin as others end
@@ -261,10 +271,13 @@ class Downloads:
             job.row = replace(job.row, state=DownloadState.RUNNING, rate=0.0, left_seconds=None)
             self._tell(job)
             await self._keep(job)
+            copier, expected, called = self._copy(job)
             model = await self._library.ensure(
                 job.row.model,
                 lambda progress: self._progress(job, progress),
-                *self._copy(job),
+                copier,
+                expected,
+                called=called,
                 projector=self._projector_of(job.row.model),
             )
             if job.row.share:
@@ -294,13 +307,14 @@ class Downloads:
             job.task = None
             self._next()
 
-    def _copy(self, job: _Job) -> tuple[Copier | None, tuple[str, int]]:
-        """Who sends it, where that is not its address; and what it has to be. Raises ModelError."""
+    def _copy(self, job: _Job) -> tuple[Copier | None, tuple[str, int], str]:
+        """Who sends it, where that is not its address; what it has to be; what it is called. Raises ModelError."""
         if not job.source:
-            return None, ("", 0)
+            return None, ("", 0), ""
         offer = self._neighbours.offer(job.source, _sha256(job.row.model), job.row.model)
         source = job.source
-        return (lambda offset: self._neighbours.copy(source, offer.sha256, offset)), (offer.sha256, offer.size_bytes)
+        copier: Copier = lambda offset: self._neighbours.copy(source, offer.sha256, offset)  # noqa: E731
+        return copier, (offer.sha256, offer.size_bytes), offer.file_name
 
     def _progress(self, job: _Job, progress: DownloadProgress) -> None:
         left = (progress.total - progress.downloaded) / progress.rate if progress.rate and progress.total else None

@@ -29,6 +29,7 @@ class Offer:
     file_name: str
     rate: float = 0.0
     model_type: str = ""
+    name: str = ""  # as that machine's library calls the model
 
 
 class CopyService(Protocol):

@@ -52,6 +52,7 @@ from qvac_core.engines.interface import (
 )
 from qvac_core.engines.library import Library
 from qvac_core.engines.memory_cap import check_cap, needed_bytes
+from qvac_core.engines.model_files import part_names
 from qvac_core.engines.model_kind import (
     CHAT_TYPE,
     EMBEDDING_TYPE,
@@ -70,6 +71,10 @@ from qvac_core.store.settings import ModelOptions, Settings
 from qvac_core.store.store import Store
 
 THIS_MACHINE = "This machine"
+
+
+def in_one_file(model: LibraryModel) -> bool:
+    return len(part_names(model.path.name)) <= 1
 
 
 def load_config(limits: Limits) -> ModelConfig:
@@ -95,11 +100,13 @@ class Machine:
         pool: ModelPool,
         limits: Limits,
         only: Sequence[str] | None = None,
+        copies: Sequence[str] | None = None,
         given: ModelOptions | None = None,
         *,
         downloads: Downloads,
     ) -> None:
-        """only: names or paths shared in this run, in place of the switches kept in the settings. given: what holds in
+        """only: names or paths shared in this run, in place of the switches kept in the settings; copies: those of
+        them that guests may copy. given: what holds in
         this run for all models, in place of the settings. downloads: by which models come that are not here."""
         self._given = given or ModelOptions()
         self._store = store
@@ -108,6 +115,8 @@ class Machine:
         self.pool = pool
         self._limits = limits
         self._only = only
+        self._copies = copies
+        self._copies_now: frozenset[str] | None = None
         self._shared_now: frozenset[str] | None = None
         self._downloads = downloads
         self._leases: dict[str, Lease] = {}
@@ -133,6 +142,20 @@ class Machine:
         if self._only is not None:
             models = [await self.require(name, "") for name in self._only]
             self._shared_now = frozenset(model.name for model in models)
+        if self._copies is not None:
+            self._copies_now = frozenset(self._to_be_copied(name) for name in self._copies)
+
+    def _to_be_copied(self, name_or_path: str) -> str:
+        model = self._library.find(name_or_path)
+        if model is None or model.name not in self.shared_names():
+            raise ModelError(
+                f"{name_or_path} is not shared, so that nobody can copy it. Share it as well (--model).",
+                name="MODEL_NOT_FOUND",
+                code=52002,
+            )
+        if not in_one_file(model):
+            raise ModelError(f"{model.name} lies in several files; only models of one file can be copied.")
+        return model.name
 
     async def close(self) -> None:
         await self._tasks.close()
@@ -280,6 +303,7 @@ class Machine:
             state="idle" if pooled is None else "loading" if info is None else "loaded",
             ability=_ABILITIES[model.model_type][0],
             vision="vision" in _abilities(model),
+            copyable=model.name in self.copyable_names(),
         )
 
     def _pooled(self, model: LibraryModel) -> PooledModel | None:
@@ -293,6 +317,26 @@ class Machine:
             models = tuple(sorted(names))
             await self._store.database.run(
                 self._store.settings.change, lambda now: replace(now, sharing=replace(now.sharing, models=models))
+            )
+        self.announce()
+
+    def copyable_names(self) -> frozenset[str]:
+        """Models whose files guests may copy, if they are shared with them."""
+        if self._copies_now is not None:
+            return self._copies_now
+        return frozenset(self._store.settings.settings.sharing.copies)
+
+    async def set_copyable(self, name: str, copyable: bool) -> None:
+        model = self._library.find(name)
+        if model is None:
+            raise _no_such_model(name)
+        names = self.copyable_names() | {model.name} if copyable else self.copyable_names() - {model.name}
+        if self._copies_now is not None:
+            self._copies_now = frozenset(names)
+        else:
+            copies = tuple(sorted(names))
+            await self._store.database.run(
+                self._store.settings.change, lambda now: replace(now, sharing=replace(now.sharing, copies=copies))
             )
         self.announce()
 
@@ -325,6 +369,9 @@ class Machine:
 
     # --- For the library ------------------------------------------------------------------------------------------
 
+    def of_sha256(self, sha256: str) -> LibraryModel | None:
+        return next((model for model in self._library.models() if model.sha256 == sha256), None)
+
     def is_loaded(self, model: LibraryModel) -> bool:
         return self._pooled(model) is not None
 
@@ -344,6 +391,8 @@ class Machine:
         await self.pool.unload(model)
         if model.name in self.shared_names():
             await self.set_shared(model.name, False)
+        if model.name in self.copyable_names():
+            await self.set_copyable(model.name, False)  # before another one of this name comes
         if self._store.settings.settings.chat.local_model == model.name:
             await self._store.database.run(
                 self._store.settings.change, lambda now: replace(now, chat=replace(now.chat, local_model=""))
@@ -366,6 +415,17 @@ class Machine:
             )
             for model in self.runnable_models()
             if model.name in shared
+        ]
+
+    def copies(self, public_key: bytes) -> Sequence[LibraryModel]:
+        """For the provider: delegation's CopiedModels."""
+        names = self.copyable_names()
+        if not names:
+            return ()
+        return [
+            offered.model
+            for offered in self.list(public_key)
+            if offered.model.name in names and in_one_file(offered.model)
         ]
 
     def _context_of(self, model: LibraryModel) -> int:

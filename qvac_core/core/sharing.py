@@ -38,6 +38,7 @@ from qvac_core.core.tasks import TaskOwner
 from qvac_core.core.waiting_times import WaitingTimes
 from qvac_core.delegation import admission, events
 from qvac_core.delegation.admission import AccessPolicy, Allowance, Limits
+from qvac_core.delegation.live_requests import Kind
 from qvac_core.delegation.provider import Provider
 from qvac_core.delegation.serving import Greeting
 from qvac_core.errors import NetworkError
@@ -54,6 +55,7 @@ ANOTHER_MACHINE = (
 )
 # Endings that say how long an answer takes.
 _WHOLE = frozenset({events.Outcome.EOS, events.Outcome.LENGTH, events.Outcome.STOP_SEQUENCE})
+COPY_METHOD = Kind.COPY.method  # says nothing of how long an answer takes
 STATUS_EVERY = 2.0  # seconds between looks at what the network says about us
 
 
@@ -87,6 +89,7 @@ class Sharing:
             log=self._log,
             on_event=self._on_provider_event,
             limits_of=machine.limits_of,
+            copied=machine,
             greeting=self._greeting,
             public_key=key_pair.public_key,
         )
@@ -420,7 +423,8 @@ class Sharing:
 
     def _on_ended(self, event: events.RequestEnded) -> None:
         known = self._active.pop(event.id, None)
-        if known is not None and not known.place and event.outcome in _WHOLE:
+        computed = event.method != COPY_METHOD
+        if known is not None and not known.place and event.outcome in _WHOLE and computed:
             self._waiting.ended(event.model, time.time() - known.turn_at)
         entry = LogEntry(
             id=event.id,

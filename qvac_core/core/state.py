@@ -57,6 +57,7 @@ class SharedModel:
 
     `ability`: what it is made for: "chat", "embed", "transcribe"; "" for a file of the models folder that is of no
     use, or not whole (`state` says why). Those are listed, and never shared or offered.
+    copyable: guests may copy its file.
     """
 
     name: str
@@ -70,6 +71,7 @@ class SharedModel:
     state: str
     ability: str = "chat"
     vision: bool = False
+    copyable: bool = False
 
 
 class AccessMode(StrEnum):

@@ -10,6 +10,7 @@ import asyncio
 import logging
 import uuid
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Protocol
@@ -20,6 +21,7 @@ from msgspec import UNSET, UnsetType
 from qvac_core.delegation.blob_upload import Progress
 from qvac_core.delegation.completion import Completion
 from qvac_core.delegation.connection import CANCEL_SECONDS, ProviderConnection, ReplyT, connection_failed, timed_out
+from qvac_core.delegation.copying import copied_bytes
 from qvac_core.delegation.failures import Code
 from qvac_core.delegation.load_messages import load_message
 from qvac_core.delegation.messages import (
@@ -29,6 +31,7 @@ from qvac_core.delegation.messages import (
     CancelReply,
     CompletionStream,
     ContinueFrom,
+    CopyEntry,
     Embed,
     EmbedReply,
     GenerationParams,
@@ -36,6 +39,8 @@ from qvac_core.delegation.messages import (
     HeartbeatReply,
     HelloReply,
     HistoryMessage,
+    ListCopies,
+    ListCopiesReply,
     ListModels,
     ListModelsReply,
     LoadModel,
@@ -102,7 +107,10 @@ class Delegate:
 
 @dataclass(frozen=True, slots=True)
 class Waits:
-    """Bounds where a delegate sets none. first_connect: the network may be cold. idle: silence inside an answer."""
+    """Bounds where a delegate sets none. first_connect: the network may be cold. idle: silence inside an answer.
+
+    copy_idle: silence inside the bytes of a file, for which nobody computes.
+    """
 
     first_connect: float = 60.0
     connect: float = 10.0
@@ -111,6 +119,7 @@ class Waits:
     work: float = 1800.0
     load_idle: float = 300.0
     idle: float = 60.0
+    copy_idle: float = 20.0
 
 
 class Connect(Protocol):
@@ -303,6 +312,28 @@ class Consumer:
         except ProviderError as error:
             connection.raise_if_rejected(error)
             return None
+
+    async def list_copies(self, delegate: Delegate) -> list[CopyEntry]:
+        """The model files this key may copy there; none where the provider is not one of ours, or an older one."""
+        connection = await self._ready(delegate)
+        await connection.greeted()
+        if not connection.offers("copies"):
+            return []
+        return (
+            await self._ask(connection, ListCopies(), ListCopiesReply, delegate.timeout or self._waits.reply)
+        ).copies
+
+    async def copy_model(self, delegate: Delegate, sha256: str, offset: int) -> AsyncGenerator[bytes, None]:
+        """The bytes of such a file from an offset on; it may end before the last one, and nobody has judged them.
+
+        Raises ProviderError for its refusal, and what a lost connection raises.
+        """
+        connection = await self._ready(delegate)
+        async with aclosing(
+            copied_bytes(connection, sha256, offset, delegate.timeout or self._waits.copy_idle)
+        ) as chunks:
+            async for chunk in chunks:
+                yield chunk
 
     async def load_model(
         self,

@@ -40,6 +40,7 @@ class Kind(Enum):
     EMBEDDINGS = "embeddings"
     TRANSCRIBE = "transcribe"
     TRANSLATE = "translate"
+    COPY = "copyModel"
 
     @property
     def method(self) -> str:
@@ -48,7 +49,7 @@ class Kind(Enum):
 
     @property
     def unit(self) -> str:
-        """What it is measured in beside tokens: "texts", "seconds" of audio; "" = tokens alone."""
+        """What it is measured in beside tokens: "texts", "seconds" of audio, "bytes"; "" = tokens alone."""
         return _UNITS.get(self, "")
 
 
@@ -124,8 +125,9 @@ _METHODS = {
     Kind.EMBEDDINGS: "embed",
     Kind.TRANSCRIBE: "transcribe",
     Kind.TRANSLATE: "translate",
+    Kind.COPY: "copyModel",
 }
-_UNITS = {Kind.EMBEDDINGS: "texts", Kind.TRANSCRIBE: "seconds", Kind.TRANSLATE: "texts"}
+_UNITS = {Kind.EMBEDDINGS: "texts", Kind.TRANSCRIBE: "seconds", Kind.TRANSLATE: "texts", Kind.COPY: "bytes"}
 
 
 class LiveRequests:

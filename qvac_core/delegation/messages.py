@@ -78,6 +78,10 @@ class LoadEmbeddingModel(AnyLoad, frozen=True, kw_only=True, tag="loadModel", fo
     model_config: EmbedConfig | UnsetType = UNSET
 
 
+# Of a model file that may be copied, and how many of them one provider tells of.
+COPY_NAME_LETTERS = 512
+MOST_COPIES = 2000
+
 Sha256 = Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]
 
 
@@ -337,6 +341,17 @@ class PutBlob(Message, frozen=True, tag="putBlob"):
     offset: Count
 
 
+class ListCopies(Message, frozen=True, tag="listCopies"):
+    """Our own (copies.py): which models may this key copy?"""
+
+
+class CopyModel(Message, frozen=True, tag="copyModel"):
+    """Our own (copies.py): the bytes of a model's file, from an offset on."""
+
+    sha256: Sha256
+    offset: Count = 0
+
+
 Request = (
     Heartbeat
     | LoadModel
@@ -354,6 +369,8 @@ Request = (
     | Keepalive
     | BlobStatus
     | PutBlob
+    | ListCopies
+    | CopyModel
 )
 
 
@@ -542,6 +559,26 @@ class PutBlobReply(Message, frozen=True, tag="putBlob"):
     received: Count
 
 
+class CopyEntry(Part, frozen=True):
+    """A model file that this key may copy. file_name: as its owner calls it, never with a folder."""
+
+    name: Annotated[str, Meta(max_length=COPY_NAME_LETTERS)]
+    file_name: Annotated[str, Meta(max_length=COPY_NAME_LETTERS)]
+    model_type: Annotated[str, Meta(max_length=COPY_NAME_LETTERS)]
+    size_bytes: Annotated[int, Meta(ge=1)]
+    sha256: Sha256
+
+
+class ListCopiesReply(Message, frozen=True, tag="listCopies"):
+    copies: Annotated[list[CopyEntry], Meta(max_length=MOST_COPIES)]
+
+
+class CopyModelReply(Message, frozen=True, tag="copyModel"):
+    """The line before the bytes. size_bytes: of the whole file, whatever the offset."""
+
+    size_bytes: Annotated[int, Meta(ge=1)]
+
+
 class QueueLine(Message, frozen=True, tag="queue"):
     """To our own consumers, before the first line of an answer: its place, again when that changes, and now and then.
 
@@ -659,6 +696,8 @@ Reply = (
     | KeepaliveReply
     | BlobStatusReply
     | PutBlobReply
+    | ListCopiesReply
+    | CopyModelReply
     | QueueLine
 )
 
@@ -679,6 +718,8 @@ _requests: Mapping[str, msgspec.json.Decoder[Any]] = {
     "keepalive": msgspec.json.Decoder(Keepalive),
     "blobStatus": msgspec.json.Decoder(BlobStatus),
     "putBlob": msgspec.json.Decoder(PutBlob),
+    "listCopies": msgspec.json.Decoder(ListCopies),
+    "copyModel": msgspec.json.Decoder(CopyModel),
 }
 # By modelType: what a load has to say depends on it.
 _loads: Mapping[str, msgspec.json.Decoder[Any]] = {

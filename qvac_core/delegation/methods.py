@@ -33,6 +33,8 @@ REMOTE_SAFE = frozenset(
         "keepalive",
         "blobStatus",
         "putBlob",
+        "listCopies",
+        "copyModel",
     }
 )
 
@@ -41,6 +43,7 @@ _STREAMS = (
     "bciTranscribe",
     "classify",
     "completionStream",
+    "copyModel",
     "diffusionStream",
     "loggingStream",
     "ocrStream",
@@ -66,6 +69,7 @@ _REPLIES = (
     "heartbeat",
     "hello",
     "keepalive",
+    "listCopies",
     "listModels",
     "loadModel",
     "modelRegistryGetModel",

@@ -13,6 +13,7 @@ from collections.abc import Callable
 
 from qvac_core.delegation.admission import AccessPolicy, Decision, Denials, KnockLimit, Limits
 from qvac_core.delegation.blobs import BlobStore
+from qvac_core.delegation.copies import CopiedModels, NoCopies
 from qvac_core.delegation.events import ConnectionChanged, ConnectionState, ModelsInUseChanged, ProviderEvent
 from qvac_core.delegation.failures import Rejection, denied, not_admitted, paused
 from qvac_core.delegation.held_bytes import HeldBytes
@@ -66,11 +67,12 @@ class Provider:
         public_key: bytes = b"",
         greeting: Callable[[], Greeting] = Greeting,
         limits_of: LimitsOf | None = None,
+        copied: CopiedModels | None = None,
         wall_clock: Callable[[], float] = time.time,
     ) -> None:
         """`wall_clock` gives Unix seconds. limits_of: bounds for one model, as they are now; None = `limits` for all.
 
-        greeting: what is said of this provider, as it is now.
+        greeting: what is said of this provider, as it is now. copied: what guests may copy; None = nothing.
         """
         self.public_key = public_key
         self.paused = False
@@ -102,6 +104,7 @@ class Provider:
             held=HeldBytes(self._limits.held_bytes, self._limits.held_bytes_share),
             sessions=KvSessions(),
             blobs=self._blobs,
+            copied=copied or NoCopies(),
             log=log,
             greeting=greeting,
             limits_of=limits_of or (lambda model: bounds),

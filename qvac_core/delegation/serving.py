@@ -20,6 +20,8 @@ from qvac_core.delegation.admission import AccessPolicy, Allowance, Decision, Li
 from qvac_core.delegation.answer_lines import AnswerLines
 from qvac_core.delegation.answers import Answer
 from qvac_core.delegation.blobs import BlobStore, KeyBlobs
+from qvac_core.delegation.copies import CopiedModels, Copying, check_room, list_copies, not_to_be_copied
+from qvac_core.delegation.copies import find as find_copy
 from qvac_core.delegation.embeddings import embed
 from qvac_core.delegation.events import Outcome
 from qvac_core.delegation.failures import Code, Reason, Rejection, by_policy, error_reply, not_admitted
@@ -45,6 +47,7 @@ from qvac_core.delegation.messages import (
     Cancel,
     CancelReply,
     CompletionStream,
+    CopyModel,
     Embed,
     Envelope,
     Heartbeat,
@@ -53,6 +56,7 @@ from qvac_core.delegation.messages import (
     HelloReply,
     Keepalive,
     KeepaliveReply,
+    ListCopies,
     ListModels,
     ListModelsReply,
     Message,
@@ -89,7 +93,7 @@ logger = logging.getLogger(__name__)
 
 HELLO_VERSION = 1
 # Of wire/QVAC.md section 12, what this version does. Grants, receipts and countersigning come later.
-OUR_FEATURES = frozenset({"models", "queue", "continue", "keepalive", "blobs", "pictures"})
+OUR_FEATURES = frozenset({"models", "queue", "continue", "keepalive", "blobs", "pictures", "copies"})
 APP_NAME = "qvac-desktop"
 HEAD_SECONDS = 10.0  # for the first chunk of a request whose body is a stream
 NO_SPEECH = "This model transcribes no speech. Load a Whisper model."
@@ -119,6 +123,7 @@ class Service:
     held: HeldBytes
     sessions: KvSessions
     blobs: BlobStore
+    copied: CopiedModels
     log: RequestLog
     greeting: Callable[[], Greeting]
     limits_of: LimitsOf
@@ -143,6 +148,7 @@ class Session:
         self.held = HeldModels(service.pool, service.limits, service.on_models_changed, service.limits_of)
         self.sessions = service.sessions
         self.blobs = KeyBlobs(service.blobs, stream.remote_public_key)
+        self._copied = service.copied
         self.tells_places = False
         self.is_ours = False
         self._told_of_contents = False
@@ -181,7 +187,10 @@ class Session:
     def stop_unshared(self) -> None:
         """End the answers of models that are not shared with this key any more."""
         for request in self.requests:
-            if request.session is self and request.kind is not Kind.LOAD:
+            if request.session is self and request.kind is Kind.COPY:
+                if find_copy(self._copied, self.public_key, request.model_id) is None:
+                    request.stop_by_owner(MODEL_OFF)
+            elif request.session is self and request.kind is not Kind.LOAD:
                 known = self._known(request.model_id)
                 if known is None or self.models.find(known.source, self.public_key) is None:
                     request.stop_by_owner(MODEL_OFF)
@@ -296,6 +305,10 @@ class Session:
             self._check_accepting()
             received = self.blobs.put(message.sha256, message.size_bytes, message.offset, payload)
             await self._reply(request, PutBlobReply(received))
+        elif isinstance(message, ListCopies):
+            await self._reply(request, list_copies(self._copied, self.public_key))
+        elif isinstance(message, CopyModel):
+            await self._copy(request, message)
         elif isinstance(message, AnyLoad):
             self._check_accepting()
             _check_size(len(body), self.limits.load_bytes)
@@ -332,6 +345,23 @@ class Session:
 
     def _list_models(self) -> ListModelsReply:
         return ListModelsReply([_entry(offered) for offered in self.models.list(self.public_key)])
+
+    async def _copy(self, request: IncomingRequest, message: CopyModel) -> None:
+        """The bytes of a model's file; nothing of the model is computed."""
+        self._check_accepting()
+        model = find_copy(self._copied, self.public_key, message.sha256)
+        if model is None:
+            raise not_to_be_copied()
+        check_room(self.requests, self.public_key)
+        live = self.requests.open(Kind.COPY, self.public_key, self, None, model.sha256, model.name)
+        request.on_gone = lambda gone: stop_for(live, gone, self.rpc.error)
+        if request.gone is not None:
+            stop_for(live, request.gone, self.rpc.error)
+
+        def allowed() -> bool:
+            return find_copy(self._copied, self.public_key, model.sha256) is not None
+
+        await Copying(model, self.requests, live, allowed, self.limits.stall_seconds).run(request.respond(), message)
 
     def _cancel(self, message: Cancel) -> CancelReply:
         """Only the caller's own requests. A targeted cancel that finds nothing is a success, as in 0.16."""

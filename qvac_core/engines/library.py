@@ -20,7 +20,7 @@ from qvac_core.engines.download import Copier, Fetched, Progress, Wanted
 from qvac_core.engines.examine import examine, examine_projector, examine_type
 from qvac_core.engines.interface import DownloadProgress, LibraryModel
 from qvac_core.engines.library_index import INDEX, Record, read_index, write_index
-from qvac_core.engines.model_files import part_prefix
+from qvac_core.engines.model_files import part_names, part_prefix
 from qvac_core.engines.model_kind import ModelKind, cannot_chat
 from qvac_core.engines.projectors import file_name_beside, projectors_of
 from qvac_core.engines.split_download import discard, fetch_model, known, left_of
@@ -167,11 +167,13 @@ class Library:
         expected: tuple[str, int] = ("", 0),
         *,
         projector: ModelDescriptor | None = None,
+        called: str = "",
     ) -> LibraryModel:
         """ "" means the default small model. Who asks for the same model at the same time shares the download.
 
         copier: who sends the file in place of its address. expected: sha256 and bytes of the file, where the caller
-        knows what the catalog does not. projector: its vision part, in the same case.
+        knows what the catalog does not. projector: its vision part, in the same case. called:
+        what its file is called there, of an unknown one.
         """
         wanted = name_or_source.strip() or DEFAULT_SMALL_MODEL.name
         found = self.find(wanted)
@@ -181,7 +183,7 @@ class Library:
         key = canonical_source(descriptor.src if descriptor else wanted)
         entry = self._ensuring.get(key)
         if entry is None:
-            entry = self._start(key, wanted, copier, expected, projector)
+            entry = self._start(key, wanted, copier, expected, projector, called)
 
         def listen(report: DownloadProgress) -> None:
             if on_progress is not None:
@@ -218,6 +220,7 @@ class Library:
         copier: Copier | None,
         expected: tuple[str, int],
         projector: ModelDescriptor | None,
+        called: str,
     ) -> _Ensure:
         listeners: list[Progress] = []
 
@@ -227,7 +230,7 @@ class Library:
 
         async def obtain() -> LibraryModel:
             try:
-                return await self._obtain(wanted, progress, copier, expected, projector)
+                return await self._obtain(wanted, progress, copier, expected, projector, called)
             finally:
                 del self._ensuring[key]
 
@@ -241,6 +244,7 @@ class Library:
         copier: Copier | None,
         expected: tuple[str, int],
         projector: ModelDescriptor | None,
+        called: str,
     ) -> LibraryModel:
         descriptor = _descriptor(wanted)
         if descriptor is None and not is_source(wanted):
@@ -264,7 +268,7 @@ class Library:
         if descriptor is not None:
             file_name, sha256, size = descriptor.file, descriptor.sha256, descriptor.size_bytes
         else:
-            file_name, (sha256, size) = source.file_name, expected
+            file_name, (sha256, size) = _plain(called) or source.file_name, expected
         fetching = Wanted(wanted, source, file_name, sha256, size, copier)
         shown = _before(progress, projectors[0].size_bytes) if projectors else progress
         if descriptor is DEFAULT_SMALL_MODEL and copier is None:
@@ -433,6 +437,12 @@ def _model_files(folder: Path) -> list[Path]:
         return []
     whisper = (path for path in folder.glob("*.bin") if path.is_file() and is_ggml(path))
     return sorted([path for path in folder.glob("*.gguf") if path.is_file()] + list(whisper))
+
+
+def _plain(called: str) -> str:
+    """What somebody else calls a model file, if it is a name for one; what is odd in it goes where it is used."""
+    usable = Path(called).suffix.lower() in (".gguf", ".bin") and len(part_names(called)) <= 1
+    return called if usable else ""
 
 
 def _delete(paths: Sequence[Path]) -> None:

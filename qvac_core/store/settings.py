@@ -103,15 +103,17 @@ class ModelOptions:
 class SharingSettings:
     """[sharing]: `models` by library name; `log_days` 0 keeps the log for ever, `log_rows` 0 any number of requests.
 
-    answer_tokens: longest answer that a guest may ask for; 0 = as long as the context allows. context_tokens: of each
-    chat; slots: answers at once of one model. memory_mb: of all loaded models together, 10^6 bytes, 0 = no cap.
-    idle_minutes: then a model that nobody uses is unloaded. keep_contents: questions and answers of guests who were
-    told so are kept with the log. per_model: by library name, what holds for that model alone.
+    copies: those of the models whose files guests may copy. answer_tokens: longest answer that a guest may ask for; 0 =
+    as long as the context allows. context_tokens: of each chat; slots: answers at once of one model. memory_mb: of all
+    loaded models together, 10^6 bytes, 0 = no cap. idle_minutes: then a model that nobody uses is unloaded.
+    keep_contents: questions and answers of guests who were told so are kept with the log. per_model: by library name,
+    what holds for that model alone.
     """
 
     admission: Admission = Admission.ALLOW
     knocks: bool = True
     models: tuple[str, ...] = ()
+    copies: tuple[str, ...] = ()
     log_days: int = bounded(90, 0, 36_500)
     log_rows: int = bounded(100_000, 0, 1_000_000_000)
     keep_contents: bool = False

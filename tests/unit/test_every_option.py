@@ -35,6 +35,7 @@ ROOT = Path(__file__).parents[1]
 
 EFFECTS = "unit/test_option_effects.py"
 API = "e2e/test_api.py"
+COPIES = "e2e/test_copies.py"
 TERMINAL = "e2e/test_terminal.py"
 DELEGATION = "e2e/test_delegation.py"
 BAD_PROVIDERS = "unit/test_delegation_bad_providers.py"
@@ -141,6 +142,10 @@ SHOWN_BY: dict[str, tuple[str, ...]] = {
     "provider --allow-all": (SHARED, DIAGNOSE),
     "provider --knock": (SHARED, KNOCK),
     "provider --model": (SHARED, ALLOWED),
+    "provider --allow-copy": (
+        *(SHARED, f"{COPIES}::test_the_command_line_and_a_kill_of_either_end"),
+        f"{COPIES}::test_only_what_is_shared_may_be_copied",
+    ),
     "provider --answer-tokens": (SHARED, PROVIDES),
     "provider --context-tokens": (SHARED, MODEL_OPTIONS_OF_A_RUN),
     "provider --slots": (SHARED, MODEL_OPTIONS_OF_A_RUN),
@@ -218,6 +223,7 @@ SHOWN_BY: dict[str, tuple[str, ...]] = {
     "models --data-dir": (MODELS_HERE, FOLDER),
     "models key": (MODELS_THERE, MODELS_ACTS),
     "models names": (MODELS_ACTS,),
+    "models --copy": (f"{COPIES}::test_the_command_line_and_a_kill_of_either_end", MODELS_THERE),
     "models --search": ("e2e/test_models_verb.py::test_words_narrow_the_list", MODELS_THERE),
     "models --timeout": (
         "e2e/test_models_verb.py::test_a_provider_that_is_not_there_is_waited_for_as_long_as_said",
@@ -274,6 +280,7 @@ SHOWN_BY: dict[str, tuple[str, ...]] = {
     "CoreConfig.port": (PORT_TAKEN,),
     "CoreConfig.rules": (PROVIDES,),
     "CoreConfig.models": (PROVIDES,),
+    "CoreConfig.copies": (SHARED,),
     "CoreConfig.models_folder": (f"{API}::test_a_core_takes_its_models_from_another_folder",),
     "CoreConfig.answer_tokens": (PROVIDES,),
     "CoreConfig.model_options": (MODEL_OPTIONS_OF_A_RUN,),
@@ -468,6 +475,7 @@ SHOWN_BY: dict[str, tuple[str, ...]] = {
     "settings.sharing.admission": (SETTINGS, ENTRANCE),
     "settings.sharing.knocks": (SETTINGS, ENTRANCE),
     "settings.sharing.models": (SETTINGS, "e2e/test_core.py::test_everybody_except_and_not_shared_models"),
+    "settings.sharing.copies": (f"{COPIES}::test_what_is_not_to_be_copied_is_refused_all_alike",),
     "settings.sharing.log_days": (SETTINGS, "unit/test_store_folders.py::test_log_is_pruned_by_the_setting"),
     "settings.sharing.answer_tokens": (SETTINGS, PROVIDES),
     "settings.sharing.context_tokens": (SETTINGS, OPTIONS_OF_MODELS),

@@ -90,6 +90,8 @@ def test_who_and_what_a_provider_shares_reaches_the_core() -> None:
     assert reached(PROVIDER, "--allow-all").rules == RuleOverride(allow_all=True)
     assert reached(PROVIDER, "--knock").rules == RuleOverride(knock=True)
     assert reached(PROVIDER, "--model", "a", "--model", "b.gguf").models == ("a", "b.gguf")
+    assert reached(PROVIDER, "--allow-copy", "a", "--allow-copy", "b.gguf").copies == ("a", "b.gguf")
+    assert reached(PROVIDER).copies is None
     assert reached(PROVIDER, "--answer-tokens", "50").answer_tokens == 50
     assert reached(PROVIDER).model_options == ModelOptions()
     of_models = ("--context-tokens", "8192", "--slots", "2", "--memory-mb", "6000", "--idle-minutes", "15")
