@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from PySide6.QtCore import QObject, Signal
 
 from app.bridge import CoreProxy
-from app.i18n import tr
+from app.i18n import listed, tr
 from app.presenters.chat_words import provider_state
 from app.tasks import Tasks
 from qvac_core.core.error_text import describe
@@ -221,7 +221,7 @@ class ChatSettings(QObject):
         provider = self._chat.provider(target.provider_key)
         model = self._chat.model_name(target)
         state = provider_state(provider) if provider is not None else tr("not in your list any more")
-        words = ", ".join(part for part in (model, state) if part)
+        words = listed((model, state))
         online = provider is not None and provider.state == "online"
         return Answerer(target, self._chat.target_name(target), words, "online" if online else "away")
 

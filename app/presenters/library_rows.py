@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from app import words
 from app.core_words import told
-from app.i18n import later, number, tr, trn
+from app.i18n import later, listed, number, tr, trn
 from app.presenters.library import LibraryPresenter, Neighbour, kept_context
 from app.widgets.rows import Cell, Column, Row
 from qvac_core.core.library_state import (
@@ -110,7 +110,7 @@ def find_row(presenter: LibraryPresenter, entry: CatalogEntry) -> Row:
                 weight=500,
                 detail=detail,
                 badge=tr("beside you") if beside else "",
-                accessible=", ".join(filter(None, (entry.title, tr("beside you") if beside else "", detail))),
+                accessible=listed((entry.title, tr("beside you") if beside else "", detail)),
                 tooltip=f"{entry.title}\n{version.file}",
             ),
             Cell(size, accessible=tr("Download of {size}", size=size)),
@@ -162,7 +162,7 @@ def about(quantization: str, kind: Kind | None, abilities: tuple[Ability, ...]) 
     """ "Q4_K_M, chat, thinks, tools"."""
     said = [tr(KINDS[kind])] if kind is not None else []
     said += [tr(ABILITIES[ability]) for ability in abilities]
-    return ", ".join(filter(None, (quantization.upper(), *said)))
+    return listed((quantization.upper(), *said))
 
 
 def licence_words(licence: str) -> str:
@@ -285,7 +285,7 @@ def facts(presenter: LibraryPresenter, entry: CatalogEntry, version: ModelVersio
 def narrow_facts(presenter: LibraryPresenter, entry: CatalogEntry, version: ModelVersion) -> str:
     told = facts(presenter, entry, version)
     speed = [tr("about {rate} tok/s", rate=_rate(version.speed))] if version.speed is not None else []
-    return ", ".join((told[0][1], licence_words(entry.licence) or tr("licence not known"), *speed))
+    return listed((told[0][1], licence_words(entry.licence) or tr("licence not known"), *speed))
 
 
 def checked_by(version: ModelVersion) -> str:
@@ -295,7 +295,7 @@ def checked_by(version: ModelVersion) -> str:
 
 def version_words(version: ModelVersion) -> str:
     size = words.size(version.size_bytes) if version.size_bytes else ""
-    return ", ".join(filter(None, (version.quantization.upper() or version.file, size)))
+    return listed((version.quantization.upper() or version.file, size))
 
 
 def _rate(speed: float) -> str:
@@ -378,7 +378,7 @@ def here_detail(model: ModelHere, now: float) -> str:
         said.append(told(model.problem).partition(". ")[0].removesuffix(".") or tr("of no use here"))
     else:
         said.append(used_words(model.last_used, now))
-    return ", ".join(filter(None, said))
+    return listed(said)
 
 
 def used_words(last_used: float | None, now: float) -> str:
@@ -459,7 +459,7 @@ def nothing_here(programs: tuple[FoundProgram, ...]) -> tuple[str, int]:
     if not count:
         return tr("Find one in the catalog, or open a model file of yours."), 0
     names = [program.name for program in programs if program.unused]
-    where = names[0] if len(names) == 1 else tr("{some} and {last}", some=", ".join(names[:-1]), last=names[-1])
+    where = names[0] if len(names) == 1 else tr("{some} and {last}", some=listed(names[:-1]), last=names[-1])
     return trn(
         "{where} has one that can be used where it lies.",
         "In {where} there are %n, to be used where they lie.",

@@ -9,7 +9,7 @@ from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QScrollArea, QVBoxLayout, QWidget
 
 from app import words
-from app.i18n import tr, trn
+from app.i18n import listed, tr, trn
 from app.presenters.library_rows import here_detail
 from app.theme import Theme
 from app.views.share_dialogs import confirm
@@ -53,7 +53,7 @@ def _misses(removal: Removal) -> list[str]:
         said.append(tr("It answers here when providers are away: then nothing would."))
     titles = removal.conversations
     if titles:
-        named = ", ".join(f"“{title}”" for title in titles[:TITLES_NAMED])
+        named = listed(f"“{title}”" for title in titles[:TITLES_NAMED])
         count = len(titles)
         if count <= TITLES_NAMED:
             said.append(
@@ -134,7 +134,7 @@ class FreeUpDialog(Dialog):
         size = words.size(model.size_bytes)
         detail = here_detail(model, now)
         box = CheckBox(
-            self._theme, model.title.replace("&", "&&"), name=", ".join((model.title, size, detail)), parent=self
+            self._theme, model.title.replace("&", "&&"), name=listed((model.title, size, detail)), parent=self
         )
         box.toggled.connect(self._count)
         self.boxes[model.name] = box

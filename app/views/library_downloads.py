@@ -8,7 +8,7 @@ from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QHBoxLayout, QProgressBar, QVBoxLayout, QWidget
 
 from app import words
-from app.i18n import tr
+from app.i18n import listed, tr
 from app.presenters import library_rows as rows
 from app.presenters.library import LibraryPresenter
 from app.theme import Theme
@@ -98,7 +98,7 @@ class DownloadRow(QWidget):
                     restyle(other)
             button.setVisible(shown)
         self._show_error(row)
-        self.setAccessibleName(", ".join(filter(None, (title, amount, said))))
+        self.setAccessibleName(listed((title, amount, said)))
 
     def _show_bar(self, row: DownloadChanged, title: str, said: str) -> None:
         if row.total <= 0 and row.moves:

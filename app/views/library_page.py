@@ -12,7 +12,7 @@ from PySide6.QtGui import QHideEvent, QResizeEvent, QShowEvent
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QScrollArea, QVBoxLayout, QWidget
 
 from app import words
-from app.i18n import tr
+from app.i18n import listed, tr
 from app.presenters.library import DOWNLOADS, FIND, FOLDER, HERE, NEAR, LibraryPresenter
 from app.theme import Theme
 from app.views.library_downloads import DownloadsCard
@@ -193,7 +193,7 @@ class LibraryPage(QWidget):
         said = [tr("{rate}/s", rate=words.size(presenter.rate))] if presenter.rate > 0 else []
         if presenter.folder is not None and not presenter.folder.missing:
             said.append(tr("{size} free", size=words.size(presenter.folder.free_bytes)))
-        self.summary.setText(", ".join(said))
+        self.summary.setText(listed(said))
 
     def _card(self, place: str) -> FindCard | DownloadsCard | HereCard | NearCard:
         cards: dict[str, FindCard | DownloadsCard | HereCard | NearCard] = {

@@ -9,6 +9,7 @@ from PySide6.QtCore import QRectF, QSize, Qt
 from PySide6.QtGui import QAccessible, QPainter, QPaintEvent
 from PySide6.QtWidgets import QHBoxLayout, QSizePolicy, QVBoxLayout, QWidget
 
+from app.i18n import listed
 from app.theme import Theme
 from app.widgets.label import ElidedLabel, Label
 
@@ -149,7 +150,7 @@ class PartsMeter(QWidget):
                 dot.set_tone(parts[place].tone)
                 label.setText(parts[place].text)
         self.rest.setText(rest)
-        self.bar.show_parts(parts, total, ", ".join(filter(None, [*(part.text for part in parts), rest])))
+        self.bar.show_parts(parts, total, listed([*(part.text for part in parts), rest]))
 
 
 class _Dot(QWidget):

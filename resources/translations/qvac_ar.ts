@@ -28,6 +28,30 @@
         </translation>
     </message>
     <message numerus="yes">
+        <source>%n conversation was exported.</source>
+        <comment>%n conversations were exported.</comment>
+        <translation>
+            <numerusform>لم تُصدَّر أي محادثة.</numerusform>
+            <numerusform>صُدّرت محادثة واحدة.</numerusform>
+            <numerusform>صُدّرت محادثتان.</numerusform>
+            <numerusform>صُدّرت %n محادثات.</numerusform>
+            <numerusform>صُدّرت %n محادثة.</numerusform>
+            <numerusform>صُدّرت %n محادثة.</numerusform>
+        </translation>
+    </message>
+    <message numerus="yes">
+        <source>%n conversation was imported.</source>
+        <comment>%n conversations were imported.</comment>
+        <translation>
+            <numerusform>لم تُستورد أي محادثة.</numerusform>
+            <numerusform>استُوردت محادثة واحدة.</numerusform>
+            <numerusform>استُوردت محادثتان.</numerusform>
+            <numerusform>استُوردت %n محادثات.</numerusform>
+            <numerusform>استُوردت %n محادثة.</numerusform>
+            <numerusform>استُوردت %n محادثة.</numerusform>
+        </translation>
+    </message>
+    <message numerus="yes">
         <source>%n day</source>
         <comment>%n days</comment>
         <translation>
@@ -37,6 +61,18 @@
             <numerusform>%n أيام</numerusform>
             <numerusform>%n يومًا</numerusform>
             <numerusform>%n يوم</numerusform>
+        </translation>
+    </message>
+    <message numerus="yes">
+        <source>%n file was not imported.</source>
+        <comment>%n files were not imported.</comment>
+        <translation>
+            <numerusform>استُوردت كل الملفات.</numerusform>
+            <numerusform>لم يُستورد ملف واحد.</numerusform>
+            <numerusform>لم يُستورد ملفان.</numerusform>
+            <numerusform>لم تُستورد %n ملفات.</numerusform>
+            <numerusform>لم يُستورد %n ملفًا.</numerusform>
+            <numerusform>لم يُستورد %n ملف.</numerusform>
         </translation>
     </message>
     <message numerus="yes">
@@ -253,6 +289,18 @@
             <numerusform>%n رموز</numerusform>
             <numerusform>%n رمزًا</numerusform>
             <numerusform>%n رمز</numerusform>
+        </translation>
+    </message>
+    <message numerus="yes">
+        <source>%n was here already.</source>
+        <comment>%n were here already.</comment>
+        <translation>
+            <numerusform>لا شيء كان هنا.</numerusform>
+            <numerusform>واحدة كانت هنا بالفعل.</numerusform>
+            <numerusform>اثنتان كانتا هنا بالفعل.</numerusform>
+            <numerusform>%n كانت هنا بالفعل.</numerusform>
+            <numerusform>%n كانت هنا بالفعل.</numerusform>
+            <numerusform>%n كانت هنا بالفعل.</numerusform>
         </translation>
     </message>
     <message numerus="yes">
@@ -648,6 +696,14 @@
     <message>
         <source>Arabic</source>
         <translation>العربية</translation>
+    </message>
+    <message>
+        <source>As JSON, with all branches…</source>
+        <translation>بصيغة JSON مع كل الفروع…</translation>
+    </message>
+    <message>
+        <source>As Markdown…</source>
+        <translation>بصيغة Markdown…</translation>
     </message>
     <message>
         <source>As last seen {day}.</source>
@@ -1392,6 +1448,10 @@
         <translation>تصدير</translation>
     </message>
     <message>
+        <source>Export all conversations…</source>
+        <translation>تصدير كل المحادثات…</translation>
+    </message>
+    <message>
         <source>Export the log</source>
         <translation>تصدير السجل</translation>
     </message>
@@ -1752,6 +1812,14 @@
     <message>
         <source>If it is taken, the next free one.</source>
         <translation>إن كان مشغولًا فالمنفذ الحر التالي.</translation>
+    </message>
+    <message>
+        <source>Import conversations</source>
+        <translation>استيراد المحادثات</translation>
+    </message>
+    <message>
+        <source>Import conversations…</source>
+        <translation>استيراد المحادثات…</translation>
     </message>
     <message>
         <source>In tokens, from a model&apos;s next load on. More context takes more memory.</source>
@@ -4567,6 +4635,10 @@
         <translation>عنوان المحادثة</translation>
     </message>
     <message>
+        <source>To {file}.</source>
+        <translation>إلى {file}.</translation>
+    </message>
+    <message>
         <source>Today</source>
         <translation>اليوم</translation>
     </message>
@@ -4891,6 +4963,10 @@
         <translation>ما يراه الآخرون</translation>
     </message>
     <message>
+        <source>What starts at login could not be looked at.</source>
+        <translation>تعذّر النظر في ما يبدأ عند تسجيل الدخول.</translation>
+    </message>
+    <message>
         <source>What the model thought</source>
         <translation>ما فكّر فيه النموذج</translation>
     </message>
@@ -5100,7 +5176,7 @@
     </message>
     <message>
         <source>any</source>
-        <translation>أي شيء</translation>
+        <translation>أيّ</translation>
     </message>
     <message>
         <source>any number</source>

@@ -20,11 +20,35 @@
         </translation>
     </message>
     <message numerus="yes">
+        <source>%n conversation was exported.</source>
+        <comment>%n conversations were exported.</comment>
+        <translation>
+            <numerusform>%n Gespräch wurde exportiert.</numerusform>
+            <numerusform>%n Gespräche wurden exportiert.</numerusform>
+        </translation>
+    </message>
+    <message numerus="yes">
+        <source>%n conversation was imported.</source>
+        <comment>%n conversations were imported.</comment>
+        <translation>
+            <numerusform>%n Gespräch wurde importiert.</numerusform>
+            <numerusform>%n Gespräche wurden importiert.</numerusform>
+        </translation>
+    </message>
+    <message numerus="yes">
         <source>%n day</source>
         <comment>%n days</comment>
         <translation>
             <numerusform>%n Tag</numerusform>
             <numerusform>%n Tage</numerusform>
+        </translation>
+    </message>
+    <message numerus="yes">
+        <source>%n file was not imported.</source>
+        <comment>%n files were not imported.</comment>
+        <translation>
+            <numerusform>%n Datei wurde nicht importiert.</numerusform>
+            <numerusform>%n Dateien wurden nicht importiert.</numerusform>
         </translation>
     </message>
     <message numerus="yes">
@@ -169,6 +193,14 @@
         <translation>
             <numerusform>%n Token</numerusform>
             <numerusform>%n Tokens</numerusform>
+        </translation>
+    </message>
+    <message numerus="yes">
+        <source>%n was here already.</source>
+        <comment>%n were here already.</comment>
+        <translation>
+            <numerusform>%n war schon da.</numerusform>
+            <numerusform>%n waren schon da.</numerusform>
         </translation>
     </message>
     <message numerus="yes">
@@ -548,6 +580,14 @@
     <message>
         <source>Arabic</source>
         <translation>Arabisch</translation>
+    </message>
+    <message>
+        <source>As JSON, with all branches…</source>
+        <translation>Als JSON, mit allen Zweigen…</translation>
+    </message>
+    <message>
+        <source>As Markdown…</source>
+        <translation>Als Markdown…</translation>
     </message>
     <message>
         <source>As last seen {day}.</source>
@@ -1288,6 +1328,10 @@
         <translation>Exportieren</translation>
     </message>
     <message>
+        <source>Export all conversations…</source>
+        <translation>Alle Gespräche exportieren…</translation>
+    </message>
+    <message>
         <source>Export the log</source>
         <translation>Das Protokoll exportieren</translation>
     </message>
@@ -1648,6 +1692,14 @@
     <message>
         <source>If it is taken, the next free one.</source>
         <translation>Ist er belegt, der nächste freie.</translation>
+    </message>
+    <message>
+        <source>Import conversations</source>
+        <translation>Gespräche importieren</translation>
+    </message>
+    <message>
+        <source>Import conversations…</source>
+        <translation>Gespräche importieren…</translation>
     </message>
     <message>
         <source>In tokens, from a model&apos;s next load on. More context takes more memory.</source>
@@ -4439,6 +4491,10 @@
         <translation>Titel des Gesprächs</translation>
     </message>
     <message>
+        <source>To {file}.</source>
+        <translation>Nach {file}.</translation>
+    </message>
+    <message>
         <source>Today</source>
         <translation>Heute</translation>
     </message>
@@ -4745,6 +4801,10 @@
     <message>
         <source>What others see</source>
         <translation>Was andere sehen</translation>
+    </message>
+    <message>
+        <source>What starts at login could not be looked at.</source>
+        <translation>Was bei der Anmeldung startet, war nicht zu sehen.</translation>
     </message>
     <message>
         <source>What the model thought</source>

@@ -81,6 +81,8 @@ ELSEWHERE = {
     # A report of a problem, which its maintainers read.
     "views/settings_system.py": {"Python {}", "Qt {}", "QVAC Desktop {}"},
     "window_settings.py": {"Given: {}", "Network: {}"},
+    # Names of formats.
+    "views/chat_archive.py": {"JSON, ZIP (*.json *.zip)"},
     # To measure with.
     "theme.py": {"Studio laptop 0123456789"},
     # What a file beside a message begins with: models read it, and a later start has to know it again.
