@@ -292,6 +292,18 @@
         </translation>
     </message>
     <message numerus="yes">
+        <source>%n waits</source>
+        <comment>%n wait</comment>
+        <translation>
+            <numerusform>لا أحد ينتظر</numerusform>
+            <numerusform>واحد ينتظر</numerusform>
+            <numerusform>اثنان ينتظران</numerusform>
+            <numerusform>%n ينتظرون</numerusform>
+            <numerusform>%n ينتظر</numerusform>
+            <numerusform>%n ينتظر</numerusform>
+        </translation>
+    </message>
+    <message numerus="yes">
         <source>%n was here already.</source>
         <comment>%n were here already.</comment>
         <translation>
@@ -319,6 +331,18 @@
         <source>, </source>
         <extracomment>between the parts of an enumeration</extracomment>
         <translation>، </translation>
+    </message>
+    <message>
+        <source>1st in line</source>
+        <translation>الأول في الصف</translation>
+    </message>
+    <message>
+        <source>2nd in line</source>
+        <translation>الثاني في الصف</translation>
+    </message>
+    <message>
+        <source>3rd in line</source>
+        <translation>الثالث في الصف</translation>
     </message>
     <message>
         <source>64 characters, as their app shows them</source>
@@ -395,6 +419,10 @@
     <message>
         <source>A model of this machine. It also finishes an answer whose provider goes away.</source>
         <translation>نموذج على هذا الجهاز. يُكمل أيضًا إجابة غاب مزوّدها.</translation>
+    </message>
+    <message>
+        <source>A new identity is a new key: nobody who knows the present one finds this machine any more, and guests have to be given the new one. The present key is forgotten unless it is backed up.</source>
+        <translation>الهوية الجديدة مفتاح جديد: لن يعثر على هذا الجهاز بعدها من يعرف المفتاح الحالي، ويجب إعطاء الضيوف المفتاح الجديد. ويُنسى المفتاح الحالي ما لم يُنسخ احتياطيًا.</translation>
     </message>
     <message>
         <source>A part of it computes in the machine&apos;s memory, which is slower.</source>
@@ -485,16 +513,16 @@
         <translation>إضافة ملفات: صوت وفيديو وصور ونص</translation>
     </message>
     <message>
-        <source>Add model…</source>
-        <translation>إضافة نموذج…</translation>
-    </message>
-    <message>
         <source>Add relay</source>
         <translation>إضافة مُرحِّل</translation>
     </message>
     <message>
         <source>Add who answers</source>
         <translation>إضافة من يجيب</translation>
+    </message>
+    <message>
+        <source>Add…</source>
+        <translation>إضافة…</translation>
     </message>
     <message>
         <source>All</source>
@@ -638,6 +666,10 @@
         <translation>الإجابات معًا</translation>
     </message>
     <message>
+        <source>Answers at once; each takes memory.</source>
+        <translation>الإجابات معًا؛ كل منها يأخذ ذاكرة.</translation>
+    </message>
+    <message>
         <source>Answers cannot be saved at the moment.</source>
         <translation>يتعذّر حفظ الإجابات حاليًا.</translation>
     </message>
@@ -708,6 +740,10 @@
     <message>
         <source>As last seen {day}.</source>
         <translation>كما كان {day}.</translation>
+    </message>
+    <message>
+        <source>As long as others took lately</source>
+        <translation>بقدر ما استغرق غيره مؤخرًا</translation>
     </message>
     <message>
         <source>As the system</source>
@@ -818,6 +854,26 @@
         <translation>العودة إلى الإعداد المسبق</translation>
     </message>
     <message>
+        <source>Back up first…</source>
+        <translation>نسخ احتياطي أولًا…</translation>
+    </message>
+    <message>
+        <source>Back up the identity</source>
+        <translation>نسخ الهوية احتياطيًا</translation>
+    </message>
+    <message>
+        <source>Back up the identity…</source>
+        <translation>نسخ الهوية احتياطيًا…</translation>
+    </message>
+    <message>
+        <source>Back up the present identity</source>
+        <translation>نسخ الهوية الحالية احتياطيًا</translation>
+    </message>
+    <message>
+        <source>Backup of an identity (*.json);;All files (*)</source>
+        <translation>نسخة احتياطية من هوية (*.json);;كل الملفات (*)</translation>
+    </message>
+    <message>
         <source>Bengali</source>
         <translation>البنغالية</translation>
     </message>
@@ -848,6 +904,10 @@
     <message>
         <source>Bulgarian</source>
         <translation>البلغارية</translation>
+    </message>
+    <message>
+        <source>By this machine&apos;s clock; over midnight, too.</source>
+        <translation>بساعة هذا الجهاز؛ وبعد منتصف الليل أيضًا.</translation>
     </message>
     <message>
         <source>Cancel</source>
@@ -1068,6 +1128,10 @@
     <message>
         <source>Context</source>
         <translation>السياق</translation>
+    </message>
+    <message>
+        <source>Context and slots act when this model is loaded next: somebody uses it now. Longest answer and idle time act at once.</source>
+        <translation>يسري السياق والأماكن عند التحميل التالي لهذا النموذج: يستخدمه أحدهم الآن. وتسري أطول إجابة ومدة الخمول فورًا.</translation>
     </message>
     <message>
         <source>Context of a chat</source>
@@ -1376,6 +1440,18 @@
         <translation>تعديل رسالتي</translation>
     </message>
     <message>
+        <source>Edit the manners</source>
+        <translation>تعديل القواعد</translation>
+    </message>
+    <message>
+        <source>Edit…</source>
+        <translation>تعديل…</translation>
+    </message>
+    <message>
+        <source>Else they finish, and nobody is cut off.</source>
+        <translation>وإلا فإنها تنتهي ولا يُقطع أحد.</translation>
+    </message>
+    <message>
         <source>Embeddings</source>
         <translation>تضمينات</translation>
     </message>
@@ -1386,6 +1462,10 @@
     <message>
         <source>Encrypted, and the key is the one you pasted</source>
         <translation>مشفّر، والمفتاح هو الذي ألصقته</translation>
+    </message>
+    <message>
+        <source>End answers that run, too</source>
+        <translation>إنهاء الإجابات الجارية أيضًا</translation>
     </message>
     <message>
         <source>Ended</source>
@@ -1430,6 +1510,10 @@
     <message>
         <source>Everybody except…</source>
         <translation>الجميع إلا…</translation>
+    </message>
+    <message>
+        <source>Everybody loses access</source>
+        <translation>يفقد الجميع الوصول</translation>
     </message>
     <message>
         <source>Everybody with your key may use it</source>
@@ -1537,12 +1621,24 @@
         <translation>لساعة</translation>
     </message>
     <message>
+        <source>For an hour, and end what runs</source>
+        <translation>لساعة، مع إنهاء ما يعمل</translation>
+    </message>
+    <message>
         <source>For code and for keys.</source>
         <translation>للشيفرة وللمفاتيح.</translation>
     </message>
     <message>
         <source>For example Studio desktop</source>
         <translation>مثلًا: حاسوب المكتب</translation>
+    </message>
+    <message>
+        <source>For four hours</source>
+        <translation>لأربع ساعات</translation>
+    </message>
+    <message>
+        <source>For half an hour</source>
+        <translation>لنصف ساعة</translation>
     </message>
     <message>
         <source>For networks that block a direct path.</source>
@@ -1585,12 +1681,20 @@
         <translation>عُثر عليه، لكن لا مسار إليه</translation>
     </message>
     <message>
+        <source>Free the GPU</source>
+        <translation>تحرير معالج الرسوميات</translation>
+    </message>
+    <message>
         <source>Free the GPU now</source>
         <translation>تحرير معالج الرسوميات الآن</translation>
     </message>
     <message>
         <source>Free the GPU now, {size}</source>
         <translation>تحرير معالج الرسوميات الآن، {size}</translation>
+    </message>
+    <message>
+        <source>Free the memory of unused models</source>
+        <translation>تحرير ذاكرة النماذج غير المستخدمة</translation>
     </message>
     <message>
         <source>Free up</source>
@@ -1625,8 +1729,20 @@
         <translation>من التحميل التالي لنموذج.</translation>
     </message>
     <message>
+        <source>From the next start on it is {key}. Quit and start QVAC Desktop again.</source>
+        <translation>من التشغيل التالي يكون {key}. أنهِ QVAC Desktop وشغّله من جديد.</translation>
+    </message>
+    <message>
+        <source>From the next start on this machine has the key {key}. Until then it goes on under the present one. Quit QVAC Desktop and start it again.</source>
+        <translation>من التشغيل التالي يكون لهذا الجهاز المفتاح {key}. وحتى ذلك الحين يستمر بالمفتاح الحالي. أنهِ QVAC Desktop وشغّله من جديد.</translation>
+    </message>
+    <message>
         <source>From {name}</source>
         <translation>من {name}</translation>
+    </message>
+    <message>
+        <source>GPU</source>
+        <translation>معالج الرسوميات</translation>
     </message>
     <message>
         <source>Games, renderers, whatever holds its memory.</source>
@@ -1726,6 +1842,10 @@
         <translation>يُقال للضيوف متى يسألون من جديد.</translation>
     </message>
     <message>
+        <source>Guests see it beside their answers. Without one they see what they call it themselves.</source>
+        <translation>يراه الضيوف بجانب إجاباتهم. ومن دونه يرون ما يسمّونه هم.</translation>
+    </message>
+    <message>
         <source>Guests see it.</source>
         <translation>يراه الضيوف.</translation>
     </message>
@@ -1744,6 +1864,10 @@
     <message>
         <source>Handshake</source>
         <translation>المصافحة</translation>
+    </message>
+    <message>
+        <source>Heat</source>
+        <translation>الحرارة</translation>
     </message>
     <message>
         <source>Hebrew</source>
@@ -1870,6 +1994,10 @@
         <translation>يُصنع في الطرفية حيث فُكّ البرنامج: python3 bootstrap.py engine --cuda</translation>
     </message>
     <message>
+        <source>It is not loaded if it would take more.</source>
+        <translation>لا يُحمّل إن كان سيأخذ أكثر.</translation>
+    </message>
+    <message>
         <source>It is on its way, as said under Downloads.</source>
         <translation>هو في الطريق، كما هو مذكور في التنزيلات.</translation>
     </message>
@@ -1928,6 +2056,10 @@
     <message>
         <source>Its file stays where it is: it belongs to {program}.</source>
         <translation>يبقى ملفه في مكانه: إنه لـ {program}.</translation>
+    </message>
+    <message>
+        <source>Its memory is free then; the next request loads it again.</source>
+        <translation>تتحرر ذاكرته عندئذ؛ ويحمّله الطلب التالي من جديد.</translation>
     </message>
     <message>
         <source>Its messages are removed from this machine. This cannot be undone.</source>
@@ -2146,6 +2278,10 @@
         <translation>أطول إجابة</translation>
     </message>
     <message>
+        <source>Longest answer and idle time act at once, the rest when the model is loaded next.</source>
+        <translation>تسري أطول إجابة ومدة الخمول فورًا، والباقي عند التحميل التالي للنموذج.</translation>
+    </message>
+    <message>
         <source>Longest answer, in tokens</source>
         <translation>أطول إجابة، بالرموز</translation>
     </message>
@@ -2186,8 +2322,20 @@
         <translation>الذاكرة</translation>
     </message>
     <message>
+        <source>Memory cap</source>
+        <translation>حد الذاكرة</translation>
+    </message>
+    <message>
+        <source>Memory for models</source>
+        <translation>ذاكرة النماذج</translation>
+    </message>
+    <message>
         <source>Memory for models, at most</source>
         <translation>أقصى ذاكرة للنماذج</translation>
+    </message>
+    <message>
+        <source>Memory of the GPU that counts as need</source>
+        <translation>ذاكرة معالج الرسوميات التي تُعدّ حاجة</translation>
     </message>
     <message>
         <source>Message</source>
@@ -2204,6 +2352,14 @@
     <message>
         <source>Minimise</source>
         <translation>تصغير</translation>
+    </message>
+    <message>
+        <source>Minutes until it is unloaded</source>
+        <translation>الدقائق حتى إخراجه من الذاكرة</translation>
+    </message>
+    <message>
+        <source>Minutes until this machine counts as unused</source>
+        <translation>الدقائق حتى يُعدّ هذا الجهاز غير مستخدَم</translation>
     </message>
     <message>
         <source>Model</source>
@@ -2244,6 +2400,10 @@
     <message>
         <source>More</source>
         <translation>المزيد</translation>
+    </message>
+    <message>
+        <source>More about my key</source>
+        <translation>المزيد عن مفتاحي</translation>
     </message>
     <message>
         <source>More about the log</source>
@@ -2342,6 +2502,10 @@
         <translation>اسم هذا الجهاز</translation>
     </message>
     <message>
+        <source>Name of this machine…</source>
+        <translation>اسم هذا الجهاز…</translation>
+    </message>
+    <message>
         <source>Name on this machine</source>
         <translation>الاسم على هذا الجهاز</translation>
     </message>
@@ -2374,8 +2538,20 @@
         <translation>محادثة جديدة</translation>
     </message>
     <message>
+        <source>New identity</source>
+        <translation>هوية جديدة</translation>
+    </message>
+    <message>
+        <source>New identity…</source>
+        <translation>هوية جديدة…</translation>
+    </message>
+    <message>
         <source>Next part of the window</source>
         <translation>الجزء التالي من النافذة</translation>
+    </message>
+    <message>
+        <source>No GPU here tells which program uses it.</source>
+        <translation>لا معالج رسوميات هنا يذكر أي برنامج يستخدمه.</translation>
     </message>
     <message>
         <source>No QR code was found in this picture. Take it again, closer and straight on.</source>
@@ -2464,6 +2640,10 @@
     <message>
         <source>No requests yet</source>
         <translation>لا طلبات بعد</translation>
+    </message>
+    <message>
+        <source>No rule: guests are served whenever sharing is on.</source>
+        <translation>لا قاعدة: يُخدم الضيوف ما دامت المشاركة قيد التشغيل.</translation>
     </message>
     <message>
         <source>No setting contains “{text}”</source>
@@ -2590,10 +2770,6 @@
         <translation>لا يُسمع شيء: الميكروفون مكتوم</translation>
     </message>
     <message>
-        <source>Nothing is running.</source>
-        <translation>لا شيء قيد التشغيل.</translation>
-    </message>
-    <message>
         <source>Nothing leaves this machine before you choose. You can do the other two later.</source>
         <translation>لا يغادر هذا الجهازَ شيءٌ قبل أن تختار. ويمكنك فعل الأمرين الآخرين لاحقًا.</translation>
     </message>
@@ -2660,6 +2836,10 @@
     <message>
         <source>On this machine</source>
         <translation>على هذا الجهاز</translation>
+    </message>
+    <message>
+        <source>Once others hold so much of it:</source>
+        <translation>حالما يشغل غيرك هذا القدر منها:</translation>
     </message>
     <message>
         <source>Once you share, each request is written down here: who, when and how much, never what.</source>
@@ -2851,6 +3031,10 @@
         <translation>إيقاف مؤقت عند العمل على البطارية</translation>
     </message>
     <message>
+        <source>Pause sharing</source>
+        <translation>إيقاف المشاركة مؤقتًا</translation>
+    </message>
+    <message>
         <source>Pause while I use this machine</source>
         <translation>إيقاف مؤقت أثناء استخدامي لهذا الجهاز</translation>
     </message>
@@ -2897,6 +3081,18 @@
     <message>
         <source>Paused. Goes on from here, also after a restart</source>
         <translation>متوقف مؤقتًا. يتابع من هنا، حتى بعد إعادة التشغيل</translation>
+    </message>
+    <message>
+        <source>Pauses for other programs that need the GPU</source>
+        <translation>تتوقف مؤقتًا لبرامج أخرى تحتاج إلى معالج الرسوميات</translation>
+    </message>
+    <message>
+        <source>Pauses on battery</source>
+        <translation>تتوقف مؤقتًا على البطارية</translation>
+    </message>
+    <message>
+        <source>Pauses while I use this machine</source>
+        <translation>تتوقف مؤقتًا أثناء استخدامي هذا الجهاز</translation>
     </message>
     <message>
         <source>People</source>
@@ -2949,6 +3145,10 @@
     <message>
         <source>Portuguese</source>
         <translation>البرتغالية</translation>
+    </message>
+    <message>
+        <source>Power</source>
+        <translation>الطاقة</translation>
     </message>
     <message>
         <source>Preset</source>
@@ -3091,6 +3291,10 @@
         <translation>إزالة المُرحِّل {key}</translation>
     </message>
     <message>
+        <source>Remove the request of {name} from the line</source>
+        <translation>إخراج طلب {name} من الصف</translation>
+    </message>
+    <message>
         <source>Remove {model}?</source>
         <translation>إزالة {model}؟</translation>
     </message>
@@ -3113,6 +3317,10 @@
     <message>
         <source>Remove…</source>
         <translation>إزالة…</translation>
+    </message>
+    <message>
+        <source>Removing…</source>
+        <translation>يُزال…</translation>
     </message>
     <message>
         <source>Rename</source>
@@ -3173,6 +3381,22 @@
     <message>
         <source>Restart while somebody is served?</source>
         <translation>إعادة التشغيل أثناء خدمة أحدهم؟</translation>
+    </message>
+    <message>
+        <source>Restore</source>
+        <translation>استعادة</translation>
+    </message>
+    <message>
+        <source>Restore an identity</source>
+        <translation>استعادة هوية</translation>
+    </message>
+    <message>
+        <source>Restore an identity…</source>
+        <translation>استعادة هوية…</translation>
+    </message>
+    <message>
+        <source>Restore this identity?</source>
+        <translation>استعادة هذه الهوية؟</translation>
     </message>
     <message>
         <source>Resume</source>
@@ -3331,8 +3555,20 @@
         <translation>الصربية</translation>
     </message>
     <message>
+        <source>Serve from</source>
+        <translation>الخدمة من</translation>
+    </message>
+    <message>
         <source>Serve only at certain hours</source>
         <translation>الخدمة في ساعات محددة فقط</translation>
+    </message>
+    <message>
+        <source>Serve until</source>
+        <translation>الخدمة حتى</translation>
+    </message>
+    <message>
+        <source>Serves {begin} to {end}</source>
+        <translation>يخدم من {begin} إلى {end}</translation>
     </message>
     <message>
         <source>Serving begins at</source>
@@ -3351,12 +3587,20 @@
         <translation>الإعدادات</translation>
     </message>
     <message>
+        <source>Settings of {model}</source>
+        <translation>إعدادات {model}</translation>
+    </message>
+    <message>
         <source>Settings…</source>
         <translation>الإعدادات…</translation>
     </message>
     <message>
         <source>Several codes were found. Choose whose key you mean.</source>
         <translation>عُثر على عدة رموز. اختر المفتاح الذي تقصده.</translation>
+    </message>
+    <message>
+        <source>Share</source>
+        <translation>مشاركة</translation>
     </message>
     <message>
         <source>Share as soon as it starts</source>
@@ -3739,6 +3983,10 @@
         <translation>حدود أقوى، ولا تعبئة باهتة.</translation>
     </message>
     <message>
+        <source>Studio desktop</source>
+        <translation>حاسوب المكتب</translation>
+    </message>
+    <message>
         <source>Studio laptop</source>
         <translation>حاسوب المكتب المحمول</translation>
     </message>
@@ -3891,6 +4139,10 @@
         <translation>قاعدة البيانات {path} يستخدمها برنامج آخر.</translation>
     </message>
     <message>
+        <source>The desktop does not tell it.</source>
+        <translation>لا يذكر سطح المكتب ذلك.</translation>
+    </message>
+    <message>
         <source>The disk is full: {size} more are needed.</source>
         <translation>القرص ممتلئ: يلزم {size} إضافية.</translation>
     </message>
@@ -3959,12 +4211,32 @@
         <translation>غادر الضيف</translation>
     </message>
     <message>
+        <source>The hours in the settings are no times of the day, or on no day. They are not kept to.</source>
+        <translation>الساعات في الإعدادات ليست أوقاتًا من اليوم، أو في غير يوم. ولا يُعمل بها.</translation>
+    </message>
+    <message>
         <source>The identity file came and went. Start QVAC Desktop again.</source>
         <translation>ظهر ملف الهوية واختفى. شغّل QVAC Desktop من جديد.</translation>
     </message>
     <message>
+        <source>The identity is in {file}. Only you can read it. Keep it as you keep a password.</source>
+        <translation>الهوية في {file}. لا يقرؤها غيرك. احفظها كما تحفظ كلمة مرور.</translation>
+    </message>
+    <message>
+        <source>The identity was not backed up.</source>
+        <translation>لم تُنسخ الهوية احتياطيًا.</translation>
+    </message>
+    <message>
+        <source>The identity was not changed.</source>
+        <translation>لم تتغير الهوية.</translation>
+    </message>
+    <message>
         <source>The internet does not answer. Machines on your own network find this one; others when it is back.</source>
         <translation>لا يجيب الإنترنت. تعثر أجهزة شبكتك على هذا الجهاز؛ والأخرى عندما يعود.</translation>
+    </message>
+    <message>
+        <source>The key changes at the next start</source>
+        <translation>يتغير المفتاح عند التشغيل التالي</translation>
     </message>
     <message>
         <source>The language that is spoken.</source>
@@ -3973,6 +4245,10 @@
     <message>
         <source>The library could not be read.</source>
         <translation>تعذّرت قراءة المكتبة.</translation>
+    </message>
+    <message>
+        <source>The library that tells it (libXss) is not installed.</source>
+        <translation>المكتبة التي تذكر ذلك (libXss) غير مثبّتة.</translation>
     </message>
     <message>
         <source>The log could not be read.</source>
@@ -4087,6 +4363,10 @@
         <translation>تبقى النماذج في مكانها.</translation>
     </message>
     <message>
+        <source>The name could not be read.</source>
+        <translation>تعذّرت قراءة الاسم.</translation>
+    </message>
+    <message>
         <source>The name was not changed.</source>
         <translation>لم يتغير الاسم.</translation>
     </message>
@@ -4173,6 +4453,10 @@
     <message>
         <source>The peer does not answer yet.</source>
         <translation>لا يجيب الطرف الآخر بعد.</translation>
+    </message>
+    <message>
+        <source>The present identity is in {file}. Only you can read it.</source>
+        <translation>الهوية الحالية في {file}. لا يقرؤها غيرك.</translation>
     </message>
     <message>
         <source>The processor alone</source>
@@ -4307,6 +4591,10 @@
         <translation>لا نموذج على هذا الجهاز بعد. احصل على نموذج صغير، أو أضف ملف GGUF.</translation>
     </message>
     <message>
+        <source>There is no screen here, so nobody is at this machine.</source>
+        <translation>لا شاشة هنا، فلا أحد على هذا الجهاز.</translation>
+    </message>
+    <message>
         <source>There is no sound in this file that can be read: it is damaged, or protected.</source>
         <translation>لا صوت يمكن قراءته في هذا الملف: إنه تالف أو محمي.</translation>
     </message>
@@ -4355,6 +4643,10 @@
         <translation>هذا الصوت أطول من المدة المسموحة {time}. أرسله على أجزاء.</translation>
     </message>
     <message>
+        <source>This cannot be restored.</source>
+        <translation>لا يمكن استعادة هذا.</translation>
+    </message>
+    <message>
         <source>This conversation</source>
         <translation>هذه المحادثة</translation>
     </message>
@@ -4369,6 +4661,10 @@
     <message>
         <source>This conversation is still being answered. Stop that answer first.</source>
         <translation>ما زالت هذه المحادثة قيد الإجابة. أوقف تلك الإجابة أولًا.</translation>
+    </message>
+    <message>
+        <source>This desktop (Wayland) does not tell programs whether somebody uses it.</source>
+        <translation>لا يذكر سطح المكتب هذا (Wayland) للبرامج هل يستخدمه أحد.</translation>
     </message>
     <message>
         <source>This desktop has no tray. The window can be minimised instead and stays in the task list.</source>
@@ -4461,6 +4757,10 @@
     <message>
         <source>This machine finishes what a provider began</source>
         <translation>يُكمل هذا الجهاز ما بدأه مزوّد</translation>
+    </message>
+    <message>
+        <source>This machine has no battery, or does not tell of it.</source>
+        <translation>لا بطارية لهذا الجهاز، أو لا يذكر شيئًا عنها.</translation>
     </message>
     <message>
         <source>This machine has no microphone.</source>
@@ -4595,6 +4895,10 @@
         <translation>لا يحق لهذا المستخدم الكتابة في قاعدة البيانات {path}.</translation>
     </message>
     <message>
+        <source>This was not changed.</source>
+        <translation>لم يتغير هذا.</translation>
+    </message>
+    <message>
         <source>This was waiting for its turn and was not sent.</source>
         <translation>كان هذا ينتظر دوره ولم يُرسل.</translation>
     </message>
@@ -4649,6 +4953,10 @@
     <message>
         <source>Tokens in / out</source>
         <translation>الرموز دخولًا / خروجًا</translation>
+    </message>
+    <message>
+        <source>Tokens of one chat; guests are told.</source>
+        <translation>رموز محادثة واحدة؛ ويُخبَر الضيوف بذلك.</translation>
     </message>
     <message>
         <source>Tokens today</source>
@@ -4755,6 +5063,18 @@
         <translation>اكتب في الأسفل، أو اضغط Ctrl+N في أي مكان</translation>
     </message>
     <message>
+        <source>Type it first: this cannot be taken back.</source>
+        <translation>اكتبه أولًا: لا يمكن التراجع عن ذلك.</translation>
+    </message>
+    <message>
+        <source>Type the first digits of its key: {digits}</source>
+        <translation>اكتب الأرقام الأولى من مفتاحه: {digits}</translation>
+    </message>
+    <message>
+        <source>Type the name of this machine: {name}</source>
+        <translation>اكتب اسم هذا الجهاز: {name}</translation>
+    </message>
+    <message>
         <source>UDP port</source>
         <translation>منفذ UDP</translation>
     </message>
@@ -4783,6 +5103,10 @@
         <translation>إخراج النموذج غير المستخدَم من الذاكرة</translation>
     </message>
     <message>
+        <source>Unload when nobody uses it</source>
+        <translation>إخراجه من الذاكرة عندما لا يستخدمه أحد</translation>
+    </message>
+    <message>
         <source>Unpin</source>
         <translation>إلغاء التثبيت</translation>
     </message>
@@ -4791,12 +5115,20 @@
         <translation>حتى أمسحه</translation>
     </message>
     <message>
+        <source>Until I resume</source>
+        <translation>حتى أستأنف</translation>
+    </message>
+    <message>
         <source>Until I say otherwise</source>
         <translation>حتى أقول غير ذلك</translation>
     </message>
     <message>
         <source>Until I turn it on</source>
         <translation>حتى أشغّلها</translation>
+    </message>
+    <message>
+        <source>Until it is left alone for so long:</source>
+        <translation>حتى يُترك وحده هذه المدة:</translation>
     </message>
     <message>
         <source>Until tomorrow, {time}</source>
@@ -4919,6 +5251,10 @@
         <translation>ينتظر حتى يصل آخر.</translation>
     </message>
     <message>
+        <source>What a guest can ask for at most.</source>
+        <translation>أقصى ما يمكن لضيف طلبه.</translation>
+    </message>
+    <message>
         <source>What computes on this machine, and how models are loaded. Files are in the Library.</source>
         <translation>ما يحسب على هذا الجهاز، وكيف تُحمّل النماذج. والملفات في المكتبة.</translation>
     </message>
@@ -5033,6 +5369,10 @@
     <message>
         <source>Which version this is, and what it is made of.</source>
         <translation>أي إصدار هذا، ومم يتكوّن.</translation>
+    </message>
+    <message>
+        <source>While one of these holds, guests stay connected and are told when to ask again.</source>
+        <translation>ما دام أحد هذه قائمًا يبقى الضيوف متصلين ويُقال لهم متى يسألون من جديد.</translation>
     </message>
     <message>
         <source>While this machine shares, it always does.</source>
@@ -5163,6 +5503,26 @@
         <translation>بقي نحو {time}</translation>
     </message>
     <message>
+        <source>about {time} to go</source>
+        <translation>بقي نحو {time}</translation>
+    </message>
+    <message numerus="yes">
+        <source>after %n minute</source>
+        <comment>after %n minutes</comment>
+        <translation>
+            <numerusform>فورًا</numerusform>
+            <numerusform>بعد دقيقة</numerusform>
+            <numerusform>بعد دقيقتين</numerusform>
+            <numerusform>بعد %n دقائق</numerusform>
+            <numerusform>بعد %n دقيقة</numerusform>
+            <numerusform>بعد %n دقيقة</numerusform>
+        </translation>
+    </message>
+    <message>
+        <source>all day</source>
+        <translation>طوال اليوم</translation>
+    </message>
+    <message>
         <source>all that fit</source>
         <translation>كل ما يتسع</translation>
     </message>
@@ -5191,6 +5551,10 @@
         <translation>يبدأ</translation>
     </message>
     <message>
+        <source>begins in {time}</source>
+        <translation>يبدأ بعد {time}</translation>
+    </message>
+    <message>
         <source>beside you</source>
         <translation>بجانبك</translation>
     </message>
@@ -5217,6 +5581,10 @@
     <message>
         <source>by {maker}, from Hugging Face</source>
         <translation>من {maker}، من Hugging Face</translation>
+    </message>
+    <message>
+        <source>cap {cap}, {size} free</source>
+        <translation>الحد {cap}، والمتاح {size}</translation>
     </message>
     <message>
         <source>chat</source>
@@ -5489,6 +5857,14 @@
         <translation>غير معروف</translation>
     </message>
     <message>
+        <source>not known here</source>
+        <translation>غير معروف هنا</translation>
+    </message>
+    <message>
+        <source>not now</source>
+        <translation>ليس الآن</translation>
+    </message>
+    <message>
         <source>not reachable</source>
         <translation>لا يمكن الوصول إليه</translation>
     </message>
@@ -5529,6 +5905,10 @@
         <translation>لا يُنسخ شيء حتى تأذن</translation>
     </message>
     <message>
+        <source>nothing is running</source>
+        <translation>لا شيء قيد التشغيل</translation>
+    </message>
+    <message>
         <source>nothing was said</source>
         <translation>لم يُقل شيء</translation>
     </message>
@@ -5543,6 +5923,10 @@
     <message>
         <source>offline</source>
         <translation>غير متصل</translation>
+    </message>
+    <message>
+        <source>on battery</source>
+        <translation>على البطارية</translation>
     </message>
     <message>
         <source>one core is left free</source>
@@ -5583,6 +5967,14 @@
     <message>
         <source>paused</source>
         <translation>متوقف مؤقتًا</translation>
+    </message>
+    <message>
+        <source>pauses in {time}</source>
+        <translation>يتوقف مؤقتًا بعد {time}</translation>
+    </message>
+    <message>
+        <source>plugged in</source>
+        <translation>موصول بالكهرباء</translation>
     </message>
     <message>
         <source>question too long</source>
@@ -5635,6 +6027,10 @@
     <message>
         <source>shown</source>
         <translation>معروض</translation>
+    </message>
+    <message>
+        <source>shown to guests as {name}</source>
+        <translation>يظهر للضيوف باسم {name}</translation>
     </message>
     <message>
         <source>so far {time} is kept</source>
@@ -5691,6 +6087,10 @@
     <message>
         <source>to</source>
         <comment>between two times</comment>
+        <translation>إلى</translation>
+    </message>
+    <message>
+        <source>to</source>
         <translation>إلى</translation>
     </message>
     <message>
@@ -5779,6 +6179,10 @@
         <translation>⁦{count} GB⁩</translation>
     </message>
     <message>
+        <source>{count} W</source>
+        <translation>⁦{count} W⁩</translation>
+    </message>
+    <message>
         <source>{count} context</source>
         <translation>سياق {count}</translation>
     </message>
@@ -5815,6 +6219,10 @@
         <translation>الرموز: {count}</translation>
     </message>
     <message>
+        <source>{count} °C</source>
+        <translation>⁦{count} °C⁩</translation>
+    </message>
+    <message>
         <source>{count} × {what}</source>
         <translation>{count} × {what}</translation>
     </message>
@@ -5829,6 +6237,14 @@
     <message>
         <source>{done} of {total} MB</source>
         <translation>⁦{done} / {total} MB⁩</translation>
+    </message>
+    <message>
+        <source>{file} holds the identity of {name}, {key}.</source>
+        <translation>يحوي {file} هوية {name}، {key}.</translation>
+    </message>
+    <message>
+        <source>{file} holds the identity {key}.</source>
+        <translation>يحوي {file} الهوية {key}.</translation>
     </message>
     <message>
         <source>{file} was not added.</source>
@@ -5881,6 +6297,18 @@
     <message>
         <source>{minutes} min {seconds} s</source>
         <translation>{minutes} د {seconds} ث</translation>
+    </message>
+    <message numerus="yes">
+        <source>{model} has %n slot</source>
+        <comment>{model} has %n slots</comment>
+        <translation>
+            <numerusform>لا أماكن لـ {model}</numerusform>
+            <numerusform>لـ {model} مكان واحد</numerusform>
+            <numerusform>لـ {model} مكانان</numerusform>
+            <numerusform>لـ {model} %n أماكن</numerusform>
+            <numerusform>لـ {model} %n مكانًا</numerusform>
+            <numerusform>لـ {model} %n مكان</numerusform>
+        </translation>
     </message>
     <message>
         <source>{model} is not on this machine any more.</source>
@@ -6118,6 +6546,10 @@
         <translation>⁦{number}k⁩</translation>
     </message>
     <message>
+        <source>{n}th in line</source>
+        <translation>رقم {n} في الصف</translation>
+    </message>
+    <message>
         <source>{pair} free</source>
         <translation>المتاح {pair}</translation>
     </message>
@@ -6224,6 +6656,10 @@
         <translation>{size} في الطريق</translation>
     </message>
     <message>
+        <source>{size} other</source>
+        <translation>{size} أخرى</translation>
+    </message>
+    <message>
         <source>{size} other files</source>
         <translation>{size} ملفات أخرى</translation>
     </message>
@@ -6273,6 +6709,10 @@
         <translation>{title}، مثبّتة، {when}</translation>
     </message>
     <message>
+        <source>{used} / {total} GB</source>
+        <translation>⁦{used} / {total} GB⁩</translation>
+    </message>
+    <message>
         <source>{used} of {all} tokens</source>
         <translation>{used} من {all} رمز</translation>
     </message>
@@ -6291,6 +6731,14 @@
             <numerusform>لدى {where} %n نموذجًا يمكن استخدامها في مكانها.</numerusform>
             <numerusform>لدى {where} %n نموذج يمكن استخدامها في مكانها.</numerusform>
         </translation>
+    </message>
+    <message>
+        <source>{whose} It is that of this machine already: there is nothing to do.</source>
+        <translation>{whose} هي هوية هذا الجهاز بالفعل: لا شيء يلزم.</translation>
+    </message>
+    <message>
+        <source>{whose} This machine takes it over at the next start. Its present key {key} is forgotten unless it is backed up, and who knows only that one does not find this machine any more. Two machines with one identity get in each other&apos;s way: use it on one.</source>
+        <translation>{whose} يأخذها هذا الجهاز عند التشغيل التالي. ويُنسى مفتاحه الحالي {key} ما لم يُنسخ احتياطيًا، ومن لا يعرف غيره لن يعثر على هذا الجهاز. جهازان بهوية واحدة يعيق أحدهما الآخر: استخدمها على واحد.</translation>
     </message>
     <message>
         <source>{who} answered: {text}</source>

@@ -196,6 +196,14 @@
         </translation>
     </message>
     <message numerus="yes">
+        <source>%n waits</source>
+        <comment>%n wait</comment>
+        <translation>
+            <numerusform>%n wartet</numerusform>
+            <numerusform>%n warten</numerusform>
+        </translation>
+    </message>
+    <message numerus="yes">
         <source>%n was here already.</source>
         <comment>%n were here already.</comment>
         <translation>
@@ -215,6 +223,18 @@
         <source>, </source>
         <extracomment>between the parts of an enumeration</extracomment>
         <translation>, </translation>
+    </message>
+    <message>
+        <source>1st in line</source>
+        <translation>Erster in der Schlange</translation>
+    </message>
+    <message>
+        <source>2nd in line</source>
+        <translation>Zweiter in der Schlange</translation>
+    </message>
+    <message>
+        <source>3rd in line</source>
+        <translation>Dritter in der Schlange</translation>
     </message>
     <message>
         <source>64 characters, as their app shows them</source>
@@ -283,6 +303,10 @@
     <message>
         <source>A model of this machine. It also finishes an answer whose provider goes away.</source>
         <translation>Ein Modell dieses Rechners. Es führt auch eine Antwort zu Ende, deren Anbieter weggeht.</translation>
+    </message>
+    <message>
+        <source>A new identity is a new key: nobody who knows the present one finds this machine any more, and guests have to be given the new one. The present key is forgotten unless it is backed up.</source>
+        <translation>Eine neue Identität ist ein neuer Schlüssel: Niemand, der den jetzigen kennt, findet diesen Rechner noch, und Gäste müssen den neuen bekommen. Der jetzige Schlüssel wird vergessen, wenn er nicht gesichert ist.</translation>
     </message>
     <message>
         <source>A part of it computes in the machine&apos;s memory, which is slower.</source>
@@ -373,16 +397,16 @@
         <translation>Dateien hinzufügen: Ton, Video, Bilder, Text</translation>
     </message>
     <message>
-        <source>Add model…</source>
-        <translation>Modell hinzufügen…</translation>
-    </message>
-    <message>
         <source>Add relay</source>
         <translation>Relais hinzufügen</translation>
     </message>
     <message>
         <source>Add who answers</source>
         <translation>Hinzufügen, wer antwortet</translation>
+    </message>
+    <message>
+        <source>Add…</source>
+        <translation>Hinzufügen…</translation>
     </message>
     <message>
         <source>All</source>
@@ -522,6 +546,10 @@
         <translation>Antworten zugleich</translation>
     </message>
     <message>
+        <source>Answers at once; each takes memory.</source>
+        <translation>Antworten zugleich; jede braucht Speicher.</translation>
+    </message>
+    <message>
         <source>Answers cannot be saved at the moment.</source>
         <translation>Antworten können gerade nicht gespeichert werden.</translation>
     </message>
@@ -592,6 +620,10 @@
     <message>
         <source>As last seen {day}.</source>
         <translation>Stand: {day}.</translation>
+    </message>
+    <message>
+        <source>As long as others took lately</source>
+        <translation>So lange, wie andere zuletzt brauchten</translation>
     </message>
     <message>
         <source>As the system</source>
@@ -702,6 +734,26 @@
         <translation>Zurück zum Profil</translation>
     </message>
     <message>
+        <source>Back up first…</source>
+        <translation>Erst sichern…</translation>
+    </message>
+    <message>
+        <source>Back up the identity</source>
+        <translation>Die Identität sichern</translation>
+    </message>
+    <message>
+        <source>Back up the identity…</source>
+        <translation>Die Identität sichern…</translation>
+    </message>
+    <message>
+        <source>Back up the present identity</source>
+        <translation>Die jetzige Identität sichern</translation>
+    </message>
+    <message>
+        <source>Backup of an identity (*.json);;All files (*)</source>
+        <translation>Sicherung einer Identität (*.json);;Alle Dateien (*)</translation>
+    </message>
+    <message>
         <source>Bengali</source>
         <translation>Bengalisch</translation>
     </message>
@@ -732,6 +784,10 @@
     <message>
         <source>Bulgarian</source>
         <translation>Bulgarisch</translation>
+    </message>
+    <message>
+        <source>By this machine&apos;s clock; over midnight, too.</source>
+        <translation>Nach der Uhr dieses Rechners; auch über Mitternacht.</translation>
     </message>
     <message>
         <source>Cancel</source>
@@ -952,6 +1008,10 @@
     <message>
         <source>Context</source>
         <translation>Kontext</translation>
+    </message>
+    <message>
+        <source>Context and slots act when this model is loaded next: somebody uses it now. Longest answer and idle time act at once.</source>
+        <translation>Kontext und Plätze wirken, wenn dieses Modell das nächste Mal geladen wird: Jemand nutzt es gerade. Längste Antwort und Leerlaufzeit wirken sofort.</translation>
     </message>
     <message>
         <source>Context of a chat</source>
@@ -1256,6 +1316,18 @@
         <translation>Meine Nachricht bearbeiten</translation>
     </message>
     <message>
+        <source>Edit the manners</source>
+        <translation>Die Rücksichtnahme bearbeiten</translation>
+    </message>
+    <message>
+        <source>Edit…</source>
+        <translation>Bearbeiten…</translation>
+    </message>
+    <message>
+        <source>Else they finish, and nobody is cut off.</source>
+        <translation>Sonst enden sie von selbst, und niemand wird unterbrochen.</translation>
+    </message>
+    <message>
         <source>Embeddings</source>
         <translation>Embeddings</translation>
     </message>
@@ -1266,6 +1338,10 @@
     <message>
         <source>Encrypted, and the key is the one you pasted</source>
         <translation>Verschlüsselt, und der Schlüssel ist der eingefügte</translation>
+    </message>
+    <message>
+        <source>End answers that run, too</source>
+        <translation>Auch laufende Antworten beenden</translation>
     </message>
     <message>
         <source>Ended</source>
@@ -1310,6 +1386,10 @@
     <message>
         <source>Everybody except…</source>
         <translation>Alle außer…</translation>
+    </message>
+    <message>
+        <source>Everybody loses access</source>
+        <translation>Alle verlieren den Zugang</translation>
     </message>
     <message>
         <source>Everybody with your key may use it</source>
@@ -1417,12 +1497,24 @@
         <translation>Für eine Stunde</translation>
     </message>
     <message>
+        <source>For an hour, and end what runs</source>
+        <translation>Für eine Stunde, und Laufendes beenden</translation>
+    </message>
+    <message>
         <source>For code and for keys.</source>
         <translation>Für Code und für Schlüssel.</translation>
     </message>
     <message>
         <source>For example Studio desktop</source>
         <translation>Zum Beispiel Studio-Rechner</translation>
+    </message>
+    <message>
+        <source>For four hours</source>
+        <translation>Für vier Stunden</translation>
+    </message>
+    <message>
+        <source>For half an hour</source>
+        <translation>Für eine halbe Stunde</translation>
     </message>
     <message>
         <source>For networks that block a direct path.</source>
@@ -1465,12 +1557,20 @@
         <translation>Gefunden, aber kein Weg führt dorthin</translation>
     </message>
     <message>
+        <source>Free the GPU</source>
+        <translation>GPU freimachen</translation>
+    </message>
+    <message>
         <source>Free the GPU now</source>
         <translation>GPU jetzt freimachen</translation>
     </message>
     <message>
         <source>Free the GPU now, {size}</source>
         <translation>GPU jetzt freimachen, {size}</translation>
+    </message>
+    <message>
+        <source>Free the memory of unused models</source>
+        <translation>Speicher unbenutzter Modelle freimachen</translation>
     </message>
     <message>
         <source>Free up</source>
@@ -1505,8 +1605,20 @@
         <translation>Ab dem nächsten Laden eines Modells.</translation>
     </message>
     <message>
+        <source>From the next start on it is {key}. Quit and start QVAC Desktop again.</source>
+        <translation>Ab dem nächsten Start ist er {key}. Beenden Sie QVAC Desktop und starten Sie es neu.</translation>
+    </message>
+    <message>
+        <source>From the next start on this machine has the key {key}. Until then it goes on under the present one. Quit QVAC Desktop and start it again.</source>
+        <translation>Ab dem nächsten Start hat dieser Rechner den Schlüssel {key}. Bis dahin läuft er unter dem jetzigen weiter. Beenden Sie QVAC Desktop und starten Sie es neu.</translation>
+    </message>
+    <message>
         <source>From {name}</source>
         <translation>Von {name}</translation>
+    </message>
+    <message>
+        <source>GPU</source>
+        <translation>GPU</translation>
     </message>
     <message>
         <source>Games, renderers, whatever holds its memory.</source>
@@ -1606,6 +1718,10 @@
         <translation>Gäste erfahren, wann sie wieder fragen können.</translation>
     </message>
     <message>
+        <source>Guests see it beside their answers. Without one they see what they call it themselves.</source>
+        <translation>Gäste sehen ihn bei ihren Antworten. Ohne einen sehen sie, wie sie ihn selbst nennen.</translation>
+    </message>
+    <message>
         <source>Guests see it.</source>
         <translation>Gäste sehen ihn.</translation>
     </message>
@@ -1624,6 +1740,10 @@
     <message>
         <source>Handshake</source>
         <translation>Handschlag</translation>
+    </message>
+    <message>
+        <source>Heat</source>
+        <translation>Wärme</translation>
     </message>
     <message>
         <source>Hebrew</source>
@@ -1750,6 +1870,10 @@
         <translation>Er entsteht in einem Terminal, wo das Programm entpackt wurde: python3 bootstrap.py engine --cuda</translation>
     </message>
     <message>
+        <source>It is not loaded if it would take more.</source>
+        <translation>Es wird nicht geladen, wenn es mehr bräuchte.</translation>
+    </message>
+    <message>
         <source>It is on its way, as said under Downloads.</source>
         <translation>Es ist unterwegs, wie unter Downloads steht.</translation>
     </message>
@@ -1808,6 +1932,10 @@
     <message>
         <source>Its file stays where it is: it belongs to {program}.</source>
         <translation>Die Datei bleibt, wo sie ist: Sie gehört {program}.</translation>
+    </message>
+    <message>
+        <source>Its memory is free then; the next request loads it again.</source>
+        <translation>Sein Speicher ist dann frei; die nächste Anfrage lädt es wieder.</translation>
     </message>
     <message>
         <source>Its messages are removed from this machine. This cannot be undone.</source>
@@ -2026,6 +2154,10 @@
         <translation>Längste Antwort</translation>
     </message>
     <message>
+        <source>Longest answer and idle time act at once, the rest when the model is loaded next.</source>
+        <translation>Längste Antwort und Leerlaufzeit wirken sofort, das Übrige beim nächsten Laden des Modells.</translation>
+    </message>
+    <message>
         <source>Longest answer, in tokens</source>
         <translation>Längste Antwort, in Tokens</translation>
     </message>
@@ -2066,8 +2198,20 @@
         <translation>Speicher</translation>
     </message>
     <message>
+        <source>Memory cap</source>
+        <translation>Speichergrenze</translation>
+    </message>
+    <message>
+        <source>Memory for models</source>
+        <translation>Speicher für Modelle</translation>
+    </message>
+    <message>
         <source>Memory for models, at most</source>
         <translation>Speicher für Modelle, höchstens</translation>
+    </message>
+    <message>
+        <source>Memory of the GPU that counts as need</source>
+        <translation>GPU-Speicher, der als Bedarf zählt</translation>
     </message>
     <message>
         <source>Message</source>
@@ -2084,6 +2228,14 @@
     <message>
         <source>Minimise</source>
         <translation>Minimieren</translation>
+    </message>
+    <message>
+        <source>Minutes until it is unloaded</source>
+        <translation>Minuten bis zum Entladen</translation>
+    </message>
+    <message>
+        <source>Minutes until this machine counts as unused</source>
+        <translation>Minuten, bis dieser Rechner als unbenutzt gilt</translation>
     </message>
     <message>
         <source>Model</source>
@@ -2124,6 +2276,10 @@
     <message>
         <source>More</source>
         <translation>Mehr</translation>
+    </message>
+    <message>
+        <source>More about my key</source>
+        <translation>Mehr zu meinem Schlüssel</translation>
     </message>
     <message>
         <source>More about the log</source>
@@ -2222,6 +2378,10 @@
         <translation>Name dieses Rechners</translation>
     </message>
     <message>
+        <source>Name of this machine…</source>
+        <translation>Name dieses Rechners…</translation>
+    </message>
+    <message>
         <source>Name on this machine</source>
         <translation>Name auf diesem Rechner</translation>
     </message>
@@ -2254,8 +2414,20 @@
         <translation>Neues Gespräch</translation>
     </message>
     <message>
+        <source>New identity</source>
+        <translation>Neue Identität</translation>
+    </message>
+    <message>
+        <source>New identity…</source>
+        <translation>Neue Identität…</translation>
+    </message>
+    <message>
         <source>Next part of the window</source>
         <translation>Nächster Teil des Fensters</translation>
+    </message>
+    <message>
+        <source>No GPU here tells which program uses it.</source>
+        <translation>Keine GPU hier sagt, welches Programm sie benutzt.</translation>
     </message>
     <message>
         <source>No QR code was found in this picture. Take it again, closer and straight on.</source>
@@ -2344,6 +2516,10 @@
     <message>
         <source>No requests yet</source>
         <translation>Noch keine Anfragen</translation>
+    </message>
+    <message>
+        <source>No rule: guests are served whenever sharing is on.</source>
+        <translation>Keine Regel: Gäste werden bedient, solange die Freigabe an ist.</translation>
     </message>
     <message>
         <source>No setting contains “{text}”</source>
@@ -2470,10 +2646,6 @@
         <translation>Es ist nichts zu hören: Das Mikrofon ist stumm</translation>
     </message>
     <message>
-        <source>Nothing is running.</source>
-        <translation>Es läuft nichts.</translation>
-    </message>
-    <message>
         <source>Nothing leaves this machine before you choose. You can do the other two later.</source>
         <translation>Nichts verlässt diesen Rechner, bevor Sie wählen. Die anderen beiden können Sie später tun.</translation>
     </message>
@@ -2536,6 +2708,10 @@
     <message>
         <source>On this machine</source>
         <translation>Auf diesem Rechner</translation>
+    </message>
+    <message>
+        <source>Once others hold so much of it:</source>
+        <translation>Sobald andere so viel davon halten:</translation>
     </message>
     <message>
         <source>Once you share, each request is written down here: who, when and how much, never what.</source>
@@ -2723,6 +2899,10 @@
         <translation>Im Akkubetrieb unterbrechen</translation>
     </message>
     <message>
+        <source>Pause sharing</source>
+        <translation>Freigabe unterbrechen</translation>
+    </message>
+    <message>
         <source>Pause while I use this machine</source>
         <translation>Unterbrechen, während ich an diesem Rechner arbeite</translation>
     </message>
@@ -2769,6 +2949,18 @@
     <message>
         <source>Paused. Goes on from here, also after a restart</source>
         <translation>Angehalten. Geht von hier weiter, auch nach einem Neustart</translation>
+    </message>
+    <message>
+        <source>Pauses for other programs that need the GPU</source>
+        <translation>Unterbricht für andere Programme, die die GPU brauchen</translation>
+    </message>
+    <message>
+        <source>Pauses on battery</source>
+        <translation>Unterbricht im Akkubetrieb</translation>
+    </message>
+    <message>
+        <source>Pauses while I use this machine</source>
+        <translation>Unterbricht, während ich an diesem Rechner arbeite</translation>
     </message>
     <message>
         <source>People</source>
@@ -2821,6 +3013,10 @@
     <message>
         <source>Portuguese</source>
         <translation>Portugiesisch</translation>
+    </message>
+    <message>
+        <source>Power</source>
+        <translation>Leistung</translation>
     </message>
     <message>
         <source>Preset</source>
@@ -2963,6 +3159,10 @@
         <translation>Das Relais {key} entfernen</translation>
     </message>
     <message>
+        <source>Remove the request of {name} from the line</source>
+        <translation>Die Anfrage von {name} aus der Schlange nehmen</translation>
+    </message>
+    <message>
         <source>Remove {model}?</source>
         <translation>{model} entfernen?</translation>
     </message>
@@ -2985,6 +3185,10 @@
     <message>
         <source>Remove…</source>
         <translation>Entfernen…</translation>
+    </message>
+    <message>
+        <source>Removing…</source>
+        <translation>Wird entfernt…</translation>
     </message>
     <message>
         <source>Rename</source>
@@ -3045,6 +3249,22 @@
     <message>
         <source>Restart while somebody is served?</source>
         <translation>Neu starten, während jemand bedient wird?</translation>
+    </message>
+    <message>
+        <source>Restore</source>
+        <translation>Wiederherstellen</translation>
+    </message>
+    <message>
+        <source>Restore an identity</source>
+        <translation>Eine Identität wiederherstellen</translation>
+    </message>
+    <message>
+        <source>Restore an identity…</source>
+        <translation>Eine Identität wiederherstellen…</translation>
+    </message>
+    <message>
+        <source>Restore this identity?</source>
+        <translation>Diese Identität wiederherstellen?</translation>
     </message>
     <message>
         <source>Resume</source>
@@ -3199,8 +3419,20 @@
         <translation>Serbisch</translation>
     </message>
     <message>
+        <source>Serve from</source>
+        <translation>Bereit ab</translation>
+    </message>
+    <message>
         <source>Serve only at certain hours</source>
         <translation>Nur zu bestimmten Uhrzeiten bereitstellen</translation>
+    </message>
+    <message>
+        <source>Serve until</source>
+        <translation>Bereit bis</translation>
+    </message>
+    <message>
+        <source>Serves {begin} to {end}</source>
+        <translation>Bereit von {begin} bis {end}</translation>
     </message>
     <message>
         <source>Serving begins at</source>
@@ -3219,12 +3451,20 @@
         <translation>Einstellungen</translation>
     </message>
     <message>
+        <source>Settings of {model}</source>
+        <translation>Einstellungen von {model}</translation>
+    </message>
+    <message>
         <source>Settings…</source>
         <translation>Einstellungen…</translation>
     </message>
     <message>
         <source>Several codes were found. Choose whose key you mean.</source>
         <translation>Mehrere Codes wurden gefunden. Wählen Sie, wessen Schlüssel Sie meinen.</translation>
+    </message>
+    <message>
+        <source>Share</source>
+        <translation>Freigeben</translation>
     </message>
     <message>
         <source>Share as soon as it starts</source>
@@ -3595,6 +3835,10 @@
         <translation>Kräftigere Umrisse, keine weichen Flächen.</translation>
     </message>
     <message>
+        <source>Studio desktop</source>
+        <translation>Studio-Rechner</translation>
+    </message>
+    <message>
         <source>Studio laptop</source>
         <translation>Studio-Laptop</translation>
     </message>
@@ -3747,6 +3991,10 @@
         <translation>Die Datenbank {path} wird von einem anderen Programm benutzt.</translation>
     </message>
     <message>
+        <source>The desktop does not tell it.</source>
+        <translation>Der Desktop sagt es nicht.</translation>
+    </message>
+    <message>
         <source>The disk is full: {size} more are needed.</source>
         <translation>Der Datenträger ist voll: Es fehlen {size}.</translation>
     </message>
@@ -3815,12 +4063,32 @@
         <translation>Der Gast ging</translation>
     </message>
     <message>
+        <source>The hours in the settings are no times of the day, or on no day. They are not kept to.</source>
+        <translation>Die Zeiten in den Einstellungen sind keine Uhrzeiten, oder an keinem Tag. Sie werden nicht eingehalten.</translation>
+    </message>
+    <message>
         <source>The identity file came and went. Start QVAC Desktop again.</source>
         <translation>Die Identitätsdatei kam und verschwand. Starten Sie QVAC Desktop neu.</translation>
     </message>
     <message>
+        <source>The identity is in {file}. Only you can read it. Keep it as you keep a password.</source>
+        <translation>Die Identität liegt in {file}. Nur Sie können sie lesen. Bewahren Sie sie auf wie ein Passwort.</translation>
+    </message>
+    <message>
+        <source>The identity was not backed up.</source>
+        <translation>Die Identität wurde nicht gesichert.</translation>
+    </message>
+    <message>
+        <source>The identity was not changed.</source>
+        <translation>Die Identität wurde nicht geändert.</translation>
+    </message>
+    <message>
         <source>The internet does not answer. Machines on your own network find this one; others when it is back.</source>
         <translation>Das Internet antwortet nicht. Rechner in Ihrem eigenen Netz finden diesen; andere, wenn es zurück ist.</translation>
+    </message>
+    <message>
+        <source>The key changes at the next start</source>
+        <translation>Der Schlüssel ändert sich beim nächsten Start</translation>
     </message>
     <message>
         <source>The language that is spoken.</source>
@@ -3829,6 +4097,10 @@
     <message>
         <source>The library could not be read.</source>
         <translation>Die Bibliothek konnte nicht gelesen werden.</translation>
+    </message>
+    <message>
+        <source>The library that tells it (libXss) is not installed.</source>
+        <translation>Die Bibliothek, die es sagt (libXss), ist nicht installiert.</translation>
     </message>
     <message>
         <source>The log could not be read.</source>
@@ -3943,6 +4215,10 @@
         <translation>Die Modelle bleiben, wo sie sind.</translation>
     </message>
     <message>
+        <source>The name could not be read.</source>
+        <translation>Der Name konnte nicht gelesen werden.</translation>
+    </message>
+    <message>
         <source>The name was not changed.</source>
         <translation>Der Name wurde nicht geändert.</translation>
     </message>
@@ -4029,6 +4305,10 @@
     <message>
         <source>The peer does not answer yet.</source>
         <translation>Die Gegenstelle antwortet noch nicht.</translation>
+    </message>
+    <message>
+        <source>The present identity is in {file}. Only you can read it.</source>
+        <translation>Die jetzige Identität liegt in {file}. Nur Sie können sie lesen.</translation>
     </message>
     <message>
         <source>The processor alone</source>
@@ -4163,6 +4443,10 @@
         <translation>Auf diesem Rechner ist noch kein Modell. Holen Sie ein kleines, oder fügen Sie eine GGUF-Datei hinzu.</translation>
     </message>
     <message>
+        <source>There is no screen here, so nobody is at this machine.</source>
+        <translation>Hier ist kein Bildschirm, also ist niemand an diesem Rechner.</translation>
+    </message>
+    <message>
         <source>There is no sound in this file that can be read: it is damaged, or protected.</source>
         <translation>In dieser Datei ist kein lesbarer Ton: Sie ist beschädigt oder geschützt.</translation>
     </message>
@@ -4211,6 +4495,10 @@
         <translation>Diese Aufnahme ist länger als die erlaubten {time}. Senden Sie sie in Teilen.</translation>
     </message>
     <message>
+        <source>This cannot be restored.</source>
+        <translation>Das kann nicht wiederhergestellt werden.</translation>
+    </message>
+    <message>
         <source>This conversation</source>
         <translation>Dieses Gespräch</translation>
     </message>
@@ -4225,6 +4513,10 @@
     <message>
         <source>This conversation is still being answered. Stop that answer first.</source>
         <translation>Dieses Gespräch wird noch beantwortet. Stoppen Sie zuerst diese Antwort.</translation>
+    </message>
+    <message>
+        <source>This desktop (Wayland) does not tell programs whether somebody uses it.</source>
+        <translation>Dieser Desktop (Wayland) sagt Programmen nicht, ob ihn jemand benutzt.</translation>
     </message>
     <message>
         <source>This desktop has no tray. The window can be minimised instead and stays in the task list.</source>
@@ -4317,6 +4609,10 @@
     <message>
         <source>This machine finishes what a provider began</source>
         <translation>Dieser Rechner beendet, was ein Anbieter begann</translation>
+    </message>
+    <message>
+        <source>This machine has no battery, or does not tell of it.</source>
+        <translation>Dieser Rechner hat keinen Akku, oder sagt nichts davon.</translation>
     </message>
     <message>
         <source>This machine has no microphone.</source>
@@ -4451,6 +4747,10 @@
         <translation>Dieser Benutzer darf die Datenbank {path} nicht schreiben.</translation>
     </message>
     <message>
+        <source>This was not changed.</source>
+        <translation>Das wurde nicht geändert.</translation>
+    </message>
+    <message>
         <source>This was waiting for its turn and was not sent.</source>
         <translation>Dies wartete auf seine Reihe und wurde nicht gesendet.</translation>
     </message>
@@ -4505,6 +4805,10 @@
     <message>
         <source>Tokens in / out</source>
         <translation>Tokens ein / aus</translation>
+    </message>
+    <message>
+        <source>Tokens of one chat; guests are told.</source>
+        <translation>Tokens eines Chats; Gäste erfahren es.</translation>
     </message>
     <message>
         <source>Tokens today</source>
@@ -4607,6 +4911,18 @@
         <translation>Schreiben Sie unten, oder drücken Sie irgendwo Strg+N</translation>
     </message>
     <message>
+        <source>Type it first: this cannot be taken back.</source>
+        <translation>Tippen Sie erst: Das kann nicht zurückgenommen werden.</translation>
+    </message>
+    <message>
+        <source>Type the first digits of its key: {digits}</source>
+        <translation>Tippen Sie die ersten Stellen seines Schlüssels: {digits}</translation>
+    </message>
+    <message>
+        <source>Type the name of this machine: {name}</source>
+        <translation>Tippen Sie den Namen dieses Rechners: {name}</translation>
+    </message>
+    <message>
         <source>UDP port</source>
         <translation>UDP-Port</translation>
     </message>
@@ -4635,6 +4951,10 @@
         <translation>Ein unbenutztes Modell aus dem Speicher entfernen</translation>
     </message>
     <message>
+        <source>Unload when nobody uses it</source>
+        <translation>Entladen, wenn niemand es nutzt</translation>
+    </message>
+    <message>
         <source>Unpin</source>
         <translation>Lösen</translation>
     </message>
@@ -4643,12 +4963,20 @@
         <translation>Bis ich es leere</translation>
     </message>
     <message>
+        <source>Until I resume</source>
+        <translation>Bis ich fortsetze</translation>
+    </message>
+    <message>
         <source>Until I say otherwise</source>
         <translation>Bis ich etwas anderes sage</translation>
     </message>
     <message>
         <source>Until I turn it on</source>
         <translation>Bis ich wieder einschalte</translation>
+    </message>
+    <message>
+        <source>Until it is left alone for so long:</source>
+        <translation>Bis er so lange in Ruhe gelassen wird:</translation>
     </message>
     <message>
         <source>Until tomorrow, {time}</source>
@@ -4757,6 +5085,10 @@
     <message>
         <source>Waits until another one is here.</source>
         <translation>Wartet, bis ein anderer fertig ist.</translation>
+    </message>
+    <message>
+        <source>What a guest can ask for at most.</source>
+        <translation>Worum ein Gast höchstens bitten kann.</translation>
     </message>
     <message>
         <source>What computes on this machine, and how models are loaded. Files are in the Library.</source>
@@ -4873,6 +5205,10 @@
     <message>
         <source>Which version this is, and what it is made of.</source>
         <translation>Welche Version das ist, und woraus sie besteht.</translation>
+    </message>
+    <message>
+        <source>While one of these holds, guests stay connected and are told when to ask again.</source>
+        <translation>Solange eines davon gilt, bleiben Gäste verbunden und erfahren, wann sie wieder fragen können.</translation>
     </message>
     <message>
         <source>While this machine shares, it always does.</source>
@@ -4999,6 +5335,22 @@
         <translation>noch etwa {time}</translation>
     </message>
     <message>
+        <source>about {time} to go</source>
+        <translation>noch etwa {time}</translation>
+    </message>
+    <message numerus="yes">
+        <source>after %n minute</source>
+        <comment>after %n minutes</comment>
+        <translation>
+            <numerusform>nach %n Minute</numerusform>
+            <numerusform>nach %n Minuten</numerusform>
+        </translation>
+    </message>
+    <message>
+        <source>all day</source>
+        <translation>den ganzen Tag</translation>
+    </message>
+    <message>
         <source>all that fit</source>
         <translation>alle, die passen</translation>
     </message>
@@ -5027,6 +5379,10 @@
         <translation>beginnt</translation>
     </message>
     <message>
+        <source>begins in {time}</source>
+        <translation>beginnt in {time}</translation>
+    </message>
+    <message>
         <source>beside you</source>
         <translation>nebenan</translation>
     </message>
@@ -5049,6 +5405,10 @@
     <message>
         <source>by {maker}, from Hugging Face</source>
         <translation>von {maker}, von Hugging Face</translation>
+    </message>
+    <message>
+        <source>cap {cap}, {size} free</source>
+        <translation>Grenze {cap}, {size} frei</translation>
     </message>
     <message>
         <source>chat</source>
@@ -5313,6 +5673,14 @@
         <translation>nicht bekannt</translation>
     </message>
     <message>
+        <source>not known here</source>
+        <translation>hier nicht bekannt</translation>
+    </message>
+    <message>
+        <source>not now</source>
+        <translation>jetzt nicht</translation>
+    </message>
+    <message>
         <source>not reachable</source>
         <translation>nicht erreichbar</translation>
     </message>
@@ -5345,6 +5713,10 @@
         <translation>kopiert wird erst auf Ihr Wort</translation>
     </message>
     <message>
+        <source>nothing is running</source>
+        <translation>es läuft nichts</translation>
+    </message>
+    <message>
         <source>nothing was said</source>
         <translation>es wurde nichts gesagt</translation>
     </message>
@@ -5359,6 +5731,10 @@
     <message>
         <source>offline</source>
         <translation>offline</translation>
+    </message>
+    <message>
+        <source>on battery</source>
+        <translation>im Akkubetrieb</translation>
     </message>
     <message>
         <source>one core is left free</source>
@@ -5399,6 +5775,14 @@
     <message>
         <source>paused</source>
         <translation>angehalten</translation>
+    </message>
+    <message>
+        <source>pauses in {time}</source>
+        <translation>unterbricht in {time}</translation>
+    </message>
+    <message>
+        <source>plugged in</source>
+        <translation>am Netz</translation>
     </message>
     <message>
         <source>question too long</source>
@@ -5451,6 +5835,10 @@
     <message>
         <source>shown</source>
         <translation>gezeigt</translation>
+    </message>
+    <message>
+        <source>shown to guests as {name}</source>
+        <translation>Gästen gezeigt als {name}</translation>
     </message>
     <message>
         <source>so far {time} is kept</source>
@@ -5507,6 +5895,10 @@
     <message>
         <source>to</source>
         <comment>between two times</comment>
+        <translation>bis</translation>
+    </message>
+    <message>
+        <source>to</source>
         <translation>bis</translation>
     </message>
     <message>
@@ -5595,6 +5987,10 @@
         <translation>{count} GB</translation>
     </message>
     <message>
+        <source>{count} W</source>
+        <translation>{count} W</translation>
+    </message>
+    <message>
         <source>{count} context</source>
         <translation>Kontext {count}</translation>
     </message>
@@ -5627,6 +6023,10 @@
         <translation>{count} Tokens</translation>
     </message>
     <message>
+        <source>{count} °C</source>
+        <translation>{count} °C</translation>
+    </message>
+    <message>
         <source>{count} × {what}</source>
         <translation>{count} × {what}</translation>
     </message>
@@ -5641,6 +6041,14 @@
     <message>
         <source>{done} of {total} MB</source>
         <translation>{done} von {total} MB</translation>
+    </message>
+    <message>
+        <source>{file} holds the identity of {name}, {key}.</source>
+        <translation>{file} enthält die Identität von {name}, {key}.</translation>
+    </message>
+    <message>
+        <source>{file} holds the identity {key}.</source>
+        <translation>{file} enthält die Identität {key}.</translation>
     </message>
     <message>
         <source>{file} was not added.</source>
@@ -5693,6 +6101,14 @@
     <message>
         <source>{minutes} min {seconds} s</source>
         <translation>{minutes} Min. {seconds} s</translation>
+    </message>
+    <message numerus="yes">
+        <source>{model} has %n slot</source>
+        <comment>{model} has %n slots</comment>
+        <translation>
+            <numerusform>{model} hat %n Platz</numerusform>
+            <numerusform>{model} hat %n Plätze</numerusform>
+        </translation>
     </message>
     <message>
         <source>{model} is not on this machine any more.</source>
@@ -5930,6 +6346,10 @@
         <translation>{number}k</translation>
     </message>
     <message>
+        <source>{n}th in line</source>
+        <translation>{n}. in der Schlange</translation>
+    </message>
+    <message>
         <source>{pair} free</source>
         <translation>{pair} frei</translation>
     </message>
@@ -6036,6 +6456,10 @@
         <translation>{size} unterwegs</translation>
     </message>
     <message>
+        <source>{size} other</source>
+        <translation>{size} andere</translation>
+    </message>
+    <message>
         <source>{size} other files</source>
         <translation>{size} andere Dateien</translation>
     </message>
@@ -6085,6 +6509,10 @@
         <translation>{title}, angeheftet, {when}</translation>
     </message>
     <message>
+        <source>{used} / {total} GB</source>
+        <translation>{used} / {total} GB</translation>
+    </message>
+    <message>
         <source>{used} of {all} tokens</source>
         <translation>{used} von {all} Tokens</translation>
     </message>
@@ -6099,6 +6527,14 @@
             <numerusform>{where} hat eines, das genutzt werden kann, wo es liegt.</numerusform>
             <numerusform>{where} hat %n, die genutzt werden können, wo sie liegen.</numerusform>
         </translation>
+    </message>
+    <message>
+        <source>{whose} It is that of this machine already: there is nothing to do.</source>
+        <translation>{whose} Es ist schon die dieses Rechners: Es ist nichts zu tun.</translation>
+    </message>
+    <message>
+        <source>{whose} This machine takes it over at the next start. Its present key {key} is forgotten unless it is backed up, and who knows only that one does not find this machine any more. Two machines with one identity get in each other&apos;s way: use it on one.</source>
+        <translation>{whose} Dieser Rechner übernimmt sie beim nächsten Start. Sein jetziger Schlüssel {key} wird vergessen, wenn er nicht gesichert ist, und wer nur diesen kennt, findet diesen Rechner nicht mehr. Zwei Rechner mit einer Identität kommen einander in die Quere: Nutzen Sie sie auf einem.</translation>
     </message>
     <message>
         <source>{who} answered: {text}</source>
