@@ -73,7 +73,7 @@ from qvac_core.engines.model_kind import EMBEDDING_TYPE, SPEECH_TYPE
 from qvac_core.engines.pool import ModelPool
 from qvac_core.engines.speech import AudioFile, TranscriptionEvent
 from qvac_core.engines.speech_engine import WhisperEngine
-from qvac_core.errors import IdentityError, QvacError
+from qvac_core.errors import IdentityError, QvacError, StoreError
 from qvac_core.hyperdht import KeyPair
 from qvac_core.store.folders import DataDir, InstanceLock
 from qvac_core.store.identity import Identity, IdentityStore, SeedSource
@@ -299,6 +299,8 @@ class Core:
         return self._store.settings.text(key)
 
     async def set_setting(self, key: str, value: str) -> None:
+        if key == "library.folder":
+            raise StoreError("The models folder is changed in the library, which takes the models along.")
         await self._store.database.run(self._store.settings.set_text, key, value)
         if key in OF_ALL_MODELS or key.startswith("engine."):
             await self.machine.options_changed()

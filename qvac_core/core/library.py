@@ -33,7 +33,7 @@ from qvac_core.core.library_state import (
     SourcesChanged,
 )
 from qvac_core.core.machine import Machine
-from qvac_core.core.state import AnswerFinished, CoreEvent, Message, SharedModelsChanged
+from qvac_core.core.state import AnswerFinished, CoreEvent, Message, SettingChanged, SharedModelsChanged
 from qvac_core.core.tasks import TaskOwner
 from qvac_core.engines.interface import Device, LibraryModel
 from qvac_core.engines.library import Library
@@ -127,6 +127,8 @@ class ModelsRoom:
     def _on_event(self, event: CoreEvent) -> None:
         if isinstance(event, SharedModelsChanged):
             self._models.changed()
+        elif isinstance(event, SettingChanged) and event.name == "library.downloads_at_once":
+            self.downloads_queue.more_at_once()
         elif isinstance(event, AnswerFinished):
             self._learn_speed(event.message)
         elif isinstance(event, DownloadChanged) and event.done:

@@ -244,6 +244,10 @@ class Downloads:
         self._held -= 1
         self._next()
 
+    def more_at_once(self) -> None:
+        """The owner chose how many run: more of them begin now; those that run go on."""
+        self._next()
+
     # --- Running --------------------------------------------------------------------------------------------------
 
     async def _queue(self, job: _Job) -> None:

@@ -213,7 +213,7 @@ class LibrarySettings:
     """[library]: `folder`: where models are kept, "" = in the data folder. downloads_at_once: the others wait."""
 
     folder: str = ""
-    downloads_at_once: int = 2
+    downloads_at_once: int = bounded(2, 1, 8)
 
 
 @dataclass(frozen=True, slots=True)

@@ -94,6 +94,13 @@ def test_at_most_so_many_at_once_and_the_others_in_their_order(hub: FileServer, 
                 await library.room.download(model)
             await library.state(TWO, S.RUNNING)
             assert [row.state for row in await library.room.downloads()] == [S.RUNNING, S.RUNNING, S.QUEUED]
+            await library.core.set_setting("library.downloads_at_once", "3")
+            await library.state(THREE, S.RUNNING)
+            await library.core.set_setting("library.downloads_at_once", "")
+            await library.room.pause(THREE)
+            await library.room.resume(THREE)
+            assert (await library.room.downloads())[2].state is S.QUEUED
+            library.events.clear()
             await library.room.pause(ONE)
             await library.state(THREE, S.RUNNING)
             await library.room.pause_all()

@@ -271,6 +271,8 @@ def test_a_name_that_is_taken_there_stops_it_before_it_begins(tmp_path: Path) ->
             await scanned(library)
             with pytest.raises(QvacError, match=r"There is a m1\.gguf"):
                 await library.room.change_folder(tmp_path / "disk")
+            with pytest.raises(QvacError, match="in the library"):
+                await library.core.set_setting("library.folder", str(tmp_path / "disk"))
             assert (await library.room.folder()).path == tmp_path / "data/models"
         assert (tmp_path / "disk/m1.gguf").read_bytes() == b"somebody's"
 
