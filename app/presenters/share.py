@@ -189,6 +189,10 @@ class SharePresenter(QObject):
         title = tr("This model could not be shared.") if shared else tr("This model is still shared.")
         self._do("models", title, lambda core: core.set_model_shared(name, shared), self.models_changed)
 
+    def set_model_copyable(self, name: str, copyable: bool) -> None:
+        title = tr("Guests cannot copy this model.") if copyable else tr("Guests can still copy this model.")
+        self._do("models", title, lambda core: core.copies.set_copyable(name, copyable))
+
     def add_model_file(self, path: Path) -> None:
         self._do("models", tr("{name} was not added.", name=path.name), lambda core: core.add_model_file(path))
 

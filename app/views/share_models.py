@@ -128,6 +128,10 @@ class ModelsCard(Card):
         text = tr("Stop sharing") if model.shared else tr("Share")
         share = menu.addAction(text)
         share.triggered.connect(lambda: self._presenter.set_model_shared(model.name, not model.shared))
+        copy = menu.addAction(tr("Guests may copy its file"))
+        copy.setCheckable(True)
+        copy.setChecked(model.copyable)
+        copy.triggered.connect(lambda on: self._presenter.set_model_copyable(model.name, on))
         return menu
 
     def open_options(self, model: SharedModel) -> None:

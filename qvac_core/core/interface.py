@@ -12,6 +12,7 @@ from typing import Protocol
 from qvac_core.core.chat_branches import ChatBranches
 from qvac_core.core.chat_files import ChatFilesRoom
 from qvac_core.core.chat_settings import ChatSettingsRoom
+from qvac_core.core.copies import CopyRoom
 from qvac_core.core.gauges import GaugesInterface
 from qvac_core.core.history import HistoryInterface
 from qvac_core.core.library_room import LibraryRoom
@@ -133,6 +134,10 @@ class CoreInterface(Protocol):
     def manners(self) -> MannersInterface: ...
     @property
     def gauges(self) -> GaugesInterface: ...
+    @property
+    def copies(self) -> CopyRoom:
+        """Which models guests may copy."""
+
     @property
     def history(self) -> HistoryInterface: ...
     @property

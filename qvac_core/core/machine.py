@@ -330,6 +330,8 @@ class Machine:
         model = self._library.find(name)
         if model is None:
             raise _no_such_model(name)
+        if copyable and not in_one_file(model):
+            raise ModelError(f"{model.name} lies in several files; only models of one file can be copied.")
         names = self.copyable_names() | {model.name} if copyable else self.copyable_names() - {model.name}
         if self._copies_now is not None:
             self._copies_now = frozenset(names)

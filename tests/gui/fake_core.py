@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 
 from qvac_core.core import transcript
@@ -61,6 +62,7 @@ from qvac_core.core.state import (
 from qvac_core.errors import IdentityError, QvacError
 from qvac_core.models import DEFAULT_SMALL_MODEL
 from tests.gui.fake_chats import FakeBranches, FakeChatFiles, FakeChatSettings
+from tests.gui.fake_copies import FakeCopies
 from tests.gui.fake_history import FakeHistory
 from tests.gui.fake_identity import FakeIdentity
 from tests.gui.fake_library import FakeLibrary
@@ -265,6 +267,13 @@ class FakeCore:
 
     async def shared_models(self) -> tuple[SharedModel, ...]:
         return self.models
+
+    @cached_property
+    def copies(self) -> FakeCopies:
+        def changed(name: str, copyable: bool) -> None:
+            self._set_models(tuple(replace(m, copyable=copyable) if m.name == name else m for m in self.models))
+
+        return FakeCopies(self._enter, changed)
 
     async def set_model_shared(self, name: str, shared: bool) -> None:
         await self._enter("set_model_shared", name, shared)

@@ -561,3 +561,23 @@ def test_the_name_of_this_machine_is_remembered(run: Run, busy: FakeCore) -> Non
         assert "set_setting" not in [call[0] for call in busy.calls if "machine_name" in call]
 
     run(test)
+
+
+def test_guests_may_copy_a_model_only_if_its_owner_says_so(run: Run, busy: FakeCore) -> None:
+    async def test(window: MainWindow) -> None:
+        card = window.share_page.models
+        for wanted in (True, False):
+            menu = card.menu_of(window.share.models[0])
+            action = next(action for action in menu.actions() if action.text() == "Guests may copy its file")
+            assert action.isChecked() is not wanted
+            action.trigger()
+            menu.deleteLater()
+            await settle(window)
+        name = window.share.models[0].name
+        assert busy.called("set_copyable") == [(name, True), (name, False)]
+        busy.fail["set_copyable"] = ModelError("It lies in several files; only models of one file can be copied.")
+        window.share.set_model_copyable(name, True)
+        await settle(window)
+        assert card.error.isVisible()
+
+    run(test)
