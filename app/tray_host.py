@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
 NOTIFIER = "org.kde.StatusNotifierWatcher"
 HOST_MAY_COME = 5.0  # seconds after the start
-LOOK_EVERY = 2.0  # seconds, while the window is away
-GONE_AFTER = 3  # looks in a row: a panel that restarts is no loss
+LOOK_EVERY = 4.0  # seconds, while the window is away
+GONE_AFTER = 2  # looks in a row: a panel that restarts is no loss
 
 
 class TrayHost(QObject):
