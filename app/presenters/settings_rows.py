@@ -318,7 +318,7 @@ SHARING = Section(
                 Row(
                     "sharing.slots",
                     later("Answers at once"),
-                    later("Of one model, from its next load on. A model of its own has its own."),
+                    later("Of each model, from its next load on. A model may have its own number."),
                     Whole(),
                     words=("--slots", "parallel"),
                 ),
