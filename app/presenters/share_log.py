@@ -109,7 +109,6 @@ class LogPresenter(QObject):
                 if asked == self._asked:
                     known = {entry.id for entry in self.entries}
                     self.entries += [entry for entry in page.entries if entry.id not in known]
-                    self.totals = page.totals
                     self.changed.emit()
             finally:
                 self._loading_more = False
@@ -189,13 +188,13 @@ class LogPresenter(QObject):
                 # At once; what it adds to the sums is asked for.
                 self.entries = [event.entry, *(entry for entry in self.entries if entry.id != event.entry.id)]
                 self.changed.emit()
-            self.tasks.start(self._sum(), self._not_read)
+            self.tasks.start(self._sum(event.entry), self._not_read)
         elif isinstance(event, HistoryCleared):
             self._reload()
         elif isinstance(event, SettingChanged) and event.name in SETTINGS:
             self.tasks.start(self.load(), self._not_read)
 
-    async def _sum(self) -> None:
+    async def _sum(self, entry: LogEntry) -> None:
         """After something ended: the rows that are here stay where they are, under somebody's eyes."""
         if self.filtered or self.view is not LogView.REQUESTS:
             await self._load()
@@ -203,9 +202,9 @@ class LogPresenter(QObject):
         asked = self._asked
         midnight = self._midnight()
         today = await self._core.call(lambda core: core.history.totals(LogQuery(since=midnight)))
-        totals = await self._core.call(lambda core: core.history.totals(LogQuery()))
         if asked == self._asked:
-            self.today, self.totals = today, totals
+            # Not asked for: to sum up all of a long log again for each request would keep its disk busy.
+            self.today, self.totals = today, _with(self.totals, entry)
             self.changed.emit()
 
     def _not_read(self, error: QvacError) -> None:
@@ -213,3 +212,15 @@ class LogPresenter(QObject):
 
     def _fail(self, title: str, error: QvacError) -> None:
         self.failed.emit("log", ErrorInfo(error.name, error.code, title, error.message))
+
+
+def _with(totals: LogTotals, entry: LogEntry) -> LogTotals:
+    """One request more; whether by somebody new is not known."""
+    return replace(
+        totals,
+        requests=totals.requests + 1,
+        people=max(1, totals.people),
+        prompt_tokens=totals.prompt_tokens + entry.prompt_tokens,
+        generated_tokens=totals.generated_tokens + entry.generated_tokens,
+        ms=totals.ms + entry.ms,
+    )

@@ -34,7 +34,7 @@ FORMULA_BEGINS = ("=", "+", "-", "@", "\t", "\r")
 
 @dataclass(frozen=True, slots=True)
 class LogPage:
-    """entries: from `offset` on. totals: of all that the query finds."""
+    """entries: from `offset` on. totals: of all that the query finds, with its first page alone."""
 
     offset: int
     entries: tuple[LogEntry, ...]
@@ -75,7 +75,7 @@ class History:
     async def page(self, query: LogQuery, offset: int = 0, limit: int = 200) -> LogPage:
         history = self._store.history
         entries = await self._run(history.page, query, offset, limit)
-        return LogPage(offset, entries, await self._run(history.totals, query))
+        return LogPage(offset, entries, LogTotals() if offset else await self._run(history.totals, query))
 
     async def totals(self, query: LogQuery) -> LogTotals:
         return await self._run(self._store.history.totals, query)
