@@ -81,7 +81,8 @@ ELSEWHERE = {
     # A report of a problem, which its maintainers read.
     "views/settings_system.py": {"Python {}", "Qt {}", "QVAC Desktop {}"},
     "window_settings.py": {"Given: {}", "Network: {}"},
-    # Names of formats.
+    # Names of makers and formats.
+    "views/share_status.py": {"NVIDIA "},
     "views/chat_archive.py": {"JSON, ZIP (*.json *.zip)"},
     # To measure with.
     "theme.py": {"Studio laptop 0123456789"},
