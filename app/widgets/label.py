@@ -8,6 +8,7 @@ from PySide6.QtWidgets import QLabel, QSizePolicy, QWidget
 
 from app.words import ONE_LINE, one_line
 
+ARABIC_LINE = 1.3  # of the font's own
 LONGEST = 4_000  # letters of a sentence that wraps
 
 
@@ -43,6 +44,18 @@ class Label(QLabel):
             self._follow_height()
         if selectable:
             self.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+
+    def sizeHint(self) -> QSize:
+        return self._with_room(super().sizeHint())
+
+    def minimumSizeHint(self) -> QSize:
+        return self._with_room(super().minimumSizeHint())
+
+    def _with_room(self, hint: QSize) -> QSize:
+        """Arabic letters reach above and below the line of the font that Qt measures."""
+        if not QGuiApplication.isRightToLeft() or hint.height() <= 0:
+            return hint
+        return hint.expandedTo(QSize(0, round(self.fontMetrics().height() * ARABIC_LINE)))
 
     def setText(self, text: str) -> None:
         """No more than a line, or a paragraph, of what people and peers send."""

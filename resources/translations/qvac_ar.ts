@@ -870,6 +870,10 @@
         <translation>نسخ الهوية الحالية احتياطيًا</translation>
     </message>
     <message>
+        <source>Back up…</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
         <source>Backup of an identity (*.json);;All files (*)</source>
         <translation>نسخة احتياطية من هوية (*.json);;كل الملفات (*)</translation>
     </message>
@@ -1172,6 +1176,10 @@
     <message>
         <source>Copied.</source>
         <translation>نُسخ.</translation>
+    </message>
+    <message>
+        <source>Copies of models</source>
+        <translation type="unfinished"></translation>
     </message>
     <message>
         <source>Copy</source>
@@ -1733,6 +1741,10 @@
         <translation>من التشغيل التالي يكون {key}. أنهِ QVAC Desktop وشغّله من جديد.</translation>
     </message>
     <message>
+        <source>From the next start on the key is {key}.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
         <source>From the next start on this machine has the key {key}. Until then it goes on under the present one. Quit QVAC Desktop and start it again.</source>
         <translation>من التشغيل التالي يكون لهذا الجهاز المفتاح {key}. وحتى ذلك الحين يستمر بالمفتاح الحالي. أنهِ QVAC Desktop وشغّله من جديد.</translation>
     </message>
@@ -1932,6 +1944,10 @@
     <message>
         <source>I wrote: {text}</source>
         <translation>كتبتُ: {text}</translation>
+    </message>
+    <message>
+        <source>Identity of this machine</source>
+        <translation type="unfinished"></translation>
     </message>
     <message>
         <source>If it is taken, the next free one.</source>
@@ -2147,7 +2163,7 @@
     </message>
     <message>
         <source>Key or qvac:// link</source>
-        <translation>مفتاح أو رابط qvac://</translation>
+        <translation>مفتاح أو رابط ⁦qvac://⁩</translation>
     </message>
     <message>
         <source>Keys</source>
@@ -3164,7 +3180,7 @@
     </message>
     <message>
         <source>Provider key or qvac:// link</source>
-        <translation>مفتاح المزوّد أو رابط qvac://</translation>
+        <translation>مفتاح المزوّد أو رابط ⁦qvac://⁩</translation>
     </message>
     <message>
         <source>Provider {name}</source>
@@ -3397,6 +3413,10 @@
     <message>
         <source>Restore this identity?</source>
         <translation>استعادة هذه الهوية؟</translation>
+    </message>
+    <message>
+        <source>Restore…</source>
+        <translation type="unfinished"></translation>
     </message>
     <message>
         <source>Resume</source>
@@ -4103,6 +4123,10 @@
         <translation>لا تحوي الحافظة مفتاحًا ولا صورة.</translation>
     </message>
     <message>
+        <source>The command line decided about it, for this run alone.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
         <source>The connection ended while the model was loading.</source>
         <translation>انتهى الاتصال أثناء تحميل النموذج.</translation>
     </message>
@@ -4740,7 +4764,7 @@
     </message>
     <message>
         <source>This link begins with {beginning}, one of ours with qvac://.</source>
-        <translation>يبدأ هذا الرابط بـ {beginning}، وروابطنا بـ qvac://.</translation>
+        <translation>يبدأ هذا الرابط بـ {beginning}، وروابطنا بـ ⁦qvac://⁩.</translation>
     </message>
     <message>
         <source>This machine</source>
@@ -5451,6 +5475,10 @@
         <translation>يمكن العثور على مفتاحك.</translation>
     </message>
     <message>
+        <source>Your key hangs on it. With the backup it moves to another machine.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
         <source>Your key is shown there. It connects by itself once the key is allowed.</source>
         <translation>يظهر مفتاحك هناك. يتصل من تلقاء نفسه حالما يُسمح للمفتاح.</translation>
     </message>
@@ -5597,6 +5625,10 @@
     <message>
         <source>connecting…</source>
         <translation>يتصل…</translation>
+    </message>
+    <message>
+        <source>copy of the file</source>
+        <translation type="unfinished"></translation>
     </message>
     <message>
         <source>could not be loaded</source>

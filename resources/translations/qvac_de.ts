@@ -750,6 +750,10 @@
         <translation>Die jetzige Identität sichern</translation>
     </message>
     <message>
+        <source>Back up…</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
         <source>Backup of an identity (*.json);;All files (*)</source>
         <translation>Sicherung einer Identität (*.json);;Alle Dateien (*)</translation>
     </message>
@@ -1048,6 +1052,10 @@
     <message>
         <source>Copied.</source>
         <translation>Kopiert.</translation>
+    </message>
+    <message>
+        <source>Copies of models</source>
+        <translation type="unfinished"></translation>
     </message>
     <message>
         <source>Copy</source>
@@ -1609,6 +1617,10 @@
         <translation>Ab dem nächsten Start ist er {key}. Beenden Sie QVAC Desktop und starten Sie es neu.</translation>
     </message>
     <message>
+        <source>From the next start on the key is {key}.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
         <source>From the next start on this machine has the key {key}. Until then it goes on under the present one. Quit QVAC Desktop and start it again.</source>
         <translation>Ab dem nächsten Start hat dieser Rechner den Schlüssel {key}. Bis dahin läuft er unter dem jetzigen weiter. Beenden Sie QVAC Desktop und starten Sie es neu.</translation>
     </message>
@@ -1808,6 +1820,10 @@
     <message>
         <source>I wrote: {text}</source>
         <translation>Ich schrieb: {text}</translation>
+    </message>
+    <message>
+        <source>Identity of this machine</source>
+        <translation type="unfinished"></translation>
     </message>
     <message>
         <source>If it is taken, the next free one.</source>
@@ -3267,6 +3283,10 @@
         <translation>Diese Identität wiederherstellen?</translation>
     </message>
     <message>
+        <source>Restore…</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
         <source>Resume</source>
         <translation>Fortsetzen</translation>
     </message>
@@ -3953,6 +3973,10 @@
     <message>
         <source>The clipboard holds neither a key nor a picture.</source>
         <translation>Die Zwischenablage enthält weder einen Schlüssel noch ein Bild.</translation>
+    </message>
+    <message>
+        <source>The command line decided about it, for this run alone.</source>
+        <translation type="unfinished"></translation>
     </message>
     <message>
         <source>The connection ended while the model was loading.</source>
@@ -5287,6 +5311,10 @@
         <translation>Ihr Schlüssel ist zu finden.</translation>
     </message>
     <message>
+        <source>Your key hangs on it. With the backup it moves to another machine.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
         <source>Your key is shown there. It connects by itself once the key is allowed.</source>
         <translation>Ihr Schlüssel wird dort gezeigt. Die Verbindung kommt von selbst zustande, sobald er erlaubt ist.</translation>
     </message>
@@ -5421,6 +5449,10 @@
     <message>
         <source>connecting…</source>
         <translation>verbindet…</translation>
+    </message>
+    <message>
+        <source>copy of the file</source>
+        <translation type="unfinished"></translation>
     </message>
     <message>
         <source>could not be loaded</source>
