@@ -871,7 +871,7 @@
     </message>
     <message>
         <source>Back up…</source>
-        <translation type="unfinished"></translation>
+        <translation>نسخ احتياطي…</translation>
     </message>
     <message>
         <source>Backup of an identity (*.json);;All files (*)</source>
@@ -1179,7 +1179,7 @@
     </message>
     <message>
         <source>Copies of models</source>
-        <translation type="unfinished"></translation>
+        <translation>نسخ من النماذج</translation>
     </message>
     <message>
         <source>Copy</source>
@@ -1742,7 +1742,7 @@
     </message>
     <message>
         <source>From the next start on the key is {key}.</source>
-        <translation type="unfinished"></translation>
+        <translation>من التشغيل التالي يكون المفتاح {key}.</translation>
     </message>
     <message>
         <source>From the next start on this machine has the key {key}. Until then it goes on under the present one. Quit QVAC Desktop and start it again.</source>
@@ -1854,6 +1854,18 @@
         <translation>يُقال للضيوف متى يسألون من جديد.</translation>
     </message>
     <message>
+        <source>Guests can still copy this model.</source>
+        <translation>ما زال الضيوف يستطيعون نسخ هذا النموذج.</translation>
+    </message>
+    <message>
+        <source>Guests cannot copy this model.</source>
+        <translation>لا يستطيع الضيوف نسخ هذا النموذج.</translation>
+    </message>
+    <message>
+        <source>Guests may copy its file</source>
+        <translation>يجوز للضيوف نسخ ملفه</translation>
+    </message>
+    <message>
         <source>Guests see it beside their answers. Without one they see what they call it themselves.</source>
         <translation>يراه الضيوف بجانب إجاباتهم. ومن دونه يرون ما يسمّونه هم.</translation>
     </message>
@@ -1947,7 +1959,7 @@
     </message>
     <message>
         <source>Identity of this machine</source>
-        <translation type="unfinished"></translation>
+        <translation>هوية هذا الجهاز</translation>
     </message>
     <message>
         <source>If it is taken, the next free one.</source>
@@ -3416,7 +3428,7 @@
     </message>
     <message>
         <source>Restore…</source>
-        <translation type="unfinished"></translation>
+        <translation>استعادة…</translation>
     </message>
     <message>
         <source>Resume</source>
@@ -4124,7 +4136,7 @@
     </message>
     <message>
         <source>The command line decided about it, for this run alone.</source>
-        <translation type="unfinished"></translation>
+        <translation>قرّر ذلك سطر الأوامر، لهذا التشغيل وحده.</translation>
     </message>
     <message>
         <source>The connection ended while the model was loading.</source>
@@ -5476,7 +5488,7 @@
     </message>
     <message>
         <source>Your key hangs on it. With the backup it moves to another machine.</source>
-        <translation type="unfinished"></translation>
+        <translation>مفتاحك مرتبط بها. تنتقل إلى جهاز آخر بالنسخة الاحتياطية.</translation>
     </message>
     <message>
         <source>Your key is shown there. It connects by itself once the key is allowed.</source>
@@ -5628,7 +5640,7 @@
     </message>
     <message>
         <source>copy of the file</source>
-        <translation type="unfinished"></translation>
+        <translation>نسخة من الملف</translation>
     </message>
     <message>
         <source>could not be loaded</source>

@@ -751,7 +751,7 @@
     </message>
     <message>
         <source>Back up…</source>
-        <translation type="unfinished"></translation>
+        <translation>Sichern…</translation>
     </message>
     <message>
         <source>Backup of an identity (*.json);;All files (*)</source>
@@ -1055,7 +1055,7 @@
     </message>
     <message>
         <source>Copies of models</source>
-        <translation type="unfinished"></translation>
+        <translation>Kopien von Modellen</translation>
     </message>
     <message>
         <source>Copy</source>
@@ -1618,7 +1618,7 @@
     </message>
     <message>
         <source>From the next start on the key is {key}.</source>
-        <translation type="unfinished"></translation>
+        <translation>Ab dem nächsten Start ist der Schlüssel {key}.</translation>
     </message>
     <message>
         <source>From the next start on this machine has the key {key}. Until then it goes on under the present one. Quit QVAC Desktop and start it again.</source>
@@ -1730,6 +1730,18 @@
         <translation>Gäste erfahren, wann sie wieder fragen können.</translation>
     </message>
     <message>
+        <source>Guests can still copy this model.</source>
+        <translation>Gäste können dieses Modell noch kopieren.</translation>
+    </message>
+    <message>
+        <source>Guests cannot copy this model.</source>
+        <translation>Gäste können dieses Modell nicht kopieren.</translation>
+    </message>
+    <message>
+        <source>Guests may copy its file</source>
+        <translation>Gäste dürfen die Datei kopieren</translation>
+    </message>
+    <message>
         <source>Guests see it beside their answers. Without one they see what they call it themselves.</source>
         <translation>Gäste sehen ihn bei ihren Antworten. Ohne einen sehen sie, wie sie ihn selbst nennen.</translation>
     </message>
@@ -1823,7 +1835,7 @@
     </message>
     <message>
         <source>Identity of this machine</source>
-        <translation type="unfinished"></translation>
+        <translation>Identität dieses Rechners</translation>
     </message>
     <message>
         <source>If it is taken, the next free one.</source>
@@ -3284,7 +3296,7 @@
     </message>
     <message>
         <source>Restore…</source>
-        <translation type="unfinished"></translation>
+        <translation>Wiederherstellen…</translation>
     </message>
     <message>
         <source>Resume</source>
@@ -3976,7 +3988,7 @@
     </message>
     <message>
         <source>The command line decided about it, for this run alone.</source>
-        <translation type="unfinished"></translation>
+        <translation>Die Befehlszeile hat darüber entschieden, nur für diesen Lauf.</translation>
     </message>
     <message>
         <source>The connection ended while the model was loading.</source>
@@ -5312,7 +5324,7 @@
     </message>
     <message>
         <source>Your key hangs on it. With the backup it moves to another machine.</source>
-        <translation type="unfinished"></translation>
+        <translation>Ihr Schlüssel hängt daran. Mit der Sicherungskopie zieht sie auf einen anderen Rechner um.</translation>
     </message>
     <message>
         <source>Your key is shown there. It connects by itself once the key is allowed.</source>
@@ -5452,7 +5464,7 @@
     </message>
     <message>
         <source>copy of the file</source>
-        <translation type="unfinished"></translation>
+        <translation>Kopie der Datei</translation>
     </message>
     <message>
         <source>could not be loaded</source>
