@@ -47,6 +47,7 @@ from qvac_core.core.state import (
     DownloadChanged,
     DownloadState,
     Draft,
+    Hit,
     Message,
     PathChanged,
     Picture,
@@ -79,6 +80,7 @@ class ChatPresenter(QObject):
     message_added = Signal(object)  # Message
     message_changed = Signal(object)  # Message: text, seam or status of a message that is shown
     message_kept = Signal(str, object)  # the id my question had here; Message, as the core has it
+    reveal_wanted = Signal(str)  # the id of a message that was found
     path_changed = Signal()  # `messages` is another path of the open conversation
     answering_changed = Signal()
     target_changed = Signal()
@@ -108,6 +110,7 @@ class ChatPresenter(QObject):
         self._tasks = Tasks()
         self.conversations: tuple[Conversation, ...] = ()
         self.found: tuple[Conversation, ...] | None = None  # None: no search
+        self.hits: dict[str, Hit] = {}  # where each of those contains what is searched
         self.search_text = ""
         self.messages: list[Message] = []
         self.open_id = DRAFT
@@ -273,6 +276,25 @@ class ChatPresenter(QObject):
         if conversation_id != self.open_id:
             self._start(self._open(conversation_id))
 
+    def open_hit(self, conversation_id: str) -> None:
+        """A conversation that was found, at the message that was."""
+        hit = self.hits.get(conversation_id)
+        if hit is None or not hit.message_id:
+            self.open(conversation_id)
+            return
+        message_id = hit.message_id
+
+        async def open_there() -> None:
+            if conversation_id != self.open_id:
+                await self._open(conversation_id)
+            if self.open_id == conversation_id and not any(m.id == message_id for m in self.messages):
+                await self._core.call(lambda core: core.branches.show_message(conversation_id, message_id))
+                self._take_path(conversation_id, await self._core.call(lambda core: core.messages(conversation_id)))
+            if self.open_id == conversation_id:
+                self.reveal_wanted.emit(message_id)
+
+        self._start(open_there())
+
     def rename(self, conversation_id: str, title: str) -> None:
         if title.strip():
             self._start(self._core.call(lambda core: core.rename_conversation(conversation_id, title.strip())))
@@ -287,7 +309,7 @@ class ChatPresenter(QObject):
     def search(self, text: str) -> None:
         self.search_text = text.strip()
         if not self.search_text:
-            self.found = None
+            self.found, self.hits = None, {}
             self.conversations_changed.emit()
             return
         self._start(self._search(self.search_text))
@@ -317,9 +339,10 @@ class ChatPresenter(QObject):
                 self.new_conversation()
 
     async def _search(self, text: str) -> None:
-        found = await self._core.call(lambda core: core.search_conversations(text))
+        hits = await self._core.call(lambda core: core.branches.hits(text))
         if text == self.search_text:
-            self.found = found
+            self.hits = {hit.conversation.id: hit for hit in hits}
+            self.found = tuple(hit.conversation for hit in hits)
             self.conversations_changed.emit()
 
     # --- Asking

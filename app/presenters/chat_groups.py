@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from types import MappingProxyType
 
 from app.i18n import later, tongue, tr
-from qvac_core.core.state import Conversation
+from qvac_core.core.state import Conversation, Hit
 
 DRAFT = later("draft")
 UNTITLED = later("New conversation")
+
+
+_NO_HITS: Mapping[str, Hit] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +26,7 @@ class Heading:
 class Entry:
     conversation: Conversation
     when: str
+    hit: Hit | None = None  # where it has what is searched
 
     @property
     def title(self) -> str:
@@ -31,21 +36,35 @@ class Entry:
 Row = Heading | Entry
 
 
-def rows(conversations: Iterable[Conversation], now: float, written: frozenset[str] = frozenset()) -> tuple[Row, ...]:
+def rows(
+    conversations: Iterable[Conversation],
+    now: float,
+    written: frozenset[str] = frozenset(),
+    *,
+    hits: Mapping[str, Hit] = _NO_HITS,
+    open_now: Conversation | None = None,
+) -> tuple[Row, ...]:
     """Newest first within each group; a group without conversations has no heading.
 
-    written: conversations with something that is not sent; that stands in the place of the time.
+    written: conversations with something that is not sent; that stands in the place of the time. hits: where those have
+    what is searched. open_now: the open one, on top where the others are found without it.
     """
     ordered = sorted(conversations, key=lambda c: (not c.pinned, -c.updated_at))
     result: list[Row] = []
     heading = ""
+    if open_now is not None and all(c.id != open_now.id for c in ordered):
+        result = [Heading(tr("Open now")), Entry(open_now, when(open_now.updated_at, now))]
     for conversation in ordered:
         group = tr("Pinned") if conversation.pinned else _group(conversation.updated_at, now)
         if group != heading:
             result.append(Heading(group))
             heading = group
         result.append(
-            Entry(conversation, tr(DRAFT) if conversation.id in written else when(conversation.updated_at, now))
+            Entry(
+                conversation,
+                tr(DRAFT) if conversation.id in written else when(conversation.updated_at, now),
+                hits.get(conversation.id),
+            )
         )
     return tuple(result)
 

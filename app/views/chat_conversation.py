@@ -102,6 +102,8 @@ class Conversation(QWidget):
         presenter.message_changed.connect(self.messages.change)
         presenter.message_kept.connect(self.messages.rename)
         presenter.path_changed.connect(self._show_path)
+        presenter.reveal_wanted.connect(self._reveal)
+        presenter.conversations_changed.connect(lambda: self.messages.mark(presenter.search_text))
         presenter.answering_changed.connect(self._show_state)
         presenter.stage_changed.connect(self._show_stage)
         presenter.failed.connect(self._show_failure)
@@ -168,6 +170,10 @@ class Conversation(QWidget):
         self.messages.show_path(self._presenter.messages)
         self.messages.refresh()
         self._show_state()
+
+    def _reveal(self, message_id: str) -> None:
+        self.messages.mark(self._presenter.search_text)
+        self.messages.reveal(message_id)
 
     def _answer_again(self, message_id: str) -> None:
         last = self._presenter.last_answer()

@@ -122,7 +122,13 @@ class ChatPage(QWidget):
         presenter = self._presenter
         shown = presenter.found if presenter.found is not None else presenter.conversations
         self.side.show_rows(
-            chat_groups.rows(shown, presenter.now, presenter.drafts.written - {presenter.open_id}),
+            chat_groups.rows(
+                shown,
+                presenter.now,
+                presenter.drafts.written - {presenter.open_id},
+                hits=presenter.hits,
+                open_now=presenter.conversation if presenter.found else None,
+            ),
             presenter.open_id,
             searching=presenter.search_text,
             of=len(presenter.conversations),
@@ -140,7 +146,7 @@ class ChatPage(QWidget):
 
     def _choose(self, conversation_id: str) -> None:
         self._close_side()
-        self._presenter.open(conversation_id)
+        self._presenter.open_hit(conversation_id)
 
     def _new(self) -> None:
         self._close_side()

@@ -45,6 +45,7 @@ from qvac_core.core.state import (
     ConversationsChanged,
     Draft,
     ErrorInfo,
+    Hit,
     Message,
     PathChanged,
     Picture,
@@ -57,6 +58,7 @@ from qvac_core.engines.interface import ChatMessage
 from qvac_core.engines.pictures import PictureRoom, inspect
 from qvac_core.errors import QvacError, StoreError
 from qvac_core.store.conversations import new_id
+from qvac_core.store.message_search import MessageSearch
 from qvac_core.store.store import Store
 
 TITLE_LETTERS = 48
@@ -84,6 +86,7 @@ class Chats:
     def __init__(self, store: Store, events: EventHub, remote: RemoteResponder, local: LocalResponder) -> None:
         self._store = store
         self._run = store.database.run
+        self._search = MessageSearch(store.database)
         self._events = events
         self._remote = remote
         self._local = local
@@ -196,6 +199,16 @@ class Chats:
         with self._beginning(conversation_id):  # what streams stays in view
             await self._run(self._store.conversations.show, conversation_id, message_id)
         self._events.emit(PathChanged(conversation_id, await self.messages(conversation_id)))
+
+    async def show_message(self, conversation_id: str, message_id: str) -> None:
+        """The branch on which a message is. Raises StoreError."""
+        with self._beginning(conversation_id):
+            await self._run(self._store.conversations.show_to, conversation_id, message_id)
+        self._events.emit(PathChanged(conversation_id, await self.messages(conversation_id)))
+
+    async def hits(self, text: str) -> tuple[Hit, ...]:
+        """Where a text is found, one of each conversation."""
+        return await self._run(self._search.hits, text)
 
     async def _keep_pictures(self, files: Sequence[Path], read: Sequence[bytes]) -> tuple[Picture, ...]:
         kept: list[Picture] = []

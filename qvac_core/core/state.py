@@ -21,6 +21,7 @@ from qvac_core.store.records import AnswerStats as AnswerStats
 from qvac_core.store.records import Conversation as Conversation
 from qvac_core.store.records import Draft as Draft
 from qvac_core.store.records import ErrorInfo as ErrorInfo
+from qvac_core.store.records import Hit as Hit
 from qvac_core.store.records import Knock as Knock
 from qvac_core.store.records import LogEntry as LogEntry
 from qvac_core.store.records import Message as Message

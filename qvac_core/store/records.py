@@ -188,3 +188,17 @@ class Conversation:
     parameters: Parameters = Parameters()
     preset: str = ""
     others: tuple[Target, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """Where a text was found: in the title, and in a message where message_id is not "".
+
+    before, match, after: what stands around it there, each on one line; match "" where it is not told apart.
+    """
+
+    conversation: Conversation
+    message_id: str = ""
+    before: str = ""
+    match: str = ""
+    after: str = ""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from qvac_core.core import transcript
 from qvac_core.core.chat_files import Form, Imported
-from qvac_core.core.state import Message, Parameters, PathChanged, Preset, PresetsChanged, Target
+from qvac_core.core.state import Hit, Message, Parameters, PathChanged, Preset, PresetsChanged, Target
 
 if TYPE_CHECKING:
     from tests.gui.fake_core import FakeCore
@@ -39,6 +39,28 @@ class FakeBranches:
             replace(m, branches=path[at].branches) if i == 0 else m for i, m in enumerate(self._hidden[message_id])
         )
         self.set_path(conversation_id, (*path[:at], *shown))
+
+    async def show_message(self, conversation_id: str, message_id: str) -> None:
+        await self._core._enter("show_message", conversation_id, message_id)
+        hidden = next(path for path in self._hidden.values() if any(m.id == message_id for m in path))
+        await self.show_branch(conversation_id, hidden[0].id)
+
+    async def hits(self, text: str) -> tuple[Hit, ...]:
+        """Of the shown paths, and of those that are hidden."""
+        await self._core._enter("search_conversations", text)
+        found = []
+        for conversation in self._core.conversation_list:
+            path = self._core.message_lists.get(conversation.id, ())
+            hidden = [m for first in path for id in first.branches for m in self._hidden.get(id, ())]
+            message = next((m for m in (*reversed(path), *hidden) if text.lower() in m.text.lower()), None)
+            if message is not None:
+                at = message.text.lower().find(text.lower())
+                end = at + len(text)
+                parts = (message.text[max(0, at - 20) : at], message.text[at:end], message.text[end : end + 80])
+                found.append(Hit(conversation, message.id, *(" ".join(part.split("\n")) for part in parts)))
+            elif text.lower() in conversation.title.lower():
+                found.append(Hit(conversation))
+        return tuple(found)
 
     async def retry(self, conversation_id: str, message_id: str = "") -> str:
         await self._core._enter("retry", conversation_id, *([message_id] if message_id else []))

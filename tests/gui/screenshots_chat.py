@@ -158,6 +158,18 @@ async def search(stage: Scene) -> None:
     await stage.presenter.settle()
 
 
+async def found(stage: Scene) -> None:
+    stage.presenter.open("backup")
+    await settle()
+    stage.presenter.search("million")
+    await stage.presenter.settle()
+    await settle()
+    stage.presenter.search("row")
+    await stage.presenter.settle()
+    await settle()
+    stage.presenter.open_hit("merge")
+
+
 async def download(stage: Scene) -> None:
     stage.core.emit(DownloadChanged("SMOLLM2_135M_INST_Q4_1", 61_000_000, 98_000_000, 9_800_000.0))
 
@@ -446,6 +458,8 @@ PICTURES = (
     Shot("chat-parameters-bad-schema", bad_schema),
     Shot("chat-schema", schema),
     Shot("chat-search", search),
+    Shot("chat-found", found),
+    Shot("chat-found-dark", found, "dark"),
     Shot("chat-download", download),
     Shot("chat-delete", delete),
     Shot("voice-hold", dictation()),

@@ -540,7 +540,8 @@ def test_search_shows_what_was_found_or_that_nothing_was(open_chat: Open) -> Non
     chat = open_chat(populated())
     chat.page.side.searched.emit("explain")
     chat.settle()
-    assert shown(chat) == ["November", "Explain ZFS snapshots"]
+    # What is open stays on top, so that one row is always that of what is shown.
+    assert shown(chat) == ["Open now", "Barcode CSV merge", "November", "Explain ZFS snapshots"]
     chat.page.side.searched.emit("kiln")
     chat.settle()
     assert chat.page.side.nothing.title.text() == "Nothing contains “kiln”"

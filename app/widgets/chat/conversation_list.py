@@ -47,9 +47,10 @@ from app.widgets.empty_state import EmptyState
 from app.widgets.menu import Menu
 from app.widgets.search_field import SearchField
 from app.words import one_line
+from qvac_core.core.state import Hit
 
 Index = QModelIndex | QPersistentModelIndex
-ROW_HEIGHT, HEADING_HEIGHT = 34, 30
+ROW_HEIGHT, HEADING_HEIGHT, HIT_HEIGHT = 34, 30, 50
 INSET = 8
 SEARCH_PAUSE_MS = 150
 ROLE = Qt.ItemDataRole.UserRole
@@ -108,7 +109,12 @@ class ConversationDelegate(QStyledItemDelegate):
         self._theme = theme
 
     def sizeHint(self, _option: QStyleOptionViewItem, index: Index) -> QSize:
-        heading = isinstance(index.data(ROLE), Heading)
+        row = index.data(ROLE)
+        heading = isinstance(row, Heading)
+        if isinstance(row, Entry) and row.hit is not None and row.hit.message_id:
+            lines = QFontMetrics(self._theme.font("body", 500)).height()
+            lines += QFontMetrics(self._theme.font("hint")).height()
+            return QSize(100, max(HIT_HEIGHT, lines + 14))
         line = QFontMetrics(self._theme.font("small" if heading else "body", 500)).height()
         return QSize(100, max(HEADING_HEIGHT, line + 14) if heading else max(ROW_HEIGHT, line + 16))
 
@@ -138,6 +144,10 @@ class ConversationDelegate(QStyledItemDelegate):
             painter.setPen(QPen(self._theme.colour("accent"), 2))
             painter.setBrush(Qt.BrushStyle.NoBrush)
             painter.drawRoundedRect(QRectF(inner).adjusted(1, 1, -1, -1), 6, 6)
+        if row.hit is not None and row.hit.message_id:
+            below = QFontMetrics(self._theme.font("hint")).height() + 2
+            self._paint_hit(painter, option, inner.adjusted(10, inner.height() - below - 5, -10, -5), row.hit)
+            inner = inner.adjusted(0, 0, 0, -below)
         title, when, pin = self.places(inner, row)
         direction = option.direction
         if pin is not None:
@@ -153,6 +163,31 @@ class ConversationDelegate(QStyledItemDelegate):
         painter.setFont(self._theme.font("hint", tabular=True))
         trailing = int(Qt.AlignmentFlag.AlignTrailing | Qt.AlignmentFlag.AlignVCenter)
         painter.drawText(QStyle.visualRect(direction, inner, when), trailing, isolated(row.when))
+
+    def _paint_hit(self, painter: QPainter, option: QStyleOptionViewItem, place: QRect, hit: Hit) -> None:
+        """What was found stands out; of what is before it no more than lets it be seen."""
+        thin, bold = self._theme.font("hint"), self._theme.font("hint", 600)
+        match = QFontMetrics(bold).elidedText(hit.match, Qt.TextElideMode.ElideRight, place.width())
+        wide = QFontMetrics(bold).horizontalAdvance(match)
+        room = max(0, place.width() - wide)
+        before = QFontMetrics(thin).elidedText(hit.before, Qt.TextElideMode.ElideLeft, min(room, place.width() // 2))
+        begin = QFontMetrics(thin).horizontalAdvance(before)
+        after = QFontMetrics(thin).elidedText(hit.after, Qt.TextElideMode.ElideRight, max(0, room - begin))
+        flags = int(Qt.AlignmentFlag.AlignLeading | Qt.AlignmentFlag.AlignVCenter)
+        x = place.left()
+        for text, font, token in ((before, thin, "text2"), (match, bold, "accent"), (after, thin, "text2")):
+            if not text:
+                continue
+            width = QFontMetrics(font).horizontalAdvance(text)
+            part = QStyle.visualRect(option.direction, place, QRect(x, place.top(), width, place.height()))
+            if token == "accent":
+                painter.setPen(Qt.PenStyle.NoPen)
+                painter.setBrush(self._theme.colour("accent_soft"))
+                painter.drawRoundedRect(QRectF(part).adjusted(-1, 0, 1, 0), 3, 3)
+            painter.setFont(font)
+            painter.setPen(self._theme.colour(token))
+            painter.drawText(part, flags, text)
+            x += width
 
     def places(self, inner: QRect, row: Entry) -> tuple[QRect, QRect, QRect | None]:
         """Title, time and pin of a row, left to right."""
@@ -391,6 +426,9 @@ class ConversationList(QWidget):
 
 
 def _spoken(row: Entry) -> str:
+    if row.hit is not None and row.hit.message_id:
+        said = f"{row.hit.before}{row.hit.match}{row.hit.after}"
+        return tr("{title}, {when}. It says: {text}", title=row.title, when=row.when, text=said)
     if row.conversation.pinned:
         return tr("{title}, pinned, {when}", title=row.title, when=row.when)
     return f"{row.title}, {row.when}"

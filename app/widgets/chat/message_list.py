@@ -1,6 +1,7 @@
 """The conversation: one row per message, which follows a growing answer unless the person has scrolled up.
 
-The newest rows are made at once, older ones in idle slices. The design's "Proven in Qt" has the measurements.
+The newest rows are made at once, older ones in idle slices ahead of who scrolls up. The design's "Proven in Qt" has the
+measurements.
 """
 
 from __future__ import annotations
@@ -26,8 +27,10 @@ from PySide6.QtWidgets import QApplication, QHBoxLayout, QScrollArea, QSizePolic
 
 from app.i18n import tr
 from app.theme import Theme
+from app.widgets.button import Button
 from app.widgets.chat.answer_row import FACE, GAP, AnswerRow, Describe
 from app.widgets.chat.long_text import ANSWER
+from app.widgets.chat.marks import mark, marked
 from app.widgets.chat.question_row import QuestionRow
 from app.widgets.chat.transcript_row import TranscriptFacts, TranscriptRow
 from app.widgets.chat.translation_box import TranslationBox
@@ -44,6 +47,8 @@ ROWS_PER_SLICE = 4
 # Blocks of text that are made in one turn of the loop; each takes 2 ms.
 ROW_BLOCKS = (3, 1)  # what an answer's row, and a question's, cost beside their text
 FIRST_BLOCKS, BLOCKS_PER_SLICE = 40, 16
+FAR_FROM_END = 120  # px: from here on a button leads there
+SCREENS_ABOVE = 3  # of older rows are made ahead of who scrolls up
 NEAR_END = 8  # px: who is this close to the end is following
 
 Row = QuestionRow | AnswerRow | TranscriptRow
@@ -84,6 +89,8 @@ class MessageList(QScrollArea):
         self._ours = False
         self._narrow = False
         self._current: str | None = None
+        self._marked = ""
+        self._to_beginning = False  # a person wants to be there, and it is not made yet
         self._busy = False
         self._edits: dict[str, str] = {}  # what is being written in the place of a message, by its id
         self._canvas = Canvas(self)
@@ -94,6 +101,11 @@ class MessageList(QScrollArea):
         self._slices = QTimer(self)
         self._slices.setInterval(0)
         self._slices.timeout.connect(self._make_older)
+        self.to_end = Button(theme, tr("To the end"), icon="arrow-down", size="small", name=tr("Go to the end"))
+        self.to_end.setParent(self)
+        self.to_end.setToolTip(tr("End"))
+        self.to_end.clicked.connect(self._go_to_end)
+        self.to_end.hide()
         self.setWidget(self._canvas)
         self.setWidgetResizable(True)
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
@@ -120,6 +132,7 @@ class MessageList(QScrollArea):
 
     def show_messages(self, messages: Sequence[Message]) -> None:
         self._slices.stop()
+        self._to_beginning = False
         for message_id in list(self._order):
             self._drop(message_id)
         self._current = None
@@ -181,6 +194,30 @@ class MessageList(QScrollArea):
             self.settle()
             y = self._rows[messages[kept].id].y()
             self._set_range_and_value(y - (place or 0))
+
+    def reveal(self, message_id: str) -> None:
+        """Bring a message into view, at the first place of what is marked in it."""
+        while message_id not in self._rows and self._older:
+            self._make_older()
+        row = self._rows.get(message_id)
+        if row is None:
+            return
+        self._following = False
+        self.settle()
+        y = row.y()
+        for text, cursor in marked(row)[:1]:
+            y = text.mapTo(self._canvas, text.cursorRect(cursor).topLeft()).y() - self.viewport().height() // 3
+        self._set_range_and_value(max(0, y - SPACING))
+        self._current = message_id
+        self._canvas.update()
+        self._show_to_end()
+
+    def mark(self, text: str) -> None:
+        """Where this text stands; "" marks nothing."""
+        if text != self._marked:
+            self._marked = text
+            for row in self._rows.values():
+                mark(row, text, self._theme)
 
     def rename(self, message_id: str, message: Message) -> None:
         """My question has reached the core: it has the id of there."""
@@ -283,6 +320,8 @@ class MessageList(QScrollArea):
             row.unfolding.connect(self._stay)
         if not isinstance(row, TranscriptRow):
             row.set_busy(self._busy)
+        if self._marked:
+            mark(row, self._marked, self._theme)
         row.fit(self._column(), narrow=self._narrow)
         return row
 
@@ -299,6 +338,15 @@ class MessageList(QScrollArea):
         self._back_to(anchor)
         if not self._older:
             self._slices.stop()
+            if self._to_beginning:
+                self._to_beginning = False
+                self.verticalScrollBar().setValue(0)
+        elif self._is_far_from_beginning():
+            self._slices.stop()
+
+    def _is_far_from_beginning(self) -> bool:
+        """What is above is enough to scroll through while more is made."""
+        return not self._to_beginning and self.verticalScrollBar().value() > SCREENS_ABOVE * self.viewport().height()
 
     def _refresh(self, message_id: str) -> None:
         self.change(self._rows[message_id].message)
@@ -405,6 +453,26 @@ class MessageList(QScrollArea):
     def _moved(self, value: int) -> None:
         if not self._ours:
             self._following = value >= self.verticalScrollBar().maximum() - NEAR_END
+        if self._older and not self._slices.isActive() and not self._is_far_from_beginning():
+            self._slices.start()
+        self._show_to_end()
+
+    def _go_to_end(self) -> None:
+        self.scroll_to_end()
+        self._show_to_end()
+        self.setFocus(Qt.FocusReason.OtherFocusReason)
+
+    def _show_to_end(self) -> None:
+        """Where the end is out of view by more than some lines."""
+        bar = self.verticalScrollBar()
+        away = not self._following and bar.value() < bar.maximum() - FAR_FROM_END
+        if away:
+            wanted = self.to_end.sizeHint()
+            x = (self.width() - wanted.width()) // 2
+            self.to_end.setGeometry(x, self.height() - wanted.height() - 8, wanted.width(), wanted.height())
+            self.to_end.raise_()
+        if away != self.to_end.isVisibleTo(self):
+            self.to_end.setVisible(away)
 
     def _grew(self, _minimum: int, _maximum: int) -> None:
         if self._following:
@@ -509,6 +577,7 @@ class MessageList(QScrollArea):
         elif key == Qt.Key.Key_End:
             self.scroll_to_end()
         elif key == Qt.Key.Key_Home:
+            self._to_beginning = bool(self._older)
             self.verticalScrollBar().setValue(0)
         else:
             super().keyPressEvent(event)
