@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import Qt, QTime, Signal
-from PySide6.QtGui import QPainter, QPaintEvent, QWheelEvent
+from PySide6.QtGui import QGuiApplication, QPainter, QPaintEvent, QWheelEvent
 from PySide6.QtWidgets import QAbstractSpinBox, QDoubleSpinBox, QSpinBox, QTimeEdit, QWidget
 
 from app.theme import Theme
@@ -131,6 +131,8 @@ class TimeField(_Field, QTimeEdit):
         self._prepare(theme, name)
         # Times are not mirrored, and the hour stands first in every language; Qt turns the format of a mirrored field.
         self.setLayoutDirection(Qt.LayoutDirection.LeftToRight)
+        if QGuiApplication.isRightToLeft():
+            self.setDisplayFormat("HH:mm")  # Qt had turned the one of the locale around, and its "AM" is from the right
         self.timeChanged.connect(lambda time: self.chosen.emit(time.toString("HH:mm")))
 
     @property

@@ -150,6 +150,12 @@ def _library(window: MainWindow) -> None:
     window.open_page(window.library_page)
 
 
+def _parameters(window: MainWindow) -> None:
+    _chat(window)
+    window.chat.open("merge")
+    window.chat_page.toggle_parameters()
+
+
 def _section(name: str) -> Callable[[MainWindow], None]:
     def act(window: MainWindow) -> None:
         window.open_settings()
@@ -184,6 +190,7 @@ STEPS = (
     Step("chat", _talk("merge"), lambda: chat_scenes.chat(failed=True)),
     Step("chat-narrow", _talk("merge"), lambda: chat_scenes.chat(failed=True), NARROW),
     Step("chat-smallest", _talk("backup"), chat_scenes.chat, SMALLEST),
+    Step("chat-parameters", _parameters, chat_scenes.chat),
     Step("provider", _provider, busy),
     Step("library", _library, busy),
     Step("library-narrow", _library, busy, NARROW),

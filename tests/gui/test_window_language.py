@@ -9,9 +9,14 @@ from pathlib import Path
 import pytest
 from PySide6.QtCore import QLocale, Qt, QTranslator
 from PySide6.QtWidgets import QApplication
+from qasync import QEventLoop
 
 from app import i18n
+from app.theme import Theme
 from app.window_language import QtTongue, install, locale_of, resolve, setting
+from tests.gui.conftest import DirectProxy
+from tests.gui.fake_core import FakeCore
+from tests.gui.share_window import opened
 
 
 @pytest.mark.parametrize(
@@ -85,3 +90,16 @@ def test_a_system_without_a_language_leaves_the_texts_as_they_are_written(spoken
     before = i18n.tongue()
     install(spoken, "system", QLocale.c())
     assert i18n.tongue() is before
+
+
+def test_the_window_speaks_german(
+    spoken: QApplication, qloop: QEventLoop, theme: Theme, proxy: DirectProxy, fake_core: FakeCore
+) -> None:
+    install(spoken, "de", QLocale("de_DE"))
+
+    async def look() -> None:
+        async with opened(proxy, theme, fake_core.clock) as window:
+            assert window.tabs.tabText(0) == "GPU freigeben"
+            assert window.share_page.status.state.text() == "Freigabe ist aus"
+
+    qloop.run_until_complete(look())
