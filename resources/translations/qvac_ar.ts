@@ -2,7 +2,7 @@
 <!DOCTYPE TS>
 <TS version="2.1" language="ar">
 <context>
-    <name />
+    <name></name>
     <message numerus="yes">
         <source>%n answer is made with it now and ends.</source>
         <comment>%n answers are made with it now and end.</comment>
@@ -425,7 +425,7 @@
         <translation>الهوية الجديدة مفتاح جديد: لن يعثر على هذا الجهاز بعدها من يعرف المفتاح الحالي، ويجب إعطاء الضيوف المفتاح الجديد. ويُنسى المفتاح الحالي ما لم يُنسخ احتياطيًا.</translation>
     </message>
     <message>
-        <source>A part of it computes in the machine's memory, which is slower.</source>
+        <source>A part of it computes in the machine&apos;s memory, which is slower.</source>
         <translation>يُحسب جزء منه في ذاكرة الجهاز، وهذا أبطأ.</translation>
     </message>
     <message>
@@ -910,7 +910,7 @@
         <translation>البلغارية</translation>
     </message>
     <message>
-        <source>By this machine's clock; over midnight, too.</source>
+        <source>By this machine&apos;s clock; over midnight, too.</source>
         <translation>بساعة هذا الجهاز؛ وبعد منتصف الليل أيضًا.</translation>
     </message>
     <message>
@@ -982,7 +982,7 @@
         <translation>التحقّق من المفتاح</translation>
     </message>
     <message>
-        <source>Check this machine's connection, and the --bootstrap address if you gave one.</source>
+        <source>Check this machine&apos;s connection, and the --bootstrap address if you gave one.</source>
         <translation>تحقّق من اتصال هذا الجهاز، ومن عنوان --bootstrap إن كنت قد حدّدته.</translation>
     </message>
     <message>
@@ -1246,7 +1246,7 @@
         <translation>نسخ الإجابة</translation>
     </message>
     <message>
-        <source>Copy the file's name</source>
+        <source>Copy the file&apos;s name</source>
         <translation>نسخ اسم الملف</translation>
     </message>
     <message>
@@ -1882,7 +1882,7 @@
         <translation>يُقال للضيوف الذين لديهم QVAC Desktop قبل أن يرسلوا، ولا يُحفظ إلا ما يرسلونه بعد ذلك، على هذا الجهاز حيث لا يقرؤه غيرك. أما الضيوف الآخرون الذين لا يمكن إخبارهم فلا يُحفظ منهم شيء. ويُمسح مع السجل.</translation>
     </message>
     <message>
-        <source>Guests' chats too</source>
+        <source>Guests&apos; chats too</source>
         <translation>ومحادثات الضيوف أيضًا</translation>
     </message>
     <message>
@@ -1974,7 +1974,7 @@
         <translation>استيراد المحادثات…</translation>
     </message>
     <message>
-        <source>In tokens, from a model's next load on. More context takes more memory.</source>
+        <source>In tokens, from a model&apos;s next load on. More context takes more memory.</source>
         <translation>بالرموز، من التحميل التالي للنموذج. السياق الأكبر يأخذ ذاكرة أكثر.</translation>
     </message>
     <message>
@@ -2246,7 +2246,7 @@
         <translation>ارفع إصبعك للإدراج</translation>
     </message>
     <message>
-        <source>Let people you allow use this machine's GPU. Nobody is admitted until you say so.</source>
+        <source>Let people you allow use this machine&apos;s GPU. Nobody is admitted until you say so.</source>
         <translation>دع من تسمح لهم يستخدمون معالج الرسوميات في هذا الجهاز. لا يدخل أحد قبل أن تأذن.</translation>
     </message>
     <message>
@@ -2830,12 +2830,12 @@
         <translation>لم يُحفظ شيء من هذا الطلب: لم يكن ضيفه قد أُخبر.</translation>
     </message>
     <message>
-        <source>Of every answer that you get, in tokens.</source>
-        <translation>لكل إجابة تحصل عليها، بالرموز.</translation>
+        <source>Of each model, from its next load on. A model may have its own number.</source>
+        <translation>لكل نموذج، من تحميله التالي. وقد يكون لنموذج عدده الخاص.</translation>
     </message>
     <message>
-        <source>Of one model, from its next load on. A model of its own has its own.</source>
-        <translation>لنموذج واحد، من تحميله التالي. والنموذج الذي له قيمته يحتفظ بها.</translation>
+        <source>Of every answer that you get, in tokens.</source>
+        <translation>لكل إجابة تحصل عليها، بالرموز.</translation>
     </message>
     <message>
         <source>Off.</source>
@@ -2955,7 +2955,7 @@
         <translation>فتح مجلد البيانات</translation>
     </message>
     <message>
-        <source>Open the system's settings</source>
+        <source>Open the system&apos;s settings</source>
         <translation>فتح إعدادات النظام</translation>
     </message>
     <message>
@@ -2991,7 +2991,7 @@
         <translation>يجب إغلاق برامج أخرى أولًا.</translation>
     </message>
     <message>
-        <source>Other programs' models could not be read.</source>
+        <source>Other programs&apos; models could not be read.</source>
         <translation>تعذّرت قراءة نماذج البرامج الأخرى.</translation>
     </message>
     <message>
@@ -3855,7 +3855,7 @@
         <translation>هذه المدة دون مفتاح أو فأرة.</translation>
     </message>
     <message>
-        <source>So much of the GPU's memory held by others.</source>
+        <source>So much of the GPU&apos;s memory held by others.</source>
         <translation>هذا القدر من ذاكرة معالج الرسوميات لدى غيرك.</translation>
     </message>
     <message>
@@ -4155,7 +4155,7 @@
         <translation>المحادثة أطول مما يستوعبه النموذج.</translation>
     </message>
     <message>
-        <source>The conversation is longer than this provider's context. Shorten it or start a new one.</source>
+        <source>The conversation is longer than this provider&apos;s context. Shorten it or start a new one.</source>
         <translation>المحادثة أطول من سياق هذا المزوّد. اختصرها أو ابدأ واحدة جديدة.</translation>
     </message>
     <message>
@@ -4511,19 +4511,19 @@
         <translation>أخرج المزوّد النموذج من الذاكرة أثناء إجابته. اسأل من جديد.</translation>
     </message>
     <message>
-        <source>The provider's model cannot do this.</source>
+        <source>The provider&apos;s model cannot do this.</source>
         <translation>لا يستطيع نموذج المزوّد ذلك.</translation>
     </message>
     <message>
-        <source>The provider's model worker ended unexpectedly. Ask again.</source>
+        <source>The provider&apos;s model worker ended unexpectedly. Ask again.</source>
         <translation>انتهت عملية نموذج المزوّد على نحو غير متوقع. اسأل من جديد.</translation>
     </message>
     <message>
-        <source>The provider's owner can technically read what you send.</source>
+        <source>The provider&apos;s owner can technically read what you send.</source>
         <translation>يستطيع مالك المزوّد تقنيًا قراءة ما ترسله.</translation>
     </message>
     <message>
-        <source>The provider's owner can technically read what you send. What is answered here stays here.</source>
+        <source>The provider&apos;s owner can technically read what you send. What is answered here stays here.</source>
         <translation>يستطيع مالك المزوّد تقنيًا قراءة ما ترسله. وما يُجاب عنه هنا يبقى هنا.</translation>
     </message>
     <message>
@@ -4571,7 +4571,7 @@
         <translation>لا يُظهر النظام الشاشة لهذا البرنامج. التقط صورة لها وافتحها.</translation>
     </message>
     <message>
-        <source>The system's keyring does not hold your identity any more. Restore it, start with --seed, or remove {path} to get a new key (people who know the old one will not find you).</source>
+        <source>The system&apos;s keyring does not hold your identity any more. Restore it, start with --seed, or remove {path} to get a new key (people who know the old one will not find you).</source>
         <translation>لم تعد سلسلة مفاتيح النظام تحوي هويتك. استعِدها، أو ابدأ بالخيار --seed، أو أزِل {path} للحصول على مفتاح جديد (لن يعثر عليك من يعرف القديم).</translation>
     </message>
     <message>
@@ -4707,7 +4707,7 @@
         <translation>لا شريط نظام لسطح المكتب هذا. يمكن تصغير النافذة بدلًا من ذلك فتبقى في قائمة المهام.</translation>
     </message>
     <message>
-        <source>This desktop shows programs no screen. Take a picture of it with the desktop's own tool, and open that here.</source>
+        <source>This desktop shows programs no screen. Take a picture of it with the desktop&apos;s own tool, and open that here.</source>
         <translation>لا يُظهر سطح المكتب هذا الشاشة للبرامج. التقط صورة لها بأداته وافتحها هنا.</translation>
     </message>
     <message>
@@ -4751,7 +4751,7 @@
         <translation>هذا مفتاحك أنت. المُرحِّل جهاز آخر يصل إليه كلاكما.</translation>
     </message>
     <message>
-        <source>This is your own key. To use this machine's models, choose This machine.</source>
+        <source>This is your own key. To use this machine&apos;s models, choose This machine.</source>
         <translation>هذا مفتاحك أنت. لاستخدام نماذج هذا الجهاز اختر «هذا الجهاز».</translation>
     </message>
     <message>
@@ -5203,7 +5203,7 @@
         </translation>
     </message>
     <message>
-        <source>Use somebody's GPU</source>
+        <source>Use somebody&apos;s GPU</source>
         <translation>استخدام معالج رسوميات لدى غيرك</translation>
     </message>
     <message numerus="yes">
@@ -5399,7 +5399,7 @@
         <translation>عندما لا يفهم المزوّد المُجيب الكلام.</translation>
     </message>
     <message>
-        <source>Where two routers allow no direct path, a relay forwards what it cannot read. Anybody who can be reached runs one with 'qvac-desktop relay' and gives you its key. One of the two machines has to name it.</source>
+        <source>Where two routers allow no direct path, a relay forwards what it cannot read. Anybody who can be reached runs one with &apos;qvac-desktop relay&apos; and gives you its key. One of the two machines has to name it.</source>
         <translation>حيث لا يسمح موجّهان بمسار مباشر، يمرّر المُرحِّل ما لا يستطيع قراءته. كل من يمكن الوصول إليه يشغّل واحدًا بالأمر qvac-desktop relay ويعطيك مفتاحه. وعلى أحد الجهازين أن يسمّيه.</translation>
     </message>
     <message>
@@ -5479,7 +5479,7 @@
         <translation>يمكنك التوقف في أي وقت.</translation>
     </message>
     <message>
-        <source>Your identity is in the system's keyring, which does not answer ({reason}). Unlock it, or start with --seed, or with another folder (--data-dir).</source>
+        <source>Your identity is in the system&apos;s keyring, which does not answer ({reason}). Unlock it, or start with --seed, or with another folder (--data-dir).</source>
         <translation>هويتك في سلسلة مفاتيح النظام التي لا تجيب ({reason}). افتحها، أو ابدأ بالخيار --seed أو بمجلد آخر (--data-dir).</translation>
     </message>
     <message>
@@ -5864,8 +5864,8 @@
         <translation>انتهت عملية النموذج</translation>
     </message>
     <message>
-        <source>model's</source>
-        <comment>as the model's file says</comment>
+        <source>model&apos;s</source>
+        <comment>as the model&apos;s file says</comment>
         <translation>تلقائي</translation>
     </message>
     <message>
@@ -6199,7 +6199,7 @@
     </message>
     <message>
         <source>{answers}. Address as others see it: {address}. {router}</source>
-        <extracomment>{answers}: "17 of 20 nodes answer"; {address}: "203.0.113.7, port 4711"; {router}: a sentence</extracomment>
+        <extracomment>{answers}: &quot;17 of 20 nodes answer&quot;; {address}: &quot;203.0.113.7, port 4711&quot;; {router}: a sentence</extracomment>
         <translation>{answers}. العنوان كما يراه الآخرون: {address}. {router}</translation>
     </message>
     <message>
@@ -6733,7 +6733,7 @@
     </message>
     <message>
         <source>{size}/s</source>
-        <extracomment>how fast a download comes: {size} is "9.8 MB"</extracomment>
+        <extracomment>how fast a download comes: {size} is &quot;9.8 MB&quot;</extracomment>
         <translation>⁦{size}/s⁩</translation>
     </message>
     <message>
@@ -6781,7 +6781,7 @@
         <translation>{whose} هي هوية هذا الجهاز بالفعل: لا شيء يلزم.</translation>
     </message>
     <message>
-        <source>{whose} This machine takes it over at the next start. Its present key {key} is forgotten unless it is backed up, and who knows only that one does not find this machine any more. Two machines with one identity get in each other's way: use it on one.</source>
+        <source>{whose} This machine takes it over at the next start. Its present key {key} is forgotten unless it is backed up, and who knows only that one does not find this machine any more. Two machines with one identity get in each other&apos;s way: use it on one.</source>
         <translation>{whose} يأخذها هذا الجهاز عند التشغيل التالي. ويُنسى مفتاحه الحالي {key} ما لم يُنسخ احتياطيًا، ومن لا يعرف غيره لن يعثر على هذا الجهاز. جهازان بهوية واحدة يعيق أحدهما الآخر: استخدمها على واحد.</translation>
     </message>
     <message>

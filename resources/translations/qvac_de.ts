@@ -2,7 +2,7 @@
 <!DOCTYPE TS>
 <TS version="2.1" language="de">
 <context>
-    <name />
+    <name></name>
     <message numerus="yes">
         <source>%n answer is made with it now and ends.</source>
         <comment>%n answers are made with it now and end.</comment>
@@ -309,7 +309,7 @@
         <translation>Eine neue Identität ist ein neuer Schlüssel: Niemand, der den jetzigen kennt, findet diesen Rechner noch, und Gäste müssen den neuen bekommen. Der jetzige Schlüssel wird vergessen, wenn er nicht gesichert ist.</translation>
     </message>
     <message>
-        <source>A part of it computes in the machine's memory, which is slower.</source>
+        <source>A part of it computes in the machine&apos;s memory, which is slower.</source>
         <translation>Ein Teil davon rechnet im Arbeitsspeicher des Rechners, was langsamer ist.</translation>
     </message>
     <message>
@@ -790,7 +790,7 @@
         <translation>Bulgarisch</translation>
     </message>
     <message>
-        <source>By this machine's clock; over midnight, too.</source>
+        <source>By this machine&apos;s clock; over midnight, too.</source>
         <translation>Nach der Uhr dieses Rechners; auch über Mitternacht.</translation>
     </message>
     <message>
@@ -862,7 +862,7 @@
         <translation>Schlüssel prüfen</translation>
     </message>
     <message>
-        <source>Check this machine's connection, and the --bootstrap address if you gave one.</source>
+        <source>Check this machine&apos;s connection, and the --bootstrap address if you gave one.</source>
         <translation>Prüfen Sie die Verbindung dieses Rechners, und die Adresse von --bootstrap, falls Sie eine angegeben haben.</translation>
     </message>
     <message>
@@ -1122,7 +1122,7 @@
         <translation>Die Antwort kopieren</translation>
     </message>
     <message>
-        <source>Copy the file's name</source>
+        <source>Copy the file&apos;s name</source>
         <translation>Dateinamen kopieren</translation>
     </message>
     <message>
@@ -1758,7 +1758,7 @@
         <translation>Gäste mit QVAC Desktop erfahren es, bevor sie senden, und nur was sie danach senden, wird aufbewahrt, auf diesem Rechner, wo nur Sie es lesen können. Von anderen Gästen, denen man es nicht sagen kann, wird nichts aufbewahrt. Mit dem Protokoll wird es geleert.</translation>
     </message>
     <message>
-        <source>Guests' chats too</source>
+        <source>Guests&apos; chats too</source>
         <translation>Auch Chats von Gästen</translation>
     </message>
     <message>
@@ -1850,7 +1850,7 @@
         <translation>Gespräche importieren…</translation>
     </message>
     <message>
-        <source>In tokens, from a model's next load on. More context takes more memory.</source>
+        <source>In tokens, from a model&apos;s next load on. More context takes more memory.</source>
         <translation>In Tokens, ab dem nächsten Laden eines Modells. Mehr Kontext braucht mehr Speicher.</translation>
     </message>
     <message>
@@ -2122,7 +2122,7 @@
         <translation>Loslassen fügt ein</translation>
     </message>
     <message>
-        <source>Let people you allow use this machine's GPU. Nobody is admitted until you say so.</source>
+        <source>Let people you allow use this machine&apos;s GPU. Nobody is admitted until you say so.</source>
         <translation>Lassen Sie Menschen, denen Sie es erlauben, die GPU dieses Rechners nutzen. Niemand kommt herein, bevor Sie es sagen.</translation>
     </message>
     <message>
@@ -2706,12 +2706,12 @@
         <translation>Von dieser Anfrage wurde nichts aufbewahrt: Ihr Gast hatte es nicht erfahren.</translation>
     </message>
     <message>
-        <source>Of every answer that you get, in tokens.</source>
-        <translation>Jeder Antwort, die Sie bekommen, in Tokens.</translation>
+        <source>Of each model, from its next load on. A model may have its own number.</source>
+        <translation>Jedes Modells, ab dessen nächstem Laden. Ein Modell kann seine eigene Zahl haben.</translation>
     </message>
     <message>
-        <source>Of one model, from its next load on. A model of its own has its own.</source>
-        <translation>Eines Modells, ab dessen nächstem Laden. Ein Modell mit eigenem Wert hat seinen.</translation>
+        <source>Of every answer that you get, in tokens.</source>
+        <translation>Jeder Antwort, die Sie bekommen, in Tokens.</translation>
     </message>
     <message>
         <source>Off.</source>
@@ -2823,7 +2823,7 @@
         <translation>Datenordner öffnen</translation>
     </message>
     <message>
-        <source>Open the system's settings</source>
+        <source>Open the system&apos;s settings</source>
         <translation>Systemeinstellungen öffnen</translation>
     </message>
     <message>
@@ -2859,7 +2859,7 @@
         <translation>Dazu müssen erst andere Programme geschlossen werden.</translation>
     </message>
     <message>
-        <source>Other programs' models could not be read.</source>
+        <source>Other programs&apos; models could not be read.</source>
         <translation>Die Modelle anderer Programme konnten nicht gelesen werden.</translation>
     </message>
     <message>
@@ -3707,7 +3707,7 @@
         <translation>So lange ohne Taste oder Maus.</translation>
     </message>
     <message>
-        <source>So much of the GPU's memory held by others.</source>
+        <source>So much of the GPU&apos;s memory held by others.</source>
         <translation>So viel Speicher der GPU, von anderen gehalten.</translation>
     </message>
     <message>
@@ -4007,7 +4007,7 @@
         <translation>Das Gespräch ist länger, als das Modell aufnehmen kann.</translation>
     </message>
     <message>
-        <source>The conversation is longer than this provider's context. Shorten it or start a new one.</source>
+        <source>The conversation is longer than this provider&apos;s context. Shorten it or start a new one.</source>
         <translation>Das Gespräch ist länger als der Kontext dieses Anbieters. Kürzen Sie es, oder beginnen Sie ein neues.</translation>
     </message>
     <message>
@@ -4363,19 +4363,19 @@
         <translation>Der Anbieter hat das Modell entladen, während es antwortete. Fragen Sie erneut.</translation>
     </message>
     <message>
-        <source>The provider's model cannot do this.</source>
+        <source>The provider&apos;s model cannot do this.</source>
         <translation>Das Modell des Anbieters kann das nicht.</translation>
     </message>
     <message>
-        <source>The provider's model worker ended unexpectedly. Ask again.</source>
+        <source>The provider&apos;s model worker ended unexpectedly. Ask again.</source>
         <translation>Der Modellprozess des Anbieters endete unerwartet. Fragen Sie erneut.</translation>
     </message>
     <message>
-        <source>The provider's owner can technically read what you send.</source>
+        <source>The provider&apos;s owner can technically read what you send.</source>
         <translation>Der Besitzer des Anbieters kann technisch lesen, was Sie senden.</translation>
     </message>
     <message>
-        <source>The provider's owner can technically read what you send. What is answered here stays here.</source>
+        <source>The provider&apos;s owner can technically read what you send. What is answered here stays here.</source>
         <translation>Der Besitzer des Anbieters kann technisch lesen, was Sie senden. Was hier beantwortet wird, bleibt hier.</translation>
     </message>
     <message>
@@ -4423,7 +4423,7 @@
         <translation>Das System zeigt diesem Programm den Bildschirm nicht. Machen Sie ein Bild davon, und öffnen Sie das.</translation>
     </message>
     <message>
-        <source>The system's keyring does not hold your identity any more. Restore it, start with --seed, or remove {path} to get a new key (people who know the old one will not find you).</source>
+        <source>The system&apos;s keyring does not hold your identity any more. Restore it, start with --seed, or remove {path} to get a new key (people who know the old one will not find you).</source>
         <translation>Der Schlüsselbund des Systems enthält Ihre Identität nicht mehr. Stellen Sie sie wieder her, starten Sie mit --seed, oder entfernen Sie {path}, um einen neuen Schlüssel zu bekommen (wer den alten kennt, findet Sie dann nicht).</translation>
     </message>
     <message>
@@ -4559,7 +4559,7 @@
         <translation>Dieser Desktop hat keinen Infobereich. Das Fenster kann stattdessen minimiert werden und bleibt in der Taskleiste.</translation>
     </message>
     <message>
-        <source>This desktop shows programs no screen. Take a picture of it with the desktop's own tool, and open that here.</source>
+        <source>This desktop shows programs no screen. Take a picture of it with the desktop&apos;s own tool, and open that here.</source>
         <translation>Dieser Desktop zeigt Programmen keinen Bildschirm. Machen Sie mit dem Werkzeug des Desktops ein Bild davon, und öffnen Sie das hier.</translation>
     </message>
     <message>
@@ -4603,7 +4603,7 @@
         <translation>Das ist Ihr eigener Schlüssel. Ein Relais ist ein anderer Rechner, den Sie beide erreichen.</translation>
     </message>
     <message>
-        <source>This is your own key. To use this machine's models, choose This machine.</source>
+        <source>This is your own key. To use this machine&apos;s models, choose This machine.</source>
         <translation>Das ist Ihr eigener Schlüssel. Für die Modelle dieses Rechners wählen Sie Dieser Rechner.</translation>
     </message>
     <message>
@@ -5043,7 +5043,7 @@
         </translation>
     </message>
     <message>
-        <source>Use somebody's GPU</source>
+        <source>Use somebody&apos;s GPU</source>
         <translation>Fremde GPU nutzen</translation>
     </message>
     <message numerus="yes">
@@ -5235,7 +5235,7 @@
         <translation>Wo der Anbieter, der antwortet, keine Sprache versteht.</translation>
     </message>
     <message>
-        <source>Where two routers allow no direct path, a relay forwards what it cannot read. Anybody who can be reached runs one with 'qvac-desktop relay' and gives you its key. One of the two machines has to name it.</source>
+        <source>Where two routers allow no direct path, a relay forwards what it cannot read. Anybody who can be reached runs one with &apos;qvac-desktop relay&apos; and gives you its key. One of the two machines has to name it.</source>
         <translation>Wo zwei Router keinen direkten Weg zulassen, leitet ein Relais weiter, was es nicht lesen kann. Wer erreichbar ist, betreibt eines mit „qvac-desktop relay“ und gibt Ihnen dessen Schlüssel. Einer der beiden Rechner muss es nennen.</translation>
     </message>
     <message>
@@ -5315,7 +5315,7 @@
         <translation>Sie können jederzeit aufhören.</translation>
     </message>
     <message>
-        <source>Your identity is in the system's keyring, which does not answer ({reason}). Unlock it, or start with --seed, or with another folder (--data-dir).</source>
+        <source>Your identity is in the system&apos;s keyring, which does not answer ({reason}). Unlock it, or start with --seed, or with another folder (--data-dir).</source>
         <translation>Ihre Identität liegt im Schlüsselbund des Systems, der nicht antwortet ({reason}). Entsperren Sie ihn, oder starten Sie mit --seed oder mit einem anderen Ordner (--data-dir).</translation>
     </message>
     <message>
@@ -5680,8 +5680,8 @@
         <translation>Modellprozess endete</translation>
     </message>
     <message>
-        <source>model's</source>
-        <comment>as the model's file says</comment>
+        <source>model&apos;s</source>
+        <comment>as the model&apos;s file says</comment>
         <translation>Modell</translation>
     </message>
     <message>
@@ -6007,7 +6007,7 @@
     </message>
     <message>
         <source>{answers}. Address as others see it: {address}. {router}</source>
-        <extracomment>{answers}: "17 of 20 nodes answer"; {address}: "203.0.113.7, port 4711"; {router}: a sentence</extracomment>
+        <extracomment>{answers}: &quot;17 of 20 nodes answer&quot;; {address}: &quot;203.0.113.7, port 4711&quot;; {router}: a sentence</extracomment>
         <translation>{answers}. Adresse, wie andere sie sehen: {address}. {router}</translation>
     </message>
     <message>
@@ -6533,7 +6533,7 @@
     </message>
     <message>
         <source>{size}/s</source>
-        <extracomment>how fast a download comes: {size} is "9.8 MB"</extracomment>
+        <extracomment>how fast a download comes: {size} is &quot;9.8 MB&quot;</extracomment>
         <translation>{size}/s</translation>
     </message>
     <message>
@@ -6577,7 +6577,7 @@
         <translation>{whose} Es ist schon die dieses Rechners: Es ist nichts zu tun.</translation>
     </message>
     <message>
-        <source>{whose} This machine takes it over at the next start. Its present key {key} is forgotten unless it is backed up, and who knows only that one does not find this machine any more. Two machines with one identity get in each other's way: use it on one.</source>
+        <source>{whose} This machine takes it over at the next start. Its present key {key} is forgotten unless it is backed up, and who knows only that one does not find this machine any more. Two machines with one identity get in each other&apos;s way: use it on one.</source>
         <translation>{whose} Dieser Rechner übernimmt sie beim nächsten Start. Sein jetziger Schlüssel {key} wird vergessen, wenn er nicht gesichert ist, und wer nur diesen kennt, findet diesen Rechner nicht mehr. Zwei Rechner mit einer Identität kommen einander in die Quere: Nutzen Sie sie auf einem.</translation>
     </message>
     <message>
