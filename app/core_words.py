@@ -139,7 +139,27 @@ _WHOLE = (
     later("Your tokens for today are used up at this provider."),
     later("This provider is not taking requests now. Ask again later."),
 )
+# What could not be done, in store/disk.py's "Cannot {action}: …".
+_ACTIONS = (
+    later("keep the picture"),
+    later("move the models"),
+    later("remember what models are"),
+    later("save the picture"),
+    later("write the data folder"),
+    later("write the list of known nodes"),
+    later("write the settings"),
+    later("lock the data folder"),
+    later("open the database"),
+    later("read the identity"),
+    later("read the settings"),
+    later("read what is started"),
+    later("remove the pictures of a deleted conversation"),
+    later("remove what models remember of chats"),
+)
 _WITH_FIELDS = (
+    later("Cannot {action}: the disk is full. Free some space and try again."),
+    later("Cannot {action}: this user may not write there."),
+    later("Cannot {action}: this user may not write there ({path})."),
     later("QVAC Desktop made a mistake ({what})."),
     later("{cause} Keep the window open: they are saved as soon as that is possible."),
     later("{cause} It is tried again by itself."),
@@ -215,7 +235,7 @@ def told(text: str) -> str:
 
 _MOST_SENTENCES = 6
 _SENTENCE_END = re.compile(r"(?<=[.?!]) (?=[A-Z])")
-_KNOWN = frozenset(_WHOLE)
+_KNOWN = frozenset(_WHOLE + _ACTIONS)
 
 
 def _all_of(parts: list[str]) -> str:
@@ -234,6 +254,8 @@ def _sentence(text: str) -> str | None:
         return tr(text)
     for template, pattern in _patterns():
         if (found := pattern.fullmatch(text)) is not None:
+            if found.groupdict().get("action", _ACTIONS[0]) not in _ACTIONS:
+                return None  # half of a sentence in another language helps nobody
             # A field may be a sentence of the core itself.
             return fill(tr(template), {name: told(value) for name, value in found.groupdict().items()})
     return None

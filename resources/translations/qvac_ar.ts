@@ -942,6 +942,18 @@
         <translation>تتعذّر الكتابة في قاعدة البيانات: القرص ممتلئ. أفرغ بعض المساحة.</translation>
     </message>
     <message>
+        <source>Cannot {action}: the disk is full. Free some space and try again.</source>
+        <translation>تعذّر {action}: القرص ممتلئ. أفرغ بعض المساحة وحاول من جديد.</translation>
+    </message>
+    <message>
+        <source>Cannot {action}: this user may not write there ({path}).</source>
+        <translation>تعذّر {action}: لا يحق لهذا المستخدم الكتابة هناك ({path}).</translation>
+    </message>
+    <message>
+        <source>Cannot {action}: this user may not write there.</source>
+        <translation>تعذّر {action}: لا يحق لهذا المستخدم الكتابة هناك.</translation>
+    </message>
+    <message>
         <source>Catalan</source>
         <translation>الكتالانية</translation>
     </message>
@@ -1472,6 +1484,10 @@
         <translation>مشفّر، والمفتاح هو الذي ألصقته</translation>
     </message>
     <message>
+        <source>End</source>
+        <translation>النهاية</translation>
+    </message>
+    <message>
         <source>End answers that run, too</source>
         <translation>إنهاء الإجابات الجارية أيضًا</translation>
     </message>
@@ -1828,6 +1844,10 @@
     <message>
         <source>Go on with this machine</source>
         <translation>المتابعة بهذا الجهاز</translation>
+    </message>
+    <message>
+        <source>Go to the end</source>
+        <translation>الانتقال إلى النهاية</translation>
     </message>
     <message>
         <source>Graphics memory</source>
@@ -2937,6 +2957,10 @@
     <message>
         <source>Open it again</source>
         <translation>فتحها من جديد</translation>
+    </message>
+    <message>
+        <source>Open now</source>
+        <translation>المفتوحة الآن</translation>
     </message>
     <message numerus="yes">
         <source>Open the %n line</source>
@@ -4975,6 +4999,10 @@
         <translation>عنوان المحادثة</translation>
     </message>
     <message>
+        <source>To the end</source>
+        <translation>إلى النهاية</translation>
+    </message>
+    <message>
         <source>To {file}.</source>
         <translation>إلى {file}.</translation>
     </message>
@@ -5783,6 +5811,10 @@
         <source>just now</source>
         <translation>الآن للتو</translation>
     </message>
+    <message>
+        <source>keep the picture</source>
+        <translation>حفظ الصورة</translation>
+    </message>
     <message numerus="yes">
         <source>kept for %n day</source>
         <comment>kept for %n days</comment>
@@ -5848,6 +5880,10 @@
         <translation>شبكة محلية</translation>
     </message>
     <message>
+        <source>lock the data folder</source>
+        <translation>قفل مجلد البيانات</translation>
+    </message>
+    <message>
         <source>longer than the context</source>
         <translation>أطول من السياق</translation>
     </message>
@@ -5867,6 +5903,10 @@
         <source>model&apos;s</source>
         <comment>as the model&apos;s file says</comment>
         <translation>تلقائي</translation>
+    </message>
+    <message>
+        <source>move the models</source>
+        <translation>نقل النماذج</translation>
     </message>
     <message>
         <source>needs {size}, this has {number}</source>
@@ -5993,6 +6033,10 @@
         <translation>مفتوح</translation>
     </message>
     <message>
+        <source>open the database</source>
+        <translation>فتح قاعدة البيانات</translation>
+    </message>
+    <message>
         <source>open to everybody</source>
         <translation>مفتوح للجميع</translation>
     </message>
@@ -6029,6 +6073,18 @@
         <translation>يمكن الوصول إليه</translation>
     </message>
     <message>
+        <source>read the identity</source>
+        <translation>قراءة الهوية</translation>
+    </message>
+    <message>
+        <source>read the settings</source>
+        <translation>قراءة الإعدادات</translation>
+    </message>
+    <message>
+        <source>read what is started</source>
+        <translation>قراءة ما يُشغَّل</translation>
+    </message>
+    <message>
         <source>reading…</source>
         <translation>يقرأ…</translation>
     </message>
@@ -6045,8 +6101,24 @@
         <translation>مُرحِّل</translation>
     </message>
     <message>
+        <source>remember what models are</source>
+        <translation>تذكّر ما هي النماذج</translation>
+    </message>
+    <message>
+        <source>remove the pictures of a deleted conversation</source>
+        <translation>إزالة صور محادثة محذوفة</translation>
+    </message>
+    <message>
+        <source>remove what models remember of chats</source>
+        <translation>إزالة ما تتذكره النماذج من المحادثات</translation>
+    </message>
+    <message>
         <source>restart</source>
         <translation>إعادة تشغيل</translation>
+    </message>
+    <message>
+        <source>save the picture</source>
+        <translation>حفظ الصورة</translation>
     </message>
     <message>
         <source>shared</source>
@@ -6184,6 +6256,18 @@
     <message>
         <source>with questions and answers</source>
         <translation>مع الأسئلة والإجابات</translation>
+    </message>
+    <message>
+        <source>write the data folder</source>
+        <translation>الكتابة في مجلد البيانات</translation>
+    </message>
+    <message>
+        <source>write the list of known nodes</source>
+        <translation>كتابة قائمة العُقد المعروفة</translation>
+    </message>
+    <message>
+        <source>write the settings</source>
+        <translation>كتابة الإعدادات</translation>
     </message>
     <message>
         <source>yesterday</source>
@@ -6751,6 +6835,10 @@
     <message>
         <source>{title}, pinned, {when}</source>
         <translation>{title}، مثبّتة، {when}</translation>
+    </message>
+    <message>
+        <source>{title}, {when}. It says: {text}</source>
+        <translation>{title}، {when}. يقول: {text}</translation>
     </message>
     <message>
         <source>{used} / {total} GB</source>

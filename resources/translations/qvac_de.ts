@@ -822,6 +822,18 @@
         <translation>Die Datenbank kann nicht geschrieben werden: Der Datenträger ist voll. Schaffen Sie etwas Platz.</translation>
     </message>
     <message>
+        <source>Cannot {action}: the disk is full. Free some space and try again.</source>
+        <translation>Nicht möglich: {action}. Der Datenträger ist voll. Schaffen Sie etwas Platz und versuchen Sie es erneut.</translation>
+    </message>
+    <message>
+        <source>Cannot {action}: this user may not write there ({path}).</source>
+        <translation>Nicht möglich: {action}. Dieser Benutzer darf dort nicht schreiben ({path}).</translation>
+    </message>
+    <message>
+        <source>Cannot {action}: this user may not write there.</source>
+        <translation>Nicht möglich: {action}. Dieser Benutzer darf dort nicht schreiben.</translation>
+    </message>
+    <message>
         <source>Catalan</source>
         <translation>Katalanisch</translation>
     </message>
@@ -1348,6 +1360,10 @@
         <translation>Verschlüsselt, und der Schlüssel ist der eingefügte</translation>
     </message>
     <message>
+        <source>End</source>
+        <translation>Ende</translation>
+    </message>
+    <message>
         <source>End answers that run, too</source>
         <translation>Auch laufende Antworten beenden</translation>
     </message>
@@ -1704,6 +1720,10 @@
     <message>
         <source>Go on with this machine</source>
         <translation>Mit diesem Rechner weitermachen</translation>
+    </message>
+    <message>
+        <source>Go to the end</source>
+        <translation>Zum Ende gehen</translation>
     </message>
     <message>
         <source>Graphics memory</source>
@@ -2809,6 +2829,10 @@
     <message>
         <source>Open it again</source>
         <translation>Wieder öffnen</translation>
+    </message>
+    <message>
+        <source>Open now</source>
+        <translation>Gerade offen</translation>
     </message>
     <message numerus="yes">
         <source>Open the %n line</source>
@@ -4827,6 +4851,10 @@
         <translation>Titel des Gesprächs</translation>
     </message>
     <message>
+        <source>To the end</source>
+        <translation>Zum Ende</translation>
+    </message>
+    <message>
         <source>To {file}.</source>
         <translation>Nach {file}.</translation>
     </message>
@@ -5603,6 +5631,10 @@
         <source>just now</source>
         <translation>gerade eben</translation>
     </message>
+    <message>
+        <source>keep the picture</source>
+        <translation>das Bild aufbewahren</translation>
+    </message>
     <message numerus="yes">
         <source>kept for %n day</source>
         <comment>kept for %n days</comment>
@@ -5664,6 +5696,10 @@
         <translation>lokales Netz</translation>
     </message>
     <message>
+        <source>lock the data folder</source>
+        <translation>den Datenordner sperren</translation>
+    </message>
+    <message>
         <source>longer than the context</source>
         <translation>länger als der Kontext</translation>
     </message>
@@ -5683,6 +5719,10 @@
         <source>model&apos;s</source>
         <comment>as the model&apos;s file says</comment>
         <translation>Modell</translation>
+    </message>
+    <message>
+        <source>move the models</source>
+        <translation>die Modelle umziehen</translation>
     </message>
     <message>
         <source>needs {size}, this has {number}</source>
@@ -5801,6 +5841,10 @@
         <translation>offen</translation>
     </message>
     <message>
+        <source>open the database</source>
+        <translation>die Datenbank öffnen</translation>
+    </message>
+    <message>
         <source>open to everybody</source>
         <translation>offen für alle</translation>
     </message>
@@ -5837,6 +5881,18 @@
         <translation>erreichbar</translation>
     </message>
     <message>
+        <source>read the identity</source>
+        <translation>die Identität lesen</translation>
+    </message>
+    <message>
+        <source>read the settings</source>
+        <translation>die Einstellungen lesen</translation>
+    </message>
+    <message>
+        <source>read what is started</source>
+        <translation>lesen, was gestartet wird</translation>
+    </message>
+    <message>
         <source>reading…</source>
         <translation>liest…</translation>
     </message>
@@ -5853,8 +5909,24 @@
         <translation>Relais</translation>
     </message>
     <message>
+        <source>remember what models are</source>
+        <translation>merken, was Modelle sind</translation>
+    </message>
+    <message>
+        <source>remove the pictures of a deleted conversation</source>
+        <translation>die Bilder eines gelöschten Gesprächs entfernen</translation>
+    </message>
+    <message>
+        <source>remove what models remember of chats</source>
+        <translation>entfernen, was Modelle von Chats behalten</translation>
+    </message>
+    <message>
         <source>restart</source>
         <translation>Neustart</translation>
+    </message>
+    <message>
+        <source>save the picture</source>
+        <translation>das Bild speichern</translation>
     </message>
     <message>
         <source>shared</source>
@@ -5992,6 +6064,18 @@
     <message>
         <source>with questions and answers</source>
         <translation>mit Fragen und Antworten</translation>
+    </message>
+    <message>
+        <source>write the data folder</source>
+        <translation>in den Datenordner schreiben</translation>
+    </message>
+    <message>
+        <source>write the list of known nodes</source>
+        <translation>die Liste bekannter Knoten schreiben</translation>
+    </message>
+    <message>
+        <source>write the settings</source>
+        <translation>die Einstellungen schreiben</translation>
     </message>
     <message>
         <source>yesterday</source>
@@ -6551,6 +6635,10 @@
     <message>
         <source>{title}, pinned, {when}</source>
         <translation>{title}, angeheftet, {when}</translation>
+    </message>
+    <message>
+        <source>{title}, {when}. It says: {text}</source>
+        <translation>{title}, {when}. Darin steht: {text}</translation>
     </message>
     <message>
         <source>{used} / {total} GB</source>

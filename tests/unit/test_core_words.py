@@ -51,6 +51,11 @@ def shouted() -> Iterator[None]:
         ),
         ("Whatever a stranger's machine says.", "Whatever a stranger's machine says."),
         ("", ""),
+        (
+            "Cannot write the settings: this user may not write there (/x).",
+            "CANNOT WRITE THE SETTINGS: THIS USER MAY NOT WRITE THERE (/x).",
+        ),
+        ("Cannot write x: the disk is full. Free some space and try again.",) * 2,
     ],
 )
 def test_what_is_known_is_translated(sentence: str, said: str) -> None:
@@ -80,6 +85,7 @@ def test_every_sentence_is_one_of_the_core() -> None:
     # Sentences that a name is put into, and those that are made of two pieces.
     named = {text.replace("The machine", "{}", 1).replace("The owner", "The owner of {}", 1) for text in written}
     pieced = {f"{{}} {piece}" for piece in ("continues.", "answers anew.")} | {"This machine answers anew."}
+    pieced |= {f"Cannot {{}}: this user may not write there{where}." for where in ("", " ({})")}
     ended = {re.sub(r"\. \{\}$", ".", text).replace("{}{}", "{}") for text in written}
     known = {re.sub(FIELD, "{}", text) for text in core_words._WHOLE + core_words._WITH_FIELDS}
     assert sorted(known - written - named - pieced - ended) == []
