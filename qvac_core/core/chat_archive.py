@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import binascii
 import math
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -18,7 +19,7 @@ import msgspec
 
 from qvac_core.core.answering import start_of
 from qvac_core.core.chat_parameters import checked
-from qvac_core.core.state import Conversation, Message, Parameters
+from qvac_core.core.state import Conversation, Message, Parameters, Target
 from qvac_core.core.transcript import ROLE as TRANSCRIPT
 from qvac_core.errors import QvacError, StoreError
 from qvac_core.store.conversations import new_id
@@ -27,6 +28,9 @@ FORMAT: Final = "qvac-desktop-conversations"
 VERSION: Final = 1
 MESSAGES_MOST: Final = 500_000  # of one file
 TITLE_MOST: Final = 400
+ID_MOST: Final = 100  # letters
+LATEST: Final = 253_402_214_400.0  # Unix seconds: a day before the year 10000, behind which no calendar goes
+_KEY: Final = re.compile(r"[0-9a-f]{64}")
 ROLES: Final = ("user", "assistant", TRANSCRIPT)
 STATES: Final = ("done", "stopped", "failed")
 
@@ -111,11 +115,35 @@ def _checked(archived: Archived) -> Archived:
         checked(conversation.parameters)
     except QvacError as error:
         raise StoreError(f"It is not whole: {error.message}", name="NOT_WHOLE") from error
-    messages = tuple(
-        replace(each, message=replace(each.message, status=_ended(each.message.status))) for each in archived.messages
+    if not 0 < len(conversation.id) <= ID_MOST:
+        raise StoreError("It is not whole: a conversation has no number.", name="NOT_WHOLE")
+    messages = tuple(replace(each, message=_usable(each.message)) for each in archived.messages)
+    known = replace(
+        conversation,
+        title=conversation.title[:TITLE_MOST],
+        created_at=_moment(conversation.created_at),
+        updated_at=_moment(conversation.updated_at),
+        target=_asked(conversation.target),
+        others=tuple(target for target in map(_asked, conversation.others) if target.provider_key),
     )
-    known = replace(conversation, title=conversation.title[:TITLE_MOST])
     return renewed(replace(archived, conversation=known, messages=messages))
+
+
+def _usable(message: Message) -> Message:
+    """With a time of the calendar, and seams that lie in its text, the first one first."""
+    length = len(message.text)
+    seams = tuple(sorted((min(max(0, offset), length), sentence) for offset, sentence in message.seams))
+    return replace(message, status=_ended(message.status), created_at=_moment(message.created_at), seams=seams)
+
+
+def _moment(at: float) -> float:
+    """0 for what no calendar has: milliseconds, say, that were taken for seconds."""
+    return at if 0 <= at < LATEST else 0.0
+
+
+def _asked(target: Target) -> Target:
+    """The first model of this machine, where what is named is no key."""
+    return target if not target.provider_key or _KEY.fullmatch(target.provider_key) else Target()
 
 
 def _ended(status: str) -> str:

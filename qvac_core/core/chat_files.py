@@ -9,8 +9,11 @@ import asyncio
 import base64
 import hashlib
 import io
+import lzma
 import re
+import struct
 import zipfile
+import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -41,6 +44,11 @@ Form = Literal["json", "markdown"]
 FILE_MOST: Final = 1 << 29
 """Bytes of a file to be read, also of what is packed in one."""
 FILES_MOST: Final = 10_000
+# What Python's zipfile and what it unpacks with raise on packages that break their format's rules.
+_DAMAGED_PACKAGE: Final = (
+    *(zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error),
+    *(RuntimeError, EOFError, NotImplementedError, OSError, ValueError),
+)
 _PACKED: Final = re.compile(r"(?:^|/)conversations[^/]*\.json$")
 
 
@@ -88,7 +96,9 @@ class ChatFiles:
                 archived = await asyncio.to_thread(read_file, path)
                 came, known = await self._run(self._take_in, archived)
             except (QvacError, OSError) as error:
-                said = error.message if isinstance(error, QvacError) else f"It cannot be read: {error.strerror}."
+                said = (
+                    error.message if isinstance(error, QvacError) else f"It cannot be read: {error.strerror or error}."
+                )
                 total = replace(total, refused=(*total.refused, (path.name, said)))
                 continue
             total = replace(total, conversations=(*total.conversations, *came), known=total.known + known)
@@ -154,9 +164,12 @@ def _write(archived: Sequence[Archived], form: Form, path: Path) -> None:
 
 def read_file(path: Path) -> tuple[Archived, ...]:
     """Raises StoreError for what holds no conversation that is understood, OSError."""
-    if path.stat().st_size > FILE_MOST:
+    if path.exists() and not path.is_file():  # a pipe could keep us waiting for ever
+        raise StoreError("It is no file.", name="NO_CONVERSATIONS")
+    with path.open("rb") as file:
+        data = file.read(FILE_MOST + 1)
+    if len(data) > FILE_MOST:
         raise StoreError(f"It is larger than {FILE_MOST >> 20} MB.", name="TOO_LARGE")
-    data = path.read_bytes()
     if data[:4] == b"PK\x03\x04":
         return tuple(archived for packed in _unpacked(data) for archived in _read(packed, path.name))
     return _read(data, path.name)
@@ -173,7 +186,7 @@ def _unpacked(data: bytes) -> list[bytes]:
             for info in wanted:
                 with archive.open(info) as packed:
                     unpacked.append(packed.read(info.file_size + 1)[: FILE_MOST + 1])
-    except (zipfile.BadZipFile, RuntimeError, EOFError, NotImplementedError, OSError) as error:
+    except _DAMAGED_PACKAGE as error:
         raise StoreError("It is packed, and the package is damaged.", name="NOT_WHOLE") from error
     if not unpacked:
         raise StoreError("It has no conversations.json in it.", name="NO_CONVERSATIONS")

@@ -6,13 +6,12 @@ a stranger's: sizes are bounded by the caller, and nothing in it is followed.
 
 from __future__ import annotations
 
-import math
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from qvac_core.core.chat_archive import TITLE_MOST, Archived, Branched
+from qvac_core.core.chat_archive import LATEST, TITLE_MOST, Archived, Branched
 from qvac_core.core.state import AnswerStats, Conversation, Message, Parameters, Target
 from qvac_core.engines.thinking import CLOSE_TAG, OPEN_TAG
 
@@ -88,7 +87,7 @@ def _from_the_roots(mapping: Mapping[str, Any]) -> Iterator[str]:
     """Each node behind its parent; what hangs in a circle never comes."""
     children: dict[str, list[str]] = {}
     for key, node in mapping.items():
-        if isinstance(node, dict):
+        if key and isinstance(node, dict):  # "" is what stands before all of them
             parent = _text(node.get("parent"))
             children.setdefault(parent if parent in mapping and parent != key else "", []).append(key)
     waiting = list(reversed(children.get("", [])))
@@ -259,6 +258,6 @@ def _language(value: Any) -> str:
 
 def _time(value: Any, unit: float = 1.0) -> float:
     """Unix seconds; 0 where there is none."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+    if isinstance(value, bool) or not isinstance(value, int | float):
         return 0.0
-    return float(value) / unit if 0 < value / unit < 253_402_300_800 else 0.0  # the year 10000
+    return value / unit if 0 < value < LATEST * unit else 0.0

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import json
+import os
+import sys
 import zipfile
 from dataclasses import replace
 from pathlib import Path
@@ -175,9 +178,25 @@ def broken(**changes: Any) -> bytes:
     return json.dumps(file).encode()
 
 
+def damaged_packages() -> list[bytes]:
+    """Packed in each way that Python can unpack; in the middle, and in the list at the end."""
+    packages = []
+    for method in (zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA):
+        packed = io.BytesIO()
+        with zipfile.ZipFile(packed, "w", method) as archive:
+            archive.writestr("conversations.json", json.dumps(CHATGPT))
+        whole = packed.getvalue()
+        listed = whole.rindex(b"PK\x05\x06") + 12
+        packages.append(whole[:60] + b"\xff" * 40 + whole[100:])
+        packages.append(whole[: listed + 1] + b"\x7f" + whole[listed + 2 :])
+    return packages
+
+
 @pytest.mark.parametrize(
     "data",
     [
+        *damaged_packages(),
+        broken(conversation={"id": "", "title": "t", "created_at": 1, "updated_at": 1}),
         broken(messages=[{"message": {"id": "q", "role": "user", "text": "x", "created_at": 1}, "parent": "z"}]),
         broken(messages=[{"message": {"id": "q", "role": "robot", "text": "x", "created_at": 1}}]),
         broken(messages=[{"message": {"id": "q", "role": "user", "text": "x", "created_at": "now"}}]),
@@ -208,6 +227,49 @@ def test_what_is_not_whole_brings_nothing(tmp_path: Path, data: bytes) -> None:
         store.close()
 
     asyncio.run(main())
+
+
+def test_a_node_without_a_name_ends_in_nothing() -> None:
+    tree = [{"mapping": {"": node("", None, "user", "x"), "a": node("a", "", "user", "y")}}]
+    (archived,) = from_chatgpt(tree)
+    assert [each.message.text for each in archived.messages] == ["y"]
+
+
+@pytest.mark.parametrize("at", [10**400, -(10**400), 10**16, float("inf"), float("nan"), True, "now"], ids=range(7))
+def test_a_time_that_no_calendar_has_is_none(at: Any) -> None:
+    (archived,) = from_chatgpt([{**CHATGPT[0], "create_time": at, "update_time": at}])
+    assert archived.conversation.created_at == 0.0
+    (archived,) = from_lm_studio({**LM_STUDIO, "createdAt": at}, "x")
+    assert archived.conversation.created_at == 0.0
+
+
+def test_what_no_window_can_show_is_mended() -> None:
+    odd = replace(
+        ours(),
+        conversation=replace(
+            ours().conversation,
+            created_at=-1e300,
+            updated_at=1e15,
+            target=Target("../../x", "m"),
+            others=(Target("no key"), Target("cd" * 32)),
+        ),
+        messages=(
+            Branched(Message("q", "user", "Why?", 1e300, seams=((2**63, "b"), (-5, "a"), (2, "c"))), ""),
+            *ours().messages[1:],
+        ),
+    )
+    (back,) = from_json(to_json([odd]))
+    conversation, message = back.conversation, back.messages[0].message
+    assert (conversation.created_at, conversation.updated_at, message.created_at) == (0.0, 0.0, 0.0)
+    assert (conversation.target, conversation.others) == (Target(), (Target("cd" * 32),))
+    assert message.seams == ((0, "a"), (2, "c"), (4, "b"))
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no pipes that have a place in a folder")
+def test_a_pipe_keeps_nobody_waiting(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "a.json")
+    with pytest.raises(StoreError, match="no file"):
+        read_file(tmp_path / "a.json")
 
 
 def test_a_path_that_comes_back_to_itself_is_cut(tmp_path: Path) -> None:
