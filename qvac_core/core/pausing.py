@@ -14,6 +14,7 @@ from enum import StrEnum
 from typing import Protocol
 
 KEPT = "pause.until"  # of the settings: Unix seconds, "0" = until it is lifted, "" = no pause
+LATEST = 253_402_214_400.0  # Unix seconds: what lies behind the year 9999 no calendar can show
 # A timer does not run while the machine sleeps, the wall clock does: seconds between two looks at it.
 LOOK_EVERY = 30.0
 
@@ -95,7 +96,7 @@ class Pausing:
             return
         if until == 0:
             self.hold(PauseReason.OWNER)
-        elif self._now() < until < float("inf"):
+        elif self._now() < until < LATEST:
             self.hold(PauseReason.OWNER, until)
 
     def close(self) -> None:

@@ -50,7 +50,7 @@ class Device(StrEnum):
 
 
 def bounded(default: int, low: int, high: int) -> Any:
-    """The default of a whole number with its bounds, both of them allowed."""
+    """The default of a whole number with its bounds, both of them allowed; the default may lie outside of them."""
     return field(default=default, metadata={"low": low, "high": high})
 
 
@@ -92,11 +92,11 @@ class KeepStates(StrEnum):
 class ModelOptions:
     """What the owner said of one model; 0 = as for all models ([sharing]). memory_mb: 10^6 bytes."""
 
-    context_tokens: int = 0
-    slots: int = 0
-    memory_mb: int = 0
-    idle_minutes: int = 0
-    answer_tokens: int = 0
+    context_tokens: int = bounded(0, SMALLEST_CONTEXT, LARGEST_CONTEXT)
+    slots: int = bounded(0, 1, MOST_SLOTS)
+    memory_mb: int = bounded(0, 1, MOST_MEMORY_MB)
+    idle_minutes: int = bounded(0, 1, MOST_IDLE_MINUTES)
+    answer_tokens: int = bounded(0, 1, MOST_ANSWER_TOKENS)
 
 
 @dataclass(frozen=True, slots=True)

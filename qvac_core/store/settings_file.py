@@ -100,9 +100,9 @@ class SettingsFile:
                 raise StoreError(f"'{name}' is not a name of a setting.")
             table = inner
         if value:
-            table[last] = _typed(_default(sections, last), value, name)
             if wrong := _wrong(name, value):
                 raise StoreError(wrong)
+            table[last] = _typed(_default(sections, last), value, name)
         else:
             table.pop(last, None)
         ignored: list[str] = []
@@ -171,7 +171,9 @@ def _accepted(default: Any, value: Any, bounds: Mapping[str, Any]) -> Any:
         return value if isinstance(default, bool) and isinstance(value, bool) else None
     if isinstance(default, int):
         high = bounds.get("high", value)
-        return value if isinstance(value, int) and bounds.get("low", 0) <= value <= high else None
+        if not isinstance(value, int):
+            return None
+        return value if value == default or bounds.get("low", 0) <= value <= high else None
     if not isinstance(value, type(default)) or ("wrong" in bounds and bounds["wrong"](value)):
         return None
     return value
@@ -220,9 +222,7 @@ def _typed(default: Any, text: str, name: str) -> Any:
             raise StoreError(f"The setting {name} is true or false.")
         return text == "true"
     if isinstance(default, int):
-        if not text.isascii() or not text.removeprefix("-").isdigit():
-            raise StoreError(f"The setting {name} is a number.")
-        return int(text)
+        return int(text)  # `_wrong` has looked at it
     if isinstance(default, tuple | Mapping) or is_dataclass(default):
         raise StoreError(f"The setting {name} is not a single text.")
     return text

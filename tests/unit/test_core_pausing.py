@@ -111,6 +111,7 @@ def test_reasons_hold_beside_each_other() -> None:
         ("tomorrow", ()),
         ("nan", ()),
         ("inf", ()),
+        ("1e300", ()),
         ("-5", ()),
     ],
 )

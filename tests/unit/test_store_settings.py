@@ -294,6 +294,7 @@ def test_what_holds_for_one_model_is_a_table_of_its_own(path: Path) -> None:
         ("sharing.slots", "0"),
         ("sharing.slots", "1000"),
         ("sharing.slots", "-1"),
+        ("sharing.slots", "9" * 5000),
         ("network.port", "65536"),
         ("network.bootstrap", "127.0.0.1"),
         ("network.bootstrap", "127.0.0.1:1, nonsense"),
@@ -342,6 +343,15 @@ def test_a_file_with_values_out_of_bounds_is_read_without_them(path: Path) -> No
     assert file.notice is not None
     for name in ("text_size", "network.port", "network.bootstrap", "sharing.slots", "manners.hours_from"):
         assert name in file.notice
+
+
+@pytest.mark.parametrize("line", ["slots = 65", "context_tokens = 5", f"memory_mb = {10**30}", "idle_minutes = -1"])
+def test_of_one_model_too_only_what_can_be_is_read(path: Path, line: str) -> None:
+    path.write_text(f"[sharing.per_model.x]\nanswer_tokens = 7\n{line}\n")
+    file = SettingsFile(path, now=NOW)
+    assert dict(file.settings.sharing.per_model) == {"x": ModelOptions(answer_tokens=7)}
+    assert file.notice is not None
+    assert f"sharing.per_model.x.{line.split()[0]}" in file.notice
 
 
 def test_a_definition_says_what_a_setting_may_be() -> None:
