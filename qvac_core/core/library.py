@@ -225,6 +225,7 @@ class ModelsRoom:
         return await self._models.removal(name)
 
     async def remove(self, name: str) -> None:
+        self._folder.check_rest()  # or it would be gone here, and come again there
         await self._models.remove(name)
         await self._folder.announce()
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import os
 import shutil
 import tempfile
 import threading
@@ -39,7 +40,7 @@ from qvac_core.engines.move_models import (
     size_of,
 )
 from qvac_core.errors import ModelError, QvacError, StoreError
-from qvac_core.store.disk import make_folder, write_atomically
+from qvac_core.store.disk import make_folder, store_error, write_atomically
 from qvac_core.store.folders import DataDir
 from qvac_core.store.settings_file import SettingsFile
 from qvac_core.store.store import Store
@@ -70,14 +71,27 @@ def is_missing(folder: Path, data: DataDir) -> bool:
 def finish_rename(data: DataDir, settings: SettingsFile) -> None:
     """Bring a move within one disk to its end that the last run began. Blocking, quick. Before the library is opened.
 
-    Raises StoreError, ModelError.
+    One that cannot be finished is given up; a disk that is away now may be back at the next start.
     """
     journal = _read(data)
     if journal is None or _in_use(journal, data, settings) or journal.by_copy:
         return
-    carry_out(journal, {}, threading.Event(), lambda progress: None)
-    rebased_index(journal)
-    _use(journal, settings)
+    source, target = Path(journal.source), Path(journal.target)
+    # One that is in neither was deleted meanwhile; all of them were hardly.
+    there = tuple(name for name in journal.files if os.path.lexists(source / name) or os.path.lexists(target / name))
+    if not (source.is_dir() and target.is_dir()) or (journal.files and not there):
+        logger.warning("a move of the models waits for its folders: %s, %s", source, target)
+        return
+    journal = msgspec.structs.replace(journal, files=there)
+    try:
+        carry_out(journal, {}, threading.Event(), lambda progress: None)
+        rebased_index(journal)
+        _use(journal, settings)
+    except (QvacError, OSError) as error:
+        logger.warning("a move of the models is given up: %s", error)
+        with contextlib.suppress(OSError):
+            give_up(journal)
+            _journal_file(data).unlink(missing_ok=True)
 
 
 class Folder:
@@ -107,6 +121,7 @@ class Folder:
         self._stop = threading.Event()
         self._move: Move | None = None
         self._moving: asyncio.Task[None] | None = None
+        self._changing = False  # from the wish for another folder until the move runs, or is refused
         self._closing = False
 
     async def open(self, *, go_on: bool) -> None:
@@ -170,10 +185,21 @@ class Folder:
         """Raises StoreError or ModelError, with everything as it was."""
         if self._given:
             raise StoreError("The models folder was named for this run, so it cannot be changed now.")
-        if self._moving is not None:
+        self.check_rest()
+        self._changing = True
+        try:
+            await self._change(path)
+        finally:
+            self._changing = False
+
+    def check_rest(self) -> None:
+        """Raises StoreError while the models are being moved."""
+        if self._moving is not None or self._changing:
             raise StoreError("The models are being moved already. Wait for it, or cancel it first.")
+
+    async def _change(self, path: Path) -> None:
         target = await asyncio.to_thread(_absolute, path)
-        if target == self._library.folder:
+        if await asyncio.to_thread(_are_one, target, self._library.folder):
             return
         await asyncio.to_thread(_check_target, target)
         if await asyncio.to_thread(lambda: self.missing):  # nothing can be moved: only the choice is another one
@@ -202,6 +228,7 @@ class Folder:
         await self.announce()
 
     async def _run(self, journal: Journal) -> None:
+        used = False  # the new folder: then there is no way back
         try:
             checksums = {model.path.name: model.sha256 for model in self._library.models() if model.sha256}
             loop = asyncio.get_running_loop()
@@ -220,6 +247,7 @@ class Folder:
                 raise
             await asyncio.to_thread(rebased_index, journal)
             await self._store.database.run(_use, journal, self._store.settings)
+            used = True
             await self._library.relocate(Path(journal.target))
             await self._settle(journal)
             self._ended(MoveState.DONE, None)
@@ -228,9 +256,10 @@ class Folder:
             if not self._closing:
                 await self._give_up(journal)
                 self._ended(MoveState.CANCELLED, None)
-        except QvacError as error:
-            await self._give_up(journal)
-            self._ended(MoveState.FAILED, error)
+        except (QvacError, OSError) as error:
+            if not used:
+                await self._give_up(journal)
+            self._ended(MoveState.FAILED, error if isinstance(error, QvacError) else store_error(error, "move models"))
         finally:
             self._moving = None
             self._let_go()
@@ -239,8 +268,11 @@ class Folder:
             self._move = None
 
     async def _give_up(self, journal: Journal) -> None:
-        await asyncio.to_thread(give_up, journal)
-        await asyncio.to_thread(_journal_file(self._store.folder).unlink, missing_ok=True)
+        try:
+            await asyncio.to_thread(give_up, journal)
+            await asyncio.to_thread(_journal_file(self._store.folder).unlink, missing_ok=True)
+        except OSError as error:
+            logger.warning("a move of the models could not be taken back: %s", error)  # at the next start
 
     async def _settle(self, journal: Journal) -> None:
         await asyncio.to_thread(settle_move, journal)
@@ -295,6 +327,13 @@ class _Meter:
 def _whole_alone(journal: Journal, checksums: dict[str, str]) -> dict[str, str]:
     """Checksums of models that are one file: that of several is of all of them together."""
     return {name: sha256 for name, sha256 in checksums.items() if name in journal.files and "-of-" not in name}
+
+
+def _are_one(target: Path, folder: Path) -> bool:
+    """Also by a link, or in other letters where a disk takes them for the same."""
+    with contextlib.suppress(OSError):
+        return target == folder or target.samefile(folder)
+    return False
 
 
 def _absolute(path: Path) -> Path:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import stat
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
@@ -67,7 +67,7 @@ from qvac_core.engines.speech import Audio, SpeechModel, TranscriptionEvent, Tra
 from qvac_core.engines.translation import TranslationRequest
 from qvac_core.errors import LocalProtocolError, ModelError
 from qvac_core.models import DEFAULT_SMALL_MODEL, by_file, by_name, by_sha256, by_source, is_source, model_title
-from qvac_core.store.settings import ModelOptions, Settings
+from qvac_core.store.settings import ModelOptions, Settings, SharingSettings
 from qvac_core.store.store import Store
 
 THIS_MACHINE = "This machine"
@@ -310,13 +310,11 @@ class Machine:
         return next((pooled for pooled in self.pool.loaded() if pooled.model.sha256 == model.sha256), None)
 
     async def set_shared(self, name: str, shared: bool) -> None:
-        names = self.shared_names() | {name} if shared else self.shared_names() - {name}
         if self._shared_now is not None:
-            self._shared_now = frozenset(names)
+            self._shared_now = _switched(self._shared_now, name, shared)
         else:
-            models = tuple(sorted(names))
-            await self._store.database.run(
-                self._store.settings.change, lambda now: replace(now, sharing=replace(now.sharing, models=models))
+            await self._change_sharing(
+                lambda now: replace(now, models=tuple(sorted(_switched(now.models, name, shared))))
             )
         self.announce()
 
@@ -332,15 +330,20 @@ class Machine:
             raise _no_such_model(name)
         if copyable and not in_one_file(model):
             raise ModelError(f"{model.name} lies in several files; only models of one file can be copied.")
-        names = self.copyable_names() | {model.name} if copyable else self.copyable_names() - {model.name}
+        switched = model.name
         if self._copies_now is not None:
-            self._copies_now = frozenset(names)
+            self._copies_now = _switched(self._copies_now, switched, copyable)
         else:
-            copies = tuple(sorted(names))
-            await self._store.database.run(
-                self._store.settings.change, lambda now: replace(now, sharing=replace(now.sharing, copies=copies))
+            await self._change_sharing(
+                lambda now: replace(now, copies=tuple(sorted(_switched(now.copies, switched, copyable))))
             )
         self.announce()
+
+    async def _change_sharing(self, change: Callable[[SharingSettings], SharingSettings]) -> None:
+        """`change` makes it of what holds by then: of two changes at the same time both last."""
+        await self._store.database.run(
+            self._store.settings.change, lambda now: replace(now, sharing=change(now.sharing))
+        )
 
     async def add_file(self, path: Path) -> SharedModel:
         """A file the owner chose; one that runs here is shared from now on, which is what they came for."""
@@ -717,3 +720,7 @@ def display_name(model: LibraryModel) -> str:
     if known is None and model.path.suffix not in (".gguf", ".bin"):  # other programs call files by their checksum
         return model.name
     return model_title(known.file if known is not None else model.path.name)
+
+
+def _switched(names: Iterable[str], name: str, on: bool) -> frozenset[str]:
+    return frozenset(names) | {name} if on else frozenset(names) - {name}

@@ -146,7 +146,8 @@ def settle_move(journal: Journal) -> None:
         with contextlib.suppress(OSError):  # in use (Windows), or gone: the next start tries again
             if os.path.lexists(old) and os.path.lexists(new) and old.lstat().st_size == new.lstat().st_size:
                 old.unlink()
-    (source / INDEX).unlink(missing_ok=True)
+    with contextlib.suppress(OSError):
+        (source / INDEX).unlink()
     _remove_emptied(source, journal.files)
 
 
