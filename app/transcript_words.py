@@ -61,6 +61,19 @@ class Course:
     fraction: float | None
 
 
+@dataclass(frozen=True, slots=True)
+class Sound:
+    """The recording of a transcript. position_ms: None where it was not played yet. peaks: a byte for each 100 ms.
+
+    trouble: why it is not heard.
+    """
+
+    playing: bool = False
+    position_ms: int | None = None
+    peaks: bytes = b""
+    trouble: str = ""
+
+
 def course(progress: TranscriptProgress | None, running_seconds: float) -> Course:
     if progress is None or (not progress.done_ms and not progress.total_ms):
         return Course(tr("Getting ready"), tr("the model and the file are opened"), None)

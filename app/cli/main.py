@@ -44,6 +44,10 @@ def main(argv: list[str] | None = None) -> int:
         from app.code_reader import main as code_reader_main
 
         return code_reader_main()
+    if arguments[:1] == ["--sound-reader"]:
+        from app.sound_reader import main as sound_reader_main
+
+        return sound_reader_main(arguments[1:])
     options = parse_options(arguments)
     if (log_file := getattr(options, "log_file", None)) is not None and not _print_into(log_file):
         return EXIT_FAILED

@@ -17,7 +17,9 @@ from typing import Any
 from PySide6.QtCore import QObject, QTimer, Signal
 
 from app.audio.microphone import Input
+from app.audio.player import Output
 from app.audio.system_input import SystemInput
+from app.audio.system_output import SystemOutput
 from app.bridge import CoreProxy
 from app.given_files import CopiedPictures, FileKind, TakenFile, as_message, take, too_many_pictures
 from app.presenters.chat_archive import Archive
@@ -27,6 +29,7 @@ from app.presenters.chat_path import LOCAL, merged
 from app.presenters.chat_settings import ChatSettings
 from app.presenters.chat_words import default_model
 from app.presenters.dictation import Dictation
+from app.presenters.recordings import Recordings
 from app.presenters.speech import Speech
 from app.presenters.transcripts import Transcripts
 from app.presenters.translations import Translations
@@ -103,6 +106,7 @@ class ChatPresenter(QObject):
         *,
         clock: Callable[[], float] = time.time,
         sound: Input | None = None,
+        loudspeaker: Output | None = None,
     ) -> None:
         super().__init__(parent)
         self._core = core
@@ -120,6 +124,9 @@ class ChatPresenter(QObject):
         self.speech.changed.connect(self._begin_waiting)
         self.dictation = Dictation(core, sound or SystemInput(), self)
         self.transcripts = Transcripts(core, self)
+        self.recordings = Recordings(loudspeaker or SystemOutput(), self)
+        self.opened.connect(self.recordings.forget)
+        self.dictation.changed.connect(self._hush)
         self.translations = Translations(core, self)
         self.settings = ChatSettings(core, self)
         self.archive = Archive(core, self)
@@ -170,6 +177,7 @@ class ChatPresenter(QObject):
         self._keep_soon.stop()
         with contextlib.suppress(QvacError):  # nobody is left to tell
             await self._keep_drafts()
+        self.recordings.close()
         await self.dictation.close()
         await self.transcripts.close()
         await self.translations.close()
@@ -496,6 +504,11 @@ class ChatPresenter(QObject):
                 await self.transcripts.start(conversation_id, path, listener, self.dictation.language)
             except QvacError as error:
                 self._report(error)
+
+    def _hush(self) -> None:
+        """The microphone would hear it."""
+        if self.dictation.running:
+            self.recordings.pause()
 
     async def _existing(self) -> str:
         """The open conversation; the core learns of one that nobody has written in yet."""

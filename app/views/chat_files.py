@@ -53,6 +53,7 @@ class FilesView(QObject):
         presenter.transcripts.progressed.connect(self._show_progress)
         presenter.transcripts.exported.connect(lambda name: announce(page, tr("{name} was written.", name=name)))
         messages.transcript_made.connect(self._connect)
+        presenter.recordings.changed.connect(self._show_sound)
         composer.text.picture.connect(presenter.attach_image)
         composer.attached.removed.connect(presenter.remove_picture)
         composer.attached.switch_wanted.connect(self._use_seeing)
@@ -122,14 +123,21 @@ class FilesView(QObject):
             speaker.name, speaker.public_key, speaker.local, words=tuple(word for word in words if word)
         )
         running = message.status == "streaming"
+        progress = presenter.transcripts.progress(message.id)
         return TranscriptFacts(
             answer,
-            facts(transcript, presenter.transcripts.progress(message.id)),
+            facts(transcript, progress),
             presenter.transcripts.course(message.id) if running else None,
+            presenter.recordings.sound(message.id, transcript),
+            progress.total_ms if progress is not None else transcript.audio_ms,
         )
 
     def _connect(self, row: TranscriptRow) -> None:
         row.stop_wanted.connect(self._presenter.transcripts.stop)
+        recordings = self._presenter.recordings
+        row.play_wanted.connect(lambda id, at: recordings.play(id, row.transcript, at))
+        row.pause_wanted.connect(lambda _id: recordings.pause())
+        row.looked_at.connect(lambda _id: recordings.show(row.transcript))
         row.export_wanted.connect(lambda _id, form: self._export(row, form))
         row.ask_wanted.connect(lambda _id: self._ask_about(row))
         row.insert_wanted.connect(lambda _id: self._insert(row))
@@ -138,6 +146,11 @@ class FilesView(QObject):
         for message in self._presenter.messages:
             if message.id == message_id:
                 self._messages.change(message)
+
+    def _show_sound(self, message_id: str) -> None:
+        for row in self._messages.rows:
+            if isinstance(row, TranscriptRow) and message_id in ("", row.message.id):
+                row.show_sound(self._presenter.recordings.sound(row.message.id, row.transcript))
 
     def _export(self, row: TranscriptRow, form: Form) -> None:
         transcript = row.transcript

@@ -21,6 +21,7 @@ from qvac_core.core.answering import start_of
 from qvac_core.core.chat_parameters import checked
 from qvac_core.core.state import Conversation, Message, Parameters, Target
 from qvac_core.core.transcript import ROLE as TRANSCRIPT
+from qvac_core.core.transcript import read, without_path
 from qvac_core.errors import QvacError, StoreError
 from qvac_core.store.conversations import new_id
 
@@ -69,7 +70,11 @@ def to_json(conversations: Sequence[Archived]) -> bytes:
 
 
 def _bare(each: Branched) -> Branched:
-    return replace(each, message=replace(each.message, branches=())) if each.message.branches else each
+    return replace(each, message=replace(_without_path(each.message), branches=()))
+
+
+def _without_path(message: Message) -> Message:
+    return replace(message, text=without_path(message.text)) if message.role == TRANSCRIPT else message
 
 
 def from_json(data: bytes) -> tuple[Archived, ...]:
@@ -131,6 +136,7 @@ def _checked(archived: Archived) -> Archived:
 
 def _usable(message: Message) -> Message:
     """With a time of the calendar, and seams that lie in its text, the first one first."""
+    message = _without_path(message)
     length = len(message.text)
     seams = tuple(sorted((min(max(0, offset), length), sentence) for offset, sentence in message.seams))
     return replace(message, status=_ended(message.status), created_at=_moment(message.created_at), seams=seams)
@@ -214,12 +220,19 @@ def _said(message: Message) -> str:
     lines.extend(f"*Picture: {_one_line(picture.name) or picture.sha256[:8]}*" for picture in message.pictures)
     if message.thinking.strip():
         lines.append("<details><summary>Thought</summary>\n\n" + message.thinking.strip() + "\n\n</details>")
-    lines.append(_with_seams(message).strip() or "*(without a word)*")
+    said = _lines_with_times(message.text) if message.role == TRANSCRIPT else _with_seams(message)
+    lines.append(said.strip() or "*(without a word)*")
     if message.status == "stopped":
         lines.append("*Stopped.*")
     if message.error is not None:
         lines.append(f"*{_one_line(message.error.title)}*")
     return "\n\n".join(lines)
+
+
+def _lines_with_times(text: str) -> str:
+    transcript = read(text)
+    lines = [f"{line.start_ms // 60_000}:{line.start_ms // 1000 % 60:02}  {line.text}" for line in transcript.lines]
+    return "\n\n".join([f"*{_one_line(transcript.file)}*", *lines])
 
 
 def _answered_by(message: Message) -> str:

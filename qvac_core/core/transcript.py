@@ -10,13 +10,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import msgspec
+from msgspec.structs import replace
 
 ROLE = "transcript"
 
 
-class _Head(msgspec.Struct, tag="file"):
+class _Head(msgspec.Struct, tag="file", omit_defaults=True):
     name: str
     bytes: int
+    path: str = ""
 
 
 class _Piece(msgspec.Struct, tag="piece"):
@@ -42,7 +44,10 @@ class TranscriptLine:
 
 @dataclass(frozen=True, slots=True)
 class Transcript:
-    """whole: it came to its end. audio_ms: length of the recording, 0 = not known. language: "" = not known."""
+    """whole: it came to its end. audio_ms: length of the recording, 0 = not known. language: "" = not known.
+
+    path: where the recording lay on this machine, "" = not known.
+    """
 
     file: str = ""
     size_bytes: int = 0
@@ -51,6 +56,7 @@ class Transcript:
     language: str = ""
     audio_ms: int = 0
     notices: tuple[str, ...] = field(default=())
+    path: str = ""
 
     @property
     def text(self) -> str:
@@ -62,8 +68,8 @@ class Transcript:
         return self.audio_ms if self.whole else max((line.end_ms for line in self.lines), default=0)
 
 
-def begin(file: str, size_bytes: int) -> str:
-    return _line(_Head(file, size_bytes))
+def begin(file: str, size_bytes: int, path: str = "") -> str:
+    return _line(_Head(file, size_bytes, path))
 
 
 def piece(start_ms: int, end_ms: int, text: str) -> str:
@@ -76,20 +82,27 @@ def end(language: str, audio_ms: int, notices: tuple[str, ...] = ()) -> str:
 
 def read(text: str) -> Transcript:
     """Lines that are none of ours are passed over: a message of another version is better read in part than not."""
-    file, size_bytes = "", 0
+    head = _Head("", 0)
     lines: list[TranscriptLine] = []
     tail: _Tail | None = None
     for part in _parts(text):
         match part:
             case _Head():
-                file, size_bytes = part.name, part.bytes
+                head = part
             case _Piece():
                 lines.append(TranscriptLine(*part.at, part.text))
             case _Tail():
                 tail = part
     if tail is None:
-        return Transcript(file, size_bytes, tuple(lines))
-    return Transcript(file, size_bytes, tuple(lines), True, tail.language, tail.audio_ms, tail.notices)
+        return Transcript(head.name, head.bytes, tuple(lines), path=head.path)
+    whole = (tail.language, tail.audio_ms, tail.notices)
+    return Transcript(head.name, head.bytes, tuple(lines), True, *whole, path=head.path)
+
+
+def without_path(text: str) -> str:
+    """As it may leave this machine, or come from another one: nothing says where a file lies."""
+    parts = (replace(part, path="") if isinstance(part, _Head) else part for part in _parts(text))
+    return "".join(map(_line, parts))
 
 
 def _parts(text: str) -> Iterator[_Head | _Piece | _Tail]:

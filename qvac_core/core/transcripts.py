@@ -71,9 +71,9 @@ class Transcripts:
 
     async def start(self, conversation_id: str, path: Path, listener: Target, language: str) -> str:
         """Begin; returns the message's id at once. ModelError for what is no file; the rest fails the message."""
-        size = await asyncio.to_thread(_size, path)
+        size, place = await asyncio.to_thread(lambda: (_size(path), str(path.absolute())))
         conversation = await self._run(self._store.conversations.get, conversation_id)
-        text = transcript.begin(path.name, size)
+        text = transcript.begin(path.name, size, place)
         stats = await self._who(listener)
         message = Message(new_id(), transcript.ROLE, text, time.time(), "streaming", stats=stats)
         await self._run(self._store.conversations.append, conversation_id, message, time.time())

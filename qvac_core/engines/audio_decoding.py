@@ -10,6 +10,7 @@ is missing or wrong for several formats: it is a hint for progress, never a leng
 
 from __future__ import annotations
 
+import contextlib
 import io
 import struct
 from collections.abc import Iterator
@@ -60,6 +61,7 @@ def sound_error(message: str) -> ModelError:
 class Decoding:
     """One file while it is read. `blocks` may be iterated once.
 
+    start_seconds: what is before is left out, to a frame of the file.
     total_seconds: as the file states it, None where it does not. notices: grows until the end.
     """
 
@@ -67,6 +69,7 @@ class Decoding:
     max_seconds: float = 0.0
     total_seconds: float | None = None
     notices: list[str] = field(default_factory=list)
+    start_seconds: float = 0.0
     _samples: int = 0  # handed on
 
     def blocks(self) -> Iterator[Block]:
@@ -92,9 +95,10 @@ class Decoding:
             self.total_seconds = declared or _stated_length(container, stream)
             if self.max_seconds and self.total_seconds and self.total_seconds > self.max_seconds * 1.1:
                 raise self.too_long()
-            reader = _Track(container, stream)
+            reader = _Track(container, stream, self.start_seconds)
             yield from self._blocks(reader)
-        self._judge(reader)
+        if not self.start_seconds:
+            self._judge(reader)
 
     def _blocks(self, reader: _Track) -> Iterator[Block]:
         for block in reader.blocks():
@@ -129,10 +133,14 @@ class Decoding:
 class _Track:
     """One audio track, decoded packet by packet and put where its times say."""
 
-    def __init__(self, container: InputContainer, stream: AudioStream) -> None:
+    def __init__(self, container: InputContainer, stream: AudioStream, start: float = 0.0) -> None:
         self._container = container
         self._stream = stream
         self._origin = (container.start_time or 0) / av.time_base
+        self._start = start
+        if start:
+            with contextlib.suppress(av.FFmpegError):  # then everything before is decoded and left out
+                container.seek(round((start + self._origin) * av.time_base))
         self._seamless = container.format.name in SEAMLESS
         self._mono = _Mono()
         self._at = 0.0  # seconds of the track's time that are handed on or in the resampler
@@ -154,13 +162,21 @@ class _Track:
 
     def _pieces(self) -> Iterator[Block]:
         for frame in self._all_frames():
-            if not frame.sample_rate or not frame.samples:
+            if not frame.sample_rate or not frame.samples or self._is_before(frame):
                 continue
             yield from self._hole_before(frame)
             self.frames += 1
             self._at += frame.samples / frame.sample_rate
             yield from self._mono.take(frame)
         yield from self._mono.flush()
+
+    def _is_before(self, frame: AudioFrame) -> bool:
+        """All of it, where we begin."""
+        if self.frames or not self._start or frame.time is None:
+            return False
+        time = frame.time - self._origin
+        self._at = min(time, self._start)
+        return time + frame.samples / frame.sample_rate <= self._start
 
     def _hole_before(self, frame: AudioFrame) -> Iterator[Block]:
         if frame.time is None:

@@ -558,7 +558,7 @@ class FakeCore:
         """Streams `heard`, held at the end with `script.hold`; `fail["transcript"]` fails it after the lines."""
         await self._enter("start_transcript", conversation_id, path, listener, language)
         stats = AnswerStats("This machine", "local", "local", listener.model, 0, 0, 0, 0)
-        text = transcript.begin(path.name, path.stat().st_size if path.exists() else 39_600_000)
+        text = transcript.begin(path.name, path.stat().st_size if path.exists() else 39_600_000, str(path))
         message = Message(self._id("transcript"), transcript.ROLE, text, self.clock(), "streaming", stats=stats)
         task = asyncio.get_running_loop().create_task(self._transcribe(conversation_id, message))
         self._answers[message.id] = task

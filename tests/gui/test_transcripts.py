@@ -6,15 +6,17 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
-from PySide6.QtCore import QMimeData, QUrl
+from PySide6.QtCore import QMimeData, QPoint, Qt, QUrl
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication
 from qasync import QEventLoop
 
+from app.audio.player import NoOutput, NoOutputError
 from app.presenters.chat import ChatPresenter
 from app.theme import Theme
-from app.transcript_words import Form
+from app.transcript_words import Form, file_name
 from app.views.chat_files import local_files
 from app.views.chat_page import ChatPage
 from app.widgets.button import Button
@@ -25,8 +27,10 @@ from qvac_core.errors import EngineCrashed, ModelError
 from tests.gui import chat_scenes as scenes
 from tests.gui.conftest import DirectProxy
 from tests.gui.fake_core import FakeCore
+from tests.gui.scripted_output import Speaker
 from tests.gui.share_window import POPUP
 from tests.gui.test_microphone import ScriptedInput
+from tests.sound_files import encode
 
 WHISPER = SpeechChoice("Whisper base", "", loaded=True)
 Test = Callable[["Desk"], Awaitable[None]]
@@ -36,8 +40,8 @@ Play = Callable[[Test], None]
 class Desk:
     """A page with a busy fake core."""
 
-    def __init__(self, page: ChatPage, presenter: ChatPresenter, core: FakeCore) -> None:
-        self.page, self.presenter, self.core = page, presenter, core
+    def __init__(self, page: ChatPage, presenter: ChatPresenter, core: FakeCore, speaker: Speaker) -> None:
+        self.page, self.presenter, self.core, self.speaker = page, presenter, core, speaker
         self.messages = page.conversation.messages
         self.composer = page.conversation.composer
 
@@ -75,8 +79,8 @@ def desk(qloop: QEventLoop, theme: Theme) -> Play:
         core = scenes.chat()
         core.speech = (WHISPER,)
         core.heard = ((0, 5_000, "And so my <fellow> Americans"), (5_000, 11_000, "ask not"))
-        proxy = DirectProxy(core)
-        presenter = ChatPresenter(proxy, clock=core.clock, sound=ScriptedInput())
+        proxy, speaker = DirectProxy(core), Speaker()
+        presenter = ChatPresenter(proxy, clock=core.clock, sound=ScriptedInput(), loudspeaker=speaker)
         page = ChatPage(presenter, theme)
         await proxy.start()
         page.resize(1280, 728)
@@ -84,7 +88,7 @@ def desk(qloop: QEventLoop, theme: Theme) -> Play:
         await presenter.load()
         await asyncio.sleep(0.01)
         try:
-            await test(Desk(page, presenter, core))
+            await test(Desk(page, presenter, core, speaker))
         finally:
             page.hide()
             await presenter.close()
@@ -348,5 +352,105 @@ def test_a_stored_transcript_is_shown_again(desk: Play) -> None:
         assert row.message.status == "stopped"  # nobody works on it any more
         assert read(row.message.text).text == "kept"
         QTest.qWait(1)
+
+    desk(test)
+
+
+@pytest.fixture
+def spoken(tmp_path: Path) -> Path:
+    """Twelve seconds of sound, as long as what the fake core hears in it."""
+    path = tmp_path / "oral.wav"
+    path.write_bytes(encode("wav", np.full(12 * 16_000, 0.2, np.float32)))
+    return path
+
+
+def test_a_line_plays_from_its_time_and_space_pauses(desk: Play, spoken: Path) -> None:
+    async def test(desk: Desk) -> None:
+        row = await desk.transcribe(spoken)
+        await desk.until(lambda: row.message.status == "done", "the end")
+        assert row.sound.isVisible()
+        await desk.until(lambda: max(row.waveform.bars(20), default=0) == 1.0, "the waveform")
+        place = row.lines.row_rect(1).center().toPoint()
+        desk.speaker.takes.clear()
+        QTest.mouseClick(row.lines.viewport(), Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier, place)
+        await desk.until(lambda: desk.speaker.opened == 1, "it plays")
+        assert row.play.accessibleName() == "Pause"
+        assert row.lines.playing == 1
+        assert row.waveform.value() == 5
+        QTest.keyClick(row.lines, Qt.Key.Key_Space)
+        assert row.play.accessibleName() == "Play"
+        assert row.lines.playing == 1  # where it goes on
+        QTest.keyClick(row.lines, Qt.Key.Key_Up)
+        assert row.lines.current == 0
+        QTest.keyClick(row.lines, Qt.Key.Key_Return)
+        assert row.lines.playing == 0
+        desk.speaker.takes.set()
+        await desk.until(lambda: row.play.accessibleName() == "Play", "to the end")
+        assert row.trouble.text() == ""
+
+    desk(test)
+
+
+def test_a_recording_that_was_moved_is_told_and_its_transcript_stays(desk: Play, spoken: Path) -> None:
+    async def test(desk: Desk) -> None:
+        row = await desk.transcribe(spoken)
+        await desk.until(lambda: row.message.status == "done", "the end")
+        spoken.rename(spoken.with_name("elsewhere.wav"))
+        row.play.click()
+        await desk.until(lambda: row.trouble.isVisible(), "the sentence")
+        assert row.trouble.text() == "oral.wav is not where it was: moved, renamed or deleted. Its transcript stays."
+        assert row.play.accessibleName() == "Play"
+        assert row.lines.toPlainText()
+
+    desk(test)
+
+
+def test_without_a_loudspeaker_the_row_says_so(desk: Play, spoken: Path) -> None:
+    async def test(desk: Desk) -> None:
+        desk.speaker.refuses = NoOutputError(NoOutput.NO_DEVICE)
+        row = await desk.transcribe(spoken)
+        row.play.click()
+        await desk.until(lambda: row.trouble.isVisible(), "the sentence")
+        assert row.trouble.text().startswith("No loudspeaker or headphones answer.")
+
+    desk(test)
+
+
+def test_selecting_plays_nothing_and_offers_to_translate_and_to_ask(desk: Play, spoken: Path) -> None:
+    async def test(desk: Desk) -> None:
+        row = await desk.transcribe(spoken)
+        row.lines.selectAll()
+        desk.messages.languages = (("de", "German"),)
+        menu = desk.messages.menu_for(row.lines, row, row.lines.mapToGlobal(QPoint(5, 5)))
+        texts = [action.text() for action in menu.actions()]
+        assert "Ask about this" in texts
+        assert "Translate the selection to" in texts
+        assert desk.speaker.opened == 0
+
+    desk(test)
+
+
+def test_another_conversation_is_quiet(desk: Play, spoken: Path) -> None:
+    async def test(desk: Desk) -> None:
+        row = await desk.transcribe(spoken)
+        desk.speaker.takes.clear()
+        row.play.click()
+        await desk.until(lambda: desk.speaker.opened == 1, "it plays")
+        desk.presenter.open("iron")
+        await desk.presenter.settle()
+        await desk.until(lambda: desk.speaker.closed == 1, "quiet")
+
+    desk(test)
+
+
+def test_the_name_of_an_export_says_that_it_is_not_whole(desk: Play, recording: Path) -> None:
+    async def test(desk: Desk) -> None:
+        desk.core.script.hold = True
+        row = await desk.transcribe(recording)
+        assert file_name(row.transcript, Form.SUBTITLES) == "oral-history-07 so far.srt"
+        assert row.export.isEnabled()
+        desk.core.release()
+        await desk.until(lambda: row.message.status == "done", "the end")
+        assert file_name(row.transcript, Form.SUBTITLES) == "oral-history-07.srt"
 
     desk(test)

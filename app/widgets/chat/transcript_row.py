@@ -2,35 +2,33 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
-from html import escape
 
 from PySide6.QtCore import QRectF, Qt, Signal
-from PySide6.QtGui import QAccessible, QFontMetricsF, QPainter, QPaintEvent, QPen
+from PySide6.QtGui import QAccessible, QPainter, QPaintEvent, QPen
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QProgressBar, QSizePolicy, QVBoxLayout, QWidget
 
+from app.audio.recording import PEAK_MS
 from app.i18n import tr, trn
 from app.theme import Theme
-from app.transcript_words import Course, Form, clock, export, paragraphs
+from app.transcript_words import Course, Form, Sound, clock, export, paragraphs
 from app.widgets.button import Button, CopyButton
 from app.widgets.card import rule
 from app.widgets.chat.answer_row import FACE, GAP, AnswerFacts, Face
 from app.widgets.chat.long_text_box import open_long_text
-from app.widgets.chat.prose_block import ProseBlock
 from app.widgets.chat.stats_line import StatsLine
+from app.widgets.chat.transcript_lines import CELL, TranscriptLines, line_at_time, time_column
+from app.widgets.chat.waveform import Waveform
 from app.widgets.error_panel import ErrorPanel
 from app.widgets.icon_label import IconLabel
 from app.widgets.label import Label
 from app.widgets.menu import Menu
 from app.words import size
 from qvac_core.core.state import Message
-from qvac_core.core.transcript import Transcript, TranscriptLine, read
+from qvac_core.core.transcript import Transcript, read
 
 HEADER = 40
-CELL = 4  # px around a cell
 PADDING = 14
 RADIUS = 8
 FOLDED = 14  # lines; of more than these the first and the last ones are shown
@@ -45,6 +43,8 @@ class TranscriptFacts:
     answer: AnswerFacts
     title: str = ""  # how long, in which language
     course: Course | None = None
+    sound: Sound | None = None  # None: nobody knows where the recording lies
+    length_ms: int = 0  # of it, 0 = not known
 
 
 class TranscriptRow(QWidget):
@@ -54,6 +54,9 @@ class TranscriptRow(QWidget):
     export_wanted = Signal(str, object)  # message id, Form
     ask_wanted = Signal(str)
     insert_wanted = Signal(str)
+    play_wanted = Signal(str, object)  # from where (milliseconds; None: where it was paused)
+    pause_wanted = Signal(str)
+    looked_at = Signal(str)  # its waveform is wanted
     unfolding = Signal()
 
     def __init__(self, theme: Theme, message: Message, facts: TranscriptFacts, parent: QWidget | None = None) -> None:
@@ -72,10 +75,17 @@ class TranscriptRow(QWidget):
         self.copy = CopyButton(theme, text=tr("Copy"), kind="flat", size="small", name=tr("Copy the transcript"))
         self.export = Button(theme, tr("Export"), size="small", icon="download", name=tr("Export the transcript"))
         self.export.clicked.connect(self._open_exports)
-        self.lines = self._prose(tr("Transcript"))
+        self.play = Button(theme, icon="play", size="small", name=tr("Play"))
+        self.play.clicked.connect(self.toggle_playing)
+        self.waveform = Waveform(theme)
+        self.waveform.wanted.connect(lambda at: self.play_wanted.emit(self._message.id, at))
+        self.waveform.looked_at.connect(lambda: self.looked_at.emit(self._message.id))
+        self.time = Label(scale="hint", tone="text3")
+        self.trouble = Label(scale="hint", tone="warn", wrap=True)
+        self.lines = self._block(tr("Transcript"))
         self.more = Button(theme, "", kind="link", size="small")
         self.more.clicked.connect(self._unfold)
-        self.last_lines = self._prose(tr("Last lines of the transcript"))
+        self.last_lines = self._block(tr("Last lines of the transcript"))
         self.clause = Label(weight=600)
         self.remark = Label(scale="hint", tone="text3")
         self.stop = Button(theme, tr("Stop"), icon="square", name=tr("Stop the transcript"))
@@ -109,6 +119,18 @@ class TranscriptRow(QWidget):
         head = QWidget()
         head.setFixedHeight(HEADER)
         head.setLayout(header)
+        listening = QHBoxLayout()
+        listening.setSpacing(10)
+        listening.addWidget(self.play)
+        listening.addWidget(self.waveform, 1)
+        listening.addWidget(self.time)
+        sound = QVBoxLayout()
+        sound.setContentsMargins(PADDING, 6, PADDING, 6)
+        sound.setSpacing(4)
+        sound.addLayout(listening)
+        sound.addWidget(self.trouble)
+        self.sound = QWidget()
+        self.sound.setLayout(sound)
         body = QVBoxLayout()
         body.setContentsMargins(PADDING, 10, PADDING, 10)
         body.setSpacing(4)
@@ -143,8 +165,9 @@ class TranscriptRow(QWidget):
         inside = QVBoxLayout(self.panel)
         inside.setContentsMargins(1, 1, 1, 1)
         inside.setSpacing(0)
-        self._rules = (rule(), rule())
-        for part in (head, self._rules[0], self.body, self._rules[1], self.running, self.acts):
+        self._rules = (rule(), rule(), rule())
+        parts = (head, self._rules[2], self.sound, self._rules[0], self.body, self._rules[1], self.running, self.acts)
+        for part in parts:
             inside.addWidget(part)
         column = QVBoxLayout()
         column.setContentsMargins(0, 0, 0, 0)
@@ -163,10 +186,23 @@ class TranscriptRow(QWidget):
         self._layout.addLayout(row)
         self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Fixed)
 
-    def _prose(self, name: str) -> ProseBlock:
-        block = ProseBlock(self._theme, scale="body")
-        block.setAccessibleName(name)
+    def _block(self, name: str) -> TranscriptLines:
+        block = TranscriptLines(self._theme, name)
+        block.play_wanted.connect(self._play_line)
+        block.pause_wanted.connect(self.toggle_playing)
         return block
+
+    def _play_line(self, number: int) -> None:
+        self.play_wanted.emit(self._message.id, self._transcript.lines[number].start_ms)
+
+    def toggle_playing(self) -> None:
+        """Where its recording is known."""
+        if self._facts.sound is None:
+            return
+        if self._facts.sound.playing:
+            self.pause_wanted.emit(self._message.id)
+        else:
+            self.play_wanted.emit(self._message.id, None)
 
     @property
     def message(self) -> Message:
@@ -206,7 +242,8 @@ class TranscriptRow(QWidget):
 
     def blocks(self) -> tuple[QWidget, ...]:
         """What Enter walks."""
-        stops = (self.lines, self.more, self.last_lines, self.copy, self.export, self.stop, self.ask, self.insert)
+        sound, texts = (self.play, self.waveform), (self.lines, self.more, self.last_lines)
+        stops: tuple[QWidget, ...] = (*sound, *texts, self.copy, self.export, self.stop, self.ask, self.insert)
         return tuple(stop for stop in stops if stop.isVisible() and stop.isEnabled())
 
     def _show(self) -> None:
@@ -219,6 +256,7 @@ class TranscriptRow(QWidget):
         for button in (self.copy, self.export):
             button.setEnabled(bool(transcript.lines))
         self._show_lines()
+        self.show_sound(facts.sound)
         self.running.setVisible(running)
         self.acts.setVisible(not running and bool(transcript.lines))
         self._rules[0].setVisible(bool(transcript.lines))
@@ -243,6 +281,29 @@ class TranscriptRow(QWidget):
         if not running and self.accessibleName() != name:
             self.setAccessibleName(name)
 
+    def show_sound(self, sound: Sound | None) -> None:
+        self._facts = replace(self._facts, sound=sound)
+        self.sound.setVisible(sound is not None)
+        self._rules[2].setVisible(sound is not None)
+        for block in (self.lines, self.last_lines):
+            block.playable = sound is not None
+        if sound is None:
+            return
+        lines, position = self._transcript.lines, sound.position_ms
+        act = tr("Pause") if sound.playing else tr("Play")
+        if act != self.play.accessibleName():
+            self.play.set_icon("pause" if sound.playing else "play")
+            self.play.setAccessibleName(act)
+            self.play.setToolTip(act)
+        length = max(self._facts.length_ms, self._transcript.heard_ms, len(sound.peaks) * PEAK_MS)
+        self.waveform.show_sound(sound.peaks, length, position or 0, self._transcript.heard_ms)
+        self.time.setText(clock(position or 0) if position is not None else clock(length))
+        self.trouble.setText(sound.trouble)
+        self.trouble.setVisible(bool(sound.trouble))
+        playing = line_at_time(lines, position) if position is not None else -1
+        for block in (self.lines, self.last_lines):
+            block.show_playing(playing)
+
     def _show_course(self, course: Course) -> None:
         self.clause.setText(course.clause)
         self.remark.setText(course.remark)
@@ -254,38 +315,21 @@ class TranscriptRow(QWidget):
         lines = self._transcript.lines
         folded = not self._open and len(lines) > FOLDED
         hidden = len(lines) - FIRST - LAST if folded else 0
-        self.lines.set_html(self._html(lines[:FIRST] if folded else lines[:UNFOLDED]))
-        self.last_lines.set_html(self._html(lines[-LAST:]) if folded else "")
+        column = time_column(self._theme, lines)
+        first = lines[:FIRST] if folded else lines[:UNFOLDED]
+        self.lines.show_lines(first, 0, column)
+        last = lines[-LAST:] if folded else ()
+        self.last_lines.show_lines(last, len(lines) - len(last), column)
         if folded:
             self.more.setText(trn("Show %n more line", "Show %n more lines", hidden))
             self.more.setAccessibleName(self.more.text())
         elif len(lines) > UNFOLDED:
             self.more.setText(trn("Open the %n line", "Open all %n lines", len(lines)))
-        self._more_row.setContentsMargins(self._time_column() + CELL - 3, 0, 0, 0)  # where the lines' texts begin
+        self._more_row.setContentsMargins(column + CELL - 3, 0, 0, 0)  # where the lines' texts begin
         self.more.setVisible(folded or len(lines) > UNFOLDED)
         self.last_lines.setVisible(folded)
         self.body.setVisible(bool(lines))
         self._fit_lines()
-
-    def _html(self, lines: Sequence[TranscriptLine]) -> str:
-        if not lines:
-            return ""
-        fixed = escape(self._theme.fixed_font().family(), quote=True)
-        pale = self._theme.tokens.text3
-        column = self._time_column()
-        time = f"font-family: '{fixed}'; color: {pale}; white-space: nowrap"
-        rows = (
-            f'<tr><td align="right" width="{column}"><p style="{time}">{clock(piece.start_ms)}</p></td>'
-            f"<td><p>{escape(piece.text)}</p></td></tr>"
-            for piece in lines
-        )
-        return f'<table border="0" cellspacing="0" cellpadding="{CELL}" width="100%">{"".join(rows)}</table>'
-
-    def _time_column(self) -> int:
-        """As wide as the longest time, which has as many letters as the last one."""
-        last = clock(self._transcript.lines[-1].start_ms) if self._transcript.lines else ""
-        metrics = QFontMetricsF(self._theme.fixed_font("body"))
-        return math.ceil(metrics.horizontalAdvance(last)) + 2 * CELL + 2
 
     def _fit_lines(self) -> None:
         if self._width:
