@@ -2622,6 +2622,10 @@
         <translation>لم يعد يمكن الوصول إليه</translation>
     </message>
     <message>
+        <source>No loudspeaker or headphones answer. Connect some, or start the sound system, and press Play.</source>
+        <translation>لا يستجيب أي مكبر صوت أو سماعة رأس. صل واحدًا أو شغّل نظام الصوت، ثم اضغط «تشغيل».</translation>
+    </message>
+    <message>
         <source>No machine answers for this key.</source>
         <translation>لا جهاز يجيب لهذا المفتاح.</translation>
     </message>
@@ -3185,6 +3189,14 @@
     <message>
         <source>Pinned</source>
         <translation>مثبّتة</translation>
+    </message>
+    <message>
+        <source>Place in the recording</source>
+        <translation>الموضع في التسجيل</translation>
+    </message>
+    <message>
+        <source>Play</source>
+        <translation>تشغيل</translation>
     </message>
     <message>
         <source>Plug one in, then hold the button again. A recording can be dropped here.</source>
@@ -4587,6 +4599,10 @@
         <translation>تعذّرت قراءة ملف الإعدادات ({reason}). حُفظ باسم {name} في {folder}؛ وتُستخدم الإعدادات الافتراضية.</translation>
     </message>
     <message>
+        <source>The sound system went away. Press Play to go on from here.</source>
+        <translation>اختفى نظام الصوت. اضغط «تشغيل» للمتابعة من هنا.</translation>
+    </message>
+    <message>
         <source>The system does not let QVAC Desktop use the microphone.</source>
         <translation>لا يسمح النظام لـ QVAC Desktop باستخدام الميكروفون.</translation>
     </message>
@@ -4761,6 +4777,10 @@
     <message>
         <source>This file is the vision part (mmproj) of another model; it cannot answer by itself.</source>
         <translation>هذا الملف هو جزء الرؤية (mmproj) لنموذج آخر؛ لا يستطيع الإجابة وحده.</translation>
+    </message>
+    <message>
+        <source>This installation cannot play sound: the package miniaudio is not installed.</source>
+        <translation>لا يستطيع هذا التثبيت تشغيل الصوت: الحزمة miniaudio غير مثبتة.</translation>
     </message>
     <message>
         <source>This is no sound or video file that can be read. If it should be one, it was cut off or not copied whole: get it again.</source>
@@ -6479,6 +6499,14 @@
         <translation>يجيب {name} من البداية.</translation>
     </message>
     <message>
+        <source>{name} cannot be played.</source>
+        <translation>لا يمكن تشغيل {name}.</translation>
+    </message>
+    <message>
+        <source>{name} cannot be played: it is damaged.</source>
+        <translation>لا يمكن تشغيل {name}: الملف تالف.</translation>
+    </message>
+    <message>
         <source>{name} cannot be reached.</source>
         <translation>لا يمكن الوصول إلى {name}.</translation>
     </message>
@@ -6519,6 +6547,10 @@
         <translation>لا يشارك {name} هذا النموذج.</translation>
     </message>
     <message>
+        <source>{name} has changed since. Drop it here again to hear it with its text.</source>
+        <translation>تغيّر {name} منذ ذلك الحين. أفلته هنا من جديد لسماعه مع نصه.</translation>
+    </message>
+    <message>
         <source>{name} is a folder.</source>
         <translation>{name} مجلد.</translation>
     </message>
@@ -6545,6 +6577,10 @@
     <message>
         <source>{name} is not text.</source>
         <translation>{name} ليس نصًا.</translation>
+    </message>
+    <message>
+        <source>{name} is not where it was: moved, renamed or deleted. Its transcript stays.</source>
+        <translation>لم يعد {name} في مكانه: نُقل أو أُعيدت تسميته أو حُذف. يبقى نصه المفرّغ.</translation>
     </message>
     <message>
         <source>{name} is number {place} now.</source>

@@ -2498,6 +2498,10 @@
         <translation>Nicht mehr erreichbar</translation>
     </message>
     <message>
+        <source>No loudspeaker or headphones answer. Connect some, or start the sound system, and press Play.</source>
+        <translation>Kein Lautsprecher oder Kopfhörer antwortet. Einen anschließen oder das Tonsystem starten und auf Abspielen drücken.</translation>
+    </message>
+    <message>
         <source>No machine answers for this key.</source>
         <translation>Kein Rechner antwortet auf diesen Schlüssel.</translation>
     </message>
@@ -3053,6 +3057,14 @@
     <message>
         <source>Pinned</source>
         <translation>Angeheftet</translation>
+    </message>
+    <message>
+        <source>Place in the recording</source>
+        <translation>Stelle in der Aufnahme</translation>
+    </message>
+    <message>
+        <source>Play</source>
+        <translation>Abspielen</translation>
     </message>
     <message>
         <source>Plug one in, then hold the button again. A recording can be dropped here.</source>
@@ -4439,6 +4451,10 @@
         <translation>Die Einstellungsdatei konnte nicht gelesen werden ({reason}). Sie ist als {name} in {folder} aufbewahrt; die Voreinstellungen sind in Gebrauch.</translation>
     </message>
     <message>
+        <source>The sound system went away. Press Play to go on from here.</source>
+        <translation>Das Tonsystem ist weg. Mit Abspielen geht es von hier weiter.</translation>
+    </message>
+    <message>
         <source>The system does not let QVAC Desktop use the microphone.</source>
         <translation>Das System lässt QVAC Desktop das Mikrofon nicht benutzen.</translation>
     </message>
@@ -4613,6 +4629,10 @@
     <message>
         <source>This file is the vision part (mmproj) of another model; it cannot answer by itself.</source>
         <translation>Diese Datei ist der Sehteil (mmproj) eines anderen Modells; allein kann sie nicht antworten.</translation>
+    </message>
+    <message>
+        <source>This installation cannot play sound: the package miniaudio is not installed.</source>
+        <translation>Diese Installation kann keinen Ton abspielen: Das Paket miniaudio ist nicht installiert.</translation>
     </message>
     <message>
         <source>This is no sound or video file that can be read. If it should be one, it was cut off or not copied whole: get it again.</source>
@@ -6279,6 +6299,14 @@
         <translation>{name} antwortet neu.</translation>
     </message>
     <message>
+        <source>{name} cannot be played.</source>
+        <translation>{name} kann nicht abgespielt werden.</translation>
+    </message>
+    <message>
+        <source>{name} cannot be played: it is damaged.</source>
+        <translation>{name} kann nicht abgespielt werden: Die Datei ist beschädigt.</translation>
+    </message>
+    <message>
         <source>{name} cannot be reached.</source>
         <translation>{name} ist nicht erreichbar.</translation>
     </message>
@@ -6319,6 +6347,10 @@
         <translation>{name} gibt dieses Modell nicht frei.</translation>
     </message>
     <message>
+        <source>{name} has changed since. Drop it here again to hear it with its text.</source>
+        <translation>{name} ist inzwischen eine andere. Neu hierher ziehen, um sie mit ihrem Text zu hören.</translation>
+    </message>
+    <message>
         <source>{name} is a folder.</source>
         <translation>{name} ist ein Ordner.</translation>
     </message>
@@ -6345,6 +6377,10 @@
     <message>
         <source>{name} is not text.</source>
         <translation>{name} ist kein Text.</translation>
+    </message>
+    <message>
+        <source>{name} is not where it was: moved, renamed or deleted. Its transcript stays.</source>
+        <translation>{name} ist nicht mehr, wo sie war: verschoben, umbenannt oder gelöscht. Die Abschrift bleibt.</translation>
     </message>
     <message>
         <source>{name} is number {place} now.</source>
