@@ -28,12 +28,17 @@ async def copy_model(core: Core, options: argparse.Namespace, output: Output) ->
         output.event("copied", name=here.name, path=str(here.path), sizeBytes=offer.size_bytes, sha256=offer.sha256)
         output.text(f"{here.name} is on this machine already.")
         return
+    known = by_sha256(offer.sha256)
+    version = known.name if known is not None else f"copy://{offer.sha256}"
+    downloads = core.library.downloads_queue
     ended: asyncio.Future[DownloadChanged] = asyncio.get_running_loop().create_future()
     told_at = 0.0
 
     def take(event: CoreEvent) -> None:
         nonlocal told_at
-        if not isinstance(event, DownloadChanged):
+        # Asking this provider may have set others going that once broke off.
+        row = downloads.row(version)
+        if not isinstance(event, DownloadChanged) or row is None or event.model != row.model:
             return
         if event.state in (DownloadState.DONE, DownloadState.FAILED) and not ended.done():
             ended.set_result(event)
@@ -44,8 +49,7 @@ async def copy_model(core: Core, options: argparse.Namespace, output: Output) ->
 
     unsubscribe = core.subscribe(take)
     try:
-        known = by_sha256(offer.sha256)
-        await core.library.download(known.name if known is not None else f"copy://{offer.sha256}", source=key)
+        await core.library.download(version, source=key)
         row = await ended
     finally:
         unsubscribe()

@@ -282,4 +282,4 @@ def _sentence(error: ErrorInfo) -> str:
 def _status(output: Output, text: str) -> None:
     """A line that the next one takes the place of, on a terminal alone."""
     if not output.as_json and sys.stderr is not None and sys.stderr.isatty():
-        output.note(f"\r\x1b[K{text}", end="")
+        output.over(text)

@@ -14,6 +14,9 @@ from typing import Any, TextIO
 
 from qvac_core.errors import ModelError, QvacError, StoreError
 
+# What a terminal obeys: a model's name or answer, a stranger's words, must not move its cursor or read its clipboard.
+_UNSEEN = {code: "\ufffd" for code in (*range(0x20), *range(0x7F, 0xA0)) if chr(code) not in "\n\t"}
+
 
 class Output:
     """One command's voice. Every line is flushed: a program reads us through a pipe while we run.
@@ -53,6 +56,10 @@ class Output:
             self.end_line()
         _write(sys.stderr, text + end)
 
+    def over(self, text: str) -> None:
+        """A word beside the result in the place of the line that a terminal shows; it stays open."""
+        _write(sys.stderr, text, before="\r\x1b[K")
+
     def error(self, error: QvacError) -> None:
         """The one line that says why, and the `error` event."""
         self.event("error", name=error.name, code=error.code, message=error.message)
@@ -76,11 +83,14 @@ class Output:
             self.on_failure()
 
 
-def _write(stream: TextIO | None, text: str) -> OSError | None:
-    """What kept it from being written; a stream that was closed before we started takes everything."""
+def _write(stream: TextIO | None, text: str, before: str = "") -> OSError | None:
+    """What kept it from being written; a stream that was closed before we started takes everything.
+
+    before: what a terminal shall obey.
+    """
     try:
         if stream is not None:
-            stream.write(text)
+            stream.write(before + (text.translate(_UNSEEN) if stream.isatty() else text))
             stream.flush()
     except OSError as error:
         return error

@@ -235,4 +235,4 @@ def _clock(seconds: float) -> str:
 def _status(output: Output, text: str) -> None:
     """One line that is written over, where a person watches."""
     if sys.stderr is not None and sys.stderr.isatty():
-        output.note(f"\r\x1b[K{text}", end="")
+        output.over(text)

@@ -21,7 +21,7 @@ from typing import BinaryIO, Protocol
 from qvac_core.delegation.events import Outcome
 from qvac_core.delegation.failures import Code, Reason, Rejection, by_policy
 from qvac_core.delegation.live_requests import Ending, Kind, LiveRequest, LiveRequests
-from qvac_core.delegation.messages import CopyEntry, CopyModel, CopyModelReply, ListCopiesReply, encode
+from qvac_core.delegation.messages import MOST_COPIES, CopyEntry, CopyModel, CopyModelReply, ListCopiesReply, encode
 from qvac_core.delegation.rpc_streams import OutgoingStream, StreamGone
 from qvac_core.engines.interface import LibraryModel
 from qvac_core.errors import ConnectionClosed, RemoteProtocolError
@@ -56,7 +56,7 @@ def list_copies(models: CopiedModels, public_key: bytes) -> ListCopiesReply:
     return ListCopiesReply(
         [
             CopyEntry(model.name, model.path.name, model.model_type, model.size_bytes, model.sha256)
-            for model in models.copies(public_key)
+            for model in models.copies(public_key)[:MOST_COPIES]
         ]
     )
 

@@ -81,6 +81,7 @@ class LoadEmbeddingModel(AnyLoad, frozen=True, kw_only=True, tag="loadModel", fo
 # Of a model file that may be copied, and how many of them one provider tells of.
 COPY_NAME_LETTERS = 512
 MOST_COPIES = 2000
+FileSize = Annotated[int, Meta(ge=1, le=2**53)]
 
 Sha256 = Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]
 
@@ -565,7 +566,7 @@ class CopyEntry(Part, frozen=True):
     name: Annotated[str, Meta(max_length=COPY_NAME_LETTERS)]
     file_name: Annotated[str, Meta(max_length=COPY_NAME_LETTERS)]
     model_type: Annotated[str, Meta(max_length=COPY_NAME_LETTERS)]
-    size_bytes: Annotated[int, Meta(ge=1)]
+    size_bytes: FileSize
     sha256: Sha256
 
 
@@ -576,7 +577,7 @@ class ListCopiesReply(Message, frozen=True, tag="listCopies"):
 class CopyModelReply(Message, frozen=True, tag="copyModel"):
     """The line before the bytes. size_bytes: of the whole file, whatever the offset."""
 
-    size_bytes: Annotated[int, Meta(ge=1)]
+    size_bytes: FileSize
 
 
 class QueueLine(Message, frozen=True, tag="queue"):

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import hashlib
+import json
 import os
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 
 import pytest
 
+from app.cli.copy_model import copy_model
+from app.cli.output import Output
 from qvac_core.core import Core, CoreConfig
+from qvac_core.core.library_sources import Offer
 from qvac_core.core.library_state import DownloadChanged, DownloadState, Query, SourceKind, SourcesChanged
 from qvac_core.core.state import AccessMode, RequestEnded
 from qvac_core.delegation import copies
 from qvac_core.delegation.consumer import Delegate
-from qvac_core.errors import ProviderError
+from qvac_core.delegation.messages import decode_reply
+from qvac_core.errors import ProviderError, RemoteProtocolError
 from qvac_core.hyperdht import KeyPair, create_testnet
 from tests import gguf_files
 from tests.e2e.program import Program, qvac_desktop, run
@@ -227,6 +233,41 @@ def test_only_so_many_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
                     await asyncio.sleep(0.01)  # the owner has not heard yet that they were left
 
     two(tmp_path, test)
+
+
+def test_the_command_waits_for_its_own_model_alone(tmp_path: Path) -> None:
+    """Another one of this provider, which once broke off, goes on as it is asked, and is whole first."""
+    model, other = model_file(tmp_path, 24), model_file(tmp_path, 1, "other-Q4_K_M.gguf")
+
+    async def test(owner: Watched, guest: Watched) -> None:
+        await offered(owner, guest, model)
+        key, queue = owner.core.public_key, guest.core.library.downloads_queue
+        shared = await owner.core.add_model_file(other)
+        first = f"copy://{sha256(other)}"
+        options = argparse.Namespace(key=bytes.fromhex(key), copy="mine-Q4_K_M", timeout=None)
+        await owner.core.copies.set_copyable(shared.name, True)
+        await guest.core.copies.ask(key)
+        real = guest.core.copies.ask
+
+        async def ask(provider_key: str, seconds: float | None = None) -> Sequence[Offer]:
+            offers = await real(provider_key, seconds)
+            await guest.core.library.download(first, source=key)
+            return offers
+
+        guest.core.copies.ask = ask  # type: ignore[method-assign]
+        await copy_model(guest.core, options, Output(as_json=True))
+        assert queue.row(f"copy://{sha256(model)}").state is S.DONE  # type: ignore[union-attr]
+
+    two(tmp_path, test)
+
+
+@pytest.mark.parametrize("size", [0, -1, 2**63, 10**30, 1.5])
+def test_a_size_that_no_file_has_is_no_offer(size: float) -> None:
+    entry = {"name": "a", "fileName": "a.gguf", "modelType": "x", "sizeBytes": size, "sha256": "ab" * 32}
+    with pytest.raises(RemoteProtocolError):
+        decode_reply(json.dumps({"type": "listCopies", "copies": [entry]}).encode())
+    with pytest.raises(RemoteProtocolError):
+        decode_reply(json.dumps({"type": "copyModel", "sizeBytes": size}).encode())
 
 
 # --- Two programs
