@@ -13,8 +13,15 @@ from __future__ import annotations
 
 import math
 from enum import Enum
+from typing import TYPE_CHECKING
 
-import numpy as np
+from qvac_core.lazy import Lazy
+
+if TYPE_CHECKING:
+    import numpy as np
+else:
+    np = Lazy("numpy")
+
 
 SAMPLE_RATE = 16_000
 """Hz; what whisper models hear. Mono, 32-bit floats."""

@@ -10,9 +10,8 @@ import re
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
-
-import httpx
 
 from qvac_core.core.error_text import describe
 from qvac_core.core.library_facts import (
@@ -37,7 +36,6 @@ from qvac_core.core.library_state import (
     Verdict,
 )
 from qvac_core.engines.download import endpoint, safe_name
-from qvac_core.engines.http_client import ProxyFailed, open_client
 from qvac_core.engines.hub import HubFile, HubRepository, look_up_repository, search_hub
 from qvac_core.engines.library import Library
 from qvac_core.engines.model_facts import thinks, uses_tools
@@ -45,6 +43,7 @@ from qvac_core.engines.model_kind import CHAT_TYPE, EMBEDDING_TYPE, SPEECH_TYPE,
 from qvac_core.engines.projectors import projectors_of
 from qvac_core.engines.remote_header import read_remote
 from qvac_core.errors import ModelError
+from qvac_core.lazy import Lazy
 from qvac_core.models import (
     HuggingFaceSource,
     ModelDescriptor,
@@ -61,6 +60,14 @@ from qvac_core.models import (
 )
 from qvac_core.models.facts import facts_of_name
 from qvac_core.models.source import HUGGING_FACE
+
+if TYPE_CHECKING:
+    import httpx
+
+    from qvac_core.engines import http_client
+else:
+    httpx = Lazy("httpx")
+    http_client = Lazy("qvac_core.engines.http_client")
 
 KINDS = {CHAT_TYPE: Kind.CHAT, EMBEDDING_TYPE: Kind.EMBED, SPEECH_TYPE: Kind.TRANSCRIBE}
 # Which quantization is offered first where several fit: as good as the whole model for most, at a third of its size.
@@ -260,10 +267,10 @@ class Catalog:
         file = next((file for file in repository.files if _is_of(file, version)), None)
         if file is not None and entry.kind is not Kind.TRANSCRIBE:
             try:
-                async with await asyncio.to_thread(open_client) as client:
+                async with await asyncio.to_thread(lambda: http_client.open_client()) as client:
                     gguf, _ = await read_remote(client, repository.source(file.files[0]))
                 header = None if gguf is None else header_of(gguf)
-            except (httpx.HTTPError, ProxyFailed):
+            except (httpx.HTTPError, http_client.ProxyFailed):
                 header = None  # then its size has to do
         for one in entry.versions:
             facts = RememberedFacts(
@@ -279,9 +286,9 @@ class Catalog:
 
     async def _of_address(self, address: UrlSource) -> _Entry:
         try:
-            async with await asyncio.to_thread(open_client) as client:
+            async with await asyncio.to_thread(lambda: http_client.open_client()) as client:
                 gguf, size = await read_remote(client, address)
-        except ProxyFailed as error:
+        except http_client.ProxyFailed as error:
             raise ModelError(str(error), name="HTTP_ERROR", code=53003) from error
         except httpx.HTTPStatusError as error:
             raise ModelError(

@@ -6,8 +6,8 @@ import asyncio
 import binascii
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-import numpy as np
 from msgspec import UNSET, UnsetType
 
 from qvac_core.delegation.admission import Limits
@@ -50,6 +50,12 @@ from qvac_core.engines.speech import (
     TranscriptionRequest,
 )
 from qvac_core.errors import DelegationError, QvacError
+from qvac_core.lazy import Lazy
+
+if TYPE_CHECKING:
+    import numpy as np
+else:
+    np = Lazy("numpy")
 
 _OF_THE_SOUND = (Code.TRANSCRIPTION_FAILED.value, Code.REQUEST_REJECTED_BY_POLICY.value)
 # How files begin; what begins otherwise is raw samples, as 0.16 takes all of them.

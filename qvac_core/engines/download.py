@@ -15,15 +15,22 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import httpx
-
-from qvac_core.engines.http_client import ProxyFailed, distrusts, open_client
 from qvac_core.engines.interface import DownloadProgress
 from qvac_core.engines.part_file import PartFile, Version, arrived
 from qvac_core.errors import ModelError
+from qvac_core.lazy import Lazy
 from qvac_core.models import CopySource, HuggingFaceSource, ModelSource, canonical_source
 from qvac_core.models.source import HUGGING_FACE
+
+if TYPE_CHECKING:
+    import httpx
+
+    from qvac_core.engines import http_client
+else:
+    httpx = Lazy("httpx")
+    http_client = Lazy("qvac_core.engines.http_client")
 
 ATTEMPTS = 4  # of a download that broke off, each going on where the last one stopped
 RETRY_DELAY = 2.0  # seconds, doubled each time
@@ -144,11 +151,11 @@ async def content_lengths(sources: Sequence[ModelSource]) -> list[int] | None:
     """Bytes of each file, asked of its server before the download; None when it does not say."""
     lengths: list[int] = []
     try:
-        async with await asyncio.to_thread(open_client) as client:
+        async with await asyncio.to_thread(lambda: http_client.open_client()) as client:
             for source in sources:
                 response = await client.head(source.url(endpoint()), headers=await authorization(source))
                 lengths.append(int(response.headers.get("Content-Length", 0) or 0) if response.is_success else 0)
-    except (httpx.HTTPError, httpx.InvalidURL, ProxyFailed, ValueError):
+    except (httpx.HTTPError, httpx.InvalidURL, http_client.ProxyFailed, ValueError):
         return None
     return lengths if all(lengths) else None
 
@@ -171,9 +178,9 @@ async def _download(wanted: Wanted, part: PartFile, meter: Meter) -> str:
     delay = RETRY_DELAY
     for attempt in range(1, ATTEMPTS + 1):
         try:
-            async with await asyncio.to_thread(open_client) as client:
+            async with await asyncio.to_thread(lambda: http_client.open_client()) as client:
                 return await _attempt(client, wanted, part, meter)
-        except (httpx.ConnectError, httpx.ConnectTimeout, ProxyFailed) as error:
+        except (httpx.ConnectError, httpx.ConnectTimeout, http_client.ProxyFailed) as error:
             if part.size == 0 or attempt == ATTEMPTS:
                 raise _unreachable(wanted, error) from error
         except httpx.TransportError as error:
@@ -346,9 +353,9 @@ def _place(wanted: Wanted) -> str:
 
 
 def _unreachable(wanted: Wanted, error: httpx.TransportError) -> ModelError:
-    if isinstance(error, ProxyFailed):
+    if isinstance(error, http_client.ProxyFailed):
         sentence = f"{error} What was downloaded is kept."
-    elif distrusts(error):
+    elif http_client.distrusts(error):
         sentence = (
             f"{_place(wanted)} shows a certificate that this machine does not trust. If a proxy or a virus scanner "
             "reads along, let SSL_CERT_FILE name the file with its certificate; else check the date and the network."

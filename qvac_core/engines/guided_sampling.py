@@ -6,13 +6,18 @@ llguidance says which tokens can follow (a bit each); their logits are changed i
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, ClassVar
-
-import numpy
-from llguidance import LLMatcher, LLTokenizer, TokenizerWrapper
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from qvac_core.engines.response_grammar import checked, limits
 from qvac_core.errors import ModelError, RequestRefused
+from qvac_core.lazy import Lazy
+
+if TYPE_CHECKING:
+    import llguidance
+    import numpy
+else:
+    numpy = Lazy("numpy")
+    llguidance = Lazy("llguidance")
 
 _SPECIAL = b"\xff"  # how llguidance marks the text of a control token, which is no text of an answer
 _LONGEST = 64  # bytes of a token that a text is cut into
@@ -37,7 +42,9 @@ class GuideVocabulary:
         self.bos_token_id = None
         self.tokens = marked
         self.special_token_ids: list[int] = []
-        self.tokenizer = LLTokenizer(TokenizerWrapper(self), n_vocab=len(pieces), eos_token=list(ends), slices=[])
+        self.tokenizer = llguidance.LLTokenizer(
+            llguidance.TokenizerWrapper(self), n_vocab=len(pieces), eos_token=list(ends), slices=[]
+        )
 
     def __call__(self, text: bytes) -> list[int]:
         """Tokens of exactly this text: llguidance goes by them where only one text can follow.
@@ -81,8 +88,10 @@ class TextGuide:
 
     def __init__(self, grammar: str) -> None:
         """Raises ModelError when the grammar is beyond the limits."""
-        tokenizer = LLTokenizer(TokenizerWrapper(_Bytes()), n_vocab=257, eos_token=[256], slices=[])
-        self._matcher = checked(LLMatcher(tokenizer, grammar, log_level=0, limits=limits()))
+        tokenizer = llguidance.LLTokenizer(
+            llguidance.TokenizerWrapper(_Bytes()), n_vocab=257, eos_token=[256], slices=[]
+        )
+        self._matcher = checked(llguidance.LLMatcher(tokenizer, grammar, log_level=0, limits=limits()))
         self._matcher.compute_bitmask()
         checked(self._matcher)
 
@@ -102,7 +111,7 @@ class Guide:
     def __init__(self, vocabulary: GuideVocabulary, grammar: str, so_far: str = "") -> None:
         """so_far: text that already stands at the start of the answer. Raises ModelError when it does not fit."""
         self._size = vocabulary.tokenizer.vocab_size
-        self._matcher = checked(LLMatcher(vocabulary.tokenizer, grammar, log_level=0, limits=limits()))
+        self._matcher = checked(llguidance.LLMatcher(vocabulary.tokenizer, grammar, log_level=0, limits=limits()))
         if so_far and not self._matcher.consume_tokens(vocabulary(so_far.encode("utf-8", "replace"))):
             raise RequestRefused("The answer so far does not fit the response schema: ask for it anew.")
 

@@ -10,17 +10,24 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import quote
 
-import httpx
 import msgspec
 
 from qvac_core.engines.download import authorization, endpoint
-from qvac_core.engines.http_client import ProxyFailed, distrusts, open_client
 from qvac_core.engines.model_files import part_names, part_prefix
 from qvac_core.errors import ModelError
+from qvac_core.lazy import Lazy
 from qvac_core.models import HuggingFaceSource, quantization_in
+
+if TYPE_CHECKING:
+    import httpx
+
+    from qvac_core.engines import http_client
+else:
+    httpx = Lazy("httpx")
+    http_client = Lazy("qvac_core.engines.http_client")
 
 RESULTS = 20  # repositories of one search
 AT_ONCE = 6  # of them asked beside each other
@@ -210,7 +217,7 @@ def _as(value: Any, kind: type[_Gguf]) -> _Gguf:
 
 
 async def _client() -> httpx.AsyncClient:
-    return await asyncio.to_thread(open_client)
+    return await asyncio.to_thread(lambda: http_client.open_client())
 
 
 async def _ask(client: httpx.AsyncClient, path: str, parameters: dict[str, str], kind: type[_T]) -> _T:
@@ -227,10 +234,10 @@ async def _ask(client: httpx.AsyncClient, path: str, parameters: dict[str, str],
                 if len(data) > ANSWER_LIMIT:
                     raise _unavailable("Hugging Face sends a list that is too long. Search for other words.")
         return msgspec.json.decode(bytes(data), type=kind)
-    except ProxyFailed as error:
+    except http_client.ProxyFailed as error:
         raise _unavailable(str(error)) from error
     except (httpx.HTTPError, httpx.InvalidURL) as error:
-        if distrusts(error):
+        if http_client.distrusts(error):
             raise _unavailable(
                 "Hugging Face shows a certificate that this machine does not trust. If a proxy or a virus scanner "
                 "reads along, let SSL_CERT_FILE name the file with its certificate; else check the date and the "

@@ -6,10 +6,7 @@ import asyncio
 import uuid
 from collections.abc import AsyncIterator
 from types import TracebackType
-from typing import Protocol
-
-import numpy as np
-import numpy.typing as npt
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from qvac_core.engines.live_events import LiveEvents
 from qvac_core.engines.live_words import (
@@ -34,6 +31,12 @@ from qvac_core.engines.speech import (
 )
 from qvac_core.engines.speech_task import Sound
 from qvac_core.errors import InferenceCancelled, ModelError, QvacError
+from qvac_core.lazy import Lazy
+
+if TYPE_CHECKING:
+    import numpy as np
+else:
+    np = Lazy("numpy")
 
 __all__ = [
     "Committed",
@@ -48,7 +51,7 @@ __all__ = [
     "sound_of",
 ]
 
-SoundBytes = bytes | bytearray | memoryview | npt.NDArray[np.float32]
+SoundBytes: TypeAlias = "bytes | bytearray | memoryview | Sound"
 
 TOO_SLOW = "Live transcription cannot keep up with what is said: this model is too slow here. Choose a smaller one."
 

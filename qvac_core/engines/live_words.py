@@ -10,13 +10,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-
-import numpy as np
+from typing import TYPE_CHECKING
 
 from qvac_core.engines.local_agreement import LocalAgreement, Word
 from qvac_core.engines.speech import SAMPLE_RATE, Segment
 from qvac_core.engines.speech_task import Sound
 from qvac_core.engines.voice_activity import VoiceActivity
+from qvac_core.lazy import Lazy
+
+if TYPE_CHECKING:
+    import numpy as np
+else:
+    np = Lazy("numpy")
 
 LEAD_MS = 400  # of sound kept from before a voice is noticed
 LEAST_MS = 1000  # of a window that is worth a pass: shorter ones give nonsense

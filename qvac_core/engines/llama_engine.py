@@ -5,8 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Callable
 from pathlib import Path
-
-import numpy
+from typing import TYPE_CHECKING
 
 from qvac_core.engines.interface import (
     CompletionEvent,
@@ -38,6 +37,12 @@ from qvac_core.engines.worker_protocol import (
     Submit,
 )
 from qvac_core.errors import EngineCrashed, InferenceCancelled
+from qvac_core.lazy import Lazy
+
+if TYPE_CHECKING:
+    import numpy
+else:
+    numpy = Lazy("numpy")
 
 __all__ = ["CRASHED", "LlamaEmbeddingModel", "LlamaEngine", "LlamaModel"]
 

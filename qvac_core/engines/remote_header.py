@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-import httpx
+from typing import TYPE_CHECKING
 
 from qvac_core.engines.download import authorization, endpoint
 from qvac_core.engines.gguf import GgufInfo, read_beginning
 from qvac_core.models import ModelSource
+
+if TYPE_CHECKING:
+    import httpx
 
 # Architecture, layers and heads come before the vocabulary, which takes the megabytes that follow.
 BEGINNING = 1 << 20  # bytes

@@ -10,13 +10,15 @@ import json
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from llguidance import LLMatcher, LLParserLimits
-
 from qvac_core.engines.response_schema import SCHEMA_LIMIT, parse_schema, prepared, refused
 from qvac_core.errors import RequestRefused
+from qvac_core.lazy import Lazy
 
 if TYPE_CHECKING:
+    import llguidance
     from llguidance._lib import JsonCompileOptions
+else:
+    llguidance = Lazy("llguidance")
 
 MEND_LIMIT = 64  # parts of a schema that are looked at for the one that cannot be used
 _UNFULFILLABLE = "nsatisfiable"
@@ -30,9 +32,9 @@ _OPTIONS: JsonCompileOptions = {
 }
 
 
-def limits() -> LLParserLimits:
+def limits() -> llguidance.LLParserLimits:
     """Of one grammar; the defaults allow seconds a token, and the states 500 MB."""
-    return LLParserLimits(
+    return llguidance.LLParserLimits(
         initial_lexer_fuel=1_000_000,
         step_lexer_fuel=200_000,
         step_max_items=20_000,
@@ -63,8 +65,8 @@ def grammar_for(schema: str, limit: int = SCHEMA_LIMIT) -> str:
 def _compiled(tree: object) -> tuple[str, str]:
     """The grammar, and what llguidance says against it ("" = nothing)."""
     try:
-        grammar = LLMatcher.grammar_from_json_schema(json.dumps(tree), overrides=_OPTIONS)
-        failed, messages = LLMatcher.validate_grammar_with_warnings(grammar, None, limits=limits())
+        grammar = llguidance.LLMatcher.grammar_from_json_schema(json.dumps(tree), overrides=_OPTIONS)
+        failed, messages = llguidance.LLMatcher.validate_grammar_with_warnings(grammar, None, limits=limits())
     except (ValueError, TypeError, RecursionError) as error:
         return "", str(error) or "error"
     return grammar, (messages[0] if messages else "error") if failed else ""
@@ -101,7 +103,7 @@ class _Mending:
         return {"type": kind} if isinstance(kind, str) else {}
 
 
-def checked(matcher: LLMatcher) -> LLMatcher:
+def checked(matcher: llguidance.LLMatcher) -> llguidance.LLMatcher:
     """Raises ModelError when it is in its error state, which it never leaves."""
     if matcher.is_error():
         raise too_complex()

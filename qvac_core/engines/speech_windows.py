@@ -10,12 +10,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from typing import Protocol
-
-import numpy as np
+from typing import TYPE_CHECKING, Protocol
 
 from qvac_core.engines.speech import SAMPLE_RATE, Segment
 from qvac_core.engines.speech_task import Heard, Sound, Task
+from qvac_core.lazy import Lazy
+
+if TYPE_CHECKING:
+    import numpy as np
+else:
+    np = Lazy("numpy")
 
 EDGE_MS = 2000  # before a window's end: a segment that ends there may go on behind it
 REST_MS = 10_000  # at a window's end: so little is heard with the next one

@@ -12,12 +12,16 @@ import json
 import re
 from collections.abc import Collection
 from dataclasses import dataclass
-from typing import Any, Protocol
-
-import jinja2
+from typing import TYPE_CHECKING, Any, Protocol
 
 from qvac_core.engines.thinking import TAGS
 from qvac_core.engines.tool_calls import json_end
+from qvac_core.lazy import Lazy
+
+if TYPE_CHECKING:
+    import jinja2
+else:
+    jinja2 = Lazy("jinja2")
 
 PROBE_NAME, _KEY, _VALUE, _NUMBER = "probe_name", "probe_key", "probe_value", 7353
 PROBE_ARGUMENTS = {_KEY: _VALUE, "probe_num": _NUMBER}

@@ -8,11 +8,16 @@ from __future__ import annotations
 
 import math
 from collections import deque
-
-import numpy as np
+from typing import TYPE_CHECKING
 
 from qvac_core.engines.speech import SAMPLE_RATE
 from qvac_core.engines.speech_task import Sound
+from qvac_core.lazy import Lazy
+
+if TYPE_CHECKING:
+    import numpy as np
+else:
+    np = Lazy("numpy")
 
 FRAME = SAMPLE_RATE // 50  # samples: 20 ms
 FRAME_MS = 20
