@@ -7,6 +7,7 @@ way out, the end of `live`: a closed window, Cmd-Q, `quit()`, a log-off and a si
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import re
 import signal
 import socket
@@ -20,7 +21,7 @@ from PySide6.QtGui import QFileOpenEvent, QGuiApplication
 from PySide6.QtWidgets import QApplication, QWidget
 from qasync import QEventLoop
 
-from app import accessible, recent_log, window_language
+from app import accessible, first_look, recent_log, window_language
 from app.app_icon import app_icon
 from app.autostart import IN_TRAY, Autostart
 from app.background import Background, come_forward
@@ -38,7 +39,7 @@ from qvac_core.store.folders import DataDir
 
 DONE, FAILED, INTERRUPTED = 0, 1, 130
 AGAIN = -1  # no exit code: `run` starts the program once more
-SHOW_AFTER = 0.3  # seconds
+PAINT_LIMIT = 0.3  # seconds; a window that is covered paints nothing
 # At a log-off, in seconds: Windows ends a program that takes more than five.
 LOG_OFF_LIMIT = 4.5
 
@@ -101,7 +102,7 @@ def run(core_factory: Callable[[], CoreInterface], folder: DataDir | None = None
     except QvacError as error:
         refused = error
     theme = Theme(app)
-    theme.choose("system")
+    first_look.put_on(theme, first_look.read(folder.settings_file) if folder is not None else {})
     loop = QEventLoop(app)
     asyncio.set_event_loop(loop)
     try:
@@ -148,6 +149,7 @@ async def live(core: CoreProxy, theme: Theme, instance: Instance | None = None, 
     window = MainWindow(core, theme)
     if instance is not None:
         window.settings.use(instance.folder)
+        window.place(first_look.read(instance.folder.settings_file))
     window.leaving.connect(left.set)
     _on_quit(window.ask_to_leave, window.leave)
     background = Background(window, core, theme)
@@ -172,10 +174,6 @@ async def live(core: CoreProxy, theme: Theme, instance: Instance | None = None, 
     autostart = Autostart.of(instance.folder) if instance is not None else None
     beginning = asyncio.ensure_future(_begin(core, window, background, early, autostart))
     try:
-        # Shown as it was left, if the core tells in time; a core that opens a large store must not delay the window.
-        await asyncio.wait({beginning}, timeout=SHOW_AFTER)
-        if IN_TRAY not in arguments and (not beginning.done() or beginning.exception() is None):
-            window.show()
         await asyncio.wait({beginning, leaving}, return_when=asyncio.FIRST_COMPLETED)
         if beginning.done():
             try:
@@ -213,6 +211,9 @@ async def _begin(
     autostart: Autostart | None,
 ) -> None:
     """asked: what for, by the command line first; it grows until this ends."""
+    if IN_TRAY not in asked[0]:
+        # Before the core is even imported: it comes with half of all modules.
+        await _show(window)
     await core.start()
     await window.load()
     await background.start(asked[0])
@@ -223,6 +224,15 @@ async def _begin(
             window.notice.show_notice(tr("What starts at login could not be looked at."), error.message)
     for arguments in asked:
         window.called.emit(arguments)
+
+
+async def _show(window: MainWindow) -> None:
+    """Until it is seen."""
+    painted = asyncio.Event()
+    window.painted.connect(painted.set)
+    window.show()
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(painted.wait(), PAINT_LIMIT)
 
 
 def _say(theme: Theme, error: QvacError, leave: Callable[[], None]) -> Dialog:

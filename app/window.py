@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Protocol
 
 from PySide6.QtCore import QByteArray, QSize, Qt, Signal
-from PySide6.QtGui import QAccessible, QCloseEvent, QKeyEvent, QKeySequence, QResizeEvent, QShortcut
+from PySide6.QtGui import QAccessible, QCloseEvent, QKeyEvent, QKeySequence, QPaintEvent, QResizeEvent, QShortcut
 from PySide6.QtWidgets import QApplication, QDialog, QHBoxLayout, QStackedWidget, QVBoxLayout, QWidget
 
 from app.announcements import DownloadSpeech
@@ -70,6 +70,7 @@ class MainWindow(QWidget):
 
     leaving = Signal()
     called = Signal(tuple)
+    painted = Signal()  # for the first time
 
     def __init__(self, core: CoreProxy, theme: Theme) -> None:
         super().__init__()
@@ -88,6 +89,7 @@ class MainWindow(QWidget):
         self.knocks = KnockNotice(self.share, theme)
         self._opening = Opening(self, self.chat_page, lambda: self.tabs.choose(CHAT))
         self._left = False
+        self._placed = self._seen = False
         self.take_close: Callable[[], None] | None = None  # who decides where a closed window goes; None = it ends
         self.restarts = False
         self._question: Dialog | None = None
@@ -226,22 +228,43 @@ class MainWindow(QWidget):
 
     # --- Life
 
+    def paintEvent(self, event: QPaintEvent) -> None:
+        super().paintEvent(event)
+        if not self._seen:
+            self._seen = True
+            self.painted.emit()
+
     def focusNextPrevChild(self, next_: bool) -> bool:
         return hand_on_focus(lambda: super(MainWindow, self).focusNextPrevChild(next_))
+
+    def place(self, kept: Mapping[str, str]) -> None:
+        """Where it was left, before the core tells (`load`): "geometry" and "tab" as the core keeps them."""
+        self._placed = True
+        self._restore(kept.get("geometry", ""))
+        self._open_tab(kept.get("tab", ""))
+
+    def _open_tab(self, name: str) -> None:
+        # The first start is on Chat: its three cards ask what a person wants.
+        self.tabs.setCurrentIndex(SHARE if name == TAB_NAMES[SHARE] else CHAT)
+        self.tabs.setFocus(Qt.FocusReason.OtherFocusReason)
 
     async def load(self) -> None:
         """Take over what the core keeps: theme, place of the window, tab, and the state of both tabs."""
         await self.settings.load()
-        self._restore(await self._setting("geometry"))
+        if not self._placed:
+            self._restore(await self._setting("geometry"))
         tab = await self._setting("tab")
+        # Somebody may have begun to write, or changed the tab, while the core started.
+        busy = self._placed and not self.tabs.hasFocus() and _focus(self) not in (self, self.tabs)
         self.share_page.show_key(self._core.public_key)
         self.share_page.key.show_name(await self._setting("machine_name"))
         await self.share.load()
         await self.chat.load()
         await self.library.load()
-        # The first start is on Chat: its three cards ask what a person wants.
-        self.tabs.setCurrentIndex(SHARE if tab == TAB_NAMES[SHARE] else CHAT)
-        self.tabs.setFocus(Qt.FocusReason.OtherFocusReason)
+        if not self._placed:
+            self._open_tab(tab)
+        elif not busy:
+            self.tabs.setFocus(Qt.FocusReason.OtherFocusReason)
         self._opening.begin()
 
     async def unload(self) -> None:

@@ -206,7 +206,7 @@ def _open_window(options: argparse.Namespace, output: Output, arguments: Sequenc
         output.note(f"There is no screen here. Use {instead} (see --help).")
         return EXIT_FAILED
     from app.cli.config import core_config
-    from qvac_core.core import Core
+    from qvac_core.core.interface import CoreInterface
     from qvac_core.store.folders import DataDir
 
     try:
@@ -219,4 +219,10 @@ def _open_window(options: argparse.Namespace, output: Output, arguments: Sequenc
     # The window holds the folder's lock itself, from before its first pixel until after its last thread.
     config = replace(core_config(options), exclusive=False)
     given = (options.opens,) if options.opens else arguments
-    return run_window(lambda: Core(config), DataDir.locate(config.data_dir), given)
+
+    def make() -> CoreInterface:
+        from qvac_core.core import Core  # slow to import: the window is on the screen by then
+
+        return Core(config)
+
+    return run_window(make, DataDir.locate(config.data_dir), given)

@@ -158,6 +158,7 @@ class ChatPresenter(QObject):
         self.providers = await self._core.call(lambda core: core.providers())
         self.models = _for_chat(await self._core.call(lambda core: core.shared_models()))
         self.conversations = await self._core.call(lambda core: core.conversations())
+        begun = bool(self.draft.message)  # somebody writes already
         self.drafts.load(await self._core.call(lambda core: core.drafts()))
         await self.speech.load()
         await self.dictation.load()
@@ -168,7 +169,10 @@ class ChatPresenter(QObject):
         for signal in (self.providers_changed, self.models_changed, self.conversations_changed):
             signal.emit()
         self.first_start_changed.emit()
-        if self.conversations:
+        if begun:
+            self._keep_drafts_soon()
+            self.target_changed.emit()
+        elif self.conversations:
             await self._open(max(self.conversations, key=lambda c: c.updated_at).id)
         else:
             self.new_conversation()
@@ -566,7 +570,7 @@ class ChatPresenter(QObject):
         self._keep_drafts_soon()
 
     def _keep_drafts_soon(self) -> None:
-        if not self._keep_soon.isActive():
+        if self._loaded and not self._keep_soon.isActive():
             self._keep_soon.start()
 
     async def _keep_drafts(self) -> None:

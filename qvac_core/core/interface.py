@@ -5,38 +5,40 @@ All coroutines run on the core's loop. Every one may raise a QvacError whose mes
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from qvac_core.core.chat_branches import ChatBranches
-from qvac_core.core.chat_files import ChatFilesRoom
-from qvac_core.core.chat_settings import ChatSettingsRoom
-from qvac_core.core.copies import CopyRoom
-from qvac_core.core.gauges import GaugesInterface
-from qvac_core.core.history import HistoryInterface
-from qvac_core.core.library_room import LibraryRoom
-from qvac_core.core.manners import MannersInterface
-from qvac_core.core.model_options import ModelOptionsInterface
-from qvac_core.core.own_identity import IdentityInterface
-from qvac_core.core.pausing import PausingInterface
-from qvac_core.core.state import (
-    AccessMode,
-    AccessRules,
-    ActiveRequest,
-    Conversation,
-    CoreEvent,
-    Draft,
-    Knock,
-    LogEntry,
-    Message,
-    NetworkReport,
-    ProviderEntry,
-    SharedModel,
-    SharingState,
-    SpeechChoice,
-    Target,
-)
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from pathlib import Path
+
+    from qvac_core.core.chat_branches import ChatBranches
+    from qvac_core.core.chat_files import ChatFilesRoom
+    from qvac_core.core.chat_settings import ChatSettingsRoom
+    from qvac_core.core.copies import CopyRoom
+    from qvac_core.core.gauges import GaugesInterface
+    from qvac_core.core.history import HistoryInterface
+    from qvac_core.core.library_room import LibraryRoom
+    from qvac_core.core.manners import MannersInterface
+    from qvac_core.core.model_options import ModelOptionsInterface
+    from qvac_core.core.own_identity import IdentityInterface
+    from qvac_core.core.pausing import PausingInterface
+    from qvac_core.core.state import (
+        AccessMode,
+        AccessRules,
+        ActiveRequest,
+        Conversation,
+        CoreEvent,
+        Draft,
+        Knock,
+        LogEntry,
+        Message,
+        NetworkReport,
+        ProviderEntry,
+        SharedModel,
+        SharingState,
+        SpeechChoice,
+        Target,
+    )
 
 
 class CoreInterface(Protocol):

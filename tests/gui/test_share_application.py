@@ -101,7 +101,7 @@ def test_a_window_closed_before_the_core_is_there_ends_too(qloop: QEventLoop, th
 
     async def main() -> int:
         life = asyncio.ensure_future(live(CoreProxy(CoreThread(lambda: core)), theme))
-        await until(lambda: bool(windows()))
+        await until(lambda: bool(windows()) and bool(core.called("start")))
         windows()[0].close()
         return await life
 

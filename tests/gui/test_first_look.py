@@ -1,0 +1,93 @@
+"""The window is on the screen before the core is there: as it was left, with little imported, and ready to write in."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+from pytestqt.qtbot import QtBot
+from qasync import QEventLoop
+
+from app import first_look
+from app.application import DONE, live
+from app.bridge import CoreProxy, CoreThread
+from app.instance import Call, Instance
+from app.theme import Theme
+from app.window import CHAT, SHARE, MainWindow
+from qvac_core.core.state import Draft
+from qvac_core.store.folders import DataDir
+from tests.gui import chat_scenes
+from tests.gui.conftest import DirectProxy
+from tests.gui.fake_core import FakeCore
+from tests.gui.test_share_application import until, windows
+
+ROOT = Path(__file__).parents[2]
+# Each takes longer to import than a frame lasts, and none is needed for a first look.
+LATER = (
+    *("numpy", "httpx", "jinja2", "llguidance", "zeroconf", "huggingface_hub", "av", "keyring", "wakepy", "jeepney"),
+    *("ziamath", "miniaudio", "qvac_core.core.core", "qvac_core.hyperdht.dht", "qvac_core.delegation.provider"),
+)
+
+
+def test_a_window_imports_nothing_that_its_first_look_does_not_need() -> None:
+    script = "import app.cli.main, app.cli.config, app.application, json, sys; print(json.dumps(sorted(sys.modules)))"
+    found = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True)
+    imported = set(json.loads(found.stdout))
+    assert imported & set(LATER) == set()
+
+
+def test_it_is_seen_as_it_was_left_before_the_core_is_made(qloop: QEventLoop, theme: Theme, tmp_path: Path) -> None:
+    seen: list[bool] = []
+    core = FakeCore(settings={"tab": "share"})
+
+    def make() -> FakeCore:
+        seen.extend(window._seen for window in windows())
+        return core
+
+    async def main() -> int:
+        folder = DataDir(tmp_path, explicit=True)
+        folder.settings_file.write_text('tab = "share"\n')
+        instance = Instance(folder)
+        assert instance.claim(Call())
+        life = asyncio.ensure_future(live(CoreProxy(CoreThread(make)), theme, instance))
+        await until(lambda: bool(windows()))
+        assert windows()[0].tabs.currentIndex() == SHARE
+        await until(lambda: core.started)
+        windows()[0].leave()
+        code = await life
+        instance.close()
+        return code
+
+    assert qloop.run_until_complete(main()) == DONE
+    assert seen == [True]
+
+
+def test_what_is_written_before_the_core_is_there_stays(qloop: QEventLoop, qtbot: QtBot, theme: Theme) -> None:
+    async def main() -> None:
+        core = FakeCore(conversation_list=chat_scenes.conversations())
+        window = MainWindow(DirectProxy(core), theme)
+        qtbot.addWidget(window)
+        window.place({})
+        window.show()
+        composer = window.chat_page.conversation.composer
+        composer.text.setFocus()
+        qtbot.keyClicks(composer.text, "Why is")
+        await window.load()
+        assert composer.text.toPlainText() == "Why is"
+        assert window.chat.draft == Draft("Why is")
+        assert window.tabs.currentIndex() == CHAT
+        await window.unload()
+
+    qloop.run_until_complete(main())
+
+
+def test_a_settings_file_that_is_none_is_no_look(tmp_path: Path) -> None:
+    file = tmp_path / "settings.toml"
+    assert first_look.read(file) == {}
+    file.write_bytes(b"\xff\x00 = [")
+    assert first_look.read(file) == {}
+    file.write_text('theme = "dark"\ntext_size = 120\n[sharing]\nslots = 2\n')
+    assert first_look.read(file) == {"theme": "dark", "text_size": "120"}
