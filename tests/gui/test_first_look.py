@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from PySide6.QtTest import QTest
 from pytestqt.qtbot import QtBot
 from qasync import QEventLoop
 
@@ -74,7 +75,7 @@ def test_what_is_written_before_the_core_is_there_stays(qloop: QEventLoop, qtbot
         window.show()
         composer = window.chat_page.conversation.composer
         composer.text.setFocus()
-        qtbot.keyClicks(composer.text, "Why is")
+        QTest.keyClicks(composer.text, "Why is")
         await window.load()
         assert composer.text.toPlainText() == "Why is"
         assert window.chat.draft == Draft("Why is")
