@@ -9,6 +9,7 @@ import logging
 import time
 import uuid
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from enum import Enum
 
 from qvac_core.delegation.events import (
@@ -62,6 +63,15 @@ class Ending(Enum):
     STOPPED = "stopped"  # the owner did something: see the request's `owner_stop`
 
 
+@dataclass(slots=True)
+class Measure:
+    """What a request cost, filled in while it is worked on. amount: in `Kind.unit` (texts, seconds of audio)."""
+
+    prompt_tokens: int = 0
+    generated_tokens: int = 0
+    amount: float = 0.0
+
+
 class LiveRequest:
     """One request in work. `stop` may be called from anywhere, any number of times; the first reason stays."""
 
@@ -84,6 +94,7 @@ class LiveRequest:
         self.place = 0  # in the line for a slot; 0: it is being worked on
         self.keeps_contents = False  # its guest was told so before it came
         self.generated_tokens = 0
+        self.measure = Measure()  # of what is no chat
         self.progressed = now
         self._on_stop: Callable[[], None] | None = None
 
@@ -162,6 +173,11 @@ class LiveRequests:
             if request.request_id == request_id and request.public_key == public_key:
                 return request
         return None
+
+    def amount(self, public_key: bytes, unit: str) -> float:
+        """What a key's live requests have cost so far, in this unit."""
+        mine = (one for one in self._requests.values() if one.public_key == public_key and one.kind.unit == unit)
+        return sum(one.measure.amount for one in mine)
 
     def get(self, id: str) -> LiveRequest | None:
         return self._requests.get(id)

@@ -477,9 +477,12 @@ class Session:
         async def running_model() -> SpeechModel:
             return speech_of(await self.held.hold(known))
 
-        heard = self._service.log.amount_today(self.public_key.hex(), Kind.TRANSCRIBE.unit, self._service.now())
-        left = self.limits.audio_seconds_per_day - heard
-        return SpeechParts(self.public_key.hex(), running_model, self.limits, self.is_ours, left)
+        def seconds_left() -> float:
+            unit = Kind.TRANSCRIBE.unit
+            heard = self._service.log.amount_today(self.public_key.hex(), unit, self._service.now())
+            return self.limits.audio_seconds_per_day - heard - self.requests.amount(self.public_key, unit)
+
+        return SpeechParts(self.public_key.hex(), running_model, self.limits, self.is_ours, seconds_left)
 
     def _shared(self, model_id: str, kind: type[KnownKind], otherwise: str) -> KnownKind:
         """What this id means to the key, now. Raises Rejection, with `otherwise` for a model of another kind."""

@@ -69,20 +69,30 @@ METER_MS = 250  # between two `vad` lines, where nobody says
 class SpeechParts:
     """What a transcript needs of the connection it came on. owner: the guest's key. is_ours: it reads our own lines.
 
-    seconds_left: of sound, today.
+    seconds_left: of sound, today, with what is heard on other connections of the key just now.
     """
 
     owner: str
     running_model: Callable[[], Awaitable[SpeechModel]]
     limits: Limits
     is_ours: bool
-    seconds_left: float
+    seconds_left: Callable[[], float]
 
-    @property
     def max_seconds(self) -> float:
-        if self.seconds_left <= 0:
-            raise by_policy(Reason.QUOTA, "Your time of speech for today is used up at this provider.")
-        return min(self.limits.audio_seconds, self.seconds_left)
+        """Of one request that begins now. Raises Rejection where nothing is left."""
+        left = self.seconds_left()
+        if left <= 0:
+            raise _used_up()
+        return min(self.limits.audio_seconds, left)
+
+    def check(self) -> None:
+        """Again and again while sound is heard: several requests at once share the day's time. Raises Rejection."""
+        if self.seconds_left() < 0:
+            raise _used_up()
+
+
+def _used_up() -> Rejection:
+    return by_policy(Reason.QUOTA, "Your time of speech for today is used up at this provider.")
 
 
 async def transcribe(
@@ -105,7 +115,7 @@ async def transcribe(
         prompt=_text(message.prompt) or _text(known.config.initial_prompt),
         translate=known.config.translate is True,
         owner=parts.owner,
-        max_seconds=parts.max_seconds,
+        max_seconds=parts.max_seconds(),
     )
     model = await parts.running_model()
     work.cancellable(model.cancel)
@@ -116,6 +126,8 @@ async def transcribe(
                 return _last(event, ours=parts.is_ours)
             if isinstance(event, Progress):
                 work.measure.amount = event.done_ms / 1000
+                if event.total_ms is None or event.done_ms < event.total_ms:
+                    parts.check()
                 if parts.is_ours:
                     total = UNSET if event.total_ms is None else event.total_ms
                     await write(TranscribeLine(progress=SpeechProgress(event.done_ms, total)))
@@ -124,6 +136,7 @@ async def transcribe(
             else:
                 await write(TranscribeLine(text=event.text if event.id == 0 else f" {event.text}"))
     except DelegationError as error:
+        model.cancel(work.id)  # where it is not the model that ended it
         raise _told(error) from error
     raise AssertionError("a transcript ended without its last event")
 
@@ -193,7 +206,7 @@ async def transcribe_live(
     write: Callable[[TranscribeStreamLine], Awaitable[None]],
 ) -> TranscribeStreamLine:
     """Inside the request's turn, until the guest's sound ends. sound: raw samples, cut anywhere."""
-    most = parts.max_seconds
+    most = parts.max_seconds()
     options = LiveOptions(
         language=_text(known.config.language),
         prompt=_text(message.prompt) or _text(known.config.initial_prompt),
@@ -202,7 +215,7 @@ async def transcribe_live(
         meter_ms=_number(message.vad_run_interval_ms, METER_MS),
     )
     live = LiveTranscription(await parts.running_model(), options, owner=parts.owner)
-    reading = asyncio.create_task(_feed(live, work, sound, known.config.audio_format, most))
+    reading = asyncio.create_task(_feed(live, work, sound, known.config.audio_format, most, parts.check))
     try:
         async for event in live:
             if isinstance(event, LiveFinished):
@@ -225,9 +238,14 @@ async def transcribe_live(
 
 
 async def _feed(
-    live: LiveTranscription, work: Work, sound: AsyncIterator[bytes], audio_format: str | UnsetType, most: float
+    live: LiveTranscription,
+    work: Work,
+    sound: AsyncIterator[bytes],
+    audio_format: str | UnsetType,
+    most: float,
+    check: Callable[[], None],
 ) -> None:
-    """Until the sound ends; what goes wrong with it ends the transcript."""
+    """Until the sound ends, or `check` raises; what goes wrong with it ends the transcript."""
     rest = b""
     heard = 0  # samples
     width = 4 if audio_format == F32LE else 2
@@ -240,6 +258,7 @@ async def _feed(
             work.measure.amount = heard / SAMPLE_RATE
             if work.measure.amount > most:
                 raise by_policy(Reason.LIMIT, f"A live transcript may be {most / 60:.0f} minutes long here.")
+            check()
             await live.write(_floats(data[:whole], audio_format))
         await live.end()
     except QvacError as error:

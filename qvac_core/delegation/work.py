@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
 from qvac_core.delegation.admission import Limits
 from qvac_core.delegation.events import Outcome
 from qvac_core.delegation.failures import Code, Reason, Rejection, by_policy
-from qvac_core.delegation.live_requests import Ending, LiveRequest, LiveRequests
+from qvac_core.delegation.live_requests import Ending, LiveRequest, LiveRequests, Measure
 from qvac_core.delegation.turns import Turns
 from qvac_core.errors import ConnectionClosed, QvacError
 
@@ -22,15 +21,6 @@ T = TypeVar("T")
 
 # How long the engine may take to stop between two steps before the request is ended without it.
 STOP_GRACE_SECONDS = 2.0
-
-
-@dataclass(slots=True)
-class Measure:
-    """What a request cost, filled in while it is worked on. amount: in `Kind.unit` (texts, seconds of audio)."""
-
-    prompt_tokens: int = 0
-    generated_tokens: int = 0
-    amount: float = 0.0
 
 
 class WorkParts(Protocol):
@@ -51,9 +41,12 @@ class Work:
     def __init__(self, parts: WorkParts, live: LiveRequest) -> None:
         self._parts = parts
         self._live = live
-        self.measure = Measure()
         self._cancel: Callable[[str], bool] | None = None
         self._deadline: asyncio.Timeout | None = None
+
+    @property
+    def measure(self) -> Measure:
+        return self._live.measure
 
     @property
     def id(self) -> str:

@@ -196,6 +196,24 @@ def test_the_time_of_a_day_is_used_up() -> None:
     run(main())
 
 
+def test_recordings_at_once_share_the_time_of_a_day() -> None:
+    """Four of three seconds each, where five are left: what one hears is not there for the others."""
+
+    async def main() -> None:
+        async with listening(Limits(audio_seconds_per_day=5)) as (room, model):
+            model.step = 1.0
+            consumer, its = await loaded(room)
+            every = [all_of(consumer.transcribe(its, AudioBytes(b"OggS"))) for _ in range(4)]
+            ends = await asyncio.gather(*every, return_exceptions=True)
+            refused = [end for end in ends if isinstance(end, DelegationError)]
+            assert refused and {str(end.typed_fields.get("reason")) for end in refused} == {"quota"}
+            heard = room.log.amount_today(CONSUMER_KEY.hex(), "seconds", 0)
+            assert 5 <= heard <= 5 + len(every)  # each may be one second beyond
+            assert len(model.cancelled) >= len([end for end in refused if "used up" in end.message]) - 1
+
+    run(main())
+
+
 class SdkPeer:
     """A consumer that speaks as @qvac/sdk does, and greets nobody."""
 
