@@ -9,9 +9,9 @@ import pytest
 from qvac_core.delegation.admission import Limits
 from qvac_core.delegation.embeddings import embed
 from qvac_core.delegation.held_models import KnownEmbeddingModel
+from qvac_core.delegation.live_requests import Measure
 from qvac_core.delegation.messages import Embed
 from qvac_core.delegation.model_config import EmbedConfig
-from qvac_core.delegation.work import Measure
 from qvac_core.engines.interface import EmbeddingModel
 from qvac_core.errors import InferenceCancelled
 from tests.unit.scripted_engine import SMOL
