@@ -92,7 +92,11 @@ PATHS = {
     "local network": later("local network"),
 }
 # Of an answer that did not end by itself.
-ENDINGS = {"length": later("cut at its greatest length"), "context": later("the context is full")}
+ENDINGS = {
+    "length": later("cut at its greatest length"),
+    "context": later("the context is full"),
+    "stopped": later("you stopped it"),
+}
 
 
 def stats_words(stats: AnswerStats) -> tuple[str, ...]:

@@ -85,7 +85,8 @@ def _model_row(model: SharedModel) -> Row:
     quiet = "text" if model.shared else "text2"
     chats = model.ability == "chat"
     purpose = tr(PURPOSES.get(model.ability, ""))
-    detail = listed((model.quantization, purpose))
+    quantization = model.quantization.upper()
+    detail = listed((quantization, purpose))
     detail += comma() if detail else ""
     return Row(
         model.name,
@@ -97,7 +98,7 @@ def _model_row(model: SharedModel) -> Row:
                 detail=detail,
                 state=state,
                 state_tone=tone,
-                accessible=listed((name, model.quantization, purpose, state)),
+                accessible=listed((name, quantization, purpose, state)),
                 tooltip=tr("{name} ({size} file)", name=name, size=words.size(model.size_bytes)),
             ),
             Cell(words.size(model.memory_bytes), quiet),

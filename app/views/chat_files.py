@@ -20,7 +20,7 @@ from app.widgets.chat.answer_row import AnswerFacts
 from app.widgets.chat.composer import Composer
 from app.widgets.chat.message_list import MessageList
 from app.widgets.chat.transcript_row import TranscriptFacts, TranscriptRow
-from qvac_core.core.state import Message
+from qvac_core.core.state import Message, Target
 from qvac_core.core.transcript import read
 
 RADIUS = 12
@@ -59,11 +59,28 @@ class FilesView(QObject):
         composer.attached.switch_wanted.connect(self._use_seeing)
         for signal in (presenter.pictures_changed, presenter.opened, presenter.target_changed):
             signal.connect(self._show_pictures)
+        for changed in (presenter.speech.changed, presenter.target_changed, presenter.opened):
+            changed.connect(self._show_told)
 
     # --- Giving
 
+    def told_before(self) -> str:
+        """Where a recording goes as soon as it is given, "" where it stays on this machine."""
+        listener = self._presenter.speech.listener(self._presenter.target)
+        if listener is None or not listener.where:
+            return ""
+        who = self._presenter.target_name(Target(listener.where, listener.name))
+        return tr("Recordings go to {who} at once, to be transcribed there.", who=who)
+
+    def _show_told(self) -> None:
+        clip, told = self._composer.clip, self.told_before()
+        clip.setToolTip("\n".join(part for part in (clip.accessibleName(), told) if part))
+        clip.setAccessibleDescription(told)
+
     def choose(self) -> None:
-        dialog = QFileDialog(self._page.window(), tr("Add files"), str(Path.home()))
+        told = self.told_before()
+        title = tr("Add files. {told}", told=told) if told else tr("Add files")
+        dialog = QFileDialog(self._page.window(), title, str(Path.home()))
         dialog.setFileMode(QFileDialog.FileMode.ExistingFiles)
         dialog.filesSelected.connect(lambda names: self._presenter.attach([Path(name) for name in names]))
         dialog.finished.connect(dialog.deleteLater)
@@ -73,7 +90,7 @@ class FilesView(QObject):
         match event.type():
             case QEvent.Type.DragEnter if isinstance(event, QDragEnterEvent) and local_files(event.mimeData()):
                 event.acceptProposedAction()
-                self.target.open()
+                self.target.open(self.told_before())
                 return True
             case QEvent.Type.DragLeave:
                 self.target.hide()
@@ -180,10 +197,13 @@ class DropTarget(QWidget):
         super().__init__(page)
         self._page = page
         self._theme = theme
+        self.told = ""
         self.setAttribute(Qt.WidgetAttribute.WA_TransparentForMouseEvents)
         self.hide()
 
-    def open(self) -> None:
+    def open(self, told: str = "") -> None:
+        """told: where recordings go."""
+        self.told = told
         self.setGeometry(self._page.rect())
         self.raise_()
         self.show()
@@ -201,7 +221,8 @@ class DropTarget(QWidget):
         painter.setFont(self._theme.font("state", 600))
         painter.setPen(self._theme.colour("text"))
         flags = Qt.AlignmentFlag.AlignCenter | Qt.TextFlag.TextWordWrap
-        painter.drawText(box.adjusted(24, 24, -24, -24), int(flags), tr(INVITATION))
+        said = "\n".join(part for part in (tr(INVITATION), self.told) if part)
+        painter.drawText(box.adjusted(24, 24, -24, -24), int(flags), said)
         painter.end()
 
 

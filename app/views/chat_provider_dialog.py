@@ -18,6 +18,7 @@ from app.widgets.avatar import Avatar
 from app.widgets.button import Button, CopyButton
 from app.widgets.card import rule
 from app.widgets.chat.stages import Stages
+from app.widgets.dialog import PROGRAM
 from app.widgets.error_panel import Act, ErrorPanel
 from app.widgets.focus import hand_on_focus
 from app.widgets.keys import KeyField, short_key
@@ -68,7 +69,8 @@ class ProviderDialog(QDialog):
         self._task: asyncio.Task[object] | None = None
         self._entry: ProviderEntry | None = None
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        self.setWindowTitle(tr("Add a provider"))
+        self.setWindowTitle(PROGRAM)  # its heading says the rest
+        self.setAccessibleName(tr("Add a provider"))
         self.setFixedWidth(WIDTH)
         self.key = KeyField(theme, tr("Key of the provider"), tr("Paste the key its owner gave you"))
         self.checked = Label(scale="hint", tone="text3")

@@ -16,6 +16,7 @@ from app.widgets.focus import came_by_keyboard, forget_tab, hand_on_focus
 from app.widgets.label import Label
 
 WIDTH = 460
+PROGRAM = "QVAC Desktop"
 
 
 class Dialog(QDialog):
@@ -34,7 +35,8 @@ class Dialog(QDialog):
     ) -> None:
         super().__init__(parent)
         self._theme = theme
-        self.setWindowTitle(title.rstrip("?"))
+        self.setWindowTitle(PROGRAM)  # its heading says the rest
+        self.setAccessibleName(title)
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         self.setMinimumWidth(WIDTH)
         self._layout = layout = QVBoxLayout(self)

@@ -11,6 +11,7 @@ from app.core_words import told
 from app.i18n import tr
 from app.theme import Theme
 from app.widgets.label import restyle
+from app.widgets.leading_icon import close_up
 from app.widgets.own_font import keep_font
 from qvac_core.codec.key_text import KEY_DIGITS, KeyCheck, bare_key, read_key
 from qvac_core.codec.key_text import short_key as short_key
@@ -43,6 +44,7 @@ class KeyField(QLineEdit):
         self.setPlaceholderText(placeholder)
         # A key reads left to right in every language.
         self.setLayoutDirection(Qt.LayoutDirection.LeftToRight)
+        close_up(self)
         self.textEdited.connect(self._regroup)
         self.textChanged.connect(self._check)
         theme.changed.connect(self._show_icon)

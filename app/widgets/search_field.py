@@ -8,6 +8,7 @@ from PySide6.QtWidgets import QLineEdit, QWidget
 
 from app.i18n import tr
 from app.theme import Theme
+from app.widgets.leading_icon import close_up
 
 # Qt names the action of its own clear button so, and gives it no text.
 CLEAR = "_q_qlineeditclearaction"
@@ -31,12 +32,14 @@ class SearchField(QLineEdit):
         self._glass.triggered.connect(self.setFocus)
         self.addAction(self._glass, QLineEdit.ActionPosition.LeadingPosition)
         self._clear = clear if isinstance(clear, QAction) else None
+        close_up(self)
         theme.changed.connect(self._show_icons)
         self._show_icons()
 
     def changeEvent(self, event: QEvent) -> None:
         super().changeEvent(event)
         if event.type() in (QEvent.Type.LayoutDirectionChange, QEvent.Type.StyleChange):
+            close_up(self)
             self._show_icons()  # Qt has put its own cross there again
 
     def _show_icons(self) -> None:

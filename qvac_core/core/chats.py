@@ -80,6 +80,8 @@ class _Streaming:
     asked: str = ""  # why it broke off and who is asked to go on, until they have begun
     wished: str = ""  # who goes on because a person wants more of it, until they have begun
     target: Target = field(default_factory=Target)  # who is asked now
+    stopped: bool = False  # by a person
+    blind: bool = False  # whoever answers now is not shown the pictures
 
 
 class Chats:
@@ -285,6 +287,7 @@ class Chats:
         streaming = self._streaming.get(message_id)
         if streaming is None or streaming.task is None:
             return
+        streaming.stopped = True
         await self._tasks.end(streaming.task)
 
     @contextlib.contextmanager
@@ -445,7 +448,8 @@ class Chats:
         return f"This machine continues with {await self._local.describe()}."
 
     async def _stream(self, responder: Responder, streaming: _Streaming, question: Question) -> None:
-        if not responder.sees(question.target):
+        streaming.blind = not responder.sees(question.target) and any(each.pictures for each in question.history)
+        if streaming.blind:
             question = without_pictures(question)
         edges = Edges(streaming.message.thinking)
         streaming.asked_at, streaming.first_at, streaming.pieces = time.monotonic(), 0.0, 0
@@ -502,13 +506,22 @@ class Chats:
 
     def _finish(self, streaming: _Streaming) -> None:
         self._streaming.pop(streaming.message.id, None)
-        streaming.message = told_apart(_with_numbers(streaming))
+        streaming.message = told_apart(_with_ending(_with_numbers(streaming), streaming))
         self._keeper.keep(streaming.message)
         self._events.emit(AnswerFinished(streaming.conversation.id, streaming.message))
 
     async def changed(self) -> None:
         """Tell what there is now."""
         self._events.emit(ConversationsChanged(await self.conversations()))
+
+
+def _with_ending(message: Message, streaming: _Streaming) -> Message:
+    """What only this machine knows of it."""
+    stats = message.stats
+    if stats is None:
+        return message
+    ending = "stopped" if streaming.stopped and message.status == "stopped" else stats.ending
+    return replace(message, stats=replace(stats, ending=ending, blind=streaming.blind))
 
 
 def _with_numbers(streaming: _Streaming) -> Message:

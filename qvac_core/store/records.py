@@ -89,7 +89,8 @@ class AnswerStats:
 
     Of an answer that was stopped or broke off: as far as it came, prompt_tokens 0, path "" where there was none yet.
     provider_key: "" on this machine, and in what was stored before keys were kept.
-    ending: "" by itself, "length" at its greatest length, "context" where there was no more room.
+    ending: "" by itself, "length" at its greatest length, "context" where there was no more room, "stopped" by the
+    person who had asked. blind: it was not shown the pictures of the question.
     """
 
     who: str
@@ -102,6 +103,7 @@ class AnswerStats:
     generated_tokens: int
     provider_key: str = ""
     ending: str = ""
+    blind: bool = False
 
 
 @dataclass(frozen=True, slots=True)

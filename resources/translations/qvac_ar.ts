@@ -509,6 +509,10 @@
         <translation>إضافة ملفات</translation>
     </message>
     <message>
+        <source>Add files. {told}</source>
+        <translation>إضافة ملفات. {told}</translation>
+    </message>
+    <message>
         <source>Add files: sound, video, pictures, text</source>
         <translation>إضافة ملفات: صوت وفيديو وصور ونص</translation>
     </message>
@@ -3327,6 +3331,10 @@
         <translation>يعاود الاتصال بـ {name}…</translation>
     </message>
     <message>
+        <source>Recordings go to {who} at once, to be transcribed there.</source>
+        <translation>تذهب التسجيلات فورًا إلى {who} لتُفرَّغ هناك.</translation>
+    </message>
+    <message>
         <source>Refused by the owner</source>
         <translation>رفضه المالك</translation>
     </message>
@@ -4037,6 +4045,10 @@
     <message>
         <source>Stopped after {time}</source>
         <translation>توقف بعد {time}</translation>
+    </message>
+    <message>
+        <source>Stopped before the first word.</source>
+        <translation>أُوقفت قبل الكلمة الأولى.</translation>
     </message>
     <message>
         <source>Stopping.</source>
@@ -5973,6 +5985,10 @@
         <translation>لا يمكن الوصول إليه</translation>
     </message>
     <message>
+        <source>not seen by {model}</source>
+        <translation>لم يرها {model}</translation>
+    </message>
+    <message>
         <source>not shared</source>
         <translation>غير مُشارَك</translation>
     </message>
@@ -6292,6 +6308,10 @@
     <message>
         <source>yesterday</source>
         <translation>أمس</translation>
+    </message>
+    <message>
+        <source>you stopped it</source>
+        <translation>أوقفتَها أنت</translation>
     </message>
     <message>
         <source>{amount}. Long lines are broken here; a copy has them whole.</source>

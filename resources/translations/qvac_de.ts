@@ -393,6 +393,10 @@
         <translation>Dateien hinzufügen</translation>
     </message>
     <message>
+        <source>Add files. {told}</source>
+        <translation>Dateien hinzufügen. {told}</translation>
+    </message>
+    <message>
         <source>Add files: sound, video, pictures, text</source>
         <translation>Dateien hinzufügen: Ton, Video, Bilder, Text</translation>
     </message>
@@ -3195,6 +3199,10 @@
         <translation>Verbindet wieder mit {name}…</translation>
     </message>
     <message>
+        <source>Recordings go to {who} at once, to be transcribed there.</source>
+        <translation>Aufnahmen gehen sofort zu {who} und werden dort abgeschrieben.</translation>
+    </message>
+    <message>
         <source>Refused by the owner</source>
         <translation>Vom Besitzer abgelehnt</translation>
     </message>
@@ -3889,6 +3897,10 @@
     <message>
         <source>Stopped after {time}</source>
         <translation>Angehalten nach {time}</translation>
+    </message>
+    <message>
+        <source>Stopped before the first word.</source>
+        <translation>Vor dem ersten Wort angehalten.</translation>
     </message>
     <message>
         <source>Stopping.</source>
@@ -5789,6 +5801,10 @@
         <translation>nicht erreichbar</translation>
     </message>
     <message>
+        <source>not seen by {model}</source>
+        <translation>von {model} nicht gesehen</translation>
+    </message>
+    <message>
         <source>not shared</source>
         <translation>nicht freigegeben</translation>
     </message>
@@ -6100,6 +6116,10 @@
     <message>
         <source>yesterday</source>
         <translation>gestern</translation>
+    </message>
+    <message>
+        <source>you stopped it</source>
+        <translation>von Ihnen angehalten</translation>
     </message>
     <message>
         <source>{amount}. Long lines are broken here; a copy has them whole.</source>

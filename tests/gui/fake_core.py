@@ -628,7 +628,8 @@ class FakeCore:
             status = "failed" if script.error is not None else "done"
             message = replace(message, status=status, stats=script.stats, error=script.error)
         except asyncio.CancelledError:
-            message = replace(message, status="stopped", stats=script.stats)
+            stats = replace(script.stats, ending="stopped") if script.stats is not None else None
+            message = replace(message, status="stopped", stats=stats)
         self._keep(conversation_id, message)
         self.emit(AnswerFinished(conversation_id, message))
 

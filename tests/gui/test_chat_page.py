@@ -184,7 +184,7 @@ def test_stop_stands_where_send_stood_and_esc_stops(open_chat: Open) -> None:
     chat.settle()
     assert button.text() == "Send"
     assert chat.last().message.status == "stopped"
-    assert chat.last().stats.words.endswith("stopped")
+    assert chat.last().stats.words.endswith("you stopped it")
 
 
 def test_a_question_typed_meanwhile_waits_for_the_end(open_chat: Open) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PySide6.QtCore import QMimeData, QPoint, Qt, QUrl
+from PySide6.QtGui import QDragEnterEvent
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication
 from qasync import QEventLoop
@@ -452,5 +453,25 @@ def test_the_name_of_an_export_says_that_it_is_not_whole(desk: Play, recording: 
         desk.core.release()
         await desk.until(lambda: row.message.status == "done", "the end")
         assert file_name(row.transcript, Form.SUBTITLES) == "oral-history-07.srt"
+
+    desk(test)
+
+
+def test_that_a_recording_goes_to_a_provider_is_said_before(desk: Play, recording: Path) -> None:
+    async def test(desk: Desk) -> None:
+        assert desk.presenter.target.provider_key == scenes.STUDIO
+        files = desk.page.conversation.files
+        assert files.told_before() == ""  # heard on this machine
+        desk.core.speech = (SpeechChoice("Whisper large", scenes.STUDIO, loaded=True),)
+        await desk.presenter.speech.load()
+        told = "Recordings go to Studio desktop at once, to be transcribed there."
+        assert desk.composer.clip.accessibleDescription() == told
+        data = QMimeData()
+        data.setUrls([QUrl.fromLocalFile(str(recording))])
+        actions, buttons = Qt.DropAction.CopyAction, Qt.MouseButton.LeftButton
+        enter = QDragEnterEvent(QPoint(5, 5), actions, data, buttons, Qt.KeyboardModifier.NoModifier)
+        QApplication.sendEvent(desk.page.conversation, enter)
+        assert files.target.isVisible()
+        assert files.target.told == told
 
     desk(test)

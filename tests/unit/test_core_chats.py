@@ -173,7 +173,10 @@ def test_a_question_stopped_before_its_answer_is_not_sent_again(tmp_path: Path, 
         stopped = await scene.chats.ask(conversation.id, "Tell me evrything")
         await scene.asked(1)
         await scene.chats.stop(stopped)
-        assert (await scene.finished()).status == "stopped"
+        ended = await scene.finished()
+        assert ended.status == "stopped"
+        assert ended.stats is not None
+        assert ended.stats.ending == "stopped"
         stopped = await scene.chats.ask(conversation.id, "Tell me everything")
         await scene.asked(2)
         await scene.chats.stop(stopped)

@@ -173,10 +173,11 @@ class AnswerRow(QWidget):
             self.whole.setText(tr("Open all of it ({amount})", amount=amount(message.text)))
             self.whole.setAccessibleName(tr("Open all of the answer, {amount}", amount=amount(message.text)))
         self.view.setVisible(bool(message.text or message.seams))
-        self.waiting.setText(facts.waiting)
+        wordless = message.status == "stopped" and not message.text and not message.thinking
+        self.waiting.setText(tr("Stopped before the first word.") if wordless else facts.waiting)
         thinking = streaming and nothing_yet(message)
         self.thought.show_thinking(message.thinking, running=thinking)
-        self.waiting.setVisible(thinking and not message.thinking)
+        self.waiting.setVisible(wordless or (thinking and not message.thinking))
         if message.error is None or streaming:
             self.error.clear()
         elif not self.error.isVisibleTo(self):
@@ -195,7 +196,7 @@ class AnswerRow(QWidget):
         words = list(facts.words)
         if streaming:
             words.append(facts.doing or tr("answering…"))
-        elif message.status == "stopped":
+        elif message.status == "stopped" and (message.stats is None or message.stats.ending != "stopped"):
             words.append(tr("stopped"))
         self.stats.show_facts(facts.who, words, local=facts.local)
         self.stats.copy.value = message.text

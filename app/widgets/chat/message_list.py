@@ -250,6 +250,8 @@ class MessageList(QScrollArea):
                 row.show_message(message)
         elif isinstance(row, AnswerRow):
             row.show_message(message, self._describe(message))
+            if message.stats is not None and message.stats.blind:
+                self._tell_unseen(self._order.index(message.id))
         elif isinstance(row, TranscriptRow):
             row.show_message(message, self._describe_transcript(message))
 
@@ -285,6 +287,16 @@ class MessageList(QScrollArea):
         self._order.append(message.id)
         self._layout.insertWidget(self._layout.count() - 1, row)
         row.show()  # at once: the layout would show it a turn of the loop later, and count it as hidden until then
+        self._tell_unseen(len(self._order) - 1)
+
+    def _tell_unseen(self, place: int) -> None:
+        """The pictures of a question say so where whoever answered was not shown them."""
+        if not 0 < place < len(self._order):
+            return
+        question, answer = self._rows[self._order[place - 1]], self._rows[self._order[place]]
+        if isinstance(question, QuestionRow) and question.pictures and isinstance(answer, AnswerRow):
+            stats = answer.message.stats
+            question.show_unseen(stats.model if stats is not None and stats.blind else "")
 
     def _to_last(self, message_id: str) -> None:
         """A row that stands elsewhere in this path; what is below it goes along."""
@@ -335,6 +347,7 @@ class MessageList(QScrollArea):
             self._order.insert(0, message.id)
             self._layout.insertWidget(0, row)
             row.show()
+            self._tell_unseen(1)
         self._back_to(anchor)
         if not self._older:
             self._slices.stop()

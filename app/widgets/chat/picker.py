@@ -76,7 +76,7 @@ class Divider(QWidget):
 
     def paintEvent(self, _event: QPaintEvent) -> None:
         painter = QPainter(self)
-        painter.fillRect(self.rect(), self._theme.colour("ctl"))
+        painter.fillRect(self.rect(), self._theme.colour("border"))
         painter.end()
 
 

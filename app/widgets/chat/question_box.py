@@ -10,6 +10,7 @@ from PySide6.QtWidgets import QDialog, QHBoxLayout, QLineEdit, QVBoxLayout, QWid
 from app.i18n import tr
 from app.theme import Theme
 from app.widgets.button import Button, CopyButton
+from app.widgets.dialog import PROGRAM
 from app.widgets.label import Label
 
 WIDTH = 420
@@ -23,7 +24,8 @@ class QuestionBox(QDialog):
     ) -> None:
         super().__init__(parent)
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        self.setWindowTitle(title)
+        self.setWindowTitle(PROGRAM)  # its heading says the rest
+        self.setAccessibleName(title)
         self.setFixedWidth(WIDTH)
         self.title = Label(title, weight=600, wrap=True)
         self.sentence = Label(sentence, tone="text2", wrap=True)

@@ -128,6 +128,9 @@ class QuestionRow(QWidget):
         self._layout.setSpacing(SPACING)
         for chip in self.pictures:
             self._layout.addWidget(chip, 0, Qt.AlignmentFlag.AlignTrailing)
+        self.unseen = Label(scale="hint", tone="warn")
+        self.unseen.hide()
+        self._layout.addWidget(self.unseen, 0, Qt.AlignmentFlag.AlignTrailing)
         self.pencil = Button(theme, kind="flat", icon="pencil", name=tr("Edit my message"), size="small")
         self.pencil.setFocusPolicy(Qt.FocusPolicy.ClickFocus)
         self.pencil.clicked.connect(self.begin_edit)
@@ -157,6 +160,14 @@ class QuestionRow(QWidget):
         """The same message: it has another id, or there are other branches beside it now."""
         self._message = message
         self._show_branches()
+
+    def show_unseen(self, model: str) -> None:
+        """This model, which answered, was not shown the pictures; "": it was, or there are none."""
+        said = tr("not seen by {model}", model=model) if model and self.pictures else ""
+        if said != self.unseen.text():
+            self.unseen.setText(said)
+            self.unseen.setVisible(bool(said))
+            self._name()
 
     def fit(self, column: int, *, narrow: bool) -> None:
         self._column = column
@@ -274,6 +285,8 @@ class QuestionRow(QWidget):
 
     def _name(self) -> None:
         said = [tr("Picture {name}.", name=picture.name) for picture in self._message.pictures]
+        if self.unseen.text():
+            said.append(f"{self.unseen.text()}.")
         if self.branches.isVisibleTo(self):
             said.append(tr("Version {place}.", place=place_words(self._message)))
         name = tr("I wrote: {text}", text=" ".join((self._shown, *said)))
