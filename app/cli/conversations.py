@@ -14,6 +14,7 @@ from qvac_core.core.state import Conversation
 from qvac_core.errors import LocalProtocolError, StoreError
 from qvac_core.store.conversations import Conversations
 from qvac_core.store.database import Database
+from qvac_core.store.disk import store_error
 from qvac_core.store.folders import DataDir
 from qvac_core.store.pictures import PictureFiles
 
@@ -26,6 +27,8 @@ async def conversations(options: argparse.Namespace, output: Output) -> int:
     folder = DataDir.locate(core_config(options).data_dir).create()
     # Not the whole store: opening it ends what a window that is open is streaming now.
     database = Database.open(folder.database_file, now=time.time())
+    if database.notice is not None:
+        output.note(database.notice)
     try:
         kept = Conversations(database)
         files = ChatFiles(database, kept, PictureFiles(folder.pictures_folder))
@@ -70,7 +73,11 @@ async def _export(options: argparse.Namespace, kept: Conversations, files: ChatF
 
 
 def _require_free(path: Path, *, replace: bool) -> None:
-    if path.exists() and not replace:
+    try:
+        there = path.exists()
+    except OSError as error:
+        raise store_error(error, "write such a file") from error
+    if there and not replace:
         raise StoreError(f"{path} is there already. Name another file, or replace it with --yes.", name="FILE_EXISTS")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import secrets
 import sys
 import time
@@ -14,8 +15,8 @@ from qvac_core.codec.key_text import short_key
 from qvac_core.core.identity_backup import read_backup, write_backup
 from qvac_core.errors import IdentityError, LocalProtocolError, QvacError
 from qvac_core.hyperdht import KeyPair
-from qvac_core.store.folders import DataDir, InstanceLock
-from qvac_core.store.identity import SEED_BYTES, SEED_VARIABLE, IdentityStore, SeedSource
+from qvac_core.store.folders import DataDir, InstanceLock, keep_from_own_files
+from qvac_core.store.identity import SEED_BYTES, SEED_VARIABLE, IdentityStore
 from qvac_core.store.settings_file import SettingsFile
 
 
@@ -34,6 +35,7 @@ def identity(options: argparse.Namespace, output: Output) -> int:
 
 def _backup(options: argparse.Namespace, store: IdentityStore, folder: DataDir, output: Output) -> int:
     path: Path = options.file
+    keep_from_own_files(folder.root, path)
     if path.exists() and not options.yes:
         sentence = f"{path} is there already. Name another file, or replace it with --yes."
         raise IdentityError(sentence, name="FILE_EXISTS")
@@ -48,10 +50,17 @@ def _backup(options: argparse.Namespace, store: IdentityStore, folder: DataDir, 
 
 
 def _replace(options: argparse.Namespace, store: IdentityStore, output: Output) -> int:
-    present = store.load()
-    if present.source is SeedSource.ENVIRONMENT:
+    if os.environ.get(SEED_VARIABLE):
         raise IdentityError(f"{SEED_VARIABLE} gives the identity. Start without it to change that of this machine.")
-    old = KeyPair.from_seed(present.seed).public_key.hex()
+    try:
+        old = KeyPair.from_seed(store.load().seed).public_key.hex()
+    except IdentityError as error:  # a damaged file is what backups are for
+        if options.action == "new":
+            raise
+        if not options.yes:
+            sentence = f"{error.message} To put the backup in its place, say --yes."
+            raise IdentityError(sentence, name="NOT_CONFIRMED") from error
+        old = ""
     if options.action == "restore":
         seed = read_backup(options.file).seed
         new = KeyPair.from_seed(seed).public_key.hex()

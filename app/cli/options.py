@@ -126,7 +126,12 @@ def _name_or_path(text: str) -> str:
 def _folder(text: str) -> Path:
     if not text.strip():
         raise argparse.ArgumentTypeError("it is empty")
-    return Path(text)
+    path = Path(text)
+    try:
+        path.exists()
+    except OSError as error:
+        raise argparse.ArgumentTypeError(f"there can be no such file: {error.strerror}") from error
+    return path
 
 
 def _megabytes(text: str) -> float:

@@ -38,6 +38,7 @@ from qvac_core.errors import QvacError, StoreError
 from qvac_core.store.conversations import Conversations
 from qvac_core.store.database import Database
 from qvac_core.store.disk import write_atomically
+from qvac_core.store.folders import keep_from_own_files
 from qvac_core.store.pictures import PictureFiles
 
 Form = Literal["json", "markdown"]
@@ -80,11 +81,13 @@ class ChatFiles:
         changed: Callable[[], Any] = lambda: None,
     ) -> None:
         self._run = database.run
+        self._folder = database.path.parent
         self._conversations = conversations
         self._pictures = pictures
         self._changed = changed
 
     async def export(self, conversation_ids: Sequence[str], form: Form, path: Path) -> int:
+        await asyncio.to_thread(keep_from_own_files, self._folder, path)
         archived = await self._run(self._collect, tuple(conversation_ids))
         await asyncio.to_thread(_write, archived, form, path)
         return len(archived)

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import IO, Protocol
 
 from qvac_core.store.disk import PRIVATE_FILE, store_error
+from qvac_core.store.folders import keep_from_own_files
 from qvac_core.store.records import LogEntry
 from qvac_core.store.request_history import Contents as Contents
 from qvac_core.store.request_history import DayTotals as DayTotals
@@ -106,6 +107,7 @@ class History:
         self._emit(HistoryCleared())
 
     async def export(self, path: Path, query: LogQuery) -> int:
+        await asyncio.to_thread(keep_from_own_files, self._store.folder.root, path)
         # What comes while it is written is not in it: pages would shift.
         query = replace(query, before=min(time.time(), query.before or float("inf")))
         names = {record.public_key: record.name for record in await self._run(self._store.access_list.records)}

@@ -12,6 +12,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
+from qvac_core.codec.key_links import plain_name
 from qvac_core.codec.key_text import parse_seed
 from qvac_core.errors import IdentityError
 from qvac_core.hyperdht import KeyPair
@@ -50,10 +51,10 @@ def write_backup(path: Path, seed: bytes, name: str, now: float) -> None:
 def read_backup(path: Path) -> Backup:
     """Raises IdentityError for what is no backup, or a damaged one; StoreError where it cannot be read."""
     try:
+        if path.exists() and not path.is_file():  # a pipe could keep us waiting for ever
+            raise _none(path)
         with path.open("rb") as file:
             content = file.read(_LARGEST + 1)
-    except IsADirectoryError:
-        raise _none(path) from None
     except OSError as error:
         raise store_error(error, f"read {path.name}") from error
     try:
@@ -84,7 +85,7 @@ def _of_document(document: dict[str, Any], path: Path) -> Backup:
     key = KeyPair.from_seed(seed).public_key.hex()
     if key != told["publicKey"]:
         raise _damaged(path)
-    return Backup(seed, key, told["name"][:60], told["made"][:40])
+    return Backup(seed, key, plain_name(told["name"]), plain_name(told["made"]))
 
 
 def _of_seed_alone(text: str, path: Path) -> Backup:

@@ -17,6 +17,7 @@ from typing import Protocol
 from qvac_core.core.identity_backup import Backup, read_backup, write_backup
 from qvac_core.errors import IdentityError
 from qvac_core.hyperdht import KeyPair
+from qvac_core.store.folders import keep_from_own_files
 from qvac_core.store.identity import SEED_BYTES, SEED_VARIABLE, IdentityStore, SeedSource
 
 
@@ -92,6 +93,7 @@ class IdentityRoom:
         return self._own
 
     async def backup(self, path: Path) -> None:
+        await asyncio.to_thread(keep_from_own_files, self._store.folder.root, path)
         await asyncio.to_thread(write_backup, path, self._seed, self._name(), time.time())
 
     async def look_into(self, path: Path) -> FoundBackup:

@@ -22,6 +22,11 @@ APP_NAME: Final = "qvac-desktop"
 HOME_VARIABLE: Final = "QVAC_DESKTOP_HOME"
 
 
+_OWN_FILES: Final = frozenset(
+    ("identity", "settings.toml", "known-nodes.json", "models-known.json", "models-move.json", "lock", "instance")
+)
+
+
 @dataclass(frozen=True, slots=True)
 class DataDir:
     """The data folder. `explicit`: chosen by option or environment, so that several can live on one machine."""
@@ -81,6 +86,20 @@ class DataDir:
     def instance_file(self) -> Path:
         """Where the window that holds the lock takes calls of a second start."""
         return self.root / "instance"
+
+
+def keep_from_own_files(root: Path, path: Path) -> None:
+    """Raises StoreError where writing `path` would take the place of a file of the data folder `root`."""
+    name = path.name.lower()
+    if (name in _OWN_FILES or name.startswith("qvac.db")) and _is_in(root, path):
+        raise StoreError(f"{path} is a file that QVAC Desktop itself needs. Choose another place.", name="OWN_FILE")
+
+
+def _is_in(folder: Path, path: Path) -> bool:
+    try:
+        return path.parent.samefile(folder)
+    except OSError:  # whoever writes there says what is wrong
+        return False
 
 
 class InstanceLock:

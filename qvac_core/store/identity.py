@@ -96,7 +96,7 @@ class IdentityStore:
         keyring_seconds: float = KEYRING_SECONDS,
         random_bytes: Callable[[int], bytes] = secrets.token_bytes,
     ) -> None:
-        self._folder = folder
+        self.folder = self._folder = folder
         self._keyring = keyring if keyring is not None else SystemKeyring()
         self._environ = environ
         self._keyring_seconds = keyring_seconds
@@ -142,8 +142,8 @@ class IdentityStore:
             return Identity(parse_seed(content), SeedSource.FILE)
         except IdentityError as error:
             raise IdentityError(
-                f"The identity file {path} is damaged. Put a backup of it there, or remove it to get a new key "
-                "(people who know the old one will not find you)."
+                f"The identity file {path} is damaged. Put a backup in its place (qvac-desktop identity restore "
+                "FILE), or remove it to get a new key (people who know the old one will not find you)."
             ) from error
 
     def _create(self, seed: bytes) -> Identity:

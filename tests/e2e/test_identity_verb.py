@@ -6,12 +6,14 @@ import asyncio
 import json
 import os
 import stat
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from qvac_core.core import Core, CoreConfig
+from qvac_core.core.history import LogQuery
 from qvac_core.core.identity_backup import read_backup, write_backup
 from qvac_core.errors import IdentityError, StoreError
 from qvac_core.store.folders import DataDir, InstanceLock
@@ -68,6 +70,65 @@ def test_nothing_is_done_that_nobody_said_yes_to(tmp_path: Path) -> None:
         result = run("identity", *arguments, "--data-dir", str(here))
         assert result.returncode == 1 and "FILE" in one_line(result)
     assert shown_key(here) == key
+
+
+def test_an_identity_that_was_damaged_is_put_back(tmp_path: Path) -> None:
+    here, file = tmp_path / "here", tmp_path / "backup.json"
+    key = shown_key(here)
+    events("backup", str(file), folder=here)
+    (here / "identity").write_text("{ damaged")
+    folder = ("--data-dir", str(here))
+    refused = run("identity", "restore", str(file), *folder)
+    assert refused.returncode == 1 and "is damaged" in one_line(refused) and "--yes" in refused.stderr
+    assert run("identity", "new", "--yes", *folder).returncode == 1
+    assert events("restore", str(file), "--yes", folder=here)[0]["publicKey"] == key
+    assert shown_key(here) == key
+
+
+def test_no_export_takes_the_place_of_our_own_files(tmp_path: Path) -> None:
+    here = tmp_path / "here"
+    key = shown_key(here)
+    for verb in (("identity", "backup"), ("conversations", "export")):
+        for name in ("identity", "qvac.db", "qvac.db-wal", "SETTINGS.toml"):
+            refused = run(*verb, str(here / ".." / "here" / name), "--yes", "--data-dir", str(here))
+            assert refused.returncode == 1 and "Choose another place" in one_line(refused), refused.stderr
+    assert shown_key(here) == key
+
+    async def main() -> None:
+        core = Core(CoreConfig(here, bootstrap=NOWHERE, local_network=False))
+        async with core:
+            for write in (
+                core.identity.backup(here / "identity"),
+                core.chat_files.export((), "json", here / "qvac.db"),
+                core.history.export(here / "settings.toml", LogQuery()),
+            ):
+                with pytest.raises(StoreError, match="Choose another place"):
+                    await write
+
+    asyncio.run(main())
+    assert shown_key(here) == key
+
+
+def test_a_name_that_no_file_can_have(tmp_path: Path) -> None:
+    for verb in (("identity", "backup"), ("identity", "restore"), ("conversations", "export")):
+        refused = run(*verb, "x" * 300, "--yes", "--data-dir", str(tmp_path))
+        assert refused.returncode in (1, 2) and "made a mistake" not in one_line(refused)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no pipes that have a place in a folder")
+def test_a_pipe_keeps_nobody_waiting(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(IdentityError, match="no backup"):
+        read_backup(tmp_path / "pipe")
+
+
+def test_what_a_backup_says_of_itself_is_a_strangers_word(tmp_path: Path) -> None:
+    file = tmp_path / "backup.json"
+    write_backup(file, bytes(32), "Studio", NOW)
+    odd = "a\ud800\u202e\x1b" + "b" * 100
+    file.write_text(json.dumps({**json.loads(file.read_text()), "name": odd, "made": odd}))
+    found = read_backup(file)
+    assert found.name == found.made_at == "a " + "b" * 58
 
 
 @pytest.mark.parametrize(
