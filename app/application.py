@@ -26,6 +26,7 @@ from app.app_icon import app_icon
 from app.autostart import IN_TRAY, Autostart
 from app.background import Background, come_forward
 from app.bridge import CoreProxy, CoreThread
+from app.caret import RestingCaret
 from app.core_words import told
 from app.i18n import tr
 from app.instance import Call, Instance, as_call
@@ -146,13 +147,14 @@ async def live(core: CoreProxy, theme: Theme, instance: Instance | None = None, 
     left = asyncio.Event()
     interrupts = Interrupts(left.set)
     recent_log.install()
-    window = MainWindow(core, theme)
+    kept = first_look.read(instance.folder.settings_file) if instance is not None else None
+    window = MainWindow(core, theme, kept)
     if instance is not None:
         window.settings.use(instance.folder)
-        window.place(first_look.read(instance.folder.settings_file))
     window.leaving.connect(left.set)
     _on_quit(window.ask_to_leave, window.leave)
     background = Background(window, core, theme)
+    caret = RestingCaret(window)
     front: list[QWidget] = [window]
     early = [tuple(arguments)]  # what was asked for before the window had loaded
 
@@ -193,6 +195,7 @@ async def live(core: CoreProxy, theme: Theme, instance: Instance | None = None, 
         for shown in front:
             shown.hide()
         await background.close()
+        caret.close()
         await window.unload()
         ended = await core.close()
         interrupts.close()

@@ -11,6 +11,8 @@ import gc
 from PySide6.QtCore import QTimer
 
 INTERVAL_MS = 500
+# While there is nothing to do, each look waits twice as long as the last one: a window at rest is not woken for it.
+LONGEST_INTERVAL_MS = 8000
 
 
 class WindowThreadGarbage:
@@ -27,7 +29,7 @@ class WindowThreadGarbage:
             gc.disable()
             self._timer = QTimer()
             self._timer.setInterval(INTERVAL_MS)
-            self._timer.timeout.connect(collect)
+            self._timer.timeout.connect(self._look)
             self._timer.start()
 
     def release(self) -> None:
@@ -38,14 +40,23 @@ class WindowThreadGarbage:
             self._timer = None
             gc.enable()
 
+    def _look(self) -> None:
+        timer = self._timer
+        if timer is not None:
+            timer.setInterval(INTERVAL_MS if collect() else min(2 * timer.interval(), LONGEST_INTERVAL_MS))
 
-def collect() -> None:
-    """What the interpreter would have done by itself: each generation when its count is past its threshold."""
+
+def collect() -> bool:
+    """What the interpreter would have done by itself: each generation when its count is past its threshold.
+
+    Returns whether there was anything to do.
+    """
     counts, thresholds = gc.get_count(), gc.get_threshold()
     for generation in (2, 1, 0):
         if counts[generation] > thresholds[generation]:
             gc.collect(generation)
-            return
+            return True
+    return False
 
 
 window_thread_garbage = WindowThreadGarbage()

@@ -8,7 +8,7 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import Callable, Mapping
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from PySide6.QtCore import QByteArray, QSize, Qt, Signal
 from PySide6.QtGui import QAccessible, QCloseEvent, QKeyEvent, QKeySequence, QPaintEvent, QResizeEvent, QShortcut
@@ -29,7 +29,6 @@ from app.views.chat_page import ChatPage
 from app.views.knock_notice import KnockNotice
 from app.views.library_page import LibraryPage
 from app.views.share_dialogs import confirm
-from app.views.share_page import SharePage
 from app.widgets.dialog import Dialog
 from app.widgets.focus import hand_on_focus
 from app.widgets.notice_bar import NoticeBar
@@ -38,6 +37,9 @@ from app.widgets.tab_bar import TabBar
 from app.window_settings import WindowSettings
 from qvac_core.core.state import ErrorInfo, Notice, SharingPhase, Target
 from qvac_core.errors import QvacError
+
+if TYPE_CHECKING:
+    from app.views.share_page import SharePage
 
 MINIMUM = (720, 520)
 FIRST_SIZE = (1280, 800)
@@ -72,7 +74,8 @@ class MainWindow(QWidget):
     called = Signal(tuple)
     painted = Signal()  # for the first time
 
-    def __init__(self, core: CoreProxy, theme: Theme) -> None:
+    def __init__(self, core: CoreProxy, theme: Theme, kept: Mapping[str, str] | None = None) -> None:
+        """kept: "geometry" and "tab" as it was left with, where that is known before the core tells (`load`)."""
         super().__init__()
         self._core, self._theme = core, theme
         self.tasks = Tasks()
@@ -80,7 +83,7 @@ class MainWindow(QWidget):
         self.chat = ChatPresenter(core, parent=self)
         self.library = LibraryPresenter(core, parent=self)
         self.network = NetworkPresenter(core, parent=self)
-        self.share_page = SharePage(self.share, theme)
+        self._share_page: SharePage | None = None
         self.chat_page = ChatPage(self.chat, theme)
         self.library_page = LibraryPage(self.library, theme)
         self.settings = WindowSettings(core, theme, self.chat, self.chat_page, self.network, self.share.identity, self)
@@ -89,7 +92,7 @@ class MainWindow(QWidget):
         self.knocks = KnockNotice(self.share, theme)
         self._opening = Opening(self, self.chat_page, lambda: self.tabs.choose(CHAT))
         self._left = False
-        self._placed = self._seen = False
+        self._placed, self._seen = kept is not None, False
         self.take_close: Callable[[], None] | None = None  # who decides where a closed window goes; None = it ends
         self.restarts = False
         self._question: Dialog | None = None
@@ -101,6 +104,29 @@ class MainWindow(QWidget):
         self._connect()
         self._add_shortcuts()
         self._show_live()
+        if kept is not None:
+            self._restore(kept.get("geometry", ""))
+            self._open_tab(kept.get("tab", ""))
+        else:
+            self._make_share_page()
+
+    @property
+    def share_page(self) -> SharePage:
+        """Made when it is first asked for, at the latest in `load`: who sees Chat first need not wait for it."""
+        return self._share_page or self._make_share_page()
+
+    def _make_share_page(self) -> SharePage:
+        from app.views.share_page import SharePage
+
+        page = self._share_page = SharePage(self.share, self._theme)
+        page.status.network_wanted.connect(self.open_network)
+        page.key.named.connect(lambda name: self._remember("machine_name", name))
+        page.models.library_wanted.connect(lambda: self.open_page(self.library_page))
+        self.stack.insertWidget(SHARE, page)
+        return page
+
+    def _show_tab(self, tab: int) -> None:
+        self.stack.setCurrentWidget(self.share_page if tab == SHARE else self.chat_page)
 
     def _build(self, theme: Theme) -> None:
         self.tabs = TabBar(theme)
@@ -117,7 +143,6 @@ class MainWindow(QWidget):
         self._tools_row = layout
         self.tools: dict[QWidget, PageTool] = {}
         self.stack = QStackedWidget()
-        self.stack.addWidget(self.share_page)
         self.stack.addWidget(self.chat_page)
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
@@ -127,19 +152,17 @@ class MainWindow(QWidget):
         column.addWidget(self.knocks)
         column.addWidget(self.stack, 1)
         self.tabs.setCurrentIndex(CHAT)
-        self.stack.setCurrentIndex(CHAT)
+        self.stack.setCurrentWidget(self.chat_page)
         self.gear = self.add_page(self.settings.page, tr("Settings"), "settings", "Ctrl+,", compact=True)
 
     def _connect(self) -> None:
-        self.tabs.chosen.connect(self.stack.setCurrentIndex)
+        self.tabs.chosen.connect(self._show_tab)
         self.tabs.currentChanged.connect(lambda tab: self._remember("tab", TAB_NAMES[tab]))
         self.stack.currentChanged.connect(self._show_front)
         self.settings.page.restart_wanted.connect(self.restart)
         self.settings.share_wanted.connect(lambda: self.tabs.choose(SHARE))
-        self.share_page.status.network_wanted.connect(self.open_network)
         self.chat_page.network_wanted.connect(self.open_network)
         self.called.connect(lambda arguments: self.open_given(given_key(arguments)))
-        self.share_page.key.named.connect(lambda name: self._remember("machine_name", name))
         self._core.core_event.connect(self._downloads.take)
         self.share.sharing_changed.connect(self._show_live)
         self.share.rules_changed.connect(self._show_live)
@@ -153,8 +176,7 @@ class MainWindow(QWidget):
         tool = self.add_page(self.library_page, tr("Library"), "hard-drive", "Ctrl+L")
         self.library.downloads_changed.connect(lambda: tool.show_progress(self.library.progress))
         self.library.chat_wanted.connect(self._chat_here)
-        for wanted in (self.chat_page.library_wanted, self.share_page.models.library_wanted):
-            wanted.connect(lambda: self.open_page(self.library_page))
+        self.chat_page.library_wanted.connect(lambda: self.open_page(self.library_page))
 
     def _add_shortcuts(self) -> None:
         for keys, act in (
@@ -210,7 +232,7 @@ class MainWindow(QWidget):
         for page, tool in self.tools.items():
             tool.show_open(page is front)
         self.tabs.show_covered(front in self.tools)
-        self.knocks.show_here(front is not self.share_page)
+        self.knocks.show_here(front is not self._share_page)
         if self._waiting is not None and front not in self.tools:
             dialog, self._waiting = self._waiting, None
             dialog.open()
@@ -236,12 +258,6 @@ class MainWindow(QWidget):
 
     def focusNextPrevChild(self, next_: bool) -> bool:
         return hand_on_focus(lambda: super(MainWindow, self).focusNextPrevChild(next_))
-
-    def place(self, kept: Mapping[str, str]) -> None:
-        """Where it was left, before the core tells (`load`): "geometry" and "tab" as the core keeps them."""
-        self._placed = True
-        self._restore(kept.get("geometry", ""))
-        self._open_tab(kept.get("tab", ""))
 
     def _open_tab(self, name: str) -> None:
         # The first start is on Chat: its three cards ask what a person wants.
@@ -405,7 +421,7 @@ class MainWindow(QWidget):
 
     def _show_failed_knock(self, place: str, error: ErrorInfo) -> None:
         """The Share tab shows it where it happened; somebody who looks at Chat sees it here."""
-        if place == "knock" and self.stack.currentWidget() is not self.share_page:
+        if place == "knock" and self.stack.currentWidget() is not self._share_page:
             self.notice.show_notice(error.title, error.message)
 
     async def _setting(self, key: str) -> str:

@@ -69,9 +69,8 @@ def test_it_is_seen_as_it_was_left_before_the_core_is_made(qloop: QEventLoop, th
 def test_what_is_written_before_the_core_is_there_stays(qloop: QEventLoop, qtbot: QtBot, theme: Theme) -> None:
     async def main() -> None:
         core = FakeCore(conversation_list=chat_scenes.conversations())
-        window = MainWindow(DirectProxy(core), theme)
+        window = MainWindow(DirectProxy(core), theme, {})
         qtbot.addWidget(window)
-        window.place({})
         window.show()
         composer = window.chat_page.conversation.composer
         composer.text.setFocus()
