@@ -151,7 +151,7 @@ def progress_words(row: DownloadChanged) -> str:
         case DownloadState.FAILED:
             return tr("failed")
         case _:
-            return tr("{count} %", count=int(100 * fraction(row)))
+            return words.percent(int(100 * fraction(row)) / 100)  # 100% only when it is all there
 
 
 def fraction(row: DownloadChanged) -> float:

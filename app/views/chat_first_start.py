@@ -11,6 +11,7 @@ from app.core_words import told
 from app.i18n import listed, tr
 from app.presenters.chat import ChatPresenter
 from app.presenters.chat_words import default_model, time_left
+from app.presenters.library_rows import licence_words
 from app.theme import Theme
 from app.views.key_sources import KeyDrops, KeySources
 from app.widgets.button import Button
@@ -184,7 +185,7 @@ class FirstStart(QScrollArea):
         name, octets, licence = default_model()
         self.model = Label(name, weight=600)
         self.about = Label(
-            tr("{size}, {licence}, from Hugging Face", size=size(octets), licence=licence),
+            tr("{size}, {licence}, from Hugging Face", size=size(octets), licence=licence_words(licence)),
             scale="hint",
             tone="text3",
             wrap=True,

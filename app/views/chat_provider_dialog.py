@@ -375,7 +375,7 @@ class MyKey(QWidget):
         key = Label(short_key(public_key))
         keep_font(key, theme, lambda: theme.fixed_font("hint"))
         layout = QHBoxLayout(self)
-        layout.setContentsMargins(12, 4, 0, 0)
+        layout.setContentsMargins(0, 4, 0, 0)
         layout.setSpacing(8)
         layout.addWidget(Label(tr("My key"), scale="hint", tone="text2"))
         layout.addWidget(Avatar(public_key, 20))

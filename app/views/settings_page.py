@@ -29,6 +29,7 @@ COLUMN = 736
 NARROW_BELOW = 840
 MARGIN = 24
 TOP = 22
+ABOVE_GROUP = 17
 
 Maker = Callable[[Row], Sequence[SettingsEntry]]
 """What a `Special` row is made of: one entry, or several that stand in the same card."""
@@ -57,11 +58,10 @@ class GroupView(QWidget):
         self._titles = QWidget()
         self._titles.setLayout(titles)
         titles.setContentsMargins(0, 0, 0, 0)
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.setSpacing(8)
-        layout.addWidget(self._titles)
-        layout.addWidget(self.card)
+        self._layout = QVBoxLayout(self)
+        self._layout.setSpacing(8)
+        self._layout.addWidget(self._titles)
+        self._layout.addWidget(self.card)
 
     @property
     def entries(self) -> tuple[SettingsEntry, ...]:
@@ -76,6 +76,8 @@ class GroupView(QWidget):
                 entry.show_first(first)
                 first = False
         self._titles.setVisible(titled)
+        # Its own: a group that is hidden takes its room along.
+        self._layout.setContentsMargins(0, ABOVE_GROUP if titled else 2, 0, 0)
         self.setVisible(not first)
 
 
@@ -102,8 +104,7 @@ class SectionView(QWidget):
         linked.addWidget(self.link)
         linked.addStretch(1)
         layout.addLayout(linked)
-        for place, group in enumerate(groups):
-            layout.addSpacing(12 if place == 0 else 14)
+        for group in groups:
             layout.addWidget(group)
         self.link.hide()
 

@@ -105,7 +105,7 @@ class ModelsCard(Card):
             return
         other = max(0, used - held)
         parts = [
-            Part(held, tr("{size} models", size=words.size(held))),
+            Part(held, tr("{size} models", size=words.size(held)) if held else tr("no model loaded")),
             Part(other, tr("{size} other", size=words.size(other)), "text3"),
         ]
         left, cap = max(0, total - held - other), presenter.options.cap_mb

@@ -45,9 +45,10 @@ class OptionRow(QWidget):
         row.setContentsMargins(0, 8, 0, 0)
         row.setSpacing(12)
         row.addLayout(texts, 1)
-        row.addWidget(self.switch)
-        row.addWidget(self.field)
+        # As the rows of the settings: what is chosen ends where the others end.
         row.addWidget(self.otherwise)
+        row.addWidget(self.field)
+        row.addWidget(self.switch)
         self.switch.toggled.connect(self._show)
 
     def _show(self, on: bool) -> None:

@@ -17,7 +17,7 @@ from app.views.share_gauges import GaugesRow
 from app.widgets.button import Button
 from app.widgets.card import PADDING, Card, rule
 from app.widgets.error_panel import Act, ErrorPanel
-from app.widgets.label import Label
+from app.widgets.label import ElidedLabel, Label
 from app.widgets.menu import Menu
 from app.widgets.status_line import StatusLine
 from app.widgets.switch import RING, Switch
@@ -47,7 +47,7 @@ class StatusCard(Card):
         self._presenter = presenter
         self.switch = Switch(theme, tr("Share my GPU"))
         self.state = Label(scale="state", weight=600)
-        self.gpu = Label(scale="hint", tone="text3")
+        self.gpu = ElidedLabel(scale="hint", tone="text3")
         # The state and the button come first; where there is no room, the name of the GPU goes.
         self.gpu.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
         self.pause = Button(theme, tr("Pause"), icon="pause", name=tr("Pause sharing"))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import Qt, QTime, Signal
+from PySide6.QtCore import QEvent, Qt, QTime, Signal
 from PySide6.QtGui import QGuiApplication, QPainter, QPaintEvent, QWheelEvent
 from PySide6.QtWidgets import QAbstractSpinBox, QDoubleSpinBox, QSpinBox, QTimeEdit, QWidget
 
@@ -29,7 +29,7 @@ class _Field(_Spin):
         self._theme = theme
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)  # the wheel, which scrolls the page, gives no focus
         self.setKeyboardTracking(False)  # half a number is none
-        self.setAlignment(Qt.AlignmentFlag.AlignTrailing | Qt.AlignmentFlag.AlignVCenter)
+        self._align()
         self.setAccessibleName(name)
         self.lineEdit().setAccessibleName(name)
         theme.changed.connect(self.update)
@@ -37,6 +37,16 @@ class _Field(_Spin):
     def setAccessibleName(self, name: str) -> None:
         super().setAccessibleName(name)
         self.lineEdit().setAccessibleName(name)
+
+    def _align(self) -> None:
+        """Beside the chevrons, whatever the direction of what stands in it: Qt would go by the text's."""
+        side = Qt.AlignmentFlag.AlignLeft if self.isRightToLeft() else Qt.AlignmentFlag.AlignRight
+        self.setAlignment(side | Qt.AlignmentFlag.AlignAbsolute | Qt.AlignmentFlag.AlignVCenter)
+
+    def changeEvent(self, event: QEvent) -> None:
+        super().changeEvent(event)
+        if event.type() is QEvent.Type.LayoutDirectionChange:
+            self._align()
 
     def wheelEvent(self, event: QWheelEvent) -> None:
         if self.hasFocus():

@@ -836,7 +836,7 @@ def test_the_first_screen_has_three_ways(open_chat: Open) -> None:
     chat = open_chat(FakeCore())
     first = chat.page.first_start
     assert chat.page.stack.currentWidget() is first
-    assert first.about.text() == "98 MB, Apache-2.0, from Hugging Face"
+    assert first.about.text() == "98 MB, Apache 2.0, from Hugging Face"
     assert chat.core.calls == [("start",)]
     with chat.qtbot.waitSignal(chat.presenter.share_requested, timeout=1000):
         first.share.click()

@@ -598,7 +598,7 @@ def test_every_control_has_a_name(run: Run, full: FakeCore) -> None:
         assert not [w for w, name in names.items() if not name.strip()]
         table = page.catalog.table
         said = table.rows.data(table.rows.index(3, 4), Qt.ItemDataRole.AccessibleTextRole)
-        assert said == "Download of Qwen3 8B: 42 %"
+        assert said == "Download of Qwen3 8B: 42%"
 
     run(test)
 

@@ -92,7 +92,7 @@ def test_rows_say_what_a_model_is_what_it_needs_and_what_can_be_done(opened: Run
             "Qwen3 0.6B": "Get",
             "Qwen3 1.7B": "Get",
             "Qwen3 4B": "here",
-            "Qwen3 8B": "42 %",
+            "Qwen3 8B": "42%",
             "Qwen3 14B": "",  # its act stands in the detail
             "Qwen3 30B A3B": "Get",
             "Qwen3 32B": "Get",
