@@ -91,6 +91,7 @@ Segment[segment] {{ border: 1px solid {t.ctl}; border-radius: 0; padding: 0 10px
   outline: none; color: {t.text2}; background: {t.surface}; }}
 Segment[segment]:hover {{ background: {t.sel}; }}
 Segment[segment]:pressed {{ background: {t.track}; }}
+Segment[segment="middle"] {{ border-right: none; }}
 Segment[segment="first"] {{ border-top-left-radius: 6px; border-bottom-left-radius: 6px; border-right: none; }}
 Segment[segment="last"] {{ border-top-right-radius: 6px; border-bottom-right-radius: 6px; }}
 Segment[segment]:checked {{ color: {t.accent}; background: {t.accent_soft}; font-weight: 600; }}

@@ -73,7 +73,7 @@ def column_size(size_bytes: int) -> str:
     """Of a model in a column of them: all in one unit, but for the smallest."""
     if not size_bytes:
         return "–"
-    return tr("{count} GB", count=number(size_bytes / 1e9, 1)) if 50e6 <= size_bytes < 1e9 else words.size(size_bytes)
+    return tr("{count} GB", count=number(size_bytes / 1e9, 1)) if 100e6 <= size_bytes < 1e9 else words.size(size_bytes)
 
 
 def about_duration(seconds: float) -> str:

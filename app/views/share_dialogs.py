@@ -34,6 +34,7 @@ DURATIONS: tuple[tuple[str, float | None], ...] = (
     (later("For a day"), 24.0),
     (later("For a week"), 7 * 24.0),
 )
+NO_BREAK = "\u00a0"  # a space at which no line ends
 QR_LARGE = 320
 
 
@@ -147,7 +148,10 @@ class QrDialog(Dialog):
         row.addStretch(1)
         self.body.addSpacing(8)
         self.body.addLayout(row)
-        key = Label(group_key(public_key), wrap=True, selectable=True)
+        groups = group_key(public_key).split(" ")
+        # Two halves, one below the other: elsewhere the line does not break.
+        halves = (NO_BREAK.join(groups[: len(groups) // 2]), NO_BREAK.join(groups[len(groups) // 2 :]))
+        key = Label(" ".join(halves), wrap=True, selectable=True)
         keep_font(key, theme, lambda: theme.fixed_font())
         self.body.addSpacing(8)
         self.body.addWidget(key)

@@ -115,7 +115,6 @@ class ModelOptionsDialog(Dialog):
         widest = max(row.field.sizeHint().width() for row in self.rows.values())
         for row in self.rows.values():
             row.field.setMinimumWidth(widest)
-            row.otherwise.setMinimumWidth(widest)
         self.error = ErrorPanel(theme)
         self.body.addSpacing(8)
         self.body.addWidget(self.error)

@@ -5957,6 +5957,10 @@
         <translation>بلا حد</translation>
     </message>
     <message>
+        <source>no model loaded</source>
+        <translation>لا نموذج محمّل</translation>
+    </message>
+    <message>
         <source>no prompts or answers</source>
         <translation>لا أسئلة ولا إجابات</translation>
     </message>
@@ -6337,10 +6341,6 @@
     <message>
         <source>{cause} Keep the window open: they are saved as soon as that is possible.</source>
         <translation>{cause} أبقِ النافذة مفتوحة: تُحفظ حالما يمكن ذلك.</translation>
-    </message>
-    <message>
-        <source>{count} %</source>
-        <translation>⁦{count}%⁩</translation>
     </message>
     <message>
         <source>{count} GB</source>

@@ -5773,6 +5773,10 @@
         <translation>keine Grenze</translation>
     </message>
     <message>
+        <source>no model loaded</source>
+        <translation>kein Modell geladen</translation>
+    </message>
+    <message>
         <source>no prompts or answers</source>
         <translation>keine Fragen oder Antworten</translation>
     </message>
@@ -6145,10 +6149,6 @@
     <message>
         <source>{cause} Keep the window open: they are saved as soon as that is possible.</source>
         <translation>{cause} Lassen Sie das Fenster offen: Sie werden gespeichert, sobald es geht.</translation>
-    </message>
-    <message>
-        <source>{count} %</source>
-        <translation>{count} %</translation>
     </message>
     <message>
         <source>{count} GB</source>
