@@ -415,7 +415,7 @@ def test_words() -> None:
     assert rows.column_size(0) == "–"
     assert [rows.column_size(int(n)) for n in (44e6, 98e6, 600e6, 9e9, 142e9)] == [
         "44 MB",
-        "0.1 GB",
+        "98 MB",
         "0.6 GB",
         "9.0 GB",
         "142 GB",
