@@ -28,7 +28,8 @@ class OptionsPresenter(QObject):
         core.core_event.connect(self._take)
 
     async def load(self) -> None:
-        self.cap_mb = int(await self._core.call(lambda core: core.setting(CAP)) or 0)
+        said = await self._core.call(lambda core: core.setting(CAP))
+        self.cap_mb = int(said) if said.isdecimal() else 0  # whatever somebody wrote there, the window opens
 
     def _take(self, event: object) -> None:
         if isinstance(event, SettingChanged) and event.name == CAP:

@@ -37,6 +37,7 @@ from app.widgets.switch import ROW_SIZE, Switch
 WIDTH = 300
 MARGIN = 16
 FIELD = 64
+AROUND_TEXT = 28  # border, padding and Qt's own margin of a field
 KEEP_MS = 600  # after the last key in the instructions
 HUNDREDTHS = 100
 TEMPERATURE, TOP_P = 0.8, 0.95
@@ -129,13 +130,15 @@ class ParametersPanel(QFrame):
         self.seed = OptionalNumber(tr("Seed"), tr("any"), 0, 2**31 - 1)
         self.temperature_knob = self._knob(tr("Temperature"), 200, "temperature")
         self.top_p_knob = self._knob(tr("Top-p"), 100, "top_p")
+        # What stands there before a number does is a word, and longer in other languages.
+        widest = max(FIELD, self.temperature.fontMetrics().horizontalAdvance(own) + AROUND_TEXT)
         for field, name in (
             (self.temperature, "temperature"),
             (self.top_p, "top_p"),
             (self.longest, "max_tokens"),
             (self.seed, "seed"),
         ):
-            field.setFixedWidth(FIELD)
+            field.setFixedWidth(widest)
             field.chosen.connect(lambda value, name=name: settings.change(**{name: value}))
             field.wrong_changed.connect(self._show_wrong)
         self.wrong = Label(scale="hint", tone="danger", wrap=True)
