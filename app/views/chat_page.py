@@ -197,7 +197,7 @@ class ChatPage(QWidget):
         menu.addSeparator()
         again = menu.addAction(tr("Answer again"), QKeySequence("Ctrl+R"), presenter.retry)
         again.setEnabled(not presenter.busy and bool(presenter.messages))
-        menu.addAction(tr("Parameters"), QKeySequence("Ctrl+."), self.toggle_parameters)
+        menu.addAction(tr("Parameters of this conversation"), QKeySequence("Ctrl+."), self.toggle_parameters)
         copy = menu.addAction(tr("Copy the last answer"), QKeySequence("Ctrl+Shift+C"), self._copy_answer)
         copy.setEnabled(presenter.last_answer() is not None)
         if conversation is not None:

@@ -42,7 +42,7 @@ SHORTCUTS = (
     (later("New conversation"), ("Ctrl+N",)),
     (later("Add a provider"), ("Ctrl+Shift+N",)),
     (later("Find a provider or a model"), ("Ctrl+K",)),
-    (later("This conversation (side panel)"), ("Ctrl+.",)),
+    (later("Parameters of this conversation"), ("Ctrl+.",)),
     (later("Answer again"), ("Ctrl+R",)),
     (later("Copy the last answer"), ("Ctrl+Shift+C",)),
     (later("Rename the conversation"), ("F2",)),

@@ -3039,10 +3039,6 @@
         <translation>خارجها يُخبَر الضيوف بموعد عودتك.</translation>
     </message>
     <message>
-        <source>Parameters</source>
-        <translation>المعاملات</translation>
-    </message>
-    <message>
         <source>Parameters (Ctrl+.)</source>
         <translation>المعاملات (Ctrl+.)</translation>
     </message>
@@ -4737,10 +4733,6 @@
     <message>
         <source>This conversation</source>
         <translation>هذه المحادثة</translation>
-    </message>
-    <message>
-        <source>This conversation (side panel)</source>
-        <translation>هذه المحادثة (اللوحة الجانبية)</translation>
     </message>
     <message>
         <source>This conversation does not exist any more.</source>

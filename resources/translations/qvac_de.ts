@@ -2907,10 +2907,6 @@
         <translation>Außerhalb erfahren Gäste, wann Sie zurück sind.</translation>
     </message>
     <message>
-        <source>Parameters</source>
-        <translation>Parameter</translation>
-    </message>
-    <message>
         <source>Parameters (Ctrl+.)</source>
         <translation>Parameter (Strg+.)</translation>
     </message>
@@ -4589,10 +4585,6 @@
     <message>
         <source>This conversation</source>
         <translation>Dieses Gespräch</translation>
-    </message>
-    <message>
-        <source>This conversation (side panel)</source>
-        <translation>Dieses Gespräch (Seitenleiste)</translation>
     </message>
     <message>
         <source>This conversation does not exist any more.</source>
