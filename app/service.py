@@ -20,7 +20,7 @@ from xml.sax.saxutils import escape
 
 from app.autostart import LABEL, TITLE, folder_suffix, xdg_config_home
 from qvac_core.errors import QvacError, StoreError
-from qvac_core.store.disk import PRIVATE_FILE, store_error
+from qvac_core.store.disk import store_error, write_atomically
 from qvac_core.store.folders import APP_NAME, DataDir
 
 ACTION: Final = "install the service"
@@ -286,10 +286,9 @@ def _write(file: Path, content: bytes) -> None:
     """Readable by its owner alone: keys of friends stand in it."""
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_bytes(content)
-        file.chmod(PRIVATE_FILE)
     except OSError as error:
         raise store_error(error, ACTION) from error
+    write_atomically(file, content, action=ACTION)
 
 
 def _remove(file: Path) -> None:

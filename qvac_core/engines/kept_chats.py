@@ -209,7 +209,10 @@ class Shelf:
     def _make_room(self, chat: SavedChat, spared: Sequence[KeptChat]) -> bool:
         """Oldest first, of whichever model. spared: goes when the new one stands."""
         guests = chat.owner != LOCAL_OWNER
-        budget = int(self._kept.budget_bytes * (GUESTS_SHARE if guests else 1))
+        budget = self._kept.budget_bytes
+        if guests:  # they take what the owner's own leave of it, and never more than their share
+            own = sum(size for _at, size, _path in self._files(OWN))
+            budget = min(int(budget * GUESTS_SHARE), budget - own)
         if chat.size > min(budget, shutil.disk_usage(self._folder).free - LEFT_FREE):
             return False
         going = {known.path for known in spared}

@@ -139,6 +139,17 @@ def test_the_budget_holds_oldest_first_and_guests_never_push_out_the_owner(kept:
     assert sum(file.stat().st_size for file in files(kept)) < 10.1 * PIECE
 
 
+def test_guests_have_what_the_owners_own_leave_of_the_budget(kept: KeptChats) -> None:
+    shelf = Shelf(dataclasses.replace(kept, budget_bytes=10 * PIECE, guests=True), MODEL)
+    for number in range(3):
+        assert shelf.write(chat([number, *range(200)], size=int(2.5 * PIECE)))
+    assert shelf.write(chat([1, *range(200)], GUEST, size=2 * PIECE))
+    assert shelf.write(chat([2, *range(200)], GUEST, size=2 * PIECE))
+    assert not shelf.write(chat([3, *range(200)], GUEST, size=3 * PIECE))
+    assert sum(file.stat().st_size for file in files(kept)) <= 10 * PIECE
+    assert len(shelf) == 4
+
+
 def test_old_ones_go(kept: KeptChats) -> None:
     Shelf(kept, MODEL).write(chat())
     (file,) = files(kept)

@@ -45,6 +45,18 @@ def systemd(tmp_path: Path, tool: Tool) -> Systemd:
     return Systemd(tmp_path / "systemd" / "user", "qvac-desktop-provider.service", tool, tmp_path / "linger")
 
 
+@pytest.mark.skipif(os.name == "nt", reason="permissions of POSIX")
+def test_nobody_else_can_read_it_at_any_moment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = os.umask(0)
+    try:
+        monkeypatch.setattr(Path, "chmod", lambda *_: None)  # too late: whoever had opened it reads on
+        services = systemd(tmp_path, Tool())
+        services.install(ODD, tmp_path / "log")
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE(services.file.stat().st_mode) == 0o600
+
+
 def test_systemd(tmp_path: Path) -> None:
     tool = Tool()
     services = systemd(tmp_path, tool)
