@@ -90,11 +90,32 @@ def from_json(data: bytes) -> tuple[Archived, ...]:
     return tuple(map(_checked, file.conversations))
 
 
+def parents_first(messages: Sequence[Branched]) -> tuple[Branched, ...]:
+    """Each behind its parent, which may be younger; else in their order. What hangs nowhere is left out."""
+    known = {""}
+    waiting: dict[str, list[Branched]] = {}
+    ordered: list[Branched] = []
+    for each in messages:
+        if each.parent not in known:
+            waiting.setdefault(each.parent, []).append(each)
+            continue
+        ready = [each]
+        while ready:
+            here = ready.pop()
+            ordered.append(here)
+            known.add(here.message.id)
+            ready.extend(reversed(waiting.pop(here.message.id, [])))
+    return tuple(ordered)
+
+
 def renewed(archived: Archived) -> Archived:
-    """With ids of messages that nobody has used. Raises StoreError where a parent is missing, or comes later."""
+    """With ids of messages that nobody has used, each behind its parent. Raises StoreError where one hangs nowhere."""
     ids = {"": ""}
     messages = []
-    for each in archived.messages:
+    ordered = parents_first(archived.messages)
+    if len(ordered) != len(archived.messages):
+        raise StoreError("It is not whole: its messages do not hang together.", name="NOT_WHOLE")
+    for each in ordered:
         if each.message.id in ids or each.parent not in ids:
             raise StoreError("It is not whole: its messages do not hang together.", name="NOT_WHOLE")
         ids[each.message.id] = new = new_id()

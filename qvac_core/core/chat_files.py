@@ -26,6 +26,7 @@ from qvac_core.core.chat_archive import (
     Archived,
     Branched,
     from_json,
+    parents_first,
     pictures_of,
     renewed,
     to_json,
@@ -127,7 +128,8 @@ class ChatFiles:
                     except StoreError:
                         continue  # its name is in the message
                     pictures[picture.sha256] = base64.b64encode(data).decode()
-        return Archived(conversation, tuple(Branched(message, parent) for message, parent in tree), shown, pictures)
+        messages = parents_first([Branched(message, parent) for message, parent in tree])
+        return Archived(conversation, messages, shown, pictures)
 
     def _take_in(self, archived: Sequence[Archived]) -> tuple[list[Conversation], int]:
         new: list[Archived] = []

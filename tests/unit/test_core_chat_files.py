@@ -21,6 +21,7 @@ from qvac_core.core.chat_archive import Archived, Branched, from_json, to_json, 
 from qvac_core.core.chat_files import ChatFiles, read_file
 from qvac_core.core.chat_foreign import from_chatgpt, from_lm_studio, is_chatgpt, is_lm_studio
 from qvac_core.core.state import AnswerStats, Conversation, ErrorInfo, Message, Parameters, Picture, Target
+from qvac_core.core.transcript import ROLE as TRANSCRIPT
 from qvac_core.errors import StoreError
 from qvac_core.store.folders import DataDir
 from qvac_core.store.store import Store
@@ -270,6 +271,32 @@ def test_a_pipe_keeps_nobody_waiting(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "a.json")
     with pytest.raises(StoreError, match="no file"):
         read_file(tmp_path / "a.json")
+
+
+def test_what_was_hung_behind_something_younger_comes_back(tmp_path: Path) -> None:
+    """A recording stays in view where a question is answered again: the older answer stands behind it from then on."""
+
+    async def main() -> None:
+        here = Store.open(DataDir(tmp_path / "here", explicit=True), now=1.0)
+        there = Store.open(DataDir(tmp_path / "there", explicit=True), now=1.0)
+        kept = here.conversations
+        id = kept.create(Target(), 1.0, title="Heard").id
+        for at, (name, role) in enumerate((("q", "user"), ("a", "assistant"), ("t", TRANSCRIPT))):
+            kept.append(id, Message(name, role, name, float(at)), float(at))
+        kept.hang(id, "t", "q")
+        kept.hang(id, "a", "t")
+        kept.append(id, Message("b", "assistant", "b", 9.0), 9.0, after="t")
+        out = tmp_path / "out.json"
+        await ChatFiles(here.database, kept, here.pictures).export((), "json", out)
+        report = await ChatFiles(there.database, there.conversations, there.pictures).import_files([out])
+        assert report.refused == ()
+        assert [m.role for m in there.conversations.messages(id)] == ["user", TRANSCRIPT, "assistant"]
+        assert there.conversations.messages(id)[-1].text == "b"
+        assert sorted(m.text for m, _ in there.conversations.tree(id) if m.role != TRANSCRIPT) == ["a", "b", "q"]
+        here.close()
+        there.close()
+
+    asyncio.run(main())
 
 
 def test_a_path_that_comes_back_to_itself_is_cut(tmp_path: Path) -> None:
