@@ -100,7 +100,7 @@ class SectionView(QWidget):
         layout.addWidget(self.title)
         layout.addWidget(self.sentence)
         linked = QHBoxLayout()
-        linked.setContentsMargins(-3, 0, 0, 0)
+        linked.setContentsMargins(-6, 0, 0, 0)  # its text begins where the titles do
         linked.addWidget(self.link)
         linked.addStretch(1)
         layout.addLayout(linked)

@@ -15,7 +15,7 @@ from PySide6.QtGui import QDesktopServices, QKeySequence, QShowEvent
 from PySide6.QtWidgets import QPlainTextEdit, QWidget
 
 from app.autostart import Autostart, StartAtLogin
-from app.i18n import later, tr
+from app.i18n import later, listed, tr
 from app.presenters.settings_rows import Row
 from app.recent_log import recent_log, shortened
 from app.tasks import Tasks
@@ -168,8 +168,8 @@ class AboutRows:
         self._theme = theme
         self.licences = Button(theme, tr("Show"), name=tr("Show the licences"))
         version = tr("Version {version}", version=importlib.metadata.version(PACKAGE))
-        parts = " · ".join(about_this_program()[1:])
-        self.version = SettingsRow(theme, "QVAC Desktop", f"{version} · {parts}", words=row.words)
+        about = listed((version, *about_this_program()[1:]), " · ")
+        self.version = SettingsRow(theme, "QVAC Desktop", about, words=row.words)
         self.licence = SettingsRow(
             theme,
             tr("Licences"),

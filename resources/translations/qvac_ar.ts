@@ -723,7 +723,7 @@
     </message>
     <message>
         <source>Apache 2.0; the parts used have their own.</source>
-        <translation>Apache 2.0؛ وللأجزاء المستخدمة رخصها.</translation>
+        <translation>‏Apache 2.0؛ وللأجزاء المستخدمة رخصها.</translation>
     </message>
     <message>
         <source>Appearance</source>
@@ -5877,11 +5877,11 @@
     </message>
     <message>
         <source>llama.cpp, as it came</source>
-        <translation>llama.cpp كما جاء</translation>
+        <translation>‏llama.cpp كما جاء</translation>
     </message>
     <message>
         <source>llama.cpp, compiled here</source>
-        <translation>llama.cpp مترجَمًا هنا</translation>
+        <translation>‏llama.cpp مترجَمًا هنا</translation>
     </message>
     <message>
         <source>loaded</source>

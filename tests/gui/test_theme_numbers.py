@@ -124,3 +124,12 @@ def test_their_parts_have_names(qtbot: QtBot, theme: Theme) -> None:
     assert both.slider.accessibleName() == both.number.lineEdit().accessibleName() == "Text size"
     both.setAccessibleName("Schriftgröße")
     assert both.number.lineEdit().accessibleName() == "Schriftgröße"
+
+
+def test_a_number_stands_beside_its_chevrons_in_both_directions(qtbot: QtBot, theme: Theme) -> None:
+    field = Number(theme, "Context", 0, 9000, unit="كلمة")
+    qtbot.addWidget(field)
+    assert field.alignment() & Qt.AlignmentFlag.AlignRight
+    field.setLayoutDirection(Qt.LayoutDirection.RightToLeft)
+    assert field.alignment() & Qt.AlignmentFlag.AlignLeft
+    assert field.alignment() & Qt.AlignmentFlag.AlignAbsolute, "the direction of the text in it says nothing"
