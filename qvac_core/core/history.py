@@ -30,7 +30,19 @@ FIELDS = (
     *("seconds", "outcome", "error"),
 )
 # A cell that begins so is a formula to a spreadsheet: one that runs when the file is opened.
-FORMULA_BEGINS = ("=", "+", "-", "@", "\t", "\r")
+FORMULA_BEGINS = (
+    "=",
+    "+",
+    "-",
+    "@",
+    "\t",
+    "\r",
+    "\n",
+    "＝",
+    "＋",
+    "－",
+    "＠",
+)  # as East Asian keyboards write them too
 
 
 @dataclass(frozen=True, slots=True)

@@ -308,7 +308,8 @@ class Downloads:
             words = mistaken(error)
             await self._failed(job, ModelError(f"{words.title} {words.message}", name=words.name))
         finally:
-            job.task = None
+            if job.task is asyncio.current_task():
+                job.task = None
             self._next()
 
     def _copy(self, job: _Job) -> tuple[Copier | None, tuple[str, int], str]:
@@ -337,6 +338,8 @@ class Downloads:
     async def _failed(self, job: _Job, error: QvacError) -> None:
         needed = error.typed_fields.get("neededBytes") if isinstance(error, ModelError) else 0
         here = await asyncio.to_thread(self._library.left_of, job.row.model)
+        if self._jobs.get(job.key) is not job or job.task is not None or job.row.state is DownloadState.QUEUED:
+            return  # cancelled, or asked for again, while the disk was looked at
         words = describe(error)
         job.row = replace(
             job.row,

@@ -377,6 +377,38 @@ def test_a_model_without_an_address_is_copied_whole(tmp_path: Path) -> None:
     asyncio.run(main())
 
 
+@pytest.mark.parametrize("act", ["cancel", "resume"])
+def test_who_acts_while_a_failure_is_looked_at_is_obeyed(hub: FileServer, tmp_path: Path, act: str) -> None:
+    content = hub.files.pop(path_on_hub("one.gguf"))
+
+    async def main() -> None:
+        async with opened(tmp_path) as library:
+            models = library.core.library.downloads_queue._library
+            looking, seen, real = threading.Event(), threading.Event(), models.left_of
+
+            def look(name_or_source: str) -> int:
+                looking.set()
+                seen.wait(60)
+                return real(name_or_source)
+
+            models.left_of = look  # type: ignore[method-assign]
+            await library.room.download(ONE)
+            await asyncio.to_thread(looking.wait, 60)
+            hub.files[path_on_hub("one.gguf")] = content
+            await (library.room.cancel(ONE) if act == "cancel" else library.room.resume(ONE))
+            seen.set()
+            if act == "resume":
+                await library.state(ONE, S.DONE)
+            await library.room.download(TWO)
+            await library.state(TWO, S.DONE)
+            told = [e.state for e in library.events if isinstance(e, DownloadChanged) and e.model == ONE]
+            assert S.FAILED not in told
+        async with opened(tmp_path) as library:
+            assert await library.room.downloads() == ()
+
+    asyncio.run(main())
+
+
 def test_nothing_is_left_running(hub: FileServer, tmp_path: Path) -> None:
     before = threading.active_count()
 
