@@ -30,19 +30,7 @@ FIELDS = (
     *("seconds", "outcome", "error"),
 )
 # A cell that begins so is a formula to a spreadsheet: one that runs when the file is opened.
-FORMULA_BEGINS = (
-    "=",
-    "+",
-    "-",
-    "@",
-    "\t",
-    "\r",
-    "\n",
-    "＝",
-    "＋",
-    "－",
-    "＠",
-)  # as East Asian keyboards write them too
+FORMULA_BEGINS = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")  # the wide ones: East Asian
 
 
 @dataclass(frozen=True, slots=True)

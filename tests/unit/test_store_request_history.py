@@ -130,7 +130,7 @@ def test_exports(history: RequestHistory, tmp_path: Path) -> None:
         assert stat.S_IMODE(target.stat().st_mode) == 0o600
 
 
-@pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@x", "\t=1", "\r=1"])
+@pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@x", "\t=1", "\r=1", "\n=1", "＝1"])
 def test_no_text_is_a_formula(text: str) -> None:
     assert unharmed(text) == f"'{text}"
     assert unharmed(-1.5) == -1.5
