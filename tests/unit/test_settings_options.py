@@ -25,6 +25,8 @@ ELSEWHERE = {
     "--format": "the export of a transcript",
     "--rate": "a relay is a program of its own, without a window",
     "--quota": "a relay is a program of its own, without a window",
+    "--allow-copy": "the menu of a model on Share",
+    "--copy": "the sources of a model in the Library",
     "--json": "for programs",
     "--help": "this page",
 }
