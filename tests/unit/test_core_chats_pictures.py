@@ -128,6 +128,13 @@ def test_one_that_was_taken_away_is_named(tmp_path: Path, album: dict[str, Path]
     play(data, Scripted("Fine.", STATS), Scripted("no"), act)
 
 
+async def blind(scene: Scene, conversation: str) -> bool:
+    """Whether the last answer was given without the pictures, as it is kept."""
+    stats = (await scene.chats.messages(conversation))[-1].stats
+    assert stats is not None
+    return stats.blind
+
+
 def test_a_model_that_sees_none_is_shown_none_until_one_does(tmp_path: Path, album: dict[str, Path]) -> None:
     remote = Scripted("I see no picture.", STATS)
     remote.seeing = False
@@ -137,9 +144,11 @@ def test_a_model_that_sees_none_is_shown_none_until_one_does(tmp_path: Path, alb
         assert await asked(scene, conversation, "What is it?", album["cat.png"]) == [()]
         assert await asked(scene, conversation, "", album["sea.jpg"]) == [(), (), ()]
         assert remote.questions[-1].history[-1].content  # no template takes a question without a word
+        assert await blind(scene, conversation)
         remote.seeing = True
         await scene.retry(conversation, "A cat.", STATS)
         assert [m.pictures for m in remote.questions[-1].history] == [(shades(),), (), (blue("JPEG"),)]
+        assert not await blind(scene, conversation)
 
     play(tmp_path / "data", remote, Scripted(), act)
 
