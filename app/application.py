@@ -148,7 +148,8 @@ async def live(core: CoreProxy, theme: Theme, instance: Instance | None = None, 
     interrupts = Interrupts(left.set)
     recent_log.install()
     kept = first_look.read(instance.folder.settings_file) if instance is not None else None
-    window = MainWindow(core, theme, kept)
+    with theme.undressed():
+        window = MainWindow(core, theme, kept)
     if instance is not None:
         window.settings.use(instance.folder)
     window.leaving.connect(left.set)

@@ -13,14 +13,20 @@ import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from app import code_reader
 from app.core_words import told
 from app.i18n import later, tr
 from app.words import size
 from qvac_core.codec.key_text import KeyCheck, KeyText, read_key
 from qvac_core.engines.pictures import PICTURE_BYTES
 from qvac_core.errors import QvacError
+from qvac_core.lazy import Lazy
+
+if TYPE_CHECKING:
+    from app import code_reader
+else:
+    code_reader = Lazy("app.code_reader")
 
 SECONDS = 20.0
 LONGEST_ANSWER = 1_000_000  # bytes

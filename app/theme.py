@@ -5,6 +5,8 @@ From the design's token table. The palette comes first (Fusion paints from it), 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, fields, replace
 from typing import cast
 
@@ -195,6 +197,16 @@ class Theme(QObject):
         if font.pointSizeF() != self._app.font().pointSizeF():
             self._app.setFont(font)
         self.choose(setting)
+
+    @contextmanager
+    def undressed(self) -> Iterator[None]:
+        """While a window is made: with a sheet Qt polishes a widget anew each time something around it moves."""
+        sheet = self._app.styleSheet()
+        self._app.setStyleSheet("")
+        try:
+            yield
+        finally:
+            self._app.setStyleSheet(sheet)
 
     def colour(self, token: str) -> QColor:
         return QColor(cast("str", getattr(self._tokens, token)))

@@ -5,17 +5,19 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import QObject, Signal
 
 from app.bridge import CoreProxy
 from app.i18n import tr, trn
 from app.tasks import Tasks
-from qvac_core.core.chat_files import Form, Imported
 from qvac_core.core.error_text import describe
 from qvac_core.core.state import ErrorInfo
 from qvac_core.errors import QvacError
+
+if TYPE_CHECKING:
+    from qvac_core.core.chat_files import Form, Imported
 
 TOLD = 5  # files that are named, with why they were refused
 SUFFIXES: dict[Form, str] = {"markdown": "md", "json": "json"}

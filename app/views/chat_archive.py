@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from PySide6.QtWidgets import QFileDialog, QMenu, QWidget
 
 from app.i18n import tr
 from app.presenters.chat_archive import SUFFIXES, Archive, file_name
 from app.theme import Theme
-from qvac_core.core.chat_files import Form
+
+if TYPE_CHECKING:
+    from qvac_core.core.chat_files import Form
 
 
 class ArchiveMenus:

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
-import segno
+from typing import TYPE_CHECKING
+
 from PySide6.QtCore import QRectF, QSize, Qt
 from PySide6.QtGui import QColor, QFocusEvent, QPainter, QPaintEvent, QPen
 from PySide6.QtWidgets import QAbstractButton, QSizePolicy, QWidget
 
 from app.theme import Theme
 from app.widgets.focus import ring_after
+from qvac_core.lazy import Lazy
+
+if TYPE_CHECKING:
+    import segno
+else:
+    segno = Lazy("segno")
 
 QUIET_ZONE = 2  # modules; the standard says 4, the white card around adds the rest
 WHITE, BLACK = QColor("#FFFFFF"), QColor("#101512")

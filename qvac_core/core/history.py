@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
-from typing import IO, Protocol
+from typing import IO, TYPE_CHECKING, Protocol
 
 from qvac_core.store.disk import PRIVATE_FILE, store_error
 from qvac_core.store.folders import keep_from_own_files
@@ -23,7 +23,9 @@ from qvac_core.store.request_history import DayTotals as DayTotals
 from qvac_core.store.request_history import LogQuery as LogQuery
 from qvac_core.store.request_history import LogTotals as LogTotals
 from qvac_core.store.request_history import PersonTotals as PersonTotals
-from qvac_core.store.store import Store
+
+if TYPE_CHECKING:
+    from qvac_core.store.store import Store
 
 FIELDS = (
     *("time", "who", "key", "kind", "model", "prompt_tokens", "generated_tokens", "amount", "unit"),

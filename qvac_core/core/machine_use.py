@@ -10,9 +10,14 @@ import ctypes
 import ctypes.util
 import os
 import sys
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-import psutil
+from qvac_core.lazy import Lazy
+
+if TYPE_CHECKING:
+    import psutil
+else:
+    psutil = Lazy("psutil")
 
 
 class IdleTime(Protocol):

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from qvac_core.engines.library import Library
 from qvac_core.models import DEFAULT_SMALL_MODEL
-from tests.bench import bench_cache, inference, network, scheduling, speculating, transcription, udx_speed
+from tests.bench import bench_cache, inference, network, scheduling, speculating, transcription, udx_speed, window
 
 CACHE = Path(__file__).parents[2] / ".cache" / "models"
 LOSSY = (50.0, 0.01)  # round-trip time in ms, loss
@@ -31,6 +31,7 @@ TABLES: dict[str, tuple[str, Callable[[Path], object]]] = {
         "Chats that lose their slot, and idle memory: our scheduler against llama.cpp's server",
         bench_cache.main,
     ),
+    "window": ("The window: until it is seen, and at rest", lambda _: window.main()),
 }
 
 

@@ -29,7 +29,17 @@ ROOT = Path(__file__).parents[2]
 # Each takes longer to import than a frame lasts, and none is needed for a first look.
 LATER = (
     *("numpy", "httpx", "jinja2", "llguidance", "zeroconf", "huggingface_hub", "av", "keyring", "wakepy", "jeepney"),
-    *("ziamath", "miniaudio", "qvac_core.core.core", "qvac_core.hyperdht.dht", "qvac_core.delegation.provider"),
+    *(
+        "ziamath",
+        "miniaudio",
+        "markdown_it",
+        "pygments",
+        "PIL",
+        "segno",
+        "qvac_core.core.core",
+        "qvac_core.hyperdht.dht",
+        "qvac_core.delegation.provider",
+    ),
 )
 
 

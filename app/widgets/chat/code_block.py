@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from itertools import islice
+from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QRectF, Qt, QTimer
 from PySide6.QtGui import (
@@ -26,9 +27,14 @@ from PySide6.QtWidgets import QFrame, QHBoxLayout, QSizePolicy, QTextEdit, QVBox
 from app.i18n import tr
 from app.theme import Theme
 from app.widgets.button import CopyButton
-from app.widgets.chat.highlight import Span, line_spans, spans
 from app.widgets.chat.text_changes import TextChanges
 from app.widgets.label import Label
+from qvac_core.lazy import Lazy
+
+if TYPE_CHECKING:
+    from app.widgets.chat import highlight
+else:
+    highlight = Lazy("app.widgets.chat.highlight")
 
 HEADER_HEIGHT = 30
 PADDING = 12
@@ -117,9 +123,9 @@ class CodeText(QTextEdit):
         self._theme = theme
         self._code = ""
         self._language = ""
-        self._coloured: list[tuple[Span, ...]] = []
+        self._coloured: list[tuple[highlight.Span, ...]] = []
         self._changes = TextChanges(self)
-        self._to_colour: Iterator[tuple[Span, ...]] = iter(())
+        self._to_colour: Iterator[tuple[highlight.Span, ...]] = iter(())
         self._next_line = 0
         self._slices = QTimer(self)
         self._slices.setInterval(0)
@@ -182,9 +188,9 @@ class CodeText(QTextEdit):
         """Colour the lines whose spans changed; a line that keeps its colours is not touched."""
         self._slices.stop()
         if len(self._code) <= COLOUR_AT_ONCE:
-            self._show_colours(0, spans(self._code, self._language))
+            self._show_colours(0, highlight.spans(self._code, self._language))
         else:
-            self._to_colour, self._next_line = line_spans(self._code, self._language), 0
+            self._to_colour, self._next_line = highlight.line_spans(self._code, self._language), 0
             self._slices.start()
 
     @property
@@ -211,14 +217,14 @@ class CodeText(QTextEdit):
         if start <= 0:
             self.colour()
             return
-        tail = spans("\n".join(lines[start:]), self._language)
+        tail = highlight.spans("\n".join(lines[start:]), self._language)
         known = self._coloured[start:-1]
         if known and tail[: len(known)] == known:
             self._show_colours(start, tail)
         elif len(lines) <= LEX_AT_LINE_ENDS or not lines[-1]:
             self.colour()
 
-    def _show_colours(self, start: int, lines: Sequence[tuple[Span, ...]]) -> None:
+    def _show_colours(self, start: int, lines: Sequence[tuple[highlight.Span, ...]]) -> None:
         formats = {role: self._format(role) for role in ("keyword", "string", "comment", "number", "function")}
         block = self.document().findBlockByNumber(start)
         dirty: tuple[int, int] | None = None  # of the document's letters; one call: each costs a walk over all lines

@@ -8,18 +8,18 @@ its source: raw HTML never gets there.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 from html import escape
-from typing import Any
-
-from markdown_it import MarkdownIt
-from markdown_it.renderer import RendererHTML
-from markdown_it.rules_core import StateCore
-from markdown_it.token import Token
+from typing import TYPE_CHECKING, Any
 
 from app.widgets.chat import maths
+
+if TYPE_CHECKING:
+    from markdown_it import MarkdownIt
+    from markdown_it.token import Token
 
 _NEWLINE = re.compile(r"\r\n?")
 _DEFINITION = re.compile(r"\]:")
@@ -31,8 +31,6 @@ _TABLE_ROW = re.compile(r"^ {0,3}\|")
 # Qt enlarges h1 to h6 by itself, on top of what a style sheet says.
 _HEADING = re.compile(r"<(/?)h([1-6])>")
 _FENCE = re.compile(r"^ {0,3}(`{3,}|~{3,})(.*)$")
-_TASK = re.compile(r"\[([ xX])\]\s")
-OPEN_TASK, DONE_TASK = "\N{BALLOT BOX}", "\N{BALLOT BOX WITH CHECK}"
 _INLINE_CODE = re.compile(r"(`+)(?!`)(.+?)(?<!`)\1(?!`)")
 
 
@@ -60,59 +58,12 @@ class _Placed:
     start: int  # first line
 
 
-class _Parser(MarkdownIt):
-    def normalizeLinkText(self, link: str) -> str:
-        """A bare address is shown as it was written: decoded, a look-alike would read like the one it imitates."""
-        return link
+@lru_cache(maxsize=1)
+def _markdown() -> MarkdownIt:
+    """Its library is slow to import: not before there is an answer to show."""
+    from app.widgets.chat.markdown_parser import parser
 
-
-class _Renderer(RendererHTML):
-    def maths(self, tokens: Sequence[Token], idx: int, options: Any, env: Any) -> str:
-        token = tokens[idx]
-        html = f"<maths{' display' if token.info else ''}>{escape(token.content)}</maths>"
-        return f'<p class="formula">{html}</p>' if token.block else html
-
-    def image(self, tokens: Sequence[Token], idx: int, options: Any, env: Any) -> str:
-        """A picture from an answer is never fetched: it is a link that says where it points."""
-        token = tokens[idx]
-        label = self.renderInlineAsText(token.children, options, env) if token.children else ""
-        source = str(token.attrGet("src") or "")
-        return f'<a href="{escape(source)}">{escape(label or source)}</a>'
-
-
-def _parser() -> MarkdownIt:
-    options = {"html": False, "breaks": True, "linkify": True, "maxNesting": 40}
-    parser = _Parser("commonmark", options, renderer_cls=_Renderer).enable(["table", "strikethrough", "linkify"])
-    assert parser.linkify is not None
-    # Words with a dot are more often files (main.py) than hosts.
-    parser.linkify.set({"fuzzy_link": False, "fuzzy_email": True}).add("ftp:", None).add("//", None)
-    maths.add_to(parser)
-    parser.core.ruler.push("tasks", _tasks)
-    return parser
-
-
-def _tasks(state: StateCore) -> None:
-    """`[ ]` and `[x]` at the start of a list item are boxes."""
-    for index, token in enumerate(state.tokens):
-        if token.type != "inline" or index < 2 or state.tokens[index - 2].type != "list_item_open":
-            continue
-        first = token.children[0] if token.children else token
-        found = _TASK.match(first.content) if first.type == "text" else None
-        if found is not None:
-            first.content = (OPEN_TASK if found[1] == " " else DONE_TASK) + " " + first.content[found.end() :]
-            state.tokens[index - 2].attrSet("class", "task")
-    lists: list[Token] = []
-    for token in state.tokens:
-        if token.type == "bullet_list_open":
-            token.attrSet("class", "tasks")
-            lists.append(token)
-        elif token.type == "bullet_list_close":
-            lists.pop()
-        elif token.type == "list_item_open" and lists and token.level == lists[-1].level + 1 and not token.attrs:
-            lists[-1].attrs.pop("class", None)
-
-
-_MARKDOWN = _parser()
+    return parser()
 
 
 def clean(text: str) -> str:
@@ -198,7 +149,7 @@ class GrowingText:
 
 def _parse(text: str) -> list[_Placed]:
     env: dict[str, Any] = {}
-    tokens = _MARKDOWN.parse(text, env)
+    tokens = _markdown().parse(text, env)
     placed: list[_Placed] = []
     first = 0
     for index, token in enumerate(tokens):
@@ -223,7 +174,7 @@ def _block(tokens: list[Token], env: dict[str, Any]) -> Block:
 
 
 def _html(tokens: list[Token], env: dict[str, Any]) -> str:
-    rendered: str = _MARKDOWN.renderer.render(tokens, _MARKDOWN.options, env)
+    rendered: str = _markdown().renderer.render(tokens, _markdown().options, env)
     # Qt draws a table from its attributes; the colours of its lines come with the document's style sheet.
     rendered = _HEADING.sub(lambda tag: "</p>" if tag[1] else f'<p class="h{tag[2]}">', rendered)
     # Qt has no list item without a mark; a list of tasks alone has none.

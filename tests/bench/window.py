@@ -1,0 +1,77 @@
+"""The window: processor time until it is seen, against an older checkout; what it takes while nobody uses it.
+
+QVAC_OLDER_CHECKOUT: the folder of the other one (a `git worktree`); without it there is no ratio.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+from qvac_core.core import Core, CoreConfig, RuleOverride
+from qvac_core.hyperdht import create_testnet
+from tests.bench.table import Row, print_table
+
+ROOT = Path(__file__).parents[2]
+PROBE = Path(__file__).with_name("window_life.py")
+RUNS = 7
+SECONDS = 60.0
+NOWHERE = "127.0.0.1:9"
+MOST_PERCENT, MOST_MB = 0.1, 110.0
+
+
+def figures(what: str, checkout: Path, folder: str, bootstrap: str, more: Mapping[str, str] = {}) -> tuple[float, ...]:
+    """What a window prints of itself. Raises subprocess errors."""
+    environment = {**os.environ, "QT_QPA_PLATFORM": "offscreen", **more}
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)  # a warm start has compiled before
+    options = ("--data-dir", folder, "--no-local-network", "--bootstrap", bootstrap)
+    command = [sys.executable, "-P", str(PROBE), what, *options]
+    done = subprocess.run(
+        command, cwd=checkout, env=environment, capture_output=True, text=True, check=True, timeout=300
+    )
+    return tuple(float(figure) for figure in done.stdout.split())
+
+
+def start(older: Path, runs: int = RUNS) -> Row:
+    """Alternating, both warm."""
+    with tempfile.TemporaryDirectory() as ours, tempfile.TemporaryDirectory() as theirs:
+        both = [(ROOT, ours), (older, theirs)]
+        for checkout, folder in both:
+            figures("paint", checkout, folder, NOWHERE)
+        seconds = [[figures("paint", *one, NOWHERE)[0] for one in both] for _ in range(runs)]
+    now, before = (tuple(run[which] for run in seconds) for which in (0, 1))
+    return Row("until the window is seen", "s of a core", now, before, "<= 0.6")
+
+
+async def rest(seconds: float = SECONDS) -> list[Row]:
+    """In front and hidden, connected to a provider on a network of loopback."""
+    rows: list[Row] = []
+    with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryDirectory() as provider:
+        async with await create_testnet(3) as net:
+            config = CoreConfig(
+                data_dir=Path(provider),
+                bootstrap=tuple(net.bootstrap),
+                rules=RuleOverride(allow_all=True),
+                local_network=False,
+                seed=bytes(range(32)),
+            )
+            async with Core(config) as core:
+                await core.start_sharing()
+                host, port = next(iter(net.bootstrap))
+                for name, hidden in (("in front", ""), ("hidden", "1")):
+                    more = {"PROVIDER_KEY": core.public_key, "SECONDS": str(seconds), "HIDDEN": hidden}
+                    percent, megabytes = await asyncio.to_thread(figures, "idle", ROOT, folder, f"{host}:{port}", more)
+                    rows.append(Row(f"at rest, {name}", "% of a core", (percent,), (MOST_PERCENT,), "<= 1"))
+                    rows.append(Row(f"at rest, {name}", "MB", (megabytes,), (MOST_MB,), "<= 1"))
+    return rows
+
+
+def main() -> None:
+    if older := os.environ.get("QVAC_OLDER_CHECKOUT"):
+        print_table([start(Path(older))], ours="now", theirs="older")
+    print_table(asyncio.run(rest()), ours="now", theirs="bound")
