@@ -288,11 +288,12 @@ class FakeCore:
     async def download_model(self, name_or_source: str, *, share: bool = False) -> None:
         await self._enter("download_model", name_or_source)
         name = name_or_source or DEFAULT_SMALL_MODEL.name
-        self.emit(DownloadChanged(name, 49_000_000, 98_000_000, 9_800_000.0))
+        title = "SmolLM2 135M Instruct"
+        self.emit(DownloadChanged(name, 49_000_000, 98_000_000, 9_800_000.0, title=title))
         if (gate := self.slow.get("download")) is not None:
             await gate.wait()
-        self.emit(DownloadChanged(name, 98_000_000, 98_000_000, 9_800_000.0, DownloadState.DONE))
-        model = SharedModel(name, "SmolLM2 135M Instruct", "Q4_1", 98_000_000, 210_000_000, 2048, 4, share, "idle")
+        self.emit(DownloadChanged(name, 98_000_000, 98_000_000, 9_800_000.0, DownloadState.DONE, title=title))
+        model = SharedModel(name, title, "Q4_1", 98_000_000, 210_000_000, 2048, 4, share, "idle")
         self._set_models((*self.models, model))
 
     async def cancel_download(self, name_or_source: str) -> None:
