@@ -115,7 +115,7 @@ def test_what_a_provider_offers_and_to_whom(
 
     text = ask(key, bootstrap, tmp_path / "guest", "--seed", GUEST)
     columns, row = text.stdout.splitlines()
-    assert columns.split() == ["name", "can", "size", "context", "now"] and "98 MB" in row
+    assert columns.split() == ["name", "can", "size", "context", "now", "may", "be", "copied"] and "98 MB" in row
     none = ask(key, bootstrap, tmp_path / "guest", "--seed", GUEST, "--search", "xyzzy")
     assert none.returncode == 0 and "No model of it matches xyzzy." in none.stderr
 

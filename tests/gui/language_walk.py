@@ -200,7 +200,15 @@ STEPS = (
 )
 
 
+def _alone() -> None:
+    """No window of an earlier test stands in front of what is walked."""
+    for left_over in QApplication.topLevelWidgets():
+        if left_over.isVisible():
+            left_over.hide()
+
+
 async def opened(step: Step, theme: Theme) -> tuple[MainWindow, DirectProxy, FakeCore]:
+    _alone()
     core = step.core()
     proxy = DirectProxy(core)
     window = MainWindow(proxy, theme)
