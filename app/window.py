@@ -299,52 +299,43 @@ class MainWindow(QWidget):
 
     def ask_to_leave(self) -> None:
         """Leave, after a question where somebody is served; also while the window is hidden."""
-        if self._left:
-            return
-        if self._question is not None:
-            self._question.activateWindow()
-            return
-        if guests := self._guests_now():
-            self.show()
-            self._question = confirm(
-                self._theme,
-                tr("Stop sharing and quit?"),
-                trn(
-                    "%n person uses this GPU now. Their answers end when you quit.",
-                    "%n people use this GPU now. Their answers end when you quit.",
-                    guests,
-                ),
-                tr("Quit"),
-                self.leave,
-                self,
+
+        def question(guests: int) -> tuple[str, str, str]:
+            ends = trn(
+                "%n person uses this GPU now. Their answers end when you quit.",
+                "%n people use this GPU now. Their answers end when you quit.",
+                guests,
             )
-            self._question.finished.connect(self._forget_question)
-            return
-        self.leave()
+            return tr("Stop sharing and quit?"), ends, tr("Quit")
+
+        self._ask_if_served(question, self.leave)
 
     def restart(self) -> None:
         """Leave and begin again with what waits for a start, after a question where somebody is served."""
+
+        def question(guests: int) -> tuple[str, str, str]:
+            ends = trn(
+                "%n person uses this GPU now. Their answers end when you restart.",
+                "%n people use this GPU now. Their answers end when you restart.",
+                guests,
+            )
+            return tr("Restart while somebody is served?"), ends, tr("Restart")
+
+        self._ask_if_served(question, self._leave_to_restart)
+
+    def _ask_if_served(self, question: Callable[[int], tuple[str, str, str]], act: Callable[[], None]) -> None:
+        """`act`, at once or when it was agreed to. question: title, sentence and word of the button, by guests."""
         if self._left:
             return
         if self._question is not None:
             self._question.activateWindow()
-            return
-        if guests := self._guests_now():
-            self._question = confirm(
-                self._theme,
-                tr("Restart while somebody is served?"),
-                trn(
-                    "%n person uses this GPU now. Their answers end when you restart.",
-                    "%n people use this GPU now. Their answers end when you restart.",
-                    guests,
-                ),
-                tr("Restart"),
-                self._leave_to_restart,
-                self,
-            )
+        elif guests := self._guests_now():
+            self.show()
+            title, sentence, word = question(guests)
+            self._question = confirm(self._theme, title, sentence, word, act, self)
             self._question.finished.connect(self._forget_question)
-            return
-        self._leave_to_restart()
+        else:
+            act()
 
     def _leave_to_restart(self) -> None:
         self.restarts = True

@@ -31,7 +31,6 @@ class _Field(_Spin):
         self.setKeyboardTracking(False)  # half a number is none
         self._align()
         self.setAccessibleName(name)
-        self.lineEdit().setAccessibleName(name)
         theme.changed.connect(self.update)
 
     def setAccessibleName(self, name: str) -> None:
