@@ -251,6 +251,7 @@ def test_parameters_reach_delegated_and_local_answers_and_a_cut_one_goes_on(
                 assert cut.stats is not None
                 if cut.stats.ending:
                     break
+            assert cut.stats is not None
             assert (cut.stats.ending, cut.stats.generated_tokens) == ("length", 6)
             assert await guest.core.branches.continue_answer(conversation) == cut.id
             ended = await guest.until(AnswerFinished, partial(_grown, cut))
