@@ -47,7 +47,7 @@ class ChatSettings(QObject):
         self.presets: tuple[Preset, ...] = ()
         self._draft = (Parameters(), "")  # of a conversation that nobody has written in yet
         self._draft_others: tuple[Target, ...] = ()
-        self._ahead: dict[str, tuple[Parameters, str]] = {}  # what the core has not told of yet, by conversation
+        self._ahead = chat.chats.ahead
         core.core_event.connect(self._take)
         for signal in (chat.opened, chat.target_changed, chat.providers_changed, chat.models_changed):
             signal.connect(self.changed)

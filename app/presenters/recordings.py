@@ -22,11 +22,16 @@ class Recordings(QObject):
         super().__init__(parent)
         self._player = Player(output, self)
         self._waveforms = Waveforms(self)
-        self._played = ""  # the message that is, or was, heard
+        self._played = ""
         self._troubles: dict[str, str] = {}
         self._player.moved.connect(lambda: self.changed.emit(self._played))
         self._player.ended.connect(self._ended)
         self._waveforms.grew.connect(lambda _recording: self.changed.emit(""))
+
+    @property
+    def played(self) -> str:
+        """The message that is, or was, heard."""
+        return self._played
 
     def close(self) -> None:
         self._player.close()

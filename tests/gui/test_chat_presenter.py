@@ -295,9 +295,9 @@ def test_an_answer_keeps_who_gave_it(qloop: QEventLoop, fake_core: FakeCore) -> 
         for answer in answers:
             assert presenter.speaker(answer).public_key == scenes.STUDIO
         renamed = replace(fake_core.provider_list[0], name="Attic")
-        presenter.providers = (renamed, *fake_core.provider_list[1:])
+        presenter.chats.providers = (renamed, *fake_core.provider_list[1:])
         assert presenter.speaker(answers[0]).name == "Attic"
-        presenter.providers = ()
+        presenter.chats.providers = ()
         assert presenter.speaker(answers[0]).name == "Studio desktop"
         assert presenter.speaker(answers[0]).public_key == scenes.STUDIO
     assert stats_words(stopped) == ("direct", "first token 0.31 s", "64 tok/s", "7 out")
