@@ -14,6 +14,7 @@ import socket
 import sys
 from collections.abc import Callable, Sequence
 from types import FrameType
+from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QEvent, QSocketNotifier, Qt, QTimer, QUrl, Signal
 from PySide6.QtCore import QEventLoop as QtEventLoop
@@ -37,6 +38,9 @@ from app.window import MainWindow
 from qvac_core.core.interface import CoreInterface
 from qvac_core.errors import QvacError
 from qvac_core.store.folders import DataDir
+
+if TYPE_CHECKING:
+    from app.service import Services
 
 DONE, FAILED, INTERRUPTED = 0, 1, 130
 AGAIN = -1  # no exit code: `run` starts the program once more
@@ -108,7 +112,8 @@ def run(core_factory: Callable[[], CoreInterface], folder: DataDir | None = None
     asyncio.set_event_loop(loop)
     try:
         if refused is not None:
-            return int(loop.run_until_complete(refuse(refused, theme)))
+            code = int(loop.run_until_complete(refuse(refused, theme, service_of(folder, refused))))
+            return begin_again(arguments) if code == AGAIN else code
         proxy = CoreProxy(CoreThread(core_factory))
         code = int(loop.run_until_complete(live(proxy, theme, instance, arguments)))
     finally:
@@ -127,19 +132,51 @@ def _name_for_taskbar() -> None:
         ctypes.windll.shell32.SetCurrentProcessExplicitAppUserModelID("qvac-desktop")
 
 
-async def refuse(error: QvacError, theme: Theme) -> int:
-    """No window: say why, and end when that was read."""
+def service_of(folder: DataDir | None, refused: QvacError) -> Services | None:
+    """The service of this data folder, where it may be what holds it."""
+    if folder is None or refused.name != "ALREADY_RUNNING":
+        return None
+    from app.service import services_here  # seldom needed, and not at all before the window is seen
+
+    try:
+        services = services_here(folder)
+        return services if services.there() else None
+    except QvacError:  # no services on this system
+        return None
+
+
+async def refuse(error: QvacError, theme: Theme, service: Services | None = None) -> int:
+    """No window: say why, and end when that was read. service: it can be stopped, AGAIN is returned then."""
     left = asyncio.Event()
     interrupts = Interrupts(left.set)
-    dialog = _say(theme, error, left.set)
+    dialog = _say(theme, error, left.set, tr("Stop the service and open") if service is not None else "")
+    accepted = []
+    dialog.accepted.connect(lambda: accepted.append(True))
     _on_quit(left.set, left.set)
     try:
         await left.wait()
+        if service is not None and accepted:
+            try:
+                await asyncio.to_thread(service.stop)
+            except QvacError as refusal:
+                dialog = _say(theme, refusal, left.set)
+                left.clear()
+                await left.wait()
+            else:
+                return AGAIN
     finally:
         interrupts.close()
         dialog.hide()
         dialog.deleteLater()
     return INTERRUPTED if interrupts.came else FAILED
+
+
+def resume_service(folder: DataDir) -> None:
+    """One that was stopped for this window waits for its end from now on. Blocks; raises nothing."""
+    from app.service import services_here
+
+    with contextlib.suppress(QvacError):  # none on this system, or launchd has it loaded already
+        services_here(folder).start()
 
 
 async def live(core: CoreProxy, theme: Theme, instance: Instance | None = None, arguments: Sequence[str] = ()) -> int:
@@ -175,7 +212,9 @@ async def live(core: CoreProxy, theme: Theme, instance: Instance | None = None, 
     code = DONE
     leaving = asyncio.ensure_future(left.wait())
     autostart = Autostart.of(instance.folder) if instance is not None else None
-    beginning = asyncio.ensure_future(_begin(core, window, background, early, autostart))
+    beginning = asyncio.ensure_future(
+        _begin(core, window, background, early, autostart, instance.folder if instance is not None else None)
+    )
     try:
         await asyncio.wait({beginning, leaving}, return_when=asyncio.FIRST_COMPLETED)
         if beginning.done():
@@ -213,6 +252,7 @@ async def _begin(
     background: Background,
     asked: list[tuple[str, ...]],
     autostart: Autostart | None,
+    folder: DataDir | None = None,
 ) -> None:
     """asked: what for, by the command line first; it grows until this ends."""
     if IN_TRAY not in asked[0]:
@@ -226,6 +266,8 @@ async def _begin(
             await asyncio.to_thread(autostart.mend)
         except QvacError as error:
             window.notice.show_notice(tr("What starts at login could not be looked at."), error.message)
+    if folder is not None:
+        await asyncio.to_thread(resume_service, folder)
     for arguments in asked:
         window.called.emit(arguments)
 
@@ -239,9 +281,9 @@ async def _show(window: MainWindow) -> None:
         await asyncio.wait_for(painted.wait(), PAINT_LIMIT)
 
 
-def _say(theme: Theme, error: QvacError, leave: Callable[[], None]) -> Dialog:
-    """It did not start: say why; closing that leaves."""
-    dialog = Dialog(theme, tr("QVAC Desktop could not start"), told(error.message), "", cancel=tr("Quit"))
+def _say(theme: Theme, error: QvacError, leave: Callable[[], None], remedy: str = "") -> Dialog:
+    """It did not start: say why; closing that leaves. remedy: a button that accepts, "" = none."""
+    dialog = Dialog(theme, tr("QVAC Desktop could not start"), told(error.message), remedy, cancel=tr("Quit"))
     dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose, False)
     dialog.finished.connect(lambda _result: leave())
     print(error.message, file=sys.stderr)  # noqa: T201

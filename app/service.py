@@ -19,6 +19,7 @@ from typing import Final, Protocol
 from xml.sax.saxutils import escape
 
 from app.autostart import LABEL, TITLE, folder_suffix, xdg_config_home
+from app.own_command import own_command
 from qvac_core.errors import QvacError, StoreError
 from qvac_core.store.disk import store_error, write_atomically
 from qvac_core.store.folders import APP_NAME, DataDir
@@ -27,6 +28,8 @@ ACTION: Final = "install the service"
 INTERRUPTED: Final = 130  # how the provider ends when it is asked to; main.py
 WRONG_USAGE: Final = 2
 ANSWER_LIMIT: Final = 60.0  # seconds for a tool of the system
+WAIT: Final = "--wait"
+LOG: Final = "provider.log"  # in the data folder, where the system keeps none
 LINGER: Final = Path("/var/lib/systemd/linger")
 
 Run = Callable[[Sequence[str]], tuple[int, str]]
@@ -58,6 +61,12 @@ class Services(Protocol):
     def install(self, command: Sequence[str], log: Path) -> Installed:
         """Write it and start it; in place of an earlier one. log: where it writes, if the system keeps no log."""
 
+    def there(self) -> bool:
+        """Whether one is installed; asks the system, raises nothing."""
+
+    def start(self) -> None:
+        """One that is installed and was stopped; does nothing where there is none."""
+
     def stop(self) -> None:
         """One that runs; does nothing where there is none."""
 
@@ -86,6 +95,17 @@ def _asked(run: Run, command: Sequence[str], what: str) -> str:
     if code:
         raise QvacError(f"{what}: `{' '.join(command)}` said: {said or f'exit code {code}'}")
     return said
+
+
+def service_command(options: Sequence[str], folder: DataDir) -> tuple[str, ...]:
+    """What a service runs. options: of the verb `provider`, paths that mean the same from anywhere.
+
+    It waits for the data folder: a window may have it, now or when the service begins.
+    """
+    arguments = ("provider", *options)
+    if folder.explicit and "--data-dir" not in arguments:
+        arguments += ("--data-dir", str(folder.root))
+    return (*own_command(window=os.name == "nt"), *arguments, WAIT)
 
 
 # --- Linux
@@ -120,6 +140,13 @@ class Systemd:
         if not (self._linger / user).exists():
             lines.append(f"It runs while you are logged in. Also without that:  loginctl enable-linger {user}")
         return Installed(str(self.file), tuple(lines))
+
+    def there(self) -> bool:
+        return self.file.exists()
+
+    def start(self) -> None:
+        if self.file.exists():
+            self._systemctl("start", self._name)
 
     def stop(self) -> None:
         if self.file.exists():
@@ -196,6 +223,13 @@ class Launchd:
         _asked(self._run, ["launchctl", "bootstrap", self._domain, str(self.file)], what)
         return Installed(str(self.file), (f"See what it says:  tail -f '{log}'",))
 
+    def there(self) -> bool:
+        return self.file.exists()
+
+    def start(self) -> None:
+        if self.file.exists():
+            _asked(self._run, ["launchctl", "bootstrap", self._domain, str(self.file)], "The service was not started")
+
     def stop(self) -> None:
         if self.file.exists():
             # It fails for one that is not loaded, which is as well.
@@ -233,12 +267,21 @@ class TaskScheduler:
             file.unlink(missing_ok=True)
         return Installed("", (f'It is the task "{self._name}" of the Task Scheduler.', f"What it says is in  {log}"))
 
+    def there(self) -> bool:
+        try:
+            return self._run(["schtasks", "/Query", "/TN", self._name])[0] == 0
+        except (OSError, subprocess.TimeoutExpired):  # no Task Scheduler holds none
+            return False
+
+    def start(self) -> None:
+        if self.there():
+            _asked(self._run, ["schtasks", "/Run", "/TN", self._name], "The task does not start")
+
     def stop(self) -> None:
         self._run(["schtasks", "/End", "/TN", self._name])  # fails for one that is not there, which is as well
 
     def remove(self) -> bool:
-        code, _said = self._run(["schtasks", "/Query", "/TN", self._name])
-        if code:
+        if not self.there():
             return False
         self.stop()
         _asked(self._run, ["schtasks", "/Delete", "/TN", self._name, "/F"], "The task was not removed")

@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, Qt, Signal
 from PySide6.QtGui import QFontDatabase
-from PySide6.QtWidgets import QApplication
+from PySide6.QtWidgets import QApplication, QWidget
 
 from app import languages
 from app.audio.system_input import SystemInput
@@ -30,13 +31,17 @@ from app.views.settings_identity import IdentityRow
 from app.views.settings_network import AddRelayEntry, ConnectionEntry, RelaysEntry
 from app.views.settings_page import SettingsPage
 from app.views.settings_row import Options, SettingsEntry, SettingsRow
-from app.views.settings_system import AboutRows, AutostartRow, FolderRow, ReportRow, engine_rows, shortcut_rows
+from app.views.settings_system import AboutRows, AutostartRow, FolderRow, ReportRow, TextDialog, shortcut_rows
 from app.widgets.button import Button
 from app.widgets.icon_label import IconLabel
 from app.window_language import LANGUAGES, SYSTEM
 from qvac_core.core.manners import MannersRule
 from qvac_core.core.pausing import PauseReason
 from qvac_core.store.folders import DataDir
+
+if TYPE_CHECKING:
+    from app.engine_build import EngineBuild
+    from app.views.settings_service import FindServices
 
 MANNERS = {
     PauseReason.BATTERY: "manners.on_battery",
@@ -72,6 +77,8 @@ class WindowSettings(QObject):
         self._closing = threading.Event()
         self._folder: DataDir | None = None
         self._starts: Autostart | None = None
+        self._find_services: FindServices | None = None
+        self.build: EngineBuild | None = None
         self._still = theme.reduced_motion  # whoever made the theme wants none
         self.presenter = SettingsPresenter(core, keys(), self)
         self.page = SettingsPage(
@@ -82,13 +89,14 @@ class WindowSettings(QObject):
                 "autostart": self._autostart,
                 "connection": self._connection,
                 "days": lambda row: (DaysRow(self.presenter, theme, row),),
-                "engine": lambda row: engine_rows(theme, row),
+                "engine": self._engines,
                 "folder": self._folder_rows,
                 "identity": self._identity_row,
                 "hours": lambda row: (HoursRow(self.presenter, theme, row),),
                 "reads": lambda row: (SettingsRow(theme, tr(row.label), tr(row.hint), words=row.words),),
                 "relays": self._relays,
                 "report": lambda row: (ReportRow(theme, row, self._facts),),
+                "service": self._service,
                 "shortcuts": lambda row: shortcut_rows(theme),
                 "telemetry": self._telemetry,
                 "who": self._who,
@@ -117,9 +125,10 @@ class WindowSettings(QObject):
         if isinstance(app, QApplication):
             app.applicationStateChanged.connect(self._back)
 
-    def use(self, folder: DataDir) -> None:
+    def use(self, folder: DataDir, find_services: FindServices | None = None) -> None:
         """Where this window keeps everything. Before the page is opened for the first time."""
         self._folder, self._starts = folder, Autostart.of(folder)
+        self._find_services = find_services
 
     async def load(self) -> None:
         await self._network.load()
@@ -127,6 +136,8 @@ class WindowSettings(QObject):
 
     async def close(self) -> None:
         self._closing.set()
+        if self.build is not None:
+            await asyncio.to_thread(self.build.cancel)
         await self._tasks.settle()  # a thread that reads a disk cannot be cancelled
         await self._tasks.close()
         await self.presenter.close()
@@ -198,6 +209,25 @@ class WindowSettings(QObject):
             return ()
         self.starts = AutostartRow(self._theme, row, self._starts, self._tasks)
         return (self.starts,)
+
+    def _engines(self, row: Row) -> tuple[SettingsEntry, ...]:
+        from app.engine_build import EngineBuild
+        from app.views.settings_engine import engine_rows
+
+        def show(title: str, sentence: str, text: str, asker: QWidget) -> None:
+            TextDialog(self._theme, title, sentence, text, asker).open()
+
+        self.build = self.build or EngineBuild()
+        return engine_rows(self._theme, row, self.build, self._tasks, show, self.page.refresh_rows)
+
+    def _service(self, row: Row) -> tuple[SettingsEntry, ...]:
+        if self._folder is None:
+            return ()
+        from app.service import services_here
+        from app.views.settings_service import ServiceRow
+
+        find = self._find_services or services_here
+        return (ServiceRow(self._theme, row, self._folder, find, self._tasks),)
 
     def _folder_rows(self, row: Row) -> tuple[SettingsEntry, ...]:
         if self._folder is None:

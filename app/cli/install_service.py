@@ -9,14 +9,13 @@ from pathlib import Path
 
 from app.cli.output import Output
 from app.own_command import own_command
-from app.service import Services, services_here
+from app.service import LOG, WAIT, Services, services_here
 from qvac_core.errors import QvacError, StoreError
 from qvac_core.store.folders import DataDir, InstanceLock
 
 SEED_VARIABLE = "QVAC_HYPERSWARM_SEED"
 FLAGS = ("--install-service", "--uninstall-service")
 PATHS = ("--data-dir", "--model", "--log-file")
-LOG = "provider.log"
 
 
 def change_service(
@@ -69,6 +68,8 @@ def service_arguments(arguments: Sequence[str], folder: DataDir) -> tuple[str, .
             option = argument if argument in PATHS else ""
     if folder.explicit and not any(argument.partition("=")[0] == "--data-dir" for argument in kept):
         kept += ["--data-dir", str(folder.root)]  # of QVAC_DESKTOP_HOME, which a service does not see
+    if WAIT not in kept:
+        kept.append(WAIT)  # a window may have the folder when it begins
     return tuple(kept)
 
 

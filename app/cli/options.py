@@ -540,6 +540,9 @@ def _provider(parser: argparse.ArgumentParser) -> None:
     )
     service.add_argument("--uninstall-service", action="store_true", help="stop and remove that service")
     parser.add_argument("--log-file", type=_folder, metavar="FILE", help="write there what else is printed")
+    parser.add_argument(
+        "--wait", action="store_true", help="begin when no other QVAC Desktop uses the data folder, as services do"
+    )
     _network(parser)
     _local_network(parser)
     _relays(parser)

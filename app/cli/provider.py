@@ -28,12 +28,17 @@ from qvac_core.core.state import (
     SharingChanged,
     SharingPhase,
 )
+from qvac_core.errors import StoreError
+from qvac_core.store.folders import DataDir, InstanceLock
 
+FOLDER_PAUSE = 1.0  # seconds between two looks whether the data folder is free
 _FINDABLE = (SharingPhase.ANNOUNCED, SharingPhase.REACHABLE, SharingPhase.LOCAL)
 
 
 async def provide(options: argparse.Namespace, output: Output) -> int:
     """Runs until cancelled. Events: ready, connection, request, done (and progress while a model is fetched)."""
+    if options.wait:
+        await _folder_free(DataDir.locate(options.data_dir), output)
     core = Core(core_config(options))
     core.subscribe(lambda event: _report(event, output))
     try:
@@ -51,6 +56,26 @@ async def provide(options: argparse.Namespace, output: Output) -> int:
     finally:
         await core.close()
     return 0
+
+
+async def _folder_free(folder: DataDir, output: Output) -> None:
+    """Returns when no other QVAC Desktop has the data folder. Raises StoreError where it cannot be used at all."""
+    lock = InstanceLock(folder.create().lock_file)
+    told = False
+    while True:
+        try:
+            lock.acquire()
+        except StoreError as error:
+            if error.name != "ALREADY_RUNNING":
+                raise
+            if not told:
+                output.event("waiting", folder=str(folder.root))
+                output.note("Another QVAC Desktop uses the data folder. This one begins when that has ended.")
+                told = True
+            await asyncio.sleep(FOLDER_PAUSE)
+        else:
+            lock.release()
+            return
 
 
 async def _announced(core: Core) -> None:

@@ -369,7 +369,7 @@ MODELS = Section(
                     later("Engine"),
                     "",
                     Special("engine"),
-                    words=("llama.cpp", "bootstrap.py engine", "--cuda", "--vulkan", "--metal", "--hip"),
+                    words=("llama.cpp", "compile", "bootstrap.py engine", "--cuda", "--vulkan", "--metal", "--hip"),
                 ),
             ),
         ),
@@ -488,6 +488,13 @@ STARTUP = Section(
                     "",
                     Special("autostart"),
                     words=("autostart", "login", "--in-tray"),
+                ),
+                Row(
+                    "",
+                    later("Share without a window"),
+                    later("A service of your system shares from each log-in on, also where no window is opened."),
+                    Special("service"),
+                    words=("--install-service", "--uninstall-service", "--wait", "systemd", "launchd", "daemon"),
                 ),
                 Row(
                     "share_at_start",

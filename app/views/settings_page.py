@@ -398,6 +398,13 @@ class SettingsPage(QWidget):
         for row in self.rows.values():
             row.refresh_options()
 
+    def refresh_rows(self) -> None:
+        """Other rows than before are to be seen."""
+        if self.search.text().strip():
+            self._search(self.search.text())
+        else:
+            self.sections[self.list.current].show_whole()
+
     # --- Events
 
     def keyPressEvent(self, event: QKeyEvent) -> None:

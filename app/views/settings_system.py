@@ -23,14 +23,12 @@ from app.theme import Theme
 from app.views.settings_row import SettingsRow
 from app.widgets.button import Button, CopyButton
 from app.widgets.dialog import Dialog
-from app.widgets.icon_label import IconLabel
 from app.widgets.key_cap import KeyCap
 from app.widgets.own_font import keep_font
 from app.widgets.switch import ROW_SIZE, Switch
 from app.words import size
 from qvac_core.core.error_text import describe
 from qvac_core.engines import available
-from qvac_core.errors import ModelError
 from qvac_core.store.folders import DataDir
 
 PACKAGE = "qvac-desktop"
@@ -183,31 +181,6 @@ class AboutRows:
         dialog = TextDialog(self._theme, tr("Licences"), "", licences(), self.licence)
         dialog.open()
         return dialog
-
-
-def engine_rows(theme: Theme, row: Row) -> tuple[SettingsRow, ...]:
-    """What computes; a build of one's own takes its place once it is there."""
-    try:
-        used: str = available.choose()
-    except ModelError as error:
-        return (SettingsRow(theme, tr("No engine"), error.message, words=row.words),)
-    rows = []
-    for kind in available.installed():
-        label = tr("llama.cpp, as it came") if kind is available.EngineKind.SERVER else tr("llama.cpp, compiled here")
-        name = available.describe(kind)
-        hint = tr("{name}. In use.", name=name) if kind == used else tr("{name}. It is there as well.", name=name)
-        start = IconLabel(theme, "circle-check" if kind == used else "circle", "accent" if kind == used else "text3")
-        rows.append(SettingsRow(theme, label, hint, words=row.words, start=start))
-    if available.EngineKind.SCHEDULER not in available.installed():
-        rows.append(
-            SettingsRow(
-                theme,
-                tr("A build for this GPU"),
-                tr("It is made in a terminal, where the program was unpacked: python3 bootstrap.py engine --cuda"),
-                words=row.words,
-            )
-        )
-    return tuple(rows)
 
 
 def shortcut_rows(theme: Theme) -> tuple[SettingsRow, ...]:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from qvac_core.store.folders import DataDir, InstanceLock
 from tests.e2e.program import LIMIT, Program, run
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="systemd, with a tool of the test's in its place")
@@ -85,6 +86,16 @@ def test_a_provider_that_is_paused_says_so(tmp_path: Path) -> None:
         while "Paused until you resume it. Guests are told when to ask again." not in program.stderr:
             assert time.monotonic() < end, program.stderr
             time.sleep(0.05)
+
+
+def test_a_service_begins_when_the_window_has_left_the_folder(tmp_path: Path) -> None:
+    folder = DataDir(tmp_path / "data", explicit=True).create()
+    command = [sys.executable, "-P", "-m", "app", "provider", "--wait", "--json", "--data-dir", str(folder.root)]
+    with InstanceLock(folder.lock_file):
+        program = Program([*command, "--bootstrap", "127.0.0.1:9", "--no-local-network"])
+        program.until("waiting")
+    with program:
+        program.until("sharing", phase="starting")
 
 
 def test_a_file_that_cannot_be_written_is_a_sentence(tmp_path: Path) -> None:

@@ -158,6 +158,7 @@ SHOWN_BY: dict[str, tuple[str, ...]] = {
         "unit/test_service.py::test_what_was_typed_goes_into_it_with_paths_from_anywhere",
     ),
     "provider --uninstall-service": ("e2e/test_service.py::test_it_is_written_started_and_removed",),
+    "provider --wait": ("e2e/test_service.py::test_a_service_begins_when_the_window_has_left_the_folder",),
     "provider --log-file": ("e2e/test_service.py::test_a_provider_prints_into_a_file",),
     "provider --no-local-network": (LOCAL, ALONE),
     "provider --relay-through": (RELAYS, RELAYED),

@@ -161,13 +161,15 @@ def test_what_was_typed_goes_into_it_with_paths_from_anywhere(tmp_path: Path, mo
         str(tmp_path / "model.gguf"),
         "--model=QWEN",
         "--knock",
+        "--wait",
     )
     assert service_arguments(["provider", "--install-service"], folder) == (
         "provider",
         "--data-dir",
         str(tmp_path / "data"),
+        "--wait",
     )
-    assert service_arguments(["provider", "--install-service"], DataDir(tmp_path)) == ("provider",)
+    assert service_arguments(["provider", "--install-service"], DataDir(tmp_path)) == ("provider", "--wait")
 
 
 def change(services: Services, *arguments: str) -> int:

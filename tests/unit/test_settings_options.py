@@ -7,8 +7,6 @@ from app.presenters.settings_rows import SECTIONS
 
 # Of one run or one question, or of a terminal alone.
 ELSEWHERE = {
-    "--install-service": "a provider without a window is made in a terminal",
-    "--uninstall-service": "a provider without a window is made in a terminal",
     "--log-file": "of a provider without a window; Report a problem shows the window's",
     "--search": "the search of the Library",
     "--yes": "the question of a dialog",

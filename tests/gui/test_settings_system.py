@@ -1,0 +1,259 @@
+"""Settings that change this machine: the build of an engine, the service without a window, what holds the folder."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import pytest
+from PySide6.QtWidgets import QApplication
+
+from app import application
+from app.application import AGAIN, FAILED, refuse
+from app.engine_build import EngineBuild, Kind, Progress
+from app.service import Installed
+from app.theme import Theme
+from app.views.settings_engine import BuildRow
+from app.views.settings_service import ServiceRow
+from app.views.settings_system import TextDialog
+from app.widgets.dialog import Dialog
+from app.window import MainWindow
+from qvac_core.errors import QvacError, StoreError
+from qvac_core.store.folders import DataDir
+from tests.gui.fake_core import FakeCore
+from tests.gui.share_window import Run, dialog_of
+
+
+class ScriptedBuild(EngineBuild):
+    """Goes as far as the test says."""
+
+    def __init__(self, obstacle: str = "", *kinds: Kind) -> None:
+        super().__init__()
+        self.missing, self.offered = obstacle, kinds
+        self.told, self.over = threading.Event(), threading.Event()
+        self.built: list[str] = []
+        self.cancelled = False
+        self.failure: QvacError | None = None
+
+    def obstacle(self) -> str:
+        return self.missing
+
+    def kinds(self) -> tuple[Kind, ...]:
+        return self.offered
+
+    def run(self, kind: str, progress: Callable[[Progress], None]) -> None:
+        self.built.append(kind)
+        progress(Progress(61.0, 0.5))
+        self.told.set()
+        assert self.over.wait(30)
+        if self.cancelled:
+            raise QvacError("The build was cancelled.", name="BUILD_CANCELLED")
+        if self.failure is not None:
+            raise self.failure
+
+    def cancel(self) -> None:
+        self.cancelled = self.told.is_set() and not self.over.is_set()
+        self.over.set()
+
+    def log(self, kind: str) -> str:
+        return f"the log of {kind}"
+
+
+CUDA, CPU = Kind("cuda", "CUDA (NVIDIA)"), Kind("cpu", "the processor")
+
+
+def row_of(window: MainWindow, build: ScriptedBuild) -> BuildRow:
+    window.settings.build = build
+    window.open_settings("models")
+    return window.settings.page.findChildren(BuildRow)[0]
+
+
+async def told(build: ScriptedBuild) -> None:
+    assert await asyncio.to_thread(build.told.wait, 30)
+    await asyncio.sleep(0)
+
+
+def test_where_nothing_can_be_built_a_sentence_says_why(run: Run, busy: FakeCore) -> None:
+    async def test(window: MainWindow) -> None:
+        row = row_of(window, ScriptedBuild("A build needs a C++ compiler."))
+        assert row.hint.plain == "A build needs a C++ compiler."
+        assert not row.begin.isVisible() and not row.bar.isVisible() and not row.cancel.isVisible()
+
+    run(test)
+
+
+def test_a_build_shows_how_far_it_is_and_what_comes_of_it(run: Run, busy: FakeCore) -> None:
+    async def test(window: MainWindow) -> None:
+        build = ScriptedBuild("", CUDA, CPU)
+        row = row_of(window, build)
+        row.kind.setCurrentIndex(1)
+        row.kind.setCurrentIndex(0)
+        row.begin.setFocus()
+        row.begin.click()
+        await told(build)
+        row._show_progress()
+        assert build.built == ["cuda"]
+        assert row.bar.isVisible() and row.bar.value() == 50 and not row.begin.isVisible()
+        assert row.note.plain == "Compiling, 50 % after 1 min 1 s."
+        assert row.cancel.hasFocus()  # the keyboard stays where the button was
+        build.over.set()
+        await window.settings.settle()
+        assert row.note.plain == "The engine is built. Models that are loaded from now on use it."
+        assert row.begin.isVisible() and not row.bar.isVisible()
+
+    run(test)
+
+
+def test_a_cancelled_and_a_failed_build_say_so(run: Run, busy: FakeCore) -> None:
+    async def test(window: MainWindow) -> None:
+        build = ScriptedBuild("", CPU)
+        row = row_of(window, build)
+        assert not row.kind.isVisible()  # nothing to choose
+        row.begin.click()
+        await told(build)
+        row.cancel.click()
+        await window.settings.settle()
+        assert row.note.plain == "The build was cancelled." and not row.act.isVisible()
+        build.over.clear()
+        build.told.clear()
+        build.cancelled, build.failure = False, QvacError("The engine was not built. The log says why.")
+        row.begin.click()
+        await told(build)
+        build.over.set()
+        await window.settings.settle()
+        assert "log says why" in row.note.plain
+        row.act.click()
+        dialog = dialog_of(window, TextDialog)
+        assert dialog.text.toPlainText() == "the log of cpu"
+        dialog.close()
+
+    run(test)
+
+
+def test_a_window_that_closes_ends_its_build(run: Run, busy: FakeCore) -> None:
+    build = ScriptedBuild("", CPU)
+
+    async def test(window: MainWindow) -> None:
+        row = row_of(window, build)
+        row.begin.click()
+        await told(build)
+
+    run(test)
+    assert build.cancelled
+
+
+class ScriptedServices:
+    """A system's services."""
+
+    def __init__(self) -> None:
+        self.command: tuple[str, ...] = ()
+        self.refusal = ""
+        self.stopped = 0
+
+    def check(self) -> None:
+        if self.refusal:
+            raise QvacError(self.refusal)
+
+    def there(self) -> bool:
+        return bool(self.command)
+
+    def install(self, command: Sequence[str], log: Path) -> Installed:
+        if "full" in self.refusal:
+            raise StoreError(self.refusal)
+        self.command = tuple(command)
+        return Installed("", ())
+
+    def start(self) -> None: ...
+
+    def stop(self) -> None:
+        if self.refusal:
+            raise QvacError(self.refusal)
+        self.stopped += 1
+
+    def remove(self) -> bool:
+        there, self.command = self.there(), ()
+        return there
+
+
+def service_row(window: MainWindow, services: ScriptedServices, folder: DataDir) -> ServiceRow:
+    window.settings.use(folder, lambda _folder: services)
+    window.open_settings("startup")
+    return window.settings.page.findChildren(ServiceRow)[0]
+
+
+def test_the_service_is_installed_and_removed(run: Run, busy: FakeCore, tmp_path: Path) -> None:
+    services = ScriptedServices()
+
+    async def test(window: MainWindow) -> None:
+        row = service_row(window, services, DataDir(tmp_path, explicit=True))
+        await window.settings.settle()
+        assert row.install.isVisible() and row.install.isEnabled() and not row.remove.isVisible()
+        row.install.click()
+        dialog_of(window, Dialog).confirm.click()
+        await window.settings.settle()
+        assert services.command[-4:] == ("provider", "--data-dir", str(tmp_path), "--wait")
+        assert row.remove.isVisible() and not row.install.isVisible()
+        assert row.note.plain.startswith("Installed.")
+        row.remove.click()
+        await window.settings.settle()
+        assert services.command == () and row.install.isVisible()
+        assert row.note.plain == "The service is removed."
+
+    run(test)
+
+
+def test_a_system_without_services_says_why_and_a_refusal_is_shown(run: Run, busy: FakeCore, tmp_path: Path) -> None:
+    services = ScriptedServices()
+    services.refusal = "This system has no systemd to run a service."
+
+    async def test(window: MainWindow) -> None:
+        row = service_row(window, services, DataDir(tmp_path))
+        await window.settings.settle()
+        assert not row.install.isEnabled() and "no systemd" in row.note.plain
+        services.refusal = ""
+        row.read()
+        await window.settings.settle()
+        row.install.click()
+        services.refusal = "The disk is full."
+        dialog_of(window, Dialog).confirm.click()
+        await window.settings.settle()
+        assert row.note.plain == "The disk is full." and row.note.property("tone") == "danger"
+
+    run(test)
+
+
+ALREADY = StoreError("QVAC Desktop is already running.", name="ALREADY_RUNNING")
+
+
+def press(button: str) -> None:
+    (dialog,) = (one for one in QApplication.topLevelWidgets() if isinstance(one, Dialog) and one.isVisible())
+    getattr(dialog, button).click()
+
+
+@pytest.mark.parametrize(("button", "code", "stops"), [("confirm", AGAIN, 1), ("cancel", FAILED, 0)])
+def test_a_service_that_holds_the_folder_can_be_stopped_for_a_window(
+    theme: Theme, button: str, code: int, stops: int
+) -> None:
+    services = ScriptedServices()
+
+    async def test() -> None:
+        ending = asyncio.ensure_future(refuse(ALREADY, theme, services))
+        await asyncio.sleep(0)
+        press(button)
+        assert await asyncio.wait_for(ending, 30) == code
+
+    asyncio.run(test())
+    assert services.stopped == stops
+
+
+def test_only_what_a_service_may_hold_is_offered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    services = ScriptedServices()
+    monkeypatch.setattr("app.service.services_here", lambda _folder: services)
+    folder = DataDir(tmp_path)
+    assert application.service_of(folder, ALREADY) is None  # none is installed
+    services.command = ("provider",)
+    assert application.service_of(folder, ALREADY) is services
+    assert application.service_of(folder, StoreError("The disk is full.")) is None
+    assert application.service_of(None, ALREADY) is None
