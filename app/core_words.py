@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from functools import cache
 
+from app import core_library_words
 from app.i18n import FIELD, fill, later, tr
 
 _WHOLE = (
@@ -235,7 +236,7 @@ def told(text: str) -> str:
 
 _MOST_SENTENCES = 6
 _SENTENCE_END = re.compile(r"(?<=[.?!]) (?=[A-Z])")
-_KNOWN = frozenset(_WHOLE + _ACTIONS)
+_KNOWN = frozenset(_WHOLE + _ACTIONS + core_library_words.WHOLE)
 
 
 def _all_of(parts: list[str]) -> str:
@@ -263,7 +264,10 @@ def _sentence(text: str) -> str | None:
 
 @cache
 def _patterns() -> tuple[tuple[str, re.Pattern[str]], ...]:
-    return tuple((template, _pattern(template)) for template in _WITH_FIELDS)
+    templates = _WITH_FIELDS + core_library_words.WITH_FIELDS
+    # The most said first: "It is not whole: {reason}." would take what is said of a picture as a reason.
+    templates = tuple(sorted(templates, key=lambda template: -len(FIELD.sub("", template))))
+    return tuple((template, _pattern(template)) for template in templates)
 
 
 def _pattern(template: str) -> re.Pattern[str]:

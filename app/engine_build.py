@@ -92,7 +92,7 @@ class EngineBuild:
 
     def kinds(self) -> tuple[Kind, ...]:
         """What the toolkits on this machine allow, the best first; the processor's always."""
-        titles = {"cuda": "CUDA (NVIDIA)", "hip": "HIP (AMD)", "vulkan": "Vulkan"}
+        titles = {"cuda": "CUDA", "hip": "ROCm", "vulkan": "Vulkan"}
         found = [Kind(name, titles[name]) for name, program in TOOLKITS if self._which(program)]
         if self._platform == "darwin":
             found.insert(0, Kind("metal", "Metal"))
@@ -105,7 +105,10 @@ class EngineBuild:
         return tr("For a GPU install its toolkit first: CUDA (nvcc), ROCm (hipcc) or the Vulkan SDK (glslc).")
 
     def _how_to_get_one(self) -> str:
-        tool = {"darwin": "xcode-select --install", "win32": "Build Tools for Visual Studio (C++)"}
+        tool = {
+            "darwin": "xcode-select --install",
+            "win32": "https://visualstudio.microsoft.com/visual-cpp-build-tools",
+        }
         by_hand = "sudo apt-get install g++" if self._which("apt-get") else "sudo dnf install gcc-c++"
         return tool.get(self._platform, by_hand)
 

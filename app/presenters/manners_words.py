@@ -6,7 +6,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from app import words
-from app.i18n import later, tr
+from app.core_words import told
+from app.i18n import tr
 from qvac_core.core.manners import MannersRule
 from qvac_core.core.pausing import PauseReason
 
@@ -16,16 +17,6 @@ ICONS = {
     PauseReason.OTHER_PROGRAM: "gamepad-2",
     PauseReason.BATTERY: "battery-charging",
 }
-# Why something cannot be known here: the core's sentences, for whoever translates them.
-UNKNOWN = (
-    later("This machine has no battery, or does not tell of it."),
-    later("No GPU here tells which program uses it."),
-    later("The hours in the settings are no times of the day, or on no day. They are not kept to."),
-    later("This desktop (Wayland) does not tell programs whether somebody uses it."),
-    later("There is no screen here, so nobody is at this machine."),
-    later("The library that tells it (libXss) is not installed."),
-    later("The desktop does not tell it."),
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +47,7 @@ def _line(rule: MannersRule, settings: Mapping[str, str], now: float) -> RuleLin
         case _:
             text = tr("Pauses on battery")
     if rule.unknown:
-        return RuleLine(icon, text, tr("not known here"), "warn", tr(rule.unknown))
+        return RuleLine(icon, text, tr("not known here"), "warn", told(rule.unknown))
     return RuleLine(icon, text, _state(rule, now), "warn" if rule.holds else "text3")
 
 

@@ -694,7 +694,9 @@ def _owners_file(text: str) -> Path | None:
         raise _no_such_file(f"{text[:128]} cannot be read: {error.strerror}.") from None
     if stat.S_ISREG(mode):
         return path
-    raise _no_such_file(f"{text} is {'a folder' if stat.S_ISDIR(mode) else 'no file'}. Name a model file.")
+    if stat.S_ISDIR(mode):
+        raise _no_such_file(f"{text} is a folder. Name a model file.")
+    raise _no_such_file(f"{text} is no file. Name a model file.")
 
 
 def _no_such_file(sentence: str) -> ModelError:

@@ -37,9 +37,12 @@ def check_cap(name: str, needed: int, held: int, *, cap_mb: int, cap_of_all_mb: 
             typed_fields=fields,
         )
     if cap_of_all_mb and held + needed > cap_of_all_mb * MEGABYTE:
-        others = f", while others hold {held / 1e9:.1f} GB" if held else ""
+        wanted, cap = f"{needed / 1e9:.1f}", f"{cap_of_all_mb / 1000:.1f}"
         raise ModelError(
-            f"{name} needs about {needed / 1e9:.1f} GB{others}, and the cap for all models is "
-            f"{cap_of_all_mb / 1000:.1f} GB. Raise the cap, or share a smaller model.",
+            f"{name} needs about {wanted} GB, while others hold {held / 1e9:.1f} GB, and the cap for all models is "
+            f"{cap} GB. Raise the cap, or share a smaller model."
+            if held
+            else f"{name} needs about {wanted} GB, and the cap for all models is {cap} GB. "
+            "Raise the cap, or share a smaller model.",
             typed_fields=fields,
         )

@@ -93,10 +93,11 @@ def _missing(missing: Sequence[int], paths: Sequence[Path]) -> ModelError:
     if len(missing) > _NAMED:
         named.append(f"{len(missing) - _NAMED} more")
     listed = named[0] if len(named) == 1 else f"{', '.join(named[:-1])} and {named[-1]}"
-    subject, verb = ("Part", "is") if len(missing) == 1 else ("Parts", "are")
+    first, count = paths[missing[0]].name, len(paths)
     return ModelError(
-        f"{subject} {listed} of {len(paths)} {verb} missing. Put {paths[missing[0]].name} "
-        f"{'' if len(missing) == 1 else 'and the others '}into the folder of the other parts.",
+        f"Part {listed} of {count} is missing. Put {first} into the folder of the other parts."
+        if len(missing) == 1
+        else f"Parts {listed} of {count} are missing. Put {first} and the others into the folder of the other parts.",
         name="MODEL_FILE_NOT_FOUND",
         code=52201,
     )

