@@ -264,9 +264,9 @@ def _sentence(text: str) -> str | None:
 
 @cache
 def _patterns() -> tuple[tuple[str, re.Pattern[str]], ...]:
-    templates = _WITH_FIELDS + core_library_words.WITH_FIELDS
     # The most said first: "It is not whole: {reason}." would take what is said of a picture as a reason.
-    templates = tuple(sorted(templates, key=lambda template: -len(FIELD.sub("", template))))
+    known: tuple[str, ...] = _WITH_FIELDS + core_library_words.WITH_FIELDS
+    templates = sorted(known, key=lambda template: -len(FIELD.sub("", template)))
     return tuple((template, _pattern(template)) for template in templates)
 
 

@@ -22,7 +22,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
-from typing import Final
+from typing import Any, Final
 
 from app.i18n import tr
 from qvac_core.errors import QvacError
@@ -194,7 +194,7 @@ class EngineBuild:
                 self._lines.append(line.rstrip())
 
 
-def _group() -> dict[str, bool | int]:
+def _group() -> dict[str, Any]:
     """Of its own, so that compilers end with it."""
     if sys.platform == "win32":
         return {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP | subprocess.CREATE_NO_WINDOW}

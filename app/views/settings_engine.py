@@ -190,8 +190,9 @@ def engine_rows(
     building = BuildRow(theme, row, build, tasks, show_text)
 
     def refresh() -> None:
-        for one in (none, *engines):
-            one.refresh()
+        none.refresh()
+        for engine in engines:
+            engine.refresh()
         changed()
 
     building.built.connect(refresh)
