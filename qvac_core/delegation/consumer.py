@@ -188,22 +188,31 @@ class Consumer:
         connection = self._connections.get(public_key)
         return None if connection is None or connection.closed else connection
 
-    async def _ready(self, delegate: Delegate, *, force_new: bool = False) -> ProviderConnection:
-        """A connection that answers: the kept one if it passes its probe, else a new one."""
+    def _check_open(self) -> None:
         if self._closed:
             raise ConnectionClosed("The consumer is closed.", name="ECLOSED")
+
+    async def _ready(self, delegate: Delegate, *, force_new: bool = False) -> ProviderConnection:
+        """A connection that answers: the kept one if it passes its probe, else a new one."""
+        self._check_open()
         key = delegate.provider_public_key
         kept = self.connection(key)
         if kept is not None and not force_new:
-            probe = delegate.health_check_timeout
-            if await kept.healthy(probe if delegate.timeout is None else min(probe, delegate.timeout / 2)):
+            if await self._is_there(kept, delegate):
                 return kept
-            kept.destroy()
             if (newer := self.connection(key)) is not None and newer is not kept:
                 return newer
         elif kept is not None:
             await self._retire(kept)
         return await self._open(key, delegate.timeout, force_new)
+
+    async def _is_there(self, kept: ProviderConnection, delegate: Delegate) -> bool:
+        """Probe a connection that was kept; one that does not answer is dropped."""
+        probe = delegate.health_check_timeout
+        if await kept.healthy(probe if delegate.timeout is None else min(probe, delegate.timeout / 2)):
+            return True
+        kept.destroy()
+        return False
 
     async def _open(self, key: bytes, wanted: float | None, force_new: bool) -> ProviderConnection:
         """Connect once for all who wait. Each waits for its own time; the attempt itself is bounded too."""
@@ -423,25 +432,57 @@ class Consumer:
         pictures: Mapping[str, bytes] = MappingProxyType({}),
         on_upload: Progress | None = None,
     ) -> Completion:
-        """As `completion`, for a request that is written already. It has a request id."""
+        """As `completion`, for a request that is written already. It has a request id.
+
+        One of ours is asked and probed at once: a round trip less to the first token. Where the probe fails, it is
+        asked anew on another connection, and what it makes of the first request ends with the old one.
+        """
+        self._check_open()
         delegate = delegate or self._delegate_of(message.model_id)
-        tools = message.tools or ()
+        kept = self.connection(delegate.provider_public_key)
+        if kept is not None and kept.hello is not None and not any(part.attachments for part in message.history):
+            run = await self._ask_unprobed(kept, message, delegate)
+            if run is not None:
+                return run
         connection = await self._ready(delegate)
         if says_of_tools(message) and await connection.greeted() is None:
             message = for_sdk(message)
         history = await put_pictures(connection, message.history, pictures, on_upload)
+        return self._begin(connection, msgspec.structs.replace(message, history=history), delegate)
+
+    async def _ask_unprobed(
+        self, kept: ProviderConnection, message: CompletionStream, delegate: Delegate
+    ) -> Completion | None:
+        """None when the probe that went ahead of the request was not answered."""
+        probe = asyncio.get_running_loop().create_task(self._is_there(kept, delegate))
+        self._own(probe)
+        await asyncio.sleep(0)  # it is in front of a request that may be long, and in one packet with a short one
+        if kept.closed:
+            return None
+        run = self._begin(kept, message, delegate)
+        try:
+            return run if await probe else None
+        except BaseException:
+            self._own(asyncio.get_running_loop().create_task(run.leave()))
+            raise
+
+    def _begin(self, connection: ProviderConnection, message: CompletionStream, delegate: Delegate) -> Completion:
         run = Completion(
             connection,
-            msgspec.structs.replace(message, history=history),
+            message,
             idle_seconds=delegate.timeout or self._waits.idle,
             on_suspect=self._on_suspect,
             closing=lambda: self.closing,
-            tools=tools,
+            tools=message.tools or (),
         )
         self._runs[run.request_id] = run
         self._own(run.task)
-        run.task.add_done_callback(lambda _: self._runs.pop(run.request_id, None))
+        run.task.add_done_callback(lambda _: self._forget_run(run))
         return run
+
+    def _forget_run(self, run: Completion) -> None:
+        if self._runs.get(run.request_id) is run:  # not the one that was asked anew under its id
+            del self._runs[run.request_id]
 
     async def embed(
         self,

@@ -168,6 +168,13 @@ class LiveRequests:
             self._start(request)
         return request
 
+    def supersede(self, public_key: bytes, request_id: str, session: object) -> None:
+        """The guest asks anew on another connection, having lost the one on which it asked: nobody waits there."""
+        lost = self.find(public_key, request_id)
+        if lost is not None and lost.session is not session:
+            lost.request_id = ""
+            lost.stop(Ending.DISCONNECTED, "The guest asked anew on another connection.")
+
     def find(self, public_key: bytes, request_id: str) -> LiveRequest | None:
         for request in self._requests.values():
             if request.request_id == request_id and request.public_key == public_key:

@@ -498,6 +498,8 @@ class Session:
     def _open(self, request: IncomingRequest, kind: Kind, request_id: str | UnsetType, known: Known) -> LiveRequest:
         """A request that costs the owner something; it stops when its guest goes. Raises Rejection."""
         own_id = request_id if isinstance(request_id, str) else None
+        if own_id is not None and self.is_ours:
+            self.requests.supersede(self.public_key, own_id, self)
         live = self.requests.open(kind, self.public_key, self, own_id, known.model_id, known.model.name)
         live.keeps_contents = self._told_of_contents and self._service.greeting().logs_content
         request.on_gone = lambda gone: stop_for(live, gone, self.rpc.error)
