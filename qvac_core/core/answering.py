@@ -99,6 +99,15 @@ class RemoteResponder(Responder, Protocol):
     def is_away(self, provider_key: str) -> bool:
         """Whether it is known not to answer now: it was tried, and waits for the next try."""
 
+    def is_gone(self, provider_key: str) -> bool:
+        """Whether it was there and now says nothing, for longer than one that is there does, however busy it is."""
+
+    def quiet(self, provider_key: str) -> float:
+        """Seconds for which nothing came from it though something was expected, or since its connection was lost."""
+
+    def has_model(self, target: Target, model_sha256: str) -> bool:
+        """Whether it is known to run this model file there: who does continues at the next token."""
+
     def name_of(self, provider_key: str) -> str:
         """What this person calls the provider."""
 
@@ -107,8 +116,11 @@ class LocalResponder(Responder, Protocol):
     async def can_answer(self) -> bool:
         """Whether this machine has a model to go on with."""
 
-    async def describe(self) -> str:
-        """The model it would use, by display name."""
+    def continues(self, model_sha256: str) -> bool:
+        """Whether it goes on with the words of this model file ("": not known) instead of answering anew."""
+
+    async def describe(self, model_sha256: str = "") -> str:
+        """The model it would use, by display name; to go on with the words of that one."""
 
 
 def without_pictures(question: Question) -> Question:

@@ -8,14 +8,16 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
 
+from qvac_core.core.ahead import Ahead
 from qvac_core.core.answer_keeper import AnswerKeeper
 from qvac_core.core.answering import (
     ANEW,
+    AnswerPart,
     Began,
     Edges,
     LocalResponder,
@@ -56,7 +58,7 @@ from qvac_core.core.transcript import ROLE as TRANSCRIPT
 from qvac_core.delegation.picture_upload import read_pictures
 from qvac_core.engines.interface import ChatMessage
 from qvac_core.engines.pictures import PictureRoom, inspect
-from qvac_core.errors import QvacError, StoreError
+from qvac_core.errors import ConnectionClosed, QvacError, StoreError
 from qvac_core.store.conversations import new_id
 from qvac_core.store.message_search import MessageSearch
 from qvac_core.store.store import Store
@@ -64,6 +66,11 @@ from qvac_core.store.store import Store
 TITLE_LETTERS = 48
 # A streaming answer reaches the disk this often (seconds): a power cut costs at most this much of it.
 KEEP_EVERY = 1.0
+# How long nothing may come of a provider before who goes on begins the answer anew (seconds).
+ANEW_SECONDS = 3.0
+# How long before this machine begins to compute what it may have to say (seconds).
+AHEAD_SECONDS = 0.3
+LOOK_SECONDS = 0.05
 
 
 @dataclass(slots=True)
@@ -74,6 +81,8 @@ class _Streaming:
     kept_at: float = 0.0
     patience: asyncio.Timeout | None = None  # with the provider, while it is asked
     handed_over: bool = False  # a person did not want to wait for it any more
+    ahead: Ahead | None = None  # what this machine begins while a provider is silent
+    is_silent: bool = False  # who is asked now; somebody else goes on
     asked_at: float = 0.0  # of whoever answers now
     first_at: float = 0.0  # their first piece; 0: none yet
     pieces: int = 0  # theirs; a token each, as they send them
@@ -274,13 +283,13 @@ class Chats:
         if not await self._local.can_answer():
             raise no_model_here()
         name = self._remote.name_of(streaming.target.provider_key)
-        here = await self._here(streaming.message)
         if streaming.patience is not None and not streaming.handed_over:
             streaming.handed_over = True
             streaming.asked = streaming.wished = ""
-            self._seam(streaming, f"Nothing came from {name} any more. {here}")
-            # Leaving a provider that does not answer takes some seconds, so the seam comes first.
-            streaming.patience.reschedule(asyncio.get_running_loop().time())
+            await self._go_on_here(streaming, f"Nothing came from {name} any more.")
+            # Leaving a provider that answers late takes some seconds, so the seam comes first.
+            if streaming.patience is not None:
+                streaming.patience.reschedule(asyncio.get_running_loop().time())
 
     async def stop(self, message_id: str) -> None:
         """Cancel an answer and wait until it has ended; one that has ended already is fine."""
@@ -333,7 +342,8 @@ class Chats:
             streaming.asked = f"{left} {name}".lstrip()
             self._seam(streaming, f"{streaming.asked} is asked to go on.")
         else:
-            self._seam(streaming, f"{left} {await self._here(answer)}".lstrip())
+            await self._go_on_here(streaming, left)
+            answer = streaming.message
         history = _history(earlier, await self._shown(earlier))
         so_far, parameters = _so_far(answer), conversation.parameters
         self._run_answer(
@@ -361,7 +371,10 @@ class Chats:
 
     async def _answer(self, streaming: _Streaming, question: Question) -> None:
         try:
-            await self._answer_somewhere(streaming, question)
+            try:
+                await self._answer_somewhere(streaming, question)
+            finally:
+                await self._forget_ahead(streaming)
             streaming.message = replace(streaming.message, status="done")
         except asyncio.CancelledError:
             streaming.message = replace(streaming.message, status="stopped")
@@ -388,20 +401,40 @@ class Chats:
         if self._remote.is_away(question.target.provider_key) and (there := self._next_there(waiting)) is not None:
             streaming.asked = f"{self._remote.name_of(question.target.provider_key)} is away."
             question = self._hand_on(streaming, question, there)
-        while not await self._answer_there(streaming, question, waiting):
-            there = self._next_there(waiting)
-            if streaming.handed_over or there is None:
-                break
-            question = self._hand_on(streaming, question, there)
-        else:
+        while (target := await self._answer_there(streaming, question, waiting)) is not None:
+            if target.provider_key:
+                question = self._hand_on(streaming, question, target)
+                continue
+            await self._answer_here(streaming, question)
             return
-        message = streaming.message
-        here = replace(question, target=Target(), so_far=_so_far(message), model_sha256=message.model_sha256)
-        await self._stream(self._local, streaming, here)
 
-    def _next_there(self, waiting: list[Target]) -> Target | None:
+    async def _answer_here(self, streaming: _Streaming, question: Question) -> None:
+        """What a provider began."""
+        here, ahead = _for_here(question, streaming.message), streaming.ahead
+        if ahead is not None and ahead.question == here:
+            await self._stream(self._local, streaming, here, ahead.parts())
+        else:
+            await self._stream(self._local, streaming, here)
+
+    def _next_there(self, waiting: Sequence[Target]) -> Target | None:
         """The next one that is not known to be away."""
         return next((target for target in waiting if not self._remote.is_away(target.provider_key)), None)
+
+    async def _who_goes_on(self, message: Message, waiting: Sequence[Target]) -> tuple[Target | None, bool]:
+        """In the conversation's order, this machine last; but who can continue goes before who answers anew.
+
+        And whether what was said is continued. None: nobody.
+        """
+        here = self._store.settings.settings.chat.fallback and await self._local.can_answer()
+        if _so_far(message):
+            present = [target for target in waiting if not self._remote.is_away(target.provider_key)]
+            same = next((target for target in present if self._remote.has_model(target, message.model_sha256)), None)
+            if same is not None:
+                return same, True
+            if here and self._local.continues(message.model_sha256):
+                return Target(), True
+        there = self._next_there(waiting)
+        return (Target() if there is None and here else there), not _so_far(message)
 
     def _hand_on(self, streaming: _Streaming, question: Question, target: Target) -> Question:
         """To another provider; `streaming.asked` says why."""
@@ -410,50 +443,113 @@ class Chats:
         message = streaming.message
         return replace(question, target=target, so_far=_so_far(message), model_sha256=message.model_sha256)
 
-    async def _answer_there(self, streaming: _Streaming, question: Question, waiting: list[Target]) -> bool:
-        """At a provider; whether the answer has ended. If not, somebody of `waiting` goes on, or this machine.
+    async def _answer_there(self, streaming: _Streaming, question: Question, waiting: list[Target]) -> Target | None:
+        """At a provider; None when the answer has ended, else who goes on: one of `waiting`, or this machine.
 
         Raises the provider's error when nobody can.
         """
         key = question.target.provider_key
         waiting[:] = [target for target in waiting if target.provider_key != key]
-        streaming.target = question.target
-        asked = AnswerStats(self._remote.name_of(key), "delegated", "", question.target.model, 0.0, 0.0, 0, 0, key)
+        streaming.target, streaming.is_silent = question.target, False
+        name = self._remote.name_of(key)
+        asked = AnswerStats(name, "delegated", "", question.target.model, 0.0, 0.0, 0, 0, key)
         streaming.message = replace(streaming.message, stats=asked)
         try:
             async with asyncio.timeout(None) as streaming.patience:
-                await self._stream(self._remote, streaming, question)
-            return True
+                watching = asyncio.create_task(self._notice_silence(streaming, question, waiting))
+                try:
+                    await self._stream(self._remote, streaming, question)
+                finally:
+                    watching.cancel()
+                    await asyncio.wait({watching})
+            return None
         except TimeoutError:
-            if not streaming.handed_over:
+            if streaming.handed_over:
+                return Target()
+            if not streaming.is_silent:
                 raise
+            left = f"Nothing came from {name} any more."
+            target, _ = await self._who_goes_on(streaming.message, waiting)
+            if target is None:
+                raise ConnectionClosed("The provider says nothing any more.", name="ETIMEDOUT") from None
         except QvacError as error:
-            if not streaming.handed_over:
-                left = _left(describe(error), self._remote.name_of(key))
-                if self._next_there(waiting) is not None:
-                    streaming.asked = left
-                    return False
-                if not self._store.settings.settings.chat.fallback or not await self._local.can_answer():
-                    raise
-                streaming.asked = streaming.wished = ""
-                self._seam(streaming, f"{left} {await self._here(streaming.message)}")
+            if streaming.handed_over:
+                return Target()
+            left = _left(describe(error), name)
+            target, _ = await self._who_goes_on(streaming.message, waiting)
+            if target is None:
+                raise
         finally:
             streaming.patience = None
-        return False
+        if target.provider_key:
+            streaming.asked = left
+        else:
+            streaming.asked = streaming.wished = ""
+            await self._go_on_here(streaming, left)
+        return target
+
+    async def _notice_silence(self, streaming: _Streaming, question: Question, waiting: Sequence[Target]) -> None:
+        """End the provider's part when nothing comes of it and somebody else can go on.
+
+        At once where the answer is continued at its next token; with more patience where it would begin anew. This
+        machine begins to compute a little earlier, so that its next token is there when it is wanted.
+        """
+        key = streaming.target.provider_key
+        while True:
+            await asyncio.sleep(LOOK_SECONDS)
+            quiet = self._remote.quiet(key)
+            if quiet < AHEAD_SECONDS:
+                await self._forget_ahead(streaming)
+            elif streaming.ahead is None:
+                await self._compute_ahead(streaming, question, waiting)
+            if not self._remote.is_gone(key) and self._remote.quiet(key) < ANEW_SECONDS:
+                continue
+            target, continues = await self._who_goes_on(streaming.message, waiting)
+            if target is not None and (continues or self._remote.quiet(key) >= ANEW_SECONDS):
+                streaming.is_silent = True
+                if streaming.patience is not None:
+                    streaming.patience.reschedule(asyncio.get_running_loop().time())
+                return
+
+    async def _compute_ahead(self, streaming: _Streaming, question: Question, waiting: Sequence[Target]) -> None:
+        target, continues = await self._who_goes_on(streaming.message, waiting)
+        shows = any(message.pictures for message in question.history)
+        if target == Target() and continues and not shows:
+            here = _for_here(question, streaming.message)
+            streaming.ahead = Ahead(here, self._local.answer(here))
+
+    async def _forget_ahead(self, streaming: _Streaming) -> None:
+        ahead, streaming.ahead = streaming.ahead, None
+        if ahead is not None:
+            await asyncio.shield(asyncio.create_task(ahead.close()))  # whoever forgets it may be cancelled meanwhile
+
+    async def _go_on_here(self, streaming: _Streaming, left: str) -> None:
+        """The seam between what somebody else said, who left, and this machine."""
+        here = await self._here(streaming.message)
+        if here.endswith(ANEW) and _so_far(streaming.message) and not streaming.message.text.endswith("\n\n"):
+            self._add(streaming, "\n\n")
+        self._seam(streaming, f"{left} {here}".lstrip())
 
     async def _here(self, answer: Message) -> str:
         """What this machine does with an answer that somebody else began."""
-        if answer.text and not _so_far(answer):
+        if answer.text and not (_so_far(answer) and self._local.continues(answer.model_sha256)):
             return f"This machine {ANEW}"
-        return f"This machine continues with {await self._local.describe()}."
+        return f"This machine continues with {await self._local.describe(answer.model_sha256)}."
 
-    async def _stream(self, responder: Responder, streaming: _Streaming, question: Question) -> None:
+    async def _stream(
+        self,
+        responder: Responder,
+        streaming: _Streaming,
+        question: Question,
+        begun: AsyncGenerator[AnswerPart, None] | None = None,
+    ) -> None:
+        """begun: the answer, where it was begun already."""
         streaming.blind = not responder.sees(question.target) and any(each.pictures for each in question.history)
         if streaming.blind:
             question = without_pictures(question)
         edges = Edges(streaming.message.thinking)
         streaming.asked_at, streaming.first_at, streaming.pieces = time.monotonic(), 0.0, 0
-        async with contextlib.aclosing(responder.answer(question)) as parts:
+        async with contextlib.aclosing(begun or responder.answer(question)) as parts:
             async for part in parts:
                 if isinstance(part, str | Thinking):
                     streaming.pieces += 1
@@ -542,6 +638,11 @@ def _with_numbers(streaming: _Streaming) -> Message:
 def _broke_off(message: Message) -> bool:
     """In the middle: some of it is there. One that a person stopped was not wanted any more."""
     return message.role == "assistant" and message.status == "failed" and bool(message.text)
+
+
+def _for_here(question: Question, message: Message) -> Question:
+    """What this machine is asked, to go on with what a provider said."""
+    return replace(question, target=Target(), so_far=_so_far(message), model_sha256=message.model_sha256)
 
 
 def _so_far(answer: Message) -> str:

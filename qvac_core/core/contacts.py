@@ -89,6 +89,7 @@ class Contacts:
         self._relays = {known.public_key: known.relays for known in store.providers.records()}
         self._loaded: dict[tuple[str, str], _LoadedAt] = {}
         self._watched: dict[str, ProviderConnection] = {}
+        self._lost_at: dict[str, float] = {}  # loop time at which a connection ended that is not back
         self._life: dict[str, LifeSigns] = {}
         self._tasks = TaskOwner()
         self._writes = TaskOwner()  # what is to be kept is, whatever ends meanwhile
@@ -224,6 +225,7 @@ class Contacts:
     def _watch(self, public_key: str) -> None:
         """When the connection ends the entry says so at once, and the provider is brought back."""
         connection = self._consumer.connection(bytes.fromhex(public_key))
+        self._lost_at.pop(public_key, None)
         if connection is None or self._watched.get(public_key) is connection:
             return  # one that lasts comes by here with every connect and every load
         self._watched[public_key] = connection
@@ -234,6 +236,7 @@ class Contacts:
             entry = self._entries.get(public_key)
             if entry is None or self._closed or self._consumer.connection(connection.public_key) is not None:
                 return
+            self._lost_at[public_key] = asyncio.get_running_loop().time()
             self._put(replace(entry, state="connecting", rtt_ms=None, path="", relay="", retry_at=None))
             said = connection.rejection
             if said is not None:
@@ -265,7 +268,26 @@ class Contacts:
 
     def is_away(self, provider_key: str) -> bool:
         entry = self._entries.get(provider_key)
-        return entry is None or (entry.state in ("offline", "refused") and entry.error is not None)
+        if entry is None or self.is_gone(provider_key):
+            return True
+        return entry.state in ("offline", "refused") and entry.error is not None
+
+    def is_gone(self, provider_key: str) -> bool:
+        connection = self._consumer.connection(bytes.fromhex(provider_key))
+        return connection is not None and connection.gone
+
+    def quiet(self, provider_key: str) -> float:
+        connection = self._consumer.connection(bytes.fromhex(provider_key))
+        if connection is not None:
+            return connection.quiet
+        lost_at = self._lost_at.get(provider_key)
+        return 0.0 if lost_at is None else asyncio.get_running_loop().time() - lost_at
+
+    def has_model(self, target: Target, model_sha256: str) -> bool:
+        entry = self._entries.get(target.provider_key)
+        if entry is None or not entry.models or not model_sha256:
+            return False
+        return _choose(entry, target.model).sha256 == model_sha256
 
     def name_of(self, provider_key: str) -> str:
         entry = self._entries.get(provider_key)

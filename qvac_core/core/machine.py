@@ -447,11 +447,20 @@ class Machine:
         model = self._choose(target.model if not target.provider_key else "")
         return model is not None and "vision" in _abilities(model)
 
-    async def describe(self) -> str:
-        model = self._choose("")
+    def continues(self, model_sha256: str) -> bool:
+        model = self._choose("", model_sha256)
+        return model is not None and model_sha256 in ("", model.sha256)
+
+    async def describe(self, model_sha256: str = "") -> str:
+        model = self._choose("", model_sha256)
         return display_name(model) if model is not None else ""
 
-    def _choose(self, name: str) -> LibraryModel | None:
+    def _choose(self, name: str, model_sha256: str = "") -> LibraryModel | None:
+        """model_sha256: of what began an answer that is to go on; the same file goes first where none is named."""
+        if not name and model_sha256:
+            same = next((model for model in self.chat_models() if model.sha256 == model_sha256), None)
+            if same is not None:
+                return same
         wanted = name or self._store.settings.settings.chat.local_model
         found = self._library.find(wanted) if wanted else None
         if found is not None and (name or found.model_type == CHAT_TYPE):
@@ -471,10 +480,12 @@ class Machine:
 
         Raises ModelError when there is no model or it cannot run.
         """
-        model = self._choose(question.target.model)
+        model = self._choose(question.target.model, question.model_sha256 if question.so_far else "")
         if model is None:
             raise no_model_here()
         require_chat_type(model.model_type)
+        if question.model_sha256 not in ("", model.sha256):
+            question = replace(question, so_far="")  # another model's words: it would carry on in a voice not its own
         lease = await self.acquire(model)
         most, wanted = self._store.settings.settings.chat.answer_tokens, question.parameters
         try:

@@ -26,8 +26,6 @@ from qvac_core.delegation.messages import (
     CompletionStream,
     ContentDelta,
     Event,
-    Keepalive,
-    KeepaliveReply,
     QueueLine,
     RawDelta,
     Stats,
@@ -52,7 +50,7 @@ logger = logging.getLogger(__name__)
 
 # wire/QVAC.md section 12.
 KEEPALIVE_SECONDS = 0.3
-SUSPECT_AFTER_UNANSWERED = 2
+SUSPECT_AFTER_SECONDS = 2 * KEEPALIVE_SECONDS
 # Leaving early: for the last line, after the reply to the cancel.
 LAST_LINE_SECONDS = 3.0
 # After `done` a JavaScript provider ends its stream at once; nothing is lost by not waiting longer.
@@ -129,7 +127,6 @@ class Completion:
         self._tools = {tool.name: tool for tool in tools}
         self._events: list[Event] = []
         self._bytes = 0
-        self._line_at = asyncio.get_running_loop().time()
         self._gone_out = 0
         self._idle: asyncio.Timeout | None = None
         self._error: QvacError | None = None
@@ -237,7 +234,16 @@ class Completion:
         self.task.cancel()
         await asyncio.wait({self.task})
 
+    def _abandon(self) -> None:
+        """Its provider says nothing any more: leave it without waiting."""
+        self._stream.destroy()
+        self.connection.leave_request(self.request_id)
+        self._finish(InferenceCancelled("The answer was left before its end.", typed_fields={"text": self.text_so_far}))
+
     async def _leave_early(self, closing: bool) -> None:
+        if self.connection.gone:
+            self._abandon()
+            return
         try:
             await self.cancel(leaving=closing)
             async with asyncio.timeout(LAST_LINE_SECONDS):
@@ -274,8 +280,7 @@ class Completion:
         async with asyncio.timeout(self._idle_seconds) as idle:
             self._idle = idle
             async for reply in self.connection.replies(self._stream):
-                self._line_at = loop.time()
-                idle.reschedule(self._line_at + (END_SECONDS if self.finished else self._idle_seconds))
+                idle.reschedule(loop.time() + (END_SECONDS if self.finished else self._idle_seconds))
                 if isinstance(reply, CompletionLine):
                     self._take(reply)
                     if self.finished:
@@ -345,24 +350,10 @@ class Completion:
         self._changed = asyncio.Event()
 
     async def _keep_alive(self) -> None:
-        """Only towards our own providers, and only while nothing comes: two unanswered make it suspect."""
-        loop = asyncio.get_running_loop()
-        unanswered = 0
-        while True:
+        """The connection asks for signs of life; one of our own providers that gives none is suspect."""
+        while not self.finished:
             await asyncio.sleep(KEEPALIVE_SECONDS)
-            if self._goes_out():
-                unanswered = 0
-                continue
-            quiet = loop.time() - self._line_at >= KEEPALIVE_SECONDS
-            if self.finished or not quiet or not self.connection.offers("keepalive"):
-                unanswered = 0
-                continue
-            try:
-                await self.connection.ask(Keepalive(), KeepaliveReply, KEEPALIVE_SECONDS)
-                unanswered = 0
-            except QvacError:
-                unanswered += 1
-            self._judge(unanswered)
+            self._judge(not self._goes_out() and self.connection.offers("keepalive"))
 
     def _goes_out(self) -> bool:
         """A long request takes its time on a slow line, and nobody could answer it meanwhile: that is no silence."""
@@ -371,12 +362,11 @@ class Completion:
             return False
         if gone_out > self._gone_out and self._idle is not None and not self.finished:
             self._gone_out = gone_out
-            self._line_at = self.connection.heard_at = asyncio.get_running_loop().time()
-            self._idle.reschedule(self._line_at + self._idle_seconds)
+            self._idle.reschedule(asyncio.get_running_loop().time() + self._idle_seconds)
         return True
 
-    def _judge(self, unanswered: int) -> None:
-        suspect = unanswered >= SUSPECT_AFTER_UNANSWERED
+    def _judge(self, expected: bool) -> None:
+        suspect = expected and not self.finished and self.connection.quiet >= SUSPECT_AFTER_SECONDS
         if suspect and not self.suspect and self._on_suspect is not None:
             self._on_suspect(self)
         self.suspect = suspect

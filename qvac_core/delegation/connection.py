@@ -13,6 +13,14 @@ from typing import TypeVar
 
 from qvac_core.delegation.blob_upload import BytesSource, Progress, not_taken, open_file, upload
 from qvac_core.delegation.failures import Code, Reason, is_key_refused, provider_error
+from qvac_core.delegation.life_signs import (
+    ASK_AFTER_SECONDS,
+    ASK_OURS_AFTER_SECONDS,
+    GONE_SECONDS,
+    LOOK_SECONDS,
+    ORIGINAL_GONE_SECONDS,
+    Silence,
+)
 from qvac_core.delegation.lines import lines_of
 from qvac_core.delegation.messages import (
     Cancel,
@@ -22,6 +30,8 @@ from qvac_core.delegation.messages import (
     HeartbeatReply,
     Hello,
     HelloReply,
+    Keepalive,
+    KeepaliveReply,
     Message,
     Reply,
     decode_reply,
@@ -45,6 +55,8 @@ logger = logging.getLogger(__name__)
 HELLO_SECONDS = 10.0
 # Leaving early: for the reply to the cancel.
 CANCEL_SECONDS = 1.5
+# For a sign of life, which counts whenever it comes. The connection ends before that.
+SIGN_SECONDS = 60.0
 
 ReplyT = TypeVar("ReplyT", bound=Message)
 
@@ -60,17 +72,21 @@ class ProviderConnection:
         self._rejected: ProviderError | None = None
         self._uploading = asyncio.Lock()
         self._greeting: asyncio.Task[None] | None = None
-        self.heard_at = asyncio.get_running_loop().time()
-        """When something came of it the last time, in seconds of the loop."""
+        self._silence = Silence(asyncio.get_running_loop().time())
+        self._watching: asyncio.Task[None] | None = None
+        self._sign: asyncio.Task[None] | None = None
+        self._leaving: set[asyncio.Task[None]] = set()
         self.task = asyncio.get_running_loop().create_task(self._run())
 
     async def _run(self) -> None:
         try:
             await self._rpc.run()
         finally:
-            if self._greeting is not None:
-                self._greeting.cancel()
-                await asyncio.wait({self._greeting})
+            tasks = {task for task in (self._greeting, self._watching, self._sign, *self._leaving) if task is not None}
+            for task in tasks:
+                task.cancel()
+            if tasks:
+                await asyncio.wait(tasks)
 
     @property
     def closed(self) -> bool:
@@ -104,6 +120,7 @@ class ProviderConnection:
         Raises ConnectionClosed, RemoteProtocolError or DelegationError (REQUEST_TIMEOUT) when it is of no use any more.
         """
         self._greet_soon()
+        self._watch_soon()
         try:
             body = encode(message) + (b"\n" + payload if payload else b"")
             reply = decode_reply(await self._rpc.request(body, seconds))
@@ -114,7 +131,6 @@ class ProviderConnection:
         except RemoteProtocolError:
             self.destroy()
             raise
-        self._heard()
         self.check(reply)
         if not isinstance(reply, expect):
             self.destroy()
@@ -123,11 +139,13 @@ class ProviderConnection:
 
     def open_stream(self, message: Message) -> IncomingStream:
         self._greet_soon()
+        self._watch_soon()
         return self._rpc.open_stream(encode(message))
 
     def open_duplex(self, message: Message) -> tuple[OutgoingStream, IncomingStream, bytes]:
         """A request whose body goes on after its first chunk, which is returned: it has to be written first."""
         self._greet_soon()
+        self._watch_soon()
         upload, answer = self._rpc.open_duplex()
         return upload, answer, encode(message)
 
@@ -139,16 +157,12 @@ class ProviderConnection:
         """The lines of an answer. Raises ProviderError for an error line, else what a lost connection raises."""
         try:
             async for line in lines_of(stream):
-                self._heard()
                 reply = decode_reply(line)
                 if reply is not None:
                     self.check(reply)
                     yield reply
         except ConnectionClosed as error:
             raise self.failure(error) from error
-
-    def _heard(self) -> None:
-        self.heard_at = asyncio.get_running_loop().time()
 
     def check(self, reply: Reply | None) -> None:
         """Raise a provider's error. A refusal explains whatever fails on this connection afterwards."""
@@ -188,6 +202,64 @@ class ProviderConnection:
             logger.debug("a provider failed the health probe: %s", error)
             return False
         return True
+
+    def leave_request(self, request_id: str) -> None:
+        """Have the provider stop it, without waiting: one that is silent hears it when it is there again."""
+        if not self.closed:
+            task = asyncio.get_running_loop().create_task(self._tell_left(request_id))
+            self._leaving.add(task)
+            task.add_done_callback(self._leaving.discard)
+
+    async def _tell_left(self, request_id: str) -> None:
+        try:
+            await self.ask(Cancel(operation="request", request_id=request_id), CancelReply, SIGN_SECONDS)
+        except QvacError as error:
+            logger.debug("a silent provider did not hear of a cancel: %s", error)
+
+    # --- Signs of life ----------------------------------------------------------------------------------------
+
+    @property
+    def quiet(self) -> float:
+        """Seconds in which nothing came though something is awaited; about 0 while the provider is there."""
+        return self._silence.seconds
+
+    @property
+    def gone(self) -> bool:
+        """Nothing came for longer than a provider that is there takes, however busy it is."""
+        most = GONE_SECONDS if self.offers("keepalive") else ORIGINAL_GONE_SECONDS
+        return self.quiet >= most + 2 * self.stream.rtt
+
+    def _watch_soon(self) -> None:
+        if self._watching is None or self._watching.done():
+            loop = asyncio.get_running_loop()
+            self._silence.forget(loop.time())
+            self._watching = loop.create_task(self._watch())
+
+    async def _watch(self) -> None:
+        """While something is awaited of the provider; one that became silent, until it is heard or given up."""
+        loop = asyncio.get_running_loop()
+        written = self._rpc.written_in_all
+        while not self.closed:
+            await asyncio.sleep(LOOK_SECONDS)
+            now, heard_at = loop.time(), self.stream.heard_at
+            if self._rpc.backlog and self._rpc.written_in_all > written:
+                heard_at = now  # a long request goes out slowly: nobody could answer meanwhile
+            written = self._rpc.written_in_all
+            quiet = self._silence.look(heard_at, now)
+            asking = self._sign is not None and not self._sign.done()
+            if self._rpc.awaited <= asking and quiet < ASK_OURS_AFTER_SECONDS:
+                return
+            if not asking and quiet >= (ASK_OURS_AFTER_SECONDS if self.offers("keepalive") else ASK_AFTER_SECONDS):
+                self._sign = loop.create_task(self._ask_for_sign())
+
+    async def _ask_for_sign(self) -> None:
+        try:
+            if self.offers("keepalive"):
+                await self.ask(Keepalive(), KeepaliveReply, SIGN_SECONDS)
+            else:
+                await self.ask(Heartbeat(), HeartbeatReply, SIGN_SECONDS)
+        except QvacError as error:
+            logger.debug("a provider gave no sign of life: %s", error)
 
     # --- Files ------------------------------------------------------------------------------------------------
 

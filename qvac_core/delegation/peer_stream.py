@@ -24,6 +24,14 @@ class PeerStream(Protocol):
     def relay(self) -> bytes | None:
         """The key of the relay that forwards it now."""
 
+    @property
+    def heard_at(self) -> float:
+        """When anything came from the peer, be it that it takes what is sent; in seconds of the loop."""
+
+    @property
+    def rtt(self) -> float:
+        """Of the path, in seconds; 0 while it is not known."""
+
     def when_path_changes(self, then: Callable[[Any], None]) -> None:
         """Call back whenever `path` or `relay` have become other ones."""
 

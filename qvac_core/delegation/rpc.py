@@ -213,6 +213,16 @@ class Rpc:
         """Bytes of those that the transport took: who waits for an answer sees whether its question still goes out."""
         return self._written_in_all
 
+    @property
+    def backlog(self) -> int:
+        """Bytes that the transport has not taken yet."""
+        return self._queued_in_all - self._written_in_all
+
+    @property
+    def awaited(self) -> int:
+        """Replies and answers that are still to come."""
+        return len(self._replies) + len(self._incoming_streams)
+
     def open_stream(self, body: bytes) -> IncomingStream:
         """Send a request of the stream shape; its answer arrives on the returned stream.
 

@@ -158,6 +158,11 @@ class Connection:
         """Smoothed round trip time in seconds, 0 before the first measurement."""
         return self._raw.stream.srtt
 
+    @property
+    def heard_at(self) -> float:
+        """When anything came from the peer the last time, also a mere acknowledgement; in seconds of the loop."""
+        return self._raw.heard_at
+
     # Writing
 
     async def write(self, data: bytes | bytearray | memoryview) -> None:

@@ -54,6 +54,7 @@ class RawStream:
         "_timer",
         "_timer_at",
         "follower",
+        "heard_at",
         "heard_from",
         "id",
         "on_event",
@@ -81,6 +82,8 @@ class RawStream:
         """The path of the train whose events are being handed out."""
         self.relay_path: tuple[int, Address] | None = None
         """Where a relay is that may carry the stream. What it says of itself ends no stream that went another way."""
+        self.heard_at = endpoint.loop.time()
+        """When anything of the peer came, be it an acknowledgement, in seconds of the loop."""
         self._ack_waits = False
         self._early = 0
         self._removed = False
@@ -108,6 +111,7 @@ class RawStream:
         self._endpoint.flush_soon(self)
 
     def feed(self, datagrams: list[bytes], socket: int, source: Address, now: float) -> None:
+        self.heard_at = now
         if self._lingering:
             self.stream.receive_datagrams(datagrams, now)
             self._send(now)

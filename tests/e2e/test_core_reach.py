@@ -17,6 +17,7 @@ from qvac_core.core.config import RuleOverride
 from qvac_core.core.network import NetworkNode
 from qvac_core.core.sharing import ANOTHER_MACHINE
 from qvac_core.core.state import (
+    AnswerSeam,
     AnswerTokens,
     ConnectionStage,
     CoreEvent,
@@ -94,6 +95,7 @@ class Watched:
         self.states: list[str] = []
         self.stages: list[Stage] = []
         self.letters = 0  # of all answers
+        self.seams = 0
         self._changed = asyncio.Event()
         core.subscribe(self._take)
 
@@ -104,6 +106,8 @@ class Watched:
             self.stages.append(event.stage)
         elif isinstance(event, AnswerTokens):
             self.letters += len(event.text)
+        elif isinstance(event, AnswerSeam):
+            self.seams += 1
         self._changed.set()
 
     async def until(self, state: str) -> None:
@@ -111,6 +115,12 @@ class Watched:
         self.states.clear()
         async with asyncio.timeout(60):
             while state not in self.states:
+                self._changed.clear()
+                await self._changed.wait()
+
+    async def seamed(self) -> None:
+        async with asyncio.timeout(60):
+            while not self.seams:
                 self._changed.clear()
                 await self._changed.wait()
 
@@ -164,10 +174,11 @@ def test_a_provider_that_restarts_is_back_without_anybody_touching_it(
     run(test)
 
 
+@pytest.mark.parametrize("by_itself", [True, False])
 def test_a_killed_provider_is_told_before_its_connection_ends(
-    bootstrap: str, tmp_path: Path, small_model_path: Path
+    bootstrap: str, tmp_path: Path, small_model_path: Path, by_itself: bool
 ) -> None:
-    """In the middle of an answer. It is no more shown as there, and this machine can go on at once."""
+    """In the middle of an answer. This machine goes on by itself; where it is not to, it does when it is asked."""
 
     async def test() -> None:
         host, port = bootstrap.split(":")
@@ -175,6 +186,7 @@ def test_a_killed_provider_is_told_before_its_connection_ends(
         arguments = ("--allow-all", "--seed", "5e" * 32, "--model", model, "--bootstrap", bootstrap, "--json")
         async with Core(CoreConfig(tmp_path / "guest", bootstrap=((host, int(port)),))) as core:
             await core.add_model_file(small_model_path)
+            await core.set_setting("chat.fallback", "true" if by_itself else "false")
             guest = Watched(core)
             with qvac_desktop("provider", *arguments, data_dir=tmp_path / "owner") as process:
                 await asyncio.to_thread(process.until, "ready")
@@ -184,16 +196,22 @@ def test_a_killed_provider_is_told_before_its_connection_ends(
                 message_id = await core.ask(conversation.id, "Write a very long story about a lighthouse.")
                 await guest.said(20)
                 silent = asyncio.create_task(guest.until("silent"))
+                seamed = asyncio.create_task(guest.seamed())
                 await asyncio.to_thread(process.kill)
-                await silent
-                assert "connecting" not in guest.states and "offline" not in guest.states
+                if by_itself:
+                    await seamed
+                else:
+                    await silent
+                    assert "connecting" not in guest.states and "offline" not in guest.states
+                    await core.continue_answer_here(message_id)
                 assert message_id in core._chats._streaming
-                await core.continue_answer_here(message_id)
                 (message,) = (m for m in await core.messages(conversation.id) if m.id == message_id)
                 ((offset, sentence),) = message.seams
                 assert sentence.startswith("Nothing came from Studio any more. This machine continues with ")
                 await guest.said(offset + 20)
                 await core.stop_answer(message_id)
+                silent.cancel()
+                await asyncio.wait({silent, seamed})
 
     run(test)
 

@@ -23,6 +23,7 @@ class MemoryStream:
         self.remote_public_key = remote_public_key
         self.remote_address = ("127.0.0.1", 4000)
         self.path, self.relay = "direct", None
+        self.heard_at, self.rtt = asyncio.get_event_loop().time(), 0.0
         self.peer: MemoryStream
         self.written = bytearray()
         self.destroyed = False
@@ -49,6 +50,7 @@ class MemoryStream:
         for start in range(0, len(data), step):
             peer._inbox.append(data[start : start + step])
         peer._inbox_bytes += len(data)
+        peer.heard_at = asyncio.get_running_loop().time()
         peer._changed.set()
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
@@ -57,6 +59,7 @@ class MemoryStream:
                 chunk = self._inbox.popleft()
                 self._inbox_bytes -= len(chunk)
                 self._room.set()
+                self.peer.heard_at = asyncio.get_running_loop().time()  # as a stream acknowledges what it takes
                 yield chunk
             if self._error is not None and not self._ended:
                 if self.destroyed:

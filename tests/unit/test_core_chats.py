@@ -43,6 +43,10 @@ class Scripted:
         self.then: tuple[AnswerPart | QvacError | None, ...] | None = None  # from the second question on
         self.seeing = True
         self.away: set[str] = set()
+        self.pause: asyncio.Event | None = None  # what None waits for
+        self.gone: set[str] = set()
+        self.silent: dict[str, float] = {}  # seconds, by provider
+        self.models: dict[str, tuple[str, ...]] = {}  # the only ones of a provider, "" = this machine
         self.left = False
         self.gate: asyncio.Event | None = None
 
@@ -56,7 +60,7 @@ class Scripted:
                 if isinstance(part, QvacError):
                     raise part
                 if part is None:
-                    await asyncio.Event().wait()
+                    await (self.pause or asyncio.Event()).wait()
                 else:
                     yield part
         finally:
@@ -71,10 +75,22 @@ class Scripted:
     def is_away(self, provider_key: str) -> bool:
         return provider_key in self.away
 
+    def is_gone(self, provider_key: str) -> bool:
+        return provider_key in self.gone
+
+    def quiet(self, provider_key: str) -> float:
+        return self.silent.get(provider_key, 0.0)
+
+    def has_model(self, target: Target, model_sha256: str) -> bool:
+        return model_sha256 in self.models.get(target.provider_key, ("", model_sha256))
+
+    def continues(self, model_sha256: str) -> bool:
+        return model_sha256 in self.models.get("", ("", model_sha256))
+
     def name_of(self, provider_key: str) -> str:
         return {"cd" * 32: "Workshop"}.get(provider_key, "Studio")
 
-    async def describe(self) -> str:
+    async def describe(self, model_sha256: str = "") -> str:
         return "Small model"
 
 
