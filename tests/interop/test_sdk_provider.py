@@ -12,7 +12,14 @@ import pytest
 
 from qvac_core.delegation.consumer import Consumer, Delegate
 from qvac_core.delegation.life_signs import LifeSigns
-from qvac_core.delegation.messages import Attachment, GenerationParams, HistoryMessage, ModelProgress
+from qvac_core.delegation.messages import (
+    Attachment,
+    GenerationParams,
+    Heartbeat,
+    HeartbeatReply,
+    HistoryMessage,
+    ModelProgress,
+)
 from qvac_core.errors import DelegationError, InferenceCancelled, ModelError, ProviderError
 from qvac_core.hyperdht import DHT, Connection, KeyPair, create_testnet
 from tests.interop.sdk_peer import SdkPeer
@@ -192,11 +199,13 @@ def test_it_gives_signs_of_life_while_it_answers_and_is_told_silent_when_killed(
             assert connection is not None
             told: asyncio.Queue[float | None] = asyncio.Queue()
             signs = LifeSigns(lambda: connection, told.put_nowait)
-            asked = connection.heard_at
-            await signs.ask(connection)
-            assert connection.heard_at > asked and not run.finished
+            await connection.ask(Heartbeat(), HeartbeatReply, 1.5)
+            assert not connection.gone and not run.finished
             watching = asyncio.create_task(signs.watch())
             scene.provider.kill()
+            while not connection.gone:
+                await asyncio.sleep(0.05)
+            assert connection.quiet < 2.7  # as fast as its wire allows
             assert await told.get() is not None
             assert not connection.closed  # the connection itself knows nothing yet
             watching.cancel()
