@@ -200,7 +200,7 @@ def test_it_gives_signs_of_life_while_it_answers_and_is_told_silent_when_killed(
             told: asyncio.Queue[float | None] = asyncio.Queue()
             signs = LifeSigns(lambda: connection, told.put_nowait)
             await connection.ask(Heartbeat(), HeartbeatReply, 1.5)
-            assert not connection.gone and not run.finished
+            assert connection.quiet < 1 and not run.finished
             watching = asyncio.create_task(signs.watch())
             scene.provider.kill()
             while not connection.gone:
