@@ -92,7 +92,10 @@ _WHOLE = (
     later("This provider shares no model that understands speech with you."),
     later("This machine answers anew."),
     # store
-    later("A limit cannot be negative."),
+    later("A limit cannot be negative, or larger than a million millions."),
+    later("At least one: to let a key use nothing, set its tokens a day to 0, or block it."),
+    later("Nobody has decided about this key yet. Allow it first."),
+    later("This key is blocked. Allow it first."),
     later("This conversation does not exist any more."),
     later("The database is damaged. Start QVAC Desktop again: it will be set aside."),
     later("The database is closed."),
@@ -138,6 +141,11 @@ _WHOLE = (
     later("The provider could not load the model. Its owner can see why."),
     later("The conversation is longer than this provider's context. Shorten it or start a new one."),
     later("Your tokens for today are used up at this provider."),
+    later("Your time of speech for today is used up at this provider."),
+    later("All that this provider's owner gives its guests today is used up."),
+    later("This provider does not serve your key at this hour."),
+    later("The provider's owner lets you have no longer answers than this one."),
+    later("Only its owner's own machines may ask this of the provider."),
     later("This provider is not taking requests now. Ask again later."),
 )
 # What could not be done, in store/disk.py's "Cannot {action}: …".
@@ -207,6 +215,7 @@ _WITH_FIELDS = (
         "Your identity is in the system's keyring, which does not answer ({reason}). Unlock it, or start with --seed, "
         "or with another folder (--data-dir)."
     ),
+    later("It is possible again in {time}."),
     later("{count} of {all} characters."),
     later("There is more than one key in this text."),
     later("This link begins with {beginning}, one of ours with qvac://."),

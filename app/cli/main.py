@@ -141,6 +141,10 @@ def _dispatch(options: argparse.Namespace, output: Output, arguments: Sequence[s
         from app.cli.conversations import conversations
 
         return run_until_done(conversations(options, output), output)
+    if options.verb == "guests":
+        from app.cli.guests import guests
+
+        return run_until_done(guests(options, output), output)
     if options.verb == "models":
         from app.cli.models import models
 

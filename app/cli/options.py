@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import re
 from collections.abc import Callable, Sequence
+from datetime import datetime
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
@@ -18,6 +20,7 @@ from qvac_core.store.settings import (
     MOST_IDLE_MINUTES,
     MOST_MEMORY_MB,
     MOST_SLOTS,
+    MOST_TOKENS_PER_DAY,
     SMALLEST_CONTEXT,
 )
 
@@ -26,6 +29,8 @@ T = TypeVar("T")
 EXIT_USAGE = 2
 # What `models` does with the models of this machine.
 MODEL_ACTS = ("download", "remove", "search", "found", "use", "folder")
+NO_LIMIT = "none"
+_HOURS = re.compile(r"([01]\d|2[0-3]):[0-5]\d-([01]\d|2[0-3]):[0-5]\d")
 # Beyond any context there is.
 MAX_PREDICT = 1_000_000
 # The network's and the SDK's bounds on sampling temperature (wire/QVAC.md section 4).
@@ -223,6 +228,7 @@ def build_parser() -> argparse.ArgumentParser:
     _provider(_verb(verbs, "provider", "share models under this machine's key"))
     _chat(_verb(verbs, "chat", "ask a provider's model"))
     _conversations(_verb(verbs, "conversations", "list the conversations of this machine, export or import them"))
+    _guests(_verb(verbs, "guests", "who may use this machine, how much, and which are your own machines"))
     _models(_verb(verbs, "models", "list the models of this machine and those to be had, or what a provider offers"))
     _transcribe(_verb(verbs, "transcribe", "write down what is said in a recording"))
     _translate(_verb(verbs, "translate", "put a text into another language"))
@@ -342,6 +348,71 @@ def _conversations(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--search", type=_text, metavar="TEXT", help="list: only those with this in title or messages")
     parser.add_argument("--yes", action="store_true", help="export: replace the file that is there")
+    _json(parser)
+
+
+def _limit(text: str) -> int | str:
+    """A number of tokens or requests, 0 allowed, or "none" for no limit."""
+    if text == NO_LIMIT:
+        return NO_LIMIT
+    if not text.isascii() or not text.isdecimal() or int(text) > MOST_TOKENS_PER_DAY:
+        raise argparse.ArgumentTypeError(f"'{text}' is neither a number nor `{NO_LIMIT}`")
+    return int(text)
+
+
+def _hours(text: str) -> str:
+    if text != NO_LIMIT and not _HOURS.fullmatch(text):
+        raise argparse.ArgumentTypeError(f"'{text}' are no hours. Write 08:00-20:00, or `{NO_LIMIT}`")
+    return text
+
+
+def _moment(text: str) -> float:
+    """Unix seconds of a time that somebody writes, by this machine's clock."""
+    try:
+        moment = datetime.fromisoformat(text).timestamp()
+    except (ValueError, OverflowError, OSError):
+        moment = 0.0
+    if moment <= 0:
+        raise argparse.ArgumentTypeError(f"'{text}' is no time. Write 2026-12-01 or 2026-12-01T18:00")
+    return moment
+
+
+def _limits(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--tokens-per-day", type=_limit, metavar="N|none", help="tokens of prompts and answers a day; 0 for none at all"
+    )
+    parser.add_argument("--parallel", type=_limit, metavar="N|none", help="requests at once; more wait")
+    parser.add_argument("--context-tokens", type=_limit, metavar="N|none", help="longest chat, in tokens")
+    parser.add_argument("--answer-tokens", type=_limit, metavar="N|none", help="longest answer, in tokens")
+    parser.add_argument(
+        "--only-model",
+        type=_text,
+        action="append",
+        default=[],
+        metavar="NAME|none",
+        help="only this shared model; may be repeated; none: all that are shared",
+    )
+    parser.add_argument("--hours", type=_hours, metavar="FROM-TO|none", help="only at these hours, as in 08:00-20:00")
+
+
+def _guests(parser: argparse.ArgumentParser) -> None:
+    parser.description = (
+        "List the keys that you decided about, allow, limit, block or forget one. It holds within seconds, also for a "
+        "provider or a window that runs here. A key that is --mine has no limits, goes first, and may manage "
+        "this machine from afar."
+    )
+    parser.add_argument(
+        "action", choices=("list", "allow", "limit", "block", "remove"), metavar="list|allow|limit|block|remove"
+    )
+    parser.add_argument("key", type=_checked(parse_public_key), nargs="?", metavar="KEY", help="whose")
+    parser.add_argument("--name", type=_text, metavar="NAME", help="what you call them")
+    _limits(parser)
+    parser.add_argument("--until", type=_moment, metavar="TIME", help="their access ends then, as in 2026-12-01T18:00")
+    parser.add_argument("--for-good", action="store_true", help="their access has no end")
+    parser.add_argument("--extra-tokens", type=_tokens, metavar="N", help="so many tokens more, today alone")
+    mine = parser.add_mutually_exclusive_group()
+    mine.add_argument("--mine", action="store_true", default=None, help="this is one of your own machines")
+    mine.add_argument("--not-mine", action="store_false", dest="mine", help="it is not (any more)")
     _json(parser)
 
 

@@ -337,6 +337,13 @@ SHARING = Section(
                     words=("--answer-tokens",),
                 ),
                 Row(
+                    "sharing.tokens_per_day",
+                    later("Tokens a day, of all guests"),
+                    later("Together. What one person may use is said with that person, under Share my GPU."),
+                    Whole(zero=later("no limit"), step=10_000),
+                    words=("--tokens-per-day", "quota"),
+                ),
+                Row(
                     "",
                     later("Identity of this machine"),
                     later("Your key hangs on it. With the backup it moves to another machine."),

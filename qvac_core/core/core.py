@@ -33,6 +33,8 @@ from qvac_core.core.history import History
 from qvac_core.core.kept_states import KeptStates
 from qvac_core.core.library import ModelsRoom
 from qvac_core.core.library_folder import finish_rename, open_library
+from qvac_core.core.limits import Limits as KeyLimitsRoom
+from qvac_core.core.limits import LimitsInterface
 from qvac_core.core.machine import THIS_MACHINE, Machine, load_config
 from qvac_core.core.machine_use import on_battery
 from qvac_core.core.manners import MachineSenses, Manners
@@ -241,6 +243,7 @@ class Core:
             self._store, self._hub, self._network, self.machine, self._key_pair, limits, self._config.rules
         )
         self._on_close("sharing", self._sharing.close)
+        self.limits: LimitsInterface = KeyLimitsRoom(self._store, self._sharing.rules_changed)
         self.pausing = Pausing(self._store.settings, self._store.database.run, self._sharing.use_pauses, self._hub.emit)
         self._stack.callback(self.pausing.close)
         self.pausing.open()
@@ -310,6 +313,8 @@ class Core:
             await self.manners.look()
         elif key == "chat.keep_states":
             await self._kept_states.choice_changed()
+        elif key == "sharing.tokens_per_day":
+            await self._sharing.rules_changed()
         elif key in ("sharing.log_days", "sharing.log_rows"):
             await self.history.prune()
         elif key in ("sharing.keep_contents", "machine_name"):

@@ -123,7 +123,11 @@ def mistaken(error: Exception) -> ErrorInfo:
 def _name(error: QvacError) -> str:
     """The entry of the table: a policy's reason and the cause of a failed connection say more than the wrapper."""
     reason = error.typed_fields.get("reason") if isinstance(error, DelegationError) else None
-    if isinstance(error, DelegationError) and "retryAfterMs" in error.typed_fields and reason != Reason.PAUSED.value:
+    if (
+        isinstance(error, DelegationError)
+        and "retryAfterMs" in error.typed_fields
+        and reason == Reason.NOT_ADMITTED.value
+    ):
         return "KNOCK_DENIED"
     if isinstance(reason, str) and reason.upper() in _REASONS:
         return reason.upper()

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from qvac_core.core.gauges import GaugesInterface
     from qvac_core.core.history import HistoryInterface
     from qvac_core.core.library_room import LibraryRoom
+    from qvac_core.core.limits import LimitsInterface
     from qvac_core.core.manners import MannersInterface
     from qvac_core.core.model_options import ModelOptionsInterface
     from qvac_core.core.own_identity import IdentityInterface
@@ -134,6 +135,8 @@ class CoreInterface(Protocol):
     def model_options(self) -> ModelOptionsInterface: ...
     @property
     def manners(self) -> MannersInterface: ...
+    @property
+    def limits(self) -> LimitsInterface: ...
     @property
     def gauges(self) -> GaugesInterface: ...
     @property

@@ -8,17 +8,20 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections import deque
-from collections.abc import Callable
+from collections import Counter, defaultdict, deque
+from collections.abc import Callable, Mapping
 
 from qvac_core.core.tasks import TaskOwner
 from qvac_core.errors import StoreError
+from qvac_core.store.days import day_of
 from qvac_core.store.store import Store
 
 logger = logging.getLogger(__name__)
 
 BUSY_TRIES = 4  # while another program holds the file; each waits up to 5 s in SQLite itself
 BUSY_PAUSE = 0.5  # seconds between them
+ADVANCE_EVERY = 5.0  # seconds between two notes of how far a request has come
+DAYS_KEPT = 4  # whose counts are in memory
 PRUNE_EVERY = 250  # requests; so many more than its most rows the log may have for a while
 
 
@@ -32,9 +35,12 @@ class LogWriter:
         self._writing = False
         self._keys: dict[str, str] = {}
         self._unpruned = 0
-        self._day = _today()
-        self._tokens = store.request_log.tokens_today_by_key(time.time())
-        self._amounts = store.request_log.amounts_today(time.time())
+        self._advanced: dict[str, float] = {}
+        self._day = day_of(time.time())
+        # By day: a clock that is set back and forth must not refill anybody's quota.
+        self._tokens = {day: Counter(tokens) for day, tokens in store.request_log.tokens_by_day().items()}
+        amounts: Mapping[tuple[str, str], float] = store.request_log.amounts_today(time.time())
+        self._amounts: dict[str, dict[tuple[str, str], float]] = {self._day: defaultdict(float, amounts)}
 
     async def close(self) -> None:
         """Nothing is cancelled here: what was served is written."""
@@ -56,9 +62,11 @@ class LogWriter:
         amount: float = 0.0,
         unit: str = "",
     ) -> None:
-        key = self._keys.pop(id, "")
-        self._count(key, prompt_tokens + generated_tokens)
-        self._amounts[key, unit] = self._amounts.get((key, unit), 0.0) + amount
+        key, ended_at = self._keys.pop(id, ""), time.time()
+        self._advanced.pop(id, None)
+        self._turn_day()
+        self._tokens_now[key] += prompt_tokens + generated_tokens
+        self._amounts_now[key, unit] += amount
         self._write(
             lambda: self._store.request_log.finish(
                 id,
@@ -69,6 +77,7 @@ class LogWriter:
                 error=error,
                 amount=amount,
                 unit=unit,
+                ended_at=ended_at,
             )
         )
 
@@ -85,24 +94,39 @@ class LogWriter:
         sharing = self._store.settings.settings.sharing
         self._write(lambda: self._store.request_log.prune(time.time(), sharing.log_days, sharing.log_rows))
 
+    def advance(self, id: str, generated_tokens: int) -> None:
+        now = time.monotonic()
+        if id in self._keys and now - self._advanced.setdefault(id, now) >= ADVANCE_EVERY:
+            self._advanced[id] = now
+            self._write(lambda: self._store.request_log.advance(id, generated_tokens))
+
     def tokens_today(self, remote_public_key: str, now: float) -> int:
         self._turn_day()
-        return self._tokens.get(remote_public_key, 0)
+        return self._tokens_now[remote_public_key]
+
+    def tokens_of_all_today(self, now: float) -> int:
+        self._turn_day()
+        return self._tokens_now.total()
 
     def amount_today(self, remote_public_key: str, unit: str, now: float) -> float:
         self._turn_day()
-        return self._amounts.get((remote_public_key, unit), 0.0)
+        return self._amounts_now[remote_public_key, unit]
 
-    def _count(self, key: str, tokens: int) -> None:
-        self._turn_day()
-        self._tokens[key] = self._tokens.get(key, 0) + tokens
+    @property
+    def _tokens_now(self) -> Counter[str]:
+        return self._tokens.setdefault(self._day, Counter())
+
+    @property
+    def _amounts_now(self) -> dict[tuple[str, str], float]:
+        return self._amounts.setdefault(self._day, defaultdict(float))
 
     def _turn_day(self) -> None:
         """Quotas begin anew at local midnight."""
-        if (today := _today()) != self._day:
+        if (today := day_of(time.time())) != self._day:
             self._day = today
-            self._tokens.clear()
-            self._amounts.clear()
+            for day in sorted({*self._tokens, *self._amounts} - {today})[:-DAYS_KEPT]:
+                self._tokens.pop(day, None)
+                self._amounts.pop(day, None)
             self._prune()
 
     def _write(self, write: Callable[[], object]) -> None:
@@ -128,7 +152,3 @@ class LogWriter:
                     logger.warning("a request could not be logged: %s", error)
                     return
             await asyncio.sleep(BUSY_PAUSE)
-
-
-def _today() -> str:
-    return time.strftime("%Y-%m-%d")

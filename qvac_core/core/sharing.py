@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections import OrderedDict
 from collections.abc import Callable
@@ -15,6 +16,7 @@ from qvac_core.core.log_writer import LogWriter
 from qvac_core.core.machine import Machine
 from qvac_core.core.network import NetworkNode
 from qvac_core.core.pausing import Pause, ends_at
+from qvac_core.core.serving_hours import ServingHours
 from qvac_core.core.state import (
     AccessChanged,
     AccessKey,
@@ -37,15 +39,18 @@ from qvac_core.core.state import (
 from qvac_core.core.tasks import TaskOwner
 from qvac_core.core.waiting_times import WaitingTimes
 from qvac_core.delegation import admission, events
-from qvac_core.delegation.admission import AccessPolicy, Allowance, Limits
+from qvac_core.delegation.admission import DENIED_SECONDS, AccessPolicy, Allowance, Limits
 from qvac_core.delegation.live_requests import Kind
 from qvac_core.delegation.provider import Provider
 from qvac_core.delegation.serving import Greeting
-from qvac_core.errors import NetworkError
+from qvac_core.errors import NetworkError, StoreError
 from qvac_core.hyperdht import KeyPair, Server
+from qvac_core.store.days import day_of
 from qvac_core.store.knocks import MAX_KNOCKS
 from qvac_core.store.settings import Admission, SharingSettings
 from qvac_core.store.store import Store
+
+logger = logging.getLogger(__name__)
 
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0  # seconds between two tries to announce
 ONLY_LOCAL = "The internet does not answer. Machines on your own network find this one; others when it is back."
@@ -56,6 +61,7 @@ ANOTHER_MACHINE = (
 # Endings that say how long an answer takes.
 _WHOLE = frozenset({events.Outcome.EOS, events.Outcome.LENGTH, events.Outcome.STOP_SEQUENCE})
 COPY_METHOD = Kind.COPY.method  # says nothing of how long an answer takes
+EVERY_DAY = "1234567"
 STATUS_EVERY = 2.0  # seconds between looks at what the network says about us
 
 
@@ -93,6 +99,7 @@ class Sharing:
             greeting=self._greeting,
             public_key=key_pair.public_key,
         )
+        self._provider.denials.restore(store.knocks.denials(time.time()))
         self._server: Server | None = None
         self._state = SharingState()
         self._switch = asyncio.Lock()
@@ -101,6 +108,7 @@ class Sharing:
         self._waiting = WaitingTimes()
         self._knocks = OrderedDict((knock.public_key, knock) for knock in store.knocks.records())
         self._wanted = False
+        self._day = day_of(time.time())
         hub.subscribe(self._on_core_event)
         self._watch: asyncio.Task[None] | None = None
         self._retry: asyncio.Task[None] | None = None
@@ -209,6 +217,18 @@ class Sharing:
         while True:
             await asyncio.sleep(STATUS_EVERY)
             self._refresh()
+            await self._look_at_the_store()
+
+    async def _look_at_the_store(self) -> None:
+        """Another program of ours (a terminal) may have changed who may use it, and the day may have turned."""
+        try:
+            changed = await self._run(self._store.database.changed_by_others)
+        except StoreError as error:
+            logger.debug("the store could not be looked at: %s", error)
+            return
+        if (day := day_of(time.time())) != self._day or changed:
+            self._day = day
+            await self._rules_changed()
 
     def _refresh(self) -> None:
         """What the network says now. That guests find us is said when a handshake with our key came back to us."""
@@ -249,6 +269,8 @@ class Sharing:
         sharing = self._store.settings.settings.sharing
         records = await self._run(self._store.access_list.records)
         today = await self._run(self._store.request_log.tokens_today_by_key, time.time())
+        invites = await self._run(self._store.invites.names)
+        day = day_of(time.time())
         keys = tuple(
             AccessKey(
                 public_key=record.public_key,
@@ -259,8 +281,15 @@ class Sharing:
                 last_seen=record.last_seen,
                 connected=record.public_key in self._connections,
                 tokens_today=today.get(record.public_key, 0),
-                tokens_per_day=record.tokens_per_day,
-                parallel=record.parallel,
+                tokens_per_day=record.limits.tokens_per_day,
+                parallel=record.limits.parallel,
+                context_tokens=record.limits.context_tokens,
+                answer_tokens=record.limits.answer_tokens,
+                models=record.limits.models,
+                hours=record.limits.hours,
+                extra_tokens=record.extra_tokens if record.extra_day == day else 0,
+                mine=record.mine,
+                came_with=invites.get(record.invite, ""),
             )
             for record in records
         )
@@ -298,24 +327,29 @@ class Sharing:
         await self._run(self._store.settings.change, lambda now: replace(now, sharing=change(now.sharing)))
         await self._rules_changed()
 
+    async def rules_changed(self) -> None:
+        """What is kept about keys and invites is another than it was: it acts at once."""
+        await self._rules_changed()
+
     async def _rules_changed(self, decided_key: str = "") -> None:
         """Apply at once, on open connections too; a decided key has no knock any more."""
         await self._apply_rules()
         self._hub.emit(AccessChanged(await self.rules()))
         if decided_key:
             self._provider.denials.lift(bytes.fromhex(decided_key))
+            await self._run(self._store.knocks.lift, decided_key)
             self._end_knock(decided_key)
 
     async def _apply_rules(self) -> None:
         rules = await self.rules()
         denied = frozenset(bytes.fromhex(key.public_key) for key in rules.keys if key.blocked)
-        allowed = {
-            bytes.fromhex(key.public_key): Allowance(key.expires_at, key.tokens_per_day, key.parallel)
-            for key in rules.keys
-            if not key.blocked
-        }
+        allowed = {bytes.fromhex(key.public_key): _allowance(key) for key in rules.keys if not key.blocked}
         mode = admission.AccessMode(rules.mode.value)
-        self._policy.set_rules(admission.AccessRules(mode, MappingProxyType(allowed), denied, rules.knocks))
+        of_all = self._store.settings.settings.sharing.tokens_per_day or None
+        invites = self._override is None and await self._run(self._store.invites.any_open, time.time())
+        self._policy.set_rules(
+            admission.AccessRules(mode, MappingProxyType(allowed), denied, rules.knocks, invites, of_all)
+        )
 
     # --- Knocks, requests, log ------------------------------------------------------------------------------------
 
@@ -324,8 +358,10 @@ class Sharing:
         return tuple(reversed(self._knocks.values()))
 
     def dismiss_knock(self, public_key: str) -> None:
-        """Not now: for a while its owner is told so, and it is not shown again."""
-        self._provider.denials.deny(bytes.fromhex(public_key), time.time())
+        """Not now: for a while its owner is told so, and it is not shown again; over a restart too."""
+        now = time.time()
+        self._provider.denials.deny(bytes.fromhex(public_key), now)
+        self._writes.start(self._run(self._store.knocks.deny, public_key, now, DENIED_SECONDS), "keep a denial")
         self._end_knock(public_key)
 
     def _end_knock(self, public_key: str) -> None:
@@ -442,6 +478,21 @@ class Sharing:
         )
         self._hub.emit(RequestEnded(entry))
         self._tasks.start(self._tell_access(), "tokens used")
+
+
+def _allowance(key: AccessKey) -> Allowance:
+    begins, _, ends = key.hours.partition("-")
+    return Allowance(
+        expires_at=key.expires_at,
+        tokens_per_day=key.tokens_per_day,
+        parallel=key.parallel,
+        context_tokens=key.context_tokens,
+        answer_tokens=key.answer_tokens,
+        models=None if key.models is None else frozenset(key.models),
+        hours=ServingHours.of_text(begins, ends, EVERY_DAY) if key.hours else None,
+        mine=key.mine,
+        extra_tokens=key.extra_tokens,
+    )
 
 
 def _overridden(rules: RuleOverride) -> AccessRules:

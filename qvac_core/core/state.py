@@ -22,6 +22,7 @@ from qvac_core.store.records import Conversation as Conversation
 from qvac_core.store.records import Draft as Draft
 from qvac_core.store.records import ErrorInfo as ErrorInfo
 from qvac_core.store.records import Hit as Hit
+from qvac_core.store.records import KeyLimits as KeyLimits
 from qvac_core.store.records import Knock as Knock
 from qvac_core.store.records import LogEntry as LogEntry
 from qvac_core.store.records import Message as Message
@@ -82,7 +83,11 @@ class AccessMode(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class AccessKey:
-    """One key the owner decided about. Times in Unix seconds; None = never."""
+    """One key the owner decided about. Times in Unix seconds; None = never. Limits: as in `KeyLimits`.
+
+    extra_tokens: given on top for today. mine: one of the owner's own machines, without limits. came_with: the name of
+    the invite it came with, "" = the owner allowed it by hand.
+    """
 
     public_key: str
     name: str
@@ -94,6 +99,24 @@ class AccessKey:
     tokens_today: int = 0
     tokens_per_day: int | None = None
     parallel: int | None = None
+    context_tokens: int | None = None
+    answer_tokens: int | None = None
+    models: tuple[str, ...] | None = None
+    hours: str = ""
+    extra_tokens: int = 0
+    mine: bool = False
+    came_with: str = ""
+
+    @property
+    def limits(self) -> KeyLimits:
+        return KeyLimits(
+            self.tokens_per_day, self.parallel, self.context_tokens, self.answer_tokens, self.models, self.hours
+        )
+
+    @property
+    def most_today(self) -> int | None:
+        """How many tokens it may use today; None = any number."""
+        return None if self.tokens_per_day is None or self.mine else self.tokens_per_day + self.extra_tokens
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,47 +1,20 @@
-"""Who may use this provider: rules in, a decision per key out; and the bounds on strangers at the door.
+"""Who may use this provider: the rules as they are now, and the bounds on strangers at the door and on each request.
 
-ARCHITECTURE.md, "Safe by default": its table is `AccessPolicy.decide`, row by row. Pure: times are arguments.
+ARCHITECTURE.md, "Safe by default". The decisions are policy.py's. Pure: times are arguments.
 """
 
 from __future__ import annotations
 
+import ipaddress
 from collections import OrderedDict, deque
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from enum import Enum, StrEnum
-from types import MappingProxyType
+from dataclasses import dataclass
 
-
-class AccessMode(StrEnum):
-    NONE = "none"  # nothing was said: nobody
-    ALLOW = "allow"  # only the allowed keys
-    DENY = "deny"  # everybody but the denied keys
-
-
-class Decision(Enum):
-    ADMIT = "admit"
-    REFUSE = "refuse"  # an answer inside the handshake, at once
-    BLOCK = "block"  # silence
-    KNOCK = "knock"  # the handshake completes, one frame is heard, and the owner is told
-
-
-@dataclass(frozen=True, slots=True)
-class Allowance:
-    """What an allowed key may do. expires_at: Unix seconds. None = the owner's general limits."""
-
-    expires_at: float | None = None
-    tokens_per_day: int | None = None
-    parallel: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class AccessRules:
-    """The owner's rules. Keys are 32 bytes. A denied key is blocked in every mode."""
-
-    mode: AccessMode = AccessMode.NONE
-    allowed: Mapping[bytes, Allowance] = field(default_factory=lambda: MappingProxyType({}))
-    denied: frozenset[bytes] = frozenset()
-    knock: bool = False
+from qvac_core.delegation.policy import AccessMode as AccessMode
+from qvac_core.delegation.policy import AccessRules as AccessRules
+from qvac_core.delegation.policy import Act, State, What, Who, decide
+from qvac_core.delegation.policy import Allowance as Allowance
+from qvac_core.delegation.policy import Decision as Decision
 
 
 class AccessPolicy:
@@ -65,18 +38,23 @@ class AccessPolicy:
         self._listeners.append(listener)
         return lambda: self._listeners.remove(listener)
 
-    def decide(self, public_key: bytes, now: float) -> Decision:
+    def who(self, public_key: bytes) -> Who:
+        return Who(public_key in self._rules.denied, self._rules.allowed.get(public_key))
+
+    def state(self, now: float) -> State:
+        """What the rules say of it; a request adds what only the provider knows."""
         rules = self._rules
-        if public_key in rules.denied:
-            return Decision.BLOCK
-        if rules.mode is AccessMode.DENY or (
-            rules.mode is AccessMode.ALLOW and self._allowance_in_force(public_key, now) is not None
-        ):
-            return Decision.ADMIT
-        return Decision.KNOCK if rules.knock else Decision.REFUSE
+        return State(now, rules.mode, rules.knock, rules.invites, tokens_of_all=rules.tokens_per_day)
+
+    def decide(self, public_key: bytes, now: float) -> Decision:
+        """At the door."""
+        return decide(self.who(public_key), What(Act.CONNECT), self.state(now)).decision
 
     def allowance(self, public_key: bytes, now: float) -> Allowance:
-        return self._allowance_in_force(public_key, now) or Allowance()
+        """What is in force for this key."""
+        own = self._rules.allowed.get(public_key)
+        expired = own is not None and own.expires_at is not None and own.expires_at <= now
+        return Allowance() if own is None or expired else own
 
     def expiry(self, public_key: bytes) -> float | None:
         """When an admitted key stops being admitted, in Unix seconds; None = not by time."""
@@ -85,11 +63,9 @@ class AccessPolicy:
         allowance = self._rules.allowed.get(public_key)
         return allowance.expires_at if allowance else None
 
-    def _allowance_in_force(self, public_key: bytes, now: float) -> Allowance | None:
-        allowance = self._rules.allowed.get(public_key)
-        if allowance is None or (allowance.expires_at is not None and allowance.expires_at <= now):
-            return None
-        return allowance
+    def hears_of(self, public_key: bytes, now: float) -> bool:
+        """Whether the owner is told of this key's knock: one that may only show an invite is not announced."""
+        return self._rules.knock and self.decide(public_key, now) is Decision.KNOCK
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +95,19 @@ class RateLimit:
         return True
 
 
+def address_group(host: str) -> str:
+    """Whose address this is, as far as an address can tell: one subscriber has all of an IPv6 /64."""
+    try:
+        address = ipaddress.ip_address(host.partition("%")[0])
+    except ValueError:
+        return host
+    if isinstance(address, ipaddress.IPv4Address):
+        return str(address)
+    if address.ipv4_mapped is not None:
+        return str(address.ipv4_mapped)
+    return str(ipaddress.ip_network((address, 64), strict=False))
+
+
 # Addresses whose recent knocks are remembered; the oldest is forgotten first.
 REMEMBERED_ADDRESSES = 4096
 
@@ -133,6 +122,7 @@ class KnockLimit:
 
     def take(self, host: str, now: float) -> bool:
         """May this address knock now? Counts it when it may."""
+        host = address_group(host)
         limit = self._addresses.get(host)
         if limit is None:
             limit = RateLimit(self._per_address_rate)
@@ -169,6 +159,11 @@ class Denials:
         if len(self._until) > MAX_DENIED:
             self._until.popitem(last=False)
 
+    def restore(self, until: Mapping[str, float]) -> None:
+        """Of an earlier run, by key in hex."""
+        for key, moment in sorted(until.items(), key=lambda item: item[1]):
+            self._until[bytes.fromhex(key)] = moment
+
     def lift(self, public_key: bytes) -> None:
         self._until.pop(public_key, None)
 
@@ -200,6 +195,7 @@ class Limits:
     message_bytes: int = 4 * 1024 * 1024
     load_bytes: int = 32 * 1024
     max_tokens: int = 8192
+    chat_tokens: int = 0  # of one request, prompt and answer together; 0 = the context of the model
     request_seconds: float = 1800.0
     load_seconds: float = 900.0
     stall_seconds: float = 60.0

@@ -84,6 +84,9 @@ class AnswerParts(Protocol):
     @property
     def parallel(self) -> int: ...
 
+    @property
+    def first(self) -> bool: ...
+
     def slots(self, known: KnownModel) -> int: ...
 
     def limits_of(self, known: KnownModel) -> Limits: ...
@@ -196,7 +199,9 @@ class Answer:
                 self._live.on_stop(self._stop)
                 self._say_still_here_later()
                 request = self._request()
-                async with parts.turns.turn(parts.public_key, parts.parallel, self._on_place, self._lane()):
+                async with parts.turns.turn(
+                    parts.public_key, parts.parallel, self._on_place, self._lane(), first=parts.first
+                ):
                     self._place = 0
                     parts.requests.placed(self._live, 0)
                     model = await parts.running_model(self._known)

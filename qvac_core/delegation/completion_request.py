@@ -63,6 +63,7 @@ def completion_request(
         tool_choice=engine_choice(message.tool_choice) if tools else ToolChoice(),
         parallel_tool_calls=message.parallel_tool_calls is not False,
         tool_dialect=message.tool_dialect if isinstance(message.tool_dialect, str) else "",
+        context_tokens=limits.chat_tokens,
     )
 
 

@@ -60,6 +60,8 @@ class Reason(Enum):
     QUEUE_FULL = "queue_full"
     LIMIT = "limit"
     GRANT = "grant"
+    HOURS = "hours"
+    NOT_YOURS = "not_yours"  # what an owner's own machines may ask, asked by another
     # Ours, beside those of section 12: what the owner did to a request that was admitted.
     STOPPED = "stopped"
     REMOVED = "removed"

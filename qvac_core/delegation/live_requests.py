@@ -96,6 +96,7 @@ class LiveRequest:
         self.generated_tokens = 0
         self.measure = Measure()  # of what is no chat
         self.progressed = now
+        self.judge: Callable[[], OwnerStop | None] = lambda: None  # why the policy admits it no longer, if so
         self._on_stop: Callable[[], None] | None = None
 
     def stop(self, ending: Ending, note: str = "") -> bool:
@@ -202,13 +203,24 @@ class LiveRequests:
             self._log.keep_contents(request.id, question[:CONTENTS_LIMIT], answer[:CONTENTS_LIMIT])
 
     def progress(self, request: LiveRequest) -> None:
-        """Count one token and now and then tell the owner."""
+        """Count one token, end what the policy admits no longer, and now and then tell the owner."""
         request.generated_tokens += 1
+        self.judge(request)
         now = self._clock()
         if now - request.progressed >= PROGRESS_SECONDS:
             request.progressed = now
+            self._log.advance(request.id, request.generated_tokens)
             rate = request.generated_tokens / max(now - request.began, PROGRESS_SECONDS)
             self._emit(RequestProgressed(request.id, request.generated_tokens, rate))
+
+    def judge(self, request: LiveRequest) -> None:
+        if request.ending is None and (why := request.judge()) is not None:
+            request.stop_by_owner(why)
+
+    def tokens_now(self, public_key: bytes | None = None) -> int:
+        """Made so far by what runs: of one key, or of all. Prompts are counted when a request ends."""
+        requests = self._requests.values()
+        return sum(one.generated_tokens for one in requests if public_key is None or one.public_key == public_key)
 
     def finish(
         self,

@@ -46,7 +46,7 @@ from qvac_core.delegation.model_config import (
     source_of,
     with_defaults,
 )
-from qvac_core.delegation.parts import SharedModels
+from qvac_core.delegation.models_of_keys import ModelsOfKeys
 from qvac_core.delegation.rpc_streams import IncomingRequest, OutgoingStream
 from qvac_core.engines.interface import LibraryModel, LoadProgress
 from qvac_core.engines.projectors import names_projector
@@ -61,7 +61,7 @@ class LoadParts(Protocol):
     """What a load needs of the connection it answers."""
 
     limits: Limits
-    models: SharedModels
+    models: ModelsOfKeys
     held: HeldModels
     known: KnownModels
     requests: LiveRequests

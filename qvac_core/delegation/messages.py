@@ -529,6 +529,7 @@ class HelloReply(Message, frozen=True, tag="hello"):
     features: list[str]
     name: str = ""
     logs_content: bool = False
+    terms: Terms | UnsetType = UNSET
 
 
 class ModelEntry(Part, frozen=True):
@@ -544,8 +545,27 @@ class ModelEntry(Part, frozen=True):
     wait_ms: Number = 0
 
 
+class Terms(Part, frozen=True):
+    """What the asking key may, so that its guest knows beforehand. Left out: no limit. Times in ms from now.
+
+    tokens_used: today, by this key. ends_in_ms: until the key is let in no longer. resets_in_ms: until a day's count
+    begins anew. closed_for_ms: outside of this key's hours, until they begin. mine: it is the owner's own machine.
+    """
+
+    tokens_per_day: Count | UnsetType = UNSET
+    tokens_used: Count | UnsetType = UNSET
+    resets_in_ms: Number | UnsetType = UNSET
+    parallel: Count | UnsetType = UNSET
+    context_tokens: Count | UnsetType = UNSET
+    answer_tokens: Count | UnsetType = UNSET
+    closed_for_ms: Number | UnsetType = UNSET
+    ends_in_ms: Number | UnsetType = UNSET
+    mine: bool | UnsetType = UNSET
+
+
 class ListModelsReply(Message, frozen=True, tag="listModels"):
     models: list[ModelEntry]
+    terms: Terms | UnsetType = UNSET
 
 
 class KeepaliveReply(Message, frozen=True, tag="keepalive"):

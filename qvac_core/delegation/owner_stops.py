@@ -19,9 +19,13 @@ class OwnerStop:
     sentence: str
     logged: str
     code: Code = Code.REQUEST_REJECTED_BY_POLICY
+    retry_after_ms: int | None = None
 
     def rejection(self) -> Rejection:
-        return Rejection(self.code, self.sentence, {"reason": self.reason.value})
+        fields: dict[str, object] = {"reason": self.reason.value}
+        if self.retry_after_ms is not None:
+            fields["retryAfterMs"] = self.retry_after_ms
+        return Rejection(self.code, self.sentence, fields)
 
 
 STOPPED = OwnerStop(

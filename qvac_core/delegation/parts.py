@@ -74,9 +74,14 @@ class RequestLog(Protocol):
         unit: str = "",
     ) -> object: ...
 
+    def advance(self, id: str, generated_tokens: int) -> None:
+        """How far it has come: what counts if this program ends before the request does."""
+
     def keep_contents(self, id: str, question: str, answer: str) -> None:
         """Called only for guests who were told so before they asked."""
 
     def tokens_today(self, remote_public_key: str, now: float) -> int: ...
+
+    def tokens_of_all_today(self, now: float) -> int: ...
 
     def amount_today(self, remote_public_key: str, unit: str, now: float) -> float: ...

@@ -15,13 +15,14 @@ from qvac_core.delegation.admission import AccessPolicy, Decision, Denials, Knoc
 from qvac_core.delegation.blobs import BlobStore
 from qvac_core.delegation.copies import CopiedModels, NoCopies
 from qvac_core.delegation.events import ConnectionChanged, ConnectionState, ModelsInUseChanged, ProviderEvent
-from qvac_core.delegation.failures import Rejection, denied, not_admitted, paused
+from qvac_core.delegation.failures import denied, not_admitted
 from qvac_core.delegation.held_bytes import HeldBytes
 from qvac_core.delegation.held_models import KnownModels, LimitsOf
 from qvac_core.delegation.kv_sessions import KvSessions
 from qvac_core.delegation.live_requests import LiveRequests
 from qvac_core.delegation.messages import decode_envelope
 from qvac_core.delegation.methods import Shape, shape_of
+from qvac_core.delegation.models_of_keys import ModelsOfKeys
 from qvac_core.delegation.owner_stops import (
     BLOCKED,
     EXPIRED,
@@ -96,7 +97,7 @@ class Provider:
         self._service = Service(
             limits=self._limits,
             policy=policy,
-            models=models,
+            models=ModelsOfKeys(models, copied or NoCopies(), policy, wall_clock),
             pool=pool,
             known=KnownModels(),
             requests=self.requests,
@@ -104,12 +105,11 @@ class Provider:
             held=HeldBytes(self._limits.held_bytes, self._limits.held_bytes_share),
             sessions=KvSessions(),
             blobs=self._blobs,
-            copied=copied or NoCopies(),
             log=log,
             greeting=greeting,
             limits_of=limits_of or (lambda model: bounds),
             now=wall_clock,
-            refusing=self._why_nothing_new,
+            resting=self._resting,
             on_models_changed=self._models_changed,
         )
         policy.subscribe(self._judge_again)
@@ -227,6 +227,9 @@ class Provider:
                 self._end_soon(session, self._why_not_any_more(session.public_key))
             else:
                 self._watch_expiry(session)
+        # Limits that changed act on what runs, too.
+        for request in self.requests:
+            self.requests.judge(request)
 
     def _why_not_any_more(self, public_key: bytes) -> OwnerStop:
         expires_at = self._policy.expiry(public_key)
@@ -271,10 +274,8 @@ class Provider:
         for session in list(self._sessions):
             session.release_unused()
 
-    def _why_nothing_new(self) -> Rejection | None:
-        if self.paused:
-            return paused(None if self.pause_ends is None else self.pause_ends - self._now())
-        return paused(None) if self._stopping else None
+    def _resting(self) -> tuple[bool, float | None]:
+        return self.paused or self._stopping, self.pause_ends if self.paused else None
 
     @property
     def models_in_use(self) -> tuple[str, ...]:

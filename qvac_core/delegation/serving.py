@@ -8,23 +8,24 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import random
 import re
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from msgspec import UNSET, UnsetType
 
-from qvac_core.delegation.admission import AccessPolicy, Allowance, Decision, Limits
+from qvac_core.delegation.admission import AccessPolicy, Allowance, Limits
 from qvac_core.delegation.answer_lines import AnswerLines
 from qvac_core.delegation.answers import Answer
 from qvac_core.delegation.blobs import BlobStore, KeyBlobs
-from qvac_core.delegation.copies import CopiedModels, Copying, check_room, list_copies, not_to_be_copied
+from qvac_core.delegation.copies import Copying, check_room, list_copies, not_to_be_copied
 from qvac_core.delegation.copies import find as find_copy
 from qvac_core.delegation.embeddings import embed
 from qvac_core.delegation.events import Outcome
-from qvac_core.delegation.failures import Code, Reason, Rejection, by_policy, error_reply, not_admitted
+from qvac_core.delegation.failures import Code, Reason, Rejection, by_policy, error_reply
 from qvac_core.delegation.held_bytes import HeldBytes
 from qvac_core.delegation.held_models import (
     HeldModels,
@@ -63,6 +64,7 @@ from qvac_core.delegation.messages import (
     ModelEntry,
     PutBlob,
     PutBlobReply,
+    Terms,
     Transcribe,
     TranscribeStream,
     Translate,
@@ -75,11 +77,15 @@ from qvac_core.delegation.messages import (
 )
 from qvac_core.delegation.methods import REMOTE_SAFE, SHAPES, Shape, shape_of
 from qvac_core.delegation.model_config import API_ONLY_MODEL_TYPES
+from qvac_core.delegation.models_of_keys import ModelsOfKeys
 from qvac_core.delegation.owner_stops import MODEL_OFF, OwnerStop
-from qvac_core.delegation.parts import ModelPool, OfferedModel, RequestLog, SharedModels
+from qvac_core.delegation.parts import ModelPool, OfferedModel, RequestLog
 from qvac_core.delegation.peer_stream import PeerStream
+from qvac_core.delegation.policy import Act, Cause, State, Verdict, What, decide
+from qvac_core.delegation.policy_words import rejection, stop
 from qvac_core.delegation.rpc import Rpc, RpcLimits
 from qvac_core.delegation.rpc_streams import IncomingRequest, IncomingStream, OutgoingStream
+from qvac_core.delegation.terms import terms_of
 from qvac_core.delegation.transcriptions import SpeechParts, transcribe, transcribe_live
 from qvac_core.delegation.translations import translate
 from qvac_core.delegation.turns import Turns
@@ -88,15 +94,19 @@ from qvac_core.engines.abilities import chat_of, embedding_of, speech_of
 from qvac_core.engines.interface import EmbeddingModel, LoadedModel
 from qvac_core.engines.speech import SpeechModel
 from qvac_core.errors import ConnectionClosed, QvacError, RemoteProtocolError
+from qvac_core.store.days import end_of_day
 
 logger = logging.getLogger(__name__)
 
 HELLO_VERSION = 1
-# Of wire/QVAC.md section 12, what this version does. Grants, receipts and countersigning come later.
-OUR_FEATURES = frozenset({"models", "queue", "continue", "keepalive", "blobs", "pictures", "copies"})
+# Of wire/QVAC.md section 12, what this version does. Receipts and countersigning come later.
+OUR_FEATURES = frozenset({"models", "queue", "continue", "keepalive", "blobs", "pictures", "copies", "limits"})
 APP_NAME = "qvac-desktop"
 HEAD_SECONDS = 10.0  # for the first chunk of a request whose body is a stream
 NO_SPEECH = "This model transcribes no speech. Load a Whisper model."
+
+# What ends an answer that runs.
+_STOPPING = frozenset({Cause.MODEL, Cause.TOKENS, Cause.TOKENS_OF_ALL, Cause.ANSWER_LENGTH})
 
 KnownKind = TypeVar("KnownKind", bound=Known)
 
@@ -111,11 +121,13 @@ class Greeting:
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """What all connections of one provider share. `now`: Unix seconds. `refusing`: why no request is taken now."""
+    """What all connections of one provider share. `now`: Unix seconds. `resting`: whether no request is taken now,
+    and until when, where that is known.
+    """
 
     limits: Limits
     policy: AccessPolicy
-    models: SharedModels
+    models: ModelsOfKeys
     pool: ModelPool
     known: KnownModels
     requests: LiveRequests
@@ -123,12 +135,11 @@ class Service:
     held: HeldBytes
     sessions: KvSessions
     blobs: BlobStore
-    copied: CopiedModels
     log: RequestLog
     greeting: Callable[[], Greeting]
     limits_of: LimitsOf
     now: Callable[[], float]
-    refusing: Callable[[], Rejection | None]
+    resting: Callable[[], tuple[bool, float | None]]
     on_models_changed: Callable[[], None]
 
 
@@ -148,9 +159,9 @@ class Session:
         self.held = HeldModels(service.pool, service.limits, service.on_models_changed, service.limits_of)
         self.sessions = service.sessions
         self.blobs = KeyBlobs(service.blobs, stream.remote_public_key)
-        self._copied = service.copied
         self.tells_places = False
         self.is_ours = False
+        self.knows_limits = False
         self._told_of_contents = False
         self._duplexes = 0
         self._dismissed: OwnerStop | None = None
@@ -188,7 +199,7 @@ class Session:
         """End the answers of models that are not shared with this key any more."""
         for request in self.requests:
             if request.session is self and request.kind is Kind.COPY:
-                if find_copy(self._copied, self.public_key, request.model_id) is None:
+                if find_copy(self.models, self.public_key, request.model_id) is None:
                     request.stop_by_owner(MODEL_OFF)
             elif request.session is self and request.kind is not Kind.LOAD:
                 known = self._known(request.model_id)
@@ -205,17 +216,85 @@ class Session:
 
     @property
     def parallel(self) -> int:
-        own = self._allowance().parallel
-        return self.limits.parallel_per_key if own is None else own
+        own = self.allowance
+        if own.mine:
+            return self.limits.parallel
+        return self.limits.parallel_per_key if own.parallel is None else own.parallel
+
+    @property
+    def first(self) -> bool:
+        """The owner's own machines go first."""
+        return self.allowance.mine
 
     def _known(self, model_id: str) -> Known | None:
         return self.held.known(model_id) or self.known.get(self.public_key, model_id)
 
-    def _allowance(self) -> Allowance:
+    @property
+    def allowance(self) -> Allowance:
         return self._service.policy.allowance(self.public_key, self._service.now())
 
     def limits_of(self, known: Known) -> Limits:
-        return self._service.limits_of(known.model)
+        """The owner's bounds for this model and this key, as they are now."""
+        limits, own = self._service.limits_of(known.model), self.allowance
+        if own.mine:
+            return limits
+        return replace(
+            limits,
+            max_tokens=limits.max_tokens if own.answer_tokens is None else min(limits.max_tokens, own.answer_tokens),
+            chat_tokens=own.context_tokens or 0,
+        )
+
+    # --- The policy -------------------------------------------------------------------------------------------
+
+    def judge(self, act: Act, model: str = "", generated: int = 0) -> Verdict:
+        """What the policy says about this key now."""
+        return decide(self._service.policy.who(self.public_key), What(act, model, generated), self._state())
+
+    def _state(self) -> State:
+        service, key = self._service, self.public_key
+        now = service.now()
+        resting, until = service.resting()
+        unit = Kind.TRANSCRIBE.unit
+        return replace(
+            service.policy.state(now),
+            resting=resting,
+            rests_until=until,
+            day_ends=end_of_day(now),
+            used=service.log.tokens_today(key.hex(), now) + self.requests.tokens_now(key),
+            used_by_all=service.log.tokens_of_all_today(now) + self.requests.tokens_now(),
+            heard=service.log.amount_today(key.hex(), unit, now) + self.requests.amount(key, unit),
+            seconds_per_day=self.limits.audio_seconds_per_day,
+        )
+
+    def _require(self, act: Act, model: str = "") -> None:
+        """Raises the Rejection that the policy has for it."""
+        if self._dismissed is not None:
+            raise self._dismissed.rejection()
+        verdict = self.judge(act, model)
+        if not verdict.admits:
+            raise self._rejection(verdict)
+
+    def _rejection(self, verdict: Verdict) -> Rejection:
+        return rejection(verdict, self._service.now(), self.public_key.hex(), tells_when=self._tells_when)
+
+    @property
+    def _tells_when(self) -> bool:
+        return self.knows_limits or not self.is_ours
+
+    def _why_stop(self, live: LiveRequest) -> OwnerStop | None:
+        """Of a request that runs. What pauses and hours keep from beginning may end as it would have."""
+        act = Act.LISTEN if live.kind is Kind.TRANSCRIBE else Act.KEEP if live.kind is Kind.COPY else Act.ANSWER
+        verdict = self.judge(act, live.model, live.generated_tokens)
+        if verdict.admits or verdict.cause not in _STOPPING:
+            return None
+        return stop(verdict, self._service.now(), tells_when=self._tells_when)
+
+    def terms(self) -> Terms:
+        """What this key may, as its guest reads it beforehand."""
+        return terms_of(self.allowance, self._state(), self.limits)
+
+    def _offered(self) -> Sequence[OfferedModel]:
+        return self.models.list(self.public_key)
 
     def slots(self, known: KnownModel) -> int:
         return self.held.slots(known)
@@ -241,7 +320,7 @@ class Session:
             if not isinstance(method, str):
                 raise RemoteProtocolError("Invalid input in the request: it has no type")
             shape = shape_of(method, envelope.withProgress is True)
-            self._check_asker()
+            self._require(Act.LOOK)  # an allowance may have ended while the machine slept
             if method not in REMOTE_SAFE or shape is Shape.DUPLEX:
                 raise _not_for_strangers(method if method in SHAPES else "this request type")
             await self._dispatch(request, method, envelope, body, payload)
@@ -250,15 +329,9 @@ class Session:
         except QvacError as error:
             await send_error(request, shape, error)
 
-    def _check_asker(self) -> None:
-        if self._dismissed is not None:
-            raise self._dismissed.rejection()
-        if self._service.policy.decide(self.public_key, self._service.now()) is not Decision.ADMIT:
-            raise not_admitted(self.public_key.hex())  # an allowance that ended while the machine slept
-
     async def _handle_duplex(self, request: IncomingRequest) -> None:
         """A request whose body is a stream; its first chunk says what is asked."""
-        self._check_asker()
+        self._require(Act.LOOK)
         if self._duplexes >= self.limits.parallel_per_key:
             raise by_policy(Reason.LIMIT, "Too many live requests at once. End one before beginning another.")
         self._duplexes += 1
@@ -298,19 +371,19 @@ class Session:
         elif isinstance(message, UnloadModel):
             await self._reply(request, self._unload(message))
         elif isinstance(message, BlobStatus):
-            self._check_accepting()
+            self._require(Act.KEEP)
             received = self.blobs.received(message.sha256, message.size_bytes)
             await self._reply(request, BlobStatusReply(received))
         elif isinstance(message, PutBlob):
-            self._check_accepting()
+            self._require(Act.KEEP)
             received = self.blobs.put(message.sha256, message.size_bytes, message.offset, payload)
             await self._reply(request, PutBlobReply(received))
         elif isinstance(message, ListCopies):
-            await self._reply(request, list_copies(self._copied, self.public_key))
+            await self._reply(request, list_copies(self.models, self.public_key))
         elif isinstance(message, CopyModel):
             await self._copy(request, message)
         elif isinstance(message, AnyLoad):
-            self._check_accepting()
+            self._require(Act.KEEP)
             _check_size(len(body), self.limits.load_bytes)
             await load(self, request, message)
         elif isinstance(message, Embed):
@@ -334,6 +407,7 @@ class Session:
         features = sorted(OUR_FEATURES & set(message.features))
         self.is_ours = message.app == APP_NAME
         self.tells_places = self.is_ours and "queue" in features
+        self.knows_limits = self.is_ours and "limits" in features
         greeting = self._service.greeting()
         self._told_of_contents = greeting.logs_content
         return HelloReply(
@@ -341,15 +415,17 @@ class Session:
             features=features,
             name=greeting.name,
             logs_content=greeting.logs_content,
+            terms=self.terms() if self.knows_limits else UNSET,
         )
 
     def _list_models(self) -> ListModelsReply:
-        return ListModelsReply([_entry(offered) for offered in self.models.list(self.public_key)])
+        terms = self.terms() if self.knows_limits else UNSET
+        return ListModelsReply([_entry(offered) for offered in self._offered()], terms)
 
     async def _copy(self, request: IncomingRequest, message: CopyModel) -> None:
         """The bytes of a model's file; nothing of the model is computed."""
-        self._check_accepting()
-        model = find_copy(self._copied, self.public_key, message.sha256)
+        self._require(Act.KEEP)
+        model = find_copy(self.models, self.public_key, message.sha256)
         if model is None:
             raise not_to_be_copied()
         check_room(self.requests, self.public_key)
@@ -359,7 +435,7 @@ class Session:
             stop_for(live, request.gone, self.rpc.error)
 
         def allowed() -> bool:
-            return find_copy(self._copied, self.public_key, model.sha256) is not None
+            return find_copy(self.models, self.public_key, model.sha256) is not None
 
         await Copying(model, self.requests, live, allowed, self.limits.stall_seconds).run(request.respond(), message)
 
@@ -396,7 +472,7 @@ class Session:
         stream = request.respond()
         known = self._shared(message.model_id, KnownModel, "This model cannot chat. Load a chat model.")
         live = self._open(request, Kind.COMPLETION, message.request_id, known)
-        await Answer(self, stream, live, message, known).run(self._check(size))
+        await Answer(self, stream, live, message, known).run(self._check(size, Act.ANSWER, known))
 
     async def _embed(self, request: IncomingRequest, message: Embed, size: int) -> None:
         known = self._shared(
@@ -410,7 +486,7 @@ class Session:
         await work.run(
             lambda: embed(work, message, known, self.public_key.hex(), running_model, self.limits),
             lambda reply: self._reply(request, reply),
-            forbidden=self._check(size),
+            forbidden=self._check(size, Act.ANSWER, known),
         )
 
     async def _translate(self, request: IncomingRequest, message: Translate, size: int) -> None:
@@ -432,7 +508,7 @@ class Session:
                     lambda: self.requests.progress(live),
                 ),
                 lines.write,
-                forbidden=self._check(size),
+                forbidden=self._check(size, Act.ANSWER, known),
                 on_place=lines.on_place,
             )
 
@@ -445,7 +521,7 @@ class Session:
             await work.run(
                 lambda: transcribe(work, message, known, self._speech_parts(known), self.blobs, lines.write),
                 lines.write,
-                forbidden=self._check(size),
+                forbidden=self._check(size, Act.LISTEN, known),
                 on_place=lines.on_place,
             )
 
@@ -460,7 +536,7 @@ class Session:
             await work.run(
                 lambda: transcribe_live(work, message, known, self._speech_parts(known), body, lines.write),
                 lines.write,
-                forbidden=self._check(size),
+                forbidden=self._check(size, Act.LISTEN, known),
                 on_place=lines.on_place,
             )
 
@@ -478,6 +554,8 @@ class Session:
             return speech_of(await self.held.hold(known))
 
         def seconds_left() -> float:
+            if self.allowance.mine:
+                return math.inf
             unit = Kind.TRANSCRIBE.unit
             heard = self._service.log.amount_today(self.public_key.hex(), unit, self._service.now())
             return self.limits.audio_seconds_per_day - heard - self.requests.amount(self.public_key, unit)
@@ -501,20 +579,18 @@ class Session:
         if own_id is not None and self.is_ours:
             self.requests.supersede(self.public_key, own_id, self)
         live = self.requests.open(kind, self.public_key, self, own_id, known.model_id, known.model.name)
+        live.judge = lambda: self._why_stop(live)
         live.keeps_contents = self._told_of_contents and self._service.greeting().logs_content
         request.on_gone = lambda gone: stop_for(live, gone, self.rpc.error)
         if request.gone is not None:
             stop_for(live, request.gone, self.rpc.error)
         return live
 
-    def _check(self, size: int) -> QvacError | None:
-        """What forbids one more answer now."""
+    def _check(self, size: int, act: Act, known: Known) -> QvacError | None:
+        """What forbids one more request now."""
         try:
-            self._check_accepting()
+            self._require(act, known.model.name)
             _check_size(size, self.limits.message_bytes)
-            quota = self._allowance().tokens_per_day
-            if quota is not None and self._tokens_today() >= quota:
-                raise by_policy(Reason.QUOTA, "Your tokens for today are used up at this provider.")
         except Rejection as error:
             return error
         return None
@@ -528,13 +604,6 @@ class Session:
                 live = self.requests.open(Kind.COMPLETION, self.public_key, self, None, "", "")
                 self.requests.finish(live, Outcome.ERROR, error=error.message)
             raise
-
-    def _tokens_today(self) -> int:
-        return self._service.log.tokens_today(self.public_key.hex(), self._service.now())
-
-    def _check_accepting(self) -> None:
-        if (refusal := self._service.refusing()) is not None:
-            raise refusal
 
 
 def _check_size(size: int, limit: int) -> None:

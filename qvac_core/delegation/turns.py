@@ -31,6 +31,7 @@ class _Waiter:
     lane: Lane | None
     on_place: Callable[[int], None]
     turn: asyncio.Future[None] = field(repr=False)
+    first: bool = False
     place: int = 0
 
 
@@ -38,8 +39,9 @@ class Turns:
     """At most `parallel` turns at once, `queue_length` waiting, `queue_length_per_key` of them for one key.
 
     Round-robin between keys, first come, first served within one, but for those whose lane is full: nobody waits behind
-    them. A turn is only given with a place in its lane: what waits waits here, where its place is told. When every
-    place is taken, a key with fewer than its fair share takes the last place of the one that has most.
+    them. Keys that go first do so before all others. A turn is only given with a place in its lane: what waits waits
+    here, where its place is told. When every place is taken, a key with fewer than its fair share takes the last place
+    of the one that has most.
     """
 
     def __init__(self, parallel: int, queue_length: int, queue_length_per_key: int | None = None) -> None:
@@ -65,12 +67,15 @@ class Turns:
         parallel: int,
         on_place: Callable[[int], None] = lambda place: None,
         lane: Lane | None = None,
+        *,
+        first: bool = False,
     ) -> AsyncIterator[None]:
         """Wait for a turn and hold it. `on_place` hears the place in the queue (1 = next) whenever it changes.
 
         Raises Rejection (queue_full) instead of waiting behind too many, also later when others need the place more.
         """
-        waiter = _Waiter(public_key, max(1, parallel), lane, on_place, asyncio.get_running_loop().create_future())
+        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        waiter = _Waiter(public_key, max(1, parallel), lane, on_place, turn, first)
         await self._take(waiter)
         try:
             yield
@@ -104,7 +109,7 @@ class Turns:
             )
         if self.waiting < self._queue_length:
             return
-        greediest = max(self._waiting.values(), key=len, default=None)
+        greediest = max((line for line in self._waiting.values() if not line[0].first), key=len, default=None)
         if greediest is None or len(greediest) <= own + 1:
             raise _queue_full()
         last = greediest[-1]
@@ -152,7 +157,7 @@ class Turns:
 
     def _next(self) -> _Waiter | None:
         """The first that may run, of the first key that has one; the key then queues up behind the others."""
-        for public_key, line in self._waiting.items():
+        for public_key, line in self._lines():
             waiter = next((waiter for waiter in line if self._may_run(waiter)), None)
             if waiter is not None:
                 line.remove(waiter)
@@ -162,9 +167,15 @@ class Turns:
                 return waiter
         return None
 
+    def _lines(self) -> list[tuple[bytes, deque[_Waiter]]]:
+        """In whose turn it is; those that go first before the others."""
+        return sorted(self._waiting.items(), key=lambda item: not item[1][0].first)
+
     def _in_order(self) -> Iterator[_Waiter]:
         """As turns will come if all answers take equally long: the first of each key, then the second of each."""
-        lines = list(self._waiting.values())
+        lines = [line for _, line in self._lines()]
+        yield from (waiter for line in lines if line[0].first for waiter in line)
+        lines = [line for line in lines if not line[0].first]
         for nth in range(max(map(len, lines), default=0)):
             yield from (line[nth] for line in lines if nth < len(line))
 

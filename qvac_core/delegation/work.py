@@ -34,6 +34,9 @@ class WorkParts(Protocol):
     @property
     def parallel(self) -> int: ...
 
+    @property
+    def first(self) -> bool: ...
+
 
 class Work:
     """`run` it once. `live`: opened by the caller, finished here."""
@@ -101,7 +104,7 @@ class Work:
             async with asyncio.timeout(parts.limits.request_seconds) as deadline:
                 self._deadline = deadline
                 live.on_stop(self._stop)
-                async with parts.turns.turn(parts.public_key, parts.parallel, placed):
+                async with parts.turns.turn(parts.public_key, parts.parallel, placed, first=parts.first):
                     parts.requests.placed(live, 0)
                     made = await make()
         except TimeoutError:

@@ -177,6 +177,7 @@ class CompletionRequest:
     session: what the prompt follows, in a KV-cache session. show_stop: the stop sequence is part of the text.
     tools: what the model may call; tool_choice: whether it must. parallel_tool_calls False: one call at most.
     tool_dialect: one of wire/QVAC.md section 5, for a model whose template does not tell how it writes calls.
+    context_tokens: prompt and answer together, where that is less than the model has room for; 0 = its room.
     """
 
     request_id: str
@@ -193,6 +194,7 @@ class CompletionRequest:
     tool_choice: ToolChoice = ToolChoice()
     parallel_tool_calls: bool = True
     tool_dialect: str = ""
+    context_tokens: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,6 +34,7 @@ from qvac_core.engines.interface import (
 from qvac_core.engines.pictures import no_vision, pictures_of
 from qvac_core.engines.request_defaults import merge_sampling, one_history, with_defaults
 from qvac_core.engines.response_grammar import grammar_for
+from qvac_core.engines.scheduler import overflow
 from qvac_core.engines.thinking import OPEN_TAG, ThinkingReader
 from qvac_core.engines.tool_history import frames_of, new_call_id, with_calls
 from qvac_core.engines.tool_reader import ToolReader
@@ -282,6 +283,11 @@ class ChatWorker(ModelWorker):
             reader.feed(request.continue_from)  # what was told of it already
         self._outbox.read_as(job_id, AnswerReader(thinking, reader, vocabulary.controls_by_mark))
         predict = ANSWER_TOKENS if request.sampling.predict is None else request.sampling.predict
+        if request.context_tokens:
+            if len(tokens) >= request.context_tokens:
+                raise overflow(len(tokens), request.context_tokens)
+            room = request.context_tokens - len(tokens)
+            predict = min(predict, room) if predict > 0 else room
         return Order(
             id=job_id,
             prompt=tokens,

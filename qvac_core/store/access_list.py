@@ -5,14 +5,23 @@ ARCHITECTURE.md "Safe by default": which of them are admitted is the provider's 
 
 from __future__ import annotations
 
+import json
+import re
 import sqlite3
-from typing import Final
+from collections.abc import Sequence
+from typing import Any, Final
 
 from qvac_core.errors import StoreError
 from qvac_core.store.database import Database
-from qvac_core.store.records import AccessRecord
+from qvac_core.store.records import AccessRecord, KeyLimits
 
-_COLUMNS: Final = "public_key, name, blocked, added_at, expires_at, last_seen, tokens_per_day, parallel"
+LIMIT_COLUMNS: Final = "tokens_per_day, parallel, context_tokens, answer_tokens, models, hours"
+_COLUMNS: Final = (
+    "public_key, name, blocked, added_at, expires_at, last_seen, "
+    f"{LIMIT_COLUMNS}, mine, invite, extra_day, extra_tokens"
+)
+MOST_TOKENS: Final = 10**12
+_HOURS = re.compile(r"([01]\d|2[0-3]):[0-5]\d-([01]\d|2[0-3]):[0-5]\d")
 
 
 class AccessList:
@@ -43,13 +52,32 @@ class AccessList:
     def rename(self, public_key: str, name: str) -> None:
         self._database.execute("UPDATE access_keys SET name = ? WHERE public_key = ?", (name, public_key))
 
-    def set_limits(self, public_key: str, *, tokens_per_day: int | None, parallel: int | None) -> None:
-        """Limits of this key; None leaves it to the general ones. Raises StoreError for a negative one."""
-        if min(tokens_per_day or 0, parallel or 0) < 0:
-            raise StoreError("A limit cannot be negative.")
+    def set_limits(self, public_key: str, limits: KeyLimits) -> None:
+        """Limits of this key, in the place of those it had. Raises StoreError for one that cannot be."""
+        check_limits(limits)
         self._database.execute(
-            "UPDATE access_keys SET tokens_per_day = ?, parallel = ? WHERE public_key = ?",
-            (tokens_per_day, parallel, public_key),
+            "UPDATE access_keys SET tokens_per_day = ?, parallel = ?, context_tokens = ?, answer_tokens = ?, "
+            "models = ?, hours = ? WHERE public_key = ?",
+            (*limit_values(limits), public_key),
+        )
+
+    def set_expiry(self, public_key: str, expires_at: float | None) -> None:
+        self._database.execute("UPDATE access_keys SET expires_at = ? WHERE public_key = ?", (expires_at, public_key))
+
+    def set_mine(self, public_key: str, mine: bool) -> None:
+        """Whether it is one of the owner's own machines; then its time does not end."""
+        self._database.execute(
+            "UPDATE access_keys SET mine = ?1, expires_at = CASE ?1 WHEN 1 THEN NULL ELSE expires_at END "
+            "WHERE public_key = ?2 AND NOT blocked",
+            (int(mine), public_key),
+        )
+
+    def give_extra(self, public_key: str, day: str, tokens: int) -> None:
+        """So many tokens more, on that day alone."""
+        self._database.execute(
+            "UPDATE access_keys SET extra_tokens = CASE extra_day WHEN ?1 THEN extra_tokens ELSE 0 END + ?2, "
+            "extra_day = ?1 WHERE public_key = ?3",
+            (day, tokens, public_key),
         )
 
     def seen(self, public_key: str, now: float) -> None:
@@ -75,6 +103,7 @@ class AccessList:
             rows = connection.execute(
                 "INSERT INTO access_keys (public_key, name, blocked, added_at, expires_at) VALUES (?, ?, ?, ?, ?) "
                 "ON CONFLICT (public_key) DO UPDATE SET blocked = excluded.blocked, expires_at = excluded.expires_at, "
+                "mine = CASE excluded.blocked WHEN 1 THEN 0 ELSE mine END, "
                 "name = CASE excluded.name WHEN '' THEN name ELSE excluded.name END "
                 f"RETURNING {_COLUMNS}",
                 (public_key, name, int(blocked), now, expires_at),
@@ -82,6 +111,44 @@ class AccessList:
         return _record(rows[0])
 
 
+def check_limits(limits: KeyLimits) -> None:
+    """Raises StoreError for a limit that cannot be."""
+    numbers = (limits.tokens_per_day, limits.parallel, limits.context_tokens, limits.answer_tokens)
+    if any(number is not None and not 0 <= number <= MOST_TOKENS for number in numbers):
+        raise StoreError("A limit cannot be negative, or larger than a million millions.")
+    if limits.parallel == 0 or limits.context_tokens == 0 or limits.answer_tokens == 0:
+        raise StoreError("At least one: to let a key use nothing, set its tokens a day to 0, or block it.")
+    if limits.hours and not _HOURS.fullmatch(limits.hours):
+        raise StoreError("Hours are written as 08:00-20:00.")
+
+
+def limit_values(limits: KeyLimits) -> tuple[int | str | None, ...]:
+    """In the order of LIMIT_COLUMNS."""
+    models = None if limits.models is None else json.dumps(sorted(limits.models))
+    numbers = (limits.tokens_per_day, limits.parallel, limits.context_tokens, limits.answer_tokens)
+    return (*numbers, models, limits.hours)
+
+
+def limits_of(values: Sequence[Any]) -> KeyLimits:
+    """From what `limit_values` made."""
+    tokens_per_day, parallel, context_tokens, answer_tokens, models, hours = values
+    names = None if models is None else tuple(json.loads(models))
+    return KeyLimits(tokens_per_day, parallel, context_tokens, answer_tokens, names, hours)
+
+
 def _record(row: sqlite3.Row) -> AccessRecord:
-    public_key, name, blocked, *rest = row
-    return AccessRecord(public_key, name, bool(blocked), *rest)
+    public_key, name, blocked, added_at, expires_at, last_seen, *rest = row
+    mine, invite, extra_day, extra_tokens = rest[6:]
+    return AccessRecord(
+        public_key,
+        name,
+        bool(blocked),
+        added_at,
+        expires_at,
+        last_seen,
+        limits_of(rest[:6]),
+        bool(mine),
+        invite,
+        extra_day,
+        extra_tokens,
+    )

@@ -67,6 +67,7 @@ class Database:
         self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="store")
         self._closing = False
         self._closed = False
+        self._version: int | None = None
 
     @classmethod
     def open(cls, path: Path, *, now: float, migrations: Sequence[Migration] = MIGRATIONS) -> Database:
@@ -146,6 +147,12 @@ class Database:
                 return self._connection.execute(query, parameters).fetchall()
             except sqlite3.Error as error:
                 raise self._sentence(error) from error
+
+    def changed_by_others(self) -> bool:
+        """Whether another process wrote to the file since this was asked last. Raises StoreError."""
+        version = int(self.rows("PRAGMA data_version")[0][0])
+        changed, self._version = self._version not in (None, version), version
+        return changed
 
     async def run(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Call a synchronous function of the store in the store's thread, after all earlier calls.

@@ -11,6 +11,7 @@ from qvac_core.store.database import Database
 from qvac_core.store.records import Knock
 
 MAX_KNOCKS: Final = 64
+MAX_DENIED: Final = 1024
 
 
 class Knocks:
@@ -38,6 +39,29 @@ class Knocks:
                 "(SELECT public_key FROM knocks ORDER BY at DESC, public_key LIMIT ?)",
                 (MAX_KNOCKS,),
             )
+
+    def deny(self, public_key: str, now: float, seconds: float) -> None:
+        """Remember that the owner said no to it; only the newest MAX_DENIED are."""
+        with self._database.transaction() as connection:
+            connection.execute("DELETE FROM denials WHERE until <= ?", (now,))
+            connection.execute(
+                "INSERT INTO denials (public_key, until) VALUES (?, ?) "
+                "ON CONFLICT (public_key) DO UPDATE SET until = excluded.until",
+                (public_key, now + seconds),
+            )
+            connection.execute(
+                "DELETE FROM denials WHERE public_key NOT IN "
+                "(SELECT public_key FROM denials ORDER BY until DESC, public_key LIMIT ?)",
+                (MAX_DENIED,),
+            )
+
+    def lift(self, public_key: str) -> None:
+        self._database.execute("DELETE FROM denials WHERE public_key = ?", (public_key,))
+
+    def denials(self, now: float) -> dict[str, float]:
+        """Until when each is denied that still is, in Unix seconds."""
+        rows = self._database.rows("SELECT public_key, until FROM denials WHERE until > ?", (now,))
+        return {row["public_key"]: row["until"] for row in rows}
 
     def remove(self, public_key: str) -> None:
         """Forget it; one that is not there is fine."""

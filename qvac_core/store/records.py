@@ -32,8 +32,28 @@ class LogEntry:
 
 
 @dataclass(frozen=True, slots=True)
+class KeyLimits:
+    """What the owner lets a key use; None: no limit of its own.
+
+    tokens_per_day: 0 = none at all. parallel: requests at once. context_tokens: of one chat; answer_tokens: of one
+    answer. models: names; None = all that are shared, also later ones. hours: "08:00-20:00", "" = at any.
+    """
+
+    tokens_per_day: int | None = None
+    parallel: int | None = None
+    context_tokens: int | None = None
+    answer_tokens: int | None = None
+    models: tuple[str, ...] | None = None
+    hours: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class AccessRecord:
-    """What the owner decided about one key. None: never, or no limit of its own."""
+    """What the owner decided about one key. None: never, or no limit of its own.
+
+    mine: one of the owner's own machines. invite: the id of the one it came with, "" = by hand. extra_tokens: given on
+    top for the day `extra_day`.
+    """
 
     public_key: str
     name: str
@@ -41,8 +61,37 @@ class AccessRecord:
     added_at: float
     expires_at: float | None = None
     last_seen: float | None = None
-    tokens_per_day: int | None = None
-    parallel: int | None = None
+    limits: KeyLimits = KeyLimits()
+    mine: bool = False
+    invite: str = ""
+    extra_day: str = ""
+    extra_tokens: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class InviteRecord:
+    """An invite: who comes with it may use what `limits` says, for `access_seconds` (None = until the owner ends it).
+
+    opens_until: when the link ends to let anybody in. places: for how many keys. grant: what its link carries.
+    turned_away_at: when somebody came last for whom no place was left. claims: the keys that came, and when.
+    """
+
+    id: str
+    name: str
+    made_at: float
+    opens_until: float | None
+    places: int
+    access_seconds: float | None
+    grant: str
+    taken_back_at: float | None = None
+    turned_away_at: float | None = None
+    limits: KeyLimits = KeyLimits()
+    claims: tuple[tuple[str, float], ...] = ()
+
+    def open_at(self, now: float) -> bool:
+        """Whether it lets anybody more in."""
+        lasts = self.opens_until is None or self.opens_until > now
+        return self.taken_back_at is None and lasts and len(self.claims) < self.places
 
 
 @dataclass(frozen=True, slots=True)

@@ -71,6 +71,16 @@ class DayTotals:
 
 
 @dataclass(frozen=True, slots=True)
+class ModelTotals:
+    """amount: in `unit`, as in `LogEntry`."""
+
+    model: str
+    totals: LogTotals
+    amount: float = 0.0
+    unit: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Contents:
     """What was asked and answered, where the owner keeps it and the guest was told."""
 
@@ -121,6 +131,16 @@ class RequestHistory:
             parameters,
         )
         return tuple(DayTotals(row[5], _totals(row)) for row in rows)
+
+    def by_model(self, query: LogQuery) -> tuple[ModelTotals, ...]:
+        """What was used most comes first; one model once for each unit."""
+        where, parameters = _conditions(query)
+        rows = self._database.rows(
+            f"SELECT {_SUMS}, model, TOTAL(amount), unit FROM requests WHERE {where} AND model <> '' "
+            "GROUP BY model, unit ORDER BY TOTAL(prompt_tokens) + TOTAL(generated_tokens) DESC, TOTAL(ms) DESC",
+            parameters,
+        )
+        return tuple(ModelTotals(row[5], _totals(row), row[6], row[7]) for row in rows)
 
     def models(self) -> tuple[str, ...]:
         """Those that any request of the log was for."""

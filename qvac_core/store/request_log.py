@@ -6,10 +6,10 @@ ARCHITECTURE.md "Safe by default"; tokens per key and day feed the quotas.
 from __future__ import annotations
 
 import sqlite3
-import time
 from typing import Final
 
 from qvac_core.store.database import Database
+from qvac_core.store.days import begin_of_day, day_of
 from qvac_core.store.records import LogEntry
 
 SECONDS_PER_DAY: Final = 86_400
@@ -18,6 +18,11 @@ USAGE_DAYS_KEPT: Final = 2
 COLUMNS: Final = (
     "id, remote_public_key, method, model, started_at, ms, prompt_tokens, generated_tokens, outcome, error, "
     "amount, unit"
+)
+
+_COUNT: Final = (
+    "INSERT INTO token_usage (remote_public_key, day, tokens) VALUES (?, ?, ?) "
+    "ON CONFLICT (remote_public_key, day) DO UPDATE SET tokens = tokens + excluded.tokens"
 )
 
 
@@ -44,8 +49,12 @@ class RequestLog:
         error: str = "",
         amount: float = 0.0,
         unit: str = "",
+        ended_at: float | None = None,
     ) -> LogEntry | None:
-        """End the newest unfinished request of this id, and count its tokens; None if there is none."""
+        """End the newest unfinished request of this id, and count its tokens; None if there is none.
+
+        ended_at: on whose day they count; None = by its begin and duration.
+        """
         with self._database.transaction() as connection:
             rows = connection.execute(
                 "UPDATE requests SET outcome = ?, prompt_tokens = ?, generated_tokens = ?, ms = ?, error = ?, "
@@ -58,18 +67,42 @@ class RequestLog:
                 return None
             entry = _entry(rows[0])
             connection.execute(
-                "INSERT INTO token_usage (remote_public_key, day, tokens) VALUES (?, ?, ?) "
-                "ON CONFLICT (remote_public_key, day) DO UPDATE SET tokens = tokens + excluded.tokens",
-                (entry.remote_public_key, _day(entry.started_at + ms / 1000), prompt_tokens + generated_tokens),
+                _COUNT,
+                (
+                    entry.remote_public_key,
+                    day_of(entry.started_at + ms / 1000 if ended_at is None else ended_at),
+                    prompt_tokens + generated_tokens,
+                ),
             )
         return entry
 
     def close_unfinished(self) -> int:
-        """At start: requests that a crash or a power cut left open end as errors; how many there were."""
-        return self._database.execute(
-            "UPDATE requests SET outcome = 'error', error = 'QVAC Desktop ended before the request did.' "
-            "WHERE outcome = ''"
+        """At start: requests that a crash or a power cut left open end as errors; how many there were.
+
+        What is known of their tokens counts for the day on which they began.
+        """
+        with self._database.transaction() as connection:
+            rows = connection.execute(
+                "UPDATE requests SET outcome = 'error', error = 'QVAC Desktop ended before the request did.' "
+                "WHERE outcome = '' RETURNING remote_public_key, started_at, prompt_tokens + generated_tokens"
+            ).fetchall()
+            for key, started_at, tokens in rows:
+                if tokens:
+                    connection.execute(_COUNT, (key, day_of(started_at), tokens))
+        return len(rows)
+
+    def advance(self, id: str, generated_tokens: int) -> None:
+        """How far a request has come: counted if its end is never written."""
+        self._database.execute(
+            "UPDATE requests SET generated_tokens = ? WHERE id = ? AND outcome = ''", (generated_tokens, id)
         )
+
+    def tokens_by_day(self) -> dict[str, dict[str, int]]:
+        """By day and key, as far back as is kept."""
+        found: dict[str, dict[str, int]] = {}
+        for row in self._database.rows("SELECT day, remote_public_key, tokens FROM token_usage"):
+            found.setdefault(row["day"], {})[row["remote_public_key"]] = row["tokens"]
+        return found
 
     def entries(self, limit: int = 200, before: float | None = None, search: str = "") -> tuple[LogEntry, ...]:
         """Finished requests, newest first; `before` (a `started_at`) goes on where the last page ended.
@@ -97,7 +130,7 @@ class RequestLog:
     def tokens_today(self, remote_public_key: str, now: float) -> int:
         """Prompt and generated tokens of requests that ended since local midnight."""
         rows = self._database.rows(
-            "SELECT tokens FROM token_usage WHERE remote_public_key = ? AND day = ?", (remote_public_key, _day(now))
+            "SELECT tokens FROM token_usage WHERE remote_public_key = ? AND day = ?", (remote_public_key, day_of(now))
         )
         return int(rows[0]["tokens"]) if rows else 0
 
@@ -106,12 +139,12 @@ class RequestLog:
         rows = self._database.rows(
             "SELECT remote_public_key, unit, TOTAL(amount) AS amount FROM requests "
             "WHERE unit <> '' AND started_at >= ? GROUP BY remote_public_key, unit",
-            (_midnight(now),),
+            (begin_of_day(now),),
         )
         return {(row["remote_public_key"], row["unit"]): row["amount"] for row in rows}
 
     def tokens_today_by_key(self, now: float) -> dict[str, int]:
-        rows = self._database.rows("SELECT remote_public_key, tokens FROM token_usage WHERE day = ?", (_day(now),))
+        rows = self._database.rows("SELECT remote_public_key, tokens FROM token_usage WHERE day = ?", (day_of(now),))
         return {row["remote_public_key"]: row["tokens"] for row in rows}
 
     def clear(self) -> None:
@@ -121,7 +154,7 @@ class RequestLog:
     def prune(self, now: float, days: int, rows: int = 0) -> int:
         """Forget what is older than `days`, and all but the newest `rows` (0 keeps all); how many those were."""
         with self._database.transaction() as connection:
-            oldest_day = _day(now - USAGE_DAYS_KEPT * SECONDS_PER_DAY)
+            oldest_day = day_of(now - USAGE_DAYS_KEPT * SECONDS_PER_DAY)
             connection.execute("DELETE FROM token_usage WHERE day < ?", (oldest_day,))
             gone = 0
             if days > 0:
@@ -139,14 +172,3 @@ class RequestLog:
 
 def _entry(row: sqlite3.Row) -> LogEntry:
     return LogEntry(*row)
-
-
-def _midnight(moment: float) -> float:
-    """The begin of the owner's calendar day."""
-    day = time.localtime(moment)
-    return time.mktime((day.tm_year, day.tm_mon, day.tm_mday, 0, 0, 0, -1, -1, -1))
-
-
-def _day(moment: float) -> str:
-    """The owner's calendar day: quotas begin anew at local midnight."""
-    return time.strftime("%Y-%m-%d", time.localtime(moment))

@@ -175,7 +175,47 @@ _VERSION_11: Final[Migration] = (
     "INSERT INTO message_index (message_index) VALUES ('rebuild')",
 )
 
+# What a key may do beyond what it could be told before; invites, and who came with them; knocks that were denied.
+# models: a JSON list of names, NULL = all that are shared. hours: "08:00-20:00", "" = at any.
+_VERSION_12: Final[Migration] = (
+    "ALTER TABLE access_keys ADD COLUMN context_tokens INTEGER",
+    "ALTER TABLE access_keys ADD COLUMN answer_tokens INTEGER",
+    "ALTER TABLE access_keys ADD COLUMN models TEXT",
+    "ALTER TABLE access_keys ADD COLUMN hours TEXT NOT NULL DEFAULT ''",
+    "ALTER TABLE access_keys ADD COLUMN mine INTEGER NOT NULL DEFAULT 0",
+    "ALTER TABLE access_keys ADD COLUMN invite TEXT NOT NULL DEFAULT ''",
+    "ALTER TABLE access_keys ADD COLUMN extra_day TEXT NOT NULL DEFAULT ''",
+    "ALTER TABLE access_keys ADD COLUMN extra_tokens INTEGER NOT NULL DEFAULT 0",
+    """CREATE TABLE invites (
+        id TEXT PRIMARY KEY CHECK (length(id) = 32),
+        name TEXT NOT NULL,
+        made_at REAL NOT NULL,
+        opens_until REAL,
+        places INTEGER NOT NULL,
+        access_seconds REAL,
+        tokens_per_day INTEGER,
+        parallel INTEGER,
+        context_tokens INTEGER,
+        answer_tokens INTEGER,
+        models TEXT,
+        hours TEXT NOT NULL DEFAULT '',
+        grant_text TEXT NOT NULL,
+        taken_back_at REAL,
+        turned_away_at REAL
+    ) WITHOUT ROWID""",
+    """CREATE TABLE invite_claims (
+        invite TEXT NOT NULL REFERENCES invites (id) ON DELETE CASCADE,
+        public_key TEXT NOT NULL CHECK (length(public_key) = 64),
+        at REAL NOT NULL,
+        PRIMARY KEY (invite, public_key)
+    ) WITHOUT ROWID""",
+    """CREATE TABLE denials (
+        public_key TEXT PRIMARY KEY CHECK (length(public_key) = 64),
+        until REAL NOT NULL
+    ) WITHOUT ROWID""",
+)
+
 MIGRATIONS: Final[tuple[Migration, ...]] = (
     *(_VERSION_1, _VERSION_2, _VERSION_3, _VERSION_4, _VERSION_5, _VERSION_6),
-    *(_VERSION_7, _VERSION_8, _VERSION_9, _VERSION_10, _VERSION_11),
+    *(_VERSION_7, _VERSION_8, _VERSION_9, _VERSION_10, _VERSION_11, _VERSION_12),
 )

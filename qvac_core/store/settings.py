@@ -22,6 +22,7 @@ MOST_SLOTS: Final = 64
 MOST_MEMORY_MB: Final = 10_000_000
 MOST_IDLE_MINUTES: Final = 7 * 24 * 60
 MOST_ANSWER_TOKENS: Final = 1 << 20
+MOST_TOKENS_PER_DAY: Final = 10**12
 MACHINE_NAME_LIMIT: Final = 60  # letters
 _CLOCK = re.compile(r"(?:[01]\d|2[0-3]):[0-5]\d", re.ASCII)
 _DAYS = re.compile(r"[1-7]+", re.ASCII)
@@ -104,10 +105,10 @@ class SharingSettings:
     """[sharing]: `models` by library name; `log_days` 0 keeps the log for ever, `log_rows` 0 any number of requests.
 
     copies: those of the models whose files guests may copy. answer_tokens: longest answer that a guest may ask for; 0 =
-    as long as the context allows. context_tokens: of each chat; slots: answers at once of one model. memory_mb: of all
-    loaded models together, 10^6 bytes, 0 = no cap. idle_minutes: then a model that nobody uses is unloaded.
-    keep_contents: questions and answers of guests who were told so are kept with the log. per_model: by library name,
-    what holds for that model alone.
+    as long as the context allows. tokens_per_day: of all guests together, 0 = no limit. context_tokens: of each chat;
+    slots: answers at once of one model. memory_mb: of all loaded models together, 10^6 bytes, 0 = no cap. idle_minutes:
+    then a model that nobody uses is unloaded. keep_contents: questions and answers of guests who were told so are kept
+    with the log. per_model: by library name, what holds for that model alone.
     """
 
     admission: Admission = Admission.ALLOW
@@ -118,6 +119,7 @@ class SharingSettings:
     log_rows: int = bounded(100_000, 0, 1_000_000_000)
     keep_contents: bool = False
     answer_tokens: int = bounded(0, 0, MOST_ANSWER_TOKENS)
+    tokens_per_day: int = bounded(0, 0, MOST_TOKENS_PER_DAY)
     context_tokens: int = bounded(4096, SMALLEST_CONTEXT, LARGEST_CONTEXT)
     slots: int = bounded(4, 1, MOST_SLOTS)
     memory_mb: int = bounded(0, 0, MOST_MEMORY_MB)

@@ -13,6 +13,7 @@ from qvac_core.store.database import Database
 from qvac_core.store.disk import sweep_temporaries
 from qvac_core.store.downloads import Downloads
 from qvac_core.store.folders import DataDir
+from qvac_core.store.invites import Invites
 from qvac_core.store.knocks import Knocks
 from qvac_core.store.model_uses import ModelUses
 from qvac_core.store.pictures import PictureFiles
@@ -34,6 +35,7 @@ class Store:
     conversations: Conversations
     access_list: AccessList
     knocks: Knocks
+    invites: Invites
     providers: Providers
     pictures: PictureFiles
     downloads: Downloads
@@ -61,6 +63,7 @@ class Store:
             conversations,
             AccessList(database),
             Knocks(database),
+            Invites(database),
             Providers(database),
             PictureFiles(folder.pictures_folder),
             Downloads(database),

@@ -401,8 +401,8 @@
         <translation>للمفتاح {all} حرفًا، ولهذا {count}.</translation>
     </message>
     <message>
-        <source>A limit cannot be negative.</source>
-        <translation>لا يمكن أن يكون الحد سالبًا.</translation>
+        <source>A limit cannot be negative, or larger than a million millions.</source>
+        <translation>لا يمكن أن يكون الحد سالبًا أو أكبر من مليون مليون.</translation>
     </message>
     <message numerus="yes">
         <source>A message may have %n picture at most.</source>
@@ -572,6 +572,10 @@
     <message>
         <source>All loaded models together. The rest stays free for your own programs.</source>
         <translation>كل النماذج المحمّلة معًا. يبقى الباقي متاحًا لبرامجك.</translation>
+    </message>
+    <message>
+        <source>All that this provider&apos;s owner gives its guests today is used up.</source>
+        <translation>نفد كل ما يمنحه مالك هذا المزوّد لضيوفه اليوم.</translation>
     </message>
     <message>
         <source>Allow</source>
@@ -868,6 +872,10 @@
     <message>
         <source>Asking where to get it from…</source>
         <translation>يُسأل عن مصدره…</translation>
+    </message>
+    <message>
+        <source>At least one: to let a key use nothing, set its tokens a day to 0, or block it.</source>
+        <translation>واحد على الأقل: لكي لا يستخدم مفتاح شيئًا، اضبط رموزه اليومية على 0 أو احظره.</translation>
     </message>
     <message>
         <source>At login another copy is started: {path}. Switch off and on for this.</source>
@@ -2226,6 +2234,10 @@
         <translation>إنه مضغوط، والحزمة تالفة.</translation>
     </message>
     <message>
+        <source>It is possible again in {time}.</source>
+        <translation>يصبح ذلك ممكنًا مجددًا بعد {time}.</translation>
+    </message>
+    <message>
         <source>It is shared: guests can ask it no longer.</source>
         <translation>هو مُشارَك: لن يستطيع الضيوف سؤاله بعد ذلك.</translation>
     </message>
@@ -2942,6 +2954,10 @@
         <translation>لا أحد متصل.</translation>
     </message>
     <message>
+        <source>Nobody has decided about this key yet. Allow it first.</source>
+        <translation>لم يُتخذ قرار بشأن هذا المفتاح بعد. اسمح به أولًا.</translation>
+    </message>
+    <message>
         <source>Nobody is allowed yet</source>
         <translation>لم يُسمح لأحد بعد</translation>
     </message>
@@ -3132,6 +3148,10 @@
     <message>
         <source>One of the pictures is damaged: it cannot be read. Send it again.</source>
         <translation>إحدى الصور تالفة: تتعذّر قراءتها. أرسلها من جديد.</translation>
+    </message>
+    <message>
+        <source>Only its owner&apos;s own machines may ask this of the provider.</source>
+        <translation>لا يجوز طلب هذا من المزوّد إلا لأجهزة مالكه نفسه.</translation>
     </message>
     <message>
         <source>Only models with GGUF files are shown.</source>
@@ -5103,6 +5123,10 @@
         <translation>يستطيع مالك المزوّد تقنيًا قراءة ما ترسله. وما يُجاب عنه هنا يبقى هنا.</translation>
     </message>
     <message>
+        <source>The provider&apos;s owner lets you have no longer answers than this one.</source>
+        <translation>لا يسمح لك مالك المزوّد بإجابات أطول من هذه.</translation>
+    </message>
+    <message>
         <source>The proxy {place} could not be reached or refused ({origin} names it). Check it and try again, or take it away.</source>
         <translation>تعذّر الوصول إلى الوسيط {place} أو أنه رفض ({origin} يسمّيه). تحقّق منه وحاول من جديد، أو أزله.</translation>
     </message>
@@ -5523,6 +5547,10 @@
         <translation>هذا مفتاحك أنت: لا تحتاج إلى إذن.</translation>
     </message>
     <message>
+        <source>This key is blocked. Allow it first.</source>
+        <translation>هذا المفتاح محظور. اسمح به أولًا.</translation>
+    </message>
+    <message>
         <source>This key was not allowed.</source>
         <translation>لم يُسمح لهذا المفتاح.</translation>
     </message>
@@ -5695,6 +5723,10 @@
         <translation>لا يسمح هذا المزوّد لمفتاحك بنسخ هذا النموذج (بعد الآن).</translation>
     </message>
     <message>
+        <source>This provider does not serve your key at this hour.</source>
+        <translation>هذا المزوّد لا يخدم مفتاحك في هذه الساعة.</translation>
+    </message>
+    <message>
         <source>This provider is not taking requests now. Ask again later.</source>
         <translation>لا يستقبل هذا المزوّد طلبات الآن. اسأل من جديد لاحقًا.</translation>
     </message>
@@ -5807,8 +5839,16 @@
         <translation>اليوم</translation>
     </message>
     <message>
+        <source>Together. What one person may use is said with that person, under Share my GPU.</source>
+        <translation>معًا. ما يجوز لشخص بعينه استخدامه مذكور عند ذلك الشخص، في «مشاركة معالج الرسوميات».</translation>
+    </message>
+    <message>
         <source>Tokens</source>
         <translation>الرموز</translation>
+    </message>
+    <message>
+        <source>Tokens a day, of all guests</source>
+        <translation>رموز اليوم لجميع الضيوف</translation>
     </message>
     <message>
         <source>Tokens in / out</source>
@@ -6321,6 +6361,10 @@
     <message>
         <source>Your key is shown there. It connects by itself once the key is allowed.</source>
         <translation>يظهر مفتاحك هناك. يتصل من تلقاء نفسه حالما يُسمح للمفتاح.</translation>
+    </message>
+    <message>
+        <source>Your time of speech for today is used up at this provider.</source>
+        <translation>نفد وقت الكلام المخصص لك اليوم عند هذا المزوّد.</translation>
     </message>
     <message>
         <source>Your tokens for today are used up at this provider.</source>

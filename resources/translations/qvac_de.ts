@@ -289,8 +289,8 @@
         <translation>Ein Schlüssel hat {all} Zeichen, dieser hat {count}.</translation>
     </message>
     <message>
-        <source>A limit cannot be negative.</source>
-        <translation>Eine Grenze kann nicht negativ sein.</translation>
+        <source>A limit cannot be negative, or larger than a million millions.</source>
+        <translation>Eine Grenze kann nicht negativ sein und nicht größer als eine Billion.</translation>
     </message>
     <message numerus="yes">
         <source>A message may have %n picture at most.</source>
@@ -456,6 +456,10 @@
     <message>
         <source>All loaded models together. The rest stays free for your own programs.</source>
         <translation>Alle geladenen Modelle zusammen. Der Rest bleibt für Ihre eigenen Programme frei.</translation>
+    </message>
+    <message>
+        <source>All that this provider&apos;s owner gives its guests today is used up.</source>
+        <translation>Alles, was der Besitzer dieses Anbieters seinen Gästen heute gibt, ist aufgebraucht.</translation>
     </message>
     <message>
         <source>Allow</source>
@@ -748,6 +752,10 @@
     <message>
         <source>Asking where to get it from…</source>
         <translation>Fragt, woher es zu bekommen ist…</translation>
+    </message>
+    <message>
+        <source>At least one: to let a key use nothing, set its tokens a day to 0, or block it.</source>
+        <translation>Mindestens eins: Damit ein Schlüssel nichts nutzen kann, setzen Sie seine Tokens am Tag auf 0, oder sperren Sie ihn.</translation>
     </message>
     <message>
         <source>At login another copy is started: {path}. Switch off and on for this.</source>
@@ -2102,6 +2110,10 @@
         <translation>Sie ist gepackt, und das Paket ist beschädigt.</translation>
     </message>
     <message>
+        <source>It is possible again in {time}.</source>
+        <translation>Wieder möglich in {time}.</translation>
+    </message>
+    <message>
         <source>It is shared: guests can ask it no longer.</source>
         <translation>Es ist freigegeben: Gäste können es dann nicht mehr fragen.</translation>
     </message>
@@ -2818,6 +2830,10 @@
         <translation>Niemand verbunden.</translation>
     </message>
     <message>
+        <source>Nobody has decided about this key yet. Allow it first.</source>
+        <translation>Über diesen Schlüssel hat noch niemand entschieden. Erlauben Sie ihn zuerst.</translation>
+    </message>
+    <message>
         <source>Nobody is allowed yet</source>
         <translation>Noch niemandem erlaubt</translation>
     </message>
@@ -3004,6 +3020,10 @@
     <message>
         <source>One of the pictures is damaged: it cannot be read. Send it again.</source>
         <translation>Eines der Bilder ist beschädigt: Es kann nicht gelesen werden. Senden Sie es erneut.</translation>
+    </message>
+    <message>
+        <source>Only its owner&apos;s own machines may ask this of the provider.</source>
+        <translation>Das dürfen den Anbieter nur die eigenen Rechner seines Besitzers fragen.</translation>
     </message>
     <message>
         <source>Only models with GGUF files are shown.</source>
@@ -4955,6 +4975,10 @@
         <translation>Der Besitzer des Anbieters kann technisch lesen, was Sie senden. Was hier beantwortet wird, bleibt hier.</translation>
     </message>
     <message>
+        <source>The provider&apos;s owner lets you have no longer answers than this one.</source>
+        <translation>Längere Antworten als diese erlaubt Ihnen der Besitzer des Anbieters nicht.</translation>
+    </message>
+    <message>
         <source>The proxy {place} could not be reached or refused ({origin} names it). Check it and try again, or take it away.</source>
         <translation>Der Proxy {place} war nicht erreichbar oder lehnte ab ({origin} nennt ihn). Prüfen Sie ihn, und versuchen Sie es erneut, oder nehmen Sie ihn weg.</translation>
     </message>
@@ -5375,6 +5399,10 @@
         <translation>Das ist Ihr eigener Schlüssel: Sie brauchen keine Erlaubnis.</translation>
     </message>
     <message>
+        <source>This key is blocked. Allow it first.</source>
+        <translation>Dieser Schlüssel ist gesperrt. Erlauben Sie ihn zuerst.</translation>
+    </message>
+    <message>
         <source>This key was not allowed.</source>
         <translation>Dieser Schlüssel wurde nicht erlaubt.</translation>
     </message>
@@ -5547,6 +5575,10 @@
         <translation>Dieser Anbieter lässt Ihren Schlüssel dieses Modell nicht (mehr) kopieren.</translation>
     </message>
     <message>
+        <source>This provider does not serve your key at this hour.</source>
+        <translation>Dieser Anbieter bedient Ihren Schlüssel zu dieser Stunde nicht.</translation>
+    </message>
+    <message>
         <source>This provider is not taking requests now. Ask again later.</source>
         <translation>Dieser Anbieter nimmt gerade keine Anfragen an. Fragen Sie später erneut.</translation>
     </message>
@@ -5659,8 +5691,16 @@
         <translation>Heute</translation>
     </message>
     <message>
+        <source>Together. What one person may use is said with that person, under Share my GPU.</source>
+        <translation>Zusammen. Was eine einzelne Person nutzen darf, steht bei ihr unter „GPU freigeben“.</translation>
+    </message>
+    <message>
         <source>Tokens</source>
         <translation>Tokens</translation>
+    </message>
+    <message>
+        <source>Tokens a day, of all guests</source>
+        <translation>Tokens am Tag, aller Gäste</translation>
     </message>
     <message>
         <source>Tokens in / out</source>
@@ -6157,6 +6197,10 @@
     <message>
         <source>Your key is shown there. It connects by itself once the key is allowed.</source>
         <translation>Ihr Schlüssel wird dort gezeigt. Die Verbindung kommt von selbst zustande, sobald er erlaubt ist.</translation>
+    </message>
+    <message>
+        <source>Your time of speech for today is used up at this provider.</source>
+        <translation>Ihre Sprechzeit für heute ist bei diesem Anbieter aufgebraucht.</translation>
     </message>
     <message>
         <source>Your tokens for today are used up at this provider.</source>

@@ -66,6 +66,7 @@ from tests.gui.fake_copies import FakeCopies
 from tests.gui.fake_history import FakeHistory
 from tests.gui.fake_identity import FakeIdentity
 from tests.gui.fake_library import FakeLibrary
+from tests.gui.fake_limits import FakeLimits
 from tests.gui.fake_manners import FakeGauges, FakeManners
 from tests.gui.fake_model_options import FakeModelOptions
 from tests.gui.fake_pausing import FakePausing
@@ -142,6 +143,7 @@ class FakeCore:
         self._count = 0
         self.library = FakeLibrary(self.emit, self._enter)
         self.pausing = FakePausing(self._enter, self.emit)
+        self.limits = FakeLimits(self)
         self.branches = FakeBranches(self)
         self.chat_settings = FakeChatSettings(self)
         self.chat_files = FakeChatFiles(self)

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from types import MappingProxyType
+from typing import Any
 
 from qvac_core.delegation.admission import AccessMode, AccessPolicy, AccessRules, Allowance, Limits
 from qvac_core.delegation.consumer import Consumer, Delegate, LocalLoader, Waits
@@ -26,7 +27,7 @@ STRANGER_KEY = b"\x0d" * 32
 ASK = [HistoryMessage(role="user", content="What is the capital of France?")]
 
 
-def admitting(*keys: bytes, knock: bool = False, **allowance: int) -> AccessRules:
+def admitting(*keys: bytes, knock: bool = False, **allowance: Any) -> AccessRules:
     allowed = {key: Allowance(**allowance) for key in keys}
     return AccessRules(AccessMode.ALLOW, MappingProxyType(allowed), knock=knock)
 

@@ -188,7 +188,12 @@ class MemoryLog:
         self.started: list[str] = []
         self.finished: list[dict[str, Any]] = []
         self.today = 0
+        self.advanced: list[int] = []
+        self.today_of_all = 0
         self.contents: list[tuple[str, str]] = []
+
+    def advance(self, id: str, generated_tokens: int) -> None:
+        self.advanced.append(generated_tokens)
 
     def keep_contents(self, id: str, question: str, answer: str) -> None:
         self.contents.append((question, answer))
@@ -202,6 +207,9 @@ class MemoryLog:
 
     def tokens_today(self, remote_public_key: str, now: float) -> int:
         return self.today
+
+    def tokens_of_all_today(self, now: float) -> int:
+        return self.today_of_all
 
     def amount_today(self, remote_public_key: str, unit: str, now: float) -> float:
         return float(sum(entry.get("amount", 0.0) for entry in self.finished if entry.get("unit") == unit))

@@ -511,7 +511,16 @@ def test_what_our_own_peers_tell_each_other() -> None:
             consumer = room.consumer()
             hello = await consumer.hello(DELEGATE)
             assert hello is not None and hello.name == "Test box" and not hello.logs_content
-            assert set(hello.features) == {"models", "queue", "continue", "keepalive", "blobs", "pictures", "copies"}
+            assert set(hello.features) == {
+                "models",
+                "queue",
+                "continue",
+                "keepalive",
+                "blobs",
+                "pictures",
+                "copies",
+                "limits",
+            }
             models = await consumer.list_models(DELEGATE)
             assert models is not None and [model.name for model in models] == [SMOL.name]
             assert models[0].context_tokens == 4096 and models[0].sha256 == SMOL.sha256

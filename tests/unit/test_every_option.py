@@ -100,6 +100,7 @@ MODEL_OPTIONS_OF_A_RUN = "e2e/test_share_options.py::test_options_of_this_run_wi
 HOURS = "unit/test_core_manners.py::test_hours_hold_until_they_begin_again"
 MANNERS = "unit/test_core_manners.py::test_an_owner_at_work_a_battery_and_another_program"
 CONTENTS = "e2e/test_share_contents.py::test_contents_are_kept_of_guests_who_were_told"
+GUESTS = "unit/test_cli_guests.py::test_every_limit_is_set_told_and_lifted"
 CONVERSATIONS = "e2e/test_conversations_verb.py::test_conversations_go_out_and_come_in_whole"
 IDENTITY = "e2e/test_identity_verb.py::test_an_identity_is_backed_up_renewed_and_restored"
 ENTRANCE = f"{API}::test_who_may_enter_is_what_the_settings_say"
@@ -236,6 +237,14 @@ SHOWN_BY: dict[str, tuple[str, ...]] = {
     "models --no-local-network": (LOCAL,),
     "models --relay-through": (RELAYS,),
     "models --json": (MODELS_HERE, MODELS_THERE),
+    **{
+        f"guests {option}": (GUESTS,)
+        for option in (
+            *("action", "key", "--data-dir", "--json", "--name", "--tokens-per-day", "--parallel", "--context-tokens"),
+            *("--answer-tokens", "--only-model", "--hours", "--until", "--for-good", "--extra-tokens", "--mine"),
+            "--not-mine",
+        )
+    },
     "conversations --data-dir": (CONVERSATIONS,),
     "conversations action": (CONVERSATIONS,),
     "conversations files": (CONVERSATIONS,),
@@ -479,6 +488,10 @@ SHOWN_BY: dict[str, tuple[str, ...]] = {
     "settings.sharing.copies": (f"{COPIES}::test_what_is_not_to_be_copied_is_refused_all_alike",),
     "settings.sharing.log_days": (SETTINGS, "unit/test_store_folders.py::test_log_is_pruned_by_the_setting"),
     "settings.sharing.answer_tokens": (SETTINGS, PROVIDES),
+    "settings.sharing.tokens_per_day": (
+        SETTINGS,
+        "unit/test_delegation_limits.py::test_what_all_guests_together_may_use_ends_for_each",
+    ),
     "settings.sharing.context_tokens": (SETTINGS, OPTIONS_OF_MODELS),
     "settings.sharing.slots": (SETTINGS, OPTIONS_OF_MODELS),
     "settings.sharing.memory_mb": (SETTINGS, MEMORY_CAP),

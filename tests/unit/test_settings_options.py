@@ -25,6 +25,11 @@ ELSEWHERE = {
     "--quota": "a relay is a program of its own, without a window",
     "--allow-copy": "the menu of a model on Share",
     "--copy": "the sources of a model in the Library",
+    **dict.fromkeys(
+        ("--name", "--parallel", "--only-model", "--hours", "--until", "--for-good", "--extra-tokens"),
+        "the page of a person, under Share my GPU",
+    ),
+    **dict.fromkeys(("--mine", "--not-mine"), "the page of a person, under Share my GPU"),
     "--json": "for programs",
     "--help": "this page",
 }

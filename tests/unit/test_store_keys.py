@@ -26,6 +26,7 @@ from qvac_core.store import (
     prune_networks,
     save_known_nodes,
 )
+from qvac_core.store.records import KeyLimits
 
 NOW = 1_750_000_000.0
 ALICE, BOB = "a1" * 32, "b2" * 32
@@ -63,15 +64,15 @@ def test_an_allowance_expires_and_can_be_renewed(database: Database) -> None:
 def test_limits_name_and_last_seen(database: Database) -> None:
     access = AccessList(database)
     access.allow(ALICE, "Alice", NOW)
-    access.set_limits(ALICE, tokens_per_day=1000, parallel=2)
+    access.set_limits(ALICE, KeyLimits(tokens_per_day=1000, parallel=2))
     access.rename(ALICE, "Al")
     access.seen(ALICE, NOW + 5)
     access.seen(BOB, NOW + 5)
-    assert access.records() == (AccessRecord(ALICE, "Al", False, NOW, None, NOW + 5, 1000, 2),)
-    access.set_limits(ALICE, tokens_per_day=None, parallel=None)
+    assert access.records() == (AccessRecord(ALICE, "Al", False, NOW, None, NOW + 5, KeyLimits(1000, 2)),)
+    access.set_limits(ALICE, KeyLimits())
     assert access.get(ALICE) == AccessRecord(ALICE, "Al", False, NOW, None, NOW + 5)
     with pytest.raises(StoreError, match="negative"):
-        access.set_limits(ALICE, tokens_per_day=-1, parallel=None)
+        access.set_limits(ALICE, KeyLimits(tokens_per_day=-1))
     access.remove(ALICE)
     access.remove(ALICE)
     assert access.get(ALICE) is None
