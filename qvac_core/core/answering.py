@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from qvac_core.core.state import AnswerStats, Message, Parameters, Target
-from qvac_core.engines.interface import ChatMessage
+from qvac_core.engines.interface import ChatMessage, Tool, ToolCall, ToolChoice, ToolError
 from qvac_core.engines.thinking import CLOSE_TAG, OPEN_TAG, without_thinking
 from qvac_core.errors import ModelError
 
@@ -16,7 +16,7 @@ from qvac_core.errors import ModelError
 class Question:
     """What is to be answered. so_far: text that already stands at the start of the answer, to be continued.
 
-    model_sha256: the model file that wrote it; "" when that is not known.
+    model_sha256: the model file that wrote it; "" when that is not known. tools: what the model may call.
     """
 
     answer_id: str
@@ -25,6 +25,8 @@ class Question:
     so_far: str = ""
     model_sha256: str = ""
     parameters: Parameters = field(default_factory=Parameters)
+    tools: tuple[Tool, ...] = ()
+    tool_choice: ToolChoice = field(default_factory=ToolChoice)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,12 +81,12 @@ class Edges:
         return text
 
 
-AnswerPart = Began | str | Thinking | AnswerStats
+AnswerPart = Began | str | Thinking | ToolCall | ToolError | AnswerStats
 
 
 class Responder(Protocol):
     def answer(self, question: Question) -> AsyncGenerator[AnswerPart, None]:
-        """Once `Began`, thinking and text as they come, then the statistics. Raises QvacError.
+        """Once `Began`, thinking, text and calls of tools as they come, then the statistics. Raises QvacError.
 
         Statistics without numbers may come before: who answers is known from there on, however it ends.
 
@@ -173,7 +175,7 @@ def can_go_on(message: Message) -> bool:
     """It broke off, was stopped, or was cut at its greatest length, with something there."""
     cut = message.stats is not None and message.stats.ending == "length"
     ended = message.status in ("failed", "stopped") or (message.status == "done" and cut)
-    return message.role == "assistant" and bool(message.text) and ended
+    return message.role == "assistant" and bool(message.text or message.tools) and ended
 
 
 def chat_history(messages: Sequence[ChatMessage]) -> tuple[ChatMessage, ...]:
@@ -185,7 +187,7 @@ def chat_history(messages: Sequence[ChatMessage]) -> tuple[ChatMessage, ...]:
     for message in messages:
         if message.role == "assistant":  # kept by an earlier version, as one text with tags
             message = replace(message, content=without_thinking(message.content))
-        if not message.content and not message.pictures:
+        if not message.content and not message.pictures and not message.tool_calls:
             continue
         if message.role == "user" and kept and kept[-1].role == "user":
             kept.pop()

@@ -43,6 +43,7 @@ from qvac_core.core.state import (
     AnswerStats,
     AnswerThinking,
     AnswerTokens,
+    AnswerTool,
     Conversation,
     ConversationsChanged,
     Draft,
@@ -52,8 +53,11 @@ from qvac_core.core.state import (
     PathChanged,
     Picture,
     Target,
+    ToolUse,
 )
 from qvac_core.core.tasks import TaskOwner
+from qvac_core.core.tool_rounds import NO_TOOLS, ToolRounds
+from qvac_core.core.tool_turns import is_open, settled, turns_of
 from qvac_core.core.transcript import ROLE as TRANSCRIPT
 from qvac_core.delegation.picture_upload import read_pictures
 from qvac_core.engines.interface import ChatMessage
@@ -94,13 +98,21 @@ class _Streaming:
 
 
 class Chats:
-    def __init__(self, store: Store, events: EventHub, remote: RemoteResponder, local: LocalResponder) -> None:
+    def __init__(
+        self,
+        store: Store,
+        events: EventHub,
+        remote: RemoteResponder,
+        local: LocalResponder,
+        tools: ToolRounds = NO_TOOLS,
+    ) -> None:
         self._store = store
         self._run = store.database.run
         self._search = MessageSearch(store.database)
         self._events = events
         self._remote = remote
         self._local = local
+        self._tools = tools
         self._tasks = TaskOwner()
         self._streaming: dict[str, _Streaming] = {}
         self._keeping_pictures = asyncio.Lock()  # between a picture and the message that names it nobody clears up
@@ -260,7 +272,7 @@ class Chats:
             await self._run(hang, conversation.id, path[answered].id, heard[-1].id)
             before = heard[-1].id
         old = path[answered]
-        drop = () if old.text or old.thinking else (old.id,)
+        drop = () if old.text or old.thinking or old.tools else (old.id,)
         return await self._start_answer(conversation, after=before, drop=drop)
 
     async def continue_answer(self, conversation_id: str) -> str:
@@ -497,6 +509,9 @@ class Chats:
         key = streaming.target.provider_key
         while True:
             await asyncio.sleep(LOOK_SECONDS)
+            if any(map(is_open, streaming.message.tools)):
+                await self._forget_ahead(streaming)  # a person or a tool is waited for, and nobody far away
+                continue
             quiet = self._remote.quiet(key)
             if quiet < AHEAD_SECONDS:
                 await self._forget_ahead(streaming)
@@ -514,6 +529,8 @@ class Chats:
     async def _compute_ahead(self, streaming: _Streaming, question: Question, waiting: Sequence[Target]) -> None:
         target, continues = await self._who_goes_on(streaming.message, waiting)
         shows = any(message.pictures for message in question.history)
+        if streaming.message.tools or streaming.conversation.tools.servers:
+            return  # what is computed ahead calls no tools
         if target == Target() and continues and not shows:
             here = _for_here(question, streaming.message)
             streaming.ahead = Ahead(here, self._local.answer(here))
@@ -549,7 +566,11 @@ class Chats:
             question = without_pictures(question)
         edges = Edges(streaming.message.thinking)
         streaming.asked_at, streaming.first_at, streaming.pieces = time.monotonic(), 0.0, 0
-        async with contextlib.aclosing(begun or responder.answer(question)) as parts:
+        message = streaming.message
+        answer = begun or self._tools.answer(
+            responder, question, streaming.conversation.id, message.tools, start_of(message.seams)
+        )
+        async with contextlib.aclosing(answer) as parts:
             async for part in parts:
                 if isinstance(part, str | Thinking):
                     streaming.pieces += 1
@@ -560,7 +581,9 @@ class Chats:
                     self._add(streaming, edges.answer(part))
                 elif isinstance(part, Thinking):
                     self._add_thinking(streaming, edges.thinking(part.text))
-                else:
+                elif isinstance(part, ToolUse):
+                    self._take_use(streaming, part)
+                elif isinstance(part, AnswerStats):
                     streaming.message = replace(streaming.message, stats=part)
 
     def _begin(self, streaming: _Streaming, began: Began) -> None:
@@ -590,6 +613,15 @@ class Chats:
         self._events.emit(AnswerThinking(streaming.conversation.id, streaming.message.id, text))
         self._keep(streaming)
 
+    def _take_use(self, streaming: _Streaming, use: ToolUse) -> None:
+        """A call of a tool, or what became of one."""
+        uses = list(streaming.message.tools)
+        place = next((at for at, old in enumerate(uses) if old.id == use.id), len(uses))
+        uses[place : place + 1] = [use]
+        streaming.message = replace(streaming.message, tools=tuple(uses))
+        self._events.emit(AnswerTool(streaming.conversation.id, streaming.message.id, use))
+        self._keeper.keep(streaming.message)  # at once: what ran has run, whatever happens next
+
     def _keep(self, streaming: _Streaming) -> None:
         if time.monotonic() - streaming.kept_at >= KEEP_EVERY:
             streaming.kept_at = time.monotonic()
@@ -602,7 +634,7 @@ class Chats:
 
     def _finish(self, streaming: _Streaming) -> None:
         self._streaming.pop(streaming.message.id, None)
-        streaming.message = told_apart(_with_ending(_with_numbers(streaming), streaming))
+        streaming.message = settled(told_apart(_with_ending(_with_numbers(streaming), streaming)))
         self._keeper.keep(streaming.message)
         self._events.emit(AnswerFinished(streaming.conversation.id, streaming.message))
 
@@ -637,7 +669,7 @@ def _with_numbers(streaming: _Streaming) -> Message:
 
 def _broke_off(message: Message) -> bool:
     """In the middle: some of it is there. One that a person stopped was not wanted any more."""
-    return message.role == "assistant" and message.status == "failed" and bool(message.text)
+    return message.role == "assistant" and message.status == "failed" and bool(message.text or message.tools)
 
 
 def _for_here(question: Question, message: Message) -> Question:
@@ -657,10 +689,14 @@ def _history(messages: Sequence[Message], shown: Mapping[str, tuple[bytes, ...]]
 
     shown: pictures by message.
     """
-    turns = [message for message in messages if message.role != TRANSCRIPT]
-    return chat_history(
-        [ChatMessage(m.role, m.text if m.role == "user" else _so_far(m), shown.get(m.id, ())) for m in turns]
-    )
+    turns: list[ChatMessage] = []
+    for message in messages:
+        if message.role == "user":
+            turns.append(ChatMessage(message.role, message.text, shown.get(message.id, ())))
+        elif message.role != TRANSCRIPT:
+            rounds, rest = turns_of(message.text, message.tools, start_of(message.seams))
+            turns += [*rounds, ChatMessage(message.role, rest)]
+    return chat_history(turns)
 
 
 def _left(error: ErrorInfo, name: str) -> str:

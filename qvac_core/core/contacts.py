@@ -42,8 +42,11 @@ from qvac_core.delegation.messages import (
     ModelEntry,
     ModelProgress,
     ThinkingDelta,
+    ToolCall,
+    ToolError,
 )
 from qvac_core.delegation.picture_upload import wire_history
+from qvac_core.delegation.tool_wire import engine_event, wire_tools
 from qvac_core.delegation.translation_run import TranslationRun
 from qvac_core.errors import DelegationError, IdentityError, ModelError, NetworkError, ProviderError, QvacError
 from qvac_core.hyperdht import ConnectStage
@@ -87,7 +90,7 @@ class Contacts:
         self._listeners: dict[str, tuple[ModelEntry, ...]] = {}  # models that understand speech, by provider
         self._stages: dict[str, _Stages] = {}
         self._relays = {known.public_key: known.relays for known in store.providers.records()}
-        self._loaded: dict[tuple[str, str], _LoadedAt] = {}
+        self._loaded: dict[tuple[str, str, bool], _LoadedAt] = {}  # with tools or without
         self._watched: dict[str, ProviderConnection] = {}
         self._lost_at: dict[str, float] = {}  # loop time at which a connection ended that is not back
         self._life: dict[str, LifeSigns] = {}
@@ -372,6 +375,9 @@ class Contacts:
             )
             yield by
             async for event in completion.events:
+                if isinstance(event, ToolCall | ToolError):
+                    yield engine_event(event)
+                    continue
                 if not isinstance(event, ContentDelta | ThinkingDelta):
                     continue
                 if first_token is None:
@@ -441,18 +447,21 @@ class Contacts:
                 response_format=form,
                 capture_thinking=True,
                 continue_from=ContinueFrom(question.so_far, loaded.sha256) if continues else None,
+                **wire_tools(question.tools, question.tool_choice),
             )
 
-        completion, loaded = await self._start_at(question.target, start)
+        completion, loaded = await self._start_at(question.target, start, tools=bool(question.tools))
         return completion, Began(loaded.sha256, continues)
 
-    async def _start_at(self, target: Target, start: Callable[[_LoadedAt], Awaitable[RunT]]) -> tuple[RunT, _LoadedAt]:
+    async def _start_at(
+        self, target: Target, start: Callable[[_LoadedAt], Awaitable[RunT]], *, tools: bool = False
+    ) -> tuple[RunT, _LoadedAt]:
         """Start it; a provider that forgot the model (it restarted) is asked to load it once more."""
         key, model = target.provider_key, target.model
         stages = self._stages[key] = _Stages(self._events, key)
         for last_try in (False, True):
             try:
-                loaded = await self._load(key, model, stages)
+                loaded = await self._load(key, model, stages, tools=tools)
                 run = await start(loaded)
             except QvacError as error:
                 self._not_started(key, stages, error)
@@ -460,7 +469,7 @@ class Contacts:
             if loaded.connection is run.connection or last_try:
                 return run, loaded
             # The connection was replaced under us: what was loaded belonged to the old one.
-            self._loaded.pop((key, model), None)
+            self._loaded.pop((key, model, tools), None)
             await run.leave()
         raise AssertionError("unreachable")
 
@@ -473,9 +482,10 @@ class Contacts:
         if not self._closed:
             self._tasks.start(self._connect_again(key), "what a provider shares now")
 
-    async def _load(self, key: str, model: str, stages: _Stages) -> _LoadedAt:
+    async def _load(self, key: str, model: str, stages: _Stages, *, tools: bool) -> _LoadedAt:
+        """tools: a model that was loaded without them hears of none."""
         delegate = Delegate(bytes.fromhex(key))
-        kept = self._loaded.get((key, model))
+        kept = self._loaded.get((key, model, tools))
         if kept is not None and not kept.connection.closed:
             return kept
         entry = self._entries.get(key)
@@ -491,7 +501,7 @@ class Contacts:
             chosen.source,
             delegate=delegate,
             model_name=chosen.name,
-            model_config={"ctx_size": CONTEXT_TOKENS},
+            model_config={"ctx_size": CONTEXT_TOKENS, **({"tools": True} if tools else {})},
             on_progress=progress,
         )
         connection = self._consumer.connection(delegate.provider_public_key)
@@ -500,7 +510,7 @@ class Contacts:
         self._watch(key)
         stages.enter(Stage.READY)
         result = _LoadedAt(connection, loaded.model_id, chosen.sha256)
-        self._loaded[key, model] = result
+        self._loaded[key, model, tools] = result
         with contextlib.suppress(KeyError):
             self._put(self._with_path(replace(self._entries[key], state="online", error=None)))
         return result

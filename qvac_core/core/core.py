@@ -65,6 +65,7 @@ from qvac_core.core.state import (
     SpeechChoice,
     Target,
 )
+from qvac_core.core.tools import ToolsRoom
 from qvac_core.core.transcripts import Transcripts
 from qvac_core.core.translations import Translations
 from qvac_core.delegation.admission import Limits
@@ -219,7 +220,11 @@ class Core:
         self._network.on_connected = self._contacts.on_connected
         self._network.remembered = self._contacts.remembered
         self._on_close("contacts", self._contacts.close)
-        self._chats = Chats(self._store, self._hub, self._contacts, self.machine)
+        self.tools = ToolsRoom(self._store, self._hub)
+        await self.tools.open()
+        self._on_close("tools", self.tools.close)
+        self._chats = Chats(self._store, self._hub, self._contacts, self.machine, self.tools.rounds)
+        self.tools.conversations_changed = self._chats.changed
         self.branches: ChatBranches = self._chats
         self.chat_settings = ChatSettings(self._store, self._hub)
         store = self._store

@@ -72,6 +72,14 @@ _BY_NAME: dict[str, tuple[str, str]] = {
         "The conversation is longer than the model can take in.",
         "Start a new conversation, or shorten your message.",
     ),
+    "NO_VALID_TOOL_CALL": (
+        "The model does not manage to call a tool.",
+        "Twice it wrote something that is no call. Choose a larger model, or switch the tools off and ask again.",
+    ),
+    "SAME_TOOL_CALL": (
+        "The model makes the same call again and again.",
+        "It was stopped after the third time. Choose a larger model, or ask in other words.",
+    ),
     "WORKER_CRASHED": (
         "The model process ended unexpectedly and was restarted.",
         "This request was lost. Send it again.",

@@ -40,6 +40,7 @@ if TYPE_CHECKING:
         SpeechChoice,
         Target,
     )
+    from qvac_core.core.tools import ToolsRoomInterface
 
 
 class CoreInterface(Protocol):
@@ -193,6 +194,10 @@ class CoreInterface(Protocol):
     @property
     def chat_files(self) -> ChatFilesRoom:
         """Conversations out to files and in from them."""
+
+    @property
+    def tools(self) -> ToolsRoomInterface:
+        """Servers of tools, what each conversation uses of them, and what may run."""
 
     @property
     def chat_settings(self) -> ChatSettingsRoom:

@@ -49,6 +49,9 @@ from qvac_core.engines.interface import (
     RunningModel,
     StopReason,
     Token,
+    ToolCall,
+    ToolChoice,
+    ToolError,
 )
 from qvac_core.engines.library import Library
 from qvac_core.engines.memory_cap import check_cap, needed_bytes
@@ -499,6 +502,8 @@ class Machine:
                 continue_from="" if schema else question.so_far,  # a grammar begins where the answer begins
                 response_schema=schema,
                 thinking=wanted.think,
+                tools=question.tools,
+                tool_choice=question.tool_choice if question.tools else ToolChoice(),
             )
             yield Began(model.sha256, continues=bool(question.so_far) and not schema)
             by = AnswerStats(THIS_MACHINE, "local", "local", display_name(model), 0.0, 0.0, 0, 0)
@@ -506,6 +511,8 @@ class Machine:
             async for event in chat_of(lease.model).complete(request):
                 if isinstance(event, Token):
                     yield Thinking(event.text) if event.thinking else event.text
+                elif isinstance(event, ToolCall | ToolError):
+                    yield event
                 elif isinstance(event, Finished):
                     yield replace(
                         by,

@@ -17,8 +17,11 @@ from qvac_core.core.own_identity import IdentityChanged as IdentityChanged
 from qvac_core.core.pausing import Pause as Pause
 from qvac_core.core.pausing import PauseReason as PauseReason
 from qvac_core.core.pausing import PausesChanged as PausesChanged
+from qvac_core.core.tools_state import ServerEntry as ServerEntry
+from qvac_core.core.tools_state import ToolServersChanged as ToolServersChanged
 from qvac_core.store.records import AnswerStats as AnswerStats
 from qvac_core.store.records import Conversation as Conversation
+from qvac_core.store.records import ConversationTools as ConversationTools
 from qvac_core.store.records import Draft as Draft
 from qvac_core.store.records import ErrorInfo as ErrorInfo
 from qvac_core.store.records import Hit as Hit
@@ -30,6 +33,9 @@ from qvac_core.store.records import Parameters as Parameters
 from qvac_core.store.records import Picture as Picture
 from qvac_core.store.records import Preset as Preset
 from qvac_core.store.records import Target as Target
+from qvac_core.store.records import ToolServer as ToolServer
+from qvac_core.store.records import ToolUse as ToolUse
+from qvac_core.store.records import UseState as UseState
 
 
 class SharingPhase(StrEnum):
@@ -352,6 +358,15 @@ class AnswerThinking:
 
 
 @dataclass(frozen=True, slots=True)
+class AnswerTool:
+    """A call of a tool in a streaming answer: new, or the one of that id in another state."""
+
+    conversation_id: str
+    message_id: str
+    use: ToolUse
+
+
+@dataclass(frozen=True, slots=True)
 class AnswerSeam:
     """Somebody else goes on from `offset` in the text. One at the place of the last seam takes that one's place."""
 
@@ -443,6 +458,8 @@ CoreEvent = (
     | AnswerTokens
     | AnswerThinking
     | AnswerSeam
+    | AnswerTool
+    | ToolServersChanged
     | AnswerFinished
     | LibraryEvent
     | TranscriptProgress

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -17,7 +18,7 @@ from msgspec import UNSET
 from qvac_core.delegation.attached_pictures import FEATURE
 from qvac_core.delegation.blob_upload import Progress, not_taken
 from qvac_core.delegation.connection import ProviderConnection
-from qvac_core.delegation.messages import Attachment, HistoryMessage
+from qvac_core.delegation.messages import Attachment, HistoryCall, HistoryMessage
 from qvac_core.delegation.tool_wire import engine_message
 from qvac_core.engines.interface import ChatMessage
 from qvac_core.engines.picture_metadata import without_metadata
@@ -44,14 +45,24 @@ async def read_pictures(paths: Sequence[Path]) -> list[bytes]:
 
 
 def wire_history(history: Iterable[ChatMessage]) -> tuple[list[HistoryMessage], dict[str, bytes]]:
-    """Roles, texts and pictures as they are sent, and the bytes of the pictures by their hash, for `put_pictures`."""
+    """Messages as they are sent, and the bytes of their pictures by their hash, for `put_pictures`."""
     messages: list[HistoryMessage] = []
     held: dict[str, bytes] = {}
     for message in history:
         hashes = [hashlib.sha256(data).hexdigest() for data in message.pictures]
         held.update(zip(hashes, message.pictures, strict=True))
         attachments = [Attachment("", sha256=digest) for digest in hashes]
-        messages.append(HistoryMessage(message.role, message.content, attachments or UNSET))
+        calls = [HistoryCall(call.id, call.name, json.loads(call.arguments or "{}")) for call in message.tool_calls]
+        messages.append(
+            HistoryMessage(
+                message.role,
+                message.content,
+                attachments or UNSET,
+                tool_calls=calls or UNSET,
+                tool_call_id=message.tool_call_id or UNSET,
+                name=message.name or UNSET,
+            )
+        )
     return messages, held
 
 

@@ -55,6 +55,32 @@ def wire_event(seq: int, event: engine.ToolCall | engine.ToolError) -> wire.Tool
     return wire.ToolCall(seq, wire.ToolCallParts(event.id, event.name, json.loads(event.arguments), raw))
 
 
+def engine_event(event: wire.ToolCall | wire.ToolError) -> engine.ToolCall | engine.ToolError:
+    """What a provider sent, as the engine of this machine would say it."""
+    if isinstance(event, wire.ToolError):
+        failure = event.error
+        raw = failure.raw if isinstance(failure.raw, str) else ""
+        return engine.ToolError(engine.ToolErrorCode(failure.code), failure.message, raw)
+    call = event.call
+    raw = call.raw if isinstance(call.raw, str) else ""
+    return engine.ToolCall(call.id, call.name, json.dumps(call.arguments, ensure_ascii=False), raw)
+
+
+def wire_tools(tools: Sequence[engine.Tool], choice: engine.ToolChoice) -> dict[str, Any]:
+    """`tools` and `tool_choice` of a request. A choice of "auto" is left out: 0.16.0 knows none."""
+    if not tools:
+        return {}
+    given: wire.ToolChoice | UnsetType = UNSET
+    if choice.mode is engine.ToolMode.NAMED:
+        given = wire.NamedTool(choice.name)
+    elif choice.mode is engine.ToolMode.NONE:
+        given = "none"
+    elif choice.mode is engine.ToolMode.REQUIRED:
+        given = "required"
+    listed = [wire.Tool("function", tool.name, tool.description, json.loads(tool.parameters)) for tool in tools]
+    return {"tools": listed, "tool_choice": given}
+
+
 def checked(event: wire.Event, tools: Mapping[str, wire.Tool]) -> wire.Event:
     """A provider's call, or in its place what is wrong with it: a provider is a stranger, who may check nothing."""
     if not isinstance(event, wire.ToolCall):

@@ -17,6 +17,7 @@ from qvac_core.store.database import Database, Value
 from qvac_core.store.records import (
     AnswerStats,
     Conversation,
+    ConversationTools,
     Draft,
     ErrorInfo,
     Message,
@@ -24,10 +25,13 @@ from qvac_core.store.records import (
     Picture,
     Preset,
     Target,
+    ToolUse,
 )
 
-_CONVERSATION: Final = "id, title, created_at, updated_at, pinned, provider_key, model, parameters, preset, others"
-_MESSAGE: Final = "id, role, text, created_at, status, stats, error, seams, thinking, model_sha256, pictures"
+_CONVERSATION: Final = (
+    "id, title, created_at, updated_at, pinned, provider_key, model, parameters, preset, others, tools"
+)
+_MESSAGE: Final = "id, role, text, created_at, status, stats, error, seams, thinking, model_sha256, pictures, tools"
 Ids = list[str]  # the class has a method of the type's name
 _PLACES: Final = ", ".join("?" * len(_MESSAGE.split(",")))
 # The messages that are shown, from the first on.
@@ -58,7 +62,7 @@ class Conversations:
     def create(self, target: Target, now: float, *, title: str = "") -> Conversation:
         conversation = Conversation(new_id(), title, now, now, False, target)
         self._database.execute(
-            f"INSERT INTO conversations ({_CONVERSATION}) VALUES (?, ?, ?, ?, 0, ?, ?, '{{}}', '', '[]')",
+            f"INSERT INTO conversations ({_CONVERSATION}) VALUES (?, ?, ?, ?, 0, ?, ?, '{{}}', '', '[]', '{{}}')",
             (conversation.id, title, now, now, target.provider_key, target.model),
         )
         return conversation
@@ -174,7 +178,7 @@ class Conversations:
                 times = (conversation.created_at, conversation.updated_at, int(conversation.pinned))
                 asked = (target.provider_key, target.model, parameters, conversation.preset, others)
                 connection.execute(
-                    f"INSERT INTO conversations ({_CONVERSATION}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                    f"INSERT INTO conversations ({_CONVERSATION}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, '{{}}')",
                     (conversation.id, conversation.title, *times, *asked),
                 )
                 connection.executemany(
@@ -234,6 +238,9 @@ class Conversations:
     def set_others(self, conversation_id: str, others: Sequence[Target]) -> None:
         self._change(conversation_id, "others = ?", msgspec.json.encode(tuple(others)).decode())
 
+    def set_tools(self, conversation_id: str, tools: ConversationTools) -> None:
+        self._change(conversation_id, "tools = ?", msgspec.json.encode(tools).decode())
+
     def presets(self) -> tuple[Preset, ...]:
         """By name."""
         rows = self._database.rows("SELECT name, parameters FROM presets ORDER BY casefolded(name), name")
@@ -252,7 +259,7 @@ class Conversations:
         id, *values = _values(message)
         self._database.execute(
             "UPDATE messages SET role = ?, text = ?, created_at = ?, status = ?, stats = ?, error = ?, seams = ?, "
-            "thinking = ?, model_sha256 = ?, pictures = ? WHERE id = ?",
+            "thinking = ?, model_sha256 = ?, pictures = ?, tools = ? WHERE id = ?",
             (*values, id),
         )
 
@@ -302,7 +309,7 @@ def _missing() -> StoreError:
 
 
 def _conversation(row: sqlite3.Row) -> Conversation:
-    id, title, created_at, updated_at, pinned, provider_key, model, parameters, preset, others = row
+    id, title, created_at, updated_at, pinned, provider_key, model, parameters, preset, others, tools = row
     return Conversation(
         id,
         title,
@@ -313,6 +320,7 @@ def _conversation(row: sqlite3.Row) -> Conversation:
         Parameters() if parameters == "{}" else msgspec.json.decode(parameters, type=Parameters),
         preset,
         () if others == "[]" else msgspec.json.decode(others, type=tuple[Target, ...]),
+        ConversationTools() if tools == "{}" else msgspec.json.decode(tools, type=ConversationTools),
     )
 
 
@@ -357,11 +365,12 @@ def _values(message: Message) -> tuple[Value, ...]:
         message.thinking,
         message.model_sha256,
         msgspec.json.encode(message.pictures).decode(),
+        msgspec.json.encode(message.tools).decode(),
     )
 
 
 def _message(row: Sequence[Any], branches: tuple[str, ...] = ()) -> Message:
-    id, role, text, created_at, status, stats, error, seams, thinking, model_sha256, pictures = row
+    id, role, text, created_at, status, stats, error, seams, thinking, model_sha256, pictures, tools = row
     return Message(
         id,
         role,
@@ -375,4 +384,5 @@ def _message(row: Sequence[Any], branches: tuple[str, ...] = ()) -> Message:
         model_sha256,
         msgspec.json.decode(pictures, type=tuple[Picture, ...]),
         branches,
+        () if tools == "[]" else msgspec.json.decode(tools, type=tuple[ToolUse, ...]),
     )

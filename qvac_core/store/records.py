@@ -5,7 +5,8 @@ The screens' words for these things are in wire/QVAC.md section 5 (statistics) a
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from enum import StrEnum
 
 from qvac_core.codec import Address
 
@@ -164,6 +165,73 @@ class Picture:
     name: str = ""
 
 
+class UseState(StrEnum):
+    """What became of a call of a tool."""
+
+    ASKS = "asks"  # the person is asked whether it may
+    RUNNING = "running"
+    DONE = "done"
+    FAILED = "failed"  # by the tool's own word, or because its server ended or took too long
+    DENIED = "denied"
+    STOPPED = "stopped"  # together with the answer, before it ended
+    INVALID = "invalid"  # what the model wrote is no call, and was not run
+
+
+@dataclass(frozen=True, slots=True)
+class ToolUse:
+    """A call of a tool that an answer made, at `offset` in its text.
+
+    server, tool: as the person named the one, and its own name for the other; both "" where there is no such tool.
+    name: the one by which the model calls it. arguments: JSON text of an object; of what is no call, what was written.
+    result: the text that the model is told. round: the calls of one round were written together; 1 = the first.
+    allowed: "once", "conversation", "always", "" = nobody was asked to, or it was not. size: characters of the whole
+    result, of which the model was told the beginning. seconds: that it ran.
+    """
+
+    id: str
+    server: str
+    tool: str
+    name: str
+    arguments: str
+    offset: int = 0
+    round: int = 1
+    state: UseState = UseState.ASKS
+    result: str = ""
+    seconds: float = 0.0
+    allowed: str = ""
+    size: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ConversationTools:
+    """What a conversation may use. servers: by name. allowed: "SERVER/TOOL" of which it is not asked any more."""
+
+    servers: tuple[str, ...] = ()
+    allowed: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ToolServer:
+    """A server of tools (MCP), as it was configured: a program to start, or an address.
+
+    name: the person's own. env, headers: with their secrets, which no log and no repr holds. in_new: new conversations
+    begin with it. trusted: tools that only read, by the server's own word, run without a question. off: tools that no
+    model is shown. always: tools that run without a question.
+    """
+
+    name: str
+    command: str = ""
+    args: tuple[str, ...] = ()
+    env: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+    cwd: str = ""
+    url: str = ""
+    headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+    in_new: bool = False
+    trusted: bool = False
+    off: tuple[str, ...] = ()
+    always: tuple[str, ...] = ()
+
+
 @dataclass(frozen=True, slots=True)
 class Message:
     """One message. status: "done", "streaming", "stopped", "failed". seams: (offset in text, sentence).
@@ -171,6 +239,7 @@ class Message:
     thinking: what the model thought before this answer, "" for none. It is no part of `text`: it is shown folded
     away, and never sent back to a model. model_sha256: the file of the model that wrote it, "" when that is not known.
     branches: ids of all messages that stand in this place, itself among them, oldest first; () where it stands alone.
+    tools: calls that it made, in their order.
     """
 
     id: str
@@ -185,6 +254,7 @@ class Message:
     model_sha256: str = ""
     pictures: tuple[Picture, ...] = ()
     branches: tuple[str, ...] = ()
+    tools: tuple[ToolUse, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,6 +309,7 @@ class Conversation:
     parameters: Parameters = Parameters()
     preset: str = ""
     others: tuple[Target, ...] = ()
+    tools: ConversationTools = ConversationTools()
 
 
 @dataclass(frozen=True, slots=True)

@@ -215,7 +215,17 @@ _VERSION_12: Final[Migration] = (
     ) WITHOUT ROWID""",
 )
 
+# Tools of a conversation: servers by their names (the file is its owner's alone, as secrets may be among what they are
+# started with), what each conversation may use, and the calls of each answer, as JSON of records.ToolServer,
+# ConversationTools and a list of ToolUse.
+_VERSION_13: Final[Migration] = (
+    "CREATE TABLE tool_servers (name TEXT PRIMARY KEY, kept TEXT NOT NULL) WITHOUT ROWID",
+    "ALTER TABLE conversations ADD COLUMN tools TEXT NOT NULL DEFAULT '{}'",
+    "ALTER TABLE messages ADD COLUMN tools TEXT NOT NULL DEFAULT '[]'",
+)
+
 MIGRATIONS: Final[tuple[Migration, ...]] = (
     *(_VERSION_1, _VERSION_2, _VERSION_3, _VERSION_4, _VERSION_5, _VERSION_6),
     *(_VERSION_7, _VERSION_8, _VERSION_9, _VERSION_10, _VERSION_11, _VERSION_12),
+    _VERSION_13,
 )

@@ -21,6 +21,7 @@ SMALLEST_CONTEXT, LARGEST_CONTEXT = 512, 1 << 20  # tokens of a chat
 MOST_SLOTS: Final = 64
 MOST_MEMORY_MB: Final = 10_000_000
 MOST_IDLE_MINUTES: Final = 7 * 24 * 60
+MOST_TOOL_SECONDS: Final = 24 * 3600
 MOST_ANSWER_TOKENS: Final = 1 << 20
 MOST_TOKENS_PER_DAY: Final = 10**12
 MACHINE_NAME_LIMIT: Final = 60  # letters
@@ -155,6 +156,7 @@ class ChatSettings:
 
     answer_tokens: longest answer; 0 = until the model ends or the context is full. keep_states: whose chats a model
     remembers over its end, so that a long one goes on at once; encrypted. send_key: Shift+Enter makes a new line.
+    tool_seconds: that a tool may be silent before it is stopped.
     """
 
     fallback: bool = True
@@ -162,6 +164,7 @@ class ChatSettings:
     answer_tokens: int = bounded(2048, 0, MOST_ANSWER_TOKENS)
     keep_states: KeepStates = KeepStates.NOTHING
     send_key: SendKey = SendKey.ENTER
+    tool_seconds: int = bounded(120, 5, MOST_TOOL_SECONDS)
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,7 @@ from qvac_core.store.providers import Providers
 from qvac_core.store.request_history import RequestHistory
 from qvac_core.store.request_log import RequestLog
 from qvac_core.store.settings_file import SettingsFile
+from qvac_core.store.tool_servers import ToolServers
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +41,7 @@ class Store:
     pictures: PictureFiles
     downloads: Downloads
     model_uses: ModelUses
+    tool_servers: ToolServers
     notices: tuple[str, ...]
 
     @classmethod
@@ -68,6 +70,7 @@ class Store:
             PictureFiles(folder.pictures_folder),
             Downloads(database),
             ModelUses(database),
+            ToolServers(database),
             notices,
         )
 

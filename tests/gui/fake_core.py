@@ -70,6 +70,7 @@ from tests.gui.fake_limits import FakeLimits
 from tests.gui.fake_manners import FakeGauges, FakeManners
 from tests.gui.fake_model_options import FakeModelOptions
 from tests.gui.fake_pausing import FakePausing
+from tests.gui.fake_tools import FakeTools
 
 MY_KEY = "2744ccd10c7533bd736ad890f9dd5cab2adb27b07d500b9493f29cdc420cb2e0"
 NOW = 1_795_532_000.0  # 24 November 2026, 13:33 UTC
@@ -147,6 +148,7 @@ class FakeCore:
         self.branches = FakeBranches(self)
         self.chat_settings = FakeChatSettings(self)
         self.chat_files = FakeChatFiles(self)
+        self.tools = FakeTools(self._enter, self.emit, self._change_conversation)
 
     # --- For tests
 

@@ -510,6 +510,7 @@ SHOWN_BY: dict[str, tuple[str, ...]] = {
         "unit/test_core_chats.py::test_without_a_way_on_the_error_stands_under_what_came",
     ),
     "settings.chat.local_model": (SETTINGS, f"{API}::test_the_chosen_model_of_this_machine_answers"),
+    "settings.chat.tool_seconds": ("unit/test_core_tools.py::test_how_long_a_tool_may_be_silent_is_a_setting",),
     "settings.chat.answer_tokens": (
         *(SETTINGS, "e2e/test_core.py::test_an_answer_is_as_long_as_its_guest_wants_and_says_when_it_was_cut"),
     ),

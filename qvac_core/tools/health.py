@@ -1,0 +1,35 @@
+"""How a server of tools is, and what it offers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class ServerTool:
+    """A tool as its server describes it. schema: JSON schema of its arguments. reads_only: by the server's own word."""
+
+    name: str
+    title: str
+    description: str
+    schema: dict[str, Any]
+    reads_only: bool = False
+
+
+class ServerState(StrEnum):
+    IDLE = "idle"  # it is started when a conversation needs it
+    STARTING = "starting"
+    READY = "ready"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """tools: as they were told last. error: a sentence. details: the end of what the program wrote as its errors."""
+
+    state: ServerState = ServerState.IDLE
+    tools: tuple[ServerTool, ...] = ()
+    error: str = ""
+    details: str = ""

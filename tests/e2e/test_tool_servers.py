@@ -1,0 +1,147 @@
+"""Real servers of tools, over their standard streams and over HTTP, as a conversation uses them."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import subprocess
+import sys
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import pytest
+
+from qvac_core.store.records import ToolServer
+from qvac_core.tools import connection
+from qvac_core.tools.connection import ToolServerError
+from qvac_core.tools.health import ServerState
+from qvac_core.tools.results import RESULT_MOST
+from qvac_core.tools.servers import Servers
+
+SCRIPT = str(Path(__file__).with_name("tool_server.py"))
+DESK = ToolServer("Desk", sys.executable, (SCRIPT,), env=(("DESK_KEY", "s3cret"),))
+
+
+def run(act: Callable[[Servers], Awaitable[None]], *servers: ToolServer) -> None:
+    async def main() -> None:
+        kept = Servers(lambda _: None)
+        await kept.configure(servers)
+        try:
+            await act(kept)
+        finally:
+            await kept.close()
+        left = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
+        assert not left, left
+
+    asyncio.run(main())
+
+
+def test_the_life_of_a_program(tmp_path: Path) -> None:
+    async def act(servers: Servers) -> None:
+        assert servers.health("Desk").state is ServerState.IDLE
+        names = [tool.name for tool in await servers.tools("Desk")]
+        assert names == ["add", "environment", "much", "slow", "fails", "ends", "grows"]
+        assert servers.health("Desk").state is ServerState.READY
+        assert (await servers.call("Desk", "add", {"a": 2, "b": "3"})).text == "5"
+        assert (await servers.call("Desk", "environment", {"name": "DESK_KEY"})).text == "s3cret"
+        assert (await servers.call("Desk", "environment", {"name": "QVAC_HYPERSWARM_SEED"})).text == "(none)"
+        assert "s3cret" not in repr(servers.get("Desk"))
+        large = await servers.call("Desk", "much", {"letters": 3_000_000})
+        assert large.size == 3_000_000 and len(large.text) < RESULT_MOST + 100 and "left out" in large.text
+        failed = await servers.call("Desk", "fails", {})
+        assert failed.failed and "fails" in failed.text
+        unknown = await servers.call("Desk", "nothing", {})
+        assert unknown.failed and "nothing" in unknown.text
+        # A call that is left is told to the server.
+        call = asyncio.ensure_future(servers.call("Desk", "slow", {"seconds": 600, "folder": str(tmp_path)}))
+        await _there(tmp_path / "began")
+        call.cancel()
+        await _there(tmp_path / "cancelled")
+        with pytest.raises(ToolServerError, match="said nothing"):
+            await servers.call("Desk", "slow", {"seconds": 600, "folder": str(tmp_path)}, seconds=0.2)
+        # One more tool is seen the next time.
+        await servers.call("Desk", "grows", {})
+        while "late" not in [tool.name for tool in await servers.tools("Desk")]:
+            await asyncio.sleep(0.01)
+        # It ends in the middle of a call, which is not run twice; the next one starts it anew.
+        with pytest.raises(ToolServerError, match="Desk has ended") as ended:
+            await servers.call("Desk", "ends", {})
+        assert "no more paper" in ended.value.details
+        assert (await servers.call("Desk", "add", {"a": 1, "b": 1})).text == "2"
+
+    run(act, DESK)
+
+
+async def _there(path: Path) -> None:
+    async with asyncio.timeout(30):
+        while not path.exists():
+            await asyncio.sleep(0.01)
+
+
+def test_what_does_not_start_says_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connection, "START_SECONDS", 3.0)
+    quiet = "import time, sys; print('waiting for a key', file=sys.stderr, flush=True); time.sleep(600)"
+    servers = (
+        ToolServer("Missing", "qvac-no-such-program"),
+        ToolServer("Exits", sys.executable, ("-c", "import sys; sys.exit('bad key')")),
+        ToolServer("Quiet", sys.executable, ("-c", quiet)),
+        ToolServer("Nowhere", sys.executable, cwd=str(tmp_path / "gone")),
+        ToolServer("Closed", url=f"http://127.0.0.1:{_free_port()}/mcp"),
+    )
+
+    async def why(kept: Servers, name: str) -> str:
+        with pytest.raises(ToolServerError) as error:
+            await kept.tools(name)
+        assert kept.health(name).state is ServerState.FAILED and kept.health(name).error == error.value.message
+        return f"{error.value.message} {error.value.details}".strip()
+
+    async def act(kept: Servers) -> None:
+        said = await asyncio.gather(*(why(kept, server.name) for server in servers))
+        assert said[0] == "The program qvac-no-such-program was not found."
+        assert said[1] == "Exits ended at once. bad key"
+        assert said[2] == "Quiet did not answer within 3 seconds. waiting for a key"
+        assert said[3].startswith("The folder ") and said[3].endswith("is not there.")
+        assert said[4].startswith("Nothing answers at http://127.0.0.1:")
+
+    run(act, *servers)
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _serve(port: int) -> subprocess.Popen[bytes]:
+    process = subprocess.Popen([sys.executable, SCRIPT, "--http", str(port)], stderr=subprocess.DEVNULL)
+    for _ in range(3000):
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
+                return process
+        if process.poll() is not None:
+            break
+        __import__("time").sleep(0.02)
+    process.kill()
+    raise AssertionError("the server did not come up")
+
+
+def test_a_server_over_http_that_is_started_anew_has_a_new_session() -> None:
+    port = _free_port()
+    process = _serve(port)
+    try:
+
+        async def act(servers: Servers) -> None:
+            nonlocal process
+            assert (await servers.call("Web", "add", {"a": 2, "b": 3})).text == "5"
+            process.kill()
+            await asyncio.to_thread(process.wait)
+            with pytest.raises(ToolServerError):
+                while True:  # a moment ago it answered, so the first call may be the one that finds out
+                    await servers.restart("Web")
+            process = await asyncio.to_thread(_serve, port)
+            assert (await servers.call("Web", "add", {"a": 2, "b": 4})).text == "6"
+
+        run(act, ToolServer("Web", url=f"http://127.0.0.1:{port}/mcp", headers=(("Authorization", "Bearer x"),)))
+    finally:
+        process.kill()
+        process.wait()
