@@ -506,21 +506,23 @@ class Chats:
         At once where the answer is continued at its next token; with more patience where it would begin anew. This
         machine begins to compute a little earlier, so that its next token is there when it is wanted.
         """
-        key = streaming.target.provider_key
+        key, loop = streaming.target.provider_key, asyncio.get_running_loop()
+        asked_at = loop.time()  # the last time, as far as it is known here
         while True:
             await asyncio.sleep(LOOK_SECONDS)
             if any(map(is_open, streaming.message.tools)):
                 await self._forget_ahead(streaming)  # a person or a tool is waited for, and nobody far away
+                asked_at = loop.time()
                 continue
-            quiet = self._remote.quiet(key)
+            quiet = min(self._remote.quiet(key), loop.time() - asked_at)
             if quiet < AHEAD_SECONDS:
                 await self._forget_ahead(streaming)
             elif streaming.ahead is None:
                 await self._compute_ahead(streaming, question, waiting)
-            if not self._remote.is_gone(key) and self._remote.quiet(key) < ANEW_SECONDS:
+            if not self._remote.is_gone(key) and quiet < ANEW_SECONDS:
                 continue
             target, continues = await self._who_goes_on(streaming.message, waiting)
-            if target is not None and (continues or self._remote.quiet(key) >= ANEW_SECONDS):
+            if target is not None and (continues or quiet >= ANEW_SECONDS):
                 streaming.is_silent = True
                 if streaming.patience is not None:
                     streaming.patience.reschedule(asyncio.get_running_loop().time())

@@ -73,8 +73,20 @@ class Scripted:
     def name_of(self, provider_key: str) -> str:
         return "Studio"
 
-    async def describe(self) -> str:
+    async def describe(self, model_sha256: str = "") -> str:
         return "Small model"
+
+    def continues(self, model_sha256: str) -> bool:
+        return True
+
+    def quiet(self, provider_key: str) -> float:
+        return 0.0
+
+    def is_gone(self, provider_key: str) -> bool:
+        return False
+
+    def has_model(self, target: Target, model_sha256: str) -> bool:
+        return True
 
 
 class Box:
