@@ -45,10 +45,11 @@ class UnreadPictureError(QvacError):
 
 @dataclass(frozen=True, slots=True)
 class FoundKey:
-    """A key and what its link calls the machine ("" = nothing)."""
+    """A key and what its link calls the machine ("" = nothing). invite: the letters of the grant in it."""
 
     key: str
     name: str = ""
+    invite: str = ""
 
 
 async def keys_in_file(path: Path) -> list[FoundKey]:
@@ -67,7 +68,7 @@ async def keys_in_pictures(pictures: Sequence[bytes], none: str = NO_CODE) -> li
     if not texts:
         raise _unread(tr(none))
     found = [read_key(text) for text in texts]
-    keys = {key.key: FoundKey(key.key.hex(), key.name) for key in found if key.check is KeyCheck.KEY}
+    keys = {key.key: FoundKey(key.key.hex(), key.name, key.invite) for key in found if key.check is KeyCheck.KEY}
     if not keys:
         raise _unread(_why_no_key(found))
     return list(keys.values())

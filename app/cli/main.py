@@ -145,6 +145,10 @@ def _dispatch(options: argparse.Namespace, output: Output, arguments: Sequence[s
         from app.cli.guests import guests
 
         return run_until_done(guests(options, output), output)
+    if options.verb == "invite":
+        from app.cli.invite import invite
+
+        return run_until_done(invite(options, output), output)
     if options.verb == "models":
         from app.cli.models import models
 

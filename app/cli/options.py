@@ -15,6 +15,7 @@ from qvac_core.codec.host_port import parse_host_port
 from qvac_core.codec.key_text import parse_public_key, parse_seed
 from qvac_core.engines.interface import ANSWER_TOKENS
 from qvac_core.errors import IdentityError, NetworkError
+from qvac_core.store.invites import MOST_PLACES
 from qvac_core.store.settings import (
     LARGEST_CONTEXT,
     MOST_IDLE_MINUTES,
@@ -229,6 +230,7 @@ def build_parser() -> argparse.ArgumentParser:
     _chat(_verb(verbs, "chat", "ask a provider's model"))
     _conversations(_verb(verbs, "conversations", "list the conversations of this machine, export or import them"))
     _guests(_verb(verbs, "guests", "who may use this machine, how much, and which are your own machines"))
+    _invite(_verb(verbs, "invite", "let people in by a link: make one, see who came, take it back; or open one"))
     _models(_verb(verbs, "models", "list the models of this machine and those to be had, or what a provider offers"))
     _transcribe(_verb(verbs, "transcribe", "write down what is said in a recording"))
     _translate(_verb(verbs, "translate", "put a text into another language"))
@@ -377,6 +379,14 @@ def _moment(text: str) -> float:
     return moment
 
 
+def _places(text: str) -> int:
+    return _whole(text, MOST_PLACES, "a number of people")
+
+
+def _days(text: str) -> float:
+    return _number(text, 0.01, 36_500, "a number of days")
+
+
 def _limits(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--tokens-per-day", type=_limit, metavar="N|none", help="tokens of prompts and answers a day; 0 for none at all"
@@ -413,6 +423,31 @@ def _guests(parser: argparse.ArgumentParser) -> None:
     mine = parser.add_mutually_exclusive_group()
     mine.add_argument("--mine", action="store_true", default=None, help="this is one of your own machines")
     mine.add_argument("--not-mine", action="store_false", dest="mine", help="it is not (any more)")
+    _json(parser)
+
+
+def _invite(parser: argparse.ArgumentParser) -> None:
+    parser.description = (
+        "`make` prints a link that lets people in, with the limits of each: no key needs to come back. `list` says "
+        "what became of all, `take-back ID` keeps more from coming, `remove ID` forgets one. With another's link: "
+        "`show LINK` says what it is for, `accept LINK` takes a place and connects."
+    )
+    parser.add_argument(
+        "action",
+        choices=("make", "list", "take-back", "remove", "show", "accept"),
+        metavar="make|list|take-back|remove|show|accept",
+    )
+    parser.add_argument("what", type=_text, nargs="?", metavar="ID|LINK", help="which invite")
+    parser.add_argument("--name", type=_text, metavar="NAME", help="whom it is for; accept: what you call the machine")
+    parser.add_argument("--places", type=_places, default=1, metavar="N", help="for so many keys (default 1)")
+    parser.add_argument("--until", type=_moment, metavar="TIME", help="it can be used until then")
+    parser.add_argument("--access-days", type=_days, metavar="DAYS", help="who comes may stay so long")
+    parser.add_argument("--picture", type=_folder, metavar="FILE", help="write its QR code there: .png or .svg")
+    _limits(parser)
+    _identity(parser)
+    _network(parser)
+    _local_network(parser)
+    _relays(parser)
     _json(parser)
 
 

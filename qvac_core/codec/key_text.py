@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from enum import Enum
 from itertools import groupby
 
-from qvac_core.codec.key_links import name_in
+from qvac_core.codec.key_links import invite_in, name_in
 from qvac_core.errors import IdentityError
 
 KEY_DIGITS = 64  # of hex, 32 bytes
@@ -64,6 +64,7 @@ class KeyText:
     """A text read as a key. `digits`: its bare lower-case letters. `key`: 32 bytes, only of a whole one.
 
     `sentence`: what is missing or wrong, "" when there is nothing to say. `name`: what a link calls the machine.
+    `invite`: the letters of the grant in it, "" = none.
     """
 
     check: KeyCheck
@@ -71,6 +72,7 @@ class KeyText:
     key: bytes = b""
     sentence: str = ""
     name: str = ""
+    invite: str = ""
 
 
 def read_key(text: str) -> KeyText:
@@ -78,7 +80,8 @@ def read_key(text: str) -> KeyText:
     text = text[:_LONGEST_TEXT]
     found = _read_whole(text)
     if found.check is KeyCheck.KEY:
-        return replace(found, name=name_in(text.strip().rstrip(_AROUND)))
+        link = text.strip().rstrip(_AROUND)
+        return replace(found, name=name_in(link), invite=invite_in("".join(link.split())))
     if found.check is KeyCheck.WRONG and len(text) >= _NEARLY:
         return _read_inside(text) or found
     return found
@@ -163,7 +166,7 @@ def _read_inside(text: str) -> KeyText | None:
         link = link.rstrip(_AROUND)
         found = _read_whole(link)
         if found.check is KeyCheck.KEY:
-            keys.setdefault(found.key, replace(found, name=name_in(link)))
+            keys.setdefault(found.key, replace(found, name=name_in(link), invite=invite_in(link)))
     rest = _OTHER_LINK_INSIDE.sub(" ", _LINK_INSIDE.sub(" ", text)).lower()
     nearly: KeyText | None = None
     for digits in _digits_inside(rest):

@@ -17,6 +17,7 @@ from qvac_core.core.answering import AnswerPart, Began, Question, Thinking, Tran
 from qvac_core.core.chat_parameters import generation_params, longest, response_format, with_instructions
 from qvac_core.core.error_text import describe
 from qvac_core.core.event_hub import EventHub
+from qvac_core.core.guest_terms import guest_terms
 from qvac_core.core.reconnecting import Reconnecting
 from qvac_core.core.state import (
     AnswerStats,
@@ -260,7 +261,8 @@ class Contacts:
         if connection is None:
             return entry
         keeps = connection.hello is not None and connection.hello.logs_content
-        return replace(entry, path=connection.path, relay=connection.relay, keeps_contents=keeps)
+        terms = guest_terms(connection.terms, time.time())
+        return replace(entry, path=connection.path, relay=connection.relay, keeps_contents=keeps, terms=terms)
 
     def sees(self, target: Target) -> bool:
         """Of a provider that has not told yet what it offers, it is hoped: it will say what it cannot."""

@@ -30,6 +30,7 @@ from qvac_core.core.dictation import Dictations
 from qvac_core.core.event_hub import EventHub
 from qvac_core.core.gauges import MachineGauges
 from qvac_core.core.history import History
+from qvac_core.core.invites_room import InvitesInterface
 from qvac_core.core.kept_states import KeptStates
 from qvac_core.core.library import ModelsRoom
 from qvac_core.core.library_folder import finish_rename, open_library
@@ -69,7 +70,7 @@ from qvac_core.core.tools import ToolsRoom
 from qvac_core.core.transcripts import Transcripts
 from qvac_core.core.translations import Translations
 from qvac_core.delegation.admission import Limits
-from qvac_core.delegation.consumer import Consumer
+from qvac_core.delegation.consumer import Consumer, Delegate
 from qvac_core.engines.live_speech import LiveOptions, LiveSession
 from qvac_core.engines.llama_engine import LlamaEngine
 from qvac_core.engines.model_kind import EMBEDDING_TYPE, SPEECH_TYPE
@@ -245,8 +246,17 @@ class Core:
         self._translations = Translations(lambda text, to, at: self.translate(text, to=to, target=at), self._hub)
         self._on_close("translations", self._translations.close)
         self._sharing = Sharing(
-            self._store, self._hub, self._network, self.machine, self._key_pair, limits, self._config.rules
+            self._store,
+            self._hub,
+            self._network,
+            self.machine,
+            self._key_pair,
+            limits,
+            self._config.rules,
+            take=lambda key, grant: self.consumer.claim(Delegate(key), grant),
+            join=self._join,
         )
+        self.invites: InvitesInterface = self._sharing.invites
         self._on_close("sharing", self._sharing.close)
         self.limits: LimitsInterface = KeyLimitsRoom(self._store, self._sharing.rules_changed)
         self.pausing = Pausing(self._store.settings, self._store.database.run, self._sharing.use_pauses, self._hub.emit)
@@ -467,6 +477,11 @@ class Core:
 
     async def add_provider(self, public_key: str, name: str = "") -> ProviderEntry:
         return await self._contacts.add(_hex(public_key), name)
+
+    async def _join(self, public_key: str, name: str) -> ProviderEntry:
+        """Of a provider that has just let this machine in."""
+        await self._contacts.add(public_key, name)
+        return await self._contacts.connect(public_key)
 
     async def rename_provider(self, public_key: str, name: str) -> None:
         await self._contacts.rename(_hex(public_key), name)

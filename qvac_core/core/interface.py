@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from qvac_core.core.copies import CopyRoom
     from qvac_core.core.gauges import GaugesInterface
     from qvac_core.core.history import HistoryInterface
+    from qvac_core.core.invites_room import InvitesInterface
     from qvac_core.core.library_room import LibraryRoom
     from qvac_core.core.limits import LimitsInterface
     from qvac_core.core.manners import MannersInterface
@@ -136,6 +137,8 @@ class CoreInterface(Protocol):
     def model_options(self) -> ModelOptionsInterface: ...
     @property
     def manners(self) -> MannersInterface: ...
+    @property
+    def invites(self) -> InvitesInterface: ...
     @property
     def limits(self) -> LimitsInterface: ...
     @property

@@ -6,12 +6,13 @@ import asyncio
 import logging
 import time
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from types import MappingProxyType
 
 from qvac_core.core.config import RuleOverride
 from qvac_core.core.event_hub import EventHub
+from qvac_core.core.invites import Invites
 from qvac_core.core.log_writer import LogWriter
 from qvac_core.core.machine import Machine
 from qvac_core.core.network import NetworkNode
@@ -28,6 +29,7 @@ from qvac_core.core.state import (
     KnocksChanged,
     LogEntry,
     PeerConnection,
+    ProviderEntry,
     RequestEnded,
     RequestProgressed,
     RequestStarted,
@@ -75,6 +77,8 @@ class Sharing:
         key_pair: KeyPair,
         limits: Limits,
         rules: RuleOverride | None,
+        take: Callable[[bytes, str], Awaitable[None]],
+        join: Callable[[str, str], Awaitable[ProviderEntry]],
     ) -> None:
         self._store = store
         self._run = store.database.run
@@ -87,6 +91,16 @@ class Sharing:
         self._tasks = TaskOwner()
         self._writes = TaskOwner()  # what they are to keep is kept, whatever ends meanwhile
         self._log = LogWriter(store)
+        self.invites = Invites(
+            store,
+            key_pair,
+            hub.emit,
+            self.rules_changed,
+            lambda: self._override is not None,
+            lambda: store.settings.settings.machine_name,
+            take,
+            join,
+        )
         self._provider = Provider(
             models=machine,
             pool=machine.pool,
@@ -96,6 +110,7 @@ class Sharing:
             on_event=self._on_provider_event,
             limits_of=machine.limits_of,
             copied=machine,
+            claims=self.invites,
             greeting=self._greeting,
             public_key=key_pair.public_key,
         )
@@ -229,6 +244,7 @@ class Sharing:
         if (day := day_of(time.time())) != self._day or changed:
             self._day = day
             await self._rules_changed()
+            await self.invites.tell()
 
     def _refresh(self) -> None:
         """What the network says now. That guests find us is said when a handshake with our key came back to us."""
@@ -334,7 +350,10 @@ class Sharing:
     async def _rules_changed(self, decided_key: str = "") -> None:
         """Apply at once, on open connections too; a decided key has no knock any more."""
         await self._apply_rules()
-        self._hub.emit(AccessChanged(await self.rules()))
+        rules = await self.rules()
+        self._hub.emit(AccessChanged(rules))
+        for key in rules.keys:  # somebody who knocked may have come with an invite, or was allowed in a terminal
+            self._end_knock(key.public_key)
         if decided_key:
             self._provider.denials.lift(bytes.fromhex(decided_key))
             await self._run(self._store.knocks.lift, decided_key)

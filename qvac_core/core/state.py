@@ -9,6 +9,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from qvac_core.core.history import HistoryCleared as HistoryCleared
+from qvac_core.core.invites_room import InvitesChanged as InvitesChanged
+from qvac_core.core.invites_room import InviteWish as InviteWish
+from qvac_core.core.invites_room import Offer as Offer
 from qvac_core.core.library_state import DownloadChanged as DownloadChanged
 from qvac_core.core.library_state import DownloadState as DownloadState
 from qvac_core.core.library_state import LibraryEvent
@@ -25,6 +28,7 @@ from qvac_core.store.records import ConversationTools as ConversationTools
 from qvac_core.store.records import Draft as Draft
 from qvac_core.store.records import ErrorInfo as ErrorInfo
 from qvac_core.store.records import Hit as Hit
+from qvac_core.store.records import InviteRecord as InviteRecord
 from qvac_core.store.records import KeyLimits as KeyLimits
 from qvac_core.store.records import Knock as Knock
 from qvac_core.store.records import LogEntry as LogEntry
@@ -201,6 +205,25 @@ class RemoteModel:
 
 
 @dataclass(frozen=True, slots=True)
+class GuestTerms:
+    """What its owner lets me use, as it said last. None: no limit. Times in Unix seconds.
+
+    tokens_used: today; resets_at: when the day's count begins anew. opens_at: outside of my hours, until they begin.
+    ends_at: when my access ends. mine: it is one of my own machines.
+    """
+
+    tokens_per_day: int | None = None
+    tokens_used: int = 0
+    resets_at: float | None = None
+    parallel: int | None = None
+    context_tokens: int | None = None
+    answer_tokens: int | None = None
+    opens_at: float | None = None
+    ends_at: float | None = None
+    mine: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class ProviderEntry:
     """A provider in my list. state: "unknown", "connecting", "online", "silent", "offline", "refused",
     "waiting" (for its owner, who was told of this key and has not decided).
@@ -208,7 +231,7 @@ class ProviderEntry:
     path while it is online: "direct", "local network" or "relay", then `relay` is the relay's key. `retry_at`: Unix
     seconds at which about it is tried again by itself; None when it is not, or is tried now. "silent": connected,
     asked, and nothing comes from it since `silent_since` (Unix seconds). keeps_contents: its owner keeps what is asked
-    and answered.
+    and answered. terms: what I may use there; None where its owner's program does not tell.
     """
 
     public_key: str
@@ -224,6 +247,7 @@ class ProviderEntry:
     retry_at: float | None = None
     silent_since: float = 0.0
     keeps_contents: bool = False
+    terms: GuestTerms | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -440,6 +464,7 @@ CoreEvent = (
     | SharedModelsChanged
     | AccessChanged
     | KnocksChanged
+    | InvitesChanged
     | PeerConnection
     | PausesChanged
     | MannersChanged

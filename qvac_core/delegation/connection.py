@@ -34,6 +34,7 @@ from qvac_core.delegation.messages import (
     KeepaliveReply,
     Message,
     Reply,
+    Terms,
     decode_reply,
     encode,
 )
@@ -68,6 +69,7 @@ class ProviderConnection:
         self.stream = stream
         self.public_key = stream.remote_public_key
         self.hello: HelloReply | None = None
+        self.terms: Terms | None = None  # what it lets us use, as it said last
         self._rpc = Rpc(stream)
         self._rejected: ProviderError | None = None
         self._uploading = asyncio.Lock()
@@ -292,6 +294,7 @@ class ProviderConnection:
         hello = Hello(app=APP_NAME, version=HELLO_VERSION, features=sorted(OUR_FEATURES))
         try:
             self.hello = await self.ask(hello, HelloReply, HELLO_SECONDS)
+            self.terms = self.hello.terms if isinstance(self.hello.terms, Terms) else self.terms
         except QvacError as error:
             logger.debug("not one of our own providers: %s", error)
 

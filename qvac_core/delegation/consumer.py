@@ -29,6 +29,8 @@ from qvac_core.delegation.messages import (
     Cancel,
     CancelKind,
     CancelReply,
+    ClaimGrant,
+    ClaimGrantReply,
     CompletionStream,
     ContinueFrom,
     CopyEntry,
@@ -50,6 +52,7 @@ from qvac_core.delegation.messages import (
     ModelEntry,
     ModelProgress,
     ResponseFormat,
+    Terms,
     Tool,
     ToolChoice,
     ToolDialect,
@@ -317,10 +320,19 @@ class Consumer:
         connection = await self._ready(delegate)
         seconds = delegate.timeout or self._waits.reply
         try:
-            return (await self._ask(connection, ListModels(), ListModelsReply, seconds)).models
+            reply = await self._ask(connection, ListModels(), ListModelsReply, seconds)
+            connection.terms = reply.terms if isinstance(reply.terms, Terms) else connection.terms
+            return reply.models
         except ProviderError as error:
             connection.raise_if_rejected(error)
             return None
+
+    async def claim(self, delegate: Delegate, grant: str) -> None:
+        """Show an invite, and be let in. Raises ProviderError with the owner's reason."""
+        connection = await self._ready(delegate)
+        await self._ask(connection, ClaimGrant(grant), ClaimGrantReply, delegate.timeout or self._waits.reply)
+        if self.connection(delegate.provider_public_key) is connection and connection.hello is None:
+            await connection.close()  # it was let in to show it alone: the next one is a guest's
 
     async def list_copies(self, delegate: Delegate) -> list[CopyEntry]:
         """The model files this key may copy there; none where the provider is not one of ours, or an older one."""

@@ -323,6 +323,12 @@ class ListModels(Message, frozen=True, tag="listModels"):
     pass
 
 
+class ClaimGrant(Message, frozen=True, tag="claimGrant"):
+    """grant: the letters that an invite's link carries (grants.py)."""
+
+    grant: Annotated[str, Meta(max_length=4096)]
+
+
 class Keepalive(Message, frozen=True, tag="keepalive"):
     pass
 
@@ -368,6 +374,7 @@ Request = (
     | Hello
     | ListModels
     | Keepalive
+    | ClaimGrant
     | BlobStatus
     | PutBlob
     | ListCopies
@@ -568,6 +575,13 @@ class ListModelsReply(Message, frozen=True, tag="listModels"):
     terms: Terms | UnsetType = UNSET
 
 
+class ClaimGrantReply(Message, frozen=True, tag="claimGrant"):
+    """The key is let in. policy: what it may; a refusal is an error with reason `grant`."""
+
+    success: bool
+    policy: Terms | UnsetType = UNSET
+
+
 class KeepaliveReply(Message, frozen=True, tag="keepalive"):
     pass
 
@@ -715,6 +729,7 @@ Reply = (
     | HelloReply
     | ListModelsReply
     | KeepaliveReply
+    | ClaimGrantReply
     | BlobStatusReply
     | PutBlobReply
     | ListCopiesReply
@@ -737,6 +752,7 @@ _requests: Mapping[str, msgspec.json.Decoder[Any]] = {
     "hello": msgspec.json.Decoder(Hello),
     "listModels": msgspec.json.Decoder(ListModels),
     "keepalive": msgspec.json.Decoder(Keepalive),
+    "claimGrant": msgspec.json.Decoder(ClaimGrant),
     "blobStatus": msgspec.json.Decoder(BlobStatus),
     "putBlob": msgspec.json.Decoder(PutBlob),
     "listCopies": msgspec.json.Decoder(ListCopies),

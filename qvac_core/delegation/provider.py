@@ -13,6 +13,7 @@ from collections.abc import Callable
 
 from qvac_core.delegation.admission import AccessPolicy, Decision, Denials, KnockLimit, Limits
 from qvac_core.delegation.blobs import BlobStore
+from qvac_core.delegation.claims import Claims, NoClaims
 from qvac_core.delegation.copies import CopiedModels, NoCopies
 from qvac_core.delegation.events import ConnectionChanged, ConnectionState, ModelsInUseChanged, ProviderEvent
 from qvac_core.delegation.failures import denied, not_admitted
@@ -20,7 +21,7 @@ from qvac_core.delegation.held_bytes import HeldBytes
 from qvac_core.delegation.held_models import KnownModels, LimitsOf
 from qvac_core.delegation.kv_sessions import KvSessions
 from qvac_core.delegation.live_requests import LiveRequests
-from qvac_core.delegation.messages import decode_envelope
+from qvac_core.delegation.messages import ClaimGrant, ClaimGrantReply, decode_envelope, decode_request, encode
 from qvac_core.delegation.methods import Shape, shape_of
 from qvac_core.delegation.models_of_keys import ModelsOfKeys
 from qvac_core.delegation.owner_stops import (
@@ -39,7 +40,7 @@ from qvac_core.delegation.rpc import Rpc, RpcLimits
 from qvac_core.delegation.rpc_streams import IncomingRequest
 from qvac_core.delegation.serving import Greeting, Service, Session, send_error
 from qvac_core.delegation.turns import Turns
-from qvac_core.errors import RemoteProtocolError
+from qvac_core.errors import QvacError, RemoteProtocolError
 from qvac_core.hyperdht import Refusal, Stranger
 from qvac_core.rendezvous.places import Bounds, Full, Place, who_gives_way
 
@@ -69,11 +70,13 @@ class Provider:
         greeting: Callable[[], Greeting] = Greeting,
         limits_of: LimitsOf | None = None,
         copied: CopiedModels | None = None,
+        claims: Claims | None = None,
         wall_clock: Callable[[], float] = time.time,
     ) -> None:
         """`wall_clock` gives Unix seconds. limits_of: bounds for one model, as they are now; None = `limits` for all.
 
-        greeting: what is said of this provider, as it is now. copied: what guests may copy; None = nothing.
+        greeting: what is said of this provider, as it is now. copied: what guests may copy; None = nothing. claims:
+        invites that keys may show; None = there are none.
         """
         self.public_key = public_key
         self.paused = False
@@ -92,6 +95,7 @@ class Provider:
         self.denials = Denials()
         self._told: OrderedDict[tuple[bytes, ConnectionState], float] = OrderedDict()
         self._in_use: tuple[str, ...] = ()
+        self._claims = claims or NoClaims()
         self._blobs = BlobStore(self._limits)
         self.requests = LiveRequests(log, on_event, lambda: asyncio.get_running_loop().time())
         self._service = Service(
@@ -106,6 +110,7 @@ class Provider:
             sessions=KvSessions(),
             blobs=self._blobs,
             log=log,
+            claims=self._claims,
             greeting=greeting,
             limits_of=limits_of or (lambda model: bounds),
             now=wall_clock,
@@ -174,19 +179,33 @@ class Provider:
             self._stream_event(stream, ConnectionState.CLOSED)
 
     async def _hear_knock(self, stream: PeerStream) -> None:
-        """A stranger may say one thing, is told that its key is not admitted, and leaves. Its words are not kept."""
+        """A stranger may say one thing and leaves: it shows an invite, or is told that its key is not admitted.
+
+        The owner hears of those that came without one. Their words are not kept.
+        """
         if not self._knock_limit.take(stream.remote_address[0], self._now()):
             stream.destroy()
             return
         stream.limit_frames(self._limits.knock_frame_bytes)
         denied_for = self.denials.left(stream.remote_public_key, self._now())
-        if not denied_for:
-            self._stream_event(stream, ConnectionState.KNOCK)
         refusal = denied(denied_for) if denied_for else not_admitted(stream.remote_public_key.hex())
         heard = asyncio.Event()
+        first = True
+
+        def tell_owner() -> None:
+            if not denied_for and self._policy.hears_of(stream.remote_public_key, self._now()):
+                self._stream_event(stream, ConnectionState.KNOCK)
 
         async def answer(request: IncomingRequest) -> None:
-            await send_error(request, _expected_shape(request), refusal)
+            nonlocal first
+            is_first, first = first, False
+            grant = _grant_in(request) if is_first else None
+            if grant is not None:
+                await self._claim(stream.remote_public_key, grant, request)
+            else:
+                if is_first:
+                    tell_owner()
+                await send_error(request, _expected_shape(request), refusal)
             heard.set()
 
         limits = RpcLimits(frame_bytes=self._limits.knock_frame_bytes, open_requests=KNOCK_OPEN_REQUESTS)
@@ -200,8 +219,18 @@ class Provider:
         except TimeoutError:
             logger.debug("a knock said nothing")
         finally:
+            if first:  # it said nothing
+                tell_owner()
             rpc.destroy()
             await running
+
+    async def _claim(self, public_key: bytes, grant: str, request: IncomingRequest) -> None:
+        try:
+            await self._claims.claim(public_key, grant)
+        except QvacError as error:
+            await send_error(request, Shape.REPLY, error)
+            return
+        await request.reply(encode(ClaimGrantReply(success=True)))
 
     def _watch_expiry(self, session: Session) -> None:
         """Judge again when the session's allowance ends, as the rules are now."""
@@ -333,6 +362,19 @@ class Provider:
 
 def _place(session: Session, busy: bool = False) -> Place[Session]:
     return Place(session, session.public_key, session.host, busy=busy)
+
+
+def _grant_in(request: IncomingRequest) -> str | None:
+    """The invite that a stranger shows; None when it wants something else."""
+    if request.body is None or request.too_long:
+        return None
+    try:
+        if decode_envelope(request.body).type != "claimGrant":
+            return None
+        message = decode_request("claimGrant", request.body)
+    except RemoteProtocolError:
+        return None
+    return message.grant if isinstance(message, ClaimGrant) else None
 
 
 def _expected_shape(request: IncomingRequest) -> Shape:

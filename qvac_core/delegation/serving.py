@@ -21,6 +21,7 @@ from qvac_core.delegation.admission import AccessPolicy, Allowance, Limits
 from qvac_core.delegation.answer_lines import AnswerLines
 from qvac_core.delegation.answers import Answer
 from qvac_core.delegation.blobs import BlobStore, KeyBlobs
+from qvac_core.delegation.claims import Claims
 from qvac_core.delegation.copies import Copying, check_room, list_copies, not_to_be_copied
 from qvac_core.delegation.copies import find as find_copy
 from qvac_core.delegation.embeddings import embed
@@ -47,6 +48,8 @@ from qvac_core.delegation.messages import (
     BlobStatusReply,
     Cancel,
     CancelReply,
+    ClaimGrant,
+    ClaimGrantReply,
     CompletionStream,
     CopyModel,
     Embed,
@@ -100,7 +103,9 @@ logger = logging.getLogger(__name__)
 
 HELLO_VERSION = 1
 # Of wire/QVAC.md section 12, what this version does. Receipts and countersigning come later.
-OUR_FEATURES = frozenset({"models", "queue", "continue", "keepalive", "blobs", "pictures", "copies", "limits"})
+OUR_FEATURES = frozenset(
+    {"models", "queue", "continue", "keepalive", "blobs", "pictures", "copies", "limits", "grants"}
+)
 APP_NAME = "qvac-desktop"
 HEAD_SECONDS = 10.0  # for the first chunk of a request whose body is a stream
 NO_SPEECH = "This model transcribes no speech. Load a Whisper model."
@@ -136,6 +141,7 @@ class Service:
     sessions: KvSessions
     blobs: BlobStore
     log: RequestLog
+    claims: Claims
     greeting: Callable[[], Greeting]
     limits_of: LimitsOf
     now: Callable[[], float]
@@ -364,6 +370,9 @@ class Session:
             await self._reply(request, KeepaliveReply())
         elif isinstance(message, Hello):
             await self._reply(request, self._hello(message))
+        elif isinstance(message, ClaimGrant):
+            await self._service.claims.claim(self.public_key, message.grant)
+            await self._reply(request, ClaimGrantReply(success=True, policy=self.terms()))
         elif isinstance(message, ListModels):
             await self._reply(request, self._list_models())
         elif isinstance(message, Cancel):

@@ -574,6 +574,10 @@
         <translation>كل النماذج المحمّلة معًا. يبقى الباقي متاحًا لبرامجك.</translation>
     </message>
     <message>
+        <source>All places of this invite are taken. Ask its owner for a new one.</source>
+        <translation>جميع أماكن هذه الدعوة مشغولة. اطلب من مالكها دعوة جديدة.</translation>
+    </message>
+    <message>
         <source>All that this provider&apos;s owner gives its guests today is used up.</source>
         <translation>نفد كل ما يمنحه مالك هذا المزوّد لضيوفه اليوم.</translation>
     </message>
@@ -636,6 +640,10 @@
     <message>
         <source>An answer with a response schema cannot be continued by this engine: ask for it anew.</source>
         <translation>لا يستطيع هذا المحرّك متابعة إجابة ذات مخطّط: اطلبها من جديد.</translation>
+    </message>
+    <message>
+        <source>An invite is for 1 to {most} people.</source>
+        <translation>الدعوة مخصصة لشخص واحد حتى {most} أشخاص.</translation>
     </message>
     <message>
         <source>An unknown key asks to use your GPU</source>
@@ -2028,6 +2036,10 @@
     <message>
         <source>Holds after the next start.</source>
         <translation>يسري بعد التشغيل التالي.</translation>
+    </message>
+    <message>
+        <source>Hours are written as 08:00-20:00.</source>
+        <translation>تُكتب الساعات هكذا: 08:00-20:00.</translation>
     </message>
     <message>
         <source>Hours that go over midnight belong to the day they begin on.</source>
@@ -5059,6 +5071,10 @@
         <translation>أوقف المالك هذه الإجابة.</translation>
     </message>
     <message>
+        <source>The owner took this invite back. Ask for a new one.</source>
+        <translation>سحب المالك هذه الدعوة. اطلب دعوة جديدة.</translation>
+    </message>
+    <message>
         <source>The owner took your request out of the line.</source>
         <translation>أخرج المالك طلبك من الصف.</translation>
     </message>
@@ -5287,6 +5303,10 @@
         <translation>المظهر</translation>
     </message>
     <message>
+        <source>There are too many invites. Remove some that are closed.</source>
+        <translation>الدعوات كثيرة جدًا. أزل بعض المغلقة منها.</translation>
+    </message>
+    <message>
         <source>There is a {name} in {folder} already. Choose another folder, or take that file away first.</source>
         <translation>يوجد {name} في {folder} بالفعل. اختر مجلدًا آخر، أو أزل ذلك الملف أولًا.</translation>
     </message>
@@ -5305,6 +5325,10 @@
     <message>
         <source>There is no folder {path}.</source>
         <translation>لا يوجد مجلد {path}.</translation>
+    </message>
+    <message>
+        <source>There is no invite in this link.</source>
+        <translation>لا توجد دعوة في هذا الرابط.</translation>
     </message>
     <message>
         <source>There is no language &quot;{language}&quot;. Write its code (en, de, fr, …) or leave it to the model.</source>
@@ -5511,6 +5535,34 @@
         <translation>لا يستطيع هذا التثبيت تشغيل الصوت: الحزمة miniaudio غير مثبتة.</translation>
     </message>
     <message>
+        <source>This invite has run out. Ask its owner for a new one.</source>
+        <translation>انتهت صلاحية هذه الدعوة. اطلب من مالكها دعوة جديدة.</translation>
+    </message>
+    <message>
+        <source>This invite is damaged. Copy its link again, or ask for a new one.</source>
+        <translation>هذه الدعوة تالفة. انسخ رابطها مرة أخرى أو اطلب دعوة جديدة.</translation>
+    </message>
+    <message>
+        <source>This invite is for another machine than its link says. Ask for a new one.</source>
+        <translation>هذه الدعوة لجهاز آخر غير المذكور في رابطها. اطلب دعوة جديدة.</translation>
+    </message>
+    <message>
+        <source>This invite is not genuine: its owner did not sign it. Ask for a new one.</source>
+        <translation>هذه الدعوة غير أصلية: لم يوقّعها مالكها. اطلب دعوة جديدة.</translation>
+    </message>
+    <message>
+        <source>This invite is not known here any more. Ask its owner for a new one.</source>
+        <translation>هذه الدعوة لم تعد معروفة هنا. اطلب من مالكها دعوة جديدة.</translation>
+    </message>
+    <message>
+        <source>This invite is of a newer QVAC Desktop. Update this one to open it.</source>
+        <translation>هذه الدعوة من إصدار أحدث من QVAC Desktop. حدِّث هذا الإصدار لفتحها.</translation>
+    </message>
+    <message>
+        <source>This invite would have run out already. Choose a later time.</source>
+        <translation>ستكون هذه الدعوة منتهية بالفعل. اختر وقتًا لاحقًا.</translation>
+    </message>
+    <message>
         <source>This is neither a model of the catalog nor an address of one. Paste the address of a model file or of its page on Hugging Face, or write OWNER/NAME.</source>
         <translation>هذا ليس نموذجًا من الفهرس ولا عنوان نموذج. الصق عنوان ملف نموذج أو صفحته على Hugging Face، أو اكتب OWNER/NAME.</translation>
     </message>
@@ -5609,6 +5661,10 @@
     <message>
         <source>This machine is behind a router that shows everybody the same port: most others can be reached.</source>
         <translation>هذا الجهاز خلف موجّه يُظهر للجميع المنفذ نفسه: يمكن الوصول إلى معظم الآخرين.</translation>
+    </message>
+    <message>
+        <source>This machine lets in only the keys that were named at its start. Ask its owner to allow yours.</source>
+        <translation>هذا الجهاز لا يُدخل إلا المفاتيح التي سُمّيت عند بدئه. اطلب من مالكه السماح بمفتاحك.</translation>
     </message>
     <message>
         <source>This machine, {memory}</source>
@@ -5737,6 +5793,10 @@
     <message>
         <source>This provider shares no model that understands speech with you.</source>
         <translation>لا يشاركك هذا المزوّد نموذجًا يفهم الكلام.</translation>
+    </message>
+    <message>
+        <source>This provider takes no invites now. Ask its owner to allow your key.</source>
+        <translation>هذا المزوّد لا يقبل دعوات الآن. اطلب من مالكه السماح بمفتاحك.</translation>
     </message>
     <message>
         <source>This relay is in the list already.</source>
@@ -6365,6 +6425,10 @@
     <message>
         <source>Your time of speech for today is used up at this provider.</source>
         <translation>نفد وقت الكلام المخصص لك اليوم عند هذا المزوّد.</translation>
+    </message>
+    <message>
+        <source>Your time with this invite is over. Ask its owner for more.</source>
+        <translation>انتهى وقتك بهذه الدعوة. اطلب المزيد من مالكها.</translation>
     </message>
     <message>
         <source>Your tokens for today are used up at this provider.</source>

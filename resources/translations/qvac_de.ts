@@ -458,6 +458,10 @@
         <translation>Alle geladenen Modelle zusammen. Der Rest bleibt für Ihre eigenen Programme frei.</translation>
     </message>
     <message>
+        <source>All places of this invite are taken. Ask its owner for a new one.</source>
+        <translation>Alle Plätze dieser Einladung sind vergeben. Bitten Sie den Besitzer um eine neue.</translation>
+    </message>
+    <message>
         <source>All that this provider&apos;s owner gives its guests today is used up.</source>
         <translation>Alles, was der Besitzer dieses Anbieters seinen Gästen heute gibt, ist aufgebraucht.</translation>
     </message>
@@ -520,6 +524,10 @@
     <message>
         <source>An answer with a response schema cannot be continued by this engine: ask for it anew.</source>
         <translation>Eine Antwort mit Schema kann diese Engine nicht fortsetzen: Fragen Sie neu.</translation>
+    </message>
+    <message>
+        <source>An invite is for 1 to {most} people.</source>
+        <translation>Eine Einladung ist für 1 bis {most} Personen.</translation>
     </message>
     <message>
         <source>An unknown key asks to use your GPU</source>
@@ -1904,6 +1912,10 @@
     <message>
         <source>Holds after the next start.</source>
         <translation>Gilt ab dem nächsten Start.</translation>
+    </message>
+    <message>
+        <source>Hours are written as 08:00-20:00.</source>
+        <translation>Stunden schreibt man so: 08:00-20:00.</translation>
     </message>
     <message>
         <source>Hours that go over midnight belong to the day they begin on.</source>
@@ -4911,6 +4923,10 @@
         <translation>Der Besitzer hat diese Antwort gestoppt.</translation>
     </message>
     <message>
+        <source>The owner took this invite back. Ask for a new one.</source>
+        <translation>Der Besitzer hat diese Einladung zurückgenommen. Bitten Sie um eine neue.</translation>
+    </message>
+    <message>
         <source>The owner took your request out of the line.</source>
         <translation>Der Besitzer hat Ihre Anfrage aus der Warteschlange genommen.</translation>
     </message>
@@ -5139,6 +5155,10 @@
         <translation>Farbschema</translation>
     </message>
     <message>
+        <source>There are too many invites. Remove some that are closed.</source>
+        <translation>Es gibt zu viele Einladungen. Entfernen Sie einige geschlossene.</translation>
+    </message>
+    <message>
         <source>There is a {name} in {folder} already. Choose another folder, or take that file away first.</source>
         <translation>In {folder} gibt es schon ein {name}. Wählen Sie einen anderen Ordner, oder nehmen Sie diese Datei zuerst weg.</translation>
     </message>
@@ -5157,6 +5177,10 @@
     <message>
         <source>There is no folder {path}.</source>
         <translation>Es gibt keinen Ordner {path}.</translation>
+    </message>
+    <message>
+        <source>There is no invite in this link.</source>
+        <translation>In diesem Link ist keine Einladung.</translation>
     </message>
     <message>
         <source>There is no language &quot;{language}&quot;. Write its code (en, de, fr, …) or leave it to the model.</source>
@@ -5363,6 +5387,34 @@
         <translation>Diese Installation kann keinen Ton abspielen: Das Paket miniaudio ist nicht installiert.</translation>
     </message>
     <message>
+        <source>This invite has run out. Ask its owner for a new one.</source>
+        <translation>Diese Einladung ist abgelaufen. Bitten Sie den Besitzer um eine neue.</translation>
+    </message>
+    <message>
+        <source>This invite is damaged. Copy its link again, or ask for a new one.</source>
+        <translation>Diese Einladung ist beschädigt. Kopieren Sie den Link noch einmal, oder bitten Sie um eine neue.</translation>
+    </message>
+    <message>
+        <source>This invite is for another machine than its link says. Ask for a new one.</source>
+        <translation>Diese Einladung ist für einen anderen Rechner, als ihr Link sagt. Bitten Sie um eine neue.</translation>
+    </message>
+    <message>
+        <source>This invite is not genuine: its owner did not sign it. Ask for a new one.</source>
+        <translation>Diese Einladung ist nicht echt: Ihr Besitzer hat sie nicht unterschrieben. Bitten Sie um eine neue.</translation>
+    </message>
+    <message>
+        <source>This invite is not known here any more. Ask its owner for a new one.</source>
+        <translation>Diese Einladung ist hier nicht mehr bekannt. Bitten Sie den Besitzer um eine neue.</translation>
+    </message>
+    <message>
+        <source>This invite is of a newer QVAC Desktop. Update this one to open it.</source>
+        <translation>Diese Einladung stammt von einem neueren QVAC Desktop. Aktualisieren Sie dieses, um sie zu öffnen.</translation>
+    </message>
+    <message>
+        <source>This invite would have run out already. Choose a later time.</source>
+        <translation>Diese Einladung wäre schon abgelaufen. Wählen Sie eine spätere Zeit.</translation>
+    </message>
+    <message>
         <source>This is neither a model of the catalog nor an address of one. Paste the address of a model file or of its page on Hugging Face, or write OWNER/NAME.</source>
         <translation>Das ist weder ein Modell des Katalogs noch die Adresse eines Modells. Fügen Sie die Adresse einer Modelldatei oder ihrer Seite auf Hugging Face ein, oder schreiben Sie OWNER/NAME.</translation>
     </message>
@@ -5461,6 +5513,10 @@
     <message>
         <source>This machine is behind a router that shows everybody the same port: most others can be reached.</source>
         <translation>Dieser Rechner steht hinter einem Router, der allen denselben Port zeigt: Die meisten anderen sind erreichbar.</translation>
+    </message>
+    <message>
+        <source>This machine lets in only the keys that were named at its start. Ask its owner to allow yours.</source>
+        <translation>Dieser Rechner lässt nur die Schlüssel ein, die bei seinem Start genannt wurden. Bitten Sie den Besitzer, Ihren zu erlauben.</translation>
     </message>
     <message>
         <source>This machine, {memory}</source>
@@ -5589,6 +5645,10 @@
     <message>
         <source>This provider shares no model that understands speech with you.</source>
         <translation>Dieser Anbieter gibt Ihnen kein Modell frei, das Sprache versteht.</translation>
+    </message>
+    <message>
+        <source>This provider takes no invites now. Ask its owner to allow your key.</source>
+        <translation>Dieser Anbieter nimmt jetzt keine Einladungen an. Bitten Sie den Besitzer, Ihren Schlüssel zu erlauben.</translation>
     </message>
     <message>
         <source>This relay is in the list already.</source>
@@ -6201,6 +6261,10 @@
     <message>
         <source>Your time of speech for today is used up at this provider.</source>
         <translation>Ihre Sprechzeit für heute ist bei diesem Anbieter aufgebraucht.</translation>
+    </message>
+    <message>
+        <source>Your time with this invite is over. Ask its owner for more.</source>
+        <translation>Ihre Zeit mit dieser Einladung ist um. Bitten Sie den Besitzer um mehr.</translation>
     </message>
     <message>
         <source>Your tokens for today are used up at this provider.</source>

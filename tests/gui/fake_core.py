@@ -65,6 +65,7 @@ from tests.gui.fake_chats import FakeBranches, FakeChatFiles, FakeChatSettings
 from tests.gui.fake_copies import FakeCopies
 from tests.gui.fake_history import FakeHistory
 from tests.gui.fake_identity import FakeIdentity
+from tests.gui.fake_invites import FakeInvites
 from tests.gui.fake_library import FakeLibrary
 from tests.gui.fake_limits import FakeLimits
 from tests.gui.fake_manners import FakeGauges, FakeManners
@@ -145,6 +146,7 @@ class FakeCore:
         self.library = FakeLibrary(self.emit, self._enter)
         self.pausing = FakePausing(self._enter, self.emit)
         self.limits = FakeLimits(self)
+        self.invites = FakeInvites(self)
         self.branches = FakeBranches(self)
         self.chat_settings = FakeChatSettings(self)
         self.chat_files = FakeChatFiles(self)

@@ -520,6 +520,7 @@ def test_what_our_own_peers_tell_each_other() -> None:
                 "pictures",
                 "copies",
                 "limits",
+                "grants",
             }
             models = await consumer.list_models(DELEGATE)
             assert models is not None and [model.name for model in models] == [SMOL.name]

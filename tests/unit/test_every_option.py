@@ -101,6 +101,8 @@ HOURS = "unit/test_core_manners.py::test_hours_hold_until_they_begin_again"
 MANNERS = "unit/test_core_manners.py::test_an_owner_at_work_a_battery_and_another_program"
 CONTENTS = "e2e/test_share_contents.py::test_contents_are_kept_of_guests_who_were_told"
 GUESTS = "unit/test_cli_guests.py::test_every_limit_is_set_told_and_lifted"
+INVITE = "unit/test_cli_invite.py::test_an_invite_is_made_listed_taken_back_and_forgotten"
+INVITED = "e2e/test_invites.py::test_a_link_lets_a_guest_in_and_is_worth_nothing_afterwards"
 CONVERSATIONS = "e2e/test_conversations_verb.py::test_conversations_go_out_and_come_in_whole"
 IDENTITY = "e2e/test_identity_verb.py::test_an_identity_is_backed_up_renewed_and_restored"
 ENTRANCE = f"{API}::test_who_may_enter_is_what_the_settings_say"
@@ -245,6 +247,16 @@ SHOWN_BY: dict[str, tuple[str, ...]] = {
             "--not-mine",
         )
     },
+    **{
+        f"invite {option}": (INVITE,)
+        for option in (
+            *("action", "what", "--data-dir", "--json", "--name", "--places", "--until", "--access-days", "--picture"),
+            *("--tokens-per-day", "--parallel", "--context-tokens", "--answer-tokens", "--only-model", "--hours"),
+            "--seed",
+        )
+    },
+    **{f"invite {option}": (INVITED,) for option in ("--bootstrap", "--port", "--no-local-network")},
+    "invite --relay-through": (RELAYS,),
     "conversations --data-dir": (CONVERSATIONS,),
     "conversations action": (CONVERSATIONS,),
     "conversations files": (CONVERSATIONS,),

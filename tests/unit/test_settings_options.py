@@ -29,6 +29,7 @@ ELSEWHERE = {
         ("--name", "--parallel", "--only-model", "--hours", "--until", "--for-good", "--extra-tokens"),
         "the page of a person, under Share my GPU",
     ),
+    **dict.fromkeys(("--places", "--access-days"), "the page of invites, under Share my GPU"),
     **dict.fromkeys(("--mine", "--not-mine"), "the page of a person, under Share my GPU"),
     "--json": "for programs",
     "--help": "this page",
