@@ -7,6 +7,9 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from qvac_core.frozen import COMMAND, WINDOW, is_frozen
+from qvac_core.frozen import executable as beside
+
 
 def own_command(
     *,
@@ -17,9 +20,9 @@ def own_command(
 ) -> tuple[str, ...]:
     """The program and what it needs before its options. window: without a console, where that is another program."""
     program = executable or sys.executable
-    if getattr(sys, "frozen", False) if frozen is None else frozen:
+    if is_frozen() if frozen is None else frozen:
         # An AppImage is mounted anew at each start, elsewhere.
-        return (environ.get("APPIMAGE") or program,)
+        return (environ.get("APPIMAGE") or beside(WINDOW if window else COMMAND, program),)
     if window and os.name == "nt":
         without_console = Path(program).with_name("pythonw.exe")
         program = str(without_console) if without_console.exists() else program

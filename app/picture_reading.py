@@ -21,6 +21,7 @@ from app.words import size
 from qvac_core.codec.key_text import KeyCheck, KeyText, read_key
 from qvac_core.engines.pictures import PICTURE_BYTES
 from qvac_core.errors import QvacError
+from qvac_core.frozen import COMMAND, executable, is_frozen
 from qvac_core.lazy import Lazy
 
 if TYPE_CHECKING:
@@ -119,8 +120,8 @@ def _content(path: Path) -> bytes:
 
 
 def _command() -> list[str]:
-    if getattr(sys, "frozen", False):
-        return [sys.executable, code_reader.OPTION]
+    if is_frozen():
+        return [executable(COMMAND), code_reader.OPTION]
     # As a process of a model is started (engines/worker_process.py): nothing of the current folder is imported.
     return [sys.executable, "-P", "-X", "utf8", "-m", "app.code_reader"]
 

@@ -13,8 +13,9 @@ from app.own_command import own_command
 def begin_again(arguments: Sequence[str]) -> int:
     """Called when all has ended and the data folder is free. Returns the exit code where this process goes on."""
     command = [*own_command(window=True), *arguments]
-    sys.stdout.flush()
-    sys.stderr.flush()
+    for stream in (sys.stdout, sys.stderr):
+        if stream is not None:  # Windows gives a program without a console none
+            stream.flush()
     if os.name == "nt":
         # Windows has no exec that keeps the process: the caller of this one is told that it is done.
         subprocess.Popen(command, close_fds=True)

@@ -12,6 +12,7 @@ from pathlib import Path
 from app.core_words import told
 from app.i18n import tr
 from qvac_core.errors import QvacError
+from qvac_core.frozen import COMMAND, executable, is_frozen
 
 OPTION = "--sound-reader"
 SOUND, PEAKS = "sound", "peaks"
@@ -98,8 +99,8 @@ class Reading:
 
 
 def _command(arguments: Sequence[str]) -> list[str]:
-    if getattr(sys, "frozen", False):
-        return [sys.executable, OPTION, *arguments]
+    if is_frozen():
+        return [executable(COMMAND), OPTION, *arguments]
     return [sys.executable, "-P", "-X", "utf8", "-m", "app.sound_reader", *arguments]
 
 

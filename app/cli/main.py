@@ -8,6 +8,7 @@ import logging
 import multiprocessing
 import os
 import signal
+import subprocess
 import sys
 from collections.abc import Coroutine, Sequence
 from dataclasses import replace
@@ -17,6 +18,7 @@ from typing import Any
 from app.cli.options import parse_options
 from app.cli.output import Output
 from qvac_core.errors import QvacError
+from qvac_core.frozen import WINDOW, executable, is_frozen, restore_environment
 
 logger = logging.getLogger(__name__)
 
@@ -31,6 +33,7 @@ EXIT_INTERRUPTED = 130
 def main(argv: list[str] | None = None) -> int:
     """Run a verb. Exit codes: 0 done, 1 failed (one line says why), 2 wrong usage, 130 on Ctrl-C."""
     multiprocessing.freeze_support()
+    restore_environment()
     arguments = sys.argv[1:] if argv is None else argv
     if arguments[:1] == ["--worker"]:  # a frozen app starts its model workers through its own executable
         from qvac_core.engines.worker import main as worker_main
@@ -173,6 +176,10 @@ def _dispatch(options: argparse.Namespace, output: Output, arguments: Sequence[s
         from app.cli.demo import demo
 
         return run_until_done(demo(options, output), output)
+    if (files := getattr(options, "self_test", None)) is not None:
+        from app.self_test import self_test
+
+        return run_until_done(self_test(output, files), output)
     return _open_window(options, output, arguments)
 
 
@@ -206,6 +213,18 @@ def run_until_done(coroutine: Coroutine[Any, Any, int], output: Output) -> int:
             raise
 
 
+def _become(program: str, arguments: Sequence[str], output: Output) -> int:
+    """Go on as the packaged executable that has Qt. Returns only where this process stays, or could not."""
+    try:
+        if os.name == "nt":  # no exec there that keeps the process: the window goes on by itself
+            subprocess.Popen([program, *arguments], close_fds=True)
+            return EXIT_OK
+        os.execv(program, [program, *arguments])
+    except OSError as error:
+        output.note(f"The window cannot open: {program} cannot be started ({error.strerror}).")
+        return EXIT_FAILED
+
+
 def _open_window(options: argparse.Namespace, output: Output, arguments: Sequence[str]) -> int:
     if sys.platform == "linux" and not (
         os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY") or os.environ.get("QT_QPA_PLATFORM")
@@ -213,6 +232,8 @@ def _open_window(options: argparse.Namespace, output: Output, arguments: Sequenc
         instead = "`qvac-desktop chat KEY`" if options.opens else "`qvac-desktop provider`, `chat` or `demo`"
         output.note(f"There is no screen here. Use {instead} (see --help).")
         return EXIT_FAILED
+    if is_frozen() and Path(other := executable(WINDOW)) != Path(sys.executable):
+        return _become(other, arguments, output)
     from app.cli.config import core_config
     from qvac_core.core.interface import CoreInterface
     from qvac_core.store.folders import DataDir

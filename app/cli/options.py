@@ -225,6 +225,14 @@ def build_parser() -> argparse.ArgumentParser:
         default=argparse.SUPPRESS,
         help="begin with the window away, where the desktop has a tray for it (else minimised)",
     )
+    parser.add_argument(
+        "--self-test",
+        type=_folder,
+        nargs="*",
+        default=argparse.SUPPRESS,
+        metavar="FILE",
+        help="try every part of this installation, without the internet; FILE: models to answer and listen with",
+    )
     verbs = parser.add_subparsers(dest="verb", metavar="VERB")
     _provider(_verb(verbs, "provider", "share models under this machine's key"))
     _chat(_verb(verbs, "chat", "ask a provider's model"))

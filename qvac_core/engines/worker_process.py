@@ -22,6 +22,7 @@ import msgspec
 
 from qvac_core.engines.worker_pipes import Dialogue
 from qvac_core.errors import LocalProtocolError
+from qvac_core.frozen import COMMAND, executable, is_frozen
 
 _Value = TypeVar("_Value")
 _Command = TypeVar("_Command")
@@ -32,9 +33,9 @@ STDERR_KEPT = 4096  # bytes of the last output, for the log
 
 
 def worker_command(dialogue: Dialogue[_Command, _Report]) -> list[str]:
-    """The command line of a worker: this Python, or this app itself where it is frozen."""
-    if getattr(sys, "frozen", False):
-        return [sys.executable, dialogue.flag]
+    """The command line of a worker: this Python, or this app's executable without Qt where it is frozen."""
+    if is_frozen():
+        return [executable(COMMAND), dialogue.flag]
     # -P: a file in the current folder must not stand in for a package.
     return [sys.executable, "-P", "-X", "utf8", "-m", dialogue.module]
 

@@ -1,0 +1,202 @@
+"""The recipes of installers/: versions that sort, what is shipped and what not, what is said before a build starts."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import itertools
+import shutil
+import struct
+import subprocess
+import sys
+from argparse import Namespace
+from pathlib import Path
+
+import pytest
+
+from installers import build, desktop_files, elf, licences, stand_ins
+from installers.trimmed import is_left_out, trimmed
+from installers.versions import four_numbers, numbers, tilde
+from tests.unit.test_requirements_lock import locked
+
+ROOT = Path(__file__).parents[2]
+IN_ORDER = ("0.2.0.dev1", "0.2.0a1", "0.2.0b1", "0.2.0rc1.dev3", "0.2.0rc1", "0.2.0rc2", "0.2.0", "0.2.1rc1", "0.2.1")
+
+
+@pytest.mark.skipif(shutil.which("dpkg") is None, reason="Debian's own order is asked")
+def test_a_candidate_is_older_than_its_release_to_dpkg() -> None:
+    for older, newer in itertools.pairwise(IN_ORDER[1:]):
+        asked = ["dpkg", "--compare-versions", tilde(older), "lt", tilde(newer)]
+        assert subprocess.run(asked, check=False).returncode == 0, (tilde(older), tilde(newer))
+
+
+def test_windows_numbers_are_in_order_too() -> None:
+    found = [tuple(map(int, four_numbers(version).split("."))) for version in IN_ORDER[1:]]
+    assert found == sorted(found)
+    assert all(number < 65_536 for four in found for number in four)
+    assert numbers("0.2.0rc1") == "0.2.0"
+    with pytest.raises(ValueError, match="no version of ours"):
+        tilde("0.2")
+
+
+def test_the_version_of_today_has_one() -> None:
+    assert tilde(build.version())
+    assert build.version() == importlib.metadata.version("qvac-desktop")
+
+
+@pytest.mark.parametrize(
+    "place",
+    [
+        "PySide6/Qt/plugins/platforms/libqeglfs.so",
+        "PySide6/Qt/plugins/platformthemes/libqgtk3.so",
+        "PySide6\\plugins\\imageformats\\qtiff.dll",
+        "PySide6/Qt/lib/libQt6Qml.so.6",
+        "PySide6/Qt/translations/qtbase_fr.qm",
+        "qvac_desktop-0.1.0.dist-info/direct_url.json",
+        "libggml-base.so.0",
+    ],
+)
+def test_what_nobody_needs_is_left_out(place: str) -> None:
+    assert is_left_out(place)
+
+
+@pytest.mark.parametrize(
+    "place",
+    [
+        "PySide6/Qt/plugins/platforms/libqxcb.so",
+        "PySide6/Qt/plugins/platforms/libqwayland.so",
+        "PySide6/Qt/plugins/platforms/libqoffscreen.so",
+        "PySide6/Qt/plugins/platformthemes/libqxdgdesktopportal.so",
+        "PySide6/Qt/plugins/xcbglintegrations/libqxcb-egl-integration.so",
+        "PySide6/Qt/plugins/iconengines/libqsvgicon.so",
+        "PySide6/Qt/plugins/imageformats/libqsvg.so",
+        "PySide6/Qt/plugins/tls/libqopensslbackend.so",
+        "PySide6/Qt/translations/qtbase_ar.qm",
+        "PySide6/Qt/lib/libicudata.so.73",
+        "resources/translations/qvac_de.qm",
+        "resources/self_test/tone.m4a",
+        "qvac_core/models/catalog.jsonl",
+        "qvac_desktop-0.1.0.dist-info/METADATA",
+        "pywhispercpp.libs/libggml-base-319ad4fb.so.0.13.1",
+        "llama_cpp/lib/libggml-base.so.0",
+        "llama_cpp/lib/libllama.so",
+    ],
+)
+def test_what_the_program_needs_stays(place: str) -> None:
+    assert not is_left_out(place)
+
+
+def test_what_is_shipped_stands_in_order() -> None:
+    entries = [("b", "/b", "DATA"), ("a", "/a", "DATA"), ("PySide6/Qt/qml/x", "/x", "DATA")]
+    assert trimmed(entries) == [("a", "/a", "DATA"), ("b", "/b", "DATA")]
+
+
+def test_every_file_of_the_program_is_packaged() -> None:
+    """What lies in our folders and is read at run time is no victim of the rules."""
+    for room in ("app", "qvac_core", "resources"):
+        for path in (ROOT / room).rglob("*"):
+            place = path.relative_to(ROOT).as_posix()
+            if path.is_file() and "__pycache__" not in place and "resources/pictures" not in place:
+                assert not is_left_out(place), place
+
+
+def _given(**options: object) -> Namespace:
+    return Namespace(**({"scheduler": None, "runtime": None, "payload": None} | options))
+
+
+def test_what_is_missing_is_said_before_anything_starts(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(shutil, "which", lambda _tool: None)
+    monkeypatch.setattr(build, "_has_shared_python", lambda: False)
+    assert build.main(["appimage"]) == 1
+    said = capsys.readouterr().err
+    for word in ("squashfs-tools", "--runtime", "compiler", "--enable-shared"):
+        assert word in said
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the others are built on others")
+def test_each_system_builds_its_own() -> None:
+    assert any("is built on win32" in line for line in build.missing("windows", _given()))
+    assert any("is built on darwin" in line for line in build.missing("macos", _given()))
+    assert not any("is built on" in line for line in build.missing("windows", _given(payload=Path())))
+
+
+def test_the_packagers_are_locked_and_stand_in_order() -> None:
+    names = locked("installers/requirements.lock")
+    assert names == sorted(names)
+    assert {"pyinstaller", "nfpm", "shtab", "hatchling"} <= set(names)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["libx264-d6533a8d.so.165", "libx265-f5385bb8.so.216", "libSvtAv1Enc-9393c086.so.4.1.0", "libx264.165.dylib"],
+)
+def test_the_gpl_encoders_are_known(name: str) -> None:
+    assert stand_ins.is_replaced(name)
+
+
+@pytest.mark.parametrize("name", ["libavcodec-5e6b81c2.so.62", "libdav1d-f4b27961.so.7.0.0", "libopus-114e2b1a.so.0"])
+def test_decoders_stay(name: str) -> None:
+    assert not stand_ins.is_replaced(name)
+
+
+@pytest.mark.skipif(sys.platform != "linux" or shutil.which("cc") is None, reason="it is compiled")
+def test_a_stand_in_has_what_is_asked_for_and_answers_nothing(tmp_path: Path) -> None:
+    """A library with two functions, one of them used by another: the stand-in has that one."""
+    code = {"x264": "int x264_open(void) { return 7; } int x264_unused(void) { return 8; }"}
+    encoder = tmp_path / "libx264-0a0a0a0a.so.165"
+    _compiled(code["x264"], encoder)
+    user = tmp_path / "libavcodec-0b0b0b0b.so.62"
+    _compiled("int x264_open(void); int ask(void) { return x264_open(); }", user, str(encoder))
+    assert stand_ins.replace_encoders(tmp_path) == [encoder.name]
+    assert {symbol for symbol in stand_ins.exported(encoder) if symbol.startswith("x264")} == {"x264_open"}
+    asked = [sys.executable, "-c", f"import ctypes; print(ctypes.CDLL({str(user)!r}).ask())"]
+    assert subprocess.run(asked, capture_output=True, text=True, check=True).stdout == "0\n"
+
+
+def _compiled(code: str, target: Path, *libraries: str) -> None:
+    source = target.with_suffix(".c")
+    source.write_text(code)
+    command = ["cc", "-shared", "-fPIC", f"-Wl,-soname,{target.name},-rpath,$ORIGIN", "-o", str(target), str(source)]
+    subprocess.run([*command, *libraries], check=True)
+    source.unlink()
+
+
+def test_a_binary_that_strip_has_moved_is_known() -> None:
+    """ELF with one LOAD segment of 4 kB pages, at a place in the file that fits its address or not."""
+
+    def binary(offset: int) -> bytes:
+        head = (
+            b"\x7fELF\x02\x01\x01" + bytes(9) + struct.pack("<HHIQQQIHHHHHH", 3, 62, 1, 0, 64, 0, 0, 64, 56, 1, 0, 0, 0)
+        )
+        return head + struct.pack("<IIQQQQQQ", 1, 5, offset, 0x3000, 0x3000, 16, 16, 0x1000)
+
+    assert elf.is_loadable(binary(0x1000))
+    assert not elf.is_loadable(binary(0x1008))
+
+
+def test_the_list_of_parts_is_the_same_for_the_same_parts() -> None:
+    parts = [licences.Part("b", "2", "MIT", "pypi", ("the text",)), licences.Part("a", "1", "Apache-2.0", "deb")]
+    assert licences.sbom("1.0.0", parts) == licences.sbom("1.0.0", parts[::-1])
+    told = licences.texts("NOTICE", "LICENSE", [*parts, licences.Part("c", "3", "MIT", "pypi", ("the text",))])
+    assert told.count("the text") == 1, "a text that two share stands once"
+    assert "b 2, c 3\n\nthe text" in told
+
+
+@pytest.mark.skipif(shutil.which("desktop-file-validate") is None, reason="desktop-file-utils looks at it")
+def test_the_desktop_takes_the_entry() -> None:
+    file = ROOT / "installers/linux/qvac-desktop.desktop"
+    told = subprocess.run(["desktop-file-validate", str(file)], capture_output=True, text=True, check=False)
+    assert told.returncode == 0 and not told.stdout.strip(), told.stdout
+    assert "x-scheme-handler/qvac" in file.read_text()
+
+
+@pytest.mark.skipif(shutil.which("appstreamcli") is None, reason="appstream looks at it")
+@pytest.mark.parametrize("homepage", ["", "https://example.org/qvac-desktop"])
+def test_software_centres_take_the_metadata(tmp_path: Path, homepage: str) -> None:
+    file = tmp_path / f"{desktop_files.APP_ID}.metainfo.xml"
+    file.write_text(desktop_files.metainfo("0.2.0rc1", "2026-11-30", homepage))
+    command = ["appstreamcli", "validate", "--no-net", "--pedantic", str(file)]
+    told = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert told.returncode == 0, told.stdout
+    assert not [line for line in told.stdout.splitlines() if line.startswith(("E:", "W:"))], told.stdout
