@@ -1,6 +1,6 @@
 """Small GGUF files of any kind, written by hand: headers as llama.cpp's converter makes them, tensors of noise.
 
-Layout: ggml-org/ggml docs/gguf.md, version 3. llama.cpp loads what `llama_file`, `bert_file`, `t5_file`, `gemma3_file`
+Layout: ggml-org/ggml/docs/gguf.md, version 3. llama.cpp loads what `llama_file`, `bert_file`, `t5_file`, `gemma3_file`
 and `lfm2_file` make.
 """
 

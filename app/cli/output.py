@@ -1,6 +1,6 @@
 """What a command prints: JSON lines on stdout with `--json`, else text; people's words go to stderr when JSON is on.
 
-The events and their fields are a contract (ARCHITECTURE.md, "Contracts that others rely on").
+The events and their fields are a contract (docs/architecture.md, "Contracts that others rely on").
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """What one window with a chat shows and does: the open conversation, the search, whom it asks, its dialogs.
 
 What all windows have alike is in `Chats`; a presenter that is given none has one of its own. State flows core → here →
-view by signals; intents flow back as owned tasks. ARCHITECTURE.md, "One core, one owner".
+view by signals; intents flow back as owned tasks. docs/architecture.md, "One core, one owner".
 """
 
 from __future__ import annotations

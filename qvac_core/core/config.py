@@ -13,7 +13,7 @@ from qvac_core.store.settings import ModelOptions, NetworkSettings, entrances
 class RuleOverride:
     """Who may use the provider in this run, in place of the rules kept in the data folder (keys: 64 hex digits).
 
-    The table of ARCHITECTURE.md "Safe by default": nothing given = nobody.
+    The table of docs/architecture.md "Safe by default": nothing given = nobody.
     """
 
     allow: tuple[str, ...] = ()

@@ -1,7 +1,7 @@
 """`Core`: identity, network, engines, provider and consumer, put together once and ended together.
 
-The one object behind every front door (ARCHITECTURE.md, "One core, one owner"). It is started and used on one asyncio
-loop; `CoreInterface` says what each intent does.
+The one object behind every front door (docs/architecture.md, "One core, one owner"). It is started and used on one
+asyncio loop; `CoreInterface` says what each intent does.
 """
 
 from __future__ import annotations

@@ -515,7 +515,7 @@ def _allowance(key: AccessKey) -> Allowance:
 
 
 def _overridden(rules: RuleOverride) -> AccessRules:
-    """The rules of one run, from the command line (the table of ARCHITECTURE.md "Safe by default")."""
+    """The rules of one run, from the command line (the table of docs/architecture.md "Safe by default")."""
     everybody = rules.allow_all or (bool(rules.deny) and not rules.allow)
     keys = (
         *(AccessKey(key, "", False, 0.0) for key in rules.allow if key not in rules.deny),

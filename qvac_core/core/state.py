@@ -1,6 +1,6 @@
 """The state of the one `Core`, as immutable values: what a screen renders and what the command line prints.
 
-State flows one way (ARCHITECTURE.md, "One core, one owner"): core → events of this module → presenter → view.
+State flows one way (docs/architecture.md, "One core, one owner"): core → events of this module → presenter → view.
 """
 
 from __future__ import annotations

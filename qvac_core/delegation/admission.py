@@ -1,6 +1,6 @@
 """Who may use this provider: the rules as they are now, and the bounds on strangers at the door and on each request.
 
-ARCHITECTURE.md, "Safe by default". The decisions are policy.py's. Pure: times are arguments.
+docs/architecture.md, "Safe by default". The decisions are policy.py's. Pure: times are arguments.
 """
 
 from __future__ import annotations

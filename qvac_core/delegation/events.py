@@ -1,6 +1,7 @@
 """What a provider tells its owner: values that a screen renders and the command line prints.
 
-ARCHITECTURE.md, "Contracts": the fields are those of the command line's JSON events, in snake_case. Keys are hex.
+docs/architecture.md, "Contracts that others rely on": the fields are those of the command line's JSON
+events, in snake_case. Keys are hex.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """What a provider is given: shared models, running models, a log. Others implement these; nothing here opens a file.
 
-ARCHITECTURE.md, "Data flow of one delegated answer".
+docs/architecture.md, "Data flow of one delegated answer".
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """The policy: one pure function from who asks, what for, and how things stand to a decision with its reason.
 
-ARCHITECTURE.md, "Safe by default". Everything that may refuse a guest is a line of `decide`: the door, pauses, models,
-hours, tokens and audio of a day. What bounds one request by its size is admission.Limits; whose turn it is, turns.py.
-Times are Unix seconds and arguments: nothing here looks at a clock.
+docs/architecture.md, "Safe by default". Everything that may refuse a guest is a line of `decide`: the door, pauses,
+models, hours, tokens and audio of a day. What bounds one request by its size is admission.Limits; whose turn it is,
+turns.py. Times are Unix seconds and arguments: nothing here looks at a clock.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """One consumer's connection at a provider: which method a request names, whether it may, and who answers it.
 
-wire/QVAC.md sections 1, 2 and 12; ARCHITECTURE.md "Safe by default". A heartbeat is answered here and now, in
+wire/QVAC.md sections 1, 2 and 12; docs/architecture.md "Safe by default". A heartbeat is answered here and now, in
 front of every queue.
 """
 

@@ -1,6 +1,6 @@
 """The header of a GGUF file: what it says about the model, and whether the file is whole.
 
-Layout: ggml-org/ggml docs/gguf.md, versions 2 and 3. Read before llama.cpp sees the file, for errors that help.
+Layout: ggml-org/ggml/docs/gguf.md, versions 2 and 3. Read before llama.cpp sees the file, for errors that help.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """What a running model is to everybody else: the `Engine` interface and the values that cross it.
 
-Engines run in worker processes (ARCHITECTURE.md, "One core, one owner"); nothing here names llama.cpp, so that a speech
-or an upstream engine is another implementation and not another code path.
+Engines run in worker processes (docs/architecture.md, "One core, one owner"); nothing here names llama.cpp, so that a
+speech or an upstream engine is another implementation and not another code path.
 """
 
 from __future__ import annotations

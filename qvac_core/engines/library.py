@@ -1,7 +1,8 @@
 """The models on this machine: which files there are, what they are called, and how to get one that is missing.
 
 An index beside the models folder's files keeps each file's sha256, so that a file is read through once. Files are found
-by name, file name, source or checksum (ARCHITECTURE.md, "Safe by default"); no path that a peer names is ever opened.
+by name, file name, source or checksum (docs/architecture.md, "Safe by default"); no path that a peer names is ever
+opened.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """Running models, shared: whoever needs one takes a lease, and all leases of a model use one copy.
 
-ARCHITECTURE.md, "Safe by default": two consumers of one model share one copy. An idle model is unloaded after a while.
+docs/architecture.md, "Safe by default": two consumers of one model share one copy. An idle model is unloaded after a
+while.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """A JSON schema as a grammar that sampling enforces.
 
 The conversion is llguidance's, which llama.cpp and others use for the same; its bounds on time and memory are set here,
-because a schema may come from a stranger (ARCHITECTURE.md, "Safe by default").
+because a schema may come from a stranger (docs/architecture.md, "Safe by default").
 """
 
 from __future__ import annotations

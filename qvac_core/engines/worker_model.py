@@ -1,7 +1,7 @@
 """A model in a worker process, the parent's side: its life, and the requests on their way to it and back.
 
 A crash of the worker fails the requests in flight, each with EngineCrashed, and the model is loaded again at once;
-whoever holds it goes on using it (ARCHITECTURE.md, "One core, one owner").
+whoever holds it goes on using it (docs/architecture.md, "One core, one owner").
 """
 
 from __future__ import annotations

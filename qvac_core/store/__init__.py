@@ -1,6 +1,6 @@
 """What outlives a run: one SQLite file, the settings, the identity, the folders, the one-instance lock.
 
-ARCHITECTURE.md "On disk".
+docs/architecture.md "On disk".
 """
 
 from typing import TYPE_CHECKING

@@ -1,6 +1,6 @@
 """The keys that the owner allowed or blocked, with name, expiry and limits.
 
-ARCHITECTURE.md "Safe by default": which of them are admitted is the provider's policy, not the store's.
+docs/architecture.md "Safe by default": which of them are admitted is the provider's policy, not the store's.
 """
 
 from __future__ import annotations

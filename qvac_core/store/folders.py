@@ -1,6 +1,6 @@
 """Where everything of one installation lies, and the lock that keeps a second one out of it.
 
-ARCHITECTURE.md "Contracts that others rely on": `--data-dir`, `QVAC_DESKTOP_HOME`, else the place of the platform.
+docs/architecture.md "Contracts that others rely on": `--data-dir`, `QVAC_DESKTOP_HOME`, else the place of the platform.
 """
 
 from __future__ import annotations

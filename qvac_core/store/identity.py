@@ -1,6 +1,6 @@
 """The one secret of an installation: the 32-byte seed of its key, made once and kept where others cannot read it.
 
-ARCHITECTURE.md "Safe by default" and "Who I am, who you are"; QVAC_HYPERSWARM_SEED as in @qvac/sdk 0.16.
+docs/architecture.md "Safe by default" and "Who I am, who you are"; QVAC_HYPERSWARM_SEED as in @qvac/sdk 0.16.
 
 Where the seed comes from, first match:
 

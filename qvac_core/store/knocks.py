@@ -1,6 +1,6 @@
 """The unknown keys that asked to be let in and wait for the owner's word, over a restart too.
 
-ARCHITECTURE.md "Safe by default": keys cost nothing, so only the newest ones are kept, and no text of a stranger.
+docs/architecture.md "Safe by default": keys cost nothing, so only the newest ones are kept, and no text of a stranger.
 """
 
 from __future__ import annotations

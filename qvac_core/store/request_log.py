@@ -1,6 +1,6 @@
 """Who asked for what, when, how long and how it ended: never what was said.
 
-ARCHITECTURE.md "Safe by default"; tokens per key and day feed the quotas.
+docs/architecture.md "Safe by default"; tokens per key and day feed the quotas.
 """
 
 from __future__ import annotations

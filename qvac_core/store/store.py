@@ -1,6 +1,6 @@
 """Everything that one data folder keeps, opened together.
 
-ARCHITECTURE.md "On disk".
+docs/architecture.md "On disk".
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """What a person may type wrongly, and files and folders that are not what they should be: one line, an exit code.
 
-ARCHITECTURE.md "Contracts that others rely on": 1 failed, 2 wrong usage, one line that says why.
+docs/architecture.md "Contracts that others rely on": 1 failed, 2 wrong usage, one line that says why.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Strangers and admitted guests who mean harm, over real connections to the installed provider.
 
-ARCHITECTURE.md "Safe by default". After each of them the provider serves an honest guest, has printed no error, and has
-told nobody a path or an address of its owner's.
+docs/architecture.md "Safe by default". After each of them the provider serves an honest guest, has printed no error,
+and has told nobody a path or an address of its owner's.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The table of ARCHITECTURE.md "Safe by default", row by row, and the limits at the door."""
+"""The table of docs/architecture.md "Safe by default", row by row, and the limits at the door."""
 
 from __future__ import annotations
 
