@@ -41,29 +41,40 @@ class Window(QAccessibleWidget):
     """The main window, and below it whatever has popped up."""
 
     def childCount(self) -> int:
-        return super().childCount() + len(_popups())
+        return super().childCount() + len(_popups(self.object()))
 
     def child(self, index: int) -> QAccessibleInterface:
         own = super().childCount()
         if index < own:
             return super().child(index)
-        return QAccessible.queryAccessibleInterface(_popups()[index - own])
+        return QAccessible.queryAccessibleInterface(_popups(self.object())[index - own])
 
     def indexOfChild(self, child: QAccessibleInterface) -> int:
-        popups = _popups()
+        popups = _popups(self.object())
         here = child.object()
         return super().childCount() + popups.index(here) if here in popups else super().indexOfChild(child)
 
 
 class PoppedUp(QAccessibleWidget):
     def parent(self) -> QAccessibleInterface:
-        top = next((w for w in QApplication.topLevelWidgets() if _role(w) is QAccessible.Role.Window), None)
+        top = _window_of(self.object())
         return QAccessible.queryAccessibleInterface(top) if top is not None else super().parent()
 
 
-def _popups() -> list[QWidget]:
+def _popups(window: QObject) -> list[QWidget]:
     found = [w for w in QApplication.topLevelWidgets() if w.isVisible()]
-    return [w for w in found if isinstance(w, QMenu) or _role(w) is QAccessible.Role.Dialog]
+    popups = [w for w in found if isinstance(w, QMenu) or _role(w) is QAccessible.Role.Dialog]
+    return [w for w in popups if _window_of(w) is window]
+
+
+def _window_of(popup: QObject) -> QWidget | None:
+    """The one it was opened from; of those that belong to none, the first."""
+    above: QObject | None = popup
+    while above is not None:
+        if _role(above) is QAccessible.Role.Window and isinstance(above, QWidget):
+            return above
+        above = above.parent()
+    return next((w for w in QApplication.topLevelWidgets() if _role(w) is QAccessible.Role.Window), None)
 
 
 def _role(thing: QObject) -> QAccessible.Role | None:

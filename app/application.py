@@ -25,9 +25,10 @@ from qasync import QEventLoop
 from app import accessible, first_look, recent_log, window_language
 from app.app_icon import app_icon
 from app.autostart import IN_TRAY, Autostart
-from app.background import Background, come_forward
+from app.background import Background
 from app.bridge import CoreProxy, CoreThread
 from app.caret import RestingCaret
+from app.come_forward import come_forward
 from app.core_words import told
 from app.i18n import tr
 from app.instance import Call, Instance, as_call
@@ -198,7 +199,7 @@ async def live(core: CoreProxy, theme: Theme, instance: Instance | None = None, 
 
     def called(call: Call) -> None:
         if IN_TRAY not in call.arguments:
-            come_forward(front[-1], call.token)
+            come_forward(window.windows.front if front[-1] is window else front[-1], call.token)
         if not beginning.done():
             early.append(call.arguments)
         elif front[-1] is window:
@@ -224,6 +225,7 @@ async def live(core: CoreProxy, theme: Theme, instance: Instance | None = None, 
                 code = FAILED
                 # A window without a core looks as if it could chat.
                 window.hide()
+                window.windows.hide()
                 front.append(_say(theme, error, left.set))
             await leaving
     finally:

@@ -7,18 +7,16 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 import sys
 from collections.abc import Callable, Sequence
 
 from PySide6.QtCore import QObject, Qt, QTimer
-from PySide6.QtGui import QGuiApplication
 from PySide6.QtWidgets import QApplication, QWidget
 
 from app.autostart import IN_TRAY
 from app.bridge import CoreProxy
+from app.come_forward import come_forward
 from app.i18n import tr, trn
-from app.instance import TOKEN_VARIABLE
 from app.notices import DEFAULT, Notices
 from app.presenters.share import HOUR_GRANT
 from app.tasks import Tasks
@@ -92,26 +90,24 @@ class Background(QObject):
 
     # --- Away, and back
 
-    def _close(self) -> None:
-        """Somebody has closed the window."""
+    def _close(self, window: QWidget) -> None:
+        """Somebody has closed the last window that was seen."""
         if self._question is not None:
             self._question.activateWindow()
         else:
-            self._tasks.start(self._take_close(), self._not_done)
+            self._tasks.start(self._take_close(window), self._not_done)
 
-    async def _take_close(self) -> None:
+    async def _take_close(self, window: QWidget) -> None:
         sharing = self._window.share.on
         if not sharing and not await self._stays_unshared():
             self._window.ask_to_leave()
         elif self.host.available():
-            self.go_away()
+            self.go_away(window)
             if sharing and await self._setting(SAID) != "true":
                 self._remember(SAID, "true")
                 await self._tell_stays()
         elif sharing:
-            self._question = KeepSharingDialog(
-                self._theme, self._window.showMinimized, self._window.ask_to_leave, self._window
-            )
+            self._question = KeepSharingDialog(self._theme, window.showMinimized, self._window.ask_to_leave, window)
             self._question.finished.connect(self._forget_question)
             self._question.open()
         else:
@@ -126,15 +122,16 @@ class Background(QObject):
     def _forget_question(self) -> None:
         self._question = None
 
-    def go_away(self) -> None:
+    def go_away(self, window: QWidget) -> None:
         self._window.remember_place()
-        self._window.hide()
+        window.hide()
         self.host.watch()
 
     def come_back(self, page: str = "") -> None:
-        """page: "share", "settings", "" for the one that was in front."""
+        """page: "share", "settings"; "" for the window that was in front, as it was."""
         self.host.unwatch()
-        come_forward(self._window)
+        self._window.windows.bring_back()
+        come_forward(self._window if page else self._window.windows.front)
         if page == "share":
             self._window.tabs.choose(SHARE)
         elif page == "settings":
@@ -162,7 +159,7 @@ class Background(QObject):
 
     def _activated(self, state: Qt.ApplicationState) -> None:
         """A click on the Dock."""
-        if state is Qt.ApplicationState.ApplicationActive and not self._window.isVisible():
+        if state is Qt.ApplicationState.ApplicationActive and not self._window.windows.seen():
             self.come_back()
 
     # --- Notices
@@ -170,7 +167,8 @@ class Background(QObject):
     @property
     def away(self) -> bool:
         """Nobody looks at a window of ours."""
-        return QApplication.activeWindow() is None or self._window.isMinimized() or not self._window.isVisible()
+        seen = [window for window in self._window.windows.seen() if not window.isMinimized()]
+        return QApplication.activeWindow() is None or not seen
 
     async def _tell_stays(self) -> None:
         await self.notices.show(
@@ -244,15 +242,3 @@ class Background(QObject):
 
     def _not_done(self, error: QvacError) -> None:
         self._window.notice.show_notice(tr("A setting was not saved."), error.message)
-
-
-def come_forward(window: QWidget, token: str = "") -> None:
-    """As far as the system lets a program do that; where it does not, the window asks for attention."""
-    if token:
-        os.environ[TOKEN_VARIABLE] = token  # Qt's Wayland platform takes it from there
-    window.setWindowState(window.windowState() & ~Qt.WindowState.WindowMinimized)
-    window.show()
-    window.raise_()
-    window.activateWindow()
-    if QGuiApplication.applicationState() is not Qt.ApplicationState.ApplicationActive:
-        QApplication.alert(window)

@@ -1,21 +1,22 @@
 """The main window: two tabs, pages behind tools at the end of their row, shortcuts, what it remembers, how it closes.
 
-It makes the presenters and pages; the core is reached through the proxy alone.
+Share, Library and Settings are here alone; other windows (`windows`) have a chat each, and bring this one to the front
+for the rest. It makes the presenters and pages; the core is reached through the proxy alone.
 """
 
 from __future__ import annotations
 
-import base64
-import binascii
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Protocol
 
-from PySide6.QtCore import QByteArray, QSize, Qt, Signal
+from PySide6.QtCore import QEvent, QSize, Qt, Signal
 from PySide6.QtGui import QAccessible, QCloseEvent, QKeyEvent, QKeySequence, QPaintEvent, QResizeEvent, QShortcut
 from PySide6.QtWidgets import QApplication, QDialog, QHBoxLayout, QStackedWidget, QVBoxLayout, QWidget
 
 from app.announcements import DownloadSpeech
 from app.bridge import CoreProxy
+from app.chat_windows import ChatWindows
+from app.come_forward import come_forward
 from app.given_keys import given_key
 from app.i18n import tr, trn
 from app.opening import Opening
@@ -29,11 +30,12 @@ from app.views.chat_page import ChatPage
 from app.views.knock_notice import KnockNotice
 from app.views.library_page import LibraryPage
 from app.views.share_dialogs import confirm
-from app.widgets.dialog import Dialog
-from app.widgets.focus import hand_on_focus
+from app.widgets.dialog import Dialog, is_above
+from app.widgets.focus import hand_on_focus, next_stop
 from app.widgets.notice_bar import NoticeBar
 from app.widgets.page_tool import PageTool
 from app.widgets.tab_bar import TabBar
+from app.window_place import place_of, put_back
 from app.window_settings import WindowSettings
 from qvac_core.core.state import ErrorInfo, Notice, SharingPhase, Target
 from qvac_core.errors import QvacError
@@ -77,7 +79,7 @@ class MainWindow(QWidget):
     def __init__(self, core: CoreProxy, theme: Theme, kept: Mapping[str, str] | None = None) -> None:
         """kept: "geometry" and "tab" as it was left with, where that is known before the core tells (`load`)."""
         super().__init__()
-        self._core, self._theme = core, theme
+        self.core, self.theme = core, theme
         self.tasks = Tasks()
         self.share = SharePresenter(core, parent=self)
         self.chat = ChatPresenter(core, parent=self)
@@ -90,10 +92,12 @@ class MainWindow(QWidget):
         self.notice = NoticeBar(theme)
         self._downloads = DownloadSpeech(self)
         self.knocks = KnockNotice(self.share, theme)
-        self._opening = Opening(self, self.chat_page, lambda: self.tabs.choose(CHAT))
+        self.windows = ChatWindows(self)
+        self._opening = Opening(self, self.chat_page, self.show_chat)
         self._left = False
         self._placed, self._seen = kept is not None, False
-        self.take_close: Callable[[], None] | None = None  # who decides where a closed window goes; None = it ends
+        # Who decides where the last window goes that is closed; None = the program ends.
+        self.take_close: Callable[[QWidget], None] | None = None
         self.restarts = False
         self._question: Dialog | None = None
         self._waiting: QDialog | None = None  # until somebody is back from the settings
@@ -105,7 +109,7 @@ class MainWindow(QWidget):
         self._add_shortcuts()
         self._show_live()
         if kept is not None:
-            self._restore(kept.get("geometry", ""))
+            put_back(self, kept.get("geometry", ""))
             self._open_tab(kept.get("tab", ""))
         else:
             self._make_share_page()
@@ -118,10 +122,10 @@ class MainWindow(QWidget):
     def _make_share_page(self) -> SharePage:
         from app.views.share_page import SharePage
 
-        page = self._share_page = SharePage(self.share, self._theme)
+        page = self._share_page = SharePage(self.share, self.theme)
         page.status.network_wanted.connect(self.open_network)
-        page.key.named.connect(lambda name: self._remember("machine_name", name))
-        page.models.library_wanted.connect(lambda: self.open_page(self.library_page))
+        page.key.named.connect(lambda name: self.remember("machine_name", name))
+        page.models.library_wanted.connect(self.show_library)
         self.stack.insertWidget(SHARE, page)
         return page
 
@@ -157,13 +161,14 @@ class MainWindow(QWidget):
 
     def _connect(self) -> None:
         self.tabs.chosen.connect(self._show_tab)
-        self.tabs.currentChanged.connect(lambda tab: self._remember("tab", TAB_NAMES[tab]))
+        self.tabs.currentChanged.connect(lambda tab: self.remember("tab", TAB_NAMES[tab]))
         self.stack.currentChanged.connect(self._show_front)
         self.settings.page.restart_wanted.connect(self.restart)
         self.settings.share_wanted.connect(lambda: self.tabs.choose(SHARE))
         self.chat_page.network_wanted.connect(self.open_network)
-        self.called.connect(lambda arguments: self.open_given(given_key(arguments)))
-        self._core.core_event.connect(self._downloads.take)
+        self.called.connect(lambda arguments: self._open_in_front(given_key(arguments)))
+        self.chat_page.window_wanted.connect(self.windows.open)
+        self.core.core_event.connect(self._downloads.take)
         self.share.sharing_changed.connect(self._show_live)
         self.share.rules_changed.connect(self._show_live)
         self.share.knocks_changed.connect(self._show_live)
@@ -176,13 +181,15 @@ class MainWindow(QWidget):
         tool = self.add_page(self.library_page, tr("Library"), "hard-drive", "Ctrl+L")
         self.library.downloads_changed.connect(lambda: tool.show_progress(self.library.progress))
         self.library.chat_wanted.connect(self._chat_here)
-        self.chat_page.library_wanted.connect(lambda: self.open_page(self.library_page))
+        self.chat_page.library_wanted.connect(self.show_library)
 
     def _add_shortcuts(self) -> None:
         for keys, act in (
             ("Ctrl+1", lambda: self.tabs.choose(SHARE)),
             ("Ctrl+2", lambda: self.tabs.choose(CHAT)),
-            ("Ctrl+Shift+S", lambda: self.share.set_sharing(not self.share.on)),
+            ("Ctrl+Shift+N", self.windows.open),
+            ("Ctrl+Shift+S", self.turn_sharing),
+            ("Ctrl+W", self.close),
             ("Ctrl+Q", self.ask_to_leave),
             ("F6", self.next_region),
         ):
@@ -200,7 +207,7 @@ class MainWindow(QWidget):
         tab itself, Ctrl+1 and Ctrl+2, the tool once more, and Esc, unless a widget of the page accepted that key.
         Presenters of its own are loaded in `load` and closed in `unload`.
         """
-        tool = PageTool(self._theme, text, icon, keys=keys, always_compact=compact)
+        tool = PageTool(self.theme, text, icon, keys=keys, always_compact=compact)
         tool.set_compact(self.width() < COMPACT_BELOW)
         # Once more leads back: assistive technology cannot press a tab that is current already.
         tool.clicked.connect(lambda: self.close_page() if self.stack.currentWidget() is page else self.open_page(page))
@@ -268,24 +275,26 @@ class MainWindow(QWidget):
         """Take over what the core keeps: theme, place of the window, tab, and the state of both tabs."""
         await self.settings.load()
         if not self._placed:
-            self._restore(await self._setting("geometry"))
+            put_back(self, await self._setting("geometry"))
         tab = await self._setting("tab")
         # Somebody may have begun to write, or changed the tab, while the core started.
         busy = self._placed and not self.tabs.hasFocus() and _focus(self) not in (self, self.tabs)
-        self.share_page.show_key(self._core.public_key)
+        self.share_page.show_key(self.core.public_key)
         self.share_page.key.show_name(await self._setting("machine_name"))
         await self.share.load()
-        await self.chat.load()
+        await self.chat.load(await self.windows.main_conversation())
         await self.library.load()
         if not self._placed:
             self._open_tab(tab)
         elif not busy:
             self.tabs.setFocus(Qt.FocusReason.OtherFocusReason)
         self._opening.begin()
+        await self.windows.restore()
 
     async def unload(self) -> None:
         """End what the presenters run. The core is closed by whoever started it."""
         await self.tasks.settle()
+        await self.windows.close()
         await self.settings.close()
         await self.network.close()
         await self.share.close()
@@ -295,7 +304,23 @@ class MainWindow(QWidget):
 
     def closeEvent(self, event: QCloseEvent) -> None:
         event.ignore()
-        (self.take_close or self.ask_to_leave)()
+        if self.windows.is_last(self):
+            self.close_last(self)
+        else:
+            self.remember_place()
+            self.hide()
+
+    def changeEvent(self, event: QEvent) -> None:
+        super().changeEvent(event)
+        if event.type() == QEvent.Type.ActivationChange and self.isActiveWindow():
+            self.windows.is_front(self)
+
+    def close_last(self, window: QWidget) -> None:
+        """The last window that is seen is closed."""
+        if self.take_close is not None:
+            self.take_close(window)
+        else:
+            self.ask_to_leave()
 
     def ask_to_leave(self) -> None:
         """Leave, after a question where somebody is served; also while the window is hidden."""
@@ -332,7 +357,7 @@ class MainWindow(QWidget):
         elif guests := self._guests_now():
             self.show()
             title, sentence, word = question(guests)
-            self._question = confirm(self._theme, title, sentence, word, act, self)
+            self._question = confirm(self.theme, title, sentence, word, act, self)
             self._question.finished.connect(self._forget_question)
         else:
             act()
@@ -354,18 +379,12 @@ class MainWindow(QWidget):
             self._left = True
             self.remember_place()
             self.hide()
+            self.windows.hide()
             self.leaving.emit()
 
     def remember_place(self) -> None:
-        self._remember("geometry", bytes(self.saveGeometry().toBase64().data()).decode())
-
-    def _restore(self, saved: str) -> None:
-        try:
-            geometry = base64.b64decode(saved, validate=True)
-        except binascii.Error:
-            return
-        if geometry:
-            self.restoreGeometry(QByteArray(geometry))
+        self.remember("geometry", place_of(self))
+        self.windows.remember()
 
     # --- Acts
 
@@ -373,10 +392,42 @@ class MainWindow(QWidget):
         """What a start was given to open: a `qvac://` link or the path of a picture; "" = nothing."""
         self._opening.open(text)
 
+    def _open_in_front(self, text: str) -> None:
+        """In the window that somebody used last."""
+        front = self.windows.front
+        chosen = next((window for window in self.windows.all if window is front), None)
+        (chosen or self).open_given(text)
+
+    def come_forward(self) -> None:
+        come_forward(self)
+
+    def show_share(self) -> None:
+        self.come_forward()
+        self.tabs.choose(SHARE)
+
+    def show_chat(self) -> None:
+        self.come_forward()
+        self.tabs.choose(CHAT)
+
+    def show_library(self) -> None:
+        self.come_forward()
+        self.open_page(self.library_page)
+
+    def show_settings(self) -> None:
+        self.come_forward()
+        self.open_settings()
+
+    def show_network(self) -> None:
+        self.come_forward()
+        self.open_network()
+
+    def turn_sharing(self) -> None:
+        self.share.set_sharing(not self.share.on)
+
     def open_settings(self, section: str = "") -> None:
         """The Settings page, at a section of it. A dialog that asks for that waits, and is back with the tab."""
         modal = QApplication.activeModalWidget()
-        if isinstance(modal, QDialog):
+        if isinstance(modal, QDialog) and is_above(modal, self):
             modal.hide()
             self._waiting = modal
         self.open_page(self.settings.page)
@@ -390,9 +441,7 @@ class MainWindow(QWidget):
     def next_region(self) -> None:
         """F6: the tab bar, then the regions of the page in front."""
         front = self.stack.currentWidget()
-        stops = [self.tabs, *(self._regions_of(front) if front is not None else ())]
-        here = next((i for i, stop in enumerate(stops) if stop.hasFocus() or stop.isAncestorOf(_focus(self))), -1)
-        stops[(here + 1) % len(stops)].setFocus(Qt.FocusReason.ShortcutFocusReason)
+        next_stop(self, [self.tabs, *(self._regions_of(front) if front is not None else ())])
 
     def _chat_here(self, model: str) -> None:
         """With a model of this machine."""
@@ -416,10 +465,10 @@ class MainWindow(QWidget):
             self.notice.show_notice(error.title, error.message)
 
     async def _setting(self, key: str) -> str:
-        return await self._core.call(lambda core: core.setting(key))
+        return await self.core.call(lambda core: core.setting(key))
 
-    def _remember(self, key: str, value: str) -> None:
-        self.tasks.start(self._core.call(lambda core: core.set_setting(key, value)), self._not_remembered)
+    def remember(self, key: str, value: str) -> None:
+        self.tasks.start(self.core.call(lambda core: core.set_setting(key, value)), self._not_remembered)
 
     def _not_remembered(self, error: QvacError) -> None:
         info = ErrorInfo(error.name, error.code, tr("A setting was not saved."), error.message)

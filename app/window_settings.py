@@ -70,7 +70,7 @@ class WindowSettings(QObject):
         parent: QObject,
     ) -> None:
         super().__init__(parent)
-        self._theme, self._chat, self._chat_page = theme, chat, chat_page
+        self._theme, self._chat, self._chat_pages = theme, chat, [chat_page]
         self._network, self._identity = network, identity
         self._core = core
         self._tasks = Tasks()
@@ -164,7 +164,15 @@ class WindowSettings(QObject):
         theme.use(value("theme"), int(size) if size.isdecimal() else 100, value("contrast"), value("code_font"))
 
     def _write(self) -> None:
-        self._chat_page.conversation.composer.text.enter_sends = self.presenter.value("chat.send_key") != "ctrl+enter"
+        for page in self._chat_pages:
+            self.write_as_set(page)
+
+    def write_as_set(self, page: ChatPage) -> None:
+        """A chat, of this window or another one, sends by the key that was chosen."""
+        if page not in self._chat_pages:
+            self._chat_pages.append(page)
+            page.destroyed.connect(lambda: self._chat_pages.remove(page))
+        page.conversation.composer.text.enter_sends = self.presenter.value("chat.send_key") != "ctrl+enter"
 
     def _hear(self) -> None:
         sound = self._chat.dictation.sound

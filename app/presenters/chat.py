@@ -151,13 +151,20 @@ class ChatPresenter(QObject):
             self.new_conversation()
 
     async def close(self) -> None:
-        """A window that closes for good awaits `settle` before: what it began is not cut off."""
+        """The program ends."""
         if self._alone:
             await self.chats.close()
         self.release()
         await self.settings.close()
         await self.archive.close()
         await self._tasks.close()
+
+    async def end(self) -> None:
+        """The window closes and the program goes on: what was begun here ends by itself, what is written is kept."""
+        await self.chats.keep_unwritten(self.draft_key, self._draft_target)
+        for tasks in (self._tasks, self.settings, self.archive):
+            await tasks.settle()
+        await self.close()
 
     def release(self) -> None:
         """Nothing is shown here any more."""

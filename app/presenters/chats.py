@@ -264,6 +264,20 @@ class Chats(QObject):
         self.conversations_changed.emit()
         self.first_start_changed.emit()
 
+    async def keep_unwritten(self, key: str, target: Target) -> None:
+        """Its window goes, or did not come back: what is written there is a conversation from now on.
+
+        Raises QvacError. Nothing happens where nothing is written.
+        """
+        if not self.drafts.get(key).message and not self.pictures(key):
+            return
+        if key in self._unwritten:
+            await self.existing(key)
+        else:
+            conversation = await self.core.call(lambda core: core.new_conversation(target))
+            self._adopt(key, conversation.id)
+        await self.keep_drafts()
+
     async def delete(self, conversation_id: str) -> None:
         """Raises QvacError. What shows it is told by `deleted`."""
         self.drafts.drop(conversation_id)

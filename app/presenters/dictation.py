@@ -47,6 +47,7 @@ class Dictation(QObject):
         self.unsettled = ""
         self.language = ""
         self.listener = SpeechChoice("")
+        self.owner: object | None = None  # the view that began it last: what comes of it is shown there alone
         self._heard = 0  # samples
         self._id = ""
         self._ready = False  # the core listens

@@ -31,6 +31,7 @@ class Transcripts(QObject):
         self._core = core
         self._clock = clock
         self._tasks = Tasks()
+        self.owner: object | None = None  # the view that stopped or exported one last: what failed is shown there alone
         self._progress: dict[str, TranscriptProgress] = {}
         self._began: dict[str, float] = {}  # when the first of it was heard
         core.core_event.connect(self._take)

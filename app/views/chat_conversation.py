@@ -109,7 +109,7 @@ class Conversation(QWidget):
         presenter.failed.connect(self._show_failure)
         presenter.archive.failed.connect(self._show_failure)
         presenter.archive.told.connect(self.told.show_notice)
-        presenter.transcripts.failed.connect(self._show_failure)
+        presenter.transcripts.failed.connect(self._show_transcript_failure)
         presenter.download_changed.connect(self._show_download)
         for signal in (presenter.target_changed, presenter.providers_changed, presenter.models_changed):
             signal.connect(self._show_target)
@@ -122,7 +122,7 @@ class Conversation(QWidget):
         self.composer.submitted.connect(self._send)
         self.composer.stop.connect(presenter.stop)
         self.composer.edited.connect(lambda: presenter.set_draft(self.composer.draft))
-        presenter.draft_changed.connect(self._show_draft)
+        presenter.draft_changed.connect(self._follow_draft)
         self.composer.recall.connect(self.messages.edit_last_question)
 
     def _connect_translations(self) -> None:
@@ -181,6 +181,13 @@ class Conversation(QWidget):
 
     def _show_draft(self) -> None:
         self.composer.show_draft(self._presenter.draft, left=self._presenter.draft_was_left)
+
+    def _follow_draft(self) -> None:
+        """It was written in another window, or what waited was sent."""
+        if self.composer.talking:
+            self.dictation.written_elsewhere = True  # the words that are said come behind it
+        else:
+            self.composer.follow(self._presenter.draft, left=self._presenter.draft_was_left)
 
     def _add(self, message: Message) -> None:
         self.messages.add(message)
@@ -273,6 +280,10 @@ class Conversation(QWidget):
         self.empty.sentence.setText(lacks.clause if lacks is not None else will)
         self._show_state()
         self.messages.refresh()
+
+    def _show_transcript_failure(self, error: ErrorInfo) -> None:
+        if self.files.asked:
+            self._show_failure(error)
 
     def _show_failure(self, error: ErrorInfo) -> None:
         self.error.show_error(error)

@@ -39,6 +39,7 @@ class DictationView(QObject):
         self._composer = composer
         self._error = error
         self._page = page
+        self.written_elsewhere = False  # in the same message, while somebody talked here
         talk = composer.talk
         talk.began.connect(self._begin)
         talk.locked.connect(self._show)
@@ -84,6 +85,10 @@ class DictationView(QObject):
         presenter = self._presenter
         if self._dictation.running:  # the last words of the one before are still being written
             self._composer.talk.reset()
+            if not self._mine:
+                self._composer.mic.show_state()
+                title = tr("The microphone is in use in another window.")
+                self._error.show_error(ErrorInfo("BUSY", 0, title, tr("Stop it there first.")), [])
             return
         listener = presenter.speech.listener(presenter.target)
         if listener is None:
@@ -98,6 +103,8 @@ class DictationView(QObject):
         voice.show_languages(languages.choices(listener.languages), self._dictation.language)
         voice.show_seconds(0.0)
         self._composer.show_talking(True)
+        self.written_elsewhere = False
+        self._dictation.owner = self
         self._dictation.start(listener)
 
     def offer_model(self) -> None:
@@ -124,6 +131,20 @@ class DictationView(QObject):
         self._error.clear()
         self._presenter.download_model(name, title, octets)
 
+    @property
+    def _mine(self) -> bool:
+        """Whether what the microphone hears is for this window."""
+        return self._dictation.owner in (None, self)
+
+    def leave(self) -> None:
+        """The window closes: what was understood so far is written."""
+        if self._composer.talking:
+            text = self._dictation.settled + self._dictation.unsettled
+            self._dictation.discard()
+            self._insert(text)
+        if self._mine:
+            self._dictation.owner = None
+
     def _discard(self) -> None:
         self._dictation.discard()
         self._insert("")
@@ -131,6 +152,8 @@ class DictationView(QObject):
     # --- What is shown
 
     def _show(self) -> None:
+        if not self._mine:
+            return
         phase = self._dictation.phase
         locked = self._composer.talk.state is Gesture.LOCKED
         sentence, tone = words(phase, locked=locked)
@@ -142,21 +165,36 @@ class DictationView(QObject):
         self._composer.mic.show_state()
 
     def _show_words(self) -> None:
+        if not self._mine:
+            return
         self._composer.show_dictated(self._dictation.settled, self._dictation.unsettled)
 
     def _show_level(self, level: float) -> None:
+        if not self._mine:
+            return
         self._composer.voice.bars.add(level)
         self._composer.voice.show_seconds(self._dictation.seconds)
 
     def _insert(self, text: str) -> None:
         if not self._composer.talking:
             return
-        self._composer.insert_dictated(text)
-        self._composer.show_talking(False)
+        composer, text = self._composer, text.strip()
+        if self.written_elsewhere:
+            self.written_elsewhere = False
+            composer.insert_dictated("")
+            composer.show_draft(self._presenter.draft)
+            before = composer.text.toPlainText()
+            composer.show_talking(False)
+            composer.add_text(f"{'' if not text or not before or before[-1].isspace() else ' '}{text}")
+        else:
+            composer.insert_dictated(text)
+            composer.show_talking(False)
         if text.strip():
             announce(self._composer, tr("Inserted: {text}", text=text.strip()))
 
     def _fail(self, error: ErrorInfo, trouble: Trouble | None) -> None:
+        if not self._mine:
+            return
         acts = []
         page = settings_page(trouble) if trouble is not None else ""
         if page:

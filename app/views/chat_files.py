@@ -51,7 +51,7 @@ class FilesView(QObject):
         presenter.listener_wanted.connect(dictation.offer_model)
         dictation.offer_refused.connect(presenter.forget_unheard)
         presenter.transcripts.progressed.connect(self._show_progress)
-        presenter.transcripts.exported.connect(lambda name: announce(page, tr("{name} was written.", name=name)))
+        presenter.transcripts.exported.connect(self._tell_exported)
         messages.transcript_made.connect(self._connect)
         presenter.recordings.changed.connect(self._show_sound)
         composer.text.picture.connect(presenter.attach_image)
@@ -150,7 +150,7 @@ class FilesView(QObject):
         )
 
     def _connect(self, row: TranscriptRow) -> None:
-        row.stop_wanted.connect(self._presenter.transcripts.stop)
+        row.stop_wanted.connect(self._stop)
         recordings = self._presenter.recordings
         row.play_wanted.connect(lambda id, at: recordings.play(id, row.transcript, at))
         row.pause_wanted.connect(lambda _id: recordings.pause())
@@ -158,6 +158,10 @@ class FilesView(QObject):
         row.export_wanted.connect(lambda _id, form: self._export(row, form))
         row.ask_wanted.connect(lambda _id: self._ask_about(row))
         row.insert_wanted.connect(lambda _id: self._insert(row))
+
+    def _tell_exported(self, name: str) -> None:
+        if self.asked:
+            announce(self._page, tr("{name} was written.", name=name))
 
     def _show_progress(self, message_id: str) -> None:
         for message in self._presenter.messages:
@@ -169,7 +173,17 @@ class FilesView(QObject):
             if isinstance(row, TranscriptRow) and message_id in ("", row.message.id):
                 row.show_sound(self._presenter.recordings.sound(row.message.id, row.transcript))
 
+    @property
+    def asked(self) -> bool:
+        """Whether this view stopped or exported a transcript last; another window may have."""
+        return self._presenter.transcripts.owner in (None, self)
+
+    def _stop(self, message_id: str) -> None:
+        self._presenter.transcripts.owner = self
+        self._presenter.transcripts.stop(message_id)
+
     def _export(self, row: TranscriptRow, form: Form) -> None:
+        self._presenter.transcripts.owner = self
         transcript = row.transcript
         name = file_name(transcript, form)
         dialog = QFileDialog(self._page.window(), tr("Export: {form}", form=tr(form.value[0])), str(Path.home() / name))

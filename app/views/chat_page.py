@@ -31,6 +31,7 @@ from app.views.chat_parameters import ParametersPanel
 from app.views.chat_provider_dialog import ProviderDialog
 from app.widgets.chat.conversation_list import ConversationList
 from app.widgets.chat.question_box import QuestionBox, ask_for_name, ask_to_delete
+from app.widgets.dialog import is_above
 from app.widgets.menu import Menu
 
 SIDE_WIDTH = 252
@@ -43,9 +44,13 @@ NO_LIMIT = 16_777_215  # Qt's own
 class ChatPage(QWidget):
     network_wanted = Signal()
     library_wanted = Signal()
+    window_wanted = Signal(str)  # one more, with that conversation; "" for a new one
+    main_wanted = Signal()
 
-    def __init__(self, presenter: ChatPresenter, theme: Theme) -> None:
+    def __init__(self, presenter: ChatPresenter, theme: Theme, *, beside: bool = False) -> None:
+        """beside: in a window of its own, beside the main one."""
         super().__init__()
+        self._beside = beside
         self.setObjectName("chatPage")
         self._presenter = presenter
         self._theme = theme
@@ -56,6 +61,7 @@ class ChatPage(QWidget):
         self.side = ConversationList(theme)
         self.conversation = Conversation(presenter, theme)
         self.archive = ArchiveMenus(presenter.archive, theme, self)
+        self.side.menu_opening.connect(self._add_window)
         self.side.menu_opening.connect(self.archive.add_export)
         self.side.list_menu_opening.connect(self.archive.add_all)
         self.scrim = Scrim(self)
@@ -153,6 +159,16 @@ class ChatPage(QWidget):
         self.conversation.composer.text.setFocus()
         self._presenter.new_conversation()
 
+    def _new_window(self) -> None:
+        self.window_wanted.emit("")
+
+    def _add_window(self, menu: QMenu, conversation_id: str, _title: str) -> None:
+        menu.addAction(
+            self._theme.icon("external-link"),
+            tr("Open in a new window"),
+            lambda: self.window_wanted.emit(conversation_id),
+        )
+
     def ask_to_delete(self, conversation_id: str) -> None:
         found = next((c for c in self._presenter.conversations if c.id == conversation_id), None)
         if found is not None:
@@ -167,7 +183,8 @@ class ChatPage(QWidget):
 
     def add_provider(self, key: str = "", name: str = "") -> ProviderDialog:
         # In front of the dialog that is open, if one is.
-        above = QApplication.activeModalWidget() or self
+        modal = QApplication.activeModalWidget()
+        above = modal if modal is not None and is_above(modal, self.window()) else self
         dialog = ProviderDialog(self._presenter, self._theme, above, key=key, name=name)
         dialog.chosen.connect(self._presenter.set_target)
         dialog.here_wanted.connect(self._presenter.chat_here)
@@ -193,7 +210,13 @@ class ChatPage(QWidget):
         presenter = self._presenter
         conversation = presenter.conversation
         menu.addAction(tr("New conversation"), QKeySequence("Ctrl+N"), self._new)
-        menu.addAction(tr("Add a provider…"), QKeySequence("Ctrl+Shift+N"), self.add_provider)
+        menu.addAction(tr("New window"), QKeySequence("Ctrl+Shift+N"), self._new_window)
+        if conversation is not None:
+            self._add_window(menu, conversation.id, conversation.title)
+        if self._beside:
+            menu.addAction(tr("Show the main window"), self.main_wanted.emit)
+        menu.addSeparator()
+        menu.addAction(tr("Add a provider…"), QKeySequence("Ctrl+Shift+A"), self.add_provider)
         menu.addSeparator()
         again = menu.addAction(tr("Answer again"), QKeySequence("Ctrl+R"), presenter.retry)
         again.setEnabled(not presenter.busy and bool(presenter.messages))
@@ -237,7 +260,7 @@ class ChatPage(QWidget):
     def _add_shortcuts(self) -> None:
         for keys, act in (
             ("Ctrl+N", self._new),
-            ("Ctrl+Shift+N", self.add_provider),
+            ("Ctrl+Shift+A", self.add_provider),
             ("Ctrl+.", self.toggle_parameters),
             ("Ctrl+K", self.conversation.bar.open_picker),
             ("Ctrl+F", self._search),

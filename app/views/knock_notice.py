@@ -56,6 +56,11 @@ class KnockNotice(QFrame):
         presenter.knocks_changed.connect(self._refresh)
         self.hide()
 
+    def begin(self) -> None:
+        """In a window that opens later: who asks already was told by another one."""
+        self._refresh()
+        self._dismiss()
+
     def show_here(self, wanted: bool) -> None:
         """Whether the page in front leaves the knocks to this notice."""
         self._wanted = wanted

@@ -97,3 +97,11 @@ class Dialog(QDialog):
             field.setAccessibleName(label)
         self.body.addWidget(text)
         self.body.addWidget(field)
+
+
+def is_above(dialog: QWidget, window: QWidget) -> bool:
+    """Whether a dialog belongs to that window, also by way of other dialogs."""
+    above: QWidget | None = dialog
+    while above is not None and above is not window:
+        above = above.parentWidget()
+    return above is window

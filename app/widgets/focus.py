@@ -5,7 +5,7 @@ Qt focuses a button on a mouse click too; the sheet's ring asks for the property
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from PySide6.QtCore import QEvent, Qt
 from PySide6.QtGui import QFocusEvent, QKeyEvent
@@ -38,6 +38,13 @@ def show_ring(widget: QWidget, event: QFocusEvent) -> None:
     if ring != before:
         widget.setProperty("keyboardFocus", "true" if ring else "false")
         restyle(widget)
+
+
+def next_stop(window: QWidget, stops: Sequence[QWidget]) -> None:
+    """F6: the focus to the stop behind the one that has it."""
+    focus = window.focusWidget() or window
+    here = next((i for i, stop in enumerate(stops) if stop.hasFocus() or stop.isAncestorOf(focus)), -1)
+    stops[(here + 1) % len(stops)].setFocus(Qt.FocusReason.ShortcutFocusReason)
 
 
 def focus_was_lost() -> bool:

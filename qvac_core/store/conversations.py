@@ -270,7 +270,7 @@ class Conversations:
         return frozenset(picture.sha256 for each in lists for picture in each)
 
     def drafts(self) -> dict[str, Draft]:
-        """What is written and not sent, by conversation; "" for the one that is not there yet."""
+        """What is written and not sent, by conversation; "" and what begins with "+" for those not there yet."""
         rows = self._database.rows("SELECT conversation_id, text, pasted, waiting FROM drafts")
         return {
             id: Draft(text, msgspec.json.decode(pasted, type=tuple[str, ...]), bool(waiting))
@@ -285,7 +285,7 @@ class Conversations:
                 pasted = msgspec.json.encode(draft.pasted).decode()
                 connection.execute(
                     "INSERT INTO drafts SELECT ?1, ?2, ?3, ?4 "
-                    "WHERE ?1 = '' OR EXISTS (SELECT 1 FROM conversations WHERE id = ?1)",
+                    "WHERE ?1 = '' OR ?1 LIKE '+%' OR EXISTS (SELECT 1 FROM conversations WHERE id = ?1)",
                     (conversation_id, draft.text, pasted, int(draft.waiting)),
                 )
 

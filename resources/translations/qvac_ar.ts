@@ -1150,6 +1150,10 @@
         <translation>إغلاق المعاملات</translation>
     </message>
     <message>
+        <source>Close the window</source>
+        <translation>إغلاق النافذة</translation>
+    </message>
+    <message>
         <source>Code</source>
         <translation>شيفرة</translation>
     </message>
@@ -2830,6 +2834,10 @@
         <translation>هوية جديدة…</translation>
     </message>
     <message>
+        <source>New window</source>
+        <translation>نافذة جديدة</translation>
+    </message>
+    <message>
         <source>Next part of the window</source>
         <translation>الجزء التالي من النافذة</translation>
     </message>
@@ -3221,6 +3229,10 @@
     <message>
         <source>Open file…</source>
         <translation>فتح ملف…</translation>
+    </message>
+    <message>
+        <source>Open in a new window</source>
+        <translation>فتح في نافذة جديدة</translation>
     </message>
     <message>
         <source>Open it again</source>
@@ -4159,6 +4171,10 @@
         <translation>عرض سجلّ البناء</translation>
     </message>
     <message>
+        <source>Show the main window</source>
+        <translation>إظهار النافذة الرئيسية</translation>
+    </message>
+    <message>
         <source>Show what to report</source>
         <translation>عرض ما يُبلَّغ عنه</translation>
     </message>
@@ -4289,6 +4305,10 @@
     <message>
         <source>Stop inserts</source>
         <translation>الإيقاف يُدرج</translation>
+    </message>
+    <message>
+        <source>Stop it there first.</source>
+        <translation>أوقفه هناك أولاً.</translation>
     </message>
     <message>
         <source>Stop request of {who}</source>
@@ -4813,6 +4833,10 @@
     <message>
         <source>The microphone fell silent.</source>
         <translation>صمت الميكروفون.</translation>
+    </message>
+    <message>
+        <source>The microphone is in use in another window.</source>
+        <translation>الميكروفون مستخدَم في نافذة أخرى.</translation>
     </message>
     <message>
         <source>The microphone was unplugged.</source>

@@ -1030,6 +1030,10 @@
         <translation>Parameter schließen</translation>
     </message>
     <message>
+        <source>Close the window</source>
+        <translation>Das Fenster schließen</translation>
+    </message>
+    <message>
         <source>Code</source>
         <translation>Code</translation>
     </message>
@@ -2706,6 +2710,10 @@
         <translation>Neue Identität…</translation>
     </message>
     <message>
+        <source>New window</source>
+        <translation>Neues Fenster</translation>
+    </message>
+    <message>
         <source>Next part of the window</source>
         <translation>Nächster Teil des Fensters</translation>
     </message>
@@ -3093,6 +3101,10 @@
     <message>
         <source>Open file…</source>
         <translation>Datei öffnen…</translation>
+    </message>
+    <message>
+        <source>Open in a new window</source>
+        <translation>In einem neuen Fenster öffnen</translation>
     </message>
     <message>
         <source>Open it again</source>
@@ -4011,6 +4023,10 @@
         <translation>Das Protokoll des Builds zeigen</translation>
     </message>
     <message>
+        <source>Show the main window</source>
+        <translation>Das Hauptfenster zeigen</translation>
+    </message>
+    <message>
         <source>Show what to report</source>
         <translation>Zeigen, was zu melden ist</translation>
     </message>
@@ -4141,6 +4157,10 @@
     <message>
         <source>Stop inserts</source>
         <translation>Stopp fügt ein</translation>
+    </message>
+    <message>
+        <source>Stop it there first.</source>
+        <translation>Beenden Sie es zuerst dort.</translation>
     </message>
     <message>
         <source>Stop request of {who}</source>
@@ -4665,6 +4685,10 @@
     <message>
         <source>The microphone fell silent.</source>
         <translation>Das Mikrofon verstummte.</translation>
+    </message>
+    <message>
+        <source>The microphone is in use in another window.</source>
+        <translation>Das Mikrofon wird in einem anderen Fenster benutzt.</translation>
     </message>
     <message>
         <source>The microphone was unplugged.</source>

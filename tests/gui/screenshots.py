@@ -79,16 +79,16 @@ def _manners(window: MainWindow) -> None:
 def _model(window: MainWindow) -> None:
     own, others = ModelOptions(context_tokens=8192, slots=1), ModelOptions(4096, 4, 0, 10, 0)
     options = OptionsOfModel(own, others, (8192, 4), in_use=True)
-    ModelOptionsDialog(window.share.options, window._theme, window.share.models[0], options, window).open()
+    ModelOptionsDialog(window.share.options, window.theme, window.share.models[0], options, window).open()
 
 
 def _new_identity(window: MainWindow) -> None:
-    NewIdentityDialog(window.share.identity, window._theme, window).open()
+    NewIdentityDialog(window.share.identity, window.theme, window).open()
 
 
 def _restore(window: MainWindow) -> None:
     found = FoundBackup("ee" * 32, "Studio desktop", "2026-11-01T10:00:00+01:00", False)
-    RestoreDialog(window.share.identity, window._theme, Path("qvac-identity-eeeeeeee.json"), found, window).open()
+    RestoreDialog(window.share.identity, window.theme, Path("qvac-identity-eeeeeeee.json"), found, window).open()
 
 
 def _empty() -> FakeCore:

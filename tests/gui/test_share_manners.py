@@ -263,7 +263,7 @@ def test_a_backup_is_looked_into_before_it_is_restored(run: Run, full: FakeCore)
         await settle(window)
         assert full.identity.now.next_key == "ab" * 32
         dialog_of(window, ChangedDialog).cancel.click()
-        same = RestoreDialog(window.share.identity, window._theme, good, FoundBackup("ab" * 32, "", "", True), window)
+        same = RestoreDialog(window.share.identity, window.theme, good, FoundBackup("ab" * 32, "", "", True), window)
         assert not same.confirm.isVisibleTo(same)
 
     run(test)

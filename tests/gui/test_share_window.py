@@ -16,6 +16,7 @@ from app.views.share_dialogs import KeyDialog
 from app.widgets.dialog import Dialog
 from app.widgets.segmented import Segmented
 from app.window import CHAT, SHARE, MainWindow
+from app.window_place import put_back
 from qvac_core.core.state import Notice, SharingPhase, SharingState
 from tests.gui.fake_core import FakeCore
 from tests.gui.populated import NOON
@@ -50,7 +51,7 @@ def test_the_tab_and_place_come_back(run: Run, busy: FakeCore) -> None:
         assert left == [True]
         before = window.size()
         window.resize(1280, 800)
-        window._restore(busy.settings["geometry"])
+        put_back(window, busy.settings["geometry"])
         assert window.size() == before
 
     run(test)

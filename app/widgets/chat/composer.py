@@ -144,6 +144,17 @@ class Composer(QFrame):
         self._waiting, self._left = draft.waiting, left
         self._show()
 
+    def follow(self, draft: Draft, *, left: bool = False) -> None:
+        """As `show_draft`, of what is written in another window: the caret stays between the letters where it is."""
+        if draft.pasted != self.pasted.texts or not fits(draft.text, IN_COMPOSER):
+            self.show_draft(draft, left=left)
+            return
+        self._filling = True
+        self.text.follow(draft.text)
+        self._filling = False
+        self._waiting, self._left = draft.waiting, left
+        self._show()
+
     def show_state(self, *, name: str, local: bool, answering: bool, keeps_contents: bool = False) -> None:
         """keeps_contents: the owner of that machine keeps what is asked and answered, and said so."""
         self._keeper = name if keeps_contents and not local else ""
@@ -412,6 +423,19 @@ class ComposerText(QPlainTextEdit):
         self.setPlaceholderText(text)
         self.viewport().update()  # QPlainTextEdit (6.11) does not paint it by itself, unlike QTextEdit and QLineEdit
 
+    def follow(self, text: str) -> None:
+        """Only what differs is replaced."""
+        old = self.toPlainText()
+        if old == text:
+            return
+        start = _alike(old, text)
+        rest, new = old[start:], text[start:]
+        end = _alike(rest[::-1], new[::-1])
+        cursor = QTextCursor(self.document())
+        cursor.setPosition(_units(old[:start]))
+        cursor.setPosition(_units(old[: len(old) - end]), QTextCursor.MoveMode.KeepAnchor)
+        cursor.insertText(new[: len(new) - end])
+
     # --- What is said, between what is written
 
     def begin_dictation(self) -> None:
@@ -512,6 +536,19 @@ class ComposerText(QPlainTextEdit):
         palette.setColor(QPalette.ColorRole.Text, self._theme.colour("text"))
         palette.setColor(QPalette.ColorRole.PlaceholderText, self._theme.colour("text3"))
         self.setPalette(palette)
+
+
+def _alike(one: str, other: str) -> int:
+    """How many letters at their beginnings are the same."""
+    return next(
+        (at for at, pair in enumerate(zip(one, other, strict=False)) if pair[0] != pair[1]),
+        len(min(one, other, key=len)),
+    )
+
+
+def _units(text: str) -> int:
+    """Letters as Qt counts them: those beyond the first 65,536 are two."""
+    return len(text.encode("utf-16-le", "surrogatepass")) // 2
 
 
 def _png(image: object) -> bytes:

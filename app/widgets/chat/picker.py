@@ -191,7 +191,7 @@ class PickerPopup(Popup):
         self.tree.setContextMenuPolicy(Qt.ContextMenuPolicy.CustomContextMenu)
         self.tree.customContextMenuRequested.connect(self._open_menu)
         self.tree.installEventFilter(self)
-        self.add = FootRow(theme, "plus", tr("Add a provider…"), tr("Add a provider"), "Ctrl+Shift+N")
+        self.add = FootRow(theme, "plus", tr("Add a provider…"), tr("Add a provider"), "Ctrl+Shift+A")
         self.add.clicked.connect(self._add)
         self.library = FootRow(theme, "hard-drive", tr("Library…"), tr("Models to be had, in the library"), "Ctrl+L")
         self.library.clicked.connect(self._open_library)
