@@ -126,7 +126,7 @@ class SectionView(QWidget):
 
     def show_found(self, words: Sequence[str]) -> int:
         """How many rows say all of `words`."""
-        found = [entry for entry in self.entries if _says(entry, words) and not entry.property("absent")]
+        found = [entry for entry in self.entries if _says(entry.texts(), words) and not entry.property("absent")]
         self.title.hide()
         self.sentence.hide()
         self.link.show()
@@ -175,6 +175,9 @@ class SettingsPage(QWidget):
         self._makers, self._options = makers, options
         self._built = False
         self._narrow = False
+        self._words: Sequence[str] = ()
+        self._waiting: list[str] = []  # sections that the search has not come to
+        self._hits: dict[str, int] = {}
         self._ahead = QTimer(self)
         self._ahead.setInterval(0)
         self._ahead.timeout.connect(self._build_ahead)
@@ -312,7 +315,10 @@ class SettingsPage(QWidget):
 
     def _build_ahead(self) -> None:
         missing = [section.name for section in SECTIONS if section.name not in self.sections]
-        if missing and self.isVisible():
+        if self._waiting:
+            self._search_on()
+            self.built_ahead.emit()
+        elif missing and self.isVisible():
             self.section(missing[0])
             self.built_ahead.emit()
         else:
@@ -336,6 +342,7 @@ class SettingsPage(QWidget):
         """One section, from its top; a search ends."""
         self._ensure_built()
         shown = self.section(name)
+        self._waiting = []
         if self.search.text():
             self.search.blockSignals(True)
             self.search.clear()
@@ -353,15 +360,49 @@ class SettingsPage(QWidget):
         self.area.verticalScrollBar().setValue(0)
 
     def _search(self, text: str) -> None:
-        words = text.casefold().split()
+        """The first hits at once, the others in slices: a section takes a moment to be made, and to be shown."""
+        self._words = words = text.casefold().split()
+        self._waiting, self._hits = [], {}
         if not words:
             self.show_section(self.list.current)
             return
-        hits = {section.name: self.section(section.name).show_found(words) for section in SECTIONS}
+        for view in self.sections.values():
+            view.hide()
+        # Those first of which it is known already that they have something: the rest is made to be looked at.
+        self._waiting = sorted((section.name for section in SECTIONS), key=lambda name: not self._may_say(name, words))
+        self.area.verticalScrollBar().setValue(0)
+        self._search_on()
+        self._ahead.start()
+
+    def finish_search(self) -> None:
+        """Without waiting for the slices."""
+        while self._waiting:
+            self._search_on()
+
+    def _search_on(self) -> None:
+        """One slice: up to the next section that is made or shown."""
+        while self._waiting:
+            name = self._waiting.pop(0)
+            new = name not in self.sections
+            self._hits[name] = self.section(name).show_found(self._words)
+            if new or self._hits[name]:
+                break
+        self._show_count()
+
+    def _may_say(self, name: str, words: Sequence[str]) -> bool:
+        """What there is tells by itself; of others what they will be made of does."""
+        if name in self.sections:
+            return any(_says(entry.texts(), words) for entry in self.sections[name].entries)
+        section = next(one for one in SECTIONS if one.name == name)
+        rows = (row for group in section.groups for row in group.rows)
+        return any(_says((tr(row.label), tr(row.hint) if row.hint else "", *row.words, row.key), words) for row in rows)
+
+    def _show_count(self) -> None:
+        hits, ended = self._hits, not self._waiting
         count = sum(hits.values())
         said = {name: trn("%n setting found", "%n settings found", hit) for name, hit in hits.items()}
         self.list.show_hits(hits, said)
-        asked = text.strip()
+        asked = self.search.text().strip()
         self.found_title.setText(
             trn("%n setting contains “{text}”", "%n settings contain “{text}”", count, text=asked)
             if count
@@ -372,9 +413,9 @@ class SettingsPage(QWidget):
             if count
             else tr("Words of the command line are found too, such as --port.")
         )
-        self._found.show()
-        self.area.verticalScrollBar().setValue(0)
-        announce(self, self.found_title.text())
+        self._found.setVisible(bool(count) or ended)  # that nothing was found is said when all was looked at
+        if ended:
+            announce(self, self.found_title.text())
 
     def _start_search(self) -> None:
         self.search.setFocus(Qt.FocusReason.ShortcutFocusReason)
@@ -443,6 +484,6 @@ class SettingsPage(QWidget):
                 self._side_layout.insertWidget(0, self.search)
 
 
-def _says(entry: SettingsEntry, words: Sequence[str]) -> bool:
-    text = "\n".join(entry.texts()).casefold()
+def _says(texts: Sequence[str], words: Sequence[str]) -> bool:
+    text = "\n".join(texts).casefold()
     return all(word in text for word in words)

@@ -169,6 +169,7 @@ def _search_settings(window: MainWindow) -> None:
 def _find(window: MainWindow, text: str) -> None:
     window.open_settings()
     window.settings.page.search.setText(text)
+    window.settings.page.finish_search()
 
 
 def _mirrored_settings(window: MainWindow) -> None:

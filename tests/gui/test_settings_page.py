@@ -60,6 +60,12 @@ def seen(page: SettingsPage) -> list[SettingsEntry]:
     return [entry for view in page.sections.values() for entry in view.entries if entry.isVisible()]
 
 
+def search(page: SettingsPage, text: str) -> None:
+    """Until all sections were looked through."""
+    page.search.setText(text)
+    page.finish_search()
+
+
 def column(page: SettingsPage) -> list[SectionView]:
     layout = page._column_layout
     items = (layout.itemAt(place) for place in range(layout.count()))
@@ -123,7 +129,7 @@ def test_sections_are_walked_by_keyboard(run: Run, busy: FakeCore) -> None:
 def test_words_of_the_command_line_are_found_and_hits_are_counted(run: Run, busy: FakeCore) -> None:
     async def test(window: MainWindow) -> None:
         page = opened(window)
-        page.search.setText("--port")
+        search(page, "--port")
         assert labels(page) == ["UDP port"]
         assert page.found_title.text() == "1 setting contains “--port”"
         assert page.list.buttons["network"].hits == 1
@@ -138,9 +144,9 @@ def test_values_and_hints_are_searched_and_marked(run: Run, busy: FakeCore) -> N
 
     async def test(window: MainWindow) -> None:
         page = opened(window)
-        page.search.setText("dark")
+        search(page, "dark")
         assert "Theme" in labels(page)
-        page.search.setText("OUTLINES soft")
+        search(page, "OUTLINES soft")
         assert labels(page) == ["High contrast"]
         assert "<span" in page.row("contrast").hint.text()
         assert page.row("contrast").hint.accessibleName() == "Stronger outlines, no soft fills."
@@ -154,7 +160,7 @@ def test_values_and_hints_are_searched_and_marked(run: Run, busy: FakeCore) -> N
 def test_what_was_found_is_changed_in_place_and_a_heading_opens_its_section(run: Run, busy: FakeCore) -> None:
     async def test(window: MainWindow) -> None:
         page = opened(window)
-        page.search.setText("motion")
+        search(page, "motion")
         control = page.row("reduced_motion").controls[0]
         assert isinstance(control, Switch) and control.isVisible()
         control.click()
@@ -168,10 +174,30 @@ def test_what_was_found_is_changed_in_place_and_a_heading_opens_its_section(run:
     run(test)
 
 
+def test_the_first_hits_are_there_at_once_and_the_others_follow(run: Run, busy: FakeCore) -> None:
+    async def test(window: MainWindow) -> None:
+        page = opened(window)
+        page._ahead.stop()
+        page.search.setText("--port")
+        assert labels(page) == ["UDP port"]  # though its section is the fifth, and the others are not made yet
+        assert set(page.sections) == {"general", "network"} and page._waiting
+        page.search.setText("qqq")
+        assert not page._found.isVisible()  # nothing is said of what was not looked at
+        page._ahead.start()
+        for _turn in range(500):
+            if page._found.isVisible():
+                break
+            await asyncio.sleep(0.01)
+        assert page.found_title.text() == "No setting contains “qqq”"
+        assert set(page.sections) == {section.name for section in SECTIONS}
+
+    run(test)
+
+
 def test_nothing_found_says_so(run: Run, busy: FakeCore) -> None:
     async def test(window: MainWindow) -> None:
         page = opened(window)
-        page.search.setText("qqq <b>")
+        search(page, "qqq <b>")
         assert seen(page) == []
         assert page.found_title.text() == "No setting contains “qqq <b>”"
 
@@ -486,7 +512,7 @@ def test_the_data_folder_is_told_with_its_size(run: Run, busy: FakeCore, tmp_pat
 def test_who_may_use_it_leads_to_the_share_page(run: Run, busy: FakeCore) -> None:
     async def test(window: MainWindow) -> None:
         page = opened(window)
-        page.search.setText("--allow-all")
+        search(page, "--allow-all")
         (row,) = seen(page)
         assert isinstance(row, SettingsRow)
         button = row.controls[0]
