@@ -24,7 +24,6 @@ from qasync import QEventLoop
 
 from app import accessible, first_look, recent_log, window_language
 from app.app_icon import app_icon
-from app.autostart import IN_TRAY, Autostart
 from app.background import Background
 from app.bridge import CoreProxy, CoreThread
 from app.caret import RestingCaret
@@ -32,6 +31,7 @@ from app.come_forward import come_forward
 from app.core_words import told
 from app.i18n import tr
 from app.instance import Call, Instance, as_call
+from app.own_command import IN_TRAY
 from app.restart import begin_again
 from app.theme import Theme
 from app.widgets.dialog import Dialog
@@ -212,9 +212,8 @@ async def live(core: CoreProxy, theme: Theme, instance: Instance | None = None, 
         app.file_wanted.connect(lambda wanted: called(Call((wanted,))))
     code = DONE
     leaving = asyncio.ensure_future(left.wait())
-    autostart = Autostart.of(instance.folder) if instance is not None else None
     beginning = asyncio.ensure_future(
-        _begin(core, window, background, early, autostart, instance.folder if instance is not None else None)
+        _begin(core, window, background, early, instance.folder if instance is not None else None)
     )
     try:
         await asyncio.wait({beginning, leaving}, return_when=asyncio.FIRST_COMPLETED)
@@ -253,8 +252,7 @@ async def _begin(
     window: MainWindow,
     background: Background,
     asked: list[tuple[str, ...]],
-    autostart: Autostart | None,
-    folder: DataDir | None = None,
+    folder: DataDir | None,
 ) -> None:
     """asked: what for, by the command line first; it grows until this ends."""
     if IN_TRAY not in asked[0]:
@@ -263,12 +261,13 @@ async def _begin(
     await core.start()
     await window.load()
     await background.start(asked[0])
-    if autostart is not None:
+    if folder is not None:
+        from app.autostart import Autostart  # not before the window is seen
+
         try:
-            await asyncio.to_thread(autostart.mend)
+            await asyncio.to_thread(Autostart.of(folder).mend)
         except QvacError as error:
             window.notice.show_notice(tr("What starts at login could not be looked at."), error.message)
-    if folder is not None:
         await asyncio.to_thread(resume_service, folder)
     for arguments in asked:
         window.called.emit(arguments)

@@ -19,6 +19,7 @@ from typing import Final, Protocol
 from xml.parsers.expat import ExpatError
 
 from app.i18n import tr
+from app.own_command import IN_TRAY as IN_TRAY
 from app.own_command import data_folder_options, own_command
 from qvac_core.errors import StoreError
 from qvac_core.store.disk import store_error
@@ -26,7 +27,6 @@ from qvac_core.store.folders import APP_NAME, DataDir
 
 TITLE: Final = "QVAC Desktop"
 LABEL: Final = "io.github.qvac-desktop"  # of launchd; reversed domain, as is the habit there
-IN_TRAY: Final = "--in-tray"
 ACTION = "change what is started at login"
 
 

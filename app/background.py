@@ -13,11 +13,11 @@ from collections.abc import Callable, Sequence
 from PySide6.QtCore import QObject, Qt, QTimer
 from PySide6.QtWidgets import QApplication, QWidget
 
-from app.autostart import IN_TRAY
 from app.bridge import CoreProxy
 from app.come_forward import come_forward
 from app.i18n import tr, trn
 from app.notices import DEFAULT, Notices
+from app.own_command import IN_TRAY
 from app.presenters.share import HOUR_GRANT
 from app.tasks import Tasks
 from app.theme import Theme

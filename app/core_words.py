@@ -254,8 +254,8 @@ _WITH_FIELDS = (
 
 def told(text: str) -> str:
     """What the core says, in the user's language where the window knows the sentence, else as it is."""
-    if text in _KNOWN:
-        return tr(text)
+    if not text or text in _KNOWN:
+        return tr(text) if text else ""
     return _all_of(_SENTENCE_END.split(text, _MOST_SENTENCES)) or text
 
 
@@ -278,8 +278,8 @@ def _all_of(parts: list[str]) -> str:
 def _sentence(text: str) -> str | None:
     if text in _KNOWN:
         return tr(text)
-    for template, pattern in _patterns():
-        if (found := pattern.fullmatch(text)) is not None:
+    for template, begins in _templates():
+        if text.startswith(begins) and (found := _pattern(template).fullmatch(text)) is not None:
             if found.groupdict().get("action", _ACTIONS[0]) not in _ACTIONS:
                 return None  # half of a sentence in another language helps nobody
             # A field may be a sentence of the core itself.
@@ -288,13 +288,15 @@ def _sentence(text: str) -> str | None:
 
 
 @cache
-def _patterns() -> tuple[tuple[str, re.Pattern[str]], ...]:
+def _templates() -> tuple[tuple[str, str], ...]:
+    """Each with what it begins with: most are told apart by that, and a pattern is made when it may be needed."""
     # The most said first: "It is not whole: {reason}." would take what is said of a picture as a reason.
     known: tuple[str, ...] = _WITH_FIELDS + core_library_words.WITH_FIELDS
     templates = sorted(known, key=lambda template: -len(FIELD.sub("", template)))
-    return tuple((template, _pattern(template)) for template in templates)
+    return tuple((template, FIELD.split(template, 1)[0]) for template in templates)
 
 
+@cache
 def _pattern(template: str) -> re.Pattern[str]:
     pieces = re.split(r"(\{\w+\})", template)
     return re.compile(

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 from urllib.parse import urlsplit
-from urllib.request import url2pathname
 
 from qvac_core.codec.key_text import KeyCheck, read_key
 
@@ -21,6 +20,8 @@ def is_link(text: str) -> bool:
 def picture_path(text: str) -> Path | None:
     """The absolute path of a picture file that a text names, also as a file:// address; whether it is there is open."""
     if text.casefold().startswith("file:"):
+        from urllib.request import url2pathname  # it comes with all of http
+
         text = url2pathname(urlsplit(text).path)
     if "://" in text or not text.casefold().endswith(PICTURES):
         return None

@@ -10,6 +10,8 @@ from pathlib import Path
 from qvac_core.frozen import COMMAND, WINDOW, is_frozen
 from qvac_core.frozen import executable as beside
 
+IN_TRAY = "--in-tray"  # an option of the window: it begins without being seen
+
 
 def own_command(
     *,

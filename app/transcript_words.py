@@ -13,8 +13,6 @@ from app.i18n import later, listed, number, tr
 from app.words import whole_duration
 from qvac_core.core.state import Message, TranscriptProgress
 from qvac_core.core.transcript import Transcript, TranscriptLine
-from qvac_core.engines.speech import Segment
-from qvac_core.engines.subtitles import srt, vtt
 from qvac_core.errors import StoreError
 
 
@@ -109,6 +107,10 @@ def line(piece: TranscriptLine) -> str:
 
 
 def export(transcript: Transcript, form: Form) -> str:
+    # The rooms of speech are not read at a start that only shows conversations.
+    from qvac_core.engines.speech import Segment
+    from qvac_core.engines.subtitles import srt, vtt
+
     segments = [
         Segment(number, piece.start_ms, piece.end_ms, piece.text) for number, piece in enumerate(transcript.lines)
     ]

@@ -9,46 +9,36 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, Qt, Signal
 from PySide6.QtGui import QFontDatabase
-from PySide6.QtWidgets import QApplication, QWidget
+from PySide6.QtWidgets import QApplication
 
 from app import languages
 from app.audio.system_input import SystemInput
-from app.autostart import Autostart
 from app.bridge import CoreProxy
 from app.core_words import told
 from app.i18n import tr
-from app.network_words import headline
 from app.presenters.chat import ChatPresenter
 from app.presenters.identity import IdentityPresenter
 from app.presenters.network import NetworkPresenter
 from app.presenters.settings import SettingsPresenter
-from app.presenters.settings_rows import Row, keys
+from app.presenters.settings_rows import keys
 from app.tasks import Tasks
 from app.theme import Theme
 from app.views.chat_page import ChatPage
-from app.views.settings_hours import DaysRow, HoursRow
-from app.views.settings_identity import IdentityRow
-from app.views.settings_network import AddRelayEntry, ConnectionEntry, RelaysEntry
 from app.views.settings_page import SettingsPage
-from app.views.settings_row import Options, SettingsEntry, SettingsRow
-from app.views.settings_system import AboutRows, AutostartRow, FolderRow, ReportRow, TextDialog, shortcut_rows
-from app.widgets.button import Button
-from app.widgets.icon_label import IconLabel
+from app.views.settings_row import Options
 from app.window_language import LANGUAGES, SYSTEM
 from qvac_core.core.manners import MannersRule
 from qvac_core.core.pausing import PauseReason
 from qvac_core.store.folders import DataDir
 
 if TYPE_CHECKING:
-    from app.engine_build import EngineBuild
-    from app.views.settings_service import FindServices
+    from app.window_rows import WindowRows
 
 MANNERS = {
     PauseReason.BATTERY: "manners.on_battery",
     PauseReason.ACTIVE: "manners.while_active",
     PauseReason.OTHER_PROGRAM: "manners.other_gpu",
 }
-PRIVATE = frozenset({"machine_name", "network.bootstrap", "speech.microphone"})
 
 
 class WindowSettings(QObject):
@@ -76,31 +66,13 @@ class WindowSettings(QObject):
         self._tasks = Tasks()
         self._closing = threading.Event()
         self._folder: DataDir | None = None
-        self._starts: Autostart | None = None
-        self._find_services: FindServices | None = None
-        self.build: EngineBuild | None = None
+        self._rows: WindowRows | None = None
         self._still = theme.reduced_motion  # whoever made the theme wants none
         self.presenter = SettingsPresenter(core, keys(), self)
         self.page = SettingsPage(
             self.presenter,
             theme,
-            {
-                "about": self._about,
-                "autostart": self._autostart,
-                "connection": self._connection,
-                "days": lambda row: (DaysRow(self.presenter, theme, row),),
-                "engine": self._engines,
-                "folder": self._folder_rows,
-                "identity": self._identity_row,
-                "hours": lambda row: (HoursRow(self.presenter, theme, row),),
-                "reads": lambda row: (SettingsRow(theme, tr(row.label), tr(row.hint), words=row.words),),
-                "relays": self._relays,
-                "report": lambda row: (ReportRow(theme, row, self._facts),),
-                "service": self._service,
-                "shortcuts": lambda row: shortcut_rows(theme),
-                "telemetry": self._telemetry,
-                "who": self._who,
-            },
+            lambda name, row: self.rows.make(name, row),
             self._options,
         )
         self._acts: dict[str, Callable[[], None]] = {
@@ -120,15 +92,23 @@ class WindowSettings(QObject):
         self.page.built_ahead.connect(self._show_rules)
         self._microphones: tuple[str, ...] = ()
         self._rules: tuple[MannersRule, ...] = ()
-        self.starts: AutostartRow | None = None
         app = QApplication.instance()
         if isinstance(app, QApplication):
             app.applicationStateChanged.connect(self._back)
 
-    def use(self, folder: DataDir, find_services: FindServices | None = None) -> None:
+    def use(self, folder: DataDir) -> None:
         """Where this window keeps everything. Before the page is opened for the first time."""
-        self._folder, self._starts = folder, Autostart.of(folder)
-        self._find_services = find_services
+        self._folder = folder
+
+    @property
+    def rows(self) -> WindowRows:
+        """Made when they are first asked for: a start has no use for them."""
+        if self._rows is None:
+            from app.window_rows import WindowRows
+
+            parts = (self._network, self._identity, self._tasks, self._closing, self._folder)
+            self._rows = WindowRows(self._theme, self.page, self.presenter, *parts, self.share_wanted.emit)
+        return self._rows
 
     async def load(self) -> None:
         await self._network.load()
@@ -136,8 +116,8 @@ class WindowSettings(QObject):
 
     async def close(self) -> None:
         self._closing.set()
-        if self.build is not None:
-            await asyncio.to_thread(self.build.cancel)
+        if self._rows is not None:
+            await asyncio.to_thread(self._rows.build.cancel)
         await self._tasks.settle()  # a thread that reads a disk cannot be cancelled
         await self._tasks.close()
         await self.presenter.close()
@@ -148,8 +128,9 @@ class WindowSettings(QObject):
 
     def _back(self, state: Qt.ApplicationState) -> None:
         """Somebody may have changed elsewhere what the system has."""
-        if state == Qt.ApplicationState.ApplicationActive and self.starts is not None and self.starts.isVisible():
-            self.starts.read()
+        starts = self._rows.starts if self._rows is not None else None
+        if state == Qt.ApplicationState.ApplicationActive and starts is not None and starts.isVisible():
+            starts.read()
 
     # --- In force
 
@@ -201,68 +182,6 @@ class WindowSettings(QObject):
             case "microphones":
                 return tuple((name, name) for name in self._microphones)
         return ()
-
-    def _connection(self, row: Row) -> tuple[SettingsEntry, ...]:
-        return (ConnectionEntry(self._network, self._theme, row),)
-
-    def _relays(self, row: Row) -> tuple[SettingsEntry, ...]:
-        return RelaysEntry(self._network, self._theme, row), AddRelayEntry(self._network, self._theme, row)
-
-    def _about(self, row: Row) -> tuple[SettingsEntry, ...]:
-        about = self.about = AboutRows(self._theme, row)
-        return about.version, about.licence
-
-    def _autostart(self, row: Row) -> tuple[SettingsEntry, ...]:
-        if self._starts is None:
-            return ()
-        self.starts = AutostartRow(self._theme, row, self._starts, self._tasks)
-        return (self.starts,)
-
-    def _engines(self, row: Row) -> tuple[SettingsEntry, ...]:
-        from app.engine_build import EngineBuild
-        from app.views.settings_engine import engine_rows
-
-        def show(title: str, sentence: str, text: str, asker: QWidget) -> None:
-            TextDialog(self._theme, title, sentence, text, asker).open()
-
-        self.build = self.build or EngineBuild()
-        return engine_rows(self._theme, row, self.build, self._tasks, show, self.page.refresh_rows)
-
-    def _service(self, row: Row) -> tuple[SettingsEntry, ...]:
-        if self._folder is None:
-            return ()
-        from app.service import services_here
-        from app.views.settings_service import ServiceRow
-
-        find = self._find_services or services_here
-        return (ServiceRow(self._theme, row, self._folder, find, self._tasks),)
-
-    def _folder_rows(self, row: Row) -> tuple[SettingsEntry, ...]:
-        if self._folder is None:
-            return ()
-        return (FolderRow(self._theme, row, self._folder, self._tasks, self._closing),)
-
-    def _identity_row(self, row: Row) -> tuple[SettingsEntry, ...]:
-        return (IdentityRow(self._identity, self._theme, row, self.page.restart_wanted.emit),)
-
-    def _telemetry(self, row: Row) -> tuple[SettingsEntry, ...]:
-        sign = IconLabel(self._theme, "shield", "accent")
-        return (SettingsRow(self._theme, tr(row.label), tr(row.hint), sign, words=row.words),)
-
-    def _who(self, row: Row) -> tuple[SettingsEntry, ...]:
-        show = Button(self._theme, tr("Show"), name=tr("Show who may use it"))
-        show.clicked.connect(self.share_wanted)
-        return (SettingsRow(self._theme, tr(row.label), tr(row.hint), show, words=row.words),)
-
-    def _facts(self) -> tuple[str, ...]:
-        """Of this run, for a report: what differs from the defaults, but for what tells who somebody is."""
-        kept = [key for key in keys() if key not in PRIVATE and self.presenter.changed_from_default(key)]
-        report = self._network.report
-        return (
-            f"Given: {', '.join(self.presenter.given) or 'nothing'}",
-            f"Network: {headline(report)[1] if report is not None else 'not looked at'}",
-            *(f"{key} = {self.presenter.value(key)}" for key in kept),
-        )
 
     # --- What the machine tells of the manners
 

@@ -239,6 +239,9 @@ def _open_window(options: argparse.Namespace, output: Output, arguments: Sequenc
     from qvac_core.store.folders import DataDir
 
     try:
+        from app.qt_features import leave_sources_alone
+
+        leave_sources_alone()
         from app.application import run as run_window
     except ImportError as error:
         output.note(

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import argparse
 import re
+import sys
 from collections.abc import Callable, Sequence
 from datetime import datetime
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
 from app.given_keys import is_link, picture_path
 from qvac_core.codec.host_port import parse_host_port
 from qvac_core.codec.key_text import parse_public_key, parse_seed
-from qvac_core.engines.interface import ANSWER_TOKENS
+from qvac_core.engines.answer_length import ANSWER_TOKENS
 from qvac_core.errors import IdentityError, NetworkError
 from qvac_core.store.invites import MOST_PLACES
 from qvac_core.store.settings import (
@@ -26,6 +26,17 @@ from qvac_core.store.settings import (
 )
 
 T = TypeVar("T")
+
+
+class _Version(argparse.Action):
+    """As argparse's own; what is installed is read only when somebody asks."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: Any) -> NoReturn:
+        from importlib.metadata import version
+
+        sys.stdout.write(f"qvac-desktop {version('qvac-desktop')}\n")
+        parser.exit()
+
 
 EXIT_USAGE = 2
 # What `models` does with the models of this machine.
@@ -215,7 +226,14 @@ def build_parser() -> argparse.ArgumentParser:
         epilog=_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--version", action="version", version=f"qvac-desktop {version('qvac-desktop')}")
+    parser.add_argument(
+        "--version",
+        action=_Version,
+        nargs=0,
+        dest=argparse.SUPPRESS,
+        default=argparse.SUPPRESS,
+        help="show program's version number and exit",
+    )
     _common(parser)
     _network(parser)
     _local_network(parser)

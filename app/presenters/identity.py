@@ -11,8 +11,8 @@ from PySide6.QtCore import QObject, Signal
 from app.bridge import CoreProxy
 from app.i18n import tr
 from app.tasks import Tasks
+from qvac_core.core.identity_state import FoundBackup, OwnIdentity
 from qvac_core.core.interface import CoreInterface
-from qvac_core.core.own_identity import FoundBackup, OwnIdentity
 from qvac_core.core.state import ErrorInfo, IdentityChanged, SettingChanged
 from qvac_core.errors import QvacError
 

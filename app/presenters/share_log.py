@@ -14,7 +14,7 @@ from PySide6.QtCore import QObject, Signal
 from app.bridge import CoreProxy
 from app.i18n import tr
 from app.tasks import Tasks
-from qvac_core.core.history import Contents, DayTotals, LogQuery, LogTotals, PersonTotals
+from qvac_core.core.history_state import Contents, DayTotals, LogQuery, LogTotals, PersonTotals
 from qvac_core.core.state import ErrorInfo, HistoryCleared, LogEntry, RequestEnded, SettingChanged
 from qvac_core.errors import QvacError
 

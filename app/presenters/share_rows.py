@@ -10,7 +10,7 @@ from app.core_words import told
 from app.i18n import comma, later, listed, number, tongue, tr, trn
 from app.widgets.keys import group_key, short_key
 from app.widgets.rows import Cell, Column, Row
-from qvac_core.core.history import DayTotals, LogTotals, PersonTotals
+from qvac_core.core.history_state import DayTotals, LogTotals, PersonTotals
 from qvac_core.core.state import (
     AccessKey,
     AccessMode,

@@ -5,7 +5,7 @@ Nothing of it is made before it is opened: a start has no use for it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 
 from PySide6.QtCore import QSize, Qt, QTimer, Signal
 from PySide6.QtGui import QKeyEvent, QKeySequence, QResizeEvent, QShortcut, QShowEvent
@@ -31,8 +31,8 @@ MARGIN = 24
 TOP = 22
 ABOVE_GROUP = 17
 
-Maker = Callable[[Row], Sequence[SettingsEntry]]
-"""What a `Special` row is made of: one entry, or several that stand in the same card."""
+Maker = Callable[[str, Row], Sequence[SettingsEntry]]
+"""What a `Special` row is made of, by its name: one entry, several that stand in the same card, or none."""
 
 
 class GroupView(QWidget):
@@ -156,7 +156,7 @@ class SettingsSearch(SearchField):
 
 
 class SettingsPage(QWidget):
-    """`makers`: what the `Special` rows are made of, by name. `options`: what a `Choice.source` holds now."""
+    """`make`: what the `Special` rows are made of. `options`: what a `Choice.source` holds now."""
 
     restart_wanted = Signal()
     shown = Signal()
@@ -166,13 +166,13 @@ class SettingsPage(QWidget):
         self,
         presenter: SettingsPresenter,
         theme: Theme,
-        makers: Mapping[str, Maker],
+        make: Maker,
         options: Callable[[str], Options],
         parent: QWidget | None = None,
     ) -> None:
         super().__init__(parent)
         self._presenter, self._theme = presenter, theme
-        self._makers, self._options = makers, options
+        self._make, self._options = make, options
         self._built = False
         self._narrow = False
         self._words: Sequence[str] = ()
@@ -328,7 +328,7 @@ class SettingsPage(QWidget):
         entries: list[SettingsEntry] = []
         for row in group.rows:
             if isinstance(row.control, Special):
-                entries += self._makers[row.control.name](row)
+                entries += self._make(row.control.name, row)
             else:
                 entry = SettingRow(self._theme, row, self._presenter, self._options)
                 entry.restart_wanted.connect(self.restart_wanted)

@@ -7,7 +7,7 @@ from PySide6.QtWidgets import QPlainTextEdit, QWidget
 from app.i18n import tr
 from app.theme import Theme
 from app.widgets.dialog import Dialog
-from qvac_core.core.history import Contents
+from qvac_core.core.history_state import Contents
 
 
 class ContentsDialog(Dialog):

@@ -15,7 +15,7 @@ from app.widgets.dialog import Dialog
 from app.widgets.error_panel import ErrorPanel
 from app.widgets.keys import short_key
 from app.widgets.label import Label
-from qvac_core.core.own_identity import FoundBackup
+from qvac_core.core.identity_state import FoundBackup
 from qvac_core.core.state import ErrorInfo
 
 NAME_LIMIT = 60

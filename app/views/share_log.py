@@ -42,7 +42,7 @@ from app.widgets.rows import Column
 from app.widgets.search_field import SearchField
 from app.widgets.segmented import Segmented
 from app.widgets.table import ROW_LOG, Table
-from qvac_core.core.history import Contents, LogQuery, LogTotals
+from qvac_core.core.history_state import Contents, LogQuery, LogTotals
 from qvac_core.core.state import ErrorInfo, LogEntry
 
 Choices = Sequence[tuple[str, str]]  # value and text

@@ -6,7 +6,7 @@ import math
 import re
 
 from qvac_core.core.state import ErrorInfo
-from qvac_core.delegation.failures import Reason
+from qvac_core.delegation.reasons import Reason
 from qvac_core.errors import DelegationError, QvacError
 
 # By name: (what happened, what helps).

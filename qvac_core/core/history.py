@@ -10,19 +10,15 @@ import secrets
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Protocol
+from typing import IO, TYPE_CHECKING
 
+from qvac_core.core.history_state import Contents, DayTotals, HistoryCleared, LogPage, LogQuery, LogTotals, PersonTotals
 from qvac_core.store.disk import PRIVATE_FILE, store_error
 from qvac_core.store.folders import keep_from_own_files
 from qvac_core.store.records import LogEntry
-from qvac_core.store.request_history import Contents as Contents
-from qvac_core.store.request_history import DayTotals as DayTotals
-from qvac_core.store.request_history import LogQuery as LogQuery
-from qvac_core.store.request_history import LogTotals as LogTotals
-from qvac_core.store.request_history import PersonTotals as PersonTotals
 
 if TYPE_CHECKING:
     from qvac_core.store.store import Store
@@ -33,40 +29,6 @@ FIELDS = (
 )
 # A cell that begins so is a formula to a spreadsheet: one that runs when the file is opened.
 FORMULA_BEGINS = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")  # the wide ones: East Asian
-
-
-@dataclass(frozen=True, slots=True)
-class LogPage:
-    """entries: from `offset` on. totals: of all that the query finds, with its first page alone."""
-
-    offset: int
-    entries: tuple[LogEntry, ...]
-    totals: LogTotals
-
-
-@dataclass(frozen=True, slots=True)
-class HistoryCleared:
-    """The log, or only what it kept of contents, was forgotten."""
-
-
-class HistoryInterface(Protocol):
-    """`core.history`. Raises StoreError."""
-
-    async def page(self, query: LogQuery, offset: int = 0, limit: int = 200) -> LogPage: ...
-    async def totals(self, query: LogQuery) -> LogTotals: ...
-    async def by_person(self, query: LogQuery) -> tuple[PersonTotals, ...]: ...
-    async def by_day(self, query: LogQuery) -> tuple[DayTotals, ...]: ...
-    async def models(self) -> tuple[str, ...]: ...
-    async def contents(self, id: str) -> Contents | None: ...
-    async def has_contents(self) -> bool: ...
-    async def forget_contents(self) -> None:
-        """What was said; the log itself stays."""
-
-    async def export(self, path: Path, query: LogQuery) -> int:
-        """Write what the query finds: JSON for a name that ends so, else CSV. How many requests that were.
-
-        A file of that name is replaced once all is written; only this user can read it. Without contents.
-        """
 
 
 class History:

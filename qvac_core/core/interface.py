@@ -16,13 +16,13 @@ if TYPE_CHECKING:
     from qvac_core.core.chat_settings import ChatSettingsRoom
     from qvac_core.core.copies import CopyRoom
     from qvac_core.core.gauges import GaugesInterface
-    from qvac_core.core.history import HistoryInterface
+    from qvac_core.core.history_state import HistoryInterface
+    from qvac_core.core.identity_state import IdentityInterface
     from qvac_core.core.invites_room import InvitesInterface
     from qvac_core.core.library_room import LibraryRoom
     from qvac_core.core.limits import LimitsInterface
     from qvac_core.core.manners import MannersInterface
     from qvac_core.core.model_options import ModelOptionsInterface
-    from qvac_core.core.own_identity import IdentityInterface
     from qvac_core.core.pausing import PausingInterface
     from qvac_core.core.state import (
         AccessMode,

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Protocol
 
 from qvac_core.errors import StoreError
 from qvac_core.store.days import begin_of_day, day_of, end_of_day
+from qvac_core.store.log_records import DayTotals, LogQuery, LogTotals, ModelTotals
 from qvac_core.store.records import AccessRecord
 from qvac_core.store.records import KeyLimits as KeyLimits
-from qvac_core.store.request_history import DayTotals, LogQuery, LogTotals, ModelTotals
 
 if TYPE_CHECKING:
     from qvac_core.store.store import Store

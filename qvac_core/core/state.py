@@ -8,7 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from qvac_core.core.history import HistoryCleared as HistoryCleared
+from qvac_core.core.history_state import HistoryCleared as HistoryCleared
+from qvac_core.core.identity_state import IdentityChanged as IdentityChanged
 from qvac_core.core.invites_room import InvitesChanged as InvitesChanged
 from qvac_core.core.invites_room import InviteWish as InviteWish
 from qvac_core.core.invites_room import Offer as Offer
@@ -16,7 +17,6 @@ from qvac_core.core.library_state import DownloadChanged as DownloadChanged
 from qvac_core.core.library_state import DownloadState as DownloadState
 from qvac_core.core.library_state import LibraryEvent
 from qvac_core.core.manners import MannersChanged as MannersChanged
-from qvac_core.core.own_identity import IdentityChanged as IdentityChanged
 from qvac_core.core.pausing import Pause as Pause
 from qvac_core.core.pausing import PauseReason as PauseReason
 from qvac_core.core.pausing import PausesChanged as PausesChanged

@@ -26,7 +26,8 @@ from qvac_core.delegation.messages import (
 )
 from qvac_core.delegation.model_config import LlmConfig, sampling_of
 from qvac_core.delegation.tool_wire import engine_choice, engine_message, engine_tools
-from qvac_core.engines.interface import ANSWER_TOKENS, ChatMessage, CompletionRequest, SamplingParams, ToolChoice
+from qvac_core.engines.answer_length import ANSWER_TOKENS
+from qvac_core.engines.interface import ChatMessage, CompletionRequest, SamplingParams, ToolChoice
 from qvac_core.engines.tools import checked_tools
 
 SEED_BITS = 32

@@ -13,6 +13,7 @@ from typing import Any
 from msgspec import UNSET
 
 from qvac_core.delegation.messages import ErrorReply
+from qvac_core.delegation.reasons import Reason as Reason
 from qvac_core.errors import (
     DelegationError,
     EngineCrashed,
@@ -49,27 +50,6 @@ class Code(Enum):
     PLUGIN_NOT_FOUND = 53850
     PLUGIN_REQUEST_VALIDATION_FAILED = 53852
     WORKER_CRASHED = 50205
-
-
-class Reason(Enum):
-    """Why a request was rejected by policy (wire/QVAC.md section 12)."""
-
-    NOT_ADMITTED = "not_admitted"
-    QUOTA = "quota"
-    PAUSED = "paused"
-    QUEUE_FULL = "queue_full"
-    LIMIT = "limit"
-    GRANT = "grant"
-    HOURS = "hours"
-    NOT_YOURS = "not_yours"  # what an owner's own machines may ask, asked by another
-    # Ours, beside those of section 12: what the owner did to a request that was admitted.
-    STOPPED = "stopped"
-    REMOVED = "removed"
-    SHARING_OFF = "sharing_off"
-    MODEL_OFF = "model_off"
-    BLOCKED = "blocked"
-    EXPIRED = "expired"
-    NO_LONGER_ALLOWED = "no_longer_allowed"
 
 
 # The key itself is not wanted (any more): connecting again at once is of no use.

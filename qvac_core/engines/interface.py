@@ -67,8 +67,6 @@ class KeptChats:
 LOCAL_OWNER = "local"  # who asks on this machine; guests are named by their keys
 EVERYBODY = ""  # of whom a running model shall forget: of all owners, and keep no more on disk
 
-# Longest answer where nobody says: several pages. A small model that repeats itself would fill its whole context.
-ANSWER_TOKENS = 2048
 UNTIL_THE_END = -1  # `predict` of an answer without a limit
 
 

@@ -18,12 +18,12 @@ from pathlib import Path
 from typing import BinaryIO, Protocol
 
 from qvac_core.engines.abilities import not_supported
+from qvac_core.engines.answer_length import ANSWER_TOKENS
 from qvac_core.engines.answer_maker import Arrived, MediaPrompt, Order, open_maker
 from qvac_core.engines.answer_reader import AnswerReader, Said
 from qvac_core.engines.answer_text import checked_stop
 from qvac_core.engines.available import choose, choose_for
 from qvac_core.engines.interface import (
-    ANSWER_TOKENS,
     CompletionRequest,
     CompletionStats,
     ModelInfo,

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Final
 
 from qvac_core.store.database import Database
+from qvac_core.store.log_records import Contents, DayTotals, LogQuery, LogTotals, ModelTotals, PersonTotals
 from qvac_core.store.records import LogEntry
 from qvac_core.store.request_log import COLUMNS
 
@@ -22,72 +22,6 @@ ENDINGS: Final = {
     "left": ("disconnected",),
     "failed": ("error",),
 }
-
-
-@dataclass(frozen=True, slots=True)
-class LogQuery:
-    """ "" = any. text: as in `RequestLog.entries`. ending: a key of ENDINGS. method: as in `LogEntry`.
-
-    since, before: `started_at` in Unix seconds.
-    """
-
-    text: str = ""
-    public_key: str = ""
-    model: str = ""
-    ending: str = ""
-    method: str = ""
-    since: float | None = None
-    before: float | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class LogTotals:
-    """ms: of computing, all requests together."""
-
-    requests: int = 0
-    people: int = 0
-    prompt_tokens: int = 0
-    generated_tokens: int = 0
-    ms: float = 0.0
-
-    @property
-    def tokens(self) -> int:
-        return self.prompt_tokens + self.generated_tokens
-
-
-@dataclass(frozen=True, slots=True)
-class PersonTotals:
-    public_key: str
-    totals: LogTotals
-    last_at: float
-
-
-@dataclass(frozen=True, slots=True)
-class DayTotals:
-    """day: YYYY-MM-DD by the owner's calendar."""
-
-    day: str
-    totals: LogTotals
-
-
-@dataclass(frozen=True, slots=True)
-class ModelTotals:
-    """amount: in `unit`, as in `LogEntry`."""
-
-    model: str
-    totals: LogTotals
-    amount: float = 0.0
-    unit: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Contents:
-    """What was asked and answered, where the owner keeps it and the guest was told."""
-
-    question: str
-    answer: str
-
-
 _WORDS: Final = ("method", "model", "outcome", "error")
 _SUMS: Final = "count(*), count(DISTINCT remote_public_key), TOTAL(prompt_tokens), TOTAL(generated_tokens), TOTAL(ms)"
 

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from qvac_core.core import Core, CoreConfig
-from qvac_core.core.history import LogQuery
+from qvac_core.core.history_state import LogQuery
 from qvac_core.core.identity_backup import read_backup, write_backup
 from qvac_core.errors import IdentityError, StoreError
 from qvac_core.store.folders import DataDir, InstanceLock

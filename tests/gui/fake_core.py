@@ -12,7 +12,7 @@ from functools import cached_property
 from pathlib import Path
 
 from qvac_core.core import transcript
-from qvac_core.core.own_identity import OwnIdentity
+from qvac_core.core.identity_state import OwnIdentity
 from qvac_core.core.state import (
     AccessChanged,
     AccessKey,

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
-from qvac_core.core.history import Contents, DayTotals, LogPage, LogQuery, LogTotals, PersonTotals
+from qvac_core.core.history_state import Contents, DayTotals, LogPage, LogQuery, LogTotals, PersonTotals
 from qvac_core.core.state import LogEntry
 from qvac_core.store.request_history import ENDINGS
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from qvac_core.core.own_identity import FoundBackup, OwnIdentity
+from qvac_core.core.identity_state import FoundBackup, OwnIdentity
 from qvac_core.errors import IdentityError, QvacError
 
 NEW_KEY = "ee" * 32

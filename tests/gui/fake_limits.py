@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from qvac_core.core.limits import KeyUsage
 from qvac_core.core.state import AccessKey, AccessRules, KeyLimits
-from qvac_core.store.request_history import LogTotals
+from qvac_core.store.log_records import LogTotals
 
 if TYPE_CHECKING:
     from tests.gui.fake_core import FakeCore

@@ -23,8 +23,8 @@ from app.views.share_dialogs import KeyDialog
 from app.views.share_identity import NewIdentityDialog, RestoreDialog
 from app.views.share_options import ModelOptionsDialog
 from app.window import SHARE, MainWindow
+from qvac_core.core.identity_state import FoundBackup
 from qvac_core.core.model_options import ModelOptions, OptionsOfModel
-from qvac_core.core.own_identity import FoundBackup
 from qvac_core.core.state import (
     AccessMode,
     AccessRules,

@@ -448,7 +448,7 @@ def test_start_at_login_shows_what_the_system_has(run: Run, busy: FakeCore, tmp_
 
     async def test(window: MainWindow) -> None:
         window.settings.use(DataDir(tmp_path))
-        window.settings._starts = Autostart(entries, ("qvac", "--in-tray"))
+        window.settings.rows.autostart = Autostart(entries, ("qvac", "--in-tray"))
         page = opened(window, "startup")
         await window.settings.settle()
         row = page.findChildren(AutostartRow)[0]
@@ -488,7 +488,8 @@ def test_a_report_is_seen_before_it_is_sent_and_tells_no_key(run: Run, busy: Fak
 def test_licences_of_what_comes_along_can_be_read(run: Run, busy: FakeCore) -> None:
     async def test(window: MainWindow) -> None:
         opened(window, "about")
-        window.settings.about.licences.click()
+        assert window.settings.rows.about is not None
+        window.settings.rows.about.licences.click()
         text = window.findChildren(TextDialog)[0].text.toPlainText()
         assert "Lucide" in text and "Apache License" in text
         window.findChildren(TextDialog)[0].close()

@@ -65,7 +65,7 @@ CUDA, CPU = Kind("cuda", "CUDA (NVIDIA)"), Kind("cpu", "the processor")
 
 
 def row_of(window: MainWindow, build: ScriptedBuild) -> BuildRow:
-    window.settings.build = build
+    window.settings.rows.build = build
     window.open_settings("models")
     return window.settings.page.findChildren(BuildRow)[0]
 
@@ -178,7 +178,8 @@ class ScriptedServices:
 
 
 def service_row(window: MainWindow, services: ScriptedServices, folder: DataDir) -> ServiceRow:
-    window.settings.use(folder, lambda _folder: services)
+    window.settings.use(folder)
+    window.settings.rows.services = lambda _folder: services
     window.open_settings("startup")
     return window.settings.page.findChildren(ServiceRow)[0]
 

@@ -13,7 +13,7 @@ from app.presenters.share_rows import log_rows
 from app.views.share_contents import ContentsDialog
 from app.widgets.dialog import Dialog
 from app.window import MainWindow
-from qvac_core.core.history import Contents, LogQuery
+from qvac_core.core.history_state import Contents, LogQuery
 from qvac_core.core.state import LogEntry
 from tests.gui.fake_core import FakeCore
 from tests.gui.populated import NOON, READING, STUDIO

@@ -29,7 +29,8 @@ from qvac_core.delegation.messages import (
     ThinkingDelta,
 )
 from qvac_core.delegation.rpc_streams import OutgoingStream
-from qvac_core.engines.interface import ANSWER_TOKENS, LoadProgress, StopReason
+from qvac_core.engines.answer_length import ANSWER_TOKENS
+from qvac_core.engines.interface import LoadProgress, StopReason
 from qvac_core.errors import ConnectionClosed, EngineCrashed, InferenceCancelled, ModelError, ProviderError
 from tests.unit.delegation_room import ASK, CONSUMER_KEY, DELEGATE, PROVIDER_KEY, provider_room
 from tests.unit.memory_stream import run, settle

@@ -12,8 +12,9 @@ from qvac_core.store.access_list import AccessList
 from qvac_core.store.database import Database
 from qvac_core.store.days import begin_of_day, day_of, end_of_day
 from qvac_core.store.knocks import MAX_DENIED, Knocks
+from qvac_core.store.log_records import LogQuery
 from qvac_core.store.records import KeyLimits
-from qvac_core.store.request_history import LogQuery, RequestHistory
+from qvac_core.store.request_history import RequestHistory
 from qvac_core.store.request_log import RequestLog
 
 NOW = 1_750_000_000.0

@@ -18,8 +18,9 @@ import pytest
 from qvac_core.core.history import FIELDS, unharmed, write_export
 from qvac_core.errors import StoreError
 from qvac_core.store import AccessList, Database, RequestLog
+from qvac_core.store.log_records import Contents, LogQuery
 from qvac_core.store.records import LogEntry
-from qvac_core.store.request_history import Contents, LogQuery, RequestHistory
+from qvac_core.store.request_history import RequestHistory
 
 ALICE, BOB = "a1" * 32, "b2" * 32
 NOON = time.mktime((2026, 3, 14, 12, 0, 0, 0, 0, -1))

@@ -80,7 +80,7 @@ ELSEWHERE = {
     },
     # A report of a problem, which its maintainers read.
     "views/settings_system.py": {"Python {}", "Qt {}", "QVAC Desktop {}"},
-    "window_settings.py": {"Given: {}", "Network: {}"},
+    "window_rows.py": {"Given: {}", "Network: {}"},
     # Names of makers and formats.
     "views/share_status.py": {"NVIDIA "},
     "views/chat_archive.py": {"JSON, ZIP (*.json *.zip)"},
