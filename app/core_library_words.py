@@ -161,6 +161,15 @@ WHOLE = (
     later("It is packed, and the package is damaged."),
     later("It is no JSON file, or it was cut off."),
     later("It holds no conversations of QVAC Desktop, ChatGPT or LM Studio."),
+    # Tools and limits
+    later("The provider says nothing any more."),
+    later("What the model writes is no call of a tool that can be run."),
+    later("The model makes the same call again and again."),
+    later("The model does not manage to call a tool."),
+    later("Twice it wrote something that is no call. Choose a larger model, or switch the tools off and ask again."),
+    later("It was stopped after the third time. Choose a larger model, or ask in other words."),
+    later("Hours are written as 08:00-20:00."),
+    later("There are too many invites. Remove some that are closed."),
 )
 WITH_FIELDS = (
     # Library: names, addresses, catalog
@@ -318,4 +327,8 @@ WITH_FIELDS = (
     later("It has more than {most} messages."),
     later("It is not whole: {reason}."),
     later("It is larger than {most} MB."),
+    # Tools and limits
+    later("There are {count} servers already. Remove one first."),
+    later("There is a server called {name} already. Give this one another name."),
+    later("An invite is for 1 to {most} people."),
 )

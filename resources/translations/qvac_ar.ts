@@ -643,7 +643,7 @@
     </message>
     <message>
         <source>An invite is for 1 to {most} people.</source>
-        <translation>الدعوة مخصصة لشخص واحد حتى {most} أشخاص.</translation>
+        <translation>الدعوة لعدد من 1 إلى {most} شخصًا.</translation>
     </message>
     <message>
         <source>An unknown key asks to use your GPU</source>
@@ -2043,7 +2043,7 @@
     </message>
     <message>
         <source>Hours are written as 08:00-20:00.</source>
-        <translation>تُكتب الساعات هكذا: 08:00-20:00.</translation>
+        <translation>تُكتب الساعات هكذا 08:00-20:00.</translation>
     </message>
     <message>
         <source>Hours that go over midnight belong to the day they begin on.</source>
@@ -2300,6 +2300,10 @@
     <message>
         <source>It was named on the command line, for this start.</source>
         <translation>سُمّي في سطر الأوامر، لهذا التشغيل.</translation>
+    </message>
+    <message>
+        <source>It was stopped after the third time. Choose a larger model, or ask in other words.</source>
+        <translation>أُوقف بعد المرة الثالثة. اختر نموذجًا أكبر، أو اسأل بكلمات أخرى.</translation>
     </message>
     <message>
         <source>Italian</source>
@@ -4879,6 +4883,10 @@
         <translation>تعذّر على النموذج تفريغ هذه القطعة من الصوت.</translation>
     </message>
     <message>
+        <source>The model does not manage to call a tool.</source>
+        <translation>لا ينجح النموذج في استدعاء أداة.</translation>
+    </message>
+    <message>
         <source>The model file could not be read to its end: it was cut, or its disk has a fault. Put it back.</source>
         <translation>تعذّرت قراءة ملف النموذج إلى نهايته: قُطع أو في قرصه عطل. أعده.</translation>
     </message>
@@ -4925,6 +4933,10 @@
     <message>
         <source>The model is not loaded.</source>
         <translation>النموذج غير محمَّل.</translation>
+    </message>
+    <message>
+        <source>The model makes the same call again and again.</source>
+        <translation>يكرّر النموذج الاستدعاء نفسه مرارًا.</translation>
     </message>
     <message>
         <source>The model process ended unexpectedly and was restarted.</source>
@@ -5143,6 +5155,10 @@
         <translation>تعذّر على المزوّد الإجابة. يستطيع مالكه معرفة السبب.</translation>
     </message>
     <message>
+        <source>The provider says nothing any more.</source>
+        <translation>لم يعد المزوّد يقول شيئًا.</translation>
+    </message>
+    <message>
         <source>The provider unloaded the model while it was answering. Ask again.</source>
         <translation>أخرج المزوّد النموذج من الذاكرة أثناء إجابته. اسأل من جديد.</translation>
     </message>
@@ -5329,6 +5345,14 @@
     <message>
         <source>There are too many invites. Remove some that are closed.</source>
         <translation>الدعوات كثيرة جدًا. أزل بعض المغلقة منها.</translation>
+    </message>
+    <message>
+        <source>There are {count} servers already. Remove one first.</source>
+        <translation>يوجد {count} خوادم بالفعل. أزل واحدًا أولًا.</translation>
+    </message>
+    <message>
+        <source>There is a server called {name} already. Give this one another name.</source>
+        <translation>يوجد خادم باسم {name} بالفعل. أعطِ هذا اسمًا آخر.</translation>
     </message>
     <message>
         <source>There is a {name} in {folder} already. Choose another folder, or take that file away first.</source>
@@ -6047,6 +6071,10 @@
         <translation>التركية</translation>
     </message>
     <message>
+        <source>Twice it wrote something that is no call. Choose a larger model, or switch the tools off and ask again.</source>
+        <translation>كتب مرتين ما ليس استدعاءً. اختر نموذجًا أكبر، أو أوقف الأدوات واسأل من جديد.</translation>
+    </message>
+    <message>
         <source>Type below, or press Ctrl+N anywhere</source>
         <translation>اكتب في الأسفل، أو اضغط Ctrl+N في أي مكان</translation>
     </message>
@@ -6293,6 +6321,10 @@
     <message>
         <source>What the model thought</source>
         <translation>ما فكّر فيه النموذج</translation>
+    </message>
+    <message>
+        <source>What the model writes is no call of a tool that can be run.</source>
+        <translation>ما يكتبه النموذج ليس استدعاء أداة يمكن تشغيله.</translation>
     </message>
     <message>
         <source>What the window looks like. Changes act at once.</source>

@@ -527,7 +527,7 @@
     </message>
     <message>
         <source>An invite is for 1 to {most} people.</source>
-        <translation>Eine Einladung ist für 1 bis {most} Personen.</translation>
+        <translation>Eine Einladung gilt für 1 bis {most} Leute.</translation>
     </message>
     <message>
         <source>An unknown key asks to use your GPU</source>
@@ -1919,7 +1919,7 @@
     </message>
     <message>
         <source>Hours are written as 08:00-20:00.</source>
-        <translation>Stunden schreibt man so: 08:00-20:00.</translation>
+        <translation>Zeiten schreibt man 08:00-20:00.</translation>
     </message>
     <message>
         <source>Hours that go over midnight belong to the day they begin on.</source>
@@ -2176,6 +2176,10 @@
     <message>
         <source>It was named on the command line, for this start.</source>
         <translation>Es wurde auf der Befehlszeile genannt, für diesen Start.</translation>
+    </message>
+    <message>
+        <source>It was stopped after the third time. Choose a larger model, or ask in other words.</source>
+        <translation>Nach dem dritten Mal wurde es angehalten. Wählen Sie ein größeres Modell, oder fragen Sie mit anderen Worten.</translation>
     </message>
     <message>
         <source>Italian</source>
@@ -4731,6 +4735,10 @@
         <translation>Das Modell konnte dieses Stück der Aufnahme nicht transkribieren.</translation>
     </message>
     <message>
+        <source>The model does not manage to call a tool.</source>
+        <translation>Dem Modell gelingt kein Aufruf eines Werkzeugs.</translation>
+    </message>
+    <message>
         <source>The model file could not be read to its end: it was cut, or its disk has a fault. Put it back.</source>
         <translation>Die Modelldatei ließ sich nicht zu Ende lesen: Sie wurde gekürzt, oder ihr Datenträger hat einen Fehler. Legen Sie sie zurück.</translation>
     </message>
@@ -4777,6 +4785,10 @@
     <message>
         <source>The model is not loaded.</source>
         <translation>Das Modell ist nicht geladen.</translation>
+    </message>
+    <message>
+        <source>The model makes the same call again and again.</source>
+        <translation>Das Modell macht immer wieder denselben Aufruf.</translation>
     </message>
     <message>
         <source>The model process ended unexpectedly and was restarted.</source>
@@ -4995,6 +5007,10 @@
         <translation>Der Anbieter konnte nicht antworten. Der Besitzer kann sehen, warum.</translation>
     </message>
     <message>
+        <source>The provider says nothing any more.</source>
+        <translation>Der Anbieter sagt nichts mehr.</translation>
+    </message>
+    <message>
         <source>The provider unloaded the model while it was answering. Ask again.</source>
         <translation>Der Anbieter hat das Modell entladen, während es antwortete. Fragen Sie erneut.</translation>
     </message>
@@ -5180,7 +5196,15 @@
     </message>
     <message>
         <source>There are too many invites. Remove some that are closed.</source>
-        <translation>Es gibt zu viele Einladungen. Entfernen Sie einige geschlossene.</translation>
+        <translation>Es gibt zu viele Einladungen. Entfernen Sie einige, die geschlossen sind.</translation>
+    </message>
+    <message>
+        <source>There are {count} servers already. Remove one first.</source>
+        <translation>Es gibt schon {count} Server. Entfernen Sie zuerst einen.</translation>
+    </message>
+    <message>
+        <source>There is a server called {name} already. Give this one another name.</source>
+        <translation>Es gibt schon einen Server namens {name}. Geben Sie diesem einen anderen Namen.</translation>
     </message>
     <message>
         <source>There is a {name} in {folder} already. Choose another folder, or take that file away first.</source>
@@ -5895,6 +5919,10 @@
         <translation>Türkisch</translation>
     </message>
     <message>
+        <source>Twice it wrote something that is no call. Choose a larger model, or switch the tools off and ask again.</source>
+        <translation>Zweimal schrieb es etwas, das kein Aufruf ist. Wählen Sie ein größeres Modell, oder schalten Sie die Werkzeuge aus, und fragen Sie erneut.</translation>
+    </message>
+    <message>
         <source>Type below, or press Ctrl+N anywhere</source>
         <translation>Schreiben Sie unten, oder drücken Sie irgendwo Strg+N</translation>
     </message>
@@ -6129,6 +6157,10 @@
     <message>
         <source>What the model thought</source>
         <translation>Was das Modell gedacht hat</translation>
+    </message>
+    <message>
+        <source>What the model writes is no call of a tool that can be run.</source>
+        <translation>Was das Modell schreibt, ist kein ausführbarer Aufruf eines Werkzeugs.</translation>
     </message>
     <message>
         <source>What the window looks like. Changes act at once.</source>
