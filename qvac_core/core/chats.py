@@ -483,7 +483,7 @@ class Chats:
             left = f"Nothing came from {name} any more."
             target, _ = await self._who_goes_on(streaming.message, waiting)
             if target is None:
-                raise ConnectionClosed("The provider says nothing any more.", name="ETIMEDOUT") from None
+                raise ConnectionClosed("the peer stopped answering", name="ETIMEDOUT") from None
         except QvacError as error:
             if streaming.handed_over:
                 return Target()

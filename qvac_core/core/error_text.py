@@ -137,6 +137,8 @@ def _name(error: QvacError) -> str:
         and reason == Reason.NOT_ADMITTED.value
     ):
         return "KNOCK_DENIED"
+    if reason == Reason.GUEST_AWAY.value:
+        return "ETIMEDOUT"  # neither heard the other
     if isinstance(reason, str) and reason.upper() in _REASONS:
         return reason.upper()
     if error.name not in _BY_NAME and isinstance(error.__cause__, QvacError):

@@ -130,6 +130,10 @@ class Answer:
         self._model: LoadedModel | None = None
         self._kv_turn: KvTurn | None = None
         self._place = 0
+        self._rests = False  # or is about to: the engine was stopped because the guest is away
+        self._heard = asyncio.Event()
+        self._said: list[str] = []
+        self._thinks = False
         self._still_here: asyncio.TimerHandle | None = None
         self._deadline: asyncio.Timeout | None = None
 
@@ -197,23 +201,16 @@ class Answer:
             async with asyncio.timeout(parts.limits.request_seconds) as deadline:
                 self._deadline = deadline
                 self._live.on_stop(self._stop)
+                self._live.on_away = self._guest_is_away
                 self._say_still_here_later()
                 request = self._request()
-                async with parts.turns.turn(
-                    parts.public_key, parts.parallel, self._on_place, self._lane(), first=parts.first
-                ):
-                    self._place = 0
-                    parts.requests.placed(self._live, 0)
-                    model = await parts.running_model(self._known)
-                    self._model = model
-                    self._content = TagWriter(channels=model.info.thinking_channels)
-                    request = self._with_pictures(request)
-                    events = cast(AsyncGenerator[CompletionEvent, None], model.complete(request))
-                    async with aclosing(events):
-                        async for event in events:
-                            await self._take(event, result)
-                    if result.stop_reason is None and self._live.ending is None:
-                        raise EngineCrashed("the engine ended an answer without saying how")
+                await self._take_turn(request, result)
+                while self._rests and self._live.ending is None and result.stop_reason in (None, StopReason.CANCELLED):
+                    await self._heard.wait()
+                    self._rests = False
+                    before, result.stop_reason, result.stats = result.stats, None, None
+                    await self._take_turn(self._rest_of(request, before), result)
+                    result.stats = _together(before, result.stats)
         except TimeoutError:
             if self._live.ending is None:
                 raise by_policy(
@@ -225,8 +222,61 @@ class Answer:
         finally:
             self._be_silent()
             self._live.on_stop(None)
+            self._live.on_away = None
             self._deadline = None
             self._model = None
+
+    async def _take_turn(self, request: CompletionRequest, result: _Result) -> None:
+        """Until the engine is done, or was stopped because the guest is away: then somebody else has the turn."""
+        parts = self._parts
+        async with parts.turns.turn(
+            parts.public_key, parts.parallel, self._on_place, self._lane(), first=parts.first
+        ):
+            self._place = 0
+            parts.requests.placed(self._live, 0)
+            model = await parts.running_model(self._known)
+            if self._rests:
+                return
+            if not self._said and not self._thinks:
+                self._content = TagWriter(channels=model.info.thinking_channels)
+            self._model = model
+            try:
+                request = self._with_pictures(request)
+                events = cast(AsyncGenerator[CompletionEvent, None], model.complete(request))
+                async with aclosing(events):
+                    async for event in events:
+                        await self._take(event, result)
+            finally:
+                self._model = None
+            if result.stop_reason is None and self._live.ending is None:
+                raise EngineCrashed("the engine ended an answer without saying how")
+
+    def _guest_is_away(self, away: bool) -> bool:
+        """Its answer rests until it is heard. Thinking, and calls of tools, cannot go on from their middle."""
+        if not away:
+            self._heard.set()
+            return False
+        if not self._rests:
+            if self._thinks or self._message.tools:
+                return False
+            self._rests = True
+            self._heard.clear()
+            if self._model is not None:
+                self._model.cancel(self._live.id)
+        return True
+
+    def _rest_of(self, request: CompletionRequest, before: EngineStats | None) -> CompletionRequest:
+        """What is still to be made of an answer that rested."""
+        if not self._said:
+            return request
+        predict = request.sampling.predict
+        if predict is not None and predict > 0 and before is not None:
+            predict = max(1, predict - before.generated_tokens)
+        return replace(
+            request,
+            continue_from=request.continue_from + "".join(self._said),
+            sampling=replace(request.sampling, predict=predict),
+        )
 
     def _lane(self) -> Lane:
         """What waits for a slot of the model waits here, where its place is told and keys take turns."""
@@ -304,6 +354,9 @@ class Answer:
 
     async def _send_token(self, token: Token) -> None:
         self._be_silent()
+        self._thinks = token.thinking
+        if not token.thinking:
+            self._said.append(token.text)
         raw = self._raw.write(token.text, thinking=token.thinking)
         self._text.append(raw)
         events: list[Event] = []
@@ -361,6 +414,18 @@ class Answer:
             self._live.stop(Ending.DISCONNECTED, f"The guest took nothing of its answer for {seconds:.0f} seconds.")
             self._parts.drop()
             raise ConnectionClosed("the consumer does not take its answer", name="ETIMEDOUT") from None
+
+
+def _together(before: EngineStats | None, after: EngineStats | None) -> EngineStats | None:
+    """Of an answer that was made in two parts: the second began with the text of the first."""
+    if before is None or after is None:
+        return after or before
+    return replace(
+        after,
+        time_to_first_token=before.time_to_first_token,
+        prompt_tokens=before.prompt_tokens,
+        generated_tokens=before.generated_tokens + after.generated_tokens,
+    )
 
 
 def _asked(message: CompletionStream) -> str:

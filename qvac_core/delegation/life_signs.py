@@ -21,6 +21,9 @@ GONE_SECONDS = 0.7
 ORIGINAL_GONE_SECONDS = ASK_AFTER_SECONDS + 1.5
 # Of guests of ours, which say something at least every ASK_OURS_AFTER_SECONDS: nobody computes for them any longer.
 GUEST_GONE_SECONDS = 1.4
+# What cannot go on from where it was stopped, as soon as its guest is back, is computed for so long.
+GUEST_LOST_SECONDS = 4.0
+GUEST_LOOK_SECONDS = 0.2
 # A person should be told. A slow way is not meant: a round trip of nearly two seconds is still heard in time.
 SILENT_SECONDS = 3.0
 
@@ -31,14 +34,15 @@ class Silence:
     A machine that was asleep, or so busy that its own loop stood still, has heard nothing and may blame nobody.
     """
 
-    def __init__(self, now: float) -> None:
+    def __init__(self, now: float, look_seconds: float = LOOK_SECONDS) -> None:
+        """look_seconds: about how often `look` is called."""
         self.seconds = 0.0
+        self._most = 2 * look_seconds
         self._looked_at = now
         self._heard_at = now
 
     def look(self, heard_at: float, now: float) -> float:
-        """To be called about every LOOK_SECONDS."""
-        passed = min(now - self._looked_at, 2 * LOOK_SECONDS)
+        passed = min(now - self._looked_at, self._most)
         self._looked_at = now
         if heard_at > self._heard_at:
             self._heard_at = heard_at

@@ -98,6 +98,12 @@ class LiveRequest:
         self.progressed = now
         self.judge: Callable[[], OwnerStop | None] = lambda: None  # why the policy admits it no longer, if so
         self._on_stop: Callable[[], None] | None = None
+        self.on_away: Callable[[bool], bool] | None = None
+        """Its guest says nothing any more, or is there again. True: nothing is computed for it meanwhile."""
+
+    def guest_is_away(self, away: bool) -> bool:
+        """True: nothing is computed for it until the guest is heard."""
+        return self.on_away is not None and self.on_away(away)
 
     def stop(self, ending: Ending, note: str = "") -> bool:
         """True when this call is the one that stops it. `note`: a sentence for the log, where there is more to say."""

@@ -50,6 +50,11 @@ MODEL_OFF = OwnerStop(
     "You no longer share this model.",
     Code.MODEL_NOT_FOUND,
 )
+GUEST_AWAY = OwnerStop(
+    Reason.GUEST_AWAY,
+    "Nothing came from you for some seconds, so the provider stopped computing this. Ask again.",
+    "Nothing came from the guest any more.",
+)
 BLOCKED = OwnerStop(
     Reason.BLOCKED,
     "The provider's owner blocked your key. Ask its owner, if you think that this is a mistake.",

@@ -24,3 +24,5 @@ class Reason(Enum):
     BLOCKED = "blocked"
     EXPIRED = "expired"
     NO_LONGER_ALLOWED = "no_longer_allowed"
+    # Not the owner's doing: nothing came from the guest for too long.
+    GUEST_AWAY = "guest_away"

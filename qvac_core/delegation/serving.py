@@ -39,6 +39,7 @@ from qvac_core.delegation.held_models import (
     model_not_found,
 )
 from qvac_core.delegation.kv_sessions import KvSessions
+from qvac_core.delegation.life_signs import GUEST_GONE_SECONDS, GUEST_LOOK_SECONDS, GUEST_LOST_SECONDS, Silence
 from qvac_core.delegation.live_requests import Ending, Kind, LiveRequest, LiveRequests, stop_for
 from qvac_core.delegation.loads import load, plugin_not_found
 from qvac_core.delegation.messages import (
@@ -81,7 +82,7 @@ from qvac_core.delegation.messages import (
 from qvac_core.delegation.methods import REMOTE_SAFE, SHAPES, Shape, shape_of
 from qvac_core.delegation.model_config import API_ONLY_MODEL_TYPES
 from qvac_core.delegation.models_of_keys import ModelsOfKeys
-from qvac_core.delegation.owner_stops import MODEL_OFF, OwnerStop
+from qvac_core.delegation.owner_stops import GUEST_AWAY, MODEL_OFF, OwnerStop
 from qvac_core.delegation.parts import ModelPool, OfferedModel, RequestLog
 from qvac_core.delegation.peer_stream import PeerStream
 from qvac_core.delegation.policy import Act, Cause, State, Verdict, What, decide
@@ -103,8 +104,9 @@ logger = logging.getLogger(__name__)
 
 HELLO_VERSION = 1
 # Of wire/QVAC.md section 12, what this version does. Receipts and countersigning come later.
+# signs: a guest says something at least every 0.3 s while it waits, so that silence means that it is gone.
 OUR_FEATURES = frozenset(
-    {"models", "queue", "continue", "keepalive", "blobs", "pictures", "copies", "limits", "grants"}
+    {"models", "queue", "continue", "keepalive", "signs", "blobs", "pictures", "copies", "limits", "grants"}
 )
 APP_NAME = "qvac-desktop"
 HEAD_SECONDS = 10.0  # for the first chunk of a request whose body is a stream
@@ -168,6 +170,8 @@ class Session:
         self.tells_places = False
         self.is_ours = False
         self.knows_limits = False
+        self.gives_signs = False
+        self._watching: asyncio.Task[None] | None = None
         self._told_of_contents = False
         self._duplexes = 0
         self._dismissed: OwnerStop | None = None
@@ -186,8 +190,33 @@ class Session:
             with self.blobs:
                 await self.rpc.run()
         finally:
+            if self._watching is not None:
+                self._watching.cancel()
+                await asyncio.wait({self._watching})
             self.stop_requests(Ending.DISCONNECTED)
             self.held.release_all()
+
+    def _live(self) -> list[LiveRequest]:
+        return [request for request in self.requests if request.session is self]
+
+    def _watch_guest(self) -> None:
+        if self.gives_signs and self._live() and (self._watching is None or self._watching.done()):
+            self._watching = asyncio.get_running_loop().create_task(self._watch())
+
+    async def _watch(self) -> None:
+        """While something is computed for a guest: one that says nothing, not even that it takes what is sent, is gone.
+
+        Its connection ends only later, and goes on where the guest was but cut off.
+        """
+        loop = asyncio.get_running_loop()
+        silence = Silence(loop.time(), GUEST_LOOK_SECONDS)
+        while live := self._live():
+            await asyncio.sleep(GUEST_LOOK_SECONDS)
+            quiet = silence.look(self.stream.heard_at, loop.time()) - 2 * self.stream.rtt
+            for request in live:
+                rests = request.guest_is_away(quiet >= GUEST_GONE_SECONDS)
+                if quiet >= GUEST_LOST_SECONDS and not rests and request.kind is not Kind.LOAD:
+                    request.stop_by_owner(GUEST_AWAY)
 
     def stop_requests(self, ending: Ending) -> None:
         for request in self.requests:
@@ -417,6 +446,8 @@ class Session:
         self.is_ours = message.app == APP_NAME
         self.tells_places = self.is_ours and "queue" in features
         self.knows_limits = self.is_ours and "limits" in features
+        self.gives_signs = self.is_ours and "signs" in features
+        self._watch_guest()
         greeting = self._service.greeting()
         self._told_of_contents = greeting.logs_content
         return HelloReply(
@@ -589,6 +620,7 @@ class Session:
             self.requests.supersede(self.public_key, own_id, self)
         live = self.requests.open(kind, self.public_key, self, own_id, known.model_id, known.model.name)
         live.judge = lambda: self._why_stop(live)
+        self._watch_guest()
         live.keeps_contents = self._told_of_contents and self._service.greeting().logs_content
         request.on_gone = lambda gone: stop_for(live, gone, self.rpc.error)
         if request.gone is not None:

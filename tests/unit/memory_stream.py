@@ -27,6 +27,7 @@ class MemoryStream:
         self.peer: MemoryStream
         self.written = bytearray()
         self.destroyed = False
+        self.is_cut = False  # nothing arrives at either end; it does when this is over
         self.closed = False
         self.frame_limit: int | None = None
         self._capacity = capacity
@@ -50,25 +51,31 @@ class MemoryStream:
         for start in range(0, len(data), step):
             peer._inbox.append(data[start : start + step])
         peer._inbox_bytes += len(data)
-        peer.heard_at = asyncio.get_running_loop().time()
+        if not self.is_cut:
+            peer.heard_at = asyncio.get_running_loop().time()
         peer._changed.set()
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         while True:
-            while self._inbox:
+            while self._inbox and not self.is_cut:
                 chunk = self._inbox.popleft()
                 self._inbox_bytes -= len(chunk)
                 self._room.set()
                 self.peer.heard_at = asyncio.get_running_loop().time()  # as a stream acknowledges what it takes
                 yield chunk
-            if self._error is not None and not self._ended:
+            if self._error is not None and not self._ended and not self.is_cut:
                 if self.destroyed:
                     return
                 raise self._error
-            if self._ended:
+            if self._ended and not self.is_cut:
                 return
             self._changed.clear()
             await self._changed.wait()
+
+    def cut(self, is_cut: bool = True) -> None:
+        for end in (self, self.peer):
+            end.is_cut = is_cut
+            end._changed.set()
 
     async def close(self) -> None:
         if not self.closed:

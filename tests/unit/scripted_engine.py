@@ -100,7 +100,10 @@ class ScriptedModel:
         self.most_running = max(self.most_running, len(self.running))
         said = 0
         try:
-            for place, word in enumerate([*self.thoughts, *self.words]):
+            begun, words = request.continue_from, list(self.words)
+            while begun and words and begun.startswith(words[0]):
+                begun = begun.removeprefix(words.pop(0))
+            for place, word in enumerate([*self.thoughts, *words]):
                 await asyncio.sleep(self.step)
                 self.steps += 1
                 if cancelled.is_set():

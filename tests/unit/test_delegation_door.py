@@ -516,6 +516,7 @@ def test_what_our_own_peers_tell_each_other() -> None:
                 "queue",
                 "continue",
                 "keepalive",
+                "signs",
                 "blobs",
                 "pictures",
                 "copies",
