@@ -46,12 +46,14 @@ from qvac_core.core.state import (
     AnswerTool,
     Conversation,
     ConversationsChanged,
+    CoreEvent,
     Draft,
     ErrorInfo,
     Hit,
     Message,
     PathChanged,
     Picture,
+    ProvidersChanged,
     Target,
     ToolUse,
 )
@@ -59,10 +61,11 @@ from qvac_core.core.tasks import TaskOwner
 from qvac_core.core.tool_rounds import NO_TOOLS, ToolRounds
 from qvac_core.core.tool_turns import is_open, settled, turns_of
 from qvac_core.core.transcript import ROLE as TRANSCRIPT
+from qvac_core.delegation.failures import Reason
 from qvac_core.delegation.picture_upload import read_pictures
 from qvac_core.engines.interface import ChatMessage
 from qvac_core.engines.pictures import PictureRoom, inspect
-from qvac_core.errors import ConnectionClosed, QvacError, StoreError
+from qvac_core.errors import ConnectionClosed, DelegationError, QvacError, StoreError
 from qvac_core.store.conversations import new_id
 from qvac_core.store.message_search import MessageSearch
 from qvac_core.store.store import Store
@@ -72,6 +75,9 @@ TITLE_LETTERS = 48
 KEEP_EVERY = 1.0
 # How long nothing may come of a provider before who goes on begins the answer anew (seconds).
 ANEW_SECONDS = 3.0
+# Names of errors of a provider that was there and may be again, and for how long its return is news (seconds).
+WENT_AWAY = frozenset({"ECONNRESET", "ETIMEDOUT", "ECLOSED", "REQUEST_TIMEOUT", "PEER_CONNECTION_FAILED"})
+WAIT_SECONDS = 6 * 3600.0
 # How long before this machine begins to compute what it may have to say (seconds).
 AHEAD_SECONDS = 0.3
 LOOK_SECONDS = 0.05
@@ -86,6 +92,7 @@ class _Streaming:
     patience: asyncio.Timeout | None = None  # with the provider, while it is asked
     handed_over: bool = False  # a person did not want to wait for it any more
     ahead: Ahead | None = None  # what this machine begins while a provider is silent
+    asked_again: bool = False  # the one that lost it, and is there
     is_silent: bool = False  # who is asked now; somebody else goes on
     asked_at: float = 0.0  # of whoever answers now
     first_at: float = 0.0  # their first piece; 0: none yet
@@ -95,6 +102,15 @@ class _Streaming:
     target: Target = field(default_factory=Target)  # who is asked now
     stopped: bool = False  # by a person
     blind: bool = False  # whoever answers now is not shown the pictures
+
+
+@dataclass(frozen=True, slots=True)
+class _Waiting:
+    """until: in seconds of time.monotonic."""
+
+    message_id: str
+    keys: frozenset[str]
+    until: float
 
 
 class Chats:
@@ -116,6 +132,8 @@ class Chats:
         self._tasks = TaskOwner()
         self._streaming: dict[str, _Streaming] = {}
         self._keeping_pictures = asyncio.Lock()  # between a picture and the message that names it nobody clears up
+        self._waiting: dict[str, _Waiting] = {}  # by conversation: its last answer broke off, and nobody was left
+        self._unsubscribe = events.subscribe(self._on_event)
         self._begun: set[str] = set()  # conversations whose next answer is not streaming yet
         self._keeper = AnswerKeeper(
             lambda message: self._run(store.conversations.update, message), lambda notice: events.emit(notice)
@@ -123,6 +141,7 @@ class Chats:
 
     async def close(self) -> None:
         """Stop every answer; what was streamed so far is kept as stopped."""
+        self._unsubscribe()
         await self._tasks.close()
         await self._keeper.close()
 
@@ -393,12 +412,38 @@ class Chats:
             raise
         except QvacError as error:
             streaming.message = replace(streaming.message, status="failed", error=describe(error))
+            self._wait_for_somebody(streaming, error)
         except Exception as error:
             # A mistake of ours: without an end the conversation would be answered for ever.
             streaming.message = replace(streaming.message, status="failed", error=mistaken(error))
             raise
         finally:
             self._finish(streaming)
+
+    def _wait_for_somebody(self, streaming: _Streaming, error: QvacError) -> None:
+        """It broke off because a provider went away: it goes on when one of the conversation is back."""
+        conversation = streaming.conversation
+        self._waiting.pop(conversation.id, None)
+        keys = frozenset(target.provider_key for target in (conversation.target, *conversation.others)) - {""}
+        if error.name in WENT_AWAY and streaming.message.text and keys:
+            self._waiting[conversation.id] = _Waiting(streaming.message.id, keys, time.monotonic() + WAIT_SECONDS)
+
+    def _on_event(self, event: CoreEvent) -> None:
+        if not isinstance(event, ProvidersChanged) or not self._waiting:
+            return
+        online = {entry.public_key for entry in event.providers if entry.state == "online"}
+        for conversation_id, waiting in list(self._waiting.items()):
+            if waiting.until < time.monotonic():
+                del self._waiting[conversation_id]
+            elif waiting.keys & online:
+                del self._waiting[conversation_id]
+                self._tasks.start(self._somebody_is_back(conversation_id, waiting), "an answer that waited")
+
+    async def _somebody_is_back(self, conversation_id: str, waiting: _Waiting) -> None:
+        turns = [m for m in await self.messages(conversation_id) if m.role != TRANSCRIPT]
+        if turns and turns[-1].id == waiting.message_id and _broke_off(turns[-1]):
+            with contextlib.suppress(StoreError):  # the person was quicker
+                await self.retry(conversation_id)
 
     async def _answer_somewhere(self, streaming: _Streaming, question: Question) -> None:
         """Where the conversation points; if that provider is or goes away, at the next one, from the same point.
@@ -489,6 +534,8 @@ class Chats:
                 return Target()
             left = _left(describe(error), name)
             target, _ = await self._who_goes_on(streaming.message, waiting)
+            if target is None and _is_there(error) and not streaming.asked_again:
+                streaming.asked_again, target = True, question.target
             if target is None:
                 raise
         finally:
@@ -672,6 +719,12 @@ def _with_numbers(streaming: _Streaming) -> Message:
 def _broke_off(message: Message) -> bool:
     """In the middle: some of it is there. One that a person stopped was not wanted any more."""
     return message.role == "assistant" and message.status == "failed" and bool(message.text or message.tools)
+
+
+def _is_there(error: QvacError) -> bool:
+    """Its provider lost the answer, and can be asked at once to go on with it."""
+    reason = error.typed_fields.get("reason") if isinstance(error, DelegationError) else None
+    return error.name == "WORKER_CRASHED" or reason == Reason.GUEST_AWAY.value
 
 
 def _for_here(question: Question, message: Message) -> Question:

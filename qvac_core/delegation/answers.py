@@ -229,9 +229,7 @@ class Answer:
     async def _take_turn(self, request: CompletionRequest, result: _Result) -> None:
         """Until the engine is done, or was stopped because the guest is away: then somebody else has the turn."""
         parts = self._parts
-        async with parts.turns.turn(
-            parts.public_key, parts.parallel, self._on_place, self._lane(), first=parts.first
-        ):
+        async with parts.turns.turn(parts.public_key, parts.parallel, self._on_place, self._lane(), first=parts.first):
             self._place = 0
             parts.requests.placed(self._live, 0)
             model = await parts.running_model(self._known)

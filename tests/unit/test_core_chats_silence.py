@@ -9,7 +9,8 @@ import pytest
 
 from qvac_core.core import chats
 from qvac_core.core.answering import Began
-from qvac_core.core.state import AnswerSeam, Target
+from qvac_core.core.state import AnswerSeam, ProviderEntry, ProvidersChanged, Target
+from qvac_core.errors import ConnectionClosed, ProviderError
 from tests.unit.test_core_chats import REMOTE, STATS, WORKSHOP, Scene, Scripted, play
 
 STUDIO = REMOTE.provider_key
@@ -106,6 +107,61 @@ def test_without_anybody_else_it_is_waited_for(tmp_path: Path) -> None:
         assert (answer.text, answer.status, answer.seams) == ("One two", "done", ())
 
     play(tmp_path, Scripted(BEGAN, "One ", None, "two", STATS), Scripted(), act)
+
+
+def online(scene: Scene, key: str = STUDIO) -> None:
+    scene.chats._events.emit(ProvidersChanged((ProviderEntry(key, "Studio", "online"),)))
+
+
+def test_an_answer_that_nobody_can_go_on_with_waits_until_somebody_is_back(tmp_path: Path) -> None:
+    async def act(scene: Scene) -> None:
+        scene.remote.then = (GOES_ON, "two", STATS)
+        conversation = await scene.chats.new(REMOTE)
+        await scene.chats.ask(conversation.id, "Hello")
+        half = await scene.finished()
+        assert (half.text, half.status) == ("One ", "failed")
+        scene.events.clear()
+        online(scene, "ff" * 32)  # somebody else
+        online(scene)
+        online(scene)
+        answer = await scene.finished()
+        assert (answer.id, answer.text, answer.status) == (half.id, "One two", "done")
+        assert scene.remote.questions[1].so_far == "One "
+        assert len(scene.remote.questions) == 2
+
+    play(tmp_path, Scripted(BEGAN, "One ", ConnectionClosed("gone", name="ETIMEDOUT")), Scripted(), act)
+
+
+def test_an_answer_that_a_person_left_behind_waits_no_more(tmp_path: Path) -> None:
+    async def act(scene: Scene) -> None:
+        scene.remote.then = (BEGAN, "Else.", STATS)
+        conversation = await scene.chats.new(REMOTE)
+        await scene.chats.ask(conversation.id, "Hello")
+        await scene.finished()
+        scene.events.clear()
+        await scene.chats.ask(conversation.id, "Something else")
+        await scene.finished()
+        online(scene)
+        await asyncio.sleep(0.05)
+        assert len(scene.remote.questions) == 2
+
+    play(tmp_path, Scripted(BEGAN, "One ", ConnectionClosed("gone", name="ETIMEDOUT")), Scripted(), act)
+
+
+@pytest.mark.parametrize("crashes", [1, 2])
+def test_a_provider_whose_model_process_ended_is_asked_once_more(tmp_path: Path, crashes: int) -> None:
+    crash = ProviderError("It ended.", name="WORKER_CRASHED", code=50205)
+
+    async def act(scene: Scene) -> None:
+        scene.remote.then = (GOES_ON, "two", STATS) if crashes == 1 else (GOES_ON, crash)
+        conversation = await scene.chats.new(REMOTE)
+        await scene.chats.ask(conversation.id, "Hello")
+        answer = await scene.finished()
+        assert answer.status == ("done" if crashes == 1 else "failed")
+        assert answer.text == ("One two" if crashes == 1 else "One ")
+        assert [question.so_far for question in scene.remote.questions] == ["", "One "]
+
+    play(tmp_path, Scripted(BEGAN, "One ", crash), Scripted(), act)
 
 
 @pytest.fixture(autouse=True)

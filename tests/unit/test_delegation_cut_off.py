@@ -107,7 +107,7 @@ def test_a_guest_that_does_not_come_back_is_gone() -> None:
             room.streams[0].destroy()
             while len(room.provider.requests):
                 await asyncio.sleep(0.01)
-            with pytest.raises(Exception, match="clos|reset|destroy"):
+            with pytest.raises(Exception, match=r"clos|reset|destroy"):
                 await answer.text
             await consumer.close()
         (ended,) = [event for event in room.events if isinstance(event, RequestEnded)]
