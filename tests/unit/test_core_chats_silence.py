@@ -68,8 +68,8 @@ def test_with_another_model_the_answer_begins_anew_below_the_old_text_and_not_at
         scene.local.models[""] = ("bb",)
         await half_said(scene)
         scene.remote.gone.add(STUDIO)
-        scene.remote.silent[STUDIO] = chats.ANEW_SECONDS - 1
-        await asyncio.sleep(20 * chats.LOOK_SECONDS)
+        scene.remote.silent[STUDIO] = chats.ANEW_SECONDS / 2
+        await asyncio.sleep(1.5 * chats.ANEW_SECONDS)
         assert scene.local.questions == []
         scene.remote.silent[STUDIO] = chats.ANEW_SECONDS
         answer = await scene.finished()
@@ -167,3 +167,5 @@ def test_a_provider_whose_model_process_ended_is_asked_once_more(tmp_path: Path,
 @pytest.fixture(autouse=True)
 def quickly(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(chats, "LOOK_SECONDS", 0.005)
+    monkeypatch.setattr(chats, "AHEAD_SECONDS", 0.02)
+    monkeypatch.setattr(chats, "ANEW_SECONDS", 0.2)
