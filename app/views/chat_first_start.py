@@ -20,6 +20,7 @@ from app.widgets.error_panel import Act, ErrorPanel
 from app.widgets.icon_label import IconLabel, IconTile
 from app.widgets.keys import KeyField
 from app.widgets.label import Label, restyle
+from app.widgets.own_width import keep_width
 from app.words import pair_of_sizes, rate, size
 from qvac_core.codec.key_text import KeyCheck, read_key
 from qvac_core.core.state import DownloadChanged
@@ -88,7 +89,7 @@ class FirstStart(QScrollArea):
             label.setWordWrap(True)
         holder = QWidget()
         holder.setLayout(self._cards)
-        holder.setMaximumWidth(CARDS_WIDTH)
+        keep_width(holder, self._theme, CARDS_WIDTH, most=True)
         self._cards.setContentsMargins(0, 0, 0, 0)
         promise = QHBoxLayout()
         promise.setSpacing(8)

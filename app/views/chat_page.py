@@ -33,6 +33,7 @@ from app.widgets.chat.conversation_list import ConversationList
 from app.widgets.chat.question_box import QuestionBox, ask_for_name, ask_to_delete
 from app.widgets.dialog import is_above
 from app.widgets.menu import Menu
+from app.widgets.own_width import grown
 
 SIDE_WIDTH = 252
 OVERLAY_WIDTH = 284
@@ -71,7 +72,8 @@ class ChatPage(QWidget):
         self._row = QHBoxLayout(self._chat)
         self._row.setContentsMargins(0, 0, 0, 0)
         self._row.setSpacing(0)
-        self.side.setFixedWidth(SIDE_WIDTH)
+        self.side.setFixedWidth(grown(theme, SIDE_WIDTH))
+        theme.changed.connect(self._fit)
         self._row.addWidget(self.side)
         self._row.addWidget(self.conversation, 1)
         self.parameters = ParametersPanel(presenter.settings, theme)
@@ -353,7 +355,7 @@ class ChatPage(QWidget):
             panel.setVisible(shown)
         elif not covers and panel.parentWidget() is self:
             shown = panel.isVisibleTo(self)
-            panel.setFixedWidth(PANEL_WIDTH)
+            panel.setFixedWidth(grown(self._theme, PANEL_WIDTH))
             self._row.addWidget(panel)
             panel.setVisible(shown)
         if covers:
@@ -368,9 +370,15 @@ class ChatPage(QWidget):
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)
-        narrow = event.size().width() < NARROW_BELOW
+        self._fit()
+
+    def _fit(self) -> None:
+        """To the width, and to how wide the font in force runs."""
+        wider = grown(self._theme, SIDE_WIDTH) - SIDE_WIDTH
+        narrow = self.width() < NARROW_BELOW + wider
         if narrow != self._narrow:
             self._set_narrow(narrow)
+        self.side.setFixedWidth(grown(self._theme, OVERLAY_WIDTH if narrow else SIDE_WIDTH))
         self._place_side()
         self._place_parameters()
 
@@ -380,10 +388,8 @@ class ChatPage(QWidget):
         if narrow:
             self._row.removeWidget(self.side)
             self.side.setParent(self)
-            self.side.setFixedWidth(OVERLAY_WIDTH)
             self.side.hide()
         else:
-            self.side.setFixedWidth(SIDE_WIDTH)
             self._row.insertWidget(0, self.side)
             self.side.show()
         self.conversation.set_narrow(narrow)
@@ -405,8 +411,9 @@ class ChatPage(QWidget):
     def _place_side(self) -> None:
         self.scrim.setGeometry(self.rect())
         if self._narrow:
-            x = self.width() - OVERLAY_WIDTH if self.isRightToLeft() else 0
-            self.side.setGeometry(x, 0, OVERLAY_WIDTH, self.height())
+            wide = self.side.width()
+            x = self.width() - wide if self.isRightToLeft() else 0
+            self.side.setGeometry(x, 0, wide, self.height())
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
         if watched is self.scrim and isinstance(event, QMouseEvent) and event.type() == QEvent.Type.MouseButtonPress:

@@ -30,6 +30,7 @@ from app.widgets.error_panel import ErrorPanel
 from app.widgets.label import Label
 from app.widgets.menu import Menu
 from app.widgets.optional_number import OptionalNumber
+from app.widgets.own_width import grown
 from app.widgets.segmented import Segmented
 from app.widgets.slider import Slider
 from app.widgets.switch import ROW_SIZE, Switch
@@ -56,7 +57,7 @@ class ParametersPanel(QFrame):
         self._checked = ""
         self.setAccessibleName(tr("This conversation"))
         self.setObjectName("parameters")
-        self.setFixedWidth(WIDTH)
+        self.setFixedWidth(grown(theme, WIDTH))
         self.close_button = Button(theme, kind="flat", icon="x", name=tr("Close the parameters"))
         self.close_button.clicked.connect(self.closed)
         head = QHBoxLayout()

@@ -24,6 +24,7 @@ from app.widgets.focus import hand_on_focus
 from app.widgets.keys import KeyField, short_key
 from app.widgets.label import Label
 from app.widgets.own_font import keep_font
+from app.widgets.own_width import keep_width
 from app.words import duration
 from qvac_core.codec.key_links import NAME_LETTERS
 from qvac_core.codec.key_text import KeyCheck, read_key
@@ -71,7 +72,7 @@ class ProviderDialog(QDialog):
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         self.setWindowTitle(PROGRAM)  # its heading says the rest
         self.setAccessibleName(tr("Add a provider"))
-        self.setFixedWidth(WIDTH)
+        keep_width(self, theme, WIDTH)
         self.key = KeyField(theme, tr("Key of the provider"), tr("Paste the key its owner gave you"))
         self.checked = Label(scale="hint", tone="text3")
         self.sources = KeySources(theme, presenter.run)
@@ -363,7 +364,7 @@ class ProviderDialog(QDialog):
         if layout is not None:
             layout.activate()
             # Not the minimum size: that counts wrapped labels at their narrowest.
-            wanted = layout.totalHeightForWidth(WIDTH) if layout.hasHeightForWidth() else -1
+            wanted = layout.totalHeightForWidth(self.width()) if layout.hasHeightForWidth() else -1
             self.setFixedHeight(wanted if wanted > 0 else layout.totalSizeHint().height())
 
 

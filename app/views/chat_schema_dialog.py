@@ -14,6 +14,7 @@ from app.widgets.button import Button
 from app.widgets.dialog import Dialog
 from app.widgets.label import Label
 from app.widgets.own_font import keep_font
+from app.widgets.own_width import keep_width
 
 CHECK_MS = 200
 LONGEST = 60_000  # letters; the engine takes no more
@@ -40,7 +41,7 @@ class SchemaDialog(Dialog):
             tr("Use this schema"),
             parent=parent,
         )
-        self.setMinimumWidth(560)
+        keep_width(self, theme, 560, least=True)
         self.text = QPlainTextEdit()
         keep_font(self.text, theme, theme.fixed_font)
         self.text.setAccessibleName(tr("JSON schema"))

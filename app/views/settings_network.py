@@ -21,6 +21,7 @@ from app.widgets.keys import KeyField, group_key
 from app.widgets.label import Label
 from app.widgets.marked_label import MarkedLabel
 from app.widgets.own_font import keep_font
+from app.widgets.own_width import keep_width
 from app.widgets.status_line import StatusLine
 from qvac_core.codec.key_text import KeyCheck, short_key
 from qvac_core.core.state import ErrorInfo
@@ -146,7 +147,7 @@ class AddRelayEntry(SettingsRow):
     def __init__(self, presenter: NetworkPresenter, theme: Theme, row: Row) -> None:
         self._presenter = presenter
         self.key = KeyField(theme, tr("Key of a relay"), tr("Key of a relay, 64 characters"))
-        self.key.setMinimumWidth(260)
+        keep_width(self.key, theme, 260, least=True)
         self.add = Button(theme, tr("Add relay"), icon="plus")
         label, hint = tr("Add a relay"), tr("For networks that block a direct path.")
         super().__init__(theme, label, hint, self.key, self.add, words=row.words)

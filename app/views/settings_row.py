@@ -19,6 +19,7 @@ from app.widgets.combo import Combo
 from app.widgets.label import restyle
 from app.widgets.marked_label import MarkedLabel
 from app.widgets.number import LARGEST, Number
+from app.widgets.own_width import keep_width
 from app.widgets.segmented import Segmented
 from app.widgets.slider import SliderNumber
 from app.widgets.switch import ROW_SIZE, Switch
@@ -192,10 +193,10 @@ class SettingRow(SettingsRow):
                 return segmented
             case Choice():
                 combo = Combo(theme, label)
-                combo.setMinimumWidth(CONTROL_WIDTH)
+                keep_width(combo, theme, CONTROL_WIDTH, least=True)
                 combo.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Fixed)
                 combo.setSizeAdjustPolicy(Combo.SizeAdjustPolicy.AdjustToContents)
-                combo.setMaximumWidth(round(CONTROL_WIDTH * 1.5))
+                keep_width(combo, theme, round(CONTROL_WIDTH * 1.5), most=True)
                 combo.activated.connect(lambda place: self._choose(str(combo.itemData(place))))
                 return combo
             case Whole() as whole:
@@ -203,7 +204,7 @@ class SettingRow(SettingsRow):
             case Words() as words:
                 field = QLineEdit()
                 field.setPlaceholderText(tr(words.placeholder) if words.placeholder else "")
-                field.setMinimumWidth(CONTROL_WIDTH)
+                keep_width(field, theme, CONTROL_WIDTH, least=True)
                 field.editingFinished.connect(lambda: self._choose(field.text().strip()))
                 return field
             case _:
@@ -222,7 +223,7 @@ class SettingRow(SettingsRow):
             slider.chosen.connect(lambda value: self._choose(str(value)))
             return slider
         number = Number(theme, label, low, high, step=whole.step, unit=unit, zero=zero)
-        number.setMinimumWidth(120)
+        keep_width(number, theme, 120, least=True)
         number.chosen.connect(lambda value: self._choose(str(value)))
         return number
 

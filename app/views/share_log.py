@@ -38,6 +38,7 @@ from app.widgets.error_panel import ErrorPanel
 from app.widgets.keys import short_key
 from app.widgets.label import Label
 from app.widgets.menu import Menu
+from app.widgets.own_width import keep_width
 from app.widgets.rows import Column
 from app.widgets.search_field import SearchField
 from app.widgets.segmented import Segmented
@@ -103,7 +104,7 @@ class LogCard(Card):
         self._titles.insertWidget(1, self.view)
         self.filter = SearchField(theme, tr("Filter the log"), tr("Filter"))
         self.filter.setProperty("measure", "small")
-        self.filter.setFixedWidth(140)
+        keep_width(self.filter, theme, 140)
         self.narrow = Button(theme, kind="flat", icon="list-filter", size="small", name=tr("Show only some of the log"))
         self.export = Button(theme, tr("Export"), icon="download", size="small", name=tr("Export the log"))
         self.more = Button(theme, kind="flat", icon="ellipsis", size="small", name=tr("More about the log"))

@@ -14,6 +14,7 @@ from app.theme import Theme
 from app.widgets.button import Button
 from app.widgets.focus import came_by_keyboard, forget_tab, hand_on_focus
 from app.widgets.label import Label
+from app.widgets.own_width import keep_width
 
 WIDTH = 460
 PROGRAM = "QVAC Desktop"
@@ -38,7 +39,7 @@ class Dialog(QDialog):
         self.setWindowTitle(PROGRAM)  # its heading says the rest
         self.setAccessibleName(title)
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        self.setMinimumWidth(WIDTH)
+        keep_width(self, theme, WIDTH, least=True)
         self._layout = layout = QVBoxLayout(self)
         layout.setContentsMargins(16, 16, 16, 16)
         # The layout's own least height is that of texts wrapped far narrower than this window ever is.

@@ -11,6 +11,7 @@ from app.theme import Theme
 from app.widgets.button import Button
 from app.widgets.icon_label import IconTile
 from app.widgets.label import Label
+from app.widgets.own_width import keep_width
 
 SENTENCE_WIDTH = 300
 
@@ -43,7 +44,7 @@ class EmptyState(QWidget):
         texts.setColumnStretch(2, 1)
         for line, label in enumerate((self.title, self.sentence)):
             label.setAlignment(Qt.AlignmentFlag.AlignCenter)
-            label.setFixedWidth(SENTENCE_WIDTH)
+            keep_width(label, theme, SENTENCE_WIDTH)
             texts.addWidget(label, line, 1)
         layout.addLayout(texts)
         layout.addSpacing(4)

@@ -2,13 +2,26 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import QSize, Qt
-from PySide6.QtGui import QGuiApplication, QPainter, QPaintEvent, QResizeEvent
-from PySide6.QtWidgets import QLabel, QSizePolicy, QWidget
+from PySide6.QtCore import QPointF, QSize, Qt
+from PySide6.QtGui import (
+    QFontInfo,
+    QGuiApplication,
+    QPainter,
+    QPaintEvent,
+    QResizeEvent,
+    QTextBlockFormat,
+    QTextCursor,
+    QTextDocument,
+    QTextLayout,
+    QTextOption,
+)
+from PySide6.QtWidgets import QLabel, QSizePolicy, QStyle, QWidget
 
 from app.words import ONE_LINE, one_line
 
 ARABIC_LINE = 1.3  # of the font's own
+PITCH, ARABIC_PITCH = 1.4, 20 / 13  # from line to line, of the font's size
+NO_LIMIT = 16_777_215  # Qt's own
 LONGEST = 4_000  # letters of a sentence that wraps
 
 
@@ -30,6 +43,8 @@ class Label(QLabel):
         # Names and sentences come from people and peers: never let Qt guess that one of them is HTML.
         self.setTextFormat(Qt.TextFormat.PlainText)
         self._most = LONGEST if wrap else ONE_LINE
+        self._measured: tuple[str, int, str] | None = None
+        self._lines_high = 0
         self.setText(text)
         if QGuiApplication.isRightToLeft():
             # Qt would put a Latin name at the left of a mirrored page.
@@ -45,11 +60,97 @@ class Label(QLabel):
         if selectable:
             self.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
 
+    # --- Lines that wrap stand apart as the design wants. Qt's label knows the line of the font alone.
+
     def sizeHint(self) -> QSize:
-        return self._with_room(super().sizeHint())
+        return self._with_room(self._with_lines(super().sizeHint()))
 
     def minimumSizeHint(self) -> QSize:
-        return self._with_room(super().minimumSizeHint())
+        hint = super().minimumSizeHint()
+        if self._has_lines and hint.height() > 0:
+            # Of all the text in one line, as Qt's own.
+            return self._with_room(hint.expandedTo(QSize(0, self.heightForWidth(NO_LIMIT))))
+        return self._with_room(hint)
+
+    def heightForWidth(self, width: int) -> int:
+        if not self._has_lines:
+            return super().heightForWidth(width)
+        around = self.height() - self.contentsRect().height() + 2 * self.margin()
+        return self._lines_height(max(1, width - around)) + around
+
+    @property
+    def _has_lines(self) -> bool:
+        return self.wordWrap() and bool(self.text())
+
+    def _with_lines(self, hint: QSize) -> QSize:
+        if not self._has_lines or hint.height() <= 0:
+            return hint
+        return hint.expandedTo(QSize(0, self.heightForWidth(hint.width())))
+
+    def pitch(self) -> int:
+        """From line to line, in pixels."""
+        em = QFontInfo(self.font()).pixelSize()
+        wanted = em * (ARABIC_PITCH if QGuiApplication.isRightToLeft() else PITCH)
+        return max(round(wanted), self.fontMetrics().lineSpacing())
+
+    def _lines_height(self, width: int) -> int:
+        key = (self.text(), width, self.font().key())
+        if key != self._measured:
+            lines = self._laid_out(width)
+            self._lines_high = self.fontMetrics().height() + (lines.lineCount() - 1) * self.pitch()
+            self._measured = key
+        return self._lines_high
+
+    def _laid_out(self, width: int) -> QTextLayout:
+        """Its lines, the first at 0, the next ones a pitch apart."""
+        lines = QTextLayout(self.text().replace("\n", "\u2028"), self.font())
+        option = QTextOption(Qt.AlignmentFlag(self._across()))
+        option.setWrapMode(QTextOption.WrapMode.WordWrap)
+        option.setTextDirection(self.layoutDirection())
+        lines.setTextOption(option)
+        pitch, y = self.pitch(), 0.0
+        lines.beginLayout()
+        while (line := lines.createLine()).isValid():
+            line.setLineWidth(width)
+            line.setPosition(QPointF(0, y))
+            y += pitch
+        lines.endLayout()
+        return lines
+
+    def _across(self) -> Qt.AlignmentFlag:
+        shown = QStyle.visualAlignment(self.layoutDirection(), self.alignment())
+        return shown & Qt.AlignmentFlag.AlignHorizontal_Mask | Qt.AlignmentFlag.AlignAbsolute
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        if not self._has_lines:
+            super().paintEvent(event)
+            return
+        if self.textInteractionFlags() & Qt.TextInteractionFlag.TextSelectableByMouse:
+            self._space_document()
+            super().paintEvent(event)
+            return
+        room = self.contentsRect().adjusted(self.margin(), self.margin(), -self.margin(), -self.margin())
+        lines = self._laid_out(room.width())
+        spare = room.height() - self._lines_height(room.width())
+        upright = self.alignment() & Qt.AlignmentFlag.AlignVertical_Mask
+        share = {Qt.AlignmentFlag.AlignTop: 0.0, Qt.AlignmentFlag.AlignBottom: 1.0}.get(upright, 0.5)
+        painter = QPainter(self)
+        painter.setPen(self.palette().color(self.foregroundRole()))
+        lines.draw(painter, QPointF(room.left(), room.top() + round(max(0, spare) * share)))
+        painter.end()
+
+    def _space_document(self) -> None:
+        """What can be selected is a document of Qt's, made anew with every text."""
+        document = self.findChild(QTextDocument)
+        if document is None:
+            return
+        spaced = QTextBlockFormat()
+        gap = self.pitch() - self.fontMetrics().lineSpacing()
+        spaced.setLineHeight(gap, QTextBlockFormat.LineHeightTypes.LineDistanceHeight.value)
+        if document.firstBlock().blockFormat().lineHeight() != gap:
+            cursor = QTextCursor(document)
+            cursor.select(QTextCursor.SelectionType.Document)
+            cursor.mergeBlockFormat(spaced)
 
     def _with_room(self, hint: QSize) -> QSize:
         """Arabic letters reach above and below the line of the font that Qt measures."""

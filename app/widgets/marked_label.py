@@ -29,7 +29,7 @@ class MarkedLabel(QLabel):
         super().__init__(parent)
         self._theme = theme
         self._plain = ""
-        self._pitch = 100 if scale == "body" else 120
+        self._pitch = 115 if scale == "body" else 120
         self._words: tuple[str, ...] = ()
         self.setTextFormat(Qt.TextFormat.RichText)
         self.setProperty("scale", scale)

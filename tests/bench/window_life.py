@@ -1,7 +1,8 @@
-"""`window_life.py paint|idle OPTIONS…`: the window of the checkout in the working directory, which measures itself.
+"""`window_life.py paint|idle|second OPTIONS…`: the window of the checkout in the working directory measures itself.
 
 paint: prints seconds of processor time until the first paint. idle: connects to PROVIDER_KEY, waits, hides if HIDDEN
-is set, then prints percent of a core over SECONDS and megabytes of its own (USS). It imports nothing of the tests: an
+is set, then prints percent of a core over SECONDS and megabytes of its own (USS). second: opens more windows; prints
+seconds of processor time of the second and of the third, and megabytes of each. It imports nothing of the tests: an
 older checkout runs it too.
 """
 
@@ -15,6 +16,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+WINDOWS = 5
 SETTLED = 15.0  # seconds after which the caret rests, and nothing of the start is left
 
 
@@ -45,6 +47,23 @@ def main() -> None:
                 await super().load()
                 if what == "idle":
                     self._resting = asyncio.ensure_future(self._rest())
+                elif what == "second":
+                    self._resting = asyncio.ensure_future(self._open_more())
+
+            async def _open_more(self) -> None:
+                import psutil
+
+                await asyncio.sleep(5)
+                process, opened = psutil.Process(), []
+                before = process.memory_full_info().uss
+                for _window in range(WINDOWS):
+                    begun = time.process_time()
+                    window = self.windows.open()
+                    window.repaint()
+                    opened.append(time.process_time() - begun)
+                    await asyncio.sleep(1)
+                taken = (process.memory_full_info().uss - before) / WINDOWS
+                _leave(opened[0], opened[1], taken / 1e6)
 
             async def _rest(self) -> None:
                 import psutil

@@ -45,6 +45,7 @@ from app.widgets.button import Button
 from app.widgets.chat.bidi import isolated
 from app.widgets.empty_state import EmptyState
 from app.widgets.menu import Menu
+from app.widgets.own_width import keep_width
 from app.widgets.search_field import SearchField
 from app.words import one_line
 from qvac_core.core.state import Hit
@@ -323,7 +324,7 @@ class ConversationList(QWidget):
         clear.clicked.connect(self.search.clear)
         self.nothing = EmptyState(theme, "search", tr("Nothing found"), "", [clear])
         for label in (self.nothing.title, self.nothing.sentence):
-            label.setFixedWidth(210)
+            keep_width(label, theme, 210)
         self.stack = QStackedWidget()
         self.stack.addWidget(self.view)
         self.stack.addWidget(self.nothing)

@@ -26,6 +26,7 @@ from app.widgets.chat.picker_rows import Group, PickerDelegate, PickerModel, Row
 from app.widgets.focus import KeyboardFocusButton
 from app.widgets.icon_label import IconLabel
 from app.widgets.label import Label
+from app.widgets.own_width import keep_width
 from app.widgets.popup import Popup
 from app.widgets.search_field import SearchField
 from qvac_core.core.state import Target
@@ -165,7 +166,7 @@ class PickerPopup(Popup):
         super().__init__(theme, tr("Choose who answers"), parent)
         self.body.setContentsMargins(1, 8, 1, 1)
         self.body.setSpacing(0)
-        self.frame.setFixedWidth(WIDTH)
+        keep_width(self.frame, theme, WIDTH)
         self.search = SearchField(
             theme, tr("Find a provider or a model"), tr("Find a provider or a model"), clearable=False
         )

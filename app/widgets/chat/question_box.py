@@ -12,6 +12,7 @@ from app.theme import Theme
 from app.widgets.button import Button, CopyButton
 from app.widgets.dialog import PROGRAM
 from app.widgets.label import Label
+from app.widgets.own_width import keep_width
 
 WIDTH = 420
 
@@ -26,7 +27,7 @@ class QuestionBox(QDialog):
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         self.setWindowTitle(PROGRAM)  # its heading says the rest
         self.setAccessibleName(title)
-        self.setFixedWidth(WIDTH)
+        keep_width(self, theme, WIDTH)
         self.title = Label(title, weight=600, wrap=True)
         self.sentence = Label(sentence, tone="text2", wrap=True)
         self.cancel = Button(theme, tr("Cancel"))
