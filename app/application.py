@@ -42,6 +42,7 @@ from qvac_core.store.folders import DataDir
 
 if TYPE_CHECKING:
     from app.service import Services
+    from qvac_core.store.data_move import DataMove
 
 DONE, FAILED, INTERRUPTED = 0, 1, 130
 AGAIN = -1  # no exit code: `run` starts the program once more
@@ -116,7 +117,12 @@ def run(core_factory: Callable[[], CoreInterface], folder: DataDir | None = None
             code = int(loop.run_until_complete(refuse(refused, theme, service_of(folder, refused))))
             return begin_again(arguments) if code == AGAIN else code
         proxy = CoreProxy(CoreThread(core_factory))
-        code = int(loop.run_until_complete(live(proxy, theme, instance, arguments)))
+        moves: list[DataMove] = []
+        code = int(loop.run_until_complete(live(proxy, theme, instance, arguments, moves)))
+        if moves and code == AGAIN:
+            from app.moving import move_data
+
+            loop.run_until_complete(move_data(moves[0], theme))
     finally:
         loop.close()
         asyncio.set_event_loop(None)
@@ -180,8 +186,14 @@ def resume_service(folder: DataDir) -> None:
         services_here(folder).start()
 
 
-async def live(core: CoreProxy, theme: Theme, instance: Instance | None = None, arguments: Sequence[str] = ()) -> int:
-    """The whole life of the window, on the window's loop."""
+async def live(
+    core: CoreProxy,
+    theme: Theme,
+    instance: Instance | None = None,
+    arguments: Sequence[str] = (),
+    moves: list[DataMove] | None = None,
+) -> int:
+    """The whole life of the window, on the window's loop. moves: takes what is to be moved once all has ended."""
     left = asyncio.Event()
     interrupts = Interrupts(left.set)
     recent_log.install()
@@ -242,6 +254,11 @@ async def live(core: CoreProxy, theme: Theme, instance: Instance | None = None, 
         interrupts.close()
         for shown in front:
             shown.deleteLater()
+    if moves is not None and window.settings.moves is not None:
+        if ended:
+            moves.append(window.settings.moves)
+        else:
+            print("The data folder is not moved: some of the work did not end.", file=sys.stderr)  # noqa: T201
     if not ended:
         print("Some of the work did not end in time and was cut off.", file=sys.stderr)  # noqa: T201
     return INTERRUPTED if interrupts.came else AGAIN if window.restarts else code
@@ -263,11 +280,13 @@ async def _begin(
     await background.start(asked[0])
     if folder is not None:
         from app.autostart import Autostart  # not before the window is seen
+        from qvac_core.store.data_move import clear_left
 
         try:
             await asyncio.to_thread(Autostart.of(folder).mend)
         except QvacError as error:
             window.notice.show_notice(tr("What starts at login could not be looked at."), error.message)
+        await asyncio.to_thread(clear_left, folder)
         await asyncio.to_thread(resume_service, folder)
     for arguments in asked:
         window.called.emit(arguments)

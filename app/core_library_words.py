@@ -170,6 +170,10 @@ WHOLE = (
     later("It was stopped after the third time. Choose a larger model, or ask in other words."),
     later("Hours are written as 08:00-20:00."),
     later("There are too many invites. Remove some that are closed."),
+    # The data folder
+    later("The data folder was named for this run. Move it yourself, and name its new place."),
+    later("The models lie in the data folder under a name of their own. Move them in the Library first."),
+    later("The data folder changed while it was copied. Nothing was moved; try again."),
 )
 WITH_FIELDS = (
     # Library: names, addresses, catalog
@@ -331,4 +335,10 @@ WITH_FIELDS = (
     later("There are {count} servers already. Remove one first."),
     later("There is a server called {name} already. Give this one another name."),
     later("An invite is for 1 to {most} people."),
+    # The data folder
+    later("{folder} and the data folder lie in each other. Choose a folder elsewhere."),
+    later("{folder} lies in a folder of QVAC Desktop itself. Choose a folder elsewhere."),
+    later("{folder} is not empty. Choose an empty folder, or the name of a new one."),
+    later("{path} reads otherwise than it was written. Nothing was moved; choose another disk."),
+    later("The data folder {folder} is not there. Connect its disk, then start again."),
 )

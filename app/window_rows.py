@@ -28,8 +28,10 @@ from app.views.settings_service import FindServices, ServiceRow
 from app.views.settings_system import AboutRows, AutostartRow, FolderRow, ReportRow, TextDialog, shortcut_rows
 from app.widgets.button import Button
 from app.widgets.icon_label import IconLabel
+from qvac_core.store.data_move import DataMove
 from qvac_core.store.folders import DataDir
 
+MODELS = "library.folder"
 PRIVATE = frozenset({"machine_name", "network.bootstrap", "speech.microphone"})
 
 
@@ -60,6 +62,7 @@ class WindowRows:
         self.services: FindServices = services_here
         self.build = EngineBuild()
         self.starts: AutostartRow | None = None
+        self.moves: DataMove | None = None  # once the program has ended
         self.about: AboutRows | None = None
 
     def make(self, name: str, row: Row) -> Sequence[SettingsEntry]:
@@ -78,7 +81,7 @@ class WindowRows:
             case "engine":
                 return engine_rows(theme, row, self.build, self._tasks, self._show_text, self._page.refresh_rows)
             case "folder" if self._folder is not None:
-                return (FolderRow(theme, row, self._folder, self._tasks, self._closing),)
+                return (self._folder_row(row, self._folder),)
             case "hours":
                 return (HoursRow(self._presenter, theme, row),)
             case "identity":
@@ -101,6 +104,15 @@ class WindowRows:
                 show.clicked.connect(self._show_share)
                 return (SettingsRow(theme, tr(row.label), tr(row.hint), show, words=row.words),)
         return ()
+
+    def _folder_row(self, row: Row, folder: DataDir) -> FolderRow:
+        entry = FolderRow(self._theme, row, folder, self._tasks, self._closing, lambda: self._presenter.value(MODELS))
+        entry.move_wanted.connect(self._move)
+        return entry
+
+    def _move(self, move: DataMove) -> None:
+        self.moves = move
+        self._page.restart_wanted.emit()
 
     def _show_text(self, title: str, sentence: str, text: str, asker: QWidget) -> None:
         TextDialog(self._theme, title, sentence, text, asker).open()

@@ -33,6 +33,7 @@ from qvac_core.store.folders import DataDir
 
 if TYPE_CHECKING:
     from app.window_rows import WindowRows
+    from qvac_core.store.data_move import DataMove
 
 MANNERS = {
     PauseReason.BATTERY: "manners.on_battery",
@@ -68,7 +69,7 @@ class WindowSettings(QObject):
         self._folder: DataDir | None = None
         self._rows: WindowRows | None = None
         self._still = theme.reduced_motion  # whoever made the theme wants none
-        self.presenter = SettingsPresenter(core, keys(), self)
+        self.presenter = SettingsPresenter(core, (*keys(), "library.folder"), self)
         self.page = SettingsPage(
             self.presenter,
             theme,
@@ -99,6 +100,11 @@ class WindowSettings(QObject):
     def use(self, folder: DataDir) -> None:
         """Where this window keeps everything. Before the page is opened for the first time."""
         self._folder = folder
+
+    @property
+    def moves(self) -> DataMove | None:
+        """Where the data folder goes once the program has ended."""
+        return self._rows.moves if self._rows is not None else None
 
     @property
     def rows(self) -> WindowRows:

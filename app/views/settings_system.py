@@ -10,9 +10,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import PySide6
-from PySide6.QtCore import QUrl
+from PySide6.QtCore import Qt, QUrl, Signal
 from PySide6.QtGui import QDesktopServices, QKeySequence, QShowEvent
-from PySide6.QtWidgets import QPlainTextEdit, QWidget
+from PySide6.QtWidgets import QFileDialog, QPlainTextEdit, QWidget
 
 from app.autostart import Autostart, StartAtLogin
 from app.i18n import later, listed, tr
@@ -29,6 +29,7 @@ from app.widgets.switch import ROW_SIZE, Switch
 from app.words import size
 from qvac_core.core.error_text import describe
 from qvac_core.engines import available
+from qvac_core.store.data_move import DataMove, plan_move
 from qvac_core.store.folders import DataDir
 
 PACKAGE = "qvac-desktop"
@@ -92,15 +93,34 @@ class AutostartRow(SettingsRow):
 
 
 class FolderRow(SettingsRow):
-    """Where everything lies, and how much it is."""
+    """Where everything lies, how much it is, and to which other place it moves.
 
-    def __init__(self, theme: Theme, row: Row, folder: DataDir, tasks: Tasks, stop: threading.Event) -> None:
-        """stop: measuring ends, the window closes."""
+    `move_wanted(plan)`: once this program has ended, which begins again there.
+    """
+
+    move_wanted = Signal(object)  # DataMove
+
+    def __init__(
+        self,
+        theme: Theme,
+        row: Row,
+        folder: DataDir,
+        tasks: Tasks,
+        stop: threading.Event,
+        models: Callable[[], str] = lambda: "",
+    ) -> None:
+        """stop: measuring ends, the window closes. models: the models folder as the settings name it."""
+        self._models = models
         self._folder, self._tasks, self._stop = folder, tasks, stop
         self._measuring = False
         self.open = Button(theme, tr("Open"), icon="folder-open", name=tr("Open the data folder"))
-        super().__init__(theme, tr(row.label), str(folder.root), self.open, words=row.words)
+        self.move_away = Button(theme, tr("Move…"), name=tr("Move the data folder"))
+        super().__init__(theme, tr(row.label), str(folder.root), self.open, self.move_away, words=row.words)
         self.open.clicked.connect(self._open)
+        self.move_away.clicked.connect(self.choose)
+        if folder.explicit:
+            self.move_away.setEnabled(False)
+            self.set_note(tr("It was named for this run: who names it moves it."))
 
     def showEvent(self, event: QShowEvent) -> None:
         super().showEvent(event)
@@ -122,6 +142,40 @@ class FolderRow(SettingsRow):
                 models=size(of_models),
             )
         )
+
+    # --- To another place
+
+    def choose(self) -> QFileDialog:
+        dialog = QFileDialog(self.window(), tr("Move the data folder"), str(Path.home()))
+        dialog.setFileMode(QFileDialog.FileMode.Directory)
+        dialog.setOption(QFileDialog.Option.ShowDirsOnly)
+        dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        dialog.fileSelected.connect(lambda path: self.plan(Path(path)))
+        dialog.open()
+        return dialog
+
+    def plan(self, target: Path) -> None:
+        """Ask whether to move there, or say why it cannot be."""
+        self.set_note("")
+        self._tasks.start(self._plan(target), lambda error: self.show_failure(describe(error)))
+
+    async def _plan(self, target: Path) -> None:
+        move = await asyncio.to_thread(plan_move, self._folder, target, self._models())
+        sentence = tr(
+            "QVAC Desktop closes, copies {size} to {folder}, checks the copy, and opens again there. Only then the old "
+            "files are removed.",
+            size=size(move.size),
+            folder=move.target,
+        )
+        dialog = Dialog(
+            self._theme, tr("Move the data folder?"), sentence, tr("Move and restart"), parent=self.window()
+        )
+        dialog.accepted.connect(lambda: self._want(move))
+        dialog.open()
+
+    def _want(self, move: DataMove) -> None:
+        self.set_note(tr("It moves at the next restart."))
+        self.move_wanted.emit(move)
 
     def _open(self) -> None:
         if not QDesktopServices.openUrl(QUrl.fromLocalFile(str(self._folder.root))):

@@ -54,7 +54,12 @@ RATE_WINDOW = 5.0  # seconds
 def models_folder(data: DataDir, settings: SettingsFile, given: Path | None = None) -> Path:
     """The folder in use. given: by whoever started us, for this run."""
     chosen = settings.settings.library.folder
-    return given or (Path(chosen) if chosen else data.models_folder)
+    if given is not None or not chosen:
+        return given or data.models_folder
+    # By hand it may be written from home, or from the data folder on.
+    with contextlib.suppress(RuntimeError):  # "~name" of nobody: no such folder will be there
+        return data.root / Path(chosen).expanduser()
+    return data.root / chosen
 
 
 def open_library(data: DataDir, settings: SettingsFile, given: Path | None = None) -> Library:

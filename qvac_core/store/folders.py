@@ -5,6 +5,7 @@ docs/architecture.md "Contracts that others rely on": `--data-dir`, `QVAC_DESKTO
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from collections.abc import Mapping
@@ -22,9 +23,37 @@ APP_NAME: Final = "qvac-desktop"
 HOME_VARIABLE: Final = "QVAC_DESKTOP_HOME"
 
 
+MOVED_FILE: Final = "moved.json"
 _OWN_FILES: Final = frozenset(
-    ("identity", "settings.toml", "known-nodes.json", "models-known.json", "models-move.json", "lock", "instance")
+    (
+        *("identity", "settings.toml", "known-nodes.json", "models-known.json", "models-move.json"),
+        *("lock", "instance", MOVED_FILE, "left-behind.json"),
+    )
 )
+
+
+def default_root() -> Path:
+    """The place of the platform."""
+    return platformdirs.user_data_path(APP_NAME, appauthor=False, roaming=False)
+
+
+def _moved_to(home: Path) -> Path | None:
+    """Where the owner moved the data folder to (data_move.py); None where it is at home."""
+    try:
+        found = json.loads((home / MOVED_FILE).read_bytes())["folder"]
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise StoreError(
+            f"{home / MOVED_FILE} says where the data folder is, and cannot be read ({error}). Write "
+            '{"folder": "PATH"} into it, or name the folder with --data-dir.'
+        ) from error
+    if not isinstance(found, str) or not Path(found).is_absolute():
+        raise StoreError(
+            f"{home / MOVED_FILE} names no folder. Write "
+            '{"folder": "PATH"} into it, or name the folder with --data-dir.'
+        )
+    return Path(found)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +62,7 @@ class DataDir:
 
     root: Path
     explicit: bool = False
+    moved: bool = False  # from the folder of the platform, by its owner
 
     @classmethod
     def locate(cls, data_dir: Path | None = None, environ: Mapping[str, str] = os.environ) -> DataDir:
@@ -40,12 +70,19 @@ class DataDir:
         chosen = data_dir or environ.get(HOME_VARIABLE)
         if chosen:
             return cls(Path(chosen).expanduser().absolute(), explicit=True)
-        return cls(platformdirs.user_data_path(APP_NAME, appauthor=False, roaming=False))
+        home = default_root()
+        moved = _moved_to(home)
+        return cls(moved or home, moved=moved is not None)
 
     def create(self) -> DataDir:
         """Make the folder if need be. Raises StoreError."""
         if self.root.exists() and not self.root.is_dir():
             raise StoreError(f"The data folder {self.root} is a file. Name another one with --data-dir.")
+        if self.moved and not self.root.is_dir():
+            # A new one in its place would look as if everything were lost.
+            raise StoreError(
+                f"The data folder {self.root} is not there. Connect its disk, then start again.", name="FOLDER_MISSING"
+            )
         make_folder(self.root)
         return self
 

@@ -2054,6 +2054,10 @@
         <translation>مدى تقدّم البناء</translation>
     </message>
     <message>
+        <source>How far the move is</source>
+        <translation>مدى تقدّم النقل</translation>
+    </message>
+    <message>
         <source>How long</source>
         <translation>المدة</translation>
     </message>
@@ -2274,6 +2278,10 @@
         <translation>قد يكون انطفأ للتو، أو حظر مالكه مفتاحك. حاول من جديد بعد لحظة.</translation>
     </message>
     <message>
+        <source>It moves at the next restart.</source>
+        <translation>يُنقل عند إعادة التشغيل التالية.</translation>
+    </message>
+    <message>
         <source>It needs {needed} and this machine has {memory}: it will not load here. Another machine may use the file.</source>
         <translation>يحتاج إلى {needed} ولدى هذا الجهاز {memory}: لن يُحمّل هنا. وقد يستخدم جهاز آخر الملف.</translation>
     </message>
@@ -2296,6 +2304,10 @@
     <message>
         <source>It was made by a newer QVAC Desktop. Update this one.</source>
         <translation>أُنشئ بإصدار أحدث من QVAC Desktop. حدّث هذا.</translation>
+    </message>
+    <message>
+        <source>It was named for this run: who names it moves it.</source>
+        <translation>سُمّي لهذا التشغيل: من يسمّيه ينقله.</translation>
     </message>
     <message>
         <source>It was named on the command line, for this start.</source>
@@ -2734,8 +2746,20 @@
         <translation>ما زاد على عدد الأنوية ينتظر بعضه بعضًا فقط.</translation>
     </message>
     <message>
+        <source>Move and restart</source>
+        <translation>نقل وإعادة تشغيل</translation>
+    </message>
+    <message>
         <source>Move down</source>
         <translation>النقل إلى الأسفل</translation>
+    </message>
+    <message>
+        <source>Move the data folder</source>
+        <translation>نقل مجلد البيانات</translation>
+    </message>
+    <message>
+        <source>Move the data folder?</source>
+        <translation>نقل مجلد البيانات؟</translation>
     </message>
     <message>
         <source>Move the models?</source>
@@ -2748,6 +2772,14 @@
     <message>
         <source>Move {size}</source>
         <translation>نقل {size}</translation>
+    </message>
+    <message>
+        <source>Move…</source>
+        <translation>نقل…</translation>
+    </message>
+    <message>
+        <source>Moving the data folder</source>
+        <translation>يُنقل مجلد البيانات</translation>
     </message>
     <message>
         <source>Moving the models</source>
@@ -3553,6 +3585,10 @@
     <message>
         <source>QVAC Desktop cannot run a model of this kind. Choose a chat model, one for embeddings, or a Whisper model.</source>
         <translation>لا يستطيع QVAC Desktop تشغيل نموذج من هذا النوع. اختر نموذج محادثة أو نموذج تضمينات أو نموذج Whisper.</translation>
+    </message>
+    <message>
+        <source>QVAC Desktop closes, copies {size} to {folder}, checks the copy, and opens again there. Only then the old files are removed.</source>
+        <translation>يُغلق QVAC Desktop وينسخ {size} إلى {folder} ويفحص النسخة ثم يُفتح هناك. وعندها فقط تُزال الملفات القديمة.</translation>
     </message>
     <message>
         <source>QVAC Desktop could not start</source>
@@ -4555,8 +4591,24 @@
         <translation>المحادثة أطول من سياق هذا المزوّد. اختصرها أو ابدأ واحدة جديدة.</translation>
     </message>
     <message>
+        <source>The data folder changed while it was copied. Nothing was moved; try again.</source>
+        <translation>تغيّر مجلد البيانات أثناء نسخه. لم يُنقل شيء؛ حاول من جديد.</translation>
+    </message>
+    <message>
+        <source>The data folder stays where it was</source>
+        <translation>يبقى مجلد البيانات في مكانه</translation>
+    </message>
+    <message>
+        <source>The data folder was named for this run. Move it yourself, and name its new place.</source>
+        <translation>سُمّي مجلد البيانات لهذا التشغيل. انقله بنفسك وسمِّ مكانه الجديد.</translation>
+    </message>
+    <message>
         <source>The data folder {folder} is a file. Name another one with --data-dir.</source>
         <translation>مجلد البيانات {folder} ملف. سمِّ غيره بالخيار --data-dir.</translation>
+    </message>
+    <message>
+        <source>The data folder {folder} is not there. Connect its disk, then start again.</source>
+        <translation>مجلد البيانات {folder} غير موجود. صِل قرصه ثم شغّل من جديد.</translation>
     </message>
     <message>
         <source>The database is closed.</source>
@@ -5009,6 +5061,10 @@
     <message>
         <source>The models here could not be read.</source>
         <translation>تعذّرت قراءة النماذج هنا.</translation>
+    </message>
+    <message>
+        <source>The models lie in the data folder under a name of their own. Move them in the Library first.</source>
+        <translation>النماذج في مجلد البيانات باسم خاص بها. انقلها في المكتبة أولًا.</translation>
     </message>
     <message>
         <source>The models stay where they are.</source>
@@ -5941,6 +5997,10 @@
     <message>
         <source>To {file}.</source>
         <translation>إلى {file}.</translation>
+    </message>
+    <message>
+        <source>To {folder}. Until all is there and checked, the old folder stays in use.</source>
+        <translation>إلى {folder}. يبقى المجلد القديم مستخدمًا حتى يصل كل شيء ويُفحص.</translation>
     </message>
     <message>
         <source>Today</source>
@@ -7367,6 +7427,18 @@
         <translation>{first} إلى {last}</translation>
     </message>
     <message>
+        <source>{folder} and the data folder lie in each other. Choose a folder elsewhere.</source>
+        <translation>{folder} ومجلد البيانات أحدهما داخل الآخر. اختر مجلدًا في مكان آخر.</translation>
+    </message>
+    <message>
+        <source>{folder} is not empty. Choose an empty folder, or the name of a new one.</source>
+        <translation>{folder} ليس فارغًا. اختر مجلدًا فارغًا أو اسم مجلد جديد.</translation>
+    </message>
+    <message>
+        <source>{folder} lies in a folder of QVAC Desktop itself. Choose a folder elsewhere.</source>
+        <translation>{folder} داخل مجلد يخصّ QVAC Desktop نفسه. اختر مجلدًا في مكان آخر.</translation>
+    </message>
+    <message>
         <source>{folder}: {size}, of them models {models}</source>
         <translation>{folder}: {size}، منها نماذج {models}</translation>
     </message>
@@ -7752,6 +7824,10 @@
     <message>
         <source>{path} is no file. Name a model file.</source>
         <translation>{path} ليس ملفًا. سمِّ ملف نموذج.</translation>
+    </message>
+    <message>
+        <source>{path} reads otherwise than it was written. Nothing was moved; choose another disk.</source>
+        <translation>يُقرأ {path} بغير ما كُتب. لم يُنقل شيء؛ اختر قرصًا آخر.</translation>
     </message>
     <message>
         <source>{place} could not be reached. Check the internet connection and try again; what was downloaded is kept.</source>

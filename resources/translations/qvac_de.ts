@@ -1930,6 +1930,10 @@
         <translation>Wie weit der Build ist</translation>
     </message>
     <message>
+        <source>How far the move is</source>
+        <translation>Wie weit der Umzug ist</translation>
+    </message>
+    <message>
         <source>How long</source>
         <translation>Wie lange</translation>
     </message>
@@ -2150,6 +2154,10 @@
         <translation>Er ist vielleicht gerade ausgegangen, oder der Besitzer hat Ihren Schlüssel gesperrt. Versuchen Sie es gleich noch einmal.</translation>
     </message>
     <message>
+        <source>It moves at the next restart.</source>
+        <translation>Er zieht beim nächsten Neustart um.</translation>
+    </message>
+    <message>
         <source>It needs {needed} and this machine has {memory}: it will not load here. Another machine may use the file.</source>
         <translation>Es braucht {needed}, und dieser Rechner hat {memory}: Es lädt hier nicht. Ein anderer Rechner kann die Datei vielleicht nutzen.</translation>
     </message>
@@ -2172,6 +2180,10 @@
     <message>
         <source>It was made by a newer QVAC Desktop. Update this one.</source>
         <translation>Sie stammt von einem neueren QVAC Desktop. Aktualisieren Sie dieses.</translation>
+    </message>
+    <message>
+        <source>It was named for this run: who names it moves it.</source>
+        <translation>Er wurde für diesen Lauf genannt: Wer ihn nennt, zieht ihn um.</translation>
     </message>
     <message>
         <source>It was named on the command line, for this start.</source>
@@ -2610,8 +2622,20 @@
         <translation>Mehr, als es Kerne gibt, warten nur aufeinander.</translation>
     </message>
     <message>
+        <source>Move and restart</source>
+        <translation>Umziehen und neu starten</translation>
+    </message>
+    <message>
         <source>Move down</source>
         <translation>Nach unten</translation>
+    </message>
+    <message>
+        <source>Move the data folder</source>
+        <translation>Den Datenordner umziehen</translation>
+    </message>
+    <message>
+        <source>Move the data folder?</source>
+        <translation>Den Datenordner umziehen?</translation>
     </message>
     <message>
         <source>Move the models?</source>
@@ -2624,6 +2648,14 @@
     <message>
         <source>Move {size}</source>
         <translation>{size} umziehen</translation>
+    </message>
+    <message>
+        <source>Move…</source>
+        <translation>Umziehen…</translation>
+    </message>
+    <message>
+        <source>Moving the data folder</source>
+        <translation>Der Datenordner zieht um</translation>
     </message>
     <message>
         <source>Moving the models</source>
@@ -3421,6 +3453,10 @@
     <message>
         <source>QVAC Desktop cannot run a model of this kind. Choose a chat model, one for embeddings, or a Whisper model.</source>
         <translation>QVAC Desktop kann ein Modell dieser Art nicht ausführen. Wählen Sie ein Chat-Modell, eines für Embeddings oder ein Whisper-Modell.</translation>
+    </message>
+    <message>
+        <source>QVAC Desktop closes, copies {size} to {folder}, checks the copy, and opens again there. Only then the old files are removed.</source>
+        <translation>QVAC Desktop schließt sich, kopiert {size} nach {folder}, prüft die Kopie und öffnet sich dort wieder. Erst dann werden die alten Dateien entfernt.</translation>
     </message>
     <message>
         <source>QVAC Desktop could not start</source>
@@ -4407,8 +4443,24 @@
         <translation>Das Gespräch ist länger als der Kontext dieses Anbieters. Kürzen Sie es, oder beginnen Sie ein neues.</translation>
     </message>
     <message>
+        <source>The data folder changed while it was copied. Nothing was moved; try again.</source>
+        <translation>Der Datenordner änderte sich beim Kopieren. Nichts wurde bewegt; versuchen Sie es erneut.</translation>
+    </message>
+    <message>
+        <source>The data folder stays where it was</source>
+        <translation>Der Datenordner bleibt, wo er war</translation>
+    </message>
+    <message>
+        <source>The data folder was named for this run. Move it yourself, and name its new place.</source>
+        <translation>Der Datenordner wurde für diesen Lauf genannt. Bewegen Sie ihn selbst, und nennen Sie seinen neuen Ort.</translation>
+    </message>
+    <message>
         <source>The data folder {folder} is a file. Name another one with --data-dir.</source>
         <translation>Der Datenordner {folder} ist eine Datei. Nennen Sie mit --data-dir einen anderen.</translation>
+    </message>
+    <message>
+        <source>The data folder {folder} is not there. Connect its disk, then start again.</source>
+        <translation>Der Datenordner {folder} ist nicht da. Schließen Sie seinen Datenträger an, und starten Sie dann neu.</translation>
     </message>
     <message>
         <source>The database is closed.</source>
@@ -4861,6 +4913,10 @@
     <message>
         <source>The models here could not be read.</source>
         <translation>Die Modelle hier konnten nicht gelesen werden.</translation>
+    </message>
+    <message>
+        <source>The models lie in the data folder under a name of their own. Move them in the Library first.</source>
+        <translation>Die Modelle liegen unter eigenem Namen im Datenordner. Ziehen Sie sie zuerst in der Bibliothek um.</translation>
     </message>
     <message>
         <source>The models stay where they are.</source>
@@ -5793,6 +5849,10 @@
     <message>
         <source>To {file}.</source>
         <translation>Nach {file}.</translation>
+    </message>
+    <message>
+        <source>To {folder}. Until all is there and checked, the old folder stays in use.</source>
+        <translation>Nach {folder}. Bis alles dort und geprüft ist, bleibt der alte Ordner in Gebrauch.</translation>
     </message>
     <message>
         <source>Today</source>
@@ -7171,6 +7231,18 @@
         <translation>{first} bis {last}</translation>
     </message>
     <message>
+        <source>{folder} and the data folder lie in each other. Choose a folder elsewhere.</source>
+        <translation>{folder} und der Datenordner liegen ineinander. Wählen Sie einen Ordner anderswo.</translation>
+    </message>
+    <message>
+        <source>{folder} is not empty. Choose an empty folder, or the name of a new one.</source>
+        <translation>{folder} ist nicht leer. Wählen Sie einen leeren Ordner oder den Namen eines neuen.</translation>
+    </message>
+    <message>
+        <source>{folder} lies in a folder of QVAC Desktop itself. Choose a folder elsewhere.</source>
+        <translation>{folder} liegt in einem Ordner von QVAC Desktop selbst. Wählen Sie einen Ordner anderswo.</translation>
+    </message>
+    <message>
         <source>{folder}: {size}, of them models {models}</source>
         <translation>{folder}: {size}, davon Modelle {models}</translation>
     </message>
@@ -7552,6 +7624,10 @@
     <message>
         <source>{path} is no file. Name a model file.</source>
         <translation>{path} ist keine Datei. Nennen Sie eine Modelldatei.</translation>
+    </message>
+    <message>
+        <source>{path} reads otherwise than it was written. Nothing was moved; choose another disk.</source>
+        <translation>{path} liest sich anders, als es geschrieben wurde. Nichts wurde bewegt; wählen Sie einen anderen Datenträger.</translation>
     </message>
     <message>
         <source>{place} could not be reached. Check the internet connection and try again; what was downloaded is kept.</source>

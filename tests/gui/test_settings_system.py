@@ -8,19 +8,21 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
-from PySide6.QtWidgets import QApplication
+from PySide6.QtWidgets import QApplication, QWidget
 
 from app import application
 from app.application import AGAIN, FAILED, refuse
 from app.engine_build import EngineBuild, Kind, Progress
+from app.moving import move_data
 from app.service import Installed
 from app.theme import Theme
 from app.views.settings_engine import BuildRow
 from app.views.settings_service import ServiceRow
-from app.views.settings_system import TextDialog
+from app.views.settings_system import FolderRow, TextDialog
 from app.widgets.dialog import Dialog
 from app.window import MainWindow
 from qvac_core.errors import QvacError, StoreError
+from qvac_core.store.data_move import plan_move
 from qvac_core.store.folders import DataDir
 from tests.gui.fake_core import FakeCore
 from tests.gui.share_window import Run, dialog_of
@@ -223,6 +225,78 @@ def test_a_system_without_services_says_why_and_a_refusal_is_shown(run: Run, bus
         assert row.note.plain == "The disk is full." and row.note.property("tone") == "danger"
 
     run(test)
+
+
+# --- The data folder
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setattr("platformdirs.user_data_path", lambda *_args, **_more: tmp_path / "home")
+    (tmp_path / "home").mkdir()
+    (tmp_path / "home" / "qvac.db").write_bytes(bytes(2_000_000))
+    return tmp_path / "home"
+
+
+def test_the_data_folder_is_asked_to_move(run: Run, busy: FakeCore, home: Path, tmp_path: Path) -> None:
+    restarts: list[bool] = []
+
+    async def test(window: MainWindow) -> None:
+        window.settings.use(DataDir(home))
+        window.open_settings("privacy")
+        page = window.settings.page
+        page.restart_wanted.disconnect()
+        page.restart_wanted.connect(lambda: restarts.append(True))
+        row = page.findChildren(FolderRow)[0]
+        await window.settings.settle()
+        row.plan(home / "inner")
+        await window.settings.settle()
+        assert "lie in each other" in row.note.plain and row.note.property("tone") == "danger"
+        row.plan(tmp_path / "disk")
+        await window.settings.settle()
+        dialog = dialog_of(window, Dialog)
+        assert f"2 MB to {tmp_path / 'disk'}" in dialog.sentence.text()
+        assert window.settings.moves is None  # not before it is agreed to
+        dialog.confirm.click()
+        assert restarts == [True]
+        assert getattr(window.settings.moves, "target", None) == tmp_path / "disk"
+
+    run(test)
+
+
+def test_a_folder_that_was_named_is_moved_by_who_named_it(run: Run, busy: FakeCore, tmp_path: Path) -> None:
+    async def test(window: MainWindow) -> None:
+        window.settings.use(DataDir(tmp_path, explicit=True))
+        window.open_settings("privacy")
+        row = window.settings.page.findChildren(FolderRow)[0]
+        assert not row.move_away.isEnabled() and "named for this run" in row.note.plain
+        await window.settings.settle()
+
+    run(test)
+
+
+def test_between_two_runs_it_moves_or_says_why_not(theme: Theme, home: Path, tmp_path: Path) -> None:
+    async def test() -> None:
+        assert await move_data(plan_move(DataDir.locate(), tmp_path / "disk"), theme)
+        assert DataDir.locate().root == tmp_path / "disk"
+        plan = plan_move(DataDir.locate(), tmp_path / "other")
+        (tmp_path / "disk" / "qvac.db").unlink()
+        moving = asyncio.ensure_future(move_data(plan, theme))
+        while not any(isinstance(one, Dialog) and one.cancel.text() == "Open QVAC Desktop" for one in shown()):
+            await asyncio.sleep(0.01)
+        press("cancel")
+        assert not await asyncio.wait_for(moving, 30)
+        assert DataDir.locate().root == tmp_path / "disk"
+        assert list((tmp_path / "other").iterdir()) == []
+
+    asyncio.run(test())
+
+
+def shown() -> list[QWidget]:
+    return [one for one in QApplication.topLevelWidgets() if one.isVisible()]
+
+
+# --- What holds the folder
 
 
 ALREADY = StoreError("QVAC Desktop is already running.", name="ALREADY_RUNNING")

@@ -114,6 +114,8 @@ FOR_PROGRAMS = {
     "engines/speech_engine.py: A request with this request id": "the API",
     "engines/worker_model.py: A request with this request id": "the API",
     "engines/worker_pipes.py": "the wire to a worker",
+    "store/folders.py: {} names no folder": "moved.json written by hand",
+    "store/folders.py: {} says where": "moved.json written by hand",
     "store/identity.py: A seed has": "--seed",
     "store/settings_file.py: '{}' is not a name": "the settings of the API",
 }
