@@ -33,7 +33,7 @@ KEYS = re.compile(r"((Ctrl|Alt|Shift)\+)*(F\d+|Esc|.)")
 SENTENCE = re.compile(r"[A-Z][a-z]*[^<>{}=]* [^<>{}=]*|.*[a-z]{2} [a-z]+.*[a-z][.…!?]", re.DOTALL)
 # Shown nowhere in the window.
 # Only the command line imports these.
-OF_THE_COMMAND_LINE = ("cli/", "service.py")
+OF_THE_COMMAND_LINE = ("cli/", "self_test/", "service.py")
 LOGS = frozenset({"debug", "info", "warning", "error", "exception", "print", "log"})
 ELSEWHERE = {
     # For logs and programmers.
