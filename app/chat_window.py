@@ -55,6 +55,7 @@ class ChatWindow(QWidget):
         self.chat.share_requested.connect(main.show_share)
         self.chat_page.network_wanted.connect(main.show_network)
         self.chat_page.library_wanted.connect(main.show_library)
+        self.chat_page.tools_wanted.connect(main.show_tools)
         self.chat_page.main_wanted.connect(main.come_forward)
         self.knocks.all_wanted.connect(main.show_share)
         self.knocks.begin()

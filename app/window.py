@@ -166,6 +166,7 @@ class MainWindow(QWidget):
         self.settings.page.restart_wanted.connect(self.restart)
         self.settings.share_wanted.connect(lambda: self.tabs.choose(SHARE))
         self.chat_page.network_wanted.connect(self.open_network)
+        self.chat_page.tools_wanted.connect(lambda: self.open_settings("tools"))
         self.called.connect(lambda arguments: self._open_in_front(given_key(arguments)))
         self.chat_page.window_wanted.connect(self.windows.open)
         self.core.core_event.connect(self._downloads.take)
@@ -420,6 +421,10 @@ class MainWindow(QWidget):
     def show_network(self) -> None:
         self.come_forward()
         self.open_network()
+
+    def show_tools(self) -> None:
+        self.come_forward()
+        self.open_settings("tools")
 
     def turn_sharing(self) -> None:
         self.share.set_sharing(not self.share.on)

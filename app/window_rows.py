@@ -15,6 +15,7 @@ from app.presenters.identity import IdentityPresenter
 from app.presenters.network import NetworkPresenter
 from app.presenters.settings import SettingsPresenter
 from app.presenters.settings_rows import Row, keys
+from app.presenters.tools import ToolServers
 from app.service import services_here
 from app.tasks import Tasks
 from app.theme import Theme
@@ -26,6 +27,7 @@ from app.views.settings_page import SettingsPage
 from app.views.settings_row import SettingsEntry, SettingsRow
 from app.views.settings_service import FindServices, ServiceRow
 from app.views.settings_system import AboutRows, AutostartRow, FolderRow, ReportRow, TextDialog, shortcut_rows
+from app.views.settings_tools import ToolServersEntry
 from app.widgets.button import Button
 from app.widgets.icon_label import IconLabel
 from qvac_core.store.data_move import DataMove
@@ -36,7 +38,7 @@ PRIVATE = frozenset({"machine_name", "network.bootstrap", "speech.microphone"})
 
 
 class WindowRows:
-    """`make` a row by its name. What a machine has can be given before: `autostart`, `services`, `build`.
+    """`make` a row by its name. What a machine has can be given before: `autostart`, `services`, `build`, `tools`.
 
     folder: where this window keeps everything; without one it has no rows about this machine. closing: is set when the
     window closes.
@@ -61,6 +63,7 @@ class WindowRows:
         self.autostart = Autostart.of(folder) if folder is not None else None
         self.services: FindServices = services_here
         self.build = EngineBuild()
+        self.tools: ToolServers | None = None
         self.starts: AutostartRow | None = None
         self.moves: DataMove | None = None  # once the program has ended
         self.about: AboutRows | None = None
@@ -99,6 +102,8 @@ class WindowRows:
             case "telemetry":
                 sign = IconLabel(theme, "shield", "accent")
                 return (SettingsRow(theme, tr(row.label), tr(row.hint), sign, words=row.words),)
+            case "tools" if self.tools is not None:
+                return (ToolServersEntry(self.tools, theme, row),)
             case "who":
                 show = Button(theme, tr("Show"), name=tr("Show who may use it"))
                 show.clicked.connect(self._show_share)

@@ -114,6 +114,7 @@ class WindowSettings(QObject):
 
             parts = (self._network, self._identity, self._tasks, self._closing, self._folder)
             self._rows = WindowRows(self._theme, self.page, self.presenter, *parts, self.share_wanted.emit)
+            self._rows.tools = self._chat.tools.servers
         return self._rows
 
     async def load(self) -> None:

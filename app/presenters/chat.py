@@ -27,6 +27,7 @@ from app.presenters.chats import Chats, Unwritten
 from app.presenters.dictation import Dictation
 from app.presenters.recordings import Recordings
 from app.presenters.speech import Speech
+from app.presenters.tools import ChatTools
 from app.presenters.transcripts import Transcripts
 from app.presenters.translations import Translations
 from app.tasks import Tasks
@@ -103,6 +104,7 @@ class ChatPresenter(QObject):
         self._draft_target = NOBODY
         self.speech.changed.connect(self._begin_waiting)
         self.settings = ChatSettings(core, self)
+        self.tools = ChatTools(core, self)
         self.archive = Archive(core, self)
         self.archive.brought.connect(self.open)
         self._unheard: list[Path] = []  # recordings that wait for a model
@@ -137,6 +139,7 @@ class ChatPresenter(QObject):
         if self._alone:
             await self.chats.load()
         await self.settings.load()
+        await self.tools.load()
         self._draft_target = self._likely_target()
         for signal in (self.providers_changed, self.models_changed, self.conversations_changed):
             signal.emit()
@@ -156,6 +159,7 @@ class ChatPresenter(QObject):
             await self.chats.close()
         self.release()
         await self.settings.close()
+        await self.tools.close()
         await self.archive.close()
         await self._tasks.close()
 
@@ -177,6 +181,7 @@ class ChatPresenter(QObject):
         await self._tasks.settle()
         await self.chats.settle()
         await self.settings.settle()
+        await self.tools.settle()
         await self.archive.settle()
 
     # --- What is so
@@ -302,6 +307,7 @@ class ChatPresenter(QObject):
         self.open_id = DRAFT
         self._show(self.draft_key, [])
         self.settings.begin_new()
+        self.tools.begin_new()
         self.opened.emit()
         self.target_changed.emit()
         self.answering_changed.emit()
@@ -367,7 +373,7 @@ class ChatPresenter(QObject):
         self._held = True
 
     def _hold_draft(self) -> list[Message]:
-        unwritten = Unwritten(lambda: self._draft_target, self.settings.adopt)
+        unwritten = Unwritten(lambda: self._draft_target, self._adopt_choices)
         return self.chats.hold(self.draft_key, [], unwritten)
 
     def _deleted(self, conversation_id: str) -> None:
@@ -601,6 +607,10 @@ class ChatPresenter(QObject):
     def _pictures_changed(self, key: str) -> None:
         if key == self.key:
             self.pictures_changed.emit()
+
+    async def _adopt_choices(self, conversation_id: str) -> None:
+        await self.settings.adopt(conversation_id)
+        await self.tools.adopt(conversation_id)
 
     def _adopted(self, key: str, conversation_id: str) -> None:
         if key == self.key:

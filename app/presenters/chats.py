@@ -41,6 +41,7 @@ from qvac_core.core.state import (
     AnswerStarted,
     AnswerThinking,
     AnswerTokens,
+    AnswerTool,
     ConnectionStage,
     Conversation,
     ConversationsChanged,
@@ -58,6 +59,7 @@ from qvac_core.core.state import (
     SharedModelsChanged,
     Target,
 )
+from qvac_core.core.tool_turns import settled, with_use
 from qvac_core.core.transcript import ROLE as TRANSCRIPT
 from qvac_core.errors import QvacError
 from qvac_core.models import DEFAULT_SMALL_MODEL
@@ -451,6 +453,9 @@ class Chats(QObject):
             case AnswerSeam():
                 self._grow(event.message_id, lambda m: with_seam(m, event.offset, event.sentence))
                 self.answering_changed.emit()
+            case AnswerTool():
+                self._grow(event.message_id, lambda m: with_use(m, event.use))
+                self.answering_changed.emit()
             case PathChanged():
                 self.take_path(event.conversation_id, event.messages)
             case AnswerStarted():
@@ -552,7 +557,7 @@ async def _keep_draft(key: str, draft: Draft, core: CoreInterface) -> None:
 
 def _at_rest(message: Message) -> Message:
     """A stored answer that nobody streams any more: the program ended in the middle of it."""
-    return replace(message, status="stopped") if message.status == "streaming" else message
+    return settled(replace(message, status="stopped")) if message.status == "streaming" else message
 
 
 def _for_chat(models: tuple[SharedModel, ...]) -> tuple[SharedModel, ...]:

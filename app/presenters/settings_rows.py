@@ -549,6 +549,38 @@ ABOUT = Section(
     ),
 )
 
+TOOLS = Section(
+    "tools",
+    later("Tools"),
+    later("Programs and services that models may use in your conversations, by MCP. They run on this machine."),
+    "wrench",
+    (
+        Group(
+            later("Servers"),
+            (
+                Row(
+                    "",
+                    later("Servers"),
+                    "",
+                    Special("tools"),
+                    words=("MCP", "mcp.json", "mcpServers", "Model Context Protocol", "function calling", "agents"),
+                ),
+            ),
+        ),
+        Group(
+            later("Limits"),
+            (
+                Row(
+                    "chat.tool_seconds",
+                    later("Longest silence of a tool"),
+                    later("A tool that says nothing for so many seconds is stopped, and the answer goes on."),
+                    Whole(step=10, most=86_400),
+                ),
+            ),
+        ),
+    ),
+)
+
 NETWORK = Section(
     "network",
     later("Network and relays"),
@@ -596,6 +628,7 @@ SECTIONS = (
     LANGUAGE,
     SHARING,
     NETWORK,
+    TOOLS,
     MODELS,
     PRIVACY,
     STARTUP,

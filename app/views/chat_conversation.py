@@ -17,6 +17,7 @@ from app.views.chat_first_start import download_words
 from app.views.chat_missing import MissingBar, missing
 from app.views.chat_reach import ReachBar
 from app.views.chat_remedies import Remedies
+from app.views.tool_menu import ToolMenu
 from app.widgets.button import Button
 from app.widgets.chat.answer_row import AnswerFacts, nothing_yet
 from app.widgets.chat.composer import WIDEST, Composer
@@ -36,6 +37,7 @@ WEB, MAIL = ("http", "https"), "mailto"
 class Conversation(QWidget):
     provider_wanted = Signal(str)
     network_wanted = Signal()
+    tools_wanted = Signal()  # where the servers of tools are set up
 
     def __init__(self, presenter: ChatPresenter, theme: Theme, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -59,6 +61,7 @@ class Conversation(QWidget):
         self.missing = MissingBar(presenter, theme, self.provider_wanted.emit)
         self.composer = Composer(theme)
         self.dictation = DictationView(presenter, self.composer, self.error, self)
+        self.tools = ToolMenu(presenter.tools, theme, self.composer, self.tools_wanted.emit)
         self.files = FilesView(presenter, theme, self.messages, self.composer, self.dictation, self)
         self._below = QVBoxLayout()
         self._below.setSpacing(8)
@@ -118,6 +121,7 @@ class Conversation(QWidget):
         self.messages.go_on.connect(presenter.continue_answer)
         self.messages.branch_wanted.connect(presenter.show_branch)
         self.messages.edited.connect(presenter.edit)
+        self.messages.tool_decided.connect(presenter.tools.decide)
         self._connect_translations()
         self.composer.submitted.connect(self._send)
         self.composer.stop.connect(presenter.stop)

@@ -44,6 +44,7 @@ NO_LIMIT = 16_777_215  # Qt's own
 
 class ChatPage(QWidget):
     network_wanted = Signal()
+    tools_wanted = Signal()
     library_wanted = Signal()
     window_wanted = Signal(str)  # one more, with that conversation; "" for a new one
     main_wanted = Signal()
@@ -111,6 +112,7 @@ class ChatPage(QWidget):
         side.delete_wanted.connect(self.ask_to_delete)
         self.conversation.provider_wanted.connect(self.add_provider)
         self.conversation.network_wanted.connect(self.network_wanted)
+        self.conversation.tools_wanted.connect(self.tools_wanted)
         self.conversation.bar.panel_wanted.connect(self._open_side)
         popup = self.conversation.bar.popup
         popup.add_wanted.connect(self.add_provider)
@@ -223,6 +225,7 @@ class ChatPage(QWidget):
         again = menu.addAction(tr("Answer again"), QKeySequence("Ctrl+R"), presenter.retry)
         again.setEnabled(not presenter.busy and bool(presenter.messages))
         menu.addAction(tr("Parameters of this conversation"), QKeySequence("Ctrl+."), self.toggle_parameters)
+        menu.addAction(tr("Tools of this conversation…"), self.conversation.tools.open)
         copy = menu.addAction(tr("Copy the last answer"), QKeySequence("Ctrl+Shift+C"), self._copy_answer)
         copy.setEnabled(presenter.last_answer() is not None)
         if conversation is not None:

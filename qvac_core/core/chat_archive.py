@@ -13,13 +13,15 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from html import escape
 from typing import Final
 
 import msgspec
 
 from qvac_core.core.answering import start_of
 from qvac_core.core.chat_parameters import checked
-from qvac_core.core.state import Conversation, Message, Parameters, Target
+from qvac_core.core.state import Conversation, Message, Parameters, Target, ToolUse
+from qvac_core.core.tool_turns import settled
 from qvac_core.core.transcript import ROLE as TRANSCRIPT
 from qvac_core.core.transcript import read, without_path
 from qvac_core.errors import QvacError, StoreError
@@ -160,7 +162,10 @@ def _usable(message: Message) -> Message:
     message = _without_path(message)
     length = len(message.text)
     seams = tuple(sorted((min(max(0, offset), length), sentence) for offset, sentence in message.seams))
-    return replace(message, status=_ended(message.status), created_at=_moment(message.created_at), seams=seams)
+    tools = tuple(replace(use, offset=min(max(0, use.offset), length)) for use in message.tools)
+    tools = tuple(sorted(tools, key=lambda use: use.offset))
+    ended = replace(message, status=_ended(message.status), created_at=_moment(message.created_at))
+    return settled(replace(ended, seams=seams, tools=tools))
 
 
 def _moment(at: float) -> float:
@@ -265,12 +270,29 @@ def _answered_by(message: Message) -> str:
 
 def _with_seams(message: Message) -> str:
     text, parts, at = message.text, [], 0
-    for offset, sentence in message.seams:
-        parts.append(text[at:offset].rstrip())
-        parts.append(f"*— {_one_line(sentence)}*")
+    marks = [(offset, f"*— {_one_line(sentence)}*") for offset, sentence in message.seams]
+    marks += [(use.offset, _use(use)) for use in message.tools]
+    for offset, mark in sorted(marks, key=lambda mark: mark[0]):
+        parts.append(text[at:offset].strip("\n") if at else text[at:offset].rstrip())
+        parts.append(mark)
         at = offset
     parts.append(text[at:].lstrip() if message.seams and start_of(message.seams) == at else text[at:])
     return "\n\n".join(part for part in parts if part.strip())
+
+
+def _use(use: ToolUse) -> str:
+    """Folded, as what a model thought: what was asked, and what came back."""
+    name = " ".join(part for part in (_one_line(use.server), f"`{_one_line(use.tool)}`" if use.tool else "") if part)
+    head = f"<details><summary>{escape(name or 'Not a call of a tool')}, {use.state.value}</summary>"
+    asked, result = _fenced(use.arguments), _fenced(use.result)
+    return "\n\n".join(part for part in (head, asked, result, "</details>") if part)
+
+
+def _fenced(text: str) -> str:
+    """A block of code, whatever stands in it."""
+    longest = max((len(run) for run in re.findall("`+", text)), default=0)
+    fence = "`" * max(3, longest + 1)
+    return f"{fence}\n{text}\n{fence}" if text else ""
 
 
 def _parameters(wanted: Parameters) -> str:

@@ -59,7 +59,7 @@ from qvac_core.core.state import (
 )
 from qvac_core.core.tasks import TaskOwner
 from qvac_core.core.tool_rounds import NO_TOOLS, ToolRounds
-from qvac_core.core.tool_turns import is_open, settled, turns_of
+from qvac_core.core.tool_turns import is_open, settled, turns_of, with_use
 from qvac_core.core.transcript import ROLE as TRANSCRIPT
 from qvac_core.delegation.failures import Reason
 from qvac_core.delegation.picture_upload import read_pictures
@@ -664,10 +664,7 @@ class Chats:
 
     def _take_use(self, streaming: _Streaming, use: ToolUse) -> None:
         """A call of a tool, or what became of one."""
-        uses = list(streaming.message.tools)
-        place = next((at for at, old in enumerate(uses) if old.id == use.id), len(uses))
-        uses[place : place + 1] = [use]
-        streaming.message = replace(streaming.message, tools=tuple(uses))
+        streaming.message = with_use(streaming.message, use)
         self._events.emit(AnswerTool(streaming.conversation.id, streaming.message.id, use))
         self._keeper.keep(streaming.message)  # at once: what ran has run, whatever happens next
 

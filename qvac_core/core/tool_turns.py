@@ -24,6 +24,14 @@ def is_open(use: ToolUse) -> bool:
     return use.state in _OPEN
 
 
+def with_use(message: Message, use: ToolUse) -> Message:
+    """With the call behind the others, or in the place of its older self."""
+    uses = list(message.tools)
+    place = next((at for at, old in enumerate(uses) if old.id == use.id), len(uses))
+    uses[place : place + 1] = [use]
+    return replace(message, tools=tuple(uses))
+
+
 def settled(message: Message) -> Message:
     """Of an answer that has ended: what ran then was stopped with it."""
     if not any(map(is_open, message.tools)):

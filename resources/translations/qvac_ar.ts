@@ -100,6 +100,18 @@
         </translation>
     </message>
     <message numerus="yes">
+        <source>%n may change things</source>
+        <comment>%n may change things</comment>
+        <translation>
+            <numerusform>%n قد يغيّر أشياء</numerusform>
+            <numerusform>%n قد يغيّر أشياء</numerusform>
+            <numerusform>%n قد يغيّر أشياء</numerusform>
+            <numerusform>%n قد يغيّر أشياء</numerusform>
+            <numerusform>%n قد يغيّر أشياء</numerusform>
+            <numerusform>%n قد يغيّر أشياء</numerusform>
+        </translation>
+    </message>
+    <message numerus="yes">
         <source>%n model at Hugging Face.</source>
         <comment>%n models at Hugging Face.</comment>
         <translation>
@@ -244,6 +256,18 @@
         </translation>
     </message>
     <message numerus="yes">
+        <source>%n server: {names}</source>
+        <comment>%n servers: {names}</comment>
+        <translation>
+            <numerusform>لا خوادم: {names}</numerusform>
+            <numerusform>خادم واحد: {names}</numerusform>
+            <numerusform>خادمان: {names}</numerusform>
+            <numerusform>%n خوادم: {names}</numerusform>
+            <numerusform>%n خادمًا: {names}</numerusform>
+            <numerusform>%n خادم: {names}</numerusform>
+        </translation>
+    </message>
+    <message numerus="yes">
         <source>%n setting contains “{text}”</source>
         <comment>%n settings contain “{text}”</comment>
         <translation>
@@ -292,6 +316,18 @@
         </translation>
     </message>
     <message numerus="yes">
+        <source>%n tool</source>
+        <comment>%n tools</comment>
+        <translation>
+            <numerusform>لا أدوات</numerusform>
+            <numerusform>أداة واحدة</numerusform>
+            <numerusform>أداتان</numerusform>
+            <numerusform>%n أدوات</numerusform>
+            <numerusform>%n أداة</numerusform>
+            <numerusform>%n أداة</numerusform>
+        </translation>
+    </message>
+    <message numerus="yes">
         <source>%n waits</source>
         <comment>%n wait</comment>
         <translation>
@@ -326,6 +362,10 @@
             <numerusform>%n كلمة</numerusform>
             <numerusform>%n كلمة</numerusform>
         </translation>
+    </message>
+    <message>
+        <source>(nothing)</source>
+        <translation>(لا شيء)</translation>
     </message>
     <message>
         <source>, </source>
@@ -477,12 +517,28 @@
         <translation>لم تعد إحدى صور هذه المحادثة موجودة. ابدأ بها محادثة جديدة.</translation>
     </message>
     <message>
+        <source>A program that is started here runs as you, with all that you may do. Add only what you trust.</source>
+        <translation>البرنامج الذي يُشغَّل هنا يعمل باسمك وبكل صلاحياتك. أضف ما تثق به فقط.</translation>
+    </message>
+    <message>
+        <source>A program to start</source>
+        <translation>برنامج يُشغَّل</translation>
+    </message>
+    <message>
+        <source>A quotation mark of the command has no second one.</source>
+        <translation>علامة اقتباس في الأمر بلا علامة ثانية.</translation>
+    </message>
+    <message>
         <source>A service of your system shares from each log-in on, also where no window is opened.</source>
         <translation>خدمة في نظامك تشارك منذ كل تسجيل دخول، حتى دون فتح نافذة.</translation>
     </message>
     <message>
         <source>A setting was not saved.</source>
         <translation>لم يُحفظ أحد الإعدادات.</translation>
+    </message>
+    <message>
+        <source>A tool that says nothing for so many seconds is stopped, and the answer goes on.</source>
+        <translation>الأداة التي تصمت هذا العدد من الثواني تُوقَف، ويستمر الجواب.</translation>
     </message>
     <message>
         <source>About</source>
@@ -499,6 +555,10 @@
     <message>
         <source>Acts for {name}</source>
         <translation>إجراءات لـ {name}</translation>
+    </message>
+    <message>
+        <source>Add</source>
+        <translation>إضافة</translation>
     </message>
     <message>
         <source>Add a key</source>
@@ -529,6 +589,10 @@
         <translation>أضف مُرحِّلًا يصل إليه الجهازان، أو جرّب من شبكة أخرى، أو اطلب من المالك فتح منفذ.</translation>
     </message>
     <message>
+        <source>Add a server of tools</source>
+        <translation>إضافة خادم أدوات</translation>
+    </message>
+    <message>
         <source>Add files</source>
         <translation>إضافة ملفات</translation>
     </message>
@@ -545,8 +609,16 @@
         <translation>إضافة مُرحِّل</translation>
     </message>
     <message>
+        <source>Add tools…</source>
+        <translation>إضافة أدوات…</translation>
+    </message>
+    <message>
         <source>Add who answers</source>
         <translation>إضافة من يجيب</translation>
+    </message>
+    <message>
+        <source>Address</source>
+        <translation>العنوان</translation>
     </message>
     <message>
         <source>Add…</source>
@@ -590,6 +662,10 @@
         <translation>السماح لمدة ساعة</translation>
     </message>
     <message>
+        <source>Allow in this conversation</source>
+        <translation>السماح في هذه المحادثة</translation>
+    </message>
+    <message>
         <source>Allow it there, or close the program that uses it, then hold the button again.</source>
         <translation>اسمح به هناك، أو أغلق البرنامج الذي يستخدمه، ثم اضغط الزر مطوّلًا من جديد.</translation>
     </message>
@@ -602,8 +678,16 @@
         <translation>السماح للمفتاح {short} لمدة ساعة</translation>
     </message>
     <message>
+        <source>Allow once</source>
+        <translation>السماح مرة واحدة</translation>
+    </message>
+    <message>
         <source>Allow this key</source>
         <translation>السماح لهذا المفتاح</translation>
+    </message>
+    <message>
+        <source>Allow what only reads</source>
+        <translation>السماح بما يقرأ فقط</translation>
     </message>
     <message>
         <source>Allowed by the owner</source>
@@ -636,6 +720,18 @@
     <message>
         <source>Always</source>
         <translation>دائمًا</translation>
+    </message>
+    <message>
+        <source>Always allow {tool} of {server}</source>
+        <translation>السماح دائمًا بـ {tool} من {server}</translation>
+    </message>
+    <message>
+        <source>An address</source>
+        <translation>عنوان</translation>
+    </message>
+    <message>
+        <source>An answer in JSON cannot use tools. Choose Text in the parameters.</source>
+        <translation>الجواب بصيغة JSON لا يستطيع استخدام الأدوات. اختر «نص» في المعاملات.</translation>
     </message>
     <message>
         <source>An answer with a response schema cannot be continued by this engine: ask for it anew.</source>
@@ -818,6 +914,10 @@
         <translation>السؤال من جديد</translation>
     </message>
     <message>
+        <source>Ask again before {tool} runs</source>
+        <translation>السؤال من جديد قبل تشغيل {tool}</translation>
+    </message>
+    <message>
         <source>Ask again later, or choose another machine.</source>
         <translation>اسأل من جديد لاحقًا، أو اختر جهازًا آخر.</translation>
     </message>
@@ -828,6 +928,10 @@
     <message>
         <source>Ask again, or ask the owner why.</source>
         <translation>اسأل من جديد، أو اسأل المالك عن السبب.</translation>
+    </message>
+    <message>
+        <source>Ask first</source>
+        <translation>السؤال أولًا</translation>
     </message>
     <message>
         <source>Ask for its models</source>
@@ -1038,8 +1142,16 @@
         <translation>الكتالانية</translation>
     </message>
     <message>
+        <source>Change a server of tools</source>
+        <translation>تغيير خادم أدوات</translation>
+    </message>
+    <message>
         <source>Change folder…</source>
         <translation>تغيير المجلد…</translation>
+    </message>
+    <message>
+        <source>Change…</source>
+        <translation>تغيير…</translation>
     </message>
     <message>
         <source>Chat</source>
@@ -1164,6 +1276,10 @@
     <message>
         <source>Code, {language}</source>
         <translation>شيفرة، {language}</translation>
+    </message>
+    <message>
+        <source>Command</source>
+        <translation>الأمر</translation>
     </message>
     <message>
         <source>Compiles llama.cpp where this program was unpacked, 4 to 25 minutes. Quitting ends it.</source>
@@ -1676,6 +1792,10 @@
         <translation>الملف {name}، {info}</translation>
     </message>
     <message>
+        <source>Files</source>
+        <translation>الملفات</translation>
+    </message>
+    <message>
         <source>Filter</source>
         <translation>تصفية</translation>
     </message>
@@ -1723,6 +1843,10 @@
     <message>
         <source>Folder</source>
         <translation>المجلد</translation>
+    </message>
+    <message>
+        <source>Folder it is started in, if not yours</source>
+        <translation>المجلد الذي يبدأ فيه، إن لم يكن مجلدك</translation>
     </message>
     <message>
         <source>For a GPU install its toolkit first: CUDA (nvcc), ROCm (hipcc) or the Vulkan SDK (glslc).</source>
@@ -1938,6 +2062,10 @@
         <translation>أعطِ المفتاح اسمًا أولًا.</translation>
     </message>
     <message>
+        <source>Give the server a name of 1 to {most} letters.</source>
+        <translation>أعطِ الخادم اسمًا من حرف واحد إلى {most} حرفًا.</translation>
+    </message>
+    <message>
         <source>Go on with this machine</source>
         <translation>المتابعة بهذا الجهاز</translation>
     </message>
@@ -2008,6 +2136,10 @@
     <message>
         <source>Handshake</source>
         <translation>المصافحة</translation>
+    </message>
+    <message>
+        <source>Headers, one a line, as NAME: VALUE</source>
+        <translation>الترويسات، واحدة في كل سطر، بالشكل NAME: VALUE</translation>
     </message>
     <message>
         <source>Heat</source>
@@ -2122,12 +2254,24 @@
         <translation>إن كان مشغولًا فالمنفذ الحر التالي.</translation>
     </message>
     <message>
+        <source>Import</source>
+        <translation>استيراد</translation>
+    </message>
+    <message>
         <source>Import conversations</source>
         <translation>استيراد المحادثات</translation>
     </message>
     <message>
         <source>Import conversations…</source>
         <translation>استيراد المحادثات…</translation>
+    </message>
+    <message>
+        <source>Import servers of tools</source>
+        <translation>استيراد خوادم أدوات</translation>
+    </message>
+    <message>
+        <source>Import…</source>
+        <translation>استيراد…</translation>
     </message>
     <message>
         <source>In tokens, from a model&apos;s next load on. More context takes more memory.</source>
@@ -2186,6 +2330,10 @@
         <translation>يجيب هنا عندما يغيب المزوّدون: وعندها لن يجيب أحد.</translation>
     </message>
     <message>
+        <source>It did not run.</source>
+        <translation>لم تُشغَّل.</translation>
+    </message>
+    <message>
         <source>It frees {size} of the disk.</source>
         <translation>يحرّر {size} من القرص.</translation>
     </message>
@@ -2200,6 +2348,10 @@
     <message>
         <source>It holds no conversations of QVAC Desktop, ChatGPT or LM Studio.</source>
         <translation>لا يحوي محادثات من QVAC Desktop أو ChatGPT أو LM Studio.</translation>
+    </message>
+    <message>
+        <source>It is ended, and conversations use it no more. Its programs and files stay as they are.</source>
+        <translation>سيُنهى ولن تستخدمه المحادثات بعد الآن. تبقى برامجه وملفاته كما هي.</translation>
     </message>
     <message>
         <source>It is larger than {most} MB.</source>
@@ -2286,6 +2438,10 @@
         <translation>يحتاج إلى {needed} ولدى هذا الجهاز {memory}: لن يُحمّل هنا. وقد يستخدم جهاز آخر الملف.</translation>
     </message>
     <message>
+        <source>It runs without a question now</source>
+        <translation>تعمل الآن دون سؤال</translation>
+    </message>
+    <message>
         <source>It shares no model with you yet</source>
         <translation>لا يشاركك أي نموذج بعد</translation>
     </message>
@@ -2316,6 +2472,14 @@
     <message>
         <source>It was stopped after the third time. Choose a larger model, or ask in other words.</source>
         <translation>أُوقف بعد المرة الثالثة. اختر نموذجًا أكبر، أو اسأل بكلمات أخرى.</translation>
+    </message>
+    <message>
+        <source>It would run on this machine, and its result stays here.</source>
+        <translation>ستعمل على هذا الجهاز، وتبقى نتيجتها هنا.</translation>
+    </message>
+    <message>
+        <source>It would run on this machine. Its result goes to {who}.</source>
+        <translation>ستعمل على هذا الجهاز. تذهب نتيجتها إلى {who}.</translation>
     </message>
     <message>
         <source>Italian</source>
@@ -2526,6 +2690,10 @@
         <translation>فاتح</translation>
     </message>
     <message>
+        <source>Limits</source>
+        <translation>الحدود</translation>
+    </message>
+    <message>
         <source>Link</source>
         <translation>الرابط</translation>
     </message>
@@ -2580,6 +2748,10 @@
     <message>
         <source>Longest answer, in tokens</source>
         <translation>أطول إجابة، بالرموز</translation>
+    </message>
+    <message>
+        <source>Longest silence of a tool</source>
+        <translation>أطول صمت لأداة</translation>
     </message>
     <message>
         <source>Look again</source>
@@ -2722,8 +2894,20 @@
         <translation>المزيد عن هذا النموذج</translation>
     </message>
     <message>
+        <source>More about this server</source>
+        <translation>المزيد عن هذا الخادم</translation>
+    </message>
+    <message>
         <source>More about who may use it</source>
         <translation>المزيد عمّن يستطيع استخدامه</translation>
+    </message>
+    <message>
+        <source>More about {name}</source>
+        <translation>المزيد عن {name}</translation>
+    </message>
+    <message>
+        <source>More answers to this call</source>
+        <translation>إجابات أخرى عن هذا الاستدعاء</translation>
     </message>
     <message>
         <source>More for key {short}</source>
@@ -3030,12 +3214,20 @@
         <translation>عُقد شبكة خاصة، بصيغة host:port، تفصل بينها فواصل.</translation>
     </message>
     <message>
+        <source>None yet. A server of files, of a calendar or of the web is added by its command.</source>
+        <translation>لا شيء بعد. يُضاف خادم للملفات أو للتقويم أو للويب بأمره.</translation>
+    </message>
+    <message>
         <source>None. Say here how answers should be.</source>
         <translation>لا شيء. قل هنا كيف ينبغي أن تكون الإجابات.</translation>
     </message>
     <message>
         <source>Norwegian</source>
         <translation>النرويجية</translation>
+    </message>
+    <message>
+        <source>Not a call of a tool</source>
+        <translation>ليس استدعاءً لأداة</translation>
     </message>
     <message>
         <source>Not all of them can be used.</source>
@@ -3086,6 +3278,10 @@
         <translation>لا شيء</translation>
     </message>
     <message>
+        <source>Nothing answers at {address}.</source>
+        <translation>لا شيء يجيب عند {address}.</translation>
+    </message>
+    <message>
         <source>Nothing came from {name} any more.</source>
         <translation>لم يعد يأتي شيء من {name}.</translation>
     </message>
@@ -3120,6 +3316,10 @@
     <message>
         <source>Nothing is heard: the microphone is muted</source>
         <translation>لا يُسمع شيء: الميكروفون مكتوم</translation>
+    </message>
+    <message>
+        <source>Nothing is started before you have seen what is in it.</source>
+        <translation>لا يُشغَّل شيء قبل أن ترى ما فيه.</translation>
     </message>
     <message>
         <source>Nothing leaves this machine before you choose. You can do the other two later.</source>
@@ -3168,6 +3368,10 @@
     <message>
         <source>On battery, too</source>
         <translation>وعلى البطارية أيضًا</translation>
+    </message>
+    <message>
+        <source>On in new conversations</source>
+        <translation>مفعّل في المحادثات الجديدة</translation>
     </message>
     <message numerus="yes">
         <source>On now: %n person</source>
@@ -3241,6 +3445,10 @@
     <message>
         <source>Open QVAC Desktop</source>
         <translation>فتح QVAC Desktop</translation>
+    </message>
+    <message>
+        <source>Open a file…</source>
+        <translation>فتح ملف…</translation>
     </message>
     <message>
         <source>Open a model file</source>
@@ -3389,6 +3597,10 @@
     <message>
         <source>Paste the key its owner gave you, or drop a picture of its QR code on this card.</source>
         <translation>ألصق المفتاح الذي أعطاك إياه مالكه، أو أفلت صورة رمز QR له على هذه البطاقة.</translation>
+    </message>
+    <message>
+        <source>Paste the mcp.json of another program, or open it: Claude Desktop, LM Studio, Cursor, VS Code.</source>
+        <translation>الصق ملف mcp.json من برنامج آخر أو افتحه: Claude Desktop أو LM Studio أو Cursor أو VS Code.</translation>
     </message>
     <message>
         <source>Paste the whole key first</source>
@@ -3555,6 +3767,10 @@
         <translation>الخصوصية والبيانات</translation>
     </message>
     <message>
+        <source>Programs and services that models may use in your conversations, by MCP. They run on this machine.</source>
+        <translation>برامج وخدمات يجوز للنماذج استخدامها في محادثاتك عبر MCP. تعمل على هذا الجهاز.</translation>
+    </message>
+    <message>
         <source>Progress</source>
         <translation>التقدم</translation>
     </message>
@@ -3619,6 +3835,14 @@
         <translation>السؤال والإجابة…</translation>
     </message>
     <message>
+        <source>Question before a call</source>
+        <translation>السؤال قبل الاستدعاء</translation>
+    </message>
+    <message>
+        <source>Question before a call of {name}</source>
+        <translation>السؤال قبل استدعاء {name}</translation>
+    </message>
+    <message>
         <source>Quit</source>
         <translation>إنهاء</translation>
     </message>
@@ -3629,6 +3853,14 @@
     <message>
         <source>Quota of {name}, {quota}</source>
         <translation>حصة {name}، {quota}</translation>
+    </message>
+    <message>
+        <source>Ran on this machine. Its result stayed here.</source>
+        <translation>عملت على هذا الجهاز. بقيت نتيجتها هنا.</translation>
+    </message>
+    <message>
+        <source>Ran on this machine. Its result went to {who}.</source>
+        <translation>عملت على هذا الجهاز. ذهبت نتيجتها إلى {who}.</translation>
     </message>
     <message>
         <source>Reachable by hole punching.</source>
@@ -3871,6 +4103,10 @@
         <translation>حفظ صورة مفتاحي</translation>
     </message>
     <message>
+        <source>Saving…</source>
+        <translation>جارٍ الحفظ…</translation>
+    </message>
+    <message>
         <source>Scan it, or send it as a link or a picture. It lets nobody in by itself.</source>
         <translation>امسحه ضوئيًا، أو أرسله رابطًا أو صورة. لا يُدخل أحدًا وحده.</translation>
     </message>
@@ -3979,6 +4215,10 @@
         <translation>الخدمة حتى</translation>
     </message>
     <message>
+        <source>Servers</source>
+        <translation>الخوادم</translation>
+    </message>
+    <message>
         <source>Serves {begin} to {end}</source>
         <translation>يخدم من {begin} إلى {end}</translation>
     </message>
@@ -3993,6 +4233,10 @@
     <message>
         <source>Set on the command line, for this run alone.</source>
         <translation>حُدّد في سطر الأوامر، لهذا التشغيل وحده.</translation>
+    </message>
+    <message>
+        <source>Set up tools…</source>
+        <translation>إعداد الأدوات…</translation>
     </message>
     <message>
         <source>Settings</source>
@@ -4213,6 +4457,18 @@
     <message>
         <source>Show the main window</source>
         <translation>إظهار النافذة الرئيسية</translation>
+    </message>
+    <message numerus="yes">
+        <source>Show the whole line</source>
+        <comment>Show all %n lines</comment>
+        <translation>
+            <numerusform>إظهار كل الأسطر</numerusform>
+            <numerusform>إظهار السطر كله</numerusform>
+            <numerusform>إظهار السطرين</numerusform>
+            <numerusform>إظهار الأسطر الـ%n كلها</numerusform>
+            <numerusform>إظهار الأسطر الـ%n كلها</numerusform>
+            <numerusform>إظهار الأسطر الـ%n كلها</numerusform>
+        </translation>
     </message>
     <message>
         <source>Show what to report</source>
@@ -4475,6 +4731,14 @@
         <translation>درجة الحرارة</translation>
     </message>
     <message>
+        <source>Test</source>
+        <translation>اختبار</translation>
+    </message>
+    <message>
+        <source>Test it to see its tools</source>
+        <translation>اختبره لترى أدواته</translation>
+    </message>
+    <message>
         <source>Text</source>
         <translation>نص</translation>
     </message>
@@ -4509,6 +4773,10 @@
     <message>
         <source>The Hugging Face token (HF_TOKEN, or the one of your login) has letters that no token has. Copy it again, or take it away.</source>
         <translation>رمز Hugging Face ‏(HF_TOKEN أو رمز تسجيل دخولك) فيه أحرف لا توجد في أي رمز. انسخه من جديد، أو أزله.</translation>
+    </message>
+    <message>
+        <source>The JSON of another program</source>
+        <translation>صيغة JSON من برنامج آخر</translation>
     </message>
     <message>
         <source>The UDP port cannot be opened ({reason}). Choose another one with --port, or leave it out.</source>
@@ -4707,6 +4975,10 @@
         <translation>نهايته في الآخر.</translation>
     </message>
     <message>
+        <source>The end of its errors. It may hold keys: look before you pass it on.</source>
+        <translation>نهاية رسائل أخطائه. قد تحوي مفاتيح: انظر فيها قبل أن تمررها.</translation>
+    </message>
+    <message>
         <source>The engine cannot load this model file. Download it again, or choose another model.</source>
         <translation>لا يستطيع المحرّك تحميل ملف النموذج هذا. نزّله من جديد، أو اختر نموذجًا آخر.</translation>
     </message>
@@ -4741,6 +5013,10 @@
     <message>
         <source>The first there is</source>
         <translation>أول ما يوجد</translation>
+    </message>
+    <message>
+        <source>The folder {folder} that {name} is started in is not there.</source>
+        <translation>المجلد {folder} الذي يبدأ فيه {name} غير موجود.</translation>
     </message>
     <message>
         <source>The guest asked</source>
@@ -4988,7 +5264,7 @@
     </message>
     <message>
         <source>The model makes the same call again and again.</source>
-        <translation>يكرّر النموذج الاستدعاء نفسه مرارًا.</translation>
+        <translation>يكرر النموذج الاستدعاء نفسه مرة بعد مرة.</translation>
     </message>
     <message>
         <source>The model process ended unexpectedly and was restarted.</source>
@@ -5077,6 +5353,10 @@
     <message>
         <source>The name of a preset has 1 to {most} letters.</source>
         <translation>طول اسم الإعداد المسبق من 1 إلى {most} حرفًا.</translation>
+    </message>
+    <message>
+        <source>The name of a server has no slash.</source>
+        <translation>لا يحتوي اسم الخادم على شرطة مائلة.</translation>
     </message>
     <message>
         <source>The name of this machine has {most} letters at most.</source>
@@ -5187,6 +5467,14 @@
         <translation>لا يجيب الطرف الآخر بعد.</translation>
     </message>
     <message>
+        <source>The person did not allow this call. Do not make it again; go on without it, or ask them.</source>
+        <translation>لم يُسمح بهذا الاستدعاء؛ قيل للنموذج أن يتابع من دونه.</translation>
+    </message>
+    <message>
+        <source>The person stopped this before it ended.</source>
+        <translation>أُوقف قبل أن ينتهي.</translation>
+    </message>
+    <message>
         <source>The pictures of a conversation may have {most} MiB together at most.</source>
         <translation>أقصى حجم لصور المحادثة معًا {most} ميبيبايت.</translation>
     </message>
@@ -5201,6 +5489,14 @@
     <message>
         <source>The processor alone</source>
         <translation>المعالج وحده</translation>
+    </message>
+    <message>
+        <source>The program {program} may not be started.</source>
+        <translation>لا يجوز تشغيل البرنامج {program}.</translation>
+    </message>
+    <message>
+        <source>The program {program} was not found.</source>
+        <translation>لم يُعثر على البرنامج {program}.</translation>
     </message>
     <message>
         <source>The provider could not load the model. Its owner can see why.</source>
@@ -5367,6 +5663,14 @@
         <translation>انقضت المدة التي سمح المالك لمفتاحك بها.</translation>
     </message>
     <message>
+        <source>The tool failed and gave no reason.</source>
+        <translation>فشلت الأداة ولم تذكر سببًا.</translation>
+    </message>
+    <message>
+        <source>The tool {tool} is not there any more.</source>
+        <translation>لم تعد الأداة {tool} موجودة.</translation>
+    </message>
+    <message>
         <source>The translation was cancelled.</source>
         <translation>أُلغيت الترجمة.</translation>
     </message>
@@ -5399,12 +5703,16 @@
         <translation>المظهر</translation>
     </message>
     <message>
+        <source>There are more than {count} servers in it.</source>
+        <translation>فيه أكثر من {count} خادم.</translation>
+    </message>
+    <message>
         <source>There are too many invites. Remove some that are closed.</source>
         <translation>الدعوات كثيرة جدًا. أزل بعض المغلقة منها.</translation>
     </message>
     <message>
         <source>There are {count} servers already. Remove one first.</source>
-        <translation>يوجد {count} خوادم بالفعل. أزل واحدًا أولًا.</translation>
+        <translation>يوجد {count} خادم بالفعل. أزل واحدًا أولًا.</translation>
     </message>
     <message>
         <source>There is a server called {name} already. Give this one another name.</source>
@@ -5479,6 +5787,10 @@
         <translation>لا شاشة هنا، فلا أحد على هذا الجهاز.</translation>
     </message>
     <message>
+        <source>There is no server called {name} any more.</source>
+        <translation>لم يعد هناك خادم باسم {name}.</translation>
+    </message>
+    <message>
         <source>There is no sound in this file that can be read: it is damaged, or protected.</source>
         <translation>لا صوت يمكن قراءته في هذا الملف: إنه تالف أو محمي.</translation>
     </message>
@@ -5497,6 +5809,10 @@
     <message>
         <source>There is no text to translate.</source>
         <translation>لا نص للترجمة.</translation>
+    </message>
+    <message>
+        <source>There is no tool {name}.</source>
+        <translation>لا توجد أداة {name}.</translation>
     </message>
     <message>
         <source>There is nobody else to add</source>
@@ -5671,8 +5987,20 @@
         <translation>هذا ليس نموذجًا من الفهرس ولا عنوان نموذج. الصق عنوان ملف نموذج أو صفحته على Hugging Face، أو اكتب OWNER/NAME.</translation>
     </message>
     <message>
+        <source>This is no JSON.</source>
+        <translation>هذا ليس JSON.</translation>
+    </message>
+    <message>
+        <source>This is no JSON. Look at line {line}, column {column}.</source>
+        <translation>هذا ليس JSON. انظر السطر {line}، العمود {column}.</translation>
+    </message>
+    <message>
         <source>This is no Whisper model (a ggml .bin file). Choose another file.</source>
         <translation>هذا ليس نموذج Whisper (ملف ggml ‎.bin). اختر ملفًا آخر.</translation>
+    </message>
+    <message>
+        <source>This is no list of servers: it is nested too deep.</source>
+        <translation>هذه ليست قائمة خوادم: تداخلها عميق جدًا.</translation>
     </message>
     <message>
         <source>This is no sound or video file that can be read. If it should be one, it was cut off or not copied whole: get it again.</source>
@@ -5685,6 +6013,10 @@
     <message>
         <source>This is not an address of a model.</source>
         <translation>ليس هذا عنوان نموذج.</translation>
+    </message>
+    <message>
+        <source>This is too long for a list of servers.</source>
+        <translation>هذا أطول من أن يكون قائمة خوادم.</translation>
     </message>
     <message>
         <source>This is your own key. A relay is another machine, which both of you can reach.</source>
@@ -5947,6 +6279,10 @@
         <translation>لا يحق لهذا المستخدم الكتابة في قاعدة البيانات {path}.</translation>
     </message>
     <message>
+        <source>This was interrupted before it ended; whether it did its work is not known.</source>
+        <translation>قوطع قبل أن ينتهي؛ ولا يُعرف إن كان قد أتم عمله.</translation>
+    </message>
+    <message>
         <source>This was not changed.</source>
         <translation>لم يتغير هذا.</translation>
     </message>
@@ -6043,6 +6379,34 @@
         <translation>المدة</translation>
     </message>
     <message>
+        <source>Tool {tool} of {server}, {arguments}: {state}</source>
+        <translation>الأداة {tool} من {server}، {arguments}: {state}</translation>
+    </message>
+    <message>
+        <source>Tools</source>
+        <translation>الأدوات</translation>
+    </message>
+    <message>
+        <source>Tools of this conversation</source>
+        <translation>أدوات هذه المحادثة</translation>
+    </message>
+    <message>
+        <source>Tools of this conversation…</source>
+        <translation>أدوات هذه المحادثة…</translation>
+    </message>
+    <message>
+        <source>Tools of {name}</source>
+        <translation>أدوات {name}</translation>
+    </message>
+    <message>
+        <source>Tools: none</source>
+        <translation>الأدوات: لا شيء</translation>
+    </message>
+    <message>
+        <source>Tools: {names}</source>
+        <translation>الأدوات: {names}</translation>
+    </message>
+    <message>
         <source>Top-p</source>
         <translation>Top-p</translation>
     </message>
@@ -6121,6 +6485,10 @@
     <message>
         <source>Try to reach the provider now</source>
         <translation>محاولة الوصول إلى المزوّد الآن</translation>
+    </message>
+    <message>
+        <source>Try {name} again</source>
+        <translation>محاولة {name} من جديد</translation>
     </message>
     <message>
         <source>Trying again in about {time}.</source>
@@ -6275,6 +6643,10 @@
         <translation>مفتاح صالح.</translation>
     </message>
     <message>
+        <source>Variables, one a line, as NAME=VALUE</source>
+        <translation>المتغيرات، واحد في كل سطر، بالشكل NAME=VALUE</translation>
+    </message>
+    <message>
         <source>Version</source>
         <translation>الإصدار</translation>
     </message>
@@ -6331,6 +6703,10 @@
         <translation>أقصى ما يمكن لضيف طلبه.</translation>
     </message>
     <message>
+        <source>What a tool finds is sent to whoever answers the conversation.</source>
+        <translation>ما تجده الأداة يُرسل إلى من يجيب عن المحادثة.</translation>
+    </message>
+    <message>
         <source>What computes on this machine, and how models are loaded. Files are in the Library.</source>
         <translation>ما يحسب على هذا الجهاز، وكيف تُحمّل النماذج. والملفات في المكتبة.</translation>
     </message>
@@ -6351,6 +6727,10 @@
         <translation>ما وصل محفوظ.</translation>
     </message>
     <message>
+        <source>What is asked</source>
+        <translation>ما يُطلب</translation>
+    </message>
+    <message>
         <source>What is kept</source>
         <translation>ما يُحفظ</translation>
     </message>
@@ -6367,8 +6747,20 @@
         <translation>ما هو مشغَّل في «مشاركة معالج الرسوميات».</translation>
     </message>
     <message>
+        <source>What it gave back</source>
+        <translation>ما أعادته</translation>
+    </message>
+    <message>
+        <source>What it is</source>
+        <translation>ما هو</translation>
+    </message>
+    <message>
         <source>What it runs now is stopped, and its requests are met with silence.</source>
         <translation>يتوقف ما يشغّله الآن، وتُقابَل طلباته بالصمت.</translation>
+    </message>
+    <message>
+        <source>What it wrote…</source>
+        <translation>ما كتبه…</translation>
     </message>
     <message>
         <source>What others see</source>
@@ -6384,7 +6776,11 @@
     </message>
     <message>
         <source>What the model writes is no call of a tool that can be run.</source>
-        <translation>ما يكتبه النموذج ليس استدعاء أداة يمكن تشغيله.</translation>
+        <translation>ما يكتبه النموذج ليس استدعاءً يمكن تشغيله.</translation>
+    </message>
+    <message>
+        <source>What the tool gave back</source>
+        <translation>ما أعادته الأداة</translation>
     </message>
     <message>
         <source>What the window looks like. Changes act at once.</source>
@@ -6393,6 +6789,10 @@
     <message>
         <source>What the window speaks, and what it hears.</source>
         <translation>ما تتحدث به النافذة، وما تسمعه.</translation>
+    </message>
+    <message>
+        <source>What was asked</source>
+        <translation>ما طُلب</translation>
     </message>
     <message>
         <source>What was heard until then is kept.</source>
@@ -6417,6 +6817,10 @@
     <message>
         <source>What would you like to do?</source>
         <translation>ماذا تود أن تفعل؟</translation>
+    </message>
+    <message>
+        <source>What {name} wrote</source>
+        <translation>ما كتبه {name}</translation>
     </message>
     <message>
         <source>When the answer that is coming has ended</source>
@@ -6619,6 +7023,22 @@
         <translation>كل ما يتسع</translation>
     </message>
     <message>
+        <source>allowed in this conversation, {time}</source>
+        <translation>مسموح في هذه المحادثة، {time}</translation>
+    </message>
+    <message>
+        <source>allowed once, {time}</source>
+        <translation>مسموح مرة واحدة، {time}</translation>
+    </message>
+    <message>
+        <source>always allowed</source>
+        <translation>مسموح دائمًا</translation>
+    </message>
+    <message>
+        <source>always allowed, {time}</source>
+        <translation>مسموح دائمًا، {time}</translation>
+    </message>
+    <message>
         <source>answering…</source>
         <translation>يجيب…</translation>
     </message>
@@ -6633,6 +7053,10 @@
     <message>
         <source>any number</source>
         <translation>أي عدد</translation>
+    </message>
+    <message>
+        <source>asks</source>
+        <translation>يسأل</translation>
     </message>
     <message>
         <source>at once</source>
@@ -6737,6 +7161,10 @@
     <message>
         <source>failed</source>
         <translation>فشل</translation>
+    </message>
+    <message>
+        <source>failed, {time}</source>
+        <translation>فشل، {time}</translation>
     </message>
     <message>
         <source>failed: {reason}</source>
@@ -6912,6 +7340,10 @@
         <translation>أطول من السياق</translation>
     </message>
     <message>
+        <source>may change things</source>
+        <translation>قد يغيّر أشياء</translation>
+    </message>
+    <message>
         <source>memory was full</source>
         <translation>امتلأت الذاكرة</translation>
     </message>
@@ -6945,6 +7377,10 @@
         <translation>لم يُستخدم قط</translation>
     </message>
     <message>
+        <source>no call</source>
+        <translation>ليس استدعاءً</translation>
+    </message>
+    <message>
         <source>no limit</source>
         <translation>بلا حد</translation>
     </message>
@@ -6959,6 +7395,10 @@
     <message>
         <source>none is told</source>
         <translation>لا يُذكر أي اسم</translation>
+    </message>
+    <message>
+        <source>not allowed</source>
+        <translation>غير مسموح</translation>
     </message>
     <message>
         <source>not in your list any more</source>
@@ -7125,6 +7565,10 @@
         <translation>يقرأ…</translation>
     </message>
     <message>
+        <source>reads</source>
+        <translation>يقرأ</translation>
+    </message>
+    <message>
         <source>reads pictures</source>
         <translation>يقرأ الصور</translation>
     </message>
@@ -7151,6 +7595,10 @@
     <message>
         <source>restart</source>
         <translation>إعادة تشغيل</translation>
+    </message>
+    <message>
+        <source>running…</source>
+        <translation>يعمل…</translation>
     </message>
     <message>
         <source>save the picture</source>
@@ -7195,6 +7643,10 @@
     <message>
         <source>speech</source>
         <translation>كلام</translation>
+    </message>
+    <message>
+        <source>starting…</source>
+        <translation>يبدأ…</translation>
     </message>
     <message>
         <source>stopped</source>
@@ -7296,6 +7748,10 @@
     <message>
         <source>with questions and answers</source>
         <translation>مع الأسئلة والإجابات</translation>
+    </message>
+    <message>
+        <source>without arguments</source>
+        <translation>دون معطيات</translation>
     </message>
     <message>
         <source>write the data folder</source>
@@ -7409,6 +7865,10 @@
     <message>
         <source>{error} What was downloaded is kept.</source>
         <translation>{error} ما نُزّل محفوظ.</translation>
+    </message>
+    <message>
+        <source>{file} cannot be read: {reason}</source>
+        <translation>تتعذّر قراءة {file}: {reason}</translation>
     </message>
     <message>
         <source>{file} holds the identity of {name}, {key}.</source>
@@ -7579,6 +8039,10 @@
         <translation>لم يُجب {name} في الوقت المناسب.</translation>
     </message>
     <message>
+        <source>{name} did not answer within {seconds} seconds.</source>
+        <translation>لم يُجب {name} خلال {seconds} ثانية.</translation>
+    </message>
+    <message>
         <source>{name} does not let you in at the moment.</source>
         <translation>لا يسمح لك {name} بالدخول حاليًا.</translation>
     </message>
@@ -7587,8 +8051,16 @@
         <translation>لا يشارك {name} هذا النموذج.</translation>
     </message>
     <message>
+        <source>{name} ended at once.</source>
+        <translation>انتهى {name} فورًا.</translation>
+    </message>
+    <message>
         <source>{name} has changed since. Drop it here again to hear it with its text.</source>
         <translation>تغيّر {name} منذ ذلك الحين. أفلته هنا من جديد لسماعه مع نصه.</translation>
+    </message>
+    <message>
+        <source>{name} has ended.</source>
+        <translation>انتهى {name}.</translation>
     </message>
     <message>
         <source>{name} is a folder.</source>
@@ -7645,6 +8117,10 @@
     <message>
         <source>{name} is number {place} now.</source>
         <translation>أصبح {name} في المرتبة {place}.</translation>
+    </message>
+    <message>
+        <source>{name} is on in new conversations</source>
+        <translation>{name} مفعّل في المحادثات الجديدة</translation>
     </message>
     <message>
         <source>{name} is reading…</source>
@@ -7715,6 +8191,10 @@
         <translation>أوقف {name} المشاركة.</translation>
     </message>
     <message>
+        <source>{name} wants a sign-in. Put its key among the headers (Authorization: Bearer …).</source>
+        <translation>يطلب {name} تسجيل الدخول. ضع مفتاحه بين الترويسات (Authorization: Bearer …).</translation>
+    </message>
+    <message>
         <source>{name} was found but does not answer.</source>
         <translation>عُثر على {name} لكنه لا يجيب.</translation>
     </message>
@@ -7757,6 +8237,54 @@
     <message>
         <source>{name}. It is there as well.</source>
         <translation>{name}. موجود أيضًا.</translation>
+    </message>
+    <message>
+        <source>{name}: arguments, variables and headers are texts.</source>
+        <translation>{name}: المعطيات والمتغيرات والترويسات نصوص.</translation>
+    </message>
+    <message>
+        <source>{name}: it speaks the old SSE form, which few servers still do. Use its /mcp address.</source>
+        <translation>{name}: يتكلم صيغة SSE القديمة التي قلّ من يستعملها. استخدم عنوانه المنتهي بـ /mcp.</translation>
+    </message>
+    <message>
+        <source>{name}: say either the program that is started or the address of a running server.</source>
+        <translation>{name}: اذكر إما البرنامج الذي يُشغَّل أو عنوان خادم يعمل.</translation>
+    </message>
+    <message>
+        <source>{name}: the header {header} cannot be sent. Names and values are plain ASCII.</source>
+        <translation>{name}: تعذّر إرسال الترويسة {header}. الأسماء والقيم من ASCII فقط.</translation>
+    </message>
+    <message>
+        <source>{name}: there are too many arguments, or one of them is too long.</source>
+        <translation>{name}: المعطيات كثيرة جدًا، أو أحدها طويل جدًا.</translation>
+    </message>
+    <message>
+        <source>{name}: there is a character in it that no program takes.</source>
+        <translation>{name}: فيه محرف لا يقبله أي برنامج.</translation>
+    </message>
+    <message>
+        <source>{name}: variables and headers are an object of names and values.</source>
+        <translation>{name}: المتغيرات والترويسات كائن من أسماء وقيم.</translation>
+    </message>
+    <message>
+        <source>{name}: what stands there is no server.</source>
+        <translation>{name}: ما هناك ليس خادمًا.</translation>
+    </message>
+    <message>
+        <source>{name}: write the password as a header (Authorization), not into the address.</source>
+        <translation>{name}: اكتب كلمة السر ترويسةً (Authorization) لا في العنوان.</translation>
+    </message>
+    <message>
+        <source>{name}: {address} is no address. It begins with http:// or https://.</source>
+        <translation>{name}: {address} ليس عنوانًا. يبدأ العنوان بـ http:// أو https://.</translation>
+    </message>
+    <message>
+        <source>{name}: {state}. {result}</source>
+        <translation>{name}: {state}. {result}</translation>
+    </message>
+    <message>
+        <source>{name}: {variable} is no name of a variable.</source>
+        <translation>{name}: {variable} ليس اسم متغير.</translation>
     </message>
     <message>
         <source>{number} GB</source>
@@ -7896,12 +8424,24 @@
         <translation>{reads} يجب أن يكون النص UTF-8 أو UTF-16.</translation>
     </message>
     <message>
+        <source>{seconds} s</source>
+        <translation>{seconds} ث</translation>
+    </message>
+    <message>
         <source>{seconds} s ago</source>
         <translation>قبل {seconds} ث</translation>
     </message>
     <message>
         <source>{seconds} s of audio</source>
         <translation>{seconds} ث من الصوت</translation>
+    </message>
+    <message>
+        <source>{server} asks to use {tool}.</source>
+        <translation>يطلب {server} استخدام {tool}.</translation>
+    </message>
+    <message>
+        <source>{server} wants to use a tool</source>
+        <translation>يريد {server} استخدام أداة</translation>
     </message>
     <message>
         <source>{several} and {last}</source>
@@ -7987,6 +8527,22 @@
     <message>
         <source>{title}, {when}. It says: {text}</source>
         <translation>{title}، {when}. يقول: {text}</translation>
+    </message>
+    <message>
+        <source>{tools}, all of them only read, {where}</source>
+        <translation>{tools}، كلها تقرأ فقط، {where}</translation>
+    </message>
+    <message>
+        <source>{tools}, {changing}, {where}</source>
+        <translation>{tools}، {changing}، {where}</translation>
+    </message>
+    <message>
+        <source>{tool} may be used</source>
+        <translation>يجوز استخدام {tool}</translation>
+    </message>
+    <message>
+        <source>{tool} said nothing for {seconds} seconds and was stopped.</source>
+        <translation>صمتت {tool} مدة {seconds} ثانية فأُوقفت.</translation>
     </message>
     <message>
         <source>{used} / {total} GB</source>

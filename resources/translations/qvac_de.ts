@@ -68,6 +68,14 @@
         </translation>
     </message>
     <message numerus="yes">
+        <source>%n may change things</source>
+        <comment>%n may change things</comment>
+        <translation>
+            <numerusform>%n kann etwas ändern</numerusform>
+            <numerusform>%n können etwas ändern</numerusform>
+        </translation>
+    </message>
+    <message numerus="yes">
         <source>%n model at Hugging Face.</source>
         <comment>%n models at Hugging Face.</comment>
         <translation>
@@ -164,6 +172,14 @@
         </translation>
     </message>
     <message numerus="yes">
+        <source>%n server: {names}</source>
+        <comment>%n servers: {names}</comment>
+        <translation>
+            <numerusform>%n Server: {names}</numerusform>
+            <numerusform>%n Server: {names}</numerusform>
+        </translation>
+    </message>
+    <message numerus="yes">
         <source>%n setting contains “{text}”</source>
         <comment>%n settings contain “{text}”</comment>
         <translation>
@@ -196,6 +212,14 @@
         </translation>
     </message>
     <message numerus="yes">
+        <source>%n tool</source>
+        <comment>%n tools</comment>
+        <translation>
+            <numerusform>%n Werkzeug</numerusform>
+            <numerusform>%n Werkzeuge</numerusform>
+        </translation>
+    </message>
+    <message numerus="yes">
         <source>%n waits</source>
         <comment>%n wait</comment>
         <translation>
@@ -218,6 +242,10 @@
             <numerusform>%n Wort</numerusform>
             <numerusform>%n Wörter</numerusform>
         </translation>
+    </message>
+    <message>
+        <source>(nothing)</source>
+        <translation>(nichts)</translation>
     </message>
     <message>
         <source>, </source>
@@ -361,12 +389,28 @@
         <translation>Ein Bild dieses Gesprächs ist nicht mehr da. Beginnen Sie damit ein neues Gespräch.</translation>
     </message>
     <message>
+        <source>A program that is started here runs as you, with all that you may do. Add only what you trust.</source>
+        <translation>Ein Programm, das hier gestartet wird, läuft unter Ihrem Namen und darf alles, was Sie dürfen. Fügen Sie nur hinzu, was Sie kennen.</translation>
+    </message>
+    <message>
+        <source>A program to start</source>
+        <translation>Ein Programm</translation>
+    </message>
+    <message>
+        <source>A quotation mark of the command has no second one.</source>
+        <translation>Einem Anführungszeichen des Befehls fehlt das zweite.</translation>
+    </message>
+    <message>
         <source>A service of your system shares from each log-in on, also where no window is opened.</source>
         <translation>Ein Dienst Ihres Systems gibt ab jeder Anmeldung frei, auch ohne offenes Fenster.</translation>
     </message>
     <message>
         <source>A setting was not saved.</source>
         <translation>Eine Einstellung wurde nicht gespeichert.</translation>
+    </message>
+    <message>
+        <source>A tool that says nothing for so many seconds is stopped, and the answer goes on.</source>
+        <translation>Ein Werkzeug, das so viele Sekunden schweigt, wird beendet, und die Antwort geht weiter.</translation>
     </message>
     <message>
         <source>About</source>
@@ -383,6 +427,10 @@
     <message>
         <source>Acts for {name}</source>
         <translation>Aktionen für {name}</translation>
+    </message>
+    <message>
+        <source>Add</source>
+        <translation>Hinzufügen</translation>
     </message>
     <message>
         <source>Add a key</source>
@@ -413,6 +461,10 @@
         <translation>Fügen Sie ein Relais hinzu, das beide Rechner erreichen, versuchen Sie es aus einem anderen Netz, oder bitten Sie den Besitzer, einen Port zu öffnen.</translation>
     </message>
     <message>
+        <source>Add a server of tools</source>
+        <translation>Werkzeugserver hinzufügen</translation>
+    </message>
+    <message>
         <source>Add files</source>
         <translation>Dateien hinzufügen</translation>
     </message>
@@ -429,8 +481,16 @@
         <translation>Relais hinzufügen</translation>
     </message>
     <message>
+        <source>Add tools…</source>
+        <translation>Werkzeuge hinzufügen…</translation>
+    </message>
+    <message>
         <source>Add who answers</source>
         <translation>Hinzufügen, wer antwortet</translation>
+    </message>
+    <message>
+        <source>Address</source>
+        <translation>Adresse</translation>
     </message>
     <message>
         <source>Add…</source>
@@ -474,6 +534,10 @@
         <translation>Für eine Stunde erlauben</translation>
     </message>
     <message>
+        <source>Allow in this conversation</source>
+        <translation>In dieser Unterhaltung erlauben</translation>
+    </message>
+    <message>
         <source>Allow it there, or close the program that uses it, then hold the button again.</source>
         <translation>Erlauben Sie es dort, oder schließen Sie das Programm, das es benutzt, und halten Sie dann die Taste erneut.</translation>
     </message>
@@ -486,8 +550,16 @@
         <translation>Schlüssel {short} für eine Stunde erlauben</translation>
     </message>
     <message>
+        <source>Allow once</source>
+        <translation>Einmal erlauben</translation>
+    </message>
+    <message>
         <source>Allow this key</source>
         <translation>Diesen Schlüssel erlauben</translation>
+    </message>
+    <message>
+        <source>Allow what only reads</source>
+        <translation>Nur Lesendes erlauben</translation>
     </message>
     <message>
         <source>Allowed by the owner</source>
@@ -520,6 +592,18 @@
     <message>
         <source>Always</source>
         <translation>Immer</translation>
+    </message>
+    <message>
+        <source>Always allow {tool} of {server}</source>
+        <translation>{tool} von {server} immer erlauben</translation>
+    </message>
+    <message>
+        <source>An address</source>
+        <translation>Eine Adresse</translation>
+    </message>
+    <message>
+        <source>An answer in JSON cannot use tools. Choose Text in the parameters.</source>
+        <translation>Eine Antwort als JSON kann keine Werkzeuge nutzen. Wählen Sie in den Parametern Text.</translation>
     </message>
     <message>
         <source>An answer with a response schema cannot be continued by this engine: ask for it anew.</source>
@@ -698,6 +782,10 @@
         <translation>Erneut fragen</translation>
     </message>
     <message>
+        <source>Ask again before {tool} runs</source>
+        <translation>Vor {tool} wieder fragen</translation>
+    </message>
+    <message>
         <source>Ask again later, or choose another machine.</source>
         <translation>Fragen Sie später erneut, oder wählen Sie einen anderen Rechner.</translation>
     </message>
@@ -708,6 +796,10 @@
     <message>
         <source>Ask again, or ask the owner why.</source>
         <translation>Fragen Sie erneut, oder fragen Sie den Besitzer nach dem Grund.</translation>
+    </message>
+    <message>
+        <source>Ask first</source>
+        <translation>Erst fragen</translation>
     </message>
     <message>
         <source>Ask for its models</source>
@@ -918,8 +1010,16 @@
         <translation>Katalanisch</translation>
     </message>
     <message>
+        <source>Change a server of tools</source>
+        <translation>Werkzeugserver ändern</translation>
+    </message>
+    <message>
         <source>Change folder…</source>
         <translation>Ordner ändern…</translation>
+    </message>
+    <message>
+        <source>Change…</source>
+        <translation>Ändern…</translation>
     </message>
     <message>
         <source>Chat</source>
@@ -1044,6 +1144,10 @@
     <message>
         <source>Code, {language}</source>
         <translation>Code, {language}</translation>
+    </message>
+    <message>
+        <source>Command</source>
+        <translation>Befehl</translation>
     </message>
     <message>
         <source>Compiles llama.cpp where this program was unpacked, 4 to 25 minutes. Quitting ends it.</source>
@@ -1552,6 +1656,10 @@
         <translation>Datei {name}, {info}</translation>
     </message>
     <message>
+        <source>Files</source>
+        <translation>Dateien</translation>
+    </message>
+    <message>
         <source>Filter</source>
         <translation>Filtern</translation>
     </message>
@@ -1599,6 +1707,10 @@
     <message>
         <source>Folder</source>
         <translation>Ordner</translation>
+    </message>
+    <message>
+        <source>Folder it is started in, if not yours</source>
+        <translation>Ordner, in dem es startet, wenn nicht Ihrer</translation>
     </message>
     <message>
         <source>For a GPU install its toolkit first: CUDA (nvcc), ROCm (hipcc) or the Vulkan SDK (glslc).</source>
@@ -1814,6 +1926,10 @@
         <translation>Geben Sie dem Schlüssel zuerst einen Namen.</translation>
     </message>
     <message>
+        <source>Give the server a name of 1 to {most} letters.</source>
+        <translation>Geben Sie dem Server einen Namen von 1 bis {most} Buchstaben.</translation>
+    </message>
+    <message>
         <source>Go on with this machine</source>
         <translation>Mit diesem Rechner weitermachen</translation>
     </message>
@@ -1884,6 +2000,10 @@
     <message>
         <source>Handshake</source>
         <translation>Handschlag</translation>
+    </message>
+    <message>
+        <source>Headers, one a line, as NAME: VALUE</source>
+        <translation>Kopfzeilen, je Zeile eine, als NAME: WERT</translation>
     </message>
     <message>
         <source>Heat</source>
@@ -1998,12 +2118,24 @@
         <translation>Ist er belegt, der nächste freie.</translation>
     </message>
     <message>
+        <source>Import</source>
+        <translation>Importieren</translation>
+    </message>
+    <message>
         <source>Import conversations</source>
         <translation>Gespräche importieren</translation>
     </message>
     <message>
         <source>Import conversations…</source>
         <translation>Gespräche importieren…</translation>
+    </message>
+    <message>
+        <source>Import servers of tools</source>
+        <translation>Werkzeugserver importieren</translation>
+    </message>
+    <message>
+        <source>Import…</source>
+        <translation>Importieren…</translation>
     </message>
     <message>
         <source>In tokens, from a model&apos;s next load on. More context takes more memory.</source>
@@ -2062,6 +2194,10 @@
         <translation>Es antwortet hier, wenn Anbieter weg sind: Dann täte es niemand.</translation>
     </message>
     <message>
+        <source>It did not run.</source>
+        <translation>Es lief nicht.</translation>
+    </message>
+    <message>
         <source>It frees {size} of the disk.</source>
         <translation>Das macht {size} auf dem Datenträger frei.</translation>
     </message>
@@ -2076,6 +2212,10 @@
     <message>
         <source>It holds no conversations of QVAC Desktop, ChatGPT or LM Studio.</source>
         <translation>Darin sind keine Unterhaltungen von QVAC Desktop, ChatGPT oder LM Studio.</translation>
+    </message>
+    <message>
+        <source>It is ended, and conversations use it no more. Its programs and files stay as they are.</source>
+        <translation>Er wird beendet, und Unterhaltungen nutzen ihn nicht mehr. Seine Programme und Dateien bleiben, wie sie sind.</translation>
     </message>
     <message>
         <source>It is larger than {most} MB.</source>
@@ -2162,6 +2302,10 @@
         <translation>Es braucht {needed}, und dieser Rechner hat {memory}: Es lädt hier nicht. Ein anderer Rechner kann die Datei vielleicht nutzen.</translation>
     </message>
     <message>
+        <source>It runs without a question now</source>
+        <translation>Es läuft jetzt ohne Frage</translation>
+    </message>
+    <message>
         <source>It shares no model with you yet</source>
         <translation>Er gibt Ihnen noch kein Modell frei</translation>
     </message>
@@ -2192,6 +2336,14 @@
     <message>
         <source>It was stopped after the third time. Choose a larger model, or ask in other words.</source>
         <translation>Nach dem dritten Mal wurde es angehalten. Wählen Sie ein größeres Modell, oder fragen Sie mit anderen Worten.</translation>
+    </message>
+    <message>
+        <source>It would run on this machine, and its result stays here.</source>
+        <translation>Es liefe auf diesem Rechner, und sein Ergebnis bleibt hier.</translation>
+    </message>
+    <message>
+        <source>It would run on this machine. Its result goes to {who}.</source>
+        <translation>Es liefe auf diesem Rechner. Sein Ergebnis geht an {who}.</translation>
     </message>
     <message>
         <source>Italian</source>
@@ -2402,6 +2554,10 @@
         <translation>Hell</translation>
     </message>
     <message>
+        <source>Limits</source>
+        <translation>Grenzen</translation>
+    </message>
+    <message>
         <source>Link</source>
         <translation>Link</translation>
     </message>
@@ -2456,6 +2612,10 @@
     <message>
         <source>Longest answer, in tokens</source>
         <translation>Längste Antwort, in Tokens</translation>
+    </message>
+    <message>
+        <source>Longest silence of a tool</source>
+        <translation>Längstes Schweigen eines Werkzeugs</translation>
     </message>
     <message>
         <source>Look again</source>
@@ -2598,8 +2758,20 @@
         <translation>Mehr zu diesem Modell</translation>
     </message>
     <message>
+        <source>More about this server</source>
+        <translation>Mehr zu diesem Server</translation>
+    </message>
+    <message>
         <source>More about who may use it</source>
         <translation>Mehr dazu, wer sie nutzen darf</translation>
+    </message>
+    <message>
+        <source>More about {name}</source>
+        <translation>Mehr zu {name}</translation>
+    </message>
+    <message>
+        <source>More answers to this call</source>
+        <translation>Weitere Antworten auf diesen Aufruf</translation>
     </message>
     <message>
         <source>More for key {short}</source>
@@ -2906,12 +3078,20 @@
         <translation>Knoten eines eigenen Netzes, als Host:Port, mit Kommas dazwischen.</translation>
     </message>
     <message>
+        <source>None yet. A server of files, of a calendar or of the web is added by its command.</source>
+        <translation>Noch keine. Ein Server für Dateien, Kalender oder das Netz wird durch seinen Befehl hinzugefügt.</translation>
+    </message>
+    <message>
         <source>None. Say here how answers should be.</source>
         <translation>Keine. Sagen Sie hier, wie Antworten sein sollen.</translation>
     </message>
     <message>
         <source>Norwegian</source>
         <translation>Norwegisch</translation>
+    </message>
+    <message>
+        <source>Not a call of a tool</source>
+        <translation>Kein Aufruf eines Werkzeugs</translation>
     </message>
     <message>
         <source>Not all of them can be used.</source>
@@ -2962,6 +3142,10 @@
         <translation>Nichts</translation>
     </message>
     <message>
+        <source>Nothing answers at {address}.</source>
+        <translation>Unter {address} antwortet nichts.</translation>
+    </message>
+    <message>
         <source>Nothing came from {name} any more.</source>
         <translation>Von {name} kam nichts mehr.</translation>
     </message>
@@ -2996,6 +3180,10 @@
     <message>
         <source>Nothing is heard: the microphone is muted</source>
         <translation>Es ist nichts zu hören: Das Mikrofon ist stumm</translation>
+    </message>
+    <message>
+        <source>Nothing is started before you have seen what is in it.</source>
+        <translation>Nichts wird gestartet, bevor Sie gesehen haben, was darin steht.</translation>
     </message>
     <message>
         <source>Nothing leaves this machine before you choose. You can do the other two later.</source>
@@ -3044,6 +3232,10 @@
     <message>
         <source>On battery, too</source>
         <translation>Auch im Akkubetrieb</translation>
+    </message>
+    <message>
+        <source>On in new conversations</source>
+        <translation>In neuen Unterhaltungen an</translation>
     </message>
     <message numerus="yes">
         <source>On now: %n person</source>
@@ -3113,6 +3305,10 @@
     <message>
         <source>Open QVAC Desktop</source>
         <translation>QVAC Desktop öffnen</translation>
+    </message>
+    <message>
+        <source>Open a file…</source>
+        <translation>Datei öffnen…</translation>
     </message>
     <message>
         <source>Open a model file</source>
@@ -3257,6 +3453,10 @@
     <message>
         <source>Paste the key its owner gave you, or drop a picture of its QR code on this card.</source>
         <translation>Fügen Sie den Schlüssel ein, den der Besitzer Ihnen gab, oder legen Sie ein Bild seines QR-Codes auf dieser Karte ab.</translation>
+    </message>
+    <message>
+        <source>Paste the mcp.json of another program, or open it: Claude Desktop, LM Studio, Cursor, VS Code.</source>
+        <translation>Fügen Sie die mcp.json eines anderen Programms ein, oder öffnen Sie sie: Claude Desktop, LM Studio, Cursor, VS Code.</translation>
     </message>
     <message>
         <source>Paste the whole key first</source>
@@ -3423,6 +3623,10 @@
         <translation>Datenschutz und Daten</translation>
     </message>
     <message>
+        <source>Programs and services that models may use in your conversations, by MCP. They run on this machine.</source>
+        <translation>Programme und Dienste, die Modelle in Ihren Unterhaltungen über MCP nutzen dürfen. Sie laufen auf diesem Rechner.</translation>
+    </message>
+    <message>
         <source>Progress</source>
         <translation>Fortschritt</translation>
     </message>
@@ -3487,6 +3691,14 @@
         <translation>Frage und Antwort…</translation>
     </message>
     <message>
+        <source>Question before a call</source>
+        <translation>Frage vor einem Aufruf</translation>
+    </message>
+    <message>
+        <source>Question before a call of {name}</source>
+        <translation>Frage vor einem Aufruf von {name}</translation>
+    </message>
+    <message>
         <source>Quit</source>
         <translation>Beenden</translation>
     </message>
@@ -3497,6 +3709,14 @@
     <message>
         <source>Quota of {name}, {quota}</source>
         <translation>Kontingent von {name}, {quota}</translation>
+    </message>
+    <message>
+        <source>Ran on this machine. Its result stayed here.</source>
+        <translation>Lief auf diesem Rechner. Das Ergebnis blieb hier.</translation>
+    </message>
+    <message>
+        <source>Ran on this machine. Its result went to {who}.</source>
+        <translation>Lief auf diesem Rechner. Das Ergebnis ging an {who}.</translation>
     </message>
     <message>
         <source>Reachable by hole punching.</source>
@@ -3739,6 +3959,10 @@
         <translation>Das Bild meines Schlüssels speichern</translation>
     </message>
     <message>
+        <source>Saving…</source>
+        <translation>Wird gesichert…</translation>
+    </message>
+    <message>
         <source>Scan it, or send it as a link or a picture. It lets nobody in by itself.</source>
         <translation>Scannen Sie ihn, oder senden Sie ihn als Link oder Bild. Allein lässt er niemanden herein.</translation>
     </message>
@@ -3843,6 +4067,10 @@
         <translation>Bereit bis</translation>
     </message>
     <message>
+        <source>Servers</source>
+        <translation>Server</translation>
+    </message>
+    <message>
         <source>Serves {begin} to {end}</source>
         <translation>Bereit von {begin} bis {end}</translation>
     </message>
@@ -3857,6 +4085,10 @@
     <message>
         <source>Set on the command line, for this run alone.</source>
         <translation>Auf der Befehlszeile festgelegt, nur für diesen Lauf.</translation>
+    </message>
+    <message>
+        <source>Set up tools…</source>
+        <translation>Werkzeuge einrichten…</translation>
     </message>
     <message>
         <source>Settings</source>
@@ -4065,6 +4297,14 @@
     <message>
         <source>Show the main window</source>
         <translation>Das Hauptfenster zeigen</translation>
+    </message>
+    <message numerus="yes">
+        <source>Show the whole line</source>
+        <comment>Show all %n lines</comment>
+        <translation>
+            <numerusform>Die ganze Zeile zeigen</numerusform>
+            <numerusform>Alle %n Zeilen zeigen</numerusform>
+        </translation>
     </message>
     <message>
         <source>Show what to report</source>
@@ -4327,6 +4567,14 @@
         <translation>Temperatur</translation>
     </message>
     <message>
+        <source>Test</source>
+        <translation>Testen</translation>
+    </message>
+    <message>
+        <source>Test it to see its tools</source>
+        <translation>Testen Sie ihn, um seine Werkzeuge zu sehen</translation>
+    </message>
+    <message>
         <source>Text</source>
         <translation>Text</translation>
     </message>
@@ -4361,6 +4609,10 @@
     <message>
         <source>The Hugging Face token (HF_TOKEN, or the one of your login) has letters that no token has. Copy it again, or take it away.</source>
         <translation>Das Token für Hugging Face (HF_TOKEN oder das Ihrer Anmeldung) enthält Zeichen, die kein Token hat. Kopieren Sie es neu, oder nehmen Sie es weg.</translation>
+    </message>
+    <message>
+        <source>The JSON of another program</source>
+        <translation>Das JSON eines anderen Programms</translation>
     </message>
     <message>
         <source>The UDP port cannot be opened ({reason}). Choose another one with --port, or leave it out.</source>
@@ -4559,6 +4811,10 @@
         <translation>Das Ende steht zuletzt.</translation>
     </message>
     <message>
+        <source>The end of its errors. It may hold keys: look before you pass it on.</source>
+        <translation>Das Ende seiner Fehlermeldungen. Es können Schlüssel darin stehen: erst ansehen, dann weitergeben.</translation>
+    </message>
+    <message>
         <source>The engine cannot load this model file. Download it again, or choose another model.</source>
         <translation>Die Engine kann diese Modelldatei nicht laden. Laden Sie sie neu herunter, oder wählen Sie ein anderes Modell.</translation>
     </message>
@@ -4593,6 +4849,10 @@
     <message>
         <source>The first there is</source>
         <translation>Das erste, das da ist</translation>
+    </message>
+    <message>
+        <source>The folder {folder} that {name} is started in is not there.</source>
+        <translation>Der Ordner {folder}, in dem {name} startet, ist nicht da.</translation>
     </message>
     <message>
         <source>The guest asked</source>
@@ -4840,7 +5100,7 @@
     </message>
     <message>
         <source>The model makes the same call again and again.</source>
-        <translation>Das Modell macht immer wieder denselben Aufruf.</translation>
+        <translation>Das Modell ruft immer wieder dasselbe auf.</translation>
     </message>
     <message>
         <source>The model process ended unexpectedly and was restarted.</source>
@@ -4929,6 +5189,10 @@
     <message>
         <source>The name of a preset has 1 to {most} letters.</source>
         <translation>Der Name einer Voreinstellung hat 1 bis {most} Zeichen.</translation>
+    </message>
+    <message>
+        <source>The name of a server has no slash.</source>
+        <translation>Der Name eines Servers hat keinen Schrägstrich.</translation>
     </message>
     <message>
         <source>The name of this machine has {most} letters at most.</source>
@@ -5039,6 +5303,14 @@
         <translation>Die Gegenstelle antwortet noch nicht.</translation>
     </message>
     <message>
+        <source>The person did not allow this call. Do not make it again; go on without it, or ask them.</source>
+        <translation>Dieser Aufruf wurde nicht erlaubt; dem Modell wurde gesagt, ohne ihn weiterzumachen.</translation>
+    </message>
+    <message>
+        <source>The person stopped this before it ended.</source>
+        <translation>Es wurde angehalten, bevor es zu Ende war.</translation>
+    </message>
+    <message>
         <source>The pictures of a conversation may have {most} MiB together at most.</source>
         <translation>Die Bilder einer Unterhaltung dürfen zusammen höchstens {most} MiB haben.</translation>
     </message>
@@ -5053,6 +5325,14 @@
     <message>
         <source>The processor alone</source>
         <translation>Dem Prozessor allein</translation>
+    </message>
+    <message>
+        <source>The program {program} may not be started.</source>
+        <translation>Das Programm {program} darf nicht gestartet werden.</translation>
+    </message>
+    <message>
+        <source>The program {program} was not found.</source>
+        <translation>Das Programm {program} wurde nicht gefunden.</translation>
     </message>
     <message>
         <source>The provider could not load the model. Its owner can see why.</source>
@@ -5219,6 +5499,14 @@
         <translation>Die Zeit, für die der Besitzer Ihren Schlüssel erlaubt hat, ist um.</translation>
     </message>
     <message>
+        <source>The tool failed and gave no reason.</source>
+        <translation>Das Werkzeug ist gescheitert und nannte keinen Grund.</translation>
+    </message>
+    <message>
+        <source>The tool {tool} is not there any more.</source>
+        <translation>Das Werkzeug {tool} ist nicht mehr da.</translation>
+    </message>
+    <message>
         <source>The translation was cancelled.</source>
         <translation>Die Übersetzung wurde abgebrochen.</translation>
     </message>
@@ -5251,12 +5539,16 @@
         <translation>Farbschema</translation>
     </message>
     <message>
+        <source>There are more than {count} servers in it.</source>
+        <translation>Darin stehen mehr als {count} Server.</translation>
+    </message>
+    <message>
         <source>There are too many invites. Remove some that are closed.</source>
         <translation>Es gibt zu viele Einladungen. Entfernen Sie einige, die geschlossen sind.</translation>
     </message>
     <message>
         <source>There are {count} servers already. Remove one first.</source>
-        <translation>Es gibt schon {count} Server. Entfernen Sie zuerst einen.</translation>
+        <translation>Es gibt schon {count} Server. Entfernen Sie erst einen.</translation>
     </message>
     <message>
         <source>There is a server called {name} already. Give this one another name.</source>
@@ -5331,6 +5623,10 @@
         <translation>Hier ist kein Bildschirm, also ist niemand an diesem Rechner.</translation>
     </message>
     <message>
+        <source>There is no server called {name} any more.</source>
+        <translation>Es gibt keinen Server namens {name} mehr.</translation>
+    </message>
+    <message>
         <source>There is no sound in this file that can be read: it is damaged, or protected.</source>
         <translation>In dieser Datei ist kein lesbarer Ton: Sie ist beschädigt oder geschützt.</translation>
     </message>
@@ -5349,6 +5645,10 @@
     <message>
         <source>There is no text to translate.</source>
         <translation>Es ist kein Text zum Übersetzen da.</translation>
+    </message>
+    <message>
+        <source>There is no tool {name}.</source>
+        <translation>Es gibt kein Werkzeug {name}.</translation>
     </message>
     <message>
         <source>There is nobody else to add</source>
@@ -5523,8 +5823,20 @@
         <translation>Das ist weder ein Modell des Katalogs noch die Adresse eines Modells. Fügen Sie die Adresse einer Modelldatei oder ihrer Seite auf Hugging Face ein, oder schreiben Sie OWNER/NAME.</translation>
     </message>
     <message>
+        <source>This is no JSON.</source>
+        <translation>Das ist kein JSON.</translation>
+    </message>
+    <message>
+        <source>This is no JSON. Look at line {line}, column {column}.</source>
+        <translation>Das ist kein JSON. Sehen Sie in Zeile {line}, Spalte {column} nach.</translation>
+    </message>
+    <message>
         <source>This is no Whisper model (a ggml .bin file). Choose another file.</source>
         <translation>Das ist kein Whisper-Modell (eine ggml-Datei, .bin). Wählen Sie eine andere Datei.</translation>
+    </message>
+    <message>
+        <source>This is no list of servers: it is nested too deep.</source>
+        <translation>Das ist keine Liste von Servern: Es ist zu tief verschachtelt.</translation>
     </message>
     <message>
         <source>This is no sound or video file that can be read. If it should be one, it was cut off or not copied whole: get it again.</source>
@@ -5537,6 +5849,10 @@
     <message>
         <source>This is not an address of a model.</source>
         <translation>Das ist keine Adresse eines Modells.</translation>
+    </message>
+    <message>
+        <source>This is too long for a list of servers.</source>
+        <translation>Das ist zu lang für eine Liste von Servern.</translation>
     </message>
     <message>
         <source>This is your own key. A relay is another machine, which both of you can reach.</source>
@@ -5799,6 +6115,10 @@
         <translation>Dieser Benutzer darf die Datenbank {path} nicht schreiben.</translation>
     </message>
     <message>
+        <source>This was interrupted before it ended; whether it did its work is not known.</source>
+        <translation>Es wurde unterbrochen, bevor es zu Ende war; ob es seine Arbeit getan hat, ist nicht bekannt.</translation>
+    </message>
+    <message>
         <source>This was not changed.</source>
         <translation>Das wurde nicht geändert.</translation>
     </message>
@@ -5895,6 +6215,34 @@
         <translation>Dauer</translation>
     </message>
     <message>
+        <source>Tool {tool} of {server}, {arguments}: {state}</source>
+        <translation>Werkzeug {tool} von {server}, {arguments}: {state}</translation>
+    </message>
+    <message>
+        <source>Tools</source>
+        <translation>Werkzeuge</translation>
+    </message>
+    <message>
+        <source>Tools of this conversation</source>
+        <translation>Werkzeuge dieser Unterhaltung</translation>
+    </message>
+    <message>
+        <source>Tools of this conversation…</source>
+        <translation>Werkzeuge dieser Unterhaltung…</translation>
+    </message>
+    <message>
+        <source>Tools of {name}</source>
+        <translation>Werkzeuge von {name}</translation>
+    </message>
+    <message>
+        <source>Tools: none</source>
+        <translation>Werkzeuge: keine</translation>
+    </message>
+    <message>
+        <source>Tools: {names}</source>
+        <translation>Werkzeuge: {names}</translation>
+    </message>
+    <message>
         <source>Top-p</source>
         <translation>Top-p</translation>
     </message>
@@ -5971,6 +6319,10 @@
         <translation>Jetzt versuchen, den Anbieter zu erreichen</translation>
     </message>
     <message>
+        <source>Try {name} again</source>
+        <translation>{name} noch einmal versuchen</translation>
+    </message>
+    <message>
         <source>Trying again in about {time}.</source>
         <translation>Neuer Versuch in etwa {time}.</translation>
     </message>
@@ -5980,7 +6332,7 @@
     </message>
     <message>
         <source>Twice it wrote something that is no call. Choose a larger model, or switch the tools off and ask again.</source>
-        <translation>Zweimal schrieb es etwas, das kein Aufruf ist. Wählen Sie ein größeres Modell, oder schalten Sie die Werkzeuge aus, und fragen Sie erneut.</translation>
+        <translation>Zweimal schrieb es etwas, das kein Aufruf ist. Wählen Sie ein größeres Modell, oder schalten Sie die Werkzeuge aus und fragen Sie noch einmal.</translation>
     </message>
     <message>
         <source>Type below, or press Ctrl+N anywhere</source>
@@ -6111,6 +6463,10 @@
         <translation>Gültiger Schlüssel.</translation>
     </message>
     <message>
+        <source>Variables, one a line, as NAME=VALUE</source>
+        <translation>Variablen, je Zeile eine, als NAME=WERT</translation>
+    </message>
+    <message>
         <source>Version</source>
         <translation>Version</translation>
     </message>
@@ -6167,6 +6523,10 @@
         <translation>Worum ein Gast höchstens bitten kann.</translation>
     </message>
     <message>
+        <source>What a tool finds is sent to whoever answers the conversation.</source>
+        <translation>Was ein Werkzeug findet, geht an den, der die Unterhaltung beantwortet.</translation>
+    </message>
+    <message>
         <source>What computes on this machine, and how models are loaded. Files are in the Library.</source>
         <translation>Was auf diesem Rechner rechnet, und wie Modelle geladen werden. Die Dateien sind in der Bibliothek.</translation>
     </message>
@@ -6187,6 +6547,10 @@
         <translation>Was angekommen ist, bleibt.</translation>
     </message>
     <message>
+        <source>What is asked</source>
+        <translation>Was gefragt wird</translation>
+    </message>
+    <message>
         <source>What is kept</source>
         <translation>Was behalten wird</translation>
     </message>
@@ -6203,8 +6567,20 @@
         <translation>Was unter GPU freigeben eingeschaltet ist.</translation>
     </message>
     <message>
+        <source>What it gave back</source>
+        <translation>Was es zurückgab</translation>
+    </message>
+    <message>
+        <source>What it is</source>
+        <translation>Was es ist</translation>
+    </message>
+    <message>
         <source>What it runs now is stopped, and its requests are met with silence.</source>
         <translation>Was er gerade ausführt, wird gestoppt, und auf seine Anfragen wird geschwiegen.</translation>
+    </message>
+    <message>
+        <source>What it wrote…</source>
+        <translation>Was er schrieb…</translation>
     </message>
     <message>
         <source>What others see</source>
@@ -6220,7 +6596,11 @@
     </message>
     <message>
         <source>What the model writes is no call of a tool that can be run.</source>
-        <translation>Was das Modell schreibt, ist kein ausführbarer Aufruf eines Werkzeugs.</translation>
+        <translation>Was das Modell schreibt, ist kein Aufruf, der sich ausführen lässt.</translation>
+    </message>
+    <message>
+        <source>What the tool gave back</source>
+        <translation>Was das Werkzeug zurückgab</translation>
     </message>
     <message>
         <source>What the window looks like. Changes act at once.</source>
@@ -6229,6 +6609,10 @@
     <message>
         <source>What the window speaks, and what it hears.</source>
         <translation>Was das Fenster spricht, und was es hört.</translation>
+    </message>
+    <message>
+        <source>What was asked</source>
+        <translation>Was gefragt wurde</translation>
     </message>
     <message>
         <source>What was heard until then is kept.</source>
@@ -6253,6 +6637,10 @@
     <message>
         <source>What would you like to do?</source>
         <translation>Was möchten Sie tun?</translation>
+    </message>
+    <message>
+        <source>What {name} wrote</source>
+        <translation>Was {name} schrieb</translation>
     </message>
     <message>
         <source>When the answer that is coming has ended</source>
@@ -6447,6 +6835,22 @@
         <translation>alle, die passen</translation>
     </message>
     <message>
+        <source>allowed in this conversation, {time}</source>
+        <translation>in dieser Unterhaltung erlaubt, {time}</translation>
+    </message>
+    <message>
+        <source>allowed once, {time}</source>
+        <translation>einmal erlaubt, {time}</translation>
+    </message>
+    <message>
+        <source>always allowed</source>
+        <translation>immer erlaubt</translation>
+    </message>
+    <message>
+        <source>always allowed, {time}</source>
+        <translation>immer erlaubt, {time}</translation>
+    </message>
+    <message>
         <source>answering…</source>
         <translation>antwortet…</translation>
     </message>
@@ -6461,6 +6865,10 @@
     <message>
         <source>any number</source>
         <translation>beliebig viele</translation>
+    </message>
+    <message>
+        <source>asks</source>
+        <translation>fragt</translation>
     </message>
     <message>
         <source>at once</source>
@@ -6561,6 +6969,10 @@
     <message>
         <source>failed</source>
         <translation>fehlgeschlagen</translation>
+    </message>
+    <message>
+        <source>failed, {time}</source>
+        <translation>fehlgeschlagen, {time}</translation>
     </message>
     <message>
         <source>failed: {reason}</source>
@@ -6728,6 +7140,10 @@
         <translation>länger als der Kontext</translation>
     </message>
     <message>
+        <source>may change things</source>
+        <translation>kann etwas ändern</translation>
+    </message>
+    <message>
         <source>memory was full</source>
         <translation>Speicher war voll</translation>
     </message>
@@ -6761,6 +7177,10 @@
         <translation>nie benutzt</translation>
     </message>
     <message>
+        <source>no call</source>
+        <translation>kein Aufruf</translation>
+    </message>
+    <message>
         <source>no limit</source>
         <translation>keine Grenze</translation>
     </message>
@@ -6775,6 +7195,10 @@
     <message>
         <source>none is told</source>
         <translation>keiner wird genannt</translation>
+    </message>
+    <message>
+        <source>not allowed</source>
+        <translation>nicht erlaubt</translation>
     </message>
     <message>
         <source>not in your list any more</source>
@@ -6933,6 +7357,10 @@
         <translation>liest…</translation>
     </message>
     <message>
+        <source>reads</source>
+        <translation>liest</translation>
+    </message>
+    <message>
         <source>reads pictures</source>
         <translation>liest Bilder</translation>
     </message>
@@ -6959,6 +7387,10 @@
     <message>
         <source>restart</source>
         <translation>Neustart</translation>
+    </message>
+    <message>
+        <source>running…</source>
+        <translation>läuft…</translation>
     </message>
     <message>
         <source>save the picture</source>
@@ -7003,6 +7435,10 @@
     <message>
         <source>speech</source>
         <translation>Sprache</translation>
+    </message>
+    <message>
+        <source>starting…</source>
+        <translation>startet…</translation>
     </message>
     <message>
         <source>stopped</source>
@@ -7104,6 +7540,10 @@
     <message>
         <source>with questions and answers</source>
         <translation>mit Fragen und Antworten</translation>
+    </message>
+    <message>
+        <source>without arguments</source>
+        <translation>ohne Angaben</translation>
     </message>
     <message>
         <source>write the data folder</source>
@@ -7213,6 +7653,10 @@
     <message>
         <source>{error} What was downloaded is kept.</source>
         <translation>{error} Was geladen wurde, bleibt.</translation>
+    </message>
+    <message>
+        <source>{file} cannot be read: {reason}</source>
+        <translation>{file} lässt sich nicht lesen: {reason}</translation>
     </message>
     <message>
         <source>{file} holds the identity of {name}, {key}.</source>
@@ -7379,6 +7823,10 @@
         <translation>{name} hat nicht rechtzeitig geantwortet.</translation>
     </message>
     <message>
+        <source>{name} did not answer within {seconds} seconds.</source>
+        <translation>{name} hat innerhalb von {seconds} Sekunden nicht geantwortet.</translation>
+    </message>
+    <message>
         <source>{name} does not let you in at the moment.</source>
         <translation>{name} lässt Sie im Augenblick nicht herein.</translation>
     </message>
@@ -7387,8 +7835,16 @@
         <translation>{name} gibt dieses Modell nicht frei.</translation>
     </message>
     <message>
+        <source>{name} ended at once.</source>
+        <translation>{name} hat sich sofort beendet.</translation>
+    </message>
+    <message>
         <source>{name} has changed since. Drop it here again to hear it with its text.</source>
         <translation>{name} ist inzwischen eine andere. Neu hierher ziehen, um sie mit ihrem Text zu hören.</translation>
+    </message>
+    <message>
+        <source>{name} has ended.</source>
+        <translation>{name} hat sich beendet.</translation>
     </message>
     <message>
         <source>{name} is a folder.</source>
@@ -7445,6 +7901,10 @@
     <message>
         <source>{name} is number {place} now.</source>
         <translation>{name} ist jetzt Nummer {place}.</translation>
+    </message>
+    <message>
+        <source>{name} is on in new conversations</source>
+        <translation>{name} ist in neuen Unterhaltungen an</translation>
     </message>
     <message>
         <source>{name} is reading…</source>
@@ -7515,6 +7975,10 @@
         <translation>{name} hat die Freigabe beendet.</translation>
     </message>
     <message>
+        <source>{name} wants a sign-in. Put its key among the headers (Authorization: Bearer …).</source>
+        <translation>{name} verlangt eine Anmeldung. Tragen Sie seinen Schlüssel bei den Kopfzeilen ein (Authorization: Bearer …).</translation>
+    </message>
+    <message>
         <source>{name} was found but does not answer.</source>
         <translation>{name} wurde gefunden, antwortet aber nicht.</translation>
     </message>
@@ -7557,6 +8021,54 @@
     <message>
         <source>{name}. It is there as well.</source>
         <translation>{name}. Es ist auch da.</translation>
+    </message>
+    <message>
+        <source>{name}: arguments, variables and headers are texts.</source>
+        <translation>{name}: Angaben, Variablen und Kopfzeilen sind Texte.</translation>
+    </message>
+    <message>
+        <source>{name}: it speaks the old SSE form, which few servers still do. Use its /mcp address.</source>
+        <translation>{name}: Er spricht die alte Form SSE, die kaum noch ein Server kann. Nehmen Sie seine Adresse mit /mcp.</translation>
+    </message>
+    <message>
+        <source>{name}: say either the program that is started or the address of a running server.</source>
+        <translation>{name}: Nennen Sie entweder das Programm, das gestartet wird, oder die Adresse eines laufenden Servers.</translation>
+    </message>
+    <message>
+        <source>{name}: the header {header} cannot be sent. Names and values are plain ASCII.</source>
+        <translation>{name}: Die Kopfzeile {header} lässt sich nicht senden. Namen und Werte sind reines ASCII.</translation>
+    </message>
+    <message>
+        <source>{name}: there are too many arguments, or one of them is too long.</source>
+        <translation>{name}: Es sind zu viele Angaben, oder eine ist zu lang.</translation>
+    </message>
+    <message>
+        <source>{name}: there is a character in it that no program takes.</source>
+        <translation>{name}: Darin steht ein Zeichen, das kein Programm annimmt.</translation>
+    </message>
+    <message>
+        <source>{name}: variables and headers are an object of names and values.</source>
+        <translation>{name}: Variablen und Kopfzeilen sind ein Objekt aus Namen und Werten.</translation>
+    </message>
+    <message>
+        <source>{name}: what stands there is no server.</source>
+        <translation>{name}: Was dort steht, ist kein Server.</translation>
+    </message>
+    <message>
+        <source>{name}: write the password as a header (Authorization), not into the address.</source>
+        <translation>{name}: Schreiben Sie das Passwort als Kopfzeile (Authorization), nicht in die Adresse.</translation>
+    </message>
+    <message>
+        <source>{name}: {address} is no address. It begins with http:// or https://.</source>
+        <translation>{name}: {address} ist keine Adresse. Sie beginnt mit http:// oder https://.</translation>
+    </message>
+    <message>
+        <source>{name}: {state}. {result}</source>
+        <translation>{name}: {state}. {result}</translation>
+    </message>
+    <message>
+        <source>{name}: {variable} is no name of a variable.</source>
+        <translation>{name}: {variable} ist kein Name einer Variablen.</translation>
     </message>
     <message>
         <source>{number} GB</source>
@@ -7696,12 +8208,24 @@
         <translation>{reads} Text muss UTF-8 oder UTF-16 sein.</translation>
     </message>
     <message>
+        <source>{seconds} s</source>
+        <translation>{seconds} s</translation>
+    </message>
+    <message>
         <source>{seconds} s ago</source>
         <translation>vor {seconds} s</translation>
     </message>
     <message>
         <source>{seconds} s of audio</source>
         <translation>{seconds} s Ton</translation>
+    </message>
+    <message>
+        <source>{server} asks to use {tool}.</source>
+        <translation>{server} möchte {tool} benutzen.</translation>
+    </message>
+    <message>
+        <source>{server} wants to use a tool</source>
+        <translation>{server} möchte ein Werkzeug benutzen</translation>
     </message>
     <message>
         <source>{several} and {last}</source>
@@ -7787,6 +8311,22 @@
     <message>
         <source>{title}, {when}. It says: {text}</source>
         <translation>{title}, {when}. Darin steht: {text}</translation>
+    </message>
+    <message>
+        <source>{tools}, all of them only read, {where}</source>
+        <translation>{tools}, alle lesen nur, {where}</translation>
+    </message>
+    <message>
+        <source>{tools}, {changing}, {where}</source>
+        <translation>{tools}, {changing}, {where}</translation>
+    </message>
+    <message>
+        <source>{tool} may be used</source>
+        <translation>{tool} darf benutzt werden</translation>
+    </message>
+    <message>
+        <source>{tool} said nothing for {seconds} seconds and was stopped.</source>
+        <translation>{tool} schwieg {seconds} Sekunden lang und wurde beendet.</translation>
     </message>
     <message>
         <source>{used} / {total} GB</source>

@@ -9,7 +9,7 @@ import asyncio
 import os
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from PySide6.QtCore import Qt
@@ -19,6 +19,7 @@ from PySide6.QtWidgets import QApplication
 from qasync import QEventLoop
 
 from app.theme import Theme
+from app.views.settings_tools import ToolServersEntry
 from app.views.share_dialogs import KeyDialog
 from app.views.share_identity import NewIdentityDialog, RestoreDialog
 from app.views.share_options import ModelOptionsDialog
@@ -39,6 +40,7 @@ from qvac_core.core.state import (
 )
 from tests.gui.conftest import DirectProxy
 from tests.gui.fake_core import FakeCore
+from tests.gui.fake_tools import CALENDAR, MAPS
 from tests.gui.populated import NOON, fullest, populate
 
 WIDE = (1280, 800 - 28)  # the design's pictures have a title bar of their own
@@ -172,6 +174,30 @@ def _find(window: MainWindow, text: str) -> None:
     window.settings.page.finish_search()
 
 
+def _tools(window: MainWindow) -> None:
+    window.open_settings("tools")
+    entry = next(iter(window.settings.page.findChildren(ToolServersEntry)))
+    entry.rows["Calendar"].fold.click()
+
+
+def _mirrored_tools(window: MainWindow) -> None:
+    window.setLayoutDirection(Qt.LayoutDirection.RightToLeft)
+    _tools(window)
+
+
+def _add_tools(window: MainWindow) -> None:
+    window.open_settings("tools")
+    next(iter(window.settings.page.findChildren(ToolServersEntry))).add.click()
+
+
+def _with_tools() -> FakeCore:
+    core = FakeCore(clock=lambda: NOON)
+    calendar = replace(CALENDAR, server=replace(CALENDAR.server, in_new=True, always=("add_event",)))
+    files = replace(CALENDAR, server=replace(CALENDAR.server, name="Files", command="files-mcp", trusted=True))
+    core.tools.entries = (calendar, files, MAPS)
+    return core
+
+
 def _mirrored_settings(window: MainWindow) -> None:
     window.open_settings("appearance")
     _mirrored(window)
@@ -222,6 +248,11 @@ PICTURES = (
     Picture("dialog-add-key", _busy, "dark", act=_add_key),
     Picture("dialog-qr", _busy, "dark", act=_qr),
     Picture("settings-general", _busy, act=_settings),
+    Picture("settings-tools", _with_tools, act=_tools),
+    Picture("settings-tools-dark", _with_tools, "dark", act=_tools),
+    Picture("settings-tools-narrow", _with_tools, size=(720, 520), act=_tools),
+    Picture("settings-tools-mirrored", _with_tools, size=NARROW, act=_mirrored_tools),
+    Picture("settings-tools-add", _with_tools, act=_add_tools),
     Picture("settings-appearance", _busy, act=_appearance),
     Picture("settings-appearance-dark", _busy, "dark", act=_appearance),
     Picture("settings-mirrored", _busy, act=_mirrored_settings),

@@ -26,12 +26,14 @@ from app.presenters.dictation_words import trouble_words
 from app.theme import Theme
 from app.views.chat_page import ChatPage
 from app.widgets.chat.hold_to_talk import HoldToTalk
+from app.widgets.chat.tool_card import ToolCard
 from app.widgets.chat.transcript_row import TranscriptRow
 from app.widgets.chat.voice_row import BARS
 from qvac_core.core.state import (
     AnswerSeam,
     AnswerStarted,
     AnswerTokens,
+    AnswerTool,
     ConnectionStage,
     DictationHeard,
     DownloadChanged,
@@ -43,11 +45,15 @@ from qvac_core.core.state import (
     SpeechChoice,
     Stage,
     Target,
+    ToolUse,
+    UseState,
 )
+from qvac_core.core.tool_turns import DENIED
 from qvac_core.errors import NetworkError
 from tests.gui import chat_scenes as scenes
 from tests.gui.conftest import DirectProxy
 from tests.gui.fake_core import STATS, FakeCore, Script
+from tests.gui.fake_tools import CALENDAR, MAPS
 from tests.gui.test_microphone import ScriptedInput
 
 # The design's pictures hold a title bar and the tab bar of the window above the page.
@@ -412,6 +418,46 @@ class Shot:
     core: Callable[[], FakeCore] = scenes.chat
 
 
+async def tools(stage: Scene) -> None:
+    """One call that is done and open, others that are folded, one that asks."""
+    stage.core.tools.set(CALENDAR, MAPS)
+    stage.presenter.tools.use("Calendar", True)
+    answer = Message("m4", "assistant", "", scenes.NOW, status="streaming", stats=STATS)
+    stage.core.emit(AnswerStarted("merge", answer))
+    rows = "\n".join(f"E {row}   {row * 3}   {row} September" for row in range(1, 13))
+    for use in (
+        ToolUse("a", "Files", "count_rows", "count_rows", '{"file":"returns.csv","due":"20 November"}', 0, 1),
+        ToolUse("b", "Calendar", "list_events", "list_events", '{"day":"2026-12-03"}', 0, 1),
+        ToolUse("c", "Calendar", "remove_event", "remove_event", '{"id":17}', 0, 1),
+        ToolUse("d", "", "", "", "<tool_call>{", 0, 1),
+    ):
+        stage.core.emit(AnswerTool("merge", "m4", use))
+    done = replace(
+        ToolUse("a", "Files", "count_rows", "count_rows", '{"file":"returns.csv","due":"20 November"}', 0, 1),
+        state=UseState.DONE,
+        result=rows,
+        seconds=0.2,
+        allowed="once",
+    )
+    stage.core.emit(AnswerTool("merge", "m4", done))
+    for id, state, result in (
+        ("b", UseState.FAILED, "Calendar has ended."),
+        ("c", UseState.DENIED, DENIED),
+        ("d", UseState.INVALID, "It is cut."),
+    ):
+        old = next(use for use in stage.presenter.messages[-1].tools if use.id == id)
+        stage.core.emit(AnswerTool("merge", "m4", replace(old, state=state, result=result)))
+    stage.core.emit(AnswerTokens("merge", "m4", "That leaves **41 titles**."))
+    arguments = '{"title":"Reading group","start":"2026-12-03 18:00","room":2,"note":"Bring\\nbooks"}'
+    asks = ToolUse("e", "Calendar", "add_event", "add_event", arguments, 26, 2)
+    stage.core.emit(AnswerTool("merge", "m4", asks))
+    await settle()
+    card = stage.page.findChildren(ToolCard)[0]
+    card.header.click()
+    await settle()
+    stage.page.conversation.messages.scroll_to_end()
+
+
 def fresh() -> FakeCore:
     return FakeCore(clock=lambda: scenes.NOW)
 
@@ -457,6 +503,11 @@ PICTURES = (
     Shot("chat-parameters-rtl", mirrored(parameters)),
     Shot("chat-parameters-bad-schema", bad_schema),
     Shot("chat-schema", schema),
+    Shot("tools", tools),
+    Shot("tools-dark", tools, "dark"),
+    Shot("tools-narrow", tools, size=NARROW),
+    Shot("tools-smallest", tools, size=SMALLEST),
+    Shot("tools-rtl", mirrored(tools), size=NARROW),
     Shot("chat-search", search),
     Shot("chat-found", found),
     Shot("chat-found-dark", found, "dark"),

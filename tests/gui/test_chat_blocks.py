@@ -9,9 +9,9 @@ from PySide6.QtGui import QAccessible, QGuiApplication, QTextCursor, QTextDocume
 from pytestqt.qtbot import QtBot
 
 from app.theme import Theme
-from app.widgets.chat.answer_text import AnswerText, SeamMark
+from app.widgets.chat.answer_text import AnswerText
 from app.widgets.chat.code_block import CodeBlock
-from app.widgets.chat.markdown import BlockKind
+from app.widgets.chat.markdown import Block, BlockKind
 from app.widgets.chat.markdown_view import MarkdownView
 from app.widgets.chat.prose_block import ProseBlock
 from app.widgets.chat.seam import Seam
@@ -169,7 +169,7 @@ def test_a_seam_stands_between_the_halves(qtbot: QtBot, theme: Theme) -> None:
 def test_a_seam_inside_code_keeps_both_sides_code() -> None:
     text = "```python\nx = 1\ny = 2\n```\n"
     parts = AnswerText().update(text, ((16, SEAM),), streaming=False)
-    kinds = [part.kind for part in parts if not isinstance(part, SeamMark)]
+    kinds = [part.kind for part in parts if isinstance(part, Block)]
     assert kinds == [BlockKind.CODE, BlockKind.CODE]
 
 

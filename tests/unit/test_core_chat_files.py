@@ -20,7 +20,17 @@ from hypothesis import strategies as st
 from qvac_core.core.chat_archive import Archived, Branched, from_json, to_json, to_markdown
 from qvac_core.core.chat_files import ChatFiles, read_file
 from qvac_core.core.chat_foreign import from_chatgpt, from_lm_studio, is_chatgpt, is_lm_studio
-from qvac_core.core.state import AnswerStats, Conversation, ErrorInfo, Message, Parameters, Picture, Target
+from qvac_core.core.state import (
+    AnswerStats,
+    Conversation,
+    ErrorInfo,
+    Message,
+    Parameters,
+    Picture,
+    Target,
+    ToolUse,
+    UseState,
+)
 from qvac_core.core.transcript import ROLE as TRANSCRIPT
 from qvac_core.errors import StoreError
 from qvac_core.store.folders import DataDir
@@ -385,3 +395,14 @@ def test_a_file_that_is_too_large_is_not_read(tmp_path: Path, monkeypatch: pytes
     (tmp_path / "a.json").write_bytes(b" " * 11)
     with pytest.raises(StoreError, match="larger"):
         read_file(tmp_path / "a.json")
+
+
+def test_calls_of_tools_go_out_and_come_back() -> None:
+    use = ToolUse("u", "Files", "count_rows", "count_rows", '{"file":"a.csv"}', 5, 1, UseState.DONE, "17 ```rows", 0.2)
+    message = Message("m", "assistant", "Look.\n\n17.", 2.0, tools=(use, replace(use, id="v", state=UseState.ASKS)))
+    whole = Archived(Conversation("c", "Rows", 1.0, 2.0), (Branched(message),), ("m",))
+    (back,) = from_json(to_json([whole]))
+    first, second = back.messages[0].message.tools
+    assert first == use and second.state is UseState.STOPPED, "nothing asks any more"
+    text = to_markdown([whole])
+    assert text.index("Look.") < text.index("count_rows") < text.index("````\n17 ```rows\n````") < text.index("\n17.")

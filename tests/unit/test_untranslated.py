@@ -42,6 +42,15 @@ ELSEWHERE = {
     "tasks.py": {"A task of the window failed"},
     # The name of the program is its name everywhere.
     "*": {"QVAC Desktop"},
+    # Examples of what is typed, in the forms of other programs.
+    "presenters/settings_rows.py": {"Model Context Protocol"},
+    "views/tool_dialogs.py": {
+        "Authorization: Bearer …",
+        "JSON (*.json);;(*)",
+        "https://…/mcp",
+        "npx -y @modelcontextprotocol/server-filesystem ~/Documents",
+        '{"mcpServers": {"files": {"command": "npx", "args": ["…"]}}}',
+    },
     # What the core says in English, to be recognised.
     "presenters/chat_words.py": {
         "The owner has not allowed your key yet.",

@@ -9,23 +9,26 @@ from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QAccessible
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QSizePolicy, QVBoxLayout, QWidget
 
+from app import tool_words
 from app.core_words import told
 from app.i18n import later, tr
 from app.theme import Theme
 from app.widgets.avatar import Avatar
 from app.widgets.button import Button
 from app.widgets.chat.answer_speech import AnswerSpeech
-from app.widgets.chat.answer_text import AnswerText
+from app.widgets.chat.answer_text import AnswerText, ToolMark
 from app.widgets.chat.long_text import ANSWER, amount, cut
 from app.widgets.chat.long_text_box import open_long_text
 from app.widgets.chat.markdown_view import MarkdownView
 from app.widgets.chat.stats_line import StatsLine
 from app.widgets.chat.thought import Thought
+from app.widgets.chat.tool_card import ToolCard
 from app.widgets.error_panel import Act, ErrorPanel
 from app.widgets.icon_label import IconLabel
 from app.widgets.label import Label
 from qvac_core.core.answering import can_go_on
 from qvac_core.core.state import Message
+from qvac_core.core.tool_turns import is_open
 
 FACE = 26
 ENDINGS = {"done": later("The answer is complete."), "stopped": later("The answer was stopped.")}
@@ -49,8 +52,14 @@ class AnswerFacts:
 
 
 def nothing_yet(message: Message) -> bool:
-    """Whether whoever answers now has said nothing: a seam is where they began."""
-    return len(message.text) <= (message.seams[-1][0] if message.seams else 0)
+    """Whether whoever answers now has said nothing since they began, or since the last result of a tool.
+
+    While a tool asks or runs, nobody is waited for who answers.
+    """
+    if any(map(is_open, message.tools)):
+        return False
+    last = max([offset for offset, _ in message.seams[-1:]] + [use.offset for use in message.tools[-1:]], default=0)
+    return len(message.text) <= last
 
 
 class AnswerRow(QWidget):
@@ -61,6 +70,7 @@ class AnswerRow(QWidget):
     translate = Signal(str)  # the code of a language
     go_on = Signal()
     branch_wanted = Signal(str)  # the id of another answer of this place
+    tool_decided = Signal(str, object)  # id of a call of a tool, Decision
     unfolding = Signal()  # before more of it is shown
 
     def __init__(self, theme: Theme, message: Message, facts: AnswerFacts, parent: QWidget | None = None) -> None:
@@ -75,6 +85,7 @@ class AnswerRow(QWidget):
         self.thought.unfolding.connect(self.unfolding)
         self.view = MarkdownView(theme)
         self.view.link_activated.connect(self.link_activated)
+        self.view.decided.connect(self.tool_decided)
         self._speech = AnswerSpeech(self, lambda: self.view.plain_text)
         self.waiting = Label(scale="answer", tone="text3")
         self.whole = Button(theme, "", kind="link", size="small")
@@ -159,7 +170,8 @@ class AnswerRow(QWidget):
         """What Enter walks: the blocks of text, then the acts."""
         line = self.stats
         acts = (self.whole, line.go_on, *line.branches.stops, line.copy, line.again, line.more)
-        before = (self.thought.line, self.thought.text, *self.view.widgets)
+        inner = [stop for w in self.view.widgets for stop in (w.stops() if isinstance(w, ToolCard) else (w,))]
+        before = (self.thought.line, self.thought.text, *inner)
         return (*(w for w in before if w.isVisible()), *(act for act in acts if act.isVisible()))
 
     def _show(self) -> None:
@@ -167,17 +179,20 @@ class AnswerRow(QWidget):
         streaming = message.status == "streaming"
         caret = ("local" if facts.local else "accent") if streaming else ""
         shown = cut(message.text, ANSWER)
-        self.view.show_parts(self._text.update(shown, message.seams, streaming=streaming), caret=caret)
+        marks = [ToolMark(use, facts.who, facts.local) for use in message.tools]
+        if any(map(is_open, message.tools)):
+            caret = ""
+        self.view.show_parts(self._text.update(shown, message.seams, marks, streaming=streaming), caret=caret)
         self.whole.setVisible(shown is not message.text)
         if shown is not message.text:
             self.whole.setText(tr("Open all of it ({amount})", amount=amount(message.text)))
             self.whole.setAccessibleName(tr("Open all of the answer, {amount}", amount=amount(message.text)))
-        self.view.setVisible(bool(message.text or message.seams))
-        wordless = message.status == "stopped" and not message.text and not message.thinking
+        self.view.setVisible(bool(message.text or message.seams or message.tools))
+        wordless = message.status == "stopped" and not (message.text or message.thinking or message.tools)
         self.waiting.setText(tr("Stopped before the first word.") if wordless else facts.waiting)
         thinking = streaming and nothing_yet(message)
         self.thought.show_thinking(message.thinking, running=thinking)
-        self.waiting.setVisible(wordless or (thinking and not message.thinking))
+        self.waiting.setVisible(wordless or (thinking and (not message.thinking or bool(message.tools))))
         if message.error is None or streaming:
             self.error.clear()
         elif not self.error.isVisibleTo(self):
@@ -218,7 +233,8 @@ class AnswerRow(QWidget):
         message = self._message
         seams = " ".join(told(sentence) for _, sentence in message.seams)
         error = f" {told(message.error.title)}" if message.error is not None else ""
-        text = f"{shown} {seams}".rstrip()
+        uses = " ".join(tool_words.spoken(use) for use in message.tools)
+        text = " ".join(part for part in (shown, uses, seams) if part)
         return tr("{who} answered: {text}", who=self._facts.who, text=text).rstrip() + error
 
 

@@ -101,6 +101,9 @@ class Composer(QFrame):
         self.tune.setToolTip(tr("Parameters (Ctrl+.)"))
         self.tune.setCheckable(True)
         tools.addWidget(self.tune)
+        self.wrench = Button(theme, kind="flat", icon="wrench", name=tr("Tools of this conversation"))
+        self.wrench.setCheckable(True)
+        tools.addWidget(self.wrench)
         below.addLayout(tools)
         below.addWidget(self.voice, 1)
         below.addWidget(self._eye)
@@ -201,7 +204,7 @@ class Composer(QFrame):
     def show_talking(self, talking: bool) -> None:
         if talking == self.talking:
             return
-        for widget in (self.clip, self.tune, self._eye, self.privacy, self.room, self.button):
+        for widget in (self.clip, self.tune, self.wrench, self._eye, self.privacy, self.room, self.button):
             widget.setVisible(not talking)
         self.voice.setVisible(talking)
         self.text.setReadOnly(talking)

@@ -8,11 +8,12 @@ from PySide6.QtWidgets import QFrame, QSizePolicy, QVBoxLayout, QWidget
 
 from app.theme import Theme
 from app.widgets.card import rule
-from app.widgets.chat.answer_text import Part, SeamMark
+from app.widgets.chat.answer_text import Part, SeamMark, ToolMark
 from app.widgets.chat.code_block import CodeBlock
 from app.widgets.chat.markdown import BlockKind
 from app.widgets.chat.prose_block import ProseBlock
 from app.widgets.chat.seam import Seam
+from app.widgets.chat.tool_card import ToolCard
 
 SPACING = 8
 QUOTE_BAR = 3
@@ -21,11 +22,12 @@ RULE_HEIGHT = 9
 # A block takes 2 ms to make; a long answer's come in idle slices.
 BLOCKS_PER_SLICE = 16
 
-BlockWidget = ProseBlock | CodeBlock | Seam | QFrame
+BlockWidget = ProseBlock | CodeBlock | Seam | ToolCard | QFrame
 
 
 class MarkdownView(QWidget):
     link_activated = Signal(str)
+    decided = Signal(str, object)  # id of a call of a tool, Decision
 
     def __init__(self, theme: Theme, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -95,7 +97,7 @@ class MarkdownView(QWidget):
 
     def retheme(self) -> None:
         for widget in self._widgets:
-            if isinstance(widget, ProseBlock | CodeBlock | Seam):
+            if isinstance(widget, ProseBlock | CodeBlock | Seam | ToolCard):
                 widget.retheme()
                 self._fit(widget)
         self.update()
@@ -117,6 +119,10 @@ class MarkdownView(QWidget):
     def _make(self, part: Part) -> BlockWidget:
         if isinstance(part, SeamMark):
             return Seam(self._theme, part.sentence)
+        if isinstance(part, ToolMark):
+            card = ToolCard(self._theme)
+            card.decided.connect(self.decided)
+            return card
         if part.kind is BlockKind.CODE:
             return CodeBlock(self._theme)
         if part.kind is BlockKind.RULE:
@@ -131,6 +137,9 @@ class MarkdownView(QWidget):
         if isinstance(part, SeamMark):
             if isinstance(widget, Seam):
                 widget.set_sentence(part.sentence)
+        elif isinstance(part, ToolMark):
+            if isinstance(widget, ToolCard):
+                widget.show_mark(part)
         elif isinstance(widget, CodeBlock):
             widget.show_code(part.code, part.language, growing=growing)
         elif isinstance(widget, ProseBlock):
@@ -144,7 +153,7 @@ class MarkdownView(QWidget):
                 widget.text.colour()
 
     def _fit(self, widget: BlockWidget) -> None:
-        if self._column and isinstance(widget, ProseBlock | CodeBlock | Seam):
+        if self._column and isinstance(widget, ProseBlock | CodeBlock | Seam | ToolCard):
             widget.fit(self._column)
 
     def _drop(self, widget: BlockWidget) -> None:
@@ -166,6 +175,8 @@ def _plain(widget: BlockWidget) -> str:
         return widget.code
     if isinstance(widget, Seam):
         return widget.sentence
+    if isinstance(widget, ToolCard):
+        return widget.plain_text
     return widget.toPlainText() if isinstance(widget, ProseBlock) else ""
 
 
@@ -173,8 +184,10 @@ def _fits(widget: BlockWidget, part: Part) -> bool:
     """Whether a widget can show a part; a block that changes its kind gets a new one."""
     if isinstance(part, SeamMark):
         return isinstance(widget, Seam)
+    if isinstance(part, ToolMark):
+        return isinstance(widget, ToolCard) and (widget.use is None or widget.use.id == part.use.id)
     if part.kind is BlockKind.CODE:
         return isinstance(widget, CodeBlock)
     if part.kind is BlockKind.RULE:
-        return isinstance(widget, QFrame) and not isinstance(widget, CodeBlock | ProseBlock)
+        return isinstance(widget, QFrame) and not isinstance(widget, CodeBlock | ProseBlock | ToolCard)
     return isinstance(widget, ProseBlock) and bool(widget.indent) == (part.kind is BlockKind.QUOTE)

@@ -60,6 +60,7 @@ class MessageList(QScrollArea):
 
     link_activated = Signal(str)
     regenerate = Signal(str)  # the id of the answer
+    tool_decided = Signal(str, str, object)  # id of an answer, id of its call of a tool, Decision
     go_on = Signal()  # the last answer
     branch_wanted = Signal(str)  # the id of a message
     edited = Signal(str, str)  # the id of my message, what is to be asked in its place
@@ -330,6 +331,7 @@ class MessageList(QScrollArea):
             row.branch_wanted.connect(self.branch_wanted)
             row.translate.connect(partial(self._translate_all, row))
             row.unfolding.connect(self._stay)
+            row.tool_decided.connect(partial(self.tool_decided.emit, message.id))
         if not isinstance(row, TranscriptRow):
             row.set_busy(self._busy)
         if self._marked:
