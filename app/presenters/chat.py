@@ -166,7 +166,7 @@ class ChatPresenter(QObject):
     async def end(self) -> None:
         """The window closes and the program goes on: what was begun here ends by itself, what is written is kept."""
         await self.chats.keep_unwritten(self.draft_key, self._draft_target)
-        for tasks in (self._tasks, self.settings, self.archive):
+        for tasks in (self._tasks, self.settings, self.tools, self.archive):
             await tasks.settle()
         await self.close()
 

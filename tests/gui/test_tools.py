@@ -178,7 +178,8 @@ def test_a_server_is_added_changed_and_removed(run: Run, fake_core: FakeCore) ->
         dialog.variables.setPlainText("KEY=s3cret")
         dialog.confirm.click()
         await settled(window)
-        assert entry.dialog is None
+        closed = entry.dialog is None
+        assert closed
         (kept,) = fake_core.tools.entries
         assert kept.server.args == ("/my docs",) and kept.server.env == (("KEY", "s3cret"),)
         assert ("test_tool_server", "Files") in fake_core.calls
