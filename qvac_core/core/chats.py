@@ -33,7 +33,7 @@ from qvac_core.core.answering import (
     with_seam,
     without_pictures,
 )
-from qvac_core.core.chat_parameters import response_format
+from qvac_core.core.chat_parameters import longest, response_format
 from qvac_core.core.error_text import describe, mistaken
 from qvac_core.core.event_hub import EventHub
 from qvac_core.core.state import (
@@ -97,6 +97,7 @@ class _Streaming:
     asked_at: float = 0.0  # of whoever answers now
     first_at: float = 0.0  # their first piece; 0: none yet
     pieces: int = 0  # theirs; a token each, as they send them
+    said: int = 0  # pieces of those before them, whose words they continue
     asked: str = ""  # why it broke off and who is asked to go on, until they have begun
     wished: str = ""  # who goes on because a person wants more of it, until they have begun
     target: Target = field(default_factory=Target)  # who is asked now
@@ -467,7 +468,7 @@ class Chats:
 
     async def _answer_here(self, streaming: _Streaming, question: Question) -> None:
         """What a provider began."""
-        here, ahead = _for_here(question, streaming.message), streaming.ahead
+        here, ahead = self._rest_of(streaming, question, Target()), streaming.ahead
         if ahead is not None and ahead.question == here:
             await self._stream(self._local, streaming, here, ahead.parts())
         else:
@@ -497,8 +498,16 @@ class Chats:
         """To another provider; `streaming.asked` says why."""
         streaming.asked = f"{streaming.asked} {self._remote.name_of(target.provider_key)}"
         self._seam(streaming, f"{streaming.asked} is asked {'to go on' if streaming.message.text else 'now'}.")
-        message = streaming.message
-        return replace(question, target=target, so_far=_so_far(message), model_sha256=message.model_sha256)
+        return self._rest_of(streaming, question, target)
+
+    def _rest_of(self, streaming: _Streaming, question: Question, target: Target) -> Question:
+        """What somebody else is asked: to go on with what was said, and to make it no longer than it was to be."""
+        message, parameters = streaming.message, streaming.conversation.parameters
+        so_far = _so_far(message)
+        most = longest(parameters, self._store.settings.settings.chat.answer_tokens)
+        if so_far and most > 0:
+            parameters = replace(parameters, max_tokens=max(1, most - streaming.said - streaming.pieces))
+        return replace(question, target=target, so_far=so_far, model_sha256=message.model_sha256, parameters=parameters)
 
     async def _answer_there(self, streaming: _Streaming, question: Question, waiting: list[Target]) -> Target | None:
         """At a provider; None when the answer has ended, else who goes on: one of `waiting`, or this machine.
@@ -581,7 +590,7 @@ class Chats:
         if streaming.message.tools or streaming.conversation.tools.servers:
             return  # what is computed ahead calls no tools
         if target == Target() and continues and not shows:
-            here = _for_here(question, streaming.message)
+            here = self._rest_of(streaming, question, Target())
             streaming.ahead = Ahead(here, self._local.answer(here))
 
     async def _forget_ahead(self, streaming: _Streaming) -> None:
@@ -614,6 +623,7 @@ class Chats:
         if streaming.blind:
             question = without_pictures(question)
         edges = Edges(streaming.message.thinking)
+        streaming.said += streaming.pieces
         streaming.asked_at, streaming.first_at, streaming.pieces = time.monotonic(), 0.0, 0
         message = streaming.message
         answer = begun or self._tools.answer(
@@ -636,6 +646,8 @@ class Chats:
                     streaming.message = replace(streaming.message, stats=part)
 
     def _begin(self, streaming: _Streaming, began: Began) -> None:
+        if not began.continues:
+            streaming.said = 0
         streaming.message = replace(streaming.message, model_sha256=began.model_sha256)
         who = streaming.asked or ("" if began.continues else streaming.wished)
         streaming.asked = streaming.wished = ""
@@ -722,11 +734,6 @@ def _is_there(error: QvacError) -> bool:
     """Its provider lost the answer, and can be asked at once to go on with it."""
     reason = error.typed_fields.get("reason") if isinstance(error, DelegationError) else None
     return error.name == "WORKER_CRASHED" or reason == Reason.GUEST_AWAY.value
-
-
-def _for_here(question: Question, message: Message) -> Question:
-    """What this machine is asked, to go on with what a provider said."""
-    return replace(question, target=Target(), so_far=_so_far(message), model_sha256=message.model_sha256)
 
 
 def _so_far(answer: Message) -> str:

@@ -438,7 +438,7 @@ def test_parameters_go_along_with_every_question(tmp_path: Path) -> None:
         await scene.chats.ask(conversation.id, "Hello")
         await scene.finished()
         assert scene.remote.questions[0].parameters == wanted
-        assert scene.local.questions[0].parameters == wanted
+        assert replace(scene.local.questions[0].parameters, max_tokens=None) == wanted
         with pytest.raises(LocalProtocolError, match="temperature"):
             await scene.settings.set_parameters(conversation.id, Parameters(temperature=7.0))
 

@@ -9,13 +9,28 @@ import pytest
 
 from qvac_core.core import chats
 from qvac_core.core.answering import Began
-from qvac_core.core.state import AnswerSeam, ProviderEntry, ProvidersChanged, Target
+from qvac_core.core.state import AnswerSeam, Parameters, ProviderEntry, ProvidersChanged, Target
 from qvac_core.errors import ConnectionClosed, ProviderError
 from tests.unit.test_core_chats import REMOTE, STATS, WORKSHOP, Scene, Scripted, play
 
 STUDIO = REMOTE.provider_key
 BEGAN = Began("aa", continues=False)
 GOES_ON = Began("aa", continues=True)
+
+
+def test_who_goes_on_makes_it_no_longer_than_it_was_to_be(tmp_path: Path) -> None:
+    async def act(scene: Scene) -> None:
+        conversation = await scene.chats.new(REMOTE)
+        await scene.settings.set_others(conversation.id, [WORKSHOP])
+        await scene.settings.set_parameters(conversation.id, Parameters(max_tokens=10))
+        scene.remote.then = (GOES_ON, "three ", "four ", ConnectionClosed("gone"))
+        await scene.chats.ask(conversation.id, "Hello")
+        answer = await scene.finished()
+        assert answer.text == "One two three four five"
+        asked = [*scene.remote.questions, *scene.local.questions]
+        assert [question.parameters.max_tokens for question in asked] == [10, 8, 6]
+
+    play(tmp_path, Scripted(BEGAN, "One ", "two ", ConnectionClosed("gone")), Scripted(GOES_ON, "five"), act)
 
 
 async def half_said(scene: Scene, *others: Target) -> None:

@@ -1,0 +1,112 @@
+"""Processes that are frozen or killed in mid-answer, with a real model: the text is that of an unbroken run."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from qvac_core.core import Core, CoreConfig
+from qvac_core.core.state import AnswerFinished, AnswerTokens, CoreEvent, Message, Parameters, Target
+from tests.e2e.program import LIMIT, Program
+from tests.e2e.test_endings import KEY, LONG, Site, worker_of
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="no process is frozen there")
+TOKENS = 200
+
+
+@pytest.fixture
+def site(bootstrap: str, small_model_path: Path, tmp_path: Path) -> Iterator[Site]:
+    yield Site(bootstrap, small_model_path, tmp_path)
+
+
+def text_of(guest: Program) -> str:
+    return "".join(event["text"] for event in guest.of("token"))
+
+
+def until_idle(worker: psutil.Process) -> None:
+    """Until it computes nothing any more."""
+    end = time.monotonic() + LIMIT
+    before = -1.0
+    while (now := sum(worker.cpu_times()[:2])) != before:
+        assert time.monotonic() < end
+        before = now
+        time.sleep(0.3)
+
+
+def until_said(guest: Program, tokens: int) -> None:
+    for _ in range(tokens):
+        guest.until("token")
+
+
+def test_a_frozen_guest_frees_its_slot_and_gets_the_rest_and_a_frozen_provider_is_waited_for(site: Site) -> None:
+    options = (*LONG, "--predict", str(TOKENS))
+    with site.provider() as provider:
+        provider.until("ready")
+        with site.chat(*options) as whole:
+            assert whole.finish() == 0
+        with site.chat(*options) as guest:
+            until_said(guest, 20)
+            guest.process.send_signal(signal.SIGSTOP)
+            until_idle(worker_of(provider))
+            guest.process.send_signal(signal.SIGCONT)
+            assert guest.finish() == 0
+            assert text_of(guest) == text_of(whole)
+        with site.chat(*options) as guest:
+            until_said(guest, 20)
+            provider.process.send_signal(signal.SIGSTOP)
+            time.sleep(2)  # is what is tested: longer than a provider that is there may be silent
+            provider.process.send_signal(signal.SIGCONT)
+            assert guest.finish() == 0
+            assert text_of(guest) == text_of(whole)
+        provider.interrupt()
+        provider.finish()
+    assert [done["outcome"] for done in provider.of("done")] == ["length"] * 3
+    assert {done["generatedTokens"] for done in provider.of("done")} == {TOKENS}
+
+
+def test_a_killed_provider_is_continued_here_with_the_same_words(site: Site) -> None:
+    async def main(provider: Program) -> None:
+        host, port = site.bootstrap.split(":")
+        async with Core(CoreConfig(site.folder / "guest", bootstrap=((host, int(port)),))) as core:
+            await core.add_model_file(site.model)
+            events: list[CoreEvent] = []
+            core.subscribe(events.append)
+
+            async def asked(target: Target) -> str:
+                conversation = await core.new_conversation(target)
+                await core.chat_settings.set_parameters(
+                    conversation.id, Parameters(temperature=0.0, max_tokens=TOKENS, seed=1)
+                )
+                events.clear()
+                return await core.ask(conversation.id, LONG[1])
+
+            async def finished() -> Message:
+                async with asyncio.timeout(LIMIT):
+                    while True:
+                        for event in events:
+                            if isinstance(event, AnswerFinished):
+                                return event.message
+                        await asyncio.sleep(0.01)
+
+            await asked(Target())
+            whole = await finished()
+            await core.add_provider(KEY, "Studio")
+            await asked(Target(KEY))
+            async with asyncio.timeout(LIMIT):
+                while sum(isinstance(event, AnswerTokens) for event in events) < 20:
+                    await asyncio.sleep(0.01)
+            provider.process.kill()
+            answer = await finished()
+            assert (answer.status, len(answer.seams)) == ("done", 1)
+            assert answer.text == whole.text
+
+    with site.provider() as provider:
+        provider.until("ready")
+        asyncio.run(main(provider))
