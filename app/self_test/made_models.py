@@ -1,6 +1,6 @@
 """Model files made up on the spot, small enough for a test anywhere: right in form, noise in content.
 
-Layouts: ggml-org/ggml docs/gguf.md version 3, and whisper.cpp's own (qvac_core/engines/whisper_file.py). What such a
+Layouts: ggml-org/ggml/docs/gguf.md version 3, and whisper.cpp's own (qvac_core/engines/whisper_file.py). What such a
 model says has no sense; that it is loaded, computes and says something is what it is for.
 """
 
