@@ -51,6 +51,7 @@ class LogPresenter(QObject):
         self.models: tuple[str, ...] = ()
         self.totals = LogTotals()
         self.today = LogTotals()
+        self.hours: tuple[int, ...] = (0,) * 24  # requests of today
         self.log_days = 0
         self.log_rows = 0
         self.keeps_contents = False
@@ -163,6 +164,7 @@ class LogPresenter(QObject):
         asked, query, view = self._asked, self.query, self.view
         midnight = self._midnight()
         today = await self._core.call(lambda core: core.history.totals(LogQuery(since=midnight)))
+        hours = await self._core.call(lambda core: core.history.by_hour(LogQuery(since=midnight)))
         page = await self._core.call(lambda core: core.history.page(query, 0, PAGE))
         people = days = None
         if view is LogView.PEOPLE:
@@ -173,6 +175,7 @@ class LogPresenter(QObject):
         has_contents = await self._core.call(lambda core: core.history.has_contents())
         if asked != self._asked:
             return
+        self.hours = hours
         self.today, self.totals, self.models, self.has_contents = today, page.totals, models, has_contents
         self.entries = list(page.entries)
         self.people, self.days = people or (), days or ()
@@ -187,6 +190,8 @@ class LogPresenter(QObject):
             if not self.filtered and self.view is LogView.REQUESTS:
                 # At once; what it adds to the sums is asked for.
                 self.entries = [event.entry, *(entry for entry in self.entries if entry.id != event.entry.id)]
+                if event.entry.started_at >= self._midnight():
+                    self.today = _with(self.today, event.entry)
                 self.changed.emit()
             self.tasks.start(self._sum(event.entry), self._not_read)
         elif isinstance(event, HistoryCleared):
@@ -202,8 +207,10 @@ class LogPresenter(QObject):
         asked = self._asked
         midnight = self._midnight()
         today = await self._core.call(lambda core: core.history.totals(LogQuery(since=midnight)))
+        hours = await self._core.call(lambda core: core.history.by_hour(LogQuery(since=midnight)))
         if asked == self._asked:
             # Not asked for: to sum up all of a long log again for each request would keep its disk busy.
+            self.hours = hours
             self.today, self.totals = today, _with(self.totals, entry)
             self.changed.emit()
 

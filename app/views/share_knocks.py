@@ -133,7 +133,15 @@ class KnockList(QWidget):
         self.error = ErrorPanel(theme)
         self.more = Button(theme, "", kind="flat", size="small", icon="chevron-down", name=tr("Show all who ask"))
         self.more.setProperty("iconOnly", "false")
-        self._column.addWidget(self.more, 0, Qt.AlignmentFlag.AlignHCenter)
+        self.deny_all = Button(theme, tr("Deny all"), kind="flat", size="small", name=tr("Deny all who ask"))
+        self.foot = QWidget()
+        foot = QHBoxLayout(self.foot)
+        foot.setContentsMargins(0, 0, 0, 0)
+        foot.addWidget(self.more)
+        foot.addStretch(1)
+        foot.addWidget(self.deny_all)
+        self._column.addWidget(self.foot)
+        self.deny_all.clicked.connect(self._deny_all)
         self._column.addWidget(self.error)
         self.more.clicked.connect(self._show_all)
         self.error.dismissed.connect(self.refresh)
@@ -169,6 +177,7 @@ class KnockList(QWidget):
         self.more.setText(trn("%n more", "%n more", left))
         self.more.setVisible(left > 0)
         self._all = self._all and len(newest) > SHOWN
+        self.foot.setVisible(len(newest) > SHOWN)
         self.setVisible(bool(newest) or self.error.isVisibleTo(self))
 
     def tick(self) -> None:
@@ -182,6 +191,11 @@ class KnockList(QWidget):
     def clear_error(self) -> None:
         self.error.clear()
         self.refresh()
+
+    def _deny_all(self) -> None:
+        """Those that can be counted now: who asks meanwhile is not denied unseen."""
+        for knock in self._presenter.knocks:
+            self._presenter.deny(knock.public_key)
 
     def _show_all(self) -> None:
         self._all = True

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
 
-from PySide6.QtCore import QPoint, QSize, QTimer, Signal
+from PySide6.QtCore import QLocale, QPoint, QSize, Qt, QTime, QTimer, Signal
 from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QFileDialog, QHBoxLayout, QHeaderView, QMenu, QWidget
 
@@ -35,6 +35,7 @@ from app.widgets.button import Button
 from app.widgets.card import CARD_FOOT, PADDING, Card, rule
 from app.widgets.empty_state import EmptyState
 from app.widgets.error_panel import ErrorPanel
+from app.widgets.hour_bars import HourBars
 from app.widgets.keys import short_key
 from app.widgets.label import Label
 from app.widgets.menu import Menu
@@ -192,7 +193,10 @@ class LogCard(Card):
         row.setContentsMargins(PADDING - 1, 7, PADDING - 1, 3)
         row.setSpacing(12)
         row.addWidget(self.foot_title)
-        row.addWidget(self.foot, 1)
+        row.addWidget(self.foot)
+        self.hours = HourBars(self._theme)
+        row.addWidget(self.hours, 0, Qt.AlignmentFlag.AlignVCenter)
+        row.addStretch(1)
         row.addWidget(self.kept)
         self.add_wide(self.foot_row)
         self.body.addSpacing(CARD_FOOT)
@@ -249,7 +253,19 @@ class LogCard(Card):
         log = self._log
         found = log.filtered
         self.foot_title.setText(tr("Found") if found else tr("Today"))
-        self.foot.setText(_sums(log.totals if found else log.today))
+        sums = log.totals if found else log.today
+        self.foot.setText(_sums(sums) if sums.requests else tr("no requests"))
+        busiest = max(range(24), key=lambda hour: log.hours[hour])
+        self.hours.show_hours(
+            log.hours,
+            trn(
+                "Requests by hour. The most were at {hour}: %n request.",
+                "Requests by hour. The most were at {hour}: %n requests.",
+                log.hours[busiest],
+                hour=QLocale().toString(QTime(busiest, 0), QLocale.FormatType.ShortFormat),
+            ),
+        )
+        self._show_hours()
         self.kept.setText(
             trn("kept for %n day", "kept for %n days", log.log_days) if log.log_days else tr("kept until you clear it")
         )
@@ -257,6 +273,11 @@ class LogCard(Card):
             widget.setVisible(not empty)
         icon = "accent" if replace(log.query, text="") != LogQuery() else "text2"
         self.narrow.setIcon(self._theme.icon("list-filter", icon))
+
+    def _show_hours(self) -> None:
+        """Where there is room for them."""
+        log = self._log
+        self.hours.setVisible(not log.filtered and any(log.hours) and self.width() >= NARROW * self._theme.breadth)
 
     def _scrolled(self, value: int) -> None:
         bar = self.table.verticalScrollBar()
@@ -457,6 +478,7 @@ class LogCard(Card):
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)
         self._show_hint(not self._log.entries and not self._log.totals.requests)
+        self._show_hours()
 
     def show_error(self, error: ErrorInfo) -> None:
         self._error_holder.show()

@@ -51,6 +51,9 @@ class History:
     async def by_day(self, query: LogQuery) -> tuple[DayTotals, ...]:
         return await self._run(self._store.history.by_day, query)
 
+    async def by_hour(self, query: LogQuery) -> tuple[int, ...]:
+        return await self._run(self._store.history.by_hour, query)
+
     async def models(self) -> tuple[str, ...]:
         return await self._run(self._store.history.models)
 

@@ -66,6 +66,17 @@ class RequestHistory:
         )
         return tuple(DayTotals(row[5], _totals(row)) for row in rows)
 
+    def by_hour(self, query: LogQuery) -> tuple[int, ...]:
+        """How many requests began in each of the 24 hours by the clock on the wall, whichever day."""
+        where, parameters = _conditions(query)
+        rows = self._database.rows(
+            "SELECT CAST(strftime('%H', started_at, 'unixepoch', 'localtime') AS INTEGER) AS hour, count(*) "
+            f"FROM requests WHERE {where} GROUP BY hour",
+            parameters,
+        )
+        counts = {int(hour): int(count) for hour, count in rows}
+        return tuple(counts.get(hour, 0) for hour in range(24))
+
     def by_model(self, query: LogQuery) -> tuple[ModelTotals, ...]:
         """What was used most comes first; one model once for each unit."""
         where, parameters = _conditions(query)

@@ -1554,6 +1554,14 @@
         <translation>رفض</translation>
     </message>
     <message>
+        <source>Deny all</source>
+        <translation>رفض الكل</translation>
+    </message>
+    <message>
+        <source>Deny all who ask</source>
+        <translation>رفض كل من يطلب</translation>
+    </message>
+    <message>
         <source>Deny key {short}</source>
         <translation>رفض المفتاح {short}</translation>
     </message>
@@ -3997,6 +4005,18 @@
     <message>
         <source>Requests appear above while they run, with a Stop for each. The log keeps who, when and how much, never what.</source>
         <translation>تظهر الطلبات أعلاه ما دامت تعمل، ولكل منها زر إيقاف. يحفظ السجل من ومتى وكم، لا ماذا أبدًا.</translation>
+    </message>
+    <message numerus="yes">
+        <source>Requests by hour. The most were at {hour}: %n request.</source>
+        <comment>Requests by hour. The most were at {hour}: %n requests.</comment>
+        <translation>
+            <numerusform>الطلبات حسب الساعة. أكثرها عند {hour}: لا طلبات.</numerusform>
+            <numerusform>الطلبات حسب الساعة. أكثرها عند {hour}: طلب واحد.</numerusform>
+            <numerusform>الطلبات حسب الساعة. أكثرها عند {hour}: طلبان.</numerusform>
+            <numerusform>الطلبات حسب الساعة. أكثرها عند {hour}: %n طلبات.</numerusform>
+            <numerusform>الطلبات حسب الساعة. أكثرها عند {hour}: %n طلبًا.</numerusform>
+            <numerusform>الطلبات حسب الساعة. أكثرها عند {hour}: %n طلب.</numerusform>
+        </translation>
     </message>
     <message>
         <source>Requests kept, at most</source>
@@ -7391,6 +7411,10 @@
     <message>
         <source>no prompts or answers</source>
         <translation>لا أسئلة ولا إجابات</translation>
+    </message>
+    <message>
+        <source>no requests</source>
+        <translation>لا طلبات</translation>
     </message>
     <message>
         <source>none is told</source>

@@ -1418,6 +1418,14 @@
         <translation>Ablehnen</translation>
     </message>
     <message>
+        <source>Deny all</source>
+        <translation>Alle ablehnen</translation>
+    </message>
+    <message>
+        <source>Deny all who ask</source>
+        <translation>Alle ablehnen, die anfragen</translation>
+    </message>
+    <message>
         <source>Deny key {short}</source>
         <translation>Schlüssel {short} ablehnen</translation>
     </message>
@@ -3853,6 +3861,14 @@
     <message>
         <source>Requests appear above while they run, with a Stop for each. The log keeps who, when and how much, never what.</source>
         <translation>Anfragen erscheinen oben, solange sie laufen, jede mit einem Stopp. Das Protokoll hält fest, wer, wann und wie viel, nie was.</translation>
+    </message>
+    <message numerus="yes">
+        <source>Requests by hour. The most were at {hour}: %n request.</source>
+        <comment>Requests by hour. The most were at {hour}: %n requests.</comment>
+        <translation>
+            <numerusform>Anfragen nach Stunden. Die meisten um {hour}: %n Anfrage.</numerusform>
+            <numerusform>Anfragen nach Stunden. Die meisten um {hour}: %n Anfragen.</numerusform>
+        </translation>
     </message>
     <message>
         <source>Requests kept, at most</source>
@@ -7191,6 +7207,10 @@
     <message>
         <source>no prompts or answers</source>
         <translation>keine Fragen oder Antworten</translation>
+    </message>
+    <message>
+        <source>no requests</source>
+        <translation>keine Anfragen</translation>
     </message>
     <message>
         <source>none is told</source>

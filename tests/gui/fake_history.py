@@ -61,6 +61,10 @@ class FakeHistory:
             days.setdefault(f"{datetime.fromtimestamp(entry.started_at):%Y-%m-%d}", []).append(entry)
         return tuple(DayTotals(day, totals_of(found)) for day, found in sorted(days.items(), reverse=True))
 
+    async def by_hour(self, query: LogQuery) -> tuple[int, ...]:
+        hours = [datetime.fromtimestamp(entry.started_at).hour for entry in self.found(query)]
+        return tuple(hours.count(hour) for hour in range(24))
+
     async def models(self) -> tuple[str, ...]:
         return tuple(sorted({entry.model for entry in self.log()}))
 

@@ -12,9 +12,9 @@ from app.presenters.share_log import PAGE, LogView
 from app.presenters.share_rows import log_rows
 from app.views.share_contents import ContentsDialog
 from app.widgets.dialog import Dialog
-from app.window import MainWindow
+from app.window import SHARE, MainWindow
 from qvac_core.core.history_state import Contents, LogQuery
-from qvac_core.core.state import LogEntry
+from qvac_core.core.state import ActiveRequest, LogEntry
 from tests.gui.fake_core import FakeCore
 from tests.gui.populated import NOON, READING, STUDIO
 from tests.gui.share_window import Run, dialog_of, settle
@@ -216,5 +216,34 @@ def test_views_survive_what_ends_meanwhile(run: Run, busy: FakeCore) -> None:
         await settle(window)
         assert sum(person.totals.requests for person in log.people) == before + 1
         await asyncio.sleep(0)
+
+    run(test)
+
+
+def test_the_hours_of_today_stand_in_the_foot(run: Run, busy: FakeCore) -> None:
+    async def test(window: MainWindow) -> None:
+        window.tabs.choose(SHARE)
+        await settle(window)
+        log, bars = window.share.history, window.share_page.log.hours
+        assert sum(log.hours) == log.today.requests > 0
+        shown = bars.isVisible()
+        assert shown and bars.hours == log.hours
+        assert "Requests by hour" in bars.accessibleName()
+        window.share_page.log.filter.setText("qwen")
+        window.share_page.log._search()
+        await settle(window)
+        assert not window.share_page.log.hours.isVisible()  # those of what was found are not asked for
+
+    run(test)
+
+
+def test_a_request_counts_for_today_as_soon_as_it_is_shown(run: Run, fake_core: FakeCore) -> None:
+    async def test(window: MainWindow) -> None:
+        request = ActiveRequest("r1", "8a" * 32, "completion", "Qwen3 8B", fake_core.clock())
+        fake_core.begin_request(request)
+        fake_core.end_request("r1", "eos")
+        assert window.share_page.log.foot.text().startswith("1 request")
+        await settle(window)
+        assert window.share_page.log.foot.text().startswith("1 request")
 
     run(test)

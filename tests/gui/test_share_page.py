@@ -413,6 +413,10 @@ def test_three_knocks_are_shown_and_the_others_wait(run: Run, busy: FakeCore) ->
         knocks.more.click()
         assert len(knocks.cards) == 5
         assert not knocks.more.isVisible()
+        knocks.deny_all.click()
+        await settle(window)
+        assert len(busy.called("dismiss_knock")) == 5
+        assert window.share.knocks == () and window.share_page.knocks.isHidden()
 
     run(test)
 

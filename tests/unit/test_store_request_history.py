@@ -83,6 +83,8 @@ def test_pages_and_sums(history: RequestHistory) -> None:
     today, yesterday = history.by_day(LogQuery())
     assert (today.day, today.totals.requests, today.totals.people) == ("2026-03-14", 3, 2)
     assert (yesterday.day, yesterday.totals.tokens) == ("2026-03-13", 30)
+    hours = history.by_hour(LogQuery(since=NOON))
+    assert len(hours) == 24 and sum(hours) == hours[12] == 3
     assert history.models() == ("Llama", "Qwen", "Whisper")
     assert history.totals(LogQuery(text="nothing")).tokens == 0
 
