@@ -39,6 +39,10 @@ def main(argv: list[str] | None = None) -> int:
         from qvac_core.engines.worker import main as worker_main
 
         return worker_main()
+    if arguments[:1] == ["--translation-worker"]:
+        from qvac_core.engines.translation_worker import main as translation_worker_main
+
+        return translation_worker_main()
     if arguments[:1] == ["--speech-worker"]:
         from qvac_core.engines.speech_worker import main as speech_worker_main
 

@@ -18,7 +18,7 @@ from qvac_core.delegation.consumer import Delegate
 from qvac_core.delegation.messages import ModelEntry
 from qvac_core.errors import DelegationError, LocalProtocolError, QvacError
 
-RUN_BY_THEMSELVES = ("chat", "embed", "transcribe")
+RUN_BY_THEMSELVES = ("chat", "embed", "transcribe", "translate")
 FOR_A_KEY = ("copy", "seed", "bootstrap", "port", "no_local_network", "relay_through", "timeout")
 
 

@@ -39,6 +39,7 @@ KINDS = {
     Kind.CHAT: later("chat"),
     Kind.EMBED: later("embeddings, for programs"),
     Kind.TRANSCRIBE: later("speech"),
+    Kind.TRANSLATE: later("translation"),
 }
 ABILITIES = {
     Ability.TRANSLATE: later("translates"),

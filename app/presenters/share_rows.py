@@ -65,7 +65,7 @@ LOG_DROP = (2, 4)
 
 
 # What a model that cannot chat is for.
-PURPOSES = {"embed": later("for embeddings"), "transcribe": later("for speech")}
+PURPOSES = {"embed": later("for embeddings"), "transcribe": later("for speech"), "translate": later("for translation")}
 # Of a request that is no chat: what it is called in the log, and how its measure is written.
 METHODS = {
     "embed": later("embeddings"),

@@ -11,6 +11,7 @@ import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from pathlib import PurePath
 from typing import Any, Literal, cast, overload
 
 import msgspec
@@ -39,7 +40,7 @@ from qvac_core.delegation.messages import (
     Stats,
     ToolDialect,
 )
-from qvac_core.delegation.model_config import LLM_MODEL_TYPE
+from qvac_core.delegation.model_config import LLM_MODEL_TYPE, TRANSLATION_MODEL_TYPE
 from qvac_core.delegation.picture_upload import read_history
 from qvac_core.delegation.tool_wire import (
     check_json,
@@ -51,6 +52,7 @@ from qvac_core.delegation.tool_wire import (
 )
 from qvac_core.delegation.translation_run import TranslationRun
 from qvac_core.engines.interface import LOCAL_OWNER, ChatMessage, CompletionRequest, LoadedModel, SamplingParams
+from qvac_core.engines.marian_file import languages_of
 from qvac_core.errors import LocalProtocolError, ModelError
 from qvac_core.models import ModelDescriptor, by_file, by_name, by_source
 
@@ -213,8 +215,8 @@ async def load_model(
 ) -> str:
     """Load a model at the provider, or on this machine without `delegate`; returns its id.
 
-    model_type: "llm", "embeddings", "whisper", or a canonical name; None = the one of a model that the SDK's list has,
-    else "llm".
+    model_type: "llm", "embeddings", "whisper", "nmt", or a canonical name; None = the one of a model that the SDK's list
+    has or whose name says that it translates (model.deen.intgemm.alphas.bin), else "llm".
     model_config: the SDK's names. A provider keeps to its owner's context, device and slots; on this machine they are
     those of whoever loads a model first. on_progress gets downloaded and total bytes and the percentage. Raises
     ModelError, DelegationError, IdentityError, and LocalProtocolError for a name or value that does not exist.
@@ -554,7 +556,9 @@ def _type(model: str | ModelDescriptor | ModelRegistryEntry, given: str | None) 
         return canonical_type(given)
     source = _source(model)
     known = model if isinstance(model, ModelDescriptor) else by_source(source) or by_name(source) or by_file(source)
-    return LLM_MODEL_TYPE if known is None else known.model_type
+    if known is not None:
+        return known.model_type
+    return TRANSLATION_MODEL_TYPE if languages_of(PurePath(source).name) is not None else LLM_MODEL_TYPE
 
 
 def _rules(firewall: Firewall) -> RuleOverride:

@@ -73,10 +73,11 @@ from qvac_core.delegation.admission import Limits
 from qvac_core.delegation.consumer import Consumer, Delegate
 from qvac_core.engines.live_speech import LiveOptions, LiveSession
 from qvac_core.engines.llama_engine import LlamaEngine
-from qvac_core.engines.model_kind import EMBEDDING_TYPE, SPEECH_TYPE
+from qvac_core.engines.model_kind import EMBEDDING_TYPE, SPEECH_TYPE, TRANSLATION_TYPE
 from qvac_core.engines.pool import ModelPool
 from qvac_core.engines.speech import AudioFile, TranscriptionEvent
 from qvac_core.engines.speech_engine import WhisperEngine
+from qvac_core.engines.translation_engine import TranslationEngine
 from qvac_core.errors import IdentityError, QvacError, StoreError
 from qvac_core.hyperdht import KeyPair
 from qvac_core.store.folders import DataDir, InstanceLock
@@ -179,13 +180,19 @@ class Core:
         self._on_close("engine", self._engine.close)
         self._speech_engine = WhisperEngine()
         self._on_close("speech", self._speech_engine.close)
+        translation_engine = TranslationEngine()
+        self._on_close("translation engine", translation_engine.close)
         given_folder = self._config.models_folder
         if given_folder is None:
             await asyncio.to_thread(finish_rename, folder, self._store.settings)
         library = await asyncio.to_thread(open_library, folder, self._store.settings, given_folder)
         pool = ModelPool(
             self._engine,
-            others={EMBEDDING_TYPE: self._engine.load_embedding, SPEECH_TYPE: self._speech_engine.load_pooled},
+            others={
+                EMBEDDING_TYPE: self._engine.load_embedding,
+                SPEECH_TYPE: self._speech_engine.load_pooled,
+                TRANSLATION_TYPE: translation_engine.load,
+            },
             on_changed=self._on_models_changed,
             idle_seconds=lambda model: self.machine.idle_seconds(model),
             admit=lambda model, config, held: self.machine.admit(model, config, held),

@@ -39,7 +39,15 @@ from qvac_core.engines.download import endpoint, safe_name
 from qvac_core.engines.hub import HubFile, HubRepository, look_up_repository, search_hub
 from qvac_core.engines.library import Library
 from qvac_core.engines.model_facts import thinks, uses_tools
-from qvac_core.engines.model_kind import CHAT_TYPE, EMBEDDING_TYPE, SPEECH_TYPE, ModelKind, kind_of_architecture
+from qvac_core.engines.language_names import translation_title
+from qvac_core.engines.model_kind import (
+    CHAT_TYPE,
+    EMBEDDING_TYPE,
+    SPEECH_TYPE,
+    TRANSLATION_TYPE,
+    ModelKind,
+    kind_of_architecture,
+)
 from qvac_core.engines.projectors import projectors_of
 from qvac_core.engines.remote_header import read_remote
 from qvac_core.errors import ModelError
@@ -69,9 +77,10 @@ else:
     httpx = Lazy("httpx")
     http_client = Lazy("qvac_core.engines.http_client")
 
-KINDS = {CHAT_TYPE: Kind.CHAT, EMBEDDING_TYPE: Kind.EMBED, SPEECH_TYPE: Kind.TRANSCRIBE}
+KINDS = {CHAT_TYPE: Kind.CHAT, EMBEDDING_TYPE: Kind.EMBED, SPEECH_TYPE: Kind.TRANSCRIBE, TRANSLATION_TYPE: Kind.TRANSLATE}
 # Which quantization is offered first where several fit: as good as the whole model for most, at a third of its size.
 _PREFERRED = ("Q4_K_M", "UD-Q4_K_XL", "Q4_K_XL", "MXFP4", "Q4_K", "Q4_K_S", "Q4_0", "Q4", "Q4_1", "Q5_K_M", "Q8_0")
+_MOZILLA = "https://github.com/mozilla/firefox-translations-models"
 _REPOSITORY = re.compile(r"[\w.-]{1,96}/[\w.-]{1,96}", re.ASCII)
 _NOISE = re.compile(r"[-_. ](imat|i1|gguf)$", re.IGNORECASE)
 _WHISPER_FILE = re.compile(r"ggml-(?P<size>[a-z0-9-]+?)(?P<english>\.en)?(-q\d_\w+)?\.bin", re.IGNORECASE)
@@ -431,7 +440,7 @@ class _Repository:
 
 def _address_of(wanted: str) -> _Repository | UrlSource | None:
     descriptor = by_name(wanted) or (by_source(wanted) if is_source(wanted) else by_file(wanted))
-    return _address(descriptor.src if descriptor is not None else wanted)
+    return _address(descriptor.address if descriptor is not None else wanted)
 
 
 def _address(text: str) -> _Repository | UrlSource | None:
@@ -486,7 +495,7 @@ def _of_catalog() -> list[_Entry]:
         if model.is_projector or model.is_voice_detector or model.model_type not in KINDS:
             continue
         kind = KINDS[model.model_type]
-        groups.setdefault((_title(model.file).lower(), _owner(model), kind), []).append(model)
+        groups.setdefault((_title_of(model).lower(), _owner(model), kind), []).append(model)
     return [_of_group(models, kind) for (_, _, kind), models in groups.items()]
 
 
@@ -500,8 +509,9 @@ def _of_group(models: Sequence[ModelDescriptor], kind: Kind) -> _Entry:
     abilities += [Ability.TOOLS] if facts.tools else []
     abilities += [Ability.VISION] if projectors_of(first) else []
     abilities += [Ability.ENGLISH_ONLY] if kind is Kind.TRANSCRIBE and ".en" in first.file else []
-    source = parse_source(first.src)
-    page = f"{HUGGING_FACE}/{source.repo_id}" if isinstance(source, HuggingFaceSource) else first.src
+    source = parse_source(first.address)
+    page = f"{HUGGING_FACE}/{source.repo_id}" if isinstance(source, HuggingFaceSource) else first.address
+    page = _MOZILLA if first.packed else page
     versions = [
         _Version(
             id=model.name,
@@ -515,7 +525,7 @@ def _of_group(models: Sequence[ModelDescriptor], kind: Kind) -> _Entry:
     ]
     return _Entry(
         id=f"catalog:{first.name}",
-        title=_title(first.file),
+        title=_title_of(first),
         publisher=_owner(first),
         kind=kind,
         parameters=first.params or "",
@@ -600,8 +610,12 @@ def _of_offer(offer: Offer) -> _Entry:
 
 
 def _owner(model: ModelDescriptor) -> str:
-    source = parse_source(model.src)
-    return source.owner if isinstance(source, HuggingFaceSource) else ""
+    source = parse_source(model.address)
+    return source.owner if isinstance(source, HuggingFaceSource) else "Mozilla" if model.packed else ""
+
+
+def _title_of(model: ModelDescriptor) -> str:
+    return translation_title(model.languages) if model.languages else _title(model.file)
 
 
 def _title(file: str) -> str:

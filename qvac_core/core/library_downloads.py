@@ -22,6 +22,7 @@ from qvac_core.core.library_state import DownloadChanged, DownloadState
 from qvac_core.core.tasks import TaskOwner
 from qvac_core.engines.download import Copier
 from qvac_core.engines.interface import DownloadProgress, LibraryModel
+from qvac_core.engines.language_names import translation_title
 from qvac_core.engines.library import Library
 from qvac_core.errors import ModelError, QvacError
 from qvac_core.models import (
@@ -423,9 +424,10 @@ def _key(model: str) -> str:
 
 def _check(wanted: str) -> None:
     """Raises ModelError for what can be had nowhere."""
+    descriptor = _descriptor(wanted)
     if is_source(wanted):
-        parse_source(wanted)
-    elif _descriptor(wanted) is None:
+        parse_source(descriptor.address if descriptor is not None else wanted)
+    elif descriptor is None:
         raise ModelError(
             "There is no model of this name, neither in the library nor in the catalog. "
             "Check its spelling, or add the model file.",
@@ -436,6 +438,8 @@ def _check(wanted: str) -> None:
 
 def _title(wanted: str) -> str:
     descriptor = _descriptor(wanted)
+    if descriptor is not None and descriptor.languages:
+        return translation_title(descriptor.languages)
     return model_title(descriptor.file if descriptor is not None else parse_source(wanted).file_name)
 
 

@@ -28,6 +28,8 @@ _CACHE_OF_LARGER = 328_000
 _SPEECH_EXTRA, _SPEECH_FACTOR = 200_000_000, 1.25
 _BILLIONS = re.compile(r"(\d+(?:\.\d+)?)\s*([bm])", re.IGNORECASE)
 
+_TRANSLATION_EXTRA = 90 * 1024 * 1024  # translation_worker: weights are packed anew, and a process has its own
+
 
 @dataclass(frozen=True, slots=True)
 class Need:
@@ -50,6 +52,8 @@ def need_by_header(gguf: GgufInfo, size_bytes: int) -> Need:
 def need_by_size(kind: Kind, size_bytes: int, parameters: str, trained: int = 0) -> Need:
     if kind is Kind.TRANSCRIBE:
         return Need(int(size_bytes * _SPEECH_FACTOR) + _SPEECH_EXTRA, lambda tokens: 0)
+    if kind is Kind.TRANSLATE:
+        return Need(2 * size_bytes + _TRANSLATION_EXTRA, lambda tokens: 0)
     if kind is Kind.EMBED:
         return Need(size_bytes, lambda tokens: 0, trained)
     billions = in_billions(parameters) or size_bytes / 0.6e9  # at about 4.8 bits each

@@ -18,7 +18,7 @@ from qvac_core.engines.interface import LibraryModel
 from qvac_core.engines.library import Library
 from qvac_core.engines.model_facts import ModelFacts, facts_of
 from qvac_core.engines.model_files import read_model
-from qvac_core.engines.model_kind import CHAT_TYPE, SPEECH_TYPE
+from qvac_core.engines.model_kind import CHAT_TYPE, SPEECH_TYPE, TRANSLATION_TYPE
 from qvac_core.errors import ModelError, StoreError
 from qvac_core.models import by_sha256
 from qvac_core.store.store import Store
@@ -27,6 +27,7 @@ logger = logging.getLogger(__name__)
 
 # The use of a model is noted this often (seconds): "5 min ago" needs no more, and a busy provider spares its disk.
 USE_NOTED_EVERY = 60.0
+_NO_GGUF = (SPEECH_TYPE, TRANSLATION_TYPE)  # kinds whose files say nothing more than was noted
 
 
 class ModelsHere:
@@ -64,7 +65,7 @@ class ModelsHere:
     async def all(self) -> tuple[ModelHere, ...]:
         """Chat models first; then those of other kinds; then files of no use."""
         models = self._library.models()
-        unknown = [model for model in models if model.sha256 not in self._facts and model.model_type != SPEECH_TYPE]
+        unknown = [model for model in models if model.sha256 not in self._facts and model.model_type not in _NO_GGUF]
         for model in unknown:
             self._facts[model.sha256] = await asyncio.to_thread(_facts, model)
         ordered = sorted(models, key=lambda model: (model.model_type != CHAT_TYPE, model.model_type not in KINDS))

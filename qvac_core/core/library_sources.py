@@ -90,7 +90,7 @@ class Neighbours:
 def address_name(model: str) -> str:
     """Who sends what is fetched from a model's own address, for people."""
     descriptor = by_name(model) or (None if is_source(model) else by_file(model))
-    source = parse_source(descriptor.src if descriptor is not None else model)
+    source = parse_source(descriptor.address if descriptor is not None else model)
     if isinstance(source, HuggingFaceSource):
         return "Hugging Face"
     return urlsplit(str(source)).hostname or "" if str(source).startswith("https:") else ""

@@ -20,6 +20,7 @@ class Kind(StrEnum):
     CHAT = "chat"
     EMBED = "embed"
     TRANSCRIBE = "transcribe"
+    TRANSLATE = "translate"
 
 
 class Ability(StrEnum):

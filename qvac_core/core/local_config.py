@@ -13,8 +13,10 @@ from qvac_core.delegation.model_config import (
     EMBEDDING_MODEL_TYPE,
     LLM_MODEL_TYPE,
     SPEECH_MODEL_TYPE,
+    TRANSLATION_MODEL_TYPE,
     EmbedConfig,
     LlmConfig,
+    NmtConfig,
     WhisperConfig,
     own_config,
     own_config_of,
@@ -61,13 +63,15 @@ def embedding_config(base: ModelConfig, wanted: EmbedConfig) -> ModelConfig:
 
 def loading_here(
     model_type: str, given: Mapping[str, Any] | None, base: ModelConfig
-) -> tuple[LlmConfig | EmbedConfig | WhisperConfig, ModelConfig]:
+) -> tuple[LlmConfig | EmbedConfig | WhisperConfig | NmtConfig, ModelConfig]:
     """What a program wants of a model of this type, checked, and as the engine takes it. Raises LocalProtocolError."""
     if model_type == EMBEDDING_MODEL_TYPE:
         wanted = own_config_of(EmbedConfig, given)
         return wanted, embedding_config(base, wanted)
     if model_type == SPEECH_MODEL_TYPE:
         return own_config_of(WhisperConfig, given), base
+    if model_type == TRANSLATION_MODEL_TYPE:
+        return own_config_of(NmtConfig, given), base
     if model_type == LLM_MODEL_TYPE:
         chat = own_config(given)
         return chat, local_config(base, chat)

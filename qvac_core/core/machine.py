@@ -29,9 +29,11 @@ from qvac_core.delegation.model_config import (
     NORMALIZE_TO_LENGTH_1,
     EmbedConfig,
     LlmConfig,
+    NmtConfig,
     WhisperConfig,
     model_id,
     source_of,
+    wrong_with_translators,
 )
 from qvac_core.delegation.parts import OfferedModel
 from qvac_core.engines.abilities import chat_of, embedding_of, not_supported, speech_of
@@ -53,6 +55,7 @@ from qvac_core.engines.interface import (
     ToolChoice,
     ToolError,
 )
+from qvac_core.engines.language_names import translation_title
 from qvac_core.engines.library import Library
 from qvac_core.engines.memory_cap import check_cap, needed_bytes
 from qvac_core.engines.model_files import part_names
@@ -61,6 +64,7 @@ from qvac_core.engines.model_kind import (
     EMBEDDING_TYPE,
     RUNNABLE_TYPES,
     SPEECH_TYPE,
+    TRANSLATION_TYPE,
     require_chat_type,
     require_runnable_type,
 )
@@ -77,7 +81,7 @@ THIS_MACHINE = "This machine"
 
 
 def in_one_file(model: LibraryModel) -> bool:
-    return len(part_names(model.path.name)) <= 1
+    return len(part_names(model.path.name)) <= 1 and model.model_type != TRANSLATION_TYPE
 
 
 def load_config(limits: Limits) -> ModelConfig:
@@ -123,7 +127,7 @@ class Machine:
         self._shared_now: frozenset[str] | None = None
         self._downloads = downloads
         self._leases: dict[str, Lease] = {}
-        self._configs: dict[str, LlmConfig | EmbedConfig | WhisperConfig] = {}  # of the leases
+        self._configs: dict[str, LlmConfig | EmbedConfig | WhisperConfig | NmtConfig] = {}  # of the leases
         self._tasks = TaskOwner()
         self._scanning: asyncio.Task[None] | None = None
 
@@ -562,6 +566,8 @@ class Machine:
         if isinstance(wanted, LlmConfig) and wanted.projectionModelSrc:
             projector = await self._require_projector(model, source_of(wanted.projectionModelSrc))
             config = replace(config, projector=str(projector))
+        if isinstance(wanted, NmtConfig):
+            config = replace(config, pivot=await self._require_pivot(model, wanted))
         its = model_id(model_type, model.sha256, wanted) if model_config else model.sha256[:16]
         loaded_id = f"local-{its}"
 
@@ -577,6 +583,13 @@ class Machine:
             else:
                 self._leases[loaded_id], self._configs[loaded_id] = lease, wanted
         return loaded_id
+
+    async def _require_pivot(self, model: LibraryModel, wanted: NmtConfig) -> str:
+        """The file of the model that goes on where this one ends, "" for none. Raises ModelError, LocalProtocolError."""
+        pivot = await self.require(wanted.pivot_source, TRANSLATION_TYPE) if wanted.pivot_source else None
+        if wrong := wrong_with_translators(wanted, model, pivot):
+            raise LocalProtocolError(wrong)
+        return str(pivot.path) if pivot is not None else ""
 
     async def _require_projector(self, model: LibraryModel, source: str) -> Path:
         """The vision part that a program of this machine names: this model's own, a file, or one of the SDK's names."""
@@ -666,6 +679,7 @@ _ABILITIES: Mapping[str, tuple[str, ...]] = {
     CHAT_TYPE: ("chat", "tools", "translate"),
     EMBEDDING_TYPE: ("embed",),
     SPEECH_TYPE: ("transcribe",),
+    TRANSLATION_TYPE: ("translate",),
 }
 
 
@@ -678,6 +692,10 @@ def _check_type(model_type: str, wanted: str) -> None:
         raise not_supported("This model makes no embeddings. Choose an embedding model.")
     if wanted == SPEECH_TYPE != model_type:
         raise not_supported("This model transcribes no speech. Choose a Whisper model.")
+    if wanted == TRANSLATION_TYPE != model_type:
+        raise not_supported(
+            "This model is no translation engine. Choose one of the SDK's, as BERGAMOT_DE_EN, or its model file."
+        )
 
 
 def _abilities(model: LibraryModel) -> tuple[str, ...]:
@@ -736,6 +754,8 @@ def _left_out(name: str, reason: str) -> SharedModel:
 
 def display_name(model: LibraryModel) -> str:
     """A name for people; a model of the catalog has its own file's name, whatever ours is called."""
+    if model.languages:
+        return translation_title(model.languages)
     known = by_sha256(model.sha256)
     if known is None and model.path.suffix not in (".gguf", ".bin"):  # other programs call files by their checksum
         return model.name

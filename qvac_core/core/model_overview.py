@@ -114,7 +114,7 @@ def _to_be_had() -> list[tuple[Overview, str]]:
                 parameters=model.params or "",
                 here=False,
                 fits=fits(model.size_bytes),
-                place=model.src,
+                place=model.address,
             ),
             model.sha256,
         )

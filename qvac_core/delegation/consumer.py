@@ -48,6 +48,7 @@ from qvac_core.delegation.messages import (
     LoadModel,
     LoadModelReply,
     LoadSpeechModel,
+    LoadTranslationModel,
     Message,
     ModelEntry,
     ModelProgress,
@@ -60,7 +61,7 @@ from qvac_core.delegation.messages import (
     UnloadModel,
     UnloadModelReply,
 )
-from qvac_core.delegation.model_config import LLM_MODEL_TYPE, WhisperConfig
+from qvac_core.delegation.model_config import LLM_MODEL_TYPE, TRANSLATION_MODEL_TYPE, WhisperConfig
 from qvac_core.delegation.peer_stream import PeerStream
 from qvac_core.delegation.picture_upload import put_pictures
 from qvac_core.delegation.tool_wire import for_sdk, says_of_tools
@@ -68,6 +69,7 @@ from qvac_core.delegation.transcript import RemoteLive, Transcript, UploadProgre
 from qvac_core.delegation.translation_run import TranslationRun, lines_from
 from qvac_core.engines.live_words import LiveOptions
 from qvac_core.engines.speech import Audio, TranscriptionEvent
+from qvac_core.engines.translation import TranslationRequest, wrong_with_chat
 from qvac_core.errors import (
     ConnectionClosed,
     DelegationError,
@@ -176,6 +178,7 @@ class Consumer:
         self._connected_once = False
         self._models: dict[str, Delegate] = {}
         self._without_tools: set[str] = set()  # models that were loaded here and ignore tools
+        self._translators: set[str] = set()  # ids of models that are translation engines
         self._runs: dict[str, Completion | TranslationRun] = {}
         self._loads: dict[str, ProviderConnection] = {}
         self._working: dict[str, ProviderConnection] = {}  # requests other than answers, by their id
@@ -530,27 +533,36 @@ class Consumer:
         """Whether the model was loaded here, and without `tools`: its provider says nothing of tools it gets then."""
         return model_id in self._without_tools
 
+    def is_translator(self, model_id: str) -> bool:
+        """Whether the model was loaded here as a translation engine."""
+        return model_id in self._translators
+
     async def translate(
         self,
         model_id: str,
-        text: str,
+        text: str | Sequence[str],
         *,
-        to: str,
+        to: str = "",
         from_: str | None = None,
         context: str | None = None,
         stream: bool = True,
         delegate: Delegate | None = None,
         request_id: str | None = None,
     ) -> TranslationRun:
-        """Start a translation by a loaded chat model. to, from_: language codes, or names.
+        """Start a translation by a loaded chat or translation model. to, from_: language codes, or names.
 
-        Raises if its provider cannot be reached; the rest fails in the translation.
+        text: several, by a translation model. Raises LocalProtocolError, or if its provider cannot be reached; the rest
+        fails in the translation.
         """
         delegate = delegate or self._delegate_of(model_id)
+        several = () if isinstance(text, str) else tuple(text)
+        by_engine = model_id in self._translators
+        if not by_engine and (wrong := wrong_with_chat(TranslationRequest("", str(text), to, texts=several))):
+            raise LocalProtocolError(wrong)
         message = Translate(
             model_id=model_id,
-            model_type=LLM_MODEL_TYPE,
-            text=text,
+            model_type=TRANSLATION_MODEL_TYPE if by_engine else LLM_MODEL_TYPE,
+            text=text if isinstance(text, str) else list(text),
             stream=stream,
             to=to,
             from_=UNSET if from_ is None else from_,
@@ -565,7 +577,7 @@ class Consumer:
             return reply.cancelled if isinstance(reply.cancelled, int) else 0
 
         lines = lines_from(connection, message, delegate.timeout or self._waits.idle)
-        run = TranslationRun(its_id, lines, stop, connection)
+        run = TranslationRun(its_id, lines, stop, connection, several=bool(several))
         self._runs[its_id] = run
         self._own(run.task)
         run.task.add_done_callback(lambda _: self._runs.pop(its_id, None))
@@ -706,6 +718,7 @@ class Consumer:
         self._models[model_id] = delegate
         if isinstance(message, LoadSpeechModel) and not isinstance(message.model_config, UnsetType):
             self._speech_configs[model_id] = message.model_config
+        (self._translators.add if isinstance(message, LoadTranslationModel) else self._translators.discard)(model_id)
         has_tools = isinstance(message, LoadModel) and message.model_config.tools is True
         (self._without_tools.discard if has_tools else self._without_tools.add)(model_id)
         return Loaded(model_id, "delegated", delegate.provider_public_key)

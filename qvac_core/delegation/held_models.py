@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 
 from qvac_core.delegation.admission import Limits
 from qvac_core.delegation.failures import Code, Reason, Rejection, by_policy
-from qvac_core.delegation.model_config import EmbedConfig, LlmConfig, WhisperConfig
+from qvac_core.delegation.model_config import EmbedConfig, LlmConfig, NmtConfig, WhisperConfig
 from qvac_core.delegation.parts import Lease, ModelPool
 from qvac_core.engines.interface import LibraryModel, LoadProgress, ModelConfig, RunningModel
 
@@ -37,6 +37,11 @@ class Known:
         """The pooling that it is to be loaded with; "" = the file's own."""
         return ""
 
+    @property
+    def pivot_path(self) -> str:
+        """The file of the model that goes on where this one ends; "" = none."""
+        return ""
+
 
 @dataclass(frozen=True, slots=True)
 class KnownModel(Known):
@@ -57,6 +62,16 @@ class KnownEmbeddingModel(Known):
 @dataclass(frozen=True, slots=True)
 class KnownSpeechModel(Known):
     config: WhisperConfig
+
+
+@dataclass(frozen=True, slots=True)
+class KnownTranslationModel(Known):
+    config: NmtConfig
+    pivot: LibraryModel | None = None
+
+    @property
+    def pivot_path(self) -> str:
+        return str(self.pivot.path) if self.pivot is not None else ""
 
 
 class KnownModels:
@@ -149,7 +164,7 @@ class HeldModels:
             self.release(known.model_id)
         if len(self._leases) >= self._limits.models_per_key:
             raise by_policy(Reason.LIMIT, "You hold too many models here. Unload one before loading another.")
-        config = replace(loading_config(self._limits_of(known.model)), pooling=known.pooling)
+        config = replace(loading_config(self._limits_of(known.model)), pooling=known.pooling, pivot=known.pivot_path)
         lease = await self._pool.acquire(known.model, config, on_progress)
         self._leases[known.model_id] = (known, lease)
         self._on_changed()

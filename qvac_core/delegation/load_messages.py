@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from qvac_core.delegation.messages import AnyLoad, LoadEmbeddingModel, LoadModel, LoadSpeechModel
+from qvac_core.delegation.messages import AnyLoad, LoadEmbeddingModel, LoadModel, LoadSpeechModel, LoadTranslationModel
 from qvac_core.delegation.model_config import (
     CANONICAL_MODEL_TYPES,
     CANONICAL_NAMES,
@@ -13,7 +13,9 @@ from qvac_core.delegation.model_config import (
     EMBEDDING_MODEL_TYPE,
     LLM_MODEL_TYPE,
     SPEECH_MODEL_TYPE,
+    TRANSLATION_MODEL_TYPE,
     EmbedConfig,
+    NmtConfig,
     WhisperConfig,
     own_config,
     own_config_of,
@@ -39,4 +41,7 @@ def load_message(model_type: str, config: Mapping[str, Any] | None, **fields: An
     if model_type == SPEECH_MODEL_TYPE:
         speech_config = own_config_of(WhisperConfig, config)
         return LoadSpeechModel(model_type="whispercpp-transcription", model_config=speech_config, **fields)
+    if model_type == TRANSLATION_MODEL_TYPE:
+        its = own_config_of(NmtConfig, config)
+        return LoadTranslationModel(model_type="nmtcpp-translation", model_config=its, **fields)
     raise LocalProtocolError(f"QVAC Desktop has no engine for models of the type {model_type[:64]}.")

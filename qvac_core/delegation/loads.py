@@ -23,6 +23,7 @@ from qvac_core.delegation.held_models import (
     KnownModel,
     KnownModels,
     KnownSpeechModel,
+    KnownTranslationModel,
 )
 from qvac_core.delegation.live_requests import Kind, LiveRequest, LiveRequests, stop_for
 from qvac_core.delegation.messages import (
@@ -31,6 +32,7 @@ from qvac_core.delegation.messages import (
     LoadModel,
     LoadModelReply,
     LoadSpeechModel,
+    LoadTranslationModel,
     ModelProgress,
     encode,
 )
@@ -39,12 +41,15 @@ from qvac_core.delegation.model_config import (
     EMBEDDING_MODEL_TYPE,
     LLM_MODEL_TYPE,
     SPEECH_MODEL_TYPE,
+    TRANSLATION_MODEL_TYPE,
     EmbedConfig,
     LlmConfig,
+    NmtConfig,
     WhisperConfig,
     model_id,
     source_of,
     with_defaults,
+    wrong_with_translators,
 )
 from qvac_core.delegation.models_of_keys import ModelsOfKeys
 from qvac_core.delegation.rpc_streams import IncomingRequest, OutgoingStream
@@ -204,6 +209,8 @@ def _lookup(parts: LoadParts, message: AnyLoad) -> Known:
         _check_type(model, SPEECH_MODEL_TYPE)
         speech = WhisperConfig() if isinstance(message.model_config, UnsetType) else message.model_config
         return KnownSpeechModel(model_id(SPEECH_MODEL_TYPE, source, speech), model, source, speech)
+    if isinstance(message, LoadTranslationModel):
+        return _translation_model(parts, message, model)
     assert isinstance(message, LoadModel)
     _check_type(model, LLM_MODEL_TYPE)
     _check_chat(message.model_config, model)
@@ -211,15 +218,33 @@ def _lookup(parts: LoadParts, message: AnyLoad) -> Known:
     return KnownModel(model_id(LLM_MODEL_TYPE, source, config), model, source, config)
 
 
+def _translation_model(parts: LoadParts, message: LoadTranslationModel, model: LibraryModel) -> KnownTranslationModel:
+    """The second model is looked up among the shared ones as the first."""
+    _check_type(model, TRANSLATION_MODEL_TYPE)
+    config = NmtConfig() if isinstance(message.model_config, UnsetType) else message.model_config
+    pivot = None
+    if not isinstance(config.pivotModel, UnsetType):
+        pivot = parts.models.find(config.pivot_source, parts.public_key)
+        if pivot is None:
+            raise Rejection(Code.MODEL_NOT_FOUND, "This provider does not share the pivotModel.")
+        _check_type(pivot, TRANSLATION_MODEL_TYPE)
+    if wrong := wrong_with_translators(config, model, pivot):
+        raise Rejection(Code.MODEL_OPERATION_NOT_SUPPORTED, wrong)
+    source = message.model_src
+    return KnownTranslationModel(model_id(TRANSLATION_MODEL_TYPE, source, config), model, source, config, pivot)
+
+
 _PURPOSES = {
     LLM_MODEL_TYPE: "chats",
     EMBEDDING_MODEL_TYPE: "makes embeddings",
     SPEECH_MODEL_TYPE: "transcribes speech",
+    TRANSLATION_MODEL_TYPE: "translates",
 }
 _WANTED = {
     LLM_MODEL_TYPE: "a chat model",
     EMBEDDING_MODEL_TYPE: "one for embeddings",
     SPEECH_MODEL_TYPE: "a Whisper model",
+    TRANSLATION_MODEL_TYPE: "one for translation, as BERGAMOT_DE_EN",
 }
 
 

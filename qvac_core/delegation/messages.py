@@ -16,8 +16,10 @@ from qvac_core.delegation.model_config import (
     EMBEDDING_MODEL_TYPE,
     LLM_MODEL_TYPE,
     SPEECH_MODEL_TYPE,
+    TRANSLATION_MODEL_TYPE,
     EmbedConfig,
     LlmConfig,
+    NmtConfig,
     Number,
     ReasoningBudget,
     WhisperConfig,
@@ -289,6 +291,11 @@ class LoadSpeechModel(AnyLoad, frozen=True, kw_only=True, tag="loadModel", forbi
     model_config: WhisperConfig | UnsetType = UNSET
 
 
+class LoadTranslationModel(AnyLoad, frozen=True, kw_only=True, tag="loadModel", forbid_unknown_fields=True):
+    model_type: Literal["nmtcpp-translation"]
+    model_config: NmtConfig | UnsetType = UNSET
+
+
 class Embed(Message, frozen=True, tag="embed"):
     """wire/QVAC.md section 9. A text gives one vector, a list a list of them."""
 
@@ -300,7 +307,7 @@ class Embed(Message, frozen=True, tag="embed"):
 class Translate(Message, frozen=True, kw_only=True, tag="translate"):
     """wire/QVAC.md section 9. to, from: language codes. modelType: as `CANONICAL_NAMES` has it or an alias, as in 0.16.
 
-    The form of a translation engine (a list of texts, no languages) is taken in, to be answered with a sentence.
+    A translation engine knows its languages, and takes a list of texts too: of each its translation is one line.
     """
 
     model_id: str
@@ -365,6 +372,7 @@ Request = (
     | LoadEmbeddingModel
     | CompletionStream
     | LoadSpeechModel
+    | LoadTranslationModel
     | Embed
     | Translate
     | Transcribe
@@ -503,7 +511,7 @@ class EmbedReply(Message, frozen=True, tag="embed"):
 
 
 class TranslateStats(Part, frozen=True):
-    """Of a chat model: times in ms, tokens that were generated."""
+    """Times in ms, tokens that were generated. A translation engine counts none, and tells the time alone."""
 
     total_time: Number | UnsetType = UNSET
     total_tokens: Number | UnsetType = UNSET
@@ -763,6 +771,7 @@ _loads: Mapping[str, msgspec.json.Decoder[Any]] = {
     LLM_MODEL_TYPE: msgspec.json.Decoder(LoadModel),
     EMBEDDING_MODEL_TYPE: msgspec.json.Decoder(LoadEmbeddingModel),
     SPEECH_MODEL_TYPE: msgspec.json.Decoder(LoadSpeechModel),
+    TRANSLATION_MODEL_TYPE: msgspec.json.Decoder(LoadTranslationModel),
 }
 SERVED_MODEL_TYPES = frozenset(_loads)
 _replies: msgspec.json.Decoder[Reply] = msgspec.json.Decoder(Reply)

@@ -13,12 +13,14 @@ import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType, field
 
 from qvac_core.delegation.js_json import canonical
-from qvac_core.engines.interface import SamplingParams
+from qvac_core.engines.interface import LibraryModel, SamplingParams
+from qvac_core.engines.language_names import is_language, language_name
 from qvac_core.errors import LocalProtocolError
 
 LLM_MODEL_TYPE: Final = "llamacpp-completion"
 EMBEDDING_MODEL_TYPE: Final = "llamacpp-embedding"
 SPEECH_MODEL_TYPE: Final = "whispercpp-transcription"
+TRANSLATION_MODEL_TYPE: Final = "nmtcpp-translation"
 
 # The names that are valid on the wire. A request for one whose engine is not here is answered as a load that failed.
 CANONICAL_MODEL_TYPES = frozenset(
@@ -26,9 +28,9 @@ CANONICAL_MODEL_TYPES = frozenset(
         LLM_MODEL_TYPE,
         EMBEDDING_MODEL_TYPE,
         SPEECH_MODEL_TYPE,
+        TRANSLATION_MODEL_TYPE,
         "parakeet-transcription",
         "bci-whispercpp-transcription",
-        "nmtcpp-translation",
         "tts-ggml",
         "ggml-ocr",
         "sdcpp-generation",
@@ -43,7 +45,7 @@ CANONICAL_NAMES: Mapping[str, str] = {
     "whisper": SPEECH_MODEL_TYPE,
     "parakeet": "parakeet-transcription",
     "bci": "bci-whispercpp-transcription",
-    "nmt": "nmtcpp-translation",
+    "nmt": TRANSLATION_MODEL_TYPE,
     "tts": "tts-ggml",
     "ocr": "ggml-ocr",
     "diffusion": "sdcpp-generation",
@@ -180,6 +182,66 @@ class WhisperConfig(Struct, frozen=True):
     translate: bool | UnsetType = UNSET
     initial_prompt: str | UnsetType = UNSET
     audio_format: Literal["f32le", "s16le"] | UnsetType = UNSET
+
+
+class PivotModel(Struct, frozen=True):
+    """0.16 names: the model that goes on in the language in which the first one ends."""
+
+    modelSrc: str | dict[str, Any]
+    srcVocabSrc: str | dict[str, Any] | UnsetType = UNSET
+    dstVocabSrc: str | dict[str, Any] | UnsetType = UNSET
+
+
+class NmtConfig(Struct, frozen=True):
+    """0.16 names. Every field is part of the model's id.
+
+    engine: Bergamot is the one that is here. from, to: refused where the models translate something else. mode: the
+    whole of it. srcVocabSrc, dstVocabSrc: the vocabulary lies beside its model here, and any other one is refused.
+    pivotModel: as modelSrc, a model that goes on where this one ends. The SDK's other fields are of a search for the
+    best translation that Firefox's engine does not make (beamsize, temperature, …): they are dropped.
+    """
+
+    engine: Literal["Bergamot"] | UnsetType = UNSET
+    from_: str | UnsetType = field(name="from", default=UNSET)
+    to: str | UnsetType = UNSET
+    mode: Literal["full"] | UnsetType = UNSET
+    srcVocabSrc: str | dict[str, Any] | UnsetType = UNSET
+    dstVocabSrc: str | dict[str, Any] | UnsetType = UNSET
+    pivotModel: PivotModel | UnsetType = UNSET
+
+    @property
+    def pivot_source(self) -> str:
+        """ "" = none."""
+        return "" if isinstance(self.pivotModel, UnsetType) else source_of(self.pivotModel.modelSrc)
+
+
+def wrong_with_translators(config: NmtConfig, model: LibraryModel, pivot: LibraryModel | None) -> str:
+    """What of the configuration these models do not do, as a sentence; "" = nothing. Opens nothing."""
+    vocabularies = [(model, config.srcVocabSrc), (model, config.dstVocabSrc)]
+    if pivot is not None and not isinstance(config.pivotModel, UnsetType):
+        vocabularies += [(pivot, config.pivotModel.srcVocabSrc), (pivot, config.pivotModel.dstVocabSrc)]
+    for its, wanted in vocabularies:
+        pair = "".join(its.languages)
+        own = {f"vocab.{pair}.spm", f"srcvocab.{pair}.spm", f"trgvocab.{pair}.spm"}
+        if (source := source_of(wanted)) and source.replace("\\", "/").rpartition("/")[2] not in own:
+            return (
+                "The vocabulary of a translation model is the one that lies beside it. "
+                "Leave srcVocabSrc and dstVocabSrc out."
+            )
+    source, target = model.languages
+    if pivot is not None:
+        if pivot.languages[0] != target:
+            return (
+                f"{pivot.name} does not go on where {model.name} ends: it translates from "
+                f"{language_name(pivot.languages[0])}, and gets {language_name(target)}."
+            )
+        target = pivot.languages[1]
+    if (isinstance(config.from_, str) and not is_language(source, config.from_)) or (
+        isinstance(config.to, str) and not is_language(target, config.to)
+    ):
+        further = "" if pivot is not None else ", unless a pivotModel goes on from there"
+        return f"{model.name} translates from {language_name(source)} into {language_name(target)}{further}."
+    return ""
 
 
 NORMALIZE_TO_LENGTH_1: Final = 2

@@ -35,6 +35,7 @@ from qvac_core.delegation.held_models import (
     KnownModel,
     KnownModels,
     KnownSpeechModel,
+    KnownTranslationModel,
     LimitsOf,
     model_not_found,
 )
@@ -80,7 +81,7 @@ from qvac_core.delegation.messages import (
     split_payload,
 )
 from qvac_core.delegation.methods import REMOTE_SAFE, SHAPES, Shape, shape_of
-from qvac_core.delegation.model_config import API_ONLY_MODEL_TYPES
+from qvac_core.delegation.model_config import API_ONLY_MODEL_TYPES, LLM_MODEL_TYPE
 from qvac_core.delegation.models_of_keys import ModelsOfKeys
 from qvac_core.delegation.owner_stops import GUEST_AWAY, MODEL_OFF, OwnerStop
 from qvac_core.delegation.parts import ModelPool, OfferedModel, RequestLog
@@ -110,6 +111,8 @@ OUR_FEATURES = frozenset(
 )
 APP_NAME = "qvac-desktop"
 HEAD_SECONDS = 10.0  # for the first chunk of a request whose body is a stream
+NO_TRANSLATION = "This model does not translate. Load a chat model."
+NO_ENGINE = "This model is no translation engine. Load one, or ask with the modelType llm."
 NO_SPEECH = "This model transcribes no speech. Load a Whisper model."
 
 # What ends an answer that runs.
@@ -531,7 +534,7 @@ class Session:
 
     async def _translate(self, request: IncomingRequest, message: Translate, size: int) -> None:
         stream = request.respond()
-        known = self._shared(message.model_id, KnownModel, "This model does not translate. Load a chat model.")
+        known = self._translator(message)
         live = self._open(request, Kind.TRANSLATE, message.request_id, known)
         work = Work(self, live)
         lines = self._lines(stream, live)
@@ -551,6 +554,12 @@ class Session:
                 forbidden=self._check(size, Act.ANSWER, known),
                 on_place=lines.on_place,
             )
+
+    def _translator(self, message: Translate) -> KnownModel | KnownTranslationModel:
+        """By the request's modelType, as in the SDK. Raises Rejection."""
+        if message.model_type in (LLM_MODEL_TYPE, "llm"):
+            return self._shared(message.model_id, KnownModel, NO_TRANSLATION)
+        return self._shared(message.model_id, KnownTranslationModel, NO_ENGINE)
 
     async def _transcribe(self, request: IncomingRequest, message: Transcribe, size: int) -> None:
         stream = request.respond()

@@ -30,11 +30,15 @@ MAX_BYTES = 16 * 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class TranslationFinal:
-    """The whole translation. stop_reason: "length" where it was cut, else ""."""
+    """The whole translation. stop_reason: "length" where it was cut, else "".
+
+    translations: one for each text, as in the SDK; of several, `text` is all of them with line breaks between.
+    """
 
     text: str
     stats: TranslateStats | None
     stop_reason: str
+    translations: tuple[str, ...] = ()
 
 
 class TranslationRun:
@@ -50,10 +54,14 @@ class TranslationRun:
         lines: AsyncGenerator[TranslateLine, None],
         stop: Callable[[], Awaitable[int]],
         connection: ProviderConnection | None = None,
+        *,
+        several: bool = False,
     ) -> None:
+        """several: of a list of texts, each line is the translation of one."""
         self.request_id = request_id
         self.connection = connection
         self._lines = lines
+        self._several = several
         self._stop = stop
         self._tokens: list[str] = []
         self._bytes = 0
@@ -80,7 +88,7 @@ class TranslationRun:
 
     @property
     def text_so_far(self) -> str:
-        return "".join(self._tokens)
+        return ("\n" if self._several else "").join(self._tokens)
 
     @property
     def token_stream(self) -> AsyncIterator[str]:
@@ -94,6 +102,11 @@ class TranslationRun:
     @property
     def text(self) -> Awaitable[str]:
         return Later(self._text)
+
+    @property
+    def translations(self) -> Awaitable[tuple[str, ...]]:
+        """One for each text."""
+        return Later(self._translations)
 
     @property
     def stats(self) -> Awaitable[TranslateStats | None]:
@@ -142,6 +155,9 @@ class TranslationRun:
     async def _text(self) -> str:
         return (await self._whole()).text
 
+    async def _translations(self) -> tuple[str, ...]:
+        return (await self._whole()).translations
+
     async def _stats(self) -> TranslateStats | None:
         return (await self._whole()).stats
 
@@ -159,7 +175,7 @@ class TranslationRun:
             return
         if isinstance(line.error, str):
             raise ProviderError(line.error, name=Code.TRANSLATION_FAILED.name, code=Code.TRANSLATION_FAILED.value)
-        if line.token:
+        if line.token or (self._several and line.done is not True):
             self._tokens.append(line.token)
             self._bytes += len(line.token)
         if self._bytes > MAX_BYTES:
@@ -179,7 +195,9 @@ class TranslationRun:
             return
         stats = line.stats if isinstance(line.stats, TranslateStats) else None
         reason = line.stop_reason if isinstance(line.stop_reason, str) else ""
-        self._final.set_result(TranslationFinal(self.text_so_far, stats, reason))
+        text = self.text_so_far
+        translations = tuple(self._tokens) if self._several else (text,)
+        self._final.set_result(TranslationFinal(text, stats, reason, translations))
         self._wake()
 
     def _left(self) -> None:

@@ -1,4 +1,4 @@
-"""Answering one `translate`: bounds checked, text in its pieces to lines, in the llm form of wire/QVAC.md section 9."""
+"""Answering one `translate`: bounds checked, text in its pieces to lines, in both forms of wire/QVAC.md section 9."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ from qvac_core.engines.translation import (
     TranslationStats,
     translation_by,
     wrong_with,
+    wrong_with_chat,
 )
 from qvac_core.errors import ModelError
 
@@ -42,13 +43,13 @@ async def translate(
     lines.on_place(0)
     translation = translation_by(await running_model(), request)
     work.cancellable(lambda _: translation.cancel())
-    work.measure.amount = 1
+    work.measure.amount = len(request.all_texts)
     held: list[str] = []
     try:
         async with aclosing(translation.texts()) as texts:
             async for text in texts:
                 on_token()
-                if message.stream:
+                if message.stream or request.texts:
                     await lines.write(TranslateLine(token=text))
                 else:
                     held.append(text)
@@ -65,23 +66,18 @@ async def translate(
 
 def translation_request(request_id: str, message: Translate, owner: str, most_tokens: int) -> TranslationRequest:
     """Raises Rejection for what is not done here, or not this much of."""
-    if message.model_type not in (LLM_MODEL_TYPE, "llm"):
-        raise Rejection(
-            Code.MODEL_OPERATION_NOT_SUPPORTED,
-            f"This provider translates by chat models: modelType is {LLM_MODEL_TYPE}, the languages are to and from.",
-        )
-    if isinstance(message.text, list):
-        raise by_policy(Reason.LIMIT, "A chat model translates one text at a time: send each in a request of its own.")
     request = TranslationRequest(
         request_id=request_id,
-        text=message.text,
+        text=message.text if isinstance(message.text, str) else "",
+        texts=() if isinstance(message.text, str) else tuple(message.text),
         to=message.to,
         source=_or_nothing(message.from_),
         context=_or_nothing(message.context),
         owner=owner,
         most_tokens=most_tokens,
     )
-    if wrong := wrong_with(request):
+    by_chat = message.model_type in (LLM_MODEL_TYPE, "llm")
+    if wrong := wrong_with(request) or (wrong_with_chat(request) if by_chat else ""):
         raise by_policy(Reason.LIMIT, wrong)
     return request
 
@@ -97,6 +93,8 @@ def last_line(translation: Translation) -> TranslateLine:
 
 
 def wire_stats(stats: TranslationStats) -> TranslateStats:
+    if stats.estimated:
+        return TranslateStats(total_time=stats.total_time, time_to_first_token=stats.time_to_first_token)
     speed = stats.tokens_per_second
     return TranslateStats(
         total_time=stats.total_time,

@@ -9,8 +9,17 @@ from pathlib import Path
 
 from qvac_core.engines.gguf import GgufInfo
 from qvac_core.engines.library_index import Part, Record
+from qvac_core.engines.marian_file import MarianFile, is_marian, read_marian
 from qvac_core.engines.model_files import ModelFiles, read_model
-from qvac_core.engines.model_kind import CHAT_TYPE, EMBEDDING_TYPE, SPEECH_TYPE, ModelKind, cannot_chat, kind_of
+from qvac_core.engines.model_kind import (
+    CHAT_TYPE,
+    EMBEDDING_TYPE,
+    SPEECH_TYPE,
+    TRANSLATION_TYPE,
+    ModelKind,
+    cannot_chat,
+    kind_of,
+)
 from qvac_core.engines.part_file import READ_SIZE
 from qvac_core.engines.projectors import MARK, projector_beside
 from qvac_core.engines.whisper_file import WhisperFile, is_ggml, read_whisper
@@ -25,13 +34,15 @@ def examine(path: Path, sha256: str, source: str, stop: threading.Event) -> Reco
     """
     known = _catalogued((sha256,)) or by_source(source)
     speech = read_whisper(path) if is_ggml(path) else None
-    files = read_model(path) if speech is None else None
-    judged = _type_of(files.gguf) if files is not None else SPEECH_TYPE
-    paths = files.paths if files is not None else (path,)
+    marian = read_marian(path) if is_marian(path) else None
+    files = read_model(path) if speech is None and marian is None else None
+    judged = _type_of(files.gguf) if files is not None else SPEECH_TYPE if speech is not None else TRANSLATION_TYPE
+    paths = files.paths if files is not None else marian.paths if marian is not None else (path,)
     status = [file.stat() for file in paths]
     if not sha256:
         first, sha256 = _checksums(paths, stop)
         known = _catalogued((sha256, first)) or known
+        sha256 = first if marian is not None else sha256
     return Record(
         name=known.name if known is not None else files.name if files is not None else path.stem,
         path=str(paths[0]),
@@ -40,12 +51,16 @@ def examine(path: Path, sha256: str, source: str, stop: threading.Event) -> Reco
         sha256=sha256,
         model_type=judged,
         quantization=_first(
-            known and known.quantization, files and files.gguf.quantization, speech and speech.quantization
+            known and known.quantization,
+            files and files.gguf.quantization,
+            speech and speech.quantization,
+            marian and marian.quantization,
         ),
         parameters=_first(known and known.params, files and files.gguf.size_label, speech and speech.size),
         sources=tuple(model.src for model in all_models() if known is not None and model.sha256 == known.sha256),
         licence=_first(known and known.licence, files and files.gguf.licence),
         judged=True,
+        languages=(marian.source, marian.target) if marian is not None else (),
         english_only=speech is not None and not speech.multilingual,
         projector=str(projector_beside(paths[0], files.gguf) or "")
         if judged == CHAT_TYPE and files is not None
@@ -86,7 +101,7 @@ def _catalogued(checksums: Sequence[str]) -> ModelDescriptor | None:
     return next((model for model in all_models() if model.sha256 in checksums), None)
 
 
-def _first(*texts: str | ModelDescriptor | ModelFiles | WhisperFile | None) -> str:
+def _first(*texts: str | ModelDescriptor | ModelFiles | WhisperFile | MarianFile | None) -> str:
     return next((text for text in texts if isinstance(text, str) and text), "")
 
 

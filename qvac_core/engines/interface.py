@@ -35,6 +35,7 @@ class ModelConfig:
     host_cache_bytes: for chats that lose their slot, kept in the machine's memory; 0 = none, -1 = by what is free.
     projector: the file with the vision part of the model, which then sees pictures; "" = it sees none.
     speculation: foresee what repeats the chat itself, where that is faster.
+    pivot: of a translation model, the file of a second one that goes on where it ends; "" = none.
     """
 
     n_ctx: int = 4096
@@ -49,6 +50,7 @@ class ModelConfig:
     host_cache_bytes: int = -1
     projector: str = ""
     speculation: bool = True
+    pivot: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -340,6 +342,7 @@ class LibraryModel:
 
     english_only: a speech model that understands no other language.
     projector: the file of its vision part, where that is here.
+    languages: codes, from which and into which a translation model translates; () for any other.
     """
 
     name: str
@@ -353,6 +356,7 @@ class LibraryModel:
     licence: str = ""
     english_only: bool = False
     projector: Path | None = None
+    languages: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

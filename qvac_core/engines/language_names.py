@@ -6,7 +6,7 @@ Codes of ISO 639-1 where there is one. What is no code is a name already: it is 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 LANGUAGES: Mapping[str, str] = {
     "af": "Afrikaans",
@@ -117,12 +117,25 @@ _NAMED: Mapping[str, str] = {
     "zh-tw": "Traditional Chinese (Taiwan)",
 }
 _SCRIPTS: Mapping[str, str] = {"arab": "Arabic", "cyrl": "Cyrillic", "deva": "Devanagari", "latn": "Latin"}
+# Languages that models of Mozilla's take together, and scripts that they keep apart, by the models' own codes.
+_TOGETHER: Mapping[str, frozenset[str]] = {
+    "hbs": frozenset(("sr", "hr", "bs")),
+    "no": frozenset(("nb", "nn")),
+    "zh_hant": frozenset(("zh-hant", "zh-tw", "zh-hk")),
+}
+_MODEL_NAMES: Mapping[str, str] = {
+    "hbs": "Serbo-Croatian",
+    "zh_hant": "Traditional Chinese",
+    "zh_hans": "Simplified Chinese",
+}
 _CODE = re.compile(r"[A-Za-z]{2,3}(?:[-_][A-Za-z0-9]{2,8})*")
 
 
 def language_name(written: str) -> str:
     """The English name of a language that was given by its code; anything else as it was written."""
     written = written.strip()
+    if written in _MODEL_NAMES:
+        return _MODEL_NAMES[written]
     if _CODE.fullmatch(written) is None:
         return written
     code = written.replace("_", "-").lower()
@@ -136,3 +149,29 @@ def language_name(written: str) -> str:
         return _NAMED[f"{language}-{rest[0]}"]
     told = [f"{_SCRIPTS[part]} script" if part in _SCRIPTS else part.upper() for part in rest]
     return f"{name} ({', '.join(told)})" if told else name
+
+
+def translation_title(languages: Sequence[str]) -> str:
+    """What people call a model that translates from the first into the second: "German to English"."""
+    return " to ".join(language_name(language) for language in languages)
+
+
+def is_language(code: str, wanted: str) -> bool:
+    """Whether a model's language, by its code, is what somebody wants by a code (de, de-AT) or by its English name."""
+    wanted = wanted.strip()
+    if _CODE.fullmatch(wanted) is None or wanted.lower() in _CODES:
+        wanted = _CODES.get(wanted.lower(), wanted)
+    asked = wanted.replace("_", "-").lower()
+    code = code.replace("_", "-").lower()
+    base = asked.partition("-")[0]
+    together = _TOGETHER.get(code.replace("-", "_"), frozenset())
+    if any(asked == each or asked.startswith(f"{each}-") or base == each for each in together) or asked == code:
+        return True
+    if base == "zh":  # two scripts, of which a model writes one
+        return code in ("zh", "zh-hans") and not any(asked.startswith(each) for each in _TOGETHER["zh_hant"])
+    return base == code
+
+
+_CODES: Mapping[str, str] = {name.lower(): code for code, name in LANGUAGES.items()} | {
+    name.lower(): code for code, name in _NAMED.items()
+}

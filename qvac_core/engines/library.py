@@ -21,8 +21,10 @@ from qvac_core.engines.download import Copier, Fetched, Progress, Wanted
 from qvac_core.engines.examine import examine, examine_projector, examine_type
 from qvac_core.engines.interface import DownloadProgress, LibraryModel
 from qvac_core.engines.library_index import INDEX, Record, read_index, write_index
+from qvac_core.engines.marian_file import is_marian
 from qvac_core.engines.model_files import part_names, part_prefix
 from qvac_core.engines.model_kind import ModelKind, cannot_chat
+from qvac_core.engines.packed_download import fetch_packed
 from qvac_core.engines.projectors import file_name_beside, projectors_of
 from qvac_core.engines.split_download import discard, fetch_model, known, left_of
 from qvac_core.engines.whisper_file import is_ggml
@@ -259,10 +261,13 @@ class Library:
             raise cannot_chat(ModelKind.PROJECTOR)  # known before gigabytes were fetched
         if descriptor is not None and descriptor.is_voice_detector:
             raise ModelError("This file tells speech from silence; it cannot transcribe. Choose a Whisper model.")
-        source = parse_source(descriptor.src if descriptor else wanted)
         by_hand = await self._already_there(descriptor) if descriptor else None
         if by_hand is not None:
             return by_hand
+        if descriptor is not None and descriptor.packed and copier is None:
+            fetched = await fetch_packed(descriptor, self._folder, progress)
+            return await self._take_in(fetched, descriptor.src)
+        source = parse_source(descriptor.src if descriptor else wanted)
         projectors = [projector] if projector is not None else []
         if descriptor is not None:
             projectors = projectors_of(descriptor)
@@ -433,10 +438,10 @@ def _absolute(path: Path) -> Path:
 
 
 def _model_files(folder: Path) -> list[Path]:
-    """GGUF, and whisper.cpp's, whose ending says little."""
+    """GGUF, and whisper.cpp's and Marian's, whose ending says little."""
     if not folder.is_dir():
         return []
-    whisper = (path for path in folder.glob("*.bin") if path.is_file() and is_ggml(path))
+    whisper = (path for path in folder.glob("*.bin") if path.is_file() and (is_ggml(path) or is_marian(path)))
     return sorted([path for path in folder.glob("*.gguf") if path.is_file()] + list(whisper))
 
 

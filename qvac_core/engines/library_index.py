@@ -30,7 +30,8 @@ class Part(msgspec.Struct, frozen=True):
 class Record(msgspec.Struct, frozen=True):
     """One model. Sizes and `mtime_ns` tell whether the files are still those that were hashed.
 
-    size_bytes: of all files. sha256: of all files, one after the other. path, mtime_ns: of the first, and `parts` the
+    size_bytes: of all files. sha256: of all files, one after the other; of a translation model that of the model file
+    alone, by which the SDK knows it. path, mtime_ns: of the first, and `parts` the
     others. projector: the file of its vision part, or "". judged: whether type and parts are what the headers say; the
     first release called each file a chat model.
     """
@@ -49,6 +50,7 @@ class Record(msgspec.Struct, frozen=True):
     parts: tuple[Part, ...] = ()
     english_only: bool = False
     projector: str = ""
+    languages: tuple[str, ...] = ()
 
     @property
     def files(self) -> tuple[Part, ...]:
@@ -80,6 +82,7 @@ class Record(msgspec.Struct, frozen=True):
             sources=self.sources,
             licence=self.licence,
             english_only=self.english_only,
+            languages=self.languages,
             projector=Path(self.projector) if self.projector and Path(self.projector).is_file() else None,
         )
 

@@ -14,6 +14,7 @@ from qvac_core.errors import ModelError
 EMBEDDING_TYPE = "llamacpp-embedding"
 CHAT_TYPE = "llamacpp-completion"
 SPEECH_TYPE = "whispercpp-transcription"
+TRANSLATION_TYPE = "nmtcpp-translation"
 
 _POOLING_RANK = 4  # llama.h, enum llama_pooling_type; 1 to 3 make one embedding of a text
 _POOLING_EMBEDDING = (1, 2, 3)
@@ -41,6 +42,7 @@ class ModelKind(Enum):
     CHAT = ""
     EMBEDDING = "This model makes embeddings; it cannot chat. Choose a chat model."
     SPEECH = "This model writes down what is said; it cannot chat. Choose a chat model."
+    TRANSLATION = "This model translates; it cannot chat. Choose a chat model."
     RERANKER = "This model ranks or classifies texts; it cannot chat. Choose a chat model."
     ENCODER_DECODER = "This model rewrites texts as T5 does, which QVAC Desktop cannot run. Choose a chat model."
     TEXT_DIFFUSION = "This model writes by diffusion, which QVAC Desktop cannot run. Choose a chat model."
@@ -102,7 +104,7 @@ def require_chat(kind: ModelKind) -> None:
 
 
 # Of the types that a library can hold, those that an engine here runs: these are shared, loaded, asked.
-RUNNABLE_TYPES = frozenset((CHAT_TYPE, EMBEDDING_TYPE, SPEECH_TYPE))
+RUNNABLE_TYPES = frozenset((CHAT_TYPE, EMBEDDING_TYPE, SPEECH_TYPE, TRANSLATION_TYPE))
 
 
 def require_runnable_type(model_type: str) -> None:
@@ -110,7 +112,7 @@ def require_runnable_type(model_type: str) -> None:
     if model_type not in RUNNABLE_TYPES:
         raise ModelError(
             "QVAC Desktop cannot run a model of this kind. "
-            "Choose a chat model, one for embeddings, or a Whisper model.",
+            "Choose a chat model, one for embeddings or for translation, or a Whisper model.",
             name="MODEL_OPERATION_NOT_SUPPORTED",
             code=52416,
         )
@@ -122,6 +124,8 @@ def require_chat_type(model_type: str) -> None:
         raise cannot_chat(ModelKind.EMBEDDING)
     if model_type == SPEECH_TYPE:
         raise cannot_chat(ModelKind.SPEECH)
+    if model_type == TRANSLATION_TYPE:
+        raise cannot_chat(ModelKind.TRANSLATION)
     if model_type != CHAT_TYPE:
         raise cannot_chat(ModelKind.OTHER)
 

@@ -21,6 +21,7 @@ from pathlib import Path
 import msgspec
 
 from qvac_core.engines.library_index import INDEX, Record, read_index, write_index
+from qvac_core.engines.marian_file import is_marian
 from qvac_core.engines.part_file import DISK_RESERVE, READ_SIZE
 from qvac_core.engines.whisper_file import is_ggml
 from qvac_core.errors import ModelError
@@ -55,12 +56,17 @@ def files_of_library(folder: Path) -> list[str]:
     found: list[str] = []
     for path in sorted(folder.iterdir()):
         if (path.suffix in (".gguf", *_OURS) and path.is_file()) or (
-            path.suffix == ".bin" and path.is_file() and is_ggml(path)
+            path.is_file() and (_is_bin(path) or path.suffix == ".spm")
         ):
             found.append(path.name)
         elif path.suffix == _PARTS and path.is_dir():
             found += [f"{path.name}/{inner.name}" for inner in sorted(path.iterdir()) if inner.is_file()]
     return found
+
+
+def _is_bin(path: Path) -> bool:
+    """Whisper's, and a translation model's with its shortlist ("lex.50.50.deen.s2t.bin")."""
+    return path.suffix == ".bin" and (is_ggml(path) or is_marian(path) or path.name.endswith(".s2t.bin"))
 
 
 def size_of(folder: Path, files: Sequence[str]) -> int:

@@ -159,8 +159,9 @@ class ModelPool:
         """
         if self._closed:
             raise ModelError("QVAC Desktop is closing: no model can be loaded now.")
-        # Pooling is settled when a model is loaded: who wants another one gets a copy of their own.
-        key = (library_model.sha256 or str(library_model.path)) + config.pooling
+        # Pooling and what a translation goes through are settled when a model is loaded: who wants another one gets a
+        # copy of their own.
+        key = (library_model.sha256 or str(library_model.path)) + config.pooling + config.pivot
         entry = self._entries.get(key)
         if entry is not None and entry.loaded is not None and not entry.loaded.alive:
             self._forget(key, entry)  # it crashed for good; leases of the dead one stay with it

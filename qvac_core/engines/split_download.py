@@ -33,7 +33,7 @@ async def fetch_model(wanted: Wanted, folder: Path, on_progress: Progress | None
         return await fetch(wanted, folder, on_progress)
     # Without the catalog's checksum: it is not that of a part, and Hugging Face states one for each.
     parts = [Wanted(wanted.key, wanted.source.sibling(name), safe_name(name)) for name in names]
-    waiting = _waiting(folder, str(wanted.source))
+    waiting = waiting_folder(folder, str(wanted.source))
     await asyncio.to_thread(waiting.mkdir, parents=True, exist_ok=True)
     try:
         if (moved := await asyncio.to_thread(_carry_out, waiting, folder)) is not None:
@@ -49,7 +49,7 @@ async def fetch_model(wanted: Wanted, folder: Path, on_progress: Progress | None
 def known(folder: Path, source: str) -> None:
     """The library knows what came from `source`: what was noted for the case of a crash goes. Blocking."""
     settle(part_path(folder, source))
-    waiting = _waiting(folder, source)
+    waiting = waiting_folder(folder, source)
     (waiting / PLAN).unlink(missing_ok=True)
     if waiting.is_dir():
         _remove_empty(waiting)
@@ -65,15 +65,15 @@ def discard(folder: Path, source: str) -> None:
     for path in _leftovers(folder, source):
         forget_part(path)
     forget_part(part_path(folder, source))
-    waiting = _waiting(folder, source)
+    waiting = waiting_folder(folder, source)
     (waiting / PLAN).unlink(missing_ok=True)
     if waiting.is_dir():
         _remove_empty(waiting)
 
 
 def _leftovers(folder: Path, source: str) -> list[Path]:
-    waiting = _waiting(folder, source)
-    inside = [path for path in waiting.iterdir() if path.suffix in (".gguf", ".part")] if waiting.is_dir() else []
+    waiting = waiting_folder(folder, source)
+    inside = [path for path in waiting.iterdir() if path.suffix in (".gguf", ".gz", ".part")] if waiting.is_dir() else []
     return [path for path in (part_path(folder, source), *inside) if path.is_file()]
 
 
@@ -84,7 +84,8 @@ def _size(path: Path) -> int:
         return 0
 
 
-def _waiting(folder: Path, source: str) -> Path:
+def waiting_folder(folder: Path, source: str) -> Path:
+    """Where the files of a model wait for each other."""
     return part_path(folder, source).with_suffix(".parts")
 
 

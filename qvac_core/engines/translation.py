@@ -1,11 +1,11 @@
-"""Translating a text: what is asked, and a chat model as the translator.
+"""Translating a text: what is asked, and who does it: a chat model, or a translation engine of its own.
 
-The request is that of wire/QVAC.md section 9, in its llm form. A translation engine of its own is another
-`Translation`, which `translation_by` would choose by the model.
+The request is that of wire/QVAC.md section 9, in both of its forms. `translation_by` chooses by the model.
 """
 
 from __future__ import annotations
 
+import re
 import time
 from collections import deque
 from collections.abc import AsyncGenerator
@@ -25,16 +25,18 @@ from qvac_core.engines.interface import (
     StopReason,
     Token,
 )
-from qvac_core.engines.language_names import language_name
+from qvac_core.engines.language_names import is_language, language_name
 from qvac_core.engines.text_pieces import Part, estimated_tokens, parts_of
+from qvac_core.engines.translation_model import TextPart, TextsRequest, TranslationModel
 from qvac_core.engines.translation_text import PlainTranslation
-from qvac_core.errors import EngineCrashed, InferenceCancelled, ModelError
+from qvac_core.errors import EngineCrashed, InferenceCancelled, ModelError, RequestRefused
 
 # Bounds of what goes into the prompt beside the text, in characters.
 LONGEST_LANGUAGE = 64
 LONGEST_CONTEXT = 2000
-# A whole text, in estimated tokens: some two hundred pages.
+# A whole text, or all the texts of a request, in estimated tokens: some two hundred pages.
 LONGEST_TEXT = 250_000
+MOST_TEXTS = 1000  # of a request
 
 # A piece beyond this is translated worse, and its first word comes later.
 PIECE_TOKENS = 800
@@ -44,27 +46,38 @@ PROMPT_TOKENS = 256  # of the instructions and the template, about
 TIMES_LONGER = 3
 LEAST_ANSWER = 64
 _OVERFLOW = 52421
+_half = re.compile("[\ud800-\udfff]")
 
 
 @dataclass(frozen=True, slots=True)
 class TranslationRequest:
     """to, source: language codes or names; source "" = the model finds it out. context: what the text is about.
 
+    texts: several of them in the place of `text`, each translated for itself, by a translation engine alone: it gives
+    one piece for each. It also knows its languages, so `to` may be "".
     most_tokens: generated for the whole text, at most; 0 = as many as it takes.
     """
 
     request_id: str
     text: str
-    to: str
+    to: str = ""
     source: str = ""
     context: str = ""
     owner: str = ""
     most_tokens: int = 0
+    texts: tuple[str, ...] = ()
+
+    @property
+    def all_texts(self) -> tuple[str, ...]:
+        return self.texts or (self.text,)
 
 
 @dataclass(slots=True)
 class TranslationStats:
-    """Of a whole text, counted on while it is translated. Times in milliseconds. seconds: spent on generating."""
+    """Of a whole text, counted on while it is translated. Times in milliseconds. seconds: spent on generating.
+
+    estimated: nobody counted the tokens; they are what the texts have about.
+    """
 
     time_to_first_token: float = 0.0
     total_time: float = 0.0
@@ -73,6 +86,7 @@ class TranslationStats:
     cache_tokens: int = 0
     seconds: float = 0.0
     backend_device: str = "cpu"
+    estimated: bool = False
 
     @property
     def tokens_per_second(self) -> float:
@@ -96,31 +110,58 @@ class Translation(Protocol):
 
 
 def translation_by(model: RunningModel, request: TranslationRequest) -> Translation:
-    """Raises ModelError for a model that does not translate."""
+    """Raises ModelError for a model that does not translate, or not this."""
+    if isinstance(model, TranslationModel):
+        if wrong := _wrong_languages(model, request):
+            raise RequestRefused(wrong, name="MODEL_OPERATION_NOT_SUPPORTED", code=52416)
+        return EngineTranslation(model, request)
     if isinstance(model, LoadedModel):
         return ChatTranslation(model, request)
-    raise not_supported("This model does not translate. Choose a chat model.")
+    raise not_supported("This model does not translate. Choose a chat model, or one for translation.")
 
 
 def wrong_with(request: TranslationRequest) -> str:
-    """A sentence about what cannot be asked like this; "" = nothing."""
-    if not request.text.strip():
-        return "There is no text to translate."
-    if not request.to.strip():
-        return "Say into which language the text is to be translated."
+    """A sentence about what cannot be asked of anybody like this; "" = nothing."""
+    if len(request.texts) > MOST_TEXTS:
+        return f"At most {MOST_TEXTS} texts are translated at once; these are {len(request.texts)}. Send fewer."
+    if not all(text.strip() for text in request.all_texts):
+        return "There is no text to translate." if not request.texts else "One of the texts is empty. Leave it out."
+    if any(_half.search(text) for text in (*request.all_texts, request.to, request.source, request.context)):
+        return "The text holds half a character (a surrogate that stands alone). Take it out: it cannot be written."
     for language in request.to, request.source:
         if len(language) > LONGEST_LANGUAGE or not language.isprintable():
             return f"A language is a code such as de or pt-BR, or a name of at most {LONGEST_LANGUAGE} characters."
     if len(request.context) > LONGEST_CONTEXT:
         return f"The context of a translation may have {LONGEST_CONTEXT} characters at most; this one is longer."
     most = min(request.most_tokens, LONGEST_TEXT) if request.most_tokens > 0 else LONGEST_TEXT
-    tokens = estimated_tokens(request.text)
+    tokens = sum(map(estimated_tokens, request.all_texts))
     if tokens > most:
         return (
             f"This text is too long to be translated at once: about {tokens} tokens, where {most} are the most. "
             "Send it in parts."
         )
     return ""
+
+
+def wrong_with_chat(request: TranslationRequest) -> str:
+    """What cannot be asked of a chat model, beside what can be asked of nobody."""
+    if request.texts:
+        return "A chat model translates one text at a time: send each in a request of its own."
+    if not request.to.strip():
+        return "Say into which language the text is to be translated."
+    return ""
+
+
+def _wrong_languages(model: TranslationModel, request: TranslationRequest) -> str:
+    info = model.info
+    if (not request.to or is_language(info.target, request.to)) and (
+        not request.source or is_language(info.source, request.source)
+    ):
+        return ""
+    return (
+        f"This model translates from {language_name(info.source)} into {language_name(info.target)}, and nothing else. "
+        "Choose another model, or leave the languages out."
+    )
 
 
 def chat_of_translation(piece: str, request: TranslationRequest) -> tuple[ChatMessage, ...]:
@@ -242,6 +283,56 @@ class ChatTranslation:
     def _check_cancelled(self, end: Finished | None = None) -> None:
         if self._cancelled or (end is not None and end.stop_reason is StopReason.CANCELLED):
             raise InferenceCancelled("The translation was cancelled.")
+
+
+class EngineTranslation:
+    """`Translation` by a translation engine, which counts no tokens."""
+
+    def __init__(self, model: TranslationModel, request: TranslationRequest) -> None:
+        self.stats = TranslationStats(backend_device=model.info.backend_device, estimated=True)
+        self.stop_reason = StopReason.EOS
+        self._model = model
+        self._request = request
+        self._cancelled = False
+        self._ended = False
+
+    def cancel(self) -> bool:
+        if self._ended or self._cancelled:
+            return False
+        self._cancelled = True
+        self._model.cancel(self._request.request_id)
+        return True
+
+    async def texts(self) -> AsyncGenerator[str, None]:
+        started = time.monotonic()
+        texts = self._request.all_texts
+        request = TextsRequest(self._request.request_id, texts, self._request.owner)
+        self.stats.prompt_tokens = sum(map(estimated_tokens, texts))
+        gathered: list[str] = []
+        parts = cast(AsyncGenerator[TextPart, None], self._model.translate(request))
+        try:
+            if self._cancelled:
+                raise InferenceCancelled("The translation was cancelled.")
+            async with aclosing(parts):
+                async for part in parts:
+                    self.stats.time_to_first_token = (
+                        self.stats.time_to_first_token or (time.monotonic() - started) * 1000
+                    )
+                    self.stats.generated_tokens += estimated_tokens(part.text)
+                    if part.cut:
+                        self.stop_reason = StopReason.LENGTH
+                    if not self._request.texts:
+                        if part.text:
+                            yield part.text
+                        continue
+                    gathered.append(part.text)
+                    if part.last:
+                        yield "".join(gathered)
+                        gathered.clear()
+        finally:
+            self._ended = True
+            self.stats.total_time = (time.monotonic() - started) * 1000
+            self.stats.seconds = self.stats.total_time / 1000
 
 
 def _smaller(part: Part, error: ModelError) -> list[Part]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from qvac_core.models.descriptor import (
     DEFAULT_SMALL_MODEL,
     ModelDescriptor,
+    PackedFile,
     all_models,
     by_file,
     by_name,
@@ -31,6 +32,7 @@ __all__ = [
     "HuggingFaceSource",
     "ModelDescriptor",
     "ModelSource",
+    "PackedFile",
     "UrlSource",
     "all_models",
     "by_file",

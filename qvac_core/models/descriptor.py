@@ -1,6 +1,8 @@
 """A model that the SDK has a name for: what it is, where it comes from, how to know that a file is it.
 
 Facts of the SDK's registry as `catalog.jsonl` beside this file keeps them (the PyPI package tetherto-qvac-sdk 0.22.0).
+`translation.jsonl` is the same for its Bergamot models. Their sources are a hypercore store; but 92 of the 102 are, by
+their sha256, models of Mozilla's public repository, and come from there, with its checksums of the packed files.
 """
 
 from __future__ import annotations
@@ -13,9 +15,30 @@ from importlib.resources import files
 from qvac_core.models.source import canonical_source
 
 
+# Mozilla's repository at the commit that the checksums are of; the files lie in Git LFS, which is served from there.
+MOZILLA_MODELS = (
+    "https://media.githubusercontent.com/media/mozilla/firefox-translations-models/"
+    "e7957fc407441a5e3e35bbcbf9d60d9b35764618/models"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class PackedFile:
+    """A file as gzip packed it: `name` is what it is called once it is unpacked; size and sha256 are of the packed."""
+
+    name: str
+    address: str
+    size_bytes: int
+    sha256: str
+
+
 @dataclass(frozen=True, slots=True)
 class ModelDescriptor:
-    """`src` is what a JavaScript consumer sends as modelSrc; `sha256` (hex) and `size_bytes` describe its file."""
+    """`src` is what a JavaScript consumer sends as modelSrc; `sha256` (hex) and `size_bytes` describe its file.
+
+    languages: codes, from which and into which a translation model translates. packed: the files that it comes in,
+    its own first, where they are not at `src`.
+    """
 
     name: str
     src: str
@@ -26,6 +49,13 @@ class ModelDescriptor:
     quantization: str
     params: str
     licence: str = ""
+    languages: tuple[str, ...] = ()
+    packed: tuple[PackedFile, ...] = ()
+
+    @property
+    def address(self) -> str:
+        """Where its bytes come from, which is not always what it is called by."""
+        return self.packed[0].address if self.packed else self.src
 
     @property
     def is_projector(self) -> bool:
@@ -56,9 +86,13 @@ DEFAULT_SMALL_MODEL = ModelDescriptor(
 
 @cache
 def all_models() -> tuple[ModelDescriptor, ...]:
-    """Every model with a name, the default small one first."""
-    text = files("qvac_core.models").joinpath("catalog.jsonl").read_text(encoding="utf-8")
-    return (DEFAULT_SMALL_MODEL, *(_descriptor(line) for line in text.splitlines() if line.strip()))
+    """Every model with a name, the default small one first, those that translate last."""
+    return (DEFAULT_SMALL_MODEL, *map(_descriptor, _lines("catalog.jsonl")), *map(_translator, _lines("translation.jsonl")))
+
+
+def _lines(file: str) -> list[str]:
+    text = files("qvac_core.models").joinpath(file).read_text(encoding="utf-8")
+    return [line for line in text.splitlines() if line.strip()]
 
 
 def _descriptor(line: str) -> ModelDescriptor:
@@ -72,6 +106,26 @@ def _descriptor(line: str) -> ModelDescriptor:
         model_type=entry["modelType"],
         quantization=entry["quantization"],
         params=entry["params"],
+    )
+
+
+def _translator(line: str) -> ModelDescriptor:
+    entry = json.loads(line)
+    return ModelDescriptor(
+        name=entry["name"],
+        src=entry["src"],
+        file=entry["file"],
+        size_bytes=entry["bytes"],
+        sha256=entry["sha256"],
+        model_type="nmtcpp-translation",
+        quantization="int8",
+        params=f"{round(entry['parameters'] / 1e6)}M",
+        licence="MPL-2.0",
+        languages=tuple(entry["languages"]),
+        packed=tuple(
+            PackedFile(name, f"{MOZILLA_MODELS}/{entry['folder']}/{name}.gz", size, sha256)
+            for name, size, sha256 in entry["files"]
+        ),
     )
 
 
