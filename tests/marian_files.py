@@ -19,7 +19,7 @@ _FLOAT32 = 0x404
 _INT8 = 0x101
 
 GERMAN = {"the": "das", "house": "Haus", "is": "ist", "small": "klein", "big": "groß", "and": "und", "green": "grün"}
-FRENCH = {"the": "la", "house": "maison", "is": "est", "small": "petite", "big": "grande", "and": "et", "green": "verte"}
+FRENCH = dict(zip(GERMAN, ("la", "maison", "est", "petite", "grande", "et", "verte"), strict=True))
 MARKS = (".", ",", "!", "?", ":")
 
 
@@ -89,8 +89,8 @@ def marian_items(pieces: Sequence[str], translations: Mapping[str, str]) -> dict
         ("o", np.eye(DIM, dtype=np.float32), zero),
     ):
         named[f"{layer}_context_W{letter}"], named[f"{layer}_context_b{letter}"] = weight, bias
-    for number in ("1", "2"):
-        named[f"{layer}_ffn_W{number}"], named[f"{layer}_ffn_b{number}"] = nothing, zero
+    for place_in in ("1", "2"):
+        named[f"{layer}_ffn_W{place_in}"], named[f"{layer}_ffn_b{place_in}"] = nothing, zero
     for base in ("rnn_ffn", "context_Wo", "ffn_ffn"):
         named[f"{layer}_{base}_ln_scale"], named[f"{layer}_{base}_ln_bias"] = one, zero
     named["decoder_ff_logit_out_b"] = np.zeros((1, len(pieces)), np.float32)

@@ -16,6 +16,7 @@ from qvac_core.core import Core, load_key_pair
 from qvac_core.core.model_overview import Overview, overview
 from qvac_core.delegation.consumer import Delegate
 from qvac_core.delegation.messages import ModelEntry
+from qvac_core.engines.language_names import translation_title
 from qvac_core.errors import DelegationError, LocalProtocolError, QvacError
 
 RUN_BY_THEMSELVES = ("chat", "embed", "transcribe", "translate")
@@ -101,7 +102,12 @@ async def _of_a_provider(options: argparse.Namespace, output: Output) -> int:
 
 def _matches(entry: ModelEntry, text: str) -> bool:
     told = f"{entry.name} {entry.model_type} {' '.join(entry.abilities)}".lower()
+    told += f" {translation_title(_languages(entry))}".lower()
     return all(word in told for word in text.lower().split())
+
+
+def _languages(entry: ModelEntry) -> list[str]:
+    return entry.languages if isinstance(entry.languages, list) else []
 
 
 def _tell(listed: Sequence[ModelEntry], copies: set[str], options: argparse.Namespace, output: Output) -> None:
@@ -117,6 +123,7 @@ def _tell(listed: Sequence[ModelEntry], copies: set[str], options: argparse.Name
             loaded=entry.loaded,
             waitMs=entry.wait_ms,
             copyable=entry.sha256 in copies,
+            **({"languages": _languages(entry)} if _languages(entry) else {}),
         )
     if not listed:
         output.note(f"No model of it matches {options.search}." if options.search else "It offers your key no model.")

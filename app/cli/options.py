@@ -575,8 +575,9 @@ def _transcribe(parser: argparse.ArgumentParser) -> None:
 
 def _translate(parser: argparse.ArgumentParser) -> None:
     parser.description = (
-        "Translate a text by a chat model of this machine; with a provider's key by that provider's, to which the "
-        "text is sent. Long texts are translated piece by piece."
+        "Translate a text by a model of this machine; with a provider's key by that provider's, to which the text is "
+        "sent. With --from it is a translation model, where one for both languages is there; else a chat model. Long "
+        "texts are translated piece by piece."
     )
     parser.add_argument("text", nargs="?", type=_text, metavar="TEXT", help="the text, or - for standard input")
     parser.add_argument(
@@ -590,7 +591,7 @@ def _translate(parser: argparse.ArgumentParser) -> None:
         "--model",
         type=_name_or_path,
         metavar="NAME_OR_PATH",
-        help="chat model to use (default: the first that is there)",
+        help="chat or translation model to use (default: the first that is there)",
     )
     _asks_a_provider(parser)
 

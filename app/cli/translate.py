@@ -1,22 +1,33 @@
-"""`qvac-desktop translate`: a text into another language, by a chat model of this machine or of a provider."""
+"""`qvac-desktop translate`: a text into another language, by a model of this machine or of a provider.
+
+A translation engine does it where it is named, or where --from says the language and one for both is there: it is
+many times faster than a chat model, and of one language into another the better one. Else it is a chat model.
+"""
 
 from __future__ import annotations
 
 import argparse
 import uuid
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import PurePath
 
 from msgspec import UNSET
 
 from app.cli.given_text import text_of
 from app.cli.options import key_of
 from app.cli.output import Output
-from app.cli.used_model import LOCAL, Purpose, UsedModel, used_model
+from app.cli.used_model import LOCAL, Candidate, Pick, Picked, Purpose, UsedModel, used_model
 from qvac_core.core.local_translation import translate_here
-from qvac_core.delegation.model_config import LLM_MODEL_TYPE
+from qvac_core.core.translators import Route, route, routes
+from qvac_core.delegation.model_config import LLM_MODEL_TYPE, TRANSLATION_MODEL_TYPE
 from qvac_core.delegation.translation_run import TranslationFinal, TranslationRun
 from qvac_core.engines.interface import LOCAL_OWNER
+from qvac_core.engines.language_names import is_language
+from qvac_core.engines.marian_file import languages_of
 from qvac_core.engines.translation import TranslationRequest, wrong_with
 from qvac_core.errors import LocalProtocolError
+from qvac_core.models import all_models, by_name
 
 _PURPOSE = Purpose("translate", LLM_MODEL_TYPE, "chat model", "LLAMA_3_2_1B_INST_Q4_0")
 
@@ -30,13 +41,49 @@ async def translate(options: argparse.Namespace, output: Output) -> int:
     )
     if wrong := wrong_with(request):
         raise LocalProtocolError(wrong, name="INVALID_OPTION")
-    async with used_model(options, output, _PURPOSE) as model, await _start(model, request) as run:
+    async with (
+        used_model(options, output, _purpose(request), _pick(request)) as model,
+        await _start(model, request) as run,
+    ):
         async for token in run.token_stream:
             output.event("token", text=token)
             output.text(token, end="")
         output.end_line()
         _tell(await run.final, request, model, output)
     return 0
+
+
+def _purpose(request: TranslationRequest) -> Purpose:
+    """With the model to be had for these languages, where there is no model at all."""
+    known = [model for model in all_models() if model.languages] if request.source else []
+    way = route(known, request.source, request.to)
+    if way is None or way.second is not None:
+        return _PURPOSE
+    return replace(_PURPOSE, kind="chat model, and none for these languages,", example=way.first.name)
+
+
+def _pick(request: TranslationRequest) -> Pick:
+    def pick(there: Sequence[Candidate], named: str) -> Picked | None:
+        engines = [model for model in there if model.model_type == TRANSLATION_MODEL_TYPE]
+        known = by_name(named)
+        if known is not None and known.languages and not any(model.name == named for model in engines):
+            engines.append(Candidate(named, TRANSLATION_MODEL_TYPE, (), languages=known.languages))
+        if not named:
+            way = route(engines, request.source, request.to) if request.source else None
+        else:
+            first = next((model for model in engines if model.name == named), None)
+            # The one that was named; and where it ends elsewhere, another one that goes on from there.
+            ways = [] if first is None else [each for each in routes(engines) if each.first is first]
+            fitting = [each for each in ways if is_language(each.target, request.to)]
+            way = fitting[0] if fitting else Route(first) if first is not None else None
+            if way is None and languages_of(PurePath(named).name) is not None:
+                return Picked(named, TRANSLATION_MODEL_TYPE)
+        if way is None:
+            return None
+        config = {"pivotModel": {"modelSrc": way.second.name}} if way.second is not None else None
+        return Picked(way.first.name, TRANSLATION_MODEL_TYPE, config)
+
+    return pick
 
 
 def _sort_out(options: argparse.Namespace) -> None:

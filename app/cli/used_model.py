@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
 from app.cli.config import core_config
 from app.cli.output import Output
@@ -32,6 +34,29 @@ class Purpose:
     model_type: str
     kind: str
     example: str
+    file: str = "GGUF file"
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A model that is there to be chosen, here or at a provider. languages: of one that translates alone."""
+
+    name: str
+    model_type: str
+    abilities: tuple[str, ...]
+    loaded: bool = False
+    languages: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Picked:
+    name: str
+    model_type: str
+    config: Mapping[str, Any] | None = None
+
+
+# What is used of what is there, given the name that was asked for ("" = none); None: as for any verb.
+Pick = Callable[[Sequence[Candidate], str], Picked | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +77,9 @@ class UsedModel:
 
 
 @asynccontextmanager
-async def used_model(options: argparse.Namespace, output: Output, purpose: Purpose) -> AsyncIterator[UsedModel]:
+async def used_model(
+    options: argparse.Namespace, output: Output, purpose: Purpose, pick: Pick = lambda there, named: None
+) -> AsyncIterator[UsedModel]:
     """options: key, model, timeout and those of the network. Raises QvacError, with a sentence that says why."""
     if options.key is None:
         for name in FOR_A_KEY:
@@ -63,61 +90,91 @@ async def used_model(options: argparse.Namespace, output: Output, purpose: Purpo
     try:
         await core.start()
         if options.key is not None and options.key.hex() != core.public_key:
-            yield await _there(core, options, output, purpose)
+            yield await _there(core, options, output, purpose, pick)
         else:
             if options.key is not None:
                 output.note("This is your own key: the model of this machine is used.")
-            yield await _here(core, options, output, purpose)
+            yield await _here(core, options, output, purpose, pick)
     except QvacError as error:
         raise (with_own_key(core.public_key, error) if is_refusal(error) else error) from None
     finally:
         await core.close()
 
 
-async def _here(core: Core, options: argparse.Namespace, output: Output, purpose: Purpose) -> UsedModel:
-    name = options.model
-    if not name:
-        await core.machine.scanned()
-        fit = [model.name for model in core.machine.runnable_models() if model.model_type == purpose.model_type]
-        if not fit:
-            raise ModelError(
-                f"There is no {purpose.kind} on this machine yet. Name one with --model: a GGUF file, or a name of the "
-                f"SDK such as {purpose.example}, which is fetched.",
-                name="MODEL_NOT_FOUND_HERE",
-            )
-        name = fit[0]
-    model_id = await core.machine.load_local(name, None, lambda report: _progress(output, report), purpose.model_type)
+async def _here(core: Core, options: argparse.Namespace, output: Output, purpose: Purpose, pick: Pick) -> UsedModel:
+    await core.machine.scanned()
+    there = [
+        Candidate(model.name, model.model_type, (), languages=model.languages)
+        for model in core.machine.runnable_models()
+    ]
+    named = core.machine.name_of(options.model) if options.model else ""
+    picked = pick(there, named) or Picked(options.model or _first(there, purpose), purpose.model_type)
+    name = options.model or picked.name
+    report = partial(_progress, output)
+    model_id = await core.machine.load_local(name, picked.config, report, picked.model_type)
     output.event("loaded", modelId=model_id, where=LOCAL, model=name)
     return UsedModel(core, model_id, LOCAL)
 
 
-async def _there(core: Core, options: argparse.Namespace, output: Output, purpose: Purpose) -> UsedModel:
+def _first(there: Sequence[Candidate], purpose: Purpose) -> str:
+    fit = [model.name for model in there if model.model_type == purpose.model_type]
+    if fit:
+        return fit[0]
+    raise ModelError(
+        f"There is no {purpose.kind} on this machine yet. Name one with --model: a {purpose.file}, or a name of the "
+        f"SDK such as {purpose.example}, which is fetched.",
+        name="MODEL_NOT_FOUND_HERE",
+    )
+
+
+async def _there(core: Core, options: argparse.Namespace, output: Output, purpose: Purpose, pick: Pick) -> UsedModel:
     delegate = Delegate(options.key, timeout=options.timeout)
     known = by_name(options.model) if options.model else None
-    source = known.src if known is not None else options.model or await _offered(core, delegate, purpose)
+    there = await _candidates(core, delegate) if known is None or known.languages else None
+    named = known.name if known is not None else options.model or ""
+    picked = pick(there or (), named)
+    source = known.src if known is not None else options.model or (picked.name if picked is not None else "")
     loaded = await core.consumer.load_model(
-        source,
+        source or _offered(there, purpose),
         delegate=delegate,
-        model_type=purpose.model_type,
+        model_type=picked.model_type if picked is not None else purpose.model_type,
         model_name=known.name if known is not None else None,
-        on_progress=lambda report: _progress(output, report),
+        model_config=picked.config if picked is not None else None,
+        on_progress=partial(_progress, output),
     )
+    source = source or _offered(there, purpose)
     output.event("loaded", modelId=loaded.model_id, where=DELEGATED, model=source)
     output.note(f"Connected to {short_key(options.key.hex())}, model {source}.")
     return UsedModel(core, loaded.model_id, DELEGATED)
 
 
-async def _offered(core: Core, delegate: Delegate, purpose: Purpose) -> str:
+async def _candidates(core: Core, delegate: Delegate) -> list[Candidate] | None:
+    """None: it does not tell."""
     listed = await core.consumer.list_models(delegate)
     if listed is None:
+        return None
+    return [
+        Candidate(
+            entry.name,
+            entry.model_type,
+            tuple(entry.abilities),
+            entry.loaded,
+            tuple(entry.languages) if isinstance(entry.languages, list) else (),
+        )
+        for entry in listed
+    ]
+
+
+def _offered(there: Sequence[Candidate] | None, purpose: Purpose) -> str:
+    if there is None:
         raise DelegationError(
             "This provider does not list its models. Name one with --model: an SDK name such as "
             f"{purpose.example}, or a path on the provider."
         )
-    offers = [entry for entry in listed if purpose.ability in entry.abilities]
+    offers = [model for model in there if purpose.ability in model.abilities and model.model_type == purpose.model_type]
     if not offers:
         raise DelegationError(f"This provider shares no {purpose.kind} with you at the moment. Ask its owner for one.")
-    return next((entry.name for entry in offers if entry.loaded), offers[0].name)
+    return next((model.name for model in offers if model.loaded), offers[0].name)
 
 
 def _report(event: CoreEvent, output: Output) -> None:

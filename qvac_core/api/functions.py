@@ -215,8 +215,8 @@ async def load_model(
 ) -> str:
     """Load a model at the provider, or on this machine without `delegate`; returns its id.
 
-    model_type: "llm", "embeddings", "whisper", "nmt", or a canonical name; None = the one of a model that the SDK's list
-    has or whose name says that it translates (model.deen.intgemm.alphas.bin), else "llm".
+    model_type: "llm", "embeddings", "whisper", "nmt", or a canonical name; None = the one of a model that the SDK's
+    list has or whose name says that it translates (model.deen.intgemm.alphas.bin), else "llm".
     model_config: the SDK's names. A provider keeps to its owner's context, device and slots; on this machine they are
     those of whoever loads a model first. on_progress gets downloaded and total bytes and the percentage. Raises
     ModelError, DelegationError, IdentityError, and LocalProtocolError for a name or value that does not exist.

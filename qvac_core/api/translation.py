@@ -68,9 +68,9 @@ def translate(
     """Start a translation by a loaded model. Call it inside a running event loop.
 
     to, from_: language codes (de, pt-BR) or names; from_ None = whatever the text is written in. A translation engine
-    knows its languages: what is given must be these. context: what the text is about, for a chat model. text: a list of
-    texts, for a translation engine: `translations` has one for each, and so has the stream. stream False: the text comes
-    in one piece, at the end. model_type: "llm" or "nmt", which has to be that of the model; None = whatever it is.
+    knows its languages: what is given must be these. context: what the text is about, for a chat model. text: a list
+    of texts, for a translation engine: `translations` has one for each, and so has the stream. stream False: the text
+    comes in one piece, at the end. model_type: "llm" or "nmt", that of the model; None = whatever it is.
 
     What cannot be asked is LocalProtocolError when it is awaited; else ModelError, DelegationError.
     """
@@ -83,9 +83,7 @@ def translate(
     return Translation(_start(model_id, request, stream=stream, model_type=model_type), request_id)
 
 
-async def _start(
-    model_id: str, request: TranslationRequest, *, stream: bool, model_type: str | None
-) -> TranslationRun:
+async def _start(model_id: str, request: TranslationRequest, *, stream: bool, model_type: str | None) -> TranslationRun:
     core = await _session.started()
     canonical = None if model_type is None else canonical_type(model_type)
     if canonical not in (None, LLM_MODEL_TYPE, TRANSLATION_MODEL_TYPE):
@@ -104,9 +102,7 @@ async def _start(
     by_engine = isinstance(here, TranslationModel) if here is not None else core.consumer.is_translator(model_id)
     if canonical is not None and by_engine is not (canonical == TRANSLATION_MODEL_TYPE):
         kind = "a translation engine: model_type is nmt" if by_engine else "no translation engine: model_type is llm"
-        raise ModelError(
-            f"This model is {kind}, or left out.", name="MODEL_OPERATION_NOT_SUPPORTED", code=52416
-        )
+        raise ModelError(f"This model is {kind}, or left out.", name="MODEL_OPERATION_NOT_SUPPORTED", code=52416)
     if here is None:
         return await core.consumer.translate(
             model_id,

@@ -37,9 +37,9 @@ from qvac_core.core.library_state import (
 )
 from qvac_core.engines.download import endpoint, safe_name
 from qvac_core.engines.hub import HubFile, HubRepository, look_up_repository, search_hub
+from qvac_core.engines.language_names import translation_title
 from qvac_core.engines.library import Library
 from qvac_core.engines.model_facts import thinks, uses_tools
-from qvac_core.engines.language_names import translation_title
 from qvac_core.engines.model_kind import (
     CHAT_TYPE,
     EMBEDDING_TYPE,
@@ -77,7 +77,12 @@ else:
     httpx = Lazy("httpx")
     http_client = Lazy("qvac_core.engines.http_client")
 
-KINDS = {CHAT_TYPE: Kind.CHAT, EMBEDDING_TYPE: Kind.EMBED, SPEECH_TYPE: Kind.TRANSCRIBE, TRANSLATION_TYPE: Kind.TRANSLATE}
+KINDS = {
+    CHAT_TYPE: Kind.CHAT,
+    EMBEDDING_TYPE: Kind.EMBED,
+    SPEECH_TYPE: Kind.TRANSCRIBE,
+    TRANSLATION_TYPE: Kind.TRANSLATE,
+}
 # Which quantization is offered first where several fit: as good as the whole model for most, at a third of its size.
 _PREFERRED = ("Q4_K_M", "UD-Q4_K_XL", "Q4_K_XL", "MXFP4", "Q4_K", "Q4_K_S", "Q4_0", "Q4", "Q4_1", "Q5_K_M", "Q8_0")
 _MOZILLA = "https://github.com/mozilla/firefox-translations-models"

@@ -30,7 +30,9 @@ def translate_here(model: RunningModel, request: TranslationRequest, *, stream: 
     async def stop() -> int:
         return int(translation.cancel())
 
-    return TranslationRun(request.request_id, _lines(translation, stream=stream, several=several), stop, several=several)
+    return TranslationRun(
+        request.request_id, _lines(translation, stream=stream, several=several), stop, several=several
+    )
 
 
 async def _lines(translation: Translation, *, stream: bool, several: bool) -> AsyncGenerator[TranslateLine, None]:

@@ -21,6 +21,7 @@ from qvac_core.core.local_translation import translate_here
 from qvac_core.core.model_options import OptionsOfModel, check_options
 from qvac_core.core.state import AnswerStats, SharedModel, SharedModelsChanged, Target
 from qvac_core.core.tasks import TaskOwner
+from qvac_core.core.translators import Route, route
 from qvac_core.delegation.admission import Limits
 from qvac_core.delegation.held_models import KnownModel
 from qvac_core.delegation.messages import ModelProgress
@@ -530,13 +531,20 @@ class Machine:
             lease.release()
 
     async def translate(self, wish: TranslationWish) -> AsyncGenerator[str, None]:
-        """The text as it comes. Closing it stops the engine. Raises ModelError, LocalProtocolError."""
-        model = self._choose(wish.target.model)
+        """By translation models where they are named, or know both languages; else by the chat model.
+
+        The text as it comes. Closing it stops the engine. Raises ModelError, LocalProtocolError.
+        """
+        by = self.translation_route(wish)
+        model = by.first if by is not None else self._choose(wish.target.model)
         if model is None:
             raise no_model_here()
-        require_chat_type(model.model_type)
+        if by is None:
+            require_chat_type(model.model_type)
         request = TranslationRequest(wish.id, wish.text, wish.to, wish.source, owner=LOCAL_OWNER)
-        lease = await self.acquire(model)
+        config = load_config(self.limits_of(model))
+        second = by.second if by is not None else None
+        lease = await self.acquire(model, config=replace(config, pivot=str(second.path)) if second else config)
         try:
             self.announce()
             async with translate_here(lease.model, request) as run:
@@ -545,6 +553,22 @@ class Machine:
                 await run.final
         finally:
             lease.release()
+
+    def name_of(self, name_or_path: str) -> str:
+        """What a model of this machine is called; what was written, for one that is not here."""
+        found = self._library.find(name_or_path)
+        return found.name if found is not None else name_or_path
+
+    def translators(self) -> Sequence[LibraryModel]:
+        """The models that translate and do nothing else."""
+        return [model for model in self.runnable_models() if model.model_type == TRANSLATION_TYPE]
+
+    def translation_route(self, wish: TranslationWish) -> Route[LibraryModel] | None:
+        """None: a chat model is to do it."""
+        named = self._library.find(wish.target.model) if wish.target.model else None
+        if named is not None and named.model_type == TRANSLATION_TYPE:
+            return Route(named)
+        return route(self.translators(), wish.source, wish.to) if wish.source else None
 
     # --- For programs: models loaded here by id -------------------------------------------------------------------
 
@@ -585,7 +609,7 @@ class Machine:
         return loaded_id
 
     async def _require_pivot(self, model: LibraryModel, wanted: NmtConfig) -> str:
-        """The file of the model that goes on where this one ends, "" for none. Raises ModelError, LocalProtocolError."""
+        """The file of the model that goes on where this one ends, "" for none. Raises ModelError."""
         pivot = await self.require(wanted.pivot_source, TRANSLATION_TYPE) if wanted.pivot_source else None
         if wrong := wrong_with_translators(wanted, model, pivot):
             raise LocalProtocolError(wrong)

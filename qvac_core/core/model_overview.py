@@ -12,6 +12,7 @@ import psutil
 
 from qvac_core.core.config import CoreConfig
 from qvac_core.core.library_folder import open_library
+from qvac_core.engines.language_names import translation_title
 from qvac_core.engines.memory import SPARE
 from qvac_core.errors import StoreError
 from qvac_core.models import ModelDescriptor, all_models
@@ -48,10 +49,12 @@ class Overview:
     here: bool
     fits: Fit
     place: str
+    languages: tuple[str, ...] = ()
 
     def matches(self, text: str) -> bool:
         """Whether every word of `text` is in what is told of it."""
         told = f"{self.name} {self.kind} {self.quantization} {self.parameters} {self.place}".lower()
+        told += f" {translation_title(self.languages)}".lower()
         return all(word in told for word in text.lower().split())
 
 
@@ -88,6 +91,7 @@ async def overview(config: CoreConfig) -> Sequence[Overview]:
             here=True,
             fits=fits(model.size_bytes),
             place=str(model.path),
+            languages=model.languages,
         )
         for model in models
     ]
@@ -115,6 +119,7 @@ def _to_be_had() -> list[tuple[Overview, str]]:
                 here=False,
                 fits=fits(model.size_bytes),
                 place=model.address,
+                languages=model.languages,
             ),
             model.sha256,
         )

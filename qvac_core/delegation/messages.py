@@ -558,6 +558,7 @@ class ModelEntry(Part, frozen=True):
     sha256: str
     loaded: bool
     wait_ms: Number = 0
+    languages: list[str] | UnsetType = UNSET  # from and into which one translates that does nothing else
 
 
 class Terms(Part, frozen=True):

@@ -713,4 +713,5 @@ def _entry(offered: OfferedModel) -> ModelEntry:
         sha256=model.sha256,
         loaded=offered.loaded,
         wait_ms=offered.wait_ms,
+        languages=list(model.languages) or UNSET,
     )

@@ -65,7 +65,7 @@ class FirefoxTranslator:
         shortlist = file.shortlist.read_bytes() if file.shortlist is not None else None
         try:
             made = Translator(file.path.read_bytes(), own, own if source == target else target.read_bytes(), shortlist)
-        except BaseException as error:  # pyo3's panic is no Exception
+        except BaseException as error:  # noqa: BLE001 - pyo3's panic is no Exception
             raise _damaged(error) from None
         self._native = cast(_Native, made)
         self.vocabulary = Vocabulary(read_pieces(source))
@@ -76,7 +76,7 @@ class FirefoxTranslator:
         plain = sentence.replace("\0", " ")  # it ends strings in places
         try:
             text = self._native.translate(plain)
-        except BaseException as error:
+        except BaseException as error:  # noqa: BLE001 - the same
             raise _damaged(error) from None
         if _BYTE.search(plain) is None:
             text = _BYTE.sub(_characters, text)

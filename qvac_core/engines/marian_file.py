@@ -14,6 +14,7 @@ import re
 import struct
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from math import prod
 from pathlib import Path
 from typing import BinaryIO
@@ -253,8 +254,10 @@ def _check_weights(tensors: Mapping[str, _Tensor], config: str) -> None:
 
 
 def _attention(prefix: str, width: int) -> dict[str, tuple[int, ...]]:
-    weights = {f"{prefix}_{name}": (width, width) if name[0] == "W" else (1, width) for name in _ATTENTION}
-    return weights | {f"{prefix}_Wo_ln_scale": (1, width)}
+    shapes: dict[str, tuple[int, ...]] = {f"{prefix}_Wo_ln_scale": (1, width)}
+    for name in _ATTENTION:
+        shapes[f"{prefix}_{name}"] = (width, width) if name[0] == "W" else (1, width)
+    return shapes
 
 
 def _feed_forward(prefix: str, width: int, inner: int) -> dict[str, tuple[int, ...]]:
@@ -286,12 +289,13 @@ def _check_shortlist(path: Path, words: int) -> None:
         raise _bad_shortlist(path)
     data = path.read_bytes()
     _, _, first, _, offsets, entries = _SHORTLIST_HEADER.unpack_from(data)
-    if first > words or offsets * 8 + entries * 4 + _SHORTLIST_HEADER.size > size:
+    # The engine fills up what it found to a multiple of eight, with the words behind the first ones.
+    if first + 8 > words or offsets * 8 + entries * 4 + _SHORTLIST_HEADER.size > size:
         raise _bad_shortlist(path)
     begin = memoryview(data)[_SHORTLIST_HEADER.size :]
     places = begin[: offsets * 8].cast("Q")
     listed = begin[offsets * 8 : offsets * 8 + entries * 4].cast("I")
-    in_order = all(before <= after for before, after in zip(places, places[1:], strict=False))
+    in_order = all(before <= after for before, after in pairwise(places))
     if not in_order or (offsets and places[-1] > entries) or (entries and max(listed) >= words):
         raise _bad_shortlist(path)
 

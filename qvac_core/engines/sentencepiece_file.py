@@ -35,7 +35,9 @@ def read_pieces(path: Path) -> tuple[tuple[str, int], ...]:
 @lru_cache(maxsize=8)
 def _cached(path: Path, size: int, mtime_ns: int) -> tuple[tuple[str, int], ...]:
     try:
-        pieces = tuple(_piece(bytes(message)) for number, message in _fields(memoryview(path.read_bytes())) if number == 1)
+        pieces = tuple(
+            _piece(bytes(message)) for number, message in _fields(memoryview(path.read_bytes())) if number == 1
+        )
     except (IndexError, ValueError):
         raise _damaged(path) from None
     if not any(text == "</s>" for text, _ in pieces):

@@ -73,7 +73,9 @@ def discard(folder: Path, source: str) -> None:
 
 def _leftovers(folder: Path, source: str) -> list[Path]:
     waiting = waiting_folder(folder, source)
-    inside = [path for path in waiting.iterdir() if path.suffix in (".gguf", ".gz", ".part")] if waiting.is_dir() else []
+    inside = (
+        [path for path in waiting.iterdir() if path.suffix in (".gguf", ".gz", ".part")] if waiting.is_dir() else []
+    )
     return [path for path in (part_path(folder, source), *inside) if path.is_file()]
 
 

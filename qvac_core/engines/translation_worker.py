@@ -1,7 +1,7 @@
 """The process of a translation model: one thread that translates sentence by sentence, several requests in turn.
 
 `python -m qvac_core.engines.translation_worker`, or `THE-APP --translation-worker` where the app is frozen. Between two
-sentences the turn goes to whoever waited longest for one. A file that crashes the engine ends this process and no other.
+sentences the turn goes to whoever waited longest for one. A file that crashes the engine ends this process alone.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import sys
 import time
 import traceback
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import BinaryIO
 
@@ -46,7 +47,7 @@ class Chain:
     """The directions that a text goes through, one after the other."""
 
     def __init__(self, files: Sequence[MarianFile]) -> None:
-        for first, second in zip(files, files[1:], strict=False):
+        for first, second in pairwise(files):
             if first.target != second.source:
                 raise ModelError(
                     f"These models do not follow each other: the first one ends in {first.target}, and the second "

@@ -14,7 +14,6 @@ from importlib.resources import files
 
 from qvac_core.models.source import canonical_source
 
-
 # Mozilla's repository at the commit that the checksums are of; the files lie in Git LFS, which is served from there.
 MOZILLA_MODELS = (
     "https://media.githubusercontent.com/media/mozilla/firefox-translations-models/"
@@ -87,7 +86,11 @@ DEFAULT_SMALL_MODEL = ModelDescriptor(
 @cache
 def all_models() -> tuple[ModelDescriptor, ...]:
     """Every model with a name, the default small one first, those that translate last."""
-    return (DEFAULT_SMALL_MODEL, *map(_descriptor, _lines("catalog.jsonl")), *map(_translator, _lines("translation.jsonl")))
+    return (
+        DEFAULT_SMALL_MODEL,
+        *map(_descriptor, _lines("catalog.jsonl")),
+        *map(_translator, _lines("translation.jsonl")),
+    )
 
 
 def _lines(file: str) -> list[str]:
