@@ -55,8 +55,25 @@ NAMES = {
 ANY = later("Any language")
 
 
+_BETWEEN = ">"
+
+
+def pair(source: str, target: str) -> str:
+    """A code for what is translated from one language alone, by a translation model."""
+    return f"{source}{_BETWEEN}{target}"
+
+
+def parts(code: str) -> tuple[str, str]:
+    """(source, target) of a `pair`; ("", code) of a language."""
+    source, between, target = code.partition(_BETWEEN)
+    return (source, target) if between else ("", code)
+
+
 def name(code: str) -> str:
-    """In the user's language; as the core calls it where it is none of these."""
+    """In the user's language; as the core calls it where it is none of these. Of a `pair`, both."""
+    source, target = parts(code)
+    if source:
+        return tr("{source} to {target}, by a translation model", source=name(source), target=name(target))
     return tr(NAMES[code]) if code in NAMES else language_name(code) if code else ""
 
 

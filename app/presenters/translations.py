@@ -11,7 +11,7 @@ from app import languages
 from app.bridge import CoreProxy
 from app.tasks import Tasks
 from qvac_core.core.error_text import describe
-from qvac_core.core.state import CoreEvent, ErrorInfo, Target, TranslationChanged
+from qvac_core.core.state import CoreEvent, ErrorInfo, SharedModelsChanged, Target, TranslationChanged
 from qvac_core.errors import QvacError
 
 LANGUAGE_SETTING = "translation_language"
@@ -40,10 +40,15 @@ class Translations(QObject):
         self._shown: dict[str, Translation] = {}  # by message
         self._ids: dict[str, str] = {}  # message → the core's id, while it runs
         self.last_language = ""
+        self._pairs: tuple[tuple[str, str], ...] = ()  # of the translation models of this machine
         core.core_event.connect(self._take)
 
     async def load(self) -> None:
         self.last_language = await self._core.call(lambda core: core.setting(LANGUAGE_SETTING))
+        await self._look()
+
+    async def _look(self) -> None:
+        self._pairs = await self._core.call(lambda core: core.translators.pairs())
 
     async def close(self) -> None:
         await self._tasks.close()
@@ -55,25 +60,29 @@ class Translations(QObject):
         return self._shown.get(message_id)
 
     def languages(self) -> tuple[tuple[str, str], ...]:
-        """(code, name): the one used last and the system's first, then all by name."""
+        """(code, name): what translation models of this machine do, both languages told; then those that a chat model
+        is asked for: the one used last and the system's first, then all by name.
+        """
         own = QLocale().name().partition("_")[0]
         first = [code for code in dict.fromkeys((self.last_language, own)) if code in languages.NAMES]
         rest = sorted(
             (code for code in languages.NAMES if code not in first), key=lambda code: languages.name(code).casefold()
         )
-        return tuple((code, languages.name(code)) for code in (*first, *rest))
+        pairs = sorted(map(languages.pair, *zip(*self._pairs, strict=True)), key=languages.name) if self._pairs else []
+        return tuple((code, languages.name(code)) for code in (*pairs, *first, *rest))
 
     def start(self, message_id: str, text: str, language: str, target: Target) -> None:
         if not text.strip():
             return
         self.stop(message_id)
         self._show(Translation(message_id, language))
-        if language != self.last_language:
+        source, language = languages.parts(language)
+        if not source and language != self.last_language:
             self.last_language = language
             self._tasks.start(self._core.call(lambda core: core.set_setting(LANGUAGE_SETTING, language)), _ignore)
         translation_id = self._ids[message_id] = uuid.uuid4().hex
         self._tasks.start(
-            self._core.call(lambda core: core.start_translation(translation_id, text, language, target)),
+            self._core.call(lambda core: core.start_translation(translation_id, text, language, target, source)),
             lambda error: self._fail(message_id, translation_id, error),
         )
 
@@ -97,6 +106,8 @@ class Translations(QObject):
             self._show(replace(self._shown[message_id], running=False, error=describe(error)))
 
     def _take(self, event: CoreEvent) -> None:
+        if isinstance(event, SharedModelsChanged):
+            self._tasks.start(self._look(), _ignore)
         if not isinstance(event, TranslationChanged):
             return
         message_id = next((key for key, value in self._ids.items() if value == event.translation_id), None)

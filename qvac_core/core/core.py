@@ -69,6 +69,7 @@ from qvac_core.core.state import (
 from qvac_core.core.tools import ToolsRoom
 from qvac_core.core.transcripts import Transcripts
 from qvac_core.core.translations import Translations
+from qvac_core.core.translators import TranslatorsHere
 from qvac_core.delegation.admission import Limits
 from qvac_core.delegation.consumer import Consumer, Delegate
 from qvac_core.engines.live_speech import LiveOptions, LiveSession
@@ -214,6 +215,7 @@ class Core:
             downloads=self.library.downloads_queue,
         )
         self._on_close("machine", self.machine.close)
+        self.translators = TranslatorsHere(self.machine.translators)
 
         self._awake = Awake(self._awake_settings, on_battery)
         self._hub.subscribe(self._awake.take)
@@ -250,7 +252,9 @@ class Core:
         self._on_close("dictations", self._dictations.close)
         self._transcripts = Transcripts(self._store, self._hub, self._transcribe, self._who_listens)
         self._on_close("transcripts", self._transcripts.close)
-        self._translations = Translations(lambda text, to, at: self.translate(text, to=to, target=at), self._hub)
+        self._translations = Translations(
+            lambda text, to, at, source: self.translate(text, to=to, source=source, target=at), self._hub
+        )
         self._on_close("translations", self._translations.close)
         self._sharing = Sharing(
             self._store,
@@ -591,8 +595,10 @@ class Core:
 
     # --- Translation ----------------------------------------------------------------------------------------------
 
-    async def start_translation(self, translation_id: str, text: str, to: str, target: Target) -> None:
-        self._translations.start(translation_id, text, to, target)
+    async def start_translation(
+        self, translation_id: str, text: str, to: str, target: Target, source: str = ""
+    ) -> None:
+        self._translations.start(translation_id, text, to, target, source)
 
     async def stop_translation(self, translation_id: str) -> None:
         await self._translations.stop(translation_id)
@@ -602,7 +608,10 @@ class Core:
     ) -> AsyncGenerator[str, None]:
         target = target or Target()
         wish = TranslationWish(str(uuid.uuid4()), target, text, to, source)
-        texts = self._contacts.translate(wish) if target.provider_key else self.machine.translate(wish)
+        if target.provider_key and source:
+            by_engine = replace(wish, target=Target())
+            wish = by_engine if self.machine.translation_route(by_engine) is not None else wish
+        texts = self._contacts.translate(wish) if wish.target.provider_key else self.machine.translate(wish)
         async with aclosing(texts):
             async for piece in texts:
                 yield piece

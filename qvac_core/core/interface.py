@@ -42,6 +42,7 @@ if TYPE_CHECKING:
         Target,
     )
     from qvac_core.core.tools import ToolsRoomInterface
+    from qvac_core.core.translators import TranslatorsInterface
 
 
 class CoreInterface(Protocol):
@@ -137,6 +138,8 @@ class CoreInterface(Protocol):
     def model_options(self) -> ModelOptionsInterface: ...
     @property
     def manners(self) -> MannersInterface: ...
+    @property
+    def translators(self) -> TranslatorsInterface: ...
     @property
     def invites(self) -> InvitesInterface: ...
     @property
@@ -237,9 +240,12 @@ class CoreInterface(Protocol):
     async def stop_transcript(self, message_id: str) -> None:
         """What is done is kept; AnswerFinished with status "stopped" follows."""
 
-    async def start_translation(self, translation_id: str, text: str, to: str, target: Target) -> None:
-        """Translate a text by whoever chats at `target`. to: BCP-47. TranslationChanged… of this id, which the caller
-        makes up, follow; the last one with running False."""
+    async def start_translation(
+        self, translation_id: str, text: str, to: str, target: Target, source: str = ""
+    ) -> None:
+        """Translate a text by whoever chats at `target`; with `source` by the translation models of this machine, where
+        they know both languages. to, source: BCP-47. TranslationChanged… of this id, which the caller makes up,
+        follow; the last one with running False."""
 
     async def stop_translation(self, translation_id: str) -> None:
         """Down to the GPU; what is there is kept, and told once more."""

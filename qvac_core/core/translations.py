@@ -13,8 +13,8 @@ from qvac_core.core.state import ErrorInfo, Target, TranslationChanged
 from qvac_core.core.tasks import TaskOwner
 from qvac_core.errors import QvacError
 
-Translate = Callable[[str, str, Target], AsyncGenerator[str, None]]
-"""(text, to, target): the translation in pieces; closing it cancels. Raises QvacError."""
+Translate = Callable[[str, str, Target, str], AsyncGenerator[str, None]]
+"""(text, to, target, source): the translation in pieces; closing it cancels. Raises QvacError."""
 
 
 class Events(Protocol):
@@ -37,10 +37,10 @@ class Translations:
     async def close(self) -> None:
         await self._tasks.close()
 
-    def start(self, translation_id: str, text: str, to: str, target: Target) -> None:
+    def start(self, translation_id: str, text: str, to: str, target: Target, source: str = "") -> None:
         """The id is the caller's, who knows it before the first event."""
         running = self._running[translation_id] = _Running()
-        work = self._run(translation_id, running, text, to, target)
+        work = self._run(translation_id, running, self._translate(text, to, target, source))
         running.task = self._tasks.start(work, f"translation {translation_id}")
 
     async def stop(self, translation_id: str) -> None:
@@ -48,10 +48,10 @@ class Translations:
         if running is not None and running.task is not None:
             await self._tasks.end(running.task)
 
-    async def _run(self, translation_id: str, running: _Running, text: str, to: str, target: Target) -> None:
+    async def _run(self, translation_id: str, running: _Running, translation: AsyncGenerator[str, None]) -> None:
         error: ErrorInfo | None = None
         try:
-            async with aclosing(self._translate(text, to, target)) as pieces:
+            async with aclosing(translation) as pieces:
                 async for piece in pieces:
                     running.text += piece
                     self._events.emit(TranslationChanged(translation_id, running.text))

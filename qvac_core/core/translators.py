@@ -5,7 +5,7 @@ Mozilla's models all have English on one side: German to French takes two, one a
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
@@ -20,6 +20,13 @@ class Translator(Protocol):
 
 
 T = TypeVar("T", bound=Translator)
+
+
+class TranslatorsInterface(Protocol):
+    """`core.translators`: what the translation models of this machine can do."""
+
+    async def pairs(self) -> tuple[tuple[str, str], ...]:
+        """From which language into which, as codes; through a third one, too. SharedModelsChanged: look again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,3 +66,13 @@ def route(models: Sequence[T], source: str, target: str) -> Route[T] | None:
     """source, target: codes or names, as a person gives them. None where these models do not do it."""
     fitting = [each for each in routes(models) if is_language(each.source, source) and is_language(each.target, target)]
     return min(fitting, key=lambda each: each.second is not None, default=None)
+
+
+class TranslatorsHere:
+    """`TranslatorsInterface`, by the models that `models` gives."""
+
+    def __init__(self, models: Callable[[], Sequence[Translator]]) -> None:
+        self._models = models
+
+    async def pairs(self) -> tuple[tuple[str, str], ...]:
+        return tuple((each.source, each.target) for each in routes(self._models()))

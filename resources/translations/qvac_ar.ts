@@ -7215,6 +7215,10 @@
         <translation>للكلام</translation>
     </message>
     <message>
+        <source>for translation</source>
+        <translation>للترجمة</translation>
+    </message>
+    <message>
         <source>from Hugging Face</source>
         <translation>من Hugging Face</translation>
     </message>
@@ -8535,6 +8539,10 @@
     <message>
         <source>{some} and {last}</source>
         <translation>{some} و{last}</translation>
+    </message>
+    <message>
+        <source>{source} to {target}, by a translation model</source>
+        <translation>من {source} إلى {target}، بنموذج ترجمة</translation>
     </message>
     <message>
         <source>{speed} × real time</source>

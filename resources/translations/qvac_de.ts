@@ -7019,6 +7019,10 @@
         <translation>für Sprache</translation>
     </message>
     <message>
+        <source>for translation</source>
+        <translation>für Übersetzungen</translation>
+    </message>
+    <message>
         <source>from Hugging Face</source>
         <translation>von Hugging Face</translation>
     </message>
@@ -8315,6 +8319,10 @@
     <message>
         <source>{some} and {last}</source>
         <translation>{some} und {last}</translation>
+    </message>
+    <message>
+        <source>{source} to {target}, by a translation model</source>
+        <translation>{source} → {target}, mit einem Übersetzungsmodell</translation>
     </message>
     <message>
         <source>{speed} × real time</source>

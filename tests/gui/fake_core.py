@@ -72,6 +72,7 @@ from tests.gui.fake_manners import FakeGauges, FakeManners
 from tests.gui.fake_model_options import FakeModelOptions
 from tests.gui.fake_pausing import FakePausing
 from tests.gui.fake_tools import FakeTools
+from tests.gui.fake_translators import FakeTranslators
 
 MY_KEY = "2744ccd10c7533bd736ad890f9dd5cab2adb27b07d500b9493f29cdc420cb2e0"
 NOW = 1_795_532_000.0  # 24 November 2026, 13:33 UTC
@@ -130,6 +131,7 @@ class FakeCore:
     identity: FakeIdentity = field(default_factory=FakeIdentity)
     history: FakeHistory = field(default_factory=FakeHistory)
     manners: FakeManners = field(default_factory=FakeManners)
+    translators: FakeTranslators = field(default_factory=FakeTranslators)
     gauges: FakeGauges = field(default_factory=FakeGauges)
     model_options: FakeModelOptions = field(default_factory=FakeModelOptions)
     started: bool = False
@@ -533,9 +535,11 @@ class FakeCore:
         await self._enter("end_dictation", dictation_id)
         self.emit(DictationEnded(dictation_id, "".join(self._understood())))
 
-    async def start_translation(self, translation_id: str, text: str, to: str, target: Target) -> None:
+    async def start_translation(
+        self, translation_id: str, text: str, to: str, target: Target, source: str = ""
+    ) -> None:
         """Streams `translated`, held at the end with `script.hold`; `fail["translation"]` fails it there."""
-        await self._enter("start_translation", text, to, target)
+        await self._enter("start_translation", text, to, target, *([source] if source else []))
         task = asyncio.get_running_loop().create_task(self._translate(translation_id))
         self._answers[translation_id] = task
         task.add_done_callback(lambda _task: self._answers.pop(translation_id, None))

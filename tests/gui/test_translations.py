@@ -13,7 +13,7 @@ from PySide6.QtWidgets import QMenu, QTextEdit
 from app.presenters.translations import Translations
 from app.widgets.chat.answer_row import AnswerRow
 from app.widgets.chat.message_list import Row
-from qvac_core.core.state import Target, TranslationChanged
+from qvac_core.core.state import SharedModelsChanged, Target, TranslationChanged
 from qvac_core.errors import ModelError
 from tests.gui import chat_scenes as scenes
 from tests.gui.share_window import POPUP
@@ -187,5 +187,34 @@ def test_nothing_is_not_translated(desk: Play) -> None:
         translations: Translations = desk.presenter.translations
         translations.start("m1", "  \n", "de", Target())
         assert translations.of("m1") is None
+
+    desk(test)
+
+
+def test_what_translation_models_of_this_machine_do_stands_first_and_both_languages_are_told(desk: Play) -> None:
+    async def test(desk: Desk) -> None:
+        desk.core.translators.now = (("en", "fr"), ("de", "en"))
+        desk.core.emit(SharedModelsChanged(()))
+        await desk.presenter.settle()
+        row = row_of(desk, "m2")
+        text = text_of(row)
+        select(text, "file names")
+        desk.messages.languages = desk.presenter.translations.languages()
+        menu = submenu(
+            desk.messages.menu_for(text, row, text.mapToGlobal(text.rect().topLeft())), "Translate the selection to"
+        )
+        named = [action.text() for action in menu.actions()][:2]
+        assert named == ["English to French, by a translation model", "German to English, by a translation model"]
+        acts(menu)[named[1]]()
+        await desk.presenter.settle()
+        assert desk.core.called("start_translation") == [("file names", "en", STUDIO, "de")]
+        assert "translation_language" not in desk.core.settings
+        box = desk.messages.translation("m2")
+        assert box is not None
+        assert box.title.text() == named[1]
+        desk.core.translators.now = ()
+        desk.core.emit(SharedModelsChanged(()))
+        await desk.presenter.settle()
+        assert not any(">" in code for code, _ in desk.presenter.translations.languages())
 
     desk(test)

@@ -23,7 +23,7 @@ def test_every_model_is_listed_with_where_it_comes_from() -> None:
         assert model is not None and model is by_name(entry.constant)
         assert (entry.expected_size, entry.sha256_checksum) == (model.size_bytes, model.sha256)
         assert entry.model_id.startswith(entry.name) and entry.registry_path.endswith(entry.model_id)
-        assert entry.addon in ("llm", "embeddings", "whisper")
+        assert entry.addon in ("llm", "embeddings", "whisper", "nmt")
 
 
 def test_each_filter_narrows_and_capitals_do_not_count() -> None:

@@ -151,8 +151,8 @@ def translated(
         hub, events = EventHub(), list[CoreEvent]()
         hub.subscribe(events.append)
 
-        def translate(text: str, to: str, target: Target) -> AsyncGenerator[str, None]:
-            assert (text, to, target) == ("Hello", "de", Target("key", "model"))
+        def translate(text: str, to: str, target: Target, source: str) -> AsyncGenerator[str, None]:
+            assert (text, to, target, source) == ("Hello", "de", Target("key", "model"), "")
             return script()
 
         translations = Translations(translate, hub)

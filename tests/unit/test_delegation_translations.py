@@ -220,9 +220,10 @@ def test_used_up_tokens_are_told_before_anything_is_translated() -> None:
 @pytest.mark.parametrize(
     ("fields", "code", "words"),
     [
-        ({"text": [TEXT] * 10_000}, 52420, "one text at a time"),
-        ({"text": [TEXT], "modelType": "nmt", "to": ""}, 52416, "translates by chat models"),
-        ({"modelType": "nmtcpp-translation"}, 52416, "translates by chat models"),
+        ({"text": [TEXT] * 10_000}, 52420, "At most 1000 texts"),
+        ({"text": [TEXT, TEXT]}, 52420, "one text at a time"),
+        ({"text": [TEXT], "modelType": "nmt", "to": ""}, 52416, "no translation engine"),
+        ({"modelType": "nmtcpp-translation"}, 52416, "no translation engine"),
         ({"text": "word " * 600_000}, 52420, "too long to be translated"),
         ({"text": "word " * 1_000_000}, 52420, "too long for the provider"),
         ({"text": "\n"}, 52420, "no text"),

@@ -41,9 +41,7 @@ def test_a_long_one_is_cut_behind_a_mark_or_between_words_and_a_word_without_end
         pieces = [part.text for part in sentences_of(text, split, count)]
         assert "".join(pieces) == text
         assert all(count(piece) <= MOST_TOKENS for piece in pieces)
-    assert all(
-        piece.text.endswith(",") for piece in sentences_of(clause * 40, split, count) if not piece.as_it_is
-    )
+    assert all(piece.text.endswith(",") for piece in sentences_of(clause * 40, split, count) if not piece.as_it_is)
 
 
 @settings(max_examples=60, deadline=None)

@@ -17,6 +17,7 @@ from qvac_core.engines.translation import (
     TranslationRequest,
     chat_of_translation,
     wrong_with,
+    wrong_with_chat,
 )
 from qvac_core.engines.translation_text import PlainTranslation
 from qvac_core.errors import EngineCrashed, InferenceCancelled, ModelError
@@ -135,7 +136,8 @@ def test_a_long_answer_streams() -> None:
 )
 def test_what_cannot_be_asked_is_told_in_a_sentence(change: dict[str, str | int], words: str) -> None:
     asked: dict[str, str | int] = {"request_id": "r", "text": "Hello.", "to": "de", **change}
-    wrong = wrong_with(TranslationRequest(**asked))  # type: ignore[arg-type]
+    request = TranslationRequest(**asked)  # type: ignore[arg-type]
+    wrong = wrong_with(request) or wrong_with_chat(request)
     assert words in wrong and bool(words) == bool(wrong)
 
 

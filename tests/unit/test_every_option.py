@@ -19,7 +19,7 @@ import qvac_core
 from app.cli.options import build_parser, verbs_of
 from qvac_core.core.config import CoreConfig, RuleOverride
 from qvac_core.delegation.messages import GenerationParams
-from qvac_core.delegation.model_config import EmbedConfig, LlmConfig, WhisperConfig
+from qvac_core.delegation.model_config import EmbedConfig, LlmConfig, NmtConfig, WhisperConfig
 from qvac_core.store.settings import (
     ChatSettings,
     EngineSettings,
@@ -70,6 +70,8 @@ RELAYS = "unit/test_cli_relays.py::test_relays_are_taken_over_in_order"
 RELAYED = "e2e/test_relay_killed.py::test_an_answer_goes_on_through_the_second_relay"
 RELAY_TELLS = "e2e/test_relay.py::test_the_relay_verb_tells_whom_it_joins_and_how_much_passed"
 SPEECH = "e2e/test_transcription.py::test_here_and_there_the_words_are_the_same"
+TRANSLATORS = "e2e/test_translation_engine.py::test_here_and_there_the_translation_is_the_same"
+TRANSLATOR_ERRORS = "e2e/test_translation_engine.py::test_what_goes_wrong_is_told_alike_here_and_there"
 SPEECH_ERRORS = "e2e/test_transcription.py::test_what_goes_wrong_is_told_alike_here_and_there"
 SPOKEN_LIVE = "e2e/test_transcription.py::test_live_words_here_and_there"
 SPEECH_WIRE = "unit/test_delegation_transcriptions.py"
@@ -336,6 +338,13 @@ SHOWN_BY: dict[str, tuple[str, ...]] = {
     "transcribe_stream(end_of_turn_silence_ms)": (SPOKEN_LIVE,),
     "transcribe_stream(vad_run_interval_ms)": (SPOKEN_LIVE,),
     "transcribe_stream(request_id)": (SPOKEN_LIVE,),
+    "nmtConfig.engine": (TRANSLATORS,),
+    "nmtConfig.from": (TRANSLATORS, TRANSLATOR_ERRORS),
+    "nmtConfig.to": (TRANSLATORS, TRANSLATOR_ERRORS),
+    "nmtConfig.mode": (TRANSLATORS,),
+    "nmtConfig.srcVocabSrc": (TRANSLATORS, TRANSLATOR_ERRORS),
+    "nmtConfig.dstVocabSrc": (TRANSLATORS, TRANSLATOR_ERRORS),
+    "nmtConfig.pivotModel": (TRANSLATORS, TRANSLATOR_ERRORS),
     "whisperConfig.language": (SPEECH_ERRORS, LANGUAGES),
     "whisperConfig.translate": (f"{SPEECH_WIRE}::test_what_a_model_was_loaded_with_reaches_the_engine", LANGUAGES),
     "whisperConfig.initial_prompt": (f"{SPEECH_WIRE}::test_what_a_model_was_loaded_with_reaches_the_engine",),
@@ -571,6 +580,7 @@ def everything() -> list[str]:
         *functions(),
         *(f"modelConfig.{item.encode_name}" for item in msgspec.structs.fields(LlmConfig)),
         *(f"whisperConfig.{item.encode_name}" for item in msgspec.structs.fields(WhisperConfig)),
+        *(f"nmtConfig.{item.encode_name}" for item in msgspec.structs.fields(NmtConfig)),
         *(f"embedConfig.{item.encode_name}" for item in msgspec.structs.fields(EmbedConfig)),
         *(f"generationParams.{item.encode_name}" for item in msgspec.structs.fields(GenerationParams)),
         *(f"settings.{item.name}" for item in dataclasses.fields(Settings) if item.name not in SECTIONS),

@@ -5,8 +5,10 @@ from __future__ import annotations
 import pytest
 
 import qvac_core.models as models
+from qvac_core.engines.marian_file import languages_of
 from qvac_core.errors import ModelError
 from qvac_core.models import (
+    BERGAMOT_DE_EN,
     DEFAULT_SMALL_MODEL,
     LLAMA_3_2_1B_INST_Q4_0,
     HuggingFaceSource,
@@ -38,14 +40,36 @@ def test_an_unknown_name_is_an_attribute_error() -> None:
 
 
 def test_all_models_have_a_source_that_can_be_fetched() -> None:
-    assert len(all_models()) == 128
-    assert len({model.name for model in all_models()}) == 128
+    packed = [model for model in all_models() if model.packed]
+    assert (len(all_models()), len(packed)) == (220, 92)
+    assert len({model.name for model in all_models()}) == len({model.sha256 for model in all_models()}) == 220
     assert all_models()[0] is DEFAULT_SMALL_MODEL
     for model in all_models():
+        if model.packed:
+            continue
         source = parse_source(model.src)
         assert isinstance(source, HuggingFaceSource)
         assert source.file_name == model.file
         assert len(model.sha256) == 64
+
+
+def test_translation_models_come_from_mozilla_whole_under_the_sdks_names() -> None:
+    model = BERGAMOT_DE_EN
+    assert model is by_source(model.src) and model.src.startswith("registry://s3/")
+    assert (model.languages, model.file) == (("de", "en"), "model.deen.intgemm.alphas.bin")
+    for model in all_models():
+        assert bool(model.packed) == bool(model.languages) == (model.model_type == "nmtcpp-translation")
+        if not model.packed:
+            continue
+        assert (
+            languages_of(model.file) == model.languages
+            and model.name == "BERGAMOT_" + "_".join(model.languages).upper()
+        )
+        assert model.packed[0].name == model.file and any("vocab" in file.name for file in model.packed)
+        for file in model.packed:
+            source = parse_source(file.address)
+            assert isinstance(source, UrlSource) and source.file_name == f"{file.name}.gz"
+            assert len(file.sha256) == 64 and file.size_bytes > 100_000
 
 
 def test_a_file_name_of_two_models_names_neither() -> None:
