@@ -118,7 +118,7 @@ def _to_be_had() -> list[tuple[Overview, str]]:
                 parameters=model.params or "",
                 here=False,
                 fits=fits(model.size_bytes),
-                place=model.address,
+                place=model.src,
                 languages=model.languages,
             ),
             model.sha256,

@@ -53,8 +53,9 @@ def test_this_machine_and_what_it_could_get(folder: Path) -> None:
     assert first["fits"] == "now" and first["path"] == str(folder / "models" / "mine.gguf")
     assert not any(model["here"] for model in others)
     assert NAME not in {model["name"] for model in others}, "it is here"
-    assert {model["kind"] for model in others} == {"chat", "embed", "transcribe", "vision part", "voice detector"}
-    assert all(model["source"].startswith("registry://hf/") and model["sizeBytes"] > 0 for model in others)
+    kinds = {"chat", "embed", "transcribe", "translate", "vision part", "voice detector"}
+    assert {model["kind"] for model in others} == kinds
+    assert all(model["source"].startswith("registry://") and model["sizeBytes"] > 0 for model in others)
 
 
 def test_words_narrow_the_list(folder: Path) -> None:
