@@ -22,6 +22,8 @@ from qvac_core.core.state import (
     KnocksChanged,
     MannersChanged,
     PausesChanged,
+    ProgramCalled,
+    ProgramsChanged,
     ProvidersChanged,
     RequestEnded,
     RequestProgressed,
@@ -39,6 +41,7 @@ WHOLE_STATES = (
     KnocksChanged,
     MannersChanged,
     PausesChanged,
+    ProgramsChanged,
     ProvidersChanged,
     ConversationsChanged,
     LibraryChanged,
@@ -85,6 +88,8 @@ def _key(event: CoreEvent) -> Hashable | None:
     match event:
         case AnswerTokens() | AnswerThinking():
             return (type(event), event.message_id)
+        case ProgramCalled(call=call) if not call.ended:
+            return (ProgramCalled, call.id)
         case RequestProgressed():
             return (RequestProgressed, event.request.id)
         case ConnectionStage():
@@ -112,6 +117,8 @@ def _closes(event: CoreEvent) -> tuple[Hashable, ...]:
             return (AnswerTokens, event.message_id), (AnswerThinking, event.message_id)
         case RequestStarted():
             return ((RequestProgressed, event.request.id),)
+        case ProgramCalled(call=call) if call.ended:
+            return ((ProgramCalled, call.id),)
         case RequestEnded():
             return ((RequestProgressed, event.entry.id),)
         case TranslationChanged() if not event.running:

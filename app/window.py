@@ -23,12 +23,14 @@ from app.opening import Opening
 from app.presenters.chat import ChatPresenter
 from app.presenters.library import LibraryPresenter
 from app.presenters.network import NetworkPresenter
+from app.presenters.programs import ProgramsPresenter
 from app.presenters.share import SharePresenter
 from app.tasks import Tasks
 from app.theme import Theme
 from app.views.chat_page import ChatPage
 from app.views.knock_notice import KnockNotice
 from app.views.library_page import LibraryPage
+from app.views.programs_page import ProgramsPage
 from app.views.share_dialogs import confirm
 from app.widgets.dialog import Dialog, is_above
 from app.widgets.focus import hand_on_focus, next_stop
@@ -85,9 +87,11 @@ class MainWindow(QWidget):
         self.chat = ChatPresenter(core, parent=self)
         self.library = LibraryPresenter(core, parent=self)
         self.network = NetworkPresenter(core, parent=self)
+        self.programs = ProgramsPresenter(core, parent=self)
         self._share_page: SharePage | None = None
         self.chat_page = ChatPage(self.chat, theme)
         self.library_page = LibraryPage(self.library, theme)
+        self.programs_page = ProgramsPage(self.programs, theme)
         self.settings = WindowSettings(core, theme, self.chat, self.chat_page, self.network, self.share.identity, self)
         self.notice = NoticeBar(theme)
         self._downloads = DownloadSpeech(self)
@@ -180,6 +184,7 @@ class MainWindow(QWidget):
         self.share.noticed.connect(self._show_notice)
         self.chat.share_requested.connect(lambda: self.tabs.choose(SHARE))
         tool = self.add_page(self.library_page, tr("Library"), "hard-drive", "Ctrl+L")
+        self.add_page(self.programs_page, tr("For programs"), "terminal", "Ctrl+P")
         self.library.downloads_changed.connect(lambda: tool.show_progress(self.library.progress))
         self.library.chat_wanted.connect(self._chat_here)
         self.chat_page.library_wanted.connect(self.show_library)
@@ -285,6 +290,7 @@ class MainWindow(QWidget):
         await self.share.load()
         await self.chat.load(await self.windows.main_conversation())
         await self.library.load()
+        await self.programs.load()
         if not self._placed:
             self._open_tab(tab)
         elif not busy:
@@ -301,6 +307,7 @@ class MainWindow(QWidget):
         await self.share.close()
         await self.chat.close()
         await self.library.close()
+        await self.programs.close()
         await self.tasks.close()
 
     def closeEvent(self, event: QCloseEvent) -> None:

@@ -172,6 +172,10 @@ def _dispatch(options: argparse.Namespace, output: Output, arguments: Sequence[s
         from app.cli.relay import relay
 
         return run_until_done(relay(options, output), output)
+    if options.verb == "serve":
+        from app.cli.serve import serve
+
+        return run_until_done(serve(options, output), output)
     if options.verb == "diagnose":
         from app.cli.diagnose import diagnose
 

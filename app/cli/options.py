@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import ipaddress
 import re
 import sys
 from collections.abc import Callable, Sequence
@@ -261,6 +262,9 @@ def build_parser() -> argparse.ArgumentParser:
     _transcribe(_verb(verbs, "transcribe", "write down what is said in a recording"))
     _translate(_verb(verbs, "translate", "put a text into another language"))
     _embed(_verb(verbs, "embed", "turn texts into vectors"))
+    _serve(
+        _verb(verbs, "serve", "an OpenAI-compatible endpoint for programs, over everything that is reached from here")
+    )
     _relay(_verb(verbs, "relay", "forward between peers that find no direct path to each other"))
     _public_key(_verb(verbs, "public-key", "print the key that this identity shows to others"))
     _own_identity(_verb(verbs, "identity", "back up this machine's identity, restore it, or make a new one"))
@@ -703,6 +707,68 @@ def _relay(parser: argparse.ArgumentParser) -> None:
     )
     _network(parser)
     _json(parser)
+
+
+def _serve(parser: argparse.ArgumentParser) -> None:
+    parser.description = (
+        "An OpenAI-compatible endpoint for programs, over this machine's models and those of every provider, by "
+        "MACHINE/MODEL. Its token is always needed."
+    )
+    parser.add_argument(
+        "--model",
+        type=_name_or_path,
+        action="append",
+        default=[],
+        metavar="NAME_OR_PATH",
+        help="a model of this machine beside those of the library; may be given again",
+    )
+    parser.add_argument(
+        "--provider",
+        type=_named_key,
+        action="append",
+        default=[],
+        metavar="[NAME=]KEY",
+        help="a provider beside those that are known here, which is remembered; may be given again",
+    )
+    parser.add_argument("--token", action="store_true", help="print the token, and end")
+    parser.add_argument("--new-token", action="store_true", help="make another token first; the old one ends")
+    parser.add_argument(
+        "--http-port", type=_port, metavar="PORT", help="TCP port for programs (default: of the settings, 8123)"
+    )
+    parser.add_argument(
+        "--host",
+        type=_address,
+        default="127.0.0.1",
+        metavar="ADDRESS",
+        help="listen at this address of the machine (default 127.0.0.1: programs of this machine alone)",
+    )
+    parser.add_argument(
+        "--allow-origin",
+        type=_text,
+        action="append",
+        default=[],
+        metavar="ORIGIN",
+        help="let this web page call, as in https://chat.example.com; may be given again",
+    )
+    _identity(parser)
+    _network(parser)
+    _local_network(parser)
+    _relays(parser)
+    _json(parser)
+
+
+def _named_key(text: str) -> tuple[str, bytes]:
+    name, equals, key = text.rpartition("=")
+    if equals and not name.strip():
+        raise argparse.ArgumentTypeError("there is no name before the =")
+    return name.strip(), _checked(parse_public_key)(key)
+
+
+def _address(text: str) -> str:
+    try:
+        return str(ipaddress.ip_address(text.strip("[]")))
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"'{text}' is no address, as in 127.0.0.1 or 0.0.0.0") from None
 
 
 def _chat(parser: argparse.ArgumentParser) -> None:

@@ -508,6 +508,12 @@ STARTUP = Section(
                     later("Share as soon as it starts"),
                     later("What is switched on under Share my GPU."),
                 ),
+                Row(
+                    "programs.at_start",
+                    later("Programs may use this as soon as it starts"),
+                    later("The endpoint under For programs."),
+                    words=("serve", "OpenAI", "API"),
+                ),
             ),
         ),
         Group(
@@ -615,6 +621,18 @@ NETWORK = Section(
                     later("They find each other by key, also without the internet. Others learn nothing."),
                     words=("--no-local-network", "mDNS"),
                     given="local_network",
+                ),
+            ),
+        ),
+        Group(
+            later("For programs"),
+            (
+                Row(
+                    "programs.port",
+                    later("TCP port for programs"),
+                    later("On this machine alone. It holds when the endpoint is switched on next."),
+                    Whole(),
+                    words=("--http-port", "serve", "OpenAI", "API"),
                 ),
             ),
         ),

@@ -43,6 +43,8 @@ from qvac_core.core.model_options import OF_ALL_MODELS, ModelOptionsInterface
 from qvac_core.core.network import NetworkNode
 from qvac_core.core.own_identity import IdentityRoom
 from qvac_core.core.pausing import Pausing
+from qvac_core.core.program_reach import ProgramReach
+from qvac_core.core.programs import Programs
 from qvac_core.core.sharing import Sharing
 from qvac_core.core.speech import Speech
 from qvac_core.core.state import (
@@ -83,6 +85,7 @@ from qvac_core.errors import IdentityError, QvacError, StoreError
 from qvac_core.hyperdht import KeyPair
 from qvac_core.store.folders import DataDir, InstanceLock
 from qvac_core.store.identity import Identity, IdentityStore, SeedSource
+from qvac_core.store.program_token import ProgramToken
 from qvac_core.store.settings import Settings
 from qvac_core.store.store import Store
 
@@ -256,6 +259,17 @@ class Core:
             lambda text, to, at, source: self.translate(text, to=to, source=source, target=at), self._hub
         )
         self._on_close("translations", self._translations.close)
+        reach = ProgramReach(
+            self.machine,
+            library,
+            self._contacts,
+            self.consumer,
+            self.speech,
+            longest=lambda: self._store.settings.settings.chat.answer_tokens,
+        )
+        self._on_close("reach of programs", reach.close)
+        self.programs = Programs(self._store, ProgramToken(folder), reach, self._hub.emit)
+        self._on_close("programs", self.programs.close)
         self._sharing = Sharing(
             self._store,
             self._hub,

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from qvac_core.core.manners import MannersInterface
     from qvac_core.core.model_options import ModelOptionsInterface
     from qvac_core.core.pausing import PausingInterface
+    from qvac_core.core.programs import ProgramsInterface
     from qvac_core.core.state import (
         AccessMode,
         AccessRules,
@@ -204,6 +205,10 @@ class CoreInterface(Protocol):
     @property
     def tools(self) -> ToolsRoomInterface:
         """Servers of tools, what each conversation uses of them, and what may run."""
+
+    @property
+    def programs(self) -> ProgramsInterface:
+        """The OpenAI-compatible endpoint of this machine."""
 
     @property
     def chat_settings(self) -> ChatSettingsRoom:

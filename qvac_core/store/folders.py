@@ -28,6 +28,7 @@ _OWN_FILES: Final = frozenset(
     (
         *("identity", "settings.toml", "known-nodes.json", "models-known.json", "models-move.json"),
         *("lock", "instance", MOVED_FILE, "left-behind.json"),
+        "program-token",
     )
 )
 
@@ -109,6 +110,11 @@ class DataDir:
     @property
     def pictures_folder(self) -> Path:
         return self.root / "pictures"
+
+    @property
+    def program_token_file(self) -> Path:
+        """Of the endpoint for programs."""
+        return self.root / "program-token"
 
     @property
     def kept_states_folder(self) -> Path:

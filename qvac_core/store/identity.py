@@ -196,22 +196,29 @@ class IdentityStore:
             ) from error
 
     def _ask_keyring(self, question: Callable[[], str | None]) -> str | None:
-        """Its answer, in a thread of its own, because a keyring without a screen may wait for ever."""
-        answers: list[str | None] = []
-        failures: list[str] = []
+        return ask_keyring(question, self._keyring_seconds)
 
-        def ask() -> None:
-            try:
-                answers.append(question())
-            except Exception as error:  # noqa: BLE001 - back ends raise whatever D-Bus, pywin32 or ctypes raise
-                failures.append(type(error).__name__)
 
-        thread = threading.Thread(target=ask, name="keyring", daemon=True)
-        thread.start()
-        thread.join(self._keyring_seconds)
-        if not answers:
-            raise KeyringUnavailable(failures[0] if failures else "no answer")
-        return answers[0]
+def ask_keyring(question: Callable[[], str | None], seconds: float = KEYRING_SECONDS) -> str | None:
+    """Its answer, in a thread of its own, because a keyring without a screen may wait for ever.
+
+    Raises KeyringUnavailable.
+    """
+    answers: list[str | None] = []
+    failures: list[str] = []
+
+    def ask() -> None:
+        try:
+            answers.append(question())
+        except Exception as error:  # noqa: BLE001 - back ends raise whatever D-Bus, pywin32 or ctypes raise
+            failures.append(type(error).__name__)
+
+    thread = threading.Thread(target=ask, name="keyring", daemon=True)
+    thread.start()
+    thread.join(seconds)
+    if not answers:
+        raise KeyringUnavailable(failures[0] if failures else "no answer")
+    return answers[0]
 
 
 def _make_private(path: Path) -> None:

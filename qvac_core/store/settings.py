@@ -214,6 +214,18 @@ class EngineSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class ProgramsSettings:
+    """[programs]: the endpoint for programs of this machine. at_start: the window switches it on.
+
+    port: TCP, on this machine alone. origins: web pages that may call it, as browsers name them (https://HOST).
+    """
+
+    at_start: bool = False
+    port: int = bounded(8123, 1, 65_535)
+    origins: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class LibrarySettings:
     """[library]: `folder`: where models are kept, "" = in the data folder. downloads_at_once: the others wait."""
 
@@ -250,6 +262,7 @@ class Settings:
     library: LibrarySettings = field(default_factory=LibrarySettings)
     speech: SpeechSettings = field(default_factory=SpeechSettings)
     engine: EngineSettings = field(default_factory=EngineSettings)
+    programs: ProgramsSettings = field(default_factory=ProgramsSettings)
 
 
 @dataclass(frozen=True, slots=True)

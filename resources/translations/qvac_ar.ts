@@ -100,6 +100,18 @@
         </translation>
     </message>
     <message numerus="yes">
+        <source>%n machine</source>
+        <comment>%n machines</comment>
+        <translation>
+            <numerusform>لا أجهزة</numerusform>
+            <numerusform>جهاز واحد</numerusform>
+            <numerusform>جهازين</numerusform>
+            <numerusform>%n أجهزة</numerusform>
+            <numerusform>%n جهازًا</numerusform>
+            <numerusform>%n جهاز</numerusform>
+        </translation>
+    </message>
+    <message numerus="yes">
         <source>%n may change things</source>
         <comment>%n may change things</comment>
         <translation>
@@ -109,6 +121,18 @@
             <numerusform>%n قد يغيّر أشياء</numerusform>
             <numerusform>%n قد يغيّر أشياء</numerusform>
             <numerusform>%n قد يغيّر أشياء</numerusform>
+        </translation>
+    </message>
+    <message numerus="yes">
+        <source>%n model</source>
+        <comment>%n models</comment>
+        <translation>
+            <numerusform>لا نماذج</numerusform>
+            <numerusform>نموذج واحد</numerusform>
+            <numerusform>نموذجان</numerusform>
+            <numerusform>%n نماذج</numerusform>
+            <numerusform>%n نموذجًا</numerusform>
+            <numerusform>%n نموذج</numerusform>
         </translation>
     </message>
     <message numerus="yes">
@@ -232,6 +256,18 @@
         </translation>
     </message>
     <message numerus="yes">
+        <source>%n program in the last 24 hours</source>
+        <comment>%n programs in the last 24 hours</comment>
+        <translation>
+            <numerusform>لا برامج في آخر 24 ساعة</numerusform>
+            <numerusform>برنامج واحد في آخر 24 ساعة</numerusform>
+            <numerusform>برنامجان في آخر 24 ساعة</numerusform>
+            <numerusform>%n برامج في آخر 24 ساعة</numerusform>
+            <numerusform>%n برنامجًا في آخر 24 ساعة</numerusform>
+            <numerusform>%n برنامج في آخر 24 ساعة</numerusform>
+        </translation>
+    </message>
+    <message numerus="yes">
         <source>%n request</source>
         <comment>%n requests</comment>
         <translation>
@@ -352,6 +388,18 @@
         </translation>
     </message>
     <message numerus="yes">
+        <source>%n web page may call it.</source>
+        <comment>%n web pages may call it.</comment>
+        <translation>
+            <numerusform>لا يجوز لأي صفحة ويب استدعاؤها.</numerusform>
+            <numerusform>يجوز لصفحة ويب واحدة استدعاؤها.</numerusform>
+            <numerusform>يجوز لصفحتي ويب استدعاؤها.</numerusform>
+            <numerusform>يجوز لـ %n صفحات ويب استدعاؤها.</numerusform>
+            <numerusform>يجوز لـ %n صفحة ويب استدعاؤها.</numerusform>
+            <numerusform>يجوز لـ %n صفحة ويب استدعاؤها.</numerusform>
+        </translation>
+    </message>
+    <message numerus="yes">
         <source>%n word</source>
         <comment>%n words</comment>
         <translation>
@@ -362,6 +410,10 @@
             <numerusform>%n كلمة</numerusform>
             <numerusform>%n كلمة</numerusform>
         </translation>
+    </message>
+    <message>
+        <source>&apos;{text}&apos; is no address of a page. Write it as in https://chat.example.com, without a path.</source>
+        <translation>«{text}» ليس عنوان صفحة. اكتبه مثل https://chat.example.com بلا مسار.</translation>
     </message>
     <message>
         <source>(nothing)</source>
@@ -479,6 +531,14 @@
     <message>
         <source>A new identity is a new key: nobody who knows the present one finds this machine any more, and guests have to be given the new one. The present key is forgotten unless it is backed up.</source>
         <translation>الهوية الجديدة مفتاح جديد: لن يعثر على هذا الجهاز بعدها من يعرف المفتاح الحالي، ويجب إعطاء الضيوف المفتاح الجديد. ويُنسى المفتاح الحالي ما لم يُنسخ احتياطيًا.</translation>
+    </message>
+    <message>
+        <source>A new token ends the old one at once.</source>
+        <translation>الرمز الجديد ينهي القديم فورًا.</translation>
+    </message>
+    <message>
+        <source>A page that is allowed here still needs the token. One address a line, as in https://chat.example.com or app://obsidian.md.</source>
+        <translation>الصفحة المسموح لها هنا تحتاج إلى الرمز أيضًا. عنوان واحد في كل سطر، مثل https://chat.example.com أو app://obsidian.md.</translation>
     </message>
     <message>
         <source>A part of it computes in the machine&apos;s memory, which is slower.</source>
@@ -770,8 +830,20 @@
         <translation>جهاز آخر يشارك بالمفتاح نفسه: يصل الضيوف إلى أيٍّ من الاثنين. أعطِ أحدهما هوية خاصة به.</translation>
     </message>
     <message>
+        <source>Another port</source>
+        <translation>منفذ آخر</translation>
+    </message>
+    <message>
+        <source>Another port…</source>
+        <translation>منفذ آخر…</translation>
+    </message>
+    <message>
         <source>Another program is downloading this model already. Wait for it to finish.</source>
         <translation>برنامج آخر ينزّل هذا النموذج بالفعل. انتظر حتى ينتهي.</translation>
+    </message>
+    <message>
+        <source>Another program uses port {port} on this machine. Port {free} is free: use that one, or end the other program.</source>
+        <translation>يستخدم برنامج آخر المنفذ {port} على هذا الجهاز. المنفذ {free} متاح: استخدمه، أو أنهِ البرنامج الآخر.</translation>
     </message>
     <message>
         <source>Answer</source>
@@ -792,6 +864,10 @@
     <message>
         <source>Answer as text</source>
         <translation>الإجابة نصًا</translation>
+    </message>
+    <message>
+        <source>Answered by</source>
+        <translation>أجاب</translation>
     </message>
     <message>
         <source>Answering: {who}</source>
@@ -970,6 +1046,10 @@
         <translation>اسأل {name}</translation>
     </message>
     <message>
+        <source>Asked for</source>
+        <translation>المطلوب</translation>
+    </message>
+    <message>
         <source>Asking Hugging Face…</source>
         <translation>يُسأل Hugging Face…</translation>
     </message>
@@ -984,6 +1064,10 @@
     <message>
         <source>Asking where to get it from…</source>
         <translation>يُسأل عن مصدره…</translation>
+    </message>
+    <message>
+        <source>Asking…</source>
+        <translation>جارٍ السؤال…</translation>
     </message>
     <message>
         <source>At least one: to let a key use nothing, set its tokens a day to 0, or block it.</source>
@@ -1088,6 +1172,10 @@
     <message>
         <source>By this machine&apos;s clock; over midnight, too.</source>
         <translation>بساعة هذا الجهاز؛ وبعد منتصف الليل أيضًا.</translation>
+    </message>
+    <message>
+        <source>Can do</source>
+        <translation>القدرات</translation>
     </message>
     <message>
         <source>Cancel</source>
@@ -1254,6 +1342,10 @@
         <translation>مسح السجل؟</translation>
     </message>
     <message>
+        <source>Clear the recent calls</source>
+        <translation>مسح الاستدعاءات الأخيرة</translation>
+    </message>
+    <message>
         <source>Close</source>
         <translation>إغلاق</translation>
     </message>
@@ -1308,6 +1400,10 @@
     <message>
         <source>Connect</source>
         <translation>اتصال</translation>
+    </message>
+    <message>
+        <source>Connect a program</source>
+        <translation>توصيل برنامج</translation>
     </message>
     <message>
         <source>Connect the disk that holds {folder}, or choose another folder.</source>
@@ -1394,6 +1490,10 @@
         <translation>نُسخ</translation>
     </message>
     <message>
+        <source>Copied, with the token in it.</source>
+        <translation>نُسخ وفيه الرمز.</translation>
+    </message>
+    <message>
         <source>Copied.</source>
         <translation>نُسخ.</translation>
     </message>
@@ -1462,6 +1562,10 @@
         <translation>نسخ الصورة</translation>
     </message>
     <message>
+        <source>Copy the address</source>
+        <translation>نسخ العنوان</translation>
+    </message>
+    <message>
         <source>Copy the answer</source>
         <translation>نسخ الإجابة</translation>
     </message>
@@ -1482,8 +1586,16 @@
         <translation>نسخ رابط مفتاحي</translation>
     </message>
     <message>
+        <source>Copy the name {name}</source>
+        <translation>نسخ الاسم {name}</translation>
+    </message>
+    <message>
         <source>Copy the picture of my QR code</source>
         <translation>نسخ صورة رمز QR لمفتاحي</translation>
+    </message>
+    <message>
+        <source>Copy the token</source>
+        <translation>نسخ الرمز</translation>
     </message>
     <message>
         <source>Copy the transcript</source>
@@ -1492,6 +1604,14 @@
     <message>
         <source>Copy the translation</source>
         <translation>نسخ الترجمة</translation>
+    </message>
+    <message>
+        <source>Copy this with the token</source>
+        <translation>نسخ هذا مع الرمز</translation>
+    </message>
+    <message>
+        <source>Copy with token</source>
+        <translation>نسخ مع الرمز</translation>
     </message>
     <message>
         <source>Croatian</source>
@@ -1672,6 +1792,10 @@
         <translation>الهولندية</translation>
     </message>
     <message>
+        <source>Each call is written down here: which program, who answered, how much. Never what was said.</source>
+        <translation>يُسجَّل كل استدعاء هنا: أي برنامج، ومن أجاب، وكم. ولا يُسجَّل ما قيل أبدًا.</translation>
+    </message>
+    <message>
         <source>Edit my message</source>
         <translation>تعديل رسالتي</translation>
     </message>
@@ -1748,6 +1872,10 @@
         <translation>الإستونية</translation>
     </message>
     <message>
+        <source>Every program that has the old one is refused from now on, until you give it the new one.</source>
+        <translation>كل برنامج لديه الرمز القديم يُرفض من الآن، حتى تعطيه الجديد.</translation>
+    </message>
+    <message>
         <source>Everybody except…</source>
         <translation>الجميع إلا…</translation>
     </message>
@@ -1810,6 +1938,10 @@
     <message>
         <source>Filter the log</source>
         <translation>تصفية السجل</translation>
+    </message>
+    <message>
+        <source>Filter the models</source>
+        <translation>تصفية النماذج</translation>
     </message>
     <message>
         <source>Find</source>
@@ -1895,6 +2027,10 @@
     <message>
         <source>For networks that block a direct path.</source>
         <translation>للشبكات التي تمنع المسار المباشر.</translation>
+    </message>
+    <message>
+        <source>For programs</source>
+        <translation>للبرامج</translation>
     </message>
     <message>
         <source>Forget questions and answers?</source>
@@ -2160,6 +2296,10 @@
     <message>
         <source>Here, and every byte is right.</source>
         <translation>وصل، وكل بايت صحيح.</translation>
+    </message>
+    <message>
+        <source>Hide the token</source>
+        <translation>إخفاء الرمز</translation>
     </message>
     <message>
         <source>High contrast</source>
@@ -2482,6 +2622,10 @@
         <translation>أُوقف بعد المرة الثالثة. اختر نموذجًا أكبر، أو اسأل بكلمات أخرى.</translation>
     </message>
     <message>
+        <source>It works.</source>
+        <translation>يعمل.</translation>
+    </message>
+    <message>
         <source>It would run on this machine, and its result stays here.</source>
         <translation>ستعمل على هذا الجهاز، وتبقى نتيجتها هنا.</translation>
     </message>
@@ -2706,6 +2850,10 @@
         <translation>الرابط</translation>
     </message>
     <message>
+        <source>Listening, on this machine only.</source>
+        <translation>في الاستماع، على هذا الجهاز فقط.</translation>
+    </message>
+    <message>
         <source>Listening.</source>
         <translation>يستمع.</translation>
     </message>
@@ -2786,6 +2934,14 @@
         <translation>الأجهزة في الشبكة نفسها</translation>
     </message>
     <message>
+        <source>Make a new token</source>
+        <translation>إنشاء رمز جديد</translation>
+    </message>
+    <message>
+        <source>Make a new token?</source>
+        <translation>إنشاء رمز جديد؟</translation>
+    </message>
+    <message>
         <source>Malay</source>
         <translation>الملايوية</translation>
     </message>
@@ -2862,12 +3018,20 @@
         <translation>النماذج والمحركات</translation>
     </message>
     <message>
+        <source>Models by name</source>
+        <translation>النماذج بأسمائها</translation>
+    </message>
+    <message>
         <source>Models of LM Studio, Ollama, Jan and others show here, and what machines beside this one let you copy.</source>
         <translation>تظهر هنا نماذج LM Studio وOllama وJan وغيرها، وما تسمح لك الأجهزة المجاورة بنسخه.</translation>
     </message>
     <message>
         <source>Models of registry://{registry} live on a hypercore store that QVAC Desktop cannot read. Choose a registry://hf model, or add the GGUF file by hand.</source>
         <translation>نماذج registry://{registry} محفوظة في مخزن hypercore لا يستطيع QVAC Desktop قراءته. اختر نموذج registry://hf، أو أضف ملف GGUF يدويًا.</translation>
+    </message>
+    <message>
+        <source>Models of the Library and those of the providers that answer show here, with the names for programs.</source>
+        <translation>تظهر هنا نماذج المكتبة ونماذج المزوّدين الذين يجيبون، بالأسماء التي تستخدمها البرامج.</translation>
     </message>
     <message>
         <source>Models of the architecture {architecture} are not supported by this version of the engine. Choose another model, or update QVAC Desktop.</source>
@@ -2888,6 +3052,10 @@
     <message>
         <source>More about my key</source>
         <translation>المزيد عن مفتاحي</translation>
+    </message>
+    <message>
+        <source>More about programs</source>
+        <translation>المزيد عن البرامج</translation>
     </message>
     <message>
         <source>More about the log</source>
@@ -3062,6 +3230,14 @@
         <translation>هوية جديدة…</translation>
     </message>
     <message>
+        <source>New token</source>
+        <translation>رمز جديد</translation>
+    </message>
+    <message>
+        <source>New token…</source>
+        <translation>رمز جديد…</translation>
+    </message>
+    <message>
         <source>New window</source>
         <translation>نافذة جديدة</translation>
     </message>
@@ -3084,6 +3260,10 @@
     <message>
         <source>No account and no telemetry. Machines find each other by key and talk encrypted end to end.</source>
         <translation>لا حساب ولا تتبّع. تعثر الأجهزة على بعضها بالمفتاح وتتحدث مشفّرةً من الطرف إلى الطرف.</translation>
+    </message>
+    <message>
+        <source>No chat model is on this machine or at a provider that answers.</source>
+        <translation>لا يوجد نموذج محادثة على هذا الجهاز ولا لدى مزوّد يجيب.</translation>
     </message>
     <message>
         <source>No engine</source>
@@ -3152,6 +3332,14 @@
     <message>
         <source>No other way was found. Try again, or give a second --relay-through KEY.</source>
         <translation>لم يُعثر على طريق آخر. حاول من جديد، أو أعطِ --relay-through KEY ثانيًا.</translation>
+    </message>
+    <message>
+        <source>No program has called yet</source>
+        <translation>لم يستدعِ أي برنامج بعد</translation>
+    </message>
+    <message>
+        <source>No program has called yet.</source>
+        <translation>لم يستدعِ أي برنامج بعد.</translation>
     </message>
     <message>
         <source>No program here opens folders. The path is above.</source>
@@ -3402,6 +3590,14 @@
         <translation>على هذا الجهاز</translation>
     </message>
     <message>
+        <source>On this machine alone. It holds when the endpoint is switched on next.</source>
+        <translation>على هذا الجهاز وحده. يسري عند تشغيل نقطة الوصول في المرة القادمة.</translation>
+    </message>
+    <message>
+        <source>On when QVAC Desktop starts</source>
+        <translation>تعمل عند بدء QVAC Desktop</translation>
+    </message>
+    <message>
         <source>Once others hold so much of it:</source>
         <translation>حالما يشغل غيرك هذا القدر منها:</translation>
     </message>
@@ -3537,6 +3733,10 @@
     <message>
         <source>Or a download runs. It may sleep again straight afterwards.</source>
         <translation>أو أثناء تنزيل. ويمكنه أن يعود إلى السكون بعدها مباشرةً.</translation>
+    </message>
+    <message>
+        <source>Other editors</source>
+        <translation>محررات أخرى</translation>
     </message>
     <message>
         <source>Other folder…</source>
@@ -3755,6 +3955,10 @@
         <translation>البولندية</translation>
     </message>
     <message>
+        <source>Port</source>
+        <translation>المنفذ</translation>
+    </message>
+    <message>
         <source>Portuguese</source>
         <translation>البرتغالية</translation>
     </message>
@@ -3775,8 +3979,28 @@
         <translation>الخصوصية والبيانات</translation>
     </message>
     <message>
+        <source>Program</source>
+        <translation>البرنامج</translation>
+    </message>
+    <message>
         <source>Programs and services that models may use in your conversations, by MCP. They run on this machine.</source>
         <translation>برامج وخدمات يجوز للنماذج استخدامها في محادثاتك عبر MCP. تعمل على هذا الجهاز.</translation>
+    </message>
+    <message>
+        <source>Programs may use this</source>
+        <translation>يجوز للبرامج استخدام هذا</translation>
+    </message>
+    <message>
+        <source>Programs may use this as soon as it starts</source>
+        <translation>يجوز للبرامج استخدام هذا منذ البدء</translation>
+    </message>
+    <message>
+        <source>Programs of this machine cannot use your models and providers.</source>
+        <translation>لا تستطيع برامج هذا الجهاز استخدام نماذجك ومزوّديك.</translation>
+    </message>
+    <message>
+        <source>Programs that have the old address have to be told the new one. A number from 1 to 65535.</source>
+        <translation>البرامج التي لديها العنوان القديم يجب أن تُعطى الجديد. رقم من 1 إلى 65535.</translation>
     </message>
     <message>
         <source>Progress</source>
@@ -3897,6 +4121,10 @@
     <message>
         <source>Ready</source>
         <translation>جاهز</translation>
+    </message>
+    <message>
+        <source>Recent calls</source>
+        <translation>الاستدعاءات الأخيرة</translation>
     </message>
     <message>
         <source>Reconnecting to {name}…</source>
@@ -4435,6 +4663,10 @@
         <translation>عرض كل من يطلب</translation>
     </message>
     <message>
+        <source>Show all {count}</source>
+        <translation>عرض الكل ({count})</translation>
+    </message>
+    <message>
         <source>Show fewer</source>
         <translation>عرض أقل</translation>
     </message>
@@ -4477,6 +4709,10 @@
     <message>
         <source>Show the main window</source>
         <translation>إظهار النافذة الرئيسية</translation>
+    </message>
+    <message>
+        <source>Show the token for 30 seconds</source>
+        <translation>إظهار الرمز لمدة 30 ثانية</translation>
     </message>
     <message numerus="yes">
         <source>Show the whole line</source>
@@ -4599,6 +4835,10 @@
         <translation>يبدأ.</translation>
     </message>
     <message>
+        <source>Starting…</source>
+        <translation>جارٍ البدء…</translation>
+    </message>
+    <message>
         <source>Still sharing</source>
         <translation>المشاركة مستمرة</translation>
     </message>
@@ -4649,6 +4889,10 @@
     <message>
         <source>Stop the answer that does not come</source>
         <translation>إيقاف الإجابة التي لا تأتي</translation>
+    </message>
+    <message>
+        <source>Stop the call of {program}</source>
+        <translation>إيقاف استدعاء {program}</translation>
     </message>
     <message>
         <source>Stop the request</source>
@@ -4725,6 +4969,14 @@
     <message>
         <source>Swedish</source>
         <translation>السويدية</translation>
+    </message>
+    <message>
+        <source>Switch it on first: nobody listens at this address now.</source>
+        <translation>شغّلها أولًا: لا أحد يستمع على هذا العنوان الآن.</translation>
+    </message>
+    <message>
+        <source>TCP port for programs</source>
+        <translation>منفذ TCP للبرامج</translation>
     </message>
     <message>
         <source>Table, CSV (*.csv);;JSON (*.json)</source>
@@ -4857,6 +5109,10 @@
     <message>
         <source>The connection ended while the model was loading.</source>
         <translation>انتهى الاتصال أثناء تحميل النموذج.</translation>
+    </message>
+    <message>
+        <source>The connection ended while the models were asked for.</source>
+        <translation>انقطع الاتصال أثناء السؤال عن النماذج.</translation>
     </message>
     <message>
         <source>The connection ended. Try again when it is back.</source>
@@ -4997,6 +5253,26 @@
     <message>
         <source>The end of its errors. It may hold keys: look before you pass it on.</source>
         <translation>نهاية رسائل أخطائه. قد تحوي مفاتيح: انظر فيها قبل أن تمررها.</translation>
+    </message>
+    <message>
+        <source>The endpoint answered in a way that was not expected.</source>
+        <translation>أجابت نقطة الوصول بطريقة غير متوقعة.</translation>
+    </message>
+    <message>
+        <source>The endpoint did not answer: {reason}.</source>
+        <translation>لم تجب نقطة الوصول: {reason}.</translation>
+    </message>
+    <message>
+        <source>The endpoint is off. Switch it on first.</source>
+        <translation>نقطة الوصول متوقفة. شغّلها أولًا.</translation>
+    </message>
+    <message>
+        <source>The endpoint under For programs.</source>
+        <translation>نقطة الوصول في «للبرامج».</translation>
+    </message>
+    <message>
+        <source>The endpoint was switched off.</source>
+        <translation>أُوقفت نقطة الوصول.</translation>
     </message>
     <message>
         <source>The engine cannot load this model file. Download it again, or choose another model.</source>
@@ -5475,6 +5751,10 @@
         <translation>الحزمة التي تسمع الميكروفون غير مثبّتة.</translation>
     </message>
     <message>
+        <source>The page {origin} asked.</source>
+        <translation>طلبت الصفحة {origin}.</translation>
+    </message>
+    <message>
         <source>The parts of this model do not belong together. Download all of them again.</source>
         <translation>أجزاء هذا النموذج لا تنتمي إلى بعضها. نزّلها كلها من جديد.</translation>
     </message>
@@ -5485,6 +5765,10 @@
     <message>
         <source>The peer does not answer yet.</source>
         <translation>لا يجيب الطرف الآخر بعد.</translation>
+    </message>
+    <message>
+        <source>The person at this machine stopped this request.</source>
+        <translation>أوقف المستخدم على هذا الجهاز هذا الطلب.</translation>
     </message>
     <message>
         <source>The person did not allow this call. Do not make it again; go on without it, or ask them.</source>
@@ -5681,6 +5965,14 @@
     <message>
         <source>The time for which the owner allowed your key is over.</source>
         <translation>انقضت المدة التي سمح المالك لمفتاحك بها.</translation>
+    </message>
+    <message>
+        <source>The token is a new one.</source>
+        <translation>الرمز جديد الآن.</translation>
+    </message>
+    <message>
+        <source>The token of programs is in the system&apos;s keyring, which does not answer ({reason}). Unlock it and try again, or make a new token.</source>
+        <translation>رمز البرامج في سلسلة مفاتيح النظام، وهي لا تجيب ({reason}). افتح قفلها وحاول مجددًا، أو أنشئ رمزًا جديدًا.</translation>
     </message>
     <message>
         <source>The tool failed and gave no reason.</source>
@@ -6087,6 +6379,10 @@
         <translation>يجيب هذا الجهاز من البداية.</translation>
     </message>
     <message>
+        <source>This machine cannot listen at {address}: {reason}.</source>
+        <translation>لا يستطيع هذا الجهاز الاستماع على {address}: {reason}.</translation>
+    </message>
+    <message>
         <source>This machine continues with {model}.</source>
         <translation>يتابع هذا الجهاز بنموذج {model}.</translation>
     </message>
@@ -6141,6 +6437,10 @@
     <message>
         <source>This model can only be had from a machine that has it. Choose one.</source>
         <translation>لا يمكن الحصول على هذا النموذج إلا من جهاز يملكه. اختر جهازًا.</translation>
+    </message>
+    <message>
+        <source>This model cannot be asked in words. Choose a chat model.</source>
+        <translation>لا يمكن سؤال هذا النموذج بالكلام. اختر نموذج محادثة.</translation>
     </message>
     <message>
         <source>This model cannot chat. Choose a chat model.</source>
@@ -6367,6 +6667,10 @@
         <translation>معًا. ما يجوز لشخص بعينه استخدامه مذكور عند ذلك الشخص، في «مشاركة معالج الرسوميات».</translation>
     </message>
     <message>
+        <source>Token, always needed</source>
+        <translation>الرمز، مطلوب دائمًا</translation>
+    </message>
+    <message>
         <source>Tokens</source>
         <translation>الرموز</translation>
     </message>
@@ -6493,6 +6797,10 @@
     <message>
         <source>Try again. If it stays so, please report it.</source>
         <translation>حاول من جديد. إن بقي كذلك فأبلِغ عنه رجاءً.</translation>
+    </message>
+    <message>
+        <source>Try it here</source>
+        <translation>جرّب هنا</translation>
     </message>
     <message>
         <source>Try now</source>
@@ -6631,6 +6939,15 @@
         </translation>
     </message>
     <message>
+        <source>Use it</source>
+        <translation>استخدامه</translation>
+    </message>
+    <message>
+        <source>Use port {port}</source>
+        <extracomment>{port} is a number without marks for thousands</extracomment>
+        <translation>استخدام المنفذ {port}</translation>
+    </message>
+    <message>
         <source>Use somebody&apos;s GPU</source>
         <translation>استخدام معالج رسوميات لدى غيرك</translation>
     </message>
@@ -6717,6 +7034,18 @@
     <message>
         <source>Waits until another one is here.</source>
         <translation>ينتظر حتى يصل آخر.</translation>
+    </message>
+    <message>
+        <source>Web pages may not call it.</source>
+        <translation>لا يجوز لصفحات الويب استدعاؤها.</translation>
+    </message>
+    <message>
+        <source>Web pages that may call</source>
+        <translation>صفحات الويب المسموح لها</translation>
+    </message>
+    <message>
+        <source>Web pages that may call…</source>
+        <translation>صفحات الويب المسموح لها…</translation>
     </message>
     <message>
         <source>What a guest can ask for at most.</source>
@@ -6998,6 +7327,10 @@
         <source>a program</source>
         <translation>برنامج</translation>
     </message>
+    <message>
+        <source>a web page</source>
+        <translation>صفحة ويب</translation>
+    </message>
     <message numerus="yes">
         <source>about %n token</source>
         <comment>about %n tokens</comment>
@@ -7083,6 +7416,10 @@
         <translation>فورًا</translation>
     </message>
     <message>
+        <source>away now</source>
+        <translation>غائب الآن</translation>
+    </message>
+    <message>
         <source>begins</source>
         <translation>يبدأ</translation>
     </message>
@@ -7109,6 +7446,10 @@
     <message>
         <source>blocked</source>
         <translation>محظور</translation>
+    </message>
+    <message>
+        <source>by relay</source>
+        <translation>عبر مرحّل</translation>
     </message>
     <message>
         <source>by {maker}</source>
@@ -7203,6 +7544,10 @@
         <translation>مطوي</translation>
     </message>
     <message>
+        <source>for a terminal</source>
+        <translation>للطرفية</translation>
+    </message>
+    <message>
         <source>for embeddings</source>
         <translation>للتضمينات</translation>
     </message>
@@ -7255,6 +7600,10 @@
         <comment>a model is on this machine</comment>
         <translation>هنا</translation>
     </message>
+    <message>
+        <source>hidden, ends with {end}</source>
+        <translation>مخفي، ينتهي بـ {end}</translation>
+    </message>
     <message numerus="yes">
         <source>in %n day</source>
         <comment>in %n days</comment>
@@ -7266,6 +7615,10 @@
             <numerusform>بعد %n يومًا</numerusform>
             <numerusform>بعد %n يوم</numerusform>
         </translation>
+    </message>
+    <message>
+        <source>in settings.json; Zed asks for the token in its agent&apos;s settings</source>
+        <translation>في settings.json؛ ويطلب Zed الرمز في إعدادات وكيله</translation>
     </message>
     <message>
         <source>in {hours} h</source>
@@ -7389,6 +7742,10 @@
         <translation>نقل النماذج</translation>
     </message>
     <message>
+        <source>moved on, nothing lost</source>
+        <translation>أُكملت في مكان آخر</translation>
+    </message>
+    <message>
         <source>needs {size}, this has {number}</source>
         <translation>يحتاج {size}، وهنا {number}</translation>
     </message>
@@ -7405,6 +7762,10 @@
         <translation>ليس استدعاءً</translation>
     </message>
     <message>
+        <source>no contents are kept</source>
+        <translation>لا تُحفظ أي محتويات</translation>
+    </message>
+    <message>
         <source>no limit</source>
         <translation>بلا حد</translation>
     </message>
@@ -7419,6 +7780,10 @@
     <message>
         <source>no requests</source>
         <translation>لا طلبات</translation>
+    </message>
+    <message>
+        <source>node, needs the package openai</source>
+        <translation>Node، يحتاج إلى الحزمة openai</translation>
     </message>
     <message>
         <source>none is told</source>
@@ -7541,6 +7906,10 @@
         <translation>مفتوح للجميع</translation>
     </message>
     <message>
+        <source>or just {model}: whoever is nearest</source>
+        <translation>أو {model} فقط: الأقرب</translation>
+    </message>
+    <message>
         <source>or paste an address above</source>
         <translation>أو ألصق عنوانًا أعلاه</translation>
     </message>
@@ -7565,8 +7934,16 @@
         <translation>نماذج pear:// محفوظة على hyperdrive لا يستطيع QVAC Desktop قراءته. اختر نموذج registry://hf، أو أضف ملف GGUF يدويًا.</translation>
     </message>
     <message>
+        <source>pictures</source>
+        <translation>صور</translation>
+    </message>
+    <message>
         <source>plugged in</source>
         <translation>موصول بالكهرباء</translation>
+    </message>
+    <message>
+        <source>python, needs the package openai</source>
+        <translation>Python، يحتاج إلى الحزمة openai</translation>
     </message>
     <message>
         <source>question too long</source>
@@ -7603,6 +7980,22 @@
     <message>
         <source>refused</source>
         <translation>مرفوض</translation>
+    </message>
+    <message>
+        <source>refused: a web page</source>
+        <translation>مرفوض: صفحة ويب</translation>
+    </message>
+    <message>
+        <source>refused: no token</source>
+        <translation>مرفوض: بلا رمز</translation>
+    </message>
+    <message>
+        <source>refused: wrong address</source>
+        <translation>مرفوض: عنوان خاطئ</translation>
+    </message>
+    <message>
+        <source>refused: wrong token</source>
+        <translation>مرفوض: رمز خاطئ</translation>
     </message>
     <message>
         <source>relay</source>
@@ -7685,6 +8078,14 @@
         <translation>أُوقف قبل أول كلمة</translation>
     </message>
     <message>
+        <source>stopped by the program</source>
+        <translation>أوقفه البرنامج</translation>
+    </message>
+    <message>
+        <source>stopped here</source>
+        <translation>أُوقف هنا</translation>
+    </message>
+    <message>
         <source>stopped, so far {time} is kept</source>
         <translation>أُوقف، وحُفظ حتى {time}</translation>
     </message>
@@ -7695,6 +8096,10 @@
     <message>
         <source>the context is full</source>
         <translation>امتلأ السياق</translation>
+    </message>
+    <message>
+        <source>the extension Continue, in its config.yaml</source>
+        <translation>الإضافة Continue، في ملفها config.yaml</translation>
     </message>
     <message>
         <source>the model</source>
@@ -7742,6 +8147,10 @@
         <translation>أدوات</translation>
     </message>
     <message>
+        <source>transcription</source>
+        <translation>تفريغ نصي</translation>
+    </message>
+    <message>
         <source>translates</source>
         <translation>يترجم</translation>
     </message>
@@ -7772,6 +8181,10 @@
     <message>
         <source>waits</source>
         <translation>ينتظر</translation>
+    </message>
+    <message>
+        <source>whatever asks for an OpenAI-compatible server</source>
+        <translation>كل ما يطلب خادمًا متوافقًا مع OpenAI</translation>
     </message>
     <message>
         <source>with questions and answers</source>
@@ -7857,6 +8270,10 @@
     <message>
         <source>{count} of {all} characters.</source>
         <translation>{count} من {all} حرفًا.</translation>
+    </message>
+    <message>
+        <source>{count} pages at most may be allowed.</source>
+        <translation>يمكن السماح لـ {count} صفحة على الأكثر.</translation>
     </message>
     <message>
         <source>{count} requests</source>
@@ -7955,6 +8372,10 @@
         <translation>{hours} س {minutes} د</translation>
     </message>
     <message>
+        <source>{machine} answered without a word.</source>
+        <translation>أجاب {machine} بلا كلمة.</translation>
+    </message>
+    <message>
         <source>{message} {title} understands some hundred languages on this machine ({licence}).</source>
         <translation>{message} يفهم {title} نحو مئة لغة على هذا الجهاز ({licence}).</translation>
     </message>
@@ -7969,6 +8390,10 @@
     <message>
         <source>{minutes} min {seconds} s</source>
         <translation>{minutes} د {seconds} ث</translation>
+    </message>
+    <message>
+        <source>{models} from {machines}</source>
+        <translation>{models} من {machines}</translation>
     </message>
     <message numerus="yes">
         <source>{model} has %n slot</source>
@@ -8327,6 +8752,10 @@
         <translation>⁦{number} kB⁩</translation>
     </message>
     <message>
+        <source>{number} ms</source>
+        <translation>{number} م.ث</translation>
+    </message>
+    <message>
         <source>{number} s</source>
         <extracomment>seconds</extracomment>
         <translation>{number} ث</translation>
@@ -8416,6 +8845,10 @@
     <message>
         <source>{place}, {name}, {words}</source>
         <translation>{place}، {name}، {words}</translation>
+    </message>
+    <message>
+        <source>{programs}, the last one {ago}.</source>
+        <translation>{programs}، آخرها {ago}.</translation>
     </message>
     <message>
         <source>{prompt} / {generated}</source>
@@ -8615,6 +9048,10 @@
     <message>
         <source>{whose} This machine takes it over at the next start. Its present key {key} is forgotten unless it is backed up, and who knows only that one does not find this machine any more. Two machines with one identity get in each other&apos;s way: use it on one.</source>
         <translation>{whose} يأخذها هذا الجهاز عند التشغيل التالي. ويُنسى مفتاحه الحالي {key} ما لم يُنسخ احتياطيًا، ومن لا يعرف غيره لن يعثر على هذا الجهاز. جهازان بهوية واحدة يعيق أحدهما الآخر: استخدمها على واحد.</translation>
+    </message>
+    <message>
+        <source>{who} answered after {seconds}, {speed} tok/s.</source>
+        <translation>أجاب {who} بعد {seconds}، {speed} رمز/ث.</translation>
     </message>
     <message>
         <source>{who} answered: {text}</source>

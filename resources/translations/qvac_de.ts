@@ -68,11 +68,27 @@
         </translation>
     </message>
     <message numerus="yes">
+        <source>%n machine</source>
+        <comment>%n machines</comment>
+        <translation>
+            <numerusform>%n Rechner</numerusform>
+            <numerusform>%n Rechnern</numerusform>
+        </translation>
+    </message>
+    <message numerus="yes">
         <source>%n may change things</source>
         <comment>%n may change things</comment>
         <translation>
             <numerusform>%n kann etwas ändern</numerusform>
             <numerusform>%n können etwas ändern</numerusform>
+        </translation>
+    </message>
+    <message numerus="yes">
+        <source>%n model</source>
+        <comment>%n models</comment>
+        <translation>
+            <numerusform>%n Modell</numerusform>
+            <numerusform>%n Modelle</numerusform>
         </translation>
     </message>
     <message numerus="yes">
@@ -156,6 +172,14 @@
         </translation>
     </message>
     <message numerus="yes">
+        <source>%n program in the last 24 hours</source>
+        <comment>%n programs in the last 24 hours</comment>
+        <translation>
+            <numerusform>%n Programm in den letzten 24 Stunden</numerusform>
+            <numerusform>%n Programme in den letzten 24 Stunden</numerusform>
+        </translation>
+    </message>
+    <message numerus="yes">
         <source>%n request</source>
         <comment>%n requests</comment>
         <translation>
@@ -236,12 +260,24 @@
         </translation>
     </message>
     <message numerus="yes">
+        <source>%n web page may call it.</source>
+        <comment>%n web pages may call it.</comment>
+        <translation>
+            <numerusform>%n Webseite darf ihn aufrufen.</numerusform>
+            <numerusform>%n Webseiten dürfen ihn aufrufen.</numerusform>
+        </translation>
+    </message>
+    <message numerus="yes">
         <source>%n word</source>
         <comment>%n words</comment>
         <translation>
             <numerusform>%n Wort</numerusform>
             <numerusform>%n Wörter</numerusform>
         </translation>
+    </message>
+    <message>
+        <source>&apos;{text}&apos; is no address of a page. Write it as in https://chat.example.com, without a path.</source>
+        <translation>„{text}“ ist keine Adresse einer Seite. Schreiben Sie sie wie https://chat.example.com, ohne Pfad.</translation>
     </message>
     <message>
         <source>(nothing)</source>
@@ -351,6 +387,14 @@
     <message>
         <source>A new identity is a new key: nobody who knows the present one finds this machine any more, and guests have to be given the new one. The present key is forgotten unless it is backed up.</source>
         <translation>Eine neue Identität ist ein neuer Schlüssel: Niemand, der den jetzigen kennt, findet diesen Rechner noch, und Gäste müssen den neuen bekommen. Der jetzige Schlüssel wird vergessen, wenn er nicht gesichert ist.</translation>
+    </message>
+    <message>
+        <source>A new token ends the old one at once.</source>
+        <translation>Ein neues Token macht das alte sofort ungültig.</translation>
+    </message>
+    <message>
+        <source>A page that is allowed here still needs the token. One address a line, as in https://chat.example.com or app://obsidian.md.</source>
+        <translation>Auch eine erlaubte Seite braucht das Token. Eine Adresse pro Zeile, wie https://chat.example.com oder app://obsidian.md.</translation>
     </message>
     <message>
         <source>A part of it computes in the machine&apos;s memory, which is slower.</source>
@@ -638,8 +682,20 @@
         <translation>Ein anderer Rechner gibt unter demselben Schlüssel frei: Gäste erreichen einen von beiden. Geben Sie einem eine eigene Identität.</translation>
     </message>
     <message>
+        <source>Another port</source>
+        <translation>Anderer Port</translation>
+    </message>
+    <message>
+        <source>Another port…</source>
+        <translation>Anderer Port …</translation>
+    </message>
+    <message>
         <source>Another program is downloading this model already. Wait for it to finish.</source>
         <translation>Ein anderes Programm lädt dieses Modell schon. Warten Sie, bis es fertig ist.</translation>
+    </message>
+    <message>
+        <source>Another program uses port {port} on this machine. Port {free} is free: use that one, or end the other program.</source>
+        <translation>Ein anderes Programm nutzt Port {port} auf diesem Rechner. Port {free} ist frei: Nehmen Sie diesen, oder beenden Sie das andere Programm.</translation>
     </message>
     <message>
         <source>Answer</source>
@@ -660,6 +716,10 @@
     <message>
         <source>Answer as text</source>
         <translation>Antwort als Text</translation>
+    </message>
+    <message>
+        <source>Answered by</source>
+        <translation>Beantwortet von</translation>
     </message>
     <message>
         <source>Answering: {who}</source>
@@ -838,6 +898,10 @@
         <translation>{name} fragen</translation>
     </message>
     <message>
+        <source>Asked for</source>
+        <translation>Gefragt nach</translation>
+    </message>
+    <message>
         <source>Asking Hugging Face…</source>
         <translation>Fragt Hugging Face…</translation>
     </message>
@@ -852,6 +916,10 @@
     <message>
         <source>Asking where to get it from…</source>
         <translation>Fragt, woher es zu bekommen ist…</translation>
+    </message>
+    <message>
+        <source>Asking…</source>
+        <translation>Wird gefragt …</translation>
     </message>
     <message>
         <source>At least one: to let a key use nothing, set its tokens a day to 0, or block it.</source>
@@ -956,6 +1024,10 @@
     <message>
         <source>By this machine&apos;s clock; over midnight, too.</source>
         <translation>Nach der Uhr dieses Rechners; auch über Mitternacht.</translation>
+    </message>
+    <message>
+        <source>Can do</source>
+        <translation>Kann</translation>
     </message>
     <message>
         <source>Cancel</source>
@@ -1122,6 +1194,10 @@
         <translation>Das Protokoll leeren?</translation>
     </message>
     <message>
+        <source>Clear the recent calls</source>
+        <translation>Die letzten Aufrufe leeren</translation>
+    </message>
+    <message>
         <source>Close</source>
         <translation>Schließen</translation>
     </message>
@@ -1176,6 +1252,10 @@
     <message>
         <source>Connect</source>
         <translation>Verbinden</translation>
+    </message>
+    <message>
+        <source>Connect a program</source>
+        <translation>Ein Programm verbinden</translation>
     </message>
     <message>
         <source>Connect the disk that holds {folder}, or choose another folder.</source>
@@ -1258,6 +1338,10 @@
         <translation>Kopiert</translation>
     </message>
     <message>
+        <source>Copied, with the token in it.</source>
+        <translation>Kopiert, mit dem Token darin.</translation>
+    </message>
+    <message>
         <source>Copied.</source>
         <translation>Kopiert.</translation>
     </message>
@@ -1326,6 +1410,10 @@
         <translation>Bild kopieren</translation>
     </message>
     <message>
+        <source>Copy the address</source>
+        <translation>Die Adresse kopieren</translation>
+    </message>
+    <message>
         <source>Copy the answer</source>
         <translation>Die Antwort kopieren</translation>
     </message>
@@ -1346,8 +1434,16 @@
         <translation>Den Link meines Schlüssels kopieren</translation>
     </message>
     <message>
+        <source>Copy the name {name}</source>
+        <translation>Den Namen {name} kopieren</translation>
+    </message>
+    <message>
         <source>Copy the picture of my QR code</source>
         <translation>Das Bild meines QR-Codes kopieren</translation>
+    </message>
+    <message>
+        <source>Copy the token</source>
+        <translation>Das Token kopieren</translation>
     </message>
     <message>
         <source>Copy the transcript</source>
@@ -1356,6 +1452,14 @@
     <message>
         <source>Copy the translation</source>
         <translation>Die Übersetzung kopieren</translation>
+    </message>
+    <message>
+        <source>Copy this with the token</source>
+        <translation>Dies mit dem Token kopieren</translation>
+    </message>
+    <message>
+        <source>Copy with token</source>
+        <translation>Mit Token kopieren</translation>
     </message>
     <message>
         <source>Croatian</source>
@@ -1536,6 +1640,10 @@
         <translation>Niederländisch</translation>
     </message>
     <message>
+        <source>Each call is written down here: which program, who answered, how much. Never what was said.</source>
+        <translation>Jeder Aufruf wird hier vermerkt: welches Programm, wer geantwortet hat, wie viel. Nie, was gesagt wurde.</translation>
+    </message>
+    <message>
         <source>Edit my message</source>
         <translation>Meine Nachricht bearbeiten</translation>
     </message>
@@ -1612,6 +1720,10 @@
         <translation>Estnisch</translation>
     </message>
     <message>
+        <source>Every program that has the old one is refused from now on, until you give it the new one.</source>
+        <translation>Jedes Programm mit dem alten wird von nun an abgewiesen, bis Sie ihm das neue geben.</translation>
+    </message>
+    <message>
         <source>Everybody except…</source>
         <translation>Alle außer…</translation>
     </message>
@@ -1674,6 +1786,10 @@
     <message>
         <source>Filter the log</source>
         <translation>Das Protokoll filtern</translation>
+    </message>
+    <message>
+        <source>Filter the models</source>
+        <translation>Die Modelle filtern</translation>
     </message>
     <message>
         <source>Find</source>
@@ -1759,6 +1875,10 @@
     <message>
         <source>For networks that block a direct path.</source>
         <translation>Für Netze, die einen direkten Weg sperren.</translation>
+    </message>
+    <message>
+        <source>For programs</source>
+        <translation>Für Programme</translation>
     </message>
     <message>
         <source>Forget questions and answers?</source>
@@ -2024,6 +2144,10 @@
     <message>
         <source>Here, and every byte is right.</source>
         <translation>Da, und jedes Byte stimmt.</translation>
+    </message>
+    <message>
+        <source>Hide the token</source>
+        <translation>Das Token verbergen</translation>
     </message>
     <message>
         <source>High contrast</source>
@@ -2346,6 +2470,10 @@
         <translation>Nach dem dritten Mal wurde es angehalten. Wählen Sie ein größeres Modell, oder fragen Sie mit anderen Worten.</translation>
     </message>
     <message>
+        <source>It works.</source>
+        <translation>Es funktioniert.</translation>
+    </message>
+    <message>
         <source>It would run on this machine, and its result stays here.</source>
         <translation>Es liefe auf diesem Rechner, und sein Ergebnis bleibt hier.</translation>
     </message>
@@ -2570,6 +2698,10 @@
         <translation>Link</translation>
     </message>
     <message>
+        <source>Listening, on this machine only.</source>
+        <translation>Bereit, nur auf diesem Rechner.</translation>
+    </message>
+    <message>
         <source>Listening.</source>
         <translation>Hört zu.</translation>
     </message>
@@ -2650,6 +2782,14 @@
         <translation>Rechner im selben Netz</translation>
     </message>
     <message>
+        <source>Make a new token</source>
+        <translation>Ein neues Token erzeugen</translation>
+    </message>
+    <message>
+        <source>Make a new token?</source>
+        <translation>Ein neues Token erzeugen?</translation>
+    </message>
+    <message>
         <source>Malay</source>
         <translation>Malaiisch</translation>
     </message>
@@ -2726,12 +2866,20 @@
         <translation>Modelle und Rechenwerke</translation>
     </message>
     <message>
+        <source>Models by name</source>
+        <translation>Modelle nach Namen</translation>
+    </message>
+    <message>
         <source>Models of LM Studio, Ollama, Jan and others show here, and what machines beside this one let you copy.</source>
         <translation>Hier erscheinen Modelle von LM Studio, Ollama, Jan und anderen, und was Rechner neben diesem Sie kopieren lassen.</translation>
     </message>
     <message>
         <source>Models of registry://{registry} live on a hypercore store that QVAC Desktop cannot read. Choose a registry://hf model, or add the GGUF file by hand.</source>
         <translation>Modelle von registry://{registry} liegen in einem Hypercore-Speicher, den QVAC Desktop nicht lesen kann. Wählen Sie ein Modell mit registry://hf, oder fügen Sie die GGUF-Datei von Hand hinzu.</translation>
+    </message>
+    <message>
+        <source>Models of the Library and those of the providers that answer show here, with the names for programs.</source>
+        <translation>Hier stehen die Modelle der Bibliothek und die der Anbieter, die antworten, mit den Namen für Programme.</translation>
     </message>
     <message>
         <source>Models of the architecture {architecture} are not supported by this version of the engine. Choose another model, or update QVAC Desktop.</source>
@@ -2752,6 +2900,10 @@
     <message>
         <source>More about my key</source>
         <translation>Mehr zu meinem Schlüssel</translation>
+    </message>
+    <message>
+        <source>More about programs</source>
+        <translation>Mehr zu Programmen</translation>
     </message>
     <message>
         <source>More about the log</source>
@@ -2926,6 +3078,14 @@
         <translation>Neue Identität…</translation>
     </message>
     <message>
+        <source>New token</source>
+        <translation>Neues Token</translation>
+    </message>
+    <message>
+        <source>New token…</source>
+        <translation>Neues Token …</translation>
+    </message>
+    <message>
         <source>New window</source>
         <translation>Neues Fenster</translation>
     </message>
@@ -2948,6 +3108,10 @@
     <message>
         <source>No account and no telemetry. Machines find each other by key and talk encrypted end to end.</source>
         <translation>Kein Konto und keine Telemetrie. Rechner finden einander am Schlüssel und sprechen durchgehend verschlüsselt.</translation>
+    </message>
+    <message>
+        <source>No chat model is on this machine or at a provider that answers.</source>
+        <translation>Kein Chat-Modell ist auf diesem Rechner oder bei einem Anbieter, der antwortet.</translation>
     </message>
     <message>
         <source>No engine</source>
@@ -3016,6 +3180,14 @@
     <message>
         <source>No other way was found. Try again, or give a second --relay-through KEY.</source>
         <translation>Ein anderer Weg wurde nicht gefunden. Versuchen Sie es erneut, oder geben Sie ein zweites --relay-through KEY an.</translation>
+    </message>
+    <message>
+        <source>No program has called yet</source>
+        <translation>Noch kein Programm hat gefragt</translation>
+    </message>
+    <message>
+        <source>No program has called yet.</source>
+        <translation>Noch kein Programm hat gefragt.</translation>
     </message>
     <message>
         <source>No program here opens folders. The path is above.</source>
@@ -3262,6 +3434,14 @@
         <translation>Auf diesem Rechner</translation>
     </message>
     <message>
+        <source>On this machine alone. It holds when the endpoint is switched on next.</source>
+        <translation>Nur auf diesem Rechner. Er gilt, sobald der Zugang das nächste Mal eingeschaltet wird.</translation>
+    </message>
+    <message>
+        <source>On when QVAC Desktop starts</source>
+        <translation>An, wenn QVAC Desktop startet</translation>
+    </message>
+    <message>
         <source>Once others hold so much of it:</source>
         <translation>Sobald andere so viel davon halten:</translation>
     </message>
@@ -3393,6 +3573,10 @@
     <message>
         <source>Or a download runs. It may sleep again straight afterwards.</source>
         <translation>Oder ein Download läuft. Unmittelbar danach darf der Rechner wieder in den Ruhezustand.</translation>
+    </message>
+    <message>
+        <source>Other editors</source>
+        <translation>Andere Editoren</translation>
     </message>
     <message>
         <source>Other folder…</source>
@@ -3611,6 +3795,10 @@
         <translation>Polnisch</translation>
     </message>
     <message>
+        <source>Port</source>
+        <translation>Port</translation>
+    </message>
+    <message>
         <source>Portuguese</source>
         <translation>Portugiesisch</translation>
     </message>
@@ -3631,8 +3819,28 @@
         <translation>Datenschutz und Daten</translation>
     </message>
     <message>
+        <source>Program</source>
+        <translation>Programm</translation>
+    </message>
+    <message>
         <source>Programs and services that models may use in your conversations, by MCP. They run on this machine.</source>
         <translation>Programme und Dienste, die Modelle in Ihren Unterhaltungen über MCP nutzen dürfen. Sie laufen auf diesem Rechner.</translation>
+    </message>
+    <message>
+        <source>Programs may use this</source>
+        <translation>Programme dürfen dies nutzen</translation>
+    </message>
+    <message>
+        <source>Programs may use this as soon as it starts</source>
+        <translation>Programme dürfen dies ab dem Start nutzen</translation>
+    </message>
+    <message>
+        <source>Programs of this machine cannot use your models and providers.</source>
+        <translation>Programme dieses Rechners können Ihre Modelle und Anbieter nicht nutzen.</translation>
+    </message>
+    <message>
+        <source>Programs that have the old address have to be told the new one. A number from 1 to 65535.</source>
+        <translation>Programme mit der alten Adresse brauchen dann die neue. Eine Zahl von 1 bis 65535.</translation>
     </message>
     <message>
         <source>Progress</source>
@@ -3753,6 +3961,10 @@
     <message>
         <source>Ready</source>
         <translation>Bereit</translation>
+    </message>
+    <message>
+        <source>Recent calls</source>
+        <translation>Letzte Aufrufe</translation>
     </message>
     <message>
         <source>Reconnecting to {name}…</source>
@@ -4271,6 +4483,10 @@
         <translation>Alle Anfragenden zeigen</translation>
     </message>
     <message>
+        <source>Show all {count}</source>
+        <translation>Alle {count} zeigen</translation>
+    </message>
+    <message>
         <source>Show fewer</source>
         <translation>Weniger zeigen</translation>
     </message>
@@ -4313,6 +4529,10 @@
     <message>
         <source>Show the main window</source>
         <translation>Das Hauptfenster zeigen</translation>
+    </message>
+    <message>
+        <source>Show the token for 30 seconds</source>
+        <translation>Das Token 30 Sekunden lang zeigen</translation>
     </message>
     <message numerus="yes">
         <source>Show the whole line</source>
@@ -4431,6 +4651,10 @@
         <translation>Startet.</translation>
     </message>
     <message>
+        <source>Starting…</source>
+        <translation>Startet …</translation>
+    </message>
+    <message>
         <source>Still sharing</source>
         <translation>Freigabe läuft weiter</translation>
     </message>
@@ -4481,6 +4705,10 @@
     <message>
         <source>Stop the answer that does not come</source>
         <translation>Die Antwort stoppen, die nicht kommt</translation>
+    </message>
+    <message>
+        <source>Stop the call of {program}</source>
+        <translation>Den Aufruf von {program} stoppen</translation>
     </message>
     <message>
         <source>Stop the request</source>
@@ -4557,6 +4785,14 @@
     <message>
         <source>Swedish</source>
         <translation>Schwedisch</translation>
+    </message>
+    <message>
+        <source>Switch it on first: nobody listens at this address now.</source>
+        <translation>Schalten Sie es erst ein: Unter dieser Adresse antwortet jetzt niemand.</translation>
+    </message>
+    <message>
+        <source>TCP port for programs</source>
+        <translation>TCP-Port für Programme</translation>
     </message>
     <message>
         <source>Table, CSV (*.csv);;JSON (*.json)</source>
@@ -4689,6 +4925,10 @@
     <message>
         <source>The connection ended while the model was loading.</source>
         <translation>Die Verbindung endete, während das Modell geladen wurde.</translation>
+    </message>
+    <message>
+        <source>The connection ended while the models were asked for.</source>
+        <translation>Die Verbindung brach ab, während nach den Modellen gefragt wurde.</translation>
     </message>
     <message>
         <source>The connection ended. Try again when it is back.</source>
@@ -4829,6 +5069,26 @@
     <message>
         <source>The end of its errors. It may hold keys: look before you pass it on.</source>
         <translation>Das Ende seiner Fehlermeldungen. Es können Schlüssel darin stehen: erst ansehen, dann weitergeben.</translation>
+    </message>
+    <message>
+        <source>The endpoint answered in a way that was not expected.</source>
+        <translation>Der Zugang hat anders geantwortet als erwartet.</translation>
+    </message>
+    <message>
+        <source>The endpoint did not answer: {reason}.</source>
+        <translation>Der Zugang hat nicht geantwortet: {reason}.</translation>
+    </message>
+    <message>
+        <source>The endpoint is off. Switch it on first.</source>
+        <translation>Der Zugang ist aus. Schalten Sie ihn erst ein.</translation>
+    </message>
+    <message>
+        <source>The endpoint under For programs.</source>
+        <translation>Der Zugang unter „Für Programme“.</translation>
+    </message>
+    <message>
+        <source>The endpoint was switched off.</source>
+        <translation>Der Zugang wurde ausgeschaltet.</translation>
     </message>
     <message>
         <source>The engine cannot load this model file. Download it again, or choose another model.</source>
@@ -5307,6 +5567,10 @@
         <translation>Das Paket, das das Mikrofon hört, ist nicht installiert.</translation>
     </message>
     <message>
+        <source>The page {origin} asked.</source>
+        <translation>Die Seite {origin} hat gefragt.</translation>
+    </message>
+    <message>
         <source>The parts of this model do not belong together. Download all of them again.</source>
         <translation>Die Teile dieses Modells gehören nicht zusammen. Laden Sie alle neu.</translation>
     </message>
@@ -5317,6 +5581,10 @@
     <message>
         <source>The peer does not answer yet.</source>
         <translation>Die Gegenstelle antwortet noch nicht.</translation>
+    </message>
+    <message>
+        <source>The person at this machine stopped this request.</source>
+        <translation>Die Person an diesem Rechner hat diese Anfrage gestoppt.</translation>
     </message>
     <message>
         <source>The person did not allow this call. Do not make it again; go on without it, or ask them.</source>
@@ -5513,6 +5781,14 @@
     <message>
         <source>The time for which the owner allowed your key is over.</source>
         <translation>Die Zeit, für die der Besitzer Ihren Schlüssel erlaubt hat, ist um.</translation>
+    </message>
+    <message>
+        <source>The token is a new one.</source>
+        <translation>Das Token ist jetzt ein neues.</translation>
+    </message>
+    <message>
+        <source>The token of programs is in the system&apos;s keyring, which does not answer ({reason}). Unlock it and try again, or make a new token.</source>
+        <translation>Das Token für Programme liegt im Schlüsselbund des Systems, der nicht antwortet ({reason}). Entsperren Sie ihn und versuchen Sie es noch einmal, oder erzeugen Sie ein neues Token.</translation>
     </message>
     <message>
         <source>The tool failed and gave no reason.</source>
@@ -5919,6 +6195,10 @@
         <translation>Dieser Rechner antwortet neu.</translation>
     </message>
     <message>
+        <source>This machine cannot listen at {address}: {reason}.</source>
+        <translation>Dieser Rechner kann unter {address} nicht lauschen: {reason}.</translation>
+    </message>
+    <message>
         <source>This machine continues with {model}.</source>
         <translation>Dieser Rechner macht mit {model} weiter.</translation>
     </message>
@@ -5973,6 +6253,10 @@
     <message>
         <source>This model can only be had from a machine that has it. Choose one.</source>
         <translation>Dieses Modell gibt es nur von einem Rechner, der es hat. Wählen Sie einen.</translation>
+    </message>
+    <message>
+        <source>This model cannot be asked in words. Choose a chat model.</source>
+        <translation>Dieses Modell kann man nichts fragen. Wählen Sie ein Chat-Modell.</translation>
     </message>
     <message>
         <source>This model cannot chat. Choose a chat model.</source>
@@ -6199,6 +6483,10 @@
         <translation>Zusammen. Was eine einzelne Person nutzen darf, steht bei ihr unter „GPU freigeben“.</translation>
     </message>
     <message>
+        <source>Token, always needed</source>
+        <translation>Token, immer nötig</translation>
+    </message>
+    <message>
         <source>Tokens</source>
         <translation>Tokens</translation>
     </message>
@@ -6321,6 +6609,10 @@
     <message>
         <source>Try again. If it stays so, please report it.</source>
         <translation>Versuchen Sie es erneut. Bleibt es so, melden Sie es bitte.</translation>
+    </message>
+    <message>
+        <source>Try it here</source>
+        <translation>Hier ausprobieren</translation>
     </message>
     <message>
         <source>Try now</source>
@@ -6451,6 +6743,15 @@
         </translation>
     </message>
     <message>
+        <source>Use it</source>
+        <translation>Verwenden</translation>
+    </message>
+    <message>
+        <source>Use port {port}</source>
+        <extracomment>{port} is a number without marks for thousands</extracomment>
+        <translation>Port {port} verwenden</translation>
+    </message>
+    <message>
         <source>Use somebody&apos;s GPU</source>
         <translation>Fremde GPU nutzen</translation>
     </message>
@@ -6533,6 +6834,18 @@
     <message>
         <source>Waits until another one is here.</source>
         <translation>Wartet, bis ein anderer fertig ist.</translation>
+    </message>
+    <message>
+        <source>Web pages may not call it.</source>
+        <translation>Webseiten dürfen ihn nicht aufrufen.</translation>
+    </message>
+    <message>
+        <source>Web pages that may call</source>
+        <translation>Webseiten mit Zugang</translation>
+    </message>
+    <message>
+        <source>Web pages that may call…</source>
+        <translation>Webseiten mit Zugang …</translation>
     </message>
     <message>
         <source>What a guest can ask for at most.</source>
@@ -6814,6 +7127,10 @@
         <source>a program</source>
         <translation>ein Programm</translation>
     </message>
+    <message>
+        <source>a web page</source>
+        <translation>eine Webseite</translation>
+    </message>
     <message numerus="yes">
         <source>about %n token</source>
         <comment>about %n tokens</comment>
@@ -6891,6 +7208,10 @@
         <translation>sofort</translation>
     </message>
     <message>
+        <source>away now</source>
+        <translation>gerade weg</translation>
+    </message>
+    <message>
         <source>begins</source>
         <translation>beginnt</translation>
     </message>
@@ -6913,6 +7234,10 @@
     <message>
         <source>blocked</source>
         <translation>gesperrt</translation>
+    </message>
+    <message>
+        <source>by relay</source>
+        <translation>über ein Relais</translation>
     </message>
     <message>
         <source>by {maker}</source>
@@ -7007,6 +7332,10 @@
         <translation>eingeklappt</translation>
     </message>
     <message>
+        <source>for a terminal</source>
+        <translation>für ein Terminal</translation>
+    </message>
+    <message>
         <source>for embeddings</source>
         <translation>für Embeddings</translation>
     </message>
@@ -7059,6 +7388,10 @@
         <comment>a model is on this machine</comment>
         <translation>da</translation>
     </message>
+    <message>
+        <source>hidden, ends with {end}</source>
+        <translation>verborgen, endet auf {end}</translation>
+    </message>
     <message numerus="yes">
         <source>in %n day</source>
         <comment>in %n days</comment>
@@ -7066,6 +7399,10 @@
             <numerusform>in %n Tag</numerusform>
             <numerusform>in %n Tagen</numerusform>
         </translation>
+    </message>
+    <message>
+        <source>in settings.json; Zed asks for the token in its agent&apos;s settings</source>
+        <translation>in settings.json; nach dem Token fragt Zed in den Einstellungen seines Agenten</translation>
     </message>
     <message>
         <source>in {hours} h</source>
@@ -7185,6 +7522,10 @@
         <translation>die Modelle umziehen</translation>
     </message>
     <message>
+        <source>moved on, nothing lost</source>
+        <translation>weitergegeben, vollständig</translation>
+    </message>
+    <message>
         <source>needs {size}, this has {number}</source>
         <translation>braucht {size}, hier {number}</translation>
     </message>
@@ -7201,6 +7542,10 @@
         <translation>kein Aufruf</translation>
     </message>
     <message>
+        <source>no contents are kept</source>
+        <translation>Inhalte werden nicht gespeichert</translation>
+    </message>
+    <message>
         <source>no limit</source>
         <translation>keine Grenze</translation>
     </message>
@@ -7215,6 +7560,10 @@
     <message>
         <source>no requests</source>
         <translation>keine Anfragen</translation>
+    </message>
+    <message>
+        <source>node, needs the package openai</source>
+        <translation>Node, braucht das Paket openai</translation>
     </message>
     <message>
         <source>none is told</source>
@@ -7329,6 +7678,10 @@
         <translation>offen für alle</translation>
     </message>
     <message>
+        <source>or just {model}: whoever is nearest</source>
+        <translation>oder nur {model}: wer am nächsten ist</translation>
+    </message>
+    <message>
         <source>or paste an address above</source>
         <translation>oder fügen Sie oben eine Adresse ein</translation>
     </message>
@@ -7353,8 +7706,16 @@
         <translation>Modelle mit pear:// liegen auf einem Hyperdrive, das QVAC Desktop nicht lesen kann. Wählen Sie ein Modell mit registry://hf, oder fügen Sie die GGUF-Datei von Hand hinzu.</translation>
     </message>
     <message>
+        <source>pictures</source>
+        <translation>Bilder</translation>
+    </message>
+    <message>
         <source>plugged in</source>
         <translation>am Netz</translation>
+    </message>
+    <message>
+        <source>python, needs the package openai</source>
+        <translation>Python, braucht das Paket openai</translation>
     </message>
     <message>
         <source>question too long</source>
@@ -7391,6 +7752,22 @@
     <message>
         <source>refused</source>
         <translation>abgelehnt</translation>
+    </message>
+    <message>
+        <source>refused: a web page</source>
+        <translation>abgewiesen: Webseite</translation>
+    </message>
+    <message>
+        <source>refused: no token</source>
+        <translation>abgewiesen: kein Token</translation>
+    </message>
+    <message>
+        <source>refused: wrong address</source>
+        <translation>abgewiesen: falsche Adresse</translation>
+    </message>
+    <message>
+        <source>refused: wrong token</source>
+        <translation>abgewiesen: falsches Token</translation>
     </message>
     <message>
         <source>relay</source>
@@ -7473,6 +7850,14 @@
         <translation>vor dem ersten Wort gestoppt</translation>
     </message>
     <message>
+        <source>stopped by the program</source>
+        <translation>vom Programm beendet</translation>
+    </message>
+    <message>
+        <source>stopped here</source>
+        <translation>hier gestoppt</translation>
+    </message>
+    <message>
         <source>stopped, so far {time} is kept</source>
         <translation>gestoppt, bis {time} aufbewahrt</translation>
     </message>
@@ -7483,6 +7868,10 @@
     <message>
         <source>the context is full</source>
         <translation>der Kontext ist voll</translation>
+    </message>
+    <message>
+        <source>the extension Continue, in its config.yaml</source>
+        <translation>die Erweiterung Continue, in ihrer config.yaml</translation>
     </message>
     <message>
         <source>the model</source>
@@ -7530,6 +7919,10 @@
         <translation>Werkzeuge</translation>
     </message>
     <message>
+        <source>transcription</source>
+        <translation>Transkription</translation>
+    </message>
+    <message>
         <source>translates</source>
         <translation>übersetzt</translation>
     </message>
@@ -7560,6 +7953,10 @@
     <message>
         <source>waits</source>
         <translation>wartet</translation>
+    </message>
+    <message>
+        <source>whatever asks for an OpenAI-compatible server</source>
+        <translation>was nach einem OpenAI-kompatiblen Server fragt</translation>
     </message>
     <message>
         <source>with questions and answers</source>
@@ -7641,6 +8038,10 @@
     <message>
         <source>{count} of {all} characters.</source>
         <translation>{count} von {all} Zeichen.</translation>
+    </message>
+    <message>
+        <source>{count} pages at most may be allowed.</source>
+        <translation>Höchstens {count} Seiten können erlaubt werden.</translation>
     </message>
     <message>
         <source>{count} requests</source>
@@ -7739,6 +8140,10 @@
         <translation>{hours} Std. {minutes} Min.</translation>
     </message>
     <message>
+        <source>{machine} answered without a word.</source>
+        <translation>{machine} hat ohne ein Wort geantwortet.</translation>
+    </message>
+    <message>
         <source>{message} {title} understands some hundred languages on this machine ({licence}).</source>
         <translation>{message} {title} versteht auf diesem Rechner etwa hundert Sprachen ({licence}).</translation>
     </message>
@@ -7753,6 +8158,10 @@
     <message>
         <source>{minutes} min {seconds} s</source>
         <translation>{minutes} Min. {seconds} s</translation>
+    </message>
+    <message>
+        <source>{models} from {machines}</source>
+        <translation>{models} von {machines}</translation>
     </message>
     <message numerus="yes">
         <source>{model} has %n slot</source>
@@ -8107,6 +8516,10 @@
         <translation>{number} kB</translation>
     </message>
     <message>
+        <source>{number} ms</source>
+        <translation>{number} ms</translation>
+    </message>
+    <message>
         <source>{number} s</source>
         <extracomment>seconds</extracomment>
         <translation>{number} s</translation>
@@ -8196,6 +8609,10 @@
     <message>
         <source>{place}, {name}, {words}</source>
         <translation>{place}, {name}, {words}</translation>
+    </message>
+    <message>
+        <source>{programs}, the last one {ago}.</source>
+        <translation>{programs}, zuletzt {ago}.</translation>
     </message>
     <message>
         <source>{prompt} / {generated}</source>
@@ -8391,6 +8808,10 @@
     <message>
         <source>{whose} This machine takes it over at the next start. Its present key {key} is forgotten unless it is backed up, and who knows only that one does not find this machine any more. Two machines with one identity get in each other&apos;s way: use it on one.</source>
         <translation>{whose} Dieser Rechner übernimmt sie beim nächsten Start. Sein jetziger Schlüssel {key} wird vergessen, wenn er nicht gesichert ist, und wer nur diesen kennt, findet diesen Rechner nicht mehr. Zwei Rechner mit einer Identität kommen einander in die Quere: Nutzen Sie sie auf einem.</translation>
+    </message>
+    <message>
+        <source>{who} answered after {seconds}, {speed} tok/s.</source>
+        <translation>{who} antwortete nach {seconds}, {speed} Tok/s.</translation>
     </message>
     <message>
         <source>{who} answered: {text}</source>

@@ -15,6 +15,7 @@ FIRST, SECOND = (KeyPair.from_seed(bytes([n]) * 32).public_key for n in (1, 2))
     "verb",
     [
         ["provider"],
+        ["serve"],
         ["chat", FIRST.hex()],
         ["models", FIRST.hex()],
         ["translate", "a", FIRST.hex(), "--to", "de"],

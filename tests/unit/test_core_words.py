@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import qvac_core
-from app import core_library_words, core_words, i18n
+from app import core_library_words, core_program_words, core_words, i18n
 from app.core_words import told
 from app.i18n import FIELD, English
 from qvac_core import errors
@@ -90,6 +90,7 @@ def test_every_sentence_is_one_of_the_core() -> None:
     ended = {re.sub(r"\. \{\}$", ".", text).replace("{}{}", "{}") for text in written}
     known = {re.sub(FIELD, "{}", text) for text in core_words._WHOLE + core_words._WITH_FIELDS}
     known |= {re.sub(FIELD, "{}", text) for text in core_library_words.WHOLE + core_library_words.WITH_FIELDS}
+    known |= {re.sub(FIELD, "{}", text) for text in core_program_words.WHOLE + core_program_words.WITH_FIELDS}
     assert sorted(known - written - named - pieced - ended) == []
 
 
@@ -103,6 +104,9 @@ ERRORS = frozenset(
 FOR_PROGRAMS = {
     "core/chat_archive.py: It is not whole: {}": "a sentence stands in its field, with its end",
     "core/local_config.py": "the model configuration of the API",
+    "core/program_reach.py: The tools": "programs alone send tools",
+    "core/program_reach.py: The provider sent": "embeddings are asked for by programs",
+    "core/program_reach.py: This provider cannot go on": "the next one is asked then",
     "core/machine.py: projectionModelSrc": "the model configuration of the API",
     "engines/embedding_model.py": "embeddings are asked for by programs",
     "engines/embedding_queue.py": "embeddings are asked for by programs",

@@ -26,6 +26,7 @@ from qvac_core.store.settings import (
     LibrarySettings,
     MannersSettings,
     NetworkSettings,
+    ProgramsSettings,
     Settings,
     SharingSettings,
     SpeechSettings,
@@ -121,6 +122,10 @@ SAME_ENTRIES = "interop/test_sdk_registry.py::test_the_sdks_own_list_says_the_sa
 ENTRIES = ("unit/test_api_registry.py::test_every_model_is_listed_with_where_it_comes_from", SAME_ENTRIES)
 TOLD = f"{API}::test_what_is_loaded_is_told_and_forgotten_when_it_is_given_back"
 
+SERVE = "e2e/test_serve.py::test_the_verb_serves_what_its_options_say"
+SERVED = "e2e/test_serve_clients.py::test_the_official_python_client"
+PROGRAMS = "gui/test_programs_page.py::test_it_is_on_at_the_start_where_its_owner_wants_that"
+
 TEXT_VERBS = "e2e/test_text_verbs.py"
 TRANSLATE_VERB = f"{TEXT_VERBS}::test_a_translation_is_the_same_here_and_there_from_everywhere"
 TRANSLATE_NAMED = f"{TEXT_VERBS}::test_the_model_and_the_context_are_those_that_were_named"
@@ -187,6 +192,21 @@ SHOWN_BY: dict[str, tuple[str, ...]] = {
     "chat --no-local-network": (LOCAL, QUIET),
     "chat --relay-through": (RELAYS, RELAYED),
     "chat --json": (JSON_LINES,),
+    # serve
+    "serve --data-dir": (SERVE, SERVED),
+    "serve --model": (SERVE,),
+    "serve --provider": (SERVED,),
+    "serve --token": (SERVE, SERVED),
+    "serve --new-token": (SERVE,),
+    "serve --http-port": (SERVE, SERVED),
+    "serve --host": (SERVE,),
+    "serve --allow-origin": (SERVE,),
+    "serve --seed": (FOLDER,),
+    "serve --bootstrap": (NETWORK, SERVED),
+    "serve --port": (NETWORK,),
+    "serve --no-local-network": (LOCAL,),
+    "serve --relay-through": (RELAYS,),
+    "serve --json": (SERVE, SERVED),
     # relay
     "relay --data-dir": (FOLDER,),
     "relay --seed": (FOLDER, RELAY_TELLS),
@@ -480,6 +500,9 @@ SHOWN_BY: dict[str, tuple[str, ...]] = {
     "settings.share_at_start": (
         "gui/test_background.py::test_sharing_begins_with_the_program_if_its_owner_wants_that",
     ),
+    "settings.programs.at_start": (SETTINGS, PROGRAMS),
+    "settings.programs.port": (SETTINGS, "e2e/test_serve.py::test_a_port_that_is_taken_is_told_with_another_one"),
+    "settings.programs.origins": (SETTINGS, "unit/test_endpoint_guard.py::test_pages_that_were_named_may_call"),
     "settings.close_to_tray": ("gui/test_background.py::test_unless_it_is_to_stay_in_the_tray",),
     "settings.keep_awake": ("unit/test_core_awake.py::test_awake_while_a_guest_is_served_and_no_longer",),
     "settings.keep_awake_on_battery": ("unit/test_core_awake.py::test_on_battery_only_if_the_owner_says_so",),
@@ -593,6 +616,7 @@ SECTIONS = {
     "manners": MannersSettings,
     "chat": ChatSettings,
     "network": NetworkSettings,
+    "programs": ProgramsSettings,
     "library": LibrarySettings,
     "speech": SpeechSettings,
     "engine": EngineSettings,

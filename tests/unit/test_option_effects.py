@@ -50,6 +50,7 @@ WINDOW: list[str] = []
 PROVIDER, CHAT, RELAY, DIAGNOSE = ["provider"], ["chat", FIRST.hex()], ["relay"], ["diagnose"]
 MODELS = ["models", FIRST.hex()]
 TRANSCRIBE = ["transcribe", "talk.m4a", FIRST.hex()]
+SERVE = ["serve"]
 TRANSLATE, EMBED = ["translate", "a", FIRST.hex(), "--to", "de"], ["embed", "a", FIRST.hex()]
 
 
@@ -60,21 +61,22 @@ def reached(verb: list[str], *options: str) -> CoreConfig:
 # --- The command line -----------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("verb", [WINDOW, PROVIDER, CHAT, RELAY, DIAGNOSE, MODELS, TRANSCRIBE, TRANSLATE, EMBED])
+@pytest.mark.parametrize("verb", [WINDOW, PROVIDER, CHAT, RELAY, DIAGNOSE, MODELS, TRANSCRIBE, TRANSLATE, EMBED, SERVE])
 def test_where_the_network_is_entered_reaches_the_core(verb: list[str]) -> None:
     assert reached(verb, "--bootstrap", "127.0.0.1:5000").bootstrap == (HOST,)
     assert reached(verb, "--port", "5001").port == 5001
     assert (reached(verb).bootstrap, reached(verb).port) == (None, 0)
 
 
-@pytest.mark.parametrize("verb", [WINDOW, PROVIDER, CHAT, DIAGNOSE, MODELS, TRANSCRIBE, TRANSLATE, EMBED])
+@pytest.mark.parametrize("verb", [WINDOW, PROVIDER, CHAT, DIAGNOSE, MODELS, TRANSCRIBE, TRANSLATE, EMBED, SERVE])
 def test_the_local_network_can_be_left_alone(verb: list[str]) -> None:
     assert reached(verb, "--no-local-network").local_network is False
     assert reached(verb).local_network is None
 
 
 @pytest.mark.parametrize(
-    "verb", [PROVIDER, CHAT, RELAY, DIAGNOSE, MODELS, TRANSCRIBE, TRANSLATE, EMBED, ["public-key"], ["demo"], WINDOW]
+    "verb",
+    [PROVIDER, CHAT, RELAY, DIAGNOSE, MODELS, TRANSCRIBE, TRANSLATE, EMBED, SERVE, ["public-key"], ["demo"], WINDOW],
 )
 def test_folder_and_identity_reach_the_core(verb: list[str]) -> None:
     assert str(reached(verb, "--data-dir", "there").data_dir) == "there"

@@ -23,6 +23,11 @@ ELSEWHERE = {
     "--format": "the export of a transcript",
     "--rate": "a relay is a program of its own, without a window",
     "--quota": "a relay is a program of its own, without a window",
+    "--host": "the window listens on this machine alone",
+    "--allow-origin": "Web pages that may call, on the page For programs",
+    "--token": "the token on the page For programs",
+    "--new-token": "New token, on the page For programs",
+    "--provider": "the providers of Chat",
     "--allow-copy": "the menu of a model on Share",
     "--copy": "the sources of a model in the Library",
     **dict.fromkeys(

@@ -24,6 +24,7 @@ from qvac_core.store.settings import (
     MannersSettings,
     ModelOptions,
     NetworkSettings,
+    ProgramsSettings,
     SpeechSettings,
     definition,
 )
@@ -244,6 +245,7 @@ def test_every_setting_is_read_somewhere() -> None:
         "manners": MannersSettings,
         "chat": ChatSettings,
         "network": NetworkSettings,
+        "programs": ProgramsSettings,
         "library": LibrarySettings,
         "speech": SpeechSettings,
         "engine": EngineSettings,

@@ -79,6 +79,12 @@ ELSEWHERE = {
         "An answer may take",
     },
     "widgets/chat/seam.py": {"This machine"},
+    # For other programs, in their own words.
+    "presenters/program_snippets.py": {
+        "Base URL: {}\nAPI key:  {}\nModel:    {}",
+        "Name three uses of a barcode.",
+        "VS Code",
+    },
     # Only the command line says it.
     "network_words.py": {
         "Nobody answers. Check the connection, and whether a firewall blocks UDP; on a closed network give --bootstrap."
