@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import asyncio
 import time
 import uuid
 from dataclasses import dataclass, field
 
 from msgspec import UNSET, UnsetType
 
+from app.cli.chat_tools import Progress, TerminalTools, chosen, is_terminal
 from app.cli.config import core_config
 from app.cli.lines import Lines
 from app.cli.output import Output
@@ -19,7 +21,7 @@ from qvac_core.core.answering import Edges
 from qvac_core.core.error_text import describe
 from qvac_core.core.local_completion import LocalCompletion
 from qvac_core.core.state import CoreEvent, DownloadChanged, Notice
-from qvac_core.delegation.completion import Completion
+from qvac_core.delegation.completion import Completion, CompletionFinal
 from qvac_core.delegation.consumer import Delegate
 from qvac_core.delegation.failures import Code
 from qvac_core.delegation.messages import (
@@ -32,7 +34,8 @@ from qvac_core.delegation.messages import (
     ThinkingDelta,
 )
 from qvac_core.delegation.picture_upload import read_history
-from qvac_core.engines.interface import CompletionRequest, SamplingParams
+from qvac_core.delegation.tool_wire import wire_tools
+from qvac_core.engines.interface import CompletionRequest, SamplingParams, ToolChoice, ToolMode
 from qvac_core.errors import DelegationError, LocalProtocolError, ModelError, QvacError
 from qvac_core.hyperdht.connection import LOCAL_PATH
 from qvac_core.models import by_name
@@ -54,6 +57,8 @@ class _Chat:
     history: list[HistoryMessage] = field(default_factory=list)
     pictures: list[Attachment] = field(default_factory=list)
     """For the next question."""
+    tools: TerminalTools | None = None
+    lines: Lines | None = None
 
     @property
     def delegate(self) -> Delegate:
@@ -68,19 +73,42 @@ async def chat(options: argparse.Namespace, output: Output) -> int:
     """Returns the exit code; raises QvacError, whose sentence is the one line that says why."""
     pictures = [Attachment(path) for path in options.picture]
     await read_history([HistoryMessage("user", "", pictures)])  # a mistake is told before anybody is asked
-    core = Core(core_config(options))
+    core, conversation = Core(core_config(options)), None
     core.subscribe(lambda event: _report(event, output))
     try:
         await core.start()
         conversation = _Chat(core, options, output, pictures=pictures)
+        if options.tools:
+            conversation.tools = await _open_tools(conversation)
         await _load(conversation)
         if options.prompt is not None:
             await _ask(conversation, options.prompt)
         else:
             await _converse(conversation)
     finally:
+        if conversation is not None and conversation.tools is not None:
+            await conversation.tools.close()
         await core.close()
     return 0
+
+
+async def _open_tools(conversation: _Chat) -> TerminalTools:
+    async def ask(question: str) -> str | None:
+        if conversation.lines is None and (conversation.output.as_json or not is_terminal()):
+            return None
+        conversation.lines = conversation.lines or Lines()
+        conversation.output.note(question, end="")
+        return await conversation.lines.next()
+
+    entries = await conversation.core.tools.servers()
+    servers = await asyncio.to_thread(chosen, conversation.options.tools, [entry.server for entry in entries])
+    tools = TerminalTools(conversation.output, conversation.options.allow_tool, ask)
+    try:
+        await tools.open(servers)
+    except BaseException:
+        await tools.close()
+        raise
+    return tools
 
 
 def _report(event: CoreEvent, output: Output) -> None:
@@ -104,7 +132,7 @@ async def _load(conversation: _Chat) -> None:
             source,
             delegate=conversation.delegate,
             model_name=options.model if options.model and by_name(options.model) else None,
-            model_config={"ctx_size": CONTEXT_TOKENS},
+            model_config={"ctx_size": CONTEXT_TOKENS, **({"tools": True} if conversation.tools else {})},
             on_progress=lambda report: _progress(output, report),
         )
     except ModelError as error:
@@ -206,7 +234,7 @@ async def _load_here(conversation: _Chat) -> None:
 async def _converse(conversation: _Chat) -> None:
     output = conversation.output
     output.note("Ask something; an empty line or Ctrl-D ends it.")
-    lines = Lines()
+    lines = conversation.lines = Lines()
     while True:
         output.note("> ", end="")
         line = await lines.next()
@@ -214,11 +242,12 @@ async def _converse(conversation: _Chat) -> None:
             output.note("")  # Ctrl-D leaves the cursor behind the prompt
         if line is None or not line.strip():
             return
+        before = len(conversation.history)
         try:
             await _ask(conversation, line.strip())
         except QvacError as error:
             output.error(error)
-            conversation.history.pop()
+            del conversation.history[before:]
 
 
 async def _ask(conversation: _Chat, prompt: str) -> None:
@@ -228,8 +257,17 @@ async def _ask(conversation: _Chat, prompt: str) -> None:
     output = conversation.output
     started = time.monotonic()
     text: list[str] = []
+    progress = Progress()
     try:
-        stats, reason = await _stream(conversation, text, so_far="")
+        final = await _stream(conversation, text, so_far="")
+        while conversation.tools is not None and (told := await conversation.tools.answers_to(final)):
+            output.end_line()
+            conversation.history += told
+            text.clear()
+            again = progress.next(final)
+            final = await _stream(conversation, text, so_far="", calls=again)
+            if not again:
+                break
     except QvacError as error:
         if isinstance(error, ModelError) or not conversation.options.fallback or conversation.where == LOCAL:
             output.end_line()
@@ -237,21 +275,21 @@ async def _ask(conversation: _Chat, prompt: str) -> None:
         output.note(f"{describe(error).title} This machine goes on.")
         await _load_here(conversation)
         output.event("seam", **{"from": DELEGATED, "to": LOCAL})
-        stats, reason = await _stream(conversation, text, so_far="".join(text))
+        final = await _stream(conversation, text, so_far="".join(text))
     output.end_line()
     conversation.history.append(HistoryMessage("assistant", "".join(text)))
-    _show_stats(output, conversation.where, stats, time.monotonic() - started)
-    if reason == "length" and not output.as_json:
+    _show_stats(output, conversation.where, final.stats, time.monotonic() - started)
+    if final.stop_reason == "length" and not output.as_json:
         output.note(
             "The answer stops here: it is as long as it may be (--predict N), or the conversation fills the context."
         )
 
 
-async def _stream(conversation: _Chat, text: list[str], *, so_far: str) -> tuple[Stats | None, str]:
-    """Its statistics, and why it ended ("" = by itself)."""
+async def _stream(conversation: _Chat, text: list[str], *, so_far: str, calls: bool = True) -> CompletionFinal:
+    """calls: whether it may call tools."""
     output, edges = conversation.output, Edges()
     thinks = False
-    async with await _start(conversation, so_far) as completion:
+    async with await _start(conversation, so_far, calls=calls) as completion:
         async for event in completion.events:
             if isinstance(event, ThinkingDelta) and (thought := edges.thinking(event.text)):
                 if not thinks:
@@ -262,13 +300,14 @@ async def _stream(conversation: _Chat, text: list[str], *, so_far: str) -> tuple
                 text.append(token)
                 output.event("token", text=token)
                 output.text(token, end="")
-        final = await completion.final
-        return final.stats, final.stop_reason
+        return await completion.final
 
 
-async def _start(conversation: _Chat, so_far: str) -> Completion | LocalCompletion:
+async def _start(conversation: _Chat, so_far: str, *, calls: bool = True) -> Completion | LocalCompletion:
     core, options, history = conversation.core, conversation.options, conversation.history
     output = conversation.output
+    tools = conversation.tools.tools if conversation.tools is not None else ()
+    choice = ToolChoice() if calls else ToolChoice(ToolMode.NONE)
     if conversation.where == DELEGATED:
         params = GenerationParams(
             temp=UNSET if options.temp is None else options.temp,
@@ -280,6 +319,7 @@ async def _start(conversation: _Chat, so_far: str) -> Completion | LocalCompleti
             generation_params=params,
             capture_thinking=True,
             on_upload=lambda there, size: output.event("upload", sent=there, total=size),
+            **wire_tools(tools, choice),
         )
     model = core.machine.loaded_here(conversation.model_id)
     if model is None:
@@ -290,6 +330,8 @@ async def _start(conversation: _Chat, so_far: str) -> Completion | LocalCompleti
         sampling=SamplingParams(temp=options.temp, predict=options.predict),
         owner=LOCAL,
         continue_from=so_far,
+        tools=tools,
+        tool_choice=choice if tools else ToolChoice(),
     )
     return LocalCompletion(model, request, capture_thinking=True)
 

@@ -798,6 +798,23 @@ def _chat(parser: argparse.ArgumentParser) -> None:
         help="show this to a model that sees, with the first question; may be given again",
     )
     parser.add_argument(
+        "--tools",
+        type=_text,
+        action="append",
+        default=[],
+        metavar="NAME_OR_FILE",
+        help="let the model use a server of tools (MCP) that is set up, or those of an mcp.json; they run here, and "
+        "you are asked before each call; may be given again",
+    )
+    parser.add_argument(
+        "--allow-tool",
+        type=_text,
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="run this tool without a question; may be given again",
+    )
+    parser.add_argument(
         "--timeout", type=_seconds, metavar="SECONDS", help="give up after this long without a sign of the provider"
     )
     parser.add_argument(

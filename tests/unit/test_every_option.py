@@ -38,6 +38,7 @@ EFFECTS = "unit/test_option_effects.py"
 API = "e2e/test_api.py"
 COPIES = "e2e/test_copies.py"
 TERMINAL = "e2e/test_terminal.py"
+TOOLS = "e2e/test_tools_in_terminal.py"
 DELEGATION = "e2e/test_delegation.py"
 BAD_PROVIDERS = "unit/test_delegation_bad_providers.py"
 ANSWERS = "unit/test_delegation_answers.py"
@@ -182,6 +183,8 @@ SHOWN_BY: dict[str, tuple[str, ...]] = {
     "chat --local-model": (FALLBACK, f"{EFFECTS}::test_a_local_model_that_would_never_answer_is_an_error"),
     "chat --prompt": (ALLOWED,),
     "chat --picture": (f"{PICTURES}::test_in_the_terminal",),
+    "chat --tools": (f"{TOOLS}::test_the_model_of_a_provider_is_offered_the_tools_of_a_file",),
+    "chat --allow-tool": (f"{TOOLS}::test_what_nobody_can_be_asked_about_does_not_run_unless_it_is_allowed",),
     "chat --timeout": (CHAT, LIMIT),
     "chat --predict": (CHAT, f"{TERMINAL}::test_an_answer_that_is_cut_says_so"),
     "chat --temp": (CHAT, CONFIGURED_HERE),
