@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable, Coroutine
 from typing import Any
 
@@ -21,6 +22,7 @@ from app.widgets.dialog import Dialog
 from qvac_core.errors import QvacError
 from qvac_core.store.folders import DataDir
 
+logger = logging.getLogger(__name__)
 FindServices = Callable[[DataDir], Services]
 
 
@@ -68,7 +70,11 @@ class ServiceRow(SettingsRow):
                 return True, ""
             services.check()
         except QvacError as error:
-            return False, error.message
+            logger.info("no services here: %s", error.message)
+            return False, tr(
+                "This system runs no services for this user here. What starts programs on it can start "
+                "“qvac-desktop provider”."
+            )
         return False, ""
 
     async def _install(self) -> None:

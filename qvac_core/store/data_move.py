@@ -39,11 +39,10 @@ class MoveCancelled(Exception):
 
 @dataclass(frozen=True, slots=True)
 class DataMove:
-    """What is to be done. size: bytes of all files. files: by their paths below `source`."""
+    """What is to be done. size: bytes of all files as it was planned: which they are is looked at when it is done."""
 
     source: Path
     target: Path
-    files: tuple[str, ...]
     size: int
 
 
@@ -62,16 +61,12 @@ def plan_move(folder: DataDir, target: Path, models: str = "") -> DataMove:
         raise StoreError(f"{target} lies in a folder of QVAC Desktop itself. Choose a folder elsewhere.")
     if models and _is_below(Path(models), source):
         raise StoreError("The models lie in the data folder under a name of their own. Move them in the Library first.")
-    back_home = target == _resolved(default_root())
     try:
         if target.exists() and not target.is_dir():
             raise StoreError(f"{target} is a file. Choose a folder.")
         target.mkdir(mode=PRIVATE_FOLDER, parents=True, exist_ok=True)
-        there = {entry.name for entry in target.iterdir()}
-        if there - (NOT_MOVED if back_home else set()) and MARK not in there:
-            raise StoreError(f"{target} is not empty. Choose an empty folder, or the name of a new one.")
-        files = tuple(_files(source))
-        size = sum((source / name).lstat().st_size for name in files)
+        _check_empty(target)
+        size = sum((source / name).lstat().st_size for name in _files(source))
         missing = size + RESERVE - shutil.disk_usage(target).free
     except OSError as error:
         raise store_error(error, ACTION) from error
@@ -81,7 +76,7 @@ def plan_move(folder: DataDir, target: Path, models: str = "") -> DataMove:
             "choose another folder; nothing was moved.",
             name="DISK_FULL",
         )
-    return DataMove(source, target, files, size)
+    return DataMove(source, target, size)
 
 
 def carry_out(move: DataMove, report: Callable[[int], None], stop: threading.Event) -> None:
@@ -92,20 +87,21 @@ def carry_out(move: DataMove, report: Callable[[int], None], stop: threading.Eve
     source, target = move.source, move.target
     try:
         mark = target / MARK
+        _check_empty(target)
         if mark.exists():  # an earlier try was cut off: what it brought is ours
             _clear(target, keep=NOT_MOVED)
         mark.touch(0o600)
-        done = 0
-        for name in move.files:
+        done, files = 0, tuple(_files(source))  # a database that was closed has fewer than an open one
+        for name in files:
             before = done
 
             def copied(bytes_of_file: int, before: int = before) -> None:
                 report(before + bytes_of_file)
 
             done += _copy(source / name, target / name, copied, stop)
-        if tuple(_files(source)) != move.files:
+        if tuple(_files(source)) != files:
             raise StoreError("The data folder changed while it was copied. Nothing was moved; try again.")
-        left = json.dumps({"folder": str(source), "files": move.files}).encode()
+        left = json.dumps({"folder": str(source), "files": files}).encode()
         write_atomically(target / LEFT, left, action=ACTION)
         _sync(target)
         if stop.is_set():
@@ -154,6 +150,14 @@ def clear_left(folder: DataDir) -> None:
 
 
 # --- Files
+
+
+def _check_empty(target: Path) -> None:
+    """But for what an earlier try brought, and what the folder of the platform always has."""
+    there = {entry.name for entry in target.iterdir()}
+    ours = NOT_MOVED if target == _resolved(default_root()) else frozenset[str]()
+    if there - ours and MARK not in there:
+        raise StoreError(f"{target} is not empty. Choose an empty folder, or the name of a new one.")
 
 
 def _files(folder: Path) -> Iterator[str]:

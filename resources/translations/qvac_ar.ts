@@ -5560,7 +5560,7 @@
     </message>
     <message>
         <source>The model makes the same call again and again.</source>
-        <translation>يكرر النموذج الاستدعاء نفسه مرة بعد مرة.</translation>
+        <translation>يكرّر النموذج الاستدعاء نفسه مرارًا.</translation>
     </message>
     <message>
         <source>The model process ended unexpectedly and was restarted.</source>
@@ -6024,7 +6024,7 @@
     </message>
     <message>
         <source>There are {count} servers already. Remove one first.</source>
-        <translation>يوجد {count} خادم بالفعل. أزل واحدًا أولًا.</translation>
+        <translation>يوجد {count} خوادم بالفعل. أزل واحدًا أولًا.</translation>
     </message>
     <message>
         <source>There is a server called {name} already. Give this one another name.</source>
@@ -6587,6 +6587,10 @@
         <translation>هذا الصوت أكبر من {most} ميغابايت. أرسله على أجزاء.</translation>
     </message>
     <message>
+        <source>This system runs no services for this user here. What starts programs on it can start “qvac-desktop provider”.</source>
+        <translation>لا يشغّل هذا النظام هنا خدمات لهذا المستخدم. ما يشغّل البرامج عليه يستطيع تشغيل ⁦qvac-desktop provider⁩.</translation>
+    </message>
+    <message>
         <source>This system starts no programs at login.</source>
         <translation>لا يشغّل هذا النظام برامج عند تسجيل الدخول.</translation>
     </message>
@@ -7125,7 +7129,7 @@
     </message>
     <message>
         <source>What the model writes is no call of a tool that can be run.</source>
-        <translation>ما يكتبه النموذج ليس استدعاءً يمكن تشغيله.</translation>
+        <translation>ما يكتبه النموذج ليس استدعاء أداة يمكن تشغيله.</translation>
     </message>
     <message>
         <source>What the tool gave back</source>

@@ -651,7 +651,7 @@
     </message>
     <message>
         <source>An answer with a response schema cannot be continued by this engine: ask for it anew.</source>
-        <translation>Eine Antwort mit Schema kann diese Engine nicht fortsetzen: Fragen Sie neu.</translation>
+        <translation>Eine Antwort mit Schema kann dieses Rechenwerk nicht fortsetzen: Fragen Sie neu.</translation>
     </message>
     <message>
         <source>An invite is for 1 to {most} people.</source>
@@ -1015,7 +1015,7 @@
     </message>
     <message>
         <source>Build the engine for this GPU</source>
-        <translation>Die Engine für diese GPU bauen</translation>
+        <translation>Das Rechenwerk für diese GPU bauen</translation>
     </message>
     <message>
         <source>Bulgarian</source>
@@ -2883,7 +2883,7 @@
     </message>
     <message>
         <source>Models of the architecture {architecture} are not supported by this version of the engine. Choose another model, or update QVAC Desktop.</source>
-        <translation>Modelle der Architektur {architecture} kann diese Version der Engine nicht ausführen. Wählen Sie ein anderes Modell, oder aktualisieren Sie QVAC Desktop.</translation>
+        <translation>Modelle der Architektur {architecture} kann diese Version des Rechenwerks nicht ausführen. Wählen Sie ein anderes Modell, oder aktualisieren Sie QVAC Desktop.</translation>
     </message>
     <message>
         <source>Models to be had</source>
@@ -4900,7 +4900,7 @@
     </message>
     <message>
         <source>The build was cancelled. The engine that was there is still in use.</source>
-        <translation>Der Build wurde abgebrochen. Die bisherige Engine ist weiter in Gebrauch.</translation>
+        <translation>Der Build wurde abgebrochen. Das bisherige Rechenwerk ist weiter in Gebrauch.</translation>
     </message>
     <message>
         <source>The catalog could not be read.</source>
@@ -5092,19 +5092,19 @@
     </message>
     <message>
         <source>The engine cannot load this model file. Download it again, or choose another model.</source>
-        <translation>Die Engine kann diese Modelldatei nicht laden. Laden Sie sie neu herunter, oder wählen Sie ein anderes Modell.</translation>
+        <translation>Das Rechenwerk kann diese Modelldatei nicht laden. Laden Sie sie neu herunter, oder wählen Sie ein anderes Modell.</translation>
     </message>
     <message>
         <source>The engine is built. Models that are loaded from now on use it.</source>
-        <translation>Die Engine ist gebaut. Modelle, die ab jetzt geladen werden, nutzen sie.</translation>
+        <translation>Das Rechenwerk ist gebaut. Modelle, die ab jetzt geladen werden, nutzen es.</translation>
     </message>
     <message>
         <source>The engine was not built. The log says why.</source>
-        <translation>Die Engine wurde nicht gebaut. Das Protokoll sagt, warum.</translation>
+        <translation>Das Rechenwerk wurde nicht gebaut. Das Protokoll sagt, warum.</translation>
     </message>
     <message>
         <source>The engine {name} is not installed. Install it: pip install {package}</source>
-        <translation>Die Engine {name} ist nicht installiert. Installieren Sie sie: pip install {package}</translation>
+        <translation>Das Rechenwerk {name} ist nicht installiert. Installieren Sie es: pip install {package}</translation>
     </message>
     <message>
         <source>The file ends early: {there} of {whole} are there. It was cut off or not copied whole.</source>
@@ -5376,7 +5376,7 @@
     </message>
     <message>
         <source>The model makes the same call again and again.</source>
-        <translation>Das Modell ruft immer wieder dasselbe auf.</translation>
+        <translation>Das Modell macht immer wieder denselben Aufruf.</translation>
     </message>
     <message>
         <source>The model process ended unexpectedly and was restarted.</source>
@@ -5840,7 +5840,7 @@
     </message>
     <message>
         <source>There are {count} servers already. Remove one first.</source>
-        <translation>Es gibt schon {count} Server. Entfernen Sie erst einen.</translation>
+        <translation>Es gibt schon {count} Server. Entfernen Sie zuerst einen.</translation>
     </message>
     <message>
         <source>There is a server called {name} already. Give this one another name.</source>
@@ -6403,6 +6403,10 @@
         <translation>Diese Aufnahme ist größer als {most} MB. Senden Sie sie in Teilen.</translation>
     </message>
     <message>
+        <source>This system runs no services for this user here. What starts programs on it can start “qvac-desktop provider”.</source>
+        <translation>Dieses System führt hier keine Dienste für diesen Benutzer aus. Was auf ihm Programme startet, kann „qvac-desktop provider“ starten.</translation>
+    </message>
+    <message>
         <source>This system starts no programs at login.</source>
         <translation>Dieses System startet bei der Anmeldung keine Programme.</translation>
     </message>
@@ -6640,7 +6644,7 @@
     </message>
     <message>
         <source>Twice it wrote something that is no call. Choose a larger model, or switch the tools off and ask again.</source>
-        <translation>Zweimal schrieb es etwas, das kein Aufruf ist. Wählen Sie ein größeres Modell, oder schalten Sie die Werkzeuge aus und fragen Sie noch einmal.</translation>
+        <translation>Zweimal schrieb es etwas, das kein Aufruf ist. Wählen Sie ein größeres Modell, oder schalten Sie die Werkzeuge aus, und fragen Sie erneut.</translation>
     </message>
     <message>
         <source>Type below, or press Ctrl+N anywhere</source>
@@ -6925,7 +6929,7 @@
     </message>
     <message>
         <source>What the model writes is no call of a tool that can be run.</source>
-        <translation>Was das Modell schreibt, ist kein Aufruf, der sich ausführen lässt.</translation>
+        <translation>Was das Modell schreibt, ist kein ausführbarer Aufruf eines Werkzeugs.</translation>
     </message>
     <message>
         <source>What the tool gave back</source>
@@ -8787,7 +8791,7 @@
     </message>
     <message>
         <source>{variable} names no engine: {name}. Write {names}, or take it away.</source>
-        <translation>{variable} nennt keine Engine: {name}. Schreiben Sie {names}, oder nehmen Sie es weg.</translation>
+        <translation>{variable} nennt kein Rechenwerk: {name}. Schreiben Sie {names}, oder nehmen Sie es weg.</translation>
     </message>
     <message>
         <source>{what} is between {least} and {most}.</source>

@@ -62,6 +62,14 @@ def test_it_is_there_and_gone_from_where_it_was(home: Path, tmp_path: Path) -> N
     clear_left(here)  # nothing is left to do
 
 
+def test_what_an_open_database_had_beside_it_is_not_missed(home: Path, tmp_path: Path) -> None:
+    (home / "qvac.db-wal").write_bytes(b"not yet in the database")
+    plan = plan_move(DataDir.locate(), tmp_path / "disk")
+    (home / "qvac.db-wal").unlink()  # it was closed
+    carry_out(plan, lambda _done: None, threading.Event())
+    assert contents(DataDir.locate().root) == NAMES
+
+
 def test_back_home_again(home: Path, tmp_path: Path) -> None:
     move(tmp_path / "disk")
     clear_left(DataDir.locate())
