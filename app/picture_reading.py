@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 from app.core_words import told
 from app.i18n import later, tr
 from app.words import size
+from qvac_core.codec.key_links import link_of
 from qvac_core.codec.key_text import KeyCheck, KeyText, read_key
 from qvac_core.engines.pictures import PICTURE_BYTES
 from qvac_core.errors import QvacError
@@ -51,6 +52,11 @@ class FoundKey:
     key: str
     name: str = ""
     invite: str = ""
+
+    @property
+    def text(self) -> str:
+        """The key, or the link where it carries an invite."""
+        return link_of(bytes.fromhex(self.key), self.name, self.invite) if self.invite else self.key
 
 
 async def keys_in_file(path: Path) -> list[FoundKey]:

@@ -19,12 +19,22 @@ GREY = QColor("#4A524E")
 
 def qr_picture(theme: Theme, public_key: str, name: str) -> QImage:
     """`name`: the caption; "" leaves the key alone."""
-    modules = qr_modules(qr_text(bytes.fromhex(public_key)))
+    groups = group_key(public_key).split(" ")
+    halves = [" ".join(half) for half in (groups[:8], groups[8:])]
+    return _picture(theme, qr_text(bytes.fromhex(public_key)), name, halves)
+
+
+def invite_picture(theme: Theme, text: str, title: str) -> QImage:
+    """`text`: what the code holds; `title`: whom it is for, as the owner calls them."""
+    return _picture(theme, text, title, [])
+
+
+def _picture(theme: Theme, text: str, name: str, below: list[str]) -> QImage:
+    modules = qr_modules(text)
     side = (len(modules) + 2 * QUIET_ZONE) * MODULE
     margin = QUIET_ZONE * MODULE / 2
     caption, small = _font(theme.font("state", 600), CAPTION), _font(theme.fixed_font(), SMALL)
-    groups = group_key(public_key).split(" ")
-    rows = [(" ".join(half), small, GREY, SMALL * 1.5) for half in (groups[:8], groups[8:])]
+    rows = [(line, small, GREY, SMALL * 1.5) for line in below]
     if name:
         words = QFontMetricsF(caption).elidedText(name, Qt.TextElideMode.ElideRight, side - 4 * margin)
         rows.insert(0, (words, caption, BLACK, CAPTION * 1.6))

@@ -117,6 +117,8 @@ QAbstractSpinBox:focus {{ border: 2px solid {t.accent}; padding: 0 21px 0 8px; m
 QAbstractSpinBox:disabled {{ color: {t.text3}; border-color: {t.border}; }}
 QAbstractSpinBox QLineEdit, QAbstractSpinBox QLineEdit:focus {{ border: none; padding: 0; min-height: 0;
   background: transparent; }}
+QDateTimeEdit::drop-down {{ width: 24px; border: none; background: transparent; image: none; }}
+QDateTimeEdit::down-arrow {{ image: none; width: 0; height: 0; }}
 QAbstractSpinBox::up-button, QAbstractSpinBox::down-button {{ width: 22px; border: none; background: transparent; }}
 QAbstractSpinBox::up-arrow, QAbstractSpinBox::down-arrow {{ width: 0; height: 0; image: none; }}
 QSlider {{ min-height: 20px; background: transparent; }}
@@ -156,6 +158,7 @@ QFrame#knock {{ background: {t.surface}; border: 1px solid {t.warn}; border-radi
 QFrame#rule {{ background: {t.border}; border: none; min-height: 1px; max-height: 1px; }}
 QFrame#popup {{ background: {t.surface}; border: 1px solid {t.ctl}; border-radius: 8px; }}
 QFrame#errorPanel {{ background: {t.danger_soft}; border: 1px solid {t.danger}; border-radius: 8px; }}
+QFrame#choices {{ background: {t.surface}; border: 1px solid {t.ctl}; border-radius: 6px; }}
 QFrame#askPanel {{ background: {t.warn_soft}; border: 1px solid {t.warn}; border-radius: 8px; }}
 QFrame#errorPanel QPushButton[kind="quiet"], QFrame#askPanel QPushButton[kind="quiet"] {{ background: {t.surface}; }}
 QFrame#noticeBar {{ background: {t.warn_soft}; border: none; border-bottom: 1px solid {t.warn}; }}

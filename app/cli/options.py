@@ -438,8 +438,8 @@ def _limits(parser: argparse.ArgumentParser) -> None:
 def _guests(parser: argparse.ArgumentParser) -> None:
     parser.description = (
         "List the keys that you decided about, allow, limit, block or forget one. It holds within seconds, also for a "
-        "provider or a window that runs here. A key that is --mine has no limits, goes first, and may manage "
-        "this machine from afar."
+        "provider or a window that runs here. A key that is --mine has no limits, goes first, and sees "
+        "every model."
     )
     parser.add_argument(
         "action", choices=("list", "allow", "limit", "block", "remove"), metavar="list|allow|limit|block|remove"

@@ -41,6 +41,7 @@ from qvac_core.core.state import (
     ErrorInfo,
     Hit,
     Message,
+    Offer,
     ProviderEntry,
     SharedModel,
     SpeechChoice,
@@ -531,6 +532,18 @@ class ChatPresenter(QObject):
         elif name:
             await self._core.call(lambda core: core.rename_provider(public_key, name))
         return await self._core.call(lambda core: core.connect_provider(public_key))
+
+    async def read_invite(self, link: str) -> Offer:
+        """What a link promises. Raises LocalProtocolError for one of no use."""
+
+        async def read(core: CoreInterface) -> Offer:
+            return core.invites.read(link)
+
+        return await self._core.call(read)
+
+    async def accept_invite(self, link: str, name: str) -> ProviderEntry:
+        """Take a place and connect. Raises QvacError with its owner's reason."""
+        return await self._core.call(lambda core: core.invites.accept(link, name))
 
     def connect_provider(self, public_key: str) -> None:
         """From the picker: what fails is shown there, with the provider."""

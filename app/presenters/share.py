@@ -15,6 +15,8 @@ from PySide6.QtCore import QObject, Signal
 from app.bridge import CoreProxy
 from app.i18n import tr
 from app.presenters.identity import IdentityPresenter
+from app.presenters.invite_list import InvitesPresenter
+from app.presenters.limits_person import PersonPresenter
 from app.presenters.model_options import OptionsPresenter
 from app.presenters.share_gauges import GaugesPresenter
 from app.presenters.share_log import LogPresenter
@@ -32,6 +34,7 @@ from qvac_core.core.state import (
     DownloadState,
     ErrorInfo,
     HistoryCleared,
+    KeyLimits,
     Knock,
     KnocksChanged,
     LogEntry,
@@ -95,6 +98,8 @@ class SharePresenter(QObject):
         self.options = OptionsPresenter(core, self.tasks, self)
         self.identity = IdentityPresenter(core, self.tasks, self)
         self._parts = (self.history, self.manners, self.options, self.identity)
+        self.person = PersonPresenter(core, self, clock=lambda: self.clock(), parent=self)
+        self.invites = InvitesPresenter(core, self, clock=lambda: self.clock(), parent=self)
         for part in self._parts:
             part.failed.connect(self.failed)
         core.core_event.connect(self._take)
@@ -151,6 +156,7 @@ class SharePresenter(QObject):
         self.log_changed.emit()
         for part in self._parts:
             await part.load()
+        await self.invites.load()
 
     async def close(self) -> None:
         await self.tasks.close()
@@ -213,8 +219,24 @@ class SharePresenter(QObject):
     def set_knocks(self, enabled: bool) -> None:
         self._do("access", tr("The rule was not changed."), lambda core: core.set_knocks(enabled), self.rules_changed)
 
-    def allow(self, public_key: str, name: str, *, hours: float | None = None, place: str = "access") -> None:
-        self._do(place, tr("This key was not allowed."), lambda core: core.allow_key(public_key, name, hours=hours))
+    def allow(
+        self,
+        public_key: str,
+        name: str,
+        *,
+        hours: float | None = None,
+        place: str = "access",
+        limits: KeyLimits | None = None,
+    ) -> None:
+        """limits: from the first moment on; None = those it has."""
+
+        async def allow(core: CoreInterface) -> None:
+            if limits is None:
+                await core.allow_key(public_key, name, hours=hours)
+            else:
+                await core.allow_key(public_key, name, hours=hours, limits=limits)
+
+        self._do(place, tr("This key was not allowed."), allow)
 
     def block(self, public_key: str, place: str = "access", *, name: str = "") -> None:
         known = name or self.name_of(public_key)

@@ -144,7 +144,14 @@ def _access_row(key: AccessKey, now: float) -> Row:
     return Row(
         key.public_key,
         (
-            Cell(name, "text2" if key.blocked else "text", weight=500, avatar=key.public_key, tooltip=tooltip),
+            Cell(
+                name,
+                "text2" if key.blocked else "text",
+                weight=500,
+                avatar=key.public_key,
+                badge=tr("mine") if key.mine else "",
+                tooltip=tooltip,
+            ),
             Cell(short_key(key.public_key), "text2", fixed=True),
             Cell(
                 quota,
@@ -167,10 +174,12 @@ def _quota(key: AccessKey) -> tuple[str, float | None]:
     if key.blocked:
         return tr("blocked"), None
     used = words.short_count(key.tokens_today)
-    if key.tokens_per_day is None:
+    if key.mine:
+        return tr("{used}, no limit", used=used), None
+    if key.most_today is None:
         return used, None
-    limit = max(1, key.tokens_per_day)
-    of = tr("{used} of {limit}", used=used, limit=words.short_count(key.tokens_per_day))
+    limit = max(1, key.most_today)
+    of = tr("{used} of {limit}", used=used, limit=words.short_count(key.most_today))
     return of, key.tokens_today / limit
 
 

@@ -22,6 +22,7 @@ from app.widgets.keys import KeyField
 from app.widgets.label import Label, restyle
 from app.widgets.own_width import keep_width
 from app.words import pair_of_sizes, rate, size
+from qvac_core.codec.key_links import link_of
 from qvac_core.codec.key_text import KeyCheck, read_key
 from qvac_core.core.state import DownloadChanged
 
@@ -64,6 +65,7 @@ class FirstStart(QScrollArea):
         self._presenter = presenter
         self._theme = theme
         self._name = ("", "")  # what a link called the machine of a key
+        self._invite = ("", "")  # of which key, and its letters
         self.setWidgetResizable(True)
         self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         self._use = self._use_card()
@@ -139,8 +141,9 @@ class FirstStart(QScrollArea):
         self.sources = KeySources(self._theme, self._presenter.run)
         self.sources.clipboard.hide()  # Ctrl+V in the field above does the same
         self.key.named.connect(self._keep_name)
+        self.key.invited.connect(self._keep_invite)
         self.key.picture_pasted.connect(self.sources.paste)
-        self.sources.found.connect(lambda found: self.provider_wanted.emit(found.key, found.name))
+        self.sources.found.connect(lambda found: self.provider_wanted.emit(found.text, found.name))
         self.sources.text.connect(self._take_text)
         self.sources.said.connect(self._say)
         drops = KeyDrops(self)
@@ -228,9 +231,14 @@ class FirstStart(QScrollArea):
     def _keep_name(self, name: str) -> None:
         self._name = (self.key.key, name)
 
+    def _keep_invite(self, invite: str) -> None:
+        self._invite = (self.key.key, invite)
+
     def _take_text(self, text: str) -> None:
         self.key.set_key(text)
-        self._keep_name(read_key(text).name)
+        found = read_key(text)
+        self._keep_name(found.name)
+        self._keep_invite(found.invite)
         self.key.setFocus()
 
     def _say(self, sentence: str, trouble: bool) -> None:
@@ -241,7 +249,9 @@ class FirstStart(QScrollArea):
 
     def _use_key(self) -> None:
         if key := self.key.key:
-            self.provider_wanted.emit(key, self._name[1] if self._name[0] == key else "")
+            name = self._name[1] if self._name[0] == key else ""
+            invite = self._invite[1] if self._invite[0] == key else ""
+            self.provider_wanted.emit(link_of(bytes.fromhex(key), name, invite) if invite else key, name)
 
     # --- Chat on this machine
 

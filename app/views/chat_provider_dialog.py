@@ -13,6 +13,7 @@ from app.i18n import later, listed, tr
 from app.presenters.chat import ChatPresenter
 from app.presenters.chat_words import Cause, cause_of
 from app.theme import Theme
+from app.views.invite_offer import OfferPanel
 from app.views.key_sources import KeyDrops, KeySources
 from app.widgets.avatar import Avatar
 from app.widgets.button import Button, CopyButton
@@ -26,10 +27,10 @@ from app.widgets.label import Label
 from app.widgets.own_font import keep_font
 from app.widgets.own_width import keep_width
 from app.words import duration
-from qvac_core.codec.key_links import NAME_LETTERS
+from qvac_core.codec.key_links import NAME_LETTERS, link_of
 from qvac_core.codec.key_text import KeyCheck, read_key
 from qvac_core.core.error_text import describe
-from qvac_core.core.state import ConnectionStage, ProviderEntry, Stage, Target
+from qvac_core.core.state import ConnectionStage, Offer, ProviderEntry, Stage, Target
 from qvac_core.errors import QvacError
 
 WIDTH = 540
@@ -69,6 +70,10 @@ class ProviderDialog(QDialog):
         self._theme = theme
         self._task: asyncio.Task[object] | None = None
         self._entry: ProviderEntry | None = None
+        self._invite = ("", "")  # of which key, and the letters of its grant
+        self._offer: Offer | None = None
+        self.offer_panel = OfferPanel(theme)
+        self.offer_panel.hide()
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         self.setWindowTitle(PROGRAM)  # its heading says the rest
         self.setAccessibleName(tr("Add a provider"))
@@ -91,7 +96,8 @@ class ProviderDialog(QDialog):
         self.key.checked.connect(self._show_check)
         self.key.named.connect(self._offer_name)
         self.key.picture_pasted.connect(self.sources.paste)
-        self.sources.found.connect(lambda found: self.offer(found.key, found.name))
+        self.sources.found.connect(lambda found: self.offer(found.text, found.name))
+        self.key.invited.connect(self._take_invite)
         self.sources.text.connect(self.offer_text)
         self.sources.said.connect(self._say)
         drops = KeyDrops(self)
@@ -119,6 +125,9 @@ class ProviderDialog(QDialog):
         """Fill in a key that came from elsewhere; nothing connects by itself."""
         if self.connecting:
             return
+        if read_key(key).invite:
+            self.offer_text(key)
+            return
         self.key.set_key(key)
         self.key.setCursorPosition(0)
         self._offer_name(name)
@@ -129,9 +138,40 @@ class ProviderDialog(QDialog):
         found = read_key(text)
         if found.check is KeyCheck.KEY:
             self.offer(found.key.hex(), found.name)
+            if found.invite:
+                self._take_invite(found.invite)
         elif not self.connecting:
             self.key.set_key(" ".join(text.split())[:LONGEST_SHOWN])
             self.key.setFocus()
+
+    def _take_invite(self, letters: str) -> None:
+        """What it gives is shown; nothing of it is used up before its user says so."""
+        key = self.key.key
+        self._invite = (key, letters)
+
+        async def read() -> None:
+            offer = await self._presenter.read_invite(self._link())
+            if self._invite == (key, letters):
+                self._offer = offer
+                self.offer_panel.show_offer(offer)
+                self.offer_panel.show()
+                self._show_button()
+                self._resize()
+
+        def failed(error: QvacError) -> None:
+            self._forget_invite()
+            self._say(told(error.message), True)
+
+        self._presenter.run(read(), failed)
+
+    def _link(self) -> str:
+        key, letters = self._invite
+        return link_of(bytes.fromhex(key), self.name.text().strip(), letters)
+
+    def _forget_invite(self) -> None:
+        self._invite, self._offer = ("", ""), None
+        self.offer_panel.hide()
+        self._resize()
 
     def _offer_name(self, name: str) -> None:
         """What a link calls the machine: only where its user has not called it something."""
@@ -179,6 +219,7 @@ class ProviderDialog(QDialog):
         body.addSpacing(2)
         body.addWidget(self.sources)
         body.addWidget(self.said)
+        body.addWidget(self.offer_panel)
         body.addSpacing(6)
         body.addWidget(Label(tr("Name on this machine"), scale="hint", tone="text2"))
         body.addWidget(self.name)
@@ -214,6 +255,8 @@ class ProviderDialog(QDialog):
         if known is not None and not self.name.text():
             self.name.setText(known.name)
         self._entry = None
+        if self._invite[0] and self._invite[0] != self.key.key:
+            self._forget_invite()
         self._show_button()
 
     def _show_button(self) -> None:
@@ -225,6 +268,9 @@ class ProviderDialog(QDialog):
         elif self.key.key and self.key.key == self._presenter.public_key:
             self.go.setText(tr("Chat on this machine"))
             self.go.setEnabled(True)
+        elif self._offer is not None:
+            self.go.setText(tr("Take the invite"))
+            self.go.setEnabled(not self._offer.run_out)
         else:
             self.go.setText(tr("Connect"))
             self.go.setEnabled(bool(self.key.key))
@@ -249,7 +295,11 @@ class ProviderDialog(QDialog):
         self._task = asyncio.current_task()
         self._show_connecting(True)
         try:
-            self._entry = await self._presenter.add_provider(key, name)
+            if self._offer is not None:
+                self._entry = await self._presenter.accept_invite(self._link(), name)
+                self._forget_invite()
+            else:
+                self._entry = await self._presenter.add_provider(key, name)
         except QvacError:
             self._task = None
             raise

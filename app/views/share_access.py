@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import QPoint, Qt
+from PySide6.QtCore import QPoint, Qt, Signal
 from PySide6.QtGui import QClipboard, QGuiApplication
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QMenu, QVBoxLayout, QWidget
 
@@ -55,6 +55,11 @@ class OpenQuestion(QFrame):
 
 
 class AccessCard(Card):
+    """`person_wanted(key)`, `invites_wanted`: the pages of a person and of invites."""
+
+    person_wanted = Signal(str)
+    invites_wanted = Signal()
+
     def __init__(self, presenter: SharePresenter, theme: Theme, parent: QWidget | None = None) -> None:
         super().__init__(tr("Who may use it"), parent=parent)
         self._presenter, self._theme = presenter, theme
@@ -67,6 +72,8 @@ class AccessCard(Card):
         self.add_beside_title(self.opened)
         self.add = Button(theme, tr("Add a key…"), icon="user-plus", size="small")
         self.more = Button(theme, kind="flat", icon="ellipsis", size="small", name=tr("More about who may use it"))
+        self.invites = Button(theme, tr("Invites"), icon="ticket", size="small")
+        self.add_act(self.invites)
         self.add_act(self.add)
         self.add_act(self.more)
         self.question = OpenQuestion(theme)
@@ -107,6 +114,9 @@ class AccessCard(Card):
         self.more.clicked.connect(self._open_card_menu)
         self.table.menu_wanted.connect(self.open_menu)
         self.table.delete_wanted.connect(self._ask_block)
+        self.table.opened.connect(self.person_wanted)
+        self.table.doubleClicked.connect(lambda index: self.person_wanted.emit(self.table.rows.row(index.row()).key))
+        self.invites.clicked.connect(self.invites_wanted)
         self.error.dismissed.connect(self._error_holder.hide)
         presenter = self._presenter
         for signal in (presenter.rules_changed, presenter.sharing_changed, presenter.knocks_changed):
@@ -146,9 +156,10 @@ class AccessCard(Card):
             if blocking:
                 presenter.block(key, name=name)
             else:
-                presenter.allow(key, name, hours=hours)
+                presenter.allow(key, name, hours=hours, limits=dialog.limits())
 
-        KeyDialog(self._theme, presenter.public_key, confirmed, blocking=blocking, parent=self.window()).open()
+        dialog = KeyDialog(self._theme, presenter.public_key, confirmed, blocking=blocking, parent=self.window())
+        dialog.open()
 
     def _choose(self, value: str) -> None:
         if value == AccessMode.DENY.value and self._presenter.rules.mode is AccessMode.ALLOW:
@@ -184,6 +195,8 @@ class AccessCard(Card):
     def menu_of(self, key: AccessKey) -> QMenu:
         presenter, theme = self._presenter, self._theme
         menu = Menu(self)
+        limits = menu.addAction(theme.icon("gauge"), tr("Limits and use…"))
+        limits.triggered.connect(lambda: self.person_wanted.emit(key.public_key))
         rename = menu.addAction(theme.icon("pencil"), tr("Rename…"))
         rename.triggered.connect(lambda: self._ask_name(key))
         copy = menu.addAction(theme.icon("copy"), tr("Copy key"))

@@ -20,10 +20,12 @@ from app.widgets.combo import Combo
 from app.widgets.dialog import Dialog
 from app.widgets.keys import KeyField, group_key, short_key
 from app.widgets.label import Label
+from app.widgets.number import Number
 from app.widgets.own_font import keep_font
 from app.widgets.qr import paint_qr, qr_modules
 from qvac_core.codec.key_links import NAME_LETTERS, link_of, plain_name, qr_text
 from qvac_core.codec.key_text import KeyCheck
+from qvac_core.core.state import KeyLimits
 from qvac_core.errors import StoreError
 from qvac_core.store.disk import write_atomically
 
@@ -75,14 +77,20 @@ class KeyDialog(Dialog):
             self.add_field(tr("Key"), self.key)
             self.body.addWidget(self.said)
         self.add_field(tr("Name, as you want to see it"), self.name)
+        self.tokens = Number(theme, tr("Tokens a day"), 0, 2**31 - 1, step=1000, zero=tr("no limit"))
         if not blocking:
             self.add_field(tr("How long"), self.duration)
+            self.add_field(tr("Tokens a day"), self.tokens)
         self.key.checked.connect(self._check)
         self.name.textChanged.connect(lambda _text: self._ready())
         self.accepted.connect(lambda: confirmed(self._key(), self.name.text().strip(), self._hours()))
         self._blocking = blocking
         self._ready()
         (self.name if public_key else self.key).setFocus()
+
+    def limits(self) -> KeyLimits | None:
+        """What was chosen; None = no limit was."""
+        return KeyLimits(self.tokens.value()) if self.tokens.value() else None
 
     def _key(self) -> str:
         return self._given or self.key.key

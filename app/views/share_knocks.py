@@ -82,11 +82,12 @@ class KnockCard(QFrame):
 
     def ask_name(self) -> None:
         def allow(key: str, name: str, hours: float | None) -> None:
-            self._presenter.allow(key, name, hours=hours, place="knock")
+            self._presenter.allow(key, name, hours=hours, place="knock", limits=dialog.limits())
 
-        KeyDialog(
+        dialog = KeyDialog(
             self._theme, self._presenter.public_key, allow, public_key=self.public_key, parent=self.window()
-        ).open()
+        )
+        dialog.open()
 
     def _for_an_hour(self) -> None:
         name = tr("Guest {key}", key=self.public_key[:4])

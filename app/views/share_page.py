@@ -6,10 +6,12 @@ from itertools import pairwise
 
 from PySide6.QtCore import QSize, Qt, QTimer
 from PySide6.QtGui import QHideEvent, QResizeEvent, QShowEvent
-from PySide6.QtWidgets import QFrame, QHBoxLayout, QScrollArea, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QScrollArea, QStackedWidget, QVBoxLayout, QWidget
 
 from app.presenters.share import SharePresenter
 from app.theme import Theme
+from app.views.invite_page import InvitePage
+from app.views.limits_page import LimitsPage
 from app.views.share_access import AccessCard
 from app.views.share_key import KeyCard
 from app.views.share_knocks import KnockList
@@ -81,8 +83,29 @@ class SharePage(QWidget):
         self.key.show_key(public_key)
         self.access.show_key(public_key)
 
+    def open_person(self, public_key: str) -> None:
+        self.stack.setCurrentWidget(self.person)
+        self.person.show_person(public_key)
+
+    def open_invites(self) -> None:
+        self.stack.setCurrentWidget(self.invites)
+        self.invites.open_page()
+
+    def go_back(self) -> None:
+        """To all of sharing, where it was left."""
+        was = self.stack.currentWidget()
+        self._presenter.person.leave()
+        self.stack.setCurrentWidget(self.area)
+        back: QWidget = self.access.invites if was is self.invites else self.access.table
+        back.setFocus(Qt.FocusReason.OtherFocusReason)
+
     def regions(self) -> list[QWidget]:
         """Where F6 goes, in reading order."""
+        inner = self.stack.currentWidget()
+        if isinstance(inner, LimitsPage):
+            return [inner.crumbs.link, inner.rename, inner.mine, inner.tokens.switch]
+        if isinstance(inner, InvitePage):
+            return [inner.crumbs.link, inner.form.name, inner.card.copy, inner.which.button("open")]
         return [
             self.status.switch,
             self.key.copy,
@@ -112,7 +135,17 @@ class SharePage(QWidget):
         self.area.setWidget(self._content)
         outer = QVBoxLayout(self)
         outer.setContentsMargins(0, 0, 0, 0)
-        outer.addWidget(self.area)
+        self.person = LimitsPage(self._presenter.person, self._theme)
+        self.invites = InvitePage(self._presenter.invites, self._theme)
+        self.stack = QStackedWidget()
+        for page in (self.area, self.person, self.invites):
+            self.stack.addWidget(page)
+        outer.addWidget(self.stack)
+        self.access.person_wanted.connect(self.open_person)
+        self.access.invites_wanted.connect(self.open_invites)
+        for inner in (self.person, self.invites):
+            inner.back.connect(self.go_back)
+            inner.person_wanted.connect(self.open_person)
 
     def _arrange(self, narrow: bool) -> None:
         """Put the cards into two columns or one; the order is what matters most first."""

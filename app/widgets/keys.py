@@ -32,6 +32,7 @@ class KeyField(QLineEdit):
 
     checked = Signal(object, str)  # KeyCheck, sentence
     named = Signal(str)
+    invited = Signal(str)  # the letters of the grant in a link
     picture_pasted = Signal()
 
     def __init__(self, theme: Theme, name: str, placeholder: str = "", parent: QWidget | None = None) -> None:
@@ -65,8 +66,11 @@ class KeyField(QLineEdit):
         before = len(bare_key(text[: self.cursorPosition()]))
         self.setText(shown)
         self.setCursorPosition(min(len(shown), before + max(0, before - 1) // GROUP))
-        if name := read_key(text).name:
-            self.named.emit(name)
+        found = read_key(text)
+        if found.name:
+            self.named.emit(found.name)
+        if found.invite:
+            self.invited.emit(found.invite)
 
     def _check(self, text: str) -> None:
         found = read_key(text)

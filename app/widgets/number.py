@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QEvent, Qt, QTime, Signal
+from PySide6.QtCore import QDateTime, QEvent, Qt, QTime, Signal
 from PySide6.QtGui import QGuiApplication, QPainter, QPaintEvent, QWheelEvent
-from PySide6.QtWidgets import QAbstractSpinBox, QDoubleSpinBox, QSpinBox, QTimeEdit, QWidget
+from PySide6.QtWidgets import QAbstractSpinBox, QDateTimeEdit, QDoubleSpinBox, QSpinBox, QTimeEdit, QWidget
 
 from app.theme import Theme
 
@@ -16,6 +16,7 @@ else:  # the classes below have one base of Qt each
     _Spin = object
 
 CHEVRON = 12
+CALENDAR = 14
 BUTTON = 22  # as wide as in the sheet
 LARGEST = 2**31 - 1  # of a QSpinBox
 
@@ -154,3 +155,29 @@ class TimeField(_Field, QTimeEdit):
         self.blockSignals(True)
         self.setTime(time if time.isValid() else QTime(0, 0))
         self.blockSignals(False)
+
+
+class DateTimeField(_Field, QDateTimeEdit):
+    """A day and a time, as Unix seconds in and out; its arrow opens a calendar. Whole minutes."""
+
+    chosen = Signal(float)
+
+    def __init__(self, theme: Theme, name: str, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._prepare(theme, name)
+        self.setLayoutDirection(Qt.LayoutDirection.LeftToRight)  # as a time, it is not mirrored
+        self.setCalendarPopup(True)
+        self.setDisplayFormat("ddd d MMM yyyy, HH:mm")
+        self.dateTimeChanged.connect(lambda moment: self.chosen.emit(float(moment.toSecsSinceEpoch())))
+
+    def show_value(self, moment: float) -> None:
+        self.blockSignals(True)
+        self.setDateTime(QDateTime.fromSecsSinceEpoch(int(moment)))
+        self.blockSignals(False)
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        QDateTimeEdit.paintEvent(self, event)
+        painter = QPainter(self)
+        pixmap = self._theme.pixmap("calendar", "text2", CALENDAR, self.devicePixelRatioF())
+        painter.drawPixmap(self.width() - CALENDAR - 6, (self.height() - CALENDAR) // 2, pixmap)
+        painter.end()

@@ -56,6 +56,7 @@ from qvac_core.core.state import (
     CoreEvent,
     Draft,
     HistoryCleared,
+    KeyLimits,
     Knock,
     LogEntry,
     Message,
@@ -460,8 +461,10 @@ class Core:
     async def set_knocks(self, enabled: bool) -> None:
         await self._sharing.set_knocks(enabled)
 
-    async def allow_key(self, public_key: str, name: str, *, hours: float | None = None) -> None:
-        await self._sharing.allow(_hex(public_key), name, hours)
+    async def allow_key(
+        self, public_key: str, name: str, *, hours: float | None = None, limits: KeyLimits | None = None
+    ) -> None:
+        await self._sharing.allow(_hex(public_key), name, hours, limits)
 
     async def block_key(self, public_key: str, name: str = "") -> None:
         await self._sharing.block(_hex(public_key), name)

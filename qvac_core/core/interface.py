@@ -32,6 +32,7 @@ if TYPE_CHECKING:
         Conversation,
         CoreEvent,
         Draft,
+        KeyLimits,
         Knock,
         LogEntry,
         Message,
@@ -120,8 +121,13 @@ class CoreInterface(Protocol):
     async def access_rules(self) -> AccessRules: ...
     async def set_access_mode(self, mode: AccessMode) -> None: ...
     async def set_knocks(self, enabled: bool) -> None: ...
-    async def allow_key(self, public_key: str, name: str, *, hours: float | None = None) -> None:
-        """Admit a key (hex, any spacing). Acts at once; ends its knock. IdentityError when it is not a key."""
+    async def allow_key(
+        self, public_key: str, name: str, *, hours: float | None = None, limits: KeyLimits | None = None
+    ) -> None:
+        """Admit a key (hex, any spacing). Acts at once; ends its knock. IdentityError when it is not a key.
+
+        limits: from the first moment on; None = those it has.
+        """
 
     async def block_key(self, public_key: str, name: str = "") -> None:
         """Refuse in silence, and cut what is open."""

@@ -131,6 +131,8 @@ class Machine:
         self._configs: dict[str, LlmConfig | EmbedConfig | WhisperConfig | NmtConfig] = {}  # of the leases
         self._tasks = TaskOwner()
         self._scanning: asyncio.Task[None] | None = None
+        self.sees_all: Callable[[bytes], bool] = lambda key: False
+        """Whether a key is one of the owner's own machines, for which nothing has to be shared."""
 
     def open(self) -> None:
         """Look in the background for model files that were put into the folder by hand."""
@@ -415,10 +417,12 @@ class Machine:
 
     def find(self, source_or_name: str, public_key: bytes) -> LibraryModel | None:
         model = self._library.find(source_or_name)
-        return model if model in self.runnable_models() and model.name in self.shared_names() else None
+        if model not in self.runnable_models():
+            return None
+        return model if model.name in self.shared_names() or self.sees_all(public_key) else None
 
     def list(self, public_key: bytes) -> Sequence[OfferedModel]:
-        shared = self.shared_names()
+        shared, everything = self.shared_names(), self.sees_all(public_key)
         return [
             OfferedModel(
                 model,
@@ -427,7 +431,7 @@ class Machine:
                 abilities=_abilities(model),
             )
             for model in self.runnable_models()
-            if model.name in shared
+            if everything or model.name in shared
         ]
 
     def copies(self, public_key: bytes) -> Sequence[LibraryModel]:

@@ -25,6 +25,7 @@ from qvac_core.core.state import (
     AccessRules,
     ActiveRequest,
     CoreEvent,
+    KeyLimits,
     Knock,
     KnocksChanged,
     LogEntry,
@@ -47,6 +48,7 @@ from qvac_core.delegation.provider import Provider
 from qvac_core.delegation.serving import Greeting
 from qvac_core.errors import NetworkError, StoreError
 from qvac_core.hyperdht import KeyPair, Server
+from qvac_core.store.access_list import check_limits
 from qvac_core.store.days import day_of
 from qvac_core.store.knocks import MAX_KNOCKS
 from qvac_core.store.settings import Admission, SharingSettings
@@ -114,6 +116,7 @@ class Sharing:
             greeting=self._greeting,
             public_key=key_pair.public_key,
         )
+        machine.sees_all = lambda key: self._policy.allowance(key, time.time()).mine
         self._provider.denials.restore(store.knocks.denials(time.time()))
         self._server: Server | None = None
         self._state = SharingState()
@@ -322,9 +325,17 @@ class Sharing:
     async def set_knocks(self, enabled: bool) -> None:
         await self._save(lambda sharing: replace(sharing, knocks=enabled))
 
-    async def allow(self, public_key: str, name: str, hours: float | None) -> None:
+    async def allow(self, public_key: str, name: str, hours: float | None, limits: KeyLimits | None = None) -> None:
         expires_at = None if hours is None else time.time() + hours * 3600
-        await self._run(self._store.access_list.allow, public_key, name, time.time(), expires_at=expires_at)
+
+        def allow() -> None:
+            if limits is not None:
+                check_limits(limits)
+            self._store.access_list.allow(public_key, name, time.time(), expires_at=expires_at)
+            if limits is not None:
+                self._store.access_list.set_limits(public_key, limits)
+
+        await self._run(allow)
         await self._rules_changed(public_key)
 
     async def block(self, public_key: str, name: str) -> None:

@@ -64,6 +64,30 @@
         </translation>
     </message>
     <message numerus="yes">
+        <source>%n day from now</source>
+        <comment>%n days from now</comment>
+        <translation>
+            <numerusform>%n يوم من الآن</numerusform>
+            <numerusform>يوم واحد من الآن</numerusform>
+            <numerusform>يومان من الآن</numerusform>
+            <numerusform>%n أيام من الآن</numerusform>
+            <numerusform>%n يومًا من الآن</numerusform>
+            <numerusform>%n يوم من الآن</numerusform>
+        </translation>
+    </message>
+    <message numerus="yes">
+        <source>%n day from when they come</source>
+        <comment>%n days from when they come</comment>
+        <translation>
+            <numerusform>%n يوم من قدومهم</numerusform>
+            <numerusform>يوم واحد من قدومهم</numerusform>
+            <numerusform>يومان من قدومهم</numerusform>
+            <numerusform>%n أيام من قدومهم</numerusform>
+            <numerusform>%n يومًا من قدومهم</numerusform>
+            <numerusform>%n يوم من قدومهم</numerusform>
+        </translation>
+    </message>
+    <message numerus="yes">
         <source>%n file was not imported.</source>
         <comment>%n files were not imported.</comment>
         <translation>
@@ -280,6 +304,18 @@
         </translation>
     </message>
     <message numerus="yes">
+        <source>%n request in all</source>
+        <comment>%n requests in all</comment>
+        <translation>
+            <numerusform>%n طلب إجمالًا</numerusform>
+            <numerusform>طلب واحد إجمالًا</numerusform>
+            <numerusform>طلبان إجمالًا</numerusform>
+            <numerusform>%n طلبات إجمالًا</numerusform>
+            <numerusform>%n طلبًا إجمالًا</numerusform>
+            <numerusform>%n طلب إجمالًا</numerusform>
+        </translation>
+    </message>
+    <message numerus="yes">
         <source>%n running</source>
         <comment>%n running</comment>
         <translation>
@@ -423,6 +459,10 @@
         <source>, </source>
         <extracomment>between the parts of an enumeration</extracomment>
         <translation>، </translation>
+    </message>
+    <message>
+        <source>0 means none at all</source>
+        <translation>0 تعني لا شيء إطلاقًا</translation>
     </message>
     <message>
         <source>1st in line</source>
@@ -605,6 +645,14 @@
         <translation>حول التطبيق</translation>
     </message>
     <message>
+        <source>Access</source>
+        <translation>الوصول</translation>
+    </message>
+    <message>
+        <source>Access ends</source>
+        <translation>ينتهي الوصول</translation>
+    </message>
+    <message>
         <source>Act</source>
         <translation>إجراء</translation>
     </message>
@@ -685,8 +733,16 @@
         <translation>إضافة…</translation>
     </message>
     <message>
+        <source>Again…</source>
+        <translation>مرة أخرى…</translation>
+    </message>
+    <message>
         <source>All</source>
         <comment>kinds of models</comment>
+        <translation>الكل</translation>
+    </message>
+    <message>
+        <source>All</source>
         <translation>الكل</translation>
     </message>
     <message>
@@ -799,7 +855,15 @@
     </message>
     <message>
         <source>An invite is for 1 to {most} people.</source>
-        <translation>الدعوة لعدد من 1 إلى {most} شخصًا.</translation>
+        <translation>الدعوة مخصصة لشخص واحد حتى {most} أشخاص.</translation>
+    </message>
+    <message>
+        <source>An invite of this machine</source>
+        <translation>دعوة من هذا الجهاز</translation>
+    </message>
+    <message>
+        <source>An invite of {name}</source>
+        <translation>دعوة من {name}</translation>
     </message>
     <message>
         <source>An unknown key asks to use your GPU</source>
@@ -1086,6 +1150,10 @@
         <translation>معًا</translation>
     </message>
     <message>
+        <source>At this rate it ends at about {time}.</source>
+        <translation>بهذا المعدل تنتهي نحو الساعة {time}.</translation>
+    </message>
+    <message>
         <source>Back to the catalog</source>
         <translation>العودة إلى الفهرس</translation>
     </message>
@@ -1096,6 +1164,10 @@
     <message>
         <source>Back to the preset</source>
         <translation>العودة إلى الإعداد المسبق</translation>
+    </message>
+    <message>
+        <source>Back to {page}</source>
+        <translation>العودة إلى {page}</translation>
     </message>
     <message>
         <source>Back up first…</source>
@@ -1126,6 +1198,10 @@
         <translation>البنغالية</translation>
     </message>
     <message>
+        <source>Besides your own serving hours</source>
+        <translation>إضافة إلى ساعات خدمتك</translation>
+    </message>
+    <message>
         <source>Block</source>
         <translation>الحظر</translation>
     </message>
@@ -1142,8 +1218,16 @@
         <translation>حظر هذا المفتاح</translation>
     </message>
     <message>
+        <source>Block {name}</source>
+        <translation>حظر {name}</translation>
+    </message>
+    <message>
         <source>Block {name}?</source>
         <translation>حظر {name}؟</translation>
+    </message>
+    <message>
+        <source>Blocking cuts what runs now, and this key can knock no more.</source>
+        <translation>الحظر يقطع ما يعمل الآن، ولا يعود هذا المفتاح قادرًا على طرق الباب.</translation>
     </message>
     <message>
         <source>Both routers block a direct path and no relay is set.</source>
@@ -1172,6 +1256,14 @@
     <message>
         <source>By this machine&apos;s clock; over midnight, too.</source>
         <translation>بساعة هذا الجهاز؛ وبعد منتصف الليل أيضًا.</translation>
+    </message>
+    <message>
+        <source>Came with</source>
+        <translation>أتى بـ</translation>
+    </message>
+    <message>
+        <source>Can be used until</source>
+        <translation>صالحة حتى</translation>
     </message>
     <message>
         <source>Can do</source>
@@ -1574,6 +1666,10 @@
         <translation>نسخ اسم الملف</translation>
     </message>
     <message>
+        <source>Copy the key</source>
+        <translation>نسخ المفتاح</translation>
+    </message>
+    <message>
         <source>Copy the last answer</source>
         <translation>نسخ آخر إجابة</translation>
     </message>
@@ -1792,6 +1888,10 @@
         <translation>الهولندية</translation>
     </message>
     <message>
+        <source>Each</source>
+        <translation>لكل واحد</translation>
+    </message>
+    <message>
         <source>Each call is written down here: which program, who answered, how much. Never what was said.</source>
         <translation>يُسجَّل كل استدعاء هنا: أي برنامج، ومن أجاب، وكم. ولا يُسجَّل ما قيل أبدًا.</translation>
     </message>
@@ -1830,6 +1930,10 @@
     <message>
         <source>End answers that run, too</source>
         <translation>إنهاء الإجابات الجارية أيضًا</translation>
+    </message>
+    <message>
+        <source>End it</source>
+        <translation>إنهاء</translation>
     </message>
     <message>
         <source>Ended</source>
@@ -1989,6 +2093,10 @@
         <translation>المجلد الذي يبدأ فيه، إن لم يكن مجلدك</translation>
     </message>
     <message>
+        <source>For</source>
+        <translation>لأجل</translation>
+    </message>
+    <message>
         <source>For a GPU install its toolkit first: CUDA (nvcc), ROCm (hipcc) or the Vulkan SDK (glslc).</source>
         <translation>لوحدة رسوم ثبّت أدواتها أولًا: CUDA ‏(nvcc) أو ROCm ‏(hipcc) أو Vulkan SDK ‏(glslc).</translation>
     </message>
@@ -2023,6 +2131,10 @@
     <message>
         <source>For half an hour</source>
         <translation>لنصف ساعة</translation>
+    </message>
+    <message>
+        <source>For how many people</source>
+        <translation>لكم شخصًا</translation>
     </message>
     <message>
         <source>For networks that block a direct path.</source>
@@ -2137,6 +2249,10 @@
         <translation>معالج الرسوميات</translation>
     </message>
     <message>
+        <source>GPU time</source>
+        <translation>زمن المعالج</translation>
+    </message>
+    <message>
         <source>Games, renderers, whatever holds its memory.</source>
         <translation>الألعاب وبرامج التصيير وكل ما يشغل ذاكرته.</translation>
     </message>
@@ -2198,6 +2314,10 @@
         <translation>قيد التحضير</translation>
     </message>
     <message>
+        <source>Give more today</source>
+        <translation>منح المزيد اليوم</translation>
+    </message>
+    <message>
         <source>Give somebody your key and allow theirs when they knock, or add it here.</source>
         <translation>أعطِ أحدهم مفتاحك واسمح لمفتاحه عندما يطرق، أو أضفه هنا.</translation>
     </message>
@@ -2208,6 +2328,10 @@
     <message>
         <source>Give the server a name of 1 to {most} letters.</source>
         <translation>أعطِ الخادم اسمًا من حرف واحد إلى {most} حرفًا.</translation>
+    </message>
+    <message>
+        <source>Give {count} more today</source>
+        <translation>منح {count} إضافية اليوم</translation>
     </message>
     <message>
         <source>Go on with this machine</source>
@@ -2228,6 +2352,10 @@
     <message>
         <source>Greek</source>
         <translation>اليونانية</translation>
+    </message>
+    <message>
+        <source>Guest</source>
+        <translation>ضيف</translation>
     </message>
     <message>
         <source>Guest {key}</source>
@@ -2322,8 +2450,20 @@
         <translation>يسري بعد التشغيل التالي.</translation>
     </message>
     <message>
+        <source>Hours</source>
+        <translation>الساعات</translation>
+    </message>
+    <message>
         <source>Hours are written as 08:00-20:00.</source>
-        <translation>تُكتب الساعات هكذا 08:00-20:00.</translation>
+        <translation>تُكتب الساعات هكذا: 08:00-20:00.</translation>
+    </message>
+    <message>
+        <source>Hours begin at</source>
+        <translation>تبدأ الساعات في</translation>
+    </message>
+    <message>
+        <source>Hours end at</source>
+        <translation>تنتهي الساعات في</translation>
     </message>
     <message>
         <source>Hours that go over midnight belong to the day they begin on.</source>
@@ -2474,6 +2614,18 @@
         <translation>تعليمات هذه المحادثة وأرقامها، ولغيرها أيضًا.</translation>
     </message>
     <message>
+        <source>Invite for {name}</source>
+        <translation>دعوة لـ {name}</translation>
+    </message>
+    <message>
+        <source>Invites</source>
+        <translation>الدعوات</translation>
+    </message>
+    <message>
+        <source>Is {name} your own machine?</source>
+        <translation>هل {name} جهازك أنت؟</translation>
+    </message>
+    <message>
         <source>It answers here when providers are away: then nothing would.</source>
         <translation>يجيب هنا عندما يغيب المزوّدون: وعندها لن يجيب أحد.</translation>
     </message>
@@ -2486,12 +2638,20 @@
         <translation>يحرّر {size} من القرص.</translation>
     </message>
     <message>
+        <source>It goes first, has no limits, and sees every model of this machine, shared or not.</source>
+        <translation>له الأولوية وبلا حدود، ويرى كل نماذج هذا الجهاز، المشارَكة وغيرها.</translation>
+    </message>
+    <message>
         <source>It has more than {most} messages.</source>
         <translation>فيه أكثر من {most} رسالة.</translation>
     </message>
     <message>
         <source>It has no conversations.json in it.</source>
         <translation>لا يحوي conversations.json.</translation>
+    </message>
+    <message>
+        <source>It has run out. Ask its owner for a new one.</source>
+        <translation>انتهت صلاحيتها. اطلب من مالكها دعوة جديدة.</translation>
     </message>
     <message>
         <source>It holds no conversations of QVAC Desktop, ChatGPT or LM Studio.</source>
@@ -2504,6 +2664,10 @@
     <message>
         <source>It is larger than {most} MB.</source>
         <translation>أكبر من {most} ميغابايت.</translation>
+    </message>
+    <message>
+        <source>It is mine</source>
+        <translation>إنه جهازي</translation>
     </message>
     <message>
         <source>It is no JSON file, or it was cut off.</source>
@@ -2606,6 +2770,10 @@
         <translation>يشارك {models}</translation>
     </message>
     <message>
+        <source>It then goes before all guests, without limits, and sees models that you share with nobody.</source>
+        <translation>عندها يتقدم على جميع الضيوف بلا حدود، ويرى نماذج لا تشاركها مع أحد.</translation>
+    </message>
+    <message>
         <source>It was made by a newer QVAC Desktop. Update this one.</source>
         <translation>أُنشئ بإصدار أحدث من QVAC Desktop. حدّث هذا.</translation>
     </message>
@@ -2660,6 +2828,10 @@
     <message>
         <source>Its owner paused it. Ask again in {minutes} min, or choose another machine.</source>
         <translation>أوقفه مالكه مؤقتًا. اسأل من جديد بعد {minutes} دقيقة، أو اختر جهازًا آخر.</translation>
+    </message>
+    <message>
+        <source>Its owner signed it. Taking it uses up a place: the link is worth less to others then.</source>
+        <translation>وقّعها مالكها. قبولها يشغل مكانًا، فتقل قيمة الرابط للآخرين.</translation>
     </message>
     <message>
         <source>Its requests are met with silence.</source>
@@ -2846,8 +3018,16 @@
         <translation>الحدود</translation>
     </message>
     <message>
+        <source>Limits and use…</source>
+        <translation>الحدود والاستخدام…</translation>
+    </message>
+    <message>
         <source>Link</source>
         <translation>الرابط</translation>
+    </message>
+    <message>
+        <source>Link of the invite</source>
+        <translation>رابط الدعوة</translation>
     </message>
     <message>
         <source>Listening, on this machine only.</source>
@@ -2894,6 +3074,10 @@
         <translation>السجل لكل شخص</translation>
     </message>
     <message>
+        <source>Longest</source>
+        <translation>الأطول</translation>
+    </message>
+    <message>
         <source>Longest answer</source>
         <translation>أطول إجابة</translation>
     </message>
@@ -2904,6 +3088,10 @@
     <message>
         <source>Longest answer, in tokens</source>
         <translation>أطول إجابة، بالرموز</translation>
+    </message>
+    <message>
+        <source>Longest context</source>
+        <translation>أطول سياق</translation>
     </message>
     <message>
         <source>Longest silence of a tool</source>
@@ -2942,12 +3130,28 @@
         <translation>إنشاء رمز جديد؟</translation>
     </message>
     <message>
+        <source>Make another invite like that for {name}</source>
+        <translation>إنشاء دعوة أخرى كدعوة {name}</translation>
+    </message>
+    <message>
+        <source>Make one at the side: it lets people in without their key.</source>
+        <translation>أنشئ واحدة في الجانب: تُدخل الناس من دون مفاتيحهم.</translation>
+    </message>
+    <message>
+        <source>Make the invite</source>
+        <translation>إنشاء الدعوة</translation>
+    </message>
+    <message>
         <source>Malay</source>
         <translation>الملايوية</translation>
     </message>
     <message>
         <source>Manners</source>
         <translation>القواعد</translation>
+    </message>
+    <message>
+        <source>May use</source>
+        <translation>يجوز استخدام</translation>
     </message>
     <message>
         <source>Memory</source>
@@ -3002,12 +3206,20 @@
         <translation>صفحة النموذج</translation>
     </message>
     <message>
+        <source>Models</source>
+        <translation>النماذج</translation>
+    </message>
+    <message>
         <source>Models (*.gguf *.bin)</source>
         <translation>النماذج (*.gguf *.bin)</translation>
     </message>
     <message>
         <source>Models (*.gguf *.bin);;All files (*)</source>
         <translation>النماذج (*.gguf *.bin);;كل الملفات (*)</translation>
+    </message>
+    <message>
+        <source>Models I add later</source>
+        <translation>نماذج أضيفها لاحقًا</translation>
     </message>
     <message>
         <source>Models I share</source>
@@ -3020,6 +3232,10 @@
     <message>
         <source>Models by name</source>
         <translation>النماذج بأسمائها</translation>
+    </message>
+    <message>
+        <source>Models here allow up to {count}</source>
+        <translation>النماذج هنا تسمح حتى {count}</translation>
     </message>
     <message>
         <source>Models of LM Studio, Ollama, Jan and others show here, and what machines beside this one let you copy.</source>
@@ -3102,8 +3318,16 @@
         <translation>المزيد لـ {name}</translation>
     </message>
     <message>
+        <source>More than four fifths are used.</source>
+        <translation>استُخدم أكثر من أربعة أخماس.</translation>
+    </message>
+    <message>
         <source>More than there are cores only wait for each other.</source>
         <translation>ما زاد على عدد الأنوية ينتظر بعضه بعضًا فقط.</translation>
+    </message>
+    <message>
+        <source>More wait in line</source>
+        <translation>ما زاد ينتظر في الصف</translation>
     </message>
     <message>
         <source>Move and restart</source>
@@ -3230,6 +3454,10 @@
         <translation>هوية جديدة…</translation>
     </message>
     <message>
+        <source>New invite</source>
+        <translation>دعوة جديدة</translation>
+    </message>
+    <message>
         <source>New token</source>
         <translation>رمز جديد</translation>
     </message>
@@ -3268,6 +3496,10 @@
     <message>
         <source>No engine</source>
         <translation>لا محرك</translation>
+    </message>
+    <message>
+        <source>No invites yet</source>
+        <translation>لا دعوات بعد</translation>
     </message>
     <message>
         <source>No longer reachable</source>
@@ -3526,6 +3758,10 @@
         <translation>لا شيء يغادر هذا الجهاز.</translation>
     </message>
     <message>
+        <source>Nothing more was given.</source>
+        <translation>لم يُمنح المزيد.</translation>
+    </message>
+    <message>
         <source>Nothing of it fits this machine</source>
         <translation>لا شيء منه يناسب هذا الجهاز</translation>
     </message>
@@ -3624,6 +3860,10 @@
     <message>
         <source>Only what fits</source>
         <translation>ما يناسب فقط</translation>
+    </message>
+    <message>
+        <source>Only you see this. It becomes their name when they come.</source>
+        <translation>أنت وحدك ترى هذا. يصبح اسمهم حين يأتون.</translation>
     </message>
     <message>
         <source>Only your own messages can be edited.</source>
@@ -3727,8 +3967,16 @@
         <translation>الفتح للجميع؟</translation>
     </message>
     <message>
+        <source>Open until</source>
+        <translation>مفتوحة حتى</translation>
+    </message>
+    <message>
         <source>Open {what}, {amount}</source>
         <translation>فتح {what}، {amount}</translation>
+    </message>
+    <message>
+        <source>Opened twice:</source>
+        <translation>فُتحت مرتين:</translation>
     </message>
     <message>
         <source>Or a download runs. It may sleep again straight afterwards.</source>
@@ -4031,6 +4279,14 @@
         <translation>رمز QR لمفتاحي</translation>
     </message>
     <message>
+        <source>QR code of the invite</source>
+        <translation>رمز QR للدعوة</translation>
+    </message>
+    <message>
+        <source>QR code of the invite, larger on click</source>
+        <translation>رمز QR للدعوة، أكبر بالنقر</translation>
+    </message>
+    <message>
         <source>QVAC Desktop cannot run a model of this kind. Choose a chat model, one for embeddings, or a Whisper model.</source>
         <translation>لا يستطيع QVAC Desktop تشغيل نموذج من هذا النوع. اختر نموذج محادثة أو نموذج تضمينات أو نموذج Whisper.</translation>
     </message>
@@ -4087,6 +4343,10 @@
         <translation>حصة {name}، {quota}</translation>
     </message>
     <message>
+        <source>Raise the limit</source>
+        <translation>رفع الحد</translation>
+    </message>
+    <message>
         <source>Ran on this machine. Its result stayed here.</source>
         <translation>عملت على هذا الجهاز. بقيت نتيجتها هنا.</translation>
     </message>
@@ -4113,6 +4373,10 @@
     <message>
         <source>Read a QR code on the screen</source>
         <translation>قراءة رمز QR على الشاشة</translation>
+    </message>
+    <message>
+        <source>Reading group</source>
+        <translation>مجموعة قراءة</translation>
     </message>
     <message>
         <source>Reading…</source>
@@ -4234,6 +4498,14 @@
         <source>Requests appear above while they run, with a Stop for each. The log keeps who, when and how much, never what.</source>
         <translation>تظهر الطلبات أعلاه ما دامت تعمل، ولكل منها زر إيقاف. يحفظ السجل من ومتى وكم، لا ماذا أبدًا.</translation>
     </message>
+    <message>
+        <source>Requests at once</source>
+        <translation>طلبات في آن واحد</translation>
+    </message>
+    <message>
+        <source>Requests at once, each</source>
+        <translation>طلبات في آن واحد، لكلٍّ</translation>
+    </message>
     <message numerus="yes">
         <source>Requests by hour. The most were at {hour}: %n request.</source>
         <comment>Requests by hour. The most were at {hour}: %n requests.</comment>
@@ -4351,8 +4623,16 @@
         <translation>حفظ صورة مفتاحي</translation>
     </message>
     <message>
+        <source>Save the picture of the invite</source>
+        <translation>حفظ صورة الدعوة</translation>
+    </message>
+    <message>
         <source>Saving…</source>
         <translation>جارٍ الحفظ…</translation>
+    </message>
+    <message>
+        <source>Scan it, drop the picture on the window, or send the link.</source>
+        <translation>امسحها، أو أفلت الصورة على النافذة، أو أرسل الرابط.</translation>
     </message>
     <message>
         <source>Scan it, or send it as a link or a picture. It lets nobody in by itself.</source>
@@ -4687,6 +4967,10 @@
         <translation>عرض جزء من السجل فقط</translation>
     </message>
     <message>
+        <source>Show the QR code larger</source>
+        <translation>عرض رمز QR أكبر</translation>
+    </message>
+    <message>
         <source>Show the QR code of my key</source>
         <translation>عرض رمز QR لمفتاحي</translation>
     </message>
@@ -4987,8 +5271,20 @@
         <translation>علامات التبويب</translation>
     </message>
     <message>
+        <source>Take back</source>
+        <translation>سحب</translation>
+    </message>
+    <message>
+        <source>Take back the invite for {name}</source>
+        <translation>سحب دعوة {name}</translation>
+    </message>
+    <message>
         <source>Take out of the order</source>
         <translation>الإخراج من الترتيب</translation>
+    </message>
+    <message>
+        <source>Take the invite</source>
+        <translation>قبول الدعوة</translation>
     </message>
     <message>
         <source>Tamil</source>
@@ -5255,6 +5551,10 @@
         <translation>نهاية رسائل أخطائه. قد تحوي مفاتيح: انظر فيها قبل أن تمررها.</translation>
     </message>
     <message>
+        <source>The end was not changed.</source>
+        <translation>لم يتغيّر موعد الانتهاء.</translation>
+    </message>
+    <message>
         <source>The endpoint answered in a way that was not expected.</source>
         <translation>أجابت نقطة الوصول بطريقة غير متوقعة.</translation>
     </message>
@@ -5305,6 +5605,10 @@
     <message>
         <source>The files of the licences are not with this copy.</source>
         <translation>ملفات الرخص ليست مع هذه النسخة.</translation>
+    </message>
+    <message>
+        <source>The first key that opens it takes a place. Once all are taken, a picture of it is worth nothing.</source>
+        <translation>أول مفتاح يفتحها يشغل مكانًا. وحين تُشغل كلها لا تساوي صورتها شيئًا.</translation>
     </message>
     <message>
         <source>The first there is</source>
@@ -5359,6 +5663,18 @@
         <translation>لا يجيب الإنترنت. تعثر أجهزة شبكتك على هذا الجهاز؛ والأخرى عندما يعود.</translation>
     </message>
     <message>
+        <source>The invite is still open.</source>
+        <translation>الدعوة لا تزال مفتوحة.</translation>
+    </message>
+    <message>
+        <source>The invite was not made.</source>
+        <translation>لم تُنشأ الدعوة.</translation>
+    </message>
+    <message>
+        <source>The invite was not removed.</source>
+        <translation>لم تُزَل الدعوة.</translation>
+    </message>
+    <message>
         <source>The key changes at the next start</source>
         <translation>يتغير المفتاح عند التشغيل التالي</translation>
     </message>
@@ -5377,6 +5693,10 @@
     <message>
         <source>The library that tells it (libXss) is not installed.</source>
         <translation>المكتبة التي تذكر ذلك (libXss) غير مثبّتة.</translation>
+    </message>
+    <message>
+        <source>The limit was not changed.</source>
+        <translation>لم يتغيّر الحد.</translation>
     </message>
     <message>
         <source>The list of devices could not be read in time.</source>
@@ -5671,6 +5991,10 @@
         <translation>لا تقود الشبكة الضيوف إلى هذا الجهاز حاليًا. يُعلن مفتاحه من جديد من تلقاء نفسه.</translation>
     </message>
     <message>
+        <source>The next person</source>
+        <translation>الشخص التالي</translation>
+    </message>
+    <message>
         <source>The next version</source>
         <translation>النسخة التالية</translation>
     </message>
@@ -5771,12 +6095,20 @@
         <translation>أوقف المستخدم على هذا الجهاز هذا الطلب.</translation>
     </message>
     <message>
+        <source>The person before</source>
+        <translation>الشخص السابق</translation>
+    </message>
+    <message>
         <source>The person did not allow this call. Do not make it again; go on without it, or ask them.</source>
         <translation>لم يُسمح بهذا الاستدعاء؛ قيل للنموذج أن يتابع من دونه.</translation>
     </message>
     <message>
         <source>The person stopped this before it ended.</source>
         <translation>أُوقف قبل أن ينتهي.</translation>
+    </message>
+    <message>
+        <source>The picture was not saved.</source>
+        <translation>لم تُحفظ الصورة.</translation>
     </message>
     <message>
         <source>The pictures of a conversation may have {most} MiB together at most.</source>
@@ -5975,6 +6307,10 @@
         <translation>رمز البرامج في سلسلة مفاتيح النظام، وهي لا تجيب ({reason}). افتح قفلها وحاول مجددًا، أو أنشئ رمزًا جديدًا.</translation>
     </message>
     <message>
+        <source>The tokens of today are used up.</source>
+        <translation>نفدت رموز اليوم.</translation>
+    </message>
+    <message>
         <source>The tool failed and gave no reason.</source>
         <translation>فشلت الأداة ولم تذكر سببًا.</translation>
     </message>
@@ -6009,6 +6345,10 @@
     <message>
         <source>The window is back, so that it is not lost. Sharing went on.</source>
         <translation>عادت النافذة كي لا تضيع. واستمرت المشاركة.</translation>
+    </message>
+    <message>
+        <source>Their access ends</source>
+        <translation>ينتهي وصولهم</translation>
     </message>
     <message>
         <source>Theme</source>
@@ -6293,6 +6633,10 @@
     <message>
         <source>This invite would have run out already. Choose a later time.</source>
         <translation>ستكون هذه الدعوة منتهية بالفعل. اختر وقتًا لاحقًا.</translation>
+    </message>
+    <message>
+        <source>This is my own machine</source>
+        <translation>هذا جهازي أنا</translation>
     </message>
     <message>
         <source>This is neither a model of the catalog nor an address of one. Paste the address of a model file or of its page on Hugging Face, or write OWNER/NAME.</source>
@@ -6679,6 +7023,14 @@
         <translation>الرموز</translation>
     </message>
     <message>
+        <source>Tokens a day</source>
+        <translation>رموز في اليوم</translation>
+    </message>
+    <message>
+        <source>Tokens a day, each</source>
+        <translation>رموز في اليوم، لكلٍّ</translation>
+    </message>
+    <message>
         <source>Tokens a day, of all guests</source>
         <translation>رموز اليوم لجميع الضيوف</translation>
     </message>
@@ -6887,6 +7239,10 @@
         <translation>إلغاء التثبيت</translation>
     </message>
     <message>
+        <source>Until</source>
+        <translation>حتى</translation>
+    </message>
+    <message>
         <source>Until I clear it</source>
         <translation>حتى أمسحه</translation>
     </message>
@@ -7060,6 +7416,14 @@
         <translation>ما تجده الأداة يُرسل إلى من يجيب عن المحادثة.</translation>
     </message>
     <message>
+        <source>What an invite is worth</source>
+        <translation>قيمة الدعوة</translation>
+    </message>
+    <message>
+        <source>What became of it</source>
+        <translation>ما آل إليه أمرها</translation>
+    </message>
+    <message>
         <source>What computes on this machine, and how models are loaded. Files are in the Library.</source>
         <translation>ما يحسب على هذا الجهاز، وكيف تُحمّل النماذج. والملفات في المكتبة.</translation>
     </message>
@@ -7108,6 +7472,10 @@
         <translation>ما هو</translation>
     </message>
     <message>
+        <source>What it runs now ends, and it has to knock again.</source>
+        <translation>ينتهي ما يعمل الآن، وعليه أن يطرق الباب مجددًا.</translation>
+    </message>
+    <message>
         <source>What it runs now is stopped, and its requests are met with silence.</source>
         <translation>يتوقف ما يشغّله الآن، وتُقابَل طلباته بالصمت.</translation>
     </message>
@@ -7122,6 +7490,10 @@
     <message>
         <source>What starts at login could not be looked at.</source>
         <translation>تعذّر النظر في ما يبدأ عند تسجيل الدخول.</translation>
+    </message>
+    <message>
+        <source>What the bars show</source>
+        <translation>ما تعرضه الأعمدة</translation>
     </message>
     <message>
         <source>What the model thought</source>
@@ -7142,6 +7514,10 @@
     <message>
         <source>What the window speaks, and what it hears.</source>
         <translation>ما تتحدث به النافذة، وما تسمعه.</translation>
+    </message>
+    <message>
+        <source>What they may use</source>
+        <translation>ما يجوز لهم استخدامه</translation>
     </message>
     <message>
         <source>What was asked</source>
@@ -7204,6 +7580,10 @@
         <translation>حيث لا يسمح موجّهان بمسار مباشر، يمرّر المُرحِّل ما لا يستطيع قراءته. كل من يمكن الوصول إليه يشغّل واحدًا بالأمر qvac-desktop relay ويعطيك مفتاحه. وعلى أحد الجهازين أن يسمّيه.</translation>
     </message>
     <message>
+        <source>Which invites</source>
+        <translation>أي الدعوات</translation>
+    </message>
+    <message>
         <source>Which version this is, and what it is made of.</source>
         <translation>أي إصدار هذا، ومم يتكوّن.</translation>
     </message>
@@ -7222,6 +7602,10 @@
     <message>
         <source>Who answers, in order</source>
         <translation>من يجيب، بالترتيب</translation>
+    </message>
+    <message>
+        <source>Who is it for</source>
+        <translation>لمن هي</translation>
     </message>
     <message>
         <source>Who may use it</source>
@@ -7278,6 +7662,18 @@
     <message>
         <source>You can stop at any time.</source>
         <translation>يمكنك التوقف في أي وقت.</translation>
+    </message>
+    <message>
+        <source>You can take it back at any time. Whoever came with it stays until you block them.</source>
+        <translation>يمكنك سحبها في أي وقت. ومن أتى بها يبقى حتى تحظره.</translation>
+    </message>
+    <message>
+        <source>You share no model now.</source>
+        <translation>لا تشارك أي نموذج الآن.</translation>
+    </message>
+    <message>
+        <source>Your access</source>
+        <translation>وصولك</translation>
     </message>
     <message>
         <source>Your identity is in the system&apos;s keyring, which does not answer ({reason}). Unlock it, or start with --seed, or with another folder (--data-dir).</source>
@@ -7359,6 +7755,22 @@
         <source>about {time} to go</source>
         <translation>بقي نحو {time}</translation>
     </message>
+    <message>
+        <source>act at once, also on what runs now; the guest sees them</source>
+        <translation>تسري فورًا وعلى ما يعمل الآن أيضًا؛ ويراها الضيف</translation>
+    </message>
+    <message numerus="yes">
+        <source>after %n day</source>
+        <comment>after %n days</comment>
+        <translation>
+            <numerusform>بعد %n يوم</numerusform>
+            <numerusform>بعد يوم واحد</numerusform>
+            <numerusform>بعد يومين</numerusform>
+            <numerusform>بعد %n أيام</numerusform>
+            <numerusform>بعد %n يومًا</numerusform>
+            <numerusform>بعد %n يوم</numerusform>
+        </translation>
+    </message>
     <message numerus="yes">
         <source>after %n minute</source>
         <comment>after %n minutes</comment>
@@ -7372,12 +7784,20 @@
         </translation>
     </message>
     <message>
+        <source>all I share</source>
+        <translation>كل ما أشاركه</translation>
+    </message>
+    <message>
         <source>all day</source>
         <translation>طوال اليوم</translation>
     </message>
     <message>
         <source>all that fit</source>
         <translation>كل ما يتسع</translation>
+    </message>
+    <message>
+        <source>all that its owner shares</source>
+        <translation>كل ما يشاركه مالكه</translation>
     </message>
     <message>
         <source>allowed in this conversation, {time}</source>
@@ -7396,12 +7816,20 @@
         <translation>مسموح دائمًا، {time}</translation>
     </message>
     <message>
+        <source>another key tried {name} after its places were taken, {ago}. It was turned away.</source>
+        <translation>حاول مفتاح آخر {name} بعد أن شُغلت أماكنها، {ago}. رُدّ.</translation>
+    </message>
+    <message>
         <source>answering…</source>
         <translation>يجيب…</translation>
     </message>
     <message>
         <source>answers here when others are away</source>
         <translation>يجيب هنا عندما يغيب الآخرون</translation>
+    </message>
+    <message>
+        <source>answers of {count} tokens</source>
+        <translation>إجابات من {count} رمز</translation>
     </message>
     <message>
         <source>any</source>
@@ -7412,8 +7840,24 @@
         <translation>أي عدد</translation>
     </message>
     <message>
+        <source>as I serve</source>
+        <translation>كما أخدم</translation>
+    </message>
+    <message>
+        <source>as for everybody</source>
+        <translation>كما للجميع</translation>
+    </message>
+    <message>
+        <source>as the model</source>
+        <translation>كالنموذج</translation>
+    </message>
+    <message>
         <source>asks</source>
         <translation>يسأل</translation>
+    </message>
+    <message>
+        <source>at any hour</source>
+        <translation>في أي ساعة</translation>
     </message>
     <message>
         <source>at once</source>
@@ -7470,6 +7914,10 @@
     <message>
         <source>chat</source>
         <translation>محادثة</translation>
+    </message>
+    <message>
+        <source>chats of {count} tokens</source>
+        <translation>محادثات من {count} رمز</translation>
     </message>
     <message>
         <source>checking</source>
@@ -7681,6 +8129,10 @@
         <translation>بُلغ حد اليوم</translation>
     </message>
     <message>
+        <source>limit, {count}</source>
+        <translation>الحد، {count}</translation>
+    </message>
+    <message>
         <source>line was full</source>
         <translation>امتلأ الصف</translation>
     </message>
@@ -7733,6 +8185,10 @@
         <translation>د</translation>
     </message>
     <message>
+        <source>mine</source>
+        <translation>لي</translation>
+    </message>
+    <message>
         <source>model process ended</source>
         <translation>انتهت عملية النموذج</translation>
     </message>
@@ -7770,8 +8226,20 @@
         <translation>لا تُحفظ أي محتويات</translation>
     </message>
     <message>
+        <source>no end</source>
+        <translation>بلا نهاية</translation>
+    </message>
+    <message>
+        <source>no key needs to come back</source>
+        <translation>لا حاجة إلى رد مفتاح</translation>
+    </message>
+    <message>
         <source>no limit</source>
         <translation>بلا حد</translation>
+    </message>
+    <message>
+        <source>no limit a day</source>
+        <translation>بلا حد يومي</translation>
     </message>
     <message>
         <source>no model loaded</source>
@@ -7786,8 +8254,16 @@
         <translation>لا طلبات</translation>
     </message>
     <message>
+        <source>nobody has opened it yet</source>
+        <translation>لم يفتحها أحد بعد</translation>
+    </message>
+    <message>
         <source>node, needs the package openai</source>
         <translation>Node، يحتاج إلى الحزمة openai</translation>
+    </message>
+    <message>
+        <source>none</source>
+        <translation>لا شيء</translation>
     </message>
     <message>
         <source>none is told</source>
@@ -7796,6 +8272,22 @@
     <message>
         <source>not allowed</source>
         <translation>غير مسموح</translation>
+    </message>
+    <message>
+        <source>not by itself</source>
+        <translation>ليس تلقائيًا</translation>
+    </message>
+    <message>
+        <source>not connected</source>
+        <translation>غير متصل</translation>
+    </message>
+    <message>
+        <source>not for your own machines</source>
+        <translation>ليس لأجهزتك</translation>
+    </message>
+    <message>
+        <source>not for {name}</source>
+        <translation>ليس لـ {name}</translation>
     </message>
     <message>
         <source>not in your list any more</source>
@@ -7850,6 +8342,10 @@
         </translation>
     </message>
     <message>
+        <source>not used today</source>
+        <translation>لم يُستخدم اليوم</translation>
+    </message>
+    <message>
         <source>nothing comes</source>
         <translation>لا يأتي شيء</translation>
     </message>
@@ -7880,6 +8376,10 @@
     <message>
         <source>on battery</source>
         <translation>على البطارية</translation>
+    </message>
+    <message>
+        <source>on now</source>
+        <translation>متصل الآن</translation>
     </message>
     <message>
         <source>one core is left free</source>
@@ -7952,6 +8452,22 @@
     <message>
         <source>question too long</source>
         <translation>السؤال طويل جدًا</translation>
+    </message>
+    <message numerus="yes">
+        <source>ran out, %n had come</source>
+        <comment>ran out, %n had come</comment>
+        <translation>
+            <numerusform>انتهت، وكان قد أتى %n</numerusform>
+            <numerusform>انتهت، وكان قد أتى %n</numerusform>
+            <numerusform>انتهت، وكان قد أتى %n</numerusform>
+            <numerusform>انتهت، وكان قد أتى %n</numerusform>
+            <numerusform>انتهت، وكان قد أتى %n</numerusform>
+            <numerusform>انتهت، وكان قد أتى %n</numerusform>
+        </translation>
+    </message>
+    <message>
+        <source>ran out, not used</source>
+        <translation>انتهت ولم تُستخدم</translation>
     </message>
     <message>
         <source>reachable</source>
@@ -8030,6 +8546,10 @@
         <translation>حفظ الصورة</translation>
     </message>
     <message>
+        <source>saved {time}</source>
+        <translation>حُفظ {time}</translation>
+    </message>
+    <message>
         <source>shared</source>
         <translation>مُشارَك</translation>
     </message>
@@ -8074,6 +8594,10 @@
         <translation>يبدأ…</translation>
     </message>
     <message>
+        <source>starts anew at {time}</source>
+        <translation>يبدأ من جديد في {time}</translation>
+    </message>
+    <message>
         <source>stopped</source>
         <translation>أُوقف</translation>
     </message>
@@ -8094,6 +8618,22 @@
         <translation>أُوقف، وحُفظ حتى {time}</translation>
     </message>
     <message>
+        <source>taken back</source>
+        <translation>سُحبت</translation>
+    </message>
+    <message numerus="yes">
+        <source>taken back, %n had come</source>
+        <comment>taken back, %n had come</comment>
+        <translation>
+            <numerusform>سُحبت، وكان قد أتى %n</numerusform>
+            <numerusform>سُحبت، وكان قد أتى %n</numerusform>
+            <numerusform>سُحبت، وكان قد أتى %n</numerusform>
+            <numerusform>سُحبت، وكان قد أتى %n</numerusform>
+            <numerusform>سُحبت، وكان قد أتى %n</numerusform>
+            <numerusform>سُحبت، وكان قد أتى %n</numerusform>
+        </translation>
+    </message>
+    <message>
         <source>text</source>
         <translation>نص</translation>
     </message>
@@ -8104,6 +8644,10 @@
     <message>
         <source>the extension Continue, in its config.yaml</source>
         <translation>الإضافة Continue، في ملفها config.yaml</translation>
+    </message>
+    <message>
+        <source>the invite for {name}</source>
+        <translation>دعوة {name}</translation>
     </message>
     <message>
         <source>the model</source>
@@ -8137,6 +8681,10 @@
     <message>
         <source>to</source>
         <translation>إلى</translation>
+    </message>
+    <message>
+        <source>today</source>
+        <translation>اليوم</translation>
     </message>
     <message>
         <source>tokens</source>
@@ -8175,6 +8723,14 @@
         <translation>حتى ينتهي</translation>
     </message>
     <message>
+        <source>until its owner ends it</source>
+        <translation>حتى ينهيه المالك</translation>
+    </message>
+    <message>
+        <source>until you end it</source>
+        <translation>حتى تنهيه</translation>
+    </message>
+    <message>
         <source>used {when}</source>
         <translation>استُخدم {when}</translation>
     </message>
@@ -8189,6 +8745,10 @@
     <message>
         <source>whatever asks for an OpenAI-compatible server</source>
         <translation>كل ما يطلب خادمًا متوافقًا مع OpenAI</translation>
+    </message>
+    <message>
+        <source>when I end it</source>
+        <translation>حين أنهيه</translation>
     </message>
     <message>
         <source>with questions and answers</source>
@@ -8217,6 +8777,10 @@
     <message>
         <source>you stopped it</source>
         <translation>أوقفتَها أنت</translation>
+    </message>
+    <message>
+        <source>your permission</source>
+        <translation>إذنك</translation>
     </message>
     <message>
         <source>{amount}. Long lines are broken here; a copy has them whole.</source>
@@ -8252,6 +8816,10 @@
         <translation>⁦{count} W⁩</translation>
     </message>
     <message>
+        <source>{count} a day</source>
+        <translation>{count} في اليوم</translation>
+    </message>
+    <message>
         <source>{count} context</source>
         <translation>سياق {count}</translation>
     </message>
@@ -8276,6 +8844,22 @@
         <translation>{count} من {all} حرفًا.</translation>
     </message>
     <message>
+        <source>{count} of {all} places taken</source>
+        <translation>{count} من {all} أماكن مشغولة</translation>
+    </message>
+    <message>
+        <source>{count} of {all} that you share</source>
+        <translation>{count} من {all} تشاركها</translation>
+    </message>
+    <message>
+        <source>{count} of {all}: {names}</source>
+        <translation>{count} من {all}: {names}</translation>
+    </message>
+    <message>
+        <source>{count} of {count} taken, none over</source>
+        <translation>{count} من {count} مشغولة، لم يبق شيء</translation>
+    </message>
+    <message>
         <source>{count} pages at most may be allowed.</source>
         <translation>يمكن السماح لـ {count} صفحة على الأكثر.</translation>
     </message>
@@ -8292,6 +8876,18 @@
         <translation>الرموز: {count}</translation>
     </message>
     <message>
+        <source>{count} tokens a day</source>
+        <translation>{count} رمز في اليوم</translation>
+    </message>
+    <message>
+        <source>{count} tokens in all</source>
+        <translation>{count} رمز إجمالًا</translation>
+    </message>
+    <message>
+        <source>{count} tokens today</source>
+        <translation>{count} رمز اليوم</translation>
+    </message>
+    <message>
         <source>{count} °C</source>
         <translation>⁦{count} °C⁩</translation>
     </message>
@@ -8302,6 +8898,18 @@
     <message>
         <source>{count}k context</source>
         <translation>سياق ⁦{count}k⁩</translation>
+    </message>
+    <message>
+        <source>{day}, limit reached</source>
+        <translation>{day}، بلغ الحد</translation>
+    </message>
+    <message>
+        <source>{day}, {amount}</source>
+        <translation>{day}، {amount}</translation>
+    </message>
+    <message>
+        <source>{day}, {time}</source>
+        <translation>{day}، {time}</translation>
     </message>
     <message>
         <source>{done} of {total} GB</source>
@@ -8374,6 +8982,10 @@
     <message>
         <source>{hours} h {minutes} min</source>
         <translation>{hours} س {minutes} د</translation>
+    </message>
+    <message>
+        <source>{limits}, {hours}</source>
+        <translation>{limits}، {hours}</translation>
     </message>
     <message>
         <source>{machine} answered without a word.</source>
@@ -8636,6 +9248,10 @@
         <translation>يحتاج {name} نحو {needed} غيغابايت بينما تشغل نماذج أخرى {held}، والحدّ لجميع النماذج {cap}. ارفع الحدّ، أو شارك نموذجًا أصغر.</translation>
     </message>
     <message>
+        <source>{name} sees the same, and when it goes on.</source>
+        <translation>{name} يرى الشيء نفسه، ومتى يستأنف.</translation>
+    </message>
+    <message>
         <source>{name} shares no model at the moment. Ask its owner to share one.</source>
         <translation>لا يشارك {name} أي نموذج حاليًا. اطلب من مالكه مشاركة نموذج.</translation>
     </message>
@@ -8783,6 +9399,10 @@
         <translation>رقم {n} في الصف</translation>
     </message>
     <message>
+        <source>{open} open, {closed} closed</source>
+        <translation>{open} مفتوحة، {closed} مغلقة</translation>
+    </message>
+    <message>
         <source>{origin} names a proxy that cannot be used ({place}). Write it http://HOST:PORT or socks5://HOST:PORT, or take it away.</source>
         <translation>{origin} يسمّي وسيطًا لا يمكن استخدامه ({place}). اكتبه http://HOST:PORT أو socks5://HOST:PORT، أو أزله.</translation>
     </message>
@@ -8889,6 +9509,10 @@
         <translation>{reads} يجب أن يكون النص UTF-8 أو UTF-16.</translation>
     </message>
     <message>
+        <source>{requests}, {time} of GPU</source>
+        <translation>{requests}، {time} من المعالج</translation>
+    </message>
+    <message>
         <source>{seconds} s</source>
         <translation>{seconds} ث</translation>
     </message>
@@ -8986,6 +9610,14 @@
         <translation>{speed} × السرعة الفعلية</translation>
     </message>
     <message>
+        <source>{time} in all</source>
+        <translation>{time} إجمالًا</translation>
+    </message>
+    <message>
+        <source>{time} of audio today</source>
+        <translation>{time} من الصوت اليوم</translation>
+    </message>
+    <message>
         <source>{time} of computing</source>
         <translation>{time} من الحساب</translation>
     </message>
@@ -8996,6 +9628,10 @@
     <message>
         <source>{title}, {when}. It says: {text}</source>
         <translation>{title}، {when}. يقول: {text}</translation>
+    </message>
+    <message>
+        <source>{tokens}, {count} at once</source>
+        <translation>{tokens}، {count} في آن واحد</translation>
     </message>
     <message>
         <source>{tools}, all of them only read, {where}</source>
@@ -9024,6 +9660,18 @@
     <message>
         <source>{used} of {limit}</source>
         <translation>{used} من {limit}</translation>
+    </message>
+    <message>
+        <source>{used} of {limit} tokens</source>
+        <translation>{used} من {limit} رمز</translation>
+    </message>
+    <message>
+        <source>{used} tokens, no limit</source>
+        <translation>{used} رمز، بلا حد</translation>
+    </message>
+    <message>
+        <source>{used}, no limit</source>
+        <translation>{used}، بلا حد</translation>
     </message>
     <message>
         <source>{variable} names no engine: {name}. Write {names}, or take it away.</source>

@@ -44,6 +44,22 @@
         </translation>
     </message>
     <message numerus="yes">
+        <source>%n day from now</source>
+        <comment>%n days from now</comment>
+        <translation>
+            <numerusform>%n Tag ab jetzt</numerusform>
+            <numerusform>%n Tage ab jetzt</numerusform>
+        </translation>
+    </message>
+    <message numerus="yes">
+        <source>%n day from when they come</source>
+        <comment>%n days from when they come</comment>
+        <translation>
+            <numerusform>%n Tag ab ihrem Kommen</numerusform>
+            <numerusform>%n Tage ab ihrem Kommen</numerusform>
+        </translation>
+    </message>
+    <message numerus="yes">
         <source>%n file was not imported.</source>
         <comment>%n files were not imported.</comment>
         <translation>
@@ -188,6 +204,14 @@
         </translation>
     </message>
     <message numerus="yes">
+        <source>%n request in all</source>
+        <comment>%n requests in all</comment>
+        <translation>
+            <numerusform>%n Anfrage insgesamt</numerusform>
+            <numerusform>%n Anfragen insgesamt</numerusform>
+        </translation>
+    </message>
+    <message numerus="yes">
         <source>%n running</source>
         <comment>%n running</comment>
         <translation>
@@ -287,6 +311,10 @@
         <source>, </source>
         <extracomment>between the parts of an enumeration</extracomment>
         <translation>, </translation>
+    </message>
+    <message>
+        <source>0 means none at all</source>
+        <translation>0 heißt: gar keine</translation>
     </message>
     <message>
         <source>1st in line</source>
@@ -461,6 +489,14 @@
         <translation>Über</translation>
     </message>
     <message>
+        <source>Access</source>
+        <translation>Zugang</translation>
+    </message>
+    <message>
+        <source>Access ends</source>
+        <translation>Zugang endet</translation>
+    </message>
+    <message>
         <source>Act</source>
         <translation>Aktion</translation>
     </message>
@@ -541,8 +577,16 @@
         <translation>Hinzufügen…</translation>
     </message>
     <message>
+        <source>Again…</source>
+        <translation>Noch einmal…</translation>
+    </message>
+    <message>
         <source>All</source>
         <comment>kinds of models</comment>
+        <translation>Alle</translation>
+    </message>
+    <message>
+        <source>All</source>
         <translation>Alle</translation>
     </message>
     <message>
@@ -655,7 +699,15 @@
     </message>
     <message>
         <source>An invite is for 1 to {most} people.</source>
-        <translation>Eine Einladung gilt für 1 bis {most} Leute.</translation>
+        <translation>Eine Einladung ist für 1 bis {most} Personen.</translation>
+    </message>
+    <message>
+        <source>An invite of this machine</source>
+        <translation>Eine Einladung dieses Rechners</translation>
+    </message>
+    <message>
+        <source>An invite of {name}</source>
+        <translation>Eine Einladung von {name}</translation>
     </message>
     <message>
         <source>An unknown key asks to use your GPU</source>
@@ -938,6 +990,10 @@
         <translation>Zugleich</translation>
     </message>
     <message>
+        <source>At this rate it ends at about {time}.</source>
+        <translation>So geht es bis etwa {time}.</translation>
+    </message>
+    <message>
         <source>Back to the catalog</source>
         <translation>Zurück zum Katalog</translation>
     </message>
@@ -948,6 +1004,10 @@
     <message>
         <source>Back to the preset</source>
         <translation>Zurück zum Profil</translation>
+    </message>
+    <message>
+        <source>Back to {page}</source>
+        <translation>Zurück zu {page}</translation>
     </message>
     <message>
         <source>Back up first…</source>
@@ -978,6 +1038,10 @@
         <translation>Bengalisch</translation>
     </message>
     <message>
+        <source>Besides your own serving hours</source>
+        <translation>Neben Ihren eigenen Zeiten</translation>
+    </message>
+    <message>
         <source>Block</source>
         <translation>Sperren</translation>
     </message>
@@ -994,8 +1058,16 @@
         <translation>Diesen Schlüssel sperren</translation>
     </message>
     <message>
+        <source>Block {name}</source>
+        <translation>{name} sperren</translation>
+    </message>
+    <message>
         <source>Block {name}?</source>
         <translation>{name} sperren?</translation>
+    </message>
+    <message>
+        <source>Blocking cuts what runs now, and this key can knock no more.</source>
+        <translation>Sperren bricht ab, was gerade läuft, und dieser Schlüssel kann nicht mehr anklopfen.</translation>
     </message>
     <message>
         <source>Both routers block a direct path and no relay is set.</source>
@@ -1024,6 +1096,14 @@
     <message>
         <source>By this machine&apos;s clock; over midnight, too.</source>
         <translation>Nach der Uhr dieses Rechners; auch über Mitternacht.</translation>
+    </message>
+    <message>
+        <source>Came with</source>
+        <translation>Kam mit</translation>
+    </message>
+    <message>
+        <source>Can be used until</source>
+        <translation>Nutzbar bis</translation>
     </message>
     <message>
         <source>Can do</source>
@@ -1422,6 +1502,10 @@
         <translation>Dateinamen kopieren</translation>
     </message>
     <message>
+        <source>Copy the key</source>
+        <translation>Den Schlüssel kopieren</translation>
+    </message>
+    <message>
         <source>Copy the last answer</source>
         <translation>Die letzte Antwort kopieren</translation>
     </message>
@@ -1640,6 +1724,10 @@
         <translation>Niederländisch</translation>
     </message>
     <message>
+        <source>Each</source>
+        <translation>Jeder</translation>
+    </message>
+    <message>
         <source>Each call is written down here: which program, who answered, how much. Never what was said.</source>
         <translation>Jeder Aufruf wird hier vermerkt: welches Programm, wer geantwortet hat, wie viel. Nie, was gesagt wurde.</translation>
     </message>
@@ -1678,6 +1766,10 @@
     <message>
         <source>End answers that run, too</source>
         <translation>Auch laufende Antworten beenden</translation>
+    </message>
+    <message>
+        <source>End it</source>
+        <translation>Beenden</translation>
     </message>
     <message>
         <source>Ended</source>
@@ -1837,6 +1929,10 @@
         <translation>Ordner, in dem es startet, wenn nicht Ihrer</translation>
     </message>
     <message>
+        <source>For</source>
+        <translation>Für</translation>
+    </message>
+    <message>
         <source>For a GPU install its toolkit first: CUDA (nvcc), ROCm (hipcc) or the Vulkan SDK (glslc).</source>
         <translation>Installieren Sie für eine GPU zuerst ihr Toolkit: CUDA (nvcc), ROCm (hipcc) oder das Vulkan SDK (glslc).</translation>
     </message>
@@ -1871,6 +1967,10 @@
     <message>
         <source>For half an hour</source>
         <translation>Für eine halbe Stunde</translation>
+    </message>
+    <message>
+        <source>For how many people</source>
+        <translation>Für wie viele Personen</translation>
     </message>
     <message>
         <source>For networks that block a direct path.</source>
@@ -1985,6 +2085,10 @@
         <translation>GPU</translation>
     </message>
     <message>
+        <source>GPU time</source>
+        <translation>GPU-Zeit</translation>
+    </message>
+    <message>
         <source>Games, renderers, whatever holds its memory.</source>
         <translation>Spiele, Bildberechnung, was immer ihren Speicher hält.</translation>
     </message>
@@ -2046,6 +2150,10 @@
         <translation>Wird vorbereitet</translation>
     </message>
     <message>
+        <source>Give more today</source>
+        <translation>Heute mehr geben</translation>
+    </message>
+    <message>
         <source>Give somebody your key and allow theirs when they knock, or add it here.</source>
         <translation>Geben Sie jemandem Ihren Schlüssel und erlauben Sie seinen, wenn er anklopft, oder fügen Sie ihn hier hinzu.</translation>
     </message>
@@ -2056,6 +2164,10 @@
     <message>
         <source>Give the server a name of 1 to {most} letters.</source>
         <translation>Geben Sie dem Server einen Namen von 1 bis {most} Buchstaben.</translation>
+    </message>
+    <message>
+        <source>Give {count} more today</source>
+        <translation>Heute {count} mehr geben</translation>
     </message>
     <message>
         <source>Go on with this machine</source>
@@ -2076,6 +2188,10 @@
     <message>
         <source>Greek</source>
         <translation>Griechisch</translation>
+    </message>
+    <message>
+        <source>Guest</source>
+        <translation>Gast</translation>
     </message>
     <message>
         <source>Guest {key}</source>
@@ -2170,8 +2286,20 @@
         <translation>Gilt ab dem nächsten Start.</translation>
     </message>
     <message>
+        <source>Hours</source>
+        <translation>Zeiten</translation>
+    </message>
+    <message>
         <source>Hours are written as 08:00-20:00.</source>
-        <translation>Zeiten schreibt man 08:00-20:00.</translation>
+        <translation>Stunden schreibt man so: 08:00-20:00.</translation>
+    </message>
+    <message>
+        <source>Hours begin at</source>
+        <translation>Zeiten beginnen um</translation>
+    </message>
+    <message>
+        <source>Hours end at</source>
+        <translation>Zeiten enden um</translation>
     </message>
     <message>
         <source>Hours that go over midnight belong to the day they begin on.</source>
@@ -2322,6 +2450,18 @@
         <translation>Anweisungen und Zahlen dieses Gesprächs, auch für andere.</translation>
     </message>
     <message>
+        <source>Invite for {name}</source>
+        <translation>Einladung für {name}</translation>
+    </message>
+    <message>
+        <source>Invites</source>
+        <translation>Einladungen</translation>
+    </message>
+    <message>
+        <source>Is {name} your own machine?</source>
+        <translation>Ist {name} Ihr eigener Rechner?</translation>
+    </message>
+    <message>
         <source>It answers here when providers are away: then nothing would.</source>
         <translation>Es antwortet hier, wenn Anbieter weg sind: Dann täte es niemand.</translation>
     </message>
@@ -2334,12 +2474,20 @@
         <translation>Das macht {size} auf dem Datenträger frei.</translation>
     </message>
     <message>
+        <source>It goes first, has no limits, and sees every model of this machine, shared or not.</source>
+        <translation>Er kommt zuerst an die Reihe, hat keine Grenzen und sieht jedes Modell dieses Rechners, freigegeben oder nicht.</translation>
+    </message>
+    <message>
         <source>It has more than {most} messages.</source>
         <translation>Sie hat mehr als {most} Nachrichten.</translation>
     </message>
     <message>
         <source>It has no conversations.json in it.</source>
         <translation>Darin ist keine conversations.json.</translation>
+    </message>
+    <message>
+        <source>It has run out. Ask its owner for a new one.</source>
+        <translation>Sie ist abgelaufen. Bitten Sie den Besitzer um eine neue.</translation>
     </message>
     <message>
         <source>It holds no conversations of QVAC Desktop, ChatGPT or LM Studio.</source>
@@ -2352,6 +2500,10 @@
     <message>
         <source>It is larger than {most} MB.</source>
         <translation>Sie ist größer als {most} MB.</translation>
+    </message>
+    <message>
+        <source>It is mine</source>
+        <translation>Es ist meiner</translation>
     </message>
     <message>
         <source>It is no JSON file, or it was cut off.</source>
@@ -2454,6 +2606,10 @@
         <translation>Er gibt {models} frei</translation>
     </message>
     <message>
+        <source>It then goes before all guests, without limits, and sees models that you share with nobody.</source>
+        <translation>Er kommt dann vor allen Gästen an die Reihe, ohne Grenzen, und sieht auch Modelle, die Sie mit niemandem teilen.</translation>
+    </message>
+    <message>
         <source>It was made by a newer QVAC Desktop. Update this one.</source>
         <translation>Sie stammt von einem neueren QVAC Desktop. Aktualisieren Sie dieses.</translation>
     </message>
@@ -2508,6 +2664,10 @@
     <message>
         <source>Its owner paused it. Ask again in {minutes} min, or choose another machine.</source>
         <translation>Der Besitzer hat pausiert. Fragen Sie in {minutes} min wieder, oder wählen Sie einen anderen Rechner.</translation>
+    </message>
+    <message>
+        <source>Its owner signed it. Taking it uses up a place: the link is worth less to others then.</source>
+        <translation>Der Besitzer hat sie unterschrieben. Wer sie annimmt, verbraucht einen Platz: Für andere ist der Link dann weniger wert.</translation>
     </message>
     <message>
         <source>Its requests are met with silence.</source>
@@ -2694,8 +2854,16 @@
         <translation>Grenzen</translation>
     </message>
     <message>
+        <source>Limits and use…</source>
+        <translation>Grenzen und Nutzung…</translation>
+    </message>
+    <message>
         <source>Link</source>
         <translation>Link</translation>
+    </message>
+    <message>
+        <source>Link of the invite</source>
+        <translation>Link der Einladung</translation>
     </message>
     <message>
         <source>Listening, on this machine only.</source>
@@ -2742,6 +2910,10 @@
         <translation>Protokoll, je Person</translation>
     </message>
     <message>
+        <source>Longest</source>
+        <translation>Längstens</translation>
+    </message>
+    <message>
         <source>Longest answer</source>
         <translation>Längste Antwort</translation>
     </message>
@@ -2752,6 +2924,10 @@
     <message>
         <source>Longest answer, in tokens</source>
         <translation>Längste Antwort, in Tokens</translation>
+    </message>
+    <message>
+        <source>Longest context</source>
+        <translation>Längster Kontext</translation>
     </message>
     <message>
         <source>Longest silence of a tool</source>
@@ -2790,12 +2966,28 @@
         <translation>Ein neues Token erzeugen?</translation>
     </message>
     <message>
+        <source>Make another invite like that for {name}</source>
+        <translation>Noch eine Einladung wie die für {name} machen</translation>
+    </message>
+    <message>
+        <source>Make one at the side: it lets people in without their key.</source>
+        <translation>Machen Sie daneben eine: Sie lässt Leute ohne deren Schlüssel ein.</translation>
+    </message>
+    <message>
+        <source>Make the invite</source>
+        <translation>Einladung machen</translation>
+    </message>
+    <message>
         <source>Malay</source>
         <translation>Malaiisch</translation>
     </message>
     <message>
         <source>Manners</source>
         <translation>Rücksichtnahme</translation>
+    </message>
+    <message>
+        <source>May use</source>
+        <translation>Darf nutzen</translation>
     </message>
     <message>
         <source>Memory</source>
@@ -2850,12 +3042,20 @@
         <translation>Seite des Modells</translation>
     </message>
     <message>
+        <source>Models</source>
+        <translation>Modelle</translation>
+    </message>
+    <message>
         <source>Models (*.gguf *.bin)</source>
         <translation>Modelle (*.gguf *.bin)</translation>
     </message>
     <message>
         <source>Models (*.gguf *.bin);;All files (*)</source>
         <translation>Modelle (*.gguf *.bin);;Alle Dateien (*)</translation>
+    </message>
+    <message>
+        <source>Models I add later</source>
+        <translation>Modelle, die später dazukommen</translation>
     </message>
     <message>
         <source>Models I share</source>
@@ -2868,6 +3068,10 @@
     <message>
         <source>Models by name</source>
         <translation>Modelle nach Namen</translation>
+    </message>
+    <message>
+        <source>Models here allow up to {count}</source>
+        <translation>Modelle hier erlauben bis {count}</translation>
     </message>
     <message>
         <source>Models of LM Studio, Ollama, Jan and others show here, and what machines beside this one let you copy.</source>
@@ -2950,8 +3154,16 @@
         <translation>Mehr zu {name}</translation>
     </message>
     <message>
+        <source>More than four fifths are used.</source>
+        <translation>Mehr als vier Fünftel sind verbraucht.</translation>
+    </message>
+    <message>
         <source>More than there are cores only wait for each other.</source>
         <translation>Mehr, als es Kerne gibt, warten nur aufeinander.</translation>
+    </message>
+    <message>
+        <source>More wait in line</source>
+        <translation>Weitere warten in der Reihe</translation>
     </message>
     <message>
         <source>Move and restart</source>
@@ -3078,6 +3290,10 @@
         <translation>Neue Identität…</translation>
     </message>
     <message>
+        <source>New invite</source>
+        <translation>Neue Einladung</translation>
+    </message>
+    <message>
         <source>New token</source>
         <translation>Neues Token</translation>
     </message>
@@ -3116,6 +3332,10 @@
     <message>
         <source>No engine</source>
         <translation>Kein Rechenwerk</translation>
+    </message>
+    <message>
+        <source>No invites yet</source>
+        <translation>Noch keine Einladungen</translation>
     </message>
     <message>
         <source>No longer reachable</source>
@@ -3374,6 +3594,10 @@
         <translation>Nichts verlässt diesen Rechner.</translation>
     </message>
     <message>
+        <source>Nothing more was given.</source>
+        <translation>Es wurde nicht mehr gegeben.</translation>
+    </message>
+    <message>
         <source>Nothing of it fits this machine</source>
         <translation>Nichts davon passt auf diesen Rechner</translation>
     </message>
@@ -3468,6 +3692,10 @@
     <message>
         <source>Only what fits</source>
         <translation>Nur was passt</translation>
+    </message>
+    <message>
+        <source>Only you see this. It becomes their name when they come.</source>
+        <translation>Das sehen nur Sie. So heißen sie, wenn sie kommen.</translation>
     </message>
     <message>
         <source>Only your own messages can be edited.</source>
@@ -3567,8 +3795,16 @@
         <translation>Für alle öffnen?</translation>
     </message>
     <message>
+        <source>Open until</source>
+        <translation>Offen bis</translation>
+    </message>
+    <message>
         <source>Open {what}, {amount}</source>
         <translation>{what} öffnen, {amount}</translation>
+    </message>
+    <message>
+        <source>Opened twice:</source>
+        <translation>Zweimal geöffnet:</translation>
     </message>
     <message>
         <source>Or a download runs. It may sleep again straight afterwards.</source>
@@ -3871,6 +4107,14 @@
         <translation>QR-Code meines Schlüssels</translation>
     </message>
     <message>
+        <source>QR code of the invite</source>
+        <translation>QR-Code der Einladung</translation>
+    </message>
+    <message>
+        <source>QR code of the invite, larger on click</source>
+        <translation>QR-Code der Einladung, größer auf Klick</translation>
+    </message>
+    <message>
         <source>QVAC Desktop cannot run a model of this kind. Choose a chat model, one for embeddings, or a Whisper model.</source>
         <translation>QVAC Desktop kann ein Modell dieser Art nicht ausführen. Wählen Sie ein Chat-Modell, eines für Embeddings oder ein Whisper-Modell.</translation>
     </message>
@@ -3927,6 +4171,10 @@
         <translation>Kontingent von {name}, {quota}</translation>
     </message>
     <message>
+        <source>Raise the limit</source>
+        <translation>Grenze anheben</translation>
+    </message>
+    <message>
         <source>Ran on this machine. Its result stayed here.</source>
         <translation>Lief auf diesem Rechner. Das Ergebnis blieb hier.</translation>
     </message>
@@ -3953,6 +4201,10 @@
     <message>
         <source>Read a QR code on the screen</source>
         <translation>Einen QR-Code auf dem Bildschirm lesen</translation>
+    </message>
+    <message>
+        <source>Reading group</source>
+        <translation>Lesekreis</translation>
     </message>
     <message>
         <source>Reading…</source>
@@ -4074,6 +4326,14 @@
         <source>Requests appear above while they run, with a Stop for each. The log keeps who, when and how much, never what.</source>
         <translation>Anfragen erscheinen oben, solange sie laufen, jede mit einem Stopp. Das Protokoll hält fest, wer, wann und wie viel, nie was.</translation>
     </message>
+    <message>
+        <source>Requests at once</source>
+        <translation>Anfragen zugleich</translation>
+    </message>
+    <message>
+        <source>Requests at once, each</source>
+        <translation>Anfragen zugleich, jeder</translation>
+    </message>
     <message numerus="yes">
         <source>Requests by hour. The most were at {hour}: %n request.</source>
         <comment>Requests by hour. The most were at {hour}: %n requests.</comment>
@@ -4187,8 +4447,16 @@
         <translation>Das Bild meines Schlüssels speichern</translation>
     </message>
     <message>
+        <source>Save the picture of the invite</source>
+        <translation>Bild der Einladung speichern</translation>
+    </message>
+    <message>
         <source>Saving…</source>
         <translation>Wird gesichert…</translation>
+    </message>
+    <message>
+        <source>Scan it, drop the picture on the window, or send the link.</source>
+        <translation>Scannen, das Bild auf das Fenster ziehen oder den Link senden.</translation>
     </message>
     <message>
         <source>Scan it, or send it as a link or a picture. It lets nobody in by itself.</source>
@@ -4507,6 +4775,10 @@
         <translation>Nur einen Teil des Protokolls zeigen</translation>
     </message>
     <message>
+        <source>Show the QR code larger</source>
+        <translation>QR-Code größer zeigen</translation>
+    </message>
+    <message>
         <source>Show the QR code of my key</source>
         <translation>Den QR-Code meines Schlüssels zeigen</translation>
     </message>
@@ -4803,8 +5075,20 @@
         <translation>Reiter</translation>
     </message>
     <message>
+        <source>Take back</source>
+        <translation>Zurücknehmen</translation>
+    </message>
+    <message>
+        <source>Take back the invite for {name}</source>
+        <translation>Die Einladung für {name} zurücknehmen</translation>
+    </message>
+    <message>
         <source>Take out of the order</source>
         <translation>Aus der Reihenfolge nehmen</translation>
+    </message>
+    <message>
+        <source>Take the invite</source>
+        <translation>Einladung annehmen</translation>
     </message>
     <message>
         <source>Tamil</source>
@@ -5071,6 +5355,10 @@
         <translation>Das Ende seiner Fehlermeldungen. Es können Schlüssel darin stehen: erst ansehen, dann weitergeben.</translation>
     </message>
     <message>
+        <source>The end was not changed.</source>
+        <translation>Das Ende wurde nicht geändert.</translation>
+    </message>
+    <message>
         <source>The endpoint answered in a way that was not expected.</source>
         <translation>Der Zugang hat anders geantwortet als erwartet.</translation>
     </message>
@@ -5121,6 +5409,10 @@
     <message>
         <source>The files of the licences are not with this copy.</source>
         <translation>Die Dateien der Lizenzen liegen dieser Kopie nicht bei.</translation>
+    </message>
+    <message>
+        <source>The first key that opens it takes a place. Once all are taken, a picture of it is worth nothing.</source>
+        <translation>Der erste Schlüssel, der sie öffnet, nimmt einen Platz. Sind alle vergeben, ist ein Bild von ihr nichts wert.</translation>
     </message>
     <message>
         <source>The first there is</source>
@@ -5175,6 +5467,18 @@
         <translation>Das Internet antwortet nicht. Rechner in Ihrem eigenen Netz finden diesen; andere, wenn es zurück ist.</translation>
     </message>
     <message>
+        <source>The invite is still open.</source>
+        <translation>Die Einladung ist noch offen.</translation>
+    </message>
+    <message>
+        <source>The invite was not made.</source>
+        <translation>Die Einladung wurde nicht gemacht.</translation>
+    </message>
+    <message>
+        <source>The invite was not removed.</source>
+        <translation>Die Einladung wurde nicht entfernt.</translation>
+    </message>
+    <message>
         <source>The key changes at the next start</source>
         <translation>Der Schlüssel ändert sich beim nächsten Start</translation>
     </message>
@@ -5193,6 +5497,10 @@
     <message>
         <source>The library that tells it (libXss) is not installed.</source>
         <translation>Die Bibliothek, die es sagt (libXss), ist nicht installiert.</translation>
+    </message>
+    <message>
+        <source>The limit was not changed.</source>
+        <translation>Die Grenze wurde nicht geändert.</translation>
     </message>
     <message>
         <source>The list of devices could not be read in time.</source>
@@ -5487,6 +5795,10 @@
         <translation>Das Netz führt Gäste gerade nicht zu diesem Rechner. Sein Schlüssel wird von selbst erneut angekündigt.</translation>
     </message>
     <message>
+        <source>The next person</source>
+        <translation>Die nächste Person</translation>
+    </message>
+    <message>
         <source>The next version</source>
         <translation>Die nächste Fassung</translation>
     </message>
@@ -5587,12 +5899,20 @@
         <translation>Die Person an diesem Rechner hat diese Anfrage gestoppt.</translation>
     </message>
     <message>
+        <source>The person before</source>
+        <translation>Die Person davor</translation>
+    </message>
+    <message>
         <source>The person did not allow this call. Do not make it again; go on without it, or ask them.</source>
         <translation>Dieser Aufruf wurde nicht erlaubt; dem Modell wurde gesagt, ohne ihn weiterzumachen.</translation>
     </message>
     <message>
         <source>The person stopped this before it ended.</source>
         <translation>Es wurde angehalten, bevor es zu Ende war.</translation>
+    </message>
+    <message>
+        <source>The picture was not saved.</source>
+        <translation>Das Bild wurde nicht gespeichert.</translation>
     </message>
     <message>
         <source>The pictures of a conversation may have {most} MiB together at most.</source>
@@ -5791,6 +6111,10 @@
         <translation>Das Token für Programme liegt im Schlüsselbund des Systems, der nicht antwortet ({reason}). Entsperren Sie ihn und versuchen Sie es noch einmal, oder erzeugen Sie ein neues Token.</translation>
     </message>
     <message>
+        <source>The tokens of today are used up.</source>
+        <translation>Die Tokens von heute sind aufgebraucht.</translation>
+    </message>
+    <message>
         <source>The tool failed and gave no reason.</source>
         <translation>Das Werkzeug ist gescheitert und nannte keinen Grund.</translation>
     </message>
@@ -5827,6 +6151,10 @@
         <translation>Das Fenster ist wieder da, damit es nicht verloren geht. Die Freigabe lief weiter.</translation>
     </message>
     <message>
+        <source>Their access ends</source>
+        <translation>Ihr Zugang endet</translation>
+    </message>
+    <message>
         <source>Theme</source>
         <translation>Farbschema</translation>
     </message>
@@ -5836,7 +6164,7 @@
     </message>
     <message>
         <source>There are too many invites. Remove some that are closed.</source>
-        <translation>Es gibt zu viele Einladungen. Entfernen Sie einige, die geschlossen sind.</translation>
+        <translation>Es gibt zu viele Einladungen. Entfernen Sie einige geschlossene.</translation>
     </message>
     <message>
         <source>There are {count} servers already. Remove one first.</source>
@@ -6109,6 +6437,10 @@
     <message>
         <source>This invite would have run out already. Choose a later time.</source>
         <translation>Diese Einladung wäre schon abgelaufen. Wählen Sie eine spätere Zeit.</translation>
+    </message>
+    <message>
+        <source>This is my own machine</source>
+        <translation>Das ist mein eigener Rechner</translation>
     </message>
     <message>
         <source>This is neither a model of the catalog nor an address of one. Paste the address of a model file or of its page on Hugging Face, or write OWNER/NAME.</source>
@@ -6495,6 +6827,14 @@
         <translation>Tokens</translation>
     </message>
     <message>
+        <source>Tokens a day</source>
+        <translation>Tokens am Tag</translation>
+    </message>
+    <message>
+        <source>Tokens a day, each</source>
+        <translation>Tokens am Tag, jeder</translation>
+    </message>
+    <message>
         <source>Tokens a day, of all guests</source>
         <translation>Tokens am Tag, aller Gäste</translation>
     </message>
@@ -6699,6 +7039,10 @@
         <translation>Lösen</translation>
     </message>
     <message>
+        <source>Until</source>
+        <translation>Bis</translation>
+    </message>
+    <message>
         <source>Until I clear it</source>
         <translation>Bis ich es leere</translation>
     </message>
@@ -6860,6 +7204,14 @@
         <translation>Was ein Werkzeug findet, geht an den, der die Unterhaltung beantwortet.</translation>
     </message>
     <message>
+        <source>What an invite is worth</source>
+        <translation>Was eine Einladung wert ist</translation>
+    </message>
+    <message>
+        <source>What became of it</source>
+        <translation>Was daraus wurde</translation>
+    </message>
+    <message>
         <source>What computes on this machine, and how models are loaded. Files are in the Library.</source>
         <translation>Was auf diesem Rechner rechnet, und wie Modelle geladen werden. Die Dateien sind in der Bibliothek.</translation>
     </message>
@@ -6908,6 +7260,10 @@
         <translation>Was es ist</translation>
     </message>
     <message>
+        <source>What it runs now ends, and it has to knock again.</source>
+        <translation>Was gerade läuft, endet, und er muss wieder anklopfen.</translation>
+    </message>
+    <message>
         <source>What it runs now is stopped, and its requests are met with silence.</source>
         <translation>Was er gerade ausführt, wird gestoppt, und auf seine Anfragen wird geschwiegen.</translation>
     </message>
@@ -6922,6 +7278,10 @@
     <message>
         <source>What starts at login could not be looked at.</source>
         <translation>Was bei der Anmeldung startet, war nicht zu sehen.</translation>
+    </message>
+    <message>
+        <source>What the bars show</source>
+        <translation>Was die Balken zeigen</translation>
     </message>
     <message>
         <source>What the model thought</source>
@@ -6942,6 +7302,10 @@
     <message>
         <source>What the window speaks, and what it hears.</source>
         <translation>Was das Fenster spricht, und was es hört.</translation>
+    </message>
+    <message>
+        <source>What they may use</source>
+        <translation>Was sie nutzen dürfen</translation>
     </message>
     <message>
         <source>What was asked</source>
@@ -7004,6 +7368,10 @@
         <translation>Wo zwei Router keinen direkten Weg zulassen, leitet ein Relais weiter, was es nicht lesen kann. Wer erreichbar ist, betreibt eines mit „qvac-desktop relay“ und gibt Ihnen dessen Schlüssel. Einer der beiden Rechner muss es nennen.</translation>
     </message>
     <message>
+        <source>Which invites</source>
+        <translation>Welche Einladungen</translation>
+    </message>
+    <message>
         <source>Which version this is, and what it is made of.</source>
         <translation>Welche Version das ist, und woraus sie besteht.</translation>
     </message>
@@ -7022,6 +7390,10 @@
     <message>
         <source>Who answers, in order</source>
         <translation>Wer antwortet, der Reihe nach</translation>
+    </message>
+    <message>
+        <source>Who is it for</source>
+        <translation>Für wen ist sie</translation>
     </message>
     <message>
         <source>Who may use it</source>
@@ -7078,6 +7450,18 @@
     <message>
         <source>You can stop at any time.</source>
         <translation>Sie können jederzeit aufhören.</translation>
+    </message>
+    <message>
+        <source>You can take it back at any time. Whoever came with it stays until you block them.</source>
+        <translation>Sie können sie jederzeit zurücknehmen. Wer mit ihr kam, bleibt, bis Sie ihn sperren.</translation>
+    </message>
+    <message>
+        <source>You share no model now.</source>
+        <translation>Sie geben gerade kein Modell frei.</translation>
+    </message>
+    <message>
+        <source>Your access</source>
+        <translation>Ihr Zugang</translation>
     </message>
     <message>
         <source>Your identity is in the system&apos;s keyring, which does not answer ({reason}). Unlock it, or start with --seed, or with another folder (--data-dir).</source>
@@ -7155,6 +7539,18 @@
         <source>about {time} to go</source>
         <translation>noch etwa {time}</translation>
     </message>
+    <message>
+        <source>act at once, also on what runs now; the guest sees them</source>
+        <translation>gelten sofort, auch für das, was läuft; der Gast sieht sie</translation>
+    </message>
+    <message numerus="yes">
+        <source>after %n day</source>
+        <comment>after %n days</comment>
+        <translation>
+            <numerusform>nach %n Tag</numerusform>
+            <numerusform>nach %n Tagen</numerusform>
+        </translation>
+    </message>
     <message numerus="yes">
         <source>after %n minute</source>
         <comment>after %n minutes</comment>
@@ -7164,12 +7560,20 @@
         </translation>
     </message>
     <message>
+        <source>all I share</source>
+        <translation>alles, was ich freigebe</translation>
+    </message>
+    <message>
         <source>all day</source>
         <translation>den ganzen Tag</translation>
     </message>
     <message>
         <source>all that fit</source>
         <translation>alle, die passen</translation>
+    </message>
+    <message>
+        <source>all that its owner shares</source>
+        <translation>alles, was der Besitzer freigibt</translation>
     </message>
     <message>
         <source>allowed in this conversation, {time}</source>
@@ -7188,12 +7592,20 @@
         <translation>immer erlaubt, {time}</translation>
     </message>
     <message>
+        <source>another key tried {name} after its places were taken, {ago}. It was turned away.</source>
+        <translation>Ein weiterer Schlüssel versuchte {name}, als alle Plätze vergeben waren, {ago}. Er wurde abgewiesen.</translation>
+    </message>
+    <message>
         <source>answering…</source>
         <translation>antwortet…</translation>
     </message>
     <message>
         <source>answers here when others are away</source>
         <translation>antwortet hier, wenn andere weg sind</translation>
+    </message>
+    <message>
+        <source>answers of {count} tokens</source>
+        <translation>Antworten von {count} Tokens</translation>
     </message>
     <message>
         <source>any</source>
@@ -7204,8 +7616,24 @@
         <translation>beliebig viele</translation>
     </message>
     <message>
+        <source>as I serve</source>
+        <translation>wie ich freigebe</translation>
+    </message>
+    <message>
+        <source>as for everybody</source>
+        <translation>wie für alle</translation>
+    </message>
+    <message>
+        <source>as the model</source>
+        <translation>wie das Modell</translation>
+    </message>
+    <message>
         <source>asks</source>
         <translation>fragt</translation>
+    </message>
+    <message>
+        <source>at any hour</source>
+        <translation>jederzeit</translation>
     </message>
     <message>
         <source>at once</source>
@@ -7258,6 +7686,10 @@
     <message>
         <source>chat</source>
         <translation>Chat</translation>
+    </message>
+    <message>
+        <source>chats of {count} tokens</source>
+        <translation>Chats von {count} Tokens</translation>
     </message>
     <message>
         <source>checking</source>
@@ -7461,6 +7893,10 @@
         <translation>Tagesgrenze erreicht</translation>
     </message>
     <message>
+        <source>limit, {count}</source>
+        <translation>Grenze, {count}</translation>
+    </message>
+    <message>
         <source>line was full</source>
         <translation>Schlange war voll</translation>
     </message>
@@ -7513,6 +7949,10 @@
         <translation>Min.</translation>
     </message>
     <message>
+        <source>mine</source>
+        <translation>meiner</translation>
+    </message>
+    <message>
         <source>model process ended</source>
         <translation>Modellprozess endete</translation>
     </message>
@@ -7550,8 +7990,20 @@
         <translation>Inhalte werden nicht gespeichert</translation>
     </message>
     <message>
+        <source>no end</source>
+        <translation>kein Ende</translation>
+    </message>
+    <message>
+        <source>no key needs to come back</source>
+        <translation>kein Schlüssel muss zurückkommen</translation>
+    </message>
+    <message>
         <source>no limit</source>
         <translation>keine Grenze</translation>
+    </message>
+    <message>
+        <source>no limit a day</source>
+        <translation>keine Grenze am Tag</translation>
     </message>
     <message>
         <source>no model loaded</source>
@@ -7566,8 +8018,16 @@
         <translation>keine Anfragen</translation>
     </message>
     <message>
+        <source>nobody has opened it yet</source>
+        <translation>noch hat sie niemand geöffnet</translation>
+    </message>
+    <message>
         <source>node, needs the package openai</source>
         <translation>Node, braucht das Paket openai</translation>
+    </message>
+    <message>
+        <source>none</source>
+        <translation>keine</translation>
     </message>
     <message>
         <source>none is told</source>
@@ -7576,6 +8036,22 @@
     <message>
         <source>not allowed</source>
         <translation>nicht erlaubt</translation>
+    </message>
+    <message>
+        <source>not by itself</source>
+        <translation>nicht von selbst</translation>
+    </message>
+    <message>
+        <source>not connected</source>
+        <translation>nicht verbunden</translation>
+    </message>
+    <message>
+        <source>not for your own machines</source>
+        <translation>nicht für Ihre eigenen Rechner</translation>
+    </message>
+    <message>
+        <source>not for {name}</source>
+        <translation>nicht für {name}</translation>
     </message>
     <message>
         <source>not in your list any more</source>
@@ -7622,6 +8098,10 @@
         </translation>
     </message>
     <message>
+        <source>not used today</source>
+        <translation>heute nicht genutzt</translation>
+    </message>
+    <message>
         <source>nothing comes</source>
         <translation>es kommt nichts</translation>
     </message>
@@ -7652,6 +8132,10 @@
     <message>
         <source>on battery</source>
         <translation>im Akkubetrieb</translation>
+    </message>
+    <message>
+        <source>on now</source>
+        <translation>jetzt da</translation>
     </message>
     <message>
         <source>one core is left free</source>
@@ -7724,6 +8208,18 @@
     <message>
         <source>question too long</source>
         <translation>Frage zu lang</translation>
+    </message>
+    <message numerus="yes">
+        <source>ran out, %n had come</source>
+        <comment>ran out, %n had come</comment>
+        <translation>
+            <numerusform>abgelaufen, %n war gekommen</numerusform>
+            <numerusform>abgelaufen, %n waren gekommen</numerusform>
+        </translation>
+    </message>
+    <message>
+        <source>ran out, not used</source>
+        <translation>abgelaufen, nicht genutzt</translation>
     </message>
     <message>
         <source>reachable</source>
@@ -7802,6 +8298,10 @@
         <translation>das Bild speichern</translation>
     </message>
     <message>
+        <source>saved {time}</source>
+        <translation>gespeichert {time}</translation>
+    </message>
+    <message>
         <source>shared</source>
         <translation>freigegeben</translation>
     </message>
@@ -7846,6 +8346,10 @@
         <translation>startet…</translation>
     </message>
     <message>
+        <source>starts anew at {time}</source>
+        <translation>beginnt neu um {time}</translation>
+    </message>
+    <message>
         <source>stopped</source>
         <translation>gestoppt</translation>
     </message>
@@ -7866,6 +8370,18 @@
         <translation>gestoppt, bis {time} aufbewahrt</translation>
     </message>
     <message>
+        <source>taken back</source>
+        <translation>zurückgenommen</translation>
+    </message>
+    <message numerus="yes">
+        <source>taken back, %n had come</source>
+        <comment>taken back, %n had come</comment>
+        <translation>
+            <numerusform>zurückgenommen, %n war gekommen</numerusform>
+            <numerusform>zurückgenommen, %n waren gekommen</numerusform>
+        </translation>
+    </message>
+    <message>
         <source>text</source>
         <translation>Text</translation>
     </message>
@@ -7876,6 +8392,10 @@
     <message>
         <source>the extension Continue, in its config.yaml</source>
         <translation>die Erweiterung Continue, in ihrer config.yaml</translation>
+    </message>
+    <message>
+        <source>the invite for {name}</source>
+        <translation>der Einladung für {name}</translation>
     </message>
     <message>
         <source>the model</source>
@@ -7909,6 +8429,10 @@
     <message>
         <source>to</source>
         <translation>bis</translation>
+    </message>
+    <message>
+        <source>today</source>
+        <translation>heute</translation>
     </message>
     <message>
         <source>tokens</source>
@@ -7947,6 +8471,14 @@
         <translation>bis es endet</translation>
     </message>
     <message>
+        <source>until its owner ends it</source>
+        <translation>bis der Besitzer ihn beendet</translation>
+    </message>
+    <message>
+        <source>until you end it</source>
+        <translation>bis Sie ihn beenden</translation>
+    </message>
+    <message>
         <source>used {when}</source>
         <translation>benutzt {when}</translation>
     </message>
@@ -7961,6 +8493,10 @@
     <message>
         <source>whatever asks for an OpenAI-compatible server</source>
         <translation>was nach einem OpenAI-kompatiblen Server fragt</translation>
+    </message>
+    <message>
+        <source>when I end it</source>
+        <translation>wenn ich ihn beende</translation>
     </message>
     <message>
         <source>with questions and answers</source>
@@ -7989,6 +8525,10 @@
     <message>
         <source>you stopped it</source>
         <translation>von Ihnen angehalten</translation>
+    </message>
+    <message>
+        <source>your permission</source>
+        <translation>Ihrer Erlaubnis</translation>
     </message>
     <message>
         <source>{amount}. Long lines are broken here; a copy has them whole.</source>
@@ -8024,6 +8564,10 @@
         <translation>{count} W</translation>
     </message>
     <message>
+        <source>{count} a day</source>
+        <translation>{count} am Tag</translation>
+    </message>
+    <message>
         <source>{count} context</source>
         <translation>Kontext {count}</translation>
     </message>
@@ -8044,6 +8588,22 @@
         <translation>{count} von {all} Zeichen.</translation>
     </message>
     <message>
+        <source>{count} of {all} places taken</source>
+        <translation>{count} von {all} Plätzen vergeben</translation>
+    </message>
+    <message>
+        <source>{count} of {all} that you share</source>
+        <translation>{count} von {all}, die Sie freigeben</translation>
+    </message>
+    <message>
+        <source>{count} of {all}: {names}</source>
+        <translation>{count} von {all}: {names}</translation>
+    </message>
+    <message>
+        <source>{count} of {count} taken, none over</source>
+        <translation>{count} von {count} vergeben, keiner übrig</translation>
+    </message>
+    <message>
         <source>{count} pages at most may be allowed.</source>
         <translation>Höchstens {count} Seiten können erlaubt werden.</translation>
     </message>
@@ -8060,6 +8620,18 @@
         <translation>{count} Tokens</translation>
     </message>
     <message>
+        <source>{count} tokens a day</source>
+        <translation>{count} Tokens am Tag</translation>
+    </message>
+    <message>
+        <source>{count} tokens in all</source>
+        <translation>{count} Tokens insgesamt</translation>
+    </message>
+    <message>
+        <source>{count} tokens today</source>
+        <translation>{count} Tokens heute</translation>
+    </message>
+    <message>
         <source>{count} °C</source>
         <translation>{count} °C</translation>
     </message>
@@ -8070,6 +8642,18 @@
     <message>
         <source>{count}k context</source>
         <translation>Kontext {count}k</translation>
+    </message>
+    <message>
+        <source>{day}, limit reached</source>
+        <translation>{day}, Grenze erreicht</translation>
+    </message>
+    <message>
+        <source>{day}, {amount}</source>
+        <translation>{day}, {amount}</translation>
+    </message>
+    <message>
+        <source>{day}, {time}</source>
+        <translation>{day}, {time}</translation>
     </message>
     <message>
         <source>{done} of {total} GB</source>
@@ -8142,6 +8726,10 @@
     <message>
         <source>{hours} h {minutes} min</source>
         <translation>{hours} Std. {minutes} Min.</translation>
+    </message>
+    <message>
+        <source>{limits}, {hours}</source>
+        <translation>{limits}, {hours}</translation>
     </message>
     <message>
         <source>{machine} answered without a word.</source>
@@ -8400,6 +8988,10 @@
         <translation>{name} braucht etwa {needed} GB, während andere {held} GB halten; die Grenze für alle Modelle ist {cap} GB. Erhöhen Sie die Grenze, oder geben Sie ein kleineres Modell frei.</translation>
     </message>
     <message>
+        <source>{name} sees the same, and when it goes on.</source>
+        <translation>{name} sieht dasselbe, und wann es weitergeht.</translation>
+    </message>
+    <message>
         <source>{name} shares no model at the moment. Ask its owner to share one.</source>
         <translation>{name} gibt im Augenblick kein Modell frei. Bitten Sie den Besitzer, eines freizugeben.</translation>
     </message>
@@ -8547,6 +9139,10 @@
         <translation>{n}. in der Schlange</translation>
     </message>
     <message>
+        <source>{open} open, {closed} closed</source>
+        <translation>{open} offen, {closed} geschlossen</translation>
+    </message>
+    <message>
         <source>{origin} names a proxy that cannot be used ({place}). Write it http://HOST:PORT or socks5://HOST:PORT, or take it away.</source>
         <translation>{origin} nennt einen Proxy, der nicht brauchbar ist ({place}). Schreiben Sie http://HOST:PORT oder socks5://HOST:PORT, oder nehmen Sie es weg.</translation>
     </message>
@@ -8653,6 +9249,10 @@
         <translation>{reads} Text muss UTF-8 oder UTF-16 sein.</translation>
     </message>
     <message>
+        <source>{requests}, {time} of GPU</source>
+        <translation>{requests}, {time} GPU</translation>
+    </message>
+    <message>
         <source>{seconds} s</source>
         <translation>{seconds} s</translation>
     </message>
@@ -8750,6 +9350,14 @@
         <translation>{speed} × Echtzeit</translation>
     </message>
     <message>
+        <source>{time} in all</source>
+        <translation>{time} insgesamt</translation>
+    </message>
+    <message>
+        <source>{time} of audio today</source>
+        <translation>{time} Ton heute</translation>
+    </message>
+    <message>
         <source>{time} of computing</source>
         <translation>{time} gerechnet</translation>
     </message>
@@ -8760,6 +9368,10 @@
     <message>
         <source>{title}, {when}. It says: {text}</source>
         <translation>{title}, {when}. Darin steht: {text}</translation>
+    </message>
+    <message>
+        <source>{tokens}, {count} at once</source>
+        <translation>{tokens}, {count} zugleich</translation>
     </message>
     <message>
         <source>{tools}, all of them only read, {where}</source>
@@ -8788,6 +9400,18 @@
     <message>
         <source>{used} of {limit}</source>
         <translation>{used} von {limit}</translation>
+    </message>
+    <message>
+        <source>{used} of {limit} tokens</source>
+        <translation>{used} von {limit} Tokens</translation>
+    </message>
+    <message>
+        <source>{used} tokens, no limit</source>
+        <translation>{used} Tokens, keine Grenze</translation>
+    </message>
+    <message>
+        <source>{used}, no limit</source>
+        <translation>{used}, keine Grenze</translation>
     </message>
     <message>
         <source>{variable} names no engine: {name}. Write {names}, or take it away.</source>

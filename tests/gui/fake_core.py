@@ -35,6 +35,7 @@ from qvac_core.core.state import (
     Draft,
     ErrorInfo,
     HistoryCleared,
+    KeyLimits,
     Knock,
     KnocksChanged,
     LogEntry,
@@ -326,11 +327,14 @@ class FakeCore:
         await self._enter("set_knocks", enabled)
         self._set_rules(replace(self.rules, knocks=enabled))
 
-    async def allow_key(self, public_key: str, name: str, *, hours: float | None = None) -> None:
-        await self._enter("allow_key", public_key, name, hours)
+    async def allow_key(
+        self, public_key: str, name: str, *, hours: float | None = None, limits: KeyLimits | None = None
+    ) -> None:
+        await self._enter("allow_key", public_key, name, hours, *([limits] if limits is not None else []))
         key = _checked(public_key)
         expires = None if hours is None else self.clock() + hours * HOUR
-        self._put_key(AccessKey(key, name, False, self.clock(), expires_at=expires))
+        tokens = limits.tokens_per_day if limits is not None else None
+        self._put_key(AccessKey(key, name, False, self.clock(), expires_at=expires, tokens_per_day=tokens))
         self._end_knock(key)
 
     async def block_key(self, public_key: str, name: str = "") -> None:

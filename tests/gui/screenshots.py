@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -293,7 +293,7 @@ async def take(picture: Picture, theme: Theme, folder: Path) -> None:
     window.deleteLater()
 
 
-def main() -> None:
+def main(pictures: Sequence[Picture] = PICTURES) -> None:
     folder = Path(sys.argv[1])
     wanted = sys.argv[2:]
     folder.mkdir(parents=True, exist_ok=True)
@@ -305,7 +305,7 @@ def main() -> None:
     theme.reduced_motion = True
     loop = QEventLoop(app)
     asyncio.set_event_loop(loop)
-    for picture in PICTURES:
+    for picture in pictures:
         if not wanted or picture.name in wanted:
             loop.run_until_complete(take(picture, theme, folder))
     loop.close()
