@@ -18,7 +18,7 @@ from qvac_core.core.limits import DAYS_SHOWN, KeyUsage
 from qvac_core.core.state import AccessKey, ErrorInfo, KeyLimits, RequestEnded
 from qvac_core.errors import QvacError
 from qvac_core.store.days import day_of
-from qvac_core.store.request_history import LogTotals
+from qvac_core.store.log_records import LogTotals
 
 if TYPE_CHECKING:
     from app.presenters.share import SharePresenter

@@ -10,7 +10,7 @@ from qvac_core.core.invites_room import InviteRecord, Offer
 from qvac_core.core.limits import KeyUsage
 from qvac_core.core.state import KeyLimits
 from qvac_core.store.days import day_of, end_of_day
-from qvac_core.store.request_history import DayTotals, LogTotals, ModelTotals
+from qvac_core.store.log_records import DayTotals, LogTotals, ModelTotals
 from tests.gui.fake_core import HOUR, FakeCore
 from tests.gui.populated import MEDIA, NOON, READING, STUDIO, WORKSHOP, fullest
 
