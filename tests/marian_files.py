@@ -44,14 +44,18 @@ def _pieces(words: Mapping[str, str]) -> list[str]:
 
 
 def sentencepiece_model(pieces: Sequence[str]) -> bytes:
-    """A unigram vocabulary: end of sentence, unknown, and these."""
-    listed = [("</s>", 0.0, 3), ("<unk>", 0.0, 2), *((piece, -float(len(pieces)), 1) for piece in pieces)]
+    """A unigram vocabulary: end of sentence, unknown, and these; "<0xF0>" stands for a byte."""
+    listed = [("</s>", 0.0, 3), ("<unk>", 0.0, 2), *((piece, -float(len(pieces)), _kind(piece)) for piece in pieces)]
     data = b""
     for piece, score, kind in listed:
         text = piece.encode()
         message = b"\x0a" + bytes([len(text)]) + text + b"\x15" + struct.pack("<f", score) + b"\x18" + bytes([kind])
         data += b"\x0a" + bytes([len(message)]) + message
     return data
+
+
+def _kind(piece: str) -> int:
+    return 6 if piece.startswith("<0x") else 1
 
 
 def marian_model(pieces: Sequence[str], translations: Mapping[str, str]) -> bytes:

@@ -74,6 +74,7 @@ class FindCard(Card):
             ("", tr("All", "kinds of models")),
             (Kind.CHAT.value, tr("Chat")),
             (Kind.TRANSCRIBE.value, tr("Speech")),
+            (Kind.TRANSLATE.value, tr("Translation")),
             (Kind.EMBED.value, tr("Embeddings")),
         ]
         self.search = CatalogField(theme, tr("Search models"), tr("Search, or paste an address of a model"))

@@ -192,7 +192,10 @@ class Catalog:
         shown = [self._shown(entry, query.context_tokens, now) for entry in matching]
         if query.only_fits:
             shown = [entry for entry in shown if entry.offered.fit.verdict is Verdict.FITS]
-        return tuple(sorted(shown, key=lambda entry: (entry.offered.size_bytes, entry.title)))
+        # Translation models are small and as many as there are languages: nobody looks through them for another one.
+        return tuple(
+            sorted(shown, key=lambda entry: (entry.kind is Kind.TRANSLATE, entry.offered.size_bytes, entry.title))
+        )
 
     # --- One model ------------------------------------------------------------------------------------------------
 

@@ -7,6 +7,9 @@ wheel has 1.5 MB against 43 (and 2 for sentencepiece), one for all Pythons, for 
 x86-64 and Macs with Apple silicon; a pair of languages has 20 to 37 MB. CTranslate2's models of OPUS-MT and Argos have
 60 to 300 MB, and come from sites that state no checksum.
 
+Measured on one core with random weights in the shape of Mozilla's models: 3.4 ms for a token of the larger ones
+(base-memory, 31 MB), 1.4 of the small ones (tiny, 17 MB); loading 0.2 s, 135 MB in memory. A chat model of 135M: 16 ms.
+
 Seen of fxtranslate 0.5.0, each without an error: `translate` drops what is beyond 128 tokens; `translate_long` cuts a
 long sentence inside a word and leaves out the space at the seam; characters that the vocabulary lacks come out as
 "<0xF0><0x9F>…"; an answer that reaches twice the length of its sentence is cut there; its objects belong to the thread

@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 from pathlib import Path
 
+import fxtranslate
 import numpy as np
 import pytest
 
@@ -12,7 +13,7 @@ from qvac_core.engines.firefox_translation import FirefoxTranslator
 from qvac_core.engines.marian_file import is_marian, languages_of, read_marian
 from qvac_core.engines.sentencepiece_file import Vocabulary, read_pieces
 from qvac_core.errors import ModelError
-from tests.marian_files import GERMAN, marian_file, marian_items, sentencepiece_model, write_model
+from tests.marian_files import GERMAN, marian_file, marian_items, marian_model, sentencepiece_model, write_model
 
 
 @pytest.fixture
@@ -127,3 +128,16 @@ def test_tokens_are_counted_about(model: Path) -> None:
     vocabulary = Vocabulary(read_pieces(model.with_name("vocab.ende.spm")))
     assert vocabulary.count("the house is small.") == 5
     assert vocabulary.count("\U0001f600") == 7  # a piece of no vocabulary: its bytes, and those of the space before
+
+
+def test_characters_that_no_piece_has_come_back_as_they_were(tmp_path: Path) -> None:
+    """The engine gives the names of their bytes as text."""
+    pieces = ["▁the", "▁das", "▁", *(f"<0x{byte:02X}>" for byte in "\U0001f600".encode())]
+    model = tmp_path / "model.ende.intgemm.alphas.bin"
+    model.write_bytes(marian_model(pieces, {"▁the": "▁das"}))
+    model.with_name("vocab.ende.spm").write_bytes(sentencepiece_model(pieces))
+    file = read_marian(model)
+    translator = FirefoxTranslator(file)
+    own = fxtranslate.Translator(model.read_bytes(), *[path.read_bytes() for path in file.vocabularies])
+    assert own.translate("the \U0001f600") == "das <0xF0><0x9F><0x98><0x80>", "it does so no more"
+    assert translator.translate("the \U0001f600").text == "das \U0001f600"
