@@ -78,8 +78,9 @@ ANEW_SECONDS = 3.0
 # Names of errors of a provider that was there and may be again, and for how long its return is news (seconds).
 WENT_AWAY = frozenset({"ECONNRESET", "ETIMEDOUT", "ECLOSED", "REQUEST_TIMEOUT", "PEER_CONNECTION_FAILED"})
 WAIT_SECONDS = 6 * 3600.0
-# How long before this machine begins to compute what it may have to say (seconds).
-AHEAD_SECONDS = 0.3
+# How long before this machine begins to compute what it may have to say (seconds). A provider that is there is heard
+# in less, also while it reads a long prompt.
+AHEAD_SECONDS = 0.35
 LOOK_SECONDS = 0.05
 
 

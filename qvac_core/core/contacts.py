@@ -284,7 +284,7 @@ class Contacts:
     def quiet(self, provider_key: str) -> float:
         connection = self._consumer.connection(bytes.fromhex(provider_key))
         if connection is not None:
-            return connection.quiet
+            return max(0.0, connection.quiet - 2 * connection.stream.rtt)
         lost_at = self._lost_at.get(provider_key)
         return 0.0 if lost_at is None else asyncio.get_running_loop().time() - lost_at
 

@@ -11,12 +11,14 @@ import asyncio
 from collections.abc import Callable
 from typing import Protocol
 
-LOOK_SECONDS = 0.1
+LOOK_SECONDS = 0.05
+# Of the time between two looks, what counts at most: the rest was not ours to listen in.
+COUNTED_SECONDS = 0.25
 # Nothing came for so long: it is asked. The stream keeps order, so one question at a time tells as much as many.
-ASK_OURS_AFTER_SECONDS = 0.25
+ASK_OURS_AFTER_SECONDS = 0.2
 ASK_AFTER_SECONDS = 1.0
 # Nothing came for so long, although one of ours was asked: it is gone, or cut off. Two round trips are allowed on top.
-GONE_SECONDS = 0.7
+GONE_SECONDS = 0.65
 # The same of an original: its wire allows 1.5 s for the answer to a heartbeat.
 ORIGINAL_GONE_SECONDS = ASK_AFTER_SECONDS + 1.5
 # Of guests of ours, which say something at least every ASK_OURS_AFTER_SECONDS: nobody computes for them any longer.
@@ -34,15 +36,14 @@ class Silence:
     A machine that was asleep, or so busy that its own loop stood still, has heard nothing and may blame nobody.
     """
 
-    def __init__(self, now: float, look_seconds: float = LOOK_SECONDS) -> None:
-        """look_seconds: about how often `look` is called."""
+    def __init__(self, now: float) -> None:
         self.seconds = 0.0
-        self._most = 2 * look_seconds
         self._looked_at = now
         self._heard_at = now
 
     def look(self, heard_at: float, now: float) -> float:
-        passed = min(now - self._looked_at, self._most)
+        """To be called several times a second."""
+        passed = min(now - self._looked_at, COUNTED_SECONDS)
         self._looked_at = now
         if heard_at > self._heard_at:
             self._heard_at = heard_at

@@ -212,7 +212,7 @@ class Session:
         Its connection ends only later, and goes on where the guest was but cut off.
         """
         loop = asyncio.get_running_loop()
-        silence = Silence(loop.time(), GUEST_LOOK_SECONDS)
+        silence = Silence(loop.time())
         while live := self._live():
             await asyncio.sleep(GUEST_LOOK_SECONDS)
             quiet = silence.look(self.stream.heard_at, loop.time()) - 2 * self.stream.rtt

@@ -10,7 +10,17 @@ from pathlib import Path
 
 from qvac_core.engines.library import Library
 from qvac_core.models import DEFAULT_SMALL_MODEL
-from tests.bench import bench_cache, inference, network, scheduling, speculating, transcription, udx_speed, window
+from tests.bench import (
+    bench_cache,
+    failover,
+    inference,
+    network,
+    scheduling,
+    speculating,
+    transcription,
+    udx_speed,
+    window,
+)
 
 CACHE = Path(__file__).parents[2] / ".cache" / "models"
 LOSSY = (50.0, 0.01)  # round-trip time in ms, loss
@@ -21,6 +31,7 @@ TABLES: dict[str, tuple[str, Callable[[Path], object]]] = {
     "udx": ("One UDX stream on loopback, in every pairing", lambda _: udx_speed.main(50, 3)),
     "lossy": ("The same with 50 ms round trip, 1 % loss", lambda _: udx_speed.main(20, 3, LOSSY)),
     "inference": ("Answers: delegated against local", inference.main),
+    "failover": ("One side ends in the middle of an answer: how long until the other one notices", failover.main),
     "transcription": ("Speech: delegated against local", lambda _: transcription.main()),
     "scheduling": (
         "Eight chats together, and a long prompt beside one: our scheduler against llama.cpp's server",

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from qvac_core.delegation.consumer import Consumer
-from qvac_core.delegation.life_signs import SILENT_SECONDS, LifeSigns
+from qvac_core.delegation.life_signs import COUNTED_SECONDS, GONE_SECONDS, SILENT_SECONDS, LifeSigns, Silence
 from tests.unit.delegation_room import ASK, DELEGATE, PROVIDER_KEY
 from tests.unit.memory_stream import run
 from tests.unit.test_delegation_bad_providers import DELTA, FakeProvider
@@ -19,6 +19,7 @@ OURS: dict[str, Any] = {"type": "hello", "version": 1, "features": ["keepalive"]
 
 class Watch:
     def __init__(self, consumer: Consumer, tasks: asyncio.TaskGroup) -> None:
+        self.consumer = consumer
         self.told: list[float | None] = []
         self.signs = LifeSigns(lambda: consumer.connection(PROVIDER_KEY), self.told.append)
         self.task = tasks.create_task(self.signs.watch())
@@ -98,3 +99,36 @@ def test_a_connection_that_ends_is_no_silence() -> None:
         watch.signs.want()
 
     watching(test, ours=True)
+
+
+@pytest.mark.parametrize("ours", [True, False])
+def test_nobody_is_doubted_while_a_provider_reads_a_long_prompt(ours: bool) -> None:
+    """What this machine computes ahead, it computes only for a provider that is not heard."""
+
+    async def test(provider: FakeProvider, watch: Watch) -> None:
+        connection = watch.consumer.connection(PROVIDER_KEY)
+        assert connection is not None
+        for _ in range(1000):
+            await asyncio.sleep(0.01)
+            assert connection.quiet < (0.35 if ours else 1.2)
+        provider.alive = False
+        for stream in provider.streams:
+            stream.cut()
+        began = asyncio.get_running_loop().time()
+        while not connection.gone:
+            await asyncio.sleep(0.01)
+        waited = asyncio.get_running_loop().time() - began
+        assert waited < (GONE_SECONDS + 0.1 if ours else 2.6)
+        for stream in provider.streams:
+            stream.cut(False)
+
+    watching(test, ours=ours)
+
+
+def test_who_did_not_listen_blames_nobody() -> None:
+    """A loop that stood still, or a machine that slept, has heard nothing."""
+    silence = Silence(100.0)
+    assert silence.look(100.0, 100.05) == pytest.approx(0.05)
+    assert silence.look(100.0, 3700.0) == pytest.approx(0.05 + COUNTED_SECONDS)
+    assert silence.look(3700.1, 3700.1) < 0.01
+    assert silence.look(3700.1, 3700.2) == pytest.approx(0.1)
