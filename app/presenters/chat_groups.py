@@ -41,12 +41,14 @@ def rows(
     now: float,
     written: frozenset[str] = frozenset(),
     *,
+    asking: frozenset[str] = frozenset(),
     hits: Mapping[str, Hit] = _NO_HITS,
     open_now: Conversation | None = None,
 ) -> tuple[Row, ...]:
     """Newest first within each group; a group without conversations has no heading.
 
-    written: conversations with something that is not sent; that stands in the place of the time. hits: where those have
+    written: conversations with something that is not sent; that stands in the place of the time, and before it that a
+    call of a tool waits for an answer (asking). hits: where those have
     what is searched. open_now: the open one, on top where the others are found without it.
     """
     ordered = sorted(conversations, key=lambda c: (not c.pinned, -c.updated_at))
@@ -62,11 +64,17 @@ def rows(
         result.append(
             Entry(
                 conversation,
-                tr(DRAFT) if conversation.id in written else when(conversation.updated_at, now),
+                _state(conversation, now, written, asking),
                 hits.get(conversation.id),
             )
         )
     return tuple(result)
+
+
+def _state(conversation: Conversation, now: float, written: frozenset[str], asking: frozenset[str]) -> str:
+    if conversation.id in asking:
+        return tr("asks")
+    return tr(DRAFT) if conversation.id in written else when(conversation.updated_at, now)
 
 
 def when(at: float, now: float) -> str:

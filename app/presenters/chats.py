@@ -58,6 +58,7 @@ from qvac_core.core.state import (
     SharedModel,
     SharedModelsChanged,
     Target,
+    UseState,
 )
 from qvac_core.core.tool_turns import settled, with_use
 from qvac_core.core.transcript import ROLE as TRANSCRIPT
@@ -135,6 +136,7 @@ class Chats(QObject):
         self._unwritten: dict[str, Unwritten] = {}
         self._pictures: dict[str, tuple[TakenFile, ...]] = {}  # beside what is written
         self._given: dict[str, tuple[Path, ...]] = {}  # pictures of questions that the core does not have yet
+        self.asking: frozenset[str] = frozenset()  # conversations in which a call of a tool waits for an answer
         self._streaming: dict[str, tuple[str, Message]] = {}  # message id → conversation id, message so far
         self._asking: set[str] = set()  # whose question is on its way to the core
         self._keep_soon = QTimer(self)
@@ -455,6 +457,7 @@ class Chats(QObject):
                 self.answering_changed.emit()
             case AnswerTool():
                 self._grow(event.message_id, lambda m: with_use(m, event.use))
+                self._tell_asking()
                 self.answering_changed.emit()
             case PathChanged():
                 self.take_path(event.conversation_id, event.messages)
@@ -509,8 +512,16 @@ class Chats(QObject):
         self._streaming[message_id] = (conversation_id, message)
         self._show(conversation_id, message)
 
+    def _tell_asking(self) -> None:
+        """A call may wait for an answer in a conversation that no window shows."""
+        waiting = {id for id, m in self._streaming.values() if any(use.state is UseState.ASKS for use in m.tools)}
+        if waiting != self.asking:
+            self.asking = frozenset(waiting)
+            self.conversations_changed.emit()
+
     def _finished(self, message: Message) -> None:
         conversation_id, _ = self._streaming.pop(message.id, (None, None))
+        self._tell_asking()
         for key in tuple(self._shown) if conversation_id is None else (conversation_id,):
             self._show(key, message)
         self.answering_changed.emit()

@@ -136,6 +136,7 @@ class ChatPage(QWidget):
                 shown,
                 presenter.now,
                 presenter.drafts.written - {presenter.open_id},
+                asking=presenter.chats.asking,
                 hits=presenter.hits,
                 open_now=presenter.conversation if presenter.found else None,
             ),

@@ -320,6 +320,8 @@ def data_of(core: FakeCore) -> set[str]:
     found: set[str] = set()
     _gather(vars(core), found, 0)
     found |= set(QFontDatabase.families())
+    for entry in core.tools.entries:
+        found |= {entry.server.name, " ".join((entry.server.command, *entry.server.args))}
     for day in range(1, 8):  # Qt knows them
         found |= {QLocale().standaloneDayName(day, width) for width in QLocale.FormatType}
     for model in all_models():

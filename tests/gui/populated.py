@@ -20,6 +20,7 @@ from qvac_core.core.state import (
 )
 from tests.gui.fake_core import HOUR, FakeCore
 from tests.gui.fake_manners import rtx
+from tests.gui.fake_tools import CALENDAR, MAPS
 
 # Local noon of the design's day, so that a picture shows the same clock everywhere.
 NOON = datetime(2026, 11, 24, 14, 13, 0).timestamp()
@@ -116,4 +117,5 @@ def populate(core: FakeCore) -> FakeCore:
         ActiveRequest("r2", READING, "completionStream", "Llama 3.2 3B Instruct", NOON - 2, 0, 0.0),
     )
     core.log = log()
+    core.tools.entries = (CALENDAR, MAPS)
     return core

@@ -987,9 +987,12 @@ def test_every_act_is_in_the_menu(open_chat: Open) -> None:
     texts = [action.text() for action in menu.actions() if action.text()]
     assert texts == [
         "New conversation",
+        "New window",
+        "Open in a new window",
         "Add a provider…",
         "Answer again",
         "Parameters of this conversation",
+        "Tools of this conversation…",
         "Copy the last answer",
         "Rename the conversation…",
         "Unpin",

@@ -12,6 +12,7 @@ from PySide6.QtTest import QTest
 from pytestqt.qtbot import QtBot
 
 from app import tool_words
+from app.presenters import chat_groups
 from app.theme import Theme
 from app.views.settings_tools import ToolServersEntry
 from app.views.tool_dialogs import HIDDEN, ImportDialog, ServerDialog
@@ -107,12 +108,16 @@ def test_a_call_is_drawn_in_its_answer_and_answered(run: Run, fake_core: FakeCor
         fake_core.emit(AnswerTool(open_id, "new", ASKS))
         await settled(window)
         (card,) = window.chat_page.findChildren(ToolCard)
+        assert window.chat.chats.asking == {open_id}, "the list says so, whatever is open"
+        listed = chat_groups.rows(window.chat.conversations, scenes.NOW, asking=window.chat.chats.asking)
+        assert [row.when for row in listed if isinstance(row, chat_groups.Entry)].count("asks") == 1
         card.here.click()
         await settled(window)
         assert fake_core.tools.decisions == [("new", "u", Decision.CONVERSATION)]
         fake_core.emit(AnswerTool(open_id, "new", DONE))
         await settled(window)
         assert window.chat_page.findChildren(ToolCard) == [card] and card.use == DONE
+        assert not window.chat.chats.asking
 
     run(test)
 
