@@ -205,6 +205,8 @@ _WITH_FIELDS = (
     later("The owner of {name} no longer allows your key."),
     later("The owner of {name} stopped this answer."),
     later("{name} shares no model at the moment. Ask its owner to share one."),
+    later("QVAC Desktop {version} is there."),
+    later("You have {version}; get the new one at {page}"),
     later("{path} cannot be read: {reason}."),
     later("There is no file {path}."),
     later("The UDP port cannot be opened ({reason}). Choose another one with --port, or leave it out."),

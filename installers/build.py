@@ -91,6 +91,8 @@ def missing(target: str, options: argparse.Namespace) -> list[str]:
     lacks += [f"{tool} is not there. Install: {where}." for tool, where in tools if shutil.which(tool) is None]
     if target == "appimage" and not (options.runtime and options.runtime.is_file()):
         lacks.append("--runtime FILE is needed: type2-runtime of AppImage, whose sum is in installers/README.md.")
+    if bool(options.updates) != bool(options.updates_key):
+        lacks.append("--updates and --updates-key are given together, or neither.")
     if options.scheduler is not None and not options.scheduler.is_file():
         lacks.append(f"There is no file {options.scheduler}.")
     return lacks
@@ -168,6 +170,8 @@ def freeze(options: argparse.Namespace) -> Path:
     python = prepare(options)
     made = WORK / "made"
     desktop_files.make_icons(python, made)
+    updates = {"address": options.updates, "key": options.updates_key}
+    (made / "updates.json").write_text(json.dumps(updates if options.updates else {}))
     if sys.platform == "win32":
         (made / "version.txt").write_text(windows_version_text(version()))
     say("PyInstaller makes the folder")
@@ -284,7 +288,7 @@ def nfpm(kind: str, tree: Path, options: argparse.Namespace) -> Path:
         overrides.parent.mkdir(parents=True)
         overrides.write_text((HERE / "linux" / "lintian-overrides").read_text())
         settle(overrides.parent)
-    config = nfpm_config(kind, tree, floor, deb_machine, options.homepage)
+    config = nfpm_config(kind, tree, floor, deb_machine, options.homepage, fast=options.fast)
     file = WORK / f"nfpm-{kind}.json"
     file.write_text(json.dumps(config, indent=1))
     name = {
@@ -300,7 +304,7 @@ def nfpm(kind: str, tree: Path, options: argparse.Namespace) -> Path:
     return OUT / name
 
 
-def nfpm_config(kind: str, tree: Path, floor: str, machine: str, homepage: str) -> dict[str, object]:
+def nfpm_config(kind: str, tree: Path, floor: str, machine: str, homepage: str, *, fast: bool) -> dict[str, object]:
     when = f"{datetime.fromtimestamp(epoch(), UTC):%Y-%m-%dT%H:%M:%SZ}"
     return {
         "name": NAME,
@@ -327,8 +331,11 @@ def nfpm_config(kind: str, tree: Path, floor: str, machine: str, homepage: str) 
         "contents": [{"src": str(tree / "usr"), "dst": "/usr", "type": "tree"}],
         "depends": [f"libc6 (>= {floor})", *DEPENDS] if kind == "deb" else [f"glibc >= {floor}", *RPM_DEPENDS],
         "recommends": ["xdg-utils"],
-        "deb": {"compression": "xz" if os.environ.get("QVAC_SMALLEST") else "zstd"},
-        "rpm": {"compression": "zstd:19", "summary": "Share a GPU by public key, and chat through it"},
+        "deb": {"compression": "zstd" if fast else "xz"},
+        "rpm": {
+            "compression": "zstd:3" if fast else "zstd:19",
+            "summary": "Share a GPU by public key, and chat through it",
+        },
     }
 
 
@@ -479,6 +486,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--runtime", type=Path, metavar="FILE", help="for appimage: AppImage's type2-runtime")
     parser.add_argument("--payload", type=Path, metavar="FOLDER", help="for windows: pack this folder, freeze nothing")
     parser.add_argument("--homepage", default="", metavar="URL", help="where the project lives, for the metadata")
+    parser.add_argument("--updates", default="", metavar="URL", help="where the signed file about newer versions lies")
+    parser.add_argument("--updates-key", default="", metavar="HEX", help="the public key that signs it (newest.py)")
+    parser.add_argument("--fast", action="store_true", help="pack in seconds, a third larger: for a try")
     parser.add_argument("--check", action="store_true", help="say what is missing, and build nothing")
     options = parser.parse_args(arguments)
     lacks = missing(options.target, options)

@@ -18,6 +18,7 @@ WINDOW: Final = "qvac-desktop-window"
 # before the system's, a browser or a file manager does not come up.
 _SEARCH_PATHS: Final = ("LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "LIBPATH")
 _ORIGINAL: Final = "_ORIG"
+_OWN: Final = "_PYI_"
 
 
 def is_frozen() -> bool:
@@ -44,3 +45,7 @@ def restore_environment(environ: MutableMapping[str, str] = os.environ, *, froze
             environ[name] = original
         else:
             environ.pop(name, None)
+    # By these an executable of ours that is started from here takes itself for a part of this process: it would not set
+    # the path for itself, and find its libraries only on machines that have them, too (PyInstaller 6.22.3).
+    for name in [name for name in environ if name.startswith(_OWN)]:
+        del environ[name]

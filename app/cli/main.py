@@ -243,6 +243,7 @@ def _open_window(options: argparse.Namespace, output: Output, arguments: Sequenc
     if is_frozen() and Path(other := executable(WINDOW)) != Path(sys.executable):
         return _become(other, arguments, output)
     from app.cli.config import core_config
+    from app.update_source import update_source
     from qvac_core.core.interface import CoreInterface
     from qvac_core.store.folders import DataDir
 
@@ -257,7 +258,7 @@ def _open_window(options: argparse.Namespace, output: Output, arguments: Sequenc
         )
         return EXIT_FAILED
     # The window holds the folder's lock itself, from before its first pixel until after its last thread.
-    config = replace(core_config(options), exclusive=False)
+    config = replace(core_config(options), exclusive=False, updates=update_source())
     given = (options.opens,) if options.opens else arguments
 
     def make() -> CoreInterface:

@@ -550,7 +550,17 @@ ABOUT = Section(
     (
         Group(
             later("This program"),
-            (Row("", later("Version"), "", Special("about"), words=("--version", "licence", "license")),),
+            (
+                Row("", later("Version"), "", Special("about"), words=("--version", "licence", "license")),
+                Row(
+                    "tell_of_updates",
+                    later("Tell me of newer versions"),
+                    later(
+                        "Asked once a day at most; nothing about you or this machine is sent. You install it yourself."
+                    ),
+                    words=("update", "upgrade"),
+                ),
+            ),
         ),
     ),
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import io
 import json
+import logging
 import os
 import platform
 import secrets
@@ -65,18 +66,35 @@ async def self_test(output: Output, files: Sequence[Path] = ()) -> int:
             ("QR code", _code),
             ("window", lambda: _window(folder, net)),
         ]
+        log, engines = _Log(), logging.getLogger("qvac.engines")
+        engines.addHandler(log)
+        engines.setLevel(logging.WARNING)
+        engines.propagate = False  # it stands with the step that failed
         try:
             for title, step in steps:
-                failed += not await _try(output, title, step)
+                failed += not await _try(output, title, step, log)
         finally:
+            engines.removeHandler(log)
+            engines.propagate = True
             await net.close()
             _set_engine(before)
     output.text("Everything works." if not failed else f"{failed} of {len(steps)} parts do not work.")
     return 1 if failed else 0
 
 
-async def _try(output: Output, title: str, step: Step) -> bool:
+class _Log(logging.Handler):
+    """Keeps the last warning: what a guest is not told stands there, such as why a worker process ended."""
+
+    last = ""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        lines = [line for line in record.getMessage().splitlines() if line.strip()]
+        self.last = next((line for line in reversed(lines) if not line.startswith("[PYI-")), "").strip()[:300]
+
+
+async def _try(output: Output, title: str, step: Step, log: _Log) -> bool:
     began = time.monotonic()
+    log.last = ""
     try:
         async with asyncio.timeout(LIMIT):
             said, word = await step(), "ok"
@@ -90,6 +108,8 @@ async def _try(output: Output, title: str, step: Step) -> bool:
         what = lines[-1] if isinstance(error, _Wrong | QvacError) else f"{type(error).__name__}: {lines[-1]}"
         said, word = what, "FAILED"
     output.text(f"{word:<8} {title}: {said} ({time.monotonic() - began:.1f} s)")
+    if word == "FAILED" and log.last:
+        output.text(f"         {log.last}")
     return word != "FAILED"
 
 

@@ -16,12 +16,14 @@ from app.i18n import tr, trn
 from app.presenters.settings import SettingsPresenter
 from app.presenters.settings_rows import SECTIONS, Group, Row, Section, Special
 from app.theme import Theme
+from app.update_source import update_source
 from app.views.settings_row import Options, SettingRow, SettingsEntry
 from app.widgets.button import Button
 from app.widgets.combo import Combo
 from app.widgets.label import Label
 from app.widgets.search_field import SearchField
 from app.widgets.section_list import SectionList
+from qvac_core.core.newer import SETTING
 
 SIDE_WIDTH = 252
 SIDE_MOST = 320
@@ -332,6 +334,9 @@ class SettingsPage(QWidget):
             else:
                 entry = SettingRow(self._theme, row, self._presenter, self._options)
                 entry.restart_wanted.connect(self.restart_wanted)
+                if row.key == SETTING and update_source() is None:
+                    entry.setEnabled(False)
+                    entry.set_note(tr("This copy is no release: there is nobody whom it could ask."))
                 self.rows[row.key] = entry
                 entries.append(entry)
         return GroupView(self._theme, group, entries)

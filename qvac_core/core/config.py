@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from qvac_core.codec import Address
+from qvac_core.core.newer import UpdateSource
 from qvac_core.store.settings import ModelOptions, NetworkSettings, entrances
 
 
@@ -50,6 +51,7 @@ class CoreConfig:
     local_hosts: tuple[str, ...] | None = None  # own addresses whose networks these are; None = all of them
     relays: tuple[bytes, ...] = ()  # public keys of blind relays to go through where no direct path is found
     go_on: bool = False
+    updates: UpdateSource | None = None  # where newer versions are asked for; None = nowhere
     exclusive: bool = True  # hold the one-instance lock of the data folder
 
     @property

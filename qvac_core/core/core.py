@@ -41,6 +41,7 @@ from qvac_core.core.machine_use import on_battery
 from qvac_core.core.manners import MachineSenses, Manners
 from qvac_core.core.model_options import OF_ALL_MODELS, ModelOptionsInterface
 from qvac_core.core.network import NetworkNode
+from qvac_core.core.newer import Newer
 from qvac_core.core.own_identity import IdentityRoom
 from qvac_core.core.pausing import Pausing
 from qvac_core.core.program_reach import ProgramReach
@@ -298,6 +299,11 @@ class Core:
         self.copies = Copies(self.consumer, self._contacts.entries, self._hub, self.machine, self.library)
         self._on_close("copies", self.copies.close)
         self.library.neighbours.connect(self.copies)
+        if self._config.updates is not None:
+            wanted = lambda: self._store.settings.settings.tell_of_updates  # noqa: E731
+            newer = Newer(self._config.updates, folder.updates_file, wanted, self._hub.emit)
+            self._on_close("newer version", newer.close)
+            newer.open()
         await self.library.open(self.machine, go_on=self._config.go_on)
         self.machine.open()
         for sentence in (*self._store.notices, self._network.notice):

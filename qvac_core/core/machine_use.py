@@ -158,5 +158,8 @@ def _library(name: str) -> ctypes.CDLL:
 def on_battery() -> bool | None:
     """None: this machine has no battery, or does not tell of one."""
     sensors = getattr(psutil, "sensors_battery", None)  # not on every system
-    battery = sensors() if sensors is not None else None
+    try:
+        battery = sensors() if sensors is not None else None
+    except OSError:  # psutil 7.2.2 where /sys is not there: a root of its own, some containers
+        return None
     return None if battery is None or battery.power_plugged is None else not battery.power_plugged

@@ -27,7 +27,7 @@ MOVED_FILE: Final = "moved.json"
 _OWN_FILES: Final = frozenset(
     (
         *("identity", "settings.toml", "known-nodes.json", "models-known.json", "models-move.json"),
-        *("lock", "instance", MOVED_FILE, "left-behind.json"),
+        *("lock", "instance", "updates.json", MOVED_FILE, "left-behind.json"),
         "program-token",
     )
 )
@@ -124,6 +124,11 @@ class DataDir:
     @property
     def lock_file(self) -> Path:
         return self.root / "lock"
+
+    @property
+    def updates_file(self) -> Path:
+        """When newer versions were asked for last."""
+        return self.root / "updates.json"
 
     @property
     def instance_file(self) -> Path:

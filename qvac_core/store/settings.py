@@ -239,6 +239,7 @@ class Settings:
 
     share_at_start: the window switches sharing on. close_to_tray: a closed window stays in the tray, sharing or not.
     keep_awake: no sleep while a guest is served or a download runs; keep_awake_on_battery: there as well.
+    tell_of_updates: a build that knows where asks once a day whether there is a newer version.
     machine_name: what guests are told that it is called, "" = nothing.
     """
 
@@ -254,6 +255,7 @@ class Settings:
     close_to_tray: bool = False
     keep_awake: bool = True
     keep_awake_on_battery: bool = False
+    tell_of_updates: bool = True
     machine_name: str = checked("", _wrong_name)
     sharing: SharingSettings = field(default_factory=SharingSettings)
     manners: MannersSettings = field(default_factory=MannersSettings)

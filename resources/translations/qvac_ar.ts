@@ -1114,6 +1114,10 @@
         <translation>المطلوب</translation>
     </message>
     <message>
+        <source>Asked once a day at most; nothing about you or this machine is sent. You install it yourself.</source>
+        <translation>يُسأل مرة في اليوم على الأكثر، ولا يُرسل شيء عنك أو عن هذا الجهاز. وأنت من يثبّتها.</translation>
+    </message>
+    <message>
         <source>Asking Hugging Face…</source>
         <translation>يُسأل Hugging Face…</translation>
     </message>
@@ -3947,6 +3951,10 @@
         <translation>فتح مجلد البيانات</translation>
     </message>
     <message>
+        <source>Open the page</source>
+        <translation>افتح الصفحة</translation>
+    </message>
+    <message>
         <source>Open the system&apos;s settings</source>
         <translation>فتح إعدادات النظام</translation>
     </message>
@@ -4313,6 +4321,10 @@
     <message>
         <source>QVAC Desktop stays in the tray while you share. To stop, use its switch there, or Quit.</source>
         <translation>يبقى QVAC Desktop في شريط النظام ما دمت تشارك. للتوقف استخدم مفتاحه هناك أو «إنهاء».</translation>
+    </message>
+    <message>
+        <source>QVAC Desktop {version} is there.</source>
+        <translation>صدر QVAC Desktop {version}.</translation>
     </message>
     <message>
         <source>Question and answer</source>
@@ -5293,6 +5305,10 @@
     <message>
         <source>Telemetry</source>
         <translation>التتبّع</translation>
+    </message>
+    <message>
+        <source>Tell me of newer versions</source>
+        <translation>أخبرني بالإصدارات الأحدث</translation>
     </message>
     <message>
         <source>Temperature</source>
@@ -6547,6 +6563,10 @@
         <translation>ما زالت هذه المحادثة قيد الإجابة. أوقف تلك الإجابة أولًا.</translation>
     </message>
     <message>
+        <source>This copy is no release: there is nobody whom it could ask.</source>
+        <translation>هذه النسخة ليست إصدارًا منشورًا: لا أحد تسأله.</translation>
+    </message>
+    <message>
         <source>This copy was installed as a package, which holds no sources. A build needs a clone of the project: there, this button compiles one.</source>
         <translation>ثُبّتت هذه النسخة حزمةً لا تحوي المصدر. يحتاج البناء إلى نسخة مستودع المشروع: هناك يترجمه هذا الزر.</translation>
     </message>
@@ -7666,6 +7686,10 @@
     <message>
         <source>You can take it back at any time. Whoever came with it stays until you block them.</source>
         <translation>يمكنك سحبها في أي وقت. ومن أتى بها يبقى حتى تحظره.</translation>
+    </message>
+    <message>
+        <source>You have {version}; get the new one at {page}</source>
+        <translation>لديك {version}؛ والجديد في {page}</translation>
     </message>
     <message>
         <source>You share no model now.</source>

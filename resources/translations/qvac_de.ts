@@ -954,6 +954,10 @@
         <translation>Gefragt nach</translation>
     </message>
     <message>
+        <source>Asked once a day at most; nothing about you or this machine is sent. You install it yourself.</source>
+        <translation>Gefragt wird höchstens einmal am Tag; über Sie und diesen Rechner wird nichts gesendet. Installieren müssen Sie selbst.</translation>
+    </message>
+    <message>
         <source>Asking Hugging Face…</source>
         <translation>Fragt Hugging Face…</translation>
     </message>
@@ -3775,6 +3779,10 @@
         <translation>Datenordner öffnen</translation>
     </message>
     <message>
+        <source>Open the page</source>
+        <translation>Seite öffnen</translation>
+    </message>
+    <message>
         <source>Open the system&apos;s settings</source>
         <translation>Systemeinstellungen öffnen</translation>
     </message>
@@ -4141,6 +4149,10 @@
     <message>
         <source>QVAC Desktop stays in the tray while you share. To stop, use its switch there, or Quit.</source>
         <translation>QVAC Desktop bleibt im Infobereich, solange Sie freigeben. Zum Aufhören nutzen Sie dort den Schalter oder Beenden.</translation>
+    </message>
+    <message>
+        <source>QVAC Desktop {version} is there.</source>
+        <translation>QVAC Desktop {version} ist da.</translation>
     </message>
     <message>
         <source>Question and answer</source>
@@ -5097,6 +5109,10 @@
     <message>
         <source>Telemetry</source>
         <translation>Telemetrie</translation>
+    </message>
+    <message>
+        <source>Tell me of newer versions</source>
+        <translation>Neuere Versionen melden</translation>
     </message>
     <message>
         <source>Temperature</source>
@@ -6351,6 +6367,10 @@
         <translation>Dieses Gespräch wird noch beantwortet. Stoppen Sie zuerst diese Antwort.</translation>
     </message>
     <message>
+        <source>This copy is no release: there is nobody whom it could ask.</source>
+        <translation>Diese Kopie ist keine Veröffentlichung: Sie kann niemanden fragen.</translation>
+    </message>
+    <message>
         <source>This copy was installed as a package, which holds no sources. A build needs a clone of the project: there, this button compiles one.</source>
         <translation>Diese Kopie wurde als Paket installiert, das keine Quellen enthält. Ein Build braucht einen Klon des Projekts: Dort kompiliert ihn dieser Knopf.</translation>
     </message>
@@ -7454,6 +7474,10 @@
     <message>
         <source>You can take it back at any time. Whoever came with it stays until you block them.</source>
         <translation>Sie können sie jederzeit zurücknehmen. Wer mit ihr kam, bleibt, bis Sie ihn sperren.</translation>
+    </message>
+    <message>
+        <source>You have {version}; get the new one at {page}</source>
+        <translation>Sie haben {version}; die neue gibt es unter {page}</translation>
     </message>
     <message>
         <source>You share no model now.</source>

@@ -9,6 +9,9 @@ from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from typing import Any
 
+import pytest
+
+from qvac_core.core import machine_use
 from qvac_core.core.awake import Awake, AwakeSettings
 from qvac_core.core.state import (
     ActiveRequest,
@@ -198,3 +201,13 @@ def test_an_end_while_the_system_is_asked_is_not_forgotten() -> None:
         await until(lambda: machine.asked == 1 and machine.holds == 0)
 
     play(machine, scene)
+
+
+def test_a_system_that_has_no_folder_of_batteries_has_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    """psutil raises there: in a root of its own, and in some containers."""
+
+    def no_folder() -> None:
+        raise FileNotFoundError(2, "No such file or directory", "/sys/class/power_supply")
+
+    monkeypatch.setattr(machine_use.psutil, "sensors_battery", no_folder)
+    assert machine_use.on_battery() is None

@@ -41,6 +41,7 @@ def test_at_login_the_window_starts_and_as_a_service_the_command(tmp_path: Path)
 @pytest.mark.parametrize("before", [None, "/opt/cuda/lib"])
 def test_other_programs_find_the_systems_libraries(before: str | None) -> None:
     environ = {"LD_LIBRARY_PATH": "/usr/lib/qvac-desktop/_internal", "PATH": "/usr/bin"}
+    environ["_PYI_PARENT_PROCESS_LEVEL"] = "1"  # or our own workers would find their libraries nowhere
     if before is not None:
         environ["LD_LIBRARY_PATH_ORIG"] = before
     frozen.restore_environment(environ, frozen=True)

@@ -100,7 +100,8 @@ def test_every_file_of_the_program_is_packaged() -> None:
 
 
 def _given(**options: object) -> Namespace:
-    return Namespace(**({"scheduler": None, "runtime": None, "payload": None} | options))
+    nothing = {"scheduler": None, "runtime": None, "payload": None, "updates": "", "updates_key": ""}
+    return Namespace(**(nothing | options))
 
 
 def test_what_is_missing_is_said_before_anything_starts(

@@ -36,6 +36,7 @@ ELSEWHERE = {
     ),
     **dict.fromkeys(("--places", "--access-days"), "the page of invites, under Share my GPU"),
     **dict.fromkeys(("--mine", "--not-mine"), "the page of a person, under Share my GPU"),
+    "--self-test": "of a terminal: whether an installation is whole, also where no window opens",
     "--json": "for programs",
     "--help": "this page",
 }
