@@ -6,6 +6,7 @@ import asyncio
 import base64
 import json
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,8 @@ from nacl.signing import SigningKey
 
 from app.update_source import update_source
 from installers.newest import signed
+from qvac_core.core import Core, CoreConfig
+from qvac_core.core import core as core_module
 from qvac_core.core.newer import DAY, LONGEST, Newer, UntrustedError, UpdateSource, order, read_newest
 from qvac_core.core.state import CoreEvent, Notice
 from qvac_core.errors import QvacError
@@ -180,3 +183,26 @@ def test_a_copy_that_is_no_release_has_nobody_to_ask() -> None:
     for wrong in (good | {"address": "http://example.org"}, good | {"key": "00"}, [1]):
         assert update_source(json.dumps(wrong)) is None
     assert update_source("{") is None
+
+
+def test_a_core_that_knows_where_asks_and_tells(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+
+    async def fetched(address: str) -> bytes:
+        asked.append(address)
+        return signed(KEY, version="9.0.0", number=1, page=PAGE, expires=datetime.now(UTC) + timedelta(days=1))
+
+    monkeypatch.setattr(core_module, "Newer", partial(Newer, fetch=fetched))
+
+    async def test() -> None:
+        source = UpdateSource("https://example.org/newest.json", PUBLIC, "0.1.0")
+        config = CoreConfig(
+            tmp_path, bytes(32), (("127.0.0.1", 9),), local_network=False, updates=source
+        )  # fmt: skip
+        core, told = Core(config), asyncio.Event()
+        core.subscribe(lambda event: told.set() if isinstance(event, Notice) and "9.0.0" in event.title else None)
+        async with core:
+            await asyncio.wait_for(told.wait(), 60)
+
+    asyncio.run(test())
+    assert asked == ["https://example.org/newest.json"]
