@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import importlib.metadata
 import itertools
+import plistlib
+import re
 import shutil
 import struct
 import subprocess
@@ -201,3 +203,42 @@ def test_software_centres_take_the_metadata(tmp_path: Path, homepage: str) -> No
     told = subprocess.run(command, capture_output=True, text=True, check=False)
     assert told.returncode == 0, told.stdout
     assert not [line for line in told.stdout.splitlines() if line.startswith(("E:", "W:"))], told.stdout
+
+
+def test_the_uninstaller_takes_what_was_laid_down_and_nothing_else(tmp_path: Path) -> None:
+    (tmp_path / "_internal").mkdir()
+    for name in ("qvac-desktop.exe", "_internal/a b.txt", "_internal/$cash.txt"):
+        (tmp_path / name).touch()
+    assert build.uninstall_list(tmp_path).splitlines() == [
+        'Delete "$INSTDIR\\qvac-desktop.exe"',
+        'Delete "$INSTDIR\\_internal\\a b.txt"',
+        'Delete "$INSTDIR\\_internal\\$$cash.txt"',
+        'RMDir "$INSTDIR\\_internal"',
+    ]
+
+
+@pytest.mark.skipif(shutil.which("makensis") is None, reason="NSIS compiles it")
+def test_the_set_up_compiles(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    payload = tmp_path / "payload"
+    (payload / "_internal").mkdir(parents=True)
+    for name in ("qvac-desktop.exe", "qvac-desktop-window.exe", "_internal/x.dll"):
+        (payload / name).write_bytes(b"MZ")
+    monkeypatch.setattr(build, "OUT", tmp_path)
+    monkeypatch.setattr(build, "WORK", tmp_path / "work")
+    made = build.windows(_given(payload=payload))
+    assert made.read_bytes()[:2] == b"MZ" and made.stat().st_size > 50_000
+
+
+def test_macos_knows_the_link_and_asks_for_the_microphone() -> None:
+    info = plistlib.loads((ROOT / "installers/macos/Info.plist").read_bytes())
+    assert info["CFBundleURLTypes"][0]["CFBundleURLSchemes"] == ["qvac"]
+    assert info["CFBundleExecutable"] == "qvac-desktop-window"
+    assert info["NSMicrophoneUsageDescription"]
+    plistlib.loads((ROOT / "installers/macos/entitlements.plist").read_bytes())
+
+
+def test_the_release_tries_what_it_built_and_trusts_no_moving_action() -> None:
+    text = (ROOT / ".github/workflows/release.yml").read_text()
+    assert text.count("--self-test") == 3, "each system's installed program"
+    for used in re.findall(r"uses: (\S+)", text):
+        assert re.fullmatch(r"[\w-]+/[\w-]+@[0-9a-f]{40}", used), used
