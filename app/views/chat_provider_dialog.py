@@ -12,6 +12,7 @@ from app.core_words import told
 from app.i18n import later, listed, tr
 from app.presenters.chat import ChatPresenter
 from app.presenters.chat_words import Cause, cause_of
+from app.presenters.guest_terms import terms_in_words
 from app.theme import Theme
 from app.views.invite_offer import OfferPanel
 from app.views.key_sources import KeyDrops, KeySources
@@ -337,6 +338,8 @@ class ProviderDialog(QDialog):
             tr("{several} and {last}", several=listed(names[:-1]), last=names[-1]) if len(names) > 1 else "".join(names)
         )
         self.stages.finish(tr("It shares {models}", models=shares) if names else tr("It shares no model with you yet"))
+        if entry.terms is not None and (limits := terms_in_words(entry.terms, self._presenter.now)):
+            self._say(tr("You may use: {limits}.", limits=limits), False)
         self._show_button()
         self.go.setFocus()
         self._resize()

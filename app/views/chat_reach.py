@@ -12,6 +12,7 @@ from app.announcements import announce
 from app.core_words import told
 from app.i18n import tr
 from app.presenters.chat import ChatPresenter
+from app.presenters.guest_terms import biting
 from app.theme import Theme
 from app.widgets.button import Button
 from app.widgets.status_line import StatusLine
@@ -46,6 +47,9 @@ def reach(provider: ProviderEntry, now: float) -> Reach | None:
             return Reach(
                 "triangle-alert", tr("{name} shares no model with you.", name=provider.name), facts, "warn", True
             )
+        case "online" if (limit := biting(provider.terms, provider.name, now)) is not None:
+            clause, facts, closed = limit
+            return Reach("hourglass" if closed else "gauge", clause, facts, "warn" if closed else "text2", False)
         case "silent":
             since = tr(
                 "No sign of it for {time}.",

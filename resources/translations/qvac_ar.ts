@@ -304,6 +304,18 @@
         </translation>
     </message>
     <message numerus="yes">
+        <source>%n request at once</source>
+        <comment>%n requests at once</comment>
+        <translation>
+            <numerusform>%n طلب في آن واحد</numerusform>
+            <numerusform>طلب واحد في آن واحد</numerusform>
+            <numerusform>طلبان في آن واحد</numerusform>
+            <numerusform>%n طلبات في آن واحد</numerusform>
+            <numerusform>%n طلبًا في آن واحد</numerusform>
+            <numerusform>%n طلب في آن واحد</numerusform>
+        </translation>
+    </message>
+    <message numerus="yes">
         <source>%n request in all</source>
         <comment>%n requests in all</comment>
         <translation>
@@ -2636,6 +2648,10 @@
     <message>
         <source>It did not run.</source>
         <translation>لم تُشغَّل.</translation>
+    </message>
+    <message>
+        <source>It does again at {time}.</source>
+        <translation>يعود إلى ذلك في {time}.</translation>
     </message>
     <message>
         <source>It frees {size} of the disk.</source>
@@ -6511,6 +6527,10 @@
         <translation>هذه الإعدادات في {path} غير مفهومة ولها قيمتها الافتراضية: {names}.</translation>
     </message>
     <message>
+        <source>They begin anew at {time}.</source>
+        <translation>تبدأ من جديد في {time}.</translation>
+    </message>
+    <message>
         <source>They can be changed here. A heading opens its section.</source>
         <translation>يمكن تغييرها هنا. يفتح العنوان قسمه.</translation>
     </message>
@@ -7692,6 +7712,10 @@
         <translation>لديك {version}؛ والجديد في {page}</translation>
     </message>
     <message>
+        <source>You may use: {limits}.</source>
+        <translation>يجوز لك استخدام: {limits}.</translation>
+    </message>
+    <message>
         <source>You share no model now.</source>
         <translation>لا تشارك أي نموذج الآن.</translation>
     </message>
@@ -7726,6 +7750,14 @@
     <message>
         <source>Your tokens for today are used up at this provider.</source>
         <translation>نفدت رموزك لهذا اليوم لدى هذا المزوّد.</translation>
+    </message>
+    <message>
+        <source>Your tokens for today at {name} are running out.</source>
+        <translation>رموزك لليوم عند {name} على وشك النفاد.</translation>
+    </message>
+    <message>
+        <source>Your tokens for today at {name} are used up.</source>
+        <translation>نفدت رموزك لليوم عند {name}.</translation>
     </message>
     <message>
         <source>a PDF</source>
@@ -8755,6 +8787,10 @@
         <translation>حتى تنهيه</translation>
     </message>
     <message>
+        <source>until {time}</source>
+        <translation>حتى {time}</translation>
+    </message>
+    <message>
         <source>used {when}</source>
         <translation>استُخدم {when}</translation>
     </message>
@@ -8801,6 +8837,10 @@
     <message>
         <source>you stopped it</source>
         <translation>أوقفتَها أنت</translation>
+    </message>
+    <message>
+        <source>your own machine: no limits</source>
+        <translation>جهازك أنت: بلا حدود</translation>
     </message>
     <message>
         <source>your permission</source>
@@ -9008,6 +9048,10 @@
         <translation>{hours} س {minutes} د</translation>
     </message>
     <message>
+        <source>{left} of {all} are left.</source>
+        <translation>بقي {left} من {all}.</translation>
+    </message>
+    <message>
         <source>{limits}, {hours}</source>
         <translation>{limits}، {hours}</translation>
     </message>
@@ -9138,6 +9182,10 @@
     <message>
         <source>{name} does not let you in at the moment.</source>
         <translation>لا يسمح لك {name} بالدخول حاليًا.</translation>
+    </message>
+    <message>
+        <source>{name} does not serve you at this hour.</source>
+        <translation>لا يخدمك {name} في هذه الساعة.</translation>
     </message>
     <message>
         <source>{name} does not share this model.</source>

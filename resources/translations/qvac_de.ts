@@ -204,6 +204,14 @@
         </translation>
     </message>
     <message numerus="yes">
+        <source>%n request at once</source>
+        <comment>%n requests at once</comment>
+        <translation>
+            <numerusform>%n Anfrage zugleich</numerusform>
+            <numerusform>%n Anfragen zugleich</numerusform>
+        </translation>
+    </message>
+    <message numerus="yes">
         <source>%n request in all</source>
         <comment>%n requests in all</comment>
         <translation>
@@ -2472,6 +2480,10 @@
     <message>
         <source>It did not run.</source>
         <translation>Es lief nicht.</translation>
+    </message>
+    <message>
+        <source>It does again at {time}.</source>
+        <translation>Ab {time} wieder.</translation>
     </message>
     <message>
         <source>It frees {size} of the disk.</source>
@@ -6315,6 +6327,10 @@
         <translation>Diese Einstellungen in {path} werden nicht verstanden und haben ihre Voreinstellung: {names}.</translation>
     </message>
     <message>
+        <source>They begin anew at {time}.</source>
+        <translation>Sie beginnen neu um {time}.</translation>
+    </message>
+    <message>
         <source>They can be changed here. A heading opens its section.</source>
         <translation>Hier lassen sie sich ändern. Eine Überschrift öffnet ihren Abschnitt.</translation>
     </message>
@@ -7480,6 +7496,10 @@
         <translation>Sie haben {version}; die neue gibt es unter {page}</translation>
     </message>
     <message>
+        <source>You may use: {limits}.</source>
+        <translation>Sie dürfen nutzen: {limits}.</translation>
+    </message>
+    <message>
         <source>You share no model now.</source>
         <translation>Sie geben gerade kein Modell frei.</translation>
     </message>
@@ -7514,6 +7534,14 @@
     <message>
         <source>Your tokens for today are used up at this provider.</source>
         <translation>Ihre Tokens für heute sind bei diesem Anbieter aufgebraucht.</translation>
+    </message>
+    <message>
+        <source>Your tokens for today at {name} are running out.</source>
+        <translation>Ihre Tokens für heute bei {name} gehen zu Ende.</translation>
+    </message>
+    <message>
+        <source>Your tokens for today at {name} are used up.</source>
+        <translation>Ihre Tokens für heute bei {name} sind aufgebraucht.</translation>
     </message>
     <message>
         <source>a PDF</source>
@@ -8503,6 +8531,10 @@
         <translation>bis Sie ihn beenden</translation>
     </message>
     <message>
+        <source>until {time}</source>
+        <translation>bis {time}</translation>
+    </message>
+    <message>
         <source>used {when}</source>
         <translation>benutzt {when}</translation>
     </message>
@@ -8549,6 +8581,10 @@
     <message>
         <source>you stopped it</source>
         <translation>von Ihnen angehalten</translation>
+    </message>
+    <message>
+        <source>your own machine: no limits</source>
+        <translation>Ihr eigener Rechner: keine Grenzen</translation>
     </message>
     <message>
         <source>your permission</source>
@@ -8752,6 +8788,10 @@
         <translation>{hours} Std. {minutes} Min.</translation>
     </message>
     <message>
+        <source>{left} of {all} are left.</source>
+        <translation>{left} von {all} sind übrig.</translation>
+    </message>
+    <message>
         <source>{limits}, {hours}</source>
         <translation>{limits}, {hours}</translation>
     </message>
@@ -8878,6 +8918,10 @@
     <message>
         <source>{name} does not let you in at the moment.</source>
         <translation>{name} lässt Sie im Augenblick nicht herein.</translation>
+    </message>
+    <message>
+        <source>{name} does not serve you at this hour.</source>
+        <translation>{name} bedient Sie zu dieser Stunde nicht.</translation>
     </message>
     <message>
         <source>{name} does not share this model.</source>
