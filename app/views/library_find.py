@@ -149,8 +149,7 @@ class FindCard(Card):
 
     def _connect(self) -> None:
         presenter = self._presenter
-        self.search.textEdited.connect(self._type)
-        self.search.textChanged.connect(self._emptied)
+        self.search.textChanged.connect(self._type)
         self.search.down_wanted.connect(self._enter_table)
         self.search.enter_pressed.connect(self._enter)
         self.kinds.chosen.connect(self._choose_kind)
@@ -252,18 +251,15 @@ class FindCard(Card):
         self._presenter.search_hub()
 
     def _type(self, text: str) -> None:
-        pasted = is_address(text)
-        if not pasted:
-            self._presenter.search(text)
-        elif "://" in text:
-            self._presenter.look_up(text)
-        self._show_elsewhere()
-
-    def _emptied(self, text: str) -> None:
-        """Its cross, which Qt does not count as editing."""
+        """By keys, by its cross, or by assistive technology: Qt counts only the first as editing."""
         presenter = self._presenter
-        if not text and (presenter.query.text or presenter.shown is not Shown.CATALOG):
-            presenter.search("")
+        if not text and not presenter.query.text and presenter.shown is Shown.CATALOG:
+            return
+        if not is_address(text):
+            presenter.search(text)
+        elif "://" in text:
+            presenter.look_up(text)
+        self._show_elsewhere()
 
     def _enter(self) -> None:
         if is_address(self.search.text()) and self._presenter.shown is Shown.CATALOG:

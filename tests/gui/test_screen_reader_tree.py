@@ -166,3 +166,52 @@ def test_the_first_start_is_done_through_the_tree(desk: Desk, reader: Reader) ->
         window.find("push button", "Start to chat on this machine…") if False else None
         assert application.nameless == []
         assert program.process.poll() is None
+
+
+def test_the_library_is_used_through_the_tree(desk: Desk, reader: Reader) -> None:
+    with desk.open(WINDOW, "library") as program:
+        application = reader.application(APPLICATION)
+        window = application.find("frame", "QVAC Desktop")
+        window.find("check box", "Library").act("Toggle")
+        catalog = window.find("table", "Models to be had")
+        assert application.nameless == []
+        window.find("progress bar", "Disk, 42.6 GB models…")
+        window.find("push button", "Pause Qwen3 8B").press()
+        program.until("library.pause")
+        window.find("push button", "Resume Gemma 3 12B").press()
+        program.until("library.resume")
+        window.find("text", "Search models").write("qwen3")
+        program.until("library.search")
+        catalog.find("cell", "Get Qwen3 0.6B").act("Toggle")
+        program.until("library.download")
+        window.find("cell", "Use 2 models of Ollama").act("Toggle")
+        program.until("library.use_found")
+        window.find("cell", "Acts for Gemma 3 27B").act("Toggle")
+        application.find("menu item", "Remove…").press()
+        asked = application.find("dialog", "Remove Gemma 3 27B…")
+        assert asked.nameless == []
+        asked.find("push button", "Cancel").press()
+        window.find("push button", "Free up disk space").press()
+        freed = application.find("dialog", "Free up disk space…")
+        assert freed.nameless == []
+        freed.find("check box", "Phi 4 mini…").act("Toggle")
+        freed.find("push button", "Free up 2.5 GB").press()
+        program.until("library.remove")
+        window.find("check box", "Library").act("Toggle")
+        window.find("push button", "Answering: …")
+        assert program.process.poll() is None
+
+
+def test_a_second_window_is_a_frame_of_its_own_with_its_menus(desk: Desk, reader: Reader) -> None:
+    with desk.open(WINDOW, "chat") as program:
+        application = reader.application(APPLICATION)
+        window = application.find("frame", "QVAC Desktop")
+        window.find("push button", "More for this conversation").press()
+        application.find("menu item", "Open in a new window").press()
+        other = application.find("frame", "Barcode CSV merge…")
+        other.find("list item", "Studio desktop answered: The file names are dates…")
+        assert application.nameless == []
+        other.find("push button", "More for this conversation").press()
+        other.find("menu item", "Show the main window").press()
+        reader.until(lambda: not application.has("menu item", "Show the main window"), "the menu closed")
+        assert program.process.poll() is None

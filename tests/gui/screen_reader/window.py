@@ -14,6 +14,7 @@ from app.application import run
 from qvac_core.core.state import ErrorInfo, Notice
 from tests.gui import chat_scenes
 from tests.gui.fake_core import FakeCore, Script
+from tests.gui.library_scenes import library_core
 from tests.gui.populated import populate
 
 SENTENCE = "The lighthouse keeper wrote the height of the tide and the colour of the sky into the same grey book. "
@@ -75,7 +76,13 @@ def first() -> FakeCore:
     return DirectedCore()
 
 
-SCENES: dict[str, Callable[[], FakeCore]] = {"share": share, "chat": chat, "first": first}
+def library() -> FakeCore:
+    core = library_core(chat())
+    core.settings["tab"] = "chat"
+    return core
+
+
+SCENES: dict[str, Callable[[], FakeCore]] = {"share": share, "chat": chat, "first": first, "library": library}
 
 
 if __name__ == "__main__":
