@@ -119,7 +119,6 @@ WHOLE = (
     later("Live transcription cannot keep up with what is said: this model is too slow here. Choose a smaller one."),
     later("The speech process ended over this sound. It may be damaged: convert it to WAV and try again."),
     later("The speech process made no progress for minutes and was stopped. Choose a smaller speech model."),
-    later("This model does not translate. Choose a chat model."),
     later("There is no text to translate."),
     later("This model cannot chat. Choose a chat model."),
     later("The model cannot read this text."),
@@ -162,7 +161,6 @@ WHOLE = (
     later("It is no JSON file, or it was cut off."),
     later("It holds no conversations of QVAC Desktop, ChatGPT or LM Studio."),
     # Tools and limits
-    later("The provider says nothing any more."),
     later("What the model writes is no call of a tool that can be run."),
     later("The model makes the same call again and again."),
     later("The model does not manage to call a tool."),
@@ -174,6 +172,26 @@ WHOLE = (
     later("The data folder was named for this run. Move it yourself, and name its new place."),
     later("The models lie in the data folder under a name of their own. Move them in the Library first."),
     later("The data folder changed while it was copied. Nothing was moved; try again."),
+    # Translation models
+    later("This translation model cannot be used: its files do not fit together, or are damaged. Download it again."),
+    later("This is no translation model (Marian's .bin file). Choose another file."),
+    later(
+        "The name of this translation model does not say its languages. Give it the name that it came with, as "
+        "model.deen.intgemm.alphas.bin is German to English."
+    ),
+    later(
+        "This translation model was quantized without what activations are multiplied by. Choose one whose name ends "
+        "in intgemm.alphas.bin."
+    ),
+    later("The model was unloaded while it was translating."),
+    later(
+        "The translation process ended while it was loading: the model's files are damaged, or there is no memory "
+        "left. Download the model again, or close other programs."
+    ),
+    later(
+        "QVAC Desktop cannot run a model of this kind. Choose a chat model, one for embeddings or for translation, "
+        "or a Whisper model."
+    ),
 )
 WITH_FIELDS = (
     # Library: names, addresses, catalog
@@ -341,4 +359,24 @@ WITH_FIELDS = (
     later("{folder} is not empty. Choose an empty folder, or the name of a new one."),
     later("{path} reads otherwise than it was written. Nothing was moved; choose another disk."),
     later("The data folder {folder} is not there. Connect its disk, then start again."),
+    # Translation models
+    later("{name} is damaged, or of another model. Download it again, or take it away."),
+    later(
+        "The vocabulary of this translation model is missing. Put {name} (or {first} and {second}) from where the "
+        "model came into its folder, and unpack it if its name ends in .gz."
+    ),
+    later(
+        "This Marian model ({kind}) is built in another way than those of Firefox, which are what runs here. Choose "
+        "one of Mozilla's, whose names are like model.deen.intgemm.alphas.bin."
+    ),
+    later("This translation model has numbers of a kind ({kind}) that cannot be read here."),
+    later(
+        "{name} belongs to another model: it has {pieces} pieces, and the model knows {known}. Take both from the "
+        "same place."
+    ),
+    later("The model file is damaged: {what} is not as it should be. Download it again."),
+    later("What came as {name} is not what the catalog says. Download the model again."),
+    later("In the models folder lies another {name}. Remove that model in the library, or move the file."),
+    later("The vocabulary {name} is damaged, or no SentencePiece file. Download it again."),
+    later("These models do not follow each other: the first one ends in {first}, and the second begins in {second}."),
 )

@@ -123,7 +123,6 @@ _WHOLE = (
     later("This file is an importance matrix, a by-product of quantizing; it is no model. Choose a chat model."),
     later("This file holds a vocabulary without a model. Choose a chat model."),
     later("This file holds no language model. Choose a chat model."),
-    later("QVAC Desktop cannot run a model of this kind. Choose a chat model, one for embeddings, or a Whisper model."),
     later("QVAC Desktop is closing: no model can be loaded now."),
     later("Not enough memory for this model. Choose a smaller model, a smaller context or fewer parallel chats."),
     later("This file cannot be read as sound: it is damaged."),

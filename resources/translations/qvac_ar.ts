@@ -867,7 +867,7 @@
     </message>
     <message>
         <source>An invite is for 1 to {most} people.</source>
-        <translation>الدعوة مخصصة لشخص واحد حتى {most} أشخاص.</translation>
+        <translation>الدعوة لعدد من 1 إلى {most} شخصًا.</translation>
     </message>
     <message>
         <source>An invite of this machine</source>
@@ -2471,7 +2471,7 @@
     </message>
     <message>
         <source>Hours are written as 08:00-20:00.</source>
-        <translation>تُكتب الساعات هكذا: 08:00-20:00.</translation>
+        <translation>تُكتب الساعات هكذا 08:00-20:00.</translation>
     </message>
     <message>
         <source>Hours begin at</source>
@@ -2576,6 +2576,10 @@
     <message>
         <source>Import…</source>
         <translation>استيراد…</translation>
+    </message>
+    <message>
+        <source>In the models folder lies another {name}. Remove that model in the library, or move the file.</source>
+        <translation>في مجلد النماذج {name} آخر. احذف ذلك النموذج في المكتبة، أو انقل الملف.</translation>
     </message>
     <message>
         <source>In tokens, from a model&apos;s next load on. More context takes more memory.</source>
@@ -4311,8 +4315,8 @@
         <translation>رمز QR للدعوة، أكبر بالنقر</translation>
     </message>
     <message>
-        <source>QVAC Desktop cannot run a model of this kind. Choose a chat model, one for embeddings, or a Whisper model.</source>
-        <translation>لا يستطيع QVAC Desktop تشغيل نموذج من هذا النوع. اختر نموذج محادثة أو نموذج تضمينات أو نموذج Whisper.</translation>
+        <source>QVAC Desktop cannot run a model of this kind. Choose a chat model, one for embeddings or for translation, or a Whisper model.</source>
+        <translation>لا يستطيع QVAC Desktop تشغيل نموذج من هذا النوع. اختر نموذج محادثة أو تضمينات أو ترجمة أو نموذج Whisper.</translation>
     </message>
     <message>
         <source>QVAC Desktop closes, copies {size} to {folder}, checks the copy, and opens again there. Only then the old files are removed.</source>
@@ -5875,6 +5879,10 @@
         <translation>ملف النموذج تالف: ترويسته لا معنى لها. نزّله من جديد.</translation>
     </message>
     <message>
+        <source>The model file is damaged: {what} is not as it should be. Download it again.</source>
+        <translation>ملف النموذج تالف: {what} ليس كما ينبغي. نزّله من جديد.</translation>
+    </message>
+    <message>
         <source>The model file is empty. Download it again.</source>
         <translation>ملف النموذج فارغ. نزّله من جديد.</translation>
     </message>
@@ -5947,6 +5955,10 @@
         <translation>أُخرج النموذج من الذاكرة أثناء التفريغ.</translation>
     </message>
     <message>
+        <source>The model was unloaded while it was translating.</source>
+        <translation>أُخرج النموذج من الذاكرة أثناء الترجمة.</translation>
+    </message>
+    <message>
         <source>The model&apos;s chat template refuses this conversation: {reason}.</source>
         <translation>يرفض قالب المحادثة في النموذج هذه المحادثة: {reason}.</translation>
     </message>
@@ -6009,6 +6021,10 @@
     <message>
         <source>The name of this machine has {most} letters at most.</source>
         <translation>أقصى طول لاسم هذا الجهاز {most} حرفًا.</translation>
+    </message>
+    <message>
+        <source>The name of this translation model does not say its languages. Give it the name that it came with, as model.deen.intgemm.alphas.bin is German to English.</source>
+        <translation>لا يذكر اسم نموذج الترجمة هذا لغتيه. أعطِه اسمه الأصلي؛ مثلًا model.deen.intgemm.alphas.bin من الألمانية إلى الإنجليزية.</translation>
     </message>
     <message>
         <source>The name was not changed.</source>
@@ -6173,10 +6189,6 @@
     <message>
         <source>The provider failed to answer. Its owner can see why.</source>
         <translation>تعذّر على المزوّد الإجابة. يستطيع مالكه معرفة السبب.</translation>
-    </message>
-    <message>
-        <source>The provider says nothing any more.</source>
-        <translation>لم يعد المزوّد يقول شيئًا.</translation>
     </message>
     <message>
         <source>The provider unloaded the model while it was answering. Ask again.</source>
@@ -6351,6 +6363,10 @@
         <translation>لم تعد الأداة {tool} موجودة.</translation>
     </message>
     <message>
+        <source>The translation process ended while it was loading: the model&apos;s files are damaged, or there is no memory left. Download the model again, or close other programs.</source>
+        <translation>انتهت عملية الترجمة أثناء التحميل: ملفات النموذج تالفة أو لا ذاكرة متبقية. نزّل النموذج من جديد، أو أغلق برامج أخرى.</translation>
+    </message>
+    <message>
         <source>The translation was cancelled.</source>
         <translation>أُلغيت الترجمة.</translation>
     </message>
@@ -6369,6 +6385,14 @@
     <message>
         <source>The vision part of this model (its mmproj file) cannot be loaded. Download it again, or take it away.</source>
         <translation>يتعذّر تحميل جزء الرؤية لهذا النموذج (ملف mmproj). نزّله من جديد، أو أزله.</translation>
+    </message>
+    <message>
+        <source>The vocabulary of this translation model is missing. Put {name} (or {first} and {second}) from where the model came into its folder, and unpack it if its name ends in .gz.</source>
+        <translation>مفردات نموذج الترجمة هذا ناقصة. ضع {name} (أو {first} و{second}) من مصدر النموذج في مجلده، وفُكّ ضغطه إن انتهى اسمه بـ ‎.gz.</translation>
+    </message>
+    <message>
+        <source>The vocabulary {name} is damaged, or no SentencePiece file. Download it again.</source>
+        <translation>المفردات {name} تالفة أو ليست ملف SentencePiece. نزّلها من جديد.</translation>
     </message>
     <message>
         <source>The whole screen</source>
@@ -6523,6 +6547,10 @@
         <translation>لم تعد هناك خدمة.</translation>
     </message>
     <message>
+        <source>These models do not follow each other: the first one ends in {first}, and the second begins in {second}.</source>
+        <translation>لا يتبع أحد النموذجين الآخر: ينتهي الأول بـ {first} ويبدأ الثاني بـ {second}.</translation>
+    </message>
+    <message>
         <source>These settings in {path} are not understood and have their default: {names}.</source>
         <translation>هذه الإعدادات في {path} غير مفهومة ولها قيمتها الافتراضية: {names}.</translation>
     </message>
@@ -6549,6 +6577,10 @@
     <message>
         <source>This GGUF file has version {version}; versions 2 and 3 can be read.</source>
         <translation>هذا الملف GGUF بالإصدار {version}؛ يمكن قراءة الإصدارين 2 و3.</translation>
+    </message>
+    <message>
+        <source>This Marian model ({kind}) is built in another way than those of Firefox, which are what runs here. Choose one of Mozilla&apos;s, whose names are like model.deen.intgemm.alphas.bin.</source>
+        <translation>نموذج Marian هذا ({kind}) مبني بغير طريقة نماذج Firefox التي تعمل هنا. اختر واحدًا من Mozilla باسم مثل model.deen.intgemm.alphas.bin.</translation>
     </message>
     <message>
         <source>This QR code holds no key of a provider.</source>
@@ -6703,6 +6735,10 @@
         <translation>ليس هذا ملف صوت أو فيديو يمكن قراءته. إن كان يُفترض أن يكون كذلك، فقد قُطع أو لم يُنسخ كاملًا: احصل عليه من جديد.</translation>
     </message>
     <message>
+        <source>This is no translation model (Marian&apos;s .bin file). Choose another file.</source>
+        <translation>هذا ليس نموذج ترجمة (ملف Marian ‎.bin). اختر ملفًا آخر.</translation>
+    </message>
+    <message>
         <source>This is not a GGUF model file. Choose one that ends in .gguf, or a Whisper model (ggml-….bin).</source>
         <translation>هذا ليس ملف نموذج GGUF. اختر ملفًا ينتهي بـ ‎.gguf أو نموذج Whisper ‏(ggml-….bin).</translation>
     </message>
@@ -6837,10 +6873,6 @@
     <message>
         <source>This model could not be shared.</source>
         <translation>تعذّرت مشاركة هذا النموذج.</translation>
-    </message>
-    <message>
-        <source>This model does not translate. Choose a chat model.</source>
-        <translation>هذا النموذج لا يترجم. اختر نموذج محادثة.</translation>
     </message>
     <message>
         <source>This model is still shared.</source>
@@ -6981,6 +7013,18 @@
     <message>
         <source>This text is too long to be translated at once: about {tokens} tokens, where {most} are the most. Send it in parts.</source>
         <translation>هذا النص أطول من أن يُترجم دفعة واحدة: نحو {tokens} رمزًا، والأقصى {most}. أرسله على أجزاء.</translation>
+    </message>
+    <message>
+        <source>This translation model cannot be used: its files do not fit together, or are damaged. Download it again.</source>
+        <translation>لا يمكن استخدام نموذج الترجمة هذا: ملفاته غير متوافقة أو تالفة. نزّله من جديد.</translation>
+    </message>
+    <message>
+        <source>This translation model has numbers of a kind ({kind}) that cannot be read here.</source>
+        <translation>في نموذج الترجمة هذا أعداد من نوع ({kind}) لا يمكن قراءته هنا.</translation>
+    </message>
+    <message>
+        <source>This translation model was quantized without what activations are multiplied by. Choose one whose name ends in intgemm.alphas.bin.</source>
+        <translation>كُمّم نموذج الترجمة هذا دون معاملات التنشيط. اختر نموذجًا ينتهي اسمه بـ intgemm.alphas.bin.</translation>
     </message>
     <message>
         <source>This user may not write the database {path}.</source>
@@ -7462,6 +7506,10 @@
     <message>
         <source>What became of it</source>
         <translation>ما آل إليه أمرها</translation>
+    </message>
+    <message>
+        <source>What came as {name} is not what the catalog says. Download the model again.</source>
+        <translation>ما وصل باسم {name} ليس كما يقول الفهرس. نزّل النموذج من جديد.</translation>
     </message>
     <message>
         <source>What computes on this machine, and how models are loaded. Files are in the Library.</source>
@@ -9132,6 +9180,10 @@
         <translation>يجيب {name} من البداية.</translation>
     </message>
     <message>
+        <source>{name} belongs to another model: it has {pieces} pieces, and the model knows {known}. Take both from the same place.</source>
+        <translation>{name} لنموذج آخر: فيه {pieces} قطعة، والنموذج يعرف {known}. خذ كليهما من المكان نفسه.</translation>
+    </message>
+    <message>
         <source>{name} cannot be played.</source>
         <translation>لا يمكن تشغيل {name}.</translation>
     </message>
@@ -9222,6 +9274,10 @@
     <message>
         <source>{name} is damaged on the disk that it lies on: its checksum is another one now. Everything stays where it was. Remove that model, and get it again.</source>
         <translation>{name} تالف على القرص الذي هو عليه: مجموعه الاختباري صار مختلفًا. يبقى كل شيء في مكانه. احذف هذا النموذج واجلبه من جديد.</translation>
+    </message>
+    <message>
+        <source>{name} is damaged, or of another model. Download it again, or take it away.</source>
+        <translation>{name} تالف أو لنموذج آخر. نزّله من جديد أو أزله.</translation>
     </message>
     <message>
         <source>{name} is damaged: its seed and its key do not belong together. Use another copy of it.</source>

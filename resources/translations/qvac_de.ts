@@ -707,7 +707,7 @@
     </message>
     <message>
         <source>An invite is for 1 to {most} people.</source>
-        <translation>Eine Einladung ist für 1 bis {most} Personen.</translation>
+        <translation>Eine Einladung gilt für 1 bis {most} Leute.</translation>
     </message>
     <message>
         <source>An invite of this machine</source>
@@ -2303,7 +2303,7 @@
     </message>
     <message>
         <source>Hours are written as 08:00-20:00.</source>
-        <translation>Stunden schreibt man so: 08:00-20:00.</translation>
+        <translation>Zeiten schreibt man 08:00-20:00.</translation>
     </message>
     <message>
         <source>Hours begin at</source>
@@ -2408,6 +2408,10 @@
     <message>
         <source>Import…</source>
         <translation>Importieren…</translation>
+    </message>
+    <message>
+        <source>In the models folder lies another {name}. Remove that model in the library, or move the file.</source>
+        <translation>Im Modellordner liegt ein anderes {name}. Entfernen Sie jenes Modell in der Bibliothek, oder bewegen Sie die Datei.</translation>
     </message>
     <message>
         <source>In tokens, from a model&apos;s next load on. More context takes more memory.</source>
@@ -4135,8 +4139,8 @@
         <translation>QR-Code der Einladung, größer auf Klick</translation>
     </message>
     <message>
-        <source>QVAC Desktop cannot run a model of this kind. Choose a chat model, one for embeddings, or a Whisper model.</source>
-        <translation>QVAC Desktop kann ein Modell dieser Art nicht ausführen. Wählen Sie ein Chat-Modell, eines für Embeddings oder ein Whisper-Modell.</translation>
+        <source>QVAC Desktop cannot run a model of this kind. Choose a chat model, one for embeddings or for translation, or a Whisper model.</source>
+        <translation>QVAC Desktop kann ein Modell dieser Art nicht ausführen. Wählen Sie ein Chat-Modell, eines für Embeddings oder für Übersetzung oder ein Whisper-Modell.</translation>
     </message>
     <message>
         <source>QVAC Desktop closes, copies {size} to {folder}, checks the copy, and opens again there. Only then the old files are removed.</source>
@@ -5675,6 +5679,10 @@
         <translation>Die Modelldatei ist beschädigt: Ihr Kopf ergibt keinen Sinn. Laden Sie sie neu.</translation>
     </message>
     <message>
+        <source>The model file is damaged: {what} is not as it should be. Download it again.</source>
+        <translation>Die Modelldatei ist beschädigt: {what} ist nicht, wie es sein soll. Laden Sie sie neu.</translation>
+    </message>
+    <message>
         <source>The model file is empty. Download it again.</source>
         <translation>Die Modelldatei ist leer. Laden Sie sie neu.</translation>
     </message>
@@ -5747,6 +5755,10 @@
         <translation>Das Modell wurde entladen, während es transkribierte.</translation>
     </message>
     <message>
+        <source>The model was unloaded while it was translating.</source>
+        <translation>Das Modell wurde entladen, während es übersetzte.</translation>
+    </message>
+    <message>
         <source>The model&apos;s chat template refuses this conversation: {reason}.</source>
         <translation>Die Chat-Vorlage des Modells lehnt diese Unterhaltung ab: {reason}.</translation>
     </message>
@@ -5809,6 +5821,10 @@
     <message>
         <source>The name of this machine has {most} letters at most.</source>
         <translation>Der Name dieses Rechners hat höchstens {most} Zeichen.</translation>
+    </message>
+    <message>
+        <source>The name of this translation model does not say its languages. Give it the name that it came with, as model.deen.intgemm.alphas.bin is German to English.</source>
+        <translation>Der Name dieses Übersetzungsmodells nennt seine Sprachen nicht. Geben Sie ihm den ursprünglichen Namen; model.deen.intgemm.alphas.bin etwa ist Deutsch nach Englisch.</translation>
     </message>
     <message>
         <source>The name was not changed.</source>
@@ -5973,10 +5989,6 @@
     <message>
         <source>The provider failed to answer. Its owner can see why.</source>
         <translation>Der Anbieter konnte nicht antworten. Der Besitzer kann sehen, warum.</translation>
-    </message>
-    <message>
-        <source>The provider says nothing any more.</source>
-        <translation>Der Anbieter sagt nichts mehr.</translation>
     </message>
     <message>
         <source>The provider unloaded the model while it was answering. Ask again.</source>
@@ -6151,6 +6163,10 @@
         <translation>Das Werkzeug {tool} ist nicht mehr da.</translation>
     </message>
     <message>
+        <source>The translation process ended while it was loading: the model&apos;s files are damaged, or there is no memory left. Download the model again, or close other programs.</source>
+        <translation>Der Übersetzungsprozess endete beim Laden: Die Dateien des Modells sind beschädigt, oder der Speicher reicht nicht. Laden Sie das Modell neu, oder schließen Sie andere Programme.</translation>
+    </message>
+    <message>
         <source>The translation was cancelled.</source>
         <translation>Die Übersetzung wurde abgebrochen.</translation>
     </message>
@@ -6169,6 +6185,14 @@
     <message>
         <source>The vision part of this model (its mmproj file) cannot be loaded. Download it again, or take it away.</source>
         <translation>Der Bildteil dieses Modells (seine mmproj-Datei) kann nicht geladen werden. Laden Sie ihn neu herunter, oder nehmen Sie ihn weg.</translation>
+    </message>
+    <message>
+        <source>The vocabulary of this translation model is missing. Put {name} (or {first} and {second}) from where the model came into its folder, and unpack it if its name ends in .gz.</source>
+        <translation>Der Wortschatz dieses Übersetzungsmodells fehlt. Legen Sie {name} (oder {first} und {second}) von der Quelle des Modells in seinen Ordner, und entpacken Sie es, wenn der Name auf .gz endet.</translation>
+    </message>
+    <message>
+        <source>The vocabulary {name} is damaged, or no SentencePiece file. Download it again.</source>
+        <translation>Der Wortschatz {name} ist beschädigt oder keine SentencePiece-Datei. Laden Sie ihn neu.</translation>
     </message>
     <message>
         <source>The whole screen</source>
@@ -6192,7 +6216,7 @@
     </message>
     <message>
         <source>There are too many invites. Remove some that are closed.</source>
-        <translation>Es gibt zu viele Einladungen. Entfernen Sie einige geschlossene.</translation>
+        <translation>Es gibt zu viele Einladungen. Entfernen Sie einige, die geschlossen sind.</translation>
     </message>
     <message>
         <source>There are {count} servers already. Remove one first.</source>
@@ -6323,6 +6347,10 @@
         <translation>Es gab keinen Dienst mehr.</translation>
     </message>
     <message>
+        <source>These models do not follow each other: the first one ends in {first}, and the second begins in {second}.</source>
+        <translation>Diese Modelle folgen nicht aufeinander: Das erste endet auf {first}, das zweite beginnt mit {second}.</translation>
+    </message>
+    <message>
         <source>These settings in {path} are not understood and have their default: {names}.</source>
         <translation>Diese Einstellungen in {path} werden nicht verstanden und haben ihre Voreinstellung: {names}.</translation>
     </message>
@@ -6349,6 +6377,10 @@
     <message>
         <source>This GGUF file has version {version}; versions 2 and 3 can be read.</source>
         <translation>Diese GGUF-Datei hat Version {version}; lesbar sind die Versionen 2 und 3.</translation>
+    </message>
+    <message>
+        <source>This Marian model ({kind}) is built in another way than those of Firefox, which are what runs here. Choose one of Mozilla&apos;s, whose names are like model.deen.intgemm.alphas.bin.</source>
+        <translation>Dieses Marian-Modell ({kind}) ist anders gebaut als die von Firefox, die hier laufen. Wählen Sie eines von Mozilla, mit einem Namen wie model.deen.intgemm.alphas.bin.</translation>
     </message>
     <message>
         <source>This QR code holds no key of a provider.</source>
@@ -6503,6 +6535,10 @@
         <translation>Das ist keine lesbare Ton- oder Videodatei. Falls sie eine sein soll, wurde sie abgeschnitten oder nicht ganz kopiert: Holen Sie sie erneut.</translation>
     </message>
     <message>
+        <source>This is no translation model (Marian&apos;s .bin file). Choose another file.</source>
+        <translation>Das ist kein Übersetzungsmodell (Marians .bin-Datei). Wählen Sie eine andere Datei.</translation>
+    </message>
+    <message>
         <source>This is not a GGUF model file. Choose one that ends in .gguf, or a Whisper model (ggml-….bin).</source>
         <translation>Das ist keine GGUF-Modelldatei. Wählen Sie eine, die auf .gguf endet, oder ein Whisper-Modell (ggml-….bin).</translation>
     </message>
@@ -6637,10 +6673,6 @@
     <message>
         <source>This model could not be shared.</source>
         <translation>Dieses Modell konnte nicht freigegeben werden.</translation>
-    </message>
-    <message>
-        <source>This model does not translate. Choose a chat model.</source>
-        <translation>Dieses Modell übersetzt nicht. Wählen Sie ein Chat-Modell.</translation>
     </message>
     <message>
         <source>This model is still shared.</source>
@@ -6781,6 +6813,18 @@
     <message>
         <source>This text is too long to be translated at once: about {tokens} tokens, where {most} are the most. Send it in parts.</source>
         <translation>Dieser Text ist zu lang, um ihn auf einmal zu übersetzen: etwa {tokens} Tokens, höchstens {most} gehen. Senden Sie ihn in Teilen.</translation>
+    </message>
+    <message>
+        <source>This translation model cannot be used: its files do not fit together, or are damaged. Download it again.</source>
+        <translation>Dieses Übersetzungsmodell ist nicht brauchbar: Seine Dateien passen nicht zusammen oder sind beschädigt. Laden Sie es neu.</translation>
+    </message>
+    <message>
+        <source>This translation model has numbers of a kind ({kind}) that cannot be read here.</source>
+        <translation>Dieses Übersetzungsmodell hat Zahlen einer Art ({kind}), die hier nicht lesbar ist.</translation>
+    </message>
+    <message>
+        <source>This translation model was quantized without what activations are multiplied by. Choose one whose name ends in intgemm.alphas.bin.</source>
+        <translation>Dieses Übersetzungsmodell wurde ohne die Faktoren der Aktivierungen quantisiert. Wählen Sie eines, dessen Name auf intgemm.alphas.bin endet.</translation>
     </message>
     <message>
         <source>This user may not write the database {path}.</source>
@@ -7246,6 +7290,10 @@
     <message>
         <source>What became of it</source>
         <translation>Was daraus wurde</translation>
+    </message>
+    <message>
+        <source>What came as {name} is not what the catalog says. Download the model again.</source>
+        <translation>Was als {name} ankam, ist nicht, was der Katalog sagt. Laden Sie das Modell neu.</translation>
     </message>
     <message>
         <source>What computes on this machine, and how models are loaded. Files are in the Library.</source>
@@ -8868,6 +8916,10 @@
         <translation>{name} antwortet neu.</translation>
     </message>
     <message>
+        <source>{name} belongs to another model: it has {pieces} pieces, and the model knows {known}. Take both from the same place.</source>
+        <translation>{name} gehört zu einem anderen Modell: Es hat {pieces} Stücke, das Modell kennt {known}. Nehmen Sie beide von derselben Stelle.</translation>
+    </message>
+    <message>
         <source>{name} cannot be played.</source>
         <translation>{name} kann nicht abgespielt werden.</translation>
     </message>
@@ -8958,6 +9010,10 @@
     <message>
         <source>{name} is damaged on the disk that it lies on: its checksum is another one now. Everything stays where it was. Remove that model, and get it again.</source>
         <translation>{name} ist auf seinem Datenträger beschädigt: Die Prüfsumme ist jetzt eine andere. Alles bleibt, wo es war. Entfernen Sie dieses Modell, und holen Sie es neu.</translation>
+    </message>
+    <message>
+        <source>{name} is damaged, or of another model. Download it again, or take it away.</source>
+        <translation>{name} ist beschädigt oder von einem anderen Modell. Laden Sie es neu, oder nehmen Sie es weg.</translation>
     </message>
     <message>
         <source>{name} is damaged: its seed and its key do not belong together. Use another copy of it.</source>

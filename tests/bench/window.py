@@ -18,6 +18,17 @@ from qvac_core.hyperdht import create_testnet
 from tests.bench.table import Row, print_table
 
 ROOT = Path(__file__).parents[2]
+WORK = Path(__file__).with_name("window_work.py")
+MOST_STALL = 100.0  # milliseconds
+# What window_work.py does, in words.
+STALLS = {
+    "settings": "Settings opened for the first time",
+    "first-search": "its first search",
+    "many-hits": "a search that finds most of it",
+    "second-opening": "opened and searched once more",
+    "library": "Library opened for the first time",
+    "paste": "1 MB pasted",
+}
 PROBE = Path(__file__).with_name("window_life.py")
 RUNS = 7
 SECONDS = 60.0
@@ -60,6 +71,25 @@ def more(runs: int = 3) -> list[Row]:
     ]
 
 
+def stalls(runs: int = 3) -> list[Row]:
+    """How long it stands still over what a person does, at the longest."""
+    told: dict[str, list[float]] = {}
+    with tempfile.TemporaryDirectory() as folder:
+        for _run in range(runs):
+            options = ("--data-dir", folder, "--no-local-network", "--bootstrap", NOWHERE)
+            done = subprocess.run(
+                [sys.executable, "-P", str(WORK), *options], cwd=ROOT, capture_output=True, text=True, check=True,
+                env={**os.environ, "QT_QPA_PLATFORM": "offscreen"}, timeout=300,
+            )  # fmt: skip
+            for line in done.stdout.splitlines():
+                name, seconds = line.split()
+                told.setdefault(name, []).append(float(seconds) * 1000)
+    return [
+        Row(f"stands still: {what}", "ms of a core", tuple(told[name]), (MOST_STALL,), "<= 1")
+        for name, what in STALLS.items()
+    ]
+
+
 async def rest(seconds: float = SECONDS) -> list[Row]:
     """In front and hidden, connected to a provider on a network of loopback."""
     rows: list[Row] = []
@@ -86,4 +116,4 @@ async def rest(seconds: float = SECONDS) -> list[Row]:
 def main() -> None:
     if older := os.environ.get("QVAC_OLDER_CHECKOUT"):
         print_table([start(Path(older))], ours="now", theirs="older")
-    print_table([*more(), *asyncio.run(rest())], ours="now", theirs="bound")
+    print_table([*more(), *stalls(), *asyncio.run(rest())], ours="now", theirs="bound")

@@ -103,6 +103,7 @@ ERRORS = frozenset(
 # Which no person at a window can cause: they answer a program's call, the command line, or a tool of a model.
 FOR_PROGRAMS = {
     "core/chat_archive.py: It is not whole: {}": "a sentence stands in its field, with its end",
+    "core/chats.py: the peer": "becomes a sentence of error_text",
     "core/local_config.py": "the model configuration of the API",
     "core/program_reach.py: The tools": "programs alone send tools",
     "core/program_reach.py: The provider sent": "embeddings are asked for by programs",
@@ -113,6 +114,7 @@ FOR_PROGRAMS = {
     "engines/llama_embeddings.py": "embeddings are asked for by programs",
     "engines/server_embeddings.py": "embeddings are asked for by programs",
     "engines/llama_engine.py: The embedding": "embeddings are asked for by programs",
+    "engines/translation_engine.py: A request with this request id": "the API",
     "engines/translation.py: the engine": "an invariant",
     "engines/whisper.py: Samples": "the sound of the API",
     "engines/speech_engine.py: A request with this request id": "the API",
