@@ -16,8 +16,9 @@ from typing import Any, Protocol
 from qvac_core.core.answering import AnswerPart, Began, Question, Responder, Thinking
 from qvac_core.core.state import AnswerStats, ToolUse, UseState
 from qvac_core.core.tool_turns import DENIED, is_open, turns_of
+from qvac_core.delegation.failures import Code
 from qvac_core.engines.interface import ToolCall, ToolChoice, ToolError, ToolMode
-from qvac_core.errors import ModelError
+from qvac_core.errors import DelegationError, ModelError
 from qvac_core.store.conversations import new_id
 from qvac_core.tools.names import OfferedTool
 from qvac_core.tools.results import ToolResult, cut
@@ -28,6 +29,9 @@ WRONG_MOST = 2
 """Rounds in a row in which nothing that was written can be run."""
 SAME_MOST = 3
 """Rounds in a row with the very same calls."""
+SHORT_MOST = 3_000
+"""Characters of a result where the longer ones do not fit: some 1,000 tokens."""
+_NOTE_MOST = 200  # what says that something was left out
 INTERRUPTED = "This was interrupted before it ended; whether it did its work is not known."
 
 
@@ -141,9 +145,18 @@ class _Run:
             number += 1
             before = len(self._uses)
             last = number > ROUNDS_MOST
-            async with contextlib.aclosing(self._round(responder, number, last)) as parts:
-                async for part in parts:
-                    yield part
+            try:
+                async with contextlib.aclosing(self._round(responder, number, last)) as parts:
+                    async for part in parts:
+                        yield part
+            except DelegationError as error:
+                shorter = self._shortened() if error.code == Code.CONTEXT_OVERFLOW.value else []
+                if not shorter:
+                    raise
+                for use in shorter:
+                    yield use
+                number -= 1
+                continue
             if len(self._uses) == before or last:
                 break
             self._check_progress()
@@ -206,6 +219,17 @@ class _Run:
         for use in asked:
             self._put(use)
             yield use
+
+    def _shortened(self) -> list[ToolUse]:
+        """What tools gave back, with less of it: the whole does not fit into the model's context."""
+        changed = []
+        for use in self._uses:
+            if len(use.result) > SHORT_MOST + _NOTE_MOST:
+                result = cut(use.result, failed=use.state is UseState.FAILED, most=SHORT_MOST)
+                changed.append(replace(use, result=result.text))
+        for use in changed:
+            self._put(use)
+        return changed
 
     def _count(self, stats: AnswerStats) -> AnswerStats:
         """All rounds together; the prompt is that of the last one."""

@@ -71,6 +71,8 @@ class Connection:
 
     async def open(self) -> tuple[ServerTool, ...]:
         """Its tools. Raises ToolServerError, having ended what was started."""
+        for name in ("httpx2", "mcp"):  # addresses, which may hold keys, and whatever a program prints: not for our log
+            logging.getLogger(name).setLevel(logging.CRITICAL)
         await asyncio.to_thread(importlib.import_module, "mcp")  # a second, in which others' answers would stand still
         self._task = asyncio.get_running_loop().create_task(self._live(), name=f"tools of {self._server.name}")
         loads = Path(self._server.command).name.lower() in _LOADERS

@@ -43,11 +43,11 @@ def result_of(result: CallResult) -> ToolResult:
     return cut("\n".join(parts), failed=result.is_error)
 
 
-def cut(text: str, *, failed: bool = False) -> ToolResult:
+def cut(text: str, *, failed: bool = False, most: int = RESULT_MOST) -> ToolResult:
     text = text.replace("\0", "�")
-    if len(text) > RESULT_MOST:
-        missing = len(text) - RESULT_MOST
-        text, size = f"{text[:RESULT_MOST]}\n[… {missing:,} more characters were left out here.]", len(text)
+    if len(text) > most:
+        missing = len(text) - most
+        text, size = f"{text[:most]}\n[… {missing:,} more characters were left out here.]", len(text)
         return ToolResult(text, failed, size)
     return ToolResult(text or ("The tool failed and gave no reason." if failed else "(nothing)"), failed, len(text))
 

@@ -28,8 +28,21 @@ from tests.gui.test_share_application import until, windows
 ROOT = Path(__file__).parents[2]
 # Each takes longer to import than a frame lasts, and none is needed for a first look.
 LATER = (
-    *("numpy", "httpx", "jinja2", "llguidance", "zeroconf", "huggingface_hub", "av", "keyring", "wakepy", "jeepney"),
     *(
+        "numpy",
+        "httpx",
+        "jinja2",
+        "llguidance",
+        "zeroconf",
+        "huggingface_hub",
+        "av",
+        "keyring",
+        "wakepy",
+        "jeepney",
+        "mcp",
+    ),
+    *(
+        "mcp",
         "ziamath",
         "miniaudio",
         "markdown_it",

@@ -27,7 +27,7 @@ from qvac_core.core.state import (
 from qvac_core.core.tool_rounds import ROUNDS_MOST, Kit, ToolRounds, failed
 from qvac_core.core.tool_turns import DENIED, STOPPED, turns_of
 from qvac_core.engines.interface import ToolCall, ToolError, ToolErrorCode, ToolMode
-from qvac_core.errors import ConnectionClosed, QvacError
+from qvac_core.errors import ConnectionClosed, ModelError, QvacError
 from qvac_core.store.folders import DataDir
 from qvac_core.store.store import Store
 from qvac_core.tools.health import ServerTool
@@ -330,3 +330,24 @@ def test_two_servers_with_one_name_of_a_tool() -> None:
     ((bad,), why) = offered([(FILES, (COUNT, replace(COUNT, name="b", schema={"type": "string"})))])
     assert bad.own.name == "count_rows" and [each.tool for each in why] == ["b"] and "object" in why[0].reason
     assert not offered([(replace(FILES, off=("count_rows",)), (COUNT,))])[0]
+
+
+def test_a_result_that_does_not_fit_is_told_shorter(tmp_path: Path) -> None:
+    full = ModelError("The conversation is longer.", name="CONTEXT_OVERFLOW", code=52421)
+    box = Box()
+    box.result = ToolResult("x" * 20_000, size=20_000)
+
+    async def act(scene: Scene) -> None:
+        message = await scene.ask(Target())
+        assert message.status == "done" and message.text == "Long.", message.error
+        (use,) = message.tools
+        assert len(use.result) < 3_200 and "left out" in use.result and use.size == 20_000 and len(box.ran) == 1
+        assert scene.local.questions[2].history[-1].content == use.result
+
+    play(tmp_path, Scripted(("",)), act, box, local=Scripted((CALL,), (full,), ("Long.",)))
+
+    async def too_small(scene: Scene) -> None:
+        message = await scene.ask(Target())
+        assert message.error is not None and message.error.name == "CONTEXT_OVERFLOW" and len(box.ran) == 2
+
+    play(tmp_path / "small", Scripted(("",)), too_small, box, local=Scripted((CALL,), (full,)))
