@@ -6,6 +6,8 @@ import argparse
 import asyncio
 import time
 import uuid
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 from msgspec import UNSET, UnsetType
@@ -24,6 +26,7 @@ from qvac_core.core.state import CoreEvent, DownloadChanged, Notice
 from qvac_core.delegation.completion import Completion, CompletionFinal
 from qvac_core.delegation.consumer import Delegate
 from qvac_core.delegation.failures import Code
+from qvac_core.delegation.life_signs import LOOK_SECONDS
 from qvac_core.delegation.messages import (
     Attachment,
     ContentDelta,
@@ -36,7 +39,7 @@ from qvac_core.delegation.messages import (
 from qvac_core.delegation.picture_upload import read_history
 from qvac_core.delegation.tool_wire import wire_tools
 from qvac_core.engines.interface import CompletionRequest, SamplingParams, ToolChoice, ToolMode
-from qvac_core.errors import DelegationError, LocalProtocolError, ModelError, QvacError
+from qvac_core.errors import ConnectionClosed, DelegationError, LocalProtocolError, ModelError, QvacError
 from qvac_core.hyperdht.connection import LOCAL_PATH
 from qvac_core.models import by_name
 
@@ -289,7 +292,7 @@ async def _stream(conversation: _Chat, text: list[str], *, so_far: str, calls: b
     """calls: whether it may call tools."""
     output, edges = conversation.output, Edges()
     thinks = False
-    async with await _start(conversation, so_far, calls=calls) as completion:
+    async with await _start(conversation, so_far, calls=calls) as completion, _silence_ends(conversation, completion):
         async for event in completion.events:
             if isinstance(event, ThinkingDelta) and (thought := edges.thinking(event.text)):
                 if not thinks:
@@ -301,6 +304,34 @@ async def _stream(conversation: _Chat, text: list[str], *, so_far: str, calls: b
                 output.event("token", text=token)
                 output.text(token, end="")
         return await completion.final
+
+
+@asynccontextmanager
+async def _silence_ends(conversation: _Chat, completion: Completion | LocalCompletion) -> AsyncIterator[None]:
+    """Where this machine goes on, a provider that is gone ends its part at once. Raises ConnectionClosed."""
+    if isinstance(completion, LocalCompletion) or not conversation.options.fallback:
+        yield
+        return
+
+    async def watch() -> None:
+        while True:
+            await asyncio.sleep(LOOK_SECONDS)
+            if completion.connection.gone:
+                limit.reschedule(asyncio.get_running_loop().time())
+                return
+
+    try:
+        async with asyncio.timeout(None) as limit:
+            watching = asyncio.create_task(watch())
+            try:
+                yield
+            finally:
+                watching.cancel()
+                await asyncio.wait({watching})
+    except TimeoutError:
+        if not limit.expired():
+            raise
+        raise ConnectionClosed("the peer stopped answering", name="ETIMEDOUT") from None
 
 
 async def _start(conversation: _Chat, so_far: str, *, calls: bool = True) -> Completion | LocalCompletion:

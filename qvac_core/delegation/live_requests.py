@@ -175,10 +175,9 @@ class LiveRequests:
             self._start(request)
         return request
 
-    def supersede(self, public_key: bytes, request_id: str, session: object) -> None:
-        """The guest asks anew on another connection, having lost the one on which it asked: nobody waits there."""
-        lost = self.find(public_key, request_id)
-        if lost is not None and lost.session is not session:
+    def supersede(self, lost: LiveRequest, session: object) -> None:
+        """Its guest asks anew on another connection, having lost the one on which it asked: nobody waits there."""
+        if lost.session is not session:
             lost.request_id = ""
             lost.stop(Ending.DISCONNECTED, "The guest asked anew on another connection.")
 

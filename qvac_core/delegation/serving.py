@@ -625,8 +625,10 @@ class Session:
     def _open(self, request: IncomingRequest, kind: Kind, request_id: str | UnsetType, known: Known) -> LiveRequest:
         """A request that costs the owner something; it stops when its guest goes. Raises Rejection."""
         own_id = request_id if isinstance(request_id, str) else None
-        if own_id is not None and self.is_ours:
-            self.requests.supersede(self.public_key, own_id, self)
+        if own_id is not None:
+            lost = self.requests.find(self.public_key, own_id)
+            if lost is not None and isinstance(lost.session, Session) and lost.session.is_ours:
+                self.requests.supersede(lost, self)
         live = self.requests.open(kind, self.public_key, self, own_id, known.model_id, known.model.name)
         live.judge = lambda: self._why_stop(live)
         self._watch_guest()

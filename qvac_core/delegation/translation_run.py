@@ -127,7 +127,9 @@ class TranslationRun:
 
     async def leave(self, *, closing: bool = False) -> None:
         """End it whatever its state, in a way that a JavaScript provider survives. Bounded."""
-        if not self.finished:
+        if not self.finished and self.connection is not None and self.connection.gone:
+            self.connection.leave_request(self.request_id)  # it hears of it when it is there again
+        elif not self.finished:
             try:
                 await self.cancel()
                 await asyncio.wait({self._final}, timeout=END_SECONDS)
