@@ -14,10 +14,12 @@ from pathlib import Path
 
 import pytest
 
+from qvac_core.core.library_folder import models_folder
 from qvac_core.errors import StoreError
 from qvac_core.store import data_move
 from qvac_core.store.data_move import MARK, MoveCancelled, carry_out, clear_left, give_up, plan_move
 from qvac_core.store.folders import DataDir
+from qvac_core.store.settings_file import SettingsFile
 
 NAMES = {"identity": b"seed", "qvac.db": b"d" * 3_000_000, "models/a.gguf": b"m" * 2_500_000, "pictures/1/b.png": b"p"}
 
@@ -159,6 +161,7 @@ home, target, at = Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3])
 platformdirs.user_data_path = lambda *_a, **_k: home
 from qvac_core.store import data_move, disk
 from qvac_core.store.folders import DataDir
+from qvac_core.store.settings_file import SettingsFile
 calls = 0
 def count(frame, event, argument):
     global calls
@@ -195,3 +198,22 @@ def test_a_kill_anywhere_leaves_one_whole_folder(home: Path, tmp_path: Path) -> 
     else:
         assert run(0).returncode == 0  # and it still can be moved
     assert DataDir.locate().root == target
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        ("", "data/models"),
+        ("~/models", "me/models"),
+        ("other", "data/other"),
+        ("~nobody-of-this-name", "data/~nobody-of-this-name"),
+    ],
+)
+def test_a_models_folder_that_was_written_by_hand(
+    written: str, meant: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path / "me"))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path / "me"))
+    data = DataDir(tmp_path / "data").create()
+    data.settings_file.write_text(f'[library]\nfolder = "{written}"\n')
+    assert models_folder(data, SettingsFile(data.settings_file, now=0.0)) == tmp_path / meant
