@@ -42,7 +42,6 @@ LATER = (
         "mcp",
     ),
     *(
-        "mcp",
         "ziamath",
         "miniaudio",
         "markdown_it",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 import tomllib
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
@@ -13,11 +14,15 @@ from qasync import QEventLoop
 from app.bridge import CoreProxy, CoreThread
 from app.theme import Theme
 from app.views.settings_row import GIVEN
+from app.views.settings_tools import ToolServersEntry
+from app.views.tool_dialogs import ServerDialog
 from app.widgets.number import Number
 from app.widgets.segmented import Segmented
 from app.window import MainWindow
 from qvac_core.core import Core, CoreConfig
+from qvac_core.tools.forms import as_line
 
+TOOL_SERVER = Path(__file__).parents[1] / "e2e" / "tool_server.py"
 NOBODY = ("127.0.0.1", 9)
 
 
@@ -80,3 +85,33 @@ def test_changes_are_in_the_file_and_there_at_the_next_start(qloop: QEventLoop, 
 
     theme.choose("light")
     with_window(qloop, theme, CoreConfig(tmp_path, bytes(32), bootstrap=(NOBODY,)), look)
+
+
+def test_a_server_of_tools_is_added_tried_and_kept(qloop: QEventLoop, theme: Theme, tmp_path: Path) -> None:
+    async def add(window: MainWindow) -> None:
+        window.open_settings("tools")
+        (entry,) = window.settings.page.findChildren(ToolServersEntry)
+        for name, command in (("Desk", as_line(sys.executable, (str(TOOL_SERVER),))), ("Gone", "qvac-no-such-program")):
+            entry.add.click()
+            dialog = entry.dialog
+            assert isinstance(dialog, ServerDialog)
+            dialog.name.setText(name)
+            dialog.command.setText(command)
+            dialog.confirm.click()
+            async with asyncio.timeout(60):
+                while name not in entry.rows or entry.dialog is not None:
+                    await asyncio.sleep(0.01)
+        async with asyncio.timeout(60):
+            while "7 tools" not in entry.rows["Desk"].words.text() or not entry.rows["Gone"].again.isVisible():
+                await asyncio.sleep(0.01)
+        assert entry.rows["Gone"].words.text() == "The program qvac-no-such-program was not found."
+        entry.rows["Desk"].in_new.click()
+        await window.chat.settle()
+
+    async def look(window: MainWindow) -> None:
+        assert {entry.server.name for entry in window.chat.tools.servers.entries} == {"Desk", "Gone"}
+        assert window.chat.tools.chosen == ("Desk",), "it is on in new conversations"
+
+    config = CoreConfig(tmp_path, bytes(32), bootstrap=(NOBODY,))
+    with_window(qloop, theme, config, add)
+    with_window(qloop, theme, config, look)
