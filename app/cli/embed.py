@@ -14,6 +14,8 @@ from app.cli.output import Output
 from app.cli.used_model import LOCAL, Purpose, UsedModel, used_model
 from qvac_core.delegation.embeddings import embed_reply
 from qvac_core.delegation.model_config import EMBEDDING_MODEL_TYPE
+from qvac_core.engines.abilities import embedding_of
+from qvac_core.engines.interface import LOCAL_OWNER, EmbeddingRequest
 from qvac_core.errors import LocalProtocolError
 
 _PURPOSE = Purpose("embed", EMBEDDING_MODEL_TYPE, "embedding model", "GTE_LARGE_FP16")
@@ -56,7 +58,7 @@ async def _each(texts: Sequence[str]) -> AsyncIterator[str]:
 async def _embed(model: UsedModel, texts: list[str], output: Output) -> None:
     request_id = str(uuid.uuid4())
     if model.where == LOCAL:
-        made = await model.core.machine.embed_here(model.model_id, texts, request_id)
+        made = await embedding_of(model.running).embed(EmbeddingRequest(request_id, tuple(texts), LOCAL_OWNER))
         reply = embed_reply(made, single=False)
     else:
         reply = await model.core.consumer.embed(model.model_id, texts, request_id=request_id)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+from app.cli.beside import Beside, beside
 from app.cli.config import core_config
 from app.cli.output import Output
 from app.cli.refusal import is_refusal, with_own_key
@@ -18,7 +19,7 @@ from qvac_core.core.state import CoreEvent, DownloadChanged, Notice
 from qvac_core.delegation.consumer import Delegate
 from qvac_core.delegation.messages import ModelProgress
 from qvac_core.engines.interface import RunningModel
-from qvac_core.errors import DelegationError, LocalProtocolError, ModelError, QvacError
+from qvac_core.errors import DelegationError, LocalProtocolError, ModelError, QvacError, StoreError
 from qvac_core.models import by_name
 
 LOCAL = "local"
@@ -61,16 +62,20 @@ Pick = Callable[[Sequence[Candidate], str], Picked | None]
 
 @dataclass(frozen=True, slots=True)
 class UsedModel:
-    """Loaded, and given back with its core. where: "local" or "delegated"."""
+    """Loaded, and given back with its core. where: "local" or "delegated".
+
+    beside: of this machine, where somebody else has its data folder and there is no core.
+    """
 
     core: Core
     model_id: str
     where: str
+    beside: RunningModel | None = None
 
     @property
     def running(self) -> RunningModel:
         """On this machine."""
-        running = self.core.machine.running_here(self.model_id)
+        running = self.beside or self.core.machine.running_here(self.model_id)
         if running is None:
             raise ModelError("The local model was unloaded.")
         return running
@@ -88,7 +93,14 @@ async def used_model(
     core = Core(core_config(options))
     core.subscribe(lambda event: _report(event, output))
     try:
-        await core.start()
+        try:
+            await core.start()
+        except StoreError as error:
+            if error.name != "ALREADY_RUNNING" or options.key is not None:
+                raise
+            async with beside(core_config(options)) as here:
+                yield await _beside(core, here, options, output, purpose, pick)
+            return
         if options.key is not None and options.key.hex() != core.public_key:
             yield await _there(core, options, output, purpose, pick)
         else:
@@ -114,6 +126,19 @@ async def _here(core: Core, options: argparse.Namespace, output: Output, purpose
     model_id = await core.machine.load_local(name, picked.config, report, picked.model_type)
     output.event("loaded", modelId=model_id, where=LOCAL, model=name)
     return UsedModel(core, model_id, LOCAL)
+
+
+async def _beside(
+    core: Core, here: Beside, options: argparse.Namespace, output: Output, purpose: Purpose, pick: Pick
+) -> UsedModel:
+    there = [Candidate(model.name, model.model_type, (), languages=model.languages) for model in here.models()]
+    named = here.name_of(options.model) if options.model else ""
+    picked = pick(there, named) or Picked(options.model or _first(there, purpose), purpose.model_type)
+    pivot = dict(picked.config or {}).get("pivotModel", {}).get("modelSrc", "")
+    name = options.model or picked.name
+    running = await here.load(name, picked.model_type, pivot)
+    output.event("loaded", where=LOCAL, model=name)
+    return UsedModel(core, "", LOCAL, running)
 
 
 def _first(there: Sequence[Candidate], purpose: Purpose) -> str:

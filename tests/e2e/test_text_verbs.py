@@ -119,6 +119,9 @@ def test_vectors_are_the_same_here_and_there(folder: Path, provider: str, bootst
     near = numpy.array([event["embedding"] for event in here["embedding"]])
     assert near.shape == (3, 384) and near[0] @ near[1] > 0.5 > near[0] @ near[2]
     options = ["--seed", GUEST, "--bootstrap", bootstrap, "--timeout", "60", "--data-dir", str(tmp_path / "guest")]
+    # Beside a program that has the folder: nothing of it is needed but the model.
+    beside = run("embed", *TEXTS, "--data-dir", str(tmp_path / "provider"))
+    assert beside.returncode == 0, beside.stderr
     there = run("embed", *TEXTS, provider, *options)
     assert there.returncode == 0, there.stderr
     far = numpy.array([json.loads(line) for line in there.stdout.splitlines()])
@@ -126,6 +129,9 @@ def test_vectors_are_the_same_here_and_there(folder: Path, provider: str, bootst
     many = "\n\n".join(f"{text}" for text in TEXTS * 30)
     piped = events(run("embed", "-", "--json", "--data-dir", str(folder), stdin=many))
     assert [event["text"] for event in piped["embedding"]] == TEXTS * 30, "in several batches, without empty lines"
+    assert [json.loads(line) for line in beside.stdout.splitlines()] == [
+        json.loads(line) for line in there.stdout.splitlines()
+    ]
 
 
 @pytest.mark.parametrize(

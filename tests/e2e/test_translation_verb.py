@@ -1,4 +1,4 @@
-"""`qvac-desktop translate` by translation models: chosen by --from, through a third language, here and at a provider."""
+"""`qvac-desktop translate` by translation models: chosen by --from, through a third language, here and there."""
 
 from __future__ import annotations
 
@@ -33,6 +33,8 @@ def test_languages_choose_the_models_here_and_there(models: tuple[Path, Path], b
     with qvac_desktop("provider", *shared, "--json", data_dir=tmp_path / "provider") as running:
         provider = str(running.until("ready")["publicKey"])
         guest = ["--seed", GUEST, "--bootstrap", bootstrap, "--timeout", "60", "--data-dir", str(tmp_path / "guest")]
+        beside = run("translate", TEXT, "--from", "de", "--to", "fr", "--data-dir", str(tmp_path / "provider"))
+        assert (beside.stdout, beside.returncode) == ("la maison est petite.\n", 0), "its folder is the provider's now"
         there = events(run("translate", TEXT, provider, "--from", "de", "--to", "fr", "--json", *guest))
         assert there["translation"][0]["text"] == "la maison est petite."
         assert there["stats"][0]["where"] == "delegated"
