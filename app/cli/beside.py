@@ -62,8 +62,8 @@ class Beside:
         if (path := await asyncio.to_thread(_file, name)) is not None:
             return path
         raise ModelError(
-            f"The model {name[:128]} is not on this machine. QVAC Desktop runs here and keeps its library: get the model "
-            "there, or close it and try again.",
+            f"The model {name[:128]} is not on this machine. QVAC Desktop runs here and keeps its library: get the "
+            "model there, or close it and try again.",
             name="MODEL_NOT_FOUND_HERE",
         )
 

@@ -129,9 +129,7 @@ def test_vectors_are_the_same_here_and_there(folder: Path, provider: str, bootst
     many = "\n\n".join(f"{text}" for text in TEXTS * 30)
     piped = events(run("embed", "-", "--json", "--data-dir", str(folder), stdin=many))
     assert [event["text"] for event in piped["embedding"]] == TEXTS * 30, "in several batches, without empty lines"
-    assert [json.loads(line) for line in beside.stdout.splitlines()] == [
-        json.loads(line) for line in there.stdout.splitlines()
-    ]
+    assert numpy.allclose([json.loads(line) for line in beside.stdout.splitlines()], far, atol=1e-6)
 
 
 @pytest.mark.parametrize(
