@@ -152,6 +152,10 @@ def _dispatch(options: argparse.Namespace, output: Output, arguments: Sequence[s
         from app.cli.guests import guests
 
         return run_until_done(guests(options, output), output)
+    if options.verb == "remote":
+        from app.cli.remote import remote
+
+        return run_until_done(remote(options, output), output)
     if options.verb == "invite":
         from app.cli.invite import invite
 

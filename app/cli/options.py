@@ -257,6 +257,7 @@ def build_parser() -> argparse.ArgumentParser:
     _chat(_verb(verbs, "chat", "ask a provider's model"))
     _conversations(_verb(verbs, "conversations", "list the conversations of this machine, export or import them"))
     _guests(_verb(verbs, "guests", "who may use this machine, how much, and which are your own machines"))
+    _remote(_verb(verbs, "remote", "pause, load, unload, fetch and remove models on a machine of your own"))
     _invite(_verb(verbs, "invite", "let people in by a link: make one, see who came, take it back; or open one"))
     _models(_verb(verbs, "models", "list the models of this machine and those to be had, or what a provider offers"))
     _transcribe(_verb(verbs, "transcribe", "write down what is said in a recording"))
@@ -438,8 +439,8 @@ def _limits(parser: argparse.ArgumentParser) -> None:
 def _guests(parser: argparse.ArgumentParser) -> None:
     parser.description = (
         "List the keys that you decided about, allow, limit, block or forget one. It holds within seconds, also for a "
-        "provider or a window that runs here. A key that is --mine has no limits, goes first, and sees "
-        "every model."
+        "provider or a window that runs here. A key that is --mine has no limits, goes first, sees "
+        "every model, and may manage this machine from afar."
     )
     parser.add_argument(
         "action", choices=("list", "allow", "limit", "block", "remove"), metavar="list|allow|limit|block|remove"
@@ -453,6 +454,23 @@ def _guests(parser: argparse.ArgumentParser) -> None:
     mine = parser.add_mutually_exclusive_group()
     mine.add_argument("--mine", action="store_true", default=None, help="this is one of your own machines")
     mine.add_argument("--not-mine", action="store_false", dest="mine", help="it is not (any more)")
+    _json(parser)
+
+
+def _remote(parser: argparse.ArgumentParser) -> None:
+    parser.description = (
+        "Manage a machine of your own that shares: it has to know this one's key as its owner's (there: `guests limit "
+        "KEY --mine`, or the switch on the page of a person)."
+    )
+    acts = ("status", "pause", "resume", "load", "unload", "download", "remove", "log")
+    parser.add_argument("key", type=_checked(parse_public_key), metavar="KEY", help="the machine's")
+    parser.add_argument("action", choices=acts, metavar="|".join(acts), help="what to do")
+    parser.add_argument("model", type=_text, nargs="?", metavar="MODEL", help="of load, unload, download and remove")
+    parser.add_argument("--minutes", type=_idle, metavar="MINUTES", help="pause: for so long")
+    _identity(parser)
+    _network(parser)
+    _local_network(parser)
+    _relays(parser)
     _json(parser)
 
 

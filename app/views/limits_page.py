@@ -187,7 +187,10 @@ class LimitsPage(QWidget):
     def _build_mine(self) -> None:
         self.mine_card = Card()
         title = tr("This is my own machine")
-        sentence = tr("It goes first, has no limits, and sees every model of this machine, shared or not.")
+        sentence = tr(
+            "It goes first, has no limits, sees every model, and may load, download and remove models, read the log "
+            "and pause sharing from afar."
+        )
         self.mine = Switch(self._theme, title)
         self.mine.setAccessibleDescription(sentence)
         texts = QVBoxLayout()
@@ -492,7 +495,7 @@ class LimitsPage(QWidget):
         dialog = confirm(
             self._theme,
             tr("Is {name} your own machine?", name=self._presenter.name),
-            tr("It then goes before all guests, without limits, and sees models that you share with nobody."),
+            tr("It may then remove models from this machine, read who used it, and pause sharing."),
             tr("It is mine"),
             lambda: self._presenter.set_mine(True),
             self.window(),

@@ -70,6 +70,7 @@ from qvac_core.core.state import (
     SpeechChoice,
     Target,
 )
+from qvac_core.core.steward import Steward
 from qvac_core.core.tools import ToolsRoom
 from qvac_core.core.transcripts import Transcripts
 from qvac_core.core.translations import Translations
@@ -289,6 +290,9 @@ class Core:
         self.pausing = Pausing(self._store.settings, self._store.database.run, self._sharing.use_pauses, self._hub.emit)
         self._stack.callback(self.pausing.close)
         self.pausing.open()
+        steward = Steward(self.machine, self.library, self.pausing, self._sharing.log)
+        self._on_close("steward", steward.close)
+        self._sharing.steward = steward
         self.history = History(self._store, self._hub.emit)
         self.gauges = MachineGauges()
         self._stack.callback(self.gauges.close)

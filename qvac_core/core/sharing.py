@@ -44,6 +44,8 @@ from qvac_core.core.waiting_times import WaitingTimes
 from qvac_core.delegation import admission, events
 from qvac_core.delegation.admission import DENIED_SECONDS, AccessPolicy, Allowance, Limits
 from qvac_core.delegation.live_requests import Kind
+from qvac_core.delegation.managed import Managed, NotManaged
+from qvac_core.delegation.messages import Manage, ManageReply
 from qvac_core.delegation.provider import Provider
 from qvac_core.delegation.serving import Greeting
 from qvac_core.errors import NetworkError, StoreError
@@ -113,6 +115,7 @@ class Sharing:
             limits_of=machine.limits_of,
             copied=machine,
             claims=self.invites,
+            managed=self,
             greeting=self._greeting,
             public_key=key_pair.public_key,
         )
@@ -125,6 +128,7 @@ class Sharing:
         self._active: dict[str, ActiveRequest] = {}
         self._waiting = WaitingTimes()
         self._knocks = OrderedDict((knock.public_key, knock) for knock in store.knocks.records())
+        self.steward: Managed | None = None
         self._wanted = False
         self._day = day_of(time.time())
         hub.subscribe(self._on_core_event)
@@ -404,6 +408,12 @@ class Sharing:
 
     def stop_request(self, request_id: str) -> None:
         self._provider.stop_request(request_id)
+
+    async def manage(self, message: Manage) -> ManageReply:
+        """For delegation's Managed, by whoever was set as the steward."""
+        if self.steward is None:
+            return await NotManaged().manage(message)
+        return await self.steward.manage(message)
 
     async def log(self, limit: int, search: str) -> tuple[LogEntry, ...]:
         return await self._run(self._store.request_log.entries, limit, None, search)

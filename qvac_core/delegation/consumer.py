@@ -49,6 +49,8 @@ from qvac_core.delegation.messages import (
     LoadModelReply,
     LoadSpeechModel,
     LoadTranslationModel,
+    Manage,
+    ManageReply,
     Message,
     ModelEntry,
     ModelProgress,
@@ -336,6 +338,11 @@ class Consumer:
         await self._ask(connection, ClaimGrant(grant), ClaimGrantReply, delegate.timeout or self._waits.reply)
         if self.connection(delegate.provider_public_key) is connection and connection.hello is None:
             await connection.close()  # it was let in to show it alone: the next one is a guest's
+
+    async def manage(self, delegate: Delegate, message: Manage) -> ManageReply:
+        """Act on a machine of one's own. Raises ProviderError for its refusal."""
+        connection = await self._ready(delegate)
+        return await self._ask(connection, message, ManageReply, delegate.timeout or self._waits.reply)
 
     async def list_copies(self, delegate: Delegate) -> list[CopyEntry]:
         """The model files this key may copy there; none where the provider is not one of ours, or an older one."""

@@ -336,6 +336,15 @@ class ClaimGrant(Message, frozen=True, tag="claimGrant"):
     grant: Annotated[str, Meta(max_length=4096)]
 
 
+class Manage(Message, frozen=True, tag="manage"):
+    """Of one of the owner's own machines. model: for load, unload, download, remove. minutes: of a pause, none = until
+    it is ended."""
+
+    action: Literal["status", "pause", "resume", "load", "unload", "download", "remove", "log"]
+    model: Annotated[str, Meta(max_length=1024)] | UnsetType = UNSET
+    minutes: Number | UnsetType = UNSET
+
+
 class Keepalive(Message, frozen=True, tag="keepalive"):
     pass
 
@@ -383,6 +392,7 @@ Request = (
     | ListModels
     | Keepalive
     | ClaimGrant
+    | Manage
     | BlobStatus
     | PutBlob
     | ListCopies
@@ -591,6 +601,31 @@ class ClaimGrantReply(Message, frozen=True, tag="claimGrant"):
     policy: Terms | UnsetType = UNSET
 
 
+class ManagedModel(Part, frozen=True, omit_defaults=False):
+    name: str
+    state: str
+    shared: bool
+    size_bytes: int
+
+
+class LogLine(Part, frozen=True, omit_defaults=False):
+    public_key: str
+    method: str
+    model: str
+    started_at: Number
+    outcome: str
+
+
+class ManageReply(Message, frozen=True, tag="manage"):
+    """How things stand then. paused_until: Unix seconds, 0 = not known."""
+
+    paused: bool = False
+    paused_until: Number = 0
+    models: list[ManagedModel] = []
+    downloads: list[str] = []
+    log: list[LogLine] = []
+
+
 class KeepaliveReply(Message, frozen=True, tag="keepalive"):
     pass
 
@@ -739,6 +774,7 @@ Reply = (
     | ListModelsReply
     | KeepaliveReply
     | ClaimGrantReply
+    | ManageReply
     | BlobStatusReply
     | PutBlobReply
     | ListCopiesReply
@@ -762,6 +798,7 @@ _requests: Mapping[str, msgspec.json.Decoder[Any]] = {
     "listModels": msgspec.json.Decoder(ListModels),
     "keepalive": msgspec.json.Decoder(Keepalive),
     "claimGrant": msgspec.json.Decoder(ClaimGrant),
+    "manage": msgspec.json.Decoder(Manage),
     "blobStatus": msgspec.json.Decoder(BlobStatus),
     "putBlob": msgspec.json.Decoder(PutBlob),
     "listCopies": msgspec.json.Decoder(ListCopies),

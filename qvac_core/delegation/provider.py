@@ -22,6 +22,7 @@ from qvac_core.delegation.held_bytes import HeldBytes
 from qvac_core.delegation.held_models import KnownModels, LimitsOf
 from qvac_core.delegation.kv_sessions import KvSessions
 from qvac_core.delegation.live_requests import LiveRequests
+from qvac_core.delegation.managed import Managed, NotManaged
 from qvac_core.delegation.messages import ClaimGrant, ClaimGrantReply, decode_envelope, decode_request, encode
 from qvac_core.delegation.methods import Shape, shape_of
 from qvac_core.delegation.models_of_keys import ModelsOfKeys
@@ -72,12 +73,13 @@ class Provider:
         limits_of: LimitsOf | None = None,
         copied: CopiedModels | None = None,
         claims: Claims | None = None,
+        managed: Managed | None = None,
         wall_clock: Callable[[], float] = time.time,
     ) -> None:
         """`wall_clock` gives Unix seconds. limits_of: bounds for one model, as they are now; None = `limits` for all.
 
         greeting: what is said of this provider, as it is now. copied: what guests may copy; None = nothing. claims:
-        invites that keys may show; None = there are none.
+        invites that keys may show; None = there are none. managed: what the owner's own machines act on.
         """
         self.public_key = public_key
         self.paused = False
@@ -112,6 +114,7 @@ class Provider:
             blobs=self._blobs,
             log=log,
             claims=self._claims,
+            managed=managed or NotManaged(),
             greeting=greeting,
             limits_of=limits_of or (lambda model: bounds),
             now=wall_clock,

@@ -43,6 +43,7 @@ from qvac_core.delegation.kv_sessions import KvSessions
 from qvac_core.delegation.life_signs import GUEST_GONE_SECONDS, GUEST_LOOK_SECONDS, GUEST_LOST_SECONDS, Silence
 from qvac_core.delegation.live_requests import Ending, Kind, LiveRequest, LiveRequests, stop_for
 from qvac_core.delegation.loads import load, plugin_not_found
+from qvac_core.delegation.managed import Managed
 from qvac_core.delegation.messages import (
     SERVED_MODEL_TYPES,
     AnyLoad,
@@ -65,6 +66,7 @@ from qvac_core.delegation.messages import (
     ListCopies,
     ListModels,
     ListModelsReply,
+    Manage,
     Message,
     ModelEntry,
     PutBlob,
@@ -147,6 +149,7 @@ class Service:
     blobs: BlobStore
     log: RequestLog
     claims: Claims
+    managed: Managed
     greeting: Callable[[], Greeting]
     limits_of: LimitsOf
     now: Callable[[], float]
@@ -405,6 +408,9 @@ class Session:
         elif isinstance(message, ClaimGrant):
             await self._service.claims.claim(self.public_key, message.grant)
             await self._reply(request, ClaimGrantReply(success=True, policy=self.terms()))
+        elif isinstance(message, Manage):
+            self._require(Act.MANAGE)
+            await self._reply(request, await self._service.managed.manage(message))
         elif isinstance(message, ListModels):
             await self._reply(request, self._list_models())
         elif isinstance(message, Cancel):

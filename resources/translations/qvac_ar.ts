@@ -867,7 +867,7 @@
     </message>
     <message>
         <source>An invite is for 1 to {most} people.</source>
-        <translation>الدعوة لعدد من 1 إلى {most} شخصًا.</translation>
+        <translation>الدعوة مخصصة لشخص واحد حتى {most} أشخاص.</translation>
     </message>
     <message>
         <source>An invite of this machine</source>
@@ -2471,7 +2471,7 @@
     </message>
     <message>
         <source>Hours are written as 08:00-20:00.</source>
-        <translation>تُكتب الساعات هكذا 08:00-20:00.</translation>
+        <translation>تُكتب الساعات هكذا: 08:00-20:00.</translation>
     </message>
     <message>
         <source>Hours begin at</source>
@@ -2662,8 +2662,8 @@
         <translation>يحرّر {size} من القرص.</translation>
     </message>
     <message>
-        <source>It goes first, has no limits, and sees every model of this machine, shared or not.</source>
-        <translation>له الأولوية وبلا حدود، ويرى كل نماذج هذا الجهاز، المشارَكة وغيرها.</translation>
+        <source>It goes first, has no limits, sees every model, and may load, download and remove models, read the log and pause sharing from afar.</source>
+        <translation>له الأولوية وبلا حدود، ويرى كل النماذج، ويجوز له من بُعد تحميل النماذج وتنزيلها وإزالتها وقراءة السجل وإيقاف المشاركة مؤقتًا.</translation>
     </message>
     <message>
         <source>It has more than {most} messages.</source>
@@ -2766,6 +2766,10 @@
         <translation>قد يكون انطفأ للتو، أو حظر مالكه مفتاحك. حاول من جديد بعد لحظة.</translation>
     </message>
     <message>
+        <source>It may then remove models from this machine, read who used it, and pause sharing.</source>
+        <translation>يجوز له عندها إزالة نماذج من هذا الجهاز وقراءة من استخدمه وإيقاف المشاركة مؤقتًا.</translation>
+    </message>
+    <message>
         <source>It moves at the next restart.</source>
         <translation>يُنقل عند إعادة التشغيل التالية.</translation>
     </message>
@@ -2792,10 +2796,6 @@
     <message>
         <source>It shares {models}</source>
         <translation>يشارك {models}</translation>
-    </message>
-    <message>
-        <source>It then goes before all guests, without limits, and sees models that you share with nobody.</source>
-        <translation>عندها يتقدم على جميع الضيوف بلا حدود، ويرى نماذج لا تشاركها مع أحد.</translation>
     </message>
     <message>
         <source>It was made by a newer QVAC Desktop. Update this one.</source>

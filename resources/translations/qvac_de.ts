@@ -707,7 +707,7 @@
     </message>
     <message>
         <source>An invite is for 1 to {most} people.</source>
-        <translation>Eine Einladung gilt für 1 bis {most} Leute.</translation>
+        <translation>Eine Einladung ist für 1 bis {most} Personen.</translation>
     </message>
     <message>
         <source>An invite of this machine</source>
@@ -2303,7 +2303,7 @@
     </message>
     <message>
         <source>Hours are written as 08:00-20:00.</source>
-        <translation>Zeiten schreibt man 08:00-20:00.</translation>
+        <translation>Stunden schreibt man so: 08:00-20:00.</translation>
     </message>
     <message>
         <source>Hours begin at</source>
@@ -2494,8 +2494,8 @@
         <translation>Das macht {size} auf dem Datenträger frei.</translation>
     </message>
     <message>
-        <source>It goes first, has no limits, and sees every model of this machine, shared or not.</source>
-        <translation>Er kommt zuerst an die Reihe, hat keine Grenzen und sieht jedes Modell dieses Rechners, freigegeben oder nicht.</translation>
+        <source>It goes first, has no limits, sees every model, and may load, download and remove models, read the log and pause sharing from afar.</source>
+        <translation>Er kommt zuerst an die Reihe, hat keine Grenzen, sieht jedes Modell und darf aus der Ferne Modelle laden, holen und entfernen, das Protokoll lesen und die Freigabe pausieren.</translation>
     </message>
     <message>
         <source>It has more than {most} messages.</source>
@@ -2598,6 +2598,10 @@
         <translation>Er ist vielleicht gerade ausgegangen, oder der Besitzer hat Ihren Schlüssel gesperrt. Versuchen Sie es gleich noch einmal.</translation>
     </message>
     <message>
+        <source>It may then remove models from this machine, read who used it, and pause sharing.</source>
+        <translation>Er darf dann Modelle von diesem Rechner entfernen, lesen, wer ihn genutzt hat, und die Freigabe pausieren.</translation>
+    </message>
+    <message>
         <source>It moves at the next restart.</source>
         <translation>Er zieht beim nächsten Neustart um.</translation>
     </message>
@@ -2624,10 +2628,6 @@
     <message>
         <source>It shares {models}</source>
         <translation>Er gibt {models} frei</translation>
-    </message>
-    <message>
-        <source>It then goes before all guests, without limits, and sees models that you share with nobody.</source>
-        <translation>Er kommt dann vor allen Gästen an die Reihe, ohne Grenzen, und sieht auch Modelle, die Sie mit niemandem teilen.</translation>
     </message>
     <message>
         <source>It was made by a newer QVAC Desktop. Update this one.</source>
@@ -6216,7 +6216,7 @@
     </message>
     <message>
         <source>There are too many invites. Remove some that are closed.</source>
-        <translation>Es gibt zu viele Einladungen. Entfernen Sie einige, die geschlossen sind.</translation>
+        <translation>Es gibt zu viele Einladungen. Entfernen Sie einige geschlossene.</translation>
     </message>
     <message>
         <source>There are {count} servers already. Remove one first.</source>

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from pathlib import Path
 
 import pytest
 
 from qvac_core.core.invites_room import InvitesChanged, InviteWish
-from qvac_core.core.state import KeyLimits
-from qvac_core.errors import LocalProtocolError
+from qvac_core.core.state import KeyLimits, SharedModelsChanged
+from qvac_core.delegation.consumer import Delegate
+from qvac_core.delegation.messages import Manage
+from qvac_core.errors import LocalProtocolError, ProviderError
 from tests.e2e.program import run as run_program
 from tests.e2e.test_core import Watched, run
 
@@ -55,3 +58,32 @@ async def _program(folder: Path, *arguments: str) -> dict[str, str]:
     assert result.returncode == 1, result.stdout
     error: dict[str, str] = json.loads(result.stdout.splitlines()[-1])
     return error
+
+
+def test_a_machine_of_ones_own_is_managed_from_afar(small_model_path: Path, tmp_path: Path) -> None:
+    async def test(owner: Watched, guest: Watched) -> None:
+        model = await owner.core.add_model_file(small_model_path)
+        await owner.core.set_model_shared(model.name, False)
+        await owner.core.start_sharing()
+        own_key = guest.core.public_key
+        await owner.core.allow_key(own_key, "Laptop")
+        there = Delegate(bytes.fromhex(owner.core.public_key))
+        with pytest.raises(ProviderError, match="own machines"):
+            await guest.core.consumer.manage(there, Manage("status"))
+        assert await guest.core.consumer.list_models(there) == []
+        await owner.core.limits.set_mine(own_key, True)
+        assert [entry.name for entry in await guest.core.consumer.list_models(there) or ()] == [model.name]
+
+        paused = await guest.core.consumer.manage(there, Manage("pause", minutes=30))
+        assert paused.paused and paused.paused_until > time.time() and owner.core.pausing.pauses
+        resumed = await guest.core.consumer.manage(there, Manage("resume"))
+        assert not resumed.paused and not owner.core.pausing.pauses
+        await guest.core.consumer.manage(there, Manage("load", model=model.name))
+        await owner.until(SharedModelsChanged, lambda event: any(one.state == "loaded" for one in event.models))
+        unloaded = await guest.core.consumer.manage(there, Manage("unload", model=model.name))
+        assert [one.state for one in unloaded.models] == ["idle"]
+        with pytest.raises(ProviderError):
+            await guest.core.consumer.manage(there, Manage("remove", model="no such model"))
+        assert (await guest.core.consumer.manage(there, Manage("log"))).log == []
+
+    run(test, tmp_path)

@@ -283,6 +283,14 @@ SHOWN_BY: dict[str, tuple[str, ...]] = {
     },
     **{f"invite {option}": (INVITED,) for option in ("--bootstrap", "--port", "--no-local-network")},
     "invite --relay-through": (RELAYS,),
+    **{
+        f"remote {option}": ("e2e/test_invites.py::test_a_machine_of_ones_own_is_managed_from_afar",)
+        for option in (
+            *("key", "action", "model", "--minutes", "--data-dir", "--json", "--seed", "--bootstrap", "--port"),
+            "--no-local-network",
+        )
+    },
+    "remote --relay-through": (RELAYS,),
     "conversations --data-dir": (CONVERSATIONS,),
     "conversations action": (CONVERSATIONS,),
     "conversations files": (CONVERSATIONS,),

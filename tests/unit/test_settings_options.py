@@ -34,6 +34,7 @@ ELSEWHERE = {
         ("--name", "--parallel", "--only-model", "--hours", "--until", "--for-good", "--extra-tokens"),
         "the page of a person, under Share my GPU",
     ),
+    "--minutes": "Pause, on the machine itself",
     **dict.fromkeys(("--places", "--access-days"), "the page of invites, under Share my GPU"),
     **dict.fromkeys(("--mine", "--not-mine"), "the page of a person, under Share my GPU"),
     "--self-test": "of a terminal: whether an installation is whole, also where no window opens",

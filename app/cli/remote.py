@@ -1,0 +1,64 @@
+"""`qvac-desktop remote`: manage a machine of one's own from afar; its owner has marked this key as theirs."""
+
+from __future__ import annotations
+
+import argparse
+from datetime import datetime
+
+from app.cli.config import core_config
+from app.cli.output import Output
+from qvac_core.codec.key_text import short_key
+from qvac_core.core import Core
+from qvac_core.delegation.consumer import Delegate
+from qvac_core.delegation.messages import Manage, ManageReply
+from qvac_core.errors import LocalProtocolError
+
+NEED_A_MODEL = ("load", "unload", "download", "remove")
+
+
+async def remote(options: argparse.Namespace, output: Output) -> int:
+    """Event `machine`, and with `log` one `request` for each. Raises QvacError."""
+    if (options.action in NEED_A_MODEL) != (options.model is not None):
+        what = "needs a MODEL" if options.action in NEED_A_MODEL else "takes no MODEL"
+        raise LocalProtocolError(f"`remote KEY {options.action}` {what}.", name="INVALID_OPTION")
+    if options.minutes is not None and options.action != "pause":
+        raise LocalProtocolError("--minutes is for `remote KEY pause`.", name="INVALID_OPTION")
+    message = Manage(options.action)
+    if options.model is not None:
+        message = Manage(options.action, model=options.model)
+    elif options.minutes is not None:
+        message = Manage(options.action, minutes=float(options.minutes))
+    async with Core(core_config(options)) as core:
+        reply = await core.consumer.manage(Delegate(options.key), message)
+    _tell(reply, output)
+    return 0
+
+
+def _tell(reply: ManageReply, output: Output) -> None:
+    output.event(
+        "machine",
+        paused=reply.paused,
+        pausedUntil=reply.paused_until or None,
+        models=[
+            {"name": model.name, "state": model.state, "shared": model.shared, "sizeBytes": model.size_bytes}
+            for model in reply.models
+        ],
+        downloads=reply.downloads,
+    )
+    until = f" until {datetime.fromtimestamp(reply.paused_until):%Y-%m-%d %H:%M}" if reply.paused_until else ""
+    output.text(f"It {'rests' + until if reply.paused else 'serves'}.")
+    for model in reply.models:
+        output.text(f"{model.name}  {model.state}{', shared' if model.shared else ''}")
+    for title in reply.downloads:
+        output.text(f"{title}  downloading")
+    for line in reply.log:
+        output.event(
+            "request",
+            remotePublicKey=line.public_key,
+            method=line.method,
+            model=line.model,
+            startedAt=line.started_at,
+            outcome=line.outcome,
+        )
+        when = f"{datetime.fromtimestamp(line.started_at):%Y-%m-%d %H:%M}"
+        output.text(f"{when}  {short_key(line.public_key)}  {line.model}  {line.method}  {line.outcome}")
