@@ -37,7 +37,7 @@ WORK = ROOT / "build" / "installers"
 OUT = ROOT / "dist"
 BIN = "Scripts" if os.name == "nt" else "bin"
 NAME = "qvac-desktop"
-MAINTAINER = "QVAC Desktop authors <qvac-desktop@localhost.localdomain>"
+MAINTAINER = "QVAC Desktop authors <qvac-desktop@localhost.localdomain>"  # nobody's: whoever releases gives one
 DEPENDS = (
     *("libgl1", "libegl1", "libxcb1", "libwayland-client0", "libwayland-cursor0", "libwayland-egl1", "libdrm2"),
     *("fontconfig-config", "fonts-dejavu-core | fonts-noto-core", "hicolor-icon-theme"),
@@ -261,7 +261,7 @@ def linux_tree(options: argparse.Namespace) -> Path:
             f"usr/share/doc/{NAME}/NEWS.md": (ROOT / "CHANGELOG.md").read_text(),
         },
     )
-    log = desktop_files.changelog(version(), format_datetime(when), MAINTAINER)
+    log = desktop_files.changelog(version(), format_datetime(when), options.maintainer)
     packed = io.BytesIO()
     with gzip.GzipFile("", "wb", 9, packed, mtime=0) as file:
         file.write(log.encode())
@@ -288,7 +288,7 @@ def nfpm(kind: str, tree: Path, options: argparse.Namespace) -> Path:
         overrides.parent.mkdir(parents=True)
         overrides.write_text((HERE / "linux" / "lintian-overrides").read_text())
         settle(overrides.parent)
-    config = nfpm_config(kind, tree, floor, deb_machine, options.homepage, fast=options.fast)
+    config = nfpm_config(kind, tree, floor, deb_machine, options)
     file = WORK / f"nfpm-{kind}.json"
     file.write_text(json.dumps(config, indent=1))
     name = {
@@ -304,7 +304,7 @@ def nfpm(kind: str, tree: Path, options: argparse.Namespace) -> Path:
     return OUT / name
 
 
-def nfpm_config(kind: str, tree: Path, floor: str, machine: str, homepage: str, *, fast: bool) -> dict[str, object]:
+def nfpm_config(kind: str, tree: Path, floor: str, machine: str, options: argparse.Namespace) -> dict[str, object]:
     when = f"{datetime.fromtimestamp(epoch(), UTC):%Y-%m-%dT%H:%M:%SZ}"
     return {
         "name": NAME,
@@ -315,9 +315,9 @@ def nfpm_config(kind: str, tree: Path, floor: str, machine: str, homepage: str, 
         "release": "" if kind == "deb" else "1",
         "section": "net",
         "priority": "optional",
-        "maintainer": MAINTAINER,
+        "maintainer": options.maintainer,
         "vendor": "QVAC Desktop authors",
-        **({"homepage": homepage} if homepage else {}),
+        **({"homepage": options.homepage} if options.homepage else {}),
         "license": "Apache-2.0",
         "description": (
             "Share a GPU by public key, and chat through it\n"
@@ -331,9 +331,9 @@ def nfpm_config(kind: str, tree: Path, floor: str, machine: str, homepage: str, 
         "contents": [{"src": str(tree / "usr"), "dst": "/usr", "type": "tree"}],
         "depends": [f"libc6 (>= {floor})", *DEPENDS] if kind == "deb" else [f"glibc >= {floor}", *RPM_DEPENDS],
         "recommends": ["xdg-utils"],
-        "deb": {"compression": "zstd" if fast else "xz"},
+        "deb": {"compression": "zstd" if options.fast else "xz"},
         "rpm": {
-            "compression": "zstd:3" if fast else "zstd:19",
+            "compression": "zstd:3" if options.fast else "zstd:19",
             "summary": "Share a GPU by public key, and chat through it",
         },
     }
@@ -486,6 +486,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--runtime", type=Path, metavar="FILE", help="for appimage: AppImage's type2-runtime")
     parser.add_argument("--payload", type=Path, metavar="FOLDER", help="for windows: pack this folder, freeze nothing")
     parser.add_argument("--homepage", default="", metavar="URL", help="where the project lives, for the metadata")
+    parser.add_argument("--maintainer", default=MAINTAINER, metavar="NAME <MAIL>", help="whom the package names")
     parser.add_argument("--updates", default="", metavar="URL", help="where the signed file about newer versions lies")
     parser.add_argument("--updates-key", default="", metavar="HEX", help="the public key that signs it (newest.py)")
     parser.add_argument("--fast", action="store_true", help="pack in seconds, a third larger: for a try")

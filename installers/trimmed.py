@@ -56,6 +56,7 @@ LEFT_OUT = (
     *("*llama_cpp/lib/libllama-common*", "lib/libllama*", "lib/libmtmd*", "lib/libggml*"),
     # Where a package was installed from, and what lay there: nothing that the program asks for.
     *("*.dist-info/direct_url.json", "*.dist-info/RECORD", "*.dist-info/INSTALLER", "*.dist-info/REQUESTED"),
+    "*/__pycache__/*",
     *("libllama*", "libmtmd*", "*libav/*", "*/tests/*", "*.pyi", "*.pxd", "*.pyx", "*/include/*", "*.cmake", "*.pc"),
 )
 

@@ -148,6 +148,9 @@ class Newer:
         await self._tasks.close()
 
     async def _watch(self) -> None:
+        # The window's first words are that nothing leaves this machine before its person chooses: not on the first day.
+        if not await asyncio.to_thread(self._file.exists):
+            await asyncio.to_thread(self._keep, self._clock(), 0)
         while True:
             if self._wanted():
                 try:

@@ -160,6 +160,7 @@ def test_damaged_memory_is_no_memory(tmp_path: Path) -> None:
 def test_switched_off_it_asks_nobody_and_switched_on_it_does(tmp_path: Path) -> None:
     async def test() -> None:
         room = Room(tmp_path)
+        (tmp_path / "updates.json").write_text('{"asked": 0, "number": 0}')
         room.wanted = False
         room.files = [newest()]
         room.newer.open()
@@ -171,6 +172,23 @@ def test_switched_off_it_asks_nobody_and_switched_on_it_does(tmp_path: Path) -> 
                 await asyncio.sleep(0.005)
         await room.newer.close()
         assert (before, room.asked) == (0, 1)
+
+    asyncio.run(test())
+
+
+def test_nothing_is_asked_on_the_first_day(tmp_path: Path) -> None:
+    async def test() -> None:
+        room = Room(tmp_path)
+        room.newer.open()
+        async with asyncio.timeout(60):
+            while not (tmp_path / "updates.json").exists():
+                await asyncio.sleep(0.005)
+        await asyncio.sleep(0.02)
+        await room.newer.close()
+        assert not room.asked
+        room.now += DAY
+        room.files = [newest()]
+        assert await room.newer.look() is not None
 
     asyncio.run(test())
 
@@ -193,6 +211,8 @@ def test_a_core_that_knows_where_asks_and_tells(tmp_path: Path, monkeypatch: pyt
         return signed(KEY, version="9.0.0", number=1, page=PAGE, expires=datetime.now(UTC) + timedelta(days=1))
 
     monkeypatch.setattr(core_module, "Newer", partial(Newer, fetch=fetched))
+
+    (tmp_path / "updates.json").write_text('{"asked": 0, "number": 0}')
 
     async def test() -> None:
         source = UpdateSource("https://example.org/newest.json", PUBLIC, "0.1.0")
