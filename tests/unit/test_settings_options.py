@@ -11,6 +11,7 @@ ELSEWHERE = {
     "--search": "the search of the Library",
     "--yes": "the question of a dialog",
     "--prompt": "the message field of Chat",
+    **dict.fromkeys(("--tools", "--allow-tool"), "the tools of a conversation, in Chat"),
     "--picture": "the paper clip of Chat",
     "--file": "the paper clip of Chat",
     "--temp": "the parameters of a conversation",
