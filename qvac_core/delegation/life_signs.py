@@ -23,6 +23,8 @@ GONE_SECONDS = 0.65
 ORIGINAL_GONE_SECONDS = ASK_AFTER_SECONDS + 1.5
 # Of guests of ours, which say something at least every ASK_OURS_AFTER_SECONDS: nobody computes for them any longer.
 GUEST_GONE_SECONDS = 1.4
+# One that asks again on another connection, under the same id, has given up the one that is quiet for so long.
+GUEST_LOST_LINE_SECONDS = 0.8
 # What cannot go on from where it was stopped, as soon as its guest is back, is computed for so long.
 GUEST_LOST_SECONDS = 4.0
 GUEST_LOOK_SECONDS = 0.2

@@ -40,7 +40,13 @@ from qvac_core.delegation.held_models import (
     model_not_found,
 )
 from qvac_core.delegation.kv_sessions import KvSessions
-from qvac_core.delegation.life_signs import GUEST_GONE_SECONDS, GUEST_LOOK_SECONDS, GUEST_LOST_SECONDS, Silence
+from qvac_core.delegation.life_signs import (
+    GUEST_GONE_SECONDS,
+    GUEST_LOOK_SECONDS,
+    GUEST_LOST_LINE_SECONDS,
+    GUEST_LOST_SECONDS,
+    Silence,
+)
 from qvac_core.delegation.live_requests import Ending, Kind, LiveRequest, LiveRequests, stop_for
 from qvac_core.delegation.loads import load, plugin_not_found
 from qvac_core.delegation.managed import Managed
@@ -201,6 +207,12 @@ class Session:
                 await asyncio.wait({self._watching})
             self.stop_requests(Ending.DISCONNECTED)
             self.held.release_all()
+
+    @property
+    def is_lost(self) -> bool:
+        """One of ours, which would have said something if it were still there."""
+        quiet = asyncio.get_running_loop().time() - self.stream.heard_at - 2 * self.stream.rtt
+        return self.is_ours and (self.rpc.closed or quiet >= GUEST_LOST_LINE_SECONDS)
 
     def _live(self) -> list[LiveRequest]:
         return [request for request in self.requests if request.session is self]
@@ -633,7 +645,7 @@ class Session:
         own_id = request_id if isinstance(request_id, str) else None
         if own_id is not None:
             lost = self.requests.find(self.public_key, own_id)
-            if lost is not None and isinstance(lost.session, Session) and lost.session.is_ours:
+            if lost is not None and isinstance(lost.session, Session) and lost.session.is_lost:
                 self.requests.supersede(lost, self)
         live = self.requests.open(kind, self.public_key, self, own_id, known.model_id, known.model.name)
         live.judge = lambda: self._why_stop(live)
