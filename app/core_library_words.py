@@ -379,4 +379,6 @@ WITH_FIELDS = (
     later("In the models folder lies another {name}. Remove that model in the library, or move the file."),
     later("The vocabulary {name} is damaged, or no SentencePiece file. Download it again."),
     later("These models do not follow each other: the first one ends in {first}, and the second begins in {second}."),
+    # Newer versions
+    later("Whether there is a newer version could not be asked: {reason}."),
 )

@@ -867,7 +867,7 @@
     </message>
     <message>
         <source>An invite is for 1 to {most} people.</source>
-        <translation>الدعوة مخصصة لشخص واحد حتى {most} أشخاص.</translation>
+        <translation>الدعوة لعدد من 1 إلى {most} شخصًا.</translation>
     </message>
     <message>
         <source>An invite of this machine</source>
@@ -2471,7 +2471,7 @@
     </message>
     <message>
         <source>Hours are written as 08:00-20:00.</source>
-        <translation>تُكتب الساعات هكذا: 08:00-20:00.</translation>
+        <translation>تُكتب الساعات هكذا 08:00-20:00.</translation>
     </message>
     <message>
         <source>Hours begin at</source>
@@ -7666,6 +7666,10 @@
     <message>
         <source>Where two routers allow no direct path, a relay forwards what it cannot read. Anybody who can be reached runs one with &apos;qvac-desktop relay&apos; and gives you its key. One of the two machines has to name it.</source>
         <translation>حيث لا يسمح موجّهان بمسار مباشر، يمرّر المُرحِّل ما لا يستطيع قراءته. كل من يمكن الوصول إليه يشغّل واحدًا بالأمر qvac-desktop relay ويعطيك مفتاحه. وعلى أحد الجهازين أن يسمّيه.</translation>
+    </message>
+    <message>
+        <source>Whether there is a newer version could not be asked: {reason}.</source>
+        <translation>تعذّر السؤال عن وجود إصدار أحدث: {reason}.</translation>
     </message>
     <message>
         <source>Which invites</source>

@@ -707,7 +707,7 @@
     </message>
     <message>
         <source>An invite is for 1 to {most} people.</source>
-        <translation>Eine Einladung ist für 1 bis {most} Personen.</translation>
+        <translation>Eine Einladung gilt für 1 bis {most} Leute.</translation>
     </message>
     <message>
         <source>An invite of this machine</source>
@@ -2303,7 +2303,7 @@
     </message>
     <message>
         <source>Hours are written as 08:00-20:00.</source>
-        <translation>Stunden schreibt man so: 08:00-20:00.</translation>
+        <translation>Zeiten schreibt man 08:00-20:00.</translation>
     </message>
     <message>
         <source>Hours begin at</source>
@@ -6216,7 +6216,7 @@
     </message>
     <message>
         <source>There are too many invites. Remove some that are closed.</source>
-        <translation>Es gibt zu viele Einladungen. Entfernen Sie einige geschlossene.</translation>
+        <translation>Es gibt zu viele Einladungen. Entfernen Sie einige, die geschlossen sind.</translation>
     </message>
     <message>
         <source>There are {count} servers already. Remove one first.</source>
@@ -7450,6 +7450,10 @@
     <message>
         <source>Where two routers allow no direct path, a relay forwards what it cannot read. Anybody who can be reached runs one with &apos;qvac-desktop relay&apos; and gives you its key. One of the two machines has to name it.</source>
         <translation>Wo zwei Router keinen direkten Weg zulassen, leitet ein Relais weiter, was es nicht lesen kann. Wer erreichbar ist, betreibt eines mit „qvac-desktop relay“ und gibt Ihnen dessen Schlüssel. Einer der beiden Rechner muss es nennen.</translation>
+    </message>
+    <message>
+        <source>Whether there is a newer version could not be asked: {reason}.</source>
+        <translation>Ob es eine neuere Version gibt, war nicht zu erfahren: {reason}.</translation>
     </message>
     <message>
         <source>Which invites</source>

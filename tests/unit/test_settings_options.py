@@ -30,6 +30,8 @@ ELSEWHERE = {
     "--new-token": "New token, on the page For programs",
     "--provider": "the providers of Chat",
     "--allow-copy": "the menu of a model on Share",
+    "--tools": "the tools of a conversation in Chat",
+    "--allow-tool": "the question before a tool runs in Chat",
     "--copy": "the sources of a model in the Library",
     **dict.fromkeys(
         ("--name", "--parallel", "--only-model", "--hours", "--until", "--for-good", "--extra-tokens"),
