@@ -8,8 +8,9 @@ import asyncio
 from app.cli.config import core_config
 from app.cli.output import Output
 from qvac_core.core import Core
-from qvac_core.core.programs import ProgramsState, checked_origins
+from qvac_core.core.programs_state import ProgramsState
 from qvac_core.core.state import CoreEvent, DownloadChanged, Notice, ProgramCalled
+from qvac_core.endpoint.guard import checked_origins
 from qvac_core.endpoint.interface import Call
 from qvac_core.errors import StoreError
 from qvac_core.store.folders import DataDir

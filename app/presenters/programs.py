@@ -11,7 +11,7 @@ from PySide6.QtCore import QObject, QTimer, Signal
 from app.bridge import CoreProxy
 from app.tasks import Tasks
 from qvac_core.core.error_text import describe
-from qvac_core.core.programs import ProgramModel, ProgramsState, Tried
+from qvac_core.core.programs_state import ProgramModel, ProgramsState, Tried
 from qvac_core.core.state import ProgramCalled, ProgramsChanged, ProvidersChanged, SharedModelsChanged
 from qvac_core.endpoint.interface import Call
 from qvac_core.errors import QvacError

@@ -21,8 +21,8 @@ from app.widgets.label import Label
 from app.widgets.menu import Menu
 from app.widgets.status_line import StatusLine
 from app.widgets.switch import ROW_SIZE, Switch
-from qvac_core.core.programs import checked_origins
 from qvac_core.core.state import ErrorInfo
+from qvac_core.endpoint.guard import checked_origins
 from qvac_core.errors import LocalProtocolError
 
 TOKEN, SNIPPET = "token", "snippet"

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from qvac_core.core.manners import MannersInterface
     from qvac_core.core.model_options import ModelOptionsInterface
     from qvac_core.core.pausing import PausingInterface
-    from qvac_core.core.programs import ProgramsInterface
+    from qvac_core.core.programs_state import ProgramsInterface
     from qvac_core.core.state import (
         AccessMode,
         AccessRules,

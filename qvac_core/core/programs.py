@@ -8,13 +8,20 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Protocol
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
+from qvac_core.core.programs_state import (
+    ProgramCalled,
+    ProgramModel,
+    ProgramsChanged,
+    ProgramsState,
+    Tried,
+)
 from qvac_core.core.tasks import TaskOwner
 from qvac_core.endpoint.calls import CallBook
-from qvac_core.endpoint.guard import Guard, origin_of
-from qvac_core.endpoint.interface import Ability, Call, Offer, Reach
+from qvac_core.endpoint.guard import Guard, checked_origins
+from qvac_core.endpoint.interface import Ability, Call, Reach
 from qvac_core.endpoint.naming import named
 from qvac_core.errors import LocalProtocolError, QvacError
 from qvac_core.store.program_token import ProgramToken
@@ -26,81 +33,7 @@ if TYPE_CHECKING:
     from qvac_core.endpoint.listener import Listener
 
 LOOPBACK = "127.0.0.1"
-MOST_ORIGINS = 64
 TRY_SECONDS = 180.0  # a large model may have to be loaded
-
-
-@dataclass(frozen=True, slots=True)
-class ProgramsState:
-    """address: the base URL while it is on, and as it would be while it is off. error: why it could not be switched on;
-    free_port: another one to be had then, 0 = no matter of the port. token_end: its last four letters."""
-
-    on: bool = False
-    address: str = ""
-    port: int = 0
-    origins: tuple[str, ...] = ()
-    error: str = ""
-    free_port: int = 0
-    token_end: str = ""
-    at_start: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class ProgramsChanged:
-    state: ProgramsState
-
-
-@dataclass(frozen=True, slots=True)
-class ProgramCalled:
-    """A call of a program began, changed or ended."""
-
-    call: Call
-
-
-@dataclass(frozen=True, slots=True)
-class ProgramModel:
-    """id: the name that programs use."""
-
-    id: str
-    offer: Offer
-
-
-@dataclass(frozen=True, slots=True)
-class Tried:
-    """A call over the endpoint itself. seconds: to the first word."""
-
-    machine: str
-    seconds: float
-    tokens_per_second: float
-
-
-class ProgramsInterface(Protocol):
-    """`core.programs`. Used on the core's loop."""
-
-    @property
-    def state(self) -> ProgramsState: ...
-
-    async def switch(self, on: bool, *, port: int = 0) -> None:
-        """port: kept as the setting, 0 = the one of the settings. What keeps it off stands in the state's `error`."""
-
-    async def token(self) -> str:
-        """Raises StoreError when its keyring does not answer."""
-
-    async def new_token(self) -> str:
-        """The old one is of no use from now on."""
-
-    async def models(self) -> tuple[ProgramModel, ...]: ...
-    async def calls(self) -> tuple[Call, ...]:
-        """Those that run, then the recent ones, the newest first."""
-
-    async def stop_call(self, id: str) -> None: ...
-    async def clear_calls(self) -> None: ...
-
-    async def set_origins(self, origins: Sequence[str]) -> None:
-        """Web pages that may call. Raises LocalProtocolError for what is no origin."""
-
-    async def try_model(self, id: str) -> Tried:
-        """Ask this chat model for a few words, as a program would. Raises QvacError."""
 
 
 class Programs:
@@ -298,18 +231,3 @@ def _sentence(body: str) -> str:
         return str(json.loads(body)["error"]["message"])
     except (ValueError, KeyError, TypeError):
         return "The endpoint answered in a way that was not expected."
-
-
-def checked_origins(origins: Sequence[str]) -> tuple[str, ...]:
-    """As browsers send them. Raises LocalProtocolError."""
-    if len(origins) > MOST_ORIGINS:
-        raise LocalProtocolError(f"{MOST_ORIGINS} pages at most may be allowed.")
-    kept = []
-    for text in origins:
-        origin = origin_of(text)
-        if origin is None:
-            raise LocalProtocolError(
-                f"'{text[:60]}' is no address of a page. Write it as in https://chat.example.com, without a path."
-            )
-        kept.append(origin)
-    return tuple(dict.fromkeys(kept))

@@ -20,8 +20,8 @@ from qvac_core.core.manners import MannersChanged as MannersChanged
 from qvac_core.core.pausing import Pause as Pause
 from qvac_core.core.pausing import PauseReason as PauseReason
 from qvac_core.core.pausing import PausesChanged as PausesChanged
-from qvac_core.core.programs import ProgramCalled as ProgramCalled
-from qvac_core.core.programs import ProgramsChanged as ProgramsChanged
+from qvac_core.core.programs_state import ProgramCalled as ProgramCalled
+from qvac_core.core.programs_state import ProgramsChanged as ProgramsChanged
 from qvac_core.core.tools_state import ServerEntry as ServerEntry
 from qvac_core.core.tools_state import ToolServersChanged as ToolServersChanged
 from qvac_core.store.records import AnswerStats as AnswerStats

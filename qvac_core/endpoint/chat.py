@@ -15,9 +15,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from qvac_core.endpoint.answering import Begun, Part, Seam
+from qvac_core.endpoint.causes import fault_of
 from qvac_core.endpoint.conversation import Asked, model_of, sampling_of, stops_of
 from qvac_core.endpoint.exchange import Exchange, paced
-from qvac_core.endpoint.faults import Fault, bad, fault_of
+from qvac_core.endpoint.faults import Fault, bad
 from qvac_core.endpoint.fields import Fields, clean
 from qvac_core.endpoint.interface import Called, ChatAsk, Ended, Text, Thought, Waiting
 from qvac_core.engines.interface import ChatMessage

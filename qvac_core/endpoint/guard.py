@@ -10,9 +10,10 @@ from __future__ import annotations
 import hmac
 import ipaddress
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 
 from qvac_core.endpoint.faults import Fault
+from qvac_core.errors import LocalProtocolError
 
 # `.internal` is reserved for private use (ICANN, 2024): these lead from a container to its machine.
 _NAMES = frozenset({"localhost", "host.docker.internal", "host.containers.internal"})
@@ -20,6 +21,7 @@ _HOST = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::(\d{1,5}))?", re.AS
 _ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[^\s/?#@\\]+", re.IGNORECASE | re.ASCII)
 _ASKED = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~, -]{0,2000}", re.ASCII)
 LONGEST_ORIGIN = 300
+MOST_ORIGINS = 64
 
 
 def origin_of(text: str) -> str | None:
@@ -30,6 +32,21 @@ def origin_of(text: str) -> str | None:
     scheme, _, host = text.partition("://")
     default = {"http": ":80", "https": ":443"}.get(scheme, "")
     return f"{scheme}://{host.removesuffix(default) if default else host}"
+
+
+def checked_origins(origins: Sequence[str]) -> tuple[str, ...]:
+    """As browsers send them. Raises LocalProtocolError."""
+    if len(origins) > MOST_ORIGINS:
+        raise LocalProtocolError(f"{MOST_ORIGINS} pages at most may be allowed.")
+    kept = []
+    for text in origins:
+        origin = origin_of(text)
+        if origin is None:
+            raise LocalProtocolError(
+                f"'{text[:60]}' is no address of a page. Write it as in https://chat.example.com, without a path."
+            )
+        kept.append(origin)
+    return tuple(dict.fromkeys(kept))
 
 
 class Guard:

@@ -179,4 +179,5 @@ def test_a_provider_that_goes_away_is_an_error_and_never_a_whole_answer(
     assert said.get("raised_by_it") == "APIError", said
     assert said["text"]
     assert said["message"]
-    assert served.endpoint.until("call", kind="chat", outcome="failed")["generatedTokens"] > 0
+    call = served.endpoint.until("call", kind="chat", outcome="failed", reason=said["message"])
+    assert call["generatedTokens"] > 0

@@ -6,7 +6,8 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from qvac_core.core.programs import ProgramCalled, ProgramModel, ProgramsChanged, ProgramsState, Tried, checked_origins
+from qvac_core.core.programs_state import ProgramCalled, ProgramModel, ProgramsChanged, ProgramsState, Tried
+from qvac_core.endpoint.guard import checked_origins
 from qvac_core.endpoint.interface import Call, Offer
 from qvac_core.endpoint.listener import PortTaken
 
