@@ -89,8 +89,14 @@ def test_the_index_follows_what_is_changed_and_removed(shelf: Shelf) -> None:
 
 def test_what_was_said_before_there_was_an_index_is_found(tmp_path: Path) -> None:
     old = Database.open(tmp_path / "old.db", now=NOW, migrations=MIGRATIONS[:10])
-    id = Conversations(old).create(Target(), NOW, title="Old").id
-    Conversations(old).append(id, Message("m", "user", "walrus", NOW), NOW)
+    with old.transaction() as rows:  # as that version wrote them: today's code knows columns that came later
+        rows.execute(
+            "INSERT INTO conversations (id, title, created_at, updated_at, first) VALUES ('c', 'Old', 0, 0, 'm')"
+        )
+        rows.execute(
+            "INSERT INTO messages (id, conversation_id, role, text, created_at, status)"
+            " VALUES ('m', 'c', 'user', 'walrus', 0, 'done')"
+        )
     old.close()
     shelf = Shelf(tmp_path / "old.db")
     assert shelf.titles("walrus") == ["Old"]
