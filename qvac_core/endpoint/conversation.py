@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from qvac_core.endpoint.faults import bad
-from qvac_core.endpoint.fields import Fields, clean
+from qvac_core.endpoint.fields import Fields, clean, json_text
 from qvac_core.endpoint.interface import ChatAsk
 from qvac_core.engines.interface import ChatMessage, SamplingParams, Tool, ToolCall, ToolChoice, ToolMode
 from qvac_core.engines.pictures import PICTURE_BYTES, PICTURES, check_pictures
@@ -215,7 +215,7 @@ def call_of(id: str, name: str, arguments: str, where: str) -> ToolCall:
         object_ = None
     if not isinstance(object_, dict):
         raise bad(f"{where}: the arguments of a call are the JSON text of an object.", where)
-    return ToolCall(id, name, json.dumps(object_, ensure_ascii=False))
+    return ToolCall(clean(id), name, json_text(object_))
 
 
 def _tools(fields: Fields) -> tuple[Tool, ...]:
@@ -243,7 +243,7 @@ def tools_of(given: list[Any], *, nested: bool) -> tuple[Tool, ...]:
         name = part.text("name")
         if not name or len(name) > LONGEST_NAME:
             raise bad(f"{where} has a name of {LONGEST_NAME} letters at most.", part.path("name"))
-        tools.append(Tool(name, part.text("description", ""), json.dumps(_parameters(part), ensure_ascii=False)))
+        tools.append(Tool(name, part.text("description", ""), json_text(_parameters(part))))
     if len({tool.name for tool in tools}) != len(tools):
         raise bad("Two tools have the same name.", "tools")
     return tuple(tools)
@@ -299,7 +299,7 @@ def format_of(kind: str, where: str) -> str | None:
 def schema_text(given: object, where: str) -> str:
     if not isinstance(given, dict):
         raise bad(f"{where} is a JSON schema.", where)
-    return json.dumps({name: value for name, value in given.items() if name != "$schema"}, ensure_ascii=False)
+    return json_text({name: value for name, value in given.items() if name != "$schema"})
 
 
 def with_answer_tool(ask: ChatAsk) -> tuple[ChatAsk, str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -63,9 +62,9 @@ class Fields:
         value = self.given.get(name)
         if value is None:
             return None
-        if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        if isinstance(value, bool) or not isinstance(value, int | float):
             raise bad(f"{self.path(name)} is a number.", self.path(name))
-        if not low <= value <= high:
+        if not low <= value <= high:  # in whole numbers too: one of 400 digits is no float
             raise bad(f"{self.path(name)} is a number from {low:g} to {high:g}.", self.path(name))
         return float(value)
 
@@ -113,3 +112,8 @@ class Fields:
 def clean(text: str) -> str:
     """Halves of letters have no UTF-8."""
     return text if text.isascii() else text.encode("utf-8", "replace").decode()
+
+
+def json_text(value: object) -> str:
+    """Of a schema, or of arguments: what a template and an engine's worker are told is UTF-8."""
+    return clean(json.dumps(value, ensure_ascii=False))

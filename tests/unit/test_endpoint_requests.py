@@ -123,6 +123,9 @@ def test_ollamas_clients_get_their_own_form_of_error() -> None:
         ({"model": "Qwen3 8B", "messages": [{"role": "user", "content": 5}]}, "messages[0].content"),
         ({"model": "Qwen3 8B", "messages": USER, "temperature": 3}, "temperature"),
         ({"model": "Qwen3 8B", "messages": USER, "temperature": True}, "temperature"),
+        ({"model": "Qwen3 8B", "messages": USER, "temperature": 10**400}, "temperature"),
+        ({"model": "Qwen3 8B", "messages": USER, "seed": -(10**400)}, "seed"),
+        (b'{"model": "Qwen3 8B", "messages": [{"role": "user", "content": "Hi"}], "top_p": 1e999}', "top_p"),
         ({"model": "Qwen3 8B", "messages": USER, "max_tokens": 0}, "max_tokens"),
         ({"model": "Qwen3 8B", "messages": USER, "stop": ["a"] * 99}, "stop"),
         ({"model": "Qwen3 8B", "messages": USER, "n": 2}, "n"),
@@ -148,6 +151,28 @@ def test_a_bad_body_is_told_by_the_name_of_its_field(body: Any, param: str | Non
     assert answer.status == 400
     assert answer.json["error"]["param"] == param
     assert answer.json["error"]["message"].endswith((".", "]."))
+
+
+def test_halves_of_letters_reach_no_engine() -> None:
+    """Its worker is told in UTF-8. They come as escapes, in schemas, in arguments, in names."""
+    half = "\ud83d"
+    schema = {"type": "object", "title": half}
+    call = {"id": half, "function": {"name": "f", "arguments": '{"a": "\\ud83d"}'}}
+    answered = {"role": "tool", "tool_call_id": half, "content": half}
+    messages = [*USER, {"role": "assistant", "content": half, "tool_calls": [call]}, answered]
+    reach = there()
+    for more in (
+        {"response_format": {"type": "json_schema", "json_schema": {"schema": schema}}},
+        {"tools": [{"type": "function", "function": {"name": "f", "description": half, "parameters": schema}}]},
+    ):
+        body = {"model": "This machine/Qwen3 8B", "messages": messages, **more}
+        assert run(Browserless(reach).ask("POST", "/v1/chat/completions", body)).status == 200
+    for _, ask in reach.asked:
+        texts = [ask.schema or "", *(tool.parameters for tool in ask.tools)]
+        texts += [text for each in ask.history for text in (each.content, each.tool_call_id or "")]
+        texts += [text for each in ask.history for made in each.tool_calls for text in (made.id, made.arguments)]
+        assert sum("?" in text for text in texts) == 6
+        "".join(texts).encode()
 
 
 def test_what_is_not_known_is_ignored_and_odd_forms_are_taken() -> None:
