@@ -330,9 +330,7 @@ class ChatPresenter(QObject):
                 await self._open(conversation_id)
             if self.open_id == conversation_id and not any(m.id == message_id for m in self.messages):
                 await self._core.call(lambda core: core.branches.show_message(conversation_id, message_id))
-                self.chats.take_path(
-                    conversation_id, await self._core.call(lambda core: core.messages(conversation_id))
-                )
+                self.chats.take_path(conversation_id, await self.chats.path(conversation_id))
             if self.open_id == conversation_id:
                 self.reveal_wanted.emit(message_id)
 

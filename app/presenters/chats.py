@@ -144,6 +144,7 @@ class Chats(QObject):
         self._keep_soon.setInterval(KEEP_DRAFTS_MS)
         self._keep_soon.timeout.connect(lambda: self._start("", self.keep_drafts()))
         self._local_ids = 0
+        self._turns = 0  # answers that began or ended, and paths that changed
         self._began = False
         self._loaded = False
         core.core_event.connect(self._take)
@@ -217,9 +218,19 @@ class Chats(QObject):
         """Its messages, for `hold`."""
         if conversation_id in self._shown:
             return self._shown[conversation_id]
-        messages = await self.core.call(lambda core: core.messages(conversation_id))
+        messages = await self.path(conversation_id)
+        if conversation_id in self._shown:
+            return self._shown[conversation_id]
         # What streams is shown as far as its events have come: those that follow are added to that, none twice.
         return [self._streaming[m.id][1] if m.id in self._streaming else _at_rest(m) for m in messages]
+
+    async def path(self, conversation_id: str) -> tuple[Message, ...]:
+        """Its messages in the core, none of them older than the events that have come."""
+        while True:
+            turns = self._turns
+            messages = await self.core.call(lambda core: core.messages(conversation_id))
+            if turns == self._turns:
+                return messages
 
     def hold(self, key: str, messages: list[Message], unwritten: Unwritten | None = None) -> list[Message]:
         """A window shows it from now on: the list that all such windows have, and that is kept as it is in the core."""
@@ -447,6 +458,8 @@ class Chats(QObject):
     # --- Events
 
     def _take(self, event: CoreEvent) -> None:
+        if isinstance(event, AnswerStarted | AnswerFinished | PathChanged):
+            self._turns += 1
         match event:
             case AnswerTokens():
                 self._grow(event.message_id, lambda m: replace(m, text=m.text + event.text))

@@ -19,7 +19,7 @@ from app.theme import Theme
 from app.views.chat_provider_dialog import ProviderDialog
 from app.views.keep_sharing_dialog import KeepSharingDialog
 from app.window import MainWindow
-from qvac_core.core.state import Draft, SharingPhase, SharingState
+from qvac_core.core.state import Draft, Message, SharingPhase, SharingState
 from tests.gui import chat_scenes as scenes
 from tests.gui.conftest import DirectProxy
 from tests.gui.fake_core import FakeCore, Script
@@ -372,5 +372,36 @@ def test_a_knock_is_seen_in_every_window(run: Run, chatty: FakeCore) -> None:
         other.knocks._deny()
         await window.share.tasks.settle()
         assert len(window.share.knocks) == 1
+
+    run(test)
+
+
+def test_an_answer_that_ends_while_a_window_opens_its_conversation_is_shown_whole(
+    run: Run, chatty: FakeCore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chatty.script = Script(hold=True)
+    read, seen = chatty.messages, asyncio.Event()
+    may_go = asyncio.Event()
+
+    async def slowly(conversation_id: str) -> tuple[Message, ...]:
+        messages = await read(conversation_id)
+        seen.set()
+        await may_go.wait()
+        return messages
+
+    async def test(window: MainWindow) -> None:
+        asked = window.chat.open_id
+        window.chat.send("And now?")
+        await until(lambda: window.chat.answering is not None, "the answer begins")
+        window.chat.new_conversation()
+        monkeypatch.setattr(chatty, "messages", slowly)
+        other = window.windows.open(asked)
+        await seen.wait()
+        chatty.release()
+        await chatty.answers_ended()
+        may_go.set()
+        await settled(window)
+        assert other.chat.messages[-1].status == chatty.message_lists[asked][-1].status == "done"
+        assert texts(other)[-1] == "Hello, world."
 
     run(test)
