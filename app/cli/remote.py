@@ -45,7 +45,7 @@ def _tell(reply: ManageReply, output: Output) -> None:
         ],
         downloads=reply.downloads,
     )
-    until = f" until {datetime.fromtimestamp(reply.paused_until):%Y-%m-%d %H:%M}" if reply.paused_until else ""
+    until = f" until {_moment(reply.paused_until)}" if reply.paused_until else ""
     output.text(f"It {'rests' + until if reply.paused else 'serves'}.")
     for model in reply.models:
         output.text(f"{model.name}  {model.state}{', shared' if model.shared else ''}")
@@ -60,5 +60,14 @@ def _tell(reply: ManageReply, output: Output) -> None:
             startedAt=line.started_at,
             outcome=line.outcome,
         )
-        when = f"{datetime.fromtimestamp(line.started_at):%Y-%m-%d %H:%M}"
-        output.text(f"{when}  {short_key(line.public_key)}  {line.model}  {line.method}  {line.outcome}")
+        output.text(
+            f"{_moment(line.started_at)}  {short_key(line.public_key)}  {line.model}  {line.method}  {line.outcome}"
+        )
+
+
+def _moment(at: float) -> str:
+    """As another program told it: it may be none that a calendar has."""
+    try:
+        return f"{datetime.fromtimestamp(at):%Y-%m-%d %H:%M}"
+    except (ValueError, OverflowError, OSError):
+        return "?"

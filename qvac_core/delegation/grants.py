@@ -25,6 +25,7 @@ KEY_BYTES_SHOWN: Final = 8
 MODELS_NAMED: Final = 3
 NAME_LETTERS: Final = 40
 LONGEST: Final = 1200  # letters of a grant
+LATEST: Final = 253_370_764_800  # Unix seconds: the year 9999, behind which no calendar has a day
 _DOMAIN: Final = b"qvac-desktop invite 1"
 
 DAMAGED = "This invite is damaged. Copy its link again, or ask for a new one."
@@ -103,7 +104,7 @@ def _decode(body: bytes, provider_key: bytes) -> tuple[Grant, bytes]:
     opens_until, access, places = reader.uint(), reader.uint(), reader.uint()
     numbers = [None if (number := reader.uint()) == 0 else number - 1 for _ in range(4)]
     hours, models, named = reader.string(), reader.uint(), reader.uint()
-    if named > MODELS_NAMED:
+    if named > MODELS_NAMED or max(opens_until, access) > LATEST:
         raise ValueError
     names = tuple(reader.string() for _ in range(named))
     if reader.remaining:

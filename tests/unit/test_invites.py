@@ -20,7 +20,7 @@ from qvac_core.core.invites_room import InviteRecord, InviteWish
 from qvac_core.delegation.admission import AccessMode, AccessRules, Limits
 from qvac_core.delegation.claims import refused
 from qvac_core.delegation.events import ConnectionChanged, ConnectionState
-from qvac_core.delegation.grants import DAMAGED, FORGED, NEWER, OF_ANOTHER, Grant, read_grant, signed
+from qvac_core.delegation.grants import DAMAGED, FORGED, LATEST, NEWER, OF_ANOTHER, Grant, read_grant, signed
 from qvac_core.errors import LocalProtocolError, ProviderError, QvacError, StoreError
 from qvac_core.hyperdht import KeyPair
 from qvac_core.store.access_list import AccessList
@@ -79,7 +79,7 @@ limits = st.builds(
 )
 
 
-@given(limits, st.none() | st.integers(1, 2**40), st.none() | st.integers(1, 2**40), st.integers(1, 1000))
+@given(limits, st.none() | st.integers(1, LATEST), st.none() | st.integers(1, LATEST), st.integers(1, 1000))
 def test_a_grant_comes_back_whole(given: KeyLimits, until: int | None, access: int | None, places: int) -> None:
     count = None if given.models is None else len(given.models)
     grant = Grant(OWNER.public_key, b"i" * 16, until, access, places, given, count)
@@ -112,6 +112,15 @@ def test_what_is_wrong_with_a_grant_is_named() -> None:
         with pytest.raises(LocalProtocolError) as caught:
             read_grant(bad, key)
         assert caught.value.message == sentence
+
+
+@pytest.mark.parametrize("moment", [LATEST + 1, 10**15, 2**63])
+def test_no_provider_signs_a_day_that_no_calendar_has(moment: int) -> None:
+    """Whoever opens the link is shown that day."""
+    for until, access in ((moment, None), (None, moment)):
+        letters = signed(Grant(OWNER.public_key, b"i" * 16, until, access, 1, KeyLimits()), OWNER.secret_key)
+        with pytest.raises(LocalProtocolError, match="damaged"):
+            read_grant(letters, OWNER.public_key)
 
 
 def replace_signer(letters: str) -> str:
