@@ -35,6 +35,10 @@ END_SECONDS = 10.0
 PAGES_MOST = 50  # of a list of tools
 TOOLS_MOST = 512
 STDERR_KEPT = 8 * 1024  # bytes: the end of what a program wrote there
+UNAUTHORIZED = 401
+# What the package says of every answer over HTTP with an error's status, and of a connection that ended. Whole: a
+# server's own words may be "Order 14013 is not there" or "database connection closed".
+_NO_MORE_SAID, _CLOSED = "Server returned an error response", "Connection closed"
 _LOADERS = ("npx", "npx.cmd", "uvx", "uvx.exe", "bunx", "pnpx", "docker", "pipx", "deno")
 
 
@@ -58,6 +62,7 @@ class Connection:
         self._ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._leave = asyncio.Event()
         self._stderr = _Tail()
+        self._status = 0  # of the last answer over HTTP to what was asked
         self._task: asyncio.Task[None] | None = None
         self.title = ""
 
@@ -200,6 +205,7 @@ class Connection:
             from mcp.shared._httpx_utils import create_mcp_http_client
 
             async with create_mcp_http_client(headers=dict(server.headers)) as http:
+                http.event_hooks = {"response": [self._answered]}
                 yield streamable_http_client(server.url, http_client=http)
             return
         from mcp.client.stdio import StdioServerParameters, stdio_client
@@ -212,6 +218,10 @@ class Connection:
             encoding_error_handler="replace",
         )
         yield stdio_client(parameters, errlog=self._stderr.open())
+
+    async def _answered(self, response: Any) -> None:
+        if response.request.method == "POST":  # others are for what nobody has asked for
+            self._status = response.status_code
 
     async def _heard(self, message: object) -> None:
         from mcp.types import ToolListChangedNotification
@@ -240,9 +250,11 @@ class Connection:
         if isinstance(inner, PermissionError):
             return f"The program {self._server.command} may not be started."
         said = " ".join(str(inner).split())[:300]
-        if "401" in said or "Unauthorized" in said:
-            return f"{name} wants a sign-in. Put its key among the headers (Authorization: Bearer …)."
-        if "onnection closed" in said or "ended without" in said:
+        if said == _NO_MORE_SAID and self._status:
+            if self._status == UNAUTHORIZED:
+                return f"{name} wants a sign-in. Put its key among the headers (Authorization: Bearer …)."
+            said = f"HTTP {self._status}"
+        if said == _CLOSED or "ended without" in said:
             return f"{name} has ended." if self._client is not None else f"{name} ended at once."
         if type(inner).__name__ in ("ConnectError", "ConnectTimeout"):
             return f"Nothing answers at {self._server.url}."

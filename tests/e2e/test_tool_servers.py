@@ -6,7 +6,9 @@ import asyncio
 import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Awaitable, Callable
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -145,3 +147,54 @@ def test_a_server_over_http_that_is_started_anew_has_a_new_session() -> None:
     finally:
         process.kill()
         process.wait()
+
+
+RAW = """
+import json, sys
+for line in sys.stdin:
+    asked = json.loads(line)
+    if "id" not in asked:
+        continue
+    answer = {"jsonrpc": "2.0", "id": asked["id"]}
+    if asked["method"] == "initialize":
+        told = {"protocolVersion": asked["params"]["protocolVersion"], "capabilities": {"tools": {}}}
+        answer["result"] = {**told, "serverInfo": {"name": "raw", "version": "1"}}
+    else:
+        answer["error"] = {"code": -32000, "message": "Order 14013: the database connection closed, Unauthorized"}
+    print(json.dumps(answer), flush=True)
+"""
+
+
+class _Refusing(BaseHTTPRequestHandler):
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers["content-length"]))
+        self.send_error(int(self.path.strip("/")))
+
+    def log_message(self, format: str, *args: object) -> None:
+        pass
+
+
+def test_a_servers_own_words_are_told_and_a_sign_in_only_where_one_is_wanted() -> None:
+    with ThreadingHTTPServer(("127.0.0.1", 0), _Refusing) as web:
+        threading.Thread(target=web.serve_forever, daemon=True).start()
+        at = f"http://127.0.0.1:{web.server_port}"
+        servers = (
+            ToolServer("Raw", sys.executable, ("-c", RAW)),
+            ToolServer("Locked", url=f"{at}/401"),
+            ToolServer("Broken", url=f"{at}/500"),
+        )
+
+        async def act(kept: Servers) -> None:
+            said = []
+            for server in servers:
+                with pytest.raises(ToolServerError) as error:
+                    await kept.tools(server.name)
+                said.append(error.value.message)
+            assert said[0] == "Raw says: Order 14013: the database connection closed, Unauthorized"
+            assert said[1].startswith("Locked wants a sign-in.")
+            assert said[2] == "Broken says: HTTP 500"
+
+        try:
+            run(act, *servers)
+        finally:
+            web.shutdown()
