@@ -44,8 +44,8 @@ def run(qloop: QEventLoop, theme: Theme, folder: Path, act: Callable[[MainWindow
 
 async def settled(window: MainWindow) -> None:
     await window.windows._tasks.settle()
-    for each in (window, *window.windows.all):
-        await each.chat.settle()
+    for chat in (window.chat, *(each.chat for each in window.windows.all)):
+        await chat.settle()
     await asyncio.sleep(0.05)
 
 
