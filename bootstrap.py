@@ -35,7 +35,7 @@ USAGE = """usage: python3 bootstrap.py run [ARGS…]    set up, then start QVAC 
        python3 bootstrap.py test [ARGS…]   set up, then run the checks and tests (ARGS go to pytest)
        python3 bootstrap.py setup          set up only"""
 
-# Library that Qt loads → (Debian/Ubuntu package, Fedora package). Source: PACKAGING.md's list of what Qt 6.11 needs.
+# Library that Qt loads → (Debian/Ubuntu package, Fedora package). What Qt 6.11 needs.
 QT_LIBRARIES = {
     "EGL": ("libegl1", "mesa-libEGL"),
     "GL": ("libgl1", "mesa-libGL"),

@@ -1,6 +1,6 @@
 """The app's own icon and the tray's, rendered from `resources` at every size that systems ask for.
 
-DESIGN.md, "Icons": four states, four shapes. The files are drawn for 16, 22 and 32 px; others take the one below.
+Four states, four shapes. The files are drawn for 16, 22 and 32 px; others take the one below.
 """
 
 from __future__ import annotations

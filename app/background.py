@@ -1,6 +1,6 @@
 """The app while its window is away: where a closed window goes, what brings it back, and who is told of what meanwhile.
 
-PRODUCT.md, "Tray"; DESIGN2.md, "tray-menu". The window knows nothing of it but that closing may be somebody else's.
+The window knows nothing of it but that closing may be somebody else's.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The icon in the system's tray, and its menu: plain text and icons only, as every tray can show.
 
-DESIGN2.md, "tray-menu". Menus of StatusNotifier are sent to another process: lines are changed in place, and made anew
+Menus of StatusNotifier are sent to another process: lines are changed in place, and made anew
 only where somebody comes or goes, so that one that is open stays open.
 """
 

@@ -6,7 +6,7 @@ QvacError                      a sentence that says what happened and what helps
 ├── ProtocolError              somebody broke the rules of a wire
 │   ├── LocalProtocolError     we did: a bug of ours
 │   └── RemoteProtocolError    they did: the connection or datagram is dropped, the app lives
-├── DelegationError            SDK errors with their numeric codes (wire/QVAC.md section 7)
+├── DelegationError            SDK errors with their numeric codes (docs/wire/qvac.md section 7)
 │   ├── ProviderError          what a provider answered (52002, 52420, …)
 │   ├── ModelError             a model that cannot be found, loaded or read (52200 to 52203, 53001 to 53015)
 │   │   └── RequestRefused     what was asked of it cannot be done, and why (52406); its asker may read the sentence
@@ -61,7 +61,8 @@ class RemoteProtocolError(ProtocolError):
 
 
 class DelegationError(QvacError):
-    """An error of the SDK's numbered tree. `typed_fields` are machine-readable details (QVAC.md section 12)."""
+    """An error of the SDK's numbered tree. `typed_fields` are machine-readable details (docs/wire/qvac.md section
+    12)."""
 
     name = "DELEGATION_ERROR"
 

@@ -197,7 +197,7 @@ def _dispatch(options: argparse.Namespace, output: Output, arguments: Sequence[s
 
 def run_until_done(coroutine: Coroutine[Any, Any, int], output: Output) -> int:
     """Run a verb on the core's kind of loop; signals and a reader that goes away cancel it, so that it cleans up."""
-    # On Windows the default loop goes deaf to UDP (PACKAGING.md, "Threads and loops").
+    # On Windows the default loop goes deaf to UDP.
     factory = asyncio.SelectorEventLoop if sys.platform == "win32" else None
     interrupted = False
     with asyncio.Runner(loop_factory=factory) as runner:

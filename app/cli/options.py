@@ -46,7 +46,7 @@ NO_LIMIT = "none"
 _HOURS = re.compile(r"([01]\d|2[0-3]):[0-5]\d-([01]\d|2[0-3]):[0-5]\d")
 # Beyond any context there is.
 MAX_PREDICT = 1_000_000
-# The network's and the SDK's bounds on sampling temperature (wire/QVAC.md section 4).
+# The network's and the SDK's bounds on sampling temperature (docs/wire/qvac.md section 4).
 MAX_TEMP = 2.0
 
 _EXAMPLES = """examples:

@@ -29,7 +29,8 @@ FOR_A_KEY = ("seed", "bootstrap", "port", "no_local_network", "relay_through", "
 
 @dataclass(frozen=True, slots=True)
 class Purpose:
-    """What a model is used for. ability: the word of wire/QVAC.md section 12; none: what to say where no model can."""
+    """What a model is used for. ability: the word of docs/wire/qvac.md section 12; none: what to say where no model
+    can."""
 
     ability: str
     model_type: str

@@ -1,6 +1,6 @@
 """Words of the Chat tab: sizes, numbers, what answers, and which buttons help against which failure. Knows no Qt.
 
-The words are DESIGN.md's, "Words"; causes are recognised by the names of qvac_core.core.error_text.
+Causes are recognised by the names of qvac_core.core.error_text.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The Chat tab: the side list, the conversation, and the first screen while nothing was chosen.
 
-Below 1080 px the side list is an overlay. DESIGN.md, "Sizes, scale, platforms".
+Below 1080 px the side list is an overlay.
 """
 
 from __future__ import annotations

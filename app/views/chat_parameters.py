@@ -1,4 +1,4 @@
-"""The panel beside a conversation: what it sends with every question, and to whom. DESIGN2.md, "chat-parameters"."""
+"""The panel beside a conversation: what it sends with every question, and to whom."""
 
 from __future__ import annotations
 

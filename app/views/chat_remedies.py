@@ -1,4 +1,4 @@
-"""Which buttons stand under a failed answer: each cause has its remedy first. DESIGN.md, "Words"."""
+"""Which buttons stand under a failed answer: each cause has its remedy first."""
 
 from __future__ import annotations
 

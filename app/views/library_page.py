@@ -1,6 +1,6 @@
 """The Library page: what can this machine run, and what does it cost to get? Left what is here, right what can be had.
 
-Below 1080 px it shows one of its four parts at a time. DESIGN2.md, "library".
+Below 1080 px it shows one of its four parts at a time.
 """
 
 from __future__ import annotations

@@ -1,4 +1,5 @@
-"""What a program may know of a model that it has loaded: the SDK's `getLoadedModelInfo` (wire/QVAC.md section 9)."""
+"""What a program may know of a model that it has loaded: the SDK's `getLoadedModelInfo` (docs/wire/qvac.md section
+9)."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Relaying a connection blindly through a third peer: protomux framing and the relay's pair and unpair messages.
 
-From wire reference section 6.7 (blind-relay 1.6.1, protomux 3.12.1).
+From docs/wire/hyperdht.md section 6.7 (blind-relay 1.6.1, protomux 3.12.1).
 """
 
 from qvac_core.blind_relay.client import PAIRING_LIMIT, ClientEvent, Paired, PairingFailed, RelayClient, Unpaired

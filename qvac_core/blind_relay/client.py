@@ -1,6 +1,7 @@
 """One peer's side of a connection to a blind relay: ask for a partner by token, hear under which stream it is found.
 
-From wire reference section 6.7 (blind-relay/index.js 1.6.1, class BlindRelayClient; hyperdht/lib/connect.js 6.34.0).
+From docs/wire/hyperdht.md section 6.7 (blind-relay/index.js 1.6.1, class BlindRelayClient; hyperdht/lib/connect.js
+6.34.0).
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The two messages of a blind relay.
 
-From wire reference section 6.7 (blind-relay/index.js 1.6.1, `messages`).
+From docs/wire/hyperdht.md section 6.7 (blind-relay/index.js 1.6.1, `messages`).
 """
 
 from __future__ import annotations

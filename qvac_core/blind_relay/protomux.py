@@ -1,6 +1,6 @@
 """Many channels over one stream of whole messages: protomux as a state machine without I/O.
 
-From wire reference section 6.7 (protomux/index.js 3.12.1).
+From docs/wire/hyperdht.md section 6.7 (protomux/index.js 3.12.1).
 
 A channel is one side's open and the other side's open of the same (protocol, id), in either order. Every side names its
 channels by numbers of its own, from 1, and writes its own number into what it sends. The original keeps an open that

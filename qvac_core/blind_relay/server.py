@@ -1,7 +1,7 @@
 """What a relay knows: who asked for which token, and which two belong together. It never sees what they say.
 
-From wire reference section 6.7 (blind-relay/index.js 1.6.1, BlindRelayServer and BlindRelaySession), with limits that
-the original lacks: requests that wait are bounded by key and in all, and do not wait for ever.
+From docs/wire/hyperdht.md section 6.7 (blind-relay/index.js 1.6.1, BlindRelayServer and BlindRelaySession), with limits
+that the original lacks: requests that wait are bounded by key and in all, and do not wait for ever.
 """
 
 from __future__ import annotations

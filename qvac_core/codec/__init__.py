@@ -1,6 +1,6 @@
 """Compact encoding: the byte layouts that every wire of ours is made of, and the hashes that go with them.
 
-Behaves as compact-encoding 3.5.2 (wire/HYPERDHT.md section 0), with stricter limits for what comes from outside.
+Behaves as compact-encoding 3.5.2 (docs/wire/hyperdht.md section 0), with stricter limits for what comes from outside.
 """
 
 from qvac_core.codec.hashing import blake2b, namespace

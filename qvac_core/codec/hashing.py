@@ -1,6 +1,6 @@
 """BLAKE2b as libsodium's crypto_generichash, and the signing namespaces made of it.
 
-wire/HYPERDHT.md section 2.2; hypercore-crypto `namespace`.
+docs/wire/hyperdht.md section 2.2; hypercore-crypto `namespace`.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Writes answers to the disk behind their stream: a disk that refuses or waits delays no token and ends no answer.
 
 Another program that holds the database, a full disk, a folder that may not be written: each is tried again until it
-works, and told to the person only when it stays so. PRODUCT.md, "nothing typed or shown is lost".
+works, and told to the person only when it stays so.
 """
 
 from __future__ import annotations

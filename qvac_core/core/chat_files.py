@@ -1,6 +1,6 @@
 """Conversations out to files and in from them: ours, ChatGPT's and LM Studio's. Each file comes in whole or not at all.
 
-PRODUCT.md "Chat (guest)": export to Markdown and JSON.
+Export to Markdown and JSON.
 """
 
 from __future__ import annotations

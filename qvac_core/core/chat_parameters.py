@@ -1,6 +1,6 @@
 """What a conversation asks for beside its messages, in the words of the wire and of the engine of this machine.
 
-wire/QVAC.md section 5: generationParams and responseFormat of completionStream; instructions are a system message.
+docs/wire/qvac.md section 5: generationParams and responseFormat of completionStream; instructions are a system message.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """What each conversation asks for, the presets of that, and who answers when its provider is away.
 
-PRODUCT.md, "Parameters per conversation". Values act on the next answer.
+Values act on the next answer.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The conversations of this person: asking, streaming, stopping, going on elsewhere, and keeping all of it.
 
-PRODUCT.md "Chat (guest)". An answer belongs to this object and not to a screen: a closed tab ends nothing.
+An answer belongs to this object and not to a screen: a closed tab ends nothing.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Why it is not connected, in words: the network as this machine sees it, and one provider in it.
 
-Ours; the original ends with PEER_NOT_FOUND after 8 s, whatever was wrong. The words are DESIGN.md's.
+Ours; the original ends with PEER_NOT_FOUND after 8 s, whatever was wrong.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ READY_LIMIT = 6.0
 ASKED = 20
 PING_RETRIES = 1
 ENOUGH_SAMPLES = 4
-"""Nodes that must agree on our port before it is called consistent (wire/TRAPS.md)."""
+"""Nodes that must agree on our port before it is called consistent (docs/wire/traps.md)."""
 ENOUGH_ARRIVALS = 2
 """Nodes whose unasked datagrams must come in before this machine is called open, and more than half of those asked."""
 

@@ -1,4 +1,4 @@
-"""Errors in words for a person: what happened, then what helps. The words are DESIGN.md's, "Words"."""
+"""Errors in words for a person: what happened, then what helps."""
 
 from __future__ import annotations
 

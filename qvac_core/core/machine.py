@@ -702,7 +702,8 @@ class Machine:
         return lease is not None
 
 
-# What a model of each type can be asked for, in the words of wire/QVAC.md section 12; the first is what it is made for.
+# What a model of each type can be asked for, in the words of docs/wire/qvac.md section 12; the first is what it is made
+# for.
 _ABILITIES: Mapping[str, tuple[str, ...]] = {
     CHAT_TYPE: ("chat", "tools", "translate"),
     EMBEDDING_TYPE: ("embed",),

@@ -1,6 +1,6 @@
 """Manners: when a machine that shares serves nobody all the same. Serving hours, battery, its owner at work, its GPU.
 
-PRODUCT.md, "Manners". Looks now and then, and holds or lifts a pause for each reason (`pausing`): guests stay connected
+Looks now and then, and holds or lifts a pause for each reason (`pausing`): guests stay connected
 and are told when to ask again, and answers that run finish unless the owner wants them ended.
 """
 

@@ -1,6 +1,6 @@
 """Pauses of sharing: guests stay connected, and are told when to ask again; each reason holds and lifts its own.
 
-PRODUCT.md, "Manners". The owner's pause is kept in the settings: an hour's rest that a crash or an update cut short
+The owner's pause is kept in the settings: an hour's rest that a crash or an update cut short
 would be no rest. Those of other reasons are found anew by whoever watches for them (`manners`).
 """
 

@@ -1,6 +1,6 @@
 """For programs: the OpenAI-compatible endpoint of this machine with its switch, address, token, and who called.
 
-PRODUCT.md "For programs". The endpoint itself is the room `endpoint`; it is imported when it is switched on.
+The endpoint itself is the room `endpoint`; it is imported when it is switched on.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The tools of conversations: which servers there are, which of them each conversation uses, and what may run.
 
 Tools run on this machine as its person, with all that person may do. So nothing runs that was not allowed: once, for a
-conversation, for good, or because the person trusts what a server says of its own tools. DESIGN2.md, "programs".
+conversation, for good, or because the person trusts what a server says of its own tools.
 """
 
 from __future__ import annotations

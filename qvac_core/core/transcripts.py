@@ -1,6 +1,6 @@
 """Recordings of this person as transcripts in a conversation: made, stopped, kept; what is done is never lost.
 
-A transcript belongs to this object and not to a screen, as an answer does (`chats`). PRODUCT.md, "Voice".
+A transcript belongs to this object and not to a screen, as an answer does (`chats`).
 """
 
 from __future__ import annotations

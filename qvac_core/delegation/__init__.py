@@ -1,6 +1,6 @@
 """Delegated inference: the wire of @qvac/sdk 0.16 on encrypted connections, as provider and as consumer.
 
-`Provider` answers for others under the owner's rules; `Consumer` uses models of others by key. wire/QVAC.md is the
+`Provider` answers for others under the owner's rules; `Consumer` uses models of others by key. docs/wire/qvac.md is the
 specification.
 """
 

@@ -1,7 +1,7 @@
 """The lines of an answer that takes its time: written at the reader's pace, and signs of life to our own consumers.
 
-Those give up on silence (wire/QVAC.md section 12): they hear their place in the queue, and now and then that the work
-goes on. A reader that takes nothing for too long loses its connection.
+Those give up on silence (docs/wire/qvac.md section 12): they hear their place in the queue, and now and then that the
+work goes on. A reader that takes nothing for too long loses its connection.
 """
 
 from __future__ import annotations

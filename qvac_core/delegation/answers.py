@@ -1,6 +1,6 @@
 """Answering one completionStream: from its request to its last line, whatever happens in between.
 
-wire/QVAC.md sections 5 and 6. Every path ends with a `done` line or an `error` line, because a JavaScript consumer
+docs/wire/qvac.md sections 5 and 6. Every path ends with a `done` line or an `error` line, because a JavaScript consumer
 waits for ever otherwise, and with exactly one outcome in the log.
 """
 

@@ -1,7 +1,7 @@
 """One delegated answer as its caller sees it: events as they come, the whole text, the statistics, and ways to stop it.
 
 The surfaces of 0.16.0's CompletionRun (dist/client/api/completion-stream.js), with what that one lacks: an idle timer,
-and a way to leave that a JavaScript provider survives (wire/QVAC.md sections 3 and 6).
+and a way to leave that a JavaScript provider survives (docs/wire/qvac.md sections 3 and 6).
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ from qvac_core.errors import (
 
 logger = logging.getLogger(__name__)
 
-# wire/QVAC.md section 12.
+# docs/wire/qvac.md section 12.
 KEEPALIVE_SECONDS = 0.3
 SUSPECT_AFTER_SECONDS = 2 * KEEPALIVE_SECONDS
 # Leaving early: for the last line, after the reply to the cancel.

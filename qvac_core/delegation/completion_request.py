@@ -1,6 +1,6 @@
 """From a completionStream message to the engine's request: bounds checked, the owner's limits over the asker's wishes.
 
-wire/QVAC.md sections 4 and 5; docs/architecture.md "Safe by default". Pure.
+docs/wire/qvac.md sections 4 and 5; docs/architecture.md "Safe by default". Pure.
 """
 
 from __future__ import annotations

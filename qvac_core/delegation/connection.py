@@ -1,6 +1,7 @@
 """A consumer's connection to one provider: requests with a time limit, answers as lines, health probe, greeting.
 
-wire/QVAC.md sections 1, 3, 7, 12; what 0.16.0 does in dist/server/bare/delegate-rpc-client.js, delegate-transport.js.
+docs/wire/qvac.md sections 1, 3, 7, 12; what 0.16.0 does in dist/server/bare/delegate-rpc-client.js,
+delegate-transport.js.
 """
 
 from __future__ import annotations
@@ -320,7 +321,7 @@ _UNREACHABLE = frozenset({"PEER_CONNECTION_FAILED", "CANNOT_HOLEPUNCH", "REMOTE_
 
 
 def connection_failed(public_key: bytes, error: NetworkError) -> DelegationError:
-    """DELEGATE_CONNECTION_FAILED under the name of its cause (wire/QVAC.md section 7)."""
+    """DELEGATE_CONNECTION_FAILED under the name of its cause (docs/wire/qvac.md section 7)."""
     key = public_key.hex()
     fields: dict[str, object] = {}
     if error.name == "PEER_NOT_FOUND":

@@ -1,7 +1,7 @@
 """Using somebody else's models by key: load, ask, cancel, unload, over one kept and probed connection per provider.
 
-What 0.16.0 does in dist/server/rpc/handlers/*-delegated.js and delegate-rpc-client.js (wire/QVAC.md sections 2, 3, 6
-and 7), with every wait bounded. Times are in seconds.
+What 0.16.0 does in dist/server/rpc/handlers/*-delegated.js and delegate-rpc-client.js (docs/wire/qvac.md sections 2, 3,
+6 and 7), with every wait bounded. Times are in seconds.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Answering one `embed`: bounds checked, texts to vectors, in the shape of wire/QVAC.md section 9."""
+"""Answering one `embed`: bounds checked, texts to vectors, in the shape of docs/wire/qvac.md section 9."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Errors on their way to a peer and back: SDK names and numeric codes, a sentence, never a stack or a path.
 
-wire/QVAC.md sections 7 and 12. What an engine or the disk says may name the owner's files, so only sentences written
-here cross the wire.
+docs/wire/qvac.md sections 7 and 12. What an engine or the disk says may name the owner's files, so only sentences
+written here cross the wire.
 """
 
 from __future__ import annotations

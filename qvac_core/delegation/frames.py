@@ -1,6 +1,6 @@
 """Cutting a byte stream into bare-rpc frames, with a limit that is checked before anything is kept.
 
-wire/QVAC.md section 1; the codec is the PyPI package bare-rpc 0.0.1, which reads all frames of two real peers.
+docs/wire/qvac.md section 1; the codec is the PyPI package bare-rpc 0.0.1, which reads all frames of two real peers.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from qvac_core.errors import RemoteProtocolError
 
 HEADER_BYTES = 4
 
-# A stream frame's direction bits (wire/QVAC.md section 1): which of a request's two streams it belongs to.
+# A stream frame's direction bits (docs/wire/qvac.md section 1): which of a request's two streams it belongs to.
 REQUEST_STREAM = int(StreamFlag.REQUEST)
 RESPONSE_STREAM = int(StreamFlag.RESPONSE)
 

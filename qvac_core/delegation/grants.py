@@ -1,4 +1,5 @@
-"""Invites as they travel: a grant, signed by the provider's key, in the letters of a link. wire/QVAC.md section 12.
+"""Invites as they travel: a grant, signed by the provider's key, in the letters of a link. docs/wire/qvac.md section
+12.
 
 What counts is what the provider keeps of the invite (store/invites.py); the grant is a ticket with its number on it,
 and says beforehand what it is for. Nobody but the provider can make one. Pure.

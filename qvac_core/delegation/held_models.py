@@ -1,7 +1,8 @@
 """Models that consumers hold: a reference per connection, and a memory of ids per key that outlives a connection.
 
-wire/QVAC.md section 6: a consumer whose connection broke connects anew and asks by the model id it got before, without
-loading again. So an id stays known to its key; the running model is held only while a connection of the key is open.
+docs/wire/qvac.md section 6: a consumer whose connection broke connects anew and asks by the model id it got before,
+without loading again. So an id stays known to its key; the running model is held only while a connection of the key is
+open.
 """
 
 from __future__ import annotations

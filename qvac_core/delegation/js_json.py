@@ -1,6 +1,6 @@
 """JSON as JavaScript writes it, where the text itself matters: the model id is a hash over it.
 
-ECMA-262 Number::toString; wire/QVAC.md section 4 (keys sorted at every depth, no spaces, `1` and not `1.0`).
+ECMA-262 Number::toString; docs/wire/qvac.md section 4 (keys sorted at every depth, no spaces, `1` and not `1.0`).
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """KV-cache sessions: what a prompt follows when a request sets `kvCache`, as @qvac/sdk 0.16 builds it.
 
-wire/QVAC.md section 5; 0.16.0's llamacpp-completion/ops/{completion-stream,kv-cache-session}.js.
+docs/wire/qvac.md section 5; 0.16.0's llamacpp-completion/ops/{completion-stream,kv-cache-session}.js.
 A session begins with the system prompt alone. Each request adds the messages that the session has not seen, rendered as
 a prompt of their own, and its answer; one that is cut short ends the session. Here a session is the text of its turns:
 the engine finds their tokens in its cache, or computes them again.

@@ -1,8 +1,8 @@
 """Whether a peer is still there while something is expected of it: how long nothing came, and whom that concerns.
 
-Ours; wire/QVAC.md sections 3 and 12. A connection finds out by itself that its peer is gone, but only after 5 to 18 s.
-Whatever comes counts, also an acknowledgement by the peer's network loop: an engine that computes, a long queue and a
-lost packet are no silence.
+Ours; docs/wire/qvac.md sections 3 and 12. A connection finds out by itself that its peer is gone, but only after 5 to
+18 s. Whatever comes counts, also an acknowledgement by the peer's network loop: an engine that computes, a long queue
+and a lost packet are no silence.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Newline-delimited JSON out of a stream whose chunks cut anywhere, with a bound on one line.
 
-wire/QVAC.md section 1: a frame may hold up to 100 lines, and a line may straddle frames.
+docs/wire/qvac.md section 1: a frame may hold up to 100 lines, and a line may straddle frames.
 """
 
 from __future__ import annotations

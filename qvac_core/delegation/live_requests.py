@@ -1,6 +1,6 @@
 """The requests a provider works on now: found for cancel, stopped when their peer goes, and logged exactly once.
 
-wire/QVAC.md sections 5 and 6; a stranger reaches only requests of its own key.
+docs/wire/qvac.md sections 5 and 6; a stranger reaches only requests of its own key.
 """
 
 from __future__ import annotations

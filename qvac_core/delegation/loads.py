@@ -1,7 +1,7 @@
 """Answering one loadModel: look the source up among the shared models, load or join, report progress, reply.
 
-wire/QVAC.md sections 2 to 4. A load that fails is a reply with `success: false`, not an error. Nothing is ever opened
-by a name from outside: `SharedModels.find` is the only way to a file.
+docs/wire/qvac.md sections 2 to 4. A load that fails is a reply with `success: false`, not an error. Nothing is ever
+opened by a name from outside: `SharedModels.find` is the only way to a file.
 """
 
 from __future__ import annotations

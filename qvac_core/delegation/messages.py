@@ -1,7 +1,7 @@
 """Every message that crosses the wire between a consumer and a provider, validated on arrival.
 
-wire/QVAC.md sections 2, 5, 7 and 12; strict where 0.16.0's zod schemas are (dist/schemas), dropping unknown keys where
-those do. An optional field may be absent but not null, as in zod.
+docs/wire/qvac.md sections 2, 5, 7 and 12; strict where 0.16.0's zod schemas are (dist/schemas), dropping unknown keys
+where those do. An optional field may be absent but not null, as in zod.
 """
 
 from __future__ import annotations
@@ -225,7 +225,7 @@ class BlobAudio(Part, frozen=True, tag="blob", tag_field="type"):
 
 
 class Transcribe(Message, frozen=True, tag="transcribe"):
-    """wire/QVAC.md section 9. metadata: segments with times, and not only text."""
+    """docs/wire/qvac.md section 9. metadata: segments with times, and not only text."""
 
     model_id: str
     audio_chunk: Base64Audio | FileAudio | BlobAudio
@@ -297,7 +297,7 @@ class LoadTranslationModel(AnyLoad, frozen=True, kw_only=True, tag="loadModel", 
 
 
 class Embed(Message, frozen=True, tag="embed"):
-    """wire/QVAC.md section 9. A text gives one vector, a list a list of them."""
+    """docs/wire/qvac.md section 9. A text gives one vector, a list a list of them."""
 
     model_id: str
     text: Text | Annotated[list[Text], Meta(min_length=1)]
@@ -305,7 +305,8 @@ class Embed(Message, frozen=True, tag="embed"):
 
 
 class Translate(Message, frozen=True, kw_only=True, tag="translate"):
-    """wire/QVAC.md section 9. to, from: language codes. modelType: as `CANONICAL_NAMES` has it or an alias, as in 0.16.
+    """docs/wire/qvac.md section 9. to, from: language codes. modelType: as `CANONICAL_NAMES` has it or an alias, as in
+    0.16.
 
     A translation engine knows its languages, and takes a list of texts too: of each its translation is one line.
     """

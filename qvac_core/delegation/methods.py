@@ -1,7 +1,7 @@
 """Every request type of @qvac/sdk 0.16, its shape, and which of them a stranger may call.
 
-dist/server/rpc/method-shapes.js of 0.16.0 and wire/QVAC.md sections 1 and 2. The shape matters even for a refusal: an
-answer of the other shape hangs a JavaScript caller.
+dist/server/rpc/method-shapes.js of 0.16.0 and docs/wire/qvac.md sections 1 and 2. The shape matters even for a refusal:
+an answer of the other shape hangs a JavaScript caller.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ REMOTE_SAFE = frozenset(
         "transcribeStream",
         "cancel",
         "unloadModel",
-        # Between two QVAC Desktop peers (wire/QVAC.md section 12).
+        # Between two QVAC Desktop peers (docs/wire/qvac.md section 12).
         "hello",
         "listModels",
         "keepalive",

@@ -1,6 +1,6 @@
 """`modelConfig` of a loadModel request for a chat model, and the id that a loaded model gets from it.
 
-wire/QVAC.md section 4; types and bounds of 0.16.0's dist/schemas/llamacpp-config.js, which drops unknown keys too.
+docs/wire/qvac.md section 4; types and bounds of 0.16.0's dist/schemas/llamacpp-config.js, which drops unknown keys too.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """What an owner does to requests in work: the words of it for their consumer, and those for the owner's log.
 
-wire/QVAC.md sections 7 and 12: REQUEST_REJECTED_BY_POLICY with a `reason`; consumers that know a reason have words of
-their own for it (core/error_text.py), all others show the sentence.
+docs/wire/qvac.md sections 7 and 12: REQUEST_REJECTED_BY_POLICY with a `reason`; consumers that know a reason have words
+of their own for it (core/error_text.py), all others show the sentence.
 """
 
 from __future__ import annotations

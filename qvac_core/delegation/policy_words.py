@@ -1,6 +1,6 @@
 """What a guest reads of a refusal of the policy: a sentence, with when it is possible again, and the same for programs.
 
-wire/QVAC.md section 12: `typedFields` {reason, retryAfterMs}.
+docs/wire/qvac.md section 12: `typedFields` {reason, retryAfterMs}.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """A machine that answers for others: who gets in, what runs for whom, and an end that leaves nobody waiting.
 
-docs/architecture.md "Safe by default"; wire/QVAC.md sections 6, 7, 12. The network hands in connections, others the
-models.
+docs/architecture.md "Safe by default"; docs/wire/qvac.md sections 6, 7, 12. The network hands in connections, others
+the models.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Why a provider does not take a request (wire/QVAC.md section 12), for those who do not speak the wire."""
+"""Why a provider does not take a request (docs/wire/qvac.md section 12), for those who do not speak the wire."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from enum import Enum
 
 
 class Reason(Enum):
-    """Why a request was rejected by policy (wire/QVAC.md section 12)."""
+    """Why a request was rejected by policy (docs/wire/qvac.md section 12)."""
 
     NOT_ADMITTED = "not_admitted"
     QUOTA = "quota"

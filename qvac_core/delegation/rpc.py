@@ -1,6 +1,6 @@
 """bare-rpc on one connection, as either side: requests out, requests in, response streams, with bounded memory.
 
-Wire and codec of bare-rpc 1.3.8 (wire/QVAC.md section 1); the runtime is ours because the PyPI one is not fit for
+Wire and codec of bare-rpc 1.3.8 (docs/wire/qvac.md section 1); the runtime is ours because the PyPI one is not fit for
 strangers (section 11): here DESTROY reaches the handler, writers wait for the transport, a frame that is too long or
 unknown ends the connection, an abandoned request leaves the table, and leaving a stream never sends the ERROR flag.
 """

@@ -2,7 +2,8 @@
 Of a request whose body is a stream (duplex) the ends are the same the other way round.
 
 bare-rpc 1.3.8 lib/{outgoing,incoming}-stream.js, with bounds and without its ERROR flag on leaving: that flag ends a
-JavaScript provider's worker (wire/QVAC.md section 6). Both orders of the OPENs work: no side waits for the other's.
+JavaScript provider's worker (docs/wire/qvac.md section 6). Both orders of the OPENs work: no side waits for the
+other's.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """One consumer's connection at a provider: which method a request names, whether it may, and who answers it.
 
-wire/QVAC.md sections 1, 2 and 12; docs/architecture.md "Safe by default". A heartbeat is answered here and now, in
+docs/wire/qvac.md sections 1, 2 and 12; docs/architecture.md "Safe by default". A heartbeat is answered here and now, in
 front of every queue.
 """
 
@@ -112,7 +112,7 @@ from qvac_core.store.days import end_of_day
 logger = logging.getLogger(__name__)
 
 HELLO_VERSION = 1
-# Of wire/QVAC.md section 12, what this version does. Receipts and countersigning come later.
+# Of docs/wire/qvac.md section 12, what this version does. Receipts and countersigning come later.
 # signs: a guest says something at least every 0.3 s while it waits, so that silence means that it is gone.
 OUR_FEATURES = frozenset(
     {"models", "queue", "continue", "keepalive", "signs", "blobs", "pictures", "copies", "limits", "grants"}

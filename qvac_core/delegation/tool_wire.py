@@ -1,6 +1,6 @@
 """Tools on the wire: from the SDK's shapes to the engine's values and back, and what a JavaScript provider takes.
 
-wire/QVAC.md section 5; @qvac/sdk 0.16.0's schemas/tools.js. Its schemas of parameters are flat and its history has
+docs/wire/qvac.md section 5; @qvac/sdk 0.16.0's schemas/tools.js. Its schemas of parameters are flat and its history has
 roles and texts only. Between two of ours the whole schema travels, and calls and their ids in the history.
 """
 

@@ -1,4 +1,4 @@
-"""A transcript by a provider, as its guest sees it: of a recording, and live (wire/QVAC.md section 9)."""
+"""A transcript by a provider, as its guest sees it: of a recording, and live (docs/wire/qvac.md section 9)."""
 
 from __future__ import annotations
 

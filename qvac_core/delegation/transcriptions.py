@@ -1,4 +1,4 @@
-"""Answering a `transcribe` and a `transcribeStream`: bounds checked, sound to lines (wire/QVAC.md section 9)."""
+"""Answering a `transcribe` and a `transcribeStream`: bounds checked, sound to lines (docs/wire/qvac.md section 9)."""
 
 from __future__ import annotations
 

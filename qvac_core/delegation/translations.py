@@ -1,4 +1,5 @@
-"""Answering one `translate`: bounds checked, text in its pieces to lines, in both forms of wire/QVAC.md section 9."""
+"""Answering one `translate`: bounds checked, text in its pieces to lines, in both forms of docs/wire/qvac.md section
+9."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Whose turn it is: a fair queue in front of the models, bounded in all and per key.
 
-wire/QVAC.md section 3: 0.16 runs completions of a model one after the other and lets 64 wait; here several run at once,
-keys take turns, and one key has only so many places.
+docs/wire/qvac.md section 3: 0.16 runs completions of a model one after the other and lets 64 wait; here several run at
+once, keys take turns, and one key has only so many places.
 """
 
 from __future__ import annotations

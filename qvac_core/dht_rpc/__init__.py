@@ -1,6 +1,6 @@
 """The request layer of the DHT: routing table, requests, tokens, queries, our own address. No I/O.
 
-wire/HYPERDHT.md section 1; the protocol of dht-rpc 6.27.0.
+docs/wire/hyperdht.md section 1; the protocol of dht-rpc 6.27.0.
 """
 
 from qvac_core.dht_rpc.commands import Internal, ReplyError, SocketId

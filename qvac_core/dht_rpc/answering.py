@@ -1,6 +1,6 @@
 """Requests of others on their way to whoever answers them: the node itself, or its user.
 
-wire/HYPERDHT.md sections 1.4 and 1.6; dht-rpc 6.27.0 `index.js` _onrequest.
+docs/wire/hyperdht.md sections 1.4 and 1.6; dht-rpc 6.27.0 `index.js` _onrequest.
 """
 
 from __future__ import annotations

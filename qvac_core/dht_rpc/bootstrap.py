@@ -1,6 +1,6 @@
 """The first minutes of a node: find the neighbourhood, find out whether we are reachable, find it again under our id.
 
-wire/HYPERDHT.md section 1.8 "Bootstrap"; dht-rpc 6.27.0 `index.js` _bootstrap.
+docs/wire/hyperdht.md section 1.8 "Bootstrap"; dht-rpc 6.27.0 `index.js` _bootstrap.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Numbers that every dht-rpc node agrees on: internal commands, errors, timings, sizes.
 
-wire/HYPERDHT.md section 1; dht-rpc 6.27.0 `lib/commands.js`, `lib/errors.js`, `index.js`.
+docs/wire/hyperdht.md section 1; dht-rpc 6.27.0 `lib/commands.js`, `lib/errors.js`, `index.js`.
 """
 
 from __future__ import annotations

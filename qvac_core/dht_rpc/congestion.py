@@ -1,8 +1,8 @@
 """How many requests may be on their way: four slots of 750 ms, 80 in one, 160 in all.
 
-wire/HYPERDHT.md section 1.7; dht-rpc 6.27.0 `lib/io.js` CongestionWindow. One thing differs, and only here: an answer
-frees the slot in which its request was sent, not the one that happens to be current. The original's rule makes a burst
-advance in steps of 750 ms although every answer is there within milliseconds.
+docs/wire/hyperdht.md section 1.7; dht-rpc 6.27.0 `lib/io.js` CongestionWindow. One thing differs, and only here: an
+answer frees the slot in which its request was sent, not the one that happens to be current. The original's rule makes a
+burst advance in steps of 750 ms although every answer is there within milliseconds.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Whether the network answers: online, degraded or offline, judged over the last ticks.
 
-wire/HYPERDHT.md section 1.9; dht-rpc 6.27.0 `lib/health.js`.
+docs/wire/hyperdht.md section 1.9; dht-rpc 6.27.0 `lib/health.js`.
 """
 
 from __future__ import annotations

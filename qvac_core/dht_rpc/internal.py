@@ -1,6 +1,6 @@
 """The commands that every node answers by itself, each within what one host may ask for.
 
-wire/HYPERDHT.md section 1.4; dht-rpc 6.27.0 `index.js` _onrequest.
+docs/wire/hyperdht.md section 1.4; dht-rpc 6.27.0 `index.js` _onrequest.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """What one host may ask of us, and how much may go to a host that did not prove that it asked.
 
-Ours, after wire/TRAPS.md "Limits against hostile peers": the original has neither. The source of a datagram can be
+Ours, after docs/wire/traps.md "Against strangers": the original has neither. The source of a datagram can be
 forged, and ports are free: so everything counts by host, and whoever is counted takes no memory of his own.
 """
 

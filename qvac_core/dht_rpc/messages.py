@@ -1,6 +1,6 @@
 """The two datagrams of dht-rpc: request and response, as bytes and as values.
 
-wire/HYPERDHT.md sections 1.2 and 1.3; dht-rpc 6.27.0 `lib/io.js`.
+docs/wire/hyperdht.md sections 1.2 and 1.3; dht-rpc 6.27.0 `lib/io.js`.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Our own address, from what others say they see.
 
-wire/HYPERDHT.md section 1.8; nat-sampler 1.0.1, whose short memory (hits count only while a like sample is among the
-last four) decides when a changed address shows.
+docs/wire/hyperdht.md section 1.8; nat-sampler 1.0.1, whose short memory (hits count only while a like sample is among
+the last four) decides when a changed address shows.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Who is in the routing table and who has to leave it: newcomers, checks by ping, down hints, the work of every tick.
 
-wire/HYPERDHT.md sections 1.5 and 1.9; dht-rpc 6.27.0 `index.js`.
+docs/wire/hyperdht.md sections 1.5 and 1.9; dht-rpc 6.27.0 `index.js`.
 """
 
 from __future__ import annotations

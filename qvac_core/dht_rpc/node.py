@@ -1,6 +1,6 @@
 """A node of the DHT without its sockets: datagrams and time in, datagrams and the next timer out.
 
-wire/HYPERDHT.md section 1; dht-rpc 6.27.0 `index.js`.
+docs/wire/hyperdht.md section 1; dht-rpc 6.27.0 `index.js`.
 """
 
 from __future__ import annotations

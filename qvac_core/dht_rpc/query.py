@@ -1,7 +1,7 @@
 """An iterative lookup: ask the nodes nearest to a target, learn of nearer ones, and write to the nearest if wanted.
 
-wire/HYPERDHT.md section 1.10; dht-rpc 6.27.0 `lib/query.js`. One thing differs, and only here: whoever is nearest to
-the target is asked next, where the original asks the last one it heard of. In a simulated network of 400 nodes that
+docs/wire/hyperdht.md section 1.10; dht-rpc 6.27.0 `lib/query.js`. One thing differs, and only here: whoever is nearest
+to the target is asked next, where the original asks the last one it heard of. In a simulated network of 400 nodes that
 takes 36 answers and 0.27 s per lookup instead of 64 and 0.45 s, and finds the same nodes.
 """
 

@@ -1,6 +1,6 @@
 """Our own address, whether others reach us unasked, and so whether we may be a lasting member of the network.
 
-wire/HYPERDHT.md section 1.8; dht-rpc 6.27.0 `index.js` _updateNetworkState, _checkIfFirewalled.
+docs/wire/hyperdht.md section 1.8; dht-rpc 6.27.0 `index.js` _updateNetworkState, _checkIfFirewalled.
 """
 
 from __future__ import annotations

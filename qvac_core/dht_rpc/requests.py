@@ -1,8 +1,9 @@
 """Our requests on their way: transaction ids, retries, the queue before a full window, and how each one ends.
 
-wire/HYPERDHT.md sections 1.2 and 1.7; dht-rpc 6.27.0 `lib/io.js`. Two things are stricter: transaction ids are random
-instead of counted up, and an answer must come from the address that was asked (the original looks at the id alone).
-One is quicker: a query's requests are sent again as soon as others would have answered, not after a whole second.
+docs/wire/hyperdht.md sections 1.2 and 1.7; dht-rpc 6.27.0 `lib/io.js`. Two things are stricter: transaction ids are
+random instead of counted up, and an answer must come from the address that was asked (the original looks at the id
+alone). One is quicker: a query's requests are sent again as soon as others would have answered, not after a whole
+second.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The routing table of a node, and the order in which it last heard from whom.
 
-wire/HYPERDHT.md section 1.5; kademlia-routing-table 1.0.6, time-ordered-set 2.0.
+docs/wire/hyperdht.md section 1.5; kademlia-routing-table 1.0.6, time-ordered-set 2.0.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Proofs that a requester receives at its address: a keyed hash of the host, under a secret that changes.
 
-wire/HYPERDHT.md section 1.6; dht-rpc 6.27.0 `lib/io.js` token. The chain of secrets is local, only the hash of the
+docs/wire/hyperdht.md section 1.6; dht-rpc 6.27.0 `lib/io.js` token. The chain of secrets is local, only the hash of the
 host under a secret matches the original's.
 """
 

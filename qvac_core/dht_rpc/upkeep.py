@@ -1,6 +1,6 @@
 """What a node does by itself every few seconds: checks, refreshes, its health, and noticing that it slept.
 
-wire/HYPERDHT.md section 1.9; dht-rpc 6.27.0 `index.js` _ontick, _onwakeup.
+docs/wire/hyperdht.md section 1.9; dht-rpc 6.27.0 `index.js` _ontick, _onwakeup.
 """
 
 from __future__ import annotations

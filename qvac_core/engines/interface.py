@@ -18,7 +18,7 @@ if TYPE_CHECKING:  # a chat model's process has no use for it
 
 
 class StopReason(StrEnum):
-    """How an answer ended. Values as in wire/QVAC.md section 5, plus our own log words."""
+    """How an answer ended. Values as in docs/wire/qvac.md section 5, plus our own log words."""
 
     EOS = "eos"
     LENGTH = "length"
@@ -126,7 +126,7 @@ class ToolCall:
 
 
 class ToolErrorCode(StrEnum):
-    """wire/QVAC.md section 5."""
+    """docs/wire/qvac.md section 5."""
 
     PARSE_ERROR = "PARSE_ERROR"  # no call, or one that was cut
     VALIDATION_ERROR = "VALIDATION_ERROR"  # its arguments do not keep to the schema
@@ -172,11 +172,11 @@ class SessionTurn:
 class CompletionRequest:
     """One answer to make. `owner` scopes prefix reuse: two owners never share a cached prefix (timing would leak it).
 
-    continue_from: text that already stands at the start of the assistant's turn (wire/QVAC.md section 12).
+    continue_from: text that already stands at the start of the assistant's turn (docs/wire/qvac.md section 12).
     thinking: False = the model is to answer without thinking first, where its template can say so.
     session: what the prompt follows, in a KV-cache session. show_stop: the stop sequence is part of the text.
     tools: what the model may call; tool_choice: whether it must. parallel_tool_calls False: one call at most.
-    tool_dialect: one of wire/QVAC.md section 5, for a model whose template does not tell how it writes calls.
+    tool_dialect: one of docs/wire/qvac.md section 5, for a model whose template does not tell how it writes calls.
     context_tokens: prompt and answer together, where that is less than the model has room for; 0 = its room.
     """
 
@@ -199,7 +199,7 @@ class CompletionRequest:
 
 @dataclass(frozen=True, slots=True)
 class CompletionStats:
-    """Field names of completionStats in wire/QVAC.md section 5. Times in milliseconds, as on the wire.
+    """Field names of completionStats in docs/wire/qvac.md section 5. Times in milliseconds, as on the wire.
 
     prompt_tokens: the whole prompt; session_tokens: how many of them stood in the KV-cache session already.
     """

@@ -1,6 +1,6 @@
 """How much memory a model will take, and whether the machine has it, before anything is loaded.
 
-Sizes from the GGUF header (ENGINES.md measured 23 KB a token for SmolLM2-135M: that is what comes out here).
+Sizes from the GGUF header (23 KB a token were measured for SmolLM2-135M: that is what comes out here).
 """
 
 from __future__ import annotations

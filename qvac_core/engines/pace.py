@@ -1,6 +1,6 @@
 """How many prompt tokens fit into one step, so that a step takes about as long as we want.
 
-ENGINES.md, "The scheduler": a fixed chunk stalls running chats on a slow machine and starves a fast one; time does not.
+A fixed chunk stalls running chats on a slow machine and starves a fast one; time does not.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """What a request leaves open, filled in from the model's configuration: sampling, stop sequences, system prompt.
 
-wire/QVAC.md section 4: a consumer may state them once, in `modelConfig`, and then only what differs in a request.
+docs/wire/qvac.md section 4: a consumer may state them once, in `modelConfig`, and then only what differs in a request.
 """
 
 from __future__ import annotations

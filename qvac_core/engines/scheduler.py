@@ -1,6 +1,6 @@
 """The slot scheduler: several answers advance together in one context, step by step.
 
-Theory of operation (shape and numbers: ENGINES.md, "The scheduler"). A step fills one batch: one token for every
+Theory of operation. A step fills one batch: one token for every
 answer that is decoding, then a chunk of the waiting prompts, shortest remaining first, as large as time allows. The
 backend decodes it, a token is sampled wherever a sequence stands at its end, and the text goes out. Between two steps
 answers are admitted, cancelled and ended; so a cancel costs one step. Nothing here knows llama.cpp, a process or a
@@ -31,7 +31,7 @@ from qvac_core.engines.state_cache import StateCache
 from qvac_core.engines.step_cost import StepCost
 from qvac_core.errors import ModelError, RequestRefused
 
-WAITING_LIMIT = 64  # answers; as the SDK's own queue (wire/QVAC.md section 3)
+WAITING_LIMIT = 64  # answers; as the SDK's own queue (docs/wire/qvac.md section 3)
 WAVE = 2.0  # seconds: as much of short prompts is read while answers hold their second token
 HOLD = 2.0  # seconds that an answer holds it at most
 DRAFT_SLOWDOWN = 1.25  # of a step, where others wait for it; alone a draft takes what pays

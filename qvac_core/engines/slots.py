@@ -1,6 +1,6 @@
 """The slots of one context: which sequence holds which tokens, for whom, and which of them a new prompt should take.
 
-ENGINES.md, "The scheduler", point 6. A prefix is shared between chats of one owner only: the time to a first token
+A prefix is shared between chats of one owner only: the time to a first token
 would tell another owner what was asked before.
 """
 

@@ -1,7 +1,7 @@
 """What speech recognition is to everybody else: the `SpeechModel` interface and the values that cross it.
 
 Audio as samples is float32, mono, 16,000 a second, little-endian. Times are whole milliseconds within the audio.
-Shapes of the events after wire/QVAC.md section 9 (`transcribe`).
+Shapes of the events after docs/wire/qvac.md section 9 (`transcribe`).
 """
 
 from __future__ import annotations

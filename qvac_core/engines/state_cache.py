@@ -1,6 +1,6 @@
 """Chats that lost their slot, kept in the machine's own memory: what the model's memory held of each, and its tokens.
 
-Reading a prompt again costs seconds; putting 1,024 tokens back took 3.9 ms (ENGINES.md). A chat is found by the longest
+Reading a prompt again costs seconds; putting 1,024 tokens back took 3.9 ms. A chat is found by the longest
 common prefix of its tokens, among those of its owner only: how fast a prompt is read would tell another what was asked.
 """
 

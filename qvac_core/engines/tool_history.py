@@ -21,7 +21,7 @@ from qvac_core.engines.tools import CheckedTool
 # Of a call: Mistral's templates insist on nine letters and digits.
 ID_LENGTH = 9
 _LETTERS = string.ascii_letters + string.digits
-# The SDK's names of dialects (wire/QVAC.md section 5), for a model whose template does not tell.
+# The SDK's names of dialects (docs/wire/qvac.md section 5), for a model whose template does not tell.
 _DIALECTS: dict[str, tuple[tuple[str, str], ...]] = {
     "hermes": (("<tool_call>", "</tool_call>"),),
     "qwen35": (("<tool_call>", "</tool_call>"), ("<function=", "</function>")),

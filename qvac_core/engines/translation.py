@@ -1,6 +1,6 @@
 """Translating a text: what is asked, and who does it: a chat model, or a translation engine of its own.
 
-The request is that of wire/QVAC.md section 9, in both of its forms. `translation_by` chooses by the model.
+The request is that of docs/wire/qvac.md section 9, in both of its forms. `translation_by` chooses by the model.
 """
 
 from __future__ import annotations

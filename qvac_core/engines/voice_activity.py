@@ -1,7 +1,7 @@
 """Whether somebody speaks, from the loudness alone: no model, no clock but the sound's own.
 
 Against the quietest moment of the last seconds, so that a fan does not speak, and a whisper in a quiet room does. How
-long it has been silent is what ends a turn (wire/QVAC.md section 9, `vad` and `endOfTurn`).
+long it has been silent is what ends a turn (docs/wire/qvac.md section 9, `vad` and `endOfTurn`).
 """
 
 from __future__ import annotations

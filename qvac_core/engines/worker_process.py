@@ -1,7 +1,7 @@
 """The parent's end of a worker process: start it, talk to it, notice its end.
 
-Threads and `subprocess.Popen`, not asyncio's subprocesses: the core's loop on Windows has none (PACKAGING.md, "Threads
-and loops"). Nothing here waits on the loop's thread, and every process that was started is reaped.
+Threads and `subprocess.Popen`, not asyncio's subprocesses: the core's loop on Windows has none. Nothing here
+waits on the loop's thread, and every process that was started is reaped.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Keeping a server findable: the walk, the announces, the pings that keep NAT mappings open, the next walk.
 
-From wire reference section 7 (hyperdht/lib/announcer.js 6.34.0); the decisions are rendezvous.Announcer's. Ours also
-looks every quarter of a minute whether the relays still lead to us, in place of that round's pings: one answers pings
-for long after somebody with the same key has closed and taken the record away.
+From docs/wire/hyperdht.md section 7 (hyperdht/lib/announcer.js 6.34.0); the decisions are rendezvous.Announcer's. Ours
+also looks every quarter of a minute whether the relays still lead to us, in place of that round's pings: one answers
+pings for long after somebody with the same key has closed and taken the record away.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The first nodes to ask, as addresses or names (wire reference section 1.10)."""
+"""The first nodes to ask, as addresses or names (docs/wire/hyperdht.md section 1.10)."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """The connecting side of one hole punch: its PEER_HOLEPUNCH rounds, then probes until one comes back.
 
-From wire reference section 6.4 (hyperdht/lib/connect.js `updateHolepunch` 6.34.0).
+From docs/wire/hyperdht.md section 6.4 (hyperdht/lib/connect.js `updateHolepunch` 6.34.0).
 """
 
 from __future__ import annotations

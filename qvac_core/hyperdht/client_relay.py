@@ -1,6 +1,6 @@
 """The client's side of a connection that may go through a relay: both ways at once, and the direct one for good.
 
-From wire reference sections 6.3 and 6.7 (`relayConnection` of hyperdht/lib/connect.js 6.34.0).
+From docs/wire/hyperdht.md sections 6.3 and 6.7 (`relayConnection` of hyperdht/lib/connect.js 6.34.0).
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Connecting to a peer by its key: find who relays to it, shake hands through them, then take the best path.
 
-From wire reference section 6.3 (hyperdht/lib/connect.js 6.34.0). Walk and handshakes run side by side, and nodes
+From docs/wire/hyperdht.md section 6.3 (hyperdht/lib/connect.js 6.34.0). Walk and handshakes run side by side, and nodes
 that relayed to this key before are asked first: a second connect needs no walk.
 """
 

@@ -1,7 +1,7 @@
 """An open connection to a peer: whole messages in both directions, encrypted end to end.
 
-From wire reference section 4 (@hyperswarm/secret-stream 6.9.2) on top of a UDX stream. Unlike the original it exerts
-back-pressure: what the reader has not taken shrinks the window that the peer may fill.
+From docs/wire/hyperdht.md section 4 (@hyperswarm/secret-stream 6.9.2) on top of a UDX stream. Unlike the original it
+exerts back-pressure: what the reader has not taken shrinks the window that the peer may fill.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The driver of one node: its sockets, its dht-rpc state machine and its UDX streams on one event loop.
 
-Ours; the demultiplexing is that of wire reference section 1.1. Everything that arrives in one wake-up is handed over at
-once, and everything that this makes us want to send leaves before the loop turns.
+Ours; the demultiplexing is that of docs/wire/hyperdht.md section 1.1. Everything that arrives in one wake-up is handed
+over at once, and everything that this makes us want to send leaves before the loop turns.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ class Endpoint:
 
     @property
     def request_socket(self) -> int:
-        """The socket from which requests leave now (wire reference 1.1)."""
+        """The socket from which requests leave now (docs/wire/hyperdht.md 1.1)."""
         return SocketId.CLIENT if self.node.firewalled else SocketId.SERVER
 
     def start(self) -> None:
@@ -106,7 +106,7 @@ class Endpoint:
         self._dirty.clear()
 
     def local_addresses(self) -> list[Address]:
-        """Where peers in our own network may reach the server socket (wire reference 6.2)."""
+        """Where peers in our own network may reach the server socket (docs/wire/hyperdht.md 6.2)."""
         host, port = self.server_address
         if host.startswith("127."):
             return [(host, port)]

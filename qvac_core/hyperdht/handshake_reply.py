@@ -1,4 +1,4 @@
-"""Reading what a node answers to a handshake that it may have passed on (wire reference section 6.3)."""
+"""Reading what a node answers to a handshake that it may have passed on (docs/wire/hyperdht.md section 6.3)."""
 
 from __future__ import annotations
 

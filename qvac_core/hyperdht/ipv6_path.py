@@ -1,7 +1,8 @@
 """A direct path over IPv6 between two of ours: both greet the addresses that the handshake told, until one hears back.
 
-Ours; the original carries `addresses6` in its handshake (wire reference 3.4) and neither fills nor uses it. IPv6 knows
-no address translation: what lies between is at most two firewalls, which let in whom their own side has written to.
+Ours; the original carries `addresses6` in its handshake (docs/wire/hyperdht.md 3.4) and neither fills nor uses it. IPv6
+knows no address translation: what lies between is at most two firewalls, which let in whom their own side has written
+to.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """The wall to the operating system: UDP sockets in batches, and the same shape for simulated networks.
 
-Ours; the socket settings are those of libudx (wire reference section 9 item 20). asyncio's datagram endpoint reads one
-datagram per wake-up, at four times the cost of draining the socket here; where the kernel can (Linux), one system call
-carries a whole train of equal datagrams (UDP_SEGMENT, UDP_GRO).
+Ours; the socket settings are those of libudx. asyncio's datagram endpoint
+reads one datagram per wake-up, at four times the cost of draining the socket here; where the kernel can (Linux), one
+system call carries a whole train of equal datagrams (UDP_SEGMENT, UDP_GRO).
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The driver of one UDX stream: its path (socket and address), its timer, its events.
 
 Ours, in the place of udx-native's `UDXStream`. Packets that arrive on a socket the stream does not use are shown to
-`on_unexpected` first, which may connect the stream there (wire reference 5.3 item 2).
+`on_unexpected` first, which may connect the stream there (docs/wire/hyperdht.md 5.3 item 2).
 """
 
 from __future__ import annotations
@@ -174,7 +174,7 @@ class RawStream:
             self._endpoint.send_train(socket, [self.stream.message_packet(data)], address)
 
     def move(self, socket: int, address: Address, remote_id: int) -> None:
-        """Send to another place from now on (wire reference 5.10), and say so there with an empty message."""
+        """Send to another place from now on (docs/wire/hyperdht.md 5.10), and say so there with an empty message."""
         if self._removed or not self.stream.connected or self.stream.closed or self.socket is None:
             return
         now = self._endpoint.loop.time()

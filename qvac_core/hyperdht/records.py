@@ -1,6 +1,6 @@
 """Announces, lookups, mutable and immutable records: what a user of the network reads and writes there.
 
-From wire reference section 2.5 (hyperdht/index.js 6.34.0).
+From docs/wire/hyperdht.md section 2.5 (hyperdht/index.js 6.34.0).
 """
 
 from __future__ import annotations

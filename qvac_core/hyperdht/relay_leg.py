@@ -1,7 +1,7 @@
 """One peer's connection to a blind relay, and the partner that was found there for one stream.
 
-From wire reference section 6.7 (hyperdht/lib/connect.js, lib/server.js `_relayConnection` and lib/relay-connection.js
-6.34.0).
+From docs/wire/hyperdht.md section 6.7 (hyperdht/lib/connect.js, lib/server.js `_relayConnection` and
+lib/relay-connection.js 6.34.0).
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """A blind relay that anybody can start: it forwards between two peers who name the same token, and sees nothing else.
 
-From wire reference sections 5.10 and 6.7 (blind-relay/index.js 1.6.1), with what a public service needs and the
+From docs/wire/hyperdht.md sections 5.10 and 6.7 (blind-relay/index.js 1.6.1), with what a public service needs and the
 original lacks: who may use it, how much, how fast, and an end for what nobody uses any more.
 """
 

@@ -1,7 +1,7 @@
 """A connection that runs through a relay: its move to a direct path while it is in use, and to another relay.
 
-From wire reference sections 5.10 and 6.7 (`confirmDirectUpgrade` of hyperdht/lib/relay-connection.js 6.34.0). The
-original gives the relay up on the first data that arrives directly; here something of ours must have been
+From docs/wire/hyperdht.md sections 5.10 and 6.7 (`confirmDirectUpgrade` of hyperdht/lib/relay-connection.js 6.34.0).
+The original gives the relay up on the first data that arrives directly; here something of ours must have been
 acknowledged on the direct path, too, and a path that turns out to lead one way only is left again. The original's
 connection ends with its relay; two of ours meet again (path_keeper).
 """

@@ -1,7 +1,7 @@
 """A server: answers handshakes for its key pair, decides who may connect, hands connections to the application.
 
-From wire reference section 6.3b (hyperdht/lib/server.js 6.34.0), with more verdicts of the firewall (Refusal answers
-instead of staying silent) and with limits, both in server_limits. Hole punching is in server_punch.
+From docs/wire/hyperdht.md section 6.3 (hyperdht/lib/server.js 6.34.0), with more verdicts of the firewall (Refusal
+answers instead of staying silent) and with limits, both in server_limits. Hole punching is in server_punch.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The server's side of one hole punch: PEER_HOLEPUNCH messages in, answers from the punching socket out.
 
-From wire reference section 6.4 (hyperdht/lib/server.js `_onpeerholepunch` 6.34.0).
+From docs/wire/hyperdht.md section 6.4 (hyperdht/lib/server.js `_onpeerholepunch` 6.34.0).
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The server's side of a connection that may go through a relay.
 
-From wire reference sections 6.3b and 6.7 (`_relayConnection` of hyperdht/lib/server.js 6.34.0).
+From docs/wire/hyperdht.md sections 6.3 and 6.7 (`_relayConnection` of hyperdht/lib/server.js 6.34.0).
 """
 
 from __future__ import annotations

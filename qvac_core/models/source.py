@@ -1,6 +1,6 @@
 """Where a model file comes from: the addresses that `modelSrc` may hold, parsed.
 
-Forms of wire/QVAC.md section 4; ENGINES.md, "The SDK's model names", says what registry://hf means.
+Forms of docs/wire/qvac.md section 4. registry://hf is a path on Hugging Face.
 """
 
 from __future__ import annotations

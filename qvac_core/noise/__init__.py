@@ -1,6 +1,6 @@
 """Noise IK over Ed25519: the handshake as bytes in, bytes out.
 
-wire/HYPERDHT.md sections 2.3 and 3; no sockets, no clock, no randomness of its own.
+docs/wire/hyperdht.md sections 2.3 and 3; no sockets, no clock, no randomness of its own.
 """
 
 from qvac_core.noise.handshake import HandshakeState

@@ -1,6 +1,6 @@
 """The Noise IK handshake between two Ed25519 keys: two messages, then keys for both directions.
 
-wire/HYPERDHT.md section 3; behaves as noise-handshake 4.2.0 under hyperdht/lib/noise-wrap.js 6.34.0.
+docs/wire/hyperdht.md section 3; behaves as noise-handshake 4.2.0 under hyperdht/lib/noise-wrap.js 6.34.0.
 
     IK:  <- s            the initiator knows the responder's key beforehand
          -> e, es, s, ss    + payload     message 1: 96 bytes + payload

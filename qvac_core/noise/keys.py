@@ -1,6 +1,6 @@
 """Ed25519 key pairs, their Diffie-Hellman and their signatures.
 
-wire/HYPERDHT.md sections 2.3 and 3.2; behaves as noise-curve-ed 2.1.0 and hypercore-crypto.
+docs/wire/hyperdht.md sections 2.3 and 3.2; behaves as noise-curve-ed 2.1.0 and hypercore-crypto.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Noise's SymmetricState: the running hash `h`, the chaining key `ck` and the cipher under them.
 
-wire/HYPERDHT.md section 3.1; behaves as noise-handshake 4.2.0 with BLAKE2b (64 bytes) and ChaCha20-Poly1305.
+docs/wire/hyperdht.md section 3.1; behaves as noise-handshake 4.2.0 with BLAKE2b (64 bytes) and ChaCha20-Poly1305.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Which addresses may be shared, dialled or preferred, and the written forms of a peer's key.
 
-From wire reference sections 2.6, 6.2 and 6.3 (bogon, hypercore-id-encoding, hyperdht-address; `matchAddress` and
+From docs/wire/hyperdht.md sections 2.6, 6.2 and 6.3 (bogon, hypercore-id-encoding, hyperdht-address; `matchAddress` and
 `getFirstRemoteAddress` of hyperdht 6.34.0).
 """
 

@@ -1,7 +1,7 @@
 """Which nodes a server is announced at, and when that must be renewed.
 
-From wire reference section 7 (hyperdht/lib/announcer.js 6.34.0). Ours also renews at once when a relay's pong shows
-that our address changed since the announce: until then that relay forwards into the void.
+From docs/wire/hyperdht.md section 7 (hyperdht/lib/announcer.js 6.34.0). Ours also renews at once when a relay's pong
+shows that our address changed since the announce: until then that relay forwards into the void.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Bounded memories of a node: a map of two generations, and records by topic in the same manner.
 
-From wire reference section 2.4 (xache 1.3.0, record-cache 1.2.0): the older generation is dropped when the newer one is
-full or two thirds of the age old, so that forgetting costs nothing per entry.
+From docs/wire/hyperdht.md section 2.4 (xache 1.3.0, record-cache 1.2.0): the older generation is dropped when the newer
+one is full or two thirds of the age old, so that forgetting costs nothing per entry.
 """
 
 from __future__ import annotations

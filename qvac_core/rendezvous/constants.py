@@ -1,6 +1,6 @@
 """Numbers and namespaces of the hyperdht commands.
 
-From wire reference sections 2 and 6.8 (hyperdht/lib/constants.js 6.34.0). Times are seconds.
+From docs/wire/hyperdht.md sections 2 and 6.8 (hyperdht/lib/constants.js 6.34.0). Times are seconds.
 """
 
 from __future__ import annotations

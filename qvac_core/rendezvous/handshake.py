@@ -1,6 +1,7 @@
 """The Noise handshake as the two ends of a rendezvous see it, and the server's memory of handshakes.
 
-From wire reference sections 3.4, 3.5 and 6.3b (hyperdht/lib/noise-wrap.js, `_onpeerhandshake` of lib/server.js 6.34.0).
+From docs/wire/hyperdht.md sections 3.4, 3.5 and 6.3 (hyperdht/lib/noise-wrap.js, `_onpeerhandshake` of lib/server.js
+6.34.0).
 """
 
 from __future__ import annotations

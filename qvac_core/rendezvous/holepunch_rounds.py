@@ -1,8 +1,8 @@
 """The PEER_HOLEPUNCH rounds of both sides: what to say, what to believe of the answer, when to begin punching.
 
-From wire reference section 6.4 (hyperdht/lib/connect.js `probeRound`, `roundPunch`, lib/server.js `_onpeerholepunch`
-6.34.0). The rounds are generators: they yield what has to happen outside (a Step), are resumed with what came of it,
-and raise NetworkError with the original's codes when the punch is off.
+From docs/wire/hyperdht.md section 6.4 (hyperdht/lib/connect.js `probeRound`, `roundPunch`, lib/server.js
+`_onpeerholepunch` 6.34.0). The rounds are generators: they yield what has to happen outside (a Step), are resumed with
+what came of it, and raise NetworkError with the original's codes when the punch is off.
 """
 
 from __future__ import annotations

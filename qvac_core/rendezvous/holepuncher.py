@@ -1,7 +1,7 @@
 """One side of a hole punch: which probes leave which sockets when, and which path came of it.
 
-From wire reference section 6.5 (hyperdht/lib/holepuncher.js 6.34.0). Ours never tries a port twice in one round of
-random probes.
+From docs/wire/hyperdht.md section 6.5 (hyperdht/lib/holepuncher.js 6.34.0). Ours never tries a port twice in one round
+of random probes.
 
     IDLE ── punch() ──> PUNCHING ── all tries made ──> ENDED
       └───────────────────┴── a probe arrives (the connecting side only) ──> CONNECTED

@@ -1,6 +1,6 @@
 """Layouts of what hyperdht puts into the value of a request, and inside the Noise handshake.
 
-From wire reference sections 2.1, 3.4 and 6.4 (hyperdht/lib/messages.js 6.34.0).
+From docs/wire/hyperdht.md sections 2.1, 3.4 and 6.4 (hyperdht/lib/messages.js 6.34.0).
 Every decoder raises RemoteProtocolError on bytes that do not fit; trailing bytes are ignored: new fields arrive there.
 """
 

@@ -1,7 +1,7 @@
 """What kind of NAT a socket is behind, judged by the addresses under which others see it.
 
-From wire reference section 6.6 (hyperdht/lib/nat.js 6.34.0). Three things are ours: it takes four samples to decide
-(the original: three), later samples that disagree take "consistent" back, and what a node said before a remap is
+From docs/wire/hyperdht.md section 6.6 (hyperdht/lib/nat.js 6.34.0). Three things are ours: it takes four samples to
+decide (the original: three), later samples that disagree take "consistent" back, and what a node said before a remap is
 replaced by what it says now.
 """
 

@@ -1,6 +1,6 @@
 """How a client reaches a server whose handshake answer it has read.
 
-From wire reference section 6.3 steps 7 to 12 (hyperdht/lib/connect.js `holepunch` 6.34.0).
+From docs/wire/hyperdht.md section 6.3 steps 7 to 12 (hyperdht/lib/connect.js `holepunch` 6.34.0).
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """What a persistent node stores for others: announces, mutable and immutable records.
 
-From wire reference section 2.4 (hyperdht/lib/persistent.js 6.34.0), with its limits, and ours by host. Requests that
-do not verify get no answer at all: their sender times out.
+From docs/wire/hyperdht.md section 2.4 (hyperdht/lib/persistent.js 6.34.0), with its limits, and ours by host. Requests
+that do not verify get no answer at all: their sender times out.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Where PEER_HANDSHAKE and PEER_HOLEPUNCH messages go next: to a server of ours, or onwards for somebody else.
 
-From wire reference sections 6.1 and 6.4 (hyperdht/lib/router.js 6.34.0). A node that is merely on the path relays for
-others in every mode; one that dropped a hop would be a black hole for the peers announced at it.
+From docs/wire/hyperdht.md sections 6.1 and 6.4 (hyperdht/lib/router.js 6.34.0). A node that is merely on the path
+relays for others in every mode; one that dropped a hop would be a black hole for the peers announced at it.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Sealing of hole punch payloads, and the tokens that prove a host reachable.
 
-From wire reference section 6.4 (hyperdht/lib/secure-payload.js 6.34.0).
+From docs/wire/hyperdht.md section 6.4 (hyperdht/lib/secure-payload.js 6.34.0).
 """
 
 from __future__ import annotations

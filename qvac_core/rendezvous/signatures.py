@@ -1,6 +1,6 @@
 """What is signed for announces and mutable records, and the checks.
 
-From wire reference section 2.3 (hyperdht/lib/persistent.js `annSignable`, `signMutable` 6.34.0).
+From docs/wire/hyperdht.md section 2.3 (hyperdht/lib/persistent.js `annSignable`, `signMutable` 6.34.0).
 An announce is signed for one storing node: its id and the token that it gave are part of the signed bytes.
 """
 

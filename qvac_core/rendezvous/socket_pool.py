@@ -1,7 +1,7 @@
 """Sockets beside a node's two: who still needs which, which stay a while for the next time, and the routes they make.
 
-From wire reference section 6.6 (hyperdht/lib/socket-pool.js 6.34.0), with a limit on the routes remembered. Sockets are
-numbers here; the owner opens one for each `acquire` and closes what `closable` names.
+From docs/wire/hyperdht.md section 6.6 (hyperdht/lib/socket-pool.js 6.34.0), with a limit on the routes remembered.
+Sockets are numbers here; the owner opens one for each `acquire` and closes what `closable` names.
 """
 
 from __future__ import annotations

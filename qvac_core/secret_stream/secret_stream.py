@@ -1,6 +1,6 @@
 """The encrypted framing on top of one reliable byte stream: messages in, messages out.
 
-wire/HYPERDHT.md section 4; behaves as @hyperswarm/secret-stream 6.9.2.
+docs/wire/hyperdht.md section 4; behaves as @hyperswarm/secret-stream 6.9.2.
 
     frame         = uint24 LE length ‖ that many bytes
     first frame   = stream id 32 ‖ secretstream header 24      (length 56, each direction)

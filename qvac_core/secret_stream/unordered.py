@@ -1,6 +1,6 @@
 """Encrypted single datagrams beside the ordered stream.
 
-wire/HYPERDHT.md section 4.3; behaves as @hyperswarm/secret-stream 6.9.2 `send`.
+docs/wire/hyperdht.md section 4.3; behaves as @hyperswarm/secret-stream 6.9.2 `send`.
 
     8-byte counter ‖ secretbox(XSalsa20-Poly1305, nonce = counter ‖ 16 zero bytes)
 """

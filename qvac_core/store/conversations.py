@@ -1,7 +1,4 @@
-"""The chats: conversations and their messages, each change on the disk before the call returns.
-
-PRODUCT.md "Chat (guest)".
-"""
+"""The chats: conversations and their messages, each change on the disk before the call returns."""
 
 from __future__ import annotations
 

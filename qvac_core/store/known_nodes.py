@@ -1,6 +1,6 @@
 """The network's nodes of the last run, so that the second start needs no cold bootstrap.
 
-wire/HYPERDHT.md section 8: JSON of host and port, ids and tokens are never stored.
+docs/wire/hyperdht.md section 8: JSON of host and port, ids and tokens are never stored.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The providers that somebody added in Chat, and what helps to reach them again.
 
-PRODUCT.md "Chat (guest)"; wire/TRAPS.md: known relays save a whole walk at the next connect.
+docs/wire/traps.md: known relays save a whole walk at the next connect.
 """
 
 from __future__ import annotations

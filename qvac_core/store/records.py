@@ -1,6 +1,6 @@
 """What the store keeps, as immutable values. Times are Unix seconds, keys are 64 lower-case hex digits.
 
-The screens' words for these things are in wire/QVAC.md section 5 (statistics) and PRODUCT.md (the rest).
+The words for these things are those of docs/wire/qvac.md section 5 (statistics) and of the window.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The settings on disk: a small TOML file that a person may edit too.
 
-PRODUCT.md; TOML 1.0. Unknown keys (of a newer version, or of somebody's own) stay in the file; comments do not.
+TOML 1.0. Unknown keys (of a newer version, or of somebody's own) stay in the file; comments do not.
 Whatever the file holds, there are settings: what is not understood has its default, and is told.
 """
 

@@ -1,6 +1,6 @@
 """Reliable ordered streams over datagrams: the UDX protocol as a state machine without I/O.
 
-HYPERDHT.md section 5; wire of libudx as shipped in udx-native 1.21.3.
+docs/wire/hyperdht.md section 5; wire of libudx as shipped in udx-native 1.21.3.
 """
 
 from .events import Closed, DataReceived, Drained, EndReceived, Event, MessageReceived, RemoteChanged

@@ -1,6 +1,6 @@
 """How much may be in flight and how fast it may leave: BBR, version 1.
 
-HYPERDHT.md 5.7; libudx `src/udx_bbr.c`, draft-cardwell-iccrg-bbr-congestion-control-00.
+docs/wire/hyperdht.md 5.7; libudx `src/udx_bbr.c`, draft-cardwell-iccrg-bbr-congestion-control-00.
 
 Two things are estimated, the bottleneck's bandwidth (largest delivery rate of the last ten round trips) and the path's
 delay (smallest round trip of ten seconds); two are set, the window and the pacing rate. Bandwidth is counted in

@@ -1,6 +1,6 @@
 """The search for the largest packet that the path carries.
 
-HYPERDHT.md 5.6 (RFC 8899 shape); `mtu_probeify_packet`, `ack_packet` of libudx `src/udx.c`.
+docs/wire/hyperdht.md 5.6 (RFC 8899 shape); `mtu_probeify_packet`, `ack_packet` of libudx `src/udx.c`.
 """
 
 from __future__ import annotations

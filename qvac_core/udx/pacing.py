@@ -1,7 +1,7 @@
 """A token bucket that spreads packets over time.
 
-HYPERDHT.md 5.7. Unlike libudx's, whose clock ticks in milliseconds, it credits the time that really passed, because an
-event loop's timers come late.
+docs/wire/hyperdht.md 5.7. Unlike libudx's, whose clock ticks in milliseconds, it credits the time that really passed,
+because an event loop's timers come late.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The UDX packet on the wire: a 20-byte header, then SACK blocks, or padding and payload.
 
-HYPERDHT.md 5.1 and 5.2; layout of libudx `src/udx.c` (`udx_write_header`, `send_ack`, `process_packet`).
+docs/wire/hyperdht.md 5.1 and 5.2; layout of libudx `src/udx.c` (`udx_write_header`, `send_ack`, `process_packet`).
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class Packet:
 
 
 def parse_stream_id(datagram: bytes | memoryview) -> int | None:
-    """The stream a datagram is for, None when it is no UDX packet (HYPERDHT.md 1.1, first test)."""
+    """The stream a datagram is for, None when it is no UDX packet (docs/wire/hyperdht.md 1.1, first test)."""
     if len(datagram) < HEADER_SIZE:
         return None
     magic, stream_id = _STREAM_ID.unpack_from(datagram)
@@ -56,7 +56,7 @@ def parse_stream_id(datagram: bytes | memoryview) -> int | None:
 
 
 def is_farewell_of_relay(datagram: bytes) -> bool:
-    """A DESTROY with number 0: what a relay sends when it lets a pair go (HYPERDHT.md 5.10).
+    """A DESTROY with number 0: what a relay sends when it lets a pair go (docs/wire/hyperdht.md 5.10).
 
     A stream that has received something takes it for old; one that has not would take it for its peer's.
     """

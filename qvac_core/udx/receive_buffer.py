@@ -1,6 +1,7 @@
 """What has arrived: the next number expected, packets that came too early, and the window we offer.
 
-HYPERDHT.md 5.2 to 5.4; `process_packet` and `send_ack` of libudx `src/udx.c`. The bounds are ours (TRAPS.md).
+docs/wire/hyperdht.md 5.2 to 5.4; `process_packet` and `send_ack` of libudx `src/udx.c`. The bounds are ours
+(docs/wire/traps.md).
 """
 
 from __future__ import annotations

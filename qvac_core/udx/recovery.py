@@ -1,6 +1,6 @@
 """What is in flight, what of it was lost, and when to doubt the rest.
 
-HYPERDHT.md 5.5 and 5.8 (RFC 8985, RFC 6298); libudx `src/udx.c` (`ack_packet`, `rack_detect_loss`, timeouts).
+docs/wire/hyperdht.md 5.5 and 5.8 (RFC 8985, RFC 6298); libudx `src/udx.c` (`ack_packet`, `rack_detect_loss`, timeouts).
 
 The order of transmissions is a counter, not a clock: a train leaves within one tick of any clock.
 """

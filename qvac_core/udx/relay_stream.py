@@ -1,6 +1,7 @@
 """One half of a relayed connection: a stream that hands packets on instead of reading them.
 
-HYPERDHT.md 5.10 (`relay_packet` of libudx `src/udx.c`). Neither acknowledges nor buffers: the two ends do that.
+docs/wire/hyperdht.md 5.10 (`relay_packet` of libudx `src/udx.c`). Neither acknowledges nor buffers: the two ends do
+that.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Written bytes that wait for a packet.
 
-Ours; joins and cuts writes as `send_new_packet` of libudx `src/udx.c` does (HYPERDHT.md 5.6).
+Ours; joins and cuts writes as `send_new_packet` of libudx `src/udx.c` does (docs/wire/hyperdht.md 5.6).
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """The sending half of a stream: what leaves, when, and what becomes of it.
 
-HYPERDHT.md 5.4 to 5.7; `send_packets`, `send_new_packet`, `retransmit_packet` and the timers of libudx `src/udx.c`.
+docs/wire/hyperdht.md 5.4 to 5.7; `send_packets`, `send_new_packet`, `retransmit_packet` and the timers of libudx
+`src/udx.c`.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """A UDX stream without I/O: datagrams and the time in; datagrams, events and the next timer out.
 
-HYPERDHT.md section 5; behaviour of libudx `src/udx.c`.
+docs/wire/hyperdht.md section 5; behaviour of libudx `src/udx.c`.
 
 A driver does three things after each call that it makes: send `datagrams_to_send(now)`, handle every
 `next_event()`, set one timer to `get_timer()`. Datagrams may still be waiting after the Closed event (the last ACK, a

@@ -1,6 +1,6 @@
 """A consumer without our consumer's manners: frames as the codec writes them, sent over a real connection.
 
-Shapes of wire/QVAC.md section 1; everything it is told is kept, for who wants to search it.
+Shapes of docs/wire/qvac.md section 1; everything it is told is kept, for who wants to search it.
 """
 
 from __future__ import annotations

@@ -29,7 +29,7 @@ KEY = key_pair(PROVIDER_SEED).public_key.hex()
 LONG = "Write a very long story about a lighthouse."
 MIB = 1 << 20
 
-# Everything that 0.16.0 hands to a remote peer and ours must not (wire/QVAC.md sections 1, 2 and 9).
+# Everything that 0.16.0 hands to a remote peer and ours must not (docs/wire/qvac.md sections 1, 2 and 9).
 FORBIDDEN = (
     *("batchCompletionStream", "textToSpeech", "ocrStream", "classify"),
     *("diffusionStream", "videoStream", "upscaleStream", "bciTranscribe", "rag", "finetune", "downloadAsset"),

@@ -1,6 +1,7 @@
 """One JavaScript consumer asks the SDK's provider and ours the same things of the same model: the same words come back.
 
-What each field of `modelConfig` and of the request does in 0.16 is what it does here (wire/QVAC.md sections 4 and 5).
+What each field of `modelConfig` and of the request does in 0.16 is what it does here (docs/wire/qvac.md sections 4 and
+5).
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The hole puncher and the rounds under any peer: whom they probe, how often, and that they end.
 
-Wire reference sections 6.4 and 6.5. A peer chooses addresses, tokens and answers as it likes; what it must
+docs/wire/hyperdht.md sections 6.4 and 6.5. A peer chooses addresses, tokens and answers as it likes; what it must
 never get is a flood of probes at somebody who has not asked for them.
 """
 

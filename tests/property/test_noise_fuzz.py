@@ -1,6 +1,6 @@
 """Any bytes whatever end a handshake with RemoteProtocolError and nothing else.
 
-wire/HYPERDHT.md section 3.
+docs/wire/hyperdht.md section 3.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Any bytes whatever: nothing but RemoteProtocolError comes out, and any chunking reads the same.
 
-wire/HYPERDHT.md section 4.
+docs/wire/hyperdht.md section 4.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """What the handshake refuses: bad points, tampering, messages out of turn.
 
-wire/HYPERDHT.md section 3.2 ("handshake must fail").
+docs/wire/hyperdht.md section 3.2 ("handshake must fail").
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """A hole punch between two JavaScript peers, seen from outside both NATs, replayed through our parts.
 
-trace-nat.json; wire reference section 6.4, "what that looks like". Message 2 and the punch payloads are sealed with
-keys that the trace does not hold: of those the sizes are compared. TTLs are one less than sent.
+trace-nat.json; docs/wire/hyperdht.md section 6.4, "what that looks like". Message 2 and the punch payloads are sealed
+with keys that the trace does not hold: of those the sizes are compared. TTLs are one less than sent.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """What the framing promises: message boundaries, any chunking, bounded memory, death at the first lie.
 
-wire/HYPERDHT.md section 4.
+docs/wire/hyperdht.md section 4.
 """
 
 from __future__ import annotations

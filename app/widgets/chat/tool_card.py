@@ -1,6 +1,6 @@
 """A call of a tool in an answer: a folded card; while it asks, what exactly is asked, and the answers to it.
 
-DESIGN2.md, "chat-parameters" and "states". Nothing a model or a server wrote is laid out as rich text.
+Nothing a model or a server wrote is laid out as rich text.
 """
 
 from __future__ import annotations
