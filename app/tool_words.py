@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from app.core_words import told
-from app.i18n import number, tr, trn
+from app.i18n import listed, number, tr, trn
 from qvac_core.core.state import ServerEntry, ToolUse, UseState
 from qvac_core.tools.health import ServerState, ServerTool
 
@@ -146,15 +146,14 @@ def server_words(entry: ServerEntry) -> str:
     if not health.tools:
         return where
     changing = sum(not tool.reads_only for tool in health.tools)
-    tools = trn("%n tool", "%n tools", len(health.tools))
-    if changing:
-        return tr(
-            "{tools}, {changing}, {where}",
-            tools=tools,
-            changing=trn("%n may change things", "%n may change things", changing),
-            where=where,
+    return listed(
+        (
+            trn("%n tool", "%n tools", len(health.tools)),
+            trn("%n may change things", "%n may change things", changing) if changing else tr("all of them only read"),
+            tr("on in new conversations") if server.in_new else tr("off in new conversations"),
+            where,
         )
-    return tr("{tools}, all of them only read, {where}", tools=tools, where=where)
+    )
 
 
 def tool_words(tool: ServerTool) -> str:

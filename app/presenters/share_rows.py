@@ -258,6 +258,9 @@ SHORT_CAUSES = {
     "The model process ended": later("model process ended"),
     "This provider is not taking requests": later("sharing paused"),
     "Your tokens for today": later("limit of the day reached"),
+    "Its tokens for today": later("limit of the day reached"),
+    "The tokens of all guests": later("limit of all guests reached"),
+    "It was as long as you let": later("length reached"),
     "Too many requests are waiting": later("line was full"),
     "A request may take": later("took too long"),
     "An answer may take": later("took too long"),
@@ -294,7 +297,7 @@ def _log_row(group: Sequence[LogEntry], name_of: NameOf, now: float, label: Name
     entry = group[0]
     who = name_of(entry.remote_public_key) or short_key(entry.remote_public_key)
     if entry.outcome == "stopped":  # by the owner: each way to do that has its own words
-        ended, icon, tone = told(entry.error) or tr("stopped"), "square", "text2"
+        ended, icon, tone = _short(entry.error) or told(entry.error) or tr("stopped"), "square", "text2"
     else:
         ended, icon, tone = ENDINGS.get(entry.outcome, ("", "circle-x", "danger"))
         ended = tr(ended) or _cause(entry.error)
@@ -386,11 +389,15 @@ def _measure(entry: LogEntry) -> str:
     return tr("{prompt} / {generated}", prompt=entry.prompt_tokens, generated=entry.generated_tokens)
 
 
+def _short(error: str) -> str:
+    short = next((short for begin, short in SHORT_CAUSES.items() if error.startswith(begin)), "")
+    return tr(short) if short else ""
+
+
 def _cause(error: str) -> str:
     """Two words; the whole sentence is in the tooltip."""
-    short = next((short for begin, short in SHORT_CAUSES.items() if error.startswith(begin)), "")
-    if short:
-        return tr(short)
+    if short := _short(error):
+        return short
     sentence = told(error)
     return sentence if sentence and len(sentence) <= SHORT_ENOUGH else tr("failed")
 

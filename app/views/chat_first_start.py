@@ -129,7 +129,7 @@ class FirstStart(QScrollArea):
             "waypoints",
             "accent",
             tr("Use somebody's GPU"),
-            tr("Paste the key its owner gave you, or drop a picture of its QR code on this card."),
+            tr("Paste the key or the invite its owner gave you, or drop a picture of its QR code here."),
             tr(PRIVACY),
         )
         self.key = KeyField(self._theme, tr("Key of the provider"), tr("Provider key or qvac:// link"))

@@ -79,7 +79,7 @@ class ProviderDialog(QDialog):
         self.setWindowTitle(PROGRAM)  # its heading says the rest
         self.setAccessibleName(tr("Add a provider"))
         keep_width(self, theme, WIDTH)
-        self.key = KeyField(theme, tr("Key of the provider"), tr("Paste the key its owner gave you"))
+        self.key = KeyField(theme, tr("Key of the provider"), tr("Paste the key or the invite its owner gave you"))
         self.checked = Label(scale="hint", tone="text3")
         self.sources = KeySources(theme, presenter.run)
         self.said = Label(scale="hint", tone="text3", wrap=True)

@@ -9,6 +9,7 @@ from PySide6.QtWidgets import QFrame, QGridLayout, QHBoxLayout, QVBoxLayout, QWi
 
 from app import words
 from app.i18n import listed, number, tongue, tr, trn
+from app.presenters.share_rows import model_label
 from app.theme import Theme
 from app.widgets.icon_label import IconLabel
 from app.widgets.label import Label
@@ -56,7 +57,9 @@ class OfferPanel(QFrame):
 
     def show_offer(self, offer: Offer) -> None:
         self.title.setText(
-            tr("An invite of {name}", name=offer.machine) if offer.machine else tr("An invite of this machine")
+            tr("An invite from {name}", name=offer.machine)
+            if offer.machine
+            else tr("An invite from the owner of this key")
         )
         for name, said in offer_facts(offer).items():
             label, value = self.facts[name]
@@ -78,7 +81,7 @@ def offer_facts(offer: Offer) -> dict[str, str]:
     if offer.models is None:
         models = tr("all that its owner shares")
     else:
-        names, more = list(limits.models or ()), offer.models - len(limits.models or ())
+        names, more = [model_label(name) for name in limits.models or ()], offer.models - len(limits.models or ())
         models = listed([*names, trn("%n more", "%n more", more)] if more > 0 else names) or tr("none")
     longest = []
     if limits.context_tokens is not None:

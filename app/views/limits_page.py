@@ -235,6 +235,10 @@ class LimitsPage(QWidget):
         self.hours = HoursRow(theme, lambda hours: presenter.limit(hours=hours))
         self.expiry = ExpiryRow(theme, self._next_month, presenter.set_expiry)
         self.rows = (self.tokens, self.parallel, self.context_row, self.answer, self.hours, self.expiry)
+        one_value = (self.tokens, self.parallel, self.context_row, self.answer)
+        widest = max(row.values_width for row in one_value)
+        for row in one_value:
+            row.set_values_width(widest)
         self.not_for_mine = Label(tr("not for your own machines"), scale="hint", tone="text3")
         self.limits.add_beside_title(self.not_for_mine)
         for row in self.rows:

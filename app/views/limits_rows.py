@@ -66,6 +66,15 @@ class LimitRow(QWidget):
         self.setMinimumHeight(ROW_HEIGHT)
         self.switch.clicked.connect(wanted)
 
+    @property
+    def values_width(self) -> int:
+        """In pixels: what its value takes."""
+        return max(self._values.sizeHint().width(), self._values.minimumWidth())
+
+    def set_values_width(self, width: int) -> None:
+        """In pixels, at least: switches of rows with short values stand below each other."""
+        self._values.setMinimumWidth(width)
+
     def show_on(self, on: bool) -> None:
         self.switch.setChecked(on)
         self._values.setCurrentIndex(int(on))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from PySide6.QtCore import Qt
 from PySide6.QtGui import QClipboard, QGuiApplication
 from PySide6.QtWidgets import QHBoxLayout, QSizePolicy, QWidget
 
@@ -31,6 +32,7 @@ class ConnectCard(Card):
         super().__init__(tr("Connect a program"), parent=parent)
         self._presenter, self._theme = presenter, theme
         self._narrow: bool | None = None
+        self._tried_by_focus = False
         self.kinds = Segmented(tr("Connect a program"), [(kind, tr(name)) for kind, name in KINDS])
         self.kinds.show_choice("python")
         self.kind_combo = Combo(theme, tr("Connect a program"))
@@ -138,6 +140,7 @@ class ConnectCard(Card):
         presenter = self._presenter
         tried = presenter.tried
         if presenter.trying:
+            self._tried_by_focus = self._tried_by_focus or self.try_it.hasFocus()  # lost while it cannot be pressed
             self.result.show_status("loader-circle", tr("Asking…"))
         elif tried is not None:
             facts = tr(
@@ -147,12 +150,11 @@ class ConnectCard(Card):
                 speed=number(round(tried.tokens_per_second)),
             )
             self.result.show_status("check", tr("It works."), facts, "accent")
-        else:
-            self.result.hide()
-            self.refresh()
-            return
-        self.result.show()
+        self.result.setHidden(not presenter.trying and tried is None)
         self.refresh()
+        if self._tried_by_focus and not presenter.trying:
+            self._tried_by_focus = False
+            self.try_it.setFocus(Qt.FocusReason.OtherFocusReason)
 
     def _copy(self) -> None:
         self._presenter.copy_with_token(SNIPPET, self._snippet)

@@ -127,8 +127,11 @@ class SectionView(QWidget):
             entry.mark(())
 
     def show_found(self, words: Sequence[str]) -> int:
-        """How many rows say all of `words`."""
-        found = [entry for entry in self.entries if _says(entry.texts(), words) and not entry.property("absent")]
+        """How many rows say all of `words`; all rows where the section is called so and none says them."""
+        there = [entry for entry in self.entries if not entry.property("absent")]
+        found = [entry for entry in there if _says(entry.texts(), words)]
+        if not found and _says((tr(self.section.title),), words):
+            found = there
         self.title.hide()
         self.sentence.hide()
         self.link.show()
@@ -396,9 +399,11 @@ class SettingsPage(QWidget):
 
     def _may_say(self, name: str, words: Sequence[str]) -> bool:
         """What there is tells by itself; of others what they will be made of does."""
+        section = next(one for one in SECTIONS if one.name == name)
+        if _says((tr(section.title),), words):
+            return True
         if name in self.sections:
             return any(_says(entry.texts(), words) for entry in self.sections[name].entries)
-        section = next(one for one in SECTIONS if one.name == name)
         rows = (row for group in section.groups for row in group.rows)
         return any(_says((tr(row.label), tr(row.hint) if row.hint else "", *row.words, row.key), words) for row in rows)
 

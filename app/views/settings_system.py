@@ -120,7 +120,12 @@ class FolderRow(SettingsRow):
         self.move_away.clicked.connect(self.choose)
         if folder.explicit:
             self.move_away.setEnabled(False)
-            self.set_note(tr("It was named for this run: who names it moves it."))
+            self.set_note(
+                tr(
+                    "It was chosen by --data-dir or QVAC_DESKTOP_HOME. To move it, quit, move it yourself and "
+                    "name its new place."
+                )
+            )
 
     def showEvent(self, event: QShowEvent) -> None:
         super().showEvent(event)

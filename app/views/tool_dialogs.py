@@ -54,6 +54,7 @@ class ServerDialog(Dialog):
         self.name = QLineEdit(old.name)
         self.name.setPlaceholderText(tr("Files"))
         self.add_field(tr("Name"), self.name)
+        self.name.setFocus()
         self.kind = Segmented(tr("What it is"), (("program", tr("A program to start")), ("address", tr("An address"))))
         self.body.addSpacing(8)
         self.body.addWidget(self.kind)
@@ -193,6 +194,7 @@ class ImportDialog(Dialog):
         self.text.textChanged.connect(self._soon.start)
         self.accepted.connect(lambda: servers.take_in(self._found))
         self.finished.connect(self._soon.stop)
+        self.text.setFocus()  # what was copied is pasted without a click
         self._show("")
 
     def check(self) -> None:

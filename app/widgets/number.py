@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QDateTime, QEvent, Qt, QTime, Signal
+from PySide6.QtCore import QDate, QDateTime, QEvent, QSize, Qt, QTime, Signal
 from PySide6.QtGui import QGuiApplication, QPainter, QPaintEvent, QWheelEvent
 from PySide6.QtWidgets import QAbstractSpinBox, QDateTimeEdit, QDoubleSpinBox, QSpinBox, QTimeEdit, QWidget
 
@@ -18,6 +18,7 @@ else:  # the classes below have one base of Qt each
 CHEVRON = 12
 CALENDAR = 14
 BUTTON = 22  # as wide as in the sheet
+BESIDE_DAY = 10 + 2 * BUTTON + 6  # padding and calendar of the sheet, in pixels, and room for the caret
 LARGEST = 2**31 - 1  # of a QSpinBox
 
 
@@ -169,6 +170,17 @@ class DateTimeField(_Field, QDateTimeEdit):
         self.setCalendarPopup(True)
         self.setDisplayFormat("ddd d MMM yyyy, HH:mm")
         self.dateTimeChanged.connect(lambda moment: self.chosen.emit(float(moment.toSecsSinceEpoch())))
+
+    def sizeHint(self) -> QSize:
+        """Wide enough for the widest day: Qt goes by its least and its greatest date, and knows no padding of ours."""
+        hint = super().sizeHint()
+        locale, metrics = self.locale(), self.fontMetrics()
+        days = (QDateTime(QDate(2026, month, 28 - day), QTime(20, 30)) for month in range(1, 13) for day in range(7))
+        widest = max(metrics.horizontalAdvance(locale.toString(day, self.displayFormat())) for day in days)
+        return hint.expandedTo(QSize(widest + BESIDE_DAY, 0))
+
+    def minimumSizeHint(self) -> QSize:
+        return self.sizeHint()
 
     def show_value(self, moment: float) -> None:
         self.blockSignals(True)

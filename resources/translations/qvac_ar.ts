@@ -866,16 +866,16 @@
         <translation>لا يستطيع هذا المحرّك متابعة إجابة ذات مخطّط: اطلبها من جديد.</translation>
     </message>
     <message>
+        <source>An invite from the owner of this key</source>
+        <translation>دعوة من مالك هذا المفتاح</translation>
+    </message>
+    <message>
+        <source>An invite from {name}</source>
+        <translation>دعوة من {name}</translation>
+    </message>
+    <message>
         <source>An invite is for 1 to {most} people.</source>
         <translation>الدعوة لعدد من 1 إلى {most} شخصًا.</translation>
-    </message>
-    <message>
-        <source>An invite of this machine</source>
-        <translation>دعوة من هذا الجهاز</translation>
-    </message>
-    <message>
-        <source>An invite of {name}</source>
-        <translation>دعوة من {name}</translation>
     </message>
     <message>
         <source>An unknown key asks to use your GPU</source>
@@ -2798,12 +2798,12 @@
         <translation>يشارك {models}</translation>
     </message>
     <message>
-        <source>It was made by a newer QVAC Desktop. Update this one.</source>
-        <translation>أُنشئ بإصدار أحدث من QVAC Desktop. حدّث هذا.</translation>
+        <source>It was chosen by --data-dir or QVAC_DESKTOP_HOME. To move it, quit, move it yourself and name its new place.</source>
+        <translation>اختير بواسطة --data-dir أو QVAC_DESKTOP_HOME. لنقله: أغلق البرنامج، وانقله بنفسك، ثم حدد مكانه الجديد.</translation>
     </message>
     <message>
-        <source>It was named for this run: who names it moves it.</source>
-        <translation>سُمّي لهذا التشغيل: من يسمّيه ينقله.</translation>
+        <source>It was made by a newer QVAC Desktop. Update this one.</source>
+        <translation>أُنشئ بإصدار أحدث من QVAC Desktop. حدّث هذا.</translation>
     </message>
     <message>
         <source>It was named on the command line, for this start.</source>
@@ -4075,12 +4075,12 @@
         <translation>لصق مفتاح أو صورة رمز QR له</translation>
     </message>
     <message>
-        <source>Paste the key its owner gave you</source>
-        <translation>ألصق المفتاح الذي أعطاك إياه مالكه</translation>
+        <source>Paste the key or the invite its owner gave you</source>
+        <translation>الصق المفتاح أو الدعوة التي أعطاك إياها مالك الجهاز</translation>
     </message>
     <message>
-        <source>Paste the key its owner gave you, or drop a picture of its QR code on this card.</source>
-        <translation>ألصق المفتاح الذي أعطاك إياه مالكه، أو أفلت صورة رمز QR له على هذه البطاقة.</translation>
+        <source>Paste the key or the invite its owner gave you, or drop a picture of its QR code here.</source>
+        <translation>الصق المفتاح أو الدعوة التي أعطاك إياها مالك الجهاز، أو أفلت صورة رمز QR هنا.</translation>
     </message>
     <message>
         <source>Paste the mcp.json of another program, or open it: Claude Desktop, LM Studio, Cursor, VS Code.</source>
@@ -7900,6 +7900,10 @@
         <translation>طوال اليوم</translation>
     </message>
     <message>
+        <source>all of them only read</source>
+        <translation>جميعها للقراءة فقط</translation>
+    </message>
+    <message>
         <source>all that fit</source>
         <translation>كل ما يتسع</translation>
     </message>
@@ -8233,6 +8237,10 @@
         <translation>في مكان آخر</translation>
     </message>
     <message>
+        <source>limit of all guests reached</source>
+        <translation>بلغ حد جميع الضيوف</translation>
+    </message>
+    <message>
         <source>limit of the day reached</source>
         <translation>بُلغ حد اليوم</translation>
     </message>
@@ -8478,12 +8486,20 @@
         <translation>لا فائدة منه هنا</translation>
     </message>
     <message>
+        <source>off in new conversations</source>
+        <translation>متوقف في المحادثات الجديدة</translation>
+    </message>
+    <message>
         <source>offline</source>
         <translation>غير متصل</translation>
     </message>
     <message>
         <source>on battery</source>
         <translation>على البطارية</translation>
+    </message>
+    <message>
+        <source>on in new conversations</source>
+        <translation>مفعّل في المحادثات الجديدة</translation>
     </message>
     <message>
         <source>on now</source>
@@ -9764,14 +9780,6 @@
     <message>
         <source>{tokens}, {count} at once</source>
         <translation>{tokens}، {count} في آن واحد</translation>
-    </message>
-    <message>
-        <source>{tools}, all of them only read, {where}</source>
-        <translation>{tools}، كلها تقرأ فقط، {where}</translation>
-    </message>
-    <message>
-        <source>{tools}, {changing}, {where}</source>
-        <translation>{tools}، {changing}، {where}</translation>
     </message>
     <message>
         <source>{tool} may be used</source>

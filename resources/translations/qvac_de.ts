@@ -706,16 +706,16 @@
         <translation>Eine Antwort mit Schema kann dieses Rechenwerk nicht fortsetzen: Fragen Sie neu.</translation>
     </message>
     <message>
+        <source>An invite from the owner of this key</source>
+        <translation>Eine Einladung des Besitzers dieses Schlüssels</translation>
+    </message>
+    <message>
+        <source>An invite from {name}</source>
+        <translation>Eine Einladung von {name}</translation>
+    </message>
+    <message>
         <source>An invite is for 1 to {most} people.</source>
         <translation>Eine Einladung gilt für 1 bis {most} Leute.</translation>
-    </message>
-    <message>
-        <source>An invite of this machine</source>
-        <translation>Eine Einladung dieses Rechners</translation>
-    </message>
-    <message>
-        <source>An invite of {name}</source>
-        <translation>Eine Einladung von {name}</translation>
     </message>
     <message>
         <source>An unknown key asks to use your GPU</source>
@@ -2630,12 +2630,12 @@
         <translation>Er gibt {models} frei</translation>
     </message>
     <message>
-        <source>It was made by a newer QVAC Desktop. Update this one.</source>
-        <translation>Sie stammt von einem neueren QVAC Desktop. Aktualisieren Sie dieses.</translation>
+        <source>It was chosen by --data-dir or QVAC_DESKTOP_HOME. To move it, quit, move it yourself and name its new place.</source>
+        <translation>Er wurde mit --data-dir oder QVAC_DESKTOP_HOME gewählt. Zum Verschieben: beenden, selbst verschieben und den neuen Ort dort angeben.</translation>
     </message>
     <message>
-        <source>It was named for this run: who names it moves it.</source>
-        <translation>Er wurde für diesen Lauf genannt: Wer ihn nennt, zieht ihn um.</translation>
+        <source>It was made by a newer QVAC Desktop. Update this one.</source>
+        <translation>Sie stammt von einem neueren QVAC Desktop. Aktualisieren Sie dieses.</translation>
     </message>
     <message>
         <source>It was named on the command line, for this start.</source>
@@ -3899,12 +3899,12 @@
         <translation>Einen Schlüssel oder ein Bild seines QR-Codes einfügen</translation>
     </message>
     <message>
-        <source>Paste the key its owner gave you</source>
-        <translation>Fügen Sie den Schlüssel ein, den der Besitzer Ihnen gab</translation>
+        <source>Paste the key or the invite its owner gave you</source>
+        <translation>Schlüssel oder Einladung des Besitzers einfügen</translation>
     </message>
     <message>
-        <source>Paste the key its owner gave you, or drop a picture of its QR code on this card.</source>
-        <translation>Fügen Sie den Schlüssel ein, den der Besitzer Ihnen gab, oder legen Sie ein Bild seines QR-Codes auf dieser Karte ab.</translation>
+        <source>Paste the key or the invite its owner gave you, or drop a picture of its QR code here.</source>
+        <translation>Fügen Sie den Schlüssel oder die Einladung ein, die Sie vom Besitzer haben, oder ziehen Sie ein Bild des QR-Codes hierher.</translation>
     </message>
     <message>
         <source>Paste the mcp.json of another program, or open it: Claude Desktop, LM Studio, Cursor, VS Code.</source>
@@ -7672,6 +7672,10 @@
         <translation>den ganzen Tag</translation>
     </message>
     <message>
+        <source>all of them only read</source>
+        <translation>alle lesen nur</translation>
+    </message>
+    <message>
         <source>all that fit</source>
         <translation>alle, die passen</translation>
     </message>
@@ -7993,6 +7997,10 @@
         <translation>liegt anderswo</translation>
     </message>
     <message>
+        <source>limit of all guests reached</source>
+        <translation>Grenze aller Gäste erreicht</translation>
+    </message>
+    <message>
         <source>limit of the day reached</source>
         <translation>Tagesgrenze erreicht</translation>
     </message>
@@ -8230,12 +8238,20 @@
         <translation>hier ohne Nutzen</translation>
     </message>
     <message>
+        <source>off in new conversations</source>
+        <translation>aus in neuen Unterhaltungen</translation>
+    </message>
+    <message>
         <source>offline</source>
         <translation>offline</translation>
     </message>
     <message>
         <source>on battery</source>
         <translation>im Akkubetrieb</translation>
+    </message>
+    <message>
+        <source>on in new conversations</source>
+        <translation>an in neuen Unterhaltungen</translation>
     </message>
     <message>
         <source>on now</source>
@@ -9500,14 +9516,6 @@
     <message>
         <source>{tokens}, {count} at once</source>
         <translation>{tokens}, {count} zugleich</translation>
-    </message>
-    <message>
-        <source>{tools}, all of them only read, {where}</source>
-        <translation>{tools}, alle lesen nur, {where}</translation>
-    </message>
-    <message>
-        <source>{tools}, {changing}, {where}</source>
-        <translation>{tools}, {changing}, {where}</translation>
     </message>
     <message>
         <source>{tool} may be used</source>

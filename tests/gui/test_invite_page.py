@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from PySide6.QtCore import Qt
@@ -133,6 +134,9 @@ def test_the_picture_is_written(run: Run, fake_core: FakeCore, tmp_path: Path) -
 @POPUP
 def test_a_guest_sees_what_the_invite_gives_before_taking_it(run: Run, fake_core: FakeCore) -> None:
     scenes.guest_core(fake_core)
+    offer = fake_core.invites.offers[scenes.GUEST_LINK]
+    catalog = replace(offer.limits, models=("SMOLLM2_135M_INST_Q4_1", "Whisper large v3 turbo"))
+    fake_core.invites.offers[scenes.GUEST_LINK] = replace(offer, limits=catalog)
 
     async def test(window: MainWindow) -> None:
         window.open_given(scenes.GUEST_LINK)
@@ -140,9 +144,9 @@ def test_a_guest_sees_what_the_invite_gives_before_taking_it(run: Run, fake_core
         await window.chat.settle()
         dialog = next(d for d in window.findChildren(ProviderDialog) if d.isVisible())
         panel = dialog.offer_panel
-        assert panel.isVisibleTo(dialog) and panel.title.text() == "An invite of Studio desktop"
+        assert panel.isVisibleTo(dialog) and panel.title.text() == "An invite from Studio desktop"
         said = {name: value.text() for name, (_, value) in panel.facts.items()}
-        assert said["models"] == "Qwen3 8B, Whisper large v3 turbo" and said["tokens"] == "50,000 a day"
+        assert said["models"] == "SmolLM2 135M Instruct, Whisper large v3 turbo" and said["tokens"] == "50,000 a day"
         assert said["access"] == "30 days from now" and said["hours"] == "08:00-20:00"
         assert dialog.go.text() == "Take the invite" and fake_core.called("accept") == []
         full = ProviderError("All places of this invite are taken. Ask its owner for a new one.")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from PySide6.QtCore import Qt
 from PySide6.QtTest import QTest
 
@@ -42,6 +44,22 @@ def test_everything_of_a_person_is_on_their_page(run: Run, fake_core: FakeCore) 
         assert page._model_rows["whisper"][1].text() == "19 min of audio today"
         assert len(page.bars._bars) == 30 and page.bars._bars[-1].label.endswith("17,204 tokens")
         assert any(bar.warn for bar in page.bars._bars)
+
+    run(test)
+
+
+def test_the_end_of_an_access_is_read_whole_and_switches_stand_below_each_other(run: Run, fake_core: FakeCore) -> None:
+    scenes.person_core(fake_core)
+
+    async def test(window: MainWindow) -> None:
+        page = await page_of(window)
+        field = page.expiry.field
+        for month in range(1, 13):
+            field.show_value(datetime(2026, month, 30 if month != 2 else 25, 20, 36).timestamp())
+            edit = field.lineEdit()
+            assert edit.fontMetrics().horizontalAdvance(edit.text()) < edit.width(), edit.text()
+        rows = (page.tokens, page.parallel, page.context_row, page.answer)
+        assert len({row.switch.mapTo(page, row.switch.rect().topLeft()).x() for row in rows}) == 1
 
     run(test)
 

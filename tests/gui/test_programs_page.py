@@ -156,7 +156,7 @@ def test_a_real_call_shows_that_it_works_or_why_not(full: FakeCore, run: Run) ->
         await settled(window)
         assert card.result.isHidden()
         assert card.error.isVisibleTo(card)
-        assert card.try_it.isEnabled()
+        assert card.try_it.isEnabled() and card.try_it.hasFocus()
 
     run(test)
 

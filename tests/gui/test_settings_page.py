@@ -194,6 +194,16 @@ def test_the_first_hits_are_there_at_once_and_the_others_follow(run: Run, busy: 
     run(test)
 
 
+def test_the_name_of_a_section_finds_all_of_it(run: Run, busy: FakeCore) -> None:
+    async def test(window: MainWindow) -> None:
+        page = opened(window)
+        search(page, "tools")
+        assert page.list.buttons["tools"].hits == len(page.sections["tools"].entries) > 0
+        assert page.sections["tools"].isVisible() and not page.sections["about"].isVisible()
+
+    run(test)
+
+
 def test_nothing_found_says_so(run: Run, busy: FakeCore) -> None:
     async def test(window: MainWindow) -> None:
         page = opened(window)

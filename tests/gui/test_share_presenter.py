@@ -350,3 +350,10 @@ def test_a_long_cause_has_a_short_form_in_the_log_and_its_sentence_beside_it(sen
     entry = LogEntry("log", STRANGER, "completionStream", "m", NOON, 0.0, 0, 0, "error", sentence)
     cell = share_rows.log_rows([entry], lambda _key: "X", NOON)[0].cells[5]
     assert (cell.text, cell.tooltip) == (shown, sentence)
+
+
+def test_an_answer_that_a_limit_stopped_says_which_in_its_cell() -> None:
+    sentence = "Its tokens for today were used up."
+    entry = LogEntry("log", STRANGER, "completionStream", "m", NOON, 0.0, 0, 0, "stopped", sentence)
+    cell = share_rows.log_rows([entry], lambda _key: "X", NOON)[0].cells[5]
+    assert (cell.text, cell.tooltip) == ("limit of the day reached", sentence)

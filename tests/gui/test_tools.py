@@ -226,6 +226,7 @@ def test_the_json_of_another_program_is_taken_in(run: Run, fake_core: FakeCore, 
         entry.take_in.click()
         dialog = entry.dialog
         assert isinstance(dialog, ImportDialog) and not dialog.confirm.isEnabled()
+        assert dialog.focusWidget() is dialog.text  # it is pasted into at once
         dialog.text.setPlainText("{")
         dialog.check()
         await settled(window)
