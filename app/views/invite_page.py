@@ -341,7 +341,9 @@ class InvitePage(QWidget):
         self.form = InviteForm(presenter, theme)
         self.card = InviteCard(presenter, theme)
         self.list = Card(tr("Invites"))
-        self.which = Segmented(tr("Which invites"), [("open", tr("Open")), ("all", tr("All"))])
+        self.which = Segmented(
+            tr("Which invites"), [("open", tr("Open", "invites that can still be used")), ("all", tr("All"))]
+        )
         self.which.show_choice("all")
         self.list.add_act(self.which)
         self.table = Table(theme, tr("Invites"), COLUMNS, drop=DROP, open_at_least=120, selecting=True)

@@ -18,7 +18,7 @@ from app.widgets.card import CARD_FOOT, Card
 from app.widgets.empty_state import EmptyState
 from app.widgets.error_panel import ErrorPanel
 from app.widgets.keys import short_key
-from app.widgets.label import Label
+from app.widgets.label import Label, restyle
 from app.widgets.menu import Menu
 from app.widgets.segmented import Segmented
 from app.widgets.table import Table
@@ -54,6 +54,14 @@ class OpenQuestion(QFrame):
         layout.addLayout(row)
 
 
+def _show_text(button: Button, text: str) -> None:
+    if text != button.text():
+        button.setText(text)
+        button.setToolTip("")
+        button.setProperty("iconOnly", "false" if text else "true")
+        restyle(button)
+
+
 class AccessCard(Card):
     """`person_wanted(key)`, `invites_wanted`: the pages of a person and of invites."""
 
@@ -63,6 +71,7 @@ class AccessCard(Card):
     def __init__(self, presenter: SharePresenter, theme: Theme, parent: QWidget | None = None) -> None:
         super().__init__(tr("Who may use it"), parent=parent)
         self._presenter, self._theme = presenter, theme
+        self._room = 0
         self.mode = Segmented(
             tr("Who may use it"),
             [(AccessMode.ALLOW.value, tr("People I allow")), (AccessMode.DENY.value, tr("Everybody except…"))],
@@ -122,6 +131,24 @@ class AccessCard(Card):
         for signal in (presenter.rules_changed, presenter.sharing_changed, presenter.knocks_changed):
             signal.connect(self.refresh)
 
+    def fit(self, width: int) -> None:
+        """In so many pixels: where the texts of its acts are too long for them, as in German, their icons stay."""
+        self._room = width
+        self._show_acts()
+
+    def _show_acts(self) -> None:
+        everybody = self._presenter.rules.mode is AccessMode.DENY
+        texts = {
+            self.add: tr("Block a key…") if everybody else tr("Add a key…"),
+            self.invites: tr("Invites"),
+        }
+        for button, text in texts.items():
+            _show_text(button, text)
+        for button, text in texts.items():
+            if self._room and self.title_row.sizeHint().width() > self._room:
+                _show_text(button, "")
+                button.setToolTip(text)
+
     def refresh(self) -> None:
         rules = self._presenter.rules
         self.table.show_rows(access_rows(rules, self._presenter.clock()))
@@ -132,10 +159,10 @@ class AccessCard(Card):
         self.table.setVisible(bool(rules.keys))
         self.nobody.setVisible(not rules.keys and not everybody)
         self.everybody.setVisible(not rules.keys and everybody)
-        self.add.setText(tr("Block a key…") if everybody else tr("Add a key…"))
         self.add.set_icon("user-x" if everybody else "user-plus")
         self.add.setAccessibleName(tr("Block a key") if everybody else tr("Add a key"))
         self.add.setVisible(bool(rules.keys) or everybody)
+        self._show_acts()
         # The next step once it is shared; before that another one is, and an answer to somebody who knocks.
         next_step = self._presenter.on and not self._presenter.knocks
         self.copy_key.set_kind("primary" if next_step else "quiet")

@@ -229,6 +229,8 @@ class SharePage(QWidget):
         super().resizeEvent(event)
         self._arrange(self.width() < NARROW * self._theme.breadth)
         self._fit_rows(self.height() < DENSE_BELOW and not self._narrow)
+        left = 0 if self._narrow else self._left.width() + GAP
+        self.access.fit(self.width() - left - 2 * MARGIN)
 
     def showEvent(self, event: QShowEvent) -> None:
         super().showEvent(event)

@@ -3899,6 +3899,11 @@
     </message>
     <message>
         <source>Open</source>
+        <comment>invites that can still be used</comment>
+        <translation>المفتوحة</translation>
+    </message>
+    <message>
+        <source>Open</source>
         <comment>verb</comment>
         <translation>فتح</translation>
     </message>

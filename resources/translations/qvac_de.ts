@@ -3727,6 +3727,11 @@
     </message>
     <message>
         <source>Open</source>
+        <comment>invites that can still be used</comment>
+        <translation>Offene</translation>
+    </message>
+    <message>
+        <source>Open</source>
         <comment>verb</comment>
         <translation>Öffnen</translation>
     </message>

@@ -231,6 +231,22 @@ def test_narrow_is_one_column_with_what_matters_first(run: Run, busy: FakeCore) 
     run(test)
 
 
+def test_acts_whose_texts_find_no_room_keep_their_icons_and_names(run: Run, busy: FakeCore) -> None:
+    async def test(window: MainWindow) -> None:
+        access = window.share_page.access
+        assert access.invites.text() == "Invites" and access.add.text() == "Add a key…"
+        longer = access.title_row.sizeHint().width()
+        access.fit(longer - 1)
+        assert (access.add.text(), access.add.toolTip(), access.add.accessibleName()) == ("", "Add a key…", "Add a key")
+        assert access.invites.text() == "Invites" and access.title_row.sizeHint().width() < longer
+        access.fit(longer - 90)
+        assert access.invites.text() == "" and access.invites.accessibleName() == "Invites"
+        access.fit(longer)
+        assert access.add.text() == "Add a key…" and access.add.toolTip() == ""
+
+    run(test)
+
+
 @pytest.mark.parametrize("size", [(1280, 800), (900, 640), (720, 520)])
 def test_it_paints_mirrored_and_dark_without_a_warning(
     run: Run, busy: FakeCore, theme: Theme, size: tuple[int, int]
