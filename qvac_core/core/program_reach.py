@@ -80,13 +80,13 @@ from qvac_core.engines.interface import (
 from qvac_core.engines.library import Library
 from qvac_core.engines.speech import AudioFile, Segment
 from qvac_core.engines.speech import Finished as HeardOut
-from qvac_core.errors import DelegationError, LocalProtocolError, ModelError, QvacError
+from qvac_core.errors import ConnectionClosed, DelegationError, LocalProtocolError, ModelError, QvacError
 from qvac_core.models import by_name, model_title
 
 LIST_FRESH = 5.0  # seconds for which a provider's list of models is taken as it was
 LIST_SECONDS = 3.0  # for all providers to tell, before those that did are told of
 EMBED_AT_ONCE = 256  # texts in one message to a provider
-LOOK_AT_PLACE = 1.0  # seconds between two looks at the place in a provider's line
+LOOK_SECONDS = 0.2  # between two looks at the place in a provider's line, and at whether it is there
 
 
 @dataclass(slots=True)
@@ -274,9 +274,11 @@ class ProgramReach:
     async def _chat_there(self, offer: Offer, ask: ChatAsk) -> AsyncGenerator[ChatPart, None]:
         completion = await self._started(offer, ask)
         place = 0
-        async with completion, aclosing(paced(_events(completion), LOOK_AT_PLACE)) as events:
+        async with completion, aclosing(paced(_events(completion), LOOK_SECONDS)) as events:
             async for event in events:
                 if event is None:
+                    if ask.impatient and completion.connection.gone:
+                        raise ConnectionClosed("the peer stopped answering", name="ETIMEDOUT")
                     if completion.place and completion.place != place:
                         place = completion.place
                         yield Waiting(place)

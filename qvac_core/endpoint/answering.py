@@ -46,8 +46,9 @@ async def answer(
         place = left.pop(0)
         call.answered_by(place.offer)
         begun = False
+        asked = replace(ask, so_far=text, impatient=any(each.offer.online for each in _heirs(place, left, ask)))
         try:
-            async with aclosing(_stopped(reach.chat(place.offer, replace(ask, so_far=text)), ask.stop)) as parts:
+            async with aclosing(_stopped(reach.chat(place.offer, asked), ask.stop)) as parts:
                 async for part in parts:
                     if not begun and not isinstance(part, Waiting):
                         begun = True
@@ -74,11 +75,17 @@ async def answer(
             if of_the_request(error) and not text:
                 raise
             if text or other:
-                usable = bool(place.offer.sha256) and not other and ask.schema is None and not ask.tools
-                left = [each for each in left if usable and each.offer.sha256 == place.offer.sha256]
+                left = [] if other else _heirs(place, left, ask)
             failure = failure or error
             if not left:
                 raise failure from error
+
+
+def _heirs(place: Named, left: Sequence[Named], ask: ChatAsk) -> list[Named]:
+    """Those that could go on behind what this one wrote."""
+    if not place.offer.sha256 or ask.schema is not None or ask.tools:
+        return []
+    return [each for each in left if each.offer.sha256 == place.offer.sha256]
 
 
 def of_the_request(error: QvacError) -> bool:

@@ -60,6 +60,7 @@ class ChatAsk:
     parallel_tool_calls: bool = True
     thinking: bool = True
     so_far: str = ""
+    impatient: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -68,6 +68,7 @@ def test_in_the_middle_the_same_model_goes_on_behind_the_same_text() -> None:
     answer = run(Browserless(there, on_call=calls.append).chat(stream=True))
     assert [machine for machine, _ in there.asked] == ["Near", "Far"]  # Other has another file of that name
     assert there.asked[1][1].so_far == "Hel"
+    assert [ask.impatient for _, ask in there.asked] == [True, False]  # nobody is left to go on behind Far
     assert said(answer.events) == "Hello there"
     assert any(isinstance(event, str) and event.startswith(": another machine") for event in answer.events)
     assert calls[-1].outcome == "moved"
