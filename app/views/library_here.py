@@ -45,8 +45,10 @@ class HereCard(Card):
         self._always_all = False
         self.show_all = Button(theme, tr("Show all"), kind="flat", size="small")
         self.free_up = Button(theme, tr("Free up…"), size="small", name=tr("Free up disk space"))
+        self.add = Button(theme, tr("Add…"), icon="plus", size="small", name=tr("Open a model file"))
         self.add_act(self.show_all)
         self.add_act(self.free_up)
+        self.add_act(self.add)
         self.error = ErrorPanel(theme, compact=True)
         self._error_holder = self.add_padded(self.error, top=4, bottom=12)
         self._error_holder.hide()
@@ -100,6 +102,7 @@ class HereCard(Card):
         self.use_found.clicked.connect(lambda: presenter.use_found([p.id for p in presenter.usable_near]))
         self.find_model.clicked.connect(lambda: self.find_wanted.emit())
         self.open_file.clicked.connect(self.choose_file)
+        self.add.clicked.connect(self.choose_file)
         self.error.dismissed.connect(self._error_holder.hide)
         for signal in (presenter.models_changed, presenter.near_changed, presenter.folder_changed):
             signal.connect(self.refresh)
@@ -142,6 +145,7 @@ class HereCard(Card):
         self.empty.sentence.setText(sentence)
         self.use_found.setVisible(count > 0)
         self.open_file.setVisible(count == 0)
+        self.add.setVisible(bool(self._presenter.models))  # without any the empty state has it
         self.use_found.setText(rows.use_words(count))
         self.use_found.setAccessibleName(rows.use_words(count))
         self.find_model.set_kind("quiet" if count else "primary")

@@ -8,7 +8,7 @@ from PySide6.QtWidgets import QHBoxLayout, QSizePolicy, QWidget
 
 from app import words
 from app.announcements import announce
-from app.i18n import number, tr
+from app.i18n import RIGHT_TO_LEFT_MARK, number, tr
 from app.presenters.program_snippets import KINDS, holds_token, shortened, snippet
 from app.presenters.programs import ProgramsPresenter
 from app.theme import Theme
@@ -118,7 +118,8 @@ class ConnectCard(Card):
         state = self._presenter.state
         shown = snippet(self.kind, state.address, shortened(state.token_end), self._chosen())
         self.block.show_code(shown.code, shown.language)
-        self.block.language.setText(shown.hint)
+        mark = RIGHT_TO_LEFT_MARK if self.isRightToLeft() else ""  # the block itself is read from the left
+        self.block.language.setText(mark + shown.hint)
         self.copy.setText(tr("Copy with token") if holds_token(self.kind) else tr("Copy"))
         self._fit()
 

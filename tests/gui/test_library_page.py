@@ -9,7 +9,7 @@ import pytest
 from PySide6.QtCore import QEvent, QObject, QRectF, Qt
 from PySide6.QtGui import QAccessible, QGuiApplication
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QAbstractButton, QApplication, QComboBox, QLineEdit, QMenu, QWidget
+from PySide6.QtWidgets import QAbstractButton, QApplication, QComboBox, QFileDialog, QLineEdit, QMenu, QWidget
 
 from app.presenters.library import DOWNLOADS, HERE, NEAR
 from app.theme import Theme
@@ -401,6 +401,18 @@ def test_the_menu_of_a_model_chats_with_it_and_shares_it(run: Run, full: FakeCor
         window.library.chat_with("Gemma 3 27B")
         assert window.stack.currentWidget() is window.chat_page and window.tabs.currentIndex() == CHAT
         assert window.chat.target.model == "Gemma 3 27B" and window.chat.target.provider_key == ""
+
+    run(test)
+
+
+def test_a_file_is_added_also_where_models_are(run: Run, full: FakeCore) -> None:
+    async def test(window: MainWindow) -> None:
+        here = (await open_library(window)).here
+        assert here.add.isVisibleTo(here) and here.add.accessibleName() == "Open a model file"
+        here.add.click()
+        await settled(window)
+        (dialog,) = (each for each in window.findChildren(QFileDialog) if each.isVisible())
+        dialog.reject()
 
     run(test)
 
