@@ -29,9 +29,11 @@ class Translation:
 
 
 class Translations(QObject):
-    """`changed`: the id of the message whose translation is another one now, or gone."""
+    """`changed`: the id of the message whose translation is another one now, or gone. `languages_changed`: a
+    translation model of this machine came or went."""
 
     changed = Signal(str)
+    languages_changed = Signal()
 
     def __init__(self, core: CoreProxy, parent: QObject | None = None) -> None:
         super().__init__(parent)
@@ -48,7 +50,9 @@ class Translations(QObject):
         await self._look()
 
     async def _look(self) -> None:
-        self._pairs = await self._core.call(lambda core: core.translators.pairs())
+        before, self._pairs = self._pairs, await self._core.call(lambda core: core.translators.pairs())
+        if before != self._pairs:
+            self.languages_changed.emit()
 
     async def close(self) -> None:
         await self._tasks.close()

@@ -138,6 +138,7 @@ class Conversation(QWidget):
         messages.translation_dismissed.connect(translations.dismiss)
         messages.quote_wanted.connect(self.composer.quote)
         translations.changed.connect(self._show_translation)
+        translations.languages_changed.connect(self._show_languages)
 
     def _show_translation(self, message_id: str) -> None:
         shown = self._presenter.translations.of(message_id)
@@ -147,6 +148,9 @@ class Conversation(QWidget):
             self.messages.show_translation(
                 message_id, shown.language, shown.text, running=shown.running, error=shown.error
             )
+        self._show_languages()
+
+    def _show_languages(self) -> None:
         self.messages.languages = self._presenter.translations.languages()
 
     def focusNextPrevChild(self, next_: bool) -> bool:
@@ -159,7 +163,7 @@ class Conversation(QWidget):
     # --- Messages
 
     def _show_messages(self) -> None:
-        self.messages.languages = self._presenter.translations.languages()
+        self._show_languages()
         self.messages.show_messages(self._presenter.messages)
         for message in self._presenter.messages:
             if self._presenter.translations.of(message.id) is not None:

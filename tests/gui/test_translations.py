@@ -199,7 +199,6 @@ def test_what_translation_models_of_this_machine_do_stands_first_and_both_langua
         row = row_of(desk, "m2")
         text = text_of(row)
         select(text, "file names")
-        desk.messages.languages = desk.presenter.translations.languages()
         menu = submenu(
             desk.messages.menu_for(text, row, text.mapToGlobal(text.rect().topLeft())), "Translate the selection to"
         )
