@@ -47,6 +47,7 @@ _WHOLE = (
     later("It may be busy or the connection slow. Try again."),
     later("The machine went offline."),
     later("The connection ended. Try again when it is back."),
+    later("The answer goes on by itself when it is back, as long as QVAC Desktop runs."),
     later("The relay between the two machines went away."),
     later("No other way was found. Try again, or give a second --relay-through KEY."),
     later("Nothing has come from it for a while. Try again when it is back."),

@@ -78,6 +78,7 @@ ANEW_SECONDS = 3.0
 # Names of errors of a provider that was there and may be again, and for how long its return is news (seconds).
 WENT_AWAY = frozenset({"ECONNRESET", "ETIMEDOUT", "ECLOSED", "REQUEST_TIMEOUT", "PEER_CONNECTION_FAILED"})
 WAIT_SECONDS = 6 * 3600.0
+GOES_ON = "The answer goes on by itself when it is back, as long as QVAC Desktop runs."
 # How long before this machine begins to compute what it may have to say (seconds). A provider that is there is heard
 # in less, also while it reads a long prompt.
 AHEAD_SECONDS = 0.35
@@ -429,6 +430,8 @@ class Chats:
         keys = frozenset(target.provider_key for target in (conversation.target, *conversation.others)) - {""}
         if error.name in WENT_AWAY and streaming.message.text and keys:
             self._waiting[conversation.id] = _Waiting(streaming.message.id, keys, time.monotonic() + WAIT_SECONDS)
+            if streaming.message.error is not None:
+                streaming.message = replace(streaming.message, error=replace(streaming.message.error, message=GOES_ON))
 
     def _on_event(self, event: CoreEvent) -> None:
         if not isinstance(event, ProvidersChanged) or not self._waiting:

@@ -5392,6 +5392,10 @@
         <translation>تعذّر فتح منفذ UDP ‏({reason}). اختر غيره بالخيار --port، أو دعه.</translation>
     </message>
     <message>
+        <source>The answer goes on by itself when it is back, as long as QVAC Desktop runs.</source>
+        <translation>تُستكمل الإجابة تلقائيًا عند عودته، ما دام QVAC Desktop يعمل.</translation>
+    </message>
+    <message>
         <source>The answer is complete.</source>
         <translation>اكتملت الإجابة.</translation>
     </message>

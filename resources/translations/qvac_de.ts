@@ -5192,6 +5192,10 @@
         <translation>Der UDP-Port lässt sich nicht öffnen ({reason}). Wählen Sie mit --port einen anderen, oder lassen Sie ihn weg.</translation>
     </message>
     <message>
+        <source>The answer goes on by itself when it is back, as long as QVAC Desktop runs.</source>
+        <translation>Die Antwort geht von selbst weiter, sobald er wieder da ist, solange QVAC Desktop läuft.</translation>
+    </message>
+    <message>
         <source>The answer is complete.</source>
         <translation>Die Antwort ist vollständig.</translation>
     </message>

@@ -267,6 +267,7 @@ def test_without_a_way_on_the_error_stands_under_what_came(tmp_path: Path, fallb
         assert (answer.text, answer.status, answer.seams) == ("One ", "failed", ())
         assert answer.error is not None
         assert answer.error.title == "The machine went offline."
+        assert answer.error.message == "The answer goes on by itself when it is back, as long as QVAC Desktop runs."
 
     local = Scripted() if fallback else Scripted("two")
     play(tmp_path, Scripted("One ", ConnectionClosed("gone")), local, act)
