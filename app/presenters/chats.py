@@ -503,7 +503,7 @@ class Chats(QObject):
         messages = self._shown.get(conversation_id)
         if messages is None:
             return
-        path = tuple(self._streaming[m.id][1] if m.id in self._streaming else m for m in path)
+        path = tuple(self._streaming[m.id][1] if m.id in self._streaming else _ended(m) for m in path)
         messages[:], kept = merged(messages, path)
         for local_id, message in kept:
             self.message_kept.emit(conversation_id, local_id, message)
@@ -581,7 +581,12 @@ async def _keep_draft(key: str, draft: Draft, core: CoreInterface) -> None:
 
 def _at_rest(message: Message) -> Message:
     """A stored answer that nobody streams any more: the program ended in the middle of it."""
-    return settled(replace(message, status="stopped")) if message.status == "streaming" else message
+    return _ended(replace(message, status="stopped") if message.status == "streaming" else message)
+
+
+def _ended(message: Message) -> Message:
+    """Without a question of a tool that nobody waits for: the program was killed while it asked."""
+    return settled(message) if message.status == "stopped" else message
 
 
 def _for_chat(models: tuple[SharedModel, ...]) -> tuple[SharedModel, ...]:

@@ -19,7 +19,15 @@ from app.theme import Theme
 from app.views.chat_provider_dialog import ProviderDialog
 from app.views.keep_sharing_dialog import KeepSharingDialog
 from app.window import MainWindow
-from qvac_core.core.state import Draft, Message, SharingPhase, SharingState
+from qvac_core.core.state import (
+    Draft,
+    Message,
+    PathChanged,
+    SharingPhase,
+    SharingState,
+    ToolUse,
+    UseState,
+)
 from tests.gui import chat_scenes as scenes
 from tests.gui.conftest import DirectProxy
 from tests.gui.fake_core import FakeCore, Script
@@ -403,5 +411,23 @@ def test_an_answer_that_ends_while_a_window_opens_its_conversation_is_shown_whol
         await settled(window)
         assert other.chat.messages[-1].status == chatty.message_lists[asked][-1].status == "done"
         assert texts(other)[-1] == "Hello, world."
+
+    run(test)
+
+
+def test_a_tool_that_asked_when_the_program_was_killed_asks_no_more(run: Run, chatty: FakeCore) -> None:
+    """The store ends such an answer as stopped at the next start; nobody would hear what is pressed."""
+    asks = ToolUse("u", "Desk", "add", "add", "{}", 0, 1, UseState.ASKS)
+    killed = Message("killed", "assistant", "", 1.0, "stopped", tools=(asks,))
+    place = chatty.conversation_list[-1].id
+    chatty.message_lists[place] = (Message("q", "user", "Add", 0.5), killed)
+
+    async def test(window: MainWindow) -> None:
+        window.chat.open(place)
+        await settled(window)
+        assert window.chat.messages[-1].tools[0].state is UseState.STOPPED
+        chatty.emit(PathChanged(place, chatty.message_lists[place]))
+        await settled(window)
+        assert window.chat.messages[-1].tools[0].state is UseState.STOPPED
 
     run(test)
