@@ -108,6 +108,7 @@ FOR_PROGRAMS = {
     "core/program_reach.py: The tools": "programs alone send tools",
     "core/program_reach.py: The provider sent": "embeddings are asked for by programs",
     "core/program_reach.py: This provider cannot go on": "the next one is asked then",
+    "core/program_reach.py: the peer": "the next one is asked then, or it becomes a sentence of error_text",
     "core/machine.py: projectionModelSrc": "the model configuration of the API",
     "engines/embedding_model.py": "embeddings are asked for by programs",
     "engines/embedding_queue.py": "embeddings are asked for by programs",
