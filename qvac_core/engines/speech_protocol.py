@@ -7,7 +7,7 @@ import msgspec
 from qvac_core.engines.speech import Segment, SpeechConfig, SpeechModelInfo, SpeechStats
 from qvac_core.engines.speech_windows import Place
 from qvac_core.engines.worker_pipes import Dialogue
-from qvac_core.engines.worker_protocol import Alive, Cancel, Failed, Shutdown
+from qvac_core.engines.worker_protocol import Alive, Cancel, Failed, Opened, Shutdown, Working
 
 PART_BYTES = 1024 * 1024  # of a file, in one message
 
@@ -43,16 +43,6 @@ class AudioPart(msgspec.Struct, tag=True, frozen=True):
     last: bool
 
 
-class Opened(msgspec.Struct, tag=True, frozen=True):
-    info: SpeechModelInfo
-
-
-class Working(msgspec.Struct, tag=True, frozen=True):
-    """From now on this is the request that the process works on; 0 = none. If it ends now, that one is to blame."""
-
-    id: int
-
-
 class Heard(msgspec.Struct, tag=True, frozen=True):
     """total_ms: of the sound, as the file states it; 0 = it does not."""
 
@@ -77,7 +67,7 @@ class Ended(msgspec.Struct, tag=True, frozen=True):
 
 
 SpeechCommand = Open | Transcribe | AudioPart | Cancel | Shutdown
-SpeechReport = Opened | Working | Heard | Advanced | Ended | Failed | Alive
+SpeechReport = Opened[SpeechModelInfo] | Working | Heard | Advanced | Ended | Failed | Alive
 
 SPEECH: Dialogue[SpeechCommand, SpeechReport] = Dialogue(
     "--speech-worker", "qvac_core.engines.speech_worker", list[SpeechCommand], list[SpeechReport]

@@ -34,17 +34,15 @@ from qvac_core.engines.speech_protocol import (
     Ended,
     Heard,
     Open,
-    Opened,
     SpeechCommand,
     SpeechReport,
     Transcribe,
-    Working,
 )
 from qvac_core.engines.speech_task import Task
 from qvac_core.engines.speech_windows import Windows
 from qvac_core.engines.whisper import Whisper
 from qvac_core.engines.worker_pipes import die_with_parent, listen, take_pipes
-from qvac_core.engines.worker_protocol import Alive, Cancel, Failed, Shutdown
+from qvac_core.engines.worker_protocol import Alive, Cancel, Failed, Opened, Shutdown, Working
 from qvac_core.errors import ModelError
 
 ALIVE_INTERVAL = 1.0  # seconds

@@ -6,7 +6,7 @@ import msgspec
 
 from qvac_core.engines.translation_model import TextPart, TranslationModelInfo
 from qvac_core.engines.worker_pipes import Dialogue
-from qvac_core.engines.worker_protocol import Alive, Cancel, Failed, Shutdown
+from qvac_core.engines.worker_protocol import Alive, Cancel, Failed, Opened, Shutdown, Working
 
 
 class Open(msgspec.Struct, tag=True, frozen=True):
@@ -24,16 +24,6 @@ class TranslateTexts(msgspec.Struct, tag=True, frozen=True):
     skip: int
 
 
-class Opened(msgspec.Struct, tag=True, frozen=True):
-    info: TranslationModelInfo
-
-
-class Working(msgspec.Struct, tag=True, frozen=True):
-    """From now on this is the request that the process works on. If it ends now, that one is to blame."""
-
-    id: int
-
-
 class Told(msgspec.Struct, tag=True, frozen=True):
     id: int
     part: TextPart
@@ -44,7 +34,7 @@ class Ended(msgspec.Struct, tag=True, frozen=True):
 
 
 TranslationCommand = Open | TranslateTexts | Cancel | Shutdown
-TranslationReport = Opened | Working | Told | Ended | Failed | Alive
+TranslationReport = Opened[TranslationModelInfo] | Working | Told | Ended | Failed | Alive
 
 TRANSLATION: Dialogue[TranslationCommand, TranslationReport] = Dialogue(
     "--translation-worker",

@@ -25,15 +25,13 @@ from qvac_core.engines.translation_protocol import (
     TRANSLATION,
     Ended,
     Open,
-    Opened,
     Told,
     TranslateTexts,
     TranslationCommand,
     TranslationReport,
-    Working,
 )
 from qvac_core.engines.worker_pipes import die_with_parent, listen, take_pipes
-from qvac_core.engines.worker_protocol import Cancel, Failed, Shutdown
+from qvac_core.engines.worker_protocol import Cancel, Failed, Opened, Shutdown, Working
 from qvac_core.errors import ModelError
 
 # Beside twice the weights, which are packed anew: what the process, the engine and a vocabulary take.

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import signal
-from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 
@@ -23,6 +22,8 @@ from qvac_core.engines.interface import (
     ToolCall,
     ToolError,
 )
+from qvac_core.engines.stall_watch import StallWatch
+from qvac_core.engines.underway import Underway, check_free
 from qvac_core.engines.worker_process import WorkerExit, WorkerProcess
 from qvac_core.engines.worker_protocol import (
     MODELS,
@@ -43,7 +44,7 @@ from qvac_core.engines.worker_protocol import (
     Submit,
     Text,
 )
-from qvac_core.errors import DelegationError, EngineCrashed, InferenceCancelled, ModelError, QvacError, RequestRefused
+from qvac_core.errors import DelegationError, EngineCrashed, InferenceCancelled, ModelError, RequestRefused
 
 log = logging.getLogger("qvac.engines")
 
@@ -62,43 +63,19 @@ KEEPS_CRASHING = (
 WorkerEvent = Token | ToolCall | ToolError | Finished | Embedded
 
 
-class Pending:
+class Pending(Underway[WorkerEvent]):
     """What the worker has said of one request, on its way to whoever waits for it."""
-
-    def __init__(self, id: int, request_id: str) -> None:
-        self.id = id
-        self.request_id = request_id
-        self.ended = False
-        self._events: deque[WorkerEvent | QvacError] = deque()
-        self._wake = asyncio.Event()
 
     def text(self, text: str, *, thinking: bool) -> None:
         last = self._events[-1] if len(self._events) >= EVENTS_KEPT else None
         if isinstance(last, Token) and last.thinking is thinking:
             self._events[-1] = Token(last.text + text, thinking)
         else:
-            self._events.append(Token(text, thinking))
-        self._wake.set()
+            self.put(Token(text, thinking))
 
     def tool(self, event: ToolCall | ToolError) -> None:
         """None is left out: there are as many as the answer has calls, and its length is bounded."""
-        self._events.append(event)
-        self._wake.set()
-
-    def end(self, event: Finished | Embedded | QvacError) -> None:
-        if not self.ended:
-            self.ended = True
-            self._events.append(event)
-            self._wake.set()
-
-    async def next(self) -> WorkerEvent:
-        while not self._events:
-            self._wake.clear()
-            await self._wake.wait()  # bounded by the worker's stall timeout
-        event = self._events.popleft()
-        if isinstance(event, QvacError):
-            raise event
-        return event
+        self.put(event)
 
 
 class WorkerModel:
@@ -111,7 +88,6 @@ class WorkerModel:
         self._loop = asyncio.get_running_loop()
         self._path = path
         self._load = load
-        self._stall_timeout = stall_timeout
         self._info: ModelInfo | None = None
         self._worker: WorkerProcess[Command, Report] | None = None
         self._exited = asyncio.Event()
@@ -123,7 +99,7 @@ class WorkerModel:
         self._crashes: list[float] = []
         self._failure: ModelError | None = None  # why it could not be loaded again
         self._file_bytes = 0
-        self._stall_timer: asyncio.TimerHandle | None = None
+        self._silence = StallWatch(self._loop, stall_timeout, self._on_stall)
         self._stalled = False
         self._unloading = False
 
@@ -237,10 +213,7 @@ class WorkerModel:
 
         Raises ModelError REQUEST_ID_CONFLICT (52417), EngineCrashed.
         """
-        if any(pending.request_id == request_id for pending in self._pending.values()):
-            raise ModelError(
-                "A request with this request id is being answered already.", name="REQUEST_ID_CONFLICT", code=52417
-            )
+        check_free(request_id, self._pending.values())
         self._next_id += 1
         pending = self._pending[self._next_id] = Pending(self._next_id, request_id)
         try:
@@ -328,7 +301,7 @@ class WorkerModel:
     def _on_exit(self, exit: WorkerExit) -> None:
         self._worker = None
         self._exited.set()
-        self._stop_watching()
+        self._silence.stop()
         if self._loading is not None:
             if not self._loading.done():
                 self._loading.set_exception(_ended_while_loading(exit, self._stalled))
@@ -347,19 +320,11 @@ class WorkerModel:
     # --- A worker that says nothing -------------------------------------------------------------------------------
 
     def _watch(self) -> None:
-        """(Re)start the stall timer while something is expected of the worker."""
-        self._stop_watching()
-        expecting = self._loading is not None or any(not pending.ended for pending in self._pending.values())
-        if expecting:
-            self._stall_timer = self._loop.call_later(self._stall_timeout, self._on_stall)
-
-    def _stop_watching(self) -> None:
-        if self._stall_timer is not None:
-            self._stall_timer.cancel()
-            self._stall_timer = None
+        waiting = any(not pending.ended for pending in self._pending.values())
+        self._silence.restart(expecting=self._loading is not None or waiting)
 
     def _on_stall(self) -> None:
-        log.warning("model worker said nothing for %.0f s: killed", self._stall_timeout)
+        log.warning("model worker said nothing for %.0f s: killed", self._silence.timeout)
         self._stalled = True
         if self._worker is not None:
             self._worker.kill()

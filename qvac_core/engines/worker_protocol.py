@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Generic, TypeVar
+
 import msgspec
 
 from qvac_core.engines.interface import (
@@ -17,6 +19,8 @@ from qvac_core.engines.interface import (
     ToolError,
 )
 from qvac_core.engines.worker_pipes import Dialogue
+
+_Info = TypeVar("_Info")
 
 
 class Load(msgspec.Struct, tag=True, frozen=True):
@@ -123,6 +127,21 @@ class Failed(msgspec.Struct, tag=True, frozen=True):
 
 class Alive(msgspec.Struct, tag=True, frozen=True):
     """Sent about once a second while answers are being made, so that a hung driver is told from a slow model."""
+
+
+# --- Shared by the processes whose requests outlive them (`process_model`)
+
+
+class Opened(msgspec.Struct, Generic[_Info], tag=True, frozen=True):
+    """The model is loaded."""
+
+    info: _Info
+
+
+class Working(msgspec.Struct, tag=True, frozen=True):
+    """From now on this is the request that the process works on; 0 = none. If it ends now, that one is to blame."""
+
+    id: int
 
 
 Report = Loading | Loaded | DeviceList | Text | Called | NotCalled | Done | Embedded | Failed | Alive
