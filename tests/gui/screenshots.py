@@ -5,18 +5,12 @@ Offscreen unless QT_QPA_PLATFORM says otherwise (it runs under Xvfb too). To be 
 
 from __future__ import annotations
 
-import asyncio
-import os
-import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from PySide6.QtCore import Qt
-from PySide6.QtGui import QFont
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QApplication
-from qasync import QEventLoop
 
 from app.theme import Theme
 from app.views.settings_tools import ToolServersEntry
@@ -41,6 +35,7 @@ from qvac_core.core.state import (
 from tests.gui.conftest import DirectProxy
 from tests.gui.fake_core import FakeCore
 from tests.gui.fake_tools import CALENDAR, MAPS
+from tests.gui.picture_taking import keep_and_close, settle, take_all
 from tests.gui.populated import NOON, fullest, populate
 
 WIDE = (1280, 800 - 28)  # the design's pictures have a title bar of their own
@@ -279,36 +274,12 @@ async def take(picture: Picture, theme: Theme, folder: Path) -> None:
     await window.load()
     window.tabs.setCurrentIndex(SHARE)
     picture.act(window)
-    # Layouts settle over a few turns; processEvents would run other coroutines inside this one.
-    for _turn in range(4):
-        await asyncio.sleep(0.02)
-    floating = [w for w in QApplication.topLevelWidgets() if w.isVisible() and w is not window]
-    for place, shown in enumerate(floating or [window]):
-        shown.grab().save(str(folder / f"{picture.name}{place or ''}.png"))
-        if shown is not window:
-            shown.close()
-    window.hide()
-    await window.unload()
-    await proxy.close()
-    window.deleteLater()
+    await settle()
+    await keep_and_close(window, proxy, folder, picture.name)
 
 
 def main(pictures: Sequence[Picture] = PICTURES) -> None:
-    folder = Path(sys.argv[1])
-    wanted = sys.argv[2:]
-    folder.mkdir(parents=True, exist_ok=True)
-    os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
-    app = QApplication(["screenshots"])
-    app.setStyle("Fusion")
-    app.setFont(QFont("Inter", 10))
-    theme = Theme(app)
-    theme.reduced_motion = True
-    loop = QEventLoop(app)
-    asyncio.set_event_loop(loop)
-    for picture in pictures:
-        if not wanted or picture.name in wanted:
-            loop.run_until_complete(take(picture, theme, folder))
-    loop.close()
+    take_all(pictures, take)
 
 
 if __name__ == "__main__":

@@ -7,16 +7,13 @@ from __future__ import annotations
 
 import asyncio
 import math
-import os
-import sys
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from PySide6.QtCore import Qt
-from PySide6.QtGui import QFont, QPainter, QPixmap, QTextCursor
+from PySide6.QtGui import QPainter, QPixmap, QTextCursor
 from PySide6.QtWidgets import QApplication, QMenu, QTextEdit, QWidget
-from qasync import QEventLoop
 
 from app.audio.hearing import State
 from app.audio.microphone import Heard, StateChanged, Trouble
@@ -54,6 +51,7 @@ from tests.gui import chat_scenes as scenes
 from tests.gui.conftest import DirectProxy
 from tests.gui.fake_core import STATS, FakeCore, Script
 from tests.gui.fake_tools import CALENDAR, MAPS
+from tests.gui.picture_taking import take_all
 from tests.gui.test_microphone import ScriptedInput
 
 # The design's pictures hold a title bar and the tab bar of the window above the page.
@@ -591,20 +589,7 @@ async def take(picture: Shot, theme: Theme, folder: Path) -> None:
 
 
 def main() -> None:
-    folder = Path(sys.argv[1])
-    wanted = sys.argv[2:]
-    folder.mkdir(parents=True, exist_ok=True)
-    os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
-    app = QApplication(["screenshots"])
-    app.setStyle("Fusion")
-    app.setFont(QFont("Inter", 10))
-    theme = Theme(app)
-    loop = QEventLoop(app)
-    asyncio.set_event_loop(loop)
-    for picture in PICTURES:
-        if not wanted or any(picture.name.startswith(name) for name in wanted):
-            loop.run_until_complete(take(picture, theme, folder))
-    loop.close()
+    take_all(PICTURES, take, by_beginning=True, reduced_motion=False)
 
 
 if __name__ == "__main__":

@@ -5,23 +5,19 @@ To be looked at beside the design's picture `programs`.
 
 from __future__ import annotations
 
-import asyncio
-import os
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from PySide6.QtCore import Qt
-from PySide6.QtGui import QFont
 from PySide6.QtWidgets import QApplication
-from qasync import QEventLoop
 
 from app.theme import Theme
 from app.views.programs_endpoint import OriginsDialog
 from app.window import MainWindow
 from tests.gui.conftest import DirectProxy
 from tests.gui.fake_core import FakeCore
+from tests.gui.picture_taking import keep_and_close, settle, take_all
 from tests.gui.populated import NOON
 from tests.gui.programs_scenes import programs_core
 
@@ -115,42 +111,17 @@ async def take(picture: Picture, theme: Theme, folder: Path) -> None:
     window.show()
     await window.load()
     window.open_page(window.programs_page)
-    for _turn in range(6):
-        await asyncio.sleep(0.02)
+    await settle(6)
     picture.act(window)
-    # Layouts settle over a few turns; processEvents would run other coroutines inside this one.
-    for _turn in range(6):
-        await asyncio.sleep(0.02)
-    floating = [w for w in QApplication.topLevelWidgets() if w.isVisible() and w is not window]
-    for place, shown in enumerate(floating or [window]):
-        shown.grab().save(str(folder / f"{picture.name}{place or ''}.png"))
-        if shown is not window:
-            shown.close()
-    window.hide()
-    await window.unload()
-    await proxy.close()
-    window.deleteLater()
+    await settle(6)
+    await keep_and_close(window, proxy, folder, picture.name)
     app = QApplication.instance()
     assert isinstance(app, QApplication)
     app.setLayoutDirection(Qt.LayoutDirection.LeftToRight)
 
 
 def main() -> None:
-    folder = Path(sys.argv[1])
-    wanted = sys.argv[2:]
-    folder.mkdir(parents=True, exist_ok=True)
-    os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
-    app = QApplication(["screenshots"])
-    app.setStyle("Fusion")
-    app.setFont(QFont("Inter", 10))
-    theme = Theme(app)
-    theme.reduced_motion = True
-    loop = QEventLoop(app)
-    asyncio.set_event_loop(loop)
-    for picture in PICTURES:
-        if not wanted or picture.name in wanted:
-            loop.run_until_complete(take(picture, theme, folder))
-    loop.close()
+    take_all(PICTURES, take)
 
 
 if __name__ == "__main__":
