@@ -34,6 +34,7 @@ from app.widgets.error_panel import ErrorPanel
 from app.widgets.icon_label import IconLabel
 from app.widgets.label import ElidedLabel, Label
 from app.widgets.number import DateTimeField, Number
+from app.widgets.own_width import UNBOUND
 from app.widgets.qr import Qr
 from app.widgets.segmented import Segmented
 from app.widgets.table import Table
@@ -410,9 +411,9 @@ class InvitePage(QWidget):
         self._grid.addWidget(self._right, 0, 0 if narrow else 1)
         self._grid.setColumnStretch(0, 1 if narrow else 0)
         self._grid.setColumnStretch(1, 0 if narrow else 1)
-        most = 16_777_215 if narrow else round(LEFT_WIDTH * self._theme.breadth)
-        self.form.setMaximumWidth(most)
-        self.form.setMinimumWidth(0 if narrow else most)
+        wide = round(LEFT_WIDTH * self._theme.breadth)
+        self.form.setMaximumWidth(UNBOUND if narrow else wide)
+        self.form.setMinimumWidth(0 if narrow else wide)
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)

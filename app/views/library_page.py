@@ -20,6 +20,7 @@ from app.views.library_find import FindCard
 from app.views.library_here import HereCard
 from app.views.library_near import NearCard
 from app.widgets.elided_label import ElidedLabel
+from app.widgets.own_width import UNBOUND
 from app.widgets.segmented import Segmented
 from qvac_core.core.state import ErrorInfo
 
@@ -29,7 +30,6 @@ MARGIN = 16
 TOP = 12
 GAP = 12
 BAR = 10  # the left column's scroll bar stands in the gap between the columns
-UNBOUND = 16_777_215  # QWIDGETSIZE_MAX
 TICK_MS = 20_000  # ages in days and minutes
 
 

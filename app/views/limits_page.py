@@ -27,6 +27,7 @@ from app.widgets.keys import group_key
 from app.widgets.label import Label
 from app.widgets.meter import HEIGHT_IN_CARD, Meter
 from app.widgets.own_font import keep_font
+from app.widgets.own_width import UNBOUND
 from app.widgets.segmented import Segmented
 from app.widgets.switch import ROW_SIZE, Switch
 from qvac_core.core.state import AccessKey, ErrorInfo
@@ -313,9 +314,9 @@ class LimitsPage(QWidget):
         self._grid.addWidget(self._right, 1 if narrow else 0, 0 if narrow else 1)
         self._grid.setColumnStretch(0, 1 if narrow else 0)
         self._grid.setColumnStretch(1, 0 if narrow else 1)
-        most = 16_777_215 if narrow else round(LEFT_WIDTH * self._theme.breadth)
-        self._left.setMaximumWidth(most)
-        self._left.setMinimumWidth(0 if narrow else most)
+        wide = round(LEFT_WIDTH * self._theme.breadth)
+        self._left.setMaximumWidth(UNBOUND if narrow else wide)
+        self._left.setMinimumWidth(0 if narrow else wide)
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)

@@ -14,6 +14,7 @@ from app.theme import Theme
 from app.views.programs_connect import ConnectCard
 from app.views.programs_endpoint import EndpointCard
 from app.views.programs_tables import CallsCard, ModelsCard
+from app.widgets.own_width import UNBOUND
 from qvac_core.core.state import ErrorInfo
 
 NARROW = 1080
@@ -21,7 +22,6 @@ LEFT_WIDTH = 428
 MARGIN = 16
 TOP = 12
 GAP = 12
-UNBOUND = 16_777_215  # QWIDGETSIZE_MAX
 
 
 class ProgramsPage(QWidget):

@@ -15,10 +15,12 @@ from app.views.share_log import LogTable
 from app.widgets.button import Button
 from app.widgets.card import CARD_FOOT, PADDING, Card
 from app.widgets.empty_state import EmptyState
+from app.widgets.own_width import keep_width
 from app.widgets.search_field import SearchField
 from app.widgets.table import ROW_LOG, Table
 
 FIRST_MODELS = 3
+FILTER_WIDTH = 150
 LINK_PAD = 3  # of a link's button, taken back so that edges align
 FEWEST_CALLS = 4
 TICK_MS = 1000
@@ -31,7 +33,7 @@ class ModelsCard(Card):
         self._all = False
         self.filter = SearchField(theme, tr("Filter the models"), tr("Filter"))
         self.filter.setProperty("measure", "small")
-        self.filter.setFixedWidth(150)
+        keep_width(self.filter, theme, FILTER_WIDTH)
         self.add_act(self.filter)
         self.table = Table(
             theme,

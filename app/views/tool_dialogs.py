@@ -16,6 +16,7 @@ from app.widgets.button import Button
 from app.widgets.dialog import Dialog
 from app.widgets.label import Label
 from app.widgets.own_font import keep_font
+from app.widgets.own_width import keep_width
 from app.widgets.segmented import Segmented
 from qvac_core.core.state import ToolServer
 from qvac_core.errors import LocalProtocolError, QvacError
@@ -24,6 +25,7 @@ from qvac_core.tools.forms import TEXT_MOST, as_line, from_line, pairs_of
 HIDDEN = "••••••••"
 """In the place of a value that is kept and never shown again."""
 CHECK_MS = 200
+SERVER_WIDTH, IMPORT_WIDTH = 520, 560
 Pairs = tuple[tuple[str, str], ...]
 
 
@@ -50,7 +52,7 @@ class ServerDialog(Dialog):
         )
         self._servers, self._before = servers, server
         old = server or ToolServer("")
-        self.setMinimumWidth(520)
+        keep_width(self, theme, SERVER_WIDTH, least=True)
         self.name = QLineEdit(old.name)
         self.name.setPlaceholderText(tr("Files"))
         self.add_field(tr("Name"), self.name)
@@ -172,7 +174,7 @@ class ImportDialog(Dialog):
         self._servers = servers
         self._found: tuple[ToolServer, ...] = ()
         self.dialog: QFileDialog | None = None
-        self.setMinimumWidth(560)
+        keep_width(self, theme, IMPORT_WIDTH, least=True)
         self.text = QPlainTextEdit()
         keep_font(self.text, theme, lambda: theme.fixed_font("hint"))
         self.text.setAccessibleName(tr("The JSON of another program"))

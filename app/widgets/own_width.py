@@ -7,6 +7,7 @@ from PySide6.QtWidgets import QWidget
 
 from app.theme import Theme
 
+UNBOUND = 16_777_215  # Qt's QWIDGETSIZE_MAX: no longer a most
 MOST = 1.4  # of the design's; beyond that texts wrap or are cut, and the window keeps its shape
 
 

@@ -311,7 +311,7 @@ WORD = re.compile(r"[A-Za-z]{3,}")
 # Names of keys, units and formats; numbers of versions and bits; the program's name.
 SAME_EVERYWHERE = re.compile(
     r"\b(QVAC Desktop|Ctrl|Alt|Shift|Space|Esc|Del|PgUp|PgDown|F\d+|GGUF|UDP|Apache[- ]2\.0|MIT|Hugging Face|English"
-    r"|Deutsch|Python|python|zfs|Qt|Linux|Windows|macOS|llama|xllamacpp|cpp|completionStream|embed|transcribe|translate)\b"
+    r"|CUDA|ROCm|Vulkan|Deutsch|Python|python|zfs|Qt|Linux|Windows|macOS|llama|xllamacpp|cpp|completionStream|embed|transcribe|translate)\b"
 )
 
 
