@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from qvac_core.engines.language_names import LANGUAGES
+from qvac_core.engines.model_bytes import cut_off, opened, take
 from qvac_core.engines.sentencepiece_file import read_pieces
 from qvac_core.errors import ModelError
 
@@ -90,20 +91,9 @@ def languages_of(file_name: str) -> tuple[str, str] | None:
 
 def read_marian(path: Path) -> MarianFile:
     """Raises ModelError for what is no translation model that runs here, is not whole, or lacks its vocabulary."""
-    try:
-        with path.open("rb") as file:
-            size = file.seek(0, 2)
-            file.seek(0)
-            tensors, config = _read(file, size)
+    with opened(path) as (file, size):
+        tensors, config = _read(file, size)
         return _described(path, tensors, config)
-    except FileNotFoundError:
-        raise ModelError("The model file is not there.", name="MODEL_FILE_NOT_FOUND", code=52201) from None
-    except OSError as error:
-        raise ModelError(
-            f"The model file cannot be read: {error.strerror or 'read error'}.",
-            name="MODEL_FILE_LOCATE_FAILED",
-            code=52203,
-        ) from None
 
 
 def companions_of(path: Path) -> tuple[tuple[Path, Path], Path | None]:
@@ -144,30 +134,30 @@ class _Tensor:
 
 
 def _read(file: BinaryIO, size: int) -> tuple[Mapping[str, _Tensor], str]:
-    version, count = struct.unpack("<2Q", _take(file, 16))
+    version, count = struct.unpack("<2Q", take(file, 16))
     if version != _VERSION or not 0 < count <= _MOST_TENSORS:
         raise ModelError("This is no translation model (Marian's .bin file). Choose another file.")
-    headers = [struct.unpack("<4Q", _take(file, 32)) for _ in range(count)]
+    headers = [struct.unpack("<4Q", take(file, 32)) for _ in range(count)]
     if any(not 0 < name <= _MOST_NAME or dimensions > 8 for name, _, dimensions, _ in headers):
         raise _damaged()
-    names = [_take(file, name).split(b"\0")[0].decode("utf-8", "replace") for name, *_ in headers]
-    shapes = [struct.unpack(f"<{dimensions}i", _take(file, 4 * dimensions)) for _, _, dimensions, _ in headers]
-    (gap,) = struct.unpack("<Q", _take(file, 8))
+    names = [take(file, name).split(b"\0")[0].decode("utf-8", "replace") for name, *_ in headers]
+    shapes = [struct.unpack(f"<{dimensions}i", take(file, 4 * dimensions)) for _, _, dimensions, _ in headers]
+    (gap,) = struct.unpack("<Q", take(file, 8))
     if gap > 4096:
         raise _damaged()
-    _take(file, gap)
+    take(file, gap)
     tensors: dict[str, _Tensor] = {}
     config = b""
     for name, (_, kind, _, length), shape in zip(names, headers, shapes, strict=True):
         if kind not in _BYTES:
             raise ModelError(f"This translation model has numbers of a kind ({kind:#x}) that cannot be read here.")
         if file.tell() + length > size:
-            raise _cut()
+            raise cut_off()
         # Behind a weight of 8 bits stands what it was multiplied by.
         if any(each <= 0 for each in shape) or prod(shape) * _BYTES[kind] + 4 * (kind == _INTGEMM8) > length:
             raise _damaged()
         if name == _CONFIG:
-            config = _take(file, min(length, _MOST_CONFIG))
+            config = take(file, min(length, _MOST_CONFIG))
             length -= len(config)
         file.seek(length, 1)
         tensors[name] = _Tensor(kind, shape, prod(shape))
@@ -302,17 +292,6 @@ def _check_shortlist(path: Path, words: int) -> None:
 
 def _bad_shortlist(path: Path) -> ModelError:
     return ModelError(f"{path.name} is damaged, or of another model. Download it again, or take it away.")
-
-
-def _take(file: BinaryIO, length: int) -> bytes:
-    data = file.read(length)
-    if len(data) < length:
-        raise _cut()
-    return data
-
-
-def _cut() -> ModelError:
-    return ModelError("The model file is not complete: it was cut off. Download it again, or copy it again.")
 
 
 def _damaged() -> ModelError:

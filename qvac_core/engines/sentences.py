@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator
 
-from qvac_core.engines.text_pieces import Part, parts_of
+from qvac_core.engines.text_pieces import Part, apart, parts_of, units_of
 
 MOST_TOKENS = 100  # of 127, as they are counted about (`sentencepiece_file.Vocabulary`)
 _MOST_CHARACTERS = 500  # before anything is counted: also a text without a space is cut in time
@@ -49,13 +49,7 @@ def _sentences(line: str, split: Split) -> Iterator[str]:
 
 def _fitting(sentence: str, count: Callable[[str], int]) -> Iterator[Part]:
     for piece in _cut(sentence, count, 0):
-        middle = piece.strip()
-        before = piece[: len(piece) - len(piece.lstrip())]
-        after = piece[len(before) + len(middle) :]
-        letters = any(character.isalpha() for character in middle)
-        for part in Part(before, True), Part(middle, not letters), Part(after, True):
-            if part.text:
-                yield part
+        yield from apart(piece)
 
 
 def _cut(text: str, count: Callable[[str], int], place: int) -> Iterator[str]:
@@ -72,7 +66,7 @@ def _cut(text: str, count: Callable[[str], int], place: int) -> Iterator[str]:
             yield from _cut(text[start : start + half], count, place)
         return
     gathered, tokens = "", 0
-    for unit in _units(text, _PLACES[place]):
+    for unit in units_of(text, _PLACES[place]):
         its = count(unit)  # summed up: counting all of it anew for each word would be quadratic
         if gathered and (len(gathered) + len(unit) > _MOST_CHARACTERS or tokens + its > MOST_TOKENS):
             yield from _cut(gathered, count, place + 1)
@@ -81,13 +75,3 @@ def _cut(text: str, count: Callable[[str], int], place: int) -> Iterator[str]:
         tokens += its
     if gathered:
         yield from _cut(gathered, count, place + 1)
-
-
-def _units(text: str, place: re.Pattern[str]) -> Iterator[str]:
-    start = 0
-    for found in place.finditer(text):
-        if found.end() > start:
-            yield text[start : found.end()]
-            start = found.end()
-    if start < len(text):
-        yield text[start:]

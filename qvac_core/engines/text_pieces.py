@@ -68,12 +68,17 @@ def _parts(stretch: Part, most: int) -> Iterator[Part]:
 def _pieces_of(text: str, most: int) -> Iterator[Part]:
     """Each piece with the white space around it apart."""
     for piece in _cut(text, most, 0):
-        middle = piece.strip()
-        before = piece[: len(piece) - len(piece.lstrip())]
-        after = piece[len(before) + len(middle) :]
-        for part in Part(before, True), Part(middle, not _has_letters(middle)), Part(after, True):
-            if part.text:
-                yield part
+        yield from apart(piece)
+
+
+def apart(piece: str) -> Iterator[Part]:
+    """The white space around it is as it is, and so is what has no letter."""
+    middle = piece.strip()
+    before = piece[: len(piece) - len(piece.lstrip())]
+    after = piece[len(before) + len(middle) :]
+    for part in Part(before, True), Part(middle, not _has_letters(middle)), Part(after, True):
+        if part.text:
+            yield part
 
 
 def _cut(text: str, most: int, place: int) -> Iterator[str]:
@@ -84,7 +89,7 @@ def _cut(text: str, most: int, place: int) -> Iterator[str]:
         yield from _cut_anywhere(text, most)
         return
     gathered, tokens = "", 0
-    for unit in _units(text, _PLACES[place]):
+    for unit in units_of(text, _PLACES[place]):
         its = estimated_tokens(unit)
         if gathered and tokens + its > most:
             yield from _cut(gathered, most, place + 1)
@@ -95,7 +100,7 @@ def _cut(text: str, most: int, place: int) -> Iterator[str]:
         yield from _cut(gathered, most, place + 1)
 
 
-def _units(text: str, place: re.Pattern[str]) -> Iterator[str]:
+def units_of(text: str, place: re.Pattern[str]) -> Iterator[str]:
     """What stands between two places, each with what it ends in."""
     start = 0
     for found in place.finditer(text):

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
+from qvac_core.engines.model_bytes import cut_off, opened, take
 from qvac_core.errors import ModelError
 
 MAGIC = b"lmgg"  # 0x67676D6C, "ggml", little-endian
@@ -52,27 +53,14 @@ def is_ggml(path: Path) -> bool:
 
 def read_whisper(path: Path) -> WhisperFile:
     """Raises ModelError for what is no Whisper model, or not whole."""
-    try:
-        with path.open("rb") as file:
-            size = file.seek(0, 2)
-            file.seek(0)
-            return _read(file, size)
-    except FileNotFoundError:
-        raise ModelError("The model file is not there.", name="MODEL_FILE_NOT_FOUND", code=52201) from None
-    except OSError as error:
-        raise ModelError(
-            f"The model file cannot be read: {error.strerror or 'read error'}.",
-            name="MODEL_FILE_LOCATE_FAILED",
-            code=52203,
-        ) from None
+    with opened(path) as (file, size):
+        return _read(file, size)
 
 
 def _read(file: BinaryIO, size: int) -> WhisperFile:
     if file.read(len(MAGIC)) != MAGIC:
         raise ModelError("This is no Whisper model (a ggml .bin file). Choose another file.")
-    vocabulary, audio, width, heads, layers, text, _, _, decoder, mels, ftype = _HEADER.unpack(
-        _take(file, _HEADER.size)
-    )
+    vocabulary, audio, width, heads, layers, text, _, _, decoder, mels, ftype = _HEADER.unpack(take(file, _HEADER.size))
     plausible = (
         0 < vocabulary < 1 << 20 and 0 < audio <= 1 << 16 and 0 < width <= 1 << 14 and 0 < heads <= 256,
         0 < layers <= 256 and 0 < decoder <= 256 and 0 < text <= 1 << 16 and 0 < mels <= 1024,
@@ -80,25 +68,25 @@ def _read(file: BinaryIO, size: int) -> WhisperFile:
     quantization = _FTYPES.get(ftype % _QUANTIZED_VERSIONS if ftype >= 0 else -1)
     if not all(plausible) or quantization is None:
         raise ModelError("This ggml file is no Whisper model. Choose another file.")
-    rows, columns = struct.unpack("<2i", _take(file, 8))
+    rows, columns = struct.unpack("<2i", take(file, 8))
     if rows != mels or not 0 < columns <= 1 << 16:
         raise ModelError("This ggml file is no Whisper model. Choose another file.")
     _skip(file, 4 * rows * columns, size)
-    (words,) = struct.unpack("<i", _take(file, 4))
+    (words,) = struct.unpack("<i", take(file, 4))
     if not 0 < words <= vocabulary:
         raise ModelError("This ggml file is no Whisper model. Choose another file.")
     for _ in range(words):
-        _skip(file, struct.unpack("<I", _take(file, 4))[0], size)
+        _skip(file, struct.unpack("<I", take(file, 4))[0], size)
     while file.tell() < size:
         _skip_tensor(file, size)
     return WhisperFile(_SIZES.get(layers, ""), vocabulary > _ENGLISH_VOCABULARY, quantization, size)
 
 
 def _skip_tensor(file: BinaryIO, size: int) -> None:
-    rank, name, kind = struct.unpack("<3i", _take(file, 12))
+    rank, name, kind = struct.unpack("<3i", take(file, 12))
     if not 0 < rank <= 4 or not 0 < name <= 256 or kind not in _BLOCKS:
         raise ModelError("The model file is damaged. Download it again.")
-    shape = struct.unpack(f"<{rank}i", _take(file, 4 * rank))
+    shape = struct.unpack(f"<{rank}i", take(file, 4 * rank))
     values = 1
     for length in shape:
         if length <= 0:
@@ -108,18 +96,7 @@ def _skip_tensor(file: BinaryIO, size: int) -> None:
     _skip(file, name + values // per_block * block_bytes, size)
 
 
-def _take(file: BinaryIO, length: int) -> bytes:
-    data = file.read(length)
-    if len(data) < length:
-        raise _cut()
-    return data
-
-
 def _skip(file: BinaryIO, length: int, size: int) -> None:
     if file.tell() + length > size:
-        raise _cut()
+        raise cut_off()
     file.seek(length, 1)
-
-
-def _cut() -> ModelError:
-    return ModelError("The model file is not complete: it was cut off. Download it again, or copy it again.")
