@@ -65,6 +65,8 @@ ELSEWHERE = {
         "The conversation is longer than the model can take in.",
     },
     "presenters/share_rows.py": {
+        "It was as long as you let",
+        "Its tokens for today",
         "QVAC Desktop ended before",
         "The conversation has",
         "The model process ended while",
@@ -77,6 +79,7 @@ ELSEWHERE = {
         "A request may take",
         "Loading the model took",
         "An answer may take",
+        "The tokens of all guests",
     },
     "widgets/chat/seam.py": {"This machine"},
     # For other programs, in their own words.
