@@ -86,6 +86,8 @@ def _guest_options(
         local_model=None,
         prompt=options.prompt,
         picture=[],
+        tools=[],
+        allow_tool=[],
         timeout=None,
         predict=128,
         temp=0.0,

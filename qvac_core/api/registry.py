@@ -49,6 +49,7 @@ class ModelRegistryEntry:
 
 def entry_of(model: ModelDescriptor) -> ModelRegistryEntry:
     source, _, path = model.src.removeprefix("registry://").partition("/")
+    told = not model.packed  # of translation models the SDK's own list says neither
     return ModelRegistryEntry(
         name=model.file.rpartition(".")[0] or model.file,
         registry_path=path,
@@ -58,8 +59,8 @@ def entry_of(model: ModelDescriptor) -> ModelRegistryEntry:
         expected_size=model.size_bytes,
         sha256_checksum=model.sha256,
         engine=model.model_type,
-        quantization=model.quantization or "",
-        params=model.params or "",
+        quantization=(told and model.quantization) or "",
+        params=(told and model.params) or "",
         constant=model.name,
     )
 

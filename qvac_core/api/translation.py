@@ -75,8 +75,9 @@ def translate(
     What cannot be asked is LocalProtocolError when it is awaited; else ModelError, DelegationError.
     """
     request_id = request_id or str(uuid.uuid4())
-    single = text if isinstance(text, str) else ""
-    texts = () if isinstance(text, str) else tuple(text)
+    # What is neither a text nor a list is taken along: it is refused where everything is.
+    single: Any = "" if (listed := isinstance(text, Sequence) and not isinstance(text, str)) else text
+    texts = tuple(text) if listed else ()
     request = TranslationRequest(
         request_id, single, to or "", from_ or "", context or "", owner=LOCAL_OWNER, texts=texts
     )

@@ -467,10 +467,12 @@ class Consumer:
             if run is not None:
                 return run
         connection = await self._ready(delegate)
+        # Calls are checked by the whole schemas; those that 0.16 is sent are flat.
+        tools = message.tools or ()
         if says_of_tools(message) and await connection.greeted() is None:
             message = for_sdk(message)
         history = await put_pictures(connection, message.history, pictures, on_upload)
-        return self._begin(connection, msgspec.structs.replace(message, history=history), delegate)
+        return self._begin(connection, msgspec.structs.replace(message, history=history), delegate, tools)
 
     async def _ask_unprobed(
         self, kept: ProviderConnection, message: CompletionStream, delegate: Delegate
@@ -481,21 +483,23 @@ class Consumer:
         await asyncio.sleep(0)  # it is in front of a request that may be long, and in one packet with a short one
         if kept.closed:
             return None
-        run = self._begin(kept, message, delegate)
+        run = self._begin(kept, message, delegate, message.tools or ())
         try:
             return run if await probe else None
         except BaseException:
             self._own(asyncio.get_running_loop().create_task(run.leave()))
             raise
 
-    def _begin(self, connection: ProviderConnection, message: CompletionStream, delegate: Delegate) -> Completion:
+    def _begin(
+        self, connection: ProviderConnection, message: CompletionStream, delegate: Delegate, tools: Sequence[Tool]
+    ) -> Completion:
         run = Completion(
             connection,
             message,
             idle_seconds=delegate.timeout or self._waits.idle,
             on_suspect=self._on_suspect,
             closing=lambda: self.closing,
-            tools=message.tools or (),
+            tools=tools,
         )
         self._runs[run.request_id] = run
         self._own(run.task)

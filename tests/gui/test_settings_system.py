@@ -269,7 +269,7 @@ def test_a_folder_that_was_named_is_moved_by_who_named_it(run: Run, busy: FakeCo
         window.settings.use(DataDir(tmp_path, explicit=True))
         window.open_settings("privacy")
         row = window.settings.page.findChildren(FolderRow)[0]
-        assert not row.move_away.isEnabled() and "named for this run" in row.note.plain
+        assert not row.move_away.isEnabled() and "chosen by --data-dir" in row.note.plain
         await window.settings.settle()
 
     run(test)
