@@ -1,4 +1,4 @@
-"""The page For programs: may programs of this machine use what I reach, how do they, and who does? DESIGN2, "programs".
+"""The page For programs: may programs of this machine use what I reach, how do they, and who does?
 
 Below 1080 px it is one column.
 """
