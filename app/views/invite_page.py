@@ -12,7 +12,6 @@ from PySide6.QtWidgets import (
     QGridLayout,
     QHBoxLayout,
     QLineEdit,
-    QScrollArea,
     QVBoxLayout,
     QWidget,
 )
@@ -34,18 +33,16 @@ from app.widgets.error_panel import ErrorPanel
 from app.widgets.icon_label import IconLabel
 from app.widgets.label import ElidedLabel, Label
 from app.widgets.number import DateTimeField, Number
-from app.widgets.own_width import UNBOUND
 from app.widgets.qr import Qr
 from app.widgets.segmented import Segmented
 from app.widgets.table import Table
+from app.widgets.two_columns import GAP, TwoColumns
 from qvac_core.core.state import ErrorInfo, InviteRecord, InviteWish, KeyLimits
 from qvac_core.errors import StoreError
 from qvac_core.store.disk import write_atomically
 from qvac_core.store.invites import MOST_PLACES
 
-NARROW = 1000
-LEFT_WIDTH = 428
-MARGIN, GAP = 16, 12
+MARGIN = 16
 QR_SIZE, QR_LARGE = 168, 460
 NAME_LIMIT = 60
 DAY = 86_400.0
@@ -376,48 +373,23 @@ class InvitePage(QWidget):
         self.refresh()
 
     def _lay_out(self) -> None:
-        content = QWidget()
-        self._grid = QGridLayout(content)
-        self._grid.setContentsMargins(0, 0, 0, 0)
-        self._grid.setSpacing(GAP)
-        self._right = QWidget()
-        right = QVBoxLayout(self._right)
+        column = QWidget()
+        right = QVBoxLayout(column)
         right.setContentsMargins(0, 0, 0, 0)
         right.setSpacing(GAP)
         right.addWidget(self.card)
         right.addWidget(self.list, 1)
-        self.area = QScrollArea()
-        self.area.setObjectName("page")
-        self.area.setFrameShape(QFrame.Shape.NoFrame)
-        self.area.setFocusPolicy(Qt.FocusPolicy.NoFocus)
-        self.area.setWidgetResizable(True)
-        self.area.setWidget(content)
+        # Where there is one column, what became of them comes first.
+        self.area = TwoColumns(self._theme, self.form, column, right_first=True)
         outer = QVBoxLayout(self)
         outer.setContentsMargins(MARGIN, GAP, MARGIN, GAP)
         outer.setSpacing(GAP)
         outer.addWidget(self.crumbs)
         outer.addWidget(self.area, 1)
-        self._narrow: bool | None = None
-        self._arrange(False)
-
-    def _arrange(self, narrow: bool) -> None:
-        if narrow == self._narrow:
-            return
-        self._narrow = narrow
-        for column in (self.form, self._right):
-            self._grid.removeWidget(column)
-        # Where there is one column, what became of them comes first.
-        self._grid.addWidget(self.form, 1 if narrow else 0, 0)
-        self._grid.addWidget(self._right, 0, 0 if narrow else 1)
-        self._grid.setColumnStretch(0, 1 if narrow else 0)
-        self._grid.setColumnStretch(1, 0 if narrow else 1)
-        wide = round(LEFT_WIDTH * self._theme.breadth)
-        self.form.setMaximumWidth(UNBOUND if narrow else wide)
-        self.form.setMinimumWidth(0 if narrow else wide)
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)
-        self._arrange(self.width() < NARROW * self._theme.breadth)
+        self.area.fit(self.width())
 
     def open_page(self) -> None:
         self.form.show_wish(None)

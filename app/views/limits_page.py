@@ -6,7 +6,7 @@ from datetime import datetime
 
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QKeySequence, QResizeEvent, QShortcut
-from PySide6.QtWidgets import QFrame, QGridLayout, QHBoxLayout, QScrollArea, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QFrame, QGridLayout, QHBoxLayout, QVBoxLayout, QWidget
 
 from app import words
 from app.announcements import announce
@@ -27,14 +27,12 @@ from app.widgets.keys import group_key
 from app.widgets.label import Label
 from app.widgets.meter import HEIGHT_IN_CARD, Meter
 from app.widgets.own_font import keep_font
-from app.widgets.own_width import UNBOUND
 from app.widgets.segmented import Segmented
 from app.widgets.switch import ROW_SIZE, Switch
+from app.widgets.two_columns import GAP, TwoColumns
 from qvac_core.core.state import AccessKey, ErrorInfo
 
-NARROW = 1000
-LEFT_WIDTH = 428
-MARGIN, GAP = 16, 12
+MARGIN = 16
 CONTEXTS = (2048, 4096, 8192, 16_384, 32_768, 65_536, 131_072)
 AVATAR = 48
 
@@ -280,47 +278,22 @@ class LimitsPage(QWidget):
         for column in self._columns.values():
             column.setContentsMargins(0, 0, 0, 0)
             column.setSpacing(GAP)
-        content = QWidget()
-        self._grid = QGridLayout(content)
-        self._grid.setContentsMargins(0, 0, 0, 0)
-        self._grid.setSpacing(GAP)
         for card in (self.who, self.today, self.history):
             self._columns[self._left].addWidget(card, 1 if card is self.history else 0)
         for card in (self.mine_card, self.limits, self.models, self.end):
             self._columns[self._right].addWidget(card)
         self._columns[self._right].addStretch(1)
-        self.area = QScrollArea()
-        self.area.setObjectName("page")
-        self.area.setFrameShape(QFrame.Shape.NoFrame)
-        self.area.setFocusPolicy(Qt.FocusPolicy.NoFocus)
-        self.area.setWidgetResizable(True)
-        self.area.setWidget(content)
+        self.area = TwoColumns(self._theme, self._left, self._right)
         outer = QVBoxLayout(self)
         outer.setContentsMargins(MARGIN, GAP, MARGIN, GAP)
         outer.setSpacing(GAP)
         outer.addWidget(self.crumbs)
         outer.addWidget(self.error)
         outer.addWidget(self.area, 1)
-        self._narrow: bool | None = None
-        self._arrange(False)
-
-    def _arrange(self, narrow: bool) -> None:
-        if narrow == self._narrow:
-            return
-        self._narrow = narrow
-        for column in (self._left, self._right):
-            self._grid.removeWidget(column)
-        self._grid.addWidget(self._left, 0, 0)
-        self._grid.addWidget(self._right, 1 if narrow else 0, 0 if narrow else 1)
-        self._grid.setColumnStretch(0, 1 if narrow else 0)
-        self._grid.setColumnStretch(1, 0 if narrow else 1)
-        wide = round(LEFT_WIDTH * self._theme.breadth)
-        self._left.setMaximumWidth(UNBOUND if narrow else wide)
-        self._left.setMinimumWidth(0 if narrow else wide)
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)
-        self._arrange(self.width() < NARROW * self._theme.breadth)
+        self.area.fit(self.width())
 
     # --- Showing
 
