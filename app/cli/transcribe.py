@@ -39,6 +39,7 @@ from qvac_core.errors import LocalProtocolError, ModelError, QvacError, StoreErr
 from qvac_core.store.folders import DataDir, InstanceLock
 from qvac_core.store.records import Target
 from qvac_core.store.settings_file import SettingsFile
+from qvac_core.threads import make_in_thread
 
 FOR_A_KEY = ("seed", "bootstrap", "port", "no_local_network", "relay_through", "timeout")
 
@@ -108,7 +109,7 @@ async def _looked_for(folder: DataDir, library: Library, name: str | None, outpu
 
     lock = InstanceLock(folder.lock_file)
     try:
-        await asyncio.to_thread(lock.acquire)
+        await make_in_thread(lock.acquire, lambda _: lock.release())
     except StoreError as error:
         if error.name != "ALREADY_RUNNING" or name is not None:
             raise

@@ -91,6 +91,7 @@ from qvac_core.store.identity import Identity, IdentityStore, SeedSource
 from qvac_core.store.program_token import ProgramToken
 from qvac_core.store.settings import Settings
 from qvac_core.store.store import Store
+from qvac_core.threads import make_in_thread
 
 logger = logging.getLogger(__name__)
 
@@ -148,9 +149,9 @@ class Core:
         folder = await asyncio.to_thread(DataDir.locate(self._config.data_dir).create)
         if self._config.exclusive:
             lock = InstanceLock(folder.lock_file)
-            await asyncio.to_thread(lock.acquire)
+            await make_in_thread(lock.acquire, lambda _: lock.release())
             self._stack.callback(lock.release)
-        self._store = await asyncio.to_thread(Store.open, folder, now=time.time())
+        self._store = await make_in_thread(lambda: Store.open(folder, now=time.time()), Store.close)
         self._stack.push_async_callback(asyncio.to_thread, self._store.close)
         identity = await asyncio.to_thread(load_identity, self._config)
         self._key_pair = KeyPair.from_seed(identity.seed)

@@ -17,6 +17,7 @@ from qvac_core.engines.llama_engine import LlamaEngine
 from qvac_core.engines.pool import ModelPool
 from qvac_core.store.folders import DataDir, InstanceLock
 from qvac_core.store.store import Store
+from qvac_core.threads import make_in_thread
 
 
 @asynccontextmanager
@@ -25,9 +26,9 @@ async def library_alone(config: CoreConfig) -> AsyncIterator[tuple[ModelsRoom, E
     async with AsyncExitStack() as stack:
         folder = await asyncio.to_thread(DataDir.locate(config.data_dir).create)
         lock = InstanceLock(folder.lock_file)
-        await asyncio.to_thread(lock.acquire)
+        await make_in_thread(lock.acquire, lambda _: lock.release())
         stack.callback(lock.release)
-        store = await asyncio.to_thread(Store.open, folder, now=time.time())
+        store = await make_in_thread(lambda: Store.open(folder, now=time.time()), Store.close)
         stack.push_async_callback(asyncio.to_thread, store.close)
         if config.models_folder is None:
             await asyncio.to_thread(finish_rename, folder, store.settings)

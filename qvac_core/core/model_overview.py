@@ -18,6 +18,7 @@ from qvac_core.errors import StoreError
 from qvac_core.models import ModelDescriptor, all_models
 from qvac_core.store.folders import DataDir, InstanceLock
 from qvac_core.store.settings_file import SettingsFile
+from qvac_core.threads import make_in_thread
 
 _KINDS = {
     "llamacpp-completion": "chat",
@@ -71,7 +72,7 @@ async def overview(config: CoreConfig) -> Sequence[Overview]:
     library = await asyncio.to_thread(open_library, folder, settings, config.models_folder)
     lock = InstanceLock(folder.lock_file)
     try:
-        await asyncio.to_thread(lock.acquire)
+        await make_in_thread(lock.acquire, lambda _: lock.release())
     except StoreError as error:
         if error.name != "ALREADY_RUNNING":  # then it looks at new files itself, and two must not write one index
             raise

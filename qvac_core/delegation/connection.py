@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import TypeVar
 
-from qvac_core.delegation.blob_upload import BytesSource, Progress, not_taken, open_file, upload
+from qvac_core.delegation.blob_upload import BytesSource, Progress, Source, not_taken, open_file, upload
 from qvac_core.delegation.failures import Code, Reason, is_key_refused, provider_error
 from qvac_core.delegation.life_signs import (
     ASK_AFTER_SECONDS,
@@ -51,6 +51,7 @@ from qvac_core.errors import (
     QvacError,
     RemoteProtocolError,
 )
+from qvac_core.threads import make_in_thread
 
 logger = logging.getLogger(__name__)
 
@@ -276,7 +277,11 @@ class ProviderConnection:
         await self.greeted()
         if not self.offers("blobs"):
             raise self.failure(not_taken(what))
-        source = BytesSource(data) if isinstance(data, bytes) else await asyncio.to_thread(open_file, data)
+        source: Source
+        if isinstance(data, bytes):
+            source = BytesSource(data)
+        else:
+            source = await make_in_thread(lambda: open_file(data), lambda file: file.close())
         try:
             async with self._uploading:
                 await upload(self, source, on_progress)

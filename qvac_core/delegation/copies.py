@@ -25,6 +25,7 @@ from qvac_core.delegation.messages import MOST_COPIES, CopyEntry, CopyModel, Cop
 from qvac_core.delegation.rpc_streams import OutgoingStream, StreamGone
 from qvac_core.engines.interface import LibraryModel
 from qvac_core.errors import ConnectionClosed, RemoteProtocolError
+from qvac_core.threads import make_in_thread
 
 # What goes out at once. A token behind it waits for no more than this, and what is queued (`RpcLimits.outbox_bytes`).
 CHUNK_BYTES = 64 * 1024
@@ -102,7 +103,9 @@ class Copying:
         live = self._live
         outcome, error = Outcome.ERROR, ""
         try:
-            file = await asyncio.to_thread(_open, self._model.path, self._model.size_bytes)
+            file = await make_in_thread(
+                lambda: _open(self._model.path, self._model.size_bytes), lambda file: file.close()
+            )
             try:
                 if message.offset > self._model.size_bytes:
                     raise RemoteProtocolError("Invalid input in copyModel: the offset lies behind the end")

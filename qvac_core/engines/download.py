@@ -23,6 +23,7 @@ from qvac_core.errors import ModelError
 from qvac_core.lazy import Lazy
 from qvac_core.models import CopySource, HuggingFaceSource, ModelSource, canonical_source
 from qvac_core.models.source import HUGGING_FACE
+from qvac_core.threads import make_in_thread
 
 if TYPE_CHECKING:
     import httpx
@@ -109,7 +110,7 @@ async def fetch(wanted: Wanted, folder: Path, on_progress: Progress | None = Non
     place = part_path(folder, str(wanted.source))
     if (before := await asyncio.to_thread(arrived, place)) is not None:  # we were ended before anybody was told
         return Fetched(folder / before.name, before.sha256, before.size_bytes)
-    part = await asyncio.to_thread(PartFile, place)
+    part = await make_in_thread(lambda: PartFile(place), PartFile.close)
     try:
         meter = Meter(wanted.key, wanted.size_bytes, on_progress)
         meter.check(part.found)

@@ -6,6 +6,7 @@ import asyncio
 import hashlib
 import json
 import shutil
+import threading
 import zipfile
 from collections.abc import AsyncGenerator, Iterator
 from dataclasses import replace
@@ -18,6 +19,7 @@ from qvac_core.engines import default_model, download, part_file, split_download
 from qvac_core.engines.download import Wanted, fetch, part_path
 from qvac_core.engines.interface import DownloadProgress
 from qvac_core.engines.library import Library
+from qvac_core.engines.part_file import PartFile
 from qvac_core.engines.split_download import known
 from qvac_core.errors import ModelError
 from qvac_core.models import UrlSource, parse_source
@@ -67,6 +69,39 @@ def test_a_server_without_ranges_starts_again(server: FileServer, tmp_path: Path
     server.cut_after = [1_000_000]
     server.ranges = False
     assert asyncio.run(fetch(wanted(), tmp_path)).path.read_bytes() == DATA
+
+
+def test_cancelled_while_its_file_is_being_opened_it_holds_nothing(
+    server: FileServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The thread opens and locks the part file when the download is no more: the next one must get it."""
+    opening, go_on, left = threading.Event(), threading.Event(), threading.Event()
+    opened: list[PartFile] = []
+
+    class SlowlyOpened(PartFile):
+        def __init__(self, path: Path) -> None:
+            opening.set()
+            assert go_on.wait(60)
+            super().__init__(path)
+            opened.append(self)
+
+        def close(self) -> None:
+            super().close()
+            left.set()
+
+    async def main() -> None:
+        with monkeypatch.context() as patch:
+            patch.setattr(download, "PartFile", SlowlyOpened)
+            task = asyncio.create_task(fetch(wanted(), tmp_path))
+            await asyncio.to_thread(opening.wait)
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+            go_on.set()
+        assert await asyncio.to_thread(left.wait, 60)
+        assert opened and (await fetch(wanted(), tmp_path)).sha256 == SHA256
+
+    asyncio.run(main())
 
 
 def test_cancel_keeps_the_part_and_the_next_goes_on(server: FileServer, tmp_path: Path) -> None:
