@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import ctypes.util
 import hashlib
+import json
 import os
 import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 import venv
@@ -321,22 +323,67 @@ def test(arguments: list[str]) -> int:
         say(title)
         run(BIN / command[0], *command[1:], env=environment)
     say("Tests, and beside them types and import contracts")
-    tests = subprocess.Popen(
-        [BIN / "pytest", "-m", "not long", *shares(arguments), *arguments], cwd=ROOT, env=environment
-    )
-    checks = [Check("Types", "mypy", environment), Check("Import contracts", "lint-imports", environment)]
+    with tempfile.TemporaryDirectory() as folder:
+        failures = Path(folder) / "failures.json"
+        sharing = shares(arguments)
+        command: list[str | Path] = [PYTHON, "-m", "pytest", "-m", "not long", *sharing, *arguments]
+        if sharing:
+            command += ["-p", "tests.second_look", "--failures", failures]
+        tests = subprocess.Popen(command, cwd=ROOT, env=environment)
+        checks = [Check("Types", "mypy", environment), Check("Import contracts", "lint-imports", environment)]
+        try:
+            while tests.poll() is None:
+                if any(check.failed for check in checks):
+                    say("The tests are stopped: this comes first.")
+                    tests.send_signal(signal.SIGINT)
+                    break
+                time.sleep(0.2)
+        finally:  # Ctrl-C reaches the tests as well: they end by themselves
+            code = tests.wait()
+        for check in checks:
+            check.join()
+        if any(check.failed for check in checks):
+            return code or 1
+        return look_again(code, failures, ROOT, environment)
+
+
+MOST_FAILURES = 3
+"""More than this are no accident of a machine under load."""
+
+
+def look_again(code: int, failures: Path, folder: Path, environment: dict[str, str]) -> int:
+    """Run the few tests that failed a second time, alone, and name the ones that pass then: they are unsteady.
+
+    code: with what the whole run ended. failures: what tests/second_look.py wrote of it; may be missing.
+    Returns what the second run ended with, or `code` where there is nothing to run again.
+    """
+    failed = read_failures(failures)
+    if not code or not failed or len(failed) > MOST_FAILURES:
+        return code
+    say(f"{len(failed)} failed. Once more, alone:")
+    failures.unlink()
+    again = [PYTHON, "-m", "pytest", "-p", "tests.second_look", "--failures", failures, "-rfE", *failed]
+    code = subprocess.run(again, cwd=folder, env=environment, check=False).returncode
+    remained = read_failures(failures)
+    if remained is None or (code and not remained):
+        return code or 1
+    say("After the second look:")
+    for test in failed:
+        print(
+            f"  {'FAILED both times' if test in remained else 'UNSTEADY: failed in the run, passed alone'}: {test}",
+            file=sys.stderr,
+            flush=True,
+        )
+    return code
+
+
+def read_failures(path: Path) -> list[str] | None:
+    """None: the run was broken off, or more went wrong in it than single tests."""
     try:
-        while tests.poll() is None:
-            if any(check.failed for check in checks):
-                say("The tests are stopped: this comes first.")
-                tests.send_signal(signal.SIGINT)
-                break
-            time.sleep(0.2)
-    finally:  # Ctrl-C reaches the tests as well: they end by themselves
-        code = tests.wait()
-    for check in checks:
-        check.join()
-    return code or int(any(check.failed for check in checks))
+        failed: list[str] | None = json.loads(path.read_text())
+    except FileNotFoundError:
+        return None
+    return failed
 
 
 def shares(arguments: list[str]) -> list[str]:
