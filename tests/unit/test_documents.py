@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import subprocess
 from functools import cache
@@ -71,3 +72,49 @@ def test_links_between_documents_lead_somewhere() -> None:
         if not (document.parent / target).exists()
     ]
     assert not missing
+
+
+# --- Decisions ------------------------------------------------------------------------------------------------------
+
+DEVIATES = re.compile(
+    r"(?:^|[.;:(] ?|\n)Ours\b(?! alone)|(?:One|Two|Three) things? (?:is|are) (?:ours|stricter)|(?:One|Two) things? differs?"
+    r"|Unlike the original|the original lacks",
+)
+NAMED = re.compile(r"`((?:app|qvac_core|tests)/[\w/-]+\.py)`")
+
+
+def decisions() -> dict[str, str]:
+    return {str(path.relative_to(ROOT)): path.read_text("utf-8") for path in tracked("docs/decisions/*.md")}
+
+
+def test_what_is_ours_has_a_page_that_says_why() -> None:
+    named = {name for text in decisions().values() for name in NAMED.findall(text)}
+    deviating = set()
+    for path in tracked("qvac_core/*.py"):
+        header = ast.get_docstring(ast.parse(path.read_text("utf-8"))) or ""
+        if DEVIATES.search(header):
+            deviating.add(str(path.relative_to(ROOT)))
+    assert len(deviating) > 30
+    assert sorted(deviating - named) == []
+
+
+def test_what_a_decision_names_is_there_and_it_is_on_the_list() -> None:
+    pages = decisions()
+    missing = [
+        f"{page} names {name}"
+        for page, text in pages.items()
+        for name in NAMED.findall(text)
+        if not (ROOT / name).exists()
+    ]
+    assert not missing
+    listed = set(LINK.findall(pages["docs/decisions/README.md"]))
+    assert listed == {Path(page).name for page in pages} - {"README.md"}
+
+
+def test_a_decision_names_the_test_that_holds_it() -> None:
+    untested = [
+        page
+        for page, text in decisions().items()
+        if not page.endswith("README.md") and not any(name.startswith("tests/") for name in NAMED.findall(text))
+    ]
+    assert not untested
