@@ -77,8 +77,8 @@ def test_links_between_documents_lead_somewhere() -> None:
 # --- Decisions ------------------------------------------------------------------------------------------------------
 
 DEVIATES = re.compile(
-    r"(?:^|[.;:(] ?|\n)Ours\b(?! alone)|(?:One|Two|Three) things? (?:is|are) (?:ours|stricter)|(?:One|Two) things? differs?"
-    r"|Unlike the original|the original lacks",
+    r"(?:^|[.;:(] ?|\n)Ours\b(?! alone)|(?:One|Two|Three) things? (?:is|are) (?:ours|stricter)"
+    r"|(?:One|Two) things? differs?|Unlike the original|the original lacks",
 )
 NAMED = re.compile(r"`((?:app|qvac_core|tests)/[\w/-]+\.py)`")
 
