@@ -29,6 +29,14 @@ class Answering:
         self._budget = ReplyBudget()
         self._internal = InternalCommands(node, self._limits)
 
+    @property
+    def hosts_counted(self) -> int:
+        return len(self._limits)
+
+    @property
+    def hosts_answered(self) -> int:
+        return len(self._budget)
+
     def may_send(self, host: str, excess: int) -> bool:
         return self._budget.allows(host, excess, self._node.now)
 

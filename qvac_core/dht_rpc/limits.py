@@ -82,6 +82,9 @@ class HostCounts:
         self._since = 0.0
         self._counts: dict[int, int] = {}
 
+    def __len__(self) -> int:
+        return len(self._counts)
+
     def take(self, key: str, amount: int, limit: int, now: float) -> bool:
         """Whether `amount` more stays within `limit` in this window; counts it when it does."""
         if not 0 <= now - self._since < self._window:
@@ -103,6 +106,9 @@ class RateLimit:
     def __init__(self) -> None:
         self._counts = HostCounts(1.0)
 
+    def __len__(self) -> int:
+        return len(self._counts)
+
     def allows(self, command: int, host: str, now: float) -> bool:
         limit = PER_SECOND.get(command)
         if limit is None:
@@ -119,6 +125,9 @@ class ReplyBudget:
 
     def __init__(self) -> None:
         self._counts = HostCounts(EXCESS_WINDOW)
+
+    def __len__(self) -> int:
+        return len(self._counts)
 
     def allows(self, host: str, excess: int, now: float) -> bool:
         return excess <= 0 or not is_public(host) or self._counts.take(host, excess, EXCESS_BYTES, now)

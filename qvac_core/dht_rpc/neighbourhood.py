@@ -54,6 +54,11 @@ class Neighbourhood:
         self.recent = Recency()
         self.tick = tick
 
+    @property
+    def lost(self) -> int:
+        """Nodes that fell silent, and are remembered."""
+        return len(self._lost)
+
     def heard_from(self, address: Address, to: Address, sample: bool) -> None:
         """A message with a valid id came from `address`; `to` is our address as it sees us."""
         known = self.table.get(peer_key(address))

@@ -30,7 +30,7 @@ from qvac_core.dht_rpc.neighbourhood import Neighbourhood
 from qvac_core.dht_rpc.query import Commit, OnFinished, Query
 from qvac_core.dht_rpc.reachability import Reachability, random_offset
 from qvac_core.dht_rpc.reply import OnDone, Reply, node_suspended, request_destroyed
-from qvac_core.dht_rpc.requests import Request, Requests
+from qvac_core.dht_rpc.requests import Request, Requests, Stats
 from qvac_core.dht_rpc.table import Table, TableNode
 from qvac_core.dht_rpc.timers import Timers
 from qvac_core.dht_rpc.tokens import Tokens
@@ -146,6 +146,24 @@ class Node:
 
     def remote_address(self) -> Address | None:
         return self.reachability.remote_address()
+
+    @property
+    def stats(self) -> Stats:
+        """What was asked and answered since the node was made."""
+        return self.requests.stats
+
+    @property
+    def held(self) -> dict[str, int]:
+        """How many things it keeps, by kind: strangers must not be able to make any of them grow."""
+        return {
+            "table": len(self.table),
+            "recent": len(self.neighbourhood.recent),
+            "lost": self.neighbourhood.lost,
+            "requests": len(self.requests),
+            "timers": len(self._timers),
+            "requests by host": self._answering.hosts_counted,
+            "bytes by host": self._answering.hosts_answered,
+        }
 
     def closest(self, target: bytes, k: int | None = None) -> list[TableNode]:
         return self.table.closest(target, k)

@@ -33,6 +33,10 @@ class Timers:
         self._heap: list[tuple[float, int, Timer]] = []
         self._count = count()
 
+    def __len__(self) -> int:
+        """Appointments, with those that were cancelled and lie at their place yet."""
+        return len(self._heap)
+
     def at(self, when: float, callback: Callback) -> Timer:
         timer = Timer(callback)
         heapq.heappush(self._heap, (when, next(self._count), timer))

@@ -215,7 +215,7 @@ class RequestLife(RuleBasedStateMachine):
     def teardown(self) -> None:
         self.lone.advance(120)
         assert sorted(self.settled) == list(range(self.started)), "everything ended, once"
-        assert len(self.lone.node.requests) == 0
+        assert self.lone.node.held["requests"] == 0
         assert self.lone.window_total == 0
         assert all(request.done for request in self.requests)
 

@@ -25,16 +25,9 @@ CROWD = 10_000
 
 def remembered(dht: DHT, server: Server) -> dict[str, int]:
     """How many things a node holds, by kind."""
-    node, endpoint = dht.endpoint.node, dht.endpoint
-    answering = node._answering
+    endpoint = dht.endpoint
     return {
-        "table": len(node.table),
-        "recent": len(node.neighbourhood.recent),
-        "lost": len(node.neighbourhood._lost),
-        "requests": len(node.requests),
-        "timers": len(node._timers._heap),
-        "requests by host": len(answering._limits._counts._counts),
-        "bytes by host": len(answering._budget._counts._counts),
+        **endpoint.node.held,
         "forwards": len(dht._router._forwards),
         "handshakes": len(server._memory),
         "clients": len(server._clients),

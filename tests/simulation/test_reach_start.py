@@ -41,9 +41,9 @@ def test_a_second_connect_asks_nobody_but_those_who_led_there_before() -> None:
         client = await world.node()
         sent: list[int] = []
         for _ in range(2):
-            before = client.endpoint.node.requests.stats.sent
+            before = client.endpoint.node.stats.sent
             await pump(await client.connect(dht.key_pair.public_key), 1000)
-            sent.append(client.endpoint.node.requests.stats.sent - before)
+            sent.append(client.endpoint.node.stats.sent - before)
         assert sent[0] > 10  # a walk through the network
         assert sent[1] == 1  # one handshake
 

@@ -51,7 +51,7 @@ class Walk:
     def assert_nothing_left(self) -> None:
         self.lone.advance(10)
         assert len(self.results) == 1
-        assert len(self.lone.node.requests) == 0
+        assert self.lone.node.held["requests"] == 0
         assert self.lone.window_total == 0
 
 

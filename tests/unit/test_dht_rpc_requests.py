@@ -126,7 +126,7 @@ def test_requests_that_nobody_answers_all_end_although_the_window_is_full() -> N
         lone.request(address(n), retries=0)
     lone.advance(60)
     assert names(lone.outcomes) == ["REQUEST_TIMEOUT"] * 500
-    assert (lone.window_total, len(lone.node.requests)) == (0, 0)
+    assert (lone.window_total, lone.node.held["requests"]) == (0, 0)
 
 
 def test_a_request_cancelled_in_the_queue_settles_and_never_leaves() -> None:

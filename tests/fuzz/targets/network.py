@@ -121,7 +121,7 @@ def dht_node(data: bytes) -> None:
         assert len(set(world.settled)) == len(world.settled)
     world.lone.advance(120)
     assert sorted(world.settled) == list(range(world.started))
-    assert len(node.requests) == 0
+    assert node.held["requests"] == 0
 
 
 _OWNER = KeyPair.from_seed(bytes([8]) * 32)
