@@ -11,7 +11,7 @@ from qvac_core.codec import Address
 from qvac_core.dht_rpc.commands import ReplyError
 from qvac_core.dht_rpc.incoming import IncomingRequest
 from qvac_core.dht_rpc.internal import InternalCommands
-from qvac_core.dht_rpc.limits import REFUSAL, RateLimit, ReplyBudget
+from qvac_core.dht_rpc.limits import REFUSAL, RateLimit
 from qvac_core.dht_rpc.messages import RequestMessage, is_reachable
 
 if TYPE_CHECKING:
@@ -21,32 +21,24 @@ if TYPE_CHECKING:
 class Answering:
     """The node's `on_request` gets the user's commands; without it they are unknown."""
 
-    __slots__ = ("_budget", "_internal", "_limits", "_node")
+    __slots__ = ("_internal", "_limits", "_node")
 
     def __init__(self, node: Node) -> None:
         self._node = node
         self._limits = RateLimit()
-        self._budget = ReplyBudget()
         self._internal = InternalCommands(node, self._limits)
 
     @property
     def hosts_counted(self) -> int:
         return len(self._limits)
 
-    @property
-    def hosts_answered(self) -> int:
-        return len(self._budget)
-
-    def may_send(self, host: str, excess: int) -> bool:
-        return self._budget.allows(host, excess, self._node.now)
-
     def answer(self, message: RequestMessage, sender: Address, socket: int, size: int) -> None:
         if not is_reachable(sender):
             return
         node = self._node
-        request = IncomingRequest(node, message, sender, socket, size)
+        request = IncomingRequest(node.rpc, message, sender, socket, size)
         if message.token is not None and not request.token_valid:
-            if self._limits.allows(REFUSAL, sender[0], node.now):
+            if self._limits.allows(REFUSAL, sender[0], node.rpc.now):
                 request.error(ReplyError.INVALID_TOKEN, token=True)
             return
         if message.id is not None:

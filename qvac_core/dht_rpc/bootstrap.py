@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from qvac_core.dht_rpc.commands import Internal
 from qvac_core.dht_rpc.query import QueryResult
 from qvac_core.dht_rpc.reply import Outcome, Reply
 from qvac_core.dht_rpc.upkeep import background_query
@@ -48,8 +47,7 @@ class Bootstrap:
         if not self._quick:
             return
         self._quick = False
-        value = self._node.reachability.ping_nat_value()
-        self._node.send_internal(Internal.PING_NAT, reply.from_, value=value, on_done=self._on_pong)
+        self._node.rpc.ping_nat(reply.from_, on_done=self._on_pong)
 
     def _on_pong(self, outcome: Outcome) -> None:
         if isinstance(outcome, Reply):

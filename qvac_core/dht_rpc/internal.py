@@ -32,7 +32,7 @@ class InternalCommands:
         self._delayed_pings = 0
 
     def answer(self, request: IncomingRequest) -> None:
-        if not self._limits.allows(request.command, request.from_[0], self._node.now):
+        if not self._limits.allows(request.command, request.from_[0], self._node.rpc.now):
             return
         match request.command:
             case Internal.PING:
@@ -75,4 +75,4 @@ class InternalCommands:
             request.reply(token=False, closer_nodes=False)
 
         self._delayed_pings += 1
-        self._node.later(milliseconds / 1000, answer)
+        self._node.rpc.later(milliseconds / 1000, answer)

@@ -91,7 +91,7 @@ class Neighbourhood:
             if votes >= _SAMPLES_PER_HOST:
                 return
         self._samplers.append((self.tick, host))
-        self._node.reachability.sample(to)
+        self._node.own_address.sample(to)
 
     def remove(self, node: TableNode) -> None:
         if self.table.remove(node):
@@ -117,7 +117,7 @@ class Neighbourhood:
                 if isinstance(outcome, Reply) and self._lost.pop(address, address) is None:
                     found()
 
-            self._node.send_internal(Internal.PING, address, on_done=on_done, retries=0)
+            self._node.rpc.send_internal(Internal.PING, address, on_done=on_done, retries=0)
 
     def adopt_id(self, id: bytes) -> None:
         """The table sorted anew around another id of ours; nodes that find their row full are let go."""
@@ -155,14 +155,14 @@ class Neighbourhood:
                 self._lose(old)
                 self.add(newcomer)
 
-        self._node.send_internal(Internal.PING, old.address, on_done=on_done)
+        self._node.rpc.send_internal(Internal.PING, old.address, on_done=on_done)
 
     def check(self, node: TableNode) -> None:
         """Pings a node and drops it if it is silent or has lost its id."""
         last_seen = node.seen
         node.pinged = self.tick
         self._checks += 1
-        self._node.send_internal(Internal.PING, node.address, on_done=partial(self._checked, node, last_seen))
+        self._node.rpc.send_internal(Internal.PING, node.address, on_done=partial(self._checked, node, last_seen))
 
     def _checked(self, node: TableNode, last_seen: int, outcome: Outcome) -> None:
         self._checks -= 1

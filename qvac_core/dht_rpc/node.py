@@ -14,28 +14,23 @@ from qvac_core.dht_rpc.answering import Answering
 from qvac_core.dht_rpc.bootstrap import Bootstrap
 from qvac_core.dht_rpc.commands import (
     DEFAULT_CONCURRENCY,
-    DEFAULT_RETRIES,
     QUERY_RETRIES,
     Internal,
-    SocketId,
 )
 from qvac_core.dht_rpc.events import AddressesChanged, Event, Ready
 from qvac_core.dht_rpc.incoming import IncomingRequest
 from qvac_core.dht_rpc.messages import (
     ID_SIZE,
-    ResponseMessage,
-    decode,
 )
 from qvac_core.dht_rpc.neighbourhood import Neighbourhood
+from qvac_core.dht_rpc.own_address import OwnAddress
 from qvac_core.dht_rpc.query import Commit, OnFinished, Query
 from qvac_core.dht_rpc.reachability import Reachability, random_offset
-from qvac_core.dht_rpc.reply import OnDone, Reply, node_suspended, request_destroyed
-from qvac_core.dht_rpc.requests import Request, Requests, Stats
+from qvac_core.dht_rpc.reply import Reply
+from qvac_core.dht_rpc.requests import Stats
+from qvac_core.dht_rpc.rpc import Rpc
 from qvac_core.dht_rpc.table import Table, TableNode
-from qvac_core.dht_rpc.timers import Timers
-from qvac_core.dht_rpc.tokens import Tokens
 from qvac_core.dht_rpc.upkeep import Upkeep, background_query
-from qvac_core.errors import RemoteProtocolError
 
 _TICK_START = 100
 _FEW_IN_FLIGHT = 3
@@ -62,47 +57,57 @@ class Node:
         nodes: Sequence[Address] = (),
     ) -> None:
         """`filter_node` says whom we deal with; `nodes` are those known from last time, newest first."""
-        self._now = now
         self._random = random
-        self._outbox: list[tuple[int, Address, bytes]] = []
         self._events: deque[Event] = deque()
-        self._timers = Timers()
-        self._tokens = Tokens(now, random)
         self._answering = Answering(self)
         self.on_request: Callable[[IncomingRequest], None] | None = None
-        self.upkeep = Upkeep(self, now, random)
         self._filter_node = filter_node
         self._queries: set[Query] = set()
-        self._closed = False
-        self.suspended = False
         self.bootstrap_nodes = tuple(bootstrap)
         self.bootstrapped = False
-        self.server_port = 0
-        self.requests = Requests(
-            now=now,
-            clock=lambda: self._now,
-            random=random,
-            timers=self._timers,
-            transmit=self.transmit,
-            on_timeout=self._on_timeout,
+        self.own_address = OwnAddress(
+            firewalled=firewalled,
+            strangers=len(self.bootstrap_nodes),
+            on_seen=lambda: self.reachability.seen_elsewhere(),
         )
+        self.rpc = Rpc(
+            self.own_address,
+            now=now,
+            random=random,
+            closer_nodes=self.closer_nodes,
+            on_request=self._answering.answer,
+            on_heard=self.heard_from,
+            on_silent=lambda address: self.neighbourhood.timed_out(address),
+        )
+        self.upkeep = Upkeep(self, now, random)
         self.neighbourhood = Neighbourhood(self, random.randbytes(ID_SIZE), random_offset(_TICK_START, random))
-        self.reachability = Reachability(self, ephemeral=ephemeral, firewalled=firewalled)
+        self.reachability = Reachability(
+            self.rpc,
+            self.own_address,
+            self.bootstrap_nodes,
+            adaptive=ephemeral is None,
+            recent=lambda count: [node.address for node in self.neighbourhood.recent.latest(count)],
+            on_proven=self.adopt_id,
+            emit=self.emit,
+        )
         self._bootstrap = Bootstrap(self, force_persistent=ephemeral is False, quick_firewall=quick_firewall)
+        # What one part does alone is said there.
+        self.receive = self.rpc.receive
+        self.transmissions = self.rpc.transmissions
+        self.get_timer = self.rpc.get_timer
+        self.handle_timer = self.rpc.handle_timer
+        self.request = self.rpc.request
+        self.ping = self.rpc.ping
+        self.remote_address = self.own_address.remote_address
         for address in reversed(nodes):
             self.add_node(address)
 
     # What we know
 
     @property
-    def now(self) -> float:
-        """The time that we were told last."""
-        return self._now
-
-    @property
     def id(self) -> bytes | None:
         """Our id as others know it, None while we are ephemeral."""
-        return None if self.ephemeral else self.table.id
+        return self.own_address.id
 
     @property
     def key(self) -> int:
@@ -114,11 +119,11 @@ class Node:
 
     @property
     def ephemeral(self) -> bool:
-        return self.reachability.ephemeral
+        return self.own_address.ephemeral
 
     @property
     def firewalled(self) -> bool:
-        return self.reachability.firewalled
+        return self.own_address.firewalled
 
     @property
     def online(self) -> bool:
@@ -126,31 +131,19 @@ class Node:
         return self.upkeep.health.online
 
     @property
-    def busy(self) -> bool:
-        return len(self.requests) >= _FEW_IN_FLIGHT
-
-    @property
     def host(self) -> str | None:
         """Our address as others see it, None while they disagree."""
-        return self.reachability.nat.host
+        return self.own_address.host
 
     @property
     def port(self) -> int:
         """The port that goes with `host`; 0 when it differs from peer to peer."""
-        return self.reachability.nat.port
-
-    @property
-    def socket(self) -> SocketId:
-        """The socket that requests leave from."""
-        return SocketId.CLIENT if self.firewalled else SocketId.SERVER
-
-    def remote_address(self) -> Address | None:
-        return self.reachability.remote_address()
+        return self.own_address.port
 
     @property
     def stats(self) -> Stats:
         """What was asked and answered since the node was made."""
-        return self.requests.stats
+        return self.rpc.requests.stats
 
     @property
     def held(self) -> dict[str, int]:
@@ -159,10 +152,10 @@ class Node:
             "table": len(self.table),
             "recent": len(self.neighbourhood.recent),
             "lost": self.neighbourhood.lost,
-            "requests": len(self.requests),
-            "timers": len(self._timers),
+            "requests": len(self.rpc.requests),
+            "timers": self.rpc.timers,
             "requests by host": self._answering.hosts_counted,
-            "bytes by host": self._answering.hosts_answered,
+            "bytes by host": len(self.rpc.budget),
         }
 
     def closest(self, target: bytes, k: int | None = None) -> list[TableNode]:
@@ -179,106 +172,29 @@ class Node:
         """Takes a node into the table on somebody's word; it leaves again if it does not answer."""
         self.neighbourhood.add(TableNode(address, self.neighbourhood.tick))
 
-    # The owner's five verbs
+    def closer_nodes(self, target: bytes) -> list[Address]:
+        return [node.address for node in self.table.closest(target)]
+
+    # The owner's verbs
 
     def set_server_port(self, port: int) -> None:
         """The local port of the server socket; before `bootstrap`."""
-        self.server_port = port
+        self.own_address.server_port = port
 
     def know_address(self, address: Address) -> None:
         """For nodes that are told their public address, as the network's first node is."""
-        self.reachability.sample(address)
+        self.own_address.sample(address)
 
     def bootstrap(self, now: float) -> None:
         """Starts the node: its ticks and the search for its neighbourhood. Ends with the event Ready."""
-        self._advance(now)
+        self.rpc.advance(now)
         self.upkeep.start(now)
         self._bootstrap.start()
-
-    def receive(self, datagrams: Sequence[tuple[bytes, Address]], socket: int, now: float) -> None:
-        """Takes what arrived on one socket. Whatever is not a message of ours is dropped."""
-        self._advance(now)
-        if self._closed or self.suspended:
-            return
-        awaits = self.requests.awaits
-        for datagram, sender in datagrams:
-            try:
-                message = decode(datagram, sender, awaits)
-            except RemoteProtocolError:
-                continue  # anybody can send anything to a UDP port: no answer, no trace
-            if isinstance(message, ResponseMessage):
-                self._on_response(message, sender, socket)
-            else:
-                self._answering.answer(message, sender, socket, len(datagram))
-
-    def transmissions(self) -> list[tuple[int, Address, bytes]]:
-        """(socket, to, datagram) since the last call, in order."""
-        outbox, self._outbox = self._outbox, []
-        return outbox
-
-    def get_timer(self) -> float | None:
-        return self._timers.next()
-
-    def handle_timer(self, now: float) -> None:
-        self._advance(now)
-        self._timers.run(self._now)
 
     def next_event(self) -> Event | None:
         return self._events.popleft() if self._events else None
 
-    def _advance(self, now: float) -> None:
-        self._now = max(self._now, now)
-
     # Asking
-
-    def request(
-        self,
-        command: int,
-        to: Address,
-        *,
-        now: float,
-        on_done: OnDone,
-        internal: bool = False,
-        target: bytes | None = None,
-        value: bytes | None = None,
-        token: bytes | None = None,
-        retries: int = DEFAULT_RETRIES,
-        socket: int | None = None,
-        timeout: float | None = None,
-    ) -> Request:
-        """Sends up to 1 + `retries` times, `timeout` (1 s) apart. A Reply with `error` is an answer too."""
-        self._advance(now)
-        request = self.create_request(
-            command, to, on_done=on_done, internal=internal, target=target, value=value, token=token, socket=socket
-        )
-        request.retries = retries
-        if timeout is not None:
-            request.timeout = timeout
-        self.send_request(request)
-        return request
-
-    def ping(
-        self,
-        to: Address,
-        *,
-        now: float,
-        on_done: OnDone,
-        value: bytes | None = None,
-        retries: int = DEFAULT_RETRIES,
-        socket: int | None = None,
-        timeout: float | None = None,
-    ) -> Request:
-        return self.request(
-            Internal.PING,
-            to,
-            now=now,
-            on_done=on_done,
-            internal=True,
-            value=value,
-            retries=retries,
-            socket=socket,
-            timeout=timeout,
-        )
 
     def query(
         self,
@@ -300,7 +216,7 @@ class Node:
 
         `on_reply` gets every answer with error 0; `commit` then writes to the nearest (see QueryResult).
         """
-        self._advance(now)
+        self.rpc.advance(now)
         self.upkeep.query_started()
         query = Query(
             self,
@@ -317,7 +233,7 @@ class Node:
             commit=commit,
         )
         self._queries.add(query)
-        if self._closed:
+        if self.rpc.closed:
             query.cancel()
         else:
             query.start()
@@ -348,59 +264,10 @@ class Node:
         background_query(self, self.table.id if node is None else node.id)
         self.neighbourhood.retry_lost(self._random, lambda: background_query(self, self.table.id))
 
-    # Asking, from inside the room
-
-    def create_request(
-        self,
-        command: int,
-        to: Address,
-        *,
-        on_done: OnDone,
-        internal: bool = False,
-        target: bytes | None = None,
-        value: bytes | None = None,
-        token: bytes | None = None,
-        socket: int | None = None,
-    ) -> Request:
-        through = self.socket if socket is None else socket
-        return self.requests.create(
-            to,
-            through,
-            on_done,
-            id=self.id_on(through),
-            internal=internal,
-            command=command,
-            target=target,
-            value=value,
-            token=token,
-        )
-
-    def send_request(self, request: Request) -> None:
-        if self._closed:
-            self.requests.settle(request, request_destroyed())
-        elif self.suspended:
-            self.later(0.0, lambda: self.requests.settle(request, node_suspended()))
-        else:
-            self.requests.send(request)
-
-    def send_internal(
-        self,
-        command: Internal,
-        to: Address,
-        *,
-        on_done: OnDone,
-        value: bytes | None = None,
-        retries: int = DEFAULT_RETRIES,
-    ) -> None:
-        request = self.create_request(command, to, on_done=on_done, internal=True, value=value)
-        request.retries = retries
-        self.send_request(request)
+    # What the parts tell us
 
     def query_ended(self, query: Query) -> None:
         self._queries.discard(query)
-
-    def later(self, seconds: float, callback: Callable[[], None]) -> None:
-        self._timers.at(self._now + seconds, lambda _: callback())
 
     def emit(self, event: Event) -> None:
         self._events.append(event)
@@ -417,60 +284,25 @@ class Node:
         if self.bootstrapped:
             self.refresh()
 
-    def _on_timeout(self, request: Request) -> None:
-        if request.known_node:
-            self.neighbourhood.timed_out(request.to)
-
-    # Answering
-
-    def _on_response(self, message: ResponseMessage, sender: Address, socket: int) -> None:
-        request = self.requests.match(message, sender)
-        if request is None:
-            return
-        self.heard_from(sender, message.id, message.to, socket)
-        self.requests.answered(request, message, socket)
-
     def heard_from(self, sender: Address, id: bytes | None, to: Address, socket: int) -> None:
         if not self.wants(sender):
             return
         if id is not None:
-            self.neighbourhood.heard_from(sender, to, sample=socket == self.socket)
-        elif socket == self.socket:
-            self.reachability.sample_from_stranger(sender, to)
-
-    # What an incoming request needs of us
-
-    def id_on(self, socket: int) -> bytes | None:
-        """Only the server socket has the address that our id is the hash of."""
-        return None if self.ephemeral or socket != SocketId.SERVER else self.table.id
-
-    def token_for(self, host: str) -> bytes:
-        return self._tokens.issue(host, self._now)
-
-    def accepts_token(self, token: bytes, host: str) -> bool:
-        return self._tokens.accepts(token, host, self._now)
-
-    def closer_nodes(self, target: bytes) -> list[Address]:
-        return [node.address for node in self.table.closest(target)]
-
-    def may_send(self, host: str, excess: int) -> bool:
-        return self._answering.may_send(host, excess)
-
-    def transmit(self, socket: int, to: Address, datagram: bytes) -> None:
-        if not self._closed:
-            self._outbox.append((socket, to, datagram))
+            self.neighbourhood.heard_from(sender, to, sample=socket == self.own_address.socket)
+        elif socket == self.own_address.socket:
+            self.own_address.sample_from_stranger(sender, to)
 
     # Sleeping and ending
 
     def wake_up(self, now: float) -> None:
         """For owners that know better than the clock that the machine slept."""
-        self._advance(now)
+        self.rpc.advance(now)
         self.upkeep.wake_up()
 
     def network_changed(self, now: float) -> None:
         """Our own addresses are others now: find out anew how others see us, and look around at once."""
-        self._advance(now)
-        if self._closed or self.suspended:
+        self.rpc.advance(now)
+        if self.rpc.closed or self.rpc.suspended:
             return
         self.upkeep.distrust()
         self.reachability.restart()
@@ -479,24 +311,21 @@ class Node:
 
     def suspend(self, now: float) -> None:
         """Stops all traffic; requests under way fail with IO_SUSPENDED."""
-        self._advance(now)
-        self.suspended = True
-        self.requests.fail_all(node_suspended)
-        self.requests.window.clear()
+        self.rpc.advance(now)
+        self.rpc.suspend()
 
     def resume(self, now: float) -> None:
-        self._advance(now)
-        if self.suspended:
-            self.suspended = False
+        self.rpc.advance(now)
+        if self.rpc.suspended:
+            self.rpc.suspended = False
             self.upkeep.resume(now)
             self.refresh()
 
     def close(self) -> None:
         """Ends everything that is under way (REQUEST_DESTROYED, QUERY_CANCELLED) and sends nothing any more."""
-        if self._closed:
+        if self.rpc.closed:
             return
-        self._closed = True
+        self.rpc.closed = True
         for query in list(self._queries):
             query.cancel()
-        self.requests.fail_all(request_destroyed)
-        self._timers.clear()
+        self.rpc.close()

@@ -236,7 +236,7 @@ class Query:
         if self._asked >= _MAX_ASKED or not self._may_ask(address[0]):
             return
         self._asked += 1
-        request = self._node.create_request(
+        request = self._node.rpc.create_request(
             self.command,
             address,
             internal=self._internal,
@@ -249,7 +249,7 @@ class Query:
         request.eager = True
         request.on_expired = self._on_expired
         self._requests[address] = request
-        self._node.send_request(request)
+        self._node.rpc.send_request(request)
 
     def _may_ask(self, host: str) -> bool:
         if not is_public(host):
@@ -359,7 +359,7 @@ class Query:
         if spec is None:
             self._commit_done()
             return
-        request = self._node.create_request(
+        request = self._node.rpc.create_request(
             spec.command,
             reply.from_,
             target=spec.target,
@@ -368,7 +368,7 @@ class Query:
             on_done=partial(self._on_commit_outcome, reply, retry),
         )
         self._requests[reply.from_] = request
-        self._node.send_request(request)
+        self._node.rpc.send_request(request)
 
     def _spec_for(self, reply: Reply) -> RequestSpec | None:
         if self._commit is not True:
@@ -408,6 +408,6 @@ class Query:
         self._node.query_ended(self)
         result = QueryResult(tuple(self.closest_replies), self.successes, self.errors, tuple(self._commits), error)
         if self._starting:
-            self._node.later(0.0, lambda: self._on_finished(result))
+            self._node.rpc.later(0.0, lambda: self._on_finished(result))
         else:
             self._on_finished(result)

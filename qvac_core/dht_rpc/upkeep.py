@@ -44,13 +44,13 @@ def background_query(
     """A FIND_NODE that yields to other traffic; what it brings is in the table afterwards."""
 
     def on_background_reply(reply: Reply) -> None:
-        query.concurrency = BACKGROUND_CONCURRENCY if node.busy else DEFAULT_CONCURRENCY
+        query.concurrency = BACKGROUND_CONCURRENCY if node.rpc.busy else DEFAULT_CONCURRENCY
         if on_reply is not None:
             on_reply(reply)
 
     query = node.find_node(
         target,
-        now=node.now,
+        now=node.rpc.now,
         on_finished=on_finished or _ignore,
         on_reply=on_background_reply,
         concurrency=BACKGROUND_CONCURRENCY,
@@ -79,7 +79,7 @@ class Upkeep:
 
     def start(self, now: float) -> None:
         self._last_tick = now
-        self._node.later(TICK, self._tick)
+        self._node.rpc.later(TICK, self._tick)
 
     def query_started(self) -> None:
         """Any lookup keeps the table fresh, so the next refresh can wait."""
@@ -89,13 +89,13 @@ class Upkeep:
         """Tells `to` that a node it named does not answer."""
         self._down_hints += 1
         if self._down_hints <= _DOWN_HINTS_PER_TICK:
-            self._node.send_internal(Internal.DOWN_HINT, to, value=pack_address(down), on_done=_ignore_outcome)
+            self._node.rpc.send_internal(Internal.DOWN_HINT, to, value=pack_address(down), on_done=_ignore_outcome)
 
     def _tick(self) -> None:
         node = self._node
-        slept = node.now - self._last_tick > SLEEP_GAP
-        self.start(node.now)
-        if node.suspended:
+        slept = node.rpc.now - self._last_tick > SLEEP_GAP
+        self.start(node.rpc.now)
+        if node.rpc.suspended:
             return
         if slept:
             self.wake_up()
@@ -109,13 +109,13 @@ class Upkeep:
         tick = node.neighbourhood.tick
         node.reachability.tick()
         if tick % _PING_TICKS == 0:
-            node.neighbourhood.ping_some(node.busy, node.refresh)
+            node.neighbourhood.ping_some(node.rpc.busy, node.refresh)
         self._refresh_ticks -= 1
         if self._refresh_ticks <= 0 or (tick % _SMALL_TABLE_TICKS == 0 and len(node.table) < node.table.k):
             node.refresh()
         self._down_hints = 0
         before = (self.health.online, self.health.degraded)
-        self.health.update(node.requests.stats.responses, node.requests.stats.timeouts)
+        self.health.update(node.stats.responses, node.stats.timeouts)
         self._report_change(before)
 
     def _report_change(self, before: tuple[bool, bool]) -> None:

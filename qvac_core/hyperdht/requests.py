@@ -12,7 +12,6 @@ from typing import Any
 
 from qvac_core.codec import Address
 from qvac_core.dht_rpc import Outcome, QueryResult, Reply, SocketId
-from qvac_core.dht_rpc.commands import Internal
 from qvac_core.errors import NetworkError
 from qvac_core.hyperdht.endpoint import Endpoint
 from qvac_core.rendezvous.constants import SEQ_REUSED, SEQ_TOO_LOW
@@ -83,11 +82,7 @@ class Requests:
     async def ping_server_socket(self, to: Address) -> Reply | None:
         """A ping that is to be answered to our server socket, which nobody opened the way to; None: nothing came."""
         done: asyncio.Future[Outcome] = self._future()
-        node = self._endpoint.node
-        value = node.reachability.ping_nat_value()
-        node.send_internal(
-            Internal.PING_NAT, to, value=value, on_done=lambda outcome: _settle(done, outcome), retries=1
-        )
+        self._endpoint.node.rpc.ping_nat(to, on_done=lambda outcome: _settle(done, outcome), retries=1)
         self._endpoint.flush_node()
         outcome = await done
         arrived = isinstance(outcome, Reply) and outcome.socket == SocketId.SERVER

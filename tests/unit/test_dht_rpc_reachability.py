@@ -137,9 +137,9 @@ def test_samples_from_the_other_socket_do_not_count() -> None:
     lone = started(firewalled=False, ephemeral=True)
     [(to, message)] = lone.sent_requests()
     lone.answer(message, to, socket=SocketId.CLIENT, to=("203.0.113.1", 1))
-    before = lone.node.reachability.nat.size
+    before = lone.node.own_address.samples
     lone.ask(NEIGHBOURS[0], Internal.PING, internal=True, id=peer_id(NEIGHBOURS[0]), socket=5, to=("203.0.113.2", 2))
-    assert lone.node.reachability.nat.size == before
+    assert lone.node.own_address.samples == before
 
 
 def test_only_as_many_strangers_as_bootstrap_nodes_are_believed() -> None:
@@ -148,7 +148,7 @@ def test_only_as_many_strangers_as_bootstrap_nodes_are_believed() -> None:
         lone.request(address(20 + n))
     for to, message in lone.sent_requests():
         lone.answer(message, to, id=False, to=("203.0.113.1", 9))
-    assert lone.node.reachability.nat.size == 1
+    assert lone.node.own_address.samples == 1
 
 
 def test_a_sleep_makes_it_ephemeral_and_look_around_again() -> None:
