@@ -5,15 +5,12 @@ docs/wire/hyperdht.md section 1.4; dht-rpc 6.27.0 `index.js` _onrequest.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from qvac_core.codec import Reader
 from qvac_core.dht_rpc.commands import MAX_DELAYED_PING, Internal, ReplyError
 from qvac_core.dht_rpc.incoming import IncomingRequest
 from qvac_core.dht_rpc.limits import RateLimit
-
-if TYPE_CHECKING:
-    from qvac_core.dht_rpc.node import Node
+from qvac_core.dht_rpc.neighbourhood import Neighbourhood
+from qvac_core.dht_rpc.rpc import Rpc
 
 _MAX_DELAYED_PINGS = 1024
 _PORT_SIZE = 2
@@ -24,15 +21,16 @@ _ADDRESS_SIZE = 6
 class InternalCommands:
     """Values that are too short and targets that are missing get no answer, as in the original."""
 
-    __slots__ = ("_delayed_pings", "_limits", "_node")
+    __slots__ = ("_delayed_pings", "_limits", "_neighbourhood", "_rpc")
 
-    def __init__(self, node: Node, limits: RateLimit) -> None:
-        self._node = node
+    def __init__(self, rpc: Rpc, neighbourhood: Neighbourhood, limits: RateLimit) -> None:
+        self._rpc = rpc
+        self._neighbourhood = neighbourhood
         self._limits = limits
         self._delayed_pings = 0
 
     def answer(self, request: IncomingRequest) -> None:
-        if not self._limits.allows(request.command, request.from_[0], self._node.rpc.now):
+        if not self._limits.allows(request.command, request.from_[0], self._rpc.now):
             return
         match request.command:
             case Internal.PING:
@@ -60,7 +58,7 @@ class InternalCommands:
     def _down_hint(self, request: IncomingRequest) -> None:
         if request.value is None or len(request.value) < _ADDRESS_SIZE:
             return
-        self._node.neighbourhood.down_hint(request.value[:_ADDRESS_SIZE])
+        self._neighbourhood.down_hint(request.value[:_ADDRESS_SIZE])
         request.reply(token=False, closer_nodes=False)
 
     def _delayed_ping(self, request: IncomingRequest) -> None:
@@ -75,4 +73,4 @@ class InternalCommands:
             request.reply(token=False, closer_nodes=False)
 
         self._delayed_pings += 1
-        self._node.rpc.later(milliseconds / 1000, answer)
+        self._rpc.later(milliseconds / 1000, answer)

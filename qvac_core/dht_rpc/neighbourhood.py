@@ -10,20 +10,19 @@ from collections.abc import Callable
 from functools import partial
 from ipaddress import IPv4Address
 from random import Random
-from typing import TYPE_CHECKING
 
 from qvac_core.codec import Address
 from qvac_core.dht_rpc.commands import OLD_NODE, RECENT_NODE, Internal
-from qvac_core.dht_rpc.messages import peer_key, unpack_address
+from qvac_core.dht_rpc.messages import pack_address, peer_key, unpack_address
+from qvac_core.dht_rpc.own_address import OwnAddress
 from qvac_core.dht_rpc.reply import Outcome, Reply
+from qvac_core.dht_rpc.rpc import Rpc
 from qvac_core.dht_rpc.table import Recency, Table, TableNode
-
-if TYPE_CHECKING:
-    from qvac_core.dht_rpc.node import Node
 
 _MAX_REPINGS = 3
 _MAX_CHECKS = 10
 _ADDRESS_SIZE = 6
+_DOWN_HINTS_PER_TICK = 50
 
 _MAX_LOST = 64
 _LOST_ASKED = 2
@@ -42,10 +41,16 @@ class Neighbourhood:
     sends a node back to its bootstrap nodes.
     """
 
-    __slots__ = ("_checks", "_lost", "_node", "_repings", "_samplers", "recent", "table", "tick")
-
-    def __init__(self, node: Node, id: bytes, tick: int) -> None:
-        self._node = node
+    def __init__(
+        self, rpc: Rpc, own_address: OwnAddress, wants: Callable[[Address], bool], *, id: bytes, tick: int
+    ) -> None:
+        """`wants` says whom we deal with; `id` is any, until we have earned one."""
+        self._rpc = rpc
+        self._own = own_address
+        self._hints = 0
+        self.wants = wants
+        self.joined = False
+        """Whether the first lookup is over: the table is as full as it can be for now."""
         self._repings = 0
         self._checks = 0
         self._lost: dict[Address, None] = {}
@@ -59,8 +64,17 @@ class Neighbourhood:
         """Nodes that fell silent, and are remembered."""
         return len(self._lost)
 
-    def heard_from(self, address: Address, to: Address, sample: bool) -> None:
-        """A message with a valid id came from `address`; `to` is our address as it sees us."""
+    def heard_from(self, address: Address, id: bytes | None, to: Address, socket: int) -> None:
+        """A message came from `address`; `id` is verified, None without one, `to` our address as it sees us."""
+        if not self.wants(address):
+            return
+        sample = socket == self._own.socket
+        if id is not None:
+            self._heard_from_node(address, to, sample)
+        elif sample:
+            self._own.sample_from_stranger(address, to)
+
+    def _heard_from_node(self, address: Address, to: Address, sample: bool) -> None:
         known = self.table.get(peer_key(address))
         if known is None:
             self.add(TableNode(address, self.tick, to))
@@ -91,7 +105,7 @@ class Neighbourhood:
             if votes >= _SAMPLES_PER_HOST:
                 return
         self._samplers.append((self.tick, host))
-        self._node.own_address.sample(to)
+        self._own.sample(to)
 
     def remove(self, node: TableNode) -> None:
         if self.table.remove(node):
@@ -117,18 +131,21 @@ class Neighbourhood:
                 if isinstance(outcome, Reply) and self._lost.pop(address, address) is None:
                     found()
 
-            self._node.rpc.send_internal(Internal.PING, address, on_done=on_done, retries=0)
+            self._rpc.send_internal(Internal.PING, address, on_done=on_done, retries=0)
 
-    def adopt_id(self, id: bytes) -> None:
-        """The table sorted anew around another id of ours; nodes that find their row full are let go."""
+    def adopt_id(self, id: bytes) -> bool:
+        """The table sorted anew around this id of ours, if it is another; nodes that find their row full are let go."""
         old = self.table
+        if id == old.id:
+            return False
         self.table = Table(id)
         for node in old.closest(old.id, len(old)):
             if node.id == id or not self.table.add(node):
                 self.recent.remove(node)
+        return True
 
     def _row_is_full(self, newcomer: TableNode) -> None:
-        if not self._node.bootstrapped or self._repings >= _MAX_REPINGS:
+        if not self.joined or self._repings >= _MAX_REPINGS:
             return
         candidates = [node for node in self.table.row(newcomer.key) if node.pinged != self.tick]
         if not candidates:
@@ -155,14 +172,14 @@ class Neighbourhood:
                 self._lose(old)
                 self.add(newcomer)
 
-        self._node.rpc.send_internal(Internal.PING, old.address, on_done=on_done)
+        self._rpc.send_internal(Internal.PING, old.address, on_done=on_done)
 
     def check(self, node: TableNode) -> None:
         """Pings a node and drops it if it is silent or has lost its id."""
         last_seen = node.seen
         node.pinged = self.tick
         self._checks += 1
-        self._node.rpc.send_internal(Internal.PING, node.address, on_done=partial(self._checked, node, last_seen))
+        self._rpc.send_internal(Internal.PING, node.address, on_done=partial(self._checked, node, last_seen))
 
     def _checked(self, node: TableNode, last_seen: int, outcome: Outcome) -> None:
         self._checks -= 1
@@ -172,6 +189,12 @@ class Neighbourhood:
         elif outcome.name == "REQUEST_TIMEOUT":
             self._lose(node)
 
+    def tell_down(self, to: Address, down: Address) -> None:
+        """Tells `to` that a node it named does not answer."""
+        self._hints += 1
+        if self._hints <= _DOWN_HINTS_PER_TICK:
+            self._rpc.send_internal(Internal.DOWN_HINT, to, value=pack_address(down), on_done=_ignore)
+
     def down_hint(self, value: bytes) -> None:
         """Somebody says that a node is down: we look ourselves, but not at everybody's word and not again and again."""
         if self._checks >= _MAX_CHECKS:
@@ -180,6 +203,11 @@ class Neighbourhood:
         if node is not None and (node.pinged < self.tick or node.down_hints == 0):
             node.down_hints += 1
             self.check(node)
+
+    def age(self, ticks: int) -> None:
+        """So much time went by, in ticks."""
+        self.tick += ticks
+        self._hints = 0
 
     def ping_some(self, busy: bool, refresh: Callable[[], None]) -> None:
         """Checks the nodes not heard of for longest, fewer of them when we are busy or know them to be fresh."""
@@ -192,3 +220,7 @@ class Neighbourhood:
         for node in oldest:
             if node.pinged != self.tick:
                 self.check(node)
+
+
+def _ignore(_: Outcome) -> None:
+    """For hints: whoever does not hear them learns it in another way."""

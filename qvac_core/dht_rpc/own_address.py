@@ -21,19 +21,6 @@ class OwnAddress:
     `strangers` of them have spoken.
     """
 
-    __slots__ = (
-        "_believed",
-        "_id",
-        "_nat",
-        "_on_seen",
-        "_proven",
-        "_starts_firewalled",
-        "_strangers",
-        "ephemeral",
-        "firewalled",
-        "server_port",
-    )
-
     def __init__(self, *, firewalled: bool | None, strangers: int, on_seen: Callable[[], None]) -> None:
         self._nat = NatSampler()
         self._believed: set[Address] = set()

@@ -13,18 +13,17 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum, auto
 from functools import partial
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from qvac_core.codec import Address
 from qvac_core.dht_rpc.commands import SLOWED_CONCURRENCY, K, ReplyError
 from qvac_core.dht_rpc.limits import crowds, is_public, network_of
 from qvac_core.dht_rpc.messages import is_reachable, peer_key
+from qvac_core.dht_rpc.neighbourhood import Neighbourhood
 from qvac_core.dht_rpc.reply import Outcome, Reply, RequestSpec
+from qvac_core.dht_rpc.requests import Request
+from qvac_core.dht_rpc.rpc import Rpc
 from qvac_core.errors import NetworkError
-
-if TYPE_CHECKING:
-    from qvac_core.dht_rpc.node import Node
-    from qvac_core.dht_rpc.requests import Request
 
 Commit = Literal[True] | Callable[[Reply], RequestSpec | None]
 """True repeats the query's command and value with each node's token; a function says what to send to whom."""
@@ -68,11 +67,12 @@ class _Seen(Enum):
 
 
 class Query:
-    """`on_finished` is called exactly once, also after `cancel`."""
+    """`on_finished` is called exactly once, also after `cancel`, and `on_ended` just before it."""
 
     __slots__ = (
         "_asked",
         "_asked_of",
+        "_bootstrap_nodes",
         "_commit",
         "_commits",
         "_commits_open",
@@ -81,13 +81,15 @@ class Query:
         "_from_table",
         "_hopeless",
         "_internal",
-        "_node",
+        "_neighbourhood",
+        "_on_ended",
         "_on_finished",
         "_on_reply",
         "_only_nodes",
         "_pending",
         "_requests",
         "_retries",
+        "_rpc",
         "_seen",
         "_slow",
         "_slowed_down",
@@ -105,7 +107,9 @@ class Query:
 
     def __init__(
         self,
-        node: Node,
+        rpc: Rpc,
+        neighbourhood: Neighbourhood,
+        bootstrap_nodes: Sequence[Address],
         target: bytes,
         command: int,
         value: bytes | None,
@@ -117,9 +121,13 @@ class Query:
         concurrency: int,
         on_reply: Callable[[Reply], None] | None,
         on_finished: OnFinished,
+        on_ended: Callable[[Query], None],
         commit: Commit | None,
     ) -> None:
-        self._node = node
+        self._rpc = rpc
+        self._neighbourhood = neighbourhood
+        self._bootstrap_nodes = bootstrap_nodes
+        self._on_ended = on_ended
         self._internal = internal
         self._retries = retries
         self._on_reply = on_reply
@@ -157,11 +165,11 @@ class Query:
         """Asks the first nodes. Without any the end is reported by the node's next timer, not from in here."""
         self._starting = True
         self._add_from_table()
-        if len(self._pending) < K or not self._node.bootstrapped:
-            for address in self._node.bootstrap_nodes:
+        if len(self._pending) < K or not self._neighbourhood.joined:
+            for address in self._bootstrap_nodes:
                 self._add_pending(address, None)
         self._read_more()
-        if not self._node.bootstrapped:
+        if not self._neighbourhood.joined:
             self._ask_bootstrap_nodes()
         self._starting = False
 
@@ -178,7 +186,7 @@ class Query:
         if missing <= 0:
             return
         self._from_table = True
-        for node in self._node.table.closest(self.target, missing):
+        for node in self._neighbourhood.table.closest(self.target, missing):
             self._add_pending(node.address, None)
 
     def _add_pending(self, address: Address, told_by: Address | None) -> bool:
@@ -190,7 +198,7 @@ class Query:
         seen = self._seen.get(address)
         if seen is _Seen.DOWN:
             if told_by is not None:
-                self._node.upkeep.send_down_hint(told_by, address)
+                self._neighbourhood.tell_down(told_by, address)
         elif isinstance(seen, list):
             if told_by is not None:
                 seen.append(told_by)
@@ -201,7 +209,7 @@ class Query:
 
     def _ask_bootstrap_nodes(self) -> None:
         """What was remembered from last time may all be gone: whoever lets us in is asked beside it, and not after."""
-        for address in self._node.bootstrap_nodes:
+        for address in self._bootstrap_nodes:
             waiting = (peer_key(address) ^ self._target_key, address)
             if waiting in self._pending:
                 self._pending.remove(waiting)
@@ -236,7 +244,7 @@ class Query:
         if self._asked >= _MAX_ASKED or not self._may_ask(address[0]):
             return
         self._asked += 1
-        request = self._node.rpc.create_request(
+        request = self._rpc.create_request(
             self.command,
             address,
             internal=self._internal,
@@ -249,7 +257,7 @@ class Query:
         request.eager = True
         request.on_expired = self._on_expired
         self._requests[address] = request
-        self._node.rpc.send_request(request)
+        self._rpc.send_request(request)
 
     def _may_ask(self, host: str) -> bool:
         if not is_public(host):
@@ -294,7 +302,7 @@ class Query:
             self._on_reply(reply)
 
     def _learn(self, reply: Reply) -> None:
-        wants, our_key = self._node.wants, self._node.key
+        wants, our_key = self._neighbourhood.wants, self._neighbourhood.table.key
         from_afar = is_public(reply.from_[0])
         for address in reply.closer_nodes[:K]:
             if peer_key(address) == our_key or not is_reachable(address) or not wants(address):
@@ -310,7 +318,7 @@ class Query:
             self._seen[address] = _Seen.DOWN
             if isinstance(told_by, list):
                 for teller in told_by:
-                    self._node.upkeep.send_down_hint(teller, address)
+                    self._neighbourhood.tell_down(teller, address)
         self.errors += 1
 
     def _add_closest(self, reply: Reply) -> None:
@@ -359,7 +367,7 @@ class Query:
         if spec is None:
             self._commit_done()
             return
-        request = self._node.rpc.create_request(
+        request = self._rpc.create_request(
             spec.command,
             reply.from_,
             target=spec.target,
@@ -368,7 +376,7 @@ class Query:
             on_done=partial(self._on_commit_outcome, reply, retry),
         )
         self._requests[reply.from_] = request
-        self._node.rpc.send_request(request)
+        self._rpc.send_request(request)
 
     def _spec_for(self, reply: Reply) -> RequestSpec | None:
         if self._commit is not True:
@@ -405,9 +413,9 @@ class Query:
         self.done = True
         self._abandon_requests()
         self._pending.clear()
-        self._node.query_ended(self)
+        self._on_ended(self)
         result = QueryResult(tuple(self.closest_replies), self.successes, self.errors, tuple(self._commits), error)
         if self._starting:
-            self._node.rpc.later(0.0, lambda: self._on_finished(result))
+            self._rpc.later(0.0, lambda: self._on_finished(result))
         else:
             self._on_finished(result)

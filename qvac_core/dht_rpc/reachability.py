@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from random import Random
 
 from qvac_core.codec import Address
 from qvac_core.dht_rpc.commands import MORE_STABLE_TICKS, STABLE_TICKS, SocketId
@@ -30,18 +29,6 @@ class Reachability:
     One thing is ours: a persistent node that others see at a new address gives its id up at once and earns one anew.
     The original keeps sending the old id, which nobody accepts any more.
     """
-
-    __slots__ = (
-        "_adaptive",
-        "_bootstrap_nodes",
-        "_emit",
-        "_last_host",
-        "_on_proven",
-        "_own",
-        "_recent",
-        "_rpc",
-        "_stable_ticks",
-    )
 
     def __init__(
         self,
@@ -171,8 +158,3 @@ class Reachability:
         if self._adaptive and not self._own.ephemeral:
             self._own.ephemeral = True
             self._emit(Ephemeral())
-
-
-def random_offset(n: int, random: Random) -> int:
-    """Between half of n and n, so that nodes started together do not work in step."""
-    return n - int(random.random() * 0.5 * n)

@@ -13,17 +13,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from random import Random
-from typing import TYPE_CHECKING
 
 from qvac_core.codec import Address
 from qvac_core.dht_rpc.commands import ATTEMPT_TIMEOUT, DEFAULT_RETRIES
 from qvac_core.dht_rpc.congestion import RequestWindow
 from qvac_core.dht_rpc.messages import RequestMessage, ResponseMessage
 from qvac_core.dht_rpc.reply import OnDone, Outcome, Reply, request_destroyed, request_timeout
+from qvac_core.dht_rpc.timers import Timer, Timers
 from qvac_core.errors import NetworkError
-
-if TYPE_CHECKING:
-    from qvac_core.dht_rpc.timers import Timer, Timers
 
 _TIDS = 1 << 16
 _MAX_IN_FLIGHT = _TIDS // 2
@@ -128,20 +125,6 @@ class Request:
 
 class Requests:
     """The requests of one node. `on_timeout` hears of addresses that stayed silent to the last attempt."""
-
-    __slots__ = (
-        "_clock",
-        "_drain",
-        "_in_flight",
-        "_on_timeout",
-        "_queue",
-        "_random",
-        "_round_trips",
-        "_timers",
-        "_transmit",
-        "stats",
-        "window",
-    )
 
     def __init__(
         self,

@@ -28,22 +28,6 @@ class Rpc:
     `on_heard(sender, id, to, socket)` hears who answered a request of ours, `on_silent` whom a query asked in vain.
     """
 
-    __slots__ = (
-        "_on_heard",
-        "_on_request",
-        "_on_silent",
-        "_outbox",
-        "_own",
-        "_timers",
-        "_tokens",
-        "budget",
-        "closed",
-        "closer_nodes",
-        "now",
-        "requests",
-        "suspended",
-    )
-
     def __init__(
         self,
         own_address: OwnAddress,

@@ -152,7 +152,7 @@ def test_ourselves_filtered_and_impossible_addresses_are_not_asked() -> None:
     lone = LoneNode(filter_node=lambda at: at != address(66))
     lone.node.add_node(address(1))
     us = ("198.51.100.7", 49737)
-    lone.node.adopt_id(peer_id(us))
+    lone.node.neighbourhood.adopt_id(peer_id(us))
     strange = [us, address(66), ("10.0.0.3", 0), ("0.0.0.0", 1), ("239.1.1.1", 1), ("255.255.255.255", 1), address(2)]
     walk = Walk(lone)
     walk.run(lambda to, message: {"closer_nodes": strange})
