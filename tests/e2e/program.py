@@ -15,7 +15,24 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Any
 
+from tests.e2e.forked import Forked, can_fork
+
+PROGRAM = str(Path(sys.executable).parent / "qvac-desktop")
+TESTNET = [sys.executable, "-m", "tests.e2e.testnet"]
 LIMIT = 90.0  # seconds for one expected event; a hang fails, slowness does not
+
+
+def _environment(more: dict[str, str] | None) -> dict[str, str]:
+    return {**{k: v for k, v in os.environ.items() if not k.startswith("QVAC_HYPERSWARM")}, **(more or {})}
+
+
+def _begin(command: Sequence[str], environment: dict[str, str]) -> subprocess.Popen[str] | Forked:
+    """What is ours is forked from a process that has imported it (tests/e2e/forked.py says what that leaves out)."""
+    for module, start in (("app.cli", [PROGRAM]), (TESTNET[-1], TESTNET)):
+        if list(command[: len(start)]) == start and can_fork(environment):
+            return Forked(module, command[len(start) :], environment)
+    pipe = subprocess.PIPE
+    return subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, text=True, env=environment)
 
 
 class Program:
@@ -27,15 +44,7 @@ class Program:
         self.arrivals: list[tuple[float, str]] = []  # every event with the time it came, whether waited for or not
         self._lines: queue.Queue[dict[str, Any] | None] = queue.Queue()
         self._stderr: list[str] = []
-        environment = {k: v for k, v in os.environ.items() if not k.startswith("QVAC_HYPERSWARM")}
-        self.process = subprocess.Popen(
-            self.command,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            env={**environment, **(env or {})},
-        )
+        self.process = _begin(self.command, _environment(env))
         assert self.process.stdout is not None
         assert self.process.stderr is not None
         self._readers = [
@@ -119,28 +128,25 @@ def qvac_desktop(
     *arguments: str, data_dir: Path, env: dict[str, str] | None = None, within: Sequence[str] = ()
 ) -> Program:
     """`qvac-desktop VERB … --data-dir DIR`, as installed beside this Python. `within`: what to put before it."""
-    program = str(Path(sys.executable).parent / "qvac-desktop")
     verb, *rest = arguments
-    return Program([*within, program, verb, "--data-dir", str(data_dir), *rest], env=env)
+    return Program([*within, PROGRAM, verb, "--data-dir", str(data_dir), *rest], env=env)
 
 
 def loopback_network() -> Program:
-    return Program([sys.executable, "-m", "tests.e2e.testnet"])
+    return Program(TESTNET)
 
 
 def run(*arguments: str, env: dict[str, str] | None = None, stdin: str = "") -> subprocess.CompletedProcess[str]:
     """`qvac-desktop …` from start to end, as typed."""
-    program = str(Path(sys.executable).parent / "qvac-desktop")
-    environment = {k: v for k, v in os.environ.items() if not k.startswith("QVAC_HYPERSWARM")}
-    return subprocess.run(
-        [program, *arguments],
-        input=stdin,
-        capture_output=True,
-        text=True,
-        env={**environment, **(env or {})},
-        timeout=LIMIT,
-        check=False,
-    )
+    command = [PROGRAM, *arguments]
+    environment = _environment(env)
+    if not can_fork(environment):
+        return subprocess.run(
+            command, input=stdin, capture_output=True, text=True, env=environment, timeout=LIMIT, check=False
+        )
+    process = Forked("app.cli", arguments, environment)
+    output, errors = process.communicate(stdin, LIMIT)
+    return subprocess.CompletedProcess(command, process.wait(), output, errors)
 
 
 def one_line(result: subprocess.CompletedProcess[str]) -> str:
