@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import hashlib
 import shutil
 import subprocess
@@ -16,6 +17,7 @@ from tests.interop.install import INSTALL_TIMEOUT
 
 HERE = Path(__file__).parent
 CLIENTS = CACHE / "clients"
+PIP = (sys.executable, "-m", "pip", "--disable-pip-version-check")
 
 
 def install_python_clients() -> Path:
@@ -47,15 +49,28 @@ def _python(home: Path) -> Path:
 
 
 def _install_python(home: Path) -> None:
-    venv.create(home, with_pip=True)
+    venv.create(home)  # without a pip of its own, which takes longer than all that is installed
     python = str(_python(home))
     wanted = ["-r", str(HERE / "requirements.txt")]
-    pip = [python, "-m", "pip", "install", "-q", "--no-compile", "--disable-pip-version-check"]
+    pip = [*PIP, "--python", python, "install", "-q", "--no-compile"]
     subprocess.run([*pip, "uv==0.13.9"], check=True, timeout=INSTALL_TIMEOUT)
-    uv = [python, "-m", "uv", "pip", "install", "-q", "--python", python, *wanted]
-    # uv reads none of pip's configuration: where the packages lie behind a mirror of pip's, only pip finds them.
+    uv = [python, "-m", "uv", "pip", "install", "-q", "--python", python, *_places_of_pip(), *wanted]
+    # Where pip is told of its packages in yet another way, only pip finds them.
     if subprocess.run(uv, check=False, timeout=INSTALL_TIMEOUT, capture_output=True).returncode:
         subprocess.run([*pip, *wanted], check=True, timeout=INSTALL_TIMEOUT)
+
+
+def _places_of_pip() -> list[str]:
+    """Where pip's configuration says that packages lie, for uv, which does not read it."""
+    command = [*PIP, "config", "list"]
+    told = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    options = ["--index-strategy", "unsafe-best-match"]  # as pip: the same from everywhere
+    for line in told.splitlines():
+        name, _, value = line.partition("=")
+        option = name.rpartition(".")[2]
+        if option in ("index-url", "extra-index-url", "find-links"):
+            options += [part for place in ast.literal_eval(value).split() for part in (f"--{option}", place)]
+    return options
 
 
 def _install_js(home: Path) -> None:
