@@ -160,6 +160,10 @@ def _dispatch(options: argparse.Namespace, output: Output, arguments: Sequence[s
         from app.cli.invite import invite
 
         return run_until_done(invite(options, output), output)
+    if options.verb == "receipts":
+        from app.cli.receipts import receipts
+
+        return run_until_done(receipts(options, output), output)
     if options.verb == "models":
         from app.cli.models import models
 

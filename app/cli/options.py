@@ -255,6 +255,7 @@ def build_parser() -> argparse.ArgumentParser:
     verbs = parser.add_subparsers(dest="verb", metavar="VERB")
     _provider(_verb(verbs, "provider", "share models under this machine's key"))
     _chat(_verb(verbs, "chat", "ask a provider's model"))
+    _receipts(_verb(verbs, "receipts", "list what was served and signed, export it, or check somebody's file of it"))
     _conversations(_verb(verbs, "conversations", "list the conversations of this machine, export or import them"))
     _guests(_verb(verbs, "guests", "who may use this machine, how much, and which are your own machines"))
     _remote(_verb(verbs, "remote", "pause, load, unload, fetch and remove models on a machine of your own"))
@@ -366,6 +367,23 @@ def _diagnose(parser: argparse.ArgumentParser) -> None:
     _identity(parser)
     _network(parser)
     _local_network(parser)
+    _json(parser)
+
+
+def _receipts(parser: argparse.ArgumentParser) -> None:
+    parser.description = (
+        "`list` shows the newest receipts of this machine, `export FILE` writes all of them, one JSON object a line. "
+        "`verify FILE` checks anybody's: it needs nothing but the file, and fails unless both sides signed every line."
+    )
+    parser.add_argument(
+        "action", choices=("list", "export", "verify"), nargs="?", default="list", metavar="list|export|verify"
+    )
+    parser.add_argument("file", type=_folder, nargs="?", metavar="FILE", help="the file to write, or to check")
+    parser.add_argument("--side", choices=("given", "taken"), help="only those of this machine as a provider, or guest")
+    parser.add_argument(
+        "--key", type=_checked(parse_public_key), metavar="KEY", help="only those with this provider or guest"
+    )
+    parser.add_argument("--yes", action="store_true", help="replace a file that is there")
     _json(parser)
 
 

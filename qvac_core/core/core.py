@@ -46,6 +46,8 @@ from qvac_core.core.own_identity import IdentityRoom
 from qvac_core.core.pausing import Pausing
 from qvac_core.core.program_reach import ProgramReach
 from qvac_core.core.programs import Programs
+from qvac_core.core.receipts import ReceiptBook
+from qvac_core.core.receipts_room import ReceiptsInterface
 from qvac_core.core.sharing import Sharing
 from qvac_core.core.speech import Speech
 from qvac_core.core.state import (
@@ -163,6 +165,10 @@ class Core:
             self._hub.emit,
         )
 
+        self._book = ReceiptBook(self._store, self._key_pair, self._hub.emit)
+        self.receipts: ReceiptsInterface = self._book
+        self._on_close("receipts", self._book.close)
+
         local = self._config.local_network
         self._entrance = self._config.with_network(self._store.settings.settings.network)
         self._network = NetworkNode(
@@ -229,7 +235,7 @@ class Core:
         self._on_close("awake", self._awake.close)
         self._awake.open()
 
-        self.consumer = Consumer(self._network.connect, local_loader=self.machine.load_local)
+        self.consumer = Consumer(self._network.connect, local_loader=self.machine.load_local, receipts=self._book)
         self._on_close("consumer", self.consumer.close)
         self._contacts = Contacts(self._store, self._hub, self.consumer, self._key_pair.public_key)
         self._network.on_stage = self._contacts.on_stage
@@ -284,6 +290,7 @@ class Core:
             self._config.rules,
             take=lambda key, grant: self.consumer.claim(Delegate(key), grant),
             join=self._join,
+            receipts=self._book,
         )
         self.invites: InvitesInterface = self._sharing.invites
         self._on_close("sharing", self._sharing.close)

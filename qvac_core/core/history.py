@@ -5,18 +5,15 @@ from __future__ import annotations
 import asyncio
 import csv
 import json
-import os
-import secrets
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 from qvac_core.core.history_state import Contents, DayTotals, HistoryCleared, LogPage, LogQuery, LogTotals, PersonTotals
-from qvac_core.store.disk import PRIVATE_FILE, store_error
+from qvac_core.store.disk import replaced_text
 from qvac_core.store.folders import keep_from_own_files
 from qvac_core.store.records import LogEntry
 
@@ -71,6 +68,7 @@ class History:
         """Forget what the settings do not want kept."""
         sharing = self._store.settings.settings.sharing
         await self._run(self._store.request_log.prune, time.time(), sharing.log_days, sharing.log_rows)
+        await self._run(self._store.receipts.prune, time.time(), sharing.log_days)
         self._emit(HistoryCleared())
 
     async def export(self, path: Path, query: LogQuery) -> int:
@@ -85,7 +83,7 @@ class History:
 def write_export(path: Path, entries: Iterator[LogEntry], names: Mapping[str, str]) -> int:
     """Raises StoreError; a file that was there is then as it was."""
     is_json = path.suffix.lower() == ".json"
-    with _replaced(path) as file:
+    with replaced_text(path) as file:
         return _write_json(file, entries, names) if is_json else _write_csv(file, entries, names)
 
 
@@ -131,22 +129,3 @@ def _fields(entry: LogEntry, names: Mapping[str, str]) -> dict[str, str | float]
         entry.error,
     )
     return dict(zip(FIELDS, values, strict=True))
-
-
-@contextmanager
-def _replaced(path: Path) -> Iterator[IO[str]]:
-    """A text file for this user alone, in the place of `path` once it is whole."""
-    temporary = path.with_name(f".{path.name[:100]}.{secrets.token_hex(4)}.tmp")
-    try:
-        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, PRIVATE_FILE)
-        try:
-            with open(descriptor, "w", encoding="utf-8", errors="replace", newline="") as file:  # noqa: PTH123
-                yield file
-                file.flush()
-                os.fsync(file.fileno())
-            temporary.replace(path)
-        except BaseException:
-            temporary.unlink(missing_ok=True)
-            raise
-    except OSError as error:
-        raise store_error(error, f"write {path.name}") from error

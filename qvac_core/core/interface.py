@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from qvac_core.core.model_options import ModelOptionsInterface
     from qvac_core.core.pausing import PausingInterface
     from qvac_core.core.programs_state import ProgramsInterface
+    from qvac_core.core.receipts_room import ReceiptsInterface
     from qvac_core.core.state import (
         AccessMode,
         AccessRules,
@@ -159,6 +160,8 @@ class CoreInterface(Protocol):
 
     @property
     def history(self) -> HistoryInterface: ...
+    @property
+    def receipts(self) -> ReceiptsInterface: ...
     @property
     def identity(self) -> IdentityInterface: ...
 

@@ -93,6 +93,7 @@ class LogWriter:
         self._unpruned = 0
         sharing = self._store.settings.settings.sharing
         self._write(lambda: self._store.request_log.prune(time.time(), sharing.log_days, sharing.log_rows))
+        self._write(lambda: self._store.receipts.prune(time.time(), sharing.log_days))
 
     def advance(self, id: str, generated_tokens: int) -> None:
         now = time.monotonic()

@@ -43,6 +43,7 @@ from qvac_core.core.tasks import TaskOwner
 from qvac_core.core.waiting_times import WaitingTimes
 from qvac_core.delegation import admission, events
 from qvac_core.delegation.admission import DENIED_SECONDS, AccessPolicy, Allowance, Limits
+from qvac_core.delegation.given_receipts import GivenReceipts
 from qvac_core.delegation.live_requests import Kind
 from qvac_core.delegation.managed import Managed, NotManaged
 from qvac_core.delegation.messages import Manage, ManageReply
@@ -53,6 +54,7 @@ from qvac_core.hyperdht import KeyPair, Server
 from qvac_core.store.access_list import check_limits
 from qvac_core.store.days import day_of
 from qvac_core.store.knocks import MAX_KNOCKS
+from qvac_core.store.receipt_records import ReceiptSide
 from qvac_core.store.settings import Admission, SharingSettings
 from qvac_core.store.store import Store
 
@@ -83,6 +85,7 @@ class Sharing:
         rules: RuleOverride | None,
         take: Callable[[bytes, str], Awaitable[None]],
         join: Callable[[str, str], Awaitable[ProviderEntry]],
+        receipts: GivenReceipts,
     ) -> None:
         self._store = store
         self._run = store.database.run
@@ -115,6 +118,7 @@ class Sharing:
             limits_of=machine.limits_of,
             copied=machine,
             claims=self.invites,
+            receipts=receipts,
             managed=self,
             greeting=self._greeting,
             public_key=key_pair.public_key,
@@ -420,6 +424,7 @@ class Sharing:
 
     async def clear_log(self) -> None:
         await self._run(self._store.request_log.clear)
+        await self._run(self._store.receipts.clear, ReceiptSide.GIVEN)
 
     def _on_core_event(self, event: CoreEvent) -> None:
         if isinstance(event, SharedModelsChanged):

@@ -22,6 +22,7 @@ from qvac_core.core.pausing import PauseReason as PauseReason
 from qvac_core.core.pausing import PausesChanged as PausesChanged
 from qvac_core.core.programs_state import ProgramCalled as ProgramCalled
 from qvac_core.core.programs_state import ProgramsChanged as ProgramsChanged
+from qvac_core.core.receipts_room import ReceiptsChanged as ReceiptsChanged
 from qvac_core.core.tools_state import ServerEntry as ServerEntry
 from qvac_core.core.tools_state import ToolServersChanged as ToolServersChanged
 from qvac_core.store.records import AnswerStats as AnswerStats
@@ -471,6 +472,7 @@ CoreEvent = (
     | PausesChanged
     | MannersChanged
     | HistoryCleared
+    | ReceiptsChanged
     | IdentityChanged
     | ProgramsChanged
     | ProgramCalled

@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from types import TracebackType
 
-from msgspec import UNSET
+from msgspec import UNSET, UnsetType
 
 from qvac_core.delegation.connection import CANCEL_SECONDS, ProviderConnection, timed_out
 from qvac_core.delegation.failures import Code
@@ -133,6 +133,7 @@ class Completion:
         self._done: CompletionDone | None = None
         self._finished = asyncio.Event()
         self._changed = asyncio.Event()
+        self._in_session = message.kv_cache not in (UNSET, False)
         self._stream = connection.open_stream(message)
         self.task = asyncio.get_running_loop().create_task(self._pump())
 
@@ -209,6 +210,24 @@ class Completion:
 
     async def _stats(self) -> Stats | None:
         return (await self._final()).stats
+
+    @property
+    def pieces(self) -> int:
+        """Of text, thinking and calls that came: about as many as tokens."""
+        return sum(isinstance(event, ContentDelta | ThinkingDelta | ToolCall | ToolError) for event in self._events)
+
+    @property
+    def counted(self) -> tuple[int, int] | None:
+        """Tokens of the prompt and of the answer, as its last line said; None where none came, or said nothing."""
+        stats = next((event.stats for event in self._events if isinstance(event, CompletionStats)), None)
+        if stats is None or self._done is None:
+            return None
+        prompt, generated, cached = stats.prompt_tokens, stats.generated_tokens, stats.cache_tokens
+        if isinstance(prompt, UnsetType) or isinstance(generated, UnsetType):
+            return None
+        if self._in_session and not isinstance(cached, UnsetType):
+            prompt = cached - generated  # what was read again from the session is told as cache
+        return int(prompt), int(generated)
 
     # --- Stopping ---------------------------------------------------------------------------------------------
 

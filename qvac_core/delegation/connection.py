@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import TypeVar
 
@@ -67,8 +67,11 @@ ReplyT = TypeVar("ReplyT", bound=Message)
 class ProviderConnection:
     """Owned by a Consumer, which awaits `task`. `hello` is what one of our own providers said; None for others."""
 
-    def __init__(self, stream: PeerStream) -> None:
+    def __init__(self, stream: PeerStream, without: frozenset[str] = frozenset()) -> None:
+        """without: features of ours that this guest does not have."""
         self.stream = stream
+        self._features = OUR_FEATURES - without
+        self.on_greeted: Callable[[], None] = lambda: None  # it is one of ours, and has said so
         self.public_key = stream.remote_public_key
         self.hello: HelloReply | None = None
         self.terms: Terms | None = None  # what it lets us use, as it said last
@@ -297,10 +300,11 @@ class ProviderConnection:
             self._greeting = asyncio.get_running_loop().create_task(self._greet())
 
     async def _greet(self) -> None:
-        hello = Hello(app=APP_NAME, version=HELLO_VERSION, features=sorted(OUR_FEATURES))
+        hello = Hello(app=APP_NAME, version=HELLO_VERSION, features=sorted(self._features))
         try:
             self.hello = await self.ask(hello, HelloReply, HELLO_SECONDS)
             self.terms = self.hello.terms if isinstance(self.hello.terms, Terms) else self.terms
+            self.on_greeted()
         except QvacError as error:
             logger.debug("not one of our own providers: %s", error)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 import uuid
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import aclosing
@@ -23,6 +24,7 @@ from qvac_core.delegation.completion import Completion
 from qvac_core.delegation.connection import CANCEL_SECONDS, ProviderConnection, ReplyT, connection_failed, timed_out
 from qvac_core.delegation.copying import copied_bytes
 from qvac_core.delegation.failures import Code
+from qvac_core.delegation.given_receipts import FEATURE
 from qvac_core.delegation.load_messages import load_message
 from qvac_core.delegation.messages import (
     AnyLoad,
@@ -62,10 +64,13 @@ from qvac_core.delegation.messages import (
     Translate,
     UnloadModel,
     UnloadModelReply,
+    encode,
 )
 from qvac_core.delegation.model_config import LLM_MODEL_TYPE, TRANSLATION_MODEL_TYPE, WhisperConfig
 from qvac_core.delegation.peer_stream import PeerStream
 from qvac_core.delegation.picture_upload import put_pictures
+from qvac_core.delegation.receipt_exchange import ReceiptExchange, TakenReceipts
+from qvac_core.delegation.receipts import Seen
 from qvac_core.delegation.tool_wire import for_sdk, says_of_tools
 from qvac_core.delegation.transcript import RemoteLive, Transcript, UploadProgress
 from qvac_core.delegation.translation_run import TranslationRun, lines_from
@@ -170,7 +175,9 @@ class Consumer:
         local_loader: LocalLoader | None = None,
         waits: Waits | None = None,
         on_suspect: Callable[[Completion], None] | None = None,
+        receipts: TakenReceipts | None = None,
     ) -> None:
+        """receipts: where those of requests that have ended are signed and kept; None = none are."""
         self._connect = connect
         self._local_loader = local_loader
         self._waits = waits or Waits()
@@ -188,6 +195,9 @@ class Consumer:
         self._speech_configs: dict[str, WhisperConfig] = {}
         self._closed = False
         self.closing = False
+        self._receipts = None if receipts is None else ReceiptExchange(receipts, self._own)
+        self._files: dict[bytes, dict[str, ModelEntry]] = {}  # by provider and name, as it said last
+        self._sources: dict[str, str] = {}  # of models that were loaded, by id
 
     # --- Connections ------------------------------------------------------------------------------------------
 
@@ -259,7 +269,10 @@ class Consumer:
                 stream = await self._connect(key, force_new, seconds)
         finally:
             self._connecting.pop(key, None)
-        connection = ProviderConnection(stream)
+        exchange = self._receipts
+        connection = ProviderConnection(stream, frozenset({FEATURE}) if exchange is None else frozenset())
+        if exchange is not None:
+            connection.on_greeted = lambda: exchange.begin(connection)
         self._connections[key] = connection
         self._connected_once = True
         self._own(connection.task)
@@ -327,6 +340,7 @@ class Consumer:
         try:
             reply = await self._ask(connection, ListModels(), ListModelsReply, seconds)
             connection.terms = reply.terms if isinstance(reply.terms, Terms) else connection.terms
+            self._files[delegate.provider_public_key] = {entry.name: entry for entry in reply.models}
             return reply.models
         except ProviderError as error:
             connection.raise_if_rejected(error)
@@ -503,8 +517,41 @@ class Consumer:
         )
         self._runs[run.request_id] = run
         self._own(run.task)
+        asked_at, size = time.time(), len(encode(message))
         run.task.add_done_callback(lambda _: self._forget_run(run))
+        run.task.add_done_callback(
+            lambda _: self._served(
+                connection,
+                *("completionStream", run.request_id, run.model_id, asked_at, size),
+                run.pieces,
+                run.counted,
+            )
+        )
         return run
+
+    def _served(
+        self,
+        connection: ProviderConnection,
+        method: str,
+        request_id: str,
+        model_id: str,
+        asked_at: float,
+        size: int,
+        pieces: int = 0,
+        counted: tuple[int, int] | None = None,
+    ) -> None:
+        """One request has ended, in whatever way: its receipt is asked for. counted: tokens, as its last line said."""
+        if self._receipts is None:
+            return
+        source = self._sources.get(model_id, "")
+        entry = self._files.get(connection.public_key, {}).get(source)
+        seen = Seen(
+            connection.public_key.hex(),
+            *(request_id, method, asked_at, time.time()),
+            *(source, "" if entry is None else entry.sha256, size, pieces),
+            *(counted or (None, None)),
+        )
+        self._receipts.served(connection, seen)
 
     def _forget_run(self, run: Completion) -> None:
         if self._runs.get(run.request_id) is run:  # not the one that was asked anew under its id
@@ -529,7 +576,11 @@ class Consumer:
             request_id=request_id or str(uuid.uuid4()),
         )
         connection = await self._ready(delegate)
-        reply = await self._ask_work(connection, message, str(message.request_id), EmbedReply, delegate)
+        asked_at, its_id = time.time(), str(message.request_id)
+        try:
+            reply = await self._ask_work(connection, message, its_id, EmbedReply, delegate)
+        finally:
+            self._served(connection, "embed", its_id, model_id, asked_at, len(encode(message)))
         if not reply.success:
             said = reply.error if isinstance(reply.error, str) else "The provider could not make the embedding."
             raise ProviderError(said)
@@ -591,7 +642,13 @@ class Consumer:
         run = TranslationRun(its_id, lines, stop, connection, several=bool(several))
         self._runs[its_id] = run
         self._own(run.task)
+        asked_at, size = time.time(), len(encode(message))
         run.task.add_done_callback(lambda _: self._runs.pop(its_id, None))
+        run.task.add_done_callback(
+            lambda _: self._served(
+                connection, *("translate", its_id, model_id, asked_at, size), len(run.text_so_far.encode())
+            )
+        )
         return run
 
     async def cancel(
@@ -639,6 +696,8 @@ class Consumer:
         for task in self._connecting.values():
             task.cancel()
         await self._leave_all(list(self._runs.values()))
+        if self._receipts is not None:
+            await self._receipts.close()
         async with asyncio.TaskGroup() as group:
             for connection in list(self._connections.values()):
                 group.create_task(connection.close())
@@ -664,12 +723,14 @@ class Consumer:
         connection = await self._ready(delegate)
         request_id = request_id or str(uuid.uuid4())
         self._working[request_id] = connection
+        asked_at = time.time()
         try:
             run = Transcript(connection, model_id, request_id, prompt)
             async for event in run.events(audio, on_upload):
                 yield event
         finally:
             self._working.pop(request_id, None)
+            self._served(connection, "transcribe", request_id, model_id, asked_at, 0)
 
     async def transcribe_live(
         self,
@@ -727,6 +788,7 @@ class Consumer:
             raise _load_failed(reply)
         model_id = reply.model_id if isinstance(reply.model_id, str) else message.model_src
         self._models[model_id] = delegate
+        self._sources[model_id] = message.model_src
         if isinstance(message, LoadSpeechModel) and not isinstance(message.model_config, UnsetType):
             self._speech_configs[model_id] = message.model_config
         (self._translators.add if isinstance(message, LoadTranslationModel) else self._translators.discard)(model_id)

@@ -5,6 +5,7 @@ docs/wire/qvac.md sections 5 and 6; a stranger reaches only requests of its own 
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import time
 import uuid
@@ -83,8 +84,12 @@ class LiveRequest:
         self.public_key = public_key
         self.session = session
         self.request_id = request_id
+        self.asked_as = request_id  # of its receipt, also when the id was given to another
         self.model_id = model_id
         self.model = model
+        self.model_sha256 = ""
+        self.quantization = ""
+        self.ended = asyncio.Event()
         self.started = now
         self.began = now  # when its turn came
         self.started_at = time.time()
@@ -151,8 +156,16 @@ _UNITS = {Kind.EMBEDDINGS: "texts", Kind.TRANSCRIBE: "seconds", Kind.TRANSLATE: 
 class LiveRequests:
     """All of one provider. `clock` gives loop time in seconds."""
 
-    def __init__(self, log: RequestLog, emit: Callable[[ProviderEvent], None], clock: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        log: RequestLog,
+        emit: Callable[[ProviderEvent], None],
+        clock: Callable[[], float],
+        on_ended: Callable[[LiveRequest, RequestEnded], None] = lambda request, ended: None,
+    ) -> None:
+        """on_ended: of what is logged, behind it."""
         self._log = log
+        self._on_ended = on_ended
         self._emit = emit
         self._clock = clock
         self._requests: dict[str, LiveRequest] = {}
@@ -241,6 +254,7 @@ class LiveRequests:
         if self._requests.pop(request.id, None) is None:
             return
         request.on_stop(None)
+        request.ended.set()
         if request.kind is Kind.LOAD:
             if not error:
                 return
@@ -261,6 +275,7 @@ class LiveRequests:
         )
         self._log_end(ended)
         self._emit(ended)
+        self._on_ended(request, ended)
 
     def _start(self, request: LiveRequest) -> None:
         method = request.kind.method

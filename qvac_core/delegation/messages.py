@@ -350,6 +350,31 @@ class Keepalive(Message, frozen=True, tag="keepalive"):
     pass
 
 
+# Of receipts (receipts.py): bytes in hex, and how many of them one message may have.
+RECEIPT_LETTERS = 2 * 2048
+MOST_RECEIPTS = 64
+ReceiptId = Annotated[str, Meta(pattern="^[0-9a-f]{32}$")]
+Signature = Annotated[str, Meta(pattern="^[0-9a-f]{128}$")]
+
+
+class Receipts(Message, frozen=True, tag="receipts"):
+    """Our own (receipt_exchange.py): those of mine that I have not signed. request_ids: for whose end I would wait."""
+
+    request_ids: Annotated[list[Annotated[str, Meta(max_length=512)]], Meta(max_length=MOST_RECEIPTS)] = []
+
+
+class GuestWord(Part, frozen=True):
+    """About one receipt, by the provider's id of it: a signature, or why there is none."""
+
+    id: ReceiptId
+    signature: Signature | UnsetType = UNSET
+    refusal: Annotated[str, Meta(max_length=40)] | UnsetType = UNSET
+
+
+class SignReceipts(Message, frozen=True, tag="signReceipts"):
+    words: Annotated[list[GuestWord], Meta(max_length=MOST_RECEIPTS)]
+
+
 class BlobStatus(Message, frozen=True, tag="blobStatus"):
     """Our own (blobs.py): how much of this blob is there, and would one of this size, in bytes, be taken?"""
 
@@ -394,6 +419,8 @@ Request = (
     | Keepalive
     | ClaimGrant
     | Manage
+    | Receipts
+    | SignReceipts
     | BlobStatus
     | PutBlob
     | ListCopies
@@ -631,6 +658,23 @@ class KeepaliveReply(Message, frozen=True, tag="keepalive"):
     pass
 
 
+class OfferedReceipt(Part, frozen=True):
+    """The encoded receipt and its provider's signature, in hex."""
+
+    body: Annotated[str, Meta(pattern="^([0-9a-f]{2})+$", max_length=RECEIPT_LETTERS)]
+    signature: Signature
+
+
+class ReceiptsReply(Message, frozen=True, tag="receipts"):
+    receipts: Annotated[list[OfferedReceipt], Meta(max_length=MOST_RECEIPTS)]
+
+
+class SignReceiptsReply(Message, frozen=True, tag="signReceipts"):
+    """kept: how many of the words were about a receipt of this guest."""
+
+    kept: Count
+
+
 class BlobStatusReply(Message, frozen=True, tag="blobStatus"):
     received: Count
 
@@ -776,6 +820,8 @@ Reply = (
     | KeepaliveReply
     | ClaimGrantReply
     | ManageReply
+    | ReceiptsReply
+    | SignReceiptsReply
     | BlobStatusReply
     | PutBlobReply
     | ListCopiesReply
@@ -800,6 +846,8 @@ _requests: Mapping[str, msgspec.json.Decoder[Any]] = {
     "keepalive": msgspec.json.Decoder(Keepalive),
     "claimGrant": msgspec.json.Decoder(ClaimGrant),
     "manage": msgspec.json.Decoder(Manage),
+    "receipts": msgspec.json.Decoder(Receipts),
+    "signReceipts": msgspec.json.Decoder(SignReceipts),
     "blobStatus": msgspec.json.Decoder(BlobStatus),
     "putBlob": msgspec.json.Decoder(PutBlob),
     "listCopies": msgspec.json.Decoder(ListCopies),

@@ -16,12 +16,20 @@ from qvac_core.delegation.admission import AccessPolicy, Decision, Denials, Knoc
 from qvac_core.delegation.blobs import BlobStore
 from qvac_core.delegation.claims import Claims, NoClaims
 from qvac_core.delegation.copies import CopiedModels, NoCopies
-from qvac_core.delegation.events import ConnectionChanged, ConnectionState, ModelsInUseChanged, ProviderEvent
+from qvac_core.delegation.events import (
+    ConnectionChanged,
+    ConnectionState,
+    ModelsInUseChanged,
+    Outcome,
+    ProviderEvent,
+    RequestEnded,
+)
 from qvac_core.delegation.failures import denied, not_admitted
+from qvac_core.delegation.given_receipts import FEATURE, GivenReceipts, NoReceipts
 from qvac_core.delegation.held_bytes import HeldBytes
 from qvac_core.delegation.held_models import KnownModels, LimitsOf
 from qvac_core.delegation.kv_sessions import KvSessions
-from qvac_core.delegation.live_requests import LiveRequests
+from qvac_core.delegation.live_requests import LiveRequest, LiveRequests
 from qvac_core.delegation.managed import Managed, NotManaged
 from qvac_core.delegation.messages import ClaimGrant, ClaimGrantReply, decode_envelope, decode_request, encode
 from qvac_core.delegation.methods import Shape, shape_of
@@ -38,6 +46,7 @@ from qvac_core.delegation.owner_stops import (
 )
 from qvac_core.delegation.parts import ModelPool, RequestLog, SharedModels
 from qvac_core.delegation.peer_stream import PeerStream
+from qvac_core.delegation.receipts import THOUSANDTHS, Receipt
 from qvac_core.delegation.rpc import Rpc, RpcLimits
 from qvac_core.delegation.rpc_streams import IncomingRequest
 from qvac_core.delegation.serving import Greeting, Service, Session, send_error
@@ -73,13 +82,15 @@ class Provider:
         limits_of: LimitsOf | None = None,
         copied: CopiedModels | None = None,
         claims: Claims | None = None,
+        receipts: GivenReceipts | None = None,
         managed: Managed | None = None,
         wall_clock: Callable[[], float] = time.time,
     ) -> None:
         """`wall_clock` gives Unix seconds. limits_of: bounds for one model, as they are now; None = `limits` for all.
 
         greeting: what is said of this provider, as it is now. copied: what guests may copy; None = nothing. claims:
-        invites that keys may show; None = there are none. managed: what the owner's own machines act on.
+        invites that keys may show; None = there are none. receipts: where they are signed; None = none are given.
+        managed: what the owner's own machines act on.
         """
         self.public_key = public_key
         self.paused = False
@@ -100,7 +111,8 @@ class Provider:
         self._in_use: tuple[str, ...] = ()
         self._claims = claims or NoClaims()
         self._blobs = BlobStore(self._limits)
-        self.requests = LiveRequests(log, on_event, lambda: asyncio.get_running_loop().time())
+        self._receipts = receipts or NoReceipts()
+        self.requests = LiveRequests(log, on_event, lambda: asyncio.get_running_loop().time(), self._give_receipt)
         self._service = Service(
             limits=self._limits,
             policy=policy,
@@ -114,6 +126,8 @@ class Provider:
             blobs=self._blobs,
             log=log,
             claims=self._claims,
+            receipts=self._receipts,
+            without=frozenset() if receipts is not None else frozenset({FEATURE}),
             managed=managed or NotManaged(),
             greeting=greeting,
             limits_of=limits_of or (lambda model: bounds),
@@ -282,6 +296,34 @@ class Provider:
         """Its open answers get their last line, then the connection closes."""
         session.stop_by_owner(why)
         await session.rpc.finish(STOP_SECONDS)
+
+    def _give_receipt(self, request: LiveRequest, ended: RequestEnded) -> None:
+        """To a guest of ours that says it signs, of what it asked for under an id."""
+        session = request.session
+        if not isinstance(session, Session) or not session.signs_receipts or not request.asked_as:
+            return
+        if not (ended.prompt_tokens or ended.generated_tokens or ended.amount) and ended.outcome is Outcome.ERROR:
+            return  # refused, or failed before anything was served
+        started_ms = int(ended.started_at * 1000)
+        self._receipts.give(
+            Receipt(
+                provider=self.public_key,
+                guest=request.public_key,
+                id=bytes.fromhex(request.id),
+                request_id=request.asked_as,
+                method=ended.method,
+                model=ended.model,
+                model_sha256=request.model_sha256,
+                quantization=request.quantization,
+                prompt_tokens=ended.prompt_tokens,
+                generated_tokens=ended.generated_tokens,
+                amount=max(0, int(ended.amount * THOUSANDTHS)),
+                unit=ended.unit,
+                started_ms=started_ms,
+                ended_ms=started_ms + max(0, int(ended.ms)),
+                outcome=ended.outcome.value,
+            )
+        )
 
     # --- The owner's hand -------------------------------------------------------------------------------------
 

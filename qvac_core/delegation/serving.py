@@ -27,6 +27,7 @@ from qvac_core.delegation.copies import find as find_copy
 from qvac_core.delegation.embeddings import embed
 from qvac_core.delegation.events import Outcome
 from qvac_core.delegation.failures import Code, Reason, Rejection, by_policy, error_reply
+from qvac_core.delegation.given_receipts import AT_ONCE, ENDING_SECONDS, FEATURE, GivenReceipts
 from qvac_core.delegation.held_bytes import HeldBytes
 from qvac_core.delegation.held_models import (
     HeldModels,
@@ -77,6 +78,10 @@ from qvac_core.delegation.messages import (
     ModelEntry,
     PutBlob,
     PutBlobReply,
+    Receipts,
+    ReceiptsReply,
+    SignReceipts,
+    SignReceiptsReply,
     Terms,
     Transcribe,
     TranscribeStream,
@@ -112,10 +117,10 @@ from qvac_core.store.days import end_of_day
 logger = logging.getLogger(__name__)
 
 HELLO_VERSION = 1
-# Of docs/wire/qvac.md section 12, what this version does. Receipts and countersigning come later.
+# Of docs/wire/qvac.md section 12, what this version does.
 # signs: a guest says something at least every 0.3 s while it waits, so that silence means that it is gone.
 OUR_FEATURES = frozenset(
-    {"models", "queue", "continue", "keepalive", "signs", "blobs", "pictures", "copies", "limits", "grants"}
+    {"models", "queue", "continue", "keepalive", "signs", "blobs", "pictures", "copies", "limits", "grants", FEATURE}
 )
 APP_NAME = "qvac-desktop"
 HEAD_SECONDS = 10.0  # for the first chunk of a request whose body is a stream
@@ -140,7 +145,7 @@ class Greeting:
 @dataclass(frozen=True, slots=True)
 class Service:
     """What all connections of one provider share. `now`: Unix seconds. `resting`: whether no request is taken now,
-    and until when, where that is known.
+    and until when, where that is known. without: features of OUR_FEATURES that this provider does not have.
     """
 
     limits: Limits
@@ -155,6 +160,8 @@ class Service:
     blobs: BlobStore
     log: RequestLog
     claims: Claims
+    receipts: GivenReceipts
+    without: frozenset[str]
     managed: Managed
     greeting: Callable[[], Greeting]
     limits_of: LimitsOf
@@ -183,6 +190,7 @@ class Session:
         self.is_ours = False
         self.knows_limits = False
         self.gives_signs = False
+        self.signs_receipts = False
         self._watching: asyncio.Task[None] | None = None
         self._told_of_contents = False
         self._duplexes = 0
@@ -429,6 +437,12 @@ class Session:
             await self._reply(request, self._cancel(message))
         elif isinstance(message, UnloadModel):
             await self._reply(request, self._unload(message))
+        elif isinstance(message, Receipts):
+            await self._reply(request, await self._unsigned(message))
+        elif isinstance(message, SignReceipts):
+            guest = self.public_key.hex()
+            kept = [await self._service.receipts.hear(guest, word) for word in message.words]
+            await self._reply(request, SignReceiptsReply(sum(kept)))
         elif isinstance(message, BlobStatus):
             self._require(Act.KEEP)
             received = self.blobs.received(message.sha256, message.size_bytes)
@@ -463,11 +477,12 @@ class Session:
             await request.reply(encode(message))
 
     def _hello(self, message: Hello) -> HelloReply:
-        features = sorted(OUR_FEATURES & set(message.features))
+        features = sorted(OUR_FEATURES & set(message.features) - self._service.without)
         self.is_ours = message.app == APP_NAME
         self.tells_places = self.is_ours and "queue" in features
         self.knows_limits = self.is_ours and "limits" in features
         self.gives_signs = self.is_ours and "signs" in features
+        self.signs_receipts = self.is_ours and FEATURE in features
         self._watch_guest()
         greeting = self._service.greeting()
         self._told_of_contents = greeting.logs_content
@@ -482,6 +497,19 @@ class Session:
     def _list_models(self) -> ListModelsReply:
         terms = self.terms() if self.knows_limits else UNSET
         return ListModelsReply([_entry(offered) for offered in self._offered()], terms)
+
+    async def _unsigned(self, message: Receipts) -> ReceiptsReply:
+        """This key's receipts that it has not signed; those of what is ending just now as well."""
+        wanted = set(message.request_ids)
+        mine = [live for live in self.requests if live.public_key == self.public_key and live.asked_as in wanted]
+        if mine:
+            ends = [asyncio.create_task(live.ended.wait()) for live in mine]
+            try:
+                await asyncio.wait(ends, timeout=ENDING_SECONDS)
+            finally:
+                for end in ends:
+                    end.cancel()
+        return ReceiptsReply(list(await self._service.receipts.unsigned(self.public_key.hex(), AT_ONCE)))
 
     async def _copy(self, request: IncomingRequest, message: CopyModel) -> None:
         """The bytes of a model's file; nothing of the model is computed."""
@@ -648,6 +676,7 @@ class Session:
             if lost is not None and isinstance(lost.session, Session) and lost.session.is_lost:
                 self.requests.supersede(lost, self)
         live = self.requests.open(kind, self.public_key, self, own_id, known.model_id, known.model.name)
+        live.model_sha256, live.quantization = known.model.sha256, known.model.quantization
         live.judge = lambda: self._why_stop(live)
         self._watch_guest()
         live.keeps_contents = self._told_of_contents and self._service.greeting().logs_content

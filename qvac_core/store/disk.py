@@ -10,7 +10,10 @@ import errno
 import os
 import secrets
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 from qvac_core.errors import StoreError
 
@@ -43,6 +46,25 @@ def write_atomically(path: Path, content: bytes, *, action: str) -> None:
         _sync_folder(path.parent)
     except OSError as error:
         raise store_error(error, action) from error
+
+
+@contextmanager
+def replaced_text(path: Path) -> Iterator[IO[str]]:
+    """A text file for this user alone, in the place of `path` once it is whole."""
+    temporary = path.with_name(f".{path.name[:100]}.{secrets.token_hex(4)}.tmp")
+    try:
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, PRIVATE_FILE)
+        try:
+            with open(descriptor, "w", encoding="utf-8", errors="replace", newline="") as file:  # noqa: PTH123
+                yield file
+                file.flush()
+                os.fsync(file.fileno())
+            temporary.replace(path)
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            raise
+    except OSError as error:
+        raise store_error(error, f"write {path.name}") from error
 
 
 def create_once(path: Path, content: bytes, *, action: str) -> bool:

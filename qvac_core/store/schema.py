@@ -224,8 +224,38 @@ _VERSION_13: Final[Migration] = (
     "ALTER TABLE messages ADD COLUMN tools TEXT NOT NULL DEFAULT '[]'",
 )
 
+# What was served, signed by both sides (store/receipts.py).
+_VERSION_14: Final[Migration] = (
+    """CREATE TABLE receipts (
+        number INTEGER PRIMARY KEY,
+        side TEXT NOT NULL,
+        peer TEXT NOT NULL,
+        request_id TEXT NOT NULL,
+        id TEXT NOT NULL,
+        method TEXT NOT NULL,
+        model TEXT NOT NULL,
+        started_at REAL NOT NULL,
+        ended_at REAL NOT NULL,
+        prompt_tokens INTEGER NOT NULL,
+        generated_tokens INTEGER NOT NULL,
+        amount REAL NOT NULL,
+        unit TEXT NOT NULL,
+        outcome TEXT NOT NULL,
+        state TEXT NOT NULL,
+        reason TEXT NOT NULL,
+        body BLOB NOT NULL,
+        provider_signature BLOB NOT NULL,
+        guest_signature BLOB NOT NULL,
+        seen TEXT NOT NULL
+    )""",
+    "CREATE INDEX receipts_by_time ON receipts (started_at)",
+    "CREATE INDEX receipts_by_peer ON receipts (side, peer, state, started_at)",
+    "CREATE INDEX receipts_by_request ON receipts (request_id)",
+    "CREATE INDEX receipts_by_id ON receipts (id)",
+)
+
 MIGRATIONS: Final[tuple[Migration, ...]] = (
     *(_VERSION_1, _VERSION_2, _VERSION_3, _VERSION_4, _VERSION_5, _VERSION_6),
     *(_VERSION_7, _VERSION_8, _VERSION_9, _VERSION_10, _VERSION_11, _VERSION_12),
-    _VERSION_13,
+    *(_VERSION_13, _VERSION_14),
 )

@@ -18,6 +18,7 @@ from qvac_core.store.knocks import Knocks
 from qvac_core.store.model_uses import ModelUses
 from qvac_core.store.pictures import PictureFiles
 from qvac_core.store.providers import Providers
+from qvac_core.store.receipts import Receipts
 from qvac_core.store.request_history import RequestHistory
 from qvac_core.store.request_log import RequestLog
 from qvac_core.store.settings_file import SettingsFile
@@ -42,6 +43,7 @@ class Store:
     downloads: Downloads
     model_uses: ModelUses
     tool_servers: ToolServers
+    receipts: Receipts
     notices: tuple[str, ...]
 
     @classmethod
@@ -51,9 +53,10 @@ class Store:
         sweep_temporaries(folder.root, now)
         settings = SettingsFile(folder.settings_file, now=now)
         database = Database.open(folder.database_file, now=now)
-        request_log, conversations = RequestLog(database), Conversations(database)
+        request_log, conversations, receipts = RequestLog(database), Conversations(database), Receipts(database)
         request_log.close_unfinished()
         request_log.prune(now, settings.settings.sharing.log_days, settings.settings.sharing.log_rows)
+        receipts.prune(now, settings.settings.sharing.log_days)
         conversations.close_unfinished()
         notices = tuple(notice for notice in (settings.notice, database.notice) if notice is not None)
         return cls(
@@ -71,6 +74,7 @@ class Store:
             Downloads(database),
             ModelUses(database),
             ToolServers(database),
+            receipts,
             notices,
         )
 

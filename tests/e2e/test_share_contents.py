@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
+from qvac_core.core.receipts import check_file
+from qvac_core.core.receipts_room import ReceiptQuery, ReceiptSide, ReceiptState
 from qvac_core.core.state import LogEntry, ProvidersChanged, RequestEnded, RequestProgressed, Target
 from tests.e2e.test_core import LONG, QUESTION, Watched, admitted, run
 
@@ -35,6 +38,7 @@ def test_contents_are_kept_of_guests_who_were_told(small_model_path: Path, tmp_p
         third = await newest(owner, 3)
         assert await history.contents(third.id) is None
         await history.forget_contents()
+        await signed_by_both(owner, guest, 3, tmp_path / "receipts.jsonl")
         assert not await history.has_contents() and len(await owner.core.request_log()) == 3
 
     run(test, tmp_path)
@@ -59,6 +63,23 @@ def test_a_request_in_the_line_is_shown_and_can_be_removed(small_model_path: Pat
         await owner.until(RequestEnded, lambda event: event.entry.outcome != "stopped")
 
     run(test, tmp_path)
+
+
+async def signed_by_both(owner: Watched, guest: Watched, count: int, file: Path) -> None:
+    """Each request has its receipt on both sides, and a third person reads it."""
+    async with asyncio.timeout(30):
+        while True:
+            given = await owner.core.receipts.find(ReceiptQuery(ReceiptSide.GIVEN))
+            taken = await guest.core.receipts.find(ReceiptQuery(ReceiptSide.TAKEN))
+            if [one.state for one in (*given, *taken)] == [ReceiptState.SIGNED] * 2 * count:
+                break
+            await asyncio.sleep(0.05)
+    assert {one.body for one in given} == {one.body for one in taken}
+    assert {one.id: one.tokens for one in given} == {
+        entry.id: entry.prompt_tokens + entry.generated_tokens for entry in await owner.core.request_log()
+    }
+    assert await guest.core.receipts.export(file, ReceiptQuery()) == count
+    assert [one.good for one in check_file(file)] == [True] * count
 
 
 async def newest(owner: Watched, count: int) -> LogEntry:

@@ -73,6 +73,7 @@ from tests.gui.fake_manners import FakeGauges, FakeManners
 from tests.gui.fake_model_options import FakeModelOptions
 from tests.gui.fake_pausing import FakePausing
 from tests.gui.fake_programs import FakePrograms
+from tests.gui.fake_receipts import FakeReceipts
 from tests.gui.fake_tools import FakeTools
 from tests.gui.fake_translators import FakeTranslators
 
@@ -151,6 +152,7 @@ class FakeCore:
         self.pausing = FakePausing(self._enter, self.emit)
         self.limits = FakeLimits(self)
         self.invites = FakeInvites(self)
+        self.receipts = FakeReceipts()
         self.programs = FakePrograms(self._enter, self.emit, self.settings)
         self.branches = FakeBranches(self)
         self.chat_settings = FakeChatSettings(self)

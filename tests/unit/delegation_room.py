@@ -12,8 +12,10 @@ from typing import Any
 from qvac_core.delegation.admission import AccessMode, AccessPolicy, AccessRules, Allowance, Limits
 from qvac_core.delegation.consumer import Consumer, Delegate, LocalLoader, Waits
 from qvac_core.delegation.events import ProviderEvent
+from qvac_core.delegation.given_receipts import GivenReceipts
 from qvac_core.delegation.messages import HistoryMessage
 from qvac_core.delegation.provider import Provider
+from qvac_core.delegation.receipt_exchange import TakenReceipts
 from qvac_core.delegation.serving import Greeting
 from qvac_core.errors import NetworkError
 from qvac_core.hyperdht import Refusal
@@ -43,6 +45,7 @@ class Room:
     log: MemoryLog
     events: list[ProviderEvent]
     tasks: asyncio.TaskGroup
+    provider_key: bytes = PROVIDER_KEY
     streams: list[MemoryStream] = field(default_factory=list)
     connects: int = 0
 
@@ -54,27 +57,38 @@ class Room:
             raise NetworkError("refused", name="SERVER_ERROR")
         if verdict is True:
             raise NetworkError("no answer", name="PEER_CONNECTION_FAILED")
-        ours, theirs = stream_pair(key, PROVIDER_KEY, capacity=capacity)
+        ours, theirs = stream_pair(key, self.provider_key, capacity=capacity)
         self.streams.append(ours)
         self.tasks.create_task(self.provider.serve(theirs))
         return ours
 
     def consumer(
-        self, key: bytes = CONSUMER_KEY, *, waits: Waits | None = None, local_loader: LocalLoader | None = None
+        self,
+        key: bytes = CONSUMER_KEY,
+        *,
+        waits: Waits | None = None,
+        local_loader: LocalLoader | None = None,
+        receipts: TakenReceipts | None = None,
     ) -> Consumer:
         async def connect(public_key: bytes, force_new: bool, seconds: float) -> MemoryStream:
-            if public_key != PROVIDER_KEY:
+            if public_key != self.provider_key:
                 raise NetworkError("nobody knows it", name="PEER_NOT_FOUND")
             return self.stream_as(key)
 
-        return Consumer(connect, waits=waits, local_loader=local_loader)
+        return Consumer(connect, waits=waits, local_loader=local_loader, receipts=receipts)
 
 
 DELEGATE = Delegate(PROVIDER_KEY)
 
 
 @asynccontextmanager
-async def provider_room(rules: AccessRules | None = None, limits: Limits | None = None) -> AsyncIterator[Room]:
+async def provider_room(
+    rules: AccessRules | None = None,
+    limits: Limits | None = None,
+    *,
+    provider_key: bytes = PROVIDER_KEY,
+    receipts: GivenReceipts | None = None,
+) -> AsyncIterator[Room]:
     policy = AccessPolicy(admitting(CONSUMER_KEY) if rules is None else rules)
     pool, models, log = ScriptedPool(), OneShared(), MemoryLog()
     events: list[ProviderEvent] = []
@@ -87,9 +101,11 @@ async def provider_room(rules: AccessRules | None = None, limits: Limits | None 
         on_event=events.append,
         greeting=lambda: Greeting(name="Test box"),
         wall_clock=asyncio.get_running_loop().time,
+        public_key=provider_key,
+        receipts=receipts,
     )
     async with asyncio.TaskGroup() as tasks:
-        room = Room(provider, policy, pool, models, log, events, tasks)
+        room = Room(provider, policy, pool, models, log, events, tasks, provider_key)
         yield room
         await provider.close()
         for stream in room.streams:

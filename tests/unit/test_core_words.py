@@ -110,6 +110,8 @@ FOR_PROGRAMS = {
     "core/program_reach.py: This provider cannot go on": "the next one is asked then",
     "core/program_reach.py: the peer": "the next one is asked then, or it becomes a sentence of error_text",
     "core/machine.py: projectionModelSrc": "the model configuration of the API",
+    "core/receipts.py: There is no receipt": "`receipts verify`",
+    "core/receipts.py: {} is too large": "`receipts verify`",
     "engines/embedding_model.py": "embeddings are asked for by programs",
     "engines/embedding_queue.py": "embeddings are asked for by programs",
     "engines/llama_embeddings.py": "embeddings are asked for by programs",

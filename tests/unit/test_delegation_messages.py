@@ -216,7 +216,7 @@ def test_junk_is_an_error_of_theirs(junk: bytes) -> None:
 
 def test_shapes_of_methods() -> None:
     assert {name for name in SHAPES if name in REMOTE_SAFE} == REMOTE_SAFE
-    assert len([name for name in SHAPES if not name.startswith("__")]) == 37 + 9
+    assert len([name for name in SHAPES if not name.startswith("__")]) == 37 + 11
     assert shape_of("loadModel", with_progress=True) is Shape.STREAM
     assert shape_of("loadModel", with_progress=False) is Shape.REPLY
     assert shape_of("heartbeat", with_progress=True) is Shape.REPLY

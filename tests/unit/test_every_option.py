@@ -107,6 +107,7 @@ CONTENTS = "e2e/test_share_contents.py::test_contents_are_kept_of_guests_who_wer
 GUESTS = "unit/test_cli_guests.py::test_every_limit_is_set_told_and_lifted"
 INVITE = "unit/test_cli_invite.py::test_an_invite_is_made_listed_taken_back_and_forgotten"
 INVITED = "e2e/test_invites.py::test_a_link_lets_a_guest_in_and_is_worth_nothing_afterwards"
+RECEIPTS = "unit/test_receipts.py::test_the_command_lists_exports_and_verifies"
 CONVERSATIONS = "e2e/test_conversations_verb.py::test_conversations_go_out_and_come_in_whole"
 IDENTITY = "e2e/test_identity_verb.py::test_an_identity_is_backed_up_renewed_and_restored"
 ENTRANCE = f"{API}::test_who_may_enter_is_what_the_settings_say"
@@ -291,6 +292,13 @@ SHOWN_BY: dict[str, tuple[str, ...]] = {
         )
     },
     "remote --relay-through": (RELAYS,),
+    "receipts --data-dir": (RECEIPTS,),
+    "receipts action": (RECEIPTS,),
+    "receipts file": (RECEIPTS,),
+    "receipts --side": (RECEIPTS,),
+    "receipts --key": (RECEIPTS,),
+    "receipts --yes": (RECEIPTS,),
+    "receipts --json": (RECEIPTS,),
     "conversations --data-dir": (CONVERSATIONS,),
     "conversations action": (CONVERSATIONS,),
     "conversations files": (CONVERSATIONS,),
