@@ -48,6 +48,8 @@ _WHOLE = (
     later("The machine went offline."),
     later("The connection ended. Try again when it is back."),
     later("The answer goes on by itself when it is back, as long as QVAC Desktop runs."),
+    later("The transcript goes on by itself when it is back, as long as QVAC Desktop runs."),
+    later("This transcript does not exist any more."),
     later("The relay between the two machines went away."),
     later("No other way was found. Try again, or give a second --relay-through KEY."),
     later("Nothing has come from it for a while. Try again when it is back."),
@@ -251,6 +253,7 @@ _WITH_FIELDS = (
         "a smaller model, a smaller context or fewer parallel chats."
     ),
     later("This audio is longer than the {time} that are allowed. Send it in parts."),
+    later("The recording {file} is not where it was, or is another one now. Transcribe it anew."),
 )
 
 

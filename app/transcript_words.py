@@ -12,7 +12,7 @@ from app import languages
 from app.i18n import later, listed, number, tr
 from app.words import whole_duration
 from qvac_core.core.state import Message, TranscriptProgress
-from qvac_core.core.transcript import Transcript, TranscriptLine
+from qvac_core.core.transcript import HandedOver, Transcript, TranscriptLine
 from qvac_core.errors import StoreError
 
 
@@ -100,6 +100,14 @@ def ending(message: Message, transcript: Transcript) -> str:
     if message.status == "stopped":
         return tr("stopped, so far {time} is kept", time=so_far)
     return tr("so far {time} is kept", time=so_far)
+
+
+def hand_over(change: HandedOver) -> str:
+    """That somebody else listened from there on."""
+    fields = {"name": change.left or tr("This machine"), "time": clock(change.at_ms)}
+    if change.by:
+        return tr("{name} went away: from {time} on, {other} listened.", **fields, other=change.by)
+    return tr("{name} went away: from {time} on, this machine listened.", **fields)
 
 
 def line(piece: TranscriptLine) -> str:

@@ -610,6 +610,11 @@ def _transcribe(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--format", choices=("text", "srt", "vtt", "json"), default="text", help="of the output (default: text)"
     )
+    parser.add_argument(
+        "--fallback",
+        action="store_true",
+        help="when the provider goes away, this machine goes on behind what was heard, with a model that it has",
+    )
     _asks_a_provider(parser)
 
 

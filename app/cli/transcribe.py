@@ -17,6 +17,7 @@ from app.cli.output import Output
 from app.cli.refusal import is_refusal, with_own_key
 from qvac_core.core import Core, load_key_pair
 from qvac_core.core.config import CoreConfig
+from qvac_core.core.heard_elsewhere import Listeners, TakenOver, heard_to_the_end
 from qvac_core.core.library_folder import open_library
 from qvac_core.core.speech import HOW_TO_GET_ONE, NO_MODEL
 from qvac_core.delegation.consumer import Delegate
@@ -41,9 +42,10 @@ from qvac_core.store.records import Target
 from qvac_core.store.settings_file import SettingsFile
 from qvac_core.threads import make_in_thread
 
-FOR_A_KEY = ("seed", "bootstrap", "port", "no_local_network", "relay_through", "timeout")
+FOR_A_KEY = ("seed", "bootstrap", "port", "no_local_network", "relay_through", "timeout", "fallback")
 
 Events = AsyncGenerator[TranscriptionEvent, None]
+Heard = AsyncGenerator[TranscriptionEvent | TakenOver, None]
 
 
 async def transcribe(options: argparse.Namespace, output: Output) -> int:
@@ -56,7 +58,7 @@ async def transcribe(options: argparse.Namespace, output: Output) -> int:
         options.key = None
     elif options.key is None:
         for name in FOR_A_KEY:
-            if getattr(options, name, None) is not None:
+            if getattr(options, name, None) not in (None, False):
                 raise LocalProtocolError(f"--{name.replace('_', '-')} is for a provider's KEY.", name="INVALID_OPTION")
     opened = _there(options, config, output) if options.key is not None else _here(options, config, output)
     async with opened as events:
@@ -127,7 +129,7 @@ async def _looked_for(folder: DataDir, library: Library, name: str | None, outpu
 
 
 @asynccontextmanager
-async def _there(options: argparse.Namespace, config: CoreConfig, output: Output) -> AsyncIterator[Events]:
+async def _there(options: argparse.Namespace, config: CoreConfig, output: Output) -> AsyncIterator[Heard]:
     core = Core(config)
     delegate = Delegate(options.key, timeout=options.timeout)
 
@@ -140,16 +142,23 @@ async def _there(options: argparse.Namespace, config: CoreConfig, output: Output
 
     try:
         await core.start()
-        events = core.speech.transcribe(
-            AudioFile(options.file),
-            Target(options.key.hex(), options.model or ""),
-            language=options.language or "",
-            prompt=options.prompt or "",
-            translate=options.translate,
-            on_load=load,
-            on_upload=upload,
-            delegate=delegate,
-        )
+
+        def listen(who: Target, start_ms: int, *, impatient: bool) -> Events:
+            return core.speech.transcribe(
+                AudioFile(options.file),
+                who,
+                language=options.language or "",
+                prompt=options.prompt or "",
+                translate=options.translate,
+                on_load=load,
+                on_upload=upload,
+                delegate=delegate,
+                start_ms=start_ms,
+                impatient=impatient,
+            )
+
+        listeners = Listeners(core.speech.choices, here=options.fallback, language=options.language or "")
+        events = heard_to_the_end(Target(options.key.hex(), options.model or ""), listen, listeners)
         async with aclosing(events):
             yield events
     except QvacError as error:
@@ -166,7 +175,7 @@ def _file(name: str) -> Path | None:
 # --- What is told -----------------------------------------------------------------------------------------------------
 
 
-async def _tell(events: Events, options: argparse.Namespace, output: Output) -> None:
+async def _tell(events: Events | Heard, options: argparse.Namespace, output: Output) -> None:
     segments: list[Segment] = []
     async for event in events:
         if isinstance(event, Segment):
@@ -175,6 +184,9 @@ async def _tell(events: Events, options: argparse.Namespace, output: Output) -> 
             if options.format == "text":
                 _status(output, "")
                 output.text(event.text)
+        elif isinstance(event, TakenOver):
+            output.event("seam", **{"from": "delegated", "to": "local", "atMs": event.at_ms})
+            output.note(f"The provider went away: this machine goes on at {_clock(event.at_ms / 1000)}.")
         elif isinstance(event, Progress):
             output.event("progress", doneMs=event.done_ms, totalMs=event.total_ms, leftSeconds=event.left_seconds)
             _status(output, _words(event))

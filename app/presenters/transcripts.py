@@ -49,6 +49,11 @@ class Transcripts(QObject):
     def stop(self, message_id: str) -> None:
         self._tasks.start(self._core.call(lambda core: core.stop_transcript(message_id)), self._report)
 
+    def go_on(self, conversation_id: str, message_id: str) -> None:
+        self._tasks.start(
+            self._core.call(lambda core: core.continue_transcript(conversation_id, message_id)), self._report
+        )
+
     def export(self, transcript: Transcript, form: Form, path: Path) -> None:
         try:
             save(export(transcript, form), path)

@@ -151,6 +151,7 @@ class FilesView(QObject):
 
     def _connect(self, row: TranscriptRow) -> None:
         row.stop_wanted.connect(self._stop)
+        row.go_on_wanted.connect(self._go_on)
         recordings = self._presenter.recordings
         row.play_wanted.connect(lambda id, at: recordings.play(id, row.transcript, at))
         row.pause_wanted.connect(lambda _id: recordings.pause())
@@ -181,6 +182,12 @@ class FilesView(QObject):
     def _stop(self, message_id: str) -> None:
         self._presenter.transcripts.owner = self
         self._presenter.transcripts.stop(message_id)
+
+    def _go_on(self, message_id: str) -> None:
+        presenter = self._presenter
+        presenter.transcripts.owner = self
+        if presenter.conversation is not None:
+            presenter.transcripts.go_on(presenter.conversation.id, message_id)
 
     def _export(self, row: TranscriptRow, form: Form) -> None:
         self._presenter.transcripts.owner = self

@@ -11,6 +11,10 @@ from qvac_core.engines.interface import ChatMessage, Tool, ToolCall, ToolChoice,
 from qvac_core.engines.thinking import CLOSE_TAG, OPEN_TAG, without_thinking
 from qvac_core.errors import ModelError
 
+# Names of errors of a provider that was there and may be again, and for how long its return is news (seconds).
+WENT_AWAY = frozenset({"ECONNRESET", "ETIMEDOUT", "ECLOSED", "REQUEST_TIMEOUT", "PEER_CONNECTION_FAILED"})
+WAIT_SECONDS = 6 * 3600.0
+
 
 @dataclass(frozen=True, slots=True)
 class Question:

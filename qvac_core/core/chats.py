@@ -17,6 +17,8 @@ from qvac_core.core.ahead import Ahead
 from qvac_core.core.answer_keeper import AnswerKeeper
 from qvac_core.core.answering import (
     ANEW,
+    WAIT_SECONDS,
+    WENT_AWAY,
     AnswerPart,
     Began,
     Edges,
@@ -75,9 +77,6 @@ TITLE_LETTERS = 48
 KEEP_EVERY = 1.0
 # How long nothing may come of a provider before who goes on begins the answer anew (seconds).
 ANEW_SECONDS = 3.0
-# Names of errors of a provider that was there and may be again, and for how long its return is news (seconds).
-WENT_AWAY = frozenset({"ECONNRESET", "ETIMEDOUT", "ECLOSED", "REQUEST_TIMEOUT", "PEER_CONNECTION_FAILED"})
-WAIT_SECONDS = 6 * 3600.0
 GOES_ON = "The answer goes on by itself when it is back, as long as QVAC Desktop runs."
 # How long before this machine begins to compute what it may have to say (seconds). A provider that is there is heard
 # in less, also while it reads a long prompt.

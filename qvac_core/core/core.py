@@ -29,6 +29,7 @@ from qvac_core.core.diagnosis import examine_network
 from qvac_core.core.dictation import Dictations
 from qvac_core.core.event_hub import EventHub
 from qvac_core.core.gauges import MachineGauges
+from qvac_core.core.heard_elsewhere import Listeners, TakenOver, heard_to_the_end
 from qvac_core.core.history import History
 from qvac_core.core.invites_room import InvitesInterface
 from qvac_core.core.kept_states import KeptStates
@@ -608,15 +609,27 @@ class Core:
     async def stop_transcript(self, message_id: str) -> None:
         await self._transcripts.stop(message_id)
 
+    async def continue_transcript(self, conversation_id: str, message_id: str) -> None:
+        await self._transcripts.go_on(conversation_id, message_id)
+
     async def _open_live(self, listener: Target, language: str) -> LiveSession:
         return await self.speech.live(LiveOptions(language=language), listener)
 
-    async def _transcribe(
-        self, path: Path, listener: Target, language: str
-    ) -> AsyncGenerator[TranscriptionEvent, None]:
-        async with aclosing(self.speech.transcribe(AudioFile(path), listener, language=language)) as events:
-            async for event in events:
-                yield event
+    def _transcribe(
+        self, path: Path, listener: Target, language: str, *, others: Sequence[Target], start_ms: int, segments: int
+    ) -> AsyncGenerator[TranscriptionEvent | TakenOver, None]:
+        def listen(who: Target, start_ms: int, *, impatient: bool) -> AsyncGenerator[TranscriptionEvent, None]:
+            return self.speech.transcribe(
+                AudioFile(path), who, language=language, start_ms=start_ms, impatient=impatient
+            )
+
+        listeners = Listeners(
+            lambda: (*self.speech.choices(), *self._contacts.speech_models()),
+            [other.provider_key for other in others],
+            here=self._store.settings.settings.chat.fallback,
+            language=language,
+        )
+        return heard_to_the_end(listener, listen, listeners, start_ms=start_ms, segments=segments)
 
     async def _who_listens(self, listener: Target) -> AnswerStats:
         key = listener.provider_key

@@ -254,6 +254,10 @@ class CoreInterface(Protocol):
     async def stop_transcript(self, message_id: str) -> None:
         """What is done is kept; AnswerFinished with status "stopped" follows."""
 
+    async def continue_transcript(self, conversation_id: str, message_id: str) -> None:
+        """Of one that was stopped or broke off, hear the rest; events as of `start_transcript`. Raises ModelError where
+        the recording is not where it was."""
+
     async def start_translation(
         self, translation_id: str, text: str, to: str, target: Target, source: str = ""
     ) -> None:

@@ -17,9 +17,10 @@ from msgspec import UNSET, UnsetType
 
 from qvac_core.core.answering import Edges
 from qvac_core.core.contacts import CONTEXT_TOKENS, Contacts
+from qvac_core.core.heard_elsewhere import Listeners, heard_to_the_end
 from qvac_core.core.machine import THIS_MACHINE, Machine
 from qvac_core.core.speech import Speech
-from qvac_core.core.state import ProviderEntry, Target
+from qvac_core.core.state import ProviderEntry, SpeechChoice, Target
 from qvac_core.core.tasks import TaskOwner
 from qvac_core.delegation.completion import Completion
 from qvac_core.delegation.completion_request import schema_of
@@ -78,7 +79,7 @@ from qvac_core.engines.interface import (
     ToolMode,
 )
 from qvac_core.engines.library import Library
-from qvac_core.engines.speech import AudioFile, Segment
+from qvac_core.engines.speech import AudioFile, Segment, TranscriptionEvent
 from qvac_core.engines.speech import Finished as HeardOut
 from qvac_core.errors import ConnectionClosed, DelegationError, LocalProtocolError, ModelError, QvacError
 from qvac_core.models import by_name, model_title
@@ -379,11 +380,26 @@ class ProgramReach:
             tokens += _count(reply.stats.total_tokens) or 0 if not isinstance(reply.stats, UnsetType) else 0
         return Vectors(vectors, tokens)
 
-    async def transcribe(self, offer: Offer, ask: SpeechAsk) -> AsyncGenerator[Heard | HeardAll, None]:
-        target = Target(offer.provider_key, offer.source)
-        events = self._speech.transcribe(
-            AudioFile(ask.file), target, language=ask.language, prompt=ask.prompt, translate=ask.translate
+    async def transcribe(
+        self, offer: Offer, ask: SpeechAsk, heirs: Sequence[Offer] = ()
+    ) -> AsyncGenerator[Heard | HeardAll, None]:
+        def listen(who: Target, start_ms: int, *, impatient: bool) -> AsyncGenerator[TranscriptionEvent, None]:
+            return self._speech.transcribe(
+                AudioFile(ask.file),
+                who,
+                language=ask.language,
+                prompt=ask.prompt,
+                translate=ask.translate,
+                start_ms=start_ms,
+                impatient=impatient,
+            )
+
+        listeners = Listeners(
+            lambda: [SpeechChoice(heir.source, heir.provider_key, loaded=heir.loaded) for heir in heirs],
+            [heir.provider_key for heir in heirs if not heir.local],
+            here=any(heir.local for heir in heirs),
         )
+        events = heard_to_the_end(Target(offer.provider_key, offer.source), listen, listeners)
         async with aclosing(events):
             async for event in events:
                 if isinstance(event, Segment):

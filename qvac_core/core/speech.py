@@ -78,21 +78,38 @@ class Speech:
         on_load: LoadProgress | None = None,
         on_upload: UploadProgress | None = None,
         delegate: Delegate | None = None,
+        start_ms: int = 0,
+        impatient: bool = False,
     ) -> AsyncGenerator[TranscriptionEvent, None]:
         """As `SpeechModel.transcribe`. target.model "" = the first there that can. Leaving it cancels.
 
-        delegate: how its provider is reached. Raises ModelError, DelegationError, ….
+        delegate: how its provider is reached. start_ms: what is before it was heard already. impatient: a provider that
+        is gone is given up within a second. Raises ModelError, DelegationError, ….
         """
         if (there := self._delegate(target, delegate)) is not None:
             model_id = await self._load_there(there, target.model, language, translate, on_load)
-            events = self._consumer.transcribe(model_id, audio, delegate=there, prompt=prompt, on_upload=on_upload)
+            events = self._consumer.transcribe(
+                model_id,
+                audio,
+                delegate=there,
+                prompt=prompt,
+                on_upload=on_upload,
+                start_ms=start_ms,
+                impatient=impatient,
+            )
             async with aclosing(events):
                 async for event in events:
                     yield event
             return
         with await self._lease(target.model) as lease:
             request = TranscriptionRequest(
-                uuid.uuid4().hex, audio, language=language, prompt=prompt, translate=translate, owner=LOCAL_OWNER
+                uuid.uuid4().hex,
+                audio,
+                language=language,
+                prompt=prompt,
+                translate=translate,
+                owner=LOCAL_OWNER,
+                start_ms=start_ms,
             )
             heard = speech_of(lease.model).transcribe(request)
             async with aclosing(heard):  # type: ignore[type-var]

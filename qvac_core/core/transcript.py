@@ -6,6 +6,7 @@ audio), and the last one of a whole transcript what was found out about it. It g
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
@@ -32,7 +33,13 @@ class _Tail(msgspec.Struct, tag="end", rename="camel"):
     notices: tuple[str, ...] = ()
 
 
-_decoder = msgspec.json.Decoder(_Head | _Piece | _Tail)
+class _Handed(msgspec.Struct, tag="by"):
+    at: int
+    left: str
+    by: str
+
+
+_decoder = msgspec.json.Decoder(_Head | _Piece | _Tail | _Handed)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +47,15 @@ class TranscriptLine:
     start_ms: int
     end_ms: int
     text: str
+
+
+@dataclass(frozen=True, slots=True)
+class HandedOver:
+    """From this millisecond on, `by` listened, since `left` had gone away. By name; "" = this machine."""
+
+    at_ms: int
+    left: str
+    by: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +73,7 @@ class Transcript:
     audio_ms: int = 0
     notices: tuple[str, ...] = field(default=())
     path: str = ""
+    handed_over: tuple[HandedOver, ...] = ()
 
     @property
     def text(self) -> str:
@@ -76,6 +93,10 @@ def piece(start_ms: int, end_ms: int, text: str) -> str:
     return _line(_Piece((start_ms, end_ms), text))
 
 
+def handed_over(at_ms: int, left: str, by: str) -> str:
+    return _line(_Handed(at_ms, left, by))
+
+
 def end(language: str, audio_ms: int, notices: tuple[str, ...] = ()) -> str:
     return _line(_Tail(language, audio_ms, notices))
 
@@ -84,6 +105,7 @@ def read(text: str) -> Transcript:
     """Lines that are none of ours are passed over: a message of another version is better read in part than not."""
     head = _Head("", 0)
     lines: list[TranscriptLine] = []
+    handed: list[HandedOver] = []
     tail: _Tail | None = None
     for part in _parts(text):
         match part:
@@ -93,10 +115,12 @@ def read(text: str) -> Transcript:
                 lines.append(TranscriptLine(*part.at, part.text))
             case _Tail():
                 tail = part
+            case _Handed():
+                handed.append(HandedOver(part.at, part.left, part.by))
+    known = Transcript(head.name, head.bytes, tuple(lines), path=head.path, handed_over=tuple(handed))
     if tail is None:
-        return Transcript(head.name, head.bytes, tuple(lines), path=head.path)
-    whole = (tail.language, tail.audio_ms, tail.notices)
-    return Transcript(head.name, head.bytes, tuple(lines), True, *whole, path=head.path)
+        return known
+    return dataclasses.replace(known, whole=True, language=tail.language, audio_ms=tail.audio_ms, notices=tail.notices)
 
 
 def without_path(text: str) -> str:
@@ -105,7 +129,7 @@ def without_path(text: str) -> str:
     return "".join(map(_line, parts))
 
 
-def _parts(text: str) -> Iterator[_Head | _Piece | _Tail]:
+def _parts(text: str) -> Iterator[_Head | _Piece | _Tail | _Handed]:
     for line in text.splitlines():
         try:
             yield _decoder.decode(line)

@@ -6,38 +6,52 @@ A transcript belongs to this object and not to a screen, as an answer does (`cha
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Protocol
 
 from qvac_core.core import transcript
 from qvac_core.core.answer_keeper import AnswerKeeper
+from qvac_core.core.answering import WAIT_SECONDS, WENT_AWAY
 from qvac_core.core.error_text import describe, mistaken
 from qvac_core.core.event_hub import EventHub
+from qvac_core.core.heard_elsewhere import TakenOver
 from qvac_core.core.state import (
     AnswerFinished,
     AnswerStarted,
     AnswerStats,
     AnswerTokens,
     ConversationsChanged,
+    CoreEvent,
     Message,
+    ProvidersChanged,
     Target,
     TranscriptProgress,
 )
 from qvac_core.core.tasks import TaskOwner
 from qvac_core.engines.speech import Finished, Progress, Segment, SpeechEnd, TranscriptionEvent
-from qvac_core.errors import ModelError, QvacError
+from qvac_core.errors import ModelError, QvacError, StoreError
 from qvac_core.store.conversations import new_id
 from qvac_core.store.store import Store
 
 KEEP_EVERY = 1.0
 """Seconds between two writes of a growing transcript: a power cut costs at most so much of it."""
 TITLE = "Transcript: {}"
+GOES_ON = "The transcript goes on by itself when it is back, as long as QVAC Desktop runs."
 
-Transcribe = Callable[[Path, Target, str], AsyncGenerator[TranscriptionEvent, None]]
-"""(file, listener, language): closing the iterator cancels. Raises QvacError."""
+
+class Transcribe(Protocol):
+    def __call__(
+        self, path: Path, listener: Target, language: str, *, others: Sequence[Target], start_ms: int, segments: int
+    ) -> AsyncGenerator[TranscriptionEvent | TakenOver, None]:
+        """Closing the iterator cancels. others: who else of its conversation may go on. start_ms, segments: what is
+        there of it already. Raises QvacError."""
+
+
 Who = Callable[[Target], Awaitable[AnswerStats]]
 """Who listens, and by which path."""
 
@@ -46,9 +60,19 @@ Who = Callable[[Target], Awaitable[AnswerStats]]
 class _Running:
     conversation_id: str
     message: Message
+    others: Sequence[Target] = ()
     task: asyncio.Task[None] | None = None
     kept_at: float = 0.0
     stopped: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Waiting:
+    """A transcript whose listener went away. until: a monotonic time."""
+
+    conversation_id: str
+    provider_key: str
+    until: float
 
 
 class Transcripts:
@@ -60,9 +84,11 @@ class Transcripts:
         self._who = who
         self._tasks = TaskOwner()
         self._running: dict[str, _Running] = {}
+        self._waiting: dict[str, _Waiting] = {}
         self._keeper = AnswerKeeper(
             lambda message: self._run(store.conversations.update, message), lambda notice: events.emit(notice)
         )
+        events.subscribe(self._on_event)
 
     async def close(self) -> None:
         """Stop every transcript; what is done is kept as stopped."""
@@ -80,11 +106,43 @@ class Transcripts:
         if not conversation.title:
             await self._run(self._store.conversations.rename, conversation_id, TITLE.format(path.stem))
         self._events.emit(ConversationsChanged(await self._run(self._store.conversations.list)))
-        running = _Running(conversation_id, message, kept_at=time.monotonic())
-        self._running[message.id] = running
-        self._events.emit(AnswerStarted(conversation_id, message))
-        running.task = self._tasks.start(self._listen(running, path, listener, language), f"transcript {message.id}")
+        self._begin(_Running(conversation_id, message, conversation.others), path, listener, language)
         return message.id
+
+    async def go_on(self, conversation_id: str, message_id: str) -> None:
+        """With a transcript that was stopped or broke off, behind what is there of it, by whom it was made last.
+
+        Raises StoreError for one that is not there, ModelError where its recording is not.
+        """
+        if message_id in self._running:
+            return
+        conversation = await self._run(self._store.conversations.get, conversation_id)
+        messages = await self._run(self._store.conversations.messages, conversation_id)
+        kept = next((self.newest(each) for each in messages if each.id == message_id), None)
+        if kept is None or kept.role != transcript.ROLE:
+            raise StoreError("This transcript does not exist any more.", name="NO_TRANSCRIPT")
+        begun = transcript.read(kept.text)
+        if begun.whole:
+            return
+        path = Path(begun.path)
+        if not begun.path or await asyncio.to_thread(_size, path) != begun.size_bytes:
+            raise ModelError(
+                f"The recording {begun.file} is not where it was, or is another one now. Transcribe it anew.",
+                name="FILE_UNREADABLE",
+            )
+        by = kept.stats
+        listener = Target(by.provider_key, by.model) if by is not None else Target()
+        message = replace(kept, status="streaming", error=None)
+        if message_id not in self._running:  # both windows asked
+            self._begin(_Running(conversation_id, message, conversation.others), path, listener, "")
+
+    def _begin(self, running: _Running, path: Path, listener: Target, language: str) -> None:
+        running.kept_at = time.monotonic()
+        self._waiting.pop(running.message.id, None)
+        self._running[running.message.id] = running
+        self._events.emit(AnswerStarted(running.conversation_id, running.message))
+        listening = self._listen(running, path, listener, language)
+        running.task = self._tasks.start(listening, f"transcript {running.message.id}")
 
     async def stop(self, message_id: str) -> None:
         """What is done stays. One that has ended already is fine."""
@@ -104,10 +162,18 @@ class Transcripts:
         return running.message if running is not None else self._keeper.newest(message)
 
     async def _listen(self, running: _Running, path: Path, listener: Target, language: str) -> None:
+        begun = transcript.read(running.message.text)
+        told = max((line.end_ms for line in begun.lines), default=0)
         try:
-            async with aclosing(self._transcribe(path, listener, language)) as events:
+            events = self._transcribe(
+                path, listener, language, others=running.others, start_ms=told, segments=len(begun.lines)
+            )
+            async with aclosing(events):
                 async for event in events:
-                    self._take(running, event)
+                    if isinstance(event, TakenOver):
+                        await self._hand_over(running, event)
+                    else:
+                        self._take(running, event)
             if running.message.status == "streaming":
                 running.message = replace(running.message, status="done")
         except asyncio.CancelledError:
@@ -115,6 +181,7 @@ class Transcripts:
             raise
         except QvacError as error:
             running.message = replace(running.message, status="failed", error=describe(error))
+            self._wait(running, error)
         except Exception as error:
             # A mistake of ours: without an end it would be transcribed for ever.
             running.message = replace(running.message, status="failed", error=mistaken(error))
@@ -123,6 +190,35 @@ class Transcripts:
             self._running.pop(running.message.id, None)
             self._keeper.keep(running.message)
             self._events.emit(AnswerFinished(running.conversation_id, running.message))
+
+    def _wait(self, running: _Running, error: QvacError) -> None:
+        """Nobody else can go on: it does when the one that went away is back."""
+        message = running.message
+        key = message.stats.provider_key if message.stats is not None else ""
+        if error.name in WENT_AWAY and key and message.error is not None:
+            self._waiting[message.id] = _Waiting(running.conversation_id, key, time.monotonic() + WAIT_SECONDS)
+            running.message = replace(message, error=replace(message.error, message=GOES_ON))
+
+    def _on_event(self, event: CoreEvent) -> None:
+        if not isinstance(event, ProvidersChanged) or not self._waiting:
+            return
+        online = {entry.public_key for entry in event.providers if entry.state == "online"}
+        for message_id, waiting in list(self._waiting.items()):
+            if waiting.until < time.monotonic() or waiting.provider_key in online:
+                del self._waiting[message_id]
+                if waiting.until >= time.monotonic():
+                    self._tasks.start(self._is_back(waiting.conversation_id, message_id), "a transcript that waited")
+
+    async def _is_back(self, conversation_id: str, message_id: str) -> None:
+        with contextlib.suppress(QvacError):  # it was deleted, or its recording moved: what is there stays as it is
+            await self.go_on(conversation_id, message_id)
+
+    async def _hand_over(self, running: _Running, event: TakenOver) -> None:
+        left, by = await self._who(event.of), await self._who(event.by)
+        running.message = replace(running.message, stats=by)
+        names = (each.who if each.provider_key else "" for each in (left, by))
+        self._add(running, transcript.handed_over(event.at_ms, *names))
+        self._events.emit(AnswerStarted(running.conversation_id, running.message))
 
     def _take(self, running: _Running, event: TranscriptionEvent) -> None:
         match event:

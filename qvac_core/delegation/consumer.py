@@ -713,11 +713,16 @@ class Consumer:
         prompt: str = "",
         request_id: str | None = None,
         on_upload: UploadProgress | None = None,
+        start_ms: int = 0,
+        impatient: bool = False,
     ) -> AsyncGenerator[TranscriptionEvent, None]:
         """What `SpeechModel.transcribe` yields, from a loaded model at its provider. Leaving it stops it there.
 
-        A file travels as it is, in parts; on_upload: its bytes there, and in all. Raises ProviderError (no sound in it,
-        longer than allowed, …), DelegationError, LocalProtocolError for a file that cannot be read, ConnectionClosed.
+        A file travels as it is, in parts; on_upload: its bytes there, and in all. start_ms: what is before it was heard
+        already, by somebody else. impatient: a provider that is gone is given up within a second.
+
+        Raises ProviderError (no sound in it, longer than allowed, …), DelegationError, LocalProtocolError for a file
+        that cannot be read, ConnectionClosed.
         """
         delegate = delegate or self._delegate_of(model_id)
         connection = await self._ready(delegate)
@@ -725,7 +730,7 @@ class Consumer:
         self._working[request_id] = connection
         asked_at = time.time()
         try:
-            run = Transcript(connection, model_id, request_id, prompt)
+            run = Transcript(connection, model_id, request_id, prompt, start_ms=start_ms, impatient=impatient)
             async for event in run.events(audio, on_upload):
                 yield event
         finally:

@@ -225,13 +225,17 @@ class BlobAudio(Part, frozen=True, tag="blob", tag_field="type"):
 
 
 class Transcribe(Message, frozen=True, tag="transcribe"):
-    """docs/wire/qvac.md section 9. metadata: segments with times, and not only text."""
+    """docs/wire/qvac.md section 9. metadata: segments with times, and not only text.
+
+    start_ms: our own (feature `startMs`), what was heard by somebody else: the transcript goes on from there.
+    """
 
     model_id: str
     audio_chunk: Base64Audio | FileAudio | BlobAudio
     prompt: str | UnsetType = UNSET
     metadata: bool | UnsetType = UNSET
     request_id: Text | UnsetType = UNSET
+    start_ms: Annotated[int, Meta(ge=0)] | UnsetType = UNSET
 
 
 class TranscribeStream(Message, frozen=True, tag="transcribeStream"):

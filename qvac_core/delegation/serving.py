@@ -120,7 +120,20 @@ HELLO_VERSION = 1
 # Of docs/wire/qvac.md section 12, what this version does.
 # signs: a guest says something at least every 0.3 s while it waits, so that silence means that it is gone.
 OUR_FEATURES = frozenset(
-    {"models", "queue", "continue", "keepalive", "signs", "blobs", "pictures", "copies", "limits", "grants", FEATURE}
+    {
+        "models",
+        "queue",
+        "continue",
+        "keepalive",
+        "signs",
+        "blobs",
+        "pictures",
+        "copies",
+        "limits",
+        "grants",
+        "startMs",
+        FEATURE,
+    }
 )
 APP_NAME = "qvac-desktop"
 HEAD_SECONDS = 10.0  # for the first chunk of a request whose body is a stream

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 from collections import deque
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine
 from types import TracebackType
 
 from msgspec import UNSET, UnsetType
@@ -49,39 +49,59 @@ from qvac_core.engines.speech import (
 from qvac_core.errors import ConnectionClosed, ModelError, ProviderError, QvacError
 
 UploadProgress = Callable[[int, int], None]
+Chunk = Base64Audio | BlobAudio
 
 PROBE_SECONDS = 15.0  # of silence, after which the provider is asked whether it is there
 PROBE_PATIENCE = 10.0
+GONE_LOOK_SECONDS = 0.1  # between two looks at whether it is there, where somebody else could go on
 SMALL_BYTES = 64 * 1024  # of raw samples that go within the request
 UPLOAD_LIMIT = 4 * 1024 * 1024  # bytes of live sound that wait for the line
 TOO_SLOW_LINE = "The connection to the provider is too slow for live sound."
 
 
 class Transcript:
-    """One recording. `events` once; leaving them stops the provider."""
+    """One recording. `events` once; leaving them stops the provider.
 
-    def __init__(self, connection: ProviderConnection, model_id: str, request_id: str, prompt: str) -> None:
+    start_ms: what is before it was heard already. impatient: a provider that is gone ends it within a second, since
+    somebody else goes on.
+    """
+
+    def __init__(
+        self,
+        connection: ProviderConnection,
+        model_id: str,
+        request_id: str,
+        prompt: str,
+        *,
+        start_ms: int = 0,
+        impatient: bool = False,
+    ) -> None:
         self._connection = connection
         self._model_id = model_id
         self._request_id = request_id
         self._prompt = prompt
-        self._done_ms = 0
+        self._start_ms = self._done_ms = start_ms
+        self._impatient = impatient
         self._began = asyncio.get_running_loop().time()
         self._segments = 0
 
     async def events(self, audio: Audio, on_upload: UploadProgress | None) -> AsyncGenerator[TranscriptionEvent, None]:
+        if self._start_ms:
+            await self._connection.greeted()
         message = Transcribe(
             model_id=self._model_id,
-            audio_chunk=await self._chunk(audio, on_upload),
+            audio_chunk=await self._sent(self._chunk(audio, on_upload)),
             prompt=self._prompt or UNSET,
             metadata=True,
             request_id=self._request_id,
+            # One that does not know the word hears all of it once more; what was told already is passed over.
+            start_ms=self._start_ms if self._start_ms and self._connection.offers("startMs") else UNSET,
         )
         self._began = asyncio.get_running_loop().time()
         stream = self._connection.open_stream(message)
         ended = False
         try:
-            async for reply in watched(self._connection, stream):
+            async for reply in watched(self._connection, stream, impatient=self._impatient):
                 if isinstance(reply, TranscribeLine):
                     for event in self._read(reply):
                         ended = ended or isinstance(event, Finished)
@@ -103,7 +123,21 @@ class Transcript:
                 await self._connection.stop_request(self._request_id)
             stream.destroy()
 
-    async def _chunk(self, audio: Audio, on_upload: UploadProgress | None) -> Base64Audio | BlobAudio:
+    async def _sent(self, sending: Coroutine[None, None, Chunk]) -> Chunk:
+        task = asyncio.ensure_future(sending)
+        try:
+            while not task.done():
+                await asyncio.wait({task}, timeout=GONE_LOOK_SECONDS if self._impatient else None)
+                if self._impatient and not task.done() and self._connection.gone:
+                    raise _gone()
+            return await task
+        finally:
+            task.cancel()
+            await asyncio.wait({task})
+            if not task.cancelled():
+                task.exception()  # told already, or of no interest beside what ends us
+
+    async def _chunk(self, audio: Audio, on_upload: UploadProgress | None) -> Chunk:
         """A small thing goes within the request, anything else before it."""
         if isinstance(audio, AudioFile):
             return BlobAudio(await self._connection.put_blob(audio.path, on_upload, what="recordings"))
@@ -119,6 +153,8 @@ class Transcript:
         if not isinstance(line.segment, UnsetType):
             segment = line.segment
             start, end = round(segment.start_ms), round(segment.end_ms)
+            if end <= self._start_ms:
+                return []  # somebody else has told it
             events.append(Segment(self._segments, start, max(end, start), segment.text.strip()))
             self._segments += 1
             self._done_ms = max(self._done_ms, end)
@@ -134,8 +170,8 @@ class Transcript:
     def _progress(self, total_ms: int | UnsetType) -> Progress:
         if isinstance(total_ms, UnsetType) or total_ms < self._done_ms or not self._done_ms:
             return Progress(self._done_ms, None if isinstance(total_ms, UnsetType) else total_ms)
-        passed = asyncio.get_running_loop().time() - self._began
-        return Progress(self._done_ms, total_ms, passed * (total_ms - self._done_ms) / self._done_ms)
+        passed, here = asyncio.get_running_loop().time() - self._began, self._done_ms - self._start_ms
+        return Progress(self._done_ms, total_ms, passed * (total_ms - self._done_ms) / here if here else None)
 
     def _finished(
         self, end: SpeechEnd, language: str, stats: TranscribeStats | UnsetType, notices: list[str] | UnsetType
@@ -156,25 +192,38 @@ def as_wav(samples: bytes) -> bytes:
     return b"RIFF" + (len(head) + len(samples)).to_bytes(4, "little") + head + samples
 
 
-async def watched(connection: ProviderConnection, stream: IncomingStream) -> AsyncIterator[Reply]:
+def _gone() -> ConnectionClosed:
+    return ConnectionClosed("the peer stopped answering", name="ETIMEDOUT")
+
+
+async def watched(
+    connection: ProviderConnection, stream: IncomingStream, *, impatient: bool = False
+) -> AsyncIterator[Reply]:
     """The lines of an answer whose silences may be long: the provider is asked now and then whether it is there.
 
-    Raises ConnectionClosed where it is not.
+    Raises ConnectionClosed where it is not; impatient: as soon as it is known to be gone.
     """
+    clock = asyncio.get_running_loop().time
+    heard_at = clock()
     replies = connection.replies(stream)
     coming: asyncio.Task[Reply | None] | None = None
     try:
         while True:
             coming = coming or asyncio.ensure_future(anext(replies, None))
-            done, _ = await asyncio.wait({coming}, timeout=PROBE_SECONDS)
+            done, _ = await asyncio.wait({coming}, timeout=GONE_LOOK_SECONDS if impatient else PROBE_SECONDS)
             if done:
                 reply, coming = coming.result(), None
                 if reply is None:
                     return
                 yield reply
-            elif not await connection.healthy(PROBE_PATIENCE):
-                connection.destroy()
-                raise ConnectionClosed("The provider does not answer any more.", name="ETIMEDOUT")
+                heard_at = clock()
+            elif impatient and connection.gone:
+                raise _gone()
+            elif clock() - heard_at >= PROBE_SECONDS:
+                if not await connection.healthy(PROBE_PATIENCE):
+                    connection.destroy()
+                    raise ConnectionClosed("The provider does not answer any more.", name="ETIMEDOUT")
+                heard_at = clock()
     finally:
         if coming is not None:
             coming.cancel()

@@ -108,6 +108,7 @@ async def transcribe(
     Raises Rejection, ModelError, EngineCrashed.
     """
     audio = _audio(message, known.config.audio_format, blobs)
+    start_ms = min(_number(message.start_ms, 0), round(parts.limits.audio_seconds * 1000))
     request = TranscriptionRequest(
         request_id=work.id,
         audio=audio,
@@ -115,17 +116,18 @@ async def transcribe(
         prompt=_text(message.prompt) or _text(known.config.initial_prompt),
         translate=known.config.translate is True,
         owner=parts.owner,
-        max_seconds=parts.max_seconds(),
+        max_seconds=parts.max_seconds() + start_ms / 1000,
+        start_ms=start_ms,
     )
     model = await parts.running_model()
     work.cancellable(model.cancel)
     try:
         async for event in model.transcribe(request):
             if isinstance(event, Finished):
-                work.measure.amount = event.audio_ms / 1000
+                work.measure.amount = max(event.audio_ms - start_ms, 0) / 1000
                 return _last(event, ours=parts.is_ours)
             if isinstance(event, Progress):
-                work.measure.amount = event.done_ms / 1000
+                work.measure.amount = max(event.done_ms - start_ms, 0) / 1000
                 if event.total_ms is None or event.done_ms < event.total_ms:
                     parts.check()
                 if parts.is_ours:

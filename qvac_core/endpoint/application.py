@@ -266,9 +266,10 @@ class Application:
     async def _heard(self, exchange: Exchange, call: LiveCall, *, translate: bool) -> None:
         async with speech_asked(exchange, translate=translate) as asked, exchange.unless_left():
             kind = "translation" if translate else "transcription"
-            place = (await self._places(call, kind, asked.model, Ability.TRANSCRIBE))[0]
+            place, *others = await self._places(call, kind, asked.model, Ability.TRANSCRIBE)
             call.answered_by(place.offer)
-            async with aclosing(self._reach.transcribe(place.offer, asked.ask)) as pieces:
+            heirs = [other.offer for other in others if other.offer.sha256 and other.offer.sha256 == place.offer.sha256]
+            async with aclosing(self._reach.transcribe(place.offer, asked.ask, heirs)) as pieces:
                 await transcript_answer(exchange, pieces, asked)
 
 

@@ -155,8 +155,10 @@ class Reach(Protocol):
 
     async def embed(self, offer: Offer, texts: Sequence[str]) -> Vectors: ...
 
-    def transcribe(self, offer: Offer, ask: SpeechAsk) -> AsyncGenerator[Heard | HeardAll, None]:
-        """Pieces as they come, then exactly one HeardAll."""
+    def transcribe(
+        self, offer: Offer, ask: SpeechAsk, heirs: Sequence[Offer] = ()
+    ) -> AsyncGenerator[Heard | HeardAll, None]:
+        """Pieces as they come, then exactly one HeardAll. heirs: who goes on where this one goes away."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -56,7 +56,8 @@ class TranscriptionRequest:
 
     language: a code or an English name ("de", "german"); "" or "auto" = found by the model. prompt: words that may
     occur, or the text that came before. translate: into English. words: one segment for each word. owner: whose it is;
-    requests of several owners take turns. max_seconds: of audio; a longer one is refused (0 = no limit).
+    requests of several owners take turns. max_seconds: of audio; a longer one is refused (0 = no limit). start_ms: what
+    is before it somebody else has heard already; times stay those of the whole, and segments are counted from 0.
     """
 
     request_id: str
@@ -67,6 +68,7 @@ class TranscriptionRequest:
     words: bool = False
     owner: str = ""
     max_seconds: float = 0.0
+    start_ms: int = 0
 
 
 @dataclass(frozen=True, slots=True)

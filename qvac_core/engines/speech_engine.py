@@ -13,6 +13,7 @@ from pathlib import Path
 from qvac_core.engines.interface import LoadProgress, ModelConfig
 from qvac_core.engines.process_model import Job, ProcessModel, ProcessModels, Troubles
 from qvac_core.engines.speech import (
+    SAMPLE_RATE,
     AudioFile,
     Finished,
     Progress,
@@ -64,9 +65,9 @@ class _Transcript(Job[TranscriptionEvent]):
     def __init__(self, id: int, request: TranscriptionRequest, now: float) -> None:
         super().__init__(id, request.request_id)
         self.request = request
-        self.place = Place()
+        self.place = Place(samples=request.start_ms * SAMPLE_RATE // 1000)
         self.total_ms: int | None = None
-        self._done_ms = 0
+        self._done_ms = request.start_ms
         self._segments = 0
         self._began = now
 
@@ -79,8 +80,9 @@ class _Transcript(Job[TranscriptionEvent]):
         self._done_ms = max(self._done_ms, done_ms)
         total = self.total_ms if self.total_ms and self.total_ms >= self._done_ms else None
         left = None
-        if total is not None and self._done_ms:
-            left = (now - self._began) * (total - self._done_ms) / self._done_ms
+        here = self._done_ms - self.request.start_ms
+        if total is not None and here:
+            left = (now - self._began) * (total - self._done_ms) / here
         if self._events and isinstance(self._events[-1], Progress):
             self._events.pop()
         self.put(Progress(self._done_ms, total, left))

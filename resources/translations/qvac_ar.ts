@@ -1574,6 +1574,10 @@
         <translation>متابعة الإجابة</translation>
     </message>
     <message>
+        <source>Continue the transcript</source>
+        <translation>متابعة التفريغ</translation>
+    </message>
+    <message>
         <source>Conversations</source>
         <translation>المحادثات</translation>
     </message>
@@ -6232,6 +6236,10 @@
         <translation>يطلب الوسيط {place} تسجيل دخول. اكتبه في {origin} هكذا http://USER:PASSWORD@HOST:PORT.</translation>
     </message>
     <message>
+        <source>The recording {file} is not where it was, or is another one now. Transcribe it anew.</source>
+        <translation>التسجيل {file} لم يعد في مكانه، أو صار تسجيلًا آخر. أعد تفريغه من البداية.</translation>
+    </message>
+    <message>
         <source>The relay between the two machines went away.</source>
         <translation>اختفى المُرحِّل بين الجهازين.</translation>
     </message>
@@ -6370,6 +6378,10 @@
     <message>
         <source>The tool {tool} is not there any more.</source>
         <translation>لم تعد الأداة {tool} موجودة.</translation>
+    </message>
+    <message>
+        <source>The transcript goes on by itself when it is back, as long as QVAC Desktop runs.</source>
+        <translation>يُستكمل التفريغ تلقائيًا عند عودته، ما دام QVAC Desktop يعمل.</translation>
     </message>
     <message>
         <source>The translation process ended while it was loading: the model&apos;s files are damaged, or there is no memory left. Download the model again, or close other programs.</source>
@@ -7022,6 +7034,10 @@
     <message>
         <source>This text is too long to be translated at once: about {tokens} tokens, where {most} are the most. Send it in parts.</source>
         <translation>هذا النص أطول من أن يُترجم دفعة واحدة: نحو {tokens} رمزًا، والأقصى {most}. أرسله على أجزاء.</translation>
+    </message>
+    <message>
+        <source>This transcript does not exist any more.</source>
+        <translation>لم يعد هذا النص المفرَّغ موجودًا.</translation>
     </message>
     <message>
         <source>This translation model cannot be used: its files do not fit together, or are damaged. Download it again.</source>
@@ -9439,6 +9455,14 @@
     <message>
         <source>{name} was written.</source>
         <translation>كُتب {name}.</translation>
+    </message>
+    <message>
+        <source>{name} went away: from {time} on, this machine listened.</source>
+        <translation>انقطع {name}: بدءًا من {time} استمع هذا الجهاز.</translation>
+    </message>
+    <message>
+        <source>{name} went away: from {time} on, {other} listened.</source>
+        <translation>انقطع {name}: بدءًا من {time} استمع {other}.</translation>
     </message>
     <message>
         <source>{name} went offline.</source>

@@ -1410,6 +1410,10 @@
         <translation>Die Antwort fortsetzen</translation>
     </message>
     <message>
+        <source>Continue the transcript</source>
+        <translation>Das Transkript fortsetzen</translation>
+    </message>
+    <message>
         <source>Conversations</source>
         <translation>Gespräche</translation>
     </message>
@@ -6032,6 +6036,10 @@
         <translation>Der Proxy {place} verlangt eine Anmeldung. Schreiben Sie sie in {origin} als http://USER:PASSWORD@HOST:PORT.</translation>
     </message>
     <message>
+        <source>The recording {file} is not where it was, or is another one now. Transcribe it anew.</source>
+        <translation>Die Aufnahme {file} liegt nicht mehr dort oder ist inzwischen eine andere. Transkribiere sie neu.</translation>
+    </message>
+    <message>
         <source>The relay between the two machines went away.</source>
         <translation>Das Relais zwischen den beiden Rechnern ist verschwunden.</translation>
     </message>
@@ -6170,6 +6178,10 @@
     <message>
         <source>The tool {tool} is not there any more.</source>
         <translation>Das Werkzeug {tool} ist nicht mehr da.</translation>
+    </message>
+    <message>
+        <source>The transcript goes on by itself when it is back, as long as QVAC Desktop runs.</source>
+        <translation>Das Transkript geht von selbst weiter, sobald er wieder da ist, solange QVAC Desktop läuft.</translation>
     </message>
     <message>
         <source>The translation process ended while it was loading: the model&apos;s files are damaged, or there is no memory left. Download the model again, or close other programs.</source>
@@ -6822,6 +6834,10 @@
     <message>
         <source>This text is too long to be translated at once: about {tokens} tokens, where {most} are the most. Send it in parts.</source>
         <translation>Dieser Text ist zu lang, um ihn auf einmal zu übersetzen: etwa {tokens} Tokens, höchstens {most} gehen. Senden Sie ihn in Teilen.</translation>
+    </message>
+    <message>
+        <source>This transcript does not exist any more.</source>
+        <translation>Dieses Transkript gibt es nicht mehr.</translation>
     </message>
     <message>
         <source>This translation model cannot be used: its files do not fit together, or are damaged. Download it again.</source>
@@ -9175,6 +9191,14 @@
     <message>
         <source>{name} was written.</source>
         <translation>{name} wurde geschrieben.</translation>
+    </message>
+    <message>
+        <source>{name} went away: from {time} on, this machine listened.</source>
+        <translation>{name} ist ausgefallen: Ab {time} hat dieser Rechner zugehört.</translation>
+    </message>
+    <message>
+        <source>{name} went away: from {time} on, {other} listened.</source>
+        <translation>{name} ist ausgefallen: Ab {time} hat {other} zugehört.</translation>
     </message>
     <message>
         <source>{name} went offline.</source>

@@ -327,3 +327,17 @@ def test_live_words_settle_and_turns_end(speech: Sound) -> None:
                     pass
 
     asyncio.run(main())
+
+
+def test_what_somebody_else_heard_is_not_heard_again(speech: Sound) -> None:
+    async def main() -> None:
+        async with loaded(window_seconds=8.0) as model:
+            twice = await take(model, samples(np.tile(speech, 2)), start_ms=11_000)
+            assert alike(twice.words, words(KENNEDY))
+            assert twice.end is not None and twice.end.audio_ms == 22_000
+            assert all(segment.start_ms >= 11_000 for segment in twice.segments)
+            assert all(each.done_ms >= 11_000 for each in twice.progress)
+            behind = await take(model, samples(speech), start_ms=20_000)
+            assert behind.segments == []
+
+    asyncio.run(main())

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import itertools
+import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from tests.e2e.program import qvac_desktop
 from tests.e2e.test_delegation import GUEST_SEED, STRANGER_SEED, providing
-from tests.e2e.test_speech_engine import words
+from tests.e2e.test_speech_engine import alike, words
 from tests.sound_files import encode
 from tests.speech_files import KENNEDY, english_model, kennedy_wav, samples_of
 
@@ -51,3 +54,26 @@ def test_here_and_by_a_provider(bootstrap: str, tmp_path: Path) -> None:
     with qvac_desktop(*missing, data_dir=tmp_path / "alone") as nothing:
         assert nothing.finish() == 1
     assert nothing.stderr.strip() == "Error: The file cannot be read: No such file or directory."
+
+
+def test_a_provider_that_is_killed_and_a_machine_that_goes_on(bootstrap: str, tmp_path: Path) -> None:
+    long = tmp_path / "long.flac"
+    long.write_bytes(encode("flac", np.tile(samples_of(kennedy_wav()), 5)))
+    models = tmp_path / "guest" / "models"
+    models.mkdir(parents=True)
+    shutil.copy(english_model(), models)
+    with providing(bootstrap, english_model(), tmp_path / "provider") as provider:
+        key = provider.until("ready")["publicKey"]
+        options = ("--json", "--bootstrap", bootstrap, "--seed", GUEST_SEED, "--fallback")
+        with qvac_desktop("transcribe", str(long), key, *options, data_dir=tmp_path / "guest") as guest:
+            guest.until("segment")
+            provider.kill()
+            assert guest.finish() == 0, guest.stderr
+    (seam,) = guest.of("seam")
+    assert seam["from"] == "delegated" and seam["to"] == "local"
+    (done,) = guest.of("done")
+    segments = guest.of("segment")
+    assert alike(words(done["text"]), words(KENNEDY) * 5)
+    assert [each["id"] for each in segments] == list(range(len(segments)))
+    assert all(one["endMs"] <= other["startMs"] for one, other in itertools.pairwise(segments))
+    assert any(each["endMs"] <= seam["atMs"] for each in segments) and done["audioMs"] == 55_000

@@ -589,6 +589,12 @@ class FakeCore:
         if (task := self._answers.get(message_id)) is not None:
             task.cancel()
 
+    async def continue_transcript(self, conversation_id: str, message_id: str) -> None:
+        await self._enter("continue_transcript", conversation_id, message_id)
+        message = next(each for each in await self.messages(conversation_id) if each.id == message_id)
+        message = replace(message, status="streaming", error=None)
+        self._answers[message.id] = asyncio.get_running_loop().create_task(self._transcribe(conversation_id, message))
+
     async def _transcribe(self, conversation_id: str, message: Message) -> None:
         self._released.clear()
         self._keep(conversation_id, message)

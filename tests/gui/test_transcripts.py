@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +24,7 @@ from app.views.chat_page import ChatPage
 from app.widgets.button import Button
 from app.widgets.chat.transcript_row import FOLDED, UNFOLDED, TranscriptRow
 from qvac_core.core.state import Draft, Message, SharedModelsChanged, SpeechChoice, Target
-from qvac_core.core.transcript import begin, piece, read
+from qvac_core.core.transcript import begin, handed_over, piece, read
 from qvac_core.errors import EngineCrashed, ModelError
 from tests.gui import chat_scenes as scenes
 from tests.gui.conftest import DirectProxy
@@ -139,6 +140,31 @@ def test_stop_keeps_what_is_done(desk: Play, recording: Path) -> None:
         assert "stopped, so far 0:11 is kept" in row.stats.words
         assert row.ask.isVisible()
         assert not row.transcript.whole
+
+    desk(test)
+
+
+def test_who_went_on_is_told_and_continue_takes_up_a_stopped_one(desk: Play, recording: Path) -> None:
+    async def test(desk: Desk) -> None:
+        desk.core.script.hold = True
+        row = await desk.transcribe(recording)
+        assert not row.go_on.isVisible()
+        row.stop.click()
+        await desk.until(lambda: row.message.status == "stopped", "the end")
+        assert row.go_on.isVisible() and row.go_on in row.blocks()
+        row.go_on.click()
+        await desk.until(lambda: row.message.status == "streaming", "that it goes on")
+        assert desk.core.called("continue_transcript") == [("merge", row.message.id)]
+        assert row.running.isVisible() and not row.go_on.isVisible()
+        desk.core.release()
+        await desk.until(lambda: row.message.status == "done", "the end")
+        handed = handed_over(5_000, "Studio", "") + handed_over(8_000, "", "Attic")
+        told = replace(row.message, text=row.message.text + handed)
+        row.show_message(told, desk.page.conversation.files.describe(told))
+        assert row.notices.text() == (
+            "Studio went away: from 0:05 on, this machine listened. "
+            "This machine went away: from 0:08 on, Attic listened."
+        )
 
     desk(test)
 

@@ -67,7 +67,9 @@ class ScriptedReach:
     async def embed(self, offer: Offer, texts: Sequence[str]) -> Vectors:
         return Vectors([[float(len(text)), 1.0] for text in texts], sum(map(len, texts)))
 
-    async def transcribe(self, offer: Offer, ask: SpeechAsk) -> AsyncGenerator[Heard | HeardAll, None]:
+    async def transcribe(
+        self, offer: Offer, ask: SpeechAsk, heirs: Sequence[Offer] = ()
+    ) -> AsyncGenerator[Heard | HeardAll, None]:
         yield Heard(0, 1000, f"{ask.file.stat().st_size} bytes")
         yield HeardAll(ask.language or "en", 1000)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -12,23 +12,29 @@ import pytest
 from qvac_core.core import transcript
 from qvac_core.core.chats import _history
 from qvac_core.core.event_hub import EventHub
+from qvac_core.core.heard_elsewhere import TakenOver
 from qvac_core.core.state import (
     AnswerFinished,
     AnswerStats,
     AnswerTokens,
     CoreEvent,
     Message,
+    ProviderEntry,
+    ProvidersChanged,
     Target,
     TranscriptProgress,
 )
-from qvac_core.core.transcript import Transcript, TranscriptLine
+from qvac_core.core.transcript import HandedOver, Transcript, TranscriptLine
 from qvac_core.core.transcripts import Transcripts
 from qvac_core.engines.speech import Finished, Progress, Segment, SpeechEnd, TranscriptionEvent
-from qvac_core.errors import EngineCrashed, ModelError
+from qvac_core.errors import ConnectionClosed, EngineCrashed, ModelError, StoreError
 from qvac_core.store.folders import DataDir
 from qvac_core.store.store import Store
 
 HERE = AnswerStats("This machine", "local", "local", "Whisper base", 0.0, 0.0, 0, 0)
+KEY = "ab" * 32
+THERE = AnswerStats("Studio", "delegated", "direct", "Whisper base", 0.0, 0.0, 0, 0, provider_key=KEY)
+Script = Callable[[], AsyncGenerator[TranscriptionEvent | TakenOver, None]]
 
 
 def test_it_is_read_as_it_was_written() -> None:
@@ -65,26 +71,30 @@ def test_a_model_never_sees_a_transcript() -> None:
 class Made:
     """Transcripts on a real store, of what a test scripts."""
 
-    def __init__(self, store: Store, script: Callable[[], AsyncGenerator[TranscriptionEvent, None]]) -> None:
+    def __init__(self, store: Store, script: Script) -> None:
         self.store = store
         self.events: list[CoreEvent] = []
         self.asked: list[tuple[str, Target, str]] = []
-        hub = EventHub()
-        hub.subscribe(self.events.append)
+        self.begun_at: list[tuple[int, int]] = []  # milliseconds and segments that were there
+        self.hub = EventHub()
+        self.hub.subscribe(self.events.append)
 
-        def transcribe(path: Path, listener: Target, language: str) -> AsyncGenerator[TranscriptionEvent, None]:
+        def transcribe(
+            path: Path, listener: Target, language: str, *, others: Sequence[Target], start_ms: int, segments: int
+        ) -> AsyncGenerator[TranscriptionEvent | TakenOver, None]:
             self.asked.append((path.name, listener, language))
+            self.begun_at.append((start_ms, segments))
             return script()
 
         async def who(listener: Target) -> AnswerStats:
-            return HERE
+            return THERE if listener.provider_key == KEY else HERE
 
-        self.transcripts = Transcripts(store, hub, transcribe, who)
+        self.transcripts = Transcripts(store, self.hub, transcribe, who)
 
-    async def ended(self) -> Message:
-        while not (ends := [event.message for event in self.events if isinstance(event, AnswerFinished)]):
+    async def ended(self, times: int = 1) -> Message:
+        while len(ends := [event.message for event in self.events if isinstance(event, AnswerFinished)]) < times:
             await asyncio.sleep(0)
-        return ends[0]
+        return ends[times - 1]
 
     async def kept(self, conversation_id: str) -> Message:
         await self.transcripts.close()
@@ -92,9 +102,7 @@ class Made:
         return message
 
 
-def play(
-    tmp_path: Path, script: Callable[[], AsyncGenerator[TranscriptionEvent, None]], test: Callable[..., object]
-) -> None:
+def play(tmp_path: Path, script: Script, test: Callable[..., object]) -> None:
     async def main() -> None:
         store = await asyncio.to_thread(Store.open, DataDir(tmp_path / "data").create(), now=time.time())
         recording = tmp_path / "oral-history-07.m4a"
@@ -198,3 +206,87 @@ def test_a_file_that_is_gone_is_told_at_once(tmp_path: Path) -> None:
         assert made.asked == []
 
     play(tmp_path, two_lines, test)
+
+
+# --- Going on -------------------------------------------------------------------------------------------------------
+
+
+def test_who_went_on_stands_in_it(tmp_path: Path) -> None:
+    async def handed_over() -> AsyncGenerator[TranscriptionEvent | TakenOver, None]:
+        yield Segment(0, 0, 5_000, "And so")
+        yield TakenOver(Target(KEY, "Whisper base"), Target("", "Whisper base"), 5_000)
+        yield Segment(1, 5_000, 11_000, "ask not")
+        yield Finished(SpeechEnd.EOS, "en", 11_000)
+
+    async def test(made: Made, conversation_id: str, recording: Path) -> None:
+        await made.transcripts.start(conversation_id, recording, Target(KEY, "Whisper base"), "en")
+        message = await made.ended()
+        told = transcript.read(message.text)
+        assert (told.text, told.whole, message.stats) == ("And so ask not", True, HERE)
+        assert told.handed_over == (HandedOver(5_000, "Studio", ""),)
+
+    play(tmp_path, handed_over, test)
+
+
+def test_it_goes_on_by_itself_when_its_listener_is_back(tmp_path: Path) -> None:
+    runs = 0
+
+    async def cut_off() -> AsyncGenerator[TranscriptionEvent | TakenOver, None]:
+        nonlocal runs
+        runs += 1
+        if runs == 1:
+            yield Segment(0, 0, 5_000, "And so")
+            raise ConnectionClosed("the peer stopped answering", name="ETIMEDOUT")
+        yield Segment(1, 5_000, 11_000, "ask not")
+        yield Finished(SpeechEnd.EOS, "en", 11_000)
+
+    def seen(made: Made, state: str) -> None:
+        made.hub.emit(ProvidersChanged((ProviderEntry(KEY, "Studio", state=state),)))
+
+    async def test(made: Made, conversation_id: str, recording: Path) -> None:
+        await made.transcripts.start(conversation_id, recording, Target(KEY, "Whisper base"), "")
+        message = await made.ended()
+        assert message.status == "failed" and message.error is not None
+        assert message.error.message.startswith("The transcript goes on by itself")
+        seen(made, "connecting")
+        assert runs == 1
+        seen(made, "online")
+        message = await made.ended(2)
+        assert (message.status, message.error, transcript.read(message.text).text) == ("done", None, "And so ask not")
+        assert made.begun_at == [(0, 0), (5_000, 1)]
+        seen(made, "online")
+        assert runs == 2
+
+    play(tmp_path, cut_off, test)
+
+
+def test_a_person_goes_on_with_what_was_stopped(tmp_path: Path) -> None:
+    runs = 0
+
+    async def slow() -> AsyncGenerator[TranscriptionEvent | TakenOver, None]:
+        nonlocal runs
+        runs += 1
+        if runs == 1:
+            yield Segment(0, 0, 5_000, "And so")
+            await asyncio.sleep(3600)
+        yield Segment(1, 5_000, 11_000, "ask not")
+        yield Finished(SpeechEnd.EOS, "en", 11_000)
+
+    async def test(made: Made, conversation_id: str, recording: Path) -> None:
+        message_id = await made.transcripts.start(conversation_id, recording, Target("", "Whisper base"), "")
+        while not any(isinstance(event, AnswerTokens) for event in made.events):
+            await asyncio.sleep(0)
+        await made.transcripts.stop(message_id)
+        recording.write_bytes(b"another recording")
+        with pytest.raises(ModelError, match="not where it was, or is another one"):
+            await made.transcripts.go_on(conversation_id, message_id)
+        recording.write_bytes(b"x" * 39)
+        await made.transcripts.go_on(conversation_id, message_id)
+        message = await made.ended(2)
+        assert (message.status, transcript.read(message.text).text) == ("done", "And so ask not")
+        await made.transcripts.go_on(conversation_id, message_id)
+        assert runs == 2  # it is whole
+        with pytest.raises(StoreError, match="does not exist any more"):
+            await made.transcripts.go_on(conversation_id, "none")
+
+    play(tmp_path, slow, test)

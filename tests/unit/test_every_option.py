@@ -80,6 +80,7 @@ SPEECH_WIRE = "unit/test_delegation_transcriptions.py"
 LANGUAGES = "e2e/test_speech_engine.py::test_the_language_is_found_or_given"
 TRANSCRIBES = "e2e/test_transcribe_verb.py::test_here_and_by_a_provider"
 VERB = "unit/test_cli_transcribe.py"
+GOES_ON_HERE = "e2e/test_transcribe_verb.py::test_a_provider_that_is_killed_and_a_machine_that_goes_on"
 TRANSCRIBED_HERE = f"{VERB}::test_what_is_asked_of_the_model"
 NEEDS_A_KEY = f"{VERB}::test_options_for_a_provider_need_its_key"
 EMBEDDED = "e2e/test_embeddings.py::test_here_and_there_the_vectors_are_the_same"
@@ -244,6 +245,7 @@ SHOWN_BY: dict[str, tuple[str, ...]] = {
     "transcribe --prompt": (TRANSCRIBED_HERE,),
     "transcribe --translate": (TRANSCRIBED_HERE, LANGUAGES),
     "transcribe --format": (f"{VERB}::test_the_forms_of_its_output",),
+    "transcribe --fallback": (GOES_ON_HERE,),
     "transcribe --timeout": (TRANSCRIBES, NEEDS_A_KEY),
     "transcribe --seed": (TRANSCRIBES, NEEDS_A_KEY),
     "transcribe --bootstrap": (TRANSCRIBES, NETWORK, NEEDS_A_KEY),

@@ -10,9 +10,10 @@ from PySide6.QtGui import QAccessible, QPainter, QPaintEvent, QPen
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QProgressBar, QSizePolicy, QVBoxLayout, QWidget
 
 from app.audio.recording import PEAK_MS
+from app.core_words import told
 from app.i18n import tr, trn
 from app.theme import Theme
-from app.transcript_words import Course, Form, Sound, clock, export, paragraphs
+from app.transcript_words import Course, Form, Sound, clock, export, hand_over, paragraphs
 from app.widgets.button import Button, CopyButton
 from app.widgets.card import rule
 from app.widgets.chat.answer_row import FACE, GAP, AnswerFacts, Face
@@ -51,6 +52,7 @@ class TranscriptRow(QWidget):
     accessible_role = QAccessible.Role.ListItem
 
     stop_wanted = Signal(str)
+    go_on_wanted = Signal(str)
     export_wanted = Signal(str, object)  # message id, Form
     ask_wanted = Signal(str)
     insert_wanted = Signal(str)
@@ -98,6 +100,8 @@ class TranscriptRow(QWidget):
         self.ask.clicked.connect(lambda: self.ask_wanted.emit(self._message.id))
         self.insert = Button(theme, tr("Insert in the message"), kind="flat", icon="text-cursor-input")
         self.insert.clicked.connect(lambda: self.insert_wanted.emit(self._message.id))
+        self.go_on = Button(theme, tr("Continue"), icon="play", name=tr("Continue the transcript"))
+        self.go_on.clicked.connect(lambda: self.go_on_wanted.emit(self._message.id))
         self.notices = Label(scale="hint", tone="warn", wrap=True)
         self.error = ErrorPanel(theme, dismissable=False)
         self.stats = StatsLine(theme)
@@ -157,6 +161,7 @@ class TranscriptRow(QWidget):
         acts = QHBoxLayout()
         acts.setContentsMargins(PADDING, 8, PADDING, 8)
         acts.setSpacing(8)
+        acts.addWidget(self.go_on)
         acts.addWidget(self.ask)
         acts.addWidget(self.insert)
         acts.addStretch(1)
@@ -243,7 +248,8 @@ class TranscriptRow(QWidget):
     def blocks(self) -> tuple[QWidget, ...]:
         """What Enter walks."""
         sound, texts = (self.play, self.waveform), (self.lines, self.more, self.last_lines)
-        stops: tuple[QWidget, ...] = (*sound, *texts, self.copy, self.export, self.stop, self.ask, self.insert)
+        acts = (self.copy, self.export, self.stop, self.go_on, self.ask, self.insert)
+        stops: tuple[QWidget, ...] = (*sound, *texts, *acts)
         return tuple(stop for stop in stops if stop.isVisible() and stop.isEnabled())
 
     def _show(self) -> None:
@@ -258,13 +264,18 @@ class TranscriptRow(QWidget):
         self._show_lines()
         self.show_sound(facts.sound)
         self.running.setVisible(running)
-        self.acts.setVisible(not running and bool(transcript.lines))
+        can_go_on = message.status in ("failed", "stopped") and not transcript.whole and bool(transcript.path)
+        self.go_on.setVisible(can_go_on)
+        for about in (self.ask, self.insert):
+            about.setEnabled(bool(transcript.lines))
+        self.acts.setVisible(not running and (can_go_on or bool(transcript.lines)))
         self._rules[0].setVisible(bool(transcript.lines))
         self._rules[1].setVisible(running or bool(transcript.lines))
         if facts.course is not None:
             self._show_course(facts.course)
-        self.notices.setText(" ".join(transcript.notices))
-        self.notices.setVisible(bool(transcript.notices))
+        notices = [*map(hand_over, transcript.handed_over), *map(told, transcript.notices)]
+        self.notices.setText(" ".join(notices))
+        self.notices.setVisible(bool(notices))
         if message.error is None or running:
             self.error.clear()
         elif not self.error.isVisibleTo(self):
