@@ -21,3 +21,8 @@ class Budget:
         self._used += 1
         self._used_by[source] = used + 1
         return True
+
+    def give_back(self, source: str) -> None:
+        """The source has shown that it used one well: its own part, not that of all, is as large as before."""
+        if used := self._used_by.get(source):
+            self._used_by[source] = used - 1

@@ -277,6 +277,7 @@ class Server:
             direct=peer_address is None,
             socket=request.socket,
             source=self._source(peer_address, request),
+            read_for=request.from_[0],
         )
         self._ask_firewall(client)
 
@@ -483,6 +484,7 @@ class Server:
         self._give_up_after(client, FIRST_PACKET_WAIT)
 
         def opened(connection: Connection) -> None:
+            self._reads.give_back(client.read_for)
             self._forget(client)
             self._application.take(connection)
 
@@ -503,6 +505,7 @@ class Server:
         self._give_up_after(client, FIRST_PACKET_WAIT)
 
         def opened(connection: Connection) -> None:
+            self._reads.give_back(client.read_for)
             client.handed_over = True
             self._give_up_after(client, None)
             self._application.take(connection)

@@ -32,6 +32,8 @@ class Client:
     socket: int
     source: str
     """The host that answers for it: its own, as far as one of our relays says so, else whoever sent it."""
+    read_for: str
+    """The host from which its first message came, the client's own or a relay's; it counts there until it is open."""
     loose: bool = False
     raw: RawStream | None = None
     connection: Connection | None = None

@@ -17,7 +17,8 @@ REFUSALS_PER_SECOND = 50
 HANDSHAKES_PER_SECOND = 1000
 """First messages that are read; each costs two curve multiplications, and a stranger nothing. The rest is dropped."""
 HANDSHAKES_PER_SOURCE = 200
-"""Of these, from one host (a relay, or the client itself): what one sender floods must not use up what all have."""
+"""Of these, from one host (a relay, or the client itself): what one sender floods must not use up what all have. One
+that became a connection counts no more: it cost the other side as much as us."""
 PENDING = Bounds(in_all=512, per_key=128, per_host=128)
 """Handshakes on their way to a connection: a stream and a timer each, for 10 s."""
 PUNCHES = Bounds(in_all=64, per_key=16, per_host=16)

@@ -6,7 +6,8 @@ import asyncio
 
 import pytest
 
-from qvac_core.hyperdht import DHT, Connection
+from qvac_core.hyperdht import DHT, Connection, server
+from qvac_core.hyperdht.budget import Budget
 from qvac_core.rendezvous.socket_pool import LINGER
 
 from .datagram_network import Link
@@ -124,3 +125,36 @@ def test_a_broken_connection_spoils_its_route() -> None:
         assert pair.client.endpoint.pool.route(pair.server.key_pair.public_key) is None
 
     simulate(test, seed=24, link=STEADY)
+
+
+def test_connections_made_and_dropped_do_not_use_up_what_their_host_may(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server, "HANDSHAKES_PER_SOURCE", 1)
+
+    async def test(world: World) -> None:
+        pair = Pair(world)
+        await pair.set_up(Kind.PORT_RESTRICTED, Kind.PORT_RESTRICTED)
+        connection, _ = await pair.connect()
+        await pump(connection, 1)
+        await asyncio.sleep(1.5)  # the first one came by relays
+        for _ in range(9):
+            await connection.close()
+            connection, trips = await pair.connect()
+            assert trips < 1 + HOMES / ONE_WAY
+            await pump(connection, 1)
+        await connection.close()
+
+    simulate(test, seed=23, link=STEADY)
+
+
+def test_what_never_became_a_connection_counts() -> None:
+    budget = Budget(per_second=100, per_source=2)
+    assert budget.allows(0.0, "a")
+    assert budget.allows(0.1, "a")
+    budget.give_back("a")
+    assert budget.allows(0.2, "a")
+    assert not budget.allows(0.3, "a")
+    assert budget.allows(0.4, "b")
+    assert budget.allows(1.5, "a")
+    budget.give_back("b")  # its second is over: nothing to give back
+    assert budget.allows(1.6, "a")
+    assert not budget.allows(1.7, "a")
