@@ -22,7 +22,7 @@ from enum import Enum, auto
 from typing import Final
 
 from qvac_core.errors import IdentityError, LocalProtocolError, RemoteProtocolError
-from qvac_core.noise.keys import PUBLIC_KEY_BYTES, KeyPair, dh, is_public_key
+from qvac_core.noise.keys import PUBLIC_KEY_BYTES, KeyPair, dh, is_public_key, static_dh
 from qvac_core.noise.symmetric_state import TAG_BYTES, SymmetricState
 
 MAX_MESSAGE_BYTES: Final = 65535
@@ -144,7 +144,7 @@ class HandshakeState:
         symmetric.mix_hash(self._ephemeral.public_key)
         symmetric.mix_key(dh(remote_static, self._ephemeral.secret_key))
         static = symmetric.encrypt_and_hash(self._static.public_key)
-        symmetric.mix_key(dh(remote_static, self._static.secret_key))
+        symmetric.mix_key(static_dh(remote_static, self._static.secret_key))
         return self._ephemeral.public_key + static + symmetric.encrypt_and_hash(payload)
 
     def _read_1(self, message: bytes) -> bytes:

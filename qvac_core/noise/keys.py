@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Final
 
 from nacl import bindings
@@ -18,6 +19,7 @@ SEED_BYTES: Final = 32
 PUBLIC_KEY_BYTES: Final = 32
 SECRET_KEY_BYTES: Final = 64
 SIGNATURE_BYTES: Final = 64
+_PEERS_KEPT: Final = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +55,12 @@ class KeyPair:
 
 def is_public_key(public_key: bytes) -> bool:
     """Whether these bytes are a key that somebody can hold: canonical, in the main subgroup, of large order."""
-    return len(public_key) == PUBLIC_KEY_BYTES and bindings.crypto_core_ed25519_is_valid_point(bytes(public_key))
+    return len(public_key) == PUBLIC_KEY_BYTES and _is_valid_point(bytes(public_key))
+
+
+@lru_cache(maxsize=_PEERS_KEPT)
+def _is_valid_point(public_key: bytes) -> bool:
+    return bindings.crypto_core_ed25519_is_valid_point(public_key)
 
 
 def secret_scalar(secret_key: bytes) -> bytes:
@@ -75,6 +82,16 @@ def dh(public_key: bytes, secret_key: bytes) -> bytes:
         return bindings.crypto_scalarmult_ed25519_noclamp(secret_scalar(secret_key), bytes(public_key))
     except CryptoError as error:  # not canonical, small order, outside the main subgroup, or the identity came out
         raise RemoteProtocolError("The peer's public key is not a valid point of the curve.") from error
+
+
+@lru_cache(maxsize=_PEERS_KEPT)
+def static_dh(public_key: bytes, secret_key: bytes) -> bytes:
+    """`dh` of two keys that stay: who connects to the same peer again has the result already.
+
+    Only for whom we turn to ourselves. What a stranger says is worked through in equal time, whomever he names: else
+    he could find out who was here.
+    """
+    return dh(public_key, secret_key)
 
 
 def sign(message: bytes, secret_key: bytes) -> bytes:

@@ -10,6 +10,7 @@ import copy
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from heapq import heappop, heappush
 
 from qvac_core.codec import blake2b
 from qvac_core.errors import LocalProtocolError, RemoteProtocolError
@@ -136,6 +137,7 @@ class HandshakeMemory:
         self._by_noise: dict[bytes, RememberedHandshake] = {}
         self._finished: dict[bytes, RememberedHandshake] = {}  # in the order in which they are forgotten
         self._by_id: dict[int, RememberedHandshake] = {}
+        self._free_ids: list[int] = []  # a heap: given once, and free again
 
     def __len__(self) -> int:
         return len(self._by_noise)
@@ -155,7 +157,7 @@ class HandshakeMemory:
         self._forget(now)
         if len(self._by_noise) >= self._limit:
             self._remove(self._least_needed())
-        id = next(i for i in range(len(self._by_id) + 1) if i not in self._by_id)
+        id = heappop(self._free_ids) if self._free_ids else len(self._by_id)
         entry = RememberedHandshake(id, noise)
         self._by_noise[noise] = self._by_id[id] = entry
         return entry
@@ -171,6 +173,7 @@ class HandshakeMemory:
         self._by_noise.clear()
         self._finished.clear()
         self._by_id.clear()
+        self._free_ids.clear()
 
     def _forget(self, now: float) -> None:
         while self._finished:
@@ -187,4 +190,5 @@ class HandshakeMemory:
             entry.on_removed()
         self._by_noise.pop(entry.noise, None)
         self._finished.pop(entry.noise, None)
-        self._by_id.pop(entry.id, None)
+        if self._by_id.pop(entry.id, None) is not None:
+            heappush(self._free_ids, entry.id)

@@ -5,11 +5,13 @@ docs/wire/hyperdht.md section 3.2 ("handshake must fail").
 
 from __future__ import annotations
 
+import hmac
+
 import pytest
 
 from qvac_core.errors import IdentityError, LocalProtocolError, RemoteProtocolError
 from qvac_core.noise import HandshakeState, KeyPair, dh, is_public_key, sign, verify
-from qvac_core.noise.symmetric_state import SymmetricState
+from qvac_core.noise.symmetric_state import SymmetricState, hmac_blake2b
 
 P = 2**255 - 19
 ALICE, BOB, MALLORY = (KeyPair.from_seed(bytes([n]) * 32) for n in (1, 2, 3))
@@ -239,3 +241,10 @@ def test_wrong_secret_keys_are_our_mistake() -> None:
         dh(ALICE.public_key, bytes(32))
     with pytest.raises(RemoteProtocolError):
         dh(bytes(31), ALICE.secret_key)
+
+
+@pytest.mark.parametrize("key_bytes", [0, 32, 64, 128])
+def test_our_hmac_is_that_of_the_standard_library(key_bytes: int) -> None:
+    key = bytes(range(key_bytes))
+    for message in (b"", b"\x01", bytes(500)):
+        assert hmac_blake2b(key, message) == hmac.digest(key, message, "blake2b")
