@@ -11,8 +11,10 @@ from bisect import bisect_right
 from .packet import MAX_SACK_BLOCKS, TYPE_DATA, TYPE_END, SackBlock
 
 RECEIVE_WINDOW = 4 * 1024 * 1024  # bytes, what JavaScript peers offer and assume
-EARLY_FREE = 256 * 1024  # bytes of early packets that do not narrow the window
-# Bytes accepted above the window: tail-loss probes and retransmissions ignore it, and a sender of libudx counts
+# Bytes of early packets that do not narrow the window. While one packet is missing everything else of a round trip is
+# early: a path that loses one in a hundred would have half of its window.
+EARLY_FREE = RECEIVE_WINDOW
+# Bytes accepted above both: tail-loss probes and retransmissions ignore the window, and a sender of libudx counts
 # neither lost packets nor those that a SACK named against it.
 OVERRUN = 1024 * 1024
 MAX_AHEAD = 65536  # packets beyond the next expected one; a SACK of libudx reaches no further
@@ -35,10 +37,7 @@ class ReceiveBuffer:
 
     @property
     def window(self) -> int:
-        window = RECEIVE_WINDOW - self.backlog
-        if self.early_bytes > EARLY_FREE:
-            window -= self.early_bytes - EARLY_FREE
-        return max(0, window)
+        return max(0, RECEIVE_WINDOW - self.backlog - max(0, self.early_bytes - EARLY_FREE))
 
     def advertise(self) -> int:
         """The window, as a packet that leaves now carries it."""
@@ -48,7 +47,7 @@ class ReceiveBuffer:
     @property
     def room(self) -> int:
         """Bytes that may still be stored, whatever window the peer believes in."""
-        return RECEIVE_WINDOW + OVERRUN - self.backlog - self.early_bytes
+        return RECEIVE_WINDOW + OVERRUN - self.backlog - max(0, self.early_bytes - EARLY_FREE)
 
     def consumed(self, n: int) -> bool:
         """True when the window has opened so far that the peer should hear of it."""

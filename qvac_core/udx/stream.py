@@ -8,7 +8,7 @@ DESTROY): take them once more. There is no TIME_WAIT on the wire, but a stream t
 repeated END if it is kept for a few seconds: a lost last ACK otherwise costs the peer 13 s and an error.
 
 Reading has back-pressure: each DataReceived counts against the 4 MiB receive window until `consumed(len(data))`
-is called. A reader that never calls it stops the peer after 4 MiB.
+is called. A reader that never calls it stops the peer after 4 MiB, or twice as much where packets came out of order.
 
 All times are float seconds of one monotonic clock. Inside, sequence numbers never wrap.
 """

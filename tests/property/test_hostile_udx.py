@@ -19,7 +19,7 @@ from qvac_core.udx.packet import (
     Packet,
     encode_packet,
 )
-from qvac_core.udx.receive_buffer import MAX_AHEAD, OVERRUN, RECEIVE_WINDOW
+from qvac_core.udx.receive_buffer import EARLY_FREE, MAX_AHEAD, OVERRUN, RECEIVE_WINDOW
 from qvac_core.udx.recovery import Recovery
 
 MEBIBYTE = 1024 * 1024
@@ -63,7 +63,7 @@ def check(stream: Stream, events: list[Event]) -> None:
     assert stream.bytes_unacked >= 0
     assert receive.early_bytes == sum(len(payload) for _, payload in receive.early.values())
     assert len(receive.early) <= MAX_AHEAD
-    assert receive.backlog + receive.early_bytes <= RECEIVE_WINDOW + OVERRUN
+    assert receive.backlog + receive.early_bytes <= RECEIVE_WINDOW + EARLY_FREE + OVERRUN
     assert receive._starts == sorted(receive._starts)
     assert all(start < end for start, end in zip(receive._starts, receive._ends, strict=True))
     assert sender.recovery.una <= sender.recovery.next_seq

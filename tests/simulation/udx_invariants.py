@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from qvac_core.udx import Closed, DataReceived, EndReceived, Event, Stream
-from qvac_core.udx.receive_buffer import OVERRUN, RECEIVE_WINDOW
+from qvac_core.udx.receive_buffer import EARLY_FREE, OVERRUN, RECEIVE_WINDOW
 
 
 def check(stream: Stream) -> None:
@@ -18,7 +18,7 @@ def check(stream: Stream) -> None:
         assert stream.bytes_unacked == sender._queue.size + sum(p.size - 20 for p in flight)
         assert not recovery.outstanding or recovery.rto_at is not None
     assert receive.early_bytes == sum(len(payload) for _, payload in receive.early.values())
-    assert 0 <= receive.backlog + receive.early_bytes <= RECEIVE_WINDOW + OVERRUN
+    assert 0 <= receive.backlog + receive.early_bytes <= RECEIVE_WINDOW + EARLY_FREE + OVERRUN
     assert all(seq > receive.next_seq for seq in receive.early)
     assert sender.bbr.cwnd >= 1
 

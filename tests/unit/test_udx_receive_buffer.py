@@ -77,14 +77,17 @@ def test_far_ahead_is_dropped() -> None:
 def test_a_peer_that_ignores_the_window_fills_only_so_much() -> None:
     buffer = ReceiveBuffer()
     payload = bytes(1400)
-    for seq in range(1, 6000):
+    for seq in range(1, 9000):
         buffer.accept(seq, TYPE_DATA, payload)
-    assert buffer.early_bytes <= RECEIVE_WINDOW + OVERRUN
+    assert buffer.early_bytes <= RECEIVE_WINDOW + EARLY_FREE + OVERRUN
 
 
 def test_a_full_reorder_buffer_narrows_the_window() -> None:
     buffer = ReceiveBuffer()
-    for seq in range(1, 3000):
+    for seq in range(1, EARLY_FREE // 1400):
+        buffer.accept(seq, TYPE_DATA, bytes(1400))
+    assert buffer.window == RECEIVE_WINDOW
+    for seq in range(EARLY_FREE // 1400, 6000):
         buffer.accept(seq, TYPE_DATA, bytes(1400))
     assert buffer.window == max(0, RECEIVE_WINDOW - (buffer.early_bytes - EARLY_FREE)) < RECEIVE_WINDOW
 
