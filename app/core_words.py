@@ -61,6 +61,7 @@ _WHOLE = (
     later("Check the connection; QVAC Desktop goes on by itself."),
     later("The machine does not share this model."),
     later("Choose one of the models it shares."),
+    later("Choose other languages, or translate with a chat model."),
     later("The conversation is longer than the model can take in."),
     later("Start a new conversation, or shorten your message."),
     later("The model process ended unexpectedly and was restarted."),
@@ -94,6 +95,7 @@ _WHOLE = (
     later("This provider cannot tell its models (it is not QVAC Desktop): name the one to use."),
     later("This provider shares no model that understands speech with you."),
     later("This machine answers anew."),
+    later("This machine translates."),
     # store
     later("A limit cannot be negative, or larger than a million millions."),
     later("At least one: to let a key use nothing, set its tokens a day to 0, or block it."),
@@ -193,6 +195,10 @@ _WITH_FIELDS = (
     later("{name} is asked to go on."),
     later("{name} continues."),
     later("{name} answers anew."),
+    later("{name} is asked now."),
+    later("{name} is away."),
+    later("{name} answers."),
+    later("{name} does not translate between these languages any more."),
     later("This machine continues with {model}."),
     # core/chats.py puts the name of a provider into error_text's sentences.
     later("{name} went offline."),

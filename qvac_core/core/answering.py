@@ -35,13 +35,18 @@ class Question:
 
 @dataclass(frozen=True, slots=True)
 class TranslationWish:
-    """What is to be translated. to, source: language codes or names; source "" = whatever it is written in."""
+    """What is to be translated. to, source: language codes or names; source "" = whatever it is written in.
+
+    target: who chats, and does it where no translation model does. engines_at: with a source, whose translation models
+    are asked first: a provider's key, "" = this machine's.
+    """
 
     id: str
     target: Target
     text: str
     to: str
     source: str = ""
+    engines_at: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,7 +36,7 @@ from qvac_core.core.answering import (
     without_pictures,
 )
 from qvac_core.core.chat_parameters import longest, response_format
-from qvac_core.core.error_text import describe, mistaken
+from qvac_core.core.error_text import describe, mistaken, why_left
 from qvac_core.core.event_hub import EventHub
 from qvac_core.core.state import (
     AnswerFinished,
@@ -50,7 +50,6 @@ from qvac_core.core.state import (
     ConversationsChanged,
     CoreEvent,
     Draft,
-    ErrorInfo,
     Hit,
     Message,
     PathChanged,
@@ -368,7 +367,7 @@ class Chats:
         streaming = self._stream_into(conversation, answer)
         target = conversation.target
         name = self._remote.name_of(target.provider_key) if target.provider_key else ""
-        left = _left(half.error, name) if half.error is not None else ""
+        left = why_left(half.error, name) if half.error is not None else ""
         if half.error is None:
             streaming.wished = name or "This machine"
         elif name:
@@ -544,7 +543,7 @@ class Chats:
         except QvacError as error:
             if streaming.handed_over:
                 return Target()
-            left = _left(describe(error), name)
+            left = why_left(describe(error), name)
             target, _ = await self._who_goes_on(streaming.message, waiting)
             if target is None and _is_there(error) and not streaming.asked_again:
                 streaming.asked_again, target = True, question.target
@@ -759,13 +758,6 @@ def _history(messages: Sequence[Message], shown: Mapping[str, tuple[bytes, ...]]
             rounds, rest = turns_of(message.text, message.tools, start_of(message.seams))
             turns += [*rounds, ChatMessage(message.role, rest)]
     return chat_history(turns)
-
-
-def _left(error: ErrorInfo, name: str) -> str:
-    """Why somebody went, with their name where it is known."""
-    if not name:
-        return error.title
-    return error.title.replace("The machine", name, 1).replace("The owner", f"The owner of {name}", 1)
 
 
 def _names(pictures: Sequence[Picture]) -> str:

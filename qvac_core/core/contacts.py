@@ -7,6 +7,7 @@ import contextlib
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TypeVar
 
 from msgspec import UNSET
@@ -18,6 +19,7 @@ from qvac_core.core.chat_parameters import generation_params, longest, response_
 from qvac_core.core.error_text import describe
 from qvac_core.core.event_hub import EventHub
 from qvac_core.core.guest_terms import guest_terms
+from qvac_core.core.provider_translators import RemoteTranslator, pairs_of, route_there, translators_of
 from qvac_core.core.reconnecting import Reconnecting
 from qvac_core.core.state import (
     AnswerStats,
@@ -46,6 +48,7 @@ from qvac_core.delegation.messages import (
     ToolCall,
     ToolError,
 )
+from qvac_core.delegation.model_config import TRANSLATION_MODEL_TYPE
 from qvac_core.delegation.picture_upload import wire_history
 from qvac_core.delegation.tool_wire import engine_event, wire_tools
 from qvac_core.delegation.translation_run import TranslationRun
@@ -71,6 +74,20 @@ RunT = TypeVar("RunT", Completion, TranslationRun)
 
 
 @dataclass(frozen=True, slots=True)
+class _Wanted:
+    """What a provider is to load. tools: a model that was loaded without them hears of none.
+
+    source, to: by translation models, from that language into this one; `model` is of no meaning then.
+    """
+
+    key: str
+    model: str = ""
+    tools: bool = False
+    source: str = ""
+    to: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class _LoadedAt:
     """A model that a provider loaded for us, on the connection that holds it."""
 
@@ -91,7 +108,8 @@ class Contacts:
         self._listeners: dict[str, tuple[ModelEntry, ...]] = {}  # models that understand speech, by provider
         self._stages: dict[str, _Stages] = {}
         self._relays = {known.public_key: known.relays for known in store.providers.records()}
-        self._loaded: dict[tuple[str, str, bool], _LoadedAt] = {}  # with tools or without
+        self._translators: dict[str, tuple[RemoteTranslator, ...]] = {}  # translation models, by provider
+        self._loaded: dict[_Wanted, _LoadedAt] = {}
         self._watched: dict[str, ProviderConnection] = {}
         self._lost_at: dict[str, float] = {}  # loop time at which a connection ended that is not back
         self._life: dict[str, LifeSigns] = {}
@@ -165,6 +183,7 @@ class Contacts:
         if public_key in self._entries:  # it may have been removed meanwhile
             entry = self._entries[public_key]
             online = replace(entry, state="online", rtt_ms=rtt * 1000, models=models, last_connected=time.time())
+            online = replace(online, translates=pairs_of(self._translators.get(public_key, ())))
             self._put(self._with_path(online))
         return self._entries.get(public_key, ProviderEntry(public_key, short_key(public_key), "online"))
 
@@ -200,6 +219,7 @@ class Contacts:
             )
         key = delegate.provider_public_key.hex()
         self._listeners[key] = tuple(entry for entry in listed if "transcribe" in entry.abilities)
+        self._translators[key] = translators_of(listed)
         return tuple(_offer(entry) for entry in listed if "chat" in entry.abilities)
 
     def speech_models(self) -> tuple[SpeechChoice, ...]:
@@ -398,8 +418,13 @@ class Contacts:
         )
 
     async def translate(self, wish: TranslationWish) -> AsyncGenerator[str, None]:
-        """The text as it comes. Closing it early cancels at the provider."""
-        key = wish.target.provider_key
+        """The text as it comes, by translation models of `engines_at`, or by whoever chats at the target.
+
+        Closing it early cancels at the provider.
+        """
+        by_engine = bool(wish.source and wish.engines_at)
+        key = wish.engines_at if by_engine else wish.target.provider_key
+        wanted = _Wanted(key, source=wish.source, to=wish.to) if by_engine else _Wanted(key, wish.target.model)
 
         async def start(loaded: _LoadedAt) -> TranslationRun:
             return await self._consumer.translate(
@@ -412,7 +437,7 @@ class Contacts:
             )
 
         with self._watching_life(key):
-            run, _ = await self._start_at(wish.target, start)
+            run, _ = await self._start_at(wanted, start)
             async with run:
                 async for text in run.token_stream:
                     yield text
@@ -452,18 +477,16 @@ class Contacts:
                 **wire_tools(question.tools, question.tool_choice),
             )
 
-        completion, loaded = await self._start_at(question.target, start, tools=bool(question.tools))
+        completion, loaded = await self._start_at(_Wanted(key, question.target.model, bool(question.tools)), start)
         return completion, Began(loaded.sha256, continues)
 
-    async def _start_at(
-        self, target: Target, start: Callable[[_LoadedAt], Awaitable[RunT]], *, tools: bool = False
-    ) -> tuple[RunT, _LoadedAt]:
+    async def _start_at(self, wanted: _Wanted, start: Callable[[_LoadedAt], Awaitable[RunT]]) -> tuple[RunT, _LoadedAt]:
         """Start it; a provider that forgot the model (it restarted) is asked to load it once more."""
-        key, model = target.provider_key, target.model
+        key = wanted.key
         stages = self._stages[key] = _Stages(self._events, key)
         for last_try in (False, True):
             try:
-                loaded = await self._load(key, model, stages, tools=tools)
+                loaded = await self._load(wanted, stages)
                 run = await start(loaded)
             except QvacError as error:
                 self._not_started(key, stages, error)
@@ -471,7 +494,7 @@ class Contacts:
             if loaded.connection is run.connection or last_try:
                 return run, loaded
             # The connection was replaced under us: what was loaded belonged to the old one.
-            self._loaded.pop((key, model, tools), None)
+            self._loaded.pop(wanted, None)
             await run.leave()
         raise AssertionError("unreachable")
 
@@ -484,35 +507,39 @@ class Contacts:
         if not self._closed:
             self._tasks.start(self._connect_again(key), "what a provider shares now")
 
-    async def _load(self, key: str, model: str, stages: _Stages, *, tools: bool) -> _LoadedAt:
-        """tools: a model that was loaded without them hears of none."""
-        delegate = Delegate(bytes.fromhex(key))
-        kept = self._loaded.get((key, model, tools))
+    async def _load(self, wanted: _Wanted, stages: _Stages) -> _LoadedAt:
+        key = wanted.key
+        kept = self._loaded.get(wanted)
         if kept is not None and not kept.connection.closed:
             return kept
         entry = self._entries.get(key)
-        if entry is None or entry.state != "online" or not entry.models:
+        told = entry is not None and (entry.translates if wanted.source else entry.models)
+        if entry is None or entry.state != "online" or not told:
             entry = await self.connect(key)
-        chosen = _choose(entry, model)
-        stages.enter(Stage.LOADING)
 
         def progress(report: ModelProgress) -> None:
             stages.progress(report.downloaded / report.total if report.total else None)
 
-        loaded = await self._consumer.load_model(
-            chosen.source,
-            delegate=delegate,
-            model_name=chosen.name,
-            model_config={"ctx_size": CONTEXT_TOKENS, **({"tools": True} if tools else {})},
-            on_progress=progress,
-        )
-        connection = self._consumer.connection(delegate.provider_public_key)
+        load = partial(self._consumer.load_model, delegate=Delegate(bytes.fromhex(key)), on_progress=progress)
+        if wanted.source:
+            way = route_there(entry, self._translators.get(key, ()), wanted.source, wanted.to)
+            stages.enter(Stage.LOADING)
+            pivot = {"pivotModel": {"modelSrc": way.second.name}} if way.second is not None else None
+            loaded = await load(way.first.name, model_type=TRANSLATION_MODEL_TYPE, model_config=pivot)
+            sha256 = ""
+        else:
+            chosen = _choose(entry, wanted.model)
+            stages.enter(Stage.LOADING)
+            config = {"ctx_size": CONTEXT_TOKENS, **({"tools": True} if wanted.tools else {})}
+            loaded = await load(chosen.source, model_name=chosen.name, model_config=config)
+            sha256 = chosen.sha256
+        connection = self._consumer.connection(bytes.fromhex(key))
         if connection is None:
             raise DelegationError("The connection ended while the model was loading.", name="ECONNRESET")
         self._watch(key)
         stages.enter(Stage.READY)
-        result = _LoadedAt(connection, loaded.model_id, chosen.sha256)
-        self._loaded[key, model, tools] = result
+        result = _LoadedAt(connection, loaded.model_id, sha256)
+        self._loaded[wanted] = result
         with contextlib.suppress(KeyError):
             self._put(self._with_path(replace(self._entries[key], state="online", error=None)))
         return result

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-import uuid
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, aclosing
 from dataclasses import replace
@@ -76,6 +75,7 @@ from qvac_core.core.state import (
 from qvac_core.core.steward import Steward
 from qvac_core.core.tools import ToolsRoom
 from qvac_core.core.transcripts import Transcripts
+from qvac_core.core.translating import Translating
 from qvac_core.core.translations import Translations
 from qvac_core.core.translators import TranslatorsHere
 from qvac_core.delegation.admission import Limits
@@ -266,9 +266,10 @@ class Core:
         self._on_close("dictations", self._dictations.close)
         self._transcripts = Transcripts(self._store, self._hub, self._transcribe, self._who_listens)
         self._on_close("transcripts", self._transcripts.close)
-        self._translations = Translations(
-            lambda text, to, at, source: self.translate(text, to=to, source=source, target=at), self._hub
+        self.translating = Translating(
+            self.machine, self._contacts, lambda: self._store.settings.settings.chat.fallback
         )
+        self._translations = Translations(self.translating.translate, self._hub)
         self._on_close("translations", self._translations.close)
         reach = ProgramReach(
             self.machine,
@@ -644,25 +645,12 @@ class Core:
     # --- Translation ----------------------------------------------------------------------------------------------
 
     async def start_translation(
-        self, translation_id: str, text: str, to: str, target: Target, source: str = ""
+        self, translation_id: str, text: str, to: str, target: Target, source: str = "", engines_at: str = ""
     ) -> None:
-        self._translations.start(translation_id, text, to, target, source)
+        self._translations.start(TranslationWish(translation_id, target, text, to, source, engines_at))
 
     async def stop_translation(self, translation_id: str) -> None:
         await self._translations.stop(translation_id)
-
-    async def translate(
-        self, text: str, *, to: str, source: str = "", target: Target | None = None
-    ) -> AsyncGenerator[str, None]:
-        target = target or Target()
-        wish = TranslationWish(str(uuid.uuid4()), target, text, to, source)
-        if target.provider_key and source:
-            by_engine = replace(wish, target=Target())
-            wish = by_engine if self.machine.translation_route(by_engine) is not None else wish
-        texts = self._contacts.translate(wish) if wish.target.provider_key else self.machine.translate(wish)
-        async with aclosing(texts):
-            async for piece in texts:
-                yield piece
 
 
 def _hex(public_key: str) -> str:

@@ -118,6 +118,13 @@ def describe(error: QvacError) -> ErrorInfo:
     return ErrorInfo(name=error.name, code=error.code, title=title, message=message)
 
 
+def why_left(error: ErrorInfo, name: str) -> str:
+    """Why a provider went, as a sentence with its name where that is known."""
+    if not name:
+        return error.title
+    return error.title.replace("The machine", name, 1).replace("The owner", f"The owner of {name}", 1)
+
+
 def mistaken(error: Exception) -> ErrorInfo:
     """The words for a mistake of ours. What the exception says may be anybody's text; it goes to the log alone."""
     return ErrorInfo(

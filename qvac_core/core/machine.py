@@ -567,6 +567,9 @@ class Machine:
         """The models that translate and do nothing else."""
         return [model for model in self.runnable_models() if model.model_type == TRANSLATION_TYPE]
 
+    def has_engine(self, wish: TranslationWish) -> bool:
+        return self.translation_route(wish) is not None
+
     def translation_route(self, wish: TranslationWish) -> Route[LibraryModel] | None:
         """None: a chat model is to do it."""
         named = self._library.find(wish.target.model) if wish.target.model else None

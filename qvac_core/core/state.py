@@ -234,7 +234,8 @@ class ProviderEntry:
     path while it is online: "direct", "local network" or "relay", then `relay` is the relay's key. `retry_at`: Unix
     seconds at which about it is tried again by itself; None when it is not, or is tried now. "silent": connected,
     asked, and nothing comes from it since `silent_since` (Unix seconds). keeps_contents: its owner keeps what is asked
-    and answered. terms: what I may use there; None where its owner's program does not tell.
+    and answered. terms: what I may use there; None where its owner's program does not tell. translates: from which
+    language into which its translation models get a text, as codes; `models` are those that chat.
     """
 
     public_key: str
@@ -251,6 +252,7 @@ class ProviderEntry:
     silent_since: float = 0.0
     keeps_contents: bool = False
     terms: GuestTerms | None = None
+    translates: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -439,12 +441,16 @@ class DictationEnded:
 
 @dataclass(frozen=True, slots=True)
 class TranslationChanged:
-    """A translation as far as it has come. running: more follows. error: why it broke off, with what is there kept."""
+    """A translation as far as it has come. running: more follows. error: why it broke off, with what is there kept.
+
+    seam: why another machine than the one that was asked translates it, as a sentence.
+    """
 
     translation_id: str
     text: str
     running: bool = True
     error: ErrorInfo | None = None
+    seam: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,13 +8,15 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Protocol
 
+from qvac_core.core.answering import TranslationWish
 from qvac_core.core.error_text import describe, mistaken
-from qvac_core.core.state import ErrorInfo, Target, TranslationChanged
+from qvac_core.core.state import ErrorInfo, TranslationChanged
 from qvac_core.core.tasks import TaskOwner
+from qvac_core.core.translating import Anew, TranslationPart
 from qvac_core.errors import QvacError
 
-Translate = Callable[[str, str, Target, str], AsyncGenerator[str, None]]
-"""(text, to, target, source): the translation in pieces; closing it cancels. Raises QvacError."""
+Translate = Callable[[TranslationWish], AsyncGenerator[TranslationPart, None]]
+"""The translation in pieces; closing it cancels. Raises QvacError."""
 
 
 class Events(Protocol):
@@ -23,8 +25,17 @@ class Events(Protocol):
 
 @dataclass(slots=True)
 class _Running:
+    """before: what another machine made of it, which went away."""
+
     task: asyncio.Task[None] | None = None
     text: str = ""
+    before: str = ""
+    seam: str = ""
+
+    @property
+    def shown(self) -> str:
+        """Nothing that was read goes before there is as much of it again."""
+        return self.text if len(self.text) >= len(self.before) else self.before
 
 
 class Translations:
@@ -37,24 +48,31 @@ class Translations:
     async def close(self) -> None:
         await self._tasks.close()
 
-    def start(self, translation_id: str, text: str, to: str, target: Target, source: str = "") -> None:
-        """The id is the caller's, who knows it before the first event."""
-        running = self._running[translation_id] = _Running()
-        work = self._run(translation_id, running, self._translate(text, to, target, source))
-        running.task = self._tasks.start(work, f"translation {translation_id}")
+    def start(self, wish: TranslationWish) -> None:
+        """Its id is the caller's, who knows it before the first event."""
+        running = self._running[wish.id] = _Running()
+        work = self._run(wish.id, running, self._translate(wish))
+        running.task = self._tasks.start(work, f"translation {wish.id}")
 
     async def stop(self, translation_id: str) -> None:
         running = self._running.get(translation_id)
         if running is not None and running.task is not None:
             await self._tasks.end(running.task)
 
-    async def _run(self, translation_id: str, running: _Running, translation: AsyncGenerator[str, None]) -> None:
+    async def _run(
+        self, translation_id: str, running: _Running, translation: AsyncGenerator[TranslationPart, None]
+    ) -> None:
         error: ErrorInfo | None = None
+        whole = False
         try:
-            async with aclosing(translation) as pieces:
-                async for piece in pieces:
-                    running.text += piece
-                    self._events.emit(TranslationChanged(translation_id, running.text))
+            async with aclosing(translation) as parts:
+                async for part in parts:
+                    if isinstance(part, Anew):
+                        running.before, running.text, running.seam = running.text, "", part.sentence
+                    else:
+                        running.text += part
+                    self._tell(translation_id, running)
+            whole = True
         except QvacError as failure:
             error = describe(failure)
         except Exception as failure:
@@ -63,4 +81,8 @@ class Translations:
             raise
         finally:
             del self._running[translation_id]
-            self._events.emit(TranslationChanged(translation_id, running.text, False, error))
+            text = running.text if whole else running.shown
+            self._events.emit(TranslationChanged(translation_id, text, False, error, running.seam))
+
+    def _tell(self, translation_id: str, running: _Running) -> None:
+        self._events.emit(TranslationChanged(translation_id, running.shown, seam=running.seam))

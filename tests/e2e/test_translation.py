@@ -11,6 +11,7 @@ import pytest
 
 from qvac_core import Delegate, cancel, load_model, translate, unload_model
 from qvac_core.core import Core, RuleOverride
+from qvac_core.core.answering import TranslationWish
 from qvac_core.core.state import Target
 from qvac_core.delegation.consumer import Consumer
 from qvac_core.delegation.messages import TranslateStats
@@ -162,24 +163,24 @@ def test_the_window_translates_with_this_machine_and_with_a_provider(
     async def test() -> None:
         async with Core(owner_config) as owner, Core(member(tmp_path / "guest", GUEST_SEED, bootstrap)) as guest:
             with pytest.raises(ModelError, match="no model on this machine"):
-                [piece async for piece in guest.translate(TEXT, to="fr")]
+                [part async for part in guest.translating.translate(TranslationWish("w", Target(), TEXT, "fr"))]
             for core in (owner, guest):
                 await core.add_model_file(small_model_path)
             await owner.start_sharing()
             await guest.add_provider(OTHER_KEY, "Other")
             targets = (Target(), Target(OTHER_KEY))
             here, there = [
-                [piece async for piece in guest.translate(TEXT, to="fr", source="en", target=target)]
+                [part async for part in guest.translating.translate(TranslationWish("w", target, TEXT, "fr", "en"))]
                 for target in targets
             ]
-            assert "".join(here) == "".join(there) and len(here) > 3
+            assert "".join(map(str, here)) == "".join(map(str, there)) and len(here) > 3
             for target in targets:
-                async with aclosing(guest.translate(LONG, to="fr", target=target)) as left:
+                async with aclosing(guest.translating.translate(TranslationWish("left", target, LONG, "fr"))) as left:
                     await anext(left)
             newest, *_ = await settled(owner, 2)
             assert (newest.method, newest.outcome) == ("translate", "cancelled")
             with pytest.raises(QvacError, match="too long"):
-                [piece async for piece in guest.translate(LONG * 4, to="fr", target=targets[1])]
+                [part async for part in guest.translating.translate(TranslationWish("l", targets[1], LONG * 4, "fr"))]
             async with asyncio.timeout(30):
                 while await owner.active_requests():
                     await asyncio.sleep(0.05)

@@ -8,9 +8,11 @@ from types import TracebackType
 
 import pytest
 
+from qvac_core.core.answering import TranslationWish
 from qvac_core.core.dictation import Dictations
 from qvac_core.core.event_hub import EventHub
 from qvac_core.core.state import CoreEvent, DictationEnded, DictationHeard, Target, TranslationChanged
+from qvac_core.core.translating import Anew, TranslationPart
 from qvac_core.core.translations import Translations
 from qvac_core.engines.live_speech import SoundBytes
 from qvac_core.engines.live_words import Committed, LiveEvent, LiveFinished, Tentative, TurnEnded, Voice
@@ -145,19 +147,22 @@ def test_nobody_who_listens_is_an_error_of_the_call() -> None:
 
 
 def translated(
-    script: Callable[[], AsyncGenerator[str, None]], test: Callable[[Translations, list[CoreEvent]], Awaitable[None]]
+    script: Callable[[], AsyncGenerator[TranslationPart, None]],
+    test: Callable[[Translations, list[CoreEvent]], Awaitable[None]],
 ) -> None:
     async def main() -> None:
         hub, events = EventHub(), list[CoreEvent]()
         hub.subscribe(events.append)
 
-        def translate(text: str, to: str, target: Target, source: str) -> AsyncGenerator[str, None]:
-            assert (text, to, target, source) == ("Hello", "de", Target("key", "model"), "")
+        wish = TranslationWish("t", Target("key", "model"), "Hello", "de")
+
+        def translate(asked: TranslationWish) -> AsyncGenerator[TranslationPart, None]:
+            assert asked == wish
             return script()
 
         translations = Translations(translate, hub)
         try:
-            translations.start("t", "Hello", "de", Target("key", "model"))
+            translations.start(wish)
             for _step in range(20):
                 await asyncio.sleep(0)
             await test(translations, events)
@@ -168,7 +173,7 @@ def translated(
 
 
 def test_a_translation_grows_and_ends() -> None:
-    async def script() -> AsyncGenerator[str, None]:
+    async def script() -> AsyncGenerator[TranslationPart, None]:
         yield "Hal"
         yield "lo"
 
@@ -186,7 +191,7 @@ def test_a_translation_grows_and_ends() -> None:
 def test_a_translation_that_is_stopped_is_closed_and_keeps_its_text() -> None:
     closed: list[bool] = []
 
-    async def script() -> AsyncGenerator[str, None]:
+    async def script() -> AsyncGenerator[TranslationPart, None]:
         try:
             yield "Hal"
             await asyncio.sleep(3600)
@@ -202,7 +207,7 @@ def test_a_translation_that_is_stopped_is_closed_and_keeps_its_text() -> None:
 
 
 def test_a_translation_that_fails_says_why() -> None:
-    async def script() -> AsyncGenerator[str, None]:
+    async def script() -> AsyncGenerator[TranslationPart, None]:
         yield "Hal"
         raise ModelError("There is no model on this machine yet.")
 
@@ -213,3 +218,45 @@ def test_a_translation_that_fails_says_why() -> None:
         assert end.error is not None
 
     translated(script, test)
+
+
+def test_another_machine_translates_anew_and_what_was_read_stays_until_there_is_as_much() -> None:
+    async def script() -> AsyncGenerator[TranslationPart, None]:
+        yield "Guten"
+        yield Anew("Studio went offline. This machine translates.")
+        yield "Hal"
+        yield "lo, Welt"
+
+    async def test(translations: Translations, events: list[CoreEvent]) -> None:
+        seam = "Studio went offline. This machine translates."
+        assert events == [
+            TranslationChanged("t", "Guten"),
+            TranslationChanged("t", "Guten", seam=seam),
+            TranslationChanged("t", "Guten", seam=seam),
+            TranslationChanged("t", "Hallo, Welt", seam=seam),
+            TranslationChanged("t", "Hallo, Welt", False, seam=seam),
+        ]
+
+    translated(script, test)
+
+
+def test_a_shorter_one_is_whole_as_well_and_one_that_fails_loses_nothing() -> None:
+    async def short() -> AsyncGenerator[TranslationPart, None]:
+        yield "Guten Tag"
+        yield Anew("why")
+        yield "Tag"
+
+    async def failing() -> AsyncGenerator[TranslationPart, None]:
+        yield "Guten Tag"
+        yield Anew("why")
+        yield "Tag"
+        raise ModelError("No memory.")
+
+    for script, text in ((short, "Tag"), (failing, "Guten Tag")):
+
+        async def test(translations: Translations, events: list[CoreEvent], text: str = text) -> None:
+            end = events[-1]
+            assert isinstance(end, TranslationChanged)
+            assert (end.text, end.running) == (text, False)
+
+        translated(script, test)

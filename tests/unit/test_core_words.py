@@ -85,7 +85,10 @@ def test_every_sentence_is_one_of_the_core() -> None:
     written = _written()
     # Sentences that a name is put into, and those that are made of two pieces.
     named = {text.replace("The machine", "{}", 1).replace("The owner", "The owner of {}", 1) for text in written}
-    pieced = {f"{{}} {piece}" for piece in ("continues.", "answers anew.")} | {"This machine answers anew."}
+    pieced = {f"{{}} {piece}" for piece in ("continues.", "answers anew.", "is asked now.")}
+    pieced |= {"This machine answers anew."}
+    # Of an error, what happened is said without what helps where somebody else goes on.
+    pieced |= {sentence for text in written for sentence in re.split(r"(?<=\.) (?=[A-Z])", text)}
     pieced |= {f"Cannot {{}}: this user may not write there{where}." for where in ("", " ({})")}
     ended = {re.sub(r"\. \{\}$", ".", text).replace("{}{}", "{}") for text in written}
     known = {re.sub(FIELD, "{}", text) for text in core_words._WHOLE + core_words._WITH_FIELDS}
@@ -109,6 +112,7 @@ FOR_PROGRAMS = {
     "core/program_reach.py: The provider sent": "embeddings are asked for by programs",
     "core/program_reach.py: This provider cannot go on": "the next one is asked then",
     "core/program_reach.py: the peer": "the next one is asked then, or it becomes a sentence of error_text",
+    "core/translating.py: the peer": "becomes a sentence of error_text",
     "core/machine.py: projectionModelSrc": "the model configuration of the API",
     "core/receipts.py: There is no receipt": "`receipts verify`",
     "core/receipts.py: {} is too large": "`receipts verify`",

@@ -1,0 +1,121 @@
+"""Who translates a text: a provider's translation models or this machine's, or whoever chats; and who does it instead.
+
+As with answers, this machine goes on where a provider cannot be reached or goes away. A translation has no place to go
+on from: it begins anew, and what there was of it stays until there is more.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+from qvac_core.core.answering import TranslationWish
+from qvac_core.core.error_text import describe, why_left
+from qvac_core.core.state import Target
+from qvac_core.errors import ConnectionClosed, InferenceCancelled, LocalProtocolError, QvacError
+
+# How long nothing may come of a provider before this machine translates, and how often that is looked at (seconds).
+ANEW_SECONDS = 3.0
+LOOK_SECONDS = 0.25
+HERE = "This machine translates."
+
+
+@dataclass(frozen=True, slots=True)
+class Anew:
+    """From here on it is another machine's translation, of the whole text. sentence: why."""
+
+    sentence: str
+
+
+TranslationPart = str | Anew
+
+
+class TranslatesHere(Protocol):
+    def translate(self, wish: TranslationWish) -> AsyncGenerator[str, None]:
+        """The text as it comes. Closing it stops the engine. Raises ModelError, LocalProtocolError."""
+
+    def has_engine(self, wish: TranslationWish) -> bool:
+        """Whether translation models of this machine know both languages, or are named."""
+
+    async def can_answer(self) -> bool:
+        """Whether there is a chat model."""
+
+
+class TranslatesThere(Protocol):
+    def translate(self, wish: TranslationWish) -> AsyncGenerator[str, None]:
+        """The text as it comes. Closing it cancels at the provider. Raises QvacError."""
+
+    def name_of(self, provider_key: str) -> str: ...
+
+    def is_gone(self, provider_key: str) -> bool: ...
+
+    def quiet(self, provider_key: str) -> float: ...
+
+
+class Translating:
+    """fallback: whether this machine is to go on, as it is now."""
+
+    def __init__(self, here: TranslatesHere, there: TranslatesThere, fallback: Callable[[], bool]) -> None:
+        self._here = here
+        self._there = there
+        self._fallback = fallback
+
+    async def translate(self, wish: TranslationWish) -> AsyncGenerator[TranslationPart, None]:
+        """The text as it comes, once `Anew` at most. Closing it cancels. Raises QvacError."""
+        by_engine = replace(wish, target=Target(), engines_at="")
+        if wish.source and not wish.engines_at and self._here.has_engine(by_engine):
+            wish = by_engine
+        key = _asked(wish)
+        if not key:
+            async with aclosing(self._here.translate(wish)) as pieces:
+                async for piece in pieces:
+                    yield piece
+            return
+        try:
+            async with aclosing(self._watched(wish, key)) as pieces:
+                async for piece in pieces:
+                    yield piece
+            return
+        except (InferenceCancelled, LocalProtocolError):
+            raise
+        except QvacError as error:
+            if not await self._goes_on_here(by_engine):
+                raise
+            left = why_left(describe(error), self._there.name_of(key))
+        yield Anew(f"{left} {HERE}")
+        async with aclosing(self._here.translate(by_engine)) as pieces:
+            async for piece in pieces:
+                yield piece
+
+    async def _goes_on_here(self, wish: TranslationWish) -> bool:
+        return self._fallback() and (self._here.has_engine(wish) or await self._here.can_answer())
+
+    async def _watched(self, wish: TranslationWish, key: str) -> AsyncGenerator[str, None]:
+        """Raises ConnectionClosed when nothing comes any more, and this machine can do it."""
+        loop = asyncio.get_running_loop()
+        asked_at = loop.time()
+        goes_on = await self._goes_on_here(replace(wish, target=Target(), engines_at=""))
+        pieces = self._there.translate(wish)
+        async with aclosing(pieces):
+            while True:
+                coming = asyncio.ensure_future(anext(pieces, None))
+                try:
+                    while not (await asyncio.wait({coming}, timeout=LOOK_SECONDS))[0]:
+                        quiet = min(self._there.quiet(key), loop.time() - asked_at)
+                        if goes_on and (self._there.is_gone(key) or quiet >= ANEW_SECONDS):
+                            raise ConnectionClosed("the peer stopped answering", name="ETIMEDOUT")
+                finally:
+                    if not coming.done():
+                        coming.cancel()
+                        await asyncio.wait({coming})
+                piece = coming.result()
+                if piece is None:
+                    return
+                yield piece
+
+
+def _asked(wish: TranslationWish) -> str:
+    return wish.engines_at if wish.source and wish.engines_at else wish.target.provider_key
