@@ -157,7 +157,7 @@ def provider_sentence(provider: ProviderEntry) -> str:
     if provider.state == "silent":
         return tr("Nothing comes from it at the moment.")
     if provider.state == "online":
-        return tr("It shares no model with you.")
+        return tr("It only translates.") if provider.translates else tr("It shares no model with you.")
     return tr("Not connected yet.")
 
 

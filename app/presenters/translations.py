@@ -11,26 +11,40 @@ from app import languages
 from app.bridge import CoreProxy
 from app.tasks import Tasks
 from qvac_core.core.error_text import describe
-from qvac_core.core.state import CoreEvent, ErrorInfo, SharedModelsChanged, Target, TranslationChanged
+from qvac_core.core.state import (
+    CoreEvent,
+    ErrorInfo,
+    ProviderEntry,
+    ProvidersChanged,
+    SharedModelsChanged,
+    Target,
+    TranslationChanged,
+)
 from qvac_core.errors import QvacError
 
 LANGUAGE_SETTING = "translation_language"
+NOBODY = Target()
 
 
 @dataclass(frozen=True, slots=True)
 class Translation:
-    """Of one message; a new one takes the place of the one before."""
+    """Of one message; a new one takes the place of the one before. name: of the language, and who translates where that
+    is a translation model. asked: what is translated. seam: why another machine does it."""
 
     message_id: str
     language: str
+    name: str
+    asked: str = ""
+    target: Target = NOBODY
     text: str = ""
     running: bool = True
     error: ErrorInfo | None = None
+    seam: str = ""
 
 
 class Translations(QObject):
     """`changed`: the id of the message whose translation is another one now, or gone. `languages_changed`: a
-    translation model of this machine came or went."""
+    translation model came or went, here or at a provider."""
 
     changed = Signal(str)
     languages_changed = Signal()
@@ -42,16 +56,32 @@ class Translations(QObject):
         self._shown: dict[str, Translation] = {}  # by message
         self._ids: dict[str, str] = {}  # message → the core's id, while it runs
         self.last_language = ""
-        self._pairs: tuple[tuple[str, str], ...] = ()  # of the translation models of this machine
+        self._here = languages.Translators(())
+        self._there: tuple[languages.Translators, ...] = ()  # of the providers that are connected
+        self._names: dict[str, str] = {}  # of providers, by key
         core.core_event.connect(self._take)
 
     async def load(self) -> None:
         self.last_language = await self._core.call(lambda core: core.setting(LANGUAGE_SETTING))
+        self._take_providers(await self._core.call(lambda core: core.providers()))
         await self._look()
 
     async def _look(self) -> None:
-        before, self._pairs = self._pairs, await self._core.call(lambda core: core.translators.pairs())
-        if before != self._pairs:
+        here = languages.Translators(await self._core.call(lambda core: core.translators.pairs()))
+        self._offer(here, self._there)
+
+    def _take_providers(self, providers: tuple[ProviderEntry, ...]) -> None:
+        self._names = {provider.public_key: provider.name for provider in providers}
+        there = (
+            languages.Translators(provider.translates, provider.public_key, provider.name)
+            for provider in providers
+            if provider.state == "online" and provider.translates
+        )
+        self._offer(self._here, tuple(there))
+
+    def _offer(self, here: languages.Translators, there: tuple[languages.Translators, ...]) -> None:
+        if (here, there) != (self._here, self._there):
+            self._here, self._there = here, there
             self.languages_changed.emit()
 
     async def close(self) -> None:
@@ -63,32 +93,40 @@ class Translations(QObject):
     def of(self, message_id: str) -> Translation | None:
         return self._shown.get(message_id)
 
-    def languages(self) -> tuple[tuple[str, str], ...]:
-        """(code, name): what translation models of this machine do, both languages told; then those that a chat model
-        is asked for: the one used last and the system's first, then all by name.
+    def languages(self) -> tuple[languages.Choice, ...]:
+        """What translation models do, of this machine and then of the providers that are connected, both languages
+        told; then those that a chat model is asked for: the one used last and the system's first, then all by name.
         """
         own = QLocale().name().partition("_")[0]
         first = [code for code in dict.fromkeys((self.last_language, own)) if code in languages.NAMES]
         rest = sorted(
             (code for code in languages.NAMES if code not in first), key=lambda code: languages.name(code).casefold()
         )
-        pairs = sorted(map(languages.pair, *zip(*self._pairs, strict=True)), key=languages.name) if self._pairs else []
-        return tuple((code, languages.name(code)) for code in (*pairs, *first, *rest))
+        engines = [choice for each in (self._here, *self._there) for choice in languages.by_models(each)]
+        return (*engines, *(languages.Choice(code, languages.name(code)) for code in (*first, *rest)))
 
     def start(self, message_id: str, text: str, language: str, target: Target) -> None:
+        """target: who chats; it translates where no translation model of the choice is there any more."""
         if not text.strip():
             return
         self.stop(message_id)
-        self._show(Translation(message_id, language))
-        source, language = languages.parts(language)
-        if not source and language != self.last_language:
-            self.last_language = language
-            self._tasks.start(self._core.call(lambda core: core.set_setting(LANGUAGE_SETTING, language)), _ignore)
+        source, to, key = languages.parts(language)
+        name = languages.name(language, self._names.get(key, ""))
+        self._show(Translation(message_id, language, name, text, target))
+        if not source and to != self.last_language:
+            self.last_language = to
+            self._tasks.start(self._core.call(lambda core: core.set_setting(LANGUAGE_SETTING, to)), _ignore)
         translation_id = self._ids[message_id] = uuid.uuid4().hex
         self._tasks.start(
-            self._core.call(lambda core: core.start_translation(translation_id, text, language, target, source)),
+            self._core.call(lambda core: core.start_translation(translation_id, text, to, target, source, key)),
             lambda error: self._fail(message_id, translation_id, error),
         )
+
+    def again(self, message_id: str) -> None:
+        """After a failure."""
+        shown = self._shown.get(message_id)
+        if shown is not None and not shown.running:
+            self.start(message_id, shown.asked, shown.language, shown.target)
 
     def stop(self, message_id: str) -> None:
         """What is there stays."""
@@ -112,6 +150,8 @@ class Translations(QObject):
     def _take(self, event: CoreEvent) -> None:
         if isinstance(event, SharedModelsChanged):
             self._tasks.start(self._look(), _ignore)
+        if isinstance(event, ProvidersChanged):
+            self._take_providers(event.providers)
         if not isinstance(event, TranslationChanged):
             return
         message_id = next((key for key, value in self._ids.items() if value == event.translation_id), None)
@@ -119,7 +159,15 @@ class Translations(QObject):
             return
         if not event.running:
             del self._ids[message_id]
-        self._show(replace(self._shown[message_id], text=event.text, running=event.running, error=event.error))
+        self._show(
+            replace(
+                self._shown[message_id],
+                text=event.text,
+                running=event.running,
+                error=event.error,
+                seam=event.seam,
+            )
+        )
 
     def _show(self, translation: Translation) -> None:
         self._shown[translation.message_id] = translation

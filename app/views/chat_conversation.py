@@ -135,10 +135,12 @@ class Conversation(QWidget):
             lambda message_id, text, language: translations.start(message_id, text, language, self._presenter.target)
         )
         messages.translation_stopped.connect(translations.stop)
+        messages.translation_again.connect(translations.again)
         messages.translation_dismissed.connect(translations.dismiss)
         messages.quote_wanted.connect(self.composer.quote)
         translations.changed.connect(self._show_translation)
         translations.languages_changed.connect(self._show_languages)
+        translations.languages_changed.connect(messages.refresh)
 
     def _show_translation(self, message_id: str) -> None:
         shown = self._presenter.translations.of(message_id)
@@ -146,7 +148,7 @@ class Conversation(QWidget):
             self.messages.drop_translation(message_id)
         else:
             self.messages.show_translation(
-                message_id, shown.language, shown.text, running=shown.running, error=shown.error
+                message_id, shown.name, shown.text, running=shown.running, error=shown.error, seam=shown.seam
             )
         self._show_languages()
 

@@ -337,7 +337,8 @@ class ProviderDialog(QDialog):
         shares = (
             tr("{several} and {last}", several=listed(names[:-1]), last=names[-1]) if len(names) > 1 else "".join(names)
         )
-        self.stages.finish(tr("It shares {models}", models=shares) if names else tr("It shares no model with you yet"))
+        none = tr("It only translates") if entry.translates else tr("It shares no model with you yet")
+        self.stages.finish(tr("It shares {models}", models=shares) if names else none)
         if entry.terms is not None and (limits := terms_in_words(entry.terms, self._presenter.now)):
             self._say(tr("You may use: {limits}.", limits=limits), False)
         self._show_button()

@@ -42,6 +42,9 @@ def reach(provider: ProviderEntry, now: float) -> Reach | None:
     match provider.state:
         case "connecting" if provider.last_connected is not None:
             return Reach("refresh-cw", tr("Reconnecting to {name}…", name=provider.name), again, "text2", False)
+        case "online" if not provider.models and provider.translates:
+            facts = tr("Its translation models are in the menu of a message.")
+            return Reach("languages", tr("{name} only translates.", name=provider.name), facts, "text2", True)
         case "online" if not provider.models:
             facts = tr("Ask its owner to share one.")
             return Reach(

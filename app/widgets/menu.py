@@ -10,6 +10,7 @@ from PySide6.QtGui import QShowEvent
 from PySide6.QtWidgets import QMenu, QWidget
 
 from app.accessible import tell_opened
+from app.languages import Choice, parts
 from app.theme import Theme
 
 
@@ -29,9 +30,19 @@ class Menu(QMenu):
 
 
 def add_languages(
-    menu: QMenu, theme: Theme, title: str, languages: Sequence[tuple[str, str]], chosen: Callable[[str], None]
+    menu: QMenu, theme: Theme, title: str, choices: Sequence[Choice], chosen: Callable[[str], None]
 ) -> None:
-    """A submenu of (code, name); `chosen` is called with the code."""
+    """A submenu of languages; `chosen` is called with the code. What translation models do stands by itself."""
     submenu = menu.addMenu(theme.icon("languages"), title)
-    for code, name in languages:
-        submenu.addAction(name, partial(chosen, code))
+    menus: dict[tuple[str, ...], QMenu] = {(): submenu}
+    last = ""
+    for choice in choices:
+        by_model = "model" if parts(choice.code)[0] else "chat"
+        if last not in ("", by_model):
+            submenu.addSeparator()
+        last = by_model
+        for depth in range(1, len(choice.menus) + 1):
+            path = choice.menus[:depth]
+            if path not in menus:
+                menus[path] = menus[path[:-1]].addMenu(path[-1])
+        menus[choice.menus].addAction(choice.name, partial(chosen, choice.code))

@@ -1270,6 +1270,14 @@
         <translation>البلغارية</translation>
     </message>
     <message>
+        <source>By a translation model of this machine</source>
+        <translation>بنموذج ترجمة على هذا الجهاز</translation>
+    </message>
+    <message>
+        <source>By a translation model of {name}</source>
+        <translation>بنموذج ترجمة لدى {name}</translation>
+    </message>
+    <message>
         <source>By this machine&apos;s clock; over midnight, too.</source>
         <translation>بساعة هذا الجهاز؛ وبعد منتصف الليل أيضًا.</translation>
     </message>
@@ -1416,6 +1424,10 @@
     <message>
         <source>Choose one of the models that the machine shares.</source>
         <translation>اختر أحد النماذج التي يشاركها الجهاز.</translation>
+    </message>
+    <message>
+        <source>Choose other languages, or translate with a chat model.</source>
+        <translation>اختر لغتين أخريين، أو ترجم بنموذج محادثة.</translation>
     </message>
     <message>
         <source>Choose what to share</source>
@@ -2261,6 +2273,10 @@
         <translation>من التشغيل التالي يكون لهذا الجهاز المفتاح {key}. وحتى ذلك الحين يستمر بالمفتاح الحالي. أنهِ QVAC Desktop وشغّله من جديد.</translation>
     </message>
     <message>
+        <source>From {language}</source>
+        <translation>من: {language}</translation>
+    </message>
+    <message>
         <source>From {name}</source>
         <translation>من {name}</translation>
     </message>
@@ -2782,6 +2798,14 @@
         <translation>يحتاج إلى {needed} ولدى هذا الجهاز {memory}: لن يُحمّل هنا. وقد يستخدم جهاز آخر الملف.</translation>
     </message>
     <message>
+        <source>It only translates</source>
+        <translation>يترجم فقط</translation>
+    </message>
+    <message>
+        <source>It only translates.</source>
+        <translation>يترجم فقط.</translation>
+    </message>
+    <message>
         <source>It runs without a question now</source>
         <translation>تعمل الآن دون سؤال</translation>
     </message>
@@ -2864,6 +2888,10 @@
     <message>
         <source>Its requests are met with silence.</source>
         <translation>تُقابَل طلباته بالصمت.</translation>
+    </message>
+    <message>
+        <source>Its translation models are in the menu of a message.</source>
+        <translation>نماذج الترجمة لديه في قائمة أي رسالة.</translation>
     </message>
     <message>
         <source>JSON schema</source>
@@ -6860,6 +6888,10 @@
         <translation>هذا الجهاز لا يُدخل إلا المفاتيح التي سُمّيت عند بدئه. اطلب من مالكه السماح بمفتاحك.</translation>
     </message>
     <message>
+        <source>This machine translates.</source>
+        <translation>يترجم هذا الجهاز.</translation>
+    </message>
+    <message>
         <source>This machine, {memory}</source>
         <translation>هذا الجهاز، {memory}</translation>
     </message>
@@ -9225,6 +9257,10 @@
         <translation>يجيب {name} من البداية.</translation>
     </message>
     <message>
+        <source>{name} answers.</source>
+        <translation>يجيب {name}.</translation>
+    </message>
+    <message>
         <source>{name} belongs to another model: it has {pieces} pieces, and the model knows {known}. Take both from the same place.</source>
         <translation>{name} لنموذج آخر: فيه {pieces} قطعة، والنموذج يعرف {known}. خذ كليهما من المكان نفسه.</translation>
     </message>
@@ -9289,6 +9325,10 @@
         <translation>لا يشارك {name} هذا النموذج.</translation>
     </message>
     <message>
+        <source>{name} does not translate between these languages any more.</source>
+        <translation>لم يعد {name} يترجم بين هاتين اللغتين.</translation>
+    </message>
+    <message>
         <source>{name} ended at once.</source>
         <translation>انتهى {name} فورًا.</translation>
     </message>
@@ -9309,8 +9349,16 @@
         <translation>{name} رقم من {least} إلى {most}، وليس {value}.</translation>
     </message>
     <message>
+        <source>{name} is asked now.</source>
+        <translation>يُسأل {name} الآن.</translation>
+    </message>
+    <message>
         <source>{name} is asked to go on.</source>
         <translation>طُلب من {name} المتابعة.</translation>
+    </message>
+    <message>
+        <source>{name} is away.</source>
+        <translation>{name} غير متاح.</translation>
     </message>
     <message>
         <source>{name} is back.</source>
@@ -9419,6 +9467,10 @@
     <message>
         <source>{name} needs about {needed} GB, while others hold {held} GB, and the cap for all models is {cap} GB. Raise the cap, or share a smaller model.</source>
         <translation>يحتاج {name} نحو {needed} غيغابايت بينما تشغل نماذج أخرى {held}، والحدّ لجميع النماذج {cap}. ارفع الحدّ، أو شارك نموذجًا أصغر.</translation>
+    </message>
+    <message>
+        <source>{name} only translates.</source>
+        <translation>{name} يترجم فقط.</translation>
     </message>
     <message>
         <source>{name} sees the same, and when it goes on.</source>
@@ -9785,6 +9837,10 @@
     <message>
         <source>{source} to {target}, by a translation model</source>
         <translation>من {source} إلى {target}، بنموذج ترجمة</translation>
+    </message>
+    <message>
+        <source>{source} to {target}, by a translation model of {name}</source>
+        <translation>من {source} إلى {target}، بنموذج ترجمة لدى {name}</translation>
     </message>
     <message>
         <source>{speed} × real time</source>

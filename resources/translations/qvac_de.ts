@@ -1106,6 +1106,14 @@
         <translation>Bulgarisch</translation>
     </message>
     <message>
+        <source>By a translation model of this machine</source>
+        <translation>Mit einem Übersetzungsmodell dieses Geräts</translation>
+    </message>
+    <message>
+        <source>By a translation model of {name}</source>
+        <translation>Mit einem Übersetzungsmodell von {name}</translation>
+    </message>
+    <message>
         <source>By this machine&apos;s clock; over midnight, too.</source>
         <translation>Nach der Uhr dieses Rechners; auch über Mitternacht.</translation>
     </message>
@@ -1252,6 +1260,10 @@
     <message>
         <source>Choose one of the models that the machine shares.</source>
         <translation>Wählen Sie eines der Modelle, die der Rechner freigibt.</translation>
+    </message>
+    <message>
+        <source>Choose other languages, or translate with a chat model.</source>
+        <translation>Wählen Sie andere Sprachen, oder übersetzen Sie mit einem Chatmodell.</translation>
     </message>
     <message>
         <source>Choose what to share</source>
@@ -2093,6 +2105,10 @@
         <translation>Ab dem nächsten Start hat dieser Rechner den Schlüssel {key}. Bis dahin läuft er unter dem jetzigen weiter. Beenden Sie QVAC Desktop und starten Sie es neu.</translation>
     </message>
     <message>
+        <source>From {language}</source>
+        <translation>Aus: {language}</translation>
+    </message>
+    <message>
         <source>From {name}</source>
         <translation>Von {name}</translation>
     </message>
@@ -2614,6 +2630,14 @@
         <translation>Es braucht {needed}, und dieser Rechner hat {memory}: Es lädt hier nicht. Ein anderer Rechner kann die Datei vielleicht nutzen.</translation>
     </message>
     <message>
+        <source>It only translates</source>
+        <translation>Es übersetzt nur</translation>
+    </message>
+    <message>
+        <source>It only translates.</source>
+        <translation>Es übersetzt nur.</translation>
+    </message>
+    <message>
         <source>It runs without a question now</source>
         <translation>Es läuft jetzt ohne Frage</translation>
     </message>
@@ -2696,6 +2720,10 @@
     <message>
         <source>Its requests are met with silence.</source>
         <translation>Auf seine Anfragen wird geschwiegen.</translation>
+    </message>
+    <message>
+        <source>Its translation models are in the menu of a message.</source>
+        <translation>Seine Übersetzungsmodelle stehen im Menü einer Nachricht.</translation>
     </message>
     <message>
         <source>JSON schema</source>
@@ -6660,6 +6688,10 @@
         <translation>Dieser Rechner lässt nur die Schlüssel ein, die bei seinem Start genannt wurden. Bitten Sie den Besitzer, Ihren zu erlauben.</translation>
     </message>
     <message>
+        <source>This machine translates.</source>
+        <translation>Dieses Gerät übersetzt.</translation>
+    </message>
+    <message>
         <source>This machine, {memory}</source>
         <translation>Dieser Rechner, {memory}</translation>
     </message>
@@ -8961,6 +8993,10 @@
         <translation>{name} antwortet neu.</translation>
     </message>
     <message>
+        <source>{name} answers.</source>
+        <translation>{name} antwortet.</translation>
+    </message>
+    <message>
         <source>{name} belongs to another model: it has {pieces} pieces, and the model knows {known}. Take both from the same place.</source>
         <translation>{name} gehört zu einem anderen Modell: Es hat {pieces} Stücke, das Modell kennt {known}. Nehmen Sie beide von derselben Stelle.</translation>
     </message>
@@ -9025,6 +9061,10 @@
         <translation>{name} gibt dieses Modell nicht frei.</translation>
     </message>
     <message>
+        <source>{name} does not translate between these languages any more.</source>
+        <translation>{name} übersetzt nicht mehr zwischen diesen Sprachen.</translation>
+    </message>
+    <message>
         <source>{name} ended at once.</source>
         <translation>{name} hat sich sofort beendet.</translation>
     </message>
@@ -9045,8 +9085,16 @@
         <translation>{name} ist eine Zahl von {least} bis {most}, nicht {value}.</translation>
     </message>
     <message>
+        <source>{name} is asked now.</source>
+        <translation>Jetzt wird {name} gefragt.</translation>
+    </message>
+    <message>
         <source>{name} is asked to go on.</source>
         <translation>{name} soll weitermachen.</translation>
+    </message>
+    <message>
+        <source>{name} is away.</source>
+        <translation>{name} ist nicht da.</translation>
     </message>
     <message>
         <source>{name} is back.</source>
@@ -9155,6 +9203,10 @@
     <message>
         <source>{name} needs about {needed} GB, while others hold {held} GB, and the cap for all models is {cap} GB. Raise the cap, or share a smaller model.</source>
         <translation>{name} braucht etwa {needed} GB, während andere {held} GB halten; die Grenze für alle Modelle ist {cap} GB. Erhöhen Sie die Grenze, oder geben Sie ein kleineres Modell frei.</translation>
+    </message>
+    <message>
+        <source>{name} only translates.</source>
+        <translation>{name} übersetzt nur.</translation>
     </message>
     <message>
         <source>{name} sees the same, and when it goes on.</source>
@@ -9521,6 +9573,10 @@
     <message>
         <source>{source} to {target}, by a translation model</source>
         <translation>{source} → {target}, mit einem Übersetzungsmodell</translation>
+    </message>
+    <message>
+        <source>{source} to {target}, by a translation model of {name}</source>
+        <translation>{source} → {target}, mit einem Übersetzungsmodell von {name}</translation>
     </message>
     <message>
         <source>{speed} × real time</source>

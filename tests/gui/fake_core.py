@@ -544,10 +544,11 @@ class FakeCore:
         self.emit(DictationEnded(dictation_id, "".join(self._understood())))
 
     async def start_translation(
-        self, translation_id: str, text: str, to: str, target: Target, source: str = ""
+        self, translation_id: str, text: str, to: str, target: Target, source: str = "", engines_at: str = ""
     ) -> None:
-        """Streams `translated`, held at the end with `script.hold`; `fail["translation"]` fails it there."""
-        await self._enter("start_translation", text, to, target, *([source] if source else []))
+        """Streams `translated`, held at the end with `script.hold`; `fail["translation"]` fails it there. script.seam:
+        after that piece another machine begins anew."""
+        await self._enter("start_translation", text, to, target, *(said for said in (source, engines_at) if said))
         task = asyncio.get_running_loop().create_task(self._translate(translation_id))
         self._answers[translation_id] = task
         task.add_done_callback(lambda _task: self._answers.pop(translation_id, None))
@@ -558,12 +559,14 @@ class FakeCore:
             task.cancel()
 
     async def _translate(self, translation_id: str) -> None:
-        text, error = "", None
+        text, error, seam = "", None, ""
         self._released.clear()
         try:
-            for piece in self.translated:
+            for place, piece in enumerate(self.translated):
+                if self.script.seam is not None and self.script.seam[0] == place:
+                    text, seam = "", self.script.seam[1]
                 text += piece
-                self.emit(TranslationChanged(translation_id, text))
+                self.emit(TranslationChanged(translation_id, text, seam=seam))
                 await asyncio.sleep(0)
             if self.script.hold:
                 await self._released.wait()
@@ -571,7 +574,7 @@ class FakeCore:
                 error = ErrorInfo(failure.name, failure.code, failure.message, "")
         except asyncio.CancelledError:
             pass
-        self.emit(TranslationChanged(translation_id, text, False, error))
+        self.emit(TranslationChanged(translation_id, text, False, error, seam))
 
     async def start_transcript(self, conversation_id: str, path: Path, listener: Target, language: str = "") -> str:
         """Streams `heard`, held at the end with `script.hold`; `fail["transcript"]` fails it after the lines."""

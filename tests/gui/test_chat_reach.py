@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 
@@ -43,6 +44,12 @@ def entry(
         ),
         (entry("offline", error=GONE, wait=-5), "Studio cannot be reached.", "The machine went offline.", True),
         (entry("online"), "Studio shares no model with you.", "Ask its owner to share one.", True),
+        (
+            replace(entry("online"), translates=(("en", "de"),)),
+            "Studio only translates.",
+            "Its translation models are in the menu of a message.",
+            True,
+        ),
         (entry("silent"), "Nothing comes from Studio.", "No sign of it for 4 s.", True),
         (
             entry("waiting", error=scenes.REFUSED, wait=20),

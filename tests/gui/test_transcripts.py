@@ -16,6 +16,7 @@ from PySide6.QtWidgets import QApplication
 from qasync import QEventLoop
 
 from app.audio.player import NoOutput, NoOutputError
+from app.languages import Choice
 from app.presenters.chat import ChatPresenter
 from app.theme import Theme
 from app.transcript_words import Form, file_name
@@ -447,7 +448,7 @@ def test_selecting_plays_nothing_and_offers_to_translate_and_to_ask(desk: Play, 
     async def test(desk: Desk) -> None:
         row = await desk.transcribe(spoken)
         row.lines.selectAll()
-        desk.messages.languages = (("de", "German"),)
+        desk.messages.languages = (Choice("de", "German"),)
         menu = desk.messages.menu_for(row.lines, row, row.lines.mapToGlobal(QPoint(5, 5)))
         texts = [action.text() for action in menu.actions()]
         assert "Ask about this" in texts

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 from PySide6.QtCore import QPoint
 from PySide6.QtGui import QTextCursor
 from PySide6.QtWidgets import QMenu, QTextEdit
 
+from app.languages import Choice
 from app.presenters.translations import Translations
+from app.widgets.button import Button
 from app.widgets.chat.answer_row import AnswerRow
 from app.widgets.chat.message_list import Row
-from qvac_core.core.state import SharedModelsChanged, Target, TranslationChanged
+from qvac_core.core.state import ProvidersChanged, SharedModelsChanged, Target, TranslationChanged
 from qvac_core.errors import ModelError
 from tests.gui import chat_scenes as scenes
 from tests.gui.share_window import POPUP
@@ -144,7 +147,7 @@ def test_the_whole_answer_by_its_menu_without_a_mouse(desk: Play) -> None:
         assert desk.core.called("start_translation") == [(scenes.ANSWER, "it", STUDIO)]
         await desk.presenter.settle()
         assert desk.core.settings["translation_language"] == "it"
-        assert desk.presenter.translations.languages()[0] == ("it", "Italian")
+        assert desk.presenter.translations.languages()[0] == Choice("it", "Italian")
 
     desk(test)
 
@@ -214,6 +217,118 @@ def test_what_translation_models_of_this_machine_do_stands_first_and_both_langua
         desk.core.translators.now = ()
         desk.core.emit(SharedModelsChanged(()))
         await desk.presenter.settle()
-        assert not any(">" in code for code, _ in desk.presenter.translations.languages())
+        assert not any(">" in choice.code for choice in desk.presenter.translations.languages())
+
+    desk(test)
+
+
+def offer(desk: Desk, *pairs: tuple[str, str], state: str = "online") -> None:
+    """The workshop has these translation models now."""
+    providers = tuple(
+        replace(each, translates=pairs, state=state) if each.public_key == scenes.WORKSHOP else each
+        for each in scenes.providers()
+    )
+    desk.core.provider_list = providers
+    desk.core.emit(ProvidersChanged(providers))
+
+
+def menu_of(desk: Desk, message_id: str) -> QMenu:
+    row = row_of(desk, message_id)
+    text = text_of(row)
+    return submenu(desk.messages.menu_for(text, row, text.mapToGlobal(text.rect().topLeft())), "Translate to")
+
+
+def test_translation_models_of_a_provider_stand_behind_those_of_this_machine(desk: Play) -> None:
+    async def test(desk: Desk) -> None:
+        desk.core.translators.now = (("en", "fr"),)
+        desk.core.emit(SharedModelsChanged(()))
+        await desk.presenter.settle()
+        offer(desk, ("en", "de"), ("de", "en"))
+        shown = menu_of(desk, "m2")
+        named = [action.text() for action in shown.actions()]
+        there = [
+            "English to German, by a translation model of Workshop PC",
+            "German to English, by a translation model of Workshop PC",
+        ]
+        assert named[:4] == ["English to French, by a translation model", *there, ""]
+        assert shown.actions()[3].isSeparator()
+        desk.core.script.hold = True
+        acts(shown)[there[0]]()
+        await desk.presenter.settle()
+        await asyncio.sleep(0.02)
+        assert desk.core.called("start_translation") == [(scenes.ANSWER, "de", STUDIO, "en", scenes.WORKSHOP)]
+        box = desk.messages.translation("m2")
+        assert box is not None
+        assert box.title.text() == there[0]
+        box.stop.click()
+        await desk.presenter.settle()
+        assert len(desk.core.called("stop_translation")) == 1
+        offer(desk, ("en", "de"), state="connecting")
+        assert not any("Workshop" in action.text() for action in menu_of(desk, "m2").actions())
+        assert desk.messages.translation("m2") is box
+        assert box.title.text() == there[0]
+
+    desk(test)
+
+
+@POPUP
+def test_the_menu_of_an_answer_that_stands_there_hears_of_them(desk: Play) -> None:
+    async def test(desk: Desk) -> None:
+        offer(desk, ("en", "de"))
+        row = row_of(desk, "m2")
+        assert isinstance(row, AnswerRow)
+        row.stats.more.click()
+        menu = next(menu for menu in row.stats.findChildren(QMenu) if menu.isVisible())
+        named = [action.text() for action in submenu(menu, "Translate to").actions()]
+        assert named[0] == "English to German, by a translation model of Workshop PC"
+        menu.close()
+
+    desk(test)
+
+
+def test_many_of_them_have_a_menu_of_their_own_by_the_language_of_the_text(desk: Play) -> None:
+    async def test(desk: Desk) -> None:
+        offer(desk, *((source, target) for source in ("de", "fr", "en") for target in ("es", "it", "pl")))
+        whose = submenu(menu_of(desk, "m2"), "By a translation model of Workshop PC")
+        assert [action.text() for action in whose.actions()] == ["From English", "From French", "From German"]
+        acts(submenu(whose, "From German"))["Polish"]()
+        await desk.presenter.settle()
+        assert desk.core.called("start_translation") == [(scenes.ANSWER, "pl", STUDIO, "de", scenes.WORKSHOP)]
+
+    desk(test)
+
+
+def test_why_another_machine_translates_stands_above_the_text(desk: Play) -> None:
+    async def test(desk: Desk) -> None:
+        desk.core.script.seam = (1, "Workshop PC went offline. This machine translates.")
+        desk.messages.translation_wanted.emit("m2", "text", f"en>de@{scenes.WORKSHOP}")
+        await desk.presenter.settle()
+        await asyncio.sleep(0.02)
+        box = desk.messages.translation("m2")
+        assert box is not None
+        assert box.seam.isVisible()
+        assert box.seam.accessibleName() == "Workshop PC went offline. This machine translates."
+        assert box.seam.token == "local"
+        assert box.text.toPlainText() == "sind Tage."
+        assert not box.error.isVisible()
+
+    desk(test)
+
+
+def test_what_failed_is_tried_again_with_the_same_text_and_by_the_same_machine(desk: Play) -> None:
+    async def test(desk: Desk) -> None:
+        code = f"en>de@{scenes.WORKSHOP}"
+        desk.core.fail["translation"] = ModelError("Workshop PC went offline.")
+        desk.messages.translation_wanted.emit("m2", "text", code)
+        await desk.presenter.settle()
+        await asyncio.sleep(0.02)
+        box = desk.messages.translation("m2")
+        assert box is not None
+        again = next(button for button in box.error.findChildren(Button) if button.text() == "Try again")
+        again.click()
+        await desk.presenter.settle()
+        await asyncio.sleep(0.02)
+        assert not box.error.isVisible()
+        assert desk.core.called("start_translation") == [("text", "de", STUDIO, "en", scenes.WORKSHOP)] * 2
 
     desk(test)

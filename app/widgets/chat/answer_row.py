@@ -12,6 +12,7 @@ from PySide6.QtWidgets import QHBoxLayout, QLabel, QSizePolicy, QVBoxLayout, QWi
 from app import tool_words
 from app.core_words import told
 from app.i18n import later, tr
+from app.languages import Choice
 from app.theme import Theme
 from app.widgets.avatar import Avatar
 from app.widgets.button import Button
@@ -48,7 +49,7 @@ class AnswerFacts:
     remedies: tuple[Act, ...] = ()
     last: bool = False
     doing: str = ""  # while it streams
-    languages: tuple[tuple[str, str], ...] = ()  # (code, name) to translate into
+    languages: tuple[Choice, ...] = ()  # to translate into
 
 
 def nothing_yet(message: Message) -> bool:

@@ -26,6 +26,7 @@ from PySide6.QtGui import (
 from PySide6.QtWidgets import QApplication, QHBoxLayout, QScrollArea, QSizePolicy, QTextEdit, QVBoxLayout, QWidget
 
 from app.i18n import tr
+from app.languages import Choice
 from app.theme import Theme
 from app.widgets.button import Button
 from app.widgets.chat.answer_row import FACE, GAP, AnswerRow, Describe
@@ -67,6 +68,7 @@ class MessageList(QScrollArea):
     transcript_made = Signal(object)  # TranscriptRow: to be connected
     translation_wanted = Signal(str, str, str)  # message id, text, the code of a language
     translation_stopped = Signal(str)
+    translation_again = Signal(str)
     translation_dismissed = Signal(str)
     quote_wanted = Signal(str)  # to ask about what is selected
 
@@ -85,7 +87,7 @@ class MessageList(QScrollArea):
         self._order: list[str] = []  # ids of the rows that are made, first to last
         self._older: list[Message] = []  # not made yet, first to last
         self._translations: dict[str, tuple[QWidget, TranslationBox]] = {}  # by message: what holds it, and it
-        self.languages: tuple[tuple[str, str], ...] = ()  # (code, name) to translate into
+        self.languages: tuple[Choice, ...] = ()  # to translate into
         self._following = True
         self._ours = False
         self._narrow = False
@@ -369,15 +371,16 @@ class MessageList(QScrollArea):
     # --- Translations, below their messages
 
     def show_translation(
-        self, message_id: str, language: str, text: str, *, running: bool, error: ErrorInfo | None
+        self, message_id: str, language: str, text: str, *, running: bool, error: ErrorInfo | None, seam: str = ""
     ) -> None:
+        """language: its name, as it is told."""
         if message_id not in self._rows:
             return
         if message_id not in self._translations:
             self._translations[message_id] = self._make_translation(message_id, language)
         _, box = self._translations[message_id]
         box.show_language(language)
-        box.show_translation(text, running=running, error=error)
+        box.show_translation(text, running=running, error=error, seam=seam)
 
     def drop_translation(self, message_id: str) -> None:
         if message_id in self._translations:
@@ -393,6 +396,7 @@ class MessageList(QScrollArea):
         row = self._rows[message_id]
         box = TranslationBox(self._theme, language)
         box.stop_wanted.connect(lambda: self.translation_stopped.emit(message_id))
+        box.again_wanted.connect(lambda: self.translation_again.emit(message_id))
         box.dismissed.connect(lambda: self.translation_dismissed.emit(message_id))
         holder = QWidget()
         layout = QHBoxLayout(holder)

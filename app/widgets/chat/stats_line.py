@@ -9,6 +9,7 @@ from PySide6.QtGui import QResizeEvent, QShowEvent
 from PySide6.QtWidgets import QHBoxLayout, QSizePolicy, QWidget
 
 from app.i18n import listed, tr
+from app.languages import Choice
 from app.theme import Theme
 from app.widgets.button import Button, CopyButton
 from app.widgets.chat.branch_arrows import BranchArrows
@@ -34,7 +35,7 @@ class StatsLine(QWidget):
         self._theme = theme
         self._facts: tuple[str, ...] = ()
         self._regenerable = self._copyable = False
-        self.languages: tuple[tuple[str, str], ...] = ()  # (code, name) to translate into
+        self.languages: tuple[Choice, ...] = ()  # to translate into
         self._narrow = False
         self.icon = IconLabel(theme, "waypoints", "accent")
         self.who = Label(scale="hint", tone="text2", weight=600)
