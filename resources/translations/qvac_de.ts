@@ -1107,7 +1107,7 @@
     </message>
     <message>
         <source>By a translation model of this machine</source>
-        <translation>Mit einem Übersetzungsmodell dieses Geräts</translation>
+        <translation>Mit einem Übersetzungsmodell dieses Rechners</translation>
     </message>
     <message>
         <source>By a translation model of {name}</source>
@@ -6689,7 +6689,7 @@
     </message>
     <message>
         <source>This machine translates.</source>
-        <translation>Dieses Gerät übersetzt.</translation>
+        <translation>Dieser Rechner übersetzt.</translation>
     </message>
     <message>
         <source>This machine, {memory}</source>
