@@ -16,6 +16,7 @@ from qvac_core.store.access_list import AccessList, check_limits
 from qvac_core.store.database import Database
 from qvac_core.store.days import day_of
 from qvac_core.store.folders import DataDir
+from qvac_core.store.knocks import Knocks
 from qvac_core.store.records import AccessRecord, KeyLimits
 from qvac_core.store.request_log import RequestLog
 
@@ -24,7 +25,7 @@ _LIMITS = ("tokens_per_day", "parallel", "context_tokens", "answer_tokens")
 
 
 async def guests(options: argparse.Namespace, output: Output) -> int:
-    """Events `guest` (list, and of what was changed), `removed`. Raises QvacError."""
+    """Events `guest` (list, and of what was changed), `knock` (knocks), `removed`. Raises QvacError."""
     folder = DataDir.locate(core_config(options).data_dir).create()
     # Not the whole store: opening it ends what a provider that runs is logging now.
     database = Database.open(folder.database_file, now=time.time())
@@ -45,6 +46,9 @@ def _act(options: argparse.Namespace, database: Database, output: Output) -> int
             _tell(record, used.get(record.public_key, 0), now, output)
         if not records:
             output.note("Nobody is allowed yet. `guests allow KEY` lets somebody in, `invite make` makes an invite.")
+        return 0
+    if options.action == "knocks":
+        _tell_knocks(Knocks(database), output)
         return 0
     if options.key is None:
         raise LocalProtocolError(f"`guests {options.action}` needs a KEY.", name="INVALID_OPTION")
@@ -70,6 +74,17 @@ def _act(options: argparse.Namespace, database: Database, output: Output) -> int
     assert after is not None
     _tell(after, used.get(key, 0), now, output)
     return 0
+
+
+def _tell_knocks(knocks: Knocks, output: Output) -> None:
+    waiting = knocks.records()[::-1]
+    for knock in waiting:
+        output.event("knock", publicKey=knock.public_key, at=knock.at)
+        output.text(f"{knock.public_key}  {datetime.fromtimestamp(knock.at):%Y-%m-%d %H:%M}")
+    if not waiting:
+        output.note("Nobody knocks. A provider lets strangers do so with --knock, and in the window with its switch.")
+    else:
+        output.note("`guests allow KEY` lets one in, `guests block KEY` keeps it out.")
 
 
 def _wanted(options: argparse.Namespace, limits: KeyLimits) -> KeyLimits:

@@ -456,12 +456,14 @@ def _limits(parser: argparse.ArgumentParser) -> None:
 
 def _guests(parser: argparse.ArgumentParser) -> None:
     parser.description = (
-        "List the keys that you decided about, allow, limit, block or forget one. It holds within seconds, also for a "
-        "provider or a window that runs here. A key that is --mine has no limits, goes first, sees "
+        "List the keys that you decided about, or who knocks; allow, limit, block or forget one. It holds within "
+        "seconds, also for a provider or a window that runs here. A key that is --mine has no limits, goes first, sees "
         "every model, and may manage this machine from afar."
     )
     parser.add_argument(
-        "action", choices=("list", "allow", "limit", "block", "remove"), metavar="list|allow|limit|block|remove"
+        "action",
+        choices=("list", "knocks", "allow", "limit", "block", "remove"),
+        metavar="list|knocks|allow|limit|block|remove",
     )
     parser.add_argument("key", type=_checked(parse_public_key), nargs="?", metavar="KEY", help="whose")
     parser.add_argument("--name", type=_text, metavar="NAME", help="what you call them")
@@ -686,7 +688,7 @@ def _provider(parser: argparse.ArgumentParser) -> None:
         "--deny", type=key, action="append", default=[], metavar="KEY", help="never let this key in, but others"
     )
     parser.add_argument("--allow-all", action="store_true", help="let everybody in who knows the key")
-    parser.add_argument("--knock", action="store_true", help="print the keys that ask to be let in")
+    parser.add_argument("--knock", action="store_true", help="let strangers ask to be let in: a terminal asks you")
     parser.add_argument(
         "--model",
         type=_name_or_path,

@@ -8,6 +8,7 @@ import time
 
 from app import tray_words
 from app.cli.config import core_config
+from app.cli.knocks import HOW_TO_LET_IN, Door, asks_here
 from app.cli.output import Output
 from app.words import size
 from qvac_core.codec.key_text import short_key
@@ -41,6 +42,8 @@ async def provide(options: argparse.Namespace, output: Output) -> int:
         await _folder_free(DataDir.locate(options.data_dir), output)
     core = Core(core_config(options))
     core.subscribe(lambda event: _report(event, output))
+    door = Door(core, output, asks=asks_here(output))
+    core.subscribe(door.take)
     try:
         await core.start()
         await core.start_sharing()
@@ -52,7 +55,7 @@ async def provide(options: argparse.Namespace, output: Output) -> int:
         output.text(f"Sharing under the key\n\n  {core.public_key}\n")
         output.text("Models: " + (", ".join(models) or "none (give --model NAME_OR_PATH)"))
         output.text(_who(await core.access_rules()))
-        await asyncio.Event().wait()
+        await door.keep()
     finally:
         await core.close()
     return 0
@@ -100,7 +103,8 @@ def _who(rules: AccessRules) -> str:
         return f"Open to everybody who knows the key{exception}. Ctrl-C ends it."
     if not allowed:
         return (
-            "Nobody may use it yet: give --allow KEY (they find theirs with `qvac-desktop public-key`). Ctrl-C ends it."
+            "Nobody may use it yet: `qvac-desktop guests allow KEY` lets somebody in, also while this runs (they find "
+            "theirs with `qvac-desktop public-key`). Ctrl-C ends it."
         )
     return f"{allowed} {'key' if allowed == 1 else 'keys'} may use it. Ctrl-C ends it."
 
@@ -116,7 +120,7 @@ def _comes_or_goes(event: PeerConnection) -> str:
         case "closed":
             return f"{short_key(public_key)} has left."
         case "refused":
-            return f"Refused, because it is not allowed: {public_key}. To let it in, restart with --allow and this key."
+            return f"Refused, because it is not allowed: {public_key}. {HOW_TO_LET_IN}"
         case "blocked":
             return f"{short_key(public_key)} is blocked and got no answer."
         case _:
@@ -211,7 +215,6 @@ def _report(event: CoreEvent, output: Output) -> None:
             output.text(_ended(entry))
         case KnocksChanged(knocks=knocks) if knocks:
             output.event("knock", remotePublicKey=knocks[0].public_key)
-            output.text(f"Asks to be let in: {knocks[0].public_key}. To let it in, restart with --allow and this key.")
         case SharingChanged(state=state):
             output.event("sharing", phase=state.phase, detail=state.detail)
             if state.detail:

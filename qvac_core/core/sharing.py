@@ -6,7 +6,7 @@ import asyncio
 import logging
 import time
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from types import MappingProxyType
 
@@ -94,6 +94,8 @@ class Sharing:
         self._machine = machine
         self._key_pair = key_pair
         self._override = rules
+        self._kept_before: Mapping[str, _Decision] | None = None  # by key, when the rules of this run began to hold
+        self._decided: set[str] = set()  # by this program, since then
         self._policy = AccessPolicy()
         self._tasks = TaskOwner()
         self._writes = TaskOwner()  # what they are to keep is kept, whatever ends meanwhile
@@ -291,14 +293,29 @@ class Sharing:
     # --- Who may use it -------------------------------------------------------------------------------------------
 
     async def rules(self) -> AccessRules:
-        if self._override is not None:
-            return _overridden(self._override)
+        """In force now: those that are kept; or those of this run, and what was decided about a key since it began."""
+        kept = await self._kept_keys()
         sharing = self._store.settings.settings.sharing
+        override = self._override
+        if override is None:
+            return AccessRules(AccessMode(sharing.admission.value), sharing.knocks, kept)
+        rules = _overridden(override)
+        if override.given or not override.knock:
+            if self._kept_before is None:
+                self._kept_before = {key.public_key: _decision(key) for key in kept}
+            before = self._kept_before
+            kept = tuple(
+                key for key in kept if key.public_key in self._decided or before.get(key.public_key) != _decision(key)
+            )
+        decided = {key.public_key for key in kept}
+        return replace(rules, keys=(*(key for key in rules.keys if key.public_key not in decided), *kept))
+
+    async def _kept_keys(self) -> tuple[AccessKey, ...]:
         records = await self._run(self._store.access_list.records)
         today = await self._run(self._store.request_log.tokens_today_by_key, time.time())
         invites = await self._run(self._store.invites.names)
         day = day_of(time.time())
-        keys = tuple(
+        return tuple(
             AccessKey(
                 public_key=record.public_key,
                 name=record.name,
@@ -320,10 +337,10 @@ class Sharing:
             )
             for record in records
         )
-        return AccessRules(AccessMode(sharing.admission.value), sharing.knocks, keys)
 
     async def use_rules(self, rules: RuleOverride) -> None:
-        self._override = rules
+        self._override, self._kept_before = rules, None
+        self._decided.clear()
         await self._rules_changed()
 
     async def set_mode(self, mode: AccessMode) -> None:
@@ -344,10 +361,12 @@ class Sharing:
                 self._store.access_list.set_limits(public_key, limits)
 
         await self._run(allow)
+        self._decided.add(public_key)
         await self._rules_changed(public_key)
 
     async def block(self, public_key: str, name: str) -> None:
         await self._run(self._store.access_list.block, public_key, name, time.time())
+        self._decided.add(public_key)
         await self._rules_changed(public_key)
 
     async def remove(self, public_key: str) -> None:
@@ -525,6 +544,14 @@ class Sharing:
         self._tasks.start(self._tell_access(), "tokens used")
 
 
+_Decision = tuple[bool, float | None, KeyLimits, bool]
+
+
+def _decision(key: AccessKey) -> _Decision:
+    """What the owner said of a key, without what it did since."""
+    return key.blocked, key.expires_at, key.limits, key.mine
+
+
 def _allowance(key: AccessKey) -> Allowance:
     begins, _, ends = key.hours.partition("-")
     return Allowance(
@@ -541,7 +568,10 @@ def _allowance(key: AccessKey) -> Allowance:
 
 
 def _overridden(rules: RuleOverride) -> AccessRules:
-    """The rules of one run, from the command line (the table of docs/architecture.md "Safe by default")."""
+    """The rules of one run, from the command line (the table of docs/architecture.md "Safe by default").
+
+    With knocks and nobody named, the keys that are kept hold beside them.
+    """
     everybody = rules.allow_all or (bool(rules.deny) and not rules.allow)
     keys = (
         *(AccessKey(key, "", False, 0.0) for key in rules.allow if key not in rules.deny),

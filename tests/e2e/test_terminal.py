@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import re
@@ -19,6 +20,7 @@ import pytest
 from qvac_core.hyperdht import KeyPair
 from qvac_core.models import DEFAULT_SMALL_MODEL
 from tests.e2e.program import LIMIT, Program, is_to_the_point, qvac_desktop, run
+from tests.e2e.raw_guest import RawGuest, key_pair
 
 PROVIDER_SEED, GUEST_SEED = "81" * 32, "82" * 32
 KEY = KeyPair.from_seed(bytes.fromhex(PROVIDER_SEED)).public_key.hex()
@@ -151,6 +153,35 @@ def test_a_chat_at_a_terminal(
         else:
             terminal.process.send_signal(ending)  # at the prompt, while it waits for a line
         assert terminal.process.wait(LIMIT) == code
+    assert "Traceback" not in terminal.screen
+
+
+def test_a_knock_at_a_terminal_is_let_in_by_its_person(bootstrap: str, tmp_path: Path) -> None:
+    """Also where the run was begun for other keys alone; and one more is kept out by another terminal."""
+    seeds = "91" * 32, "92" * 32
+    seed, keys = "93" * 32, [key_pair(each).public_key.hex() for each in seeds]
+    address = key_pair(seed).public_key.hex()
+
+    async def ask(stranger: str) -> dict[str, Any]:
+        async with RawGuest(bootstrap, stranger, address) as guest:
+            (reply,) = await guest.ask({"type": "heartbeat"})
+            return reply
+
+    arguments = ("--seed", seed, "--bootstrap", bootstrap, "--data-dir", str(tmp_path), "--knock", "--allow", GUEST_KEY)
+    with Terminal("provider", *arguments) as terminal:
+        terminal.until("Ctrl-C ends it")
+        assert asyncio.run(ask(seeds[0]))["typedFields"]["reason"] == "not_admitted"
+        assert keys[0] in terminal.until("Let it in?")
+        terminal.type("y\n")
+        terminal.until("may use this machine from now on")
+        assert asyncio.run(ask(seeds[0]))["type"] == "heartbeat"
+        assert asyncio.run(ask(seeds[1]))["typedFields"]["reason"] == "not_admitted"
+        terminal.until("Let it in?")
+        blocked = run("guests", "block", keys[1], "--data-dir", str(tmp_path))
+        assert blocked.returncode == 0, blocked.stderr
+        terminal.until("waits no longer")
+        terminal.process.send_signal(signal.SIGINT)
+        assert terminal.process.wait(LIMIT) == 130
     assert "Traceback" not in terminal.screen
 
 

@@ -10,6 +10,9 @@ from typing import Any
 import pytest
 
 from app.cli.main import main
+from qvac_core.store.database import Database
+from qvac_core.store.folders import DataDir
+from qvac_core.store.knocks import Knocks
 
 ALICE, BOB = "a1" * 32, "b2" * 32
 Guests = Callable[..., list[dict[str, Any]]]
@@ -79,3 +82,19 @@ def test_what_is_wrong_is_one_line(guests: Guests, capsys: pytest.CaptureFixture
         assert got == code, arguments
         assert err.startswith("Error: ") and len(err.splitlines()) == 1
     assert guests("list") == []
+
+
+def test_who_knocks_is_listed_the_newest_first(
+    guests: Guests, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    assert guests("knocks") == []
+    database = Database.open(DataDir.locate(tmp_path).create().database_file, now=0.0)
+    for at, key in enumerate((ALICE, BOB)):
+        Knocks(database).put(key, float(at))
+    database.close()
+    assert [(knock["event"], knock["publicKey"]) for knock in guests("knocks")] == [("knock", BOB), ("knock", ALICE)]
+    guests("allow", BOB)
+    assert [knock["publicKey"] for knock in guests("knocks")] == [ALICE]
+    _, out, said = told(capsys, "knocks", "--data-dir", str(tmp_path))
+    assert ALICE in out
+    assert "guests allow KEY" in said
