@@ -32,6 +32,9 @@ WHOLE = (
     later("Hugging Face could not be reached. Check the internet connection and try again."),
     later("Hugging Face answers in a form that is not understood. Try again later."),
     later("A model in several files can only be fetched from its address."),
+    later("That machine calls the files of this model what no file of a model may be called."),
+    later("That machine does not say rightly how large the files of this model are."),
+    later("What came is not the model that the catalog knows. Choose another source."),
     later("This model can only be had from a machine that has it. Choose one."),
     later(
         "pear:// models live on a hyperdrive, which QVAC Desktop cannot read. Choose a registry://hf model, or add "
@@ -254,7 +257,10 @@ WITH_FIELDS = (
     later("The model cannot be deleted: {reason}. Close what uses it, and try again."),
     later("The list of models cannot be written to {folder}: {reason}."),
     later("{name} is not shared, so that nobody can copy it. Share it as well (--model)."),
-    later("{name} lies in several files; only models of one file can be copied."),
+    later(
+        "{name} was added by an older version, which did not count all its files. Remove it from the library and add "
+        "it again: then it can be copied."
+    ),
     # Model files
     later("This GGUF file has version {version}; versions 2 and 3 can be read."),
     later(

@@ -20,7 +20,7 @@ from qvac_core.core.machine import Machine
 from qvac_core.core.state import CoreEvent, ProviderEntry, ProvidersChanged
 from qvac_core.core.tasks import TaskOwner
 from qvac_core.delegation.consumer import Consumer, Delegate
-from qvac_core.delegation.messages import CopyEntry
+from qvac_core.delegation.messages import BundleEntry, CopyEntry
 from qvac_core.errors import QvacError
 
 logger = logging.getLogger(__name__)
@@ -146,13 +146,19 @@ class Copies:
             logger.debug("a provider did not tell what may be copied: %s", error)
 
 
-def _offer(entry: CopyEntry, provider_key: str, name: str) -> Offer:
+def _offer(entry: CopyEntry | BundleEntry, provider_key: str, name: str) -> Offer:
+    if isinstance(entry, BundleEntry):
+        files, sha256 = tuple((file.file_name, file.size_bytes) for file in entry.files), entry.model_sha256
+    else:
+        files, sha256 = ((entry.file_name, entry.size_bytes),), entry.sha256
     return Offer(
         provider_key,
         name,
-        entry.sha256,
+        sha256,
         entry.size_bytes,
-        entry.file_name,
+        files[0][0],
         model_type=entry.model_type,
         name=entry.name,
+        copy_sha256=entry.sha256,
+        files=files,
     )

@@ -276,13 +276,14 @@ class Downloads:
             job.row = replace(job.row, state=DownloadState.RUNNING, rate=0.0, left_seconds=None)
             self._tell(job)
             await self._keep(job)
-            copier, expected, called = self._copy(job)
+            copier, expected, called, files = self._copy(job)
             model = await self._library.ensure(
                 job.row.model,
                 lambda progress: self._progress(job, progress),
                 copier,
                 expected,
                 called=called,
+                files=files,
                 projector=self._projector_of(job.row.model),
             )
             if job.row.share:
@@ -313,14 +314,17 @@ class Downloads:
                 job.task = None
             self._next()
 
-    def _copy(self, job: _Job) -> tuple[Copier | None, tuple[str, int], str]:
-        """Who sends it, where that is not its address; what it has to be; what it is called. Raises ModelError."""
+    def _copy(self, job: _Job) -> tuple[Copier | None, tuple[str, int], str, tuple[tuple[str, int], ...]]:
+        """Who sends it, where that is not its address; what has to come; what it is called, and of which files it is.
+
+        Raises ModelError.
+        """
         if not job.source:
-            return None, ("", 0), ""
+            return None, ("", 0), "", ()
         offer = self._neighbours.offer(job.source, _sha256(job.row.model), job.row.model)
-        source = job.source
-        copier: Copier = lambda offset: self._neighbours.copy(source, offer.sha256, offset)  # noqa: E731
-        return copier, (offer.sha256, offer.size_bytes), offer.file_name
+        source, sha256 = job.source, offer.copy_sha256 or offer.sha256
+        copier: Copier = lambda offset: self._neighbours.copy(source, sha256, offset)  # noqa: E731
+        return copier, (sha256, offer.size_bytes), offer.file_name, offer.files if len(offer.files) > 1 else ()
 
     def _progress(self, job: _Job, progress: DownloadProgress) -> None:
         left = (progress.total - progress.downloaded) / progress.rate if progress.rate and progress.total else None

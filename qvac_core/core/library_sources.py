@@ -20,6 +20,8 @@ from qvac_core.models import HuggingFaceSource, by_file, by_name, is_source, par
 class Offer:
     """A model file that a machine lets this one copy. provider_key: 64 hex digits. rate: bytes per second that the
     connection to it makes, 0 = not known. file_name: as that machine calls it; made harmless where it is used.
+    copy_sha256: of the bytes that are sent, "" = sha256; files: of which those are, with the bytes of each, the model
+    itself first.
     """
 
     provider_key: str
@@ -30,6 +32,8 @@ class Offer:
     rate: float = 0.0
     model_type: str = ""
     name: str = ""  # as that machine's library calls the model
+    copy_sha256: str = ""
+    files: tuple[tuple[str, int], ...] = ()
 
 
 class CopyService(Protocol):

@@ -59,7 +59,6 @@ from qvac_core.engines.interface import (
 from qvac_core.engines.language_names import translation_title
 from qvac_core.engines.library import Library
 from qvac_core.engines.memory_cap import check_cap, needed_bytes
-from qvac_core.engines.model_files import part_names
 from qvac_core.engines.model_kind import (
     CHAT_TYPE,
     EMBEDDING_TYPE,
@@ -81,8 +80,11 @@ from qvac_core.store.store import Store
 THIS_MACHINE = "This machine"
 
 
-def in_one_file(model: LibraryModel) -> bool:
-    return len(part_names(model.path.name)) <= 1 and model.model_type != TRANSLATION_TYPE
+def _cannot_be_copied(model: LibraryModel) -> ModelError:
+    return ModelError(
+        f"{model.name} was added by an older version, which did not count all its files. "
+        "Remove it from the library and add it again: then it can be copied."
+    )
 
 
 def load_config(limits: Limits) -> ModelConfig:
@@ -163,8 +165,8 @@ class Machine:
                 name="MODEL_NOT_FOUND",
                 code=52002,
             )
-        if not in_one_file(model):
-            raise ModelError(f"{model.name} lies in several files; only models of one file can be copied.")
+        if not model.copy_sha256:
+            raise _cannot_be_copied(model)
         return model.name
 
     async def close(self) -> None:
@@ -338,8 +340,8 @@ class Machine:
         model = self._library.find(name)
         if model is None:
             raise _no_such_model(name)
-        if copyable and not in_one_file(model):
-            raise ModelError(f"{model.name} lies in several files; only models of one file can be copied.")
+        if copyable and not model.copy_sha256:
+            raise _cannot_be_copied(model)
         switched = model.name
         if self._copies_now is not None:
             self._copies_now = _switched(self._copies_now, switched, copyable)
@@ -442,7 +444,7 @@ class Machine:
         return [
             offered.model
             for offered in self.list(public_key)
-            if offered.model.name in names and in_one_file(offered.model)
+            if offered.model.name in names and offered.model.copy_sha256
         ]
 
     def _context_of(self, model: LibraryModel) -> int:

@@ -28,6 +28,7 @@ from qvac_core.delegation.given_receipts import FEATURE
 from qvac_core.delegation.load_messages import load_message
 from qvac_core.delegation.messages import (
     AnyLoad,
+    BundleEntry,
     Cancel,
     CancelKind,
     CancelReply,
@@ -358,15 +359,14 @@ class Consumer:
         connection = await self._ready(delegate)
         return await self._ask(connection, message, ManageReply, delegate.timeout or self._waits.reply)
 
-    async def list_copies(self, delegate: Delegate) -> list[CopyEntry]:
-        """The model files this key may copy there; none where the provider is not one of ours, or an older one."""
+    async def list_copies(self, delegate: Delegate) -> list[CopyEntry | BundleEntry]:
+        """The models this key may copy there; none where the provider is not one of ours, or an older one."""
         connection = await self._ready(delegate)
         await connection.greeted()
         if not connection.offers("copies"):
             return []
-        return (
-            await self._ask(connection, ListCopies(), ListCopiesReply, delegate.timeout or self._waits.reply)
-        ).copies
+        reply = await self._ask(connection, ListCopies(), ListCopiesReply, delegate.timeout or self._waits.reply)
+        return [*reply.copies, *reply.bundles]
 
     async def copy_model(self, delegate: Delegate, sha256: str, offset: int) -> AsyncGenerator[bytes, None]:
         """The bytes of such a file from an offset on; it may end before the last one, and nobody has judged them.

@@ -3,8 +3,11 @@
 Ours, between two QVAC Desktop peers that name the feature `copies` in `hello`. `listCopies` tells what this key may
 copy: {`name`, `fileName`, `modelType`, `sizeBytes`, `sha256`}, nothing of where it lies. `copyModel` {sha256, offset}
 is answered by a line {`type`: `copyModel`, `sizeBytes`}, then by the bytes of the file from the offset to its end. A
-copy that broke off goes on at another offset, on another connection, or from another machine; whoever copies judges
-the whole by its hash. What ends before its last byte was stopped: an error has no place between the bytes.
+model of several files is one stream: their bytes, one file after the other, under the hash of all of them; `bundles` of
+`listCopies` says where to cut ({`name`, `modelType`, `sizeBytes`, `sha256`, `modelSha256`, `files`: [{`fileName`,
+`sizeBytes`}]}). A copy that broke off goes on at another offset, on another connection, or from another machine;
+whoever copies judges the whole by its hash. What ends before its last byte was stopped: an error has no place between
+the bytes.
 
 No path travels: a hash is looked up among the models that the owner lets this key copy, and everything else is the same
 refusal. Answers go first: while one is computed here, a copy leaves the loop and the line to it between its chunks.
@@ -21,7 +24,17 @@ from typing import BinaryIO, Protocol
 from qvac_core.delegation.events import Outcome
 from qvac_core.delegation.failures import Code, Reason, Rejection, by_policy
 from qvac_core.delegation.live_requests import Ending, Kind, LiveRequest, LiveRequests
-from qvac_core.delegation.messages import MOST_COPIES, CopyEntry, CopyModel, CopyModelReply, ListCopiesReply, encode
+from qvac_core.delegation.messages import (
+    MOST_COPIES,
+    MOST_PARTS,
+    BundleEntry,
+    CopyEntry,
+    CopyModel,
+    CopyModelReply,
+    CopyPart,
+    ListCopiesReply,
+    encode,
+)
 from qvac_core.delegation.rpc_streams import OutgoingStream, StreamGone
 from qvac_core.engines.interface import LibraryModel
 from qvac_core.errors import ConnectionClosed, RemoteProtocolError
@@ -43,7 +56,7 @@ class CopiedModels(Protocol):
     """What the owner lets guests copy."""
 
     def copies(self, public_key: bytes) -> Sequence[LibraryModel]:
-        """The models, of one file each, that this key may copy now."""
+        """The models that this key may copy now; of each `copy_sha256` is known."""
 
 
 class NoCopies:
@@ -54,16 +67,30 @@ class NoCopies:
 
 
 def list_copies(models: CopiedModels, public_key: bytes) -> ListCopiesReply:
+    offered = models.copies(public_key)[:MOST_COPIES]
     return ListCopiesReply(
         [
             CopyEntry(model.name, model.path.name, model.model_type, model.size_bytes, model.sha256)
-            for model in models.copies(public_key)[:MOST_COPIES]
-        ]
+            for model in offered
+            if not model.parts
+        ],
+        [_bundle(model) for model in offered if model.parts and len(model.files) <= MOST_PARTS],
+    )
+
+
+def _bundle(model: LibraryModel) -> BundleEntry:
+    return BundleEntry(
+        model.name,
+        model.model_type,
+        model.size_bytes,
+        model.copy_sha256,
+        model.sha256,
+        [CopyPart(path.name, size) for path, size in model.files],
     )
 
 
 def find(models: CopiedModels, public_key: bytes, sha256: str) -> LibraryModel | None:
-    return next((model for model in models.copies(public_key) if model.sha256 == sha256), None)
+    return next((model for model in models.copies(public_key) if model.copy_sha256 == sha256), None)
 
 
 def check_room(requests: LiveRequests, public_key: bytes) -> None:
@@ -103,9 +130,7 @@ class Copying:
         live = self._live
         outcome, error = Outcome.ERROR, ""
         try:
-            file = await make_in_thread(
-                lambda: _open(self._model.path, self._model.size_bytes), lambda file: file.close()
-            )
+            file = await make_in_thread(lambda: _open(self._model.files), lambda file: file.close())
             try:
                 if message.offset > self._model.size_bytes:
                     raise RemoteProtocolError("Invalid input in copyModel: the offset lies behind the end")
@@ -130,7 +155,7 @@ class Copying:
                 outcome, error = Outcome.STOPPED, live.owner_stop.logged
             self._requests.finish(live, outcome, amount=float(self._sent), error=error)
 
-    async def _send(self, stream: OutgoingStream, file: BinaryIO, offset: int) -> Outcome:
+    async def _send(self, stream: OutgoingStream, file: _Files, offset: int) -> Outcome:
         clock = asyncio.get_running_loop().time
         async with aclosing(_chunks(file, offset)) as chunks:
             async for chunk in chunks:
@@ -152,7 +177,7 @@ class Copying:
         return any(live.kind is not Kind.COPY and not live.place for live in self._requests)
 
 
-async def _chunks(file: BinaryIO, offset: int) -> AsyncGenerator[bytes, None]:
+async def _chunks(file: _Files, offset: int) -> AsyncGenerator[bytes, None]:
     """The next part is read while this one goes out."""
     reading = asyncio.ensure_future(asyncio.to_thread(_read, file, offset))
     try:
@@ -165,18 +190,49 @@ async def _chunks(file: BinaryIO, offset: int) -> AsyncGenerator[bytes, None]:
         await asyncio.wait({reading})  # before the file is closed
 
 
-def _read(file: BinaryIO, offset: int) -> bytes:
-    file.seek(offset)
-    return file.read(READ_BYTES)
+def _read(file: _Files, offset: int) -> bytes:
+    return file.read(offset, READ_BYTES)
 
 
-def _open(path: Path, size: int) -> BinaryIO:
+class _Files:
+    """The files of a model as if they were one. Blocking."""
+
+    def __init__(self) -> None:
+        self._files: list[tuple[int, BinaryIO]] = []  # where each ends, and it
+        self._end = 0
+
+    def add(self, file: BinaryIO, size: int) -> None:
+        self._end += size
+        self._files.append((self._end, file))
+
+    def read(self, offset: int, size: int) -> bytes:
+        """Up to the end of the file that the offset lies in; b"" behind the last one."""
+        begin = 0
+        for end, file in self._files:
+            if offset < end:
+                file.seek(offset - begin)
+                return file.read(min(size, end - offset))
+            begin = end
+        return b""
+
+    def close(self) -> None:
+        for _, file in self._files:
+            file.close()
+
+
+def _open(paths: Sequence[tuple[Path, int]]) -> _Files:
     """Raises Rejection for a file that is another one now."""
+    files = _Files()
     try:
-        file = path.open("rb")
+        for path, size in paths:
+            file = path.open("rb")
+            files.add(file, size)
+            if file.seek(0, 2) != size:
+                raise not_to_be_copied()
     except OSError as error:
+        files.close()
         raise not_to_be_copied() from error
-    if file.seek(0, 2) != size:
-        file.close()
-        raise not_to_be_copied()
-    return file
+    except Rejection:
+        files.close()
+        raise
+    return files

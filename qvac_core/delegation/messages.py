@@ -83,6 +83,7 @@ class LoadEmbeddingModel(AnyLoad, frozen=True, kw_only=True, tag="loadModel", fo
 # Of a model file that may be copied, and how many of them one provider tells of.
 COPY_NAME_LETTERS = 512
 MOST_COPIES = 2000
+MOST_PARTS = 999  # files of one model
 FileSize = Annotated[int, Meta(ge=1, le=2**53)]
 
 Sha256 = Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]
@@ -697,8 +698,30 @@ class CopyEntry(Part, frozen=True):
     sha256: Sha256
 
 
+class CopyPart(Part, frozen=True):
+    """A file of a model that comes in several."""
+
+    file_name: Annotated[str, Meta(max_length=COPY_NAME_LETTERS)]
+    size_bytes: FileSize
+
+
+class BundleEntry(Part, frozen=True):
+    """A model of several files that this key may copy in one stream. sha256, size_bytes: of all its bytes, one file
+    after the other, the model itself first. model_sha256: by which that is known."""
+
+    name: Annotated[str, Meta(max_length=COPY_NAME_LETTERS)]
+    model_type: Annotated[str, Meta(max_length=COPY_NAME_LETTERS)]
+    size_bytes: FileSize
+    sha256: Sha256
+    model_sha256: Sha256
+    files: Annotated[list[CopyPart], Meta(min_length=2, max_length=MOST_PARTS)]
+
+
 class ListCopiesReply(Message, frozen=True, tag="listCopies"):
+    """bundles: apart, so that a guest of an older version does not take one for a model file."""
+
     copies: Annotated[list[CopyEntry], Meta(max_length=MOST_COPIES)]
+    bundles: Annotated[list[BundleEntry], Meta(max_length=MOST_COPIES)] = []
 
 
 class CopyModelReply(Message, frozen=True, tag="copyModel"):

@@ -531,13 +531,13 @@ class Session:
         if model is None:
             raise not_to_be_copied()
         check_room(self.requests, self.public_key)
-        live = self.requests.open(Kind.COPY, self.public_key, self, None, model.sha256, model.name)
+        live = self.requests.open(Kind.COPY, self.public_key, self, None, model.copy_sha256, model.name)
         request.on_gone = lambda gone: stop_for(live, gone, self.rpc.error)
         if request.gone is not None:
             stop_for(live, request.gone, self.rpc.error)
 
         def allowed() -> bool:
-            return find_copy(self.models, self.public_key, model.sha256) is not None
+            return find_copy(self.models, self.public_key, message.sha256) is not None
 
         await Copying(model, self.requests, live, allowed, self.limits.stall_seconds).run(request.respond(), message)
 

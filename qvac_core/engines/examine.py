@@ -39,10 +39,11 @@ def examine(path: Path, sha256: str, source: str, stop: threading.Event) -> Reco
     judged = _type_of(files.gguf) if files is not None else SPEECH_TYPE if speech is not None else TRANSLATION_TYPE
     paths = files.paths if files is not None else marian.paths if marian is not None else (path,)
     status = [file.stat() for file in paths]
-    if not sha256:
-        first, sha256 = _checksums(paths, stop)
-        known = _catalogued((sha256, first)) or known
-        sha256 = first if marian is not None else sha256
+    whole = ""
+    if not sha256 or marian is not None:
+        first, whole = _checksums(paths, stop)
+        known = _catalogued((whole, first)) or known
+        sha256 = first if marian is not None else whole
     return Record(
         name=known.name if known is not None else files.name if files is not None else path.stem,
         path=str(paths[0]),
@@ -60,6 +61,7 @@ def examine(path: Path, sha256: str, source: str, stop: threading.Event) -> Reco
         sources=tuple(model.src for model in all_models() if known is not None and model.sha256 == known.sha256),
         licence=_first(known and known.licence, files and files.gguf.licence),
         judged=True,
+        whole_sha256=whole if marian is not None else "",
         languages=(marian.source, marian.target) if marian is not None else (),
         english_only=speech is not None and not speech.multilingual,
         projector=str(projector_beside(paths[0], files.gguf) or "")

@@ -343,6 +343,8 @@ class LibraryModel:
     english_only: a speech model that understands no other language.
     projector: the file of its vision part, where that is here.
     languages: codes, from which and into which a translation model translates; () for any other.
+    parts: the further files of one that comes in several, with their bytes. whole_sha256: then, of all the files one
+    after the other; "" = not known.
     """
 
     name: str
@@ -357,6 +359,18 @@ class LibraryModel:
     english_only: bool = False
     projector: Path | None = None
     languages: tuple[str, ...] = ()
+    parts: tuple[tuple[Path, int], ...] = ()
+    whole_sha256: str = ""
+
+    @property
+    def files(self) -> tuple[tuple[Path, int], ...]:
+        """All of them with their bytes, the first one too."""
+        return ((self.path, self.size_bytes - sum(size for _, size in self.parts)), *self.parts)
+
+    @property
+    def copy_sha256(self) -> str:
+        """Of what a copy of it is: all its bytes, one file after the other; "" = nobody has counted them."""
+        return self.whole_sha256 or ("" if self.parts else self.sha256)
 
 
 @dataclass(frozen=True, slots=True)

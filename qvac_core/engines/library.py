@@ -16,6 +16,7 @@ from pathlib import Path
 
 import msgspec
 
+from qvac_core.engines.bundle_copy import fetch_bundle
 from qvac_core.engines.default_model import fetch_default_model
 from qvac_core.engines.download import Copier, Fetched, Progress, Wanted
 from qvac_core.engines.examine import examine, examine_projector, examine_type
@@ -171,12 +172,13 @@ class Library:
         *,
         projector: ModelDescriptor | None = None,
         called: str = "",
+        files: Sequence[tuple[str, int]] = (),
     ) -> LibraryModel:
         """ "" means the default small model. Who asks for the same model at the same time shares the download.
 
         copier: who sends the file in place of its address. expected: sha256 and bytes of the file, where the caller
         knows what the catalog does not. projector: its vision part, in the same case. called:
-        what its file is called there, of an unknown one.
+        what its file is called there, of an unknown one. files: names and bytes, where it is sent as several in one.
         """
         wanted = name_or_source.strip() or DEFAULT_SMALL_MODEL.name
         found = self.find(wanted)
@@ -186,7 +188,7 @@ class Library:
         key = canonical_source(descriptor.src if descriptor else wanted)
         entry = self._ensuring.get(key)
         if entry is None:
-            entry = self._start(key, wanted, copier, expected, projector, called)
+            entry = self._start(key, wanted, copier, expected, projector, called, files)
 
         def listen(report: DownloadProgress) -> None:
             if on_progress is not None:
@@ -224,6 +226,7 @@ class Library:
         expected: tuple[str, int],
         projector: ModelDescriptor | None,
         called: str,
+        files: Sequence[tuple[str, int]],
     ) -> _Ensure:
         listeners: list[Progress] = []
 
@@ -233,7 +236,7 @@ class Library:
 
         async def obtain() -> LibraryModel:
             try:
-                return await self._obtain(wanted, progress, copier, expected, projector, called)
+                return await self._obtain(wanted, progress, copier, expected, projector, called, files)
             finally:
                 del self._ensuring[key]
 
@@ -248,6 +251,7 @@ class Library:
         expected: tuple[str, int],
         projector: ModelDescriptor | None,
         called: str,
+        files: Sequence[tuple[str, int]],
     ) -> LibraryModel:
         descriptor = _descriptor(wanted)
         if descriptor is None and not is_source(wanted):
@@ -268,6 +272,10 @@ class Library:
             fetched = await fetch_packed(descriptor, self._folder, progress)
             return await self._take_in(fetched, descriptor.src)
         source = parse_source(descriptor.src if descriptor else wanted)
+        if copier is not None and files:
+            sent = Wanted(wanted, source, "", *expected, copier)
+            fetched = await fetch_bundle(sent, files, self._folder, descriptor.sha256 if descriptor else "", progress)
+            return await self._take_in(fetched, str(source))
         projectors = [projector] if projector is not None else []
         if descriptor is not None:
             projectors = projectors_of(descriptor)

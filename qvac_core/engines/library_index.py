@@ -31,7 +31,7 @@ class Record(msgspec.Struct, frozen=True):
     """One model. Sizes and `mtime_ns` tell whether the files are still those that were hashed.
 
     size_bytes: of all files. sha256: of all files, one after the other; of a translation model that of the model file
-    alone, by which the SDK knows it. path, mtime_ns: of the first, and `parts` the
+    alone, by which the SDK knows it, and `whole_sha256` of all of it. path, mtime_ns: of the first, and `parts` the
     others. projector: the file of its vision part, or "". judged: whether type and parts are what the headers say; the
     first release called each file a chat model.
     """
@@ -51,6 +51,7 @@ class Record(msgspec.Struct, frozen=True):
     english_only: bool = False
     projector: str = ""
     languages: tuple[str, ...] = ()
+    whole_sha256: str = ""
 
     @property
     def files(self) -> tuple[Part, ...]:
@@ -83,6 +84,8 @@ class Record(msgspec.Struct, frozen=True):
             licence=self.licence,
             english_only=self.english_only,
             languages=self.languages,
+            parts=tuple((Path(part.path), part.size_bytes) for part in self.parts),
+            whole_sha256=self.whole_sha256 or (self.sha256 if not self.languages else ""),
             projector=Path(self.projector) if self.projector and Path(self.projector).is_file() else None,
         )
 

@@ -5404,6 +5404,14 @@
         <translation>ما يجوز للضيف طلبه، بالرموز.</translation>
     </message>
     <message>
+        <source>That machine calls the files of this model what no file of a model may be called.</source>
+        <translation>يسمي ذلك الجهاز ملفات هذا النموذج بأسماء لا يجوز أن يحملها ملف نموذج.</translation>
+    </message>
+    <message>
+        <source>That machine does not say rightly how large the files of this model are.</source>
+        <translation>لا يذكر ذلك الجهاز حجم ملفات هذا النموذج على نحو صحيح.</translation>
+    </message>
+    <message>
         <source>The GPU was not freed.</source>
         <translation>لم يُحرَّر معالج الرسوميات.</translation>
     </message>
@@ -7569,6 +7577,10 @@
         <translation>ما وصل باسم {name} ليس كما يقول الفهرس. نزّل النموذج من جديد.</translation>
     </message>
     <message>
+        <source>What came is not the model that the catalog knows. Choose another source.</source>
+        <translation>ما وصل ليس النموذج الذي يعرفه الدليل. اختر مصدرًا آخر.</translation>
+    </message>
+    <message>
         <source>What computes on this machine, and how models are loaded. Files are in the Library.</source>
         <translation>ما يحسب على هذا الجهاز، وكيف تُحمّل النماذج. والملفات في المكتبة.</translation>
     </message>
@@ -9441,10 +9453,6 @@
         <translation>يسمح لك {name} بالدخول الآن.</translation>
     </message>
     <message>
-        <source>{name} lies in several files; only models of one file can be copied.</source>
-        <translation>{name} موزّع على عدة ملفات؛ لا تُنسخ إلا النماذج ذات الملف الواحد.</translation>
-    </message>
-    <message>
         <source>{name} loads {model}, {percent}%…</source>
         <translation>يحمّل {name} النموذج {model}، {percent}٪…</translation>
     </message>
@@ -9491,6 +9499,10 @@
     <message>
         <source>{name} wants a sign-in. Put its key among the headers (Authorization: Bearer …).</source>
         <translation>يطلب {name} تسجيل الدخول. ضع مفتاحه بين الترويسات (Authorization: Bearer …).</translation>
+    </message>
+    <message>
+        <source>{name} was added by an older version, which did not count all its files. Remove it from the library and add it again: then it can be copied.</source>
+        <translation>أُضيف {name} بإصدار أقدم لم يُحصِ كل ملفاته. أزله من المكتبة وأضفه من جديد، عندها يمكن نسخه.</translation>
     </message>
     <message>
         <source>{name} was found but does not answer.</source>

@@ -5204,6 +5204,14 @@
         <translation>Um die ein Gast bitten darf, in Tokens.</translation>
     </message>
     <message>
+        <source>That machine calls the files of this model what no file of a model may be called.</source>
+        <translation>Jener Rechner nennt die Dateien dieses Modells, wie keine Datei eines Modells heißen darf.</translation>
+    </message>
+    <message>
+        <source>That machine does not say rightly how large the files of this model are.</source>
+        <translation>Jener Rechner sagt nicht richtig, wie groß die Dateien dieses Modells sind.</translation>
+    </message>
+    <message>
         <source>The GPU was not freed.</source>
         <translation>Die GPU wurde nicht freigemacht.</translation>
     </message>
@@ -7353,6 +7361,10 @@
         <translation>Was als {name} ankam, ist nicht, was der Katalog sagt. Laden Sie das Modell neu.</translation>
     </message>
     <message>
+        <source>What came is not the model that the catalog knows. Choose another source.</source>
+        <translation>Was kam, ist nicht das Modell, das der Katalog kennt. Wählen Sie eine andere Quelle.</translation>
+    </message>
+    <message>
         <source>What computes on this machine, and how models are loaded. Files are in the Library.</source>
         <translation>Was auf diesem Rechner rechnet, und wie Modelle geladen werden. Die Dateien sind in der Bibliothek.</translation>
     </message>
@@ -9177,10 +9189,6 @@
         <translation>{name} lässt Sie jetzt herein.</translation>
     </message>
     <message>
-        <source>{name} lies in several files; only models of one file can be copied.</source>
-        <translation>{name} liegt in mehreren Dateien; kopiert werden nur Modelle aus einer Datei.</translation>
-    </message>
-    <message>
         <source>{name} loads {model}, {percent}%…</source>
         <translation>{name} lädt {model}, {percent} %…</translation>
     </message>
@@ -9227,6 +9235,10 @@
     <message>
         <source>{name} wants a sign-in. Put its key among the headers (Authorization: Bearer …).</source>
         <translation>{name} verlangt eine Anmeldung. Tragen Sie seinen Schlüssel bei den Kopfzeilen ein (Authorization: Bearer …).</translation>
+    </message>
+    <message>
+        <source>{name} was added by an older version, which did not count all its files. Remove it from the library and add it again: then it can be copied.</source>
+        <translation>{name} kam mit einer älteren Version hinzu, die nicht alle seine Dateien gezählt hat. Entfernen Sie es aus der Bibliothek, und fügen Sie es neu hinzu: Dann lässt es sich kopieren.</translation>
     </message>
     <message>
         <source>{name} was found but does not answer.</source>

@@ -15,9 +15,10 @@ import pytest
 from app.cli.copy_model import copy_model
 from app.cli.output import Output
 from qvac_core.core import Core, CoreConfig
+from qvac_core.core.answering import TranslationWish
 from qvac_core.core.library_sources import Offer
 from qvac_core.core.library_state import DownloadChanged, DownloadState, Query, SourceKind, SourcesChanged
-from qvac_core.core.state import AccessMode, RequestEnded
+from qvac_core.core.state import AccessMode, RequestEnded, Target
 from qvac_core.delegation import copies
 from qvac_core.delegation.consumer import Delegate
 from qvac_core.delegation.messages import decode_reply
@@ -26,6 +27,7 @@ from qvac_core.hyperdht import KeyPair, create_testnet
 from tests import gguf_files
 from tests.e2e.program import Program, qvac_desktop, run
 from tests.e2e.test_core import LIMIT, Watched, two_cores
+from tests.marian_files import GERMAN, write_model
 
 S = DownloadState
 GUEST = "95" * 32
@@ -92,6 +94,48 @@ def test_a_guest_copies_a_model_that_its_owner_lets_go(tmp_path: Path) -> None:
         assert (ended.entry.outcome, ended.entry.unit) == ("eos", "bytes")
         assert ended.entry.amount == model.stat().st_size
         assert ended.entry.remote_public_key == guest.core.public_key
+
+    two(tmp_path, test)
+
+
+def test_a_model_of_several_files_comes_as_one_and_goes_on_where_it_broke_off(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A translation model with its vocabulary: the second half comes over another stream; then it translates."""
+    monkeypatch.setattr(copies, "READ_BYTES", 64 * 1024)
+    model, vocabulary = write_model(tmp_path / "made", "en", "de", GERMAN)
+    size = model.stat().st_size + vocabulary.stat().st_size
+    sent: list[int] = []
+    read = copies._Files.read
+
+    def breaks_once(files: copies._Files, offset: int, most: int) -> bytes:
+        sent.append(offset)
+        if len(sent) == 3:
+            raise OSError("the disk went away")
+        return read(files, offset, most)
+
+    monkeypatch.setattr(copies._Files, "read", breaks_once)
+
+    async def test(owner: Watched, guest: Watched) -> None:
+        version = await offered(owner, guest, model)
+        (offer,) = guest.core.copies.offers()
+        assert [name for name, _ in offer.files] == [model.name, vocabulary.name]
+        assert (offer.size_bytes, offer.sha256) == (size, sha256(model))
+        await guest.core.library.download(version, source=owner.core.public_key)
+        failed = await state(guest, S.FAILED)
+        assert 0 < failed.downloaded < size
+        assert await guest.core.library.models() == ()
+        await guest.core.library.download(version, source=owner.core.public_key)
+        assert (await state(guest, S.DONE)).downloaded == size
+        assert sent[3] == failed.downloaded
+        (here,) = await guest.core.library.models()
+        assert (here.sha256, here.path.name) == (sha256(model), model.name)
+        assert sorted(path.name for path in here.path.parent.iterdir()) == sorted(
+            ["library.json", model.name, vocabulary.name]
+        )
+        wish = TranslationWish("t", Target(), "the house is small.", "de", "en")
+        pieces = [str(part) async for part in guest.core.translating.translate(wish)]
+        assert "".join(pieces) == "das Haus ist klein."
 
     two(tmp_path, test)
 
