@@ -30,6 +30,12 @@ def asks_here(output: Output) -> bool:
     )
 
 
+def never_stop_for_reading() -> None:
+    """Reading in the background of a shell is an error from now on, and no stop."""
+    if hasattr(signal, "SIGTTIN"):
+        signal.signal(signal.SIGTTIN, signal.SIG_IGN)
+
+
 class Door:
     """asks: as `asks_here`. `take` hears the core's events, `keep` runs until it is cancelled."""
 
@@ -59,8 +65,7 @@ class Door:
     async def keep(self) -> None:
         if not self._asks:
             await asyncio.Event().wait()
-        if hasattr(signal, "SIGTTIN"):
-            signal.signal(signal.SIGTTIN, signal.SIG_IGN)  # reading in the background is an error then, and no stop
+        never_stop_for_reading()
         lines = Lines()
         while (line := await lines.next()) is not None:
             if self._waiting and not self._changed:

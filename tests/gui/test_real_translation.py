@@ -87,9 +87,10 @@ def test_a_message_is_translated_by_a_model_of_a_provider_and_here_when_it_is_go
         try:
             for proxy in owner, guest:
                 await proxy.start()
-            for source, target, words in (("en", "de", GERMAN), ("en", "fr", FRENCH)):
-                path = write_model(tmp_path / "made", source, target, words)[0]
-                await owner.call(lambda core, path=path: core.add_model_file(path))
+            german_model = write_model(tmp_path / "made", "en", "de", GERMAN)[0]
+            french_model = write_model(tmp_path / "made", "en", "fr", FRENCH)[0]
+            await owner.call(lambda core: core.add_model_file(german_model))
+            await owner.call(lambda core: core.add_model_file(french_model))
             await owner.call(lambda core: core.start_sharing())
             key = owner.public_key
             window.show()
@@ -119,8 +120,7 @@ def test_a_message_is_translated_by_a_model_of_a_provider_and_here_when_it_is_go
             page.messages.translation_wanted.emit(row.message.id, "the house", f"en>fr@{key}")
             await until(lambda: box.error.isVisible(), "why not")
             picture(window, "translation-failed")
-            path = write_model(tmp_path / "made", "en", "fr", FRENCH)[0]
-            await guest.call(lambda core: core.add_model_file(path))
+            await guest.call(lambda core: core.add_model_file(french_model))
             next(button for button in box.error.findChildren(Button) if button.text() == "Try again").click()
             await until(lambda: box.text.toPlainText() == "la maison" and not box.stop.isVisible(), "this machine's")
             picture(window, "translation-here-instead")

@@ -73,7 +73,7 @@ def play(
     async def main() -> FakeCore:
         core, typed = FakeCore(), Typed()
         monkeypatch.setattr(knocks, "Lines", lambda: typed)
-        monkeypatch.setattr(knocks.signal, "signal", lambda *_: None)
+        monkeypatch.setattr(knocks, "never_stop_for_reading", lambda: None)
         core.door = Door(cast(Core, core), Output(as_json=False), asks=asks)
         keeping = asyncio.ensure_future(core.door.keep())
         await script(core, typed)  # type: ignore[misc]
