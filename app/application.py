@@ -24,7 +24,6 @@ from qasync import QEventLoop
 
 from app import accessible, first_look, recent_log, window_language
 from app.app_icon import app_icon
-from app.background import Background
 from app.bridge import CoreProxy, CoreThread
 from app.caret import RestingCaret
 from app.come_forward import come_forward
@@ -41,6 +40,7 @@ from qvac_core.errors import QvacError
 from qvac_core.store.folders import DataDir
 
 if TYPE_CHECKING:
+    from app.background import Background
     from app.service import Services
     from qvac_core.store.data_move import DataMove
 
@@ -200,11 +200,9 @@ async def live(
     kept = first_look.read(instance.folder.settings_file) if instance is not None else None
     with theme.undressed():
         window = MainWindow(core, theme, kept)
-    if instance is not None:
-        window.settings.use(instance.folder)
     window.leaving.connect(left.set)
     _on_quit(window.ask_to_leave, window.leave)
-    background = Background(window, core, theme)
+    away: list[Background] = []  # once there is one
     caret = RestingCaret(window)
     front: list[QWidget] = [window]
     early = [tuple(arguments)]  # what was asked for before the window had loaded
@@ -225,7 +223,7 @@ async def live(
     code = DONE
     leaving = asyncio.ensure_future(left.wait())
     beginning = asyncio.ensure_future(
-        _begin(core, window, background, early, instance.folder if instance is not None else None)
+        _begin(core, window, away, early, instance.folder if instance is not None else None)
     )
     try:
         await asyncio.wait({beginning, leaving}, return_when=asyncio.FIRST_COMPLETED)
@@ -247,16 +245,17 @@ async def live(
         await asyncio.gather(beginning, leaving, return_exceptions=True)
         for shown in front:
             shown.hide()
-        await background.close()
+        for background in away:
+            await background.close()
         caret.close()
         await window.unload()
         ended = await core.close()
         interrupts.close()
         for shown in front:
             shown.deleteLater()
-    if moves is not None and window.settings.moves is not None:
+    if moves is not None and (move := window.data_move) is not None:
         if ended:
-            moves.append(window.settings.moves)
+            moves.append(move)
         else:
             print("The data folder is not moved: some of the work did not end.", file=sys.stderr)  # noqa: T201
     if not ended:
@@ -267,14 +266,21 @@ async def live(
 async def _begin(
     core: CoreProxy,
     window: MainWindow,
-    background: Background,
+    away: list[Background],
     asked: list[tuple[str, ...]],
     folder: DataDir | None,
 ) -> None:
-    """asked: what for, by the command line first; it grows until this ends."""
+    """asked: what for, by the command line first; it grows until this ends. away: takes its `Background`."""
     if IN_TRAY not in asked[0]:
-        # Before the core is even imported: it comes with half of all modules.
+        # Before the rest of the window is made, and the core even imported: it comes with half of all modules.
         await _show(window)
+    from app.background import Background
+
+    await window.furnish()
+    if folder is not None:
+        window.settings.use(folder)
+    background = Background(window, core, window.theme)
+    away.append(background)
     await core.start()
     await window.load()
     await background.start(asked[0])

@@ -11,14 +11,17 @@ import concurrent.futures
 import sys
 import threading
 from collections.abc import Callable, Coroutine
-from typing import Any, TypeVar
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from PySide6.QtCore import QObject, Qt, Signal
 
-from app.coalesce import EventBuffer
 from app.garbage import window_thread_garbage
 from qvac_core.core.interface import CoreInterface
 from qvac_core.core.state import CoreEvent
+
+if TYPE_CHECKING:
+    from app.coalesce import EventBuffer
 
 T = TypeVar("T")
 
@@ -115,7 +118,6 @@ class CoreProxy(QObject):
     def __init__(self, thread: CoreThread, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self._thread = thread
-        self._buffer = EventBuffer()
         self._flush_due = False
         self._last_flush = 0.0
         self._batch.connect(self._deliver, Qt.ConnectionType.QueuedConnection)
@@ -134,6 +136,12 @@ class CoreProxy(QObject):
     def public_key(self) -> str:
         """64 hex digits; fixed once the core has started."""
         return self._thread.core.public_key
+
+    @cached_property
+    def _buffer(self) -> EventBuffer:
+        from app.coalesce import EventBuffer  # it knows every event of the core: not before the window is seen
+
+        return EventBuffer()
 
     def _attach(self, core: CoreInterface) -> None:
         core.subscribe(self._take)

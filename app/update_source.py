@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import re
-from importlib.metadata import version
 from importlib.resources import files
+from typing import TYPE_CHECKING
 
-from qvac_core.core.newer import PRODUCT, UpdateSource
+if TYPE_CHECKING:
+    from qvac_core.core.newer import UpdateSource
 
 FILE = "updates.json"
 
@@ -19,6 +20,11 @@ def update_source(text: str | None = None) -> UpdateSource | None:
         if not file.is_file():
             return None
         text = file.read_text("utf-8")
+    # Not before the window is seen, where nobody asks: they come with cryptography and all of e-mail.
+    from importlib.metadata import version
+
+    from qvac_core.core.newer import PRODUCT, UpdateSource
+
     try:
         said = json.loads(text)
         address, key = str(said["address"]), str(said["key"])

@@ -1,13 +1,16 @@
 """The main window: two tabs, pages behind tools at the end of their row, shortcuts, what it remembers, how it closes.
 
 Share, Library and Settings are here alone; other windows (`windows`) have a chat each, and bring this one to the front
-for the rest. It makes the presenters and pages; the core is reached through the proxy alone.
+for the rest. It makes the presenters and pages; the core is reached through the proxy alone. What the first look does
+not show is made when it is asked for, at the latest by `furnish`: the window is on the screen by then.
 """
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Protocol
+from functools import cached_property
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from PySide6.QtCore import QEvent, QSize, Qt, Signal
 from PySide6.QtGui import QAccessible, QCloseEvent, QKeyEvent, QKeySequence, QPaintEvent, QResizeEvent, QShortcut
@@ -21,29 +24,31 @@ from app.given_keys import given_key
 from app.i18n import tr, trn
 from app.opening import Opening
 from app.presenters.chat import ChatPresenter
-from app.presenters.library import LibraryPresenter
-from app.presenters.network import NetworkPresenter
-from app.presenters.programs import ProgramsPresenter
-from app.presenters.share import SharePresenter
 from app.tasks import Tasks
 from app.theme import Theme
 from app.views.chat_page import ChatPage
-from app.views.knock_notice import KnockNotice
-from app.views.library_page import LibraryPage
-from app.views.programs_page import ProgramsPage
-from app.views.share_dialogs import confirm
 from app.widgets.dialog import Dialog, is_above
 from app.widgets.focus import hand_on_focus, next_stop
 from app.widgets.notice_bar import NoticeBar
 from app.widgets.page_tool import PageTool
 from app.widgets.tab_bar import TabBar
 from app.window_place import place_of, put_back
-from app.window_settings import WindowSettings
 from qvac_core.core.state import ErrorInfo, Notice, SharingPhase, Target
 from qvac_core.errors import QvacError
 
 if TYPE_CHECKING:
+    from app.presenters.library import LibraryPresenter
+    from app.presenters.network import NetworkPresenter
+    from app.presenters.programs import ProgramsPresenter
+    from app.presenters.share import SharePresenter
+    from app.views.knock_notice import KnockNotice
+    from app.views.library_page import LibraryPage
+    from app.views.programs_page import ProgramsPage
     from app.views.share_page import SharePage
+    from app.window_settings import WindowSettings
+    from qvac_core.store.data_move import DataMove
+
+MadePage = TypeVar("MadePage", bound=QWidget)
 
 MINIMUM = (720, 520)
 FIRST_SIZE = (1280, 800)
@@ -83,19 +88,10 @@ class MainWindow(QWidget):
         super().__init__()
         self.core, self.theme = core, theme
         self.tasks = Tasks()
-        self.share = SharePresenter(core, parent=self)
         self.chat = ChatPresenter(core, parent=self)
-        self.library = LibraryPresenter(core, parent=self)
-        self.network = NetworkPresenter(core, parent=self)
-        self.programs = ProgramsPresenter(core, parent=self)
-        self._share_page: SharePage | None = None
         self.chat_page = ChatPage(self.chat, theme)
-        self.library_page = LibraryPage(self.library, theme)
-        self.programs_page = ProgramsPage(self.programs, theme)
-        self.settings = WindowSettings(core, theme, self.chat, self.chat_page, self.network, self.share.identity, self)
         self.notice = NoticeBar(theme)
         self._downloads = DownloadSpeech(self)
-        self.knocks = KnockNotice(self.share, theme)
         self.windows = ChatWindows(self)
         self._opening = Opening(self, self.chat_page, self.show_chat)
         self._left = False
@@ -111,26 +107,126 @@ class MainWindow(QWidget):
         self._build(theme)
         self._connect()
         self._add_shortcuts()
-        self._show_live()
+        self.tabs.show_live(SHARE, False, "", 0, tr("sharing is off"))
         if kept is not None:
             put_back(self, kept.get("geometry", ""))
             self._open_tab(kept.get("tab", ""))
         else:
-            self._make_share_page()
+            for make in self._late:
+                make()
+
+    # --- What is made late
 
     @property
-    def share_page(self) -> SharePage:
-        """Made when it is first asked for, at the latest in `load`: who sees Chat first need not wait for it."""
-        return self._share_page or self._make_share_page()
+    def _late(self) -> tuple[Callable[[], object], ...]:
+        """In parts that stop no scrolling: each takes less than a tenth of a second."""
+        return (
+            lambda: self.share,
+            lambda: self.knocks,
+            lambda: self.share_page,
+            lambda: self.library,
+            lambda: self.library_page,
+            lambda: self.programs,
+            lambda: self.programs_page,
+            lambda: self.settings,
+        )
 
-    def _make_share_page(self) -> SharePage:
+    async def furnish(self) -> None:
+        """Make all that is not there yet, while the window takes what somebody does. Before the core starts."""
+        for make in self._late:
+            make()
+            await asyncio.sleep(0)
+
+    def _is_made(self, name: str) -> bool:
+        return name in self.__dict__
+
+    @cached_property
+    def share(self) -> SharePresenter:
+        from app.presenters.share import SharePresenter
+
+        share = SharePresenter(self.core, parent=self)
+        share.sharing_changed.connect(self._show_live)
+        share.rules_changed.connect(self._show_live)
+        share.knocks_changed.connect(self._show_live)
+        share.failed.connect(self._show_failed_knock)
+        share.noticed.connect(self._show_notice)
+        return share
+
+    @cached_property
+    def library(self) -> LibraryPresenter:
+        from app.presenters.library import LibraryPresenter
+
+        library = LibraryPresenter(self.core, parent=self)
+        library.downloads_changed.connect(lambda: self._library_tool.show_progress(library.progress))
+        library.chat_wanted.connect(self._chat_here)
+        return library
+
+    @property
+    def data_move(self) -> DataMove | None:
+        """Where the data folder goes once the program has ended."""
+        return self.settings.moves if self._is_made("settings") else None
+
+    @cached_property
+    def network(self) -> NetworkPresenter:
+        from app.presenters.network import NetworkPresenter
+
+        return NetworkPresenter(self.core, parent=self)
+
+    @cached_property
+    def programs(self) -> ProgramsPresenter:
+        from app.presenters.programs import ProgramsPresenter
+
+        return ProgramsPresenter(self.core, parent=self)
+
+    @cached_property
+    def settings(self) -> WindowSettings:
+        from app.window_settings import WindowSettings
+
+        identity = self.share.identity
+        settings = WindowSettings(self.core, self.theme, self.chat, self.chat_page, self.network, identity, self)
+        settings.page.restart_wanted.connect(self.restart)
+        settings.share_wanted.connect(lambda: self.tabs.choose(SHARE))
+        self._take_page(settings.page, self.gear)
+        return settings
+
+    @cached_property
+    def share_page(self) -> SharePage:
         from app.views.share_page import SharePage
 
-        page = self._share_page = SharePage(self.share, self.theme)
+        page = SharePage(self.share, self.theme)
         page.status.network_wanted.connect(self.open_network)
         page.key.named.connect(lambda name: self.remember("machine_name", name))
         page.models.library_wanted.connect(self.show_library)
         self.stack.insertWidget(SHARE, page)
+        return page
+
+    @cached_property
+    def library_page(self) -> LibraryPage:
+        from app.views.library_page import LibraryPage
+
+        return self._take_page(LibraryPage(self.library, self.theme), self._library_tool)
+
+    @cached_property
+    def programs_page(self) -> ProgramsPage:
+        from app.views.programs_page import ProgramsPage
+
+        return self._take_page(ProgramsPage(self.programs, self.theme), self._programs_tool)
+
+    @cached_property
+    def knocks(self) -> KnockNotice:
+        from app.views.knock_notice import KnockNotice
+
+        knocks = KnockNotice(self.share, self.theme)
+        knocks.all_wanted.connect(lambda: self.tabs.choose(SHARE))
+        # Also while another program is in front: Qt does nothing for a window that is looked at.
+        knocks.arrived.connect(lambda: QApplication.alert(self))
+        knocks.show_here(self._knocks_elsewhere)
+        self._column.insertWidget(self._column.indexOf(self.stack), knocks)
+        return knocks
+
+    def _take_page(self, page: MadePage, tool: PageTool) -> MadePage:
+        self.tools[page] = tool
+        self.stack.addWidget(page)
         return page
 
     def _show_tab(self, tab: int) -> None:
@@ -149,44 +245,32 @@ class MainWindow(QWidget):
         layout.addWidget(self.tabs)
         layout.addStretch(1)
         self._tools_row = layout
-        self.tools: dict[QWidget, PageTool] = {}
+        self.tools: dict[QWidget, PageTool] = {}  # of pages that are made
+        self._all_tools: list[PageTool] = []
         self.stack = QStackedWidget()
         self.stack.addWidget(self.chat_page)
-        column = QVBoxLayout(self)
+        column = self._column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(0)
         column.addWidget(row)
         column.addWidget(self.notice)
-        column.addWidget(self.knocks)
         column.addWidget(self.stack, 1)
         self.tabs.setCurrentIndex(CHAT)
         self.stack.setCurrentWidget(self.chat_page)
-        self.gear = self.add_page(self.settings.page, tr("Settings"), "settings", "Ctrl+,", compact=True)
+        self.gear = self._add_tool(lambda: self.settings.page, tr("Settings"), "settings", "Ctrl+,", compact=True)
+        self._library_tool = self._add_tool(lambda: self.library_page, tr("Library"), "hard-drive", "Ctrl+L")
+        self._programs_tool = self._add_tool(lambda: self.programs_page, tr("For programs"), "terminal", "Ctrl+P")
 
     def _connect(self) -> None:
         self.tabs.chosen.connect(self._show_tab)
         self.tabs.currentChanged.connect(lambda tab: self.remember("tab", TAB_NAMES[tab]))
         self.stack.currentChanged.connect(self._show_front)
-        self.settings.page.restart_wanted.connect(self.restart)
-        self.settings.share_wanted.connect(lambda: self.tabs.choose(SHARE))
         self.chat_page.network_wanted.connect(self.open_network)
         self.chat_page.tools_wanted.connect(lambda: self.open_settings("tools"))
         self.called.connect(lambda arguments: self._open_in_front(given_key(arguments)))
         self.chat_page.window_wanted.connect(self.windows.open)
         self.core.core_event.connect(self._downloads.take)
-        self.share.sharing_changed.connect(self._show_live)
-        self.share.rules_changed.connect(self._show_live)
-        self.share.knocks_changed.connect(self._show_live)
-        self.share.failed.connect(self._show_failed_knock)
-        self.knocks.all_wanted.connect(lambda: self.tabs.choose(SHARE))
-        # Also while another program is in front: Qt does nothing for a window that is looked at.
-        self.knocks.arrived.connect(lambda: QApplication.alert(self))
-        self.share.noticed.connect(self._show_notice)
         self.chat.share_requested.connect(lambda: self.tabs.choose(SHARE))
-        tool = self.add_page(self.library_page, tr("Library"), "hard-drive", "Ctrl+L")
-        self.add_page(self.programs_page, tr("For programs"), "terminal", "Ctrl+P")
-        self.library.downloads_changed.connect(lambda: tool.show_progress(self.library.progress))
-        self.library.chat_wanted.connect(self._chat_here)
         self.chat_page.library_wanted.connect(self.show_library)
 
     def _add_shortcuts(self) -> None:
@@ -213,15 +297,24 @@ class MainWindow(QWidget):
         tab itself, Ctrl+1 and Ctrl+2, the tool once more, and Esc, unless a widget of the page accepted that key.
         Presenters of its own are loaded in `load` and closed in `unload`.
         """
+        tool = self._add_tool(lambda: page, text, icon, keys, compact=compact)
+        self._take_page(page, tool)
+        return tool
+
+    def _add_tool(
+        self, page: Callable[[], QWidget], text: str, icon: str, keys: str, *, compact: bool = False
+    ) -> PageTool:
+        """Of a page that may not be made yet."""
         tool = PageTool(self.theme, text, icon, keys=keys, always_compact=compact)
         tool.set_compact(self.width() < COMPACT_BELOW)
         # Once more leads back: assistive technology cannot press a tab that is current already.
-        tool.clicked.connect(lambda: self.close_page() if self.stack.currentWidget() is page else self.open_page(page))
+        tool.clicked.connect(
+            lambda: self.close_page() if self.stack.currentWidget() is page() else self.open_page(page())
+        )
         # Before the gear, which stays the last.
-        self._tools_row.insertWidget(self._tools_row.count() - (1 if self.tools else 0), tool)
-        self.tools[page] = tool
-        self.stack.addWidget(page)
-        QShortcut(QKeySequence(keys), self).activated.connect(lambda: self.open_page(page))
+        self._tools_row.insertWidget(self._tools_row.count() - (1 if self._all_tools else 0), tool)
+        self._all_tools.append(tool)
+        QShortcut(QKeySequence(keys), self).activated.connect(lambda: self.open_page(page()))
         return tool
 
     def open_page(self, page: QWidget) -> None:
@@ -245,10 +338,16 @@ class MainWindow(QWidget):
         for page, tool in self.tools.items():
             tool.show_open(page is front)
         self.tabs.show_covered(front in self.tools)
-        self.knocks.show_here(front is not self._share_page)
+        if self._is_made("knocks"):
+            self.knocks.show_here(self._knocks_elsewhere)
         if self._waiting is not None and front not in self.tools:
             dialog, self._waiting = self._waiting, None
             dialog.open()
+
+    @property
+    def _knocks_elsewhere(self) -> bool:
+        """The page in front shows none of them."""
+        return not self._is_made("share_page") or self.stack.currentWidget() is not self.share_page
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
         if event.key() == Qt.Key.Key_Escape and self.stack.currentWidget() in self.tools:
@@ -258,7 +357,7 @@ class MainWindow(QWidget):
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)
-        for tool in self.tools.values():
+        for tool in self._all_tools:
             tool.set_compact(self.width() < COMPACT_BELOW)
 
     # --- Life
@@ -279,6 +378,7 @@ class MainWindow(QWidget):
 
     async def load(self) -> None:
         """Take over what the core keeps: theme, place of the window, tab, and the state of both tabs."""
+        await self.furnish()
         await self.settings.load()
         if not self._placed:
             put_back(self, await self._setting("geometry"))
@@ -302,12 +402,9 @@ class MainWindow(QWidget):
         """End what the presenters run. The core is closed by whoever started it."""
         await self.tasks.settle()
         await self.windows.close()
-        await self.settings.close()
-        await self.network.close()
-        await self.share.close()
-        await self.chat.close()
-        await self.library.close()
-        await self.programs.close()
+        for name in ("settings", "network", "share", "chat", "library", "programs"):
+            if self._is_made(name):
+                await getattr(self, name).close()
         await self.tasks.close()
 
     def closeEvent(self, event: QCloseEvent) -> None:
@@ -364,6 +461,8 @@ class MainWindow(QWidget):
             self._question.activateWindow()
         elif guests := self._guests_now():
             self.show()
+            from app.views.share_dialogs import confirm
+
             title, sentence, word = question(guests)
             self._question = confirm(self.theme, title, sentence, word, act, self)
             self._question.finished.connect(self._forget_question)
@@ -375,6 +474,8 @@ class MainWindow(QWidget):
         self.leave()
 
     def _guests_now(self) -> int:
+        if not self._is_made("share"):
+            return 0
         guests = len({request.remote_public_key for request in self.share.running.values()})
         return max(guests, self.share.people_on if self.share.on else 0)
 
@@ -473,7 +574,7 @@ class MainWindow(QWidget):
 
     def _show_failed_knock(self, place: str, error: ErrorInfo) -> None:
         """The Share tab shows it where it happened; somebody who looks at Chat sees it here."""
-        if place == "knock" and self.stack.currentWidget() is not self._share_page:
+        if place == "knock" and self._knocks_elsewhere:
             self.notice.show_notice(error.title, error.message)
 
     async def _setting(self, key: str) -> str:

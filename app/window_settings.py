@@ -27,7 +27,7 @@ from app.views.chat_page import ChatPage
 from app.views.settings_page import SettingsPage
 from app.views.settings_row import Options
 from app.window_language import LANGUAGES, SYSTEM
-from qvac_core.core.manners import MannersRule
+from qvac_core.core.manners_state import MannersRule
 from qvac_core.core.pausing import PauseReason
 from qvac_core.store.folders import DataDir
 

@@ -127,3 +127,13 @@ def people(count: int) -> str:
 def one_line(text: str, most: int = ONE_LINE) -> str:
     """A text for one line of the window. Names come from people and peers; eliding a million letters takes 0.4 s."""
     return text if len(text) <= most else f"{text[:most]}…"
+
+
+def licence(name: str) -> str:
+    """SPDX's "Apache-2.0", and Hugging Face's "apache-2.0", as people write it. "" = not known."""
+    if name.lower() == "other":
+        return tr("its own")
+    words_of = name.replace("-", " ")
+    if name.lower() == "mit" or name.lower().startswith("cc-"):
+        return words_of.upper()
+    return words_of[:1].upper() + words_of[1:]

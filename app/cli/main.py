@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import gc
 import logging
-import multiprocessing
 import os
 import signal
 import subprocess
@@ -32,7 +32,10 @@ EXIT_INTERRUPTED = 130
 
 def main(argv: list[str] | None = None) -> int:
     """Run a verb. Exit codes: 0 done, 1 failed (one line says why), 2 wrong usage, 130 on Ctrl-C."""
-    multiprocessing.freeze_support()
+    if is_frozen():
+        import multiprocessing  # a window that starts from its sources has no use for it
+
+        multiprocessing.freeze_support()
     restore_environment()
     arguments = sys.argv[1:] if argv is None else argv
     if arguments[:1] == ["--worker"]:  # a frozen app starts its model workers through its own executable
@@ -255,6 +258,8 @@ def _open_window(options: argparse.Namespace, output: Output, arguments: Sequenc
     from qvac_core.core.interface import CoreInterface
     from qvac_core.store.folders import DataDir
 
+    # Nothing of a start is garbage; once the window is seen its thread collects (app/garbage.py).
+    gc.disable()
     try:
         from app.qt_features import leave_sources_alone
 
@@ -270,6 +275,7 @@ def _open_window(options: argparse.Namespace, output: Output, arguments: Sequenc
     given = (options.opens,) if options.opens else arguments
 
     def make() -> CoreInterface:
+        gc.freeze()  # what the start made stays: no collection looks at it again
         from qvac_core.core import Core  # slow to import: the window is on the screen by then
 
         return Core(config)

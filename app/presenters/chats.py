@@ -32,9 +32,9 @@ from app.presenters.speech import Speech
 from app.presenters.transcripts import Transcripts
 from app.presenters.translations import Translations
 from app.tasks import Tasks
-from qvac_core.core.answering import with_seam
 from qvac_core.core.error_text import describe
 from qvac_core.core.interface import CoreInterface
+from qvac_core.core.seams import with_seam
 from qvac_core.core.state import (
     AnswerFinished,
     AnswerSeam,

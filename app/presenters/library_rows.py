@@ -102,7 +102,7 @@ def find_row(presenter: LibraryPresenter, entry: CatalogEntry) -> Row:
     size = column_size(version.size_bytes)
     fit, icon, tone = fit_words(version, presenter.shorter(version))
     fits_icon, icon_tone = icon
-    licence = licence_words(entry.licence)
+    licence = words.licence(entry.licence)
     return Row(
         entry.id,
         (
@@ -164,16 +164,6 @@ def about(quantization: str, kind: Kind | None, abilities: tuple[Ability, ...]) 
     said = [tr(KINDS[kind])] if kind is not None else []
     said += [tr(ABILITIES[ability]) for ability in abilities]
     return listed((quantization.upper(), *said))
-
-
-def licence_words(licence: str) -> str:
-    """SPDX's "Apache-2.0", and Hugging Face's "apache-2.0", as people write it. "" = not known."""
-    if licence.lower() == "other":
-        return tr("its own")
-    words_of = licence.replace("-", " ")
-    if licence.lower() == "mit" or licence.lower().startswith("cc-"):
-        return words_of.upper()
-    return words_of[:1].upper() + words_of[1:]
 
 
 def fit_words(version: ModelVersion, shorter: Fit | None) -> tuple[str, tuple[str, str], str]:
@@ -276,7 +266,7 @@ def facts(presenter: LibraryPresenter, entry: CatalogEntry, version: ModelVersio
             told.append((tr("Disk afterwards"), tr("{size} free", size=words.size(left)), "text"))
         else:
             told.append((tr("Disk"), tr("{size} too little", size=words.size(-left)), "danger"))
-    told.append((tr("Licence"), licence_words(entry.licence) or tr("not known"), "text"))
+    told.append((tr("Licence"), words.licence(entry.licence) or tr("not known"), "text"))
     if version.speed is not None:
         told.append((tr("Speed here"), tr("about {rate} tok/s", rate=_rate(version.speed)), "text"))
     told.append((tr("Checked by"), checked_by(version), "text"))
@@ -286,7 +276,7 @@ def facts(presenter: LibraryPresenter, entry: CatalogEntry, version: ModelVersio
 def narrow_facts(presenter: LibraryPresenter, entry: CatalogEntry, version: ModelVersion) -> str:
     told = facts(presenter, entry, version)
     speed = [tr("about {rate} tok/s", rate=_rate(version.speed))] if version.speed is not None else []
-    return listed((told[0][1], licence_words(entry.licence) or tr("licence not known"), *speed))
+    return listed((told[0][1], words.licence(entry.licence) or tr("licence not known"), *speed))
 
 
 def checked_by(version: ModelVersion) -> str:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from app import words
 from app.core_words import told
 from app.i18n import tr
-from qvac_core.core.manners import MannersRule
+from qvac_core.core.manners_state import MannersRule
 from qvac_core.core.pausing import PauseReason
 
 ICONS = {

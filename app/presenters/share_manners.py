@@ -12,7 +12,7 @@ from app.bridge import CoreProxy
 from app.i18n import tr
 from app.tasks import Tasks
 from qvac_core.core.interface import CoreInterface
-from qvac_core.core.manners import MannersRule
+from qvac_core.core.manners_state import MannersRule
 from qvac_core.core.state import ErrorInfo, MannersChanged, SettingChanged
 from qvac_core.errors import QvacError
 

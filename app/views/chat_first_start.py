@@ -6,12 +6,12 @@ from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QPainter, QPaintEvent, QResizeEvent
 from PySide6.QtWidgets import QBoxLayout, QFrame, QHBoxLayout, QProgressBar, QScrollArea, QVBoxLayout, QWidget
 
+from app import words
 from app.announcements import announce
 from app.core_words import told
 from app.i18n import listed, tr
 from app.presenters.chat import ChatPresenter
 from app.presenters.chat_words import default_model, time_left
-from app.presenters.library_rows import licence_words
 from app.theme import Theme
 from app.views.key_sources import KeyDrops, KeySources
 from app.widgets.button import Button
@@ -189,7 +189,7 @@ class FirstStart(QScrollArea):
         name, octets, licence = default_model()
         self.model = Label(name, weight=600)
         self.about = Label(
-            tr("{size}, {licence}, from Hugging Face", size=size(octets), licence=licence_words(licence)),
+            tr("{size}, {licence}, from Hugging Face", size=size(octets), licence=words.licence(licence)),
             scale="hint",
             tone="text3",
             wrap=True,

@@ -18,8 +18,8 @@ from typing import Final
 
 import msgspec
 
-from qvac_core.core.answering import start_of
 from qvac_core.core.chat_parameters import checked
+from qvac_core.core.seams import start_of
 from qvac_core.core.state import Conversation, Message, Parameters, Target, ToolUse
 from qvac_core.core.tool_turns import settled
 from qvac_core.core.transcript import ROLE as TRANSCRIPT

@@ -16,7 +16,6 @@ from types import MappingProxyType
 from qvac_core.core.ahead import Ahead
 from qvac_core.core.answer_keeper import AnswerKeeper
 from qvac_core.core.answering import (
-    ANEW,
     WAIT_SECONDS,
     WENT_AWAY,
     AnswerPart,
@@ -27,17 +26,15 @@ from qvac_core.core.answering import (
     RemoteResponder,
     Responder,
     Thinking,
-    can_go_on,
     chat_history,
     no_model_here,
-    start_of,
     told_apart,
-    with_seam,
     without_pictures,
 )
 from qvac_core.core.chat_parameters import longest, response_format
 from qvac_core.core.error_text import describe, mistaken, why_left
 from qvac_core.core.event_hub import EventHub
+from qvac_core.core.seams import ANEW, can_go_on, start_of, with_seam
 from qvac_core.core.state import (
     AnswerFinished,
     AnswerSeam,

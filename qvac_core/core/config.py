@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from qvac_core.codec import Address
-from qvac_core.core.newer import UpdateSource
 from qvac_core.store.settings import ModelOptions, NetworkSettings, entrances
+
+if TYPE_CHECKING:
+    from qvac_core.core.newer import UpdateSource
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from qvac_core.core.invites_room import InvitesInterface
     from qvac_core.core.library_room import LibraryRoom
     from qvac_core.core.limits import LimitsInterface
-    from qvac_core.core.manners import MannersInterface
+    from qvac_core.core.manners_state import MannersInterface
     from qvac_core.core.model_options import ModelOptionsInterface
     from qvac_core.core.pausing import PausingInterface
     from qvac_core.core.programs_state import ProgramsInterface

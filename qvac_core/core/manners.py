@@ -9,11 +9,13 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Protocol
 
 from qvac_core.core.gauges import Gauges
 from qvac_core.core.machine_use import IdleTime, idle_time, on_battery
+from qvac_core.core.manners_state import MannersChanged as MannersChanged
+from qvac_core.core.manners_state import MannersRule as MannersRule
 from qvac_core.core.pausing import PauseReason, Pausing
 from qvac_core.core.serving_hours import ServingHours
 from qvac_core.core.tasks import TaskOwner
@@ -24,37 +26,6 @@ MEGABYTE = 1_000_000
 NO_BATTERY = "This machine has no battery, or does not tell of it."
 NO_GPU = "No GPU here tells which program uses it."
 NO_HOURS = "The hours in the settings are no times of the day, or on no day. They are not kept to."
-
-
-@dataclass(frozen=True, slots=True)
-class MannersRule:
-    """One reason. on: the owner wants it. holds: it is why nobody is served now. unknown: why it cannot be told here.
-
-    until: Unix seconds at which that changes, as far as it is known. seconds: without a key or the mouse. amount: bytes
-    of the GPU that others hold. Both None for other rules.
-    """
-
-    reason: PauseReason
-    on: bool = False
-    holds: bool = False
-    until: float | None = None
-    unknown: str = ""
-    seconds: float | None = None
-    amount: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class MannersChanged:
-    """Something that a person would see of them."""
-
-    rules: tuple[MannersRule, ...]
-
-
-class MannersInterface(Protocol):
-    """`core.manners`."""
-
-    async def rules(self) -> tuple[MannersRule, ...]:
-        """All of them as they are now, those that are off too."""
 
 
 class Senses(Protocol):

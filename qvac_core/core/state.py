@@ -7,24 +7,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import TYPE_CHECKING, TypeAlias
 
-from qvac_core.core.history_state import HistoryCleared as HistoryCleared
-from qvac_core.core.identity_state import IdentityChanged as IdentityChanged
-from qvac_core.core.invites_room import InvitesChanged as InvitesChanged
-from qvac_core.core.invites_room import InviteWish as InviteWish
-from qvac_core.core.invites_room import Offer as Offer
-from qvac_core.core.library_state import DownloadChanged as DownloadChanged
-from qvac_core.core.library_state import DownloadState as DownloadState
-from qvac_core.core.library_state import LibraryEvent
-from qvac_core.core.manners import MannersChanged as MannersChanged
+from qvac_core.core.manners_state import MannersChanged as MannersChanged
 from qvac_core.core.pausing import Pause as Pause
 from qvac_core.core.pausing import PauseReason as PauseReason
 from qvac_core.core.pausing import PausesChanged as PausesChanged
-from qvac_core.core.programs_state import ProgramCalled as ProgramCalled
-from qvac_core.core.programs_state import ProgramsChanged as ProgramsChanged
-from qvac_core.core.receipts_room import ReceiptsChanged as ReceiptsChanged
-from qvac_core.core.tools_state import ServerEntry as ServerEntry
-from qvac_core.core.tools_state import ToolServersChanged as ToolServersChanged
+from qvac_core.lazy import exports
 from qvac_core.store.records import AnswerStats as AnswerStats
 from qvac_core.store.records import Conversation as Conversation
 from qvac_core.store.records import ConversationTools as ConversationTools
@@ -43,6 +32,40 @@ from qvac_core.store.records import Target as Target
 from qvac_core.store.records import ToolServer as ToolServer
 from qvac_core.store.records import ToolUse as ToolUse
 from qvac_core.store.records import UseState as UseState
+
+if TYPE_CHECKING:
+    from qvac_core.core.download_state import DownloadChanged as DownloadChanged
+    from qvac_core.core.download_state import DownloadState as DownloadState
+    from qvac_core.core.history_state import HistoryCleared as HistoryCleared
+    from qvac_core.core.identity_state import IdentityChanged as IdentityChanged
+    from qvac_core.core.invites_room import InvitesChanged as InvitesChanged
+    from qvac_core.core.invites_room import InviteWish as InviteWish
+    from qvac_core.core.invites_room import Offer as Offer
+    from qvac_core.core.library_state import LibraryEvent
+    from qvac_core.core.programs_state import ProgramCalled as ProgramCalled
+    from qvac_core.core.programs_state import ProgramsChanged as ProgramsChanged
+    from qvac_core.core.receipts_room import ReceiptsChanged as ReceiptsChanged
+    from qvac_core.core.tools_state import ServerEntry as ServerEntry
+    from qvac_core.core.tools_state import ToolServersChanged as ToolServersChanged
+
+# What a window's first look does not need, imported with the first of its names.
+__getattr__ = exports(
+    __name__,
+    {
+        "HistoryCleared": "qvac_core.core.history_state",
+        "IdentityChanged": "qvac_core.core.identity_state",
+        "InvitesChanged": "qvac_core.core.invites_room",
+        "InviteWish": "qvac_core.core.invites_room",
+        "Offer": "qvac_core.core.invites_room",
+        "DownloadChanged": "qvac_core.core.download_state",
+        "DownloadState": "qvac_core.core.download_state",
+        "ProgramCalled": "qvac_core.core.programs_state",
+        "ProgramsChanged": "qvac_core.core.programs_state",
+        "ReceiptsChanged": "qvac_core.core.receipts_room",
+        "ServerEntry": "qvac_core.core.tools_state",
+        "ToolServersChanged": "qvac_core.core.tools_state",
+    },
+)
 
 
 class SharingPhase(StrEnum):
@@ -468,7 +491,8 @@ class Notice:
     message: str
 
 
-CoreEvent = (
+# As a text: the union itself needs every class.
+CoreEvent: TypeAlias = """
     SharingChanged
     | SharedModelsChanged
     | AccessChanged
@@ -504,4 +528,4 @@ CoreEvent = (
     | DictationEnded
     | TranslationChanged
     | Notice
-)
+"""

@@ -9,9 +9,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import groupby
+from typing import TYPE_CHECKING
 
 from qvac_core.core.state import Message, ToolUse, UseState
-from qvac_core.engines.interface import ChatMessage, ToolCall
+
+if TYPE_CHECKING:
+    from qvac_core.engines.interface import ChatMessage
 
 STOPPED = "The person stopped this before it ended."
 DENIED = "The person did not allow this call. Do not make it again; go on without it, or ask them."
@@ -45,6 +48,8 @@ def turns_of(text: str, uses: Sequence[ToolUse], start: int = 0) -> tuple[tuple[
 
     start: where in the text the answer begins; calls above it belong to an attempt that is no part of it any more.
     """
+    from qvac_core.engines.interface import ChatMessage, ToolCall  # a window shows answers without it
+
     messages: list[ChatMessage] = []
     at = start
     for _, several in groupby((use for use in uses if use.offset >= start), key=lambda use: (use.round, use.offset)):

@@ -6,8 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from qvac_core.store.records import ToolServer
-from qvac_core.tools.health import Health
-from qvac_core.tools.names import Unusable
+from qvac_core.tools.health import Health, Unusable
 
 
 class Decision(StrEnum):

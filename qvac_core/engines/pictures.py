@@ -10,9 +10,12 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from qvac_core.engines.interface import ChatMessage
 from qvac_core.errors import ModelError
+
+if TYPE_CHECKING:
+    from qvac_core.engines.interface import ChatMessage
 
 # One picture: a photo of today's best cameras has 15 MB.
 PICTURE_BYTES = 20 * 1024 * 1024

@@ -18,6 +18,15 @@ class ServerTool:
     reads_only: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Unusable:
+    """A tool that no model can be shown, and why."""
+
+    server: str
+    tool: str
+    reason: str
+
+
 class ServerState(StrEnum):
     IDLE = "idle"  # it is started when a conversation needs it
     STARTING = "starting"

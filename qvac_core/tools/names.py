@@ -12,7 +12,7 @@ from qvac_core.engines.interface import Tool
 from qvac_core.engines.tools import NAME, TOOLS_LIMIT, TOTAL_LIMIT, checked_tools
 from qvac_core.errors import ModelError
 from qvac_core.store.records import ToolServer
-from qvac_core.tools.health import ServerTool
+from qvac_core.tools.health import ServerTool, Unusable
 
 DESCRIPTION_MOST = 4096  # characters of one that a model is told; every token of them is read before each answer
 _UNUSABLE = re.compile(r"[^A-Za-z0-9_-]+")
@@ -26,15 +26,6 @@ class OfferedTool:
     server: ToolServer
     own: ServerTool
     tool: Tool
-
-
-@dataclass(frozen=True, slots=True)
-class Unusable:
-    """A tool that no model can be shown, and why."""
-
-    server: str
-    tool: str
-    reason: str
 
 
 def offered(

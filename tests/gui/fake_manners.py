@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from qvac_core.core.gauges import Gauges, GpuGauge
-from qvac_core.core.manners import MannersRule
+from qvac_core.core.manners_state import MannersRule
 from qvac_core.core.pausing import PauseReason
 
 GB = 1_000_000_000

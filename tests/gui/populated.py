@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from qvac_core.core.gauges import Gauges
-from qvac_core.core.manners import MannersRule
+from qvac_core.core.manners_state import MannersRule
 from qvac_core.core.state import (
     AccessKey,
     AccessMode,

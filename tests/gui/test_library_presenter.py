@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from qasync import QEventLoop
 
+from app import words
 from app.presenters import library_rows as rows
 from app.presenters.library import FIND, HERE, NEAR, LibraryPresenter, Shown, kept_context
 from qvac_core.core.library_state import DownloadState, Kind, MachineMemory, MoveState, Query, Verdict
@@ -411,7 +412,7 @@ def test_words() -> None:
     assert rows.machine_words(MachineMemory(16 * GB, 8 * GB)) == "This machine, 16 GB of memory"
     assert rows.machine_words(MachineMemory(0, 0)) == "This machine"
     told = {"Apache-2.0": "Apache 2.0", "apache-2.0": "Apache 2.0", "mit": "MIT", "cc-by-4.0": "CC BY 4.0", "": ""}
-    assert {licence: rows.licence_words(licence) for licence in told} == told
+    assert {licence: words.licence(licence) for licence in told} == told
     assert rows.column_size(0) == "–"
     assert [rows.column_size(int(n)) for n in (44e6, 98e6, 600e6, 9e9, 142e9)] == [
         "44 MB",

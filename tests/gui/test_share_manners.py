@@ -16,7 +16,7 @@ from app.views.share_options import ModelOptionsDialog
 from app.window import MainWindow
 from qvac_core.core import machine_use, manners
 from qvac_core.core.identity_state import FoundBackup
-from qvac_core.core.manners import MannersRule
+from qvac_core.core.manners_state import MannersRule
 from qvac_core.core.model_options import ModelOptions
 from qvac_core.core.state import MannersChanged, Pause, PauseReason
 from qvac_core.errors import ModelError, StoreError

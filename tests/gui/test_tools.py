@@ -21,8 +21,7 @@ from app.widgets.chat.tool_card import ToolCard
 from app.window import MainWindow
 from qvac_core.core.state import AnswerStarted, AnswerTool, Message, Parameters, ServerEntry, ToolUse, UseState
 from qvac_core.core.tools_state import Decision
-from qvac_core.tools.health import Health, ServerState
-from qvac_core.tools.names import Unusable
+from qvac_core.tools.health import Health, ServerState, Unusable
 from tests.gui import chat_scenes as scenes
 from tests.gui.fake_core import FakeCore
 from tests.gui.fake_tools import ADD_EVENT, CALENDAR, MAPS

@@ -27,7 +27,7 @@ from app.widgets.chat.tool_card import ToolCard
 from app.widgets.error_panel import Act, ErrorPanel
 from app.widgets.icon_label import IconLabel
 from app.widgets.label import Label
-from qvac_core.core.answering import can_go_on
+from qvac_core.core.seams import can_go_on
 from qvac_core.core.state import Message
 from qvac_core.core.tool_turns import is_open
 

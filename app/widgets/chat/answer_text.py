@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from app.widgets.chat.markdown import Block, GrowingText, open_fence, settled
-from qvac_core.core.answering import ANEW
+from qvac_core.core.seams import ANEW
 from qvac_core.core.state import ToolUse
 
 
