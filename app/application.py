@@ -238,6 +238,8 @@ async def live(
                 front.append(_say(theme, error, left.set))
             await leaving
     finally:
+        if beginning.done() and not beginning.cancelled() and beginning.exception() is None:
+            window.leave()  # also where a signal ends it: the windows are back as they were
         if instance is not None:
             instance.leave()
         for task in (beginning, leaving):

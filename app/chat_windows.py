@@ -179,8 +179,9 @@ class ChatWindows(QObject):
             self._size = QSize(int(width), int(height)).boundedTo(self._main.screen().availableSize())
         back: list[tuple[ChatWindow, Kept]] = []
         for kept in _read(await self._setting(OPEN)):
-            if kept.conversation_id not in known and not chats.drafts.get(kept.draft_key).message:
-                continue  # it is gone, or nothing was written in it
+            gone = kept.conversation_id and kept.conversation_id not in known
+            if gone and not chats.drafts.get(kept.draft_key).message:
+                continue
             if kept.draft_key in [window.chat.draft_key for window in self.all]:
                 continue
             window = self._make(kept.draft_key)

@@ -28,6 +28,7 @@ class Cause(StrEnum):
     NO_PATH = "no_path"
     NO_NETWORK = "no_network"
     TOO_LONG = "too_long"
+    USED_UP = "used_up"
     OTHER = "other"
 
 
@@ -59,6 +60,9 @@ _TITLES = {
     "No machine of the network answers.": Cause.NO_NETWORK,
     "This machine has no network.": Cause.NO_NETWORK,
     "The conversation is longer than the model can take in.": Cause.TOO_LONG,
+    "Your tokens for today are used up at this provider.": Cause.USED_UP,
+    "All that this provider's owner gives its guests today is used up.": Cause.USED_UP,
+    "Your time of speech for today is used up at this provider.": Cause.USED_UP,
 }
 
 

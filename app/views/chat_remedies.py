@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from PySide6.QtGui import QClipboard, QGuiApplication
 
@@ -56,6 +56,9 @@ class Remedies:
             return (*self._other_models(), Act(tr("Try again"), retry))
         if cause is Cause.TOO_LONG:  # what was too long once is so again
             return (Act(tr("New conversation"), self.presenter.new_conversation, "primary", "square-pen"),)
+        if cause is Cause.USED_UP:  # the same question is refused until tomorrow: somebody else answers it
+            first, *others = (*self._others(), *self._here(), Act(tr("Retry"), retry))
+            return (replace(first, kind="primary"), *others)
         if cause is Cause.NO_MODEL_HERE:
             return (self._get("primary"), Act(tr("Add a provider…"), lambda: self.add_provider("")))
         return (Act(tr("Retry"), retry, "primary", "rotate-ccw"), *self._here())
@@ -74,6 +77,26 @@ class Remedies:
             self.presenter.download_default,
             kind,
             "download",
+        )
+
+    def _others(self) -> tuple[Act, ...]:
+        """Other providers that are there, first those with the same model."""
+        key = self.presenter.target.provider_key
+        model = self.presenter.directory.model_name(self.presenter.target)
+        found = [
+            (provider, same or provider.models[0])
+            for provider in self.presenter.providers
+            if provider.public_key != key and provider.state == "online" and provider.models
+            for same in [next((each for each in provider.models if each.name == model), None)]
+        ]
+        found.sort(key=lambda each: each[1].name != model)
+
+        def use(target: Target) -> Callable[[], None]:
+            return lambda: self.presenter.retry_with(target)
+
+        return tuple(
+            Act(tr("Use {name}", name=provider.name), use(Target(provider.public_key, model.source)))
+            for provider, model in found[:MOST_MODELS]
         )
 
     def _other_models(self) -> tuple[Act, ...]:

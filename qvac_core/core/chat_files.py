@@ -34,6 +34,7 @@ from qvac_core.core.chat_archive import (
 )
 from qvac_core.core.chat_foreign import from_chatgpt, from_lm_studio, is_chatgpt, is_lm_studio
 from qvac_core.core.state import Conversation
+from qvac_core.core.tool_turns import settled
 from qvac_core.engines.pictures import inspect
 from qvac_core.errors import QvacError, StoreError
 from qvac_core.store.conversations import Conversations
@@ -128,7 +129,9 @@ class ChatFiles:
                     except StoreError:
                         continue  # its name is in the message
                     pictures[picture.sha256] = base64.b64encode(data).decode()
-        messages = parents_first([Branched(message, parent) for message, parent in tree])
+        # A call of a tool that asked when the program was killed asks nobody any more.
+        ended = [(settled(message) if message.status != "streaming" else message, parent) for message, parent in tree]
+        messages = parents_first([Branched(message, parent) for message, parent in ended])
         return Archived(conversation, messages, shown, pictures)
 
     def _take_in(self, archived: Sequence[Archived]) -> tuple[list[Conversation], int]:

@@ -1,8 +1,9 @@
 """The data folder to another place: copied, verified, switched in one step, and only then cleared where it was.
 
 The switch is one small file, `moved.json`, in the folder of the platform: until it is replaced the old folder is in
-use and whole, from then on the new one. A copy that was cut off has the mark `.moving` in it and is begun anew; what
-was left to clear is cleared at the next start. A folder that somebody named (--data-dir) is not moved: who names it
+use and whole, from then on the new one. A copy that was cut off has the mark `.moving` in it: the next start of the
+old folder, where a note names it, takes it away; what was left to clear of a move that was made is cleared likewise. A
+folder that somebody named (--data-dir) is not moved: who names it
 moves it.
 """
 
@@ -27,10 +28,11 @@ from qvac_core.store.folders import MOVED_FILE, DataDir, default_root
 ACTION: Final = "move the data folder"
 MARK: Final = ".moving"
 LEFT: Final = "left-behind.json"  # in the new folder: what is still to be cleared where it was
+BEGUN: Final = "moving-to.json"  # in the old folder, until the switch: where the copy is made
 RESERVE: Final = 200_000_000  # bytes that shall stay free there
 PIECE: Final = 1 << 20  # bytes copied at once
 # Of a run, not of the folder.
-NOT_MOVED: Final = frozenset({"lock", "instance", MOVED_FILE, MARK, LEFT})
+NOT_MOVED: Final = frozenset({"lock", "instance", MOVED_FILE, MARK, LEFT, BEGUN})
 
 
 class MoveCancelled(Exception):
@@ -90,6 +92,7 @@ def carry_out(move: DataMove, report: Callable[[int], None], stop: threading.Eve
         _check_empty(target)
         if mark.exists():  # an earlier try was cut off: what it brought is ours
             _clear(target, keep=NOT_MOVED)
+        write_atomically(source / BEGUN, json.dumps({"folder": str(target)}).encode(), action=ACTION)
         mark.touch(0o600)
         done, files = 0, tuple(_files(source))  # a database that was closed has fewer than an open one
         for name in files:
@@ -108,6 +111,7 @@ def carry_out(move: DataMove, report: Callable[[int], None], stop: threading.Eve
             raise MoveCancelled
         _switch(target)
         mark.unlink(missing_ok=True)
+        (source / BEGUN).unlink(missing_ok=True)
     except OSError as error:
         raise store_error(error, ACTION) from error
 
@@ -117,13 +121,15 @@ def give_up(move: DataMove) -> None:
     with contextlib.suppress(OSError):
         if (move.target / MARK).exists():
             _clear(move.target, keep=frozenset({MOVED_FILE, "lock", "instance"}))
+        (move.source / BEGUN).unlink(missing_ok=True)
 
 
 def clear_left(folder: DataDir) -> None:
-    """Take away what a move left where it was; what somebody else put there stays. Blocking. Raises nothing.
+    """Take away what a move left where it was, or what one brought that was cut off before its switch.
 
-    The caller holds the lock of the new folder.
+    What somebody else put there stays. Blocking. Raises nothing. The caller holds the lock of the folder.
     """
+    _clear_begun(folder)
     note = folder.root / LEFT
     with contextlib.suppress(OSError):
         (folder.root / MARK).unlink(missing_ok=True)  # this folder is in use: its move has come to the switch
@@ -139,6 +145,8 @@ def clear_left(folder: DataDir) -> None:
                 continue
             with contextlib.suppress(OSError):  # the disk may be gone: it is asked again at the next start
                 path.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            (source / BEGUN).unlink(missing_ok=True)
         for inner in sorted({parent for name in files for parent in Path(name).parents}, reverse=True):
             if inner != Path():
                 with contextlib.suppress(OSError):  # not empty, or gone
@@ -147,6 +155,19 @@ def clear_left(folder: DataDir) -> None:
             return
     with contextlib.suppress(OSError):
         note.unlink(missing_ok=True)
+
+
+def _clear_begun(folder: DataDir) -> None:
+    note = folder.root / BEGUN
+    try:
+        target = Path(json.loads(note.read_bytes())["folder"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return
+    with contextlib.suppress(OSError, StoreError):  # the disk may be away: it is asked again at the next start
+        if _resolved(target) in (_resolved(folder.root), _resolved(DataDir.locate().root)):
+            return  # its switch came, and it is in use
+        if target.is_dir() or target.parent.is_dir():
+            give_up(DataMove(folder.root, target, 0))
 
 
 # --- Files

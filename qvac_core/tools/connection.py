@@ -13,13 +13,14 @@ import logging
 import os
 import threading
 from collections import deque
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 from qvac_core.errors import QvacError
 from qvac_core.store.records import ToolServer
 from qvac_core.tools.health import ServerTool
+from qvac_core.tools.listing import Listing
 from qvac_core.tools.results import ToolResult, result_of
 
 if TYPE_CHECKING:
@@ -62,6 +63,7 @@ class Connection:
         self._ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._leave = asyncio.Event()
         self._stderr = _Tail()
+        self._listing = Listing()
         self._status = 0  # of the last answer over HTTP to what was asked
         self._task: asyncio.Task[None] | None = None
         self.title = ""
@@ -100,7 +102,7 @@ class Connection:
         with self._told():
             for _ in range(PAGES_MOST):
                 listed = await self._running.list_tools(cursor=cursor)
-                found += [_tool(tool) for tool in listed.tools]
+                found += [_tool(tool, self._listing.schemas) for tool in listed.tools]
                 cursor = listed.next_cursor
                 if not cursor or len(found) >= TOOLS_MOST:
                     break
@@ -168,7 +170,7 @@ class Connection:
         try:
             async with self._transport() as transport:
                 client = Client(
-                    transport,
+                    self._listing.through(transport),
                     mode="legacy",
                     cache=None,
                     message_handler=self._heard,
@@ -287,11 +289,13 @@ def _innermost(error: BaseException) -> BaseException:
     return error
 
 
-def _tool(tool: Any) -> ServerTool:
+def _tool(tool: Any, kept_aside: Mapping[str, object]) -> ServerTool:
+    """kept_aside: schemas that the package does not take, as the server told them."""
     hints = tool.annotations
     title = tool.title or (hints.title if hints is not None else "") or ""
     reads = hints is not None and hints.read_only_hint is True
-    return ServerTool(tool.name, title, tool.description or "", dict(tool.input_schema), reads)
+    schema = kept_aside.get(tool.name, tool.input_schema)
+    return ServerTool(tool.name, title, tool.description or "", schema, reads)
 
 
 class _Tail:

@@ -9,12 +9,15 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class ServerTool:
-    """A tool as its server describes it. schema: JSON schema of its arguments. reads_only: by the server's own word."""
+    """A tool as its server describes it. reads_only: by the server's own word.
+
+    schema: JSON schema of its arguments, as it was told: it may be none at all (`names.fault`).
+    """
 
     name: str
     title: str
     description: str
-    schema: dict[str, Any]
+    schema: Any
     reads_only: bool = False
 
 

@@ -17,6 +17,7 @@ from qvac_core.store.records import ToolServer
 from qvac_core.tools import connection
 from qvac_core.tools.connection import ToolServerError
 from qvac_core.tools.health import ServerState
+from qvac_core.tools.names import offered
 from qvac_core.tools.results import RESULT_MOST
 from qvac_core.tools.servers import Servers
 
@@ -72,6 +73,51 @@ def test_the_life_of_a_program(tmp_path: Path) -> None:
         assert (await servers.call("Desk", "add", {"a": 1, "b": 1})).text == "2"
 
     run(act, DESK)
+
+
+ODD_TOOLS = """
+import json, sys
+TOOLS = [
+    {"name": "fine", "inputSchema": {"type": "object", "properties": {"a": {"type": "string"}}}},
+    {"name": "plain"},
+    {"name": "null", "inputSchema": None},
+    {"name": "list", "description": 7, "annotations": [], "inputSchema": {"type": "object", "properties": []}},
+    {"name": "text", "icons": "none", "outputSchema": 5, "inputSchema": {"type": "string"}},
+    {"inputSchema": {"type": "object"}},
+    "no tool",
+]
+for line in sys.stdin:
+    asked = json.loads(line)
+    if "id" not in asked:
+        continue
+    told = {"content": [{"type": "text", "text": "done"}]}
+    if asked["method"] == "initialize":
+        told = {"protocolVersion": asked["params"]["protocolVersion"], "capabilities": {"tools": {}},
+                "serverInfo": {"name": "odd", "version": "1"}}
+    elif asked["method"] == "tools/list":
+        told = {"tools": TOOLS}
+    print(json.dumps({"jsonrpc": "2.0", "id": asked["id"], "result": told}), flush=True)
+"""
+
+
+def test_one_bad_tool_costs_no_other_one(tmp_path: Path) -> None:
+    script = tmp_path / "odd.py"
+    script.write_text(ODD_TOOLS)
+    odd = ToolServer("Odd", sys.executable, (str(script),))
+
+    async def act(servers: Servers) -> None:
+        tools = await servers.tools("Odd")
+        assert [tool.name for tool in tools] == ["fine", "plain", "null", "list", "text"]
+        found, left = offered([(odd, tools)])
+        assert [one.own.name for one in found] == ["fine", "plain"]
+        assert {one.tool: one.reason for one in left} == {
+            "null": 'The schema of "null" does not describe an object.',
+            "list": 'The schema of "list" has properties that are no object.',
+            "text": 'The schema of "text" does not describe an object.',
+        }
+        assert (await servers.call("Odd", "fine", {"a": "b"})).text == "done"
+
+    run(act, odd)
 
 
 async def _there(path: Path) -> None:

@@ -72,6 +72,12 @@ TOO_LONG = ErrorInfo(
     "The conversation is longer than the model can take in.",
     "Start a new conversation, or shorten your message.",
 )
+USED_UP = ErrorInfo(
+    "REQUEST_REJECTED_BY_POLICY",
+    52420,
+    "Your tokens for today are used up at this provider.",
+    "It is possible again in 9 h 2 min.",
+)
 MODEL_OFF = ErrorInfo(
     "MODEL_NOT_FOUND",
     52200,

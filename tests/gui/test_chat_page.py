@@ -390,6 +390,22 @@ def test_a_conversation_that_is_too_long_is_not_retried(open_chat: Open) -> None
     assert chat.presenter.messages == []
 
 
+def test_who_has_used_up_a_day_is_led_to_somebody_else(open_chat: Open) -> None:
+    """The same machine refuses the question until tomorrow."""
+    core = populated()
+    core.script = Script(pieces=(), stats=None, error=scenes.USED_UP)
+    chat = open_chat(core)
+    chat.ask("Go")
+    first, *others = chat.acts()
+    assert others[-2:] == ["Retry", "Copy details"]
+    asked = chat.presenter.target
+    core.script = Script()
+    chat.acts()[first].click()
+    chat.settle()
+    assert chat.presenter.target.provider_key != asked.provider_key
+    assert chat.last().message.text == "Hello, world."
+
+
 def test_refused_offers_to_ask_again_my_key_and_this_machine(open_chat: Open) -> None:
     core = populated()
     core.script = Script(pieces=(), stats=None, error=scenes.REFUSED)

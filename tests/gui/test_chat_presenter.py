@@ -482,6 +482,7 @@ def test_closing_ends_what_runs(qloop: QEventLoop, fake_core: FakeCore) -> None:
         (scenes.NOT_FOUND, Cause.NOT_FOUND),
         (scenes.OFFLINE, Cause.OFFLINE),
         (scenes.TOO_LONG, Cause.TOO_LONG),
+        (scenes.USED_UP, Cause.USED_UP),
         (ErrorInfo("IDENTITY", 0, "That is not a public key: no peer can have it.", ""), Cause.NOT_FOUND),
         (ErrorInfo("MODEL_NOT_FOUND_HERE", 0, "There is no model.", ""), Cause.NO_MODEL_HERE),
         (ErrorInfo("WHATEVER", 1, "Something else.", ""), Cause.OTHER),

@@ -15,7 +15,7 @@ import pytest
 from PySide6.QtWidgets import QApplication
 from qasync import QEventLoop
 
-from app.application import DONE, FAILED, live
+from app.application import DONE, FAILED, INTERRUPTED, live
 from app.bridge import CoreProxy, CoreThread
 from app.instance import Call, Instance
 from app.theme import Theme
@@ -54,6 +54,23 @@ def test_closing_the_window_closes_the_core_and_its_thread(qloop: QEventLoop, th
     assert core.closed
     assert "geometry" in core.settings
     assert "core" not in {thread.name for thread in threading.enumerate()}
+
+
+def test_a_signal_keeps_which_windows_were_open(qloop: QEventLoop, theme: Theme) -> None:
+    core = FakeCore()
+    loaded: list[object] = []
+
+    async def main() -> int:
+        life = asyncio.ensure_future(live(CoreProxy(CoreThread(lambda: core)), theme))
+        await until(lambda: bool(windows()))
+        windows()[0].called.connect(loaded.append)
+        await until(lambda: bool(loaded))
+        windows()[0].windows.open()
+        signal.raise_signal(signal.SIGTERM)
+        return await life
+
+    assert qloop.run_until_complete(main()) == INTERRUPTED
+    assert "geometry" in core.settings and '"draft": "+2"' in core.settings["windows.open"]
 
 
 @pytest.mark.qt_log_ignore("This plugin does not support raise", extend=True)

@@ -292,6 +292,8 @@ def test_windows_are_back_at_the_next_start(qloop: QEventLoop, chatty: FakeCore,
             one, two = await second(window, ids[1]), await second(window)
             one.resize(760, 600)
             write(two, "half a thought")
+            empty = await second(window)
+            empty.resize(760, 620)
             window.leave()
             await settled(window)
             assert not seen(one)
@@ -302,11 +304,12 @@ def test_windows_are_back_at_the_next_start(qloop: QEventLoop, chatty: FakeCore,
         chatty.closed = False
         proxy = DirectProxy(chatty)
         async with opened(proxy, theme, chatty.clock) as window:
-            one, two = window.windows.all
+            one, two, empty = window.windows.all
             assert window.chat.open_id == ids[-1]
+            assert (written(empty), empty.chat.open_id, empty.height()) == ("", "", 620)
             assert one.chat.open_id == ids[1] and (one.width(), one.height()) == (760, 600)
             assert written(two) == "half a thought" and not two.chat.open_id
-            assert seen(one) and seen(two)
+            assert seen(one) and seen(two) and seen(empty)
 
     qloop.run_until_complete(again(qloop.run_until_complete(first())))
 

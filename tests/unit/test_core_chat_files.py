@@ -309,6 +309,21 @@ def test_what_was_hung_behind_something_younger_comes_back(tmp_path: Path) -> No
     asyncio.run(main())
 
 
+def test_a_tool_that_asked_when_the_program_was_killed_asks_nobody_in_the_export(tmp_path: Path) -> None:
+    async def main() -> None:
+        store = Store.open(DataDir(tmp_path / "here", explicit=True), now=1.0)
+        id = store.conversations.create(Target(), 1.0, title="Asked").id
+        use = ToolUse("u", "Files", "count_rows", "count_rows", "{}", 0, 1, UseState.ASKS)
+        store.conversations.append(id, Message("m", "assistant", "", 2.0, status="streaming", tools=(use,)), 2.0)
+        store.conversations.close_unfinished()  # of the next start
+        out = tmp_path / "out.md"
+        await ChatFiles(store.database, store.conversations, store.pictures).export((), "markdown", out)
+        store.close()
+        assert "`count_rows`, stopped" in out.read_text(encoding="utf-8")
+
+    asyncio.run(main())
+
+
 def test_a_path_that_comes_back_to_itself_is_cut(tmp_path: Path) -> None:
     (back,) = from_json(to_json([replace(ours(), shown=("q", "a", "q", "a"))]))
     assert len(back.shown) == 2

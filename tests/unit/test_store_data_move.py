@@ -17,7 +17,7 @@ import pytest
 from qvac_core.core.library_folder import models_folder
 from qvac_core.errors import StoreError
 from qvac_core.store import data_move
-from qvac_core.store.data_move import MARK, MoveCancelled, carry_out, clear_left, give_up, plan_move
+from qvac_core.store.data_move import BEGUN, MARK, MoveCancelled, carry_out, clear_left, give_up, plan_move
 from qvac_core.store.folders import DataDir
 from qvac_core.store.settings_file import SettingsFile
 
@@ -195,6 +195,9 @@ def test_a_kill_anywhere_leaves_one_whole_folder(home: Path, tmp_path: Path) -> 
             clear_left(here)
             assert contents(home) == {} and contents(target) == NAMES
             break
+        clear_left(here)  # the next start takes the partial copy away
+        assert (list(target.iterdir()), contents(home)) == ([], NAMES)
+        assert not (home / BEGUN).exists()
     else:
         assert run(0).returncode == 0  # and it still can be moved
     assert DataDir.locate().root == target
