@@ -63,6 +63,9 @@ ELSEWHERE = {
         "No machine of the network answers.",
         "This machine has no network.",
         "The conversation is longer than the model can take in.",
+        "Your tokens for today are used up at this provider.",
+        "All that this provider's owner gives its guests today is used up.",
+        "Your time of speech for today is used up at this provider.",
     },
     "presenters/share_rows.py": {
         "It was as long as you let",
