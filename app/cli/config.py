@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import sys
+from pathlib import Path
 
 from qvac_core.core.config import CoreConfig, RuleOverride
 from qvac_core.core.model_options import ModelOptions
+from qvac_core.core.model_servers_state import GivenServer
+from qvac_core.errors import LocalProtocolError
+from qvac_core.store.server_keys import checked_key
 
 
 def core_config(options: argparse.Namespace) -> CoreConfig:
@@ -23,8 +28,33 @@ def core_config(options: argparse.Namespace) -> CoreConfig:
         relays=tuple(getattr(options, "relay_through", None) or ()),
         go_on=getattr(options, "verb", None) in (None, "provider"),
         copies=tuple(getattr(options, "allow_copy", None) or ()) or None,
+        servers=_servers(options),
         models=tuple(options.model) if getattr(options, "verb", "") == "provider" and options.model else None,
     )
+
+
+def _servers(options: argparse.Namespace) -> tuple[GivenServer, ...]:
+    addresses = getattr(options, "server", None) or ()
+    file = getattr(options, "server_key_file", None) if addresses else None
+    if file is not None and len(addresses) > 1:
+        raise LocalProtocolError(
+            "--server-key-file is for one --server. Keep servers with keys by `qvac-desktop servers add`.",
+            name="INVALID_OPTION",
+        )
+    key = server_key(file) if file is not None else ""
+    return tuple(GivenServer(address, key) for address in addresses)
+
+
+def server_key(file: Path) -> str:
+    """The key in a file; "-" is standard input. Raises LocalProtocolError."""
+    try:
+        text = sys.stdin.readline() if str(file) == "-" else file.read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is no text"
+        raise LocalProtocolError(f"The key in {file} cannot be read: {reason}.", name="INVALID_OPTION") from None
+    if not (key := checked_key(text)):
+        raise LocalProtocolError(f"There is no key in {file}.", name="INVALID_OPTION")
+    return key
 
 
 def _model_options(options: argparse.Namespace) -> ModelOptions:

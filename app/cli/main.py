@@ -155,6 +155,10 @@ def _dispatch(options: argparse.Namespace, output: Output, arguments: Sequence[s
         from app.cli.guests import guests
 
         return run_until_done(guests(options, output), output)
+    if options.verb == "servers":
+        from app.cli.servers import servers
+
+        return run_until_done(servers(options, output), output)
     if options.verb == "remote":
         from app.cli.remote import remote
 

@@ -258,6 +258,7 @@ def build_parser() -> argparse.ArgumentParser:
     _receipts(_verb(verbs, "receipts", "list what was served and signed, export it, or check somebody's file of it"))
     _conversations(_verb(verbs, "conversations", "list the conversations of this machine, export or import them"))
     _guests(_verb(verbs, "guests", "who may use this machine, how much, and which are your own machines"))
+    _servers(_verb(verbs, "servers", "offer the models of other programs: Ollama, LM Studio, llama.cpp, vLLM, …"))
     _remote(_verb(verbs, "remote", "pause, load, unload, fetch and remove models on a machine of your own"))
     _invite(_verb(verbs, "invite", "let people in by a link: make one, see who came, take it back; or open one"))
     _models(_verb(verbs, "models", "list the models of this machine and those to be had, or what a provider offers"))
@@ -475,6 +476,26 @@ def _guests(parser: argparse.ArgumentParser) -> None:
     mine.add_argument("--mine", action="store_true", default=None, help="this is one of your own machines")
     mine.add_argument("--not-mine", action="store_false", dest="mine", help="it is not (any more)")
     _json(parser)
+
+
+def _servers(parser: argparse.ArgumentParser) -> None:
+    parser.description = (
+        "Servers that speak OpenAI's API and whose models this machine offers like its own. `add ADDRESS` keeps one, "
+        "`list` says what each has, `test ADDRESS` or `test NAME` asks one now, `remove NAME` forgets one. It holds "
+        "within seconds, also for a provider or a window that runs here."
+    )
+    acts = ("list", "add", "remove", "test")
+    parser.add_argument("action", choices=acts, metavar="|".join(acts), help="what to do")
+    parser.add_argument("what", type=_text, nargs="?", metavar="ADDRESS|NAME", help="as in http://127.0.0.1:11434")
+    parser.add_argument("--name", type=_text, metavar="NAME", help="what you call it (default: by its address)")
+    _server_key(parser, "add and test: its key is in this file; - reads standard input")
+    parser.add_argument("--requests", type=_slots, metavar="N", help="add: so many at once (default: as it is known)")
+    _json(parser)
+
+
+def _server_key(parser: argparse.ArgumentParser, words: str) -> None:
+    """A key on the command line could be read by every program of the machine."""
+    parser.add_argument("--server-key-file", type=_folder, metavar="FILE", help=words)
 
 
 def _remote(parser: argparse.ArgumentParser) -> None:
@@ -697,6 +718,15 @@ def _provider(parser: argparse.ArgumentParser) -> None:
         metavar="NAME_OR_PATH",
         help="share this model: a GGUF or Whisper file, an SDK name or an https address; may be repeated",
     )
+    parser.add_argument(
+        "--server",
+        type=_text,
+        action="append",
+        default=[],
+        metavar="ADDRESS",
+        help="share the models of this OpenAI-compatible server (Ollama, llama.cpp, vLLM, …) too; may be repeated",
+    )
+    _server_key(parser, "the key of the --server is in this file; - reads standard input")
     parser.add_argument(
         "--allow-copy",
         type=_name_or_path,

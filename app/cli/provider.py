@@ -13,6 +13,7 @@ from app.cli.output import Output
 from app.words import size
 from qvac_core.codec.key_text import short_key
 from qvac_core.core import Core
+from qvac_core.core.model_servers_state import ServerState
 from qvac_core.core.state import (
     AccessMode,
     AccessRules,
@@ -20,6 +21,8 @@ from qvac_core.core.state import (
     DownloadChanged,
     KnocksChanged,
     LogEntry,
+    ModelServerEntry,
+    ModelServersChanged,
     Notice,
     Pause,
     PausesChanged,
@@ -178,6 +181,15 @@ def _tell_pauses(pauses: tuple[Pause, ...], output: Output) -> None:
         output.note(f"{why}. Guests are told when to ask again.")
 
 
+def _tell_server(server: ModelServerEntry, output: Output) -> None:
+    if server.state is ServerState.ASKED:
+        return
+    names = [model.name for model in server.models]
+    output.event("server", name=server.name, state=server.state, problem=server.problem or None, models=names)
+    if server.state is ServerState.AWAY:
+        output.note(f"{server.name}: {server.problem}")
+
+
 def _report(event: CoreEvent, output: Output) -> None:
     match event:
         case PeerConnection():
@@ -219,6 +231,9 @@ def _report(event: CoreEvent, output: Output) -> None:
             output.event("sharing", phase=state.phase, detail=state.detail)
             if state.detail:
                 output.note(state.detail)
+        case ModelServersChanged(servers=servers):
+            for server in servers:
+                _tell_server(server, output)
         case DownloadChanged():
             output.event("progress", model=event.model, downloaded=event.downloaded, total=event.total)
         case PausesChanged(pauses=pauses):

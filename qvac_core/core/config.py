@@ -10,6 +10,7 @@ from qvac_core.codec import Address
 from qvac_core.store.settings import ModelOptions, NetworkSettings, entrances
 
 if TYPE_CHECKING:
+    from qvac_core.core.model_servers_state import GivenServer
     from qvac_core.core.newer import UpdateSource
 
 
@@ -54,6 +55,7 @@ class CoreConfig:
     local_hosts: tuple[str, ...] | None = None  # own addresses whose networks these are; None = all of them
     relays: tuple[bytes, ...] = ()  # public keys of blind relays to go through where no direct path is found
     go_on: bool = False
+    servers: tuple[GivenServer, ...] = ()  # whose models are offered in this run, beside those that are kept
     updates: UpdateSource | None = None  # where newer versions are asked for; None = nowhere
     exclusive: bool = True  # hold the one-instance lock of the data folder
 

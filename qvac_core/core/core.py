@@ -40,6 +40,7 @@ from qvac_core.core.machine import THIS_MACHINE, Machine, load_config
 from qvac_core.core.machine_use import on_battery
 from qvac_core.core.manners import MachineSenses, Manners
 from qvac_core.core.model_options import OF_ALL_MODELS, ModelOptionsInterface
+from qvac_core.core.model_servers import ModelServersRoom
 from qvac_core.core.network import NetworkNode
 from qvac_core.core.newer import Newer
 from qvac_core.core.own_identity import IdentityRoom
@@ -82,7 +83,7 @@ from qvac_core.delegation.admission import Limits
 from qvac_core.delegation.consumer import Consumer, Delegate
 from qvac_core.engines.live_speech import LiveOptions, LiveSession
 from qvac_core.engines.llama_engine import LlamaEngine
-from qvac_core.engines.model_kind import EMBEDDING_TYPE, SPEECH_TYPE, TRANSLATION_TYPE
+from qvac_core.engines.model_kind import CHAT_TYPE, EMBEDDING_TYPE, SPEECH_TYPE, TRANSLATION_TYPE
 from qvac_core.engines.pool import ModelPool
 from qvac_core.engines.speech import AudioFile, TranscriptionEvent
 from qvac_core.engines.speech_engine import WhisperEngine
@@ -201,8 +202,15 @@ class Core:
         if given_folder is None:
             await asyncio.to_thread(finish_rename, folder, self._store.settings)
         library = await asyncio.to_thread(open_library, folder, self._store.settings, given_folder)
+        self.model_servers = ModelServersRoom(
+            self._store, self._hub, self._config.servers, shared_names=lambda: self.machine.shared_names()
+        )
+        self._on_close("model servers", self.model_servers.close)
+        await self.model_servers.open()
+        at_servers = self.model_servers.engine
         pool = ModelPool(
             self._engine,
+            at_servers={CHAT_TYPE: at_servers.load, EMBEDDING_TYPE: at_servers.load_embedding},
             others={
                 EMBEDDING_TYPE: self._engine.load_embedding,
                 SPEECH_TYPE: self._speech_engine.load_pooled,
@@ -227,7 +235,10 @@ class Core:
             copies=self._config.copies,
             given=given,
             downloads=self.library.downloads_queue,
+            servers=self.model_servers,
         )
+        self.model_servers.on_changed = self.machine.announce
+        self.model_servers.unload = pool.unload
         self._on_close("machine", self.machine.close)
         self.translators = TranslatorsHere(self.machine.translators)
 

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from qvac_core.core.limits import LimitsInterface
     from qvac_core.core.manners_state import MannersInterface
     from qvac_core.core.model_options import ModelOptionsInterface
+    from qvac_core.core.model_servers import ModelServersInterface
     from qvac_core.core.pausing import PausingInterface
     from qvac_core.core.programs_state import ProgramsInterface
     from qvac_core.core.receipts_room import ReceiptsInterface
@@ -157,6 +158,10 @@ class CoreInterface(Protocol):
     @property
     def copies(self) -> CopyRoom:
         """Which models guests may copy."""
+
+    @property
+    def model_servers(self) -> ModelServersInterface:
+        """Servers of other programs whose models this machine offers."""
 
     @property
     def history(self) -> HistoryInterface: ...

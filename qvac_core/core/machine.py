@@ -19,6 +19,7 @@ from qvac_core.core.library_downloads import Downloads
 from qvac_core.core.local_config import loading_here
 from qvac_core.core.local_translation import translate_here
 from qvac_core.core.model_options import OptionsOfModel, check_options
+from qvac_core.core.model_servers import ModelsAtServers, NoServers
 from qvac_core.core.state import AnswerStats, SharedModel, SharedModelsChanged, Target
 from qvac_core.core.tasks import TaskOwner
 from qvac_core.core.translators import Route, route
@@ -81,6 +82,8 @@ THIS_MACHINE = "This machine"
 
 
 def _cannot_be_copied(model: LibraryModel) -> ModelError:
+    if model.at is not None:
+        return ModelError(f"{model.name} is at a server and has no file here that could be copied.")
     return ModelError(
         f"{model.name} was added by an older version, which did not count all its files. "
         "Remove it from the library and add it again: then it can be copied."
@@ -114,14 +117,17 @@ class Machine:
         given: ModelOptions | None = None,
         *,
         downloads: Downloads,
+        servers: ModelsAtServers | None = None,
     ) -> None:
         """only: names or paths shared in this run, in place of the switches kept in the settings; copies: those of
         them that guests may copy. given: what holds in
-        this run for all models, in place of the settings. downloads: by which models come that are not here."""
+        this run for all models, in place of the settings. downloads: by which models come that are not here. servers:
+        of other programs, whose models are offered as well."""
         self._given = given or ModelOptions()
         self._store = store
         self._events = events
         self._library = library
+        self._servers = servers or NoServers()
         self.pool = pool
         self._limits = limits
         self._only = only
@@ -151,6 +157,7 @@ class Machine:
 
     async def start(self) -> None:
         """Take the models of this run into the library. Raises ModelError for one that is not there or no model."""
+        await self._servers.first_look()
         if self._only is not None:
             models = [await self.require(name, "") for name in self._only]
             self._shared_now = frozenset(model.name for model in models)
@@ -158,7 +165,7 @@ class Machine:
             self._copies_now = frozenset(self._to_be_copied(name) for name in self._copies)
 
     def _to_be_copied(self, name_or_path: str) -> str:
-        model = self._library.find(name_or_path)
+        model = self.named(name_or_path)
         if model is None or model.name not in self.shared_names():
             raise ModelError(
                 f"{name_or_path} is not shared, so that nobody can copy it. Share it as well (--model).",
@@ -188,7 +195,7 @@ class Machine:
         )
 
     async def options(self, name: str) -> OptionsOfModel:
-        model = self._library.find(name)
+        model = self.named(name)
         if model is None:
             raise _no_such_model(name)
         sharing, pooled = self._store.settings.settings.sharing, self._pooled(model)
@@ -202,7 +209,7 @@ class Machine:
 
     async def set_options(self, name: str, options: ModelOptions) -> OptionsOfModel:
         check_options(options)
-        model = self._library.find(name)
+        model = self.named(name)
         if model is None:
             raise _no_such_model(name)
 
@@ -227,10 +234,16 @@ class Machine:
         options = self.options_of(model.name)
         most = options.answer_tokens or self._limits.max_tokens
         engine = self._store.settings.settings.engine
+        slots, n_ctx = options.slots, options.context_tokens
+        if model.at is not None:
+            own = self._store.settings.settings.sharing.per_model.get(model.name, ModelOptions())
+            chosen = self._given.context_tokens or own.context_tokens  # what holds for all is about memory of ours
+            slots = model.at.parallel
+            n_ctx = min(chosen or model.at.n_ctx, model.at.n_ctx) if model.at.n_ctx else n_ctx
         return replace(
             self._limits,
-            n_ctx=options.context_tokens,
-            slots=options.slots,
+            n_ctx=n_ctx,
+            slots=slots,
             max_tokens=most,
             device=engine.device.value,
             gpu_layers=engine.gpu_layers,
@@ -242,6 +255,8 @@ class Machine:
 
     async def admit(self, model: LibraryModel, config: ModelConfig, held: int) -> None:
         """May it be loaded beside what others hold? Raises ModelError."""
+        if model.at is not None:
+            return  # it takes no memory of ours
         cap, cap_of_all = self.options_of(model.name).memory_mb, self._store.settings.settings.sharing.memory_mb
         if cap or cap_of_all:
             needed = await asyncio.to_thread(needed_bytes, model, config)
@@ -249,13 +264,21 @@ class Machine:
 
     # --- Library and switches -------------------------------------------------------------------------------------
 
+    def _models(self) -> tuple[LibraryModel, ...]:
+        """Here, then at servers."""
+        return (*self._library.models(), *self._servers.models())
+
+    def named(self, name_or_source: str) -> LibraryModel | None:
+        """Of the library, or of a server. None: there is none of that name."""
+        return self._library.find(name_or_source) or self._servers.find(name_or_source)
+
     def chat_models(self) -> list[LibraryModel]:
-        return [model for model in self._library.models() if model.model_type == CHAT_TYPE]
+        return [model for model in self._models() if model.model_type == CHAT_TYPE]
 
     def runnable_models(self) -> list[LibraryModel]:
         """Chat models first: a guest that takes the first one that is offered can chat with it."""
         return sorted(
-            (model for model in self._library.models() if model.model_type in RUNNABLE_TYPES),
+            (model for model in self._models() if model.model_type in RUNNABLE_TYPES),
             key=lambda model: model.model_type != CHAT_TYPE,
         )
 
@@ -269,7 +292,7 @@ class Machine:
         return model
 
     async def _require(self, name_or_path: str, model_type: str) -> LibraryModel:
-        if (found := self._library.find(name_or_path)) is not None:
+        if (found := self.named(name_or_path)) is not None:
             return found
         path = await asyncio.to_thread(_owners_file, name_or_path)
         if path is not None:
@@ -290,7 +313,7 @@ class Machine:
     def shared_names(self) -> frozenset[str]:
         if self._shared_now is not None:
             return self._shared_now
-        return frozenset(self._store.settings.settings.sharing.models)
+        return frozenset(self._store.settings.settings.sharing.models) | self._servers.given_names()
 
     def shared_models(self) -> tuple[SharedModel, ...]:
         """With their switches: chat models first, then those of other abilities; then files of no use."""
@@ -309,13 +332,14 @@ class Machine:
             quantization=model.quantization,
             size_bytes=model.size_bytes,
             memory_bytes=info.memory_bytes if info is not None else model.size_bytes,
-            n_ctx=info.n_ctx if info is not None else self.options_of(model.name).context_tokens,
-            slots=info.slots if info is not None else self.options_of(model.name).slots,
+            n_ctx=info.n_ctx if info is not None else self.limits_of(model).n_ctx,
+            slots=info.slots if info is not None else self.limits_of(model).slots,
             shared=shared,
-            state="idle" if pooled is None else "loading" if info is None else "loaded",
+            state=_state(model, pooled),
             ability=_ABILITIES[model.model_type][0],
             vision="vision" in _abilities(model),
             copyable=model.name in self.copyable_names(),
+            server=model.at.server if model.at is not None else "",
         )
 
     def _pooled(self, model: LibraryModel) -> PooledModel | None:
@@ -337,7 +361,7 @@ class Machine:
         return frozenset(self._store.settings.settings.sharing.copies)
 
     async def set_copyable(self, name: str, copyable: bool) -> None:
-        model = self._library.find(name)
+        model = self.named(name)
         if model is None:
             raise _no_such_model(name)
         if copyable and not model.copy_sha256:
@@ -387,7 +411,7 @@ class Machine:
     # --- For the library ------------------------------------------------------------------------------------------
 
     def of_sha256(self, sha256: str) -> LibraryModel | None:
-        return next((model for model in self._library.models() if model.sha256 == sha256), None)
+        return next((model for model in self._models() if model.sha256 == sha256), None)
 
     def is_loaded(self, model: LibraryModel) -> bool:
         return self._pooled(model) is not None
@@ -418,7 +442,7 @@ class Machine:
     # --- For the provider: delegation's SharedModels --------------------------------------------------------------
 
     def find(self, source_or_name: str, public_key: bytes) -> LibraryModel | None:
-        model = self._library.find(source_or_name)
+        model = self.named(source_or_name)
         if model not in self.runnable_models():
             return None
         return model if model.name in self.shared_names() or self.sees_all(public_key) else None
@@ -433,7 +457,7 @@ class Machine:
                 abilities=_abilities(model),
             )
             for model in self.runnable_models()
-            if everything or model.name in shared
+            if (everything or model.name in shared) and _is_there(model)
         ]
 
     def copies(self, public_key: bytes) -> Sequence[LibraryModel]:
@@ -450,7 +474,7 @@ class Machine:
     def _context_of(self, model: LibraryModel) -> int:
         """What a guest can count on: of the copy that runs, else of the one that would be loaded."""
         pooled = self._pooled(model)
-        return pooled.info.n_ctx if pooled is not None and pooled.info else self.options_of(model.name).context_tokens
+        return pooled.info.n_ctx if pooled is not None and pooled.info else self.limits_of(model).n_ctx
 
     # --- For the chats: LocalResponder ----------------------------------------------------------------------------
 
@@ -476,10 +500,10 @@ class Machine:
             if same is not None:
                 return same
         wanted = name or self._store.settings.settings.chat.local_model
-        found = self._library.find(wanted) if wanted else None
+        found = self.named(wanted) if wanted else None
         if found is not None and (name or found.model_type == CHAT_TYPE):
             return found
-        return next(iter(self.chat_models()), None) if not name else None
+        return next((model for model in self.chat_models() if _is_there(model)), None) if not name else None
 
     async def acquire(
         self,
@@ -498,7 +522,7 @@ class Machine:
         if model is None:
             raise no_model_here()
         require_chat_type(model.model_type)
-        if question.model_sha256 not in ("", model.sha256):
+        if question.model_sha256 not in ("", model.sha256) or not _continues(model):
             question = replace(question, so_far="")  # another model's words: it would carry on in a voice not its own
         lease = await self.acquire(model)
         most, wanted = self._store.settings.settings.chat.answer_tokens, question.parameters
@@ -562,7 +586,7 @@ class Machine:
 
     def name_of(self, name_or_path: str) -> str:
         """What a model of this machine is called; what was written, for one that is not here."""
-        found = self._library.find(name_or_path)
+        found = self.named(name_or_path)
         return found.name if found is not None else name_or_path
 
     def translators(self) -> Sequence[LibraryModel]:
@@ -574,7 +598,7 @@ class Machine:
 
     def translation_route(self, wish: TranslationWish) -> Route[LibraryModel] | None:
         """None: a chat model is to do it."""
-        named = self._library.find(wish.target.model) if wish.target.model else None
+        named = self.named(wish.target.model) if wish.target.model else None
         if named is not None and named.model_type == TRANSLATION_TYPE:
             return Route(named)
         return route(self.translators(), wish.source, wish.to) if wish.source else None
@@ -732,8 +756,25 @@ def _check_type(model_type: str, wanted: str) -> None:
         )
 
 
+def _state(model: LibraryModel, pooled: PooledModel | None) -> str:
+    """As of `SharedModel.state`."""
+    if model.at is not None and model.at.away:
+        return f"away: {model.at.away}"
+    return "idle" if pooled is None else "loading" if pooled.info is None else "loaded"
+
+
+def _is_there(model: LibraryModel) -> bool:
+    """Whether it could answer now."""
+    return model.at is None or not model.at.away
+
+
+def _continues(model: LibraryModel) -> bool:
+    """Whether it goes on with an answer that was begun."""
+    return model.at is None or model.at.continues
+
+
 def _abilities(model: LibraryModel) -> tuple[str, ...]:
-    sees = model.projector is not None and shows_pictures()
+    sees = model.at.vision if model.at is not None else model.projector is not None and shows_pictures()
     return (*_ABILITIES[model.model_type], "vision") if sees else _ABILITIES[model.model_type]
 
 

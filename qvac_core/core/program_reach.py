@@ -164,7 +164,7 @@ class ProgramReach:
     def _offers_here(self) -> tuple[Offer, ...]:
         offers = []
         for model in self._machine.shared_models():
-            found = self._library.find(model.name) if model.ability else None
+            found = self._machine.named(model.name) if model.ability else None
             if found is None:
                 continue
             abilities = (model.ability, "tools") if model.ability == "chat" else (model.ability,)
@@ -218,7 +218,7 @@ class ProgramReach:
         return next((offer for offer in offers if wanted in (offer.name.casefold(), offer.source.casefold())), None)
 
     def _model_here(self, offer: Offer) -> LibraryModel:
-        model = self._library.find(offer.source)
+        model = self._machine.named(offer.source)
         if model is None:
             raise ModelError(f"{offer.name} is not on this machine any more.", name="MODEL_NOT_FOUND_HERE")
         return model

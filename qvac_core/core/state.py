@@ -42,6 +42,8 @@ if TYPE_CHECKING:
     from qvac_core.core.invites_room import InviteWish as InviteWish
     from qvac_core.core.invites_room import Offer as Offer
     from qvac_core.core.library_state import LibraryEvent
+    from qvac_core.core.model_servers_state import ModelServerEntry as ModelServerEntry
+    from qvac_core.core.model_servers_state import ModelServersChanged as ModelServersChanged
     from qvac_core.core.programs_state import ProgramCalled as ProgramCalled
     from qvac_core.core.programs_state import ProgramsChanged as ProgramsChanged
     from qvac_core.core.receipts_room import ReceiptsChanged as ReceiptsChanged
@@ -59,6 +61,8 @@ __getattr__ = exports(
         "Offer": "qvac_core.core.invites_room",
         "DownloadChanged": "qvac_core.core.download_state",
         "DownloadState": "qvac_core.core.download_state",
+        "ModelServerEntry": "qvac_core.core.model_servers_state",
+        "ModelServersChanged": "qvac_core.core.model_servers_state",
         "ProgramCalled": "qvac_core.core.programs_state",
         "ProgramsChanged": "qvac_core.core.programs_state",
         "ReceiptsChanged": "qvac_core.core.receipts_room",
@@ -96,6 +100,8 @@ class SharedModel:
     `ability`: what it is made for: "chat", "embed", "transcribe"; "" for a file of the models folder that is of no
     use, or not whole (`state` says why). Those are listed, and never shared or offered.
     copyable: guests may copy its file.
+    server: what the owner calls the server of another program that runs it; "" = it is a file here. Its `state` may be
+    "away: …" as well.
     """
 
     name: str
@@ -110,6 +116,7 @@ class SharedModel:
     ability: str = "chat"
     vision: bool = False
     copyable: bool = False
+    server: str = ""
 
 
 class AccessMode(StrEnum):
@@ -521,6 +528,7 @@ CoreEvent: TypeAlias = """
     | AnswerSeam
     | AnswerTool
     | ToolServersChanged
+    | ModelServersChanged
     | AnswerFinished
     | LibraryEvent
     | TranscriptProgress

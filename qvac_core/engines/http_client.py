@@ -204,17 +204,23 @@ def _certificates(environment: Mapping[str, str]) -> ssl.SSLContext:
     return context
 
 
-def open_client(environment: Mapping[str, str] | None = None) -> httpx.AsyncClient:
+def open_client(
+    environment: Mapping[str, str] | None = None,
+    *,
+    redirects: int = REDIRECTS,
+    read_timeout: float | None = READ_TIMEOUT,
+) -> httpx.AsyncClient:
     """A client as the environment wants it. Raises ModelError HTTP_ERROR (53003) that names a variable it cannot use.
 
+    redirects: how many are followed. read_timeout: seconds without a byte, None = the caller's business.
     Reads certificates from disk: call it in a thread.
     """
     variables = os.environ if environment is None else environment
     transport = _ByEnvironment(Proxies(variables, urllib.request.getproxies()), _certificates(variables))
     return httpx.AsyncClient(
         transport=transport,
-        timeout=httpx.Timeout(READ_TIMEOUT, connect=CONNECT_TIMEOUT),
-        follow_redirects=True,
-        max_redirects=REDIRECTS,
+        timeout=httpx.Timeout(read_timeout, connect=CONNECT_TIMEOUT),
+        follow_redirects=redirects > 0,
+        max_redirects=redirects,
         trust_env=False,  # all of it is read above
     )

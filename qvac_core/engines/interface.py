@@ -337,6 +337,24 @@ class Engine(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class AtServer:
+    """Where a model runs that has no file here: another program of the owner's, reached by OpenAI's API.
+
+    server: what the owner calls it. model: its name there. n_ctx: tokens of a chat, 0 = it does not say. parallel:
+    requests that it takes at once. continues: it goes on with an answer that was begun. away: why it does not answer
+    now, "" when it does.
+    """
+
+    server: str
+    model: str
+    n_ctx: int = 0
+    parallel: int = 1
+    vision: bool = False
+    continues: bool = False
+    away: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class LibraryModel:
     """A model file this machine has. `sources`: registry:// or https:// addresses it answers to (catalog).
 
@@ -345,6 +363,8 @@ class LibraryModel:
     languages: codes, from which and into which a translation model translates; () for any other.
     parts: the further files of one that comes in several, with their bytes. whole_sha256: then, of all the files one
     after the other; "" = not known.
+    at: of a model that another server runs, which has no file here. Its `path` and `sha256` are then made up: they tell
+    it from every other model, and say nothing of its weights.
     """
 
     name: str
@@ -361,6 +381,7 @@ class LibraryModel:
     languages: tuple[str, ...] = ()
     parts: tuple[tuple[Path, int], ...] = ()
     whole_sha256: str = ""
+    at: AtServer | None = None
 
     @property
     def files(self) -> tuple[tuple[Path, int], ...]:
@@ -370,6 +391,8 @@ class LibraryModel:
     @property
     def copy_sha256(self) -> str:
         """Of what a copy of it is: all its bytes, one file after the other; "" = nobody has counted them."""
+        if self.at is not None:
+            return ""
         return self.whole_sha256 or ("" if self.parts else self.sha256)
 
 

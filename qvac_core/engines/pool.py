@@ -123,12 +123,14 @@ class ModelPool:
         engine: Engine,
         *,
         others: Mapping[str, Loader] = MappingProxyType({}),
+        at_servers: Mapping[str, Loader] = MappingProxyType({}),
         idle_seconds: float | Callable[[LibraryModel], float] = IDLE_SECONDS,
         on_changed: Callable[[], None] | None = None,
         admit: Admit | None = None,
         on_used: Callable[[LibraryModel], None] | None = None,
     ) -> None:
-        """engine: for chat models. others: how models of other types are loaded, by `LibraryModel.model_type`.
+        """engine: for chat models. others: how models of other types are loaded, by `LibraryModel.model_type`;
+        at_servers: the same, of models that are at a server.
 
         admit: asked before a load; where it refuses, models that nobody uses make room first. on_used: called when
         somebody takes a lease of a model, and when they give it back.
@@ -136,6 +138,7 @@ class ModelPool:
         self._admit = admit
         self._engine = engine
         self._others = others
+        self._at_servers = at_servers
         self._idle_seconds = idle_seconds
         self._on_changed = on_changed or (lambda: None)
         self._on_used = on_used or (lambda model: None)
@@ -224,7 +227,8 @@ class ModelPool:
             for listener in list(listeners):
                 listener(report)
 
-        load_it = self._others.get(library_model.model_type, self._engine.load)
+        loaders = self._others if library_model.at is None else self._at_servers
+        load_it = loaders.get(library_model.model_type, self._engine.load)
 
         async def load() -> RunningModel:
             try:

@@ -25,13 +25,12 @@ from qvac_core.engines.interface import LOCAL_OWNER, StopReason
 from qvac_core.engines.kept_chats import Shelf
 from qvac_core.engines.pace import Pace
 from qvac_core.engines.sequences import Memory, Sequences
-from qvac_core.engines.slots import Slot, next_in_turn
+from qvac_core.engines.slots import WAITING_LIMIT, Slot, next_in_turn, queue_full
 from qvac_core.engines.speculation import Speculator, lengths
 from qvac_core.engines.state_cache import StateCache
 from qvac_core.engines.step_cost import StepCost
 from qvac_core.errors import ModelError, RequestRefused
 
-WAITING_LIMIT = 64  # answers; as the SDK's own queue (docs/wire/qvac.md section 3)
 WAVE = 2.0  # seconds: as much of short prompts is read while answers hold their second token
 HOLD = 2.0  # seconds that an answer holds it at most
 DRAFT_SLOWDOWN = 1.25  # of a step, where others wait for it; alone a draft takes what pays
@@ -489,12 +488,7 @@ def require_place(prompt_tokens: int, n_ctx: int, waiting: int) -> None:
     if prompt_tokens >= n_ctx or not prompt_tokens:
         raise overflow(prompt_tokens, n_ctx)
     if waiting >= WAITING_LIMIT:
-        raise ModelError(
-            "Too many answers are waiting for this model. Try again in a minute.",
-            name="REQUEST_REJECTED_BY_POLICY",
-            code=52420,
-            typed_fields={"reason": "queue_full"},
-        )
+        raise queue_full()
 
 
 def overflow(tokens: int, n_ctx: int) -> ModelError:

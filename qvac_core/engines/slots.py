@@ -12,7 +12,9 @@ from typing import Protocol, TypeVar
 
 from qvac_core.engines.checkpoints import Checkpoint
 from qvac_core.engines.interface import LOCAL_OWNER
+from qvac_core.errors import ModelError
 
+WAITING_LIMIT = 64  # answers; as the SDK's own queue (docs/wire/qvac.md section 3)
 WORTH_KEEPING = 0.5  # of a slot's tokens: below it, the slot's own chat would lose more than the new one gains
 
 
@@ -55,6 +57,15 @@ def next_in_turn(waiting: Sequence[_Job], running: Iterable[Owned]) -> _Job:
         load[job.owner] = load.get(job.owner, 0) + 1
     # min keeps the order among equals
     return min(waiting, key=lambda job: (job.owner != LOCAL_OWNER, load.get(job.owner, 0)))
+
+
+def queue_full() -> ModelError:
+    return ModelError(
+        "Too many answers are waiting for this model. Try again in a minute.",
+        name="REQUEST_REJECTED_BY_POLICY",
+        code=52420,
+        typed_fields={"reason": "queue_full"},
+    )
 
 
 def common_prefix(a: Sequence[int], b: Sequence[int]) -> int:

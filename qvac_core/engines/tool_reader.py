@@ -169,6 +169,16 @@ class ToolReader:
             )
         return is_call(value)
 
+    def judge(self, name: str, arguments: str, raw: str) -> ToolCall | ToolError:
+        """A call that came apart from the text, its arguments as JSON."""
+        try:
+            value = json.loads(arguments) if arguments.strip() else {}
+        except (ValueError, RecursionError):
+            return self._error(ToolErrorCode.PARSE_ERROR, "The arguments of the call are no JSON.", raw)
+        if not isinstance(value, dict):
+            return self._error(ToolErrorCode.PARSE_ERROR, "The arguments of the call are no JSON object.", raw)
+        return self._judged(WrittenCall(name, value), raw)
+
     def _judged(self, call: WrittenCall, raw: str) -> ToolCall | ToolError:
         tool = self._tools.get(call.name)
         if tool is None:

@@ -117,6 +117,11 @@ class DataDir:
         return self.root / "program-token"
 
     @property
+    def server_keys_file(self) -> Path:
+        """Of servers whose models this machine offers."""
+        return self.root / "server-keys"
+
+    @property
     def kept_states_folder(self) -> Path:
         """What models remember of chats, where the owner lets it outlive them."""
         return self.root / "kept-states"

@@ -233,6 +233,34 @@ class ToolServer:
 
 
 @dataclass(frozen=True, slots=True)
+class KeptModel:
+    """A model as a model server listed it last. n_ctx: tokens of a chat, 0 = it does not tell."""
+
+    name: str
+    embeds: bool = False
+    n_ctx: int = 0
+    vision: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ModelServer:
+    """An OpenAI-compatible server of the owner's. Its key is kept apart (`server_keys`).
+
+    id: 32 hex digits, made up: its models are told apart by it, and it says nothing of the address. name: the owner's
+    own. url: as of `openai_address.base_address`. requests: at once, 0 = as many as such a server is known to take.
+    kind, parallel, models: as it was seen last.
+    """
+
+    id: str
+    name: str
+    url: str
+    requests: int = 0
+    kind: str = ""
+    parallel: int = 1
+    models: tuple[KeptModel, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Message:
     """One message. status: "done", "streaming", "stopped", "failed". seams: (offset in text, sentence).
 

@@ -254,8 +254,13 @@ _VERSION_14: Final[Migration] = (
     "CREATE INDEX receipts_by_id ON receipts (id)",
 )
 
+# Servers of other programs whose models this machine offers, as JSON of records.ModelServer. No key is in it.
+_VERSION_15: Final[Migration] = (
+    "CREATE TABLE model_servers (id TEXT PRIMARY KEY CHECK (length(id) = 32), kept TEXT NOT NULL) WITHOUT ROWID",
+)
+
 MIGRATIONS: Final[tuple[Migration, ...]] = (
     *(_VERSION_1, _VERSION_2, _VERSION_3, _VERSION_4, _VERSION_5, _VERSION_6),
     *(_VERSION_7, _VERSION_8, _VERSION_9, _VERSION_10, _VERSION_11, _VERSION_12),
-    *(_VERSION_13, _VERSION_14),
+    *(_VERSION_13, _VERSION_14, _VERSION_15),
 )

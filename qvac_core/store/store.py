@@ -15,6 +15,7 @@ from qvac_core.store.downloads import Downloads
 from qvac_core.store.folders import DataDir
 from qvac_core.store.invites import Invites
 from qvac_core.store.knocks import Knocks
+from qvac_core.store.model_servers import ModelServers
 from qvac_core.store.model_uses import ModelUses
 from qvac_core.store.pictures import PictureFiles
 from qvac_core.store.providers import Providers
@@ -44,6 +45,7 @@ class Store:
     model_uses: ModelUses
     tool_servers: ToolServers
     receipts: Receipts
+    model_servers: ModelServers
     notices: tuple[str, ...]
 
     @classmethod
@@ -75,6 +77,7 @@ class Store:
             ModelUses(database),
             ToolServers(database),
             receipts,
+            ModelServers(database),
             notices,
         )
 

@@ -6,7 +6,7 @@ import pytest
 
 from qvac_core.engines.checkpoints import MemoryKind
 from qvac_core.engines.interface import StopReason
-from qvac_core.engines.scheduler import WAITING_LIMIT
+from qvac_core.engines.slots import WAITING_LIMIT
 from qvac_core.errors import ModelError
 from tests.unit.scripted_backend import Bench
 
