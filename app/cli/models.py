@@ -50,7 +50,7 @@ async def _of_this_machine(options: argparse.Namespace, output: Output) -> None:
             quantization=model.quantization,
             parameters=model.parameters,
             fits=model.fits.name.lower(),
-            **({"path": model.place} if model.here else {"source": model.place}),
+            **_place(model),
         )
     # Parts of other models come with these: whoever wants one by itself searches for it.
     told = found if options.search else [model for model in found if model.here or model.kind in RUN_BY_THEMSELVES]
@@ -65,7 +65,15 @@ async def _of_this_machine(options: argparse.Namespace, output: Output) -> None:
         output.note(f"No model matches {options.search}.")
 
 
+def _place(model: Overview) -> dict[str, str]:
+    if model.server:
+        return {"server": model.place}
+    return {"path": model.place} if model.here else {"source": model.place}
+
+
 def _row(model: Overview) -> tuple[str, ...]:
+    if model.server:
+        return model.name, model.kind, f"at {model.server}", "–", "–"
     return model.name, model.kind, size(model.size_bytes), model.quantization or "–", model.fits.value
 
 

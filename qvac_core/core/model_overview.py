@@ -12,11 +12,15 @@ import psutil
 
 from qvac_core.core.config import CoreConfig
 from qvac_core.core.library_folder import open_library
+from qvac_core.core.served_models import models_of
 from qvac_core.engines.language_names import translation_title
 from qvac_core.engines.memory import SPARE
 from qvac_core.errors import StoreError
 from qvac_core.models import ModelDescriptor, all_models
+from qvac_core.store.database import Database
 from qvac_core.store.folders import DataDir, InstanceLock
+from qvac_core.store.model_servers import ModelServers
+from qvac_core.store.records import ModelServer
 from qvac_core.store.settings_file import SettingsFile
 from qvac_core.threads import make_in_thread
 
@@ -40,7 +44,10 @@ class Fit(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Overview:
-    """One model. place: the file's path where it is here, else the address that it is fetched from."""
+    """One model. place: the file's path where it is here, else the address that it is fetched from.
+
+    server: what the owner calls the server that runs it; `place` is then that one's address.
+    """
 
     name: str
     kind: str
@@ -51,6 +58,7 @@ class Overview:
     fits: Fit
     place: str
     languages: tuple[str, ...] = ()
+    server: str = ""
 
     def matches(self, text: str) -> bool:
         """Whether every word of `text` is in what is told of it."""
@@ -97,7 +105,31 @@ async def overview(config: CoreConfig) -> Sequence[Overview]:
         for model in models
     ]
     known = {model.sha256 for model in models}
+    here += [
+        Overview(
+            name=model.name,
+            kind=_KINDS.get(model.model_type, model.model_type),
+            size_bytes=0,
+            quantization="",
+            parameters="",
+            here=True,
+            fits=Fit.NOW,
+            place=server.url,
+            server=server.name,
+        )
+        for server in await asyncio.to_thread(_servers, folder)
+        for model in models_of(server)
+    ]
     return [*here, *(model for model, sha256 in _to_be_had() if sha256 not in known)]
+
+
+def _servers(folder: DataDir) -> tuple[ModelServer, ...]:
+    """As they were seen last: nothing is asked."""
+    database = Database.open(folder.database_file, now=time.time())
+    try:
+        return ModelServers(database).list()
+    finally:
+        database.close()
 
 
 def _kind(model: ModelDescriptor) -> str:

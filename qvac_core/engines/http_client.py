@@ -209,14 +209,17 @@ def open_client(
     *,
     redirects: int = REDIRECTS,
     read_timeout: float | None = READ_TIMEOUT,
+    secure: bool = True,
 ) -> httpx.AsyncClient:
     """A client as the environment wants it. Raises ModelError HTTP_ERROR (53003) that names a variable it cannot use.
 
-    redirects: how many are followed. read_timeout: seconds without a byte, None = the caller's business.
+    redirects: how many are followed. read_timeout: seconds without a byte, None = the caller's business. secure: False
+    for one that asks no https address, and needs no certificates.
     Reads certificates from disk: call it in a thread.
     """
     variables = os.environ if environment is None else environment
-    transport = _ByEnvironment(Proxies(variables, urllib.request.getproxies()), _certificates(variables))
+    certificates = _certificates(variables) if secure else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    transport = _ByEnvironment(Proxies(variables, urllib.request.getproxies()), certificates)
     return httpx.AsyncClient(
         transport=transport,
         timeout=httpx.Timeout(read_timeout, connect=CONNECT_TIMEOUT),

@@ -155,7 +155,10 @@ class OpenAiClient:
     ) -> httpx.Response:
         async with self._opening:
             if self._client is None:
-                self._client = await asyncio.to_thread(lambda: http_client.open_client(redirects=0, read_timeout=None))
+                secure = self.server.base.startswith("https:")
+                self._client = await asyncio.to_thread(
+                    lambda: http_client.open_client(redirects=0, read_timeout=None, secure=secure)
+                )
         client = self._client
         url = address if "://" in address else f"{self.server.base}/{address}"
         headers = {"Accept": "text/event-stream, application/json", "User-Agent": "qvac-desktop"}

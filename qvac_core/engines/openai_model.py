@@ -56,7 +56,10 @@ AT_SERVER = "server"  # where it computes
 
 @dataclass(frozen=True, slots=True)
 class At:
-    """A model at its server. limit_field: what the longest answer is called there. trouble: called when it broke off."""
+    """A model at its server. limit_field: what the longest answer is called there.
+
+    trouble: called when an answer broke off.
+    """
 
     client: OpenAiClient
     turns: TurnsAtServer
@@ -149,9 +152,11 @@ class OpenAiModel(_AtServer):
         try:
             while True:
                 event = await answer.next()
-                yield event
                 if isinstance(event, Finished):
+                    self._answers.pop(answer, None)  # its id is free, whether or not anybody asks for more
+                    yield event
                     return
+                yield event
         finally:
             answer.ended = True
             self._answers.pop(answer, None)

@@ -71,6 +71,7 @@ from tests.gui.fake_library import FakeLibrary
 from tests.gui.fake_limits import FakeLimits
 from tests.gui.fake_manners import FakeGauges, FakeManners
 from tests.gui.fake_model_options import FakeModelOptions
+from tests.gui.fake_model_servers import FakeModelServers
 from tests.gui.fake_pausing import FakePausing
 from tests.gui.fake_programs import FakePrograms
 from tests.gui.fake_receipts import FakeReceipts
@@ -157,6 +158,7 @@ class FakeCore:
         self.branches = FakeBranches(self)
         self.chat_settings = FakeChatSettings(self)
         self.chat_files = FakeChatFiles(self)
+        self.model_servers = FakeModelServers(self._enter, self.emit)
         self.tools = FakeTools(self._enter, self.emit, self._change_conversation)
 
     # --- For tests

@@ -1,6 +1,6 @@
-"""xllamacpp's own server with one model, until its standard input ends: `python xllamacpp_server.py MODEL [OPTION=VALUE…]`.
+"""xllamacpp's own server with one model, until its standard input ends. Prints its address.
 
-Prints its address. Options: n_ctx, slots, alias, key, embedding.
+`python xllamacpp_server.py MODEL [OPTION=VALUE…]`; options: port, n_ctx, slots, alias, key, embedding.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ def main() -> None:
     params.cpuparams.n_threads = params.cpuparams_batch.n_threads = 1
     params.n_gpu_layers = 0
     params.warmup = False
-    params.port = 0
+    params.port = int(options.get("port", "0"))
     if "key" in options:
         params.api_keys = [options["key"]]
     if "alias" in options:

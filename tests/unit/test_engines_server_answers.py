@@ -14,8 +14,8 @@ from qvac_core.engines.guided_sampling import TextGuide
 from qvac_core.engines.interface import CompletionStats, SamplingParams, StopReason
 from qvac_core.engines.response_grammar import grammar_for
 from qvac_core.engines.sampling import decide
-from qvac_core.engines.slots import WAITING_LIMIT
 from qvac_core.engines.server_answers import Chunk, ServerAnswers, ServerJob
+from qvac_core.engines.slots import WAITING_LIMIT
 from qvac_core.errors import ModelError
 
 

@@ -105,6 +105,8 @@ MODEL_OPTIONS_OF_A_RUN = "e2e/test_share_options.py::test_options_of_this_run_wi
 HOURS = "unit/test_core_manners.py::test_hours_hold_until_they_begin_again"
 MANNERS = "unit/test_core_manners.py::test_an_owner_at_work_a_battery_and_another_program"
 CONTENTS = "e2e/test_share_contents.py::test_contents_are_kept_of_guests_who_were_told"
+SERVERS = "e2e/test_model_servers.py::test_the_command_line"
+SERVERS_AWAY = "e2e/test_model_servers.py::test_a_server_away_is_told_and_nothing_falls"
 GUESTS = "unit/test_cli_guests.py::test_every_limit_is_set_told_and_lifted"
 INVITE = "unit/test_cli_invite.py::test_an_invite_is_made_listed_taken_back_and_forgotten"
 INVITED = "e2e/test_invites.py::test_a_link_lets_a_guest_in_and_is_worth_nothing_afterwards"
@@ -277,6 +279,12 @@ SHOWN_BY: dict[str, tuple[str, ...]] = {
         )
     },
     **{
+        f"servers {option}": (SERVERS,)
+        for option in (*("action", "what", "--data-dir", "--json", "--name", "--server-key-file", "--requests"),)
+    },
+    "provider --server": (SERVERS, SERVERS_AWAY),
+    "provider --server-key-file": (SERVERS,),
+    **{
         f"invite {option}": (INVITE,)
         for option in (
             *("action", "what", "--data-dir", "--json", "--name", "--places", "--until", "--access-days", "--picture"),
@@ -346,6 +354,7 @@ SHOWN_BY: dict[str, tuple[str, ...]] = {
     "CoreConfig.port": (PORT_TAKEN,),
     "CoreConfig.rules": (PROVIDES,),
     "CoreConfig.models": (PROVIDES,),
+    "CoreConfig.servers": (SERVERS, SERVERS_AWAY),
     "CoreConfig.copies": (SHARED,),
     "CoreConfig.models_folder": (f"{API}::test_a_core_takes_its_models_from_another_folder",),
     "CoreConfig.answer_tokens": (PROVIDES,),
