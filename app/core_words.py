@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from functools import cache
 
-from app import core_library_words, core_program_words, core_tool_words
+from app import core_library_words, core_program_words, core_server_words, core_tool_words
 from app.i18n import FIELD, fill, later, tr
 
 _WHOLE = (
@@ -272,7 +272,14 @@ def told(text: str) -> str:
 
 _MOST_SENTENCES = 6
 _SENTENCE_END = re.compile(r"(?<=[.?!]) (?=[A-Z])")
-_KNOWN = frozenset(_WHOLE + _ACTIONS + core_library_words.WHOLE + core_program_words.WHOLE + core_tool_words.WHOLE)
+_KNOWN = frozenset(
+    _WHOLE
+    + _ACTIONS
+    + core_library_words.WHOLE
+    + core_program_words.WHOLE
+    + core_server_words.WHOLE
+    + core_tool_words.WHOLE
+)
 
 
 def _all_of(parts: list[str]) -> str:
@@ -302,7 +309,7 @@ def _sentence(text: str) -> str | None:
 def _templates() -> tuple[tuple[str, str], ...]:
     """Each with what it begins with: most are told apart by that, and a pattern is made when it may be needed."""
     # The most said first: "It is not whole: {reason}." would take what is said of a picture as a reason.
-    more = core_program_words.WITH_FIELDS + core_tool_words.WITH_FIELDS
+    more = core_program_words.WITH_FIELDS + core_server_words.WITH_FIELDS + core_tool_words.WITH_FIELDS
     known: tuple[str, ...] = _WITH_FIELDS + core_library_words.WITH_FIELDS + more
     templates = sorted(known, key=lambda template: -len(FIELD.sub("", template)))
     return tuple((template, FIELD.split(template, 1)[0]) for template in templates)

@@ -86,7 +86,7 @@ def state(sharing: Sharing) -> TrayState:
         return TrayState.BUSY
     if sharing.pauses:
         return TrayState.OFF
-    failed = any(model.shared and model.state.startswith("failed") for model in sharing.models)
+    failed = any(model.shared and model.state.startswith(("failed", "away")) for model in sharing.models)
     if failed or sharing.state.phase is SharingPhase.UNREACHABLE:
         return TrayState.PROBLEM
     return TrayState.READY

@@ -166,6 +166,9 @@ def provider_sentence(provider: ProviderEntry) -> str:
 
 
 def local_state(model: SharedModel) -> str:
+    if model.server:
+        at = tr("at {server}", server=model.server)
+        return tr("{where}, away", where=at) if model.state.startswith("away") else at
     if model.state == "loaded":
         return tr("{size}, ready", size=size(model.size_bytes))
     if model.state == "loading":

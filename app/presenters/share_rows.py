@@ -86,7 +86,8 @@ def _model_row(model: SharedModel) -> Row:
     chats = model.ability == "chat"
     purpose = tr(PURPOSES.get(model.ability, ""))
     quantization = model.quantization.upper()
-    detail = listed((quantization, purpose))
+    where = tr("at {server}", server=model.server) if model.server else ""
+    detail = listed((quantization, purpose, where))
     detail += comma() if detail else ""
     return Row(
         model.name,
@@ -98,10 +99,12 @@ def _model_row(model: SharedModel) -> Row:
                 detail=detail,
                 state=state,
                 state_tone=tone,
-                accessible=listed((name, quantization, purpose, state)),
-                tooltip=tr("{name} ({size} file)", name=name, size=words.size(model.size_bytes)),
+                accessible=listed((name, quantization, purpose, where, state)),
+                tooltip=name
+                if model.server
+                else tr("{name} ({size} file)", name=name, size=words.size(model.size_bytes)),
             ),
-            Cell(words.size(model.memory_bytes), quiet),
+            Cell("–" if model.server else words.size(model.memory_bytes), quiet),
             Cell(words.context(model.n_ctx) if chats else "–", "text2"),
             Cell(number(model.slots) if chats else "–", "text2"),
             Cell(menu=True, accessible=tr("Acts for {name}", name=name)),
@@ -120,6 +123,8 @@ def _model_state(model: SharedModel) -> tuple[str, str]:
     if model.state.startswith("failed"):
         reason = told(model.state.partition(":")[2].strip())
         return (tr("failed: {reason}", reason=reason) if reason else tr("failed")), "danger"
+    if model.state.startswith("away"):
+        return tr("server away"), "danger" if model.shared else "text3"
     if not model.shared:
         return tr("not shared"), "text3"
     return {"loaded": (tr("loaded"), "accent"), "loading": (tr("loading…"), "text2")}.get(

@@ -206,7 +206,6 @@ class Core:
             self._store, self._hub, self._config.servers, shared_names=lambda: self.machine.shared_names()
         )
         self._on_close("model servers", self.model_servers.close)
-        await self.model_servers.open()
         at_servers = self.model_servers.engine
         pool = ModelPool(
             self._engine,
@@ -239,6 +238,7 @@ class Core:
         )
         self.model_servers.on_changed = self.machine.announce
         self.model_servers.unload = pool.unload
+        await self.model_servers.open()
         self._on_close("machine", self.machine.close)
         self.translators = TranslatorsHere(self.machine.translators)
 

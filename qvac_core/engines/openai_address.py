@@ -13,6 +13,7 @@ else:
     httpx = Lazy("httpx")
 
 ADDRESS_LIMIT = 512  # characters
+PORT_LIMIT = 65_535
 DEFAULT_PATH = "/v1"  # where nearly every server answers; no client adds it by itself
 
 
@@ -30,9 +31,9 @@ def base_address(text: str) -> str:
     try:
         url = httpx.URL(written)
     except (httpx.InvalidURL, ValueError):
-        raise _wrong(f"{text[:80]!r} is no address. Write one such as http://127.0.0.1:11434") from None
-    if len(written) > ADDRESS_LIMIT or not written.isprintable():
-        raise _wrong("This is no address: it is too long, or has characters that none has.")
+        raise _no_address(text) from None
+    if len(written) > ADDRESS_LIMIT or not written.isprintable() or "%" in url.host or (url.port or 1) > PORT_LIMIT:
+        raise _no_address(text)
     if url.scheme not in ("http", "https") or not url.host:
         raise _wrong("A server is reached by http or https: write an address such as http://127.0.0.1:11434")
     if url.userinfo:
@@ -55,6 +56,10 @@ def place_of(base: str) -> str:
 def root_of(base: str) -> str:
     """Where a server answers that has more to tell than OpenAI's API asks for."""
     return str(httpx.URL(base).copy_with(path="/")).rstrip("/")
+
+
+def _no_address(text: str) -> LocalProtocolError:
+    return _wrong(f"'{text[:80]}' is no address. Write one such as http://127.0.0.1:11434")
 
 
 def _wrong(sentence: str) -> LocalProtocolError:

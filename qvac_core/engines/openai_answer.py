@@ -1,7 +1,7 @@
 """An answer as an OpenAI-compatible server streams it, read chunk by chunk: text, thinking, calls of tools, its end.
 
 An answer is whole when the server said why it ended. Whatever ends without that was broken off, however clean the end
-of its stream: 9 of 12 clients take such a one for whole. Shapes: docs/upstream.md.
+of its stream: 9 of 12 clients take such a one for whole. Shapes: docs/model-servers.md.
 """
 
 from __future__ import annotations

@@ -161,7 +161,12 @@ class OpenAiClient:
                 )
         client = self._client
         url = address if "://" in address else f"{self.server.base}/{address}"
-        headers = {"Accept": "text/event-stream, application/json", "User-Agent": "qvac-desktop"}
+        # One request a connection: servers close idle ones after seconds, and a request that meets that end is lost.
+        headers = {
+            "Accept": "text/event-stream, application/json",
+            "User-Agent": "qvac-desktop",
+            "Connection": "close",
+        }
         if self.server.key and with_key:
             headers["Authorization"] = f"Bearer {self.server.key}"
         content = None

@@ -36,7 +36,7 @@ from qvac_core.engines.scheduler import overflow
 from qvac_core.engines.tool_history import with_calls
 from qvac_core.engines.tools import CLOSE, OPEN, CheckedTool, candidates, usable
 from qvac_core.engines.turns_at_server import TurnsAtServer
-from qvac_core.engines.underway import Underway, check_free
+from qvac_core.engines.underway import Underway, check_free, id_taken
 from qvac_core.errors import DelegationError, InferenceCancelled, ModelError, QvacError
 from qvac_core.lazy import Lazy
 
@@ -293,9 +293,7 @@ class OpenAiEmbeddingModel(_AtServer):
         """See `EmbeddingModel.embed`."""
         self._require_loaded()
         if request.request_id in self._asked:
-            raise ModelError(
-                "A request with this request id is being answered already.", name="REQUEST_ID_CONFLICT", code=52417
-            )
+            raise id_taken()
         task = asyncio.create_task(self._embed(request), name="embeddings of a model server")
         self._asked[request.request_id] = task
         try:

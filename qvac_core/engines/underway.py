@@ -50,6 +50,10 @@ class Underway(Generic[_Event]):
 def check_free(request_id: str, underway: Iterable[Underway[Any]]) -> None:
     """Raises ModelError REQUEST_ID_CONFLICT (52417) where one of them has this id."""
     if any(known.request_id == request_id for known in underway):
-        raise ModelError(
-            "A request with this request id is being answered already.", name="REQUEST_ID_CONFLICT", code=52417
-        )
+        raise id_taken()
+
+
+def id_taken() -> ModelError:
+    return ModelError(
+        "A request with this request id is being answered already.", name="REQUEST_ID_CONFLICT", code=52417
+    )

@@ -464,6 +464,10 @@
         <translation>«{text}» ليس عنوان صفحة. اكتبه مثل https://chat.example.com بلا مسار.</translation>
     </message>
     <message>
+        <source>&apos;{text}&apos; is no address. Write one such as http://127.0.0.1:11434</source>
+        <translation>«{text}» ليس عنوانًا. اكتب عنوانًا مثل http://127.0.0.1:11434</translation>
+    </message>
+    <message>
         <source>(nothing)</source>
         <translation>(لا شيء)</translation>
     </message>
@@ -639,6 +643,18 @@
     <message>
         <source>A quotation mark of the command has no second one.</source>
         <translation>علامة اقتباس في الأمر بلا علامة ثانية.</translation>
+    </message>
+    <message>
+        <source>A server is reached by http or https: write an address such as http://127.0.0.1:11434</source>
+        <translation>يُبلَغ الخادم عبر http أو https: اكتب عنوانًا مثل http://127.0.0.1:11434</translation>
+    </message>
+    <message>
+        <source>A server takes from 1 to {count} requests at once; 0 = as it is known.</source>
+        <translation>يقبل الخادم من 1 إلى {count} طلبًا في آن واحد؛ 0 = كما هو معروف عنه.</translation>
+    </message>
+    <message>
+        <source>A server&apos;s name has at most {count} characters, and neither {at} nor / among them.</source>
+        <translation>اسم الخادم {count} حرفًا على الأكثر، وليس فيه {at} ولا /.</translation>
     </message>
     <message>
         <source>A service of your system shares from each log-in on, also where no window is opened.</source>
@@ -860,6 +876,10 @@
     <message>
         <source>An answer in JSON cannot use tools. Choose Text in the parameters.</source>
         <translation>الجواب بصيغة JSON لا يستطيع استخدام الأدوات. اختر «نص» في المعاملات.</translation>
+    </message>
+    <message>
+        <source>An answer of this model cannot be continued: ask for it anew.</source>
+        <translation>لا يمكن إكمال إجابة هذا النموذج: اطلبها من جديد.</translation>
     </message>
     <message>
         <source>An answer with a response schema cannot be continued by this engine: ask for it anew.</source>
@@ -1164,6 +1184,10 @@
     <message>
         <source>At once</source>
         <translation>معًا</translation>
+    </message>
+    <message>
+        <source>At this address nothing answers as an OpenAI-compatible server does. It often ends in /v1.</source>
+        <translation>لا شيء يجيب على هذا العنوان كخادم متوافق مع OpenAI. كثيرًا ما ينتهي بـ /v1.</translation>
     </message>
     <message>
         <source>At this rate it ends at about {time}.</source>
@@ -2366,6 +2390,10 @@
         <translation>أعطِ الخادم اسمًا من حرف واحد إلى {most} حرفًا.</translation>
     </message>
     <message>
+        <source>Give the server a name: its models are told apart by it.</source>
+        <translation>أعطِ الخادم اسمًا: به تُميَّز نماذجه.</translation>
+    </message>
+    <message>
         <source>Give {count} more today</source>
         <translation>منح {count} إضافية اليوم</translation>
     </message>
@@ -3028,6 +3056,14 @@
     <message>
         <source>Layers on the GPU</source>
         <translation>الطبقات على معالج الرسوميات</translation>
+    </message>
+    <message>
+        <source>Leave everything from ? or # on out of the address; a key is given by itself.</source>
+        <translation>احذف من العنوان كل ما بعد ? أو #؛ المفتاح يُعطى على حدة.</translation>
+    </message>
+    <message>
+        <source>Leave the login out of the address, and give the key by itself.</source>
+        <translation>احذف بيانات الدخول من العنوان، وأعطِ المفتاح على حدة.</translation>
     </message>
     <message>
         <source>Less context may help, or a smaller model.</source>
@@ -5512,6 +5548,10 @@
         <translation>المحادثة أطول مما يستوعبه النموذج.</translation>
     </message>
     <message>
+        <source>The conversation is longer than the model&apos;s context at its server. Start a new conversation, shorten it, or give the model a larger context there.</source>
+        <translation>المحادثة أطول من سياق النموذج على خادمه. ابدأ محادثة جديدة أو اختصرها أو أعطِ النموذج هناك سياقًا أكبر.</translation>
+    </message>
+    <message>
         <source>The conversation is longer than this provider&apos;s context. Shorten it or start a new one.</source>
         <translation>المحادثة أطول من سياق هذا المزوّد. اختصرها أو ابدأ واحدة جديدة.</translation>
     </message>
@@ -5760,8 +5800,20 @@
         <translation>لم تُزَل الدعوة.</translation>
     </message>
     <message>
+        <source>The key belongs to the old address. Give the key for this one, or none.</source>
+        <translation>المفتاح يخص العنوان القديم. أعطِ مفتاح هذا العنوان، أو لا شيء.</translation>
+    </message>
+    <message>
         <source>The key changes at the next start</source>
         <translation>يتغير المفتاح عند التشغيل التالي</translation>
+    </message>
+    <message>
+        <source>The key of this server is in the system&apos;s keyring, which does not answer ({reason}). Unlock it, or give the key anew.</source>
+        <translation>مفتاح هذا الخادم في سلسلة مفاتيح النظام التي لا تجيب ({reason}). افتحها، أو أعطِ المفتاح من جديد.</translation>
+    </message>
+    <message>
+        <source>The keys of servers in {file} cannot be read: the file is damaged. Remove it, and give the keys anew.</source>
+        <translation>تعذّرت قراءة مفاتيح الخوادم في {file}: الملف تالف. احذفه وأعطِ المفاتيح من جديد.</translation>
     </message>
     <message>
         <source>The language that is spoken.</source>
@@ -6316,16 +6368,68 @@
         <translation>البذرة عدد صحيح من 0 إلى {most}.</translation>
     </message>
     <message>
+        <source>The server answers from another address. Write that one: the key is sent to no other.</source>
+        <translation>يجيب الخادم من عنوان آخر. اكتب ذلك العنوان: لا يُرسَل المفتاح إلى غيره.</translation>
+    </message>
+    <message>
         <source>The server could not be reached. Check the address and the internet connection.</source>
         <translation>تعذّر الوصول إلى الخادم. تحقّق من العنوان ومن الاتصال بالإنترنت.</translation>
+    </message>
+    <message>
+        <source>The server did not keep to the response schema: what it wrote is not what was asked for. Ask again.</source>
+        <translation>لم يلتزم الخادم بمخطط الإجابة: ما كتبه ليس ما طُلب. اسأل مرة أخرى.</translation>
+    </message>
+    <message>
+        <source>The server does not have this model any more. Look at its list of models.</source>
+        <translation>لم يعد هذا النموذج لدى الخادم. انظر في قائمة نماذجه.</translation>
     </message>
     <message>
         <source>The server has no such file (HTTP {status}). Check the address.</source>
         <translation>ليس لدى الخادم ملف كهذا (HTTP {status}). تحقّق من العنوان.</translation>
     </message>
     <message>
+        <source>The server made no call, though one was asked for: its model may know no tools.</source>
+        <translation>لم يُجرِ الخادم أي نداء رغم أنه طُلب: ربما لا يعرف نموذجه الأدوات.</translation>
+    </message>
+    <message>
         <source>The server sends the model over an unencrypted connection: refused.</source>
         <translation>يرسل الخادم النموذج عبر اتصال غير مشفّر: رُفض.</translation>
+    </message>
+    <message>
+        <source>The server that runs this model broke the answer off. Ask again.</source>
+        <translation>قطع الخادم الذي يشغّل هذا النموذج الإجابة. اسأل مرة أخرى.</translation>
+    </message>
+    <message>
+        <source>The server that runs this model does not answer. Start it, or look at its address.</source>
+        <translation>الخادم الذي يشغّل هذا النموذج لا يجيب. شغّله، أو تحقق من عنوانه.</translation>
+    </message>
+    <message>
+        <source>The server that runs this model does not take this request.</source>
+        <translation>الخادم الذي يشغّل هذا النموذج لا يقبل هذا الطلب.</translation>
+    </message>
+    <message>
+        <source>The server that runs this model failed. Its own log says why.</source>
+        <translation>أخفق الخادم الذي يشغّل هذا النموذج. سجله يقول السبب.</translation>
+    </message>
+    <message>
+        <source>The server that runs this model has said nothing for too long. Ask again, or start it anew.</source>
+        <translation>لم يقل الخادم الذي يشغّل هذا النموذج شيئًا منذ وقت طويل. اسأل مرة أخرى، أو أعد تشغيله.</translation>
+    </message>
+    <message>
+        <source>The server that runs this model has too much to do. Try again in a minute.</source>
+        <translation>الخادم الذي يشغّل هذا النموذج مشغول جدًا. حاول بعد دقيقة.</translation>
+    </message>
+    <message>
+        <source>The server that runs this model refuses the key. Give it the right one.</source>
+        <translation>الخادم الذي يشغّل هذا النموذج يرفض المفتاح. أعطه الصحيح.</translation>
+    </message>
+    <message>
+        <source>The server withheld the rest of the answer (its content filter).</source>
+        <translation>حجب الخادم بقية الإجابة (مرشّح المحتوى لديه).</translation>
+    </message>
+    <message>
+        <source>The server wrote something that is no answer of OpenAI&apos;s API.</source>
+        <translation>كتب الخادم شيئًا ليس إجابة من واجهة OpenAI.</translation>
     </message>
     <message>
         <source>The service is removed.</source>
@@ -6572,6 +6676,10 @@
         <translation>لا يوجد نموذج كهذا في المكتبة.</translation>
     </message>
     <message>
+        <source>There is no such server any more.</source>
+        <translation>لم يعد هذا الخادم موجودًا.</translation>
+    </message>
+    <message>
         <source>There is no text to translate.</source>
         <translation>لا نص للترجمة.</translation>
     </message>
@@ -6782,6 +6890,10 @@
     <message>
         <source>This is no Whisper model (a ggml .bin file). Choose another file.</source>
         <translation>هذا ليس نموذج Whisper (ملف ggml ‎.bin). اختر ملفًا آخر.</translation>
+    </message>
+    <message>
+        <source>This is no key of a server: it has characters that none has, or is too long.</source>
+        <translation>هذا ليس مفتاح خادم: فيه أحرف لا تكون في مفتاح، أو هو طويل جدًا.</translation>
     </message>
     <message>
         <source>This is no list of servers: it is nested too deep.</source>
@@ -7809,6 +7921,10 @@
         <translation>اكتب شيئًا أولًا</translation>
     </message>
     <message>
+        <source>Write the address of the server, for example http://127.0.0.1:11434</source>
+        <translation>اكتب عنوان الخادم، مثلًا http://127.0.0.1:11434</translation>
+    </message>
+    <message>
         <source>Write to this address in your mail program?</source>
         <translation>الكتابة إلى هذا العنوان ببرنامج بريدك؟</translation>
     </message>
@@ -8043,6 +8159,10 @@
     <message>
         <source>at once</source>
         <translation>فورًا</translation>
+    </message>
+    <message>
+        <source>at {server}</source>
+        <translation>على {server}</translation>
     </message>
     <message>
         <source>away now</source>
@@ -8743,6 +8863,10 @@
         <translation>حُفظ {time}</translation>
     </message>
     <message>
+        <source>server away</source>
+        <translation>الخادم غائب</translation>
+    </message>
+    <message>
         <source>shared</source>
         <translation>مُشارَك</translation>
     </message>
@@ -9227,6 +9351,10 @@
             <numerusform>لـ {model} %n مكانًا</numerusform>
             <numerusform>لـ {model} %n مكان</numerusform>
         </translation>
+    </message>
+    <message>
+        <source>{model} is at a server and has no file here that could be copied.</source>
+        <translation>{model} على خادم وليس له هنا ملف يمكن نسخه.</translation>
     </message>
     <message>
         <source>{model} is not on this machine any more.</source>
@@ -9933,6 +10061,10 @@
             <numerusform>لدى {where} %n نموذجًا يمكن استخدامها في مكانها.</numerusform>
             <numerusform>لدى {where} %n نموذج يمكن استخدامها في مكانها.</numerusform>
         </translation>
+    </message>
+    <message>
+        <source>{where}, away</source>
+        <translation>{where}، غائب</translation>
     </message>
     <message>
         <source>{whose} It is that of this machine already: there is nothing to do.</source>

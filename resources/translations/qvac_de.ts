@@ -312,6 +312,10 @@
         <translation>„{text}“ ist keine Adresse einer Seite. Schreiben Sie sie wie https://chat.example.com, ohne Pfad.</translation>
     </message>
     <message>
+        <source>&apos;{text}&apos; is no address. Write one such as http://127.0.0.1:11434</source>
+        <translation>„{text}“ ist keine Adresse. Schreiben Sie eine wie http://127.0.0.1:11434</translation>
+    </message>
+    <message>
         <source>(nothing)</source>
         <translation>(nichts)</translation>
     </message>
@@ -479,6 +483,18 @@
     <message>
         <source>A quotation mark of the command has no second one.</source>
         <translation>Einem Anführungszeichen des Befehls fehlt das zweite.</translation>
+    </message>
+    <message>
+        <source>A server is reached by http or https: write an address such as http://127.0.0.1:11434</source>
+        <translation>Ein Server ist über http oder https zu erreichen: Schreiben Sie eine Adresse wie http://127.0.0.1:11434</translation>
+    </message>
+    <message>
+        <source>A server takes from 1 to {count} requests at once; 0 = as it is known.</source>
+        <translation>Ein Server nimmt 1 bis {count} Anfragen zugleich; 0 = wie es von ihm bekannt ist.</translation>
+    </message>
+    <message>
+        <source>A server&apos;s name has at most {count} characters, and neither {at} nor / among them.</source>
+        <translation>Der Name eines Servers hat höchstens {count} Zeichen und weder {at} noch / darunter.</translation>
     </message>
     <message>
         <source>A service of your system shares from each log-in on, also where no window is opened.</source>
@@ -700,6 +716,10 @@
     <message>
         <source>An answer in JSON cannot use tools. Choose Text in the parameters.</source>
         <translation>Eine Antwort als JSON kann keine Werkzeuge nutzen. Wählen Sie in den Parametern Text.</translation>
+    </message>
+    <message>
+        <source>An answer of this model cannot be continued: ask for it anew.</source>
+        <translation>Eine Antwort dieses Modells lässt sich nicht fortsetzen: Fragen Sie neu.</translation>
     </message>
     <message>
         <source>An answer with a response schema cannot be continued by this engine: ask for it anew.</source>
@@ -1000,6 +1020,10 @@
     <message>
         <source>At once</source>
         <translation>Zugleich</translation>
+    </message>
+    <message>
+        <source>At this address nothing answers as an OpenAI-compatible server does. It often ends in /v1.</source>
+        <translation>Unter dieser Adresse antwortet nichts wie ein OpenAI-kompatibler Server. Oft endet sie auf /v1.</translation>
     </message>
     <message>
         <source>At this rate it ends at about {time}.</source>
@@ -2198,6 +2222,10 @@
         <translation>Geben Sie dem Server einen Namen von 1 bis {most} Buchstaben.</translation>
     </message>
     <message>
+        <source>Give the server a name: its models are told apart by it.</source>
+        <translation>Geben Sie dem Server einen Namen: Daran werden seine Modelle unterschieden.</translation>
+    </message>
+    <message>
         <source>Give {count} more today</source>
         <translation>Heute {count} mehr geben</translation>
     </message>
@@ -2860,6 +2888,14 @@
     <message>
         <source>Layers on the GPU</source>
         <translation>Schichten auf der GPU</translation>
+    </message>
+    <message>
+        <source>Leave everything from ? or # on out of the address; a key is given by itself.</source>
+        <translation>Lassen Sie in der Adresse alles ab ? oder # weg; ein Schlüssel wird für sich angegeben.</translation>
+    </message>
+    <message>
+        <source>Leave the login out of the address, and give the key by itself.</source>
+        <translation>Lassen Sie die Anmeldung aus der Adresse weg und geben Sie den Schlüssel für sich an.</translation>
     </message>
     <message>
         <source>Less context may help, or a smaller model.</source>
@@ -5312,6 +5348,10 @@
         <translation>Das Gespräch ist länger, als das Modell aufnehmen kann.</translation>
     </message>
     <message>
+        <source>The conversation is longer than the model&apos;s context at its server. Start a new conversation, shorten it, or give the model a larger context there.</source>
+        <translation>Das Gespräch ist länger als der Kontext des Modells auf seinem Server. Beginnen Sie ein neues, kürzen Sie es, oder geben Sie dem Modell dort einen größeren Kontext.</translation>
+    </message>
+    <message>
         <source>The conversation is longer than this provider&apos;s context. Shorten it or start a new one.</source>
         <translation>Das Gespräch ist länger als der Kontext dieses Anbieters. Kürzen Sie es, oder beginnen Sie ein neues.</translation>
     </message>
@@ -5560,8 +5600,20 @@
         <translation>Die Einladung wurde nicht entfernt.</translation>
     </message>
     <message>
+        <source>The key belongs to the old address. Give the key for this one, or none.</source>
+        <translation>Der Schlüssel gehört zur alten Adresse. Geben Sie den für diese an, oder keinen.</translation>
+    </message>
+    <message>
         <source>The key changes at the next start</source>
         <translation>Der Schlüssel ändert sich beim nächsten Start</translation>
+    </message>
+    <message>
+        <source>The key of this server is in the system&apos;s keyring, which does not answer ({reason}). Unlock it, or give the key anew.</source>
+        <translation>Der Schlüssel dieses Servers liegt im Schlüsselbund des Systems, der nicht antwortet ({reason}). Entsperren Sie ihn, oder geben Sie den Schlüssel neu an.</translation>
+    </message>
+    <message>
+        <source>The keys of servers in {file} cannot be read: the file is damaged. Remove it, and give the keys anew.</source>
+        <translation>Die Schlüssel der Server in {file} sind nicht zu lesen: Die Datei ist beschädigt. Entfernen Sie sie und geben Sie die Schlüssel neu an.</translation>
     </message>
     <message>
         <source>The language that is spoken.</source>
@@ -6116,16 +6168,68 @@
         <translation>Der Seed ist eine ganze Zahl von 0 bis {most}.</translation>
     </message>
     <message>
+        <source>The server answers from another address. Write that one: the key is sent to no other.</source>
+        <translation>Der Server antwortet von einer anderen Adresse. Schreiben Sie diese: Der Schlüssel wird an keine andere gesandt.</translation>
+    </message>
+    <message>
         <source>The server could not be reached. Check the address and the internet connection.</source>
         <translation>Der Server war nicht erreichbar. Prüfen Sie die Adresse und die Internetverbindung.</translation>
+    </message>
+    <message>
+        <source>The server did not keep to the response schema: what it wrote is not what was asked for. Ask again.</source>
+        <translation>Der Server hat sich nicht an das Schema der Antwort gehalten: Was er schrieb, ist nicht, worum gebeten wurde. Fragen Sie noch einmal.</translation>
+    </message>
+    <message>
+        <source>The server does not have this model any more. Look at its list of models.</source>
+        <translation>Der Server hat dieses Modell nicht mehr. Sehen Sie in die Liste seiner Modelle.</translation>
     </message>
     <message>
         <source>The server has no such file (HTTP {status}). Check the address.</source>
         <translation>Der Server hat keine solche Datei (HTTP {status}). Prüfen Sie die Adresse.</translation>
     </message>
     <message>
+        <source>The server made no call, though one was asked for: its model may know no tools.</source>
+        <translation>Der Server hat nichts aufgerufen, obwohl es verlangt war: Sein Modell kennt vielleicht keine Werkzeuge.</translation>
+    </message>
+    <message>
         <source>The server sends the model over an unencrypted connection: refused.</source>
         <translation>Der Server sendet das Modell über eine unverschlüsselte Verbindung: abgelehnt.</translation>
+    </message>
+    <message>
+        <source>The server that runs this model broke the answer off. Ask again.</source>
+        <translation>Der Server dieses Modells hat die Antwort abgebrochen. Fragen Sie noch einmal.</translation>
+    </message>
+    <message>
+        <source>The server that runs this model does not answer. Start it, or look at its address.</source>
+        <translation>Der Server dieses Modells antwortet nicht. Starten Sie ihn, oder prüfen Sie seine Adresse.</translation>
+    </message>
+    <message>
+        <source>The server that runs this model does not take this request.</source>
+        <translation>Der Server dieses Modells nimmt diese Anfrage nicht an.</translation>
+    </message>
+    <message>
+        <source>The server that runs this model failed. Its own log says why.</source>
+        <translation>Der Server dieses Modells ist gescheitert. Sein eigenes Protokoll sagt, warum.</translation>
+    </message>
+    <message>
+        <source>The server that runs this model has said nothing for too long. Ask again, or start it anew.</source>
+        <translation>Der Server dieses Modells hat zu lange nichts gesagt. Fragen Sie noch einmal, oder starten Sie ihn neu.</translation>
+    </message>
+    <message>
+        <source>The server that runs this model has too much to do. Try again in a minute.</source>
+        <translation>Der Server dieses Modells hat zu viel zu tun. Versuchen Sie es in einer Minute noch einmal.</translation>
+    </message>
+    <message>
+        <source>The server that runs this model refuses the key. Give it the right one.</source>
+        <translation>Der Server dieses Modells lehnt den Schlüssel ab. Geben Sie den richtigen an.</translation>
+    </message>
+    <message>
+        <source>The server withheld the rest of the answer (its content filter).</source>
+        <translation>Der Server hat den Rest der Antwort zurückgehalten (sein Inhaltsfilter).</translation>
+    </message>
+    <message>
+        <source>The server wrote something that is no answer of OpenAI&apos;s API.</source>
+        <translation>Der Server hat etwas geschrieben, das keine Antwort der API von OpenAI ist.</translation>
     </message>
     <message>
         <source>The service is removed.</source>
@@ -6372,6 +6476,10 @@
         <translation>Ein solches Modell ist nicht in der Bibliothek.</translation>
     </message>
     <message>
+        <source>There is no such server any more.</source>
+        <translation>Diesen Server gibt es nicht mehr.</translation>
+    </message>
+    <message>
         <source>There is no text to translate.</source>
         <translation>Es ist kein Text zum Übersetzen da.</translation>
     </message>
@@ -6582,6 +6690,10 @@
     <message>
         <source>This is no Whisper model (a ggml .bin file). Choose another file.</source>
         <translation>Das ist kein Whisper-Modell (eine ggml-Datei, .bin). Wählen Sie eine andere Datei.</translation>
+    </message>
+    <message>
+        <source>This is no key of a server: it has characters that none has, or is too long.</source>
+        <translation>Das ist kein Schlüssel eines Servers: Er hat Zeichen, die keiner hat, oder ist zu lang.</translation>
     </message>
     <message>
         <source>This is no list of servers: it is nested too deep.</source>
@@ -7593,6 +7705,10 @@
         <translation>Schreiben Sie zuerst etwas</translation>
     </message>
     <message>
+        <source>Write the address of the server, for example http://127.0.0.1:11434</source>
+        <translation>Schreiben Sie die Adresse des Servers, zum Beispiel http://127.0.0.1:11434</translation>
+    </message>
+    <message>
         <source>Write to this address in your mail program?</source>
         <translation>Mit Ihrem Mailprogramm an diese Adresse schreiben?</translation>
     </message>
@@ -7815,6 +7931,10 @@
     <message>
         <source>at once</source>
         <translation>sofort</translation>
+    </message>
+    <message>
+        <source>at {server}</source>
+        <translation>auf {server}</translation>
     </message>
     <message>
         <source>away now</source>
@@ -8491,6 +8611,10 @@
         <translation>gespeichert {time}</translation>
     </message>
     <message>
+        <source>server away</source>
+        <translation>Server nicht da</translation>
+    </message>
+    <message>
         <source>shared</source>
         <translation>freigegeben</translation>
     </message>
@@ -8963,6 +9087,10 @@
             <numerusform>{model} hat %n Platz</numerusform>
             <numerusform>{model} hat %n Plätze</numerusform>
         </translation>
+    </message>
+    <message>
+        <source>{model} is at a server and has no file here that could be copied.</source>
+        <translation>{model} ist auf einem Server und hat hier keine Datei, die sich kopieren ließe.</translation>
     </message>
     <message>
         <source>{model} is not on this machine any more.</source>
@@ -9665,6 +9793,10 @@
             <numerusform>{where} hat eines, das genutzt werden kann, wo es liegt.</numerusform>
             <numerusform>{where} hat %n, die genutzt werden können, wo sie liegen.</numerusform>
         </translation>
+    </message>
+    <message>
+        <source>{where}, away</source>
+        <translation>{where}, nicht da</translation>
     </message>
     <message>
         <source>{whose} It is that of this machine already: there is nothing to do.</source>

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import json
 from collections.abc import AsyncIterator, Iterator
 from contextlib import aclosing, asynccontextmanager
@@ -11,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from app.cli.main import main
 from qvac_core import Delegate, completion, embed, load_model
 from qvac_core.core import Core, CoreConfig, RuleOverride
 from qvac_core.core.model_servers_state import GivenServer, ModelServerEntry, ServerState
@@ -71,7 +73,7 @@ async def loaded(server: RealServer) -> AsyncIterator[LoadedModel]:
 
 
 async def answer(model: LoadedModel, text: str, id: str = "1", **fields: object) -> tuple[str, Finished]:
-    sampling = SamplingParams(temp=0, predict=16)
+    sampling = SamplingParams(temp=0, predict=10)
     request = CompletionRequest(id, (ChatMessage("user", text),), sampling, **fields)  # type: ignore[arg-type]
     said = ""
     async for event in model.complete(request):
@@ -83,11 +85,11 @@ async def answer(model: LoadedModel, text: str, id: str = "1", **fields: object)
 
 
 def test_real_servers_answer_stop_and_are_stopped(server: RealServer) -> None:
-    async def main() -> None:
+    async def act() -> None:
         async with loaded(server) as model:
             said, end = await answer(model, "Name three cities.")
             assert said and end.stop_reason is StopReason.LENGTH
-            assert end.stats.prompt_tokens > 4 and 12 <= end.stats.generated_tokens <= 16
+            assert end.stats.prompt_tokens > 4 and 8 <= end.stats.generated_tokens <= 10
             again, _ = await answer(model, "Name three cities.")
             assert again == said
             mark = said[6:9]
@@ -112,11 +114,11 @@ def test_real_servers_answer_stop_and_are_stopped(server: RealServer) -> None:
             said, _ = await answer(model, "Name three cities.")
             assert said
 
-    asyncio.run(asyncio.wait_for(main(), 240))
+    asyncio.run(asyncio.wait_for(act(), 240))
 
 
 def test_what_each_says_of_itself(xllamacpp: RealServer, llama_cpp_python: RealServer) -> None:
-    async def main() -> None:
+    async def act() -> None:
         for server, kind, parallel, n_ctx in (
             (xllamacpp, ServerKind.LLAMA_CPP, 2, 512),
             (llama_cpp_python, ServerKind.LLAMA_CPP_PYTHON, 1, 0),
@@ -127,7 +129,7 @@ def test_what_each_says_of_itself(xllamacpp: RealServer, llama_cpp_python: RealS
             (model,) = served.models
             assert (served.kind, served.parallel, model.n_ctx, model.embeds) == (kind, parallel, n_ctx, False)
 
-    asyncio.run(main())
+    asyncio.run(act())
 
 
 async def in_state(owner: Core, state: ServerState) -> ModelServerEntry:
@@ -180,7 +182,7 @@ def test_a_guest_far_away_a_cancel_and_a_server_that_dies(
             with pytest.raises(QvacError):
                 await cut.final
             away = await in_state(owner, ServerState.AWAY)
-            assert "does not answer" in away.problem and away.models == entry.models[:0] + away.models
+            assert "does not answer" in away.problem
             (shared,) = await owner.shared_models()
             assert shared.state.startswith("away: ")
             with pytest.raises(QvacError):
@@ -223,7 +225,7 @@ def test_embeddings_of_a_server_here_and_far_away(bootstrap: str, embedding_mode
 
 
 def test_the_chat_of_this_machine(xllamacpp: RealServer, tmp_path: Path) -> None:
-    async def main() -> None:
+    async def act() -> None:
         config = CoreConfig(tmp_path, seed=bytes(32), bootstrap=(("127.0.0.1", 1),))
         async with Core(config) as core:
             await core.model_servers.keep(xllamacpp.address, "Rack", key=KEY)
@@ -240,47 +242,48 @@ def test_the_chat_of_this_machine(xllamacpp: RealServer, tmp_path: Path) -> None
             (entry,) = await core.model_servers.servers()
             assert [model.name for model in entry.models] == ["smol@Rack"] and entry.has_key
 
-    asyncio.run(asyncio.wait_for(main(), 120))
+    asyncio.run(asyncio.wait_for(act(), 120))
 
 
-def test_the_command_line(bootstrap: str, xllamacpp: RealServer, tmp_path: Path) -> None:
+def test_the_command_line(
+    bootstrap: str,
+    xllamacpp: RealServer,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     key = tmp_path / "key"
     key.write_text(f"{KEY}\n")
-    folder = ("--data-dir", str(tmp_path / "kept"), "--json")
-    added = run(
-        "servers",
-        "add",
-        xllamacpp.address,
-        "--name",
-        "Rack",
-        "--server-key-file",
-        "-",
-        "--requests",
-        "3",
-        *folder,
-        stdin=KEY,
+
+    def told(*arguments: str) -> tuple[int, str, str]:
+        """Exit code, what was printed, and what was said."""
+        code = main([*arguments, "--data-dir", str(tmp_path / "kept"), "--json"])
+        out, err = capsys.readouterr()
+        return code, out, err
+
+    monkeypatch.setattr("sys.stdin", io.StringIO(KEY))
+    code, out, err = told(
+        *("servers", "add", xllamacpp.address, "--name", "Rack", "--server-key-file", "-", "--requests", "3")
     )
-    assert added.returncode == 0, added.stderr
-    told = json.loads(added.stdout)
-    assert (told["name"], told["requests"], told["hasKey"], told["models"]) == ("Rack", 3, True, ["smol@Rack"])
-    assert KEY not in added.stdout + added.stderr
-    twice = run("servers", "add", xllamacpp.address, "--name", "rack", *folder)
-    assert twice.returncode == 1 and "already" in twice.stderr
+    assert code == 0, err
+    server = json.loads(out)
+    assert (server["name"], server["requests"], server["hasKey"], server["models"]) == ("Rack", 3, True, ["smol@Rack"])
+    assert KEY not in out + err
     for command, words in (
-        (("servers", "add"), "needs an ADDRESS"),
-        (("servers", "remove", "none"), "no server called none"),
-        (("servers", "add", "ftp://x"), "http or https"),
-        (("servers", "add", "http://me:pw@x"), "login out of the address"),
+        (("add", xllamacpp.address, "--name", "rack"), "already"),
+        (("add",), "needs an ADDRESS"),
+        (("remove", "none"), "no server called none"),
+        (("add", "ftp://x"), "http or https"),
+        (("add", "http://me:pw@x"), "login out of the address"),
     ):
-        wrong = run(*command, *folder)
-        assert wrong.returncode == 1 and words in wrong.stderr and "pw" not in wrong.stdout
-    refused = run("servers", "test", xllamacpp.address, *folder)
-    assert refused.returncode == 1 and json.loads(refused.stdout)["problem"].endswith("Give it the right one.")
-    listed = run("models", *folder)
-    assert '"smol@Rack"' in listed.stdout
-    assert run("servers", "test", "rack", *folder).returncode == 0
-    assert run("servers", "remove", "rack", *folder).returncode == 0
-    assert run("servers", "list", *folder).stdout == ""
+        code, out, err = told("servers", *command)
+        assert code == 1 and words in out + err and "pw" not in out + err
+    code, out, _ = told("servers", "test", xllamacpp.address)
+    assert code == 1 and json.loads(out)["problem"].endswith("Give it the right one.")
+    assert '"smol@Rack"' in told("models")[1]
+    assert told("servers", "test", "rack")[0] == 0
+    assert told("servers", "remove", "rack")[0] == 0
+    assert told("servers", "list")[1] == ""
 
     provider = qvac_desktop(
         *("provider", "--server", xllamacpp.address, "--server-key-file", str(key), "--allow", GUEST_KEY),
@@ -292,18 +295,9 @@ def test_the_command_line(bootstrap: str, xllamacpp: RealServer, tmp_path: Path)
         (model,) = ready["models"]
         assert model.startswith("smol@127.0.0.1:")
         guest = run(
-            *(
-                "chat",
-                ready["publicKey"],
-                "--model",
-                model,
-                "--prompt",
-                "Say hello.",
-                "--json",
-                "--bootstrap",
-                bootstrap,
-            ),
-            *("--seed", GUEST_SEED, "--data-dir", str(tmp_path / "guest"), "--timeout", "60"),
+            *("chat", ready["publicKey"], "--model", model, "--prompt", "Say hello.", "--json"),
+            *("--bootstrap", bootstrap, "--seed", GUEST_SEED, "--data-dir", str(tmp_path / "guest")),
+            *("--timeout", "60", "--predict", "8"),
         )
         assert guest.returncode == 0, guest.stderr
         events = [json.loads(line) for line in guest.stdout.splitlines()]

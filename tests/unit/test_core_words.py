@@ -120,6 +120,7 @@ FOR_PROGRAMS = {
     "engines/embedding_queue.py": "embeddings are asked for by programs",
     "engines/llama_embeddings.py": "embeddings are asked for by programs",
     "engines/server_embeddings.py": "embeddings are asked for by programs",
+    "engines/openai_model.py: The embedding": "embeddings are asked for by programs",
     "engines/llama_engine.py: The embedding": "embeddings are asked for by programs",
     "engines/translation.py: the engine": "an invariant",
     "engines/whisper.py: Samples": "the sound of the API",
