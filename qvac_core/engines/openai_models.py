@@ -1,7 +1,7 @@
 """What an OpenAI-compatible server has: its models, and what it tells of them beyond their names.
 
 `/v1/models` says little: which program answers is seen by `owned_by`, or by an address that only that program has, and
-the rest is asked in its own way. llama.cpp's server b11549, llama-cpp-python 0.3.36, Ollama's docs/api.md, LM Studio's
+the rest is asked in its own way. llama.cpp's server b11549, llama-cpp-python 0.3.36, Ollama's API, LM Studio's
 REST API v0, vLLM's `ModelCard`. A name alone is never trusted: one model can be served under that of another.
 """
 
