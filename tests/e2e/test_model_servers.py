@@ -10,6 +10,7 @@ from contextlib import aclosing, asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 
+import numpy
 import pytest
 
 from app.cli.main import main
@@ -53,7 +54,7 @@ def llama_cpp_python(small_model_path: Path) -> Iterator[RealServer]:
 
 
 @pytest.fixture(params=["xllamacpp", "llama_cpp_python"])
-def server(request: pytest.FixtureRequest) -> RealServer:
+def either(request: pytest.FixtureRequest) -> RealServer:
     found: RealServer = request.getfixturevalue(request.param)
     return found
 
@@ -84,9 +85,9 @@ async def answer(model: LoadedModel, text: str, id: str = "1", **fields: object)
     raise AssertionError("it has no end")
 
 
-def test_real_servers_answer_stop_and_are_stopped(server: RealServer) -> None:
+def test_real_servers_answer_stop_and_are_stopped(either: RealServer) -> None:
     async def act() -> None:
-        async with loaded(server) as model:
+        async with loaded(either) as model:
             said, end = await answer(model, "Name three cities.")
             assert said and end.stop_reason is StopReason.LENGTH
             assert end.stats.prompt_tokens > 4 and 8 <= end.stats.generated_tokens <= 10
@@ -217,8 +218,7 @@ def test_embeddings_of_a_server_here_and_far_away(bootstrap: str, embedding_mode
             assert (shared.name, shared.ability, shared.shared) == ("mini@Rack", "embed", True)
             far = await load_model("mini@Rack", model_type="embeddings", delegate=Delegate(OTHER_KEY, timeout=60))
             one, other, apart = await embed(far, ["A man is eating food.", "Someone eats a meal.", "The market fell."])
-            dot = lambda a, b: sum(x * y for x, y in zip(a, b, strict=True))  # noqa: E731
-            assert dot(one, other) > 0.5 > dot(one, apart)
+            assert numpy.dot(one, other) > 0.5 > numpy.dot(one, apart)
 
     with xllamacpp_server(embedding_model_path, alias="mini", embedding=1) as server:
         with_core(test, member(tmp_path / "guest", GUEST_SEED, bootstrap))
