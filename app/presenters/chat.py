@@ -25,7 +25,9 @@ from app.presenters.chat_settings import ChatSettings
 from app.presenters.chat_words import default_model
 from app.presenters.chats import Chats, Unwritten
 from app.presenters.dictation import Dictation
+from app.presenters.receipts import ReceiptsPresenter
 from app.presenters.recordings import Recordings
+from app.presenters.share_rows import model_label
 from app.presenters.speech import Speech
 from app.presenters.tools import ChatTools
 from app.presenters.transcripts import Transcripts
@@ -33,6 +35,7 @@ from app.presenters.translations import Translations
 from app.tasks import Tasks
 from qvac_core.core.error_text import describe
 from qvac_core.core.interface import CoreInterface
+from qvac_core.core.receipts_room import ReceiptQuery, ReceiptSide
 from qvac_core.core.state import (
     ConnectionStage,
     Conversation,
@@ -278,6 +281,15 @@ class ChatPresenter(QObject):
 
     def model_name(self, target: Target) -> str:
         return self.directory.model_name(target)
+
+    def receipts_of(self, message_id: str) -> ReceiptsPresenter:
+        """Of an answer: one of each machine that had a part in it."""
+        query = ReceiptQuery(ReceiptSide.TAKEN, request_id=message_id)
+        return ReceiptsPresenter(self._core, self._tasks, query, self._provider_name, model_label)
+
+    def _provider_name(self, public_key: str) -> str:
+        entry = self.provider(public_key)
+        return entry.name if entry is not None else ""
 
     def speaker(self, message: Message) -> Speaker:
         return self.directory.speaker(message, self.target)

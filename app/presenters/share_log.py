@@ -13,8 +13,10 @@ from PySide6.QtCore import QObject, Signal
 
 from app.bridge import CoreProxy
 from app.i18n import tr
+from app.presenters.receipts import NameOf, ReceiptsPresenter
 from app.tasks import Tasks
 from qvac_core.core.history_state import Contents, DayTotals, LogQuery, LogTotals, PersonTotals
+from qvac_core.core.receipts_room import ReceiptQuery
 from qvac_core.core.state import ErrorInfo, HistoryCleared, LogEntry, RequestEnded, SettingChanged
 from qvac_core.errors import QvacError
 
@@ -145,6 +147,10 @@ class LogPresenter(QObject):
             show(await self._core.call(lambda core: core.history.contents(request_id)))
 
         self.tasks.start(ask(), self._not_read)
+
+    def receipts(self, query: ReceiptQuery, name_of: NameOf, label_of: NameOf) -> ReceiptsPresenter:
+        """Of those that this machine gave, for whoever shows them."""
+        return ReceiptsPresenter(self._core, self.tasks, query, name_of, label_of)
 
     def _do(self, title: str, ask: Callable[[], Awaitable[None]]) -> None:
         async def do() -> None:

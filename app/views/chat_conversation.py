@@ -17,6 +17,7 @@ from app.views.chat_first_start import download_words
 from app.views.chat_missing import MissingBar, missing
 from app.views.chat_reach import ReachBar
 from app.views.chat_remedies import Remedies
+from app.views.receipts_dialog import ReceiptsDialog
 from app.views.tool_menu import ToolMenu
 from app.widgets.button import Button
 from app.widgets.chat.answer_row import AnswerFacts, nothing_yet
@@ -119,6 +120,7 @@ class Conversation(QWidget):
         self.messages.link_activated.connect(self.open_link)
         self.messages.regenerate.connect(self._answer_again)
         self.messages.go_on.connect(presenter.continue_answer)
+        self.messages.receipt_wanted.connect(self.show_receipt)
         self.messages.branch_wanted.connect(presenter.show_branch)
         self.messages.edited.connect(presenter.edit)
         self.messages.tool_decided.connect(presenter.tools.decide)
@@ -184,6 +186,9 @@ class Conversation(QWidget):
     def _reveal(self, message_id: str) -> None:
         self.messages.mark(self._presenter.search_text)
         self.messages.reveal(message_id)
+
+    def show_receipt(self, message_id: str) -> None:
+        ReceiptsDialog(self._presenter.receipts_of(message_id), self._theme, self.window()).open()
 
     def _answer_again(self, message_id: str) -> None:
         last = self._presenter.last_answer()

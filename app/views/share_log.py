@@ -29,6 +29,7 @@ from app.presenters.share_rows import (
     people_rows,
 )
 from app.theme import Theme
+from app.views.receipts_dialog import ReceiptsDialog
 from app.views.share_contents import ContentsDialog
 from app.views.share_dialogs import confirm
 from app.widgets.button import Button
@@ -45,6 +46,7 @@ from app.widgets.search_field import SearchField
 from app.widgets.segmented import Segmented
 from app.widgets.table import ROW_LOG, Table
 from qvac_core.core.history_state import Contents, LogQuery, LogTotals
+from qvac_core.core.receipts_room import ReceiptQuery, ReceiptSide
 from qvac_core.core.state import ErrorInfo, LogEntry
 
 Choices = Sequence[tuple[str, str]]  # value and text
@@ -362,11 +364,19 @@ class LogCard(Card):
         if entry.model:
             model = menu.addAction(tr("Only {name}", name=self._share.label_of(entry.model)))
             model.triggered.connect(lambda: log.narrow(replace(query, model=entry.model)))
+        menu.addSeparator()
+        receipt = menu.addAction(self._theme.icon("file-text"), tr("Receipt…"))
+        receipt.triggered.connect(lambda: self.show_receipts(entry.id))
         if log.has_contents:
-            menu.addSeparator()
             show = menu.addAction(self._theme.icon("eye"), tr("Question and answer…"))
             show.triggered.connect(lambda: log.contents(entry.id, self._show_contents))
         return menu
+
+    def show_receipts(self, request_id: str = "") -> None:
+        """Of one request, or of all that this machine served."""
+        query = ReceiptQuery(ReceiptSide.GIVEN, id=request_id)
+        presenter = self._log.receipts(query, self._share.name_of, self._share.label_of)
+        ReceiptsDialog(presenter, self._theme, self.window()).open()
 
     def _open_person_menu(self, public_key: str, point: QPoint) -> None:
         menu = Menu(self)
@@ -390,6 +400,8 @@ class LogCard(Card):
         rows = [(str(rows), _rows(rows)) for rows in sorted({*KEPT_ROWS, log.log_rows}, key=lambda n: n or 1 << 60)]
         self._settings(menu.addMenu(tr("Keep for")), "sharing.log_days", days, str(log.log_days))
         self._settings(menu.addMenu(tr("Keep at most")), "sharing.log_rows", rows, str(log.log_rows))
+        menu.addSeparator()
+        menu.addAction(self._theme.icon("file-text"), tr("Receipts…"), self.show_receipts)
         menu.addSeparator()
         keep = menu.addAction(tr("Keep questions and answers…"))
         keep.setCheckable(True)

@@ -292,6 +292,18 @@
         </translation>
     </message>
     <message numerus="yes">
+        <source>%n receipt is in {file}.</source>
+        <comment>%n receipts are in {file}.</comment>
+        <translation>
+            <numerusform>لا إيصال في {file}.</numerusform>
+            <numerusform>إيصال واحد في {file}.</numerusform>
+            <numerusform>إيصالان في {file}.</numerusform>
+            <numerusform>%n إيصالات في {file}.</numerusform>
+            <numerusform>%n إيصالًا في {file}.</numerusform>
+            <numerusform>%n إيصال في {file}.</numerusform>
+        </translation>
+    </message>
+    <message numerus="yes">
         <source>%n request</source>
         <comment>%n requests</comment>
         <translation>
@@ -2068,6 +2080,10 @@
         <translation>تصدير السجل</translation>
     </message>
     <message>
+        <source>Export the receipts</source>
+        <translation>تصدير الإيصالات</translation>
+    </message>
+    <message>
         <source>Export the transcript</source>
         <translation>تصدير النص المفرَّغ</translation>
     </message>
@@ -2078,6 +2094,10 @@
     <message>
         <source>Export: {form}</source>
         <translation>تصدير: {form}</translation>
+    </message>
+    <message>
+        <source>Export…</source>
+        <translation>تصدير…</translation>
     </message>
     <message>
         <source>Failed</source>
@@ -2702,6 +2722,10 @@
         <translation>لم تُشغَّل.</translation>
     </message>
     <message>
+        <source>It did not take so long.</source>
+        <translation>لم يستغرق كل هذا الوقت.</translation>
+    </message>
+    <message>
         <source>It does again at {time}.</source>
         <translation>يعود إلى ذلك في {time}.</translation>
     </message>
@@ -2778,6 +2802,14 @@
         <translation>ليس كاملًا: {reason}.</translation>
     </message>
     <message>
+        <source>It is of another kind of request.</source>
+        <translation>هو لنوع آخر من الطلبات.</translation>
+    </message>
+    <message>
+        <source>It is of somebody else.</source>
+        <translation>هو لشخص آخر.</translation>
+    </message>
+    <message>
         <source>It is on its way, as said under Downloads.</source>
         <translation>هو في الطريق، كما هو مذكور في التنزيلات.</translation>
     </message>
@@ -2820,6 +2852,10 @@
     <message>
         <source>It moves at the next restart.</source>
         <translation>يُنقل عند إعادة التشغيل التالية.</translation>
+    </message>
+    <message>
+        <source>It names another model file.</source>
+        <translation>يذكر ملف نموذج آخر.</translation>
     </message>
     <message>
         <source>It needs {needed} and this machine has {memory}: it will not load here. Another machine may use the file.</source>
@@ -2916,6 +2952,10 @@
     <message>
         <source>Its requests are met with silence.</source>
         <translation>تُقابَل طلباته بالصمت.</translation>
+    </message>
+    <message>
+        <source>Its signature is not genuine.</source>
+        <translation>توقيعه غير صحيح.</translation>
     </message>
     <message>
         <source>Its translation models are in the menu of a message.</source>
@@ -4492,6 +4532,22 @@
         <translation>جاهز</translation>
     </message>
     <message>
+        <source>Receipts</source>
+        <translation>الإيصالات</translation>
+    </message>
+    <message>
+        <source>Receipts (*.jsonl)</source>
+        <translation>إيصالات (*.jsonl)</translation>
+    </message>
+    <message>
+        <source>Receipts…</source>
+        <translation>الإيصالات…</translation>
+    </message>
+    <message>
+        <source>Receipt…</source>
+        <translation>الإيصال…</translation>
+    </message>
+    <message>
         <source>Recent calls</source>
         <translation>الاستدعاءات الأخيرة</translation>
     </message>
@@ -5128,6 +5184,10 @@
         <translation>عرض…</translation>
     </message>
     <message>
+        <source>Signed</source>
+        <translation>التوقيع</translation>
+    </message>
+    <message>
         <source>Since</source>
         <translation>منذ</translation>
     </message>
@@ -5470,6 +5530,10 @@
     <message>
         <source>The answer goes on by itself when it is back, as long as QVAC Desktop runs.</source>
         <translation>تُستكمل الإجابة تلقائيًا عند عودته، ما دام QVAC Desktop يعمل.</translation>
+    </message>
+    <message>
+        <source>The answer had other tokens.</source>
+        <translation>كان عدد رموز الإجابة مختلفًا.</translation>
     </message>
     <message>
         <source>The answer is complete.</source>
@@ -6324,12 +6388,28 @@
         <translation>يطلب الوسيط {place} تسجيل دخول. اكتبه في {origin} هكذا http://USER:PASSWORD@HOST:PORT.</translation>
     </message>
     <message>
+        <source>The question had other tokens.</source>
+        <translation>كان عدد رموز السؤال مختلفًا.</translation>
+    </message>
+    <message>
+        <source>The receipts could not be read.</source>
+        <translation>تعذرت قراءة الإيصالات.</translation>
+    </message>
+    <message>
+        <source>The receipts were not exported.</source>
+        <translation>لم تُصدَّر الإيصالات.</translation>
+    </message>
+    <message>
         <source>The recording {file} is not where it was, or is another one now. Transcribe it anew.</source>
         <translation>التسجيل {file} لم يعد في مكانه، أو صار تسجيلًا آخر. أعد تفريغه من البداية.</translation>
     </message>
     <message>
         <source>The relay between the two machines went away.</source>
         <translation>اختفى المُرحِّل بين الجهازين.</translation>
+    </message>
+    <message>
+        <source>The request has its receipt already.</source>
+        <translation>للطلب إيصاله بالفعل.</translation>
     </message>
     <message>
         <source>The request is still open.</source>
@@ -6650,6 +6730,10 @@
     <message>
         <source>There is no model {name} on this machine. Check its spelling.</source>
         <translation>لا يوجد نموذج {name} على هذا الجهاز. تحقّق من كتابته.</translation>
+    </message>
+    <message>
+        <source>There is no receipt. They come between two of QVAC Desktop, once something was served.</source>
+        <translation>لا يوجد إيصال. تنشأ الإيصالات بين جهازين من QVAC Desktop بعد تقديم شيء ما.</translation>
     </message>
     <message>
         <source>There is no screen here, so nobody is at this machine.</source>
@@ -7901,6 +7985,10 @@
         <translation>النافذة</translation>
     </message>
     <message>
+        <source>With</source>
+        <translation>مع</translation>
+    </message>
+    <message>
         <source>With Ctrl+Enter, Enter makes a new line. Shift+Enter always does.</source>
         <translation>مع Ctrl+إدخال يبدأ مفتاح الإدخال سطرًا جديدًا. ومع Shift يبدؤه دائمًا.</translation>
     </message>
@@ -7935,6 +8023,14 @@
     <message>
         <source>Writing the last words…</source>
         <translation>تُكتب الكلمات الأخيرة…</translation>
+    </message>
+    <message>
+        <source>You and the provider sign what was served, behind each answer. It proves that both agreed on it, and not what was computed.</source>
+        <translation>توقّع أنت والمزوّد بعد كل إجابة على ما قُدِّم. هذا يثبت اتفاقكما عليه، ولا يثبت ما حُسِب.</translation>
+    </message>
+    <message>
+        <source>You and your guest sign what was served, behind each answer. It proves that both agreed on it, and not what was computed.</source>
+        <translation>توقّع أنت وضيفك بعد كل إجابة على ما قُدِّم. هذا يثبت اتفاقكما عليه، ولا يثبت ما حُسِب.</translation>
     </message>
     <message>
         <source>You can stop at any time.</source>
@@ -8195,6 +8291,10 @@
     <message>
         <source>blocked</source>
         <translation>محظور</translation>
+    </message>
+    <message>
+        <source>by both</source>
+        <translation>من الطرفين</translation>
     </message>
     <message>
         <source>by relay</source>
@@ -8595,6 +8695,10 @@
         <translation>ليس لـ {name}</translation>
     </message>
     <message>
+        <source>not given yet</source>
+        <translation>لم يُعطَ بعد</translation>
+    </message>
+    <message>
         <source>not in your list any more</source>
         <translation>لم يعد في قائمتك</translation>
     </message>
@@ -8621,6 +8725,10 @@
     <message>
         <source>not shared</source>
         <translation>غير مُشارَك</translation>
+    </message>
+    <message>
+        <source>not signed by the guest</source>
+        <translation>لم يوقّعه الضيف</translation>
     </message>
     <message numerus="yes">
         <source>not used for %n month</source>
@@ -8815,6 +8923,10 @@
         <translation>مرفوض</translation>
     </message>
     <message>
+        <source>refused by the guest</source>
+        <translation>رفضه الضيف</translation>
+    </message>
+    <message>
         <source>refused: a web page</source>
         <translation>مرفوض: صفحة ويب</translation>
     </message>
@@ -8981,6 +9093,10 @@
     <message>
         <source>the processor, for many chats at once</source>
         <translation>المعالج، لمحادثات كثيرة معًا</translation>
+    </message>
+    <message>
+        <source>the provider gave none</source>
+        <translation>لم يعطِ المزوّد إيصالًا</translation>
     </message>
     <message>
         <source>the public network</source>

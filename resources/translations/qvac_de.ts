@@ -196,6 +196,14 @@
         </translation>
     </message>
     <message numerus="yes">
+        <source>%n receipt is in {file}.</source>
+        <comment>%n receipts are in {file}.</comment>
+        <translation>
+            <numerusform>%n Quittung steht in {file}.</numerusform>
+            <numerusform>%n Quittungen stehen in {file}.</numerusform>
+        </translation>
+    </message>
+    <message numerus="yes">
         <source>%n request</source>
         <comment>%n requests</comment>
         <translation>
@@ -1900,6 +1908,10 @@
         <translation>Das Protokoll exportieren</translation>
     </message>
     <message>
+        <source>Export the receipts</source>
+        <translation>Die Quittungen exportieren</translation>
+    </message>
+    <message>
         <source>Export the transcript</source>
         <translation>Das Transkript exportieren</translation>
     </message>
@@ -1910,6 +1922,10 @@
     <message>
         <source>Export: {form}</source>
         <translation>Exportieren: {form}</translation>
+    </message>
+    <message>
+        <source>Export…</source>
+        <translation>Exportieren …</translation>
     </message>
     <message>
         <source>Failed</source>
@@ -2534,6 +2550,10 @@
         <translation>Es lief nicht.</translation>
     </message>
     <message>
+        <source>It did not take so long.</source>
+        <translation>So lange dauerte es nicht.</translation>
+    </message>
+    <message>
         <source>It does again at {time}.</source>
         <translation>Ab {time} wieder.</translation>
     </message>
@@ -2610,6 +2630,14 @@
         <translation>Sie ist nicht vollständig: {reason}.</translation>
     </message>
     <message>
+        <source>It is of another kind of request.</source>
+        <translation>Sie gehört zu einer anderen Art Anfrage.</translation>
+    </message>
+    <message>
+        <source>It is of somebody else.</source>
+        <translation>Sie gehört jemand anderem.</translation>
+    </message>
+    <message>
         <source>It is on its way, as said under Downloads.</source>
         <translation>Es ist unterwegs, wie unter Downloads steht.</translation>
     </message>
@@ -2652,6 +2680,10 @@
     <message>
         <source>It moves at the next restart.</source>
         <translation>Er zieht beim nächsten Neustart um.</translation>
+    </message>
+    <message>
+        <source>It names another model file.</source>
+        <translation>Sie nennt eine andere Modelldatei.</translation>
     </message>
     <message>
         <source>It needs {needed} and this machine has {memory}: it will not load here. Another machine may use the file.</source>
@@ -2748,6 +2780,10 @@
     <message>
         <source>Its requests are met with silence.</source>
         <translation>Auf seine Anfragen wird geschwiegen.</translation>
+    </message>
+    <message>
+        <source>Its signature is not genuine.</source>
+        <translation>Ihre Unterschrift ist nicht echt.</translation>
     </message>
     <message>
         <source>Its translation models are in the menu of a message.</source>
@@ -4316,6 +4352,22 @@
         <translation>Bereit</translation>
     </message>
     <message>
+        <source>Receipts</source>
+        <translation>Quittungen</translation>
+    </message>
+    <message>
+        <source>Receipts (*.jsonl)</source>
+        <translation>Quittungen (*.jsonl)</translation>
+    </message>
+    <message>
+        <source>Receipts…</source>
+        <translation>Quittungen …</translation>
+    </message>
+    <message>
+        <source>Receipt…</source>
+        <translation>Quittung …</translation>
+    </message>
+    <message>
         <source>Recent calls</source>
         <translation>Letzte Aufrufe</translation>
     </message>
@@ -4928,6 +4980,10 @@
         <translation>Zeigen…</translation>
     </message>
     <message>
+        <source>Signed</source>
+        <translation>Unterschrieben</translation>
+    </message>
+    <message>
         <source>Since</source>
         <translation>Seit</translation>
     </message>
@@ -5270,6 +5326,10 @@
     <message>
         <source>The answer goes on by itself when it is back, as long as QVAC Desktop runs.</source>
         <translation>Die Antwort geht von selbst weiter, sobald er wieder da ist, solange QVAC Desktop läuft.</translation>
+    </message>
+    <message>
+        <source>The answer had other tokens.</source>
+        <translation>Die Antwort hatte andere Tokens.</translation>
     </message>
     <message>
         <source>The answer is complete.</source>
@@ -6124,12 +6184,28 @@
         <translation>Der Proxy {place} verlangt eine Anmeldung. Schreiben Sie sie in {origin} als http://USER:PASSWORD@HOST:PORT.</translation>
     </message>
     <message>
+        <source>The question had other tokens.</source>
+        <translation>Die Frage hatte andere Tokens.</translation>
+    </message>
+    <message>
+        <source>The receipts could not be read.</source>
+        <translation>Die Quittungen konnten nicht gelesen werden.</translation>
+    </message>
+    <message>
+        <source>The receipts were not exported.</source>
+        <translation>Die Quittungen wurden nicht exportiert.</translation>
+    </message>
+    <message>
         <source>The recording {file} is not where it was, or is another one now. Transcribe it anew.</source>
         <translation>Die Aufnahme {file} liegt nicht mehr dort oder ist inzwischen eine andere. Transkribiere sie neu.</translation>
     </message>
     <message>
         <source>The relay between the two machines went away.</source>
         <translation>Das Relais zwischen den beiden Rechnern ist verschwunden.</translation>
+    </message>
+    <message>
+        <source>The request has its receipt already.</source>
+        <translation>Die Anfrage hat ihre Quittung schon.</translation>
     </message>
     <message>
         <source>The request is still open.</source>
@@ -6450,6 +6526,10 @@
     <message>
         <source>There is no model {name} on this machine. Check its spelling.</source>
         <translation>Auf diesem Rechner gibt es kein Modell {name}. Prüfen Sie die Schreibweise.</translation>
+    </message>
+    <message>
+        <source>There is no receipt. They come between two of QVAC Desktop, once something was served.</source>
+        <translation>Es gibt keine Quittung. Sie entstehen zwischen zweien von QVAC Desktop, sobald etwas geleistet wurde.</translation>
     </message>
     <message>
         <source>There is no screen here, so nobody is at this machine.</source>
@@ -7685,6 +7765,10 @@
         <translation>Fenster</translation>
     </message>
     <message>
+        <source>With</source>
+        <translation>Mit</translation>
+    </message>
+    <message>
         <source>With Ctrl+Enter, Enter makes a new line. Shift+Enter always does.</source>
         <translation>Mit Strg+Eingabe macht die Eingabetaste eine neue Zeile. Umschalt+Eingabe tut es immer.</translation>
     </message>
@@ -7719,6 +7803,14 @@
     <message>
         <source>Writing the last words…</source>
         <translation>Schreibt die letzten Wörter…</translation>
+    </message>
+    <message>
+        <source>You and the provider sign what was served, behind each answer. It proves that both agreed on it, and not what was computed.</source>
+        <translation>Du und der Anbieter unterschreibt nach jeder Antwort, was geleistet wurde. Das beweist, dass beide sich darüber einig waren, und nicht, was gerechnet wurde.</translation>
+    </message>
+    <message>
+        <source>You and your guest sign what was served, behind each answer. It proves that both agreed on it, and not what was computed.</source>
+        <translation>Du und dein Gast unterschreibt nach jeder Antwort, was geleistet wurde. Das beweist, dass beide sich darüber einig waren, und nicht, was gerechnet wurde.</translation>
     </message>
     <message>
         <source>You can stop at any time.</source>
@@ -7963,6 +8055,10 @@
     <message>
         <source>blocked</source>
         <translation>gesperrt</translation>
+    </message>
+    <message>
+        <source>by both</source>
+        <translation>von beiden</translation>
     </message>
     <message>
         <source>by relay</source>
@@ -8355,6 +8451,10 @@
         <translation>nicht für {name}</translation>
     </message>
     <message>
+        <source>not given yet</source>
+        <translation>noch nicht gegeben</translation>
+    </message>
+    <message>
         <source>not in your list any more</source>
         <translation>nicht mehr in Ihrer Liste</translation>
     </message>
@@ -8381,6 +8481,10 @@
     <message>
         <source>not shared</source>
         <translation>nicht freigegeben</translation>
+    </message>
+    <message>
+        <source>not signed by the guest</source>
+        <translation>vom Gast nicht unterschrieben</translation>
     </message>
     <message numerus="yes">
         <source>not used for %n month</source>
@@ -8563,6 +8667,10 @@
         <translation>abgelehnt</translation>
     </message>
     <message>
+        <source>refused by the guest</source>
+        <translation>vom Gast abgelehnt</translation>
+    </message>
+    <message>
         <source>refused: a web page</source>
         <translation>abgewiesen: Webseite</translation>
     </message>
@@ -8725,6 +8833,10 @@
     <message>
         <source>the processor, for many chats at once</source>
         <translation>der Prozessor, für viele Chats zugleich</translation>
+    </message>
+    <message>
+        <source>the provider gave none</source>
+        <translation>der Anbieter gab keine</translation>
     </message>
     <message>
         <source>the public network</source>

@@ -79,7 +79,7 @@ def test_filters_narrow_and_are_cleared(run: Run, busy: FakeCore) -> None:
         assert card.table.rows.rowCount() == 1
         entry = window.share.history.entries[0]
         choose(card.filter_menu(), "Clear filter")
-        assert texts(card.row_menu(entry)) == ["Only Studio laptop", "Only GPT-OSS 20B"]
+        assert texts(card.row_menu(entry)) == ["Only Studio laptop", "Only GPT-OSS 20B", "Receipt…"]
         choose(card.row_menu(entry), "Only Studio laptop")
         await settle(window)
         assert card.table.rows.rowCount() == 4

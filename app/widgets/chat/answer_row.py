@@ -70,6 +70,7 @@ class AnswerRow(QWidget):
     regenerate = Signal()
     translate = Signal(str)  # the code of a language
     go_on = Signal()
+    receipt_wanted = Signal()
     branch_wanted = Signal(str)  # the id of another answer of this place
     tool_decided = Signal(str, object)  # id of a call of a tool, Decision
     unfolding = Signal()  # before more of it is shown
@@ -96,6 +97,7 @@ class AnswerRow(QWidget):
         self.stats.regenerate.connect(self.regenerate)
         self.stats.translate.connect(self.translate)
         self.stats.go_on_wanted.connect(self.go_on)
+        self.stats.receipt_wanted.connect(self.receipt_wanted)
         self.stats.branches.wanted.connect(self.branch_wanted)
         column = QVBoxLayout()
         column.setContentsMargins(0, 2, 0, 0)
@@ -221,6 +223,7 @@ class AnswerRow(QWidget):
             copyable=bool(message.text) and not streaming,
             regenerable=not streaming and not (failed and facts.last),
             continuable=facts.last and can_go_on(message) and not failed,
+            receipted=message.stats is not None and bool(message.stats.provider_key) and not streaming,
         )
         self.stats.show_branches(message)
         self._show_busy()

@@ -61,6 +61,7 @@ class MessageList(QScrollArea):
 
     link_activated = Signal(str)
     regenerate = Signal(str)  # the id of the answer
+    receipt_wanted = Signal(str)  # the same
     tool_decided = Signal(str, str, object)  # id of an answer, id of its call of a tool, Decision
     go_on = Signal()  # the last answer
     branch_wanted = Signal(str)  # the id of a message
@@ -330,6 +331,7 @@ class MessageList(QScrollArea):
             row.link_activated.connect(self.link_activated)
             row.regenerate.connect(partial(self.regenerate.emit, message.id))
             row.go_on.connect(self.go_on)
+            row.receipt_wanted.connect(partial(self.receipt_wanted.emit, message.id))
             row.branch_wanted.connect(self.branch_wanted)
             row.translate.connect(partial(self._translate_all, row))
             row.unfolding.connect(self._stay)

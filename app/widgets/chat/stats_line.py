@@ -29,12 +29,13 @@ class StatsLine(QWidget):
     regenerate = Signal()
     translate = Signal(str)  # the code of a language
     go_on_wanted = Signal()
+    receipt_wanted = Signal()
 
     def __init__(self, theme: Theme, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._theme = theme
         self._facts: tuple[str, ...] = ()
-        self._regenerable = self._copyable = False
+        self._regenerable = self._copyable = self._receipted = False
         self.languages: tuple[Choice, ...] = ()  # to translate into
         self._narrow = False
         self.icon = IconLabel(theme, "waypoints", "accent")
@@ -78,7 +79,11 @@ class StatsLine(QWidget):
             self.setAccessibleName(self.words)
         self._show_acts()
 
-    def set_acts(self, *, copyable: bool, regenerable: bool, continuable: bool = False) -> None:
+    def set_acts(
+        self, *, copyable: bool, regenerable: bool, continuable: bool = False, receipted: bool = False
+    ) -> None:
+        """receipted: another machine served it, so that there may be a receipt."""
+        self._receipted = receipted
         self.go_on.setVisible(continuable)
         self.copy.setVisible(copyable)
         self._copyable = copyable
@@ -117,8 +122,8 @@ class StatsLine(QWidget):
 
     def _show_acts(self) -> None:
         self.again.setVisible(self._regenerable and not self._narrow)
-        self.more.setVisible((self._regenerable and self._narrow) or (self._copyable and bool(self.languages)))
-
+        several = (self._regenerable and self._narrow) or (self._copyable and bool(self.languages))
+        self.more.setVisible(several or self._receipted)
         self._fit_facts()
 
     def _open_menu(self) -> None:
@@ -127,6 +132,8 @@ class StatsLine(QWidget):
             menu.addAction(self._theme.icon("rotate-ccw"), tr("Answer again"), self.regenerate.emit)
         if self.languages and self._copyable:
             add_languages(menu, self._theme, tr("Translate to"), self.languages, self.translate.emit)
+        if self._receipted:
+            menu.addAction(self._theme.icon("file-text"), tr("Receipt…"), self.receipt_wanted.emit)
         menu.open_below(self.more)
 
 
