@@ -30,7 +30,7 @@ from app.come_forward import come_forward
 from app.core_words import told
 from app.i18n import tr
 from app.instance import Call, Instance, as_call
-from app.own_command import IN_TRAY
+from app.own_command import IN_TRAY, QUIT
 from app.restart import begin_again
 from app.theme import Theme
 from app.widgets.dialog import Dialog
@@ -101,6 +101,8 @@ def run(core_factory: Callable[[], CoreInterface], folder: DataDir | None = None
     window_language.install(app, window_language.setting(folder.settings_file) if folder is not None else "")
     accessible.install()
     instance = Instance(folder) if folder is not None else None
+    if QUIT in arguments:
+        return end_the_running_one(instance, call) if instance is not None else DONE
     refused: QvacError | None = None
     try:
         if instance is not None and not instance.claim(call):
@@ -129,6 +131,20 @@ def run(core_factory: Callable[[], CoreInterface], folder: DataDir | None = None
         if instance is not None:
             instance.close()
     return begin_again(arguments) if code == AGAIN else code
+
+
+def end_the_running_one(instance: Instance, call: Call) -> int:
+    """As a log-off does: what is written is kept, nobody is asked. DONE once nothing runs any more."""
+    try:
+        if instance.claim(call):
+            instance.close()
+            return DONE
+        if instance.wait_for_end():
+            return DONE
+        print("Error: QVAC Desktop was asked to end and still runs. Quit it by its menu.", file=sys.stderr)  # noqa: T201
+    except QvacError as error:
+        print(f"Error: {error.message}", file=sys.stderr)  # noqa: T201
+    return FAILED
 
 
 def _name_for_taskbar() -> None:
@@ -208,6 +224,10 @@ async def live(
     early = [tuple(arguments)]  # what was asked for before the window had loaded
 
     def called(call: Call) -> None:
+        if QUIT in call.arguments:
+            window.leave()
+            left.set()  # also where the window has given way to a dialog
+            return
         if IN_TRAY not in call.arguments:
             come_forward(window.windows.front if front[-1] is window else front[-1], call.token)
         if not beginning.done():

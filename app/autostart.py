@@ -165,6 +165,8 @@ class XdgAutostart:
             "Type=Application\n"
             f"Name={TITLE}\n"
             "Comment=Use a friend's GPU, or share yours\n"
+            # A desktop passes over an entry whose program is gone: removing the package removes nobody's files.
+            f"TryExec={_escaped(command[0])}\n"
             f"Exec={join_exec(command)}\n"
             f"Icon={APP_NAME}\n"
             "Terminal=false\n"
@@ -191,7 +193,10 @@ def _desktop_entry(text: str) -> dict[str, str]:
 
 def join_exec(command: Sequence[str]) -> str:
     """Arguments as the value of an Exec key: quoted as for that key, then escaped as every string value is."""
-    text = " ".join(_quoted(argument) for argument in command)
+    return _escaped(" ".join(_quoted(argument) for argument in command))
+
+
+def _escaped(text: str) -> str:
     for letter, escaped in (("\\", "\\\\"), ("\n", "\\n"), ("\r", "\\r"), ("\t", "\\t")):
         text = text.replace(letter, escaped)
     return text

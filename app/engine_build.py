@@ -26,6 +26,7 @@ from typing import Any, Final
 
 from app.i18n import tr
 from qvac_core.errors import QvacError
+from qvac_core.frozen import is_frozen
 
 COMPILERS: Final = ("c++", "g++", "clang++", "cl")
 # What `bootstrap.py engine --NAME` builds → the program that says its toolkit is here.
@@ -63,10 +64,13 @@ class EngineBuild:
         which: Callable[[str], str | None] = shutil.which,
         python: Path | None = None,
         platform: str = sys.platform,
+        packaged: bool | None = None,
     ) -> None:
         """clone: where bootstrap.py lies; None = beside this package. python: of the environment that is built into."""
         self._clone = clone or Path(__file__).resolve().parents[1]
         self._which, self._platform = which, platform
+        # The engines of a packaged program came with it and are replaced with it: nothing is offered there.
+        self.packaged = is_frozen() if packaged is None else packaged
         self._python = python or Path(sys.executable)
         self._process: subprocess.Popen[str] | None = None
         self._guard = threading.Lock()

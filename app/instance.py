@@ -31,6 +31,7 @@ logger = logging.getLogger(__name__)
 # Seconds until a second start gives up: the first may be starting or ending, or it is no window at all.
 HAND_OVER_LIMIT = 3.0
 PAUSE = 0.05  # seconds between two tries
+END_LIMIT = 60.0  # seconds for one that was asked to end: what runs in it is ended properly
 LONGEST_MESSAGE = 65536  # bytes
 TOKEN_VARIABLE = "XDG_ACTIVATION_TOKEN"  # Wayland: the right to come to the front, which the launcher gave
 _NAME = re.compile(r"qvac-desktop-[0-9a-f]{16}")
@@ -85,6 +86,22 @@ class Instance(QObject):
             server.close()
             with contextlib.suppress(OSError):  # the file is only a hint
                 self._folder.instance_file.unlink(missing_ok=True)
+
+    def wait_for_end(self, limit: float = END_LIMIT) -> bool:
+        """Whether the running one has ended within `limit` seconds. Raises StoreError where that cannot be seen."""
+        end = time.monotonic() + limit
+        while True:
+            try:
+                self._lock.acquire()
+            except StoreError as error:
+                if error.name != "ALREADY_RUNNING":
+                    raise
+                if time.monotonic() >= end:
+                    return False
+                time.sleep(PAUSE)
+            else:
+                self._lock.release()
+                return True
 
     def close(self) -> None:
         self.leave()

@@ -11,6 +11,7 @@ from qvac_core.frozen import COMMAND, WINDOW, is_frozen
 from qvac_core.frozen import executable as beside
 
 IN_TRAY = "--in-tray"  # an option of the window: it begins without being seen
+QUIT = "--quit"  # an option of a second start: the first is to end
 
 
 def own_command(

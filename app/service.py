@@ -170,6 +170,8 @@ def systemd_unit(command: Sequence[str]) -> str:
         f"Description={TITLE}: shares models\n"
         "StartLimitIntervalSec=300\n"
         "StartLimitBurst=10\n"
+        # Where the program was removed, the unit rests without a failure.
+        f"ConditionFileIsExecutable={command[0].replace('%', '%%')}\n"
         "\n"
         "[Service]\n"
         f"ExecStart={' '.join(_systemd_quoted(argument) for argument in command)}\n"

@@ -1,4 +1,4 @@
-"""Builds what a person installs: `python3 installers/build.py deb` (or rpm, appimage, portable, windows, macos).
+"""Builds what a person installs: `python3 installers/build.py deb rpm` (or appimage, portable, windows, macos).
 
 Says what is missing before it starts. What it makes lies in `dist`, what it needs on the way in `build/installers`. By
 SOURCE_DATE_EPOCH, or else the date of the last commit, two builds of one commit on one system are the same.
@@ -166,7 +166,13 @@ def site_packages(python: Path) -> Path:
 
 
 def freeze(options: argparse.Namespace) -> Path:
-    """The folder with the program. Returns it."""
+    """The folder with the program, made once however many packages are made of it. Returns it."""
+    if options.frozen is None:
+        options.frozen = _freeze(options)
+    return Path(options.frozen)
+
+
+def _freeze(options: argparse.Namespace) -> Path:
     python = prepare(options)
     made = WORK / "made"
     desktop_files.make_icons(python, made)
@@ -189,6 +195,8 @@ def freeze(options: argparse.Namespace) -> Path:
     inside = folder / "Contents" / "Resources" if sys.platform == "darwin" else folder
     shipped = folder / "Contents" / "Frameworks" if sys.platform == "darwin" else folder / "_internal"
     if sys.platform == "linux":
+        linked = link_twins(folder)
+        say(f"{linked / 1e6:.1f} MB were there twice, and are links now")
         kept = elf.strip(folder)
         say(f"Stripped, but for {len(kept)} that it would have broken: {', '.join(path.name for path in kept)}")
     parts = licences.python_parts(site_packages(python), shipped) + licences.system_parts(shipped)
@@ -206,6 +214,23 @@ def _python_licence() -> tuple[str, ...]:
         if place.is_file():
             return (place.read_text(errors="replace"),)
     return ()
+
+
+def link_twins(folder: Path) -> int:
+    """Libraries that wheels carry under two names, as wheels have no links: the second becomes one. Returns bytes."""
+    saved = 0
+    for place in sorted({path.parent for path in folder.rglob("*.so*")}):
+        seen: dict[str, Path] = {}
+        # The longest name is the one that has the version, as the system's own links have it.
+        for path in sorted(place.glob("*.so*"), key=lambda path: (-len(path.name), path.name)):
+            if path.is_symlink() or not path.is_file():
+                continue
+            first = seen.setdefault(hashlib.sha256(path.read_bytes()).hexdigest(), path)
+            if first is not path:
+                saved += path.stat().st_size
+                path.unlink()
+                path.symlink_to(first.name)
+    return saved
 
 
 def settle(folder: Path) -> None:
@@ -283,11 +308,6 @@ def rpm(options: argparse.Namespace) -> Path:
 def nfpm(kind: str, tree: Path, options: argparse.Namespace) -> Path:
     deb_machine, rpm_machine = MACHINES[platform.machine()]
     floor = elf.glibc_floor(tree / "usr/lib" / NAME)
-    overrides = tree / "usr/share/lintian/overrides" / NAME
-    if kind == "deb":
-        overrides.parent.mkdir(parents=True)
-        overrides.write_text((HERE / "linux" / "lintian-overrides").read_text())
-        settle(overrides.parent)
     config = nfpm_config(kind, tree, floor, deb_machine, options)
     file = WORK / f"nfpm-{kind}.json"
     file.write_text(json.dumps(config, indent=1))
@@ -302,6 +322,14 @@ def nfpm(kind: str, tree: Path, options: argparse.Namespace) -> Path:
         program, "package", "--config", file, "--packager", kind, "--target", OUT / name, SOURCE_DATE_EPOCH=str(epoch())
     )
     return OUT / name
+
+
+def lintian_overrides() -> dict[str, object]:
+    """Of nfpm's contents: beside the tree, which other packages are made of, too."""
+    file = WORK / "lintian-overrides"
+    shutil.copyfile(HERE / "linux" / "lintian-overrides", file)
+    os.utime(file, (epoch(), epoch()))
+    return {"src": str(file), "dst": f"/usr/share/lintian/overrides/{NAME}", "file_info": {"mode": 0o644}}
 
 
 def nfpm_config(kind: str, tree: Path, floor: str, machine: str, options: argparse.Namespace) -> dict[str, object]:
@@ -328,7 +356,10 @@ def nfpm_config(kind: str, tree: Path, floor: str, machine: str, options: argpar
         "mtime": when,
         "umask": 0o022,
         # A folder as it is, links and the executable among it: a pattern would leave levels out without a word.
-        "contents": [{"src": str(tree / "usr"), "dst": "/usr", "type": "tree"}],
+        "contents": [
+            {"src": str(tree / "usr"), "dst": "/usr", "type": "tree"},
+            *([lintian_overrides()] if kind == "deb" else []),
+        ],
         "depends": [f"libc6 (>= {floor})", *DEPENDS] if kind == "deb" else [f"glibc >= {floor}", *RPM_DEPENDS],
         "recommends": ["xdg-utils"],
         "deb": {"compression": "zstd" if options.fast else "xz"},
@@ -479,7 +510,7 @@ TARGETS: dict[str, Callable[[argparse.Namespace], Path]] = {
 
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="installers/build.py", description=__doc__, allow_abbrev=False)
-    parser.add_argument("target", choices=tuple(TARGETS))
+    parser.add_argument("target", choices=tuple(TARGETS), nargs="+")
     parser.add_argument(
         "--scheduler", type=Path, metavar="WHEEL", help="a wheel of llama-cpp-python for any machine (GGML_NATIVE=OFF)"
     )
@@ -492,23 +523,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--fast", action="store_true", help="pack in seconds, a third larger: for a try")
     parser.add_argument("--check", action="store_true", help="say what is missing, and build nothing")
     options = parser.parse_args(arguments)
-    lacks = missing(options.target, options)
+    options.frozen = None
+    lacks = dict.fromkeys(line for target in options.target for line in missing(target, options))
     if lacks:
         print("\n".join(lacks), file=sys.stderr)
         return 1
     if options.check:
         say("Nothing is missing.")
         return 0
-    if options.target in ("deb", "rpm", "appimage", "portable", "macos") and options.scheduler is None:
+    if options.payload is None and options.scheduler is None:
         say("Without --scheduler: the package has one engine, xllamacpp")
-    try:
-        made = TARGETS[options.target](options)
-    except (BuildError, stand_ins.StandInError) as error:
-        print(f"Error: {error}", file=sys.stderr)
-        return 1
-    digest = hashlib.sha256(made.read_bytes()).hexdigest()
-    made.with_name(f"{made.name}.sha256").write_text(f"{digest}  {made.name}\n")
-    say(f"{made.relative_to(ROOT)}: {made.stat().st_size / 1e6:.1f} MB, sha256 {digest}")
+    for target in options.target:
+        try:
+            made = TARGETS[target](options)
+        except (BuildError, stand_ins.StandInError) as error:
+            print(f"Error: {error}", file=sys.stderr)
+            return 1
+        digest = hashlib.sha256(made.read_bytes()).hexdigest()
+        made.with_name(f"{made.name}.sha256").write_text(f"{digest}  {made.name}\n")
+        say(f"{made.relative_to(ROOT)}: {made.stat().st_size / 1e6:.1f} MB, sha256 {digest}")
     return 0
 
 

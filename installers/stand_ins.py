@@ -3,7 +3,8 @@
 PyAV's wheels carry FFmpeg as LGPL-3.0-or-later (`avcodec_license`), with libx264 and libx265 linked to it, which are
 GPL-2.0-or-later. This program only decodes, and encoders are where those two come in. A stand-in has the name of the
 library and the functions that FFmpeg asks it for; each returns nothing, which FFmpeg takes as "this encoder is not to
-be had". SVT-AV1, another encoder and 7 MB, goes the same way. Decoders stay as they are.
+be had". More libraries that only encoders, networks and devices need go the same way, 17 MB with all that they bring.
+What decodes sound stays as it is, and so does what FFmpeg asks about the pictures of a video before it reads the sound.
 
 Linux and macOS; it needs the C compiler. On Windows the libraries are replaced by a DLL that is made the same way with
 MSVC (`cl`), from a list of exports.
@@ -16,7 +17,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 # The library's name without what auditwheel and delvewheel put behind it → why it goes.
@@ -24,8 +25,13 @@ REPLACED = {
     "libx264": "GPL-2.0-or-later, an encoder",
     "libx265": "GPL-2.0-or-later, an encoder",
     "libSvtAv1Enc": "an encoder",
+    "libmp3lame": "an encoder",
+    "libvpx": "encoders, and decoders that come after FFmpeg's own",
+    "libvpl": "Intel's video hardware: only the sound of a video is read",
+    "libgnutls": "TLS: FFmpeg reads files here, never addresses; nettle, GMP and unistring go with it",
+    "libasound": "sound cards: others of our libraries play and record",
 }
-_NAME = re.compile(r"(?:lib)?(x264|x265|SvtAv1Enc)[-.\d].*", re.IGNORECASE)
+_NAME = re.compile(r"(?:lib)?(x264|x265|SvtAv1Enc|mp3lame|vpx|vpl|gnutls|asound)[-.\d].*", re.IGNORECASE)
 
 
 class StandInError(Exception):
@@ -45,7 +51,7 @@ def replace_encoders(folder: Path) -> list[str]:
         wanted = sorted(exported(path) & {symbol for user in users for symbol in imported(user)})
         if not wanted:
             raise StandInError(f"Nobody asks {path.name} for anything: leave it out instead.")
-        make(path, wanted)
+        make(path, wanted, versions(users))
         missing = set(wanted) - exported(path)
         if missing:
             raise StandInError(f"The stand-in for {path.name} lacks {', '.join(sorted(missing))}.")
@@ -61,12 +67,25 @@ def source(symbols: Iterable[str]) -> str:
     )
 
 
-def make(path: Path, symbols: Sequence[str]) -> None:
-    """Put a stand-in with these functions in the place of the library. Raises StandInError."""
+def version_script(symbols: Iterable[str], versions: Mapping[str, str]) -> str:
+    """For the linker: every function under the version that its users ask for; "" where none of them asks for one."""
+    of_version: dict[str, list[str]] = {}
+    for symbol in symbols:
+        if symbol in versions:
+            of_version.setdefault(versions[symbol], []).append(symbol)
+    return "".join(f"{name} {{ global: {'; '.join(names)}; }};\n" for name, names in sorted(of_version.items()))
+
+
+def make(path: Path, symbols: Sequence[str], versions: Mapping[str, str] | None = None) -> None:
+    """Put a stand-in with these functions in the place of the library. Raises StandInError.
+
+    versions: of symbols. A library that is asked for a version and has none at all ends the loader by an assertion.
+    """
     with tempfile.TemporaryDirectory() as name:
-        text, made = Path(name) / "stand_in.c", Path(name) / path.name
+        text, made, script = Path(name) / "stand_in.c", Path(name) / path.name, Path(name) / "versions"
         text.write_text(source(symbols))
-        _run(_compile(text, made, path))
+        script.write_text(version_script(symbols, versions or {}))
+        _run([*_compile(text, made, path), *([f"-Wl,--version-script={script}"] if script.read_text() else [])])
         path.unlink()  # it may be the same file as one elsewhere: package managers link instead of copying
         shutil.copy(made, path)
 
@@ -88,6 +107,14 @@ def _compile(text: Path, made: Path, path: Path) -> list[str]:
         str(made),
         str(text),
     ]
+
+
+def versions(users: Iterable[Path]) -> dict[str, str]:
+    """What the users ask for with a version (only ELF has them): symbol → version."""
+    if sys.platform != "linux":
+        return {}
+    said = "\n".join(_run(["nm", "-D", "--undefined-only", str(user)]) for user in users)
+    return dict(re.findall(r"(\w+)@@?(\S+)$", said, re.MULTILINE))
 
 
 def exported(path: Path) -> set[str]:

@@ -50,6 +50,9 @@ LEFT_OUT = (
     "*/Qt/qml/*",
     # Drawn by nobody: the program reads pictures with Qt and Pillow, and prints nothing.
     *("*PIL/_avif*", "*PIL/_imagingtk*", "*pillow.libs/libavif*"),
+    # Pillow reads pictures here; it writes no letters on them and converts no colour profiles.
+    *("*PIL/_imagingft*", "*PIL/_imagingcms*", "*pillow.libs/libfreetype*", "*pillow.libs/libharfbuzz*"),
+    *("*pillow.libs/libbrotli*", "*pillow.libs/liblcms2*", "*pillow.libs/libpng16*"),
     # Beside the ones that its module asks for, with names of their own.
     *("libwhisper.so*", "libggml.so*", "libggml-base.so*", "libggml-cpu.so*"),
     # Of the other engine: what the low-level interface never loads.

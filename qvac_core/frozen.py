@@ -32,6 +32,15 @@ def executable(name: str, this: str | None = None) -> str:
     return str(wanted) if wanted.is_file() else str(running)
 
 
+def packaged_licences(this: str | None = None, *, frozen: bool | None = None) -> Path | None:
+    """The file that the build wrote, with the licences of everything in the package; None from the sources."""
+    if not (is_frozen() if frozen is None else frozen):
+        return None
+    running = Path(this or sys.executable).parent
+    inside = running.parent / "Resources" if running.name == "MacOS" else running
+    return inside / "LICENCES.txt"
+
+
 def restore_environment(environ: MutableMapping[str, str] = os.environ, *, frozen: bool | None = None) -> None:
     """Take our own folders out of where other programs look for their libraries.
 

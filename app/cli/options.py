@@ -245,6 +245,12 @@ def build_parser() -> argparse.ArgumentParser:
         help="begin with the window away, where the desktop has a tray for it (else minimised)",
     )
     parser.add_argument(
+        "--quit",
+        action="store_true",
+        default=argparse.SUPPRESS,
+        help="end the window that runs with this data folder, as logging off does, and wait for it",
+    )
+    parser.add_argument(
         "--self-test",
         type=_folder,
         nargs="*",

@@ -23,6 +23,7 @@ from app.words import duration
 from qvac_core.engines import available
 from qvac_core.engines.available import EngineKind
 from qvac_core.errors import ModelError, QvacError
+from qvac_core.frozen import is_frozen
 
 PAUSE = 500  # milliseconds between two looks at how far it is
 BAR_WIDTH = 160
@@ -37,7 +38,10 @@ class EngineRow(SettingsRow):
     def __init__(self, theme: Theme, row: Row, kind: EngineKind) -> None:
         self._kind = kind
         self._sign = IconLabel(theme, "circle", "text3")
-        label = tr("llama.cpp, as it came") if kind is EngineKind.SERVER else tr("llama.cpp, compiled here")
+        if kind is EngineKind.SERVER:
+            label = tr("llama.cpp, as it came")
+        else:
+            label = tr("llama.cpp, for many chats at once") if is_frozen() else tr("llama.cpp, compiled here")
         super().__init__(theme, label, " ", words=row.words, start=self._sign)
         self.refresh()
 
@@ -187,6 +191,8 @@ def engine_rows(
     """What computes, and how another one comes here. changed: other rows are to be seen now."""
     none = NoEngineRow(theme, row)
     engines = tuple(EngineRow(theme, row, kind) for kind in EngineKind)
+    if build.packaged:
+        return (none, *engines)
     building = BuildRow(theme, row, build, tasks, show_text)
 
     def refresh() -> None:

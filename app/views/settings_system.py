@@ -29,6 +29,7 @@ from app.widgets.switch import ROW_SIZE, Switch
 from app.words import size
 from qvac_core.core.error_text import describe
 from qvac_core.engines import available
+from qvac_core.frozen import packaged_licences
 from qvac_core.store.data_move import DataMove, plan_move
 from qvac_core.store.folders import DataDir
 
@@ -264,7 +265,12 @@ def about_this_program() -> tuple[str, ...]:
 
 
 def licences() -> str:
-    """Ours, and the notices of what comes along."""
+    """Ours, and the notices of what comes along; in a packaged program the texts of all that is in the package."""
+    if (packaged := packaged_licences()) is not None:
+        try:
+            return packaged.read_text(encoding="utf-8", errors="replace")
+        except OSError:
+            pass  # taken out by somebody: ours are in the program
     found = importlib.metadata.distribution(PACKAGE)
     texts = [found.read_text(f"licenses/{name}") for name in ("NOTICE", "LICENSE")]
     return "\n\n".join(filter(None, texts)) or tr("The files of the licences are not with this copy.")

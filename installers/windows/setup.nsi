@@ -22,6 +22,7 @@ RequestExecutionLevel user
 !define WINDOW "qvac-desktop-window.exe"
 !define UNINSTALL_KEY "Software\Microsoft\Windows\CurrentVersion\Uninstall\QVAC Desktop"
 !define LINK_KEY "Software\Classes\qvac"
+!define SERVICE "QVAC Desktop provider" ; the task that `provider --install-service` makes
 
 Name "${NAME}"
 OutFile "${OUTFILE}"
@@ -52,6 +53,9 @@ VIAddVersionKey /LANG=0 "LegalCopyright" "Apache-2.0"
 LangString RUNNING ${LANG_ENGLISH} "QVAC Desktop is running. Quit it, also in the tray, then try again."
 LangString RUNNING ${LANG_GERMAN} "QVAC Desktop läuft noch. Beenden Sie es, auch im Infobereich, und versuchen Sie es erneut."
 LangString RUNNING ${LANG_ARABIC} "QVAC Desktop قيد التشغيل. أنهه، في شريط النظام أيضًا، ثم أعد المحاولة."
+LangString ENDING ${LANG_ENGLISH} "QVAC Desktop is asked to end…"
+LangString ENDING ${LANG_GERMAN} "QVAC Desktop wird gebeten, sich zu beenden …"
+LangString ENDING ${LANG_ARABIC} "يُطلب من QVAC Desktop أن ينتهي…"
 LangString DATA ${LANG_ENGLISH} "Remove your conversations, your identity and your models as well? This cannot be undone."
 LangString DATA ${LANG_GERMAN} "Auch Ihre Gespräche, Ihre Identität und Ihre Modelle entfernen? Das lässt sich nicht rückgängig machen."
 LangString DATA ${LANG_ARABIC} "هل تُزال محادثاتك وهويتك ونماذجك أيضًا؟ لا يمكن التراجع عن ذلك."
@@ -59,23 +63,44 @@ LangString NEWER ${LANG_ENGLISH} "A newer version is installed. Uninstall it fir
 LangString NEWER ${LANG_GERMAN} "Eine neuere Version ist installiert. Deinstallieren Sie diese zuerst, wenn Sie die ältere möchten."
 LangString NEWER ${LANG_ARABIC} "نُصب إصدار أحدث. أزله أولًا إن أردت هذا الإصدار."
 
-; An executable that runs cannot be opened for writing. It is asked to end (WM_CLOSE), and gets fifteen seconds.
+; What runs is asked to end by the program itself, whatever its windows are called and however many there are; the service
+; is stopped. An executable that runs cannot be opened for writing: until both can be, fifteen seconds more.
 !macro WAIT_FOR_END un
+Function ${un}IsFree ; the file on the stack; 1 or 0 comes back
+  Exch $R1
+  IfFileExists "$R1" 0 free
+  ClearErrors
+  FileOpen $R2 "$R1" a
+  IfErrors taken
+  FileClose $R2
+  free:
+    StrCpy $R1 1
+    Goto said
+  taken:
+    StrCpy $R1 0
+  said:
+  Exch $R1
+FunctionEnd
+
 Function ${un}WaitForEnd
   StrCpy $R0 0
   again:
-    IfFileExists "$INSTDIR\${WINDOW}" 0 ended
-    ClearErrors
-    FileOpen $R1 "$INSTDIR\${WINDOW}" a
-    IfErrors running
-    FileClose $R1
-    Goto ended
-  running:
+    Push "$INSTDIR\${WINDOW}"
+    Call ${un}IsFree
+    Pop $R3
+    Push "$INSTDIR\${COMMAND}"
+    Call ${un}IsFree
+    Pop $R4
+    ${If} $R3 = 1
+    ${AndIf} $R4 = 1
+      Goto ended
+    ${EndIf}
     ${If} $R0 = 0
-      FindWindow $R2 "" "${NAME}"
-      ${If} $R2 <> 0
-        SendMessage $R2 ${WM_CLOSE} 0 0 /TIMEOUT=1000
-      ${EndIf}
+      DetailPrint "$(ENDING)"
+      nsExec::Exec 'schtasks /End /TN "${SERVICE}"'
+      Pop $R3
+      ClearErrors
+      ExecWait '"$INSTDIR\${WINDOW}" --quit'
     ${EndIf}
     IntOp $R0 $R0 + 1
     ${If} $R0 < 30
@@ -141,6 +166,10 @@ Section "-install"
   WriteRegDWORD HKCU "${UNINSTALL_KEY}" "EstimatedSize" ${KILOBYTES}
   WriteRegDWORD HKCU "${UNINSTALL_KEY}" "NoModify" 1
   WriteRegDWORD HKCU "${UNINSTALL_KEY}" "NoRepair" 1
+
+  ; A service that was stopped above goes on with the new program; without one this says so and does nothing.
+  nsExec::Exec 'schtasks /Run /TN "${SERVICE}"'
+  Pop $R3
 SectionEnd
 
 Section "Uninstall"
@@ -150,6 +179,8 @@ Section "Uninstall"
   ClearErrors
   ${GetOptions} $R5 "/UPGRADE" $R6
   ${If} ${Errors} ; a real uninstall, not the first half of an upgrade
+    nsExec::Exec 'schtasks /Delete /TN "${SERVICE}" /F'
+    Pop $R3
     Delete "$SMPROGRAMS\${NAME}.lnk"
     Delete "$LOCALAPPDATA\Microsoft\WindowsApps\qvac-desktop.cmd"
     DeleteRegKey HKCU "${LINK_KEY}"

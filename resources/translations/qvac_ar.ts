@@ -8550,6 +8550,10 @@
         <translation>‏llama.cpp مترجَمًا هنا</translation>
     </message>
     <message>
+        <source>llama.cpp, for many chats at once</source>
+        <translation>llama.cpp، لمحادثات كثيرة معًا</translation>
+    </message>
+    <message>
         <source>loaded</source>
         <translation>محمّل</translation>
     </message>

@@ -8306,6 +8306,10 @@
         <translation>llama.cpp, hier kompiliert</translation>
     </message>
     <message>
+        <source>llama.cpp, for many chats at once</source>
+        <translation>llama.cpp, für viele Chats zugleich</translation>
+    </message>
+    <message>
         <source>loaded</source>
         <translation>geladen</translation>
     </message>

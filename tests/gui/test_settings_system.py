@@ -16,9 +16,10 @@ from app.engine_build import EngineBuild, Kind, Progress
 from app.moving import move_data
 from app.service import Installed
 from app.theme import Theme
-from app.views.settings_engine import BuildRow
+from app.views import settings_system
+from app.views.settings_engine import BuildRow, EngineRow
 from app.views.settings_service import ServiceRow
-from app.views.settings_system import FolderRow, TextDialog
+from app.views.settings_system import FolderRow, TextDialog, licences
 from app.widgets.dialog import Dialog
 from app.window import MainWindow
 from qvac_core.errors import QvacError, StoreError
@@ -82,6 +83,37 @@ def test_where_nothing_can_be_built_a_sentence_says_why(run: Run, busy: FakeCore
         row = row_of(window, ScriptedBuild("A build needs a C++ compiler."))
         assert row.hint.plain == "A build needs a C++ compiler."
         assert not row.begin.isVisible() and not row.bar.isVisible() and not row.cancel.isVisible()
+
+    run(test)
+
+
+def test_a_packaged_program_offers_no_build(run: Run, busy: FakeCore) -> None:
+    async def test(window: MainWindow) -> None:
+        build = window.settings.rows.build = ScriptedBuild("A build needs a C++ compiler.")
+        build.packaged = True
+        window.open_settings("models")
+        assert window.settings.page.findChildren(EngineRow)
+        assert window.settings.page.findChildren(BuildRow) == []
+
+    run(test)
+
+
+def test_the_licences_of_a_package_are_those_of_all_its_parts(
+    run: Run, busy: FakeCore, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    file = tmp_path / "LICENCES.txt"
+    monkeypatch.setattr(settings_system, "packaged_licences", lambda: file)
+    assert "Apache" in licences(), "a package without the file still has ours"
+    file.write_text("Everything in here, Qt too")
+
+    async def test(window: MainWindow) -> None:
+        window.open_settings("about")
+        about = window.settings.rows.about
+        assert about is not None
+        dialog = about.open()
+        assert isinstance(dialog, TextDialog)
+        assert dialog.text.toPlainText() == "Everything in here, Qt too"
+        dialog.close()
 
     run(test)
 

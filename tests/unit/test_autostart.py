@@ -119,6 +119,13 @@ def test_a_desktop_may_switch_it_off(line: str, tmp_path: Path) -> None:
     assert autostart.state().on
 
 
+def test_a_desktop_passes_over_a_program_that_is_gone(tmp_path: Path) -> None:
+    entries = XdgAutostart(tmp_path, "qvac-desktop")
+    entries.write(("/opt/my apps/qvac\\x", IN_TRAY))
+    assert "TryExec=/opt/my apps/qvac\\\\x\n" in entries.file.read_text()
+    assert entries.read() == Entry(("/opt/my apps/qvac\\x", IN_TRAY), True)
+
+
 def test_what_a_person_made_of_the_file_is_read(tmp_path: Path) -> None:
     entries = XdgAutostart(tmp_path, "qvac-desktop")
     entries.file.parent.mkdir()

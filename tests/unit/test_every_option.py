@@ -149,6 +149,7 @@ SHOWN_BY: dict[str, tuple[str, ...]] = {
         "gui/test_background.py::test_a_start_into_the_tray_never_loses_the_window",
         "gui/test_tray_hosts.py::test_a_start_into_the_tray_shows_no_window",
     ),
+    "--quit": ("gui/test_quit_option.py::test_a_second_start_ends_the_first_and_waits_for_it",),
     "--self-test": ("e2e/test_self_test.py::test_every_part_is_tried_and_told",),
     # provider
     "provider --data-dir": (FOLDER, "e2e/test_bad_input.py::test_a_data_folder_in_use"),

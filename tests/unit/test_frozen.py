@@ -52,3 +52,11 @@ def test_from_sources_nothing_is_changed() -> None:
     environ = {"LD_LIBRARY_PATH": "/opt/cuda/lib"}
     frozen.restore_environment(environ)
     assert environ == {"LD_LIBRARY_PATH": "/opt/cuda/lib"}
+
+
+def test_the_licences_lie_beside_the_program_and_on_macos_with_the_resources(tmp_path: Path) -> None:
+    assert frozen.packaged_licences("/usr/lib/qvac-desktop/qvac-desktop-window", frozen=False) is None
+    linux = frozen.packaged_licences("/usr/lib/qvac-desktop/qvac-desktop-window", frozen=True)
+    assert linux == Path("/usr/lib/qvac-desktop/LICENCES.txt")
+    app = "/Applications/QVAC Desktop.app/Contents"
+    assert frozen.packaged_licences(f"{app}/MacOS/qvac-desktop", frozen=True) == Path(f"{app}/Resources/LICENCES.txt")

@@ -4,23 +4,29 @@ from __future__ import annotations
 
 import importlib.metadata
 import itertools
+import os
 import plistlib
 import re
 import shutil
 import struct
 import subprocess
 import sys
+import time
 from argparse import Namespace
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from app.autostart import TITLE
+from app.own_command import QUIT
 from installers import build, desktop_files, elf, licences, stand_ins
 from installers.trimmed import is_left_out, trimmed
 from installers.versions import four_numbers, numbers, tilde
 from tests.unit.test_requirements_lock import locked
 
 ROOT = Path(__file__).parents[2]
+WINE = shutil.which("wine64") or shutil.which("wine64", path="/usr/lib/wine")
 IN_ORDER = ("0.2.0.dev1", "0.2.0a1", "0.2.0b1", "0.2.0rc1.dev3", "0.2.0rc1", "0.2.0rc2", "0.2.0", "0.2.1rc1", "0.2.1")
 
 
@@ -102,7 +108,7 @@ def test_every_file_of_the_program_is_packaged() -> None:
 
 
 def _given(**options: object) -> Namespace:
-    nothing = {"scheduler": None, "runtime": None, "payload": None, "updates": "", "updates_key": ""}
+    nothing = {"scheduler": None, "runtime": None, "payload": None, "updates": "", "updates_key": "", "frozen": None}
     return Namespace(**(nothing | options))
 
 
@@ -132,7 +138,13 @@ def test_the_packagers_are_locked_and_stand_in_order() -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["libx264-d6533a8d.so.165", "libx265-f5385bb8.so.216", "libSvtAv1Enc-9393c086.so.4.1.0", "libx264.165.dylib"],
+    [
+        "libx264-d6533a8d.so.165",
+        "libx265-f5385bb8.so.216",
+        "libSvtAv1Enc-9393c086.so.4.1.0",
+        "libx264.165.dylib",
+        "vpx-1.dll",
+    ],
 )
 def test_the_gpl_encoders_are_known(name: str) -> None:
     assert stand_ins.is_replaced(name)
@@ -141,6 +153,28 @@ def test_the_gpl_encoders_are_known(name: str) -> None:
 @pytest.mark.parametrize("name", ["libavcodec-5e6b81c2.so.62", "libdav1d-f4b27961.so.7.0.0", "libopus-114e2b1a.so.0"])
 def test_decoders_stay(name: str) -> None:
     assert not stand_ins.is_replaced(name)
+
+
+def test_a_stand_in_has_the_versions_that_are_asked_for() -> None:
+    """Without them the loader ends the program by an assertion (glibc 2.36)."""
+    asked = {"gnutls_init": "GNUTLS_3_4", "gnutls_bye": "GNUTLS_3_4", "gnutls_rnd": "GNUTLS_3_6", "other": "X"}
+    script = stand_ins.version_script(("gnutls_init", "gnutls_rnd", "gnutls_bye", "plain"), asked)
+    assert script == "GNUTLS_3_4 { global: gnutls_init; gnutls_bye; };\nGNUTLS_3_6 { global: gnutls_rnd; };\n"
+    assert stand_ins.version_script(("x264_open",), asked) == ""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="links")
+def test_a_library_that_lies_there_twice_becomes_a_link(tmp_path: Path) -> None:
+    library, name = tmp_path / "lib" / "libggml.so.0", tmp_path / "lib" / "libggml.so"
+    library.parent.mkdir()
+    library.write_bytes(b"the same")
+    name.write_bytes(b"the same")
+    (tmp_path / "lib" / "libother.so").write_bytes(b"another")
+    (tmp_path / "libggml.so").write_bytes(b"the same")
+    assert build.link_twins(tmp_path) == len(b"the same")
+    assert name.is_symlink() and name.readlink() == Path("libggml.so.0") and not library.is_symlink()
+    assert not (tmp_path / "libggml.so").is_symlink(), "another folder is another package's"
+    assert build.link_twins(tmp_path) == 0
 
 
 @pytest.mark.skipif(sys.platform != "linux" or shutil.which("cc") is None, reason="it is compiled")
@@ -227,6 +261,75 @@ def test_the_set_up_compiles(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(build, "WORK", tmp_path / "work")
     made = build.windows(_given(payload=payload))
     assert made.read_bytes()[:2] == b"MZ" and made.stat().st_size > 50_000
+
+
+def test_the_set_up_asks_the_program_to_end_by_an_option_that_it_has() -> None:
+    script = (ROOT / "installers/windows/setup.nsi").read_text(encoding="utf-8")
+    assert f"ExecWait '\"$INSTDIR\\${{WINDOW}}\" {QUIT}'" in script
+    assert "FindWindow" not in script, "titles are translated, and there are several windows"
+    # What the uninstaller stops and deletes is what the program installs.
+    assert f'!define SERVICE "{TITLE} provider"' in script
+
+
+@pytest.mark.long
+@pytest.mark.skipif(shutil.which("makensis") is None or WINE is None, reason="NSIS and Wine")
+def test_the_set_up_ends_what_runs_and_takes_only_its_own_away(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Under Wine, with a stand-in for the program that waits until a second start has `--quit`."""
+    payload = tmp_path / "payload"
+    payload.mkdir()
+    for name in ("qvac-desktop.exe", "qvac-desktop-window.exe"):
+        _stand_in_program(tmp_path, payload / name)
+    monkeypatch.setattr(build, "OUT", tmp_path)
+    monkeypatch.setattr(build, "WORK", tmp_path / "work")
+    setup = build.windows(_given(payload=payload))
+    wine = {**os.environ, "WINEPREFIX": str(tmp_path / "wine"), "WINEDEBUG": "-all", "DISPLAY": ""}
+
+    def run(*command: str | Path) -> int:
+        line = [str(WINE), *map(str, command)]
+        return subprocess.run(line, env=wine, capture_output=True, timeout=300, check=False).returncode
+
+    assert run(setup, "/S") == 0
+    (there,) = (tmp_path / "wine/drive_c/users").glob("*/AppData/Local/Programs/QVAC Desktop")
+    assert {path.name for path in there.iterdir()} == {
+        "qvac-desktop.exe",
+        "qvac-desktop-window.exe",
+        "uninstall.exe",
+    }
+    window = subprocess.Popen([str(WINE), str(there / "qvac-desktop-window.exe")], env=wine, stderr=subprocess.DEVNULL)
+    try:
+        until(lambda: (there / "runs").exists())
+        assert run(setup, "/S") == 0, "over one that runs"
+        assert window.wait(60) == 0, "it ended by itself"
+    finally:
+        window.kill()
+        window.wait(30)
+    data = there.parents[1] / "qvac-desktop"
+    data.mkdir()
+    (there / "a person's.txt").touch()
+    assert run(there / "uninstall.exe", "/S", f"_?=Z:{there}") == 0
+    assert data.is_dir()
+    assert [path.name for path in there.iterdir()] == ["a person's.txt"]
+
+
+def _stand_in_program(folder: Path, program: Path) -> None:
+    script = folder / "stand_in.nsi"
+    script.write_text(
+        "Unicode true\nTarget amd64-unicode\nSilentInstall silent\nRequestExecutionLevel user\n"
+        '!include "FileFunc.nsh"\n'
+        f'Name "x"\nOutFile "{program}"\nSection\n${{GetParameters}} $0\nStrCmp $0 "--quit" 0 run\n'
+        'FileOpen $1 "$EXEDIR\\asked" w\nFileClose $1\nQuit\n'
+        'run:\nFileOpen $1 "$EXEDIR\\runs" w\nFileClose $1\n'
+        'again:\nSleep 100\nIfFileExists "$EXEDIR\\asked" 0 again\n'
+        'Delete "$EXEDIR\\asked"\nDelete "$EXEDIR\\runs"\nSectionEnd\n'
+    )
+    subprocess.run(["makensis", "-V1", str(script)], check=True)
+
+
+def until(true: Callable[[], bool]) -> None:
+    end = time.monotonic() + 120
+    while not true():
+        assert time.monotonic() < end
+        time.sleep(0.1)
 
 
 def test_macos_knows_the_link_and_asks_for_the_microphone() -> None:

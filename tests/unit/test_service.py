@@ -76,6 +76,7 @@ def test_systemd(tmp_path: Path) -> None:
 def test_the_unit() -> None:
     lines = systemd_unit(ODD).splitlines()
     assert ('ExecStart="/opt/my app/qvac" provider --model "a \\"b\\" \\\\c $$HOME 100%% ü" --allow ' + KEY) in lines
+    assert "ConditionFileIsExecutable=/opt/my app/qvac" in lines, "where the program is gone it rests"
     assert "SuccessExitStatus=130" in lines and "WantedBy=default.target" in lines
 
 
