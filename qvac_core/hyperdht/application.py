@@ -8,15 +8,12 @@ from __future__ import annotations
 import inspect
 import logging
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING
 
 from qvac_core.errors import ConnectionClosed
 from qvac_core.hyperdht.connection import Connection
+from qvac_core.hyperdht.local_node import LocalNode
 from qvac_core.hyperdht.server_limits import ServerLimits
 from qvac_core.rendezvous.places import Full, Place, who_gives_way
-
-if TYPE_CHECKING:
-    from qvac_core.hyperdht.dht import DHT
 
 logger = logging.getLogger(__name__)
 
@@ -26,8 +23,8 @@ OnConnection = Callable[[Connection], Awaitable[None] | None]
 class Application:
     """`on_connection` may be a function or a coroutine function; what it raises costs its own connection."""
 
-    def __init__(self, dht: DHT, on_connection: OnConnection, limits: ServerLimits) -> None:
-        self._dht = dht
+    def __init__(self, node: LocalNode, on_connection: OnConnection, limits: ServerLimits) -> None:
+        self._node = node
         self._on_connection = on_connection
         self._bounds = limits.bounds
         self._hosts: dict[Connection, str] = {}
@@ -36,17 +33,17 @@ class Application:
         leaving = self._make_room(connection)
         if leaving is not None:
             logger.info("%r is one too many", leaving)
-            self._dht.endpoint.loop.call_soon(leaving.destroy)
+            self._node.endpoint.loop.call_soon(leaving.destroy)
         if leaving is connection:
             return
         try:
             outcome = self._on_connection(connection)
         except Exception:
             logger.exception("on_connection failed; the connection is dropped")
-            self._dht.endpoint.loop.call_soon(connection.destroy)
+            self._node.endpoint.loop.call_soon(connection.destroy)
             return
         if inspect.isawaitable(outcome):
-            self._dht.spawn(self._serve(connection, outcome), "on_connection")
+            self._node.spawn(self._serve(connection, outcome), "on_connection")
 
     async def _serve(self, connection: Connection, work: Awaitable[None]) -> None:
         try:

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from qvac_core.codec import Address
 from qvac_core.errors import NetworkError, RemoteProtocolError
+from qvac_core.hyperdht.local_node import LocalNode
 from qvac_core.hyperdht.punching import Punching
 from qvac_core.rendezvous.constants import Command, Mode, PeerError, read_firewall
 from qvac_core.rendezvous.handshake import Session
@@ -19,9 +20,6 @@ from qvac_core.rendezvous.holepuncher import State
 from qvac_core.rendezvous.messages import HolepunchMessage, NoisePayload, RelayInfo
 from qvac_core.rendezvous.paths import HandshakeReply
 from qvac_core.rendezvous.secure_payload import NONCE_BYTES, SecurePayload
-
-if TYPE_CHECKING:
-    from qvac_core.hyperdht.dht import DHT
 
 _RETRIES = 3
 _ABORT_RETRIES = 0
@@ -32,7 +30,7 @@ class ClientPunch:
 
     def __init__(
         self,
-        dht: DHT,
+        node: LocalNode,
         target: bytes,
         payload: NoisePayload,
         reply: HandshakeReply,
@@ -41,20 +39,20 @@ class ClientPunch:
         may_wait: Callable[[], bool],
     ) -> None:
         assert payload.holepunch is not None
-        self._dht = dht
+        self._node = node
         self._target = target
         self._id = payload.holepunch.id
         self._reply = reply
         self._may_wait = may_wait
-        self._secure = SecurePayload(session.holepunch_secret, local_secret=dht.chance.randbytes(32))
+        self._secure = SecurePayload(session.holepunch_secret, local_secret=node.chance.randbytes(32))
         self._earlier: list[asyncio.Task[Any]] = []
         self._answered = asyncio.Event()
         """No answer is awaited that may say that the peer takes no part."""
         self._answered.set()
-        self._ended: asyncio.Future[tuple[int, Address] | None] = dht.endpoint.loop.create_future()
+        self._ended: asyncio.Future[tuple[int, Address] | None] = node.endpoint.loop.create_future()
         try:
             self._punching = Punching(
-                dht,
+                node,
                 initiator=True,
                 remote_firewall=read_firewall(payload.firewall),
                 on_end=self._on_end,
@@ -83,7 +81,7 @@ class ClientPunch:
             relay_address=self._reply.relay_address,
             server_address=self._reply.server_address,
             token=self._secure.token,
-            random=self._dht.chance,
+            random=self._node.chance,
             may_wait=self._may_wait,
         )
         talking = asyncio.create_task(self._punching.run(rounds.run(), self._ask), name="hole punch rounds")
@@ -122,9 +120,9 @@ class ClientPunch:
             self._answered.set()
 
     async def _exchange(self, step: Ask) -> Asked:
-        sealed = self._secure.seal(step.payload, self._dht.chance.randbytes(NONCE_BYTES))
+        sealed = self._secure.seal(step.payload, self._node.chance.randbytes(NONCE_BYTES))
         message = HolepunchMessage(Mode.FROM_CLIENT, self._id, sealed, peer_address=step.peer_address)
-        reply = await self._dht.requests.request(
+        reply = await self._node.requests.request(
             Command.PEER_HOLEPUNCH,
             step.relay,
             target=self._target,

@@ -9,19 +9,17 @@ import asyncio
 import logging
 from collections.abc import Callable, Coroutine
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from qvac_core.blind_relay import PAIRING_LIMIT
 from qvac_core.blind_relay.messages import TOKEN_BYTES
 from qvac_core.codec import Address
 from qvac_core.errors import NetworkError
+from qvac_core.hyperdht.local_node import LocalNode
 from qvac_core.hyperdht.raw_stream import RawStream
-from qvac_core.hyperdht.relay_leg import RelayLeg, pair_through, wait_until_direct
+from qvac_core.hyperdht.relay_leg import ConnectTo, RelayLeg, pair_through, wait_until_direct
 from qvac_core.hyperdht.relayed_path import RelayedPath
 from qvac_core.rendezvous.messages import NoisePayload, RelayThrough
-
-if TYPE_CHECKING:
-    from qvac_core.hyperdht.dht import DHT
 
 logger = logging.getLogger(__name__)
 
@@ -39,17 +37,18 @@ class ClientRelay:
     `used` is the relay that was agreed on, `failed` whether it turned out to be of no use.
     """
 
-    def __init__(self, dht: DHT, relay: bytes | None, *, is_last: bool = True) -> None:
-        self._dht = dht
+    def __init__(self, node: LocalNode, connect: ConnectTo, relay: bytes | None, *, is_last: bool = True) -> None:
+        self._node = node
+        self._connect = connect
         self._is_last = is_last
         self._path: DirectPath | None = None
         self._pairing: asyncio.Task[RelayLeg] | None = None
-        self._aborted: asyncio.Future[DirectPath] = dht.endpoint.loop.create_future()
+        self._aborted: asyncio.Future[DirectPath] = node.endpoint.loop.create_future()
         self.of_use = False
         """A relay carries the connection, or may still do so."""
         self.used: bytes | None = None
         self.named_by_server = False
-        self.wish = RelayThrough(relay, dht.chance.randbytes(TOKEN_BYTES)) if relay is not None else None
+        self.wish = RelayThrough(relay, node.chance.randbytes(TOKEN_BYTES)) if relay is not None else None
 
     def abort(self, error: NetworkError) -> None:
         """Make `reach` fail, whatever is under way."""
@@ -81,7 +80,8 @@ class ClientRelay:
         through, is_initiator = agreed
         self.used, self.of_use, self.named_by_server = through.public_key, True, not is_initiator
         pairing = pair_through(
-            self._dht,
+            self._node,
+            self._connect,
             through.public_key,
             through.token,
             is_initiator=is_initiator,

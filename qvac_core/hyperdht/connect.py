@@ -11,7 +11,7 @@ import logging
 from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from qvac_core.codec import Address, blake2b
 from qvac_core.dht_rpc import Reply, SocketId
@@ -22,6 +22,7 @@ from qvac_core.hyperdht.connect_stage import ConnectStage, OnStage
 from qvac_core.hyperdht.connection import Connection
 from qvac_core.hyperdht.handshake_reply import FatalAnswer, read_handshake_reply
 from qvac_core.hyperdht.ipv6_path import ClientGreeting
+from qvac_core.hyperdht.local_node import LocalNode
 from qvac_core.hyperdht.path_keeper import PathKeeper, Relaying
 from qvac_core.hyperdht.raw_stream import RawStream
 from qvac_core.hyperdht.relay_leg import RelayLeg
@@ -34,9 +35,6 @@ from qvac_core.rendezvous.handshake import ClientHandshake, Session
 from qvac_core.rendezvous.messages import HandshakeMessage, NoisePayload, PeerRecord, UdxInfo
 from qvac_core.rendezvous.paths import HandshakeReply, Path, Way, check_payload, choose_paths
 from qvac_core.rendezvous.socket_pool import Route
-
-if TYPE_CHECKING:
-    from qvac_core.hyperdht.dht import DHT
 
 logger = logging.getLogger(__name__)
 
@@ -84,7 +82,7 @@ class Attempt:
 
     def __init__(
         self,
-        dht: DHT,
+        node: LocalNode,
         public_key: bytes,
         key_pair: KeyPair,
         relays: Sequence[Address],
@@ -94,19 +92,19 @@ class Attempt:
         needs_relay: bool = False,
     ) -> None:
         self._relaying = relaying
-        self._relay = ClientRelay(dht, relaying.relay, is_last=relaying.is_last)
+        self._relay = ClientRelay(node, relaying.connect, relaying.relay, is_last=relaying.is_last)
         self._needs_relay = needs_relay
         self._relayed = False
         self._on_stage = on_stage or (lambda stage: None)
-        self._dht = dht
-        self._endpoint = dht.endpoint
+        self._node = node
+        self._endpoint = node.endpoint
         self._loop = self._endpoint.loop
         self._public_key = public_key
         self._key_pair = key_pair
         self._target = blake2b(public_key)
         self._known = list(dict.fromkeys(relays))
         self._handshake = ClientHandshake(
-            key_pair=key_pair, ephemeral=dht.ephemeral_key(), remote_public_key=public_key
+            key_pair=key_pair, ephemeral=node.ephemeral_key(), remote_public_key=public_key
         )
         self._firewall = Firewall.UNKNOWN
         self._tried: list[Address] = []
@@ -162,7 +160,7 @@ class Attempt:
         async with asyncio.timeout(limit):
             met = await self._meet()
             if met.payload.relay_addresses:
-                self._dht.remember_relays(self._public_key, met.payload.relay_addresses)
+                self._node.remember_relays(self._public_key, met.payload.relay_addresses)
             return await self._reach(met)
 
     def release(self) -> None:
@@ -196,7 +194,7 @@ class Attempt:
             except BaseException:
                 await self._relay.leave(None)
                 raise
-            self._dht.spawn(self._relay.leave(self._raw), "leaving a relay that was not needed")
+            self._node.spawn(self._relay.leave(self._raw), "leaving a relay that was not needed")
             return connection
         try:
             connection = self._open_at(met, *leg_or_path.path, leg_or_path.remote_id)
@@ -206,11 +204,11 @@ class Attempt:
             raise
         self._relayed = True  # the punch goes on, and ends with the keeper
         path = RelayedPath(
-            self._dht, self._raw, connection, leg_or_path, met.udx.id, _nothing, resumable=met.udx.resumable
+            self._node, self._raw, connection, leg_or_path, met.udx.id, _nothing, resumable=met.udx.resumable
         )
         relaying = self._relaying
-        keeper = PathKeeper(self._dht, path, relaying.all, finding, relaying.meet_again, self._end_punch)
-        self._dht.spawn(keeper.run(), "path of a relayed connection")
+        keeper = PathKeeper(self._node, path, relaying.all, finding, relaying.meet_again, self._end_punch)
+        self._node.spawn(keeper.run(), "path of a relayed connection")
         return connection
 
     async def find_again(self, path: RelayedPath, limit: float) -> None:
@@ -231,16 +229,16 @@ class Attempt:
         self._raw.on_unexpected = None
         self._raw.connect(socket, address, remote_id)
         relays = met.payload.relay_addresses or tuple(self._tried)
-        self._dht.remember_relays(self._public_key, relays)
-        return self._dht.new_connection(
+        self._node.remember_relays(self._public_key, relays)
+        return self._node.new_connection(
             self._raw, met.session, initiator=True, public_key=self._key_pair.public_key, meet_again=self._meet_again
         )
 
     def _meet_again(self) -> Attempt:
         """For a connection whose peer is not where it was."""
-        relaying = Relaying(None, True, None, self._relaying.meet_again)
-        known = self._dht.relays_of(self._public_key)
-        return Attempt(self._dht, self._public_key, self._key_pair, known, relaying)
+        relaying = Relaying(None, True, None, self._relaying.meet_again, self._relaying.connect)
+        known = self._node.relays_of(self._public_key)
+        return Attempt(self._node, self._public_key, self._key_pair, known, relaying)
 
     def _on_unexpected(self, socket: int, source: Address) -> None:
         """The server's packets found us before we knew the way."""
@@ -309,7 +307,7 @@ class Attempt:
                 self._ask_soon(reply.from_)
             return False
 
-        await self._dht.requests.query(
+        await self._node.requests.query(
             self._target, Command.FIND_PEER, nodes=nodes, retries=_WALK_RETRIES, on_reply=see
         )
 
@@ -388,7 +386,7 @@ class Attempt:
         socket: int | None = None,
     ) -> HandshakeReply:
         message = HandshakeMessage(Mode.FROM_CLIENT, self._handshake.message(self._make_payload))
-        reply = await self._dht.requests.request(
+        reply = await self._node.requests.request(
             Command.PEER_HANDSHAKE,
             relay,
             target=self._target,
@@ -480,7 +478,7 @@ class Attempt:
                 return await greeting.run()
             case Way.PUNCH:
                 self._punch = ClientPunch(
-                    self._dht,
+                    self._node,
                     self._target,
                     met.payload,
                     met.reply,
@@ -506,7 +504,7 @@ class Attempt:
         try:
             if match_address(met.payload.addresses4, ours) is None:
                 # The server does not take us for nearby either: its punching socket answers handshakes.
-                await self._dht.requests.ping(address, retries=_PING_RETRIES, timeout=_LAN_ATTEMPT)
+                await self._node.requests.ping(address, retries=_PING_RETRIES, timeout=_LAN_ATTEMPT)
             elif (await self._ask_for_answer(address, _PING_RETRIES, _LAN_ATTEMPT)).noise != met.reply.noise:
                 raise RemoteProtocolError("somebody else lives at the peer's private address")
         except (NetworkError, RemoteProtocolError) as error:

@@ -11,7 +11,7 @@ import logging
 from collections.abc import Coroutine
 from contextlib import aclosing
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from qvac_core.codec import Address, blake2b
 from qvac_core.errors import ConnectionClosed, NetworkError, RemoteProtocolError
@@ -19,15 +19,13 @@ from qvac_core.hyperdht.connect_stage import ConnectStage, OnStage
 from qvac_core.hyperdht.connection import Connection
 from qvac_core.hyperdht.handshake_reply import read_handshake_reply
 from qvac_core.hyperdht.local_network import LocalNetwork
+from qvac_core.hyperdht.local_node import LocalNode
 from qvac_core.hyperdht.raw_stream import RawStream
 from qvac_core.noise import KeyPair
 from qvac_core.rendezvous.constants import Command, Firewall, Mode
 from qvac_core.rendezvous.handshake import ClientHandshake, Session
 from qvac_core.rendezvous.messages import HandshakeMessage, NoisePayload, UdxInfo
 from qvac_core.rendezvous.paths import check_payload
-
-if TYPE_CHECKING:
-    from qvac_core.hyperdht.dht import DHT
 
 logger = logging.getLogger(__name__)
 
@@ -75,9 +73,9 @@ class Neighbour:
 class LocalAttempt:
     """One search and its handshakes. `run` is called once; what it returns is opened or destroyed."""
 
-    def __init__(self, dht: DHT, public_key: bytes, key_pair: KeyPair, network: LocalNetwork) -> None:
-        self._dht = dht
-        self._endpoint = dht.endpoint
+    def __init__(self, node: LocalNode, public_key: bytes, key_pair: KeyPair, network: LocalNetwork) -> None:
+        self._node = node
+        self._endpoint = node.endpoint
         self._public_key = public_key
         self._key_pair = key_pair
         self._network = network
@@ -96,11 +94,11 @@ class LocalAttempt:
             peer.raw.connect(peer.socket, peer.address, peer.udx.id)
         except ConnectionClosed as error:
             raise NetworkError("The peer dropped the connection at once.", name="PEER_CONNECTION_FAILED") from error
-        connection = self._dht.new_connection(
+        connection = self._node.new_connection(
             peer.raw, peer.session, initiator=True, public_key=self._key_pair.public_key
         )
         connection.local = True
-        self._dht.remember_relays(self._public_key, peer.payload.relay_addresses or ())
+        self._node.remember_relays(self._public_key, peer.payload.relay_addresses or ())
         return connection
 
     async def run(self) -> Neighbour:
@@ -163,10 +161,10 @@ class LocalAttempt:
 
         raw.on_unexpected = heard
         handshake = ClientHandshake(
-            key_pair=self._key_pair, ephemeral=self._dht.ephemeral_key(), remote_public_key=self._public_key
+            key_pair=self._key_pair, ephemeral=self._node.ephemeral_key(), remote_public_key=self._public_key
         )
         message = HandshakeMessage(Mode.FROM_CLIENT, handshake.message(lambda: self._payload(raw)))
-        reply = await self._dht.requests.request(
+        reply = await self._node.requests.request(
             Command.PEER_HANDSHAKE,
             address,
             target=blake2b(self._public_key),

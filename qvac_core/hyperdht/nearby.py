@@ -2,27 +2,21 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from qvac_core.hyperdht.local_network import LocalNetwork
-
-if TYPE_CHECKING:
-    from qvac_core.hyperdht.server import Server
 
 
 class Nearby:
     def __init__(self, network: LocalNetwork | None) -> None:
         self.network = network
-        self._served: dict[Server, tuple[bytes, int]] = {}
+        self._served: dict[object, tuple[bytes, int]] = {}
 
-    def serve(self, server: Server, public_key: bytes, port: int) -> None:
-        if server.shares_local_address:
-            self._served[server] = (public_key, port)
-            if self.network is not None:
-                self.network.serve(public_key, port)
+    def serve(self, owner: object, public_key: bytes, port: int) -> None:
+        self._served[owner] = (public_key, port)
+        if self.network is not None:
+            self.network.serve(public_key, port)
 
-    def stop_serving(self, server: Server) -> None:
-        served = self._served.pop(server, None)
+    def stop_serving(self, owner: object) -> None:
+        served = self._served.pop(owner, None)
         if served is not None and self.network is not None:
             self.network.stop_serving(served[0])
 

@@ -10,16 +10,15 @@ import asyncio
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 from qvac_core.codec import Address
 from qvac_core.errors import NetworkError
 from qvac_core.hyperdht.client_relay import cancel
+from qvac_core.hyperdht.local_node import LocalNode
 from qvac_core.hyperdht.relay_choice import RelayKeys
+from qvac_core.hyperdht.relay_leg import ConnectTo
 from qvac_core.hyperdht.relayed_path import RelayedPath
-
-if TYPE_CHECKING:
-    from qvac_core.hyperdht.dht import DHT
 
 logger = logging.getLogger(__name__)
 
@@ -45,12 +44,16 @@ class ShakeHandsAgain(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Relaying:
-    """`relay` is named in the handshake, and the last that can be; `all` are those for later, with `meet_again`."""
+    """`relay` is named in the handshake, and the last that can be; `all` are those for later, with `meet_again`.
+
+    `connect` leads to a relay.
+    """
 
     relay: bytes | None
     is_last: bool
     all: RelayKeys | None
     meet_again: ShakeHandsAgain
+    connect: ConnectTo
 
 
 class PathKeeper:
@@ -58,14 +61,14 @@ class PathKeeper:
 
     def __init__(
         self,
-        dht: DHT,
+        node: LocalNode,
         path: RelayedPath,
         relays: RelayKeys | None,
         finding: asyncio.Task[tuple[int, Address]],
         meet_again: ShakeHandsAgain,
         on_over: Callable[[], None],
     ) -> None:
-        self._dht = dht
+        self._node = node
         self._path = path
         self._relays = relays
         self._finding = finding
@@ -113,7 +116,7 @@ class PathKeeper:
     async def _rest(self, seconds: float) -> bool:
         """False: something is to be done at once."""
         try:
-            async with asyncio.timeout(seconds * self._dht.chance.uniform(1 - JITTER, 1 + JITTER)):
+            async with asyncio.timeout(seconds * self._node.chance.uniform(1 - JITTER, 1 + JITTER)):
                 await self._path.wait_while_relayed()
         except TimeoutError:
             return True
@@ -134,12 +137,12 @@ class PathKeeper:
 
     async def _replace_relay(self) -> None:
         """Other relays, then this one and the server's, again and again; the direct path is tried at the same time."""
-        path, dht = self._path, self._dht
-        dht.relay_choice.failed(path.relay, dht.now())
-        until = dht.now() + RESUME_LIMIT
+        path, node = self._path, self._node
+        node.relay_choice.failed(path.relay, node.now())
+        until = node.now() + RESUME_LIMIT
         order: list[bytes | None] = []
-        while path.lost and (left := until - dht.now()) > 0:
-            order = order or [*dht.relay_choice.order(self._relays, dht.chance, dht.now(), last=[path.relay]), None]
+        while path.lost and (left := until - node.now()) > 0:
+            order = order or [*node.relay_choice.order(self._relays, node.chance, node.now(), last=[path.relay]), None]
             limit = min(left, RELAY_LIMIT)
             trying = self._meet_again(path, order.pop(0), needs_relay=True, is_last=False, limit=limit)
             try:

@@ -8,18 +8,16 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Generator
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 from qvac_core.codec import Address
 from qvac_core.dht_rpc import Outcome, Reply
 from qvac_core.errors import NetworkError
+from qvac_core.hyperdht.local_node import LocalNode
 from qvac_core.rendezvous.constants import Firewall
 from qvac_core.rendezvous.holepunch_rounds import Ask, ClaimRandomPunch, Pause, Punch, Reopen, Settle, Step
 from qvac_core.rendezvous.holepuncher import Holepuncher, Method, State
 from qvac_core.rendezvous.nat import Nat
-
-if TYPE_CHECKING:
-    from qvac_core.hyperdht.dht import DHT
 
 logger = logging.getLogger(__name__)
 
@@ -40,31 +38,31 @@ class Punching:
 
     def __init__(
         self,
-        dht: DHT,
+        node: LocalNode,
         *,
         initiator: bool,
         remote_firewall: Firewall,
         on_end: Callable[[tuple[int, Address] | None], None],
     ) -> None:
-        self._dht = dht
-        self._endpoint = dht.endpoint
+        self._node = node
+        self._endpoint = node.endpoint
         self._loop = self._endpoint.loop
         self._on_end = on_end
-        self._limit = dht.random_punches
+        self._limit = node.random_punches
         self._claimed = False
         self._closed = False
         self._timer: asyncio.TimerHandle | None = None
         self._settled = asyncio.Event()
-        if len(dht.punchings) >= MAX_PUNCHERS:
+        if len(node.punchings) >= MAX_PUNCHERS:
             raise NetworkError("Too many hole punches at once.", name="HOLEPUNCH_ABORTED")
         self.puncher = Holepuncher(
             initiator=initiator,
-            firewalled=dht.firewalled,
+            firewalled=node.firewalled,
             remote_firewall=remote_firewall,
             socket=self._endpoint.acquire_socket(self._on_probe),
-            random=dht.chance,
+            random=node.chance,
         )
-        dht.punchings.add(self)
+        node.punchings.add(self)
         self._sample(self.puncher.nat, _SAMPLING_ROUNDS)
         self._endpoint.flush_node()
 
@@ -79,7 +77,7 @@ class Punching:
         self._closed = True
         punched = self.puncher.method in (Method.RANDOM_PROBES, Method.BIRTHDAY)
         self.puncher.end()
-        self._dht.punchings.discard(self)
+        self._node.punchings.discard(self)
         if self._timer is not None:
             self._timer.cancel()
         self._release_claim(punched=punched)

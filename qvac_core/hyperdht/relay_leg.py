@@ -8,17 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
-from typing import TYPE_CHECKING
+from collections.abc import Awaitable, Callable
 
 from qvac_core.blind_relay import PAIRING_LIMIT, Paired, PairingFailed, RelayClient, Unpaired
 from qvac_core.codec import Address
 from qvac_core.errors import ConnectionClosed, IdentityError, NetworkError, RemoteProtocolError
 from qvac_core.hyperdht.connection import Connection
+from qvac_core.hyperdht.local_node import LocalNode
 from qvac_core.hyperdht.raw_stream import RawStream
-
-if TYPE_CHECKING:
-    from qvac_core.hyperdht.dht import DHT
 
 logger = logging.getLogger(__name__)
 
@@ -29,6 +26,10 @@ STAY = 3.0
 lost it is sent there again: after one second, and after two more."""
 
 
+ConnectTo = Callable[[bytes], Awaitable[Connection]]
+"""An open connection to the server with this key, as DHT.connect."""
+
+
 def relay_aborted(why: str) -> NetworkError:
     return NetworkError(why, name="RELAY_ABORTED")
 
@@ -36,17 +37,17 @@ def relay_aborted(why: str) -> NetworkError:
 class RelayLeg:
     """Made by `pair_through`. `on_lost` is called when the relay is gone or has ended the pair, not after `close`."""
 
-    def __init__(self, dht: DHT, connection: Connection, client: RelayClient, remote_id: int) -> None:
+    def __init__(self, node: LocalNode, connection: Connection, client: RelayClient, remote_id: int) -> None:
         self.remote_id = remote_id
         self.relay = connection.remote_public_key
         self.on_lost: Callable[[], None] | None = None
         self.lost = False
-        self._dht = dht
+        self._node = node
         self._connection = connection
         self._client = client
         self._closing = False
         self._path = connection.socket_and_address
-        dht.spawn(self._watch(), "connection to a relay")
+        node.spawn(self._watch(), "connection to a relay")
 
     @property
     def path(self) -> tuple[int, Address]:
@@ -58,9 +59,9 @@ class RelayLeg:
         if self._closing:
             return
         self._closing = True
-        if not self._dht.closed and not self._connection.closed:
+        if not self._node.closed and not self._connection.closed:
             self._client.close()
-            self._dht.spawn(self._leave(), "leaving a relay")
+            self._node.spawn(self._leave(), "leaving a relay")
 
     async def _leave(self) -> None:
         try:
@@ -72,7 +73,7 @@ class RelayLeg:
     async def _watch(self) -> None:
         try:
             while (message := await self._connection.read()) is not None:
-                self._client.receive(message, self._dht.now())
+                self._client.receive(message, self._node.now())
                 if self._client.closed or self._unpaired():
                     break
         except (ConnectionClosed, RemoteProtocolError) as error:
@@ -89,7 +90,8 @@ class RelayLeg:
 
 
 async def pair_through(
-    dht: DHT,
+    node: LocalNode,
+    connect: ConnectTo,
     relay: bytes,
     token: bytes,
     *,
@@ -103,25 +105,25 @@ async def pair_through(
     `on_path` hears early where the relay is: the partner's first packets may overtake the relay's word that it is
     there, and must not be taken for a direct path.
     """
-    deadline = dht.now() + limit
+    deadline = node.now() + limit
     try:
         async with asyncio.timeout_at(deadline):
-            connection = await dht.connect(relay)
+            connection = await connect(relay)
     except TimeoutError as error:
-        dht.relay_choice.failed(relay, dht.now())
+        node.relay_choice.failed(relay, node.now())
         raise relay_aborted("The relay could not be reached in time.") from error
     except (NetworkError, IdentityError) as error:  # the peer named the relay, and may name what is no key
-        if not dht.closed:
-            dht.relay_choice.failed(relay, dht.now())
+        if not node.closed:
+            node.relay_choice.failed(relay, node.now())
         raise relay_aborted(f"The relay could not be reached: {error.message}") from error
     try:
         async with asyncio.timeout_at(deadline):
             on_path(connection.socket_and_address)
             client = RelayClient(connection.public_key)
-            client.pair(is_initiator=is_initiator, token=token, stream_id=stream_id, now=dht.now(), limit=limit)
-            remote_id = await _wait_for_partner(dht, client, connection)
-        dht.relay_choice.worked(relay)
-        return RelayLeg(dht, connection, client, remote_id)
+            client.pair(is_initiator=is_initiator, token=token, stream_id=stream_id, now=node.now(), limit=limit)
+            remote_id = await _wait_for_partner(node, client, connection)
+        node.relay_choice.worked(relay)
+        return RelayLeg(node, connection, client, remote_id)
     except TimeoutError as error:
         connection.destroy()
         raise relay_aborted("The other peer did not come to the relay in time.") from error
@@ -158,14 +160,14 @@ async def wait_until_direct(raw: RawStream) -> None:
             raw.on_heard = None
 
 
-async def _wait_for_partner(dht: DHT, client: RelayClient, connection: Connection) -> int:
+async def _wait_for_partner(node: LocalNode, client: RelayClient, connection: Connection) -> int:
     while True:
         await _flush(client, connection)
         message = await connection.read()
         if message is None:
             client.connection_lost()
         else:
-            client.receive(message, dht.now())
+            client.receive(message, node.now())
         while (event := client.next_event()) is not None:
             if isinstance(event, Paired):
                 return event.remote_id

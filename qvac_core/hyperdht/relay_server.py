@@ -12,7 +12,6 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from types import TracebackType
-from typing import TYPE_CHECKING
 
 from qvac_core.blind_relay import (
     Matched,
@@ -24,13 +23,12 @@ from qvac_core.blind_relay import (
 )
 from qvac_core.errors import ConnectionClosed, RemoteProtocolError
 from qvac_core.hyperdht.connection import Connection
+from qvac_core.hyperdht.local_node import LocalNode
 from qvac_core.hyperdht.relay_link import RelayAccount, RelayLink
+from qvac_core.hyperdht.server import Server
 from qvac_core.hyperdht.server_limits import Refusal, ServerLimits, Verdict
 from qvac_core.noise import KeyPair
 from qvac_core.rendezvous.messages import NoisePayload
-
-if TYPE_CHECKING:
-    from qvac_core.hyperdht.dht import DHT
 
 logger = logging.getLogger(__name__)
 
@@ -90,17 +88,19 @@ class RelayServer:
 
     def __init__(
         self,
-        dht: DHT,
+        node: LocalNode,
+        create_server: Callable[..., Server],
         policy: RelayPolicy | None = None,
         on_event: Callable[[RelayEvent], None] | None = None,
     ) -> None:
+        """`create_server` is DHT.create_server."""
         self.policy = policy or RelayPolicy()
-        self.dht = dht
+        self._node = node
         self._on_event = on_event
         limits = ServerLimits(
             self.policy.sessions, self.policy.sessions_per_key, max(1, self.policy.sessions // _HOSTS_AT_LEAST)
         )
-        self._server = dht.create_server(self._serve, firewall=self._admit, limits=limits)
+        self._server = create_server(self._serve, firewall=self._admit, limits=limits)
         self._state = RelayState(self.policy.pairings)
         self._connections: dict[RelaySession, Connection] = {}
         self._idle_since: dict[RelaySession, float] = {}
@@ -137,7 +137,7 @@ class RelayServer:
         await self._server.listen(key_pair)
         if not self._server.listening:
             return self
-        self._timer = self.dht.endpoint.loop.call_later(_CHECK_EVERY, self._check)
+        self._timer = self._node.endpoint.loop.call_later(_CHECK_EVERY, self._check)
         return self
 
     async def close(self) -> None:
@@ -177,7 +177,7 @@ class RelayServer:
     async def _serve(self, connection: Connection) -> None:
         session = self._state.accept(connection.remote_public_key)
         self._connections[session] = connection
-        self._idle_since[session] = self.dht.now()
+        self._idle_since[session] = self._node.now()
         connection.on_path_moved = lambda: self._follow(connection)
         try:
             await self._converse(session, connection)
@@ -190,7 +190,7 @@ class RelayServer:
             del self._connections[session], self._idle_since[session]
             connection.destroy()
             session.close()
-            if not self.dht.closed:
+            if not self._node.closed:
                 self._settle()
 
     async def _converse(self, session: RelaySession, connection: Connection) -> None:
@@ -202,7 +202,7 @@ class RelayServer:
             message = await connection.read()
             if message is None:
                 return
-            session.receive(message, self.dht.now())
+            session.receive(message, self._node.now())
             self._settle()
 
     def _settle(self) -> None:
@@ -241,7 +241,7 @@ class RelayServer:
         self._numbers += 1
         link = RelayLink(
             self._numbers,
-            self.dht.endpoint,
+            self._node.endpoint,
             ((sides[0], first.socket_and_address), (sides[1], second.socket_and_address)),
             (self._account(initiator), self._account(responder)),
             lambda: self._unlink(matched.token),
@@ -262,7 +262,7 @@ class RelayServer:
 
     def _unlink(self, token: bytes) -> None:
         """End a pair because we want it so; the peers are told."""
-        if token in self._links and not self.dht.closed:
+        if token in self._links and not self._node.closed:
             self._cut(token, abort=True)
             self._state.unlink(token)
             self._settle()
@@ -278,7 +278,7 @@ class RelayServer:
         for account in link.accounts:
             if account.forgettable:
                 self._accounts.pop(account.key, None)
-        self._tell(RelayUnpaired(link.id, link.forwarded, self.dht.now() - link.since))
+        self._tell(RelayUnpaired(link.id, link.forwarded, self._node.now() - link.since))
 
     def _account(self, key: bytes) -> RelayAccount:
         account = self._accounts.get(key)
@@ -288,7 +288,7 @@ class RelayServer:
                 if oldest is not None:
                     del self._accounts[oldest]
             policy = self.policy
-            account = RelayAccount(key, policy.bytes_per_second, policy.bytes_in_all, self.dht.now())
+            account = RelayAccount(key, policy.bytes_per_second, policy.bytes_in_all, self._node.now())
             self._accounts[key] = account
         return account
 
@@ -299,10 +299,10 @@ class RelayServer:
     # Time
 
     def _check(self) -> None:
-        if self._server.closed or self.dht.closed:
+        if self._server.closed or self._node.closed:
             return
-        now = self.dht.now()
-        self._timer = self.dht.endpoint.loop.call_later(_CHECK_EVERY, self._check)
+        now = self._node.now()
+        self._timer = self._node.endpoint.loop.call_later(_CHECK_EVERY, self._check)
         self._state.handle_timer(now)
         for token, link in list(self._links.items()):
             if now - link.heard > IDLE_LIMIT:

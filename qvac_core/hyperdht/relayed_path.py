@@ -11,16 +11,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from enum import Enum, auto
-from typing import TYPE_CHECKING
 
 from qvac_core.codec import Address
 from qvac_core.errors import ConnectionClosed
 from qvac_core.hyperdht.connection import Connection
+from qvac_core.hyperdht.local_node import LocalNode
 from qvac_core.hyperdht.raw_stream import LINGER, RawStream
 from qvac_core.hyperdht.relay_leg import RelayLeg
-
-if TYPE_CHECKING:
-    from qvac_core.hyperdht.dht import DHT
 
 MOVE_LIMIT = 4.0
 """Seconds for a direct path to prove itself in both directions; three retransmissions fit in."""
@@ -55,7 +52,7 @@ class RelayedPath:
 
     def __init__(
         self,
-        dht: DHT,
+        node: LocalNode,
         raw: RawStream,
         connection: Connection,
         leg: RelayLeg,
@@ -68,7 +65,7 @@ class RelayedPath:
         self.raw = raw
         self.connection = connection
         self.resumable = resumable
-        self._loop = dht.endpoint.loop
+        self._loop = node.endpoint.loop
         self._leg = leg
         self._on_settled = on_settled
         self._relays: set[Path] = {leg.path}

@@ -12,7 +12,6 @@ import logging
 from collections.abc import Awaitable, Callable
 from functools import partial
 from types import TracebackType
-from typing import TYPE_CHECKING
 
 from qvac_core.codec import Address
 from qvac_core.errors import NetworkError, RemoteProtocolError
@@ -21,10 +20,12 @@ from qvac_core.hyperdht.application import Application, OnConnection
 from qvac_core.hyperdht.arguments import check_key_pair
 from qvac_core.hyperdht.budget import Budget
 from qvac_core.hyperdht.connection import Connection
+from qvac_core.hyperdht.endpoint import Endpoint
 from qvac_core.hyperdht.ipv6_path import ServerGreeting
+from qvac_core.hyperdht.local_node import LocalNode
 from qvac_core.hyperdht.raw_stream import RawStream
 from qvac_core.hyperdht.relay_choice import RelayKeys
-from qvac_core.hyperdht.relay_leg import RelayLeg
+from qvac_core.hyperdht.relay_leg import ConnectTo, RelayLeg
 from qvac_core.hyperdht.relayed_path import RelayedPath
 from qvac_core.hyperdht.routes import remember_route
 from qvac_core.hyperdht.self_check import SelfCheck
@@ -54,9 +55,6 @@ from qvac_core.rendezvous.places import Bounds, Full, who_gives_way
 from qvac_core.rendezvous.request import Request
 from qvac_core.rendezvous.router import Answer
 
-if TYPE_CHECKING:
-    from qvac_core.hyperdht.dht import DHT
-
 logger = logging.getLogger(__name__)
 
 
@@ -68,7 +66,9 @@ class Server:
 
     def __init__(
         self,
-        dht: DHT,
+        node: LocalNode,
+        open: Callable[[], Awaitable[Endpoint]],
+        connect: ConnectTo,
         on_connection: OnConnection,
         firewall: FirewallFunction | None = None,
         relay_through: RelayKeys | None = None,
@@ -76,12 +76,15 @@ class Server:
         share_local_address: bool = True,
         limits: ServerLimits | None = None,
     ) -> None:
-        self._dht = dht
-        self._application = Application(dht, on_connection, limits or ServerLimits())
+        """`open` opens the node; `connect` leads to a relay."""
+        self._node = node
+        self._open = open
+        self._connect_to = connect
+        self._application = Application(node, on_connection, limits or ServerLimits())
         self._firewall = firewall
         self.relay_through = relay_through
         self.shares_local_address = share_local_address
-        self._relayed = RelayedStreams(dht)
+        self._relayed = RelayedStreams(node)
         self._memory = HandshakeMemory()
         self._clients: dict[int, Client] = {}
         self._key_pair: KeyPair | None = None
@@ -124,7 +127,7 @@ class Server:
         """Whether the network led a handshake to us when we looked last (every 15 s); None before the first look."""
         if self._announcing is None or not self.listening:
             return None
-        if not self._dht.has_bootstrap and not self.relay_addresses:
+        if not self._node.has_bootstrap and not self.relay_addresses:
             return True  # the first node of a network: whoever comes, comes by us
         return self._announcing.found
 
@@ -147,39 +150,39 @@ class Server:
         if self._key_pair is not None and not self.closed:
             raise NetworkError("This server is listening already.", name="ALREADY_LISTENING")
         try:
-            endpoint = await self._dht.open()
+            endpoint = await self._open()
         except NetworkError:
-            if self._dht.closing:
+            if self._node.closing:
                 return self
             raise
-        if self._dht.suspended:
+        if self._node.suspended:
             raise NetworkError("This node is suspended: resume it first.", name="SUSPENDED")
-        key_pair = key_pair or self._dht.key_pair
+        key_pair = key_pair or self._node.key_pair
         announcer = Announcer(key_pair)
-        self._dht.register_server(self, key_pair.public_key, announcer.target, announcer.record)
+        self._node.register_server(self, key_pair.public_key, announcer.target, announcer.record)
         self.closed, self._closing, self._suspended = False, None, False
         self._announcer, self._key_pair = announcer, key_pair
-        self._check = SelfCheck(self._dht.requests, key_pair, self._dht.ephemeral_key, self._on_another)
-        announcing = Announcing(endpoint, self._dht.requests, announcer, self._check, self._on_seen)
+        self._check = SelfCheck(self._node.requests, key_pair, self._node.ephemeral_key, self._on_another)
+        announcing = Announcing(endpoint, self._node.requests, announcer, self._check, self._on_seen)
         self._announcing = announcing
         self._beginning = endpoint.loop.create_future()
         try:
             relays = await announcing.try_update() if alone else await announcing.update()
-            if relays == 0 and self._dht.has_bootstrap and not alone:
+            if relays == 0 and self._node.has_bootstrap and not alone:
                 raise NetworkError("No node of the network took the announce.", name="ANNOUNCE_FAILED")
         except BaseException as error:
             was_closed = self.closed
             self._stop()
             # Cancelled, it has announced itself at some nodes already, which would remember that for 20 minutes.
-            if not self._dht.closed:
-                self._dht.spawn(announcing.withdraw(), "withdrawing an announce that was cancelled")
+            if not self._node.closed:
+                self._node.spawn(announcing.withdraw(), "withdrawing an announce that was cancelled")
             if was_closed and isinstance(error, NetworkError):
                 return self
             raise
         finally:
             self._beginning.set_result(None)
         if not self.closed and not self._suspended:
-            self._announce_task = self._dht.spawn(announcing.run(), "announcing")
+            self._announce_task = self._node.spawn(announcing.run(), "announcing")
         return self
 
     def _on_seen(self) -> None:
@@ -204,13 +207,13 @@ class Server:
         if self._beginning is not None:
             # What is announced after the withdrawal would stay for 20 minutes.
             await asyncio.wait([self._beginning], timeout=WITHDRAW_LIMIT)
-        if self._announcing is not None and not self._dht.closed:
+        if self._announcing is not None and not self._node.closed:
             await self._announcing.withdraw()
 
     def _stop(self) -> None:
         self.closed = True
         if self._announcer is not None:
-            self._dht.unregister_server(self, self._announcer.target)
+            self._node.unregister_server(self, self._announcer.target)
         self.drop_handshakes()
 
     async def suspend(self) -> None:
@@ -226,7 +229,7 @@ class Server:
         self._suspended = False
         if self._announcing is not None and not self.closed and self._announce_task is None:
             self._announcing.refresh()
-            self._announce_task = self._dht.spawn(self._announcing.run(), "announcing")
+            self._announce_task = self._node.spawn(self._announcing.run(), "announcing")
 
     def drop_handshakes(self) -> None:
         """Forget clients that are not connected yet."""
@@ -246,7 +249,7 @@ class Server:
     ) -> None:
         if self._suspended or (self._check is not None and self._check.arrived(noise)):
             return
-        now = self._dht.now()
+        now = self._node.now()
         entry = self._memory.find(noise, now)
         if entry is not None:
             self._answer_from_open_socket(entry)
@@ -256,7 +259,7 @@ class Server:
             return
         entry = self._memory.open(noise, now)
         entry.ask(answer)
-        handshake = ServerHandshake(key_pair=self._key_pair, ephemeral=self._dht.ephemeral_key())
+        handshake = ServerHandshake(key_pair=self._key_pair, ephemeral=self._node.ephemeral_key())
         try:
             remote_public_key, payload = handshake.read(noise)
         except RemoteProtocolError as error:
@@ -287,7 +290,7 @@ class Server:
 
     def _answer_from_open_socket(self, entry: RememberedHandshake) -> None:
         """A punch may have taken a fresh socket since, or be over: what left from a closed one would be lost."""
-        if entry.answer is None or entry.answer.socket is None or self._dht.endpoint.has_socket(entry.answer.socket):
+        if entry.answer is None or entry.answer.socket is None or self._node.endpoint.has_socket(entry.answer.socket):
             return
         client = self._clients.get(entry.id)
         punch = client.punch if client is not None and client.entry is entry else None
@@ -304,7 +307,7 @@ class Server:
             self._silence(client.entry)
             return
         if inspect.isawaitable(verdict):
-            self._dht.spawn(self._decide_later(client, verdict), "firewall decision")
+            self._node.spawn(self._decide_later(client, verdict), "firewall decision")
         else:
             self._decide(client, verdict)
 
@@ -316,13 +319,13 @@ class Server:
             logger.exception("the firewall function failed; the peer gets no answer")
             decided = True
         self._decide(client, decided)
-        self._dht.endpoint.flush_node()
+        self._node.endpoint.flush_node()
 
     def _decide(self, client: Client, verdict: Verdict) -> None:
         if self.closed:
             return
         if isinstance(verdict, Refusal):
-            if self._refusals.allows(self._dht.now()):
+            if self._refusals.allows(self._node.now()):
                 self._answer_error(client, PeerError.ABORTED)
             else:
                 self._silence(client.entry)
@@ -338,12 +341,12 @@ class Server:
 
     def _silence(self, entry: RememberedHandshake) -> None:
         entry.settle(None)
-        self._memory.finish(entry, self._dht.now())
+        self._memory.finish(entry, self._node.now())
 
     def _answer_error(self, client: Client, error: PeerError) -> None:
         noise, _ = client.handshake.answer(NoisePayload(error=error))
         client.entry.settle(Answer(noise))
-        self._memory.finish(client.entry, self._dht.now())
+        self._memory.finish(client.entry, self._node.now())
 
     def _make_way(self, client: Client, bounds: Bounds, *, punching: bool = False) -> bool:
         """False: there is no place for this client, and nobody who had to leave for it."""
@@ -361,15 +364,15 @@ class Server:
         if not self._make_way(client, PENDING):
             self._silence(client.entry)
             return
-        endpoint = self._dht.endpoint
+        endpoint = self._node.endpoint
         own_address = endpoint.node.remote_address()
         client.path = path = self._relayed.find(client.remote_public_key, client.payload)
         asked = client.payload.udx
         needs_relay = path is None or (asked is not None and asked.needs_relay)
         if path is not None and needs_relay:
-            self._dht.relay_choice.failed(path.relay, self._dht.now())
+            self._node.relay_choice.failed(path.relay, self._node.now())
         wishes = self.relay_through if needs_relay else None
-        relay = ServerRelay(self._dht, client.remote_public_key, wishes, client.payload)
+        relay = ServerRelay(self._node, self._connect_to, client.remote_public_key, wishes, client.payload)
         if path is not None:
             raw, client.connection, client.handed_over = path.raw, path.connection, True
             path.try_again()
@@ -425,7 +428,7 @@ class Server:
             self._give_up_after(client, TRY_LATER_LIMIT if later else None)
 
         return ServerPunch(
-            self._dht,
+            self._node,
             client.session,
             client.payload.firewall,
             is_relay=self._announcer.is_relay,
@@ -437,7 +440,7 @@ class Server:
         if not self.shares_local_address or client.peer_address[0] != client.seen_as[0]:
             return False
         theirs = [address for address in client.payload.addresses4 if is_private(address[0])]
-        return match_address(self._dht.endpoint.local_addresses(), theirs) is not None
+        return match_address(self._node.endpoint.local_addresses(), theirs) is not None
 
     def _punch_ended(self, client: Client) -> None:
         if client.path is not None:
@@ -458,7 +461,7 @@ class Server:
             client.timer.cancel()
             client.timer = None
         if seconds is not None:
-            client.timer = self._dht.endpoint.loop.call_later(seconds, self._expire, client)
+            client.timer = self._node.endpoint.loop.call_later(seconds, self._expire, client)
 
     def _holepunch_info(self, id: int) -> HolepunchInfo | None:
         relays = self._announcer.relays if self._announcer is not None else ()
@@ -488,11 +491,11 @@ class Server:
             self._forget(client)
             self._application.take(connection)
 
-        client.connection = self._dht.new_connection(
+        client.connection = self._node.new_connection(
             raw, session, initiator=False, public_key=self._key_pair.public_key, on_open=opened
         )
         if udx.reusable_socket:
-            remember_route(self._dht.endpoint, client.connection)
+            remember_route(self._node.endpoint, client.connection)
 
     def _connect_relayed(self, client: Client, leg: RelayLeg) -> None:
         """What is punched goes on: the connection moves to a direct path when one is there."""
@@ -510,7 +513,7 @@ class Server:
             self._give_up_after(client, None)
             self._application.take(connection)
 
-        client.connection = self._dht.new_connection(
+        client.connection = self._node.new_connection(
             raw, session, initiator=False, public_key=self._key_pair.public_key, on_open=opened
         )
         self._relayed.add(raw, client.connection, leg, client.payload, lambda: self._forget(client))
@@ -553,8 +556,8 @@ class Server:
         if client.relay is not None and not client.handed_over:
             client.relay.stop()
         self._clients.pop(client.entry.id, None)
-        if not self._dht.closed:
-            self._memory.finish(client.entry, self._dht.now())
+        if not self._node.closed:
+            self._memory.finish(client.entry, self._node.now())
 
     # Hole punching (rendezvous.LocalServer)
 

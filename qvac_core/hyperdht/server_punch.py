@@ -8,10 +8,10 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 from qvac_core.codec import Address
 from qvac_core.errors import NetworkError, RemoteProtocolError
+from qvac_core.hyperdht.local_node import LocalNode
 from qvac_core.hyperdht.punching import Punching
 from qvac_core.rendezvous.constants import PeerError, read_firewall
 from qvac_core.rendezvous.handshake import Session
@@ -20,9 +20,6 @@ from qvac_core.rendezvous.messages import HolepunchPayload
 from qvac_core.rendezvous.request import Request
 from qvac_core.rendezvous.router import Answer
 from qvac_core.rendezvous.secure_payload import NONCE_BYTES, SecurePayload
-
-if TYPE_CHECKING:
-    from qvac_core.hyperdht.dht import DHT
 
 logger = logging.getLogger(__name__)
 
@@ -42,7 +39,7 @@ class ServerPunch:
 
     def __init__(
         self,
-        dht: DHT,
+        node: LocalNode,
         session: Session,
         remote_firewall: int,
         *,
@@ -50,8 +47,8 @@ class ServerPunch:
         on_end: Callable[[], None],
         on_progress: Callable[[bool], None],
     ) -> None:
-        self._dht = dht
-        self._secure = SecurePayload(session.holepunch_secret, local_secret=dht.chance.randbytes(32))
+        self._node = node
+        self._secure = SecurePayload(session.holepunch_secret, local_secret=node.chance.randbytes(32))
         self._is_relay = is_relay
         self._on_end = on_end
         self._on_progress = on_progress
@@ -61,7 +58,7 @@ class ServerPunch:
         self.punching: Punching | None = None
         try:
             self.punching = Punching(
-                dht,
+                node,
                 initiator=False,
                 remote_firewall=read_firewall(remote_firewall),
                 on_end=lambda _: self._on_end(),
@@ -95,7 +92,7 @@ class ServerPunch:
             logger.debug("hole punch message from %s: %s", request.from_, error)
             return
         if len(self._tasks) < _MAX_WAITING:
-            task = self._dht.spawn(self._answer(asked, peer_address, request, answer), "hole punch round")
+            task = self._node.spawn(self._answer(asked, peer_address, request, answer), "hole punch round")
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
 
@@ -107,7 +104,7 @@ class ServerPunch:
             if answered.over and peer_address[0] == request.to[0]:
                 await asyncio.sleep(LAN_HEAD_START)
             # A refusal ends the punching socket, so it leaves from one that stays.
-            socket = self._dht.endpoint.request_socket if answered.over or self.socket is None else self.socket
+            socket = self._node.endpoint.request_socket if answered.over or self.socket is None else self.socket
             self._send(answered, socket, answer)
             if answered.over:
                 self._on_end()
@@ -132,6 +129,6 @@ class ServerPunch:
         return Answered(HolepunchPayload(error=PeerError.ABORTED, round=asked.round), over=True)
 
     def _send(self, answered: Answered, socket: int | None, answer: Callable[[Answer], None]) -> None:
-        sealed = self._secure.seal(answered.payload, self._dht.chance.randbytes(NONCE_BYTES))
+        sealed = self._secure.seal(answered.payload, self._node.chance.randbytes(NONCE_BYTES))
         answer(Answer(sealed, socket))
-        self._dht.endpoint.flush_node()
+        self._node.endpoint.flush_node()

@@ -8,20 +8,17 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 from qvac_core.blind_relay.messages import TOKEN_BYTES
 from qvac_core.codec import Address
 from qvac_core.errors import NetworkError
 from qvac_core.hyperdht.connection import Connection
+from qvac_core.hyperdht.local_node import LocalNode
 from qvac_core.hyperdht.raw_stream import RawStream
 from qvac_core.hyperdht.relay_choice import RelayKeys
-from qvac_core.hyperdht.relay_leg import RelayLeg, pair_through, wait_until_direct
+from qvac_core.hyperdht.relay_leg import ConnectTo, RelayLeg, pair_through, wait_until_direct
 from qvac_core.hyperdht.relayed_path import RelayedPath
 from qvac_core.rendezvous.messages import NoisePayload, RelayThrough
-
-if TYPE_CHECKING:
-    from qvac_core.hyperdht.dht import DHT
 
 logger = logging.getLogger(__name__)
 
@@ -32,11 +29,14 @@ MAX_PAIRINGS = 64
 class ServerRelay:
     """One client's. `wish` goes into the answer to its handshake; ours goes before the client's."""
 
-    def __init__(self, dht: DHT, client: bytes, relays: RelayKeys | None, asked: NoisePayload) -> None:
-        self._dht = dht
+    def __init__(
+        self, node: LocalNode, connect: ConnectTo, client: bytes, relays: RelayKeys | None, asked: NoisePayload
+    ) -> None:
+        self._node = node
+        self._connect = connect
         self._client = client
-        relay = dht.relay_choice.name_to(client, relays, dht.chance, dht.now())
-        self.wish = RelayThrough(relay, dht.chance.randbytes(TOKEN_BYTES)) if relay is not None else None
+        relay = node.relay_choice.name_to(client, relays, node.chance, node.now())
+        self.wish = RelayThrough(relay, node.chance.randbytes(TOKEN_BYTES)) if relay is not None else None
         self._through = self.wish or asked.relay_through
         self._task: asyncio.Task[None] | None = None
         self._raw: RawStream | None = None
@@ -61,7 +61,7 @@ class ServerRelay:
         on_path: Callable[[tuple[int, Address]], None] | None = None,
     ) -> None:
         """`deliver` gets the leg for good; `on_failed` hears that the relay is of no use; `on_path` where it is."""
-        if len(self._dht.server_pairings) >= MAX_PAIRINGS:
+        if len(self._node.pairings) >= MAX_PAIRINGS:
             logger.warning("too many pairings at relays at once: one is left out")
             return
 
@@ -70,10 +70,10 @@ class ServerRelay:
             if on_path is not None:
                 on_path(path)
 
-        task = self._dht.spawn(self._pair(raw.id, deliver, on_failed, note), "pairing at a relay")
+        task = self._node.spawn(self._pair(raw.id, deliver, on_failed, note), "pairing at a relay")
         self._task, self._raw = task, raw
-        self._dht.server_pairings.add(task)
-        task.add_done_callback(self._dht.server_pairings.discard)
+        self._node.pairings.add(task)
+        task.add_done_callback(self._node.pairings.discard)
 
     def stop(self) -> None:
         """A direct path was sooner, or the client is given up. A connection that is relayed already stays."""
@@ -81,7 +81,7 @@ class ServerRelay:
         if task is None or task.done():
             return
         if self._path is not None and self._raw is not None and self._raw.connected and not self._raw.closed:
-            self._dht.spawn(_leave(task, self._raw), "leaving a relay that was not needed")
+            self._node.spawn(_leave(task, self._raw), "leaving a relay that was not needed")
         else:
             task.cancel()
 
@@ -96,7 +96,8 @@ class ServerRelay:
         assert through is not None
         try:
             leg = await pair_through(
-                self._dht,
+                self._node,
+                self._connect,
                 through.public_key,
                 through.token,
                 is_initiator=self.wish is not None,
@@ -108,7 +109,7 @@ class ServerRelay:
             self._task = None
             on_failed()
             return
-        self._dht.relay_choice.met(self._client, through.public_key, self._dht.now())
+        self._node.relay_choice.met(self._client, through.public_key, self._node.now())
         deliver(leg)
 
 
@@ -122,8 +123,8 @@ async def _leave(pairing: asyncio.Task[None], raw: RawStream) -> None:
 class RelayedStreams:
     """A server's connections that run through relays, for clients that meet us again to find them another path."""
 
-    def __init__(self, dht: DHT) -> None:
-        self._dht = dht
+    def __init__(self, node: LocalNode) -> None:
+        self._node = node
         self._paths: dict[tuple[bytes, int], RelayedPath] = {}
 
     def add(
@@ -135,10 +136,10 @@ class RelayedStreams:
         def settled() -> None:
             if self._paths.get(key) is path:
                 del self._paths[key]
-            if not self._dht.closed:
+            if not self._node.closed:
                 on_settled()
 
-        path = RelayedPath(self._dht, raw, connection, leg, asked.udx.id, settled, resumable=asked.udx.resumable)
+        path = RelayedPath(self._node, raw, connection, leg, asked.udx.id, settled, resumable=asked.udx.resumable)
         if asked.udx.resumable and not path.settled:
             self._paths[key] = path
 

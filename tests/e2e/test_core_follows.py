@@ -32,8 +32,8 @@ def test_an_answer_streams_on_while_the_guest_changes_its_address(small_model_pa
         dht = guest.core._network.dht
         dht._network = dht.endpoint.network = OtherPorts()
         dht._network.used.update(sock.address[1] for sock in dht.endpoint._sockets.values())
-        (served,) = owner.core._network.dht._connections
-        (used,) = dht._connections
+        (served,) = owner.core._network.dht.node.connections
+        (used,) = dht.node.connections
         for _ in range(3):
             before = served.remote_address
             guest.events.clear()
@@ -47,7 +47,7 @@ def test_an_answer_streams_on_while_the_guest_changes_its_address(small_model_pa
         # Still the same connection, and nobody saw anything of it.
         assert not used.closed
         assert not served.closed
-        assert (list(dht._connections), used.error) == ([used], None)
+        assert (list(dht.node.connections), used.error) == ([used], None)
         assert not any(isinstance(event, AnswerSeam) for event in guest.events)
         states = [event.providers[0].state for event in guest.events if isinstance(event, ProvidersChanged)]
         assert set(states) <= {"online"}

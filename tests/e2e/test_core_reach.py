@@ -165,7 +165,7 @@ def test_a_provider_that_restarts_is_back_without_anybody_touching_it(
                     await asyncio.to_thread(process.kill if number < kills else process.end)
                     await lost
                 dht = core._network.dht
-                counts.add(len(dht._connections) + len(core.consumer._connections) + len(core.consumer._runs))
+                counts.add(len(dht.node.connections) + len(core.consumer._connections) + len(core.consumer._runs))
             assert counts == {0}
             (entry,) = await core.providers()
             await core.remove_provider(entry.public_key)

@@ -257,7 +257,9 @@ def test_guests_that_are_killed_in_mid_answer(
                 program.kill()
                 program.__exit__(None, None, None)
             async with asyncio.timeout(LIMIT):
-                while await core.active_requests() or (await core.sharing()).peers or core._network.dht._connections:
+                while (
+                    await core.active_requests() or (await core.sharing()).peers or core._network.dht.node.connections
+                ):
                     await asyncio.sleep(0.2)
             assert [pooled.leases for pooled in core.machine.pool.loaded()] == [0]
             ledger.take()

@@ -131,7 +131,7 @@ class Peer:
 
     async def addresses(self) -> dict[str, Any]:
         """Where the peers of accepted connections are."""
-        return {"hosts": [c.remote_address[0] for c in self.node_._connections], "online": self.node_.online}
+        return {"hosts": [c.remote_address[0] for c in self.node_.node.connections], "online": self.node_.online}
 
     async def end(self, *, name: str) -> dict[str, Any]:
         await self.connections[name].close()

@@ -106,8 +106,8 @@ class WalledSocket:
         self._sock.close()
 
 
-async def our_relay(world: World, events: list[RelayEvent]) -> RelayServer:
-    dht = await world.our_node(KeyPair.from_seed(RELAY_SEED), **OPEN)
+async def our_relay(world: World, events: list[RelayEvent], dht: DHT | None = None) -> RelayServer:
+    dht = dht or await world.our_node(KeyPair.from_seed(RELAY_SEED), **OPEN)
     relay = dht.create_relay_server(on_event=events.append)
     await relay.listen()
     return await world.stack.enter_async_context(relay)
@@ -260,10 +260,10 @@ def test_our_relay_that_closes_ends_a_javascript_connection_at_once(js_home: Pat
 
 async def network_with_a_relay(world: World) -> tuple[RelayServer, set[int]]:
     """All of it ours and in this process, so that its ports are known."""
-    nodes = (await world.stack.enter_async_context(await create_testnet(4))).nodes
+    nodes = [*(await world.stack.enter_async_context(await create_testnet(4))).nodes]
     world.bootstrap = [("127.0.0.1", nodes[0].address[1])]
-    relay = await our_relay(world, [])
-    nodes = [*nodes, relay.dht]
+    nodes.append(await world.our_node(KeyPair.from_seed(RELAY_SEED), **OPEN))
+    relay = await our_relay(world, [], nodes[-1])
     return relay, {sock.address[1] for node in nodes for sock in node.endpoint._sockets.values()}
 
 

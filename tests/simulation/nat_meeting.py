@@ -123,10 +123,10 @@ class Meeting:
 
 def check_nothing_left(*nodes: DHT) -> None:
     for dht in nodes:
-        assert not dht.punchings
-        assert not dht._connections
+        assert not dht.node.punchings
+        assert not dht.node.connections
         assert not dht.endpoint._streams
-        assert not dht.server_pairings
+        assert not dht.node.pairings
         assert len(dht.endpoint.pool) == 0
         assert len(dht.endpoint._sockets) == 2
 

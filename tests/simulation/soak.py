@@ -133,7 +133,13 @@ class Stand:
     def busy(self) -> tuple[int, int, int, int, int]:
         """Sessions, requests, leases, answers and connections."""
         provider, running = self.provider, len(self.pool.model.running)
-        return len(provider._sessions), len(provider.requests), self.pool.leases, running, len(self.dht._connections)
+        return (
+            len(provider._sessions),
+            len(provider.requests),
+            self.pool.leases,
+            running,
+            len(self.dht.node.connections),
+        )
 
     async def until_free(self, limit: float) -> None:
         """All guests are gone: it holds nothing of theirs any more."""

@@ -365,7 +365,7 @@ def test_who_moves_where_nobody_lets_strangers_in_is_met_again_through_the_netwo
             assert peers.far.remote_address[0] == boxes["client"].address
         await asyncio.sleep(40)
         for dht in (peers.server, peers.client):
-            assert not dht.punchings
+            assert not dht.node.punchings
             assert len(dht.endpoint._streams) == 1
             assert len(dht.endpoint._sockets) <= 3
 

@@ -21,12 +21,12 @@ def test_suspend_stops_the_punch_beside_a_relayed_connection() -> None:
         connection = await meeting.connect()
         assert connection.path == "relay"
         await pump(connection, 1000)
-        assert meeting.client.punchings
-        assert meeting.server.punchings
+        assert meeting.client.node.punchings
+        assert meeting.server.node.punchings
         for dht in (meeting.client, meeting.server):
             await dht.suspend()
             await asyncio.sleep(0)
-            assert not dht.punchings
+            assert not dht.node.punchings
         probes = 0
 
         def count(source: tuple[str, int], to: tuple[str, int], datagram: bytes) -> bool:
@@ -53,7 +53,7 @@ def test_a_listen_that_does_not_end_leaves_no_announce_behind(closing: bool) -> 
         dht, client = await world.node(), await world.node()
         announced = 0
         for moment in range(5, 150, 8):
-            key_pair = dht.ephemeral_key()
+            key_pair = dht.node.ephemeral_key()
             server = dht.create_server(echo)
             listening = asyncio.create_task(server.listen(key_pair))
             await asyncio.sleep(moment / 1000)

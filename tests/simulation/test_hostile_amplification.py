@@ -74,12 +74,12 @@ async def fill(siege: Siege) -> Stored:
     key, mutable = server.key_pair.public_key, blake2b(client.key_pair.public_key)
     now = siege.now()
     for dht in siege.nodes:
-        records = dht._records
+        records = dht.node.records
         if (
             records._mutables.get(mutable, now)
             and records._immutables.get(immutable, now)
             and len(records._records.get(TOPIC, 20, now, siege.chance)) == 20
-            and dht._router.get(blake2b(key), now)
+            and dht.node.router.get(blake2b(key), now)
         ):
             return Stored(dht, key, mutable, immutable)
     raise AssertionError("no node stores all of it")
@@ -246,7 +246,7 @@ def test_two_clients_of_one_announced_server_are_relayed_however_many_handshakes
             seconds=5,
         )
         await asyncio.sleep(1)
-        server = node.dht._router.get(blake2b(node.key), siege.now())
+        server = node.dht.node.router.get(blake2b(node.key), siege.now())
         assert server is not None and server.relay is not None
         assert len(scales.sizes[node.address[0], server.relay[0]]) >= 5 * PER_SECOND
 
@@ -281,6 +281,6 @@ def test_a_server_that_admits_everybody_sends_a_claimed_address_little(relayed: 
         before = given
         await asyncio.sleep(60)
         assert scales.weighed[at[0], victim[0]] == before, "it ends"
-        assert not server._connections and not server.punchings
+        assert not server.node.connections and not server.node.punchings
 
     besiege(test)

@@ -28,13 +28,13 @@ def remembered(dht: DHT, server: Server) -> dict[str, int]:
     endpoint = dht.endpoint
     return {
         **endpoint.node.held,
-        "forwards": len(dht._router._forwards),
+        "forwards": len(dht.node.router._forwards),
         "handshakes": len(server._memory),
         "clients": len(server._clients),
-        "punches": len(dht.punchings),
+        "punches": len(dht.node.punchings),
         "streams": len(endpoint._streams),
         "sockets": len(endpoint._sockets),
-        "connections": len(dht._connections),
+        "connections": len(dht.node.connections),
         "tasks": len(asyncio.all_tasks()),
     }
 
@@ -151,7 +151,7 @@ def test_strangers_at_the_door_leave_a_punching_friend_his_socket() -> None:
 
         flood = asyncio.create_task(crowd())
         await asyncio.sleep(5)
-        assert len(server.punchings) == PUNCHES.in_all
+        assert len(server.node.punchings) == PUNCHES.in_all
         friend = await siege.node(nat=True, quick_firewall=False, key_pair=friend_key)
         for _ in range(3):
             connection = await friend.connect(key)
@@ -161,7 +161,7 @@ def test_strangers_at_the_door_leave_a_punching_friend_his_socket() -> None:
         stop.set()
         await flood
         await asyncio.sleep(40)
-        assert not listening._clients and not server.punchings
+        assert not listening._clients and not server.node.punchings
 
     besiege(test, size=6)
 

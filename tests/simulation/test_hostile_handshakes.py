@@ -16,9 +16,9 @@ from .hostile import RawPeer, Siege, Stranger, address_of, besiege
 
 
 def nothing_is_left(dht: DHT) -> None:
-    assert not dht._connections
+    assert not dht.node.connections
     assert not dht.endpoint._streams
-    assert not dht.attempts
+    assert not dht.node.attempts
 
 
 async def echo(connection: Connection) -> None:
@@ -146,7 +146,7 @@ def test_a_peer_that_never_sends_its_first_frame_is_dropped_after_ten_seconds() 
         peer = await RawPeer.connect(siege, dht)
         peer.write(peer.secret.start()[:30])  # slow loris: the rest never comes, all else is acknowledged
         await peer.pump(9)
-        assert dht._connections
+        assert dht.node.connections
         await peer.pump(5)
         assert not accepted
         nothing_is_left(dht)

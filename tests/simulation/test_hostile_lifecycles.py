@@ -69,11 +69,11 @@ async def echo(connection: Connection) -> None:
 
 
 def is_empty(dht: DHT) -> bool:
-    return not (dht._connections or dht.attempts or dht.endpoint._streams)
+    return not (dht.node.connections or dht.node.attempts or dht.endpoint._streams)
 
 
 def extra_tasks(*nodes: DHT) -> set[asyncio.Task[Any]]:
-    known: set[asyncio.Task[Any]] = {task for node in nodes for task in node._tasks}
+    known: set[asyncio.Task[Any]] = {task for node in nodes for task in node.node.tasks}
     current = asyncio.current_task()
     assert current is not None
     return asyncio.all_tasks() - known - {current}
@@ -102,8 +102,8 @@ def test_connect_cancelled_at_each_of_its_awaits_leaves_nothing() -> None:
                     steps += 1
                     await settled()
                     assert not extra_tasks(client, server)
-                    assert not client.attempts
-                    assert not client._connections
+                    assert not client.node.attempts
+                    assert not client.node.connections
                     await client.close()
                     continue
                 await connection.close()

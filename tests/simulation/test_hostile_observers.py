@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 import pytest
 
 from qvac_core.codec import Address
-from qvac_core.hyperdht import DHT, Connection
+from qvac_core.hyperdht import DHT, Connection, Server
 from qvac_core.udx.packet import (
     TYPE_DATA,
     TYPE_DESTROY,
@@ -130,7 +130,8 @@ def test_what_cannot_be_defended_ends_the_connection_and_nothing_else() -> None:
         again.destroy()
 
     async def reconnect(siege: Siege, server: DHT) -> tuple[Connection, Connection]:
-        listening = next(iter(server._servers.values()))
+        listening = next(iter(server.node.servers.values()))
+        assert isinstance(listening, Server)
         accepted: asyncio.Future[Connection] = asyncio.get_running_loop().create_future()
         listening._application._on_connection = accepted.set_result
         client = await siege.node()

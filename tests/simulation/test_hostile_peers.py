@@ -224,7 +224,7 @@ def test_a_broken_frame_closes_the_connection(frame: bytes) -> None:
         assert accepted[0].closed
         with pytest.raises(ConnectionClosed):
             await accepted[0].read()
-        assert not server._connections
+        assert not server.node.connections
         assert not server.endpoint._streams
 
     besiege(test)
@@ -306,7 +306,7 @@ def test_a_close_that_is_cancelled_drops_the_connection() -> None:
             await closing
         await peer.pump(1)
         assert accepted[0].closed
-        assert not server._connections
+        assert not server.node.connections
 
     besiege(test)
 
@@ -445,7 +445,7 @@ def test_connecting_to_oneself_works_or_fails_by_name_but_does_not_hang() -> Non
         except NetworkError as error:
             assert error.name
         await asyncio.sleep(20)
-        assert not dht._connections
+        assert not dht.node.connections
         assert not dht.endpoint._streams
 
     besiege(test)

@@ -60,9 +60,9 @@ def test_rounds_with_anything_in_them_end_and_hit_nobody_hard() -> None:
                 message = HolepunchMessage(Mode.FROM_CLIENT, payload.holepunch.id, sealed, peer_address=at)
                 target = blake2b(key)
                 stranger.ask(relay, Command.PEER_HOLEPUNCH, tid=1000 + n, target=target, value=message.encode())
-        assert len(server.punchings) <= MAX_PUNCHERS
+        assert len(server.node.punchings) <= MAX_PUNCHERS
         await asyncio.sleep(120)
-        assert not server.punchings
+        assert not server.node.punchings
         assert not listening._clients
         assert not server.endpoint._streams
         assert len(server.endpoint._sockets) == 2

@@ -117,10 +117,10 @@ def test_whatever_a_server_answers_a_connect_ends_and_leaves_nothing(peer_addres
                         await connection.read()
                 assert siege.now() - started < 61
             server.socket.close()
-            client._relays.delete(server.keys.public_key)
+            client.node.forget_relays(server.keys.public_key)
         await asyncio.sleep(20)
-        assert not client._connections
-        assert not client.attempts
+        assert not client.node.connections
+        assert not client.node.attempts
         assert not client.endpoint._streams
 
     besiege(test)
@@ -170,7 +170,7 @@ def test_whatever_a_client_says_the_server_answers_once_or_not_and_forgets_it() 
                 )
         await asyncio.sleep(40)
         assert not listening._clients
-        assert not server._connections
+        assert not server.node.connections
         assert not server.endpoint._streams
         answered = [m.tid for m in stranger.messages() if isinstance(m, ResponseMessage)]
         assert len(answered) == len(set(answered)) > 0
@@ -217,14 +217,14 @@ def test_listen_cancelled_at_each_of_its_awaits_can_be_tried_again() -> None:
             except asyncio.CancelledError:
                 await settled()
                 assert not extra_tasks(dht)
-                assert not dht._servers
+                assert not dht.node.servers
                 continue
             await server.close()
             break
         else:
             raise AssertionError("listen never ends")
         assert step >= 3
-        assert not dht._servers
+        assert not dht.node.servers
 
     besiege(test, size=5)
 
@@ -280,6 +280,6 @@ def test_one_node_serves_and_connects_to_many_at_once() -> None:
 
         await asyncio.gather(*(talk(one, other) for one in nodes for other in nodes if one is not other))
         await asyncio.sleep(20)
-        assert not any(node._connections or node.endpoint._streams for node in nodes)
+        assert not any(node.node.connections or node.endpoint._streams for node in nodes)
 
     besiege(test)

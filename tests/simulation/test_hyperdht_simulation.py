@@ -270,7 +270,7 @@ def test_connects_that_are_cancelled_leave_nothing_behind() -> None:
             connecting.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await connecting
-            assert len(asyncio.all_tasks()) <= 1 + len(server._tasks) + len(client._tasks)
+            assert len(asyncio.all_tasks()) <= 1 + len(server.node.tasks) + len(client.node.tasks)
         await asyncio.sleep(30)
         assert not client.endpoint._streams
         assert not server.endpoint._streams

@@ -147,7 +147,7 @@ def test_a_network_that_does_not_answer_fails_writes_loudly() -> None:
         with pytest.raises(NetworkError) as failed:
             await dht.create_server(echo).listen()
         assert failed.value.name == "ANNOUNCE_FAILED"
-        assert not dht._servers
+        assert not dht.node.servers
 
     simulate(test, seed=35, size=0)
 
@@ -241,7 +241,7 @@ def test_two_servers_of_one_node_answer_for_their_own_keys() -> None:
             await again.listen()
         assert taken.value.name == "KEYPAIR_ALREADY_USED"
         other = dht.create_server(echo)
-        await other.listen(dht.ephemeral_key())
+        await other.listen(dht.node.ephemeral_key())
         assert other.public_key is not None
         client = await world.node()
         for key in (dht.key_pair.public_key, other.public_key):

@@ -227,8 +227,8 @@ def test_the_near_way_wins_and_the_far_one_is_dropped_without_harm() -> None:
             await converse(connection)
         await asyncio.sleep(30)
         assert len(given) == 6
-        assert not owner._connections
-        assert not guest._connections
+        assert not owner.node.connections
+        assert not guest.node.connections
         assert not guest.endpoint._streams
         assert not owner.endpoint._streams
         assert guest.relays_of(OWNER.public_key)  # for a day on which it is elsewhere

@@ -19,7 +19,9 @@ from .test_hyperdht_simulation import World, echo, pump, simulate
 
 
 def nothing_left(*nodes: DHT) -> bool:
-    return all(not dht.punchings and not dht.endpoint._streams and len(dht.endpoint._sockets) == 2 for dht in nodes)
+    return all(
+        not dht.node.punchings and not dht.endpoint._streams and len(dht.endpoint._sockets) == 2 for dht in nodes
+    )
 
 
 def probes(world: World) -> list[tuple[Address, Address]]:
@@ -189,7 +191,7 @@ def test_a_node_that_closes_in_the_middle_ends_the_punch(who: int, after: float)
         failure = await fails(connecting)
         if who == 1:
             assert failure.name == "NODE_DESTROYED"
-        assert not pair[who].punchings
+        assert not pair[who].node.punchings
         await asyncio.sleep(60)
         assert nothing_left(pair[1 - who])
 
@@ -216,7 +218,7 @@ def test_a_relay_that_dies_between_handshake_and_punch_ends_in_an_error() -> Non
     async def test(world: World) -> None:
         server, client = await punching_pair(world, Kind.PORT_RESTRICTED, Kind.PORT_RESTRICTED)
         connecting: asyncio.Task[object] = asyncio.create_task(client.connect(server.key_pair.public_key))
-        while not client.punchings:
+        while not client.node.punchings:
             await asyncio.sleep(0.001)
         for host in world.hosts.values():
             host.crash()
@@ -243,7 +245,7 @@ def test_random_punches_of_one_server_come_one_after_the_other() -> None:
         async def watch() -> None:
             nonlocal most
             while True:
-                running = [p.puncher for p in server.punchings if p.puncher.state is State.PUNCHING]
+                running = [p.puncher for p in server.node.punchings if p.puncher.state is State.PUNCHING]
                 most = max(most, sum(puncher.method is Method.BIRTHDAY for puncher in running))
                 await asyncio.sleep(0.01)
 

@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 import pytest
 
 from qvac_core.errors import ConnectionClosed, NetworkError
-from qvac_core.hyperdht import DHT, Connection, KeyPair
+from qvac_core.hyperdht import DHT, Connection, KeyPair, Server
 
 from .datagram_network import Host, Link
 from .nat_boxes import RANDOM, Kind, NatBox, home
@@ -195,7 +195,8 @@ async def client_crashes(scene: Scene) -> None:
 
 async def announce_nodes_crash(scene: Scene) -> None:
     """Those who lead to the server; the first node of all stays."""
-    server = next(iter(scene.server.dht._servers.values()))
+    server = next(iter(scene.server.dht.node.servers.values()))
+    assert isinstance(server, Server)
     for address in set(server.relay_addresses) - set(scene.world.bootstrap):
         if address in scene.world.hosts:  # else it is the server itself, or its client
             scene.world.hosts[address].crash()
@@ -258,8 +259,8 @@ def check(kinds: tuple[Kind, Kind], trouble: Trouble, seed: int, link: Link) -> 
             await client.do(connection.close())
         await asyncio.sleep(40)
         # The server has let go of what its client lost, however that was lost.
-        assert not scene.server.dht._connections
-        assert not scene.server.dht.punchings
+        assert not scene.server.dht.node.connections
+        assert not scene.server.dht.node.punchings
 
     simulate(test, seed=seed, link=link)
 

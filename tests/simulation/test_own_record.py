@@ -78,7 +78,7 @@ def test_a_record_that_is_lost_is_announced_again_and_not_called_found_meanwhile
         await asyncio.sleep(1)
         assert machine.server.found
         for node in world.nodes:
-            node._router.forget_forward(machine.server._announcer.target)  # type: ignore[union-attr]
+            node.node.router.forget_forward(machine.server._announcer.target)  # type: ignore[union-attr]
         await asyncio.sleep(LOOK + MIN_UPDATE_INTERVAL)
         assert machine.told == [(True, False), (False, False), (True, False)]
         await pump(await (await world.node()).connect(KEYS.public_key), 1000)

@@ -9,6 +9,7 @@ import pytest
 from qvac_core.codec import Address
 from qvac_core.errors import NetworkError
 from qvac_core.hyperdht import DHT
+from qvac_core.hyperdht.punching import Punching
 from qvac_core.rendezvous.constants import Mode
 from qvac_core.rendezvous.holepunch_rounds import TRY_LATER_LIMIT
 
@@ -53,13 +54,14 @@ def test_a_repeated_handshake_is_answered_from_a_socket_that_is_open() -> None:
         connecting = asyncio.create_task(client.connect(server.key_pair.public_key))
         while not relayed.answers:
             await asyncio.sleep(0.01)
-        (punching,) = server.punchings
+        (punching,) = server.node.punchings
+        assert isinstance(punching, Punching)
         punching._reopen()  # as when its mapping turns out to be of no use
         first, second = await relayed.repeat()
         assert first != second
         with pytest.raises(NetworkError):
             await connecting
-        assert not server.punchings
+        assert not server.node.punchings
         assert len(await relayed.repeat()) == 3
 
     simulate(test, seed=3, link=QUIET)
@@ -67,9 +69,9 @@ def test_a_repeated_handshake_is_answered_from_a_socket_that_is_open() -> None:
 
 async def busy(dht: DHT, seconds: float) -> None:
     """Another punch with random ports takes its turn."""
-    dht.random_punches.begin()
+    dht.node.random_punches.begin()
     await asyncio.sleep(seconds)
-    dht.random_punches.end(dht.now(), punched=False)
+    dht.node.random_punches.end(dht.node.now(), punched=False)
 
 
 @pytest.mark.parametrize("who", ["client", "server"])

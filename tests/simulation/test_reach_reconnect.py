@@ -136,7 +136,7 @@ def test_a_provider_that_crashes_again_and_again_is_back_each_time(restarts: int
             await guest.connection.write(b"still there?")
             await asyncio.sleep(5)
             assert not guest.connection.closed
-            assert (len(client._connections), len(client.endpoint._streams), len(client.attempts)) == (1, 1, 0)
+            assert (len(client.node.connections), len(client.endpoint._streams), len(client.node.attempts)) == (1, 1, 0)
             host.crash()
             await dht.close()  # nobody hears of it: the host is off the network
             count = len(asyncio.all_tasks())

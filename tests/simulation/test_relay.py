@@ -84,10 +84,10 @@ class Meeting:
         await self.relay.close()
         await asyncio.sleep(20)
         for dht in (self.relay_dht, self.server, self.client):
-            assert not dht._connections
-            assert not dht.punchings
+            assert not dht.node.connections
+            assert not dht.node.punchings
             assert not dht.endpoint._streams
-            assert not dht.server_pairings
+            assert not dht.node.pairings
             assert len(dht.endpoint._sockets) == 2
 
     def told(self, kind: type[RelayEvent]) -> list[RelayEvent]:

@@ -28,6 +28,7 @@ class Relays:
         self.world = world
         self.hosts: list[Host] = []
         self.relays: list[RelayServer] = []
+        self.relay_nodes: list[DHT] = []
         self.boxes: list[NatBox] = []
         self.nodes: list[DHT] = []
         self.served: list[Connection] = []
@@ -59,6 +60,7 @@ class Relays:
         await relay.listen(key_pair)
         self.hosts.append(host)
         self.relays.append(relay)
+        self.relay_nodes.append(dht)
 
     @property
     def server(self) -> DHT:
@@ -84,11 +86,11 @@ class Relays:
     async def nothing_is_left(self) -> None:
         await asyncio.sleep(40)
         for dht in self.nodes:
-            assert not dht._connections
-            assert not dht.punchings
+            assert not dht.node.connections
+            assert not dht.node.punchings
             assert not dht.endpoint._streams
-            assert not dht.server_pairings
-            assert not dht.attempts
+            assert not dht.node.pairings
+            assert not dht.node.attempts
             assert len(dht.endpoint._sockets) == 2
 
 
@@ -249,10 +251,10 @@ def test_a_relay_that_was_restarted_is_found_again() -> None:
     async def test(relays: Relays) -> None:
         await relays.set_up(1)
         connection = await relays.connect(relays.keys)
-        relay = relays.relays[0]
-        key_pair = relay.dht.key_pair
+        node = relays.relay_nodes[0]
+        key_pair = node.key_pair
         machine = await relays.machine()
-        await relay.dht.close()
+        await node.close()
         await asyncio.sleep(1)
         await relays.start_relay(machine, key_pair)
         await asyncio.sleep(15)
@@ -336,14 +338,14 @@ def test_tries_for_a_direct_path_become_seldom() -> None:
         await relays.set_up(1)
         connection = await relays.connect(relays.keys)
         tries: list[float] = []
-        attempts = relays.client.attempts
+        attempts = relays.client.node.attempts
 
         class Noted(set[object]):
             def add(self, attempt: object) -> None:
                 tries.append(relays.world.now())
                 super().add(attempt)
 
-        relays.client.attempts = Noted(attempts)  # type: ignore[assignment]
+        relays.client.node.attempts = Noted(attempts)  # type: ignore[assignment]
         await asyncio.sleep(1500)
         pauses = [later - sooner for sooner, later in itertools.pairwise(tries)]
         assert len(tries) <= 9

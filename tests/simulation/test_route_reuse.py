@@ -118,7 +118,7 @@ def test_a_broken_connection_spoils_its_route() -> None:
         await pair.set_up(Kind.PORT_RESTRICTED, Kind.PORT_RESTRICTED)
         connection, _ = await pair.connect()
         await pump(connection, 1000)
-        for server_side in list(pair.server._connections):
+        for server_side in list(pair.server.node.connections):
             server_side.destroy()
         await connection.wait_closed()
         await asyncio.sleep(0)

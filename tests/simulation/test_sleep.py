@@ -94,13 +94,13 @@ def test_a_connect_that_is_under_way_fails_when_the_node_is_suspended() -> None:
         await world.serve(dht, echo)
         client = await world.node(host=home(world.internet, Kind.SYMMETRIC))
         connecting = asyncio.create_task(client.connect(dht.key_pair.public_key))
-        while not client.punchings:
+        while not client.node.punchings:
             await asyncio.sleep(0.001)
         await client.suspend()
         with pytest.raises(NetworkError) as failed:
             await connecting
         assert failed.value.name == "SUSPENDED"
-        assert not client.punchings
+        assert not client.node.punchings
         await client.resume()
         await asyncio.sleep(40)
         await pump(await client.connect(dht.key_pair.public_key), 1000)

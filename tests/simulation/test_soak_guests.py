@@ -101,7 +101,7 @@ def test_guests_on_real_sockets_that_drop_their_connections(guests: int) -> None
                 nodes = [DHT(net.bootstrap, host="127.0.0.1", port=0) for _ in range(guests)]
                 visitors = [Visitor(node, stand) for node in nodes]
                 await asyncio.gather(*(visitor.ask() for visitor in visitors))
-                assert len(stand.provider._sessions) == len(dht._connections) == guests
+                assert len(stand.provider._sessions) == len(dht.node.connections) == guests
                 await asyncio.gather(*(visitor.forget() for visitor in visitors))
                 await stand.until_free(VANISHED)
                 counts.append(process())

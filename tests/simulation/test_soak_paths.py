@@ -33,8 +33,8 @@ async def leave(meeting: Meeting, number: int, *, ask: bool) -> None:
     await asyncio.sleep(30)
     meeting.served.clear()
     for dht in (meeting.client, meeting.server, meeting.relay_dht):
-        assert not dht._connections or ask  # the relay is kept for a while
-        assert not dht.punchings
+        assert not dht.node.connections or ask  # the relay is kept for a while
+        assert not dht.node.punchings
         assert len(dht.endpoint._sockets) == 2
 
 

@@ -62,9 +62,9 @@ def test_consumers_that_crash_while_they_are_written_to(times: int) -> None:
                 assert len(await anext(connection)) == 20_000
             host.crash()
             await dht.close()  # nobody hears of it: the host is off the network
-            assert len(server._connections) == 1
+            assert len(server.node.connections) == 1
             await asyncio.sleep(30)
-            assert not server._connections
+            assert not server.node.connections
             assert not server.endpoint._streams
 
         await storm(times, once, server, witness)
@@ -104,7 +104,7 @@ def test_a_bootstrap_node_that_dies_and_comes_back(times: int) -> None:
             connection = await newcomer.connect(server.key_pair.public_key)
             await pump(connection, 1000)
             await newcomer.close()
-            for kept in list(client._connections):
+            for kept in list(client.node.connections):
                 await kept.close()
 
         await storm(times, once, server, client)
@@ -201,10 +201,10 @@ def test_a_provider_that_drops_its_guests(times: int) -> None:
         await guest.connect()
 
         async def once(number: int) -> None:
-            for connection in list(server._connections):
+            for connection in list(server.node.connections):
                 connection.destroy()
             await guest.works(10)
-            assert (len(server._connections), len(guest.dht._connections)) == (1, 1)
+            assert (len(server.node.connections), len(guest.dht.node.connections)) == (1, 1)
 
         await storm(times, once, server, guest.dht)
         await guest.close()
@@ -223,7 +223,7 @@ def test_a_count_after_a_storm_can_fail() -> None:
         async def once(number: int) -> None:
             await client.connect(server.key_pair.public_key)
 
-        with pytest.raises(AssertionError, match=r"DHT\._connections"):
+        with pytest.raises(AssertionError, match=r"LocalNode\.connections"):
             await storm(1, once, server, client)
 
     simulate(test, seed=106, size=4)

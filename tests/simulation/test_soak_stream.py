@@ -56,7 +56,7 @@ def test_every_byte_arrives(megabytes: int) -> None:
         assert connection.error is None
         await asyncio.sleep(10)
         for node in (server, client):
-            assert not node._connections
+            assert not node.node.connections
             assert not node.endpoint._streams
         seconds = world.now() - started
         print(f"{megabytes} MB in {seconds:.0f} s of virtual time, resident {[m // MEGABYTE for m in memory]} MB")
