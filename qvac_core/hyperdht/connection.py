@@ -321,12 +321,12 @@ class Connection:
             return
         if self._secret.opened:
             self._raw.believe_source()
-        if self._on_open is not None and self._secret.opened:
-            opened, self._on_open = self._on_open, None
-            opened(self)
-        if not self._introduced and self._secret.opened:
-            self._introduced = True
-            self.following.introduce()
+            if not self._introduced:
+                self._introduced = True
+                if self._on_open is not None:
+                    opened, self._on_open = self._on_open, None
+                    opened(self)
+                self.following.introduce()
         if messages and not self._discarding:
             self._messages.extend(messages)
             self._queued_bytes += sum(map(len, messages)) + _FRAME_OVERHEAD * len(messages)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Sequence
+from functools import partial
 from random import Random
 from typing import Protocol
 
@@ -312,7 +313,7 @@ class Endpoint:
     def _open(self, socket: int, host: str, port: int) -> DatagramSocket:
         # Whoever opens a socket anew knows the host of the others.
         host = _ANY6 if socket == IPV6_SOCKET else host
-        return self.network.open(host, port, lambda batch: self._receive(socket, batch))
+        return self.network.open(host, port, partial(self._receive, socket))
 
     def _take_probes(self, socket: int, batch: list[tuple[bytes, Address]]) -> list[tuple[bytes, Address]]:
         on_probe = self._on_probe.get(socket)
@@ -328,6 +329,12 @@ class Endpoint:
         if socket >= FIRST_POOL_SOCKET:
             batch = self._take_probes(socket, batch)
         streams = self._streams
+        if len(batch) == 1:
+            datagram, source = batch[0]
+            if datagram[:2] == _UDX_MAGIC and len(datagram) >= _UDX_HEADER:
+                if (stream := streams.get(int.from_bytes(datagram[4:8], "little"))) is not None:
+                    stream.feed([datagram], socket, source, now)
+                return
         messages: list[tuple[bytes, Address]] = []
         trains: dict[tuple[StreamDriver, Address], list[bytes]] = {}
         for item in batch:

@@ -74,6 +74,7 @@ _MAX_TRAIN_BYTES = 65507 - 28
 _MAX_TRAIN_SEGMENTS = 64
 _READS_PER_WAKEUP = 64
 _DATAGRAMS_PER_WAKEUP = 512
+_CLOSE_TOGETHER = 100e-6  # seconds; a datagram that comes sooner after the last one is not alone
 _MAX_QUEUED = 8192
 _MAX_HOSTS = 8  # they travel in one datagram
 _ANY_PORT = 9
@@ -181,6 +182,7 @@ class SystemSocket:
         self._buffer = buffer
         self._view = memoryview(buffer)
         self._read = self._read_trains if self._gro else self._read_singles
+        self._alone_at: float | None = None
         loop.add_reader(self._socket.fileno(), self._on_readable)
 
     def close(self) -> None:
@@ -198,16 +200,24 @@ class SystemSocket:
     # Receiving
 
     def _on_readable(self) -> None:
-        batch = self._read()
+        """Reads what is there, but in a conversation, where each datagram comes alone, only that one.
+
+        To look whether there is another takes as long as reading it; if there is, the loop's next turn says so.
+        """
+        time, alone_at = self._loop.time, self._alone_at
+        batch = self._read(alone_at is not None and time() - alone_at > _CLOSE_TOGETHER)
         if self._ipv6:
             batch = [(datagram, (source[0], source[1])) for datagram, source in batch]
+        self._alone_at = 0.0 if len(batch) == 1 else None
         if batch:
             self._receive(batch)
+        if self._alone_at is not None:
+            self._alone_at = time()
 
-    def _read_singles(self) -> list[tuple[bytes, Address]]:
+    def _read_singles(self, just_one: bool) -> list[tuple[bytes, Address]]:
         batch: list[tuple[bytes, Address]] = []
         receive_into, buffer, view = self._socket.recvfrom_into, self._buffer, self._view
-        for _ in range(_DATAGRAMS_PER_WAKEUP):
+        for _ in range(1 if just_one else _DATAGRAMS_PER_WAKEUP):
             try:
                 size, address = receive_into(buffer)
             except BlockingIOError:
@@ -219,10 +229,10 @@ class SystemSocket:
             batch.append((bytes(view[:size]), address))
         return batch
 
-    def _read_trains(self) -> list[tuple[bytes, Address]]:
+    def _read_trains(self, just_one: bool) -> list[tuple[bytes, Address]]:
         batch: list[tuple[bytes, Address]] = []
         receive_into, buffers, view = self._socket.recvmsg_into, [self._buffer], self._view
-        for _ in range(_READS_PER_WAKEUP):
+        for _ in range(1 if just_one else _READS_PER_WAKEUP):
             try:
                 size, ancillary, _, address = receive_into(buffers, _GRO_SPACE)
             except BlockingIOError:
@@ -264,7 +274,21 @@ class SystemSocket:
             else:
                 self._unsent = 0
 
+    def _send_one(self, datagram: bytes, to: Address) -> None:
+        try:
+            self._socket.sendto(datagram, to)
+        except BlockingIOError:
+            self._enqueue([(datagram, to)])
+        except OSError as error:
+            self._lost(to, error)
+        else:
+            self._unsent = 0
+
     def send_train(self, datagrams: Sequence[bytes], to: Address) -> None:
+        if len(datagrams) == 1 and not self._queue:
+            self._send_one(datagrams[0], to)
+            return
+        self._alone_at = None  # what answers a train may be several
         if not self._gso or len(datagrams) < 2 or self._queue:
             self.send_many([(datagram, to) for datagram in datagrams])
             return

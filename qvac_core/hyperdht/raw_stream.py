@@ -200,8 +200,7 @@ class RawStream:
 
     def consumed(self, size: int) -> None:
         """Give the peer room for what the reader has taken."""
-        if not self._removed:
-            self.stream.consumed(size)
+        if not self._removed and self.stream.consumed(size):
             self._endpoint.flush_soon(self)
 
     def end(self) -> None:

@@ -31,6 +31,8 @@ FIRST_FRAME_BYTES: Final = STREAM_ID_BYTES + HEADER_BYTES
 MAX_FRAME_BYTES: Final = (1 << 24) - 1
 MAX_MESSAGE_BYTES: Final = MAX_FRAME_BYTES - OVERHEAD_BYTES
 
+_SMALL_FRAME: Final = 2048  # bytes that are copied rather than pinned
+
 _INITIATOR: Final = namespace("hyperswarm/secret-stream", 0)
 _RESPONDER: Final = namespace("hyperswarm/secret-stream", 1)
 _SEND: Final = namespace("hyperswarm/secret-stream", 2)
@@ -170,6 +172,8 @@ class SecretStream:
         buffer = self._buffer
         try:
             if not buffer:
+                if (message := self._open_single(data)) is not None:
+                    return [message] if message else []
                 messages, consumed = self._open_frames(data)
                 if consumed < len(data):
                     buffer += memoryview(data)[consumed:] if consumed else data
@@ -218,6 +222,18 @@ class SecretStream:
             self._pull.wipe()
         self._buffer = bytearray()
         self._rx = self._unordered_rx = self._path_rx = b""
+
+    def _open_single(self, data: bytes) -> bytes | None:
+        """The message of `data` that is exactly one small frame, as in most conversations; None for anything else."""
+        size = len(data) - LENGTH_BYTES
+        if self._pull is None or type(data) is not bytes or not OVERHEAD_BYTES <= size <= _SMALL_FRAME:
+            return None
+        if data[0] | data[1] << 8 | data[2] << 16 != size or size > self._max_frame:
+            return None
+        message = self._pull.open_frame(data[LENGTH_BYTES:])
+        if message is None:
+            raise RemoteProtocolError("A frame of the peer is not authentic.")
+        return message
 
     def _open_frames(self, data: bytes | bytearray) -> tuple[list[bytes], int]:
         """The messages of all complete frames at the start of `data`, and how many bytes those were."""

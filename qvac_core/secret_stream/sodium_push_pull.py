@@ -96,6 +96,16 @@ class Pull(_State):
             return None
         return view[:plain_bytes]  # type: ignore[no-any-return]
 
+    def open_frame(self, frame: bytes) -> bytes | None:
+        """As `open`, for `bytes` that are one whole frame: C takes them without being pinned."""
+        plain_bytes = len(frame) - OVERHEAD_BYTES
+        area, view = self._area, self._view
+        if plain_bytes > self._area_bytes:
+            area, view = self._room(plain_bytes)
+        if _pull(self._state, area, _NULL, _NULL, frame, len(frame), _NULL, 0) != 0:
+            return None
+        return view[:plain_bytes]  # type: ignore[no-any-return]
+
 
 def pinned(data: bytes | bytearray | memoryview) -> Any:
     """A context manager that holds `data` in place and gives its C pointer, without copying."""

@@ -41,6 +41,13 @@ class SendQueue:
                 limit -= 1
         return payloads
 
+    def take_all(self) -> bytes | memoryview:
+        """As one payload."""
+        if len(self._chunks) == 1 and not self._offset:
+            self.size = 0
+            return self._chunks.popleft()
+        return self._join(self.size)
+
     def _join(self, room: int) -> bytes:
         """One payload made of the rest of the first write and of those after it."""
         pieces = []

@@ -28,10 +28,11 @@ from .packet import (
     unwrap,
 )
 from .receive_buffer import RECEIVE_WINDOW, ReceiveBuffer
-from .recovery import Recovery
+from .recovery import CaState, Recovery
 from .send_queue import SendQueue
 
 WATERMARK = 262144  # bytes queued above the send window at which `write` says False (UDX_HIGH_WATERMARK)
+_CALM = 4  # packets in flight
 MAX_SEND_WINDOW = 16 * 1024 * 1024  # bytes; ours: a peer that offers more is not believed
 
 
@@ -111,6 +112,30 @@ class Sender:
         self.recovery.clear()
         self._queue.clear()
         self._zero_window_at = self._pace_at = None
+
+    @property
+    def is_calm(self) -> bool:
+        """A conversation in which one speaks after the other: nobody waits for what an acknowledgement lets go."""
+        recovery = self.recovery
+        return (
+            len(recovery.in_flight) <= _CALM
+            and not self._queue.size
+            and not recovery.lost
+            and recovery.state is CaState.OPEN
+            and not (self.ending or self._above_watermark)
+            and self._changed_at_seq is None
+        )
+
+    @property
+    def has_room_for_one(self) -> bool:
+        """Whether all that is written fits into one packet, and that into the windows."""
+        mtu = self.mtu
+        return (
+            self._queue.size <= mtu.payload
+            and len(self.recovery.in_flight) < self.bbr.cwnd
+            and not self.ending
+            and self.window > (_CALM + 1) * mtu.payload
+        )
 
     # what the peer says
 
@@ -208,6 +233,8 @@ class Sender:
         recovery, pacer, payload_size = self.recovery, self._pacer, self.mtu.payload
         pacer.rate = self.bbr.pacing_rate * payload_size
         pacer.refill(now)
+        if 0 < self._queue.size <= payload_size and (datagram := self._send_small(now)) is not None:
+            return [datagram]
         room = self.bbr.cwnd - len(recovery.in_flight)
         # faster than a timer can pace, acknowledgements do it
         unpaced = 0.0 < recovery.rtt.min < MIN_RTT_FLOOR
@@ -233,6 +260,44 @@ class Sender:
         else:
             self._pace_at = None
         return out
+
+    def _send_small(self, now: float) -> bytes | None:
+        """What is written fits into one packet, and nothing holds that back: the short way for messages."""
+        recovery, queue, mtu = self.recovery, self._queue, self.mtu
+        in_flight = len(recovery.in_flight)
+        if (
+            recovery.lost
+            or self.ending
+            or self._pacer.tokens <= 0
+            or in_flight >= self.bbr.cwnd
+            or self.window < (in_flight + 1) * mtu.payload
+            or (mtu.wanted and mtu.padding(queue.size) is not None)
+        ):
+            return None
+        receive, seq = self._receive, recovery.next_seq
+        idle = recovery.una == seq
+        self._rate.mark_app_limited(in_flight)
+        stamp = self._rate.stamp(now, idle=idle)
+        header = HEADER.pack(
+            MAGIC_AND_VERSION,
+            TYPE_DATA,
+            0,
+            self.remote_id,
+            receive.advertise(),
+            seq & SEQ_MASK,
+            receive.next_seq & SEQ_MASK,
+        )
+        datagram = header + queue.take_all()
+        size = len(datagram)
+        recovery.in_flight[seq] = SentPacket(seq, TYPE_DATA, datagram, size, now, recovery.next_order, stamp)
+        recovery.next_seq = seq + 1
+        recovery.next_order += 1
+        recovery.on_sent(size, now, was_idle=idle)
+        self._pacer.tokens -= size
+        self._pace_at = None
+        if not in_flight:
+            self.bbr.on_transmit_start(now)
+        return datagram
 
     def _send_new(self, limit: int, now: float, *, probing: bool = True) -> list[bytes]:
         """Packetise up to `limit` packets of the queue."""

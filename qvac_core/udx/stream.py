@@ -83,6 +83,7 @@ class Stream:
         self._paused = False
         self._control: list[bytes] = []  # packets without a sequence number of their own, ready to go
         self._ack_due = False
+        self._acked_later: tuple[int, float] | None = None  # (acknowledgement, when it came)
         self._receive = ReceiveBuffer()
         self._eof_told = False
         self._window_seq = self._window_ack = 0  # of the packet that the send window came from
@@ -106,17 +107,20 @@ class Stream:
         """New packets go to another place (the driver knows where); RemoteChanged says when the old one is done."""
         if not self.connected:
             raise LocalProtocolError("only a connected stream can change its remote")
+        self._settle()
         if not self.closed:  # a closed one has no more events
             self._sender.change_remote(remote_id)
 
     def change_path(self, now: float) -> None:
         """The way to the same remote is another one: what is under way is sent again, and all estimates start anew."""
+        self._settle()
         if self.connected and not self.closed:
             self._sender.change_path(now)
             self._ack_due = True  # the last one may have gone the old way
 
     def mark_path(self) -> None:
         """`remote_confirmed` counts from now on."""
+        self._settle()
         self._sender.mark_path()
 
     @property
@@ -127,6 +131,7 @@ class Stream:
     @property
     def remote_confirmed(self) -> bool:
         """Whether the peer has acknowledged anything that was first sent after `change_remote` or `mark_path`."""
+        self._settle()
         return self._sender.remote_confirmed
 
     def write(self, data: bytes | bytearray | memoryview, now: float) -> bool:
@@ -181,10 +186,12 @@ class Stream:
         self._events.extend(self._held)
         self._held.clear()
 
-    def consumed(self, n: int) -> None:
-        """The reader is done with `n` bytes of its DataReceived events. May make a window update due."""
-        if self._receive.consumed(n) and not self.closed:
-            self._ack_due = True
+    def consumed(self, n: int) -> bool:
+        """The reader is done with `n` bytes of its DataReceived events. True: a window update is due."""
+        if not self._receive.consumed(n) or self.closed:
+            return False
+        self._ack_due = True
+        return True
 
     def next_event(self) -> Event | None:
         return self._events.popleft() if self._events else None
@@ -197,16 +204,19 @@ class Stream:
 
     @property
     def bytes_in_flight(self) -> int:
+        self._settle()
         return self._sender.recovery.bytes_in_flight
 
     @property
     def bytes_unacked(self) -> int:
         """Written bytes that the peer has not acknowledged, queued ones included."""
+        self._settle()
         return self._sender.unacked
 
     @property
     def srtt(self) -> float:
         """Smoothed round trip time, 0.0 while unknown."""
+        self._settle()
         return self._sender.recovery.rtt.smoothed
 
     @property
@@ -216,6 +226,7 @@ class Stream:
 
     @property
     def stats(self) -> Stats:
+        self._settle()
         sender, recovery = self._sender, self._sender.recovery
         return Stats(
             packets_sent=self._packets_sent,
@@ -243,6 +254,8 @@ class Stream:
         if self.closed:
             self._receive_closed(datagrams)
             return
+        if self._acked_later is not None:
+            self._settle()
         recovery, receive = self._sender.recovery, self._receive
         local_id, unpack = self.local_id, HEADER.unpack_from
         una = recovery.una & SEQ_MASK
@@ -297,7 +310,20 @@ class Stream:
             self._bytes_received += total
             if parts:
                 self._take_in_order(parts)
+                if best and not (sacked or self._receive.ended) and self._sender.is_calm:
+                    self._acked_later = recovery.una + best, now
+                    return
             self._after_train(recovery.una + best, sacked, now)
+
+    def _settle(self) -> None:
+        """Work an acknowledgement through that came with a message: whoever answers that has not waited for it.
+
+        It takes as long as everything else between two messages of a conversation. Whatever depends on it calls this
+        first; the driver does so, too, by asking for the timer after it has sent.
+        """
+        if (later := self._acked_later) is not None:
+            self._acked_later = None
+            self._after_train(later[0], {}, later[1])
 
     def receive_foreign(self, datagrams: Sequence[bytes | memoryview], now: float) -> None:
         """Datagrams from where the peer has never been seen: it may have moved there, or they may be forged.
@@ -366,6 +392,7 @@ class Stream:
 
     def _close(self, error: ConnectionClosed | None) -> None:
         self.closed = True
+        self._acked_later = None
         if error is None and self._held:
             self._held.append(Closed(None))
         else:
@@ -380,10 +407,15 @@ class Stream:
     # timers
 
     def get_timer(self) -> float | None:
+        if (later := self._acked_later) is not None:
+            self._settle()
+            if self._sender.recovery.lost:
+                return later[1]  # there is more to be sent
         return None if self.closed else self._sender.get_timer()
 
     def handle_timer(self, now: float) -> None:
         """Call it when the timer is due, or any time later or earlier; then send and read events."""
+        self._settle()
         if not self.closed and not self._sender.handle_timer(now):
             self._close(ConnectionClosed("the peer stopped answering", name="ETIMEDOUT"))
 
@@ -394,6 +426,8 @@ class Stream:
         if not self.connected:
             return []
         sender = self._sender
+        if self._acked_later is not None and not sender.has_room_for_one:
+            self._settle()
         data = sender.send(now) if not self.closed and sender.has_work else []
         out, self._control = self._control, []
         if sender.urgent:

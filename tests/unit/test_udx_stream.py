@@ -383,3 +383,54 @@ def test_silence_is_two_timeouts_without_a_word() -> None:
         silent.append((stream.stats.timeouts, stream.silent))
     stream.receive_datagrams([data(0)], 3.2)
     assert (silent[-1], stream.silent) == ((2, True), False)
+
+
+def in_conversation() -> Stream:
+    """It has asked, and the answer came with the acknowledgement."""
+    stream = lone()
+    stream.write(b"question", 0.0)
+    assert len(stream.datagrams_to_send(0.0)) == 1
+    stream.receive_datagrams([data(0, b"answer", ack=1)], 0.1)
+    assert stream.next_event() == DataReceived(b"answer")
+    return stream
+
+
+def test_an_answer_does_not_wait_for_the_acknowledgement_that_came_along() -> None:
+    stream = in_conversation()
+    stream.write(b"next question", 0.1)
+    (datagram,) = stream.datagrams_to_send(0.1)
+    packet = decode_packet(datagram)
+    assert packet is not None
+    assert (packet.seq, packet.ack, packet.payload) == (1, 1, b"next question")
+    assert len(stream._sender.recovery.in_flight) == 2  # the first one is still to be taken off
+    stream.get_timer()
+    assert list(stream._sender.recovery.in_flight) == [1]
+    assert stream.srtt == pytest.approx(0.1)
+
+
+def test_whoever_asks_is_told_what_was_acknowledged() -> None:
+    assert in_conversation().bytes_unacked == 0
+    assert in_conversation().bytes_in_flight == 0
+    assert in_conversation().srtt == pytest.approx(0.1)
+    assert in_conversation().stats.srtt == pytest.approx(0.1)
+    stream = in_conversation()
+    stream.handle_timer(5.0)
+    assert not stream.datagrams_to_send(5.0)[1:]  # an acknowledgement, and nothing again
+    assert stream.stats.retransmits == 0
+
+
+def test_an_end_after_an_answer_waits_for_no_timer() -> None:
+    stream = in_conversation()
+    stream.end(0.1)
+    packet = decode_packet(stream.datagrams_to_send(0.1)[-1])
+    assert packet is not None and packet.type & TYPE_END
+    stream.receive_datagrams([data(1, b"", ack=2, kind=TYPE_END)], 0.2)
+    assert [type(stream.next_event()) for _ in range(2)] == [EndReceived, Closed]
+
+
+def test_more_than_a_packet_waits_for_the_acknowledgement() -> None:
+    stream = in_conversation()
+    stream.write(bytes(50_000), 0.1)
+    sent = stream.datagrams_to_send(0.1)
+    assert 0 not in stream._sender.recovery.in_flight
+    assert len(sent) > 5
