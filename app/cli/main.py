@@ -171,6 +171,10 @@ def _dispatch(options: argparse.Namespace, output: Output, arguments: Sequence[s
         from app.cli.receipts import receipts
 
         return run_until_done(receipts(options, output), output)
+    if options.verb == "spot-check":
+        from app.cli.spot_check import spot_check
+
+        return run_until_done(spot_check(options, output), output)
     if options.verb == "models":
         from app.cli.models import models
 

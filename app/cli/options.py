@@ -261,6 +261,7 @@ def build_parser() -> argparse.ArgumentParser:
     verbs = parser.add_subparsers(dest="verb", metavar="VERB")
     _provider(_verb(verbs, "provider", "share models under this machine's key"))
     _chat(_verb(verbs, "chat", "ask a provider's model"))
+    _spot_check(_verb(verbs, "spot-check", "compare a provider's answers with those of the model file that it names"))
     _receipts(_verb(verbs, "receipts", "list what was served and signed, export it, or check somebody's file of it"))
     _conversations(_verb(verbs, "conversations", "list the conversations of this machine, export or import them"))
     _guests(_verb(verbs, "guests", "who may use this machine, how much, and which are your own machines"))
@@ -374,6 +375,27 @@ def _diagnose(parser: argparse.ArgumentParser) -> None:
     _identity(parser)
     _network(parser)
     _local_network(parser)
+    _json(parser)
+
+
+def _spot_check(parser: argparse.ArgumentParser) -> None:
+    parser.description = (
+        "Ask a provider a few questions drawn by chance, at temperature 0, and somebody else who has the same model "
+        "file: this machine, or another provider. Fails where the answers are different."
+    )
+    parser.add_argument("key", type=_checked(parse_public_key), metavar="KEY", help="the provider to check")
+    parser.add_argument("--model", type=_text, metavar="NAME", help="which of its models (default: the first)")
+    parser.add_argument(
+        "--with",
+        dest="with_",
+        type=_checked(parse_public_key),
+        metavar="KEY",
+        help="compare with this provider, and not with the file of this machine",
+    )
+    _identity(parser)
+    _network(parser)
+    _local_network(parser)
+    _relays(parser)
     _json(parser)
 
 

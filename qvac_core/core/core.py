@@ -51,6 +51,7 @@ from qvac_core.core.receipts import ReceiptBook
 from qvac_core.core.receipts_room import ReceiptsInterface
 from qvac_core.core.sharing import Sharing
 from qvac_core.core.speech import Speech
+from qvac_core.core.spot_check import SpotCheckInterface, SpotChecks
 from qvac_core.core.state import (
     AccessMode,
     AccessRules,
@@ -265,6 +266,9 @@ class Core:
         store = self._store
         self.chat_files = ChatFiles(store.database, store.conversations, store.pictures, self._chats.changed)
         self._on_close("chats", self._chats.close)
+        self.spot_checks: SpotCheckInterface = SpotChecks(
+            self._contacts, self.machine, self._contacts.connect, self._contacts.entries, self.machine.of_sha256
+        )
         self.speech = Speech(
             library,
             pool,

@@ -113,6 +113,7 @@ FOR_PROGRAMS = {
     "core/program_reach.py: This provider cannot go on": "the next one is asked then",
     "core/program_reach.py: the peer": "the next one is asked then, or it becomes a sentence of error_text",
     "core/translating.py: the peer": "becomes a sentence of error_text",
+    "core/spot_check.py": "`spot-check`",
     "core/machine.py: projectionModelSrc": "the model configuration of the API",
     "core/receipts.py: There is no receipt": "`receipts verify`",
     "core/receipts.py: {} is too large": "`receipts verify`",

@@ -110,6 +110,7 @@ SERVERS_AWAY = "e2e/test_model_servers.py::test_a_server_away_is_told_and_nothin
 GUESTS = "unit/test_cli_guests.py::test_every_limit_is_set_told_and_lifted"
 INVITE = "unit/test_cli_invite.py::test_an_invite_is_made_listed_taken_back_and_forgotten"
 INVITED = "e2e/test_invites.py::test_a_link_lets_a_guest_in_and_is_worth_nothing_afterwards"
+SPOT_CHECK = "unit/test_spot_check.py::test_the_options_reach_the_check"
 RECEIPTS = "unit/test_receipts.py::test_the_command_lists_exports_and_verifies"
 CONVERSATIONS = "e2e/test_conversations_verb.py::test_conversations_go_out_and_come_in_whole"
 IDENTITY = "e2e/test_identity_verb.py::test_an_identity_is_backed_up_renewed_and_restored"
@@ -303,6 +304,13 @@ SHOWN_BY: dict[str, tuple[str, ...]] = {
         )
     },
     "remote --relay-through": (RELAYS,),
+    **{
+        f"spot-check {option}": (SPOT_CHECK,)
+        for option in (
+            *("key", "--model", "--with", "--json", "--data-dir", "--seed", "--bootstrap", "--port"),
+            *("--no-local-network", "--relay-through"),
+        )
+    },
     "receipts --data-dir": (RECEIPTS,),
     "receipts action": (RECEIPTS,),
     "receipts file": (RECEIPTS,),
