@@ -17,8 +17,8 @@ CALL_COLUMNS = (
     Column(later("Asked for"), 92),
     Column(later("Answered by"), 114),
     Column(later("Tokens in / out"), 98, right=True),
-    Column(later("Took"), 56, right=True),
-    Column(later("Ended"), 196),
+    Column(later("Took"), 62, right=True),
+    Column(later("Ended"), 190),
 )
 CALL_DROP = (4, 3, 5, 2)
 MODEL_COLUMNS = (

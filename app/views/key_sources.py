@@ -1,4 +1,4 @@
-"""Where a provider's key may come from besides the keyboard: a picture of its QR code, the clipboard, the screen."""
+"""Where a provider's key may come from besides the keyboard: a picture of its QR code, clipboard, screen, camera."""
 
 from __future__ import annotations
 
@@ -6,12 +6,14 @@ import asyncio
 from collections.abc import Callable, Coroutine, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import QBuffer, QEvent, QIODevice, QMimeData, QObject, QSize, Qt, Signal
-from PySide6.QtGui import QDragEnterEvent, QDropEvent, QGuiApplication, QImage, QPixmap
+from PySide6.QtGui import QDragEnterEvent, QDropEvent, QGuiApplication, QImage, QPixmap, QShowEvent
 from PySide6.QtWidgets import QFileDialog, QHBoxLayout, QWidget
+from shiboken6 import isValid
 
+from app.camera import Camera, cameras
 from app.i18n import later, tr
 from app.picture_reading import FoundKey, UnreadPictureError, keys_in_file, keys_in_pictures
 from app.screen_portal import take_picture
@@ -22,6 +24,9 @@ from app.widgets.keys import short_key
 from app.widgets.menu import Menu
 from qvac_core.codec.key_text import KeyCheck, read_key
 from qvac_core.errors import QvacError
+
+if TYPE_CHECKING:
+    from app.views.camera_dialog import CameraDialog
 
 Run = Callable[[Coroutine[Any, Any, object], Callable[[QvacError], None]], None]
 """Runs a coroutine as a task that somebody owns; its error goes to the function."""
@@ -56,15 +61,24 @@ class KeySources(QWidget):
             theme, tr("Paste"), icon="clipboard-paste", name=tr("Paste a key or a picture of its QR code")
         )
         self.screen_ = Button(theme, tr("Screen"), icon="monitor", name=tr("Read a QR code on the screen"))
+        self.camera = Button(theme, "", icon="camera", name=tr("Read a QR code with the camera"))
+        self.camera.setToolTip(tr("Read a QR code with the camera"))
+        self.camera.hide()  # until there is one
+        self._cameras: tuple[Camera, ...] = ()
         row = QHBoxLayout(self)
         row.setContentsMargins(0, 0, 0, 0)
         row.setSpacing(8)
-        for button in (self.picture, self.clipboard, self.screen_):
+        for button in (self.picture, self.clipboard, self.screen_, self.camera):
             row.addWidget(button)
         row.addStretch(1)
         self.picture.clicked.connect(self.choose_picture)
         self.clipboard.clicked.connect(self.paste)
         self.screen_.clicked.connect(self._open_screen_menu)
+        self.camera.clicked.connect(self._choose_camera)
+
+    def showEvent(self, event: QShowEvent) -> None:
+        super().showEvent(event)
+        self._run(self._look_for_cameras(), self._failed)
 
     @property
     def reading(self) -> bool:
@@ -153,6 +167,39 @@ class KeySources(QWidget):
             part.close()
         if parts:
             self.window().activateWindow()
+
+    # --- The camera
+
+    async def _look_for_cameras(self) -> None:
+        found = await asyncio.to_thread(cameras)
+        if isValid(self):  # its dialog may be closed meanwhile
+            self._cameras = found
+            self.camera.setVisible(bool(found))
+
+    def _choose_camera(self) -> None:
+        if len(self._cameras) == 1:
+            self.look_through(self._cameras[0])
+            return
+        menu = Menu(self.camera)
+        for camera in self._cameras:
+            menu.addAction(camera.title.replace("&", "&&"), partial(self.look_through, camera))
+        menu.open_below(self.camera)
+
+    def look_through(self, camera: Camera) -> None:
+        from app.views.camera_dialog import CameraDialog
+
+        dialog = CameraDialog(self._theme, camera, self.window())
+        self._start(self._keys_seen(dialog))
+        dialog.rejected.connect(self.cancel)
+        dialog.open()
+
+    async def _keys_seen(self, dialog: CameraDialog) -> list[FoundKey]:
+        try:
+            return await dialog.keys(lambda picture: _keys_in_images([picture]))
+        finally:
+            if isValid(dialog):  # together with the window above which it is
+                dialog.hide()
+                dialog.deleteLater()
 
     # --- What came of it
 

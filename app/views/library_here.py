@@ -6,7 +6,7 @@ from functools import partial
 from pathlib import Path
 
 from PySide6.QtCore import QPoint, QUrl, Signal
-from PySide6.QtGui import QDesktopServices, QGuiApplication
+from PySide6.QtGui import QDesktopServices, QGuiApplication, QResizeEvent
 from PySide6.QtWidgets import QFileDialog, QHBoxLayout, QProgressBar, QVBoxLayout, QWidget
 
 from app import words
@@ -44,7 +44,7 @@ class HereCard(Card):
         self._all = False
         self._always_all = False
         self.show_all = Button(theme, tr("Show all"), kind="flat", size="small")
-        self.free_up = Button(theme, tr("Free up…"), size="small", name=tr("Free up disk space"))
+        self.free_up = Button(theme, tr("Free up…"), icon="trash-2", size="small", name=tr("Free up disk space"))
         self.add = Button(theme, tr("Add…"), icon="plus", size="small", name=tr("Open a model file"))
         self.add_act(self.show_all)
         self.add_act(self.free_up)
@@ -114,6 +114,13 @@ class HereCard(Card):
         self._always_all = narrow
         self.refresh()
 
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        self._fit_acts()
+
+    def _fit_acts(self) -> None:
+        self.fit_acts({self.add: tr("Add…"), self.free_up: tr("Free up…")}, self.width() - 2)
+
     def tick(self) -> None:
         self._show_rows()
 
@@ -129,6 +136,7 @@ class HereCard(Card):
         self.show_all.setVisible(len(presenter.models) > FIRST_SHOWN and not self._always_all)
         self.show_all.setText(tr("Show fewer") if self._all else tr("Show all"))
         self.show_all.setAccessibleName(tr("Show fewer models") if self._all else tr("Show all models"))
+        self._fit_acts()
         self._show_rows()
         self._show_folder(presenter.folder)
 

@@ -18,7 +18,7 @@ from app.widgets.card import CARD_FOOT, Card
 from app.widgets.empty_state import EmptyState
 from app.widgets.error_panel import ErrorPanel
 from app.widgets.keys import short_key
-from app.widgets.label import Label, restyle
+from app.widgets.label import Label
 from app.widgets.menu import Menu
 from app.widgets.segmented import Segmented
 from app.widgets.table import Table
@@ -52,14 +52,6 @@ class OpenQuestion(QFrame):
         layout.addWidget(Label(tr(OPEN_SENTENCE), tone="text2", wrap=True))
         layout.addSpacing(4)
         layout.addLayout(row)
-
-
-def _show_text(button: Button, text: str) -> None:
-    if text != button.text():
-        button.setText(text)
-        button.setToolTip("")
-        button.setProperty("iconOnly", "false" if text else "true")
-        restyle(button)
 
 
 class AccessCard(Card):
@@ -142,12 +134,7 @@ class AccessCard(Card):
             self.add: tr("Block a key…") if everybody else tr("Add a key…"),
             self.invites: tr("Invites"),
         }
-        for button, text in texts.items():
-            _show_text(button, text)
-        for button, text in texts.items():
-            if self._room and self.title_row.sizeHint().width() > self._room:
-                _show_text(button, "")
-                button.setToolTip(text)
+        self.fit_acts(texts, self._room)
 
     def refresh(self) -> None:
         rules = self._presenter.rules

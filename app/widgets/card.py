@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QVBoxLayout, QWidget
 
-from app.widgets.label import ElidedLabel, Label
+from app.widgets.button import Button
+from app.widgets.label import ElidedLabel, Label, restyle
 
 TITLE_ROW = 40
 PADDING = 16
@@ -54,6 +57,19 @@ class Card(QFrame):
     def add_act(self, widget: QWidget) -> None:
         self.title_row.addWidget(widget)
 
+    def fit_acts(self, texts: Mapping[Button, str], room: int) -> None:
+        """Where the title row is too long for so many pixels, as in German, icons stay of its acts, the first before.
+
+        room: 0 = not known yet.
+        """
+        for button, text in texts.items():
+            _show_text(button, text)
+        for button, text in texts.items():
+            shrinks = 0 if self.hint.isHidden() else self.hint.sizeHint().width()  # the hint gives way first
+            if room and self.title_row.sizeHint().width() - shrinks > room:
+                _show_text(button, "")
+                button.setToolTip(text)
+
     def add_wide(self, widget: QWidget, stretch: int = 0) -> None:
         self.body.addWidget(widget, stretch)
 
@@ -65,6 +81,14 @@ class Card(QFrame):
         layout.addWidget(widget)
         self.body.addWidget(holder)
         return holder
+
+
+def _show_text(button: Button, text: str) -> None:
+    if text != button.text():
+        button.setText(text)
+        button.setToolTip("")
+        button.setProperty("iconOnly", "false" if text else "true")
+        restyle(button)
 
 
 def rule() -> QFrame:

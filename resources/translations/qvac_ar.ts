@@ -2522,6 +2522,10 @@
         <translation>الهندية</translation>
     </message>
     <message>
+        <source>Hold the QR code in front of the camera</source>
+        <translation>أمسك رمز QR أمام الكاميرا</translation>
+    </message>
+    <message>
         <source>Hold to talk</source>
         <translation>اضغط مطوّلًا للتحدث</translation>
     </message>
@@ -4308,6 +4312,10 @@
         <translation>الفارسية</translation>
     </message>
     <message>
+        <source>Picture of the camera</source>
+        <translation>صورة الكاميرا</translation>
+    </message>
+    <message>
         <source>Picture {name}, {info}</source>
         <translation>الصورة {name}، {info}</translation>
     </message>
@@ -4518,6 +4526,10 @@
     <message>
         <source>Read a QR code on the screen</source>
         <translation>قراءة رمز QR على الشاشة</translation>
+    </message>
+    <message>
+        <source>Read a QR code with the camera</source>
+        <translation>قراءة رمز QR بالكاميرا</translation>
     </message>
     <message>
         <source>Reading group</source>
@@ -5568,6 +5580,10 @@
         <translation>أُلغي البناء. لا يزال المحرّك السابق مستخدمًا.</translation>
     </message>
     <message>
+        <source>The camera gives no picture. Another program may use it, or this one is not allowed to.</source>
+        <translation>الكاميرا لا تعطي صورة. ربما يستخدمها برنامج آخر، أو لا يُسمح لهذا البرنامج باستخدامها.</translation>
+    </message>
+    <message>
         <source>The catalog could not be read.</source>
         <translation>تعذّرت قراءة الفهرس.</translation>
     </message>
@@ -5870,6 +5886,10 @@
     <message>
         <source>The key changes at the next start</source>
         <translation>يتغير المفتاح عند التشغيل التالي</translation>
+    </message>
+    <message>
+        <source>The key is taken over as soon as it is seen. No picture is kept.</source>
+        <translation>يؤخذ المفتاح بمجرد رؤيته. لا تُحفظ أي صورة.</translation>
     </message>
     <message>
         <source>The key of this server is in the system&apos;s keyring, which does not answer ({reason}). Unlock it, or give the key anew.</source>

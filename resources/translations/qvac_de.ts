@@ -2350,6 +2350,10 @@
         <translation>Hindi</translation>
     </message>
     <message>
+        <source>Hold the QR code in front of the camera</source>
+        <translation>QR-Code vor die Kamera halten</translation>
+    </message>
+    <message>
         <source>Hold to talk</source>
         <translation>Zum Sprechen halten</translation>
     </message>
@@ -4128,6 +4132,10 @@
         <translation>Persisch</translation>
     </message>
     <message>
+        <source>Picture of the camera</source>
+        <translation>Bild der Kamera</translation>
+    </message>
+    <message>
         <source>Picture {name}, {info}</source>
         <translation>Bild {name}, {info}</translation>
     </message>
@@ -4338,6 +4346,10 @@
     <message>
         <source>Read a QR code on the screen</source>
         <translation>Einen QR-Code auf dem Bildschirm lesen</translation>
+    </message>
+    <message>
+        <source>Read a QR code with the camera</source>
+        <translation>QR-Code mit der Kamera lesen</translation>
     </message>
     <message>
         <source>Reading group</source>
@@ -5364,6 +5376,10 @@
         <translation>Der Build wurde abgebrochen. Das bisherige Rechenwerk ist weiter in Gebrauch.</translation>
     </message>
     <message>
+        <source>The camera gives no picture. Another program may use it, or this one is not allowed to.</source>
+        <translation>Die Kamera liefert kein Bild. Vielleicht nutzt sie ein anderes Programm, oder dieses hier darf es nicht.</translation>
+    </message>
+    <message>
         <source>The catalog could not be read.</source>
         <translation>Der Katalog konnte nicht gelesen werden.</translation>
     </message>
@@ -5666,6 +5682,10 @@
     <message>
         <source>The key changes at the next start</source>
         <translation>Der Schlüssel ändert sich beim nächsten Start</translation>
+    </message>
+    <message>
+        <source>The key is taken over as soon as it is seen. No picture is kept.</source>
+        <translation>Der Schlüssel wird übernommen, sobald er zu sehen ist. Kein Bild wird behalten.</translation>
     </message>
     <message>
         <source>The key of this server is in the system&apos;s keyring, which does not answer ({reason}). Unlock it, or give the key anew.</source>

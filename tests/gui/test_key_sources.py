@@ -13,8 +13,11 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QMenu, QWidget
 from pytestqt.qtbot import QtBot
 
+from app import camera
+from app.camera import Camera
 from app.theme import Theme
 from app.views import key_sources
+from app.views.camera_dialog import CameraDialog
 from app.views.chat_provider_dialog import OWN_KEY, ProviderDialog
 from app.views.screen_part import ScreenPart
 from app.window import MainWindow
@@ -303,3 +306,77 @@ def test_a_part_of_the_screen_fills_in_the_key(run: Run, monkeypatch: pytest.Mon
         dialog.close()
 
     run(test)
+
+
+# --- A camera: a picture file as PyAV opens it, and a device that is there and gives nothing
+
+
+def test_a_key_is_held_in_front_of_a_camera(
+    run: Run, busy: FakeCore, picture: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(key_sources, "cameras", lambda: (Camera("Webcam", str(picture)),))
+
+    async def test(window: MainWindow) -> None:
+        dialog = window.chat_page.add_provider()
+        await until(dialog.sources.camera.isVisible)
+        QTest.mouseClick(dialog.sources.camera, Qt.MouseButton.LeftButton)
+        await until(lambda: dialog.key.key == HEX)
+        assert dialog.name.text() == "Studio desktop"
+        await until(lambda: not dialog.sources.reading)
+        assert [each for each in window.findChildren(CameraDialog) if each.isVisible()] == []
+
+    run(test)
+
+
+@pytest.mark.parametrize("found", [(), ("One", "Two")])
+def test_a_camera_is_offered_where_there_is_one(
+    run: Run, busy: FakeCore, monkeypatch: pytest.MonkeyPatch, found: tuple[str, ...]
+) -> None:
+    looks: list[int] = []
+
+    def look() -> tuple[Camera, ...]:
+        looks.append(1)
+        return tuple(Camera(name, "") for name in found)
+
+    monkeypatch.setattr(key_sources, "cameras", look)
+
+    async def test(window: MainWindow) -> None:
+        dialog = window.chat_page.add_provider()
+        await until(lambda: bool(looks) and dialog.sources.camera.isVisible() == bool(found))
+        if found:
+            dialog.sources.camera.click()
+            (menu,) = [each for each in dialog.findChildren(QMenu) if each.isVisible()]
+            assert tuple(action.text() for action in menu.actions()) == found
+            menu.close()
+
+    run(test)
+
+
+def test_a_camera_without_a_picture_says_so_and_a_closed_one_says_nothing(
+    run: Run, busy: FakeCore, tmp_path: Path
+) -> None:
+    async def test(window: MainWindow) -> None:
+        dialog = window.chat_page.add_provider()
+        dialog.sources.look_through(Camera("Webcam", str(tmp_path / "video9")))
+        await read(dialog)
+        assert "gives no picture" in dialog.said.text()
+        empty = tmp_path / "empty.png"
+        empty.write_bytes(chessboard())
+        dialog.sources.look_through(Camera("Webcam", str(empty)))
+        (shown,) = [each for each in dialog.findChildren(CameraDialog) if each.isVisible()]
+        shown.cancel.click()
+        await read(dialog)
+        assert dialog.said.text() == "" and not shown.isVisible()
+
+    run(test)
+
+
+def test_the_cameras_of_linux(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for node, index, name in (("video0", "0", "Webcam"), ("video1", "1", "Webcam"), ("video2", "", "")):
+        (tmp_path / node).mkdir()
+        if index:
+            (tmp_path / node / "index").write_text(f"{index}\n")
+            (tmp_path / node / "name").write_text(f"{name}\n")
+    monkeypatch.setattr(camera, "NODES", tmp_path)
+    monkeypatch.setattr("sys.platform", "linux")
+    assert camera.cameras() == (Camera("Webcam", "/dev/video0", "v4l2"),)

@@ -114,6 +114,21 @@ def test_the_tool_shows_how_far_downloads_are(run: Run, full: FakeCore) -> None:
     run(test)
 
 
+def test_acts_whose_texts_find_no_room_keep_their_icons(run: Run, full: FakeCore) -> None:
+    """German ones are longer: the title beside them is read whole."""
+
+    async def test(window: MainWindow) -> None:
+        card = (await open_library(window)).here
+        room, add, free_up = card.width() - 2, card.add, card.free_up
+        card.fit_acts({add: "Add…", free_up: "Free up…"}, room)
+        assert (add.text(), free_up.text()) == ("Add…", "Free up…")
+        card.fit_acts({add: "Add a model file from somewhere…", free_up: "Free up…"}, room)
+        assert (add.text(), add.toolTip(), free_up.text()) == ("", "Add a model file from somewhere…", "Free up…")
+        assert add.accessibleName() and not add.icon().isNull()
+
+    run(test)
+
+
 # --- By keyboard alone
 
 
