@@ -24,11 +24,11 @@ if TYPE_CHECKING:
 
 COLUMNS = (
     Column(later("For"), 140),
-    Column(later("May use"), 160),
+    Column(later("May use"), 148),
     Column(later("Each"), 92),
     Column(later("Until"), 84),
     Column(later("What became of it")),
-    Column("", 92, spoken=later("Act")),
+    Column("", 124, spoken=later("Act")),
 )
 DROP = (1, 2, 3)
 FACES = 3

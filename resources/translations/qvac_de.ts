@@ -7998,7 +7998,7 @@
     </message>
     <message>
         <source>another key tried {name} after its places were taken, {ago}. It was turned away.</source>
-        <translation>Ein weiterer Schlüssel versuchte {name}, als alle Plätze vergeben waren, {ago}. Er wurde abgewiesen.</translation>
+        <translation>Ein weiterer Schlüssel versuchte {name} {ago}, als alle Plätze vergeben waren. Er wurde abgewiesen.</translation>
     </message>
     <message>
         <source>answering…</source>
