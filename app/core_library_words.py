@@ -382,6 +382,10 @@ WITH_FIELDS = (
     ),
     later("The model file is damaged: {what} is not as it should be. Download it again."),
     later("What came as {name} is not what the catalog says. Download the model again."),
+    later(
+        "The name of {shown} is not written in UTF-8, as older systems wrote theirs. Rename the file, or its folder, "
+        "and add it again."
+    ),
     later("In the models folder lies another {name}. Remove that model in the library, or move the file."),
     later("The vocabulary {name} is damaged, or no SentencePiece file. Download it again."),
     later("These models do not follow each other: the first one ends in {first}, and the second begins in {second}."),

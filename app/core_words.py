@@ -217,6 +217,7 @@ _WITH_FIELDS = (
     later("You have {version}; get the new one at {page}"),
     later("{path} cannot be read: {reason}."),
     later("There is no file {path}."),
+    later("The name of the data folder {shown} is not written in UTF-8. Name another one."),
     later("The UDP port cannot be opened ({reason}). Choose another one with --port, or leave it out."),
     later("UDP port {wanted} is in use by another program; port {port} is used instead."),
     later("The database was damaged. It is kept as {name} in {folder}, and a new, empty one is in use."),

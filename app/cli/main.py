@@ -187,6 +187,10 @@ def _dispatch(options: argparse.Namespace, output: Output, arguments: Sequence[s
         from app.cli.embed import embed
 
         return run_until_done(embed(options, output), output)
+    if options.verb == "node":
+        from app.cli.node import node
+
+        return run_until_done(node(options, output), output)
     if options.verb == "relay":
         from app.cli.relay import relay
 

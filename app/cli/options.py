@@ -135,6 +135,16 @@ def _text(text: str) -> str:
     return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
+def _ipv4(text: str) -> str:
+    try:
+        address = ipaddress.IPv4Address(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError("it is no IPv4 address") from None
+    if address.is_unspecified or address.is_multicast:
+        raise argparse.ArgumentTypeError("nobody can reach a machine there")
+    return str(address)
+
+
 def _name_or_path(text: str) -> str:
     if not text.strip():
         raise argparse.ArgumentTypeError("it is empty")
@@ -275,6 +285,7 @@ def build_parser() -> argparse.ArgumentParser:
     _serve(
         _verb(verbs, "serve", "an OpenAI-compatible endpoint for programs, over everything that is reached from here")
     )
+    _node(_verb(verbs, "node", "a node of a network of your own, apart from the public one"))
     _relay(_verb(verbs, "relay", "forward between peers that find no direct path to each other"))
     _public_key(_verb(verbs, "public-key", "print the key that this identity shows to others"))
     _own_identity(_verb(verbs, "identity", "back up this machine's identity, restore it, or make a new one"))
@@ -784,6 +795,20 @@ def _provider(parser: argparse.ArgumentParser) -> None:
     _network(parser)
     _local_network(parser)
     _relays(parser)
+    _json(parser)
+
+
+def _node(parser: argparse.ArgumentParser) -> None:
+    parser.description = (
+        "The beginning of a network of your own, apart from the public one: run it with no --bootstrap, and give what "
+        "it prints to every other command and machine (--bootstrap, or Settings, Network). With another one on a "
+        "second machine, which is given the first, the network lives on when one ends. It sees who looks for whom, as "
+        "every node of a network does, and nothing of what they say. It takes three UDP ports, one after the other."
+    )
+    parser.add_argument(
+        "--host", type=_ipv4, metavar="ADDRESS", help="this machine's IPv4 address at which others reach it"
+    )
+    _network(parser)
     _json(parser)
 
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import PurePath
 from typing import Any, Literal, cast, overload
+from weakref import WeakSet
 
 import msgspec
 from msgspec import UNSET, UnsetType
@@ -52,6 +53,7 @@ from qvac_core.delegation.tool_wire import (
 )
 from qvac_core.delegation.translation_run import TranslationRun
 from qvac_core.engines.interface import LOCAL_OWNER, ChatMessage, CompletionRequest, LoadedModel, SamplingParams
+from qvac_core.engines.live_speech import LiveSession
 from qvac_core.engines.marian_file import languages_of
 from qvac_core.errors import LocalProtocolError, ModelError
 from qvac_core.models import ModelDescriptor, by_file, by_name, by_source
@@ -112,6 +114,7 @@ class _Session:
         ] = {}  # by request id, with their model's
         self.loaded_at: dict[str, datetime] = {}  # of the models of this machine, by id
         self.work_here: dict[str, str] = {}  # requests of other kinds: their models' ids, by request id
+        self.lives: WeakSet[LiveSession] = WeakSet()  # live transcripts that somebody has in hand
         self._lock: asyncio.Lock | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
 
@@ -136,6 +139,10 @@ class _Session:
         self._check_loop()
         core, self.core, self._lock, self._loop = self.core, None, None, None
         self.loaded_at.clear()
+        lives = list(self.lives)
+        self.lives.clear()
+        for live in lives:  # whoever waits for more of one would wait for ever
+            await live.close()
         if core is not None:
             await core.close()
 

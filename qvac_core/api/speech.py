@@ -111,7 +111,8 @@ async def transcribe_stream(
     Samples are float32, mono, 16 kHz. The events: Committed words that never change again, Tentative ones behind them,
     Voice (speaking or not), TurnEnded after so much silence (end_of_turn_silence_ms; 0 or None = never), LiveFinished
     last. vad_run_interval_ms: of sound between two Voice events. At a provider the model is one that was loaded with
-    model_config={"audio_format": "f32le"}. `async with` it, or close it. Raises ModelError, DelegationError.
+    model_config={"audio_format": "f32le"}. `async with` it, or close it; `qvac_core.close()` closes it, too. Raises
+    ModelError, DelegationError.
     """
     core = await _session.started()
     here = core.machine.running_here(model_id) is not None
@@ -123,11 +124,16 @@ async def transcribe_stream(
         end_of_turn_ms=end_of_turn_silence_ms or 0,
         meter_ms=vad_run_interval_ms or LiveOptions().meter_ms,
     )
+    live: LiveSession
     if here:
-        return LiveTranscription(core.machine.speech_here(model_id)[0], options, owner=LOCAL_OWNER)
+        live = LiveTranscription(core.machine.speech_here(model_id)[0], options, owner=LOCAL_OWNER)
+        _session.lives.add(live)
+        return live
     if config.audio_format != F32LE:
         raise LocalProtocolError('Live sound is float32: load the model with model_config={"audio_format": "f32le"}.')
-    return await core.consumer.transcribe_live(model_id, options, request_id=request_id)
+    live = await core.consumer.transcribe_live(model_id, options, request_id=request_id)
+    _session.lives.add(live)
+    return live
 
 
 def _text(value: str | UnsetType) -> str:

@@ -110,6 +110,7 @@ class Library:
     async def add_file(self, path: Path, *, name: str = "") -> LibraryModel:
         """name: for one that the catalog does not know; "" = by its header or file. Raises ModelError."""
         path = _absolute(path)
+        _check_name(path)
         known = next((record for record in self._records if record.has(str(path)) and record.is_there), None)
         if known is not None:
             return (await self._with_projector(await self._judge(known))).model
@@ -125,7 +126,7 @@ class Library:
             except ModelError as error:
                 log.info("a model file is left out: %s", error.message)
                 if await asyncio.to_thread(path.exists):
-                    left_out[part_prefix(path.name)] = error.message
+                    left_out[part_prefix(_printable(path.name))] = error.message
         for record in list(self._records):
             if record.is_there:
                 projector = Path((await self._with_projector(record)).projector)
@@ -151,7 +152,7 @@ class Library:
         model = self.find(name)
         if model is None:
             names = self._folder.glob("*") if name in self._left_out else ()
-            return tuple(path for path in names if path.is_file() and part_prefix(path.name) == name)
+            return tuple(path for path in names if path.is_file() and part_prefix(_printable(path.name)) == name)
         records = [record for record in self._records if record.path == str(model.path)]
         used = {record.projector for record in self._records if record.path != str(model.path)}
         paths = [Path(file.path) for record in records for file in record.files]
@@ -457,6 +458,22 @@ def _plain(called: str) -> str:
     """What somebody else calls a model file, if it is a name for one; what is odd in it goes where it is used."""
     usable = Path(called).suffix.lower() in (".gguf", ".bin") and len(part_names(called)) <= 1
     return called if usable else ""
+
+
+def _check_name(path: Path) -> None:
+    """The index, the database and every program that is told of a model take text. Raises ModelError."""
+    if (shown := _printable(str(path))) != str(path):
+        raise ModelError(
+            f"The name of {shown} is not written in UTF-8, as older systems wrote theirs. Rename the file, or its "
+            "folder, and add it again.",
+            name="MODEL_FILE_NOT_FOUND",
+            code=52201,
+        )
+
+
+def _printable(text: str) -> str:
+    """Bytes of a name that are no UTF-8 as the sign for what cannot be read."""
+    return text.encode("utf-8", "replace").decode()
 
 
 def _delete(paths: Sequence[Path]) -> None:

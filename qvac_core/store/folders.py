@@ -77,6 +77,8 @@ class DataDir:
 
     def create(self) -> DataDir:
         """Make the folder if need be. Raises StoreError."""
+        if (shown := str(self.root).encode("utf-8", "replace").decode()) != str(self.root):
+            raise StoreError(f"The name of the data folder {shown} is not written in UTF-8. Name another one.")
         if self.root.exists() and not self.root.is_dir():
             raise StoreError(f"The data folder {self.root} is a file. Name another one with --data-dir.")
         if self.moved and not self.root.is_dir():

@@ -51,6 +51,7 @@ NETWORK = f"{EFFECTS}::test_where_the_network_is_entered_reaches_the_core"
 LOCAL = f"{EFFECTS}::test_the_local_network_can_be_left_alone"
 FOLDER = f"{EFFECTS}::test_folder_and_identity_reach_the_core"
 SHARED = f"{EFFECTS}::test_who_and_what_a_provider_shares_reaches_the_core"
+NODE = "e2e/test_node_verb.py::test_machines_of_it_find_each_other_by_its_nodes"
 RELAY_LIMITS = f"{EFFECTS}::test_the_limits_of_a_relay_are_those_of_its_options"
 CHAT = f"{EFFECTS}::test_how_a_chat_reaches_its_provider_and_asks"
 SAMPLING = f"{EFFECTS}::test_sampling_of_the_load_and_of_the_request_reach_the_engine"
@@ -216,6 +217,12 @@ SHOWN_BY: dict[str, tuple[str, ...]] = {
     "serve --no-local-network": (LOCAL,),
     "serve --relay-through": (RELAYS,),
     "serve --json": (SERVE, SERVED),
+    # node
+    "node --data-dir": (FOLDER,),
+    "node --host": (NODE,),
+    "node --bootstrap": (NODE,),
+    "node --port": (NODE,),
+    "node --json": (NODE,),
     # relay
     "relay --data-dir": (FOLDER,),
     "relay --seed": (FOLDER, RELAY_TELLS),
