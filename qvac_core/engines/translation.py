@@ -1,6 +1,10 @@
 """Translating a text: what is asked, and who does it: a chat model, or a translation engine of its own.
 
 The request is that of docs/wire/qvac.md section 9, in both of its forms. `translation_by` chooses by the model.
+
+A chat model finds out by itself what a text is written in. The SDK guesses it beforehand (tinyld), and refuses a text
+that it cannot tell; for its translation engine it guesses nothing, and Firefox's offers no guess either: the languages
+of a model are known, and which model is wanted is said by whoever asks.
 """
 
 from __future__ import annotations

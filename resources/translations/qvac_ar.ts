@@ -6204,12 +6204,20 @@
         <translation>لا يحتوي اسم الخادم على شرطة مائلة.</translation>
     </message>
     <message>
+        <source>The name of the data folder {shown} is not written in UTF-8. Name another one.</source>
+        <translation>اسم مجلد البيانات {shown} غير مكتوب بترميز UTF-8. اختر مجلدًا آخر.</translation>
+    </message>
+    <message>
         <source>The name of this machine has {most} letters at most.</source>
         <translation>أقصى طول لاسم هذا الجهاز {most} حرفًا.</translation>
     </message>
     <message>
         <source>The name of this translation model does not say its languages. Give it the name that it came with, as model.deen.intgemm.alphas.bin is German to English.</source>
         <translation>لا يذكر اسم نموذج الترجمة هذا لغتيه. أعطِه اسمه الأصلي؛ مثلًا model.deen.intgemm.alphas.bin من الألمانية إلى الإنجليزية.</translation>
+    </message>
+    <message>
+        <source>The name of {shown} is not written in UTF-8, as older systems wrote theirs. Rename the file, or its folder, and add it again.</source>
+        <translation>اسم {shown} غير مكتوب بترميز UTF-8 كما كانت تفعل الأنظمة القديمة. غيّر اسم الملف أو مجلده وأضفه من جديد.</translation>
     </message>
     <message>
         <source>The name was not changed.</source>

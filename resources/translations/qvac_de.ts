@@ -6000,12 +6000,20 @@
         <translation>Der Name eines Servers hat keinen Schrägstrich.</translation>
     </message>
     <message>
+        <source>The name of the data folder {shown} is not written in UTF-8. Name another one.</source>
+        <translation>Der Name des Datenordners {shown} ist nicht in UTF-8 geschrieben. Nennen Sie einen anderen.</translation>
+    </message>
+    <message>
         <source>The name of this machine has {most} letters at most.</source>
         <translation>Der Name dieses Rechners hat höchstens {most} Zeichen.</translation>
     </message>
     <message>
         <source>The name of this translation model does not say its languages. Give it the name that it came with, as model.deen.intgemm.alphas.bin is German to English.</source>
         <translation>Der Name dieses Übersetzungsmodells nennt seine Sprachen nicht. Geben Sie ihm den ursprünglichen Namen; model.deen.intgemm.alphas.bin etwa ist Deutsch nach Englisch.</translation>
+    </message>
+    <message>
+        <source>The name of {shown} is not written in UTF-8, as older systems wrote theirs. Rename the file, or its folder, and add it again.</source>
+        <translation>Der Name von {shown} ist nicht in UTF-8 geschrieben, wie ältere Systeme es taten. Benennen Sie die Datei oder ihren Ordner um, und fügen Sie sie neu hinzu.</translation>
     </message>
     <message>
         <source>The name was not changed.</source>

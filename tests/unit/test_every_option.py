@@ -218,7 +218,7 @@ SHOWN_BY: dict[str, tuple[str, ...]] = {
     "serve --relay-through": (RELAYS,),
     "serve --json": (SERVE, SERVED),
     # node
-    "node --data-dir": (FOLDER,),
+    "node --data-dir": (NODE,),
     "node --host": (NODE,),
     "node --bootstrap": (NODE,),
     "node --port": (NODE,),
