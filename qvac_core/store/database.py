@@ -67,7 +67,7 @@ class Database:
         self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="store")
         self._closing = False
         self._closed = False
-        self._version: int | None = None
+        self._version = int(connection.execute("PRAGMA data_version").fetchone()[0])
 
     @classmethod
     def open(cls, path: Path, *, now: float, migrations: Sequence[Migration] = MIGRATIONS) -> Database:
@@ -149,9 +149,9 @@ class Database:
                 raise self._sentence(error) from error
 
     def changed_by_others(self) -> bool:
-        """Whether another process wrote to the file since this was asked last. Raises StoreError."""
+        """Whether another process wrote to the file since this was asked last, or it was opened. Raises StoreError."""
         version = int(self.rows("PRAGMA data_version")[0][0])
-        changed, self._version = self._version not in (None, version), version
+        changed, self._version = self._version != version, version
         return changed
 
     async def run(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
