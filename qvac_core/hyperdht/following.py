@@ -11,7 +11,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 from qvac_core.codec import Address
 from qvac_core.errors import ConnectionClosed, NetworkError
@@ -19,9 +19,6 @@ from qvac_core.hyperdht.endpoint import Endpoint
 from qvac_core.hyperdht.raw_stream import RawStream
 from qvac_core.rendezvous.path_validation import PathConfirmed, PathMoved, PathValidation
 from qvac_core.secret_stream import SecretStream
-
-if TYPE_CHECKING:
-    from qvac_core.hyperdht.connection import Connection
 
 logger = logging.getLogger(__name__)
 
@@ -35,6 +32,19 @@ _MEET_LIMIT = 8.0
 _MEET_PAUSE = 1.0
 _PROOF_LIMIT = 4.0
 """Seconds for a path that was found to be proven in both directions."""
+
+
+class Followed(Protocol):
+    """What is needed of the connection; Connection is one."""
+
+    @property
+    def relayed(self) -> bool: ...
+    @property
+    def on_silent(self) -> Callable[[], bool] | None: ...
+    @property
+    def on_path_moved(self) -> Callable[[], None] | None: ...
+    def write_keep_alive(self) -> None: ...
+    def destroy(self, error: ConnectionClosed | None = None) -> None: ...
 
 
 class PathFinder(Protocol):
@@ -66,7 +76,7 @@ class Following:
 
     def __init__(
         self,
-        connection: Connection,
+        connection: Followed,
         endpoint: Endpoint,
         raw: RawStream,
         secret: SecretStream,
