@@ -16,10 +16,11 @@ from types import TracebackType
 from typing import IO, Any
 
 from tests.e2e.forked import Forked, can_fork
+from tests.limits import EVENT
 
 PROGRAM = str(Path(sys.executable).parent / "qvac-desktop")
 TESTNET = [sys.executable, "-m", "tests.e2e.testnet"]
-LIMIT = 90.0  # seconds for one expected event; a hang fails, slowness does not
+LIMIT = EVENT  # seconds for one expected event; a hang fails, slowness does not
 
 
 def _environment(more: dict[str, str] | None) -> dict[str, str]:
@@ -96,12 +97,12 @@ class Program:
     def kill(self) -> None:
         """SIGKILL: no goodbye of any kind."""
         self.process.kill()
-        self.process.wait(10)
+        self.process.wait(LIMIT)
 
     def end(self) -> None:
         """SIGTERM, and wait: it says goodbye to its peers."""
         self.process.terminate()
-        self.process.wait(15)
+        self.process.wait(LIMIT)
 
     def interrupt(self) -> None:
         self.process.send_signal(signal.SIGINT)

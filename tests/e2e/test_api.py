@@ -33,7 +33,7 @@ from qvac_core.delegation.completion import CompletionFinal
 from qvac_core.delegation.messages import GenerationParams, HistoryMessage, ModelProgress, ToolCall
 from qvac_core.errors import DelegationError, InferenceCancelled, LocalProtocolError, ModelError
 from qvac_core.hyperdht import KeyPair, create_testnet
-from tests.e2e.program import LIMIT
+from tests.limits import WHOLE
 
 ASK = [{"role": "user", "content": "Write a long story about the sea."}]
 GUEST_SEED, OTHER_SEED = "92" * 32, "93" * 32
@@ -61,7 +61,7 @@ PERSON = {
 NOBODY = ("127.0.0.1", 9)
 
 
-def run(test: Callable[[], Awaitable[None]], config: CoreConfig, limit: float = LIMIT) -> None:
+def run(test: Callable[[], Awaitable[None]], config: CoreConfig, limit: float = WHOLE) -> None:
     async def main() -> None:
         configure(config)
         try:

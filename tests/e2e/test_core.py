@@ -34,9 +34,10 @@ from qvac_core.errors import DelegationError, IdentityError, ModelError, QvacErr
 from qvac_core.hyperdht import create_testnet
 from tests import gguf_files
 from tests.e2e.program import is_to_the_point
+from tests.limits import EVENT
 
 E = TypeVar("E")
-LIMIT = 60.0
+LIMIT = EVENT
 QUESTION = "What is the capital of France? Answer in one sentence."
 LONG = "Write a very long story about a lighthouse, with many chapters."
 

@@ -9,8 +9,9 @@ from pathlib import Path
 
 from qvac_core.errors import QvacError
 from qvac_core.hyperdht import DHT, Connection, KeyPair
-from tests.e2e.program import LIMIT, qvac_desktop
+from tests.e2e.program import qvac_desktop
 from tests.interop.test_relay import Wall
+from tests.limits import WHOLE
 
 RELAY_SEED = "44" * 32
 RELAY_KEY = KeyPair.from_seed(bytes.fromhex(RELAY_SEED)).public_key
@@ -27,7 +28,7 @@ async def talk_through_the_relay(bootstrap: str) -> tuple[bytes, bytes]:
     """The keys of client and server, after they have exchanged their bytes."""
     walls = Wall(), Wall()
     walls[0].others, walls[1].others = [walls[1]], [walls[0]]
-    async with asyncio.timeout(LIMIT):
+    async with asyncio.timeout(WHOLE):
         async with (
             DHT([bootstrap], host="127.0.0.1", quick_firewall=False, network=walls[0]) as server,
             DHT([bootstrap], host="127.0.0.1", quick_firewall=False, network=walls[1]) as client,

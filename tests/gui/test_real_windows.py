@@ -26,8 +26,9 @@ from app.window import SHARE, MainWindow
 from qvac_core.core import Core, CoreConfig
 from qvac_core.core.state import SharingPhase
 from tests.e2e.program import is_to_the_point, loopback_network
+from tests.limits import EVENT
 
-LIMIT = 60.0
+LIMIT = EVENT
 STEP = 0.02
 
 

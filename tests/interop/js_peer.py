@@ -14,7 +14,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-CALL_LIMIT = 30.0
+from tests.limits import EVENT
+
+CALL_LIMIT = EVENT
 PEER_SCRIPT = Path(__file__).parent / "peer.mjs"
 
 

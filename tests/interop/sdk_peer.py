@@ -22,10 +22,11 @@ import pytest
 
 from qvac_core.codec import Address
 from tests.caches import CACHE, fetching
+from tests.limits import EVENT
 
 KIT = Path(__file__).parent / "sdk-peer"
 INSTALL_LIMIT = 900.0
-EVENT_LIMIT = 60.0
+EVENT_LIMIT = EVENT
 END_LIMIT = 10.0
 
 

@@ -15,10 +15,11 @@ import pytest
 
 from qvac_core.errors import ConnectionClosed, NetworkError
 from qvac_core.hyperdht import DHT, Connection, KeyPair, Refusal, Server, create_testnet
+from tests.limits import WHOLE
 
 from .js_peer import JsPeer
 
-LIMIT = 60.0
+LIMIT = WHOLE
 TEN_MEGABYTES = 10_000_000
 # In a small network a node may or may not find out that it is open, unless it is told, or may not look.
 FIREWALLED = {"quickFirewall": False}

@@ -13,13 +13,14 @@ from typing import Any
 import pytest
 
 from qvac_core.hyperdht import KeyPair
+from tests.limits import WHOLE
 
 from .js_peer import PEER_SCRIPT, JsError, JsPeer
 from .namespaces import PUBLIC_HOST, Internet, Nat, inside
 
 OUR_PEER = Path(__file__).parent / "peer.py"
 ROOT = Path(__file__).parents[2]
-LIMIT = 100.0
+LIMIT = WHOLE
 BYTES = 1_000_000
 SIZE = 7
 SERVER_SEED, CLIENT_SEED = bytes([31]) * 32, bytes([32]) * 32
