@@ -99,6 +99,7 @@ class LiveRequest:
         self.place = 0  # in the line for a slot; 0: it is being worked on
         self.keeps_contents = False  # its guest was told so before it came
         self.generated_tokens = 0
+        self.reserved_tokens = 0  # for its prompt, which nobody has counted yet
         self.measure = Measure()  # of what is no chat
         self.progressed = now
         self.judge: Callable[[], OwnerStop | None] = lambda: None  # why the policy admits it no longer, if so
@@ -236,9 +237,13 @@ class LiveRequests:
             request.stop_by_owner(why)
 
     def tokens_now(self, public_key: bytes | None = None) -> int:
-        """Made so far by what runs: of one key, or of all. Prompts are counted when a request ends."""
+        """Of what runs, its prompts as they were estimated: of one key, or of all."""
         requests = self._requests.values()
-        return sum(one.generated_tokens for one in requests if public_key is None or one.public_key == public_key)
+        return sum(
+            one.reserved_tokens + one.generated_tokens
+            for one in requests
+            if public_key is None or one.public_key == public_key
+        )
 
     def finish(
         self,

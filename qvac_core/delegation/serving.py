@@ -101,6 +101,7 @@ from qvac_core.delegation.parts import ModelPool, OfferedModel, RequestLog
 from qvac_core.delegation.peer_stream import PeerStream
 from qvac_core.delegation.policy import Act, Cause, State, Verdict, What, decide
 from qvac_core.delegation.policy_words import rejection, stop
+from qvac_core.delegation.prompt_estimate import prompt_estimate
 from qvac_core.delegation.rpc import Rpc, RpcLimits
 from qvac_core.delegation.rpc_streams import IncomingRequest, IncomingStream, OutgoingStream
 from qvac_core.delegation.terms import terms_of
@@ -574,6 +575,7 @@ class Session:
         stream = request.respond()
         known = self._shared(message.model_id, KnownModel, "This model cannot chat. Load a chat model.")
         live = self._open(request, Kind.COMPLETION, message.request_id, known)
+        live.reserved_tokens = prompt_estimate(part.content for part in message.history)
         await Answer(self, stream, live, message, known).run(self._check(size, Act.ANSWER, known))
 
     async def _embed(self, request: IncomingRequest, message: Embed, size: int) -> None:
@@ -595,6 +597,8 @@ class Session:
         stream = request.respond()
         known = self._translator(message)
         live = self._open(request, Kind.TRANSLATE, message.request_id, known)
+        if isinstance(known, KnownModel):
+            live.reserved_tokens = prompt_estimate([message.text] if isinstance(message.text, str) else message.text)
         work = Work(self, live)
         lines = self._lines(stream, live)
         owner = self.public_key.hex()

@@ -11,7 +11,8 @@ import pytest
 from qvac_core.delegation.admission import Allowance
 from qvac_core.delegation.completion import Completion
 from qvac_core.delegation.consumer import Consumer
-from qvac_core.delegation.messages import Terms
+from qvac_core.delegation.messages import HistoryMessage, Terms
+from qvac_core.delegation.prompt_estimate import prompt_estimate
 from qvac_core.errors import ModelError, ProviderError
 from tests.unit.delegation_room import ASK, CONSUMER_KEY, DELEGATE, Room, admitting, provider_room
 from tests.unit.memory_stream import run, settle
@@ -84,7 +85,7 @@ def test_an_answer_ends_where_the_tokens_of_the_day_do_and_counts() -> None:
     async def main() -> None:
         async with provider_room(admitting(CONSUMER_KEY, tokens_per_day=1000)) as room:
             room.pool.model.words = ["word "] * 100
-            room.log.today = 990
+            room.log.today = 990 - prompt_estimate(part.content for part in ASK)
             consumer = room.consumer()
             answer = await ask(consumer)
             with pytest.raises(ProviderError, match=r"used up at this provider\. It is possible again in") as caught:
@@ -96,6 +97,30 @@ def test_an_answer_ends_where_the_tokens_of_the_day_do_and_counts() -> None:
             assert entry["outcome"] == "stopped" and entry["generated_tokens"] == 10 and entry["prompt_tokens"] == 31
             assert entry["error"] == "Its tokens for today were used up."
             assert room.log.advanced, "a crash would have counted nothing"
+            await consumer.close()
+
+    run(main())
+
+
+def test_a_prompt_counts_from_its_beginning_on() -> None:
+    """What runs has its prompt reserved, so that many at once, or a long one, do not go beyond the day's tokens."""
+
+    async def main() -> None:
+        async with provider_room(admitting(CONSUMER_KEY, tokens_per_day=400)) as room:
+            room.pool.model.words, room.pool.model.step = ["word "] * 50, 1.0
+            consumer = room.consumer()
+            loaded = await consumer.load_model(SMOL.name, delegate=DELEGATE)
+            long = [HistoryMessage(role="user", content="many words " * 60)]
+            first = await consumer.completion(loaded.model_id, long)
+            await anext(first.token_stream)
+            second = await consumer.completion(loaded.model_id, long)
+            assert await first.text == "word " * 50
+            with pytest.raises(ProviderError, match="used up"):
+                await second.text
+            too_long = await consumer.completion(loaded.model_id, [HistoryMessage(role="user", content="x" * 5000)])
+            with pytest.raises(ProviderError, match="used up"):
+                await too_long.text
+            assert len(room.pool.model.requests) == 1, "the others have cost nothing"
             await consumer.close()
 
     run(main())
