@@ -6,7 +6,7 @@ import asyncio
 import logging
 import time
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from types import MappingProxyType
 
@@ -299,7 +299,7 @@ class Sharing:
         override = self._override
         if override is None:
             return AccessRules(AccessMode(sharing.admission.value), sharing.knocks, kept)
-        rules = _overridden(override)
+        rules = _overridden(override, kept)
         if override.given or not override.knock:
             if self._kept_before is None:
                 self._kept_before = {key.public_key: _decision(key) for key in kept}
@@ -567,14 +567,17 @@ def _allowance(key: AccessKey) -> Allowance:
     )
 
 
-def _overridden(rules: RuleOverride) -> AccessRules:
+def _overridden(rules: RuleOverride, kept: Sequence[AccessKey] = ()) -> AccessRules:
     """The rules of one run, from the command line (the table of docs/architecture.md "Safe by default").
 
-    With knocks and nobody named, the keys that are kept hold beside them.
+    With knocks and nobody named, the keys that are kept hold beside them. Who is let in is theirs alone; what the owner
+    said about a key that is let in holds: its limits, and that it is a machine of his own.
     """
     everybody = rules.allow_all or (bool(rules.deny) and not rules.allow)
+    known = {key.public_key: replace(key, blocked=False, expires_at=None) for key in kept}
+    allowed = [*rules.allow, *((key for key in known if key not in rules.allow) if everybody else ())]
     keys = (
-        *(AccessKey(key, "", False, 0.0) for key in rules.allow if key not in rules.deny),
+        *(known.get(key, AccessKey(key, "", False, 0.0)) for key in allowed if key not in rules.deny),
         *(AccessKey(key, "", True, 0.0) for key in rules.deny),
     )
     return AccessRules(AccessMode.DENY if everybody else AccessMode.ALLOW, rules.knock, keys)
