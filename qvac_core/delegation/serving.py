@@ -321,9 +321,11 @@ class Session:
 
     # --- The policy -------------------------------------------------------------------------------------------
 
-    def judge(self, act: Act, model: str = "", generated: int = 0) -> Verdict:
-        """What the policy says about this key now."""
-        return decide(self._service.policy.who(self.public_key), What(act, model, generated), self._state())
+    def judge(self, act: Act, model: str = "", generated: int = 0, tokens: int = 0) -> Verdict:
+        """What the policy says about this key now. tokens: that it would use beside what runs."""
+        state = self._state()
+        state = replace(state, used=state.used + tokens, used_by_all=state.used_by_all + tokens)
+        return decide(self._service.policy.who(self.public_key), What(act, model, generated), state)
 
     def _state(self) -> State:
         service, key = self._service, self.public_key
@@ -341,11 +343,11 @@ class Session:
             seconds_per_day=self.limits.audio_seconds_per_day,
         )
 
-    def _require(self, act: Act, model: str = "") -> None:
+    def _require(self, act: Act, model: str = "", tokens: int = 0) -> None:
         """Raises the Rejection that the policy has for it."""
         if self._dismissed is not None:
             raise self._dismissed.rejection()
-        verdict = self.judge(act, model)
+        verdict = self.judge(act, model, tokens=tokens)
         if not verdict.admits:
             raise self._rejection(verdict)
 
@@ -575,8 +577,8 @@ class Session:
         stream = request.respond()
         known = self._shared(message.model_id, KnownModel, "This model cannot chat. Load a chat model.")
         live = self._open(request, Kind.COMPLETION, message.request_id, known)
-        live.reserved_tokens = prompt_estimate(part.content for part in message.history)
-        await Answer(self, stream, live, message, known).run(self._check(size, Act.ANSWER, known))
+        tokens = prompt_estimate(part.content for part in message.history)
+        await Answer(self, stream, live, message, known).run(self._check_tokens(size, known, live, tokens))
 
     async def _embed(self, request: IncomingRequest, message: Embed, size: int) -> None:
         known = self._shared(
@@ -597,8 +599,7 @@ class Session:
         stream = request.respond()
         known = self._translator(message)
         live = self._open(request, Kind.TRANSLATE, message.request_id, known)
-        if isinstance(known, KnownModel):
-            live.reserved_tokens = prompt_estimate([message.text] if isinstance(message.text, str) else message.text)
+        tokens = prompt_estimate([message.text] if isinstance(message.text, str) else message.text)
         work = Work(self, live)
         lines = self._lines(stream, live)
         owner = self.public_key.hex()
@@ -614,7 +615,7 @@ class Session:
                     lambda: self.requests.progress(live),
                 ),
                 lines.write,
-                forbidden=self._check(size, Act.ANSWER, known),
+                forbidden=self._check_tokens(size, known, live, tokens),
                 on_place=lines.on_place,
             )
 
@@ -709,6 +710,16 @@ class Session:
             _check_size(size, self.limits.message_bytes)
         except Rejection as error:
             return error
+        return None
+
+    def _check_tokens(self, size: int, known: Known, live: LiveRequest, tokens: int) -> QvacError | None:
+        """As `_check`, of an answer whose prompt likely has so many tokens: they are reserved while it runs."""
+        try:
+            self._require(Act.ANSWER, known.model.name, tokens)
+            _check_size(size, self.limits.message_bytes)
+        except Rejection as error:
+            return error
+        live.reserved_tokens = tokens
         return None
 
     def _refuse_too_long(self, method: str, size: int) -> None:

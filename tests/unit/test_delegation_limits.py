@@ -110,7 +110,7 @@ def test_a_prompt_counts_from_its_beginning_on() -> None:
             room.pool.model.words, room.pool.model.step = ["word "] * 50, 1.0
             consumer = room.consumer()
             loaded = await consumer.load_model(SMOL.name, delegate=DELEGATE)
-            long = [HistoryMessage(role="user", content="many words " * 60)]
+            long = [HistoryMessage(role="user", content="many words " * 70)]
             first = await consumer.completion(loaded.model_id, long)
             await anext(first.token_stream)
             second = await consumer.completion(loaded.model_id, long)
