@@ -517,6 +517,7 @@ def test_what_our_own_peers_tell_each_other() -> None:
                 "continue",
                 "keepalive",
                 "signs",
+                "startMs",
                 "blobs",
                 "pictures",
                 "copies",
