@@ -197,6 +197,7 @@ class MainWindow(QWidget):
         page.status.network_wanted.connect(self.open_network)
         page.key.named.connect(lambda name: self.remember("machine_name", name))
         page.models.library_wanted.connect(self.show_library)
+        page.models.servers_wanted.connect(lambda: self.open_settings("models"))
         self.stack.insertWidget(SHARE, page)
         return page
 

@@ -12,6 +12,7 @@ from app.engine_build import EngineBuild
 from app.i18n import tr
 from app.network_words import headline
 from app.presenters.identity import IdentityPresenter
+from app.presenters.model_servers import ModelServersPresenter
 from app.presenters.network import NetworkPresenter
 from app.presenters.settings import SettingsPresenter
 from app.presenters.settings_rows import Row, keys
@@ -22,6 +23,7 @@ from app.theme import Theme
 from app.views.settings_engine import engine_rows
 from app.views.settings_hours import DaysRow, HoursRow
 from app.views.settings_identity import IdentityRow
+from app.views.settings_model_servers import ModelServersEntry
 from app.views.settings_network import AddRelayEntry, ConnectionEntry, RelaysEntry
 from app.views.settings_page import SettingsPage
 from app.views.settings_row import SettingsEntry, SettingsRow
@@ -64,6 +66,7 @@ class WindowRows:
         self.services: FindServices = services_here
         self.build = EngineBuild()
         self.tools: ToolServers | None = None
+        self.servers: ModelServersPresenter | None = None
         self.starts: AutostartRow | None = None
         self.moves: DataMove | None = None  # once the program has ended
         self.about: AboutRows | None = None
@@ -91,6 +94,8 @@ class WindowRows:
                 return (IdentityRow(self._identity, theme, row, self._page.restart_wanted.emit),)
             case "reads":
                 return (SettingsRow(theme, tr(row.label), tr(row.hint), words=row.words),)
+            case "model_servers" if self.servers is not None:
+                return (ModelServersEntry(self.servers, theme, row),)
             case "relays":
                 return RelaysEntry(self._network, theme, row), AddRelayEntry(self._network, theme, row)
             case "report":

@@ -32,6 +32,7 @@ from qvac_core.core.pausing import PauseReason
 from qvac_core.store.folders import DataDir
 
 if TYPE_CHECKING:
+    from app.presenters.model_servers import ModelServersPresenter
     from app.window_rows import WindowRows
     from qvac_core.store.data_move import DataMove
 
@@ -68,6 +69,7 @@ class WindowSettings(QObject):
         self._closing = threading.Event()
         self._folder: DataDir | None = None
         self._rows: WindowRows | None = None
+        self._servers: ModelServersPresenter | None = None
         self._still = theme.reduced_motion  # whoever made the theme wants none
         self.presenter = SettingsPresenter(core, (*keys(), "library.folder"), self)
         self.page = SettingsPage(
@@ -115,6 +117,10 @@ class WindowSettings(QObject):
             parts = (self._network, self._identity, self._tasks, self._closing, self._folder)
             self._rows = WindowRows(self._theme, self.page, self.presenter, *parts, self.share_wanted.emit)
             self._rows.tools = self._chat.tools.servers
+            from app.presenters.model_servers import ModelServersPresenter
+
+            self._servers = self._rows.servers = ModelServersPresenter(self._core, self)
+            self._servers.open()
         return self._rows
 
     async def load(self) -> None:
@@ -127,10 +133,14 @@ class WindowSettings(QObject):
             await asyncio.to_thread(self._rows.build.cancel)
         await self._tasks.settle()  # a thread that reads a disk cannot be cancelled
         await self._tasks.close()
+        if self._servers is not None:
+            await self._servers.close()
         await self.presenter.close()
 
     async def settle(self) -> None:
         await self._tasks.settle()
+        if self._servers is not None:
+            await self._servers.settle()
         await self.presenter.settle()
 
     def _back(self, state: Qt.ApplicationState) -> None:

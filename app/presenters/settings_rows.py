@@ -425,6 +425,18 @@ MODELS = Section(
                 ),
             ),
         ),
+        Group(
+            later("Models of another server"),
+            (
+                Row(
+                    "",
+                    later("Models of another server"),
+                    "",
+                    Special("model_servers"),
+                    words=("Ollama", "LM Studio", "llama.cpp", "vLLM", "OpenAI", "API key", "--server", "servers"),
+                ),
+            ),
+        ),
     ),
 )
 

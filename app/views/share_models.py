@@ -28,9 +28,10 @@ MEGABYTE = 1_000_000
 
 
 class ModelsCard(Card):
-    """`library_wanted`: a model is to be found in the Library."""
+    """`library_wanted`: a model is to be found in the Library. `servers_wanted`: one of another server."""
 
     library_wanted = Signal()
+    servers_wanted = Signal()
 
     def __init__(self, presenter: SharePresenter, theme: Theme, parent: QWidget | None = None) -> None:
         super().__init__(tr("Models I share"), parent=parent)
@@ -92,6 +93,7 @@ class ModelsCard(Card):
         menu = Menu(self)
         menu.addAction(self._theme.icon("hard-drive"), tr("From the library…"), self.library_wanted.emit)
         menu.addAction(self._theme.icon("folder-open"), tr("Open a model file…"), self.choose_file)
+        menu.addAction(self._theme.icon("cable"), tr("Models of another server…"), self.servers_wanted.emit)
         menu.open_below(self.add)
 
     def _show_memory(self) -> None:
@@ -128,6 +130,8 @@ class ModelsCard(Card):
         text = tr("Stop sharing") if model.shared else tr("Share")
         share = menu.addAction(text)
         share.triggered.connect(lambda: self._presenter.set_model_shared(model.name, not model.shared))
+        if model.server:
+            return menu
         copy = menu.addAction(tr("Guests may copy its file"))
         copy.setCheckable(True)
         copy.setChecked(model.copyable)

@@ -70,6 +70,7 @@ from qvac_core.core.state import (
     ProviderEntry,
     SettingChanged,
     SharedModel,
+    SharedModelsChanged,
     SharingState,
     SpeechChoice,
     Target,
@@ -238,6 +239,7 @@ class Core:
             servers=self.model_servers,
         )
         self.model_servers.on_changed = self.machine.announce
+        self._hub.subscribe(lambda event: self.model_servers.tell() if isinstance(event, SharedModelsChanged) else None)
         self.model_servers.unload = pool.unload
         await self.model_servers.open()
         self._on_close("machine", self.machine.close)

@@ -721,6 +721,10 @@
         <translation>إضافة نموذج</translation>
     </message>
     <message>
+        <source>Add a model server</source>
+        <translation>إضافة خادم نماذج</translation>
+    </message>
+    <message>
         <source>Add a provider</source>
         <translation>إضافة مزوّد</translation>
     </message>
@@ -1246,6 +1250,10 @@
         <translation>نسخة احتياطية من هوية (*.json);;كل الملفات (*)</translation>
     </message>
     <message>
+        <source>Being asked for its models…</source>
+        <translation>يُسأل عن نماذجه…</translation>
+    </message>
+    <message>
         <source>Bengali</source>
         <translation>البنغالية</translation>
     </message>
@@ -1380,6 +1388,10 @@
     <message>
         <source>Catalan</source>
         <translation>الكتالانية</translation>
+    </message>
+    <message>
+        <source>Change a model server</source>
+        <translation>تغيير خادم نماذج</translation>
     </message>
     <message>
         <source>Change a server of tools</source>
@@ -2229,6 +2241,10 @@
         <translation>نسيان الأسئلة والإجابات…</translation>
     </message>
     <message>
+        <source>Forget the key</source>
+        <translation>نسيان المفتاح</translation>
+    </message>
+    <message>
         <source>Forget them</source>
         <translation>نسيانها</translation>
     </message>
@@ -2718,8 +2734,16 @@
         <translation>هل {name} جهازك أنت؟</translation>
     </message>
     <message>
+        <source>It answers</source>
+        <translation>إنه يجيب</translation>
+    </message>
+    <message>
         <source>It answers here when providers are away: then nothing would.</source>
         <translation>يجيب هنا عندما يغيب المزوّدون: وعندها لن يجيب أحد.</translation>
+    </message>
+    <message>
+        <source>It answers, and has no model yet.</source>
+        <translation>إنه يجيب، وليس لديه نموذج بعد.</translation>
     </message>
     <message>
         <source>It did not run.</source>
@@ -2942,6 +2966,10 @@
         <translation>تُزال رسائلها من هذا الجهاز. لا يمكن التراجع عن ذلك.</translation>
     </message>
     <message>
+        <source>Its models are offered no more, and its key is forgotten. The server itself stays as it is.</source>
+        <translation>لا تُعرض نماذجه بعد الآن، ويُنسى مفتاحه. يبقى الخادم نفسه كما هو.</translation>
+    </message>
+    <message>
         <source>Its owner paused it. Ask again in {hours} h, or choose another machine.</source>
         <translation>أوقفه مالكه مؤقتًا. اسأل من جديد بعد {hours} ساعة، أو اختر جهازًا آخر.</translation>
     </message>
@@ -3044,6 +3072,10 @@
     <message>
         <source>Key or qvac:// link</source>
         <translation>مفتاح أو رابط ⁦qvac://⁩</translation>
+    </message>
+    <message>
+        <source>Key, if it wants one</source>
+        <translation>المفتاح، إن طلب واحدًا</translation>
     </message>
     <message>
         <source>Keys</source>
@@ -3378,6 +3410,14 @@
         <translation>تظهر هنا نماذج LM Studio وOllama وJan وغيرها، وما تسمح لك الأجهزة المجاورة بنسخه.</translation>
     </message>
     <message>
+        <source>Models of another server</source>
+        <translation>نماذج خادم آخر</translation>
+    </message>
+    <message>
+        <source>Models of another server…</source>
+        <translation>نماذج خادم آخر…</translation>
+    </message>
+    <message>
         <source>Models of registry://{registry} live on a hypercore store that QVAC Desktop cannot read. Choose a registry://hf model, or add the GGUF file by hand.</source>
         <translation>نماذج registry://{registry} محفوظة في مخزن hypercore لا يستطيع QVAC Desktop قراءته. اختر نموذج registry://hf، أو أضف ملف GGUF يدويًا.</translation>
     </message>
@@ -3388,6 +3428,10 @@
     <message>
         <source>Models of the architecture {architecture} are not supported by this version of the engine. Choose another model, or update QVAC Desktop.</source>
         <translation>لا يدعم هذا الإصدار من المحرّك نماذج البنية {architecture}. اختر نموذجًا آخر، أو حدّث QVAC Desktop.</translation>
+    </message>
+    <message>
+        <source>Models of {name}</source>
+        <translation>نماذج {name}</translation>
     </message>
     <message>
         <source>Models to be had</source>
@@ -3556,6 +3600,10 @@
     <message>
         <source>Name, as you want to see it</source>
         <translation>الاسم كما تود رؤيته</translation>
+    </message>
+    <message>
+        <source>Name, which guests see behind its models</source>
+        <translation>الاسم، ويراه الضيوف بعد أسماء نماذجه</translation>
     </message>
     <message>
         <source>Needed means</source>
@@ -3780,6 +3828,10 @@
     <message>
         <source>None yet. A server of files, of a calendar or of the web is added by its command.</source>
         <translation>لا شيء بعد. يُضاف خادم للملفات أو للتقويم أو للويب بأمره.</translation>
+    </message>
+    <message>
+        <source>None yet. Ollama, LM Studio, llama.cpp&apos;s server, vLLM: whatever speaks OpenAI&apos;s API.</source>
+        <translation>لا يوجد بعد. Ollama وLM Studio وخادم llama.cpp وvLLM: كل ما يتحدث واجهة OpenAI.</translation>
     </message>
     <message>
         <source>None. Say here how answers should be.</source>
@@ -4990,6 +5042,10 @@
     <message>
         <source>Shared</source>
         <translation>مُشارَك</translation>
+    </message>
+    <message>
+        <source>Shared with guests</source>
+        <translation>مشترَك مع الضيوف</translation>
     </message>
     <message>
         <source>Sharing and manners</source>
@@ -6676,6 +6732,10 @@
         <translation>ينتهي وصولهم</translation>
     </message>
     <message>
+        <source>Their models stand beside those of this machine, in Chat and for guests.</source>
+        <translation>تقف نماذجها بجانب نماذج هذا الجهاز، في المحادثة وللضيوف.</translation>
+    </message>
+    <message>
         <source>Theme</source>
         <translation>المظهر</translation>
     </message>
@@ -7929,6 +7989,10 @@
         <translation>ماذا تود أن تفعل؟</translation>
     </message>
     <message>
+        <source>What you and your guests ask its models is sent to this address. Add only what you trust.</source>
+        <translation>ما تسأله أنت وضيوفك نماذجَه يُرسَل إلى هذا العنوان. لا تُضف إلا ما تثق به.</translation>
+    </message>
+    <message>
         <source>What {name} wrote</source>
         <translation>ما كتبه {name}</translation>
     </message>
@@ -8269,6 +8333,14 @@
         <translation>كما للجميع</translation>
     </message>
     <message>
+        <source>as its address</source>
+        <translation>كعنوانه</translation>
+    </message>
+    <message>
+        <source>as many as it is known to take</source>
+        <translation>بقدر ما يُعرف أنه يقبل</translation>
+    </message>
+    <message>
         <source>as the model</source>
         <translation>كالنموذج</translation>
     </message>
@@ -8355,6 +8427,10 @@
     <message>
         <source>connecting…</source>
         <translation>يتصل…</translation>
+    </message>
+    <message>
+        <source>context {tokens}</source>
+        <translation>السياق {tokens}</translation>
     </message>
     <message>
         <source>copy of the file</source>
@@ -8540,6 +8616,10 @@
     <message>
         <source>kept until you clear it</source>
         <translation>تُحفظ حتى تمسحها</translation>
+    </message>
+    <message>
+        <source>kept; write another one to change it</source>
+        <translation>محفوظ؛ اكتب آخر لتغييره</translation>
     </message>
     <message>
         <source>length reached</source>
@@ -9007,6 +9087,10 @@
         <translation>حُفظ {time}</translation>
     </message>
     <message>
+        <source>sees pictures</source>
+        <translation>يرى الصور</translation>
+    </message>
+    <message>
         <source>server away</source>
         <translation>الخادم غائب</translation>
     </message>
@@ -9415,6 +9499,10 @@
     <message>
         <source>{first} to {last}</source>
         <translation>{first} إلى {last}</translation>
+    </message>
+    <message>
+        <source>{first}: {found} ({names})</source>
+        <translation>{first}: {found} ({names})</translation>
     </message>
     <message>
         <source>{folder} and the data folder lie in each other. Choose a folder elsewhere.</source>
@@ -9994,6 +10082,10 @@
     <message>
         <source>{programs}, the last one {ago}.</source>
         <translation>{programs}، آخرها {ago}.</translation>
+    </message>
+    <message>
+        <source>{program} answers</source>
+        <translation>{program} يجيب</translation>
     </message>
     <message>
         <source>{prompt} / {generated}</source>

@@ -557,6 +557,10 @@
         <translation>Modell hinzufügen</translation>
     </message>
     <message>
+        <source>Add a model server</source>
+        <translation>Einen Modell-Server hinzufügen</translation>
+    </message>
+    <message>
         <source>Add a provider</source>
         <translation>Anbieter hinzufügen</translation>
     </message>
@@ -1078,6 +1082,10 @@
         <translation>Sicherung einer Identität (*.json);;Alle Dateien (*)</translation>
     </message>
     <message>
+        <source>Being asked for its models…</source>
+        <translation>Wird nach seinen Modellen gefragt…</translation>
+    </message>
+    <message>
         <source>Bengali</source>
         <translation>Bengalisch</translation>
     </message>
@@ -1212,6 +1220,10 @@
     <message>
         <source>Catalan</source>
         <translation>Katalanisch</translation>
+    </message>
+    <message>
+        <source>Change a model server</source>
+        <translation>Einen Modell-Server ändern</translation>
     </message>
     <message>
         <source>Change a server of tools</source>
@@ -2057,6 +2069,10 @@
         <translation>Fragen und Antworten vergessen…</translation>
     </message>
     <message>
+        <source>Forget the key</source>
+        <translation>Den Schlüssel vergessen</translation>
+    </message>
+    <message>
         <source>Forget them</source>
         <translation>Vergessen</translation>
     </message>
@@ -2546,8 +2562,16 @@
         <translation>Ist {name} Ihr eigener Rechner?</translation>
     </message>
     <message>
+        <source>It answers</source>
+        <translation>Er antwortet</translation>
+    </message>
+    <message>
         <source>It answers here when providers are away: then nothing would.</source>
         <translation>Es antwortet hier, wenn Anbieter weg sind: Dann täte es niemand.</translation>
+    </message>
+    <message>
+        <source>It answers, and has no model yet.</source>
+        <translation>Er antwortet und hat noch kein Modell.</translation>
     </message>
     <message>
         <source>It did not run.</source>
@@ -2770,6 +2794,10 @@
         <translation>Die Nachrichten werden von diesem Rechner entfernt. Das kann nicht rückgängig gemacht werden.</translation>
     </message>
     <message>
+        <source>Its models are offered no more, and its key is forgotten. The server itself stays as it is.</source>
+        <translation>Seine Modelle werden nicht mehr angeboten, und sein Schlüssel wird vergessen. Der Server selbst bleibt, wie er ist.</translation>
+    </message>
+    <message>
         <source>Its owner paused it. Ask again in {hours} h, or choose another machine.</source>
         <translation>Der Besitzer hat pausiert. Fragen Sie in {hours} h wieder, oder wählen Sie einen anderen Rechner.</translation>
     </message>
@@ -2872,6 +2900,10 @@
     <message>
         <source>Key or qvac:// link</source>
         <translation>Schlüssel oder qvac://-Link</translation>
+    </message>
+    <message>
+        <source>Key, if it wants one</source>
+        <translation>Schlüssel, falls er einen will</translation>
     </message>
     <message>
         <source>Keys</source>
@@ -3206,6 +3238,14 @@
         <translation>Hier erscheinen Modelle von LM Studio, Ollama, Jan und anderen, und was Rechner neben diesem Sie kopieren lassen.</translation>
     </message>
     <message>
+        <source>Models of another server</source>
+        <translation>Modelle eines anderen Servers</translation>
+    </message>
+    <message>
+        <source>Models of another server…</source>
+        <translation>Modelle eines anderen Servers…</translation>
+    </message>
+    <message>
         <source>Models of registry://{registry} live on a hypercore store that QVAC Desktop cannot read. Choose a registry://hf model, or add the GGUF file by hand.</source>
         <translation>Modelle von registry://{registry} liegen in einem Hypercore-Speicher, den QVAC Desktop nicht lesen kann. Wählen Sie ein Modell mit registry://hf, oder fügen Sie die GGUF-Datei von Hand hinzu.</translation>
     </message>
@@ -3216,6 +3256,10 @@
     <message>
         <source>Models of the architecture {architecture} are not supported by this version of the engine. Choose another model, or update QVAC Desktop.</source>
         <translation>Modelle der Architektur {architecture} kann diese Version des Rechenwerks nicht ausführen. Wählen Sie ein anderes Modell, oder aktualisieren Sie QVAC Desktop.</translation>
+    </message>
+    <message>
+        <source>Models of {name}</source>
+        <translation>Modelle von {name}</translation>
     </message>
     <message>
         <source>Models to be had</source>
@@ -3384,6 +3428,10 @@
     <message>
         <source>Name, as you want to see it</source>
         <translation>Name, wie Sie ihn sehen möchten</translation>
+    </message>
+    <message>
+        <source>Name, which guests see behind its models</source>
+        <translation>Name, den Gäste hinter seinen Modellen sehen</translation>
     </message>
     <message>
         <source>Needed means</source>
@@ -3608,6 +3656,10 @@
     <message>
         <source>None yet. A server of files, of a calendar or of the web is added by its command.</source>
         <translation>Noch keine. Ein Server für Dateien, Kalender oder das Netz wird durch seinen Befehl hinzugefügt.</translation>
+    </message>
+    <message>
+        <source>None yet. Ollama, LM Studio, llama.cpp&apos;s server, vLLM: whatever speaks OpenAI&apos;s API.</source>
+        <translation>Noch keiner. Ollama, LM Studio, der Server von llama.cpp, vLLM: was immer die API von OpenAI spricht.</translation>
     </message>
     <message>
         <source>None. Say here how answers should be.</source>
@@ -4802,6 +4854,10 @@
     <message>
         <source>Shared</source>
         <translation>Freigegeben</translation>
+    </message>
+    <message>
+        <source>Shared with guests</source>
+        <translation>Mit Gästen geteilt</translation>
     </message>
     <message>
         <source>Sharing and manners</source>
@@ -6472,6 +6528,10 @@
         <translation>Ihr Zugang endet</translation>
     </message>
     <message>
+        <source>Their models stand beside those of this machine, in Chat and for guests.</source>
+        <translation>Ihre Modelle stehen neben denen dieses Rechners, im Chat und für Gäste.</translation>
+    </message>
+    <message>
         <source>Theme</source>
         <translation>Farbschema</translation>
     </message>
@@ -7709,6 +7769,10 @@
         <translation>Was möchten Sie tun?</translation>
     </message>
     <message>
+        <source>What you and your guests ask its models is sent to this address. Add only what you trust.</source>
+        <translation>Was Sie und Ihre Gäste seine Modelle fragen, wird an diese Adresse gesandt. Fügen Sie nur hinzu, wem Sie trauen.</translation>
+    </message>
+    <message>
         <source>What {name} wrote</source>
         <translation>Was {name} schrieb</translation>
     </message>
@@ -8037,6 +8101,14 @@
         <translation>wie für alle</translation>
     </message>
     <message>
+        <source>as its address</source>
+        <translation>wie seine Adresse</translation>
+    </message>
+    <message>
+        <source>as many as it is known to take</source>
+        <translation>so viele, wie es von ihm bekannt ist</translation>
+    </message>
+    <message>
         <source>as the model</source>
         <translation>wie das Modell</translation>
     </message>
@@ -8119,6 +8191,10 @@
     <message>
         <source>connecting…</source>
         <translation>verbindet…</translation>
+    </message>
+    <message>
+        <source>context {tokens}</source>
+        <translation>Kontext {tokens}</translation>
     </message>
     <message>
         <source>copy of the file</source>
@@ -8296,6 +8372,10 @@
     <message>
         <source>kept until you clear it</source>
         <translation>aufbewahrt, bis Sie es leeren</translation>
+    </message>
+    <message>
+        <source>kept; write another one to change it</source>
+        <translation>aufbewahrt; schreiben Sie einen anderen, um ihn zu ändern</translation>
     </message>
     <message>
         <source>length reached</source>
@@ -8751,6 +8831,10 @@
         <translation>gespeichert {time}</translation>
     </message>
     <message>
+        <source>sees pictures</source>
+        <translation>sieht Bilder</translation>
+    </message>
+    <message>
         <source>server away</source>
         <translation>Server nicht da</translation>
     </message>
@@ -9151,6 +9235,10 @@
     <message>
         <source>{first} to {last}</source>
         <translation>{first} bis {last}</translation>
+    </message>
+    <message>
+        <source>{first}: {found} ({names})</source>
+        <translation>{first}: {found} ({names})</translation>
     </message>
     <message>
         <source>{folder} and the data folder lie in each other. Choose a folder elsewhere.</source>
@@ -9726,6 +9814,10 @@
     <message>
         <source>{programs}, the last one {ago}.</source>
         <translation>{programs}, zuletzt {ago}.</translation>
+    </message>
+    <message>
+        <source>{program} answers</source>
+        <translation>{program} antwortet</translation>
     </message>
     <message>
         <source>{prompt} / {generated}</source>

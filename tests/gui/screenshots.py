@@ -13,6 +13,7 @@ from PySide6.QtCore import Qt
 from PySide6.QtTest import QTest
 
 from app.theme import Theme
+from app.views.settings_model_servers import ModelServersEntry
 from app.views.settings_tools import ToolServersEntry
 from app.views.share_dialogs import KeyDialog
 from app.views.share_identity import NewIdentityDialog, RestoreDialog
@@ -34,6 +35,7 @@ from qvac_core.core.state import (
 )
 from tests.gui.conftest import DirectProxy
 from tests.gui.fake_core import FakeCore
+from tests.gui.fake_model_servers import OLLAMA, RACK
 from tests.gui.fake_tools import CALENDAR, MAPS
 from tests.gui.picture_taking import keep_and_close, settle, take_all
 from tests.gui.populated import NOON, fullest, populate
@@ -193,6 +195,24 @@ def _with_tools() -> FakeCore:
     return core
 
 
+def _with_model_servers() -> FakeCore:
+    core = FakeCore(clock=lambda: NOON)
+    core.model_servers.entries = (OLLAMA, RACK)
+    return core
+
+
+def _model_servers(window: MainWindow) -> None:
+    window.open_settings("models")
+    entry = next(iter(window.settings.page.findChildren(ModelServersEntry)))
+    entry.rows[OLLAMA.id].fold.click()
+    window.settings.page.search.setText("Models of another server")
+
+
+def _change_model_server(window: MainWindow) -> None:
+    window.open_settings("models")
+    next(iter(window.settings.page.findChildren(ModelServersEntry))).edit(RACK)
+
+
 def _mirrored_settings(window: MainWindow) -> None:
     window.open_settings("appearance")
     _mirrored(window)
@@ -247,6 +267,9 @@ PICTURES = (
     Picture("settings-tools-dark", _with_tools, "dark", act=_tools),
     Picture("settings-tools-narrow", _with_tools, size=(720, 520), act=_tools),
     Picture("settings-tools-mirrored", _with_tools, size=NARROW, act=_mirrored_tools),
+    Picture("settings-model-servers", _with_model_servers, act=_model_servers),
+    Picture("settings-model-servers-dark-narrow", _with_model_servers, "dark", size=(720, 520), act=_model_servers),
+    Picture("settings-model-servers-change", _with_model_servers, act=_change_model_server),
     Picture("settings-tools-add", _with_tools, act=_add_tools),
     Picture("settings-appearance", _busy, act=_appearance),
     Picture("settings-appearance-dark", _busy, "dark", act=_appearance),
