@@ -81,6 +81,8 @@ class ModelServerDialog(Dialog):
 
     def _forget_key(self, forget: bool) -> None:
         self.key.setEnabled(not forget)
+        self.key.setPlaceholderText(tr("none") if forget else tr("kept; write another one to change it"))
+        self.forget.setText(tr("Keep the key") if forget else tr("Forget the key"))
 
     def _test(self) -> None:
         self.test.start_busy(tr("Asking…"))

@@ -3042,6 +3042,10 @@
         <translation>مواصلة المشاركة دون نافذة؟</translation>
     </message>
     <message>
+        <source>Keep the key</source>
+        <translation>الاحتفاظ بالمفتاح</translation>
+    </message>
+    <message>
         <source>Keep this machine awake while a guest is served</source>
         <translation>إبقاء الجهاز مستيقظًا أثناء خدمة ضيف</translation>
     </message>

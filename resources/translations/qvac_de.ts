@@ -2870,6 +2870,10 @@
         <translation>Ohne Fenster weiter freigeben?</translation>
     </message>
     <message>
+        <source>Keep the key</source>
+        <translation>Den Schlüssel behalten</translation>
+    </message>
+    <message>
         <source>Keep this machine awake while a guest is served</source>
         <translation>Ruhezustand verhindern, solange ein Gast bedient wird</translation>
     </message>

@@ -202,15 +202,23 @@ def _with_model_servers() -> FakeCore:
 
 
 def _model_servers(window: MainWindow) -> None:
-    window.open_settings("models")
-    entry = next(iter(window.settings.page.findChildren(ModelServersEntry)))
+    entry = _servers_known(window)
     entry.rows[OLLAMA.id].fold.click()
     window.settings.page.search.setText("Models of another server")
 
 
 def _change_model_server(window: MainWindow) -> None:
+    _servers_known(window).edit(RACK)
+
+
+def _servers_known(window: MainWindow) -> ModelServersEntry:
+    """Without waiting for the core's answer."""
     window.open_settings("models")
-    next(iter(window.settings.page.findChildren(ModelServersEntry))).edit(RACK)
+    servers = window.settings.rows.servers
+    assert servers is not None
+    servers.entries = (OLLAMA, RACK)
+    servers.changed.emit()
+    return next(iter(window.settings.page.findChildren(ModelServersEntry)))
 
 
 def _mirrored_settings(window: MainWindow) -> None:
