@@ -140,7 +140,7 @@ def _tell(listed: Sequence[ModelEntry], copies: set[str], options: argparse.Name
         (
             entry.name,
             ", ".join(entry.abilities),
-            size(entry.size_bytes),
+            size(entry.size_bytes) if entry.size_bytes else "–",  # it is at a server
             f"{entry.context_tokens} tokens" if entry.context_tokens and "chat" in entry.abilities else "–",
             "loaded" if entry.loaded else "on its disk",
             "yes" if entry.sha256 in copies else "no",
