@@ -433,7 +433,10 @@ MODELS = Section(
                     later("Models of another server"),
                     "",
                     Special("model_servers"),
-                    words=("Ollama", "LM Studio", "llama.cpp", "vLLM", "OpenAI", "API key", "--server", "servers"),
+                    words=(
+                        *("Ollama", "LM Studio", "llama.cpp", "vLLM", "OpenAI", "API key"),
+                        *("--server", "--server-key-file", "--requests"),
+                    ),
                 ),
             ),
         ),

@@ -43,7 +43,8 @@ ELSEWHERE = {
     # The name of the program is its name everywhere.
     "*": {"QVAC Desktop"},
     # Examples of what is typed, in the forms of other programs.
-    "presenters/settings_rows.py": {"Model Context Protocol"},
+    "presenters/settings_rows.py": {"API key", "LM Studio", "Model Context Protocol"},
+    "views/model_server_dialog.py": {"http://127.0.0.1:11434"},
     "views/tool_dialogs.py": {
         "Authorization: Bearer …",
         "JSON (*.json);;(*)",
