@@ -237,7 +237,7 @@ def test_a_peer_that_floods_a_reader_who_sleeps_is_held_at_its_window() -> None:
         for _ in range(400):
             peer.write(peer.secret.encrypt(bytes(20_000)))
         await peer.pump(20)
-        assert accepted[0]._queued_bytes < 5 * MEBIBYTE
+        assert accepted[0]._queued_bytes < 9 * MEBIBYTE  # its window, and what came out of order beside it
         assert not accepted[0].closed
         accepted[0].destroy()
 
