@@ -386,7 +386,7 @@ def appimage(options: argparse.Namespace) -> Path:
     say("mksquashfs packs the AppImage")
     environment = {name: value for name, value in os.environ.items() if name != "SOURCE_DATE_EPOCH"}
     command = ["mksquashfs", str(folder), str(image), "-root-owned", "-noappend", "-no-progress", "-quiet"]
-    command += ["-comp", "zstd", "-Xcompression-level", "19", "-b", "1M"]
+    command += ["-comp", "zstd", "-Xcompression-level", "3" if options.fast else "19", "-b", "1M"]
     command += ["-mkfs-time", str(epoch()), "-all-time", str(epoch())]
     if subprocess.run(command, env=environment, check=False).returncode:
         raise BuildError("mksquashfs failed.")
@@ -427,7 +427,7 @@ def portable(options: argparse.Namespace) -> Path:
         entry.mtime = epoch()
         return entry
 
-    with tarfile.open(target, "w:xz", preset=6) as archive:
+    with tarfile.open(target, "w:xz", preset=0 if options.fast else 6) as archive:
         archive.add(folder, folder.name, recursive=False, filter=plain)
         for path in sorted(folder.rglob("*")):
             archive.add(path, f"{folder.name}/{path.relative_to(folder)}", recursive=False, filter=plain)

@@ -149,7 +149,7 @@ class Root:
         target = self.tree / place.lstrip("/")
         make = ("mkdir", "-p", target) if file.is_dir() else ("install", "-D", "/dev/null", target)
         self.room.run(*make)
-        self.room.run("mount", "--bind", "-o", "ro", file, target)
+        self.room.run("mount", "--bind", "-o", "ro", file.resolve(), target)
         self.room.run("mount", "-o", "remount,bind,ro", target)
         return place
 

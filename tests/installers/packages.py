@@ -20,11 +20,28 @@ LATER = 3600.0  # seconds for all builds
 
 @dataclass(frozen=True)
 class Packages:
-    deb: Path
-    rpm: Path
-    portable: Path
-    appimage: Path | None
+    folder: Path
     both_engines: bool
+
+    @property
+    def deb(self) -> Path:
+        return self._the("*.deb")
+
+    @property
+    def rpm(self) -> Path:
+        return self._the("*.rpm")
+
+    @property
+    def portable(self) -> Path:
+        return self._the("*-linux-*.tar.xz")
+
+    @property
+    def appimage(self) -> Path | None:
+        return next(iter(self.folder.glob("*.AppImage")), None)
+
+    def _the(self, pattern: str) -> Path:
+        (found,) = self.folder.glob(pattern)
+        return found
 
 
 def wheel() -> Path | None:
@@ -47,19 +64,7 @@ def packages() -> Packages:
         command = [sys.executable, str(ROOT / "installers" / "build.py"), *targets, *options]
         told = subprocess.run(command, capture_output=True, text=True, timeout=LATER, check=False)
         assert told.returncode == 0, told.stderr[-4000:]
-    images = sorted(folder.glob("*.AppImage"))
-    return Packages(
-        deb=_the("*.deb", folder),
-        rpm=_the("*.rpm", folder),
-        portable=_the("*-linux-*.tar.xz", folder),
-        appimage=images[0] if images else None,
-        both_engines=engine is not None,
-    )
-
-
-def _the(pattern: str, folder: Path) -> Path:
-    (found,) = folder.glob(pattern)
-    return found
+    return Packages(folder, both_engines=engine is not None)
 
 
 def as_older(deb: Path, version: str, folder: Path) -> Path:
