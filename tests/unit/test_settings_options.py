@@ -40,6 +40,7 @@ ELSEWHERE = {
     "--minutes": "Pause, on the machine itself",
     **dict.fromkeys(("--places", "--access-days"), "the page of invites, under Share my GPU"),
     **dict.fromkeys(("--mine", "--not-mine"), "the page of a person, under Share my GPU"),
+    **dict.fromkeys(("--side", "--with", "--key"), "`receipts`: what a terminal lists, exports and verifies"),
     "--quit": "Quit, in the menu of the tray",
     "--self-test": "of a terminal: whether an installation is whole, also where no window opens",
     "--json": "for programs",
