@@ -22,6 +22,7 @@ VERSION: Final = 1
 ID_BYTES: Final = 16
 MOST_BYTES: Final = 2048  # of an encoded receipt
 MOST_LETTERS: Final = 512  # of each of its texts
+NO_FILE_SEEN: Final = "at another server: no file was seen"  # in place of a quantization
 THOUSANDTHS: Final = 1000  # in which an amount is written: a receipt has whole numbers alone
 _DOMAIN: Final = b"qvac-desktop receipt 1 "
 
@@ -47,7 +48,9 @@ class Receipt:
 
     id: the provider's own of this request, 16 bytes; request_id: the guest's. Times in Unix milliseconds.
 
-    amount: in thousandths of `unit` (texts, seconds of audio); unit "" = tokens alone. outcome: as the log has it.
+    model_sha256: of the model's file; of one that another server runs, which model at which server it is, and
+    `quantization` is then NO_FILE_SEEN. amount: in thousandths of `unit` (texts, seconds of audio); unit "" = tokens
+    alone. outcome: as the log has it.
     """
 
     provider: bytes

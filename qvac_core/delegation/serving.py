@@ -102,6 +102,7 @@ from qvac_core.delegation.peer_stream import PeerStream
 from qvac_core.delegation.policy import Act, Cause, State, Verdict, What, decide
 from qvac_core.delegation.policy_words import rejection, stop
 from qvac_core.delegation.prompt_estimate import prompt_estimate
+from qvac_core.delegation.receipts import NO_FILE_SEEN
 from qvac_core.delegation.rpc import Rpc, RpcLimits
 from qvac_core.delegation.rpc_streams import IncomingRequest, IncomingStream, OutgoingStream
 from qvac_core.delegation.terms import terms_of
@@ -694,7 +695,8 @@ class Session:
             if lost is not None and isinstance(lost.session, Session) and lost.session.is_lost:
                 self.requests.supersede(lost, self)
         live = self.requests.open(kind, self.public_key, self, own_id, known.model_id, known.model.name)
-        live.model_sha256, live.quantization = known.model.sha256, known.model.quantization
+        live.model_sha256 = known.model.sha256
+        live.quantization = known.model.quantization if known.model.at is None else NO_FILE_SEEN
         live.judge = lambda: self._why_stop(live)
         self._watch_guest()
         live.keeps_contents = self._told_of_contents and self._service.greeting().logs_content

@@ -21,6 +21,7 @@ from qvac_core.delegation.events import RequestEnded
 from qvac_core.delegation.messages import GuestWord, ModelEntry, OfferedReceipt, Receipts, ReceiptsReply
 from qvac_core.delegation.receipts import (
     MOST_BYTES,
+    NO_FILE_SEEN,
     Objection,
     Party,
     Receipt,
@@ -31,6 +32,7 @@ from qvac_core.delegation.receipts import (
     objection,
     signature_of,
 )
+from qvac_core.engines.interface import AtServer
 from qvac_core.errors import RemoteProtocolError, StoreError
 from tests.unit.delegation_room import ASK, Room, admitting, provider_room
 from tests.unit.memory_stream import run, settle
@@ -173,6 +175,26 @@ def test_both_sides_sign_an_answer_and_keep_it(books: tuple[Book, Book]) -> None
             assert (receipt.request_id, receipt.id.hex(), receipt.outcome) == (answer.request_id, ended.id, "eos")
             assert is_signed(Party.PROVIDER, given.body, given.provider_signature, PROVIDER.public_key)
             assert is_signed(Party.GUEST, given.body, given.guest_signature, GUEST.public_key)
+
+    run(main())
+
+
+def test_of_a_model_that_another_server_runs_it_says_so(
+    books: tuple[Book, Book], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What stands in the place of a checksum is none of weights."""
+    provider, guest = books
+    at_server = replace(SMOL, quantization="", at=AtServer("Ollama", "smollm2:135m"))
+    monkeypatch.setattr("tests.unit.scripted_engine.SMOL", at_server)
+
+    async def main() -> None:
+        async with room_of(provider) as room:
+            consumer = room.consumer(GUEST.public_key, receipts=guest)
+            answer = await consumer.completion(await load(consumer), ASK)
+            await answer.text
+            await until(provider, lambda: states(provider) == [ReceiptState.SIGNED] == states(guest))
+            await consumer.close()
+            assert decoded(guest.all[0].body).quantization == NO_FILE_SEEN
 
     run(main())
 
