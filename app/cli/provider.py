@@ -57,7 +57,7 @@ async def provide(options: argparse.Namespace, output: Output) -> int:
         output.event("ready", publicKey=core.public_key, models=models)
         output.text(f"Sharing under the key\n\n  {core.public_key}\n")
         output.text("Models: " + (", ".join(models) or "none (give --model NAME_OR_PATH)"))
-        output.text(_who(await core.access_rules()))
+        output.text(_who(await core.access_rules(), asked_here=options.knock and asks_here(output)))
         await door.keep()
     finally:
         await core.close()
@@ -98,12 +98,14 @@ async def _announced(core: Core) -> None:
     unsubscribe()
 
 
-def _who(rules: AccessRules) -> str:
+def _who(rules: AccessRules, *, asked_here: bool = False) -> str:
     blocked = sum(key.blocked for key in rules.keys)
     allowed = len(rules.keys) - blocked
     if rules.mode is AccessMode.DENY:
         exception = f", except {blocked} blocked" if blocked else ""
         return f"Open to everybody who knows the key{exception}. Ctrl-C ends it."
+    if not allowed and asked_here:
+        return "Nobody may use it yet: who tries to is asked about here. Ctrl-C ends it."
     if not allowed:
         return (
             "Nobody may use it yet: `qvac-desktop guests allow KEY` lets somebody in, also while this runs (they find "

@@ -311,9 +311,10 @@ class Machine:
         self.announce()
 
     def shared_names(self) -> frozenset[str]:
-        if self._shared_now is not None:
-            return self._shared_now
-        return frozenset(self._store.settings.settings.sharing.models) | self._servers.given_names()
+        switched_on = self._shared_now
+        if switched_on is None:
+            switched_on = frozenset(self._store.settings.settings.sharing.models)
+        return switched_on | self._servers.given_names()
 
     def shared_models(self) -> tuple[SharedModel, ...]:
         """With their switches: chat models first, then those of other abilities; then files of no use."""

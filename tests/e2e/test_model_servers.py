@@ -248,6 +248,7 @@ def test_the_chat_of_this_machine(xllamacpp: RealServer, tmp_path: Path) -> None
 def test_the_command_line(
     bootstrap: str,
     xllamacpp: RealServer,
+    small_model_path: Path,
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
@@ -287,13 +288,13 @@ def test_the_command_line(
 
     provider = qvac_desktop(
         *("provider", "--server", xllamacpp.address, "--server-key-file", str(key), "--allow", GUEST_KEY),
-        *("--bootstrap", bootstrap, "--json"),
+        *("--model", str(small_model_path), "--bootstrap", bootstrap, "--json"),
         data_dir=tmp_path / "provider",
     )
     with provider:
         ready = provider.until("ready")
-        (model,) = ready["models"]
-        assert model.startswith("smol@127.0.0.1:")
+        file, model = ready["models"]
+        assert "@" not in file and model.startswith("smol@127.0.0.1:")
         guest = run(
             *("chat", ready["publicKey"], "--model", model, "--prompt", "Say hello.", "--json"),
             *("--bootstrap", bootstrap, "--seed", GUEST_SEED, "--data-dir", str(tmp_path / "guest")),
