@@ -301,7 +301,10 @@ class ModelServersRoom:
                 one.record = record
                 self.engine.parallel_changed(id, parallel_of(record))
                 if one.kept:
-                    await self._run(self._store.model_servers.seen, record)
+                    try:
+                        await self._run(self._store.model_servers.seen, record)
+                    except StoreError as error:  # known in this run all the same; the next look keeps it
+                        logger.warning("what a model server has could not be kept: %s", error)
             self._changed()
 
     def _client(self, one: _Watched) -> OpenAiClient:

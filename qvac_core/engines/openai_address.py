@@ -30,11 +30,12 @@ def base_address(text: str) -> str:
         written = f"http://{written}"
     try:
         url = httpx.URL(written)
+        host = url.host  # decoded only now: xn--… may be no name either
     except (httpx.InvalidURL, ValueError):
         raise _no_address(text) from None
-    if len(written) > ADDRESS_LIMIT or not written.isprintable() or "%" in url.host or (url.port or 1) > PORT_LIMIT:
+    if len(written) > ADDRESS_LIMIT or not written.isprintable() or "%" in host or (url.port or 1) > PORT_LIMIT:
         raise _no_address(text)
-    if url.scheme not in ("http", "https") or not url.host:
+    if url.scheme not in ("http", "https") or not host:
         raise _wrong("A server is reached by http or https: write an address such as http://127.0.0.1:11434")
     if url.userinfo:
         raise _wrong("Leave the login out of the address, and give the key by itself.")

@@ -131,7 +131,7 @@ class OpenAiClient:
                 kind = response.headers.get("content-type", "").partition(";")[0].strip().lower()
                 async with aclosing(_lines(response, wait, self.patience.gap)) as lines:
                     if kind == "application/json":
-                        yield checked(parse("\n".join([line async for line in lines]).encode()))
+                        yield checked(parse(await _whole(lines)))
                         return
                     async for line in lines:
                         field_name, _, text = line.partition(":")
@@ -261,6 +261,16 @@ async def _read(response: httpx.Response, most: int, *, cut: bool = False) -> by
         if len(content) > most:
             if cut:
                 return bytes(content[:most])
+            raise ModelError(UNREADABLE, name="COMPLETION_FAILED", code=52406)
+    return bytes(content)
+
+
+async def _whole(lines: AsyncGenerator[str, None]) -> bytes:
+    """Of an answer that is no stream."""
+    content = bytearray()
+    async for line in lines:
+        content += line.encode() + b"\n"
+        if len(content) > BODY_LIMIT:
             raise ModelError(UNREADABLE, name="COMPLETION_FAILED", code=52406)
     return bytes(content)
 

@@ -353,7 +353,7 @@ def read_vectors(answer: Any, count: int) -> tuple[numpy.ndarray[Any, Any], int]
     ordered = sorted(rows, key=lambda row: row["index"] if isinstance(row.get("index"), int) else 0)
     try:
         vectors = numpy.array([_vector(row.get("embedding")) for row in ordered], numpy.float32)
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, OverflowError):
         raise _unreadable() from None
     if vectors.ndim != 2 or not vectors.shape[1] or not bool(numpy.isfinite(vectors).all()):
         raise _unreadable()

@@ -71,7 +71,11 @@ async def list_models(client: OpenAiClient) -> Served:
     rows = listed.get("data") if isinstance(listed, dict) else None
     if not isinstance(rows, list):
         raise ModelError(NO_API, name="NO_SUCH_API")
-    named = [row for row in rows if isinstance(row, dict) and _usable(row.get("id"))][:MODELS_LIMIT]
+    by_name: dict[str, Mapping[str, Any]] = {}
+    for row in rows:
+        if isinstance(row, dict) and _usable(row.get("id")):
+            by_name.setdefault(row["id"], row)  # one that is listed twice is one model
+    named = list(by_name.values())[:MODELS_LIMIT]
     kind = await _kind(client, named)
     match kind:
         case ServerKind.LLAMA_CPP:
@@ -95,7 +99,7 @@ def _plain(row: Mapping[str, Any]) -> ServedModel:
 
 
 async def _kind(client: OpenAiClient, rows: Sequence[Mapping[str, Any]]) -> ServerKind:
-    owners = {row.get("owned_by") for row in rows}
+    owners = {owner for row in rows if isinstance(owner := row.get("owned_by"), str)}
     if "llamacpp" in owners:
         return ServerKind.LLAMA_CPP
     if "vllm" in owners:
@@ -159,7 +163,8 @@ async def _ollama(client: OpenAiClient, rows: Sequence[Mapping[str, Any]]) -> Se
 
 async def _lm_studio(client: OpenAiClient, rows: Sequence[Mapping[str, Any]]) -> Served:
     listed = _object(await _ask(client, f"{root_of(client.server.base)}/api/v0/models")).get("data")
-    known = {row.get("id"): row for row in listed if isinstance(row, dict)} if isinstance(listed, list) else {}
+    told_of = [row for row in listed if isinstance(row, dict)] if isinstance(listed, list) else []
+    known = {row["id"]: row for row in told_of if _usable(row.get("id"))}
     models = []
     for row in rows:
         name, told = row["id"], _object(known.get(row["id"]))

@@ -74,6 +74,7 @@ def test_an_address_as_people_write_it(written: str, base: str) -> None:
         "http://host:99999",
         "javascript:alert(1)",
         "http://ho\nst",
+        "http://xn--a",
         "http://" + "a" * 600,
     ],
 )
@@ -258,5 +259,48 @@ def test_a_change_in_a_terminal_is_followed(tmp_path: Path, monkeypatch: pytest.
         store.model_servers.remove(ID)
         while room.models():
             await asyncio.sleep(0.02)
+
+    in_room(tmp_path, act)
+
+
+@pytest.mark.parametrize("owner", [["x"], {}, 7, None, True])
+def test_an_owner_that_is_no_text_stops_no_look(tmp_path: Path, owner: object) -> None:
+    async def act(room: ModelServersRoom, server: Scripted, store: Store, told: list[ModelServersChanged]) -> None:
+        async def odd(connection: Connection, asked: Asked) -> None:
+            await connection.json(
+                {"data": [{"id": "a", "owned_by": owner}, {"id": "b", "owned_by": "me"}, {"id": "a"}]}
+            )
+
+        server.on("models", odd)
+        assert [model.served for model in (await room.keep(server.address, "Rack")).models] == ["a", "b"]
+
+    in_room(tmp_path, act)
+
+
+def test_a_list_of_lm_studio_that_is_none_is_passed_over(tmp_path: Path) -> None:
+    async def act(room: ModelServersRoom, server: Scripted, store: Store, told: list[ModelServersChanged]) -> None:
+        async def its(connection: Connection, asked: Asked) -> None:
+            await connection.json({"data": [{"id": "a", "owned_by": "organization_owner"}]})
+
+        async def odd(connection: Connection, asked: Asked) -> None:
+            await connection.json({"data": [{"id": ["a"]}, {"id": "a", "type": "embeddings"}, 7]})
+
+        server.on("models", its)
+        server.on("/api/v0/models", odd)
+        assert [(model.served, model.ability) for model in (await room.keep(server.address)).models] == [("a", "embed")]
+
+    in_room(tmp_path, act)
+
+
+def test_a_disk_that_is_full_ends_no_watch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(server: ModelServer) -> None:
+        raise StoreError("The disk is full.")
+
+    async def act(room: ModelServersRoom, server: Scripted, store: Store, told: list[ModelServersChanged]) -> None:
+        with monkeypatch.context() as patch:
+            patch.setattr(store.model_servers, "seen", full)
+            entry = await room.keep(server.address, "Rack")
+        assert (entry.state, [model.name for model in entry.models]) == (ServerState.THERE, ["small@Rack"])
+        await room.first_look()
 
     in_room(tmp_path, act)

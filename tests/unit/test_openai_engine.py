@@ -209,6 +209,22 @@ def test_a_server_that_loads_first_is_waited_for_while_it_gives_a_sign_of_life()
     play(act, patience=Patience(first=1.0, gap=20))
 
 
+def test_an_answer_without_end_that_is_no_stream_is_not_gathered(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("qvac_core.engines.openai_client.BODY_LIMIT", 100_000)
+
+    async def act(scene: Scene) -> None:
+        async def script(connection: Connection, asked: Asked) -> None:
+            await connection.head()
+            while True:
+                await connection.write("1,\n" * 1000)
+
+        scene.server.on("chat/completions", ready, script)
+        got = await take(await scene.model())
+        assert got.error is not None and "no answer of OpenAI" in got.error.message
+
+    play(act)
+
+
 def test_nobody_there() -> None:
     async def act(scene: Scene) -> None:
         model = await scene.model()
@@ -608,13 +624,17 @@ def test_embeddings_in_any_order_and_both_forms() -> None:
         async def broken(connection: Connection, asked: Asked) -> None:
             await connection.json({"data": [{"index": 0, "embedding": [1, "x"]}]})
 
-        scene.server.on("embeddings", script, script, encoded, broken)
+        async def huge(connection: Connection, asked: Asked) -> None:
+            await connection.json({"data": [{"index": 0, "embedding": [10**400]}]})
+
+        scene.server.on("embeddings", script, script, encoded, broken, huge)
         model = await scene.engine.load_embedding(PATH, ModelConfig())
         found = await model.embed(EmbeddingRequest("1", ("a", "b")))
         assert found.vectors.tolist() == [[1.0, 0.0], pytest.approx([0.6, 0.8])] and found.tokens == 5
         assert (await model.embed(EmbeddingRequest("2", ("a",), normalize=-1))).vectors.tolist() == [[1.0, 0.0]]
-        with pytest.raises(ModelError, match="no answer of OpenAI"):
-            await model.embed(EmbeddingRequest("3", ("a",)))
+        for id in ("3", "4"):
+            with pytest.raises(ModelError, match="no answer of OpenAI"):
+                await model.embed(EmbeddingRequest(id, ("a",)))
 
     play(act)
 
