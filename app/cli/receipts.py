@@ -11,7 +11,7 @@ from pathlib import Path
 from app.cli.config import core_config
 from app.cli.output import Output
 from qvac_core.codec.key_text import short_key
-from qvac_core.core.receipts import check_file, write_receipts
+from qvac_core.core.receipts import LATEST, check_file, write_receipts
 from qvac_core.core.receipts_room import Checked, KeptReceipt, ReceiptQuery, ReceiptSide, ReceiptState
 from qvac_core.errors import LocalProtocolError, StoreError
 from qvac_core.store.database import Database
@@ -149,7 +149,7 @@ def _tell(one: Checked, output: Output) -> None:
         outcome=receipt.outcome,
         message=one.wrong or None,
     )
-    at = datetime.fromtimestamp(min(receipt.started_ms / 1000, 253_370_764_800))
+    at = datetime.fromtimestamp(min(receipt.started_ms / 1000, LATEST))
     who = f"{short_key(receipt.provider.hex())} served {short_key(receipt.guest.hex())}"
     tokens = receipt.prompt_tokens + receipt.generated_tokens
     state = one.wrong or "Signed by both."

@@ -22,6 +22,7 @@ from qvac_core.core.tasks import TaskOwner
 from qvac_core.delegation.messages import GuestWord, OfferedReceipt
 from qvac_core.delegation.receipt_exchange import refused
 from qvac_core.delegation.receipts import (
+    MOST_LETTERS,
     THOUSANDTHS,
     VERSION,
     WHOLE,
@@ -52,6 +53,7 @@ AWAITED_AT_ONCE: Final = 32
 _KEY, _ID = re.compile("[0-9a-f]{64}"), re.compile("[0-9a-f]{32}")
 _SIGNATURE = re.compile("[0-9a-f]{128}")
 _MOST_NUMBER: Final = 2**53  # that every reader of JSON has whole
+LATEST: Final = 32_503_680_000.0  # Unix seconds, the year 3000: what every system can show as a date
 
 
 class ReceiptBook:
@@ -205,8 +207,8 @@ def _kept(
         receipt.id.hex(),
         receipt.method,
         receipt.model,
-        receipt.started_ms / 1000,
-        receipt.ended_ms / 1000,
+        min(receipt.started_ms / 1000, LATEST),
+        min(receipt.ended_ms / 1000, LATEST),
         min(receipt.prompt_tokens, _MOST_NUMBER),
         min(receipt.generated_tokens, _MOST_NUMBER),
         min(receipt.amount, _MOST_NUMBER) / THOUSANDTHS,
@@ -316,6 +318,8 @@ def _read(said: Any) -> tuple[Receipt, bytes, bytes]:
         value = said[name]
         if not isinstance(value, str) or (form is not None and form.fullmatch(value) is None):
             raise ValueError(name)
+        if len(value) > MOST_LETTERS:
+            raise ValueError(name)  # what is signed ends there: the rest would be anybody's
         return value
 
     def whole(name: str) -> int:

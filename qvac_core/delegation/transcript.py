@@ -56,6 +56,7 @@ PROBE_PATIENCE = 10.0
 GONE_LOOK_SECONDS = 0.1  # between two looks at whether it is there, where somebody else could go on
 SMALL_BYTES = 64 * 1024  # of raw samples that go within the request
 UPLOAD_LIMIT = 4 * 1024 * 1024  # bytes of live sound that wait for the line
+LONGEST_MS = 2**31 - 1  # that a provider can say: 24 days
 TOO_SLOW_LINE = "The connection to the provider is too slow for live sound."
 
 
@@ -152,15 +153,16 @@ class Transcript:
             raise ProviderError(line.error, name=Code.TRANSCRIPTION_FAILED.name, code=Code.TRANSCRIPTION_FAILED.value)
         if not isinstance(line.segment, UnsetType):
             segment = line.segment
-            start, end = round(segment.start_ms), round(segment.end_ms)
+            start, end = _ms(segment.start_ms), _ms(segment.end_ms)
             if end <= self._start_ms:
                 return []  # somebody else has told it
             events.append(Segment(self._segments, start, max(end, start), segment.text.strip()))
             self._segments += 1
             self._done_ms = max(self._done_ms, end)
         if not isinstance(line.progress, UnsetType):
-            self._done_ms = max(self._done_ms, line.progress.done_ms)
-            events.append(self._progress(line.progress.total_ms))
+            self._done_ms = max(self._done_ms, _ms(line.progress.done_ms))
+            total = line.progress.total_ms
+            events.append(self._progress(total if isinstance(total, UnsetType) else _ms(total)))
         if line.done is True:
             notices = [] if isinstance(line.notices, UnsetType) else line.notices
             language = line.language if isinstance(line.language, str) else ""
@@ -178,10 +180,10 @@ class Transcript:
     ) -> Finished:
         audio_ms, factor = self._done_ms, 0.0
         if not isinstance(stats, UnsetType):
-            audio_ms = self._done_ms if isinstance(stats.audio_duration, UnsetType) else round(stats.audio_duration)
+            audio_ms = self._done_ms if isinstance(stats.audio_duration, UnsetType) else _ms(stats.audio_duration)
             factor = 0.0 if isinstance(stats.real_time_factor, UnsetType) else float(stats.real_time_factor)
         said = () if isinstance(notices, UnsetType) else tuple(notices)
-        return Finished(end, language, audio_ms, said, SpeechStats(audio_ms, round(audio_ms * factor), self._segments))
+        return Finished(end, language, audio_ms, said, SpeechStats(audio_ms, _ms(audio_ms * factor), self._segments))
 
 
 def as_wav(samples: bytes) -> bytes:
@@ -190,6 +192,11 @@ def as_wav(samples: bytes) -> bytes:
     head += SAMPLE_RATE.to_bytes(4, "little") + (4 * SAMPLE_RATE).to_bytes(4, "little")
     head += (4).to_bytes(2, "little") + (32).to_bytes(2, "little") + b"data" + len(samples).to_bytes(4, "little")
     return b"RIFF" + (len(head) + len(samples)).to_bytes(4, "little") + head + samples
+
+
+def _ms(said: float) -> int:
+    """What a provider says of a time, as one that can be shown, kept and sent on."""
+    return round(min(max(said, 0), LONGEST_MS))
 
 
 def _gone() -> ConnectionClosed:
@@ -329,13 +336,13 @@ class RemoteLive:
             raise ProviderError(line.error, name=Code.TRANSCRIPTION_FAILED.name, code=Code.TRANSCRIPTION_FAILED.value)
         if not isinstance(line.segment, UnsetType):
             self._text += line.segment.text
-            self._events.put(Committed(line.segment.text, round(line.segment.start_ms), round(line.segment.end_ms)))
+            self._events.put(Committed(line.segment.text, _ms(line.segment.start_ms), _ms(line.segment.end_ms)))
         if isinstance(line.tentative, str):
             self._events.put(Tentative(line.tentative))
         if not isinstance(line.vad, UnsetType):
             self._events.put(Voice(line.vad.speaking, float(line.vad.probability)))
         if not isinstance(line.end_of_turn, UnsetType):
-            self._events.put(TurnEnded(round(line.end_of_turn.silence_duration_ms)))
+            self._events.put(TurnEnded(_ms(line.end_of_turn.silence_duration_ms)))
         if line.done is True:
             language = line.language if isinstance(line.language, str) else ""
             self._events.put(LiveFinished(self._text, language, self._sent * 1000 // SAMPLE_RATE))

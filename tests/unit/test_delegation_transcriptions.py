@@ -7,16 +7,19 @@ import base64
 import json
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any, cast
 
+import msgspec
 import numpy as np
 import pytest
 
 from qvac_core.delegation.admission import Limits
+from qvac_core.delegation.messages import TranscribeLine
 from qvac_core.delegation.model_config import SPEECH_MODEL_TYPE
 from qvac_core.delegation.rpc import Rpc
+from qvac_core.delegation.transcript import LONGEST_MS, Transcript
 from qvac_core.engines.interface import LibraryModel
 from qvac_core.engines.live_words import LiveOptions
 from qvac_core.engines.speech import (
@@ -333,3 +336,31 @@ def test_live_speech_keeps_to_its_limits() -> None:
                 assert [event async for event in another]
 
     run(main())
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        {"segment": {"text": "a", "startMs": 1e308, "endMs": 1e308}},
+        {"segment": {"text": "a", "startMs": -1e308, "endMs": 7}},
+        {"progress": {"doneMs": 10**300, "totalMs": 10**301}},
+        {"progress": {"doneMs": -5, "totalMs": -7}},
+        {"done": True, "stats": {"audioDuration": 1e308, "realTimeFactor": 1e308}},
+        {"done": True, "stats": {"audioDuration": -1, "realTimeFactor": -1e308}},
+    ],
+)
+def test_times_that_no_recording_has_become_some_that_can_be_shown(line: dict[str, Any]) -> None:
+    """A provider that says them ends no transcript by a mistake of ours, and sends no such number on to the next."""
+
+    async def main() -> None:
+        transcript = Transcript(cast(Any, None), "model", "1", "")
+        (event,) = transcript._read(msgspec.json.decode(json.dumps(line), type=TranscribeLine))
+        numbers = [value for value in vars_of(event) if isinstance(value, int)]
+        assert numbers and all(0 <= value <= LONGEST_MS for value in numbers)
+
+    asyncio.run(main())
+
+
+def vars_of(event: TranscriptionEvent) -> list[object]:
+    values = [getattr(event, field.name) for field in fields(event)]
+    return [*values, *(vars_of(event.stats) if isinstance(event, Finished) and event.stats else ())]  # type: ignore[arg-type]

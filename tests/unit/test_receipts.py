@@ -14,6 +14,9 @@ import pytest
 from msgspec.structs import replace as changed_entry
 
 from app.cli.main import main as command
+from app.cli.output import Output
+from app.cli.receipts import _list as list_receipts
+from app.presenters.receipts import receipt_rows
 from qvac_core.core.receipts import check_file, write_receipts
 from qvac_core.core.receipts_room import KeptReceipt, ReceiptSide, ReceiptState
 from qvac_core.delegation.consumer import Consumer, Delegate
@@ -21,6 +24,7 @@ from qvac_core.delegation.events import RequestEnded
 from qvac_core.delegation.messages import GuestWord, ModelEntry, OfferedReceipt, Receipts, ReceiptsReply
 from qvac_core.delegation.receipts import (
     MOST_BYTES,
+    MOST_LETTERS,
     NO_FILE_SEEN,
     Objection,
     Party,
@@ -361,6 +365,22 @@ def test_a_provider_cannot_have_more_signed_than_it_served(books: tuple[Book, Bo
     assert twice is not None and twice.refusal == "twice"
 
 
+@pytest.mark.parametrize("when", [2**64 - 1, 2**63, 253_402_300_800_000])
+def test_a_provider_names_a_time_that_no_calendar_has(books: tuple[Book, Book], when: int) -> None:
+    async def main() -> None:
+        _, guest = books
+        await guest.note(SEEN)
+        body = encoded(replace(RECEIPT, started_ms=when, ended_ms=when, amount=2**64 - 1))
+        signature = signature_of(Party.PROVIDER, body, PROVIDER.secret_key)
+        word = await guest.take(PROVIDER.public_key.hex(), OfferedReceipt(body.hex(), signature.hex()))
+        assert word is not None and word.refusal == Objection.TIME
+        (row,) = receipt_rows(guest.all, lambda _: "", lambda model: model)
+        assert row.key
+        assert list_receipts(guest.all, Output(as_json=False)) == 0
+
+    run(main())
+
+
 def test_what_is_no_receipt_is_passed_over(books: tuple[Book, Book]) -> None:
     _, guest = books
     run(guest.note(SEEN))
@@ -450,6 +470,15 @@ def test_whatever_is_changed_in_a_file_is_noticed(tmp_path: Path) -> None:
     for wrong in others:
         file.write_text(json.dumps(wrong) + "\n")
         assert not check_file(file)[0].good
+
+
+def test_what_stands_behind_the_signed_part_of_a_long_text_is_noticed(tmp_path: Path) -> None:
+    file = tmp_path / "receipts.jsonl"
+    write_receipts(file, [signed(replace(RECEIPT, model="m" * MOST_LETTERS))])
+    line = json.loads(file.read_text())
+    assert check_file(file)[0].good
+    file.write_text(json.dumps({**line, "model": line["model"] + " and much more"}) + "\n")
+    assert not check_file(file)[0].good
 
 
 def test_what_counts_once_is_told_once_and_a_word_alone_is_told_as_such(tmp_path: Path) -> None:
