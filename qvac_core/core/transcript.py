@@ -20,6 +20,7 @@ class _Head(msgspec.Struct, tag="file", omit_defaults=True):
     name: str
     bytes: int
     path: str = ""
+    asked: str = ""
 
 
 class _Piece(msgspec.Struct, tag="piece"):
@@ -62,7 +63,7 @@ class HandedOver:
 class Transcript:
     """whole: it came to its end. audio_ms: length of the recording, 0 = not known. language: "" = not known.
 
-    path: where the recording lay on this machine, "" = not known.
+    path: where the recording lay on this machine, "" = not known. asked: the language that its person named.
     """
 
     file: str = ""
@@ -73,6 +74,7 @@ class Transcript:
     audio_ms: int = 0
     notices: tuple[str, ...] = field(default=())
     path: str = ""
+    asked: str = ""
     handed_over: tuple[HandedOver, ...] = ()
 
     @property
@@ -85,8 +87,8 @@ class Transcript:
         return self.audio_ms if self.whole else max((line.end_ms for line in self.lines), default=0)
 
 
-def begin(file: str, size_bytes: int, path: str = "") -> str:
-    return _line(_Head(file, size_bytes, path))
+def begin(file: str, size_bytes: int, path: str = "", asked: str = "") -> str:
+    return _line(_Head(file, size_bytes, path, asked))
 
 
 def piece(start_ms: int, end_ms: int, text: str) -> str:
@@ -117,7 +119,7 @@ def read(text: str) -> Transcript:
                 tail = part
             case _Handed():
                 handed.append(HandedOver(part.at, part.left, part.by))
-    known = Transcript(head.name, head.bytes, tuple(lines), path=head.path, handed_over=tuple(handed))
+    known = Transcript(head.name, head.bytes, tuple(lines), path=head.path, asked=head.asked, handed_over=tuple(handed))
     if tail is None:
         return known
     return dataclasses.replace(known, whole=True, language=tail.language, audio_ms=tail.audio_ms, notices=tail.notices)
@@ -130,7 +132,7 @@ def without_path(text: str) -> str:
 
 
 def _parts(text: str) -> Iterator[_Head | _Piece | _Tail | _Handed]:
-    for line in text.splitlines():
+    for line in text.split("\n"):  # JSON leaves other separators of lines as they are, within a text too
         try:
             yield _decoder.decode(line)
         except msgspec.DecodeError:

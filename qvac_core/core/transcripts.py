@@ -99,7 +99,7 @@ class Transcripts:
         """Begin; returns the message's id at once. ModelError for what is no file; the rest fails the message."""
         size, place = await asyncio.to_thread(lambda: (_size(path), str(path.absolute())))
         conversation = await self._run(self._store.conversations.get, conversation_id)
-        text = transcript.begin(path.name, size, place)
+        text = transcript.begin(path.name, size, place, language)
         stats = await self._who(listener)
         message = Message(new_id(), transcript.ROLE, text, time.time(), "streaming", stats=stats)
         await self._run(self._store.conversations.append, conversation_id, message, time.time())
@@ -134,7 +134,7 @@ class Transcripts:
         listener = Target(by.provider_key, by.model) if by is not None else Target()
         message = replace(kept, status="streaming", error=None)
         if message_id not in self._running:  # both windows asked
-            self._begin(_Running(conversation_id, message, conversation.others), path, listener, "")
+            self._begin(_Running(conversation_id, message, conversation.others), path, listener, begun.asked)
 
     def _begin(self, running: _Running, path: Path, listener: Target, language: str) -> None:
         running.kept_at = time.monotonic()

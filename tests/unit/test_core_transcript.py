@@ -49,6 +49,14 @@ def test_it_is_read_as_it_was_written() -> None:
     assert (half.heard_ms, whole.heard_ms) == (1500, 11_000)
 
 
+@pytest.mark.parametrize("between", ["\u2028", "\u2029", "\x85", "\x0b", "\x1c", "\r", "\r\n"])
+def test_no_piece_is_lost_by_what_parts_lines_elsewhere(between: str) -> None:
+    said = f"one{between}two"
+    text = transcript.begin(f"a{between}.ogg", 1) + transcript.piece(0, 1, said)
+    assert transcript.read(text).lines == (TranscriptLine(0, 1, said),)
+    assert transcript.read(text).file == f"a{between}.ogg"
+
+
 @pytest.mark.parametrize("text", ["", "no json", '{"type":"piece"}\n{"type":"other","x":1}', '[1]\n"x"\n{', "\0"])
 def test_what_is_no_transcript_is_an_empty_one(text: str) -> None:
     assert transcript.read(text) == Transcript()
@@ -273,7 +281,7 @@ def test_a_person_goes_on_with_what_was_stopped(tmp_path: Path) -> None:
         yield Finished(SpeechEnd.EOS, "en", 11_000)
 
     async def test(made: Made, conversation_id: str, recording: Path) -> None:
-        message_id = await made.transcripts.start(conversation_id, recording, Target("", "Whisper base"), "")
+        message_id = await made.transcripts.start(conversation_id, recording, Target("", "Whisper base"), "de")
         while not any(isinstance(event, AnswerTokens) for event in made.events):
             await asyncio.sleep(0)
         await made.transcripts.stop(message_id)
@@ -286,6 +294,7 @@ def test_a_person_goes_on_with_what_was_stopped(tmp_path: Path) -> None:
         assert (message.status, transcript.read(message.text).text) == ("done", "And so ask not")
         await made.transcripts.go_on(conversation_id, message_id)
         assert runs == 2  # it is whole
+        assert [language for _, _, language in made.asked] == ["de", "de"]
         with pytest.raises(StoreError, match="does not exist any more"):
             await made.transcripts.go_on(conversation_id, "none")
 
