@@ -9,7 +9,7 @@ WHOLE = (
     later("The server that runs this model does not answer. Start it, or look at its address."),
     later("The server that runs this model broke the answer off. Ask again."),
     later("The server that runs this model has said nothing for too long. Ask again, or start it anew."),
-    later("The server that runs this model refuses the key. Give it the right one."),
+    later("The server that runs this model wants a key. Give it the right one."),
     later("The server answers from another address. Write that one: the key is sent to no other."),
     later("At this address nothing answers as an OpenAI-compatible server does. It often ends in /v1."),
     later("The server does not have this model any more. Look at its list of models."),

@@ -189,6 +189,11 @@ class Chats(QObject):
         """Nothing was chosen yet: no conversation, no provider, and no card of the first screen pressed."""
         return self._loaded and not (self._began or self.conversations or self.providers)
 
+    @property
+    def loaded(self) -> bool:
+        """Whether it is known what is kept. Before that, models that are not told are not missing."""
+        return self._loaded
+
     def begin(self) -> None:
         """Something was chosen."""
         self._began = True

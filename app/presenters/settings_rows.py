@@ -33,6 +33,7 @@ class Whole:
     """A whole number within the setting's bounds. zero: the word for the smallest one. slider: one beside the field.
 
     most: the end of the slider and of the field where the bound of the setting is far beyond what people want.
+    grouped: by thousands; a port is not.
     """
 
     unit: str = ""
@@ -40,6 +41,7 @@ class Whole:
     step: int = 1
     slider: bool = False
     most: int = 0
+    grouped: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -626,7 +628,7 @@ NETWORK = Section(
                     "network.port",
                     later("UDP port"),
                     later("If it is taken, the next free one."),
-                    Whole(zero=later("any")),
+                    Whole(zero=later("any"), grouped=False),
                     words=("--port",),
                     given="port",
                     after_restart=True,
@@ -656,7 +658,7 @@ NETWORK = Section(
                     "programs.port",
                     later("TCP port for programs"),
                     later("On this machine alone. It holds when the endpoint is switched on next."),
-                    Whole(),
+                    Whole(grouped=False),
                     words=("--http-port", "serve", "OpenAI", "API"),
                 ),
             ),

@@ -267,7 +267,8 @@ class Conversation(QWidget):
         target = self._presenter.target
         answering = self._presenter.busy
         self.messages.set_busy(answering)
-        self.stack.setCurrentIndex(0 if self._presenter.messages else 1)
+        # Before it is known what is kept nothing is called empty: the first start, or a conversation, may come.
+        self.stack.setCurrentIndex(0 if self._presenter.messages or not self._presenter.chats.loaded else 1)
         provider = self._presenter.provider(target.provider_key)
         self.composer.show_state(
             name=self._presenter.target_name(target),

@@ -82,7 +82,7 @@ class MissingBar(QWidget):
         presenter = self._presenter
         found = missing(presenter.target, presenter.models)
         comes = presenter.download is not None and not presenter.download.done and presenter.download.error is None
-        if found is None or presenter.busy or comes:
+        if found is None or presenter.busy or comes or not presenter.chats.loaded:
             self.hide()
             return
         # Below a failed answer stand its own remedies: the line alone is enough there.

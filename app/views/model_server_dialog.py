@@ -47,7 +47,7 @@ class ModelServerDialog(Dialog):
         self.key = QLineEdit()
         self.key.setEchoMode(QLineEdit.EchoMode.Password)
         kept = entry is not None and entry.has_key
-        self.key.setPlaceholderText(tr("kept; write another one to change it") if kept else tr("none"))
+        self.key.setPlaceholderText(tr("kept; write another one to change it") if kept else tr("no key"))
         self.add_field(tr("Key, if it wants one"), self.key)
         self.forget = Button(theme, tr("Forget the key"), kind="link", size="small")
         self.forget.setCheckable(True)
@@ -81,7 +81,7 @@ class ModelServerDialog(Dialog):
 
     def _forget_key(self, forget: bool) -> None:
         self.key.setEnabled(not forget)
-        self.key.setPlaceholderText(tr("none") if forget else tr("kept; write another one to change it"))
+        self.key.setPlaceholderText(tr("no key") if forget else tr("kept; write another one to change it"))
         self.forget.setText(tr("Keep the key") if forget else tr("Forget the key"))
 
     def _test(self) -> None:

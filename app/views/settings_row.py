@@ -222,7 +222,7 @@ class SettingRow(SettingsRow):
             slider = SliderNumber(theme, label, low, high, step=whole.step, unit=unit, zero=zero)
             slider.chosen.connect(lambda value: self._choose(str(value)))
             return slider
-        number = Number(theme, label, low, high, step=whole.step, unit=unit, zero=zero)
+        number = Number(theme, label, low, high, step=whole.step, unit=unit, zero=zero, grouped=whole.grouped)
         keep_width(number, theme, 120, least=True)
         number.chosen.connect(lambda value: self._choose(str(value)))
         return number

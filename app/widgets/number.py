@@ -70,7 +70,8 @@ class _Field(_Spin):
 
 
 class Number(_Field, QSpinBox):
-    """A whole number. `zero`: the word that stands for the smallest one, as "no limit"."""
+    """A whole number. zero: the word that stands for the smallest one, as "no limit". grouped: by thousands; a number
+    that only names something, as a port does, is not."""
 
     chosen = Signal(int)
 
@@ -84,13 +85,14 @@ class Number(_Field, QSpinBox):
         step: int = 1,
         unit: str = "",
         zero: str = "",
+        grouped: bool = True,
         parent: QWidget | None = None,
     ) -> None:
         super().__init__(parent)
         self._prepare(theme, name)
         self.setRange(low, min(high, LARGEST))
         self.setSingleStep(step)
-        self.setGroupSeparatorShown(True)
+        self.setGroupSeparatorShown(grouped)
         self.setSuffix(f" {unit}" if unit else "")
         self.setSpecialValueText(zero)
         self.valueChanged.connect(self.chosen)

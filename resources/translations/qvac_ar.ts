@@ -6588,8 +6588,8 @@
         <translation>الخادم الذي يشغّل هذا النموذج مشغول جدًا. حاول بعد دقيقة.</translation>
     </message>
     <message>
-        <source>The server that runs this model refuses the key. Give it the right one.</source>
-        <translation>الخادم الذي يشغّل هذا النموذج يرفض المفتاح. أعطه الصحيح.</translation>
+        <source>The server that runs this model wants a key. Give it the right one.</source>
+        <translation>الخادم الذي يشغّل هذا النموذج يطلب مفتاحًا. أعطه الصحيح.</translation>
     </message>
     <message>
         <source>The server withheld the rest of the answer (its content filter).</source>
@@ -8749,6 +8749,10 @@
     <message>
         <source>no end</source>
         <translation>بلا نهاية</translation>
+    </message>
+    <message>
+        <source>no key</source>
+        <translation>بلا مفتاح</translation>
     </message>
     <message>
         <source>no key needs to come back</source>

@@ -6384,8 +6384,8 @@
         <translation>Der Server dieses Modells hat zu viel zu tun. Versuchen Sie es in einer Minute noch einmal.</translation>
     </message>
     <message>
-        <source>The server that runs this model refuses the key. Give it the right one.</source>
-        <translation>Der Server dieses Modells lehnt den Schlüssel ab. Geben Sie den richtigen an.</translation>
+        <source>The server that runs this model wants a key. Give it the right one.</source>
+        <translation>Der Server dieses Modells verlangt einen Schlüssel. Geben Sie den richtigen an.</translation>
     </message>
     <message>
         <source>The server withheld the rest of the answer (its content filter).</source>
@@ -8505,6 +8505,10 @@
     <message>
         <source>no end</source>
         <translation>kein Ende</translation>
+    </message>
+    <message>
+        <source>no key</source>
+        <translation>kein Schlüssel</translation>
     </message>
     <message>
         <source>no key needs to come back</source>

@@ -97,6 +97,8 @@ def test_what_is_written_before_the_core_is_there_stays(qloop: QEventLoop, qtbot
         composer = window.chat_page.conversation.composer
         composer.text.setFocus()
         QTest.keyClicks(composer.text, "Why is")
+        assert window.chat_page.conversation.missing.isHidden()  # it is not known yet whether there is a model
+        assert not window.chat_page.conversation.empty.isVisible()
         await window.load()
         assert composer.text.toPlainText() == "Why is"
         assert window.chat.draft == Draft("Why is")

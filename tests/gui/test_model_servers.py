@@ -54,11 +54,11 @@ def test_a_server_is_tested_and_added(run: Run, fake_core: FakeCore) -> None:
         assert "is no address" in dialog.verdict.text()
         dialog.address.setText("127.0.0.1:11434")
         fake_core.model_servers.found = ModelError(
-            "The server that runs this model refuses the key. Give it the right one."
+            "The server that runs this model wants a key. Give it the right one."
         )
         dialog.test.click()
         await settled(window)
-        assert "refuses the key" in dialog.verdict.text() and dialog.isVisible()
+        assert "wants a key" in dialog.verdict.text() and dialog.isVisible()
         fake_core.model_servers.found = OLLAMA
         dialog.key.setText(" s3cret ")
         dialog.test.click()

@@ -490,7 +490,7 @@ def test_pictures_go_where_they_are_seen() -> None:
 @pytest.mark.parametrize(
     ("status", "body", "name", "words"),
     [
-        (401, "{}", "SERVER_KEY_REFUSED", "refuses the key"),
+        (401, "{}", "SERVER_KEY_REFUSED", "wants a key"),
         (404, '{"error":{"message":"model not found"}}', "MODEL_NOT_FOUND", "not have this model"),
         (400, '{"error":{"type":"exceed_context_size_error"}}', "CONTEXT_OVERFLOW", "longer than"),
         (400, '{"error":{"code":"context_length_exceeded"}}', "CONTEXT_OVERFLOW", "longer than"),
