@@ -171,7 +171,8 @@ class KeySources(QWidget):
     # --- The camera
 
     async def _look_for_cameras(self) -> None:
-        found = await asyncio.to_thread(cameras)
+        # Not by asyncio.to_thread: a dialog may be opened while Qt's loop turns and asyncio's is not called running.
+        found = await asyncio.get_event_loop().run_in_executor(None, cameras)
         if isValid(self):  # its dialog may be closed meanwhile
             self._cameras = found
             self.camera.setVisible(bool(found))

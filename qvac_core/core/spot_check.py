@@ -170,7 +170,7 @@ def _question() -> str:
 def _model_of(entry: ProviderEntry, wanted: str) -> RemoteModel:
     found = next((one for one in entry.models if wanted in ("", one.name, one.source)), None)
     if found is None:
-        what = f"no model {wanted[:128]}" if wanted else "no chat model"
+        what = f"no chat model called {wanted[:128]}" if wanted else "no chat model"
         raise ModelError(f"This provider offers your key {what}.", name="MODEL_NOT_FOUND")
     return found
 
