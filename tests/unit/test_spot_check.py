@@ -88,7 +88,7 @@ def test_another_provider_is_where_this_machine_has_no_file() -> None:
         ({STUDIO: entry(STUDIO, QWEN), OFFICE: entry(OFFICE)}, {"other": OFFICE}, "no model file with this hash"),
         ({STUDIO: entry(STUDIO, QWEN)}, {"other": STUDIO}, "itself"),
         ({STUDIO: entry(STUDIO)}, {}, "no chat model"),
-        ({STUDIO: entry(STUDIO, QWEN)}, {"model": "Llama"}, "no model Llama"),
+        ({STUDIO: entry(STUDIO, QWEN)}, {"model": "Llama"}, "no chat model called Llama"),
         ({STUDIO: entry(STUDIO, replace(QWEN, sha256=""))}, {}, "does not say which model file"),
     ],
 )
