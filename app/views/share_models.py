@@ -82,7 +82,6 @@ class ModelsCard(Card):
         empty = not presenter.models and presenter.download is None
         self.table.setVisible(bool(presenter.models))
         self.empty.setVisible(empty)
-        self.add.setVisible(not empty)
         self.free.setVisible(any(model.state == "loaded" for model in presenter.models))
         self._show_memory()
         self._progress_holder.setVisible(presenter.download is not None)
