@@ -104,10 +104,10 @@ def ending(message: Message, transcript: Transcript) -> str:
 
 def hand_over(change: HandedOver) -> str:
     """That somebody else listened from there on."""
-    fields = {"name": change.left or tr("This machine"), "time": clock(change.at_ms)}
+    left, time = change.left or tr("This machine"), clock(change.at_ms)
     if change.by:
-        return tr("{name} went away: from {time} on, {other} listened.", **fields, other=change.by)
-    return tr("{name} went away: from {time} on, this machine listened.", **fields)
+        return tr("{name} went away: from {time} on, {other} listened.", name=left, time=time, other=change.by)
+    return tr("{name} went away: from {time} on, this machine listened.", name=left, time=time)
 
 
 def line(piece: TranscriptLine) -> str:

@@ -46,7 +46,10 @@ def test_what_pyproject_asks_for_is_locked() -> None:
 
 
 # Imported where it is there, and done without where it is not.
-NOT_ASKED_FOR = {"llama_cpp": "the engine with our scheduler, an extra"}
+NOT_ASKED_FOR = {
+    "llama_cpp": "the engine with our scheduler, an extra",
+    "shiboken6": "half of PySide6, which asks for that of its own version",
+}
 
 
 def test_what_the_program_imports_is_asked_for() -> None:
