@@ -267,6 +267,8 @@ def _line(one: KeptReceipt) -> dict[str, str | int]:
 def check_file(path: Path) -> list[Checked]:
     """Every line of an export, by itself: nothing of this machine is looked at. Raises StoreError."""
     try:
+        if path.is_fifo() or path.is_char_device():  # it could keep us waiting for ever
+            raise StoreError(f"{path.name} is no file of receipts.", name="NOT_RECEIPTS")
         with path.open("rb") as file:
             if path.stat().st_size > MOST_FILE_BYTES:
                 raise StoreError(f"{path.name} is too large for a file of receipts.", name="NOT_RECEIPTS")

@@ -115,7 +115,10 @@ class SpotChecks:
                 self._answer(self._providers, Target(key, named.source), question),
                 self._answer(self._providers if other else self._here, reference, question),
             )
-            pairs.append(Pair(question, theirs, ours))
+            if theirs or ours:  # where both are silent, nothing speaks for the same file
+                pairs.append(Pair(question, theirs, ours))
+        if not pairs:
+            raise ModelError("Neither of them said a word: there is nothing to compare.", name="NOTHING_TO_COMPARE")
         return SpotCheck(named.name, named.sha256, other, tuple(pairs))
 
     async def _reference(self, key: str, named: RemoteModel, other: str) -> tuple[str, Target]:

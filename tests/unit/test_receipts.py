@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import time
 from collections.abc import Iterator
 from contextlib import AbstractAsyncContextManager
@@ -497,6 +498,14 @@ def test_a_file_of_something_else_is_told(tmp_path: Path, content: bytes) -> Non
         assert not any(one.good for one in check_file(file))
     except StoreError as error:
         assert "no receipt" in error.message
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes with a name on Windows")
+def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)  # type: ignore[attr-defined,unused-ignore]
+    with pytest.raises(StoreError, match="no file of receipts"):
+        check_file(pipe)
 
 
 def test_the_command_lists_exports_and_verifies(

@@ -116,6 +116,12 @@ def test_what_is_found(theirs: str, finding: Finding) -> None:
     assert asyncio.run(room.check(STUDIO)).finding is finding
 
 
+def test_silence_on_both_sides_is_no_answer_that_is_the_same() -> None:
+    room, *_ = checks({STUDIO: entry(STUDIO, QWEN)}, theirs=Scripted(**{STUDIO: ""}), ours="")
+    with pytest.raises(ModelError, match="nothing to compare"):
+        asyncio.run(room.check(STUDIO))
+
+
 def test_what_proves_nothing_is_not_said_to_prove_something() -> None:
     assert set(verb.SAID) == set(Finding)
     assert "does not prove" in verb.SAID[Finding.SAME] and "does not prove" in verb.SAID[Finding.MOSTLY]
