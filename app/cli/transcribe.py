@@ -8,7 +8,7 @@ import json
 import sys
 import time
 import uuid
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import aclosing, asynccontextmanager
 from pathlib import Path
 
@@ -143,7 +143,7 @@ async def _there(options: argparse.Namespace, config: CoreConfig, output: Output
     try:
         await core.start()
 
-        def listen(who: Target, start_ms: int, *, impatient: bool) -> Events:
+        def listen(who: Target, start_ms: int, *, impatient: Callable[[], bool]) -> Events:
             return core.speech.transcribe(
                 AudioFile(options.file),
                 who,

@@ -636,7 +636,9 @@ class Core:
     def _transcribe(
         self, path: Path, listener: Target, language: str, *, others: Sequence[Target], start_ms: int, segments: int
     ) -> AsyncGenerator[TranscriptionEvent | TakenOver, None]:
-        def listen(who: Target, start_ms: int, *, impatient: bool) -> AsyncGenerator[TranscriptionEvent, None]:
+        def listen(
+            who: Target, start_ms: int, *, impatient: Callable[[], bool]
+        ) -> AsyncGenerator[TranscriptionEvent, None]:
             return self.speech.transcribe(
                 AudioFile(path), who, language=language, start_ms=start_ms, impatient=impatient
             )

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Protocol
 
 from qvac_core.core.state import SpeechChoice, Target
@@ -26,8 +27,13 @@ class TakenOver:
 
 
 class Listen(Protocol):
-    def __call__(self, who: Target, start_ms: int, *, impatient: bool) -> AsyncGenerator[TranscriptionEvent, None]:
-        """From that millisecond on; closing it cancels. impatient: somebody else could go on. Raises QvacError."""
+    def __call__(
+        self, who: Target, start_ms: int, *, impatient: Callable[[], bool]
+    ) -> AsyncGenerator[TranscriptionEvent, None]:
+        """From that millisecond on; closing it cancels. impatient: whether somebody else could go on now.
+
+        Raises QvacError.
+        """
 
 
 class Listeners:
@@ -84,7 +90,7 @@ async def heard_to_the_end(
     target, done_ms = first, start_ms
     while True:
         try:
-            async with aclosing(listen(target, done_ms, impatient=listeners.any_but(target))) as events:
+            async with aclosing(listen(target, done_ms, impatient=partial(listeners.any_but, target))) as events:
                 async for event in events:
                     if isinstance(event, Segment):
                         event = replace(event, id=segments, start_ms=max(event.start_ms, done_ms))

@@ -383,7 +383,9 @@ class ProgramReach:
     async def transcribe(
         self, offer: Offer, ask: SpeechAsk, heirs: Sequence[Offer] = ()
     ) -> AsyncGenerator[Heard | HeardAll, None]:
-        def listen(who: Target, start_ms: int, *, impatient: bool) -> AsyncGenerator[TranscriptionEvent, None]:
+        def listen(
+            who: Target, start_ms: int, *, impatient: Callable[[], bool]
+        ) -> AsyncGenerator[TranscriptionEvent, None]:
             return self._speech.transcribe(
                 AudioFile(ask.file),
                 who,

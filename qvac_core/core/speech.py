@@ -79,12 +79,14 @@ class Speech:
         on_upload: UploadProgress | None = None,
         delegate: Delegate | None = None,
         start_ms: int = 0,
-        impatient: bool = False,
+        impatient: Callable[[], bool] | None = None,
     ) -> AsyncGenerator[TranscriptionEvent, None]:
         """As `SpeechModel.transcribe`. target.model "" = the first there that can. Leaving it cancels.
 
-        delegate: how its provider is reached. start_ms: what is before it was heard already. impatient: a provider that
-        is gone is given up within a second. Raises ModelError, DelegationError, ….
+        delegate: how its provider is reached. start_ms: what is before it was heard already. impatient: whether
+        somebody else could go on; then a provider that is gone is given up within a second.
+
+        Raises ModelError, DelegationError, ….
         """
         if (there := self._delegate(target, delegate)) is not None:
             model_id = await self._load_there(there, target.model, language, translate, on_load)

@@ -714,12 +714,13 @@ class Consumer:
         request_id: str | None = None,
         on_upload: UploadProgress | None = None,
         start_ms: int = 0,
-        impatient: bool = False,
+        impatient: Callable[[], bool] | None = None,
     ) -> AsyncGenerator[TranscriptionEvent, None]:
         """What `SpeechModel.transcribe` yields, from a loaded model at its provider. Leaving it stops it there.
 
         A file travels as it is, in parts; on_upload: its bytes there, and in all. start_ms: what is before it was heard
-        already, by somebody else. impatient: a provider that is gone is given up within a second.
+        already, by somebody else. impatient: whether somebody else could go on; then a
+        provider that is gone is given up within a second.
 
         Raises ProviderError (no sound in it, longer than allowed, …), DelegationError, LocalProtocolError for a file
         that cannot be read, ConnectionClosed.

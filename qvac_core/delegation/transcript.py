@@ -63,8 +63,8 @@ TOO_SLOW_LINE = "The connection to the provider is too slow for live sound."
 class Transcript:
     """One recording. `events` once; leaving them stops the provider.
 
-    start_ms: what is before it was heard already. impatient: a provider that is gone ends it within a second, since
-    somebody else goes on.
+    start_ms: what is before it was heard already. impatient: whether somebody else could go on: then a provider that
+    is gone ends it within a second.
     """
 
     def __init__(
@@ -75,7 +75,7 @@ class Transcript:
         prompt: str,
         *,
         start_ms: int = 0,
-        impatient: bool = False,
+        impatient: Callable[[], bool] | None = None,
     ) -> None:
         self._connection = connection
         self._model_id = model_id
@@ -128,8 +128,8 @@ class Transcript:
         task = asyncio.ensure_future(sending)
         try:
             while not task.done():
-                await asyncio.wait({task}, timeout=GONE_LOOK_SECONDS if self._impatient else None)
-                if self._impatient and not task.done() and self._connection.gone:
+                await asyncio.wait({task}, timeout=GONE_LOOK_SECONDS if self._impatient is not None else None)
+                if self._impatient is not None and not task.done() and self._connection.gone and self._impatient():
                     raise _gone()
             return await task
         finally:
@@ -204,11 +204,11 @@ def _gone() -> ConnectionClosed:
 
 
 async def watched(
-    connection: ProviderConnection, stream: IncomingStream, *, impatient: bool = False
+    connection: ProviderConnection, stream: IncomingStream, *, impatient: Callable[[], bool] | None = None
 ) -> AsyncIterator[Reply]:
     """The lines of an answer whose silences may be long: the provider is asked now and then whether it is there.
 
-    Raises ConnectionClosed where it is not; impatient: as soon as it is known to be gone.
+    Raises ConnectionClosed where it is not; impatient: as soon as it is known to be gone, where that is true.
     """
     clock = asyncio.get_running_loop().time
     heard_at = clock()
@@ -217,14 +217,16 @@ async def watched(
     try:
         while True:
             coming = coming or asyncio.ensure_future(anext(replies, None))
-            done, _ = await asyncio.wait({coming}, timeout=GONE_LOOK_SECONDS if impatient else PROBE_SECONDS)
+            done, _ = await asyncio.wait(
+                {coming}, timeout=GONE_LOOK_SECONDS if impatient is not None else PROBE_SECONDS
+            )
             if done:
                 reply, coming = coming.result(), None
                 if reply is None:
                     return
                 yield reply
                 heard_at = clock()
-            elif impatient and connection.gone:
+            elif impatient is not None and connection.gone and impatient():
                 raise _gone()
             elif clock() - heard_at >= PROBE_SECONDS:
                 if not await connection.healthy(PROBE_PATIENCE):

@@ -88,7 +88,7 @@ def test_the_picker_and_share_s_models_lead_into_it(run: Run, full: FakeCore) ->
         window.share_page.models.add.click()
         menu = next(m for m in window.findChildren(QMenu) if m.isVisible())
         acts = {action.text(): action for action in menu.actions()}
-        assert list(acts) == ["From the library…", "Open a model file…"]
+        assert list(acts) == ["From the library…", "Open a model file…", "Models of another server…"]
         acts["From the library…"].trigger()
         await settled(window)
         assert window.stack.currentWidget() is window.library_page

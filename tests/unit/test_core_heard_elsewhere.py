@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 
 import pytest
 
@@ -25,8 +25,10 @@ class Room:
         self.hears_all = hears_all
         self.asked: list[tuple[str, int, bool]] = []
 
-    async def listen(self, who: Target, start_ms: int, *, impatient: bool) -> AsyncGenerator[TranscriptionEvent, None]:
-        self.asked.append((who.provider_key, start_ms, impatient))
+    async def listen(
+        self, who: Target, start_ms: int, *, impatient: Callable[[], bool]
+    ) -> AsyncGenerator[TranscriptionEvent, None]:
+        self.asked.append((who.provider_key, start_ms, impatient()))
         first = 0 if who.provider_key in self.hears_all else start_ms // 1000
         until, error = self.breaks.get(who.provider_key, (len(WORDS), None))
         for number, second in enumerate(range(first, min(until, len(WORDS)))):
