@@ -55,7 +55,7 @@ class Door:
         self._waiting = [key for key in self._waiting if key in now]
         if asked and asked != self._waiting[:1]:
             self._output.note(f"\n{short_key(asked[0])} waits no longer.")
-            self._changed = bool(self._waiting)
+            self._changed = True  # also where the next one knocks much later: a line may stand half typed
             self._ask()
         for knock in reversed(event.knocks):
             if knock.public_key not in self._told:
@@ -70,9 +70,11 @@ class Door:
         while (line := await lines.next()) is not None:
             if self._waiting and not self._changed:
                 await self._answer(line.strip().lower())
-            else:
-                self._changed = False
-                self._ask()
+                continue
+            if self._waiting and line.strip():
+                self._output.note("That line was begun before this question.")
+            self._changed = False
+            self._ask()
         self._asks = False
         self._waiting.clear()
         await asyncio.Event().wait()

@@ -800,10 +800,11 @@ def _provider(parser: argparse.ArgumentParser) -> None:
 
 def _node(parser: argparse.ArgumentParser) -> None:
     parser.description = (
-        "The beginning of a network of your own, apart from the public one: run it with no --bootstrap, and give what "
-        "it prints to every other command and machine (--bootstrap, or Settings, Network). With another one on a "
-        "second machine, which is given the first, the network lives on when one ends. It sees who looks for whom, as "
-        "every node of a network does, and nothing of what they say. It takes three UDP ports, one after the other."
+        "The beginning of a network of your own, apart from the public one: run it with no --bootstrap, and "
+        "give what it prints to every other command and machine (--bootstrap, or Settings, Network and "
+        "relays). With another one on a second machine, which is given the first, the network lives on when "
+        "one ends. It sees who looks for whom, as every node of a network does, and nothing of what they say. "
+        "It takes three UDP ports, one after the other."
     )
     parser.add_argument(
         "--host", type=_ipv4, metavar="ADDRESS", help="this machine's IPv4 address at which others reach it"

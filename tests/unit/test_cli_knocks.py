@@ -128,6 +128,22 @@ def test_an_answer_is_for_the_one_that_was_asked_about(
     assert "waits no longer" in capsys.readouterr().err
 
 
+def test_a_line_begun_for_one_who_left_is_no_answer_for_one_who_comes_later(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async def script(core: FakeCore, typed: Typed) -> None:
+        core.knock(ALICE)
+        core.knock()  # she goes, and nobody else waits
+        core.knock(BOB)
+        await typed.type("y")  # typed for her
+        assert core.calls == []
+        await typed.type("n")
+        assert core.calls == [("dismiss", BOB)]
+
+    play(monkeypatch, script)
+    assert "begun before this question" in capsys.readouterr().err
+
+
 def test_what_cannot_be_kept_is_told(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     async def script(core: FakeCore, typed: Typed) -> None:
         core.fail = True
