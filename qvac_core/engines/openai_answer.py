@@ -24,6 +24,9 @@ from qvac_core.errors import ModelError
 
 CALLS_LIMIT = 64  # of one answer
 COUNT_LIMIT = 1 << 31
+# Of an answer of so many tokens at most: a server that passes that by far keeps to no length, and would hold its turn
+# for ever. A token has about four characters in the mean.
+CHARACTERS_A_TOKEN, CHARACTERS_FREE = 40, 4000
 
 _WHOLE = frozenset({"stop", "eos", "end_turn", "stop_sequence", "tool_calls", "function_call", "tool_use"})
 _CUT = frozenset({"length", "max_tokens", "model_length"})
@@ -49,7 +52,8 @@ class Usage:
 
 
 class ChatAnswer:
-    """Feed the objects of the stream in order. `stopped`: a stop sequence came, and the rest is not wanted."""
+    """Feed the objects of the stream in order. `stopped`: a stop sequence came, or more than was asked for (`most`
+    tokens, 0 = no limit), and the rest is not wanted."""
 
     def __init__(
         self,
@@ -61,7 +65,10 @@ class ChatAnswer:
         must_call: bool = False,
         schema: str | None = None,
         continues: bool = False,
+        most: int = 0,
     ) -> None:
+        self._most_characters = most * CHARACTERS_A_TOKEN + CHARACTERS_FREE if most else 0
+        self._characters = 0
         self._text = AnswerText(stop, show_stop=show_stop)
         reader = ToolReader(tools, ((OPEN, CLOSE),), new_id=new_call_id, several=several) if tools else None
         self._tools = reader
@@ -77,7 +84,11 @@ class ChatAnswer:
 
     @property
     def stopped(self) -> bool:
-        return self._text.stopped
+        return self._text.stopped or self._is_too_long
+
+    @property
+    def _is_too_long(self) -> bool:
+        return 0 < self._most_characters < self._characters
 
     @property
     def ended(self) -> bool:
@@ -105,9 +116,11 @@ class ChatAnswer:
         thought = delta.get("reasoning_content") or delta.get("reasoning")
         if isinstance(thought, str) and thought:
             self.pieces += 1
+            self._characters += len(thought)
             said.append(Token(thought.encode("utf-8", "replace").decode(), thinking=True))
         if text := _text_of(delta.get("content")):
             self.pieces += 1
+            self._characters += len(text)
             shown = self._text.push(text.encode("utf-8", "replace"))
             said += self._show(shown)
         calls = delta.get("tool_calls")
@@ -168,8 +181,10 @@ class ChatAnswer:
 
         Raises Broken when the server has not said that it ended, ModelError when what it wrote is not what was asked.
         """
-        if self.stopped:
+        if self._text.stopped:
             return self._noted(self._reader.end()), StopReason.STOP_SEQUENCE
+        if self._is_too_long:
+            self._ending = "length"
         if not self._ending:
             raise Broken(BROKE_OFF)
         if self._ending == "content_filter":

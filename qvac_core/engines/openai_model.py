@@ -204,17 +204,20 @@ class OpenAiModel(_AtServer):
         estimated = estimated_tokens(request, tools)
         if request.context_tokens and estimated >= request.context_tokens:
             raise overflow(estimated, request.context_tokens)
+        most = longest(request, n_ctx, estimated)
         body = chat_body(
             request,
             tools,
             model=self._at.model,
             kind=self._at.kind,
             limit_field=self._at.limit_field,
-            most=longest(request, n_ctx, estimated),
+            most=most,
         )
-        return _Answer(request, self._reader(request, tools, must_call), estimated), body
+        return _Answer(request, self._reader(request, tools, must_call, most), estimated), body
 
-    def _reader(self, request: CompletionRequest, tools: Sequence[CheckedTool], must_call: bool) -> ChatAnswer:
+    def _reader(
+        self, request: CompletionRequest, tools: Sequence[CheckedTool], must_call: bool, most: int
+    ) -> ChatAnswer:
         return ChatAnswer(
             tools,
             stop=checked_stop(request.stop),
@@ -223,6 +226,7 @@ class OpenAiModel(_AtServer):
             must_call=must_call,
             schema=request.response_schema,
             continues=bool(request.continue_from),
+            most=most,
         )
 
     async def _run(self, answer: _Answer, body: dict[str, Any]) -> None:

@@ -225,6 +225,27 @@ def test_an_answer_without_end_that_is_no_stream_is_not_gathered(monkeypatch: py
     play(act)
 
 
+def test_a_server_that_keeps_to_no_length_is_ended_at_the_length_that_was_asked_for() -> None:
+    async def act(scene: Scene) -> None:
+        gone = asyncio.Event()
+
+        async def script(connection: Connection, asked: Asked) -> None:
+            await connection.head(kind=STREAM)
+            try:
+                while True:
+                    await connection.events(*[chunk("more ")] * 100)
+            finally:
+                gone.set()
+
+        scene.server.on("chat/completions", ready, script)
+        got = await take(await scene.model(), sampling=SamplingParams(predict=10))
+        assert got.error is None and got.finished is not None and got.finished.stop_reason is StopReason.LENGTH
+        assert 4000 < len(got.text) < 40_000
+        await asyncio.wait_for(gone.wait(), 60)  # nobody computes for it any longer
+
+    play(act)
+
+
 def test_nobody_there() -> None:
     async def act(scene: Scene) -> None:
         model = await scene.model()
