@@ -9,6 +9,7 @@ from qvac_core.core.library_state import FoundChanged, LibraryChanged, ModelsFol
 from qvac_core.core.state import (
     AccessChanged,
     AnswerFinished,
+    AnswerPlace,
     AnswerSeam,
     AnswerStarted,
     AnswerThinking,
@@ -94,6 +95,8 @@ def _key(event: CoreEvent) -> Hashable | None:
             return (RequestProgressed, event.request.id)
         case ConnectionStage():
             return (ConnectionStage, event.provider_key, event.stage)
+        case AnswerPlace():
+            return (AnswerPlace, event.message_id)
         case TranscriptProgress():
             return (TranscriptProgress, event.message_id)
         case TranslationChanged() if event.running:

@@ -292,7 +292,15 @@ async def _stream(conversation: _Chat, text: list[str], *, so_far: str, calls: b
     """calls: whether it may call tools."""
     output, edges = conversation.output, Edges()
     thinks = False
+
+    def placed(place: int) -> None:
+        output.event("queue", place=place)
+        if place:
+            output.note(f"The provider is busy with others: you are number {place} in line.")
+
     async with await _start(conversation, so_far, calls=calls) as completion, _silence_ends(conversation, completion):
+        if isinstance(completion, Completion):
+            completion.when_placed(placed)
         async for event in completion.events:
             if isinstance(event, ThinkingDelta) and (thought := edges.thinking(event.text)):
                 if not thinks:

@@ -74,6 +74,7 @@ class ChatPresenter(QObject):
     providers_changed = Signal()
     models_changed = Signal()
     stage_changed = Signal(object)  # ConnectionStage
+    place_changed = Signal(str)  # the message that waits for its turn
     download_changed = Signal(object)  # DownloadChanged
     failed = Signal(object)  # ErrorInfo of an intent that has no better place
     first_start_changed = Signal()
@@ -123,6 +124,7 @@ class ChatPresenter(QObject):
         chats.providers_changed.connect(self._take_providers)
         chats.models_changed.connect(self._take_models)
         chats.stage_changed.connect(self.stage_changed)
+        chats.place_changed.connect(self.place_changed)
         chats.download_changed.connect(self.download_changed)
         chats.first_start_changed.connect(self.first_start_changed)
         chats.answering_changed.connect(self.answering_changed)
@@ -213,6 +215,10 @@ class ChatPresenter(QObject):
     @property
     def stages(self) -> dict[str, ConnectionStage]:
         return self.chats.stages
+
+    @property
+    def places(self) -> dict[str, int]:
+        return self.chats.places
 
     @property
     def download(self) -> DownloadChanged | None:

@@ -37,6 +37,7 @@ from qvac_core.core.interface import CoreInterface
 from qvac_core.core.seams import with_seam
 from qvac_core.core.state import (
     AnswerFinished,
+    AnswerPlace,
     AnswerSeam,
     AnswerStarted,
     AnswerThinking,
@@ -89,6 +90,7 @@ class Chats(QObject):
     providers_changed = Signal()
     models_changed = Signal()
     stage_changed = Signal(object)  # ConnectionStage
+    place_changed = Signal(str)  # the message that waits for its turn
     download_changed = Signal(object)  # DownloadChanged
     first_start_changed = Signal()
     answering_changed = Signal()
@@ -119,6 +121,7 @@ class Chats(QObject):
         self.providers: tuple[ProviderEntry, ...] = ()
         self.models: tuple[SharedModel, ...] = ()
         self.stages: dict[str, ConnectionStage] = {}  # the last one of each provider
+        self.places: dict[str, int] = {}  # of answers in the lines of their providers
         self.speech = Speech(core, self)
         self.dictation = Dictation(core, sound or SystemInput(), self)
         self.transcripts = Transcripts(core, self)
@@ -482,6 +485,7 @@ class Chats(QObject):
             case AnswerStarted():
                 self._started(event.conversation_id, event.message)
             case AnswerFinished():
+                self.places.pop(event.message.id, None)
                 self._finished(event.message)
             case ConversationsChanged():
                 self.conversations = event.conversations
@@ -495,6 +499,9 @@ class Chats(QObject):
             case ConnectionStage():
                 self.stages[event.provider_key] = event
                 self.stage_changed.emit(event)
+            case AnswerPlace():
+                self.places[event.message_id] = event.place
+                self.place_changed.emit(event.message_id)
             case DownloadChanged() if event.model == (self._wanted_model or DEFAULT_SMALL_MODEL.name):
                 # Others are the Library's. One that was paused there is shown there.
                 stopped = event.state in (DownloadState.PAUSED, DownloadState.CANCELLED)

@@ -6,7 +6,7 @@ from PySide6.QtCore import Qt, QUrl, Signal
 from PySide6.QtGui import QDesktopServices, QPainter, QPaintEvent, QResizeEvent
 from PySide6.QtWidgets import QApplication, QHBoxLayout, QLineEdit, QProgressBar, QStackedWidget, QVBoxLayout, QWidget
 
-from app.i18n import tr
+from app.i18n import number, tr
 from app.presenters.chat import ChatPresenter
 from app.presenters.chat_words import stats_words, tokens
 from app.theme import Theme
@@ -85,7 +85,7 @@ class Conversation(QWidget):
             public_key=speaker.public_key,
             local=speaker.local,
             words=self._words(message, local=speaker.local),
-            waiting=self._waiting_words(local=speaker.local) if message.status == "streaming" else "",
+            waiting=self._waiting_words(message.id, local=speaker.local) if message.status == "streaming" else "",
             remedies=self._remedies.acts(message),
             doing=tr("nothing comes") if self._is_silent(speaker.public_key) else tr("answering…"),
             last=self._presenter.last_answer() is not None and self._presenter.messages[-1].id == message.id,
@@ -110,6 +110,7 @@ class Conversation(QWidget):
         presenter.conversations_changed.connect(lambda: self.messages.mark(presenter.search_text))
         presenter.answering_changed.connect(self._show_state)
         presenter.stage_changed.connect(self._show_stage)
+        presenter.place_changed.connect(self._show_stage)
         presenter.failed.connect(self._show_failure)
         presenter.archive.failed.connect(self._show_failure)
         presenter.archive.told.connect(self.told.show_notice)
@@ -236,12 +237,16 @@ class Conversation(QWidget):
         provider = self._presenter.provider(public_key)
         return provider is not None and provider.state == "silent"
 
-    def _waiting_words(self, *, local: bool) -> str:
+    def _waiting_words(self, message_id: str, *, local: bool) -> str:
         """`local`: this machine answers, also where the conversation points elsewhere."""
         target = Target() if local else self._presenter.target
         if self._is_silent(target.provider_key):
             return tr("Nothing comes from {name}.", name=self._presenter.target_name(target))
         name = self._presenter.target_name(target)
+        if target.provider_key and (place := self._presenter.places.get(message_id, 0)):
+            if place == 1:
+                return tr("{name} is busy with others. You are the next in line.", name=name)
+            return tr("{name} is busy with others. You are number {place} in line.", name=name, place=number(place))
         stage = self._presenter.stages.get(target.provider_key)
         if not target.provider_key or stage is None:
             return tr("{name} is reading…", name=name)

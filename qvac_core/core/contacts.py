@@ -22,6 +22,7 @@ from qvac_core.core.guest_terms import guest_terms
 from qvac_core.core.provider_translators import RemoteTranslator, pairs_of, route_there, translators_of
 from qvac_core.core.reconnecting import Reconnecting
 from qvac_core.core.state import (
+    AnswerPlace,
     AnswerStats,
     ConnectionStage,
     ErrorInfo,
@@ -379,6 +380,7 @@ class Contacts:
         first_token: float | None = None
         key = question.target.provider_key
         completion, began = await self._start(question)
+        completion.when_placed(lambda place: self._events.emit(AnswerPlace(question.answer_id, place)))
         async with completion:
             yield began
             entry = self._entries.get(key)

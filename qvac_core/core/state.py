@@ -374,6 +374,14 @@ class ConnectionStage:
 
 
 @dataclass(frozen=True, slots=True)
+class AnswerPlace:
+    """An answer waits for its turn at a provider. place: in the line, 1 = next, 0 = its turn has come."""
+
+    message_id: str
+    place: int
+
+
+@dataclass(frozen=True, slots=True)
 class ConversationsChanged:
     conversations: tuple[Conversation, ...]
 
@@ -519,6 +527,7 @@ CoreEvent: TypeAlias = """
     | RequestEnded
     | ProvidersChanged
     | ConnectionStage
+    | AnswerPlace
     | ConversationsChanged
     | PathChanged
     | PresetsChanged

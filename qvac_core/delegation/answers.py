@@ -230,7 +230,8 @@ class Answer:
         """Until the engine is done, or was stopped because the guest is away: then somebody else has the turn."""
         parts = self._parts
         async with parts.turns.turn(parts.public_key, parts.parallel, self._on_place, self._lane(), first=parts.first):
-            self._place = 0
+            if self._place:
+                self._on_place(0)  # its guest hears that it waits for nobody any longer
             parts.requests.placed(self._live, 0)
             model = await parts.running_model(self._known)
             if self._rests:

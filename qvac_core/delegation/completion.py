@@ -120,6 +120,7 @@ class Completion:
         self.model_id = message.model_id
         self.connection = connection
         self.place: int | None = None
+        self._when_placed: Callable[[int], None] = lambda place: None
         self.suspect = False
         self._idle_seconds = idle_seconds
         self._on_suspect = on_suspect
@@ -305,7 +306,9 @@ class Completion:
                     if self.finished:
                         idle.reschedule(loop.time() + END_SECONDS)
                 elif isinstance(reply, QueueLine):
-                    self.place = reply.place
+                    if reply.place != self.place:
+                        self.place = reply.place
+                        self._when_placed(reply.place)
                 elif self.connection.hello is None:
                     raise RemoteProtocolError("the provider sent a line that does not belong to an answer")
         if not self.finished:
@@ -314,6 +317,12 @@ class Completion:
                 name=Code.COMPLETION_FAILED.name,
                 code=Code.COMPLETION_FAILED.value,
             )
+
+    def when_placed(self, call: Callable[[int], None]) -> None:
+        """`call` hears each place in the provider's line, the present one too: 1 is the next, 0 = it is its turn."""
+        self._when_placed = call
+        if self.place is not None:
+            call(self.place)
 
     def _take(self, line: CompletionLine) -> None:
         if self.finished:

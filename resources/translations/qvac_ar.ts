@@ -9749,6 +9749,14 @@
         <translation>عاد {name}.</translation>
     </message>
     <message>
+        <source>{name} is busy with others. You are number {place} in line.</source>
+        <translation>{name} مشغول بآخرين. رقمك في الدور {place}.</translation>
+    </message>
+    <message>
+        <source>{name} is busy with others. You are the next in line.</source>
+        <translation>{name} مشغول بآخرين. دورك هو التالي.</translation>
+    </message>
+    <message>
         <source>{name} is damaged on the disk that it lies on: its checksum is another one now. Everything stays where it was. Remove that model, and get it again.</source>
         <translation>{name} تالف على القرص الذي هو عليه: مجموعه الاختباري صار مختلفًا. يبقى كل شيء في مكانه. احذف هذا النموذج واجلبه من جديد.</translation>
     </message>

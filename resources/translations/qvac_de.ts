@@ -6285,7 +6285,7 @@
     </message>
     <message>
         <source>The recording {file} is not where it was, or is another one now. Transcribe it anew.</source>
-        <translation>Die Aufnahme {file} liegt nicht mehr dort oder ist inzwischen eine andere. Transkribiere sie neu.</translation>
+        <translation>Die Aufnahme {file} liegt nicht mehr dort oder ist inzwischen eine andere. Lassen Sie sie neu transkribieren.</translation>
     </message>
     <message>
         <source>The relay between the two machines went away.</source>
@@ -9479,6 +9479,14 @@
     <message>
         <source>{name} is back.</source>
         <translation>{name} ist zurück.</translation>
+    </message>
+    <message>
+        <source>{name} is busy with others. You are number {place} in line.</source>
+        <translation>{name} ist mit anderen beschäftigt. Sie sind Nummer {place} in der Reihe.</translation>
+    </message>
+    <message>
+        <source>{name} is busy with others. You are the next in line.</source>
+        <translation>{name} ist mit anderen beschäftigt. Sie sind als Nächstes an der Reihe.</translation>
     </message>
     <message>
         <source>{name} is damaged on the disk that it lies on: its checksum is another one now. Everything stays where it was. Remove that model, and get it again.</source>

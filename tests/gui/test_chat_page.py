@@ -29,6 +29,7 @@ from app.widgets.chat.question_row import QuestionRow
 from app.widgets.chat.seam import Seam
 from qvac_core.core.state import (
     AnswerFinished,
+    AnswerPlace,
     AnswerSeam,
     AnswerStarted,
     AnswerTokens,
@@ -313,6 +314,24 @@ def test_who_goes_on_is_said_before_the_first_word(open_chat: Open) -> None:
         core.emit(AnswerTokens("merge", answer.id, " and more"))
         assert not row.waiting.isVisible()
         core.emit(AnswerFinished("merge", replace(answer, text=f"{text} and more", status="done")))
+
+
+def test_the_place_in_a_providers_line_is_told_until_it_is_ones_turn(open_chat: Open) -> None:
+    core = populated()
+    chat = open_chat(core)
+    answer = Message("late", "assistant", "", scenes.NOW, "streaming", stats=chat.presenter.messages[-1].stats)
+    core.emit(ConnectionStage(scenes.STUDIO, Stage.READY, 0.0))
+    core.emit(AnswerStarted("merge", answer))
+    row = chat.last()
+    reading = row.waiting.text()
+    for place, words in ((3, "You are number 3 in line."), (1, "You are the next in line.")):
+        core.emit(AnswerPlace(answer.id, place))
+        assert row.waiting.text().endswith(words)
+    core.emit(AnswerPlace(answer.id, 0))
+    assert row.waiting.text() == reading
+    core.emit(AnswerPlace(answer.id, 2))
+    core.emit(AnswerFinished("merge", replace(answer, status="stopped")))
+    assert chat.presenter.places == {}
 
 
 def test_the_answer_is_copied_and_asked_again(open_chat: Open) -> None:

@@ -487,7 +487,10 @@ def test_who_waits_for_a_slot_of_the_model_is_told_a_place() -> None:
             await asyncio.sleep(1)
             assert room.pool.model.most_running == room.pool.model.info.slots == 4
             assert [run.place for run in runs] == [None] * 4 + [1, 2]
+            heard: list[int] = []
+            runs[5].when_placed(heard.append)
             await asyncio.gather(*(run.text for run in runs))
+            assert heard == [2, 1, 0]
             await consumer.close()
 
     run(main())
