@@ -73,8 +73,10 @@ async def loaded(server: RealServer) -> AsyncIterator[LoadedModel]:
         await engine.close()
 
 
-async def answer(model: LoadedModel, text: str, id: str = "1", **fields: object) -> tuple[str, Finished]:
-    sampling = SamplingParams(temp=0, predict=10)
+async def answer(
+    model: LoadedModel, text: str, id: str = "1", *, predict: int = 10, **fields: object
+) -> tuple[str, Finished]:
+    sampling = SamplingParams(temp=0, predict=predict)
     request = CompletionRequest(id, (ChatMessage("user", text),), sampling, **fields)  # type: ignore[arg-type]
     said = ""
     async for event in model.complete(request):
@@ -98,7 +100,7 @@ def test_real_servers_answer_stop_and_are_stopped(either: RealServer) -> None:
             assert short == said[: said.index(mark)] and end.stop_reason is StopReason.STOP_SEQUENCE
             city = {"type": "object", "properties": {"city": {"enum": ["Rome", "Oslo"]}}, "required": ["city"]}
             schema = json.dumps(city | {"additionalProperties": False})
-            said, _ = await answer(model, "A city as JSON.", response_schema=schema)
+            said, _ = await answer(model, "A city as JSON.", predict=60, response_schema=schema)
             assert json.loads(said)["city"] in ("Rome", "Oslo")
             with pytest.raises(ModelError, match="longer than the model's context"):
                 await answer(model, "word " * 900)

@@ -215,7 +215,7 @@ def test_what_the_command_line_decided_is_shown_and_cannot_be_changed(
             assert row(key).note.plain == GIVEN
         switch(window).click()
         assert "local_network" not in {name for name, _value in busy.called("set_setting")}
-        assert row("network.port").value_words() == "4,000"
+        assert row("network.port").value_words() == "4000"
         assert row("network.bootstrap").value_words() == "127.0.0.1:9"
         assert relays(window).given.isVisible()
         assert not add_row(window).key.isEnabled()

@@ -117,6 +117,7 @@ FOR_PROGRAMS = {
     "core/machine.py: projectionModelSrc": "the model configuration of the API",
     "core/receipts.py: There is no receipt": "`receipts verify`",
     "core/receipts.py: {} is too large": "`receipts verify`",
+    "core/receipts.py: {} is no file of receipts": "`receipts verify`",
     "engines/embedding_model.py": "embeddings are asked for by programs",
     "engines/embedding_queue.py": "embeddings are asked for by programs",
     "engines/llama_embeddings.py": "embeddings are asked for by programs",
