@@ -12,7 +12,7 @@ import asyncio
 import psutil
 
 from app.cli.output import Output
-from qvac_core.errors import NetworkError
+from qvac_core.core.network import binding
 from qvac_core.hyperdht import DHT
 from qvac_core.hyperdht.dht import DEFAULT_PORT
 
@@ -29,7 +29,8 @@ async def node(options: argparse.Namespace, output: Output) -> int:
         for place in range(NODES):
             known = given or [(host, nodes[0].address[1])] if given or nodes else []
             nodes.append(DHT(known, ephemeral=False, firewalled=False, host=host, port=port + place))
-            await _open(nodes[-1])
+            with binding():
+                await nodes[-1].ready()
         address = f"{host}:{nodes[0].address[1]}"
         output.event("ready", bootstrap=address)
         output.text(f"{'A part' if given else 'The beginning'} of a network of its own. Others enter it with\n")
@@ -40,16 +41,6 @@ async def node(options: argparse.Namespace, output: Output) -> int:
         for each in reversed(nodes):
             await each.close()
     return 0
-
-
-async def _open(dht: DHT) -> None:
-    try:
-        await dht.ready()
-    except OSError as error:
-        raise NetworkError(
-            f"The UDP port cannot be opened ({error.strerror}). Choose another one with --port, or leave it out.",
-            name="BIND_FAILED",
-        ) from error
 
 
 def _own_address() -> str:

@@ -9,7 +9,7 @@ from app.cli.config import core_config
 from app.cli.output import Output
 from qvac_core.codec.key_text import short_key
 from qvac_core.core import load_key_pair
-from qvac_core.errors import NetworkError
+from qvac_core.core.network import binding
 from qvac_core.hyperdht import DHT, RelayEvent, RelayPaired, RelayPairing, RelayPolicy, RelayUnpaired
 from qvac_core.hyperdht.dht import DEFAULT_PORT
 
@@ -22,7 +22,8 @@ async def relay(options: argparse.Namespace, output: Output) -> int:
     key_pair = load_key_pair(config)
     dht = DHT(config.bootstrap, key_pair, host=config.host, port=config.port or DEFAULT_PORT)
     try:
-        await _open(dht)
+        with binding():
+            await dht.ready()
         server = dht.create_relay_server(_policy(options), lambda event: _report(event, output))
         try:
             await server.listen(key_pair)
@@ -35,16 +36,6 @@ async def relay(options: argparse.Namespace, output: Output) -> int:
     finally:
         await dht.close()
     return 0
-
-
-async def _open(dht: DHT) -> None:
-    try:
-        await dht.ready()
-    except OSError as error:
-        raise NetworkError(
-            f"The UDP port cannot be opened ({error.strerror}). Choose another one with --port, or leave it out.",
-            name="BIND_FAILED",
-        ) from error
 
 
 def _policy(options: argparse.Namespace) -> RelayPolicy:

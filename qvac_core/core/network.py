@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import importlib
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from qvac_core.codec import Address
@@ -24,6 +25,18 @@ logger = logging.getLogger(__name__)
 SAVE_EVERY = 300.0  # seconds
 # The first time soon after the start: a program that is killed has no other.
 SAVE_FIRST = 10.0
+
+
+@contextlib.contextmanager
+def binding() -> Iterator[None]:
+    """Around the opening of a node. Raises NetworkError BIND_FAILED where its port is not to be had."""
+    try:
+        yield
+    except OSError as error:
+        raise NetworkError(
+            f"The UDP port cannot be opened ({error.strerror}). Choose another one with --port, or leave it out.",
+            name="BIND_FAILED",
+        ) from error
 
 
 class NetworkNode:
@@ -79,13 +92,8 @@ class NetworkNode:
         if self.local:
             # Slow to import: not when a peer waits.
             await asyncio.to_thread(importlib.import_module, "qvac_core.hyperdht.local_names")
-        try:
+        with binding():
             await self.dht.open()
-        except OSError as error:
-            raise NetworkError(
-                f"The UDP port cannot be opened ({error.strerror}). Choose another one with --port, or leave it out.",
-                name="BIND_FAILED",
-            ) from error
         self._tasks.start(self._live(), "network node")
 
     @property
