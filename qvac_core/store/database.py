@@ -20,6 +20,7 @@ from typing import Any, Final, ParamSpec, TypeVar
 
 from qvac_core.errors import StoreError
 from qvac_core.store.disk import PRIVATE_FILE, set_aside, store_error
+from qvac_core.store.migration import COPY_SECONDS, forget_copies, migrate
 from qvac_core.store.schema import MIGRATIONS, Migration
 
 Value = str | int | float | bytes | None
@@ -71,13 +72,13 @@ class Database:
 
     @classmethod
     def open(cls, path: Path, *, now: float, migrations: Sequence[Migration] = MIGRATIONS) -> Database:
-        """Open or make the file and bring it to the newest version.
+        """Open or make the file and bring it to the newest version; as it was before, it is kept for a while.
 
         A corrupt file is renamed to `NAME.corrupt-DATE` and a fresh one is made. A file of a newer program, a full
         disk and a folder that refuses raise StoreError and leave everything as it was.
         """
         try:
-            return cls(path, _open_checked(path, migrations), None)
+            return cls(path, _open_checked(path, migrations, now), None)
         except _Corrupt:
             kept = set_aside(path, now)
             for suffix in ("-wal", "-shm"):  # they belong to the broken file; beside a new one they would break it too
@@ -86,7 +87,7 @@ class Database:
                     companion.replace(kept.with_name(kept.name + suffix))
             _suspicion(path).unlink(missing_ok=True)
         try:
-            return cls(path, _open_checked(path, migrations), kept)
+            return cls(path, _open_checked(path, migrations, now), kept)
         except _Corrupt as error:
             raise StoreError(f"A new database cannot be made in {path.parent}: the disk returns wrong data.") from error
 
@@ -126,7 +127,10 @@ class Database:
             return connection.execute(statement, parameters).rowcount
 
     def erase(self, statement: str, parameters: Sequence[Value] = ()) -> int:
-        """As `execute`, and what it deletes is overwritten, in the file and in its log. Raises StoreError."""
+        """As `execute`, and what it deletes is overwritten, in the file and in its log. Raises StoreError.
+
+        Copies of before an update go with it: they hold it, too.
+        """
         with self._lock:
             self._require_open()
             try:
@@ -135,6 +139,7 @@ class Database:
                 # A reader that keeps the log from being emptied is another process: the next checkpoint does it then.
                 self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
                 self._connection.execute("PRAGMA secure_delete = OFF")
+                forget_copies(self.path)
             except sqlite3.Error as error:
                 raise self._sentence(error) from error
         return count
@@ -185,7 +190,7 @@ class Database:
         return _refusal(error, self.path)
 
 
-def _open_checked(path: Path, migrations: Sequence[Migration]) -> sqlite3.Connection:
+def _open_checked(path: Path, migrations: Sequence[Migration], now: float) -> sqlite3.Connection:
     unclean = path.with_name(path.name + "-wal").exists() or _suspicion(path).exists()
     try:
         # Made by us before SQLite does, because its own files are readable by everybody.
@@ -206,7 +211,8 @@ def _open_checked(path: Path, migrations: Sequence[Migration]) -> sqlite3.Connec
         if thorough and connection.execute("PRAGMA quick_check(1)").fetchone()[0] != "ok":
             raise _Corrupt
         _suspicion(path).unlink(missing_ok=True)
-        _migrate(connection, migrations, path)
+        forget_copies(path, older_than=now - COPY_SECONDS)
+        migrate(connection, migrations, path, now)
     except BaseException as error:
         if connection is not None:
             connection.close()
@@ -216,27 +222,6 @@ def _open_checked(path: Path, migrations: Sequence[Migration]) -> sqlite3.Connec
             raise _refusal(error, path) from error
         raise
     return connection
-
-
-def _migrate(connection: sqlite3.Connection, migrations: Sequence[Migration], path: Path) -> None:
-    version: int = connection.execute("PRAGMA user_version").fetchone()[0]
-    if version > len(migrations):
-        raise StoreError(
-            f"The database {path} was made by a newer QVAC Desktop (schema {version}, this one knows "
-            f"{len(migrations)}). Update QVAC Desktop, or name another folder with --data-dir.",
-            name="NEWER_DATABASE",
-        )
-    for number in range(version, len(migrations)):
-        connection.execute("BEGIN IMMEDIATE")
-        try:
-            for statement in migrations[number]:
-                connection.execute(statement)
-            connection.execute(f"PRAGMA user_version = {number + 1}")
-            connection.execute("COMMIT")
-        except sqlite3.Error:
-            if connection.in_transaction:
-                connection.execute("ROLLBACK")
-            raise
 
 
 def _closed() -> StoreError:

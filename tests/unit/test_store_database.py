@@ -6,18 +6,21 @@ qvac_core/store/database.py and schema.py.
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import shutil
 import sqlite3
 import stat
 import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from qvac_core.errors import StoreError
-from qvac_core.store import Database
+from qvac_core.store import Database, migration
 from qvac_core.store.conversations import Conversations
+from qvac_core.store.migration import COPY_SECONDS, copies
 from qvac_core.store.records import Message
 from qvac_core.store.schema import MIGRATIONS, Migration
 
@@ -107,6 +110,101 @@ def test_failed_migration_leaves_the_old_version(tmp_path: Path) -> None:
     database = Database.open(tmp_path / "a.db", now=NOW, migrations=TEST_MIGRATIONS[:1])
     assert [tuple(row) for row in database.rows("SELECT * FROM t")] == [("first",)]
     database.close()
+
+
+def test_what_was_there_before_a_migration_is_kept_beside_it(tmp_path: Path) -> None:
+    path = tmp_path / "a [b].db"
+    old = Database.open(path, now=NOW, migrations=TEST_MIGRATIONS[:1])
+    old.execute("INSERT INTO t VALUES ('second')")
+    old.close()
+    Database.open(path, now=NOW, migrations=TEST_MIGRATIONS).close()
+    (copy,) = copies(path)
+    assert copy.name.startswith("a [b].db.schema-1-20")
+    if os.name != "nt":
+        assert stat.S_IMODE(copy.stat().st_mode) == 0o600
+    assert [file.name for file in tmp_path.iterdir() if file.name.startswith(f"{copy.name}-")] == [], "it stands alone"
+    # As the page on installing says: rename it, and start the older version.
+    path.unlink()
+    copy.rename(path)
+    back = Database.open(path, now=NOW, migrations=TEST_MIGRATIONS[:1])
+    assert [tuple(row) for row in back.rows("SELECT * FROM t")] == [("first",), ("second",)]
+    back.close()
+
+
+def test_a_new_database_and_a_current_one_leave_no_copy(tmp_path: Path) -> None:
+    path = tmp_path / "a.db"
+    Database.open(path, now=NOW).close()
+    Database.open(path, now=NOW).close()
+    assert copies(path) == []
+
+
+def test_copies_go_after_two_weeks_and_when_something_is_erased(tmp_path: Path) -> None:
+    path = tmp_path / "a.db"
+    Database.open(path, now=NOW, migrations=TEST_MIGRATIONS[:1]).close()
+    Database.open(path, now=NOW, migrations=TEST_MIGRATIONS[:2]).close()
+    Database.open(path, now=NOW + COPY_SECONDS - 1, migrations=TEST_MIGRATIONS).close()
+    assert [copy.name.split("-")[1] for copy in copies(path)] == ["1", "2"]
+    database = Database.open(path, now=NOW + COPY_SECONDS + 1, migrations=TEST_MIGRATIONS)
+    assert [copy.name.split("-")[1] for copy in copies(path)] == ["2"]
+    database.erase("DELETE FROM u")
+    assert copies(path) == []
+    database.close()
+
+
+def test_a_migration_that_fails_leaves_no_copy_for_each_try(tmp_path: Path) -> None:
+    path = tmp_path / "a.db"
+    Database.open(path, now=NOW, migrations=TEST_MIGRATIONS[:1]).close()
+    for _try in range(2):
+        with pytest.raises(StoreError):
+            Database.open(path, now=NOW, migrations=(TEST_MIGRATIONS[0], ("UPDATE t SET no_such_column = 1",)))
+    assert copies(path) == []
+    with pytest.raises(StoreError):
+        broken = (*TEST_MIGRATIONS[:2], ("UPDATE t SET no_such_column = 1",))
+        Database.open(path, now=NOW, migrations=broken)
+    assert len(copies(path)) == 1, "one step was made: the copy is the only one of before"
+
+
+def test_no_room_for_the_copy_changes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "a.db"
+    Database.open(path, now=NOW, migrations=TEST_MIGRATIONS[:1]).close()
+    really = os.open
+
+    def full(name: Path, *rest: int) -> int:
+        if Path(name).name.endswith(".tmp"):
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return really(name, *rest)
+
+    monkeypatch.setattr(os, "open", full)
+    with pytest.raises(StoreError, match="keep a copy") as caught:
+        Database.open(path, now=NOW, migrations=TEST_MIGRATIONS)
+    assert caught.value.name == "DISK_FULL"
+    monkeypatch.undo()
+    database = Database.open(path, now=NOW, migrations=TEST_MIGRATIONS[:1])
+    assert [tuple(row) for row in database.rows("SELECT * FROM t")] == [("first",)]
+    database.close()
+    assert [file.name for file in tmp_path.iterdir()] == ["a.db"]
+
+
+def test_another_process_that_migrates_meanwhile_is_no_harm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The window and a verb start at once, over data of an older version."""
+    path = tmp_path / "a.db"
+    Database.open(path, now=NOW, migrations=TEST_MIGRATIONS[:1]).close()
+    really = migration._keep_copy
+
+    def meanwhile(*given: Any) -> Path | None:
+        monkeypatch.setattr(migration, "_keep_copy", really)
+        Database.open(path, now=NOW, migrations=TEST_MIGRATIONS).close()
+        return really(*given)
+
+    monkeypatch.setattr(migration, "_keep_copy", meanwhile)
+    database = Database.open(path, now=NOW, migrations=TEST_MIGRATIONS)
+    assert [row["ab"] for row in database.rows("SELECT ab FROM u")] == ["first7"]
+    assert version(database) == 3
+    database.close()
+    (copy,) = copies(path)
+    kept = Database.open(copy, now=NOW, migrations=TEST_MIGRATIONS[:1])
+    assert version(kept) == 1
+    kept.close()
 
 
 def test_file_of_a_newer_version_is_refused_and_kept(tmp_path: Path) -> None:
