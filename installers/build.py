@@ -1,4 +1,4 @@
-"""Builds what a person installs: `python3 installers/build.py deb rpm` (or appimage, portable, windows, macos).
+"""Builds what a person installs: `installers/build.py deb rpm` (or appimage, flatpak, portable, windows, macos).
 
 Says what is missing before it starts. What it makes lies in `dist`, what it needs on the way in `build/installers`. By
 SOURCE_DATE_EPOCH, or else the date of the last commit, two builds of one commit on one system are the same.
@@ -7,9 +7,7 @@ SOURCE_DATE_EPOCH, or else the date of the last commit, two builds of one commit
 from __future__ import annotations
 
 import argparse
-import gzip
 import hashlib
-import io
 import json
 import os
 import platform
@@ -17,38 +15,34 @@ import shutil
 import stat
 import subprocess
 import sys
-import tarfile
 import tomllib
 import venv
 import zipfile
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
-from email.utils import format_datetime
 from pathlib import Path
+from typing import cast
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from installers import desktop_files, elf, licences, stand_ins  # noqa: E402
-from installers.versions import four_numbers, numbers, tilde  # noqa: E402
+from installers import desktop_files, elf, licences, linux_packages, stand_ins  # noqa: E402
+from installers.versions import four_numbers, numbers  # noqa: E402
 
 HERE = ROOT / "installers"
 WORK = ROOT / "build" / "installers"
 OUT = ROOT / "dist"
 BIN = "Scripts" if os.name == "nt" else "bin"
-NAME = "qvac-desktop"
+NAME = linux_packages.NAME
 MAINTAINER = "QVAC Desktop authors <qvac-desktop@localhost.localdomain>"  # nobody's: whoever releases gives one
-DEPENDS = (
-    *("libgl1", "libegl1", "libxcb1", "libwayland-client0", "libwayland-cursor0", "libwayland-egl1", "libdrm2"),
-    *("fontconfig-config", "fonts-dejavu-core | fonts-noto-core", "hicolor-icon-theme"),
-)
-RPM_DEPENDS = ("libglvnd-glx", "libglvnd-egl", "libxcb", "libwayland-client", "libwayland-cursor", "libwayland-egl")
-MACHINES = {"x86_64": ("amd64", "x86_64"), "AMD64": ("amd64", "x86_64"), "aarch64": ("arm64", "aarch64")}
+# How a program of Linux begins, and of macOS: for one kind of machine, and for two.
+PROGRAMS = (b"\x7fELF", b"\xcf\xfa\xed\xfe", b"\xca\xfe\xba\xbe")
 # target → the systems that it is built on.
 SYSTEMS = {
     "deb": "linux",
     "rpm": "linux",
     "appimage": "linux",
+    "flatpak": "linux",
     "portable": "",
     "windows": "win32",
     "macos": "darwin",
@@ -79,7 +73,8 @@ def missing(target: str, options: argparse.Namespace) -> list[str]:
         lacks.append("This Python has no shared library, which PyInstaller needs: take the system's, or one built with "
                      "--enable-shared.")  # fmt: skip
     tools = {
-        "deb": (), "rpm": (), "portable": (),
+        "deb": (("dpkg-deb", "dpkg"),), "flatpak": (("dpkg-deb", "dpkg"),), "rpm": (),
+        "portable": (("xz", "xz-utils"),) if sys.platform == "linux" else (),
         "appimage": (("mksquashfs", "squashfs-tools"),),
         "windows": (("makensis", "nsis"),),
         "macos": (("codesign", "Xcode's command line tools"), ("hdiutil", "macOS itself")),
@@ -206,7 +201,20 @@ def _freeze(options: argparse.Namespace) -> Path:
         licences.texts((ROOT / "NOTICE").read_text(), (ROOT / "LICENSE").read_text(), parts), encoding="utf-8"
     )
     settle(folder)
+    if sys.platform == "darwin":
+        seal(folder)
     return folder
+
+
+def seal(app: Path) -> None:
+    """Sign the bundle once more: its seal names each file in it, and lists were added after PyInstaller had signed.
+
+    The programs and libraries inside keep the signatures that PyInstaller gave them.
+    """
+    identity = os.environ.get("QVAC_CODESIGN_IDENTITY", "")
+    hardened = ("--options", "runtime", "--timestamp", "--entitlements", HERE / "macos" / "entitlements.plist")
+    run("codesign", "--force", "--sign", identity or "-", *(hardened if identity else ()), app)
+    run("codesign", "--verify", "--deep", "--strict", app)
 
 
 def _python_licence() -> tuple[str, ...]:
@@ -239,9 +247,16 @@ def settle(folder: Path) -> None:
         if path.is_symlink():
             os.utime(path, (epoch(), epoch()), follow_symlinks=False)
             continue
-        executable = path.is_dir() or (path.stat().st_mode & stat.S_IXUSR and path.suffix == "")
-        path.chmod(0o755 if executable else 0o644)
+        path.chmod(0o755 if path.is_dir() or _is_program(path) else 0o644)
         os.utime(path, (epoch(), epoch()))
+
+
+def _is_program(path: Path) -> bool:
+    """Libraries need no such right, and wheels give it to texts, too."""
+    if not path.stat().st_mode & stat.S_IXUSR or path.suffix:
+        return False
+    with path.open("rb") as file:
+        return file.read(4) in PROGRAMS
 
 
 def windows_version_text(text: str) -> str:
@@ -265,7 +280,9 @@ def windows_version_text(text: str) -> str:
 
 
 def linux_tree(options: argparse.Namespace) -> Path:
-    """/usr as it is on a machine that has it installed."""
+    """Where usr lies as it is on a machine that has it installed, made once for all packages."""
+    if options.tree is not None:
+        return Path(options.tree)
     folder = freeze(options)
     python = WORK / "venv" / BIN / "python"
     terminal = WORK / "made" / "terminal"
@@ -286,118 +303,62 @@ def linux_tree(options: argparse.Namespace) -> Path:
             f"usr/share/doc/{NAME}/NEWS.md": (ROOT / "CHANGELOG.md").read_text(),
         },
     )
-    log = desktop_files.changelog(version(), format_datetime(when), options.maintainer)
-    packed = io.BytesIO()
-    with gzip.GzipFile("", "wb", 9, packed, mtime=0) as file:
-        file.write(log.encode())
-    (tree / f"usr/share/doc/{NAME}/changelog.gz").write_bytes(packed.getvalue())
     (tree / "usr/bin").mkdir(parents=True)
     (tree / "usr/bin" / NAME).symlink_to(f"../lib/{NAME}/{NAME}")
     settle(tree)
+    options.tree = tree
     return tree
 
 
+def package(options: argparse.Namespace) -> linux_packages.Package:
+    if options.package is None:
+        options.package = linux_packages.Package(
+            version=version(),
+            date=epoch(),
+            floor=elf.glibc_floor(freeze(options)),
+            maintainer=options.maintainer,
+            homepage=options.homepage,
+            fast=options.fast,
+        )
+    return cast("linux_packages.Package", options.package)
+
+
 def deb(options: argparse.Namespace) -> Path:
-    return nfpm("deb", linux_tree(options), options)
+    usr, about = linux_tree(options) / "usr", package(options)
+    target = out(about.deb_name)
+    linux_packages.deb(about, usr, WORK, target)
+    return target
 
 
 def rpm(options: argparse.Namespace) -> Path:
-    return nfpm("rpm", linux_tree(options), options)
-
-
-def nfpm(kind: str, tree: Path, options: argparse.Namespace) -> Path:
-    deb_machine, rpm_machine = MACHINES[platform.machine()]
-    floor = elf.glibc_floor(tree / "usr/lib" / NAME)
-    config = nfpm_config(kind, tree, floor, deb_machine, options)
-    file = WORK / f"nfpm-{kind}.json"
-    file.write_text(json.dumps(config, indent=1))
-    name = {
-        "deb": f"{NAME}_{tilde(version())}_{deb_machine}.deb",
-        "rpm": f"{NAME}-{tilde(version())}-1.{rpm_machine}.rpm",
-    }[kind]
-    OUT.mkdir(exist_ok=True)
-    say(f"nfpm packs {name}")
-    program = WORK / "venv" / BIN / "nfpm"
-    run(
-        program, "package", "--config", file, "--packager", kind, "--target", OUT / name, SOURCE_DATE_EPOCH=str(epoch())
-    )
-    return OUT / name
-
-
-def lintian_overrides() -> dict[str, object]:
-    """Of nfpm's contents: beside the tree, which other packages are made of, too."""
-    file = WORK / "lintian-overrides"
-    shutil.copyfile(HERE / "linux" / "lintian-overrides", file)
-    os.utime(file, (epoch(), epoch()))
-    return {"src": str(file), "dst": f"/usr/share/lintian/overrides/{NAME}", "file_info": {"mode": 0o644}}
-
-
-def nfpm_config(kind: str, tree: Path, floor: str, machine: str, options: argparse.Namespace) -> dict[str, object]:
-    when = f"{datetime.fromtimestamp(epoch(), UTC):%Y-%m-%dT%H:%M:%SZ}"
-    return {
-        "name": NAME,
-        "arch": machine,
-        "platform": "linux",
-        "version": tilde(version()),
-        "version_schema": "none",
-        "release": "" if kind == "deb" else "1",
-        "section": "net",
-        "priority": "optional",
-        "maintainer": options.maintainer,
-        "vendor": "QVAC Desktop authors",
-        **({"homepage": options.homepage} if options.homepage else {}),
-        "license": "Apache-2.0",
-        "description": (
-            "Share a GPU by public key, and chat through it\n"
-            "Use a friend's GPU as if it were yours, or let a friend use yours. The\n"
-            "machines find each other by key on a peer-to-peer network and speak\n"
-            "end-to-end encrypted. Python, Qt and llama.cpp come with it."
-        ),
-        "mtime": when,
-        "umask": 0o022,
-        # A folder as it is, links and the executable among it: a pattern would leave levels out without a word.
-        "contents": [
-            {"src": str(tree / "usr"), "dst": "/usr", "type": "tree"},
-            *([lintian_overrides()] if kind == "deb" else []),
-        ],
-        "depends": [f"libc6 (>= {floor})", *DEPENDS] if kind == "deb" else [f"glibc >= {floor}", *RPM_DEPENDS],
-        "recommends": ["xdg-utils"],
-        "deb": {"compression": "zstd" if options.fast else "xz"},
-        "rpm": {
-            "compression": "zstd:3" if options.fast else "zstd:19",
-            "summary": "Share a GPU by public key, and chat through it",
-        },
-    }
+    usr, about = linux_tree(options) / "usr", package(options)
+    target = out(about.rpm_name)
+    linux_packages.rpm(about, usr, WORK, target, WORK / "venv" / BIN / "nfpm")
+    return target
 
 
 def appimage(options: argparse.Namespace) -> Path:
-    """The runtime, then a squashfs of the folder. Bytes 8 to 10 say that it is one."""
-    tree = linux_tree(options)
-    folder = WORK / "AppDir"
-    shutil.rmtree(folder, ignore_errors=True)
-    shutil.copytree(tree, folder, symlinks=True)
-    (folder / f"{NAME}.desktop").symlink_to(f"usr/share/applications/{NAME}.desktop")
-    (folder / f"{NAME}.png").symlink_to(f"usr/share/icons/hicolor/256x256/apps/{NAME}.png")
-    (folder / ".DirIcon").symlink_to(f"{NAME}.png")
-    (folder / "AppRun").symlink_to(f"usr/lib/{NAME}/{NAME}")
-    settle(folder)
-    image = WORK / "app.squashfs"
-    image.unlink(missing_ok=True)
-    say("mksquashfs packs the AppImage")
-    environment = {name: value for name, value in os.environ.items() if name != "SOURCE_DATE_EPOCH"}
-    command = ["mksquashfs", str(folder), str(image), "-root-owned", "-noappend", "-no-progress", "-quiet"]
-    command += ["-comp", "zstd", "-Xcompression-level", "3" if options.fast else "19", "-b", "1M"]
-    command += ["-mkfs-time", str(epoch()), "-all-time", str(epoch())]
-    if subprocess.run(command, env=environment, check=False).returncode:
-        raise BuildError("mksquashfs failed.")
-    runtime = options.runtime.read_bytes()
-    if runtime[:4] != b"\x7fELF" or runtime[8:11] != b"AI\x02":
-        raise BuildError(f"{options.runtime} is no runtime of an AppImage.")
-    OUT.mkdir(exist_ok=True)
-    target = OUT / f"QVAC_Desktop-{version()}-{MACHINES[platform.machine()][1]}.AppImage"
-    target.write_bytes(runtime + image.read_bytes())
-    target.chmod(0o755)
+    usr, about = linux_tree(options) / "usr", package(options)
+    target = out(about.appimage_name)
+    linux_packages.appimage(about, usr, WORK, target, options.runtime)
     return target
+
+
+def flatpak(options: argparse.Namespace) -> Path:
+    """The manifest, beside the .deb that it is made of."""
+    made = OUT / package(options).deb_name
+    if "deb" not in options.target[: options.target.index("flatpak")]:
+        made = deb(options)
+    target = OUT / f"{desktop_files.APP_ID}.json"
+    linux_packages.flatpak(made, target)
+    return target
+
+
+def out(name: str) -> Path:
+    """Where a package of this name is put; whoever waits reads what is made."""
+    OUT.mkdir(exist_ok=True)
+    say(f"{name} is packed, in a minute or two")
+    return OUT / name
 
 
 # --- Everywhere -------------------------------------------------------------------------------------------------------
@@ -418,19 +379,8 @@ def portable(options: argparse.Namespace) -> Path:
                 info.compress_type = zipfile.ZIP_DEFLATED
                 archive.writestr(info, path.read_bytes())
         return target
-    target = OUT / f"{NAME}-{version()}-linux-{machine}.tar.xz"
-    say(f"{target.name} is packed, in a minute or two")
-
-    def plain(entry: tarfile.TarInfo) -> tarfile.TarInfo:
-        entry.uid = entry.gid = 0
-        entry.uname = entry.gname = ""
-        entry.mtime = epoch()
-        return entry
-
-    with tarfile.open(target, "w:xz", preset=0 if options.fast else 6) as archive:
-        archive.add(folder, folder.name, recursive=False, filter=plain)
-        for path in sorted(folder.rglob("*")):
-            archive.add(path, f"{folder.name}/{path.relative_to(folder)}", recursive=False, filter=plain)
+    target = out(f"{NAME}-{version()}-linux-{machine}.tar.xz")
+    linux_packages.archive(package(options), folder, target)
     return target
 
 
@@ -480,8 +430,6 @@ def macos(options: argparse.Namespace) -> Path:
     """The app in a disk image; signed and notarized where the release engineer's names for that are given."""
     app = freeze(options)
     identity = os.environ.get("QVAC_CODESIGN_IDENTITY", "")
-    if identity:
-        run("codesign", "--verify", "--deep", "--strict", app)
     OUT.mkdir(exist_ok=True)
     target = OUT / f"QVAC-Desktop-{version()}-{platform.machine()}.dmg"
     stage = WORK / "dmg"
@@ -502,6 +450,7 @@ TARGETS: dict[str, Callable[[argparse.Namespace], Path]] = {
     "deb": deb,
     "rpm": rpm,
     "appimage": appimage,
+    "flatpak": flatpak,
     "portable": portable,
     "windows": windows,
     "macos": macos,
@@ -523,7 +472,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--fast", action="store_true", help="pack in seconds, a third larger: for a try")
     parser.add_argument("--check", action="store_true", help="say what is missing, and build nothing")
     options = parser.parse_args(arguments)
-    options.frozen = None
+    options.frozen = options.tree = options.package = None  # each is made once
     lacks = dict.fromkeys(line for target in options.target for line in missing(target, options))
     if lacks:
         print("\n".join(lacks), file=sys.stderr)
@@ -536,7 +485,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for target in options.target:
         try:
             made = TARGETS[target](options)
-        except (BuildError, stand_ins.StandInError) as error:
+        except (BuildError, stand_ins.StandInError, linux_packages.PackError) as error:
             print(f"Error: {error}", file=sys.stderr)
             return 1
         digest = hashlib.sha256(made.read_bytes()).hexdigest()

@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 
-from installers.build import DEPENDS
+from installers.linux_packages import DEPENDS
 from tests.caches import CACHE, fetching
 from tests.e2e.program import Program
 
