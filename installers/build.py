@@ -73,7 +73,8 @@ def missing(target: str, options: argparse.Namespace) -> list[str]:
         lacks.append("This Python has no shared library, which PyInstaller needs: take the system's, or one built with "
                      "--enable-shared.")  # fmt: skip
     tools = {
-        "deb": (("dpkg-deb", "dpkg"),), "flatpak": (("dpkg-deb", "dpkg"),), "rpm": (),
+        "deb": (("dpkg-deb", "dpkg"),), "flatpak": (("dpkg-deb", "dpkg"),),
+        "rpm": (("rpmbuild", "rpm"),),
         "portable": (("xz", "xz-utils"),) if sys.platform == "linux" else (),
         "appimage": (("mksquashfs", "squashfs-tools"),),
         "windows": (("makensis", "nsis"),),
@@ -333,7 +334,7 @@ def deb(options: argparse.Namespace) -> Path:
 def rpm(options: argparse.Namespace) -> Path:
     usr, about = linux_tree(options) / "usr", package(options)
     target = out(about.rpm_name)
-    linux_packages.rpm(about, usr, WORK, target, WORK / "venv" / BIN / "nfpm")
+    linux_packages.rpm(about, usr, WORK, target)
     return target
 
 

@@ -133,7 +133,7 @@ def test_each_system_builds_its_own() -> None:
 def test_the_packagers_are_locked_and_stand_in_order() -> None:
     names = locked("installers/requirements.lock")
     assert names == sorted(names)
-    assert {"pyinstaller", "nfpm", "shtab", "hatchling"} <= set(names)
+    assert {"pyinstaller", "shtab", "hatchling"} <= set(names)
 
 
 @pytest.mark.parametrize(
