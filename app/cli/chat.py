@@ -40,7 +40,7 @@ from qvac_core.delegation.picture_upload import read_history
 from qvac_core.delegation.tool_wire import wire_tools
 from qvac_core.engines.interface import CompletionRequest, SamplingParams, ToolChoice, ToolMode
 from qvac_core.errors import ConnectionClosed, DelegationError, LocalProtocolError, ModelError, QvacError
-from qvac_core.hyperdht.connection import LOCAL_PATH
+from qvac_core.hyperdht.stream.connection import LOCAL_PATH
 from qvac_core.models import by_name
 
 CONTEXT_TOKENS = 4096

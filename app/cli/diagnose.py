@@ -13,7 +13,7 @@ from qvac_core.core import load_key_pair
 from qvac_core.core.diagnosis import Diagnosis, Outcome, PeerReport
 from qvac_core.core.state import Nat, NetworkReport
 from qvac_core.hyperdht import ConnectStage
-from qvac_core.hyperdht.connection import LOCAL_PATH
+from qvac_core.hyperdht.stream.connection import LOCAL_PATH
 
 _REACH = {Nat.OPEN: "open", Nat.CONSISTENT: "firewalled", Nat.RANDOM: "firewalled", Nat.UNKNOWN: "not sure if open"}
 _SUSPICION = {

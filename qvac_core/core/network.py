@@ -15,9 +15,9 @@ from qvac_core.core.tasks import TaskOwner
 from qvac_core.dht_rpc import AddressesChanged, Event, NetworkChanged, WakeUp
 from qvac_core.errors import NetworkError, StoreError
 from qvac_core.hyperdht import DHT, Connection, ConnectStage, KeyPair, MulticastDns
-from qvac_core.hyperdht.connect import CONNECT_LIMIT
+from qvac_core.hyperdht.client.connect import CONNECT_LIMIT
 from qvac_core.hyperdht.dht import DEFAULT_PORT
-from qvac_core.hyperdht.local_network import networks_of, own_networks
+from qvac_core.hyperdht.lan.local_network import networks_of, own_networks
 from qvac_core.store.known_nodes import file_of_network, load_known_nodes, prune_networks, save_known_nodes
 
 logger = logging.getLogger(__name__)
@@ -91,7 +91,7 @@ class NetworkNode:
         """Bind now, enter the network in the background. Raises NetworkError when nothing can be bound."""
         if self.local:
             # Slow to import: not when a peer waits.
-            await asyncio.to_thread(importlib.import_module, "qvac_core.hyperdht.local_names")
+            await asyncio.to_thread(importlib.import_module, "qvac_core.hyperdht.lan.local_names")
         with binding():
             await self.dht.open()
         self._tasks.start(self._live(), "network node")

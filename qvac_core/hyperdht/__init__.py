@@ -8,11 +8,10 @@ from typing import TYPE_CHECKING
 from qvac_core.lazy import exports
 
 if TYPE_CHECKING:
-    from qvac_core.hyperdht.connect_stage import ConnectStage
-    from qvac_core.hyperdht.connection import Connection
+    from qvac_core.hyperdht.client.stage import ConnectStage
     from qvac_core.hyperdht.dht import DHT
-    from qvac_core.hyperdht.local_network import LocalNetwork, MulticastDns
-    from qvac_core.hyperdht.network import DatagramSocket, Network, SystemNetwork
+    from qvac_core.hyperdht.lan.local_network import LocalNetwork, MulticastDns
+    from qvac_core.hyperdht.node.network import DatagramSocket, Network, SystemNetwork
     from qvac_core.hyperdht.records import MutableValue
     from qvac_core.hyperdht.relay_server import (
         RelayEvent,
@@ -22,22 +21,23 @@ if TYPE_CHECKING:
         RelayServer,
         RelayUnpaired,
     )
-    from qvac_core.hyperdht.server import Server
-    from qvac_core.hyperdht.server_limits import Refusal, ServerLimits, Stranger
+    from qvac_core.hyperdht.server.limits import Refusal, ServerLimits, Stranger
+    from qvac_core.hyperdht.server.server import Server
+    from qvac_core.hyperdht.stream.connection import Connection
     from qvac_core.hyperdht.testnet import Testnet, create_testnet
     from qvac_core.noise import KeyPair
 else:
     __getattr__ = exports(
         __name__,
         {
-            "ConnectStage": "qvac_core.hyperdht.connect_stage",
-            "Connection": "qvac_core.hyperdht.connection",
+            "ConnectStage": "qvac_core.hyperdht.client.stage",
+            "Connection": "qvac_core.hyperdht.stream.connection",
             "DHT": "qvac_core.hyperdht.dht",
-            "LocalNetwork": "qvac_core.hyperdht.local_network",
-            "MulticastDns": "qvac_core.hyperdht.local_network",
-            "DatagramSocket": "qvac_core.hyperdht.network",
-            "Network": "qvac_core.hyperdht.network",
-            "SystemNetwork": "qvac_core.hyperdht.network",
+            "LocalNetwork": "qvac_core.hyperdht.lan.local_network",
+            "MulticastDns": "qvac_core.hyperdht.lan.local_network",
+            "DatagramSocket": "qvac_core.hyperdht.node.network",
+            "Network": "qvac_core.hyperdht.node.network",
+            "SystemNetwork": "qvac_core.hyperdht.node.network",
             "MutableValue": "qvac_core.hyperdht.records",
             "RelayEvent": "qvac_core.hyperdht.relay_server",
             "RelayPaired": "qvac_core.hyperdht.relay_server",
@@ -45,10 +45,10 @@ else:
             "RelayPolicy": "qvac_core.hyperdht.relay_server",
             "RelayServer": "qvac_core.hyperdht.relay_server",
             "RelayUnpaired": "qvac_core.hyperdht.relay_server",
-            "Server": "qvac_core.hyperdht.server",
-            "Refusal": "qvac_core.hyperdht.server_limits",
-            "ServerLimits": "qvac_core.hyperdht.server_limits",
-            "Stranger": "qvac_core.hyperdht.server_limits",
+            "Server": "qvac_core.hyperdht.server.server",
+            "Refusal": "qvac_core.hyperdht.server.limits",
+            "ServerLimits": "qvac_core.hyperdht.server.limits",
+            "Stranger": "qvac_core.hyperdht.server.limits",
             "Testnet": "qvac_core.hyperdht.testnet",
             "create_testnet": "qvac_core.hyperdht.testnet",
             "KeyPair": "qvac_core.noise",

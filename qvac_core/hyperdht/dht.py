@@ -23,27 +23,28 @@ from qvac_core.dht_rpc import (
     WakeUp,
 )
 from qvac_core.errors import NetworkError
-from qvac_core.hyperdht import arguments, records
-from qvac_core.hyperdht.application import OnConnection
-from qvac_core.hyperdht.bootstrap import Bootstrap, is_no_stray, resolve
-from qvac_core.hyperdht.connect import CONNECT_LIMIT
-from qvac_core.hyperdht.connect_stage import OnStage
-from qvac_core.hyperdht.connection import KEEP_ALIVE, Connection
-from qvac_core.hyperdht.endpoint import Endpoint
-from qvac_core.hyperdht.local_connect import LocalAttempt, Progress, first_of
-from qvac_core.hyperdht.local_network import LocalNetwork
+from qvac_core.hyperdht import records
+from qvac_core.hyperdht.client.connect import CONNECT_LIMIT
+from qvac_core.hyperdht.client.local import LocalAttempt, Progress, first_of
+from qvac_core.hyperdht.client.meeting import Meeting
+from qvac_core.hyperdht.client.stage import OnStage
+from qvac_core.hyperdht.lan.local_network import LocalNetwork
+from qvac_core.hyperdht.lan.nearby import Nearby
 from qvac_core.hyperdht.local_node import LocalNode, destroyed
-from qvac_core.hyperdht.meeting import Meeting
-from qvac_core.hyperdht.nearby import Nearby
-from qvac_core.hyperdht.network import Network, SystemNetwork
-from qvac_core.hyperdht.network_watch import NetworkWatch
+from qvac_core.hyperdht.node import arguments
+from qvac_core.hyperdht.node.endpoint import Endpoint
+from qvac_core.hyperdht.node.network import Network, SystemNetwork
+from qvac_core.hyperdht.node.network_watch import NetworkWatch
+from qvac_core.hyperdht.node.relay_choice import RelayKeys
+from qvac_core.hyperdht.node.requests import Requests
+from qvac_core.hyperdht.node.seeds import Bootstrap, is_no_stray, resolve
+from qvac_core.hyperdht.node.sleep_watch import SleepWatch
 from qvac_core.hyperdht.records import MutableValue
-from qvac_core.hyperdht.relay_choice import RelayKeys
 from qvac_core.hyperdht.relay_server import RelayEvent, RelayPolicy, RelayServer
-from qvac_core.hyperdht.requests import Requests
-from qvac_core.hyperdht.server import Server
-from qvac_core.hyperdht.server_limits import FirewallFunction, ServerLimits
-from qvac_core.hyperdht.sleep_watch import SleepWatch
+from qvac_core.hyperdht.server.application import OnConnection
+from qvac_core.hyperdht.server.limits import FirewallFunction, ServerLimits
+from qvac_core.hyperdht.server.server import Server
+from qvac_core.hyperdht.stream.connection import KEEP_ALIVE, Connection
 from qvac_core.noise import KeyPair
 from qvac_core.rendezvous.addresses import decode_key
 from qvac_core.rendezvous.constants import BOOTSTRAP_NODES, MAX_RELAY_ADDRESSES

@@ -16,14 +16,14 @@ from typing import Any, Protocol, TypeVar
 from qvac_core.codec import Address
 from qvac_core.dht_rpc import IncomingRequest, ReplyError
 from qvac_core.errors import NetworkError
-from qvac_core.hyperdht.connection import Connection
-from qvac_core.hyperdht.endpoint import Endpoint
-from qvac_core.hyperdht.following import MeetAgain, PathFinder
-from qvac_core.hyperdht.local_network import LocalNetwork
-from qvac_core.hyperdht.nearby import Nearby
-from qvac_core.hyperdht.raw_stream import RawStream
-from qvac_core.hyperdht.relay_choice import RelayChoice
-from qvac_core.hyperdht.requests import Requests
+from qvac_core.hyperdht.lan.local_network import LocalNetwork
+from qvac_core.hyperdht.lan.nearby import Nearby
+from qvac_core.hyperdht.node.endpoint import Endpoint
+from qvac_core.hyperdht.node.relay_choice import RelayChoice
+from qvac_core.hyperdht.node.requests import Requests
+from qvac_core.hyperdht.stream.connection import Connection
+from qvac_core.hyperdht.stream.following import MeetAgain, PathFinder
+from qvac_core.hyperdht.stream.raw_stream import RawStream
 from qvac_core.noise import KeyPair
 from qvac_core.rendezvous.cache import Cache
 from qvac_core.rendezvous.constants import MAX_RELAY_ADDRESSES, Command

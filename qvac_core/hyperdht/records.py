@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from qvac_core.codec import Address, Writer, blake2b
 from qvac_core.dht_rpc import QueryResult, Reply
 from qvac_core.errors import LocalProtocolError, NetworkError, RemoteProtocolError
-from qvac_core.hyperdht.requests import Requests
+from qvac_core.hyperdht.node.requests import Requests
 from qvac_core.noise import KeyPair
 from qvac_core.rendezvous.constants import MAX_RECORDS_PER_LOOKUP, MAX_RELAY_ADDRESSES, Command
 from qvac_core.rendezvous.messages import LookupReply, MutablePut, MutableRecord, PeerRecord

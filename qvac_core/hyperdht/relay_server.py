@@ -22,11 +22,11 @@ from qvac_core.blind_relay import (
     RelayState,
 )
 from qvac_core.errors import ConnectionClosed, RemoteProtocolError
-from qvac_core.hyperdht.connection import Connection
 from qvac_core.hyperdht.local_node import LocalNode
-from qvac_core.hyperdht.relay_link import RelayAccount, RelayLink
-from qvac_core.hyperdht.server import Server
-from qvac_core.hyperdht.server_limits import Refusal, ServerLimits, Verdict
+from qvac_core.hyperdht.relay.link import RelayAccount, RelayLink
+from qvac_core.hyperdht.server.limits import Refusal, ServerLimits, Verdict
+from qvac_core.hyperdht.server.server import Server
+from qvac_core.hyperdht.stream.connection import Connection
 from qvac_core.noise import KeyPair
 from qvac_core.rendezvous.messages import NoisePayload
 

@@ -11,7 +11,7 @@ from types import TracebackType
 
 from qvac_core.codec import Address
 from qvac_core.hyperdht.dht import DHT
-from qvac_core.hyperdht.network import Network
+from qvac_core.hyperdht.node.network import Network
 
 
 class Testnet:

@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable
 
 from qvac_core.hyperdht import DHT, Connection, KeyPair, create_testnet
-from qvac_core.hyperdht.network import SystemNetwork
+from qvac_core.hyperdht.node.network import SystemNetwork
 from qvac_core.secret_stream import SecretStream
 from qvac_core.udx import DataReceived, Stream
 

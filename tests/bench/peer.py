@@ -16,7 +16,7 @@ from typing import Any
 from qvac_core.codec import Address
 from qvac_core.errors import NetworkError, QvacError
 from qvac_core.hyperdht import DHT, Connection, KeyPair
-from qvac_core.hyperdht.network import SystemNetwork
+from qvac_core.hyperdht.node.network import SystemNetwork
 
 CHUNK = bytes([7]) * 65536
 

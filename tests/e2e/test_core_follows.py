@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from qvac_core.core.state import AnswerSeam, AnswerTokens, ProvidersChanged
-from qvac_core.hyperdht.network import DatagramSocket, Receive, SystemNetwork
+from qvac_core.hyperdht.node.network import DatagramSocket, Receive, SystemNetwork
 from tests.e2e.test_core import LONG, Watched, admitted, run
 
 

@@ -28,7 +28,8 @@ from qvac_core.core.state import (
     Target,
 )
 from qvac_core.errors import DelegationError, IdentityError, NetworkError
-from qvac_core.hyperdht import KeyPair, Testnet, announcing, create_testnet
+from qvac_core.hyperdht import KeyPair, Testnet, create_testnet
+from qvac_core.hyperdht.server import announcing
 from tests.e2e.program import Program, qvac_desktop
 
 OPEN = RuleOverride(allow_all=True)

@@ -16,10 +16,10 @@ from qvac_core.core.config import RuleOverride
 from qvac_core.core.state import SharingPhase
 from qvac_core.errors import DelegationError
 from qvac_core.hyperdht import KeyPair, MulticastDns
-from qvac_core.hyperdht import local_network as room
-from qvac_core.hyperdht.connection import LOCAL_PATH
-from qvac_core.hyperdht.local_names import Question, encode_answer, encode_question, service_name
-from qvac_core.hyperdht.local_network import MAX_ADDRESSES_OF_HOST, networks_of
+from qvac_core.hyperdht.lan import local_network as room
+from qvac_core.hyperdht.lan.local_names import Question, encode_answer, encode_question, service_name
+from qvac_core.hyperdht.lan.local_network import MAX_ADDRESSES_OF_HOST, networks_of
+from qvac_core.hyperdht.stream.connection import LOCAL_PATH
 
 LOOPBACK = networks_of(["127.0.0.1"])
 KEY = bytes(range(32))

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from qvac_core.hyperdht import KeyPair
-from qvac_core.hyperdht.connection import LOCAL_PATH
+from qvac_core.hyperdht.stream.connection import LOCAL_PATH
 from tests.e2e.cable import HOSTS, Cable, inside, why_not
 from tests.e2e.program import Program, is_to_the_point
 

@@ -21,7 +21,7 @@ from qvac_core.hyperdht import (
     SystemNetwork,
     create_testnet,
 )
-from qvac_core.hyperdht.network import Receive
+from qvac_core.hyperdht.node.network import Receive
 
 from .js_peer import JsPeer
 from .test_hyperdht import (

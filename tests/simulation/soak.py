@@ -33,7 +33,7 @@ BOUNDED = {
         ("Recency._nodes", "Table._by_key", "Table._rows", "Table._rows[]", "TableNode"), _NODES * 15
     ),  # all there are
     **dict.fromkeys(("Cache._newest", "Cache._oldest", "Forward"), _NODES * 4),  # by age
-    "HandshakeMemory._free_ids": 512,  # as many as were on their way at once (`server_limits.PENDING`)
+    "HandshakeMemory._free_ids": 512,  # as many as were on their way at once (`server.limits.PENDING`)
     "RateLimit._counts": _NODES * 16,  # of the last second in which anybody asked
 }
 """Memories of nodes that fill up slowly, to the size that they may have."""

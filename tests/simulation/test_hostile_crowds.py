@@ -12,8 +12,8 @@ from qvac_core.dht_rpc.limits import is_public
 from qvac_core.dht_rpc.messages import is_reachable, pack_address, peer_id, peer_key, unpack_address
 from qvac_core.hyperdht import DHT, Connection, KeyPair, Refusal, ServerLimits
 from qvac_core.hyperdht import Stranger as Knocking
-from qvac_core.hyperdht.server import Server
-from qvac_core.hyperdht.server_limits import PENDING, PUNCHES
+from qvac_core.hyperdht.server.limits import PENDING, PUNCHES
+from qvac_core.hyperdht.server.server import Server
 from qvac_core.rendezvous.constants import Command, Mode
 from qvac_core.rendezvous.messages import HandshakeMessage
 

@@ -6,7 +6,7 @@ import asyncio
 
 from qvac_core.codec import Address, blake2b
 from qvac_core.hyperdht.punching import MAX_PUNCHERS
-from qvac_core.hyperdht.server_limits import PUNCHES
+from qvac_core.hyperdht.server.limits import PUNCHES
 from qvac_core.rendezvous.constants import Command, Mode
 from qvac_core.rendezvous.holepuncher import RANDOM_TRIES
 from qvac_core.rendezvous.messages import HolepunchMessage, HolepunchPayload

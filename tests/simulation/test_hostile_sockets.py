@@ -13,7 +13,7 @@ import pytest
 
 from qvac_core.codec import Address
 from qvac_core.hyperdht import DHT, Connection, create_testnet
-from qvac_core.hyperdht.network import SystemNetwork, SystemSocket
+from qvac_core.hyperdht.node.network import SystemNetwork, SystemSocket
 
 NOBODY: Address = ("127.0.0.1", 9)
 

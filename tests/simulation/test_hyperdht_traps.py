@@ -11,8 +11,8 @@ from qvac_core.codec import Address
 from qvac_core.dht_rpc import RequestMessage, ResponseMessage, decode
 from qvac_core.errors import NetworkError, RemoteProtocolError
 from qvac_core.hyperdht import Connection, ConnectStage, Refusal
-from qvac_core.hyperdht.connect import MEMORY_LIMIT
-from qvac_core.hyperdht.connection import KEEP_ALIVE
+from qvac_core.hyperdht.client.connect import MEMORY_LIMIT
+from qvac_core.hyperdht.stream.connection import KEEP_ALIVE
 from qvac_core.rendezvous.constants import FIREWALL_LIMIT, Command, Mode
 from qvac_core.rendezvous.messages import HandshakeMessage
 

@@ -10,8 +10,14 @@ import pytest
 from qvac_core.codec import Address
 from qvac_core.errors import NetworkError
 from qvac_core.hyperdht import DHT, Connection
-from qvac_core.hyperdht.endpoint import IPV6_SOCKET
-from qvac_core.hyperdht.ipv6_path import GREETING_BYTES, GREETING_LIMIT, MAX_GREETED, ClientGreeting, ServerGreeting
+from qvac_core.hyperdht.node.endpoint import IPV6_SOCKET
+from qvac_core.hyperdht.stream.ipv6_path import (
+    GREETING_BYTES,
+    GREETING_LIMIT,
+    MAX_GREETED,
+    ClientGreeting,
+    ServerGreeting,
+)
 from qvac_core.rendezvous.addresses import is_dialable6
 
 from .datagram_network import Host, Internet, Link, Receive, SimulatedSocket

@@ -12,8 +12,8 @@ import pytest
 from qvac_core.codec import Address
 from qvac_core.errors import NetworkError
 from qvac_core.hyperdht import DHT, Connection, ConnectStage, KeyPair, Refusal, Server
-from qvac_core.hyperdht.connection import LOCAL_PATH
-from qvac_core.hyperdht.local_connect import SEARCH_LIMIT
+from qvac_core.hyperdht.client.local import SEARCH_LIMIT
+from qvac_core.hyperdht.stream.connection import LOCAL_PATH
 
 from .datagram_network import Host, Internet, Link
 from .test_hyperdht_simulation import World, echo, simulate

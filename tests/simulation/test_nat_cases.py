@@ -9,7 +9,7 @@ import pytest
 from qvac_core.codec import Address
 from qvac_core.errors import ConnectionClosed, NetworkError
 from qvac_core.hyperdht import DHT
-from qvac_core.hyperdht.raw_stream import RawStream
+from qvac_core.hyperdht.stream.raw_stream import RawStream
 from qvac_core.rendezvous.holepuncher import Method, State
 from qvac_core.udx.packet import TYPE_DESTROY, encode_header
 

@@ -11,8 +11,8 @@ from qvac_core.codec import Address
 from qvac_core.dht_rpc import RequestMessage, decode
 from qvac_core.errors import RemoteProtocolError
 from qvac_core.hyperdht import DHT, Connection, KeyPair, Server
-from qvac_core.hyperdht.announcing import LOOK_EVERY
-from qvac_core.hyperdht.self_check import Sighting
+from qvac_core.hyperdht.server.announcing import LOOK_EVERY
+from qvac_core.hyperdht.server.self_check import Sighting
 from qvac_core.rendezvous.announcer import MIN_UPDATE_INTERVAL, PING_INTERVAL
 from qvac_core.rendezvous.constants import Command
 

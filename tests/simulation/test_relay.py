@@ -20,8 +20,8 @@ from qvac_core.hyperdht import (
     RelayPolicy,
     RelayServer,
     RelayUnpaired,
-    server_punch,
 )
+from qvac_core.hyperdht.server import punch
 from qvac_core.rendezvous.holepunch_rounds import Answered, ServerRounds, Step
 from qvac_core.rendezvous.holepuncher import PROBE
 from qvac_core.rendezvous.messages import HolepunchPayload
@@ -345,7 +345,7 @@ def test_a_server_that_refuses_the_punch_gives_no_dead_connection(
     seed: int, late: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """`late`: seconds by which its probe comes later, as late as the refusal and later."""
-    monkeypatch.setattr(server_punch, "ServerRounds", RefusesToPunch)
+    monkeypatch.setattr(punch, "ServerRounds", RefusesToPunch)
 
     async def test(meeting: Meeting) -> None:
         await meeting.set_up(Kind.PORT_RESTRICTED, Kind.PORT_RESTRICTED)

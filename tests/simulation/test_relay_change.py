@@ -10,7 +10,7 @@ import pytest
 
 from qvac_core.errors import ConnectionClosed, NetworkError
 from qvac_core.hyperdht import DHT, Connection, KeyPair, RelayServer
-from qvac_core.hyperdht.path_keeper import FIRST_PAUSE
+from qvac_core.hyperdht.client.path_keeper import FIRST_PAUSE
 
 from .datagram_network import Host
 from .nat_boxes import Kind, NatBox

@@ -6,8 +6,9 @@ import asyncio
 
 import pytest
 
-from qvac_core.hyperdht import DHT, Connection, server
-from qvac_core.hyperdht.budget import Budget
+from qvac_core.hyperdht import DHT, Connection
+from qvac_core.hyperdht.node.budget import Budget
+from qvac_core.hyperdht.server import server
 from qvac_core.rendezvous.socket_pool import LINGER
 
 from .datagram_network import Link

@@ -7,8 +7,8 @@ import asyncio
 import pytest
 
 from qvac_core.errors import NetworkError
-from qvac_core.hyperdht.announcing import WITHDRAW_LIMIT
-from qvac_core.hyperdht.sleep_watch import GAP, INTERVAL, SleepWatch
+from qvac_core.hyperdht.node.sleep_watch import GAP, INTERVAL, SleepWatch
+from qvac_core.hyperdht.server.announcing import WITHDRAW_LIMIT
 
 from .nat_boxes import Kind, NatBox, home
 from .nat_meeting import QUIET

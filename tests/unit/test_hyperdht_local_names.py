@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from zeroconf import DNSAddress, DNSIncoming, DNSOutgoing, DNSQuestion, DNSService
 
 from qvac_core.codec import blake2b
-from qvac_core.hyperdht.local_names import (
+from qvac_core.hyperdht.lan.local_names import (
     MAX_MESSAGE_BYTES,
     SERVICE,
     Question,

@@ -7,8 +7,8 @@ import errno
 import socket
 
 from qvac_core.dht_rpc import AddressesChanged, Ephemeral
-from qvac_core.hyperdht.network import SystemNetwork
-from qvac_core.hyperdht.network_watch import INTERVAL, NetworkWatch
+from qvac_core.hyperdht.node.network import SystemNetwork
+from qvac_core.hyperdht.node.network_watch import INTERVAL, NetworkWatch
 from tests.simulation.virtual_loop import run
 from tests.unit.lone_node import LoneNode, address
 

@@ -10,8 +10,8 @@ import pytest
 
 from qvac_core.errors import ConnectionClosed, IdentityError, LocalProtocolError, NetworkError
 from qvac_core.hyperdht import DHT, Connection, create_testnet
-from qvac_core.hyperdht.bootstrap import Bootstrap, resolve
-from qvac_core.hyperdht.network import _train_end
+from qvac_core.hyperdht.node.network import _train_end
+from qvac_core.hyperdht.node.seeds import Bootstrap, resolve
 from qvac_core.rendezvous.constants import BOOTSTRAP_NODES
 from tests.simulation.datagram_network import Internet
 from tests.simulation.virtual_loop import run

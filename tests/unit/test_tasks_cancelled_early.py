@@ -14,7 +14,7 @@ from qvac_core.core.local_completion import LocalCompletion
 from qvac_core.core.tasks import TaskOwner
 from qvac_core.engines.interface import ChatMessage, CompletionRequest, SamplingParams
 from qvac_core.errors import InferenceCancelled
-from qvac_core.hyperdht.connect import Attempt
+from qvac_core.hyperdht.client.connect import Attempt
 from tests.unit.memory_stream import run
 from tests.unit.scripted_engine import ScriptedModel
 

@@ -13,12 +13,12 @@ import pytest
 from qvac_core.codec import Address, Reader, Writer
 from qvac_core.dht_rpc import Reply
 from qvac_core.errors import NetworkError, RemoteProtocolError
-from qvac_core.hyperdht import announcing
-from qvac_core.hyperdht.announcing import Announcing
-from qvac_core.hyperdht.handshake_reply import read_handshake_reply
+from qvac_core.hyperdht.node.handshake_reply import read_handshake_reply
+from qvac_core.hyperdht.node.requests import Requests
 from qvac_core.hyperdht.records import announce
-from qvac_core.hyperdht.requests import Requests
-from qvac_core.hyperdht.self_check import SelfCheck
+from qvac_core.hyperdht.server import announcing
+from qvac_core.hyperdht.server.announcing import Announcing
+from qvac_core.hyperdht.server.self_check import SelfCheck
 from qvac_core.noise import KeyPair
 from qvac_core.rendezvous.announcer import Announcer
 from qvac_core.rendezvous.constants import Command, Mode

@@ -11,14 +11,14 @@ from typing import Any, TypeVar
 
 from qvac_core.codec import Address
 from qvac_core.errors import NetworkError
-from qvac_core.hyperdht.connect import Attempt
-from qvac_core.hyperdht.connect_stage import OnStage
-from qvac_core.hyperdht.connection import Connection
+from qvac_core.hyperdht.client.connect import Attempt
+from qvac_core.hyperdht.client.path_keeper import Relaying
+from qvac_core.hyperdht.client.stage import OnStage
 from qvac_core.hyperdht.local_node import LocalNode
-from qvac_core.hyperdht.path_keeper import Relaying
-from qvac_core.hyperdht.relay_choice import RelayKeys
-from qvac_core.hyperdht.relay_leg import ConnectTo
-from qvac_core.hyperdht.relayed_path import RelayedPath
+from qvac_core.hyperdht.node.relay_choice import RelayKeys
+from qvac_core.hyperdht.relay.leg import ConnectTo
+from qvac_core.hyperdht.relay.relayed_path import RelayedPath
+from qvac_core.hyperdht.stream.connection import Connection
 from qvac_core.noise import KeyPair
 
 T = TypeVar("T")

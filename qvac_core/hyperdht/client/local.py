@@ -15,12 +15,12 @@ from typing import Any
 
 from qvac_core.codec import Address, blake2b
 from qvac_core.errors import ConnectionClosed, NetworkError, RemoteProtocolError
-from qvac_core.hyperdht.connect_stage import ConnectStage, OnStage
-from qvac_core.hyperdht.connection import Connection
-from qvac_core.hyperdht.handshake_reply import read_handshake_reply
-from qvac_core.hyperdht.local_network import LocalNetwork
+from qvac_core.hyperdht.client.stage import ConnectStage, OnStage
+from qvac_core.hyperdht.lan.local_network import LocalNetwork
 from qvac_core.hyperdht.local_node import LocalNode
-from qvac_core.hyperdht.raw_stream import RawStream
+from qvac_core.hyperdht.node.handshake_reply import read_handshake_reply
+from qvac_core.hyperdht.stream.connection import Connection
+from qvac_core.hyperdht.stream.raw_stream import RawStream
 from qvac_core.noise import KeyPair
 from qvac_core.rendezvous.constants import Command, Firewall, Mode
 from qvac_core.rendezvous.handshake import ClientHandshake, Session

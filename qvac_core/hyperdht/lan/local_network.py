@@ -19,7 +19,7 @@ from random import Random, SystemRandom
 from typing import Protocol
 
 from qvac_core.codec import Address
-from qvac_core.hyperdht.budget import Budget
+from qvac_core.hyperdht.node.budget import Budget
 
 logger = logging.getLogger(__name__)
 
@@ -98,14 +98,14 @@ class MulticastDns:
     # Being found
 
     def serve(self, public_key: bytes, port: int) -> None:
-        from qvac_core.hyperdht.local_names import service_name  # zeroconf is slow to import, and often not needed
+        from qvac_core.hyperdht.lan.local_names import service_name  # zeroconf is slow to import, and often not needed
 
         self._ports[service_name(public_key)] = port
         if self._socket is None and not self.closed:
             self._open()
 
     def stop_serving(self, public_key: bytes) -> None:
-        from qvac_core.hyperdht.local_names import service_name
+        from qvac_core.hyperdht.lan.local_names import service_name
 
         self._ports.pop(service_name(public_key), None)
         if not self._ports:
@@ -175,7 +175,7 @@ class MulticastDns:
                 self._answer(data, source[:2])
 
     def _answer(self, data: bytes, source: Address) -> None:
-        from qvac_core.hyperdht.local_names import decode_question, encode_answer
+        from qvac_core.hyperdht.lan.local_names import decode_question, encode_answer
 
         question = decode_question(data)
         port = self._ports.get(question.name) if question is not None else None
@@ -190,7 +190,7 @@ class MulticastDns:
     # Finding
 
     async def find(self, public_key: bytes) -> AsyncGenerator[Address, None]:
-        from qvac_core.hyperdht.local_names import Question, service_name
+        from qvac_core.hyperdht.lan.local_names import Question, service_name
 
         question = Question(self._chance.getrandbits(16), service_name(public_key))
         try:
@@ -211,7 +211,7 @@ class _Search:
     """One question, repeated, and the answers that come back to its own socket."""
 
     def __init__(self, question: object, interfaces: Sequence[IPv4Interface]) -> None:
-        from qvac_core.hyperdht.local_names import Question, decode_answer, encode_question
+        from qvac_core.hyperdht.lan.local_names import Question, decode_answer, encode_question
 
         assert isinstance(question, Question)
         self._loop = asyncio.get_running_loop()

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 from qvac_core.codec import Address, blake2b
 from qvac_core.errors import NetworkError
-from qvac_core.hyperdht.endpoint import IPV6_SOCKET, Endpoint
+from qvac_core.hyperdht.node.endpoint import IPV6_SOCKET, Endpoint
 from qvac_core.rendezvous.addresses import is_dialable6
 
 GREET_AT = (0.0, 0.1, 0.3, 0.7, 1.5, 2.5)

@@ -1,7 +1,7 @@
 """A server: answers handshakes for its key pair, decides who may connect, hands connections to the application.
 
 From docs/wire/hyperdht.md section 6.3 (hyperdht/lib/server.js 6.34.0), with more verdicts of the firewall (Refusal
-answers instead of staying silent) and with limits, both in server_limits. Hole punching is in server_punch.
+answers instead of staying silent) and with limits, both in limits. Hole punching is in punch.
 """
 
 from __future__ import annotations
@@ -15,22 +15,17 @@ from types import TracebackType
 
 from qvac_core.codec import Address
 from qvac_core.errors import NetworkError, RemoteProtocolError
-from qvac_core.hyperdht.announcing import WITHDRAW_LIMIT, Announcing
-from qvac_core.hyperdht.application import Application, OnConnection
-from qvac_core.hyperdht.arguments import check_key_pair
-from qvac_core.hyperdht.budget import Budget
-from qvac_core.hyperdht.connection import Connection
-from qvac_core.hyperdht.endpoint import Endpoint
-from qvac_core.hyperdht.ipv6_path import ServerGreeting
 from qvac_core.hyperdht.local_node import LocalNode
-from qvac_core.hyperdht.raw_stream import RawStream
-from qvac_core.hyperdht.relay_choice import RelayKeys
-from qvac_core.hyperdht.relay_leg import ConnectTo, RelayLeg
-from qvac_core.hyperdht.relayed_path import RelayedPath
-from qvac_core.hyperdht.routes import remember_route
-from qvac_core.hyperdht.self_check import SelfCheck
-from qvac_core.hyperdht.server_client import Client
-from qvac_core.hyperdht.server_limits import (
+from qvac_core.hyperdht.node.arguments import check_key_pair
+from qvac_core.hyperdht.node.budget import Budget
+from qvac_core.hyperdht.node.endpoint import Endpoint
+from qvac_core.hyperdht.node.relay_choice import RelayKeys
+from qvac_core.hyperdht.relay.leg import ConnectTo, RelayLeg
+from qvac_core.hyperdht.relay.relayed_path import RelayedPath
+from qvac_core.hyperdht.server.announcing import WITHDRAW_LIMIT, Announcing
+from qvac_core.hyperdht.server.application import Application, OnConnection
+from qvac_core.hyperdht.server.client import Client
+from qvac_core.hyperdht.server.limits import (
     HANDSHAKES_PER_SECOND,
     HANDSHAKES_PER_SOURCE,
     PENDING,
@@ -42,8 +37,13 @@ from qvac_core.hyperdht.server_limits import (
     Stranger,
     Verdict,
 )
-from qvac_core.hyperdht.server_punch import ServerPunch
-from qvac_core.hyperdht.server_relay import RelayedStreams, ServerRelay
+from qvac_core.hyperdht.server.punch import ServerPunch
+from qvac_core.hyperdht.server.relay import RelayedStreams, ServerRelay
+from qvac_core.hyperdht.server.self_check import SelfCheck
+from qvac_core.hyperdht.stream.connection import Connection
+from qvac_core.hyperdht.stream.ipv6_path import ServerGreeting
+from qvac_core.hyperdht.stream.raw_stream import RawStream
+from qvac_core.hyperdht.stream.routes import remember_route
 from qvac_core.noise import KeyPair
 from qvac_core.rendezvous.addresses import is_private, match_address
 from qvac_core.rendezvous.announcer import Announcer

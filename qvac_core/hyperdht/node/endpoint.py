@@ -16,7 +16,7 @@ from typing import Protocol
 from qvac_core.codec import Address
 from qvac_core.dht_rpc import Event, Node, SocketId
 from qvac_core.errors import NetworkError
-from qvac_core.hyperdht.network import DatagramSocket, Network
+from qvac_core.hyperdht.node.network import DatagramSocket, Network
 from qvac_core.rendezvous.addresses import usable_hosts6
 from qvac_core.rendezvous.holepuncher import LOW_TTL, PROBE, Probe
 from qvac_core.rendezvous.socket_pool import FIRST_POOL_SOCKET, SocketPool

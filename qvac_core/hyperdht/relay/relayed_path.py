@@ -3,7 +3,7 @@
 From docs/wire/hyperdht.md sections 5.10 and 6.7 (`confirmDirectUpgrade` of hyperdht/lib/relay-connection.js 6.34.0).
 The original gives the relay up on the first data that arrives directly; here something of ours must have been
 acknowledged on the direct path, too, and a path that turns out to lead one way only is left again. The original's
-connection ends with its relay; two of ours meet again (path_keeper).
+connection ends with its relay; two of ours meet again (client.path_keeper).
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from enum import Enum, auto
 
 from qvac_core.codec import Address
 from qvac_core.errors import ConnectionClosed
-from qvac_core.hyperdht.connection import Connection
 from qvac_core.hyperdht.local_node import LocalNode
-from qvac_core.hyperdht.raw_stream import LINGER, RawStream
-from qvac_core.hyperdht.relay_leg import RelayLeg
+from qvac_core.hyperdht.relay.leg import RelayLeg
+from qvac_core.hyperdht.stream.connection import Connection
+from qvac_core.hyperdht.stream.raw_stream import LINGER, RawStream
 
 MOVE_LIMIT = 4.0
 """Seconds for a direct path to prove itself in both directions; three retransmissions fit in."""

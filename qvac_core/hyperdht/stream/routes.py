@@ -5,8 +5,8 @@ From hyperdht/lib/socket-pool.js 6.34.0 (class SocketRoutes).
 
 from __future__ import annotations
 
-from qvac_core.hyperdht.connection import Connection
-from qvac_core.hyperdht.endpoint import Endpoint
+from qvac_core.hyperdht.node.endpoint import Endpoint
+from qvac_core.hyperdht.stream.connection import Connection
 
 
 def remember_route(endpoint: Endpoint, connection: Connection) -> None:

@@ -12,9 +12,9 @@ from collections.abc import Callable
 
 from qvac_core.codec import Address
 from qvac_core.errors import ConnectionClosed, RemoteProtocolError
-from qvac_core.hyperdht.endpoint import Endpoint
-from qvac_core.hyperdht.following import Following, MeetAgain
-from qvac_core.hyperdht.raw_stream import RawStream
+from qvac_core.hyperdht.node.endpoint import Endpoint
+from qvac_core.hyperdht.stream.following import Following, MeetAgain
+from qvac_core.hyperdht.stream.raw_stream import RawStream
 from qvac_core.rendezvous.handshake import Session
 from qvac_core.secret_stream import MAX_FRAME_BYTES, MAX_MESSAGE_BYTES, SecretStream
 from qvac_core.udx import Closed, DataReceived, Drained, EndReceived, Event, MessageReceived

@@ -14,11 +14,11 @@ from typing import Protocol
 
 from qvac_core.codec import Address
 from qvac_core.errors import NetworkError
-from qvac_core.hyperdht.client_relay import cancel
+from qvac_core.hyperdht.client.relay import cancel
 from qvac_core.hyperdht.local_node import LocalNode
-from qvac_core.hyperdht.relay_choice import RelayKeys
-from qvac_core.hyperdht.relay_leg import ConnectTo
-from qvac_core.hyperdht.relayed_path import RelayedPath
+from qvac_core.hyperdht.node.relay_choice import RelayKeys
+from qvac_core.hyperdht.relay.leg import ConnectTo
+from qvac_core.hyperdht.relay.relayed_path import RelayedPath
 
 logger = logging.getLogger(__name__)
 

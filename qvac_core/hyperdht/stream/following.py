@@ -15,8 +15,8 @@ from typing import Any, Protocol
 
 from qvac_core.codec import Address
 from qvac_core.errors import ConnectionClosed, NetworkError
-from qvac_core.hyperdht.endpoint import Endpoint
-from qvac_core.hyperdht.raw_stream import RawStream
+from qvac_core.hyperdht.node.endpoint import Endpoint
+from qvac_core.hyperdht.stream.raw_stream import RawStream
 from qvac_core.rendezvous.path_validation import PathConfirmed, PathMoved, PathValidation
 from qvac_core.secret_stream import SecretStream
 

@@ -13,9 +13,9 @@ from collections.abc import Awaitable, Callable
 from qvac_core.blind_relay import PAIRING_LIMIT, Paired, PairingFailed, RelayClient, Unpaired
 from qvac_core.codec import Address
 from qvac_core.errors import ConnectionClosed, IdentityError, NetworkError, RemoteProtocolError
-from qvac_core.hyperdht.connection import Connection
 from qvac_core.hyperdht.local_node import LocalNode
-from qvac_core.hyperdht.raw_stream import RawStream
+from qvac_core.hyperdht.stream.connection import Connection
+from qvac_core.hyperdht.stream.raw_stream import RawStream
 
 logger = logging.getLogger(__name__)
 

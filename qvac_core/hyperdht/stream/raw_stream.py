@@ -12,7 +12,7 @@ from typing import Protocol
 
 from qvac_core.codec import Address
 from qvac_core.errors import ConnectionClosed
-from qvac_core.hyperdht.endpoint import Endpoint
+from qvac_core.hyperdht.node.endpoint import Endpoint
 from qvac_core.udx import Closed, Event, Stream, is_farewell_of_relay
 
 LINGER = 3.0

@@ -12,12 +12,12 @@ from collections.abc import Callable
 from qvac_core.blind_relay.messages import TOKEN_BYTES
 from qvac_core.codec import Address
 from qvac_core.errors import NetworkError
-from qvac_core.hyperdht.connection import Connection
 from qvac_core.hyperdht.local_node import LocalNode
-from qvac_core.hyperdht.raw_stream import RawStream
-from qvac_core.hyperdht.relay_choice import RelayKeys
-from qvac_core.hyperdht.relay_leg import ConnectTo, RelayLeg, pair_through, wait_until_direct
-from qvac_core.hyperdht.relayed_path import RelayedPath
+from qvac_core.hyperdht.node.relay_choice import RelayKeys
+from qvac_core.hyperdht.relay.leg import ConnectTo, RelayLeg, pair_through, wait_until_direct
+from qvac_core.hyperdht.relay.relayed_path import RelayedPath
+from qvac_core.hyperdht.stream.connection import Connection
+from qvac_core.hyperdht.stream.raw_stream import RawStream
 from qvac_core.rendezvous.messages import NoisePayload, RelayThrough
 
 logger = logging.getLogger(__name__)

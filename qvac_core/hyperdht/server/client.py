@@ -6,12 +6,12 @@ import asyncio
 from dataclasses import dataclass
 
 from qvac_core.codec import Address
-from qvac_core.hyperdht.connection import Connection
-from qvac_core.hyperdht.ipv6_path import ServerGreeting
-from qvac_core.hyperdht.raw_stream import RawStream
-from qvac_core.hyperdht.relayed_path import RelayedPath
-from qvac_core.hyperdht.server_punch import ServerPunch
-from qvac_core.hyperdht.server_relay import ServerRelay
+from qvac_core.hyperdht.relay.relayed_path import RelayedPath
+from qvac_core.hyperdht.server.punch import ServerPunch
+from qvac_core.hyperdht.server.relay import ServerRelay
+from qvac_core.hyperdht.stream.connection import Connection
+from qvac_core.hyperdht.stream.ipv6_path import ServerGreeting
+from qvac_core.hyperdht.stream.raw_stream import RawStream
 from qvac_core.rendezvous.handshake import RememberedHandshake, ServerHandshake, Session
 from qvac_core.rendezvous.messages import NoisePayload
 from qvac_core.rendezvous.places import Place

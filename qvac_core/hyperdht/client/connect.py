@@ -16,18 +16,18 @@ from typing import Any
 from qvac_core.codec import Address, blake2b
 from qvac_core.dht_rpc import Reply, SocketId
 from qvac_core.errors import NetworkError, RemoteProtocolError
-from qvac_core.hyperdht.client_punch import ClientPunch
-from qvac_core.hyperdht.client_relay import ClientRelay, cancel
-from qvac_core.hyperdht.connect_stage import ConnectStage, OnStage
-from qvac_core.hyperdht.connection import Connection
-from qvac_core.hyperdht.handshake_reply import FatalAnswer, read_handshake_reply
-from qvac_core.hyperdht.ipv6_path import ClientGreeting
+from qvac_core.hyperdht.client.path_keeper import PathKeeper, Relaying
+from qvac_core.hyperdht.client.punch import ClientPunch
+from qvac_core.hyperdht.client.relay import ClientRelay, cancel
+from qvac_core.hyperdht.client.stage import ConnectStage, OnStage
 from qvac_core.hyperdht.local_node import LocalNode
-from qvac_core.hyperdht.path_keeper import PathKeeper, Relaying
-from qvac_core.hyperdht.raw_stream import RawStream
-from qvac_core.hyperdht.relay_leg import RelayLeg
-from qvac_core.hyperdht.relayed_path import RelayedPath
-from qvac_core.hyperdht.routes import remember_route
+from qvac_core.hyperdht.node.handshake_reply import FatalAnswer, read_handshake_reply
+from qvac_core.hyperdht.relay.leg import RelayLeg
+from qvac_core.hyperdht.relay.relayed_path import RelayedPath
+from qvac_core.hyperdht.stream.connection import Connection
+from qvac_core.hyperdht.stream.ipv6_path import ClientGreeting
+from qvac_core.hyperdht.stream.raw_stream import RawStream
+from qvac_core.hyperdht.stream.routes import remember_route
 from qvac_core.noise import KeyPair
 from qvac_core.rendezvous.addresses import is_private, match_address
 from qvac_core.rendezvous.constants import FIREWALL_LIMIT, PASSIVE_WAIT, Command, Firewall, Mode

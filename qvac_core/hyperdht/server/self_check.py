@@ -15,8 +15,8 @@ from enum import Enum, auto
 
 from qvac_core.codec import Address, blake2b
 from qvac_core.errors import NetworkError, RemoteProtocolError
-from qvac_core.hyperdht.handshake_reply import read_handshake_reply
-from qvac_core.hyperdht.requests import Requests
+from qvac_core.hyperdht.node.handshake_reply import read_handshake_reply
+from qvac_core.hyperdht.node.requests import Requests
 from qvac_core.noise import KeyPair
 from qvac_core.rendezvous.constants import Command, Firewall, Mode, PeerError
 from qvac_core.rendezvous.handshake import ClientHandshake, ServerHandshake

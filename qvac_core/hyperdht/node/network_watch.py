@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
-from qvac_core.hyperdht.network import Network
+from qvac_core.hyperdht.node.network import Network
 
 INTERVAL = 3.0
 """Seconds. A stream that is noticed so late has still ten before its peer gives it up."""

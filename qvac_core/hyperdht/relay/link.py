@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from qvac_core.blind_relay import PairingSide
 from qvac_core.codec import Address
-from qvac_core.hyperdht.endpoint import Endpoint
+from qvac_core.hyperdht.node.endpoint import Endpoint
 from qvac_core.udx import RelayStream
 
 _BURST = 1.0  # seconds' worth of a key's rate that may pass at once

@@ -10,9 +10,9 @@ import logging
 from collections.abc import Awaitable, Callable
 
 from qvac_core.errors import ConnectionClosed
-from qvac_core.hyperdht.connection import Connection
 from qvac_core.hyperdht.local_node import LocalNode
-from qvac_core.hyperdht.server_limits import ServerLimits
+from qvac_core.hyperdht.server.limits import ServerLimits
+from qvac_core.hyperdht.stream.connection import Connection
 from qvac_core.rendezvous.places import Full, Place, who_gives_way
 
 logger = logging.getLogger(__name__)

@@ -14,10 +14,10 @@ from collections.abc import Callable
 from qvac_core.codec import Address
 from qvac_core.dht_rpc import Reply
 from qvac_core.errors import NetworkError
-from qvac_core.hyperdht.endpoint import Endpoint
+from qvac_core.hyperdht.node.endpoint import Endpoint
+from qvac_core.hyperdht.node.requests import Requests
 from qvac_core.hyperdht.records import withdraw
-from qvac_core.hyperdht.requests import Requests
-from qvac_core.hyperdht.self_check import SelfCheck, Sighting
+from qvac_core.hyperdht.server.self_check import SelfCheck, Sighting
 from qvac_core.rendezvous.announcer import MIN_UPDATE_INTERVAL, PING_INTERVAL, PINGS_PER_CYCLE, Announcer
 from qvac_core.rendezvous.constants import Command
 

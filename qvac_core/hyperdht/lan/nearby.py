@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from qvac_core.hyperdht.local_network import LocalNetwork
+from qvac_core.hyperdht.lan.local_network import LocalNetwork
 
 
 class Nearby:

@@ -13,7 +13,7 @@ from typing import Any
 from qvac_core.codec import Address
 from qvac_core.dht_rpc import Outcome, QueryResult, Reply, SocketId
 from qvac_core.errors import NetworkError
-from qvac_core.hyperdht.endpoint import Endpoint
+from qvac_core.hyperdht.node.endpoint import Endpoint
 from qvac_core.rendezvous.constants import SEQ_REUSED, SEQ_TOO_LOW
 
 _REFUSALS = {

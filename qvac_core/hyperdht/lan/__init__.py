@@ -1,0 +1,1 @@
+"""Peers in the own network: who is asked for there, and who answers."""
