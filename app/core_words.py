@@ -48,6 +48,7 @@ _WHOLE = (
     later("The machine went offline."),
     later("The connection ended. Try again when it is back."),
     later("The answer goes on by itself when it is back, as long as QVAC Desktop runs."),
+    later("Your question is asked again by itself when it is back, as long as QVAC Desktop runs."),
     later("The transcript goes on by itself when it is back, as long as QVAC Desktop runs."),
     later("This transcript does not exist any more."),
     later("The relay between the two machines went away."),

@@ -6,8 +6,6 @@ import argparse
 import asyncio
 import time
 import uuid
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 from msgspec import UNSET, UnsetType
@@ -26,7 +24,7 @@ from qvac_core.core.state import CoreEvent, DownloadChanged, Notice
 from qvac_core.delegation.completion import Completion, CompletionFinal
 from qvac_core.delegation.consumer import Delegate
 from qvac_core.delegation.failures import Code
-from qvac_core.delegation.life_signs import LOOK_SECONDS
+from qvac_core.delegation.life_signs import unless_lost
 from qvac_core.delegation.messages import (
     Attachment,
     ContentDelta,
@@ -39,7 +37,7 @@ from qvac_core.delegation.messages import (
 from qvac_core.delegation.picture_upload import read_history
 from qvac_core.delegation.tool_wire import wire_tools
 from qvac_core.engines.interface import CompletionRequest, SamplingParams, ToolChoice, ToolMode
-from qvac_core.errors import ConnectionClosed, DelegationError, LocalProtocolError, ModelError, QvacError
+from qvac_core.errors import DelegationError, LocalProtocolError, ModelError, QvacError
 from qvac_core.hyperdht.stream.connection import LOCAL_PATH
 from qvac_core.models import by_name
 
@@ -298,10 +296,14 @@ async def _stream(conversation: _Chat, text: list[str], *, so_far: str, calls: b
         if place:
             output.note(f"The provider is busy with others: you are number {place} in line.")
 
-    async with await _start(conversation, so_far, calls=calls) as completion, _silence_ends(conversation, completion):
+    def is_lost() -> bool:
+        """Where this machine goes on, a provider that is gone ends its part at once."""
+        return bool(conversation.options.fallback) and isinstance(completion, Completion) and completion.connection.gone
+
+    async with await _start(conversation, so_far, calls=calls) as completion:
         if isinstance(completion, Completion):
             completion.when_placed(placed)
-        async for event in completion.events:
+        async for event in unless_lost(completion.events, is_lost):
             if isinstance(event, ThinkingDelta) and (thought := edges.thinking(event.text)):
                 if not thinks:
                     output.note("Thinking …")
@@ -312,34 +314,6 @@ async def _stream(conversation: _Chat, text: list[str], *, so_far: str, calls: b
                 output.event("token", text=token)
                 output.text(token, end="")
         return await completion.final
-
-
-@asynccontextmanager
-async def _silence_ends(conversation: _Chat, completion: Completion | LocalCompletion) -> AsyncIterator[None]:
-    """Where this machine goes on, a provider that is gone ends its part at once. Raises ConnectionClosed."""
-    if isinstance(completion, LocalCompletion) or not conversation.options.fallback:
-        yield
-        return
-
-    async def watch() -> None:
-        while True:
-            await asyncio.sleep(LOOK_SECONDS)
-            if completion.connection.gone:
-                limit.reschedule(asyncio.get_running_loop().time())
-                return
-
-    try:
-        async with asyncio.timeout(None) as limit:
-            watching = asyncio.create_task(watch())
-            try:
-                yield
-            finally:
-                watching.cancel()
-                await asyncio.wait({watching})
-    except TimeoutError:
-        if not limit.expired():
-            raise
-        raise ConnectionClosed("the peer stopped answering", name="ETIMEDOUT") from None
 
 
 async def _start(conversation: _Chat, so_far: str, *, calls: bool = True) -> Completion | LocalCompletion:

@@ -12,7 +12,9 @@ from qvac_core.engines.thinking import CLOSE_TAG, OPEN_TAG, without_thinking
 from qvac_core.errors import ModelError
 
 # Names of errors of a provider that was there and may be again, and for how long its return is news (seconds).
-WENT_AWAY = frozenset({"ECONNRESET", "ETIMEDOUT", "ECLOSED", "REQUEST_TIMEOUT", "PEER_CONNECTION_FAILED"})
+WENT_AWAY = frozenset(
+    ("ECONNRESET", "ETIMEDOUT", "ECLOSED", "REQUEST_TIMEOUT", "PEER_CONNECTION_FAILED", "PEER_NOT_FOUND", "RELAY_LOST")
+)
 WAIT_SECONDS = 6 * 3600.0
 
 
@@ -115,6 +117,9 @@ class RemoteResponder(Responder, Protocol):
 
     def quiet(self, provider_key: str) -> float:
         """Seconds for which nothing came from it though something was expected, or since its connection was lost."""
+
+    def look_for(self, provider_key: str) -> bool:
+        """Bring it back, as it is waited for. False: it was never there, so nobody knows that it will be."""
 
     def has_model(self, target: Target, model_sha256: str) -> bool:
         """Whether it is known to run this model file there: who does continues at the next token."""

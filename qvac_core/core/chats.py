@@ -60,10 +60,11 @@ from qvac_core.core.tool_rounds import NO_TOOLS, ToolRounds
 from qvac_core.core.tool_turns import is_open, settled, turns_of, with_use
 from qvac_core.core.transcript import ROLE as TRANSCRIPT
 from qvac_core.delegation.failures import Reason
+from qvac_core.delegation.life_signs import stopped_answering
 from qvac_core.delegation.picture_upload import read_pictures
 from qvac_core.engines.interface import ChatMessage
 from qvac_core.engines.pictures import PictureRoom, inspect
-from qvac_core.errors import ConnectionClosed, DelegationError, QvacError, StoreError
+from qvac_core.errors import DelegationError, QvacError, StoreError
 from qvac_core.store.conversations import new_id
 from qvac_core.store.message_search import MessageSearch
 from qvac_core.store.store import Store
@@ -74,6 +75,7 @@ KEEP_EVERY = 1.0
 # How long nothing may come of a provider before who goes on begins the answer anew (seconds).
 ANEW_SECONDS = 3.0
 GOES_ON = "The answer goes on by itself when it is back, as long as QVAC Desktop runs."
+ASKED_AGAIN = "Your question is asked again by itself when it is back, as long as QVAC Desktop runs."
 # How long before this machine begins to compute what it may have to say (seconds). A provider that is there is heard
 # in less, also while it reads a long prompt.
 AHEAD_SECONDS = 0.35
@@ -422,11 +424,14 @@ class Chats:
         """It broke off because a provider went away: it goes on when one of the conversation is back."""
         conversation = streaming.conversation
         self._waiting.pop(conversation.id, None)
-        keys = frozenset(target.provider_key for target in (conversation.target, *conversation.others)) - {""}
-        if error.name in WENT_AWAY and streaming.message.text and keys:
-            self._waiting[conversation.id] = _Waiting(streaming.message.id, keys, time.monotonic() + WAIT_SECONDS)
-            if streaming.message.error is not None:
-                streaming.message = replace(streaming.message, error=replace(streaming.message.error, message=GOES_ON))
+        keys = {target.provider_key for target in (conversation.target, *conversation.others)} - {""}
+        if error.name not in WENT_AWAY or not (keys := {key for key in keys if self._remote.look_for(key)}):
+            return
+        message = streaming.message
+        self._waiting[conversation.id] = _Waiting(message.id, frozenset(keys), time.monotonic() + WAIT_SECONDS)
+        if message.error is not None:
+            says = GOES_ON if message.text else ASKED_AGAIN
+            streaming.message = replace(message, error=replace(message.error, message=says))
 
     def _on_event(self, event: CoreEvent) -> None:
         if not isinstance(event, ProvidersChanged) or not self._waiting:
@@ -441,7 +446,7 @@ class Chats:
 
     async def _somebody_is_back(self, conversation_id: str, waiting: _Waiting) -> None:
         turns = [m for m in await self.messages(conversation_id) if m.role != TRANSCRIPT]
-        if turns and turns[-1].id == waiting.message_id and _broke_off(turns[-1]):
+        if turns and turns[-1].id == waiting.message_id and turns[-1].status == "failed":
             with contextlib.suppress(StoreError):  # the person was quicker
                 await self.retry(conversation_id)
 
@@ -536,7 +541,7 @@ class Chats:
             left = f"Nothing came from {name} any more."
             target, _ = await self._who_goes_on(streaming.message, waiting)
             if target is None:
-                raise ConnectionClosed("the peer stopped answering", name="ETIMEDOUT") from None
+                raise stopped_answering() from None
         except QvacError as error:
             if streaming.handed_over:
                 return Target()

@@ -309,6 +309,14 @@ class Contacts:
         lost_at = self._lost_at.get(provider_key)
         return 0.0 if lost_at is None else asyncio.get_running_loop().time() - lost_at
 
+    def look_for(self, provider_key: str) -> bool:
+        entry = self._entries.get(provider_key)
+        if entry is None or entry.last_connected is None or self._closed:
+            return False
+        if self._consumer.connection(bytes.fromhex(provider_key)) is None:
+            self._reconnecting.lost(provider_key)
+        return True
+
     def has_model(self, target: Target, model_sha256: str) -> bool:
         entry = self._entries.get(target.provider_key)
         if entry is None or not entry.models or not model_sha256:

@@ -27,10 +27,10 @@ from qvac_core.delegation.completion_request import schema_of
 from qvac_core.delegation.connection import ProviderConnection
 from qvac_core.delegation.consumer import Consumer, Delegate
 from qvac_core.delegation.failures import Code
+from qvac_core.delegation.life_signs import unless_lost
 from qvac_core.delegation.messages import (
     ContentDelta,
     ContinueFrom,
-    Event,
     GenerationParams,
     HistoryCall,
     HistoryMessage,
@@ -81,7 +81,7 @@ from qvac_core.engines.interface import (
 from qvac_core.engines.library import Library
 from qvac_core.engines.speech import AudioFile, Segment, TranscriptionEvent
 from qvac_core.engines.speech import Finished as HeardOut
-from qvac_core.errors import ConnectionClosed, DelegationError, LocalProtocolError, ModelError, QvacError
+from qvac_core.errors import DelegationError, LocalProtocolError, ModelError, QvacError
 from qvac_core.models import by_name, model_title
 
 LIST_FRESH = 5.0  # seconds for which a provider's list of models is taken as it was
@@ -275,11 +275,14 @@ class ProgramReach:
     async def _chat_there(self, offer: Offer, ask: ChatAsk) -> AsyncGenerator[ChatPart, None]:
         completion = await self._started(offer, ask)
         place = 0
-        async with completion, aclosing(paced(_events(completion), LOOK_SECONDS)) as events:
+
+        def is_lost() -> bool:
+            return ask.impatient and completion.connection.gone
+
+        coming = unless_lost(completion.events, is_lost)
+        async with completion, aclosing(paced(coming, LOOK_SECONDS)) as events:
             async for event in events:
                 if event is None:
-                    if ask.impatient and completion.connection.gone:
-                        raise ConnectionClosed("the peer stopped answering", name="ETIMEDOUT")
                     if completion.place and completion.place != place:
                         place = completion.place
                         yield Waiting(place)
@@ -408,11 +411,6 @@ class ProgramReach:
                     yield Heard(event.start_ms, event.end_ms, event.text)
                 elif isinstance(event, HeardOut):
                     yield HeardAll(event.language, event.audio_ms)
-
-
-async def _events(completion: Completion) -> AsyncGenerator[Event, None]:
-    async for event in completion.events:
-        yield event
 
 
 def _untold(name: str) -> ModelEntry:

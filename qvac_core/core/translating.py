@@ -15,7 +15,8 @@ from typing import Protocol
 from qvac_core.core.answering import TranslationWish
 from qvac_core.core.error_text import describe, why_left
 from qvac_core.core.state import Target
-from qvac_core.errors import ConnectionClosed, InferenceCancelled, LocalProtocolError, QvacError
+from qvac_core.delegation.life_signs import unless_lost
+from qvac_core.errors import InferenceCancelled, LocalProtocolError, QvacError
 
 # How long nothing may come of a provider before this machine translates, and how often that is looked at (seconds).
 ANEW_SECONDS = 3.0
@@ -99,21 +100,13 @@ class Translating:
         asked_at = loop.time()
         goes_on = await self._goes_on_here(replace(wish, target=Target(), engines_at=""))
         pieces = self._there.translate(wish)
-        async with aclosing(pieces):
-            while True:
-                coming = asyncio.ensure_future(anext(pieces, None))
-                try:
-                    while not (await asyncio.wait({coming}, timeout=LOOK_SECONDS))[0]:
-                        quiet = min(self._there.quiet(key), loop.time() - asked_at)
-                        if goes_on and (self._there.is_gone(key) or quiet >= ANEW_SECONDS):
-                            raise ConnectionClosed("the peer stopped answering", name="ETIMEDOUT")
-                finally:
-                    if not coming.done():
-                        coming.cancel()
-                        await asyncio.wait({coming})
-                piece = coming.result()
-                if piece is None:
-                    return
+
+        def is_lost() -> bool:
+            quiet = min(self._there.quiet(key), loop.time() - asked_at)
+            return goes_on and (self._there.is_gone(key) or quiet >= ANEW_SECONDS)
+
+        async with aclosing(pieces), aclosing(unless_lost(pieces, is_lost, LOOK_SECONDS)) as watched:
+            async for piece in watched:
                 yield piece
 
 

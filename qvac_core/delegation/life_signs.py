@@ -8,8 +8,12 @@ and a lost packet are no silence.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from typing import Protocol
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from typing import Protocol, TypeVar
+
+from qvac_core.errors import ConnectionClosed
+
+T = TypeVar("T")
 
 LOOK_SECONDS = 0.05
 # Of the time between two looks, what counts at most: the rest was not ours to listen in.
@@ -30,6 +34,34 @@ GUEST_LOST_SECONDS = 4.0
 GUEST_LOOK_SECONDS = 0.2
 # A person should be told. A slow way is not meant: a round trip of nearly two seconds is still heard in time.
 SILENT_SECONDS = 3.0
+
+
+def stopped_answering() -> ConnectionClosed:
+    """Nothing comes any more, and somebody else goes on; the connection may find out for itself much later."""
+    return ConnectionClosed("the peer stopped answering", name="ETIMEDOUT")
+
+
+async def unless_lost(
+    parts: AsyncIterator[T], is_lost: Callable[[], bool], look_seconds: float = LOOK_SECONDS
+) -> AsyncGenerator[T, None]:
+    """The parts of an answer. Raises `stopped_answering` when none comes and is_lost() says that none will.
+
+    is_lost: asked every so many seconds in which nothing comes. Whoever made `parts` closes it.
+    """
+    while True:
+        coming = asyncio.ensure_future(anext(parts, None))
+        try:
+            while not (await asyncio.wait({coming}, timeout=look_seconds))[0]:
+                if is_lost():
+                    raise stopped_answering()
+        finally:
+            if not coming.done():
+                coming.cancel()
+                await asyncio.wait({coming})
+        part = coming.result()
+        if part is None:
+            return
+        yield part
 
 
 class Silence:

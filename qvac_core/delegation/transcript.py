@@ -12,6 +12,7 @@ from msgspec import UNSET, UnsetType
 
 from qvac_core.delegation.connection import ProviderConnection
 from qvac_core.delegation.failures import Code
+from qvac_core.delegation.life_signs import stopped_answering
 from qvac_core.delegation.messages import (
     Base64Audio,
     BlobAudio,
@@ -130,7 +131,7 @@ class Transcript:
             while not task.done():
                 await asyncio.wait({task}, timeout=GONE_LOOK_SECONDS if self._impatient is not None else None)
                 if self._impatient is not None and not task.done() and self._connection.gone and self._impatient():
-                    raise _gone()
+                    raise stopped_answering()
             return await task
         finally:
             task.cancel()
@@ -199,10 +200,6 @@ def _ms(said: float) -> int:
     return round(min(max(said, 0), LONGEST_MS))
 
 
-def _gone() -> ConnectionClosed:
-    return ConnectionClosed("the peer stopped answering", name="ETIMEDOUT")
-
-
 async def watched(
     connection: ProviderConnection, stream: IncomingStream, *, impatient: Callable[[], bool] | None = None
 ) -> AsyncIterator[Reply]:
@@ -227,11 +224,11 @@ async def watched(
                 yield reply
                 heard_at = clock()
             elif impatient is not None and connection.gone and impatient():
-                raise _gone()
+                raise stopped_answering()
             elif clock() - heard_at >= PROBE_SECONDS:
                 if not await connection.healthy(PROBE_PATIENCE):
                     connection.destroy()
-                    raise ConnectionClosed("The provider does not answer any more.", name="ETIMEDOUT")
+                    raise stopped_answering()
                 heard_at = clock()
     finally:
         if coming is not None:

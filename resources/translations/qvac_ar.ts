@@ -8169,6 +8169,10 @@
         <translation>يظهر مفتاحك هناك. يتصل من تلقاء نفسه حالما يُسمح للمفتاح.</translation>
     </message>
     <message>
+        <source>Your question is asked again by itself when it is back, as long as QVAC Desktop runs.</source>
+        <translation>يُعاد طرح سؤالك تلقائيًا عند عودته، ما دام QVAC Desktop يعمل.</translation>
+    </message>
+    <message>
         <source>Your time of speech for today is used up at this provider.</source>
         <translation>نفد وقت الكلام المخصص لك اليوم عند هذا المزوّد.</translation>
     </message>

@@ -7949,6 +7949,10 @@
         <translation>Ihr Schlüssel wird dort gezeigt. Die Verbindung kommt von selbst zustande, sobald er erlaubt ist.</translation>
     </message>
     <message>
+        <source>Your question is asked again by itself when it is back, as long as QVAC Desktop runs.</source>
+        <translation>Ihre Frage wird von selbst noch einmal gestellt, sobald er wieder da ist, solange QVAC Desktop läuft.</translation>
+    </message>
+    <message>
         <source>Your time of speech for today is used up at this provider.</source>
         <translation>Ihre Sprechzeit für heute ist bei diesem Anbieter aufgebraucht.</translation>
     </message>

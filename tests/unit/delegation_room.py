@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from types import MappingProxyType
@@ -88,6 +88,7 @@ async def provider_room(
     *,
     provider_key: bytes = PROVIDER_KEY,
     receipts: GivenReceipts | None = None,
+    wall_clock: Callable[[], float] | None = None,
 ) -> AsyncIterator[Room]:
     policy = AccessPolicy(admitting(CONSUMER_KEY) if rules is None else rules)
     pool, models, log = ScriptedPool(), OneShared(), MemoryLog()
@@ -100,7 +101,7 @@ async def provider_room(
         log=log,
         on_event=events.append,
         greeting=lambda: Greeting(name="Test box"),
-        wall_clock=asyncio.get_running_loop().time,
+        wall_clock=wall_clock or asyncio.get_running_loop().time,
         public_key=provider_key,
         receipts=receipts,
     )

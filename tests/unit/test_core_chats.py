@@ -75,6 +75,9 @@ class Scripted:
     def is_away(self, provider_key: str) -> bool:
         return provider_key in self.away
 
+    def look_for(self, provider_key: str) -> bool:
+        return True
+
     def is_gone(self, provider_key: str) -> bool:
         return provider_key in self.gone
 

@@ -147,6 +147,25 @@ def test_an_answer_that_nobody_can_go_on_with_waits_until_somebody_is_back(tmp_p
     play(tmp_path, Scripted(BEGAN, "One ", ConnectionClosed("gone", name="ETIMEDOUT")), Scripted(), act)
 
 
+def test_a_question_of_which_nothing_was_answered_is_asked_again_when_somebody_is_back(tmp_path: Path) -> None:
+    async def act(scene: Scene) -> None:
+        scene.remote.then = (BEGAN, "One", STATS)
+        conversation = await scene.chats.new(REMOTE)
+        await scene.chats.ask(conversation.id, "Hello")
+        none = await scene.finished()
+        assert (none.text, none.status) == ("", "failed")
+        assert none.error is not None and none.error.message.startswith("Your question is asked again by itself")
+        scene.events.clear()
+        online(scene)
+        online(scene)
+        answer = await scene.finished()
+        assert (answer.text, answer.status) == ("One", "done")
+        assert [message.text for message in await scene.chats.messages(conversation.id)] == ["Hello", "One"]
+        assert len(scene.remote.questions) == 2
+
+    play(tmp_path, Scripted(ConnectionClosed("gone", name="ETIMEDOUT")), Scripted(), act)
+
+
 def test_an_answer_that_a_person_left_behind_waits_no_more(tmp_path: Path) -> None:
     async def act(scene: Scene) -> None:
         scene.remote.then = (BEGAN, "Else.", STATS)

@@ -82,6 +82,9 @@ class Scripted:
     def quiet(self, provider_key: str) -> float:
         return 0.0
 
+    def look_for(self, provider_key: str) -> bool:
+        return True
+
     def is_gone(self, provider_key: str) -> bool:
         return False
 

@@ -106,13 +106,10 @@ ERRORS = frozenset(
 # Which no person at a window can cause: they answer a program's call, the command line, or a tool of a model.
 FOR_PROGRAMS = {
     "core/chat_archive.py: It is not whole: {}": "a sentence stands in its field, with its end",
-    "core/chats.py: the peer": "becomes a sentence of error_text",
     "core/local_config.py": "the model configuration of the API",
     "core/program_reach.py: The tools": "programs alone send tools",
     "core/program_reach.py: The provider sent": "embeddings are asked for by programs",
     "core/program_reach.py: This provider cannot go on": "the next one is asked then",
-    "core/program_reach.py: the peer": "the next one is asked then, or it becomes a sentence of error_text",
-    "core/translating.py: the peer": "becomes a sentence of error_text",
     "core/spot_check.py": "`spot-check`",
     "core/machine.py: projectionModelSrc": "the model configuration of the API",
     "core/receipts.py: There is no receipt": "`receipts verify`",

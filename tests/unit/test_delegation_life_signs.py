@@ -3,13 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+import re
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import aclosing
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from qvac_core.delegation.consumer import Consumer
-from qvac_core.delegation.life_signs import COUNTED_SECONDS, GONE_SECONDS, SILENT_SECONDS, LifeSigns, Silence
+from qvac_core.delegation.life_signs import (
+    COUNTED_SECONDS,
+    GONE_SECONDS,
+    SILENT_SECONDS,
+    LifeSigns,
+    Silence,
+    unless_lost,
+)
+from qvac_core.errors import ConnectionClosed
 from tests.unit.delegation_room import ASK, DELEGATE, PROVIDER_KEY
 from tests.unit.memory_stream import run
 from tests.unit.test_delegation_bad_providers import DELTA, FakeProvider
@@ -132,3 +143,44 @@ def test_who_did_not_listen_blames_nobody() -> None:
     assert silence.look(100.0, 3700.0) == pytest.approx(0.05 + COUNTED_SECONDS)
     assert silence.look(3700.1, 3700.1) < 0.01
     assert silence.look(3700.1, 3700.2) == pytest.approx(0.1)
+
+
+# --- Whoever goes on elsewhere
+
+
+def test_parts_come_until_none_does_and_none_will() -> None:
+    async def main() -> None:
+        lost, closed = False, False
+
+        async def parts() -> AsyncGenerator[str, None]:
+            nonlocal lost, closed
+            try:
+                for part in "a", "b":
+                    await asyncio.sleep(10)  # a silence that is none
+                    yield part
+                lost = True
+                await asyncio.Event().wait()
+            finally:
+                closed = True
+
+        heard = []
+        source = parts()
+        with pytest.raises(ConnectionClosed, match="the peer stopped answering") as failed:
+            async with aclosing(source), aclosing(unless_lost(source, lambda: lost)) as watched:
+                async for part in watched:
+                    heard.append(part)
+        assert (heard, closed, failed.value.name) == (["a", "b"], True, "ETIMEDOUT")
+
+    run(main())
+
+
+def test_that_it_stopped_answering_is_said_in_one_place_above_the_stream() -> None:
+    root = Path(__file__).resolve().parents[2]
+    says = re.compile(r"ConnectionClosed\(\s*\"[^\"]*(stopped answering|not answer any more)")
+    found = [
+        file
+        for room in ("app", "qvac_core")
+        for file in (root / room).rglob("*.py")
+        if says.search(file.read_text("utf-8"))
+    ]
+    assert sorted(file.name for file in found) == ["life_signs.py", "stream.py"]
