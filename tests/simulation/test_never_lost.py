@@ -77,18 +77,19 @@ class Machine:
     cuts: list[asyncio.Task[None]] = field(default_factory=list)
 
     async def connect(self, seconds: float) -> MemoryStream:
-        if self.away:
-            await asyncio.sleep(min(seconds, 2.0))
-            raise NetworkError("nobody answers", name="PEER_NOT_FOUND")
+        await self._look(seconds)
         await asyncio.sleep(0.05)
-        if self.away:
-            await asyncio.sleep(min(seconds, 2.0))
-            raise NetworkError("nobody answers any more", name="PEER_CONNECTION_FAILED")
+        await self._look(seconds)
         ours, theirs = stream_pair(CONSUMER_KEY, self.key)
         self.streams.append(ours)
         self.room.streams.append(ours)
         self.room.tasks.create_task(self.room.provider.serve(theirs))
         return ours
+
+    async def _look(self, seconds: float) -> None:
+        if self.away:
+            await asyncio.sleep(min(seconds, 2.0))
+            raise NetworkError("nobody answers", name="PEER_NOT_FOUND")
 
     def die(self) -> None:
         """As kill -9: nothing comes any more, not even an end."""
