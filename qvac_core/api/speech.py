@@ -12,7 +12,8 @@ from msgspec import UnsetType
 
 from qvac_core.api.functions import _session
 from qvac_core.delegation.messages import TranscribeSegment
-from qvac_core.delegation.transcriptions import F32LE, audio_of
+from qvac_core.delegation.model_config import F32LE
+from qvac_core.delegation.transcriptions import audio_of
 from qvac_core.engines.interface import LOCAL_OWNER
 from qvac_core.engines.live_speech import LiveOptions, LiveSession, LiveTranscription
 from qvac_core.engines.speech import Audio, AudioFile, Finished, Progress, Segment, SpeechEnd, TranscriptionEvent

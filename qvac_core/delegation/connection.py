@@ -83,6 +83,7 @@ class ProviderConnection:
         self._watching: asyncio.Task[None] | None = None
         self._sign: asyncio.Task[None] | None = None
         self._leaving: set[asyncio.Task[None]] = set()
+        self._read_outs: set[asyncio.Task[None]] = set()
         self.task = asyncio.get_running_loop().create_task(self._run())
 
     async def _run(self) -> None:
@@ -200,6 +201,28 @@ class ProviderConnection:
             logger.debug("a silent provider refused the cancel: %s", error)
         except QvacError:
             self.destroy()
+
+    def read_out(self, stream: IncomingStream) -> None:
+        """Let the rest of an answer come that nobody wants any more: it is short, and the next waits for it."""
+        task = asyncio.get_running_loop().create_task(self._read_out(stream))
+        self._leaving.add(task)
+        self._read_outs.add(task)
+        task.add_done_callback(self._leaving.discard)
+        task.add_done_callback(self._read_outs.discard)
+
+    async def _read_out(self, stream: IncomingStream) -> None:
+        try:
+            async for _ in self.replies(stream):
+                pass
+        except QvacError as error:
+            logger.debug("an answer that nobody reads any more ended: %s", error)
+        finally:
+            stream.destroy()
+
+    async def all_read_out(self) -> None:
+        """Until such answers have ended."""
+        while self._read_outs:
+            await asyncio.wait(set(self._read_outs))
 
     async def healthy(self, seconds: float) -> bool:
         """The probe in front of every call on a connection that is kept."""

@@ -67,7 +67,7 @@ from qvac_core.delegation.messages import (
     UnloadModelReply,
     encode,
 )
-from qvac_core.delegation.model_config import LLM_MODEL_TYPE, TRANSLATION_MODEL_TYPE, WhisperConfig
+from qvac_core.delegation.model_config import F32LE, LLM_MODEL_TYPE, TRANSLATION_MODEL_TYPE, WhisperConfig
 from qvac_core.delegation.peer_stream import PeerStream
 from qvac_core.delegation.picture_upload import put_pictures
 from qvac_core.delegation.receipt_exchange import ReceiptExchange, TakenReceipts
@@ -192,6 +192,7 @@ class Consumer:
         self._runs: dict[str, Completion | TranslationRun] = {}
         self._loads: dict[str, ProviderConnection] = {}
         self._working: dict[str, ProviderConnection] = {}  # requests other than answers, by their id
+        self._transcripts: dict[str, Transcript] = {}
         self._tasks: set[asyncio.Task[Any]] = set()
         self._speech_configs: dict[str, WhisperConfig] = {}
         self._closed = False
@@ -718,9 +719,9 @@ class Consumer:
     ) -> AsyncGenerator[TranscriptionEvent, None]:
         """What `SpeechModel.transcribe` yields, from a loaded model at its provider. Leaving it stops it there.
 
-        A file travels as it is, in parts; on_upload: its bytes there, and in all. start_ms: what is before it was heard
-        already, by somebody else. impatient: whether somebody else could go on; then a
-        provider that is gone is given up within a second.
+        A file travels as it is, in parts; on_upload: its bytes there, and in all. A provider of the SDK's own gets raw
+        samples with the requests. start_ms: what is before it was heard already, by somebody else. impatient: whether
+        somebody else could go on; then a provider that is gone is given up within a second.
 
         Raises ProviderError (no sound in it, longer than allowed, …), DelegationError, LocalProtocolError for a file
         that cannot be read, ConnectionClosed.
@@ -731,11 +732,17 @@ class Consumer:
         self._working[request_id] = connection
         asked_at = time.time()
         try:
-            run = Transcript(connection, model_id, request_id, prompt, start_ms=start_ms, impatient=impatient)
-            async for event in run.events(audio, on_upload):
-                yield event
+            float32 = self._speech_configs.get(model_id, WhisperConfig()).audio_format == F32LE
+            run = Transcript(
+                connection, model_id, request_id, prompt, float32=float32, start_ms=start_ms, impatient=impatient
+            )
+            self._transcripts[request_id] = run
+            async with aclosing(run.events(audio, on_upload)) as events:
+                async for event in events:
+                    yield event
         finally:
             self._working.pop(request_id, None)
+            self._transcripts.pop(request_id, None)
             self._served(connection, "transcribe", request_id, model_id, asked_at, 0)
 
     async def transcribe_live(
@@ -848,6 +855,9 @@ class Consumer:
         run = self._runs.get(request_id)
         if isinstance(run, TranslationRun):
             return await run.cancel()
+        transcript = self._transcripts.get(request_id)
+        if transcript is not None and transcript.cancel():
+            return 1
         working = self._loads.get(request_id) or self._working.get(request_id)
         connection = working if run is None else run.connection
         if connection is None:

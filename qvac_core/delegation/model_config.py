@@ -169,6 +169,9 @@ class EmbedConfig(Struct, frozen=True, forbid_unknown_fields=True):
 EMBED_DEFAULTS: Mapping[str, Any] = {"gpuLayers": 99, "device": "gpu", "batchSize": 1024}
 
 
+F32LE = "f32le"  # of raw samples; the other one is s16le, and holds where nothing was said
+
+
 class WhisperConfig(Struct, frozen=True):
     """0.16.0 names, those that act. Every field is part of the model's id. The others are of how whisper.cpp runs,
     which is its owner's business: they are dropped, as unknown ones are.

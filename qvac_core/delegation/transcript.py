@@ -6,6 +6,7 @@ import asyncio
 import base64
 from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine
+from contextlib import aclosing
 from types import TracebackType
 
 from msgspec import UNSET, UnsetType
@@ -19,10 +20,12 @@ from qvac_core.delegation.messages import (
     Reply,
     Transcribe,
     TranscribeLine,
+    TranscribeSegment,
     TranscribeStats,
     TranscribeStream,
     TranscribeStreamLine,
 )
+from qvac_core.delegation.plain_sound import sound_parts
 from qvac_core.delegation.rpc_streams import IncomingStream
 from qvac_core.engines.live_events import LiveEvents
 from qvac_core.engines.live_speech import SoundBytes, sound_of
@@ -64,6 +67,7 @@ TOO_SLOW_LINE = "The connection to the provider is too slow for live sound."
 class Transcript:
     """One recording. `events` once; leaving them stops the provider.
 
+    float32: what the model was loaded to take as raw samples, else s16le; said to a provider that takes nothing else.
     start_ms: what is before it was heard already. impatient: whether somebody else could go on: then a provider that
     is gone ends it within a second.
     """
@@ -75,10 +79,12 @@ class Transcript:
         request_id: str,
         prompt: str,
         *,
+        float32: bool = False,
         start_ms: int = 0,
         impatient: Callable[[], bool] | None = None,
     ) -> None:
         self._connection = connection
+        self._float32 = float32
         self._model_id = model_id
         self._request_id = request_id
         self._prompt = prompt
@@ -86,10 +92,21 @@ class Transcript:
         self._impatient = impatient
         self._began = asyncio.get_running_loop().time()
         self._segments = 0
+        self._cancelled = asyncio.Event()
 
     async def events(self, audio: Audio, on_upload: UploadProgress | None) -> AsyncGenerator[TranscriptionEvent, None]:
-        if self._start_ms:
-            await self._connection.greeted()
+        await self._connection.greeted()
+        told = self._whole(audio, on_upload) if self._connection.offers("blobs") else self._in_parts(audio)
+        try:
+            async with aclosing(told):
+                async for event in told:
+                    yield event
+        except ProviderError as error:
+            if error.code != Code.INFERENCE_CANCELLED.value:
+                raise
+            yield self._finished(SpeechEnd.CANCELLED, "", UNSET, UNSET)
+
+    async def _whole(self, audio: Audio, on_upload: UploadProgress | None) -> AsyncGenerator[TranscriptionEvent, None]:
         message = Transcribe(
             model_id=self._model_id,
             audio_chunk=await self._sent(self._chunk(audio, on_upload)),
@@ -99,31 +116,87 @@ class Transcript:
             # One that does not know the word hears all of it once more; what was told already is passed over.
             start_ms=self._start_ms if self._start_ms and self._connection.offers("startMs") else UNSET,
         )
+        async with aclosing(self._lines(message)) as lines:
+            async for line in lines:
+                for event in self._read(line):
+                    yield event
+
+    async def _in_parts(self, audio: Audio) -> AsyncGenerator[TranscriptionEvent, None]:
+        """By a provider of the SDK's own, one request after the other."""
+        compute_ms = 0.0
+        await self._connection.all_read_out()
+        async with aclosing(sound_parts(audio, float32=self._float32, start_ms=self._start_ms)) as parts:
+            async for part in parts:
+                total, end_ms = UNSET if part.total_ms is None else part.total_ms, part.start_ms + part.length_ms
+                message = Transcribe(
+                    model_id=self._model_id,
+                    audio_chunk=part.audio,
+                    prompt=self._prompt or UNSET,
+                    metadata=True,
+                    request_id=self._request_id,
+                )
+                async with aclosing(self._lines(message)) as lines:
+                    while (line := await self._unless_cancelled(lines)) is not None:
+                        if not isinstance(line.segment, UnsetType):
+                            yield self._segment(line.segment, part.start_ms, end_ms)
+                            yield self._progress(total)
+                        compute_ms += part.length_ms * _factor(line.stats)
+                if self._cancelled.is_set():
+                    yield self._finished(SpeechEnd.CANCELLED, "", UNSET, UNSET)
+                    return
+                self._done_ms = end_ms
+                yield self._progress(total)
+        stats = SpeechStats(self._done_ms, round(compute_ms), self._segments)
+        yield Finished(SpeechEnd.EOS, "", self._done_ms, (), stats)
+
+    def cancel(self) -> bool:
+        """End it here, where the provider is let end its part. False where it is told, as of any request."""
+        if self._connection.offers("blobs"):
+            return False
+        self._cancelled.set()
+        return True
+
+    async def _unless_cancelled(self, lines: AsyncGenerator[TranscribeLine, None]) -> TranscribeLine | None:
+        coming = asyncio.ensure_future(anext(lines, None))
+        cancelled = asyncio.ensure_future(self._cancelled.wait())
+        try:
+            await asyncio.wait({coming, cancelled}, return_when=asyncio.FIRST_COMPLETED)
+            return None if self._cancelled.is_set() else await coming
+        finally:
+            for task in (coming, cancelled):
+                task.cancel()
+            await asyncio.wait({coming, cancelled})
+            if not coming.cancelled():
+                coming.exception()  # told already, or of no interest after a cancel
+
+    async def _lines(self, message: Transcribe) -> AsyncGenerator[TranscribeLine, None]:
+        """Up to the one with `done`. Leaving them stops the provider."""
         self._began = asyncio.get_running_loop().time()
         stream = self._connection.open_stream(message)
         ended = False
         try:
             async for reply in watched(self._connection, stream, impatient=self._impatient):
-                if isinstance(reply, TranscribeLine):
-                    for event in self._read(reply):
-                        ended = ended or isinstance(event, Finished)
-                        yield event
-                    if ended:
-                        return
-            ended = True
+                if not isinstance(reply, TranscribeLine):
+                    continue
+                if isinstance(reply.error, str):
+                    code = Code.TRANSCRIPTION_FAILED
+                    raise ProviderError(reply.error, name=code.name, code=code.value)
+                ended = reply.done is True
+                yield reply
+                if ended:
+                    return
             raise ProviderError("The provider ended the transcript before its end. Ask again.")
-        except ProviderError as error:
-            ended = True
-            if error.code != Code.INFERENCE_CANCELLED.value:
-                raise
-            yield self._finished(SpeechEnd.CANCELLED, "", UNSET, UNSET)
-        except ConnectionClosed:
+        except (ProviderError, ConnectionClosed):
             ended = True
             raise
         finally:
-            if not ended and not self._connection.closed:
+            if ended or self._connection.closed:
+                stream.destroy()
+            elif self._connection.offers("blobs"):
                 await self._connection.stop_request(self._request_id)
-            stream.destroy()
+                stream.destroy()
+            else:  # one of the SDK's own is let end its part
+                self._connection.read_out(stream)
 
     async def _sent(self, sending: Coroutine[None, None, Chunk]) -> Chunk:
         task = asyncio.ensure_future(sending)
@@ -150,16 +223,10 @@ class Transcript:
 
     def _read(self, line: TranscribeLine) -> list[TranscriptionEvent]:
         events: list[TranscriptionEvent] = []
-        if isinstance(line.error, str):
-            raise ProviderError(line.error, name=Code.TRANSCRIPTION_FAILED.name, code=Code.TRANSCRIPTION_FAILED.value)
         if not isinstance(line.segment, UnsetType):
-            segment = line.segment
-            start, end = _ms(segment.start_ms), _ms(segment.end_ms)
-            if end <= self._start_ms:
+            if _ms(line.segment.end_ms) <= self._start_ms:
                 return []  # somebody else has told it
-            events.append(Segment(self._segments, start, max(end, start), segment.text.strip()))
-            self._segments += 1
-            self._done_ms = max(self._done_ms, end)
+            events.append(self._segment(line.segment, 0, LONGEST_MS))
         if not isinstance(line.progress, UnsetType):
             self._done_ms = max(self._done_ms, _ms(line.progress.done_ms))
             total = line.progress.total_ms
@@ -169,6 +236,15 @@ class Transcript:
             language = line.language if isinstance(line.language, str) else ""
             events.append(self._finished(SpeechEnd.EOS, language, line.stats, notices))
         return events
+
+    def _segment(self, said: TranscribeSegment, offset_ms: int, end_ms: int) -> Segment:
+        """Of a part that begins and ends there in the recording: a model hears on into the silence behind it."""
+        start = min(offset_ms + _ms(said.start_ms), end_ms)
+        end = min(max(offset_ms + _ms(said.end_ms), start), end_ms)
+        segment = Segment(self._segments, start, end, said.text.strip())
+        self._segments += 1
+        self._done_ms = max(self._done_ms, end)
+        return segment
 
     def _progress(self, total_ms: int | UnsetType) -> Progress:
         if isinstance(total_ms, UnsetType) or total_ms < self._done_ms or not self._done_ms:
@@ -182,7 +258,7 @@ class Transcript:
         audio_ms, factor = self._done_ms, 0.0
         if not isinstance(stats, UnsetType):
             audio_ms = self._done_ms if isinstance(stats.audio_duration, UnsetType) else _ms(stats.audio_duration)
-            factor = 0.0 if isinstance(stats.real_time_factor, UnsetType) else float(stats.real_time_factor)
+            factor = _factor(stats)
         said = () if isinstance(notices, UnsetType) else tuple(notices)
         return Finished(end, language, audio_ms, said, SpeechStats(audio_ms, _ms(audio_ms * factor), self._segments))
 
@@ -198,6 +274,13 @@ def as_wav(samples: bytes) -> bytes:
 def _ms(said: float) -> int:
     """What a provider says of a time, as one that can be shown, kept and sent on."""
     return round(min(max(said, 0), LONGEST_MS))
+
+
+def _factor(stats: TranscribeStats | UnsetType) -> float:
+    """Seconds of computing for a second of sound; 0 where nobody says."""
+    if isinstance(stats, UnsetType) or isinstance(stats.real_time_factor, UnsetType):
+        return 0.0
+    return float(stats.real_time_factor)
 
 
 async def watched(

@@ -27,6 +27,7 @@ from qvac_core.delegation.messages import (
     TranscribeStreamLine,
     VadState,
 )
+from qvac_core.delegation.model_config import F32LE
 from qvac_core.delegation.work import Work
 from qvac_core.engines.live_speech import (
     Committed,
@@ -60,7 +61,6 @@ else:
 _OF_THE_SOUND = (Code.TRANSCRIPTION_FAILED.value, Code.REQUEST_REJECTED_BY_POLICY.value)
 # How files begin; what begins otherwise is raw samples, as 0.16 takes all of them.
 _FILES = (b"RIFF", b"OggS", b"ID3", b"fLaC", b"\x1aE\xdf\xa3", b"FORM", b"#!AMR", b"caff", b"\xff\xfb", b"\xff\xf1")
-F32LE = "f32le"
 LONGEST_SILENCE_MS = 60_000
 METER_MS = 250  # between two `vad` lines, where nobody says
 

@@ -101,6 +101,13 @@ async def loaded(room: Room, config: Mapping[str, Any] | None = None) -> tuple[A
     return consumer, it.model_id
 
 
+async def connected_plainly(consumer: Any) -> None:
+    """As if the provider were one of the SDK's own: it knows none of our messages."""
+    (connection,) = consumer._connections.values()
+    await connection.greeted()
+    connection.hello = None
+
+
 async def all_of(events: AsyncIterator[TranscriptionEvent]) -> list[TranscriptionEvent]:
     return [event async for event in events]
 
