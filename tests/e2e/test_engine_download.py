@@ -517,6 +517,25 @@ def test_files_of_the_owner_are_taken_by_reference(tmp_path: Path) -> None:
     asyncio.run(main())
 
 
+def test_a_folder_named_from_where_somebody_stands_is_found_from_elsewhere(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    async def main() -> None:
+        (tmp_path / "models").mkdir()
+        (tmp_path / "models" / "by-hand.gguf").write_bytes(gguf())
+        monkeypatch.chdir(tmp_path)
+        library = Library(Path("models"))
+        await library.scan()
+        (tmp_path / "elsewhere").mkdir()
+        monkeypatch.chdir(tmp_path / "elsewhere")
+        assert [model.name for model in library.models()] == ["by-hand"]
+        assert [model.name for model in Library(tmp_path / "models").models()] == ["by-hand"]
+        await library.remove("by-hand")
+        assert not (tmp_path / "models" / "by-hand.gguf").exists()
+
+    asyncio.run(main())
+
+
 def test_what_can_chat_is_told_apart_when_it_is_added(tmp_path: Path) -> None:
     async def main() -> None:
         library = Library(tmp_path / "models")

@@ -14,7 +14,7 @@ from qvac_core.hyperdht import DHT, Connection, ConnectStage, Server
 
 from .datagram_network import Host, Link
 from .nat_boxes import RANDOM, Kind, home
-from .test_hyperdht_simulation import World, echo, pump, simulate
+from .world import World, echo, pump, simulate
 
 QUIET = Link(delay=(0.005, 0.03))
 ROUGH = Link(delay=(0.005, 0.06), loss=0.05, duplicate=0.02, reorder=0.05)

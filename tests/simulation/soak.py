@@ -20,7 +20,7 @@ from tests.unit.delegation_room import ASK
 from tests.unit.scripted_engine import SMOL, MemoryLog, OneShared, ScriptedModel, ScriptedPool
 
 from .datagram_network import Host
-from .test_hyperdht_simulation import World, pump
+from .world import World, pump
 
 _NODES = 3  # at most, whose tables are counted together
 BOUNDED = {

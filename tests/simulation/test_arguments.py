@@ -11,7 +11,7 @@ import pytest
 from qvac_core.errors import ConnectionClosed, IdentityError, LocalProtocolError, NetworkError, QvacError
 from qvac_core.hyperdht import DHT, KeyPair, create_testnet
 
-from .test_hyperdht_simulation import World, echo, pump, simulate
+from .world import World, echo, pump, simulate
 
 KEYS = KeyPair.from_seed(b"\x0c" * 32)
 KEY = KEYS.public_key

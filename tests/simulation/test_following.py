@@ -16,8 +16,8 @@ from qvac_core.udx.packet import HEADER
 
 from .datagram_network import Host, Link
 from .nat_boxes import Kind, NatBox
-from .test_hyperdht_simulation import ROUGH, World, pump, simulate
 from .test_relay import Meeting, meet
+from .world import ROUGH, World, pump, simulate
 
 UDX = b"\xff\x01"
 END = b"end"

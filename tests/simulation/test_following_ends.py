@@ -9,8 +9,8 @@ import pytest
 from qvac_core.errors import NetworkError
 
 from .nat_boxes import Kind
-from .test_hyperdht_simulation import World, echo, pump, simulate
 from .test_relay import Meeting, meet
+from .world import World, echo, pump, simulate
 
 
 def test_suspend_stops_the_punch_beside_a_relayed_connection() -> None:

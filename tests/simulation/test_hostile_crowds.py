@@ -18,7 +18,7 @@ from qvac_core.rendezvous.constants import Command, Mode
 from qvac_core.rendezvous.messages import HandshakeMessage
 
 from .hostile import Siege, Stranger, address_of, besiege, stranger_key
-from .test_hyperdht_simulation import echo
+from .world import echo
 
 CROWD = 10_000
 

@@ -13,7 +13,7 @@ from qvac_core.rendezvous.messages import HolepunchMessage, HolepunchPayload
 from qvac_core.rendezvous.secure_payload import SecurePayload
 
 from .hostile import Siege, Stranger, address_of, besiege
-from .test_hyperdht_simulation import echo
+from .world import echo
 
 VICTIM: Address = ("20.0.200.1", 53)
 

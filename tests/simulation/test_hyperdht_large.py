@@ -9,7 +9,7 @@ import pytest
 from qvac_core.hyperdht import DHT
 
 from .datagram_network import Link
-from .test_hyperdht_simulation import World, echo, pump, simulate
+from .world import World, echo, pump, simulate
 
 
 @pytest.mark.parametrize(

@@ -17,8 +17,8 @@ from qvac_core.rendezvous.constants import FIREWALL_LIMIT, Command, Mode
 from qvac_core.rendezvous.messages import HandshakeMessage
 
 from .datagram_network import Link
-from .test_hyperdht_simulation import World, echo, pump, simulate
 from .virtual_loop import VirtualLoop
+from .world import World, echo, pump, simulate
 
 
 def handshakes(datagram: bytes, source: Address) -> HandshakeMessage | None:

@@ -22,7 +22,7 @@ from qvac_core.rendezvous.addresses import is_dialable6
 
 from .datagram_network import Host, Internet, Link, Receive, SimulatedSocket
 from .nat_boxes import Kind, home
-from .test_hyperdht_simulation import World, echo, pump, simulate
+from .world import World, echo, pump, simulate
 
 QUIET = Link(delay=(0.01, 0.02))
 BYTES = 60_000

@@ -16,8 +16,8 @@ from qvac_core.hyperdht.client.local import SEARCH_LIMIT
 from qvac_core.hyperdht.stream.connection import LOCAL_PATH
 
 from .datagram_network import Host, Internet, Link
-from .test_hyperdht_simulation import World, echo, simulate
 from .virtual_loop import run
+from .world import World, echo, simulate
 
 NOWHERE: Address = ("20.99.99.99", 49737)
 OWNER, GUEST = KeyPair.from_seed(b"o" * 32), KeyPair.from_seed(b"g" * 32)

@@ -15,7 +15,7 @@ from qvac_core.udx.packet import TYPE_DESTROY, encode_header
 
 from .nat_boxes import Kind, NatBox, home
 from .nat_meeting import QUIET, ROUGH, Meeting, Path, meet, meet_by_kinds
-from .test_hyperdht_simulation import World, echo, pump, simulate
+from .world import World, echo, pump, simulate
 
 
 def nothing_left(*nodes: DHT) -> bool:

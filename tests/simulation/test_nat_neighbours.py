@@ -9,7 +9,7 @@ import pytest
 from .datagram_network import Host, Internet, Link
 from .nat_boxes import Kind, NatBox
 from .nat_meeting import QUIET, ROUGH, Meeting, Outcome, Path
-from .test_hyperdht_simulation import World, simulate
+from .world import World, simulate
 
 CONSISTENT, RANDOM = Kind.PORT_RESTRICTED, Kind.SYMMETRIC
 

@@ -20,8 +20,8 @@ from qvac_core.hyperdht import DHT, Connection, KeyPair, Server
 from .datagram_network import Host, Link
 from .nat_boxes import RANDOM, Kind, NatBox, home
 from .nat_meeting import QUIET, REACHABLE, ROUGH, UPGRADE_LIMIT
-from .test_hyperdht_simulation import World, echo, simulate
 from .virtual_loop import world_time
+from .world import World, echo, simulate
 
 T = TypeVar("T")
 

@@ -17,7 +17,7 @@ from qvac_core.rendezvous.announcer import MIN_UPDATE_INTERVAL, PING_INTERVAL
 from qvac_core.rendezvous.constants import Command
 
 from .nat_boxes import Kind, home
-from .test_hyperdht_simulation import World, echo, pump, simulate
+from .world import World, echo, pump, simulate
 
 KEYS = KeyPair.from_seed(b"\x0b" * 32)
 LOOK = (LOOK_EVERY + 1) * PING_INTERVAL

@@ -15,9 +15,9 @@ from qvac_core.rendezvous.holepunch_rounds import TRY_LATER_LIMIT
 
 from .nat_boxes import Kind, home
 from .nat_meeting import QUIET
-from .test_hyperdht_simulation import World, echo, pump, simulate
 from .test_hyperdht_traps import handshakes
 from .test_relay import Meeting, meet
+from .world import World, echo, pump, simulate
 
 
 class Relayed:

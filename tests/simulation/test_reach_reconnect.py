@@ -12,8 +12,8 @@ from qvac_core.core.reconnecting import JITTER, LONGEST_PAUSE, Reconnecting
 from qvac_core.errors import ConnectionClosed, NetworkError
 from qvac_core.hyperdht import DHT, Connection, KeyPair
 
-from .test_hyperdht_simulation import World, echo, pump, simulate
 from .virtual_loop import run
+from .world import World, echo, pump, simulate
 
 KEY = "ab" * 32
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from qvac_core.hyperdht import DHT
 
 from .datagram_network import Link
-from .test_hyperdht_simulation import World, echo, pump, simulate
+from .world import World, echo, pump, simulate
 
 DEAD = [(f"9.9.{n}.9", 4000 + n) for n in range(100)]
 

@@ -28,7 +28,7 @@ from qvac_core.rendezvous.messages import HolepunchPayload
 
 from .datagram_network import Link, on_the_way
 from .nat_boxes import Kind, home
-from .test_hyperdht_simulation import World, echo, pump, simulate
+from .world import World, echo, pump, simulate
 
 QUIET = Link(delay=(0.005, 0.03))
 ROUGH = Link(delay=(0.005, 0.06), loss=0.05, duplicate=0.02)

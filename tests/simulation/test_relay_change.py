@@ -14,8 +14,8 @@ from qvac_core.hyperdht.client.path_keeper import FIRST_PAUSE
 
 from .datagram_network import Host
 from .nat_boxes import Kind, NatBox
-from .test_hyperdht_simulation import World, echo, pump, simulate
 from .test_relay import QUIET, ROUGH
+from .world import World, echo, pump, simulate
 
 SEEDS = [0, *(pytest.param(seed, marks=pytest.mark.long) for seed in range(1, 6))]
 NOBODY = KeyPair.from_seed(b"\x08" * 32).public_key

@@ -13,8 +13,8 @@ from qvac_core.rendezvous.socket_pool import LINGER
 
 from .datagram_network import Link
 from .nat_boxes import Kind, NatBox
-from .test_hyperdht_simulation import World, echo, pump, simulate
 from .test_nat_cases import probes
+from .world import World, echo, pump, simulate
 
 ONE_WAY = 0.05
 STEADY = Link(delay=(ONE_WAY, ONE_WAY))

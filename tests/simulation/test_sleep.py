@@ -12,8 +12,8 @@ from qvac_core.hyperdht.server.announcing import WITHDRAW_LIMIT
 
 from .nat_boxes import Kind, NatBox, home
 from .nat_meeting import QUIET
-from .test_hyperdht_simulation import World, echo, pump, simulate
 from .virtual_loop import run
+from .world import World, echo, pump, simulate
 
 
 @pytest.mark.parametrize(("slept", "noticed"), [(0.0, 0), (GAP - 1, 0), (GAP + 1, 1), (8 * 3600.0, 1)])

@@ -16,7 +16,7 @@ from tests.holdings import grown, process, resident_bytes, tables
 from .datagram_network import Link
 from .nat_meeting import QUIET
 from .soak import BOUNDED, Stand, Visitor
-from .test_hyperdht_simulation import World, simulate
+from .world import World, simulate
 
 VANISHED = 30.0
 """Seconds until a provider must have noticed guests that say nothing any more."""

@@ -13,7 +13,7 @@ from . import datagram_network, nat_boxes
 from .nat_boxes import Kind, home
 from .nat_meeting import QUIET
 from .soak import BOUNDED, least, most
-from .test_hyperdht_simulation import World, echo, pump, simulate
+from .world import World, echo, pump, simulate
 
 HOUR = 3600.0
 SHORT_MAPPINGS = 30.0

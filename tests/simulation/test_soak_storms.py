@@ -15,7 +15,7 @@ from tests.holdings import grown
 from .nat_boxes import Kind, NatBox
 from .nat_meeting import QUIET
 from .soak import BOUNDED, Guest, least, most
-from .test_hyperdht_simulation import World, echo, pump, simulate
+from .world import World, echo, pump, simulate
 
 WARM = 3
 """Misfortunes before the first count."""

@@ -15,7 +15,7 @@ from qvac_core.hyperdht import Connection
 from tests.holdings import resident_bytes
 
 from .datagram_network import Link
-from .test_hyperdht_simulation import World, simulate
+from .world import World, simulate
 
 BAD = Link(delay=(0.02, 0.03), loss=0.05, duplicate=0.02)
 MESSAGE = 60_000
