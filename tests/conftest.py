@@ -42,6 +42,14 @@ def pytest_configure() -> None:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+def pytest_collection(session: pytest.Session) -> None:
+    worker = getattr(session.config, "workerinput", None)
+    if worker is not None:
+        from tests.two_ends import import_own_share
+
+        import_own_share(session.config, int(worker["workerid"].removeprefix("gw")), worker["workercount"])
+
+
 def pytest_collection_finish() -> None:
     """What was collected stays to the end: no garbage collection need look at it again, at 0.2 s each time."""
     gc.collect()

@@ -211,7 +211,8 @@ async def opened(step: Step, theme: Theme) -> tuple[MainWindow, DirectProxy, Fak
     _alone()
     core = step.core()
     proxy = DirectProxy(core)
-    window = MainWindow(proxy, theme)
+    with theme.undressed():
+        window = MainWindow(proxy, theme)
     window.share.clock = core.clock
     await proxy.start()
     window.resize(*step.size)

@@ -297,7 +297,8 @@ async def take(picture: Picture, theme: Theme, folder: Path) -> None:
     core.settings["theme"] = picture.theme
     core.settings["tab"] = "share"
     proxy = DirectProxy(core)
-    window = MainWindow(proxy, theme)
+    with theme.undressed():
+        window = MainWindow(proxy, theme)
     window.share.clock = core.clock
     await proxy.start()
     window.resize(*picture.size)

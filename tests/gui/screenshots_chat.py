@@ -568,7 +568,8 @@ async def take(picture: Shot, theme: Theme, folder: Path) -> None:
     core = picture.core()
     proxy = DirectProxy(core)
     presenter = ChatPresenter(proxy, clock=core.clock)
-    page = ChatPage(presenter, theme)
+    with theme.undressed():
+        page = ChatPage(presenter, theme)
     await proxy.start()
     page.resize(*picture.size)
     page.show()

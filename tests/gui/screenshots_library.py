@@ -176,7 +176,8 @@ async def take(picture: Picture, theme: Theme, folder: Path) -> None:
     core = picture.core()
     core.settings["theme"] = picture.theme
     proxy = DirectProxy(core)
-    window = MainWindow(proxy, theme)
+    with theme.undressed():
+        window = MainWindow(proxy, theme)
     window.share.clock = window.library.clock = core.clock
     await proxy.start()
     window.resize(*picture.size)

@@ -104,7 +104,8 @@ async def take(picture: Picture, theme: Theme, folder: Path) -> None:
     core = picture.core()
     core.settings["theme"] = picture.theme
     proxy = DirectProxy(core)
-    window = MainWindow(proxy, theme)
+    with theme.undressed():
+        window = MainWindow(proxy, theme)
     window.programs.clock = lambda: NOON
     await proxy.start()
     window.resize(*picture.size)

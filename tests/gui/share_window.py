@@ -24,7 +24,8 @@ POPUP = pytest.mark.qt_log_ignore("This plugin does not support (raise|grabbing)
 @asynccontextmanager
 async def opened(proxy: CoreProxy, theme: Theme, clock: Callable[[], float]) -> AsyncIterator[MainWindow]:
     """A loaded window on screen; everything ends afterwards."""
-    window = MainWindow(proxy, theme)
+    with theme.undressed():
+        window = MainWindow(proxy, theme)
     window.share.clock = clock
     await proxy.start()
     window.resize(1280, 800)

@@ -113,7 +113,8 @@ def open_chat(qtbot: QtBot, qloop: QEventLoop, theme: Theme) -> Iterator[Open]:
     def open_it(core: FakeCore, size: tuple[int, int] = (1280, 728)) -> Chat:
         proxy = DirectProxy(core)
         presenter = ChatPresenter(proxy, clock=core.clock)
-        page = ChatPage(presenter, theme)
+        with theme.undressed():
+            page = ChatPage(presenter, theme)
         qtbot.addWidget(page)
         chat = Chat(qtbot, qloop, core, presenter, page)
         opened.append((chat, proxy))
@@ -1044,7 +1045,8 @@ def test_every_act_is_in_the_menu(open_chat: Open) -> None:
 def test_a_page_that_is_closed_is_gone(qtbot: QtBot, theme: Theme) -> None:
     proxy = DirectProxy(populated())
     presenter = ChatPresenter(proxy)
-    page = ChatPage(presenter, theme)
+    with theme.undressed():
+        page = ChatPage(presenter, theme)
     page.show()
     gone = weakref.ref(page)
     page.deleteLater()

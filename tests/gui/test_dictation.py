@@ -89,7 +89,8 @@ def talk(qloop: QEventLoop, theme: Theme) -> Callable[[Test], None]:
         sound = ScriptedInput()
         proxy = DirectProxy(core)
         presenter = ChatPresenter(proxy, clock=core.clock, sound=sound)
-        page = ChatPage(presenter, theme)
+        with theme.undressed():
+            page = ChatPage(presenter, theme)
         await proxy.start()
         page.resize(1280, 728)
         page.show()

@@ -62,7 +62,8 @@ def play(qloop: QEventLoop, theme: Theme, hub: FileServer, tmp_path: Path) -> Ca
 
     async def body(test: Test) -> None:
         proxy = CoreProxy(CoreThread(core))
-        window = MainWindow(proxy, theme)
+        with theme.undressed():
+            window = MainWindow(proxy, theme)
         window.resize(1280, 772)
         window.show()
         try:

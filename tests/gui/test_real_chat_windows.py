@@ -27,7 +27,8 @@ def run(qloop: QEventLoop, theme: Theme, folder: Path, act: Callable[[MainWindow
 
     async def play() -> None:
         proxy = CoreProxy(CoreThread(lambda: Core(CoreConfig(folder, bootstrap=NOBODY))))
-        window = MainWindow(proxy, theme)
+        with theme.undressed():
+            window = MainWindow(proxy, theme)
         try:
             window.show()
             await proxy.start()

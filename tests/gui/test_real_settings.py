@@ -37,7 +37,8 @@ def with_window(
 ) -> None:
     async def body() -> None:
         proxy = CoreProxy(CoreThread(lambda: Core(config)))
-        window = MainWindow(proxy, theme)
+        with theme.undressed():
+            window = MainWindow(proxy, theme)
         await proxy.start()
         window.show()
         await window.load()

@@ -45,7 +45,8 @@ def alike(text: str) -> float:
 @asynccontextmanager
 async def window_with_speech(theme: Theme, folder: Path) -> AsyncIterator[MainWindow]:
     proxy = CoreProxy(CoreThread(lambda: Core(CoreConfig(folder, bootstrap=(("127.0.0.1", 9),)))))
-    window = MainWindow(proxy, theme)
+    with theme.undressed():
+        window = MainWindow(proxy, theme)
     try:
         await proxy.start()
         await proxy.call(lambda core: core.add_model_file(english_model()))

@@ -28,7 +28,8 @@ def test_a_message_is_translated_by_the_model_that_chats(
 ) -> None:
     async def play() -> None:
         proxy = CoreProxy(CoreThread(lambda: Core(CoreConfig(tmp_path, bootstrap=(("127.0.0.1", 9),)))))
-        window = MainWindow(proxy, theme)
+        with theme.undressed():
+            window = MainWindow(proxy, theme)
         try:
             await proxy.start()
             await proxy.call(lambda core: core.add_model_file(small_model_path))
@@ -83,7 +84,8 @@ def test_a_message_is_translated_by_a_model_of_a_provider_and_here_when_it_is_go
 
     async def play() -> None:
         owner, guest = core("owner", rules=RuleOverride(allow_all=True)), core("guest")
-        window = MainWindow(guest, theme)
+        with theme.undressed():
+            window = MainWindow(guest, theme)
         try:
             for proxy in owner, guest:
                 await proxy.start()

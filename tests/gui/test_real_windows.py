@@ -86,7 +86,8 @@ def test_share_in_one_window_and_chat_in_the_other(
 
     async def play() -> None:
         cores = {name: core(name) for name in ("owner", "guest")}
-        windows = {name: MainWindow(proxy, theme) for name, proxy in cores.items()}
+        with theme.undressed():
+            windows = {name: MainWindow(proxy, theme) for name, proxy in cores.items()}
         try:
             for name, window in windows.items():
                 window.show()

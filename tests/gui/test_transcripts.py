@@ -84,7 +84,8 @@ def desk(qloop: QEventLoop, theme: Theme) -> Play:
         core.heard = ((0, 5_000, "And so my <fellow> Americans"), (5_000, 11_000, "ask not"))
         proxy, speaker = DirectProxy(core), Speaker()
         presenter = ChatPresenter(proxy, clock=core.clock, sound=ScriptedInput(), loudspeaker=speaker)
-        page = ChatPage(presenter, theme)
+        with theme.undressed():
+            page = ChatPage(presenter, theme)
         await proxy.start()
         page.resize(1280, 728)
         page.show()
