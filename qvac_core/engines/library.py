@@ -59,7 +59,7 @@ class Library:
 
     def __init__(self, folder: Path, *, make_folder: bool = True) -> None:
         """make_folder: False for one that may be away with its disk: nothing is made in its place."""
-        self._folder = folder.absolute()  # the index names files by their whole paths
+        self._folder = _absolute(folder)  # the index names files by their whole paths
         self._make_folder = make_folder
         self._records: list[Record] = read_index(folder / INDEX)
         self._left_out: dict[str, str] = {}
@@ -73,7 +73,7 @@ class Library:
     async def relocate(self, folder: Path) -> None:
         """The models lie in another folder now, and its index says so."""
         self._records = await asyncio.to_thread(read_index, folder / INDEX)
-        self._folder = folder.absolute()
+        self._folder = _absolute(folder)
 
     # --- Asking ---------------------------------------------------------------------------------------------------
 
