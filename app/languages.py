@@ -53,6 +53,8 @@ NAMES = {
     "ur": later("Urdu"),
     "vi": later("Vietnamese"),
 }
+# So long a menu is read at a glance; the others are found by their names.
+OF_MANY = frozenset(("ar", "de", "en", "es", "fr", "hi", "ja", "pt", "ru", "zh"))
 ANY = later("Any language")
 
 

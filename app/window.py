@@ -396,6 +396,8 @@ class MainWindow(QWidget):
             self._open_tab(tab)
         elif not busy:
             self.tabs.setFocus(Qt.FocusReason.OtherFocusReason)
+        if not busy and self.chat.first_start and self.stack.currentWidget() is self.chat_page:
+            self.chat_page.first_start.focus_first()
         self._opening.begin()
         await self.windows.restore()
 

@@ -23,12 +23,13 @@ from qvac_core.core.translators import Route, route, routes
 from qvac_core.delegation.model_config import LLM_MODEL_TYPE, TRANSLATION_MODEL_TYPE
 from qvac_core.delegation.translation_run import TranslationFinal, TranslationRun
 from qvac_core.engines.interface import LOCAL_OWNER
-from qvac_core.engines.language_names import is_language
+from qvac_core.engines.language_names import is_known, is_language, near_languages
 from qvac_core.engines.marian_file import languages_of
 from qvac_core.engines.translation import TranslationRequest, wrong_with
 from qvac_core.errors import LocalProtocolError
 from qvac_core.models import all_models, by_name
 
+LONGEST_CODE = 3  # letters of ISO 639
 _PURPOSE = Purpose("translate", LLM_MODEL_TYPE, "chat model", "LLAMA_3_2_1B_INST_Q4_0")
 
 
@@ -42,7 +43,7 @@ async def translate(options: argparse.Namespace, output: Output) -> int:
     if wrong := wrong_with(request):
         raise LocalProtocolError(wrong, name="INVALID_OPTION")
     async with (
-        used_model(options, output, _purpose(request), _pick(request)) as model,
+        used_model(options, output, _purpose(request), _pick(request, output)) as model,
         await _start(model, request) as run,
     ):
         async for token in run.token_stream:
@@ -62,7 +63,7 @@ def _purpose(request: TranslationRequest) -> Purpose:
     return replace(_PURPOSE, kind="chat model, and none for these languages,", example=way.first.name)
 
 
-def _pick(request: TranslationRequest) -> Pick:
+def _pick(request: TranslationRequest, output: Output) -> Pick:
     def pick(there: Sequence[Candidate], named: str) -> Picked | None:
         engines = [model for model in there if model.model_type == TRANSLATION_MODEL_TYPE]
         known = by_name(named)
@@ -79,11 +80,32 @@ def _pick(request: TranslationRequest) -> Pick:
             if way is None and languages_of(PurePath(named).name) is not None:
                 return Picked(named, TRANSLATION_MODEL_TYPE)
         if way is None:
+            _look_at(request, engines, output)
             return None
         config = {"pivotModel": {"modelSrc": way.second.name}} if way.second is not None else None
         return Picked(way.first.name, TRANSLATION_MODEL_TYPE, config)
 
     return pick
+
+
+def _look_at(request: TranslationRequest, engines: Sequence[Candidate], output: Output) -> None:
+    """A chat model takes any word for a language: what is none stops here, and what may be one is told.
+
+    Raises LocalProtocolError.
+    """
+    codes = {code for engine in engines for code in engine.languages}
+    for option, written in (("--to", request.to), ("--from", request.source)):
+        if not written or is_known(written) or any(is_language(code, written) for code in codes):
+            continue
+        example = "Give its English name, as German, or its code, as de."
+        if near := near_languages(written):
+            names = near[0] if len(near) == 1 else f"{', '.join(near[:-1])} or {near[-1]}"
+            raise LocalProtocolError(
+                f"{option}: no language is called {written!r}. Did you mean {names}? {example}", name="INVALID_OPTION"
+            )
+        if len(written.strip()) <= LONGEST_CODE:
+            raise LocalProtocolError(f"{option}: {written!r} is no language's code. {example}", name="INVALID_OPTION")
+        output.note(f"{option}: {written!r} is in no list of languages: a chat model is asked for it by this name.")
 
 
 def _sort_out(options: argparse.Namespace) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import QPoint, QPropertyAnimation, Qt
+from PySide6.QtCore import QPoint, QPropertyAnimation, QRect, Qt
 from PySide6.QtGui import QAccessible, QBitmap, QGuiApplication, QPainter, QResizeEvent
 from PySide6.QtWidgets import QFrame, QVBoxLayout, QWidget
 
@@ -57,12 +57,22 @@ class Popup(QWidget):
         corner = anchor.mapToGlobal(QPoint(0, anchor.height() + GAP))
         right = align_end != (self.layoutDirection() == Qt.LayoutDirection.RightToLeft)
         x = corner.x() + (anchor.width() - self.width() if right else 0)
-        area = anchor.screen().availableGeometry()
-        x = max(area.left() + GAP, min(x, area.right() - self.width() - GAP))
         y = corner.y()
+        area = anchor.screen().availableGeometry()
         if y + self.height() > area.bottom():
-            y = max(area.top(), anchor.mapToGlobal(QPoint(0, 0)).y() - GAP - self.height())
-        self.move(x, y)
+            y = anchor.mapToGlobal(QPoint(0, 0)).y() - GAP - self.height()
+        self._open(QPoint(x, y), area)
+
+    def open_at_point(self, place: QPoint) -> None:
+        """place: on the screen, of its first corner; it is moved so that all of it is seen."""
+        self.adjustSize()
+        area = self.screen().availableGeometry()
+        x = place.x() - (self.width() if self.layoutDirection() == Qt.LayoutDirection.RightToLeft else 0)
+        self._open(QPoint(x, min(place.y(), area.bottom() - self.height() - GAP)), area)
+
+    def _open(self, place: QPoint, area: QRect) -> None:
+        x = max(area.left() + GAP, min(place.x(), area.right() - self.width() - GAP))
+        self.move(x, max(area.top(), place.y()))
         duration = self._theme.duration(FADE_MS)
         if duration:
             self.setWindowOpacity(0.0)

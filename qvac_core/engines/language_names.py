@@ -5,6 +5,7 @@ Codes of ISO 639-1 where there is one. What is no code is a name already: it is 
 
 from __future__ import annotations
 
+import difflib
 import re
 from collections.abc import Mapping, Sequence
 
@@ -128,6 +129,14 @@ _MODEL_NAMES: Mapping[str, str] = {
     "zh_hant": "Traditional Chinese",
     "zh_hans": "Simplified Chinese",
 }
+# Languages without a translation model, written nearly as one of the others: no mistake in writing.
+_MORE = frozenset(
+    (
+        *("javanese", "kurdish", "sundanese", "tatar", "latgalian", "frisian", "malagasy", "haitian creole"),
+        *("twi", "ewe", "fon", "luo", "ga", "tiv"),  # as short as a code
+    )
+)
+_NEAR = 0.75  # of `difflib`: "Germn" is German; "Swiss German" is not
 _CODE = re.compile(r"[A-Za-z]{2,3}(?:[-_][A-Za-z0-9]{2,8})*")
 
 
@@ -149,6 +158,20 @@ def language_name(written: str) -> str:
         return _NAMED[f"{language}-{rest[0]}"]
     told = [f"{_SCRIPTS[part]} script" if part in _SCRIPTS else part.upper() for part in rest]
     return f"{name} ({', '.join(told)})" if told else name
+
+
+def is_known(written: str) -> bool:
+    """Whether it is a code (with a place or a script behind it) or an English name that is in these lists."""
+    name = written.strip().casefold()
+    code = name.replace("_", "-").partition("-")[0]
+    return name in _CODES or name in _MORE or code in LANGUAGES or name in _MODEL_NAMES
+
+
+def near_languages(written: str) -> tuple[str, ...]:
+    """English names that are written nearly so, the nearest first; three at most."""
+    names = {name.casefold(): name for name in (*LANGUAGES.values(), *_NAMED.values())}
+    close = difflib.get_close_matches(written.strip().casefold(), names, n=3, cutoff=_NEAR)
+    return tuple(names[name] for name in close)
 
 
 def translation_title(languages: Sequence[str]) -> str:

@@ -938,6 +938,10 @@
         <translation>أُعلن {when}، لا أحد متصل.</translation>
     </message>
     <message>
+        <source>Another language…</source>
+        <translation>لغة أخرى…</translation>
+    </message>
+    <message>
         <source>Another machine shares under the same key: guests reach either of the two. Give one an identity of its own.</source>
         <translation>جهاز آخر يشارك بالمفتاح نفسه: يصل الضيوف إلى أيٍّ من الاثنين. أعطِ أحدهما هوية خاصة به.</translation>
     </message>
@@ -2139,6 +2143,10 @@
         <source>Find</source>
         <comment>models to be had</comment>
         <translation>بحث</translation>
+    </message>
+    <message>
+        <source>Find a language</source>
+        <translation>ابحث عن لغة</translation>
     </message>
     <message>
         <source>Find a model</source>
@@ -3688,6 +3696,10 @@
     <message>
         <source>No invites yet</source>
         <translation>لا دعوات بعد</translation>
+    </message>
+    <message>
+        <source>No language here is called “{text}”.</source>
+        <translation>لا توجد هنا لغة باسم «{text}».</translation>
     </message>
     <message>
         <source>No longer reachable</source>

@@ -770,6 +770,10 @@
         <translation>Angekündigt {when}, niemand verbunden.</translation>
     </message>
     <message>
+        <source>Another language…</source>
+        <translation>Andere Sprache…</translation>
+    </message>
+    <message>
         <source>Another machine shares under the same key: guests reach either of the two. Give one an identity of its own.</source>
         <translation>Ein anderer Rechner gibt unter demselben Schlüssel frei: Gäste erreichen einen von beiden. Geben Sie einem eine eigene Identität.</translation>
     </message>
@@ -1967,6 +1971,10 @@
         <source>Find</source>
         <comment>models to be had</comment>
         <translation>Finden</translation>
+    </message>
+    <message>
+        <source>Find a language</source>
+        <translation>Sprache suchen</translation>
     </message>
     <message>
         <source>Find a model</source>
@@ -3516,6 +3524,10 @@
     <message>
         <source>No invites yet</source>
         <translation>Noch keine Einladungen</translation>
+    </message>
+    <message>
+        <source>No language here is called “{text}”.</source>
+        <translation>Keine Sprache hier heißt „{text}“.</translation>
     </message>
     <message>
         <source>No longer reachable</source>

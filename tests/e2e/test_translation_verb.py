@@ -45,3 +45,22 @@ def test_languages_choose_the_models_here_and_there(models: tuple[Path, Path], b
 def test_without_any_model_the_one_for_these_languages_is_named(tmp_path: Path) -> None:
     said = run("translate", TEXT, "--from", "de", "--to", "en", "--data-dir", str(tmp_path))
     assert said.returncode == 1 and "BERGAMOT_DE_EN, which is fetched" in one_line(said)
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        (("--to", "Germn"), "--to: no language is called 'Germn'. Did you mean German"),
+        (("--to", "xx"), "--to: 'xx' is no language's code. Give its English name"),
+        (("--from", "Portugese", "--to", "de"), "--from: no language is called 'Portugese'. Did you mean Portuguese"),
+    ],
+)
+def test_what_is_no_language_goes_to_no_chat_model(given: tuple[str, ...], told: str, tmp_path: Path) -> None:
+    said = run("translate", TEXT, *given, "--data-dir", str(tmp_path))
+    assert said.returncode == 1 and told in one_line(said)
+
+
+def test_a_dialect_that_no_list_has_is_told_and_asked_for(tmp_path: Path) -> None:
+    said = run("translate", TEXT, "--to", "Swiss German", "--data-dir", str(tmp_path))
+    assert "'Swiss German' is in no list of languages" in said.stderr
+    assert "There is no chat model on this machine yet" in said.stderr

@@ -108,6 +108,23 @@ def test_what_is_written_before_the_core_is_there_stays(qloop: QEventLoop, qtbot
     qloop.run_until_complete(main())
 
 
+def test_the_first_start_waits_for_a_key(qloop: QEventLoop, qtbot: QtBot, theme: Theme) -> None:
+    """A key in the hand, or in the clipboard: it can be typed and pasted without a click."""
+
+    async def main() -> None:
+        for kept in ({}, None):
+            window = MainWindow(DirectProxy(FakeCore()), theme, kept)
+            qtbot.addWidget(window)
+            window.show()
+            await window.load()
+            assert window.chat.first_start
+            assert window.focusWidget() is window.chat_page.first_start.key
+            await window.unload()
+            window.hide()
+
+    qloop.run_until_complete(main())
+
+
 def test_a_settings_file_that_is_none_is_no_look(tmp_path: Path) -> None:
     file = tmp_path / "settings.toml"
     assert first_look.read(file) == {}

@@ -7,15 +7,17 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
-from PySide6.QtCore import QPoint
+from PySide6.QtCore import QPoint, Qt
 from PySide6.QtGui import QTextCursor
+from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QMenu, QTextEdit
 
-from app.languages import Choice
+from app.languages import NAMES, Choice
 from app.presenters.translations import Translations
 from app.widgets.button import Button
 from app.widgets.chat.answer_row import AnswerRow
 from app.widgets.chat.message_list import Row
+from app.widgets.language_popup import LanguagePopup
 from qvac_core.core.state import ProvidersChanged, SharedModelsChanged, Target, TranslationChanged
 from qvac_core.errors import ModelError
 from tests.gui import chat_scenes as scenes
@@ -142,12 +144,12 @@ def test_the_whole_answer_by_its_menu_without_a_mouse(desk: Play) -> None:
         assert row.stats.more in row.blocks()
         row.stats.more.click()
         menu = next(menu for menu in row.stats.findChildren(QMenu) if menu.isVisible())
-        acts(submenu(menu, "Translate to"))["Italian"]()
+        acts(submenu(menu, "Translate to"))["French"]()
         await desk.presenter.settle()
-        assert desk.core.called("start_translation") == [(scenes.ANSWER, "it", STUDIO)]
+        assert desk.core.called("start_translation") == [(scenes.ANSWER, "fr", STUDIO)]
         await desk.presenter.settle()
-        assert desk.core.settings["translation_language"] == "it"
-        assert desk.presenter.translations.languages()[0] == Choice("it", "Italian")
+        assert desk.core.settings["translation_language"] == "fr"
+        assert desk.presenter.translations.languages()[0] == Choice("fr", "French")
 
     desk(test)
 
@@ -330,5 +332,37 @@ def test_what_failed_is_tried_again_with_the_same_text_and_by_the_same_machine(d
         await asyncio.sleep(0.02)
         assert not box.error.isVisible()
         assert desk.core.called("start_translation") == [("text", "de", STUDIO, "en", scenes.WORKSHOP)] * 2
+
+    desk(test)
+
+
+@POPUP
+def test_the_menu_is_short_and_every_language_is_found_by_typing(desk: Play) -> None:
+    async def test(desk: Desk) -> None:
+        desk.core.script.hold = True
+        menu = menu_of(desk, "m2")
+        named = [action.text() for action in menu.actions() if not action.isSeparator()]
+        assert len(named) <= 13
+        assert {"English", "German", "Chinese", "Arabic"} < set(named)
+        acts(menu)["Another language…"]()
+        popup = desk.messages.findChild(LanguagePopup)
+        assert popup is not None and popup.search.hasFocus()
+        assert popup.list.count() == len(NAMES)
+        QTest.keyClicks(popup.search, "etruscan")
+        assert popup.nothing.isVisible() and not popup.list.isVisible()
+        QTest.keyClick(popup.search, Qt.Key.Key_Return)
+        assert desk.core.called("start_translation") == []
+        popup.search.clear()
+        QTest.keyClicks(popup.search, "ian")
+        QTest.keyClick(popup.search, Qt.Key.Key_Down)
+        QTest.keyClick(popup.search, Qt.Key.Key_Up)
+        popup.search.clear()
+        QTest.keyClicks(popup.search, "et")  # its code
+        assert popup.list.currentItem().text() == "Estonian"
+        QTest.keyClick(popup.search, Qt.Key.Key_Return)
+        await desk.presenter.settle()
+        assert [call[1] for call in desk.core.called("start_translation")] == ["et"]
+        assert desk.presenter.translations.last_language == "et"
+        assert "Estonian" in acts(menu_of(desk, "m2"))  # used last: in the menu itself from now on
 
     desk(test)
