@@ -33,6 +33,7 @@ SHARE_AT_START, CLOSE_TO_TRAY, CUT, SAID = "share_at_start", "close_to_tray", "p
 # A network that changes is away for some seconds: nobody is told before this (seconds).
 TOLD_AFTER = 60.0
 ANSWER_LIMIT = 1.0  # seconds that a closed window waits for a setting
+RELAY_ON = "relay.on"
 STAYS, KNOCKS, UNREACHABLE = "stays", "knocks", "unreachable"  # notices
 OPEN = "open"
 
@@ -114,8 +115,10 @@ class Background(QObject):
             self._window.ask_to_leave()
 
     async def _stays_unshared(self) -> bool:
+        """Because the owner wants it so, or because others go through the relay of this machine."""
         try:
-            return await asyncio.wait_for(self._setting(CLOSE_TO_TRAY), ANSWER_LIMIT) == "true"
+            async with asyncio.timeout(ANSWER_LIMIT):
+                return "true" in (await self._setting(CLOSE_TO_TRAY), await self._setting(RELAY_ON))
         except TimeoutError:
             return False  # a core that hangs keeps no window open
 

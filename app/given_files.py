@@ -177,7 +177,7 @@ def titled(text: str) -> str:
     for opening in ("File ", "Transcript of "):
         name = first.removeprefix(opening).removesuffix(":")
         if first == f"{opening}{name}:" and rest.startswith("\n") and 0 < len(name) <= NAME_LETTERS:
-            return name if opening == "File " else first.removesuffix(":")
+            return name if opening == "File " else tr("Transcript of {file}", file=name)
     return ""
 
 

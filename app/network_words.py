@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from app.i18n import later, tr
+from app.i18n import later, listed, tr, trn
+from app.words import size
+from qvac_core.core.relay_offer_state import RelayOffer, RelayPhase
 from qvac_core.core.state import Nat, NetworkReport
 
 ROUTER = {
@@ -52,3 +54,24 @@ def headline(report: NetworkReport) -> tuple[str, str, str, str]:
     if report.nat is Nat.RANDOM:
         return "cable", tr("Connected, behind a strict router."), facts, "warn"
     return "radio-tower", tr("Connected."), facts, "accent"
+
+
+def offer_line(offer: RelayOffer) -> tuple[str, str, str, str]:
+    """The relay that this machine is, as `headline` tells the network."""
+    today = tr("{size} today.", size=size(offer.bytes_today)) if offer.bytes_today else ""
+    match offer.phase:
+        case RelayPhase.OFF:
+            return "power", tr("Off."), today, "text3"
+        case RelayPhase.STARTING:
+            return "clock", tr("Starting."), tr("The network is told of it."), "text3"
+        case RelayPhase.NOT_FOUND:
+            advice = tr("The network does not lead to this relay yet. It is tried again by itself.")
+            return "triangle-alert", tr("Nobody finds it."), advice, "warn"
+        case RelayPhase.USED_UP:
+            rests = listed([today, tr("It goes on at midnight.")], " ")
+            return "hourglass", tr("What it forwards in a day is used up."), rests, "warn"
+    if not offer.machines:
+        return "cable", tr("Ready."), listed([tr("Nobody goes through it now."), today], " "), "accent"
+    who = trn("%n machine is connected", "%n machines are connected", offer.machines)
+    pairs = trn("%n pair is joined", "%n pairs are joined", offer.pairs)
+    return "cable", tr("In use."), listed([tr("{who}, {pairs}.", who=who, pairs=pairs), today], " "), "accent"

@@ -24,7 +24,7 @@ from app.views.settings_engine import engine_rows
 from app.views.settings_hours import DaysRow, HoursRow
 from app.views.settings_identity import IdentityRow
 from app.views.settings_model_servers import ModelServersEntry
-from app.views.settings_network import AddRelayEntry, ConnectionEntry, RelaysEntry
+from app.views.settings_network import AddRelayEntry, ConnectionEntry, RelayOfferEntry, RelaysEntry
 from app.views.settings_page import SettingsPage
 from app.views.settings_row import SettingsEntry, SettingsRow
 from app.views.settings_service import FindServices, ServiceRow
@@ -98,6 +98,8 @@ class WindowRows:
                 return (ModelServersEntry(self.servers, theme, row),)
             case "relays":
                 return RelaysEntry(self._network, theme, row), AddRelayEntry(self._network, theme, row)
+            case "relay_offer":
+                return (RelayOfferEntry(self._network, theme, row),)
             case "report":
                 return (ReportRow(theme, row, self._facts),)
             case "service" if self._folder is not None:

@@ -664,6 +664,44 @@ NETWORK = Section(
             ),
         ),
         Group(later("Relays"), (Row("", later("Relays"), "", Special("relays"), words=("--relay-through", "relay")),)),
+        Group(
+            later("A relay for others"),
+            (
+                Row(
+                    "relay.on",
+                    later("This machine is a relay"),
+                    later("Others who find no direct path go through it while this program runs. It can read nothing."),
+                    words=("relay",),
+                ),
+                Row("", later("What it forwards"), "", Special("relay_offer"), words=("relay",), needs="relay.on"),
+                Row(
+                    "relay.who",
+                    later("Who may go through it"),
+                    later("Of two machines, both."),
+                    Choice(
+                        (("allowed", later("People I allow")), ("everybody", later("Everybody with its key"))),
+                    ),
+                    words=("--allow",),
+                    needs="relay.on",
+                ),
+                Row(
+                    "relay.mb_per_second",
+                    later("Fastest"),
+                    later("Of all that it forwards, in both directions together."),
+                    Whole(unit=later("MB/s"), zero=later("no limit"), most=1000),
+                    words=("--rate",),
+                    needs="relay.on",
+                ),
+                Row(
+                    "relay.gb_per_day",
+                    later("Most in a day"),
+                    later("Then it rests until midnight."),
+                    Whole(unit="GB", zero=later("no limit"), most=10_000),
+                    words=("--quota",),
+                    needs="relay.on",
+                ),
+            ),
+        ),
     ),
 )
 

@@ -87,8 +87,10 @@ def _model_row(model: SharedModel) -> Row:
     purpose = tr(PURPOSES.get(model.ability, ""))
     quantization = model.quantization.upper()
     where = tr("at {server}", server=model.server) if model.server else ""
-    detail = listed((quantization, purpose, where))
-    detail += comma() if detail else ""
+    detail = listed((quantization, where, purpose))
+    whole = listed((detail, state))
+    detail += comma() if detail and state else ""
+    title = name if model.server else tr("{name} ({size} file)", name=name, size=words.size(model.size_bytes))
     return Row(
         model.name,
         (
@@ -100,9 +102,8 @@ def _model_row(model: SharedModel) -> Row:
                 state=state,
                 state_tone=tone,
                 accessible=listed((name, quantization, purpose, where, state)),
-                tooltip=name
-                if model.server
-                else tr("{name} ({size} file)", name=name, size=words.size(model.size_bytes)),
+                # The second line may not fit.
+                tooltip=f"{title}\n{whole}",
             ),
             Cell("–" if model.server else words.size(model.memory_bytes), quiet),
             Cell(words.context(model.n_ctx) if chats else "–", "text2"),
@@ -127,9 +128,9 @@ def _model_state(model: SharedModel) -> tuple[str, str]:
         return tr("server away"), "danger" if model.shared else "text3"
     if not model.shared:
         return tr("not shared"), "text3"
-    return {"loaded": (tr("loaded"), "accent"), "loading": (tr("loading…"), "text2")}.get(
-        model.state, (tr("loads when asked"), "text3")
-    )
+    # When a server of somebody else loads it is that server's to decide.
+    rests = ("" if model.server else tr("loads when asked"), "text3")
+    return {"loaded": (tr("loaded"), "accent"), "loading": (tr("loading…"), "text2")}.get(model.state, rests)
 
 
 def access_rows(rules: AccessRules, now: float) -> list[Row]:

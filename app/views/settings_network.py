@@ -1,21 +1,24 @@
-"""Network and relays on the Settings page: how this machine is connected, which relays it goes through, one more."""
+"""Network and relays on the Settings page: how this machine is connected, which relays it goes through, one more; and
+the relay that it is for others.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from PySide6.QtGui import QShowEvent
+from PySide6.QtCore import QTimer
+from PySide6.QtGui import QHideEvent, QShowEvent
 from PySide6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
 
 from app.announcements import announce
 from app.i18n import later, tr
-from app.network_words import headline
+from app.network_words import headline, offer_line
 from app.presenters.network import NetworkPresenter
 from app.presenters.settings_rows import Row
 from app.theme import Theme
 from app.views.settings_row import GIVEN, SIDE, SettingsEntry, SettingsRow
 from app.widgets.avatar import Avatar
-from app.widgets.button import Button
+from app.widgets.button import Button, CopyButton
 from app.widgets.error_panel import ErrorPanel
 from app.widgets.keys import KeyField, group_key
 from app.widgets.label import Label
@@ -24,13 +27,15 @@ from app.widgets.own_font import keep_font
 from app.widgets.own_width import keep_width
 from app.widgets.status_line import StatusLine
 from qvac_core.codec.key_text import KeyCheck, short_key
+from qvac_core.core.relay_offer_state import RelayPhase
 from qvac_core.core.state import ErrorInfo
 
 RELAY_SENTENCE = later(
-    "Where two routers allow no direct path, a relay forwards what it cannot read. Anybody who can be reached runs one "
-    "with 'qvac-desktop relay' and gives you its key. One of the two machines has to name it."
+    "Where two routers allow no direct path, a relay forwards what it cannot read. Anybody who can be reached runs one, "
+    "by the switch below or with 'qvac-desktop relay', and gives you its key. One of the two machines has to name it."
 )
 OWN_KEY = later("This is your own key. A relay is another machine, which both of you can reach.")
+LOOK_MS = 2000
 KNOWN = later("This relay is in the list already.")
 
 
@@ -180,3 +185,62 @@ class AddRelayEntry(SettingsRow):
     def _show_error(self, error: ErrorInfo) -> None:
         self.set_note(f"{error.title} {error.message}".strip(), "danger")
         announce(self, self.note.plain, assertive=True)
+
+
+class RelayOfferEntry(SettingsEntry):
+    """What goes through this machine's relay now, and the key by which others name it."""
+
+    def __init__(self, presenter: NetworkPresenter, theme: Theme, row: Row) -> None:
+        super().__init__()
+        self._presenter = presenter
+        self._words = row.words
+        self.line = StatusLine(theme)
+        self.key = Label(selectable=True)
+        keep_font(self.key, theme, lambda: theme.fixed_font())
+        self.copy = CopyButton(theme, text=tr("Copy key"), name=tr("Copy the key of this relay"))
+        self._keys = QWidget()
+        keys = QHBoxLayout(self._keys)
+        keys.setContentsMargins(0, 0, 0, 0)
+        keys.setSpacing(10)
+        keys.addWidget(Label(tr("Key of this relay"), tone="text2"))
+        keys.addWidget(self.key, 1)
+        keys.addWidget(self.copy)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(SIDE, 10, SIDE, 10)
+        layout.setSpacing(8)
+        layout.addWidget(self.line)
+        layout.addWidget(self._keys)
+        # What is forwarded grows without an event.
+        self._timer = QTimer(self)
+        self._timer.setInterval(LOOK_MS)
+        self._timer.timeout.connect(presenter.look_at_offer)
+        presenter.offer_changed.connect(self._show)
+        self._show()
+
+    def texts(self) -> tuple[str, ...]:
+        return (tr("What it forwards"), self.line.text, self._presenter.offer.public_key, *self._words)
+
+    def showEvent(self, event: QShowEvent) -> None:
+        super().showEvent(event)
+        self._presenter.look_at_offer()
+        self._watch()
+
+    def hideEvent(self, event: QHideEvent) -> None:
+        super().hideEvent(event)
+        self._timer.stop()
+
+    def _watch(self) -> None:
+        running = self._presenter.offer.phase is not RelayPhase.OFF
+        if running and self.isVisible():
+            self._timer.start()
+        else:
+            self._timer.stop()
+
+    def _show(self) -> None:
+        offer = self._presenter.offer
+        self.line.show_status(*offer_line(offer))
+        self.key.setText(short_key(offer.public_key) if offer.public_key else "")
+        self.key.setToolTip(group_key(offer.public_key))
+        self.copy.value = offer.public_key
+        self._keys.setVisible(offer.phase is not RelayPhase.OFF)
+        self._watch()

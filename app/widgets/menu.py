@@ -59,9 +59,7 @@ def add_languages(
         submenu.addAction(tr("Another language…"), partial(_search, menu, theme, title, by_chat, chosen))
 
 
-def _search(
-    menu: QMenu, theme: Theme, title: str, choices: Sequence[Choice], chosen: Callable[[str], None]
-) -> None:
+def _search(menu: QMenu, theme: Theme, title: str, choices: Sequence[Choice], chosen: Callable[[str], None]) -> None:
     from app.widgets.language_popup import LanguagePopup
 
     # The menu is gone by the time that somebody chooses.

@@ -49,6 +49,8 @@ from qvac_core.core.program_reach import ProgramReach
 from qvac_core.core.programs import Programs
 from qvac_core.core.receipts import ReceiptBook
 from qvac_core.core.receipts_room import ReceiptsInterface
+from qvac_core.core.relay_offer import RelayOfferRoom
+from qvac_core.core.relay_offer_state import RelayOfferInterface
 from qvac_core.core.sharing import Sharing
 from qvac_core.core.speech import Speech
 from qvac_core.core.spot_check import SpotCheckInterface, SpotChecks
@@ -312,6 +314,11 @@ class Core:
             receipts=self._book,
         )
         self.invites: InvitesInterface = self._sharing.invites
+        self._relay = RelayOfferRoom(
+            self._store, self._hub, self._network, self._key_pair.seed, self._sharing.listed_keys
+        )
+        self.relay_offer: RelayOfferInterface = self._relay
+        self._on_close("relay for others", self._relay.close)
         self._on_close("sharing", self._sharing.close)
         self.limits: LimitsInterface = KeyLimitsRoom(self._store, self._sharing.rules_changed)
         self.pausing = Pausing(self._store.settings, self._store.database.run, self._sharing.use_pauses, self._hub.emit)
@@ -337,6 +344,8 @@ class Core:
             newer.open()
         await self.library.open(self.machine, go_on=self._config.go_on)
         self.machine.open()
+        if self._config.go_on:
+            await self._relay.settings_changed()
         for sentence in (*self._store.notices, self._network.notice):
             if sentence:
                 self._hub.emit(Notice("", sentence))
@@ -387,6 +396,8 @@ class Core:
             await self.machine.options_changed()
         elif key == "speech.model":
             self.machine.announce()  # whoever shows what listens asks again
+        elif key.startswith("relay."):
+            await self._relay.settings_changed()
         elif key.startswith("manners."):
             await self.manners.look()
         elif key == "chat.keep_states":
@@ -433,6 +444,8 @@ class Core:
         keys = tuple(dict.fromkeys(parse_public_key(text) for text in public_keys))
         if self._key_pair.public_key in keys:
             raise IdentityError("This is your own key. A relay is another machine, which both of you can reach.")
+        if bytes.fromhex(self._relay.public_key) in keys:
+            raise IdentityError("This is the relay that this machine offers itself. Name another machine's.")
         kept = tuple(key.hex() for key in keys)
 
         def update(settings: Settings) -> Settings:

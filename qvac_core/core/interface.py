@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from qvac_core.core.pausing import PausingInterface
     from qvac_core.core.programs_state import ProgramsInterface
     from qvac_core.core.receipts_room import ReceiptsInterface
+    from qvac_core.core.relay_offer_state import RelayOfferInterface
     from qvac_core.core.state import (
         AccessMode,
         AccessRules,
@@ -96,6 +97,10 @@ class CoreInterface(Protocol):
 
     async def set_relays(self, public_keys: Sequence[str]) -> None:
         """Keep other relays; holds from the next connection on. IdentityError for what is no key."""
+
+    @property
+    def relay_offer(self) -> RelayOfferInterface:
+        """This machine as a relay for others."""
 
     # Share my GPU
     async def sharing(self) -> SharingState: ...

@@ -310,6 +310,10 @@ class Sharing:
         decided = {key.public_key for key in kept}
         return replace(rules, keys=(*(key for key in rules.keys if key.public_key not in decided), *kept))
 
+    async def listed_keys(self) -> tuple[AccessKey, ...]:
+        """The owner's list, whatever holds for this run alone."""
+        return await self._kept_keys()
+
     async def _kept_keys(self) -> tuple[AccessKey, ...]:
         records = await self._run(self._store.access_list.records)
         today = await self._run(self._store.request_log.tokens_today_by_key, time.time())

@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from qvac_core.core.programs_state import ProgramCalled as ProgramCalled
     from qvac_core.core.programs_state import ProgramsChanged as ProgramsChanged
     from qvac_core.core.receipts_room import ReceiptsChanged as ReceiptsChanged
+    from qvac_core.core.relay_offer_state import RelayOfferChanged as RelayOfferChanged
     from qvac_core.core.tools_state import ServerEntry as ServerEntry
     from qvac_core.core.tools_state import ToolServersChanged as ToolServersChanged
 
@@ -66,6 +67,7 @@ __getattr__ = exports(
         "ProgramCalled": "qvac_core.core.programs_state",
         "ProgramsChanged": "qvac_core.core.programs_state",
         "ReceiptsChanged": "qvac_core.core.receipts_room",
+        "RelayOfferChanged": "qvac_core.core.relay_offer_state",
         "ServerEntry": "qvac_core.core.tools_state",
         "ToolServersChanged": "qvac_core.core.tools_state",
     },
@@ -522,6 +524,7 @@ CoreEvent: TypeAlias = """
     | ProgramsChanged
     | ProgramCalled
     | SettingChanged
+    | RelayOfferChanged
     | RequestStarted
     | RequestProgressed
     | RequestEnded

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from contextlib import suppress
 from dataclasses import dataclass, field
 from types import TracebackType
@@ -47,11 +47,14 @@ _HOSTS_AT_LEAST = 4
 class RelayPolicy:
     """What a relay gives; None is no limit. The bytes of a relayed pair count for the keys of both peers."""
 
-    admitted: frozenset[bytes] | None = None
+    admitted: Container[bytes] | None = None
     """Public keys that may use it."""
     bytes_per_second: float | None = 4_000_000.0
     bytes_in_all: int | None = None
     """Of one key, while the relay runs."""
+    whole_bytes_per_second: float | None = None
+    whole_bytes: int | None = None
+    """Of all keys together, counted once, beyond what was forwarded before (`RelayServer.begin_count`)."""
     sessions: int = 1024
     sessions_per_key: int = 64
     pairings: RelayLimits = field(default_factory=RelayLimits)
@@ -101,12 +104,16 @@ class RelayServer:
             self.policy.sessions, self.policy.sessions_per_key, max(1, self.policy.sessions // _HOSTS_AT_LEAST)
         )
         self._server = create_server(self._serve, firewall=self._admit, limits=limits)
+        self._server.on_seen = lambda: self.on_seen()
+        self.on_seen: Callable[[], None] = lambda: None
+        """Called when `found` has changed."""
         self._state = RelayState(self.policy.pairings)
         self._connections: dict[RelaySession, Connection] = {}
         self._idle_since: dict[RelaySession, float] = {}
         self._links: dict[bytes, RelayLink] = {}
         self._sides: dict[RelayLink, tuple[Connection, Connection]] = {}
         self._accounts: dict[bytes, RelayAccount] = {}
+        self._whole = RelayAccount(b"", self.policy.whole_bytes_per_second, self.policy.whole_bytes, 0.0)
         self._numbers = 0
         self._timer: asyncio.TimerHandle | None = None
         self._no_links = asyncio.Event()
@@ -132,9 +139,40 @@ class RelayServer:
     def links(self) -> int:
         return len(self._links)
 
-    async def listen(self, key_pair: KeyPair | None = None) -> RelayServer:
-        """Raises NetworkError as `Server.listen` does."""
-        await self._server.listen(key_pair)
+    @property
+    def forwarded(self) -> int:
+        """Bytes of datagrams since `begin_count`."""
+        return self._whole.used
+
+    @property
+    def exhausted(self) -> bool:
+        """The whole may forward no more."""
+        return self._whole.exhausted
+
+    @property
+    def found(self) -> bool | None:
+        """As of a server."""
+        return self._server.found
+
+    def begin_count(self, forwarded: int = 0) -> None:
+        """Count what is forwarded from here on: for a new day, or going on with an earlier run."""
+        self._whole.used = forwarded
+
+    def use(self, policy: RelayPolicy) -> None:
+        """Another policy, also for those who are here: who may not use it any more is cut off. How many sessions there
+        may be is settled when it is made.
+        """
+        self.policy = policy
+        self._whole.use(policy.whole_bytes_per_second, policy.whole_bytes)
+        for account in self._accounts.values():
+            account.use(policy.bytes_per_second, policy.bytes_in_all)
+        for connection in list(self._connections.values()):
+            if policy.admitted is not None and connection.remote_public_key not in policy.admitted:
+                connection.destroy()
+
+    async def listen(self, key_pair: KeyPair | None = None, *, alone: bool = False) -> RelayServer:
+        """`alone` and errors (NetworkError) as of `Server.listen`."""
+        await self._server.listen(key_pair, alone=alone)
         if not self._server.listening:
             return self
         self._timer = self._node.endpoint.loop.call_later(_CHECK_EVERY, self._check)
@@ -164,7 +202,7 @@ class RelayServer:
 
     def _admit(self, remote_public_key: bytes, payload: NoisePayload) -> Verdict:
         policy = self.policy
-        if policy.admitted is not None and remote_public_key not in policy.admitted:
+        if self._whole.exhausted or (policy.admitted is not None and remote_public_key not in policy.admitted):
             return Refusal()
         account = self._accounts.get(remote_public_key)
         if account is not None and account.exhausted:
@@ -243,7 +281,7 @@ class RelayServer:
             self._numbers,
             self._node.endpoint,
             ((sides[0], first.socket_and_address), (sides[1], second.socket_and_address)),
-            (self._account(initiator), self._account(responder)),
+            (self._account(initiator), self._account(responder), self._whole),
             lambda: self._unlink(matched.token),
         )
         self._links[matched.token] = link
@@ -276,7 +314,7 @@ class RelayServer:
         if not self._links:
             self._no_links.set()
         for account in link.accounts:
-            if account.forgettable:
+            if account is not self._whole and account.forgettable:
                 self._accounts.pop(account.key, None)
         self._tell(RelayUnpaired(link.id, link.forwarded, self._node.now() - link.since))
 

@@ -201,6 +201,25 @@ class NetworkSettings:
     bootstrap: str = checked("", _wrong_entrances)
 
 
+class RelayUsers(StrEnum):
+    ALLOWED = "allowed"  # the people whom the owner allows
+    EVERYBODY = "everybody"  # whoever has the relay's key and is not blocked
+
+
+@dataclass(frozen=True, slots=True)
+class RelaySettings:
+    """[relay]: forwarding between others who find no direct path, while the program runs; off by default.
+
+    who: both machines of a pair must be among them. mb_per_second, gb_per_day: of all together, 10^6 and 10^9 bytes;
+    0 = no limit.
+    """
+
+    on: bool = False
+    who: RelayUsers = RelayUsers.ALLOWED
+    mb_per_second: int = bounded(4, 0, 10_000)
+    gb_per_day: int = bounded(0, 0, 100_000)
+
+
 @dataclass(frozen=True, slots=True)
 class EngineSettings:
     """[engine]: how chat models are loaded here, from the next load on.
@@ -261,6 +280,7 @@ class Settings:
     manners: MannersSettings = field(default_factory=MannersSettings)
     chat: ChatSettings = field(default_factory=ChatSettings)
     network: NetworkSettings = field(default_factory=NetworkSettings)
+    relay: RelaySettings = field(default_factory=RelaySettings)
     library: LibrarySettings = field(default_factory=LibrarySettings)
     speech: SpeechSettings = field(default_factory=SpeechSettings)
     engine: EngineSettings = field(default_factory=EngineSettings)

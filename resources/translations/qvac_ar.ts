@@ -136,6 +136,18 @@
         </translation>
     </message>
     <message numerus="yes">
+        <source>%n machine is connected</source>
+        <comment>%n machines are connected</comment>
+        <translation>
+            <numerusform>لا أجهزة متصلة</numerusform>
+            <numerusform>جهاز واحد متصل</numerusform>
+            <numerusform>جهازان متصلان</numerusform>
+            <numerusform>%n أجهزة متصلة</numerusform>
+            <numerusform>%n جهازًا متصلًا</numerusform>
+            <numerusform>%n جهاز متصل</numerusform>
+        </translation>
+    </message>
+    <message numerus="yes">
         <source>%n may change things</source>
         <comment>%n may change things</comment>
         <translation>
@@ -229,6 +241,18 @@
             <numerusform>%n متصلين</numerusform>
             <numerusform>%n متصلًا</numerusform>
             <numerusform>%n متصل</numerusform>
+        </translation>
+    </message>
+    <message numerus="yes">
+        <source>%n pair is joined</source>
+        <comment>%n pairs are joined</comment>
+        <translation>
+            <numerusform>لا أزواج موصولة</numerusform>
+            <numerusform>زوج واحد موصول</numerusform>
+            <numerusform>زوجان موصولان</numerusform>
+            <numerusform>%n أزواج موصولة</numerusform>
+            <numerusform>%n زوجًا موصولًا</numerusform>
+            <numerusform>%n زوج موصول</numerusform>
         </translation>
     </message>
     <message numerus="yes">
@@ -655,6 +679,10 @@
     <message>
         <source>A quotation mark of the command has no second one.</source>
         <translation>علامة اقتباس في الأمر بلا علامة ثانية.</translation>
+    </message>
+    <message>
+        <source>A relay for others</source>
+        <translation>مُرحِّل للآخرين</translation>
     </message>
     <message>
         <source>A server is reached by http or https: write an address such as http://127.0.0.1:11434</source>
@@ -1754,6 +1782,10 @@
         <translation>نسخ المفتاح</translation>
     </message>
     <message>
+        <source>Copy the key of this relay</source>
+        <translation>نسخ مفتاح هذا المُرحِّل</translation>
+    </message>
+    <message>
         <source>Copy the last answer</source>
         <translation>نسخ آخر إجابة</translation>
     </message>
@@ -2072,6 +2104,10 @@
         <translation>يفقد الجميع الوصول</translation>
     </message>
     <message>
+        <source>Everybody with its key</source>
+        <translation>كل من لديه مفتاحه</translation>
+    </message>
+    <message>
         <source>Everybody with your key may use it</source>
         <translation>يستطيع كل من لديه مفتاحك استخدامه</translation>
     </message>
@@ -2118,6 +2154,10 @@
     <message>
         <source>Failed</source>
         <translation>فشل</translation>
+    </message>
+    <message>
+        <source>Fastest</source>
+        <translation>أقصى سرعة</translation>
     </message>
     <message>
         <source>File {name}, {info}</source>
@@ -2682,6 +2722,10 @@
         <translation>بالرموز، من التحميل التالي للنموذج. السياق الأكبر يأخذ ذاكرة أكثر.</translation>
     </message>
     <message>
+        <source>In use.</source>
+        <translation>قيد الاستعمال.</translation>
+    </message>
+    <message>
         <source>In {language}</source>
         <translation>بـ{language}</translation>
     </message>
@@ -2772,6 +2816,10 @@
     <message>
         <source>It goes first, has no limits, sees every model, and may load, download and remove models, read the log and pause sharing from afar.</source>
         <translation>له الأولوية وبلا حدود، ويرى كل النماذج، ويجوز له من بُعد تحميل النماذج وتنزيلها وإزالتها وقراءة السجل وإيقاف المشاركة مؤقتًا.</translation>
+    </message>
+    <message>
+        <source>It goes on at midnight.</source>
+        <translation>يتابع عند منتصف الليل.</translation>
     </message>
     <message>
         <source>It has more than {most} messages.</source>
@@ -3082,6 +3130,10 @@
         <translation>مفتاح المزوّد</translation>
     </message>
     <message>
+        <source>Key of this relay</source>
+        <translation>مفتاح هذا المُرحِّل</translation>
+    </message>
+    <message>
         <source>Key or qvac:// link</source>
         <translation>مفتاح أو رابط ⁦qvac://⁩</translation>
     </message>
@@ -3296,6 +3348,10 @@
     <message>
         <source>Looking at what this machine has…</source>
         <translation>يُنظر في ما لدى هذا الجهاز…</translation>
+    </message>
+    <message>
+        <source>MB/s</source>
+        <translation>MB/s</translation>
     </message>
     <message>
         <source>Machines on the same network</source>
@@ -3520,6 +3576,10 @@
     <message>
         <source>More wait in line</source>
         <translation>ما زاد ينتظر في الصف</translation>
+    </message>
+    <message>
+        <source>Most in a day</source>
+        <translation>أقصى مقدار في اليوم</translation>
     </message>
     <message>
         <source>Move and restart</source>
@@ -3822,6 +3882,14 @@
         <translation>لا أحد متصل.</translation>
     </message>
     <message>
+        <source>Nobody finds it.</source>
+        <translation>لا يجده أحد.</translation>
+    </message>
+    <message>
+        <source>Nobody goes through it now.</source>
+        <translation>لا يمرّ عبره أحد الآن.</translation>
+    </message>
+    <message>
         <source>Nobody has decided about this key yet. Allow it first.</source>
         <translation>لم يُتخذ قرار بشأن هذا المفتاح بعد. اسمح به أولًا.</translation>
     </message>
@@ -3990,12 +4058,20 @@
         <translation>لم يُحفظ شيء من هذا الطلب: لم يكن ضيفه قد أُخبر.</translation>
     </message>
     <message>
+        <source>Of all that it forwards, in both directions together.</source>
+        <translation>لكل ما يُرحِّله، في الاتجاهين معًا.</translation>
+    </message>
+    <message>
         <source>Of each model, from its next load on. A model may have its own number.</source>
         <translation>لكل نموذج، من تحميله التالي. وقد يكون لنموذج عدده الخاص.</translation>
     </message>
     <message>
         <source>Of every answer that you get, in tokens.</source>
         <translation>لكل إجابة تحصل عليها، بالرموز.</translation>
+    </message>
+    <message>
+        <source>Of two machines, both.</source>
+        <translation>من الجهازين كلاهما.</translation>
     </message>
     <message>
         <source>Off.</source>
@@ -4218,6 +4294,10 @@
     <message>
         <source>Others can reach this machine directly.</source>
         <translation>يستطيع الآخرون الوصول إلى هذا الجهاز مباشرةً.</translation>
+    </message>
+    <message>
+        <source>Others who find no direct path go through it while this program runs. It can read nothing.</source>
+        <translation>من لا يجد طريقًا مباشرًا يمرّ عبره ما دام هذا البرنامج يعمل. ولا يمكنه قراءة شيء.</translation>
     </message>
     <message>
         <source>Otherwise they finish first.</source>
@@ -4610,6 +4690,10 @@
     <message>
         <source>Ready</source>
         <translation>جاهز</translation>
+    </message>
+    <message>
+        <source>Ready.</source>
+        <translation>جاهز.</translation>
     </message>
     <message>
         <source>Receipts</source>
@@ -6304,6 +6388,14 @@
         <translation>لا تقود الشبكة الضيوف إلى هذا الجهاز حاليًا. يُعلن مفتاحه من جديد من تلقاء نفسه.</translation>
     </message>
     <message>
+        <source>The network does not lead to this relay yet. It is tried again by itself.</source>
+        <translation>لا تقود الشبكة إلى هذا المُرحِّل بعد. تُعاد المحاولة تلقائيًا.</translation>
+    </message>
+    <message>
+        <source>The network is told of it.</source>
+        <translation>تُبلَّغ الشبكة به.</translation>
+    </message>
+    <message>
         <source>The next person</source>
         <translation>الشخص التالي</translation>
     </message>
@@ -6756,6 +6848,10 @@
         <translation>المظهر</translation>
     </message>
     <message>
+        <source>Then it rests until midnight.</source>
+        <translation>ثم يتوقف حتى منتصف الليل.</translation>
+    </message>
+    <message>
         <source>There are more than {count} servers in it.</source>
         <translation>فيه أكثر من {count} خادم.</translation>
     </message>
@@ -7182,6 +7278,10 @@
     <message>
         <source>This machine has no network. Sharing goes on by itself when it is back.</source>
         <translation>لا شبكة لهذا الجهاز. تستمر المشاركة من تلقاء نفسها عندما تعود.</translation>
+    </message>
+    <message>
+        <source>This machine is a relay</source>
+        <translation>هذا الجهاز مُرحِّل</translation>
     </message>
     <message>
         <source>This machine is behind a router that shows everybody another port. Peers behind such a router as well cannot be reached directly: forward the UDP port, use another network, or go through a relay.</source>
@@ -7921,6 +8021,14 @@
         <translation>ما هو مشغَّل في «مشاركة معالج الرسوميات».</translation>
     </message>
     <message>
+        <source>What it forwards</source>
+        <translation>ما يُرحِّله</translation>
+    </message>
+    <message>
+        <source>What it forwards in a day is used up.</source>
+        <translation>نفد ما يُرحِّله في اليوم.</translation>
+    </message>
+    <message>
         <source>What it gave back</source>
         <translation>ما أعادته</translation>
     </message>
@@ -8037,8 +8145,8 @@
         <translation>عندما لا يفهم المزوّد المُجيب الكلام.</translation>
     </message>
     <message>
-        <source>Where two routers allow no direct path, a relay forwards what it cannot read. Anybody who can be reached runs one with &apos;qvac-desktop relay&apos; and gives you its key. One of the two machines has to name it.</source>
-        <translation>حيث لا يسمح موجّهان بمسار مباشر، يمرّر المُرحِّل ما لا يستطيع قراءته. كل من يمكن الوصول إليه يشغّل واحدًا بالأمر qvac-desktop relay ويعطيك مفتاحه. وعلى أحد الجهازين أن يسمّيه.</translation>
+        <source>Where two routers allow no direct path, a relay forwards what it cannot read. Anybody who can be reached runs one, by the switch below or with &apos;qvac-desktop relay&apos;, and gives you its key. One of the two machines has to name it.</source>
+        <translation>حيث لا يسمح جهازا توجيه بطريق مباشر يُمرِّر المُرحِّل ما لا يستطيع قراءته. أي شخص يمكن الوصول إليه يشغّل واحدًا، بالمفتاح أدناه أو بالأمر &apos;qvac-desktop relay&apos;، ويعطيك مفتاحه. على أحد الجهازين أن يسمّيه.</translation>
     </message>
     <message>
         <source>Whether there is a newer version could not be asked: {reason}.</source>
@@ -8071,6 +8179,10 @@
     <message>
         <source>Who is it for</source>
         <translation>لمن هي</translation>
+    </message>
+    <message>
+        <source>Who may go through it</source>
+        <translation>من يحق له المرور عبره</translation>
     </message>
     <message>
         <source>Who may use it</source>
@@ -10214,6 +10326,10 @@
         <translation>{size} ملفات أخرى</translation>
     </message>
     <message>
+        <source>{size} today.</source>
+        <translation>{size} اليوم.</translation>
+    </message>
+    <message>
         <source>{size} too little</source>
         <translation>ينقص {size}</translation>
     </message>
@@ -10381,6 +10497,10 @@
             <numerusform>{who}، %n طلبًا</numerusform>
             <numerusform>{who}، %n طلب</numerusform>
         </translation>
+    </message>
+    <message>
+        <source>{who}, {pairs}.</source>
+        <translation>{who}، {pairs}.</translation>
     </message>
 </context>
 </TS>

@@ -92,6 +92,14 @@
         </translation>
     </message>
     <message numerus="yes">
+        <source>%n machine is connected</source>
+        <comment>%n machines are connected</comment>
+        <translation>
+            <numerusform>%n Rechner ist verbunden</numerusform>
+            <numerusform>%n Rechner sind verbunden</numerusform>
+        </translation>
+    </message>
+    <message numerus="yes">
         <source>%n may change things</source>
         <comment>%n may change things</comment>
         <translation>
@@ -153,6 +161,14 @@
         <translation>
             <numerusform>%n verbunden</numerusform>
             <numerusform>%n verbunden</numerusform>
+        </translation>
+    </message>
+    <message numerus="yes">
+        <source>%n pair is joined</source>
+        <comment>%n pairs are joined</comment>
+        <translation>
+            <numerusform>%n Paar ist verbunden</numerusform>
+            <numerusform>%n Paare sind verbunden</numerusform>
         </translation>
     </message>
     <message numerus="yes">
@@ -338,15 +354,15 @@
     </message>
     <message>
         <source>1st in line</source>
-        <translation>Erster in der Schlange</translation>
+        <translation>als Erster</translation>
     </message>
     <message>
         <source>2nd in line</source>
-        <translation>Zweiter in der Schlange</translation>
+        <translation>als Zweiter</translation>
     </message>
     <message>
         <source>3rd in line</source>
-        <translation>Dritter in der Schlange</translation>
+        <translation>als Dritter</translation>
     </message>
     <message>
         <source>64 characters, as their app shows them</source>
@@ -491,6 +507,10 @@
     <message>
         <source>A quotation mark of the command has no second one.</source>
         <translation>Einem Anführungszeichen des Befehls fehlt das zweite.</translation>
+    </message>
+    <message>
+        <source>A relay for others</source>
+        <translation>Ein Relais für andere</translation>
     </message>
     <message>
         <source>A server is reached by http or https: write an address such as http://127.0.0.1:11434</source>
@@ -1582,6 +1602,10 @@
         <translation>Den Schlüssel kopieren</translation>
     </message>
     <message>
+        <source>Copy the key of this relay</source>
+        <translation>Den Schlüssel dieses Relais kopieren</translation>
+    </message>
+    <message>
         <source>Copy the last answer</source>
         <translation>Die letzte Antwort kopieren</translation>
     </message>
@@ -1900,6 +1924,10 @@
         <translation>Alle verlieren den Zugang</translation>
     </message>
     <message>
+        <source>Everybody with its key</source>
+        <translation>Alle mit seinem Schlüssel</translation>
+    </message>
+    <message>
         <source>Everybody with your key may use it</source>
         <translation>Alle mit Ihrem Schlüssel dürfen sie nutzen</translation>
     </message>
@@ -1946,6 +1974,10 @@
     <message>
         <source>Failed</source>
         <translation>Fehlgeschlagen</translation>
+    </message>
+    <message>
+        <source>Fastest</source>
+        <translation>Höchstens so schnell</translation>
     </message>
     <message>
         <source>File {name}, {info}</source>
@@ -2510,6 +2542,10 @@
         <translation>In Tokens, ab dem nächsten Laden eines Modells. Mehr Kontext braucht mehr Speicher.</translation>
     </message>
     <message>
+        <source>In use.</source>
+        <translation>In Gebrauch.</translation>
+    </message>
+    <message>
         <source>In {language}</source>
         <translation>Auf {language}</translation>
     </message>
@@ -2600,6 +2636,10 @@
     <message>
         <source>It goes first, has no limits, sees every model, and may load, download and remove models, read the log and pause sharing from afar.</source>
         <translation>Er kommt zuerst an die Reihe, hat keine Grenzen, sieht jedes Modell und darf aus der Ferne Modelle laden, holen und entfernen, das Protokoll lesen und die Freigabe pausieren.</translation>
+    </message>
+    <message>
+        <source>It goes on at midnight.</source>
+        <translation>Um Mitternacht geht es weiter.</translation>
     </message>
     <message>
         <source>It has more than {most} messages.</source>
@@ -2910,6 +2950,10 @@
         <translation>Schlüssel des Anbieters</translation>
     </message>
     <message>
+        <source>Key of this relay</source>
+        <translation>Schlüssel dieses Relais</translation>
+    </message>
+    <message>
         <source>Key or qvac:// link</source>
         <translation>Schlüssel oder qvac://-Link</translation>
     </message>
@@ -3126,6 +3170,10 @@
         <translation>Sieht nach, was dieser Rechner hat…</translation>
     </message>
     <message>
+        <source>MB/s</source>
+        <translation>MB/s</translation>
+    </message>
+    <message>
         <source>Machines on the same network</source>
         <translation>Rechner im selben Netz</translation>
     </message>
@@ -3231,7 +3279,7 @@
     </message>
     <message>
         <source>Models I share</source>
-        <translation>Modelle, die ich freigebe</translation>
+        <translation>Meine Modelle</translation>
     </message>
     <message>
         <source>Models and engines</source>
@@ -3348,6 +3396,10 @@
     <message>
         <source>More wait in line</source>
         <translation>Weitere warten in der Reihe</translation>
+    </message>
+    <message>
+        <source>Most in a day</source>
+        <translation>Höchstens am Tag</translation>
     </message>
     <message>
         <source>Move and restart</source>
@@ -3650,6 +3702,14 @@
         <translation>Niemand verbunden.</translation>
     </message>
     <message>
+        <source>Nobody finds it.</source>
+        <translation>Niemand findet es.</translation>
+    </message>
+    <message>
+        <source>Nobody goes through it now.</source>
+        <translation>Jetzt geht niemand hindurch.</translation>
+    </message>
+    <message>
         <source>Nobody has decided about this key yet. Allow it first.</source>
         <translation>Über diesen Schlüssel hat noch niemand entschieden. Erlauben Sie ihn zuerst.</translation>
     </message>
@@ -3818,12 +3878,20 @@
         <translation>Von dieser Anfrage wurde nichts aufbewahrt: Ihr Gast hatte es nicht erfahren.</translation>
     </message>
     <message>
+        <source>Of all that it forwards, in both directions together.</source>
+        <translation>Von allem, was es weiterleitet, in beide Richtungen zusammen.</translation>
+    </message>
+    <message>
         <source>Of each model, from its next load on. A model may have its own number.</source>
         <translation>Jedes Modells, ab dessen nächstem Laden. Ein Modell kann seine eigene Zahl haben.</translation>
     </message>
     <message>
         <source>Of every answer that you get, in tokens.</source>
         <translation>Jeder Antwort, die Sie bekommen, in Tokens.</translation>
+    </message>
+    <message>
+        <source>Of two machines, both.</source>
+        <translation>Von zwei Rechnern beide.</translation>
     </message>
     <message>
         <source>Off.</source>
@@ -4040,6 +4108,10 @@
         <translation>Andere können diesen Rechner direkt erreichen.</translation>
     </message>
     <message>
+        <source>Others who find no direct path go through it while this program runs. It can read nothing.</source>
+        <translation>Wer keinen direkten Weg findet, geht hindurch, solange dieses Programm läuft. Lesen kann es nichts.</translation>
+    </message>
+    <message>
         <source>Otherwise they finish first.</source>
         <translation>Sonst enden sie zuerst.</translation>
     </message>
@@ -4165,7 +4237,7 @@
     </message>
     <message>
         <source>Paused. Goes on from here, also after a restart</source>
-        <translation>Angehalten. Geht von hier weiter, auch nach einem Neustart</translation>
+        <translation>Angehalten, auch über einen Neustart</translation>
     </message>
     <message>
         <source>Pauses for other programs that need the GPU</source>
@@ -4430,6 +4502,10 @@
     <message>
         <source>Ready</source>
         <translation>Bereit</translation>
+    </message>
+    <message>
+        <source>Ready.</source>
+        <translation>Bereit.</translation>
     </message>
     <message>
         <source>Receipts</source>
@@ -4973,7 +5049,7 @@
     </message>
     <message>
         <source>Show all</source>
-        <translation>Alle zeigen</translation>
+        <translation>Alle</translation>
     </message>
     <message>
         <source>Show all models</source>
@@ -6100,6 +6176,14 @@
         <translation>Das Netz führt Gäste gerade nicht zu diesem Rechner. Sein Schlüssel wird von selbst erneut angekündigt.</translation>
     </message>
     <message>
+        <source>The network does not lead to this relay yet. It is tried again by itself.</source>
+        <translation>Das Netz führt noch nicht zu diesem Relais. Es wird von selbst wieder versucht.</translation>
+    </message>
+    <message>
+        <source>The network is told of it.</source>
+        <translation>Das Netz erfährt davon.</translation>
+    </message>
+    <message>
         <source>The next person</source>
         <translation>Die nächste Person</translation>
     </message>
@@ -6552,6 +6636,10 @@
         <translation>Farbschema</translation>
     </message>
     <message>
+        <source>Then it rests until midnight.</source>
+        <translation>Dann ruht es bis Mitternacht.</translation>
+    </message>
+    <message>
         <source>There are more than {count} servers in it.</source>
         <translation>Darin stehen mehr als {count} Server.</translation>
     </message>
@@ -6978,6 +7066,10 @@
     <message>
         <source>This machine has no network. Sharing goes on by itself when it is back.</source>
         <translation>Dieser Rechner hat kein Netz. Die Freigabe geht von selbst weiter, wenn es zurück ist.</translation>
+    </message>
+    <message>
+        <source>This machine is a relay</source>
+        <translation>Dieser Rechner ist ein Relais</translation>
     </message>
     <message>
         <source>This machine is behind a router that shows everybody another port. Peers behind such a router as well cannot be reached directly: forward the UDP port, use another network, or go through a relay.</source>
@@ -7701,6 +7793,14 @@
         <translation>Was unter GPU freigeben eingeschaltet ist.</translation>
     </message>
     <message>
+        <source>What it forwards</source>
+        <translation>Was es weiterleitet</translation>
+    </message>
+    <message>
+        <source>What it forwards in a day is used up.</source>
+        <translation>Was es am Tag weiterleitet, ist aufgebraucht.</translation>
+    </message>
+    <message>
         <source>What it gave back</source>
         <translation>Was es zurückgab</translation>
     </message>
@@ -7817,8 +7917,8 @@
         <translation>Wo der Anbieter, der antwortet, keine Sprache versteht.</translation>
     </message>
     <message>
-        <source>Where two routers allow no direct path, a relay forwards what it cannot read. Anybody who can be reached runs one with &apos;qvac-desktop relay&apos; and gives you its key. One of the two machines has to name it.</source>
-        <translation>Wo zwei Router keinen direkten Weg zulassen, leitet ein Relais weiter, was es nicht lesen kann. Wer erreichbar ist, betreibt eines mit „qvac-desktop relay“ und gibt Ihnen dessen Schlüssel. Einer der beiden Rechner muss es nennen.</translation>
+        <source>Where two routers allow no direct path, a relay forwards what it cannot read. Anybody who can be reached runs one, by the switch below or with &apos;qvac-desktop relay&apos;, and gives you its key. One of the two machines has to name it.</source>
+        <translation>Wo zwei Router keinen direkten Weg erlauben, leitet ein Relais weiter, was es nicht lesen kann. Jeder, der erreichbar ist, betreibt eines, mit dem Schalter unten oder mit &apos;qvac-desktop relay&apos;, und gibt Ihnen dessen Schlüssel. Einer der beiden Rechner muss es nennen.</translation>
     </message>
     <message>
         <source>Whether there is a newer version could not be asked: {reason}.</source>
@@ -7851,6 +7951,10 @@
     <message>
         <source>Who is it for</source>
         <translation>Für wen ist sie</translation>
+    </message>
+    <message>
+        <source>Who may go through it</source>
+        <translation>Wer hindurch darf</translation>
     </message>
     <message>
         <source>Who may use it</source>
@@ -8544,7 +8648,7 @@
     </message>
     <message>
         <source>no prompts or answers</source>
-        <translation>keine Fragen oder Antworten</translation>
+        <translation>ohne Inhalte</translation>
     </message>
     <message>
         <source>no requests</source>
@@ -8552,7 +8656,7 @@
     </message>
     <message>
         <source>nobody has opened it yet</source>
-        <translation>noch hat sie niemand geöffnet</translation>
+        <translation>noch ungeöffnet</translation>
     </message>
     <message>
         <source>node, needs the package openai</source>
@@ -8616,7 +8720,7 @@
     </message>
     <message>
         <source>not shared</source>
-        <translation>nicht freigegeben</translation>
+        <translation>nur für mich</translation>
     </message>
     <message>
         <source>not signed by the guest</source>
@@ -8860,7 +8964,7 @@
     </message>
     <message>
         <source>server away</source>
-        <translation>Server nicht da</translation>
+        <translation>nicht da</translation>
     </message>
     <message>
         <source>shared</source>
@@ -8938,8 +9042,8 @@
         <source>taken back, %n had come</source>
         <comment>taken back, %n had come</comment>
         <translation>
-            <numerusform>zurückgenommen, %n war gekommen</numerusform>
-            <numerusform>zurückgenommen, %n waren gekommen</numerusform>
+            <numerusform>zurückgenommen, %n kam</numerusform>
+            <numerusform>zurückgenommen, %n kamen</numerusform>
         </translation>
     </message>
     <message>
@@ -9138,7 +9242,7 @@
     </message>
     <message>
         <source>{count} a day</source>
-        <translation>{count} am Tag</translation>
+        <translation>{count}/Tag</translation>
     </message>
     <message>
         <source>{count} context</source>
@@ -9769,7 +9873,7 @@
     </message>
     <message>
         <source>{n}th in line</source>
-        <translation>{n}. in der Schlange</translation>
+        <translation>als {n}.</translation>
     </message>
     <message>
         <source>{open} open, {closed} closed</source>
@@ -9946,6 +10050,10 @@
         <translation>{size} andere Dateien</translation>
     </message>
     <message>
+        <source>{size} today.</source>
+        <translation>{size} heute.</translation>
+    </message>
+    <message>
         <source>{size} too little</source>
         <translation>{size} zu wenig</translation>
     </message>
@@ -10105,6 +10213,10 @@
             <numerusform>{who}, %n Anfrage</numerusform>
             <numerusform>{who}, %n Anfragen</numerusform>
         </translation>
+    </message>
+    <message>
+        <source>{who}, {pairs}.</source>
+        <translation>{who}, {pairs}.</translation>
     </message>
 </context>
 </TS>

@@ -75,6 +75,7 @@ from tests.gui.fake_model_servers import FakeModelServers
 from tests.gui.fake_pausing import FakePausing
 from tests.gui.fake_programs import FakePrograms
 from tests.gui.fake_receipts import FakeReceipts
+from tests.gui.fake_relay_offer import FakeRelayOffer
 from tests.gui.fake_tools import FakeTools
 from tests.gui.fake_translators import FakeTranslators
 
@@ -151,6 +152,7 @@ class FakeCore:
         self._count = 0
         self.library = FakeLibrary(self.emit, self._enter)
         self.pausing = FakePausing(self._enter, self.emit)
+        self.relay_offer = FakeRelayOffer(self.emit)
         self.limits = FakeLimits(self)
         self.invites = FakeInvites(self)
         self.receipts = FakeReceipts()

@@ -1,4 +1,7 @@
-"""How the `screenshots…` modules take their pictures: one application for all of them, and each into a file."""
+"""How the `screenshots…` modules take their pictures: one application for all of them, and each into a file.
+
+PICTURE_LANGUAGE=de or ar takes them in that language, QT_SCALE_FACTOR=1.5 at that scale.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +16,7 @@ from PySide6.QtGui import QFont
 from PySide6.QtWidgets import QApplication
 from qasync import QEventLoop
 
+from app import window_language
 from app.theme import Theme
 from app.window import MainWindow
 from tests.gui.conftest import DirectProxy
@@ -40,6 +44,8 @@ def take_all(
     os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
     app = QApplication(["screenshots"])
     app.setStyle("Fusion")
+    if language := os.environ.get("PICTURE_LANGUAGE"):
+        window_language.install(app, language)
     app.setFont(QFont("Inter", 10))
     theme = Theme(app)
     if reduced_motion:

@@ -12,6 +12,7 @@ from pathlib import Path
 from PySide6.QtCore import Qt
 from PySide6.QtTest import QTest
 
+from app.i18n import tr
 from app.theme import Theme
 from app.views.settings_model_servers import ModelServersEntry
 from app.views.settings_tools import ToolServersEntry
@@ -21,6 +22,7 @@ from app.views.share_options import ModelOptionsDialog
 from app.window import SHARE, MainWindow
 from qvac_core.core.identity_state import FoundBackup
 from qvac_core.core.model_options import ModelOptions, OptionsOfModel
+from qvac_core.core.relay_offer_state import RelayOffer, RelayPhase
 from qvac_core.core.state import (
     AccessMode,
     AccessRules,
@@ -30,12 +32,14 @@ from qvac_core.core.state import (
     NetworkReport,
     Pause,
     PauseReason,
+    SharedModel,
     SharingPhase,
     SharingState,
 )
 from tests.gui.conftest import DirectProxy
 from tests.gui.fake_core import FakeCore
 from tests.gui.fake_model_servers import OLLAMA, RACK
+from tests.gui.fake_relay_offer import RELAY_KEY
 from tests.gui.fake_tools import CALENDAR, MAPS
 from tests.gui.picture_taking import keep_and_close, settle, take_all
 from tests.gui.populated import NOON, fullest, populate
@@ -201,10 +205,19 @@ def _with_model_servers() -> FakeCore:
     return core
 
 
+def _models_at_servers() -> FakeCore:
+    core = _busy()
+    llama = SharedModel("ollama/llama3.2:3b", "llama3.2:3b", "", 0, 0, 8192, 4, True, "idle", server="Ollama")
+    away = SharedModel("rack/qwen3", "Qwen3 30B A3B", "", 0, 0, 32768, 4, True, "away: ", server="Rack upstairs")
+    words = SharedModel("ollama/nomic", "nomic-embed-text", "", 0, 0, 0, 4, False, "idle", "embed", server="Ollama")
+    core.models = (core.models[0], llama, away, words)
+    return core
+
+
 def _model_servers(window: MainWindow) -> None:
     entry = _servers_known(window)
     entry.rows[OLLAMA.id].fold.click()
-    window.settings.page.search.setText("Models of another server")
+    window.settings.page.search.setText(tr("Models of another server"))
 
 
 def _change_model_server(window: MainWindow) -> None:
@@ -237,6 +250,17 @@ def _with_relays() -> FakeCore:
     return core
 
 
+def _as_relay() -> FakeCore:
+    core = _busy()
+    core.settings["relay.on"] = "true"
+    core.relay_offer.offer = RelayOffer(RelayPhase.ON, RELAY_KEY, 3, 1, 4_200_000_000)
+    return core
+
+
+def _relay(window: MainWindow) -> None:
+    _find(window, "relay")
+
+
 def _offline() -> FakeCore:
     core = _trouble()
     core.report = NetworkReport(3, 0, None, True, Nat.UNKNOWN)
@@ -255,6 +279,8 @@ PICTURES = (
     Picture("share-full-narrow", _fullest, size=(900, 1900)),
     Picture("share-full-smallest", _fullest, "dark", (720, 520)),
     Picture("share-full-mirrored", _fullest, act=_mirrored),
+    Picture("share-servers", _models_at_servers),
+    Picture("share-servers-smallest", _models_at_servers, "dark", (720, 520)),
     Picture("share-paused", _paused),
     Picture("dialog-manners", _fullest, act=_manners),
     Picture("dialog-model", _fullest, "dark", act=_model),
@@ -287,6 +313,8 @@ PICTURES = (
     Picture("settings-network", _busy, act=_network),
     Picture("settings-network-relays", _with_relays, "dark", act=_network),
     Picture("settings-network-offline", _offline, act=_network),
+    Picture("settings-relay", _as_relay, act=_relay),
+    Picture("settings-relay-dark-smallest", _as_relay, "dark", size=(720, 520), act=_relay),
     Picture("narrow-settings", _with_relays, size=NARROW, act=_network),
     Picture("settings-smallest", _with_relays, size=(720, 520), act=_network),
 )

@@ -6,16 +6,19 @@ import asyncio
 
 import pytest
 from PySide6.QtCore import Qt
+from PySide6.QtGui import QGuiApplication
 from PySide6.QtTest import QTest
 
-from app.network_words import headline
-from app.views.settings_network import AddRelayEntry, ConnectionEntry, RelaysEntry
+from app.network_words import headline, offer_line
+from app.views.settings_network import AddRelayEntry, ConnectionEntry, RelayOfferEntry, RelaysEntry
 from app.views.settings_row import GIVEN
 from app.widgets.switch import Switch
 from app.window import CHAT, MainWindow
+from qvac_core.core.relay_offer_state import RelayOffer, RelayPhase
 from qvac_core.core.state import ErrorInfo, Message, Nat, NetworkReport, SharingPhase, SharingState, Target
 from qvac_core.errors import NetworkError, StoreError
 from tests.gui.fake_core import MY_KEY, FakeCore
+from tests.gui.fake_relay_offer import RELAY_KEY
 from tests.gui.populated import NOON
 from tests.gui.share_window import Run, settle
 
@@ -123,6 +126,62 @@ def test_relays_are_added_by_key_and_removed(run: Run, busy: FakeCore) -> None:
         await turns()
         assert "disk is full" in row.note.plain
         assert list(busy.relay_keys) == [OTHER]
+
+    run(test)
+
+
+def offer_row(window: MainWindow) -> RelayOfferEntry:
+    return window.settings.page.findChildren(RelayOfferEntry)[0]
+
+
+@pytest.mark.parametrize(
+    ("offer", "said", "tone"),
+    [
+        (RelayOffer(RelayPhase.OFF, RELAY_KEY), "Off.", "text3"),
+        (RelayOffer(RelayPhase.STARTING, RELAY_KEY), "Starting. The network is told of it.", "text3"),
+        (RelayOffer(RelayPhase.ON, RELAY_KEY), "Ready. Nobody goes through it now.", "accent"),
+        (
+            RelayOffer(RelayPhase.ON, RELAY_KEY, 3, 1, 4_200_000_000),
+            "In use. 3 machines are connected, 1 pair is joined. 4.2 GB today.",
+            "accent",
+        ),
+        (RelayOffer(RelayPhase.USED_UP, RELAY_KEY, 0, 0, 5 * 10**9), "What it forwards in a day is used up.", "warn"),
+        (RelayOffer(RelayPhase.NOT_FOUND, RELAY_KEY), "Nobody finds it.", "warn"),
+    ],
+)
+def test_words_of_the_relay_for_others(offer: RelayOffer, said: str, tone: str) -> None:
+    _icon, clause, facts, colour = offer_line(offer)
+    assert f"{clause} {facts}".startswith(said) and colour == tone
+
+
+def test_this_machine_is_made_a_relay_with_its_limits(run: Run, busy: FakeCore) -> None:
+    async def test(window: MainWindow) -> None:
+        window.open_network()
+        await turns()
+        entry, page = offer_row(window), window.settings.page
+        assert entry.line.text == "Off."
+        assert not entry.copy.isVisible()
+        on = page.row("relay.on").controls[0]
+        assert isinstance(on, Switch) and not on.isChecked()
+        assert not page.row("relay.mb_per_second").controls[0].isEnabled()
+        on.click()
+        await turns()
+        assert busy.settings["relay.on"] == "true"
+        assert page.row("relay.mb_per_second").controls[0].isEnabled()
+        busy.relay_offer.set(RelayOffer(RelayPhase.ON, RELAY_KEY, 2, 1, 61_000_000))
+        assert entry.line.text == "In use. 2 machines are connected, 1 pair is joined. 61 MB today."
+        assert entry.copy.isVisible()
+        entry.copy.click()
+        assert QGuiApplication.clipboard().text() == RELAY_KEY
+        # What is forwarded grows without an event, and is asked for while somebody looks.
+        busy.relay_offer.offer = RelayOffer(RelayPhase.ON, RELAY_KEY, 2, 1, 77_000_000)
+        assert entry._timer.isActive()
+        entry._timer.timeout.emit()
+        await turns()
+        assert "77 MB today." in entry.line.text
+        window.close_page()
+        await turns()
+        assert not entry._timer.isActive()
 
     run(test)
 

@@ -22,8 +22,6 @@ ELSEWHERE = {
     "--context": "the message field of Chat",
     "--translate": "Translate to, in a transcript's menu",
     "--format": "the export of a transcript",
-    "--rate": "a relay is a program of its own, without a window",
-    "--quota": "a relay is a program of its own, without a window",
     "--host": "the window listens on this machine alone",
     "--allow-origin": "Web pages that may call, on the page For programs",
     "--token": "the token on the page For programs",

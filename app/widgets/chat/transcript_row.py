@@ -360,7 +360,7 @@ class TranscriptRow(QWidget):
         menu = Menu(self)
         for form in Form:
             name, ending = form.value
-            menu.addAction(f"{name}\t{ending}", partial(self._want_export, form))
+            menu.addAction(f"{tr(name)}\t{ending}", partial(self._want_export, form))
         menu.open_below(self.export)
 
     def _want_export(self, form: Form) -> None:

@@ -1,4 +1,4 @@
-"""Two peers that a relay forwards between, and the account that their keys pay from.
+"""Two peers that a relay forwards between, and the accounts that this is paid from: of each key, and of the relay.
 
 Ours, in the place of BlindRelayLink (blind-relay/index.js 1.6.1); the original counts nothing.
 """
@@ -18,26 +18,33 @@ Path = tuple[int, Address]
 
 
 class RelayAccount:
-    """What one key may still forward. None is no limit."""
+    """What one key, or all of them together, may still forward. None is no limit."""
 
-    __slots__ = ("_left", "_rate", "_since", "_tokens", "key", "links")
+    __slots__ = ("_in_all", "_rate", "_since", "_tokens", "key", "links", "used")
 
     def __init__(self, key: bytes, rate: float | None, in_all: int | None, now: float) -> None:
         self.key = key
         self.links = 0
+        self.used = 0  # bytes
         self._rate = rate
-        self._left = in_all
+        self._in_all = in_all
         self._tokens = (rate or 0.0) * _BURST
         self._since = now
 
+    def use(self, rate: float | None, in_all: int | None) -> None:
+        """Other limits from now on; what was used counts."""
+        if self._rate is None or rate is None:
+            self._tokens = (rate or 0.0) * _BURST
+        self._rate, self._in_all = rate, in_all
+
     @property
     def exhausted(self) -> bool:
-        return self._left is not None and self._left <= 0
+        return self._in_all is not None and self.used >= self._in_all
 
     @property
     def forgettable(self) -> bool:
         """Nothing hangs on it any more."""
-        return self.links == 0 and self._left is None
+        return self.links == 0 and self._in_all is None
 
     def allows(self, now: float) -> bool:
         """Whether a train may pass now. One that passes may overdraw the rate, which then rests."""
@@ -51,8 +58,7 @@ class RelayAccount:
 
     def charge(self, size: int) -> None:
         self._tokens -= size
-        if self._left is not None:
-            self._left -= size
+        self.used += size
 
 
 class _Half:
@@ -80,7 +86,7 @@ class RelayLink:
         id: int,
         endpoint: Endpoint,
         sides: tuple[tuple[PairingSide, Path], tuple[PairingSide, Path]],
-        accounts: tuple[RelayAccount, RelayAccount],
+        accounts: tuple[RelayAccount, ...],
         on_over: Callable[[], None],
     ) -> None:
         """The paths are those of the peers' connections to us: theirs until a first packet shows another."""
