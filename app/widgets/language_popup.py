@@ -79,7 +79,7 @@ class LanguagePopup(Popup):
         self.nothing.setText(tr("No language here is called “{text}”.", text=text.strip()))
         self.nothing.setVisible(not seen)
         self.list.setVisible(bool(seen))
-        self.list.setCurrentItem(seen[0] if seen else None)
+        self.list.setCurrentRow(self.list.row(seen[0]) if seen else -1)
         self.adjustSize()
 
     def _step(self, step: int) -> None:

@@ -14,7 +14,6 @@ from app.i18n import tr
 from app.languages import OF_MANY, Choice, parts
 from app.theme import Theme
 
-
 FIRST = 2  # the language that was used last, and the system's
 
 
@@ -64,4 +63,5 @@ def _search(menu: QMenu, theme: Theme, title: str, choices: Sequence[Choice], ch
 
     # The menu is gone by the time that somebody chooses.
     parent, place = menu.parentWidget(), menu.pos()
+    assert parent is not None
     LanguagePopup(theme, title, choices, chosen, parent).open_at(place)

@@ -112,7 +112,8 @@ def test_the_first_start_waits_for_a_key(qloop: QEventLoop, qtbot: QtBot, theme:
     """A key in the hand, or in the clipboard: it can be typed and pasted without a click."""
 
     async def main() -> None:
-        for kept in ({}, None):
+        kinds: tuple[dict[str, str] | None, ...] = ({}, None)
+        for kept in kinds:
             window = MainWindow(DirectProxy(FakeCore()), theme, kept)
             qtbot.addWidget(window)
             window.show()
