@@ -32,7 +32,8 @@ from qvac_core.core.state import ErrorInfo
 
 RELAY_SENTENCE = later(
     "Where two routers allow no direct path, a relay forwards what it cannot read. Anybody who can be reached runs "
-    "one, by the switch below or with 'qvac-desktop relay', and gives you its key. One of the two machines has to name it."
+    "one, by the switch below or with 'qvac-desktop relay', and gives you its key. One of the two machines has to "
+    "name it."
 )
 OWN_KEY = later("This is your own key. A relay is another machine, which both of you can reach.")
 LOOK_MS = 2000
