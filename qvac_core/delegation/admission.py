@@ -210,17 +210,17 @@ class Limits:
     # Concurrency.
     parallel: int = 8
     parallel_per_key: int = 3  # fewer than slots: one guest's long answers leave a place for another's
-    queue_length: int = 64
+    queue_length: int = 2048  # more than connections: a place for each key
     queue_length_per_key: int = 16
     models_per_key: int = 8
-    connections: int = 256
+    connections: int = 1024
     connections_per_key: int = 8
     connections_per_host: int = 64  # a house, or a relay
     # Frames, and the door.
     frame_bytes: int = 16 * 1024 * 1024
     open_request_bytes: int = 32 * 1024 * 1024
     held_bytes: int = 512 * 1024 * 1024  # of all connections together, frames that are not whole yet included,
-    held_bytes_share: int = 1024 * 1024  # and so much for each even then
+    held_bytes_share: int = 256 * 1024  # and so much for each even then
     # Files of guests, in RAM (blobs.py): one of them, those of a key, and all together.
     blob_bytes: int = 64 * 1024 * 1024
     blobs_per_key_bytes: int = 128 * 1024 * 1024

@@ -69,8 +69,12 @@ class Rejection(DelegationError):
         super().__init__(message, name=code.name, code=code.value, typed_fields=typed_fields)
 
 
-def by_policy(reason: Reason, message: str) -> Rejection:
-    return Rejection(Code.REQUEST_REJECTED_BY_POLICY, message, {"reason": reason.value})
+def by_policy(reason: Reason, message: str, seconds: float | None = None) -> Rejection:
+    """seconds: when it is worth asking again, where that is known."""
+    fields: dict[str, Any] = {"reason": reason.value}
+    if seconds is not None:
+        fields["retryAfterMs"] = max(1, math.ceil(seconds * 1000))
+    return Rejection(Code.REQUEST_REJECTED_BY_POLICY, message, fields)
 
 
 def not_admitted(own_key: str) -> Rejection:

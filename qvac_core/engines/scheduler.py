@@ -8,8 +8,9 @@ thread: `step` is called by whoever owns the backend, with a clock given, and te
 
 Every token costs about the same, whatever it is read for. So where several short prompts come together, answers that
 have just begun hold their second token until the others have their first (a wave): else the last of them would wait for
-all the tokens that the first ones make meanwhile. Where no prompt waits, tokens that a chat may repeat are drafted and
-verified in the same batch (`speculation`).
+all the tokens that the first ones make meanwhile. While a prompt of this machine is read, guests' answers and prompts
+stand still: its owner's first token comes as from an idle machine. Where no prompt waits, tokens that a chat may repeat
+are drafted and verified in the same batch (`speculation`).
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ from qvac_core.engines.state_cache import StateCache
 from qvac_core.engines.step_cost import StepCost
 from qvac_core.errors import ModelError, RequestRefused
 
+OWNER_HOLD = 5.0  # seconds that guests' answers stand still for a prompt of this machine; beyond it every second step
 WAVE = 2.0  # seconds: as much of short prompts is read while answers hold their second token
 HOLD = 2.0  # seconds that an answer holds it at most
 DRAFT_SLOWDOWN = 1.25  # of a step, where others wait for it; alone a draft takes what pays
@@ -154,6 +156,7 @@ class Scheduler:
         self._running: list[Job] = []
         self._pace = Pace()
         self._cost = StepCost()
+        self._held = 0.0  # seconds that guests stood still and have not had since
         self._cost_clock = cost_clock or clock
         self._speculates = speculation and self._sequences.takes_back
 
@@ -189,7 +192,8 @@ class Scheduler:
         self._admit()
         if not self._running:
             return False
-        batch, chunks, answering = self._fill()
+        mine = self._goes_alone()
+        batch, chunks, answering = self._fill(mine)
         if not len(batch):
             return True  # the cache was full and somebody was ended for it
         started, work = self._clock(), self._cost_clock()
@@ -198,6 +202,7 @@ class Scheduler:
             self._fail_step([*chunks, *answering], status)
             return True
         seconds = self._clock() - started
+        self._held = self._held + seconds if mine else max(0.0, self._held - seconds)
         prompt_tokens = sum(count for _, count in chunks.values())
         self._cost.observe(len(batch), self._cost_clock() - work, prompts=bool(prompt_tokens))
         if prompt_tokens or len(batch) == len(answering):  # no draft in it
@@ -242,11 +247,22 @@ class Scheduler:
 
     # --- One step -------------------------------------------------------------------------------------------------
 
-    def _fill(self) -> tuple[Batch, dict[Job, tuple[int, int]], dict[Job, int]]:
-        """The batch; its prompt chunks as job -> (index of the last token, count); the answering jobs' indices."""
+    def _goes_alone(self) -> bool:
+        """Whether this step is for who asks on this machine: its prompt is read, and guests have stood still little."""
+        if self._held >= OWNER_HOLD:
+            return False
+        mine = [job.pending is None for job in self._running if job.owner == LOCAL_OWNER]
+        return any(mine) and len(mine) < len(self._running)
+
+    def _fill(self, mine: bool) -> tuple[Batch, dict[Job, tuple[int, int]], dict[Job, int]]:
+        """The batch; its prompt chunks as job -> (index of the last token, count); the answering jobs' indices.
+
+        mine: nothing of guests is in it.
+        """
         batch = Batch()
-        prompts = [job for job in self._running if job.pending is None]
-        decoding = self._decoding(prompts)
+        jobs = [job for job in self._running if job.owner == LOCAL_OWNER] if mine else self._running
+        prompts = [job for job in jobs if job.pending is None]
+        decoding = self._decoding(jobs, prompts)
         free = self._make_room(len(decoding))
         decoding = [job for job in decoding if job.slot is not None]  # _make_room may have ended some
         if not prompts and self._speculates:
@@ -272,12 +288,13 @@ class Scheduler:
             if not len(batch):  # no room for a prompt
                 answering = _add_answers(batch, [job for job in self._running if job.pending is not None])
             if not len(batch):
-                self._finish_for_room(prompts[-1])
+                reading = [job for job in reversed(self._running) if job.pending is None]
+                self._finish_for_room(max(reading, key=lambda job: job.owner != LOCAL_OWNER))
         return batch, chunks, answering
 
-    def _decoding(self, prompts: Sequence[Job]) -> list[Job]:
+    def _decoding(self, jobs: Sequence[Job], prompts: Sequence[Job]) -> list[Job]:
         """The answers that make a token in this step: all, but for those that hold their second one in a wave."""
-        answers = [job for job in self._running if job.pending is not None]
+        answers = [job for job in jobs if job.pending is not None]
         shortest = self._pace.seconds(min(map(_remaining, prompts), default=0))
         if not prompts or shortest is None or shortest > WAVE:
             return answers

@@ -38,10 +38,12 @@ class Room:
                 self.started.append(name)
                 await self._go[name].wait()
         except Rejection as error:
-            assert error.typed_fields == {"reason": "queue_full"}
+            assert error.typed_fields["reason"] == "queue_full" and error.typed_fields["retryAfterMs"] > 0
             self.refused.append(name)
 
-    async def finish(self, name: str) -> None:
+    async def finish(self, name: str, *, after: float = 1.0) -> None:
+        if after:
+            await asyncio.sleep(after)
         self._go[name].set()
         await self._settle()
 
@@ -65,8 +67,8 @@ def test_keys_take_turns_however_many_requests_one_has_waiting() -> None:
         await room.ask(ANN, "ann0")
         await room.ask(ANN, "ann1")
         await room.ask(BOB, "bob0")
-        assert room.places["ann0"] == [2] and room.places["bob0"] == [3] and room.places["ann1"][0] == 4
-        for name in ("eve0", "eve1", "ann0", "bob0", "eve2", "ann1"):
+        assert room.places["ann0"] == [1] and room.places["bob0"] == [2] and room.places["ann1"][0] == 3
+        for name in ("eve0", "ann0", "bob0", "eve1", "ann1", "eve2"):
             assert room.started[-1] == name
             await room.finish(name)
         await room.finish_all()
@@ -106,7 +108,7 @@ def test_keys_take_turns_in_a_lane() -> None:
         for n in range(3):
             await room.ask(EVE, f"eve{n}", parallel=3, lane=model)
         await room.ask(ANN, "ann", parallel=3, lane=model)
-        for name in ("eve0", "eve1", "ann", "eve2"):
+        for name in ("eve0", "ann", "eve1", "eve2"):
             assert room.started[-1] == name
             await room.finish(name)
         await room.finish_all()
@@ -127,7 +129,6 @@ def test_one_key_has_only_its_own_places_and_is_told_so() -> None:
         await room.ask(ANN, "ann")
         assert "ann" not in room.refused
         await room.finish("eve0")
-        await room.finish("eve1")
         assert room.started[-1] == "ann"
         await room.finish_all()
 
@@ -181,7 +182,7 @@ def test_a_turn_that_comes_at_the_moment_of_a_cancel_goes_to_the_next() -> None:
         for key, name in ((ANN, "first"), (BOB, "leaves"), (EVE, "stays")):
             await room.ask(key, name)
         leaving = room.tasks["leaves"]
-        finishing = asyncio.create_task(room.finish("first"))
+        finishing = asyncio.create_task(room.finish("first", after=0))
         await asyncio.sleep(0)  # the first goes in the next step,
         leaving.cancel()  # and this one hears of its end behind it
         await finishing
@@ -211,9 +212,11 @@ def test_places_are_told_when_they_change_and_only_then() -> None:
         room = Room(Turns(parallel=1, queue_length=64))
         for key, name in ((ANN, "a0"), (ANN, "a1"), (ANN, "a2"), (BOB, "b0")):
             await room.ask(key, name)
-        assert room.places == {"a0": [], "a1": [1], "a2": [2, 3], "b0": [2]}
+        assert room.places == {"a0": [], "a1": [1, 2], "a2": [2, 3], "b0": [1]}
         await room.finish("a0")
-        assert room.places == {"a0": [], "a1": [1], "a2": [2, 3, 2], "b0": [2, 1]}
+        assert room.places == {"a0": [], "a1": [1, 2, 1], "a2": [2, 3, 2], "b0": [1]}
+        await room.finish("b0")
+        assert room.started == ["a0", "b0", "a1"] and room.places["a2"] == [2, 3, 2, 1]
         await room.finish_all()
 
     run(main())

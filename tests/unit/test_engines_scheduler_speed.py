@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from qvac_core.engines.interface import LOCAL_OWNER, StopReason
-from qvac_core.engines.scheduler import HOLD
+from qvac_core.engines.scheduler import HOLD, OWNER_HOLD
 from tests.unit.scripted_backend import Bench, script
 
 CPU: dict[str, Any] = {"seconds_per_step": 0.010, "seconds_per_token": 0.0077}  # the small model on one thread
@@ -253,6 +253,40 @@ def test_the_prompt_of_this_machine_is_read_first() -> None:
     bench.run()
     assert bench.out.stats(2).time_to_first_token < 1.5 * 300 / 15 * 0.03 * 1000
     assert set(bench.out.ends) == {1, 2, 3}
+
+
+@pytest.mark.parametrize("tokens", [20, 300, 1500])
+def test_the_first_token_of_this_machine_comes_as_from_an_idle_one(tokens: int) -> None:
+    """Guests' answers and prompts fill all slots; it waits for the step that runs, and then for nothing."""
+    times = []
+    for guests in (0, 8):
+        bench = Bench(slots=8, n_ctx=3000, n_cells=40_000, n_batch=512)
+        bench.submit(100, [9] * 500, "x", owner="guest before")  # both know how fast this machine is
+        bench.run()
+        for job in range(guests):
+            bench.submit(job, [job + 1] * (5 if job % 2 else 800), "x" * 400, owner=f"guest {job}")
+        for _ in range(20):
+            bench.scheduler.step()
+        bench.submit(99, [7] * tokens, "mine", owner=LOCAL_OWNER)
+        bench.run()
+        assert all(bench.out.said(job) == "x" * 400 for job in range(guests))
+        times.append(bench.out.stats(99).time_to_first_token)
+    idle, busy = times
+    assert busy <= 1.1 * idle
+
+
+def test_guests_have_half_of_the_time_when_this_machine_reads_without_end() -> None:
+    bench = Bench(slots=2, n_ctx=3000, n_cells=12_000, n_batch=512)
+    for job in range(2):
+        bench.submit(job, [job + 1] * 5, "x" * 100, owner=f"guest {job}")
+    bench.scheduler.step()
+    started, job = bench.backend.now, 9
+    while not {0, 1} & bench.out.ends.keys():
+        job += 1
+        bench.submit(job, [job] * 2000, "y", owner=LOCAL_OWNER)
+        while job not in bench.out.ends:
+            bench.scheduler.step()
+    assert bench.backend.now - started < 2 * 100 * 0.16 + 2 * OWNER_HOLD
 
 
 def test_guests_never_use_the_slot_of_this_machine() -> None:
